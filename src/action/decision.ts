@@ -1,0 +1,81 @@
+/** What policy says of a proposal, and the facts it was said on. */
+import type { ErrorCode } from './errors.js';
+import type { Digest, JsonObject } from './json.js';
+import type { Agent } from './principal.js';
+
+export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
+export type ActionType = (typeof ACTION_TYPES)[number];
+
+export type Effect = 'allow' | 'deny' | 'require_approval';
+
+/** A dry run: what the action would touch, read from the real system. The numbers are facts for policies; the sample is for people. */
+export interface Preview {
+  /** Rows or objects the action would change or return. */
+  readonly rows: number;
+  /** Tables, endpoints or objects it would write, lower case, sorted. */
+  readonly targets: readonly string[];
+  /** Those it would only read. */
+  readonly reads: readonly string[];
+  /** Whether it would change a schema. */
+  readonly schemaChange: boolean;
+  /** At most ten of the rows, as they are now (for an insert: as they would be). */
+  readonly sample: readonly JsonObject[];
+  /** One line for people: `delete 3 rows from sessions`. */
+  readonly summary: string;
+  /** Anything else a person should see first: triggers, cascades. */
+  readonly warnings?: readonly string[];
+}
+
+/** Everything a decision depends on. Recorded whole, so that any policy can be asked again later. */
+export interface Facts {
+  readonly agent: Agent;
+  readonly actionType: ActionType;
+  /** The tool as configured: never what the proposal says of it. */
+  readonly tool: { readonly name: string; readonly kind: string; readonly environment: string };
+  /** The tool's name for what is done: `update`, `sql.delete`. */
+  readonly operation: string;
+  readonly preview: Preview;
+  /** Worker's time of the decision, RFC 3339 UTC. */
+  readonly now: string;
+}
+
+/** One policy that stood against the action. */
+export interface Violation {
+  readonly policy: string;
+  readonly reason: string;
+}
+
+/** What people must do before the action may go on. The action needs all of its requirements. */
+export interface Requirement {
+  readonly policy: string;
+  readonly reason: string;
+  /** Any one of these roles. */
+  readonly roles: readonly string[];
+  /** How many different people. */
+  readonly quorum: number;
+  /** Seconds from when it is shown. */
+  readonly ttlSeconds: number;
+}
+
+/** An obligation on execution, from the policies that allowed the action. */
+export interface Constraint {
+  readonly name: string;
+  readonly value: string | number | boolean;
+  readonly policy: string;
+}
+
+export interface Decision {
+  readonly effect: Effect;
+  /** One sentence for people and agents. */
+  readonly reason: string;
+  /** Set when the effect is `deny`. */
+  readonly code?: ErrorCode;
+  /** The `@id`s of the policies that determined it, sorted. */
+  readonly policies: readonly string[];
+  readonly constraints: readonly Constraint[];
+  readonly violations: readonly Violation[];
+  readonly requirements: readonly Requirement[];
+  /** Policies that could not be evaluated; each counts as a deny. */
+  readonly errors: readonly string[];
+  readonly policyDigest: Digest;
+}

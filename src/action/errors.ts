@@ -1,0 +1,116 @@
+/** The one error class of Countersign, and every code it can carry. */
+
+/** What each code means and what to do about it. The table in docs/errors.md is made from this. */
+export const ERROR_CODES = {
+  // the proposal
+  INVALID_PROPOSAL: 'The proposal does not have the right shape.',
+  INVALID_TEXT: 'A text holds a NUL byte or a lone surrogate, which no database or signature can carry faithfully.',
+  INVALID_NUMBER: 'A number is not finite, or is an integer that a JSON number cannot carry exactly.',
+  INVALID_JSON: 'A text is not JSON, or one of its objects has the same key twice.',
+  INVALID_YAML: 'A text is not YAML, or one of its maps has the same key twice.',
+  INPUT_TOO_LARGE: 'The proposal is larger than Countersign carries.',
+  INVALID_INPUT: "The input does not fit the tool's schema.",
+  INVALID_EXPECTATION: 'The expectation does not compile, or is too costly to evaluate.',
+  UNKNOWN_TOOL: 'No tool of that name is configured on the worker.',
+  ACTION_CONFLICT: 'This action id was used before for another proposal.',
+  // who
+  AGENT_UNVERIFIED: "The agent's credential or its signature over the proposal does not verify.",
+  SCOPE_DENIED: "The agent's credential does not cover this tool.",
+  APPROVAL_INVALID: 'The approval does not verify, or does not cover what was shown.',
+  APPROVAL_FORBIDDEN: 'This person may not decide this action.',
+  APPROVAL_STALE: 'What was approved is no longer what would be done.',
+  NOT_PENDING: 'The action is not waiting for a person.',
+  // the decision
+  POLICY_DENIED: 'Policy denies the action.',
+  POLICY_INVALID: 'The policy folder cannot be used.',
+  POLICY_UNAVAILABLE: 'No policy is active on the worker.',
+  POLICY_ERROR: 'A policy could not be evaluated for this action; that counts as a deny.',
+  CONSTRAINT_UNSUPPORTED: 'Policy puts a constraint on the action that the tool cannot honour.',
+  APPROVAL_DENIED: 'A person denied the action.',
+  APPROVAL_EXPIRED: 'Nobody decided in time.',
+  CANCELLED: 'The action was cancelled before its effect.',
+  FROZEN: 'A freeze stops this action.',
+  // the grant
+  GRANT_INVALID: 'The grant does not verify, or belongs to another action.',
+  GRANT_EXPIRED: 'The grant expired before it was used.',
+  GRANT_REPLAYED: 'The grant was used before.',
+  // the effect
+  STATEMENT_REFUSED: 'The SQL cannot be classified as safe to govern.',
+  TOO_MANY_ROWS: 'The action touches more rows than the tool may capture.',
+  STATE_CHANGED: 'The state changed between capture and execution; nothing was done.',
+  CONSTRAINT_VIOLATED: 'Execution would have broken a constraint; it was rolled back.',
+  TOOL_FAILED: 'The tool refused or failed; nothing was done.',
+  TOOL_UNAVAILABLE: "The tool's system cannot be reached.",
+  EFFECT_UNKNOWN: 'It cannot be known whether the effect happened.',
+  EXPECTATION_UNMET: 'The system, read back, is not what was promised.',
+  // the parts
+  LEDGER_UNAVAILABLE: 'The ledger (Postgres) cannot be reached.',
+  TEMPORAL_UNAVAILABLE: 'The Temporal server cannot be reached.',
+  KEYS_MISSING: 'Signing keys are missing.',
+  KEYS_INVALID: 'Signing keys cannot be used.',
+  CONFIG_INVALID: 'The configuration cannot be used.',
+  RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
+  NOT_FOUND: 'There is no such thing.',
+  TIMED_OUT: 'The wait ended before the action did.',
+  INTERNAL: 'A fault in Countersign itself.',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** One thing that is wrong, at one place. */
+export interface Problem {
+  /** Where, as a path from the root: `proposal.input.where`. */
+  readonly field?: string;
+  /** What would have been right. */
+  readonly expected?: string;
+  /** What the reader can do now. */
+  readonly fix?: string;
+}
+
+export interface CountersignErrorOptions extends Problem {
+  readonly cause?: unknown;
+  /** Whether the same call may succeed later without a change by the caller. Default false. */
+  readonly retryable?: boolean;
+}
+
+/** Any error that Countersign raises on purpose. `code` is stable; `message` is for people. */
+export class CountersignError extends Error {
+  override readonly name = 'CountersignError';
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly expected: string | undefined;
+  readonly fix: string | undefined;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.field = options.field;
+    this.expected = options.expected;
+    this.fix = options.fix;
+    this.retryable = options.retryable ?? false;
+  }
+
+  toJSON(): ErrorView {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.field === undefined ? {} : { field: this.field }),
+      ...(this.expected === undefined ? {} : { expected: this.expected }),
+      ...(this.fix === undefined ? {} : { fix: this.fix }),
+    };
+  }
+}
+
+/** The error as data: what history, receipts and `--json` carry. */
+export interface ErrorView extends Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Turns anything thrown into a CountersignError; what is not ours becomes `fallback`. */
+export function asCountersignError(error: unknown, fallback: ErrorCode = 'INTERNAL'): CountersignError {
+  if (error instanceof CountersignError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new CountersignError(fallback, message || ERROR_CODES[fallback], { cause: error });
+}

@@ -1,0 +1,115 @@
+/** JSON as Countersign carries it: checked, canonical (RFC 8785) and digested (SHA-256). */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { CountersignError } from './errors.js';
+
+export type JsonPrimitive = string | number | boolean | null;
+export type Json = JsonPrimitive | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** `sha256:` and 64 hex digits. */
+export type Digest = `sha256:${string}`;
+
+/** How deep a value may nest. Deeper is refused, so that no recursion here or in a library can be driven to overflow. */
+const MAX_DEPTH = 64;
+
+/**
+ * Checks that a value is plain JSON that survives every store and signature on its way: finite numbers, integers within
+ * ±(2^53-1), well-formed Unicode without NUL, no cycles, no exotic objects, at most 64 levels.
+ *
+ * @throws CountersignError INVALID_NUMBER, INVALID_TEXT or INVALID_JSON, with the path of the offending value.
+ */
+export function assertJson(value: unknown, path: string): asserts value is Json {
+  visit(value, path, 0);
+}
+
+function visit(value: unknown, path: string, depth: number): void {
+  if (depth > MAX_DEPTH) {
+    throw new CountersignError('INVALID_JSON', `${path} nests deeper than ${MAX_DEPTH} levels`, {
+      field: path,
+      expected: `at most ${MAX_DEPTH} levels`,
+      fix: 'Flatten the value.',
+    });
+  }
+  switch (typeof value) {
+    case 'boolean':
+      return;
+    case 'string':
+      return checkText(value, path);
+    case 'number':
+      return checkNumber(value, path);
+    case 'object':
+      break;
+    default:
+      throw notJson(value, path);
+  }
+  if (value === null) return;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) visit(value[i], `${path}[${i}]`, depth + 1);
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw notJson(value, path);
+  for (const [key, item] of Object.entries(value)) {
+    checkText(key, `${path} (a key)`);
+    if (key === '__proto__') {
+      throw new CountersignError('INVALID_JSON', `${path} has a key "__proto__"`, {
+        field: path,
+        expected: 'a key that is not "__proto__"',
+        fix: 'Rename the key.',
+      });
+    }
+    visit(item, `${path}.${key}`, depth + 1);
+  }
+}
+
+function checkText(text: string, path: string): void {
+  if (text.includes('\u0000') || !text.isWellFormed()) {
+    throw new CountersignError('INVALID_TEXT', `${path} holds a NUL byte or a lone surrogate`, {
+      field: path,
+      expected: 'well-formed Unicode text without NUL',
+      fix: 'Remove the character, or encode the bytes as base64.',
+    });
+  }
+}
+
+function checkNumber(number: number, path: string): void {
+  if (Number.isFinite(number) && (!Number.isInteger(number) || Math.abs(number) <= Number.MAX_SAFE_INTEGER)) return;
+  throw new CountersignError('INVALID_NUMBER', `${path} is a number that JSON cannot carry exactly`, {
+    field: path,
+    expected: 'a finite number; integers within ±(2^53-1)',
+    fix: 'Send large or exact numbers as strings.',
+  });
+}
+
+function notJson(value: unknown, path: string): CountersignError {
+  const what =
+    value === undefined ? 'undefined' : typeof value === 'object' ? 'an object that is not plain' : typeof value;
+  return new CountersignError('INVALID_JSON', `${path} is ${what}, not JSON`, {
+    field: path,
+    expected: 'a string, number, boolean, null, array or plain object',
+    fix: 'Leave the key out, or convert the value to one of these.',
+  });
+}
+
+/** The canonical text of a JSON value (RFC 8785). Two equal values have one text. */
+export function canonical(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new CountersignError('INVALID_JSON', 'The value has no canonical form.');
+  return text;
+}
+
+/** SHA-256 over the canonical text. */
+export function digest(value: unknown): Digest {
+  return digestText(canonical(value));
+}
+
+/** SHA-256 over a text's UTF-8 bytes. */
+export function digestText(text: string): Digest {
+  return `sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`;
+}
+
+/** Bytes of the canonical text. */
+export function canonicalBytes(value: unknown): number {
+  return Buffer.byteLength(canonical(value), 'utf8');
+}

@@ -1,0 +1,100 @@
+/** What an agent asks for. */
+import { z } from 'zod';
+import { CountersignError } from './errors.js';
+import { assertJson, canonicalBytes, digest, type Digest, type JsonObject } from './json.js';
+
+/** A proposal's canonical size in bytes may not exceed this. Larger inputs belong in storage, with the proposal naming them. */
+export const MAX_PROPOSAL_BYTES = 256 * 1024;
+
+export const TENANT_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const ACTION_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+export const expectSchema = z.union([
+  z.string().min(1).max(4096),
+  z.strictObject({
+    /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
+    cel: z.string().min(1).max(4096),
+    /** How long the real system may take to show it. Milliseconds, default 0. */
+    withinMs: z.number().int().min(0).max(600_000).optional(),
+  }),
+]);
+
+export const proposalSchema = z.strictObject({
+  /** The agent's idempotency key, unique within its tenant: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
+  actionId: z.string().regex(ACTION_ID_PATTERN),
+  /** The name of a tool that the worker has. */
+  tool: z.string().regex(NAME_PATTERN),
+  /** The tool's own input. */
+  input: z.record(z.string(), z.unknown()),
+  /** What must be true afterwards. When absent, only what the tool derives from the input is checked. */
+  expect: expectSchema.optional(),
+  /** Why, in the agent's words. Shown to people as such; no policy reads it. */
+  reasoning: z.string().max(16_384).optional(),
+  /** Groups the actions of one task. */
+  traceId: z.string().regex(ACTION_ID_PATTERN).optional(),
+  /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
+  claims: z.record(z.string().max(64), z.string().max(256)).optional(),
+});
+
+export interface Expect {
+  readonly cel: string;
+  readonly withinMs?: number | undefined;
+}
+
+export interface Proposal {
+  readonly actionId: string;
+  readonly tool: string;
+  readonly input: JsonObject;
+  readonly expect?: string | Expect | undefined;
+  readonly reasoning?: string | undefined;
+  readonly traceId?: string | undefined;
+  readonly claims?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * Checks an untrusted value and returns it as a proposal.
+ *
+ * @throws CountersignError INVALID_PROPOSAL, INVALID_TEXT, INVALID_NUMBER, INVALID_JSON or INPUT_TOO_LARGE
+ */
+export function parseProposal(value: unknown): Proposal {
+  assertJson(value, 'proposal');
+  const parsed = proposalSchema.safeParse(value);
+  if (!parsed.success) throw zodError('INVALID_PROPOSAL', parsed.error, 'proposal');
+  const bytes = canonicalBytes(value);
+  if (bytes > MAX_PROPOSAL_BYTES) {
+    throw new CountersignError(
+      'INPUT_TOO_LARGE',
+      `The proposal is ${bytes} bytes; at most ${MAX_PROPOSAL_BYTES} are carried.`,
+      {
+        field: 'proposal',
+        expected: `at most ${MAX_PROPOSAL_BYTES} bytes of canonical JSON`,
+        fix: 'Split the action, or store the payload elsewhere and name it.',
+      },
+    );
+  }
+  return value as unknown as Proposal;
+}
+
+/** The digest that the agent signs and every later step is bound to. */
+export function proposalDigest(proposal: Proposal): Digest {
+  return digest(proposal);
+}
+
+/** A zod failure as one of ours: the first problem leads, the others are in the message. */
+export function zodError(
+  code: 'INVALID_PROPOSAL' | 'INVALID_INPUT' | 'CONFIG_INVALID' | 'POLICY_INVALID',
+  error: z.ZodError,
+  root: string,
+): CountersignError {
+  const problems = error.issues
+    .slice(0, 5)
+    .map((issue) => `${[root, ...issue.path.map(String)].join('.')}: ${issue.message}`);
+  const first = error.issues[0];
+  return new CountersignError(code, problems.join('; '), {
+    field: [root, ...(first?.path ?? []).map(String)].join('.'),
+    expected: first?.message ?? 'a value that fits the schema',
+    fix: 'Correct the field named and propose again.',
+    cause: error,
+  });
+}

@@ -1,0 +1,33 @@
+/** A signed statement of an outcome, linked by hash to the receipt before it in the tenant's chain. */
+import type { Digest } from './json.js';
+import type { OutcomeStatus } from './outcome.js';
+import type { ActionType, Effect } from './decision.js';
+
+/** The claims of the receipt's JWS. */
+export interface ReceiptClaims {
+  readonly v: 1;
+  readonly tenant: string;
+  /** 1, 2, 3 … without a gap. */
+  readonly seq: number;
+  /** Hash (SHA-256 of the compact JWS) of the receipt before; null for the first. */
+  readonly prev: Digest | null;
+  readonly actionId: string;
+  readonly proposalDigest: Digest;
+  readonly status: OutcomeStatus;
+  readonly reason: string;
+  readonly code?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly tool: string;
+  readonly environment?: string | undefined;
+  readonly actionType?: ActionType | undefined;
+  readonly effect?: Effect | undefined;
+  readonly policyDigest?: Digest | undefined;
+  readonly approvals: readonly Digest[];
+  readonly grant?: string | undefined;
+  readonly preDigest?: Digest | undefined;
+  readonly postDigest?: Digest | undefined;
+  /** Over the recorded outcome without its receipt reference: an edited outcome does not match. */
+  readonly outcomeDigest: Digest;
+  /** Seconds since the epoch. */
+  readonly iat: number;
+}

@@ -1,0 +1,32 @@
+/** The state an action can change, as read from the real system. */
+import type { Digest, Json, JsonObject } from './json.js';
+
+/** Captured state is keyed so that differences name what they touch: `{sessions: {"17": {…row…}}}`. */
+export type State = JsonObject;
+
+export interface Snapshot {
+  /** Absent when it is over 64 KiB: then the ledger keeps it under `digest`. */
+  readonly state?: State;
+  /** Over the canonical whole state. */
+  readonly digest: Digest;
+  /** Rows or objects in it. */
+  readonly count: number;
+  /** How long reading it took, milliseconds. */
+  readonly tookMs: number;
+}
+
+/** RFC 6902. */
+export interface PatchOperation {
+  readonly op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test';
+  readonly path: string;
+  readonly value?: Json;
+  readonly from?: string;
+}
+
+export interface Delta {
+  /** From pre to post; at most 200 operations here, all of them counted in `operations`. */
+  readonly patch: readonly PatchOperation[];
+  readonly operations: number;
+  /** From the effect's start until the expected state was read back, milliseconds. */
+  readonly latencyMs: number;
+}
