@@ -1,6 +1,8 @@
 /** The signed, expiring, single-use authorization that `execute` demands. */
-import type { ActionType, Constraint } from './decision.js';
+import type { ActionType, Constraint, Decision, Facts } from './decision.js';
 import type { Digest } from './json.js';
+import type { ApprovalRecord } from './outcome.js';
+import type { Snapshot } from './snapshot.js';
 
 /** The claims of the grant's JWS. Every field is checked by `execute`. */
 export interface GrantClaims {
@@ -15,12 +17,24 @@ export interface GrantClaims {
   readonly proposalDigest: Digest;
   readonly policyDigest: Digest;
   readonly preDigest: Digest;
+  /** Over the whole plan (facts, decision, approvals, pre-state), so that what is concluded later is what was granted. */
+  readonly planDigest: Digest;
   /** Digests of the approvals it rests on, sorted. */
   readonly approvals: readonly Digest[];
   readonly constraints: readonly Constraint[];
+  /** What it would write: checked against freezes once more at the effect. */
+  readonly targets: readonly string[];
   /** Rows or objects the preview promised. */
   readonly rows: number;
   /** Seconds since the epoch. */
   readonly iat: number;
   readonly exp: number;
+}
+
+/** Everything that was settled before the effect: recorded in history, and bound by digest in the grant. */
+export interface Plan {
+  readonly facts: Facts;
+  readonly decision: Decision;
+  readonly approvals: readonly ApprovalRecord[];
+  readonly pre: Snapshot;
 }

@@ -1,5 +1,5 @@
 /** How an action ends, and what is seen of it before. */
-import type { ActionType, Decision, Preview, Requirement } from './decision.js';
+import type { ActionType, Decision, Facts, Preview, Requirement } from './decision.js';
 import type { ErrorView } from './errors.js';
 import type { Digest, Json } from './json.js';
 import type { Proposal } from './proposal.js';
@@ -49,10 +49,9 @@ export interface Outcome {
   readonly tenant: string;
   readonly actionId: string;
   readonly proposalDigest: Digest;
-  readonly agent?: string;
   readonly tool: string;
-  readonly environment?: string;
-  readonly actionType?: ActionType;
+  /** What the decision was made on; absent when the proposal never got that far. */
+  readonly facts?: Facts;
   readonly decision?: Decision;
   readonly approvals: readonly ApprovalRecord[];
   readonly pre?: Snapshot;
@@ -109,3 +108,9 @@ export interface PendingView {
 /** What the update `outcome` answers: the outcome, or that people are needed first. */
 export type OutcomeReply =
   { readonly kind: 'outcome'; readonly outcome: Outcome } | { readonly kind: 'pending'; readonly pending: PendingView };
+
+/** What the update `decide` answers. */
+export interface DecideReply {
+  readonly recorded: ApprovalRecord;
+  readonly state: 'waiting' | 'approved' | 'denied';
+}

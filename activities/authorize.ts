@@ -1,0 +1,125 @@
+/** Step 4: people's decisions are checked against what they were shown, the action is admitted, the grant is signed. */
+import { randomUUID } from 'node:crypto';
+import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
+import type { GrantClaims, Plan } from '../src/action/grant.js';
+import { digest, type Digest } from '../src/action/json.js';
+import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
+import { mayDecide, signGrant, verifyApproval } from '../src/trust/index.js';
+import type { ApprovalCheck } from './contract.js';
+import type { Dependencies } from './deps.js';
+import type { Authentic, Proposed } from './propose.js';
+
+export function shownOf({ proposal, digest: proposalDigest, agent }: Authentic, plan: Omit<Plan, 'approvals'>): Shown {
+  const { facts, decision, pre } = plan;
+  return {
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    proposal,
+    proposalDigest,
+    agent: { id: agent.id, roles: agent.roles, ...(agent.owner === undefined ? {} : { owner: agent.owner }) },
+    tool: facts.tool,
+    actionType: facts.actionType,
+    operation: facts.operation,
+    preview: facts.preview,
+    preDigest: pre.digest,
+    requirements: decision.requirements,
+  };
+}
+
+/** @throws CountersignError APPROVAL_INVALID, APPROVAL_STALE or APPROVAL_FORBIDDEN */
+export async function checkApproval(check: ApprovalCheck, { keyring, settings }: Dependencies): Promise<ApprovalRecord> {
+  const { token, shown, shownDigest, requirements } = check;
+  const { tenant, actionId, agent } = shown;
+  const { record, approver } = await verifyApproval(keyring, token, { tenant, actionId, shownDigest, now: new Date() });
+  mayDecide({ approver, agent, requirements, selfApproval: settings.selfApproval });
+  return record;
+}
+
+export interface Standing {
+  readonly records: readonly ApprovalRecord[];
+  readonly standing: readonly string[];
+  readonly dropped: readonly ErrorView[];
+}
+
+/** Checks every decision again, now, against what would be shown now. */
+export async function standingApprovals(tokens: readonly string[], shown: Shown, deps: Dependencies): Promise<Standing> {
+  const shownDigest = digest(shown);
+  const records: ApprovalRecord[] = [];
+  const standing: string[] = [];
+  const dropped: ErrorView[] = [];
+  for (const token of tokens) {
+    try {
+      records.push(await checkApproval({ token, shown, shownDigest, requirements: shown.requirements }, deps));
+      standing.push(token);
+    } catch (error) {
+      dropped.push(asCountersignError(error, 'APPROVAL_INVALID').toJSON());
+    }
+  }
+  return { records, standing, dropped };
+}
+
+export type Authorization = { kind: 'granted'; grant: string } | { kind: 'ended'; outcome: Outcome };
+
+/** Admits the action to the ledger and signs its grant. @throws CountersignError ACTION_CONFLICT, FROZEN */
+export async function authorize(proposed: Proposed, plan: Plan, deps: Dependencies): Promise<Authorization> {
+  const { proposal, agent, tool } = proposed;
+  const { preview } = plan.facts;
+  const iat = Math.floor(Date.now() / 1000);
+  const claims: GrantClaims = {
+    jti: randomUUID(),
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    agent: agent.id,
+    tool: tool.name,
+    environment: tool.environment,
+    actionType: proposed.actionType,
+    proposalDigest: proposed.digest,
+    policyDigest: plan.decision.policyDigest,
+    preDigest: plan.pre.digest,
+    planDigest: digest(plan),
+    approvals: plan.approvals.map((approval) => approval.digest).sort(),
+    constraints: plan.decision.constraints,
+    targets: preview.targets,
+    rows: preview.rows,
+    iat,
+    exp: iat + deps.settings.grantTtlSeconds,
+  };
+  await deps.faults.at('prepare.before-admit');
+  const [admission, grant] = await Promise.all([
+    deps.ledger.admit({
+      tenant: agent.tenant,
+      actionId: proposal.actionId,
+      digest: proposed.digest,
+      agent: agent.id,
+      tool: tool.name,
+      environment: tool.environment,
+      targets: preview.targets,
+      grant: { jti: claims.jti, expiresAt: new Date(claims.exp * 1000) },
+    }),
+    signGrant(deps.keyring, claims),
+  ]);
+  switch (admission.kind) {
+    case 'admitted':
+      return { kind: 'granted', grant };
+    case 'ended':
+      return admission;
+    case 'conflict':
+      throw conflict(proposal.actionId, admission.digest);
+    case 'frozen':
+      throw frozen(admission.freeze);
+  }
+}
+
+export function conflict(actionId: string, other: Digest): CountersignError {
+  return new CountersignError('ACTION_CONFLICT', `Action ${actionId} was proposed before with another content (${other}).`, {
+    field: 'proposal.actionId',
+    expected: 'an actionId that was never used, or the same proposal again',
+    fix: 'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
+  });
+}
+
+export function frozen(freeze: { id: string | number; reason: string; by: string }): CountersignError {
+  return new CountersignError('FROZEN', `Frozen by ${freeze.by}: ${freeze.reason} (freeze ${freeze.id}).`, {
+    fix: `Wait until it is lifted: countersign unfreeze ${freeze.id}`,
+  });
+}

@@ -1,0 +1,35 @@
+/** Steps 3 and 6: the state that the action can change, before and after. What is too large for history goes to the ledger. */
+import { CountersignError } from '../src/action/errors.js';
+import type { Snapshot, State } from '../src/action/snapshot.js';
+import type { CaptureOptions, Tool } from '../src/tools/tool.js';
+import { takeSnapshot } from '../src/verify/index.js';
+import type { Dependencies } from './deps.js';
+
+export interface Captured {
+  readonly state: State;
+  readonly snapshot: Snapshot;
+}
+
+export async function capture(
+  tool: Tool,
+  input: unknown,
+  options: CaptureOptions,
+  signal: AbortSignal,
+): Promise<Captured & { large?: State }> {
+  const start = performance.now();
+  const state = await tool.capture(input, options, { signal });
+  return { state, ...takeSnapshot(state, Math.round((performance.now() - start) * 100) / 100) };
+}
+
+/** Keeps a state that history is too small for. Idempotent: it is stored under its digest. */
+export async function keep(tenant: string, { snapshot, large }: { snapshot: Snapshot; large?: State }, { ledger }: Dependencies) {
+  if (large !== undefined) await ledger.putSnapshot(tenant, snapshot.digest, large);
+}
+
+/** The whole state of a snapshot, wherever it is. */
+export async function recall(tenant: string, snapshot: Snapshot, { ledger }: Dependencies): Promise<State> {
+  if (snapshot.state !== undefined) return snapshot.state;
+  const state = await ledger.getSnapshot(tenant, snapshot.digest);
+  if (state === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${snapshot.digest}.`);
+  return state as State;
+}

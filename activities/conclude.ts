@@ -1,0 +1,194 @@
+/** Everything after the effect: find out the truth if it is not known, capture again, verify, settle. */
+import { Context } from '@temporalio/activity';
+import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
+import type { GrantClaims, Plan } from '../src/action/grant.js';
+import { digest } from '../src/action/json.js';
+import type { ApprovalRecord, Check, Outcome } from '../src/action/outcome.js';
+import type { Delta, Snapshot, State } from '../src/action/snapshot.js';
+import type { Execution } from '../src/tools/tool.js';
+import { verifyGrant } from '../src/trust/index.js';
+import { allHold, createDelta, verifyEffect } from '../src/verify/index.js';
+import { shownOf, standingApprovals } from './authorize.js';
+import { capture, keep, recall } from './capture.js';
+import type { Conclusion, Report } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { idempotencyKey } from './execute.js';
+import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
+import { settle, settleUnauthenticated, type Settlement } from './settle.js';
+import { Stopwatch } from './step.js';
+
+export async function conclude(conclusion: Conclusion, deps: Dependencies): Promise<Outcome> {
+  const { request } = conclusion;
+  const watch = new Stopwatch();
+  let authentic: Authentic;
+  try {
+    authentic = await authenticate(request, deps);
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return settleUnauthenticated(request, error, deps);
+  }
+  const settlement = await findOut(conclusion, authentic, watch, deps);
+  await deps.faults.at('conclude.before-settle');
+  const outcome = await settle(settlement, deps);
+  await deps.faults.at('conclude.after-settle');
+  return outcome;
+}
+
+async function findOut(conclusion: Conclusion, authentic: Authentic, watch: Stopwatch, deps: Dependencies): Promise<Settlement> {
+  const { plan, report } = conclusion;
+  if (plan === undefined || conclusion.grant === undefined) {
+    const approvals = plan === undefined ? [] : await signedDecisions(conclusion, plan, authentic, deps);
+    return { authentic, watch, ...planned(plan), approvals, ...unmade(report) };
+  }
+  const grant = await grantOf(conclusion.grant, plan, deps);
+  const base = { authentic, watch, ...planned(plan), grant };
+  if (report.kind === 'done') watch.timings.push({ step: 'execute', ms: report.tookMs });
+
+  const truth = await lookUpIfUnknown(conclusion, grant, authentic, deps);
+  if (truth.kind !== 'done') return { ...base, ...unmade(truth) };
+  if (conclusion.withoutReading === true) {
+    return { ...base, status: 'unknown', error: unread(), result: truth.execution.result };
+  }
+  return { ...base, ...(await readBack(resolve(authentic, deps), plan, truth, watch, deps)) };
+}
+
+function planned(plan: Plan | undefined): Pick<Settlement, 'facts' | 'decision' | 'approvals' | 'pre'> {
+  return plan === undefined ? {} : { facts: plan.facts, decision: plan.decision, approvals: plan.approvals, pre: plan.pre };
+}
+
+/** The plan must be the one that was granted: it came back through history, which others can write. */
+async function grantOf(token: string, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
+  const { claims } = await verifyGrant(keyring, token, { now: new Date(), allowExpired: true });
+  if (claims.planDigest === digest(plan)) return claims;
+  throw new CountersignError('GRANT_INVALID', 'The plan is not the one that was granted.', { field: 'plan' });
+}
+
+async function signedDecisions(
+  { approvals = [] }: Conclusion,
+  plan: Plan,
+  authentic: Authentic,
+  deps: Dependencies,
+): Promise<readonly ApprovalRecord[]> {
+  if (approvals.length === 0) return [];
+  return (await standingApprovals(approvals, shownOf(authentic, plan), deps)).records;
+}
+
+type Unmade = Exclude<Report, { kind: 'done' }>;
+
+/** How an action ends whose effect was not made, or may not have been. */
+function unmade(report: Report): Pick<Settlement, 'status' | 'error'> {
+  switch (report.kind) {
+    case 'stopped':
+      return { status: report.status, error: fromView(report.error) };
+    case 'not_done':
+    case 'void':
+      return { status: 'failed', error: fromView(report.error) };
+    case 'unknown':
+      return { status: 'unknown', error: fromView(report.error) };
+    case 'done':
+      throw new CountersignError('INTERNAL', 'An effect that was made cannot be settled unread.');
+  }
+}
+
+async function lookUpIfUnknown(conclusion: Conclusion, grant: GrantClaims, authentic: Authentic, deps: Dependencies): Promise<Report> {
+  const { report } = conclusion;
+  if (report.kind !== 'unknown' || conclusion.withoutReading === true) return report;
+  const { tool } = resolve(authentic, deps);
+  if (tool.lookUp === undefined) return report;
+  const signal = Context.current().cancellationSignal;
+  const answer = await tool.lookUp(idempotencyKey(grant), { signal });
+  switch (answer.happened) {
+    case 'yes':
+      return { kind: 'done', execution: answer.execution, startedAt: grant.iat * 1000, tookMs: 0 };
+    case 'no':
+      return notMade(report);
+    case 'unknown':
+      return { kind: 'unknown', error: { ...report.error, message: `${report.error.message} (${answer.reason})` } };
+  }
+}
+
+function notMade({ error }: Unmade): Report {
+  if (error.code === 'CANCELLED') return { kind: 'stopped', status: 'cancelled', error };
+  return { kind: 'not_done', error: { ...error, code: 'TOOL_FAILED', message: `It did not happen: ${error.message}` } };
+}
+
+function unread(): CountersignError {
+  return new CountersignError('EFFECT_UNKNOWN', 'The effect was reported, but the system could not be read back to verify it.', {
+    fix: 'Check the system by hand; the pre-state is in the record.',
+  });
+}
+
+function fromView(view: ErrorView): CountersignError {
+  return new CountersignError(view.code, view.message, view);
+}
+
+/** Reads the real system until it shows what was promised, or the time for that is over. */
+async function readBack(
+  proposed: Proposed,
+  plan: Plan,
+  { execution, startedAt }: Extract<Report, { kind: 'done' }>,
+  watch: Stopwatch,
+  deps: Dependencies,
+): Promise<Omit<Settlement, 'authentic' | 'watch'>> {
+  const context = Context.current();
+  const pre = await recall(proposed.agent.tenant, plan.pre, deps);
+  const { expect } = proposed.proposal;
+  const deadline = Date.now() + (typeof expect === 'object' ? (expect.withinMs ?? 0) : 0);
+  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+    const read = await readOnce(proposed, plan, { pre, execution, startedAt }, watch, deps);
+    if (allHold(read.checks) || Date.now() + pause > deadline) return verdict(read, execution);
+    context.heartbeat();
+    await context.sleep(pause);
+    watch.timings.splice(watch.timings.findLastIndex(({ step }) => step === 'capture'));
+  }
+}
+
+interface Reading {
+  readonly post: Snapshot;
+  readonly delta: Delta;
+  readonly checks: readonly Check[];
+}
+
+async function readOnce(
+  { tool, input, proposal, agent }: Proposed,
+  plan: Plan,
+  { pre, execution, startedAt }: { pre: State; execution: Execution; startedAt: number },
+  watch: Stopwatch,
+  deps: Dependencies,
+): Promise<Reading> {
+  const signal = Context.current().cancellationSignal;
+  const captured = await watch.time('capture', async () => {
+    const taken = await capture(tool, input, { after: { pre, execution } }, signal);
+    await keep(agent.tenant, taken, deps);
+    return taken;
+  });
+  const delta = createDelta(pre, captured.state, Date.now() - startedAt);
+  const checks = await watch.time('verify', () =>
+    verifyEffect({
+      tool,
+      input,
+      preview: plan.facts.preview,
+      pre,
+      post: captured.state,
+      delta,
+      execution,
+      ...(proposal.expect === undefined ? {} : { expect: proposal.expect }),
+      constraints: plan.decision.constraints,
+      runner: deps.expectations,
+    }),
+  );
+  return { post: captured.snapshot, delta, checks };
+}
+
+function verdict({ post, delta, checks }: Reading, { result }: Execution): Omit<Settlement, 'authentic' | 'watch'> {
+  if (allHold(checks)) {
+    return { status: 'success', reason: `Done and verified: ${checks.length} checks hold.`, post, delta, checks, result };
+  }
+  const broken = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail ?? 'does not hold'}`);
+  const error = new CountersignError('EXPECTATION_UNMET', `The system does not hold what was promised: ${broken.slice(0, 3).join('; ')}`, {
+    ...(checks.length === 0 ? {} : { field: `checks.${checks.find(({ ok }) => !ok)?.name ?? ''}` }),
+    fix: 'Compare the delta with the proposal; the pre-state is recorded.',
+  });
+  return { status: 'mismatch', error, post, delta, checks, result };
+}

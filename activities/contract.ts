@@ -1,0 +1,84 @@
+/** What the workflow and its activities say to each other. Types only: the workflow sandbox loads no value from here. */
+import type { ErrorView } from '../src/action/errors.js';
+import type { Plan } from '../src/action/grant.js';
+import type { Digest } from '../src/action/json.js';
+import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
+import type { Requirement } from '../src/action/decision.js';
+import type { Proposal } from '../src/action/proposal.js';
+import type { Execution } from '../src/tools/tool.js';
+
+/** The workflow's input. It carries no secret: the proof is the agent's signature over the digest, good for this proposal only. */
+export interface ActionRequest {
+  readonly proposal: Proposal;
+  readonly digest: Digest;
+  readonly proof: string;
+}
+
+/** How the effect is to be run. */
+export interface EffectOptions {
+  readonly timeoutMs: number;
+  /** One trusted line for the Temporal UI: `delete 3 rows from sessions on shop-db (production)`. */
+  readonly summary: string;
+}
+
+/** What `prepare` (propose, enforce, capture, authorize) comes to. */
+export type Prepared =
+  | { readonly kind: 'granted'; readonly plan: Plan; readonly grant: string; readonly effect: EffectOptions }
+  | {
+      readonly kind: 'pending';
+      readonly plan: Plan;
+      readonly shown: Shown;
+      readonly shownDigest: Digest;
+      /** Tokens given that still count. */
+      readonly standing: readonly string[];
+      /** Why the others do not. */
+      readonly dropped: readonly ErrorView[];
+    }
+  /** Refused, or recorded earlier. The receipt is written. */
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  /** The tool's steps belong on another task queue. */
+  | { readonly kind: 'elsewhere'; readonly taskQueue: string };
+
+/** What is known after trying to make the effect. */
+export type Report =
+  | { readonly kind: 'done'; readonly execution: Execution; readonly startedAt: number; readonly tookMs: number }
+  /** Nothing happened, and trying again is no use. */
+  | { readonly kind: 'not_done'; readonly error: ErrorView }
+  /** Nothing happened, because the grant no longer holds (expired, or the state moved): a new one may be asked for. */
+  | { readonly kind: 'void'; readonly error: ErrorView }
+  /** It may have happened. */
+  | { readonly kind: 'unknown'; readonly error: ErrorView }
+  /** The effect was never tried. */
+  | { readonly kind: 'stopped'; readonly status: 'cancelled' | 'expired' | 'denied'; readonly error: ErrorView };
+
+export interface Conclusion {
+  readonly request: ActionRequest;
+  readonly report: Report;
+  readonly plan?: Plan;
+  readonly grant?: string;
+  /** The decisions people signed, where the action was stopped by or after one. */
+  readonly approvals?: readonly string[];
+  /** The tool's system has been out of reach for too long: settle with what is known. */
+  readonly withoutReading?: boolean;
+}
+
+/** What a signed decision is checked against. */
+export interface ApprovalCheck {
+  readonly token: string;
+  readonly shown: Pick<Shown, 'tenant' | 'actionId' | 'agent'>;
+  readonly shownDigest: Digest;
+  readonly requirements: readonly Requirement[];
+}
+
+/** The activities, as the workflow calls them. */
+export interface Steps {
+  /** Propose, enforce, capture, authorize: everything before the effect. Has no effect on the tool's system. */
+  prepare(request: ActionRequest, approvals: readonly string[]): Promise<Prepared>;
+  /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_* */
+  checkApproval(check: ApprovalCheck): Promise<ApprovalRecord>;
+  /** Makes the effect, once, under the grant. */
+  execute(proposal: Proposal, grant: string): Promise<Report>;
+  /** Look up (if unknown), capture again, verify, settle: everything after the effect. */
+  conclude(conclusion: Conclusion): Promise<Outcome>;
+}
+

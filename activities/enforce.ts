@@ -1,0 +1,39 @@
+/** Step 2: policy decides, on facts that are recorded whole. */
+import type { Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
+import { CountersignError } from '../src/action/errors.js';
+import { evaluate } from '../src/policy/index.js';
+import type { Tool } from '../src/tools/tool.js';
+import type { Dependencies } from './deps.js';
+import type { Proposed } from './propose.js';
+
+export function factsOf({ agent, tool, actionType, operation }: Proposed, preview: Preview, now: Date): Facts {
+  return {
+    agent,
+    actionType,
+    tool: { name: tool.name, kind: tool.kind, environment: tool.environment },
+    operation,
+    preview,
+    now: now.toISOString(),
+  };
+}
+
+export function enforce(facts: Facts, tool: Tool, { policy }: Dependencies): Decision {
+  const decision = evaluate(policy.current(), facts);
+  if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
+  return decision;
+}
+
+/** A constraint that the tool would ignore is none; so it stops the action. */
+function assertHonourable(constraints: readonly Constraint[], tool: Tool): void {
+  const foreign = constraints.find(({ name }) => !tool.constraints.includes(name));
+  if (foreign === undefined) return;
+  throw new CountersignError(
+    'CONSTRAINT_UNSUPPORTED',
+    `Policy ${foreign.policy} constrains "${foreign.name}", which the tool ${tool.name} cannot honour.`,
+    {
+      field: `constraint.${foreign.name}`,
+      expected: `one of: ${tool.constraints.join(', ')}`,
+      fix: 'Correct the @constraint of that policy.',
+    },
+  );
+}

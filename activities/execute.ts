@@ -1,0 +1,177 @@
+/** Step 5: the effect. Nothing reaches a tool's `execute` but through here, and nothing passes here without a grant. */
+import { Context } from '@temporalio/activity';
+import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
+import type { GrantClaims } from '../src/action/grant.js';
+import { canonicalBytes } from '../src/action/json.js';
+import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import type { Tool } from '../src/tools/tool.js';
+import { verifyGrant } from '../src/trust/index.js';
+import { frozen } from './authorize.js';
+import type { Report } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { findTool } from './propose.js';
+import { workflowIdentity } from './step.js';
+
+/** A result is carried in history; a larger one is refused before it is returned. */
+const MAX_RESULT_BYTES = 256 * 1024;
+
+/** Nothing happened, and the reason may be gone with a new grant. */
+const VOIDING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
+
+export async function execute(untrusted: Proposal, token: string, deps: Dependencies): Promise<Report> {
+  const startedAt = Date.now();
+  let passed: Passed;
+  try {
+    passed = await passGate(untrusted, token, deps);
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
+  }
+  const { tool, claims, input, tried } = passed;
+
+  // An earlier attempt may have left: it is repeated only where that cannot make a second effect.
+  if (tried && tool.idempotency !== 'native') {
+    const found = await settledByLookUp(tool, claims);
+    if (found !== 'retry') return found(startedAt);
+  }
+
+  const context = Context.current();
+  const start = performance.now();
+  try {
+    await deps.faults.at('execute.before-effect');
+    const execution = await tool.execute(input, {
+      idempotencyKey: idempotencyKey(claims),
+      preDigest: claims.preDigest,
+      constraints: claims.constraints,
+      rows: claims.rows,
+      signal: context.cancellationSignal,
+      heartbeat: () => context.heartbeat(),
+    });
+    await deps.faults.at('execute.after-effect');
+    if (claims.actionType === 'READ') assertCarriable(execution.result);
+    return { kind: 'done', execution, startedAt, tookMs: Math.round(performance.now() - start) };
+  } catch (thrown) {
+    return classify(asCountersignError(thrown, 'EFFECT_UNKNOWN'), tool, context);
+  }
+}
+
+/** One key for all attempts of an action, and for no other. */
+export function idempotencyKey({ tenant, actionId }: Pick<GrantClaims, 'tenant' | 'actionId'>): string {
+  return `countersign:${tenant}/${actionId}`;
+}
+
+interface Passed {
+  readonly tool: Tool;
+  readonly claims: GrantClaims;
+  readonly input: unknown;
+  /** Whether an earlier attempt passed this gate and may have made the effect. */
+  readonly tried: boolean;
+}
+
+/** Every check stands on the grant's signature, the server's word of who runs this, and the ledger. */
+async function passGate(untrusted: Proposal, token: string, deps: Dependencies): Promise<Passed> {
+  const now = new Date();
+  const { claims, expired } = await verifyGrant(deps.keyring, token, { now, allowExpired: true });
+  const proposal = parseProposal(untrusted);
+  const { tenant, actionId, run } = workflowIdentity();
+  if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
+  if (claims.actionId !== proposal.actionId || claims.tool !== proposal.tool) throw foreign('another proposal', 'proposal');
+  if (claims.proposalDigest !== proposalDigest(proposal)) throw foreign('another content of the proposal', 'proposal');
+
+  const tool = findTool(deps.tools, claims.tool);
+  if (tool.environment !== claims.environment) throw foreign('another environment', 'tool.environment');
+  const parsed = tool.input.safeParse(proposal.input);
+  if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
+  if (tool.actionType(parsed.data) !== claims.actionType) throw foreign('another action type', 'proposal.input');
+
+  const use = await deps.ledger.useGrant({
+    jti: claims.jti,
+    tenant,
+    actionId,
+    agent: claims.agent,
+    tool: claims.tool,
+    targets: claims.targets,
+    usedBy: run,
+  });
+  switch (use.kind) {
+    case 'first':
+      if (expired) throw grantExpired(claims);
+      return { tool, claims, input: parsed.data, tried: use.otherUses > 0 };
+    case 'again':
+      return { tool, claims, input: parsed.data, tried: true };
+    case 'frozen':
+      throw frozen(use.freeze);
+    case 'expired':
+      throw grantExpired(claims);
+    case 'replayed':
+      throw new CountersignError('GRANT_REPLAYED', `The grant was used before, by ${use.usedBy}.`, {
+        field: 'grant',
+        expected: 'a grant that was never used',
+        fix: 'Propose again: every execution needs its own grant.',
+      });
+    case 'ended':
+      throw new CountersignError('GRANT_REPLAYED', 'The action has ended; its grants are void.', { field: 'grant' });
+    case 'unknown':
+      throw foreign('no action in the ledger', 'grant');
+  }
+}
+
+function foreign(what: string, field: string): CountersignError {
+  return new CountersignError('GRANT_INVALID', `The grant is for ${what}.`, {
+    field,
+    expected: 'exactly what the grant was signed for',
+    fix: 'Nothing was done. Propose the action through trustedAction.',
+  });
+}
+
+function grantExpired({ exp }: GrantClaims): CountersignError {
+  return new CountersignError('GRANT_EXPIRED', `The grant expired at ${new Date(exp * 1000).toISOString()}.`, { field: 'grant' });
+}
+
+type Found = (startedAt: number) => Report;
+
+/** For tools whose effect may not simply be repeated: asks the system, or admits that it is not known. */
+async function settledByLookUp(tool: Tool, claims: GrantClaims): Promise<Found | 'retry'> {
+  const unknown: Found = () => ({
+    kind: 'unknown',
+    error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
+  });
+  if (tool.idempotency === 'none' || tool.lookUp === undefined) return unknown;
+  const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal });
+  switch (answer.happened) {
+    case 'yes':
+      return (startedAt) => ({ kind: 'done', execution: answer.execution, startedAt, tookMs: Date.now() - startedAt });
+    case 'no':
+      return 'retry';
+    case 'unknown':
+      return unknown;
+  }
+}
+
+function classify(error: CountersignError, tool: Tool, context: Context): Report {
+  if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
+    // Where the key makes it one effect, trying again is how the truth is found.
+    if (tool.idempotency === 'native' && !context.cancellationSignal.aborted) throw retryable(error);
+    return { kind: 'unknown', error: error.toJSON() };
+  }
+  if (context.cancellationSignal.aborted) {
+    return { kind: 'stopped', status: 'cancelled', error: { ...error.toJSON(), code: 'CANCELLED' } };
+  }
+  if (error.retryable) throw error;
+  return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
+}
+
+function retryable(error: CountersignError): CountersignError {
+  return new CountersignError(error.code, error.message, { cause: error, retryable: true });
+}
+
+function assertCarriable(result: unknown): void {
+  const bytes = canonicalBytes(result);
+  if (bytes <= MAX_RESULT_BYTES) return;
+  throw new CountersignError('TOOL_FAILED', `The result is ${bytes} bytes; at most ${MAX_RESULT_BYTES} are carried.`, {
+    field: 'result',
+    expected: `at most ${MAX_RESULT_BYTES} bytes`,
+    fix: 'Ask for fewer rows or columns.',
+  });
+}

@@ -1,0 +1,78 @@
+/** Step 1: who proposes what. Validates, authenticates, and reads from the real system what the action would touch. */
+import type { Preview, ActionType } from '../src/action/decision.js';
+import { CountersignError } from '../src/action/errors.js';
+import type { Digest } from '../src/action/json.js';
+import type { Agent } from '../src/action/principal.js';
+import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import type { Tool } from '../src/tools/tool.js';
+import { verifyProposal } from '../src/trust/index.js';
+import { compileExpectation } from '../src/verify/index.js';
+import type { ActionRequest } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { workflowIdentity } from './step.js';
+
+/** A proposal whose author and content are certain, before anything is known of its tool. */
+export interface Authentic {
+  readonly proposal: Proposal;
+  readonly digest: Digest;
+  readonly agent: Agent;
+}
+
+/** A proposal ready to be decided on. */
+export interface Proposed extends Authentic {
+  readonly tool: Tool;
+  readonly input: unknown;
+  readonly actionType: ActionType;
+  readonly operation: string;
+}
+
+/**
+ * The signature covers the digest, the digest the proposal, and the workflow's id is the agent's tenant and the proposal's
+ * action: so nobody can run a proposal under another name.
+ */
+export async function authenticate(request: ActionRequest, { keyring }: Dependencies): Promise<Authentic> {
+  const proposal = parseProposal(request.proposal);
+  const digest = proposalDigest(proposal);
+  const agent = await verifyProposal(keyring, request.proof, { digest, now: new Date() });
+  const { tenant, actionId } = workflowIdentity();
+  if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
+    throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
+      field: 'workflowId',
+      expected: `${agent.tenant}/${proposal.actionId}`,
+      fix: 'Propose through the client library, which names the workflow.',
+    });
+  }
+  return { proposal, digest, agent };
+}
+
+/** Finds the tool and reads the input by the tool's own schema. */
+export function resolve(authentic: Authentic, { tools }: Pick<Dependencies, 'tools'>): Proposed {
+  const { proposal, agent } = authentic;
+  const tool = findTool(tools, proposal.tool);
+  if (!agent.scopes.includes('*') && !agent.scopes.includes(tool.name)) {
+    throw new CountersignError('SCOPE_DENIED', `Agent ${agent.id} may not use the tool ${tool.name}.`, {
+      field: 'proposal.tool',
+      expected: `one of the agent's scopes: ${agent.scopes.join(', ') || '(none)'}`,
+      fix: 'Use another tool, or have a credential made with this scope.',
+    });
+  }
+  const parsed = tool.input.safeParse(proposal.input);
+  if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
+  if (proposal.expect !== undefined) compileExpectation(proposal.expect);
+  const input = parsed.data;
+  return { ...authentic, tool, input, actionType: tool.actionType(input), operation: tool.operation(input) };
+}
+
+export function preview({ tool, input }: Proposed, signal: AbortSignal): Promise<Preview> {
+  return tool.preview(input, { signal });
+}
+
+export function findTool(tools: ReadonlyMap<string, Tool>, name: string): Tool {
+  const tool = tools.get(name);
+  if (tool !== undefined) return tool;
+  throw new CountersignError('UNKNOWN_TOOL', `There is no tool named ${JSON.stringify(name)}.`, {
+    field: 'proposal.tool',
+    expected: `one of: ${[...tools.keys()].sort().join(', ') || '(no tool is configured)'}`,
+    fix: "Correct the name, or add the tool to the worker's config.",
+  });
+}

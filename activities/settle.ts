@@ -1,0 +1,132 @@
+/** Step 8: the outcome and its receipt, committed together. */
+import type { CountersignError } from '../src/action/errors.js';
+import type { GrantClaims, Plan } from '../src/action/grant.js';
+import { digest } from '../src/action/json.js';
+import type { ApprovalRecord, Check, Outcome, OutcomeStatus } from '../src/action/outcome.js';
+import type { ReceiptClaims } from '../src/action/receipt.js';
+import type { Delta, Snapshot } from '../src/action/snapshot.js';
+import type { Json } from '../src/action/json.js';
+import { hashReceipt, signReceipt } from '../src/trust/index.js';
+import type { ActionRequest } from './contract.js';
+import type { Dependencies } from './deps.js';
+import type { Authentic } from './propose.js';
+import { workflowIdentity, type Stopwatch } from './step.js';
+
+/** The chain for refusals whose tenant nobody vouched for: a forger must not write into a real tenant's chain. */
+export const UNAUTHENTICATED = '_unauthenticated';
+
+export interface Settlement {
+  readonly authentic: Authentic;
+  readonly status: OutcomeStatus;
+  readonly watch: Stopwatch;
+  /** Present unless the status is `success`. */
+  readonly error?: CountersignError;
+  readonly reason?: string;
+  readonly facts?: Plan['facts'];
+  readonly decision?: Plan['decision'];
+  readonly approvals?: readonly ApprovalRecord[];
+  readonly grant?: GrantClaims;
+  readonly pre?: Snapshot;
+  readonly post?: Snapshot;
+  readonly delta?: Delta;
+  readonly checks?: readonly Check[];
+  readonly result?: Json;
+}
+
+/** Records how an action ended. An action that ended before keeps its record, and that is returned. */
+export async function settle(settlement: Settlement, deps: Dependencies): Promise<Outcome> {
+  const { authentic, status, watch, error, facts, decision, approvals = [], grant } = settlement;
+  const { proposal, agent, digest: proposalDigest } = authentic;
+  const outcome: Outcome = {
+    status,
+    reason: settlement.reason ?? error?.message ?? status,
+    ...(error === undefined ? {} : { error: error.toJSON() }),
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    proposalDigest,
+    tool: proposal.tool,
+    ...(facts === undefined ? {} : { facts }),
+    ...(decision === undefined ? {} : { decision }),
+    approvals,
+    ...(settlement.pre === undefined ? {} : { pre: settlement.pre }),
+    ...(settlement.post === undefined ? {} : { post: settlement.post }),
+    ...(settlement.delta === undefined ? {} : { delta: settlement.delta }),
+    checks: settlement.checks ?? [],
+    ...(settlement.result === undefined ? {} : { result: settlement.result }),
+    steps: watch.timings,
+  };
+  const statement = statementOf(outcome, { agent: agent.id, ...(grant === undefined ? {} : { grant: grant.jti }) });
+  // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
+  if (error?.code === 'ACTION_CONFLICT') {
+    const receipt = await deps.ledger.appendReceipt({
+      tenant: agent.tenant,
+      actionId: proposal.actionId,
+      sign: (link) => sign({ ...statement, ...link }, deps),
+    });
+    return { ...outcome, receipt };
+  }
+  const settled = await deps.ledger.settle({
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    proposalDigest,
+    outcome,
+    sign: (link) => sign({ ...statement, ...link }, deps),
+  });
+  return settled.outcome;
+}
+
+/** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */
+export async function settleUnauthenticated(request: ActionRequest, error: CountersignError, deps: Dependencies): Promise<Outcome> {
+  const { tenant, actionId } = workflowIdentity();
+  const outcome: Outcome = {
+    status: 'denied',
+    reason: error.message,
+    error: error.toJSON(),
+    tenant,
+    actionId,
+    proposalDigest: request.digest,
+    tool: String(request.proposal?.tool).slice(0, 63),
+    approvals: [],
+    checks: [],
+    steps: [],
+  };
+  const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const receipt = await deps.ledger.appendReceipt({
+    tenant: UNAUTHENTICATED,
+    actionId: `${tenant}/${actionId}`.slice(0, 192),
+    sign: (link) => sign({ ...statement, ...link }, deps),
+  });
+  return { ...outcome, receipt };
+}
+
+type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
+
+function statementOf(outcome: Outcome, { agent, grant }: { agent?: string; grant?: string }): Statement {
+  return {
+    v: 1,
+    tenant: outcome.tenant,
+    actionId: outcome.actionId,
+    proposalDigest: outcome.proposalDigest,
+    status: outcome.status,
+    reason: outcome.reason,
+    code: outcome.error?.code,
+    agent,
+    tool: outcome.tool,
+    environment: outcome.facts?.tool.environment,
+    actionType: outcome.facts?.actionType,
+    effect: outcome.decision?.effect,
+    policyDigest: outcome.decision?.policyDigest,
+    approvals: outcome.approvals.map((approval) => approval.digest),
+    grant,
+    preDigest: outcome.pre?.digest,
+    postDigest: outcome.post?.digest,
+    outcomeDigest: digest(outcome),
+    iat: Math.floor(Date.now() / 1000),
+  };
+}
+
+async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
+  const jws = await signReceipt(keyring, claims);
+  return { jws, hash: hashReceipt(jws) };
+}
+

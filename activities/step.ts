@@ -1,0 +1,45 @@
+/** What every step shares: its timing, its failures as Temporal's, its signal. */
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
+import type { StepTiming } from '../src/action/outcome.js';
+
+/** Collects how long each step took. */
+export class Stopwatch {
+  readonly timings: StepTiming[] = [];
+
+  async time<T>(step: StepTiming['step'], work: () => Promise<T> | T): Promise<T> {
+    const start = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.timings.push({ step, ms: Math.round((performance.now() - start) * 100) / 100 });
+    }
+  }
+}
+
+/** Runs an activity's body; what it throws reaches the workflow as an ApplicationFailure with the error view as its detail. */
+export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (thrown) {
+    if (thrown instanceof ApplicationFailure) throw thrown;
+    const error = asCountersignError(thrown);
+    throw ApplicationFailure.create({
+      message: error.message,
+      type: error.code,
+      // A fault of ours may be a passing one; everything else says of itself whether trying again is of use.
+      nonRetryable: error.code !== 'INTERNAL' && !error.retryable,
+      details: [error.toJSON()],
+      ...(thrown instanceof Error ? { cause: thrown } : {}),
+    });
+  }
+}
+
+/** The tenant and action that the running workflow is about, from the server's own word of its id. */
+export function workflowIdentity(): { tenant: string; actionId: string; run: string } {
+  const { workflowExecution, activityId } = Context.current().info;
+  if (workflowExecution === undefined) throw new CountersignError('INTERNAL', 'The step runs outside a workflow.');
+  const { workflowId, runId } = workflowExecution;
+  const slash = workflowId.indexOf('/');
+  return { tenant: workflowId.slice(0, slash), actionId: workflowId.slice(slash + 1), run: `${runId}/${activityId}` };
+}

@@ -1,0 +1,44 @@
+/** The workflow code as one bundle: made by the build; from source it is made once per content and kept. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.resolve(here, '../..');
+
+/** Path of the bundle for `workflowBundle: { codePath }`. Building it from source takes a few seconds, once. */
+export async function workflowBundlePath(): Promise<string> {
+  const built = path.join(root, 'workflow-bundle.js');
+  if (existsSync(built)) return built;
+  const kept = path.join(root, 'node_modules/.cache/countersign', `workflows-${await sourceDigest()}.js`);
+  if (!existsSync(kept)) await writeBundle(kept);
+  return kept;
+}
+
+export async function writeBundle(target: string): Promise<void> {
+  const source = ['workflows/index.ts', 'workflows/index.js'].map((file) => path.join(root, file)).find((file) => existsSync(file));
+  if (source === undefined) throw new Error(`no workflows in ${root}`);
+  const { code } = await bundleWorkflowCode({ workflowsPath: source, logger: quiet });
+  await mkdir(path.dirname(target), { recursive: true });
+  const partial = `${target}.${process.pid}`;
+  await writeFile(partial, code);
+  await rename(partial, target);
+}
+
+/** Over everything that can end up in the bundle. */
+async function sourceDigest(): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(await readFile(path.join(root, 'package-lock.json')).catch(() => ''));
+  for (const folder of ['workflows', 'src/action']) {
+    for (const file of (await readdir(path.join(root, folder))).sort()) {
+      hash.update(file).update(await readFile(path.join(root, folder, file)));
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+const ignore = (): void => {};
+const quiet = { log: ignore, trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -1,0 +1,81 @@
+/** The operator's configuration: which tools there are, with which credentials, under which policies. */
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+import type { Tool } from '../tools/tool.js';
+
+export interface CountersignConfig {
+  /** Folder of the policy bundle, relative to the config file. */
+  readonly policies: string;
+  readonly tools: readonly Tool[];
+  /** How long a grant may wait for its execution. Seconds, default 60. */
+  readonly grantTtlSeconds?: number;
+  /** Whether the person who answers for an agent may approve its actions. Default false. */
+  readonly selfApproval?: boolean;
+}
+
+export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
+
+/** Types the config for editors; returns it as it is. */
+export function defineConfig(config: CountersignConfig): CountersignConfig {
+  return config;
+}
+
+/**
+ * Loads the config module: `file`, else COUNTERSIGN_CONFIG, else `countersign.config.mjs` in the working folder.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process.env): Promise<CountersignConfig> {
+  const found = path.resolve(file ?? env['COUNTERSIGN_CONFIG'] ?? (await firstThatExists(CONFIG_NAMES)));
+  let loaded: { default?: unknown };
+  try {
+    loaded = (await import(pathToFileURL(found).href)) as { default?: unknown };
+  } catch (error) {
+    throw new CountersignError('CONFIG_INVALID', `${found} cannot be loaded: ${asCountersignError(error).message}`, {
+      field: 'config',
+      expected: 'an ES module with a default export made by defineConfig()',
+      fix: 'Create it (see the README), or name another with --config.',
+      cause: error,
+    });
+  }
+  return { ...checkConfig(loaded.default, found), policies: path.resolve(path.dirname(found), (loaded.default as CountersignConfig).policies) };
+}
+
+/** @throws CountersignError CONFIG_INVALID */
+export function checkConfig(value: unknown, source: string): CountersignConfig {
+  const invalid = (field: string, expected: string): CountersignError =>
+    new CountersignError('CONFIG_INVALID', `${source}: ${field} must be ${expected}.`, {
+      field,
+      expected,
+      fix: `Correct ${field} in ${source}.`,
+    });
+  if (typeof value !== 'object' || value === null) throw invalid('default export', 'a config made by defineConfig()');
+  const config = value as Partial<CountersignConfig>;
+  if (typeof config.policies !== 'string') throw invalid('policies', 'the path of a policy folder');
+  if (!Array.isArray(config.tools)) throw invalid('tools', 'a list of tools');
+  const { grantTtlSeconds: ttl } = config;
+  if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 5 && ttl <= 3600)) {
+    throw invalid('grantTtlSeconds', 'a whole number of seconds from 5 to 3600');
+  }
+  const names = new Set<string>();
+  for (const tool of config.tools as Partial<Tool>[]) {
+    if (typeof tool.name !== 'string' || typeof tool.execute !== 'function') throw invalid('tools', 'a list of tools');
+    if (names.has(tool.name)) throw invalid('tools', `a list without a second tool named "${tool.name}"`);
+    if (typeof tool.environment !== 'string' || tool.environment === '') throw invalid(`tools.${tool.name}.environment`, 'a name');
+    names.add(tool.name);
+  }
+  return config as CountersignConfig;
+}
+
+async function firstThatExists(names: readonly string[]): Promise<string> {
+  for (const name of names) {
+    const exists = await access(name).then(
+      () => true,
+      () => false,
+    );
+    if (exists) return name;
+  }
+  return names[0] as string;
+}

@@ -1,0 +1,136 @@
+/** A worker: assembles what the activities stand on, and polls. */
+import { NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createActivities, type Dependencies } from '../../activities/index.js';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+import type { TemporalSettings } from '../environment.js';
+import { Ledger } from '../ledger/index.js';
+import { ActivePolicy } from '../policy/index.js';
+import type { Keyring } from '../trust/index.js';
+import { ExpectationRunner } from '../verify/index.js';
+import { workflowBundlePath } from './bundle.js';
+import { checkConfig, type CountersignConfig } from './config.js';
+import { NO_FAULTS, type Faults } from './faults.js';
+
+export interface WorkerOptions {
+  readonly config: CountersignConfig;
+  readonly temporal: TemporalSettings;
+  /** Postgres URL of the ledger. */
+  readonly ledgerUrl: string;
+  /** Postgres schema of the ledger. Default `countersign`. */
+  readonly ledgerSchema?: string;
+  readonly keyring: Keyring;
+  readonly logger: Logger;
+  /** How often the policy folder is looked at for changes. Milliseconds, default 1000. */
+  readonly policyPollMs?: number;
+  readonly faults?: Faults;
+  /** Most actions prepared or concluded at once. Default 50. */
+  readonly concurrency?: number;
+}
+
+export interface RunningWorker {
+  readonly policy: ActivePolicy;
+  /** Settles when the worker has stopped; rejects when it died. */
+  readonly done: Promise<void>;
+  /** Finishes what runs, then closes every connection. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a worker and returns once it polls.
+ *
+ * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
+ */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const { temporal, logger, keyring } = options;
+  const config = checkConfig(options.config, 'config');
+  if (keyring.sign.grant === undefined || keyring.sign.receipt === undefined) {
+    throw new CountersignError('KEYS_MISSING', 'A worker needs the private grant and receipt keys.', {
+      field: 'keys',
+      expected: 'a keyring with private keys for grant and receipt',
+      fix: 'Give COUNTERSIGN_KEYS or COUNTERSIGN_KEYS_FILE.',
+    });
+  }
+  const concurrency = options.concurrency ?? 50;
+  const ledger = await Ledger.connect({
+    url: options.ledgerUrl,
+    ...(options.ledgerSchema === undefined ? {} : { schema: options.ledgerSchema }),
+    poolSize: Math.min(concurrency, 20),
+  });
+  const closing: (() => Promise<void> | void)[] = [() => ledger.close()];
+  const close = async (): Promise<void> => {
+    for (const step of closing.reverse()) await step();
+    closing.length = 0;
+  };
+  try {
+    await ledger.health();
+    const policy = new ActivePolicy({
+      folder: config.policies,
+      store: (bundle) => ledger.putPolicy(bundle.digest, bundle.files),
+      logger,
+    });
+    await policy.reload();
+    policy.current();
+    closing.push(policy.watch(options.policyPollMs ?? 1000));
+
+    const expectations = new ExpectationRunner();
+    closing.push(() => expectations.close());
+    for (const tool of config.tools) closing.push(() => tool.close());
+
+    const deps: Dependencies = {
+      tools: new Map(config.tools.map((tool) => [tool.name, tool])),
+      policy,
+      ledger,
+      keyring,
+      expectations,
+      settings: { grantTtlSeconds: config.grantTtlSeconds ?? 60, selfApproval: config.selfApproval ?? false },
+      taskQueue: temporal.taskQueue,
+      faults: options.faults ?? NO_FAULTS,
+    };
+    const connection = await connect(temporal);
+    closing.push(() => connection.close());
+    const worker = await Worker.create({
+      connection,
+      namespace: temporal.namespace,
+      taskQueue: temporal.taskQueue,
+      workflowBundle: { codePath: await workflowBundlePath() },
+      activities: { ...createActivities(deps) },
+      maxConcurrentLocalActivityExecutions: concurrency,
+      maxConcurrentActivityTaskExecutions: concurrency,
+      workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
+      activityTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
+      // Cancellation reaches a running effect with the answer to a heartbeat, so heartbeats must not be held back for long.
+      maxHeartbeatThrottleInterval: '500ms',
+      defaultHeartbeatThrottleInterval: '500ms',
+      shutdownGraceTime: '10s',
+    });
+    const done = worker.run().finally(close);
+    done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
+    logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');
+    return {
+      policy,
+      done,
+      stop: async () => {
+        if (worker.getState() === 'RUNNING') worker.shutdown();
+        await done;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function connect({ address }: TemporalSettings): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect({ address });
+  } catch (error) {
+    throw new CountersignError('TEMPORAL_UNAVAILABLE', `No Temporal server at ${address}: ${asCountersignError(error).message}`, {
+      field: 'TEMPORAL_ADDRESS',
+      expected: 'host:port of a Temporal frontend',
+      fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS.',
+      cause: error,
+      retryable: true,
+    });
+  }
+}

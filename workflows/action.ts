@@ -1,0 +1,194 @@
+/** The state of one action while its workflow runs, and the messages that read or change it. */
+import { CancellationScope, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import type { ActionRequest, Prepared, Report } from '../activities/contract.js';
+import type { Facts } from '../src/action/decision.js';
+import type { ErrorView } from '../src/action/errors.js';
+import type {
+  ActionView,
+  ApprovalRecord,
+  DecideReply,
+  Outcome,
+  OutcomeReply,
+  PendingView,
+  Phase,
+} from '../src/action/outcome.js';
+import { progress } from '../src/action/quorum.js';
+import { errorView, refusal, refuse } from './failures.js';
+import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
+import { local } from './steps.js';
+import { showExecuting, showOutcome, showPending } from './surface.js';
+
+/** How many refused decisions the view keeps. */
+const REFUSED_KEPT = 20;
+
+interface Signed {
+  readonly token: string;
+  readonly record: ApprovalRecord;
+}
+
+type Stopped = Extract<Report, { kind: 'stopped' }>;
+
+export class Action {
+  readonly request: ActionRequest;
+  readonly tenant: string;
+  readonly actionId: string;
+  /** Set when the tool's steps belong on a task queue of their own. */
+  taskQueue: string | undefined;
+  cancelRequested = false;
+
+  #phase: Phase = 'preparing';
+  #pending: PendingView | undefined;
+  #signed: Signed[] = [];
+  #refused: ErrorView[] = [];
+  #outcome: Outcome | undefined;
+  #onCancel: (() => void) | undefined;
+
+  constructor(request: ActionRequest) {
+    this.request = request;
+    const { workflowId } = workflowInfo();
+    const slash = workflowId.indexOf('/');
+    this.tenant = workflowId.slice(0, slash);
+    this.actionId = workflowId.slice(slash + 1);
+
+    CancellationScope.current().cancelRequested.catch(() => {
+      this.cancelRequested = true;
+      this.#onCancel?.();
+    });
+    setHandler(viewQuery, () => this.view());
+    setHandler(outcomeUpdate, () => this.reply(), { validator: (digest) => this.#sameProposal(digest) });
+    setHandler(decideUpdate, (token) => this.#decide(token), {
+      validator: () => {
+        this.#mustBePending();
+      },
+    });
+    setHandler(decideSignal, async (token) => {
+      try {
+        await this.#decide(token);
+      } catch (refused) {
+        this.#refuse(errorView(refused));
+      }
+    });
+  }
+
+  /** The decisions signed so far for what is shown now. */
+  get tokens(): readonly string[] {
+    return this.#signed.map(({ token }) => token);
+  }
+
+  enter(phase: 'preparing' | 'concluding'): void;
+  enter(phase: 'executing', facts: Facts): void;
+  enter(phase: Phase, facts?: Facts): void {
+    this.#phase = phase;
+    this.#pending = undefined;
+    if (facts !== undefined) showExecuting(facts);
+  }
+
+  /** Called at once when cancellation came before. */
+  onCancel(cancel: () => void): void {
+    this.#onCancel = cancel;
+    if (this.cancelRequested) cancel();
+  }
+
+  /**
+   * Shows people what would be done and waits for them. Returns why the action stops here, or undefined when the decisions
+   * signed satisfy every requirement: then all is prepared again, under the policy and on the state of that moment.
+   */
+  async waitForPeople(prepared: Extract<Prepared, { kind: 'pending' }>): Promise<Stopped | undefined> {
+    const { shown, shownDigest, plan } = prepared;
+    this.#signed = this.#signed.filter(({ token }) => prepared.standing.includes(token));
+    for (const dropped of prepared.dropped) this.#refuse(dropped);
+
+    const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+    const expiresAt = new Date(Date.now() + patience).toISOString();
+    this.#pending = { shown, shownDigest, decision: plan.decision, expiresAt };
+    this.#phase = 'pending';
+    showPending(this.#pending, plan.facts);
+
+    const decided = await condition(() => this.#verdict() !== 'waiting' || this.cancelRequested, patience);
+    if (this.cancelRequested) return stop('cancelled', 'CANCELLED', 'Cancelled while it waited for people.');
+    if (!decided) return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
+    if (this.#verdict() === 'approved') return undefined;
+    const no = this.#signed.find(({ record }) => record.verdict === 'deny')?.record;
+    return stop('denied', 'APPROVAL_DENIED', `${no?.approver ?? 'A person'} said no${no?.reason ? `: ${no.reason}` : '.'}`);
+  }
+
+  /** Lets callers go before the workflow has ended. */
+  answer(outcome: Outcome): void {
+    this.#outcome = outcome;
+  }
+
+  end(outcome: Outcome): void {
+    this.#phase = 'ended';
+    this.#outcome = outcome;
+    this.#pending = undefined;
+    showOutcome(outcome);
+  }
+
+  view(): ActionView {
+    return {
+      phase: this.#phase,
+      tenant: this.tenant,
+      actionId: this.actionId,
+      proposalDigest: this.request.digest,
+      tool: this.request.proposal.tool,
+      ...(this.#pending === undefined ? {} : { pending: this.#pending }),
+      approvals: this.#signed.map(({ record }) => record),
+      refusedApprovals: this.#refused,
+      cancelRequested: this.cancelRequested,
+      ...(this.#outcome === undefined ? {} : { outcome: this.#outcome }),
+    };
+  }
+
+  async reply(): Promise<OutcomeReply> {
+    await condition(() => this.#outcome !== undefined || this.#pending !== undefined);
+    if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
+    return { kind: 'pending', pending: this.#pending as PendingView };
+  }
+
+  #sameProposal(digest: string): void {
+    if (digest === this.request.digest) return;
+    throw refuse(
+      'ACTION_CONFLICT',
+      `Action ${this.actionId} was proposed before with another content (${this.request.digest}).`,
+      'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
+    );
+  }
+
+  #mustBePending(): PendingView {
+    if (this.#pending !== undefined) return this.#pending;
+    throw refuse('NOT_PENDING', `Action ${this.actionId} is ${this.#phase}: it is not waiting for a person.`);
+  }
+
+  async #decide(token: string): Promise<DecideReply> {
+    const { shown, shownDigest } = this.#mustBePending();
+    let record: ApprovalRecord;
+    try {
+      record = await local.checkApproval({ token, shown, shownDigest, requirements: shown.requirements });
+    } catch (failure) {
+      throw refusal(errorView(failure));
+    }
+    // Another decision may have ended the wait, or the state may have moved, while this one was checked.
+    if (this.#mustBePending().shownDigest !== shownDigest) {
+      throw refuse('APPROVAL_STALE', 'What is shown changed while the decision was checked.', 'Look again and decide anew.');
+    }
+    if (!this.#signed.some(({ record: { digest } }) => digest === record.digest)) this.#signed.push({ token, record });
+    return { recorded: record, state: this.#verdict() };
+  }
+
+  #verdict(): DecideReply['state'] {
+    const requirements = this.#pending?.shown.requirements ?? [];
+    return progress(
+      requirements,
+      this.#signed.map(({ record }) => record),
+    ).state;
+  }
+
+  #refuse(error: ErrorView): void {
+    log.warn('decision refused', { code: error.code });
+    this.#refused = [...this.#refused, error].slice(-REFUSED_KEPT);
+  }
+}
+
+function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {
+  return { kind: 'stopped', status, error: { code, message } };
+}

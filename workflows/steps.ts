@@ -1,0 +1,47 @@
+/** The activities as the workflow schedules them: what runs where, how long it may take and how often it is tried. */
+import { proxyActivities, proxyLocalActivities, type RetryPolicy } from '@temporalio/workflow';
+import type { EffectOptions, Steps } from '../activities/contract.js';
+
+/** Quick retries for a connection that blinks. What lasts longer is refused (before the effect) or waited out (after it). */
+const BRIEFLY: RetryPolicy = { initialInterval: '100ms', backoffCoefficient: 3, maximumAttempts: 4 };
+
+/** After the effect nothing may be lost: tried until it is recorded. */
+const UNTIL_DONE: RetryPolicy = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' };
+
+/** A worker that stops heartbeating is taken for dead after this, and the effect is taken up by another. */
+const HEARTBEAT = '5s';
+
+/** How long a tool's system is waited for after an effect, before the outcome is settled as unknown. */
+const READING_PATIENCE = '15 minutes';
+
+/** Steps in the worker that runs the workflow: no task is queued, and they cost one event each. */
+export const local = proxyLocalActivities<Pick<Steps, 'prepare' | 'conclude' | 'checkApproval'>>({
+  startToCloseTimeout: '20s',
+  retry: BRIEFLY,
+});
+
+/** `prepare` where the tool has its own workers. */
+export function remotePrepare(taskQueue: string): Steps['prepare'] {
+  return proxyActivities<Steps>({ taskQueue, startToCloseTimeout: '60s', retry: BRIEFLY }).prepare;
+}
+
+/** `conclude` when it takes longer than a workflow task should, or when the ledger or the tool's system is away. */
+export function durableConclude(taskQueue: string | undefined, options: { patient: boolean }): Steps['conclude'] {
+  return proxyActivities<Steps>({
+    ...(taskQueue === undefined ? {} : { taskQueue }),
+    startToCloseTimeout: '11 minutes',
+    retry: UNTIL_DONE,
+    ...(options.patient ? {} : { scheduleToCloseTimeout: READING_PATIENCE }),
+  }).conclude;
+}
+
+/** The effect: always a regular activity, so that it never runs without a trace. */
+export function effect(taskQueue: string | undefined, options: EffectOptions): Steps['execute'] {
+  return proxyActivities<Steps>({
+    ...(taskQueue === undefined ? {} : { taskQueue }),
+    summary: options.summary,
+    startToCloseTimeout: options.timeoutMs + 5_000,
+    heartbeatTimeout: HEARTBEAT,
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 6 },
+  }).execute;
+}

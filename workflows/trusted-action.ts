@@ -1,0 +1,127 @@
+/** One agent action, from proposal to verified outcome. Its history is the audit trail. */
+import { CancellationScope, allHandlersFinished, condition } from '@temporalio/workflow';
+import type { ActionRequest, Conclusion, Prepared, Report } from '../activities/contract.js';
+import type { ErrorView } from '../src/action/errors.js';
+import type { Outcome } from '../src/action/outcome.js';
+import { Action } from './action.js';
+import { errorView } from './failures.js';
+import { durableConclude, effect, local, remotePrepare } from './steps.js';
+
+/** How often a grant that no longer held at the instant of the effect is asked for anew. */
+const MAX_VOID_GRANTS = 3;
+
+/** An expectation that may take longer than this is awaited in a regular activity, off the workflow task. Milliseconds. */
+const LONG_EXPECTATION_MS = 2_000;
+
+type Granted = Extract<Prepared, { kind: 'granted' }>;
+
+/**
+ * Workflow id: `<tenant>/<actionId>`. Always returns an outcome: a refusal, a failure and a cancellation are outcomes too.
+ *
+ * Nothing in here is cancelled by the workflow's cancellation but the effect itself: whatever was begun is brought to a truth.
+ */
+export async function trustedAction(request: ActionRequest): Promise<Outcome> {
+  const action = new Action(request);
+  return CancellationScope.nonCancellable(async () => {
+    const outcome = await run(action);
+    action.end(outcome);
+    await condition(allHandlersFinished);
+    return outcome;
+  });
+}
+
+async function run(action: Action): Promise<Outcome> {
+  for (let voided = 0; ; ) {
+    // propose ─ enforce ─ capture ─ authorize
+    const prepared = await prepare(action);
+    if (prepared.kind === 'ended') return prepared.outcome;
+
+    if (prepared.kind === 'pending') {
+      const stopped = await action.waitForPeople(prepared);
+      if (stopped !== undefined) {
+        return conclude(action, { report: stopped, plan: prepared.plan, approvals: action.tokens });
+      }
+      continue;
+    }
+
+    const report = await execute(action, prepared);
+    if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) continue;
+
+    // capture ─ verify ─ settle
+    return conclude(action, { report, plan: prepared.plan, grant: prepared.grant });
+  }
+}
+
+async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsewhere' }>> {
+  action.enter('preparing');
+  try {
+    const prepared = await (action.taskQueue === undefined ? local.prepare : remotePrepare(action.taskQueue))(
+      action.request,
+      action.tokens,
+    );
+    if (prepared.kind !== 'elsewhere') return prepared;
+    action.taskQueue = prepared.taskQueue;
+    return await prepare(action);
+  } catch (failure) {
+    // Nothing can be decided, so the answer is no. The agent hears it now; the receipt follows when the ledger can be reached.
+    const report: Report = { kind: 'stopped', status: 'denied', error: errorView(failure) };
+    action.answer(unrecorded(action, report.error));
+    return { kind: 'ended', outcome: await durableConclude(undefined, { patient: true })({ request: action.request, report }) };
+  }
+}
+
+async function execute(action: Action, prepared: Granted): Promise<Report> {
+  if (action.cancelRequested) return stopped();
+  action.enter('executing', prepared.plan.facts);
+  const scope = new CancellationScope({ cancellable: true });
+  action.onCancel(() => {
+    scope.cancel();
+  });
+  try {
+    return await scope.run(() => effect(action.taskQueue, prepared.effect)(action.request.proposal, prepared.grant));
+  } catch (failure) {
+    // No report came back: the worker died on every attempt, or time ran out. Whether it happened must be found out.
+    const error = errorView(failure);
+    return { kind: 'unknown', error: { ...error, code: error.code === 'INTERNAL' ? 'EFFECT_UNKNOWN' : error.code } };
+  }
+}
+
+function stopped(): Report {
+  return { kind: 'stopped', status: 'cancelled', error: { code: 'CANCELLED', message: 'Cancelled before the effect.' } };
+}
+
+async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Promise<Outcome> {
+  action.enter('concluding');
+  const conclusion: Conclusion = { request: action.request, ...ending };
+  try {
+    if (action.taskQueue === undefined && expectedWithinMs(action.request) <= LONG_EXPECTATION_MS) {
+      return await local.conclude(conclusion);
+    }
+  } catch {
+    // The ledger or the tool's system is away: go on in an activity that can wait for it.
+  }
+  try {
+    return await durableConclude(action.taskQueue, { patient: false })(conclusion);
+  } catch {
+    return durableConclude(undefined, { patient: true })({ ...conclusion, withoutReading: true });
+  }
+}
+
+function expectedWithinMs({ proposal }: ActionRequest): number {
+  return typeof proposal.expect === 'object' ? (proposal.expect.withinMs ?? 0) : 0;
+}
+
+function unrecorded({ request, tenant, actionId }: Action, error: ErrorView): Outcome {
+  return {
+    status: 'denied',
+    reason: error.message,
+    error,
+    tenant,
+    actionId,
+    proposalDigest: request.digest,
+    tool: request.proposal.tool,
+    approvals: [],
+    checks: [],
+    steps: [],
+  };
+}
