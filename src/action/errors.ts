@@ -50,6 +50,7 @@ export const ERROR_CODES = {
   KEYS_INVALID: 'Signing keys cannot be used.',
   CONFIG_INVALID: 'The configuration cannot be used.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
+  USAGE: 'The command line was not called as its --help says.',
   NOT_FOUND: 'There is no such thing.',
   TIMED_OUT: 'The wait ended before the action did.',
   INTERNAL: 'A fault in Countersign itself.',

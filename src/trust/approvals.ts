@@ -1,0 +1,181 @@
+/** A person's signed yes or no, bound to the digest of exactly what they saw; and who may give one. */
+import { z } from 'zod';
+import type { Requirement } from '../action/decision.js';
+import { CountersignError } from '../action/errors.js';
+import { digestText, type Digest } from '../action/json.js';
+import type { ApprovalRecord } from '../action/outcome.js';
+import type { Agent, Approver } from '../action/principal.js';
+import { samePerson } from '../action/quorum.js';
+import { MAX_CREDENTIAL_BYTES, type Credential } from './credentials.js';
+import { holderKey, verifyHolder, type Holder } from './holder.js';
+import { openHeld, signToken } from './jws.js';
+import type { Keyring } from './keys.js';
+import {
+  actionIdSchema,
+  digestSchema,
+  misshapen,
+  refusing,
+  seconds,
+  secondsSchema,
+  tenantSchema,
+  validity,
+} from './shapes.js';
+
+/** A longer approval is refused unparsed. Holds a credential and 2000 characters of any script. */
+export const MAX_APPROVAL_BYTES = 16 * 1024;
+export const MAX_REASON_LENGTH = 2000;
+
+const DEFAULT_TTL_SECONDS = 3600;
+const MAX_TTL_SECONDS = 30 * 86_400;
+
+const refuse = refusing('APPROVAL_INVALID', 'approval');
+
+/** Well-formed, and without control characters other than tab and line feed: it is shown in terminals. */
+const reasonSchema = z
+  .string()
+  .min(1)
+  .max(MAX_REASON_LENGTH)
+  // oxlint-disable-next-line no-control-regex -- they are what is refused
+  .refine((text) => text.isWellFormed() && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text));
+
+const statement = {
+  tenant: tenantSchema,
+  actionId: actionIdSchema,
+  shownDigest: digestSchema,
+  verdict: z.enum(['approve', 'deny']),
+  reason: reasonSchema.optional(),
+};
+const claimsSchema = z.strictObject({
+  ...statement,
+  credential: z.string().max(MAX_CREDENTIAL_BYTES),
+  iat: secondsSchema,
+  exp: secondsSchema,
+});
+const optionsSchema = z.strictObject({
+  ...statement,
+  ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
+});
+
+const form = { type: 'approval', maxBytes: MAX_APPROVAL_BYTES, claims: claimsSchema, refuse } as const;
+
+export interface ApprovalOptions {
+  readonly tenant: string;
+  readonly actionId: string;
+  /** Digest of what the person saw (`PendingView.shownDigest`). */
+  readonly shownDigest: Digest;
+  readonly verdict: 'approve' | 'deny';
+  /** In the person's words: 1 to 2000 characters, no control characters but tab and line feed. */
+  readonly reason?: string | undefined;
+  /** How long the token may be handed in. Default one hour; at most 30 days. */
+  readonly ttlSeconds?: number | undefined;
+}
+
+/** @throws CountersignError APPROVAL_INVALID naming the field; KEYS_INVALID for a credential that is not an approver's */
+export async function signApproval(
+  credential: Credential,
+  options: ApprovalOptions,
+  now = new Date(),
+): Promise<string> {
+  const key = await holderKey(credential, 'approver');
+  // Forms send CRLF; a bare CR would overwrite a terminal's line.
+  const reason = options.reason?.replaceAll(/\r\n?/g, '\n');
+  const parsed = optionsSchema.safeParse({ ...options, ...(reason === undefined ? {} : { reason }) });
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join('.') || 'approval';
+    throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
+  }
+  const { ttlSeconds, ...said } = parsed.data;
+  const iat = seconds(now);
+  return signToken('approval', { ...said, credential: credential.token, iat, exp: iat + ttlSeconds }, key, undefined);
+}
+
+const REASON_EXPECTED = `1 to ${MAX_REASON_LENGTH} characters of well-formed text without control characters`;
+
+/** Where an approval must belong. */
+export interface ApprovalContext {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly shownDigest: Digest;
+  readonly now: Date;
+}
+
+/**
+ * Verifies that an approver whom the issuer vouches for signed this decision about what is shown now. Whether this person may
+ * decide it is for `mayDecide`.
+ *
+ * @throws CountersignError APPROVAL_INVALID (forged, expired, or for another tenant or action), or APPROVAL_STALE when it is
+ *   authentic but what was shown has changed
+ */
+export async function verifyApproval(
+  keyring: Keyring,
+  token: string,
+  { tenant, actionId, shownDigest, now }: ApprovalContext,
+): Promise<{ readonly record: ApprovalRecord; readonly approver: Approver }> {
+  let holder: Holder | undefined;
+  const claims = await openHeld(token, form, async (credential) => {
+    holder = await verifyHolder(keyring, credential, { kind: 'approver', now, refuse });
+    return holder.key;
+  });
+  if (holder === undefined) throw refuse('The approval names no approver');
+  if (holder.tenant !== tenant || claims.tenant !== tenant) throw refuse('The approval is for another tenant');
+  if (claims.actionId !== actionId) throw refuse('The approval is for another action');
+  switch (validity(claims, now)) {
+    case 'early':
+      throw refuse('The approval was signed in the future', {
+        fix: "Check the clocks of the approver's machine and the worker's.",
+      });
+    case 'expired':
+      throw refuse('The approval has expired', { fix: 'Look at the action again and decide anew.' });
+    case 'valid':
+      break;
+  }
+  if (claims.shownDigest !== shownDigest) {
+    throw new CountersignError('APPROVAL_STALE', 'The approval is for what was shown before; that has changed since.', {
+      field: 'approval.shownDigest',
+      expected: 'the digest of what is shown now',
+      fix: 'Look at the action again and decide anew.',
+    });
+  }
+  const { id, roles } = holder;
+  const { verdict, reason, iat } = claims;
+  const record: ApprovalRecord = {
+    approver: id,
+    roles,
+    verdict,
+    ...(reason === undefined ? {} : { reason }),
+    at: new Date(iat * 1000).toISOString(),
+    digest: digestText(token),
+  };
+  return { record, approver: { id, tenant, roles } };
+}
+
+export interface DecidingCase {
+  readonly approver: Approver;
+  /** Whose action it is. */
+  readonly agent: Pick<Agent, 'id' | 'owner'>;
+  readonly requirements: readonly Requirement[];
+  /** Whether the agent's owner may decide. The agent itself never may. */
+  readonly selfApproval: boolean;
+}
+
+/** Passes when this person may decide this action; otherwise throws. @throws CountersignError APPROVAL_FORBIDDEN */
+export function mayDecide({ approver, agent, requirements, selfApproval }: DecidingCase): void {
+  if (samePerson(approver.id, agent.id)) {
+    throw forbidden('The approver is the agent itself.', 'Somebody else must decide.');
+  }
+  if (!selfApproval && agent.owner !== undefined && samePerson(approver.id, agent.owner)) {
+    throw forbidden('The approver is the owner of the agent.', 'Somebody else must decide.');
+  }
+  const wanted = [...new Set(requirements.flatMap(({ roles }) => roles))].sort();
+  if (wanted.some((role) => approver.roles.includes(role))) return;
+  throw forbidden(
+    'The approver has none of the roles that may decide this action.',
+    'Ask somebody who has the role.',
+    wanted,
+  );
+}
+
+function forbidden(message: string, fix: string, roles?: readonly string[]): CountersignError {
+  const expected = roles === undefined ? 'another person' : `one of the roles ${roles.join(', ') || '(none is named)'}`;
+  return new CountersignError('APPROVAL_FORBIDDEN', message, { field: 'approval.approver', expected, fix });
+}

@@ -1,0 +1,255 @@
+/** Credentials: the issuer's word on who somebody is, with a key to prove it by. Issued by the operator, kept by the holder. */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { decodeJwt } from 'jose';
+import { z } from 'zod';
+import { CountersignError } from '../action/errors.js';
+import { canonical } from '../action/json.js';
+import { signToken } from './jws.js';
+import { generateKey, keysInvalid, privateJwkSchema, publicJwkSchema, signingKey, type Keyring } from './keys.js';
+import { misshapen, nameSchema, principalSchema, seconds, secondsSchema, tenantSchema, textSchema } from './shapes.js';
+
+export type CredentialKind = 'agent' | 'approver';
+
+/** What an agent or an approver keeps. `privateJwk` is secret and never leaves its holder; `token` is public. */
+export interface Credential {
+  readonly kind: CredentialKind;
+  /** The issuer's JWT, with the public key in `cnf.jwk` (RFC 7800). */
+  readonly token: string;
+  readonly privateJwk: z.infer<typeof privateJwkSchema>;
+}
+
+/** A token longer than this is neither issued nor taken. */
+export const MAX_CREDENTIAL_BYTES = 4096;
+
+const DAY = 86_400;
+const DEFAULT_TTL_SECONDS = 90 * DAY;
+const MAX_TTL_SECONDS = 3650 * DAY;
+const PREFIX = 'csk_';
+const MAX_ENCODED = 8192;
+
+const scopeSchema = z.union([z.literal('*'), nameSchema]);
+const rolesSchema = z.array(nameSchema).max(32);
+const scopesSchema = z.array(scopeSchema).min(1).max(64);
+const ttlSchema = z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS);
+
+const standardClaims = {
+  iss: z.literal('countersign'),
+  aud: z.literal('countersign'),
+  sub: principalSchema,
+  tenant: tenantSchema,
+  iat: secondsSchema,
+  exp: secondsSchema,
+  jti: textSchema.min(1).max(64),
+  cnf: z.strictObject({ jwk: publicJwkSchema }),
+};
+export const agentClaimsSchema = z.strictObject({
+  ...standardClaims,
+  roles: rolesSchema,
+  scopes: scopesSchema,
+  owner: principalSchema.optional(),
+});
+/** An approver without a role could decide nothing. */
+export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: rolesSchema.min(1) });
+
+const agentSchema = z.strictObject({
+  id: principalSchema,
+  tenant: tenantSchema,
+  roles: rolesSchema,
+  scopes: scopesSchema,
+  owner: principalSchema.optional(),
+  ttlSeconds: ttlSchema,
+});
+const approverSchema = z.strictObject({
+  id: principalSchema,
+  tenant: tenantSchema,
+  roles: rolesSchema.min(1),
+  ttlSeconds: ttlSchema,
+});
+
+export interface AgentOptions {
+  readonly id: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  /** The tools it may name: exact names, or `*`. At least one. */
+  readonly scopes: readonly string[];
+  /** The id of the person who answers for it; may not approve its actions. */
+  readonly owner?: string | undefined;
+  /** Default 90 days; at most 3650 days. */
+  readonly ttlSeconds?: number | undefined;
+}
+
+export interface ApproverOptions {
+  readonly id: string;
+  readonly tenant: string;
+  /** At least one. */
+  readonly roles: readonly string[];
+  /** Default 90 days; at most 3650 days. */
+  readonly ttlSeconds?: number | undefined;
+}
+
+/** @throws CountersignError CONFIG_INVALID naming the field, or KEYS_MISSING without a private issuer key */
+export async function issueAgent(keyring: Keyring, options: AgentOptions, now = new Date()): Promise<Credential> {
+  const { id, tenant, roles, scopes, owner, ttlSeconds } = checked(agentSchema, options);
+  const claims = { tenant, roles: unique(roles), scopes: unique(scopes), ...(owner === undefined ? {} : { owner }) };
+  return issue(keyring, 'agent', id, claims, ttlSeconds, now);
+}
+
+/** @throws CountersignError CONFIG_INVALID naming the field, or KEYS_MISSING without a private issuer key */
+export async function issueApprover(keyring: Keyring, options: ApproverOptions, now = new Date()): Promise<Credential> {
+  const { id, tenant, roles, ttlSeconds } = checked(approverSchema, options);
+  return issue(keyring, 'approver', id, { tenant, roles: unique(roles) }, ttlSeconds, now);
+}
+
+async function issue(
+  keyring: Keyring,
+  kind: CredentialKind,
+  sub: string,
+  who: object,
+  ttlSeconds: number,
+  now: Date,
+): Promise<Credential> {
+  const issuer = signingKey(keyring, 'issuer');
+  const privateJwk = await generateKey();
+  const iat = seconds(now);
+  const { kty, crv, x } = privateJwk;
+  const claims = {
+    ...who,
+    iss: 'countersign',
+    aud: 'countersign',
+    sub,
+    iat,
+    exp: iat + ttlSeconds,
+    jti: randomUUID(),
+    cnf: { jwk: { kty, crv, x } },
+  };
+  const token = await signToken(kind, claims, issuer.key, issuer.kid);
+  if (token.length > MAX_CREDENTIAL_BYTES) {
+    throw new CountersignError('CONFIG_INVALID', `The credential would be longer than ${MAX_CREDENTIAL_BYTES} bytes.`, {
+      field: 'scopes',
+      expected: 'fewer or shorter roles and scopes',
+      fix: 'Use the scope "*", or issue several credentials.',
+    });
+  }
+  return { kind, token, privateJwk };
+}
+
+function checked<S extends z.ZodType>(schema: S, options: unknown): z.infer<S> {
+  const parsed = schema.safeParse(options);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new CountersignError('CONFIG_INVALID', `The credential cannot be issued: ${misshapen(parsed.error)}.`, {
+    field: issue?.path.join('.') || 'credential',
+    expected: issue?.message ?? 'an id, a tenant and roles',
+    fix: 'Ids and tenants are short plain names; roles and scopes are lists of names.',
+    cause: parsed.error,
+  });
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}
+
+/** One line of text that fits an environment variable: `csk_` and base64url. As secret as the private key in it. */
+export function encodeCredential({ kind, token, privateJwk }: Credential): string {
+  return PREFIX + Buffer.from(canonical({ kind, token, privateJwk })).toString('base64url');
+}
+
+const credentialSchema = z.strictObject({
+  kind: z.enum(['agent', 'approver']),
+  token: z.string().max(MAX_CREDENTIAL_BYTES),
+  privateJwk: privateJwkSchema,
+});
+
+/** @throws CountersignError KEYS_INVALID, which never holds any of the text */
+export function decodeCredential(text: string): Credential {
+  if (text.length > MAX_ENCODED || !/^csk_[A-Za-z0-9_-]+$/.test(text)) throw unreadable();
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(text.slice(PREFIX.length), 'base64url').toString('utf8'));
+  } catch {
+    // The cause is left out: it quotes the text, which holds a private key.
+    throw unreadable();
+  }
+  const parsed = credentialSchema.safeParse(value);
+  if (!parsed.success) throw unreadable();
+  const { cnf } = readToken(parsed.data);
+  if (cnf.jwk.x !== parsed.data.privateJwk.x) {
+    throw keysInvalid("The credential's key is not the one that its issuer vouches for.", {
+      field: 'credential.privateJwk',
+      expected: 'the private key of the token beside it',
+      fix: 'Copy the credential again, whole, as it was issued.',
+    });
+  }
+  return parsed.data;
+}
+
+/**
+ * Reads a credential given as its text, or as the path of a file that holds the text.
+ *
+ * @throws CountersignError KEYS_MISSING when it is neither; KEYS_INVALID when it cannot be used
+ */
+export async function readCredential(textOrPath: string): Promise<Credential> {
+  const given = textOrPath.trim();
+  if (given.startsWith(PREFIX)) return decodeCredential(given);
+  let text: string;
+  try {
+    text = await readFile(given, 'utf8');
+  } catch {
+    // It may be a mangled credential: it is repeated only when it can be nothing but a path.
+    const path = given.length <= 200 && /^[\w@.~-]*[./\\][\w@./\\ ~:-]*$/.test(given) ? ` at ${given}` : '';
+    throw new CountersignError('KEYS_MISSING', `There is no credential${path}.`, {
+      field: 'credential',
+      expected: 'a text that begins with csk_, or the path of a readable file that holds one',
+      fix: 'Check the path, or copy the credential again as it was issued.',
+    });
+  }
+  return decodeCredential(text.trim());
+}
+
+/** What a credential says of its holder. */
+export interface CredentialView {
+  readonly kind: CredentialKind;
+  readonly id: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  /** Empty for an approver. */
+  readonly scopes: readonly string[];
+  readonly owner?: string;
+  readonly expiresAt: Date;
+}
+
+/**
+ * What a credential says, unverified: for its holder's own side (which tenant am I?), never for a decision.
+ *
+ * @throws CountersignError KEYS_INVALID
+ */
+export function peekCredential(credential: Pick<Credential, 'kind' | 'token'>): CredentialView {
+  const claims = readToken(credential);
+  const { sub, tenant, roles, exp } = claims;
+  const scopes = 'scopes' in claims ? claims.scopes : [];
+  const owner = 'owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {};
+  return { kind: credential.kind, id: sub, tenant, roles, scopes, ...owner, expiresAt: new Date(exp * 1000) };
+}
+
+type Claims = z.infer<typeof agentClaimsSchema> | z.infer<typeof approverClaimsSchema>;
+
+function readToken({ kind, token }: Pick<Credential, 'kind' | 'token'>): Claims {
+  let claims: unknown;
+  try {
+    claims = decodeJwt(token);
+  } catch {
+    throw unreadable();
+  }
+  const parsed = (kind === 'agent' ? agentClaimsSchema : approverClaimsSchema).safeParse(claims);
+  if (!parsed.success) throw unreadable();
+  return parsed.data;
+}
+
+function unreadable(): CountersignError {
+  return keysInvalid('The credential cannot be read.', {
+    field: 'credential',
+    expected: 'a text that begins with csk_, as it was issued',
+    fix: 'Copy the credential again, whole and without quotes.',
+  });
+}

@@ -1,0 +1,116 @@
+/** Grants: the workers' signed permission for one execution. */
+import { z } from 'zod';
+import { ACTION_TYPES } from '../action/decision.js';
+import { CountersignError } from '../action/errors.js';
+import type { GrantClaims } from '../action/grant.js';
+import { openIssued, signToken } from './jws.js';
+import { signingKey, type Keyring } from './keys.js';
+import {
+  actionIdSchema,
+  CLOCK_TOLERANCE_SECONDS,
+  digestSchema,
+  misshapen,
+  nameSchema,
+  principalSchema,
+  refusing,
+  seconds,
+  secondsSchema,
+  tenantSchema,
+  textSchema,
+} from './shapes.js';
+
+/** A longer grant is neither signed nor taken. */
+export const MAX_GRANT_BYTES = 32 * 1024;
+
+const refuse = refusing('GRANT_INVALID', 'grant');
+
+const constraintSchema = z.strictObject({
+  name: textSchema.min(1).max(128),
+  value: z.union([textSchema, z.number(), z.boolean()]),
+  policy: textSchema.max(256),
+});
+
+const claimsSchema: z.ZodType<GrantClaims> = z
+  .strictObject({
+    jti: textSchema.min(1).max(128),
+    tenant: tenantSchema,
+    actionId: actionIdSchema,
+    agent: principalSchema,
+    tool: nameSchema,
+    environment: textSchema.min(1).max(128),
+    actionType: z.enum(ACTION_TYPES),
+    proposalDigest: digestSchema,
+    policyDigest: digestSchema,
+    preDigest: digestSchema,
+    planDigest: digestSchema,
+    approvals: z.array(digestSchema).refine(ascending),
+    constraints: z.array(constraintSchema),
+    targets: z.array(textSchema),
+    rows: z.number().int().min(0),
+    iat: secondsSchema,
+    exp: secondsSchema,
+  })
+  .refine(({ iat, exp }) => exp > iat, { path: ['exp'] });
+
+const form = { type: 'grant', maxBytes: MAX_GRANT_BYTES, claims: claimsSchema, refuse } as const;
+
+function ascending(values: readonly string[]): boolean {
+  return values.every((value, i) => i === 0 || (values[i - 1] as string) < value);
+}
+
+/** @throws CountersignError KEYS_MISSING, or INTERNAL when the claims are not what `verifyGrant` would take */
+export async function signGrant(keyring: Keyring, claims: GrantClaims): Promise<string> {
+  const { key, kid } = signingKey(keyring, 'grant');
+  const parsed = claimsSchema.safeParse(claims);
+  if (!parsed.success) {
+    const field = `grant.${parsed.error.issues[0]?.path.join('.') ?? ''}`;
+    throw new CountersignError('INTERNAL', `The grant cannot be signed: ${misshapen(parsed.error)}.`, { field });
+  }
+  const token = await signToken('grant', parsed.data, key, kid);
+  if (token.length > MAX_GRANT_BYTES) {
+    throw new CountersignError('INTERNAL', `The grant would be longer than ${MAX_GRANT_BYTES} bytes.`, {
+      field: 'grant',
+      expected: 'fewer constraints and approvals',
+    });
+  }
+  return token;
+}
+
+/**
+ * Verifies a grant's signature, shape and time. Whether it is for this action, and unused, is for `execute`.
+ *
+ * With `allowExpired` an expired grant is still read: a retry must know what an earlier attempt was allowed to do.
+ *
+ * @throws CountersignError GRANT_INVALID; GRANT_EXPIRED from `exp` on, to the second
+ */
+export async function verifyGrant(
+  keyring: Keyring,
+  token: string,
+  options: { readonly now: Date; readonly allowExpired: true },
+): Promise<{ readonly claims: GrantClaims; readonly expired: boolean }>;
+export async function verifyGrant(
+  keyring: Keyring,
+  token: string,
+  options: { readonly now: Date; readonly allowExpired?: false },
+): Promise<GrantClaims>;
+export async function verifyGrant(
+  keyring: Keyring,
+  token: string,
+  { now, allowExpired = false }: { readonly now: Date; readonly allowExpired?: boolean },
+): Promise<GrantClaims | { readonly claims: GrantClaims; readonly expired: boolean }> {
+  const claims = await openIssued(token, form, keyring.verify.grant);
+  const at = seconds(now);
+  if (!(claims.iat <= at + CLOCK_TOLERANCE_SECONDS)) {
+    throw refuse('The grant is not valid yet', { fix: "Check the workers' clocks." });
+  }
+  const expired = !(at < claims.exp);
+  if (allowExpired) return { claims, expired };
+  if (expired) {
+    throw new CountersignError('GRANT_EXPIRED', 'The grant expired before it was used.', {
+      field: 'grant.exp',
+      expected: 'a grant that is still valid',
+      fix: 'Decide the action again; a new grant is then signed.',
+    });
+  }
+  return claims;
+}

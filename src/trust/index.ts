@@ -1,0 +1,21 @@
+/** Keys, credentials, and everything that is signed with them. */
+export { mayDecide, signApproval, verifyApproval } from './approvals.js';
+export type { ApprovalContext, ApprovalOptions, DecidingCase } from './approvals.js';
+export { verifyChain } from './chain.js';
+export type { ChainOptions, ChainPlace, ChainProblem, ChainReport, StoredReceipt } from './chain.js';
+export {
+  decodeCredential,
+  encodeCredential,
+  issueAgent,
+  issueApprover,
+  peekCredential,
+  readCredential,
+} from './credentials.js';
+export type { AgentOptions, ApproverOptions, Credential, CredentialKind, CredentialView } from './credentials.js';
+export { signGrant, verifyGrant } from './grants.js';
+export { createKeyFile, isProduction, loadKeyring, readKeyFile } from './key-store.js';
+export type { LoadKeyringOptions } from './key-store.js';
+export { generateKeyringFile, KEY_ROLES, parseKeyring, publicKeyring, signingKey } from './keys.js';
+export type { Ed25519Jwk, Keyring, KeyringFile, KeyRole, SigningKey } from './keys.js';
+export { signProposal, verifyProposal } from './proof.js';
+export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';

@@ -1,0 +1,146 @@
+/** Where a process finds its keys: the environment, a file, or (in development only) a file made on first run. */
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CountersignError } from '../action/errors.js';
+import { generateKeyringFile, keysInvalid, KEY_ROLES, parseKeyring, type Keyring } from './keys.js';
+
+/** A key file of 96 keys is far below this; anything longer is not a key file. */
+const MAX_FILE_BYTES = 64 * 1024;
+
+export interface LoadKeyringOptions {
+  /** The environment, such as `process.env`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether keys must be given. Default: what `isProduction(env)` says. */
+  readonly production?: boolean;
+  /** Where development keys are kept, and made when absent. Without it, keys must be given in development too. */
+  readonly devPath?: string | undefined;
+  /** Called with the path when development keys were made by this call. */
+  readonly onCreated?: (path: string) => void;
+}
+
+/** `COUNTERSIGN_ENV=production`, or `NODE_ENV=production`. */
+export function isProduction(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env['COUNTERSIGN_ENV'] === 'production' || env['NODE_ENV'] === 'production';
+}
+
+/**
+ * Finds and reads the keys: `COUNTERSIGN_KEYS` (JSON), `COUNTERSIGN_KEYS_FILE` (a path), or `devPath`. An empty variable is
+ * an absent one.
+ *
+ * @throws CountersignError KEYS_MISSING when there are none and none may be made; KEYS_INVALID when they cannot be used, both
+ *   variables are set, or (in production) others can read the file of private keys
+ */
+export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring> {
+  const { env, production = isProduction(env), devPath } = options;
+  const text = given(env['COUNTERSIGN_KEYS']);
+  const path = given(env['COUNTERSIGN_KEYS_FILE']);
+  if (text !== undefined && path !== undefined) {
+    throw keysInvalid('Both COUNTERSIGN_KEYS and COUNTERSIGN_KEYS_FILE are set: it is not clear which keys count', {
+      field: 'COUNTERSIGN_KEYS',
+      expected: 'one of the two',
+      fix: 'Unset one of them.',
+    });
+  }
+  if (text !== undefined) return parseKeyring(text, 'COUNTERSIGN_KEYS');
+  if (path !== undefined) return readKeyFile(path, { production });
+  if (production || devPath === undefined) {
+    throw new CountersignError(
+      'KEYS_MISSING',
+      production ? 'There are no signing keys, and production never makes its own.' : 'There are no signing keys.',
+      {
+        field: 'COUNTERSIGN_KEYS_FILE',
+        expected: 'COUNTERSIGN_KEYS_FILE (a path) or COUNTERSIGN_KEYS (JSON)',
+        fix: 'Make a key file once, store it as a secret with mode 0600, and name it in COUNTERSIGN_KEYS_FILE.',
+      },
+    );
+  }
+  if (await createKeyFile(devPath)) options.onCreated?.(devPath);
+  return readKeyFile(devPath, { production: false });
+}
+
+function given(variable: string | undefined): string | undefined {
+  return variable === undefined || variable.trim() === '' ? undefined : variable;
+}
+
+/** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */
+export async function readKeyFile(path: string, { production }: { readonly production: boolean }): Promise<Keyring> {
+  const { text, mode } = await readText(path);
+  const keyring = await parseKeyring(text, path);
+  const isPrivate = KEY_ROLES.some((role) => keyring.sign[role] !== undefined);
+  // Windows has no such mode bits: node reports made-up ones.
+  if (production && isPrivate && process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    throw keysInvalid(
+      `${path} holds private keys and is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
+      {
+        field: path,
+        expected: 'mode 0600 or 0400',
+        fix: 'Run `chmod 600` on it; where that cannot be, pass the keys in COUNTERSIGN_KEYS.',
+      },
+    );
+  }
+  return keyring;
+}
+
+async function readText(path: string): Promise<{ text: string; mode: number }> {
+  try {
+    // One handle for both, so that what was checked is what was read.
+    const file = await open(path, 'r');
+    try {
+      const { mode, size } = await file.stat();
+      if (size > MAX_FILE_BYTES) throw keysInvalid(`${path} is too long for a key file`, { field: path });
+      return { text: await file.readFile('utf8'), mode };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof CountersignError) throw error;
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new CountersignError(missing ? 'KEYS_MISSING' : 'KEYS_INVALID', `${path} cannot be read`, {
+      field: path,
+      expected: 'a readable key file',
+      fix: 'Check the path and its permissions.',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Makes a key file unless there is one. Several processes may try at once: the file appears whole (a link to a finished file)
+ * and the first wins.
+ *
+ * @returns whether this call made it
+ */
+export async function createKeyFile(path: string): Promise<boolean> {
+  if (await exists(path)) return false;
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(await generateKeyringFile(), null, 2)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new CountersignError('KEYS_INVALID', `${path} cannot be made`, {
+      field: path,
+      expected: 'a folder that can be written, on a file system with hard links',
+      fix: 'Choose another place, or give the keys in COUNTERSIGN_KEYS_FILE.',
+      cause: error,
+    });
+  } finally {
+    await unlink(draft).catch(() => undefined);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
+}

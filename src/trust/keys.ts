@@ -1,0 +1,248 @@
+/** The operator's keys: three roles of Ed25519 keys, each good for one purpose only. */
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose';
+import { z } from 'zod';
+import { CountersignError, type Problem } from '../action/errors.js';
+import { parseJson } from '../action/parse.js';
+
+/** `issuer` signs credentials of agents and approvers; `grant` and `receipt` are the workers'. */
+export const KEY_ROLES = ['issuer', 'grant', 'receipt'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
+
+export interface SigningKey {
+  /** RFC 7638 thumbprint. */
+  readonly kid: string;
+  /** Not extractable. */
+  readonly key: CryptoKey;
+}
+
+/** What a process may sign and verify. Any part of it may be absent: a worker needs no private issuer key, a reader needs public keys only. */
+export interface Keyring {
+  readonly sign: { readonly [role in KeyRole]?: SigningKey };
+  /** Public keys by RFC 7638 thumbprint; several in a role while keys are rotated. */
+  readonly verify: { readonly [role in KeyRole]: ReadonlyMap<string, CryptoKey> };
+}
+
+/** An Ed25519 key as JWK (RFC 8037). `d` makes it private. */
+export interface Ed25519Jwk {
+  readonly kty: 'OKP';
+  readonly crv: 'Ed25519';
+  readonly x: string;
+  readonly d?: string | undefined;
+  readonly kid?: string | undefined;
+  readonly use?: 'sig' | undefined;
+  readonly alg?: 'EdDSA' | 'Ed25519' | undefined;
+}
+
+/** The JSON of a key file. The first private key of each role signs; all verify. */
+export type KeyringFile = { readonly [role in KeyRole]?: readonly Ed25519Jwk[] };
+
+/** 32 bytes in base64url: 43 characters, the last of them carrying four bits. */
+const BYTES_32 = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+
+export const publicJwkSchema = z.strictObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string().regex(BYTES_32),
+});
+export const privateJwkSchema = publicJwkSchema.extend({ d: z.string().regex(BYTES_32) });
+
+const keySchema = publicJwkSchema.extend({
+  d: z.string().regex(BYTES_32).optional(),
+  kid: z.string().optional(),
+  use: z.literal('sig').optional(),
+  alg: z.enum(['EdDSA', 'Ed25519']).optional(),
+});
+const keysSchema = z.array(keySchema).max(32).optional();
+const fileSchema = z.strictObject({ issuer: keysSchema, grant: keysSchema, receipt: keysSchema });
+
+/** A new private key. */
+export async function generateKey(): Promise<Ed25519Jwk & { readonly d: string }> {
+  const { privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+  const { x, d } = privateJwkSchema.parse({ ...(await exportJWK(privateKey)) });
+  return { kty: 'OKP', crv: 'Ed25519', x, d };
+}
+
+/** A new private key for every role, as the content of a key file. */
+export async function generateKeyringFile(): Promise<KeyringFile> {
+  const made = await Promise.all(
+    KEY_ROLES.map(async (role) => {
+      const key = await generateKey();
+      return [role, [{ ...key, kid: await calculateJwkThumbprint(bare(key.x)), use: 'sig', alg: 'EdDSA' }]] as const;
+    }),
+  );
+  return Object.fromEntries(made) as KeyringFile;
+}
+
+/**
+ * Reads the text of a key file. `source` names it in errors; `publicOnly` refuses private keys where none should be.
+ *
+ * @throws CountersignError KEYS_INVALID naming the field, and never what it holds
+ */
+export async function parseKeyring(
+  text: string,
+  source: string,
+  { publicOnly = false }: { readonly publicOnly?: boolean } = {},
+): Promise<Keyring> {
+  const parsed = fileSchema.safeParse(parseKeyText(text, source));
+  if (!parsed.success) throw misshapenFile(parsed.error, source);
+
+  const sign: { [role in KeyRole]?: SigningKey } = {};
+  const verify = { issuer: new Map(), grant: new Map(), receipt: new Map() } satisfies Record<
+    KeyRole,
+    Map<string, CryptoKey>
+  >;
+  const places = new Map<string, string>();
+  for (const role of KEY_ROLES) {
+    for (const [index, jwk] of (parsed.data[role] ?? []).entries()) {
+      const place = `${role}[${index}]`;
+      const field = `${source}.${place}`;
+      if (publicOnly && jwk.d !== undefined) {
+        throw keysInvalid(`${field} is a private key where only public keys belong`, {
+          field: `${field}.d`,
+          expected: 'a public key',
+          fix: 'Remove "d"; if this file was shared, replace the key.',
+        });
+      }
+      const { kid, publicKey, privateKey } = await importKey(jwk, field);
+      const earlier = places.get(kid);
+      if (earlier !== undefined) {
+        throw keysInvalid(`${field} is the same key as ${earlier}`, {
+          field,
+          expected: 'each key once, in one role',
+          fix: 'Give every role keys of its own.',
+        });
+      }
+      places.set(kid, place);
+      verify[role].set(kid, publicKey);
+      if (privateKey !== undefined) sign[role] ??= { kid, key: privateKey };
+    }
+  }
+  if (places.size === 0) {
+    throw keysInvalid(`${source} holds no keys`, {
+      field: source,
+      expected: 'at least one key in "issuer", "grant" or "receipt"',
+    });
+  }
+  return { sign, verify };
+}
+
+/** The public part of a keyring, as the content of a key file that anybody may have. */
+export async function publicKeyring(keyring: Keyring): Promise<KeyringFile> {
+  const roles = await Promise.all(
+    KEY_ROLES.map(async (role) => {
+      const keys = await Promise.all(
+        [...keyring.verify[role]].map(async ([kid, key]) => {
+          const { x } = await exportJWK(key);
+          return { kty: 'OKP', crv: 'Ed25519', x, kid, use: 'sig', alg: 'EdDSA' } as Ed25519Jwk;
+        }),
+      );
+      return [role, keys] as const;
+    }),
+  );
+  return Object.fromEntries(roles.filter(([, keys]) => keys.length > 0)) as KeyringFile;
+}
+
+/** The key that signs for a role. @throws CountersignError KEYS_MISSING */
+export function signingKey(keyring: Keyring, role: KeyRole): SigningKey {
+  const key = keyring.sign[role];
+  if (key !== undefined) return key;
+  throw new CountersignError('KEYS_MISSING', `This process has no private ${role} key.`, {
+    field: role,
+    expected: `a private Ed25519 key under "${role}"`,
+    fix: 'Add the key to COUNTERSIGN_KEYS or to the file that COUNTERSIGN_KEYS_FILE names.',
+  });
+}
+
+/** Imports the private key of a credential. @throws CountersignError KEYS_INVALID */
+export async function importPrivate(jwk: Ed25519Jwk, field: string): Promise<CryptoKey> {
+  const { privateKey } = await importKey(jwk, field);
+  if (privateKey === undefined)
+    throw keysInvalid(`${field} is not a private key`, { field, expected: 'a private key' });
+  return privateKey;
+}
+
+/** Imports a public key that was vouched for. @throws CountersignError KEYS_INVALID */
+export async function importPublic(jwk: { readonly x: string }, field: string): Promise<CryptoKey> {
+  return (await importKey(bare(jwk.x), field)).publicKey;
+}
+
+async function importKey(
+  jwk: Ed25519Jwk,
+  field: string,
+): Promise<{ kid: string; publicKey: CryptoKey; privateKey: CryptoKey | undefined }> {
+  const kid = await calculateJwkThumbprint(bare(jwk.x));
+  if (jwk.kid !== undefined && jwk.kid !== kid) {
+    throw keysInvalid(`${field}.kid is not the key's thumbprint`, {
+      field: `${field}.kid`,
+      expected: 'the RFC 7638 thumbprint, or no kid',
+      fix: 'Remove "kid".',
+    });
+  }
+  try {
+    const publicKey = await importJWK(bare(jwk.x), 'EdDSA', { extractable: true });
+    const privateKey =
+      jwk.d === undefined ? undefined : await importJWK({ ...bare(jwk.x), d: jwk.d }, 'EdDSA', { extractable: false });
+    return { kid, publicKey, privateKey };
+  } catch {
+    // The cause is left out: what a crypto library says of a key is not ours to vouch for.
+    throw keysInvalid(`${field} is not a usable Ed25519 key`, {
+      field,
+      expected: 'an Ed25519 JWK whose "d" and "x" belong together',
+      fix: 'Copy the key again, whole.',
+    });
+  }
+}
+
+/** A public key without anything that could change how it is imported. */
+function bare(x: string): { kty: 'OKP'; crv: 'Ed25519'; x: string } {
+  return { kty: 'OKP', crv: 'Ed25519', x };
+}
+
+/** Parse errors quote the text, which here is secret: only the position is passed on. */
+function parseKeyText(text: string, source: string): unknown {
+  try {
+    return parseJson(text, source);
+  } catch (error) {
+    const position = /at position (\d+)/.exec((error as Error).message)?.[1];
+    throw keysInvalid(`${source} is not JSON${position === undefined ? '' : ` (at position ${position})`}`, {
+      field: source,
+      expected: 'JSON: {"issuer": […], "grant": […], "receipt": […]}, each key once',
+      fix: 'Check quotes, commas and brackets.',
+    });
+  }
+}
+
+function misshapenFile(error: z.ZodError, source: string): CountersignError {
+  const issue = error.issues[0];
+  const [role, index, member] = issue?.path ?? [];
+  const field = `${source}${role === undefined ? '' : `.${String(role)}`}${index === undefined ? '' : `[${String(index)}]`}${member === undefined ? '' : `.${String(member)}`}`;
+  if (issue?.code === 'unrecognized_keys') {
+    return keysInvalid(`${field} has a member that does not belong there`, {
+      field,
+      expected: role === undefined ? 'only "issuer", "grant" and "receipt"' : 'only kty, crv, x, d, kid, use and alg',
+    });
+  }
+  return keysInvalid(`${field} is not what an Ed25519 key file holds there`, { field, expected: expectedAt(member) });
+}
+
+function expectedAt(member: PropertyKey | undefined): string {
+  switch (member) {
+    case 'kty':
+      return '"OKP"';
+    case 'crv':
+      return '"Ed25519"';
+    case 'x':
+    case 'd':
+      return '32 bytes in base64url without padding';
+    case 'use':
+      return '"sig"';
+    case 'alg':
+      return '"EdDSA" or "Ed25519"';
+    default:
+      return 'lists of Ed25519 keys as JWK, at most 32 in each';
+  }
+}
+
+export function keysInvalid(message: string, problem: Problem): CountersignError {
+  return new CountersignError('KEYS_INVALID', message, problem);
+}

@@ -1,0 +1,62 @@
+/** An agent's signature over its proposal's digest: what travels instead of a secret, good for that proposal only. */
+import { z } from 'zod';
+import type { Digest } from '../action/json.js';
+import type { Agent } from '../action/principal.js';
+import { MAX_CREDENTIAL_BYTES, type Credential } from './credentials.js';
+import { holderKey, verifyHolder, type Holder } from './holder.js';
+import { openHeld, signToken } from './jws.js';
+import type { Keyring } from './keys.js';
+import { CLOCK_TOLERANCE_SECONDS, digestSchema, refusing, seconds, secondsSchema } from './shapes.js';
+
+/** A longer proof is refused unparsed. */
+export const MAX_PROOF_BYTES = 8192;
+
+const refuse = refusing('AGENT_UNVERIFIED', 'proof');
+
+const claimsSchema = z.strictObject({
+  digest: digestSchema,
+  credential: z.string().max(MAX_CREDENTIAL_BYTES),
+  iat: secondsSchema,
+});
+
+const form = { type: 'proposal', maxBytes: MAX_PROOF_BYTES, claims: claimsSchema, refuse } as const;
+
+/** Signs a proposal's digest. @throws CountersignError KEYS_INVALID for a credential that is not an agent's */
+export async function signProposal(credential: Credential, digest: Digest, now = new Date()): Promise<string> {
+  const key = await holderKey(credential, 'agent');
+  return signToken('proposal', { digest, credential: credential.token, iat: seconds(now) }, key, undefined);
+}
+
+/**
+ * Verifies that an agent whom the issuer vouches for signed this digest.
+ *
+ * A proof has no expiry of its own: it says "I propose this action", whose id makes it one effect however often it is said.
+ * It is worth nothing once the credential has expired.
+ *
+ * @throws CountersignError AGENT_UNVERIFIED
+ */
+export async function verifyProposal(
+  keyring: Keyring,
+  proof: string,
+  { digest, now }: { readonly digest: Digest; readonly now: Date },
+): Promise<Agent> {
+  let holder: Holder | undefined;
+  const claims = await openHeld(proof, form, async (credential) => {
+    holder = await verifyHolder(keyring, credential, { kind: 'agent', now, refuse });
+    return holder.key;
+  });
+  if (holder === undefined) throw refuse('The proof names no agent');
+  if (claims.digest !== digest) {
+    throw refuse('The proof is for another proposal', {
+      expected: "a signature over this proposal's digest",
+      fix: 'Sign the proposal exactly as it is sent.',
+    });
+  }
+  if (!(claims.iat <= seconds(now) + CLOCK_TOLERANCE_SECONDS)) {
+    throw refuse('The proof was signed in the future', {
+      fix: "Check the clocks of the agent's machine and the worker's.",
+    });
+  }
+  const { id, tenant, roles, scopes, owner } = holder;
+  return { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }) };
+}

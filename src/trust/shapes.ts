@@ -1,0 +1,50 @@
+/** The shapes that several kinds of signed claims share, and how far clocks may disagree. */
+import { z } from 'zod';
+import { CountersignError, type ErrorCode, type Problem } from '../action/errors.js';
+import type { Digest } from '../action/json.js';
+import { ACTION_ID_PATTERN, NAME_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
+
+/** Clocks of agents, approvers and workers may differ by this much, seconds. */
+export const CLOCK_TOLERANCE_SECONDS = 60;
+
+/** An agent's or a person's id: 1 to 63 of `A-Z a-z 0-9 . _ @ -`, a letter or digit first. */
+export const PRINCIPAL_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
+
+const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
+
+export const principalSchema = z.string().regex(PRINCIPAL_PATTERN);
+export const tenantSchema = z.string().regex(TENANT_PATTERN);
+export const nameSchema = z.string().regex(NAME_PATTERN);
+export const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
+export const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && DIGEST_PATTERN.test(value));
+/** Text that a signature and a database carry faithfully. */
+export const textSchema = z.string().refine((text) => text.isWellFormed() && !text.includes('\u0000'));
+/** Seconds since the epoch, until the year 9999. */
+export const secondsSchema = z.number().int().min(0).max(253_402_300_799);
+
+/** Makes the error of one kind of token. It never holds any of the token: tokens come from anybody, and end up in logs. */
+export type Refuse = (problem: string, details?: Problem) => CountersignError;
+
+export function refusing(code: ErrorCode, field: string): Refuse {
+  return (problem, details) => new CountersignError(code, problem, { field, ...details });
+}
+
+/** Where claims differ from their shape. Names places only, never what stands there. */
+export function misshapen(error: z.ZodError): string {
+  const issue = error.issues[0];
+  const where = issue === undefined || issue.path.length === 0 ? 'The claims' : `The claim "${issue.path.join('.')}"`;
+  if (issue?.code === 'unrecognized_keys') return `${where} hold a member that does not belong there`;
+  return `${where} ${where === 'The claims' ? 'are' : 'is'} not of the expected shape`;
+}
+
+/** Whole seconds since the epoch; NaN for an invalid date, so that every comparison with it fails. */
+export function seconds(date: Date): number {
+  return Math.floor(date.getTime() / 1000);
+}
+
+/** Whether something issued at `iat` exists yet, and whether it is over at `exp`; seconds. An invalid `now` is neither. */
+export function validity(claims: { iat: number; exp: number }, now: Date): 'early' | 'valid' | 'expired' {
+  const at = seconds(now);
+  if (!(claims.iat <= at + CLOCK_TOLERANCE_SECONDS)) return 'early';
+  return at < claims.exp + CLOCK_TOLERANCE_SECONDS ? 'valid' : 'expired';
+}

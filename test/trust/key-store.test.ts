@@ -1,0 +1,177 @@
+/** Where keys come from: environment, files and their permissions, and development keys that several processes want at once. */
+/* oxlint-disable vitest/expect-expect -- `refusal` asserts */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createKeyFile, isProduction, loadKeyring } from '../../src/trust/key-store.js';
+import { generateKeyringFile, parseKeyring, publicKeyring } from '../../src/trust/keys.js';
+import { firstKey, refusal } from './support.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-keys-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function keyFile(mode: number, name = 'keys.json') {
+  const file = await generateKeyringFile();
+  const path = join(folder, name);
+  await writeFile(path, JSON.stringify(file));
+  await chmod(path, mode);
+  return { file, path };
+}
+
+describe('keys in production', () => {
+  const production = { COUNTERSIGN_ENV: 'production' };
+
+  test.each([
+    { COUNTERSIGN_ENV: 'production' },
+    { NODE_ENV: 'production' },
+    { COUNTERSIGN_ENV: 'staging', NODE_ENV: 'production' },
+  ])('are never made: %o', async (env) => {
+    expect(isProduction(env)).toBe(true);
+    const devPath = join(folder, 'dev', 'keys.json');
+    const error = await refusal(loadKeyring({ env, devPath }), 'KEYS_MISSING');
+    expect(error.message).toContain('production');
+    expect(error.fix).toContain('COUNTERSIGN_KEYS_FILE');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('are not taken from a development file that is already there', async () => {
+    const { path } = await keyFile(0o600);
+    await refusal(loadKeyring({ env: production, devPath: path }), 'KEYS_MISSING');
+  });
+
+  test('an empty variable is an absent one', async () => {
+    await refusal(loadKeyring({ env: { ...production, COUNTERSIGN_KEYS: ' ' } }), 'KEYS_MISSING');
+  });
+
+  test('come from COUNTERSIGN_KEYS', async () => {
+    const file = await generateKeyringFile();
+    const keyring = await loadKeyring({ env: { ...production, COUNTERSIGN_KEYS: JSON.stringify(file) } });
+    expect(keyring.sign.grant?.kid).toBe(firstKey(file, 'grant').kid);
+  });
+
+  test.each([0o600, 0o400])('come from a file of mode %o', async (mode) => {
+    const { file, path } = await keyFile(mode);
+    const keyring = await loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: path } });
+    expect(keyring.sign.issuer?.kid).toBe(firstKey(file, 'issuer').kid);
+  });
+
+  test.each([0o640, 0o604, 0o644, 0o620, 0o602, 0o777])(
+    'a file of mode %o that others can open is refused',
+    async (mode) => {
+      const { file, path } = await keyFile(mode);
+      const error = await refusal(
+        loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: path } }),
+        'KEYS_INVALID',
+        [firstKey(file, 'grant').d],
+      );
+      expect(error.field).toBe(path);
+      expect(error.fix).toContain('chmod 600');
+    },
+  );
+
+  test('a link to a file that others can open is refused as the file is', async () => {
+    const { path } = await keyFile(0o644);
+    const alias = join(folder, 'alias.json');
+    await symlink(path, alias);
+    await refusal(loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: alias } }), 'KEYS_INVALID');
+  });
+
+  test('a file of public keys may be open to all', async () => {
+    const path = join(folder, 'public.json');
+    const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'keys');
+    await writeFile(path, JSON.stringify(await publicKeyring(keyring)), { mode: 0o644 });
+    const reader = await loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: path } });
+    expect(reader.sign).toEqual({});
+    expect([...reader.verify.receipt.keys()]).toEqual([...keyring.verify.receipt.keys()]);
+  });
+
+  test('a file that is absent, a folder, or far too long is refused', async () => {
+    const load = (path: string) => loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: path } });
+    expect((await refusal(load(join(folder, 'none.json')), 'KEYS_MISSING')).field).toBe(join(folder, 'none.json'));
+    await refusal(load(folder), 'KEYS_INVALID');
+    const long = join(folder, 'long.json');
+    await writeFile(long, ' '.repeat(70_000), { mode: 0o600 });
+    expect((await refusal(load(long), 'KEYS_INVALID')).message).toContain('too long');
+  });
+
+  test('given twice, in text and as a file, are refused: neither silently wins', async () => {
+    const { file, path } = await keyFile(0o600);
+    const env = { ...production, COUNTERSIGN_KEYS: JSON.stringify(file), COUNTERSIGN_KEYS_FILE: path };
+    await refusal(loadKeyring({ env }), 'KEYS_INVALID', [firstKey(file, 'issuer').d]);
+  });
+});
+
+describe('keys in development', () => {
+  test('are made on the first run, for this user only, and are the same on the next', async () => {
+    const devPath = join(folder, 'new', 'keys.json');
+    const created: string[] = [];
+    const first = await loadKeyring({ env: {}, devPath, onCreated: (path) => created.push(path) });
+    const second = await loadKeyring({ env: {}, devPath, onCreated: (path) => created.push(path) });
+    expect(created).toEqual([devPath]);
+    expect(second.sign.issuer?.kid).toBe(first.sign.issuer?.kid);
+    expect((await stat(devPath)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'new'))).mode & 0o777).toBe(0o700);
+    expect(await readdir(join(folder, 'new'))).toEqual(['keys.json']);
+  });
+
+  test('are not made when the process has nowhere to keep them', async () => {
+    await refusal(loadKeyring({ env: {} }), 'KEYS_MISSING');
+  });
+
+  test('a broken file is refused and left as it is', async () => {
+    const devPath = join(folder, 'keys.json');
+    await writeFile(devPath, '{"issuer": [');
+    await refusal(loadKeyring({ env: {}, devPath }), 'KEYS_INVALID');
+    expect(await readFile(devPath, 'utf8')).toBe('{"issuer": [');
+  });
+
+  test('a place that cannot hold a file is refused', async () => {
+    await writeFile(join(folder, 'file'), '');
+    await refusal(loadKeyring({ env: {}, devPath: join(folder, 'file', 'keys.json') }), 'KEYS_INVALID');
+  });
+
+  test('many callers at once get one and the same key', async () => {
+    const devPath = join(folder, 'race', 'keys.json');
+    const made = await Promise.all(Array.from({ length: 12 }, () => createKeyFile(devPath)));
+    expect(made.filter(Boolean)).toHaveLength(1);
+    expect(await readdir(join(folder, 'race'))).toEqual(['keys.json']);
+    await parseKeyring(await readFile(devPath, 'utf8'), devPath);
+  });
+
+  test('several processes at once get one and the same key', { timeout: 60_000 }, async () => {
+    const devPath = join(folder, 'processes', 'keys.json');
+    const script = fileURLToPath(new URL('make-keys.ts', import.meta.url));
+    const children = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, ['--import', 'tsx', script, devPath], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+    });
+    try {
+      for (const { lines } of children) expect((await lines.next()).value).toBe('ready');
+      for (const { child } of children) child.stdin.write('go\n');
+      const found = await Promise.all(
+        children.map(async ({ child, lines }) => {
+          const answer = JSON.parse((await lines.next()).value ?? 'null') as { made: boolean; kid: string };
+          if (child.exitCode === null) await once(child, 'exit');
+          return answer;
+        }),
+      );
+      expect(found.filter(({ made }) => made)).toHaveLength(1);
+      expect(new Set(found.map(({ kid }) => kid)).size).toBe(1);
+      expect(await readdir(join(folder, 'processes'))).toEqual(['keys.json']);
+    } finally {
+      for (const { child } of children) child.kill();
+    }
+  });
+});
