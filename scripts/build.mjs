@@ -1,0 +1,17 @@
+/** Builds the package: JavaScript and types by tsc, then the workflow code as one bundle, so that a worker starts without bundling. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const dist = path.join(root, 'dist');
+
+rmSync(dist, { recursive: true, force: true });
+execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', path.join(root, 'tsconfig.build.json')], {
+  stdio: 'inherit',
+});
+const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);
+await writeBundle(path.join(dist, 'workflow-bundle.js'));
+chmodSync(path.join(dist, 'src/cli/main.js'), 0o755);
+console.log('build: dist/ and dist/workflow-bundle.js');
