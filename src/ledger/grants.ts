@@ -1,0 +1,69 @@
+/** Using a grant, once. */
+import { sql } from 'kysely';
+import type { Database } from './database.js';
+import { activeFreeze, toFreeze, type FreezeJson } from './freezes.js';
+import type { GrantUse, UseGrantRequest } from './port.js';
+
+interface GrantRow {
+  readonly used_by: string | null;
+  readonly live: boolean;
+  readonly ended: boolean;
+  /** How many grants of the action were used before this call. */
+  readonly uses: number;
+  /** The same after this call; null when it used none. */
+  readonly uses_now: number | null;
+  readonly frozen: FreezeJson | null;
+}
+
+export async function useGrant(database: Database, request: UseGrantRequest): Promise<GrantUse> {
+  const { jti, tenant, actionId, agent, tool, usedBy } = request;
+  const rows = await database.rows({
+    name: 'use_grant',
+    // Race by race: callers with one grant queue at its row, and each reads it as the one before left it ("for update" does, whatever
+    // the snapshot). Grants of one action queue at the action's row, so that its count is exact; so does the settling of the action,
+    // and "status is null" is judged after the wait.
+    query: sql<GrantRow>`
+      with locked as materialized (
+        select used_by, expires_at from ${database.table('grants')}
+        where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and agent = ${agent} and tool = ${tool}
+        for update
+      ),
+      "grant" as materialized (
+        select used_by, expires_at > clock_timestamp() as live from locked
+      ),
+      frozen as materialized (${activeFreeze(database, request)}),
+      counted as (
+        update ${database.table('actions')} as a set uses = a.uses + 1
+        from "grant"
+        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.status is null
+          and "grant".used_by is null and "grant".live and not exists (select from frozen)
+        returning a.uses
+      ),
+      used as (
+        update ${database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}
+        from counted
+        where g.jti = ${jti}
+      )
+      select
+        "grant".used_by, "grant".live,
+        a.status is not null as ended, a.uses,
+        (select uses from counted) as uses_now,
+        (select row_to_json(frozen) from frozen) as frozen
+      from "grant"
+      join ${database.table('actions')} as a on a.tenant = ${tenant} and a.action_id = ${actionId}`,
+  });
+  const row = rows[0];
+  if (row === undefined) return { kind: 'unknown' };
+  if (row.uses_now !== null) return { kind: 'first', otherUses: row.uses_now - 1 };
+  if (row.ended) return { kind: 'ended' };
+  if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', usedBy: row.used_by };
+  if (row.used_by !== null) {
+    // When the first attempt's use came after this statement's snapshot, the count does not have it yet.
+    const otherUses = Math.max(0, row.uses - 1);
+    return { kind: 'again', otherUses, ...(row.frozen === null ? {} : { freeze: toFreeze(row.frozen) }) };
+  }
+  if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
+  if (!row.live) return { kind: 'expired' };
+  // Usable when the statement began, and not used by it: the action ended meanwhile.
+  return { kind: 'ended' };
+}

@@ -1,0 +1,4 @@
+/** The ledger: what must outlive any worker and any workflow history. */
+export { Ledger } from './ledger.js';
+export type { LedgerOptions } from './database.js';
+export * from './port.js';

@@ -1,0 +1,148 @@
+/** The ledger on Postgres, as one object. */
+import { sql } from 'kysely';
+import type { Digest, Json } from '../action/json.js';
+import type { ReceiptRef } from '../action/outcome.js';
+import * as actions from './actions.js';
+import * as content from './content.js';
+import { Database, DEFAULT_CONNECT_TIMEOUT_MS, type LedgerOptions } from './database.js';
+import * as freezes from './freezes.js';
+import { useGrant } from './grants.js';
+import { migrate, pendingMigrations } from './migrate.js';
+import type {
+  ActionRecord,
+  Admission,
+  AdmitRequest,
+  AppendReceiptRequest,
+  ChainHead,
+  EndedAction,
+  Freeze,
+  FreezeRequest,
+  GrantUse,
+  LedgerHealth,
+  LedgerPort,
+  LiftRequest,
+  Settlement,
+  SettleRequest,
+  StoredReceipt,
+  UseGrantRequest,
+} from './port.js';
+import * as receipts from './receipts.js';
+
+/** Contracts and errors of the methods are with `LedgerPort`. Any number of workers may share one ledger. */
+export class Ledger implements LedgerPort {
+  readonly #database: Database;
+  readonly #migrate: () => Promise<readonly string[]>;
+
+  private constructor(options: LedgerOptions) {
+    const database = new Database(options);
+    this.#database = database;
+    this.#migrate = () => migrate(database, options.url, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
+  }
+
+  /** Connects when first asked something, not before. @throws CountersignError CONFIG_INVALID */
+  static async connect(options: LedgerOptions): Promise<Ledger> {
+    return new Ledger(options);
+  }
+
+  /**
+   * Sets the schema up, or brings it up to date; any number of callers may at once.
+   *
+   * @returns the names of the migrations that this call ran
+   * @throws CountersignError LEDGER_UNAVAILABLE, CONFIG_INVALID
+   */
+  migrate(): Promise<readonly string[]> {
+    return this.#migrate();
+  }
+
+  /** The names of the migrations that `migrate` would run. @throws CountersignError LEDGER_UNAVAILABLE */
+  pendingMigrations(): Promise<readonly string[]> {
+    return pendingMigrations(this.#database);
+  }
+
+  findAction(tenant: string, actionId: string): Promise<ActionRecord | undefined> {
+    return actions.findAction(this.#database, tenant, actionId);
+  }
+
+  admit(request: AdmitRequest): Promise<Admission> {
+    return actions.admit(this.#database, request);
+  }
+
+  useGrant(request: UseGrantRequest): Promise<GrantUse> {
+    return useGrant(this.#database, request);
+  }
+
+  settle(request: SettleRequest): Promise<Settlement> {
+    return receipts.settle(this.#database, request);
+  }
+
+  appendReceipt(request: AppendReceiptRequest): Promise<ReceiptRef> {
+    return receipts.appendReceipt(this.#database, request);
+  }
+
+  putSnapshot(tenant: string, digest: Digest, body: Json): Promise<void> {
+    return content.putSnapshot(this.#database, tenant, digest, body);
+  }
+
+  getSnapshot(tenant: string, digest: Digest): Promise<Json | undefined> {
+    return content.getSnapshot(this.#database, tenant, digest);
+  }
+
+  putPolicy(digest: Digest, files: Readonly<Record<string, string>>): Promise<void> {
+    return content.putPolicy(this.#database, digest, files);
+  }
+
+  getPolicy(digest: Digest): Promise<Readonly<Record<string, string>> | undefined> {
+    return content.getPolicy(this.#database, digest);
+  }
+
+  freeze(request: FreezeRequest): Promise<Freeze> {
+    return freezes.freeze(this.#database, request);
+  }
+
+  unfreeze(id: number, request: LiftRequest): Promise<Freeze> {
+    return freezes.unfreeze(this.#database, id, request);
+  }
+
+  freezes(options: { readonly activeOnly?: boolean } = {}): Promise<readonly Freeze[]> {
+    return freezes.freezes(this.#database, options.activeOnly ?? false);
+  }
+
+  receipts(tenant: string, options: { readonly after?: number } = {}): AsyncIterable<StoredReceipt> {
+    return receipts.receipts(this.#database, tenant, options.after ?? 0);
+  }
+
+  head(tenant: string): Promise<ChainHead> {
+    return receipts.head(this.#database, tenant);
+  }
+
+  tenants(): Promise<readonly string[]> {
+    return receipts.tenants(this.#database);
+  }
+
+  endedActions(tenant: string): AsyncIterable<EndedAction> {
+    return actions.endedActions(this.#database, tenant);
+  }
+
+  async health(): Promise<LedgerHealth> {
+    const pending = await this.pendingMigrations();
+    const start = performance.now();
+    const { rows } = await this.#database.ask((kysely) =>
+      sql<{ version: string; writable: boolean }>`
+        select current_setting('server_version') as version, current_setting('transaction_read_only') = 'off' as writable`.execute(
+        kysely,
+      ),
+    );
+    const latencyMs = performance.now() - start;
+    return {
+      version: rows[0]?.version ?? '',
+      writable: rows[0]?.writable ?? false,
+      schema: this.#database.schema,
+      pending,
+      latencyMs,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+}

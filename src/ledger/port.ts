@@ -1,0 +1,226 @@
+/** What the rest of Countersign asks of the ledger. Activities are typed against this, not against Postgres. */
+import type { Digest, Json } from '../action/json.js';
+import type { Outcome, OutcomeStatus, ReceiptRef } from '../action/outcome.js';
+
+/** An outcome before its receipt: exactly what a receipt's `outcomeDigest` is over. */
+export type UnreceiptedOutcome = Omit<Outcome, 'receipt'>;
+
+export const FREEZE_KINDS = ['all', 'tenant', 'agent', 'tool', 'target'] as const;
+export type FreezeKind = (typeof FREEZE_KINDS)[number];
+
+/** What a freeze stops, within its tenant (or in every tenant, when that is `*`). */
+export interface FreezeScope {
+  readonly kind: FreezeKind;
+  /** The agent, tool, tenant or target. Absent for `all`. Targets compare without regard to case. */
+  readonly value?: string;
+}
+
+export interface Freeze {
+  readonly id: number;
+  /** `*` for every tenant. */
+  readonly tenant: string;
+  readonly scope: FreezeScope;
+  readonly reason: string;
+  readonly by: string;
+  /** RFC 3339 UTC, the database's time, as all times here. */
+  readonly at: string;
+  /** Set once it no longer stops anything. */
+  readonly lifted?: { readonly at: string; readonly by: string; readonly reason?: string };
+}
+
+export interface FreezeRequest {
+  readonly tenant: string;
+  readonly scope: FreezeScope;
+  readonly reason: string;
+  /** Who freezes. */
+  readonly by: string;
+}
+
+export interface LiftRequest {
+  readonly by: string;
+  readonly reason?: string;
+}
+
+export interface ActionRecord {
+  /** The proposal that this action id stands for. */
+  readonly digest: Digest;
+  /** `open` until the action has an outcome. */
+  readonly status: 'open' | OutcomeStatus;
+  readonly outcome?: Outcome;
+}
+
+export interface AdmitRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  /** Of the proposal. */
+  readonly digest: Digest;
+  readonly agent: string;
+  readonly tool: string;
+  readonly environment: string;
+  /** What the action would write; a freeze may name one of them. */
+  readonly targets: readonly string[];
+  readonly grant: { readonly jti: string; readonly expiresAt: Date };
+}
+
+export type Admission =
+  | { readonly kind: 'admitted' }
+  /** The action id stands for another proposal, with this digest. */
+  | { readonly kind: 'conflict'; readonly digest: Digest }
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'frozen'; readonly freeze: Freeze };
+
+export interface UseGrantRequest {
+  readonly jti: string;
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly agent: string;
+  readonly tool: string;
+  readonly targets: readonly string[];
+  /** Names the one activity that may use the grant, the same on each of its attempts. */
+  readonly usedBy: string;
+}
+
+export type GrantUse =
+  /** The grant is this activity's from now on. `otherUses`: how many other grants of the action were used before. */
+  | { readonly kind: 'first'; readonly otherUses: number }
+  /**
+   * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
+   * use was lost). A freeze that came since does not hide that.
+   */
+  | { readonly kind: 'again'; readonly otherUses: number; readonly freeze?: Freeze }
+  | { readonly kind: 'replayed'; readonly usedBy: string }
+  /** There is no such grant for this action, agent and tool. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'frozen'; readonly freeze: Freeze }
+  /** The action has its outcome; nothing may be done in its name any more. */
+  | { readonly kind: 'ended' };
+
+/** The place of a receipt in its tenant's chain. */
+export interface ChainLink {
+  /** 1, 2, 3 … without a gap. */
+  readonly seq: number;
+  /** Hash of the receipt before; null for the first. */
+  readonly prev: Digest | null;
+}
+
+export interface SignedReceipt {
+  readonly jws: string;
+  /** SHA-256 of the compact JWS; the ledger checks it. */
+  readonly hash: Digest;
+}
+
+/**
+ * Signs a receipt for its place in the chain. The tenant's chain is locked while it runs: no network in it. It may be called more
+ * than once for one receipt, with another link, when a connection was lost; only the last one counts.
+ */
+export type SignReceipt = (link: ChainLink) => Promise<SignedReceipt>;
+
+export interface SettleRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly proposalDigest: Digest;
+  readonly outcome: UnreceiptedOutcome;
+  readonly sign: SignReceipt;
+}
+
+export interface Settlement {
+  readonly outcome: Outcome;
+  /** True when the action had this outcome before: it came back, and nothing was written or signed for good. */
+  readonly recorded: boolean;
+}
+
+export interface AppendReceiptRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly sign: SignReceipt;
+}
+
+export interface StoredReceipt {
+  readonly seq: number;
+  readonly hash: Digest;
+  readonly jws: string;
+  readonly actionId: string;
+  readonly at: string;
+}
+
+/** The last receipt of a chain; `seq` 0 and no hash before the first. */
+export interface ChainHead {
+  readonly seq: number;
+  readonly hash: Digest | null;
+}
+
+export interface EndedAction {
+  readonly actionId: string;
+  readonly outcome: UnreceiptedOutcome;
+  readonly receiptSeq: number;
+  readonly receiptHash: Digest;
+}
+
+export interface LedgerHealth {
+  /** Of the database server: `18.4`. */
+  readonly version: string;
+  readonly schema: string;
+  /** Migrations that `countersign setup` would run. */
+  readonly pending: readonly string[];
+  /** False on a standby, where nothing can be admitted or settled. */
+  readonly writable: boolean;
+  /** One round trip, milliseconds. */
+  readonly latencyMs: number;
+}
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). Further errors are named with each. */
+export interface LedgerPort {
+  findAction(tenant: string, actionId: string): Promise<ActionRecord | undefined>;
+
+  /**
+   * Registers the action unless it is there, and records the grant unless the action conflicts, has ended or is frozen. One round
+   * trip. Repeating it, with the same grant or a new one, is fine.
+   *
+   * @throws CountersignError GRANT_INVALID when the grant's id was issued before for something else
+   */
+  admit(request: AdmitRequest): Promise<Admission>;
+
+  /** Uses a grant, once: of any number of callers that race, one gets `first`. One round trip. */
+  useGrant(request: UseGrantRequest): Promise<GrantUse>;
+
+  /**
+   * Records the outcome of an action with its receipt, at the end of the tenant's chain, in one transaction. The first outcome is
+   * the outcome: settling again returns it.
+   *
+   * @throws CountersignError ACTION_CONFLICT when the action id stands for another proposal; whatever `sign` throws
+   */
+  settle(request: SettleRequest): Promise<Settlement>;
+
+  /**
+   * Appends a receipt that settles no action, such as the refusal of a conflicting proposal. Not idempotent: a retry after a lost
+   * reply can leave two receipts that say the same.
+   */
+  appendReceipt(request: AppendReceiptRequest): Promise<ReceiptRef>;
+
+  /** Keeps a captured state under its digest. Idempotent. @throws CountersignError INVALID_JSON when the digest is not the body's */
+  putSnapshot(tenant: string, digest: Digest, body: Json): Promise<void>;
+  getSnapshot(tenant: string, digest: Digest): Promise<Json | undefined>;
+
+  /** Keeps a policy bundle, file name to text, under its digest. Idempotent. @throws CountersignError POLICY_INVALID when other files are kept under it */
+  putPolicy(digest: Digest, files: Readonly<Record<string, string>>): Promise<void>;
+  getPolicy(digest: Digest): Promise<Readonly<Record<string, string>> | undefined>;
+
+  /** Stops what the scope names, from the next admission and the next use of a grant on. @throws CountersignError INVALID_INPUT, INVALID_TEXT */
+  freeze(request: FreezeRequest): Promise<Freeze>;
+  /** Lifts a freeze and keeps its record. Lifting it again changes nothing. @throws CountersignError NOT_FOUND */
+  unfreeze(id: number, request: LiftRequest): Promise<Freeze>;
+  /** By id. Default: lifted ones too. */
+  freezes(options?: { readonly activeOnly?: boolean }): Promise<readonly Freeze[]>;
+
+  /** A tenant's receipts in order, read in pages: what is appended meanwhile may be among them. */
+  receipts(tenant: string, options?: { readonly after?: number }): AsyncIterable<StoredReceipt>;
+  head(tenant: string): Promise<ChainHead>;
+  /** Those that have a chain, sorted. */
+  tenants(): Promise<readonly string[]>;
+  /** Settled actions in the order of their receipts, to be checked against them. */
+  endedActions(tenant: string): AsyncIterable<EndedAction>;
+
+  health(): Promise<LedgerHealth>;
+  close(): Promise<void>;
+}

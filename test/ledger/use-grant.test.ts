@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AdmitRequest, Ledger } from '../../src/ledger/index.js';
+import {
+  admission,
+  grant,
+  newTenant,
+  proposal,
+  settlement,
+  someoneWaitsForLock,
+  startLedger,
+  times,
+  useOf,
+  type TestLedger,
+} from './support.js';
+
+let at: TestLedger;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  at = await startLedger();
+  ledger = at.ledger;
+});
+afterAll(() => at.stop());
+
+async function admitted(more: Partial<AdmitRequest> = {}): Promise<AdmitRequest> {
+  const request = admission({ tenant: newTenant(), actionId: 'a-1' }, more);
+  expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+  return request;
+}
+
+describe('using a grant', () => {
+  test('works once; the same activity is told that it used it before, any other that it is spent', async () => {
+    const request = await admitted();
+    expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.useGrant(useOf(request, 'other/5'))).toEqual({ kind: 'replayed', usedBy: 'run/5' });
+  });
+
+  test('an expired grant is refused by the time of the database, and is not spent by trying', async () => {
+    const request = await admitted({ grant: grant(-1) });
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'expired' });
+    const { rows } = await at.pool.query('select used_at from countersign.grants where jti = $1', [request.grant.jti]);
+    expect(rows).toEqual([{ used_at: null }]);
+  });
+
+  test('a retry of the activity that used it in time is not told of an expiry since', async () => {
+    const request = await admitted({ grant: grant(400) });
+    expect(await ledger.useGrant(useOf(request))).toMatchObject({ kind: 'first' });
+    await at.pool.query(
+      'select pg_sleep(greatest(0, extract(epoch from $1::timestamptz - clock_timestamp())) + 0.01)',
+      [request.grant.expiresAt],
+    );
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.useGrant(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
+  });
+
+  test('a grant is unknown to any action, agent, tool or tenant but its own', async () => {
+    const request = await admitted();
+    const use = useOf(request);
+    const elsewhere = { tenant: newTenant(), actionId: 'a-2', agent: 'agent-2', tool: 'other', jti: 'no-such-grant' };
+    for (const [key, value] of Object.entries(elsewhere)) {
+      expect(await ledger.useGrant({ ...use, [key]: value })).toEqual({ kind: 'unknown' });
+    }
+    expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
+  });
+
+  test('each grant of an action is told how many others were used', async () => {
+    const first = await admitted();
+    const [second, third] = [admission(first), admission(first)];
+    await ledger.admit(second);
+    await ledger.admit(third);
+    expect(await ledger.useGrant(useOf(first, 'run-1'))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.useGrant(useOf(second, 'run-2'))).toEqual({ kind: 'first', otherUses: 1 });
+    expect(await ledger.useGrant(useOf(first, 'run-1'))).toEqual({ kind: 'again', otherUses: 1 });
+    expect(await ledger.useGrant(useOf(third, 'run-3'))).toEqual({ kind: 'first', otherUses: 2 });
+  });
+
+  test('nothing of an ended action can be used, not by the activity that used it before either', async () => {
+    const used = await admitted();
+    const unused = admission(used);
+    await ledger.admit(unused);
+    await ledger.useGrant(useOf(used));
+    await ledger.settle(settlement(used));
+    expect(await ledger.useGrant(useOf(used))).toEqual({ kind: 'ended' });
+    expect(await ledger.useGrant(useOf(unused))).toEqual({ kind: 'ended' });
+  });
+
+  test('a grant whose row was deleted is refused', async () => {
+    const request = await admitted();
+    await at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]);
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown' });
+  });
+});
+
+describe('races', () => {
+  test('of fifty that use one grant at once, exactly one is first and the others learn who', async () => {
+    const clients = await times(4, () => at.another());
+    for (let round = 0; round < 5; round++) {
+      const request = await admitted();
+      const uses = await times(50, (index) =>
+        (clients[index % clients.length] as Ledger).useGrant(useOf(request, `run-${index}`)),
+      );
+      const winners = uses.flatMap((use, index) => (use.kind === 'first' ? [index] : []));
+      expect(winners).toHaveLength(1);
+      expect(uses.filter((use) => use.kind === 'replayed')).toEqual(
+        Array.from({ length: 49 }, () => ({ kind: 'replayed', usedBy: `run-${winners[0]}` })),
+      );
+    }
+  });
+
+  test('grants of one action used at once count each other: no two see the same number', async () => {
+    const first = await admitted();
+    const requests = [first, ...Array.from({ length: 19 }, () => admission(first))];
+    await Promise.all(requests.slice(1).map((request) => ledger.admit(request)));
+    const uses = await Promise.all(requests.map((request, index) => ledger.useGrant(useOf(request, `run-${index}`))));
+    const seen = uses.map((use) => (use.kind === 'first' ? use.otherUses : -1)).sort((a, b) => a - b);
+    expect(seen).toEqual(Array.from({ length: 20 }, (_, index) => index));
+  });
+
+  test('a use that waits while the action is being settled finds it ended', async () => {
+    const request = await admitted();
+    const settler = await at.pool.connect();
+    // The settling transaction of another worker, stopped before its commit.
+    await settler.query('begin');
+    await settler.query('select 1 from countersign.actions where tenant = $1 for update', [request.tenant]);
+    const use = ledger.useGrant(useOf(request));
+    await someoneWaitsForLock(at.pool);
+    await settler.query(
+      `with r as (
+         insert into countersign.receipts (tenant, seq, hash, jws, action_id)
+         values ($1, 1, 'sha256:' || encode(sha256('j'), 'hex'), 'j', 'a-1') returning seq, hash)
+       update countersign.actions set status = 'failed', outcome = '{}', receipt_seq = r.seq, receipt_hash = r.hash, ended_at = now()
+       from r where tenant = $1`,
+      [request.tenant],
+    );
+    await settler.query('commit');
+    settler.release();
+    expect(await use).toEqual({ kind: 'ended' });
+    const { rows } = await at.pool.query('select used_at from countersign.grants where jti = $1', [request.grant.jti]);
+    expect(rows).toEqual([{ used_at: null }]);
+  });
+
+  test('hundreds of actions admitted, used and settled at once neither block nor mix', async () => {
+    const tenants = [newTenant(), newTenant(), newTenant()];
+    const ends = await times(150, async (index) => {
+      const request = admission({ tenant: tenants[index % 3] as string, actionId: `a-${index}` });
+      await ledger.admit(request);
+      const use = await ledger.useGrant(useOf(request));
+      const settled = await ledger.settle(settlement(request));
+      return { use, digest: settled.outcome.proposalDigest, recorded: settled.recorded };
+    });
+    expect(ends).toEqual(
+      ends.map((_, index) => ({
+        use: { kind: 'first', otherUses: 0 },
+        digest: proposal(`a-${index}`),
+        recorded: false,
+      })),
+    );
+    for (const tenant of tenants) expect((await ledger.head(tenant)).seq).toBe(50);
+  });
+});
