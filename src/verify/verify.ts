@@ -1,0 +1,85 @@
+/** The checks that decide between success and mismatch: the tool's own, the constraints', and the agent's expectation. */
+import type { Constraint, Preview } from '../action/decision.js';
+import { asCountersignError } from '../action/errors.js';
+import type { Check } from '../action/outcome.js';
+import type { Expect } from '../action/proposal.js';
+import type { Delta, State } from '../action/snapshot.js';
+import type { Effect, Execution, Tool } from '../tools/tool.js';
+import type { ExpectationRunner } from './evaluator.js';
+import { compileExpectation } from './expectation.js';
+
+export interface Verification<I> {
+  readonly tool: Pick<Tool<I>, 'verify'>;
+  readonly input: I;
+  readonly preview: Preview;
+  readonly pre: State;
+  readonly post: State;
+  readonly delta: Delta;
+  /** Absent when the effect was found by look-up and its result is not known. */
+  readonly execution?: Execution | undefined;
+  /** The proposal's. */
+  readonly expect?: string | Expect | undefined;
+  /** The decision's. */
+  readonly constraints?: readonly Constraint[];
+  readonly runner: ExpectationRunner;
+}
+
+/**
+ * Checks an effect against what was promised. Never rejects: what throws is a failed check. At least one check comes back, and
+ * a tool that derives none is a failed check too, because success means verified.
+ */
+export async function verifyEffect<I>(verification: Verification<I>): Promise<readonly Check[]> {
+  const derived = toolChecks(verification);
+  const honoured = constraintChecks(verification);
+  return [...derived, ...honoured, ...(await expectationCheck(verification))];
+}
+
+/** Whether there are checks and each of them holds. */
+export function allHold(checks: readonly Check[]): boolean {
+  return checks.length > 0 && checks.every(({ ok }) => ok);
+}
+
+function toolChecks<I>({ tool, input, preview, pre, post, delta, execution }: Verification<I>): readonly Check[] {
+  const effect: Effect<I> = { input, preview, pre, post, delta, execution };
+  let checks: unknown;
+  try {
+    checks = tool.verify(effect);
+  } catch (error) {
+    return [failed('derived', `The tool's verification failed: ${asCountersignError(error).message}`)];
+  }
+  // A tool may be written without types; one that answers with a promise has not verified anything yet.
+  if (!Array.isArray(checks) || checks.length === 0) return [failed('derived', 'The tool derived no check.')];
+  return checks.map((check: Partial<Check> | null) => {
+    const name = typeof check?.name === 'string' ? check.name : 'derived';
+    if (check?.ok === true) return { name, ok: true };
+    return failed(name, typeof check?.detail === 'string' ? check.detail : 'The check does not hold.');
+  });
+}
+
+/** The only constraint that can be checked from outside the tool is the row ceiling, by what the system itself counted. */
+function constraintChecks<I>({ constraints = [], execution }: Verification<I>): readonly Check[] {
+  if (execution?.touched === undefined) return [];
+  const touched = Object.values(execution.touched).reduce((sum, rows) => sum + rows, 0);
+  return constraints
+    .filter(({ name }) => name === 'maxRows')
+    .map(({ name, value }) => {
+      const ok = typeof value === 'number' && touched <= value;
+      const check = `constraint.${name}`;
+      return ok ? { name: check, ok } : failed(check, `${touched} rows were touched; ${String(value)} were allowed.`);
+    });
+}
+
+async function expectationCheck<I>(verification: Verification<I>): Promise<readonly Check[]> {
+  const { expect, runner, pre, post, delta, execution } = verification;
+  if (expect === undefined) return [];
+  try {
+    const values = { pre, post, delta, result: execution?.result ?? null };
+    return [await runner.evaluate(compileExpectation(expect), values)];
+  } catch (error) {
+    return [failed('expect', asCountersignError(error).message)];
+  }
+}
+
+function failed(name: string, detail: string): Check {
+  return { name, ok: false, detail };
+}

@@ -1,0 +1,165 @@
+/** What compiles as an expectation, and that everything else is refused quickly, with a code and a way out. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CountersignError } from '../../src/action/errors.js';
+import { compileExpectation } from '../../src/verify/index.js';
+
+/** The refusal of a text; a text that compiles counts as refused in the right way. */
+function attempt(source: string): unknown {
+  try {
+    compileExpectation(source);
+  } catch (error) {
+    return error;
+  }
+  return { code: 'INVALID_EXPECTATION', field: 'proposal.expect' };
+}
+
+function refusal(source: string): CountersignError {
+  try {
+    compileExpectation(source);
+  } catch (error) {
+    if (error instanceof CountersignError) return error;
+    throw error;
+  }
+  throw new Error(`compiled: ${source.slice(0, 100)}`);
+}
+
+describe('an expectation that can be used', () => {
+  test.each([
+    ['post.orders["41"].status == "paid"', ['post']],
+    ['size(post.sessions) == 0 && result.rowCount == size(pre.sessions)', ['post', 'pre', 'result']],
+    ['delta.operations <= 3 && delta.latencyMs < 500', ['delta']],
+    ['!has(post.customers["7"]) && !("7" in post.customers)', ['post']],
+    ['post.orders.all(id, post.orders[id].total >= 0.0)', ['post']],
+    [
+      'post.orders.filter(id, post.orders[id].open).map(id, post.orders[id].total).exists(total, total > 100)',
+      ['post'],
+    ],
+    ['pre.orders.all(id, post.orders[id].lines.exists(line, line.sku == "a"))', ['post', 'pre']],
+    ['timestamp(post.orders["1"].paid_at) > timestamp("2024-01-01T00:00:00Z")', ['post']],
+    ['post.users["1"].email.matches("^[^@]+@example\\\\.com$")', ['post']],
+    ['result.ok ? post.a["1"].x == 1 : true', ['post', 'result']],
+    ['true', []],
+    ['result', ['result']],
+  ])('%s', (source, uses) => {
+    expect(compileExpectation(source)).toMatchObject({ source, uses, withinMs: 0 });
+  });
+
+  test('keeps the time that the real system may take', () => {
+    expect(compileExpectation({ cel: 'true', withinMs: 2500 }).withinMs).toBe(2500);
+    expect(compileExpectation({ cel: 'true' }).withinMs).toBe(0);
+  });
+
+  test('can be sent to a thread', () => {
+    const { program } = compileExpectation('has(post.t["1"]) && post.t.all(k, size(k) > 0)');
+    expect(structuredClone(program)).toEqual(program);
+  });
+});
+
+describe('an expectation that cannot be used', () => {
+  test.each([
+    ['a syntax error', 'post.orders ==', /does not compile at line 1, column \d+/],
+    ['a syntax error further down', 'post.orders == 1 &&\n  )', /line \d, column \d+/],
+    ['nothing', '', /has 0 characters/],
+    ['blanks', '   ', /does not compile/],
+    ['an unknown name', 'pots.orders == 1', /names "pots".*line 1, column 1\)/],
+    ['an unknown name on another line', 'size(post.a) == 0 &&\n  row.x == 1', /names "row".*line 2, column 3\)/],
+    ['a variable outside of its comprehension', 'post.t.all(k, true) && k == "a"', /names "k"/],
+    ['an unknown name in a leading-dot form', '.orders == 1', /names "orders"/],
+    ['a type', 'type(post) == map', /calls type\(\)/],
+    ['the accumulator of comprehensions', 'post.t.all(k, __result__)', /names "__result__"/],
+    ['a comprehension that hides post', 'post.t.all(post, post == "a")', /takes "post" as a variable/],
+    ['an unknown function', 'sum(post.orders) == 1', /calls sum\(\) with 1 argument/],
+    ['an unknown method', 'post.orders.sort() == []', /calls .sort\(\)/],
+    ['a wrong number of arguments', 'size() == 0', /calls size\(\) with 0 arguments/],
+    ['a function used as a method', 'post.a.int() == 0', /calls .int\(\)/],
+    ['a method used as a function', 'startsWith(post.a, "x")', /calls startsWith\(\)/],
+    ['a macro without its condition', 'post.t.all(k)', /calls .all\(\) with 1 argument/],
+    ['has() of a computed key', 'pre.t.all(k, has(post.t[k]))', /uses has\(\)/],
+    ['has() of a table', 'has(post)', /uses has\(\)/],
+    ['bytes', 'bytes(post.a) == b"x"', /calls bytes/],
+    ['a literal of bytes', 'post.a == b"x"', /a literal of bytes/],
+    ['a time zone', 'timestamp(post.a).getHours("Asia/Tokyo") == 1', /calls .getHours\(\) with 1 argument/],
+    ['a message', 'google.protobuf.Duration{seconds: 1} == post.a', /a message/],
+    ['an integer beyond 64 bits', 'post.a == 9223372036854775808', /more than 64 bits/],
+    ['an unsigned literal', 'post.a == 1u', /unsigned/],
+    ['a computed pattern', 'post.a.matches(post.b)', /pattern that is computed/],
+    ['a bad pattern', 'post.a.matches("(")', /pattern that cannot be used.*missing closing/],
+    ['a pattern with look-ahead', 'post.a.matches("(?=a)b")', /pattern that cannot be used/],
+    ['a pattern that multiplies', 'post.a.matches("x{1000}y{1000}")', /too costly/],
+    ['a pattern as long as a program', `post.a.matches("${'\\\\pL'.repeat(100)}")`, /too costly/],
+    ['three nested comprehensions', 'post.a.all(x, post.a.all(y, post.a.all(z, x == y)))', /nests more than 2/],
+    [
+      'three, one of them in a range',
+      'post.a.all(x, post.a.all(y, post.a.filter(z, true).size() == 0))',
+      /nests more than 2/,
+    ],
+    ['a number', 'size(post.sessions)', /does not yield a boolean/],
+    ['a text', '"yes"', /does not yield a boolean/],
+    ['a list', 'post.t.filter(k, true)', /does not yield a boolean/],
+    ['a whole state', 'post', /does not yield a boolean/],
+    ['a NUL byte', 'post.a == "\u0000"', /NUL/],
+    ['half a surrogate pair', 'post.a == "\ud83d"', /surrogate/],
+  ])('%s is refused', (_, source, message) => {
+    const error = refusal(source);
+    expect(error.message).toMatch(message);
+    expect(error).toMatchObject({ code: 'INVALID_EXPECTATION', field: 'proposal.expect' });
+    expect(error.expected).toBeTruthy();
+    expect(error.fix).toBeTruthy();
+  });
+
+  test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'globalThis', 'process', 'require', 'this'])(
+    'the name %s means nothing',
+    (name) => {
+      expect(refusal(`${name} == 1`).code).toBe('INVALID_EXPECTATION');
+      expect(refusal(`${name}("process.exit()") == 1`).code).toBe('INVALID_EXPECTATION');
+      expect(refusal(`post.${name}() == 1`).code).toBe('INVALID_EXPECTATION');
+    },
+  );
+});
+
+describe('an expectation made to hurt', () => {
+  const bombs: [string, string][] = [
+    ['five megabytes', `post.a == "${'x'.repeat(5_000_000)}"`],
+    ['one character too long', 'a'.repeat(4097)],
+    ['two thousand parentheses', `${'('.repeat(2000)}true${')'.repeat(2000)}`],
+    ['parentheses that are never closed', '('.repeat(4000)],
+    ['a hundred brackets before an error', `${'{('.repeat(50)}${'a+'.repeat(1900)}`],
+    ['lists in lists', `${'['.repeat(2000)}1${']'.repeat(2000)}`],
+    ['maps in maps', `${'{1:'.repeat(1000)}1${'}'.repeat(1000)} == {}`],
+    ['brackets hidden in a text', `"${'('.repeat(150)}" == post.a`],
+    ['a chain of fields', `post${'.a'.repeat(2000)} == 1`],
+    ['a chain of sums', `1${'+1'.repeat(1500)} == 1`],
+    ['a chain of conditions', `${'post.a?true:'.repeat(300)}true`],
+    ['a chain of sums in brackets', `${'1+('.repeat(90)}1${')'.repeat(90)} == 1`],
+    ['two thousand items', `post.a in [${'1,'.repeat(2000)}1]`],
+    ['comprehensions twenty deep', `${'post.a.all(x, '.repeat(20)}true${')'.repeat(20)}`],
+  ];
+  test.each(bombs)('%s: refused at once', (_, source) => {
+    const start = performance.now();
+    expect(refusal(source)).toMatchObject({ code: 'INVALID_EXPECTATION', field: 'proposal.expect' });
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
+  test('the error never repeats megabytes of it', () => {
+    for (const [, source] of bombs) expect(JSON.stringify(refusal(source)).length).toBeLessThan(2000);
+  });
+
+  const token = fc.constantFrom(
+    ...'( ) [ ] { } post pre result k .a .all(k, .map(k, .exists( has( size( + - ! && || == ? : , "s" \' " r" b" 1 1.5 1e999 0x in // \\ @ ` x?'.split(
+      ' ',
+    ),
+    ' ',
+    '\n',
+  );
+  test('whatever the text, it compiles or is refused with the one code, without a long wait', () => {
+    fc.assert(
+      fc.property(fc.array(token, { maxLength: 120 }), (tokens) => {
+        const start = performance.now();
+        expect(attempt(tokens.join(''))).toMatchObject({ code: 'INVALID_EXPECTATION', field: 'proposal.expect' });
+        expect(performance.now() - start).toBeLessThan(2000);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

@@ -1,0 +1,146 @@
+/** The checks that make a success: nothing that throws, lies or says nothing may count as verified. */
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Check } from '../../src/action/outcome.js';
+import type { State } from '../../src/action/snapshot.js';
+import type { Effect, Execution } from '../../src/tools/tool.js';
+import { allHold, createDelta, ExpectationRunner, verifyEffect, type Verification } from '../../src/verify/index.js';
+
+const runner = new ExpectationRunner({ deadlineMs: 10_000 });
+afterAll(() => runner.close());
+
+const pre: State = { orders: { '1': { qty: 1 } } };
+const post: State = { orders: { '1': { qty: 2 } } };
+const execution: Execution = { result: { rowCount: 1 }, touched: { orders: 1 } };
+const quantityIsTwo = ({ post }: Effect<unknown>): Check[] => [
+  { name: 'derived', ok: (post['orders'] as { '1': { qty: number } })['1'].qty === 2 },
+];
+
+function verified(more: Partial<Verification<unknown>> & { verify?: (effect: Effect<unknown>) => unknown } = {}) {
+  const { verify = quantityIsTwo, ...rest } = more;
+  return verifyEffect({
+    tool: { verify: verify as (effect: Effect<unknown>) => readonly Check[] },
+    input: {},
+    preview: { rows: 1, targets: ['orders'], reads: [], schemaChange: false, sample: [], summary: 'update 1 row' },
+    pre,
+    post,
+    delta: createDelta(pre, post, 5),
+    execution,
+    runner,
+    ...rest,
+  });
+}
+
+describe('an effect is verified', () => {
+  test('by the tool, the constraints and the expectation together', async () => {
+    const checks = await verified({
+      expect: 'post.orders["1"].qty == pre.orders["1"].qty + 1 && delta.operations == 1 && result.rowCount == 1',
+      constraints: [{ name: 'maxRows', value: 1, policy: 'p' }],
+    });
+    expect(checks).toEqual([
+      { name: 'derived', ok: true },
+      { name: 'constraint.maxRows', ok: true },
+      { name: 'expect', ok: true },
+    ]);
+    expect(allHold(checks)).toBe(true);
+  });
+
+  test('by the tool alone when nothing else was asked for', async () => {
+    expect(await verified()).toEqual([{ name: 'derived', ok: true }]);
+  });
+});
+
+describe('an effect is not verified', () => {
+  test('when the state read back is not what the tool derived', async () => {
+    expect(allHold(await verified({ post: pre }))).toBe(false);
+  });
+
+  test('when the tool says 200 OK but the expectation does not hold', async () => {
+    const checks = await verified({ expect: { cel: 'post.orders["1"].qty == 3', withinMs: 10 } });
+    expect(checks.map(({ name, ok }) => ({ name, ok }))).toEqual([
+      { name: 'derived', ok: true },
+      { name: 'expect', ok: false },
+    ]);
+    expect(checks[1]?.detail).toContain('left side is 2');
+    expect(allHold(checks)).toBe(false);
+  });
+
+  test.each<[string, (effect: Effect<unknown>) => unknown]>([
+    ['no check', () => []],
+    ['nothing', () => undefined],
+    ['a promise', () => Promise.resolve([{ name: 'derived', ok: true }])],
+    ['null among its checks', () => [null]],
+    ['a check without a verdict', () => [{ name: 'derived' }]],
+    ['a truthy word for a verdict', () => [{ name: 'derived', ok: 'yes' }]],
+    [
+      'an exception',
+      () => {
+        throw new Error('cannot compare');
+      },
+    ],
+    [
+      'an exception that is no error',
+      () => {
+        // oxlint-disable-next-line typescript/only-throw-error -- what a careless tool may do
+        throw 'text';
+      },
+    ],
+  ])('when the tool answers with %s', async (_, verify) => {
+    const checks = await verified({ verify, expect: 'true' });
+    expect(checks[0]).toMatchObject({ name: 'derived', ok: false, detail: expect.any(String) as string });
+    expect(checks.at(-1)).toEqual({ name: 'expect', ok: true });
+    expect(allHold(checks)).toBe(false);
+  });
+
+  test('when more rows were touched than policy allowed', async () => {
+    const touched = { ...execution, touched: { orders: 1, audit: 2 } };
+    const constraints = [{ name: 'maxRows', value: 2, policy: 'p' }];
+    expect(await verified({ execution: touched, constraints })).toContainEqual({
+      name: 'constraint.maxRows',
+      ok: false,
+      detail: '3 rows were touched; 2 were allowed.',
+    });
+  });
+
+  test('when a row ceiling is not a number, it was not honoured', async () => {
+    const checks = await verified({ constraints: [{ name: 'maxRows', value: 'many', policy: 'p' }] });
+    expect(checks).toContainEqual(expect.objectContaining({ name: 'constraint.maxRows', ok: false }));
+  });
+
+  test('when the expectation itself is unusable', async () => {
+    const checks = await verified({ expect: 'post.orders ==' });
+    expect(checks.at(-1)).toMatchObject({
+      name: 'expect',
+      ok: false,
+      detail: expect.stringContaining('does not compile') as string,
+    });
+  });
+
+  test('when the evaluator is gone', async () => {
+    const closed = new ExpectationRunner();
+    await closed.close();
+    expect(allHold(await verified({ runner: closed, expect: 'true' }))).toBe(false);
+  });
+
+  test('by no checks at all', () => {
+    expect(allHold([])).toBe(false);
+    expect(allHold([{ name: 'a', ok: true }])).toBe(true);
+    expect(
+      allHold([
+        { name: 'a', ok: true },
+        { name: 'b', ok: false },
+      ]),
+    ).toBe(false);
+  });
+});
+
+describe('an unknown result', () => {
+  test('an expectation over it fails; one over the state is still answered', async () => {
+    expect(allHold(await verified({ execution: undefined, expect: 'result.rowCount == 1' }))).toBe(false);
+    expect(allHold(await verified({ execution: undefined, expect: 'post.orders["1"].qty == 2' }))).toBe(true);
+  });
+
+  test('no row count is claimed for it', async () => {
+    const checks = await verified({ execution: undefined, constraints: [{ name: 'maxRows', value: 1, policy: 'p' }] });
+    expect(checks.map(({ name }) => name)).toEqual(['derived']);
+  });
+});
