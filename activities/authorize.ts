@@ -4,6 +4,7 @@ import { asCountersignError, CountersignError, type ErrorView } from '../src/act
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest, type Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
+import type { Freeze } from '../src/ledger/index.js';
 import { mayDecide, signGrant, verifyApproval } from '../src/trust/index.js';
 import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -27,7 +28,10 @@ export function shownOf({ proposal, digest: proposalDigest, agent }: Authentic, 
 }
 
 /** @throws CountersignError APPROVAL_INVALID, APPROVAL_STALE or APPROVAL_FORBIDDEN */
-export async function checkApproval(check: ApprovalCheck, { keyring, settings }: Dependencies): Promise<ApprovalRecord> {
+export async function checkApproval(
+  check: ApprovalCheck,
+  { keyring, settings }: Dependencies,
+): Promise<ApprovalRecord> {
   const { token, shown, shownDigest, requirements } = check;
   const { tenant, actionId, agent } = shown;
   const { record, approver } = await verifyApproval(keyring, token, { tenant, actionId, shownDigest, now: new Date() });
@@ -42,7 +46,11 @@ export interface Standing {
 }
 
 /** Checks every decision again, now, against what would be shown now. */
-export async function standingApprovals(tokens: readonly string[], shown: Shown, deps: Dependencies): Promise<Standing> {
+export async function standingApprovals(
+  tokens: readonly string[],
+  shown: Shown,
+  deps: Dependencies,
+): Promise<Standing> {
   const shownDigest = digest(shown);
   const records: ApprovalRecord[] = [];
   const standing: string[] = [];
@@ -111,14 +119,18 @@ export async function authorize(proposed: Proposed, plan: Plan, deps: Dependenci
 }
 
 export function conflict(actionId: string, other: Digest): CountersignError {
-  return new CountersignError('ACTION_CONFLICT', `Action ${actionId} was proposed before with another content (${other}).`, {
-    field: 'proposal.actionId',
-    expected: 'an actionId that was never used, or the same proposal again',
-    fix: 'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
-  });
+  return new CountersignError(
+    'ACTION_CONFLICT',
+    `Action ${actionId} was proposed before with another content (${other}).`,
+    {
+      field: 'proposal.actionId',
+      expected: 'an actionId that was never used, or the same proposal again',
+      fix: 'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
+    },
+  );
 }
 
-export function frozen(freeze: { id: string | number; reason: string; by: string }): CountersignError {
+export function frozen(freeze: Freeze): CountersignError {
   return new CountersignError('FROZEN', `Frozen by ${freeze.by}: ${freeze.reason} (freeze ${freeze.id}).`, {
     fix: `Wait until it is lifted: countersign unfreeze ${freeze.id}`,
   });

@@ -22,7 +22,11 @@ export async function capture(
 }
 
 /** Keeps a state that history is too small for. Idempotent: it is stored under its digest. */
-export async function keep(tenant: string, { snapshot, large }: { snapshot: Snapshot; large?: State }, { ledger }: Dependencies) {
+export async function keep(
+  tenant: string,
+  { snapshot, large }: { snapshot: Snapshot; large?: State },
+  { ledger }: Dependencies,
+) {
   if (large !== undefined) await ledger.putSnapshot(tenant, snapshot.digest, large);
 }
 

@@ -3,39 +3,46 @@ import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { ApprovalRecord, Check, Outcome } from '../src/action/outcome.js';
+import type { ApprovalRecord, Check } from '../src/action/outcome.js';
 import type { Delta, Snapshot, State } from '../src/action/snapshot.js';
 import type { Execution } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { allHold, createDelta, verifyEffect } from '../src/verify/index.js';
 import { shownOf, standingApprovals } from './authorize.js';
 import { capture, keep, recall } from './capture.js';
-import type { Conclusion, Report } from './contract.js';
+import type { Concluded, Conclusion, Report } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
 import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
 import { settle, settleUnauthenticated, type Settlement } from './settle.js';
 import { Stopwatch } from './step.js';
 
-export async function conclude(conclusion: Conclusion, deps: Dependencies): Promise<Outcome> {
-  const { request } = conclusion;
-  const watch = new Stopwatch();
+export async function conclude(conclusion: Conclusion, deps: Dependencies): Promise<Concluded> {
+  const { request, plan } = conclusion;
+  const watch = new Stopwatch(conclusion.steps);
   let authentic: Authentic;
   try {
     authentic = await authenticate(request, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    return settleUnauthenticated(request, error, deps);
+    return { kind: 'whole', outcome: await settleUnauthenticated(request, error, deps) };
   }
   const settlement = await findOut(conclusion, authentic, watch, deps);
   await deps.faults.at('conclude.before-settle');
-  const outcome = await settle(settlement, deps);
+  const { outcome, recorded } = await settle(settlement, deps);
   await deps.faults.at('conclude.after-settle');
-  return outcome;
+  if (recorded || plan === undefined || settlement.approvals !== plan.approvals) return { kind: 'whole', outcome };
+  const { facts: _facts, decision: _decision, approvals: _approvals, pre: _pre, ...rest } = outcome;
+  return { kind: 'planned', outcome: rest };
 }
 
-async function findOut(conclusion: Conclusion, authentic: Authentic, watch: Stopwatch, deps: Dependencies): Promise<Settlement> {
+async function findOut(
+  conclusion: Conclusion,
+  authentic: Authentic,
+  watch: Stopwatch,
+  deps: Dependencies,
+): Promise<Settlement> {
   const { plan, report } = conclusion;
   if (plan === undefined || conclusion.grant === undefined) {
     const approvals = plan === undefined ? [] : await signedDecisions(conclusion, plan, authentic, deps);
@@ -54,7 +61,9 @@ async function findOut(conclusion: Conclusion, authentic: Authentic, watch: Stop
 }
 
 function planned(plan: Plan | undefined): Pick<Settlement, 'facts' | 'decision' | 'approvals' | 'pre'> {
-  return plan === undefined ? {} : { facts: plan.facts, decision: plan.decision, approvals: plan.approvals, pre: plan.pre };
+  return plan === undefined
+    ? {}
+    : { facts: plan.facts, decision: plan.decision, approvals: plan.approvals, pre: plan.pre };
 }
 
 /** The plan must be the one that was granted: it came back through history, which others can write. */
@@ -91,7 +100,12 @@ function unmade(report: Report): Pick<Settlement, 'status' | 'error'> {
   }
 }
 
-async function lookUpIfUnknown(conclusion: Conclusion, grant: GrantClaims, authentic: Authentic, deps: Dependencies): Promise<Report> {
+async function lookUpIfUnknown(
+  conclusion: Conclusion,
+  grant: GrantClaims,
+  authentic: Authentic,
+  deps: Dependencies,
+): Promise<Report> {
   const { report } = conclusion;
   if (report.kind !== 'unknown' || conclusion.withoutReading === true) return report;
   const { tool } = resolve(authentic, deps);
@@ -114,9 +128,13 @@ function notMade({ error }: Unmade): Report {
 }
 
 function unread(): CountersignError {
-  return new CountersignError('EFFECT_UNKNOWN', 'The effect was reported, but the system could not be read back to verify it.', {
-    fix: 'Check the system by hand; the pre-state is in the record.',
-  });
+  return new CountersignError(
+    'EFFECT_UNKNOWN',
+    'The effect was reported, but the system could not be read back to verify it.',
+    {
+      fix: 'Check the system by hand; the pre-state is in the record.',
+    },
+  );
 }
 
 function fromView(view: ErrorView): CountersignError {
@@ -183,12 +201,23 @@ async function readOnce(
 
 function verdict({ post, delta, checks }: Reading, { result }: Execution): Omit<Settlement, 'authentic' | 'watch'> {
   if (allHold(checks)) {
-    return { status: 'success', reason: `Done and verified: ${checks.length} checks hold.`, post, delta, checks, result };
+    return {
+      status: 'success',
+      reason: `Done and verified: ${checks.length} checks hold.`,
+      post,
+      delta,
+      checks,
+      result,
+    };
   }
   const broken = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail ?? 'does not hold'}`);
-  const error = new CountersignError('EXPECTATION_UNMET', `The system does not hold what was promised: ${broken.slice(0, 3).join('; ')}`, {
-    ...(checks.length === 0 ? {} : { field: `checks.${checks.find(({ ok }) => !ok)?.name ?? ''}` }),
-    fix: 'Compare the delta with the proposal; the pre-state is recorded.',
-  });
+  const error = new CountersignError(
+    'EXPECTATION_UNMET',
+    `The system does not hold what was promised: ${broken.slice(0, 3).join('; ')}`,
+    {
+      ...(checks.length === 0 ? {} : { field: `checks.${checks.find(({ ok }) => !ok)?.name ?? ''}` }),
+      fix: 'Compare the delta with the proposal; the pre-state is recorded.',
+    },
+  );
   return { status: 'mismatch', error, post, delta, checks, result };
 }

@@ -2,7 +2,7 @@
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
+import type { ApprovalRecord, Outcome, Shown, StepTiming } from '../src/action/outcome.js';
 import type { Requirement } from '../src/action/decision.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Execution } from '../src/tools/tool.js';
@@ -23,7 +23,13 @@ export interface EffectOptions {
 
 /** What `prepare` (propose, enforce, capture, authorize) comes to. */
 export type Prepared =
-  | { readonly kind: 'granted'; readonly plan: Plan; readonly grant: string; readonly effect: EffectOptions }
+  | {
+      readonly kind: 'granted';
+      readonly plan: Plan;
+      readonly grant: string;
+      readonly effect: EffectOptions;
+      readonly steps: readonly StepTiming[];
+    }
   | {
       readonly kind: 'pending';
       readonly plan: Plan;
@@ -56,11 +62,18 @@ export interface Conclusion {
   readonly report: Report;
   readonly plan?: Plan;
   readonly grant?: string;
+  /** How long the steps before the effect took. */
+  readonly steps?: readonly StepTiming[];
   /** The decisions people signed, where the action was stopped by or after one. */
   readonly approvals?: readonly string[];
   /** The tool's system has been out of reach for too long: settle with what is known. */
   readonly withoutReading?: boolean;
 }
+
+/** An outcome as it travels back from `conclude`: what the plan says already is not said twice in history. */
+export type Concluded =
+  | { readonly kind: 'planned'; readonly outcome: Omit<Outcome, keyof Plan> }
+  | { readonly kind: 'whole'; readonly outcome: Outcome };
 
 /** What a signed decision is checked against. */
 export interface ApprovalCheck {
@@ -73,12 +86,11 @@ export interface ApprovalCheck {
 /** The activities, as the workflow calls them. */
 export interface Steps {
   /** Propose, enforce, capture, authorize: everything before the effect. Has no effect on the tool's system. */
-  prepare(request: ActionRequest, approvals: readonly string[]): Promise<Prepared>;
+  readonly prepare: (request: ActionRequest, approvals: readonly string[]) => Promise<Prepared>;
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_* */
-  checkApproval(check: ApprovalCheck): Promise<ApprovalRecord>;
+  readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
   /** Makes the effect, once, under the grant. */
-  execute(proposal: Proposal, grant: string): Promise<Report>;
+  readonly execute: (proposal: Proposal, grant: string) => Promise<Report>;
   /** Look up (if unknown), capture again, verify, settle: everything after the effect. */
-  conclude(conclusion: Conclusion): Promise<Outcome>;
+  readonly conclude: (conclusion: Conclusion) => Promise<Concluded>;
 }
-

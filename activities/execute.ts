@@ -2,9 +2,10 @@
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
-import { canonicalBytes } from '../src/action/json.js';
+import { assertJson, canonicalBytes } from '../src/action/json.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
-import type { Tool } from '../src/tools/tool.js';
+import type { Freeze } from '../src/ledger/index.js';
+import type { Execution, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen } from './authorize.js';
 import type { Report } from './contract.js';
@@ -28,12 +29,13 @@ export async function execute(untrusted: Proposal, token: string, deps: Dependen
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
   }
-  const { tool, claims, input, tried } = passed;
+  const { tool, claims, input, tried, freeze } = passed;
 
-  // An earlier attempt may have left: it is repeated only where that cannot make a second effect.
-  if (tried && tool.idempotency !== 'native') {
-    const found = await settledByLookUp(tool, claims);
-    if (found !== 'retry') return found(startedAt);
+  // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not under a freeze.
+  if (tried && (tool.idempotency !== 'native' || freeze !== undefined)) {
+    const found = await foundOut(tool, claims, startedAt);
+    if (found !== undefined) return found;
+    if (freeze !== undefined) return { kind: 'not_done', error: frozen(freeze).toJSON() };
   }
 
   const context = Context.current();
@@ -49,8 +51,9 @@ export async function execute(untrusted: Proposal, token: string, deps: Dependen
       heartbeat: () => context.heartbeat(),
     });
     await deps.faults.at('execute.after-effect');
+    const tookMs = Math.round(performance.now() - start);
     if (claims.actionType === 'READ') assertCarriable(execution.result);
-    return { kind: 'done', execution, startedAt, tookMs: Math.round(performance.now() - start) };
+    return { kind: 'done', execution: carriable(execution), startedAt, tookMs };
   } catch (thrown) {
     return classify(asCountersignError(thrown, 'EFFECT_UNKNOWN'), tool, context);
   }
@@ -67,6 +70,8 @@ interface Passed {
   readonly input: unknown;
   /** Whether an earlier attempt passed this gate and may have made the effect. */
   readonly tried: boolean;
+  /** A freeze that came after the earlier attempt. */
+  readonly freeze?: Freeze;
 }
 
 /** Every check stands on the grant's signature, the server's word of who runs this, and the ledger. */
@@ -76,7 +81,8 @@ async function passGate(untrusted: Proposal, token: string, deps: Dependencies):
   const proposal = parseProposal(untrusted);
   const { tenant, actionId, run } = workflowIdentity();
   if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
-  if (claims.actionId !== proposal.actionId || claims.tool !== proposal.tool) throw foreign('another proposal', 'proposal');
+  if (claims.actionId !== proposal.actionId || claims.tool !== proposal.tool)
+    throw foreign('another proposal', 'proposal');
   if (claims.proposalDigest !== proposalDigest(proposal)) throw foreign('another content of the proposal', 'proposal');
 
   const tool = findTool(deps.tools, claims.tool);
@@ -99,7 +105,13 @@ async function passGate(untrusted: Proposal, token: string, deps: Dependencies):
       if (expired) throw grantExpired(claims);
       return { tool, claims, input: parsed.data, tried: use.otherUses > 0 };
     case 'again':
-      return { tool, claims, input: parsed.data, tried: true };
+      return {
+        tool,
+        claims,
+        input: parsed.data,
+        tried: true,
+        ...(use.freeze === undefined ? {} : { freeze: use.freeze }),
+      };
     case 'frozen':
       throw frozen(use.freeze);
     case 'expired':
@@ -126,27 +138,23 @@ function foreign(what: string, field: string): CountersignError {
 }
 
 function grantExpired({ exp }: GrantClaims): CountersignError {
-  return new CountersignError('GRANT_EXPIRED', `The grant expired at ${new Date(exp * 1000).toISOString()}.`, { field: 'grant' });
+  return new CountersignError('GRANT_EXPIRED', `The grant expired at ${new Date(exp * 1000).toISOString()}.`, {
+    field: 'grant',
+  });
 }
 
-type Found = (startedAt: number) => Report;
-
-/** For tools whose effect may not simply be repeated: asks the system, or admits that it is not known. */
-async function settledByLookUp(tool: Tool, claims: GrantClaims): Promise<Found | 'retry'> {
-  const unknown: Found = () => ({
+/** Asks the system whether an earlier attempt made the effect; undefined when it is certain that it did not and never will. */
+async function foundOut(tool: Tool, claims: GrantClaims, startedAt: number): Promise<Report | undefined> {
+  const unknown: Report = {
     kind: 'unknown',
     error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
-  });
+  };
   if (tool.idempotency === 'none' || tool.lookUp === undefined) return unknown;
   const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal });
-  switch (answer.happened) {
-    case 'yes':
-      return (startedAt) => ({ kind: 'done', execution: answer.execution, startedAt, tookMs: Date.now() - startedAt });
-    case 'no':
-      return 'retry';
-    case 'unknown':
-      return unknown;
+  if (answer.happened === 'yes') {
+    return { kind: 'done', execution: answer.execution, startedAt, tookMs: Date.now() - startedAt };
   }
+  return answer.happened === 'no' ? undefined : unknown;
 }
 
 function classify(error: CountersignError, tool: Tool, context: Context): Report {
@@ -166,7 +174,18 @@ function retryable(error: CountersignError): CountersignError {
   return new CountersignError(error.code, error.message, { cause: error, retryable: true });
 }
 
+/** An effect that was made is reported, whatever its tool returned: a result that cannot be carried is left out. */
+function carriable(execution: Execution): Execution {
+  try {
+    assertCarriable(execution.result);
+    return execution;
+  } catch (error) {
+    return { ...execution, result: { omitted: asCountersignError(error).message } };
+  }
+}
+
 function assertCarriable(result: unknown): void {
+  assertJson(result, 'result');
   const bytes = canonicalBytes(result);
   if (bytes <= MAX_RESULT_BYTES) return;
   throw new CountersignError('TOOL_FAILED', `The result is ${bytes} bytes; at most ${MAX_RESULT_BYTES} are carried.`, {

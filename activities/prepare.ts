@@ -17,7 +17,11 @@ import { Stopwatch } from './step.js';
  * Nothing that an earlier call found is taken on trust: a call with people's decisions authenticates, previews, decides and
  * captures again, so a grant rests only on what is signed and what is true now.
  */
-export async function prepare(request: ActionRequest, tokens: readonly string[], deps: Dependencies): Promise<Prepared> {
+export async function prepare(
+  request: ActionRequest,
+  tokens: readonly string[],
+  deps: Dependencies,
+): Promise<Prepared> {
   const watch = new Stopwatch();
   let authentic: Authentic;
   try {
@@ -34,7 +38,7 @@ export async function prepare(request: ActionRequest, tokens: readonly string[],
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    const outcome = await settle({ authentic, status: 'denied', error, watch, ...known }, deps);
+    const { outcome } = await settle({ authentic, status: 'denied', error, watch, ...known }, deps);
     return { kind: 'ended', outcome };
   }
 }
@@ -77,6 +81,8 @@ async function decide(
     await keep(tenant, taken, deps);
     return taken;
   });
+  // An expectation that is too costly on the real state is refused now, while nothing has been done.
+  if (proposed.expectation !== undefined) await deps.expectations.rehearse(proposed.expectation, captured.state);
   const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
   const { records, standing, dropped } = await standingApprovals(tokens, shown, deps);
   const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
@@ -90,6 +96,7 @@ async function decide(
     kind: 'granted',
     plan,
     grant: authorization.grant,
+    steps: watch.timings,
     effect: {
       timeoutMs: proposed.tool.timeoutMs,
       summary: `${previewed.summary} on ${proposed.tool.name} (${proposed.tool.environment})`.slice(0, 200),

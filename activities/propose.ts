@@ -6,7 +6,7 @@ import type { Agent } from '../src/action/principal.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
 import type { Tool } from '../src/tools/tool.js';
 import { verifyProposal } from '../src/trust/index.js';
-import { compileExpectation } from '../src/verify/index.js';
+import { compileExpectation, type Expectation } from '../src/verify/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
@@ -24,6 +24,8 @@ export interface Proposed extends Authentic {
   readonly input: unknown;
   readonly actionType: ActionType;
   readonly operation: string;
+  /** What the agent promises, compiled; absent when it promises nothing of its own. */
+  readonly expectation?: Expectation;
 }
 
 /**
@@ -58,9 +60,15 @@ export function resolve(authentic: Authentic, { tools }: Pick<Dependencies, 'too
   }
   const parsed = tool.input.safeParse(proposal.input);
   if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
-  if (proposal.expect !== undefined) compileExpectation(proposal.expect);
   const input = parsed.data;
-  return { ...authentic, tool, input, actionType: tool.actionType(input), operation: tool.operation(input) };
+  return {
+    ...authentic,
+    tool,
+    input,
+    ...(proposal.expect === undefined ? {} : { expectation: compileExpectation(proposal.expect) }),
+    actionType: tool.actionType(input),
+    operation: tool.operation(input),
+  };
 }
 
 export function preview({ tool, input }: Proposed, signal: AbortSignal): Promise<Preview> {

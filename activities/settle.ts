@@ -4,6 +4,7 @@ import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
+import { NAME_PATTERN } from '../src/action/proposal.js';
 import type { Delta, Snapshot } from '../src/action/snapshot.js';
 import type { Json } from '../src/action/json.js';
 import { hashReceipt, signReceipt } from '../src/trust/index.js';
@@ -14,6 +15,8 @@ import { workflowIdentity, type Stopwatch } from './step.js';
 
 /** The chain for refusals whose tenant nobody vouched for: a forger must not write into a real tenant's chain. */
 export const UNAUTHENTICATED = '_unauthenticated';
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export interface Settlement {
   readonly authentic: Authentic;
@@ -33,8 +36,11 @@ export interface Settlement {
   readonly result?: Json;
 }
 
-/** Records how an action ended. An action that ended before keeps its record, and that is returned. */
-export async function settle(settlement: Settlement, deps: Dependencies): Promise<Outcome> {
+/** Records how an action ended. An action that ended before keeps its record, and that is returned (`recorded`). */
+export async function settle(
+  settlement: Settlement,
+  deps: Dependencies,
+): Promise<{ outcome: Outcome; recorded: boolean }> {
   const { authentic, status, watch, error, facts, decision, approvals = [], grant } = settlement;
   const { proposal, agent, digest: proposalDigest } = authentic;
   const outcome: Outcome = {
@@ -63,29 +69,33 @@ export async function settle(settlement: Settlement, deps: Dependencies): Promis
       actionId: proposal.actionId,
       sign: (link) => sign({ ...statement, ...link }, deps),
     });
-    return { ...outcome, receipt };
+    return { outcome: { ...outcome, receipt }, recorded: false };
   }
-  const settled = await deps.ledger.settle({
+  return deps.ledger.settle({
     tenant: agent.tenant,
     actionId: proposal.actionId,
     proposalDigest,
     outcome,
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
-  return settled.outcome;
 }
 
 /** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */
-export async function settleUnauthenticated(request: ActionRequest, error: CountersignError, deps: Dependencies): Promise<Outcome> {
-  const { tenant, actionId } = workflowIdentity();
+export async function settleUnauthenticated(
+  request: ActionRequest,
+  error: CountersignError,
+  deps: Dependencies,
+): Promise<Outcome> {
+  const claimed = workflowIdentity();
+  const [tenant, actionId] = [storable(claimed.tenant), storable(claimed.actionId)];
   const outcome: Outcome = {
     status: 'denied',
     reason: error.message,
     error: error.toJSON(),
     tenant,
     actionId,
-    proposalDigest: request.digest,
-    tool: String(request.proposal?.tool).slice(0, 63),
+    proposalDigest: DIGEST.test(request.digest) ? request.digest : digest(request.digest.slice(0, 256).toWellFormed()),
+    tool: NAME_PATTERN.test(request.proposal.tool) ? request.proposal.tool : 'unnamed',
     approvals: [],
     checks: [],
     steps: [],
@@ -93,10 +103,15 @@ export async function settleUnauthenticated(request: ActionRequest, error: Count
   const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.appendReceipt({
     tenant: UNAUTHENTICATED,
-    actionId: `${tenant}/${actionId}`.slice(0, 192),
+    actionId: `${tenant}/${actionId}`,
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
   return { ...outcome, receipt };
+}
+
+/** A name that nobody vouched for, cut to what every store takes. */
+function storable(name: string): string {
+  return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
 }
 
 type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
@@ -129,4 +144,3 @@ async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
   const jws = await signReceipt(keyring, claims);
   return { jws, hash: hashReceipt(jws) };
 }
-

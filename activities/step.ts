@@ -5,7 +5,11 @@ import type { StepTiming } from '../src/action/outcome.js';
 
 /** Collects how long each step took. */
 export class Stopwatch {
-  readonly timings: StepTiming[] = [];
+  readonly timings: StepTiming[];
+
+  constructor(earlier: readonly StepTiming[] = []) {
+    this.timings = [...earlier];
+  }
 
   async time<T>(step: StepTiming['step'], work: () => Promise<T> | T): Promise<T> {
     const start = performance.now();

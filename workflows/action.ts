@@ -44,7 +44,7 @@ export class Action {
   #onCancel: (() => void) | undefined;
 
   constructor(request: ActionRequest) {
-    this.request = request;
+    this.request = shaped(request);
     const { workflowId } = workflowInfo();
     const slash = workflowId.indexOf('/');
     this.tenant = workflowId.slice(0, slash);
@@ -57,7 +57,7 @@ export class Action {
     setHandler(viewQuery, () => this.view());
     setHandler(outcomeUpdate, () => this.reply(), { validator: (digest) => this.#sameProposal(digest) });
     setHandler(decideUpdate, (token) => this.#decide(token), {
-      validator: () => {
+      validator: (_token: string) => {
         this.#mustBePending();
       },
     });
@@ -109,7 +109,8 @@ export class Action {
     if (!decided) return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
     if (this.#verdict() === 'approved') return undefined;
     const no = this.#signed.find(({ record }) => record.verdict === 'deny')?.record;
-    return stop('denied', 'APPROVAL_DENIED', `${no?.approver ?? 'A person'} said no${no?.reason ? `: ${no.reason}` : '.'}`);
+    const why = no?.reason === undefined ? '.' : `: ${no.reason}`;
+    return stop('denied', 'APPROVAL_DENIED', `${no?.approver ?? 'Somebody'} said no${why}`);
   }
 
   /** Lets callers go before the workflow has ended. */
@@ -169,9 +170,17 @@ export class Action {
     }
     // Another decision may have ended the wait, or the state may have moved, while this one was checked.
     if (this.#mustBePending().shownDigest !== shownDigest) {
-      throw refuse('APPROVAL_STALE', 'What is shown changed while the decision was checked.', 'Look again and decide anew.');
+      throw refuse(
+        'APPROVAL_STALE',
+        'What is shown changed while the decision was checked.',
+        'Look again and decide anew.',
+      );
     }
-    if (!this.#signed.some(({ record: { digest } }) => digest === record.digest)) this.#signed.push({ token, record });
+    // One decision per person: repeating it adds nothing, to the count or to what is kept.
+    const repeated = this.#signed.some(
+      ({ record: { approver, verdict } }) => approver === record.approver && verdict === record.verdict,
+    );
+    if (!repeated) this.#signed.push({ token, record });
     return { recorded: record, state: this.#verdict() };
   }
 
@@ -187,6 +196,15 @@ export class Action {
     log.warn('decision refused', { code: error.code });
     this.#refused = [...this.#refused, error].slice(-REFUSED_KEPT);
   }
+}
+
+/** Anybody with access to Temporal can start a workflow with anything: it is refused in a step, for which it needs a shape. */
+function shaped(request: Partial<ActionRequest> | null | undefined): ActionRequest {
+  return {
+    proposal: request?.proposal ?? ({} as ActionRequest['proposal']),
+    digest: String(request?.digest) as ActionRequest['digest'],
+    proof: String(request?.proof),
+  };
 }
 
 function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {

@@ -1,7 +1,8 @@
 /** One agent action, from proposal to verified outcome. Its history is the audit trail. */
 import { CancellationScope, allHandlersFinished, condition } from '@temporalio/workflow';
-import type { ActionRequest, Conclusion, Prepared, Report } from '../activities/contract.js';
+import type { ActionRequest, Concluded, Conclusion, Prepared, Report } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
+import type { Plan } from '../src/action/grant.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
 import { errorView } from './failures.js';
@@ -31,7 +32,7 @@ export async function trustedAction(request: ActionRequest): Promise<Outcome> {
 }
 
 async function run(action: Action): Promise<Outcome> {
-  for (let voided = 0; ; ) {
+  for (let voided = 0; ;) {
     // propose ─ enforce ─ capture ─ authorize
     const prepared = await prepare(action);
     if (prepared.kind === 'ended') return prepared.outcome;
@@ -48,7 +49,7 @@ async function run(action: Action): Promise<Outcome> {
     if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) continue;
 
     // capture ─ verify ─ settle
-    return conclude(action, { report, plan: prepared.plan, grant: prepared.grant });
+    return conclude(action, { report, plan: prepared.plan, grant: prepared.grant, steps: prepared.steps });
   }
 }
 
@@ -66,7 +67,8 @@ async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsew
     // Nothing can be decided, so the answer is no. The agent hears it now; the receipt follows when the ledger can be reached.
     const report: Report = { kind: 'stopped', status: 'denied', error: errorView(failure) };
     action.answer(unrecorded(action, report.error));
-    return { kind: 'ended', outcome: await durableConclude(undefined, { patient: true })({ request: action.request, report }) };
+    const outcome = whole(await durableConclude(undefined, { patient: true })({ request: action.request, report }));
+    return { kind: 'ended', outcome };
   }
 }
 
@@ -87,7 +89,11 @@ async function execute(action: Action, prepared: Granted): Promise<Report> {
 }
 
 function stopped(): Report {
-  return { kind: 'stopped', status: 'cancelled', error: { code: 'CANCELLED', message: 'Cancelled before the effect.' } };
+  return {
+    kind: 'stopped',
+    status: 'cancelled',
+    error: { code: 'CANCELLED', message: 'Cancelled before the effect.' },
+  };
 }
 
 async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Promise<Outcome> {
@@ -95,16 +101,24 @@ async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Pr
   const conclusion: Conclusion = { request: action.request, ...ending };
   try {
     if (action.taskQueue === undefined && expectedWithinMs(action.request) <= LONG_EXPECTATION_MS) {
-      return await local.conclude(conclusion);
+      return whole(await local.conclude(conclusion), ending.plan);
     }
   } catch {
     // The ledger or the tool's system is away: go on in an activity that can wait for it.
   }
   try {
-    return await durableConclude(action.taskQueue, { patient: false })(conclusion);
+    return whole(await durableConclude(action.taskQueue, { patient: false })(conclusion), ending.plan);
   } catch {
-    return durableConclude(undefined, { patient: true })({ ...conclusion, withoutReading: true });
+    return whole(
+      await durableConclude(undefined, { patient: true })({ ...conclusion, withoutReading: true }),
+      ending.plan,
+    );
   }
+}
+
+function whole(concluded: Concluded, plan?: Plan): Outcome {
+  if (concluded.kind === 'whole' || plan === undefined) return concluded.outcome as Outcome;
+  return { ...concluded.outcome, ...plan };
 }
 
 function expectedWithinMs({ proposal }: ActionRequest): number {

@@ -17,13 +17,17 @@ export async function connectTemporal(settings: TemporalSettings): Promise<{ cli
 }
 
 export function temporalUnavailable(address: string, error: unknown): CountersignError {
-  return new CountersignError('TEMPORAL_UNAVAILABLE', `No Temporal server answers at ${address}: ${asCountersignError(error).message}`, {
-    field: 'TEMPORAL_ADDRESS',
-    expected: 'host:port of a Temporal frontend',
-    fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS. Then propose again with the same actionId.',
-    cause: error,
-    retryable: true,
-  });
+  return new CountersignError(
+    'TEMPORAL_UNAVAILABLE',
+    `No Temporal server answers at ${address}: ${asCountersignError(error).message}`,
+    {
+      field: 'TEMPORAL_ADDRESS',
+      expected: 'host:port of a Temporal frontend',
+      fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS. Then propose again with the same actionId.',
+      cause: error,
+      retryable: true,
+    },
+  );
 }
 
 /** gRPC status codes (https://grpc.io/docs/guides/status-codes/) under which the server did not answer for itself. */

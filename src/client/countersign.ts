@@ -65,7 +65,12 @@ export class Countersign {
   readonly #credential: Credential | undefined;
   readonly #close: () => Promise<void>;
 
-  private constructor(temporal: Client, settings: TemporalSettings, credential: Credential | undefined, close: () => Promise<void>) {
+  private constructor(
+    temporal: Client,
+    settings: TemporalSettings,
+    credential: Credential | undefined,
+    close: () => Promise<void>,
+  ) {
     this.temporal = temporal;
     this.#settings = settings;
     this.#credential = credential;
@@ -82,8 +87,8 @@ export class Countersign {
     const { credential = process.env['COUNTERSIGN_AGENT'], ...given } = options;
     const settings = { ...temporalSettings(), ...given };
     const held = typeof credential === 'string' ? await readCredential(credential) : credential;
-    const { client, close } = await connectTemporal(settings);
-    return new Countersign(client, settings, held, close);
+    const temporal = await connectTemporal(settings);
+    return new Countersign(temporal.client, settings, held, () => temporal.close());
   }
 
   /**
@@ -104,7 +109,9 @@ export class Countersign {
     const handle = this.#handle(tenant, proposal.actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
-    const reply = await this.#guard(proposal.actionId, timeoutMs, () => this.#start(tenant, { proposal, digest, proof }, handle));
+    const reply = await this.#guard(proposal.actionId, timeoutMs, () =>
+      this.#start(tenant, { proposal, digest, proof }, handle),
+    );
     if (reply.kind === 'outcome') return sameProposal(reply.outcome, digest, proposal.actionId);
     // A repeated call gets the reply recorded for the first one: the action may have gone on since.
     const view = await this.view(proposal.actionId, tenant);
@@ -121,13 +128,17 @@ export class Countersign {
   async outcome(actionId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<Outcome> {
     const tenant = options.tenant ?? this.#tenant();
     return this.#found(tenant, actionId, (handle) =>
-      options.timeoutMs === undefined ? handle.result() : this.#guard(actionId, options.timeoutMs, () => handle.result()),
+      options.timeoutMs === undefined
+        ? handle.result()
+        : this.#guard(actionId, options.timeoutMs, () => handle.result()),
     );
   }
 
   /** Hands in a person's signed decision. @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND */
   async decide(actionId: string, token: string, tenant = this.#tenant()): Promise<DecideReply> {
-    return this.#found(tenant, actionId, (handle) => handle.executeUpdate<DecideReply, [string]>('decide', { args: [token] }));
+    return this.#found(tenant, actionId, (handle) =>
+      handle.executeUpdate<DecideReply, [string]>('decide', { args: [token] }),
+    );
   }
 
   /** Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out. @throws CountersignError NOT_FOUND */
@@ -182,11 +193,15 @@ export class Countersign {
       return await this.temporal.connection.withAbortSignal(controller.signal, call);
     } catch (error) {
       if (controller.signal.aborted) {
-        throw new CountersignError('TIMED_OUT', `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`, {
-          fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
-          retryable: true,
-          cause: error,
-        });
+        throw new CountersignError(
+          'TIMED_OUT',
+          `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
+          {
+            fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
+            retryable: true,
+            cause: error,
+          },
+        );
       }
       throw this.#translate(error, actionId);
     } finally {
@@ -194,7 +209,11 @@ export class Countersign {
     }
   }
 
-  async #found<T>(tenant: string, actionId: string, call: (handle: WorkflowHandle<TrustedAction>) => Promise<T>): Promise<T> {
+  async #found<T>(
+    tenant: string,
+    actionId: string,
+    call: (handle: WorkflowHandle<TrustedAction>) => Promise<T>,
+  ): Promise<T> {
     try {
       return await call(this.#handle(tenant, actionId));
     } catch (error) {
@@ -213,7 +232,8 @@ export class Countersign {
       });
     }
     if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) {
-      const view = error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
+      const view =
+        error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
       if (view?.code !== undefined) return new CountersignError(view.code, view.message, { ...view, cause: error });
     }
     if (isUnreached(error)) return temporalUnavailable(this.#settings.address, error);

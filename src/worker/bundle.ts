@@ -19,7 +19,9 @@ export async function workflowBundlePath(): Promise<string> {
 }
 
 export async function writeBundle(target: string): Promise<void> {
-  const source = ['workflows/index.ts', 'workflows/index.js'].map((file) => path.join(root, file)).find((file) => existsSync(file));
+  const source = ['workflows/index.ts', 'workflows/index.js']
+    .map((file) => path.join(root, file))
+    .find((file) => existsSync(file));
   if (source === undefined) throw new Error(`no workflows in ${root}`);
   const { code } = await bundleWorkflowCode({ workflowsPath: source, logger: quiet });
   await mkdir(path.dirname(target), { recursive: true });

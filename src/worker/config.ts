@@ -40,7 +40,10 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
       cause: error,
     });
   }
-  return { ...checkConfig(loaded.default, found), policies: path.resolve(path.dirname(found), (loaded.default as CountersignConfig).policies) };
+  return {
+    ...checkConfig(loaded.default, found),
+    policies: path.resolve(path.dirname(found), (loaded.default as CountersignConfig).policies),
+  };
 }
 
 /** @throws CountersignError CONFIG_INVALID */
@@ -63,7 +66,8 @@ export function checkConfig(value: unknown, source: string): CountersignConfig {
   for (const tool of config.tools as Partial<Tool>[]) {
     if (typeof tool.name !== 'string' || typeof tool.execute !== 'function') throw invalid('tools', 'a list of tools');
     if (names.has(tool.name)) throw invalid('tools', `a list without a second tool named "${tool.name}"`);
-    if (typeof tool.environment !== 'string' || tool.environment === '') throw invalid(`tools.${tool.name}.environment`, 'a name');
+    if (typeof tool.environment !== 'string' || tool.environment === '')
+      throw invalid(`tools.${tool.name}.environment`, 'a name');
     names.add(tool.name);
   }
   return config as CountersignConfig;

@@ -59,11 +59,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   });
   const closing: (() => Promise<void> | void)[] = [() => ledger.close()];
   const close = async (): Promise<void> => {
-    for (const step of closing.reverse()) await step();
+    for (const step of closing.toReversed()) await step();
     closing.length = 0;
   };
   try {
-    await ledger.health();
+    await assertReady(ledger);
     const policy = new ActivePolicy({
       folder: config.policies,
       store: (bundle) => ledger.putPolicy(bundle.digest, bundle.files),
@@ -104,7 +104,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       defaultHeartbeatThrottleInterval: '500ms',
       shutdownGraceTime: '10s',
     });
-    const done = worker.run().finally(close);
+    const done = runUntilStopped(worker, close);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');
     return {
@@ -121,16 +121,39 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 }
 
+async function runUntilStopped(worker: Worker, close: () => Promise<void>): Promise<void> {
+  try {
+    await worker.run();
+  } finally {
+    await close();
+  }
+}
+
+/** A worker that could not record an outcome must not start. */
+async function assertReady(ledger: Ledger): Promise<void> {
+  const { pending, writable } = await ledger.health();
+  if (pending.length === 0 && writable) return;
+  throw new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    writable ? `The ledger lacks ${pending.length} migrations.` : 'The ledger is read-only (a standby).',
+    { field: 'COUNTERSIGN_LEDGER_URL', fix: writable ? 'Run `countersign setup`.' : 'Connect to the primary.' },
+  );
+}
+
 async function connect({ address }: TemporalSettings): Promise<NativeConnection> {
   try {
     return await NativeConnection.connect({ address });
   } catch (error) {
-    throw new CountersignError('TEMPORAL_UNAVAILABLE', `No Temporal server at ${address}: ${asCountersignError(error).message}`, {
-      field: 'TEMPORAL_ADDRESS',
-      expected: 'host:port of a Temporal frontend',
-      fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS.',
-      cause: error,
-      retryable: true,
-    });
+    throw new CountersignError(
+      'TEMPORAL_UNAVAILABLE',
+      `No Temporal server at ${address}: ${asCountersignError(error).message}`,
+      {
+        field: 'TEMPORAL_ADDRESS',
+        expected: 'host:port of a Temporal frontend',
+        fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS.',
+        cause: error,
+        retryable: true,
+      },
+    );
   }
 }

@@ -1,0 +1,12 @@
+/** `npm run bench -- <name> [--json]`: benchmarks that compare side by side in one run. */
+import { guard } from './guard.js';
+
+const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard };
+
+const [name = '', ...args] = process.argv.slice(2);
+const bench = BENCHES[name];
+if (bench === undefined) {
+  console.error(`usage: npm run bench -- ${Object.keys(BENCHES).join(' | ')} [--json]`);
+  process.exit(2);
+}
+await bench(args);

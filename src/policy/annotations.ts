@@ -1,0 +1,174 @@
+/**
+ * The annotations that Countersign gives meaning to. Cedar's annotations hold one text each, so these have a small grammar:
+ *
+ *     @id("protected-tables")                       a-z, 0-9 and -, at most 64; unique in the bundle
+ *     @reason("{rows} rows in {environment}")       placeholders: see reason.ts
+ *     @approval("dba|lead, quorum=2, ttl=4h")       on a forbid: any of these roles, that many people, within s, m, h or d
+ *     @constraint("maxRows=1000, dryRun=true, x")   on a permit: obligations; on a forbid: labels. A bare name means true
+ */
+import { checkReason } from './reason.js';
+
+const KNOWN = new Set(['id', 'reason', 'approval', 'constraint']);
+const ID = /^[a-z0-9-]{1,64}$/;
+const ROLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
+const CONSTRAINT_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/;
+const CONSTRAINT_TEXT = /^[A-Za-z0-9_.*|:/-]{1,256}$/;
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
+const TTL = /^([1-9]\d{0,8})([smhd])$/;
+
+const UNIT_SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+const MAX_QUORUM = 20;
+const MAX_TTL_SECONDS = 30 * UNIT_SECONDS.d;
+const DEFAULT_TTL_SECONDS = UNIT_SECONDS.d;
+
+/** What people must do to lift a soft forbid. */
+export interface Approval {
+  /** Any one of these; sorted. */
+  readonly roles: readonly string[];
+  /** Different people, 1 to 20. Default 1. */
+  readonly quorum: number;
+  /** 1 second to 30 days. Default a day. */
+  readonly ttlSeconds: number;
+}
+
+export interface NamedValue {
+  readonly name: string;
+  readonly value: string | number | boolean;
+}
+
+export interface RuleAnnotations {
+  readonly id: string;
+  readonly reason?: string;
+  readonly approval?: Approval;
+  readonly constraints: readonly NamedValue[];
+}
+
+export interface AnnotationProblem {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** Reads one policy's annotations (a value is null where Cedar's text gives none), adding what is wrong to `problems`. */
+export function readAnnotations(
+  effect: 'permit' | 'forbid',
+  annotations: Readonly<Record<string, string | null>>,
+  problems: AnnotationProblem[],
+): RuleAnnotations {
+  for (const name of Object.keys(annotations)) {
+    if (KNOWN.has(name)) continue;
+    problems.push({
+      message: `unknown annotation @${name}`,
+      fix: `Use one of @${[...KNOWN].join(', @')}; write anything else as a comment.`,
+    });
+  }
+  const id = annotations['id'];
+  if (id === undefined || id === null || !ID.test(id)) {
+    problems.push({
+      message: id === undefined ? 'the policy has no @id' : `@id(${JSON.stringify(id)}) is not a usable id`,
+      fix: 'Give the policy an @id("…") of a-z, 0-9 and -, at most 64 characters.',
+    });
+  }
+  return {
+    id: id ?? '',
+    ...part('reason', annotations, problems, checkReason),
+    ...part('approval', annotations, problems, (text) => {
+      if (effect === 'permit') throw new GrammarError('a permit cannot ask for approval', 'Put @approval on a forbid.');
+      if (annotations['reason'] === undefined) {
+        throw new GrammarError('people would be asked without a @reason', 'Add @reason("why people are asked").');
+      }
+      return parseApproval(text);
+    }),
+    constraints: part('constraint', annotations, problems, parseConstraints).constraint ?? [],
+  };
+}
+
+class GrammarError extends Error {
+  readonly fix: string;
+  constructor(message: string, fix: string) {
+    super(message);
+    this.fix = fix;
+  }
+}
+
+function part<Name extends string, Value>(
+  name: Name,
+  annotations: Readonly<Record<string, string | null>>,
+  problems: AnnotationProblem[],
+  parse: (text: string) => Value,
+): { readonly [key in Name]?: Value } {
+  const text = annotations[name];
+  if (text === undefined) return {};
+  try {
+    if (text === null || text.trim() === '') throw new GrammarError('it is empty', `Give it a text: @${name}("…").`);
+    return { [name]: parse(text) } as { readonly [key in Name]: Value };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const fix = error instanceof GrammarError ? error.fix : `Correct the text of @${name}.`;
+    problems.push({ message: `@${name}(${JSON.stringify(text)}): ${error.message}`, fix });
+    return {};
+  }
+}
+
+const APPROVAL_FIX = 'Write @approval("role"), @approval("role|other role") or @approval("role, quorum=2, ttl=4h").';
+
+function parseApproval(text: string): Approval {
+  const [first = '', ...options] = text.split(',').map((item) => item.trim());
+  const roles = first.split('|').map((role) => role.trim());
+  const wrong = roles.find((role) => !ROLE.test(role));
+  if (wrong !== undefined) throw new GrammarError(`${JSON.stringify(wrong)} is not a role's name`, APPROVAL_FIX);
+  if (new Set(roles).size < roles.length) throw new GrammarError('a role is named twice', APPROVAL_FIX);
+  let quorum: number | undefined;
+  let ttlSeconds: number | undefined;
+  for (const option of options) {
+    const [name, value = ''] = option.split(/\s*=\s*/, 2);
+    if (name === 'quorum' && quorum === undefined) quorum = parseQuorum(value);
+    else if (name === 'ttl' && ttlSeconds === undefined) ttlSeconds = parseTtl(value);
+    else throw new GrammarError(`${JSON.stringify(option)} is unknown or comes twice`, APPROVAL_FIX);
+  }
+  return { roles: roles.sort(), quorum: quorum ?? 1, ttlSeconds: ttlSeconds ?? DEFAULT_TTL_SECONDS };
+}
+
+function parseQuorum(text: string): number {
+  const quorum = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (quorum < 1 || quorum > MAX_QUORUM) {
+    throw new GrammarError(`quorum=${text} is not a whole number from 1 to ${MAX_QUORUM}`, APPROVAL_FIX);
+  }
+  return quorum;
+}
+
+function parseTtl(text: string): number {
+  const match = TTL.exec(text);
+  const seconds = match === null ? 0 : Number(match[1]) * UNIT_SECONDS[match[2] as keyof typeof UNIT_SECONDS];
+  if (seconds < 1 || seconds > MAX_TTL_SECONDS) {
+    throw new GrammarError(`ttl=${text} is not a time such as 30m, 4h or 7d, of at most 30 days`, APPROVAL_FIX);
+  }
+  return seconds;
+}
+
+const CONSTRAINT_FIX =
+  'Write @constraint("name"), or @constraint("name=value, other=value") with numbers, true, false or plain words.';
+
+function parseConstraints(text: string): readonly NamedValue[] {
+  const found = new Map<string, NamedValue>();
+  for (const item of text.split(',').map((item) => item.trim())) {
+    const equals = item.indexOf('=');
+    const name = (equals < 0 ? item : item.slice(0, equals)).trim();
+    if (!CONSTRAINT_NAME.test(name))
+      throw new GrammarError(`${JSON.stringify(item)} has no usable name`, CONSTRAINT_FIX);
+    if (found.has(name)) throw new GrammarError(`${name} comes twice`, CONSTRAINT_FIX);
+    found.set(name, { name, value: equals < 0 ? true : parseValue(item.slice(equals + 1).trim()) });
+  }
+  return [...found.values()];
+}
+
+function parseValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (NUMBER.test(text)) {
+    const number = Number(text);
+    if (Math.abs(number) > Number.MAX_SAFE_INTEGER) throw new GrammarError(`${text} is too large`, CONSTRAINT_FIX);
+    return number;
+  }
+  if (!CONSTRAINT_TEXT.test(text))
+    throw new GrammarError(`${JSON.stringify(text)} is not a usable value`, CONSTRAINT_FIX);
+  return text;
+}

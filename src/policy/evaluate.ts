@@ -1,0 +1,162 @@
+/** The decision: Cedar's default deny and forbid-wins, with one rule added, that a soft forbid can be lifted by people. */
+import type { AuthorizationError } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Constraint, Decision, Facts, Requirement, Violation } from '../action/decision.js';
+import type { Policy } from './compile.js';
+import { clip, fillReason, list } from './reason.js';
+import { toCedarRequest } from './request.js';
+import type { Rule } from './rules.js';
+
+/** Cedar's messages can quote the whole context. */
+const MESSAGE_LENGTH = 400;
+
+/**
+ * Decides on facts. Pure: the same policy and facts give the same decision. Never throws: whatever goes wrong is a deny.
+ *
+ * 1. A policy that cannot be evaluated: `deny`, POLICY_ERROR. Cedar alone would skip it, and a forbid skipped is a forbid gone.
+ * 2. Allowed: `allow`.
+ * 3. A final forbid stands against it, or no policy allows it: `deny`.
+ * 4. Only soft forbids stand against it: asked again without them. Allowed then: `require_approval`, with what each of them asks for;
+ *    otherwise `deny`, so that nobody is asked in vain.
+ */
+export function evaluate(policy: Policy, facts: Facts): Decision {
+  try {
+    return decide(policy, facts);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return {
+      ...nothing(policy),
+      effect: 'deny',
+      code: 'POLICY_ERROR',
+      reason: `the policy could not be evaluated: ${clip(message, MESSAGE_LENGTH)}`,
+    };
+  }
+}
+
+function decide(policy: Policy, facts: Facts): Decision {
+  const request = toCedarRequest(facts);
+  const answer = policy.ask(request, 'all');
+  const { errors } = answer.diagnostics;
+  const rules = determining(policy, answer.diagnostics.reason);
+  if (errors.length > 0) return unevaluated(policy, facts, rules, errors);
+  if (answer.decision === 'allow') return allowed(policy, facts, rules);
+  if (rules.length === 0)
+    return { ...nothing(policy), effect: 'deny', code: 'POLICY_DENIED', reason: nobodyAllows(facts) };
+
+  const final = rules.filter((rule) => rule.approval === undefined);
+  if (final.length > 0) return denied(policy, facts, rules, final.map((rule) => sentence(rule, facts)).join('; '));
+
+  const without = policy.ask(request, 'without-soft');
+  if (without.decision !== 'allow' || without.diagnostics.errors.length > 0) {
+    return denied(policy, facts, rules, nobodyAllows(facts));
+  }
+  return {
+    ...nothing(policy),
+    effect: 'require_approval',
+    reason: rules.map((rule) => sentence(rule, facts)).join('; '),
+    policies: rules.map((rule) => rule.id),
+    constraints: obligations(determining(policy, without.diagnostics.reason)),
+    violations: violations(rules, facts),
+    requirements: rules.flatMap((rule) => requirement(rule, facts)),
+  };
+}
+
+function nothing(policy: Policy): Omit<Decision, 'effect' | 'reason'> {
+  return { policies: [], constraints: [], violations: [], requirements: [], errors: [], policyDigest: policy.digest };
+}
+
+function determining(policy: Policy, ids: readonly string[]): readonly Rule[] {
+  return [...ids].sort().map((id) => policy.rule(id));
+}
+
+function allowed(policy: Policy, facts: Facts, permits: readonly Rule[]): Decision {
+  return {
+    ...nothing(policy),
+    effect: 'allow',
+    reason: `allowed by ${permits.map((rule) => sentence(rule, facts)).join('; ')}`,
+    policies: permits.map((rule) => rule.id),
+    constraints: obligations(permits),
+  };
+}
+
+function denied(policy: Policy, facts: Facts, forbids: readonly Rule[], reason: string): Decision {
+  return {
+    ...nothing(policy),
+    effect: 'deny',
+    code: 'POLICY_DENIED',
+    reason,
+    policies: forbids.map((rule) => rule.id),
+    constraints: labels(forbids),
+    violations: violations(forbids, facts),
+  };
+}
+
+function unevaluated(
+  policy: Policy,
+  facts: Facts,
+  rules: readonly Rule[],
+  errors: readonly AuthorizationError[],
+): Decision {
+  const ids = [...new Set(errors.map((error) => error.policyId))].sort();
+  const forbids = rules.filter((rule) => rule.effect === 'forbid');
+  return {
+    ...denied(policy, facts, forbids, ''),
+    code: 'POLICY_ERROR',
+    reason: errors
+      .map(({ policyId, error }) => `${policyId} could not be evaluated: ${clip(error.message, MESSAGE_LENGTH)}`)
+      .sort()
+      .join('; '),
+    errors: ids,
+  };
+}
+
+function nobodyAllows({ actionType, tool, agent }: Facts): string {
+  const roles = agent.roles.length === 0 ? 'an agent without roles' : `roles ${list([...agent.roles].sort())}`;
+  return `no policy allows ${actionType} on ${clip(tool.name)} for ${roles}`;
+}
+
+function sentence(rule: Rule, facts: Facts): string {
+  return rule.reason === undefined ? rule.id : `${rule.id}: ${fillReason(rule.reason, facts)}`;
+}
+
+function why(rule: Rule, facts: Facts): string {
+  return rule.reason === undefined ? `${rule.id} forbids it` : fillReason(rule.reason, facts);
+}
+
+function violations(forbids: readonly Rule[], facts: Facts): readonly Violation[] {
+  return forbids.map((rule) => ({ policy: rule.id, reason: why(rule, facts) }));
+}
+
+function requirement(rule: Rule, facts: Facts): readonly Requirement[] {
+  return rule.approval === undefined ? [] : [{ policy: rule.id, reason: why(rule, facts), ...rule.approval }];
+}
+
+function labels(rules: readonly Rule[]): readonly Constraint[] {
+  return rules
+    .flatMap((rule) => rule.constraints.map((constraint) => ({ ...constraint, policy: rule.id })))
+    .sort(byName);
+}
+
+/**
+ * What the permits put on execution, together: of numbers the smallest, of booleans false before true. Texts cannot be ranked, so
+ * each different one binds, as a constraint of its own. When two policies say the same, the first by id is named.
+ */
+function obligations(permits: readonly Rule[]): readonly Constraint[] {
+  const merged = new Map<string, Constraint>();
+  for (const constraint of labels(permits)) {
+    const { name, value } = constraint;
+    const key = typeof value === 'string' ? JSON.stringify([name, value]) : name;
+    const other = merged.get(key);
+    if (other === undefined || Number(value) < Number(other.value)) merged.set(key, constraint);
+  }
+  return [...merged.values()].sort(byName);
+}
+
+function byName(a: Constraint, b: Constraint): number {
+  const left = [a.name, a.policy, String(a.value)];
+  const right = [b.name, b.policy, String(b.value)];
+  for (const [index, text] of left.entries()) {
+    const other = right[index] ?? '';
+    if (text !== other) return text < other ? -1 : 1;
+  }
+  return 0;
+}

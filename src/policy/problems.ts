@@ -1,0 +1,30 @@
+/** What is wrong with a bundle, gathered so that its author sees several problems at once. */
+import { CountersignError } from '../action/errors.js';
+import { placeText, type Place } from './cedar.js';
+
+export interface BundleProblem {
+  /** A file's name, or a place in it. */
+  readonly at: string | Place;
+  readonly message: string;
+  readonly expected?: string;
+  readonly fix: string;
+}
+
+const SHOWN = 5;
+
+/** One error for all problems: `roles.cedar:3:1: …; production.cedar:9:2: …`. Its field, expectation and fix are the first's. */
+export function policyInvalid(
+  problems: readonly [BundleProblem, ...BundleProblem[]],
+  cause?: unknown,
+): CountersignError {
+  const at = (problem: BundleProblem) => (typeof problem.at === 'string' ? problem.at : placeText(problem.at));
+  const [first] = problems;
+  const texts = problems.slice(0, SHOWN).map((problem) => `${at(problem)}: ${problem.message}`);
+  const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
+  return new CountersignError('POLICY_INVALID', texts.join('; ') + more, {
+    field: at(first),
+    fix: first.fix,
+    ...(first.expected === undefined ? {} : { expected: first.expected }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

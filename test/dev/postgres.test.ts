@@ -1,0 +1,243 @@
+/** The embedded Postgres: what it keeps, what it leaves behind, and what it says when it cannot start. */
+import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { freePort } from '../../src/dev/free-port.js';
+import { startPostgres, type PostgresOptions, type PostgresServer } from '../../src/dev/postgres.js';
+import { occupyPort, processesWith, runs } from './processes.js';
+
+let dataDir: string;
+let started: PostgresServer[];
+
+beforeEach(async () => {
+  started = [];
+  dataDir = path.join(await mkdtemp(path.join(tmpdir(), 'postgres-test-')), 'kept');
+  // As root, the server's own user must be able to pass.
+  await chmod(path.dirname(dataDir), 0o755);
+});
+afterEach(async () => {
+  await Promise.all(started.map((server) => server.stop()));
+  await rm(path.dirname(dataDir), { recursive: true, force: true });
+});
+
+const { DATABASE_URL: _, ...env } = process.env;
+
+async function start(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const server = await startPostgres({ env, ...options });
+  started.push(server);
+  return server;
+}
+
+async function query(server: PostgresServer, text: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** The folder of a server that was given none. */
+async function folderOf(server: PostgresServer): Promise<string> {
+  const [row] = await query(server, `SELECT current_setting('data_directory') AS folder`);
+  return String(row?.['folder']);
+}
+
+const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+describe('without a data folder', () => {
+  test('it answers once started; stopped, it leaves neither process nor folder', async () => {
+    const server = await start({ database: 'countersign' });
+    await server.check();
+    const folder = await folderOf(server);
+    expect(await query(server, 'SELECT current_database() AS name')).toEqual([{ name: 'countersign' }]);
+    expect(await processesWith(folder)).toEqual([server.pid]);
+
+    await server.stop();
+    expect(await processesWith(folder)).toEqual([]);
+    expect(await exists(path.dirname(folder))).toBe(false);
+    await expect(server.check()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
+    await server.stop();
+  });
+
+  test('two run side by side', async () => {
+    const [one, two] = await Promise.all([start(), start()]);
+    await query(one, 'CREATE TABLE here (id int)');
+    expect(await query(two, `SELECT to_regclass('here') AS found`)).toEqual([{ found: null }]);
+  });
+
+  test('settings reach the server', async () => {
+    const server = await start({ settings: { max_connections: '17' } });
+    expect(await query(server, 'SHOW max_connections')).toEqual([{ max_connections: '17' }]);
+  });
+});
+
+describe('with a data folder', () => {
+  test('data, password and port outlive a stop', async () => {
+    const port = await freePort();
+    const first = await start({ dataDir, port });
+    await query(first, `CREATE TABLE kept AS SELECT 'kept' AS text`);
+    await first.stop();
+    const second = await start({ dataDir, port });
+    expect(second.url).toBe(first.url);
+    expect(await query(second, 'SELECT * FROM kept')).toEqual([{ text: 'kept' }]);
+  });
+
+  test('what was committed outlives a SIGKILL of the server, on the same port', async () => {
+    const port = await freePort();
+    const first = await start({ dataDir, port });
+    await query(first, `CREATE TABLE kept AS SELECT 'kept' AS text`);
+    await first.kill();
+    expect(await first.ended).toBe('signal SIGKILL');
+    // The pid file is still there, as after a power cut.
+    expect(await exists(path.join(dataDir, 'data', 'postmaster.pid'))).toBe(true);
+    const second = await start({ dataDir, port });
+    expect(await query(second, 'SELECT * FROM kept')).toEqual([{ text: 'kept' }]);
+  });
+
+  test('a pid file whose pid now belongs to another program does not block', async () => {
+    await (await start({ dataDir })).stop();
+    const pidFile = path.join(dataDir, 'data', 'postmaster.pid');
+    await writeFile(pidFile, `${process.pid}\n${path.join(dataDir, 'data')}\n1\n5432\n\n127.0.0.1\n`);
+    const server = await start({ dataDir });
+    await expect(server.check()).resolves.toBeUndefined();
+  });
+
+  test('commits reach the disk, unless the data are thrown away anyway', async () => {
+    expect(await query(await start({ dataDir }), 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
+    expect(await query(await start(), 'SHOW fsync')).toEqual([{ fsync: 'off' }]);
+    expect(await query(await start({ durable: true }), 'SHOW fsync')).toEqual([{ fsync: 'on' }]);
+  });
+
+  test('the password is random and readable by its owner only', async () => {
+    const server = await start({ dataDir });
+    const file = path.join(dataDir, 'data', 'superuser.password');
+    const password = await readFile(file, 'utf8');
+    expect(new URL(server.url).password).toBe(password);
+    expect(password).toMatch(/^[\w-]{32}$/);
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    expect((await stat(path.join(dataDir, 'data'))).mode & 0o077).toBe(0);
+  });
+
+  test('a second server on it is refused, and the first goes on', async () => {
+    const server = await start({ dataDir });
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      field: 'dataDir',
+      message: expect.stringContaining(`process ${server.pid} serves it`) as string,
+    });
+    await server.check();
+  });
+
+  test('two that set it up at once agree on one password, and one of them serves it', async () => {
+    const both = await Promise.allSettled([start({ dataDir }), start({ dataDir })]);
+    const servers = both.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const errors = both.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    expect(servers).toHaveLength(1);
+    expect(errors).toMatchObject([{ code: 'CONFIG_INVALID', field: 'dataDir' }]);
+    await servers[0]?.stop();
+    const again = await start({ dataDir });
+    expect(new URL(again.url).password).toBe(new URL(servers[0]?.url ?? '').password);
+    expect(await readdir(dataDir)).toEqual(['data']);
+  });
+
+  test('data of another major version are refused, not touched', async () => {
+    await mkdir(path.join(dataDir, 'data'), { recursive: true });
+    await writeFile(path.join(dataDir, 'data', 'PG_VERSION'), '16\n');
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('Postgres 16, not 18') as string,
+    });
+    expect(await readFile(path.join(dataDir, 'data', 'PG_VERSION'), 'utf8')).toBe('16\n');
+  });
+
+  test('data without their password file are refused', async () => {
+    await (await start({ dataDir })).stop();
+    await rm(path.join(dataDir, 'data', 'superuser.password'));
+    await expect(start({ dataDir })).rejects.toMatchObject({ code: 'CONFIG_INVALID', field: 'dataDir' });
+  });
+
+  test('a file in its place is a clear error', async () => {
+    await writeFile(dataDir, '');
+    await expect(start({ dataDir })).rejects.toMatchObject({ code: 'CONFIG_INVALID', field: 'dataDir' });
+  });
+
+  test('below a folder that only its owner enters it works as well, also again after a kill', async () => {
+    await chmod(path.dirname(dataDir), 0o700);
+    const first = await start({ dataDir });
+    await query(first, `CREATE TABLE kept AS SELECT 'kept' AS text`);
+    await expect(start({ dataDir })).rejects.toMatchObject({ code: 'CONFIG_INVALID', field: 'dataDir' });
+    await first.kill();
+    const second = await start({ dataDir });
+    expect(await query(second, 'SELECT * FROM kept')).toEqual([{ text: 'kept' }]);
+  });
+});
+
+describe('a port that is taken', () => {
+  test('is a clear error, and leaves neither process nor folder', async () => {
+    const taken = await occupyPort();
+    await expect(start({ dataDir, port: taken.port })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      field: 'ports.postgres',
+      message: `Port ${taken.port} for postgres is in use.`,
+    });
+    expect(await processesWith(dataDir)).toEqual([]);
+    await taken.free();
+    await (await start({ dataDir, port: taken.port })).check();
+  });
+});
+
+describe('a server that cannot start', () => {
+  test('is an error with its own words, without the password', async () => {
+    const error = await start({ dataDir, settings: { max_connections: 'many' } }).catch((error: unknown) => error);
+    expect(error).toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      message: expect.stringContaining('max_connections') as string,
+    });
+    const password = await readFile(path.join(dataDir, 'data', 'superuser.password'), 'utf8');
+    expect(JSON.stringify(error) + String((error as Error).cause)).not.toContain(password);
+  });
+});
+
+describe('DATABASE_URL', () => {
+  test('is used as it is, and never stopped', async () => {
+    const server = await start({ env: { DATABASE_URL: inject('postgresUrl') } });
+    expect(server).toMatchObject({ external: true, pid: undefined, url: inject('postgresUrl') });
+    await server.stop();
+    await server.kill();
+    await server.check();
+  });
+
+  test('that does not answer is an error without its password', async () => {
+    const url = `postgres://somebody:very-secret@127.0.0.1:${await freePort()}/ledger`;
+    const error = await start({ env: { DATABASE_URL: url } }).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', field: 'DATABASE_URL', retryable: true });
+    const { message, cause } = error as Error;
+    expect(message).toContain('127.0.0.1');
+    expect([message, JSON.stringify(error), String(cause), (cause as Error).stack].join()).not.toContain('very-secret');
+  });
+
+  test('that is no URL is an error that does not repeat it', async () => {
+    const error = await start({ env: { DATABASE_URL: 'postgres://very-secret@:x:y' } }).catch(
+      (error: unknown) => error,
+    );
+    expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', field: 'DATABASE_URL' });
+    expect([(error as Error).message, JSON.stringify(error)].join()).not.toContain('very-secret');
+  });
+});
+
+test('a server that ends by itself says so', async () => {
+  const server = await start();
+  const { pid } = server;
+  if (pid === undefined) throw new Error('an embedded server has a pid');
+  process.kill(pid, 'SIGTERM');
+  expect(await server.ended).toBe('exit code 0');
+  expect(await runs(pid)).toBe(false);
+});

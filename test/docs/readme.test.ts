@@ -1,0 +1,102 @@
+/** Every snippet of the README runs: the agent's code and the config on a real stack, the policy test under vitest, the policy in Cedar. */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
+import { encodeCredential, issueAgent } from '../../src/trust/index.js';
+import { loadConfig } from '../../src/worker/config.js';
+import { ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
+
+const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
+let folder: string;
+let stack: Stack;
+
+beforeAll(async () => {
+  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
+  folder = await mkdtemp(path.join(ROOT, '.countersign/readme-'));
+  stack = await startStack({
+    schema: "CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL); INSERT INTO customers VALUES (7, 'free')",
+  });
+});
+afterAll(async () => {
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** The fenced block whose info string ends with the file's name, with `countersign` resolved to the source. */
+function snippet(name: string): string {
+  const block = readme
+    .split('```')
+    .find((text) => text.startsWith(`${name.split('.').at(-1)} ${name}\n`) || text.startsWith(`js ${name}\n`));
+  if (block === undefined) throw new Error(`the README has no snippet ${name}`);
+  const code = block.slice(block.indexOf('\n') + 1);
+  return code.replaceAll(
+    /from 'countersign(\/\w+)?'/g,
+    (_match, entry?: string) => `from '${ROOT}/src${entry ?? ''}/index.ts'`,
+  );
+}
+
+async function written(name: string): Promise<string> {
+  const file = path.join(folder, name);
+  await writeFile(file, snippet(name));
+  return file;
+}
+
+test('agent.ts', async () => {
+  const credential = await issueAgent(stack.keyring, {
+    id: 'bot',
+    tenant: 'shop',
+    roles: ['read_write_user'],
+    scopes: ['shop-db'],
+  });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', await written('agent.ts')], {
+    cwd: ROOT,
+    env: {
+      ...process.env,
+      TEMPORAL_ADDRESS: stack.temporal.address,
+      TEMPORAL_NAMESPACE: stack.temporal.namespace,
+      COUNTERSIGN_AGENT: encodeCredential(credential),
+    },
+  });
+  expect(stdout).toMatch(/^success /);
+  const { rows } = await stack.shop.query<{ plan: string }>('SELECT plan FROM customers WHERE id = 7');
+  expect(rows[0]?.plan).toBe('pro');
+});
+
+test('countersign.config.mjs', async () => {
+  process.env['SHOP_DATABASE_URL'] = stack.shopUrl;
+  const config = await loadConfig(await written('countersign.config.mjs'));
+  expect(config.tools.map(({ name, environment }) => [name, environment])).toEqual([['shop-db', 'production']]);
+  expect(config.policies).toBe(path.join(folder, 'policies'));
+  await Promise.all(config.tools.map((tool) => tool.close()));
+});
+
+test('policy.test.ts', async () => {
+  const file = await written('policy.test.ts');
+  const config = path.join(folder, 'vitest.config.mjs');
+  await writeFile(config, 'export default { test: { include: ["**/policy.test.ts"] } }');
+  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [vitest, 'run', '--root', folder, '--config', config, file],
+    { cwd: ROOT },
+  );
+  expect(stdout).toMatch(/1 passed/);
+});
+
+test('the policy', async () => {
+  const cedar = readme.split('```cedar\n')[1]?.split('```')[0] as string;
+  const starter = await loadBundle(STARTER);
+  const bundle = bundleFromFiles({ ...starter.files, 'refunds.cedar': cedar });
+  expect(() => compilePolicy(bundle)).not.toThrow();
+  expect(bundle.digest).not.toBe(starter.digest);
+});
+
+test('the two commands are those of package.json', async () => {
+  const { scripts } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  for (const [, script] of readme.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script as string);
+});

@@ -1,0 +1,172 @@
+/** One proposal, one effect: repeated, raced, changed, terminated, forgotten by Temporal. The database counts the effects. */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Countersign } from '../../src/client/countersign.js';
+import { encodeCredential, issueAgent } from '../../src/trust/index.js';
+import { ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+
+let stack: Stack;
+let admin: Countersign;
+
+beforeAll(async () => {
+  stack = await startStack({
+    schema: `CREATE TABLE counters (id int PRIMARY KEY, n int NOT NULL); INSERT INTO counters SELECT i, 0 FROM generate_series(1, 300) i`,
+  });
+  admin = await stack.agent();
+});
+afterAll(() => stack?.stop());
+
+let nextCounter = 0;
+
+/** An action whose every execution shows: it counts up a counter of its own. */
+function increment(by = 1) {
+  const id = ++nextCounter;
+  return {
+    proposal: {
+      actionId: randomUUID(),
+      tool: 'shop-db',
+      input: { op: 'sql', sql: `UPDATE counters SET n = n + ${by} WHERE id = ${id}` },
+    },
+    effects: async () => {
+      const { rows } = await stack.shop.query<{ n: number }>('SELECT n FROM counters WHERE id = $1', [id]);
+      return rows[0]?.n;
+    },
+  };
+}
+
+async function forget(actionId: string): Promise<void> {
+  const workflowId = `${TENANT}/${actionId}`;
+  const { workflowService } = admin.temporal;
+  await workflowService.deleteWorkflowExecution({
+    namespace: stack.temporal.namespace,
+    workflowExecution: { workflowId },
+  });
+  await until(
+    () =>
+      admin.temporal.workflow
+        .getHandle(workflowId)
+        .describe()
+        .then(
+          () => true,
+          () => false,
+        ),
+    (exists) => !exists,
+  );
+}
+
+test('a repeated call returns the recorded outcome', async () => {
+  const { proposal, effects } = increment();
+  const first = await ended(admin, proposal);
+  const again = await ended(admin, proposal);
+  expect(first.status).toBe('success');
+  expect(again).toEqual(first);
+  expect(await effects()).toBe(1);
+});
+
+test('forty calls at once make one effect and give one answer', async () => {
+  const { proposal, effects } = increment();
+  const outcomes = await Promise.all(Array.from({ length: 40 }, () => ended(admin, proposal)));
+  expect(new Set(outcomes.map(({ receipt }) => receipt?.seq)).size).toBe(1);
+  expect(await effects()).toBe(1);
+});
+
+test('two processes that start the same action at once make one effect', async () => {
+  const { proposal, effects } = increment();
+  const credential = await issueAgent(stack.keyring, {
+    id: 'agent-1',
+    tenant: TENANT,
+    roles: ['admin_user'],
+    scopes: ['*'],
+  });
+  const propose = () =>
+    promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', path.join(ROOT, 'test/support/propose.ts'), JSON.stringify(proposal)],
+      {
+        cwd: ROOT,
+        env: {
+          ...process.env,
+          TEMPORAL_ADDRESS: stack.temporal.address,
+          TEMPORAL_NAMESPACE: stack.temporal.namespace,
+          COUNTERSIGN_AGENT: encodeCredential(credential),
+        },
+      },
+    );
+  const answers = (await Promise.all([propose(), propose()])).map(
+    ({ stdout }) => JSON.parse(stdout) as { status: string; receipt: unknown },
+  );
+  expect(answers.map(({ status }) => status)).toEqual(['success', 'success']);
+  expect(answers[0]?.receipt).toEqual(answers[1]?.receipt);
+  expect(await effects()).toBe(1);
+});
+
+test('the same action id with another content is a conflict, while it runs, after it ended, and after Temporal forgot it', async () => {
+  const { proposal, effects } = increment();
+  expect((await ended(admin, proposal)).status).toBe('success');
+  const changed = { ...proposal, reasoning: 'something else' };
+  await expect(admin.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  await forget(proposal.actionId);
+  await expect(admin.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  expect(await effects()).toBe(1);
+});
+
+test('while an action waits for people, its id with another content is a conflict', async () => {
+  const proposal = {
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'update', table: 'counters', set: { n: 0 }, all: true },
+  };
+  const action = await pending(admin, proposal);
+  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  expect(await pending(admin, proposal)).toMatchObject({ actionId: action.actionId });
+  await admin.cancel(action.actionId);
+  expect((await action.outcome()).status).toBe('cancelled');
+  // The first call's recorded reply was "pending"; what counts by now is the end.
+  expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
+});
+
+test('when Temporal has forgotten an action, the ledger still answers with its outcome', async () => {
+  const { proposal, effects } = increment();
+  const first = await ended(admin, proposal);
+  await forget(proposal.actionId);
+  expect(await ended(admin, proposal)).toEqual(first);
+  expect(await effects()).toBe(1);
+});
+
+test('the same action id in another tenant is another action', async () => {
+  const { proposal, effects } = increment();
+  const other = await stack.agent({ tenant: 'globex' });
+  expect((await ended(admin, proposal)).status).toBe('success');
+  expect((await ended(other, proposal)).tenant).toBe('globex');
+  expect(await effects()).toBe(2);
+});
+
+test('an action whose workflow was terminated while it waited executes nothing, and its id is not free for another content', async () => {
+  const proposal = {
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'update', table: 'counters', set: { n: 7 }, all: true },
+  };
+  const action = await pending(admin, proposal);
+  await admin.temporal.workflow.getHandle(`${TENANT}/${action.actionId}`).terminate('operator');
+  const { rows } = await stack.shop.query<{ n: string }>('SELECT count(*) n FROM counters WHERE n = 7');
+  expect(Number(rows[0]?.n)).toBe(0);
+  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({
+    code: expect.any(String) as string,
+  });
+});
+
+test('a workflow started by hand with a proposal that its agent never signed is refused', async () => {
+  const { proposal, effects } = increment();
+  const handle = await admin.temporal.workflow.start('trustedAction', {
+    workflowId: `${TENANT}/${proposal.actionId}`,
+    taskQueue: stack.temporal.taskQueue,
+    args: [{ proposal, digest: `sha256:${'0'.repeat(64)}`, proof: 'forged' }],
+  });
+  expect(await handle.result()).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
+  expect(await effects()).toBe(0);
+});

@@ -1,0 +1,287 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CountersignError } from '../../src/action/errors.js';
+import {
+  ActivePolicy,
+  evaluate,
+  loadBundle,
+  starterFolder,
+  type PolicyBundle,
+  type Reload,
+} from '../../src/policy/index.js';
+import { factsOf, PERMIT_ALL } from './facts.js';
+
+const FORBID_ALL = '@id("forbid-all") @reason("closed") forbid (principal, action, resource);\n';
+const ASK = '@id("ask") @reason("closed") @approval("dba") forbid (principal, action, resource);\n';
+const schema = (await loadBundle(starterFolder())).files['schema.cedarschema'] ?? '';
+
+interface Line {
+  readonly level: 'info' | 'error';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+/** A log that can be waited on. */
+class Log {
+  readonly lines: Line[] = [];
+  #changed: (() => void)[] = [];
+
+  readonly info = (fields: Line['fields'], message: string): void => this.#add({ level: 'info', fields, message });
+  readonly error = (fields: Line['fields'], message: string): void => this.#add({ level: 'error', fields, message });
+
+  #add(line: Line): void {
+    this.lines.push(line);
+    for (const wake of this.#changed.splice(0)) wake();
+  }
+
+  async line(holds: (line: Line) => boolean): Promise<Line> {
+    for (;;) {
+      const found = this.lines.find(holds);
+      if (found !== undefined) return found;
+      await new Promise<void>((wake) => this.#changed.push(wake));
+    }
+  }
+}
+
+let folder: string;
+let log: Log;
+let stop: (() => void) | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-active-'));
+  log = new Log();
+  await write('schema.cedarschema', schema);
+  await write('a.cedar', PERMIT_ALL);
+});
+afterEach(async () => {
+  stop?.();
+  stop = undefined;
+  await rm(folder, { recursive: true });
+});
+
+/** As an editor writes: the whole new file takes the old one's place at once. */
+async function write(name: string, text: string): Promise<void> {
+  await writeFile(join(folder, `.${name}.new`), text);
+  await rename(join(folder, `.${name}.new`), join(folder, name));
+}
+
+const decide = (active: ActivePolicy) => evaluate(active.current(), factsOf()).effect;
+
+function ok(reload: Reload): Extract<Reload, { ok: true }> {
+  if (!reload.ok) throw reload.error;
+  return reload;
+}
+
+describe('before a first load', () => {
+  test('there is no policy, and asking for one says so', () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    expect(() => active.current()).toThrow(expect.objectContaining({ code: 'POLICY_UNAVAILABLE' }));
+    expect(active.status()).toEqual({ folder });
+  });
+
+  test('a folder that cannot be used leaves it so, with the reason', async () => {
+    await write('a.cedar', 'permit (principal, action, resource)');
+    const active = new ActivePolicy({ folder, logger: log });
+    expect(await active.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
+    expect(() => active.current()).toThrow(
+      expect.objectContaining({ code: 'POLICY_UNAVAILABLE', fix: expect.stringContaining('a.cedar:1:') }),
+    );
+    expect(log.lines).toMatchObject([{ level: 'error', message: expect.stringContaining('no policy is active') }]);
+  });
+});
+
+describe('a reload', () => {
+  test('exchanges the policy and says from which digest to which', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    const { digest: first } = ok(await active.reload());
+    expect(decide(active)).toBe('allow');
+    await write('b.cedar', FORBID_ALL);
+    const second = ok(await active.reload());
+    expect(second.changed).toBe(true);
+    expect(decide(active)).toBe('deny');
+    expect(log.lines).toEqual([
+      { level: 'info', message: 'policy loaded', fields: { folder, from: null, to: first } },
+      { level: 'info', message: 'policy loaded', fields: { folder, from: first, to: second.digest } },
+    ]);
+  });
+
+  test('of a folder with a syntax error keeps the policy at work, says where, and takes the corrected one', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    const { digest } = ok(await active.reload());
+    const running = active.current();
+    await write('b.cedar', `${ASK}\n@id("broken") forbid (principal, action resource);`);
+    const refused = await active.reload();
+    expect(refused).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID', field: 'b.cedar:3:41' } });
+    expect(active.current()).toBe(running);
+    expect(active.status()).toMatchObject({ digest, lastError: { field: 'b.cedar:3:41' } });
+    expect(log.lines.at(-1)).toMatchObject({
+      level: 'error',
+      fields: { active: digest, code: 'POLICY_INVALID' },
+      message: expect.stringMatching(/policy refused, the policy before stays active: b\.cedar:3:41/),
+    });
+    await write('b.cedar', ASK);
+    expect(ok(await active.reload()).changed).toBe(true);
+    expect(decide(active)).toBe('require_approval');
+    expect(active.status().lastError).toBeUndefined();
+  });
+
+  test('of a folder that is gone keeps the policy at work', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    await active.reload();
+    await rename(folder, `${folder}-gone`);
+    try {
+      expect(await active.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
+      expect(decide(active)).toBe('allow');
+    } finally {
+      await rename(`${folder}-gone`, folder);
+    }
+  });
+
+  test('that changes nothing stores nothing and keeps the same policy', async () => {
+    const stored: PolicyBundle[] = [];
+    const active = new ActivePolicy({ folder, logger: log, store: async (bundle) => void stored.push(bundle) });
+    await active.reload();
+    const before = active.current();
+    await write('a.cedar', PERMIT_ALL.replaceAll('\n', '\r\n'));
+    expect(ok(await active.reload()).changed).toBe(false);
+    expect(active.current()).toBe(before);
+    expect(stored.map((bundle) => bundle.digest)).toEqual([before.digest]);
+  });
+});
+
+describe('storing', () => {
+  test('comes before deciding: a policy that could not be stored never decides', async () => {
+    let down = false;
+    const active = new ActivePolicy({
+      folder,
+      logger: log,
+      store: async () => {
+        if (down) throw new CountersignError('LEDGER_UNAVAILABLE', 'the ledger is down', { retryable: true });
+      },
+    });
+    await active.reload();
+    const before = active.current();
+    down = true;
+    await write('b.cedar', FORBID_ALL);
+    expect(await active.reload()).toMatchObject({ ok: false, error: { code: 'LEDGER_UNAVAILABLE' } });
+    expect(active.current()).toBe(before);
+    down = false;
+    expect(ok(await active.reload()).changed).toBe(true);
+    expect(decide(active)).toBe('deny');
+  });
+
+  test('is awaited: until it ends the policy before decides', async () => {
+    let release: () => void = () => undefined;
+    let reached: () => void = () => undefined;
+    let gate: Promise<void> | undefined;
+    const storing = new Promise<void>((resolve) => (reached = resolve));
+    const store = async (): Promise<void> => {
+      if (gate !== undefined) reached();
+      await gate;
+    };
+    const active = new ActivePolicy({ folder, logger: log, store });
+    await active.reload();
+    gate = new Promise((resolve) => (release = resolve));
+    await write('b.cedar', FORBID_ALL);
+    const reload = active.reload();
+    await storing;
+    expect(decide(active)).toBe('allow');
+    release();
+    await reload;
+    expect(decide(active)).toBe('deny');
+  });
+});
+
+describe('concurrent reloads', () => {
+  test('are one, and a change made while one runs is not missed', async () => {
+    let release: () => void = () => undefined;
+    let gate: Promise<void> | undefined = new Promise((resolve) => (release = resolve));
+    let reached: () => void = () => undefined;
+    const storing = new Promise<void>((resolve) => (reached = resolve));
+    const stored: string[] = [];
+    const active = new ActivePolicy({
+      folder,
+      logger: log,
+      store: async (bundle) => {
+        stored.push(bundle.digest);
+        reached();
+        await gate;
+      },
+    });
+    const first = active.reload();
+    await storing;
+    await write('b.cedar', FORBID_ALL);
+    const later = Array.from({ length: 50 }, () => active.reload());
+    gate = undefined;
+    release();
+    await Promise.all([first, ...later]);
+    expect(new Set(later).size).toBe(1);
+    expect(stored).toHaveLength(2);
+    expect(decide(active)).toBe('deny');
+  });
+});
+
+describe('watching', () => {
+  test('takes changes, refuses broken ones once, and takes the correction', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    await active.reload();
+    stop = active.watch(10);
+    await write('b.cedar', FORBID_ALL);
+    await log.line((line) => line.level === 'info' && line.fields['from'] !== null);
+    expect(decide(active)).toBe('deny');
+
+    await write('b.cedar', 'forbid');
+    await log.line((line) => line.level === 'error');
+    expect(decide(active)).toBe('deny');
+
+    await rm(join(folder, 'b.cedar'));
+    await log.line(
+      (line) => line.level === 'info' && line.fields['to'] === log.lines[0]?.fields['to'] && line !== log.lines[0],
+    );
+    expect(decide(active)).toBe('allow');
+    expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
+  });
+
+  test('tries again by itself when it was the ledger that failed', async () => {
+    let failures = 2;
+    const active = new ActivePolicy({
+      folder,
+      logger: log,
+      store: async () => {
+        if (failures-- > 0) throw new CountersignError('LEDGER_UNAVAILABLE', 'down', { retryable: true });
+      },
+    });
+    await active.reload();
+    stop = active.watch(10);
+    await log.line((line) => line.level === 'info');
+    expect(decide(active)).toBe('allow');
+    expect(log.lines.map((line) => line.level)).toEqual(['error', 'error', 'info']);
+  });
+
+  test('does not read a folder that does not hold still', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    await active.reload();
+    stop = active.watch(400);
+    // Each text is a good policy, and each but the last is one that its author has not finished.
+    for (let i = 0; i < 40; i++) await write('a.cedar', `${PERMIT_ALL}// ${'.'.repeat(i)}`);
+    await write('a.cedar', PERMIT_ALL + FORBID_ALL);
+    await log.line((line) => line.fields['from'] !== null);
+    expect(log.lines).toHaveLength(2);
+    expect(decide(active)).toBe('deny');
+  });
+
+  test('ends when it is stopped', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    await active.reload();
+    active.watch(5)();
+    await write('b.cedar', FORBID_ALL);
+    const other = new Log();
+    const witness = new ActivePolicy({ folder, logger: other });
+    stop = witness.watch(5);
+    await other.line((line) => line.level === 'info');
+    expect(log.lines).toHaveLength(1);
+    expect(decide(active)).toBe('allow');
+  });
+});

@@ -1,0 +1,434 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getValidRequestEnvsPolicy } from '@cedar-policy/cedar-wasm/nodejs';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ACTION_TYPES } from '../../src/action/decision.js';
+import { CountersignError } from '../../src/action/errors.js';
+import { digest } from '../../src/action/json.js';
+import { bundleFromFiles, compilePolicy, evaluate, loadBundle, starterFolder } from '../../src/policy/index.js';
+import { policyFromText } from '../../src/testing/index.js';
+import { factsOf, PERMIT_ALL } from './facts.js';
+
+const starter = await loadBundle(starterFolder());
+const schema = starter.files['schema.cedarschema'] ?? '';
+
+function refusal(run: () => unknown): CountersignError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof CountersignError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+async function refusalOf(run: Promise<unknown>): Promise<CountersignError> {
+  const error: unknown = await run.then(
+    () => new Error('it was accepted'),
+    (error: unknown) => error,
+  );
+  if (error instanceof CountersignError) return error;
+  throw error;
+}
+
+const one = (text: string, files: Readonly<Record<string, string>> = {}) =>
+  refusal(() => bundleFromFiles({ 'schema.cedarschema': schema, 'a.cedar': text, ...files }));
+
+describe('a policy is refused, with its file, line and column, when', () => {
+  const anywhere = 'permit (principal, action, resource)';
+  test.each<[string, string, string, RegExp]>([
+    [
+      'it does not parse',
+      '// é\n@id("a") permit (principal, action, resource) when { context.rows > };',
+      'a.cedar:2:69',
+      /unexpected token/,
+    ],
+    [
+      'it names what the schema lacks',
+      `@id("ok") ${anywhere};\n\n  @id("a") ${anywhere}\n  when { context.row > 1 };`,
+      'a.cedar:4:10',
+      /`row` in context/,
+    ],
+    ['it compares what cannot be equal', `@id("a") ${anywhere} when { context.rows == "1" };`, 'a.cedar:1:', /./],
+    ['it can never apply', `// é ü\n@id("a") ${anywhere} when { false };`, 'a.cedar:2:1', /impossible/],
+    [
+      'it names an action that does not exist',
+      '@id("a") permit (principal, action == Countersign::Action::"PURGE", resource);',
+      'a.cedar:1:',
+      /PURGE/,
+    ],
+    [
+      'a name only looks like another',
+      `@id("a") ${anywhere} when { context.targets.contains("uѕers") };`,
+      'a.cedar:1:',
+      /mixed scripts/,
+    ],
+    [
+      'a name hides its direction',
+      `@id("a") ${anywhere} when { context.targets.contains("u\u202esers") };`,
+      'a.cedar:1:',
+      /BIDI/,
+    ],
+    [
+      'it is a template',
+      `@id("ok") ${anywhere};\n@id("a") permit (principal == ?principal, action, resource);`,
+      'a.cedar:2:1',
+      /template/,
+    ],
+    ['it has no @id', `// first\n${anywhere};`, 'a.cedar:2:1', /no @id/],
+    ['its @id is not plain', `@id("Protected Tables") ${anywhere};`, 'a.cedar:1:1', /not a usable id/],
+    ['its @id is empty', `@id ${anywhere};`, 'a.cedar:1:1', /not a usable id/],
+    ['its @id is taken', `@id("a") ${anywhere};\n@id("a") ${anywhere};`, 'a.cedar:2:1', /also at a\.cedar:1:1/],
+    [
+      'an annotation is misspelt',
+      `@id("a") @aproval("dba") @reason("r") forbid (principal, action, resource);`,
+      'a.cedar:1:1',
+      /@aproval/,
+    ],
+    [
+      'a permit asks for approval',
+      `@id("a") @approval("dba") @reason("r") ${anywhere};`,
+      'a.cedar:1:1',
+      /permit cannot ask/,
+    ],
+    [
+      'people would be asked without a reason',
+      '@id("a") @approval("dba") forbid (principal, action, resource);',
+      'a.cedar:1:1',
+      /without a @reason/,
+    ],
+    [
+      'its reason has an unknown placeholder',
+      `@id("a") @reason("{row} rows") ${anywhere};`,
+      'a.cedar:1:1',
+      /\{row\} is not one of/,
+    ],
+    [
+      'its reason reaches for an inherited name',
+      `@id("a") @reason("{constructor}") ${anywhere};`,
+      'a.cedar:1:1',
+      /\{constructor\}/,
+    ],
+    ['its reason is empty', `@id("a") @reason(" ") ${anywhere};`, 'a.cedar:1:1', /empty/],
+  ])('%s', (_, text, at, message) => {
+    const error = one(text);
+    expect(error.code).toBe('POLICY_INVALID');
+    expect(error.field).toContain(at);
+    expect(error.message).toContain(at);
+    expect(error.message).toMatch(message);
+    expect(error.fix).toMatch(/\w/);
+  });
+
+  test('several are wrong: all are named, the first leads', () => {
+    const error = one(
+      '@id("a") @reasn("x") permit (principal, action, resource);\npermit (principal, action, resource);',
+    );
+    expect(error.field).toBe('a.cedar:1:1');
+    expect(error.message).toMatch(/a\.cedar:1:1: .*@reasn.*; a\.cedar:2:1: .*no @id/);
+  });
+
+  test('places hold in a later file and behind many policies, comments and letters of several bytes', () => {
+    const many = Array.from(
+      { length: 25 },
+      (_, i) => `// ünï ${i} permit (principal, action, resource);\n@id("p${i}") permit (principal, action, resource);`,
+    );
+    const error = one(PERMIT_ALL, {
+      'b.cedar': `${many.join('\n')}\n\n   @id("é") permit (principal, action, resource);`,
+    });
+    expect(error.field).toBe('b.cedar:52:4');
+  });
+});
+
+describe('@approval is refused as', () => {
+  test.each([
+    '',
+    ' ',
+    ',',
+    'quorum=2',
+    'dba,',
+    'dba|',
+    '|dba',
+    'dba|dba',
+    'dba lead',
+    'dba, 2',
+    'dba, quorum=0',
+    'dba, quorum=21',
+    'dba, quorum=-1',
+    'dba, quorum=1.5',
+    'dba, quorum=two',
+    'dba, quorum=2, quorum=3',
+    'dba, ttl=0s',
+    'dba, ttl=4',
+    'dba, ttl=4hours',
+    'dba, ttl=31d',
+    'dba, ttl=999999999d',
+    'dba, ttl=1h=2h, x',
+    'dba, Quorum=2',
+    'dba; quorum=2',
+  ])('%j', (text) => {
+    const error = one(`@id("a") @reason("r") @approval("${text}") forbid (principal, action, resource);`);
+    expect(error.message).toContain(`@approval(${JSON.stringify(text)})`);
+    expect(error.fix).toMatch(/@approval\("/);
+  });
+
+  test.each([
+    ['dba', { roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }],
+    [' lead | dba ,quorum = 3', { roles: ['dba', 'lead'], quorum: 3, ttlSeconds: 86_400 }],
+    ['dba, ttl=90m', { roles: ['dba'], quorum: 1, ttlSeconds: 5400 }],
+    ['team:db.on-call, ttl=30d, quorum=20', { roles: ['team:db.on-call'], quorum: 20, ttlSeconds: 2_592_000 }],
+  ])('it stands when it is %j', (text, expected) => {
+    const bundle = policyFromText({
+      'a.cedar': `@id("a") @reason("r") @approval("${text}") forbid (principal, action, resource);`,
+    });
+    expect(bundle.rules[0]?.approval).toEqual(expected);
+  });
+});
+
+test.each([
+  '',
+  ',',
+  'maxRows=',
+  '=5',
+  'max rows=5',
+  'maxRows=5, maxRows=6',
+  'maxRows=99999999999999999999',
+  'mask=a b',
+  '1=2',
+])('@constraint is refused as %j', (text) => {
+  const error = one(`@id("a") @constraint("${text}") permit (principal, action, resource);`);
+  expect(error.message).toContain('@constraint(');
+});
+
+test('a constraint that is a number in one permit and a text in another cannot be merged, and is refused', () => {
+  const error = one(
+    '@id("a") @constraint("maxRows=5") permit (principal, action, resource);\n@id("b") @constraint("maxRows=few") permit (principal, action, resource);',
+  );
+  expect(error.message).toMatch(/a\.cedar:2:1: the constraint maxRows is a string here and a number at a\.cedar:1:1/);
+});
+
+describe('a schema is refused when', () => {
+  test.each([
+    ['it does not parse', 'namespace Countersign { entity Role }', 'schema.cedarschema:1:37'],
+    ['an action type is missing', schema.replace('DELETE, CALL_API', 'DELETE'), 'CALL_API'],
+    ['a fact is missing', schema.replace(/^\s*rows: Long.*$/m, ''), 'schema.cedarschema'],
+    ['a fact has another type', schema.replace('rows: Long', 'rows: String'), 'schema.cedarschema'],
+    [
+      'it demands what nobody gives',
+      schema.replace('tenant: String,', 'tenant: String, department: String,'),
+      'department',
+    ],
+    ['the owner cannot be given', schema.replace(/^\s*owner\?.*$/m, ''), 'owner'],
+  ])('%s', (_, text, named) => {
+    const error = refusal(() => compilePolicy(bundleFromFiles({ 'schema.cedarschema': text, 'a.cedar': PERMIT_ALL })));
+    expect(error.code).toBe('POLICY_INVALID');
+    expect(error.message).toContain(named);
+  });
+
+  test('but action groups and optional attributes of its own are welcome', () => {
+    const own = schema
+      .replace('action READ,', 'action Change; action Everything;\n  action READ,')
+      .replace('CALL_API appliesTo', 'CALL_API in [Change, Everything] appliesTo')
+      .replace('rows: Long', 'amount?: Long, rows: Long');
+    const policy = policyFromText({
+      'schema.cedarschema': own,
+      'a.cedar':
+        '@id("a") permit (principal, action in Countersign::Action::"Change", resource) unless { context has amount };',
+    });
+    expect(evaluate(policy, factsOf()).effect).toBe('allow');
+  });
+});
+
+describe('slices', () => {
+  const grouped = schema.replace(
+    /action READ, WRITE, DELETE, CALL_API appliesTo (\{[^}]*\};)/,
+    `action All;
+     action Change in [All];
+     action Seldom;
+     action READ in [All] appliesTo $1
+     action WRITE in [Change] appliesTo $1
+     action DELETE in [Change, Seldom] appliesTo $1
+     action CALL_API appliesTo $1`,
+  );
+
+  test.each([
+    'action',
+    ...['READ', 'WRITE', 'DELETE', 'CALL_API', 'All', 'Change', 'Seldom'].map(
+      (name) => `action in Countersign::Action::"${name}"`,
+    ),
+    ...ACTION_TYPES.map((name) => `action == Countersign::Action::"${name}"`),
+    'action in [Countersign::Action::"Seldom", Countersign::Action::"READ"]',
+    'action in [Countersign::Action::"Change", Countersign::Action::"All"]',
+  ])('hold every policy that Cedar could apply: %s', (scope) => {
+    const text = `@id("a") permit (principal, ${scope}, resource);`;
+    const policy = policyFromText({ 'schema.cedarschema': grouped, 'a.cedar': text });
+    const envs = getValidRequestEnvsPolicy(text, grouped);
+    if (envs.type === 'failure') throw new Error(envs.error);
+    const expected = envs.actions.map((action) => action.replace(/^Countersign::Action::"(.*)"$/, '$1')).sort();
+    expect(ACTION_TYPES.filter((type) => policy.slice(type).length === 1).sort()).toEqual(expected);
+    for (const actionType of ACTION_TYPES) {
+      expect(evaluate(policy, factsOf({ actionType })).effect).toBe(expected.includes(actionType) ? 'allow' : 'deny');
+    }
+  });
+
+  test('hold only what can apply: of 1,000 policies for single actions, a quarter', () => {
+    const policies = Array.from(
+      { length: 1000 },
+      (_, i) =>
+        `@id("p${i}") permit (principal, action == Countersign::Action::"${ACTION_TYPES[i % 4]}", resource) when { context.rows == ${i} };`,
+    );
+    const policy = policyFromText({ 'a.cedar': policies.join('\n') });
+    for (const type of ACTION_TYPES) expect(policy.slice(type)).toHaveLength(250);
+    for (const [i, actionType] of ACTION_TYPES.entries()) {
+      expect(evaluate(policy, factsOf({ actionType, preview: { rows: 500 + i } })).policies).toEqual([`p${500 + i}`]);
+      expect(evaluate(policy, factsOf({ actionType, preview: { rows: 501 + i } })).effect).toBe('deny');
+    }
+  });
+});
+
+describe('the digest', () => {
+  const files = { ...starter.files, 'limits.yaml': 'a: 1\n', 'tests/t.yaml': 'b: 2\n' };
+
+  test('is over the canonical files: neither their order nor CRLF changes it', () => {
+    const entries = Object.entries(files);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(entries, { minLength: entries.length }), fc.boolean(), (shuffled, crlf) => {
+        const given = shuffled.map(([name, text]) => [name, crlf ? text.replaceAll('\n', '\r\n') : text]);
+        expect(bundleFromFiles(Object.fromEntries(given)).digest).toBe(digest(files));
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  test.each(Object.keys(files))('changes with a comment in %s', (name) => {
+    const comment = name.endsWith('.yaml') ? '# more\n' : '// more\n';
+    const changed = { ...files, [name]: `${files[name as keyof typeof files] ?? ''}${comment}` };
+    expect(bundleFromFiles(changed).digest).not.toBe(digest(files));
+  });
+
+  test('that does not belong to the files is refused', () => {
+    const forged = { files: { ...starter.files, 'a.cedar': PERMIT_ALL }, digest: starter.digest };
+    expect(refusal(() => compilePolicy(forged))).toMatchObject({ code: 'POLICY_INVALID', field: 'bundle.digest' });
+  });
+
+  test('leads back to the same policy through what a ledger stores', () => {
+    const stored = JSON.parse(JSON.stringify(starter.files)) as Record<string, string>;
+    const policy = compilePolicy(bundleFromFiles(stored));
+    expect(policy.digest).toBe(starter.digest);
+    expect(evaluate(policy, factsOf({ agent: { roles: ['admin_user'] } })).effect).toBe('allow');
+  });
+});
+
+describe('a bundle from files is refused for', () => {
+  test.each<[string, Record<string, unknown>, string]>([
+    ['no files', {}, 'the folder'],
+    ['no policies', { 'schema.cedarschema': schema }, 'the folder'],
+    [
+      'policies that are all comments',
+      { 'schema.cedarschema': schema, 'a.cedar': '// permit (principal, action, resource);' },
+      'the folder',
+    ],
+    ['no schema', { 'a.cedar': PERMIT_ALL }, 'schema.cedarschema'],
+    ['a path out of it', { ...starter.files, '../b.cedar': PERMIT_ALL }, '../b.cedar'],
+    ['a file it does not know', { ...starter.files, 'limit.yaml': '' }, 'limit.yaml'],
+    ['a policy that would be overlooked', { ...starter.files, 'B.CEDAR': PERMIT_ALL }, 'B.CEDAR'],
+    ['a policy in a folder', { ...starter.files, 'more/b.cedar': PERMIT_ALL }, 'more/b.cedar'],
+    ['a file over 1 MiB', { ...starter.files, 'b.cedar': `//${'x'.repeat(1024 * 1024)}` }, 'b.cedar'],
+    ['a lone surrogate', { ...starter.files, 'b.cedar': '// \ud800' }, 'b.cedar'],
+    ['what is not text', { ...starter.files, 'b.cedar': 7 }, 'b.cedar'],
+  ])('%s', (_, files, field) => {
+    expect(refusal(() => bundleFromFiles(files as Record<string, string>))).toMatchObject({
+      code: 'POLICY_INVALID',
+      field,
+    });
+  });
+});
+
+describe('a folder', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'countersign-bundle-'));
+    for (const [name, text] of Object.entries(starter.files)) await writeFile(join(folder, name), text);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('loads to the same bundle as its texts, with notes and hidden files beside it left out', async () => {
+    await writeFile(join(folder, 'README.md'), 'notes');
+    await writeFile(join(folder, '.roles.cedar.swp'), 'x');
+    await writeFile(join(folder, 'roles.cedar~'), 'x');
+    expect(await loadBundle(folder)).toEqual(starter);
+    await mkdir(join(folder, 'tests'));
+    await writeFile(join(folder, 'tests', 'matrix.yaml'), 'a: 1\r\n');
+    expect((await loadBundle(folder)).files['tests/matrix.yaml']).toBe('a: 1\n');
+  });
+
+  test.each(['more.Cedar', 'roles.cedar.disabled', 'schema.cedarschema.json', 'policies.txt'])(
+    'with a file %s is refused: it could be a policy that is overlooked',
+    async (name) => {
+      await writeFile(join(folder, name), PERMIT_ALL);
+      expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: name });
+    },
+  );
+
+  test('with policies in a folder of its own is refused', async () => {
+    await mkdir(join(folder, 'more'));
+    await writeFile(join(folder, 'more', 'b.cedar'), PERMIT_ALL);
+    expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: 'more/' });
+  });
+
+  test('with a file that is not UTF-8 is refused', async () => {
+    await writeFile(join(folder, 'b.cedar'), Buffer.from([0x2f, 0x2f, 0xff, 0xfe]));
+    expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: 'b.cedar' });
+  });
+
+  test('with a file over 1 MiB is refused before it is read', async () => {
+    await writeFile(join(folder, 'b.cedar'), Buffer.alloc(1024 * 1024 + 1, 0x20));
+    expect((await refusalOf(loadBundle(folder))).message).toContain('b.cedar: it is over 1 MiB');
+  });
+
+  test('with a link that leads out of it is refused; links inside, as container mounts have them, are followed', async () => {
+    await mkdir(join(folder, '..data'));
+    await writeFile(join(folder, '..data', 'linked.cedar'), '@id("linked") permit (principal, action, resource);');
+    await symlink(join('..data', 'linked.cedar'), join(folder, 'linked.cedar'));
+    expect((await loadBundle(folder)).files['linked.cedar']).toContain('@id("linked")');
+    await symlink(join(starterFolder(), 'roles.cedar'), join(folder, 'out.cedar'));
+    const error = await refusalOf(loadBundle(folder));
+    expect(error.message).toBe('out.cedar: it is a link that leads out of the folder');
+  });
+
+  test.each(['missing', 'roles.cedar'])('that is no folder (%s) is refused', async (name) => {
+    const error = await refusalOf(loadBundle(join(folder, name)));
+    expect(error).toMatchObject({ code: 'POLICY_INVALID', field: join(folder, name) });
+  });
+});
+
+describe('a policy that nests without end', () => {
+  const nested: Readonly<Record<string, (n: number) => string>> = {
+    brackets: (n) => `${'('.repeat(n)}true${')'.repeat(n)}`,
+    conjunctions: (n) => Array(n).fill('context.schemaChange').join(' && '),
+    sums: (n) => `${Array(n).fill('1').join(' + ')} > 1`,
+    sets: (n) => `${'['.repeat(n)}1${']'.repeat(n)} == [[1]]`,
+    choices: (n) => `${'if context.schemaChange then true else '.repeat(n)}false`,
+    calls: (n) => `context.now${'.offset(duration("1d"))'.repeat(n)} > context.now`,
+  };
+
+  test.each(Object.keys(nested))('of %s is refused, and a policy at work goes on deciding', (shape) => {
+    const working = policyFromText({ 'a.cedar': PERMIT_ALL });
+    for (const n of [120, 1000, 10_000]) {
+      const error = one(`@id("deep") permit (principal, action, resource) when { ${nested[shape]?.(n)} };`);
+      expect(error.message).toMatch(/nests (too deeply|deeper than)|impossible/);
+      expect(evaluate(working, factsOf()).effect).toBe('allow');
+    }
+  });
+
+  test('up to what is accepted is evaluated, also from deep within a program', () => {
+    const text = Object.entries(nested)
+      .filter(([shape]) => shape !== 'sets')
+      .map(([shape, make]) => `@id("${shape}") forbid (principal, action, resource) when { ${make(44)} };`);
+    const policy = policyFromText({ 'a.cedar': PERMIT_ALL + text.join('\n') });
+    const within = (depth: number): string =>
+      depth === 0 ? (evaluate(policy, factsOf({ preview: { schemaChange: true } })).code ?? 'none') : within(depth - 1);
+    expect(within(1000)).toBe('POLICY_DENIED');
+  });
+});

@@ -1,0 +1,332 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ACTION_TYPES, type Facts } from '../../src/action/decision.js';
+import { evaluate } from '../../src/policy/index.js';
+import { policyFromText } from '../../src/testing/index.js';
+import { factsOf, PERMIT_ALL } from './facts.js';
+
+const soft = (id: string, approval: string, when: string): string =>
+  `@id("${id}") @reason("${id} of {rows}") @approval("${approval}") forbid (principal, action, resource) when { ${when} };\n`;
+const final = (id: string, when: string): string =>
+  `@id("${id}") @reason("${id} is final") forbid (principal, action, resource) when { ${when} };\n`;
+/** Adds to the largest Long: cannot be evaluated for any row count but 0, and no validator can tell. */
+const OVERFLOW = 'context.rows + 9223372036854775807 > 0';
+
+describe('soft forbids', () => {
+  test('ask for all that stand against the action, and for nothing else', () => {
+    const policy = policyFromText({
+      'a.cedar':
+        PERMIT_ALL +
+        soft('two-leads', 'lead|cto, quorum=2, ttl=4h', 'context.rows > 10') +
+        soft('a-dba', 'dba', 'context.rows > 20') +
+        soft('other', 'nobody', 'context.rows > 1000'),
+    });
+    expect(evaluate(policy, factsOf({ preview: { rows: 10 } })).effect).toBe('allow');
+    expect(evaluate(policy, factsOf({ preview: { rows: 21 } }))).toMatchObject({
+      effect: 'require_approval',
+      reason: 'a-dba: a-dba of 21; two-leads: two-leads of 21',
+      policies: ['a-dba', 'two-leads'],
+      requirements: [
+        { policy: 'a-dba', reason: 'a-dba of 21', roles: ['dba'], quorum: 1, ttlSeconds: 86_400 },
+        { policy: 'two-leads', reason: 'two-leads of 21', roles: ['cto', 'lead'], quorum: 2, ttlSeconds: 14_400 },
+      ],
+    });
+  });
+
+  test('with no permit behind them deny: nobody is asked in vain', () => {
+    const policy = policyFromText({
+      'a.cedar':
+        soft('ask', 'dba', 'true == (context.rows > 0)') +
+        '@id("reads") permit (principal, action == Countersign::Action::"READ", resource);',
+    });
+    expect(evaluate(policy, factsOf())).toMatchObject({
+      effect: 'deny',
+      code: 'POLICY_DENIED',
+      policies: ['ask'],
+      requirements: [],
+      reason: 'no policy allows WRITE on shop-db for an agent without roles',
+    });
+    expect(evaluate(policy, factsOf({ actionType: 'READ' })).effect).toBe('require_approval');
+  });
+
+  test('beside a final forbid deny, and the reason is the final one', () => {
+    const policy = policyFromText({
+      'a.cedar': PERMIT_ALL + soft('ask', 'dba', 'context.rows > 0') + final('never', 'context.rows > 0'),
+    });
+    expect(evaluate(policy, factsOf())).toMatchObject({
+      effect: 'deny',
+      reason: 'never: never is final',
+      policies: ['ask', 'never'],
+      requirements: [],
+      violations: [{ policy: 'ask' }, { policy: 'never' }],
+    });
+  });
+});
+
+describe('a policy that cannot be evaluated', () => {
+  test.each([
+    ['final forbid, which Cedar alone would skip', PERMIT_ALL + final('broken', OVERFLOW)],
+    ['soft forbid', PERMIT_ALL + soft('broken', 'dba', OVERFLOW)],
+    [
+      'permit beside one that allows',
+      `${PERMIT_ALL}@id("broken") permit (principal, action, resource) when { ${OVERFLOW} };`,
+    ],
+    ['permit on its own', `@id("broken") permit (principal, action, resource) when { ${OVERFLOW} };`],
+    [
+      'forbid beside a soft one that asks',
+      PERMIT_ALL + soft('ask', 'dba', 'context.rows > 0') + final('broken', OVERFLOW),
+    ],
+  ])('denies: a %s', (_, text) => {
+    const policy = policyFromText({ 'a.cedar': text });
+    const decision = evaluate(policy, factsOf());
+    expect(decision).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR', errors: ['broken'], requirements: [] });
+    expect(decision.reason).toMatch(/^broken could not be evaluated: .*overflow/);
+  });
+
+  test('does so only for the actions it can apply to', () => {
+    const policy = policyFromText({
+      'a.cedar': `${PERMIT_ALL}@id("broken") forbid (principal, action == Countersign::Action::"DELETE", resource) when { ${OVERFLOW} };`,
+    });
+    expect(evaluate(policy, factsOf({ actionType: 'READ' })).effect).toBe('allow');
+    expect(evaluate(policy, factsOf({ actionType: 'DELETE' })).effect).toBe('deny');
+  });
+});
+
+describe('constraints', () => {
+  test('of several permits bind together, the strictest of each', () => {
+    const permit = (id: string, constraint: string) =>
+      `@id("${id}") @constraint("${constraint}") permit (principal, action, resource);\n`;
+    const policy = policyFromText({
+      'a.cedar':
+        PERMIT_ALL +
+        permit('wide', 'maxRows=1000, cascade=true, mask=email, audited') +
+        permit('narrow', 'maxRows=10, cascade=false, mask=phone') +
+        permit('also-narrow', 'maxRows=10, timeoutMs=2.5'),
+    });
+    expect(evaluate(policy, factsOf()).constraints).toEqual([
+      { name: 'audited', value: true, policy: 'wide' },
+      { name: 'cascade', value: false, policy: 'narrow' },
+      { name: 'mask', value: 'phone', policy: 'narrow' },
+      { name: 'mask', value: 'email', policy: 'wide' },
+      { name: 'maxRows', value: 10, policy: 'also-narrow' },
+      { name: 'timeoutMs', value: 2.5, policy: 'also-narrow' },
+    ]);
+  });
+
+  test('of the permits bind what people approve, not the labels of what they lift', () => {
+    const policy = policyFromText({
+      'a.cedar':
+        '@id("p") @constraint("maxRows=5") permit (principal, action, resource);' +
+        '@id("s") @reason("s") @approval("dba") @constraint("label") forbid (principal, action, resource);',
+    });
+    expect(evaluate(policy, factsOf())).toMatchObject({
+      effect: 'require_approval',
+      constraints: [{ name: 'maxRows', value: 5, policy: 'p' }],
+    });
+  });
+});
+
+describe('hostile facts', () => {
+  const policy = policyFromText({
+    'a.cedar': '@id("dba-only") permit (principal in Countersign::Role::"dba", action, resource);',
+  });
+
+  test.each([
+    'dba" || true',
+    'dba"; permit(principal, action, resource); //',
+    'DBA',
+    'dba ',
+    'dba\u200b',
+    'Countersign::Role::"dba"',
+    '{"__entity":{"type":"Countersign::Role","id":"dba"}}',
+    '*',
+    '__proto__',
+    '',
+  ])('a role called %j is only that', (role) => {
+    expect(evaluate(policy, factsOf({ agent: { roles: [role] } })).effect).toBe('deny');
+    expect(evaluate(policy, factsOf({ agent: { roles: [role, 'dba'] } })).effect).toBe('allow');
+  });
+
+  test.each(['root"', 'Root', 'root\\', '"root"', 'root\n'])('an agent or a tool called %j is not root', (name) => {
+    const other = policyFromText({
+      'a.cedar': `@id("agent") permit (principal == Countersign::Agent::"root", action, resource);
+        @id("tool") permit (principal, action, resource == Countersign::Tool::"root");`,
+    });
+    expect(evaluate(other, factsOf({ agent: { id: name }, tool: { name } })).effect).toBe('deny');
+    expect(evaluate(other, factsOf({ agent: { id: 'root' }, tool: { name } })).effect).toBe('allow');
+    expect(evaluate(other, factsOf({ agent: { id: name }, tool: { name: 'root' } })).effect).toBe('allow');
+  });
+
+  test('a role that is an entity in disguise is refused, not resolved', () => {
+    const disguise = { __entity: { type: 'Countersign::Role', id: 'dba' } } as unknown as string;
+    expect(evaluate(policy, factsOf({ agent: { roles: [disguise] } }))).toMatchObject({
+      effect: 'deny',
+      code: 'POLICY_ERROR',
+      reason: expect.stringContaining('agent.roles[0]'),
+    });
+  });
+
+  test.each([
+    ['a lone surrogate', { agent: { id: 'a\ud800' } }],
+    ['a NUL', { preview: { targets: ['users\u0000'] } }],
+    ['fractional rows', { preview: { rows: 1.5 } }],
+    ['rows below zero', { preview: { rows: -1 } }],
+    ['rows that are not a number', { preview: { rows: Number.NaN } }],
+    ['rows without end', { preview: { rows: Infinity } }],
+    ['rows beyond exact integers', { preview: { rows: 2 ** 53 } }],
+    ['rows beyond Long', { preview: { rows: 2 ** 63 } }],
+    ['rows as text', { preview: { rows: '1' as unknown as number } }],
+    ['a flag as text', { preview: { schemaChange: 'false' as unknown as boolean } }],
+    ['targets that are no list', { preview: { targets: 'users' as unknown as string[] } }],
+    ['an impossible date', { now: '2025-02-30T25:00:00Z' }],
+    ['a date without a zone', { now: '2025-01-01T12:00:00' }],
+    ['an action type that does not exist', { actionType: 'PURGE' as 'READ' }],
+    ['facts that are missing', { tool: { environment: undefined as unknown as string } }],
+  ])('%s denies, even where everything is allowed', (_, given) => {
+    const open = policyFromText({ 'a.cedar': PERMIT_ALL });
+    expect(evaluate(open, factsOf(given))).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    expect(evaluate(open, factsOf()).effect).toBe('allow');
+  });
+
+  test('no facts at all is a deny, not an exception', () => {
+    expect(evaluate(policy, undefined as unknown as Facts)).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+  });
+
+  test('ten thousand bad facts do not wear the policy out', () => {
+    const bad = [
+      factsOf({ agent: { id: '\ud800' } }),
+      factsOf({ preview: { rows: 2 ** 60 } }),
+      factsOf({ now: 'never' }),
+    ];
+    for (let i = 0; i < 10_000; i++) evaluate(policy, bad[i % 3] ?? factsOf());
+    expect(evaluate(policy, factsOf({ agent: { roles: ['dba'] } })).effect).toBe('allow');
+  });
+
+  test('a program that runs out of stack while it asks gets a deny, and a right answer when it has stack again', () => {
+    const facts = factsOf({ agent: { roles: ['dba'] } });
+    const seen = new Set<string>();
+    const dive = (): void => {
+      try {
+        dive();
+      } catch {
+        // Fails again, and so is asked again one level up, for as long as not even a deny fits on the stack.
+        seen.add(evaluate(policy, facts).code ?? 'none');
+      }
+    };
+    for (let i = 0; i < 5; i++) {
+      dive();
+      expect(evaluate(policy, facts).effect).toBe('allow');
+    }
+    expect(seen).toContain('POLICY_ERROR');
+  });
+
+  test('reasons carry facts as they are but for what could forge a line, and fill no placeholder twice', () => {
+    const forbid = policyFromText({
+      'a.cedar': `@id("no") @reason("{agent}|{targets}|{rows}|{roles}") forbid (principal, action, resource);`,
+    });
+    const targets = Array.from({ length: 12 }, (_, i) => `t${i}`);
+    const facts = factsOf({ agent: { id: '{rows}\n\u202egnp', roles: ['b', '$&'] }, preview: { rows: 7, targets } });
+    expect(evaluate(forbid, facts).reason).toBe(
+      'no: {rows}\u{FFFD}\u{FFFD}gnp|t0, t1, t2, t3, t4, t5, t6, t7, t8, t9 and 2 more|7|b, $&',
+    );
+  });
+});
+
+test('the same facts give the same decision, whatever order roles and targets come in', () => {
+  const policy = policyFromText({
+    'a.cedar':
+      PERMIT_ALL +
+      final('z', 'context.targets.contains("b")') +
+      final('a', 'principal in Countersign::Role::"r1"') +
+      final('m', 'context.rows > 0'),
+  });
+  const one = evaluate(policy, factsOf({ agent: { roles: ['r1', 'r2'] }, preview: { targets: ['b', 'a'] } }));
+  const other = evaluate(policy, factsOf({ agent: { roles: ['r2', 'r1', 'r1'] }, preview: { targets: ['a', 'b'] } }));
+  expect(one).toEqual(other);
+  expect(one.policies).toEqual(['a', 'm', 'z']);
+});
+
+test('time comes from the facts', () => {
+  const policy = policyFromText({
+    'a.cedar': `@id("office-hours") permit (principal, action, resource)
+      when { context.now.toTime() >= duration("8h") && context.now.toTime() < duration("17h") };`,
+  });
+  const at = (now: string) => evaluate(policy, factsOf({ now })).effect;
+  expect(at('2025-01-01T07:59:59.999Z')).toBe('deny');
+  expect(at('2025-01-01T08:00:00Z')).toBe('allow');
+  expect(at('2025-01-01T16:59:59.999999Z')).toBe('allow');
+  expect(at('2025-01-01T17:00:00Z')).toBe('deny');
+});
+
+describe('for any policies and facts', () => {
+  const condition = fc.constantFrom(
+    'context.rows > 100',
+    'context.rows >= 0',
+    'context.targets.contains("users")',
+    'principal in Countersign::Role::"admin"',
+    'resource.environment == "production"',
+    'context.schemaChange',
+    'context.targets.isEmpty() || context.reads.contains("users")',
+    OVERFLOW,
+  );
+  const scope = fc.constantFrom(
+    'action',
+    ...ACTION_TYPES.map((type) => `action == Countersign::Action::"${type}"`),
+    'action in [Countersign::Action::"WRITE", Countersign::Action::"DELETE"]',
+  );
+  const rule = fc.record({ scope, condition, kind: fc.constantFrom('permit', 'permit', 'forbid', 'soft') });
+  const text = (rules: readonly { scope: string; condition: string; kind: string }[]): string =>
+    rules
+      .map(({ scope, condition, kind }, i) => {
+        const head = kind === 'soft' ? `@approval("dba") @reason("r") forbid` : kind;
+        return `@id("p${i}") ${head} (principal, ${scope}, resource) when { ${condition} };`;
+      })
+      .join('\n');
+  const anyFacts = fc
+    .record({
+      actionType: fc.constantFrom(...ACTION_TYPES),
+      rows: fc.constantFrom(0, 1, 100, 101, Number.MAX_SAFE_INTEGER),
+      targets: fc.uniqueArray(fc.constantFrom('users', 'orders', 'sessions')),
+      schemaChange: fc.boolean(),
+      roles: fc.subarray(['admin', 'dba']),
+      environment: fc.constantFrom('production', 'test'),
+    })
+    .map(({ actionType, roles, environment, ...preview }) =>
+      factsOf({ actionType, preview, agent: { roles }, tool: { environment } }),
+    );
+
+  test('a final forbid that matches is a deny, whatever else the policy says', () => {
+    fc.assert(
+      fc.property(fc.array(rule, { maxLength: 6 }), anyFacts, (rules, facts) => {
+        const policy = policyFromText({ 'a.cedar': text(rules), 'z.cedar': final('never', 'context.rows >= 0') });
+        const decision = evaluate(policy, facts);
+        expect(decision.effect).toBe('deny');
+        expect(decision.policies).toContain('never');
+        expect(decision.requirements).toEqual([]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('without a permit there is only deny', () => {
+    fc.assert(
+      fc.property(fc.array(rule, { minLength: 1, maxLength: 6 }), anyFacts, (rules, facts) => {
+        const forbids = rules.map((rule) => ({ ...rule, kind: rule.kind === 'permit' ? 'soft' : rule.kind }));
+        expect(evaluate(policyFromText({ 'a.cedar': text(forbids) }), facts).effect).toBe('deny');
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('making a soft forbid final never turns a deny into anything else, and what asked before is then denied', () => {
+    fc.assert(
+      fc.property(fc.array(rule, { minLength: 1, maxLength: 6 }), anyFacts, (rules, facts) => {
+        const hard = rules.map((rule) => ({ ...rule, kind: rule.kind === 'soft' ? 'forbid' : rule.kind }));
+        const before = evaluate(policyFromText({ 'a.cedar': text(rules) }), facts).effect;
+        const after = evaluate(policyFromText({ 'a.cedar': text(hard) }), facts).effect;
+        expect(after).toBe(before === 'allow' ? 'allow' : 'deny');
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,80 @@
+/** Every recorded history replays on today's workflow code, and a nondeterministic change is caught. */
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { workflowBundlePath } from '../../src/worker/bundle.js';
+import { ROOT } from '../support/stack.js';
+
+const folder = path.join(ROOT, 'test/histories');
+const names = (await readdir(folder))
+  .filter((name) => name.endsWith('.json'))
+  .map((name) => path.basename(name, '.json'));
+
+async function history(name: string): Promise<unknown> {
+  return JSON.parse(await readFile(path.join(folder, `${name}.json`), 'utf8'));
+}
+
+/** Every way an action can go has a history; a path that is new must be recorded (`npm run histories`). */
+const PATHS = [
+  'allowed',
+  'approval-denied',
+  'approval-expired',
+  'cancelled-executing',
+  'cancelled-pending',
+  'denied',
+  'elsewhere',
+  'failed',
+  'long-expectation',
+  'mismatch',
+  'read',
+  'recorded',
+  'stale-then-approved',
+  'tool-down',
+  'unverified',
+];
+
+test('there is a history of every path', () => {
+  expect(names).toEqual(expect.arrayContaining(PATHS));
+});
+
+describe('today’s workflow code replays', () => {
+  test.each(names)('%s', async (name) => {
+    const codePath = await workflowBundlePath();
+    const replayed = Worker.runReplayHistory({ workflowBundle: { codePath } }, await history(name), name);
+    await expect(replayed).resolves.toBeUndefined();
+  });
+});
+
+describe('a change that is not deterministic', () => {
+  let copy: string;
+
+  beforeAll(async () => {
+    copy = await mkdtemp(path.join(os.tmpdir(), 'countersign-replay-'));
+    for (const part of ['workflows', 'src', 'activities', 'package.json']) {
+      await cp(path.join(ROOT, part), path.join(copy, part), { recursive: true });
+    }
+    await symlink(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
+  });
+  afterAll(() => rm(copy, { recursive: true, force: true }));
+
+  test('is caught by a recorded history', async () => {
+    const file = path.join(copy, 'workflows/trusted-action.ts');
+    const text = await readFile(file, 'utf8');
+    const changed = text
+      .replace('import { CancellationScope,', 'import { sleep, CancellationScope,')
+      .replace('const outcome = await run(action);', 'await sleep(1);\n    const outcome = await run(action);');
+    expect(changed).not.toBe(text);
+    await writeFile(file, changed);
+    const ignore = (): void => {};
+    const workflowBundle = await bundleWorkflowCode({
+      workflowsPath: path.join(copy, 'workflows/index.ts'),
+      logger: { log: ignore, trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
+    });
+    await expect(Worker.runReplayHistory({ workflowBundle }, await history('allowed'), 'allowed')).rejects.toThrow(
+      DeterminismViolationError,
+    );
+  });
+});

@@ -1,0 +1,164 @@
+/** Everything a trusted action runs on, real and of one test file's own: databases, namespace, keys, people, a worker in this process. */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import pino from 'pino';
+import { Countersign } from '../../src/client/countersign.js';
+import type { PendingAction, ProposalInput } from '../../src/client/countersign.js';
+import type { Outcome } from '../../src/action/outcome.js';
+import type { TemporalSettings } from '../../src/environment.js';
+import { Ledger } from '../../src/ledger/index.js';
+import type { Tool } from '../../src/tools/tool.js';
+import { postgres } from '../../src/tools/index.js';
+import {
+  generateKeyringFile,
+  issueAgent,
+  issueApprover,
+  parseKeyring,
+  signApproval,
+  type AgentOptions,
+  type Credential,
+  type Keyring,
+} from '../../src/trust/index.js';
+import { startWorker, type RunningWorker, type WorkerOptions } from '../../src/worker/worker.js';
+import { createDatabase } from './postgres.js';
+export { ROOT } from './root.js';
+import { createNamespace } from './temporal.js';
+
+export const TENANT = 'acme';
+export const STARTER = fileURLToPath(new URL('../../policies/starter', import.meta.url));
+
+export interface Stack {
+  readonly temporal: TemporalSettings;
+  readonly ledgerUrl: string;
+  readonly ledger: Ledger;
+  readonly shopUrl: string;
+  /** The database that the tool `shop-db` acts on: the judge of what really happened. */
+  readonly shop: pg.Pool;
+  readonly keys: string;
+  readonly keyring: Keyring;
+  /** The worker that runs now. */
+  worker: RunningWorker | undefined;
+  startWorker(overrides?: Partial<WorkerOptions>): Promise<RunningWorker>;
+  /** Edits one file of the running policy, lets the worker take it up, and puts it back when the body is done. */
+  withPolicy(file: string, edit: (text: string) => string, body: () => Promise<void>): Promise<void>;
+  agent(options?: Partial<AgentOptions>): Promise<Countersign>;
+  approver(id: string, roles: readonly string[], tenant?: string): Promise<Credential>;
+  /** Signs and hands in a decision on what the action shows now. */
+  decide(action: PendingAction, by: Credential, verdict?: 'approve' | 'deny', reason?: string): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface StackOptions {
+  readonly tools?: (shopUrl: string) => readonly Tool[];
+  readonly schema: string;
+  /** Default true. */
+  readonly worker?: boolean;
+  readonly overrides?: Partial<WorkerOptions>;
+}
+
+export function shopTool(url: string, more: Partial<Parameters<typeof postgres>[0]> = {}): Tool {
+  return postgres({ name: 'shop-db', environment: 'production', url, ...more }) as Tool;
+}
+
+/** `schema` is the SQL that makes the shop's database. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const [ledgerDb, shopDb, namespace] = await Promise.all([createDatabase(), createDatabase(), createNamespace()]);
+  const temporal: TemporalSettings = { ...namespace, taskQueue: 'countersign' };
+  const keys = JSON.stringify(await generateKeyringFile());
+  const keyring = await parseKeyring(keys, 'test');
+  const ledger = await Ledger.connect({ url: ledgerDb.url });
+  await ledger.migrate();
+  const shop = new pg.Pool({ connectionString: shopDb.url });
+  shop.on('error', () => {});
+  await shop.query(options.schema);
+  const policies = await mkdtemp(path.join(os.tmpdir(), 'countersign-policies-'));
+  await cp(STARTER, policies, { recursive: true });
+  const clients: Countersign[] = [];
+
+  const stack: Stack = {
+    temporal,
+    ledgerUrl: ledgerDb.url,
+    ledger,
+    shopUrl: shopDb.url,
+    shop,
+    keys,
+    keyring,
+    worker: undefined,
+    async startWorker(overrides) {
+      stack.worker = await startWorker({
+        config: { policies, tools: options.tools?.(shopDb.url) ?? [shopTool(shopDb.url)] },
+        temporal,
+        ledgerUrl: ledgerDb.url,
+        keyring,
+        logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+        ...options.overrides,
+        ...overrides,
+      });
+      return stack.worker;
+    },
+    async withPolicy(file, edit, body) {
+      const target = path.join(policies, file);
+      const before = await readFile(target, 'utf8');
+      await writeFile(target, edit(before));
+      await stack.worker?.policy.reload();
+      try {
+        await body();
+      } finally {
+        await writeFile(target, before);
+        await stack.worker?.policy.reload();
+      }
+    },
+    async agent(agentOptions) {
+      const credential = await issueAgent(keyring, {
+        id: 'agent-1',
+        tenant: TENANT,
+        roles: ['admin_user'],
+        scopes: ['*'],
+        ...agentOptions,
+      });
+      const client = await Countersign.connect({ ...temporal, credential });
+      clients.push(client);
+      return client;
+    },
+    approver: (id, roles, tenant = TENANT) => issueApprover(keyring, { id, tenant, roles }),
+    async decide(action, by, verdict = 'approve', reason) {
+      const { tenant, actionId } = action;
+      const client = clients[0] as Countersign;
+      const { pending } = await client.view(actionId, tenant);
+      const token = await signApproval(by, {
+        tenant,
+        actionId,
+        shownDigest: (pending ?? action.pending).shownDigest,
+        verdict,
+        ...(reason === undefined ? {} : { reason }),
+      });
+      return client.decide(actionId, token, tenant);
+    },
+    async stop() {
+      await Promise.all(clients.map((client) => client.close()));
+      await stack.worker?.stop();
+      await ledger.close();
+      await shop.end();
+      await Promise.all([ledgerDb.drop(), shopDb.drop(), rm(policies, { recursive: true, force: true })]);
+    },
+  };
+  if (options.worker !== false) await stack.startWorker();
+  return stack;
+}
+
+/** Proposes and expects an end, not a wait for people. */
+export async function ended(client: Countersign, proposal: ProposalInput): Promise<Outcome> {
+  const answer = await client.perform(proposal);
+  if (answer.status === 'pending') throw new Error(`pending: ${answer.reason}`);
+  return answer;
+}
+
+/** Proposes and expects to wait for people. */
+export async function pending(client: Countersign, proposal: ProposalInput): Promise<PendingAction> {
+  const answer = await client.perform(proposal);
+  if (answer.status !== 'pending') throw new Error(`${answer.status}: ${answer.reason}`);
+  return answer;
+}

@@ -1,0 +1,69 @@
+/** A worker in a process of its own, so that it can be killed. Run directly it is that worker; imported it starts one. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import pino from 'pino';
+import { parseKeyring } from '../../src/trust/index.js';
+import { faultsFromEnv } from '../../src/worker/faults.js';
+import { startWorker } from '../../src/worker/worker.js';
+import type { Stack } from './stack.js';
+import { postgres } from '../../src/tools/index.js';
+
+export interface WorkerProcess {
+  readonly process: ChildProcess;
+  /** Settles with the signal that ended it. */
+  readonly died: Promise<NodeJS.Signals | null>;
+  kill(): Promise<void>;
+}
+
+/** Returns once the worker polls. `fault` is a COUNTERSIGN_FAULT. */
+export async function spawnWorker(stack: Stack, policies: string, fault?: string): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(import.meta.url)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: {
+      ...process.env,
+      WORKER_OPTIONS: JSON.stringify({
+        temporal: stack.temporal,
+        ledgerUrl: stack.ledgerUrl,
+        shopUrl: stack.shopUrl,
+        keys: stack.keys,
+        policies,
+      }),
+      ...(fault === undefined ? {} : { COUNTERSIGN_FAULT: fault }),
+    },
+  });
+  const died = once(child, 'exit').then(([, signal]) => signal as NodeJS.Signals | null);
+  const ready = once(child, 'message').then(() => 'ready');
+  if ((await Promise.race([ready, died])) !== 'ready') throw new Error('the worker process did not start');
+  return {
+    process: child,
+    died,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await died;
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const options = JSON.parse(process.env['WORKER_OPTIONS'] as string) as {
+    temporal: Stack['temporal'];
+    ledgerUrl: string;
+    shopUrl: string;
+    keys: string;
+    policies: string;
+  };
+  await startWorker({
+    config: {
+      policies: options.policies,
+      tools: [postgres({ name: 'shop-db', environment: 'production', url: options.shopUrl })],
+    },
+    temporal: options.temporal,
+    ledgerUrl: options.ledgerUrl,
+    keyring: await parseKeyring(options.keys, 'WORKER_OPTIONS'),
+    logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    faults: faultsFromEnv(process.env),
+  });
+  process.on('disconnect', () => process.exit(0));
+  process.send?.('ready');
+}
