@@ -95,7 +95,7 @@ export async function settleUnauthenticated(
     tenant,
     actionId,
     proposalDigest: DIGEST.test(request.digest) ? request.digest : digest(request.digest.slice(0, 256).toWellFormed()),
-    tool: NAME_PATTERN.test(request.proposal.tool) ? request.proposal.tool : 'unnamed',
+    tool: nameOf(request.proposal.tool),
     approvals: [],
     checks: [],
     steps: [],
@@ -112,6 +112,10 @@ export async function settleUnauthenticated(
 /** A name that nobody vouched for, cut to what every store takes. */
 function storable(name: string): string {
   return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
+}
+
+function nameOf(tool: unknown): string {
+  return typeof tool === 'string' && NAME_PATTERN.test(tool) ? tool : 'unnamed';
 }
 
 type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;

@@ -54,16 +54,18 @@ export class Action {
       this.cancelRequested = true;
       this.#onCancel?.();
     });
-    setHandler(viewQuery, () => this.view());
-    setHandler(outcomeUpdate, () => this.reply(), { validator: (digest) => this.#sameProposal(digest) });
-    setHandler(decideUpdate, (token) => this.#decide(token), {
+    setHandler(viewQuery, () => this.#view());
+    setHandler(outcomeUpdate, () => untouched(() => this.#reply()), {
+      validator: (digest) => this.#sameProposal(digest),
+    });
+    setHandler(decideUpdate, (token) => untouched(() => this.#decide(token)), {
       validator: (_token: string) => {
         this.#mustBePending();
       },
     });
     setHandler(decideSignal, async (token) => {
       try {
-        await this.#decide(token);
+        await untouched(() => this.#decide(token));
       } catch (refused) {
         this.#refuse(errorView(refused));
       }
@@ -125,7 +127,7 @@ export class Action {
     showOutcome(outcome);
   }
 
-  view(): ActionView {
+  #view(): ActionView {
     return {
       phase: this.#phase,
       tenant: this.tenant,
@@ -140,7 +142,7 @@ export class Action {
     };
   }
 
-  async reply(): Promise<OutcomeReply> {
+  async #reply(): Promise<OutcomeReply> {
     await condition(() => this.#outcome !== undefined || this.#pending !== undefined);
     if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
     return { kind: 'pending', pending: this.#pending as PendingView };
@@ -196,6 +198,11 @@ export class Action {
     log.warn('decision refused', { code: error.code });
     this.#refused = [...this.#refused, error].slice(-REFUSED_KEPT);
   }
+}
+
+/** A caller who waits is told how the action ends, also when it is cancelled. */
+function untouched<T>(answer: () => Promise<T>): Promise<T> {
+  return CancellationScope.nonCancellable(answer);
 }
 
 /** Anybody with access to Temporal can start a workflow with anything: it is refused in a step, for which it needs a shape. */

@@ -64,9 +64,10 @@ async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsew
     action.taskQueue = prepared.taskQueue;
     return await prepare(action);
   } catch (failure) {
-    // Nothing can be decided, so the answer is no. The agent hears it now; the receipt follows when the ledger can be reached.
+    // Nothing can be decided, so the answer is no.
     const report: Report = { kind: 'stopped', status: 'denied', error: errorView(failure) };
-    action.answer(unrecorded(action, report.error));
+    // The agent need not wait for the ledger: it hears the answer now, and the receipt follows when the ledger is back.
+    if (report.error.code === 'LEDGER_UNAVAILABLE') action.answer(unrecorded(action, report.error));
     const outcome = whole(await durableConclude(undefined, { patient: true })({ request: action.request, report }));
     return { kind: 'ended', outcome };
   }

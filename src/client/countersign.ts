@@ -52,6 +52,9 @@ export interface PendingAction {
   outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
 }
 
+/** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
+const WORKFLOW_TASK_TIMEOUT = '5s';
+
 type TrustedAction = (request: { proposal: Proposal; digest: Digest; proof: string }) => Promise<Outcome>;
 
 const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
@@ -162,6 +165,7 @@ export class Countersign {
       args: [request],
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       staticSummary: `${proposal.tool}: ${describe(proposal)}`.slice(0, 200),
       ...(proposal.reasoning === undefined ? {} : { staticDetails: quoted(proposal.reasoning) }),
       typedSearchAttributes: new TypedSearchAttributes([

@@ -6,7 +6,7 @@ import { CountersignError } from '../action/errors.js';
 const NOT_MIGRATED = new Set(['3F000', '42P01', '42703', '42883']);
 
 /** SQLSTATEs and classes under which the same call may succeed later, or after a failover. */
-const PASSING = /^(08|53|57|58|25006|25P03|40001|40P01|55P03)/;
+const PASSING = /^(08|53|55000|57|58|25006|25P03|40001|40P01|55P03)/;
 
 /** SQLSTATEs under which the connection is gone, or goes with the error. */
 const CONNECTION_GONE = /^(08|57P01|57P02|57P05|25P03)/;

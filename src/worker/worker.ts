@@ -103,6 +103,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       maxHeartbeatThrottleInterval: '500ms',
       defaultHeartbeatThrottleInterval: '500ms',
       shutdownGraceTime: '10s',
+      // A killed worker's actions go to the others after this, not after the default of 10 s.
+      stickyQueueScheduleToStartTimeout: '3s',
     });
     const done = runUntilStopped(worker, close);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));

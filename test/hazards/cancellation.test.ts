@@ -76,8 +76,10 @@ test('during the effect, the database is told to stop, rolls back, and the actio
   const outcome = await answer;
   expect(outcome).toMatchObject({ status: 'cancelled', error: { code: 'CANCELLED' } });
   expect(await qty('sku-3')).toBe(10);
-  const { rowCount } = await stack.shop.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
-  expect(rowCount).toBe(0);
+  await until(
+    async () => (await stack.shop.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).rowCount,
+    (sleeping) => sleeping === 0,
+  );
 });
 
 test('after it ended, the outcome stays what it was', async () => {

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import { encodeCredential, issueAgent } from '../../src/trust/index.js';
 import { ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
-import { until } from '../support/until.js';
 
 let stack: Stack;
 let admin: Countersign;
@@ -36,26 +35,6 @@ function increment(by = 1) {
       return rows[0]?.n;
     },
   };
-}
-
-async function forget(actionId: string): Promise<void> {
-  const workflowId = `${TENANT}/${actionId}`;
-  const { workflowService } = admin.temporal;
-  await workflowService.deleteWorkflowExecution({
-    namespace: stack.temporal.namespace,
-    workflowExecution: { workflowId },
-  });
-  await until(
-    () =>
-      admin.temporal.workflow
-        .getHandle(workflowId)
-        .describe()
-        .then(
-          () => true,
-          () => false,
-        ),
-    (exists) => !exists,
-  );
 }
 
 test('a repeated call returns the recorded outcome', async () => {
@@ -109,8 +88,9 @@ test('the same action id with another content is a conflict, while it runs, afte
   expect((await ended(admin, proposal)).status).toBe('success');
   const changed = { ...proposal, reasoning: 'something else' };
   await expect(admin.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
-  await forget(proposal.actionId);
-  await expect(admin.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  await stack.afterRetention(async (client) => {
+    await expect(client.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  });
   expect(await effects()).toBe(1);
 });
 
@@ -132,8 +112,9 @@ test('while an action waits for people, its id with another content is a conflic
 test('when Temporal has forgotten an action, the ledger still answers with its outcome', async () => {
   const { proposal, effects } = increment();
   const first = await ended(admin, proposal);
-  await forget(proposal.actionId);
-  expect(await ended(admin, proposal)).toEqual(first);
+  await stack.afterRetention(async (client) => {
+    expect(await ended(client, proposal)).toEqual(first);
+  });
   expect(await effects()).toBe(1);
 });
 

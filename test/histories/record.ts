@@ -39,8 +39,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 
-async function record(name: string, actionId: string): Promise<void> {
-  const handle = admin.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
+async function record(name: string, actionId: string, client = admin): Promise<void> {
+  const handle = client.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
   await handle.result();
   const history = historyToJSON(await handle.fetchHistory());
   await writeFile(path.join(folder, `${name}.json`), `${history}\n`);
@@ -163,21 +163,8 @@ test('stale, asked again, and approved by a signal', async () => {
 
 test('an action recorded before', async () => {
   await ended(admin, update('recorded'));
-  await admin.temporal.workflowService.deleteWorkflowExecution({
-    namespace: stack.temporal.namespace,
-    workflowExecution: { workflowId: `${TENANT}/recorded` },
+  await stack.afterRetention(async (client) => {
+    await ended(client, update('recorded'));
+    await record('recorded', 'recorded', client);
   });
-  await until(
-    () =>
-      admin.temporal.workflow
-        .getHandle(`${TENANT}/recorded`)
-        .describe()
-        .then(
-          () => true,
-          () => false,
-        ),
-    (exists) => !exists,
-  );
-  await ended(admin, update('recorded'));
-  await record('recorded', 'recorded');
 });

@@ -39,9 +39,11 @@ export interface Stack {
   readonly shop: pg.Pool;
   readonly keys: string;
   readonly keyring: Keyring;
-  /** The worker that runs now. */
+  /** The worker of this namespace and task queue that was started last. */
   worker: RunningWorker | undefined;
   startWorker(overrides?: Partial<WorkerOptions>): Promise<RunningWorker>;
+  /** The same ledger under a Temporal that knows nothing of what was: what is left after its retention. */
+  afterRetention(body: (client: Countersign) => Promise<void>): Promise<void>;
   /** Edits one file of the running policy, lets the worker take it up, and puts it back when the body is done. */
   withPolicy(file: string, edit: (text: string) => string, body: () => Promise<void>): Promise<void>;
   agent(options?: Partial<AgentOptions>): Promise<Countersign>;
@@ -77,6 +79,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const policies = await mkdtemp(path.join(os.tmpdir(), 'countersign-policies-'));
   await cp(STARTER, policies, { recursive: true });
   const clients: Countersign[] = [];
+  const newAgent = (more?: Partial<AgentOptions>): Promise<Credential> =>
+    issueAgent(keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'], ...more });
 
   const stack: Stack = {
     temporal,
@@ -88,7 +92,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     keyring,
     worker: undefined,
     async startWorker(overrides) {
-      stack.worker = await startWorker({
+      const worker = await startWorker({
         config: { policies, tools: options.tools?.(shopDb.url) ?? [shopTool(shopDb.url)] },
         temporal,
         ledgerUrl: ledgerDb.url,
@@ -97,7 +101,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ...options.overrides,
         ...overrides,
       });
-      return stack.worker;
+      if (overrides?.temporal === undefined) stack.worker = worker;
+      return worker;
+    },
+    async afterRetention(body) {
+      const elsewhere = { ...temporal, ...(await createNamespace()) };
+      const worker = await stack.startWorker({ temporal: elsewhere });
+      const client = await Countersign.connect({ ...elsewhere, credential: await newAgent() });
+      try {
+        await body(client);
+      } finally {
+        await client.close();
+        await worker.stop();
+      }
     },
     async withPolicy(file, edit, body) {
       const target = path.join(policies, file);
@@ -112,14 +128,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       }
     },
     async agent(agentOptions) {
-      const credential = await issueAgent(keyring, {
-        id: 'agent-1',
-        tenant: TENANT,
-        roles: ['admin_user'],
-        scopes: ['*'],
-        ...agentOptions,
-      });
-      const client = await Countersign.connect({ ...temporal, credential });
+      const client = await Countersign.connect({ ...temporal, credential: await newAgent(agentOptions) });
       clients.push(client);
       return client;
     },
