@@ -1,10 +1,12 @@
 /** Records one history of every path an action can take, from real runs. Run it when a path is new; keep the old ones. */
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, test } from 'vitest';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
+import { findTemporal } from '../../src/dev/index.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
@@ -40,10 +42,21 @@ beforeAll(async () => {
 afterAll(() => stack?.stop());
 
 async function record(name: string, actionId: string, client = admin): Promise<void> {
-  const handle = client.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
-  await handle.result();
-  const history = historyToJSON(await handle.fetchHistory());
-  await writeFile(path.join(folder, `${name}.json`), `${history}\n`);
+  const workflowId = `${TENANT}/${actionId}`;
+  await client.temporal.workflow.getHandle(workflowId).result();
+  const { namespace } = client.temporal.options;
+  const { path: temporal } = await findTemporal({ env: process.env, log: () => {} });
+  const { stdout } = await promisify(execFile)(
+    temporal,
+    ['workflow', 'show', '--output', 'json', '--workflow-id', workflowId, '--namespace', namespace, '--address', stack.temporal.address],
+    { maxBuffer: 64 * 1024 * 1024 },
+  );
+  await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(JSON.parse(stdout, withoutTraces))}\n`);
+}
+
+/** Stack traces name folders of the machine that recorded. Replay does not read them. */
+function withoutTraces(key: string, value: unknown): unknown {
+  return key === 'stackTrace' ? '' : value;
 }
 
 const update = (actionId: string, more: object = {}) => ({

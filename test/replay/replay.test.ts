@@ -6,7 +6,8 @@ import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { workflowBundlePath } from '../../src/worker/bundle.js';
-import { ROOT } from '../support/stack.js';
+import '../support/quiet.js';
+import { ROOT } from '../support/root.js';
 
 const folder = path.join(ROOT, 'test/histories');
 const names = (await readdir(folder))

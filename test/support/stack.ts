@@ -24,6 +24,7 @@ import {
 } from '../../src/trust/index.js';
 import { startWorker, type RunningWorker, type WorkerOptions } from '../../src/worker/worker.js';
 import { createDatabase } from './postgres.js';
+import './quiet.js';
 export { ROOT } from './root.js';
 import { createNamespace } from './temporal.js';
 
