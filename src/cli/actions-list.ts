@@ -1,0 +1,106 @@
+/** Actions by what Temporal indexes of them. The index follows the actions within a moment, not at once. */
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+import { isUnreached, temporalUnavailable } from '../client/connection.js';
+import { usage } from './usage.js';
+
+const KEYWORDS = {
+  status: defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD),
+  tool: defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD),
+  agent: defineSearchAttributeKey('CountersignAgent', SearchAttributeType.KEYWORD),
+  tenant: defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD),
+  type: defineSearchAttributeKey('CountersignActionType', SearchAttributeType.KEYWORD),
+  environment: defineSearchAttributeKey('CountersignEnvironment', SearchAttributeType.KEYWORD),
+  decision: defineSearchAttributeKey('CountersignDecision', SearchAttributeType.KEYWORD),
+} as const;
+const RECEIPT = defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT);
+
+export type Filter = Partial<Record<'status' | 'tool' | 'agent' | 'tenant', string>>;
+
+export interface ListedAction {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly status: string;
+  readonly decision?: string;
+  readonly type?: string;
+  readonly tool?: string;
+  readonly environment?: string;
+  readonly agent?: string;
+  readonly receipt?: number;
+  /** RFC 3339 UTC. */
+  readonly proposedAt: string;
+  readonly endedAt?: string;
+}
+
+/** The visibility query of a filter. @throws CountersignError USAGE for a value that could be more than a value */
+export function listQuery(filter: Filter): string {
+  const conditions = Object.entries(filter)
+    .filter(([, value]) => value !== undefined)
+    .map(([field, value]) => `${KEYWORDS[field as keyof Filter].name} = ${quoted(value, `--${field}`)}`);
+  // One that was terminated keeps the status it had.
+  const alive = filter.status === 'pending' || filter.status === 'running' ? [`ExecutionStatus = 'Running'`] : [];
+  return [`WorkflowType = 'trustedAction'`, ...alive, ...conditions].join(' AND ');
+}
+
+/** Refused rather than escaped: no name holds such a character, and servers differ in how they unescape. */
+function quoted(value: string, field: string): string {
+  if (/^[A-Za-z0-9._@:-]{1,128}$/.test(value)) return `'${value}'`;
+  throw usage(`${JSON.stringify(value.slice(0, 80))} cannot be searched for.`, {
+    field,
+    expected: '1 to 128 of A-Z a-z 0-9 . _ @ : -',
+  });
+}
+
+/** What a query finds, the newest first. @throws CountersignError TEMPORAL_UNAVAILABLE */
+export async function listActions(
+  temporal: Client,
+  query: string,
+  limit: number,
+  address: string,
+): Promise<ListedAction[]> {
+  const found: ListedAction[] = [];
+  try {
+    for await (const execution of temporal.workflow.list({ query, pageSize: Math.min(limit, 200) })) {
+      found.push(listed(execution));
+      if (found.length >= limit) break;
+    }
+  } catch (error) {
+    if (isUnreached(error)) throw temporalUnavailable(address, error);
+    throw new CountersignError(
+      'TEMPORAL_UNAVAILABLE',
+      `Temporal cannot list actions: ${asCountersignError(error).message}`,
+      {
+        field: 'TEMPORAL_NAMESPACE',
+        fix: 'Register the search attributes: countersign setup',
+        cause: error,
+      },
+    );
+  }
+  return found;
+}
+
+function listed(execution: WorkflowExecutionInfo): ListedAction {
+  const { workflowId, typedSearchAttributes: attributes, startTime, closeTime } = execution;
+  const slash = workflowId.indexOf('/');
+  const ended = execution.status.name;
+  const known = ended === 'RUNNING' || ended === 'COMPLETED' ? attributes.get(KEYWORDS.status) : undefined;
+  const receipt = attributes.get(RECEIPT);
+  return {
+    tenant: workflowId.slice(0, slash),
+    actionId: workflowId.slice(slash + 1),
+    status: known ?? ended.toLowerCase(),
+    ...optional('decision', attributes.get(KEYWORDS.decision)),
+    ...optional('type', attributes.get(KEYWORDS.type)),
+    ...optional('tool', attributes.get(KEYWORDS.tool)),
+    ...optional('environment', attributes.get(KEYWORDS.environment)),
+    ...optional('agent', attributes.get(KEYWORDS.agent)),
+    ...(receipt === undefined ? {} : { receipt }),
+    proposedAt: startTime.toISOString(),
+    ...(closeTime === undefined ? {} : { endedAt: closeTime.toISOString() }),
+  };
+}
+
+function optional<K extends string>(name: K, value: string | undefined): { [key in K]?: string } {
+  return (value === undefined ? {} : { [name]: value }) as { [key in K]?: string };
+}

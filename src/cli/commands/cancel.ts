@@ -1,0 +1,23 @@
+/** `countersign cancel`: asks an action to stop. */
+import type { Command } from 'commander';
+import { examples, run } from '../command.js';
+
+export function cancelAction(program: Command): void {
+  program
+    .command('cancel')
+    .argument('<actionId>', 'the action, or <tenant>/<actionId>')
+    .description('ask an action to stop: before its effect nothing is done; during it, the truth is found out')
+    .option('--tenant <tenant>', "whose action; default: the credential's tenant")
+    .addHelpText('after', examples('countersign cancel refund-1001'))
+    .action(
+      run(async (context, name: string, options: { tenant?: string }) => {
+        const { tenant, actionId } = await context.action(name, options.tenant);
+        const countersign = await context.countersign();
+        await countersign.cancel(actionId, tenant);
+        context.out.result(
+          { tenant, actionId, cancelRequested: true },
+          () => `asked to stop.  See: countersign show ${tenant}/${actionId}`,
+        );
+      }),
+    );
+}

@@ -1,0 +1,168 @@
+/** `countersign doctor`: what is there, what is missing, and what to do about it. */
+import type { Client } from '@temporalio/client';
+import type { Command } from 'commander';
+import { asCountersignError, type CountersignError } from '../../action/errors.js';
+import { isProduction } from '../../environment.js';
+import { examples, run } from '../command.js';
+import type { Context } from '../context.js';
+import type { Exit } from '../exit-codes.js';
+import { inert } from '../inert.js';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What was found. */
+  readonly detail: string;
+  /** What to do, when it is not ok. */
+  readonly fix?: string;
+}
+
+const OLDEST_NODE = [20, 19] as const;
+
+export function doctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('check what Countersign stands on: node, Temporal, workers, ledger, keys, config, policies')
+    .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs')
+    .addHelpText(
+      'after',
+      examples('countersign doctor', 'countersign doctor --json | jq ".checks[] | select(.ok | not)"'),
+    )
+    .action(run(examine));
+}
+
+async function examine(context: Context, options: { config?: string }): Promise<Exit> {
+  const groups = await Promise.all([
+    Promise.resolve([node()]),
+    temporalChecks(context),
+    ledgerChecks(context),
+    keyChecks(context),
+    configChecks(context, options.config),
+  ]);
+  const checks = groups.flat();
+  const ok = checks.every((check) => check.ok);
+  const { out } = context;
+  const { paint } = out;
+  out.result({ ok, checks }, () =>
+    checks
+      .map(({ name, ok, detail, fix }) => {
+        const mark = ok ? paint.green('✓') : paint.red('✗');
+        return `${mark} ${name.padEnd(18)} ${inert(detail)}${fix === undefined ? '' : `\n  ${paint.dim('fix')}${' '.repeat(16)}${inert(fix)}`}`;
+      })
+      .join('\n'),
+  );
+  return ok ? 'success' : 'fault';
+}
+
+function node(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [oldest, minorOfOldest] = OLDEST_NODE;
+  const ok = major > oldest || (major === oldest && minor >= minorOfOldest);
+  return bad(ok, { name: 'node', detail: process.versions.node }, `Install Node ${OLDEST_NODE.join('.')} or later.`);
+}
+
+async function temporalChecks(context: Context): Promise<Check[]> {
+  const { address, namespace, taskQueue } = context.temporalSettings;
+  let client: Client;
+  try {
+    client = await context.temporal();
+  } catch (error) {
+    return [failed('temporal', error)];
+  }
+  const [{ missingAttributes, pollers }, { SEARCH_ATTRIBUTES }] = await Promise.all([
+    import('../temporal-checks.js'),
+    import('../../dev/search-attributes.js'),
+  ]);
+  return Promise.all([
+    Promise.resolve({ name: 'temporal', ok: true, detail: address }),
+    check('search attributes', async () => {
+      const missing = await missingAttributes(client, namespace, Object.keys(SEARCH_ATTRIBUTES));
+      const detail = missing.length === 0 ? `registered in ${namespace}` : `${namespace} lacks ${missing.join(', ')}`;
+      return bad(missing.length === 0, { name: 'search attributes', detail }, 'Run `countersign setup`.');
+    }),
+    check('workers', async () => {
+      const count = await pollers(client, namespace, taskQueue);
+      const detail = count === 0 ? `none on the task queue ${taskQueue}` : `${count} on the task queue ${taskQueue}`;
+      return bad(count > 0, { name: 'workers', detail }, 'Start one: `countersign worker` (or `countersign dev`).');
+    }),
+  ]);
+}
+
+async function ledgerChecks(context: Context): Promise<Check[]> {
+  return [
+    await check('ledger', async () => {
+      const { version, schema, pending, writable, latencyMs } = await (await context.ledger()).health();
+      const about = `Postgres ${version}, schema ${schema}, ${Math.round(latencyMs * 10) / 10} ms away`;
+      if (!writable) {
+        return bad(
+          false,
+          { name: 'ledger', detail: `${about}, read-only` },
+          'Point COUNTERSIGN_LEDGER_URL at the primary server.',
+        );
+      }
+      const detail = pending.length === 0 ? about : `${about}, not set up: ${pending.join(', ')}`;
+      return bad(pending.length === 0, { name: 'ledger', detail }, 'Run `countersign setup`.');
+    }),
+  ];
+}
+
+async function keyChecks(context: Context): Promise<Check[]> {
+  return [
+    await check('keys', async () => {
+      const { sign } = await context.keyring();
+      const missing = (['grant', 'receipt'] as const).filter((role) => sign[role] === undefined);
+      const can = [
+        ...(missing.length === 0 ? ['run a worker'] : []),
+        ...(sign.issuer === undefined ? [] : ['issue credentials']),
+      ];
+      const detail = `they can ${can.join(' and ') || 'verify only'}${isProduction(context.env) ? ' (production)' : ''}`;
+      return bad(
+        missing.length === 0,
+        { name: 'keys', detail },
+        `A worker needs the private keys for ${missing.join(' and ')} too.`,
+      );
+    }),
+  ];
+}
+
+async function configChecks(context: Context, file: string | undefined): Promise<Check[]> {
+  const { loadConfig } = await import('../../worker/config.js');
+  let config: Awaited<ReturnType<typeof loadConfig>>;
+  try {
+    config = await loadConfig(file, context.env);
+  } catch (error) {
+    return [failed('config', error)];
+  }
+  for (const tool of config.tools) context.defer(() => tool.close());
+  const tools = config.tools.map(({ name, environment }) => `${name} (${environment})`).join(', ');
+  return [
+    { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
+    await check('policies', async () => {
+      const { compilePolicy, loadBundle } = await import('../../policy/index.js');
+      const { digest } = compilePolicy(await loadBundle(config.policies));
+      return { name: 'policies', ok: true, detail: `${config.policies} (${digest})` };
+    }),
+  ];
+}
+
+async function check(name: string, look: () => Promise<Check>): Promise<Check> {
+  try {
+    return await look();
+  } catch (error) {
+    return failed(name, error);
+  }
+}
+
+function failed(name: string, thrown: unknown): Check {
+  const error: CountersignError = asCountersignError(thrown);
+  return {
+    name,
+    ok: false,
+    detail: `${error.code}: ${error.message}`,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+  };
+}
+
+function bad(ok: boolean, found: { name: string; detail: string }, fix: string): Check {
+  return ok ? { ...found, ok } : { ...found, ok, fix };
+}

@@ -1,0 +1,131 @@
+/** `countersign freeze`, `unfreeze` and `freezes`: the switch that stops actions, whatever was decided. */
+import type { Command } from 'commander';
+import type { Freeze, FreezeScope } from '../../ledger/index.js';
+import { examples, run } from '../command.js';
+import type { Context } from '../context.js';
+import { inert } from '../inert.js';
+import { wholeNumber } from '../numbers.js';
+import type { Paint } from '../output.js';
+import { usage } from '../usage.js';
+
+interface FreezeOptions {
+  readonly all?: boolean;
+  readonly agent?: string;
+  readonly tool?: string;
+  readonly target?: string;
+  readonly tenant?: string;
+  readonly reason: string;
+  readonly by?: string;
+}
+
+interface LiftOptions {
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+const BY = 'who says so; default: your login name';
+
+export function freezes(program: Command): void {
+  program
+    .command('freeze')
+    .description('stop actions from now on, also those already granted; needs the ledger')
+    .option('--all', 'every action')
+    .option('--agent <id>', 'those of this agent')
+    .option('--tool <tool>', 'those on this tool')
+    .option('--target <target>', 'those that write this table, endpoint or object')
+    .option('--tenant <tenant>', 'only of this tenant; default: of every tenant')
+    .requiredOption('--reason <text>', 'why; agents are told')
+    .option('--by <name>', BY)
+    .addHelpText(
+      'after',
+      examples(
+        'countersign freeze --all --reason "incident 42"',
+        'countersign freeze --agent billing-bot --tenant acme --reason "runs wild"',
+      ),
+    )
+    .action(run(freeze));
+  program
+    .command('unfreeze')
+    .argument('<id>', 'the number of the freeze', wholeNumber('id', 1, 2_147_483_647))
+    .description('lift a freeze; its record stays')
+    .option('--reason <text>', 'why')
+    .option('--by <name>', BY)
+    .addHelpText('after', examples('countersign unfreeze 3 --reason "incident closed"'))
+    .action(
+      run(async (context, id: number, options: LiftOptions) => {
+        const ledger = await context.ledger();
+        const by = await whoSays(options.by);
+        const lifted = await ledger.unfreeze(id, {
+          by,
+          ...(options.reason === undefined ? {} : { reason: options.reason }),
+        });
+        const { out } = context;
+        out.result(lifted, () => `${out.paint.green('✓ lifted')}\n${freezeText(lifted, out.paint)}`);
+      }),
+    );
+  program
+    .command('freezes')
+    .description('list what is frozen')
+    .option('--lifted', 'also what was lifted')
+    .addHelpText('after', examples('countersign freezes'))
+    .action(
+      run(async (context, options: { lifted?: boolean }) => {
+        const found = await (await context.ledger()).freezes({ activeOnly: options.lifted !== true });
+        const { out } = context;
+        out.result({ freezes: found }, () =>
+          found.length === 0
+            ? out.paint.dim('nothing is frozen')
+            : found.map((one) => freezeText(one, out.paint)).join('\n'),
+        );
+      }),
+    );
+}
+
+async function freeze(context: Context, options: FreezeOptions): Promise<void> {
+  const scope = scopeOf(options);
+  const { checkTenant } = await import('../names.js');
+  const tenant = options.tenant === undefined ? '*' : checkTenant(options.tenant);
+  const ledger = await context.ledger();
+  const made = await ledger.freeze({ tenant, scope, reason: options.reason, by: await whoSays(options.by) });
+  const { out } = context;
+  out.result(
+    made,
+    () => `${out.paint.yellow('frozen')}\n${freezeText(made, out.paint)}\n\nLift it:  countersign unfreeze ${made.id}`,
+  );
+}
+
+function scopeOf({ all, agent, tool, target }: FreezeOptions): FreezeScope {
+  const scopes: FreezeScope[] = [
+    ...(all === true ? [{ kind: 'all' } as const] : []),
+    ...(agent === undefined ? [] : [{ kind: 'agent', value: agent } as const]),
+    ...(tool === undefined ? [] : [{ kind: 'tool', value: tool } as const]),
+    ...(target === undefined ? [] : [{ kind: 'target', value: target } as const]),
+  ];
+  const [scope] = scopes;
+  if (scope !== undefined && scopes.length === 1) return scope;
+  throw usage(scope === undefined ? 'It is not said what to freeze.' : 'A freeze has one scope.', {
+    field: 'scope',
+    expected: 'one of --all, --agent ID, --tool TOOL, --target TARGET',
+    fix: scope === undefined ? 'To stop everything: --all.' : 'Freeze several times.',
+  });
+}
+
+async function whoSays(by: string | undefined): Promise<string> {
+  if (by !== undefined) return by;
+  const { userInfo } = await import('node:os');
+  try {
+    return userInfo().username;
+  } catch {
+    throw usage('It cannot be told who you are.', { field: '--by', expected: '--by NAME' });
+  }
+}
+
+function freezeText({ id, tenant, scope, reason, by, at, lifted }: Freeze, paint: Paint): string {
+  const what = scope.kind === 'all' ? 'everything' : `${scope.kind} ${inert(scope.value ?? '')}`;
+  const where = tenant === '*' ? 'every tenant' : `tenant ${inert(tenant)}`;
+  const over =
+    lifted === undefined
+      ? ''
+      : `\n    lifted by ${inert(lifted.by)} at ${inert(lifted.at)}${lifted.reason === undefined ? '' : `: ${inert(lifted.reason)}`}`;
+  return `  ${paint.bold(`#${id}`)}  ${what} of ${where}, by ${inert(by)} at ${inert(at)}: ${inert(reason)}${over}`;
+}

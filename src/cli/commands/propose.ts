@@ -1,0 +1,184 @@
+/** `countersign propose`: an agent's proposal from the command line. */
+import type { Command } from 'commander';
+import { CountersignError } from '../../action/errors.js';
+import type { JsonObject } from '../../action/json.js';
+import type { ActionView, Outcome } from '../../action/outcome.js';
+import type { PendingAction, ProposalInput } from '../../client/countersign.js';
+import { collect, examples, run } from '../command.js';
+import type { Context } from '../context.js';
+import { parseDuration } from '../durations.js';
+import { exitCodeHelp, exitOfStatus, type Exit } from '../exit-codes.js';
+import { inert } from '../inert.js';
+import type { Output } from '../output.js';
+import { viewOf, type Story } from '../story.js';
+import { timeline } from '../timeline.js';
+import { usage } from '../usage.js';
+
+interface ProposeOptions {
+  readonly tool: string;
+  readonly input?: string;
+  readonly inputFile?: string;
+  readonly expect?: string;
+  readonly within?: string;
+  readonly reasoning?: string;
+  readonly actionId?: string;
+  readonly traceId?: string;
+  readonly claim?: readonly string[];
+  readonly wait?: true | string;
+  readonly timeout: string;
+  readonly as?: string;
+}
+
+export function propose(program: Command): void {
+  program
+    .command('propose')
+    .description('propose an action as an agent, and wait for its outcome or for the need of an approval')
+    .requiredOption('--tool <tool>', 'the tool that would do it')
+    .option('--input <json>', "the tool's input as JSON; - reads it from stdin")
+    .option('--input-file <file>', 'the same from a file')
+    .option('--expect <cel>', 'what must be true afterwards: a CEL expression over pre, post, delta and result')
+    .option('--within <time>', 'how long the system may take to show it')
+    .option('--reasoning <text>', 'why; people are shown it as your words')
+    .option('--action-id <id>', 'your idempotency key: the same proposal under it is done once. Default: a new one')
+    .option('--trace-id <id>', 'groups the actions of one task')
+    .option(
+      '--claim <name=value>',
+      'what you believe of where you are, such as environment=test; repeat for more',
+      collect,
+      [],
+    )
+    .option('--wait [time]', 'wait also for people, and until the end')
+    .option('--timeout <time>', 'how long the first answer may take', '60s')
+    .option('--as <credential>', 'the credential or its file; default: COUNTERSIGN_AGENT')
+    .addHelpText(
+      'after',
+      examples(
+        `countersign propose --tool shop-db --input '{"op":"select","table":"orders","where":{"id":7}}'`,
+        `countersign propose --tool shop-db --input-file change.json --action-id refund-1001 \\
+      --expect 'post.orders["7"].status == "refunded"' --reasoning "Customer asked" --wait 1h`,
+        `jq -n '{op:"delete",table:"sessions"}' | countersign propose --tool shop-db --input - --json`,
+      ) + `\n${exitCodeHelp()}`,
+    )
+    .action(run(proposeAction));
+}
+
+async function proposeAction(context: Context, options: ProposeOptions): Promise<Exit> {
+  const { out } = context;
+  const proposal = await proposalOf(options);
+  const timeoutMs = parseDuration(options.timeout, '--timeout');
+  if (typeof options.wait === 'string') parseDuration(options.wait, '--wait');
+  const { credential } = await context.agent(options.as);
+  const countersign = await context.countersign(credential);
+  if (options.actionId === undefined) out.note(`action ${proposal.actionId}`);
+
+  const answer = await countersign.perform(proposal, { timeoutMs });
+  const { uiUrl } = await import('../find-action.js');
+  const story = { keptBy: 'temporal', url: uiUrl(context, answer), warnings: [] } as const;
+  const outcome = answer.status === 'pending' ? await afterPeople(context, answer, options.wait) : answer;
+  if (outcome === undefined) {
+    tellPending(out, answer as PendingAction, story);
+    return 'pending';
+  }
+  out.result(outcome, () =>
+    timeline({ ...story, view: viewOf(outcome), proposal }, { paint: out.paint, width: out.width, full: false }),
+  );
+  return exitOfStatus(outcome.status);
+}
+
+/** Undefined when it still waits for people by the time that nobody waits for them any more. */
+async function afterPeople(
+  { out }: Context,
+  action: PendingAction,
+  wait: ProposeOptions['wait'],
+): Promise<Outcome | undefined> {
+  if (wait === undefined) return undefined;
+  out.note(`waits for people: ${inert(action.reason)}`);
+  try {
+    return await action.outcome(wait === true ? {} : { timeoutMs: parseDuration(wait, '--wait') });
+  } catch (error) {
+    if (error instanceof CountersignError && error.code === 'TIMED_OUT') return undefined;
+    throw error;
+  }
+}
+
+function tellPending(out: Output, action: PendingAction, told: Omit<Story, 'view'>): void {
+  const { tenant, actionId, reason, status, pending } = action;
+  const { proposalDigest, tool } = pending.shown;
+  const view: ActionView = {
+    phase: 'pending',
+    tenant,
+    actionId,
+    proposalDigest,
+    tool: tool.name,
+    pending,
+    approvals: [],
+    refusedApprovals: [],
+    cancelRequested: false,
+  };
+  out.result({ status, tenant, actionId, reason, pending }, () =>
+    [
+      timeline({ ...told, view }, { paint: out.paint, width: out.width, full: false }),
+      `An approver decides:  countersign approve ${tenant}/${actionId}`,
+      `See what became of it:  countersign show ${tenant}/${actionId}`,
+    ].join('\n'),
+  );
+}
+
+async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { actionId: string }> {
+  const [{ parseProposal }, { randomUUID }] = await Promise.all([
+    import('../../action/proposal.js'),
+    import('node:crypto'),
+  ]);
+  const { tool, expect, within, reasoning, traceId, actionId = randomUUID() } = options;
+  if (within !== undefined && expect === undefined) {
+    throw usage('There is nothing to wait for.', { field: '--within', expected: '--expect beside it' });
+  }
+  const claims = Object.fromEntries((options.claim ?? []).map(claimOf));
+  const proposal = {
+    actionId,
+    tool,
+    input: await inputOf(options),
+    ...(expect === undefined
+      ? {}
+      : { expect: within === undefined ? expect : { cel: expect, withinMs: parseDuration(within, '--within') } }),
+    ...(reasoning === undefined ? {} : { reasoning }),
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(options.claim === undefined ? {} : { claims }),
+  };
+  return parseProposal(proposal);
+}
+
+function claimOf(text: string): [string, string] {
+  const equals = text.indexOf('=');
+  if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
+  throw usage(`${JSON.stringify(text.slice(0, 80))} is not a claim.`, { field: '--claim', expected: 'name=value' });
+}
+
+async function inputOf({ input, inputFile }: ProposeOptions): Promise<JsonObject> {
+  if ((input === undefined) === (inputFile === undefined)) {
+    throw usage(input === undefined ? 'There is no input.' : 'There are two inputs.', {
+      field: '--input',
+      expected: 'one of --input JSON, --input - (stdin) or --input-file FILE',
+    });
+  }
+  const { parseJson } = await import('../../action/parse.js');
+  const source = input === undefined || input === '-' ? (inputFile ?? '-') : undefined;
+  const text = source === undefined ? (input as string) : await read(source);
+  const value = parseJson(text, source === undefined ? '--input' : source === '-' ? 'stdin' : source);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw usage('The input is not a JSON object.', {
+    field: '--input',
+    expected: 'a JSON object, such as {"op": "select"}',
+  });
+}
+
+async function read(source: string): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  try {
+    if (source !== '-') return await readFile(source, 'utf8');
+    const { text } = await import('node:stream/consumers');
+    return await text(process.stdin);
+  } catch {
+    throw usage(`${source} cannot be read.`, { field: '--input-file', expected: 'a readable file' });
+  }
+}

@@ -1,0 +1,38 @@
+/** `countersign setup`: prepares the ledger and Temporal. */
+import type { Connection } from '@temporalio/client';
+import type { Command } from 'commander';
+import { examples, run } from '../command.js';
+import { inert } from '../inert.js';
+
+export function setup(program: Command): void {
+  program
+    .command('setup')
+    .description("bring the ledger's tables up to date and register the search attributes; safe to repeat")
+    .addHelpText('after', examples('COUNTERSIGN_LEDGER_URL=postgres://… TEMPORAL_ADDRESS=… countersign setup'))
+    .action(
+      run(async (context) => {
+        const { out } = context;
+        const ledger = await context.ledger();
+        const migrated = await ledger.migrate();
+        const { version, schema } = await ledger.health();
+
+        const { missingAttributes } = await import('../temporal-checks.js');
+        const { ensureSearchAttributes, SEARCH_ATTRIBUTES } = await import('../../dev/search-attributes.js');
+        const client = await context.temporal();
+        const { address, namespace } = context.temporalSettings;
+        const registered = await missingAttributes(client, namespace, Object.keys(SEARCH_ATTRIBUTES));
+        await ensureSearchAttributes(client.connection as Connection, namespace);
+
+        const done = (made: readonly string[]): string =>
+          made.length === 0 ? out.paint.dim('nothing to do') : made.map((name) => inert(name)).join(', ');
+        out.result(
+          { ledger: { schema, postgres: version, migrated }, temporal: { address, namespace, registered } },
+          () =>
+            [
+              `${out.paint.green('✓')} ledger: Postgres ${inert(version)}, schema ${inert(schema)}; ${migrated.length === 0 ? '' : 'ran '}${done(migrated)}`,
+              `${out.paint.green('✓')} Temporal: ${inert(address)}, namespace ${inert(namespace)}; ${registered.length === 0 ? '' : 'registered '}${done(registered)}`,
+            ].join('\n'),
+        );
+      }),
+    );
+}

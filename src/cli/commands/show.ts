@@ -1,0 +1,31 @@
+/** `countersign show`: the timeline of one action. */
+import type { Command } from 'commander';
+import { examples, run } from '../command.js';
+import { storyDocument } from '../story.js';
+import { timeline } from '../timeline.js';
+
+export function show(program: Command): void {
+  program
+    .command('show')
+    .argument('<actionId>', 'the action, or <tenant>/<actionId>')
+    .description(
+      'tell what became of an action: who asked, what policy and people said, what changed, what was verified',
+    )
+    .option('--tenant <tenant>', "whose action; default: the credential's tenant")
+    .option('--full', 'leave nothing out, however long')
+    .addHelpText(
+      'after',
+      examples('countersign show refund-1001', 'countersign show acme/refund-1001 --json | jq .outcome.checks') +
+        '\n\nAn action that Temporal no longer keeps is told from the ledger, when COUNTERSIGN_LEDGER_URL is set.',
+    )
+    .action(
+      run(async (context, actionId: string, options: { tenant?: string; full?: boolean }) => {
+        const { findAction } = await import('../find-action.js');
+        const story = await findAction(context, await context.action(actionId, options.tenant));
+        const { out } = context;
+        out.result(storyDocument(story), () =>
+          timeline(story, { paint: out.paint, width: out.width, full: options.full ?? false }),
+        );
+      }),
+    );
+}

@@ -1,0 +1,82 @@
+/** `countersign worker`: takes actions from the task queue and brings them to their outcome. */
+import type { Command } from 'commander';
+import { CountersignError } from '../../action/errors.js';
+import { examples, run } from '../command.js';
+import { LOCAL_FOLDER, type Context } from '../context.js';
+
+export function worker(program: Command): void {
+  program
+    .command('worker')
+    .description('run a worker: it holds the tools, their credentials and the signing keys')
+    .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign worker',
+        'COUNTERSIGN_ENV=production COUNTERSIGN_KEYS_FILE=/run/secrets/keys.json countersign worker --config /etc/countersign.config.mjs',
+      ) +
+        '\n\nRun `countersign setup` first. SIGTERM or Ctrl-C lets it finish what it has begun. Logs go to stderr as JSON lines.',
+    )
+    .action(run(runWorker));
+}
+
+async function runWorker(context: Context, options: { config?: string }): Promise<void> {
+  const { env, out } = context;
+  const ledgerUrl = context.ledgerUrl();
+  const [
+    { startWorker },
+    { loadConfig },
+    { faultsFromEnv },
+    { loadKeyring },
+    { startLogging },
+    { awaitStop },
+    { onShutdown },
+  ] = await Promise.all([
+    import('../../worker/worker.js'),
+    import('../../worker/config.js'),
+    import('../../worker/faults.js'),
+    import('../../trust/index.js'),
+    import('../logging.js'),
+    import('../stopping.js'),
+    import('../../dev/shutdown.js'),
+  ]);
+  const { stopped } = awaitStop();
+  const logger = await startLogging(env, 'info');
+  const keyring = await loadKeyring({
+    env,
+    devPath: `${LOCAL_FOLDER}/keys.json`,
+    onCreated: (path) => logger.warn({ path }, 'made development keys'),
+  });
+  const config = await loadConfig(options.config, env);
+  await mustBeSetUp(context);
+  const running = await startWorker({
+    config,
+    temporal: context.temporalSettings,
+    ledgerUrl,
+    ...(context.ledgerSchema().schema === undefined ? {} : { ledgerSchema: context.ledgerSchema().schema as string }),
+    keyring,
+    logger,
+    faults: faultsFromEnv(env),
+  });
+  onShutdown('the worker', () => running.stop());
+  const { taskQueue, address, namespace } = context.temporalSettings;
+  out.result({ worker: { taskQueue, address, namespace, policy: running.policy.current().digest } }, () => '');
+  // It rejects when the worker dies by itself: then the command fails.
+  await Promise.all([running.done, stopped]);
+}
+
+/** A worker on tables of another version would refuse every action, one by one. @throws CountersignError LEDGER_UNAVAILABLE */
+async function mustBeSetUp(context: Context): Promise<void> {
+  const ledger = await context.ledger();
+  const pending = await ledger.pendingMigrations();
+  if (pending.length === 0) return;
+  throw new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    `The ledger is not set up for this version: ${pending.join(', ')} to run.`,
+    {
+      field: 'COUNTERSIGN_LEDGER_URL',
+      expected: 'a ledger that is up to date',
+      fix: 'Run `countersign setup`.',
+    },
+  );
+}

@@ -1,0 +1,202 @@
+/** What commands reach for: the ledger, Temporal, keys and credentials. Each is loaded when first asked for, so that `--help` stays quick. */
+import type { Client } from '@temporalio/client';
+import { CountersignError } from '../action/errors.js';
+import type { Countersign } from '../client/countersign.js';
+import { temporalSettings, type TemporalSettings } from '../environment.js';
+import type { Ledger } from '../ledger/index.js';
+import type { Credential, CredentialView, Keyring } from '../trust/index.js';
+import type { Output } from './output.js';
+import { usage } from './usage.js';
+
+/** Where development keeps its things: keys, servers' data, anchors of receipts. */
+export const LOCAL_FOLDER = '.countersign';
+
+/** How long a query or an update may take when everything is well. Milliseconds. */
+const ANSWER_MS = 15_000;
+
+export interface ActionName {
+  readonly tenant: string;
+  readonly actionId: string;
+}
+
+export class Context {
+  readonly out: Output;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #closing: (() => Promise<unknown> | void)[] = [];
+
+  constructor(out: Output, env: NodeJS.ProcessEnv) {
+    this.out = out;
+    this.env = env;
+  }
+
+  get temporalSettings(): TemporalSettings {
+    return temporalSettings(this.env);
+  }
+
+  /** Closed at the end, the latest first. */
+  defer(close: () => Promise<unknown> | void): void {
+    this.#closing.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closing.toReversed()) await Promise.resolve(close()).catch(() => {});
+    this.#closing.length = 0;
+  }
+
+  hasLedger(): boolean {
+    return this.#ledgerUrl() !== undefined;
+  }
+
+  /** @throws CountersignError CONFIG_INVALID */
+  ledgerUrl(): string {
+    const url = this.#ledgerUrl();
+    if (url !== undefined) return url;
+    throw new CountersignError('CONFIG_INVALID', 'It is not said where the ledger is.', {
+      field: 'COUNTERSIGN_LEDGER_URL',
+      expected: 'postgres://user:password@host:port/database',
+      fix: 'Set COUNTERSIGN_LEDGER_URL; `countersign dev` prints it for its own ledger.',
+    });
+  }
+
+  /** COUNTERSIGN_LEDGER_SCHEMA, when set. */
+  ledgerSchema(): { schema?: string } {
+    const schema = given(this.env['COUNTERSIGN_LEDGER_SCHEMA']);
+    return schema === undefined ? {} : { schema };
+  }
+
+  async ledger(): Promise<Ledger> {
+    const url = this.ledgerUrl();
+    const { Ledger } = await import('../ledger/index.js');
+    const ledger = await Ledger.connect({ url, ...this.ledgerSchema(), poolSize: 3 });
+    this.defer(() => ledger.close());
+    return ledger;
+  }
+
+  /** @throws CountersignError TEMPORAL_UNAVAILABLE */
+  async temporal(): Promise<Client> {
+    const { connectTemporal } = await import('../client/connection.js');
+    const connected = await connectTemporal(this.temporalSettings);
+    this.defer(() => connected.close());
+    return connected.client;
+  }
+
+  /** @throws CountersignError TEMPORAL_UNAVAILABLE, KEYS_* */
+  async countersign(credential?: Credential): Promise<Countersign> {
+    const { Countersign } = await import('../client/countersign.js');
+    const countersign = await Countersign.connect({
+      ...this.temporalSettings,
+      ...(credential === undefined ? {} : { credential }),
+    });
+    this.defer(() => countersign.close());
+    return countersign;
+  }
+
+  /**
+   * Runs calls that a worker must answer. Without this, they would wait for as long as none runs.
+   *
+   * @throws CountersignError TIMED_OUT
+   */
+  async answered<T>(countersign: Countersign, call: () => Promise<T>): Promise<T> {
+    const { grpcCode } = await import('../client/connection.js');
+    const deadline = Date.now() + ANSWER_MS;
+    try {
+      return await countersign.temporal.connection.withDeadline(deadline, call);
+    } catch (error) {
+      const late = grpcCode(error) === 4 || Date.now() >= deadline;
+      if (!late && !/no poller|workflow task in failed state/i.test(String(error))) throw error;
+      throw new CountersignError(
+        'TIMED_OUT',
+        `No worker answers on the task queue ${this.temporalSettings.taskQueue}.`,
+        {
+          field: 'COUNTERSIGN_TASK_QUEUE',
+          expected: 'a running worker',
+          fix: 'Start one with `countersign worker` (or `countersign dev`); countersign doctor tells what it sees.',
+          cause: error,
+          retryable: true,
+        },
+      );
+    }
+  }
+
+  /** The operator's keys. Only `dev` makes keys; elsewhere a wrong folder would give keys that nobody knows. @throws CountersignError KEYS_* */
+  async keyring(): Promise<Keyring> {
+    const { loadKeyring } = await import('../trust/index.js');
+    const { existsSync } = await import('node:fs');
+    const devPath = `${LOCAL_FOLDER}/keys.json`;
+    try {
+      return await loadKeyring({ env: this.env, ...(existsSync(devPath) ? { devPath } : {}) });
+    } catch (error) {
+      if (!(error instanceof CountersignError) || error.code !== 'KEYS_MISSING') throw error;
+      throw new CountersignError('KEYS_MISSING', error.message, {
+        ...error.toJSON(),
+        fix: 'Set COUNTERSIGN_KEYS_FILE. `countersign dev` makes keys for development; `countersign keys create --out keys.json` for production.',
+        cause: error,
+      });
+    }
+  }
+
+  /** The approver's credential: `as`, else COUNTERSIGN_APPROVER. @throws CountersignError USAGE, KEYS_* */
+  async approver(as: string | undefined): Promise<{ credential: Credential; holder: CredentialView }> {
+    return this.#credential('approver', as, 'COUNTERSIGN_APPROVER');
+  }
+
+  /** The agent's credential: `as`, else COUNTERSIGN_AGENT. @throws CountersignError USAGE, KEYS_* */
+  async agent(as: string | undefined): Promise<{ credential: Credential; holder: CredentialView }> {
+    return this.#credential('agent', as, 'COUNTERSIGN_AGENT');
+  }
+
+  async #credential(kind: 'agent' | 'approver', as: string | undefined, variable: string) {
+    const text = given(as) ?? given(this.env[variable]);
+    if (text === undefined) {
+      throw usage(`Which ${kind} are you?`, {
+        field: variable,
+        expected: `a credential made by \`countersign ${kind} create\`, or its file`,
+        fix: `Set ${variable}, or name the file with --as.`,
+      });
+    }
+    const { peekCredential, readCredential } = await import('../trust/index.js');
+    const credential = await readCredential(text);
+    const holder = peekCredential(credential);
+    if (holder.kind === kind) return { credential, holder };
+    throw usage(`The credential is an ${holder.kind}'s, and this needs an ${kind}'s.`, {
+      field: as === undefined ? variable : '--as',
+      expected: `a credential made by \`countersign ${kind} create\``,
+    });
+  }
+
+  /**
+   * Whose actions are meant: `tenant`, else that of the agent's or approver's credential in the environment; undefined when
+   * nothing says.
+   *
+   * @throws CountersignError USAGE, KEYS_*
+   */
+  async tenant(tenant: string | undefined): Promise<string | undefined> {
+    if (tenant !== undefined) return (await import('./names.js')).checkTenant(tenant);
+    const text = given(this.env['COUNTERSIGN_AGENT']) ?? given(this.env['COUNTERSIGN_APPROVER']);
+    if (text === undefined) return undefined;
+    const { peekCredential, readCredential } = await import('../trust/index.js');
+    return peekCredential(await readCredential(text)).tenant;
+  }
+
+  /** The action meant by `actionId`, or by `<tenant>/<actionId>` as Temporal names it. @throws CountersignError USAGE, KEYS_* */
+  async action(name: string, tenant: string | undefined): Promise<ActionName> {
+    const { splitAction } = await import('./names.js');
+    const named = splitAction(name);
+    const found = named.tenant ?? (await this.tenant(tenant));
+    if (found !== undefined) return { tenant: found, actionId: named.actionId };
+    throw usage('It is not said whose action is meant.', {
+      field: '--tenant',
+      expected: 'a tenant',
+      fix: `Write --tenant T or <tenant>/${named.actionId}, or set COUNTERSIGN_AGENT or COUNTERSIGN_APPROVER.`,
+    });
+  }
+
+  #ledgerUrl(): string | undefined {
+    return given(this.env['COUNTERSIGN_LEDGER_URL']) ?? given(this.env['DATABASE_URL']);
+  }
+}
+
+/** An empty variable is an absent one. */
+export function given(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === '' ? undefined : text;
+}

@@ -1,0 +1,86 @@
+/** How a new credential gets to its holder: into a file of their own, or onto the screen, once. */
+import { resolve } from 'node:path';
+import { CountersignError } from '../action/errors.js';
+import type { Credential } from '../trust/index.js';
+import type { Context } from './context.js';
+import { parseDuration } from './durations.js';
+import { inert } from './inert.js';
+import { usage } from './usage.js';
+
+export interface IssueOptions {
+  readonly id: string;
+  readonly tenant: string;
+  readonly role?: readonly string[];
+  readonly ttl: string;
+  readonly out?: string;
+}
+
+/** Seconds. @throws CountersignError USAGE */
+export function ttlOf({ ttl }: IssueOptions): number {
+  return Math.max(1, Math.floor(parseDuration(ttl, '--ttl') / 1000));
+}
+
+/** Issues what the options ask for. @throws CountersignError USAGE when they cannot be a credential; KEYS_* */
+export async function issued(issue: () => Promise<Credential>): Promise<Credential> {
+  try {
+    return await issue();
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
+    const [field = 'id'] = (error.field ?? '').split('.');
+    const { fix = '' } = error;
+    throw usage(error.message, { field: OPTION[field] ?? field, fix });
+  }
+}
+
+const OPTION: Readonly<Record<string, string>> = {
+  id: '--id',
+  tenant: '--tenant',
+  roles: '--role',
+  scopes: '--scope',
+  owner: '--owner',
+  ttlSeconds: '--ttl',
+};
+
+/** @throws CountersignError USAGE when the file exists or cannot be made */
+export async function handOver({ out, env }: Context, options: IssueOptions, credential: Credential): Promise<void> {
+  const { encodeCredential, peekCredential } = await import('../trust/index.js');
+  const { kind, id, tenant, roles, scopes, owner, expiresAt } = peekCredential(credential);
+  const holder = { kind, id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), expiresAt };
+  const text = encodeCredential(credential);
+  const variable = kind === 'agent' ? 'COUNTERSIGN_AGENT' : 'COUNTERSIGN_APPROVER';
+  if (options.out === undefined) {
+    out.warn('this is a secret, shown once: whoever has it acts in this name. --out writes it to a file instead.');
+    out.result({ ...holder, credential: text }, () => text);
+    return;
+  }
+  const file = await writeSecret(options.out, `${text}\n`);
+  out.result({ ...holder, file }, () =>
+    [
+      `${out.paint.green('✓')} ${kind} ${out.paint.bold(id)} of ${tenant}, until ${expiresAt.toISOString()}`,
+      `  roles   ${roles.join(', ') || 'none'}`,
+      ...(kind === 'agent' ? [`  scopes  ${scopes.join(', ')}`] : []),
+      ...(owner === undefined ? [] : [`  owner   ${owner}`]),
+      '',
+      ...(env[variable] === undefined
+        ? [`  export ${variable}=${inert(file)}`]
+        : [`  use it with --as ${inert(file)}`]),
+    ].join('\n'),
+  );
+}
+
+/** A new file that only its owner can read; an existing one is never replaced. Returns its absolute path. */
+async function writeSecret(given: string, text: string): Promise<string> {
+  const { writeFile } = await import('node:fs/promises');
+  const file = resolve(given);
+  try {
+    await writeFile(file, text, { mode: 0o600, flag: 'wx' });
+    return file;
+  } catch (error) {
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    throw usage(exists ? `${file} is there already.` : `${file} cannot be written.`, {
+      field: '--out',
+      expected: 'a new file in a folder that can be written',
+      fix: exists ? 'Choose another name, or move the old one away.' : 'Choose another place.',
+    });
+  }
+}

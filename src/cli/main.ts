@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** The `countersign` command line. */
+import { main } from './program.js';
+
+await main(process.argv);

@@ -1,0 +1,102 @@
+/** The commands of the command line, and what happens around any of them. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import type { CountersignError } from '../action/errors.js';
+import { createAgent } from './commands/agent.js';
+import { createApprover } from './commands/approver.js';
+import { cancelAction } from './commands/cancel.js';
+import { decideAction } from './commands/decide.js';
+import { dev } from './commands/dev.js';
+import { doctor } from './commands/doctor.js';
+import { freezes } from './commands/freezes.js';
+import { keys } from './commands/keys.js';
+import { list } from './commands/list.js';
+import { pending } from './commands/pending.js';
+import { propose } from './commands/propose.js';
+import { receipts } from './commands/receipts.js';
+import { setup } from './commands/setup.js';
+import { show } from './commands/show.js';
+import { worker } from './commands/worker.js';
+import { examples } from './command.js';
+import { EXIT_CODES, exitCodeHelp, exitOfError, type Exit } from './exit-codes.js';
+import { flush, Output, surviveClosedPipes } from './output.js';
+import { usage } from './usage.js';
+
+const GROUPS = [
+  { title: 'Start:', commands: [dev, worker, setup, doctor] },
+  { title: 'Who may:', commands: [keys, createAgent, createApprover] },
+  { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction] },
+  { title: 'Stop and prove:', commands: [freezes, receipts] },
+] as const;
+
+const ENVIRONMENT = `
+Environment:
+  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE   the Temporal server (127.0.0.1:7233, default)
+  COUNTERSIGN_TASK_QUEUE                 the workers' task queue (countersign)
+  COUNTERSIGN_LEDGER_URL                 Postgres URL of the ledger; else DATABASE_URL
+  COUNTERSIGN_LEDGER_SCHEMA              its schema (countersign)
+  COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
+  COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
+  COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
+  COUNTERSIGN_ENV=production             nothing is made up: keys must be given
+  TEMPORAL_UI_URL                        for links (http://127.0.0.1:8233)
+  COUNTERSIGN_LOG_LEVEL                  of dev and worker, on stderr
+  COUNTERSIGN_DEBUG=1                    errors with their stack traces
+  NO_COLOR=1                             no colours`;
+
+export function createProgram(): Command {
+  const program = new Command('countersign')
+    .description('Agents propose; policy decides, people countersign, and what was done is read back and verified.')
+    .version(version(), '-V, --version')
+    .option('--json', 'one JSON document on stdout instead of text; errors as {"error": {code, message, …}}')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true, sortOptions: false })
+    // Errors are told by us, as all others; what commander writes to stderr beside them is help.
+    .configureOutput({ outputError: () => {} })
+    .addHelpText(
+      'after',
+      examples(
+        'countersign dev',
+        'countersign agent create --id bot --tenant acme --role admin_user --scope shop-db --out bot.csk',
+        `COUNTERSIGN_AGENT=bot.csk countersign propose --tool shop-db --input '{"op":"select","table":"orders"}'`,
+        'countersign show <actionId>',
+      ) + `\n${exitCodeHelp()}\n${ENVIRONMENT}`,
+    );
+  for (const { title, commands } of GROUPS) {
+    program.commandsGroup(title);
+    for (const add of commands) add(program);
+  }
+  program.commandsGroup('Help:').helpCommand('help [command]', 'say more about a command');
+  return program;
+}
+
+/** Runs the command that the arguments name, and ends the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  surviveClosedPipes();
+  try {
+    await createProgram().parseAsync([...argv]);
+  } catch (thrown) {
+    process.exitCode = EXIT_CODES[misused(thrown, argv)].code;
+  }
+  await flush();
+  // What a library left open must not keep a finished command waiting.
+  process.exit();
+}
+
+/** What parsing threw. Commander throws for help and version too. */
+function misused(thrown: unknown, argv: readonly string[]): Exit {
+  if (thrown instanceof CommanderError && thrown.exitCode === 0) return 'success';
+  const out = new Output({ json: argv.includes('--json') });
+  return exitOfError(out.fail(thrown instanceof CommanderError ? misuse(thrown) : thrown).code);
+}
+
+function misuse({ code, message }: CommanderError): CountersignError {
+  if (code === 'commander.help') return usage('Say which command.');
+  const [what = '', ...hints] = message.replace(/^error: /, '').split('\n');
+  return usage(what, hints.length === 0 ? {} : { fix: hints.join(' ') });
+}
+
+function version(): string {
+  const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
+  return version;
+}

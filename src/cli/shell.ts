@@ -1,0 +1,5 @@
+/** Words for a POSIX shell. */
+
+export function shellQuoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

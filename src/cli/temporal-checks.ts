@@ -1,0 +1,50 @@
+/** What can be asked of a Temporal server about its readiness for Countersign. */
+import type { Client } from '@temporalio/client';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+
+/** A worker's long poll lasts a minute: one that was not heard of for longer than this is gone. Milliseconds. */
+const POLL_MS = 90_000;
+
+/** Which of these search attributes the namespace does not know. @throws CountersignError TEMPORAL_UNAVAILABLE */
+export async function missingAttributes(
+  client: Client,
+  namespace: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const known = await ask(async () => {
+    const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace });
+    return new Set(Object.keys(customAttributes ?? {}));
+  });
+  return names.filter((name) => !known.has(name));
+}
+
+/** How many workers poll the task queue for workflows now. @throws CountersignError TEMPORAL_UNAVAILABLE */
+export async function pollers(client: Client, namespace: string, taskQueue: string, now = Date.now()): Promise<number> {
+  return ask(async () => {
+    const { pollers } = await client.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+    });
+    const heard = (pollers ?? []).filter(
+      ({ lastAccessTime }) => now - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLL_MS,
+    );
+    return new Set(heard.map(({ identity }) => identity)).size;
+  });
+}
+
+async function ask<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new CountersignError(
+      'TEMPORAL_UNAVAILABLE',
+      `Temporal refuses to tell: ${asCountersignError(error).message}`,
+      {
+        field: 'TEMPORAL_NAMESPACE',
+        expected: 'a namespace that exists and that you may look into',
+        fix: 'Check TEMPORAL_NAMESPACE.',
+        cause: error,
+      },
+    );
+  }
+}

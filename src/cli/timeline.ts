@@ -1,0 +1,175 @@
+/** An action's timeline for people. Everything that agents, tools or systems wrote is made inert on the way. */
+import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus } from '../action/outcome.js';
+import { progress } from '../action/quorum.js';
+import type { PatchOperation, Snapshot } from '../action/snapshot.js';
+import { requirementText, tellAsked } from './asked-page.js';
+import { duration, latency } from './durations.js';
+import { inert } from './inert.js';
+import { compact, Page, type Pen } from './layout.js';
+import type { Paint } from './output.js';
+import type { Story } from './story.js';
+
+/** Changes shown where not everything is. */
+const MAX_CHANGES = 20;
+
+export function timeline(story: Story, pen: Pen, now = new Date()): string {
+  const page = new Page(pen);
+  const { view } = story;
+  page.line(
+    `${pen.paint.bold(inert(view.actionId))}  ${state(view, pen.paint)}  ${pen.paint.dim(`tenant ${inert(view.tenant)}`)}`,
+  );
+  const reason = view.outcome?.reason ?? view.pending?.decision.reason;
+  if (reason !== undefined) page.line(inert(reason));
+  for (const warning of story.warnings) page.line(pen.paint.red(`! ${inert(warning)}`));
+  tellAsked(page, story);
+  tellPeople(page, view, now);
+  if (view.outcome !== undefined) tellOutcome(page, view.outcome);
+  if (view.cancelRequested && view.phase !== 'ended')
+    page.entry('Cancelled', 'asked to stop; what was begun is brought to its end');
+  tellRecord(page, story);
+  return page.toString();
+}
+
+export type ShownStatus = OutcomeStatus | 'pending' | 'running';
+
+const MARKS: Readonly<Record<ShownStatus, readonly [mark: string, colour: 'green' | 'red' | 'yellow' | 'cyan']>> = {
+  success: ['✓', 'green'],
+  mismatch: ['✗', 'red'],
+  failed: ['✗', 'red'],
+  denied: ['✗', 'red'],
+  unknown: ['?', 'red'],
+  expired: ['-', 'yellow'],
+  cancelled: ['-', 'yellow'],
+  pending: ['…', 'yellow'],
+  running: ['…', 'cyan'],
+};
+
+export function statusMark(status: ShownStatus, paint: Paint): string {
+  const [mark, colour] = MARKS[status];
+  return paint[colour](`${mark} ${status}`);
+}
+
+/** A status in its colour; anything else as it is. */
+export function statusColour(text: string, paint: Paint): string {
+  return Object.hasOwn(MARKS, text) ? paint[MARKS[text as ShownStatus][1]](text) : text;
+}
+
+function state(view: ActionView, paint: Paint): string {
+  if (view.outcome !== undefined) return statusMark(view.outcome.status, paint);
+  return view.phase === 'pending' ? statusMark('pending', paint) : paint.cyan(`… ${inert(view.phase)}`);
+}
+
+function tellPeople(page: Page, view: ActionView, now: Date): void {
+  const { paint } = page.pen;
+  const { pending, approvals } = view;
+  const requirements = pending?.shown.requirements ?? view.outcome?.decision?.requirements ?? [];
+  if (requirements.length === 0 && approvals.length === 0 && view.refusedApprovals.length === 0) return;
+  page.entry('People');
+  for (const requirement of requirements) page.fact('needs', requirementText(requirement));
+  for (const approval of approvals)
+    page.fact(approval.verdict === 'approve' ? 'approved' : 'denied', approvalText(approval, paint));
+  for (const { code, message } of view.refusedApprovals)
+    page.fact('refused', paint.yellow(`${inert(code)}: ${inert(message)}`));
+  if (pending === undefined) return;
+  for (const { roles, have, need } of progress(requirements, approvals).missing) {
+    page.fact('missing', paint.yellow(`${need - have} more of ${roles.map((role) => inert(role)).join(' or ')}`));
+  }
+  const left = Date.parse(pending.expiresAt) - now.getTime();
+  page.fact('until', `${inert(pending.expiresAt)} (${left > 0 ? `${duration(left)} left` : 'over'})`);
+  page.fact('shown', paint.dim(`${inert(pending.shownDigest)}, over pre-state ${inert(pending.shown.preDigest)}`));
+}
+
+function approvalText({ approver, roles, verdict, reason, at }: ApprovalRecord, paint: Paint): string {
+  const mark = verdict === 'approve' ? paint.green('✓') : paint.red('✗');
+  const why = reason === undefined ? '' : `: "${inert(reason)}"`;
+  return `${mark} ${paint.bold(inert(approver))} (${roles.map((role) => inert(role)).join(', ')}) at ${inert(at)}${why}`;
+}
+
+function tellOutcome(page: Page, outcome: Outcome): void {
+  const { paint } = page.pen;
+  const { pre, post, delta, checks, result, error } = outcome;
+  if (pre !== undefined) page.entry('Captured before', snapshotText(pre, paint));
+  const { execute: executedMs } = outcome.steps;
+  if (executedMs !== undefined) page.entry('Executed', paint.dim(latency(executedMs)));
+  if (result !== undefined) page.fact('tool says', compact(result, page.pen.full ? Infinity : 300));
+  if (post !== undefined) page.entry('Captured after', snapshotText(post, paint));
+  if (delta !== undefined) {
+    const shown = page.pen.full ? delta.patch : delta.patch.slice(0, MAX_CHANGES);
+    const hidden = delta.operations - shown.length;
+    page.fact(
+      'changed',
+      `${delta.operations} ${delta.operations === 1 ? 'value' : 'values'}, seen ${latency(delta.latencyMs)} after the effect began`,
+      ...shown.map((operation) => changeText(operation, pre, paint)),
+      ...(hidden > 0 ? [paint.dim(`… ${hidden} more`)] : []),
+    );
+  }
+  if (checks.length > 0) {
+    page.entry('Verified');
+    for (const { name, ok, detail } of checks) {
+      const more = detail === undefined ? '' : `  ${inert(detail, { max: 600 })}`;
+      page.line(`  ${ok ? paint.green('✓') : paint.red('✗')} ${inert(name)}${more}`);
+    }
+  }
+  page.entry('Ended', statusMark(outcome.status, paint));
+  if (error !== undefined) {
+    page.fact('error', `${paint.red(inert(error.code))}: ${inert(error.message)}`);
+    if (error.field !== undefined) page.fact('field', inert(error.field));
+    if (error.expected !== undefined) page.fact('expected', inert(error.expected));
+    if (error.fix !== undefined) page.fact('fix', inert(error.fix));
+  }
+}
+
+function snapshotText({ count, tookMs, digest, state }: Snapshot, paint: Paint): string {
+  const where = state === undefined ? ', kept in the ledger' : '';
+  return `${count} ${count === 1 ? 'object' : 'objects'} read in ${latency(tookMs)}${where}  ${paint.dim(inert(digest))}`;
+}
+
+function changeText({ op, path, value, from }: PatchOperation, pre: Snapshot | undefined, paint: Paint): string {
+  const where = inert(path, { max: 200 });
+  switch (op) {
+    case 'add':
+      return paint.green(`+ ${where}  ${compact(value)}`);
+    case 'remove':
+      return paint.red(`- ${where}  ${before(pre, path)}`);
+    case 'replace':
+      return paint.yellow(`~ ${where}  ${before(pre, path)} → ${compact(value)}`);
+    case 'move':
+    case 'copy':
+    case 'test':
+      return `${op} ${inert(from ?? '')} ${where}`;
+  }
+}
+
+/** The value at an RFC 6901 pointer before the effect. Not inside lists, where earlier changes may have moved it. */
+function before(pre: Snapshot | undefined, pointer: string): string {
+  let value: unknown = pre?.state;
+  for (const token of pointer.split('/').slice(1)) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key)) return '…';
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value === undefined ? '…' : compact(value);
+}
+
+function tellRecord(page: Page, story: Story): void {
+  const { paint } = page.pen;
+  const { outcome } = story.view;
+  if (outcome === undefined && story.url === undefined) return;
+  page.entry('Record', story.keptBy === 'ledger' ? "from the ledger, not from the action's history" : '');
+  if (story.endedAt !== undefined) page.fact('ended', inert(story.endedAt));
+  if (outcome?.receipt !== undefined) {
+    const { tenant, seq, hash } = outcome.receipt;
+    const chain = tenant === outcome.tenant ? '' : ` in the chain ${inert(tenant)}`;
+    page.fact('receipt', `${paint.bold(`#${seq}`)}${chain}  ${paint.dim(inert(hash))}`);
+  } else if (outcome !== undefined) {
+    page.fact('receipt', paint.yellow('not written yet'));
+  }
+  if (outcome !== undefined && Object.keys(outcome.steps).length > 0) page.fact('steps', stepsText(outcome));
+  if (story.url !== undefined) page.fact('Temporal', paint.cyan(inert(story.url)));
+}
+
+function stepsText({ steps }: Outcome): string {
+  return Object.entries(steps)
+    .map(([step, ms]) => `${inert(step)} ${latency(ms)}`)
+    .join(' · ');
+}

@@ -1,0 +1,49 @@
+/** What a person is about to sign: checked against the digest that their signature will be over. */
+import { CountersignError } from '../action/errors.js';
+import { digest } from '../action/json.js';
+import type { ActionView, PendingView } from '../action/outcome.js';
+import { proposalDigest } from '../action/proposal.js';
+import type { ActionName } from './context.js';
+import { inert } from './inert.js';
+
+/**
+ * What waits for this decision. The digest that is signed is computed here, over what is displayed here: no server's word for it
+ * is taken.
+ *
+ * @throws CountersignError NOT_PENDING, APPROVAL_INVALID, APPROVAL_EXPIRED
+ */
+export function whatIsShown({ phase, pending }: ActionView, { tenant, actionId }: ActionName): PendingView {
+  if (pending === undefined) {
+    throw new CountersignError('NOT_PENDING', `Action ${actionId} is ${phase}: it is not waiting for a person.`, {
+      field: 'actionId',
+      expected: 'an action that waits for people',
+      fix: `See what became of it: countersign show ${tenant}/${actionId}`,
+    });
+  }
+  const { shown, shownDigest } = pending;
+  const { proposal } = shown;
+  const honest =
+    digest(shown) === shownDigest &&
+    shown.tenant === tenant &&
+    shown.actionId === actionId &&
+    proposal.actionId === actionId &&
+    proposal.tool === shown.tool.name &&
+    proposalDigest(proposal) === shown.proposalDigest;
+  if (!honest) {
+    throw new CountersignError('APPROVAL_INVALID', 'What is shown is not what the decision would be bound to.', {
+      field: 'pending.shown',
+      expected: `the action ${tenant}/${actionId}, under the digest ${inert(shownDigest)}`,
+      fix: 'Do not decide. Find out who answers for this Temporal server: what it shows was tampered with.',
+    });
+  }
+  if (secondsLeft(pending) > 0) return pending;
+  throw new CountersignError('APPROVAL_EXPIRED', `Action ${actionId} waited until ${inert(pending.expiresAt)}.`, {
+    fix: 'It must be proposed again.',
+  });
+}
+
+/** A signed decision is good for as long as the action waits, at most 30 days. */
+export function secondsLeft({ expiresAt }: PendingView): number {
+  const left = Math.ceil((Date.parse(expiresAt) - Date.now()) / 1000);
+  return Number.isFinite(left) ? Math.min(left, 30 * 86_400) : 0;
+}

@@ -1,0 +1,206 @@
+/** What kind of statement a text of SQL is, and what it would write and read. Pure: nothing is looked up in a database. */
+import type { ActionType } from '../../action/decision.js';
+import { words } from './grammar.js';
+import { isAst, parseOne, refuse, unwrap, type Ast } from './parser.js';
+import { listOf, qualified, tableName, text, usesOf, type Name, type Uses } from './uses.js';
+
+export type RowVerb = 'insert' | 'update' | 'delete';
+export type SchemaVerb =
+  'create_table' | 'alter_table' | 'drop_table' | 'create_index' | 'drop_index' | 'truncate' | 'rename';
+
+interface Classified {
+  /** The statement alone, without a semicolon. */
+  readonly text: string;
+  readonly node: Ast;
+  readonly actionType: ActionType;
+  /** `sql.delete`, `sql.alter_table` … */
+  readonly operation: string;
+  readonly uses: Uses;
+}
+
+export interface SelectStatement extends Classified {
+  readonly verb: 'select';
+}
+
+/** A write of rows of one table. */
+export interface RowStatement extends Classified {
+  readonly verb: RowVerb;
+  readonly target: Name;
+  /** What the statement calls its target. */
+  readonly alias: string;
+  /** The columns it sets; for an insert those it names, and undefined when it names none. */
+  readonly columns: readonly string[] | undefined;
+  /** Whether it ends in a RETURNING clause. */
+  readonly returning: boolean;
+}
+
+/** A change of a table's definition, or a truncate. */
+export interface SchemaStatement extends Classified {
+  readonly verb: SchemaVerb;
+  /** The tables; for `drop_index` the indexes. A table that is created or renamed need not exist. */
+  readonly targets: readonly Name[];
+  /** Tables whose rows the statement removes. */
+  readonly empties: readonly Name[];
+}
+
+export type Classification = SelectStatement | RowStatement | SchemaStatement;
+
+/**
+ * Classifies one statement.
+ *
+ * @throws CountersignError STATEMENT_REFUSED when it is not one statement, or not of a kind whose effect can be previewed exactly
+ */
+export function classify(sql: string): Classification {
+  const { type, node, text: statement } = parseOne(sql);
+  const uses = usesOf(type, node);
+  checkParams(uses, type);
+  const base = { text: statement, node, uses };
+  switch (type) {
+    case 'SelectStmt':
+      return { ...base, verb: 'select', actionType: 'READ', operation: 'sql.select' };
+    case 'InsertStmt':
+      return rowStatement(base, 'insert', insertedColumns(node));
+    case 'UpdateStmt':
+      return rowStatement(base, 'update', updatedColumns(node));
+    case 'DeleteStmt':
+      return rowStatement(base, 'delete', undefined);
+    default:
+      return schemaStatement(base, type);
+  }
+}
+
+/** A parameter's type follows from where it stands. In two places it could mean two things, and the preview might see another than the execution. */
+function checkParams(uses: Uses, type: string): void {
+  if (type === 'SelectStmt' || new Set(uses.params).size === uses.params.length) return;
+  throw refuse('A parameter stands in two places.', 'each parameter once', 'Give the value twice, as two parameters.');
+}
+
+type Base = Pick<Classified, 'text' | 'node' | 'uses'>;
+
+function rowStatement(base: Base, verb: RowVerb, columns: readonly string[] | undefined): RowStatement {
+  const relation = isAst(base.node['relation']) ? base.node['relation'] : {};
+  if (relation['inh'] !== true) throw refuse('ONLY leaves rows of the table out.', 'the table without ONLY');
+  const target = tableName(relation);
+  const alias = isAst(relation['alias']) ? text(relation['alias']['aliasname']) : target.name;
+  return {
+    ...base,
+    verb,
+    actionType: verb === 'delete' ? 'DELETE' : 'WRITE',
+    operation: `sql.${verb}`,
+    target,
+    alias,
+    columns,
+    returning: base.node['returningClause'] !== undefined,
+  };
+}
+
+function insertedColumns(node: Ast): readonly string[] | undefined {
+  const columns = listOf(node['cols']).map((column) => assigned(column));
+  return columns.length === 0 ? undefined : columns;
+}
+
+function updatedColumns(node: Ast): readonly string[] {
+  return listOf(node['targetList']).map((column) => assigned(column));
+}
+
+function assigned(target: unknown): string {
+  return text(unwrap(target)[1]['name']);
+}
+
+function schemaStatement(base: Base, type: string): SchemaStatement {
+  if (base.uses.params.length > 0) throw refuse('A change of schema takes no parameters.', 'the values in the text');
+  switch (type) {
+    case 'CreateStmt': {
+      const relation = relationOf(base.node);
+      if (relation['relpersistence'] !== 'p') throw refuse('Only permanent tables can be created.', 'CREATE TABLE');
+      return schema(base, 'create_table', 'WRITE', [tableName(relation)]);
+    }
+    case 'IndexStmt':
+      return schema(base, 'create_index', 'WRITE', [tableName(relationOf(base.node))]);
+    case 'AlterTableStmt':
+      return alterTable(base);
+    case 'RenameStmt':
+      return rename(base);
+    case 'DropStmt':
+      return drop(base);
+    case 'TruncateStmt': {
+      noCascade(base.node, 'TRUNCATE');
+      const tables = listOf(base.node['relations']).map((relation) => {
+        const [, node] = unwrap(relation);
+        if (node['inh'] !== true) throw refuse('ONLY leaves rows of the table out.', 'the table without ONLY');
+        return tableName(node);
+      });
+      return { ...schema(base, 'truncate', 'DELETE', tables), empties: tables };
+    }
+    default:
+      throw refuse(`A ${type} cannot be classified.`);
+  }
+}
+
+function schema(base: Base, verb: SchemaVerb, actionType: ActionType, targets: readonly Name[]): SchemaStatement {
+  return { ...base, verb, actionType, operation: `sql.${verb}`, targets, empties: [] };
+}
+
+const ALTERATIONS = words(`
+  AT_AddColumn AT_DropColumn AT_ColumnDefault AT_SetNotNull AT_DropNotNull AT_AlterColumnType AT_AddConstraint
+  AT_DropConstraint AT_ValidateConstraint
+`);
+
+function alterTable(base: Base): SchemaStatement {
+  if (base.node['objtype'] !== 'OBJECT_TABLE') throw refuse('Only tables can be altered.', 'ALTER TABLE');
+  let destroys = false;
+  for (const command of listOf(base.node['cmds'])) {
+    const [, node] = unwrap(command);
+    if (!ALTERATIONS.has(text(node['subtype']))) {
+      throw refuse(
+        `ALTER TABLE with ${text(node['subtype'])} is not classified.`,
+        'ADD, DROP or ALTER of a column or a constraint',
+      );
+    }
+    noCascade(node, 'DROP');
+    // A column's data go with it, and a change of type may lose some.
+    destroys ||= node['subtype'] === 'AT_DropColumn';
+  }
+  return schema(base, 'alter_table', destroys ? 'DELETE' : 'WRITE', [tableName(relationOf(base.node))]);
+}
+
+function rename(base: Base): SchemaStatement {
+  const from = tableName(relationOf(base.node));
+  switch (base.node['renameType']) {
+    case 'OBJECT_COLUMN':
+      if (base.node['relationType'] === 'OBJECT_TABLE') return schema(base, 'rename', 'WRITE', [from]);
+      break;
+    case 'OBJECT_TABLE':
+      return schema(base, 'rename', 'WRITE', [from, { ...from, name: text(base.node['newname']) }]);
+  }
+  throw refuse('Only tables and their columns can be renamed.', 'ALTER TABLE … RENAME');
+}
+
+function drop(base: Base): SchemaStatement {
+  noCascade(base.node, 'DROP');
+  const names = listOf(base.node['objects']).map((object) => {
+    const [, node] = unwrap(object);
+    return qualified(node['items'], 'table or index');
+  });
+  switch (base.node['removeType']) {
+    case 'OBJECT_TABLE':
+      return { ...schema(base, 'drop_table', 'DELETE', names), empties: names };
+    case 'OBJECT_INDEX':
+      return schema(base, 'drop_index', 'DELETE', names);
+    default:
+      throw refuse('Only tables and indexes can be dropped.', 'DROP TABLE or DROP INDEX');
+  }
+}
+
+function noCascade(node: Ast, what: string): void {
+  if (node['behavior'] !== 'DROP_CASCADE') return;
+  throw refuse(
+    `${what} … CASCADE reaches what is not named.`,
+    'the statement without CASCADE',
+    'Name each table in an action of its own.',
+  );
+}
+
+function relationOf(node: Ast): Ast {
+  return isAst(node['relation']) ? node['relation'] : {};
+}

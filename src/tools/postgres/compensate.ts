@@ -1,0 +1,45 @@
+/** The proposal that would put things back as they were captured, where that is possible. Pure. */
+import type { Json, JsonObject } from '../../action/json.js';
+import type { State } from '../../action/snapshot.js';
+import { displayName, parseName } from './catalog.js';
+import { classify } from './classify.js';
+import type { PostgresInput } from './input.js';
+import { same } from './verify.js';
+
+/**
+ * @returns the input of a `restore` of what was changed or deleted, or of a `delete` of what was inserted; undefined when nothing
+ *   changed, or the change cannot be undone by one action: definitions, and a mixture of both
+ */
+export function compensation(input: PostgresInput, pre: State, post: State, schema: string): JsonObject | undefined {
+  const table = tableOf(input, schema);
+  if (table === undefined) return undefined;
+  const before = Object.entries(pre[table] ?? {}) as [string, Json][];
+  const after = (post[table] ?? {}) as JsonObject;
+  const known = new Set(before.map(([key]) => key));
+  const changed = before.filter(([key, row]) => !same(row, Object.hasOwn(after, key) ? after[key] : undefined));
+  // Rows that match by now although the action did not make them are somebody else's.
+  const made = inserts(input) ? Object.keys(after).filter((key) => !known.has(key)) : [];
+  if (changed.length > 0 && made.length > 0) return undefined;
+  if (made.length > 0) return { op: 'delete', table, keys: made };
+  if (changed.length > 0) return { op: 'restore', table, rows: changed.map(([, row]) => row) };
+  return undefined;
+}
+
+function inserts(input: PostgresInput): boolean {
+  if (input.op !== 'sql') return input.op === 'insert' || input.op === 'restore';
+  return classify(input.sql).verb === 'insert';
+}
+
+/** The one table whose rows the action changes. */
+function tableOf(input: PostgresInput, schema: string): string | undefined {
+  if (input.op === 'select') return undefined;
+  if (input.op !== 'sql') return displayName(parseName(input.table), schema);
+  const statement = classify(input.sql);
+  if ('target' in statement) return displayName(statement.target, schema);
+  // A truncate leaves the definition, so its rows can come back; what a drop took with it cannot be rebuilt from the catalog alone.
+  if (statement.verb === 'truncate' && statement.targets.length === 1) {
+    const [name] = statement.targets;
+    return name === undefined ? undefined : displayName(name, schema);
+  }
+  return undefined;
+}

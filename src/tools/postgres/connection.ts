@@ -1,0 +1,261 @@
+/** Sessions with the database: a pool opened when first needed, one snapshot for everything read together, cancellation on the server. */
+import pg from 'pg';
+import { CountersignError } from '../../action/errors.js';
+import { asFailure, isConnectionLost } from './failure.js';
+import { fromPostgres, isUnknownType, type Parameter, type ValueType } from './values.js';
+import type { Json } from '../../action/json.js';
+
+export interface Query {
+  readonly text: string;
+  readonly values?: readonly Parameter[];
+}
+
+/** Rows as the server's text, in the order of `fields`. */
+export interface Answer {
+  readonly fields: readonly { readonly name: string; readonly oid: number }[];
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Rows returned or changed. */
+  readonly count: number;
+  readonly command: string;
+}
+
+export interface DatabaseOptions {
+  readonly tool: string;
+  readonly client: pg.ClientConfig;
+  readonly schema: string;
+  readonly timeoutMs: number;
+  readonly maxConnections: number;
+}
+
+/** How long a connection may take to come, milliseconds. */
+const CONNECT_MS = 10_000;
+
+/** How much longer than the server an answer may take, milliseconds, before the connection counts as lost. */
+const SILENCE_MS = 2_000;
+
+/** pg decodes nothing: values.ts does, exactly. */
+const AS_TEXT = { getTypeParser: () => (text: string) => text };
+
+export class Database {
+  readonly #options: DatabaseOptions;
+  #pool: pg.Pool | undefined;
+  /** Element types of all array types, and the oids that were looked for. */
+  readonly #elements = new Map<number, number>();
+  readonly #known = new Set<number>();
+  #loaded = false;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Reads, in one READ ONLY snapshot and one round trip.
+   *
+   * @throws CountersignError, as asFailure makes them; TOOL_UNAVAILABLE when the signal aborts
+   */
+  async read(queries: readonly Query[], signal: AbortSignal): Promise<readonly Answer[]> {
+    const session = await this.session();
+    try {
+      const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${this.settings(this.#options.timeoutMs)}`;
+      const all = [{ text: begin }, ...queries, { text: 'COMMIT' }];
+      const answers = await session.run(all, signal);
+      await this.learnTypes(session, answers.slice(1, -1));
+      session.release();
+      return answers.slice(1, -1);
+    } catch (error) {
+      // After an error the COMMIT that was sent along has rolled back; a session that broke or was cancelled is not used again.
+      session.release(isConnectionLost(error) || signal.aborted);
+      if (signal.aborted) throw cancelled(this.#options.tool, error);
+      throw asFailure(error, { tool: this.#options.tool, phase: 'reading' });
+    }
+  }
+
+  /** @throws CountersignError TOOL_UNAVAILABLE */
+  async session(): Promise<Session> {
+    this.#pool ??= this.#open();
+    try {
+      return new Session(await this.#pool.connect(), (pid) => this.#cancel(pid));
+    } catch (error) {
+      throw asFailure(error, { tool: this.#options.tool, phase: 'reading' });
+    }
+  }
+
+  /**
+   * Everything that would make the same text mean another thing, fixed for this transaction alone; so a pooler may share the session.
+   * PostgreSQL's parser read the text with standard strings; the forms of values are those that values.ts reads.
+   */
+  settings(timeoutMs: number): string {
+    const ms = Math.max(1, Math.floor(timeoutMs));
+    return [
+      `SET LOCAL search_path = ${pg.escapeIdentifier(this.#options.schema)}, pg_temp`,
+      `SET LOCAL statement_timeout = ${ms}`,
+      `SET LOCAL lock_timeout = ${ms}`,
+      `SET LOCAL idle_in_transaction_session_timeout = ${ms}`,
+      'SET LOCAL standard_conforming_strings = on',
+      'SET LOCAL transform_null_equals = off',
+      `SET LOCAL timezone = 'UTC'`,
+      'SET LOCAL datestyle = ISO',
+      'SET LOCAL intervalstyle = iso_8601',
+      'SET LOCAL bytea_output = hex',
+      'SET LOCAL extra_float_digits = 1',
+    ].join('; ');
+  }
+
+  /** The rows as JSON objects. A name that comes twice is numbered: `id`, `id (2)`. */
+  objects(answer: Answer): readonly { readonly [column: string]: Json }[] {
+    const names = numbered(answer.fields.map((field) => field.name));
+    const types = answer.fields.map((field) => this.#type(field.oid));
+    return answer.rows.map((row) =>
+      // fromEntries, unlike assignment, makes a column of any name an own property.
+      Object.fromEntries(row.map((text, at) => [names[at] ?? '', fromPostgres(text, types[at] ?? { oid: 0 })])),
+    );
+  }
+
+  #type(oid: number): ValueType {
+    return { oid, element: this.#elements.get(oid) };
+  }
+
+  /** Makes sure that array types among the answers are known before `objects` reads them. */
+  async learnTypes(session: Session, answers: readonly Answer[]): Promise<void> {
+    const oids = answers.flatMap((answer) => answer.fields.map((field) => field.oid));
+    if (this.#loaded && !oids.some((oid) => isUnknownType(oid, this.#known))) return;
+    const [types] = await session.run([
+      { text: `SELECT oid, typelem FROM pg_type WHERE typcategory = 'A' AND typdelim = ','` },
+    ]);
+    for (const [oid, element] of types?.rows ?? []) this.#elements.set(Number(oid), Number(element));
+    for (const oid of oids) this.#known.add(oid);
+    this.#loaded = true;
+  }
+
+  #open(): pg.Pool {
+    const pool = new pg.Pool({
+      application_name: 'countersign',
+      ...this.#options.client,
+      types: AS_TEXT,
+      pipeline: true,
+      keepAlive: true,
+      max: this.#options.maxConnections,
+      connectionTimeoutMillis: CONNECT_MS,
+      // The server ends what takes too long; this is for a network that swallows its answer.
+      query_timeout: this.#options.timeoutMs + SILENCE_MS,
+      allowExitOnIdle: true,
+    });
+    // An idle connection that the server ends is replaced when the next one is needed.
+    pool.on('error', () => {});
+    return pool;
+  }
+
+  /** On a connection of its own, because the pool may be full of what is to be cancelled. Gives up silently: the timeouts end it too. */
+  async #cancel(pid: number): Promise<void> {
+    const client = new pg.Client({
+      ...this.#options.client,
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: CONNECT_MS,
+    });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.query('SELECT pg_cancel_backend($1)', [pid]);
+    } catch {
+      // The session is destroyed next, and with it the transaction.
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await pool?.end();
+  }
+}
+
+/** One connection, ours until it is released. */
+export class Session {
+  readonly #client: pg.PoolClient;
+  readonly #cancel: (pid: number) => Promise<void>;
+  readonly #ignore = (): void => {};
+  #cancelling: Promise<void> | undefined;
+  #pid: number;
+
+  constructor(client: pg.PoolClient, cancel: (pid: number) => Promise<void>) {
+    this.#client = client;
+    this.#cancel = cancel;
+    this.#pid = pidOf(client);
+    // A connection that breaks fails the queries on it; without a listener it would end the process.
+    client.on('error', this.#ignore);
+  }
+
+  /** Which backend serves the transaction: behind a pooler, not the one that was announced when connecting. */
+  backend(pid: number): void {
+    this.#pid = pid;
+  }
+
+  /**
+   * Sends the queries together and waits for all answers. The first error is thrown once all are answered; in a transaction, what
+   * followed it did nothing. When the signal aborts, the server is told to stop.
+   *
+   * A text without values may hold several statements; its answer is that of the last.
+   */
+  async run(queries: readonly Query[], signal?: AbortSignal): Promise<readonly Answer[]> {
+    const stop = (): void => {
+      this.#cancelling ??= this.#cancel(this.#pid);
+    };
+    if (signal?.aborted === true) throw signal.reason;
+    signal?.addEventListener('abort', stop);
+    try {
+      const results = await Promise.allSettled(queries.map((query) => this.#send(query)));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      return results.map((result) => (result as PromiseFulfilledResult<Answer>).value);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      // A cancellation still under way could hit the next statement.
+      await this.#cancelling;
+    }
+  }
+
+  async #send({ text, values }: Query): Promise<Answer> {
+    const result: unknown = await this.#client.query({
+      text,
+      ...(values === undefined ? {} : { values: [...values] }),
+      rowMode: 'array',
+    });
+    const last = (Array.isArray(result) ? result.at(-1) : result) as pg.QueryArrayResult<(string | null)[]>;
+    return {
+      fields: last.fields.map((field) => ({ name: field.name, oid: field.dataTypeID })),
+      rows: last.rows,
+      count: last.rowCount ?? 0,
+      command: last.command,
+    };
+  }
+
+  /** Gives the connection back to the pool, or ends it. */
+  release(broken = false): void {
+    this.#client.off('error', this.#ignore);
+    // A connection that is ended may still report its own end.
+    if (broken) this.#client.on('error', () => {});
+    this.#client.release(broken);
+  }
+}
+
+function pidOf(client: pg.PoolClient): number {
+  return (client as unknown as { readonly processID: number }).processID;
+}
+
+function numbered(names: readonly string[]): readonly string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return times === 1 ? name : `${name} (${times})`;
+  });
+}
+
+export function cancelled(tool: string, cause: unknown): CountersignError {
+  return new CountersignError('TOOL_UNAVAILABLE', `${tool}: reading was stopped because its time was over.`, {
+    fix: 'Try again; touch fewer rows if it happens again.',
+    retryable: true,
+    cause,
+  });
+}

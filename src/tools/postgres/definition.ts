@@ -1,0 +1,137 @@
+/** Changes of a table's definition, and truncates: what the catalog says of the named tables before and after. */
+import type { Json, JsonObject } from '../../action/json.js';
+import type { State } from '../../action/snapshot.js';
+import { parseName, type Table } from './catalog.js';
+import type { SchemaStatement } from './classify.js';
+import type { Answer, Query } from './connection.js';
+import { refuse } from './parser.js';
+import type { Scope } from './scope.js';
+import { storedList } from './structured.js';
+import type { Name } from './uses.js';
+
+export interface DefinitionPlan {
+  readonly kind: 'definition';
+  readonly verb: SchemaStatement['verb'];
+  readonly statement: Query;
+  /** The tables whose definitions it may change, as states call them. One may not exist (yet, or any more). */
+  readonly tables: readonly string[];
+  readonly existing: readonly Table[];
+  /** Tables whose rows it removes. */
+  readonly emptied: readonly Table[];
+  readonly reads: readonly string[];
+  /** Reads the definitions; its answer goes to `definitionsOf`. */
+  readonly definitions: Query;
+}
+
+/** Where states hold definitions: no table has this name unless somebody quotes it on purpose. */
+export const DEFINITIONS = '$schema';
+
+/** Below it, a digest over all other tables of the schema. */
+export const OTHERS = '$others';
+
+/**
+ * @param named the tables, once they are known: after the effect a table or index may be gone, and the names come from before
+ * @throws CountersignError INVALID_INPUT or STATEMENT_REFUSED
+ */
+export async function definitionPlan(
+  statement: SchemaStatement,
+  scope: Scope,
+  reads: readonly string[],
+  signal: AbortSignal,
+  named?: readonly Name[],
+): Promise<DefinitionPlan> {
+  const names = named ?? (await namedTables(statement, scope, signal));
+  const existing = await scope.existing(names, 'input.sql', signal);
+  const odd = existing.find((table) => table.kind !== 'table' && table.kind !== 'partitioned');
+  if (odd !== undefined) throw refuse(`${odd.name} is a ${odd.kind}; only tables are changed.`, 'a table');
+  const mixed = existing.find((table) => table.mixed);
+  if (mixed !== undefined) throw refuse(`Other tables inherit from ${mixed.name} and would change with it.`);
+  const tables = [...new Set(names.map((name) => scope.display(name)))].sort();
+  return {
+    kind: 'definition',
+    verb: statement.verb,
+    statement: { text: statement.text },
+    tables,
+    existing,
+    emptied: existing.filter((table) => statement.empties.some((name) => scope.display(name) === table.name)),
+    reads: reads.filter((name) => !tables.includes(name)),
+    definitions: definitionsQuery(names, scope.schema),
+  };
+}
+
+/** The tables that the statement changes, which must be there unless it makes them or says IF EXISTS. */
+async function namedTables(statement: SchemaStatement, scope: Scope, signal: AbortSignal): Promise<readonly Name[]> {
+  const { verb, targets, node } = statement;
+  if (verb === 'drop_index') return await scope.tablesOfIndexes(targets, signal);
+  const needed =
+    verb === 'create_table' || node['missing_ok'] === true ? [] : verb === 'rename' ? targets.slice(0, 1) : targets;
+  await scope.tables(needed, 'input.sql', signal);
+  return targets;
+}
+
+/** All rows of a table. */
+export function rowsQuery(table: Table): Query {
+  return { text: `SELECT ${storedList(table)} FROM ${table.sql}` };
+}
+
+function definitionsQuery(names: readonly Name[], schema: string): Query {
+  const schemas = names.map((name) => name.schema ?? schema);
+  return { text: DEFINITIONS_SQL, values: [schemas, names.map((name) => name.name), schema] };
+}
+
+/**
+ * One JSON text. $1, $2: schemas and names of the tables; $3: the configured schema, whose other tables are digested by names and
+ * types alone, since the text of their constraints may name a table that is renamed.
+ */
+const DEFINITIONS_SQL = `
+WITH asked AS (SELECT s, t FROM unnest($1::text[], $2::text[]) AS a(s, t)),
+found AS (
+  SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN asked ON asked.s = n.nspname AND asked.t = c.relname WHERE c.relkind IN ('r', 'p')
+), other AS (
+  SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $3 AND c.relkind IN ('r', 'p', 'v', 'm') AND c.oid NOT IN (SELECT oid FROM found)
+    AND NOT EXISTS (SELECT FROM asked WHERE asked.s = n.nspname AND asked.t = c.relname)
+)
+SELECT json_build_object(
+  'tables', (SELECT coalesce(json_agg(json_build_object('schema', nspname, 'name', relname, 'definition', json_build_object(
+    'columns', (SELECT coalesce(json_object_agg(a.attname, json_build_object('type', format_type(a.atttypid, a.atttypmod),
+        'notNull', a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid), 'identity', nullif(a.attidentity::text, ''),
+        'generated', nullif(a.attgenerated::text, '')) ORDER BY a.attnum), '{}')
+      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE a.attrelid = found.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    'constraints', (SELECT coalesce(json_object_agg(conname, pg_get_constraintdef(oid) ORDER BY conname), '{}')
+      FROM pg_constraint WHERE conrelid = found.oid AND contype <> 'n'),
+    'indexes', (SELECT coalesce(json_object_agg(c.relname, pg_get_indexdef(c.oid) ORDER BY c.relname), '{}')
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = found.oid),
+    'triggers', (SELECT coalesce(json_object_agg(tgname, pg_get_triggerdef(oid) ORDER BY tgname), '{}')
+      FROM pg_trigger WHERE tgrelid = found.oid AND NOT tgisinternal)
+  )) ORDER BY nspname, relname), '[]') FROM found),
+  'others', (SELECT md5(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (
+    SELECT relname || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull AS line
+      FROM other JOIN pg_attribute a ON a.attrelid = other.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL SELECT relname || ' constraint ' || k.conname FROM other JOIN pg_constraint k ON k.conrelid = other.oid
+    UNION ALL SELECT other.relname || ' index ' || c.relname FROM other JOIN pg_index i ON i.indrelid = other.oid JOIN pg_class c ON c.oid = i.indexrelid
+    UNION ALL SELECT relname || ' trigger ' || g.tgname FROM other JOIN pg_trigger g ON g.tgrelid = other.oid AND NOT g.tgisinternal
+  ) lines)
+)::text`;
+
+/** `{$schema: {orders: {columns, constraints, indexes, triggers}, $others: digest}}`; null for a table that is not there. */
+export function definitionsOf(plan: DefinitionPlan, answer: Answer | undefined, scope: Scope): JsonObject {
+  const read = JSON.parse(answer?.rows[0]?.[0] ?? '{}') as {
+    readonly tables: readonly { readonly schema: string; readonly name: string; readonly definition: Json }[];
+    readonly others: string;
+  };
+  const found = new Map(read.tables.map((table) => [scope.display(table), table.definition]));
+  const definitions = plan.tables.map((name): [string, Json] => [name, found.get(name) ?? null]);
+  return Object.fromEntries([[DEFINITIONS, Object.fromEntries([...definitions, [OTHERS, `md5:${read.others}`]])]]);
+}
+
+/** The tables whose definitions a state holds. */
+export function definedTables(state: State | undefined): readonly Name[] | undefined {
+  const definitions = state?.[DEFINITIONS];
+  if (typeof definitions !== 'object' || definitions === null) return undefined;
+  return Object.keys(definitions)
+    .filter((name) => name !== OTHERS)
+    .map((name) => parseName(name));
+}

@@ -1,0 +1,191 @@
+/**
+ * The table that makes an effect happen once: its key commits in the effect's own transaction, so a second attempt finds it or fails
+ * on it. A key that is marked void can never take effect any more.
+ */
+import pg from 'pg';
+import { CountersignError } from '../../action/errors.js';
+import type { Digest } from '../../action/json.js';
+import type { Execution, LookUp } from '../tool.js';
+import type { Database, Session } from './connection.js';
+import { asFailure, isConnectionLost, isMissingTable, sqlState } from './failure.js';
+
+export const DEFAULT_EFFECTS_SCHEMA = 'countersign_effects';
+
+/** What an administrator may run, when the tool's own role may not create a schema. The role needs SELECT and INSERT on the table. */
+export function effectsDdl(schema = DEFAULT_EFFECTS_SCHEMA): string {
+  return `${createSchema(schema)};\n${createTable(schema)};`;
+}
+
+/** The same for the default schema. */
+export const EFFECTS_DDL = effectsDdl();
+
+function createSchema(schema: string): string {
+  return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
+}
+
+function createTable(schema: string): string {
+  return (
+    `CREATE TABLE IF NOT EXISTS ${tableOf(schema)} (\n` +
+    `  key text PRIMARY KEY,\n` +
+    `  status text NOT NULL CHECK (status IN ('done', 'void')),\n` +
+    `  input text,\n` +
+    `  execution jsonb,\n` +
+    `  at timestamptz NOT NULL DEFAULT now()\n` +
+    `)`
+  );
+}
+
+function tableOf(schema: string): string {
+  return `${pg.escapeIdentifier(schema)}.effects`;
+}
+
+/** Any number that two of ours agree on: creating the table is not safe to do twice at once, IF NOT EXISTS or not. */
+const CREATION_LOCK = 7_203_117_441;
+/** How long a look-up waits for an attempt that is about to commit, milliseconds. */
+const LOOK_UP_LOCK_MS = 5_000;
+
+/** What is recorded of a key. */
+export type Recorded =
+  | { readonly status: 'done'; readonly input: string | null; readonly execution: Execution }
+  | { readonly status: 'void' };
+
+export class Effects {
+  readonly #database: Database;
+  readonly #schema: string;
+  readonly #tool: string;
+
+  constructor(database: Database, schema: string, tool: string) {
+    this.#database = database;
+    this.#schema = schema;
+    this.#tool = tool;
+  }
+
+  get table(): string {
+    return tableOf(this.#schema);
+  }
+
+  /** As one statement's text, to be sent together with COMMIT. */
+  recordText(key: string, input: Digest, execution: Execution): string {
+    const values = [key, 'done', input, JSON.stringify(execution)].map((value) => pg.escapeLiteral(value));
+    return `INSERT INTO ${this.table} (key, status, input, execution) VALUES (${values.join(', ')})`;
+  }
+
+  /** A record from its columns; undefined when there is none. */
+  recorded(
+    status: string | null | undefined,
+    input: string | null | undefined,
+    execution: string | null | undefined,
+  ): Recorded | undefined {
+    if (status === 'void') return { status };
+    if (status !== 'done') return undefined;
+    return { status, input: input ?? null, execution: JSON.parse(execution ?? '{}') as Execution };
+  }
+
+  /**
+   * What an earlier attempt with the key did.
+   *
+   * @throws CountersignError TOOL_FAILED when the key is void, or was used for another input
+   */
+  again(recorded: Recorded, input: Digest): Execution {
+    const fix = 'Propose the action again under another id.';
+    if (recorded.status === 'void') {
+      throw new CountersignError('TOOL_FAILED', `${this.#tool}: this key was declared void before it took effect.`, {
+        fix,
+      });
+    }
+    if (recorded.input === null || recorded.input === input) return recorded.execution;
+    throw new CountersignError('TOOL_FAILED', `${this.#tool}: this key was used for another input.`, {
+      expected: 'one input for each idempotency key',
+      fix,
+    });
+  }
+
+  /** What is recorded of a key now, without making it final. Undefined too when the database cannot tell. */
+  async find(key: string, signal: AbortSignal): Promise<Recorded | undefined> {
+    const text = `SELECT status, input, execution::text FROM ${this.table} WHERE key = $1`;
+    const [answer] = await this.#database.read([{ text, values: [key] }], signal).catch(() => []);
+    const [status, input, execution] = answer?.rows[0] ?? [];
+    return this.recorded(status, input, execution);
+  }
+
+  /** Whether the error says that another attempt's record of the key was first. */
+  isKeyTaken(error: unknown): boolean {
+    if (sqlState(error) !== '23505') return false;
+    const { schema, table } = error as pg.DatabaseError;
+    return schema === this.#schema && table === 'effects';
+  }
+
+  /** @throws CountersignError TOOL_FAILED, with the SQL to run, when the role may not create the table */
+  async ensure(): Promise<void> {
+    const session = await this.#database.session();
+    try {
+      await session.run([{ text: `BEGIN; SELECT pg_advisory_xact_lock(${CREATION_LOCK})` }]);
+      const [found] = await session.run([
+        {
+          text: 'SELECT to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL',
+          values: [pg.escapeIdentifier(this.#schema), this.table],
+        },
+      ]);
+      const [schemaExists, tableExists] = found?.rows[0] ?? [];
+      // Asked for only when missing: IF NOT EXISTS wants the privilege to create all the same.
+      if (schemaExists !== 't') await session.run([{ text: createSchema(this.#schema) }]);
+      if (tableExists !== 't') await session.run([{ text: createTable(this.#schema) }]);
+      await session.run([{ text: 'COMMIT' }]);
+      session.release();
+    } catch (error) {
+      await this.#abandon(session, error);
+      // Made by somebody else meanwhile, who did not take the lock.
+      if (['42P06', '42P07', '23505'].includes(sqlState(error) ?? '')) return;
+      if (sqlState(error) !== '42501') throw asFailure(error, { tool: this.#tool, phase: 'writing' });
+      throw new CountersignError(
+        'TOOL_FAILED',
+        `${this.#tool}: the table ${this.table} is missing and its role may not create it.`,
+        {
+          expected: `the table ${this.table}, with SELECT and INSERT granted to the tool's role`,
+          fix: `Have an administrator run:\n${effectsDdl(this.#schema)}`,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** Whether the effect of a key happened. When it did not, the key is made void first, so that no late attempt can commit it. */
+  async lookUp(key: string): Promise<LookUp> {
+    const session = await this.#database.session();
+    try {
+      const literal = pg.escapeLiteral(key);
+      const [, record] = await session.run([
+        {
+          // Waits for an attempt that has recorded the key and not yet committed.
+          text:
+            `BEGIN; SET LOCAL lock_timeout = ${LOOK_UP_LOCK_MS}; SET LOCAL statement_timeout = ${2 * LOOK_UP_LOCK_MS}; ` +
+            `INSERT INTO ${this.table} (key, status) VALUES (${literal}, 'void') ON CONFLICT (key) DO NOTHING; COMMIT`,
+        },
+        { text: `SELECT status, input, execution::text FROM ${this.table} WHERE key = $1`, values: [key] },
+      ]);
+      session.release();
+      const [status, input, execution] = record?.rows[0] ?? [];
+      const recorded = this.recorded(status, input, execution);
+      if (recorded?.status === 'done') return { happened: 'yes', execution: recorded.execution };
+      return recorded === undefined
+        ? { happened: 'unknown', reason: 'The record of the key vanished.' }
+        : { happened: 'no' };
+    } catch (error) {
+      await this.#abandon(session, error);
+      if (isMissingTable(error)) {
+        await this.ensure();
+        return await this.lookUp(key);
+      }
+      if (['55P03', '57014'].includes(sqlState(error) ?? '')) {
+        return { happened: 'unknown', reason: 'Another attempt holds the key and has not ended yet.' };
+      }
+      throw asFailure(error, { tool: this.#tool, phase: 'reading' });
+    }
+  }
+
+  async #abandon(session: Session, error: unknown): Promise<void> {
+    const lost = isConnectionLost(error);
+    if (!lost) await session.run([{ text: 'ROLLBACK' }]).catch(() => {});
+    session.release(lost);
+  }
+}

@@ -1,0 +1,92 @@
+/** Makes the effect, once for each key: repeats what got into another's way, and finds out what became of a lost commit. */
+import { CountersignError } from '../../action/errors.js';
+import type { Execution, ExecuteContext } from '../tool.js';
+import { asFailure, isConflict, isMissingTable } from './failure.js';
+import { CommitLost, limitOf, Transaction, type ExecuteOptions, type Order, type Time } from './transaction.js';
+
+/** Transactions that get into each other's way are tried again this often. */
+const ATTEMPTS = 4;
+const HEARTBEAT_MS = 1_000;
+
+/**
+ * Executes a change, once for each key.
+ *
+ * @throws CountersignError STATE_CHANGED, CONSTRAINT_VIOLATED, TOOL_FAILED, TOOL_UNAVAILABLE: nothing happened; EFFECT_UNKNOWN
+ */
+export async function executeChange(
+  order: Order,
+  context: ExecuteContext,
+  options: ExecuteOptions,
+): Promise<Execution> {
+  const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  const timeoutMs = Math.min(options.timeoutMs, limitOf(context, 'timeoutMs') ?? Infinity);
+  const time: Time = { timeoutMs, signal: AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs)]) };
+  let committing = false;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await new Transaction(order, context, options, time).run();
+      } catch (error) {
+        committing ||= error instanceof CommitLost;
+        const again = attempt < ATTEMPTS && !time.signal.aborted;
+        if (isMissingTable(error) && again) await options.effects.ensure();
+        // Safe after a lost commit as well: if it took effect, the key is there; if it is still under way, we wait for its locks.
+        else if (!again || !(isConflict(error) || options.effects.isKeyTaken(error) || error instanceof CommitLost))
+          throw error;
+      }
+    }
+  } catch (error) {
+    const failure = failureOf(error, context, options);
+    if (!committing) throw failure;
+    return await settle(context.idempotencyKey, failure, options);
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
+function failureOf(error: unknown, context: ExecuteContext, { tool }: ExecuteOptions): CountersignError {
+  if (error instanceof CommitLost) return unknownEffect(tool, error);
+  if (context.signal.aborted && !(error instanceof CountersignError)) {
+    return new CountersignError('TOOL_FAILED', `${tool}: the execution was cancelled and rolled back.`, {
+      fix: 'Propose the action again if it is still wanted.',
+      cause: error,
+    });
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new CountersignError('TOOL_FAILED', `${tool}: the execution took too long and was rolled back.`, {
+      expected: "an execution within the tool's timeoutMs",
+      fix: 'Touch fewer rows, or ask the operator for a longer timeoutMs.',
+      cause: error,
+    });
+  }
+  return asFailure(error, { tool, phase: 'writing' });
+}
+
+/** A commit may have been lost on the way: only the key's record can tell, and only after it was made final. */
+async function settle(key: string, failure: CountersignError, { effects, tool }: ExecuteOptions): Promise<Execution> {
+  let found;
+  try {
+    found = await effects.lookUp(key);
+  } catch (error) {
+    throw unknownEffect(tool, error);
+  }
+  if (found.happened === 'yes') return found.execution;
+  if (found.happened === 'unknown') throw unknownEffect(tool, failure);
+  if (failure.code !== 'TOOL_UNAVAILABLE' && failure.code !== 'EFFECT_UNKNOWN') throw failure;
+  // The key is void from now on, so trying again with it would be no use.
+  throw new CountersignError('TOOL_FAILED', `${tool}: the connection was lost and the change was not made.`, {
+    fix: 'Propose the action again.',
+    cause: failure,
+  });
+}
+
+function unknownEffect(tool: string, cause: unknown): CountersignError {
+  return new CountersignError(
+    'EFFECT_UNKNOWN',
+    `${tool}: the connection was lost while the change was being committed.`,
+    {
+      fix: 'Look the key up once the database can be reached.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,108 @@
+/** What PostgreSQL's errors mean for an action: whether anything happened, and whether trying again is of use. */
+import pg from 'pg';
+import { asCountersignError, CountersignError } from '../../action/errors.js';
+
+/** SQLSTATE of a server's error; undefined for anything else, such as a lost connection. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}
+
+/** Whether the connection is gone, so that nobody can say what became of what was last sent. */
+export function isConnectionLost(error: unknown): boolean {
+  if (error instanceof CountersignError || error instanceof DOMException || isFault(error)) return false;
+  const state = sqlState(error);
+  // 57P01 to 57P05: the server ends the session; class 08: the connection failed.
+  return state === undefined || /^(08|57P0)/.test(state);
+}
+
+/** A mistake of ours, not the database's doing. */
+function isFault(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+}
+
+/** Two transactions were in each other's way and this one was rolled back: at once again may succeed. */
+export function isConflict(error: unknown): boolean {
+  return ['40001', '40P01'].includes(sqlState(error) ?? '');
+}
+
+export function isMissingTable(error: unknown): boolean {
+  return ['42P01', '3F000'].includes(sqlState(error) ?? '');
+}
+
+export interface Where {
+  /** The tool's name. */
+  readonly tool: string;
+  /** `reading`: any failure leaves nothing behind; `writing`: it was rolled back. */
+  readonly phase: 'reading' | 'writing';
+}
+
+/** Server errors that are the proposal's fault: syntax and names (42), data (22), a domain's check (23), and what cannot be done like this (0A). */
+const PROPOSALS_FAULT = /^(42|22|23|0A)/;
+/** Too many connections, starting up or shutting down, lock not available, out of resources. */
+const PASSING = /^(08|40|53|57P|55P03)/;
+
+/**
+ * Any error of a call to the database as one of ours. What is said is the server's own message and never its detail, which may quote
+ * other rows; a password is in neither.
+ */
+export function asFailure(error: unknown, { tool, phase }: Where): CountersignError {
+  if (error instanceof CountersignError || isFault(error)) return asCountersignError(error);
+  const state = sqlState(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (state === undefined) return unreachable(tool, error);
+  if (state.startsWith('28')) {
+    return new CountersignError('TOOL_UNAVAILABLE', `${tool}: the database does not let us in: ${message}`, {
+      expected: 'a user and password that the database accepts',
+      fix: "Correct the tool's credentials on the worker.",
+      cause: error,
+    });
+  }
+  if (PASSING.test(state)) {
+    return new CountersignError('TOOL_UNAVAILABLE', `${tool}: ${message}`, {
+      fix: 'Try again later; nothing was changed.',
+      retryable: true,
+      cause: error,
+    });
+  }
+  if (state === '57014') {
+    return new CountersignError('TOOL_FAILED', `${tool}: ${message}; nothing was changed.`, {
+      expected: "a statement that ends within the tool's timeoutMs",
+      fix: 'Touch fewer rows, or ask the operator for an index or a longer timeoutMs.',
+      cause: error,
+    });
+  }
+  if (state === '25006') {
+    return new CountersignError('STATEMENT_REFUSED', `${tool}: reading would have written: ${message}`, {
+      field: 'input',
+      expected: 'a statement that only reads where it says so',
+      fix: 'Leave out the function that writes.',
+      cause: error,
+    });
+  }
+  if (phase === 'reading' && state !== '42501' && PROPOSALS_FAULT.test(state)) {
+    return new CountersignError('INVALID_INPUT', `${tool}: ${message}`, {
+      field: 'input',
+      expected: 'what the database accepts',
+      fix: 'Correct the input as the message says.',
+      cause: error,
+    });
+  }
+  return new CountersignError(
+    'TOOL_FAILED',
+    `${tool}: ${message}${phase === 'writing' ? '; it was rolled back' : ''}`,
+    {
+      fix: 'Correct the input as the message says, or ask the operator.',
+      cause: error,
+    },
+  );
+}
+
+function unreachable(tool: string, cause: unknown): CountersignError {
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? ` (${cause.code})` : '';
+  return new CountersignError('TOOL_UNAVAILABLE', `${tool}: the database cannot be reached${code}.`, {
+    expected: 'a PostgreSQL server that answers at the configured address',
+    fix: 'See that it runs and that the worker may reach it.',
+    retryable: true,
+    cause,
+  });
+}

@@ -1,0 +1,216 @@
+/** The `postgres` tool: rows and definitions of a PostgreSQL database, previewed, captured, changed exactly once, read back. */
+import type { ActionType } from '../../action/decision.js';
+import { CountersignError } from '../../action/errors.js';
+import { assertJson, digest, type JsonObject } from '../../action/json.js';
+import type { State } from '../../action/snapshot.js';
+import type { ClientConfig } from 'pg';
+import type { Execution, ExecuteContext, Tool } from '../tool.js';
+import { captureAfter, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
+import { classify } from './classify.js';
+import { compensation } from './compensate.js';
+import { Database } from './connection.js';
+import { DEFAULT_EFFECTS_SCHEMA, Effects } from './effects.js';
+import { executeChange } from './execute.js';
+import { postgresInput, type PostgresInput } from './input.js';
+import { limitOf } from './transaction.js';
+import { planFor, type ReadPlan } from './plan.js';
+import { previewOf } from './preview.js';
+import { Scope } from './scope.js';
+import { verifyEffect } from './verify.js';
+import { violated } from './touched.js';
+
+export { EFFECTS_DDL, effectsDdl } from './effects.js';
+export type { PostgresInput } from './input.js';
+
+export interface PostgresOptions {
+  /** What proposals call the tool. */
+  readonly name: string;
+  /** What policies know its database as: `production`, `staging` … */
+  readonly environment: string;
+  /** `postgres://user:password@host:port/database`. Or else `connection`. */
+  readonly url?: string;
+  /** node-postgres's own settings: host, port, user, password (also a function), database, ssl. */
+  readonly connection?: ClientConfig;
+  /** The schema that names without one are in. Default `public`. */
+  readonly schema?: string;
+  /** The only tables it covers: `orders`, or `sales.orders` for another schema. Default: every table of the schema. */
+  readonly tables?: readonly string[];
+  /** The most rows that one action may change or return. Default 10,000. */
+  readonly maxRows?: number;
+  /** The longest one statement, and one execution, may take, milliseconds. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Tables that triggers and foreign keys may write beside the action's own, such as an audit log. Default none. */
+  readonly sideEffectTables?: readonly string[];
+  /** Columns that triggers keep, such as `updated_at`: they may change with any update. Default none. */
+  readonly maintainedColumns?: readonly string[];
+  /** Functions of the database that raw SQL may call, vouched for by the operator: `full_name`, `tools.slug`. Default none. */
+  readonly readOnlyFunctions?: readonly string[];
+  /** Where keys of effects are recorded. Created when missing; no action may touch it. Default `countersign_effects`. */
+  readonly effectsSchema?: string;
+  /** Connections kept at most. Default 10. */
+  readonly maxConnections?: number;
+  /** How long the catalog's answers (columns, triggers, functions) are used again, milliseconds. Default 5,000. */
+  readonly catalogMaxAgeMs?: number;
+}
+
+/**
+ * A tool for one database. Connects when first used.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export function postgres(options: PostgresOptions): Tool<PostgresInput> {
+  const { name, environment, schema = 'public', maxRows = 10_000, timeoutMs = 30_000 } = options;
+  const effectsSchema = options.effectsSchema ?? DEFAULT_EFFECTS_SCHEMA;
+  const client = clientOf(options);
+  checkSchemas(options, schema, effectsSchema);
+  const database = new Database({
+    tool: name,
+    client,
+    schema,
+    timeoutMs,
+    maxConnections: options.maxConnections ?? 10,
+  });
+  const scope = new Scope(database, {
+    tool: name,
+    schema,
+    tables: options.tables === undefined ? undefined : new Set(options.tables),
+    readOnlyFunctions: new Set(options.readOnlyFunctions),
+    maxAgeMs: options.catalogMaxAgeMs ?? 5_000,
+  });
+  const effects = new Effects(database, effectsSchema, name);
+  const reader: Reader = { database, scope, maxRows };
+  const sideEffectTables = new Set(options.sideEffectTables);
+  const verifyOptions = { schema, sideEffectTables, maintainedColumns: new Set(options.maintainedColumns) };
+
+  return {
+    name,
+    kind: 'postgres',
+    environment,
+    idempotency: 'native',
+    constraints: ['maxRows', 'timeoutMs'],
+    timeoutMs,
+    input: postgresInput,
+    actionType: (input) => (input.op === 'sql' ? classify(input.sql).actionType : ACTION_TYPES[input.op]),
+    operation: (input) => (input.op === 'sql' ? classify(input.sql).operation : input.op),
+
+    preview: (input, { signal }) =>
+      scope.upToDate(async () => {
+        const plan = await planFor(input, scope, signal);
+        return await previewOf(plan, { ...reader, sideEffectTables }, signal);
+      }),
+
+    async capture(input, { after }, { signal }) {
+      if (after === undefined) {
+        return await scope.upToDate(async () => {
+          const plan = await planFor(input, scope, signal);
+          const queries = stateQueries(plan, maxRows);
+          return stateFrom(plan, queries.length === 0 ? [] : await database.read(queries, signal), reader);
+        });
+      }
+      // The definition may just have changed, also by another worker.
+      if (isDefinition(input)) scope.forget();
+      const plan = await planFor(input, scope, signal, after.pre);
+      return await captureAfter(plan, after, reader, signal);
+    },
+
+    async execute(input, context) {
+      const inputDigest = digest(input);
+      try {
+        const plan = await planFor(input, scope, context.signal);
+        if (plan.kind === 'read') return await executeRead(plan, reader, context);
+        const options = { ...reader, tool: name, effects, sideEffectTables, timeoutMs };
+        return await executeChange({ plan, input: inputDigest }, context, options);
+      } catch (error) {
+        scope.forget();
+        // An earlier attempt may have dropped or renamed what this one stumbles over.
+        const recorded = isDefinition(input) ? await effects.find(context.idempotencyKey, context.signal) : undefined;
+        if (recorded?.status === 'done') return effects.again(recorded, inputDigest);
+        throw error;
+      } finally {
+        if (isDefinition(input)) scope.forget();
+      }
+    },
+
+    lookUp: (key) => effects.lookUp(key),
+    verify: (effect) => verifyEffect(effect, verifyOptions),
+    compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
+      compensation(input, pre, post, schema),
+    close: () => database.close(),
+  };
+}
+
+const ACTION_TYPES: Readonly<Record<Exclude<PostgresInput['op'], 'sql'>, ActionType>> = {
+  select: 'READ',
+  insert: 'WRITE',
+  update: 'WRITE',
+  restore: 'WRITE',
+  delete: 'DELETE',
+};
+
+async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, context: ExecuteContext): Promise<Execution> {
+  context.heartbeat();
+  const most = limitOf(context, 'maxRows') ?? maxRows;
+  const query = {
+    ...plan.query,
+    text: `SELECT * FROM (\n${plan.query.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}`,
+  };
+  const [answer] = await database.read([query], withTimeout(context));
+  const rows = answer === undefined ? [] : database.objects(answer);
+  if (rows.length > most)
+    throw violated(
+      `The action reads more than ${most} rows.`,
+      `at most ${most} rows, as policy demands`,
+      'Narrow the condition.',
+    );
+  if (rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, plan.reads.join(', '), maxRows);
+  assertJson(rows, 'rows');
+  return { result: { rowCount: rows.length, rows } };
+}
+
+function withTimeout(context: ExecuteContext): AbortSignal {
+  const timeoutMs = limitOf(context, 'timeoutMs');
+  return timeoutMs === undefined ? context.signal : AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs)]);
+}
+
+function isDefinition(input: PostgresInput): boolean {
+  return input.op === 'sql' && 'targets' in classify(input.sql);
+}
+
+function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {
+  if ((url === undefined) === (connection === undefined)) {
+    throw new CountersignError('CONFIG_INVALID', `The tool ${name} needs the address of its database.`, {
+      field: 'url',
+      expected: 'either url or connection',
+      fix: 'Give one of the two.',
+    });
+  }
+  if (url === undefined) return connection ?? {};
+  // The parser's own error quotes the address, and with it the password.
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      `The address of the tool ${name}'s database is not a URL of PostgreSQL.`,
+      {
+        field: 'url',
+        expected: 'postgres://user:password@host:port/database',
+        fix: 'Correct the address; special characters in a password are percent-encoded.',
+      },
+    );
+  }
+  return { connectionString: url };
+}
+
+/** Where effects are recorded must be out of every action's reach: who can write there can forge that something happened. */
+function checkSchemas({ name, tables = [] }: PostgresOptions, schema: string, effectsSchema: string): void {
+  const reachable = schema === effectsSchema || tables.some((table) => table.startsWith(`${effectsSchema}.`));
+  if (!reachable) return;
+  throw new CountersignError(
+    'CONFIG_INVALID',
+    `The tool ${name} could reach its own record of effects in ${effectsSchema}.`,
+    {
+      field: 'effectsSchema',
+      expected: 'a schema that neither schema nor tables name',
+      fix: 'Use a schema of its own.',
+    },
+  );
+}

@@ -1,0 +1,113 @@
+/** What an agent may ask of the `postgres` tool: five structured operations, and raw SQL. */
+import { z } from 'zod';
+
+const name = z.string().min(1).max(127);
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
+const condition = z.union([
+  scalar,
+  z.null(),
+  z
+    .strictObject({
+      in: z.array(scalar).min(1).max(10_000).optional(),
+      eq: scalar.optional(),
+      ne: scalar.optional(),
+      lt: scalar.optional(),
+      lte: scalar.optional(),
+      gt: scalar.optional(),
+      gte: scalar.optional(),
+      like: z.string().optional(),
+      isNull: z.boolean().optional(),
+    })
+    .refine((operators) => Object.keys(operators).length > 0, {
+      message: 'at least one of in, eq, ne, lt, lte, gt, gte, like, isNull',
+    }),
+]);
+
+/** A conjunction: every column must meet its condition. A plain value means equal, null means IS NULL. */
+const where = z.record(name, condition);
+/** A value of any type. For a `json` column `{"$json": "<text>"}` carries JSON that a JSON number could not carry exactly. */
+const row = z.record(name, z.json());
+
+const select = z.strictObject({
+  op: z.literal('select'),
+  table: name,
+  /** Default: all. */
+  columns: z.array(name).min(1).max(1_600).optional(),
+  where: where.optional(),
+  orderBy: z
+    .array(z.strictObject({ column: name, direction: z.enum(['asc', 'desc']).default('asc') }))
+    .min(1)
+    .max(16)
+    .optional(),
+  limit: z.number().int().min(1).max(1_000).default(100),
+});
+
+const insert = z.strictObject({
+  op: z.literal('insert'),
+  table: name,
+  /** A column left out takes its default. */
+  rows: z.array(row).min(1).max(10_000),
+});
+
+const update = z
+  .strictObject({
+    op: z.literal('update'),
+    table: name,
+    set: row.refine((set) => Object.keys(set).length > 0, { message: 'at least one column' }),
+    where: where.optional(),
+    /** Says that every row is meant; only with an empty `where`. */
+    all: z.literal(true).optional(),
+  })
+  .superRefine(sayWhichRows);
+
+const remove = z
+  .strictObject({
+    op: z.literal('delete'),
+    table: name,
+    where: where.optional(),
+    /** Instead of `where`: exactly these rows, by the text that names each in captured states: `41`, or `eu,41` for two columns. */
+    keys: z.array(z.string()).min(1).max(10_000).optional(),
+    all: z.literal(true).optional(),
+  })
+  .superRefine(sayWhichRows);
+
+/** Puts whole rows back, by primary key: those that are there are overwritten, those that are not are inserted. What `compensate` proposes. */
+const restore = z.strictObject({
+  op: z.literal('restore'),
+  table: name,
+  rows: z.array(row).min(1).max(10_000),
+});
+
+const sql = z.strictObject({
+  op: z.literal('sql'),
+  /** One statement. Values belong in `params`, as $1, $2 … */
+  sql: z.string().min(1).max(100_000),
+  params: z.array(z.json()).max(1_000).default([]),
+});
+
+/** An `update` or `delete` of every row must be meant: a forgotten condition is the most expensive typing error there is. */
+function sayWhichRows(
+  input: { where?: object | undefined; keys?: unknown[] | undefined; all?: true | undefined },
+  context: z.RefinementCtx,
+): void {
+  const named = Object.keys(input.where ?? {}).length > 0;
+  const ways = [named, input.keys !== undefined, input.all === true].filter(Boolean).length;
+  if (ways === 1) return;
+  const message =
+    ways === 0
+      ? 'names no row: give a condition, or set all: true if every row is meant'
+      : 'contradicts itself: give one of where, keys and all: true';
+  context.addIssue({ code: 'custom', path: ['where'], message });
+}
+
+export const postgresInput = z.discriminatedUnion('op', [select, insert, update, remove, restore, sql]);
+
+export type PostgresInput = z.infer<typeof postgresInput>;
+export type SelectInput = Extract<PostgresInput, { op: 'select' }>;
+export type InsertInput = Extract<PostgresInput, { op: 'insert' }>;
+export type UpdateInput = Extract<PostgresInput, { op: 'update' }>;
+export type DeleteInput = Extract<PostgresInput, { op: 'delete' }>;
+export type RestoreInput = Extract<PostgresInput, { op: 'restore' }>;
+export type SqlInput = Extract<PostgresInput, { op: 'sql' }>;
+export type Where = z.infer<typeof where>;

@@ -1,0 +1,248 @@
+/** What an input comes to in this database: the statement, the rows it means, and everything to be checked around it. */
+import { CountersignError } from '../../action/errors.js';
+import type { State } from '../../action/snapshot.js';
+import { assignExpressions, assignValues, type Assignment } from './assignment.js';
+import { columnOf, parseName, type Table } from './catalog.js';
+import { classify, type Classification, type RowStatement, type RowVerb } from './classify.js';
+import type { Query } from './connection.js';
+import type { PostgresInput } from './input.js';
+import { definedTables, definitionPlan, type DefinitionPlan } from './definition.js';
+import * as raw from './raw.js';
+import { requireKey, type Row } from './rows.js';
+import type { Scope } from './scope.js';
+import * as structured from './structured.js';
+
+/** Only reads. */
+export interface ReadPlan {
+  readonly kind: 'read';
+  readonly query: Query;
+  readonly reads: readonly string[];
+  /** Whether the rows have an order that is the same each time. */
+  readonly ordered: boolean;
+  /** Whether what it returns depends on the time of day. */
+  readonly clock: boolean;
+}
+
+/** Changes rows of one table. */
+export interface RowPlan {
+  readonly kind: 'rows';
+  readonly verb: RowVerb | 'restore';
+  readonly table: Table;
+  readonly reads: readonly string[];
+  /** Returns the key of every changed row, after what it returns anyway. */
+  readonly statement: Query;
+  /** The rows it means, as they are now. For an insert those that already have a given key; undefined when no key is given. */
+  readonly matching: Query | undefined;
+  /** One row for each way that an update's join matches a row. */
+  readonly matches: Query | undefined;
+  /** Queries that fail when the server would refuse the statement or a value. */
+  readonly examination: readonly Query[];
+  /** The rows that an `INSERT … SELECT` takes, and the columns they are for, when those are named. */
+  readonly source: Query | undefined;
+  readonly sourceColumns: readonly string[] | undefined;
+  /** The rows of an insert or restore, for people. */
+  readonly given: readonly Row[];
+  /** Columns that an update sets. */
+  readonly columns: readonly string[];
+  readonly assignment: Assignment | undefined;
+  readonly clock: boolean;
+}
+
+export type Plan = ReadPlan | RowPlan | DefinitionPlan;
+
+/**
+ * Plans an input.
+ *
+ * @param pre what was captured before, when the effect has happened already
+ * @throws CountersignError INVALID_INPUT, STATEMENT_REFUSED or TOOL_UNAVAILABLE
+ */
+export async function planFor(input: PostgresInput, scope: Scope, signal: AbortSignal, pre?: State): Promise<Plan> {
+  if (input.op === 'sql') return await planSql(classify(input.sql), input.params, scope, signal, pre);
+  const [table] = await scope.tables([parseName(input.table)], 'input.table', signal);
+  if (table === undefined) throw new CountersignError('INTERNAL', 'The table that was found is gone.');
+  if (input.op === 'select') {
+    const reads = await scope.readable([table], signal);
+    const query = structured.selectQuery(input, table);
+    return { kind: 'read', query, reads: sorted(reads.names), ordered: true, clock: reads.clock };
+  }
+  requireWritable(table, 'input.table');
+  const base = { ...NOTHING_MORE, table, verb: input.op };
+  switch (input.op) {
+    case 'insert': {
+      for (const row of input.rows) for (const name of Object.keys(row)) columnOf(table, name, 'input.rows');
+      const keys = structured.givenKeys(table, input.rows, false);
+      return {
+        ...base,
+        statement: structured.insertStatement(table, input),
+        matching: keys.length === 0 ? undefined : structured.keyQuery(table, keys),
+        given: input.rows,
+        assignment: assignValues(table, input.rows, 'input.rows'),
+      };
+    }
+    case 'restore': {
+      const names = new Set(input.rows.map((row) => Object.keys(row).sort().join('\n')));
+      if (names.size > 1) throw unevenRows();
+      return {
+        ...base,
+        statement: structured.restoreStatement(table, input),
+        matching: structured.keyQuery(table, structured.givenKeys(table, input.rows, true)),
+        given: input.rows,
+        assignment: assignValues(table, input.rows, 'input.rows'),
+      };
+    }
+    case 'update':
+      return {
+        ...base,
+        statement: structured.updateStatement(table, input),
+        matching: structured.matchingQuery(table, input),
+        columns: Object.keys(input.set),
+        assignment: assignValues(table, [input.set], 'input.set'),
+      };
+    case 'delete':
+      return {
+        ...base,
+        statement: structured.deleteStatement(table, input),
+        matching: structured.matchingQuery(table, input),
+      };
+  }
+}
+
+type Params = Extract<PostgresInput, { op: 'sql' }>['params'];
+
+async function planSql(
+  statement: Classification,
+  params: Params,
+  scope: Scope,
+  signal: AbortSignal,
+  pre: State | undefined,
+): Promise<Plan> {
+  raw.checkParameters(statement.uses.params, params);
+  const read = await scope.tables(statement.uses.tables, 'input.sql', signal);
+  const reads = await scope.readable(read, signal);
+  const clock = reads.clock || statement.uses.clockInOutput;
+  switch (statement.verb) {
+    case 'select':
+      await scope.checkUses(statement.uses, read, signal);
+      return {
+        kind: 'read',
+        query: raw.selectText(statement, params),
+        reads: sorted(reads.names),
+        ordered: false,
+        clock,
+      };
+    case 'insert':
+    case 'update':
+    case 'delete': {
+      const [table] = await scope.tables([statement.target], 'input.sql', signal);
+      if (table === undefined) throw new CountersignError('INTERNAL', 'The table that was found is gone.');
+      await scope.checkUses(statement.uses, [table, ...read], signal);
+      requireWritable(table, 'input.sql');
+      return planRows(statement, table, params, sorted(reads.names, [table.name]), clock);
+    }
+    default:
+      await scope.checkUses(statement.uses, read, signal);
+      return await definitionPlan(statement, scope, sorted(reads.names), signal, definedTables(pre));
+  }
+}
+
+function planRows(
+  statement: RowStatement,
+  table: Table,
+  params: Params,
+  reads: readonly string[],
+  clock: boolean,
+): RowPlan {
+  const returningKeys = raw.statementReturningKeys(statement, table, params);
+  const base = {
+    ...NOTHING_MORE,
+    table,
+    verb: statement.verb,
+    reads,
+    statement: returningKeys,
+    examination: raw.examination(returningKeys),
+    clock,
+  };
+  switch (statement.verb) {
+    case 'insert': {
+      const source = raw.insertedQuery(statement, params);
+      if (source !== undefined) return { ...base, source, sourceColumns: statement.columns };
+      const rows = raw.insertedExpressions(statement, table, params);
+      return { ...base, given: rows.map((row) => shown(row)), assignment: assignExpressions(rows) };
+    }
+    case 'update': {
+      for (const name of statement.columns ?? [])
+        structured.refuseKey(table, columnOf(table, name, 'input.sql'), 'input.sql');
+      const values = raw.updatedExpressions(statement, table, params);
+      return {
+        ...base,
+        matching: raw.matchingRows(statement, table, params),
+        matches: raw.matches(statement, table, params),
+        columns: statement.columns ?? [],
+        assignment: assignExpressions([values]),
+      };
+    }
+    case 'delete':
+      return { ...base, matching: raw.matchingRows(statement, table, params) };
+  }
+}
+
+/** A row of `VALUES`, for people: what is not a plain value as its SQL. */
+function shown(row: Awaited<ReturnType<typeof raw.insertedExpressions>>[number]): Row {
+  return Object.fromEntries(
+    [...row].map(([column, { text, values }]) => {
+      const value = values[0];
+      const plain = text === '$1' && (value === null || typeof value === 'string');
+      const literal = /^'((?:[^']|'')*)'$/.exec(text)?.[1]?.replaceAll("''", "'");
+      return [column.name, plain ? value : (literal ?? text)];
+    }),
+  );
+}
+
+const NOTHING_MORE = {
+  kind: 'rows',
+  reads: [] as readonly string[],
+  matching: undefined,
+  matches: undefined,
+  examination: [] as readonly Query[],
+  source: undefined,
+  sourceColumns: undefined,
+  given: [] as readonly Row[],
+  columns: [] as readonly string[],
+  assignment: undefined,
+  clock: false,
+} as const;
+
+/** @throws CountersignError INVALID_INPUT when rows of the table cannot be written and read back one by one */
+function requireWritable(table: Table, field: string): void {
+  if (table.kind !== 'table' && table.kind !== 'partitioned') {
+    throw new CountersignError('INVALID_INPUT', `${table.name} is a ${table.kind}; only tables are written.`, {
+      field,
+      expected: 'a table',
+      fix: 'Write to the table itself.',
+    });
+  }
+  if (table.mixed) {
+    throw new CountersignError(
+      'INVALID_INPUT',
+      `Other tables inherit from ${table.name}, so its keys do not name rows.`,
+      {
+        field,
+        expected: 'a table without children other than partitions of this database',
+        fix: 'Write to the table that holds the rows.',
+      },
+    );
+  }
+  requireKey(table, field);
+}
+
+function unevenRows(): CountersignError {
+  return new CountersignError('INVALID_INPUT', 'The rows to restore do not have the same columns.', {
+    field: 'input.rows',
+    expected: 'the same columns in every row',
+    fix: 'Give whole rows, as they were captured.',
+  });
+}
+
+function sorted(names: ReadonlySet<string>, without: readonly string[] = []): readonly string[] {
+  return [...names].filter((name) => !without.includes(name)).sort();
+}

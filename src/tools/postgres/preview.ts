@@ -1,0 +1,273 @@
+/** The dry run: counts and samples what an action would touch, and names whatever else would act with it. */
+import type { Preview } from '../../action/decision.js';
+import { CountersignError } from '../../action/errors.js';
+import { canonicalBytes, type Json, type JsonObject } from '../../action/json.js';
+import { assignedRows } from './assignment.js';
+import type { Cascade, Table } from './catalog.js';
+import { tooManyRows, type Reader } from './capture.js';
+import type { Answer, Query } from './connection.js';
+import { rowsQuery, type DefinitionPlan } from './definition.js';
+import type { Plan, ReadPlan, RowPlan } from './plan.js';
+import { refuse } from './parser.js';
+import { storedColumns } from './catalog.js';
+import { ANY_ORDER, counted, ordered, quote } from './sql.js';
+
+export interface PreviewOptions extends Reader {
+  readonly sideEffectTables: ReadonlySet<string>;
+}
+
+/** Rows shown to people. */
+const SAMPLE = 10;
+/** Characters of one value shown to people. */
+const SHOWN = 200;
+/** Rows are counted exactly up to here, so that a policy can speak of the number even when it is too large to record. */
+const COUNT_LIMIT = 1_000_000;
+const CASCADE_LIMIT = 1_000;
+const MAX_STORED_BYTES = 128 * 1024;
+
+export async function previewOf(plan: Plan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+  switch (plan.kind) {
+    case 'read':
+      return await previewRead(plan, options, signal);
+    case 'rows':
+      return await previewRows(plan, options, signal);
+    case 'definition':
+      return await previewDefinition(plan, options, signal);
+  }
+}
+
+async function previewRead(
+  plan: ReadPlan,
+  { database, maxRows }: PreviewOptions,
+  signal: AbortSignal,
+): Promise<Preview> {
+  const { text } = plan.query;
+  const order = plan.ordered ? '' : `ORDER BY ${ANY_ORDER} `;
+  const sample = { ...plan.query, text: `SELECT * FROM (\n${text}\n) q ${order}LIMIT ${SAMPLE}` };
+  // What shows the time of day is another sample each time, and people sign what they are shown.
+  const queries = [counted(plan.query, maxRows + 1), ...(plan.clock ? [] : [sample])];
+  const [count, rows] = await database.read(queries, signal);
+  const total = numberIn(count);
+  if (total > maxRows) throw tooManyRows(`more than ${maxRows}`, plan.reads.join(', '), maxRows);
+  return {
+    rows: total,
+    targets: [],
+    reads: lower(plan.reads),
+    schemaChange: false,
+    sample: rows === undefined ? [] : database.objects(rows).map((row) => shortened(row)),
+    summary: `read ${plural(total)}${plan.reads.length === 0 ? '' : ` from ${plan.reads.join(', ')}`}`,
+    ...(plan.clock ? { warnings: ['the rows depend on the time of day, so none are shown'] } : {}),
+  };
+}
+
+async function previewRows(plan: RowPlan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+  const { database } = options;
+  const { table, verb } = plan;
+  const isNew = verb === 'insert' || verb === 'restore';
+  const queries = new Map<string, Query>();
+  if (plan.matching !== undefined) queries.set('matching', counted(plan.matching, COUNT_LIMIT + 1));
+  if (plan.matching !== undefined && !isNew) queries.set('sample', ordered(plan.matching, table, SAMPLE));
+  if (plan.matches !== undefined) queries.set('matches', counted(plan.matches, COUNT_LIMIT + 1));
+  if (plan.source !== undefined) queries.set('source', counted(plan.source, COUNT_LIMIT + 1));
+  if (plan.source !== undefined && !plan.clock) queries.set('sample', sourceSample(plan.source, plan.sourceColumns));
+  for (const [at, cascade] of (verb === 'delete' ? table.cascades : []).entries()) {
+    queries.set(`cascade ${at}`, cascadeCount(plan, cascade));
+  }
+  for (const [at, query] of [...plan.examination, ...(plan.assignment?.queries ?? [])].entries()) {
+    queries.set(`examination ${at}`, query);
+  }
+  const answers = await readNamed(queries, database, signal);
+  checkSize(plan, answers);
+  const matching = numberIn(answers.get('matching'));
+  const rows = !isNew ? matching : plan.source === undefined ? plan.given.length : numberIn(answers.get('source'));
+  if (rows > COUNT_LIMIT) throw tooManyRows(`more than ${COUNT_LIMIT}`, table.name, options.maxRows);
+  if (plan.matches !== undefined && numberIn(answers.get('matches')) > rows) throw ambiguousJoin(table);
+  const sample = answers.get('sample');
+  const shown = sample === undefined ? plan.given.slice(0, SAMPLE) : database.objects(sample);
+  const warnings = [
+    ...actsWith(table, verb === 'restore' ? ['insert', 'update'] : [verb]),
+    ...cascadeWarnings(plan, answers, options),
+    ...(verb === 'insert' && matching > 0
+      ? [
+          `${plural(matching)} with a key given here ${matching === 1 ? 'is' : 'are'} there already, so the insert will fail`,
+        ]
+      : []),
+  ];
+  return {
+    rows,
+    targets: lower([table.name]),
+    reads: lower(plan.reads),
+    schemaChange: false,
+    sample: shown.map((row) => shortened(row)),
+    summary: summaryOf(plan, rows),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
+/** What the database makes of the values is recorded with the execution, and has to fit there. */
+function checkSize(plan: RowPlan, answers: ReadonlyMap<string, Answer>): void {
+  if (plan.assignment === undefined) return;
+  const stored = plan.assignment.queries.map((_, at) => answers.get(`examination ${plan.examination.length + at}`));
+  const bytes = canonicalBytes(
+    assignedRows(
+      plan.assignment,
+      stored.flatMap((answer) => answer ?? []),
+    ) ?? [],
+  );
+  if (bytes <= MAX_STORED_BYTES) return;
+  throw new CountersignError(
+    'INVALID_INPUT',
+    `The values are ${bytes} bytes in the database's form; at most ${MAX_STORED_BYTES} are recorded.`,
+    {
+      field: 'input',
+      expected: 'fewer rows at once',
+      fix: 'Split the action.',
+    },
+  );
+}
+
+function summaryOf({ verb, table, columns }: RowPlan, rows: number): string {
+  switch (verb) {
+    case 'insert':
+      return `insert ${plural(rows)} into ${table.name}`;
+    case 'update':
+      return `update ${plural(rows)} of ${table.name}: set ${columns.join(', ')}`;
+    case 'delete':
+      return `delete ${plural(rows)} from ${table.name}`;
+    case 'restore':
+      return `restore ${plural(rows)} of ${table.name}`;
+  }
+}
+
+/** The rows as they would be: under the names of the columns they are for. */
+function sourceSample(source: Query, columns: readonly string[] | undefined): Query {
+  const names = columns === undefined ? '' : ` (${columns.map((name) => quote(name)).join(', ')})`;
+  return { ...source, text: `SELECT * FROM (\n${source.text}\n) q${names} ORDER BY ${ANY_ORDER} LIMIT ${SAMPLE}` };
+}
+
+function ambiguousJoin(table: Table): CountersignError {
+  return refuse(
+    `A row of ${table.name} is matched more than once, so which value it would get is a matter of chance.`,
+    'a join that matches each row of the target at most once',
+    'Join on a key, or aggregate what is joined.',
+  );
+}
+
+function cascadeCount(plan: RowPlan, cascade: Cascade): Query {
+  const stored = new Set(storedColumns(plan.table).map((column) => column.name));
+  // A foreign key to a generated column: its rows cannot be told apart here, so all of them count.
+  const known = cascade.references.every((name) => stored.has(name)) && plan.matching !== undefined;
+  const columns = cascade.columns.map((name) => quote(name)).join(', ');
+  const references = cascade.references.map((name) => `q.${quote(name)}`).join(', ');
+  const condition = known ? `(${columns}) IN (SELECT ${references} FROM (\n${plan.matching?.text}\n) q)` : 'true';
+  return {
+    text: `SELECT count(*) FROM (SELECT 1 FROM ${cascade.sql} WHERE ${condition} LIMIT ${CASCADE_LIMIT + 1}) n`,
+    ...(known && plan.matching?.values !== undefined ? { values: plan.matching.values } : {}),
+  };
+}
+
+/**
+ * What a delete would take with it. Rows of tables that the action does not name are not part of what is decided and recorded, so
+ * they stop it, here where the agent still can do something about it, unless the operator lists the table in `sideEffectTables`.
+ */
+function cascadeWarnings(
+  plan: RowPlan,
+  answers: ReadonlyMap<string, Answer>,
+  { sideEffectTables }: PreviewOptions,
+): string[] {
+  if (plan.verb !== 'delete') return [];
+  return plan.table.cascades.flatMap((cascade, at) => {
+    const rows = numberIn(answers.get(`cascade ${at}`));
+    if (rows === 0) return [];
+    const what = `${rows > CASCADE_LIMIT ? `more than ${CASCADE_LIMIT} rows` : plural(rows)} of ${cascade.table}`;
+    if (sideEffectTables.has(cascade.table)) return [`foreign key: ${cascade.action} on ${what}`];
+    throw new CountersignError(
+      'INVALID_INPUT',
+      `The delete would ${cascade.action} ${what}, which the action does not name.`,
+      {
+        field: 'input',
+        expected: `rows that no row of ${cascade.table} refers to`,
+        fix: `Act on the rows of ${cascade.table} first, in an action of their own; or ask the operator to add ${cascade.table} to sideEffectTables.`,
+      },
+    );
+  });
+}
+
+async function previewDefinition(
+  plan: DefinitionPlan,
+  { database }: PreviewOptions,
+  signal: AbortSignal,
+): Promise<Preview> {
+  const queries = plan.emptied.flatMap((table) => [
+    counted(rowsQuery(table), COUNT_LIMIT + 1),
+    ordered(rowsQuery(table), table, SAMPLE),
+  ]);
+  const answers = queries.length === 0 ? [] : await database.read(queries, signal);
+  const counts = plan.emptied.map((_, at) => numberIn(answers[2 * at]));
+  const rows = counts.reduce((sum, count) => sum + count, 0);
+  const tooMany = plan.emptied.find((_, at) => (counts[at] ?? 0) > COUNT_LIMIT);
+  if (tooMany !== undefined) throw tooManyRows(`more than ${COUNT_LIMIT}`, tooMany.name, COUNT_LIMIT);
+  const sample = plan.emptied.flatMap((_, at) => {
+    const answer = answers[2 * at + 1];
+    return answer === undefined ? [] : database.objects(answer);
+  });
+  const warnings = plan.existing.flatMap((table) => actsWith(table, plan.verb === 'truncate' ? ['truncate'] : []));
+  const removed = plan.emptied.length === 0 ? '' : ` (${plural(rows)})`;
+  return {
+    rows,
+    targets: lower(plan.tables),
+    reads: lower(plan.reads),
+    schemaChange: plan.verb !== 'truncate',
+    sample: sample.slice(0, SAMPLE).map((row) => shortened(row)),
+    summary: `${plan.verb.replace('_', ' ')}: ${plan.tables.join(', ')}${removed}`,
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
+function actsWith(table: Table, events: readonly ('insert' | 'update' | 'delete' | 'truncate')[]): string[] {
+  const concerned = ({ on }: Table['triggers'][number]): boolean => on.some((event) => events.includes(event));
+  return [
+    ...table.triggers
+      .filter((trigger) => concerned(trigger))
+      .map(({ name }) => `trigger ${name} on ${table.name} runs`),
+    ...table.rules
+      .filter((rule) => concerned(rule))
+      .map(({ name }) => `rule ${name} on ${table.name} rewrites the statement`),
+    ...(table.rowSecurity ? [`row-level security on ${table.name} hides rows from this tool`] : []),
+  ];
+}
+
+async function readNamed(
+  queries: ReadonlyMap<string, Query>,
+  database: PreviewOptions['database'],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Answer>> {
+  if (queries.size === 0) return new Map();
+  const answers = await database.read([...queries.values()], signal);
+  return new Map(
+    [...queries.keys()].flatMap((name, at) => (answers[at] === undefined ? [] : [[name, answers[at]] as const])),
+  );
+}
+
+function numberIn(answer: Answer | undefined): number {
+  return Number(answer?.rows[0]?.[0] ?? 0);
+}
+
+function shortened(row: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(row).map(([name, value]): [string, Json] => [name, shortenedValue(value)]));
+}
+
+function shortenedValue(value: Json): Json {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  if (text.length <= SHOWN) return value;
+  // Not in the middle of a surrogate pair.
+  return `${text.slice(0, SHOWN).toWellFormed()}… (${text.length} characters)`;
+}
+
+function plural(rows: number): string {
+  return rows === 1 ? '1 row' : `${rows} rows`;
+}
+
+function lower(names: readonly string[]): readonly string[] {
+  return [...new Set(names.map((name) => name.toLowerCase()))].sort();
+}

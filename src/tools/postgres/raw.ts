@@ -1,0 +1,212 @@
+/** Raw SQL taken apart: the rows it would change as a query of their own, and the values it would set. */
+import type { Json } from '../../action/json.js';
+import { CountersignError } from '../../action/errors.js';
+import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
+import type { RowStatement, SelectStatement } from './classify.js';
+import type { Query } from './connection.js';
+import { isAst, print, printExpression, refuse, selectOf, unwrap, type Ast } from './parser.js';
+import { quote } from './sql.js';
+import { listOf } from './uses.js';
+import { looseParameter, type Parameter } from './values.js';
+
+/** One value that a statement sets, as an expression that stands alone. */
+export interface Expression {
+  readonly text: string;
+  readonly values: readonly Parameter[];
+  /** Whether it is the same for every row and each time. */
+  readonly constant: boolean;
+}
+
+/** @throws CountersignError INVALID_INPUT when the parameters given are not those that the statement names */
+export function checkParameters(numbers: readonly number[], params: readonly Json[]): void {
+  const used = new Set(numbers);
+  const missing = params.findIndex((_, at) => !used.has(at + 1));
+  if (missing === -1 && Math.max(0, ...numbers) <= params.length) return;
+  throw new CountersignError(
+    'INVALID_INPUT',
+    `The statement names ${used.size} parameters, and ${params.length} values are given.`,
+    {
+      field: 'input.params',
+      expected: 'one value for each of $1, $2 … in the statement, and no other',
+      fix: 'Give exactly the values that the statement names.',
+    },
+  );
+}
+
+export function selectText(statement: SelectStatement, params: readonly Json[]): Query {
+  return { text: statement.text, values: params.map((value) => looseParameter(value)) };
+}
+
+/** The statement itself, returning the keys of the rows it changed after whatever it returns anyway. */
+export function statementReturningKeys(statement: RowStatement, table: Table, params: readonly Json[]): Query {
+  const keys = table.key.map((column) => `${quote(statement.alias)}.${quote(column.name)}`).join(', ');
+  return {
+    // On a line of its own: the text may end in a comment.
+    text: `${statement.text}\n${statement.returning ? ',' : 'RETURNING'} ${keys}`,
+    values: params.map((value) => looseParameter(value)),
+  };
+}
+
+/**
+ * What an update or delete would change: the rows of its target that its condition means, with all that is stored in them. A row
+ * that joins several times is one row.
+ */
+export function matchingRows(statement: RowStatement, table: Table, params: readonly Json[]): Query {
+  const { node } = statement;
+  const joins = listOf(node['fromClause'] ?? node['usingClause']);
+  if (joins.length === 0) return selectFrom(statement, storedColumns(table), params);
+  const keys = selectFrom(statement, table.key, params);
+  const columns = storedColumns(table).map((column) => `r.${quote(column.name)}`);
+  const key = table.key.map((column) => `r.${quote(column.name)}`);
+  return {
+    text: `SELECT ${columns.join(', ')} FROM ${table.sql} r WHERE (${key.join(', ')}) IN (\n${keys.text}\n)`,
+    ...(keys.values === undefined ? {} : { values: keys.values }),
+  };
+}
+
+/** For an update that joins: one row for each way a row of the target is matched; undefined when it does not join. */
+export function matches(statement: RowStatement, table: Table, params: readonly Json[]): Query | undefined {
+  if (statement.verb !== 'update' || listOf(statement.node['fromClause']).length === 0) return undefined;
+  return selectFrom(statement, table.key, params);
+}
+
+function selectFrom(statement: RowStatement, columns: readonly Column[], params: readonly Json[]): Query {
+  const { node, alias } = statement;
+  const fields = columns.map((column) => ({
+    ColumnRef: { fields: [{ String: { sval: alias } }, { String: { sval: column.name } }] },
+  }));
+  const tree = selectOf(fields, {
+    fromClause: [{ RangeVar: node['relation'] }, ...listOf(node['fromClause'] ?? node['usingClause'])],
+    ...(node['whereClause'] === undefined ? {} : { whereClause: node['whereClause'] }),
+    ...(node['withClause'] === undefined ? {} : { withClause: node['withClause'] }),
+  });
+  return printed(tree, params);
+}
+
+/** The rows that an `INSERT … SELECT` would insert; undefined for `VALUES`. */
+export function insertedQuery(statement: RowStatement, params: readonly Json[]): Query | undefined {
+  const source = statement.node['selectStmt'];
+  if (source === undefined) return undefined;
+  const [, select] = unwrap(source);
+  if (isPlainValues(select)) return undefined;
+  const clause = statement.node['withClause'];
+  if (clause !== undefined && select['withClause'] !== undefined) throw refuse('Two WITH clauses cannot be previewed.');
+  return printed(clause === undefined ? select : { ...select, withClause: clause }, params);
+}
+
+/** `VALUES` with a limit or an order of its own is a query. */
+function isPlainValues(select: Ast): boolean {
+  const more = ['limitCount', 'limitOffset', 'sortClause', 'withClause'];
+  return select['valuesLists'] !== undefined && more.every((field) => select[field] === undefined);
+}
+
+/** The expressions of `INSERT … VALUES`, by row and column; a column left to its default is not there. */
+export function insertedExpressions(
+  statement: RowStatement,
+  table: Table,
+  params: readonly Json[],
+): readonly ReadonlyMap<Column, Expression>[] {
+  const source = statement.node['selectStmt'];
+  if (source === undefined) return [new Map()];
+  const columns = statement.columns === undefined ? table.columns : wholeColumns(statement.node['cols'], table);
+  return listOf(unwrap(source)[1]['valuesLists']).map((list) => {
+    const items = listOf(unwrap(list)[1]['items']);
+    return expressions(
+      items.map((item, at) => [columns[at], item]),
+      params,
+    );
+  });
+}
+
+/** The columns named; undefined for one of which only a part is set, such as `a[1]`. */
+function wholeColumns(targets: unknown, table: Table): readonly (Column | undefined)[] {
+  return listOf(targets).map((target) => {
+    const [, node] = unwrap(target);
+    const column = columnOf(table, String(node['name']), 'input.sql');
+    return node['indirection'] === undefined ? column : undefined;
+  });
+}
+
+/** The expressions of an update's SET, by column. */
+export function updatedExpressions(
+  statement: RowStatement,
+  table: Table,
+  params: readonly Json[],
+): ReadonlyMap<Column, Expression> {
+  const targets = listOf(statement.node['targetList']);
+  const columns = wholeColumns(targets, table);
+  return expressions(
+    targets.map((target, at) => [columns[at], unwrap(target)[1]['val']]),
+    params,
+  );
+}
+
+function expressions(
+  items: readonly (readonly [Column | undefined, unknown])[],
+  params: readonly Json[],
+): ReadonlyMap<Column, Expression> {
+  const found = new Map<Column, Expression>();
+  for (const [column, item] of items) {
+    if (column === undefined || !isAst(item) || mentions(item, PARTS_OF_A_STATEMENT)) continue;
+    const { tree, values } = renumber(item, params);
+    const constant = !mentions(item, VARYING);
+    found.set(column, { text: constant ? printExpression(tree) : shownExpression(tree), values, constant });
+  }
+  return found;
+}
+
+/** For people only, so one that cannot be printed faithfully is no reason to refuse the statement. */
+function shownExpression(tree: unknown): string {
+  try {
+    return printExpression(tree);
+  } catch {
+    return 'an expression';
+  }
+}
+
+const PARTS_OF_A_STATEMENT: ReadonlySet<string> = new Set(['SetToDefault', 'MultiAssignRef']);
+const VARYING: ReadonlySet<string> = new Set(['ColumnRef', 'FuncCall', 'SubLink', 'SQLValueFunction']);
+
+function mentions(value: unknown, types: ReadonlySet<string>): boolean {
+  if (Array.isArray(value)) return value.some((item) => mentions(item, types));
+  if (!isAst(value)) return false;
+  return Object.entries(value).some(([key, item]) => types.has(key) || mentions(item, types));
+}
+
+function printed(tree: Ast, params: readonly Json[]): Query {
+  const renumbered = renumber(tree, params);
+  return { text: print('SelectStmt', renumbered.tree as Ast), values: renumbered.values };
+}
+
+/** A part of a statement uses some of its parameters: they get new numbers, because the server wants to see each. */
+function renumber(tree: unknown, params: readonly Json[]): { tree: unknown; values: readonly Parameter[] } {
+  const values: Parameter[] = [];
+  const numbers = new Map<number, number>();
+  const copy = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map((item) => copy(item));
+    if (!isAst(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        key === 'ParamRef' && isAst(item) ? numbered(item) : copy(item),
+      ]),
+    );
+  };
+  const numbered = (node: Ast): Ast => {
+    const old = Number(node['number'] ?? 0);
+    const known = numbers.get(old);
+    if (known !== undefined) return { ...node, number: known };
+    values.push(looseParameter(params[old - 1] ?? null));
+    numbers.set(old, values.length);
+    return { ...node, number: values.length };
+  };
+  return { tree: copy(tree), values };
+}
+
+/** Has the server examine the statement, types and all, without running it: what it would refuse is refused before anybody is asked. */
+export function examination(statement: Query): readonly Query[] {
+  return [
+    { text: `PREPARE countersign_examination AS ${statement.text}` },
+    { text: 'DEALLOCATE countersign_examination' },
+  ];
+}

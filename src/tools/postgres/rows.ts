@@ -1,0 +1,48 @@
+/** Rows as states hold them: by table and by the text of their key. */
+import type { Json, JsonObject } from '../../action/json.js';
+import { CountersignError } from '../../action/errors.js';
+import type { Column, Table } from './catalog.js';
+
+export type Row = { readonly [column: string]: Json };
+
+/** The text that names a row: its key's values, joined with commas. A comma or backslash within one of several values is escaped. */
+export function keyOf(table: Table, row: Row): string {
+  const parts = table.key.map((column) => keyPart(row[column.name] ?? null));
+  return parts.length === 1 ? (parts[0] ?? '') : parts.map((part) => part.replace(/[\\,]/g, '\\$&')).join(',');
+}
+
+function keyPart(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** The values of a key's text, for parameters. */
+export function splitKey(columns: readonly Column[], key: string): readonly string[] {
+  if (columns.length === 1) return [key];
+  const parts = [''];
+  for (let at = 0; at < key.length; at++) {
+    const char = key.charAt(at);
+    if (char === ',') parts.push('');
+    else parts[parts.length - 1] += char === '\\' ? key.charAt(++at) : char;
+  }
+  return parts;
+}
+
+/** `{table: {key: row}}`; the rows of a table without a key are numbered. */
+export function stateOf(table: Table, rows: readonly Row[]): { readonly [table: string]: JsonObject } {
+  const named = rows.map((row, at) => [table.key.length > 0 ? keyOf(table, row) : String(at + 1), row]);
+  return Object.fromEntries([[table.name, Object.fromEntries(named) as JsonObject]]);
+}
+
+/**
+ * Refuses to write to a table whose rows have no name: what was written could not be found again, let alone verified or undone.
+ *
+ * @throws CountersignError INVALID_INPUT
+ */
+export function requireKey(table: Table, field: string): void {
+  if (table.key.length > 0) return;
+  throw new CountersignError('INVALID_INPUT', `${table.name} has no primary key, so its rows could not be read back.`, {
+    field,
+    expected: 'a table with a primary key, or a unique index on columns that are NOT NULL',
+    fix: `Have a primary key added: ALTER TABLE ${table.sql} ADD PRIMARY KEY (…).`,
+  });
+}

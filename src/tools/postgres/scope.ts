@@ -1,0 +1,209 @@
+/** The tables that a tool may touch, as the catalog has them, and what views stand for. */
+import { CountersignError } from '../../action/errors.js';
+import { displayName, INDEXES_SQL, RELATIONS_SQL, TABLES_SQL, tablesFrom, type Table } from './catalog.js';
+import type { Database } from './connection.js';
+import { parseOne, refuse } from './parser.js';
+import { usesOf, type Name, type Uses } from './uses.js';
+import { checkVocabulary, VOCABULARY_SQL, vocabularyFrom, type Vocabulary, type Vouched } from './vocabulary.js';
+
+export interface ScopeOptions extends Vouched {
+  readonly tool: string;
+  /** Names as `displayName` gives them; undefined: every table of the configured schema. */
+  readonly tables: ReadonlySet<string> | undefined;
+  /** How long the catalog's answers are used again, milliseconds. */
+  readonly maxAgeMs: number;
+}
+
+interface Kept<T> {
+  readonly value: T;
+  /** Worker's time, milliseconds. */
+  readonly since: number;
+}
+
+/** Levels of views over views. */
+const MAX_VIEW_DEPTH = 16;
+
+export class Scope {
+  readonly #database: Database;
+  readonly #options: ScopeOptions;
+  readonly #tables = new Map<string, Kept<Table>>();
+  #vocabulary: Kept<Vocabulary> | undefined;
+
+  constructor(database: Database, options: ScopeOptions) {
+    this.#database = database;
+    this.#options = options;
+  }
+
+  /** Forgets what the catalog said: it was changed. */
+  forget(): void {
+    this.#tables.clear();
+    this.#vocabulary = undefined;
+  }
+
+  /** Tries again with what the catalog says now, when an input does not fit what it said a while ago. */
+  async upToDate<T>(attempt: () => Promise<T>): Promise<T> {
+    const started = Date.now();
+    try {
+      return await attempt();
+    } catch (error) {
+      const stale = [...this.#tables.values(), this.#vocabulary].some(
+        (kept) => kept !== undefined && kept.since < started,
+      );
+      if (!stale || !(error instanceof CountersignError) || error.code !== 'INVALID_INPUT') throw error;
+      this.forget();
+      return await attempt();
+    }
+  }
+
+  get schema(): string {
+    return this.#options.schema;
+  }
+
+  display(name: Name): string {
+    return displayName(name, this.#options.schema);
+  }
+
+  /**
+   * The tables of these names, in their order; only those that the tool may touch.
+   *
+   * @throws CountersignError INVALID_INPUT
+   */
+  async tables(names: readonly Name[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
+    for (const name of names) this.#checkAllowed(name, field);
+    const found = await this.#lookUp(names, signal);
+    const missing = names.find((name) => !found.has(this.display(name)));
+    if (missing !== undefined) throw await this.#noSuchTable(missing, field, signal);
+    return names.flatMap((name) => found.get(this.display(name)) ?? []);
+  }
+
+  /** Those of the names that exist. */
+  async existing(names: readonly Name[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
+    for (const name of names) this.#checkAllowed(name, field);
+    return [...(await this.#lookUp(names, signal)).values()];
+  }
+
+  /** The tables that these indexes are of; an index that does not exist has none. */
+  async tablesOfIndexes(names: readonly Name[], signal: AbortSignal): Promise<readonly Name[]> {
+    const schemas = names.map((name) => name.schema ?? this.#options.schema);
+    const query = { text: INDEXES_SQL, values: [schemas, names.map((name) => name.name)] };
+    const [answer] = await this.#database.read([query], signal);
+    const found = (answer?.rows ?? []).map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }));
+    if (found.length > 0) return found;
+    throw new CountersignError(
+      'INVALID_INPUT',
+      `There is no index ${names.map((name) => this.display(name)).join(', ')}.`,
+      {
+        field: 'input.sql',
+        expected: 'an index that exists',
+        fix: 'Use the name of an index that exists.',
+      },
+    );
+  }
+
+  #checkAllowed(name: Name, field: string): void {
+    const { tables, schema } = this.#options;
+    const display = this.display(name);
+    const outside = name.schema !== undefined && name.schema !== schema;
+    // An unqualified name of pg_catalog's is found there first; all begin with pg_.
+    const system = name.schema === undefined && name.name.startsWith('pg_');
+    if (!system && (tables === undefined ? !outside : tables.has(display))) return;
+    throw new CountersignError('INVALID_INPUT', `The tool ${this.#options.tool} does not cover the table ${display}.`, {
+      field,
+      expected: tables === undefined ? `a table of the schema ${schema}` : `one of ${[...tables].sort().join(', ')}`,
+      fix: 'Use a table that the tool covers, or ask the operator to add this one to its tables.',
+    });
+  }
+
+  async #lookUp(names: readonly Name[], signal: AbortSignal): Promise<Map<string, Table>> {
+    const now = Date.now();
+    const found = new Map<string, Table>();
+    const unknown: Name[] = [];
+    for (const name of names) {
+      const kept = this.#tables.get(this.display(name));
+      if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) found.set(this.display(name), kept.value);
+      else unknown.push(name);
+    }
+    if (unknown.length === 0) return found;
+    const schemas = unknown.map((name) => name.schema ?? this.#options.schema);
+    const query = { text: TABLES_SQL, values: [schemas, unknown.map((name) => name.name)] };
+    const [answer] = await this.#database.read([query], signal);
+    for (const table of tablesFrom(
+      (answer?.rows ?? []).map((row) => row[0] ?? null),
+      this.#options.schema,
+    )) {
+      found.set(table.name, table);
+      this.#tables.set(table.name, { value: table, since: now });
+    }
+    return found;
+  }
+
+  async #noSuchTable(name: Name, field: string, signal: AbortSignal): Promise<CountersignError> {
+    const { schema, tables } = this.#options;
+    const [answer] = await this.#database.read([{ text: RELATIONS_SQL, values: [name.schema ?? schema] }], signal);
+    const existing = (answer?.rows ?? [])
+      .map((row) => this.display({ schema: name.schema ?? schema, name: row[0] ?? '' }))
+      .filter((table) => tables === undefined || tables.has(table));
+    return new CountersignError('INVALID_INPUT', `There is no table ${this.display(name)}.`, {
+      field,
+      expected: existing.length === 0 ? 'a table that exists' : `one of ${existing.join(', ')}`,
+      fix: 'Use a table that exists.',
+    });
+  }
+
+  /**
+   * Everything that reading these tables reads: the tables, and those behind views.
+   *
+   * @throws CountersignError STATEMENT_REFUSED when a view runs a function that is not known to be free of effects
+   */
+  async readable(tables: readonly Table[], signal: AbortSignal, depth = 0): Promise<Reads> {
+    const names = new Set<string>();
+    let clock = false;
+    for (const table of tables) {
+      if (table.kind === 'foreign table' || table.kind === 'other' || (table.mixed && table.kind === 'partitioned')) {
+        throw refuse(`${table.name} is not a plain table or view.`, 'tables and views of this database');
+      }
+      names.add(table.name);
+      if (table.viewText === undefined) continue;
+      if (depth >= MAX_VIEW_DEPTH) throw refuse(`The view ${table.name} stands on too many views.`);
+      const below = await this.#behindView(table, table.viewText, signal, depth);
+      for (const name of below.names) names.add(name);
+      clock ||= below.clock;
+    }
+    return { names, clock };
+  }
+
+  async #behindView(view: Table, text: string, signal: AbortSignal, depth: number): Promise<Reads> {
+    const { type, node } = parseOne(text);
+    const uses = usesOf(type, node);
+    // A view shows what its owner meant it to show: the tables behind it need not be among those that the tool covers.
+    const tables = await this.#lookUp(
+      uses.tables.filter((name) => name.schema !== 'pg_catalog' && name.schema !== 'information_schema'),
+      signal,
+    );
+    await this.checkUses(uses, [view, ...tables.values()], signal);
+    const below = await this.readable([...tables.values()], signal, depth + 1);
+    return { names: below.names, clock: below.clock || uses.clockInOutput };
+  }
+
+  /** @throws CountersignError STATEMENT_REFUSED */
+  async checkUses(uses: Uses, tables: readonly Table[], signal: AbortSignal): Promise<void> {
+    const types = tables.flatMap((table) => table.typeOids);
+    checkVocabulary(uses, await this.#words(signal), this.#options, types);
+  }
+
+  async #words(signal: AbortSignal): Promise<Vocabulary> {
+    const now = Date.now();
+    const kept = this.#vocabulary;
+    if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) return kept.value;
+    const [answer] = await this.#database.read([{ text: VOCABULARY_SQL, values: [this.#options.schema] }], signal);
+    const value = vocabularyFrom(answer?.rows[0]?.[0] ?? null);
+    this.#vocabulary = { value, since: now };
+    return value;
+  }
+}
+
+export interface Reads {
+  readonly names: ReadonlySet<string>;
+  /** Whether a view shows the time of day. */
+  readonly clock: boolean;
+}

@@ -1,0 +1,208 @@
+/** The structured operations as SQL. */
+import { CountersignError } from '../../action/errors.js';
+import type { Json } from '../../action/json.js';
+import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
+import type { Query } from './connection.js';
+import type { DeleteInput, InsertInput, RestoreInput, SelectInput, UpdateInput, Where } from './input.js';
+import { keyOf, splitKey, type Row } from './rows.js';
+import { ANY_ORDER, keyCondition, Parameters, quote } from './sql.js';
+import { toPostgres } from './values.js';
+
+const OPERATORS = { eq: '=', ne: '<>', lt: '<', lte: '<=', gt: '>', gte: '>=', like: 'LIKE' } as const;
+
+export function selectQuery(input: SelectInput, table: Table): Query {
+  const parameters = new Parameters();
+  const columns = input.columns?.map((name, at) => columnOf(table, name, `input.columns.${at}`)) ?? table.columns;
+  const condition = conditions(input.where, table, parameters);
+  const order = (input.orderBy ?? []).map(
+    ({ column, direction }, at) =>
+      `q.${quote(columnOf(table, column, `input.orderBy.${at}.column`).name)} ${direction}`,
+  );
+  // Rows that the wish leaves equal still have one order, so that a limit always means the same rows.
+  const rest = table.key.length > 0 ? table.key.map((column) => `q.${quote(column.name)}`) : [ANY_ORDER];
+  return {
+    text:
+      `SELECT ${columns.map((column) => `q.${quote(column.name)}`).join(', ')} FROM ${table.sql} q WHERE ${condition} ` +
+      `ORDER BY ${[...order, ...rest].join(', ')} LIMIT ${input.limit}`,
+    values: parameters.values,
+  };
+}
+
+/** The rows that a condition means, with all that is stored in them. */
+export function matchingQuery(table: Table, input: UpdateInput | DeleteInput): Query {
+  const parameters = new Parameters();
+  const condition = rowsMeant(table, input, parameters);
+  return { text: `SELECT ${storedList(table)} FROM ${table.sql} WHERE ${condition}`, values: parameters.values };
+}
+
+/** The rows of these keys, with all that is stored in them. */
+export function keyQuery(table: Table, keys: readonly string[]): Query {
+  const parameters = new Parameters();
+  const condition = keyCondition(table, keys, parameters);
+  return { text: `SELECT ${storedList(table)} FROM ${table.sql} WHERE ${condition}`, values: parameters.values };
+}
+
+export function storedList(table: Table, prefix = ''): string {
+  return storedColumns(table)
+    .map((column) => `${prefix}${quote(column.name)}`)
+    .join(', ');
+}
+
+export function updateStatement(table: Table, input: UpdateInput): Query {
+  const parameters = new Parameters();
+  const assignments = Object.entries(input.set).map(([name, value]) => {
+    const column = columnOf(table, name, `input.set.${name}`);
+    refuseKey(table, column, `input.set.${name}`);
+    return `${quote(name)} = ${parameters.add(toPostgres(value, column.value, `input.set.${name}`))}`;
+  });
+  const condition = rowsMeant(table, input, parameters);
+  return {
+    text: `UPDATE ${table.sql} SET ${assignments.join(', ')} WHERE ${condition} RETURNING ${keyList(table)}`,
+    values: parameters.values,
+  };
+}
+
+export function deleteStatement(table: Table, input: DeleteInput): Query {
+  const parameters = new Parameters();
+  const condition = rowsMeant(table, input, parameters);
+  return { text: `DELETE FROM ${table.sql} WHERE ${condition} RETURNING ${keyList(table)}`, values: parameters.values };
+}
+
+export function insertStatement(table: Table, input: InsertInput): Query {
+  const names = unionOfColumns(input.rows);
+  // A row of defaults alone still needs a column to say DEFAULT for.
+  const columns =
+    names.length === 0 ? table.columns.slice(0, 1) : names.map((name) => columnOf(table, name, 'input.rows'));
+  const { tuples, parameters } = valuesOf(input.rows, columns);
+  return {
+    text: `INSERT INTO ${table.sql} (${list(columns)}) VALUES ${tuples} RETURNING ${keyList(table)}`,
+    values: parameters.values,
+  };
+}
+
+/** Inserts the rows, and overwrites those whose key is there. */
+export function restoreStatement(table: Table, input: RestoreInput): Query {
+  const columns = unionOfColumns(input.rows).map((name) => columnOf(table, name, 'input.rows'));
+  const { tuples, parameters } = valuesOf(input.rows, columns);
+  const isKey = (column: Column): boolean => table.key.some((key) => key.name === column.name);
+  const changed = columns.filter((column) => !isKey(column) && !column.identityAlways);
+  const set = (changed.length > 0 ? changed : table.key)
+    .map((column) => `${quote(column.name)} = EXCLUDED.${quote(column.name)}`)
+    .join(', ');
+  return {
+    text:
+      `INSERT INTO ${table.sql} (${list(columns)}) OVERRIDING SYSTEM VALUE VALUES ${tuples} ` +
+      `ON CONFLICT (${list(table.key)}) DO UPDATE SET ${set} RETURNING ${keyList(table)}`,
+    values: parameters.values,
+  };
+}
+
+/**
+ * The keys of rows that are given with their whole key; rows that leave part of it to a default have none yet.
+ *
+ * @throws CountersignError INVALID_INPUT when `required` and a row has none, or two rows have the same
+ */
+export function givenKeys(table: Table, rows: readonly Row[], required: boolean): readonly string[] {
+  const whole = rows.filter((row) => table.key.every((column) => (row[column.name] ?? null) !== null));
+  const names = table.key.map((column) => column.name).join(', ');
+  if (required && whole.length < rows.length) {
+    throw new CountersignError('INVALID_INPUT', `A row lacks its key (${names}).`, {
+      field: 'input.rows',
+      expected: `${names} in every row`,
+      fix: 'Give the key of every row.',
+    });
+  }
+  const keys = whole.map((row) => keyOf(table, row));
+  if (new Set(keys).size < keys.length) {
+    throw new CountersignError('INVALID_INPUT', `Two rows have the same key (${names}).`, {
+      field: 'input.rows',
+      expected: 'each key once',
+      fix: 'Remove one of the two.',
+    });
+  }
+  return keys;
+}
+
+function rowsMeant(table: Table, input: UpdateInput | DeleteInput, parameters: Parameters): string {
+  if (input.op === 'delete' && input.keys !== undefined) {
+    const odd = input.keys.find((key) => splitKey(table.key, key).length !== table.key.length);
+    if (odd === undefined) return keyCondition(table, input.keys, parameters);
+    throw new CountersignError('INVALID_INPUT', `${JSON.stringify(odd)} is not a key of ${table.name}.`, {
+      field: 'input.keys',
+      expected: `the values of ${table.key.map((column) => column.name).join(', ')}, joined with commas`,
+      fix: 'Give keys as captured states name them.',
+    });
+  }
+  return conditions(input.where, table, parameters);
+}
+
+function conditions(where: Where | undefined, table: Table, parameters: Parameters): string {
+  const all = Object.entries(where ?? {}).flatMap(([name, condition]) => {
+    const field = `input.where.${name}`;
+    const column = columnOf(table, name, field);
+    const value = (item: Json): string => parameters.add(toPostgres(item, column.value, field));
+    if (condition === null) return [`${quote(name)} IS NULL`];
+    if (typeof condition !== 'object') return [`${quote(name)} = ${value(condition)}`];
+    const { in: list, isNull, ...operators } = condition;
+    return [
+      ...(list === undefined ? [] : [`${quote(name)} IN (${list.map((item) => value(item)).join(', ')})`]),
+      ...(isNull === undefined ? [] : [`${quote(name)} IS ${isNull ? '' : 'NOT '}NULL`]),
+      ...Object.entries(operators).flatMap(([operator, operand]) =>
+        operand === undefined
+          ? []
+          : [`${quote(name)} ${OPERATORS[operator as keyof typeof OPERATORS]} ${value(operand)}`],
+      ),
+    ];
+  });
+  return all.length === 0 ? 'true' : all.join(' AND ');
+}
+
+/** @throws CountersignError INVALID_INPUT */
+export function refuseKey(table: Table, column: Column, field: string): void {
+  if (!table.key.some((key) => key.name === column.name)) return;
+  throw new CountersignError(
+    'INVALID_INPUT',
+    `${column.name} is part of the key of ${table.name}: changing it makes it another row.`,
+    {
+      field,
+      expected: 'columns outside the key',
+      fix: 'Delete the row and insert the other, each as an action of its own.',
+    },
+  );
+}
+
+function unionOfColumns(rows: readonly Row[]): readonly string[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row)))];
+}
+
+function valuesOf(rows: readonly Row[], columns: readonly Column[]): { tuples: string; parameters: Parameters } {
+  if (rows.length * columns.length > 65_535) {
+    throw new CountersignError(
+      'INVALID_INPUT',
+      `${rows.length} rows of ${columns.length} columns are too many values.`,
+      {
+        field: 'input.rows',
+        expected: 'at most 65535 values',
+        fix: 'Split the action.',
+      },
+    );
+  }
+  const parameters = new Parameters();
+  const tuples = rows.map((row, at) => {
+    const values = columns.map((column) => {
+      const value = Object.hasOwn(row, column.name) ? row[column.name] : undefined;
+      if (value === undefined) return 'DEFAULT';
+      return parameters.add(toPostgres(value, column.value, `input.rows.${at}.${column.name}`));
+    });
+    return `(${values.join(', ')})`;
+  });
+  return { tuples: tuples.join(', '), parameters };
+}
+
+function list(columns: readonly Column[]): string {
+  return columns.map((column) => quote(column.name)).join(', ');
+}
+
+function keyList(table: Table): string {
+  return list(table.key);
+}

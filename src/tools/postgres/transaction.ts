@@ -1,0 +1,250 @@
+/** The one transaction of an execution: checks the pre-state, runs the statement, checks what it did and records the key. */
+import pg from 'pg';
+import { CountersignError } from '../../action/errors.js';
+import { canonicalBytes, digest, type Digest, type Json } from '../../action/json.js';
+import type { State } from '../../action/snapshot.js';
+import type { Execution, ExecuteContext } from '../tool.js';
+import { assignedRows } from './assignment.js';
+import { stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
+import type { Answer, Query, Session } from './connection.js';
+import type { DefinitionPlan } from './definition.js';
+import type { Effects } from './effects.js';
+import { isConnectionLost, sqlState } from './failure.js';
+import type { RowPlan } from './plan.js';
+import { keyOf } from './rows.js';
+import {
+  checkDefinition,
+  checkRows,
+  TOUCHED_SQL,
+  touchedFrom,
+  touchedSince,
+  violated,
+  type Touched,
+} from './touched.js';
+
+export interface ExecuteOptions extends Reader {
+  readonly tool: string;
+  readonly effects: Effects;
+  readonly sideEffectTables: ReadonlySet<string>;
+  readonly timeoutMs: number;
+}
+
+export interface Order {
+  readonly plan: RowPlan | DefinitionPlan;
+  /** Digest of the input: a key is for one input alone. */
+  readonly input: Digest;
+}
+
+/** What RETURNING gives back is dropped beyond this. */
+const MAX_RETURNED_BYTES = 64 * 1024;
+/** What must be remembered to verify the effect has to fit into an answer; beyond this the action is too large. */
+const MAX_RECORD_BYTES = 1024 * 1024;
+
+/** The connection broke while the commit was under way. */
+export class CommitLost extends Error {}
+
+/** What is left of the time for all attempts together; ends early when the action is cancelled. */
+export interface Time {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export class Transaction {
+  readonly #order: Order;
+  readonly #context: ExecuteContext;
+  readonly #options: ExecuteOptions;
+  readonly #time: Time;
+
+  constructor(order: Order, context: ExecuteContext, options: ExecuteOptions, time: Time) {
+    this.#order = order;
+    this.#context = context;
+    this.#options = options;
+    this.#time = time;
+  }
+
+  /** Three round trips: what is there; the statement and what it wrote; the key and the commit. */
+  async run(): Promise<Execution> {
+    const session = await this.#options.database.session();
+    try {
+      const execution = await this.#inside(session);
+      session.release();
+      return execution;
+    } catch (error) {
+      const broken = isConnectionLost(error) || error instanceof CommitLost || this.#time.signal.aborted;
+      // Also when cancelled: the locks should go before anybody is told.
+      if (!isConnectionLost(error) && !(error instanceof CommitLost))
+        await session.run([{ text: 'ROLLBACK' }]).catch(() => {});
+      session.release(broken);
+      if (this.#time.signal.aborted && !(error instanceof CountersignError) && !(error instanceof CommitLost))
+        throw this.#time.signal.reason;
+      throw error;
+    }
+  }
+
+  async #inside(session: Session): Promise<Execution> {
+    const { plan, input } = this.#order;
+    const { maxRows, effects } = this.#options;
+    const state = stateQueries(plan, maxRows);
+    const assign = plan.kind === 'rows' ? (plan.assignment?.queries ?? []) : [];
+    const [begun, ...read] = await this.#send(session, [{ text: this.#begin() }, ...state, ...assign]);
+    const [pid, status, recordedInput, execution, touched] = begun?.rows[0] ?? [];
+    session.backend(Number(pid));
+    const recorded = effects.recorded(status, recordedInput, execution);
+    if (recorded !== undefined) {
+      await session.run([{ text: 'ROLLBACK' }]);
+      return effects.again(recorded, input);
+    }
+    await this.#options.database.learnTypes(session, read);
+    const pre = stateFrom(plan, read.slice(0, state.length), this.#options);
+    this.#checkBefore(pre);
+    const statement = await this.#send(session, [
+      plan.statement,
+      { text: `SET CONSTRAINTS ALL IMMEDIATE; ${TOUCHED_SQL}` },
+    ]);
+    await this.#options.database.learnTypes(session, statement);
+    const done = this.#check(plan, pre, statement, touchedFrom(touched), read.slice(state.length));
+    this.#time.signal.throwIfAborted();
+    await this.#commit(session, effects.recordText(this.#context.idempotencyKey, input, done));
+    return done;
+  }
+
+  #begin(): string {
+    const { plan } = this.#order;
+    const key = pg.escapeLiteral(this.#context.idempotencyKey);
+    const lock =
+      plan.kind === 'definition' && plan.existing.length > 0
+        ? // Before the snapshot: a truncate removes rows that the snapshot does not see.
+          [`LOCK TABLE ${plan.existing.map((table) => table.sql).join(', ')} IN ${lockMode(plan)} MODE`]
+        : [];
+    return [
+      'BEGIN ISOLATION LEVEL REPEATABLE READ',
+      this.#options.database.settings(this.#time.timeoutMs),
+      // Deferred triggers would otherwise act at the commit, unseen.
+      'SET CONSTRAINTS ALL IMMEDIATE',
+      ...lock,
+      `SELECT pg_backend_pid(), e.status, e.input, e.execution::text, (${TOUCHED_SQL}) ` +
+        `FROM (VALUES (${key})) AS k (key) LEFT JOIN ${this.#options.effects.table} e ON e.key = k.key`,
+    ].join('; ');
+  }
+
+  async #send(session: Session, queries: readonly Query[]): Promise<readonly Answer[]> {
+    this.#context.heartbeat();
+    return await session.run(queries, this.#time.signal);
+  }
+
+  #checkBefore(pre: State): void {
+    const { preDigest, rows } = this.#context;
+    if (digest(pre) !== preDigest) {
+      throw new CountersignError(
+        'STATE_CHANGED',
+        'The rows are no longer what was captured and decided on; nothing was done.',
+        {
+          expected: 'the captured state, unchanged until the execution',
+          fix: 'Propose the action again.',
+        },
+      );
+    }
+    const most = limitOf(this.#context, 'maxRows');
+    if (most !== undefined && rows > most) {
+      throw violated(
+        `The action is on ${rows} rows.`,
+        `at most ${most} rows, as policy demands`,
+        'Narrow the condition.',
+      );
+    }
+  }
+
+  #check(
+    plan: RowPlan | DefinitionPlan,
+    pre: State,
+    answers: readonly Answer[],
+    before: Touched,
+    assigned: readonly Answer[],
+  ): Execution {
+    const [statement, counts] = answers;
+    const since = touchedSince(before, counts);
+    const promised = { rows: this.#context.rows, sideEffectTables: this.#options.sideEffectTables };
+    const { scope, database } = this.#options;
+    if (plan.kind === 'definition') {
+      const removed = plan.emptied.reduce((sum, table) => sum + Object.keys(pre[table.name] ?? {}).length, 0);
+      if (removed !== promised.rows) throw this.#otherCount(removed);
+      return { result: { done: plan.verb }, touched: checkDefinition(plan, since, scope, promised) };
+    }
+    if (statement === undefined || statement.count !== promised.rows) throw this.#otherCount(statement?.count ?? 0);
+    const width = plan.table.key.length;
+    const keys = database.objects(part(statement, -width)).map((row) => keyOf(plan.table, row));
+    const isNew = plan.verb === 'insert' || plan.verb === 'restore';
+    if (!isNew) checkSameRows(plan, keys, Object.keys(pre[plan.table.name] ?? {}));
+    const touched = checkRows(plan, since, scope, promised);
+    const known = new Set(Object.keys(pre[plan.table.name] ?? {}));
+    const returned = statement.fields.length > width ? database.objects(part(statement, 0, -width)) : undefined;
+    const result: Record<string, Json> = { rowCount: statement.count };
+    const stored = plan.assignment === undefined ? undefined : assignedRows(plan.assignment, assigned);
+    if (stored !== undefined) result['assigned'] = stored;
+    if (returned !== undefined)
+      result['rows'] = canonicalBytes(returned) <= MAX_RETURNED_BYTES ? returned : 'too large';
+    const created = keys.filter((key) => !known.has(key));
+    const execution = {
+      result,
+      touched,
+      ...(isNew ? { created: Object.fromEntries([[plan.table.name, created]]) } : {}),
+    };
+    if (canonicalBytes(execution) <= MAX_RECORD_BYTES) return execution;
+    throw tooManyRows(String(statement.count), plan.table.name, this.#options.maxRows);
+  }
+
+  #otherCount(count: number): CountersignError {
+    const { rows } = this.#context;
+    return violated(
+      `The statement changed ${count} rows.`,
+      `exactly ${rows} rows, as previewed`,
+      'Propose the action again.',
+    );
+  }
+
+  async #commit(session: Session, record: string): Promise<void> {
+    this.#context.heartbeat();
+    try {
+      const [committed] = await session.run([{ text: `${record}; COMMIT` }]);
+      if (committed?.command !== 'COMMIT')
+        throw new CountersignError('TOOL_FAILED', 'The transaction was rolled back.');
+    } catch (error) {
+      // Errors about the record itself come before the commit; any other may have come after it.
+      if (error instanceof CountersignError || /^(22|23|25|40|42|55|57014)/.test(sqlState(error) ?? '')) throw error;
+      throw new CommitLost('The commit was lost.', { cause: error });
+    }
+  }
+}
+
+function checkSameRows(plan: RowPlan, changed: readonly string[], captured: readonly string[]): void {
+  const expected = new Set(captured);
+  const other = changed.find((key) => !expected.has(key));
+  if (other === undefined && changed.length === expected.size) return;
+  throw violated(
+    `The statement changed other rows of ${plan.table.name} than those captured${other === undefined ? '' : `, such as ${other}`}.`,
+    'the captured rows and no other',
+    'Write the condition so that it means the same rows each time.',
+  );
+}
+
+function part(answer: Answer, from: number, to?: number): Answer {
+  return { ...answer, fields: answer.fields.slice(from, to), rows: answer.rows.map((row) => row.slice(from, to)) };
+}
+
+function lockMode(plan: DefinitionPlan): string {
+  return plan.verb === 'create_index' ? 'SHARE' : 'ACCESS EXCLUSIVE';
+}
+
+/** The lowest limit of that name that policy set. */
+export function limitOf(context: ExecuteContext, name: string): number | undefined {
+  const values = context.constraints.flatMap((constraint) => {
+    if (constraint.name !== name) return [];
+    if (typeof constraint.value === 'number') return [constraint.value];
+    throw new CountersignError('CONSTRAINT_VIOLATED', `The constraint ${name} is not a number.`, {
+      field: name,
+      expected: 'a number',
+      fix: 'Correct the policy.',
+    });
+  });
+  return values.length === 0 ? undefined : Math.min(...values);
+}

@@ -1,0 +1,248 @@
+/** What a statement uses: tables, functions, operators, types and parameters, wherever in it they stand. */
+import { fieldsOf, reasonAgainst, words, type NodeType } from './grammar.js';
+import { isAst, POSITION, refuse, unwrap, type Ast } from './parser.js';
+
+/** A name as the statement wrote it. */
+export interface Name {
+  readonly schema?: string;
+  readonly name: string;
+}
+
+/**
+ * Where an expression stands. `value`: what a column is set to, evaluated once for a row; `condition`: it decides which rows are
+ * meant; `output`: what a select returns; `source`: the query of an insert, whose VALUES are values and everything else output.
+ */
+export type Place = 'value' | 'condition' | 'output' | 'source';
+
+export interface FunctionUse extends Name {
+  readonly place: Place;
+  /** `expression.name`, which is a column or else a call of the function `name`. */
+  readonly attribute: boolean;
+  /** Given one argument, so that it may as well be a cast to the type of that name. */
+  readonly maybeCast: boolean;
+}
+
+export interface Uses {
+  /** Tables and views that are read; the target of a write is not among them unless it is read as well. */
+  readonly tables: readonly Name[];
+  readonly functions: readonly FunctionUse[];
+  readonly operators: readonly Name[];
+  readonly types: readonly Name[];
+  /** The number of every parameter, once for each place it stands in. */
+  readonly params: readonly number[];
+  /** Whether what a select returns depends on the time of day. */
+  readonly clockInOutput: boolean;
+}
+
+/** Functions of the server's clock: the same within a transaction, another in the next. */
+const CLOCK = words(`now transaction_timestamp statement_timestamp clock_timestamp timeofday age`);
+
+/** Levels of nesting that are walked; the parser's own bound is higher. */
+const MAX_DEPTH = 600;
+
+interface Scope {
+  readonly place: Place;
+  /** Names of WITH queries in sight. */
+  readonly ctes: ReadonlySet<string>;
+  readonly depth: number;
+}
+
+/**
+ * Walks a statement.
+ *
+ * @throws CountersignError STATEMENT_REFUSED when it holds a construct outside the grammar that is classified
+ */
+export function usesOf(type: string, node: Ast): Uses {
+  const walk = new Walk();
+  walk.enter(type, node, {
+    place: type === 'SelectStmt' || type === 'InsertStmt' ? 'output' : 'condition',
+    ctes: new Set(),
+    depth: 0,
+  });
+  return walk.uses;
+}
+
+class Walk {
+  readonly uses = {
+    tables: [] as Name[],
+    functions: [] as FunctionUse[],
+    operators: [] as Name[],
+    types: [] as Name[],
+    params: [] as number[],
+    clockInOutput: false,
+  };
+
+  enter(type: string, node: Ast, outer: Scope): void {
+    const fields = fieldsOf(type);
+    if (fields === undefined) throw against(type);
+    if (outer.depth > MAX_DEPTH) throw refuse('The statement nests too deeply.', `at most ${MAX_DEPTH} levels`);
+    const scope = this.#scopeWithin(node, { ...outer, depth: outer.depth + 1 });
+    this.#note(type, node, scope);
+    for (const [field, content] of Object.entries(node)) {
+      if (POSITION.test(field)) continue;
+      const kind = fields[field];
+      if (kind === undefined) throw against(type, field);
+      if (kind === 'names' || (type === 'MultiAssignRef' && node['colno'] !== 1)) continue;
+      if (kind === 'value') {
+        if (typeof content === 'object') throw against(type, field);
+        continue;
+      }
+      const inner = { ...scope, place: placeOf(type, field, node, scope.place) };
+      if (kind === 'nodes') this.#nodes(content, inner);
+      else if (isAst(content)) this.#unwrapped(type, kind, content, inner, outer);
+      else throw against(type, field);
+    }
+  }
+
+  #unwrapped(owner: string, kind: NodeType, content: Ast, inner: Scope, outer: Scope): void {
+    if (kind === 'WithClause')
+      return this.#with(content, {
+        ...outer,
+        place: outer.place === 'output' || outer.place === 'source' ? 'output' : 'condition',
+        depth: outer.depth + 1,
+      });
+    // The target of a write is judged by the classifier; a foreign key's table is read.
+    if (kind === 'RangeVar' && owner !== 'Constraint') return this.#target(content, inner);
+    return this.enter(kind, content, inner);
+  }
+
+  /** Each WITH query sees those before it; with RECURSIVE, all of them. */
+  #with(clause: Ast, outer: Scope): void {
+    for (const field of Object.keys(clause)) {
+      if (!POSITION.test(field) && fieldsOf('WithClause')?.[field] === undefined) throw against('WithClause', field);
+    }
+    const ctes = listOf(clause['ctes']).map((cte) => unwrap(cte));
+    const seen = new Set(outer.ctes);
+    if (clause['recursive'] === true) for (const [, cte] of ctes) seen.add(text(cte['ctename']));
+    for (const [type, cte] of ctes) {
+      const [query] = unwrap(cte['ctequery']);
+      if (query !== 'SelectStmt') {
+        throw refuse(
+          'A WITH query that writes cannot be previewed exactly.',
+          'WITH queries that only select',
+          'Propose each write as an action of its own.',
+        );
+      }
+      this.enter(type, cte, { ...outer, ctes: new Set(seen) });
+      seen.add(text(cte['ctename']));
+    }
+  }
+
+  #scopeWithin(node: Ast, outer: Scope): Scope {
+    const clause = node['withClause'];
+    if (!isAst(clause)) return outer;
+    const names = listOf(clause['ctes']).map((cte) => text(unwrap(cte)[1]['ctename']));
+    return { ...outer, ctes: new Set([...outer.ctes, ...names]) };
+  }
+
+  #nodes(content: unknown, scope: Scope): void {
+    for (const item of Array.isArray(content) ? content : [content]) {
+      // libpg_query prints an absent list item as {}.
+      if (isAst(item) && Object.keys(item).length === 0) continue;
+      const [type, node] = unwrap(item);
+      this.enter(type, node, scope);
+    }
+  }
+
+  #target(node: Ast, scope: Scope): void {
+    const fields = fieldsOf('RangeVar') ?? {};
+    for (const field of Object.keys(node)) {
+      if (!POSITION.test(field) && fields[field] === undefined) throw against('RangeVar', field);
+    }
+    if (isAst(node['alias'])) this.enter('Alias', node['alias'], scope);
+  }
+
+  #note(type: string, node: Ast, scope: Scope): void {
+    switch (type) {
+      case 'RangeVar': {
+        const table = tableName(node);
+        if (table.schema === undefined && scope.ctes.has(table.name)) return;
+        this.uses.tables.push(table);
+        return;
+      }
+      case 'FuncCall': {
+        const called = qualified(node['funcname'], 'function');
+        const maybeCast = listOf(node['args']).length === 1;
+        this.uses.functions.push({ ...called, place: scope.place, attribute: false, maybeCast });
+        if (CLOCK.has(called.name) && scope.place === 'output') this.uses.clockInOutput = true;
+        return;
+      }
+      case 'SQLValueFunction':
+        if (/TIME|DATE/.test(text(node['op'])) && scope.place === 'output') this.uses.clockInOutput = true;
+        return;
+      case 'ColumnRef':
+        return this.#attributes(listOf(node['fields']).slice(1), scope.place);
+      case 'A_Indirection':
+        return this.#attributes(listOf(node['indirection']), scope.place);
+      case 'A_Expr':
+        return this.#operator(node['name']);
+      case 'SortBy':
+        return this.#operator(node['useOp']);
+      case 'SubLink':
+        return this.#operator(node['operName']);
+      case 'TypeName':
+        this.uses.types.push(qualified(node['names'], 'type'));
+        return;
+      case 'ParamRef':
+        this.uses.params.push(Number(node['number'] ?? 0));
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** `a.b` calls the function b when a has no column b: also on plain values, `('x'::text).pg_sleep`. */
+  #attributes(names: readonly unknown[], place: Place): void {
+    for (const item of names) {
+      const [type, node] = unwrap(item);
+      if (type !== 'String') continue;
+      this.uses.functions.push({ name: text(node['sval']), place, attribute: true, maybeCast: false });
+    }
+  }
+
+  #operator(names: unknown): void {
+    if (names !== undefined) this.uses.operators.push(qualified(names, 'operator'));
+  }
+}
+
+function placeOf(type: string, field: string, node: Ast, outer: Place): Place {
+  if (type === 'UpdateStmt' && field === 'targetList') return 'value';
+  if (type === 'InsertStmt' && field === 'selectStmt') return 'source';
+  if (type === 'Constraint') return node['contype'] === 'CONSTR_DEFAULT' ? 'value' : 'condition';
+  if (type === 'AlterTableCmd') return node['subtype'] === 'AT_ColumnDefault' ? 'value' : 'condition';
+  if (type === 'SubLink' || type === 'RangeSubselect') return outer === 'output' ? 'output' : 'condition';
+  if (/^(whereClause|havingClause|quals|agg_filter)$/.test(field)) return 'condition';
+  if (outer === 'source') return field === 'valuesLists' ? 'value' : 'output';
+  return outer;
+}
+
+/** The name of a RangeVar. */
+export function tableName(node: Ast): Name {
+  const schema = node['schemaname'];
+  return { ...(typeof schema === 'string' ? { schema } : {}), name: text(node['relname']) };
+}
+
+/** `[a]` or `[schema, a]`, as a name. */
+export function qualified(names: unknown, what: string): Name {
+  const parts = listOf(names).map((item) => {
+    const [type, node] = unwrap(item);
+    return type === 'String' ? text(node['sval']) : '';
+  });
+  const [first, second] = parts;
+  if (parts.length === 1 && first) return { name: first };
+  if (parts.length === 2 && first && second) return { schema: first, name: second };
+  throw refuse(`The name of a ${what} has an unknown form.`);
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function against(type: string, field?: string): Error {
+  const { reason, fix } = reasonAgainst(type, field);
+  return refuse(`The statement is refused: ${reason}.`, undefined, fix);
+}

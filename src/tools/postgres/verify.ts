@@ -1,0 +1,209 @@
+/** Judges an effect by what was read back: the rows hold what they were set to, and nothing else changed. Pure. */
+import { canonical, type Json } from '../../action/json.js';
+import type { Check } from '../../action/outcome.js';
+import type { State } from '../../action/snapshot.js';
+import type { Effect } from '../tool.js';
+import { displayName, parseName } from './catalog.js';
+import { classify } from './classify.js';
+import type { PostgresInput } from './input.js';
+import type { RowPlan } from './plan.js';
+import type { Row } from './rows.js';
+import { verifyDefinition } from './verify-definition.js';
+
+export interface VerifyOptions {
+  readonly schema: string;
+  readonly sideEffectTables: ReadonlySet<string>;
+  /** Columns that triggers keep, such as `updated_at`: they may change with any update. */
+  readonly maintainedColumns: ReadonlySet<string>;
+}
+
+/** Differences that a check spells out; the others are counted. */
+const SHOWN = 5;
+
+export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptions): readonly Check[] {
+  const { input } = effect;
+  if (input.op === 'select') return [];
+  if (input.op !== 'sql') {
+    const columns =
+      input.op === 'update' ? Object.keys(input.set) : input.op === 'restore' ? Object.keys(input.rows[0] ?? {}) : [];
+    return verifyRows(
+      effect,
+      { verb: input.op, table: displayName(parseName(input.table), options.schema), columns },
+      options,
+    );
+  }
+  const statement = classify(input.sql);
+  switch (statement.verb) {
+    case 'select':
+      return [];
+    case 'insert':
+    case 'update':
+    case 'delete': {
+      const table = displayName(statement.target, options.schema);
+      return verifyRows(effect, { verb: statement.verb, table, columns: statement.columns ?? [] }, options);
+    }
+    default:
+      return [...verifyDefinition(statement, effect, options.schema), touchedCheck(effect, undefined, options)];
+  }
+}
+
+interface Change {
+  readonly verb: RowPlan['verb'];
+  readonly table: string;
+  /** Columns that may change. */
+  readonly columns: readonly string[];
+}
+
+type Rows = ReadonlyMap<string, Row>;
+
+function verifyRows(effect: Effect<PostgresInput>, change: Change, options: VerifyOptions): readonly Check[] {
+  const pre = rowsOf(effect.pre, change.table);
+  const post = rowsOf(effect.post, change.table);
+  const checks = [derived(effect, change, pre, post), frameRows(effect, change, pre, post)];
+  if (change.verb === 'update' || change.verb === 'restore') checks.push(frameColumns(change, pre, post, options));
+  return [...checks, touchedCheck(effect, change.table, options)];
+}
+
+/** What follows from the input itself. */
+function derived(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+  const expected = expectedRows(effect);
+  const problems: string[] = [];
+  const compare = (key: string, values: Row | undefined): void => {
+    const row = post.get(key);
+    if (row === undefined) return void problems.push(`${change.table} ${key}: expected to be there, is gone`);
+    for (const [column, value] of Object.entries(values ?? {})) {
+      const actual = valueIn(row, column);
+      if (!same(actual, value)) problems.push(differs(change.table, key, column, value, actual));
+    }
+  };
+  switch (change.verb) {
+    case 'update':
+      for (const key of pre.keys()) compare(key, expected[0]);
+      break;
+    case 'delete':
+      for (const key of pre.keys())
+        if (post.has(key)) problems.push(`${change.table} ${key}: expected to be gone, is there`);
+      break;
+    case 'insert': {
+      const keys = createdIn(effect, change.table);
+      keys.forEach((key, at) => compare(key, expected[at]));
+      if (keys.length !== effect.preview.rows)
+        problems.push(`expected ${effect.preview.rows} new rows, there are ${keys.length}`);
+      break;
+    }
+    case 'restore': {
+      const there = new Set([...post.values()].map((row) => partOf(row, change.columns)));
+      const missing = expected.filter((row) => !there.has(partOf(row, change.columns)));
+      problems.push(...missing.map((row) => `${change.table}: expected the row ${shown(row)}, is not there`));
+    }
+  }
+  if (effect.execution === undefined) problems.push('the execution left no record to compare with');
+  return check('derived', problems);
+}
+
+function partOf(row: Row, columns: readonly string[]): string {
+  return canonical(columns.map((column) => valueIn(row, column) ?? null));
+}
+
+/** No captured row vanished, and none appeared that the execution could have made. */
+function frameRows(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+  const problems: string[] = [];
+  if (change.verb !== 'delete') {
+    for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table} ${key}: vanished`);
+  }
+  const ours = new Set(createdIn(effect, change.table));
+  const appeared = [...post.keys()].filter((key) => !pre.has(key) && !ours.has(key));
+  // The server counted every row that our transaction wrote: what is beyond that came from elsewhere, before we looked again.
+  const accounted = effect.execution?.touched?.[change.table] === effect.preview.rows;
+  if (accounted && problems.length === 0 && appeared.length > 0) {
+    return {
+      name: 'frame.rows',
+      ok: true,
+      detail: `${appeared.length} more rows match by now; they are not this action's doing`,
+    };
+  }
+  return check('frame.rows', [...problems, ...appeared.map((key) => `${change.table} ${key}: appeared`)]);
+}
+
+/** Only the columns named changed. */
+function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOptions): Check {
+  const problems: string[] = [];
+  const free = new Set([...change.columns, ...options.maintainedColumns]);
+  for (const [key, before] of pre) {
+    const after = post.get(key);
+    if (after === undefined) continue;
+    for (const column of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      if (!free.has(column) && !same(before[column], after[column])) {
+        problems.push(differs(change.table, key, column, before[column], after[column]));
+      }
+    }
+  }
+  return check('frame.columns', problems);
+}
+
+/** The server's own count of what the transaction wrote. */
+function touchedCheck(effect: Effect<PostgresInput>, table: string | undefined, options: VerifyOptions): Check {
+  const { execution, preview } = effect;
+  if (execution?.touched === undefined) return check('frame.touched', ['the execution left no count of what it wrote']);
+  const named = new Set(table === undefined ? preview.targets : [table]);
+  const problems = Object.entries(execution.touched).flatMap(([name, rows]) => {
+    if (options.sideEffectTables.has(name)) return [];
+    if (!named.has(table === undefined ? name.toLowerCase() : name))
+      return [`${name}: expected no change, ${rows} rows written`];
+    return table === undefined || rows === preview.rows
+      ? []
+      : [`${name}: expected ${preview.rows} rows, ${rows} written`];
+  });
+  if (table !== undefined && !Object.hasOwn(execution.touched, table)) problems.push(`${table}: not counted`);
+  return check('frame.touched', problems);
+}
+
+/** The values given, and where the database's own form is another, that form as the execution recorded it. */
+function expectedRows({ input, execution }: Effect<PostgresInput>): readonly Row[] {
+  const given = input.op === 'update' ? [input.set] : 'rows' in input ? input.rows : [];
+  const result = execution?.result;
+  const record = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : {};
+  const { assigned } = record as { readonly [field: string]: Json };
+  const stored = Array.isArray(assigned) ? (assigned as readonly Row[]) : [];
+  return Array.from({ length: Math.max(given.length, stored.length) }, (_, at) => ({ ...given[at], ...stored[at] }));
+}
+
+function createdIn({ execution }: Effect<PostgresInput>, table: string): readonly string[] {
+  const created = execution?.created ?? {};
+  return Object.hasOwn(created, table) ? (created[table] ?? []) : [];
+}
+
+function valueIn(row: Row, column: string): Json | undefined {
+  return Object.hasOwn(row, column) ? row[column] : undefined;
+}
+
+function rowsOf(state: State, table: string): Rows {
+  const rows = Object.hasOwn(state, table) ? state[table] : undefined;
+  return new Map(typeof rows === 'object' && rows !== null ? (Object.entries(rows) as [string, Row][]) : []);
+}
+
+export function same(one: Json | undefined, other: Json | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return canonical(one) === canonical(other);
+}
+
+function differs(
+  table: string,
+  key: string,
+  column: string,
+  expected: Json | undefined,
+  actual: Json | undefined,
+): string {
+  return `${table} ${key}: ${column} expected ${shown(expected)}, is ${shown(actual)}`;
+}
+
+function shown(value: Json | undefined): string {
+  const text = value === undefined ? 'absent' : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;
+}
+
+export function check(name: string, problems: readonly string[]): Check {
+  if (problems.length === 0) return { name, ok: true };
+  const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
+  return { name, ok: false, detail: problems.slice(0, SHOWN).join('; ') + more };
+}

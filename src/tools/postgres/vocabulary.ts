@@ -1,0 +1,186 @@
+/** Which functions, operators, casts and types of this database a statement may use: those known to have no effect of their own. */
+import type { FunctionUse, Name, Uses } from './uses.js';
+import { words } from './grammar.js';
+import { refuse } from './parser.js';
+import { FIRST_USER_OID } from './values.js';
+
+export interface Vocabulary {
+  /** Functions of pg_catalog of which every form is immutable. */
+  readonly immutable: ReadonlySet<string>;
+  /** Functions of pg_catalog that are not, and that can be called with one argument, as `argument.name` does. */
+  readonly callableAsAttribute: ReadonlySet<string>;
+  /** Functions of the configured schema. */
+  readonly own: ReadonlySet<string>;
+  /** Operators of the configured schema whose function is not built in C and free of effects. */
+  readonly riskyOperators: ReadonlySet<string>;
+  /** Types of the configured schema. */
+  readonly types: ReadonlyMap<string, number>;
+  /** Types that a function of the database casts from or to, and all that contain one. */
+  readonly castTypes: ReadonlySet<number>;
+  /** Domains that a function of the database checks, and all types that contain one. */
+  readonly checkedTypes: ReadonlySet<number>;
+  /** Whether a function of the database casts between two types of the server's own, so that it might run anywhere. */
+  readonly castsEverywhere: boolean;
+}
+
+/**
+ * One JSON text. $1 is the configured schema. Only a superuser can make a function in C, so those are as much the server's own as
+ * pg_catalog; anything else is only as harmless as its author says.
+ */
+export const VOCABULARY_SQL = `
+WITH RECURSIVE trusted AS (
+  SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.pronamespace = 'pg_catalog'::regnamespace OR (l.lanname IN ('c', 'internal') AND p.provolatile IN ('i', 's'))
+), own AS (SELECT oid FROM pg_namespace WHERE nspname = $1),
+casts AS (SELECT castsource, casttarget FROM pg_cast WHERE castfunc <> 0 AND castfunc NOT IN (SELECT oid FROM trusted)),
+danger (why, oid) AS (
+  SELECT 'cast', u.oid FROM casts, unnest(ARRAY[castsource, casttarget]) AS u (oid) WHERE u.oid >= ${FIRST_USER_OID}
+  UNION SELECT 'check', k.contypid FROM pg_constraint k JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+    AND d.refclassid = 'pg_proc'::regclass WHERE k.contypid <> 0
+  UNION SELECT d.why, t.oid FROM danger d JOIN pg_type t ON t.typelem = d.oid OR t.typbasetype = d.oid
+    OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.atttypid = d.oid AND a.attnum > 0 AND NOT a.attisdropped)
+    OR EXISTS (SELECT FROM pg_range r WHERE r.rngsubtype = d.oid AND t.oid IN (r.rngtypid, r.rngmultitypid))
+)
+SELECT json_build_object(
+  'immutable', (SELECT json_agg(name) FROM (SELECT proname AS name FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+    GROUP BY proname HAVING bool_and(provolatile = 'i')) f),
+  'attributes', (SELECT json_agg(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile <> 'i'
+    AND pronargs > 0 AND pronargs - pronargdefaults <= 1 AND proargtypes[0] <> 'internal'::regtype),
+  'own', (SELECT coalesce(json_agg(DISTINCT proname), '[]') FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own)),
+  'operators', (SELECT coalesce(json_agg(DISTINCT oprname), '[]') FROM pg_operator
+    WHERE oprnamespace IN (SELECT oid FROM own) AND oprcode NOT IN (SELECT oid FROM trusted)),
+  'types', (SELECT coalesce(json_agg(json_build_array(typname, oid)), '[]') FROM pg_type WHERE typnamespace IN (SELECT oid FROM own)),
+  'casts', (SELECT coalesce(json_agg(oid), '[]') FROM danger WHERE why = 'cast'),
+  'checked', (SELECT coalesce(json_agg(oid), '[]') FROM danger WHERE why = 'check'),
+  'everywhere', EXISTS (SELECT FROM casts WHERE castsource < ${FIRST_USER_OID} AND casttarget < ${FIRST_USER_OID})
+)::text`;
+
+/** The server prints an oid either way. */
+type Oid = number | string;
+
+export function vocabularyFrom(text: string | null): Vocabulary {
+  const row = JSON.parse(text ?? '{}') as {
+    immutable: string[];
+    attributes: string[];
+    own: string[];
+    operators: string[];
+    types: [string, Oid][];
+    casts: Oid[];
+    checked: Oid[];
+    everywhere: boolean;
+  };
+  return {
+    immutable: new Set(row.immutable),
+    callableAsAttribute: new Set(row.attributes),
+    own: new Set(row.own),
+    riskyOperators: new Set(row.operators),
+    types: new Map(row.types.map(([name, oid]) => [name, Number(oid)])),
+    castTypes: new Set(row.casts.map(Number)),
+    checkedTypes: new Set(row.checked.map(Number)),
+    castsEverywhere: row.everywhere,
+  };
+}
+
+/** Functions of pg_catalog that are not immutable (they heed a setting, a zone, the transaction's time) and change nothing. */
+const STABLE = words(`
+  now transaction_timestamp statement_timestamp age date date_part date_trunc date_add date_subtract extract
+  timezone timestamp timestamptz time timetz overlaps make_timestamptz to_char to_date to_number to_timestamp
+  numeric money concat concat_ws format length quote_literal quote_nullable convert convert_from convert_to
+  generate_series array_to_string to_json to_jsonb row_to_json array_to_json json_agg json_agg_strict jsonb_agg
+  jsonb_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict
+  jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict json_build_array
+  json_build_object jsonb_build_array jsonb_build_object json_populate_record json_populate_recordset
+  jsonb_populate_record jsonb_populate_recordset json_to_record json_to_recordset jsonb_to_record
+  jsonb_to_recordset jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_tz jsonb_path_query_array_tz
+  jsonb_path_query_first_tz enum_first enum_last enum_range pg_typeof to_tsvector to_tsquery plainto_tsquery
+  phraseto_tsquery websearch_to_tsquery ts_headline
+`);
+
+/** Functions that give another value each time: right for what a column is set to, never for which rows are meant. */
+const FRESH = words(`random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp`);
+
+/** Operators that syntax calls without writing them: IN, BETWEEN, LIKE, CASE, NULLIF, JOIN USING, DISTINCT, ORDER BY. */
+const SILENT_OPERATORS = ['=', '<>', '<', '<=', '>', '>=', '~~', '!~~'];
+
+export interface Vouched {
+  readonly schema: string;
+  /** Functions that the operator vouches for. */
+  readonly readOnlyFunctions: ReadonlySet<string>;
+}
+
+/**
+ * Refuses a statement that uses anything not known to be free of effects.
+ *
+ * @throws CountersignError STATEMENT_REFUSED
+ */
+export function checkVocabulary(
+  uses: Uses,
+  vocabulary: Vocabulary,
+  vouched: Vouched,
+  columnTypes: readonly number[],
+): void {
+  for (const use of uses.functions) checkFunction(use, vocabulary, vouched);
+  for (const operator of [...uses.operators, ...SILENT_OPERATORS.map((name) => ({ name }))]) {
+    checkOperator(operator, vocabulary, vouched);
+  }
+  // A type's name can be written as a function: `mood('good')`.
+  const asCalls = uses.functions.filter((use) => use.maybeCast && vocabulary.types.has(use.name));
+  for (const type of [...uses.types, ...asCalls]) checkType(type, vocabulary, vouched);
+  if (vocabulary.castsEverywhere || columnTypes.some((oid) => vocabulary.castTypes.has(oid))) {
+    throw refuse('A value of the statement may be cast by a function of this database, which might do anything.');
+  }
+}
+
+function checkFunction(use: FunctionUse, vocabulary: Vocabulary, { schema, readOnlyFunctions }: Vouched): void {
+  const { name } = use;
+  if (use.schema !== undefined && use.schema !== 'pg_catalog') {
+    if (readOnlyFunctions.has(`${use.schema}.${name}`) || (use.schema === schema && readOnlyFunctions.has(name)))
+      return;
+    throw refuseFunction(`${use.schema}.${name}`);
+  }
+  // A function of the configured schema may be chosen before the server's own of the same name, when it fits the arguments better.
+  if (use.schema === undefined && vocabulary.own.has(name)) {
+    if (readOnlyFunctions.has(name) || readOnlyFunctions.has(`${schema}.${name}`)) return;
+    throw refuseFunction(name, use.attribute);
+  }
+  if (use.attribute && !vocabulary.callableAsAttribute.has(name)) return;
+  if (vocabulary.immutable.has(name) || STABLE.has(name)) return;
+  if (FRESH.has(name)) {
+    if (use.place === 'value') return;
+    throw refuse(
+      `${name}() gives another value each time, so the preview would not be what is executed.`,
+      `${name}() only as the value that a column is set to`,
+    );
+  }
+  // A cast written as a call: checked with the types.
+  if (use.maybeCast && !use.attribute && vocabulary.types.has(name)) return;
+  throw refuseFunction(name, use.attribute);
+}
+
+function refuseFunction(name: string, attribute = false): Error {
+  return refuse(
+    attribute
+      ? `.${name} may call the function ${name}, which is not known to be free of effects.`
+      : `The function ${name} is not known to be free of effects.`,
+    "the server's own functions that change nothing, or those in readOnlyFunctions",
+    attribute
+      ? 'Name the column without its table, or ask the operator to list the function in readOnlyFunctions.'
+      : 'Leave the function out, or ask the operator to list it in readOnlyFunctions.',
+  );
+}
+
+function checkOperator(operator: Name, vocabulary: Vocabulary, { schema }: Vouched): void {
+  const elsewhere = operator.schema !== undefined && operator.schema !== 'pg_catalog' && operator.schema !== schema;
+  if (!elsewhere && (operator.schema === 'pg_catalog' || !vocabulary.riskyOperators.has(operator.name))) return;
+  throw refuse(`The operator ${operator.name} runs a function of this database, which might do anything.`);
+}
+
+function checkType(type: Name, vocabulary: Vocabulary, { schema }: Vouched): void {
+  if (type.schema === 'pg_catalog') return;
+  if (type.schema !== undefined && type.schema !== schema) {
+    throw refuse(`The type ${type.schema}.${type.name} is outside the configured schema.`);
+  }
+  const oid = vocabulary.types.get(type.name);
+  if (oid === undefined || !(vocabulary.castTypes.has(oid) || vocabulary.checkedTypes.has(oid))) return;
+  throw refuse(`A value of the type ${type.name} runs a function of this database, which might do anything.`);
+}

@@ -1,0 +1,392 @@
+/** Actions from the command line, on real servers: propose, decide, look, stop. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ActionView, Outcome } from '../../src/action/outcome.js';
+import { verifyReceipts } from '../../src/receipts/verify.js';
+import { encodeCredential, issueAgent, issueApprover } from '../../src/trust/index.js';
+import { startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { cli, errorOf, folder, type Ended } from './support.js';
+
+let stack: Stack;
+let env: Record<string, string>;
+let dora: string;
+let eve: string;
+
+beforeAll(async () => {
+  stack = await startStack({
+    schema: `
+      create table orders (id int primary key, status text not null, note text);
+      insert into orders select i, 'paid', 'n' || i from generate_series(1, 500) i;
+      create table users (id int primary key, name text);`,
+  });
+  const agent = await issueAgent(stack.keyring, {
+    id: 'bot',
+    tenant: TENANT,
+    roles: ['admin_user'],
+    scopes: ['*'],
+    owner: 'olga',
+  });
+  env = {
+    TEMPORAL_ADDRESS: stack.temporal.address,
+    TEMPORAL_NAMESPACE: stack.temporal.namespace,
+    COUNTERSIGN_TASK_QUEUE: stack.temporal.taskQueue,
+    COUNTERSIGN_LEDGER_URL: stack.ledgerUrl,
+    COUNTERSIGN_KEYS: stack.keys,
+    COUNTERSIGN_AGENT: encodeCredential(agent),
+  };
+  dora = encodeCredential(await issueApprover(stack.keyring, { id: 'dora', tenant: TENANT, roles: ['dba'] }));
+  eve = encodeCredential(await issueApprover(stack.keyring, { id: 'eve', tenant: TENANT, roles: ['intern'] }));
+});
+afterAll(() => stack.stop());
+
+const setStatus = (status: string, where: object): string =>
+  JSON.stringify({ op: 'update', table: 'orders', set: { status }, where });
+
+/** Over 100 rows in production: a dba must agree. */
+const large = (status: string): string => setStatus(status, { id: { gte: 100, lt: 250 } });
+
+function propose(actionId: string, input: string, ...more: readonly string[]): Promise<Ended> {
+  return cli(['propose', '--tool', 'shop-db', '--action-id', actionId, '--input', input, '--json', ...more], { env });
+}
+
+async function statusesOf(where: string): Promise<string[]> {
+  const { rows } = await stack.shop.query<{ status: string }>(
+    `select distinct status from orders where ${where} order by 1`,
+  );
+  return rows.map(({ status }) => status);
+}
+
+describe('propose', () => {
+  test('makes the effect once, and tells the recorded outcome again', async () => {
+    const input = setStatus('sent', { id: 1 });
+    const first = await propose('once', input, '--expect', 'post.orders["1"].status == "sent"');
+    expect(first.code).toBe(0);
+    expect(first.json()).toMatchObject({ status: 'success', actionId: 'once', tenant: TENANT });
+    expect(await statusesOf('id = 1')).toEqual(['sent']);
+
+    await stack.shop.query(`update orders set status = 'lost' where id = 1`);
+    const again = await propose('once', input, '--expect', 'post.orders["1"].status == "sent"');
+    expect(again.json()).toEqual(first.json());
+    expect(await statusesOf('id = 1')).toEqual(['lost']);
+
+    const other = await propose('once', setStatus('void', { id: 1 }));
+    expect(other.code).toBe(2);
+    expect(errorOf(other).code).toBe('ACTION_CONFLICT');
+  });
+
+  test('reads the input from stdin and from a file', async () => {
+    const cwd = await folder();
+    await writeFile(path.join(cwd, 'input.json'), setStatus('filed', { id: 3 }));
+    const args = ['propose', '--tool', 'shop-db'];
+    const [piped, filed] = await Promise.all([
+      cli([...args, '--input', '-'], { env, cwd, stdin: setStatus('piped', { id: 2 }) }),
+      cli([...args, '--input-file', 'input.json'], { env, cwd }),
+    ]);
+    expect([piped.code, filed.code]).toEqual([0, 0]);
+    expect(await statusesOf('id in (2, 3)')).toEqual(['filed', 'piped']);
+    expect(piped.stdout).toMatch(/✓ success/);
+    expect(piped.stderr).toMatch(/^action [\da-f-]{36}\n$/);
+  });
+
+  test.each([
+    ['denied by policy', 4, 'denied', '{"op":"delete","table":"users","where":{"id":1}}', []],
+    ['an input that is not the tool’s', 4, 'denied', '{"op":"sing"}', []],
+    [
+      'an effect that is not what was promised',
+      6,
+      'mismatch',
+      '{"op":"update","table":"orders","set":{"status":"a"},"where":{"id":4}}',
+      ['--expect', 'post.orders["4"].status == "b"'],
+    ],
+  ])('%s: exit code %i', async (_, code, status, input, more) => {
+    const ended = await propose(`exit-${code}-${status}-${input.length}`, input, ...more);
+    expect(ended.code).toBe(code);
+    expect(ended.json()).toMatchObject({ status });
+  });
+
+  test('through a tool that does not exist is denied, and names those that do', async () => {
+    const { code, json } = await cli(['propose', '--tool', 'nope', '--input', '{}', '--json'], { env });
+    expect(code).toBe(4);
+    expect(json()).toMatchObject({
+      error: { code: 'UNKNOWN_TOOL', expected: expect.stringContaining('shop-db') as string },
+    });
+  });
+});
+
+describe('an action that needs people', () => {
+  test('waits with exit code 3, is listed, and nobody signs by accident', async () => {
+    const waiting = await propose(
+      'careful',
+      large('careful'),
+      '--claim',
+      'environment=test',
+      '--reasoning',
+      'tidy\u001b[2J up',
+    );
+    expect(waiting.code).toBe(3);
+    expect(waiting.json()).toMatchObject({ status: 'pending', actionId: 'careful' });
+
+    const listed = await until(
+      () => cli(['pending'], { env }),
+      ({ stdout }) => stdout.includes('acme/careful'),
+    );
+    expect(listed.stdout).toMatch(
+      /acme\/careful {2}.* left\n.*update 150 rows.*production.*bot\n[^]*needs 1 more of dba/,
+    );
+
+    const unasked = await cli(['approve', 'careful'], { env: { ...env, COUNTERSIGN_APPROVER: dora } });
+    expect(unasked.code).toBe(2);
+    expect(unasked.stderr).toMatch(/--yes/);
+    expect(unasked.stdout).toMatch(/environment = test {2}✗ in truth it is production/);
+    expect(unasked.stdout).toContain('tidy\\u{1B}[2J up');
+    expect(unasked.stdout).not.toContain('\u001b');
+
+    const intern = await cli(['approve', 'careful', '--yes', '--json'], { env: { ...env, COUNTERSIGN_APPROVER: eve } });
+    expect(intern.code).toBe(4);
+    expect(errorOf(intern).code).toBe('APPROVAL_FORBIDDEN');
+    expect(await statusesOf('id between 100 and 249')).toEqual(['paid']);
+
+    const yes = await cli(['approve', 'acme/careful', '--yes', '--reason', 'seen', '--json'], {
+      env: { ...env, COUNTERSIGN_APPROVER: dora },
+    });
+    expect(yes.code).toBe(0);
+    expect(yes.json()).toMatchObject({
+      state: 'approved',
+      verdict: 'approve',
+      recorded: { approver: 'dora', reason: 'seen' },
+    });
+
+    const done = await propose(
+      'careful',
+      large('careful'),
+      '--claim',
+      'environment=test',
+      '--reasoning',
+      'tidy\u001b[2J up',
+      '--wait',
+      '30s',
+    );
+    expect(done.code).toBe(0);
+    expect(await statusesOf('id between 100 and 249')).toEqual(['careful']);
+
+    const late = await cli(['approve', 'careful', '--yes', '--json'], { env: { ...env, COUNTERSIGN_APPROVER: dora } });
+    expect(errorOf(late).code).toBe('NOT_PENDING');
+  });
+
+  test('is denied with the reason told to the agent', async () => {
+    await propose('refused', large('refused'));
+    const no = await cli(['deny', 'refused', '--reason', 'not today', '--json'], {
+      env: { ...env, COUNTERSIGN_APPROVER: dora },
+    });
+    expect(no.json()).toMatchObject({ state: 'denied' });
+    const told = await propose('refused', large('refused'), '--wait');
+    expect(told.code).toBe(4);
+    expect(told.json()).toMatchObject({
+      status: 'denied',
+      error: { code: 'APPROVAL_DENIED' },
+      reason: expect.stringContaining('not today') as string,
+    });
+  });
+
+  test('is not decided by people of another tenant', async () => {
+    await propose('foreign', large('foreign'));
+    const stranger = encodeCredential(
+      await issueApprover(stack.keyring, { id: 'sam', tenant: 'beta', roles: ['dba'] }),
+    );
+    const args = ['approve', 'acme/foreign', '--yes', '--json', '--as'];
+    const ended = await cli([...args, stranger], { env });
+    expect(ended.code).toBe(2);
+    expect(errorOf(ended)).toMatchObject({ code: 'USAGE', expected: 'an action of beta' });
+  });
+
+  test('can be decided by a signal with the printed decision', async () => {
+    await propose('signalled', large('signalled'));
+    const printed = await cli(['approve', 'signalled', '--print', '--yes', '--as', dora], { env });
+    expect(printed.code).toBe(0);
+    expect(printed.stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+    const agent = await stack.agent();
+    expect((await agent.view('signalled')).phase).toBe('pending');
+    await agent.temporal.workflow.getHandle('acme/signalled').signal('decide', printed.stdout.trim());
+    expect(await agent.outcome('signalled', { timeoutMs: 30_000 })).toMatchObject({ status: 'success' });
+  });
+
+  test('still waits when the agent stops waiting: exit code 3', async () => {
+    const ended = await propose('impatient', large('x'), '--wait', '500ms');
+    expect(ended.code).toBe(3);
+    expect(ended.json()).toMatchObject({ status: 'pending' });
+  });
+
+  test('is cancelled without an effect: exit code 5', async () => {
+    await propose('stopped', large('stopped'));
+    const { code } = await cli(['cancel', 'stopped'], { env });
+    expect(code).toBe(0);
+    const told = await propose('stopped', large('stopped'), '--wait');
+    expect(told.code).toBe(5);
+    expect(told.json()).toMatchObject({ status: 'cancelled' });
+    expect(await statusesOf(`status = 'stopped'`)).toEqual([]);
+  });
+});
+
+describe('show', () => {
+  beforeAll(() => propose('told', setStatus('told', { id: 9 }), '--reasoning', 'because', '--trace-id', 't-1'));
+
+  test('tells the whole story to people, and all of it to scripts', async () => {
+    const [text, json] = await Promise.all([
+      cli(['show', 'told'], { env }),
+      cli(['show', 'acme/told', '--json'], { env }),
+    ]);
+    expect(text.code).toBe(0);
+    for (const part of [
+      /✓ success/,
+      /agent +bot \(roles: admin_user, owner olga\)/,
+      /│ because/,
+      /trace +t-1/,
+      /~ \/orders\/9\/status {2}"paid" → "told"/,
+      /receipt +#\d+/,
+      /workflows\/acme%2Ftold/,
+    ]) {
+      expect(text.stdout).toMatch(part);
+    }
+    expect(text.stdout).not.toMatch(/!/);
+    const document = json.json() as ActionView & { proposal: object; keptBy: string };
+    expect(document).toMatchObject({
+      phase: 'ended',
+      keptBy: 'temporal',
+      outcome: { status: 'success' },
+      proposal: { traceId: 't-1' },
+    });
+  });
+
+  test('falls back to the ledger when Temporal does not know the action, or is away', async () => {
+    const gone = await cli(['show', 'told', '--json'], { env: { ...env, TEMPORAL_NAMESPACE: 'default' } });
+    expect(gone.json()).toMatchObject({ keptBy: 'ledger', outcome: { status: 'success', actionId: 'told' } });
+    const away = await cli(['show', 'told'], { env: { ...env, TEMPORAL_ADDRESS: '127.0.0.1:1' } });
+    expect(away.code).toBe(0);
+    expect(away.stderr).toMatch(/^warning .*The ledger is asked instead/);
+    expect(away.stdout).toMatch(/input +no longer kept/);
+  });
+
+  test('an action that nobody knows: exit code 2', async () => {
+    const ended = await cli(['show', 'never', '--json'], { env });
+    expect(ended.code).toBe(2);
+    expect(errorOf(ended)).toMatchObject({
+      code: 'NOT_FOUND',
+      fix: expect.stringContaining('countersign list') as string,
+    });
+  });
+
+  test('says so when somebody ended the workflow in Temporal', async () => {
+    await propose('killed', large('killed'));
+    const agent = await stack.agent();
+    await agent.temporal.workflow.getHandle('acme/killed').terminate('by hand');
+    const { stdout, code } = await cli(['show', 'killed'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^! Its workflow ended as TERMINATED and left no outcome/m);
+    expect(stdout).toMatch(/status: "killed"|"killed"/);
+  });
+});
+
+describe('list', () => {
+  test('finds by status, tool and agent, and only the tenant’s own', async () => {
+    const other = await issueAgent(stack.keyring, { id: 'spy', tenant: 'beta', roles: ['admin_user'], scopes: ['*'] });
+    const spy = { ...env, COUNTERSIGN_AGENT: encodeCredential(other) };
+    await cli(['propose', '--tool', 'shop-db', '--action-id', 'beta-1', '--input', setStatus('b', { id: 20 })], {
+      env: spy,
+    });
+    await propose('listed', setStatus('listed', { id: 21 }));
+
+    const idsOf = (ended: Ended): string[] =>
+      (ended.json() as { actions: { actionId: string }[] }).actions.map(({ actionId }) => actionId);
+    const list = (more: string[], as = env): Promise<Ended> => cli(['list', '--json', ...more], { env: as });
+    await until(
+      async () => idsOf(await list(['--status', 'success'])),
+      (ids) => ids.includes('listed'),
+    );
+    await until(
+      async () => idsOf(await list([], spy)),
+      (ids) => ids.includes('beta-1'),
+    );
+
+    expect(idsOf(await list([], spy))).toEqual(['beta-1']);
+    expect(idsOf(await list([]))).not.toContain('beta-1');
+    expect(idsOf(await list(['--status', 'denied', '--tool', 'shop-db', '--agent', 'bot']))).not.toContain('listed');
+    expect(idsOf(await list(['--limit', '2']))).toHaveLength(2);
+    const { COUNTERSIGN_AGENT: _none, ...nobody } = env;
+    expect(idsOf(await list([], nobody))).toEqual(expect.arrayContaining(['beta-1', 'listed']));
+    expect((await cli(['list', '--status', 'success'], { env })).stdout).toMatch(
+      /^actionId +status[^]*listed +success +allow +WRITE +shop-db +production +bot/m,
+    );
+  });
+});
+
+describe('freeze', () => {
+  test('stops the agent until it is lifted, and keeps the record', async () => {
+    const made = await cli(
+      ['freeze', '--agent', 'bot', '--tenant', TENANT, '--reason', 'runs wild', '--by', 'ann', '--json'],
+      { env },
+    );
+    expect(made.code).toBe(0);
+    const { id } = made.json() as { id: number };
+    const stopped = await propose('frozen', setStatus('frozen', { id: 30 }));
+    expect(stopped.code).toBe(4);
+    expect(stopped.json()).toMatchObject({ status: 'denied', error: { code: 'FROZEN' } });
+
+    expect((await cli(['freezes'], { env })).stdout).toMatch(
+      new RegExp(`#${id} {2}agent bot of tenant acme, by ann at .*: runs wild`),
+    );
+    expect((await cli(['unfreeze', String(id), '--by', 'bob', '--reason', 'tamed'], { env })).code).toBe(0);
+    expect((await cli(['freezes'], { env })).stdout).toBe('nothing is frozen\n');
+    expect((await cli(['freezes', '--lifted'], { env })).stdout).toMatch(/lifted by bob at .*: tamed/);
+    expect((await propose('thawed', setStatus('thawed', { id: 30 }))).code).toBe(0);
+  });
+
+  test('one that does not exist cannot be lifted: exit code 2', async () => {
+    const ended = await cli(['unfreeze', '99999', '--json'], { env });
+    expect(ended.code).toBe(2);
+    expect(errorOf(ended).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('the record of all this', () => {
+  test('verifies: receipts, outcomes, and what Temporal saw', async () => {
+    const cwd = await folder();
+    const ended = await cli(['receipts', 'verify', '--json'], { env, cwd });
+    expect(ended.json()).toMatchObject({ ok: true });
+    const [acme] = (ended.json() as { tenants: { tenant: string; receipts: number; outcomes: number }[] }).tenants;
+    expect(acme).toMatchObject({ tenant: TENANT, problems: [], witnessed: true });
+    expect(acme?.outcomes).toBeGreaterThan(0);
+  });
+
+  test('verifies also when forged proposals had receipts of their own, with higher numbers', async () => {
+    const agent = await stack.agent({ id: 'forger' });
+    const { tenants } = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, tenant: TENANT });
+    const [acme] = tenants;
+    const proposal = { actionId: 'forged', tool: 'shop-db', input: {} };
+    for (let i = 0; i <= (acme?.receipts ?? 0); i++) {
+      const request = {
+        proposal: { ...proposal, actionId: `forged-${i}` },
+        digest: `sha256:${'0'.repeat(64)}`,
+        proof: 'x',
+      };
+      const outcome = (await agent.temporal.workflow.execute('trustedAction', {
+        taskQueue: stack.temporal.taskQueue,
+        workflowId: `${TENANT}/forged-${i}`,
+        args: [request],
+        typedSearchAttributes: new TypedSearchAttributes([
+          { key: defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD), value: TENANT },
+        ]),
+      })) as Outcome;
+      expect(outcome.receipt?.tenant).toBe('_unauthenticated');
+    }
+    const beyond = `CountersignTenant = "${TENANT}" AND CountersignReceipt > ${acme?.receipts ?? 0}`;
+    await until(
+      async () => (await agent.temporal.workflow.count(beyond)).count,
+      (count) => count > 0,
+    );
+    const ended = await cli(['receipts', 'verify', '--json'], { env, cwd: await folder() });
+    expect(ended.json()).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,293 @@
+/** The commands that run for long, and those that prepare and examine what they run on. */
+import type { ChildProcess } from 'node:child_process';
+import { access, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { encodeCredential, issueAgent, readCredential } from '../../src/trust/index.js';
+import { createDatabase } from '../support/postgres.js';
+import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
+import { cli, errorOf, folder, start } from './support.js';
+
+let stack: Stack;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  stack = await startStack({ schema: 'create table orders (id int primary key, status text)', worker: false });
+  env = {
+    TEMPORAL_ADDRESS: stack.temporal.address,
+    TEMPORAL_NAMESPACE: stack.temporal.namespace,
+    COUNTERSIGN_LEDGER_URL: stack.ledgerUrl,
+    COUNTERSIGN_KEYS: stack.keys,
+  };
+});
+afterAll(() => stack.stop());
+
+/** A config with one tool, on the database that the variable names. */
+async function configIn(cwd: string, variable: string): Promise<void> {
+  const text = `
+    import { defineConfig, postgres } from ${JSON.stringify(path.join(ROOT, 'src/worker/index.ts'))};
+    export default defineConfig({
+      policies: ${JSON.stringify(path.join(ROOT, 'policies/starter'))},
+      tools: [postgres({ name: 'shop-db', environment: 'production', url: process.env[${JSON.stringify(variable)}] })],
+    });`;
+  await writeFile(path.join(cwd, 'countersign.config.mjs'), text);
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+/** Starts a command and returns when what it wrote matches. It is killed if the test leaves it. */
+async function running(
+  args: readonly string[],
+  options: { env: Record<string, string>; cwd: string },
+  ready: RegExp,
+): Promise<Running> {
+  const child = start(args, options);
+  const said = { stdout: '', stderr: '' };
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, ...said }));
+  });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const announced = new Promise<'ready'>((resolve) => {
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].on('data', (chunk: Buffer) => {
+        said[name] += chunk.toString();
+        if (ready.test(said[name])) resolve('ready');
+      });
+    }
+  });
+  if ((await Promise.race([announced, ended])) !== 'ready')
+    throw new Error(`it ended:\n${said.stdout}\n${said.stderr}`);
+  return { child, ended };
+}
+
+describe('setup', () => {
+  test('prepares ledger and namespace, says what it did, and has nothing to do the second time', async () => {
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+    const namespace = `bare-${randomUUID()}`;
+    const connection = await Connection.connect({ address: stack.temporal.address });
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: msToTs('1 hour'),
+    });
+    await connection.close();
+    const bare = { ...env, COUNTERSIGN_LEDGER_URL: database.url, TEMPORAL_NAMESPACE: namespace };
+
+    const before = await cli(['doctor', '--json'], { env: bare });
+    expect((before.json() as { checks: object[] }).checks).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'ledger', ok: false, fix: 'Run `countersign setup`.' }),
+        expect.objectContaining({ name: 'search attributes', ok: false, fix: 'Run `countersign setup`.' }),
+      ]),
+    );
+    const first = await cli(['setup', '--json'], { env: bare });
+    expect(first.code).toBe(0);
+    expect(first.json()).toMatchObject({
+      ledger: { schema: 'countersign', migrated: expect.arrayContaining(['0001-ledger']) as string[] },
+      temporal: {
+        namespace,
+        registered: expect.arrayContaining(['CountersignStatus', 'CountersignReceipt']) as string[],
+      },
+    });
+    const second = await cli(['setup', '--json'], { env: bare });
+    expect(second.json()).toMatchObject({ ledger: { migrated: [] }, temporal: { registered: [] } });
+  });
+});
+
+describe('no worker', () => {
+  test('is told as such, to the agent and to whoever looks', async () => {
+    const agent = await issueAgent(stack.keyring, { id: 'bot', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+    const lonely = { ...env, COUNTERSIGN_TASK_QUEUE: 'lonely', COUNTERSIGN_AGENT: encodeCredential(agent) };
+    const args = [
+      'propose',
+      '--tool',
+      'shop-db',
+      '--action-id',
+      'lonely',
+      '--input',
+      '{}',
+      '--timeout',
+      '2s',
+      '--json',
+    ];
+    const proposed = await cli(args, { env: lonely });
+    expect(proposed.code).toBe(1);
+    expect(errorOf(proposed)).toMatchObject({ code: 'TIMED_OUT', fix: expect.stringContaining('(lonely)') as string });
+
+    const [shown, listed, doctor] = await Promise.all([
+      cli(['show', 'lonely', '--json'], { env: lonely }),
+      cli(['list', '--status', 'running', '--json'], { env: lonely }),
+      cli(['doctor', '--json'], { env: lonely }),
+    ]);
+    expect(shown.code).toBe(1);
+    expect(errorOf(shown)).toMatchObject({
+      code: 'TIMED_OUT',
+      fix: expect.stringContaining('countersign worker') as string,
+    });
+    expect(listed.json()).toMatchObject({ actions: [{ actionId: 'lonely', status: 'running' }] });
+    expect((doctor.json() as { checks: object[] }).checks).toContainEqual(
+      expect.objectContaining({ name: 'workers', ok: false, detail: 'none on the task queue lonely' }),
+    );
+  });
+});
+
+describe('worker', () => {
+  test('does the work, is seen by doctor, and stops in good order on SIGTERM', async () => {
+    const cwd = await folder();
+    await configIn(cwd, 'SHOP_URL');
+    const all = { ...env, SHOP_URL: stack.shopUrl };
+    const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
+
+    const doctor = await cli(['doctor', '--json'], { env: all, cwd });
+    expect(doctor.json()).toMatchObject({ ok: true });
+    expect(doctor.code).toBe(0);
+
+    const agent = encodeCredential(
+      await issueAgent(stack.keyring, { id: 'bot', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] }),
+    );
+    const input = '{"op":"insert","table":"orders","rows":[{"id":1,"status":"new"}]}';
+    const done = await cli(['propose', '--tool', 'shop-db', '--input', input, '--json'], {
+      env: { ...env, COUNTERSIGN_AGENT: agent },
+    });
+    expect(done.json()).toMatchObject({ status: 'success' });
+
+    child.kill('SIGTERM');
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(stdout).toBe('');
+    for (const line of stderr.trim().split('\n'))
+      expect(JSON.parse(line)).toMatchObject({ level: expect.any(Number) as number });
+    const secrets = [
+      new URL(stack.ledgerUrl).password,
+      new URL(stack.shopUrl).password,
+      ...stack.keys.matchAll(/"d":"([^"]+)"/g),
+    ].map(String);
+    for (const secret of secrets) expect(stderr).not.toContain(secret);
+  });
+
+  test.each([
+    ['a ledger that was never set up', { COUNTERSIGN_LEDGER_URL: 'bare' }, 'LEDGER_UNAVAILABLE', /countersign setup/],
+    ['no config', {}, 'CONFIG_INVALID', /--config/],
+    [
+      'fault injection in production',
+      { COUNTERSIGN_ENV: 'production', COUNTERSIGN_FAULT: 'execute.before-effect:kill:/tmp/x' },
+      'CONFIG_INVALID',
+      /Unset/,
+    ],
+  ])('does not start with %s', async (what, over, code, fix) => {
+    const cwd = await folder();
+    if (what !== 'no config') await configIn(cwd, 'COUNTERSIGN_LEDGER_URL');
+    const database = await createDatabase();
+    onTestFinished(() => database.drop());
+    const bare = 'COUNTERSIGN_LEDGER_URL' in over ? { COUNTERSIGN_LEDGER_URL: database.url } : over;
+    const ended = await cli(['worker', '--json'], { cwd, env: { ...env, ...bare } });
+    expect(ended.code).toBe(1);
+    expect(errorOf(ended).code).toBe(code);
+    expect(errorOf(ended).fix).toMatch(fix);
+  });
+});
+
+describe('dev', () => {
+  test('starts everything, keeps it between runs, and Ctrl-C ends it with exit code 0', async () => {
+    const cwd = await folder();
+    await configIn(cwd, 'COUNTERSIGN_DEV_DATABASE_URL');
+    const args = ['dev', '--data', 'data', '--json'];
+    const first = await running(args, { env: {}, cwd }, /\n}\n$/);
+    const data = path.join(cwd, 'data');
+    expect((await stat(path.join(data, 'keys.json'))).mode & 0o777).toBe(0o600);
+    expect((await stat(path.join(data, 'env'))).mode & 0o777).toBe(0o600);
+
+    const sourced = await environmentIn(path.join(data, 'env'));
+    const shop = new pg.Client({ connectionString: sourced['COUNTERSIGN_DEV_DATABASE_URL'] });
+    await shop.connect();
+    await shop.query('create table orders (id int primary key, status text); insert into orders values (7, null)');
+    await shop.end();
+
+    const issue = [
+      'agent',
+      'create',
+      '--id',
+      'bot',
+      '--tenant',
+      'acme',
+      '--role',
+      'admin_user',
+      '--scope',
+      '*',
+      '--out',
+      'bot.csk',
+    ];
+    expect((await cli(issue, { cwd, env: sourced })).code).toBe(0);
+    expect((await readCredential(path.join(cwd, 'bot.csk'))).kind).toBe('agent');
+    const propose = ['propose', '--as', 'bot.csk', '--tool', 'shop-db', '--action-id', 'a1', '--json', '--input'];
+    const input = '{"op":"update","table":"orders","set":{"status":"sent"},"where":{"id":7}}';
+    const done = await cli([...propose, input], { cwd, env: sourced });
+    expect(done.json()).toMatchObject({ status: 'success', facts: { tool: { environment: 'production' } } });
+
+    const second = await cli(args, { cwd });
+    expect(second.code).toBe(1);
+    expect(errorOf(second).message).toContain('cannot be used');
+
+    first.child.kill('SIGINT');
+    const { code, stdout } = await first.ended;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ui: expect.stringMatching(/^http:/) as string,
+      env: sourced,
+      tools: [{ name: 'shop-db' }],
+    });
+    await expect(access(path.join(data, 'env'))).rejects.toThrow('ENOENT');
+
+    const again = await running(args, { env: {}, cwd }, /\n}\n$/);
+    const replayed = await cli([...propose, input], { cwd, env: await environmentIn(path.join(data, 'env')) });
+    expect(replayed.json()).toEqual(done.json());
+    again.child.kill('SIGTERM');
+    expect((await again.ended).code).toBe(0);
+  });
+
+  test('without a config still answers: there is no such tool', async () => {
+    const cwd = await folder();
+    const { child, ended } = await running(['dev'], { env: {}, cwd }, /Ctrl-C stops everything/);
+    const sourced = await environmentIn(path.join(cwd, '.countersign/env'));
+    await cli(['agent', 'create', '--id', 'bot', '--tenant', 'acme', '--scope', '*', '--out', 'bot.csk'], {
+      cwd,
+      env: sourced,
+    });
+    const args = ['propose', '--as', 'bot.csk', '--tool', 'shop-db', '--input', '{}', '--json'];
+    const { code, json } = await cli(args, { cwd, env: sourced });
+    expect(code).toBe(4);
+    expect(json()).toMatchObject({ error: { code: 'UNKNOWN_TOOL' } });
+    child.kill('SIGINT');
+    const said = await ended;
+    expect(said.code).toBe(0);
+    // The UI's address comes first.
+    expect(said.stdout).toMatch(/^\nCountersign is ready\.\n\n {2}Temporal UI {2}http:\/\/127\.0\.0\.1:\d+\n/);
+    expect(said.stdout).toContain('none: write countersign.config.mjs');
+  });
+
+  test('with a broken config ends what it had started: exit code 1', async () => {
+    const cwd = await folder();
+    await writeFile(path.join(cwd, 'countersign.config.mjs'), 'export default { policies: 7 };');
+    const ended = await cli(['dev', '--json'], { cwd });
+    expect(ended.code).toBe(1);
+    expect(errorOf(ended).code).toBe('CONFIG_INVALID');
+    const pidFile = path.join(cwd, '.countersign/postgres/data/postmaster.pid');
+    await expect(access(pidFile)).rejects.toThrow('ENOENT');
+  });
+});
+
+/** What `source` would set. */
+async function environmentIn(file: string): Promise<Record<string, string>> {
+  const lines = (await readFile(file, 'utf8')).trim().split('\n');
+  return Object.fromEntries(lines.map((line) => /^export (\w+)='?(.*?)'?$/.exec(line)?.slice(1) as [string, string]));
+}

@@ -1,0 +1,54 @@
+/** Runs the real command line as a child process, in an environment that holds nothing but what the test gives. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import type { ErrorView } from '../../src/action/errors.js';
+
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const TSX = import.meta.resolve('tsx');
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Reads the one JSON document on stdout. */
+  readonly json: () => unknown;
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly stdin?: string;
+}
+
+export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions = {}) {
+  return spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+  const child = start(args, options);
+  child.stdin.end(options.stdin ?? '');
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, stdout, stderr, json: () => JSON.parse(stdout) as unknown };
+}
+
+/** An empty folder, removed when the test is over. */
+export async function folder(): Promise<string> {
+  const made = await mkdtemp(path.join(os.tmpdir(), 'countersign-cli-'));
+  onTestFinished(() => rm(made, { recursive: true, force: true }));
+  return made;
+}
+
+/** The error that stdout carries. */
+export function errorOf({ json }: Ended): ErrorView {
+  return (json() as { error: ErrorView }).error;
+}

@@ -1,0 +1,268 @@
+/** What every Tool must keep, whatever it acts on. Each implementation's tests run this suite with a scenario of its own. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ACTION_TYPES, type Constraint, type Preview } from '../../src/action/decision.js';
+import { CountersignError, type ErrorCode } from '../../src/action/errors.js';
+import { assertJson, digest, type JsonObject } from '../../src/action/json.js';
+import type { Check } from '../../src/action/outcome.js';
+import { NAME_PATTERN } from '../../src/action/proposal.js';
+import type { State } from '../../src/action/snapshot.js';
+import type { Execution, Tool } from '../../src/tools/tool.js';
+
+export interface ToolScenario<I = unknown> {
+  readonly tool: Tool<I>;
+  /** An input that only reads. */
+  readonly read: JsonObject;
+  /** An input that its schema must refuse. */
+  readonly invalid: JsonObject;
+  /** An input that changes something, on an object of its own each time. */
+  write(): Promise<JsonObject>;
+  /** How often the real system shows the effect of that input: 0, 1 … */
+  effects(write: JsonObject): Promise<number>;
+  /** Changes what `capture` reads for that input, behind the tool's back. */
+  interfere?(write: JsonObject): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One action taken all the way, as the workflow does. */
+export interface Taken<I> {
+  readonly input: I;
+  readonly key: string;
+  readonly preview: Preview;
+  readonly pre: State;
+  readonly execution: Execution;
+  readonly post: State;
+  readonly checks: readonly Check[];
+}
+
+export interface ActOptions {
+  readonly key?: string;
+  readonly constraints?: readonly Constraint[];
+  readonly signal?: AbortSignal;
+  /** Runs between the capture and the execution. */
+  readonly between?: () => Promise<void>;
+  /** Takes the place of what the preview promised. */
+  readonly rows?: number;
+}
+
+export const never = (): AbortSignal => new AbortController().signal;
+
+/** Previews, captures, executes, captures again and verifies. */
+export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = {}): Promise<Taken<I>> {
+  const input = tool.input.parse(raw);
+  const key = options.key ?? randomUUID();
+  const preview = await tool.preview(input, { signal: never() });
+  const pre = await tool.capture(input, {}, { signal: never() });
+  await options.between?.();
+  const execution = await tool.execute(input, {
+    idempotencyKey: key,
+    preDigest: digest(pre),
+    constraints: options.constraints ?? [],
+    rows: options.rows ?? preview.rows,
+    signal: options.signal ?? never(),
+    heartbeat: () => {},
+  });
+  const post = await tool.capture(input, { after: { pre, execution } }, { signal: never() });
+  const checks = tool.verify({ input, preview, pre, post, delta: NO_DELTA, execution });
+  return { input, key, preview, pre, execution, post, checks };
+}
+
+const NO_DELTA = { patch: [], operations: 0, latencyMs: 0 } as const;
+
+/** The error that a promise is rejected with, which must be one of ours. */
+export async function failureOf(promise: Promise<unknown>): Promise<CountersignError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error, 'expected a refusal').toBeInstanceOf(CountersignError);
+  return error as CountersignError;
+}
+
+export async function expectCode(promise: Promise<unknown>, code: ErrorCode): Promise<CountersignError> {
+  const error = await failureOf(promise);
+  expect({ code: error.code, message: error.message }).toMatchObject({ code });
+  return error;
+}
+
+export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<I>>): void {
+  describe(`${name} keeps the contract of a tool`, () => {
+    let scenario: ToolScenario<I>;
+    let tool: Tool<I>;
+    beforeAll(async () => {
+      scenario = await setup();
+      tool = scenario.tool;
+    });
+    afterAll(async () => {
+      await scenario.stop();
+    });
+
+    async function executeAs({
+      input,
+      key,
+      preview,
+      pre,
+    }: Pick<Taken<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
+      return await tool.execute(input, {
+        idempotencyKey: key,
+        preDigest: digest(pre),
+        constraints: [],
+        rows: preview.rows,
+        signal: never(),
+        heartbeat: () => {},
+      });
+    }
+
+    test('it says what it is, and how long it may take', () => {
+      expect(tool.name).toMatch(NAME_PATTERN);
+      expect(tool.kind).not.toBe('');
+      expect(tool.environment).not.toBe('');
+      expect(['native', 'lookup', 'none']).toContain(tool.idempotency);
+      expect(tool.timeoutMs).toBeGreaterThan(0);
+      expect(tool.idempotency === 'none' || 'lookUp' in tool, 'idempotency promises a look-up').toBe(true);
+    });
+
+    test('an input that does not fit, or says more than is known, is refused by its schema', async () => {
+      expect(tool.input.safeParse(scenario.invalid).success).toBe(false);
+      expect(tool.input.safeParse({ ...scenario.read, surplus: 1 }).success).toBe(false);
+      expect(tool.input.safeParse({ ...(await scenario.write()), surplus: 1 }).success).toBe(false);
+    });
+
+    test('it knows a read from a change', async () => {
+      expect(tool.actionType(tool.input.parse(scenario.read))).toBe('READ');
+      const write = tool.input.parse(await scenario.write());
+      expect(ACTION_TYPES).toContain(tool.actionType(write));
+      expect(tool.actionType(write)).not.toBe('READ');
+      expect(tool.operation(write)).toMatch(/^[a-z0-9_.-]+$/i);
+    });
+
+    test('a preview and a capture have no effect and say the same each time', async () => {
+      const raw = await scenario.write();
+      const input = tool.input.parse(raw);
+      const previews = [await tool.preview(input, { signal: never() }), await tool.preview(input, { signal: never() })];
+      const states = [
+        await tool.capture(input, {}, { signal: never() }),
+        await tool.capture(input, {}, { signal: never() }),
+      ];
+      expect(await scenario.effects(raw)).toBe(0);
+      expect(digest(previews[0])).toBe(digest(previews[1]));
+      expect(digest(states[0])).toBe(digest(states[1]));
+      assertJson(states[0], 'state');
+      const [preview] = previews as [Preview];
+      expect(preview.rows).toBeGreaterThanOrEqual(1);
+      expect(preview.sample.length).toBeLessThanOrEqual(10);
+      expect(preview.summary).toMatch(/^[^\n]+$/);
+      for (const names of [preview.targets, preview.reads]) {
+        expect(names).toEqual([...names].sort());
+        expect(names).toEqual(names.map((one) => one.toLowerCase()));
+      }
+      expect(preview.targets.length).toBeGreaterThanOrEqual(1);
+      expect(preview.targets.filter((one) => preview.reads.includes(one))).toEqual([]);
+    });
+
+    test('a read executes without a change, and has nothing to capture or touch', async () => {
+      const taken = await act(tool, scenario.read);
+      expect(taken.preview.targets).toEqual([]);
+      assertJson(taken.execution, 'execution');
+      expect(digest(taken.post)).toBe(digest(taken.pre));
+      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    });
+
+    test('an execution makes one effect, and verification finds it', async () => {
+      const raw = await scenario.write();
+      const taken = await act(tool, raw);
+      expect(await scenario.effects(raw)).toBe(1);
+      assertJson(taken.execution, 'execution');
+      expect(digest(taken.post)).not.toBe(digest(taken.pre));
+      expect(taken.checks.length).toBeGreaterThan(0);
+      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    });
+
+    test('an effect that did not happen does not verify', async () => {
+      const input = tool.input.parse(await scenario.write());
+      const preview = await tool.preview(input, { signal: never() });
+      const pre = await tool.capture(input, {}, { signal: never() });
+      const execution = { result: null };
+      const checks = tool.verify({ input, preview, pre, post: pre, delta: NO_DELTA, execution });
+      expect(checks.filter((one) => !one.ok).length).toBeGreaterThan(0);
+    });
+
+    test('verification is pure: it gives the same verdict twice and leaves its argument alone', async () => {
+      const taken = await act(tool, await scenario.write());
+      const effect = { ...taken, delta: NO_DELTA };
+      const before = digest(effect);
+      expect(tool.verify(effect)).toEqual(tool.verify(effect));
+      expect(digest(effect)).toBe(before);
+    });
+
+    test('the same key twice makes one effect and gives the same execution', async () => {
+      const raw = await scenario.write();
+      const first = await act(tool, raw);
+      // A tool that is not idempotent by itself is never asked again.
+      const again = tool.idempotency === 'native' ? await executeAs(first) : first.execution;
+      expect(digest(again)).toBe(digest(first.execution));
+      expect(await scenario.effects(raw)).toBe(1);
+    });
+
+    test('the same key at once, many times, makes one effect', async () => {
+      const raw = await scenario.write();
+      const input = tool.input.parse(raw);
+      const preview = await tool.preview(input, { signal: never() });
+      const pre = await tool.capture(input, {}, { signal: never() });
+      const prepared = { input, preview, pre, key: randomUUID() };
+      const times = tool.idempotency === 'native' ? 6 : 1;
+      const all = await Promise.all(Array.from({ length: times }, () => executeAs(prepared)));
+      expect(new Set(all.map((execution) => digest(execution))).size).toBe(1);
+      expect(await scenario.effects(raw)).toBe(1);
+    });
+
+    test('a look-up finds what happened', async () => {
+      const taken = await act(tool, await scenario.write());
+      const found = await tool.lookUp?.(taken.key, { signal: never() });
+      expect(found?.happened ?? tool.idempotency).toBe(tool.idempotency === 'none' ? 'none' : 'yes');
+    });
+
+    test('after a look-up said no, an attempt that comes late has no effect', async () => {
+      const raw = await scenario.write();
+      const key = randomUUID();
+      const found = await tool.lookUp?.(key, { signal: never() });
+      const final = found?.happened === 'no';
+      expect(final || tool.idempotency !== 'native', 'a native tool can always tell').toBe(true);
+      if (final) await failureOf(act(tool, raw, { key }));
+      expect(await scenario.effects(raw)).toBe(0);
+      expect(await tool.lookUp?.(key, { signal: never() })).toEqual(found);
+    });
+
+    test('an execution on another state than was captured does nothing', async () => {
+      const raw = await scenario.write();
+      const between = async (): Promise<void> => await scenario.interfere?.(raw);
+      if ('interfere' in scenario) await expectCode(act(tool, raw, { between }), 'STATE_CHANGED');
+      expect(await scenario.effects(raw)).toBe(0);
+    });
+
+    test('an execution that is cancelled before it starts does nothing', async () => {
+      const raw = await scenario.write();
+      await failureOf(act(tool, raw, { signal: AbortSignal.abort() }));
+      expect(await scenario.effects(raw)).toBe(0);
+    });
+
+    test('a row ceiling from policy is kept', async () => {
+      const raw = await scenario.write();
+      const constraints = [{ name: 'maxRows', value: 0, policy: 'none-at-all' }];
+      if (tool.constraints.includes('maxRows'))
+        await expectCode(act(tool, raw, { constraints }), 'CONSTRAINT_VIOLATED');
+      expect(await scenario.effects(raw)).toBe(0);
+    });
+
+    test('what it proposes as compensation puts things back', async () => {
+      const raw = await scenario.write();
+      const taken = await act(tool, raw);
+      const undo = tool.compensate?.(taken.input, taken.pre, taken.post);
+      const undone = undo === undefined ? undefined : await act(tool, undo);
+      expect(undone?.checks.filter((one) => !one.ok) ?? []).toEqual([]);
+      expect(await scenario.effects(raw)).toBe(undo === undefined ? 1 : 0);
+      const now = undo === undefined ? taken.pre : await tool.capture(taken.input, {}, { signal: never() });
+      expect(digest(now)).toBe(digest(taken.pre));
+    });
+  });
+}
