@@ -66,7 +66,8 @@ export async function standingApprovals(
   return { records, standing, dropped };
 }
 
-export type Authorization = { kind: 'granted'; grant: string } | { kind: 'ended'; outcome: Outcome };
+export type Authorization =
+  { kind: 'granted'; grant: string; claims: GrantClaims } | { kind: 'ended'; outcome: Outcome };
 
 /** Admits the action to the ledger and signs its grant. @throws CountersignError ACTION_CONFLICT, FROZEN */
 export async function authorize(proposed: Proposed, plan: Plan, deps: Dependencies): Promise<Authorization> {
@@ -108,7 +109,7 @@ export async function authorize(proposed: Proposed, plan: Plan, deps: Dependenci
   ]);
   switch (admission.kind) {
     case 'admitted':
-      return { kind: 'granted', grant };
+      return { kind: 'granted', grant, claims };
     case 'ended':
       return admission;
     case 'conflict':

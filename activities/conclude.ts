@@ -3,17 +3,15 @@ import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { ApprovalRecord, Check } from '../src/action/outcome.js';
-import type { Delta, Snapshot, State } from '../src/action/snapshot.js';
-import type { Execution } from '../src/tools/tool.js';
+import type { ApprovalRecord } from '../src/action/outcome.js';
 import { verifyGrant } from '../src/trust/index.js';
-import { allHold, createDelta, verifyEffect } from '../src/verify/index.js';
 import { shownOf, standingApprovals } from './authorize.js';
-import { capture, keep, recall } from './capture.js';
-import type { Concluded, Conclusion, Report } from './contract.js';
+import type { Concluded, Conclusion, Done, Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
-import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
+import { authenticate, resolve, type Authentic } from './propose.js';
+import { readBack } from './read-back.js';
+import type { Remembered } from './recent.js';
 import { settle, settleUnauthenticated, type Settlement } from './settle.js';
 import { Stopwatch } from './step.js';
 
@@ -28,13 +26,26 @@ export async function conclude(conclusion: Conclusion, deps: Dependencies): Prom
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: 'whole', outcome: await settleUnauthenticated(request, error, deps) };
   }
-  const settlement = await findOut(conclusion, authentic, watch, deps);
+  return settled(await findOut(conclusion, authentic, watch, deps), plan, deps);
+}
+
+/** The same for an effect that is certain, on what this worker prepared itself: nothing came back through history. */
+export async function concludeDone(prepared: Remembered, report: Done, deps: Dependencies): Promise<Concluded> {
+  const { proposed, plan, grant } = prepared;
+  const watch = new Stopwatch(prepared.steps);
+  watch.add('execute', report.tookMs);
+  const seen = await readBack(proposed, plan, report, watch, deps);
+  return settled({ authentic: proposed, watch, ...planned(plan), grant, ...seen }, plan, deps);
+}
+
+async function settled(settlement: Settlement, plan: Plan | undefined, deps: Dependencies): Promise<Concluded> {
   await deps.faults.at('conclude.before-settle');
   const { outcome, recorded } = await settle(settlement, deps);
   await deps.faults.at('conclude.after-settle');
   if (recorded || plan === undefined || settlement.approvals !== plan.approvals) return { kind: 'whole', outcome };
   const { facts: _facts, decision: _decision, approvals: _approvals, pre: _pre, ...rest } = outcome;
-  return { kind: 'planned', outcome: rest };
+  const { tenant: _tenant, actionId: _actionId, proposalDigest: _digest, tool: _tool, ...ending } = rest;
+  return { kind: 'planned', ending };
 }
 
 async function findOut(
@@ -50,7 +61,7 @@ async function findOut(
   }
   const grant = await grantOf(conclusion.grant, plan, deps);
   const base = { authentic, watch, ...planned(plan), grant };
-  if (report.kind === 'done') watch.timings.push({ step: 'execute', ms: report.tookMs });
+  if (report.kind === 'done') watch.add('execute', report.tookMs);
 
   const truth = await lookUpIfUnknown(conclusion, grant, authentic, deps);
   if (truth.kind !== 'done') return { ...base, ...unmade(truth) };
@@ -83,10 +94,10 @@ async function signedDecisions(
   return (await standingApprovals(approvals, shownOf(authentic, plan), deps)).records;
 }
 
-type Unmade = Exclude<Report, { kind: 'done' }>;
+type Unmade = Exclude<Truth, Done>;
 
 /** How an action ends whose effect was not made, or may not have been. */
-function unmade(report: Report): Pick<Settlement, 'status' | 'error'> {
+function unmade(report: Truth): Pick<Settlement, 'status' | 'error'> {
   switch (report.kind) {
     case 'stopped':
       return { status: report.status, error: fromView(report.error) };
@@ -105,7 +116,7 @@ async function lookUpIfUnknown(
   grant: GrantClaims,
   authentic: Authentic,
   deps: Dependencies,
-): Promise<Report> {
+): Promise<Truth> {
   const { report } = conclusion;
   if (report.kind !== 'unknown' || conclusion.withoutReading === true) return report;
   const { tool } = resolve(authentic, deps);
@@ -122,7 +133,7 @@ async function lookUpIfUnknown(
   }
 }
 
-function notMade({ error }: Unmade): Report {
+function notMade({ error }: Unmade): Truth {
   if (error.code === 'CANCELLED') return { kind: 'stopped', status: 'cancelled', error };
   return { kind: 'not_done', error: { ...error, code: 'TOOL_FAILED', message: `It did not happen: ${error.message}` } };
 }
@@ -139,85 +150,4 @@ function unread(): CountersignError {
 
 function fromView(view: ErrorView): CountersignError {
   return new CountersignError(view.code, view.message, view);
-}
-
-/** Reads the real system until it shows what was promised, or the time for that is over. */
-async function readBack(
-  proposed: Proposed,
-  plan: Plan,
-  { execution, startedAt }: Extract<Report, { kind: 'done' }>,
-  watch: Stopwatch,
-  deps: Dependencies,
-): Promise<Omit<Settlement, 'authentic' | 'watch'>> {
-  const context = Context.current();
-  const pre = await recall(proposed.agent.tenant, plan.pre, deps);
-  const { expect } = proposed.proposal;
-  const deadline = Date.now() + (typeof expect === 'object' ? (expect.withinMs ?? 0) : 0);
-  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
-    const read = await readOnce(proposed, plan, { pre, execution, startedAt }, watch, deps);
-    if (allHold(read.checks) || Date.now() + pause > deadline) return verdict(read, execution);
-    context.heartbeat();
-    await context.sleep(pause);
-    watch.timings.splice(watch.timings.findLastIndex(({ step }) => step === 'capture'));
-  }
-}
-
-interface Reading {
-  readonly post: Snapshot;
-  readonly delta: Delta;
-  readonly checks: readonly Check[];
-}
-
-async function readOnce(
-  { tool, input, proposal, agent }: Proposed,
-  plan: Plan,
-  { pre, execution, startedAt }: { pre: State; execution: Execution; startedAt: number },
-  watch: Stopwatch,
-  deps: Dependencies,
-): Promise<Reading> {
-  const signal = Context.current().cancellationSignal;
-  const captured = await watch.time('capture', async () => {
-    const taken = await capture(tool, input, { after: { pre, execution } }, signal);
-    await keep(agent.tenant, taken, deps);
-    return taken;
-  });
-  const delta = createDelta(pre, captured.state, Date.now() - startedAt);
-  const checks = await watch.time('verify', () =>
-    verifyEffect({
-      tool,
-      input,
-      preview: plan.facts.preview,
-      pre,
-      post: captured.state,
-      delta,
-      execution,
-      ...(proposal.expect === undefined ? {} : { expect: proposal.expect }),
-      constraints: plan.decision.constraints,
-      runner: deps.expectations,
-    }),
-  );
-  return { post: captured.snapshot, delta, checks };
-}
-
-function verdict({ post, delta, checks }: Reading, { result }: Execution): Omit<Settlement, 'authentic' | 'watch'> {
-  if (allHold(checks)) {
-    return {
-      status: 'success',
-      reason: `Done and verified: ${checks.length} checks hold.`,
-      post,
-      delta,
-      checks,
-      result,
-    };
-  }
-  const broken = checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail ?? 'does not hold'}`);
-  const error = new CountersignError(
-    'EXPECTATION_UNMET',
-    `The system does not hold what was promised: ${broken.slice(0, 3).join('; ')}`,
-    {
-      ...(checks.length === 0 ? {} : { field: `checks.${checks.find(({ ok }) => !ok)?.name ?? ''}` }),
-      fix: 'Compare the delta with the proposal; the pre-state is recorded.',
-    },
-  );
-  return { status: 'mismatch', error, post, delta, checks, result };
 }

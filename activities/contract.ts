@@ -2,7 +2,7 @@
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome, Shown, StepTiming } from '../src/action/outcome.js';
+import type { ApprovalRecord, Outcome, Shown, StepTimings } from '../src/action/outcome.js';
 import type { Requirement } from '../src/action/decision.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Execution } from '../src/tools/tool.js';
@@ -17,8 +17,6 @@ export interface ActionRequest {
 /** How the effect is to be run. */
 export interface EffectOptions {
   readonly timeoutMs: number;
-  /** One trusted line for the Temporal UI: `delete 3 rows from sessions on shop-db (production)`. */
-  readonly summary: string;
 }
 
 /** What `prepare` (propose, enforce, capture, authorize) comes to. */
@@ -28,7 +26,7 @@ export type Prepared =
       readonly plan: Plan;
       readonly grant: string;
       readonly effect: EffectOptions;
-      readonly steps: readonly StepTiming[];
+      readonly steps: StepTimings;
     }
   | {
       readonly kind: 'pending';
@@ -45,9 +43,18 @@ export type Prepared =
   /** The tool's steps belong on another task queue. */
   | { readonly kind: 'elsewhere'; readonly taskQueue: string };
 
+/** The effect was made. */
+export interface Done {
+  readonly kind: 'done';
+  readonly execution: Execution;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly tookMs: number;
+}
+
 /** What is known after trying to make the effect. */
-export type Report =
-  | { readonly kind: 'done'; readonly execution: Execution; readonly startedAt: number; readonly tookMs: number }
+export type Truth =
+  | Done
   /** Nothing happened, and trying again is no use. */
   | { readonly kind: 'not_done'; readonly error: ErrorView }
   /** Nothing happened, because the grant no longer holds (expired, or the state moved): a new one may be asked for. */
@@ -57,23 +64,28 @@ export type Report =
   /** The effect was never tried. */
   | { readonly kind: 'stopped'; readonly status: 'cancelled' | 'expired' | 'denied'; readonly error: ErrorView };
 
+/** What `execute` answers: what is known, or already how it ended. */
+export type Report = Truth | { readonly kind: 'concluded'; readonly concluded: Concluded };
+
 export interface Conclusion {
   readonly request: ActionRequest;
-  readonly report: Report;
+  readonly report: Truth;
   readonly plan?: Plan;
   readonly grant?: string;
   /** How long the steps before the effect took. */
-  readonly steps?: readonly StepTiming[];
+  readonly steps?: StepTimings;
   /** The decisions people signed, where the action was stopped by or after one. */
   readonly approvals?: readonly string[];
   /** The tool's system has been out of reach for too long: settle with what is known. */
   readonly withoutReading?: boolean;
 }
 
-/** An outcome as it travels back from `conclude`: what the plan says already is not said twice in history. */
+/** What an outcome says beyond the request and the plan. */
+export type Ending = Omit<Outcome, keyof Plan | 'tenant' | 'actionId' | 'proposalDigest' | 'tool'>;
+
+/** An outcome as it travels back to the workflow: what it knows already is not said twice in history. */
 export type Concluded =
-  | { readonly kind: 'planned'; readonly outcome: Omit<Outcome, keyof Plan> }
-  | { readonly kind: 'whole'; readonly outcome: Outcome };
+  { readonly kind: 'planned'; readonly ending: Ending } | { readonly kind: 'whole'; readonly outcome: Outcome };
 
 /** What a signed decision is checked against. */
 export interface ApprovalCheck {
@@ -89,7 +101,7 @@ export interface Steps {
   readonly prepare: (request: ActionRequest, approvals: readonly string[]) => Promise<Prepared>;
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_* */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
-  /** Makes the effect, once, under the grant. */
+  /** Makes the effect, once, under the grant; and concludes at once, where that is safe and can be done here. */
   readonly execute: (proposal: Proposal, grant: string) => Promise<Report>;
   /** Look up (if unknown), capture again, verify, settle: everything after the effect. */
   readonly conclude: (conclusion: Conclusion) => Promise<Concluded>;

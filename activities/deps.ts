@@ -4,6 +4,7 @@ import type { Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner } from '../src/verify/index.js';
+import type { Recent } from './recent.js';
 
 export interface Dependencies {
   readonly tools: ReadonlyMap<string, Tool>;
@@ -15,6 +16,7 @@ export interface Dependencies {
   readonly settings: Settings;
   /** The task queue this worker serves: a tool with another one is not run here. */
   readonly taskQueue: string;
+  readonly recent: Recent;
   /** Named points where a test may stop the process. Does nothing unless a test switched one on. */
   readonly faults: { at(point: FaultPoint): Promise<void> };
 }

@@ -8,7 +8,7 @@ import type { Freeze } from '../src/ledger/index.js';
 import type { Execution, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen } from './authorize.js';
-import type { Report } from './contract.js';
+import type { Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { findTool } from './propose.js';
 import { workflowIdentity } from './step.js';
@@ -19,7 +19,12 @@ const MAX_RESULT_BYTES = 256 * 1024;
 /** Nothing happened, and the reason may be gone with a new grant. */
 const VOIDING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
 
-export async function execute(untrusted: Proposal, token: string, deps: Dependencies): Promise<Report> {
+/** `jti` is of the grant that passed the gate, when one did. */
+export async function execute(
+  untrusted: Proposal,
+  token: string,
+  deps: Dependencies,
+): Promise<{ truth: Truth; jti?: string }> {
   const startedAt = Date.now();
   let passed: Passed;
   try {
@@ -27,10 +32,16 @@ export async function execute(untrusted: Proposal, token: string, deps: Dependen
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
+    return { truth: { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() } };
   }
-  const { tool, claims, input, tried, freeze } = passed;
+  return { truth: await makeEffect(passed, startedAt, deps), jti: passed.claims.jti };
+}
 
+async function makeEffect(
+  { tool, claims, input, tried, freeze }: Passed,
+  startedAt: number,
+  deps: Dependencies,
+): Promise<Truth> {
   // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not under a freeze.
   if (tried && (tool.idempotency !== 'native' || freeze !== undefined)) {
     const found = await foundOut(tool, claims, startedAt);
@@ -144,8 +155,8 @@ function grantExpired({ exp }: GrantClaims): CountersignError {
 }
 
 /** Asks the system whether an earlier attempt made the effect; undefined when it is certain that it did not and never will. */
-async function foundOut(tool: Tool, claims: GrantClaims, startedAt: number): Promise<Report | undefined> {
-  const unknown: Report = {
+async function foundOut(tool: Tool, claims: GrantClaims, startedAt: number): Promise<Truth | undefined> {
+  const unknown: Truth = {
     kind: 'unknown',
     error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
   };
@@ -157,7 +168,7 @@ async function foundOut(tool: Tool, claims: GrantClaims, startedAt: number): Pro
   return answer.happened === 'no' ? undefined : unknown;
 }
 
-function classify(error: CountersignError, tool: Tool, context: Context): Report {
+function classify(error: CountersignError, tool: Tool, context: Context): Truth {
   if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
     // Where the key makes it one effect, trying again is how the truth is found.
     if (tool.idempotency === 'native' && !context.cancellationSignal.aborted) throw retryable(error);

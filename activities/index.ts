@@ -1,17 +1,19 @@
 /** The activities of a worker, each bound to what it stands on. */
 import type { Steps } from './contract.js';
 import { checkApproval } from './authorize.js';
+import { carryOut } from './carry-out.js';
 import { conclude } from './conclude.js';
 import type { Dependencies } from './deps.js';
-import { execute } from './execute.js';
 import { prepare } from './prepare.js';
+import { Recent } from './recent.js';
 import { asActivity } from './step.js';
 
-export function createActivities(deps: Dependencies): Steps {
+export function createActivities(given: Omit<Dependencies, 'recent'>): Steps {
+  const deps: Dependencies = { ...given, recent: new Recent() };
   return {
     prepare: (request, approvals) => asActivity(() => prepare(request, approvals, deps)),
     checkApproval: (check) => asActivity(() => checkApproval(check, deps)),
-    execute: (proposal, grant) => asActivity(() => execute(proposal, grant, deps)),
+    execute: (proposal, grant) => asActivity(() => carryOut(proposal, grant, deps)),
     conclude: (conclusion) => asActivity(() => conclude(conclusion, deps)),
   };
 }

@@ -1,5 +1,6 @@
 /** Everything before the effect, in one local activity: propose ─ enforce ─ capture ─ authorize. It has no effect on the tool's system. */
 import { Context } from '@temporalio/activity';
+import type { Preview } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
@@ -9,7 +10,7 @@ import { capture, keep } from './capture.js';
 import type { ActionRequest, Prepared } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { enforce, factsOf } from './enforce.js';
-import { authenticate, preview, resolve, type Authentic } from './propose.js';
+import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
 import { settle, settleUnauthenticated } from './settle.js';
 import { Stopwatch } from './step.js';
 
@@ -32,21 +33,26 @@ export async function prepare(
     return { kind: 'ended', outcome: await settleUnauthenticated(request, error, deps) };
   }
 
-  const known: { facts?: Plan['facts']; decision?: Plan['decision'] } = {};
+  const known: Known = {};
   try {
     return await decide(authentic, tokens, known, watch, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    const { outcome } = await settle({ authentic, status: 'denied', error, watch, ...known }, deps);
+    const { outcome } = await settle({ authentic, status: 'denied', error, watch, ...unseen(known) }, deps);
     return { kind: 'ended', outcome };
   }
+}
+
+/** Whoever is refused must not learn from the refusal what the rows hold. */
+function unseen({ facts, ...rest }: Known): Known {
+  return facts === undefined ? rest : { ...rest, facts: { ...facts, preview: { ...facts.preview, sample: [] } } };
 }
 
 async function decide(
   authentic: Authentic,
   tokens: readonly string[],
-  known: { facts?: Plan['facts']; decision?: Plan['decision'] },
+  known: Known,
   watch: Stopwatch,
   deps: Dependencies,
 ): Promise<Prepared> {
@@ -54,21 +60,18 @@ async function decide(
   const { tenant } = authentic.agent;
 
   // For good: an action that ended is answered from the record, even when its tool is gone.
-  const earlier = deps.ledger.findAction(tenant, authentic.proposal.actionId);
-  const proposing = watch.time('propose', async () => {
-    const proposed = resolve(authentic, deps);
-    if (belongsElsewhere(proposed.tool.taskQueue, deps)) return { proposed };
-    return { proposed, preview: await preview(proposed, signal) };
-  });
-  const [recorded, proposal] = await Promise.allSettled([earlier, proposing]);
+  const [recorded, looked] = await Promise.allSettled([
+    deps.ledger.findAction(tenant, authentic.proposal.actionId),
+    look(authentic, watch, signal, deps),
+  ]);
   if (recorded.status === 'rejected') throw asCountersignError(recorded.reason);
   if (recorded.value !== undefined) {
     if (recorded.value.digest !== authentic.digest) throw conflict(authentic.proposal.actionId, recorded.value.digest);
     if (recorded.value.outcome !== undefined) return { kind: 'ended', outcome: recorded.value.outcome };
   }
-  if (proposal.status === 'rejected') throw asCountersignError(proposal.reason);
-  const { proposed, preview: previewed } = proposal.value;
-  if (previewed === undefined) return { kind: 'elsewhere', taskQueue: proposed.tool.taskQueue as string };
+  if (looked.status === 'rejected') throw asCountersignError(looked.reason);
+  if (looked.value.kind === 'elsewhere') return looked.value;
+  const { proposed, preview: previewed, capturing } = looked.value;
 
   const facts = factsOf(proposed, previewed, new Date());
   known.facts = facts;
@@ -76,11 +79,8 @@ async function decide(
   known.decision = decision;
   if (decision.effect === 'deny') throw new CountersignError(decision.code ?? 'POLICY_DENIED', decision.reason);
 
-  const captured = await watch.time('capture', async () => {
-    const taken = await capture(proposed.tool, proposed.input, {}, signal);
-    await keep(tenant, taken, deps);
-    return taken;
-  });
+  const captured = await capturing;
+  await keep(tenant, captured, deps);
   // An expectation that is too costly on the real state is refused now, while nothing has been done.
   if (proposed.expectation !== undefined) await deps.expectations.rehearse(proposed.expectation, captured.state);
   const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
@@ -92,18 +92,44 @@ async function decide(
   }
   const authorization = await watch.time('authorize', () => authorize(proposed, plan, deps));
   if (authorization.kind === 'ended') return authorization;
+  const steps = watch.timings;
+  deps.recent.keep({ proposed, plan, grant: authorization.claims, steps });
   return {
     kind: 'granted',
     plan,
     grant: authorization.grant,
-    steps: watch.timings,
-    effect: {
-      timeoutMs: proposed.tool.timeoutMs,
-      summary: `${previewed.summary} on ${proposed.tool.name} (${proposed.tool.environment})`.slice(0, 200),
-    },
+    steps,
+    effect: { timeoutMs: proposed.tool.timeoutMs },
   };
 }
 
-function belongsElsewhere(taskQueue: string | undefined, deps: Dependencies): boolean {
-  return taskQueue !== undefined && taskQueue !== deps.taskQueue;
+/** What was found out before something refused. */
+interface Known {
+  facts?: Plan['facts'];
+  decision?: Plan['decision'];
+}
+
+type Looked =
+  | { readonly kind: 'elsewhere'; readonly taskQueue: string }
+  | {
+      readonly kind: 'here';
+      readonly proposed: Proposed;
+      readonly preview: Preview;
+      readonly capturing: ReturnType<typeof capture>;
+    };
+
+/** Reads the real system: what policy decides on, and at the same time what is captured if policy lets the action go on. */
+async function look(authentic: Authentic, watch: Stopwatch, signal: AbortSignal, deps: Dependencies): Promise<Looked> {
+  const proposed = resolve(authentic, deps);
+  const { tool, input } = proposed;
+  if (tool.taskQueue !== undefined && tool.taskQueue !== deps.taskQueue) {
+    return { kind: 'elsewhere', taskQueue: tool.taskQueue };
+  }
+  const capturing = watch.time('capture', () => capture(tool, input, {}, signal));
+  // Whoever needs it awaits it; an action that is refused first does not care how it went.
+  capturing.catch(() => {});
+  const previewed = await watch.time('propose', () => tool.preview(input, { signal }));
+  // What a read would return is its result, not something to be shown before it is allowed.
+  const preview = proposed.actionType === 'READ' ? { ...previewed, sample: [] } : previewed;
+  return { kind: 'here', proposed, preview, capturing };
 }

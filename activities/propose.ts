@@ -1,5 +1,5 @@
 /** Step 1: who proposes what. Validates, authenticates, and reads from the real system what the action would touch. */
-import type { Preview, ActionType } from '../src/action/decision.js';
+import type { ActionType } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent } from '../src/action/principal.js';
@@ -69,10 +69,6 @@ export function resolve(authentic: Authentic, { tools }: Pick<Dependencies, 'too
     actionType: tool.actionType(input),
     operation: tool.operation(input),
   };
-}
-
-export function preview({ tool, input }: Proposed, signal: AbortSignal): Promise<Preview> {
-  return tool.preview(input, { signal });
 }
 
 export function findTool(tools: ReadonlyMap<string, Tool>, name: string): Tool {

@@ -98,7 +98,7 @@ export async function settleUnauthenticated(
     tool: nameOf(request.proposal.tool),
     approvals: [],
     checks: [],
-    steps: [],
+    steps: {},
   };
   const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.appendReceipt({

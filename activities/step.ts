@@ -1,22 +1,31 @@
-/** What every step shares: its timing, its failures as Temporal's, its signal. */
+/** What every step shares: its timing, its failures as Temporal's, and whose workflow it runs in. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
-import type { StepTiming } from '../src/action/outcome.js';
+import type { Step, StepTimings } from '../src/action/outcome.js';
 
 /** Collects how long each step took. */
 export class Stopwatch {
-  readonly timings: StepTiming[];
+  readonly #timings: { [step in Step]?: number };
 
-  constructor(earlier: readonly StepTiming[] = []) {
-    this.timings = [...earlier];
+  constructor(earlier: StepTimings = {}) {
+    this.#timings = { ...earlier };
   }
 
-  async time<T>(step: StepTiming['step'], work: () => Promise<T> | T): Promise<T> {
+  get timings(): StepTimings {
+    return this.#timings;
+  }
+
+  /** Times that are told for one step add up. */
+  add(step: Step, ms: number): void {
+    this.#timings[step] = Math.round(((this.#timings[step] ?? 0) + ms) * 10) / 10;
+  }
+
+  async time<T>(step: Step, work: () => Promise<T> | T): Promise<T> {
     const start = performance.now();
     try {
       return await work();
     } finally {
-      this.timings.push({ step, ms: Math.round((performance.now() - start) * 100) / 100 });
+      this.add(step, performance.now() - start);
     }
   }
 }

@@ -21,7 +21,8 @@ import { median, quantile, round } from './statistics.js';
 
 const ROWS = 2000;
 const POLICIES = 100;
-const WARM_UP = 30;
+/** Batches before anything is measured: a worker in service is warm, and its code compiled. */
+const WARM_UP_BATCHES = 3;
 const SINGLES = 150;
 const AT_ONCE = 40;
 const BATCHES = 6;
@@ -38,10 +39,10 @@ export async function guard(args: readonly string[]): Promise<void> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
   try {
     const { guarded, bare, history, stop } = await setUp(servers, folder);
-    say(`warming up (${WARM_UP} of each)`);
-    for (let i = 0; i < WARM_UP; i++) {
-      await guarded(i, 'warm');
-      await bare(i, 'warm');
+    say(`warming up: ${WARM_UP_BATCHES} batches of ${PER_BATCH} of each`);
+    for (let batch = 0; batch < WARM_UP_BATCHES; batch++) {
+      await atOnce(guarded, `gw${batch}`);
+      await atOnce(bare, `bw${batch}`);
     }
 
     say(`one at a time: ${SINGLES} of each, in turn`);

@@ -1,6 +1,6 @@
 /** The state of one action while its workflow runs, and the messages that read or change it. */
 import { CancellationScope, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { ActionRequest, Prepared, Report } from '../activities/contract.js';
+import type { ActionRequest, Prepared, Truth } from '../activities/contract.js';
 import type { Facts } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type {
@@ -26,7 +26,7 @@ interface Signed {
   readonly record: ApprovalRecord;
 }
 
-type Stopped = Extract<Report, { kind: 'stopped' }>;
+type Stopped = Extract<Truth, { kind: 'stopped' }>;
 
 export class Action {
   readonly request: ActionRequest;

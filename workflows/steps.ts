@@ -35,12 +35,15 @@ export function durableConclude(taskQueue: string | undefined, options: { patien
   }).conclude;
 }
 
+/** What an effect's activity may take beyond the effect itself, to conclude. */
+const CONCLUDING_MS = 15_000;
+
 /** The effect: always a regular activity, so that it never runs without a trace. */
-export function effect(taskQueue: string | undefined, options: EffectOptions): Steps['execute'] {
+export function effect(taskQueue: string | undefined, options: EffectOptions, summary: string): Steps['execute'] {
   return proxyActivities<Steps>({
     ...(taskQueue === undefined ? {} : { taskQueue }),
-    summary: options.summary,
-    startToCloseTimeout: options.timeoutMs + 5_000,
+    summary,
+    startToCloseTimeout: options.timeoutMs + CONCLUDING_MS,
     heartbeatTimeout: HEARTBEAT,
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 6 },
   }).execute;

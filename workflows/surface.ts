@@ -43,13 +43,15 @@ export function showExecuting(facts: Facts): void {
 export function showOutcome(outcome: Outcome): void {
   upsertSearchAttributes([
     ...attributes(outcome.status, outcome.facts, outcome.decision?.effect),
-    ...(outcome.receipt === undefined ? [] : [{ key: RECEIPT, value: outcome.receipt.seq }]),
+    // A stranger's refusal is in a chain of its own: its number says nothing of this tenant's.
+    ...(outcome.receipt?.tenant === outcome.tenant ? [{ key: RECEIPT, value: outcome.receipt.seq }] : []),
   ]);
   const facts = outcome.facts === undefined ? '' : `${headline(outcome.facts)}\n\n`;
   const receipt = outcome.receipt === undefined ? 'no receipt yet' : `receipt ${outcome.receipt.seq}`;
   setCurrentDetails(`**${outcome.status}**: ${outcome.reason}\n\n${facts}${receipt}`);
 }
 
-function headline(facts: Facts): string {
+/** One trusted line: what, on which tool, where, for whom. The names in it are of the operator or checked. */
+export function headline(facts: Facts): string {
   return `${facts.preview.summary} on \`${facts.tool.name}\` (**${facts.tool.environment}**), proposed by \`${facts.agent.id}\``;
 }

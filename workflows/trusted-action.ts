@@ -1,11 +1,12 @@
 /** One agent action, from proposal to verified outcome. Its history is the audit trail. */
 import { CancellationScope, allHandlersFinished, condition } from '@temporalio/workflow';
-import type { ActionRequest, Concluded, Conclusion, Prepared, Report } from '../activities/contract.js';
+import type { ActionRequest, Concluded, Conclusion, Prepared, Report, Truth } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
 import { errorView } from './failures.js';
+import { headline } from './surface.js';
 import { durableConclude, effect, local, remotePrepare } from './steps.js';
 
 /** How often a grant that no longer held at the instant of the effect is asked for anew. */
@@ -13,6 +14,9 @@ const MAX_VOID_GRANTS = 3;
 
 /** An expectation that may take longer than this is awaited in a regular activity, off the workflow task. Milliseconds. */
 const LONG_EXPECTATION_MS = 2_000;
+
+/** What Temporal keeps of an activity's summary. Characters. */
+const MAX_SUMMARY = 200;
 
 type Granted = Extract<Prepared, { kind: 'granted' }>;
 
@@ -49,6 +53,7 @@ async function run(action: Action): Promise<Outcome> {
     if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) continue;
 
     // capture ─ verify ─ settle
+    if (report.kind === 'concluded') return whole(action, report.concluded, prepared.plan);
     return conclude(action, { report, plan: prepared.plan, grant: prepared.grant, steps: prepared.steps });
   }
 }
@@ -65,10 +70,13 @@ async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsew
     return await prepare(action);
   } catch (failure) {
     // Nothing can be decided, so the answer is no.
-    const report: Report = { kind: 'stopped', status: 'denied', error: errorView(failure) };
+    const report: Truth = { kind: 'stopped', status: 'denied', error: errorView(failure) };
     // The agent need not wait for the ledger: it hears the answer now, and the receipt follows when the ledger is back.
     if (report.error.code === 'LEDGER_UNAVAILABLE') action.answer(unrecorded(action, report.error));
-    const outcome = whole(await durableConclude(undefined, { patient: true })({ request: action.request, report }));
+    const outcome = whole(
+      action,
+      await durableConclude(undefined, { patient: true })({ request: action.request, report }),
+    );
     return { kind: 'ended', outcome };
   }
 }
@@ -81,7 +89,13 @@ async function execute(action: Action, prepared: Granted): Promise<Report> {
     scope.cancel();
   });
   try {
-    return await scope.run(() => effect(action.taskQueue, prepared.effect)(action.request.proposal, prepared.grant));
+    return await scope.run(() =>
+      effect(
+        action.taskQueue,
+        prepared.effect,
+        headline(prepared.plan.facts).slice(0, MAX_SUMMARY),
+      )(action.request.proposal, prepared.grant),
+    );
   } catch (failure) {
     // No report came back: the worker died on every attempt, or time ran out. Whether it happened must be found out.
     const error = errorView(failure);
@@ -89,7 +103,7 @@ async function execute(action: Action, prepared: Granted): Promise<Report> {
   }
 }
 
-function stopped(): Report {
+function stopped(): Truth {
   return {
     kind: 'stopped',
     status: 'cancelled',
@@ -102,24 +116,26 @@ async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Pr
   const conclusion: Conclusion = { request: action.request, ...ending };
   try {
     if (action.taskQueue === undefined && expectedWithinMs(action.request) <= LONG_EXPECTATION_MS) {
-      return whole(await local.conclude(conclusion), ending.plan);
+      return whole(action, await local.conclude(conclusion), ending.plan);
     }
   } catch {
     // The ledger or the tool's system is away: go on in an activity that can wait for it.
   }
   try {
-    return whole(await durableConclude(action.taskQueue, { patient: false })(conclusion), ending.plan);
+    return whole(action, await durableConclude(action.taskQueue, { patient: false })(conclusion), ending.plan);
   } catch {
     return whole(
+      action,
       await durableConclude(undefined, { patient: true })({ ...conclusion, withoutReading: true }),
       ending.plan,
     );
   }
 }
 
-function whole(concluded: Concluded, plan?: Plan): Outcome {
-  if (concluded.kind === 'whole' || plan === undefined) return concluded.outcome as Outcome;
-  return { ...concluded.outcome, ...plan };
+function whole({ request, tenant, actionId }: Action, concluded: Concluded, plan?: Plan): Outcome {
+  if (concluded.kind === 'whole') return concluded.outcome;
+  const { digest: proposalDigest, proposal } = request;
+  return { ...concluded.ending, ...(plan as Plan), tenant, actionId, proposalDigest, tool: proposal.tool };
 }
 
 function expectedWithinMs({ proposal }: ActionRequest): number {
@@ -137,6 +153,6 @@ function unrecorded({ request, tenant, actionId }: Action, error: ErrorView): Ou
     tool: request.proposal.tool,
     approvals: [],
     checks: [],
-    steps: [],
+    steps: {},
   };
 }

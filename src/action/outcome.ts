@@ -34,11 +34,11 @@ export interface ReceiptRef {
   readonly hash: Digest;
 }
 
-/** How long one step took inside its activity, for the timeline. */
-export interface StepTiming {
-  readonly step: 'propose' | 'enforce' | 'capture' | 'authorize' | 'execute' | 'verify' | 'settle';
-  readonly ms: number;
-}
+export const STEPS = ['propose', 'enforce', 'capture', 'authorize', 'execute', 'recapture', 'verify'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** How long each step took, milliseconds. Steps that do not depend on each other overlap. */
+export type StepTimings = { readonly [step in Step]?: number };
 
 export interface Outcome {
   readonly status: OutcomeStatus;
@@ -62,7 +62,7 @@ export interface Outcome {
   readonly result?: Json;
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
-  readonly steps: readonly StepTiming[];
+  readonly steps: StepTimings;
 }
 
 /** Exactly what a person is asked to approve. Its digest is what they sign. It holds no time, so that the same facts give the same digest. */

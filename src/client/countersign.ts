@@ -179,7 +179,7 @@ export class Countersign {
     try {
       return await this.temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>('outcome', {
         args: [digest],
-        updateId: `outcome-${digest}`,
+        updateId: digest.slice('sha256:'.length, 32 + 'sha256:'.length),
         startWorkflowOperation: operation,
       });
     } catch (error) {

@@ -77,7 +77,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     closing.push(() => expectations.close());
     for (const tool of config.tools) closing.push(() => tool.close());
 
-    const deps: Dependencies = {
+    const deps: Omit<Dependencies, 'recent'> = {
       tools: new Map(config.tools.map((tool) => [tool.name, tool])),
       policy,
       ledger,

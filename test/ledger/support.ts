@@ -85,7 +85,7 @@ export function outcomeFor(names: Names, more: Partial<UnreceiptedOutcome> = {})
     tool: 'shop-db',
     approvals: [],
     checks: [{ name: 'expect', ok: true }],
-    steps: [],
+    steps: {},
     ...more,
   };
 }

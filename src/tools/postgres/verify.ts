@@ -22,7 +22,7 @@ const SHOWN = 5;
 
 export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptions): readonly Check[] {
   const { input } = effect;
-  if (input.op === 'select') return [];
+  if (input.op === 'select') return verifyRead(effect);
   if (input.op !== 'sql') {
     const columns =
       input.op === 'update' ? Object.keys(input.set) : input.op === 'restore' ? Object.keys(input.rows[0] ?? {}) : [];
@@ -35,7 +35,7 @@ export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptio
   const statement = classify(input.sql);
   switch (statement.verb) {
     case 'select':
-      return [];
+      return verifyRead(effect);
     case 'insert':
     case 'update':
     case 'delete': {
@@ -45,6 +45,22 @@ export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptio
     default:
       return [...verifyDefinition(statement, effect, options.schema), touchedCheck(effect, undefined, options)];
   }
+}
+
+/** A read is good when it answered, and nothing is counted or seen as changed by it. */
+function verifyRead({ execution, delta }: Effect<PostgresInput>): readonly Check[] {
+  const { rows, rowCount } = (execution?.result ?? {}) as { rows?: Json; rowCount?: Json };
+  const answered = Array.isArray(rows) && rows.length === rowCount;
+  const touched = Object.entries(execution?.touched ?? {}).filter(([, count]) => count !== 0);
+  const unchanged = delta.operations === 0 && touched.length === 0;
+  return [
+    { name: 'derived', ok: answered, ...(answered ? {} : { detail: 'the answer holds no rows' }) },
+    {
+      name: 'frame.touched',
+      ok: unchanged,
+      ...(unchanged ? {} : { detail: `a read changed ${touched.map(([table]) => table).join(', ') || 'the state'}` }),
+    },
+  ];
 }
 
 interface Change {
