@@ -167,24 +167,26 @@ describe('hostile facts', () => {
   });
 
   test.each([
-    ['a lone surrogate', { agent: { id: 'a\ud800' } }],
-    ['a NUL', { preview: { targets: ['users\u0000'] } }],
-    ['fractional rows', { preview: { rows: 1.5 } }],
-    ['rows below zero', { preview: { rows: -1 } }],
-    ['rows that are not a number', { preview: { rows: Number.NaN } }],
-    ['rows without end', { preview: { rows: Infinity } }],
-    ['rows beyond exact integers', { preview: { rows: 2 ** 53 } }],
-    ['rows beyond Long', { preview: { rows: 2 ** 63 } }],
-    ['rows as text', { preview: { rows: '1' as unknown as number } }],
-    ['a flag as text', { preview: { schemaChange: 'false' as unknown as boolean } }],
-    ['targets that are no list', { preview: { targets: 'users' as unknown as string[] } }],
-    ['an impossible date', { now: '2025-02-30T25:00:00Z' }],
-    ['a date without a zone', { now: '2025-01-01T12:00:00' }],
-    ['an action type that does not exist', { actionType: 'PURGE' as 'READ' }],
-    ['facts that are missing', { tool: { environment: undefined as unknown as string } }],
-  ])('%s denies, even where everything is allowed', (_, given) => {
+    ['a lone surrogate', 'agent.id', { agent: { id: 'a\ud800' } }],
+    ['a NUL', 'preview.targets[0]', { preview: { targets: ['users\u0000'] } }],
+    ['fractional rows', 'preview.rows', { preview: { rows: 1.5 } }],
+    ['rows below zero', 'preview.rows', { preview: { rows: -1 } }],
+    ['rows that are not a number', 'preview.rows', { preview: { rows: Number.NaN } }],
+    ['rows without end', 'preview.rows', { preview: { rows: Infinity } }],
+    ['rows beyond exact integers', 'preview.rows', { preview: { rows: 2 ** 53 } }],
+    ['rows beyond Long', 'preview.rows', { preview: { rows: 2 ** 63 } }],
+    ['rows as text', 'preview.rows', { preview: { rows: '1' as unknown as number } }],
+    ['a flag as text', 'preview.schemaChange', { preview: { schemaChange: 'false' as unknown as boolean } }],
+    ['targets that are no list', 'preview.targets', { preview: { targets: 'users' as unknown as string[] } }],
+    ['an impossible date', 'now', { now: '2025-02-30T25:00:00Z' }],
+    ['a date without a zone', 'now', { now: '2025-01-01T12:00:00' }],
+    ['an action type that does not exist', 'actionType', { actionType: 'PURGE' as 'READ' }],
+    ['facts that are missing', 'tool.environment', { tool: { environment: undefined as unknown as string } }],
+  ])('%s denies and is named, even where everything is allowed', (_, field, given) => {
     const open = policyFromText({ 'a.cedar': PERMIT_ALL });
-    expect(evaluate(open, factsOf(given))).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    const decision = evaluate(open, factsOf(given));
+    expect(decision).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    expect(decision.reason).toContain(`${field} is not `);
     expect(evaluate(open, factsOf()).effect).toBe('allow');
   });
 

@@ -6,8 +6,10 @@ import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { workflowBundlePath } from '../../src/worker/bundle.js';
-import '../support/quiet.js';
+import { keepQuiet } from '../support/quiet.js';
 import { ROOT } from '../support/root.js';
+
+keepQuiet();
 
 const folder = path.join(ROOT, 'test/histories');
 const names = (await readdir(folder))

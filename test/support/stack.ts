@@ -24,9 +24,11 @@ import {
 } from '../../src/trust/index.js';
 import { startWorker, type RunningWorker, type WorkerOptions } from '../../src/worker/worker.js';
 import { createDatabase } from './postgres.js';
-import './quiet.js';
+import { keepQuiet } from './quiet.js';
 export { ROOT } from './root.js';
 import { createNamespace } from './temporal.js';
+
+keepQuiet();
 
 export const TENANT = 'acme';
 export const STARTER = fileURLToPath(new URL('../../policies/starter', import.meta.url));
@@ -63,7 +65,7 @@ export interface StackOptions {
 }
 
 export function shopTool(url: string, more: Partial<Parameters<typeof postgres>[0]> = {}): Tool {
-  return postgres({ name: 'shop-db', environment: 'production', url, ...more }) as Tool;
+  return postgres({ name: 'shop-db', environment: 'production', url, ...more });
 }
 
 /** `schema` is the SQL that makes the shop's database. */

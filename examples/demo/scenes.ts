@@ -1,0 +1,286 @@
+/** Eight scenes. Each tells what an agent wants, what comes of it, and what the database itself says afterwards. */
+import type { Outcome } from '../../src/action/outcome.js';
+import type { PendingAction, ProposalInput } from '../../src/index.js';
+import type { Scene } from './play.js';
+import type { Stage } from './stage.js';
+
+const routineUpdate: Scene<Stage> = {
+  title: 'A routine update',
+  actionId: 'a-ship-order-1200',
+  story: 'A parcel has left the house, and the clerk, an agent that may read and write, marks its order as shipped.',
+  async play({ clerk, tell, ask }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'update', table: 'orders', set: { status: 'shipped' }, where: { id: 1200 } },
+      expect: 'post.orders["1200"].status == "shipped"',
+      reasoning: 'the carrier has scanned the parcel',
+    };
+    tell.wants('The clerk', proposal);
+    const outcome = await clerk.perform(proposal);
+    tell.says(outcome);
+    const status = await ask(`SELECT status FROM orders WHERE id = 1200`);
+    return {
+      expected: { outcome: 'success', status: 'shipped' },
+      seen: { outcome: outcome.status, status },
+    };
+  },
+};
+
+const incident: Scene<Stage> = {
+  title: 'The incident',
+  actionId: 'b-old-test-records',
+  story:
+    'The cleaner may delete, believes that it is in test, and goes for "old test records". It is in production, and these ' +
+    'are the oldest customers. Where it is, the operator has configured; what the agent believes is noted, and counts for nothing.',
+  async play({ cleaner, tell, ask, trail }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'delete', table: 'users', where: { joined_on: { lt: '2020-01-01' } } },
+      reasoning: 'cleaning up old test records',
+      claims: { environment: 'test' },
+    };
+    const before = await ask('SELECT count(*)::int FROM users');
+    tell.wants('The cleaner', proposal);
+    const outcome = await cleaner.perform(proposal);
+    tell.says(outcome);
+    const after = await ask('SELECT count(*)::int FROM users');
+
+    const recorded = await trail(actionId);
+    const { facts, decision } = ended(outcome);
+    const seen = {
+      outcome: outcome.status,
+      users: after,
+      attempts: recorded.attempts,
+      who: `${facts?.agent.id} (${facts?.agent.roles.join()})`,
+      what: `${facts?.preview.summary} (${facts?.tool.environment})`,
+      why: recorded.proposal.reasoning ?? null,
+      believing: recorded.proposal.claims?.['environment'] ?? null,
+      'denied by': decision?.policies.join() ?? null,
+    };
+    const { outcome: _outcome, users: _users, attempts: _attempts, ...lines } = seen;
+    tell.trail(lines);
+    return {
+      expected: {
+        outcome: 'denied',
+        users: before,
+        attempts: 0,
+        who: 'cleaner (admin_user)',
+        what: 'delete 60 rows from users (production)',
+        why: 'cleaning up old test records',
+        believing: 'test',
+        'denied by': 'protected-tables',
+      },
+      seen,
+    };
+  },
+};
+
+const readOnlyAgent: Scene<Stage> = {
+  title: 'A read-only agent tries to write',
+  actionId: 'c-improve-a-figure',
+  story: 'The reporter draws up figures. Today it would like to improve one of them.',
+  async play({ reporter, tell, ask }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'update', table: 'products', set: { stock: 500 }, where: { name: 'Teapot' } },
+      reasoning: 'the report would look better with more teapots',
+    };
+    tell.wants('The reporter', proposal);
+    const outcome = await reporter.perform(proposal);
+    tell.says(outcome);
+    const stock = await ask(`SELECT stock FROM products WHERE name = 'Teapot'`);
+    return {
+      expected: { outcome: 'denied', code: 'POLICY_DENIED', stock: 40 },
+      seen: { outcome: outcome.status, code: ended(outcome).error?.code ?? null, stock },
+    };
+  },
+};
+
+const staleSessions: Scene<Stage> = {
+  title: 'A large change waits for a person',
+  actionId: 'd-stale-sessions',
+  story:
+    'Deleting 5,000 stale sessions is in order, but over 100 rows in production need a dba. The dba sees what would be ' +
+    'deleted, as it is now, and signs exactly that. No agent and no model can make that signature.',
+  async play({ cleaner, tell, ask, decide, viewer }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'delete', table: 'sessions', where: { last_seen: { lt: '2025-05-01' } } },
+      reasoning: 'nobody has used these sessions for months',
+    };
+    tell.wants('The cleaner', proposal);
+    const action = waiting(await cleaner.perform(proposal));
+    tell.says(action);
+    tell.shows(action.pending);
+    const verdict = await viewer.decide('You are the dba. What do you say?');
+    await decide(action, verdict, verdict === 'approve' ? 'they are stale, go ahead' : 'not today');
+    const outcome = await action.outcome();
+    tell.says(outcome);
+    const left = await ask('SELECT count(*)::int FROM sessions');
+    const signed = outcome.approvals.map(({ approver, verdict }) => `${verdict} by ${approver}`).join();
+    const seen = { outcome: outcome.status, left, changes: outcome.delta?.operations ?? 0, signed };
+    return verdict === 'approve'
+      ? { expected: { outcome: 'success', left: 200, changes: 5000, signed: 'approve by dora' }, seen }
+      : { expected: { outcome: 'denied', left: 5200, changes: 0, signed: 'deny by dora' }, seen };
+  },
+};
+
+const threeTimes: Scene<Stage> = {
+  title: 'The same proposal, three times',
+  actionId: 'e-order-a-mug',
+  story: 'The network is bad, so the clerk sends its order three times over. It is one action, and it has one effect.',
+  async play({ clerk, tell, ask }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'insert', table: 'orders', rows: [{ user_id: 7, product_id: 3, status: 'paid' }] },
+      reasoning: 'customer 7 has bought a mug',
+    };
+    const count = `SELECT count(*)::int FROM orders WHERE user_id = 7 AND product_id = 3 AND status = 'paid'`;
+    const before = Number(await ask(count));
+    tell.wants('The clerk', proposal);
+    tell.note('… and again, and again');
+    const replies = await Promise.all([1, 2, 3].map(() => clerk.perform(proposal)));
+    for (const reply of replies) tell.says(reply);
+    const after = Number(await ask(count));
+    const outcome = [...new Set(replies.map(({ status }) => status))].join();
+    const receipts = new Set(replies.map((reply) => ended(reply).receipt?.seq)).size;
+    return {
+      expected: { outcome: 'success', receipts: 1, orders: 1 },
+      seen: { outcome, receipts, orders: after - before },
+    };
+  },
+};
+
+const staleApproval: Scene<Stage> = {
+  title: 'The data changes while the approval waits',
+  actionId: 'f-cancel-unpaid-orders',
+  story:
+    'The clerk wants to cancel 150 unpaid orders. While the dba looks at them, a customer pays. A yes to what was shown ' +
+    'is no yes to what is there now.',
+  async play({ clerk, shop, tell, ask, decide, until }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'update', table: 'orders', set: { status: 'cancelled' }, where: { status: 'unpaid' } },
+      reasoning: 'unpaid for too long',
+    };
+    tell.wants('The clerk', proposal);
+    const first = waiting(await clerk.perform(proposal));
+    tell.says(first);
+    tell.shows(first.pending);
+
+    tell.meanwhile('a customer pays for order 1042');
+    await shop.change(`UPDATE orders SET status = 'paid' WHERE id = 1042`);
+    await decide(first, 'approve', 'cancel these 150');
+
+    // The yes makes Countersign prepare the action anew: it finds another state, and waits for people again.
+    const view = await until(
+      actionId,
+      ({ pending, outcome }) =>
+        outcome !== undefined || (pending !== undefined && pending.shownDigest !== first.pending.shownDigest),
+    );
+    const refusal = view.refusedApprovals.at(-1);
+    tell.note(`the approval does not count: ${refusal?.message ?? 'it does'}`);
+    const second = waiting(await clerk.perform(proposal));
+    tell.says(second);
+    tell.shows(second.pending);
+    const untouched = await ask(`SELECT count(*)::int FROM orders WHERE status = 'cancelled'`);
+
+    await decide(second, 'deny', 'people are paying, leave these orders alone');
+    const outcome = await second.outcome();
+    tell.says(outcome);
+    const unpaid = await ask(`SELECT count(*)::int FROM orders WHERE status = 'unpaid'`);
+    return {
+      expected: { approval: 'APPROVAL_STALE', cancelled: 0, outcome: 'denied', unpaid: 149 },
+      seen: { approval: refusal?.code ?? 'taken', cancelled: untouched, outcome: outcome.status, unpaid },
+    };
+  },
+};
+
+const quietTrigger: Scene<Stage> = {
+  title: 'The tool says OK, and nothing has changed',
+  actionId: 'g-new-price',
+  story:
+    'A forgotten trigger in the database quietly undoes every new price of the kettle. The update succeeds, for one row, ' +
+    'says Postgres. Countersign reads the row again.',
+  async play({ clerk, tell, ask }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'update', table: 'products', set: { price_cents: 4500 }, where: { name: 'Kettle' } },
+      reasoning: 'the spring sale',
+    };
+    tell.wants('The clerk', proposal);
+    const outcome = ended(await clerk.perform(proposal));
+    const { rowCount } = outcome.result as { readonly rowCount?: number };
+    tell.meanwhile(`the tool has reported: OK, ${rowCount} row changed`);
+    tell.says(outcome);
+    const price = await ask(`SELECT price_cents FROM products WHERE name = 'Kettle'`);
+    return {
+      expected: { outcome: 'mismatch', 'rows changed, said the tool': 1, price: 4900 },
+      seen: { outcome: outcome.status, 'rows changed, said the tool': rowCount ?? 0, price },
+    };
+  },
+};
+
+const killedWorker: Scene<Stage> = {
+  title: 'The worker is killed in the middle',
+  actionId: 'h-take-a-teapot',
+  story:
+    'One teapot is taken out of stock. Right after the database has committed, before anybody hears of it, the worker ' +
+    'dies by SIGKILL. Was it done? A naive retry would take a second teapot.',
+  async play({ clerk, tell, ask, replaceWorker, trail }, actionId) {
+    const proposal: ProposalInput = {
+      actionId,
+      tool: 'shop-db',
+      input: { op: 'sql', sql: `UPDATE products SET stock = stock - 1 WHERE name = 'Teapot'` },
+      reasoning: 'one teapot goes to the photographer',
+    };
+    const stock = `SELECT stock FROM products WHERE name = 'Teapot'`;
+    const worker = await replaceWorker({ dieAt: 'execute.after-effect' });
+    const before = Number(await ask(stock));
+    tell.wants('The clerk', proposal);
+    const performing = clerk.perform(proposal);
+    const death = await Promise.race([worker.ended, performing.then(() => 'it was not killed')]);
+    tell.meanwhile(`the worker is gone (${death})`);
+    await ask(stock);
+    await replaceWorker();
+    tell.meanwhile('a new worker has started; Temporal waits some seconds for a sign of life of the old one');
+    const outcome = await performing;
+    tell.says(outcome);
+    const after = Number(await ask(stock));
+    const { attempts } = await trail(actionId);
+    return {
+      expected: { death: 'signal SIGKILL', attempts: 2, outcome: 'success', 'teapots taken': 1 },
+      seen: { death, attempts, outcome: outcome.status, 'teapots taken': before - after },
+    };
+  },
+};
+
+export const scenes: readonly Scene<Stage>[] = [
+  routineUpdate,
+  incident,
+  readOnlyAgent,
+  staleSessions,
+  threeTimes,
+  staleApproval,
+  quietTrigger,
+  killedWorker,
+];
+
+/** The scene needs an action that waits for people. */
+function waiting(reply: Outcome | PendingAction): PendingAction {
+  if (reply.status === 'pending') return reply;
+  throw new Error(`the action should wait for a person, but is ${reply.status}: ${reply.reason}`);
+}
+
+/** The scene needs an action that has ended. */
+function ended(reply: Outcome | PendingAction): Outcome {
+  if (reply.status !== 'pending') return reply;
+  throw new Error(`the action should have ended, but waits for a person: ${reply.reason}`);
+}
