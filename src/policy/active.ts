@@ -1,8 +1,9 @@
 /** The policy that a worker decides by now, and its exchange without a restart. A folder that cannot be used changes nothing. */
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
-import { folderFingerprint, readFolder, type PolicyBundle } from './bundle.js';
+import type { PolicyBundle } from './bundle.js';
 import { compilePolicy, type Policy } from './compile.js';
+import { folderFingerprint, readFolder } from './folder.js';
 
 /** The part of pino's logger that is used here. */
 export interface PolicyLogger {
@@ -98,8 +99,10 @@ export class ActivePolicy {
       return { ok: true, changed, digest: bundle.digest };
     } catch (cause) {
       const error = asCountersignError(cause);
-      // The same files stay as wrong as they are; anything else, such as a ledger that is down, may pass.
-      if (error.code !== 'POLICY_INVALID' || error.retryable) this.#judged = undefined;
+      // The same files stay as wrong as they are (a folder that cannot be listed has its error as its fingerprint); anything else,
+      // such as a ledger that is down, may pass.
+      if (error.code === 'POLICY_INVALID' && !error.retryable) this.#judged ??= String(error);
+      else this.#judged = undefined;
       this.#lastError = error;
       const kept = before === undefined ? 'no policy is active' : 'the policy before stays active';
       logger.error(
@@ -120,14 +123,12 @@ export class ActivePolicy {
     let timer: NodeJS.Timeout | undefined;
     let moving: string | undefined;
     const look = async (): Promise<void> => {
-      // A folder that cannot be listed is a state like any other: it is judged, once.
-      const seen = await folderFingerprint(this.#options.folder).catch((error: unknown) => String(error));
+      const seen = await folderFingerprint(this.#options.folder);
       if (stopped || seen === this.#judged) moving = undefined;
       else if (seen !== moving) moving = seen;
       else {
         moving = undefined;
         await this.reload();
-        this.#judged ??= this.#lastError?.code === 'POLICY_INVALID' && !this.#lastError.retryable ? seen : undefined;
       }
     };
     const plan = (): void => {

@@ -1,9 +1,10 @@
 /** `countersign/policy`: load, check and ask Cedar policy bundles. */
 export { ActivePolicy, type ActivePolicyOptions, type PolicyLogger, type PolicyStatus, type Reload } from './active.js';
 export type { Approval, NamedValue } from './annotations.js';
-export { bundleFromFiles, loadBundle, type PolicyBundle } from './bundle.js';
+export { bundleFromFiles, type PolicyBundle } from './bundle.js';
 export { compilePolicy, type Policy } from './compile.js';
 export { enforce, ENFORCE_NOW, type EnforceContext } from './enforce.js';
 export { evaluate } from './evaluate.js';
+export { loadBundle } from './folder.js';
 export type { Rule } from './rules.js';
 export { starterFolder } from './starter.js';

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Facts } from '../action/decision.js';
 import type { Agent } from '../action/principal.js';
-import { bundleFromFiles, loadBundle } from '../policy/bundle.js';
+import { bundleFromFiles } from '../policy/bundle.js';
 import { compilePolicy, type Policy } from '../policy/compile.js';
+import { loadBundle } from '../policy/folder.js';
 import { SCHEMA_FILE } from '../policy/rules.js';
 import { starterFolder } from '../policy/starter.js';
 

@@ -244,6 +244,20 @@ describe('watching', () => {
     expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
   });
 
+  test('refuses a folder that is gone, once, and takes it when it is back', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    await active.reload();
+    stop = active.watch(10);
+    await rename(folder, `${folder}-gone`);
+    await log.line((line) => line.level === 'error');
+    await rename(`${folder}-gone`, folder);
+    await write('b.cedar', FORBID_ALL);
+    await log.line((line) => line.message === 'policy loaded' && line.fields['from'] !== null);
+    expect(decide(active)).toBe('deny');
+    expect(active.status().lastError).toBeUndefined();
+    expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
+  });
+
   test('tries again by itself when it was the ledger that failed', async () => {
     let failures = 2;
     const active = new ActivePolicy({
@@ -268,6 +282,7 @@ describe('watching', () => {
     // Each text is a good policy that its author has not finished. On a machine too busy to write without pause, the pause may be
     // taken for the end: such a try says nothing, and there is another.
     for (let tries = 0; ; tries++) {
+      await active.reload();
       const before = log.lines.length;
       let pause = 0;
       for (let last = Date.now(), end = last + 5 * interval, i = 0; last < end; i++) {

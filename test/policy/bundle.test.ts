@@ -395,6 +395,9 @@ describe('a folder', () => {
     await symlink(join(starterFolder(), 'roles.cedar'), join(folder, 'out.cedar'));
     const error = await refusalOf(loadBundle(folder));
     expect(error.message).toBe('out.cedar: it is a link that leads out of the folder');
+    await rm(join(folder, 'out.cedar'));
+    await symlink('nowhere.cedar', join(folder, 'dangling.cedar'));
+    expect((await refusalOf(loadBundle(folder))).message).toBe('dangling.cedar: it does not exist');
   });
 
   test.each(['missing', 'roles.cedar'])('that is no folder (%s) is refused', async (name) => {
