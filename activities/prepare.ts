@@ -4,6 +4,7 @@ import type { Preview } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
+import type { Outcome } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
 import { authorize, conflict, shownOf, standingApprovals } from './authorize.js';
 import { capture, keep } from './capture.js';
@@ -59,19 +60,9 @@ async function decide(
   const signal = Context.current().cancellationSignal;
   const { tenant } = authentic.agent;
 
-  // For good: an action that ended is answered from the record, even when its tool is gone.
-  const [recorded, looked] = await Promise.allSettled([
-    deps.ledger.findAction(tenant, authentic.proposal.actionId),
-    look(authentic, watch, signal, deps),
-  ]);
-  if (recorded.status === 'rejected') throw asCountersignError(recorded.reason);
-  if (recorded.value !== undefined) {
-    if (recorded.value.digest !== authentic.digest) throw conflict(authentic.proposal.actionId, recorded.value.digest);
-    if (recorded.value.outcome !== undefined) return { kind: 'ended', outcome: recorded.value.outcome };
-  }
-  if (looked.status === 'rejected') throw asCountersignError(looked.reason);
-  if (looked.value.kind === 'elsewhere') return looked.value;
-  const { proposed, preview: previewed, capturing } = looked.value;
+  const looked = await look(authentic, watch, signal, deps);
+  if (looked.kind === 'elsewhere') return looked;
+  const { proposed, preview: previewed, capturing } = looked;
 
   const facts = factsOf(proposed, previewed, new Date());
   known.facts = facts;
@@ -88,6 +79,8 @@ async function decide(
   const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
 
   if (decision.effect === 'require_approval' && progress(decision.requirements, records).state !== 'approved') {
+    const earlier = await recorded(authentic, deps);
+    if (earlier !== undefined) return { kind: 'ended', outcome: earlier };
     return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
   }
   const authorization = await watch.time('authorize', () => authorize(proposed, plan, deps));
@@ -101,6 +94,16 @@ async function decide(
     steps,
     effect: { timeoutMs: proposed.tool.timeoutMs },
   };
+}
+
+/** The outcome of an action that ended before Temporal forgot it: nobody is asked about it again. Admission looks by itself. */
+async function recorded(
+  { agent, proposal, digest }: Authentic,
+  { ledger }: Dependencies,
+): Promise<Outcome | undefined> {
+  const found = await ledger.findAction(agent.tenant, proposal.actionId);
+  if (found !== undefined && found.digest !== digest) throw conflict(proposal.actionId, found.digest);
+  return found?.outcome;
 }
 
 /** What was found out before something refused. */

@@ -1,5 +1,5 @@
 /** Step 8: the outcome and its receipt, committed together. */
-import type { CountersignError } from '../src/action/errors.js';
+import { asCountersignError, type CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus } from '../src/action/outcome.js';
@@ -7,6 +7,7 @@ import type { ReceiptClaims } from '../src/action/receipt.js';
 import { NAME_PATTERN } from '../src/action/proposal.js';
 import type { Delta, Snapshot } from '../src/action/snapshot.js';
 import type { Json } from '../src/action/json.js';
+import type { ChainLink } from '../src/ledger/index.js';
 import { hashReceipt, signReceipt } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -62,22 +63,20 @@ export async function settle(
     steps: watch.timings,
   };
   const statement = statementOf(outcome, { agent: agent.id, ...(grant === undefined ? {} : { grant: grant.jti }) });
+  const place = { tenant: agent.tenant, actionId: proposal.actionId };
+  const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.appendReceipt({
-      tenant: agent.tenant,
-      actionId: proposal.actionId,
-      sign: (link) => sign({ ...statement, ...link }, deps),
-    });
+    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
     return { outcome: { ...outcome, receipt }, recorded: false };
   }
-  return deps.ledger.settle({
-    tenant: agent.tenant,
-    actionId: proposal.actionId,
-    proposalDigest,
-    outcome,
-    sign: (link) => sign({ ...statement, ...link }, deps),
-  });
+  try {
+    return await deps.ledger.settle({ ...place, proposalDigest, outcome, sign: signed });
+  } catch (thrown) {
+    const refused = asCountersignError(thrown);
+    if (refused.code !== 'ACTION_CONFLICT') throw refused;
+    return settle({ authentic, watch, status: 'denied', error: refused }, deps);
+  }
 }
 
 /** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */

@@ -35,13 +35,19 @@ export class Action {
   /** Set when the tool's steps belong on a task queue of their own. */
   taskQueue: string | undefined;
   cancelRequested = false;
+  /** The workflow's own scope: what runs in it is told of a cancellation. */
+  readonly cancellable = CancellationScope.current();
 
   #phase: Phase = 'preparing';
   #pending: PendingView | undefined;
   #signed: Signed[] = [];
   #refused: ErrorView[] = [];
   #outcome: Outcome | undefined;
-  #onCancel: (() => void) | undefined;
+  /** Settles when there is something to tell a caller. Not a condition: that would end with a cancellation. */
+  #told: (() => void) | undefined;
+  readonly #toTell = new Promise<void>((resolve) => {
+    this.#told = resolve;
+  });
 
   constructor(request: ActionRequest) {
     this.request = shaped(request);
@@ -50,12 +56,11 @@ export class Action {
     this.tenant = workflowId.slice(0, slash);
     this.actionId = workflowId.slice(slash + 1);
 
-    CancellationScope.current().cancelRequested.catch(() => {
+    this.cancellable.cancelRequested.catch(() => {
       this.cancelRequested = true;
-      this.#onCancel?.();
     });
     setHandler(viewQuery, () => this.#view());
-    setHandler(outcomeUpdate, () => untouched(() => this.#reply()), {
+    setHandler(outcomeUpdate, () => this.#reply(), {
       validator: (digest) => this.#sameProposal(digest),
     });
     setHandler(decideUpdate, (token) => untouched(() => this.#decide(token)), {
@@ -85,12 +90,6 @@ export class Action {
     if (facts !== undefined) showExecuting(facts);
   }
 
-  /** Called at once when cancellation came before. */
-  onCancel(cancel: () => void): void {
-    this.#onCancel = cancel;
-    if (this.cancelRequested) cancel();
-  }
-
   /**
    * Shows people what would be done and waits for them. Returns why the action stops here, or undefined when the decisions
    * signed satisfy every requirement: then all is prepared again, under the policy and on the state of that moment.
@@ -103,6 +102,7 @@ export class Action {
     const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
     const expiresAt = new Date(Date.now() + patience).toISOString();
     this.#pending = { shown, shownDigest, decision: plan.decision, expiresAt };
+    this.#told?.();
     this.#phase = 'pending';
     showPending(this.#pending, plan.facts);
 
@@ -118,12 +118,13 @@ export class Action {
   /** Lets callers go before the workflow has ended. */
   answer(outcome: Outcome): void {
     this.#outcome = outcome;
+    this.#told?.();
   }
 
   end(outcome: Outcome): void {
     this.#phase = 'ended';
-    this.#outcome = outcome;
     this.#pending = undefined;
+    this.answer(outcome);
     showOutcome(outcome);
   }
 
@@ -143,7 +144,11 @@ export class Action {
   }
 
   async #reply(): Promise<OutcomeReply> {
-    await condition(() => this.#outcome !== undefined || this.#pending !== undefined);
+    await this.#toTell;
+    // Between two looks at people, while all is prepared again, there is nothing to tell for a moment.
+    if (this.#outcome === undefined && this.#pending === undefined) {
+      await untouched(() => condition(() => this.#outcome !== undefined || this.#pending !== undefined));
+    }
     if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
     return { kind: 'pending', pending: this.#pending as PendingView };
   }
@@ -200,7 +205,7 @@ export class Action {
   }
 }
 
-/** A caller who waits is told how the action ends, also when it is cancelled. */
+/** What a caller asked for is finished, also when the action is cancelled meanwhile. */
 function untouched<T>(answer: () => Promise<T>): Promise<T> {
   return CancellationScope.nonCancellable(answer);
 }

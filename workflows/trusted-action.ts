@@ -84,12 +84,8 @@ async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsew
 async function execute(action: Action, prepared: Granted): Promise<Report> {
   if (action.cancelRequested) return stopped();
   action.enter('executing', prepared.plan.facts);
-  const scope = new CancellationScope({ cancellable: true });
-  action.onCancel(() => {
-    scope.cancel();
-  });
   try {
-    return await scope.run(() =>
+    return await action.cancellable.run(() =>
       effect(
         action.taskQueue,
         prepared.effect,
