@@ -4,7 +4,7 @@ import type { Preview } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { Outcome } from '../src/action/outcome.js';
+import type { ApprovalRecord, Outcome } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
 import { authorize, conflict, shownOf, standingApprovals } from './authorize.js';
 import { capture, keep } from './capture.js';
@@ -74,15 +74,19 @@ async function decide(
   await keep(tenant, captured, deps);
   // An expectation that is too costly on the real state is refused now, while nothing has been done.
   if (proposed.expectation !== undefined) await deps.expectations.rehearse(proposed.expectation, captured.state);
-  const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
-  const { records, standing, dropped } = await standingApprovals(tokens, shown, deps);
-  const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
-
-  if (decision.effect === 'require_approval' && progress(decision.requirements, records).state !== 'approved') {
-    const earlier = await recorded(authentic, deps);
-    if (earlier !== undefined) return { kind: 'ended', outcome: earlier };
-    return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+  let approvals: readonly ApprovalRecord[] = [];
+  if (decision.effect === 'require_approval') {
+    const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
+    const { records, standing, dropped } = await standingApprovals(tokens, shown, deps);
+    if (progress(decision.requirements, records).state !== 'approved') {
+      const earlier = await recorded(authentic, deps);
+      if (earlier !== undefined) return { kind: 'ended', outcome: earlier };
+      const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
+      return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+    }
+    approvals = records;
   }
+  const plan: Plan = { facts, decision, approvals, pre: captured.snapshot };
   const authorization = await watch.time('authorize', () => authorize(proposed, plan, deps));
   if (authorization.kind === 'ended') return authorization;
   const steps = watch.timings;
