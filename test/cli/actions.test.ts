@@ -381,11 +381,14 @@ describe('the record of all this', () => {
       })) as Outcome;
       expect(outcome.receipt?.tenant).toBe('_unauthenticated');
     }
-    const beyond = `CountersignTenant = "${TENANT}" AND CountersignReceipt > ${acme?.receipts ?? 0}`;
+    const refused = `WorkflowId STARTS_WITH "${TENANT}/forged-" AND CountersignStatus = "denied"`;
     await until(
-      async () => (await agent.temporal.workflow.count(beyond)).count,
-      (count) => count > 0,
+      async () => (await agent.temporal.workflow.count(refused)).count,
+      (count) => count === (acme?.receipts ?? 0) + 1,
     );
+    // The numbers of their chain are not passed off as this tenant's.
+    const beyond = `CountersignTenant = "${TENANT}" AND CountersignReceipt > ${acme?.receipts ?? 0}`;
+    expect((await agent.temporal.workflow.count(beyond)).count).toBe(0);
     const ended = await cli(['receipts', 'verify', '--json'], { env, cwd: await folder() });
     expect(ended.json()).toMatchObject({ ok: true });
   });
