@@ -18,6 +18,6 @@ export function temporalSettings(env: NodeJS.ProcessEnv = process.env): Temporal
 }
 
 /** COUNTERSIGN_ENV or NODE_ENV is `production`: nothing is made up there, everything must be given. */
-export function isProduction(env: NodeJS.ProcessEnv = process.env): boolean {
-  return (env['COUNTERSIGN_ENV'] ?? env['NODE_ENV']) === 'production';
+export function isProduction(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
+  return env['COUNTERSIGN_ENV'] === 'production' || env['NODE_ENV'] === 'production';
 }

@@ -13,7 +13,7 @@ export {
 } from './credentials.js';
 export type { AgentOptions, ApproverOptions, Credential, CredentialKind, CredentialView } from './credentials.js';
 export { signGrant, verifyGrant } from './grants.js';
-export { createKeyFile, isProduction, loadKeyring, readKeyFile } from './key-store.js';
+export { createKeyFile, loadKeyring, readKeyFile } from './key-store.js';
 export type { LoadKeyringOptions } from './key-store.js';
 export { generateKeyringFile, KEY_ROLES, parseKeyring, publicKeyring, signingKey } from './keys.js';
 export type { Ed25519Jwk, Keyring, KeyringFile, KeyRole, SigningKey } from './keys.js';

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
+import { isProduction } from '../environment.js';
 import { generateKeyringFile, keysInvalid, KEY_ROLES, parseKeyring, type Keyring } from './keys.js';
 
 /** A key file of 96 keys is far below this; anything longer is not a key file. */
@@ -17,11 +18,6 @@ export interface LoadKeyringOptions {
   readonly devPath?: string | undefined;
   /** Called with the path when development keys were made by this call. */
   readonly onCreated?: (path: string) => void;
-}
-
-/** `COUNTERSIGN_ENV=production`, or `NODE_ENV=production`. */
-export function isProduction(env: Readonly<Record<string, string | undefined>>): boolean {
-  return env['COUNTERSIGN_ENV'] === 'production' || env['NODE_ENV'] === 'production';
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Approvals: forged, replayed, stale, by the wrong person, or by no person at all. */
-/* oxlint-disable vitest/expect-expect -- `refused`, `refusal` and `thrown` assert */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';

@@ -1,5 +1,4 @@
 /** Credentials: what may be issued, and how their holder keeps and reads them. */
-/* oxlint-disable vitest/expect-expect -- `refusal` and `thrown` assert */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
 /** Grants: what a forger, a thief of another key, or a clock could make of them. */
-/* oxlint-disable vitest/expect-expect -- `refused` asserts */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { GrantClaims } from '../../src/action/grant.js';

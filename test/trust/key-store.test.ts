@@ -1,5 +1,4 @@
 /** Where keys come from: environment, files and their permissions, and development keys that several processes want at once. */
-/* oxlint-disable vitest/expect-expect -- `refusal` asserts */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
@@ -8,7 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createKeyFile, isProduction, loadKeyring } from '../../src/trust/key-store.js';
+import { isProduction } from '../../src/environment.js';
+import { createKeyFile, loadKeyring } from '../../src/trust/key-store.js';
 import { generateKeyringFile, parseKeyring, publicKeyring } from '../../src/trust/keys.js';
 import { firstKey, refusal } from './support.js';
 

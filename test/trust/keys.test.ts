@@ -1,5 +1,4 @@
 /** Key files: what is taken, what is refused, and that nothing of a key is ever told. */
-/* oxlint-disable vitest/expect-expect -- `refused` and `refusal` assert */
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';

@@ -1,5 +1,4 @@
 /** Proofs of proposals: everything that an agent, or somebody who is none, might hand in. */
-/* oxlint-disable vitest/expect-expect -- `refused` asserts */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';

@@ -1,5 +1,4 @@
 /** Receipts and their chain: whatever is done to the store shows. */
-/* oxlint-disable vitest/expect-expect -- `refusal` asserts */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/action/json.js';
