@@ -1,10 +1,14 @@
 /** The activity `execute`: the effect, and where nothing can be lost by it, everything after it in the same breath. */
+import { Context } from '@temporalio/activity';
 import type { Proposal } from '../src/action/proposal.js';
 import { concludeDone } from './conclude.js';
-import type { Report, Truth } from './contract.js';
+import type { Report } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { execute } from './execute.js';
 import type { Remembered } from './recent.js';
+
+/** A slow ledger is no dead worker. Well under the heartbeat timeout of the activity. */
+const PULSE_MS = 1_000;
 
 /** An expectation that may take longer is awaited in an activity of its own. Milliseconds. */
 const SHORT_EXPECTATION_MS = 1_000;
@@ -17,10 +21,14 @@ export async function carryOut(proposal: Proposal, token: string, deps: Dependen
   const { truth, jti } = await execute(proposal, token, deps);
   const remembered = jti === undefined ? undefined : deps.recent.take(jti);
   if (truth.kind !== 'done' || remembered === undefined || !concludesAtOnce(remembered)) return truth;
+  const context = Context.current();
+  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
   try {
     return { kind: 'concluded', concluded: await concludeDone(remembered, truth, deps) };
   } catch {
-    return truth satisfies Truth;
+    return truth;
+  } finally {
+    clearInterval(pulse);
   }
 }
 
