@@ -100,3 +100,20 @@ test('the two commands are those of package.json', async () => {
   };
   for (const [, script] of readme.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script as string);
 });
+
+/** The indented lines that call the command line, without their remarks. */
+const COMMANDS = [...readme.matchAll(/^ {4}(countersign [^#\n]+?)\s*(?:#.*)?$/gm)].flatMap(([, line]) =>
+  (line as string).split(' && '),
+);
+
+test.each(COMMANDS)('%s', async (line) => {
+  const words = line.split(' ').slice(1);
+  const options = words.filter((word) => word.startsWith('--'));
+  const command = words.slice(0, words.findIndex((word) => word.startsWith('-') || word.startsWith('<')) >>> 0);
+  const cli = path.join(ROOT, 'src/cli/main.ts');
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', cli, ...command, '--help'], {
+    cwd: ROOT,
+  });
+  expect(stdout).toContain(`countersign ${command.join(' ')}`);
+  for (const option of options) expect(stdout).toContain(option);
+});
