@@ -5,7 +5,7 @@ import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest, type Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
 import type { Freeze } from '../src/ledger/index.js';
-import { mayDecide, signGrant, verifyApproval } from '../src/trust/index.js';
+import { mayDecide, verifyApproval } from '../src/trust/index.js';
 import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
 import type { Authentic, Proposed } from './propose.js';
@@ -66,16 +66,58 @@ export async function standingApprovals(
   return { records, standing, dropped };
 }
 
-export type Authorization =
-  { kind: 'granted'; grant: string; claims: GrantClaims } | { kind: 'ended'; outcome: Outcome };
+/** A place in the ledger, for a grant that may be signed or not. */
+export interface Admitted {
+  readonly kind: 'admitted';
+  readonly jti: string;
+  /** Seconds since the epoch. */
+  readonly iat: number;
+  readonly exp: number;
+}
 
-/** Admits the action to the ledger and signs its grant. @throws CountersignError ACTION_CONFLICT, FROZEN */
-export async function authorize(proposed: Proposed, plan: Plan, deps: Dependencies): Promise<Authorization> {
+/**
+ * Admits the action to the ledger: its id stands for this proposal from now on, and nothing freezes it. It needs no decision: an
+ * admission without a signed grant authorizes nothing.
+ *
+ * @throws CountersignError ACTION_CONFLICT, FROZEN
+ */
+export async function admit(
+  proposed: Proposed,
+  targets: readonly string[],
+  deps: Dependencies,
+): Promise<Admitted | { readonly kind: 'ended'; readonly outcome: Outcome }> {
+  const { proposal, agent, tool } = proposed;
+  const iat = Math.floor(Date.now() / 1000);
+  const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + deps.settings.grantTtlSeconds };
+  await deps.faults.at('prepare.before-admit');
+  const admission = await deps.ledger.admit({
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    digest: proposed.digest,
+    agent: agent.id,
+    tool: tool.name,
+    environment: tool.environment,
+    targets,
+    grant: { jti: place.jti, expiresAt: new Date(place.exp * 1000) },
+  });
+  switch (admission.kind) {
+    case 'admitted':
+      return place;
+    case 'ended':
+      return admission;
+    case 'conflict':
+      throw conflict(proposal.actionId, admission.digest);
+    case 'frozen':
+      throw frozen(admission.freeze);
+  }
+}
+
+/** What the grant of a plan says. */
+export function claimsOf(proposed: Proposed, plan: Plan, { jti, iat, exp }: Admitted): GrantClaims {
   const { proposal, agent, tool } = proposed;
   const { preview } = plan.facts;
-  const iat = Math.floor(Date.now() / 1000);
-  const claims: GrantClaims = {
-    jti: randomUUID(),
+  return {
+    jti,
     tenant: agent.tenant,
     actionId: proposal.actionId,
     agent: agent.id,
@@ -91,32 +133,8 @@ export async function authorize(proposed: Proposed, plan: Plan, deps: Dependenci
     targets: preview.targets,
     rows: preview.rows,
     iat,
-    exp: iat + deps.settings.grantTtlSeconds,
+    exp,
   };
-  await deps.faults.at('prepare.before-admit');
-  const [admission, grant] = await Promise.all([
-    deps.ledger.admit({
-      tenant: agent.tenant,
-      actionId: proposal.actionId,
-      digest: proposed.digest,
-      agent: agent.id,
-      tool: tool.name,
-      environment: tool.environment,
-      targets: preview.targets,
-      grant: { jti: claims.jti, expiresAt: new Date(claims.exp * 1000) },
-    }),
-    signGrant(deps.keyring, claims),
-  ]);
-  switch (admission.kind) {
-    case 'admitted':
-      return { kind: 'granted', grant, claims };
-    case 'ended':
-      return admission;
-    case 'conflict':
-      throw conflict(proposal.actionId, admission.digest);
-    case 'frozen':
-      throw frozen(admission.freeze);
-  }
 }
 
 export function conflict(actionId: string, other: Digest): CountersignError {

@@ -4,9 +4,10 @@ import type { Preview } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome } from '../src/action/outcome.js';
+import type { ApprovalRecord } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
-import { authorize, conflict, shownOf, standingApprovals } from './authorize.js';
+import { signGrant } from '../src/trust/index.js';
+import { admit, claimsOf, shownOf, standingApprovals } from './authorize.js';
 import { capture, keep } from './capture.js';
 import type { ActionRequest, Prepared } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -58,20 +59,24 @@ async function decide(
   deps: Dependencies,
 ): Promise<Prepared> {
   const signal = Context.current().cancellationSignal;
-  const { tenant } = authentic.agent;
-
   const looked = await look(authentic, watch, signal, deps);
   if (looked.kind === 'elsewhere') return looked;
   const { proposed, preview: previewed, capturing } = looked;
 
   const facts = factsOf(proposed, previewed, new Date());
   known.facts = facts;
+  const admitting = watch.time('authorize', () => admit(proposed, previewed.targets, deps));
+  // An action that is denied first does not care how it went.
+  admitting.catch(() => {});
   const decision = await watch.time('enforce', () => enforce(facts, proposed.tool, deps));
   known.decision = decision;
   if (decision.effect === 'deny') throw new CountersignError(decision.code ?? 'POLICY_DENIED', decision.reason);
 
+  // Nobody is asked about an action that has ended, conflicts or is frozen.
+  const admitted = await admitting;
+  if (admitted.kind === 'ended') return admitted;
   const captured = await capturing;
-  await keep(tenant, captured, deps);
+  await keep(authentic.agent.tenant, captured, deps);
   // An expectation that is too costly on the real state is refused now, while nothing has been done.
   if (proposed.expectation !== undefined) await deps.expectations.rehearse(proposed.expectation, captured.state);
   let approvals: readonly ApprovalRecord[] = [];
@@ -79,35 +84,17 @@ async function decide(
     const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
     const { records, standing, dropped } = await standingApprovals(tokens, shown, deps);
     if (progress(decision.requirements, records).state !== 'approved') {
-      const earlier = await recorded(authentic, deps);
-      if (earlier !== undefined) return { kind: 'ended', outcome: earlier };
       const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
       return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
     }
     approvals = records;
   }
   const plan: Plan = { facts, decision, approvals, pre: captured.snapshot };
-  const authorization = await watch.time('authorize', () => authorize(proposed, plan, deps));
-  if (authorization.kind === 'ended') return authorization;
+  const claims = claimsOf(proposed, plan, admitted);
+  const grant = await watch.time('authorize', () => signGrant(deps.keyring, claims));
   const steps = watch.timings;
-  deps.recent.keep({ proposed, plan, grant: authorization.claims, steps });
-  return {
-    kind: 'granted',
-    plan,
-    grant: authorization.grant,
-    steps,
-    effect: { timeoutMs: proposed.tool.timeoutMs },
-  };
-}
-
-/** The outcome of an action that ended before Temporal forgot it: nobody is asked about it again. Admission looks by itself. */
-async function recorded(
-  { agent, proposal, digest }: Authentic,
-  { ledger }: Dependencies,
-): Promise<Outcome | undefined> {
-  const found = await ledger.findAction(agent.tenant, proposal.actionId);
-  if (found !== undefined && found.digest !== digest) throw conflict(proposal.actionId, found.digest);
-  return found?.outcome;
+  deps.recent.keep({ proposed, plan, grant: claims, steps });
+  return { kind: 'granted', plan, grant, steps, effect: { timeoutMs: proposed.tool.timeoutMs } };
 }
 
 /** What was found out before something refused. */

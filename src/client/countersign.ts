@@ -67,6 +67,7 @@ export class Countersign {
   readonly #settings: TemporalSettings;
   readonly #credential: Credential | undefined;
   readonly #close: () => Promise<void>;
+  #ownTenant: string | undefined;
 
   private constructor(
     temporal: Client,
@@ -106,7 +107,7 @@ export class Countersign {
   async perform(input: ProposalInput, options: PerformOptions = {}): Promise<Outcome | PendingAction> {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
     const credential = this.#holder();
-    const { tenant } = peekCredential(credential);
+    const tenant = this.#tenant();
     const digest = proposalDigest(proposal);
     const proof = await signProposal(credential, digest);
     const handle = this.#handle(tenant, proposal.actionId);
@@ -119,6 +120,8 @@ export class Countersign {
     // A repeated call gets the reply recorded for the first one: the action may have gone on since.
     const view = await this.view(proposal.actionId, tenant);
     if (view.outcome !== undefined) return view.outcome;
+    const { status } = await this.#found(tenant, proposal.actionId, (running) => running.describe());
+    if (status.name !== 'RUNNING') return this.outcome(proposal.actionId, { tenant });
     return this.#pendingAction(tenant, proposal.actionId, view.pending ?? reply.pending);
   }
 
@@ -240,6 +243,17 @@ export class Countersign {
         error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
       if (view?.code !== undefined) return new CountersignError(view.code, view.message, { ...view, cause: error });
     }
+    if (error instanceof WorkflowFailedError) {
+      const how = error.cause instanceof Error ? error.cause.message : error.message;
+      return new CountersignError(
+        'EFFECT_UNKNOWN',
+        `The workflow of action ${actionId} was ended from outside: ${how}`,
+        {
+          fix: `See how far it came (countersign show ${actionId}) and look at the system itself; then propose under a new actionId.`,
+          cause: error,
+        },
+      );
+    }
     if (isUnreached(error)) return temporalUnavailable(this.#settings.address, error);
     return asCountersignError(error);
   }
@@ -269,7 +283,8 @@ export class Countersign {
   }
 
   #tenant(): string {
-    return peekCredential(this.#holder()).tenant;
+    this.#ownTenant ??= peekCredential(this.#holder()).tenant;
+    return this.#ownTenant;
   }
 }
 
