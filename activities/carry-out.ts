@@ -1,5 +1,6 @@
 /** The activity `execute`: the effect, and where nothing can be lost by it, everything after it in the same breath. */
 import { Context } from '@temporalio/activity';
+import { expectedWithinMs } from '../src/action/expect.js';
 import type { Proposal } from '../src/action/proposal.js';
 import { concludeDone } from './conclude.js';
 import type { Report } from './contract.js';
@@ -33,6 +34,5 @@ export async function carryOut(proposal: Proposal, token: string, deps: Dependen
 }
 
 function concludesAtOnce({ proposed: { tool, proposal } }: Remembered): boolean {
-  const withinMs = typeof proposal.expect === 'object' ? (proposal.expect.withinMs ?? 0) : 0;
-  return tool.idempotency === 'native' && withinMs <= SHORT_EXPECTATION_MS;
+  return tool.idempotency === 'native' && expectedWithinMs(proposal) <= SHORT_EXPECTATION_MS;
 }

@@ -1,6 +1,7 @@
 /** Steps 6 and 7: the real system is read again and compared with what was promised. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
+import { expectedWithinMs } from '../src/action/expect.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Check } from '../src/action/outcome.js';
 import type { Delta, Snapshot, State } from '../src/action/snapshot.js';
@@ -23,8 +24,7 @@ export async function readBack(
 ): Promise<Omit<Settlement, 'authentic' | 'watch'>> {
   const context = Context.current();
   const pre = await recall(proposed.agent.tenant, plan.pre, deps);
-  const { expect } = proposed.proposal;
-  const deadline = Date.now() + (typeof expect === 'object' ? (expect.withinMs ?? 0) : 0);
+  const deadline = Date.now() + expectedWithinMs(proposed.proposal);
   for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
     const read = await readOnce(proposed, plan, { pre, execution, startedAt }, watch, deps);
     if (allHold(read.checks) || Date.now() + pause > deadline) return verdict(read, execution);

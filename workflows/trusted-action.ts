@@ -3,6 +3,7 @@ import { CancellationScope, allHandlersFinished, condition } from '@temporalio/w
 import type { ActionRequest, Concluded, Conclusion, Prepared, Report, Truth } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
+import { expectedWithinMs } from '../src/action/expect.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
 import { errorView } from './failures.js';
@@ -111,7 +112,7 @@ async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Pr
   action.enter('concluding');
   const conclusion: Conclusion = { request: action.request, ...ending };
   try {
-    if (action.taskQueue === undefined && expectedWithinMs(action.request) <= LONG_EXPECTATION_MS) {
+    if (action.taskQueue === undefined && expectedWithinMs(action.request.proposal) <= LONG_EXPECTATION_MS) {
       return whole(action, await local.conclude(conclusion), ending.plan);
     }
   } catch {
@@ -132,10 +133,6 @@ function whole({ request, tenant, actionId }: Action, concluded: Concluded, plan
   if (concluded.kind === 'whole') return concluded.outcome;
   const { digest: proposalDigest, proposal } = request;
   return { ...concluded.ending, ...(plan as Plan), tenant, actionId, proposalDigest, tool: proposal.tool };
-}
-
-function expectedWithinMs({ proposal }: ActionRequest): number {
-  return typeof proposal.expect === 'object' ? (proposal.expect.withinMs ?? 0) : 0;
 }
 
 function unrecorded({ request, tenant, actionId }: Action, error: ErrorView): Outcome {
