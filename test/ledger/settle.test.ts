@@ -281,17 +281,21 @@ describe('the chain', () => {
     const [slow, fast] = [newTenant(), newTenant()];
     let release = (): void => {};
     const released = new Promise<void>((resolve) => (release = resolve));
+    let holds = (): void => {};
+    const holding = new Promise<void>((resolve) => (holds = resolve));
     const held = ledger.settle(
       settlement(
         { tenant: slow, actionId: 'a-1' },
         {
           sign: async (link) => {
+            holds();
             await released;
             return signLink(link);
           },
         },
       ),
     );
+    await holding;
     // Also more settlings of the slow tenant than the pool has connections: they may not keep the others out.
     const queue = times(20, (index) => ledger.settle(settlement({ tenant: slow, actionId: `q-${index}` })));
     await someoneWaitsForLock(at.pool);
