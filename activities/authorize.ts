@@ -4,7 +4,8 @@ import { asCountersignError, CountersignError, type ErrorView } from '../src/act
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest, type Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
-import type { Freeze } from '../src/ledger/index.js';
+import type { HoldRequest, LimitReading } from '../src/action/limits.js';
+import type { Freeze, Revocation } from '../src/ledger/index.js';
 import { mayDecide, verifyApproval } from '../src/trust/index.js';
 import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -75,18 +76,26 @@ export interface Admitted {
   readonly exp: number;
 }
 
+/** What the action asks of limits did not fit any more: another one came first. */
+export interface Limited {
+  readonly kind: 'limited';
+  readonly limits: readonly LimitReading[];
+}
+
 /**
- * Admits the action to the ledger: its id stands for this proposal from now on, and nothing freezes it. It needs no decision: an
- * admission without a signed grant authorizes nothing.
+ * Admits the action to the ledger: its id stands for this proposal from now on, nothing freezes it, and `holds` are placed, all or
+ * none. It needs no decision: an admission without a signed grant authorizes nothing. Without `holds`, what the action may hold from
+ * an earlier grant stays; with an empty list it is given back.
  *
- * @throws CountersignError ACTION_CONFLICT, FROZEN
+ * @throws CountersignError ACTION_CONFLICT, FROZEN, CREDENTIAL_REVOKED
  */
 export async function admit(
   proposed: Proposed,
   targets: readonly string[],
   deps: Dependencies,
-): Promise<Admitted | { readonly kind: 'ended'; readonly outcome: Outcome }> {
-  const { proposal, agent, tool } = proposed;
+  holds?: readonly HoldRequest[],
+): Promise<Admitted | Limited | { readonly kind: 'ended'; readonly outcome: Outcome }> {
+  const { proposal, agent, tool, authority } = proposed;
   const iat = Math.floor(Date.now() / 1000);
   const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + deps.settings.grantTtlSeconds };
   await deps.faults.at('prepare.before-admit');
@@ -99,22 +108,29 @@ export async function admit(
     environment: tool.environment,
     targets,
     grant: { jti: place.jti, expiresAt: new Date(place.exp * 1000) },
+    credentials: authority.credentials,
+    ...(holds === undefined ? {} : { holds }),
   });
+  await deps.faults.at('prepare.after-admit');
   switch (admission.kind) {
     case 'admitted':
       return place;
+    case 'limited':
+      return admission;
     case 'ended':
       return admission;
     case 'conflict':
       throw conflict(proposal.actionId, admission.digest);
     case 'frozen':
       throw frozen(admission.freeze);
+    case 'revoked':
+      throw revoked(admission.revocation);
   }
 }
 
 /** What the grant of a plan says. */
 export function claimsOf(proposed: Proposed, plan: Plan, { jti, iat, exp }: Admitted): GrantClaims {
-  const { proposal, agent, tool } = proposed;
+  const { proposal, agent, tool, authority } = proposed;
   const { preview } = plan.facts;
   return {
     jti,
@@ -131,6 +147,7 @@ export function claimsOf(proposed: Proposed, plan: Plan, { jti, iat, exp }: Admi
     approvals: plan.approvals.map((approval) => approval.digest).sort(),
     constraints: plan.decision.constraints,
     targets: preview.targets,
+    credentials: authority.credentials,
     rows: preview.rows,
     iat,
     exp,
@@ -152,5 +169,13 @@ export function conflict(actionId: string, other: Digest): CountersignError {
 export function frozen(freeze: Freeze): CountersignError {
   return new CountersignError('FROZEN', `Frozen by ${freeze.by}: ${freeze.reason} (freeze ${freeze.id}).`, {
     fix: `Wait until it is lifted: countersign unfreeze ${freeze.id}`,
+  });
+}
+
+export function revoked({ jti, by, reason }: Revocation): CountersignError {
+  return new CountersignError('CREDENTIAL_REVOKED', `${by} revoked ${jti}, which the proposal rests on: ${reason}`, {
+    field: 'credential',
+    expected: 'a credential whose whole chain still stands',
+    fix: 'Ask whoever gave it for a new one.',
   });
 }

@@ -2,12 +2,14 @@
 import { CountersignError } from '../src/action/errors.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';
-import { takeSnapshot } from '../src/verify/index.js';
+import { takeSample, takeSnapshot } from '../src/verify/index.js';
 import type { Dependencies } from './deps.js';
 
 export interface Captured {
   readonly state: State;
   readonly snapshot: Snapshot;
+  /** Why there is no second sample. */
+  readonly unsampled?: string;
 }
 
 export async function capture(
@@ -18,7 +20,13 @@ export async function capture(
 ): Promise<Captured & { large?: State }> {
   const start = performance.now();
   const state = await tool.capture(input, options, { signal });
-  return { state, ...takeSnapshot(state, Math.round((performance.now() - start) * 100) / 100) };
+  const taken = takeSnapshot(state, Math.round((performance.now() - start) * 100) / 100);
+  if (tool.sample === undefined) return { state, ...taken };
+  const { pre, ...done } = options.after ?? { pre: state };
+  const sample = await takeSample(tool, input, { pre, ...done, after: options.after !== undefined }, signal);
+  if ('problem' in sample) return { state, ...taken, unsampled: sample.problem };
+  if (Object.keys(sample.state).length === 0) return { state, ...taken };
+  return { state, ...taken, snapshot: { ...taken.snapshot, sample: sample.state } };
 }
 
 /** Keeps a state that history is too small for. Idempotent: it is stored under its digest. */

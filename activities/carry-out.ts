@@ -6,7 +6,7 @@ import { concludeDone } from './conclude.js';
 import type { Report } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { execute } from './execute.js';
-import type { Remembered } from './recent.js';
+import type { Proposed } from './propose.js';
 
 /** A slow ledger is no dead worker. Well under the heartbeat timeout of the activity. */
 const PULSE_MS = 1_000;
@@ -21,7 +21,7 @@ const SHORT_EXPECTATION_MS = 1_000;
 export async function carryOut(proposal: Proposal, token: string, deps: Dependencies): Promise<Report> {
   const { truth, jti } = await execute(proposal, token, deps);
   const remembered = jti === undefined ? undefined : deps.recent.take(jti);
-  if (truth.kind !== 'done' || remembered === undefined || !concludesAtOnce(remembered)) return truth;
+  if (truth.kind !== 'done' || remembered === undefined || !concludesAtOnce(remembered.proposed)) return truth;
   const context = Context.current();
   const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
   try {
@@ -33,6 +33,7 @@ export async function carryOut(proposal: Proposal, token: string, deps: Dependen
   }
 }
 
-function concludesAtOnce({ proposed: { tool, proposal } }: Remembered): boolean {
+/** Whether the effect's activity goes on to conclude, on a worker that still knows what it prepared. */
+export function concludesAtOnce({ tool, proposal }: Pick<Proposed, 'tool' | 'proposal'>): boolean {
   return tool.idempotency === 'native' && expectedWithinMs(proposal) <= SHORT_EXPECTATION_MS;
 }

@@ -10,6 +10,7 @@ import type { Concluded, Conclusion, Done, Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
 import { authenticate, resolve, type Authentic } from './propose.js';
+import { spentBy } from './limits.js';
 import { readBack } from './read-back.js';
 import type { Remembered } from './recent.js';
 import { settle, settleUnauthenticated, type Settlement } from './settle.js';
@@ -39,8 +40,11 @@ export async function concludeDone(prepared: Remembered, report: Done, deps: Dep
 }
 
 async function settled(settlement: Settlement, plan: Plan | undefined, deps: Dependencies): Promise<Concluded> {
+  const { authentic, status, result } = settlement;
+  const made = plan !== undefined && result !== undefined && (status === 'success' || status === 'mismatch');
+  const amounts = made ? await spentBy(authentic, plan, result, deps) : undefined;
   await deps.faults.at('conclude.before-settle');
-  const { outcome, recorded } = await settle(settlement, deps);
+  const { outcome, recorded } = await settle(amounts === undefined ? settlement : { ...settlement, amounts }, deps);
   await deps.faults.at('conclude.after-settle');
   if (recorded || plan === undefined || settlement.approvals !== plan.approvals) return { kind: 'whole', outcome };
   const { facts: _facts, decision: _decision, approvals: _approvals, pre: _pre, ...rest } = outcome;
@@ -57,7 +61,7 @@ async function findOut(
   const { plan, report } = conclusion;
   if (plan === undefined || conclusion.grant === undefined) {
     const approvals = plan === undefined ? [] : await signedDecisions(conclusion, plan, authentic, deps);
-    return { authentic, watch, ...planned(plan), approvals, ...unmade(report) };
+    return { authentic, watch, ...conclusion.decided, ...planned(plan), approvals, ...unmade(report) };
   }
   const grant = await grantOf(conclusion.grant, plan, deps);
   const base = { authentic, watch, ...planned(plan), grant };
@@ -97,13 +101,13 @@ async function signedDecisions(
 type Unmade = Exclude<Truth, Done>;
 
 /** How an action ends whose effect was not made, or may not have been. */
-function unmade(report: Truth): Pick<Settlement, 'status' | 'error'> {
+function unmade(report: Truth): Pick<Settlement, 'status' | 'error' | 'unreached'> {
   switch (report.kind) {
     case 'stopped':
       return { status: report.status, error: fromView(report.error) };
     case 'not_done':
     case 'void':
-      return { status: 'failed', error: fromView(report.error) };
+      return { status: 'failed', error: fromView(report.error), unreached: report.unreached === true };
     case 'unknown':
       return { status: 'unknown', error: fromView(report.error) };
     case 'done':
@@ -119,10 +123,10 @@ async function lookUpIfUnknown(
 ): Promise<Truth> {
   const { report } = conclusion;
   if (report.kind !== 'unknown' || conclusion.withoutReading === true) return report;
-  const { tool } = resolve(authentic, deps);
+  const { tool, input } = resolve(authentic, deps);
   if (tool.lookUp === undefined) return report;
   const signal = Context.current().cancellationSignal;
-  const answer = await tool.lookUp(idempotencyKey(grant), { signal });
+  const answer = await tool.lookUp(idempotencyKey(grant), { signal }, input);
   switch (answer.happened) {
     case 'yes':
       return { kind: 'done', execution: answer.execution, startedAt: grant.iat * 1000, tookMs: 0 };
@@ -134,7 +138,7 @@ async function lookUpIfUnknown(
 }
 
 function notMade({ error }: Unmade): Truth {
-  if (error.code === 'CANCELLED') return { kind: 'stopped', status: 'cancelled', error };
+  if (error.code === 'CANCELLED' || error.code === 'FROZEN') return { kind: 'stopped', status: 'cancelled', error };
   return { kind: 'not_done', error: { ...error, code: 'TOOL_FAILED', message: `It did not happen: ${error.message}` } };
 }
 

@@ -2,9 +2,10 @@
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome, Shown, StepTimings } from '../src/action/outcome.js';
-import type { Requirement } from '../src/action/decision.js';
+import type { ApprovalRecord, Outcome, ReceiptRef, Shown, StepTimings } from '../src/action/outcome.js';
+import type { Decision, Facts, Requirement } from '../src/action/decision.js';
 import type { Proposal } from '../src/action/proposal.js';
+import type { Freeze, OpenAction, Revocation } from '../src/ledger/port.js';
 import type { Execution } from '../src/tools/tool.js';
 
 /** The workflow's input. It carries no secret: the proof is the agent's signature over the digest, good for this proposal only. */
@@ -19,6 +20,18 @@ export interface EffectOptions {
   readonly timeoutMs: number;
 }
 
+/** What was decided, and on what. */
+export interface Decided {
+  readonly facts: Facts;
+  readonly decision: Decision;
+}
+
+/** What `prepare` is told beyond the request. */
+export interface PrepareOptions {
+  /** The action has waited for room as long as it may: it is denied if there still is none. */
+  readonly patienceOver?: boolean;
+}
+
 /** What `prepare` (propose, enforce, capture, authorize) comes to. */
 export type Prepared =
   | {
@@ -26,7 +39,8 @@ export type Prepared =
       readonly plan: Plan;
       readonly grant: string;
       readonly effect: EffectOptions;
-      readonly steps: StepTimings;
+      /** Absent where the effect's activity, which remembers them, is to conclude as well. */
+      readonly steps?: StepTimings;
     }
   | {
       readonly kind: 'pending';
@@ -38,6 +52,15 @@ export type Prepared =
       /** Why the others do not. */
       readonly dropped: readonly ErrorView[];
     }
+  /** A limit leaves no room now; it says that the action may wait for some. */
+  | ({
+      readonly kind: 'queued';
+      readonly reason: string;
+      /** When to look again. */
+      readonly retryAfterMs: number;
+      /** Longest the action waits in all, from when it first met the limit. */
+      readonly patienceMs: number;
+    } & Decided)
   /** Refused, or recorded earlier. The receipt is written. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   /** The tool's steps belong on another task queue. */
@@ -55,10 +78,10 @@ export interface Done {
 /** What is known after trying to make the effect. */
 export type Truth =
   | Done
-  /** Nothing happened, and trying again is no use. */
-  | { readonly kind: 'not_done'; readonly error: ErrorView }
+  /** Nothing happened, and trying again is no use. `unreached`: the tool was not even asked. */
+  | { readonly kind: 'not_done'; readonly error: ErrorView; readonly unreached?: boolean }
   /** Nothing happened, because the grant no longer holds (expired, or the state moved): a new one may be asked for. */
-  | { readonly kind: 'void'; readonly error: ErrorView }
+  | { readonly kind: 'void'; readonly error: ErrorView; readonly unreached?: boolean }
   /** It may have happened. */
   | { readonly kind: 'unknown'; readonly error: ErrorView }
   /** The effect was never tried. */
@@ -71,6 +94,8 @@ export interface Conclusion {
   readonly request: ActionRequest;
   readonly report: Truth;
   readonly plan?: Plan;
+  /** Of an action that was stopped before there was a plan. */
+  readonly decided?: Decided;
   readonly grant?: string;
   /** How long the steps before the effect took. */
   readonly steps?: StepTimings;
@@ -98,11 +123,45 @@ export interface ApprovalCheck {
 /** The activities, as the workflow calls them. */
 export interface Steps {
   /** Propose, enforce, capture, authorize: everything before the effect. Has no effect on the tool's system. */
-  readonly prepare: (request: ActionRequest, approvals: readonly string[]) => Promise<Prepared>;
+  readonly prepare: (
+    request: ActionRequest,
+    approvals: readonly string[],
+    options?: PrepareOptions,
+  ) => Promise<Prepared>;
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_* */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
   /** Makes the effect, once, under the grant; and concludes at once, where that is safe and can be done here. */
   readonly execute: (proposal: Proposal, grant: string) => Promise<Report>;
   /** Look up (if unknown), capture again, verify, settle: everything after the effect. */
   readonly conclude: (conclusion: Conclusion) => Promise<Concluded>;
+  /** Does what a person's signed statement says. @throws ApplicationFailure with STATEMENT_INVALID, ROLE_REQUIRED, NOT_FOUND, NOT_UNKNOWN … */
+  readonly fulfil: (statement: string) => Promise<Fulfilled>;
+  /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */
+  readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
+  /** The outcome that the ledger has for an action. @throws ApplicationFailure with NOT_FOUND */
+  readonly recordedOutcome: (tenant: string, actionId: string) => Promise<Outcome>;
+}
+
+/** What became of a person's statement. */
+export type Fulfilled =
+  | { readonly kind: 'unfreeze'; readonly freeze: Freeze; readonly receipt: ReceiptRef }
+  | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
+  | { readonly kind: 'resolve'; readonly outcome: Outcome };
+
+export interface ReconcileOptions {
+  /** Actions admitted later than this are left to their workflows. Milliseconds, default 60 000. */
+  readonly olderThanMs?: number;
+  /** Where the run before stopped. */
+  readonly after?: ActionCursor;
+}
+
+export type ActionCursor = Pick<OpenAction, 'tenant' | 'actionId' | 'admittedAt'>;
+
+export interface Reconciled {
+  /** How many open actions were looked at. */
+  readonly seen: number;
+  /** How many of them were settled. */
+  readonly settled: number;
+  /** Where to go on, when not all were looked at. */
+  readonly after?: ActionCursor;
 }

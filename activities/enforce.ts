@@ -1,14 +1,18 @@
 /** Step 2: policy decides, on facts that are recorded whole. */
 import type { Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
-import { evaluate } from '../src/policy/index.js';
+import { evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
-import type { Dependencies } from './deps.js';
 import type { Proposed } from './propose.js';
 
-export function factsOf({ agent, tool, actionType, operation }: Proposed, preview: Preview, now: Date): Facts {
+export function factsOf(
+  { agent, authority, tool, actionType, operation }: Proposed,
+  preview: Preview,
+  now: Date,
+): Facts {
   return {
     agent,
+    ...(authority.above.length === 0 ? {} : { above: authority.above }),
     actionType,
     tool: { name: tool.name, kind: tool.kind, environment: tool.environment },
     operation,
@@ -17,14 +21,14 @@ export function factsOf({ agent, tool, actionType, operation }: Proposed, previe
   };
 }
 
-export function enforce(facts: Facts, tool: Tool, { policy }: Dependencies): Decision {
-  const decision = evaluate(policy.current(), facts);
+export function enforce(policy: Policy, facts: Facts, tool: Tool): Decision {
+  const decision = evaluate(policy, facts);
   if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
   return decision;
 }
 
 /** A constraint that the tool would ignore is none; so it stops the action. */
-function assertHonourable(constraints: readonly Constraint[], tool: Tool): void {
+export function assertHonourable(constraints: readonly Constraint[], tool: Tool): void {
   const foreign = constraints.find(({ name }) => !tool.constraints.includes(name));
   if (foreign === undefined) return;
   throw new CountersignError(

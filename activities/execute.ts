@@ -5,9 +5,9 @@ import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson, canonicalBytes, digest } from '../src/action/json.js';
 import { zodError, type Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/ledger/index.js';
-import type { Execution, Tool } from '../src/tools/tool.js';
+import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
-import { frozen } from './authorize.js';
+import { frozen, revoked } from './authorize.js';
 import type { Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { findTool } from './propose.js';
@@ -35,24 +35,27 @@ export async function execute(
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    return { truth: { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() } };
+    return { truth: { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON(), unreached: true } };
   }
   return { truth: await makeEffect(passed, startedAt, deps), jti: passed.claims.jti };
 }
 
 async function makeEffect(
-  { tool, claims, input, tried, freeze }: Passed,
+  { tool, claims, input, tried, barred }: Passed,
   startedAt: number,
   deps: Dependencies,
 ): Promise<Truth> {
-  // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not under a freeze.
-  if (tried && (tool.idempotency !== 'native' || freeze !== undefined)) {
-    const found = await foundOut(tool, claims, startedAt);
+  // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not when it is barred.
+  const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
+  if (tried && (idempotency !== 'native' || barred !== undefined)) {
+    const found = await foundOut(tool, idempotency, input, claims, startedAt);
     if (found !== undefined) return found;
-    if (freeze !== undefined) return { kind: 'not_done', error: frozen(freeze).toJSON() };
+    if (barred !== undefined) return { kind: 'not_done', error: barred.toJSON(), unreached: true };
   }
 
   const context = Context.current();
+  const watch = deps.freezes.begin(claims);
+  const signal = AbortSignal.any([context.cancellationSignal, watch.signal]);
   const start = performance.now();
   try {
     await deps.faults.at('execute.before-effect');
@@ -61,7 +64,8 @@ async function makeEffect(
       preDigest: claims.preDigest,
       constraints: claims.constraints,
       rows: claims.rows,
-      signal: context.cancellationSignal,
+      retried: tried && idempotency === 'native',
+      signal,
       heartbeat: () => {
         if (performance.now() - start > QUIET_MS) context.heartbeat();
       },
@@ -71,7 +75,9 @@ async function makeEffect(
     if (claims.actionType === 'READ') assertCarriable(execution.result);
     return { kind: 'done', execution: carriable(execution), startedAt, tookMs };
   } catch (thrown) {
-    return classify(asCountersignError(thrown, 'EFFECT_UNKNOWN'), tool, context);
+    return classify(asCountersignError(thrown, 'EFFECT_UNKNOWN'), idempotency, signal.aborted, watch.freeze);
+  } finally {
+    watch.end();
   }
 }
 
@@ -86,8 +92,8 @@ interface Passed {
   readonly input: unknown;
   /** Whether an earlier attempt passed this gate and may have made the effect. */
   readonly tried: boolean;
-  /** A freeze that came after the earlier attempt. */
-  readonly freeze?: Freeze;
+  /** A freeze or a revocation that came after the earlier attempt. */
+  readonly barred?: CountersignError;
 }
 
 /** Every check stands on the grant's signature, the server's word of who runs this, and the ledger. */
@@ -114,22 +120,22 @@ async function passGate(untrusted: unknown, token: string, deps: Dependencies): 
     agent: claims.agent,
     tool: claims.tool,
     targets: claims.targets,
+    credentials: claims.credentials ?? [],
     usedBy: run,
   });
   switch (use.kind) {
     case 'first':
       if (expired) throw grantExpired(claims);
       return { tool, claims, input: parsed.data, tried: use.otherUses > 0 };
-    case 'again':
-      return {
-        tool,
-        claims,
-        input: parsed.data,
-        tried: true,
-        ...(use.freeze === undefined ? {} : { freeze: use.freeze }),
-      };
+    case 'again': {
+      const { freeze, revocation } = use;
+      const barred = freeze !== undefined ? frozen(freeze) : revocation !== undefined ? revoked(revocation) : undefined;
+      return { tool, claims, input: parsed.data, tried: true, ...(barred === undefined ? {} : { barred }) };
+    }
     case 'frozen':
       throw frozen(use.freeze);
+    case 'revoked':
+      throw revoked(use.revocation);
     case 'expired':
       throw grantExpired(claims);
     case 'replayed':
@@ -160,30 +166,42 @@ function grantExpired({ exp }: GrantClaims): CountersignError {
 }
 
 /** Asks the system whether an earlier attempt made the effect; undefined when it is certain that it did not and never will. */
-async function foundOut(tool: Tool, claims: GrantClaims, startedAt: number): Promise<Truth | undefined> {
+async function foundOut(
+  tool: Tool,
+  idempotency: Idempotency,
+  input: unknown,
+  claims: GrantClaims,
+  startedAt: number,
+): Promise<Truth | undefined> {
   const unknown: Truth = {
     kind: 'unknown',
     error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
   };
-  if (tool.idempotency === 'none' || tool.lookUp === undefined) return unknown;
-  const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal });
+  if (idempotency === 'none' || tool.lookUp === undefined) return unknown;
+  const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal }, input);
   if (answer.happened === 'yes') {
     return { kind: 'done', execution: answer.execution, startedAt, tookMs: Date.now() - startedAt };
   }
   return answer.happened === 'no' ? undefined : unknown;
 }
 
-function classify(error: CountersignError, tool: Tool, context: Context): Truth {
+function classify(error: CountersignError, idempotency: Idempotency, told: boolean, freeze: Freeze | undefined): Truth {
+  const why = freeze === undefined ? error.toJSON() : { ...frozen(freeze).toJSON(), message: stoppedBy(freeze, error) };
   if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
     // Where the key makes it one effect, trying again is how the truth is found.
-    if (tool.idempotency === 'native' && !context.cancellationSignal.aborted) throw retryable(error);
-    return { kind: 'unknown', error: error.toJSON() };
+    if (idempotency === 'native' && !told) throw retryable(error);
+    return { kind: 'unknown', error: why };
   }
-  if (context.cancellationSignal.aborted) {
-    return { kind: 'stopped', status: 'cancelled', error: { ...error.toJSON(), code: 'CANCELLED' } };
+  if (told) {
+    const code = freeze === undefined ? 'CANCELLED' : 'FROZEN';
+    return { kind: 'stopped', status: 'cancelled', error: { ...why, code } };
   }
   if (error.retryable) throw error;
   return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
+}
+
+function stoppedBy(freeze: Freeze, { message }: CountersignError): string {
+  return `${frozen(freeze).message} It came while the effect ran: ${message}`;
 }
 
 function retryable(error: CountersignError): CountersignError {

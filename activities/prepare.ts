@@ -1,17 +1,22 @@
 /** Everything before the effect, in one local activity: propose ─ enforce ─ capture ─ authorize. It has no effect on the tool's system. */
 import { Context } from '@temporalio/activity';
-import type { Preview } from '../src/action/decision.js';
-import { asCountersignError, CountersignError } from '../src/action/errors.js';
+import type { Decision, Facts, Preview } from '../src/action/decision.js';
+import { asCountersignError, CountersignError, type Problem } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { ApprovalRecord } from '../src/action/outcome.js';
+import type { HoldRequest } from '../src/action/limits.js';
 import { progress } from '../src/action/quorum.js';
+import type { State } from '../src/action/snapshot.js';
+import type { Policy, ResolvedLimits } from '../src/policy/index.js';
 import { signGrant } from '../src/trust/index.js';
-import { admit, claimsOf, shownOf, standingApprovals } from './authorize.js';
+import { rehearseInvariants } from '../src/verify/index.js';
+import { admit, claimsOf, shownOf, standingApprovals, type Admitted } from './authorize.js';
 import { capture, keep } from './capture.js';
-import type { ActionRequest, Prepared } from './contract.js';
+import { concludesAtOnce } from './carry-out.js';
+import type { ActionRequest, Prepared, PrepareOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { enforce, factsOf } from './enforce.js';
+import { denied, limitsMet, rule } from './limits.js';
 import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
 import { settle, settleUnauthenticated } from './settle.js';
 import { Stopwatch } from './step.js';
@@ -23,6 +28,7 @@ import { Stopwatch } from './step.js';
 export async function prepare(
   request: ActionRequest,
   tokens: readonly string[],
+  options: PrepareOptions,
   deps: Dependencies,
 ): Promise<Prepared> {
   const watch = new Stopwatch();
@@ -37,7 +43,7 @@ export async function prepare(
 
   const known: Known = {};
   try {
-    return await decide(authentic, tokens, known, watch, deps);
+    return await decide(authentic, { ...options, tokens }, known, watch, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
@@ -53,7 +59,7 @@ function unseen({ facts, ...rest }: Known): Known {
 
 async function decide(
   authentic: Authentic,
-  tokens: readonly string[],
+  { tokens, patienceOver = false }: PrepareOptions & { readonly tokens: readonly string[] },
   known: Known,
   watch: Stopwatch,
   deps: Dependencies,
@@ -61,40 +67,149 @@ async function decide(
   const signal = Context.current().cancellationSignal;
   const looked = await look(authentic, watch, signal, deps);
   if (looked.kind === 'elsewhere') return looked;
-  const { proposed, preview: previewed, capturing } = looked;
-
-  const facts = factsOf(proposed, previewed, new Date());
+  const { proposed, preview, capturing } = looked;
+  const policy = deps.policy.current();
+  const facts = factsOf(proposed, preview, new Date());
   known.facts = facts;
-  const admitting = watch.time('authorize', () => admit(proposed, previewed.targets, deps));
+  const met = limitsMet(policy, facts, authentic);
+  const asked: Asked = { proposed, facts, policy, capturing, tokens, patienceOver, known, watch, deps };
+  return met === undefined ? unlimited(asked) : limited(asked, met);
+}
+
+/** One call of `prepare`, once the real system was looked at. */
+interface Asked {
+  readonly proposed: Proposed;
+  readonly facts: Facts;
+  readonly policy: Policy;
+  readonly capturing: ReturnType<typeof capture>;
+  readonly tokens: readonly string[];
+  readonly patienceOver: boolean;
+  readonly known: Known;
+  readonly watch: Stopwatch;
+  readonly deps: Dependencies;
+}
+
+/** No limit says anything of it: it is admitted while policy decides. */
+async function unlimited(asked: Asked): Promise<Prepared> {
+  const { proposed, facts, policy, known, watch, deps } = asked;
+  const admitting = register(asked);
   // An action that is denied first does not care how it went.
   admitting.catch(() => {});
-  const decision = await watch.time('enforce', () => enforce(facts, proposed.tool, deps));
+  const decision = await watch.time('enforce', () => enforce(policy, facts, proposed.tool));
   known.decision = decision;
-  if (decision.effect === 'deny') throw new CountersignError(decision.code ?? 'POLICY_DENIED', decision.reason);
+  refuseDenied(decision);
 
   // Nobody is asked about an action that has ended, conflicts or is frozen.
   const admitted = await admitting;
   if (admitted.kind === 'ended') return admitted;
-  const captured = await capturing;
-  await keep(authentic.agent.tenant, captured, deps);
-  // An expectation that is too costly on the real state is refused now, while nothing has been done.
-  if (proposed.expectation !== undefined) await deps.expectations.rehearse(proposed.expectation, captured.state);
-  let approvals: readonly ApprovalRecord[] = [];
-  if (decision.effect === 'require_approval') {
-    const shown = shownOf(proposed, { facts, decision, pre: captured.snapshot });
-    const { records, standing, dropped } = await standingApprovals(tokens, shown, deps);
-    if (progress(decision.requirements, records).state !== 'approved') {
-      const plan: Plan = { facts, decision, approvals: records, pre: captured.snapshot };
-      return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+  const plan = await planOf(asked, facts, decision);
+  return plan.kind === 'pending' ? plan : grant(asked, plan.plan, admitted, deps);
+}
+
+/** An action that others beat to the last room is ruled on anew; that ends, because then the figures say so. */
+const MAX_RACES = 5;
+
+/** Nothing is held while anybody waits: what an action asks of its limits is placed with its grant, in one statement. */
+async function limited(asked: Asked, met: ResolvedLimits): Promise<Prepared> {
+  const { proposed, facts: before, policy, patienceOver, known, watch, deps } = asked;
+  const { tenant } = proposed.agent;
+  const demands = met.limits.map(({ demand }) => demand);
+  let readings = await watch.time('authorize', () =>
+    deps.ledger.readLimits(tenant, proposed.proposal.actionId, demands),
+  );
+  for (let races = 0; ; races++) {
+    const { facts, decision, problem, queue, holds } = await watch.time('enforce', () =>
+      rule(policy, before, proposed, met, readings),
+    );
+    known.facts = facts;
+    known.decision = decision;
+    refuseDenied(decision, problem);
+    if (queue !== undefined && (patienceOver || races === MAX_RACES)) {
+      known.decision = denied(decision, 'LIMIT_EXCEEDED', queue.reason);
+      refuseDenied(known.decision);
     }
-    approvals = records;
+
+    if (queue !== undefined) {
+      const admitted = await register(asked, []);
+      if (admitted.kind === 'ended') return admitted;
+      const { reason, retryAfterMs, patienceMs } = queue;
+      return { kind: 'queued', reason, retryAfterMs, patienceMs, facts, decision };
+    }
+    const plan = await planOf(asked, facts, decision);
+    if (plan.kind === 'pending') {
+      const admitted = await register(asked, []);
+      return admitted.kind === 'ended' ? admitted : plan;
+    }
+    const admitted = await admission(asked, holds);
+    if (admitted.kind === 'ended') return admitted;
+    if (admitted.kind === 'admitted') return grant(asked, plan.plan, admitted, deps);
+    readings = admitted.limits;
+    if (races === MAX_RACES) throw new CountersignError('LIMIT_EXCEEDED', 'Others took the room that was left.');
   }
-  const plan: Plan = { facts, decision, approvals, pre: captured.snapshot };
+}
+
+function refuseDenied({ effect, code, reason }: Decision, problem: Problem = {}): void {
+  if (effect === 'deny') throw new CountersignError(code ?? 'POLICY_DENIED', reason, problem);
+}
+
+function admission({ proposed, facts, watch, deps }: Asked, holds?: readonly HoldRequest[]) {
+  return watch.time('authorize', () => admit(proposed, facts.preview.targets, deps, holds));
+}
+
+/** Admits the action without asking anything of limits. */
+async function register(asked: Asked, holds?: readonly []): Promise<Admitted | Ended> {
+  const admitted = await admission(asked, holds);
+  if (admitted.kind !== 'limited') return admitted;
+  throw new CountersignError('INTERNAL', 'The ledger found no room for nothing.');
+}
+
+type Ended = Extract<Prepared, { kind: 'ended' }>;
+type Pending = Extract<Prepared, { kind: 'pending' }>;
+
+/** The plan with the decisions of people that it needs, or that more of them are needed. */
+async function planOf(
+  { proposed, capturing, tokens, deps }: Asked,
+  facts: Facts,
+  decision: Decision,
+): Promise<{ readonly kind: 'planned'; readonly plan: Plan } | Pending> {
+  const captured = await capturing;
+  await keep(proposed.agent.tenant, captured, deps);
+  // An expectation that is too costly on the real state is refused now, while nothing has been done.
+  await rehearse(proposed, captured.state, deps);
+  const pre = captured.snapshot;
+  if (decision.effect !== 'require_approval') return { kind: 'planned', plan: { facts, decision, approvals: [], pre } };
+  const shown = shownOf(proposed, { facts, decision, pre });
+  const { records: approvals, standing, dropped } = await standingApprovals(tokens, shown, deps);
+  const plan: Plan = { facts, decision, approvals, pre };
+  if (progress(decision.requirements, approvals).state === 'approved') return { kind: 'planned', plan };
+  return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+}
+
+async function rehearse({ tool, expectations }: Proposed, state: State, deps: Dependencies): Promise<void> {
+  for (const expectation of expectations) await deps.expectations.rehearse(expectation, state);
+  const invariants = deps.verification?.invariants.get(tool.name);
+  if (invariants !== undefined) await rehearseInvariants(invariants, state, deps.expectations);
+}
+
+async function grant(
+  { proposed, watch }: Asked,
+  plan: Plan,
+  admitted: Admitted,
+  { keyring, recent }: Dependencies,
+): Promise<Prepared> {
   const claims = claimsOf(proposed, plan, admitted);
-  const grant = await watch.time('authorize', () => signGrant(deps.keyring, claims));
+  const token = await watch.time('authorize', () => signGrant(keyring, claims));
+  const { tool } = proposed;
   const steps = watch.timings;
-  deps.recent.keep({ proposed, plan, grant: claims, steps });
-  return { kind: 'granted', plan, grant, steps, effect: { timeoutMs: proposed.tool.timeoutMs } };
+  recent.keep({ proposed, plan, grant: claims, steps });
+  return {
+    kind: 'granted',
+    plan,
+    grant: token,
+    effect: { timeoutMs: tool.timeoutMs },
+    // What concludes in the effect's own activity has them from here.
+    ...(concludesAtOnce(proposed) ? {} : { steps }),
+  };
 }
 
 /** What was found out before something refused. */

@@ -2,11 +2,11 @@
 import type { ActionType } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
-import type { Agent } from '../src/action/principal.js';
+import type { Agent, Authority } from '../src/action/principal.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
 import type { Tool } from '../src/tools/tool.js';
-import { verifyProposal } from '../src/trust/index.js';
-import { compileExpectation, type Expectation } from '../src/verify/index.js';
+import { scopeCovers, verifyProposal } from '../src/trust/index.js';
+import { compileExpectations, type Expectation } from '../src/verify/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
@@ -16,6 +16,7 @@ export interface Authentic {
   readonly proposal: Proposal;
   readonly digest: Digest;
   readonly agent: Agent;
+  readonly authority: Authority;
 }
 
 /** A proposal ready to be decided on. */
@@ -24,8 +25,8 @@ export interface Proposed extends Authentic {
   readonly input: unknown;
   readonly actionType: ActionType;
   readonly operation: string;
-  /** What the agent promises, compiled; absent when it promises nothing of its own. */
-  readonly expectation?: Expectation;
+  /** What the agent promises, compiled. */
+  readonly expectations: readonly Expectation[];
 }
 
 /**
@@ -35,7 +36,7 @@ export interface Proposed extends Authentic {
 export async function authenticate(request: ActionRequest, { keyring }: Dependencies): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
-  const agent = await verifyProposal(keyring, request.proof, { digest, now: new Date() });
+  const { agent, authority } = await verifyProposal(keyring, request.proof, { digest, now: new Date() });
   const { tenant, actionId } = workflowIdentity();
   if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
     throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
@@ -44,31 +45,38 @@ export async function authenticate(request: ActionRequest, { keyring }: Dependen
       fix: 'Propose through the client library, which names the workflow.',
     });
   }
-  return { proposal, digest, agent };
+  return { proposal, digest, agent, authority };
 }
 
 /** Finds the tool and reads the input by the tool's own schema. */
 export function resolve(authentic: Authentic, { tools }: Pick<Dependencies, 'tools'>): Proposed {
   const { proposal, agent } = authentic;
   const tool = findTool(tools, proposal.tool);
-  if (!agent.scopes.includes('*') && !agent.scopes.includes(tool.name)) {
-    throw new CountersignError('SCOPE_DENIED', `Agent ${agent.id} may not use the tool ${tool.name}.`, {
-      field: 'proposal.tool',
-      expected: `one of the agent's scopes: ${agent.scopes.join(', ') || '(none)'}`,
-      fix: 'Use another tool, or have a credential made with this scope.',
-    });
-  }
+  // Before the input is read: what a tool takes is no business of those who may not use it.
+  if (!scopeCovers(agent.scopes, tool.name)) throw outOfScope(agent, `use the tool ${tool.name}`, 'proposal.tool');
   const parsed = tool.input.safeParse(proposal.input);
   if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
   const input = parsed.data;
+  const operation = tool.operation(input);
+  if (!scopeCovers(agent.scopes, tool.name, operation)) {
+    throw outOfScope(agent, `do ${JSON.stringify(operation)} with the tool ${tool.name}`, 'proposal.input');
+  }
   return {
     ...authentic,
     tool,
     input,
-    ...(proposal.expect === undefined ? {} : { expectation: compileExpectation(proposal.expect) }),
+    expectations: compileExpectations(proposal.expect),
     actionType: tool.actionType(input),
-    operation: tool.operation(input),
+    operation,
   };
+}
+
+function outOfScope({ id, scopes }: Agent, what: string, field: string): CountersignError {
+  return new CountersignError('SCOPE_DENIED', `Agent ${id} may not ${what}.`, {
+    field,
+    expected: `what the agent's scopes cover: ${scopes.join(', ')}`,
+    fix: 'Ask for something else, or have a credential made with this scope.',
+  });
 }
 
 export function findTool(tools: ReadonlyMap<string, Tool>, name: string): Tool {

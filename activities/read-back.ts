@@ -1,13 +1,19 @@
 /** Steps 6 and 7: the real system is read again and compared with what was promised. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
-import { expectedWithinMs } from '../src/action/expect.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Check } from '../src/action/outcome.js';
 import type { Delta, Snapshot, State } from '../src/action/snapshot.js';
 import type { Execution } from '../src/tools/tool.js';
-import { allHold, createDelta, verifyEffect } from '../src/verify/index.js';
-import { capture, keep, recall } from './capture.js';
+import {
+  allHold,
+  awaitChecks,
+  createDelta,
+  deadlinesOf,
+  verifyEffect,
+  type Verification,
+} from '../src/verify/index.js';
+import { capture, keep, recall, type Captured } from './capture.js';
 import type { Done } from './contract.js';
 import type { Dependencies } from './deps.js';
 import type { Proposed } from './propose.js';
@@ -24,13 +30,30 @@ export async function readBack(
 ): Promise<Omit<Settlement, 'authentic' | 'watch'>> {
   const context = Context.current();
   const pre = await recall(proposed.agent.tenant, plan.pre, deps);
-  const deadline = Date.now() + expectedWithinMs(proposed.proposal);
-  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
-    const read = await readOnce(proposed, plan, { pre, execution, startedAt }, watch, deps);
-    if (allHold(read.checks) || Date.now() + pause > deadline) return verdict(read, execution);
-    context.heartbeat();
-    await context.sleep(pause);
-  }
+  const reading = await awaitChecks(
+    () => readOnce(proposed, plan, { pre, execution, startedAt }, watch, deps),
+    deadlinesOf(proposed.proposal),
+    {
+      now: () => performance.now(),
+      sleep: (ms) => {
+        context.heartbeat();
+        return context.sleep(ms);
+      },
+    },
+  );
+  return verdict(await withMeaning(reading, proposed, deps), execution);
+}
+
+/** Meaning is asked for last, once, and only of what holds: it can only take away from a success. */
+async function withMeaning(
+  reading: Reading,
+  { proposal: { expectedOutcome }, digest }: Proposed,
+  { verification }: Dependencies,
+): Promise<Reading> {
+  const { delta, checks } = reading;
+  if (expectedOutcome === undefined || verification?.semantic === undefined || !allHold(checks)) return reading;
+  const meant = await verification.semantic.check({ about: digest, expectedOutcome, delta, checks });
+  return { ...reading, checks: [...checks, meant] };
 }
 
 interface Reading {
@@ -64,10 +87,17 @@ async function readOnce(
       execution,
       ...(proposal.expect === undefined ? {} : { expect: proposal.expect }),
       constraints: plan.decision.constraints,
+      invariants: deps.verification?.invariants.get(tool.name),
+      sample: sampled(plan.pre, captured),
       runner: deps.expectations,
     }),
   );
   return { post: captured.snapshot, delta, checks };
+}
+
+function sampled({ sample: before }: Snapshot, { snapshot, unsampled }: Captured): Verification<unknown>['sample'] {
+  if (before === undefined) return undefined;
+  return { before, after: unsampled === undefined ? { state: snapshot.sample ?? {} } : { problem: unsampled } };
 }
 
 function verdict({ post, delta, checks }: Reading, { result }: Execution): Omit<Settlement, 'authentic' | 'watch'> {

@@ -11,6 +11,7 @@ import type { ChainLink } from '../src/ledger/index.js';
 import { hashReceipt, signReceipt } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { holdsOf } from './limits.js';
 import type { Authentic } from './propose.js';
 import { workflowIdentity, type Stopwatch } from './step.js';
 
@@ -26,6 +27,10 @@ export interface Settlement {
   /** Present unless the status is `success`. */
   readonly error?: CountersignError;
   readonly reason?: string;
+  /** The tool was never asked: a failure is none of its own. */
+  readonly unreached?: boolean;
+  /** What was really spent, by limit, where it can be told. */
+  readonly amounts?: Readonly<Record<string, number>>;
   readonly facts?: Plan['facts'];
   readonly decision?: Plan['decision'];
   readonly approvals?: readonly ApprovalRecord[];
@@ -71,7 +76,14 @@ export async function settle(
     return { outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
-    return await deps.ledger.settle({ ...place, proposalDigest, outcome, sign: signed });
+    return await deps.ledger.settle({
+      ...place,
+      proposalDigest,
+      outcome,
+      sign: signed,
+      // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
+      ...(facts?.limits === undefined ? {} : { holds: holdsOf(settlement) }),
+    });
   } catch (thrown) {
     const refused = asCountersignError(thrown);
     if (refused.code !== 'ACTION_CONFLICT') throw refused;
@@ -117,9 +129,9 @@ function nameOf(tool: unknown): string {
   return typeof tool === 'string' && NAME_PATTERN.test(tool) ? tool : 'unnamed';
 }
 
-type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
+export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
 
-function statementOf(outcome: Outcome, { agent, grant }: { agent?: string; grant?: string }): Statement {
+export function statementOf(outcome: Outcome, { agent, grant }: { agent?: string; grant?: string }): Statement {
   return {
     v: 1,
     tenant: outcome.tenant,
@@ -143,7 +155,7 @@ function statementOf(outcome: Outcome, { agent, grant }: { agent?: string; grant
   };
 }
 
-async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
+export async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
   const jws = await signReceipt(keyring, claims);
   return { jws, hash: hashReceipt(jws) };
 }

@@ -42,6 +42,7 @@ export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
       type: error.code,
       // A fault of ours may be a passing one; everything else says of itself whether trying again is of use.
       nonRetryable: error.code !== 'INTERNAL' && !error.retryable,
+      ...(error.retryable && error.retryAfterMs !== undefined ? { nextRetryDelay: error.retryAfterMs } : {}),
       details: [error.toJSON()],
       ...(thrown instanceof Error ? { cause: thrown } : {}),
     });

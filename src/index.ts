@@ -7,8 +7,10 @@ export {
   type ProposalInput,
 } from './client/countersign.js';
 export { CountersignError, ERROR_CODES, type ErrorCode, type ErrorView } from './action/errors.js';
-export type { Proposal, Expect } from './action/proposal.js';
+export type { Proposal, Expect, NamedExpect } from './action/proposal.js';
 export type * from './action/decision.js';
 export type * from './action/outcome.js';
 export type * from './action/snapshot.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
+export { delegate, encodeCredential, readCredential, type Credential, type DelegateOptions } from './trust/index.js';
+export type { Fulfilled } from '../activities/contract.js';

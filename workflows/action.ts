@@ -16,7 +16,7 @@ import { progress } from '../src/action/quorum.js';
 import { errorView, refusal, refuse } from './failures.js';
 import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
 import { local } from './steps.js';
-import { showExecuting, showOutcome, showPending } from './surface.js';
+import { showExecuting, showOutcome, showPending, showQueued } from './surface.js';
 
 /** How many refused decisions the view keeps. */
 const REFUSED_KEPT = 20;
@@ -27,6 +27,10 @@ interface Signed {
 }
 
 type Stopped = Extract<Truth, { kind: 'stopped' }>;
+type Queued = Extract<Prepared, { kind: 'queued' }>;
+
+/** Between two looks at a limit, milliseconds. Every look costs events in history, so whoever has waited long looks seldom. */
+const PAUSE = { shortest: 250, longest: 5 * 60_000, shareOfWaited: 1 / 4 } as const;
 
 export class Action {
   readonly request: ActionRequest;
@@ -34,15 +38,18 @@ export class Action {
   readonly actionId: string;
   /** Set when the tool's steps belong on a task queue of their own. */
   taskQueue: string | undefined;
-  cancelRequested = false;
   /** The workflow's own scope: what runs in it is told of a cancellation. */
   readonly cancellable = CancellationScope.current();
+  /** Whether the action has waited for room as long as it may. */
+  patienceOver = false;
 
   #phase: Phase = 'preparing';
   #pending: PendingView | undefined;
   #signed: Signed[] = [];
   #refused: ErrorView[] = [];
   #outcome: Outcome | undefined;
+  /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
+  #queuedAt: number | undefined;
   /** Settles when there is something to tell a caller. Not a condition: that would end with a cancellation. */
   #told: (() => void) | undefined;
   readonly #toTell = new Promise<void>((resolve) => {
@@ -56,9 +63,6 @@ export class Action {
     this.tenant = workflowId.slice(0, slash);
     this.actionId = workflowId.slice(slash + 1);
 
-    this.cancellable.cancelRequested.catch(() => {
-      this.cancelRequested = true;
-    });
     setHandler(viewQuery, () => this.#view());
     setHandler(outcomeUpdate, () => this.#reply(), {
       validator: (digest) => this.#sameProposal(digest),
@@ -75,6 +79,10 @@ export class Action {
         this.#refuse(errorView(refused));
       }
     });
+  }
+
+  get cancelRequested(): boolean {
+    return this.cancellable.consideredCancelled;
   }
 
   /** The decisions signed so far for what is shown now. */
@@ -113,6 +121,26 @@ export class Action {
     const no = this.#signed.find(({ record }) => record.verdict === 'deny')?.record;
     const why = no?.reason === undefined ? '.' : `: ${no.reason}`;
     return stop('denied', 'APPROVAL_DENIED', `${no?.approver ?? 'Somebody'} said no${why}`);
+  }
+
+  /**
+   * Waits for a limit to have room again. Returns why the action stops here, or undefined when it is time to look again. The last
+   * look is when patience is over.
+   */
+  async waitForRoom({ facts, reason, retryAfterMs, patienceMs }: Queued): Promise<Stopped | undefined> {
+    const now = Date.now();
+    const first = this.#queuedAt === undefined;
+    this.#queuedAt ??= now;
+    const waitedMs = now - this.#queuedAt;
+    const leftMs = patienceMs - waitedMs;
+    if (leftMs <= 0) return stop('denied', 'LIMIT_EXCEEDED', reason);
+    const pauseMs = Math.min(leftMs, pauseInQueue(waitedMs, retryAfterMs));
+    this.patienceOver = pauseMs === leftMs;
+    this.#phase = 'queued';
+    showQueued(facts, { reason, until: new Date(now + leftMs).toISOString(), first });
+
+    await condition(() => this.cancelRequested, pauseMs);
+    return this.cancelRequested ? stop('cancelled', 'CANCELLED', 'Cancelled while it waited for room.') : undefined;
   }
 
   /** Lets callers go before the workflow has ended. */
@@ -217,6 +245,12 @@ function shaped(request: Partial<ActionRequest> | null | undefined): ActionReque
     digest: String(request?.digest) as ActionRequest['digest'],
     proof: String(request?.proof),
   };
+}
+
+/** Not before there may be room, and not all at the same instant: actions that meet a limit together would meet it together again. */
+function pauseInQueue(waitedMs: number, retryAfterMs: number): number {
+  const pause = Math.max(PAUSE.shortest, retryAfterMs, waitedMs * PAUSE.shareOfWaited);
+  return Math.ceil(Math.min(pause, PAUSE.longest) * (1 + Math.random() / 4));
 }
 
 function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {

@@ -20,6 +20,19 @@ export const local = proxyLocalActivities<Pick<Steps, 'prepare' | 'conclude' | '
   retry: BRIEFLY,
 });
 
+/** What people and late callers ask for: no part of an action, so it is tried for a while only. */
+export const aside = proxyActivities<Pick<Steps, 'fulfil' | 'recordedOutcome'>>({
+  startToCloseTimeout: '10s',
+  retry: BRIEFLY,
+});
+
+/** What the schedule asks for. Where it stops, the next run goes on. */
+export const rounds = proxyActivities<Pick<Steps, 'reconcile'>>({
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '30s',
+  retry: BRIEFLY,
+});
+
 /** `prepare` where the tool has its own workers. */
 export function remotePrepare(taskQueue: string): Steps['prepare'] {
   return proxyActivities<Steps>({ taskQueue, startToCloseTimeout: '60s', retry: BRIEFLY }).prepare;

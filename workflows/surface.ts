@@ -35,6 +35,15 @@ export function showPending(pending: PendingView, facts: Facts): void {
   );
 }
 
+/** One upsert for the whole wait, however often the limit is looked at. */
+export function showQueued(
+  facts: Facts,
+  { reason, until, first }: { reason: string; until: string; first: boolean },
+): void {
+  if (first) upsertSearchAttributes(attributes('queued', facts, undefined));
+  setCurrentDetails(`**Waiting for room** until ${until}: ${reason}\n\n${headline(facts)}`);
+}
+
 export function showExecuting(facts: Facts): void {
   setCurrentDetails(`**Executing**\n\n${headline(facts)}`);
 }

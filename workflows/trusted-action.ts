@@ -26,78 +26,83 @@ type Granted = Extract<Prepared, { kind: 'granted' }>;
  *
  * Nothing in here is cancelled by the workflow's cancellation but the effect itself: whatever was begun is brought to a truth.
  */
-export async function trustedAction(request: ActionRequest): Promise<Outcome> {
+export function trustedAction(request: ActionRequest): Promise<Outcome> {
   const action = new Action(request);
-  return CancellationScope.nonCancellable(async () => {
-    const outcome = await run(action);
-    action.end(outcome);
-    await condition(allHandlersFinished);
-    return outcome;
-  });
+  return CancellationScope.nonCancellable(() => bringToItsEnd(action));
 }
 
+async function bringToItsEnd(action: Action): Promise<Outcome> {
+  const outcome = await run(action);
+  action.end(outcome);
+  if (!allHandlersFinished()) await condition(allHandlersFinished);
+  return outcome;
+}
+
+/** The sandbox pays for every promise, so the steps hand on those of their activities and make none of their own. */
 async function run(action: Action): Promise<Outcome> {
   for (let voided = 0; ;) {
     // propose ─ enforce ─ capture ─ authorize
-    const prepared = await prepare(action);
-    if (prepared.kind === 'ended') return prepared.outcome;
-
-    if (prepared.kind === 'pending') {
-      const stopped = await action.waitForPeople(prepared);
-      if (stopped !== undefined) {
+    let prepared: Prepared;
+    try {
+      prepared = await prepare(action);
+    } catch (failure) {
+      return refuse(action, failure);
+    }
+    switch (prepared.kind) {
+      case 'ended':
+        return prepared.outcome;
+      case 'elsewhere':
+        action.taskQueue = prepared.taskQueue;
+        continue;
+      case 'queued': {
+        const stopped = await action.waitForRoom(prepared);
+        if (stopped === undefined) continue;
+        const { facts, decision } = prepared;
+        return conclude(action, { report: stopped, decided: { facts, decision } });
+      }
+      case 'pending': {
+        const stopped = await action.waitForPeople(prepared);
+        if (stopped === undefined) continue;
         return conclude(action, { report: stopped, plan: prepared.plan, approvals: action.tokens });
       }
-      continue;
+      case 'granted':
+        break;
     }
 
-    const report = await execute(action, prepared);
+    let report: Report;
+    try {
+      report = action.cancelRequested ? stopped() : await execute(action, prepared);
+    } catch (failure) {
+      report = lost(failure);
+    }
     if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) continue;
 
     // capture ─ verify ─ settle
     if (report.kind === 'concluded') return whole(action, report.concluded, prepared.plan);
-    return conclude(action, { report, plan: prepared.plan, grant: prepared.grant, steps: prepared.steps });
+    const { plan, grant, steps } = prepared;
+    return conclude(action, { report, plan, grant, ...(steps === undefined ? {} : { steps }) });
   }
 }
 
-async function prepare(action: Action): Promise<Exclude<Prepared, { kind: 'elsewhere' }>> {
+function prepare(action: Action): Promise<Prepared> {
+  const { request, tokens, taskQueue, patienceOver } = action;
   action.enter('preparing');
-  try {
-    const prepared = await (action.taskQueue === undefined ? local.prepare : remotePrepare(action.taskQueue))(
-      action.request,
-      action.tokens,
-    );
-    if (prepared.kind !== 'elsewhere') return prepared;
-    action.taskQueue = prepared.taskQueue;
-    return await prepare(action);
-  } catch (failure) {
-    // Nothing can be decided, so the answer is no.
-    const report: Truth = { kind: 'stopped', status: 'denied', error: errorView(failure) };
-    // The agent need not wait for the ledger: it hears the answer now, and the receipt follows when the ledger is back.
-    if (report.error.code === 'LEDGER_UNAVAILABLE') action.answer(unrecorded(action, report.error));
-    const outcome = whole(
-      action,
-      await durableConclude(undefined, { patient: true })({ request: action.request, report }),
-    );
-    return { kind: 'ended', outcome };
-  }
+  const step = taskQueue === undefined ? local.prepare : remotePrepare(taskQueue);
+  return patienceOver ? step(request, tokens, { patienceOver }) : step(request, tokens);
 }
 
-async function execute(action: Action, prepared: Granted): Promise<Report> {
-  if (action.cancelRequested) return stopped();
-  action.enter('executing', prepared.plan.facts);
-  try {
-    return await action.cancellable.run(() =>
-      effect(
-        action.taskQueue,
-        prepared.effect,
-        headline(prepared.plan.facts).slice(0, MAX_SUMMARY),
-      )(action.request.proposal, prepared.grant),
-    );
-  } catch (failure) {
-    // No report came back: the worker died on every attempt, or time ran out. Whether it happened must be found out.
-    const error = errorView(failure);
-    return { kind: 'unknown', error: { ...error, code: error.code === 'INTERNAL' ? 'EFFECT_UNKNOWN' : error.code } };
-  }
+/** Nothing can be decided, so the answer is no. */
+async function refuse(action: Action, failure: unknown): Promise<Outcome> {
+  const report: Truth = { kind: 'stopped', status: 'denied', error: errorView(failure) };
+  // The agent need not wait for the ledger: it hears the answer now, and the receipt follows when the ledger is back.
+  if (report.error.code === 'LEDGER_UNAVAILABLE') action.answer(unrecorded(action, report.error));
+  return whole(action, await durableConclude(undefined, { patient: true })({ request: action.request, report }));
+}
+
+function execute(action: Action, { plan, effect: options, grant }: Granted): Promise<Report> {
+  action.enter('executing', plan.facts);
+  const summary = headline(plan.facts).slice(0, MAX_SUMMARY);
+  return action.cancellable.run(() => effect(action.taskQueue, options, summary)(action.request.proposal, grant));
 }
 
 function stopped(): Truth {
@@ -106,6 +111,12 @@ function stopped(): Truth {
     status: 'cancelled',
     error: { code: 'CANCELLED', message: 'Cancelled before the effect.' },
   };
+}
+
+/** No report came back: the worker died on every attempt, or time ran out. Whether it happened must be found out. */
+function lost(failure: unknown): Truth {
+  const error = errorView(failure);
+  return { kind: 'unknown', error: { ...error, code: error.code === 'INTERNAL' ? 'EFFECT_UNKNOWN' : error.code } };
 }
 
 async function conclude(action: Action, ending: Omit<Conclusion, 'request'>): Promise<Outcome> {

@@ -1,6 +1,7 @@
 /** What policy says of a proposal, and the facts it was said on. */
 import type { ErrorCode } from './errors.js';
 import type { Digest, JsonObject } from './json.js';
+import type { LimitFigure } from './limits.js';
 import type { Agent } from './principal.js';
 
 export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
@@ -29,12 +30,16 @@ export interface Preview {
 /** Everything a decision depends on. Recorded whole, so that any policy can be asked again later. */
 export interface Facts {
   readonly agent: Agent;
+  /** The agents that delegated to it, the first with the issuer's credential: policy must let each of them do it too. Absent without any. */
+  readonly above?: readonly Agent[];
   readonly actionType: ActionType;
   /** The tool as configured: never what the proposal says of it. */
   readonly tool: { readonly name: string; readonly kind: string; readonly environment: string };
   /** The tool's name for what is done: `update`, `sql.delete`. */
   readonly operation: string;
   readonly preview: Preview;
+  /** The limits that the action meets, as they stood before it. Absent when none applies. */
+  readonly limits?: readonly LimitFigure[];
   /** Worker's time of the decision, RFC 3339 UTC. */
   readonly now: string;
 }

@@ -15,11 +15,15 @@ export const ERROR_CODES = {
   ACTION_CONFLICT: 'This action id was used before for another proposal.',
   // who
   AGENT_UNVERIFIED: "The agent's credential or its signature over the proposal does not verify.",
-  SCOPE_DENIED: "The agent's credential does not cover this tool.",
+  SCOPE_DENIED: "The agent's credential does not cover this tool or operation.",
+  CREDENTIAL_REVOKED: 'A credential or delegation that the proposal rests on was revoked.',
+  STATEMENT_INVALID: "A person's signed statement does not verify, or was used before.",
+  ROLE_REQUIRED: 'This person does not have a role that may do this.',
   APPROVAL_INVALID: 'The approval does not verify, or does not cover what was shown.',
   APPROVAL_FORBIDDEN: 'This person may not decide this action.',
   APPROVAL_STALE: 'What was approved is no longer what would be done.',
   NOT_PENDING: 'The action is not waiting for a person.',
+  NOT_UNKNOWN: 'The outcome of the action is known: there is nothing to resolve.',
   // the decision
   POLICY_DENIED: 'Policy denies the action.',
   POLICY_INVALID: 'The policy folder cannot be used.',
@@ -30,6 +34,8 @@ export const ERROR_CODES = {
   APPROVAL_EXPIRED: 'Nobody decided in time.',
   CANCELLED: 'The action was cancelled before its effect.',
   FROZEN: 'A freeze stops this action.',
+  LIMIT_EXCEEDED: 'A limit (budget, rate, concurrency, count or depth) leaves no room for the action.',
+  BREAKER_OPEN: 'A circuit breaker keeps actions from a target that fails too often.',
   // the grant
   GRANT_INVALID: 'The grant does not verify, or belongs to another action.',
   GRANT_EXPIRED: 'The grant expired before it was used.',
@@ -72,6 +78,8 @@ export interface CountersignErrorOptions extends Problem {
   readonly cause?: unknown;
   /** Whether the same call may succeed later without a change by the caller. Default false. */
   readonly retryable?: boolean;
+  /** When trying again is of use, as the system itself says. Milliseconds from now; for a retryable error only. */
+  readonly retryAfterMs?: number;
 }
 
 /** Any error that Countersign raises on purpose. `code` is stable; `message` is for people. */
@@ -82,6 +90,7 @@ export class CountersignError extends Error {
   readonly expected: string | undefined;
   readonly fix: string | undefined;
   readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -90,6 +99,7 @@ export class CountersignError extends Error {
     this.expected = options.expected;
     this.fix = options.fix;
     this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   toJSON(): ErrorView {

@@ -24,6 +24,8 @@ export interface GrantClaims {
   readonly constraints: readonly Constraint[];
   /** What it would write: checked against freezes once more at the effect. */
   readonly targets: readonly string[];
+  /** Ids of the credential and the delegations it rests on: one revoked, and it is void. Absent in grants from before there were any. */
+  readonly credentials?: readonly string[];
   /** Rows or objects the preview promised. */
   readonly rows: number;
   /** Seconds since the epoch. */

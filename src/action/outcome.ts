@@ -28,6 +28,19 @@ export interface ApprovalRecord {
   readonly digest: Digest;
 }
 
+/** A person's word on an effect that could not be known. */
+export interface Resolution {
+  readonly verdict: 'happened' | 'did_not_happen';
+  /** How the person knows. */
+  readonly evidence: string;
+  readonly by: string;
+  readonly roles: readonly string[];
+  /** When the person signed, RFC 3339 UTC. */
+  readonly at: string;
+  /** Digest of the signed statement itself. */
+  readonly digest: Digest;
+}
+
 export interface ReceiptRef {
   readonly tenant: string;
   readonly seq: number;
@@ -60,6 +73,8 @@ export interface Outcome {
   readonly checks: readonly Check[];
   /** What the tool returned. Kept as the tool's word, not as evidence. */
   readonly result?: Json;
+  /** Set when the outcome was `unknown` until a person resolved it. */
+  readonly resolution?: Resolution;
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
   readonly steps: StepTimings;
@@ -80,7 +95,7 @@ export interface Shown {
   readonly requirements: readonly Requirement[];
 }
 
-export type Phase = 'preparing' | 'pending' | 'executing' | 'concluding' | 'ended';
+export type Phase = 'preparing' | 'queued' | 'pending' | 'executing' | 'concluding' | 'ended';
 
 /** The answer to the query `view`. */
 export interface ActionView {

@@ -8,16 +8,29 @@ export const MAX_PROPOSAL_BYTES = 256 * 1024;
 
 export const TENANT_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+/** Names of expectations and invariants, which become part of a check's name. */
+export const CHECK_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 export const ACTION_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+
+/** How many named expectations a proposal may hold. */
+export const MAX_EXPECTATIONS = 20;
+
+const expectation = {
+  /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
+  cel: z.string().min(1).max(4096),
+  /** How long the real system may take to show it. Milliseconds, default 0. */
+  withinMs: z.number().int().min(0).max(600_000).optional(),
+};
 
 export const expectSchema = z.union([
   z.string().min(1).max(4096),
-  z.strictObject({
-    /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
-    cel: z.string().min(1).max(4096),
-    /** How long the real system may take to show it. Milliseconds, default 0. */
-    withinMs: z.number().int().min(0).max(600_000).optional(),
-  }),
+  z.strictObject(expectation),
+  /** Each is a check of its own, `expect.<name>`. */
+  z
+    .array(z.strictObject({ name: z.string().regex(CHECK_NAME_PATTERN), ...expectation }))
+    .min(1)
+    .max(MAX_EXPECTATIONS)
+    .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'a name that no other has'),
 ]);
 
 export const proposalSchema = z.strictObject({
@@ -29,6 +42,8 @@ export const proposalSchema = z.strictObject({
   input: z.record(z.string(), z.unknown()),
   /** What must be true afterwards. When absent, only what the tool derives from the input is checked. */
   expect: expectSchema.optional(),
+  /** The outcome in the agent's words. Compared by meaning where the operator has configured a model for it; else only recorded. */
+  expectedOutcome: z.string().min(1).max(2000).optional(),
   /** Why, in the agent's words. Shown to people as such; no policy reads it. */
   reasoning: z.string().max(16_384).optional(),
   /** Groups the actions of one task. */
@@ -42,11 +57,16 @@ export interface Expect {
   readonly withinMs?: number | undefined;
 }
 
+export interface NamedExpect extends Expect {
+  readonly name: string;
+}
+
 export interface Proposal {
   readonly actionId: string;
   readonly tool: string;
   readonly input: JsonObject;
-  readonly expect?: string | Expect | undefined;
+  readonly expect?: string | Expect | readonly NamedExpect[] | undefined;
+  readonly expectedOutcome?: string | undefined;
   readonly reasoning?: string | undefined;
   readonly traceId?: string | undefined;
   readonly claims?: Readonly<Record<string, string>> | undefined;

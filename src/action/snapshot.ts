@@ -13,6 +13,8 @@ export interface Snapshot {
   readonly count: number;
   /** How long reading it took, milliseconds. */
   readonly tookMs: number;
+  /** What was sampled of what the action should leave as it is: of a tool that samples. Not part of `digest`. */
+  readonly sample?: State;
 }
 
 /** RFC 6902. */

@@ -33,22 +33,24 @@ export interface ListedAction {
   readonly endedAt?: string;
 }
 
+const ALIVE: ReadonlySet<string> = new Set(['pending', 'queued', 'running']);
+
 /** The visibility query of a filter. @throws CountersignError USAGE for a value that could be more than a value */
 export function listQuery(filter: Filter): string {
   const conditions = Object.entries(filter)
     .filter(([, value]) => value !== undefined)
     .map(([field, value]) => `${KEYWORDS[field as keyof Filter].name} = ${quoted(value, `--${field}`)}`);
   // One that was terminated keeps the status it had.
-  const alive = filter.status === 'pending' || filter.status === 'running' ? [`ExecutionStatus = 'Running'`] : [];
+  const alive = ALIVE.has(filter.status ?? '') ? [`ExecutionStatus = 'Running'`] : [];
   return [`WorkflowType = 'trustedAction'`, ...alive, ...conditions].join(' AND ');
 }
 
 /** Refused rather than escaped: no name holds such a character, and servers differ in how they unescape. */
 function quoted(value: string, field: string): string {
-  if (/^[A-Za-z0-9._@:-]{1,128}$/.test(value)) return `'${value}'`;
+  if (/^[A-Za-z0-9._@:/-]{1,255}$/.test(value)) return `'${value}'`;
   throw usage(`${JSON.stringify(value.slice(0, 80))} cannot be searched for.`, {
     field,
-    expected: '1 to 128 of A-Z a-z 0-9 . _ @ : -',
+    expected: '1 to 255 of A-Z a-z 0-9 . _ @ : / -',
   });
 }
 

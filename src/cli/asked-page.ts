@@ -1,6 +1,6 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
-import type { Proposal } from '../action/proposal.js';
+import type { Expect, Proposal } from '../action/proposal.js';
 import { inert, inertLines } from './inert.js';
 import { compact, listed, table, type Page } from './layout.js';
 import { duration } from './durations.js';
@@ -38,15 +38,7 @@ function tellProposed(page: Page, story: Story, subject: Subject | undefined, pr
     return;
   }
   tellInput(page, proposal);
-  if (proposal.expect !== undefined) {
-    const { expect } = proposal;
-    const within = typeof expect === 'object' && expect.withinMs !== undefined ? ` within ${expect.withinMs} ms` : '';
-    page.fact(
-      'expect',
-      ...inertLines(typeof expect === 'string' ? expect : expect.cel, { max: Infinity }),
-      ...(within === '' ? [] : [within.trim()]),
-    );
-  }
+  tellExpectations(page, proposal);
   if (proposal.traceId !== undefined) page.fact('trace', inert(proposal.traceId));
   const claims = Object.entries(proposal.claims ?? {});
   if (claims.length > 0) {
@@ -56,6 +48,22 @@ function tellProposed(page: Page, story: Story, subject: Subject | undefined, pr
     page.quote('reasoning', "the agent's own words, checked by nobody:", proposal.reasoning);
   }
   if (!full && (proposal.reasoning?.length ?? 0) > 4000) page.fact('', paint.dim('all of it: --json'));
+}
+
+/** What the action is to be judged by. */
+function tellExpectations(page: Page, { expect, expectedOutcome }: Proposal): void {
+  if (expect !== undefined) {
+    const each = typeof expect === 'string' ? [{ cel: expect }] : Array.isArray(expect) ? expect : [expect];
+    const lines = (each as readonly (Expect & { readonly name?: string })[]).flatMap(({ name, cel, withinMs }) => [
+      ...(name === undefined ? [] : [`${inert(name)}:`]),
+      ...inertLines(cel, { max: Infinity }),
+      ...(withinMs === undefined ? [] : [`within ${withinMs} ms`]),
+    ]);
+    page.fact('expect', ...lines);
+  }
+  if (expectedOutcome !== undefined) {
+    page.quote('expected outcome', "the agent's own words:", expectedOutcome);
+  }
 }
 
 /** One line for each member of the input; texts of several lines as such. */

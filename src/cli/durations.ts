@@ -15,6 +15,17 @@ export function parseDuration(text: string, field: string): number {
   });
 }
 
+/** Reads an end: a length of time from now, or an instant to come; returns milliseconds from now. @throws CountersignError USAGE */
+export function parseEnd(text: string, field: string): number {
+  if (!/^\d{4}-\d\d-\d\dT/.test(text)) return parseDuration(text, field);
+  const ms = Date.parse(text) - Date.now();
+  if (ms > 0) return ms;
+  throw usage(`${JSON.stringify(text.slice(0, 40))} is no instant to come.`, {
+    field,
+    expected: 'a length of time such as 1h, or an instant to come such as 2030-01-31T12:00:00Z',
+  });
+}
+
 /** `3 d 4 h`, `2 min`, `40 s`: the two largest units, for people. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

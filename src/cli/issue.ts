@@ -1,6 +1,7 @@
 /** How a new credential gets to its holder: into a file of their own, or onto the screen, once. */
 import { resolve } from 'node:path';
 import { CountersignError } from '../action/errors.js';
+import type { DelegationCap } from '../action/principal.js';
 import type { Credential } from '../trust/index.js';
 import type { Context } from './context.js';
 import { parseDuration } from './durations.js';
@@ -39,13 +40,19 @@ const OPTION: Readonly<Record<string, string>> = {
   scopes: '--scope',
   owner: '--owner',
   ttlSeconds: '--ttl',
+  expires: '--expires',
+  caps: '--max-actions or --max-amount',
 };
 
 /** @throws CountersignError USAGE when the file exists or cannot be made */
-export async function handOver({ out, env }: Context, options: IssueOptions, credential: Credential): Promise<void> {
+export async function handOver(
+  { out, env }: Context,
+  options: Pick<IssueOptions, 'out'>,
+  credential: Credential,
+): Promise<void> {
   const { encodeCredential, peekCredential } = await import('../trust/index.js');
-  const { kind, id, tenant, roles, scopes, owner, expiresAt } = peekCredential(credential);
-  const holder = { kind, id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), expiresAt };
+  const holder = peekCredential(credential);
+  const { kind, id, tenant, roles, scopes, owner, caps, expiresAt, jti } = holder;
   const text = encodeCredential(credential);
   const variable = kind === 'agent' ? 'COUNTERSIGN_AGENT' : 'COUNTERSIGN_APPROVER';
   if (options.out === undefined) {
@@ -60,12 +67,19 @@ export async function handOver({ out, env }: Context, options: IssueOptions, cre
       `  roles   ${roles.join(', ') || 'none'}`,
       ...(kind === 'agent' ? [`  scopes  ${scopes.join(', ')}`] : []),
       ...(owner === undefined ? [] : [`  owner   ${owner}`]),
+      ...(caps ?? []).map((cap) => `  spends  at most ${capText(cap)}`),
+      `  jti     ${jti}`,
       '',
       ...(env[variable] === undefined
         ? [`  export ${variable}=${inert(file)}`]
         : [`  use it with --as ${inert(file)}`]),
     ].join('\n'),
   );
+}
+
+function capText({ actions, amounts = {} }: DelegationCap): string {
+  const parts = Object.entries(amounts).map(([unit, amount]) => `${amount} ${unit}`);
+  return [...(actions === undefined ? [] : [`${actions} actions`]), ...parts].join(', ');
 }
 
 /** A new file that only its owner can read; an existing one is never replaced. Returns its absolute path. */

@@ -10,12 +10,14 @@ import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
 import { freezes } from './commands/freezes.js';
 import { keys } from './commands/keys.js';
+import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
 import { pending } from './commands/pending.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
+import { statements } from './commands/statements.js';
 import { worker } from './commands/worker.js';
 import { examples } from './command.js';
 import { EXIT_CODES, exitCodeHelp, exitOfError, type Exit } from './exit-codes.js';
@@ -26,7 +28,7 @@ const GROUPS = [
   { title: 'Start:', commands: [dev, worker, setup, doctor] },
   { title: 'Who may:', commands: [keys, createAgent, createApprover] },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction] },
-  { title: 'Stop and prove:', commands: [freezes, receipts] },
+  { title: 'Stop and prove:', commands: [freezes, statements, limits, receipts] },
 ] as const;
 
 const ENVIRONMENT = `

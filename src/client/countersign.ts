@@ -1,29 +1,23 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
 import { randomUUID } from 'node:crypto';
+import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
 import {
-  WithStartWorkflowOperation,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowFailedError,
-  WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
-  type Client,
-  type WorkflowHandle,
-} from '@temporalio/client';
-import {
-  ApplicationFailure,
   defineSearchAttributeKey,
   SearchAttributeType,
   TypedSearchAttributes,
   WorkflowIdConflictPolicy,
   WorkflowIdReusePolicy,
 } from '@temporalio/common';
-import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
+import type { Fulfilled } from '../../activities/contract.js';
+import { CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
 import { temporalSettings, type TemporalSettings } from '../environment.js';
 import { peekCredential, readCredential, signProposal, type Credential } from '../trust/index.js';
-import { connectTemporal, isUnreached, temporalUnavailable } from './connection.js';
+import { handIn, recordedOutcome, WORKFLOW_TASK_TIMEOUT } from './aside.js';
+import { connectTemporal } from './connection.js';
+import { hasEnded, timedOut, translated } from './failures.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file. Default: COUNTERSIGN_AGENT. */
@@ -51,9 +45,6 @@ export interface PendingAction {
   /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
   outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
 }
-
-/** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
-const WORKFLOW_TASK_TIMEOUT = '5s';
 
 type TrustedAction = (request: { proposal: Proposal; digest: Digest; proof: string }) => Promise<Outcome>;
 
@@ -113,15 +104,19 @@ export class Countersign {
     const handle = this.#handle(tenant, proposal.actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
-    const reply = await this.#guard(proposal.actionId, timeoutMs, () =>
-      this.#start(tenant, { proposal, digest, proof }, handle),
-    );
-    if (reply.kind === 'outcome') return sameProposal(reply.outcome, digest, proposal.actionId);
-    // A repeated call gets the reply recorded for the first one: the action may have gone on since.
+    const ask = (since?: string): Promise<OutcomeReply> =>
+      this.#guard(proposal.actionId, timeoutMs, () => this.#start(tenant, { proposal, digest, proof }, handle, since));
+
+    let reply = await ask();
+    if (reply.kind === 'pending') {
+      // A repeated call gets the reply recorded for the first one: the action may have gone on since.
+      const { status, runId } = await this.#found(tenant, proposal.actionId, (running) => running.describe());
+      if (status.name === 'COMPLETED') return this.outcome(proposal.actionId, { tenant });
+      if (status.name !== 'RUNNING') reply = await ask(runId);
+    }
+    if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId: proposal.actionId, digest });
     const view = await this.view(proposal.actionId, tenant);
-    if (view.outcome !== undefined) return view.outcome;
-    const { status } = await this.#found(tenant, proposal.actionId, (running) => running.describe());
-    if (status.name !== 'RUNNING') return this.outcome(proposal.actionId, { tenant });
+    if (view.outcome !== undefined) return this.#latest(view.outcome);
     return this.#pendingAction(tenant, proposal.actionId, view.pending ?? reply.pending);
   }
 
@@ -130,14 +125,24 @@ export class Countersign {
     return this.#found(tenant, actionId, (handle) => handle.query<ActionView>('view'));
   }
 
-  /** Waits for an action's end. @throws CountersignError NOT_FOUND, TIMED_OUT */
+  /** Waits for an action's end. @throws CountersignError NOT_FOUND, TIMED_OUT; EFFECT_UNKNOWN when its workflow was ended from outside */
   async outcome(actionId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<Outcome> {
     const tenant = options.tenant ?? this.#tenant();
-    return this.#found(tenant, actionId, (handle) =>
-      options.timeoutMs === undefined
-        ? handle.result()
-        : this.#guard(actionId, options.timeoutMs, () => handle.result()),
-    );
+    try {
+      return await this.#latest(
+        await this.#found(tenant, actionId, (handle) =>
+          options.timeoutMs === undefined
+            ? handle.result()
+            : this.#guard(actionId, options.timeoutMs, () => handle.result()),
+        ),
+      );
+    } catch (error) {
+      // A workflow that was ended from outside has no outcome; its action may have one by now.
+      const ended = error instanceof CountersignError && error.code === 'EFFECT_UNKNOWN';
+      const recorded = ended ? await recordedOutcome(this.temporal, this.#settings, { tenant, actionId }) : undefined;
+      if (recorded === undefined) throw error;
+      return recorded;
+    }
   }
 
   /** Hands in a person's signed decision. @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND */
@@ -152,22 +157,59 @@ export class Countersign {
     await this.#found(tenant, actionId, (handle) => handle.cancel());
   }
 
+  /**
+   * Hands in a person's signed statement (`signStatement`): it lifts a freeze, resolves an unknown outcome or revokes a credential.
+   * It is good once.
+   *
+   * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN; TIMED_OUT, when it may
+   *   still be carried out
+   */
+  async handIn(statement: string, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<Fulfilled> {
+    return this.#guard('of the statement', timeoutMs, () => handIn(this.temporal, this.#settings, statement));
+  }
+
   async close(): Promise<void> {
     await this.#close();
   }
 
+  /**
+   * The outcome must be of this proposal: another one under the same id is a conflict. Only where a workflow was ended from outside may
+   * the answer be another's and the record still this one's.
+   */
+  async #own(outcome: Outcome, own: { tenant: string; actionId: string; digest: Digest }): Promise<Outcome> {
+    const isOwn = (one: Outcome): boolean => one.proposalDigest === own.digest && one.error?.code !== 'ACTION_CONFLICT';
+    if (isOwn(outcome)) return this.#latest(outcome);
+    const recorded = await recordedOutcome(this.temporal, this.#settings, own);
+    if (recorded !== undefined && isOwn(recorded)) return recorded;
+    throw new CountersignError('ACTION_CONFLICT', `Action ${own.actionId} was proposed before with another content.`, {
+      field: 'actionId',
+      expected: 'an actionId that was never used, or the same proposal again',
+      fix: 'Use a new actionId for a new action.',
+    });
+  }
+
+  /** A person may have resolved what the action's workflow had to leave unknown. */
+  async #latest(outcome: Outcome): Promise<Outcome> {
+    if (outcome.status !== 'unknown') return outcome;
+    return (await recordedOutcome(this.temporal, this.#settings, outcome)) ?? outcome;
+  }
+
+  /** `since`: the run that was ended from outside. What it answered before does not count any more. */
   async #start(
     tenant: string,
     request: { proposal: Proposal; digest: Digest; proof: string },
     handle: WorkflowHandle<TrustedAction>,
+    since?: string,
   ): Promise<OutcomeReply> {
     const { proposal, digest } = request;
+    const updateId = digest.slice('sha256:'.length, 32 + 'sha256:'.length);
     const operation = new WithStartWorkflowOperation<TrustedAction>('trustedAction', {
       workflowId: handle.workflowId,
       taskQueue: this.#settings.taskQueue,
       args: [request],
       workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      // One that was ended from outside has no outcome of its own: it is taken up again, from what the ledger knows of it.
+      workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       staticSummary: `${proposal.tool}: ${describe(proposal)}`.slice(0, 200),
       ...(proposal.reasoning === undefined ? {} : { staticDetails: quoted(proposal.reasoning) }),
@@ -182,7 +224,7 @@ export class Countersign {
     try {
       return await this.temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>('outcome', {
         args: [digest],
-        updateId: digest.slice('sha256:'.length, 32 + 'sha256:'.length),
+        updateId: since === undefined ? updateId : `${updateId}-${since}`,
         startWorkflowOperation: operation,
       });
     } catch (error) {
@@ -200,17 +242,9 @@ export class Countersign {
       return await this.temporal.connection.withAbortSignal(controller.signal, call);
     } catch (error) {
       if (controller.signal.aborted) {
-        throw new CountersignError(
-          'TIMED_OUT',
-          `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
-          {
-            fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
-            retryable: true,
-            cause: error,
-          },
-        );
+        throw timedOut(actionId, timeoutMs, error);
       }
-      throw this.#translate(error, actionId);
+      throw translated(error, actionId, this.#settings);
     } finally {
       clearTimeout(timer);
     }
@@ -224,38 +258,8 @@ export class Countersign {
     try {
       return await call(this.#handle(tenant, actionId));
     } catch (error) {
-      throw this.#translate(error, actionId);
+      throw translated(error, actionId, this.#settings);
     }
-  }
-
-  #translate(error: unknown, actionId: string): CountersignError {
-    if (error instanceof CountersignError) return error;
-    if (error instanceof WorkflowNotFoundError) {
-      return new CountersignError('NOT_FOUND', `There is no running action ${actionId}.`, {
-        field: 'actionId',
-        expected: 'the id of an action of this tenant that Temporal still keeps',
-        fix: 'List the actions: countersign list',
-        cause: error,
-      });
-    }
-    if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) {
-      const view =
-        error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
-      if (view?.code !== undefined) return new CountersignError(view.code, view.message, { ...view, cause: error });
-    }
-    if (error instanceof WorkflowFailedError) {
-      const how = error.cause instanceof Error ? error.cause.message : error.message;
-      return new CountersignError(
-        'EFFECT_UNKNOWN',
-        `The workflow of action ${actionId} was ended from outside: ${how}`,
-        {
-          fix: `See how far it came (countersign show ${actionId}) and look at the system itself; then propose under a new actionId.`,
-          cause: error,
-        },
-      );
-    }
-    if (isUnreached(error)) return temporalUnavailable(this.#settings.address, error);
-    return asCountersignError(error);
   }
 
   #pendingAction(tenant: string, actionId: string, pending: PendingView): PendingAction {
@@ -286,24 +290,6 @@ export class Countersign {
     this.#ownTenant ??= peekCredential(this.#holder()).tenant;
     return this.#ownTenant;
   }
-}
-
-/** The recorded outcome must be of this proposal: another one under the same id is a conflict. */
-function sameProposal(outcome: Outcome, digest: Digest, actionId: string): Outcome {
-  if (outcome.proposalDigest === digest && outcome.error?.code !== 'ACTION_CONFLICT') return outcome;
-  throw new CountersignError('ACTION_CONFLICT', `Action ${actionId} was proposed before with another content.`, {
-    field: 'actionId',
-    expected: 'an actionId that was never used, or the same proposal again',
-    fix: 'Use a new actionId for a new action.',
-  });
-}
-
-function hasEnded(error: unknown): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError) return true;
-    if (/already started|already completed|workflow execution not found/i.test(cause.message)) return true;
-  }
-  return false;
 }
 
 function withoutUndefined<T extends object>(value: T): T {

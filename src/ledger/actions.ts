@@ -1,11 +1,14 @@
 /** Actions in the ledger: one row for each action id, from its admission to its outcome, for good. */
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
+import type { HoldRequest, LimitReading } from '../action/limits.js';
 import type { Outcome, OutcomeStatus } from '../action/outcome.js';
-import type { Database } from './database.js';
+import type { Database, Prepared } from './database.js';
 import { activeFreeze, toFreeze, type FreezeJson } from './freezes.js';
+import { demandRows, inOrderOf } from './limits.js';
 import type { ActionRecord, Admission, AdmitRequest, EndedAction, UnreceiptedOutcome } from './port.js';
+import { revokedCredential, toRevocation, type RevocationJson } from './revocations.js';
 
 /** The columns that say how an action ended. All null, or none. */
 export interface EndColumns {
@@ -40,45 +43,105 @@ export async function findAction(
 interface AdmissionRow extends EndColumns {
   readonly digest: Digest;
   readonly frozen: FreezeJson | null;
-  readonly issued: boolean;
+  readonly revoked: RevocationJson | null;
+  /** Absent where nothing was asked of limits; null where it did not come to that. */
+  readonly placed?: {
+    readonly fits: boolean;
+    readonly issued: boolean;
+    readonly limits: readonly LimitReading[];
+  } | null;
+  readonly issued?: boolean;
 }
 
 export async function admit(database: Database, request: AdmitRequest): Promise<Admission> {
-  const { tenant, actionId, digest, agent, tool, environment, grant } = request;
-  const rows = await database.rows({
+  const { digest, holds } = request;
+  const rows = await database.rows(
+    holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds),
+  );
+  const row = rows[0];
+  if (row === undefined) throw new CountersignError('INTERNAL', 'The ledger admitted nothing and refused nothing.');
+  if (row.digest !== digest) return { kind: 'conflict', digest: row.digest };
+  const outcome = outcomeOf(request.tenant, row);
+  if (outcome !== undefined) return { kind: 'ended', outcome };
+  if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
+  if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
+  if (holds === undefined) {
+    if (row.issued !== true) await checkSameGrant(database, request);
+    return { kind: 'admitted' };
+  }
+  const { placed } = row;
+  if (!placed) throw new CountersignError('INTERNAL', 'The ledger neither placed the holds nor refused them.');
+  const limits = inOrderOf(holds, placed.limits);
+  if (!placed.fits) return { kind: 'limited', limits };
+  if (!placed.issued) await checkSameGrant(database, request);
+  return { kind: 'admitted', limits };
+}
+
+function admission(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant } = request;
+  return {
     name: 'admit',
-    // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
-    // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
     query: sql<AdmissionRow>`
-      with action as (
-        insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, tool, environment)
-        values (${tenant}, ${actionId}, ${digest}, ${agent}, ${tool}, ${environment})
-        on conflict (tenant, action_id) do update set digest = a.digest
-        returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
-      ),
-      frozen as materialized (${activeFreeze(database, request)}),
+      with ${registering(database, request)},
       issued as (
         insert into ${database.table('grants')} (jti, tenant, action_id, agent, tool, expires_at)
         select ${grant.jti}, ${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.expiresAt}
-        from action
-        where action.digest = ${digest} and action.receipt_seq is null and not exists (select from frozen)
+        from free
         on conflict (jti) do nothing
         returning jti
       )
       select
         action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
         (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
         exists (select from issued) as issued
       from action`,
-  });
-  const row = rows[0];
-  if (row === undefined) throw new CountersignError('INTERNAL', 'The ledger admitted nothing and refused nothing.');
-  if (row.digest !== digest) return { kind: 'conflict', digest: row.digest };
-  const outcome = outcomeOf(tenant, row);
-  if (outcome !== undefined) return { kind: 'ended', outcome };
-  if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
-  if (!row.issued) await checkSameGrant(database, request);
-  return { kind: 'admitted' };
+  };
+}
+
+function admissionWithHolds(
+  database: Database,
+  request: AdmitRequest,
+  holds: readonly HoldRequest[],
+): Prepared<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant } = request;
+  return {
+    name: 'admit_with_holds',
+    query: sql<AdmissionRow>`
+      with ${registering(database, request)},
+      placed as materialized (
+        select ${database.routine('place_holds')}
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
+        from free
+      )
+      select
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
+        (select result from placed) as placed
+      from action`,
+  };
+}
+
+/** The common table expressions that register the action, and give a row as `free` unless something stands against it. */
+function registering(database: Database, request: AdmitRequest): RawBuilder<unknown> {
+  const { tenant, actionId, digest, agent, tool, environment } = request;
+  // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
+  // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
+  return sql`
+    action as (
+      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, tool, environment)
+      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${tool}, ${environment})
+      on conflict (tenant, action_id) do update set digest = a.digest
+      returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
+    ),
+    frozen as materialized (${activeFreeze(database, request)}),
+    revoked as materialized (${revokedCredential(database, request)}),
+    free as (
+      select from action
+      where action.digest = ${digest} and action.receipt_seq is null
+        and not exists (select from frozen) and not exists (select from revoked)
+    )`;
 }
 
 /** A grant id that was there before is a repeated call, or a forgery. */
@@ -107,17 +170,16 @@ const PAGE = 100;
 export async function* endedActions(database: Database, tenant: string): AsyncGenerator<EndedAction> {
   let after = 0;
   for (;;) {
-    const rows = await database.ask((kysely) =>
-      kysely
-        .selectFrom('actions')
-        .select(['action_id', 'outcome', 'receipt_seq', 'receipt_hash'])
-        .where('tenant', '=', tenant)
-        .where('receipt_seq', '>', String(after))
-        .orderBy('receipt_seq')
-        .limit(PAGE)
-        .$narrowType<{ outcome: UnreceiptedOutcome; receipt_seq: string; receipt_hash: Digest }>()
-        .execute(),
-    );
+    const rows = await database.rows({
+      name: 'ended_actions',
+      query: sql<{ action_id: string; outcome: UnreceiptedOutcome; receipt_seq: string; receipt_hash: Digest }>`
+        (select action_id, outcome, receipt_seq, receipt_hash from ${database.table('actions')}
+          where tenant = ${tenant} and receipt_seq > ${after} order by receipt_seq limit ${sql.lit(PAGE)})
+        union all
+        (select action_id, outcome, receipt_seq, receipt_hash from ${database.table('resolved')}
+          where tenant = ${tenant} and receipt_seq > ${after} order by receipt_seq limit ${sql.lit(PAGE)})
+        order by receipt_seq limit ${sql.lit(PAGE)}`,
+    });
     for (const row of rows) {
       after = Number(row.receipt_seq);
       yield { actionId: row.action_id, outcome: row.outcome, receiptSeq: after, receiptHash: row.receipt_hash };

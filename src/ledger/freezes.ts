@@ -25,7 +25,7 @@ export function activeFreeze(database: Database, subject: Frozen): RawBuilder<Fr
       and tenant in (${subject.tenant}, '*')
       and (scope_kind = 'all'
         or (scope_kind = 'tenant' and scope_value = ${subject.tenant})
-        or (scope_kind = 'agent' and scope_value = ${subject.agent})
+        or (scope_kind = 'agent' and (scope_value = ${subject.agent} or starts_with(${subject.agent}, scope_value || '/')))
         or (scope_kind = 'tool' and scope_value = ${subject.tool})
         or (scope_kind = 'target' and lower(scope_value) in (select lower(target) from unnest(${subject.targets}::text[]) as target)))
     order by id

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Database } from './database.js';
 import { activeFreeze, toFreeze, type FreezeJson } from './freezes.js';
 import type { GrantUse, UseGrantRequest } from './port.js';
+import { revokedCredential, toRevocation, type RevocationJson } from './revocations.js';
 
 interface GrantRow {
   readonly used_by: string | null;
@@ -13,6 +14,7 @@ interface GrantRow {
   /** The same after this call; null when it used none. */
   readonly uses_now: number | null;
   readonly frozen: FreezeJson | null;
+  readonly revoked: RevocationJson | null;
 }
 
 export async function useGrant(database: Database, request: UseGrantRequest): Promise<GrantUse> {
@@ -21,7 +23,7 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
     name: 'use_grant',
     // Race by race: callers with one grant queue at its row, and each reads it as the one before left it ("for update" does, whatever
     // the snapshot). Grants of one action queue at the action's row, so that its count is exact; so does the settling of the action,
-    // and "status is null" is judged after the wait.
+    // and "receipt_seq is null" is judged after the wait.
     query: sql<GrantRow>`
       with locked as materialized (
         select used_by, expires_at from ${database.table('grants')}
@@ -32,11 +34,13 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
         select used_by, expires_at > clock_timestamp() as live from locked
       ),
       frozen as materialized (${activeFreeze(database, request)}),
+      revoked as materialized (${revokedCredential(database, request)}),
       counted as (
         update ${database.table('actions')} as a set uses = a.uses + 1
         from "grant"
-        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.status is null
-          and "grant".used_by is null and "grant".live and not exists (select from frozen)
+        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
+          and "grant".used_by is null and "grant".live
+          and not exists (select from frozen) and not exists (select from revoked)
         returning a.uses
       ),
       used as (
@@ -48,7 +52,8 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
         "grant".used_by, "grant".live,
         a.status is not null as ended, a.uses,
         (select uses from counted) as uses_now,
-        (select row_to_json(frozen) from frozen) as frozen
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked
       from "grant"
       join ${database.table('actions')} as a on a.tenant = ${tenant} and a.action_id = ${actionId}`,
   });
@@ -60,9 +65,15 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
   if (row.used_by !== null) {
     // When the first attempt's use came after this statement's snapshot, the count does not have it yet.
     const otherUses = Math.max(0, row.uses - 1);
-    return { kind: 'again', otherUses, ...(row.frozen === null ? {} : { freeze: toFreeze(row.frozen) }) };
+    return {
+      kind: 'again',
+      otherUses,
+      ...(row.frozen === null ? {} : { freeze: toFreeze(row.frozen) }),
+      ...(row.revoked === null ? {} : { revocation: toRevocation(row.revoked) }),
+    };
   }
   if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
+  if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
   if (!row.live) return { kind: 'expired' };
   // Usable when the statement began, and not used by it: the action ended meanwhile.
   return { kind: 'ended' };

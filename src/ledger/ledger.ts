@@ -1,13 +1,17 @@
 /** The ledger on Postgres, as one object. */
 import { sql } from 'kysely';
 import type { Digest, Json } from '../action/json.js';
+import type { LimitDemand, LimitReading } from '../action/limits.js';
 import type { ReceiptRef } from '../action/outcome.js';
 import * as actions from './actions.js';
 import * as content from './content.js';
 import { Database, DEFAULT_CONNECT_TIMEOUT_MS, type LedgerOptions } from './database.js';
 import * as freezes from './freezes.js';
 import { useGrant } from './grants.js';
+import * as limits from './limits.js';
 import { migrate, pendingMigrations } from './migrate.js';
+import { useNonce } from './nonces.js';
+import { openActions, voidGrants } from './open-actions.js';
 import type {
   ActionRecord,
   Admission,
@@ -18,15 +22,23 @@ import type {
   Freeze,
   FreezeRequest,
   GrantUse,
+  Hold,
   LedgerHealth,
   LedgerPort,
   LiftRequest,
+  LimitCounter,
+  OpenAction,
+  ResolveRequest,
+  Revocation,
+  RevokeRequest,
   Settlement,
   SettleRequest,
   StoredReceipt,
   UseGrantRequest,
 } from './port.js';
 import * as receipts from './receipts.js';
+import { resolve } from './resolve.js';
+import * as revocations from './revocations.js';
 
 /** Contracts and errors of the methods are with `LedgerPort`. Any number of workers may share one ledger. */
 export class Ledger implements LedgerPort {
@@ -73,6 +85,42 @@ export class Ledger implements LedgerPort {
 
   settle(request: SettleRequest): Promise<Settlement> {
     return receipts.settle(this.#database, request);
+  }
+
+  readLimits(tenant: string, actionId: string, demands: readonly LimitDemand[]): Promise<readonly LimitReading[]> {
+    return limits.readLimits(this.#database, tenant, actionId, demands);
+  }
+
+  limitCounters(options: { readonly tenant?: string } = {}): Promise<readonly LimitCounter[]> {
+    return limits.limitCounters(this.#database, options.tenant);
+  }
+
+  holds(options: { readonly tenant: string; readonly actionId?: string }): Promise<readonly Hold[]> {
+    return limits.holds(this.#database, options.tenant, options.actionId);
+  }
+
+  resolve(request: ResolveRequest): Promise<Settlement> {
+    return resolve(this.#database, request);
+  }
+
+  openActions(options: Parameters<LedgerPort['openActions']>[0]): Promise<readonly OpenAction[]> {
+    return openActions(this.#database, options);
+  }
+
+  voidGrants(tenant: string, actionId: string): Promise<number> {
+    return voidGrants(this.#database, tenant, actionId);
+  }
+
+  useNonce(request: Parameters<LedgerPort['useNonce']>[0]): Promise<boolean> {
+    return useNonce(this.#database, request);
+  }
+
+  revoke(request: RevokeRequest): Promise<Revocation> {
+    return revocations.revoke(this.#database, request);
+  }
+
+  revocations(tenant?: string): Promise<readonly Revocation[]> {
+    return revocations.revocations(this.#database, tenant);
   }
 
   appendReceipt(request: AppendReceiptRequest): Promise<ReceiptRef> {

@@ -4,12 +4,14 @@ import pg from 'pg';
 import { CountersignError } from '../action/errors.js';
 import type { Database } from './database.js';
 import { up as ledger } from './migrations/0001-ledger.js';
+import { up as limits } from './migrations/0002-limits.js';
 
 type Up = (db: Kysely<unknown>, schema: string) => Promise<void>;
 
 /** In order, by name. What was released is never edited: the next change is a new one. */
 const MIGRATIONS: Readonly<Record<string, Up>> = {
   '0001-ledger': ledger,
+  '0002-limits': limits,
 };
 
 /**

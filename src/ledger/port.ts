@@ -1,5 +1,6 @@
 /** What the rest of Countersign asks of the ledger. Activities are typed against this, not against Postgres. */
 import type { Digest, Json } from '../action/json.js';
+import type { HoldRequest, HoldSettlement, LimitDemand, LimitReading } from '../action/limits.js';
 import type { Outcome, OutcomeStatus, ReceiptRef } from '../action/outcome.js';
 
 /** An outcome before its receipt: exactly what a receipt's `outcomeDigest` is over. */
@@ -60,10 +61,21 @@ export interface AdmitRequest {
   /** What the action would write; a freeze may name one of them. */
   readonly targets: readonly string[];
   readonly grant: { readonly jti: string; readonly expiresAt: Date };
+  /** Ids of the credentials the agent's authority rests on. Default none. */
+  readonly credentials?: readonly string[];
+  /**
+   * What the action asks of its limits: placed with the grant, all of it or (when one does not fit) none of it and no grant. Repeating
+   * it holds nothing twice; holds of the action that are not asked for any more are given back. Absent: holds are left as they are.
+   */
+  readonly holds?: readonly HoldRequest[];
 }
 
 export type Admission =
-  | { readonly kind: 'admitted' }
+  /** `limits`: each counter as it was before the holds were placed; absent without `holds`. */
+  | { readonly kind: 'admitted'; readonly limits?: readonly LimitReading[] }
+  /** At least one demand does not fit: nothing was held and no grant issued, though the action id is taken. */
+  | { readonly kind: 'limited'; readonly limits: readonly LimitReading[] }
+  | { readonly kind: 'revoked'; readonly revocation: Revocation }
   /** The action id stands for another proposal, with this digest. */
   | { readonly kind: 'conflict'; readonly digest: Digest }
   | { readonly kind: 'ended'; readonly outcome: Outcome }
@@ -76,6 +88,8 @@ export interface UseGrantRequest {
   readonly agent: string;
   readonly tool: string;
   readonly targets: readonly string[];
+  /** As in AdmitRequest. */
+  readonly credentials?: readonly string[];
   /** Names the one activity that may use the grant, the same on each of its attempts. */
   readonly usedBy: string;
 }
@@ -85,14 +99,20 @@ export type GrantUse =
   | { readonly kind: 'first'; readonly otherUses: number }
   /**
    * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
-   * use was lost). A freeze that came since does not hide that.
+   * use was lost). A freeze or a revocation that came since does not hide that.
    */
-  | { readonly kind: 'again'; readonly otherUses: number; readonly freeze?: Freeze }
+  | {
+      readonly kind: 'again';
+      readonly otherUses: number;
+      readonly freeze?: Freeze;
+      readonly revocation?: Revocation;
+    }
   | { readonly kind: 'replayed'; readonly usedBy: string }
   /** There is no such grant for this action, agent and tool. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'expired' }
   | { readonly kind: 'frozen'; readonly freeze: Freeze }
+  | { readonly kind: 'revoked'; readonly revocation: Revocation }
   /** The action has its outcome; nothing may be done in its name any more. */
   | { readonly kind: 'ended' };
 
@@ -111,8 +131,9 @@ export interface SignedReceipt {
 }
 
 /**
- * Signs a receipt for its place in the chain. The tenant's chain is locked while it runs: no network in it. It may be called more
- * than once for one receipt, with another link, when a connection was lost; only the last one counts.
+ * Signs a receipt for its place in the chain. The tenant's chain may be locked while it runs: no network in it. It may be called
+ * more than once for one receipt, with another link, when somebody else was first at that place or a connection was lost; only the
+ * last one counts.
  */
 export type SignReceipt = (link: ChainLink) => Promise<SignedReceipt>;
 
@@ -122,12 +143,86 @@ export interface SettleRequest {
   readonly proposalDigest: Digest;
   readonly outcome: UnreceiptedOutcome;
   readonly sign: SignReceipt;
+  /**
+   * What becomes of the action's holds, in the same transaction. Default: what the status says (`success` and `mismatch` consume,
+   * `unknown` keeps, the others release), and breakers are told nothing. An action without holds needs none.
+   */
+  readonly holds?: HoldSettlement;
 }
 
 export interface Settlement {
   readonly outcome: Outcome;
   /** True when the action had this outcome before: it came back, and nothing was written or signed for good. */
   readonly recorded: boolean;
+}
+
+/** A person settles what could not be known. */
+export interface ResolveRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  /** The recorded outcome with its new status (`success`, `mismatch` or `failed`), reason and `resolution`; without its receipt. */
+  readonly outcome: UnreceiptedOutcome;
+  readonly sign: SignReceipt;
+  /** Of the holds that were kept. Default: what the new status says. */
+  readonly holds?: HoldSettlement;
+}
+
+/** An id of a credential or delegation that is good for nothing any more. */
+export interface Revocation {
+  readonly tenant: string;
+  readonly jti: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: string;
+}
+
+export interface RevokeRequest {
+  readonly tenant: string;
+  readonly jti: string;
+  readonly reason: string;
+  readonly by: string;
+}
+
+/** An action without an outcome. Its workflow may be at it, or gone. */
+export interface OpenAction {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly digest: Digest;
+  readonly agent: string | null;
+  readonly tool: string;
+  readonly environment: string | null;
+  /** How many of its grants were used: 0 means that no effect was ever begun. */
+  readonly uses: number;
+  /** Whether a grant of it could still be used. */
+  readonly liveGrant: boolean;
+  /** With microseconds, so that pages join exactly. */
+  readonly admittedAt: string;
+}
+
+/** A counter with what is in it, for people. */
+export interface LimitCounter {
+  readonly tenant: string;
+  readonly limit: string;
+  readonly key: string;
+  readonly kind: LimitReading['kind'];
+  readonly used: number;
+  readonly held: number;
+  readonly state?: 'closed' | 'open' | 'half_open';
+  readonly updatedAt: string;
+}
+
+/** What one action has reserved. */
+export interface Hold {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly limit: string;
+  readonly key: string;
+  readonly kind: LimitReading['kind'];
+  /** What is reserved; once consumed, what was spent. A breaker's: 1 for a probe, else 0. */
+  readonly amount: number;
+  readonly status: 'held' | 'kept' | 'consumed' | 'released';
+  readonly placedAt: string;
+  readonly settledAt?: string;
 }
 
 export interface AppendReceiptRequest {
@@ -174,10 +269,11 @@ export interface LedgerPort {
   findAction(tenant: string, actionId: string): Promise<ActionRecord | undefined>;
 
   /**
-   * Registers the action unless it is there, and records the grant unless the action conflicts, has ended or is frozen. One round
-   * trip. Repeating it, with the same grant or a new one, is fine.
+   * Registers the action unless it is there, and records the grant unless the action conflicts, has ended, is frozen, rests on a
+   * revoked credential or does not fit its limits. One round trip. Repeating it, with the same grant or a new one, is fine.
    *
-   * @throws CountersignError GRANT_INVALID when the grant's id was issued before for something else
+   * @throws CountersignError GRANT_INVALID when the grant's id was issued before for something else; INVALID_INPUT, INVALID_NUMBER or
+   *   INVALID_TEXT when a hold cannot be counted
    */
   admit(request: AdmitRequest): Promise<Admission>;
 
@@ -185,12 +281,52 @@ export interface LedgerPort {
   useGrant(request: UseGrantRequest): Promise<GrantUse>;
 
   /**
-   * Records the outcome of an action with its receipt, at the end of the tenant's chain, in one transaction. The first outcome is
-   * the outcome: settling again returns it.
+   * Records the outcome of an action with its receipt, at the end of the tenant's chain, and ends its holds, in one transaction. The
+   * first outcome is the outcome: settling again returns it. One round trip where no other worker writes to the chain.
    *
    * @throws CountersignError ACTION_CONFLICT when the action id stands for another proposal; whatever `sign` throws
    */
   settle(request: SettleRequest): Promise<Settlement>;
+
+  /** Where the counters stand for these demands, placing nothing. One round trip. In the order of the demands. */
+  readLimits(tenant: string, actionId: string, demands: readonly LimitDemand[]): Promise<readonly LimitReading[]>;
+  /** Every counter that was ever used, by limit and key. */
+  limitCounters(options?: { readonly tenant?: string }): Promise<readonly LimitCounter[]>;
+  /** The holds of one action, or of every action that still has some. */
+  holds(options: { readonly tenant: string; readonly actionId?: string }): Promise<readonly Hold[]>;
+
+  /**
+   * Replaces the outcome `unknown` by what a person says, with a receipt of its own and the end of the holds that were kept, in one
+   * transaction. Resolving again returns what is recorded.
+   *
+   * @throws CountersignError NOT_FOUND, NOT_UNKNOWN, INVALID_INPUT when the new status is none that a resolution can have; whatever
+   *   `sign` throws
+   */
+  resolve(request: ResolveRequest): Promise<Settlement>;
+
+  /** Actions without an outcome, admitted at least `olderThanMs` ago, oldest first, at most 100; `after` takes the last of the page before. */
+  openActions(options: {
+    readonly olderThanMs: number;
+    readonly after?: Pick<OpenAction, 'tenant' | 'actionId' | 'admittedAt'>;
+  }): Promise<readonly OpenAction[]>;
+  /** Makes every grant of the action that was not used void. @returns how many */
+  voidGrants(tenant: string, actionId: string): Promise<number>;
+
+  /**
+   * Takes a nonce, for good: of all callers who ever use it, one gets true. It is forgotten a day after `expiresAt` at the earliest, and
+   * one that is over by the database's clock is never taken, so forgetting opens nothing. `by` names a taker that may come again, the
+   * same on each of its attempts: it gets true again. Default: every call is a taker of its own.
+   */
+  useNonce(request: {
+    readonly scope: string;
+    readonly nonce: string;
+    readonly expiresAt: Date;
+    readonly by?: string;
+  }): Promise<boolean>;
+
+  /** From the next admission and the next use of a grant on. Idempotent. */
+  revoke(request: RevokeRequest): Promise<Revocation>;
+  revocations(tenant?: string): Promise<readonly Revocation[]>;
 
   /**
    * Appends a receipt that settles no action, such as the refusal of a conflicting proposal. Not idempotent: a retry after a lost
@@ -218,7 +354,10 @@ export interface LedgerPort {
   head(tenant: string): Promise<ChainHead>;
   /** Those that have a chain, sorted. */
   tenants(): Promise<readonly string[]>;
-  /** Settled actions in the order of their receipts, to be checked against them. */
+  /**
+   * Settled actions in the order of their receipts, to be checked against them. An action that was resolved comes twice: as it was
+   * when it was unknown, and as it is.
+   */
   endedActions(tenant: string): AsyncIterable<EndedAction>;
 
   health(): Promise<LedgerHealth>;

@@ -1,25 +1,21 @@
 /** The chains of receipts, and the settling of an action at the end of its tenant's chain. */
-import { sql, type RawBuilder } from 'kysely';
+import { sql } from 'kysely';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { canonical, type Digest } from '../action/json.js';
 import type { ReceiptRef } from '../action/outcome.js';
 import { outcomeOf, type EndColumns } from './actions.js';
-import type { Database, Prepared, Session } from './database.js';
+import { append, lockChain, nextLink, signFor } from './chain.js';
+import type { Database, Prepared } from './database.js';
+import { settledHolds } from './limits.js';
 import type {
   AppendReceiptRequest,
   ChainHead,
   ChainLink,
   Settlement,
   SettleRequest,
-  SignReceipt,
   SignedReceipt,
   StoredReceipt,
 } from './port.js';
-
-interface HeadRow {
-  readonly seq: string;
-  readonly hash: Digest | null;
-}
 
 interface ActionRow extends EndColumns {
   readonly digest: Digest;
@@ -29,63 +25,103 @@ interface WrittenRow {
   readonly written: boolean;
 }
 
-/** Two round trips: lock and read, then write and commit. The chain is locked from the first to the second. */
+/**
+ * One round trip where this process alone writes to the chain: it knows the head, signs for the place after it, and one statement
+ * checks under the lock that it is still the head. Else two, with the chain locked from the first to the second.
+ */
 export async function settle(database: Database, request: SettleRequest): Promise<Settlement> {
-  const { tenant, actionId, proposalDigest, outcome, sign } = request;
+  const { tenant, actionId, outcome, sign } = request;
   const text = canonicalText({ ...outcome, receipt: undefined });
-  return await database.atChain(tenant, async (session) => {
-    const [head, [action]] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
-    const ended = action && endedAs(request, action);
-    if (ended !== undefined) return ended;
-
-    const link = nextLink(head);
-    const signed = await signFor(sign, link);
-    // The action is written first and the rest follows from its row: all of it, or nothing.
-    const write: Prepared<WrittenRow> = {
-      name: 'settle',
-      query: sql<WrittenRow>`
-        with action as (
-          insert into ${database.table('actions')} as a
-            (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at)
-          values
-            (${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
-             ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp())
-          on conflict (tenant, action_id) do update set
-            status = excluded.status, outcome = excluded.outcome, receipt_seq = excluded.receipt_seq,
-            receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at
-          where a.digest = excluded.digest and a.status is null
-          returning a.action_id
-        ),
-        ${append(database, tenant, actionId, link, signed, sql`action`)}
-        select exists (select from action) as written`,
-    };
-    const [[result]] = await Promise.all([session.rows(write), session.run('commit')]);
-    if (result?.written === true) {
-      return { outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } }, recorded: false };
-    }
-    // Another proposal was admitted under this id after we read.
-    const [now] = await session.rows(actionStatement(database, tenant, actionId));
-    const since = now && endedAs(request, now);
-    if (since !== undefined) return since;
-    throw new CountersignError('INTERNAL', 'The ledger neither settled the action nor knows why not.');
+  const settled = (link: ChainLink, signed: SignedReceipt): Settlement => ({
+    outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
+    recorded: false,
   });
+  return await database.inTurn(tenant, async (alone) => {
+    const guess = alone ? database.heads.guess(tenant) : undefined;
+    if (guess !== undefined) {
+      const link = nextLink(guess);
+      // Signed in vain where the action has ended before; whether signing fails matters only where it has not.
+      const signed = await signFor(sign, link).catch(() => undefined);
+      const [result] = signed ? await database.rows(settleStatement(database, request, text, link, signed)) : [];
+      if (signed && result?.written === true) {
+        database.heads.wrote(tenant, link, signed);
+        return settled(link, signed);
+      }
+    }
+
+    return await database.transaction(async (session) => {
+      const [head, [action]] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
+      const ended = action && endedAs(request, action);
+      if (ended !== undefined) return ended;
+
+      const link = nextLink(head);
+      const signed = await signFor(sign, link);
+      database.heads.wrote(tenant, link, signed);
+      const write = settleStatement(database, request, text, link, signed);
+      const [[result]] = await Promise.all([session.rows(write), session.run('commit')]);
+      if (result?.written === true) return settled(link, signed);
+      // Another proposal was admitted under this id after we read.
+      const [now] = await session.rows(actionStatement(database, tenant, actionId));
+      const since = now && endedAs(request, now);
+      if (since !== undefined) return since;
+      throw new CountersignError('INTERNAL', 'The ledger neither settled the action nor knows why not.');
+    });
+  });
+}
+
+/** The action is written first and the rest follows from its row: all of it, or nothing. Nothing when the head is not the one signed for. */
+function settleStatement(
+  database: Database,
+  request: SettleRequest,
+  text: string,
+  link: ChainLink,
+  signed: SignedReceipt,
+): Prepared<WrittenRow> {
+  const { tenant, actionId, proposalDigest, outcome } = request;
+  return {
+    name: 'settle',
+    query: sql<WrittenRow>`
+      with head as materialized (
+        select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update
+      ),
+      action as (
+        insert into ${database.table('actions')} as a
+          (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at)
+        select
+          ${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
+          ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp()
+        from head
+        where head.seq = ${link.seq - 1} and head.hash is not distinct from ${link.prev}
+        on conflict (tenant, action_id) do update set
+          status = excluded.status, outcome = excluded.outcome, receipt_seq = excluded.receipt_seq,
+          receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at
+        where a.digest = excluded.digest and a.status is null
+        returning a.action_id
+      ),
+      ${append(database, request, link, signed, sql`action`)},
+      holds as materialized (${settledHolds(database, request, sql`action`)})
+      select exists (select from action) as written, (select ended from holds) as holds`,
+  };
 }
 
 export async function appendReceipt(database: Database, request: AppendReceiptRequest): Promise<ReceiptRef> {
   const { tenant, actionId, sign } = request;
-  return await database.atChain(tenant, async (session) => {
-    const [head] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
-    const link = nextLink(head);
-    const signed = await signFor(sign, link);
-    const write: Prepared<unknown> = {
-      name: 'append_receipt',
-      query: sql`
-        with ${append(database, tenant, actionId, link, signed, sql`(values (true)) as always`)}
-        select`,
-    };
-    await Promise.all([session.rows(write), session.run('commit')]);
-    return { tenant, seq: link.seq, hash: signed.hash };
-  });
+  return await database.inTurn(tenant, () =>
+    database.transaction(async (session) => {
+      const [head] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
+      const link = nextLink(head);
+      const signed = await signFor(sign, link);
+      database.heads.wrote(tenant, link, signed);
+      const write: Prepared<unknown> = {
+        name: 'append_receipt',
+        query: sql`
+          with ${append(database, request, link, signed, sql`(values (true)) as always`)}
+          select`,
+      };
+      await Promise.all([session.rows(write), session.run('commit')]);
+      return { tenant, seq: link.seq, hash: signed.hash };
+    }),
+  );
 }
 
 export async function head(database: Database, tenant: string): Promise<ChainHead> {
@@ -129,30 +165,6 @@ export async function* receipts(database: Database, tenant: string, after: numbe
   }
 }
 
-/** Begins a transaction that holds the tenant's chain, and reads something under the lock: a statement of its own, so that it sees what the holder before committed. */
-async function lockChain<Row>(
-  database: Database,
-  session: Session,
-  tenant: string,
-  read: Prepared<Row>,
-): Promise<[HeadRow, readonly Row[]]> {
-  const lock: Prepared<HeadRow> = {
-    name: 'lock_chain',
-    query: sql<HeadRow>`select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update`,
-  };
-  const create: Prepared<unknown> = {
-    name: 'create_chain',
-    query: sql`insert into ${database.table('chains')} (tenant) values (${tenant}) on conflict do nothing`,
-  };
-  let [, heads, found] = await Promise.all([session.run('begin'), session.rows(lock), session.rows(read)]);
-  if (heads.length === 0) {
-    [, heads, found] = await Promise.all([session.rows(create), session.rows(lock), session.rows(read)]);
-  }
-  const [head] = heads;
-  if (head === undefined) throw new CountersignError('INTERNAL', "The tenant's chain could not be made.");
-  return [head, found];
-}
-
 function actionStatement(database: Database, tenant: string, actionId: string): Prepared<ActionRow> {
   return {
     name: 'settled_action',
@@ -160,41 +172,6 @@ function actionStatement(database: Database, tenant: string, actionId: string): 
       select digest, outcome, receipt_seq, receipt_hash from ${database.table('actions')}
       where tenant = ${tenant} and action_id = ${actionId}`,
   };
-}
-
-/** The common table expressions that append a receipt for each row of `source` (one or none). */
-function append(
-  database: Database,
-  tenant: string,
-  actionId: string,
-  link: ChainLink,
-  signed: SignedReceipt,
-  source: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  return sql`
-    receipt as (
-      insert into ${database.table('receipts')} (tenant, seq, hash, prev, jws, action_id)
-      select ${tenant}, ${link.seq}, ${signed.hash}, ${link.prev}, ${signed.jws}, ${actionId} from ${source}
-      returning seq, hash
-    ),
-    chain as (
-      update ${database.table('chains')} as c set seq = receipt.seq, hash = receipt.hash
-      from receipt
-      where c.tenant = ${tenant}
-    )`;
-}
-
-function nextLink(head: HeadRow): ChainLink {
-  return { seq: Number(head.seq) + 1, prev: head.hash };
-}
-
-/** What `sign` throws is not the database's: it must not look like a ledger that is down. */
-async function signFor(sign: SignReceipt, link: ChainLink): Promise<SignedReceipt> {
-  try {
-    return await sign(link);
-  } catch (error) {
-    throw asCountersignError(error);
-  }
 }
 
 function endedAs(request: SettleRequest, action: ActionRow): Settlement | undefined {
@@ -210,7 +187,7 @@ function endedAs(request: SettleRequest, action: ActionRow): Settlement | undefi
 }
 
 /** Canonical, because the receipt's digest of the outcome is over this text. */
-function canonicalText(outcome: object): string {
+export function canonicalText(outcome: object): string {
   try {
     return canonical(outcome);
   } catch (error) {

@@ -2,12 +2,16 @@
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { Digest, Json } from '../action/json.js';
 import type { OutcomeStatus } from '../action/outcome.js';
-import type { FreezeKind, UnreceiptedOutcome } from './port.js';
+import type { LimitReading } from '../action/limits.js';
+import type { FreezeKind, Hold, UnreceiptedOutcome } from './port.js';
 
 /** `pg` reads a bigint as text. */
 type BigInteger = ColumnType<string, number, never>;
 /** Written as canonical text, read parsed. The column's type is `json`, which keeps the text as it is. */
 type JsonText<T> = ColumnType<T, string, never>;
+
+/** The functions that statements of the ledger call. */
+export type Routine = 'read_limits' | 'place_holds' | 'settle_holds' | 'rolled';
 
 export interface Tables {
   actions: {
@@ -25,6 +29,16 @@ export interface Tables {
     receipt_hash: Digest | null;
     created_at: Generated<Date>;
     ended_at: Date | null;
+    /** When a person resolved what was `unknown`; what it replaced is in `resolved`. */
+    resolved_at: Date | null;
+  };
+  resolved: {
+    tenant: string;
+    action_id: string;
+    outcome: JsonText<UnreceiptedOutcome>;
+    receipt_seq: BigInteger;
+    receipt_hash: Digest;
+    ended_at: Date;
   };
   grants: {
     jti: string;
@@ -74,5 +88,37 @@ export interface Tables {
     digest: Digest;
     body: JsonText<Json>;
     stored_at: Generated<Date>;
+  };
+  /** Written by the database's functions alone. */
+  limit_counters: {
+    tenant: GeneratedAlways<string>;
+    limit: GeneratedAlways<string>;
+    key: GeneratedAlways<string>;
+    kind: GeneratedAlways<LimitReading['kind']>;
+  };
+  /** Written by the database's functions alone. */
+  holds: {
+    tenant: GeneratedAlways<string>;
+    action_id: GeneratedAlways<string>;
+    limit: GeneratedAlways<string>;
+    key: GeneratedAlways<string>;
+    kind: GeneratedAlways<LimitReading['kind']>;
+    amount: GeneratedAlways<string>;
+    status: GeneratedAlways<Hold['status']>;
+    placed_at: GeneratedAlways<Date>;
+    settled_at: GeneratedAlways<Date | null>;
+  };
+  nonces: {
+    scope: string;
+    nonce: string;
+    taken_by: string;
+    expires_at: Date;
+  };
+  revocations: {
+    tenant: string;
+    jti: string;
+    reason: string;
+    revoked_by: string;
+    revoked_at: Generated<Date>;
   };
 }

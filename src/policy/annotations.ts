@@ -6,6 +6,7 @@
  *     @approval("dba|lead, quorum=2, ttl=4h")       on a forbid: any of these roles, that many people, within s, m, h or d
  *     @constraint("maxRows=1000, dryRun=true, x")   on a permit: obligations; on a forbid: labels. A bare name means true
  */
+import { DAY_SECONDS, parseSeconds } from './durations.js';
 import { checkReason } from './reason.js';
 
 const KNOWN = new Set(['id', 'reason', 'approval', 'constraint']);
@@ -14,12 +15,10 @@ const ROLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 const CONSTRAINT_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/;
 const CONSTRAINT_TEXT = /^[A-Za-z0-9_.*|:/-]{1,256}$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
-const TTL = /^([1-9]\d{0,8})([smhd])$/;
 
-const UNIT_SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 const MAX_QUORUM = 20;
-const MAX_TTL_SECONDS = 30 * UNIT_SECONDS.d;
-const DEFAULT_TTL_SECONDS = UNIT_SECONDS.d;
+const MAX_TTL_SECONDS = 30 * DAY_SECONDS;
+const DEFAULT_TTL_SECONDS = DAY_SECONDS;
 
 /** What people must do to lift a soft forbid. */
 export interface Approval {
@@ -82,7 +81,8 @@ export function readAnnotations(
   };
 }
 
-class GrammarError extends Error {
+/** A text that does not fit its small grammar. */
+export class GrammarError extends Error {
   readonly fix: string;
   constructor(message: string, fix: string) {
     super(message);
@@ -111,7 +111,8 @@ function part<Name extends string, Value>(
 
 const APPROVAL_FIX = 'Write @approval("role"), @approval("role|other role") or @approval("role, quorum=2, ttl=4h").';
 
-function parseApproval(text: string): Approval {
+/** Reads `role|other role, quorum=2, ttl=4h`. @throws GrammarError */
+export function parseApproval(text: string): Approval {
   const [first = '', ...options] = text.split(',').map((item) => item.trim());
   const roles = first.split('|').map((role) => role.trim());
   const wrong = roles.find((role) => !ROLE.test(role));
@@ -137,8 +138,7 @@ function parseQuorum(text: string): number {
 }
 
 function parseTtl(text: string): number {
-  const match = TTL.exec(text);
-  const seconds = match === null ? 0 : Number(match[1]) * UNIT_SECONDS[match[2] as keyof typeof UNIT_SECONDS];
+  const seconds = parseSeconds(text) ?? 0;
   if (seconds < 1 || seconds > MAX_TTL_SECONDS) {
     throw new GrammarError(`ttl=${text} is not a time such as 30m, 4h or 7d, of at most 30 days`, APPROVAL_FIX);
   }

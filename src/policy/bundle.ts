@@ -1,8 +1,10 @@
 /** A policy bundle: the files that decide, under one digest. */
 import { CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
+import { LIMITS_FILE, NO_LIMITS, type LimitSet } from './limits/limit.js';
+import { readLimits } from './limits/read.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
-import { readRules, SCHEMA_FILE, type Rule } from './rules.js';
+import { readRules, SCHEMA_FILE, type Rules } from './rules.js';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 const POLICY_FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*\.cedar$/;
@@ -17,11 +19,16 @@ export interface PolicyBundle {
   readonly digest: Digest;
 }
 
-const rulesOf = new WeakMap<PolicyBundle, readonly Rule[]>();
+/** What a bundle says, parsed and validated. */
+export interface BundleContents extends Rules {
+  readonly limits: LimitSet;
+}
 
-/** The policies of a bundle, parsed and validated; once per bundle. @throws CountersignError POLICY_INVALID */
-export function bundleRules(bundle: PolicyBundle): readonly Rule[] {
-  const known = rulesOf.get(bundle);
+const contentsOf = new WeakMap<PolicyBundle, BundleContents>();
+
+/** Read once per bundle. @throws CountersignError POLICY_INVALID */
+export function bundleContents(bundle: PolicyBundle): BundleContents {
+  const known = contentsOf.get(bundle);
   if (known !== undefined) return known;
   const own = bundleFromFiles(bundle.files);
   if (own.digest !== bundle.digest) {
@@ -35,14 +42,15 @@ export function bundleRules(bundle: PolicyBundle): readonly Rule[] {
       },
     );
   }
-  return bundleRules(own);
+  return bundleContents(own);
 }
 
 /**
  * A bundle from the texts of its files, as the ledger stores them.
  *
  * @throws CountersignError POLICY_INVALID: a file is unknown, too large or not text; the schema or every policy is missing; a policy
- *   does not parse, does not fit the schema, or has annotations that mean nothing. The message names file, line and column.
+ *   does not parse, does not fit the schema, or has annotations that mean nothing; a limit cannot be used. The message names file,
+ *   line and column.
  */
 export function bundleFromFiles(files: Readonly<Record<string, string>>): PolicyBundle {
   const problems: BundleProblem[] = [];
@@ -58,10 +66,13 @@ export function bundleFromFiles(files: Readonly<Record<string, string>>): Policy
   if (!Object.hasOwn(files, SCHEMA_FILE)) {
     problems.push({ at: SCHEMA_FILE, message: 'it is missing', fix: 'Copy it from the starter bundle.' });
   }
+  const limitsText = texts[LIMITS_FILE];
+  const limits = limitsText === undefined ? NO_LIMITS : readLimits(limitsText, problems);
   const [first, ...others] = problems;
   if (first !== undefined) throw policyInvalid([first, ...others]);
   const bundle: PolicyBundle = Object.freeze({ files: Object.freeze(texts), digest: digest(texts) });
-  rulesOf.set(bundle, readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? ''));
+  const ids = limits.limits.map(({ id }) => id);
+  contentsOf.set(bundle, { ...readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? '', ids), limits });
   return bundle;
 }
 

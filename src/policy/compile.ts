@@ -3,8 +3,11 @@ import type { AuthorizationAnswer, Response } from '@cedar-policy/cedar-wasm/nod
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
-import { bundleRules, type PolicyBundle } from './bundle.js';
+import type { LimitFigure } from '../action/limits.js';
+import { bundleContents, type BundleContents, type PolicyBundle } from './bundle.js';
 import { newCedar, type Cedar } from './cedar.js';
+import { limitsContext } from './limits/cedar.js';
+import type { LimitSet } from './limits/limit.js';
 import { policyInvalid } from './problems.js';
 import { toCedarRequest, type CedarRequest } from './request.js';
 import { SCHEMA_FILE, staticPolicies, type Rule } from './rules.js';
@@ -20,13 +23,21 @@ export class Policy {
   readonly bundle: PolicyBundle;
   readonly digest: Digest;
   readonly rules: readonly Rule[];
+  readonly limits: LimitSet;
+  readonly #schema: string;
+  readonly #withLimits: ReadonlySet<ActionType>;
+  readonly #limitIds: ReadonlySet<string>;
   readonly #byId: ReadonlyMap<string, Rule>;
   #cedar: Cedar | undefined;
 
-  constructor(bundle: PolicyBundle, rules: readonly Rule[]) {
+  constructor(bundle: PolicyBundle, { rules, limits, schema, withLimits }: BundleContents) {
     this.bundle = bundle;
     this.digest = bundle.digest;
     this.rules = rules;
+    this.limits = limits;
+    this.#schema = schema;
+    this.#withLimits = withLimits;
+    this.#limitIds = new Set(limits.limits.map(({ id }) => id));
     this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
     this.#cedar = this.#load();
   }
@@ -41,6 +52,14 @@ export class Policy {
     if (rule === undefined)
       throw new CountersignError('INTERNAL', `Cedar named a policy that is not in the bundle: ${id}`);
     return rule;
+  }
+
+  /** The facts as this policy's schema has them. @throws CountersignError POLICY_ERROR */
+  request(facts: Facts): CedarRequest {
+    const request = toCedarRequest(facts);
+    if (!this.#withLimits.has(facts.actionType)) return request;
+    const limits = limitsContext(facts.limits ?? [], this.#limitIds);
+    return { ...request, context: { ...request.context, limits } };
   }
 
   /** Cedar's answer. @throws CountersignError POLICY_ERROR when it gives none */
@@ -67,7 +86,7 @@ export class Policy {
 
   #load(): Cedar {
     const cedar = newCedar();
-    const parsed = [cedar.preparseSchema(SCHEMA_FILE, this.bundle.files[SCHEMA_FILE] ?? '')];
+    const parsed = [cedar.preparseSchema(SCHEMA_FILE, this.#schema)];
     for (const actionType of ACTION_TYPES) {
       const slice = this.slice(actionType);
       const hard = slice.filter((rule) => rule.approval === undefined);
@@ -93,10 +112,12 @@ function setName(actionType: ActionType, set: PolicySet): string {
  * @throws CountersignError POLICY_INVALID, also when the schema does not describe the facts that Countersign gives
  */
 export function compilePolicy(bundle: PolicyBundle): Policy {
-  const policy = new Policy(bundle, bundleRules(bundle));
+  const policy = new Policy(bundle, bundleContents(bundle));
+  const limits = policy.limits.limits.map(({ id }) => ({ ...SAMPLE_FIGURE, limit: id }));
   for (const actionType of ACTION_TYPES) {
     for (const agent of [SAMPLE.agent, { ...SAMPLE.agent, owner: 'owner' }])
       checkSchema(policy, { ...SAMPLE, actionType, agent });
+    if (limits.length > 0) checkSchema(policy, { ...SAMPLE, actionType, limits });
   }
   return policy;
 }
@@ -109,10 +130,21 @@ const SAMPLE: Omit<Facts, 'actionType'> = {
   now: '2025-01-01T12:00:00.000Z',
 };
 
+const SAMPLE_FIGURE: Omit<LimitFigure, 'limit'> = {
+  key: '',
+  kind: 'budget',
+  max: 1,
+  used: 0,
+  held: 0,
+  left: 1,
+  fits: true,
+  text: '',
+};
+
 /** A schema that does not fit would deny every action: better said at load. */
 function checkSchema(policy: Policy, facts: Facts): void {
   try {
-    policy.ask(toCedarRequest(facts), 'all');
+    policy.ask(policy.request(facts), 'all');
   } catch (error) {
     throw policyInvalid(
       [

@@ -23,6 +23,8 @@ export interface EnforceContext {
    * target (of a READ: as the one table read).
    */
   readonly preview?: Partial<Preview>;
+  /** Where the limits that it meets stand, for policies that read `context.limits`. Default none. */
+  readonly limits?: Facts['limits'];
   /** RFC 3339 UTC. Default `ENFORCE_NOW`. */
   readonly now?: string;
 }
@@ -71,6 +73,7 @@ export function enforce(
     tool,
     operation: context.operation ?? textOf(proposal.input, 'operation') ?? actionType.toLowerCase(),
     preview: { ...defaultPreview(proposal.input, actionType), ...context.preview },
+    ...(context.limits === undefined ? {} : { limits: context.limits }),
     now: context.now ?? ENFORCE_NOW,
   });
 }

@@ -1,9 +1,9 @@
 /** The decision: Cedar's default deny and forbid-wins, with one rule added, that a soft forbid can be lifted by people. */
 import type { AuthorizationError } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Constraint, Decision, Facts, Requirement, Violation } from '../action/decision.js';
+import { canonical } from '../action/json.js';
 import type { Policy } from './compile.js';
 import { clip, fillReason, list } from './reason.js';
-import { toCedarRequest } from './request.js';
 import type { Rule } from './rules.js';
 
 /** Cedar's messages can quote the whole context. */
@@ -17,8 +17,43 @@ const MESSAGE_LENGTH = 400;
  * 3. A final forbid stands against it, or no policy allows it: `deny`.
  * 4. Only soft forbids stand against it: asked again without them. Allowed then: `require_approval`, with what each of them asks for;
  *    otherwise `deny`, so that nobody is asked in vain.
+ *
+ * An agent that others delegated to needs all of that for itself and for each agent above it: what is forbidden to a role is
+ * forbidden to whomever its holder sends.
  */
 export function evaluate(policy: Policy, facts: Facts): Decision {
+  const own = evaluateOne(policy, facts);
+  if (own.effect === 'deny' || facts.above === undefined) return own;
+  return together([own, ...facts.above.map((agent) => named(agent.id, evaluateOne(policy, { ...facts, agent })))]);
+}
+
+/** Says for whom of a chain a refusal was spoken. */
+function named(id: string, decision: Decision): Decision {
+  return decision.effect === 'allow'
+    ? decision
+    : { ...decision, reason: `for ${clip(id)}, who delegated: ${decision.reason}` };
+}
+
+/** The first deny; else whatever any of them asks for and obliges to. */
+function together(decisions: readonly Decision[]): Decision {
+  const [first] = decisions as [Decision];
+  const deny = decisions.find(({ effect }) => effect === 'deny');
+  if (deny !== undefined) return deny;
+  const asking = decisions.filter(({ effect }) => effect === 'require_approval');
+  const leading = asking.length === 0 ? [first] : asking;
+  const byText = <T>(items: readonly T[]): T[] => [...new Map(items.map((item) => [canonical(item), item])).values()];
+  return {
+    ...first,
+    effect: asking.length === 0 ? 'allow' : 'require_approval',
+    reason: [...new Set(leading.map(({ reason }) => reason))].join('; '),
+    policies: [...new Set(leading.flatMap(({ policies }) => policies))].sort(),
+    constraints: strictest(decisions.flatMap(({ constraints }) => constraints)),
+    violations: byText(decisions.flatMap((decision) => decision.violations)),
+    requirements: byText(decisions.flatMap(({ requirements }) => requirements)),
+  };
+}
+
+function evaluateOne(policy: Policy, facts: Facts): Decision {
   try {
     return decide(policy, facts);
   } catch (error) {
@@ -33,7 +68,7 @@ export function evaluate(policy: Policy, facts: Facts): Decision {
 }
 
 function decide(policy: Policy, facts: Facts): Decision {
-  const request = toCedarRequest(facts);
+  const request = policy.request(facts);
   const answer = policy.ask(request, 'all');
   const { errors } = answer.diagnostics;
   const rules = determining(policy, answer.diagnostics.reason);
@@ -141,8 +176,12 @@ function labels(rules: readonly Rule[]): readonly Constraint[] {
  * each different one binds, as a constraint of its own. When two policies say the same, the first by id is named.
  */
 function obligations(permits: readonly Rule[]): readonly Constraint[] {
+  return strictest(labels(permits));
+}
+
+function strictest(constraints: readonly Constraint[]): readonly Constraint[] {
   const merged = new Map<string, Constraint>();
-  for (const constraint of labels(permits)) {
+  for (const constraint of [...constraints].sort(byName)) {
     const { name, value } = constraint;
     const key = typeof value === 'string' ? JSON.stringify([name, value]) : name;
     const other = merged.get(key);

@@ -6,5 +6,18 @@ export { compilePolicy, type Policy } from './compile.js';
 export { enforce, ENFORCE_NOW, type EnforceContext } from './enforce.js';
 export { evaluate } from './evaluate.js';
 export { loadBundle } from './folder.js';
+export {
+  atLimits,
+  counterFigure,
+  figuresOf,
+  limitText,
+  resolveLimits,
+  settledAmounts,
+  type AtLimit,
+  type AtLimits,
+  type LimitedProposal,
+  type ResolvedLimit,
+  type ResolvedLimits,
+} from './limits/index.js';
 export type { Rule } from './rules.js';
 export { starterFolder } from './starter.js';

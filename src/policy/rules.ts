@@ -3,6 +3,7 @@ import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } fro
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type Approval, type NamedValue } from './annotations.js';
 import { newCedar, placeAt, placeText, type Cedar, type Place } from './cedar.js';
+import { actionsWithLimits, withLimitsType } from './limits/cedar.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
 
 /** One policy of a bundle. */
@@ -34,11 +35,21 @@ export const SCHEMA_FILE = 'schema.cedarschema';
 const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
-/** @throws CountersignError POLICY_INVALID */
-export function readRules(files: Readonly<Record<string, string>>, schema: string): readonly Rule[] {
+/** The Cedar of a bundle. */
+export interface Rules {
+  readonly rules: readonly Rule[];
+  /** The schema as Cedar gets it. */
+  readonly schema: string;
+  /** The action types whose context has `limits`. */
+  readonly withLimits: ReadonlySet<ActionType>;
+}
+
+/** @param limits the ids of the bundle's limits @throws CountersignError POLICY_INVALID */
+export function readRules(files: Readonly<Record<string, string>>, written: string, limits: readonly string[]): Rules {
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
-  const actions = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems));
+  const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
+  const { actions, withLimits } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems));
   const rules = Object.entries(files).flatMap(([file, text]) =>
     guard(file, () => splitFile(cedar, file, text, problems)).map((source) =>
       guard(file, () => readRule(cedar, source, actions, problems)),
@@ -52,7 +63,7 @@ export function readRules(files: Readonly<Record<string, string>>, schema: strin
   refuseIfAny(problems);
   guard('the folder', () => validate(cedar, files, rules, schema, problems));
   refuseIfAny(problems);
-  return rules;
+  return { rules, schema, withLimits };
 }
 
 function refuseIfAny(problems: readonly BundleProblem[]): void {
@@ -76,11 +87,15 @@ function guard<Value>(file: string, read: () => Value): Value {
 /** For each action and action group of the schema, the action types that `action in` it matches. */
 type ActionIndex = ReadonlyMap<string, ReadonlySet<ActionType>>;
 
-function readActions(cedar: Cedar, schema: string, problems: BundleProblem[]): ActionIndex {
+function readActions(
+  cedar: Cedar,
+  schema: string,
+  problems: BundleProblem[],
+): { readonly actions: ActionIndex; readonly withLimits: ReadonlySet<ActionType> } {
   const answer = cedar.schemaToJson(schema);
   if (answer.type === 'failure') {
     pushAll(problems, answer.errors, (error) => locate(error, SCHEMA_FILE, schema));
-    return new Map();
+    return { actions: new Map(), withLimits: new Set() };
   }
   pushAll(problems, answer.warnings, (error) => locate(error, SCHEMA_FILE, schema));
   const parents = actionParents(answer.json);
@@ -97,7 +112,7 @@ function readActions(cedar: Cedar, schema: string, problems: BundleProblem[]): A
       }
     }
   }
-  return index;
+  return { actions: index, withLimits: actionsWithLimits(answer.json) };
 }
 
 function key(type: string, id: string): string {

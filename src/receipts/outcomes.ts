@@ -41,8 +41,7 @@ export class OutcomeCheck {
       await this.#advance();
       return;
     }
-    // The refusal of a conflicting proposal leaves the action its own outcome.
-    if (claims !== undefined && claims.code !== 'ACTION_CONFLICT') {
+    if (claims !== undefined && !settlesNothing(claims)) {
       this.#report(
         receipt.seq,
         `Receipt ${receipt.seq} settles action ${claims.actionId}, whose outcome is not recorded.`,
@@ -91,6 +90,14 @@ export class OutcomeCheck {
     const { value, done } = await this.#actions.next();
     this.#next = done === true ? undefined : value;
   }
+}
+
+/**
+ * The refusal of a conflicting proposal leaves the action its own outcome; a person's statement is about no action of its own, and no
+ * action's id has a slash. Both are signed: what settles an action cannot be passed off as either.
+ */
+function settlesNothing({ code, actionId }: ReceiptClaims): boolean {
+  return code === 'ACTION_CONFLICT' || actionId.startsWith('statement/');
 }
 
 function claimsOf(jws: string): ReceiptClaims | undefined {

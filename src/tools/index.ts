@@ -4,9 +4,32 @@ export type {
   Effect,
   ExecuteContext,
   Execution,
+  ExecutionPart,
   Idempotency,
   LookUp,
   ReadContext,
+  SampleOptions,
   Tool,
 } from './tool.js';
-export { EFFECTS_DDL, effectsDdl, postgres, type PostgresInput, type PostgresOptions } from './postgres/index.js';
+export {
+  fromOpenApi,
+  http,
+  type ClientCredentials,
+  type HttpInput,
+  type HttpOperation,
+  type HttpOptions,
+  type LookUpRequest,
+  type OpenApiOptions,
+  type Probe,
+  type SecretRef,
+  type TlsOptions,
+} from './http/index.js';
+export {
+  EFFECTS_DDL,
+  effectsDdl,
+  postgres,
+  type FrameOptions,
+  type PostgresInput,
+  type PostgresOptions,
+} from './postgres/index.js';
+export { checkPromised, type Promised } from './promised.js';

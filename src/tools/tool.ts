@@ -29,6 +29,11 @@ export interface ExecuteContext extends ReadContext {
   readonly constraints: readonly Constraint[];
   /** Rows or objects that the preview promised; a tool must not change more. */
   readonly rows: number;
+  /**
+   * True when an earlier attempt may have reached the system and nobody could tell what became of it: then a failure of this attempt
+   * does not show that nothing happened. Only where the idempotency is `native`; else there is no such second attempt.
+   */
+  readonly retried?: boolean;
   /** Says that the work is alive; also carries cancellation back, through `signal`. Cheap: call often. */
   heartbeat(): void;
 }
@@ -40,6 +45,27 @@ export interface Execution {
   readonly touched?: Readonly<Record<string, number>>;
   /** Keys of objects that came into being, for the post-capture: `{orders: ["41"]}`. */
   readonly created?: Readonly<Record<string, readonly string[]>>;
+  /**
+   * What became of each part, where one action is several calls or rows that do not happen all or nothing. A tool that did some of it
+   * returns this instead of throwing, so that what was done is verified and known; a part that was not done is a failed check.
+   */
+  readonly parts?: readonly ExecutionPart[];
+}
+
+export interface ExecutionPart {
+  /** What it is, such as `orders/7`. */
+  readonly name: string;
+  readonly done: boolean;
+  /** Why it was not done. */
+  readonly detail?: string;
+}
+
+/** What a sample is taken beside. */
+export interface SampleOptions {
+  /** What was captured before the effect: it is not sampled. */
+  readonly pre: State;
+  /** Absent before the effect. */
+  readonly execution?: Execution;
 }
 
 export interface CaptureOptions {
@@ -68,7 +94,10 @@ export interface Tool<I = unknown> {
   /** `postgres`, `http`, `mcp` … */
   readonly kind: string;
   readonly environment: string;
+  /** Of the least safe of its operations. */
   readonly idempotency: Idempotency;
+  /** Of what this input asks for, where operations differ. Default `idempotency`. */
+  idempotencyOf?(input: I): Idempotency;
   /** The constraints it can honour; policy that demands another is a deny. */
   readonly constraints: readonly string[];
   /** Set when its steps must run on another worker, as regular activities. */
@@ -85,13 +114,19 @@ export interface Tool<I = unknown> {
   /** Reads the state that the action can change. Has no effect. @throws CountersignError TOO_MANY_ROWS, TOOL_UNAVAILABLE */
   capture(input: I, options: CaptureOptions, context: ReadContext): Promise<State>;
   /**
+   * Reads some of what the action should leave as it is: before and after the effect it must be equal. Keyed by target, as `touched`
+   * is, and small, because history carries it. It must be bounded in rows and time. Has no effect.
+   */
+  sample?(input: I, options: SampleOptions, context: ReadContext): Promise<State>;
+  /**
    * Makes the effect.
    *
    * @throws CountersignError whose code says what is known: STATE_CHANGED, CONSTRAINT_VIOLATED, TOOL_FAILED: nothing happened and
    *   trying again is no use; TOOL_UNAVAILABLE: nothing happened, try again; EFFECT_UNKNOWN: it may have happened.
    */
   execute(input: I, context: ExecuteContext): Promise<Execution>;
-  lookUp?(idempotencyKey: string, context: ReadContext): Promise<LookUp>;
+  /** `input` is what was to be done, where the caller has it; a tool that cannot tell without it answers `unknown`. */
+  lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
   /** The derived expectation and the frame condition: these objects now hold these values, and nothing else changed. Pure. */
   verify(effect: Effect<I>): readonly Check[];
   /** A proposal's input that would restore `pre`, or undefined when it cannot be restored. Pure; has no effect. */

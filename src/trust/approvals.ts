@@ -6,7 +6,8 @@ import { digestText, type Digest } from '../action/json.js';
 import type { ApprovalRecord } from '../action/outcome.js';
 import type { Agent, Approver } from '../action/principal.js';
 import { samePerson } from '../action/quorum.js';
-import { MAX_CREDENTIAL_BYTES, type Credential } from './credentials.js';
+import { MAX_CREDENTIAL_BYTES } from './claims.js';
+import type { Credential } from './credentials.js';
 import { holderKey, verifyHolder, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
@@ -14,29 +15,23 @@ import {
   actionIdSchema,
   digestSchema,
   misshapen,
+  REASON_EXPECTED,
+  reasonSchema,
   refusing,
   seconds,
   secondsSchema,
   tenantSchema,
+  typedText,
   validity,
 } from './shapes.js';
 
 /** A longer approval is refused unparsed. Holds a credential and 2000 characters of any script. */
 export const MAX_APPROVAL_BYTES = 16 * 1024;
-export const MAX_REASON_LENGTH = 2000;
 
 const DEFAULT_TTL_SECONDS = 3600;
 const MAX_TTL_SECONDS = 30 * 86_400;
 
 const refuse = refusing('APPROVAL_INVALID', 'approval');
-
-/** Well-formed, and without control characters other than tab and line feed: it is shown in terminals. */
-const reasonSchema = z
-  .string()
-  .min(1)
-  .max(MAX_REASON_LENGTH)
-  // oxlint-disable-next-line no-control-regex -- they are what is refused
-  .refine((text) => text.isWellFormed() && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text));
 
 const statement = {
   tenant: tenantSchema,
@@ -77,9 +72,8 @@ export async function signApproval(
   now = new Date(),
 ): Promise<string> {
   const key = await holderKey(credential, 'approver');
-  // Forms send CRLF; a bare CR would overwrite a terminal's line.
-  const reason = options.reason?.replaceAll(/\r\n?/g, '\n');
-  const parsed = optionsSchema.safeParse({ ...options, ...(reason === undefined ? {} : { reason }) });
+  const reason = options.reason === undefined ? {} : { reason: typedText(options.reason) };
+  const parsed = optionsSchema.safeParse({ ...options, ...reason });
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join('.') || 'approval';
     throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
@@ -88,8 +82,6 @@ export async function signApproval(
   const iat = seconds(now);
   return signToken('approval', { ...said, credential: credential.token, iat, exp: iat + ttlSeconds }, key, undefined);
 }
-
-const REASON_EXPECTED = `1 to ${MAX_REASON_LENGTH} characters of well-formed text without control characters`;
 
 /** Where an approval must belong. */
 export interface ApprovalContext {
@@ -112,8 +104,8 @@ export async function verifyApproval(
   { tenant, actionId, shownDigest, now }: ApprovalContext,
 ): Promise<{ readonly record: ApprovalRecord; readonly approver: Approver }> {
   let holder: Holder | undefined;
-  const claims = await openHeld(token, form, async (credential) => {
-    holder = await verifyHolder(keyring, credential, { kind: 'approver', now, refuse });
+  const claims = await openHeld(token, form, async ({ credential }) => {
+    holder = await verifyHolder(keyring, { credential }, { kind: 'approver', now, refuse });
     return holder.key;
   });
   if (holder === undefined) throw refuse('The approval names no approver');
@@ -160,7 +152,9 @@ export interface DecidingCase {
 
 /** Passes when this person may decide this action; otherwise throws. @throws CountersignError APPROVAL_FORBIDDEN */
 export function mayDecide({ approver, agent, requirements, selfApproval }: DecidingCase): void {
-  if (samePerson(approver.id, agent.id)) {
+  // A delegate is its delegator's doing: `ann/helper` is Ann's.
+  const [root = agent.id] = agent.id.split('/');
+  if (samePerson(approver.id, root)) {
     throw forbidden('The approver is the agent itself.', 'Somebody else must decide.');
   }
   if (!selfApproval && agent.owner !== undefined && samePerson(approver.id, agent.owner)) {

@@ -1,56 +1,34 @@
 /** Credentials: the issuer's word on who somebody is, with a key to prove it by. Issued by the operator, kept by the holder. */
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import { CountersignError } from '../action/errors.js';
 import { canonical } from '../action/json.js';
+import type { Agent, DelegationCap } from '../action/principal.js';
+import { MAX_CREDENTIAL_BYTES, rolesSchema, scopesSchema } from './claims.js';
 import { signToken } from './jws.js';
-import { generateKey, keysInvalid, privateJwkSchema, publicJwkSchema, signingKey, type Keyring } from './keys.js';
-import { misshapen, nameSchema, principalSchema, seconds, secondsSchema, tenantSchema, textSchema } from './shapes.js';
-
-export type CredentialKind = 'agent' | 'approver';
+import { generateKey, keysInvalid, privateJwkSchema, signingKey, type Keyring } from './keys.js';
+import { misshapen, principalSchema, seconds, tenantSchema } from './shapes.js';
+import { agentOf, chainSchema, readStanding, type CredentialKind } from './standing.js';
 
 /** What an agent or an approver keeps. `privateJwk` is secret and never leaves its holder; `token` is public. */
 export interface Credential {
   readonly kind: CredentialKind;
   /** The issuer's JWT, with the public key in `cnf.jwk` (RFC 7800). */
   readonly token: string;
+  /** What was delegated from the token's holder down to this one's: the tokens that each signed for the next. Public too. */
+  readonly delegations?: readonly string[] | undefined;
   readonly privateJwk: z.infer<typeof privateJwkSchema>;
 }
-
-/** A token longer than this is neither issued nor taken. */
-export const MAX_CREDENTIAL_BYTES = 4096;
 
 const DAY = 86_400;
 const DEFAULT_TTL_SECONDS = 90 * DAY;
 const MAX_TTL_SECONDS = 3650 * DAY;
 const PREFIX = 'csk_';
-const MAX_ENCODED = 8192;
+/** Holds the longest token with the longest chain of delegations. */
+const MAX_ENCODED = 32 * 1024;
 
-const scopeSchema = z.union([z.literal('*'), nameSchema]);
-const rolesSchema = z.array(nameSchema).max(32);
-const scopesSchema = z.array(scopeSchema).min(1).max(64);
 const ttlSchema = z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS);
-
-const standardClaims = {
-  iss: z.literal('countersign'),
-  aud: z.literal('countersign'),
-  sub: principalSchema,
-  tenant: tenantSchema,
-  iat: secondsSchema,
-  exp: secondsSchema,
-  jti: textSchema.min(1).max(64),
-  cnf: z.strictObject({ jwk: publicJwkSchema }),
-};
-export const agentClaimsSchema = z.strictObject({
-  ...standardClaims,
-  roles: rolesSchema,
-  scopes: scopesSchema,
-  owner: principalSchema.optional(),
-});
-/** An approver without a role could decide nothing. */
-export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: rolesSchema.min(1) });
 
 const agentSchema = z.strictObject({
   id: principalSchema,
@@ -71,7 +49,7 @@ export interface AgentOptions {
   readonly id: string;
   readonly tenant: string;
   readonly roles: readonly string[];
-  /** The tools it may name: exact names, or `*`. At least one. */
+  /** What it may name, as in `Agent`: `crm`, `crm:get_*`, `*`. At least one. */
   readonly scopes: readonly string[];
   /** The id of the person who answers for it; may not approve its actions. */
   readonly owner?: string | undefined;
@@ -134,7 +112,7 @@ async function issue(
   return { kind, token, privateJwk };
 }
 
-function checked<S extends z.ZodType>(schema: S, options: unknown): z.infer<S> {
+export function checked<S extends z.ZodType>(schema: S, options: unknown): z.infer<S> {
   const parsed = schema.safeParse(options);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -146,18 +124,20 @@ function checked<S extends z.ZodType>(schema: S, options: unknown): z.infer<S> {
   });
 }
 
-function unique(names: readonly string[]): string[] {
+export function unique(names: readonly string[]): string[] {
   return [...new Set(names)].sort();
 }
 
 /** One line of text that fits an environment variable: `csk_` and base64url. As secret as the private key in it. */
-export function encodeCredential({ kind, token, privateJwk }: Credential): string {
-  return PREFIX + Buffer.from(canonical({ kind, token, privateJwk })).toString('base64url');
+export function encodeCredential({ kind, token, delegations, privateJwk }: Credential): string {
+  const chain = delegations === undefined ? {} : { delegations };
+  return PREFIX + Buffer.from(canonical({ kind, token, ...chain, privateJwk })).toString('base64url');
 }
 
 const credentialSchema = z.strictObject({
   kind: z.enum(['agent', 'approver']),
   token: z.string().max(MAX_CREDENTIAL_BYTES),
+  delegations: chainSchema.optional(),
   privateJwk: privateJwkSchema,
 });
 
@@ -173,8 +153,8 @@ export function decodeCredential(text: string): Credential {
   }
   const parsed = credentialSchema.safeParse(value);
   if (!parsed.success) throw unreadable();
-  const { cnf } = readToken(parsed.data);
-  if (cnf.jwk.x !== parsed.data.privateJwk.x) {
+  const { keys } = readStanding(parsed.data, unreadable);
+  if (keys.at(-1) !== parsed.data.privateJwk.x) {
     throw keysInvalid("The credential's key is not the one that its issuer vouches for.", {
       field: 'credential.privateJwk',
       expected: 'the private key of the token beside it',
@@ -207,16 +187,14 @@ export async function readCredential(textOrPath: string): Promise<Credential> {
   return decodeCredential(text.trim());
 }
 
-/** What a credential says of its holder. */
-export interface CredentialView {
+/** What a credential says of its holder. An approver has no scopes. */
+export interface CredentialView extends Agent {
   readonly kind: CredentialKind;
-  readonly id: string;
-  readonly tenant: string;
-  readonly roles: readonly string[];
-  /** Empty for an approver. */
-  readonly scopes: readonly string[];
-  readonly owner?: string;
+  /** What it and those above it may spend. */
+  readonly caps?: readonly DelegationCap[];
   readonly expiresAt: Date;
+  /** By which it can be revoked. */
+  readonly jti: string;
 }
 
 /**
@@ -224,29 +202,19 @@ export interface CredentialView {
  *
  * @throws CountersignError KEYS_INVALID
  */
-export function peekCredential(credential: Pick<Credential, 'kind' | 'token'>): CredentialView {
-  const claims = readToken(credential);
-  const { sub, tenant, roles, exp } = claims;
-  const scopes = 'scopes' in claims ? claims.scopes : [];
-  const owner = 'owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {};
-  return { kind: credential.kind, id: sub, tenant, roles, scopes, ...owner, expiresAt: new Date(exp * 1000) };
+export function peekCredential(credential: Pick<Credential, 'kind' | 'token' | 'delegations'>): CredentialView {
+  const standing = readStanding(credential, unreadable);
+  const { caps, exp, credentials } = standing;
+  return {
+    kind: credential.kind,
+    ...agentOf(standing),
+    ...(caps.length === 0 ? {} : { caps }),
+    expiresAt: new Date(exp * 1000),
+    jti: credentials.at(-1) as string,
+  };
 }
 
-type Claims = z.infer<typeof agentClaimsSchema> | z.infer<typeof approverClaimsSchema>;
-
-function readToken({ kind, token }: Pick<Credential, 'kind' | 'token'>): Claims {
-  let claims: unknown;
-  try {
-    claims = decodeJwt(token);
-  } catch {
-    throw unreadable();
-  }
-  const parsed = (kind === 'agent' ? agentClaimsSchema : approverClaimsSchema).safeParse(claims);
-  if (!parsed.success) throw unreadable();
-  return parsed.data;
-}
-
-function unreadable(): CountersignError {
+export function unreadable(): CountersignError {
   return keysInvalid('The credential cannot be read.', {
     field: 'credential',
     expected: 'a text that begins with csk_, as it was issued',

@@ -1,100 +1,146 @@
-/** Verifies a credential's token, and holds the private key of one's own: both ends of the proof of possession (RFC 7800). */
+/** Verifies what a signer holds, and holds the private key of one's own: both ends of the proof of possession (RFC 7800). */
 import { createHash } from 'node:crypto';
-import type { CryptoKey } from 'jose';
 import { CountersignError } from '../action/errors.js';
-import {
-  agentClaimsSchema,
-  approverClaimsSchema,
-  MAX_CREDENTIAL_BYTES,
-  type Credential,
-  type CredentialKind,
-} from './credentials.js';
-import { openIssued } from './jws.js';
-import { importPrivate, importPublic, type Keyring } from './keys.js';
+import { agentClaimsSchema, approverClaimsSchema, delegationClaimsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
+import type { Credential } from './credentials.js';
+import { openHeld, openIssued } from './jws.js';
+import { importPrivate, importPublic, type Keyring, type PrivateKey, type VerifyingKey } from './keys.js';
 import { validity, type Refuse } from './shapes.js';
+import { chainSchema, narrowed, standingOf, type CredentialKind, type Standing } from './standing.js';
+
+/** The issuer's token and what was delegated below it: what a signer embeds in what it signs. */
+export interface Held {
+  readonly credential: string;
+  readonly delegations?: readonly string[] | undefined;
+}
 
 /** Whom a verified credential names, and the key they prove it by. */
-export interface Holder {
-  readonly id: string;
-  readonly tenant: string;
-  readonly roles: readonly string[];
-  readonly scopes: readonly string[];
-  readonly owner?: string;
-  readonly key: CryptoKey;
-  readonly iat: number;
-  readonly exp: number;
+export interface Holder extends Standing {
+  readonly key: VerifyingKey;
 }
 
 /** Verified credentials are kept for this many holders per keyring: the same agents propose again and again. */
 const CACHED = 1000;
 
+/** Delegates have a cache of their own: whoever may delegate can make any number of them, and shall push nobody else out. */
+type CacheName = CredentialKind | 'delegate';
+
 /** By keyring, so that a key taken out of the keys takes its credentials with it. */
-const verified = new WeakMap<Keyring, Map<string, Holder>>();
+const verified = new WeakMap<Keyring, Record<CacheName, Map<string, Holder>>>();
+
+export interface HolderContext {
+  readonly kind: CredentialKind;
+  readonly now: Date;
+  readonly refuse: Refuse;
+}
 
 /**
- * Verifies that the issuer vouches for the token and that it is valid at `now`.
+ * Verifies that the issuer vouches for the token, that each delegation was signed by the one above it and only narrows, and that all
+ * of it is valid at `now`.
  *
  * @throws what `refuse` makes
  */
 export async function verifyHolder(
   keyring: Keyring,
-  token: string,
-  { kind, now, refuse }: { readonly kind: CredentialKind; readonly now: Date; readonly refuse: Refuse },
+  held: Held,
+  { kind, now, refuse }: HolderContext,
 ): Promise<Holder> {
-  const cache = cacheOf(keyring);
-  const key = `${kind} ${createHash('sha256').update(token).digest('base64')}`;
-  const holder = cache.get(key) ?? (await open(keyring, token, kind, refuse));
-  // Re-inserted, so that the first key is always the one used longest ago.
-  cache.delete(key);
-  cache.set(key, holder);
-  if (cache.size > CACHED) cache.delete(cache.keys().next().value as string);
-
+  const { credential, delegations = [] } = held;
+  let holder = await remembered(keyring, kind, [credential], () => openCredential(keyring, credential, kind, refuse));
+  if (delegations.length > 0) {
+    if (kind !== 'agent') throw refuse('Only agents delegate');
+    const root = holder;
+    holder = await remembered(keyring, 'delegate', [credential, ...delegations], () =>
+      follow(root, delegations, refuse),
+    );
+  }
   const state = validity(holder, now);
   if (state === 'early') {
     throw refuse('The credential is not valid yet', { fix: 'Check the clocks of issuer and worker.' });
   }
   if (state === 'expired') {
-    throw refuse('The credential has expired', { fix: 'Ask the operator for a new credential.' });
+    throw refuse('The credential has expired', { fix: 'Ask whoever issued it for a new one.' });
   }
   return holder;
 }
 
-async function open(keyring: Keyring, token: string, kind: CredentialKind, refuse: Refuse): Promise<Holder> {
-  const form = { type: kind, maxBytes: MAX_CREDENTIAL_BYTES, refuse: inCredential(refuse) };
+async function remembered(
+  keyring: Keyring,
+  name: CacheName,
+  texts: readonly string[],
+  open: () => Promise<Holder>,
+): Promise<Holder> {
+  let caches = verified.get(keyring);
+  if (caches === undefined)
+    verified.set(keyring, (caches = { agent: new Map(), approver: new Map(), delegate: new Map() }));
+  const cache = caches[name];
+  const key = createHash('sha256').update(JSON.stringify(texts)).digest('base64');
+  const holder = cache.get(key) ?? (await open());
+  // Re-inserted, so that the first key is always the one used longest ago.
+  cache.delete(key);
+  cache.set(key, holder);
+  if (cache.size > CACHED) cache.delete(cache.keys().next().value as string);
+  return holder;
+}
+
+async function openCredential(keyring: Keyring, token: string, kind: CredentialKind, refuse: Refuse): Promise<Holder> {
+  const form = { type: kind, maxBytes: MAX_CREDENTIAL_BYTES, refuse: within('The credential', refuse) };
   const claims =
     kind === 'agent'
       ? await openIssued(token, { ...form, claims: agentClaimsSchema }, keyring.verify.issuer)
-      : { ...(await openIssued(token, { ...form, claims: approverClaimsSchema }, keyring.verify.issuer)), scopes: [] };
-  const { sub, tenant, roles, scopes, iat, exp, cnf } = claims;
-  const owner = 'owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {};
-  const key = await importPublic(cnf.jwk, 'cnf.jwk').catch(() => {
+      : await openIssued(token, { ...form, claims: approverClaimsSchema }, keyring.verify.issuer);
+  return withKey(standingOf(claims, token), refuse);
+}
+
+/** Follows the chain down, link by link. */
+async function follow(root: Holder, delegations: readonly string[], refuse: Refuse): Promise<Holder> {
+  if (!chainSchema.safeParse(delegations).success) throw refuse('The chain of delegations is too long');
+  let holder = root;
+  for (const [index, token] of delegations.entries()) {
+    const inLink = within(`Delegation ${index + 1}`, refuse);
+    const { key } = holder;
+    const form = {
+      type: 'delegation',
+      maxBytes: MAX_CREDENTIAL_BYTES,
+      claims: delegationClaimsSchema,
+      refuse: inLink,
+    } as const;
+    const claims = await openHeld(token, form, async () => key);
+    holder = withKey(narrowed(holder, claims, token, inLink), inLink);
+  }
+  return holder;
+}
+
+function withKey(standing: Standing, refuse: Refuse): Holder {
+  try {
+    return { ...standing, key: importPublic({ x: standing.keys.at(-1) as string }, 'cnf.jwk') };
+  } catch {
     throw refuse('The credential vouches for a key that cannot be used');
-  });
-  return { id: sub, tenant, roles, scopes, ...owner, key, iat, exp };
+  }
 }
 
-function inCredential(refuse: Refuse): Refuse {
-  return (problem, details) => refuse(`The credential: ${problem}`, details);
+function within(what: string, refuse: Refuse): Refuse {
+  // Without the field of the claim: the caller's own says where the token was handed in.
+  return (problem, details) => {
+    const { field: _, ...rest } = details ?? {};
+    return refuse(`${what}: ${problem}`, rest);
+  };
 }
 
-function cacheOf(keyring: Keyring): Map<string, Holder> {
-  let cache = verified.get(keyring);
-  if (cache === undefined) verified.set(keyring, (cache = new Map()));
-  return cache;
-}
-
-const privateKeys = new WeakMap<Credential, Promise<CryptoKey>>();
+const privateKeys = new WeakMap<Credential, PrivateKey>();
 
 /**
  * The private key of one's own credential.
  *
  * @throws CountersignError KEYS_INVALID when the credential is of the other kind, or its key cannot be used
  */
-export async function holderKey(credential: Credential, kind: CredentialKind): Promise<CryptoKey> {
+export async function holderKey(credential: Credential, kind: CredentialKind): Promise<PrivateKey> {
   if (credential.kind !== kind) {
     throw new CountersignError(
       'KEYS_INVALID',
-      kind === 'agent' ? "An approver's credential cannot propose." : "An agent's credential cannot approve.",
+      kind === 'agent'
+        ? "An approver's credential cannot propose."
+        : "An agent's credential cannot speak for a person.",
       { field: 'credential', expected: `the credential of an ${kind}` },
     );
   }
@@ -104,4 +150,9 @@ export async function holderKey(credential: Credential, kind: CredentialKind): P
     privateKeys.set(credential, key);
   }
   return key;
+}
+
+/** What a holder embeds in what they sign. */
+export function heldBy({ token, delegations }: Credential): Held {
+  return { credential: token, ...(delegations === undefined ? {} : { delegations }) };
 }

@@ -11,11 +11,18 @@ export {
   peekCredential,
   readCredential,
 } from './credentials.js';
-export type { AgentOptions, ApproverOptions, Credential, CredentialKind, CredentialView } from './credentials.js';
+export type { AgentOptions, ApproverOptions, Credential, CredentialView } from './credentials.js';
+export { delegate } from './delegations.js';
+export type { DelegateOptions } from './delegations.js';
 export { signGrant, verifyGrant } from './grants.js';
 export { createKeyFile, loadKeyring, readKeyFile } from './key-store.js';
 export type { LoadKeyringOptions } from './key-store.js';
 export { generateKeyringFile, KEY_ROLES, parseKeyring, publicKeyring, signingKey } from './keys.js';
-export type { Ed25519Jwk, Keyring, KeyringFile, KeyRole, SigningKey } from './keys.js';
+export type { Ed25519Jwk, Keyring, KeyringFile, KeyRole, PrivateKey, SigningKey, VerifyingKey } from './keys.js';
 export { signProposal, verifyProposal } from './proof.js';
+export type { Proposer } from './proof.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
+export { matchesWildcard, scopeCovers, scopesNarrower } from './scopes.js';
+export type { CredentialKind } from './standing.js';
+export { signStatement, verifyStatement } from './statements.js';
+export type { Statement, StatementOptions } from './statements.js';

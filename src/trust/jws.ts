@@ -1,32 +1,33 @@
 /** Compact JWS (RFC 7515) as Countersign uses it: Ed25519 only, an exact header, one spelling of each signature, strict claims. */
-import { CompactSign, compactVerify, errors, type CryptoKey } from 'jose';
 import { z } from 'zod';
 import { canonical } from '../action/json.js';
+import type { PrivateKey, VerifyingKey } from './keys.js';
 import { misshapen, type Refuse } from './shapes.js';
 
 /** What a token is for (RFC 8725, 3.11): a token of one type never passes for another. */
 export const TOKEN_TYPES = {
   agent: 'countersign-agent+jwt',
   approver: 'countersign-approver+jwt',
+  delegation: 'countersign-delegation+jwt',
   proposal: 'countersign-proposal+jwt',
   approval: 'countersign-approval+jwt',
   grant: 'countersign-grant+jwt',
   receipt: 'countersign-receipt+jwt',
+  statement: 'countersign-statement+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 
 const ALGORITHM = 'EdDSA';
 
 /**
- * 64 signature bytes are 86 characters of which the last carries two bits; jose ignores the other four. Only the canonical
- * spelling is taken, because receipts and approvals are known by the hash of their text.
+ * 64 signature bytes are 86 characters of which the last carries two bits; decoders ignore the other four. Only the canonical
+ * spelling is taken, because receipts, approvals and delegations are known by the hash of their text.
  */
-const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{85}[AQgw]$/;
+const COMPACT = /^(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{85}[AQgw])$/;
 
 /** No `crit`, `b64`, `jwk`, `jku` or `x5c`: nothing in a header may change how it is verified. */
 const headerSchema = z.strictObject({ alg: z.string(), typ: z.string(), kid: z.string().optional() });
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** How one type of token is read. */
@@ -39,24 +40,28 @@ export interface TokenForm<C> {
   readonly refuse: Refuse;
 }
 
-/** Signs claims. Equal claims and key give the same text (RFC 8785, and Ed25519 is deterministic), so a retry signs no second token. */
+/**
+ * Signs claims (RFC 7515, 5.1, with EdDSA as of RFC 8037). Equal claims and key give the same text (RFC 8785, and Ed25519 is
+ * deterministic), so a retry signs no second token.
+ */
 export async function signToken(
   type: TokenType,
   claims: object,
-  key: CryptoKey,
+  key: PrivateKey,
   kid: string | undefined,
 ): Promise<string> {
   const header = { alg: ALGORITHM, typ: TOKEN_TYPES[type], ...(kid === undefined ? {} : { kid }) };
-  return new CompactSign(encoder.encode(canonical(claims))).setProtectedHeader(header).sign(key);
+  const signed = `${encode(JSON.stringify(header))}.${encode(canonical(claims))}`;
+  return `${signed}.${key.sign(Buffer.from(signed)).toString('base64url')}`;
 }
 
 /** Opens a token that one of `keys` (by key id) signed. @throws what `form.refuse` makes */
 export async function openIssued<C>(
   token: unknown,
   form: TokenForm<C>,
-  keys: ReadonlyMap<string, CryptoKey>,
+  keys: ReadonlyMap<string, VerifyingKey>,
 ): Promise<C> {
-  const { text, kid, payload } = inspect(token, form);
+  const { kid, payload, ...signed } = inspect(token, form);
   if (kid === undefined) throw form.refuse('The token does not name the key that signed it');
   const key = keys.get(kid);
   if (key === undefined) {
@@ -65,36 +70,45 @@ export async function openIssued<C>(
       fix: 'If the key was rotated, add its public part to the keys of this process.',
     });
   }
-  await checkSignature(text, key, form.refuse);
+  checkSignature(signed, key, form.refuse);
   return readClaims(payload, form);
 }
 
 /**
- * Opens a token that the holder of an embedded credential signed (proof of possession, RFC 7800). `holderKey` verifies the
- * credential and returns its key.
+ * Opens a token that a holder of a credential signed (proof of possession, RFC 7800). `holderKey` verifies the credential that the
+ * claims name and returns its key.
  *
  * @throws what `form.refuse` or `holderKey` makes
  */
-export async function openHeld<C extends { readonly credential: string }>(
+export async function openHeld<C>(
   token: unknown,
   form: TokenForm<C>,
-  holderKey: (credential: string) => Promise<CryptoKey>,
+  holderKey: (claims: C) => Promise<VerifyingKey>,
 ): Promise<C> {
-  const { text, kid, payload } = inspect(token, form);
+  const { kid, payload, ...signed } = inspect(token, form);
   if (kid !== undefined) throw form.refuse("The token names a key, where only its credential's key counts");
   const claims = readClaims(payload, form);
-  await checkSignature(text, await holderKey(claims.credential), form.refuse);
+  checkSignature(signed, await holderKey(claims), form.refuse);
   return claims;
 }
 
-function inspect(token: unknown, form: TokenForm<unknown>): { text: string; kid: string | undefined; payload: string } {
+interface Signed {
+  /** Header and payload as they were signed. */
+  readonly input: string;
+  readonly signature: string;
+}
+
+function inspect(
+  token: unknown,
+  form: TokenForm<unknown>,
+): Signed & { readonly kid: string | undefined; readonly payload: string } {
   const { refuse, maxBytes } = form;
   if (typeof token !== 'string' || token.length === 0) throw refuse('There is no token');
   if (token.length > maxBytes) {
     throw refuse(`The token is longer than ${maxBytes} bytes`, { expected: `at most ${maxBytes} bytes` });
   }
-  const [, head, payload] = COMPACT.exec(token) ?? [];
-  if (head === undefined || payload === undefined) {
+  const [, input, head, payload, signature] = COMPACT.exec(token) ?? [];
+  if (input === undefined || head === undefined || payload === undefined || signature === undefined) {
     throw refuse('The token is not a compact JWS with an Ed25519 signature', { expected: 'header.payload.signature' });
   }
   const header = headerSchema.safeParse(parse(head));
@@ -107,16 +121,12 @@ function inspect(token: unknown, form: TokenForm<unknown>): { text: string; kid:
     const actual = Object.values<string>(TOKEN_TYPES).find((typ) => typ === header.data.typ) ?? 'of an unknown type';
     throw refuse(`The token is ${actual}, not ${expected}`, { expected: `typ ${expected}` });
   }
-  return { text: token, kid: header.data.kid, payload };
+  return { input, signature, kid: header.data.kid, payload };
 }
 
-async function checkSignature(token: string, key: CryptoKey, refuse: Refuse): Promise<void> {
-  try {
-    await compactVerify(token, key, { algorithms: [ALGORITHM] });
-  } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) throw refuse('The signature does not verify');
-    throw refuse('The signature cannot be verified');
-  }
+function checkSignature({ input, signature }: Signed, key: VerifyingKey, refuse: Refuse): void {
+  if (!key.verifies(Buffer.from(input), Buffer.from(signature, 'base64url')))
+    throw refuse('The signature does not verify');
 }
 
 function readClaims<C>(payload: string, form: TokenForm<C>): C {
@@ -125,10 +135,16 @@ function readClaims<C>(payload: string, form: TokenForm<C>): C {
   return parsed.data;
 }
 
-/** Undefined, which no schema takes, when the part is not UTF-8 JSON. */
+function encode(text: string): string {
+  return Buffer.from(text).toString('base64url');
+}
+
+/** Undefined, which no schema takes, when the part is not UTF-8 JSON in canonical base64url. */
 function parse(part: string): unknown {
+  const bytes = Buffer.from(part, 'base64url');
+  if (bytes.toString('base64url') !== part) return undefined;
   try {
-    return JSON.parse(decoder.decode(Buffer.from(part, 'base64url')));
+    return JSON.parse(decoder.decode(bytes));
   } catch {
     return undefined;
   }

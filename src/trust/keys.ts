@@ -1,5 +1,6 @@
 /** The operator's keys: three roles of Ed25519 keys, each good for one purpose only. */
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
 import { z } from 'zod';
 import { CountersignError, type Problem } from '../action/errors.js';
 import { parseJson } from '../action/parse.js';
@@ -8,18 +9,33 @@ import { parseJson } from '../action/parse.js';
 export const KEY_ROLES = ['issuer', 'grant', 'receipt'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
+/**
+ * An Ed25519 key to verify with (RFC 8032). Synchronous on purpose: WebCrypto takes each signature to the thread pool and back, which
+ * costs more than the signature.
+ */
+export interface VerifyingKey {
+  /** The key itself, 32 bytes in base64url: public. */
+  readonly x: string;
+  verifies(data: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** A private Ed25519 key, which can be used and neither exported nor printed. */
+export interface PrivateKey {
+  /** 64 bytes. */
+  sign(data: Uint8Array): Buffer;
+}
+
 export interface SigningKey {
   /** RFC 7638 thumbprint. */
   readonly kid: string;
-  /** Not extractable. */
-  readonly key: CryptoKey;
+  readonly key: PrivateKey;
 }
 
 /** What a process may sign and verify. Any part of it may be absent: a worker needs no private issuer key, a reader needs public keys only. */
 export interface Keyring {
   readonly sign: { readonly [role in KeyRole]?: SigningKey };
   /** Public keys by RFC 7638 thumbprint; several in a role while keys are rotated. */
-  readonly verify: { readonly [role in KeyRole]: ReadonlyMap<string, CryptoKey> };
+  readonly verify: { readonly [role in KeyRole]: ReadonlyMap<string, VerifyingKey> };
 }
 
 /** An Ed25519 key as JWK (RFC 8037). `d` makes it private. */
@@ -57,9 +73,8 @@ const fileSchema = z.strictObject({ issuer: keysSchema, grant: keysSchema, recei
 
 /** A new private key. */
 export async function generateKey(): Promise<Ed25519Jwk & { readonly d: string }> {
-  const { privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
-  const { x, d } = privateJwkSchema.parse({ ...(await exportJWK(privateKey)) });
-  return { kty: 'OKP', crv: 'Ed25519', x, d };
+  const { x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  return privateJwkSchema.parse({ kty: 'OKP', crv: 'Ed25519', x, d });
 }
 
 /** A new private key for every role, as the content of a key file. */
@@ -89,7 +104,7 @@ export async function parseKeyring(
   const sign: { [role in KeyRole]?: SigningKey } = {};
   const verify = { issuer: new Map(), grant: new Map(), receipt: new Map() } satisfies Record<
     KeyRole,
-    Map<string, CryptoKey>
+    Map<string, VerifyingKey>
   >;
   const places = new Map<string, string>();
   for (const role of KEY_ROLES) {
@@ -128,18 +143,18 @@ export async function parseKeyring(
 
 /** The public part of a keyring, as the content of a key file that anybody may have. */
 export async function publicKeyring(keyring: Keyring): Promise<KeyringFile> {
-  const roles = await Promise.all(
-    KEY_ROLES.map(async (role) => {
-      const keys = await Promise.all(
-        [...keyring.verify[role]].map(async ([kid, key]) => {
-          const { x } = await exportJWK(key);
-          return { kty: 'OKP', crv: 'Ed25519', x, kid, use: 'sig', alg: 'EdDSA' } as Ed25519Jwk;
-        }),
-      );
-      return [role, keys] as const;
-    }),
-  );
-  return Object.fromEntries(roles.filter(([, keys]) => keys.length > 0)) as KeyringFile;
+  const roles = KEY_ROLES.map((role) => {
+    const keys = [...keyring.verify[role]].map(([kid, { x }]): Ed25519Jwk => ({
+      kty: 'OKP',
+      crv: 'Ed25519',
+      x,
+      kid,
+      use: 'sig',
+      alg: 'EdDSA',
+    }));
+    return [role, keys] as const;
+  });
+  return Object.fromEntries(roles.filter(([, keys]) => keys.length > 0));
 }
 
 /** The key that signs for a role. @throws CountersignError KEYS_MISSING */
@@ -154,22 +169,19 @@ export function signingKey(keyring: Keyring, role: KeyRole): SigningKey {
 }
 
 /** Imports the private key of a credential. @throws CountersignError KEYS_INVALID */
-export async function importPrivate(jwk: Ed25519Jwk, field: string): Promise<CryptoKey> {
-  const { privateKey } = await importKey(jwk, field);
-  if (privateKey === undefined)
-    throw keysInvalid(`${field} is not a private key`, { field, expected: 'a private key' });
-  return privateKey;
+export function importPrivate({ x, d }: { readonly x: string; readonly d: string }, field: string): PrivateKey {
+  return usable(field, () => privateKey(x, d));
 }
 
 /** Imports a public key that was vouched for. @throws CountersignError KEYS_INVALID */
-export async function importPublic(jwk: { readonly x: string }, field: string): Promise<CryptoKey> {
-  return (await importKey(bare(jwk.x), field)).publicKey;
+export function importPublic({ x }: { readonly x: string }, field: string): VerifyingKey {
+  return usable(field, () => verifyingKey(x));
 }
 
 async function importKey(
   jwk: Ed25519Jwk,
   field: string,
-): Promise<{ kid: string; publicKey: CryptoKey; privateKey: CryptoKey | undefined }> {
+): Promise<{ kid: string; publicKey: VerifyingKey; privateKey: PrivateKey | undefined }> {
   const kid = await calculateJwkThumbprint(bare(jwk.x));
   if (jwk.kid !== undefined && jwk.kid !== kid) {
     throw keysInvalid(`${field}.kid is not the key's thumbprint`, {
@@ -178,11 +190,51 @@ async function importKey(
       fix: 'Remove "kid".',
     });
   }
+  const { x, d } = jwk;
+  return {
+    kid,
+    publicKey: importPublic({ x }, field),
+    privateKey: d === undefined ? undefined : importPrivate({ x, d }, field),
+  };
+}
+
+/**
+ * The points of small order, in both spellings where there are two, without the sign bit (RFC 8032, 5.1.3; the list is libsodium's). Under
+ * such a key anybody can sign, and OpenSSL takes it: a key file with a placeholder of zeros would be an open door.
+ */
+const SMALL_ORDER = new Set([
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+]);
+
+function verifyingKey(x: string): VerifyingKey {
+  const point = Buffer.from(x, 'base64url');
+  point.writeUInt8(point.readUInt8(31) & 0x7f, 31);
+  if (SMALL_ORDER.has(point.toString('hex'))) throw new Error('a point of small order');
+  const key = createPublicKey({ key: bare(x), format: 'jwk' });
+  return { x, verifies: (data, signature) => verify(null, data, key, signature) };
+}
+
+/** The key is held by the closure alone, where neither inspection nor export reaches it. */
+function privateKey(x: string, d: string): PrivateKey {
+  const key = createPrivateKey({ key: { ...bare(x), d }, format: 'jwk' });
+  // Node reads `d` and lets any `x` pass.
+  if (publicPart(key) !== x) throw new Error('the two parts do not belong together');
+  return { sign: (data) => sign(null, data, key) };
+}
+
+function publicPart(key: KeyObject): string | undefined {
+  return createPublicKey(key).export({ format: 'jwk' }).x;
+}
+
+function usable<T>(field: string, make: () => T): T {
   try {
-    const publicKey = await importJWK(bare(jwk.x), 'EdDSA', { extractable: true });
-    const privateKey =
-      jwk.d === undefined ? undefined : await importJWK({ ...bare(jwk.x), d: jwk.d }, 'EdDSA', { extractable: false });
-    return { kid, publicKey, privateKey };
+    return make();
   } catch {
     // The cause is left out: what a crypto library says of a key is not ours to vouch for.
     throw keysInvalid(`${field} is not a usable Ed25519 key`, {

@@ -1,21 +1,24 @@
 /** An agent's signature over its proposal's digest: what travels instead of a secret, good for that proposal only. */
 import { z } from 'zod';
 import type { Digest } from '../action/json.js';
-import type { Agent } from '../action/principal.js';
-import { MAX_CREDENTIAL_BYTES, type Credential } from './credentials.js';
-import { holderKey, verifyHolder, type Holder } from './holder.js';
+import type { Agent, Authority } from '../action/principal.js';
+import { MAX_CREDENTIAL_BYTES } from './claims.js';
+import type { Credential } from './credentials.js';
+import { heldBy, holderKey, verifyHolder, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
 import { CLOCK_TOLERANCE_SECONDS, digestSchema, refusing, seconds, secondsSchema } from './shapes.js';
+import { agentOf, authorityOf, chainSchema } from './standing.js';
 
-/** A longer proof is refused unparsed. */
-export const MAX_PROOF_BYTES = 8192;
+/** A longer proof is refused unparsed. Holds a credential and the longest chain of delegations; without any it is 1 KiB. */
+export const MAX_PROOF_BYTES = 32 * 1024;
 
 const refuse = refusing('AGENT_UNVERIFIED', 'proof');
 
 const claimsSchema = z.strictObject({
   digest: digestSchema,
   credential: z.string().max(MAX_CREDENTIAL_BYTES),
+  delegations: chainSchema.optional(),
   iat: secondsSchema,
 });
 
@@ -24,14 +27,21 @@ const form = { type: 'proposal', maxBytes: MAX_PROOF_BYTES, claims: claimsSchema
 /** Signs a proposal's digest. @throws CountersignError KEYS_INVALID for a credential that is not an agent's */
 export async function signProposal(credential: Credential, digest: Digest, now = new Date()): Promise<string> {
   const key = await holderKey(credential, 'agent');
-  return signToken('proposal', { digest, credential: credential.token, iat: seconds(now) }, key, undefined);
+  return signToken('proposal', { digest, ...heldBy(credential), iat: seconds(now) }, key, undefined);
+}
+
+/** Who proposes, and what their authority rests on. */
+export interface Proposer {
+  readonly agent: Agent;
+  readonly authority: Authority;
 }
 
 /**
- * Verifies that an agent whom the issuer vouches for signed this digest.
+ * Verifies that an agent whom the issuer vouches for, or to whom such an agent delegated, signed this digest. Whether one of its
+ * `authority.credentials` was revoked is for the ledger.
  *
  * A proof has no expiry of its own: it says "I propose this action", whose id makes it one effect however often it is said.
- * It is worth nothing once the credential has expired.
+ * It is worth nothing once the credential, or a delegation it rests on, has expired.
  *
  * @throws CountersignError AGENT_UNVERIFIED
  */
@@ -39,10 +49,10 @@ export async function verifyProposal(
   keyring: Keyring,
   proof: string,
   { digest, now }: { readonly digest: Digest; readonly now: Date },
-): Promise<Agent> {
+): Promise<Proposer> {
   let holder: Holder | undefined;
-  const claims = await openHeld(proof, form, async (credential) => {
-    holder = await verifyHolder(keyring, credential, { kind: 'agent', now, refuse });
+  const claims = await openHeld(proof, form, async (held) => {
+    holder = await verifyHolder(keyring, held, { kind: 'agent', now, refuse });
     return holder.key;
   });
   if (holder === undefined) throw refuse('The proof names no agent');
@@ -57,6 +67,5 @@ export async function verifyProposal(
       fix: "Check the clocks of the agent's machine and the worker's.",
     });
   }
-  const { id, tenant, roles, scopes, owner } = holder;
-  return { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }) };
+  return { agent: agentOf(holder), authority: authorityOf(holder) };
 }

@@ -7,7 +7,7 @@ import { OUTCOME_STATUSES } from '../action/outcome.js';
 import type { ReceiptClaims } from '../action/receipt.js';
 import { openIssued, signToken } from './jws.js';
 import { signingKey, type Keyring } from './keys.js';
-import { digestSchema, misshapen, principalSchema, refusing, secondsSchema, textSchema } from './shapes.js';
+import { agentIdSchema, digestSchema, misshapen, refusing, secondsSchema, textSchema } from './shapes.js';
 
 /** A longer receipt is neither signed nor taken. */
 export const MAX_RECEIPT_BYTES = 64 * 1024;
@@ -29,7 +29,7 @@ const claimsSchema: z.ZodType<ReceiptClaims> = z
     status: z.enum(OUTCOME_STATUSES),
     reason: textSchema,
     code: textSchema.min(1).max(64).optional(),
-    agent: principalSchema.optional(),
+    agent: agentIdSchema.optional(),
     tool: textSchema.max(128),
     environment: textSchema.min(1).max(128).optional(),
     actionType: z.enum(ACTION_TYPES).optional(),

@@ -18,6 +18,12 @@ export async function workflowBundlePath(): Promise<string> {
   return kept;
 }
 
+/** Names the workflow code that a bundle holds: `countersign-3f2a91bc`. Five events of every action carry it, so it is short. */
+export async function buildIdOf(bundle: string): Promise<string> {
+  const digest = createHash('sha256').update(await readFile(bundle));
+  return `countersign-${digest.digest('hex').slice(0, 8)}`;
+}
+
 export async function writeBundle(target: string): Promise<void> {
   const source = ['workflows/index.ts', 'workflows/index.js']
     .map((file) => path.join(root, file))

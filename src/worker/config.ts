@@ -2,10 +2,12 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { StatementRoles } from '../../activities/index.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Tool } from '../tools/tool.js';
+import type { VerificationConfig } from '../verify/index.js';
 
-export interface CountersignConfig {
+export interface CountersignConfig extends VerificationConfig {
   /** Folder of the policy bundle, relative to the config file. */
   readonly policies: string;
   readonly tools: readonly Tool[];
@@ -13,7 +15,16 @@ export interface CountersignConfig {
   readonly grantTtlSeconds?: number;
   /** Whether the person who answers for an agent may approve its actions. Default false. */
   readonly selfApproval?: boolean;
+  /** Roles of people who may lift freezes, resolve unknown outcomes and revoke credentials. Of each kind, DEFAULT_ROLES unless given. */
+  readonly roles?: Partial<StatementRoles>;
 }
+
+export const DEFAULT_ROLES: StatementRoles = {
+  unfreeze: ['operator'],
+  unfreezeAll: ['platform-operator'],
+  resolve: ['operator'],
+  revoke: ['operator'],
+};
 
 export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
 
@@ -61,6 +72,13 @@ export function checkConfig(value: unknown, source: string): CountersignConfig {
   const { grantTtlSeconds: ttl } = config;
   if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 5 && ttl <= 3600)) {
     throw invalid('grantTtlSeconds', 'a whole number of seconds from 5 to 3600');
+  }
+  for (const [kind, roles] of Object.entries((config.roles ?? {}) as Record<string, unknown>)) {
+    const known = Object.hasOwn(DEFAULT_ROLES, kind);
+    if (!known) throw invalid(`roles.${kind}`, `absent: there are ${Object.keys(DEFAULT_ROLES).join(', ')}`);
+    if (!Array.isArray(roles) || !roles.every((role) => typeof role === 'string' && role !== '')) {
+      throw invalid(`roles.${kind}`, 'a list of roles');
+    }
   }
   const names = new Set<string>();
   for (const tool of config.tools as Partial<Tool>[]) {

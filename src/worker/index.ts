@@ -3,5 +3,6 @@ export { defineConfig, loadConfig, type CountersignConfig } from './config.js';
 export { startWorker, type RunningWorker, type WorkerOptions } from './worker.js';
 export { createActivities, type Dependencies } from '../../activities/index.js';
 export { postgres } from '../tools/index.js';
+export type { InvariantOptions, SemanticOptions } from '../verify/index.js';
 export { loadKeyring } from '../trust/index.js';
 export { Ledger } from '../ledger/index.js';

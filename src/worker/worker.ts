@@ -7,9 +7,11 @@ import type { TemporalSettings } from '../environment.js';
 import { Ledger } from '../ledger/index.js';
 import { ActivePolicy } from '../policy/index.js';
 import type { Keyring } from '../trust/index.js';
-import { ExpectationRunner } from '../verify/index.js';
-import { workflowBundlePath } from './bundle.js';
-import { checkConfig, type CountersignConfig } from './config.js';
+import { ExpectationRunner, loadVerification } from '../verify/index.js';
+import { buildIdOf, workflowBundlePath } from './bundle.js';
+import { checkConfig, DEFAULT_ROLES, type CountersignConfig } from './config.js';
+import { LedgerFreezeWatch } from './freeze-watch.js';
+import { TemporalSide } from './temporal-side.js';
 import { NO_FAULTS, type Faults } from './faults.js';
 
 export interface WorkerOptions {
@@ -23,6 +25,8 @@ export interface WorkerOptions {
   readonly logger: Logger;
   /** How often the policy folder is looked at for changes. Milliseconds, default 1000. */
   readonly policyPollMs?: number;
+  /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
+  readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
   /** Most actions prepared or concluded at once. Default 50. */
   readonly concurrency?: number;
@@ -51,6 +55,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       fix: 'Give COUNTERSIGN_KEYS or COUNTERSIGN_KEYS_FILE.',
     });
   }
+  const verification = await loadVerification(config, config.tools);
   const concurrency = options.concurrency ?? 50;
   const ledger = await Ledger.connect({
     url: options.ledgerUrl,
@@ -77,23 +82,35 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     closing.push(() => expectations.close());
     for (const tool of config.tools) closing.push(() => tool.close());
 
+    const freezes = new LedgerFreezeWatch(ledger);
+    closing.push(() => freezes.close());
+    const connection = await connect(temporal);
+    closing.push(() => connection.close());
+    const temporalSide = new TemporalSide(connection, temporal);
     const deps: Omit<Dependencies, 'recent'> = {
       tools: new Map(config.tools.map((tool) => [tool.name, tool])),
       policy,
       ledger,
       keyring,
       expectations,
-      settings: { grantTtlSeconds: config.grantTtlSeconds ?? 60, selfApproval: config.selfApproval ?? false },
+      verification,
+      settings: {
+        grantTtlSeconds: config.grantTtlSeconds ?? 60,
+        selfApproval: config.selfApproval ?? false,
+        roles: { ...DEFAULT_ROLES, ...config.roles },
+      },
       taskQueue: temporal.taskQueue,
+      workflows: temporalSide,
+      freezes,
       faults: options.faults ?? NO_FAULTS,
     };
-    const connection = await connect(temporal);
-    closing.push(() => connection.close());
+    const codePath = await workflowBundlePath();
     const worker = await Worker.create({
       connection,
       namespace: temporal.namespace,
       taskQueue: temporal.taskQueue,
-      workflowBundle: { codePath: await workflowBundlePath() },
+      workflowBundle: { codePath },
+      buildId: await buildIdOf(codePath),
       activities: { ...createActivities(deps) },
       maxConcurrentLocalActivityExecutions: concurrency,
       maxConcurrentActivityTaskExecutions: concurrency,
@@ -106,6 +123,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       // A killed worker's actions go to the others after this, not after the default of 10 s.
       stickyQueueScheduleToStartTimeout: '3s',
     });
+    const { reconcileEveryMs = 60_000 } = options;
+    if (reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
     const done = runUntilStopped(worker, close);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');

@@ -5,7 +5,16 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ActionView, Outcome } from '../../src/action/outcome.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
-import { encodeCredential, issueAgent, issueApprover } from '../../src/trust/index.js';
+import { digest as digestOf } from '../../src/action/json.js';
+import type { UnreceiptedOutcome } from '../../src/ledger/index.js';
+import {
+  encodeCredential,
+  hashReceipt,
+  issueAgent,
+  issueApprover,
+  peekCredential,
+  signReceipt,
+} from '../../src/trust/index.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { cli, errorOf, folder, type Ended } from './support.js';
@@ -14,6 +23,7 @@ let stack: Stack;
 let env: Record<string, string>;
 let dora: string;
 let eve: string;
+let bob: string;
 
 beforeAll(async () => {
   stack = await startStack({
@@ -38,6 +48,7 @@ beforeAll(async () => {
     COUNTERSIGN_AGENT: encodeCredential(agent),
   };
   dora = encodeCredential(await issueApprover(stack.keyring, { id: 'dora', tenant: TENANT, roles: ['dba'] }));
+  bob = encodeCredential(await issueApprover(stack.keyring, { id: 'bob', tenant: TENANT, roles: ['operator'] }));
   eve = encodeCredential(await issueApprover(stack.keyring, { id: 'eve', tenant: TENANT, roles: ['intern'] }));
 });
 afterAll(() => stack.stop());
@@ -337,16 +348,87 @@ describe('freeze', () => {
     expect((await cli(['freezes'], { env })).stdout).toMatch(
       new RegExp(`#${id} {2}agent bot of tenant acme, by ann at .*: runs wild`),
     );
-    expect((await cli(['unfreeze', String(id), '--by', 'bob', '--reason', 'tamed'], { env })).code).toBe(0);
+    const lift = (as: string): Promise<Ended> =>
+      cli(['unfreeze', String(id), '--as', as, '--reason', 'tamed', '--json'], { env });
+    const refused = await lift(dora);
+    expect(refused.code).not.toBe(0);
+    expect(errorOf(refused)).toMatchObject({ code: 'ROLE_REQUIRED', expected: 'one of: operator' });
+    const lifted = await lift(bob);
+    expect(lifted.code).toBe(0);
+    expect(lifted.json()).toMatchObject({ id, lifted: { by: 'bob' }, receipt: { tenant: TENANT } });
     expect((await cli(['freezes'], { env })).stdout).toBe('nothing is frozen\n');
     expect((await cli(['freezes', '--lifted'], { env })).stdout).toMatch(/lifted by bob at .*: tamed/);
     expect((await propose('thawed', setStatus('thawed', { id: 30 }))).code).toBe(0);
   });
 
   test('one that does not exist cannot be lifted: exit code 2', async () => {
-    const ended = await cli(['unfreeze', '99999', '--json'], { env });
+    const ended = await cli(['unfreeze', '99999', '--as', bob, '--reason', 'a guess', '--json'], { env });
     expect(ended.code).toBe(2);
     expect(errorOf(ended).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('revoke', () => {
+  test('takes the credential itself, its file or its id, and stops whoever holds it', async () => {
+    const loose = await issueAgent(stack.keyring, {
+      id: 'loose',
+      tenant: TENANT,
+      roles: ['admin_user'],
+      scopes: ['*'],
+    });
+    const file = path.join(await folder(), 'loose.csk');
+    await writeFile(file, encodeCredential(loose));
+    const asLoose = { ...env, COUNTERSIGN_AGENT: file };
+    const read = ['propose', '--tool', 'shop-db', '--input', '{"op":"select","table":"orders","limit":1}', '--json'];
+    expect((await cli(read, { env: asLoose })).json()).toMatchObject({ status: 'success' });
+    const revoked = await cli(['revoke', file, '--as', bob, '--reason', 'lost', '--json'], { env });
+    expect(revoked.json()).toMatchObject({ jti: peekCredential(loose).jti, by: 'bob', reason: 'lost' });
+    expect((await cli(read, { env: asLoose })).json()).toMatchObject({ error: { code: 'CREDENTIAL_REVOKED' } });
+  });
+});
+
+describe('resolve', () => {
+  test('says in which of two ways, and refuses an outcome that is known', async () => {
+    const undecided = await cli(['resolve', 'once', '--evidence', 'hm', '--as', bob, '--json'], { env });
+    expect(errorOf(undecided)).toMatchObject({ code: 'USAGE', expected: '--happened or --did-not-happen' });
+    const known = await cli(['resolve', 'once', '--happened', '--evidence', 'I saw it', '--as', bob, '--json'], {
+      env,
+    });
+    expect(errorOf(known).code).toBe('NOT_UNKNOWN');
+  });
+
+  test('settles what is unknown, and `show` tells it', async () => {
+    const digest = `sha256:${'0'.repeat(64)}` as const;
+    const outcome: UnreceiptedOutcome = {
+      status: 'unknown',
+      reason: 'The reply was lost.',
+      error: { code: 'EFFECT_UNKNOWN', message: 'The reply was lost.' },
+      tenant: TENANT,
+      actionId: 'lost',
+      proposalDigest: digest,
+      tool: 'shop-db',
+      approvals: [],
+      checks: [],
+      steps: {},
+    };
+    const claims = { v: 1, status: 'unknown', reason: outcome.reason, tool: 'shop-db', approvals: [], iat: 1 } as const;
+    await stack.ledger.settle({
+      tenant: TENANT,
+      actionId: 'lost',
+      proposalDigest: digest,
+      outcome,
+      sign: async (link) => {
+        const about = { tenant: TENANT, actionId: 'lost', proposalDigest: digest, outcomeDigest: digestOf(outcome) };
+        const jws = await signReceipt(stack.keyring, { ...claims, ...about, ...link });
+        return { jws, hash: hashReceipt(jws) };
+      },
+    });
+    const args = ['resolve', 'lost', '--did-not-happen', '--evidence', 'not in the books', '--as', bob, '--json'];
+    expect((await cli(args, { env })).json()).toMatchObject({
+      status: 'failed',
+      resolution: { verdict: 'did_not_happen', evidence: 'not in the books', by: 'bob' },
+    });
+    expect((await cli(['show', 'lost'], { env })).stdout).toContain('not in the books');
   });
 });
 

@@ -159,6 +159,22 @@ describe('an action that waits', () => {
     expect(told(waiting({ input }), {}, plain)).not.toContain('xEND"');
     expect(told(waiting({ input }), {}, plain)).toMatch(/more characters\)/);
   });
+
+  test('each of several expectations with its name and its time, and the outcome in words', () => {
+    const page = told(
+      waiting({
+        expect: [
+          { name: 'refunded', cel: 'post.orders["7"].status == "refunded"' },
+          { name: 'booked', cel: 'sum(post.books, "amount") == 0', withinMs: 500 },
+        ],
+        expectedOutcome: 'The order is refunded.',
+      }),
+    );
+    expect(page).toMatch(
+      /expect +refunded:\n +post\.orders\["7"\]\.status == "refunded"\n +booked:\n +sum\(post\.books, "amount"\) == 0\n +within 500 ms/,
+    );
+    expect(page).toMatch(/expected outcome +the agent's own words:\n +│ The order is refunded\./);
+  });
 });
 
 describe('an action that ended', () => {
@@ -195,12 +211,20 @@ describe('hostile words', () => {
 
   test('stay words wherever the agent can put them', () => {
     const input = { [evil]: evil, text: evil, deep: { [evil]: [evil] } };
-    expect(told(waiting({ input, reasoning: evil, expect: evil, claims: { [evil]: evil } }), {}, full)).not.toMatch(
-      alive,
-    );
-    expect(told(waiting({ input, reasoning: evil, expect: evil, claims: { [evil]: evil } }), {}, plain)).not.toMatch(
-      alive,
-    );
+    expect(
+      told(
+        waiting({ input, reasoning: evil, expect: evil, expectedOutcome: evil, claims: { [evil]: evil } }),
+        {},
+        full,
+      ),
+    ).not.toMatch(alive);
+    expect(
+      told(
+        waiting({ input, reasoning: evil, expect: evil, expectedOutcome: evil, claims: { [evil]: evil } }),
+        {},
+        plain,
+      ),
+    ).not.toMatch(alive);
   });
 
   test('stay words wherever the real system or a person can put them', () => {

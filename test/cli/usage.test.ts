@@ -25,7 +25,7 @@ describe('help', () => {
     const { code, stdout } = await cli(['--help']);
     expect(code).toBe(0);
     const commands =
-      'dev worker setup doctor keys agent approver propose show list pending approve deny cancel freeze unfreeze freezes receipts';
+      'dev worker setup doctor keys agent approver propose show list pending approve deny cancel freeze freezes unfreeze resolve revoke receipts';
     for (const name of commands.split(' ')) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     for (const { code, meaning } of Object.values(EXIT_CODES)) expect(stdout).toContain(`  ${code}  ${meaning}`);
     expect(stdout).toContain('COUNTERSIGN_LEDGER_URL');
@@ -169,6 +169,7 @@ describe('credentials', () => {
       roles: ['a', 'b'],
       scopes: ['shop-db'],
       owner: 'ann',
+      jti: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
     });
     expect(Math.abs(expiresAt.getTime() - Date.now() - 7_200_000)).toBeLessThan(60_000);
     expect(made.stdout + made.stderr).not.toContain(credential.privateJwk.d);

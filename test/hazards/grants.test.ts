@@ -4,6 +4,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
 import type { Report } from '../../activities/contract.js';
+import { DEFAULT_ROLES } from '../../src/worker/config.js';
+import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { digest } from '../../src/action/json.js';
 import type { GrantClaims } from '../../src/action/grant.js';
@@ -25,7 +27,9 @@ beforeAll(async () => {
   });
   const tool = shopTool(stack.shopUrl);
   const expectations = new ExpectationRunner();
+  const freezes = new LedgerFreezeWatch(stack.ledger);
   closeTool = async () => {
+    freezes.close();
     await tool.close();
     await expectations.close();
   };
@@ -35,8 +39,10 @@ beforeAll(async () => {
     ledger: stack.ledger,
     keyring: stack.keyring,
     expectations,
-    settings: { grantTtlSeconds: 60, selfApproval: false },
+    settings: { grantTtlSeconds: 60, selfApproval: false, roles: DEFAULT_ROLES },
     taskQueue: 'countersign',
+    workflows: { state: async () => 'running' },
+    freezes,
     faults: NO_FAULTS,
   });
 });

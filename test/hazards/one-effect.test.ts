@@ -136,8 +136,10 @@ test('an action whose workflow was terminated while it waited executes nothing, 
   await admin.temporal.workflow.getHandle(`${TENANT}/${action.actionId}`).terminate('operator');
   const { rows } = await stack.shop.query<{ n: string }>('SELECT count(*) n FROM counters WHERE n = 7');
   expect(Number(rows[0]?.n)).toBe(0);
-  await expect(admin.perform(proposal)).rejects.toMatchObject({ code: 'EFFECT_UNKNOWN' });
-  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({ code: 'EFFECT_UNKNOWN' });
+  await expect(action.outcome()).rejects.toMatchObject({ code: 'EFFECT_UNKNOWN' });
+  // Nothing was decided for good: the same proposal asks people again.
+  expect((await pending(admin, proposal)).actionId).toBe(action.actionId);
+  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
 });
 
 test('a workflow started by hand with a proposal that its agent never signed is refused', async () => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, test } from 'vitest';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
+import { signStatement } from '../../src/trust/index.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
@@ -30,7 +31,24 @@ beforeAll(async () => {
       CREATE TRIGGER undo BEFORE UPDATE ON stock FOR EACH ROW WHEN (NEW.qty = 5) EXECUTE FUNCTION undo();
       CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$;
       CREATE TRIGGER slow BEFORE UPDATE ON stock FOR EACH ROW WHEN (NEW.qty = 6) EXECUTE FUNCTION slow();
+      CREATE TABLE turns (id int PRIMARY KEY, n int NOT NULL);
+      INSERT INTO turns VALUES (1, 0), (2, 0), (3, 0);
+      CREATE TABLE never AS SELECT * FROM turns;
+      ALTER TABLE never ADD PRIMARY KEY (id);
+      CREATE TABLE spent AS SELECT * FROM turns;
+      ALTER TABLE spent ADD PRIMARY KEY (id);
+      CREATE TABLE lifted AS SELECT * FROM turns;
+      ALTER TABLE lifted ADD PRIMARY KEY (id);
+      CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$;
+      CREATE TRIGGER turn BEFORE UPDATE ON turns FOR EACH ROW WHEN (NEW.n = 1) EXECUTE FUNCTION turn();
     `,
+    limits: `
+limits:
+  turn: { kind: concurrency, scope: tenant, when: '"turns" in preview.targets', max: 1, atLimit: queue for 30s }
+  never: { kind: count, scope: tenant, when: '"never" in preview.targets', max: 0, window: forever, atLimit: queue for 1s }
+  spent: { kind: count, scope: tenant, when: '"spent" in preview.targets', max: 0, window: forever }
+  lifted: { kind: count, scope: tenant, when: '"lifted" in preview.targets', max: 0, window: forever, atLimit: approve by dba }
+`,
     tools: (url) => [
       shopTool(url),
       { ...shopTool(url), name: 'far-db', taskQueue: 'far' },
@@ -41,9 +59,16 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 
+/** RECORD=queued,denied records these alone; what is recorded is kept. */
+const wanted = process.env['RECORD']?.split(',');
+
 async function record(name: string, actionId: string, client = admin): Promise<void> {
-  const workflowId = `${TENANT}/${actionId}`;
-  await client.temporal.workflow.getHandle(workflowId).result();
+  await client.temporal.workflow.getHandle(`${TENANT}/${actionId}`).result();
+  await recordWorkflow(name, `${TENANT}/${actionId}`, client);
+}
+
+async function recordWorkflow(name: string, workflowId: string, client = admin): Promise<void> {
+  if (wanted !== undefined && !wanted.includes(name)) return;
   const { namespace } = client.temporal.options;
   const { path: temporal } = await findTemporal({ env: process.env, log: () => {} });
   const { stdout } = await promisify(execFile)(
@@ -180,4 +205,93 @@ test('an action recorded before', async () => {
     await ended(client, update('recorded'));
     await record('recorded', 'recorded', client);
   });
+});
+
+const count = (actionId: string, table: string, id: number, n: number) => ({
+  actionId,
+  tool: 'shop-db',
+  input: { op: 'update', table, set: { n }, where: { id } },
+});
+
+/** Has the only turn for two seconds. */
+async function takeTurn(actionId: string, id: number): Promise<{ done: Promise<unknown> }> {
+  const done = ended(admin, count(actionId, 'turns', id, 1));
+  await until(
+    () => stack.spent('turn'),
+    ({ held }) => held === 1,
+  );
+  return { done };
+}
+
+async function queued(actionId: string): Promise<void> {
+  await until(
+    () => admin.view(actionId).catch(() => undefined),
+    (view) => view?.phase === 'queued',
+  );
+}
+
+test('waits for room, and gets it', async () => {
+  const first = await takeTurn('turn-1', 1);
+  await ended(admin, count('queued', 'turns', 2, 2));
+  await record('queued', 'queued');
+  await first.done;
+});
+
+test('cancelled while it waits for room', async () => {
+  const first = await takeTurn('turn-2', 1);
+  const second = ended(admin, count('queued-cancelled', 'turns', 3, 2));
+  await queued('queued-cancelled');
+  await admin.cancel('queued-cancelled');
+  await second;
+  await record('cancelled-queued', 'queued-cancelled');
+  await first.done;
+});
+
+test('waits for room in vain', async () => {
+  await ended(admin, count('in-vain', 'never', 1, 1));
+  await record('queued-in-vain', 'in-vain');
+});
+
+test('denied by a limit', async () => {
+  await ended(admin, count('spent', 'spent', 1, 1));
+  await record('limited', 'spent');
+});
+
+test('over a limit that a person lifts', async () => {
+  await stack.decide(await pending(admin, count('lifted', 'lifted', 1, 1)), await stack.approver('dora', ['dba']));
+  await record('limit-lifted', 'lifted');
+});
+
+test('frozen during the effect', async () => {
+  const answer = ended(admin, setStock('frozen', 6));
+  await until(
+    () => admin.view('frozen').catch(() => undefined),
+    (view) => view?.phase === 'executing',
+  );
+  const scope = { kind: 'tool', value: 'shop-db' } as const;
+  const { id } = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
+  await answer;
+  await stack.ledger.unfreeze(id, { by: 'nina' });
+  await record('frozen-executing', 'frozen');
+});
+
+test('a statement that is carried out, and one that is refused', async () => {
+  const scope = { kind: 'agent', value: 'nobody' } as const;
+  const { id } = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
+  const said = { kind: 'unfreeze', tenant: TENANT, subject: String(id), reason: 'over' } as const;
+  for (const [name, roles] of [['statement-refused', ['dba']], ['statement', ['operator']]] as const) {
+    const statement = await signStatement(await stack.approver('olga', roles), said);
+    const { jti } = JSON.parse(Buffer.from(statement.split('.')[1] as string, 'base64url').toString()) as { jti: string };
+    await admin.handIn(statement).catch(() => {});
+    await recordWorkflow(name, `statement/${TENANT}/${jti}`);
+  }
+});
+
+test('reconciling, and what is recorded', async () => {
+  const { taskQueue } = stack.temporal;
+  await admin.temporal.workflow.execute('reconcile', { workflowId: 'reconcile', taskQueue, args: [{ olderThanMs: 0 }] });
+  await recordWorkflow('reconcile', 'reconcile');
+  const workflowId = `recorded/${TENANT}/spent`;
+  await admin.temporal.workflow.execute('recordedOutcome', { workflowId, taskQueue, args: [TENANT, 'spent'] });
+  await recordWorkflow('recorded-outcome', workflowId);
 });

@@ -349,7 +349,7 @@ test('a server that falls silent is given up when the time is over, and the next
   await at.stop();
 });
 
-test('admitting and using take one round trip, settling takes two', async () => {
+test('admitting, with holds or without, using, reading limits and settling take one round trip; settling where others write takes three', async () => {
   const at = await startLedger();
   const proxy = await startProxy(at.url, 60);
   const ledger = await Ledger.connect({ url: proxy.url, poolSize: 1 });
@@ -359,17 +359,27 @@ test('admitting and using take one round trip, settling takes two', async () => 
     await work();
     return proxy.takeRoundTrips();
   };
+  const holds = [
+    { limit: 'spend', key: '', kind: 'budget' as const, amount: 5, max: 100, unit: 'EUR' },
+    { limit: 'calls', key: 'agent=a', kind: 'rate' as const, capacity: 10, refillMs: 1000 },
+  ];
   const act = async (actionId: string): Promise<number[]> => {
     const request = admission({ tenant, actionId });
     return [
       await measure(() => ledger.admit(request)),
+      await measure(() => ledger.readLimits(tenant, actionId, holds)),
+      await measure(() => ledger.admit(admission(request, { holds }))),
       await measure(() => ledger.useGrant(useOf(request))),
       await measure(() => ledger.settle(settlement(request))),
     ];
   };
   // The first of a tenant also makes its chain; the first of a connection also connects.
   await act('a-1');
-  expect(await act('a-2')).toEqual([1, 1, 2]);
+  expect(await act('a-2')).toEqual([1, 1, 1, 1, 1]);
+  // Another worker was at the chain: one round trip to see that, and two under the lock. After that it is two at once.
+  await at.ledger.settle(settlement({ tenant, actionId: 'elsewhere' }));
+  expect(await act('a-3')).toEqual([1, 1, 1, 1, 3]);
+  expect(await act('a-4')).toEqual([1, 1, 1, 1, 2]);
   await ledger.close();
   await proxy.close();
   await at.stop();

@@ -9,7 +9,7 @@ export interface Proxy {
   /** How often a client waited for the server since the count was last asked for. Needs `replyDelayMs`. */
   takeRoundTrips(): number;
   /** Cuts the connection on which the server next confirms this command, instead of passing that on. */
-  loseReplyTo(command: 'COMMIT' | 'SELECT'): void;
+  loseReplyTo(command: 'COMMIT' | 'SELECT' | 'INSERT'): void;
   /** Connections cut that way. */
   readonly cuts: number;
   /** Passes nothing on any more, either way, on the connections that are open now, and leaves them open: a network that swallows. */

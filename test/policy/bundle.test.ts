@@ -263,7 +263,7 @@ describe('slices', () => {
   ])('hold every policy that Cedar could apply: %s', (scope) => {
     const text = `@id("a") permit (principal, ${scope}, resource);`;
     const policy = policyFromText({ 'schema.cedarschema': grouped, 'a.cedar': text });
-    const envs = getValidRequestEnvsPolicy(text, grouped);
+    const envs = getValidRequestEnvsPolicy(text, `${grouped}\ntype Limits = {};`);
     if (envs.type === 'failure') throw new Error(envs.error);
     const expected = envs.actions.map((action) => action.replace(/^Countersign::Action::"(.*)"$/, '$1')).sort();
     expect(ACTION_TYPES.filter((type) => policy.slice(type).length === 1).sort()).toEqual(expected);
@@ -288,7 +288,7 @@ describe('slices', () => {
 });
 
 describe('the digest', () => {
-  const files = { ...starter.files, 'limits.yaml': 'a: 1\n', 'tests/t.yaml': 'b: 2\n' };
+  const files = { ...starter.files, 'limits.yaml': 'limits: {}\n', 'tests/t.yaml': 'b: 2\n' };
 
   test('is over the canonical files: neither their order nor CRLF changes it', () => {
     const entries = Object.entries(files);

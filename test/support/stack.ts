@@ -9,7 +9,7 @@ import { Countersign } from '../../src/client/countersign.js';
 import type { PendingAction, ProposalInput } from '../../src/client/countersign.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import type { TemporalSettings } from '../../src/environment.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { Ledger, type Hold } from '../../src/ledger/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { postgres } from '../../src/tools/index.js';
 import {
@@ -42,6 +42,8 @@ export interface Stack {
   readonly shop: pg.Pool;
   readonly keys: string;
   readonly keyring: Keyring;
+  /** Folder of the running policy. */
+  readonly policies: string;
   /** The worker of this namespace and task queue that was started last. */
   worker: RunningWorker | undefined;
   startWorker(overrides?: Partial<WorkerOptions>): Promise<RunningWorker>;
@@ -50,7 +52,13 @@ export interface Stack {
   /** Edits one file of the running policy, lets the worker take it up, and puts it back when the body is done. */
   withPolicy(file: string, edit: (text: string) => string, body: () => Promise<void>): Promise<void>;
   agent(options?: Partial<AgentOptions>): Promise<Countersign>;
+  /** A client of one that has its credential. */
+  agentWith(credential: Credential): Promise<Countersign>;
   approver(id: string, roles: readonly string[], tenant?: string): Promise<Credential>;
+  /** What an action holds: `limit`, `amount` and `status` of each hold. */
+  holdsOf(actionId: string): Promise<readonly Pick<Hold, 'limit' | 'amount' | 'status'>[]>;
+  /** What is used and held of a limit, over all of its counters. */
+  spent(limit: string): Promise<{ used: number; held: number }>;
   /** Signs and hands in a decision on what the action shows now. */
   decide(action: PendingAction, by: Credential, verdict?: 'approve' | 'deny', reason?: string): Promise<unknown>;
   stop(): Promise<void>;
@@ -59,6 +67,8 @@ export interface Stack {
 export interface StackOptions {
   readonly tools?: (shopUrl: string) => readonly Tool[];
   readonly schema: string;
+  /** The policy's limits.yaml. Default: the starter's, which sets none. */
+  readonly limits?: string;
   /** Default true. */
   readonly worker?: boolean;
   readonly overrides?: Partial<WorkerOptions>;
@@ -81,6 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   await shop.query(options.schema);
   const policies = await mkdtemp(path.join(os.tmpdir(), 'countersign-policies-'));
   await cp(STARTER, policies, { recursive: true });
+  if (options.limits !== undefined) await writeFile(path.join(policies, 'limits.yaml'), options.limits);
   const clients: Countersign[] = [];
   const newAgent = (more?: Partial<AgentOptions>): Promise<Credential> =>
     issueAgent(keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'], ...more });
@@ -93,6 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     shop,
     keys,
     keyring,
+    policies,
     worker: undefined,
     async startWorker(overrides) {
       const worker = await startWorker({
@@ -101,6 +113,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         ledgerUrl: ledgerDb.url,
         keyring,
         logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+        reconcileEveryMs: 0,
         ...options.overrides,
         ...overrides,
       });
@@ -130,12 +143,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         await stack.worker?.policy.reload();
       }
     },
-    async agent(agentOptions) {
-      const client = await Countersign.connect({ ...temporal, credential: await newAgent(agentOptions) });
+    agent: async (agentOptions) => stack.agentWith(await newAgent(agentOptions)),
+    async agentWith(credential) {
+      const client = await Countersign.connect({ ...temporal, credential });
       clients.push(client);
       return client;
     },
     approver: (id, roles, tenant = TENANT) => issueApprover(keyring, { id, tenant, roles }),
+    async holdsOf(actionId) {
+      const holds = await ledger.holds({ tenant: TENANT, actionId });
+      return holds.map(({ limit, amount, status }) => ({ limit, amount, status }));
+    },
+    async spent(limit) {
+      const counters = (await ledger.limitCounters({ tenant: TENANT })).filter((counter) => counter.limit === limit);
+      const sum = (of: 'used' | 'held'): number => counters.reduce((total, counter) => total + counter[of], 0);
+      return { used: sum('used'), held: sum('held') };
+    },
     async decide(action, by, verdict = 'approve', reason) {
       const { tenant, actionId } = action;
       const client = clients[0] as Countersign;

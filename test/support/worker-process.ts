@@ -62,6 +62,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     ledgerUrl: options.ledgerUrl,
     keyring: await parseKeyring(options.keys, 'WORKER_OPTIONS'),
     logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    reconcileEveryMs: 0,
     faults: faultsFromEnv(process.env),
   });
   process.on('disconnect', () => process.exit(0));

@@ -497,7 +497,7 @@ describe('what acts beside the statement', () => {
       expect(checks.find((one) => one.name === 'derived')).toEqual({
         name: 'derived',
         ok: false,
-        detail: `orders ${id}: status expected "sent", is "open"`,
+        detail: `0 of 1 row is as promised; orders/${id}.status is "open", expected "sent"`,
       });
     });
   });

@@ -35,6 +35,8 @@ INSERT INTO orders (customer_id, status, total) SELECT 1 + i % 5, CASE WHEN i % 
 export async function openShop(): Promise<Shop> {
   const database = await createDatabase();
   const admin = new pg.Pool({ connectionString: database.url, max: 4 });
+  // A connection that is closing when its database is dropped says so.
+  admin.on('error', () => {});
   await admin.query(TABLES);
   const tools: Tool<PostgresInput>[] = [];
   const waiting = `SELECT pid FROM pg_stat_activity

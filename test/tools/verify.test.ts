@@ -54,19 +54,19 @@ describe('an update', () => {
   test('of which one row kept its value: derived, naming table, key, column, expected and actual', () => {
     const checks = verify(UPDATE, PRE, { ...POST, '2': PRE['2'] ?? {} }, DONE);
     expect(failed(checks)).toEqual(['derived']);
-    expect(checks['derived']?.detail).toBe('t 2: a expected "5.00", is "2.00"');
+    expect(checks['derived']?.detail).toBe('1 of 2 rows are as promised; t/2.a is "2.00", expected "5.00"');
   });
 
   test('of which one row vanished: derived and frame.rows', () => {
     const checks = verify(UPDATE, PRE, { '1': POST['1'] ?? {} }, DONE);
     expect(failed(checks)).toEqual(['derived', 'frame.rows']);
-    expect(checks['frame.rows']?.detail).toBe('t 2: vanished');
+    expect(checks['frame.rows']?.detail).toBe('t/2 vanished');
   });
 
   test('that also changed another column: frame.columns', () => {
     const checks = verify(UPDATE, PRE, { ...POST, '1': { ...POST['1'], c: 9 } }, DONE);
     expect(failed(checks)).toEqual(['frame.columns']);
-    expect(checks['frame.columns']?.detail).toBe('t 1: c expected 1, is 9');
+    expect(checks['frame.columns']?.detail).toBe('t/1.c is 9, expected 1');
     expect(failed(verify(RAW, PRE, { ...POST, '1': { ...POST['1'], b: 'y' } }, DONE))).toEqual(['frame.columns']);
   });
 
@@ -103,7 +103,7 @@ describe('an update', () => {
   test('only the first five differences are spelled out', () => {
     const many = Object.fromEntries(Array.from({ length: 9 }, (_, id) => [String(id), { id, a: '1.00' }]));
     const detail = verify(UPDATE, many, many, DONE)['derived']?.detail ?? '';
-    expect(detail.split('; ')).toHaveLength(6);
+    expect(detail.split('; ')).toHaveLength(7);
     expect(detail).toContain('and 4 more');
   });
 
@@ -122,7 +122,7 @@ describe('a delete', () => {
     expect(failed(verify(DELETE, PRE, {}, GONE))).toEqual([]);
     const checks = verify(DELETE, PRE, { '2': PRE['2'] ?? {} }, GONE);
     expect(failed(checks)).toEqual(['derived']);
-    expect(checks['derived']?.detail).toBe('t 2: expected to be gone, is there');
+    expect(checks['derived']?.detail).toBe('1 of 2 rows are as promised; t/2 is there, expected to be gone');
   });
 
   test('that removed more than was promised fails', () => {

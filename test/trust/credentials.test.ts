@@ -9,12 +9,12 @@ import {
   encodeCredential,
   issueAgent,
   issueApprover,
-  MAX_CREDENTIAL_BYTES,
   peekCredential,
   readCredential,
   type AgentOptions,
   type Credential,
 } from '../../src/trust/credentials.js';
+import { MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
 import { parseKeyring, publicKeyring, type Keyring } from '../../src/trust/keys.js';
 import { IAT, newKeys, NOW, openUnverified, refusal, thrown } from './support.js';
 
@@ -83,7 +83,12 @@ describe('an issued credential', () => {
     ['roles that are no list', { roles: 'dba' }, 'roles'],
     ['too many roles', { roles: Array.from({ length: 33 }, (_, i) => `r${i}`) }, 'roles'],
     ['no scope', { scopes: [] }, 'scopes'],
-    ['a scope with a wildcard inside', { scopes: ['pay*'] }, 'scopes.0'],
+    ['a scope with a space', { scopes: ['crm:get customer'] }, 'scopes.0'],
+    ['a scope without a tool', { scopes: [':get'] }, 'scopes.0'],
+    ['a scope without an operation after its colon', { scopes: ['crm:'] }, 'scopes.0'],
+    ['a scope in look-alike letters', { scopes: ['\u0441rm'] }, 'scopes.0'],
+    ['a scope with a line feed at its end', { scopes: ['crm\n'] }, 'scopes.0'],
+    ['a scope that is too long', { scopes: [`crm:${'o'.repeat(129)}`] }, 'scopes.0'],
     ['an owner with a space', { owner: 'ann smith' }, 'owner'],
     ['a lifetime of nothing', { ttlSeconds: 0 }, 'ttlSeconds'],
     ['a negative lifetime', { ttlSeconds: -1 }, 'ttlSeconds'],
@@ -129,6 +134,7 @@ describe('a kept credential', () => {
       scopes: ['payments'],
       owner: 'ann@example.com',
       expiresAt: new Date((IAT + 90 * 86_400) * 1000),
+      jti: openUnverified(agent.token).payload['jti'],
     });
     expect(peekCredential(approver)).toMatchObject({ kind: 'approver', id: 'bob@example.com', scopes: [] });
   });

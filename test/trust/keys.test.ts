@@ -67,11 +67,11 @@ describe('a keyring', () => {
     expect(mixed.sign.grant?.kid).toBe(firstKey(file, 'grant').kid);
   });
 
-  test('its private keys can neither be exported nor printed', async () => {
-    const key = signingKey(keyring, 'grant').key;
-    expect(key.extractable).toBe(false);
-    await expect(crypto.subtle.exportKey('jwk', key)).rejects.toThrow('not extractable');
+  test('its private keys can neither be exported, copied nor printed', () => {
+    // Nothing but a function: no member of it leads to the key.
+    expect(Reflect.ownKeys(signingKey(keyring, 'grant').key)).toEqual(['sign']);
     const printed = inspect(keyring, { depth: 10, showHidden: true }) + JSON.stringify(keyring);
+    expect(() => structuredClone(keyring)).toThrow('could not be cloned');
     for (const role of ['issuer', 'grant', 'receipt'] as const) expect(printed).not.toContain(firstKey(file, role).d);
   });
 });
@@ -132,6 +132,20 @@ describe('a key file is refused', () => {
     await refused({ grant: [{ ...key, d: `${key.d.slice(0, -1)}B` }] }, 'keys.grant[0].d');
     await refused({ grant: [{ ...key, x: '' }] }, 'keys.grant[0].x');
     await refused({ grant: [{ ...key, x: undefined }] }, 'keys.grant[0].x');
+  });
+
+  test.each([
+    ['zeros, as a placeholder may be', '00'.repeat(32)],
+    ['the neutral element', `01${'00'.repeat(31)}`],
+    ['the neutral element, its sign set', `01${'00'.repeat(30)}80`],
+    ['a point of order two', `ec${'ff'.repeat(30)}7f`],
+    ['a point of order four, not reduced', `ed${'ff'.repeat(31)}`],
+    ['a point of order eight', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85'],
+  ])('of a public key under which anybody can sign: %s', async (_, hex) => {
+    await refused(
+      { issuer: [{ kty: 'OKP', crv: 'Ed25519', x: Buffer.from(hex, 'hex').toString('base64url') }] },
+      'keys.issuer[0]',
+    );
   });
 
   test('of members that do not belong there', async () => {

@@ -33,8 +33,8 @@ beforeAll(async () => {
   proof = await signProposal(agent, DIGEST, NOW);
 });
 
-const verify = (token: unknown, now = NOW, digest = DIGEST, keys = keyring) =>
-  verifyProposal(keys, token as string, { digest, now });
+const verify = async (token: unknown, now = NOW, digest = DIGEST, keys = keyring) =>
+  (await verifyProposal(keys, token as string, { digest, now })).agent;
 const refused = (token: unknown, now?: Date) => refusal(verify(token, now), 'AGENT_UNVERIFIED', [agent.privateJwk.d]);
 /** A credential as the issuer would sign it, with changed claims or header. */
 const credentialWith = (claims: object, header: object = {}, key = firstKey(file, 'issuer')) => {
@@ -51,6 +51,11 @@ describe('a proof', () => {
     const { owner: _, ...ownerless } = BOT;
     const free = await issueAgent(keyring, ownerless, NOW);
     expect(await verify(await signProposal(free, DIGEST, NOW))).toEqual(ownerless);
+  });
+
+  test('rests on the credential alone', async () => {
+    const { authority } = await verifyProposal(keyring, proof, { digest: DIGEST, now: NOW });
+    expect(authority).toEqual({ credentials: [openUnverified(agent.token).payload['jti']], caps: [], above: [] });
   });
 
   test('is verified with public keys alone', async () => {

@@ -1,26 +1,42 @@
-/** `countersign agent create`: a credential for an agent. */
+/** `countersign agent`: credentials for agents, from the issuer, and from one agent to another. */
 import type { Command } from 'commander';
 import { collect, examples, run } from '../command.js';
+import type { Context } from '../context.js';
 import { handOver, issued, ttlOf, type IssueOptions } from '../issue.js';
+import { wholeNumber } from '../numbers.js';
+import { usage } from '../usage.js';
 
 interface AgentCreateOptions extends IssueOptions {
   readonly scope: readonly string[];
   readonly owner?: string;
 }
 
+interface DelegateOptions {
+  readonly id: string;
+  readonly role?: readonly string[];
+  readonly scope: readonly string[];
+  readonly maxActions?: number;
+  readonly maxAmount?: readonly string[];
+  readonly expires?: string;
+  readonly as?: string;
+  readonly out?: string;
+}
+
+const SCOPE = 'what it may name: tool, tool:operation, with * for any characters; repeat for more';
+const OUT = 'write it to a new file that only you can read';
+
 export function createAgent(program: Command): void {
-  program
-    .command('agent')
-    .description('credentials of agents')
+  const agent = program.command('agent').description('credentials of agents');
+  agent
     .command('create')
     .description('issue a credential to an agent; needs the private issuer key')
     .requiredOption('--id <id>', 'the name it acts under')
     .requiredOption('--tenant <tenant>', 'whose agent it is')
     .option('--role <role>', 'a role that policies know; repeat for more', collect)
-    .requiredOption('--scope <tool>', 'a tool it may name, or *; repeat for more', collect)
+    .requiredOption('--scope <scope>', SCOPE, collect)
     .option('--owner <person>', 'who answers for it, and therefore may not approve its actions')
     .option('--ttl <time>', 'how long it is valid', '90d')
-    .option('--out <file>', 'write it to a new file that only you can read')
+    .option('--out <file>', OUT)
     .addHelpText(
       'after',
       examples(
@@ -37,4 +53,54 @@ export function createAgent(program: Command): void {
         await handOver(context, options, await issued(() => issueAgent(keyring, wanted)));
       }),
     );
+  agent
+    .command('delegate')
+    .description("give another agent a part of an agent's own authority; needs that agent's credential and no key")
+    .requiredOption('--id <name>', 'the name of the delegate; it acts as <delegator>/<name>')
+    .option('--role <role>', "one of the delegator's roles; repeat for more", collect)
+    .requiredOption('--scope <scope>', SCOPE, collect)
+    .option('--max-actions <number>', 'actions it may make in all', wholeNumber('--max-actions', 1, 1_000_000_000))
+    .option('--max-amount <unit=amount>', 'what it may spend in all; repeat for other units', collect)
+    .option('--expires <time>', 'how long it is valid (1h), or until when; default: 1h, or as long as the delegator')
+    .option('--as <credential>', "the delegator's credential or its file; default: COUNTERSIGN_AGENT")
+    .option('--out <file>', OUT)
+    .addHelpText(
+      'after',
+      examples(
+        'countersign agent delegate --as bot.csk --id mailer --scope "crm:get_*" --expires 15m --out mailer.csk',
+        'countersign agent delegate --id refunds --role billing_agent --scope payments:refund --max-actions 10 --max-amount EUR=50 --out refunds.csk',
+      ),
+    )
+    .action(run(delegateAgent));
+}
+
+async function delegateAgent(context: Context, options: DelegateOptions): Promise<void> {
+  const { id, role: roles = [], scope: scopes, expires } = options;
+  const caps = capsOf(options);
+  const { parseEnd } = await import('../durations.js');
+  const ttlSeconds = expires === undefined ? undefined : Math.floor(parseEnd(expires, '--expires') / 1000);
+  const { credential } = await context.agent(options.as);
+  const { delegate } = await import('../../trust/index.js');
+  const wanted = { id, roles, scopes, ...(caps === undefined ? {} : { caps }), ttlSeconds };
+  await handOver(context, options, await issued(() => delegate(credential, wanted)));
+}
+
+function capsOf({ maxActions, maxAmount = [] }: DelegateOptions) {
+  if (maxActions === undefined && maxAmount.length === 0) return undefined;
+  const amounts = maxAmount.map((text): [string, number] => {
+    const [, unit, amount] = /^([A-Za-z0-9][\w.-]*)=(\d{1,15}(?:\.\d{1,9})?)$/.exec(text) ?? [];
+    if (unit !== undefined) return [unit, Number(amount)];
+    throw usage(`${JSON.stringify(text.slice(0, 40))} is not an amount.`, {
+      field: '--max-amount',
+      expected: 'a unit, an equals sign and a number, such as EUR=50',
+    });
+  });
+  const units = new Set(amounts.map(([unit]) => unit));
+  if (units.size < amounts.length) {
+    throw usage('A unit is capped twice.', { field: '--max-amount', expected: 'each unit once' });
+  }
+  return {
+    ...(maxActions === undefined ? {} : { actions: maxActions }),
+    ...(amounts.length === 0 ? {} : { amounts: Object.fromEntries(amounts) }),
+  };
 }

@@ -1,11 +1,9 @@
-/** `countersign freeze`, `unfreeze` and `freezes`: the switch that stops actions, whatever was decided. */
+/** `countersign freeze` and `freezes`: the switch that stops actions, whatever was decided. It needs the ledger alone. */
 import type { Command } from 'commander';
-import type { Freeze, FreezeScope } from '../../ledger/index.js';
+import type { FreezeScope } from '../../ledger/index.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { inert } from '../inert.js';
-import { wholeNumber } from '../numbers.js';
-import type { Paint } from '../output.js';
+import { freezeText } from '../freeze-text.js';
 import { usage } from '../usage.js';
 
 interface FreezeOptions {
@@ -15,11 +13,6 @@ interface FreezeOptions {
   readonly target?: string;
   readonly tenant?: string;
   readonly reason: string;
-  readonly by?: string;
-}
-
-interface LiftOptions {
-  readonly reason?: string;
   readonly by?: string;
 }
 
@@ -44,25 +37,6 @@ export function freezes(program: Command): void {
       ),
     )
     .action(run(freeze));
-  program
-    .command('unfreeze')
-    .argument('<id>', 'the number of the freeze', wholeNumber('id', 1, 2_147_483_647))
-    .description('lift a freeze; its record stays')
-    .option('--reason <text>', 'why')
-    .option('--by <name>', BY)
-    .addHelpText('after', examples('countersign unfreeze 3 --reason "incident closed"'))
-    .action(
-      run(async (context, id: number, options: LiftOptions) => {
-        const ledger = await context.ledger();
-        const by = await whoSays(options.by);
-        const lifted = await ledger.unfreeze(id, {
-          by,
-          ...(options.reason === undefined ? {} : { reason: options.reason }),
-        });
-        const { out } = context;
-        out.result(lifted, () => `${out.paint.green('✓ lifted')}\n${freezeText(lifted, out.paint)}`);
-      }),
-    );
   program
     .command('freezes')
     .description('list what is frozen')
@@ -90,7 +64,8 @@ async function freeze(context: Context, options: FreezeOptions): Promise<void> {
   const { out } = context;
   out.result(
     made,
-    () => `${out.paint.yellow('frozen')}\n${freezeText(made, out.paint)}\n\nLift it:  countersign unfreeze ${made.id}`,
+    () =>
+      `${out.paint.yellow('frozen')}\n${freezeText(made, out.paint)}\n\nLift it:  countersign unfreeze ${made.id} --reason "…" --as <approver's credential>`,
   );
 }
 
@@ -118,14 +93,4 @@ async function whoSays(by: string | undefined): Promise<string> {
   } catch {
     throw usage('It cannot be told who you are.', { field: '--by', expected: '--by NAME' });
   }
-}
-
-function freezeText({ id, tenant, scope, reason, by, at, lifted }: Freeze, paint: Paint): string {
-  const what = scope.kind === 'all' ? 'everything' : `${scope.kind} ${inert(scope.value ?? '')}`;
-  const where = tenant === '*' ? 'every tenant' : `tenant ${inert(tenant)}`;
-  const over =
-    lifted === undefined
-      ? ''
-      : `\n    lifted by ${inert(lifted.by)} at ${inert(lifted.at)}${lifted.reason === undefined ? '' : `: ${inert(lifted.reason)}`}`;
-  return `  ${paint.bold(`#${id}`)}  ${what} of ${where}, by ${inert(by)} at ${inert(at)}: ${inert(reason)}${over}`;
 }

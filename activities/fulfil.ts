@@ -1,0 +1,187 @@
+/** A signed statement is carried out: who says it, whether they may, and whether it was said before. */
+import { Context } from '@temporalio/activity';
+import { CountersignError } from '../src/action/errors.js';
+import { digest, type JsonObject } from '../src/action/json.js';
+import type { Outcome, ReceiptRef } from '../src/action/outcome.js';
+import type { Freeze, UnreceiptedOutcome } from '../src/ledger/index.js';
+import { verifyStatement, type Statement } from '../src/trust/index.js';
+import type { Fulfilled } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { sign, statementOf } from './settle.js';
+
+type Unfreeze = Extract<Statement, { kind: 'unfreeze' }>;
+type Resolve = Extract<Statement, { kind: 'resolve' }>;
+type Revoke = Extract<Statement, { kind: 'revoke' }>;
+
+const NONCES = 'statement';
+
+/**
+ * Everything here can be repeated without a second effect, so a worker that dies in the middle leaves it to another. What cannot be
+ * repeated is the statement: handed in anew, it is refused.
+ *
+ * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
+ */
+export async function fulfil(token: string, deps: Dependencies): Promise<Fulfilled> {
+  const statement = await verifyStatement(deps.keyring, token, { now: new Date() });
+  await assertStanding(statement, deps);
+  const freeze = statement.kind === 'unfreeze' ? await freezeOf(statement, deps) : undefined;
+  assertMay(statement, freeze, deps);
+  await useOnce(statement, deps);
+  await deps.faults.at('statement.after-nonce');
+  switch (statement.kind) {
+    case 'unfreeze':
+      return lift(statement, freeze as Freeze, deps);
+    case 'resolve':
+      return { kind: 'resolve', outcome: await resolveUnknown(statement, deps) };
+    case 'revoke':
+      return revoke(statement, deps);
+  }
+}
+
+/** Whose own credential was revoked has nothing to say. */
+async function assertStanding({ tenant, credentials }: Statement, { ledger }: Dependencies): Promise<void> {
+  const gone = (await ledger.revocations(tenant)).find(({ jti }) => credentials.includes(jti));
+  if (gone === undefined) return;
+  throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
+    field: 'statement.credential',
+    fix: 'Ask the operator for a new credential.',
+  });
+}
+
+/** What is not of the signer's tenant does not exist for them. A freeze of every tenant is everybody's. */
+async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies): Promise<Freeze> {
+  const found = (await ledger.freezes()).find(({ id }) => id === Number(subject));
+  if (found !== undefined && (found.tenant === tenant || found.tenant === '*')) return found;
+  throw new CountersignError('NOT_FOUND', `There is no freeze ${subject} of tenant ${tenant}.`, {
+    field: 'id',
+    expected: 'the number of a freeze of this tenant',
+    fix: 'List them: countersign freezes',
+  });
+}
+
+/** An agent's revocation of what was delegated below it needs no role: the signature itself shows that it stands above. */
+function assertMay(statement: Statement, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
+  if (statement.signer === 'agent') return;
+  const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[statement.kind];
+  if (needed.some((role) => statement.roles.includes(role))) return;
+  throw new CountersignError(
+    'ROLE_REQUIRED',
+    `${statement.by} has none of the roles that may ${statement.kind} this.`,
+    {
+      field: 'statement.roles',
+      expected: `one of: ${needed.join(', ') || '(nobody may)'}`,
+      fix: 'Ask somebody who has the role; the operator gives it with `countersign approver create --role`.',
+    },
+  );
+}
+
+/** A later attempt of this very activity is the same taker. */
+async function useOnce({ jti, expiresAt }: Statement, { ledger }: Dependencies): Promise<void> {
+  const { workflowExecution, activityId } = Context.current().info;
+  const by = `${workflowExecution?.workflowId ?? ''}/${workflowExecution?.runId ?? ''}/${activityId}`;
+  if (await ledger.useNonce({ scope: NONCES, nonce: jti, expiresAt, by })) return;
+  throw new CountersignError('STATEMENT_INVALID', 'The statement was used before, or is over.', {
+    field: 'statement.jti',
+    expected: 'a statement that was never handed in',
+    fix: 'Sign a new one.',
+  });
+}
+
+async function lift(statement: Unfreeze, freeze: Freeze, deps: Dependencies): Promise<Fulfilled> {
+  const { by, reason } = statement;
+  const lifted = await deps.ledger.unfreeze(freeze.id, { by, reason });
+  const end = lifted.lifted;
+  // Found lifted by the same words, it was this very statement's first attempt that lifted it.
+  if (end?.by !== by || end.reason !== reason) throw liftedBefore(lifted);
+  const what = freeze.scope.kind === 'all' ? 'everything' : `${freeze.scope.kind} ${freeze.scope.value ?? ''}`;
+  const receipt = await receiptOf(statement, `${by} lifted freeze ${freeze.id} (${what}): ${reason}`, deps);
+  return { kind: 'unfreeze', freeze: lifted, receipt };
+}
+
+function liftedBefore({ id, lifted }: Freeze): CountersignError {
+  return new CountersignError('NOT_FOUND', `Freeze ${id} was lifted before, by ${lifted?.by ?? 'somebody'}.`, {
+    field: 'id',
+    expected: 'a freeze that still holds',
+    fix: 'List them: countersign freezes',
+  });
+}
+
+async function revoke(statement: Revoke, deps: Dependencies): Promise<Fulfilled> {
+  const { tenant, subject: jti, by, reason } = statement;
+  const revocation = await deps.ledger.revoke({ tenant, jti, by, reason });
+  const again = revocation.by === by ? '' : `, which ${revocation.by} had revoked before`;
+  const receipt = await receiptOf(statement, `${by} revoked ${jti}${again}: ${reason}`, deps);
+  return { kind: 'revoke', revocation, receipt };
+}
+
+/** The statement's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
+function receiptOf(statement: Statement, reason: string, deps: Dependencies): Promise<ReceiptRef> {
+  const { tenant, kind, subject, jti, signer, by, at, digest: statementDigest } = statement;
+  const actionId = `statement/${jti}`;
+  const said: JsonObject = {
+    kind,
+    tenant,
+    subject,
+    signer,
+    by,
+    at,
+    reason: statement.reason,
+    statement: statementDigest,
+  };
+  const claims = {
+    v: 1,
+    tenant,
+    actionId,
+    proposalDigest: statementDigest,
+    status: 'success',
+    reason,
+    tool: `countersign.${kind}`,
+    approvals: [statementDigest],
+    outcomeDigest: digest(said),
+    iat: Math.floor(Date.now() / 1000),
+  } as const;
+  return deps.ledger.appendReceipt({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });
+}
+
+/** The outcome stays what it was but for the question that was open: whether the effect happened. */
+async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<Outcome> {
+  const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = statement;
+  const record = await deps.ledger.findAction(tenant, actionId);
+  if (record === undefined) {
+    throw new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
+      field: 'actionId',
+    });
+  }
+  const { outcome: recorded } = record;
+  if (recorded?.resolution?.digest === statement.digest) return recorded;
+  if (recorded?.status !== 'unknown') throw known(actionId, record.status);
+  const { receipt: _receipt, error: _error, ...before } = recorded;
+  const happened = verdict === 'happened';
+  const outcome: UnreceiptedOutcome = {
+    ...before,
+    status: happened ? 'success' : 'failed',
+    reason: `${by} found out that it ${happened ? 'happened' : 'did not happen'}: ${evidence}`,
+    ...(happened ? {} : { error: { code: 'TOOL_FAILED', message: `It did not happen, as ${by} found out.` } }),
+    checks: [...before.checks, { name: 'resolution', ok: true, detail: `${by}: ${evidence}`.slice(0, 600) }],
+    resolution: { verdict, evidence, by, roles, at, digest: statement.digest },
+  };
+  const { agent } = outcome.facts ?? {};
+  const claims = statementOf(outcome, agent === undefined ? {} : { agent: agent.id });
+  const settled = await deps.ledger.resolve({
+    tenant,
+    actionId,
+    outcome,
+    sign: (link) => sign({ ...claims, approvals: [...claims.approvals, statement.digest], ...link }, deps),
+    holds: { disposition: happened ? 'consume' : 'release' },
+  });
+  if (settled.outcome.resolution?.digest === statement.digest) return settled.outcome;
+  throw known(actionId, settled.outcome.status);
+}
+
+function known(actionId: string, status: string): CountersignError {
+  return new CountersignError('NOT_UNKNOWN', `The outcome of ${actionId} is not unknown: it is ${status}.`, {
+    field: 'actionId',
+    expected: 'an action whose outcome is unknown',
+    fix: `Look at it: countersign show ${actionId}`,
+  });
+}

@@ -1,0 +1,162 @@
+/** `countersign unfreeze`, `resolve` and `revoke`: what a person says, signed, and a worker carries out. */
+import type { Command } from 'commander';
+import type { Fulfilled } from '../../../activities/contract.js';
+import type { Credential, CredentialView, StatementOptions } from '../../trust/index.js';
+import { examples, run } from '../command.js';
+import { given, type Context } from '../context.js';
+import { freezeText } from '../freeze-text.js';
+import { inert } from '../inert.js';
+import { wholeNumber } from '../numbers.js';
+import { statusMark } from '../timeline.js';
+import { usage } from '../usage.js';
+
+interface Holder {
+  readonly credential: Credential;
+  readonly holder: CredentialView;
+}
+
+const AS = "your approver's credential or its file; default: COUNTERSIGN_APPROVER";
+
+export function statements(program: Command): void {
+  program
+    .command('unfreeze')
+    .argument('<id>', 'the number of the freeze', wholeNumber('id', 1, 2_147_483_647))
+    .description(
+      'lift a freeze; its record stays. Needs a role (operator, unless the config says otherwise) and a worker',
+    )
+    .requiredOption('--reason <text>', 'why; kept with the freeze')
+    .option('--as <credential>', AS)
+    .addHelpText('after', examples('countersign unfreeze 3 --as ann.csk --reason "incident closed"'))
+    .action(run(unfreeze));
+  program
+    .command('resolve')
+    .argument('<actionId>', 'the action whose outcome is unknown, or <tenant>/<actionId>')
+    .description(
+      'say whether an effect happened that could not be known; what it holds of limits is spent or given back',
+    )
+    .option('--happened', 'the effect was made')
+    .option('--did-not-happen', 'the effect was not made')
+    .requiredOption('--evidence <text>', 'how you know; kept with the outcome')
+    .option('--as <credential>', AS)
+    .addHelpText(
+      'after',
+      examples(
+        'countersign resolve refund-1001 --happened --evidence "payment 77 is in the bank\'s ledger" --as ann.csk',
+      ),
+    )
+    .action(run(resolve));
+  program
+    .command('revoke')
+    .argument('<credential>', "the credential's id, or the credential itself or its file")
+    .description('make a credential or delegation, and whatever was delegated below it, good for nothing from now on')
+    .requiredOption('--reason <text>', 'why; whoever uses it is told')
+    .option('--as <credential>', `${AS}. An agent may revoke what it delegated, with its own`)
+    .addHelpText(
+      'after',
+      examples(
+        'countersign revoke bot.csk --as ann.csk --reason "the laptop was lost"',
+        'countersign revoke mailer.csk --as bot.csk --reason "the task is done"',
+      ),
+    )
+    .action(run(revoke));
+}
+
+async function unfreeze(context: Context, id: number, { reason, as }: { reason: string; as?: string }): Promise<void> {
+  const { credential, holder } = await context.approver(as);
+  const { tenant } = holder;
+  const done = await said(context, credential, { kind: 'unfreeze', tenant, subject: String(id), reason });
+  if (done.kind !== 'unfreeze') return;
+  const { out } = context;
+  const { freeze, receipt } = done;
+  out.result(
+    { ...freeze, receipt },
+    () =>
+      `${out.paint.green('✓ lifted')}\n${freezeText(freeze, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}`,
+  );
+}
+
+interface ResolveOptions {
+  readonly happened?: boolean;
+  readonly didNotHappen?: boolean;
+  readonly evidence: string;
+  readonly as?: string;
+}
+
+async function resolve(context: Context, name: string, options: ResolveOptions): Promise<void> {
+  const { happened = false, didNotHappen = false, evidence, as } = options;
+  if (happened === didNotHappen) {
+    throw usage('It is to be said whether it happened.', {
+      field: 'verdict',
+      expected: '--happened or --did-not-happen',
+    });
+  }
+  const { credential, holder } = await context.approver(as);
+  const { tenant, actionId } = await context.action(name, holder.tenant);
+  if (tenant !== holder.tenant) {
+    throw usage(`You speak for ${holder.tenant}, and this action is of ${tenant}.`, {
+      field: 'actionId',
+      expected: `an action of ${holder.tenant}`,
+    });
+  }
+  const verdict = happened ? 'happened' : 'did_not_happen';
+  const done = await said(context, credential, {
+    kind: 'resolve',
+    tenant,
+    subject: actionId,
+    verdict,
+    reason: evidence,
+  });
+  if (done.kind !== 'resolve') return;
+  const { out } = context;
+  const { outcome } = done;
+  out.result(
+    outcome,
+    () =>
+      `${statusMark(outcome.status, out.paint)}  ${inert(outcome.reason)}\nreceipt #${outcome.receipt?.seq ?? 0} of ${inert(tenant)}`,
+  );
+}
+
+async function revoke(context: Context, what: string, { reason, as }: { reason: string; as?: string }): Promise<void> {
+  const { credential, holder } = await signerOf(context, as);
+  const { tenant } = holder;
+  const { subject, delegations } = await revoked(what);
+  const done = await said(context, credential, {
+    kind: 'revoke',
+    tenant,
+    subject,
+    reason,
+    ...(delegations === undefined ? {} : { delegations }),
+  });
+  if (done.kind !== 'revoke') return;
+  const { out } = context;
+  const { revocation, receipt } = done;
+  out.result(
+    { ...revocation, receipt },
+    () =>
+      `${out.paint.green('✓ revoked')} ${inert(revocation.jti)} by ${inert(revocation.by)}: ${inert(revocation.reason)}\nreceipt #${receipt.seq} of ${inert(tenant)}`,
+  );
+}
+
+/** People, and agents for what they delegated. */
+async function signerOf(context: Context, as: string | undefined): Promise<Holder> {
+  const person = given(as) ?? given(context.env['COUNTERSIGN_APPROVER']);
+  if (person === undefined) return context.agent(undefined);
+  const { peekCredential, readCredential } = await import('../../trust/index.js');
+  const credential = await readCredential(person);
+  return { credential, holder: peekCredential(credential) };
+}
+
+async function revoked(what: string): Promise<{ subject: string; delegations?: readonly string[] | undefined }> {
+  const { existsSync } = await import('node:fs');
+  if (!what.startsWith('csk_') && !existsSync(what)) return { subject: what };
+  const { peekCredential, readCredential } = await import('../../trust/index.js');
+  const credential = await readCredential(what);
+  return { subject: peekCredential(credential).jti, delegations: credential.delegations };
+}
+
+async function said(context: Context, credential: Credential, options: StatementOptions): Promise<Fulfilled> {
+  const { signStatement } = await import('../../trust/index.js');
+  const statement = await signStatement(credential, options);
+  const countersign = await context.countersign();
+  return context.answered(countersign, () => countersign.handIn(statement));
+}

@@ -1,0 +1,63 @@
+/** Failures of Temporal's client as Countersign's errors. */
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
+import type { TemporalSettings } from '../environment.js';
+import { isUnreached, temporalUnavailable } from './connection.js';
+
+/** What a call on an action failed of, with what to do about it. */
+export function translated(
+  error: unknown,
+  actionId: string,
+  { address }: Pick<TemporalSettings, 'address'>,
+): CountersignError {
+  if (error instanceof CountersignError) return error;
+  if (error instanceof WorkflowNotFoundError) {
+    return new CountersignError('NOT_FOUND', `There is no running action ${actionId}.`, {
+      field: 'actionId',
+      expected: 'the id of an action of this tenant that Temporal still keeps',
+      fix: 'List the actions: countersign list',
+      cause: error,
+    });
+  }
+  if (error instanceof WorkflowUpdateFailedError || error instanceof WorkflowFailedError) {
+    const view =
+      error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
+    if (view?.code !== undefined) return new CountersignError(view.code, view.message, { ...view, cause: error });
+  }
+  if (error instanceof WorkflowFailedError) {
+    const how = error.cause instanceof Error ? error.cause.message : error.message;
+    return new CountersignError('EFFECT_UNKNOWN', `The workflow of action ${actionId} was ended from outside: ${how}`, {
+      fix: `See how far it came (countersign show ${actionId}) or propose it again with the same actionId: what happened is found out first.`,
+      cause: error,
+    });
+  }
+  if (isUnreached(error)) return temporalUnavailable(address, error);
+  return asCountersignError(error);
+}
+
+export function timedOut(actionId: string, timeoutMs: number, cause: unknown): CountersignError {
+  return new CountersignError(
+    'TIMED_OUT',
+    `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
+    {
+      fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
+      retryable: true,
+      cause,
+    },
+  );
+}
+
+/** Whether a workflow could not be started, or asked, because it has ended. */
+export function hasEnded(error: unknown): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError) return true;
+    if (/already started|already completed|workflow execution not found/i.test(cause.message)) return true;
+  }
+  return false;
+}

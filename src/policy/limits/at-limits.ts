@@ -1,0 +1,146 @@
+/** What happens to an action that meets its limits: it fits, is refused, waits, or needs people. */
+import type { Facts, Requirement, Violation } from '../../action/decision.js';
+import type { LimitReading } from '../../action/limits.js';
+import { durationText } from '../durations.js';
+import { amountText, paired, standing, unitOf } from './figures.js';
+import type { AtLimits, ResolvedLimit } from './resolved.js';
+
+/** How soon to look again when that hangs on others. Milliseconds. */
+const LOOK_AGAIN_MS = 1000;
+const SOONEST_MS = 100;
+
+type Unfit = readonly [ResolvedLimit, LimitReading];
+
+/**
+ * A limit that denies wins over the others, so that nobody waits and nobody is asked in vain; waiting comes before asking, for the same
+ * reason. What can only fit when the patience is over, or never, does not wait either. `readings` are those of `limits`, in their order.
+ *
+ * The requirements hold no figures: what stands in them is signed, and figures change while people think.
+ *
+ * @throws CountersignError INTERNAL when the readings are not those of the limits
+ */
+export function atLimits(limits: readonly ResolvedLimit[], readings: readonly LimitReading[], facts: Facts): AtLimits {
+  const unfit = paired(limits, readings).filter(([, reading]) => !reading.fits);
+  if (unfit.length === 0) return { kind: 'fits' };
+  const denying = unfit.filter((one) => one[0].atLimit.kind === 'deny' || inVain(one));
+  const [first, ...others] = denying;
+  if (first !== undefined) return denied([first, ...others], unfit, facts);
+
+  const queued = unfit.flatMap((one) => (one[0].atLimit.kind === 'queue' ? [{ one, ...one[0].atLimit }] : []));
+  if (queued.length > 0) {
+    const waits = queued.map(({ one: [, reading] }) => lookAgain(reading));
+    return {
+      kind: 'queue',
+      reason: queued.map(({ one }) => why(one, facts)).join('; '),
+      patienceMs: Math.min(...queued.map(({ patienceMs }) => patienceMs)),
+      retryAfterMs: Math.max(SOONEST_MS, ...waits),
+    };
+  }
+  return {
+    kind: 'approve',
+    requirements: requirements(unfit),
+    over: [...new Set(unfit.map(([{ demand }]) => demand.limit))],
+  };
+}
+
+function denied(denying: readonly [Unfit, ...Unfit[]], unfit: readonly Unfit[], facts: Facts): AtLimits {
+  const [[{ demand, label }, reading]] = denying;
+  const violations: readonly Violation[] = unfit.map((one) => ({
+    policy: `limit:${one[0].demand.limit}`,
+    reason: why(one, facts),
+  }));
+  const waits = denying.map((one) => (never(one) ? undefined : one[1].retryAfterMs));
+  const retryAfterMs = waits.includes(undefined) ? undefined : Math.max(0, ...waits.map(Number));
+  return {
+    kind: 'deny',
+    code: denying.every(([{ demand }]) => demand.kind === 'breaker') ? 'BREAKER_OPEN' : 'LIMIT_EXCEEDED',
+    reason: denying.map((one) => why(one, facts)).join('; '),
+    violations,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    field: `limits.${label}`,
+    expected: expected(demand, reading),
+    fix: fix(denying, retryAfterMs, facts),
+  };
+}
+
+/** One requirement for each limit, however many of its counters are full. */
+function requirements(unfit: readonly Unfit[]): readonly Requirement[] {
+  const found = new Map<string, Requirement>();
+  for (const [{ demand, atLimit }] of unfit) {
+    if (atLimit.kind !== 'approve') continue;
+    const { roles, quorum, ttlSeconds } = atLimit;
+    const policy = `limit:${demand.limit}`;
+    found.set(policy, { policy, reason: over(demand), roles, quorum, ttlSeconds });
+  }
+  return [...found.values()];
+}
+
+function over(demand: ResolvedLimit['demand']): string {
+  switch (demand.kind) {
+    case 'budget':
+    case 'count':
+      return `${demand.limit}: ${amountText(demand.amount)} ${demand.unit} asked, more than is left of ${amountText(demand.max)} ${demand.unit}`;
+    case 'rate':
+      return `${demand.limit}: actions come faster than one in ${durationText(demand.refillMs)}`;
+    case 'concurrency':
+      return `${demand.limit}: ${demand.max} actions are under way already`;
+    case 'breaker':
+      return `${demand.limit}: too many actions ended badly`;
+  }
+}
+
+function why(one: Unfit, facts: Facts): string {
+  const [{ demand, label }, reading] = one;
+  const asked =
+    demand.kind === 'budget' || demand.kind === 'count' ? `${amountText(demand.amount)} ${demand.unit} asked, ` : '';
+  const unit = unitOf(demand);
+  const stands = standing({ ...reading, ...(unit === undefined ? {} : { unit }) });
+  return `${label}: ${asked}${stands}; ${never(one) ? 'it will never fit' : when(reading.retryAfterMs, facts)}`;
+}
+
+/** `try again in 3h 20m, at 2025-01-02T00:00:00Z` */
+function when(retryAfterMs: number | undefined, facts: Facts): string {
+  if (retryAfterMs === undefined) return 'try again when others have ended';
+  // Rounded up to a second: an instant that comes a moment too early is no help.
+  const at = new Date(Math.ceil((Date.parse(facts.now) + retryAfterMs) / 1000) * 1000);
+  return `try again in ${durationText(retryAfterMs)}, at ${at.toISOString().replace('.000Z', 'Z')}`;
+}
+
+/** Waiting would be in vain: it never fits, or by the clock alone and too late. */
+function inVain(one: Unfit): boolean {
+  const [{ atLimit }, { held, retryAfterMs = 0 }] = one;
+  return atLimit.kind === 'queue' && (never(one) || (held === 0 && retryAfterMs > atLimit.patienceMs));
+}
+
+/** What others hold may come free at any time; for the rest the ledger knows when. */
+function lookAgain({ held, retryAfterMs = LOOK_AGAIN_MS }: LimitReading): number {
+  return held > 0 ? Math.min(LOOK_AGAIN_MS, retryAfterMs) : retryAfterMs;
+}
+
+function never([{ demand }]: Unfit): boolean {
+  return (demand.kind === 'budget' || demand.kind === 'count') && demand.amount > demand.max;
+}
+
+function expected(demand: ResolvedLimit['demand'], reading: LimitReading): string {
+  switch (demand.kind) {
+    case 'budget':
+    case 'count':
+      return `at most ${amountText(reading.left)} ${demand.unit}`;
+    case 'rate':
+      return `at most one action in ${durationText(demand.refillMs)}, ${demand.capacity} at once`;
+    case 'concurrency':
+      return `at most ${demand.max} at once`;
+    case 'breaker':
+      return 'a closed breaker';
+  }
+}
+
+function fix(denying: readonly Unfit[], retryAfterMs: number | undefined, facts: Facts): string {
+  const [first] = denying;
+  if (denying.some(never)) return 'Ask for less, or have the limit raised in limits.yaml.';
+  if (first?.[0].demand.kind === 'breaker') {
+    return `Find out why actions on it fail; ${when(retryAfterMs, facts)}.`;
+  }
+  const sentence = when(retryAfterMs, facts);
+  return `${sentence[0]?.toUpperCase() ?? ''}${sentence.slice(1)}; or have the limit raised in limits.yaml.`;
+}

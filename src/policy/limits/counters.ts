@@ -1,0 +1,90 @@
+/** A ledger's counters beside the limits that policy declares, for people. */
+import type { LimitKind } from '../../action/limits.js';
+import { durationText } from '../durations.js';
+import { amountText, standing } from './figures.js';
+import type { Limit } from './limit.js';
+import type { AtLimit } from './resolved.js';
+
+/** A counter as a ledger lists it. */
+export interface Counter {
+  readonly limit: string;
+  readonly key: string;
+  readonly kind: LimitKind;
+  readonly used: number;
+  readonly held: number;
+  readonly state?: 'closed' | 'open' | 'half_open';
+}
+
+export interface CounterFigure {
+  /** Absent when the policy at hand does not declare the limit, or no longer as this kind. */
+  readonly max?: number;
+  readonly unit?: string;
+  readonly left?: number;
+  /** `refunds-per-day agent=billing-bot: 380 of 500 EUR left`, or what is counted where nobody says out of how much. */
+  readonly text: string;
+}
+
+export function counterFigure(counter: Counter, limits: readonly Limit[]): CounterFigure {
+  const { limit: id, key, kind, used, held, state } = counter;
+  const name = key === '' ? id : `${id} ${key}`;
+  const limit = limits.find((limit) => limit.id === id && limit.kind === kind);
+  if (limit === undefined || limit.kind === 'depth') {
+    const stands = kind === 'breaker' ? standing({ kind, left: 0, max: 0, ...(state && { state }) }) : undefined;
+    return { text: `${name}: ${stands ?? `${amountText(used)} used, ${amountText(held)} held`}` };
+  }
+  if (limit.kind === 'breaker') {
+    return { text: `${name}: ${standing({ kind, left: 0, max: 0, ...(state && { state }) })}` };
+  }
+  const max = limit.kind === 'rate' ? limit.capacity : limit.max;
+  const unit = unitOf(limit);
+  const left = Math.max(0, max - used - held);
+  const figure = { max, left, ...(unit === undefined ? {} : { unit }) };
+  return { ...figure, text: `${name}: ${standing({ kind, ...figure })}` };
+}
+
+function unitOf(limit: Limit): string | undefined {
+  if (limit.kind === 'budget') return limit.unit;
+  return limit.kind === 'count' || limit.kind === 'rate' ? 'actions' : undefined;
+}
+
+/** What a limit says, in a sentence: `500 EUR in 1d for each agent; at the limit: deny`. */
+export function limitText(limit: Limit): string {
+  if (limit.kind === 'depth') return `at most ${limit.max} delegations deep`;
+  const apart = limit.scope.filter((scope) => scope !== 'tenant');
+  const each = apart.length === 0 ? 'for the tenant' : `for each ${apart.join(', ')}`;
+  return `${most(limit)} ${each}; at the limit: ${atLimitText(limit.atLimit)}`;
+}
+
+function most(limit: Exclude<Limit, { kind: 'depth' }>): string {
+  switch (limit.kind) {
+    case 'budget':
+    case 'count': {
+      const { window } = limit;
+      const during =
+        window === undefined ? 'for good' : `in ${window.kind === 'sliding' ? 'any ' : ''}${durationText(window.ms)}`;
+      return `${amountText(limit.max)} ${unitOf(limit) ?? ''} ${during}`;
+    }
+    case 'rate':
+      return `${limit.capacity} actions at once and ${amountText(60_000 / limit.refillMs)} a minute`;
+    case 'concurrency':
+      return `${limit.max} at once`;
+    case 'breaker': {
+      const { ratio, minimum, windowMs, openMs } = limit;
+      const share = `${amountText(ratio * 100)} % of at least ${minimum} results in ${durationText(windowMs)} are bad`;
+      return `opens for ${durationText(openMs)} when ${share},`;
+    }
+  }
+}
+
+function atLimitText(atLimit: AtLimit): string {
+  switch (atLimit.kind) {
+    case 'deny':
+      return 'deny';
+    case 'queue':
+      return `queue for ${durationText(atLimit.patienceMs)}`;
+    case 'approve': {
+      const { roles, quorum } = atLimit;
+      return `approve by ${roles.join('|')}${quorum === 1 ? '' : `, quorum=${quorum}`}`;
+    }
+  }
+}

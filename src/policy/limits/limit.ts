@@ -1,0 +1,86 @@
+/** The limits that a policy declares, read from limits.yaml and ready to be asked. */
+import type { LimitScope } from '../../action/limits.js';
+import type { CelEvaluator, Evaluate } from '../../cel/evaluator.js';
+import type { Place } from '../cedar.js';
+import type { AtLimit } from './resolved.js';
+
+/** CEL, planned, with where it is written. */
+export interface Expression {
+  readonly evaluate: Evaluate;
+  /** Whether its value can depend on who asks. */
+  readonly readsAgent: boolean;
+  readonly place: Place;
+}
+
+export type Window = { readonly kind: 'fixed' | 'sliding'; readonly ms: number };
+
+interface Declared {
+  /** a-z, 0-9 and -, at most 64; unique in the file. */
+  readonly id: string;
+  readonly place: Place;
+  /** Which actions it counts; all when absent. */
+  readonly when?: Expression;
+}
+
+interface Scoped extends Declared {
+  /** In the order of LIMIT_SCOPES. */
+  readonly scope: readonly LimitScope[];
+  readonly atLimit: AtLimit;
+}
+
+export interface BudgetLimit extends Scoped {
+  readonly kind: 'budget';
+  readonly max: number;
+  readonly unit: string;
+  readonly amount: Expression;
+  readonly settled?: Expression;
+  /** Absent: for good. */
+  readonly window?: Window;
+}
+
+export interface CountLimit extends Scoped {
+  readonly kind: 'count';
+  readonly max: number;
+  readonly window?: Window;
+}
+
+export interface RateLimit extends Scoped {
+  readonly kind: 'rate';
+  readonly capacity: number;
+  readonly refillMs: number;
+}
+
+export interface ConcurrencyLimit extends Scoped {
+  readonly kind: 'concurrency';
+  readonly max: number;
+}
+
+export interface BreakerLimit extends Scoped {
+  readonly kind: 'breaker';
+  readonly windowMs: number;
+  readonly minimum: number;
+  readonly ratio: number;
+  readonly openMs: number;
+  readonly probes: number;
+}
+
+export interface DepthLimit extends Declared {
+  readonly kind: 'depth';
+  /** Agents between the one with the issuer's credential and the one that proposes, the former included. */
+  readonly max: number;
+}
+
+export type CountedLimit = BudgetLimit | CountLimit | RateLimit | ConcurrencyLimit | BreakerLimit;
+export type Limit = CountedLimit | DepthLimit;
+
+/** The limits of one policy. */
+export interface LimitSet {
+  /** In the order of the file. */
+  readonly limits: readonly Limit[];
+  /** Absent when the file has no CEL. */
+  readonly evaluator?: CelEvaluator;
+}
+
+export const NO_LIMITS: LimitSet = { limits: [] };
+
+export const LIMITS_FILE = 'limits.yaml';

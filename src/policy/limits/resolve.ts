@@ -1,0 +1,182 @@
+/** Finds the limits that an action meets, and what it asks of each. */
+import type { Facts, Violation } from '../../action/decision.js';
+import { CountersignError } from '../../action/errors.js';
+import type { Json } from '../../action/json.js';
+import type { LimitDemand, LimitFigure } from '../../action/limits.js';
+import type { Agent, Authority } from '../../action/principal.js';
+import type { Policy } from '../compile.js';
+import { clip } from '../reason.js';
+import { capLimits, type Measured } from './caps.js';
+import { depthFigure } from './figures.js';
+import { keysOf } from './keys.js';
+import type { BudgetLimit, CountedLimit, DepthLimit } from './limit.js';
+import { Reading, type LimitedProposal } from './reading.js';
+import type { ResolvedLimit, ResolvedLimits } from './resolved.js';
+
+/** Of one action. Targets come from inputs, and each may be a counter of its own. */
+const MAX_DEMANDS = 200;
+
+const NOTHING: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [] });
+
+/**
+ * What an action asks of its policy's limits and of the caps that its delegations carry. A limit is asked of every agent of a chain as
+ * if it did the action itself, so nobody gets around one by delegating. Pure; costs nothing when the policy has no limits and the
+ * authority no caps. The same action gives the same limits in the same order.
+ *
+ * @throws CountersignError POLICY_ERROR when a limit cannot be evaluated for this action: its CEL fails, is too costly, or yields
+ *   another value than it must; an amount is negative or not finite; the action has too many counters
+ */
+export function resolveLimits(
+  policy: Policy,
+  facts: Facts,
+  proposal: LimitedProposal,
+  authority?: Authority,
+): ResolvedLimits {
+  const caps = authority?.caps ?? [];
+  const { limits: declared } = policy.limits;
+  if (declared.length === 0 && caps.length === 0) return NOTHING;
+  const resolving = new Resolving(policy, facts, proposal, authority?.above);
+  for (const limit of declared) resolving.add(limit);
+  const capped = capLimits(caps, policy.limits, resolving.measured);
+  const limits = [...resolving.limits, ...capped.limits];
+  if (limits.length > MAX_DEMANDS) {
+    throw new CountersignError('POLICY_ERROR', `The action falls under ${limits.length} counters of limits.`, {
+      field: 'proposal.input',
+      expected: `at most ${MAX_DEMANDS} counters`,
+      fix: 'Split the action: each of its targets is a counter of its own.',
+    });
+  }
+  return { limits, exceeded: [...resolving.exceeded, ...capped.exceeded], depths: resolving.depths };
+}
+
+class Resolving {
+  readonly limits: ResolvedLimit[] = [];
+  readonly exceeded: Violation[] = [];
+  readonly depths: LimitFigure[] = [];
+  /** What each budget made of the action. */
+  readonly measured: Measured[] = [];
+  readonly #facts: Facts;
+  readonly #traceId: string | undefined;
+  /** One for each agent of the chain, the one that proposes first. */
+  readonly #readings: readonly [Reading, ...Reading[]];
+
+  constructor(policy: Policy, facts: Facts, proposal: LimitedProposal, above: readonly Agent[] | undefined) {
+    this.#facts = facts;
+    this.#traceId = proposal.traceId;
+    policy.limits.evaluator?.begin();
+    const reading = (agent: Agent): Reading => new Reading(policy.limits, { ...facts, agent }, proposal);
+    this.#readings = [reading(facts.agent), ...chainAbove(facts.agent, above).map(reading)];
+  }
+
+  add(limit: CountedLimit | DepthLimit): void {
+    const under = this.#under(limit);
+    if (under.length === 0) return;
+    if (limit.kind === 'depth') return this.#depth(limit);
+    if (limit.kind !== 'budget') return this.#counted(limit, under, () => demandOf(limit));
+    const { kind, max, unit, window } = limit;
+    const amounts = new Map<Reading, number>();
+    for (const reading of under) amounts.set(reading, amounts.get(this.#same(limit, reading)) ?? reading.amount(limit));
+    const settle = settleOf(limit, under);
+    this.measured.push({ unit, amount: Math.max(...amounts.values()), ...(settle === undefined ? {} : { settle }) });
+    this.#counted(
+      limit,
+      under,
+      (reading) => ({
+        kind,
+        amount: amounts.get(reading) ?? 0,
+        max,
+        unit,
+        ...(window === undefined ? {} : { window }),
+      }),
+      settle,
+    );
+  }
+
+  /** The agents of the chain to which the limit applies. */
+  #under(limit: CountedLimit | DepthLimit): readonly Reading[] {
+    const { when } = limit;
+    if (when === undefined) return this.#readings;
+    if (when.readsAgent) return this.#readings.filter((reading) => reading.applies(limit));
+    return this.#readings[0].applies(limit) ? this.#readings : [];
+  }
+
+  /** Whose amount is this one's too: what does not read the agent is read once. */
+  #same({ amount }: BudgetLimit, reading: Reading): Reading {
+    return amount.readsAgent ? reading : this.#readings[0];
+  }
+
+  #depth({ id, max }: DepthLimit): void {
+    const { agent } = this.#facts;
+    const figure = depthFigure(id, max, agent.via?.length ?? 0);
+    this.depths.push(figure);
+    if (figure.fits) return;
+    const reason = `${id}: ${figure.used} agents delegated to ${clip(agent.id)}, at most ${max} may`;
+    this.exceeded.push({ policy: `limit:${id}`, reason });
+  }
+
+  /** Several agents may share a counter, when its scope does not tell them apart: the largest amount counts. */
+  #counted(
+    { id, atLimit, scope }: CountedLimit,
+    under: readonly Reading[],
+    ask: (reading: Reading) => Asked,
+    settled?: (result: Json) => number,
+  ): void {
+    const first = this.#facts.agent.via?.[0] ?? this.#facts.agent.id;
+    const byKey = new Map<string, Asked>();
+    for (const reading of under) {
+      const asked = ask(reading);
+      for (const key of keysOf(scope, this.#facts, { agent: reading.agent, first, traceId: this.#traceId })) {
+        const other = byKey.get(key);
+        if (other === undefined || amountOf(asked) > amountOf(other)) byKey.set(key, asked);
+      }
+    }
+    for (const [key, asked] of byKey) {
+      this.limits.push({
+        demand: { limit: id, key, ...asked },
+        atLimit,
+        label: key === '' ? id : `${id} ${key}`,
+        ...(settled === undefined ? {} : { settled }),
+      });
+    }
+  }
+}
+
+/** The agents above one, as they are; without the chain at hand, at least by their ids. */
+function chainAbove(agent: Agent, above: readonly Agent[] | undefined): readonly Agent[] {
+  const { via = [] } = agent;
+  return via.map((id, index) => {
+    const known = above?.[index];
+    return { ...(known?.id === id ? known : { ...agent, id }), via: via.slice(0, index) };
+  });
+}
+
+function settleOf(limit: BudgetLimit, under: readonly Reading[]): ((result: Json) => number) | undefined {
+  const { settled } = limit;
+  if (settled === undefined) return undefined;
+  const asked = settled.readsAgent ? under : under.slice(0, 1);
+  return (result) => Math.max(...asked.map((reading) => reading.settled(limit, settled, result)));
+}
+
+type Demanded<Demand> = Demand extends LimitDemand ? Omit<Demand, 'limit' | 'key'> : never;
+type Asked = Demanded<LimitDemand>;
+
+function amountOf(asked: Asked): number {
+  return 'amount' in asked ? asked.amount : 0;
+}
+
+function demandOf(limit: Exclude<CountedLimit, BudgetLimit>): Asked {
+  switch (limit.kind) {
+    case 'count': {
+      const { kind, max, window } = limit;
+      return { kind, amount: 1, max, unit: 'actions', ...(window === undefined ? {} : { window }) };
+    }
+    case 'rate':
+      return { kind: limit.kind, capacity: limit.capacity, refillMs: limit.refillMs };
+    case 'concurrency':
+      return { kind: limit.kind, max: limit.max };
+    case 'breaker': {
+      const { kind, windowMs, minimum, ratio, openMs, probes } = limit;
+      return { kind, windowMs, minimum, ratio, openMs, probes };
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** What credentials and delegations say: the claims of the issuer's tokens, and of those that agents sign for other agents. */
+import { z } from 'zod';
+import { publicJwkSchema } from './keys.js';
+import { scopeSchema } from './scopes.js';
+import { digestSchema, nameSchema, principalSchema, secondsSchema, tenantSchema, textSchema } from './shapes.js';
+
+/** A token longer than this is neither issued nor taken; nor is a delegation. */
+export const MAX_CREDENTIAL_BYTES = 4096;
+
+export const rolesSchema = z.array(nameSchema).max(32);
+export const scopesSchema = z.array(scopeSchema).min(1).max(64);
+
+const cnf = z.strictObject({ jwk: publicJwkSchema });
+
+const standardClaims = {
+  iss: z.literal('countersign'),
+  aud: z.literal('countersign'),
+  sub: principalSchema,
+  tenant: tenantSchema,
+  iat: secondsSchema,
+  exp: secondsSchema,
+  jti: textSchema.min(1).max(64),
+  cnf,
+};
+
+export const agentClaimsSchema = z.strictObject({
+  ...standardClaims,
+  roles: rolesSchema,
+  scopes: scopesSchema,
+  owner: principalSchema.optional(),
+});
+/** An approver without a role could decide nothing. */
+export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: rolesSchema.min(1) });
+
+/** At most 16 units. */
+const amountsSchema = z
+  .record(nameSchema, z.number().min(0))
+  .refine((amounts) => Object.keys(amounts).length >= 1 && Object.keys(amounts).length <= 16);
+
+export const capsSchema = z
+  .strictObject({ actions: z.number().int().min(1).exactOptional(), amounts: amountsSchema.exactOptional() })
+  .refine(({ actions, amounts }) => actions !== undefined || amounts !== undefined);
+
+/**
+ * `sub` is the delegate's name among those of its delegator (RFC 7519, 4.1.2: locally unique in the context of the issuer), so no
+ * delegation can name an agent that is not its delegator's.
+ */
+export const delegationClaimsSchema = z
+  .strictObject({
+    /** Digest of the delegator's own token: the delegation is good below it and nowhere else. */
+    parent: digestSchema,
+    sub: principalSchema,
+    roles: rolesSchema,
+    scopes: scopesSchema,
+    caps: capsSchema.optional(),
+    iat: secondsSchema,
+    exp: secondsSchema,
+    cnf,
+  })
+  .refine(({ iat, exp }) => exp > iat, { path: ['exp'] });
+
+export type AgentClaims = z.infer<typeof agentClaimsSchema>;
+export type ApproverClaims = z.infer<typeof approverClaimsSchema>;
+export type DelegationClaims = z.infer<typeof delegationClaimsSchema>;

@@ -1,0 +1,166 @@
+/** What a credential amounts to: the issuer's token, narrowed by each delegation below it. The rules of narrowing are here, for all. */
+import { decodeJwt } from 'jose';
+import { z } from 'zod';
+import { digestText, type Digest } from '../action/json.js';
+import type { Agent, Authority, DelegationCap } from '../action/principal.js';
+import {
+  agentClaimsSchema,
+  approverClaimsSchema,
+  delegationClaimsSchema,
+  MAX_CREDENTIAL_BYTES,
+  type AgentClaims,
+  type ApproverClaims,
+  type DelegationClaims,
+} from './claims.js';
+import { scopesNarrower } from './scopes.js';
+import { MAX_AGENT_ID, type Refuse } from './shapes.js';
+
+export type CredentialKind = 'agent' | 'approver';
+
+/** All delegations of one credential together, in bytes: some twenty of the usual size. */
+export const MAX_CHAIN_BYTES = 16 * 1024;
+
+export const chainSchema = z
+  .array(z.string().max(MAX_CREDENTIAL_BYTES))
+  .min(1)
+  .refine((chain) => chain.reduce((bytes, token) => bytes + token.length, 0) <= MAX_CHAIN_BYTES);
+
+/** Who the holder of a credential is, and what they may. */
+export interface Standing {
+  readonly id: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  /** Empty for an approver. */
+  readonly scopes: readonly string[];
+  readonly owner?: string;
+  /** The agents above it, the one with the issuer's credential first. */
+  readonly above: readonly Agent[];
+  /** Ids of the token and of each delegation: the issuer's `jti`, then digests, which nobody can choose. */
+  readonly credentials: readonly string[];
+  readonly caps: readonly DelegationCap[];
+  /** Public keys (`x`) from the issuer's word down; the last is the holder's. */
+  readonly keys: readonly string[];
+  /** Of the last token: what a delegation below it names. */
+  readonly digest: Digest;
+  /** From when on all of it is valid, seconds. */
+  readonly iat: number;
+  readonly exp: number;
+}
+
+export function standingOf(claims: AgentClaims | ApproverClaims, token: string): Standing {
+  const { sub, tenant, roles, jti, cnf, iat, exp } = claims;
+  return {
+    id: sub,
+    tenant,
+    roles,
+    scopes: 'scopes' in claims ? claims.scopes : [],
+    ...('owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {}),
+    above: [],
+    credentials: [jti],
+    caps: [],
+    keys: [cnf.jwk.x],
+    digest: digestText(token),
+    iat,
+    exp,
+  };
+}
+
+/**
+ * What a delegation leaves of its delegator's standing. Its signature is for the caller to check.
+ *
+ * @throws what `refuse` makes, naming the claim, when it is not this delegator's or widens anything
+ */
+export function narrowed(parent: Standing, claims: DelegationClaims, token: string, refuse: Refuse): Standing {
+  const { sub, roles, scopes, caps, cnf, iat, exp } = claims;
+  if (claims.parent !== parent.digest) {
+    throw refuse('It was made below another credential', { field: 'parent' });
+  }
+  const id = `${parent.id}/${sub}`;
+  if (id.length > MAX_AGENT_ID) {
+    throw refuse(`The id of the delegate is longer than ${MAX_AGENT_ID} characters`, { field: 'id' });
+  }
+  if (!roles.every((role) => parent.roles.includes(role))) {
+    throw refuse('It gives a role that its delegator does not have', { field: 'roles' });
+  }
+  if (!scopesNarrower(scopes, parent.scopes)) {
+    throw refuse('It gives a scope that does not lie within one of its delegator', { field: 'scopes' });
+  }
+  if (exp > parent.exp) {
+    throw refuse('It is valid for longer than its delegator', { field: 'expires' });
+  }
+  // Every cap above counts all the same; a larger one would only promise what there is not.
+  if (caps !== undefined && parent.caps.some((above) => exceeds(caps, above))) {
+    throw refuse('It may spend more than its delegator', { field: 'caps' });
+  }
+  if (parent.keys.includes(cnf.jwk.x)) {
+    throw refuse('It gives to a key that is above it already', { field: 'cnf' });
+  }
+  const digest = digestText(token);
+  return {
+    ...parent,
+    id,
+    roles,
+    scopes,
+    above: [...parent.above, agentOf(parent)],
+    credentials: [...parent.credentials, digest],
+    caps: caps === undefined ? parent.caps : [...parent.caps, { jti: digest, ...caps }],
+    keys: [...parent.keys, cnf.jwk.x],
+    digest,
+    iat: Math.max(parent.iat, iat),
+    exp,
+  };
+}
+
+type Caps = NonNullable<DelegationClaims['caps']>;
+
+function exceeds(caps: Caps, above: DelegationCap): boolean {
+  if (caps.actions !== undefined && above.actions !== undefined && caps.actions > above.actions) return true;
+  return Object.entries(caps.amounts ?? {}).some(([unit, amount]) => {
+    const ceiling = above.amounts?.[unit];
+    return ceiling !== undefined && amount > ceiling;
+  });
+}
+
+/** What a credential says, unverified: for its holder's own side. @throws what `unreadable` makes */
+export function readStanding(
+  credential: {
+    readonly kind: CredentialKind;
+    readonly token: string;
+    readonly delegations?: readonly string[] | undefined;
+  },
+  unreadable: Refuse,
+): Standing {
+  const { kind, token, delegations = [] } = credential;
+  const read = <C>(text: string, schema: z.ZodType<C>): C => {
+    let claims: unknown;
+    try {
+      claims = decodeJwt(text);
+    } catch {
+      throw unreadable('');
+    }
+    const parsed = schema.safeParse(claims);
+    if (!parsed.success) throw unreadable('');
+    return parsed.data;
+  };
+  const issued = kind === 'agent' ? read(token, agentClaimsSchema) : read(token, approverClaimsSchema);
+  if (kind === 'approver' && delegations.length > 0) throw unreadable('');
+  return delegations.reduce(
+    (above, delegation) => narrowed(above, read(delegation, delegationClaimsSchema), delegation, unreadable),
+    standingOf(issued, token),
+  );
+}
+
+export function agentOf({ id, tenant, roles, scopes, owner, above }: Standing): Agent {
+  return {
+    id,
+    tenant,
+    roles,
+    scopes,
+    ...(owner === undefined ? {} : { owner }),
+    ...(above.length === 0 ? {} : { via: above.map((agent) => agent.id) }),
+  };
+}
+
+export function authorityOf({ credentials, caps, above }: Standing): Authority {
+  return { credentials, caps, above };
+}

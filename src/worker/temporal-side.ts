@@ -1,0 +1,89 @@
+/** What a worker asks of Temporal beside its tasks: how workflows stand, and the schedule that looks after what was left behind. */
+import {
+  Client,
+  ScheduleAlreadyRunning,
+  ScheduleOverlapPolicy,
+  WorkflowNotFoundError,
+  type ScheduleOptionsStartWorkflowAction,
+} from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import type { Reconciled, ReconcileOptions } from '../../activities/contract.js';
+import type { WorkflowStates } from '../../activities/deps.js';
+import { asCountersignError } from '../action/errors.js';
+import type { TemporalSettings } from '../environment.js';
+
+/** How long the server may take to answer. Milliseconds. */
+const ANSWER_MS = 5_000;
+
+export class TemporalSide implements WorkflowStates {
+  readonly #client: Client;
+  readonly #connection: NativeConnection;
+  readonly #settings: TemporalSettings;
+
+  constructor(connection: NativeConnection, settings: TemporalSettings) {
+    this.#client = new Client({ connection, namespace: settings.namespace });
+    this.#connection = connection;
+    this.#settings = settings;
+  }
+
+  /** Of the latest run: one that was reset runs again. */
+  async state(workflowId: string): Promise<'running' | 'ended' | 'gone'> {
+    try {
+      const { status } = await this.#answered(() => this.#client.workflow.getHandle(workflowId).describe());
+      // Whatever is not known to have ended counts as running.
+      return ENDED.has(status.name) ? 'ended' : 'running';
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return 'gone';
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the schedule of `reconcile`, or brings it up to date; any number of workers may. Each task queue has one of its own, because a
+   * tool may be within reach of its own workers only. A server that refuses is logged: actions go on without it, and only what is
+   * left behind by workflows that are ended from outside waits for better days.
+   */
+  async scheduleReconciling(everyMs: number, logger: Logger): Promise<void> {
+    const { taskQueue } = this.#settings;
+    const { schedule } = this.#client;
+    const scheduleId = `${RECONCILE_SCHEDULE}/${taskQueue}`;
+    const plan = planOf(scheduleId, taskQueue, everyMs);
+    try {
+      await this.#answered(() => schedule.create<Reconcile>({ scheduleId, ...plan }));
+    } catch (error) {
+      if (!(error instanceof ScheduleAlreadyRunning)) return unscheduled(scheduleId, error, logger);
+      await this.#answered(() =>
+        // Its state is kept: an operator may have paused it.
+        schedule.getHandle(scheduleId).update<Reconcile>(({ state }) => ({ ...plan, state })),
+      ).catch((refused: unknown) => unscheduled(scheduleId, refused, logger));
+    }
+  }
+
+  #answered<T>(call: () => Promise<T>): Promise<T> {
+    return this.#connection.withDeadline(Date.now() + ANSWER_MS, call);
+  }
+}
+
+export const RECONCILE_SCHEDULE = 'countersign-reconcile';
+
+type Reconcile = (options: ReconcileOptions) => Promise<Reconciled>;
+
+function planOf(workflowId: string, taskQueue: string, everyMs: number) {
+  const action: ScheduleOptionsStartWorkflowAction<Reconcile> = {
+    type: 'startWorkflow',
+    workflowType: 'reconcile',
+    workflowId,
+    taskQueue,
+    args: [{}],
+    workflowExecutionTimeout: '10 minutes',
+  };
+  const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' } as const;
+  return { spec: { intervals: [{ every: everyMs }] }, action, policies };
+}
+
+const ENDED: ReadonlySet<string> = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT']);
+
+function unscheduled(schedule: string, error: unknown, logger: Logger): void {
+  logger.warn({ schedule, ...asCountersignError(error).toJSON() }, 'reconciling is not scheduled');
+}

@@ -1,0 +1,249 @@
+/** Workflows that were terminated, deleted or reset: nothing they held is held for ever, and what is recorded is the truth. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Reconciled } from '../../activities/contract.js';
+import type { Countersign } from '../../src/client/countersign.js';
+import { verifyReceipts } from '../../src/receipts/verify.js';
+import { RECONCILE_SCHEDULE } from '../../src/worker/temporal-side.js';
+import { journal, journalTool } from '../support/journal-tool.js';
+import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { spawnWorker } from '../support/worker-process.js';
+
+let stack: Stack;
+let admin: Countersign;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-left-'));
+  stack = await startStack({
+    schema: `
+      CREATE TABLE stock (id int PRIMARY KEY, qty int NOT NULL);
+      INSERT INTO stock SELECT n, 10 FROM generate_series(1, 300) n;`,
+    limits: `
+limits:
+  spending: { kind: budget, scope: tenant, when: 'has(input.set)', amount: input.set.qty, unit: EUR, max: 10000, window: forever }
+  under-way: { kind: concurrency, scope: tenant, max: 100 }
+`,
+    tools: (url) => [
+      shopTool(url),
+      journalTool({ name: 'none', file: path.join(folder, 'none'), idempotency: 'none', canLookUp: false }),
+    ],
+  });
+  admin = await stack.agent();
+});
+afterAll(async () => {
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const set = (id: number, qty: number) => ({
+  actionId: randomUUID(),
+  tool: 'shop-db',
+  input: { op: 'update', table: 'stock', set: { qty }, where: { id } },
+});
+
+async function qty(id: number): Promise<number | undefined> {
+  const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE id = $1', [id]);
+  return rows[0]?.qty;
+}
+
+function reconcile(): Promise<Reconciled> {
+  return admin.temporal.workflow.execute<(options: object) => Promise<Reconciled>>('reconcile', {
+    workflowId: `reconcile-${randomUUID()}`,
+    taskQueue: stack.temporal.taskQueue,
+    args: [{ olderThanMs: 0 }],
+  });
+}
+
+const handleOf = (actionId: string) => admin.temporal.workflow.getHandle(`${TENANT}/${actionId}`);
+
+/** Leaves the action where a worker that reaches this point dies, with its workflow open and no worker to go on. */
+async function leftAt(point: string, proposal: ReturnType<typeof set>): Promise<void> {
+  await stack.worker?.stop();
+  const doomed = await spawnWorker(stack, stack.policies, `${point}:kill:${path.join(folder, randomUUID())}`);
+  // Whoever proposes is told when the workflow is ended from outside; that is not the point here.
+  admin.perform(proposal).catch(() => {});
+  await doomed.died;
+}
+
+async function nothingIsHeld(): Promise<void> {
+  expect((await stack.spent('spending')).held).toBe(0);
+  expect((await stack.spent('under-way')).held).toBe(0);
+}
+
+describe('terminated', () => {
+  test('after admission: nothing happened, all is given back, and proposing it again says so', async () => {
+    const before = await stack.spent('spending');
+    const proposal = set(1, 7);
+    await leftAt('prepare.after-admit', proposal);
+    await handleOf(proposal.actionId).terminate('operator');
+    expect((await stack.spent('spending')).held).toBe(7);
+    await stack.startWorker();
+    expect((await reconcile()).settled).toBe(1);
+    expect(await stack.spent('spending')).toEqual(before);
+    await nothingIsHeld();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled', error: { code: 'CANCELLED' } });
+    expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: 'cancelled' });
+    expect(await qty(1)).toBe(10);
+  });
+
+  test('before the effect but with its grant used: the database says that it did not happen', async () => {
+    const proposal = set(2, 7);
+    await leftAt('execute.before-effect', proposal);
+    await handleOf(proposal.actionId).terminate('operator');
+    await stack.startWorker();
+    await reconcile();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'failed', error: { code: 'TOOL_FAILED' } });
+    await nothingIsHeld();
+    expect(await qty(2)).toBe(10);
+  });
+
+  test('after the effect: it is spent, and nobody calls it done', async () => {
+    const before = await stack.spent('spending');
+    const proposal = set(3, 7);
+    await leftAt('execute.after-effect', proposal);
+    await handleOf(proposal.actionId).terminate('operator');
+    await stack.startWorker();
+    await reconcile();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+    expect(await stack.spent('spending')).toEqual({ used: before.used + 7, held: 0 });
+    await nothingIsHeld();
+    expect(await qty(3)).toBe(7);
+  });
+
+  test('while people think: it is over, nobody can approve it any more, and another content does not take its place', async () => {
+    const proposal = {
+      actionId: randomUUID(),
+      tool: 'shop-db',
+      input: { op: 'update', table: 'stock', set: { qty: 1 }, all: true },
+    };
+    const action = await pending(admin, proposal);
+    await handleOf(action.actionId).terminate('operator');
+    const other = admin.perform({ ...proposal, reasoning: 'something else' });
+    await expect(other).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+    await reconcile();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
+    await expect(stack.decide(action, await stack.approver('dora', ['dba']))).rejects.toMatchObject({
+      code: expect.stringMatching(/NOT_FOUND|NOT_PENDING/) as string,
+    });
+  });
+
+  test('and proposed again before anybody looked: it goes on from what the ledger knows, with one effect', async () => {
+    const proposal = set(4, 7);
+    await leftAt('execute.before-effect', proposal);
+    await handleOf(proposal.actionId).terminate('operator');
+    await stack.startWorker();
+    expect(await ended(admin, proposal)).toMatchObject({ status: 'success' });
+    await nothingIsHeld();
+    expect(await qty(4)).toBe(7);
+  });
+});
+
+test('deleted: the ledger alone knows of it, and settles it', async () => {
+  const proposal = set(5, 7);
+  await leftAt('prepare.after-admit', proposal);
+  const { workflowService, options } = {
+    workflowService: admin.temporal.workflowService,
+    options: admin.temporal.options,
+  };
+  await workflowService.deleteWorkflowExecution({
+    namespace: options.namespace,
+    workflowExecution: { workflowId: `${TENANT}/${proposal.actionId}` },
+  });
+  await until(
+    () =>
+      handleOf(proposal.actionId)
+        .describe()
+        .then(
+          () => 'there',
+          () => 'gone',
+        ),
+    (seen) => seen === 'gone',
+  );
+  await stack.startWorker();
+  await reconcile();
+  await nothingIsHeld();
+  expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
+  expect(await qty(5)).toBe(10);
+});
+
+test('reset: it runs again, so it is left alone, and makes one effect', async () => {
+  const proposal = set(6, 7);
+  await leftAt('execute.before-effect', proposal);
+  const { runId } = await handleOf(proposal.actionId).describe();
+  await admin.temporal.workflowService.resetWorkflowExecution({
+    namespace: admin.temporal.options.namespace,
+    workflowExecution: { workflowId: `${TENANT}/${proposal.actionId}`, runId },
+    reason: 'operator',
+    // Right after the first workflow task: `prepare` was done, and the effect is asked for again.
+    workflowTaskFinishEventId: 4,
+    requestId: randomUUID(),
+  } as never);
+  await stack.startWorker();
+  await reconcile();
+  expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: 'success' });
+  expect(await qty(6)).toBe(7);
+  await nothingIsHeld();
+});
+
+test('those that run are left alone, however long they take', async () => {
+  const action = await pending(admin, {
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'update', table: 'stock', set: { qty: 2 }, all: true },
+  });
+  expect(await reconcile()).toMatchObject({ settled: 0 });
+  expect((await admin.view(action.actionId)).phase).toBe('pending');
+  await admin.cancel(action.actionId);
+});
+
+test('what nobody can look up stays unknown and keeps what it holds, until a person resolves it', async () => {
+  const proposal = { actionId: randomUUID(), tool: 'none', input: { line: 'once' } };
+  const digest = `sha256:${'0'.repeat(64)}` as const;
+  // As a worker leaves it that died during the effect, with a workflow that is gone.
+  const grant = { jti: randomUUID(), expiresAt: new Date(Date.now() + 60_000) };
+  const who = { tenant: TENANT, actionId: proposal.actionId, agent: 'agent-1', tool: 'none', targets: ['journal'] };
+  const holds = [{ limit: 'under-way', key: '', kind: 'concurrency', max: 100 }] as const;
+  await stack.ledger.admit({ ...who, digest, environment: 'staging', grant, holds });
+  await stack.ledger.useGrant({ ...who, jti: grant.jti, usedBy: 'the dead' });
+  await reconcile();
+  expect((await stack.ledger.findAction(TENANT, proposal.actionId))?.status).toBe('unknown');
+  expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ status: 'kept' }]);
+  expect(await journal(path.join(folder, 'none'))).toEqual([]);
+});
+
+describe('the schedule', () => {
+  test('is made by the worker, by several of them too, and a paused one stays paused', async () => {
+    const first = await stack.startWorker({ reconcileEveryMs: 3_600_000 });
+    const id = `${RECONCILE_SCHEDULE}/${stack.temporal.taskQueue}`;
+    const schedule = admin.temporal.schedule.getHandle(id);
+    expect((await schedule.describe()).action).toMatchObject({ workflowType: 'reconcile' });
+    await schedule.pause('maintenance');
+    const second = await stack.startWorker({ reconcileEveryMs: 60_000 });
+    const described = await schedule.describe();
+    expect(described.state).toMatchObject({ paused: true, note: 'maintenance' });
+    expect(described.spec.intervals).toMatchObject([{ every: 60_000 }]);
+    await first.stop();
+    await schedule.unpause();
+    await schedule.trigger();
+    const run = await until(
+      async () => (await schedule.describe()).info.recentActions[0]?.action,
+      (action) => action !== undefined,
+    );
+    const workflowId = run?.type === 'startWorkflow' ? run.workflow.workflowId : '';
+    expect(await admin.temporal.workflow.getHandle(workflowId).result()).toMatchObject({
+      settled: expect.any(Number) as number,
+    });
+    await schedule.delete();
+    await second.stop();
+  });
+});
+
+test('the receipts of all this verify', async () => {
+  const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, temporal: admin.temporal });
+  expect(report.tenants.flatMap(({ problems }) => problems)).toEqual([]);
+});

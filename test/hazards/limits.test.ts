@@ -1,0 +1,310 @@
+/** Budgets never overspend; leases never leak: races, crashes, approvals, queues and lost replies. The ledger and the database judge. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Countersign } from '../../src/client/countersign.js';
+import { delegate, issueAgent, signStatement } from '../../src/trust/index.js';
+import { journalTool } from '../support/journal-tool.js';
+import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { spawnWorker } from '../support/worker-process.js';
+
+/** Each limit has a table of its own, so that the tests do not meet. */
+const LIMITS = `
+limits:
+  raced: { kind: budget, scope: tenant, when: '"raced" in preview.targets', amount: input.set.amount, unit: EUR, max: 10, window: forever }
+  crashed: { kind: budget, scope: tenant, when: '"crashed" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
+  crashed-lease: { kind: concurrency, scope: tenant, when: '"crashed" in preview.targets', max: 1 }
+  lifted: { kind: budget, scope: tenant, when: '"lifted" in preview.targets', amount: input.set.amount, unit: EUR, max: 10, window: forever, atLimit: approve by dba }
+  returned: { kind: budget, scope: tenant, when: '"returned" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
+  settled: { kind: budget, scope: tenant, when: '"settled" in preview.targets', amount: input.set.amount, settled: result.rowCount, unit: EUR, max: 100, window: forever }
+  asked: { kind: count, scope: tenant, when: '"asked" in preview.targets', max: 0, window: forever }
+  turn: { kind: concurrency, scope: tenant, when: '"turns" in preview.targets', max: 1, atLimit: queue for 30s }
+  no-turn: { kind: count, scope: tenant, when: '"never" in preview.targets', max: 1, window: forever, atLimit: queue for 1s }
+  lost: { kind: count, scope: tenant, when: '"journal" in preview.targets', max: 100, window: forever }
+  lost-lease: { kind: concurrency, scope: tenant, when: '"journal" in preview.targets', max: 1 }
+`;
+const TABLES = ['raced', 'crashed', 'lifted', 'returned', 'settled', 'asked', 'turns', 'never'] as const;
+
+let stack: Stack;
+let admin: Countersign;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-limits-'));
+  stack = await startStack({
+    schema: `${TABLES.map(
+      (table) => `
+        CREATE TABLE ${table} (id int PRIMARY KEY, amount int NOT NULL CHECK (amount <> 55), done boolean NOT NULL DEFAULT false);
+        INSERT INTO ${table} (id, amount) SELECT n, 0 FROM generate_series(1, 300) n;`,
+    ).join('')}
+      CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$;
+      CREATE TRIGGER wait BEFORE UPDATE ON turns FOR EACH ROW WHEN (NEW.amount = 7) EXECUTE FUNCTION wait();
+      CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+      CREATE TRIGGER hang BEFORE UPDATE ON returned FOR EACH ROW WHEN (NEW.amount = 99) EXECUTE FUNCTION hang();`,
+    limits: LIMITS,
+    tools: (url) => [
+      shopTool(url),
+      journalTool({
+        name: 'journal',
+        file: path.join(folder, 'journal'),
+        idempotency: 'none',
+        canLookUp: false,
+      }),
+    ],
+  });
+  admin = await stack.agent();
+});
+afterAll(async () => {
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const pay = (table: (typeof TABLES)[number], id: number, amount: number) => ({
+  actionId: randomUUID(),
+  tool: 'shop-db',
+  input: { op: 'update', table, set: { amount }, where: { id } },
+});
+
+async function paid(table: (typeof TABLES)[number]): Promise<number> {
+  const { rows } = await stack.shop.query<{ n: string }>(`SELECT sum(amount) n FROM ${table}`);
+  return Number(rows[0]?.n);
+}
+
+test('two workers race for the last 10 EUR with twenty actions: one is paid', async () => {
+  const second = await spawnWorker(stack, stack.policies);
+  try {
+    const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => ended(admin, pay('raced', i + 1, 10))));
+    const statuses = outcomes.map(({ status, error }) => error?.code ?? status).sort();
+    expect(statuses).toEqual([...Array.from({ length: 19 }, () => 'LIMIT_EXCEEDED'), 'success']);
+    expect(await paid('raced')).toBe(10);
+    expect(await stack.spent('raced')).toEqual({ used: 10, held: 0 });
+  } finally {
+    await second.kill();
+  }
+});
+
+test('the decision says what was left, and the refusal what is', async () => {
+  const outcome = await ended(admin, pay('raced', 50, 1));
+  expect(outcome).toMatchObject({
+    status: 'denied',
+    error: { code: 'LIMIT_EXCEEDED', field: 'limits.raced' },
+    decision: { effect: 'deny', violations: [{ policy: 'limit:raced' }] },
+    facts: { limits: [{ limit: 'raced', used: 10, left: 0, fits: false, unit: 'EUR' }] },
+  });
+});
+
+describe('a worker killed with SIGKILL', () => {
+  test.each(['prepare.after-admit', 'execute.after-effect'] as const)(
+    'at %s holds nothing for ever: it is spent once, and the lease is free',
+    async (point) => {
+      await stack.worker?.stop();
+      const before = await stack.spent('crashed');
+      const doomed = await spawnWorker(stack, stack.policies, `${point}:kill:${path.join(folder, point)}`);
+      const proposal = pay('crashed', 1 + Math.round(before.used), 5);
+      const answer = ended(admin, proposal);
+      expect(await doomed.died).toBe('SIGKILL');
+      expect(await stack.spent('crashed')).toEqual({ used: before.used, held: 5 });
+      await stack.startWorker();
+      expect((await answer).status).toBe('success');
+      expect(await stack.spent('crashed')).toEqual({ used: before.used + 5, held: 0 });
+      expect(await stack.spent('crashed-lease')).toEqual({ used: 0, held: 0 });
+    },
+  );
+
+  test('before the effect, with the state changed meanwhile: the new grant holds nothing twice', async () => {
+    await stack.worker?.stop();
+    const before = await stack.spent('crashed');
+    const doomed = await spawnWorker(stack, stack.policies, `execute.before-effect:kill:${path.join(folder, 'void')}`);
+    const proposal = pay('crashed', 90, 5);
+    const answer = ended(admin, proposal);
+    expect(await doomed.died).toBe('SIGKILL');
+    await stack.shop.query('UPDATE crashed SET done = true WHERE id = 90');
+    await stack.startWorker();
+    expect(await answer).toMatchObject({ status: 'success', pre: { state: { crashed: { '90': { done: true } } } } });
+    expect(await stack.spent('crashed')).toEqual({ used: before.used + 5, held: 0 });
+    expect(await stack.spent('crashed-lease')).toEqual({ used: 0, held: 0 });
+  });
+
+  test('between admission and effect, and then cancelled: what was held is given back', async () => {
+    await stack.worker?.stop();
+    const before = await stack.spent('crashed');
+    const doomed = await spawnWorker(
+      stack,
+      stack.policies,
+      `prepare.after-admit:kill:${path.join(folder, 'cancelled')}`,
+    );
+    const proposal = pay('crashed', 100, 5);
+    const answer = ended(admin, proposal);
+    expect(await doomed.died).toBe('SIGKILL');
+    await admin.cancel(proposal.actionId);
+    await stack.startWorker();
+    expect((await answer).status).toBe('cancelled');
+    expect(await stack.spent('crashed')).toEqual(before);
+    expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ status: 'released' }, { status: 'released' }]);
+  });
+});
+
+describe('over a limit that people may lift', () => {
+  test('nothing is held while they think; what they approve counts beyond the limit', async () => {
+    const dba = await stack.approver('dora', ['dba']);
+    expect((await ended(admin, pay('lifted', 1, 8))).status).toBe('success');
+    const action = await pending(admin, pay('lifted', 2, 5));
+    expect(action.pending.shown.requirements).toMatchObject([{ policy: 'limit:lifted', roles: ['dba'] }]);
+    expect(await stack.spent('lifted')).toEqual({ used: 8, held: 0 });
+    // Others may still use what is left.
+    expect((await ended(admin, pay('lifted', 3, 2))).status).toBe('success');
+    await stack.decide(action, dba);
+    expect(await action.outcome()).toMatchObject({ status: 'success', approvals: [{ approver: 'dora' }] });
+    expect(await stack.spent('lifted')).toEqual({ used: 15, held: 0 });
+    expect(await paid('lifted')).toBe(15);
+  });
+
+  test('nobody is asked about what another limit would deny anyway', async () => {
+    const outcome = await ended(admin, {
+      actionId: randomUUID(),
+      tool: 'shop-db',
+      input: { op: 'update', table: 'asked', set: { amount: 1 }, all: true },
+    });
+    expect(outcome).toMatchObject({ status: 'denied', error: { code: 'LIMIT_EXCEEDED' } });
+  });
+});
+
+describe('what did not happen is given back', () => {
+  test('when the tool refuses', async () => {
+    const outcome = await ended(admin, {
+      actionId: randomUUID(),
+      tool: 'shop-db',
+      input: { op: 'update', table: 'returned', set: { amount: 55 }, where: { id: 1 } },
+    });
+    expect(outcome.status).toBe('failed');
+    expect(await stack.spent('returned')).toEqual({ used: 0, held: 0 });
+  });
+
+  test('when the effect is cancelled while it runs, and until then it is held', async () => {
+    const proposal = pay('returned', 3, 99);
+    const answer = ended(admin, proposal);
+    await until(
+      async () => (await stack.shop.query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).rowCount,
+      (sleeping) => sleeping === 1,
+    );
+    expect(await stack.spent('returned')).toEqual({ used: 0, held: 99 });
+    await admin.cancel(proposal.actionId);
+    expect((await answer).status).toBe('cancelled');
+    expect(await stack.spent('returned')).toEqual({ used: 0, held: 0 });
+  });
+
+  test('beyond what the tool says was really spent', async () => {
+    expect((await ended(admin, pay('settled', 1, 60))).status).toBe('success');
+    expect(await stack.spent('settled')).toEqual({ used: 1, held: 0 });
+  });
+});
+
+describe('an action that may wait for room', () => {
+  const waits = async (actionId: string) =>
+    until(
+      () => admin.view(actionId).catch(() => undefined),
+      (view) => view?.phase === 'queued',
+    );
+  /** An action that has the only turn, for a second and a half. */
+  async function takeTurn(id: number): Promise<{ done: Promise<unknown> }> {
+    const done = ended(admin, pay('turns', id, 7));
+    await until(
+      () => stack.spent('turn'),
+      ({ held }) => held === 1,
+    );
+    return { done };
+  }
+
+  test('is queued, says so, and goes on by itself when the one before has ended', async () => {
+    const first = await takeTurn(1);
+    const proposal = pay('turns', 201, 1);
+    const second = ended(admin, proposal);
+    await waits(proposal.actionId);
+    expect(await stack.holdsOf(proposal.actionId)).toEqual([]);
+    expect(await second).toMatchObject({ status: 'success' });
+    await first.done;
+    expect(await stack.spent('turn')).toEqual({ used: 0, held: 0 });
+  });
+
+  test('can be cancelled while it waits, and never happens', async () => {
+    const first = await takeTurn(2);
+    const proposal = pay('turns', 202, 1);
+    const second = ended(admin, proposal);
+    await waits(proposal.actionId);
+    await admin.cancel(proposal.actionId);
+    expect(await second).toMatchObject({
+      status: 'cancelled',
+      error: { message: 'Cancelled while it waited for room.' },
+      facts: { limits: [{ limit: 'turn' }] },
+    });
+    await first.done;
+  });
+
+  test('is denied when its patience is over', async () => {
+    expect((await ended(admin, pay('never', 1, 1))).status).toBe('success');
+    const start = Date.now();
+    const outcome = await ended(admin, pay('never', 2, 1));
+    expect(outcome).toMatchObject({
+      status: 'denied',
+      error: { code: 'LIMIT_EXCEEDED' },
+      decision: { effect: 'deny' },
+    });
+    expect(Date.now() - start).toBeGreaterThanOrEqual(1000);
+    expect(await stack.spent('no-turn')).toEqual({ used: 1, held: 0 });
+  });
+});
+
+describe('an effect that may have happened keeps what it holds', () => {
+  test.each([
+    ['did_not_happen', 'before', 'failed', 0],
+    ['happened', 'after', 'success', 1],
+  ] as const)('until a person says that it %s', async (verdict, lose, status, spentThen) => {
+    const before = await stack.spent('lost');
+    const proposal = { actionId: randomUUID(), tool: 'journal', input: { line: verdict, lose } };
+    expect((await ended(admin, proposal)).status).toBe('unknown');
+    expect(await stack.spent('lost')).toEqual({ used: before.used, held: 1 });
+    expect((await stack.holdsOf(proposal.actionId)).map(({ status }) => status)).toEqual(['kept', 'kept']);
+    // The lease is held too: nothing may run beside what may still be running.
+    const beside = { actionId: randomUUID(), tool: 'journal', input: { line: 'beside' } };
+    expect(await ended(admin, beside)).toMatchObject({ status: 'denied', error: { code: 'LIMIT_EXCEEDED' } });
+
+    const olga = await stack.approver('olga', ['operator']);
+    const { actionId } = proposal;
+    const said = { kind: 'resolve', tenant: TENANT, subject: actionId, verdict, reason: 'I looked.' } as const;
+    const done = await admin.handIn(await signStatement(olga, said));
+    expect(done).toMatchObject({ kind: 'resolve', outcome: { status, resolution: { verdict, by: 'olga' } } });
+    expect(await stack.spent('lost')).toEqual({ used: before.used + spentThen, held: 0 });
+    expect(await stack.spent('lost-lease')).toEqual({ used: 0, held: 0 });
+    expect(await ended(admin, proposal)).toMatchObject({ status, resolution: { evidence: 'I looked.' } });
+    // Once it is known, it is known.
+    await expect(admin.handIn(await signStatement(olga, said))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
+  });
+});
+
+test('what an agent may delegate is counted: the delegate’s second action is one too many, and the delegator goes on', async () => {
+  const parent = await issueAgent(stack.keyring, {
+    id: 'parent',
+    tenant: TENANT,
+    roles: ['admin_user'],
+    scopes: ['*'],
+  });
+  const child = await delegate(parent, {
+    id: 'child',
+    roles: ['admin_user'],
+    scopes: ['shop-db'],
+    caps: { actions: 1 },
+  });
+  const client = await stack.agentWith(child);
+  expect((await ended(client, pay('settled', 11, 1))).status).toBe('success');
+  const outcome = await ended(client, pay('settled', 12, 1));
+  expect(outcome).toMatchObject({
+    status: 'denied',
+    error: { code: 'LIMIT_EXCEEDED' },
+    facts: { agent: { via: ['parent'] } },
+  });
+  expect(outcome.reason).toContain('delegation:');
+  expect((await ended(await stack.agentWith(parent), pay('settled', 13, 1))).status).toBe('success');
+});

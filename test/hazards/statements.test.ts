@@ -1,0 +1,279 @@
+/** What people say outside of approvals: forged, replayed, foreign, without the role, or half done by a worker that died. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Countersign } from '../../src/client/countersign.js';
+import type { Freeze } from '../../src/ledger/index.js';
+import { verifyReceipts } from '../../src/receipts/verify.js';
+import {
+  delegate,
+  generateKeyringFile,
+  issueAgent,
+  issueApprover,
+  parseKeyring,
+  peekCredential,
+  signStatement,
+  type Credential,
+} from '../../src/trust/index.js';
+import { journalTool } from '../support/journal-tool.js';
+import { ended, startStack, TENANT, type Stack } from '../support/stack.js';
+import { spawnWorker } from '../support/worker-process.js';
+
+let stack: Stack;
+let admin: Countersign;
+let olga: Credential;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-statements-'));
+  stack = await startStack({
+    schema: 'SELECT 1',
+    tools: () => [
+      journalTool({
+        name: 'journal',
+        file: path.join(folder, 'journal'),
+        idempotency: 'none',
+        canLookUp: false,
+      }),
+    ],
+  });
+  admin = await stack.agent();
+  olga = await stack.approver('olga', ['operator']);
+});
+afterAll(async () => {
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Stops an agent that nobody else uses. */
+function frozen(tenant: string = TENANT): Promise<Freeze> {
+  const scope = { kind: 'agent', value: `agent-${randomUUID().slice(0, 8)}` } as const;
+  return stack.ledger.freeze({ tenant, scope, reason: 'incident', by: 'nina' });
+}
+
+async function isActive({ id }: Freeze): Promise<boolean> {
+  return (await stack.ledger.freezes({ activeOnly: true })).some((freeze) => freeze.id === id);
+}
+
+function lifting({ id }: Freeze, by: Credential = olga): Promise<string> {
+  return signStatement(by, {
+    kind: 'unfreeze',
+    tenant: peekCredential(by).tenant,
+    subject: String(id),
+    reason: 'over',
+  });
+}
+
+async function append(line: string, lose?: 'before' | 'after') {
+  return ended(admin, { actionId: randomUUID(), tool: 'journal', input: { line, ...(lose ? { lose } : {}) } });
+}
+
+describe('unfreeze', () => {
+  test('by a person with the role lifts the freeze and leaves a receipt (so the refusals below mean something)', async () => {
+    const freeze = await frozen();
+    const done = await admin.handIn(await lifting(freeze));
+    expect(done).toMatchObject({ kind: 'unfreeze', freeze: { id: freeze.id, lifted: { by: 'olga', reason: 'over' } } });
+    expect(await isActive(freeze)).toBe(false);
+    expect(done.kind === 'unfreeze' && done.receipt.tenant).toBe(TENANT);
+  });
+
+  test('of what somebody lifted before is not passed off as one’s own', async () => {
+    const freeze = await frozen();
+    await admin.handIn(await lifting(freeze));
+    const odd = await stack.approver('odd', ['operator']);
+    await expect(admin.handIn(await lifting(freeze, odd))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: `Freeze ${freeze.id} was lifted before, by olga.`,
+    });
+  });
+
+  test('without the role is refused', async () => {
+    const freeze = await frozen();
+    const dora = await stack.approver('dora', ['dba']);
+    await expect(admin.handIn(await lifting(freeze, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    expect(await isActive(freeze)).toBe(true);
+  });
+
+  test('signed by a stranger’s issuer is refused', async () => {
+    const freeze = await frozen();
+    const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
+    const mallory = await issueApprover(foreign, { id: 'olga', tenant: TENANT, roles: ['operator'] });
+    await expect(admin.handIn(await lifting(freeze, mallory))).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+    expect(await isActive(freeze)).toBe(true);
+  });
+
+  test('edited after it was signed is refused', async () => {
+    const [one, other] = [await frozen(), await frozen()];
+    const [header, payload, signature] = (await lifting(one)).split('.');
+    const claims = JSON.parse(Buffer.from(payload as string, 'base64url').toString()) as object;
+    const edited = Buffer.from(JSON.stringify({ ...claims, subject: String(other.id) })).toString('base64url');
+    await expect(admin.handIn(`${header}.${edited}.${signature}`)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+    expect(await isActive(other)).toBe(true);
+  });
+
+  test('handed in twice is carried out once, also by a workflow of another name', async () => {
+    const freeze = await frozen();
+    const statement = await lifting(freeze);
+    await admin.handIn(statement);
+    await expect(admin.handIn(statement)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+    const again = admin.temporal.workflow.execute('statement', {
+      workflowId: `statement/${TENANT}/${randomUUID()}`,
+      taskQueue: stack.temporal.taskQueue,
+      args: [statement],
+    });
+    await expect(again).rejects.toMatchObject({ cause: { type: 'STATEMENT_INVALID' } });
+    const receipts = [];
+    for await (const receipt of stack.ledger.receipts(TENANT)) receipts.push(receipt);
+    const { jti } = JSON.parse(Buffer.from(statement.split('.')[1] as string, 'base64url').toString()) as {
+      jti: string;
+    };
+    expect(receipts.filter(({ actionId }) => actionId === `statement/${jti}`)).toHaveLength(1);
+  });
+
+  test('by an operator of another tenant finds no such freeze', async () => {
+    const freeze = await frozen();
+    const stranger = await stack.approver('sam', ['operator'], 'globex');
+    await expect(admin.handIn(await lifting(freeze, stranger))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await isActive(freeze)).toBe(true);
+  });
+
+  test('of what stops every tenant is not for one tenant’s operator', async () => {
+    const freeze = await frozen('*');
+    await expect(admin.handIn(await lifting(freeze))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    expect(await isActive(freeze)).toBe(true);
+    const pia = await stack.approver('pia', ['platform-operator']);
+    expect(await admin.handIn(await lifting(freeze, pia))).toMatchObject({ kind: 'unfreeze' });
+    expect(await isActive(freeze)).toBe(false);
+  });
+
+  test('that an agent signed is not even signed, and a revoked person says nothing', async () => {
+    const agent = await issueAgent(stack.keyring, { id: 'bot', tenant: TENANT, roles: ['operator'], scopes: ['*'] });
+    const freeze = await frozen();
+    await expect(lifting(freeze, agent)).rejects.toMatchObject({ code: 'KEYS_INVALID' });
+
+    const otto = await stack.approver('otto', ['operator']);
+    const { jti } = peekCredential(otto);
+    await admin.handIn(await signStatement(olga, { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'left us' }));
+    await expect(admin.handIn(await lifting(freeze, otto))).rejects.toMatchObject({ code: 'CREDENTIAL_REVOKED' });
+    expect(await isActive(freeze)).toBe(true);
+  });
+
+  test('half done by a worker that was killed is finished by another', async () => {
+    const freeze = await frozen();
+    await stack.worker?.stop();
+    const doomed = await spawnWorker(
+      stack,
+      stack.policies,
+      `statement.after-nonce:kill:${path.join(folder, 'killed')}`,
+    );
+    const done = admin.handIn(await lifting(freeze));
+    expect(await doomed.died).toBe('SIGKILL');
+    expect(await isActive(freeze)).toBe(true);
+    await stack.startWorker();
+    expect(await done).toMatchObject({ kind: 'unfreeze' });
+    expect(await isActive(freeze)).toBe(false);
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['three letters', 'a.b.c'],
+    ['a hundred kilobytes', 'ey'.repeat(50_000)],
+    ['a NUL', '\u0000'],
+  ])('%s is no statement', async (_name, text) => {
+    await expect(admin.handIn(text)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+  });
+});
+
+describe('resolve', () => {
+  const resolving = (actionId: string, by = olga): Promise<string> =>
+    signStatement(by, {
+      kind: 'resolve',
+      tenant: peekCredential(by).tenant,
+      subject: actionId,
+      verdict: 'happened',
+      reason: 'I saw it.',
+    });
+
+  test('of an outcome that is known is refused', async () => {
+    const { actionId, status } = await append('known');
+    expect(status).toBe('success');
+    await expect(admin.handIn(await resolving(actionId))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
+    await expect(admin.handIn(await resolving('never-proposed'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('without the role, or from another tenant, leaves the outcome unknown', async () => {
+    const { actionId } = await append('who may', 'after');
+    const dora = await stack.approver('dora', ['dba']);
+    await expect(admin.handIn(await resolving(actionId, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    const sam = await stack.approver('sam', ['operator'], 'globex');
+    await expect(admin.handIn(await resolving(actionId, sam))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await stack.ledger.findAction(TENANT, actionId))?.status).toBe('unknown');
+  });
+
+  test('keeps what was recorded, says who said it, and whoever asks afterwards is told', async () => {
+    const { actionId, receipt } = await append('resolved', 'after');
+    await admin.handIn(await resolving(actionId));
+    const outcome = await admin.outcome(actionId);
+    expect(outcome).toMatchObject({
+      status: 'success',
+      checks: [{ name: 'resolution', ok: true }],
+      resolution: { verdict: 'happened', by: 'olga', roles: ['operator'], evidence: 'I saw it.' },
+    });
+    expect(outcome.receipt?.seq).toBeGreaterThan(receipt?.seq as number);
+  });
+});
+
+describe('revoke', () => {
+  test('by an operator stops the agent from the next proposal on', async () => {
+    const credential = await issueAgent(stack.keyring, {
+      id: 'loose',
+      tenant: TENANT,
+      roles: ['admin_user'],
+      scopes: ['*'],
+    });
+    const loose = await stack.agentWith(credential);
+    expect((await ended(loose, { tool: 'journal', input: { line: 'before' } })).status).toBe('success');
+    const { jti } = peekCredential(credential);
+    const said = { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'the laptop was lost' } as const;
+    expect(await admin.handIn(await signStatement(olga, said))).toMatchObject({ revocation: { jti, by: 'olga' } });
+    expect(await ended(loose, { tool: 'journal', input: { line: 'after' } })).toMatchObject({
+      status: 'denied',
+      error: { code: 'CREDENTIAL_REVOKED' },
+    });
+  });
+
+  test('by the agent that delegated stops the delegate, and nobody else’s', async () => {
+    const parent = await issueAgent(stack.keyring, {
+      id: 'parent',
+      tenant: TENANT,
+      roles: ['admin_user'],
+      scopes: ['*'],
+    });
+    const child = await delegate(parent, { id: 'child', roles: ['admin_user'], scopes: ['journal'] });
+    const client = await stack.agentWith(child);
+    expect((await ended(client, { tool: 'journal', input: { line: 'delegated' } })).status).toBe('success');
+    const { jti } = peekCredential(child);
+    const said = {
+      kind: 'revoke',
+      tenant: TENANT,
+      subject: jti,
+      reason: 'done',
+      delegations: child.delegations,
+    } as const;
+    expect(await admin.handIn(await signStatement(parent, said))).toMatchObject({ revocation: { by: 'parent' } });
+    expect(await ended(client, { tool: 'journal', input: { line: 'after' } })).toMatchObject({
+      error: { code: 'CREDENTIAL_REVOKED' },
+    });
+    expect((await ended(await stack.agentWith(parent), { tool: 'journal', input: { line: 'mine' } })).status).toBe(
+      'success',
+    );
+  });
+});
+
+test('all of this verifies: every statement has its receipt, and a resolved action both of its own', async () => {
+  const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, temporal: admin.temporal });
+  expect(report.tenants.flatMap(({ problems }) => problems)).toEqual([]);
+  expect(report.ok).toBe(true);
+});

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { evaluate } from '../../src/policy/index.js';
+import { anAgent, policyFromText } from '../../src/testing/index.js';
+import { factsOf, PERMIT_ALL } from './facts.js';
+
+const bot = anAgent({ id: 'bot', roles: ['billing_agent', 'intern'] });
+const delegate = factsOf({ agent: { id: 'bot/refunds', roles: ['billing_agent'], via: ['bot'] } });
+const chain = { ...delegate, above: [bot] };
+
+describe('a delegate', () => {
+  test('does not escape what is forbidden to a role that it was not given', () => {
+    const policy = policyFromText({
+      'a.cedar': `${PERMIT_ALL}@id("no-interns") @reason("interns do not write") forbid (principal in Countersign::Role::"intern", action, resource);`,
+    });
+    expect(evaluate(policy, delegate).effect).toBe('allow');
+    expect(evaluate(policy, chain)).toMatchObject({
+      effect: 'deny',
+      code: 'POLICY_DENIED',
+      reason: 'for bot, who delegated: no-interns: interns do not write',
+      policies: ['no-interns'],
+    });
+  });
+
+  test('does not escape what is forbidden to the agent above it by name', () => {
+    const policy = policyFromText({
+      'a.cedar': `${PERMIT_ALL}@id("not-bot") forbid (principal == Countersign::Agent::"bot", action, resource);`,
+    });
+    expect(evaluate(policy, chain).effect).toBe('deny');
+  });
+
+  test('needs a permit of its own, whatever the agent above it may do', () => {
+    const policy = policyFromText({
+      'a.cedar': '@id("interns") permit (principal in Countersign::Role::"intern", action, resource);',
+    });
+    expect(evaluate(policy, { ...delegate, agent: bot }).effect).toBe('allow');
+    expect(evaluate(policy, chain)).toMatchObject({
+      effect: 'deny',
+      reason: expect.stringContaining('no policy allows'),
+    });
+  });
+
+  test('is asked for what any of the chain is asked for, once each, and bound by the strictest constraints', () => {
+    const policy = policyFromText({
+      'a.cedar': `@id("billing") @constraint("maxRows=100") permit (principal in Countersign::Role::"billing_agent", action, resource);
+@id("interns") @constraint("maxRows=5") permit (principal in Countersign::Role::"intern", action, resource);
+@id("writes") @reason("writes are looked at") @approval("lead") forbid (principal, action, resource);
+@id("watched") @reason("interns are looked at") @approval("hr") forbid (principal in Countersign::Role::"intern", action, resource);`,
+    });
+    const decision = evaluate(policy, chain);
+    expect(decision.effect).toBe('require_approval');
+    expect(decision.requirements.map(({ roles }) => roles)).toEqual([['lead'], ['hr']]);
+    expect(decision.policies).toEqual(['watched', 'writes']);
+    expect(decision.constraints).toEqual([{ name: 'maxRows', value: 5, policy: 'interns' }]);
+  });
+});

@@ -1,0 +1,381 @@
+/** What follows from where the counters stand: figures, refusals with a way out, waiting, asking people, and what was really spent. */
+import { describe, expect, test } from 'vitest';
+import { CountersignError } from '../../src/action/errors.js';
+import type { LimitReading } from '../../src/action/limits.js';
+import { atLimits, figuresOf, resolveLimits, settledAmounts, type AtLimits } from '../../src/policy/index.js';
+import { counterFigure } from '../../src/policy/limits/index.js';
+import { durationText } from '../../src/policy/durations.js';
+import { factsOf } from './facts.js';
+import { EXAMPLE_REFUSAL, limited, oneLimit, readingOf, refundFacts } from './limits-example.js';
+
+const BUDGET = 'kind: budget, scope: agent, amount: input.amount, unit: EUR, max: 500, window: 1d';
+const OVER = { used: 420, left: 80, fits: false, retryAfterMs: 12_000_000 } as const;
+
+function met(fields: string, amount = 120) {
+  return resolveLimits(oneLimit(fields), refundFacts, { input: { amount } }).limits;
+}
+
+/** What a single limit says when its counter reads so. */
+function at(fields: string, reading: Partial<LimitReading>, amount = 120): AtLimits {
+  const limits = met(fields, amount);
+  return atLimits(
+    limits,
+    limits.map((limit) => readingOf(limit, reading)),
+    refundFacts,
+  );
+}
+
+describe('figures', () => {
+  test.each<[string, Partial<LimitReading>, string]>([
+    [BUDGET, { used: 120, left: 380 }, 'one: 380 of 500 EUR left'],
+    [BUDGET, { used: 499.7, left: 0.30000000000001137 }, 'one: 0.3 of 500 EUR left'],
+    [
+      BUDGET.replace('500', '9007199254740991'),
+      { left: 9_007_199_254_740_990 },
+      'one: 9007199254740990 of 9007199254740991 EUR left',
+    ],
+    ['kind: count, scope: agent, max: 10, window: forever', { used: 7, left: 3 }, 'one: 3 of 10 actions left'],
+    ['kind: rate, scope: agent, max: 30, per: 1m', { used: 1, left: 29 }, 'one: 29 of 30 actions left'],
+    ['kind: concurrency, scope: agent, max: 2', { held: 1, left: 1 }, 'one: 1 of 2 free'],
+    [
+      'kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m',
+      { state: 'open', fits: false },
+      'one: open',
+    ],
+    [
+      'kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m',
+      { state: 'half_open' },
+      'one: half-open',
+    ],
+    ['kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m', {}, 'one: closed'],
+  ])('%s', (fields, reading, text) => {
+    const limits = met(fields);
+    expect(
+      figuresOf(
+        limits,
+        limits.map((limit) => readingOf(limit, reading)),
+      ),
+    ).toMatchObject([{ limit: 'one', text, ...reading }]);
+  });
+
+  test('carry everything that was read, and the unit', () => {
+    const limits = met(BUDGET);
+    const [limit] = limits;
+    const reading = { ...readingOf(limit as (typeof limits)[0]), ...OVER, held: 3 };
+    expect(figuresOf(limits, [reading])).toEqual([{ ...reading, unit: 'EUR', text: 'one: 80 of 500 EUR left' }]);
+  });
+
+  test('name the counter when a limit has several', () => {
+    const limits = resolveLimits(
+      oneLimit('kind: concurrency, scope: target, max: 2'),
+      factsOf({ preview: { targets: ['a', 'b'] } }),
+      { input: {} },
+    ).limits;
+    expect(
+      figuresOf(
+        limits,
+        limits.map((limit) => readingOf(limit)),
+      ).map(({ text }) => text),
+    ).toEqual(['one target=a: 2 of 2 free', 'one target=b: 2 of 2 free']);
+  });
+
+  test('of other counters than those asked for are refused: nothing may be concluded from them', () => {
+    const limits = met(BUDGET);
+    const [reading] = limits.map((limit) => readingOf(limit)) as [LimitReading];
+    const wrong: (readonly LimitReading[])[] = [
+      [],
+      [reading, reading],
+      [{ ...reading, limit: 'two' }],
+      [{ ...reading, key: 'agent=other' }],
+      [{ ...reading, kind: 'count' }],
+    ];
+    for (const readings of wrong) {
+      expect(() => figuresOf(limits, readings)).toThrow(CountersignError);
+      expect(() => atLimits(limits, readings, refundFacts)).toThrow(/not those that were asked for/);
+    }
+  });
+});
+
+describe('an action that fits', () => {
+  test('fits', () => {
+    expect(at(BUDGET, { left: 200 })).toEqual({ kind: 'fits' });
+    expect(atLimits([], [], refundFacts)).toEqual({ kind: 'fits' });
+  });
+});
+
+describe('a refusal', () => {
+  test('says which limit, how much was asked, how much is left, and when to try again', () => {
+    const limits = resolveLimits(limited(`refunds-per-day: {${BUDGET}}`), refundFacts, {
+      input: { amount: 120 },
+    }).limits;
+    expect(
+      atLimits(
+        limits,
+        limits.map((limit) => readingOf(limit, OVER)),
+        refundFacts,
+      ),
+    ).toEqual({
+      kind: 'deny',
+      code: 'LIMIT_EXCEEDED',
+      reason: EXAMPLE_REFUSAL,
+      violations: [{ policy: 'limit:refunds-per-day', reason: EXAMPLE_REFUSAL }],
+      retryAfterMs: 12_000_000,
+      field: 'limits.refunds-per-day agent=billing-bot',
+      expected: 'at most 80 EUR',
+      fix: 'Try again in 3h 20m, at 2025-01-02T00:00:00Z; or have the limit raised in limits.yaml.',
+    });
+  });
+
+  test('of more than the whole limit does not say to wait', () => {
+    expect(at(BUDGET, { ...OVER }, 501)).toMatchObject({
+      kind: 'deny',
+      reason: 'one agent=billing-bot: 501 EUR asked, 80 of 500 EUR left; it will never fit',
+      fix: 'Ask for less, or have the limit raised in limits.yaml.',
+    });
+    expect(at(BUDGET, { ...OVER }, 501)).not.toHaveProperty('retryAfterMs');
+  });
+
+  test('that hangs on others says so', () => {
+    expect(at('kind: concurrency, scope: agent, max: 2', { held: 2, left: 0, fits: false })).toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      reason: 'one agent=billing-bot: 0 of 2 free; try again when others have ended',
+      expected: 'at most 2 at once',
+    });
+  });
+
+  test.each<[string, Partial<LimitReading>, string, RegExp]>([
+    [
+      'kind: rate, scope: agent, max: 30, per: 1m, burst: 5',
+      { left: 0, retryAfterMs: 1200 },
+      'LIMIT_EXCEEDED',
+      /^at most one action in 2s, 5 at once$/,
+    ],
+    ['kind: count, scope: agent, max: 3, window: forever', { left: 0 }, 'LIMIT_EXCEEDED', /^at most 0 actions$/],
+    [
+      'kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m',
+      { state: 'open', retryAfterMs: 40_000 },
+      'BREAKER_OPEN',
+      /^a closed breaker$/,
+    ],
+  ])('by %s', (fields, reading, code, expected) => {
+    const result = at(fields, { ...reading, fits: false });
+    expect(result).toMatchObject({ kind: 'deny', code, expected: expect.stringMatching(expected) as string });
+    expect(result.kind === 'deny' && result.reason).toMatch(/; try again /);
+    expect(result.kind === 'deny' && result.fix).toMatch(/\w/);
+  });
+
+  test('is the breaker’s only when nothing but breakers stands against the action', () => {
+    const limits = resolveLimits(
+      limited(
+        `a: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}\nb: {kind: count, scope: agent, max: 1, window: 1d}`,
+      ),
+      refundFacts,
+      { input: {} },
+    ).limits;
+    const decide = (fits: readonly boolean[]) =>
+      atLimits(
+        limits,
+        limits.map((limit, i) => readingOf(limit, { fits: fits[i] === true, retryAfterMs: (i + 1) * 1000 })),
+        refundFacts,
+      );
+    expect(decide([false, true])).toMatchObject({ code: 'BREAKER_OPEN', retryAfterMs: 1000 });
+    expect(decide([true, false])).toMatchObject({ code: 'LIMIT_EXCEEDED', retryAfterMs: 2000 });
+    expect(decide([false, false])).toMatchObject({ code: 'LIMIT_EXCEEDED', retryAfterMs: 2000 });
+    expect(decide([false, false])).toMatchObject({ violations: [{ policy: 'limit:a' }, { policy: 'limit:b' }] });
+  });
+});
+
+describe('waiting', () => {
+  const RATE = 'kind: rate, scope: agent, max: 30, per: 1m, atLimit: queue for 30s';
+
+  test('is as long as its limit has patience, and looks again when there may be room', () => {
+    expect(at(RATE, { left: 0, fits: false, retryAfterMs: 1500 })).toEqual({
+      kind: 'queue',
+      reason: 'one agent=billing-bot: 0 of 30 actions left; try again in 2s, at 2025-01-01T20:40:02Z',
+      patienceMs: 30_000,
+      retryAfterMs: 1500,
+    });
+  });
+
+  test('looks again every second when that hangs on others, and never in a busy loop', () => {
+    const lease = 'kind: concurrency, scope: agent, max: 1, atLimit: queue for 2m';
+    expect(at(lease, { held: 1, left: 0, fits: false })).toMatchObject({
+      kind: 'queue',
+      patienceMs: 120_000,
+      retryAfterMs: 1000,
+    });
+    expect(at(RATE, { fits: false, retryAfterMs: 0 })).toMatchObject({ kind: 'queue', retryAfterMs: 100 });
+    const held = { ...OVER, used: 0, held: 420 };
+    expect(at(`${BUDGET}, atLimit: queue for 1h`, held)).toMatchObject({ kind: 'queue', retryAfterMs: 1000 });
+  });
+
+  test('in vain is refused at once: the window ends after the patience, or the amount will never fit', () => {
+    expect(at(`${BUDGET}, atLimit: queue for 1h`, OVER)).toMatchObject({ kind: 'deny', retryAfterMs: 12_000_000 });
+    expect(at(`${BUDGET}, atLimit: queue for 4h`, OVER)).toMatchObject({ kind: 'queue', retryAfterMs: 12_000_000 });
+    expect(at(`${BUDGET}, atLimit: queue for 4h`, { ...OVER, held: 10 }, 501)).toMatchObject({ kind: 'deny' });
+  });
+});
+
+describe('asking people', () => {
+  const ASK = `${BUDGET}, atLimit: "approve by finance|cfo, quorum=2, ttl=4h"`;
+
+  test('takes those whom the limit names', () => {
+    expect(at(ASK, OVER)).toEqual({
+      kind: 'approve',
+      requirements: [
+        {
+          policy: 'limit:one',
+          reason: 'one: 120 EUR asked, more than is left of 500 EUR',
+          roles: ['cfo', 'finance'],
+          quorum: 2,
+          ttlSeconds: 14_400,
+        },
+      ],
+      over: ['one'],
+    });
+  });
+
+  test('shows the same while others spend: an approval does not go stale by it', () => {
+    const first = at(ASK, OVER);
+    expect(at(ASK, { used: 450, held: 12, left: 38, fits: false, retryAfterMs: 1 })).toEqual(first);
+    expect(at(ASK, OVER, 121)).not.toEqual(first);
+  });
+
+  test('can also let pass what is over the whole limit', () => {
+    expect(at(ASK, { ...OVER }, 501)).toMatchObject({ kind: 'approve', over: ['one'] });
+  });
+
+  test.each([
+    'kind: rate, scope: agent, max: 1, per: 1m',
+    'kind: concurrency, scope: agent, max: 1',
+    'kind: count, scope: agent, max: 1, window: 1d',
+    'kind: breaker, scope: agent, window: 5m, minimum: 1, ratio: 1, open: 1m',
+  ])('for %s', (fields) => {
+    const result = at(`${fields}, atLimit: approve by lead`, { fits: false, left: 0 });
+    expect(result).toMatchObject({
+      kind: 'approve',
+      requirements: [{ policy: 'limit:one', roles: ['lead'], quorum: 1 }],
+    });
+    expect(result.kind === 'approve' && result.requirements[0]?.reason).toMatch(/^one: \w+/);
+  });
+
+  test('is once for a limit, however many of its counters are full', () => {
+    const limits = resolveLimits(
+      oneLimit('kind: count, scope: target, max: 1, window: 1d, atLimit: approve by lead'),
+      factsOf({ preview: { targets: ['a', 'b', 'c'] } }),
+      { input: {} },
+    ).limits;
+    const readings = limits.map((limit, i) => readingOf(limit, { fits: i === 0 }));
+    expect(atLimits(limits, readings, refundFacts)).toMatchObject({
+      requirements: [{ policy: 'limit:one' }],
+      over: ['one'],
+    });
+  });
+});
+
+describe('of several limits', () => {
+  const { limits } = resolveLimits(
+    limited(`asks: {kind: count, scope: agent, max: 1, window: 1d, atLimit: approve by lead}
+waits: {kind: rate, scope: agent, max: 1, per: 1m, atLimit: queue for 30s}
+waits-less: {kind: rate, scope: tool, max: 1, per: 1m, atLimit: queue for 20s}
+denies: {kind: concurrency, scope: agent, max: 1}`),
+    refundFacts,
+    { input: {} },
+  );
+  const decide = (...full: readonly string[]): AtLimits =>
+    atLimits(
+      limits,
+      limits.map((limit) => readingOf(limit, { fits: !full.includes(limit.demand.limit), retryAfterMs: 10 })),
+      refundFacts,
+    );
+
+  test('one that denies wins: nobody waits and nobody is asked in vain', () => {
+    expect(decide('asks', 'waits', 'denies')).toMatchObject({
+      kind: 'deny',
+      reason: expect.stringMatching(/^denies/) as string,
+    });
+    expect(decide('asks', 'waits', 'denies')).toMatchObject({
+      violations: [{ policy: 'limit:asks' }, { policy: 'limit:waits' }, { policy: 'limit:denies' }],
+    });
+  });
+
+  test('it waits before it asks, and as long as the least patient', () => {
+    expect(decide('asks', 'waits', 'waits-less')).toMatchObject({
+      kind: 'queue',
+      patienceMs: 20_000,
+      retryAfterMs: 100,
+    });
+    expect(decide('asks')).toMatchObject({ kind: 'approve', over: ['asks'] });
+  });
+});
+
+describe('what was really spent', () => {
+  const settled = (expression: string, result: Parameters<typeof settledAmounts>[1], failed: string[] = []) =>
+    settledAmounts(met(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
+      failed.push(`${limit}: ${(error as CountersignError).code}`),
+    );
+
+  test('is read from the result', () => {
+    expect(settled('result.paid', { paid: 99.5 })).toEqual({ one: 99.5 });
+    expect(settled('result', 7)).toEqual({ one: 7 });
+    expect(settled('input.amount - double(result.fee)', { fee: '20' })).toEqual({ one: 100 });
+    expect(settled('result.paid', { paid: 5000 })).toEqual({ one: 5000 });
+    expect(settledAmounts(met(BUDGET), { paid: 1 })).toEqual({});
+  });
+
+  test.each([null, {}, { paid: -1 }, { paid: '5' }, { paid: null }, { paid: 1e308 }, [], 'x'])(
+    'of the result %j is what was held: nothing is given back on a guess, and somebody is told',
+    (result) => {
+      const failed: string[] = [];
+      expect(settled('result.paid', result, failed)).toEqual({});
+      expect(failed).toEqual(['one: POLICY_ERROR']);
+    },
+  );
+});
+
+describe('a counter of the ledger, beside the policy', () => {
+  const limits = limited(`refunds-per-day: {${BUDGET}}
+calls: {kind: rate, scope: agent, max: 30, per: 1m, burst: 5}
+breaks: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}`).limits.limits;
+  const counter = { limit: 'refunds-per-day', key: 'agent=billing-bot', kind: 'budget', used: 100, held: 20 } as const;
+
+  test('says what is left', () => {
+    expect(counterFigure(counter, limits)).toEqual({
+      max: 500,
+      left: 380,
+      unit: 'EUR',
+      text: 'refunds-per-day agent=billing-bot: 380 of 500 EUR left',
+    });
+    expect(counterFigure({ limit: 'calls', key: '', kind: 'rate', used: 2, held: 0 }, limits).text).toBe(
+      'calls: 3 of 5 actions left',
+    );
+    expect(
+      counterFigure({ limit: 'breaks', key: 'tool=x', kind: 'breaker', used: 2, held: 0, state: 'open' }, limits),
+    ).toEqual({
+      text: 'breaks tool=x: open',
+    });
+  });
+
+  test('that is over its limit has nothing left', () => {
+    expect(counterFigure({ ...counter, used: 600 }, limits)).toMatchObject({ left: 0 });
+  });
+
+  test('of a limit that is not declared, or as another kind, says what was counted', () => {
+    const text = 'refunds-per-day agent=billing-bot: 100 used, 20 held';
+    expect(counterFigure(counter, [])).toEqual({ text });
+    expect(counterFigure({ ...counter, kind: 'count' }, limits)).toEqual({ text });
+  });
+});
+
+test.each([
+  [1, '1s'],
+  [59_001, '1m'],
+  [61_000, '1m 1s'],
+  [12_000_000, '3h 20m'],
+  [3_600_000, '1h'],
+  [3_601_000, '1h'],
+  [90_000_000, '1d 1h'],
+  [0, '1s'],
+])('%d ms is %s', (ms, text) => {
+  expect(durationText(ms)).toBe(text);
+});
