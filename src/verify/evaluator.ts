@@ -5,7 +5,9 @@ import { CountersignError } from '../action/errors.js';
 import type { Json } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { Delta, State } from '../action/snapshot.js';
-import { EVALUATOR_SOURCE, type EvaluatorData, type EvaluatorLimits, type Verdict } from './evaluator-source.js';
+import type { CelLimits } from '../cel/environment.js';
+import type { Program } from '../cel/program.js';
+import { EVALUATOR_SOURCE, type EvaluatorData, type Verdict } from './evaluator-source.js';
 import type { Expectation } from './expectation.js';
 
 /** What an expectation reads. */
@@ -33,11 +35,26 @@ const START_LIMIT_MS = 30_000;
 const MAX_JSON_CHARS = 16 * 1024 * 1024;
 
 /** Measured: 5 million steps take 0.5 to 1.5 seconds. */
-const LIMITS: EvaluatorLimits = { steps: 5_000_000, text: 1024 * 1024, items: 100_000 };
+const LIMITS: CelLimits = {
+  steps: 5_000_000,
+  text: 1024 * 1024,
+  items: 100_000,
+  // The thread's deadline is kept from outside.
+  matched: Infinity,
+  milliseconds: Infinity,
+};
+
+/** What the thread can evaluate: a checked program, and the names that it reads. */
+export interface Evaluable {
+  readonly program: Program;
+  readonly uses: readonly string[];
+}
+
+type Values = Readonly<Record<string, unknown>>;
 
 interface Job {
-  readonly expectation: Expectation;
-  readonly values: ExpectationValues;
+  readonly evaluable: Evaluable;
+  readonly values: Values;
   readonly settle: (verdict: Verdict) => void;
 }
 
@@ -55,6 +72,7 @@ export class ExpectationRunner {
   readonly #queueLimit: number;
   readonly #heapMb: number;
   readonly #queue: Job[] = [];
+  readonly #texts = new WeakMap<object, string>();
   #thread: Thread | undefined;
   #job: Job | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -67,14 +85,14 @@ export class ExpectationRunner {
   }
 
   /**
-   * Says whether the expectation holds, as the check `expect`. Never rejects: an error, another value than true, and a limit
+   * Says whether the expectation holds, as its check. Never rejects: an error, another value than true, and a limit
    * exceeded (time, steps, memory) are a failed check whose detail says what happened.
    */
   async evaluate(expectation: Expectation, values: ExpectationValues): Promise<Check> {
-    const { ok, detail } = await this.#judge(expectation, values);
+    const { ok, detail } = await this.judge(expectation, { ...values });
     return ok
-      ? { name: 'expect', ok }
-      : { name: 'expect', ok, detail: `The expectation ${detail ?? 'does not hold'}.` };
+      ? { name: expectation.check, ok }
+      : { name: expectation.check, ok, detail: `The expectation ${detail ?? 'does not hold'}.` };
   }
 
   /**
@@ -85,9 +103,11 @@ export class ExpectationRunner {
    */
   async rehearse(expectation: Expectation, pre: State): Promise<void> {
     const delta: Delta = { patch: [], operations: 0, latencyMs: 0 };
-    const verdict = await this.#judge(expectation, { pre, post: pre, delta, result: null });
+    const verdict = await this.judge(expectation, { pre, post: pre, delta, result: null });
     if (!verdict.costly) return;
-    throw new CountersignError('INVALID_EXPECTATION', `The expectation ${verdict.detail ?? 'is too costly'}.`, {
+    const name = expectation.check.slice('expect.'.length);
+    const subject = name === '' ? 'The expectation' : `The expectation ${name}`;
+    throw new CountersignError('INVALID_EXPECTATION', `${subject} ${verdict.detail ?? 'is too costly'}.`, {
       field: 'proposal.expect',
       expected: `an expression that is evaluated within ${this.#deadlineMs} ms and ${LIMITS.steps} steps on the captured state`,
       fix: 'Name the rows that matter instead of searching all of them, and do not nest comprehensions over tables.',
@@ -105,13 +125,14 @@ export class ExpectationRunner {
     await worker?.terminate();
   }
 
-  #judge(expectation: Expectation, values: ExpectationValues): Promise<Verdict> {
+  /** Evaluates anything that compiled, over what it reads. Never rejects. */
+  judge(evaluable: Evaluable, values: Values): Promise<Verdict> {
     if (this.#closed || this.#queue.length >= this.#queueLimit) {
       const why = this.#closed ? 'the evaluator is closed' : `${this.#queueLimit} others wait`;
       return Promise.resolve({ ok: false, costly: false, detail: `was not evaluated: ${why}` });
     }
     return new Promise((settle) => {
-      this.#queue.push({ expectation, values, settle });
+      this.#queue.push({ evaluable, values, settle });
       this.#next();
     });
   }
@@ -157,20 +178,31 @@ export class ExpectationRunner {
     return thread;
   }
 
-  #send({ worker }: Thread, { expectation, values }: Job): void {
+  #send({ worker }: Thread, { evaluable, values }: Job): void {
     try {
-      const texts = Object.fromEntries(expectation.uses.map((root) => [root, JSON.stringify(values[root] ?? null)]));
+      const texts = Object.fromEntries(evaluable.uses.map((root) => [root, this.#textOf(values[root] ?? null)]));
       const chars = Object.values(texts).reduce((sum, text) => sum + text.length, 0);
       if (chars > MAX_JSON_CHARS) {
         const detail = `is too costly: it reads ${chars} characters of JSON, at most ${MAX_JSON_CHARS} can be`;
         return this.#settle({ ok: false, costly: true, detail });
       }
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      worker.postMessage({ program: expectation.program, values: texts });
+      worker.postMessage({ program: evaluable.program, values: texts });
     } catch (error) {
       return this.#settle({ ok: false, costly: false, detail: `cannot be evaluated: ${(error as Error).message}` });
     }
     this.#limit(this.#deadlineMs, { ok: false, costly: true, detail: `took longer than ${this.#deadlineMs} ms` });
+  }
+
+  /** Several expectations of an action read the same states, which do not change. */
+  #textOf(value: unknown): string {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+    let text = this.#texts.get(value);
+    if (text === undefined) {
+      text = JSON.stringify(value);
+      this.#texts.set(value, text);
+    }
+    return text;
   }
 
   /** Ends the thread and settles the job if it is still the same one after the time. */

@@ -1,17 +1,30 @@
-/** Compiles an expectation: parses its CEL, refuses what it may not use, and bounds what it can cost, all before any effect. */
-import { parse } from '@bufbuild/cel';
+/** Compiles expectations: parses their CEL, refuses what they may not use, and bounds what they can cost, all before any effect. */
 import { CountersignError } from '../action/errors.js';
-import type { Expect } from '../action/proposal.js';
-import { checkProgram, ROOTS, type Program, type Root } from './program.js';
+import type { Expect, Proposal } from '../action/proposal.js';
+import { CelProblem, compileCel, position, type Compiled } from '../cel/compile.js';
+import type { CelHelper, Program, Terms } from '../cel/program.js';
+import { CHANGE_HELPERS, DATA_HELPERS } from './helpers.js';
 
 /** The longest expectation, in UTF-16 code units. */
 export const MAX_EXPECTATION_LENGTH = 4096;
 
-/** The parser backtracks over open brackets, in time cubic in their number. Counted inside texts too, so that none can hide there. */
-const MAX_BRACKETS = 100;
+/** What an expectation can read. */
+const ROOTS = ['pre', 'post', 'delta', 'result'] as const;
+export type Root = (typeof ROOTS)[number];
+
+const TERMS: Terms<Root> = {
+  roots: ROOTS,
+  bare: ['result'],
+  yields: 'boolean',
+  loops: 2,
+  helpers: new Map<string, CelHelper<Root>>([...DATA_HELPERS, ...CHANGE_HELPERS]),
+  example: 'post.orders["41"].status == "paid"',
+};
 
 /** An expectation that compiled. Pass it to an `ExpectationRunner`. */
 export interface Expectation {
+  /** The name of its check: `expect`, or `expect.<name>` for one of several. */
+  readonly check: string;
   /** The CEL text. */
   readonly source: string;
   /** How long the real system may take to show it, milliseconds. */
@@ -25,65 +38,48 @@ export interface Expectation {
 /**
  * Compiles a CEL expression over `pre`, `post` (`{table: {key: row}}`), `delta` (`{patch, operations, latencyMs}`) and `result`.
  * It has the standard functions of CEL without bytes, types and messages; `has(x["key"])` works as `has(x.key)` does;
- * a comprehension (`all`, `exists`, `exists_one`, `filter`, `map`) may hold one more, not two.
+ * a comprehension (`all`, `exists`, `exists_one`, `filter`, `map`) may hold one more, not two. Beyond CEL it has the helpers that
+ * docs/verification.md lists.
  *
  * @throws CountersignError INVALID_EXPECTATION with the position of what is wrong
  */
 export function compileExpectation(expect: string | Expect): Expectation {
+  return compileAs('expect', 'proposal.expect', expect);
+}
+
+/**
+ * The same for whatever a proposal promises; none gives none.
+ *
+ * @throws CountersignError INVALID_EXPECTATION
+ */
+export function compileExpectations(expect: Proposal['expect']): readonly Expectation[] {
+  if (expect === undefined) return [];
+  if (!isList(expect)) return [compileExpectation(expect)];
+  return expect.map((one, at) => compileAs(`expect.${one.name}`, `proposal.expect.${at}.cel`, one));
+}
+
+function compileAs(check: string, field: string, expect: string | Expect): Expectation {
   const source = typeof expect === 'string' ? expect : expect.cel;
   const withinMs = typeof expect === 'string' ? 0 : (expect.withinMs ?? 0);
-  if (typeof source !== 'string' || source.length === 0 || source.length > MAX_EXPECTATION_LENGTH) {
-    throw refused(`has ${typeof source === 'string' ? source.length : 'no'} characters`, {
-      expected: `1 to ${MAX_EXPECTATION_LENGTH} characters`,
-      fix: 'Check only what the action was meant to change.',
-    });
-  }
-  if (source.includes('\u0000') || !source.isWellFormed()) {
-    throw refused('holds a NUL byte or a lone surrogate', {
-      expected: 'well-formed Unicode text without NUL',
-      fix: 'Remove the character.',
-    });
-  }
-  const brackets = source.match(/[([{]/g)?.length ?? 0;
-  if (brackets > MAX_BRACKETS) {
-    throw refused(`has ${brackets} opening brackets`, {
-      expected: `at most ${MAX_BRACKETS} opening brackets`,
-      fix: 'Simplify the expression.',
-    });
-  }
-  const program = parseSource(source);
-  const uses = checkProgram(program, (problem, offset, hints) => {
-    throw refused(offset === undefined ? problem : `${problem} (${position(source, offset)})`, hints);
-  });
-  return { source, withinMs, uses, program };
-}
-
-function parseSource(source: string): Program {
+  let compiled: Compiled<Root>;
   try {
-    return parse(source);
+    compiled = compileCel(source, MAX_EXPECTATION_LENGTH, TERMS);
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw refused('nests too deeply', { expected: 'a shallower expression', fix: 'Simplify it.', cause: error });
-    }
-    // The parser's message leads with its own name for the source, and may list every token that CEL has.
-    const [, line, column, rest = ''] = /^<input>:(\d+):(\d+): (.*)$/su.exec((error as Error).message) ?? [];
-    const where = line === undefined ? '' : ` at line ${line}, column ${column}`;
-    throw refused(`does not compile${where}: ${(rest || (error as Error).message).slice(0, 200)}`, {
-      expected: `a CEL expression over ${ROOTS.join(', ')} that yields a boolean`,
-      fix: 'Correct the expression at the place named, for instance: post.orders["41"].status == "paid"',
-      cause: error,
+    if (!(error instanceof CelProblem)) throw error;
+    const { message, offset, expected, fix } = error;
+    const where = offset === undefined ? '' : ` (${position(source, offset)})`;
+    const subject = check === 'expect' ? 'The expectation' : `The expectation ${check.slice('expect.'.length)}`;
+    throw new CountersignError('INVALID_EXPECTATION', `${subject} ${message}${where}.`, {
+      field,
+      expected,
+      fix,
+      cause: error.cause,
     });
   }
+  return { check, source, withinMs, ...compiled };
 }
 
-function position(source: string, offset: number): string {
-  const before = source.slice(0, offset).split('\n');
-  return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
-}
-
-function refused(problem: string, hints: { expected: string; fix: string; cause?: unknown }): CountersignError {
-  return new CountersignError('INVALID_EXPECTATION', `The expectation ${problem}.`, {
-    field: 'proposal.expect',
-    ...hints,
-  });
+/** Array.isArray does not tell a readonly list from an object. */
+export function isList<Item extends object>(value: string | object | readonly Item[]): value is readonly Item[] {
+  return Array.isArray(value);
 }

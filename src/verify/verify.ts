@@ -1,12 +1,14 @@
-/** The checks that decide between success and mismatch: the tool's own, the constraints', and the agent's expectation. */
+/** The checks that decide between success and mismatch: the tool's own, the constraints', the operator's and the agent's. */
 import type { Constraint, Preview } from '../action/decision.js';
 import { asCountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
-import type { Expect } from '../action/proposal.js';
+import type { Proposal } from '../action/proposal.js';
 import type { Delta, State } from '../action/snapshot.js';
 import type { Effect, Execution, Tool } from '../tools/tool.js';
 import type { ExpectationRunner } from './evaluator.js';
-import { compileExpectation } from './expectation.js';
+import { compileExpectations } from './expectation.js';
+import { sampleCheck, type Sample } from './frame.js';
+import { checkInvariants, type Invariant } from './invariant.js';
 
 export interface Verification<I> {
   readonly tool: Pick<Tool<I>, 'verify'>;
@@ -18,11 +20,18 @@ export interface Verification<I> {
   /** Absent when the effect was found by look-up and its result is not known. */
   readonly execution?: Execution | undefined;
   /** The proposal's. */
-  readonly expect?: string | Expect | undefined;
+  readonly expect?: Proposal['expect'];
   /** The decision's. */
   readonly constraints?: readonly Constraint[];
+  /** The operator's, of this tool. */
+  readonly invariants?: readonly Invariant[] | undefined;
+  /** Of a tool that sampled before the effect. */
+  readonly sample?: { readonly before: State; readonly after: Sample } | undefined;
   readonly runner: ExpectationRunner;
 }
+
+/** Parts not done that a check names; the others are counted. */
+const SHOWN = 5;
 
 /**
  * Checks an effect against what was promised. Never rejects: what throws is a failed check. At least one check comes back, and
@@ -31,7 +40,15 @@ export interface Verification<I> {
 export async function verifyEffect<I>(verification: Verification<I>): Promise<readonly Check[]> {
   const derived = toolChecks(verification);
   const honoured = constraintChecks(verification);
-  return [...derived, ...honoured, ...(await expectationCheck(verification))];
+  const { sample, pre, post, execution, invariants = [], runner } = verification;
+  return [
+    ...derived,
+    ...partsCheck(execution),
+    ...honoured,
+    ...(sample === undefined ? [] : [sampleCheck({ ...sample, pre, execution })]),
+    ...(invariants.length === 0 ? [] : await checkInvariants(invariants, { pre, post }, runner)),
+    ...(await expectationChecks(verification)),
+  ];
 }
 
 /** Whether there are checks and each of them holds. */
@@ -51,9 +68,22 @@ function toolChecks<I>({ tool, input, preview, pre, post, delta, execution }: Ve
   if (!Array.isArray(checks) || checks.length === 0) return [failed('derived', 'The tool derived no check.')];
   return checks.map((check: Partial<Check> | null) => {
     const name = typeof check?.name === 'string' ? check.name : 'derived';
-    if (check?.ok === true) return { name, ok: true };
-    return failed(name, typeof check?.detail === 'string' ? check.detail : 'The check does not hold.');
+    const detail = typeof check?.detail === 'string' ? check.detail : undefined;
+    if (check?.ok === true) return { name, ok: true, ...(detail === undefined ? {} : { detail }) };
+    return failed(name, detail ?? 'The check does not hold.');
   });
+}
+
+/** What the tool itself says it did not do. That it did the rest is its word, which the other checks are for. */
+function partsCheck(execution: Execution | undefined): readonly Check[] {
+  if (execution?.parts === undefined) return [];
+  const { parts } = execution;
+  const open = parts.filter(({ done }) => !done);
+  if (open.length === 0) return [{ name: 'parts', ok: true }];
+  const named = open.slice(0, SHOWN).map(({ name, detail }) => (detail === undefined ? name : `${name} (${detail})`));
+  const more = open.length > SHOWN ? `; and ${open.length - SHOWN} more` : '';
+  const count = `${parts.length - open.length} of ${parts.length} parts were done`;
+  return [failed('parts', `${count}; not done: ${named.join('; ')}${more}`.slice(0, 2000))];
 }
 
 /** The only constraint that can be checked from outside the tool is the row ceiling, by what the system itself counted. */
@@ -69,12 +99,14 @@ function constraintChecks<I>({ constraints = [], execution }: Verification<I>): 
     });
 }
 
-async function expectationCheck<I>(verification: Verification<I>): Promise<readonly Check[]> {
+async function expectationChecks<I>(verification: Verification<I>): Promise<readonly Check[]> {
   const { expect, runner, pre, post, delta, execution } = verification;
   if (expect === undefined) return [];
+  const values = { pre, post, delta, result: execution?.result ?? null };
   try {
-    const values = { pre, post, delta, result: execution?.result ?? null };
-    return [await runner.evaluate(compileExpectation(expect), values)];
+    const checks: Check[] = [];
+    for (const expectation of compileExpectations(expect)) checks.push(await runner.evaluate(expectation, values));
+    return checks;
   } catch (error) {
     return [failed('expect', asCountersignError(error).message)];
   }

@@ -3,7 +3,14 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/action/outcome.js';
 import type { State } from '../../src/action/snapshot.js';
 import type { Effect, Execution } from '../../src/tools/tool.js';
-import { allHold, createDelta, ExpectationRunner, verifyEffect, type Verification } from '../../src/verify/index.js';
+import {
+  allHold,
+  compileInvariants,
+  createDelta,
+  ExpectationRunner,
+  verifyEffect,
+  type Verification,
+} from '../../src/verify/index.js';
 
 const runner = new ExpectationRunner({ deadlineMs: 10_000 });
 afterAll(() => runner.close());
@@ -46,6 +53,96 @@ describe('an effect is verified', () => {
 
   test('by the tool alone when nothing else was asked for', async () => {
     expect(await verified()).toEqual([{ name: 'derived', ok: true }]);
+  });
+});
+
+describe('several expectations', () => {
+  test('are a check each, in their order', async () => {
+    const checks = await verified({
+      expect: [
+        { name: 'doubled', cel: 'post.orders["1"].qty == 2 * pre.orders["1"].qty' },
+        { name: 'nothing-else', cel: 'delta.operations == 2' },
+        { name: 'same-rows', cel: 'size(added("orders")) == 0' },
+      ],
+    });
+    expect(checks.slice(1)).toEqual([
+      { name: 'expect.doubled', ok: true },
+      {
+        name: 'expect.nothing-else',
+        ok: false,
+        detail: 'The expectation does not hold: delta.operations == 2 is false (left side is 1).',
+      },
+      { name: 'expect.same-rows', ok: true },
+    ]);
+  });
+
+  test('of which one does not compile are not verified', async () => {
+    const checks = await verified({
+      expect: [
+        { name: 'fine', cel: 'true' },
+        { name: 'broken', cel: 'post ==' },
+      ],
+    });
+    expect(checks.at(-1)).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining('The expectation broken') as string,
+    });
+    expect(allHold(checks)).toBe(false);
+  });
+});
+
+describe('what the operator adds', () => {
+  test('is checked between the constraints and the expectation', async () => {
+    const invariants = compileInvariants(
+      { shop: [{ name: 'few', cel: 'rows(state.orders).all(order, order.qty < 2)', reason: 'At most one.' }] },
+      ['shop'],
+    ).get('shop');
+    const checks = await verified({
+      expect: 'true',
+      invariants,
+      sample: { before: { orders: 1 }, after: { state: { orders: 2 } } },
+      constraints: [{ name: 'maxRows', value: 1, policy: 'p' }],
+    });
+    expect(checks.map(({ name, ok }) => [name, ok])).toEqual([
+      ['derived', true],
+      ['constraint.maxRows', true],
+      ['frame.sample', true],
+      ['invariant.few', false],
+      ['expect', true],
+    ]);
+  });
+});
+
+describe('an effect of several parts', () => {
+  const part = (name: string, done: boolean, detail?: string) => ({
+    name,
+    done,
+    ...(detail === undefined ? {} : { detail }),
+  });
+
+  test('that were all done is verified like any other', async () => {
+    const checks = await verified({ execution: { ...execution, parts: [part('a', true), part('b', true)] } });
+    expect(checks).toEqual([
+      { name: 'derived', ok: true },
+      { name: 'parts', ok: true },
+    ]);
+  });
+
+  test('of which some were not done says which, and why', async () => {
+    const parts = [part('orders/1', true), part('orders/2', false, '409'), part('orders/3', false)];
+    expect(await verified({ execution: { ...execution, parts } })).toContainEqual({
+      name: 'parts',
+      ok: false,
+      detail: '1 of 3 parts were done; not done: orders/2 (409); orders/3',
+    });
+  });
+
+  test('names a few of many', async () => {
+    const parts = Array.from({ length: 500 }, (_, at) => part(`p${at}`, false, 'x'.repeat(1000)));
+    const checks = await verified({ execution: { ...execution, parts } });
+    const detail = checks.find(({ name }) => name === 'parts')?.detail ?? '';
+    expect(detail).toContain('0 of 500 parts');
+    expect(detail.length).toBeLessThanOrEqual(2000);
   });
 });
 

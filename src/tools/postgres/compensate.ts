@@ -4,7 +4,7 @@ import type { State } from '../../action/snapshot.js';
 import { displayName, parseName } from './catalog.js';
 import { classify } from './classify.js';
 import type { PostgresInput } from './input.js';
-import { same } from './verify.js';
+import { same } from '../promised.js';
 
 /**
  * @returns the input of a `restore` of what was changed or deleted, or of a `delete` of what was inserted; undefined when nothing

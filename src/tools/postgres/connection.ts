@@ -51,12 +51,17 @@ export class Database {
   /**
    * Reads, in one READ ONLY snapshot and one round trip.
    *
+   * @param timeoutMs of each query; the tool's unless given
    * @throws CountersignError, as asFailure makes them; TOOL_UNAVAILABLE when the signal aborts
    */
-  async read(queries: readonly Query[], signal: AbortSignal): Promise<readonly Answer[]> {
+  async read(
+    queries: readonly Query[],
+    signal: AbortSignal,
+    timeoutMs = this.#options.timeoutMs,
+  ): Promise<readonly Answer[]> {
     const session = await this.session();
     try {
-      const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${this.settings(this.#options.timeoutMs)}`;
+      const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${this.settings(timeoutMs)}`;
       const all = [{ text: begin }, ...queries, { text: 'COMMIT' }];
       const answers = await session.run(all, signal);
       await this.learnTypes(session, answers.slice(1, -1));

@@ -4,7 +4,7 @@ import { CountersignError } from '../../action/errors.js';
 import { assertJson, digest, type JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import type { ClientConfig } from 'pg';
-import type { Execution, ExecuteContext, Tool } from '../tool.js';
+import type { Execution, ExecuteContext, ReadContext, SampleOptions, Tool } from '../tool.js';
 import { captureAfter, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
 import { classify } from './classify.js';
 import { compensation } from './compensate.js';
@@ -15,12 +15,14 @@ import { postgresInput, type PostgresInput } from './input.js';
 import { limitOf } from './transaction.js';
 import { planFor, type ReadPlan } from './plan.js';
 import { previewOf } from './preview.js';
+import { checkFrame, sampleAround, type FrameOptions } from './sample.js';
 import { Scope } from './scope.js';
 import { verifyEffect } from './verify.js';
 import { violated } from './touched.js';
 
 export { EFFECTS_DDL, effectsDdl } from './effects.js';
 export type { PostgresInput } from './input.js';
+export type { FrameOptions } from './sample.js';
 
 export interface PostgresOptions {
   /** What proposals call the tool. */
@@ -43,6 +45,11 @@ export interface PostgresOptions {
   readonly sideEffectTables?: readonly string[];
   /** Columns that triggers keep, such as `updated_at`: they may change with any update. Default none. */
   readonly maintainedColumns?: readonly string[];
+  /**
+   * Samples rows that an action does not name before and after it: the check `frame.sample`. Costs two short reads for each action.
+   * Default: none is taken.
+   */
+  readonly frame?: FrameOptions;
   /** Functions of the database that raw SQL may call, vouched for by the operator: `full_name`, `tools.slug`. Default none. */
   readonly readOnlyFunctions?: readonly string[];
   /** Where keys of effects are recorded. Created when missing; no action may touch it. Default `countersign_effects`. */
@@ -80,6 +87,8 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const effects = new Effects(database, effectsSchema, name);
   const reader: Reader = { database, scope, maxRows };
   const sideEffectTables = new Set(options.sideEffectTables);
+  const { frame } = options;
+  if (frame !== undefined) checkFrame(name, frame, sideEffectTables);
   const verifyOptions = { schema, sideEffectTables, maintainedColumns: new Set(options.maintainedColumns) };
 
   return {
@@ -112,6 +121,13 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       const plan = await planFor(input, scope, signal, after.pre);
       return await captureAfter(plan, after, reader, signal);
     },
+
+    ...(frame === undefined
+      ? {}
+      : {
+          sample: async (input: PostgresInput, beside: SampleOptions, { signal }: ReadContext): Promise<State> =>
+            await sampleAround(await planFor(input, scope, signal, beside.pre), beside, frame, reader, signal),
+        }),
 
     async execute(input, context) {
       const inputDigest = digest(input);

@@ -9,7 +9,7 @@ import { DEFINITIONS, OTHERS } from './definition.js';
 import type { PostgresInput } from './input.js';
 import { isAst, unwrap, type Ast } from './parser.js';
 import { listOf, text } from './uses.js';
-import { check, same } from './verify.js';
+import { check, same } from '../promised.js';
 
 type Fields = { readonly [field: string]: Json };
 

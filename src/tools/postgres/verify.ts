@@ -2,6 +2,7 @@
 import { canonical, type Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { State } from '../../action/snapshot.js';
+import { check, countOf, differs, same, shown } from '../promised.js';
 import type { Effect } from '../tool.js';
 import { displayName, parseName } from './catalog.js';
 import { classify } from './classify.js';
@@ -16,9 +17,6 @@ export interface VerifyOptions {
   /** Columns that triggers keep, such as `updated_at`: they may change with any update. */
   readonly maintainedColumns: ReadonlySet<string>;
 }
-
-/** Differences that a check spells out; the others are counted. */
-const SHOWN = 5;
 
 export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptions): readonly Check[] {
   const { input } = effect;
@@ -80,41 +78,48 @@ function verifyRows(effect: Effect<PostgresInput>, change: Change, options: Veri
   return [...checks, touchedCheck(effect, change.table, options)];
 }
 
-/** What follows from the input itself. */
+/** What follows from the input itself: how many rows are as promised, and in what the others differ. */
 function derived(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+  const rows = differences(effect, change, pre, post);
+  const promised = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.preview.rows;
+  const good = rows.filter((problems) => problems.length === 0).length;
+  const problems = rows.flat();
+  const count = problems.length > 0 ? countOf(Math.min(good, promised), promised) : undefined;
+  if (effect.execution === undefined) problems.push('the execution left no record to compare with');
+  return check('derived', problems, count);
+}
+
+/** For each row that was promised, what is wrong with it. */
+function differences(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): readonly string[][] {
   const expected = expectedRows(effect);
-  const problems: string[] = [];
-  const compare = (key: string, values: Row | undefined): void => {
+  const compared = (key: string, values: Row | undefined): string[] => {
+    const place = `${change.table}/${key}`;
     const row = post.get(key);
-    if (row === undefined) return void problems.push(`${change.table} ${key}: expected to be there, is gone`);
-    for (const [column, value] of Object.entries(values ?? {})) {
-      const actual = valueIn(row, column);
-      if (!same(actual, value)) problems.push(differs(change.table, key, column, value, actual));
-    }
+    if (row === undefined) return [`${place} is gone, expected to be there`];
+    return Object.entries(values ?? {})
+      .filter(([column, value]) => !same(valueIn(row, column), value))
+      .map(([column, value]) => differs(place, column, value, valueIn(row, column)));
   };
   switch (change.verb) {
     case 'update':
-      for (const key of pre.keys()) compare(key, expected[0]);
-      break;
+      return [...pre.keys()].map((key) => compared(key, expected[0]));
     case 'delete':
-      for (const key of pre.keys())
-        if (post.has(key)) problems.push(`${change.table} ${key}: expected to be gone, is there`);
-      break;
+      return [...pre.keys()].map((key) =>
+        post.has(key) ? [`${change.table}/${key} is there, expected to be gone`] : [],
+      );
     case 'insert': {
       const keys = createdIn(effect, change.table);
-      keys.forEach((key, at) => compare(key, expected[at]));
-      if (keys.length !== effect.preview.rows)
-        problems.push(`expected ${effect.preview.rows} new rows, there are ${keys.length}`);
-      break;
+      const { rows } = effect.preview;
+      const found = keys.map((key, at) => compared(key, expected[at]));
+      return keys.length === rows ? found : [...found, [`expected ${rows} new rows, there are ${keys.length}`]];
     }
     case 'restore': {
       const there = new Set([...post.values()].map((row) => partOf(row, change.columns)));
-      const missing = expected.filter((row) => !there.has(partOf(row, change.columns)));
-      problems.push(...missing.map((row) => `${change.table}: expected the row ${shown(row)}, is not there`));
+      return expected.map((row) =>
+        there.has(partOf(row, change.columns)) ? [] : [`${change.table}: expected the row ${shown(row)}, is not there`],
+      );
     }
   }
-  if (effect.execution === undefined) problems.push('the execution left no record to compare with');
-  return check('derived', problems);
 }
 
 function partOf(row: Row, columns: readonly string[]): string {
@@ -125,7 +130,7 @@ function partOf(row: Row, columns: readonly string[]): string {
 function frameRows(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
   const problems: string[] = [];
   if (change.verb !== 'delete') {
-    for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table} ${key}: vanished`);
+    for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table}/${key} vanished`);
   }
   const ours = new Set(createdIn(effect, change.table));
   const appeared = [...post.keys()].filter((key) => !pre.has(key) && !ours.has(key));
@@ -138,7 +143,7 @@ function frameRows(effect: Effect<PostgresInput>, change: Change, pre: Rows, pos
       detail: `${appeared.length} more rows match by now; they are not this action's doing`,
     };
   }
-  return check('frame.rows', [...problems, ...appeared.map((key) => `${change.table} ${key}: appeared`)]);
+  return check('frame.rows', [...problems, ...appeared.map((key) => `${change.table}/${key} appeared`)]);
 }
 
 /** Only the columns named changed. */
@@ -150,7 +155,7 @@ function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOpti
     if (after === undefined) continue;
     for (const column of new Set([...Object.keys(before), ...Object.keys(after)])) {
       if (!free.has(column) && !same(before[column], after[column])) {
-        problems.push(differs(change.table, key, column, before[column], after[column]));
+        problems.push(differs(`${change.table}/${key}`, column, before[column], after[column]));
       }
     }
   }
@@ -196,30 +201,4 @@ function valueIn(row: Row, column: string): Json | undefined {
 function rowsOf(state: State, table: string): Rows {
   const rows = Object.hasOwn(state, table) ? state[table] : undefined;
   return new Map(typeof rows === 'object' && rows !== null ? (Object.entries(rows) as [string, Row][]) : []);
-}
-
-export function same(one: Json | undefined, other: Json | undefined): boolean {
-  if (one === undefined || other === undefined) return one === other;
-  return canonical(one) === canonical(other);
-}
-
-function differs(
-  table: string,
-  key: string,
-  column: string,
-  expected: Json | undefined,
-  actual: Json | undefined,
-): string {
-  return `${table} ${key}: ${column} expected ${shown(expected)}, is ${shown(actual)}`;
-}
-
-function shown(value: Json | undefined): string {
-  const text = value === undefined ? 'absent' : JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text;
-}
-
-export function check(name: string, problems: readonly string[]): Check {
-  if (problems.length === 0) return { name, ok: true };
-  const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
-  return { name, ok: false, detail: problems.slice(0, SHOWN).join('; ') + more };
 }

@@ -1,93 +1,54 @@
-/** Checks the syntax tree of an expectation, and rewrites the few places where CEL's own form is unbounded or unhandy. */
+/** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or unhandy. */
 import { isCelError, run, type parse } from '@bufbuild/cel';
+import { CALLABLE, FUNCTIONS, NEVER } from './functions.js';
 
 /** A parsed expression with its positions, as `@bufbuild/cel` makes and evaluates it. */
 export type Program = ReturnType<typeof parse>;
 type Expr = Program['expr'];
 type Kind<C extends string> = Extract<Expr['exprKind'], { case: C }>['value'];
 
-/** What an expectation can read. */
-export const ROOTS = ['pre', 'post', 'delta', 'result'] as const;
-export type Root = (typeof ROOTS)[number];
+/** What an expression may be. */
+export interface Terms<Root extends string = string> {
+  /** The names that it can read. */
+  readonly roots: readonly Root[];
+  /** Those of them that may themselves be the value. */
+  readonly bare: readonly Root[];
+  readonly yields: 'boolean' | 'number';
+  /** How many comprehensions may nest. */
+  readonly loops: number;
+  /** Functions beyond those of CEL, by name. */
+  readonly helpers?: ReadonlyMap<string, CelHelper<Root>>;
+  /** An expression that would do, for the hints of refusals. */
+  readonly example: string;
+}
+
+/** A function that the evaluator has beyond those of CEL. */
+export interface CelHelper<Root extends string = string> {
+  /** Fewest and most arguments. */
+  readonly arguments: readonly [least: number, most: number];
+  /** Roots that it reads without being given them. */
+  readonly reads: readonly Root[];
+  readonly yields: 'boolean' | 'number' | 'list';
+}
 
 /** Called with a problem; does not return. */
 export type Refuse = (problem: string, offset: number | undefined, hints: { expected: string; fix: string }) => never;
 
 const MAX_NODES = 1000;
 const MAX_DEPTH = 64;
-const MAX_LOOPS = 2;
 const MAX_PATTERN = 200;
 const MAX_REPEATS = 1000;
 
 /** CEL's name for the value that a comprehension builds; no text can name it. */
 const ACCUMULATOR = '@result';
 
-const BINARY = [2] as const;
-const CONVERSION = { call: [1] } as const;
-const TEXT_TEST = { method: [1] } as const;
-const GETTER = { method: [0] } as const;
-
-/**
- * Everything that can be called, with the numbers of arguments. Left out on purpose: `bytes` allocates memory that the
- * evaluator's limit does not cover, and so do getters with a time zone; `type` and `dyn` have no use without a type checker.
- */
-const CALLABLE = new Map<string, { readonly call?: readonly number[]; readonly method?: readonly number[] }>([
-  ...[
-    '_&&_',
-    '_||_',
-    '_==_',
-    '_!=_',
-    '_<_',
-    '_<=_',
-    '_>_',
-    '_>=_',
-    '_+_',
-    '_-_',
-    '_*_',
-    '_/_',
-    '_%_',
-    '_[_]',
-    '@in',
-  ].map((operator) => [operator, { call: BINARY }] as const),
-  ['!_', { call: [1] }],
-  ['-_', { call: [1] }],
-  ['_?_:_', { call: [3] }],
-  ['@not_strictly_false', { call: [1] }],
-  ['size', { call: [1], method: [0] }],
-  ...['contains', 'startsWith', 'endsWith', 'matches'].map((name) => [name, TEXT_TEST] as const),
-  ...['bool', 'int', 'double', 'string', 'timestamp', 'duration'].map((name) => [name, CONVERSION] as const),
-  ...[
-    'FullYear',
-    'Month',
-    'Date',
-    'DayOfMonth',
-    'DayOfWeek',
-    'DayOfYear',
-    'Hours',
-    'Minutes',
-    'Seconds',
-    'Milliseconds',
-  ].map((name) => [`get${name}`, GETTER] as const),
-]);
-
-const FUNCTIONS = [...CALLABLE.keys()].filter((name) => /^[a-z]/.test(name));
-
-/** Calls that never yield a boolean. */
-const NOT_BOOLEAN: ReadonlySet<string> = new Set([
-  '_+_',
-  '_-_',
-  '_*_',
-  '_/_',
-  '_%_',
-  '-_',
-  'size',
-  'int',
-  'double',
-  'string',
-  'timestamp',
-  'duration',
-  ...FUNCTIONS.filter((name) => name.startsWith('get')),
-]);
+const YIELDS = {
+  boolean: {
+    expected: 'an expression that is true or false',
+    fix: 'Compare the value with what it should be, for instance',
+  },
+  number: { expected: 'an expression that is a number', fix: 'Name the number, for instance' },
+} as const;
 
 interface Place {
   readonly variables: readonly string[];
@@ -101,21 +62,27 @@ interface Place {
  * - the lists that comprehensions build grow in place, through `@append`: CEL's concatenation nests one level per item;
  * - `has(x["key"])` becomes the test that `has(x.key)` is.
  */
-export function checkProgram(program: Program, refuse: Refuse): readonly Root[] {
-  const check = new ProgramCheck(program, refuse);
+export function checkProgram<Root extends string>(
+  program: Program,
+  terms: Terms<Root>,
+  refuse: Refuse,
+): readonly Root[] {
+  const check = new ProgramCheck(program, terms, refuse);
   check.visit(program.expr, { variables: [], loops: 0, depth: 0 });
-  check.yieldsBoolean(program.expr);
+  check.yields(program.expr);
   return [...check.uses].sort();
 }
 
-class ProgramCheck {
+class ProgramCheck<Root extends string> {
   readonly uses = new Set<Root>();
   readonly #program: Program;
+  readonly #terms: Terms<Root>;
   readonly #refuse: Refuse;
   #nodes = 0;
 
-  constructor(program: Program, refuse: Refuse) {
+  constructor(program: Program, terms: Terms<Root>, refuse: Refuse) {
     this.#program = program;
+    this.#terms = terms;
     this.#refuse = refuse;
   }
 
@@ -125,7 +92,7 @@ class ProgramCheck {
     if (++this.#nodes > MAX_NODES || place.depth > MAX_DEPTH) {
       this.#refuse('is too large', this.#offset(expr), {
         expected: `at most ${MAX_NODES} nodes, nested at most ${MAX_DEPTH} deep`,
-        fix: 'Check only what the action was meant to change.',
+        fix: 'Simplify it, or split it.',
       });
     }
     const before = this.#nodes;
@@ -159,19 +126,35 @@ class ProgramCheck {
   }
 
   /** Refuses what is certain to yield something else. What is read from data is known only when it is evaluated. */
-  yieldsBoolean({ exprKind, ...expr }: Expr): void {
-    const certain =
-      (exprKind.case === 'constExpr' && exprKind.value.constantKind.case !== 'boolValue') ||
-      exprKind.case === 'listExpr' ||
-      exprKind.case === 'structExpr' ||
-      (exprKind.case === 'identExpr' && exprKind.value.name !== 'result') ||
-      (exprKind.case === 'callExpr' && NOT_BOOLEAN.has(exprKind.value.function)) ||
-      (exprKind.case === 'comprehensionExpr' && exprKind.value.accuInit?.exprKind.case === 'listExpr');
-    if (!certain) return;
-    this.#refuse('does not yield a boolean', this.#offset({ exprKind, ...expr }), {
-      expected: 'an expression that is true or false',
-      fix: 'Compare the value with what it should be, for instance: size(post.sessions) == 0',
-    });
+  yields(expr: Expr): void {
+    const { yields, example } = this.#terms;
+    if (!this.#certainlyNot(expr, yields)) return;
+    const { expected, fix } = YIELDS[yields];
+    this.#refuse(`does not yield a ${yields}`, this.#offset(expr), { expected, fix: `${fix}: ${example}` });
+  }
+
+  #certainlyNot({ exprKind }: Expr, yields: Terms['yields']): boolean {
+    switch (exprKind.case) {
+      case 'constExpr': {
+        const kind = exprKind.value.constantKind.case;
+        return yields === 'boolean' ? kind !== 'boolValue' : kind !== 'int64Value' && kind !== 'doubleValue';
+      }
+      case 'identExpr':
+        return !(this.#terms.bare as readonly string[]).includes(exprKind.value.name);
+      case 'listExpr':
+      case 'structExpr':
+        return true;
+      case 'callExpr':
+        return (
+          NEVER[yields].has(exprKind.value.function) ||
+          (this.#terms.helpers?.get(exprKind.value.function)?.yields ?? yields) !== yields
+        );
+      case 'comprehensionExpr':
+        // Those that build a list; all, exists and exists_one are booleans.
+        return yields === 'number' || exprKind.value.accuInit?.exprKind.case === 'listExpr';
+      default:
+        return false;
+    }
   }
 
   #constant(expr: Expr, { constantKind }: Kind<'constExpr'>): void {
@@ -185,28 +168,38 @@ class ProgramCheck {
 
   #identifier(expr: Expr, name: string, { variables }: Place): void {
     if (variables.includes(name)) return;
-    if (isRoot(name)) {
+    if (this.#isRoot(name)) {
       this.uses.add(name);
       return;
     }
     this.#refuse(`names ${JSON.stringify(name.slice(0, 64))}, which is not known`, this.#offset(expr), {
-      expected: [...ROOTS, ...variables.filter((variable) => variable !== ACCUMULATOR)].join(', '),
-      fix: 'Begin with one of these, for instance: post.orders["41"].status == "paid"; put texts in quotes.',
+      expected: [...this.#terms.roots, ...variables.filter((variable) => variable !== ACCUMULATOR)].join(', '),
+      fix: `Begin with one of these, for instance: ${this.#terms.example}; put texts in quotes.`,
     });
   }
 
   #call(expr: Expr, call: Kind<'callExpr'>, place: Place): void {
     if (call.function === 'has' && call.target === undefined) return this.#hasIndex(expr, call, place);
-    const arities = CALLABLE.get(call.function)?.[call.target === undefined ? 'call' : 'method'];
-    if (arities === undefined || !arities.includes(call.args.length)) {
+    if (!this.#isKnown(call)) {
       this.#refuse(`calls ${describeCall(call)}, which is not known`, this.#offset(expr), {
-        expected: `one of: has, all, exists, exists_one, filter, map, ${FUNCTIONS.join(', ')}`,
+        expected: `one of: has, all, exists, exists_one, filter, map, ${[...FUNCTIONS, ...(this.#terms.helpers?.keys() ?? [])].join(', ')}`,
         fix: 'Use one of these, with its arguments as in CEL: size(x), text.startsWith("a"), list.all(x, x > 0).',
       });
     }
     this.visit(call.target, place);
     for (const argument of call.args) this.visit(argument, place);
     if (call.function === 'matches') this.#pattern(expr, call.args[0]);
+  }
+
+  /** Notes what a helper reads. */
+  #isKnown({ function: name, target, args }: Kind<'callExpr'>): boolean {
+    const helper = target === undefined ? this.#terms.helpers?.get(name) : undefined;
+    if (helper === undefined) {
+      return CALLABLE.get(name)?.[target === undefined ? 'call' : 'method']?.includes(args.length) === true;
+    }
+    for (const root of helper.reads) this.uses.add(root);
+    const [least, most] = helper.arguments;
+    return args.length >= least && args.length <= most;
   }
 
   #hasIndex(expr: Expr, call: Kind<'callExpr'>, place: Place): void {
@@ -237,15 +230,16 @@ class ProgramCheck {
   }
 
   #comprehension(expr: Expr, loop: Kind<'comprehensionExpr'>, place: Place): void {
-    if (place.loops === MAX_LOOPS) {
-      this.#refuse(`nests more than ${MAX_LOOPS} comprehensions`, this.#offset(expr), {
-        expected: `all, exists, exists_one, filter and map nested at most ${MAX_LOOPS} deep`,
-        fix: 'Name the rows that matter instead of searching for them.',
+    const { loops, roots } = this.#terms;
+    if (place.loops === loops) {
+      this.#refuse(`nests more than ${loops} comprehension${loops === 1 ? '' : 's'}`, this.#offset(expr), {
+        expected: `all, exists, exists_one, filter and map nested at most ${loops} deep`,
+        fix: 'Name what matters instead of searching for it.',
       });
     }
-    if (isRoot(loop.iterVar) || !/^[A-Za-z_]\w*$/.test(loop.iterVar)) {
+    if (this.#isRoot(loop.iterVar) || !/^[A-Za-z_]\w*$/.test(loop.iterVar)) {
       this.#refuse(`takes ${JSON.stringify(loop.iterVar.slice(0, 64))} as a variable`, this.#offset(expr), {
-        expected: `a variable that is not one of ${ROOTS.join(', ')}`,
+        expected: `a variable that is not one of ${roots.join(', ')}`,
         fix: 'Rename the variable.',
       });
     }
@@ -285,13 +279,13 @@ class ProgramCheck {
     return this.#refuse(`uses ${what}`, this.#offset(expr), { expected: instead, fix: `Use ${instead}.` });
   }
 
+  #isRoot(name: string): name is Root {
+    return (this.#terms.roots as readonly string[]).includes(name);
+  }
+
   #offset(expr: Expr): number | undefined {
     return this.#program.sourceInfo?.positions[expr.id.toString()];
   }
-}
-
-function isRoot(name: string): name is Root {
-  return (ROOTS as readonly string[]).includes(name);
 }
 
 function describeCall({ function: name, args, target }: Kind<'callExpr'>): string {

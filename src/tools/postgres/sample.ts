@@ -1,0 +1,100 @@
+/** A sample of the rows that an action does not name, to be compared before and after it. Bounded in tables, rows and time. */
+import { CountersignError } from '../../action/errors.js';
+import type { State } from '../../action/snapshot.js';
+import type { SampleOptions } from '../tool.js';
+import { parseName, type Table } from './catalog.js';
+import type { Reader } from './capture.js';
+import type { Query } from './connection.js';
+import type { Plan } from './plan.js';
+import { keyCondition, Parameters, quote } from './sql.js';
+
+export interface FrameOptions {
+  /** Rows of each table, those with the lowest keys, beside the action's own: 1 to 1000. */
+  readonly sampleRows: number;
+  /** Tables to sample beside the one that the action changes, at most 20. Default none. */
+  readonly tables?: readonly string[];
+  /** The longest a sample may take, milliseconds from 100 to 5000. Default 1000. */
+  readonly timeoutMs?: number;
+}
+
+export const MAX_FRAME_TABLES = 20;
+
+/** @throws CountersignError CONFIG_INVALID */
+export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: ReadonlySet<string>): void {
+  const invalid = (field: string, expected: string): CountersignError =>
+    new CountersignError('CONFIG_INVALID', `The tool ${tool}: frame.${field} must be ${expected}.`, {
+      field: `frame.${field}`,
+      expected,
+      fix: `Correct frame.${field}.`,
+    });
+  const { sampleRows, tables = [], timeoutMs = 1000 } = frame;
+  if (!(Number.isInteger(sampleRows) && sampleRows >= 1 && sampleRows <= 1000)) {
+    throw invalid('sampleRows', 'a whole number from 1 to 1000');
+  }
+  if (!(Number.isInteger(timeoutMs) && timeoutMs >= 100 && timeoutMs <= 5000)) {
+    throw invalid('timeoutMs', 'a whole number of milliseconds from 100 to 5000');
+  }
+  if (tables.length > MAX_FRAME_TABLES) throw invalid('tables', `at most ${MAX_FRAME_TABLES} tables`);
+  const meant = tables.find((name) => sideEffectTables.has(name));
+  if (meant !== undefined) throw invalid('tables', `tables that no action may write beside its own; ${meant} is not`);
+}
+
+/**
+ * How many rows were looked at in each table, and one digest over them: `{orders: {rows: 100, digest: 'md5:…'}}`. The rows captured
+ * before and those that came into being are left out. Empty for an action that only reads.
+ *
+ * @throws CountersignError INVALID_INPUT, CONFIG_INVALID, TOOL_UNAVAILABLE, or TOOL_FAILED when it takes too long
+ */
+export async function sampleAround(
+  plan: Plan,
+  { pre, execution }: SampleOptions,
+  frame: FrameOptions,
+  { database, scope }: Reader,
+  signal: AbortSignal,
+): Promise<State> {
+  if (plan.kind === 'read') return {};
+  const own = new Set(plan.kind === 'rows' ? [plan.table.name] : plan.tables);
+  const others = (frame.tables ?? []).filter((name) => !own.has(name));
+  const named = await scope.tables(
+    others.map((name) => parseName(name)),
+    'frame.tables',
+    signal,
+  );
+  const tables = plan.kind === 'rows' ? [plan.table, ...named] : named;
+  if (tables.length === 0) return {};
+  const queries = tables.map((table) => {
+    const created = Object.hasOwn(execution?.created ?? {}, table.name) ? (execution?.created?.[table.name] ?? []) : [];
+    return sampleQuery(table, [...keysIn(pre, table.name), ...created], frame.sampleRows);
+  });
+  const timeoutMs = (frame.timeoutMs ?? 1000) / queries.length;
+  const answers = await database.read(queries, signal, timeoutMs);
+  return Object.fromEntries(
+    tables.map((table, at) => {
+      const [rows, digest] = answers[at]?.rows[0] ?? [];
+      return [table.name, { rows: Number(rows), digest: `md5:${digest}` }];
+    }),
+  );
+}
+
+function sampleQuery(table: Table, without: readonly string[], limit: number): Query {
+  if (table.key.length === 0) {
+    throw new CountersignError('CONFIG_INVALID', `${table.name} has no primary key, so its rows cannot be sampled.`, {
+      field: 'frame.tables',
+      expected: 'tables with a primary key',
+      fix: 'Leave the table out, or have a primary key added.',
+    });
+  }
+  const parameters = new Parameters();
+  const condition = without.length === 0 ? 'true' : `NOT (${keyCondition(table, without, parameters)})`;
+  const order = table.key.map((column) => `t.${quote(column.name)}`).join(', ');
+  return {
+    text:
+      `SELECT count(*), md5(coalesce(string_agg(q.digest, '' ORDER BY q.digest COLLATE "C"), '')) FROM (` +
+      `SELECT md5(t::text) AS digest FROM ${table.sql} t WHERE ${condition} ORDER BY ${order} LIMIT ${limit}) q`,
+    ...(parameters.values.length === 0 ? {} : { values: parameters.values }),
+  };
+}
+
+function keysIn(state: State, table: string): readonly string[] {
+  return Object.hasOwn(state, table) ? Object.keys(state[table] ?? {}) : [];
+}

@@ -1,0 +1,204 @@
+/** Invariants: what the operator says must hold of a tool's system whatever an action does, checked on every captured post-state. */
+import { z } from 'zod';
+import { CountersignError } from '../action/errors.js';
+import type { Json } from '../action/json.js';
+import type { Check } from '../action/outcome.js';
+import { CHECK_NAME_PATTERN } from '../action/proposal.js';
+import type { State } from '../action/snapshot.js';
+import { CelProblem, compileCel, position } from '../cel/compile.js';
+import type { CelHelper, Program, Terms } from '../cel/program.js';
+import type { ExpectationRunner } from './evaluator.js';
+import { MAX_EXPECTATION_LENGTH } from './expectation.js';
+import { DATA_HELPERS } from './helpers.js';
+import { tablesNamed } from './tables-named.js';
+
+/** As an operator writes it. */
+export interface InvariantOptions {
+  /** Part of the check's name: `invariant.<name>`. */
+  readonly name: string;
+  /**
+   * A CEL expression over `state`, the captured rows or objects: `rows(state.products).all(p, p.stock >= 0)`. It is checked for those
+   * actions whose captured state has every table that it names.
+   */
+  readonly cel: string;
+  /** What people read when it is broken. */
+  readonly reason: string;
+}
+
+/** An invariant that compiled. */
+export interface Invariant extends InvariantOptions {
+  readonly uses: readonly 'state'[];
+  readonly program: Program;
+  /** The tables without which it says nothing. */
+  readonly tables: readonly string[];
+}
+
+/** Of one tool. */
+const MAX_INVARIANTS = 50;
+
+const TERMS: Terms<'state'> = {
+  roots: ['state'],
+  bare: [],
+  yields: 'boolean',
+  loops: 2,
+  helpers: new Map<string, CelHelper<'state'>>(DATA_HELPERS),
+  example: 'rows(state.products).all(p, p.stock >= 0)',
+};
+
+const optionsSchema = z
+  .array(
+    z.strictObject({
+      name: z.string().regex(CHECK_NAME_PATTERN),
+      cel: z.string(),
+      reason: z.string().min(1).max(300),
+    }),
+  )
+  .max(MAX_INVARIANTS);
+
+/**
+ * Compiles the invariants of each tool.
+ *
+ * @param tools the names of the tools there are
+ * @throws CountersignError CONFIG_INVALID with the field: `invariants.shop-db.0.cel`
+ */
+export function compileInvariants(
+  config: Readonly<Record<string, readonly InvariantOptions[]>>,
+  tools: readonly string[],
+): ReadonlyMap<string, readonly Invariant[]> {
+  return new Map(
+    Object.entries(config).map(([tool, list]) => {
+      if (!tools.includes(tool)) {
+        throw invalid(`invariants.${tool}`, `There is no tool named ${tool}.`, {
+          expected: `one of: ${tools.join(', ') || '(no tool is configured)'}`,
+          fix: 'Correct the name.',
+        });
+      }
+      return [tool, compileList(tool, list)];
+    }),
+  );
+}
+
+function compileList(tool: string, list: readonly InvariantOptions[]): readonly Invariant[] {
+  const parsed = optionsSchema.safeParse(list);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = ['invariants', tool, ...(issue?.path ?? [])].map(String).join('.');
+    throw invalid(field, `${field}: ${issue?.message ?? 'is not a list of invariants'}.`, {
+      expected: `at most ${MAX_INVARIANTS} of {name, cel, reason}`,
+      fix: `Correct ${field}.`,
+    });
+  }
+  const names = new Set<string>();
+  return parsed.data.map((options, at) => {
+    const field = `invariants.${tool}.${at}`;
+    if (names.has(options.name)) {
+      throw invalid(`${field}.name`, `There are two invariants named ${options.name}.`, {
+        expected: 'a name that no other invariant of the tool has',
+        fix: 'Rename one of the two.',
+      });
+    }
+    names.add(options.name);
+    return compileOne(options, `${field}.cel`);
+  });
+}
+
+function compileOne(options: InvariantOptions, field: string): Invariant {
+  try {
+    const compiled = compileCel(options.cel, MAX_EXPECTATION_LENGTH, TERMS);
+    return { ...options, ...compiled, tables: tablesNamed(compiled.program, 'state') };
+  } catch (error) {
+    if (!(error instanceof CelProblem)) throw error;
+    const { message, offset, expected, fix } = error;
+    const where = offset === undefined ? '' : ` (${position(options.cel, offset)})`;
+    throw invalid(field, `The invariant ${options.name} ${message}${where}.`, { expected, fix, cause: error.cause });
+  }
+}
+
+function invalid(field: string, message: string, hints: { expected: string; fix: string; cause?: unknown }) {
+  return new CountersignError('CONFIG_INVALID', message, { field, ...hints });
+}
+
+/** Those that say something of this state. */
+export function applicable(invariants: readonly Invariant[], state: State): readonly Invariant[] {
+  return invariants.filter(({ tables }) => tables.every((table) => Object.hasOwn(state, table)));
+}
+
+/** A check for each invariant that says something of the post-state. Never rejects. One after the other, as one action's fair share. */
+export async function checkInvariants(
+  invariants: readonly Invariant[],
+  states: { readonly pre: State; readonly post: State },
+  runner: ExpectationRunner,
+): Promise<readonly Check[]> {
+  const checks: Check[] = [];
+  for (const invariant of applicable(invariants, states.post)) {
+    checks.push(await checkInvariant(invariant, states, runner));
+  }
+  return checks;
+}
+
+/**
+ * Evaluates the invariants that apply on the state before the effect, only to see what they cost.
+ *
+ * @throws CountersignError CONFIG_INVALID when one exceeds a limit
+ */
+export async function rehearseInvariants(
+  invariants: readonly Invariant[],
+  pre: State,
+  runner: ExpectationRunner,
+): Promise<void> {
+  for (const invariant of applicable(invariants, pre)) {
+    const { costly, detail } = await runner.judge(invariant, { state: pre });
+    if (!costly) continue;
+    throw invalid(`invariants.${invariant.name}`, `The invariant ${invariant.name} ${detail ?? 'is too costly'}.`, {
+      expected: 'an expression that is cheap on as many rows as one action may touch',
+      fix: 'Have the operator simplify it, or touch fewer rows.',
+    });
+  }
+}
+
+async function checkInvariant(
+  invariant: Invariant,
+  { pre, post }: { readonly pre: State; readonly post: State },
+  runner: ExpectationRunner,
+): Promise<Check> {
+  const name = `invariant.${invariant.name}`;
+  const { ok, broken, detail } = await runner.judge(invariant, { state: post });
+  if (ok) return { name, ok };
+  if (broken === true && (await wasBroken(invariant, { pre, post }, runner))) {
+    return { name, ok: true, detail: `It was broken before, and not by this action: ${invariant.reason}` };
+  }
+  return { name, ok: false, detail: `${invariant.reason} (the invariant ${detail ?? 'does not hold'})` };
+}
+
+/**
+ * Where the invariant was broken before, other rows may have been added to those that break it. So what the action changed is looked
+ * at alone as well: if that held before and is broken now, it is the action's doing.
+ */
+async function wasBroken(
+  invariant: Invariant,
+  { pre, post }: { readonly pre: State; readonly post: State },
+  runner: ExpectationRunner,
+): Promise<boolean> {
+  const whole = await runner.judge(invariant, { state: pre });
+  if (whole.broken !== true) return false;
+  const before = await runner.judge(invariant, { state: differing(pre, post) });
+  const after = await runner.judge(invariant, { state: differing(post, pre) });
+  return !(before.ok && after.broken === true);
+}
+
+/** The rows that are not in the other state as they are in this one. */
+function differing(state: State, other: State): State {
+  return Object.fromEntries(
+    Object.entries(state).map(([table, rows]): [string, Json] => {
+      const others = Object.hasOwn(other, table) ? other[table] : undefined;
+      if (!isTable(rows) || !isTable(others)) return [table, rows];
+      const isSame = (key: string, row: Json) =>
+        Object.hasOwn(others, key) && JSON.stringify(others[key]) === JSON.stringify(row);
+      return [table, Object.fromEntries(Object.entries(rows).filter(([key, row]) => !isSame(key, row)))];
+    }),
+  );
+}
+
+function isTable(value: Json | undefined): value is { readonly [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
