@@ -1,0 +1,114 @@
+/** What an operation ensures: CEL of the operator's, over what was asked, what was before, what is now and what was answered. */
+import {
+  CelScalar,
+  celEnv,
+  celFunc,
+  celList,
+  celMap,
+  isCelError,
+  isCelList,
+  isCelMap,
+  parse,
+  plan,
+  type CelInput,
+} from '@bufbuild/cel';
+import { CountersignError } from '../../action/errors.js';
+import type { Json } from '../../action/json.js';
+import type { Check } from '../../action/outcome.js';
+
+export interface EnsureValues {
+  readonly input: Json;
+  readonly pre: Json;
+  readonly post: Json;
+  readonly result: Json;
+}
+
+/** Says whether it holds, as the check `ensures`. Never throws: what cannot be evaluated does not hold. */
+export type Ensure = (values: EnsureValues) => Check;
+
+const ROOTS = ['input', 'pre', 'post', 'result'];
+const { INT, DOUBLE } = CelScalar;
+
+/** JSON has one kind of number: so a whole one may meet a fraction, and the result is a double. */
+function mixed(operator: string, compute: (left: number, right: number) => number) {
+  return [
+    celFunc(operator, [INT, DOUBLE], DOUBLE, (left, right) => compute(Number(left), right)),
+    celFunc(operator, [DOUBLE, INT], DOUBLE, (left, right) => compute(left, Number(right))),
+  ];
+}
+
+const ENVIRONMENT = celEnv({
+  funcs: [
+    ...mixed('_+_', (left, right) => left + right),
+    ...mixed('_-_', (left, right) => left - right),
+    ...mixed('_*_', (left, right) => left * right),
+    ...mixed('_/_', (left, right) => left / right),
+  ],
+});
+
+/** @throws CountersignError CONFIG_INVALID: it is no CEL, or names something else than `input`, `pre`, `post` and `result` */
+export function compileEnsure(source: string, field: string): Ensure {
+  const invalid = (why: string): CountersignError =>
+    new CountersignError('CONFIG_INVALID', `${field} does not compile: ${why.slice(0, 200)}`, {
+      field,
+      expected: `a CEL expression over ${ROOTS.join(', ')}`,
+      fix: "Correct the expression, for instance: post.order.status == 'refunded'",
+    });
+  let evaluate: (values: Record<string, CelInput>) => unknown;
+  let unknown: string | undefined;
+  try {
+    const program = parse(source);
+    evaluate = plan(ENVIRONMENT, program) as typeof evaluate;
+    unknown = unknownName(program.expr);
+  } catch (error) {
+    throw invalid((error as Error).message);
+  }
+  if (unknown !== undefined) throw invalid(`it names ${unknown}, which is not known`);
+  return (values) => {
+    let value: unknown;
+    try {
+      value = evaluate({
+        input: toCel(values.input),
+        pre: toCel(values.pre),
+        post: toCel(values.post),
+        result: toCel(values.result),
+      });
+    } catch (error) {
+      value = error;
+    }
+    if (value === true) return { name: 'ensures', ok: true };
+    const why = value === false ? 'does not hold' : `cannot be evaluated: ${explain(value)}`;
+    return { name: 'ensures', ok: false, detail: `${source.slice(0, 200)} ${why}` };
+  };
+}
+
+/** A name that is neither a root nor the variable of a comprehension. */
+function unknownName(expression: unknown): string | undefined {
+  const named = new Set<string>();
+  const known = new Set(ROOTS);
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const { case: kind, value } = node as { case?: string; value?: Readonly<Record<string, unknown>> };
+    if (kind === 'identExpr') named.add(String(value?.['name']));
+    if (kind === 'comprehensionExpr')
+      for (const name of ['iterVar', 'iterVar2', 'accuVar']) known.add(String(value?.[name]));
+    Object.values(node).forEach(visit);
+  };
+  visit(expression);
+  return [...named].find((name) => !known.has(name));
+}
+
+/** A JSON integer is a CEL int, any other number a double. */
+function toCel(value: Json): CelInput {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return celList(value.map(toCel));
+  return celMap(new Map(Object.entries(value).map(([key, member]) => [key, toCel(member)])));
+}
+
+function explain(value: unknown): string {
+  if (isCelError(value) || value instanceof Error) return value.message.slice(0, 200);
+  if (isCelMap(value)) return 'it is a map, not true or false';
+  if (isCelList(value)) return 'it is a list, not true or false';
+  return `it is ${String(value).slice(0, 80)}, not true or false`;
+}

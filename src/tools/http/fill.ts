@@ -1,0 +1,35 @@
+/** Values with references in them, filled: `{post.refund.id}` becomes what it refers to, with its type. */
+import type { Json, JsonObject } from '../../action/json.js';
+import { pointerOf, tokensOf } from './pointer.js';
+import { referenceOf, scalarAt, valueAt, type Scope } from './template.js';
+
+const WHOLE = /^\{([^{}]+)\}$/;
+
+/** The value with every reference replaced; undefined when one leads nowhere. A text that holds more than the reference is kept as it is. */
+export function fill(value: Json, scope: Scope): Json | undefined {
+  if (typeof value === 'string') {
+    const name = WHOLE.exec(value)?.[1];
+    return name === undefined ? value : valueAt(scope, referenceOf(name));
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map((item: Json) => fill(item, scope));
+    return items.includes(undefined) ? undefined : (items as Json[]);
+  }
+  const filled: Record<string, Json> = {};
+  for (const [key, member] of Object.entries(value as JsonObject)) {
+    const one = fill(member, scope);
+    if (one === undefined) return undefined;
+    filled[key] = one;
+  }
+  return filled;
+}
+
+/** A JSON pointer whose tokens may be references: `/items/{path.id}`. Undefined when one leads nowhere. */
+export function fillPointer(pointer: string, scope: Scope): string | undefined {
+  const tokens = tokensOf(pointer).map((token) => {
+    const name = WHOLE.exec(token)?.[1];
+    return name === undefined ? token : scalarAt(scope, referenceOf(name));
+  });
+  return tokens.includes(undefined) ? undefined : pointerOf(tokens as string[]);
+}

@@ -1,0 +1,194 @@
+/** The `http` tool: declared operations of one service, previewed and captured by probes, sent guarded, read back. */
+import { isIP } from 'node:net';
+import { CountersignError } from '../../action/errors.js';
+import type { JsonObject } from '../../action/json.js';
+import type { Idempotency, ReadContext, Tool } from '../tool.js';
+import { addressGuard, isLoopback } from './addresses.js';
+import { Client } from './client.js';
+import { execute } from './execute.js';
+import { fill } from './fill.js';
+import { checkHeaders } from './headers.js';
+import { inputSchema, scopeOf, type HttpInput } from './input.js';
+import { lookUpEffect } from './look-up.js';
+import { AccessTokens } from './oauth.js';
+import { compileOperations, type CompiledLookUp, type Operation } from './operation.js';
+import type { Allow, HttpOptions } from './options.js';
+import { previewOf } from './preview.js';
+import { probe } from './probe.js';
+import { Secrets } from './secrets.js';
+import { within, type Service } from './service.js';
+import { verifyEffect } from './verify.js';
+import { Wire } from './wire.js';
+
+export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
+export type { HttpInput } from './input.js';
+export type {
+  Allow,
+  ClientCredentials,
+  HeaderValue,
+  HttpOperation,
+  HttpOptions,
+  Inverse,
+  Limits,
+  LookUpRequest,
+  Method,
+  Probe,
+  Schema,
+  SecretRef,
+  TlsOptions,
+} from './options.js';
+
+/**
+ * A tool for one service. Connects when first used.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export function http(options: HttpOptions): Tool<HttpInput> {
+  const secrets = new Secrets(options.name);
+  const operations = compileOperations(options, secrets);
+  const limits = limitsOf(options);
+  const client = clientOf(options, limits, secrets);
+  const service: Service = { tool: options.name, client, operations, secrets, limits };
+  const find = ({ op }: HttpInput): Operation => {
+    const operation = operations.get(op);
+    if (operation === undefined)
+      throw new CountersignError('INVALID_INPUT', 'There is no such operation.', { field: 'op' });
+    return operation;
+  };
+  const changing = [...operations.values()].filter(({ actionType }) => actionType !== 'READ');
+  const idempotency = SAFETY.find((one) => changing.some((operation) => operation.idempotency === one)) ?? 'native';
+  const lookUps = lookUpsOf(changing);
+  // Asked without an input, only one answer can be right: the look-up that all operations share.
+  const shared = lookUps.size === 1 && changing.every(({ lookUp }) => lookUp !== undefined);
+  const onlyLookUp = shared ? [...lookUps.values()][0] : undefined;
+
+  return {
+    name: options.name,
+    kind: 'http',
+    environment: options.environment,
+    idempotency,
+    idempotencyOf: (input) => find(input).idempotency,
+    constraints: ['maxRows', 'timeoutMs'],
+    timeoutMs: limits.totalMs,
+    ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
+    input: inputSchema(operations),
+    actionType: (input) => find(input).actionType,
+    operation: ({ op }) => op,
+    preview: (input, { signal }) => previewOf(service, find(input), input, within(service, signal)),
+    async capture(input, { after }, { signal }) {
+      const operation = find(input);
+      // A read changes nothing: what it returns is its result, not a state.
+      if (operation.actionType === 'READ') return {};
+      return (await probe(service, operation, input, after?.execution, within(service, signal))).state;
+    },
+    execute: (input, context) => execute(service, find(input), input, context),
+    ...(idempotency === 'none' && lookUps.size === 0
+      ? {}
+      : {
+          lookUp: (key: string, { signal }: ReadContext, input?: HttpInput) =>
+            lookUpEffect(service, input === undefined ? onlyLookUp : find(input).lookUp, key, input, signal),
+        }),
+    verify: (effect) => verifyEffect(find(effect.input), effect),
+    compensate(input, pre, post): JsonObject | undefined {
+      const { compensate } = find(input);
+      const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));
+      return undo as JsonObject | undefined;
+    },
+    close: () => client.close(),
+  };
+}
+
+/** The least safe first: it speaks for the tool. */
+const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];
+
+/** The different look-ups of the operations that change something. */
+function lookUpsOf(operations: readonly Operation[]): ReadonlyMap<string, CompiledLookUp> {
+  return new Map(
+    operations.flatMap(({ lookUp }) => {
+      return lookUp === undefined
+        ? []
+        : [[JSON.stringify([lookUp.url.source, lookUp.at, lookUp.finalAfterMs]), lookUp]];
+    }),
+  );
+}
+
+const DEFAULT_LIMITS = {
+  connectMs: 5_000,
+  headersMs: 15_000,
+  bodyMs: 15_000,
+  totalMs: 30_000,
+  bodyBytes: 1024 * 1024,
+  redirects: 3,
+  retryAfterMs: 60_000,
+} as const;
+
+function limitsOf({ limits = {} }: HttpOptions): Record<keyof typeof DEFAULT_LIMITS, number> {
+  for (const [name, value] of Object.entries(limits) as [keyof typeof DEFAULT_LIMITS, number][]) {
+    const least = name === 'redirects' || name === 'retryAfterMs' ? 0 : 1;
+    if (!Object.hasOwn(DEFAULT_LIMITS, name) || !(Number.isSafeInteger(value) && value >= least)) {
+      throw invalid(`limits.${name}`, `one of ${Object.keys(DEFAULT_LIMITS).join(', ')}, as a whole number`);
+    }
+  }
+  return { ...DEFAULT_LIMITS, ...limits };
+}
+
+function clientOf(options: HttpOptions, limits: ReturnType<typeof limitsOf>, secrets: Secrets): Client {
+  const { name, headers = {}, oauth, tls = {}, allow = {} } = options;
+  const base = addressOf(options.baseUrl, 'baseUrl', allow);
+  if (base.search !== '') throw invalid('baseUrl', 'a URL without a query');
+  checkHeaders(headers, 'headers', secrets);
+  for (const [part, ref] of Object.entries(tls)) secrets.check(ref, `tls.${part}`);
+  if ((tls.cert === undefined) !== (tls.key === undefined)) throw invalid('tls', 'cert and key, or neither');
+  const connector = { isAllowed: addressGuard(allow), connectMs: limits.connectMs, lookup: options.lookup, secrets };
+  const own = new Wire(limits, { ...connector, tls });
+  const others = new Wire(limits, { ...connector, tls: tls.ca === undefined ? {} : { ca: tls.ca } });
+  let tokens: AccessTokens | undefined;
+  if (oauth !== undefined) {
+    secrets.check(oauth.clientSecret, 'oauth.clientSecret');
+    if (Object.keys(headers).some((header) => header.toLowerCase() === 'authorization')) {
+      throw invalid('headers.authorization', 'left out: oauth makes it');
+    }
+    const tokenUrl = addressOf(oauth.tokenUrl, 'oauth.tokenUrl', allow);
+    tokens = new AccessTokens(oauth, tokenUrl.origin === base.origin ? own : others, secrets, limits);
+  }
+  const mayBePlain = (url: URL): boolean => plainIsSafe(url, allow);
+  const hosts = new Set((allow.hosts ?? []).map((host) => host.toLowerCase()));
+  return new Client({
+    tool: name,
+    base,
+    headers,
+    secrets,
+    own,
+    others,
+    tokens,
+    hosts,
+    redirects: limits.redirects,
+    mayBePlain,
+  });
+}
+
+function addressOf(text: string, field: string, allow: Allow): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // What does not parse is not quoted: it may hold a password.
+  if (url === undefined || url.username !== '' || url.password !== '' || url.hash !== '') {
+    throw invalid(field, 'a URL without credentials and fragment');
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && plainIsSafe(url, allow))) {
+    throw invalid(field, 'a URL of https (or http, to loopback or with allow.plainHttp)');
+  }
+  return url;
+}
+
+/** Without TLS, whoever is on the way can read the credentials: only the way within this machine is short enough. */
+function plainIsSafe({ hostname }: URL, { loopback = false, plainHttp = false }: Allow): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return plainHttp || (loopback && (host === 'localhost' || (isIP(host) !== 0 && isLoopback(host))));
+}
+
+function invalid(field: string, expected: string): CountersignError {
+  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
+    field,
+    expected,
+    fix: `Correct ${field} in the tool's config.`,
+  });
+}

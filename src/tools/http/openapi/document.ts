@@ -1,0 +1,68 @@
+/** An OpenAPI 3 document: read, and its references followed within it and nowhere else. */
+import { CountersignError } from '../../../action/errors.js';
+import { assertJson, type Json, type JsonObject } from '../../../action/json.js';
+import { parseJson, parseYaml } from '../../../action/parse.js';
+import { at, tokensOf } from '../pointer.js';
+
+export interface Document {
+  readonly root: JsonObject;
+  /** 3.0 has a dialect of JSON Schema of its own; from 3.1 on it is 2020-12. */
+  readonly dialect: '3.0' | '2020-12';
+}
+
+const MAX_HOPS = 16;
+
+/** @throws CountersignError CONFIG_INVALID, INVALID_JSON or INVALID_YAML */
+export function readDocument(source: string | JsonObject): Document {
+  const root: Json =
+    typeof source !== 'string'
+      ? source
+      : source.trimStart().startsWith('{')
+        ? parseJson(source, 'document')
+        : parseYaml(source, 'document');
+  assertJson(root, 'document');
+  const version = isObject(root) ? root['openapi'] : undefined;
+  if (isObject(root) && typeof version === 'string' && /^3\.[0-2](\.|$)/.test(version)) {
+    return { root, dialect: version.startsWith('3.0') ? '3.0' : '2020-12' };
+  }
+  throw unusable('openapi', 'is not that of an OpenAPI 3 document', 'openapi: 3.0.x or 3.1.x');
+}
+
+/** The node itself, or what its `$ref` leads to. @throws CountersignError CONFIG_INVALID */
+export function follow({ root }: Document, node: Json | undefined, field: string): JsonObject {
+  let found = node;
+  for (let hops = 0; isObject(found) && typeof found['$ref'] === 'string'; hops++) {
+    if (hops === MAX_HOPS) throw unusable(field, 'refers to itself', 'a reference that ends somewhere');
+    found = resolve(root, found['$ref'], field);
+  }
+  if (!isObject(found)) throw unusable(field, 'is missing, or no object', 'an object');
+  return found;
+}
+
+export function resolve(root: JsonObject, ref: string, field: string): Json {
+  // Another document is another author: nothing is fetched or read for it.
+  if (!ref.startsWith('#'))
+    throw unusable(field, `refers to ${ref.slice(0, 100)}`, 'references within the document (#/…)');
+  let pointer: string;
+  try {
+    pointer = decodeURIComponent(ref.slice(1));
+  } catch {
+    throw unusable(field, `refers to ${ref.slice(0, 100)}`, 'a JSON pointer');
+  }
+  const found = at(root, tokensOf(pointer));
+  if (found === undefined)
+    throw unusable(field, `refers to ${ref.slice(0, 100)}, which is not there`, 'a pointer to a part of the document');
+  return found;
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function unusable(field: string, problem: string, expected: string): CountersignError {
+  return new CountersignError('CONFIG_INVALID', `${field} of the OpenAPI document ${problem}.`, {
+    field,
+    expected,
+    fix: 'Correct the document, or declare the operation by hand.',
+  });
+}

@@ -1,0 +1,231 @@
+/** Reads what an operator declared of an operation, fills in what follows from the method, and refuses what cannot be verified. */
+import type { ActionType } from '../../action/decision.js';
+import { CountersignError } from '../../action/errors.js';
+import { NAME_PATTERN } from '../../action/proposal.js';
+import type { Idempotency } from '../tool.js';
+import { compileEnsure, type Ensure } from './ensures.js';
+import { checkHeaders } from './headers.js';
+import {
+  METHODS,
+  type HeaderValue,
+  type HttpOperation,
+  type HttpOptions,
+  type Inverse,
+  type LookUpRequest,
+  type Method,
+} from './options.js';
+import { isPointer, tokensOf } from './pointer.js';
+import { compileSchema, type Validate } from './schema.js';
+import type { Secrets } from './secrets.js';
+import { parseTemplate, type Template } from './template.js';
+
+export interface CompiledProbe {
+  readonly name: string;
+  readonly url: Template;
+  readonly at: readonly string[];
+  readonly without: readonly (readonly string[])[];
+}
+
+export interface CompiledLookUp {
+  readonly url: Template;
+  readonly at: readonly string[];
+  readonly finalAfterMs: number | undefined;
+}
+
+export interface Operation {
+  readonly name: string;
+  readonly method: Method;
+  readonly url: Template;
+  readonly headers: Readonly<Record<string, HeaderValue>>;
+  /** Undefined: the input must not have that part. */
+  readonly input: { readonly [part in 'path' | 'query' | 'headers' | 'body']: Validate | undefined };
+  readonly bodyOptional: boolean;
+  readonly response: Validate | undefined;
+  readonly actionType: ActionType;
+  /** What it writes or reads: `payments.refunds`. */
+  readonly target: string;
+  readonly rows: readonly string[] | undefined;
+  readonly probes: readonly CompiledProbe[];
+  /** The probe of the URL that the operation itself is sent to. */
+  readonly ownProbe: CompiledProbe | undefined;
+  /** Empty: what follows from the method is checked instead. */
+  readonly ensures: readonly Ensure[];
+  /** Undefined: what follows from the method may change. */
+  readonly changes: readonly string[] | undefined;
+  readonly idempotency: Idempotency;
+  readonly lookUp: CompiledLookUp | undefined;
+  readonly meansNotDone: ReadonlySet<number>;
+  readonly ifMatch: boolean;
+  readonly compensate: Inverse | undefined;
+}
+
+const MAX_PROBES = 10;
+const PROBE_NAME = /^[A-Za-z_]\w{0,62}$/;
+const TARGET = /^[a-z0-9_][a-z0-9_.-]{0,126}$/;
+const PROBE_ROOTS: ReadonlySet<string> = new Set(['path', 'query', 'headers', 'body', 'result']);
+const LOOK_UP_ROOTS: ReadonlySet<string> = new Set(['path', 'query', 'headers', 'body', 'key']);
+
+/** Methods for which what must be true afterwards follows from the request. */
+const SELF_EVIDENT: ReadonlySet<Method> = new Set(['PUT', 'PATCH', 'DELETE']);
+
+/** @throws CountersignError CONFIG_INVALID */
+export function compileOperations(options: HttpOptions, secrets: Secrets): ReadonlyMap<string, Operation> {
+  const compiled = new Map<string, Operation>();
+  const toolLookUp = options.lookUp === undefined ? undefined : compileLookUp(options.lookUp, 'lookUp');
+  for (const [name, declared] of Object.entries(options.operations)) {
+    compiled.set(name, compileOperation(name, declared, options.name, toolLookUp, secrets));
+  }
+  if (compiled.size === 0) throw invalid('operations', 'at least one operation');
+  for (const { name, compensate } of compiled.values()) {
+    if (compensate !== undefined && !compiled.has(compensate.op)) {
+      throw invalid(`operations.${name}.compensate.op`, `one of: ${[...compiled.keys()].join(', ')}`);
+    }
+  }
+  return compiled;
+}
+
+function compileOperation(
+  name: string,
+  declared: HttpOperation,
+  tool: string,
+  toolLookUp: CompiledLookUp | undefined,
+  secrets: Secrets,
+): Operation {
+  const field = `operations.${name}`;
+  if (!NAME_PATTERN.test(name)) throw invalid(field, 'a name of letters, digits, ".", "_" and "-"');
+  const { method, headers = {}, ifMatch = false } = declared;
+  if (!METHODS.includes(method)) throw invalid(`${field}.method`, `one of: ${METHODS.join(', ')}`);
+  const url = parseTemplate(declared.url, `${field}.url`);
+  checkReferences(url, new Set(['path']), `${field}.url`);
+  checkHeaders(headers, `${field}.headers`, secrets);
+
+  const actionType = declared.actionType ?? defaultType(method);
+  const probes = compileProbes(declared, field);
+  const ownProbe = probes.find((probe) => probe.url.path === url.path);
+  const idempotency = actionType === 'READ' ? 'native' : (declared.idempotency ?? 'none');
+  const lookUp = declared.lookUp === undefined ? toolLookUp : compileLookUp(declared.lookUp, `${field}.lookUp`);
+  if (idempotency === 'lookup' && lookUp === undefined)
+    throw invalid(`${field}.lookUp`, 'given: idempotency is lookup');
+  const ensures = (declared.ensures ?? []).map((source, at) => compileEnsure(source, `${field}.ensures[${at}]`));
+  if (declared.input?.body !== undefined && (method === 'GET' || method === 'HEAD')) {
+    throw invalid(`${field}.input.body`, 'left out: GET and HEAD have none');
+  }
+  for (const pointer of declared.changes ?? []) checkPointer(pointer, `${field}.changes`);
+  if (declared.rows !== undefined) checkPointer(declared.rows, `${field}.rows`);
+  if (actionType !== 'READ') checkVerifiable(declared, { method, probes, ownProbe, field });
+  if (ifMatch && ownProbe === undefined) throw invalid(`${field}.ifMatch`, 'used with a probe of the same URL');
+
+  const target = declared.target ?? fixedSegments(url);
+  if (!TARGET.test(target)) throw invalid(`${field}.target`, 'a name in lower case: orders.refunds');
+  return {
+    name,
+    method,
+    url,
+    headers,
+    input: compileInput(declared, url, field),
+    bodyOptional: declared.input?.bodyOptional ?? false,
+    response: declared.response === undefined ? undefined : compileSchema(declared.response, `${field}.response`),
+    actionType,
+    target: `${tool.toLowerCase()}.${target}`,
+    rows: declared.rows === undefined ? undefined : tokensOf(declared.rows),
+    probes,
+    ownProbe,
+    ensures,
+    changes: declared.changes,
+    idempotency,
+    lookUp,
+    meansNotDone: new Set(declared.meansNotDone),
+    ifMatch,
+    compensate: declared.compensate,
+  };
+}
+
+function defaultType(method: Method): ActionType {
+  if (method === 'GET' || method === 'HEAD') return 'READ';
+  return method === 'DELETE' ? 'DELETE' : 'CALL_API';
+}
+
+/** Success means verified: an operation whose effect could never be seen is refused while it is only a text. */
+function checkVerifiable(
+  { ensures = [], changes }: HttpOperation,
+  { method, probes, ownProbe, field }: Pick<Operation, 'method' | 'probes' | 'ownProbe'> & { field: string },
+): void {
+  if (probes.length === 0) {
+    throw invalid(`${field}.probes`, 'at least one read request that shows what the operation changes');
+  }
+  if (SELF_EVIDENT.has(method) && ownProbe !== undefined) return;
+  if (ensures.length === 0)
+    throw invalid(`${field}.ensures`, 'what must be true afterwards: it does not follow from the method');
+  if (changes === undefined)
+    throw invalid(`${field}.changes`, 'JSON pointers to what may change: it does not follow from the method');
+}
+
+function compileInput({ input = {} }: HttpOperation, url: Template, field: string): Operation['input'] {
+  const names = new Set(url.references.map((reference) => reference.slice(1).join('.')));
+  const path =
+    names.size === 0
+      ? undefined
+      : compileSchema(
+          input.path ?? {
+            type: 'object',
+            properties: Object.fromEntries([...names].map((name) => [name, PLAIN_SEGMENT])),
+            required: [...names],
+            additionalProperties: false,
+          },
+          `${field}.input.path`,
+        );
+  const compile = (part: 'query' | 'headers' | 'body'): Validate | undefined =>
+    input[part] === undefined ? undefined : compileSchema(input[part], `${field}.input.${part}`);
+  return { path, query: compile('query'), headers: compile('headers'), body: compile('body') };
+}
+
+const PLAIN_SEGMENT = { type: ['string', 'integer'], minLength: 1, maxLength: 256 };
+
+function compileProbes({ probes = {} }: HttpOperation, field: string): readonly CompiledProbe[] {
+  const entries = Object.entries(probes);
+  if (entries.length > MAX_PROBES) throw invalid(`${field}.probes`, `at most ${MAX_PROBES} probes`);
+  return entries.map(([name, probe]) => {
+    const place = `${field}.probes.${name}`;
+    if (!PROBE_NAME.test(name)) throw invalid(place, 'a name of letters, digits and "_"');
+    const url = parseTemplate(probe.get, `${place}.get`);
+    checkReferences(url, PROBE_ROOTS, `${place}.get`);
+    for (const pointer of [probe.at ?? '', ...(probe.without ?? [])]) checkPointer(pointer, place);
+    return { name, url, at: tokensOf(probe.at ?? ''), without: (probe.without ?? []).map(tokensOf) };
+  });
+}
+
+function compileLookUp(lookUp: LookUpRequest, field: string): CompiledLookUp {
+  const url = parseTemplate(lookUp.get, `${field}.get`);
+  checkReferences(url, LOOK_UP_ROOTS, `${field}.get`);
+  if (!url.references.some(([root]) => root === 'key')) throw invalid(`${field}.get`, 'a URL with {key} in it');
+  checkPointer(lookUp.at ?? '', `${field}.at`);
+  const { finalAfterMs } = lookUp;
+  if (finalAfterMs !== undefined && !(Number.isInteger(finalAfterMs) && finalAfterMs >= 0)) {
+    throw invalid(`${field}.finalAfterMs`, 'a whole number of milliseconds');
+  }
+  return { url, at: tokensOf(lookUp.at ?? ''), finalAfterMs };
+}
+
+function checkReferences({ references }: Template, roots: ReadonlySet<string>, field: string): void {
+  const foreign = references.find(([root = '']) => !roots.has(root));
+  if (foreign !== undefined)
+    throw invalid(field, `references to ${[...roots].join(', ')} only, not to ${foreign.join('.')}`);
+}
+
+function checkPointer(pointer: string, field: string): void {
+  if (!isPointer(pointer)) throw invalid(field, `a JSON pointer such as /order/status, not ${pointer.slice(0, 80)}`);
+}
+
+function fixedSegments({ segments }: Template): string {
+  const fixed = segments.flatMap(({ parts }) => (parts.length === 1 && typeof parts[0] === 'string' ? [parts[0]] : []));
+  const name = fixed.map((part) => part.toLowerCase().replaceAll(/[^a-z0-9_-]+/g, '_')).filter((part) => part !== '');
+  return name.join('.') || 'root';
+}
+
+function invalid(field: string, expected: string): CountersignError {
+  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
+    field,
+    expected,
+    fix: `Correct ${field} in the tool's config.`,
+  });
+}

@@ -1,0 +1,54 @@
+/** What an operation would touch, for policies and people, from the present state of the service. */
+import type { Preview } from '../../action/decision.js';
+import type { JsonObject } from '../../action/json.js';
+import type { HttpInput } from './input.js';
+import type { Operation } from './operation.js';
+import { at } from './pointer.js';
+import { probe } from './probe.js';
+import type { Service } from './service.js';
+
+const MAX_SUMMARY = 300;
+
+/** @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
+export async function previewOf(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  signal: AbortSignal,
+): Promise<Preview> {
+  const isRead = operation.actionType === 'READ';
+  const { state } = await probe(service, operation, input, undefined, signal);
+  const warnings =
+    isRead || operation.idempotency !== 'none'
+      ? []
+      : ['It cannot be repeated safely: a lost answer leaves it unknown.'];
+  return {
+    rows: rowsOf(operation, input),
+    targets: isRead ? [] : [operation.target],
+    reads: isRead ? [operation.target] : [],
+    schemaChange: false,
+    sample: Object.entries(state).map(([name, value]): JsonObject => ({ [name]: value })),
+    summary: service.secrets.strike(summary(service.tool, operation, input)),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
+/** The items of the list in the body that the config names, or one object. */
+export function rowsOf({ rows }: Operation, { body }: HttpInput): number {
+  if (rows === undefined) return 1;
+  const items = at(body, rows);
+  return Array.isArray(items) ? items.length : 1;
+}
+
+/** `POST /orders/41/refunds on payments: {"amount":12}`. */
+function summary(tool: string, { method, url }: Operation, { path, query, body }: HttpInput): string {
+  const place = url.path.replaceAll(/\{([^{}]+)\}/g, (_all, name: string) => shown(path?.[name]));
+  const search = query === undefined || Object.keys(query).length === 0 ? '' : ` ?${JSON.stringify(query)}`;
+  const text = `${method} ${place}${search} on ${tool}${body === undefined ? '' : `: ${JSON.stringify(body)}`}`;
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
+  return line.length > MAX_SUMMARY ? `${line.slice(0, MAX_SUMMARY).toWellFormed()}…` : line;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '…';
+}

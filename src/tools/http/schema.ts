@@ -1,0 +1,53 @@
+/** JSON Schema and zod behind one face: what is wrong with a value. */
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { z } from 'zod';
+import { CountersignError } from '../../action/errors.js';
+import type { Schema } from './options.js';
+
+export interface SchemaProblem {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
+/** What does not fit; empty when the value fits. Never changes the value. */
+export type Validate = (value: unknown) => readonly SchemaProblem[];
+
+/** @throws CountersignError CONFIG_INVALID: the schema itself is none */
+export function compileSchema(schema: Schema, field: string): Validate {
+  if (schema instanceof z.ZodType) return (value) => zodProblems(schema, value);
+  let validate: ValidateFunction;
+  try {
+    validate = ajv().compile(schema);
+  } catch (error) {
+    throw new CountersignError('CONFIG_INVALID', `${field} is not a JSON Schema: ${(error as Error).message}`, {
+      field,
+      expected: 'JSON Schema 2020-12 with references into itself only, or a zod schema',
+      fix: 'Correct the schema.',
+    });
+  }
+  return (value) => (validate(value) ? [] : (validate.errors ?? []).map(ajvProblem));
+}
+
+/** Shared, because it costs much to make. */
+let shared: Ajv2020 | undefined;
+
+function ajv(): Ajv2020 {
+  if (shared !== undefined) return shared;
+  // Not strict: schemas come from OpenAPI documents too, with keywords of their own. One error is enough, and bounds the work.
+  shared = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true, addUsedSchema: false });
+  formats.default(shared);
+  return shared;
+}
+
+function ajvProblem({ instancePath, message, params }: ErrorObject): SchemaProblem {
+  const surplus = (params as { additionalProperty?: string }).additionalProperty;
+  const text = `${message ?? 'does not fit'}${surplus === undefined ? '' : ` (${JSON.stringify(surplus.slice(0, 64))})`}`;
+  return { path: instancePath.split('/').slice(1), message: text };
+}
+
+function zodProblems(schema: z.ZodType, value: unknown): readonly SchemaProblem[] {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return [];
+  return parsed.error.issues.map(({ path, message }) => ({ path: path.map(String), message }));
+}

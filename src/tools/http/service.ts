@@ -1,0 +1,100 @@
+/** One configured service: what its operations are, how it is reached, and how its reads are asked. */
+import { isAbsent, readFailure, resultOfRead, type AnswerContext, type HttpResult } from './answers.js';
+import type { Client } from './client.js';
+import { queryValues, scopeOf, type HttpInput } from './input.js';
+import type { Operation } from './operation.js';
+import type { HeaderValue, Method } from './options.js';
+import type { Secrets } from './secrets.js';
+import { expand, type Scope, type Template } from './template.js';
+import type { Answer } from './wire.js';
+
+export interface Service {
+  readonly tool: string;
+  readonly client: Client;
+  readonly operations: ReadonlyMap<string, Operation>;
+  readonly secrets: Secrets;
+  readonly limits: { readonly totalMs: number; readonly bodyBytes: number; readonly retryAfterMs: number };
+}
+
+/** The request of an operation, without what is sent for the action's sake. */
+export interface OperationRequest {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, HeaderValue>>;
+  readonly body?: string;
+}
+
+export interface Found {
+  /** Undefined when there is no such thing. */
+  readonly result: HttpResult | undefined;
+  readonly answer: Answer;
+}
+
+export function contextOf(service: Service, method: Method, template: Template): AnswerContext {
+  const { secrets, limits, tool } = service;
+  return { what: `${method} ${template.path} on ${tool}`, secrets, ...limits };
+}
+
+/** @throws CountersignError INVALID_INPUT */
+export function requestOf(operation: Operation, input: HttpInput, base: URL): OperationRequest {
+  const pairs = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
+    (queryValues(value) ?? []).map((item) => [name, item] as const),
+  );
+  const url = expand(operation.url, base, scopeOf(input), pairs);
+  if (url === undefined) throw new TypeError(`${operation.name} was not checked against its schema`);
+  const { body, headers = {} } = input;
+  return {
+    method: operation.method,
+    url,
+    headers: {
+      ...headers,
+      ...operation.headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  };
+}
+
+/**
+ * Reads what a template names; undefined when a reference in it leads nowhere.
+ *
+ * @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED
+ */
+export async function readTemplate(
+  service: Service,
+  template: Template,
+  scope: Scope,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const url = expand(template, service.client.base, scope);
+  if (url === undefined) return undefined;
+  const context = contextOf(service, 'GET', template);
+  try {
+    const answer = await service.client.read({ method: 'GET', url }, signal);
+    return { answer, result: isAbsent(answer) ? undefined : await resultOfRead(answer, undefined, context) };
+  } catch (error) {
+    throw readFailure(error, context);
+  }
+}
+
+export async function readOperation(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  signal: AbortSignal,
+): Promise<HttpResult> {
+  const request = requestOf(operation, input, service.client.base);
+  const context = contextOf(service, operation.method, operation.url);
+  try {
+    const follow = operation.method === 'GET' || operation.method === 'HEAD';
+    const answer = await (follow ? service.client.read(request, signal) : service.client.send(request, signal));
+    return await resultOfRead(answer, operation.response, context);
+  } catch (error) {
+    throw readFailure(error, context);
+  }
+}
+
+/** Ends with the step, or when the tool's own time for a step is over. */
+export function within(service: Service, signal: AbortSignal, ms = service.limits.totalMs): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+}

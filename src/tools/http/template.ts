@@ -1,0 +1,161 @@
+/** URL templates: fixed text and references in braces, filled so that no value can leave its place (RFC 6570, simple expansion). */
+import { CountersignError } from '../../action/errors.js';
+import type { Json } from '../../action/json.js';
+import { at } from './pointer.js';
+
+/** What references lead into. */
+export type Scope = Readonly<Record<string, Json | undefined>>;
+
+/** `path.id`: a name in the scope, then members. A name alone is one of `path`, `key` excepted. */
+export type Reference = readonly string[];
+
+interface Segment {
+  readonly parts: readonly (string | Reference)[];
+}
+
+export interface Template {
+  readonly source: string;
+  readonly path: string;
+  readonly segments: readonly Segment[];
+  readonly query: readonly { readonly name: string; readonly parts: Segment['parts'] }[];
+  readonly references: readonly Reference[];
+}
+
+const REFERENCE = /^[A-Za-z_][\w-]*(\.[\w-]+)*$/;
+/** Unreserved and sub-delims of RFC 3986, without the percent sign: fixed text is written as it is sent. */
+const FIXED = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]*$/;
+/** What a server, a proxy or a second decoding could take for the end of a segment, or for more than text. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const UNSAFE = /[/\\%?#\u0000-\u001f\u007f-\u009f\u2028\u2029]/u;
+
+/** @throws CountersignError CONFIG_INVALID */
+export function parseTemplate(source: string, field: string): Template {
+  const invalid = (problem: string): CountersignError =>
+    new CountersignError('CONFIG_INVALID', `${field} ${problem}: ${source}`, {
+      field,
+      expected: 'a path such as /orders/{id}/refunds, perhaps with a query such as ?expand=items',
+      fix: 'Correct the template.',
+    });
+  const [path = '', query, ...more] = source.split('?');
+  if (more.length > 0 || !path.startsWith('/')) throw invalid('is not a path with at most one query');
+  const references: Reference[] = [];
+  const partsOf = (text: string): (string | Reference)[] => {
+    const pieces = text.split(/[{}]/);
+    if (pieces.length % 2 === 0) throw invalid('has a brace too many or too few');
+    return pieces.map((piece, index) => {
+      if (index % 2 === 0) {
+        if (!FIXED.test(piece)) throw invalid('holds a character that must not stand in a URL as it is');
+        return piece;
+      }
+      if (!REFERENCE.test(piece)) throw invalid(`has no name in {${piece}}`);
+      const reference = referenceOf(piece);
+      references.push(reference);
+      return reference;
+    });
+  };
+  const segments = path
+    .slice(1)
+    .split('/')
+    .map((segment) => ({ parts: partsOf(segment) }));
+  const isEmpty = ({ parts }: Segment): boolean => parts.length === 1 && parts[0] === '';
+  // A slash at the end is part of some services' URLs.
+  if (segments.slice(0, -1).some(isEmpty) || segments.some(({ parts }) => isDots(parts.join('')))) {
+    throw invalid('has an empty segment, or one that is "." or ".."');
+  }
+  const pairs = query === undefined || query === '' ? [] : query.split('&');
+  return {
+    source,
+    path,
+    segments,
+    query: pairs.map((pair) => {
+      const [name = '', value = '', ...rest] = pair.split('=');
+      if (rest.length > 0 || name === '' || !FIXED.test(name)) throw invalid('has a query that is not name=value');
+      return { name, parts: partsOf(value) };
+    }),
+    references,
+  };
+}
+
+export function referenceOf(text: string): Reference {
+  const names = text.split('.');
+  return names.length === 1 && text !== 'key' ? ['path', text] : names;
+}
+
+/** What a reference leads to, when it is a text, a number or a boolean. */
+export function scalarAt(scope: Scope, reference: Reference): string | undefined {
+  const value = valueAt(scope, reference);
+  return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
+}
+
+export function valueAt(scope: Scope, [name = '', ...members]: Reference): Json | undefined {
+  return Object.hasOwn(scope, name) ? at(scope[name], members) : undefined;
+}
+
+/** Why a value may not stand in a path; undefined when it may. */
+export function segmentProblem(value: string): string | undefined {
+  if (value === '') return 'is empty';
+  if (!value.isWellFormed() || UNSAFE.test(value)) return 'holds a character that could end its place in the URL';
+  if (isDots(value)) return 'means another place in the URL';
+  return undefined;
+}
+
+/**
+ * The URL below `base`; undefined when a reference leads nowhere.
+ *
+ * @throws CountersignError INVALID_INPUT: a value would leave its segment
+ */
+export function expand(
+  template: Template,
+  base: URL,
+  scope: Scope,
+  more: readonly (readonly [string, string])[] = [],
+): URL | undefined {
+  const fill = (
+    parts: Segment['parts'],
+    encode: (value: string, reference: Reference) => string,
+  ): string | undefined => {
+    let text = '';
+    for (const part of parts) {
+      const value = typeof part === 'string' ? undefined : usable(scope, part);
+      if (typeof part !== 'string' && value === undefined) return undefined;
+      text += typeof part === 'string' ? part : encode(value ?? '', part);
+    }
+    return text;
+  };
+  const segments = template.segments.map(({ parts }) => fill(parts, encodeSegment));
+  const query = template.query.map(({ name, parts }) => [name, fill(parts, (value) => value)] as const);
+  if (segments.includes(undefined) || query.some(([, value]) => value === undefined)) return undefined;
+
+  const path = `${base.pathname.replace(/\/$/, '')}/${segments.join('/')}`;
+  const url = new URL(base.origin);
+  url.pathname = path;
+  // The URL standard would have resolved dots and turned backslashes: then this is not the place that the template names.
+  if (url.pathname !== path || segments.some((segment) => isDots(segment ?? ''))) throw leaves('path');
+  for (const [name, value] of query) url.searchParams.append(name, value ?? '');
+  for (const [name, value] of more) url.searchParams.append(name, value);
+  return url;
+}
+
+/** What the service itself answered is nobody's input: what cannot stand in a URL leads nowhere. */
+function usable(scope: Scope, reference: Reference): string | undefined {
+  const value = scalarAt(scope, reference);
+  return reference[0] === 'result' && value !== undefined && segmentProblem(value) !== undefined ? undefined : value;
+}
+
+function encodeSegment(value: string, reference: Reference): string {
+  // The key is made by Countersign, of a tenant and an action id, and is one value with its slash.
+  if (reference[0] !== 'key' && segmentProblem(value) !== undefined) throw leaves(reference.join('.'));
+  return encodeURIComponent(value);
+}
+
+function leaves(field: string): CountersignError {
+  return new CountersignError('INVALID_INPUT', `The value of ${field} would lead to another place in the URL.`, {
+    field: `proposal.input.${field}`,
+    expected: 'a text without / \\ % ? # and control characters that is not . or ..',
+    fix: 'Give the plain identifier.',
+  });
+}
+
+function isDots(text: string): boolean {
+  return text === '.' || text === '..';
+}

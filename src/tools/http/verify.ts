@@ -1,0 +1,88 @@
+/** Judges an effect by what the probes show: what was to become true is, and nothing else in them changed. Pure. */
+import type { Json } from '../../action/json.js';
+import type { Check } from '../../action/outcome.js';
+import { fullPatch } from '../../verify/delta.js';
+import { check, same, shown } from '../promised.js';
+import type { Effect } from '../tool.js';
+import { fillPointer } from './fill.js';
+import { scopeOf, type HttpInput } from './input.js';
+import type { Operation } from './operation.js';
+import { isWithin, pointerOf } from './pointer.js';
+
+export function verifyEffect(operation: Operation, effect: Effect<HttpInput>): readonly Check[] {
+  const checks = [answered(effect)];
+  if (operation.actionType === 'READ') return [...checks, frame(effect, [])];
+  return [...checks, ...derived(operation, effect), frame(effect, allowedChanges(operation, effect.input))];
+}
+
+/** A 2xx is the service's word, never the evidence: it is only needed, not enough. */
+function answered({ execution }: Effect<HttpInput>): Check {
+  const result = execution?.result;
+  const status = typeof result === 'object' && result !== null && 'status' in result ? Number(result['status']) : NaN;
+  const ok = status >= 200 && status <= 299;
+  return check('answered', ok ? [] : ['the service has not answered that it is done']);
+}
+
+function derived(
+  { ensures, method, ownProbe }: Operation,
+  { input, pre, post, execution }: Effect<HttpInput>,
+): Check[] {
+  if (ensures.length > 0) {
+    const values = {
+      input: { ...scopeOf(input), body: input.body ?? null } as Json,
+      pre,
+      post,
+      result: execution?.result ?? null,
+    };
+    return ensures.map((ensure) => ensure(values));
+  }
+  const name = ownProbe?.name ?? '';
+  const now = Object.hasOwn(post, name) ? (post[name] ?? null) : null;
+  const problems: string[] = [];
+  if (method === 'DELETE') {
+    if (now !== null) problems.push(`/${name} is there, expected to be gone`);
+  } else lacking(input.body ?? null, now, `/${name}`, problems);
+  return [check('derived', problems)];
+}
+
+/** What of `wanted` is not in `now`. Members that were not sent may be anything; of a merge patch (RFC 7396), null means gone. */
+function lacking(wanted: Json, now: Json | undefined, path: string, problems: string[]): void {
+  if (isMembers(wanted) && isMembers(now)) {
+    for (const [key, value] of Object.entries(wanted)) {
+      lacking(value, Object.hasOwn(now, key) ? now[key] : undefined, `${path}${pointerOf([key])}`, problems);
+    }
+    return;
+  }
+  if (wanted === null && (now === undefined || now === null)) return;
+  if (!same(wanted, now)) problems.push(`${path} is ${shown(now)}, expected ${shown(wanted)}`);
+}
+
+function isMembers(value: Json | undefined): value is Readonly<Record<string, Json>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Pointers into the state; a reference that leads nowhere allows nothing. */
+function allowedChanges({ changes, ownProbe, method }: Operation, input: HttpInput): readonly string[] {
+  if (changes !== undefined) return changes.flatMap((pointer) => fillPointer(pointer, scopeOf(input)) ?? []);
+  const own = pointerOf([ownProbe?.name ?? '']);
+  if (method === 'PATCH' && isMembers(input.body))
+    return Object.keys(input.body).map((key) => `${own}${pointerOf([key])}`);
+  return [own];
+}
+
+function frame({ pre, post }: Effect<HttpInput>, allowed: readonly string[]): Check {
+  const foreign = fullPatch(pre, post).filter(({ path }) => !allowed.some((root) => isWithin(path, root)));
+  return check(
+    'frame.state',
+    foreign.map(({ op, path, value }) => `${path}: ${DONE[op]}${value === undefined ? '' : ` ${shown(value)}`}`),
+  );
+}
+
+const DONE = {
+  add: 'appeared:',
+  remove: 'vanished',
+  replace: 'became',
+  move: 'moved',
+  copy: 'was copied',
+  test: 'differs',
+} as const;

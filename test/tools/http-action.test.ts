@@ -1,0 +1,136 @@
+/** The `http` tool behind the whole pipeline: the service drops replies and lies, and the outcome says what is true. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Countersign } from '../../src/client/countersign.js';
+import { ended, startStack, type Stack } from '../support/stack.js';
+import { openPayments, type Intercept, type Payments } from './http-payments.js';
+import { toolOn } from './http-support.js';
+
+let payments: Payments;
+let stack: Stack;
+let agent: Countersign;
+
+beforeAll(async () => {
+  payments = await openPayments();
+  stack = await startStack({ schema: 'SELECT 1', tools: () => [toolOn(payments.url)] });
+  const permit = `@id("admins-call-payments")
+permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource == Countersign::Tool::"payments");`;
+  await writeFile(path.join(stack.policies, 'payments.cedar'), permit);
+  await stack.worker?.policy.reload();
+  agent = await stack.agent();
+});
+afterAll(async () => {
+  await stack?.stop();
+  await payments?.stop();
+});
+beforeEach(() => {
+  payments.before = undefined;
+  payments.after = undefined;
+  payments.journal.length = 0;
+});
+
+const refund = () => ({
+  tool: 'payments',
+  input: { op: 'refund', path: { id: payments.newOrder().id }, body: { amount: 5 } },
+});
+const replace = () => ({
+  tool: 'payments',
+  input: { op: 'replaceOrder', path: { id: payments.newOrder().id }, body: { status: 'held' } },
+});
+const note = () => ({
+  tool: 'payments',
+  input: { op: 'noteOrder', path: { id: payments.newOrder().id }, body: { note: 'x' } },
+});
+
+/** Loses the next answer to a change. */
+function losing(): Intercept {
+  let over = false;
+  return ({ method }, request) => {
+    if (over || method === 'GET') return false;
+    over = true;
+    request.socket.resetAndDestroy();
+    return true;
+  };
+}
+
+test('an allowed refund is made once and verified', async () => {
+  const outcome = await ended(agent, { ...refund(), expect: 'post.order.refunded == 5' });
+  expect(outcome.checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(outcome).toMatchObject({
+    status: 'success',
+    facts: { operation: 'refund', preview: { targets: ['payments.refunds'] } },
+  });
+  expect(payments.journal).toHaveLength(1);
+  expect(payments.journal[0]?.key).toBe(`countersign:${outcome.tenant}/${outcome.actionId}`);
+});
+
+test('a lost answer where the key makes it one effect: sent again, done once, verified', async () => {
+  payments.after = losing();
+  const outcome = await ended(agent, refund());
+  expect(outcome.status).toBe('success');
+  expect(payments.journal).toHaveLength(1);
+  expect(payments.seen.filter(({ method }) => method === 'POST').length).toBeGreaterThan(1);
+});
+
+test('a lost answer where the service can be asked: the look-up finds it, and it is verified', async () => {
+  payments.after = losing();
+  expect((await ended(agent, replace())).status).toBe('success');
+  expect(payments.journal).toHaveLength(1);
+});
+
+test('a lost answer where nothing can be asked is unknown, and nothing is sent again', async () => {
+  payments.after = losing();
+  const outcome = await ended(agent, note());
+  expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+  expect(payments.journal).toHaveLength(1);
+});
+
+test('a short refusal before the effect is no unknown, even where nothing can be asked', async () => {
+  let refusals = 2;
+  payments.before = ({ method }, _request, response) => {
+    if (method === 'GET' || refusals-- <= 0) return false;
+    response.writeHead(429, { 'retry-after': '0' }).end();
+    return true;
+  };
+  expect((await ended(agent, note())).status).toBe('success');
+  expect(payments.journal).toHaveLength(1);
+});
+
+test('200 and nothing done is a mismatch that names what differs', async () => {
+  payments.before = ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    return true;
+  };
+  const outcome = await ended(agent, replace());
+  expect(outcome).toMatchObject({ status: 'mismatch', error: { code: 'EXPECTATION_UNMET' } });
+  expect(outcome.reason).toContain('/order/status is "paid", expected "held"');
+});
+
+test('500 and everything done is found out', async () => {
+  payments.after = ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    response.writeHead(500).end();
+    return true;
+  };
+  expect((await ended(agent, replace())).status).toBe('success');
+  expect(payments.journal).toHaveLength(1);
+});
+
+test('a refusal is a failure, and a path that would escape never gets that far', async () => {
+  payments.before = ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    response.writeHead(403, { 'content-type': 'application/problem+json' }).end('{"title":"not yours"}');
+    return true;
+  };
+  const refused = await ended(agent, refund());
+  expect(refused).toMatchObject({ status: 'failed', error: { code: 'TOOL_FAILED' } });
+  expect(refused.reason).toContain('not yours');
+  const input = { op: 'refund', path: { id: '../keys' }, body: { amount: 5 } };
+  expect(await ended(agent, { tool: 'payments', input })).toMatchObject({
+    status: 'denied',
+    error: { code: 'INVALID_INPUT' },
+  });
+  expect(payments.journal).toEqual([]);
+});

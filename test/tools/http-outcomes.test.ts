@@ -1,0 +1,404 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { digest } from '../../src/action/json.js';
+import type { HttpOptions } from '../../src/tools/index.js';
+import { act, expectCode, never } from './conformance.js';
+import { OPERATIONS, type Intercept } from './http-payments.js';
+import { execute, openDesk, type Desk } from './http-support.js';
+
+let desk: Desk;
+beforeEach(async () => {
+  desk = await openDesk();
+});
+afterEach(async () => {
+  await desk.stop();
+});
+
+const order = () => desk.payments.newOrder().id;
+/** Native: its key makes it one effect. */
+const refund = (id = order()) => ({ op: 'refund', path: { id }, body: { amount: 5 } });
+/** Looked up by its key. */
+const replace = (id = order()) => ({ op: 'replaceOrder', path: { id }, body: { status: 'held' } });
+
+/** Answers changes with this, before the service acts, or after it did. */
+const replying =
+  (status: number, headers: Record<string, string> = {}, body: unknown = {}): Intercept =>
+  ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+    return true;
+  };
+const dropping: Intercept = ({ method }, request) => {
+  if (method === 'GET') return false;
+  request.socket.resetAndDestroy();
+  return true;
+};
+/** Once only, then the service is itself again. */
+function once(intercept: Intercept): Intercept {
+  let over = false;
+  return (seen, request, response) => {
+    if (over || seen.method === 'GET') return false;
+    over = true;
+    return intercept(seen, request, response);
+  };
+}
+const without = (operation: keyof typeof OPERATIONS, more: object): Partial<HttpOptions> => ({
+  operations: { ...OPERATIONS, [operation]: { ...OPERATIONS[operation], ...more } },
+});
+
+describe('what an answer says of an effect', () => {
+  test.each([
+    [400, 'TOOL_FAILED'],
+    [401, 'TOOL_FAILED'],
+    [403, 'TOOL_FAILED'],
+    [404, 'TOOL_FAILED'],
+    [409, 'TOOL_FAILED'],
+    [412, 'TOOL_FAILED'],
+    [418, 'TOOL_FAILED'],
+    [422, 'TOOL_FAILED'],
+    [307, 'TOOL_FAILED'],
+    [308, 'TOOL_FAILED'],
+    [408, 'TOOL_UNAVAILABLE'],
+    [425, 'TOOL_UNAVAILABLE'],
+    [429, 'TOOL_UNAVAILABLE'],
+    [301, 'EFFECT_UNKNOWN'],
+    [303, 'EFFECT_UNKNOWN'],
+    [304, 'EFFECT_UNKNOWN'],
+    [500, 'EFFECT_UNKNOWN'],
+    [502, 'EFFECT_UNKNOWN'],
+    [503, 'EFFECT_UNKNOWN'],
+    [504, 'EFFECT_UNKNOWN'],
+  ] as const)('%i is %s', async (status, code) => {
+    desk.payments.before = replying(status, { location: '/orders/1' });
+    await expectCode(execute(desk.tool({ limits: { totalMs: 250 } }), replace()), code);
+    expect(desk.payments.seen.filter(({ method, url }) => method === 'GET' && url === '/orders/1')).toEqual([]);
+  });
+
+  test('5xx means that nothing was done where the config vouches for it', async () => {
+    desk.payments.before = replying(500);
+    const tool = desk.tool(without('replaceOrder', { meansNotDone: [500] }));
+    expect((await expectCode(execute(tool, replace()), 'TOOL_FAILED')).message).toContain('refused with 500');
+  });
+
+  test('2xx whose body does not fit the schema is unknown: who knows what answered', async () => {
+    desk.payments.after = replying(201, {}, { ok: true });
+    const error = await expectCode(execute(desk.tool(), refund()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('response schema');
+  });
+
+  test('2xx of a read whose body does not fit the schema is a failure', async () => {
+    desk.payments.before = (_seen, _request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"id":"1"}');
+      return true;
+    };
+    const error = await expectCode(execute(desk.tool(), { op: 'getOrder', path: { id: '1' } }), 'TOOL_FAILED');
+    expect(error.message).toContain('status');
+  });
+
+  test("the service's own words are passed on, on one line", async () => {
+    desk.payments.before = replying(403, {}, { title: 'not\nyours\u202e', detail: 'ask ann' });
+    const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_FAILED');
+    expect(error.message).toContain('(not yours ; ask ann)');
+  });
+});
+
+describe('Retry-After', () => {
+  const READ = { op: 'getOrder', path: { id: '1' } };
+  const later =
+    (value: string, status = 503): Intercept =>
+    (_seen, _request, response) => {
+      response.writeHead(status, { 'retry-after': value }).end();
+      return true;
+    };
+
+  test.each([
+    ['7', 7_000],
+    ['100000', 60_000],
+    ['0', 0],
+    ['nonsense', undefined],
+    ['-5', undefined],
+    [new Date(0).toUTCString(), 0],
+    [new Date(4e12).toUTCString(), 60_000],
+  ])('%s is %s ms', async (value, expected) => {
+    desk.payments.before = later(value);
+    const error = await expectCode(execute(desk.tool(), READ), 'TOOL_UNAVAILABLE');
+    expect(error).toMatchObject({ retryable: true, retryAfterMs: expected });
+  });
+
+  test('of 503 to an effect says that nothing was done', async () => {
+    desk.payments.before = replying(503, { 'retry-after': '60' });
+    const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_UNAVAILABLE');
+    expect(error.retryAfterMs).toBe(60_000);
+  });
+
+  test('that fits into the time there is, is waited for, and the effect made once', async () => {
+    desk.payments.before = once(replying(429, { 'retry-after': '0' }));
+    const input = replace();
+    expect((await execute(desk.tool(), input)).result).toMatchObject({ status: 200 });
+    expect(desk.payments.journal).toHaveLength(1);
+  });
+});
+
+describe('the idempotency key', () => {
+  test('is a structured field string, the same on every attempt, and on nothing that only reads', async () => {
+    const key = 'countersign:acme/a"b\\c';
+    desk.payments.before = replying(400);
+    await expectCode(execute(desk.tool(), refund(), { idempotencyKey: key }), 'TOOL_FAILED');
+    const keys = desk.payments.seen.map(({ method, headers }) => [method, headers['idempotency-key']]);
+    expect(new Set(keys.map(String))).toEqual(new Set(['GET,', 'POST,"countersign:acme/a\\"b\\\\c"']));
+  });
+
+  test('in progress (409) is waited for', async () => {
+    let busy = 2;
+    desk.payments.before = (seen, request, response) =>
+      seen.method === 'POST' && busy-- > 0 ? replying(409)(seen, request, response) : false;
+    expect((await execute(desk.tool(), refund())).result).toMatchObject({ status: 201 });
+    expect(desk.payments.journal).toHaveLength(1);
+  });
+
+  test('that stays in progress is unknown', async () => {
+    desk.payments.before = replying(409);
+    const error = await expectCode(execute(desk.tool({ limits: { totalMs: 400 } }), refund()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('in progress');
+  });
+
+  test('409 is a refusal where the config says so', async () => {
+    desk.payments.before = replying(409);
+    await expectCode(execute(desk.tool(without('refund', { meansNotDone: [409] })), refund()), 'TOOL_FAILED');
+    expect(desk.payments.seen.filter(({ method }) => method === 'POST')).toHaveLength(1);
+  });
+
+  test('used for another payload (422) is unknown: there was an earlier request', async () => {
+    desk.payments.before = replying(422, {}, { title: 'Idempotency-Key is already used' });
+    const error = await expectCode(execute(desk.tool(), refund()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('the key stands for');
+  });
+
+  test('brings the lost answer back when it is sent again, and the effect is one', async () => {
+    desk.payments.after = once(dropping);
+    const [tool, input, key] = [desk.tool(), refund(), randomUUID()];
+    const pre = digest(await tool.capture(tool.input.parse(input), {}, { signal: never() }));
+    const attempt = (retried: boolean) => execute(tool, input, { idempotencyKey: key, preDigest: pre, retried });
+    await expectCode(attempt(false), 'EFFECT_UNKNOWN');
+    expect((await attempt(true)).result).toMatchObject({ status: 201 });
+    expect(desk.payments.journal).toHaveLength(1);
+  });
+});
+
+describe('after an attempt that may have had an effect, another failure proves nothing', () => {
+  test.each([
+    ['the service refuses', replying(403)],
+    ['the service is busy', replying(429)],
+    ['the service cannot be reached', dropping],
+  ])('%s', async (_name, intercept) => {
+    desk.payments.before = intercept;
+    const error = await expectCode(execute(desk.tool(), refund(), { retried: true }), 'EFFECT_UNKNOWN');
+    expect(error.retryable).toBe(false);
+  });
+
+  test('the state is another, and nothing tells whose doing it is', async () => {
+    const tool = desk.tool(without('refund', { lookUp: undefined, idempotency: 'native' }));
+    const input = refund();
+    const pre = digest(await tool.capture(tool.input.parse(input), {}, { signal: never() }));
+    const found = desk.payments.orders.get(input.path.id);
+    if (found !== undefined) found.status = 'disputed';
+    await expectCode(execute(tool, input, { retried: true, preDigest: pre }), 'EFFECT_UNKNOWN');
+    expect(desk.payments.journal).toEqual([]);
+  });
+});
+
+describe('a look-up', () => {
+  const lookUp = async (options: Partial<HttpOptions>, key: string = randomUUID()) => {
+    const tool = desk.tool(options);
+    return await tool.lookUp?.(key, { signal: never() }, tool.input.parse(replace('1')));
+  };
+
+  test('finds an effect whose answer was lost', async () => {
+    desk.payments.after = dropping;
+    const [tool, input, key] = [desk.tool(), replace(), randomUUID()];
+    await expectCode(execute(tool, input, { idempotencyKey: key }), 'EFFECT_UNKNOWN');
+    const found = await tool.lookUp?.(key, { signal: never() }, tool.input.parse(input));
+    expect(found).toMatchObject({ happened: 'yes', execution: { result: { status: 200, body: { status: 'held' } } } });
+  });
+
+  test('that finds nothing says unknown: the request may still be on its way', async () => {
+    expect(await lookUp({})).toMatchObject({ happened: 'unknown' });
+  });
+
+  test('says no when the absence lasted as long as the service may take', async () => {
+    const start = performance.now();
+    const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', finalAfterMs: 350 } });
+    expect(await lookUp(options)).toEqual({ happened: 'no' });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(350);
+    expect(desk.payments.seen.length).toBeGreaterThan(1);
+  });
+
+  test('finds what appears while it waits', async () => {
+    let asked = 0;
+    desk.payments.before = (_seen, _request, response) => {
+      response.writeHead(++asked < 3 ? 404 : 200, { 'content-type': 'application/json' }).end('{"id":1}');
+      return true;
+    };
+    const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', finalAfterMs: 30_000 } });
+    expect(await lookUp(options)).toMatchObject({ happened: 'yes' });
+  });
+
+  test.each([
+    ['fails', replyingToAll(500), {}],
+    ['refuses', replyingToAll(403), {}],
+    ['answers what is no JSON', replyingToAll(200, '<html>'), {}],
+    ['redirects away', replyingToAll(302), {}],
+    ['answers with an empty list', replyingToAll(200, '{"data":[]}'), { at: '/data' }],
+    ['answers with null', replyingToAll(200, 'null'), {}],
+  ])('of a service that %s says unknown', async (_name, intercept, more) => {
+    desk.payments.before = intercept;
+    const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', ...more } });
+    expect(await lookUp(options)).toMatchObject({ happened: 'unknown' });
+  });
+
+  test('that cannot know which operation is meant says unknown', async () => {
+    expect(await desk.tool().lookUp?.(randomUUID(), { signal: never() })).toMatchObject({ happened: 'unknown' });
+  });
+});
+
+function replyingToAll(status: number, body = ''): Intercept {
+  return (_seen, _request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', location: 'http://169.254.169.254/' }).end(body);
+    return true;
+  };
+}
+
+describe('If-Match', () => {
+  test('keeps a change out that came between the last look and the effect', async () => {
+    const input = { op: 'noteOrder', path: { id: order() }, body: { note: 'late' } };
+    desk.payments.before = ({ method }) => {
+      const found = desk.payments.orders.get(input.path.id);
+      if (method === 'PATCH' && found !== undefined) found.status = 'disputed';
+      return false;
+    };
+    await expectCode(execute(desk.tool(), input), 'STATE_CHANGED');
+    expect(desk.payments.journal).toEqual([]);
+  });
+
+  test('is not left out when the service gives no entity tag', async () => {
+    desk.payments.before = ({ method }, _request, response) => {
+      if (method !== 'GET') return false;
+      response.setHeader('content-type', 'application/json').end('{"id":"1"}');
+      return true;
+    };
+    await expectCode(
+      execute(desk.tool(), { op: 'noteOrder', path: { id: order() }, body: { note: 'x' } }),
+      'TOOL_FAILED',
+    );
+    expect(desk.payments.journal).toEqual([]);
+  });
+});
+
+describe('operations differ in what may be repeated', () => {
+  test('the tool speaks for the least safe, each input for itself', () => {
+    const tool = desk.tool();
+    expect(tool.idempotency).toBe('none');
+    const of = (raw: object) => tool.idempotencyOf?.(tool.input.parse(raw));
+    expect(
+      [
+        refund('1'),
+        replace('1'),
+        { op: 'noteOrder', path: { id: '1' }, body: {} },
+        { op: 'getOrder', path: { id: '1' } },
+      ].map(of),
+    ).toEqual(['native', 'lookup', 'none', 'native']);
+  });
+});
+
+describe('verification reads the service, not its words', () => {
+  /** What the service really does, given that it answers 201 as if all were well. */
+  const lies: Record<string, (id: string) => void> = {
+    'nothing at all': (id) => revise(id, (one) => void (one.refunded -= 5), true),
+    'the refund, but not the order': (id) => revise(id, (one) => void (one.refunded -= 5)),
+    'the order, but no refund': (id) => revise(id, () => {}, true),
+    'another amount': (id) => revise(id, (one) => void (one.refunded += 1)),
+    'the effect twice': (id) => revise(id, (one) => void (one.refunded += 5)),
+    'the effect, and something else with it': (id) => revise(id, (one) => void (one.status = 'closed')),
+    'the effect, and a note beside it': (id) => revise(id, (one) => void (one.note = 'by the service')),
+    'the effect on another total': (id) => revise(id, (one) => void (one.total -= 5)),
+    'two refunds': (id) => void desk.payments.refunds.set('rX', { id: 'rX', order: id, amount: 5 }),
+    'the removal of the order': (id) => void desk.payments.orders.delete(id),
+    'a text where a number was': (id) => revise(id, (one) => void (one.refunded = '5' as unknown as number)),
+    'nothing where a number was': (id) => revise(id, (one) => void (one.refunded = null as unknown as number)),
+    'another order under this id': (id) => revise(id, (one) => void Object.assign(one, { id: 'other' })),
+  };
+
+  function revise(
+    id: string,
+    change: (one: { status: string; total: number; refunded: number; note: string | null }) => void,
+    noRefund = false,
+  ) {
+    const found = desk.payments.orders.get(id);
+    if (found !== undefined) change(found);
+    if (noRefund) desk.payments.refunds.clear();
+  }
+
+  test.each(Object.entries(lies))('201, and what was done is %s', async (_name, lie) => {
+    const input = refund();
+    desk.payments.after = ({ method }) => {
+      if (method === 'POST') lie(input.path.id);
+      return false;
+    };
+    const taken = await act(desk.tool(), input);
+    expect(taken.execution.result).toMatchObject({ status: 201 });
+    const broken = taken.checks.filter(({ ok }) => !ok);
+    expect(broken.length).toBeGreaterThan(0);
+    for (const { detail } of broken) expect(detail).toMatch(/\S/);
+  });
+
+  test('and the truth verifies', async () => {
+    expect((await act(desk.tool(), refund())).checks.filter(({ ok }) => !ok)).toEqual([]);
+  });
+
+  test('a DELETE that deleted nothing, and a PUT that kept a value, are found', async () => {
+    desk.payments.before = replying(200);
+    const tool = desk.tool();
+    desk.payments.refunds.set('r1', { id: 'r1', order: order(), amount: 1 });
+    const deleted = await act(tool, { op: 'cancelRefund', path: { id: 'r1' } });
+    expect(deleted.checks.find(({ ok }) => !ok)?.detail).toBe('/refund is there, expected to be gone');
+    const replaced = await act(tool, replace());
+    expect(replaced.checks.find(({ ok }) => !ok)?.detail).toBe('/order/status is "paid", expected "held"');
+  });
+
+  test('an id that would lead a probe elsewhere leads nowhere: the effect is not verified', async () => {
+    const probes = { ...OPERATIONS.refund.probes, made: { get: '/refunds/{result.body.id}' } };
+    const changes = [...OPERATIONS.refund.changes, '/made'];
+    const tool = desk.tool(without('refund', { probes, changes, ensures: ['post.made != null'] }));
+    expect((await act(tool, refund())).checks.filter(({ ok }) => !ok)).toEqual([]);
+    for (const id of ['../orders', 'r1?x=1', '..', 'a/b']) {
+      desk.payments.seen.length = 0;
+      desk.payments.after = replying(201, {}, { id, amount: 5 });
+      const { post, checks } = await act(tool, refund());
+      expect(post['made']).toBeNull();
+      expect(checks.some(({ ok }) => !ok)).toBe(true);
+      expect(
+        desk.payments.seen.filter(({ url }) => !/^\/(orders\/\d+(\/refunds)?|refunds\?order=\d+)$/.test(url)),
+      ).toEqual([]);
+    }
+  });
+
+  test('a value of the body that would lead a probe elsewhere is refused before anything is sent', async () => {
+    const probes = { note: { get: '/notes/{body.note}' } };
+    const tool = desk.tool(without('noteOrder', { probes, ifMatch: false, ensures: ['true'], changes: ['/note'] }));
+    const input = tool.input.parse({ op: 'noteOrder', path: { id: '1' }, body: { note: '../orders/1' } });
+    await expectCode(tool.preview(input, { signal: never() }), 'INVALID_INPUT');
+    await expectCode(tool.capture(input, {}, { signal: never() }), 'INVALID_INPUT');
+    expect(desk.payments.seen).toEqual([]);
+  });
+
+  test('a PATCH may change what it names and no more', async () => {
+    desk.payments.after = ({ method }) => {
+      for (const one of desk.payments.orders.values()) if (method === 'PATCH') one.total = 0;
+      return false;
+    };
+    const { checks } = await act(desk.tool(), { op: 'noteOrder', path: { id: order() }, body: { note: 'x' } });
+    expect(checks.filter(({ ok }) => !ok)).toEqual([
+      { name: 'frame.state', ok: false, detail: '/order/total: became 0' },
+    ]);
+  });
+});
