@@ -94,6 +94,13 @@ test('the policy', async () => {
   expect(bundle.digest).not.toBe(starter.digest);
 });
 
+test('the limits', async () => {
+  const limits = readme.split('```yaml limits.yaml\n')[1]?.split('```')[0] as string;
+  const starter = await loadBundle(STARTER);
+  const policy = compilePolicy(bundleFromFiles({ ...starter.files, 'limits.yaml': limits }));
+  expect(policy.limits.limits.map(({ id }) => id)).toEqual(['refunds-per-day']);
+});
+
 test('the two commands are those of package.json', async () => {
   const { scripts } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
