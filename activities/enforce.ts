@@ -1,15 +1,19 @@
 /** Step 2: policy decides, on facts that are recorded whole. */
-import type { Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
+import type { Cause, Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import { evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
+import type { WarrantClaims } from '../src/trust/index.js';
 import type { Proposed } from './propose.js';
 
+/** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 export function factsOf(
-  { agent, authority, tool, actionType, operation }: Proposed,
+  { agent, authority, tool, actionType, operation, input, warrant }: Proposed,
   preview: Preview,
   now: Date,
+  policy: Policy,
 ): Facts {
+  const declared = policy.declaredInput(actionType, input);
   return {
     agent,
     ...(authority.above.length === 0 ? {} : { above: authority.above }),
@@ -17,8 +21,14 @@ export function factsOf(
     tool: { name: tool.name, kind: tool.kind, environment: tool.environment },
     operation,
     preview,
+    ...(declared === undefined ? {} : { input: declared }),
+    ...(warrant === undefined ? {} : { compensates: causeOf(warrant) }),
     now: now.toISOString(),
   };
+}
+
+function causeOf({ cause: { actionId, receipt }, agent }: WarrantClaims): Cause {
+  return { actionId, agent, receipt };
 }
 
 export function enforce(policy: Policy, facts: Facts, tool: Tool): Decision {

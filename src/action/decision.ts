@@ -27,6 +27,15 @@ export interface Preview {
   readonly warnings?: readonly string[];
 }
 
+/** The action that a compensation undoes. */
+export interface Cause {
+  readonly actionId: string;
+  /** Of the agent that did it. */
+  readonly agent: string;
+  /** Hash of its receipt. */
+  readonly receipt: Digest;
+}
+
 /** Everything a decision depends on. Recorded whole, so that any policy can be asked again later. */
 export interface Facts {
   readonly agent: Agent;
@@ -38,6 +47,13 @@ export interface Facts {
   /** The tool's name for what is done: `update`, `sql.delete`. */
   readonly operation: string;
   readonly preview: Preview;
+  /** Set when the action undoes another: which, and whose that was. Known from a worker's warrant, never from what is proposed. */
+  readonly compensates?: Cause;
+  /**
+   * What the policy's schema declares of the input that the tool acts on, as it came. Absent when it declares nothing: a policy that
+   * declares more is asked again with what it makes of the recorded proposal.
+   */
+  readonly input?: JsonObject;
   /** The limits that the action meets, as they stood before it. Absent when none applies. */
   readonly limits?: readonly LimitFigure[];
   /** Worker's time of the decision, RFC 3339 UTC. */

@@ -1,11 +1,13 @@
 /** A bundle made ready to decide: parsed once, sliced by action type, so that a decision sees only the policies that can apply. */
-import type { AuthorizationAnswer, Response } from '@cedar-policy/cedar-wasm/nodejs';
+import type { AuthorizationAnswer, CedarValueJson, Response } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
-import type { Digest } from '../action/json.js';
+import type { Digest, JsonObject } from '../action/json.js';
 import type { LimitFigure } from '../action/limits.js';
 import { bundleContents, type BundleContents, type PolicyBundle } from './bundle.js';
 import { newCedar, type Cedar } from './cedar.js';
+import { declaredInput, inputContext, sampleInput } from './input/declared.js';
+import type { InputRecord } from './input/type.js';
 import { limitsContext } from './limits/cedar.js';
 import type { LimitSet } from './limits/limit.js';
 import { policyInvalid } from './problems.js';
@@ -26,17 +28,22 @@ export class Policy {
   readonly limits: LimitSet;
   readonly #schema: string;
   readonly #withLimits: ReadonlySet<ActionType>;
+  readonly #withCompensates: ReadonlySet<ActionType>;
+  readonly #inputs: ReadonlyMap<ActionType, InputRecord>;
   readonly #limitIds: ReadonlySet<string>;
   readonly #byId: ReadonlyMap<string, Rule>;
   #cedar: Cedar | undefined;
 
-  constructor(bundle: PolicyBundle, { rules, limits, schema, withLimits }: BundleContents) {
+  constructor(bundle: PolicyBundle, contents: BundleContents) {
+    const { rules, limits, schema, withLimits, withCompensates, inputs } = contents;
     this.bundle = bundle;
     this.digest = bundle.digest;
     this.rules = rules;
     this.limits = limits;
     this.#schema = schema;
     this.#withLimits = withLimits;
+    this.#withCompensates = withCompensates;
+    this.#inputs = inputs;
     this.#limitIds = new Set(limits.limits.map(({ id }) => id));
     this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
     this.#cedar = this.#load();
@@ -57,9 +64,38 @@ export class Policy {
   /** The facts as this policy's schema has them. @throws CountersignError POLICY_ERROR */
   request(facts: Facts): CedarRequest {
     const request = toCedarRequest(facts);
-    if (!this.#withLimits.has(facts.actionType)) return request;
-    const limits = limitsContext(facts.limits ?? [], this.#limitIds);
-    return { ...request, context: { ...request.context, limits } };
+    const { actionType } = facts;
+    const optional: Record<string, CedarValueJson> = {};
+    if (this.#withLimits.has(actionType)) optional['limits'] = limitsContext(facts.limits ?? [], this.#limitIds);
+    if (this.#withCompensates.has(actionType)) optional['compensates'] = facts.compensates !== undefined;
+    const input = this.#inputContext(facts);
+    if (input !== undefined) optional['input'] = input;
+    return { ...request, context: { ...request.context, ...optional } };
+  }
+
+  /**
+   * What the schema declares of a tool's input, to be recorded as `facts.input`; undefined when it declares nothing for this action
+   * type. `input` is the one that the tool acts on: validated, with its defaults.
+   *
+   * @throws CountersignError POLICY_ERROR when that is over 16 KiB or not JSON
+   */
+  declaredInput(actionType: ActionType, input: unknown): JsonObject | undefined {
+    const type = this.#inputs.get(actionType);
+    return type === undefined ? undefined : declaredInput(type, input);
+  }
+
+  /**
+   * Says of facts that `evaluate` denies for their input which part of it, and what would be right.
+   *
+   * @throws CountersignError POLICY_ERROR when a part of `facts.input` is not of its declared type
+   */
+  checkInput(facts: Facts): void {
+    this.#inputContext(facts);
+  }
+
+  #inputContext({ actionType, input }: Facts): Record<string, CedarValueJson> | undefined {
+    const type = this.#inputs.get(actionType);
+    return type === undefined || input === undefined ? undefined : inputContext(type, input);
   }
 
   /** Cedar's answer. @throws CountersignError POLICY_ERROR when it gives none */
@@ -112,12 +148,14 @@ function setName(actionType: ActionType, set: PolicySet): string {
  * @throws CountersignError POLICY_INVALID, also when the schema does not describe the facts that Countersign gives
  */
 export function compilePolicy(bundle: PolicyBundle): Policy {
-  const policy = new Policy(bundle, bundleContents(bundle));
+  const contents = bundleContents(bundle);
+  const policy = new Policy(bundle, contents);
   const limits = policy.limits.limits.map(({ id }) => ({ ...SAMPLE_FIGURE, limit: id }));
   for (const actionType of ACTION_TYPES) {
-    for (const agent of [SAMPLE.agent, { ...SAMPLE.agent, owner: 'owner' }])
-      checkSchema(policy, { ...SAMPLE, actionType, agent });
-    if (limits.length > 0) checkSchema(policy, { ...SAMPLE, actionType, limits });
+    const input = contents.inputs.get(actionType);
+    const sample = { ...SAMPLE, actionType, ...(input === undefined ? {} : { input: sampleInput(input) }) };
+    for (const agent of [SAMPLE.agent, { ...SAMPLE.agent, owner: 'owner' }]) checkSchema(policy, { ...sample, agent });
+    if (limits.length > 0) checkSchema(policy, { ...sample, limits });
   }
   return policy;
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../action/json.js';
 import type { Agent } from '../action/principal.js';
 import type { Proposal } from '../action/proposal.js';
 import type { Policy } from './compile.js';
-import { evaluate } from './evaluate.js';
+import { evaluate, undecidable } from './evaluate.js';
 
 /** The time of `enforce` when its context gives none: a Wednesday noon, always the same. */
 export const ENFORCE_NOW = '2025-01-01T12:00:00.000Z';
@@ -46,8 +46,9 @@ export interface EnforceContext {
  *     expect(decision.effect).toBe('deny');
  *     expect(decision.reason).toContain('protected table');
  *
- * Only `tool` and `input` of the proposal are looked at, and of the input only what fills `operation` and `preview` when they are not
- * given. What the proposal claims or reasons is not read, as in the worker.
+ * Only `tool` and `input` of the proposal are looked at, and of the input only what the policy's schema declares, and what fills
+ * `operation` and `preview` when they are not given. Give it as the tool reads it, with its defaults. What the proposal claims or reasons
+ * is not read, as in the worker.
  */
 export function enforce(
   proposal: Pick<Proposal, 'tool' | 'input'> & Partial<Proposal>,
@@ -67,12 +68,19 @@ export function enforce(
       policyDigest: policy.digest,
     };
   }
+  let input: JsonObject | undefined;
+  try {
+    input = policy.declaredInput(actionType, proposal.input);
+  } catch (error) {
+    return undecidable(policy, error);
+  }
   return evaluate(policy, {
     agent,
     actionType,
     tool,
     operation: context.operation ?? textOf(proposal.input, 'operation') ?? actionType.toLowerCase(),
     preview: { ...defaultPreview(proposal.input, actionType), ...context.preview },
+    ...(input === undefined ? {} : { input }),
     ...(context.limits === undefined ? {} : { limits: context.limits }),
     now: context.now ?? ENFORCE_NOW,
   });

@@ -57,14 +57,19 @@ function evaluateOne(policy: Policy, facts: Facts): Decision {
   try {
     return decide(policy, facts);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return {
-      ...nothing(policy),
-      effect: 'deny',
-      code: 'POLICY_ERROR',
-      reason: `the policy could not be evaluated: ${clip(message, MESSAGE_LENGTH)}`,
-    };
+    return undecidable(policy, error);
   }
+}
+
+/** The decision where there can be none. */
+export function undecidable(policy: Policy, error: unknown): Decision {
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    ...nothing(policy),
+    effect: 'deny',
+    code: 'POLICY_ERROR',
+    reason: `the policy could not be evaluated: ${clip(message, MESSAGE_LENGTH)}`,
+  };
 }
 
 function decide(policy: Policy, facts: Facts): Decision {

@@ -3,7 +3,8 @@ import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } fro
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type Approval, type NamedValue } from './annotations.js';
 import { newCedar, placeAt, placeText, type Cedar, type Place } from './cedar.js';
-import { actionsWithLimits, withLimitsType } from './limits/cedar.js';
+import { inputTypes, type InputRecord } from './input/type.js';
+import { actionsWith, withLimitsType } from './limits/cedar.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
 
 /** One policy of a bundle. */
@@ -42,6 +43,10 @@ export interface Rules {
   readonly schema: string;
   /** The action types whose context has `limits`. */
   readonly withLimits: ReadonlySet<ActionType>;
+  /** The action types whose context has `compensates`. */
+  readonly withCompensates: ReadonlySet<ActionType>;
+  /** What of a tool's input the context's `input` declares, by action type. */
+  readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
 
 /** @param limits the ids of the bundle's limits @throws CountersignError POLICY_INVALID */
@@ -49,7 +54,8 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
   const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
-  const { actions, withLimits } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems));
+  const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems));
+  const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
   const rules = Object.entries(files).flatMap(([file, text]) =>
     guard(file, () => splitFile(cedar, file, text, problems)).map((source) =>
       guard(file, () => readRule(cedar, source, actions, problems)),
@@ -63,7 +69,7 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   refuseIfAny(problems);
   guard('the folder', () => validate(cedar, files, rules, schema, problems));
   refuseIfAny(problems);
-  return { rules, schema, withLimits };
+  return { rules, schema, ...optional, inputs };
 }
 
 function refuseIfAny(problems: readonly BundleProblem[]): void {
@@ -91,11 +97,11 @@ function readActions(
   cedar: Cedar,
   schema: string,
   problems: BundleProblem[],
-): { readonly actions: ActionIndex; readonly withLimits: ReadonlySet<ActionType> } {
+): { readonly actions: ActionIndex } & Pick<Rules, 'withLimits' | 'withCompensates'> {
   const answer = cedar.schemaToJson(schema);
   if (answer.type === 'failure') {
     pushAll(problems, answer.errors, (error) => locate(error, SCHEMA_FILE, schema));
-    return { actions: new Map(), withLimits: new Set() };
+    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set() };
   }
   pushAll(problems, answer.warnings, (error) => locate(error, SCHEMA_FILE, schema));
   const parents = actionParents(answer.json);
@@ -112,7 +118,11 @@ function readActions(
       }
     }
   }
-  return { actions: index, withLimits: actionsWithLimits(answer.json) };
+  return {
+    actions: index,
+    withLimits: actionsWith('limits', answer.json),
+    withCompensates: actionsWith('compensates', answer.json),
+  };
 }
 
 function key(type: string, id: string): string {

@@ -20,11 +20,11 @@ export function withLimitsType(cedar: Cedar, schema: string, ids: readonly strin
   return `${schema}\ntype ${TYPE} = {\n${attributes}};\n`;
 }
 
-/** The action types whose context has the attribute `limits`. Others are not given it: Cedar refuses what a schema does not know. */
-export function actionsWithLimits(schema: SchemaJson<string>): ReadonlySet<ActionType> {
+/** The action types whose context has the attribute. Others are not given it: Cedar refuses what a schema does not know. */
+export function actionsWith(attribute: 'limits' | 'compensates', schema: SchemaJson<string>): ReadonlySet<ActionType> {
   const actions = schema['Countersign']?.actions ?? {};
   return new Set(
-    ACTION_TYPES.filter((type) => hasLimits(schema, (actions[type]?.appliesTo as Applied | undefined)?.context)),
+    ACTION_TYPES.filter((type) => has(attribute, schema, (actions[type]?.appliesTo as Applied | undefined)?.context)),
   );
 }
 
@@ -38,7 +38,7 @@ interface TypeJson {
   readonly attributes?: Readonly<Record<string, unknown>>;
 }
 
-function hasLimits(schema: SchemaJson<string>, context: TypeJson | undefined): boolean {
+function has(attribute: string, schema: SchemaJson<string>, context: TypeJson | undefined): boolean {
   const seen = new Set<string>();
   let type = context;
   while (type !== undefined && type.type !== 'Record') {
@@ -47,7 +47,7 @@ function hasLimits(schema: SchemaJson<string>, context: TypeJson | undefined): b
     seen.add(name);
     type = commonType(schema, name);
   }
-  return type?.attributes !== undefined && Object.hasOwn(type.attributes, 'limits');
+  return type?.attributes !== undefined && Object.hasOwn(type.attributes, attribute);
 }
 
 function commonType(schema: SchemaJson<string>, name: string): TypeJson | undefined {
