@@ -1,0 +1,234 @@
+/** Everything that goes wrong: which, in which order and when is the seed's; how long it takes is the machine's. */
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FaultPoint } from '../activities/deps.js';
+import type { FreezeScope } from '../src/ledger/index.js';
+import type { Agents } from './agents.js';
+import { Chance } from './chance.js';
+import type { Forger } from './forger.js';
+import type { Operator } from './people/operator.js';
+import { AGENTS } from './plan.js';
+import type { Servers } from './world/servers.js';
+import { TENANT, type World } from './world/world.js';
+import { WORKERS, type Workers } from './world/workers.js';
+import type { Client } from '@temporalio/client';
+
+export const DISTURBANCES = [
+  'kill-worker',
+  'kill-all-workers',
+  'kill-at-fault-point',
+  'skew-worker-clock',
+  'restart-temporal',
+  'restart-postgres-fast',
+  'restart-postgres-immediate',
+  'cut-postgres-power',
+  'kill-payments',
+  'freeze',
+  'change-policy',
+  'break-policy',
+  'forge-grant',
+  'terminate-workflow',
+] as const;
+export type Disturbance = (typeof DISTURBANCES)[number];
+
+/** Without these no run is one. */
+const ALWAYS: readonly Disturbance[] = ['kill-worker', 'restart-temporal', 'restart-postgres-fast'];
+
+const WEIGHTS: Readonly<Record<Disturbance, number>> = {
+  'kill-worker': 5,
+  'kill-all-workers': 1,
+  'kill-at-fault-point': 4,
+  'skew-worker-clock': 2,
+  'restart-temporal': 3,
+  'restart-postgres-fast': 2,
+  'restart-postgres-immediate': 2,
+  'cut-postgres-power': 1,
+  'kill-payments': 2,
+  freeze: 5,
+  'change-policy': 4,
+  'break-policy': 2,
+  'forge-grant': 4,
+  'terminate-workflow': 3,
+};
+
+const FAULT_POINTS: readonly FaultPoint[] = [
+  'prepare.before-admit',
+  'prepare.after-admit',
+  'execute.before-effect',
+  'execute.after-effect',
+  'conclude.before-settle',
+  'conclude.after-settle',
+];
+
+/** From a clock that is a little off to one that nobody should believe. Milliseconds. */
+const SKEWS = [-600_000, -45_000, -8_000, -2_000, 2_000, 8_000, 45_000, 600_000] as const;
+
+export interface DisturbancesOptions {
+  readonly seed: string;
+  /** How many, at least; more than the ones that always come. */
+  readonly count: number;
+  /** How many actions there are in all. */
+  readonly actions: number;
+  readonly world: World;
+  readonly servers: Servers;
+  readonly workers: Workers;
+  readonly agents: Agents;
+  readonly operator: Operator;
+  readonly forger: Forger;
+  readonly temporal: Client;
+  /** Where marker files go. */
+  readonly folder: string;
+  readonly say: (text: string) => void;
+}
+
+/** When nothing gets on, the next one comes after this. Milliseconds. */
+const NEXT_AFTER_MS = 4_000;
+
+export class Disturbances {
+  readonly counts = new Map<string, number>();
+  /** Actions whose workflow was terminated. */
+  readonly terminated: string[] = [];
+  readonly #options: DisturbancesOptions;
+  readonly #chance: Chance;
+  readonly #pending: Promise<void>[] = [];
+
+  constructor(options: DisturbancesOptions) {
+    this.#options = options;
+    this.#chance = new Chance(options.seed).of('disturbances');
+  }
+
+  /** The seed's list; each with the share of finished actions at which it is due. */
+  schedule(): readonly { readonly kind: Disturbance; readonly due: number }[] {
+    const { count, actions } = this.#options;
+    const chance = this.#chance.of('schedule');
+    const more = Array.from({ length: Math.max(0, count - ALWAYS.length) }, () => chance.weighted(WEIGHTS));
+    const kinds = chance.shuffled([...ALWAYS, ...more]);
+    // The last ones come while there is still something to disturb.
+    const dues = kinds.map(() => chance.next() * actions * 0.85).sort((a, b) => a - b);
+    return kinds.map((kind, i) => ({ kind, due: dues[i] ?? 0 }));
+  }
+
+  /** Brings one after the other, until all have come. Returns when what they broke is up again. */
+  async run(over: () => boolean): Promise<void> {
+    const { agents, say } = this.#options;
+    for (const [i, { kind, due }] of this.schedule().entries()) {
+      const latest = Date.now() + NEXT_AFTER_MS;
+      while (agents.finished.length < due && Date.now() < latest && !over()) await delay(50);
+      // What always comes comes also when the agents are through.
+      if (over() && !ALWAYS.includes(kind)) continue;
+      const detail = await this.#bring(kind, this.#chance.of(`${i} ${kind}`));
+      if (detail !== undefined) this.#count(kind);
+      say(
+        `${agents.finished.length}/${this.#options.actions} done · ${kind}${detail === '' ? '' : `: ${detail ?? 'in vain'}`}`,
+      );
+    }
+    await Promise.all(this.#pending);
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  /** What it did, in words; undefined when it came to nothing. */
+  async #bring(kind: Disturbance, chance: Chance): Promise<string | undefined> {
+    const { world, servers, workers, operator } = this.#options;
+    const slot = chance.int(0, WORKERS - 1);
+    switch (kind) {
+      case 'kill-worker':
+        await workers.kill(slot);
+        return `worker ${slot}`;
+      case 'kill-all-workers':
+        await Promise.all(Array.from({ length: WORKERS }, (_, each) => workers.kill(each)));
+        return '';
+      case 'kill-at-fault-point': {
+        const point = chance.pick(FAULT_POINTS);
+        const marker = path.join(this.#options.folder, `fault-${chance.int(0, 1e9)}`);
+        await workers.kill(slot, { fault: `${point}:kill:${marker}` });
+        return `worker ${slot}'s successor dies at ${point}`;
+      }
+      case 'skew-worker-clock': {
+        const skewMs = chance.pick(SKEWS);
+        await workers.kill(slot, { skewMs });
+        return `worker ${slot}'s successor is ${skewMs} ms off`;
+      }
+      case 'restart-temporal':
+        await servers.restartTemporal(chance.int(0, 1_500));
+        return '';
+      case 'restart-postgres-fast':
+        await servers.restartPostgres('fast', chance.int(0, 1_000));
+        return '';
+      case 'restart-postgres-immediate':
+        await servers.restartPostgres('immediate', chance.int(0, 1_000));
+        return '';
+      case 'cut-postgres-power':
+        await servers.restartPostgres('power', chance.int(0, 1_000));
+        return '';
+      case 'kill-payments':
+        await world.restartPayments();
+        return '';
+      case 'freeze': {
+        const scope = scopeOf(chance);
+        const { lifted } = await operator.freeze(scope, chance.int(500, 5_000));
+        this.#pending.push(lifted);
+        return `${scope.kind} ${scope.value ?? ''}`.trim();
+      }
+      case 'change-policy':
+        return operator.changePolicy(chance);
+      case 'break-policy': {
+        const { mended } = await operator.breakPolicy(chance.int(500, 4_000));
+        this.#pending.push(mended);
+        return '';
+      }
+      case 'forge-grant':
+        return this.#forge(chance);
+      case 'terminate-workflow':
+        return this.#terminate(chance);
+    }
+  }
+
+  async #forge(chance: Chance): Promise<string | undefined> {
+    const { forger, agents } = this.#options;
+    try {
+      const { forgery, answer } = await forger.try(chance, agents.finished);
+      this.#count(`forge-grant:${forgery}`);
+      return `${forgery} → ${answer.slice(0, 120)}`;
+    } catch {
+      // Temporal is away for forgers, too.
+      return undefined;
+    }
+  }
+
+  async #terminate(chance: Chance): Promise<string | undefined> {
+    const { temporal, agents } = this.#options;
+    const finished = new Set(agents.finished);
+    const running = [...new Set(agents.proposed.map(({ actionId }) => actionId))]
+      .filter((id) => !finished.has(id))
+      .sort();
+    if (running.length === 0) return undefined;
+    const actionId = chance.pick(running);
+    // Noted first: when the answer is lost it may have been terminated all the same.
+    this.terminated.push(actionId);
+    try {
+      await temporal.workflow.getHandle(`${TENANT}/${actionId}`).terminate('chaos');
+      return actionId;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function scopeOf(chance: Chance): FreezeScope {
+  const kind = chance.weighted({ agent: 3, tool: 2, target: 2, tenant: 1, all: 1 });
+  switch (kind) {
+    case 'agent':
+      return { kind, value: `agent-${chance.int(1, AGENTS)}` };
+    case 'tool':
+      return { kind, value: chance.pick(['payments', 'shop-db']) };
+    case 'target':
+      return { kind, value: chance.pick(['payments.payments', 'payments.refunds', 'orders', 'stock']) };
+    case 'tenant':
+      return { kind, value: TENANT };
+    case 'all':
+      return { kind };
+  }
+}

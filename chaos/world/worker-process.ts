@@ -1,0 +1,90 @@
+/** A worker in a process of its own, assembled as an operator's would be. Run directly it is that worker; imported it starts one. */
+import { fileURLToPath } from 'node:url';
+import pino from 'pino';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { TemporalSettings } from '../../src/environment.js';
+import { parseKeyring } from '../../src/trust/index.js';
+import { faultsFromEnv } from '../../src/worker/faults.js';
+import { startWorker } from '../../src/worker/worker.js';
+import { startChild, type Child } from './child.js';
+import { toolbox } from './tools.js';
+
+const SKEWED_CLOCK = new URL('skewed-clock.ts', import.meta.url).href;
+
+/** What a worker is told. It holds secrets. */
+export interface WorkerPlaces {
+  readonly temporal: TemporalSettings;
+  readonly ledgerUrl: string;
+  readonly shopUrl: string;
+  readonly paymentsUrl: string;
+  readonly policies: string;
+  /** The keyring file's text. */
+  readonly keys: string;
+}
+
+export interface WorkerTrouble {
+  /** A value of COUNTERSIGN_FAULT. */
+  readonly fault?: string;
+  /** How far its clock is off, milliseconds. */
+  readonly skewMs?: number;
+  /** A module to load first, by URL. */
+  readonly defect?: string;
+}
+
+/** Returns once it polls. */
+export function startWorkerProcess(
+  places: WorkerPlaces,
+  { fault, skewMs, defect }: WorkerTrouble = {},
+): Promise<Child> {
+  return startChild({
+    name: 'worker',
+    module: fileURLToPath(import.meta.url),
+    options: {
+      ...places,
+      first: [...(skewMs === undefined ? [] : [SKEWED_CLOCK]), ...(defect === undefined ? [] : [defect])],
+    },
+    env: {
+      CHAOS_LOG: process.env['CHAOS_LOG'] ?? 'silent',
+      ...(fault === undefined ? {} : { COUNTERSIGN_FAULT: fault }),
+      ...(skewMs === undefined ? {} : { CHAOS_SKEW_MS: String(skewMs) }),
+    },
+  });
+}
+
+interface WorkerProcessOptions extends WorkerPlaces {
+  /** Modules to load first, by URL. */
+  readonly first: readonly string[];
+}
+
+async function work({ first, ...places }: WorkerProcessOptions): Promise<void> {
+  for (const module of first) await import(module);
+  // What the run breaks on purpose is no news.
+  Runtime.install({
+    logger: new DefaultLogger('ERROR', () => {}),
+    telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+  });
+  process.on('disconnect', () => process.exit(0));
+  const worker = await startWorker({
+    config: { policies: places.policies, tools: toolbox.make(places), grantTtlSeconds: 30 },
+    temporal: places.temporal,
+    ledgerUrl: places.ledgerUrl,
+    keyring: await parseKeyring(places.keys, 'CHAOS_OPTIONS'),
+    logger: pino({ level: process.env['CHAOS_LOG'] ?? 'silent' }, pino.destination(2)),
+    policyPollMs: 200,
+    faults: faultsFromEnv(process.env),
+  });
+  process.send?.('ready');
+  // A worker that cannot go on is replaced by its supervisor, as everywhere.
+  await worker.done.catch(() => {});
+  process.exit(1);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await work(JSON.parse(process.env['CHAOS_OPTIONS'] ?? '{}') as WorkerProcessOptions);
+  } catch (error) {
+    // What it stands on is away: that is how it is meant. Its supervisor tries again.
+    if ((process.env['CHAOS_LOG'] ?? 'silent') !== 'silent') process.stderr.write(`worker: ${String(error)}\n`);
+    process.exit(1);
+  }
+}
