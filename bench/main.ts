@@ -1,7 +1,9 @@
 /** `npm run bench -- <name> [--json]`: benchmarks that compare side by side in one run. */
 import { guard } from './guard.js';
+import { ledger } from './ledger.js';
+import { runaway } from './runaway.js';
 
-const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard };
+const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard, ledger, runaway };
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = BENCHES[name];

@@ -6,7 +6,7 @@ import type { HoldRequest, LimitReading } from '../action/limits.js';
 import type { Outcome, OutcomeStatus } from '../action/outcome.js';
 import type { Database, Prepared } from './database.js';
 import { activeFreeze, toFreeze, type FreezeJson } from './freezes.js';
-import { demandRows, inOrderOf } from './limits.js';
+import { countersOf, demandRows, inOrderOf } from './limits.js';
 import type { ActionRecord, Admission, AdmitRequest, EndedAction, UnreceiptedOutcome } from './port.js';
 import { revokedCredential, toRevocation, type RevocationJson } from './revocations.js';
 
@@ -55,9 +55,11 @@ interface AdmissionRow extends EndColumns {
 
 export async function admit(database: Database, request: AdmitRequest): Promise<Admission> {
   const { digest, holds } = request;
-  const rows = await database.rows(
-    holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds),
-  );
+  // Together go those who ask for the same counters: one transaction cannot lock them in another order than any other does.
+  const rows =
+    holds === undefined || holds.length === 0
+      ? await database.rows(admissionOf(database, request))
+      : await database.rowsAt(countersOf(request.tenant, holds), admissionOf(database, request));
   const row = rows[0];
   if (row === undefined) throw new CountersignError('INTERNAL', 'The ledger admitted nothing and refused nothing.');
   if (row.digest !== digest) return { kind: 'conflict', digest: row.digest };
@@ -75,6 +77,11 @@ export async function admit(database: Database, request: AdmitRequest): Promise<
   if (!placed.fits) return { kind: 'limited', limits };
   if (!placed.issued) await checkSameGrant(database, request);
   return { kind: 'admitted', limits };
+}
+
+function admissionOf(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+  const { holds } = request;
+  return holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds);
 }
 
 function admission(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {

@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect, sql, type RawBuilder } from 'kysely';
 import pg from 'pg';
 import { CountersignError } from '../action/errors.js';
 import { ledgerError, lostConnection } from './failure.js';
+import { Gathering } from './gathering.js';
 import { Heads } from './heads.js';
 import { Lanes } from './lanes.js';
 import type { Routine, Tables } from './tables.js';
@@ -63,6 +64,16 @@ export class Database {
   readonly #pool: pg.Pool;
   /** Where the chains end, as far as this process knows. */
   readonly heads = new Heads();
+  readonly #gathering = new Gathering({
+    one: (statement) => this.rows(statement),
+    several: (statements) =>
+      this.transaction(async (session) => {
+        const begun = session.run('begin');
+        const results = statements.map((statement) => session.rows(statement));
+        const [, rows] = await Promise.all([begun, Promise.all(results), session.run('commit')]);
+        return rows;
+      }),
+  });
   readonly #lanes = new Lanes((tenant) => (this.heads.guess(tenant) === undefined ? AT_ONE_CHAIN : 1));
   #closing: Promise<void> | undefined;
 
@@ -127,6 +138,14 @@ export class Database {
   rows<Row>(statement: Prepared<Row>): Promise<readonly Row[]> {
     const query = this.#prepare(statement);
     return this.ask(async () => (await this.#pool.query<pg.QueryResultRow & Row>(query)).rows);
+  }
+
+  /**
+   * As `rows`, for a statement that changes a row which others may be changing, named by `row`: those of this process who would wait
+   * for it go in one transaction, so that a hot row takes no more than one connection from everybody else. @throws as `ask`
+   */
+  rowsAt<Row>(row: string, statement: Prepared<Row>): Promise<readonly Row[]> {
+    return this.#gathering.rows(row, statement);
   }
 
   /**

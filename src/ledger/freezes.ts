@@ -25,11 +25,20 @@ export function activeFreeze(database: Database, subject: Frozen): RawBuilder<Fr
       and tenant in (${subject.tenant}, '*')
       and (scope_kind = 'all'
         or (scope_kind = 'tenant' and scope_value = ${subject.tenant})
-        or (scope_kind = 'agent' and (scope_value = ${subject.agent} or starts_with(${subject.agent}, scope_value || '/')))
+        or (scope_kind = 'agent' and (scope_value = ${subject.agent}
+          or (starts_with(${subject.agent}, scope_value || '/') and not ${undoes(subject.agent)}::boolean)))
         or (scope_kind = 'tool' and scope_value = ${subject.tool})
         or (scope_kind = 'target' and lower(scope_value) in (select lower(target) from unnest(${subject.targets}::text[]) as target)))
     order by id
     limit 1`;
+}
+
+/**
+ * Whether this is the name under which what an agent did is undone. An agent that is stopped shall do no more; to undo what it did is
+ * not its doing. Whoever means that too names `<agent>/undo`, the tool, the target, the tenant or all.
+ */
+export function undoes(agent: string): boolean {
+  return agent.endsWith('/undo');
 }
 
 export function freeze(database: Database, request: FreezeRequest): Promise<Freeze> {

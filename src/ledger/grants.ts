@@ -2,14 +2,15 @@
 import { sql } from 'kysely';
 import type { Database } from './database.js';
 import { activeFreeze, toFreeze, type FreezeJson } from './freezes.js';
-import type { GrantUse, UseGrantRequest } from './port.js';
+import type { GrantUse, ReturnGrantRequest, UseGrantRequest } from './port.js';
 import { revokedCredential, toRevocation, type RevocationJson } from './revocations.js';
 
 interface GrantRow {
   readonly used_by: string | null;
   readonly live: boolean;
   readonly ended: boolean;
-  /** How many grants of the action were used before this call. */
+  readonly returned: boolean;
+  /** How many grants of the action were used before this call, and not returned. */
   readonly uses: number;
   /** The same after this call; null when it used none. */
   readonly uses_now: number | null;
@@ -26,12 +27,12 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
     // and "receipt_seq is null" is judged after the wait.
     query: sql<GrantRow>`
       with locked as materialized (
-        select used_by, expires_at from ${database.table('grants')}
+        select used_by, returned_at, expires_at from ${database.table('grants')}
         where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and agent = ${agent} and tool = ${tool}
         for update
       ),
       "grant" as materialized (
-        select used_by, expires_at > clock_timestamp() as live from locked
+        select used_by, returned_at is not null as returned, expires_at > clock_timestamp() as live from locked
       ),
       frozen as materialized (${activeFreeze(database, request)}),
       revoked as materialized (${revokedCredential(database, request)}),
@@ -41,7 +42,7 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
         where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
           and "grant".used_by is null and "grant".live
           and not exists (select from frozen) and not exists (select from revoked)
-        returning a.uses
+        returning a.uses - a.returned as uses
       ),
       used as (
         update ${database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}
@@ -49,8 +50,8 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
         where g.jti = ${jti}
       )
       select
-        "grant".used_by, "grant".live,
-        a.status is not null as ended, a.uses,
+        "grant".used_by, "grant".returned, "grant".live,
+        a.status is not null as ended, a.uses - a.returned as uses,
         (select uses from counted) as uses_now,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked
@@ -62,6 +63,7 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
   if (row.uses_now !== null) return { kind: 'first', otherUses: row.uses_now - 1 };
   if (row.ended) return { kind: 'ended' };
   if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', usedBy: row.used_by };
+  if (row.returned) return { kind: 'returned' };
   if (row.used_by !== null) {
     // When the first attempt's use came after this statement's snapshot, the count does not have it yet.
     const otherUses = Math.max(0, row.uses - 1);
@@ -77,4 +79,29 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
   if (!row.live) return { kind: 'expired' };
   // Usable when the statement began, and not used by it: the action ended meanwhile.
   return { kind: 'ended' };
+}
+
+/** Locks in the order in which a grant is used: the grant, then its action. */
+export async function returnGrant(database: Database, request: ReturnGrantRequest): Promise<boolean> {
+  const { jti, tenant, actionId, usedBy } = request;
+  const rows = await database.rows({
+    name: 'return_grant',
+    query: sql<{ jti: string }>`
+      with locked as materialized (
+        select jti from ${database.table('grants')}
+        where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_by = ${usedBy} and returned_at is null
+        for update
+      ),
+      counted as (
+        update ${database.table('actions')} as a set returned = a.returned + 1
+        from locked
+        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
+        returning a.action_id
+      )
+      update ${database.table('grants')} as g set returned_at = clock_timestamp()
+      from counted
+      where g.jti = ${jti}
+      returning g.jti`,
+  });
+  return rows.length > 0;
 }

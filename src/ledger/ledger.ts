@@ -7,7 +7,7 @@ import * as actions from './actions.js';
 import * as content from './content.js';
 import { Database, DEFAULT_CONNECT_TIMEOUT_MS, type LedgerOptions } from './database.js';
 import * as freezes from './freezes.js';
-import { useGrant } from './grants.js';
+import { returnGrant, useGrant } from './grants.js';
 import * as limits from './limits.js';
 import { migrate, pendingMigrations } from './migrate.js';
 import { useNonce } from './nonces.js';
@@ -32,6 +32,7 @@ import type {
   Revocation,
   RevokeRequest,
   Settlement,
+  ReturnGrantRequest,
   SettleRequest,
   StoredReceipt,
   UseGrantRequest,
@@ -81,6 +82,10 @@ export class Ledger implements LedgerPort {
 
   useGrant(request: UseGrantRequest): Promise<GrantUse> {
     return useGrant(this.#database, request);
+  }
+
+  returnGrant(request: ReturnGrantRequest): Promise<boolean> {
+    return returnGrant(this.#database, request);
   }
 
   settle(request: SettleRequest): Promise<Settlement> {

@@ -105,6 +105,11 @@ function counterId({ limit, key, kind }: Pick<LimitReading, 'limit' | 'key' | 'k
   return JSON.stringify([limit, key, kind]);
 }
 
+/** A name for the set of counters that the demands are on. */
+export function countersOf(tenant: string, demands: readonly LimitDemand[]): string {
+  return JSON.stringify([tenant, demands.map(counterId).sort()]);
+}
+
 /** The readings in the order of the demands. */
 export function inOrderOf(demands: readonly LimitDemand[], readings: readonly LimitReading[]): readonly LimitReading[] {
   const byId = new Map(readings.map((reading) => [counterId(reading), reading]));

@@ -5,6 +5,7 @@ import { CountersignError } from '../action/errors.js';
 import type { Database } from './database.js';
 import { up as ledger } from './migrations/0001-ledger.js';
 import { up as limits } from './migrations/0002-limits.js';
+import { up as returns } from './migrations/0003-returned-grants.js';
 
 type Up = (db: Kysely<unknown>, schema: string) => Promise<void>;
 
@@ -12,6 +13,7 @@ type Up = (db: Kysely<unknown>, schema: string) => Promise<void>;
 const MIGRATIONS: Readonly<Record<string, Up>> = {
   '0001-ledger': ledger,
   '0002-limits': limits,
+  '0003-returned-grants': returns,
 };
 
 /**

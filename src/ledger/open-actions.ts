@@ -26,7 +26,7 @@ export async function openActions(
   const rows = await database.rows({
     name: 'open_actions',
     query: sql<OpenRow>`
-      select a.tenant, a.action_id, a.digest, a.agent, a.tool, a.environment, a.uses,
+      select a.tenant, a.action_id, a.digest, a.agent, a.tool, a.environment, a.uses - a.returned as uses,
         to_char(a.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as admitted_at,
         exists (
           select from ${database.table('grants')} as g

@@ -107,6 +107,8 @@ export type GrantUse =
       readonly freeze?: Freeze;
       readonly revocation?: Revocation;
     }
+  /** This activity used it in vain, and returned it. */
+  | { readonly kind: 'returned' }
   | { readonly kind: 'replayed'; readonly usedBy: string }
   /** There is no such grant for this action, agent and tool. */
   | { readonly kind: 'unknown' }
@@ -115,6 +117,9 @@ export type GrantUse =
   | { readonly kind: 'revoked'; readonly revocation: Revocation }
   /** The action has its outcome; nothing may be done in its name any more. */
   | { readonly kind: 'ended' };
+
+/** That nothing was sent under a grant, by the activity that used it. */
+export type ReturnGrantRequest = Pick<UseGrantRequest, 'jti' | 'tenant' | 'actionId' | 'usedBy'>;
 
 /** The place of a receipt in its tenant's chain. */
 export interface ChainLink {
@@ -191,7 +196,7 @@ export interface OpenAction {
   readonly agent: string | null;
   readonly tool: string;
   readonly environment: string | null;
-  /** How many of its grants were used: 0 means that no effect was ever begun. */
+  /** How many of its grants were used and not returned: 0 means that no effect was ever begun. */
   readonly uses: number;
   /** Whether a grant of it could still be used. */
   readonly liveGrant: boolean;
@@ -279,6 +284,14 @@ export interface LedgerPort {
 
   /** Uses a grant, once: of any number of callers that race, one gets `first`. One round trip. */
   useGrant(request: UseGrantRequest): Promise<GrantUse>;
+
+  /**
+   * Records that nothing was sent under a used grant: it counts no more among those whose effect may have been made, and stays used. To
+   * be called only by an attempt that was the first, of a tool whose effect no later attempt of the same activity can have made.
+   *
+   * @returns whether it was recorded; not, when it was before or the action has ended
+   */
+  returnGrant(request: ReturnGrantRequest): Promise<boolean>;
 
   /**
    * Records the outcome of an action with its receipt, at the end of the tenant's chain, and ends its holds, in one transaction. The

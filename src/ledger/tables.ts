@@ -23,6 +23,8 @@ export interface Tables {
     environment: string | null;
     /** How many grants of the action were used. */
     uses: Generated<number>;
+    /** How many of those were returned, because nothing was sent under them. */
+    returned: Generated<number>;
     status: OutcomeStatus | null;
     outcome: JsonText<UnreceiptedOutcome | null>;
     receipt_seq: BigInteger | null;
@@ -50,6 +52,7 @@ export interface Tables {
     expires_at: Date;
     used_at: Date | null;
     used_by: string | null;
+    returned_at: Generated<Date | null>;
   };
   chains: {
     tenant: string;

@@ -1,5 +1,5 @@
 /** What limits ought to count, in a few lines of plain bookkeeping: the model that the database is compared with. */
-import { expect } from 'vitest';
+import { deepStrictEqual } from 'node:assert';
 import type { HoldRequest, HoldSettlement, LimitDemand, LimitReading } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Admission, Ledger } from '../../src/ledger/index.js';
@@ -153,17 +153,17 @@ export class LimitWorld {
   admitted(id: string, asked: readonly Asked[], said: Admission): void {
     const action = this.action(id);
     if (action.state === 'ended' || action.state === 'unknown') {
-      expect(said.kind).toBe('ended');
+      deepStrictEqual(said.kind, 'ended');
       return;
     }
     if (said.kind !== 'admitted' && said.kind !== 'limited') throw new Error(`${id}: ${said.kind}`);
     const readings = said.limits as readonly LimitReading[];
     for (const [index, one] of asked.entries()) {
       const reading = readings[index] as LimitReading;
-      if (one.name !== 'breaker') expect([one.name, reading.fits]).toEqual([one.name, this.fits(id, one)]);
+      if (one.name !== 'breaker') deepStrictEqual([one.name, reading.fits], [one.name, this.fits(id, one)]);
     }
     const all = asked.every(({ over }, index) => over || readings[index]?.fits === true);
-    expect(said.kind).toBe(all ? 'admitted' : 'limited');
+    deepStrictEqual(said.kind, all ? 'admitted' : 'limited');
     this.take(id, asked, said);
   }
 
@@ -255,7 +255,7 @@ export class LimitWorld {
       if (counter === undefined) continue;
       if (name === 'rate') continue;
       if (name === 'breaker') {
-        expect([limit, counter.held]).toEqual([limit, live.get(limit) ?? 0]);
+        deepStrictEqual([limit, counter.held], [limit, live.get(limit) ?? 0]);
         continue;
       }
       let [used, held] = [0, 0];
@@ -266,7 +266,7 @@ export class LimitWorld {
         if (hold.status === 'held' || hold.status === 'kept') held += hold.cents;
       }
       const unit = name === 'count' || name === 'lease' ? 1 : 100;
-      expect([limit, counter.used, counter.held]).toEqual([limit, used / unit, held / unit]);
+      deepStrictEqual([limit, counter.used, counter.held], [limit, used / unit, held / unit]);
     }
   }
 
@@ -289,9 +289,9 @@ export class LimitWorld {
       await this.resolve(ledger, id, { disposition: 'consume' });
     }
     await this.check();
-    expect(await ledger.holds({ tenant: this.tenant })).toEqual([]);
+    deepStrictEqual(await ledger.holds({ tenant: this.tenant }), []);
     for (const { limit, held } of await ledger.limitCounters({ tenant: this.tenant })) {
-      expect([limit, held]).toEqual([limit, 0]);
+      deepStrictEqual([limit, held], [limit, 0]);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Any interleaving of placing, settling, resolving, passing time, dying connections and reconciling, against plain bookkeeping. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { HoldSettlement } from '../../src/action/limits.js';
 import type { Ledger } from '../../src/ledger/index.js';
@@ -107,7 +107,7 @@ async function take(world: LimitWorld, step: Step): Promise<void> {
       const [first] = said;
       if (said.length === 1 && first !== undefined) world.admitted(step.id, step.asked, first);
       else for (const one of said) world.take(step.id, step.asked, one);
-      expect(new Set(said.map(({ kind }) => kind)).size).toBe(1);
+      if (new Set(said.map(({ kind }) => kind)).size !== 1) throw new Error('one admission, and two answers');
       return;
     }
     case 'burst': {
@@ -139,11 +139,9 @@ async function take(world: LimitWorld, step: Step): Promise<void> {
     }
     case 'die': {
       const { state } = world.action(step.id);
-      const settles = step.holds !== undefined && state === 'open';
-      if (state !== 'new' && !settles) return;
-      const call = settles
-        ? world.settle(doomed, step.id, step.holds as HoldSettlement)
-        : world.admit(doomed, step.id, step.asked);
+      const settles = state === 'open' ? step.holds : undefined;
+      if (state !== 'new' && settles === undefined) return;
+      const call = settles ? world.settle(doomed, step.id, settles) : world.admit(doomed, step.id, step.asked);
       const result = call.catch((error: unknown) => {
         if (!(error instanceof CountersignError) || error.code !== 'LEDGER_UNAVAILABLE') throw error;
       });
@@ -152,8 +150,8 @@ async function take(world: LimitWorld, step: Step): Promise<void> {
       await result;
       // Whatever was heard: done wholly or not at all, and asking again finds out.
       if (settles) {
-        await world.settle(ledger, step.id, step.holds as HoldSettlement);
-        world.ended(step.id, step.holds as HoldSettlement);
+        await world.settle(ledger, step.id, settles);
+        world.ended(step.id, settles);
       } else {
         world.take(step.id, step.asked, await world.admit(ledger, step.id, step.asked));
       }
@@ -177,7 +175,7 @@ describe('whatever happens, in whatever order', () => {
         }
         await world.endAll();
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   }, 300_000);
 });

@@ -1,16 +1,16 @@
 /**
  * Limits: counters, the holds that actions have on them, nonces, revocations; and the one way in which an outcome may change, from
- * `unknown` to what a person found out. The functions that count are in `0002-limit-functions.ts`.
+ * `unknown` to what a person found out. The functions that count are in the files beside this one.
  */
-import { sql, type Kysely, type RawBuilder } from 'kysely';
-import { createLimitFunctions } from './0002-limit-functions.js';
-
-type Name = (object: string) => RawBuilder<unknown>;
+import { sql, type Kysely } from 'kysely';
+import { createHolding } from './0002-limit-holds.js';
+import { createReading, type Name } from './0002-limit-reading.js';
 
 export async function up(db: Kysely<unknown>, schema: string): Promise<void> {
   const name: Name = (object) => sql.id(schema, object);
   await createLimits(db, name);
-  await createLimitFunctions(db, name);
+  await createReading(db, name);
+  await createHolding(db, name);
   await createNoncesAndRevocations(db, name);
   await letUnknownBeResolved(db, name);
 

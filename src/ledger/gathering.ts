@@ -1,0 +1,72 @@
+/** Statements of this process that would wait for the same row anyway go together: one transaction, one commit, one connection. */
+import { CountersignError } from '../action/errors.js';
+import type { Prepared } from './database.js';
+
+/** More in one transaction would let other workers wait long for the row. */
+const MOST = 16;
+
+interface Waiting {
+  readonly statement: Prepared<unknown>;
+  readonly resolve: (rows: readonly unknown[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface Ways {
+  /** Runs one statement in a transaction of its own. */
+  one(statement: Prepared<unknown>): Promise<readonly unknown[]>;
+  /** Runs several in one transaction, in one round trip; all or none. */
+  several(statements: readonly Prepared<unknown>[]): Promise<readonly (readonly unknown[])[]>;
+}
+
+export class Gathering {
+  readonly #ways: Ways;
+  /** By row: those who came while a statement on it was under way. */
+  readonly #waiting = new Map<string, Waiting[]>();
+
+  constructor(ways: Ways) {
+    this.#ways = ways;
+  }
+
+  /** Runs the statement at once when none of ours is at that row, else together with the others who wait. It must bear repeating. */
+  async rows<Row>(row: string, statement: Prepared<Row>): Promise<readonly Row[]> {
+    const waiting = this.#waiting.get(row);
+    if (waiting !== undefined) {
+      const rows = await new Promise<readonly unknown[]>((resolve, reject) => {
+        waiting.push({ statement, resolve, reject });
+      });
+      return rows as readonly Row[];
+    }
+    this.#waiting.set(row, []);
+    try {
+      return (await this.#ways.one(statement)) as readonly Row[];
+    } finally {
+      void this.#next(row);
+    }
+  }
+
+  async #next(row: string): Promise<void> {
+    for (;;) {
+      const batch = this.#waiting.get(row)?.splice(0, MOST) ?? [];
+      if (batch.length === 0) break;
+      await this.#together(batch);
+    }
+    this.#waiting.delete(row);
+  }
+
+  async #together(batch: readonly Waiting[]): Promise<void> {
+    if (batch.length > 1) {
+      try {
+        const results = await this.#ways.several(batch.map(({ statement }) => statement));
+        for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? []);
+        return;
+      } catch (error) {
+        if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') {
+          for (const { reject } of batch) reject(error);
+          return;
+        }
+        // One of them cannot be done, and took the others with it: each for itself, then.
+      }
+    }
+    for (const { statement, resolve, reject } of batch) await this.#ways.one(statement).then(resolve, reject);
+  }
+}
