@@ -1,5 +1,4 @@
 /** The activity `execute`: the effect, and where nothing can be lost by it, everything after it in the same breath. */
-import { Context } from '@temporalio/activity';
 import { expectedWithinMs } from '../src/action/expect.js';
 import type { Proposal } from '../src/action/proposal.js';
 import { concludeDone } from './conclude.js';
@@ -7,9 +6,7 @@ import type { Report } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { execute } from './execute.js';
 import type { Proposed } from './propose.js';
-
-/** A slow ledger is no dead worker. Well under the heartbeat timeout of the activity. */
-const PULSE_MS = 1_000;
+import { alive } from './step.js';
 
 /** An expectation that may take longer is awaited in an activity of its own. Milliseconds. */
 const SHORT_EXPECTATION_MS = 1_000;
@@ -22,14 +19,10 @@ export async function carryOut(proposal: Proposal, token: string, deps: Dependen
   const { truth, jti } = await execute(proposal, token, deps);
   const remembered = jti === undefined ? undefined : deps.recent.take(jti);
   if (truth.kind !== 'done' || remembered === undefined || !concludesAtOnce(remembered.proposed)) return truth;
-  const context = Context.current();
-  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
   try {
-    return { kind: 'concluded', concluded: await concludeDone(remembered, truth, deps) };
+    return { kind: 'concluded', concluded: await alive(() => concludeDone(remembered, truth, deps)) };
   } catch {
     return truth;
-  } finally {
-    clearInterval(pulse);
   }
 }
 

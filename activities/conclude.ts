@@ -4,7 +4,8 @@ import { asCountersignError, CountersignError, type ErrorView } from '../src/act
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord } from '../src/action/outcome.js';
-import { verifyGrant } from '../src/trust/index.js';
+import type { LookUp, Tool } from '../src/tools/tool.js';
+import { openGrant } from '../src/trust/index.js';
 import { shownOf, standingApprovals } from './authorize.js';
 import type { Concluded, Conclusion, Done, Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -19,15 +20,19 @@ import { Stopwatch } from './step.js';
 export async function conclude(conclusion: Conclusion, deps: Dependencies): Promise<Concluded> {
   const { request, plan } = conclusion;
   const watch = new Stopwatch(conclusion.steps);
+  const grant =
+    plan === undefined || conclusion.grant === undefined ? undefined : await grantOf(conclusion.grant, plan, deps);
+  // What was granted was authentic then. A credential that has ended since, or a worker whose clock is wrong, does not undo an effect.
+  const at = grant === undefined ? new Date() : new Date(grant.iat * 1000);
   let authentic: Authentic;
   try {
-    authentic = await authenticate(request, deps);
+    authentic = await authenticate(request, deps, at);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: 'whole', outcome: await settleUnauthenticated(request, error, deps) };
   }
-  return settled(await findOut(conclusion, authentic, watch, deps), plan, deps);
+  return settled(await findOut(conclusion, authentic, grant, watch, deps), plan, deps);
 }
 
 /** The same for an effect that is certain, on what this worker prepared itself: nothing came back through history. */
@@ -55,15 +60,15 @@ async function settled(settlement: Settlement, plan: Plan | undefined, deps: Dep
 async function findOut(
   conclusion: Conclusion,
   authentic: Authentic,
+  grant: GrantClaims | undefined,
   watch: Stopwatch,
   deps: Dependencies,
 ): Promise<Settlement> {
   const { plan, report } = conclusion;
-  if (plan === undefined || conclusion.grant === undefined) {
+  if (plan === undefined || grant === undefined) {
     const approvals = plan === undefined ? [] : await signedDecisions(conclusion, plan, authentic, deps);
     return { authentic, watch, ...conclusion.decided, ...planned(plan), approvals, ...unmade(report) };
   }
-  const grant = await grantOf(conclusion.grant, plan, deps);
   const base = { authentic, watch, ...planned(plan), grant };
   if (report.kind === 'done') watch.add('execute', report.tookMs);
 
@@ -83,7 +88,7 @@ function planned(plan: Plan | undefined): Pick<Settlement, 'facts' | 'decision' 
 
 /** The plan must be the one that was granted: it came back through history, which others can write. */
 async function grantOf(token: string, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
-  const { claims } = await verifyGrant(keyring, token, { now: new Date(), allowExpired: true });
+  const claims = await openGrant(keyring, token);
   if (claims.planDigest === digest(plan)) return claims;
   throw new CountersignError('GRANT_INVALID', 'The plan is not the one that was granted.', { field: 'plan' });
 }
@@ -125,8 +130,7 @@ async function lookUpIfUnknown(
   if (report.kind !== 'unknown' || conclusion.withoutReading === true) return report;
   const { tool, input } = resolve(authentic, deps);
   if (tool.lookUp === undefined) return report;
-  const signal = Context.current().cancellationSignal;
-  const answer = await tool.lookUp(idempotencyKey(grant), { signal }, input);
+  const answer = await lookUp(tool.lookUp.bind(tool), idempotencyKey(grant), input, deps);
   switch (answer.happened) {
     case 'yes':
       return { kind: 'done', execution: answer.execution, startedAt: grant.iat * 1000, tookMs: 0 };
@@ -134,6 +138,39 @@ async function lookUpIfUnknown(
       return notMade(report);
     case 'unknown':
       return { kind: 'unknown', error: { ...report.error, message: `${report.error.message} (${answer.reason})` } };
+  }
+}
+
+/** Pauses between two looks, milliseconds; the last one is repeated while there is patience. */
+const LOOK_AGAIN_MS = [100, 300, 1_000, 2_000, 5_000] as const;
+
+/** What a workflow task may be made to wait for; who has to look longer does so in an activity of its own. Milliseconds. */
+const BRIEFLY_MS = 500;
+
+/**
+ * A system that has just lost a reply may need a moment to tell what became of the request: it is asked again before the outcome counts
+ * as unknown. One that cannot be reached at all throws, and is waited for by Temporal.
+ */
+async function lookUp<I>(
+  ask: NonNullable<Tool<I>['lookUp']>,
+  key: string,
+  input: I,
+  { settings: { lookUpPatienceMs } }: Dependencies,
+): Promise<LookUp> {
+  const context = Context.current();
+  const { isLocal } = context.info;
+  const patience = isLocal ? Math.min(BRIEFLY_MS, lookUpPatienceMs) : lookUpPatienceMs;
+  const start = performance.now();
+  for (let look = 0; ; look++) {
+    const answer = await ask(key, { signal: context.cancellationSignal }, input);
+    if (answer.happened !== 'unknown') return answer;
+    const pause = LOOK_AGAIN_MS[Math.min(look, LOOK_AGAIN_MS.length - 1)] as number;
+    if (performance.now() - start + pause > patience) {
+      if (patience === lookUpPatienceMs) return answer;
+      throw new CountersignError('EFFECT_UNKNOWN', answer.reason);
+    }
+    context.heartbeat();
+    await context.sleep(pause);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, ReceiptRef, Shown, StepTimings } from '../src/action/outcome.js';
 import type { Decision, Facts, Requirement } from '../src/action/decision.js';
 import type { Proposal } from '../src/action/proposal.js';
+import type { SagaManifest } from '../src/action/saga.js';
 import type { Freeze, OpenAction, Revocation } from '../src/ledger/port.js';
 import type { Execution } from '../src/tools/tool.js';
 
@@ -13,6 +14,8 @@ export interface ActionRequest {
   readonly proposal: Proposal;
   readonly digest: Digest;
   readonly proof: string;
+  /** It is to be recorded as cancelled, and its effect not made: a saga that is cancelled settles its next step so. */
+  readonly cancelled?: boolean;
 }
 
 /** How the effect is to be run. */
@@ -81,7 +84,13 @@ export type Truth =
   /** Nothing happened, and trying again is no use. `unreached`: the tool was not even asked. */
   | { readonly kind: 'not_done'; readonly error: ErrorView; readonly unreached?: boolean }
   /** Nothing happened, because the grant no longer holds (expired, or the state moved): a new one may be asked for. */
-  | { readonly kind: 'void'; readonly error: ErrorView; readonly unreached?: boolean }
+  | {
+      readonly kind: 'void';
+      readonly error: ErrorView;
+      readonly unreached?: boolean;
+      /** The system was out of reach: a new grant is of use after this, milliseconds. */
+      readonly retryAfterMs?: number;
+    }
   /** It may have happened. */
   | { readonly kind: 'unknown'; readonly error: ErrorView }
   /** The effect was never tried. */
@@ -138,6 +147,10 @@ export interface Steps {
   readonly fulfil: (statement: string) => Promise<Fulfilled>;
   /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */
   readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
+  /** Finds out how an action that has ended can be undone, and warrants the proposal that does. Has no effect on the tool's system. */
+  readonly compensate: (request: CompensationRequest) => Promise<Undoing>;
+  /** How an action stands. */
+  readonly standing: (tenant: string, actionId: string) => Promise<Standing>;
   /** The outcome that the ledger has for an action. @throws ApplicationFailure with NOT_FOUND */
   readonly recordedOutcome: (tenant: string, actionId: string) => Promise<Outcome>;
 }
@@ -146,7 +159,57 @@ export interface Steps {
 export type Fulfilled =
   | { readonly kind: 'unfreeze'; readonly freeze: Freeze; readonly receipt: ReceiptRef }
   | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
-  | { readonly kind: 'resolve'; readonly outcome: Outcome };
+  | { readonly kind: 'resolve'; readonly outcome: Outcome }
+  /** Of the undoing of an action, by the person `by`. */
+  | {
+      readonly kind: 'recover';
+      readonly verdict: 'retry' | 'accept';
+      readonly by: string;
+      readonly reason: string;
+      readonly receipt: ReceiptRef;
+    };
+
+/** The input of a saga's workflow. */
+export interface SagaRequest {
+  readonly traceId: string;
+  readonly steps: readonly ActionRequest[];
+  /** Of the saga's manifest. */
+  readonly digest: Digest;
+  /** The agent's signature over it: all or nothing is what the agent wants of these steps. */
+  readonly proof: string;
+}
+
+/** What is to be undone. */
+export interface CompensationRequest {
+  readonly tenant: string;
+  /** As it was proposed: its digest must be that of the record. */
+  readonly proposal: Proposal;
+  /** The saga that the action is a step of. Without one, only a mismatch that the proposal itself wants undone is. */
+  readonly saga?: SagaManifest & { /** The agent's signature over the manifest's digest. */ readonly proof: string };
+  /** The attempt that came to nothing, and that a person wants another one after. */
+  readonly retryOf?: string;
+}
+
+/** What there is to do about an action that is to be undone. */
+export type Undoing =
+  /** To be carried out as an action of its own. */
+  | { readonly kind: 'proposed'; readonly request: ActionRequest }
+  /** An attempt was begun before, and has no outcome yet. */
+  | { readonly kind: 'underway'; readonly actionId: string }
+  /** An attempt has ended before. */
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'nothing'; readonly reason: string }
+  | { readonly kind: 'impossible'; readonly error: ErrorView }
+  /** The tool's steps belong on another task queue. */
+  | { readonly kind: 'elsewhere'; readonly taskQueue: string };
+
+/** How an action stands, without waiting for it. */
+export type Standing =
+  /** It has an outcome; one that is `unknown` may still be resolved. */
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'running' }
+  /** No workflow is at it, and the ledger has no outcome of it. */
+  | { readonly kind: 'lost' };
 
 export interface ReconcileOptions {
   /** Actions admitted later than this are left to their workflows. Milliseconds, default 60 000. */

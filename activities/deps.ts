@@ -5,6 +5,7 @@ import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
 import type { Recent } from './recent.js';
+import type { Turns } from './turns.js';
 
 export interface Dependencies {
   readonly tools: ReadonlyMap<string, Tool>;
@@ -19,6 +20,7 @@ export interface Dependencies {
   /** The task queue this worker serves: a tool with another one is not run here. */
   readonly taskQueue: string;
   readonly recent: Recent;
+  readonly turns: Turns;
   /** Asked about workflows that may have ended without an outcome. */
   readonly workflows: WorkflowStates;
   /** Tells running effects that a freeze has come. */
@@ -32,6 +34,8 @@ export interface Settings {
   readonly grantTtlSeconds: number;
   /** Whether the person who answers for an agent may approve its actions. Default false. */
   readonly selfApproval: boolean;
+  /** How long a tool that cannot tell yet whether an effect happened is asked again. Milliseconds, default 30 000. */
+  readonly lookUpPatienceMs: number;
   /** Who may make which statements, by role. */
   readonly roles: StatementRoles;
 }
@@ -45,6 +49,8 @@ export interface StatementRoles {
   readonly resolve: readonly string[];
   /** Revokes credentials and delegations. */
   readonly revoke: readonly string[];
+  /** Decides what becomes of an action that could not be undone. */
+  readonly recover: readonly string[];
 }
 
 /** `ended`: without saying how; `gone`: Temporal does not know it (any more). */
@@ -76,11 +82,42 @@ export interface FreezeWatch {
   begin(watched: Watched): Watch;
 }
 
-export type FaultPoint =
-  | 'prepare.before-admit'
-  | 'prepare.after-admit'
-  | 'execute.before-effect'
-  | 'execute.after-effect'
-  | 'conclude.before-settle'
-  | 'conclude.after-settle'
-  | 'statement.after-nonce';
+/**
+ * `<activity>.begin` is before anything was done, `<activity>.end` after all was and before Temporal hears of it; the others are on both
+ * sides of what cannot be taken back. docs/recovery.md tells of each.
+ */
+export const FAULT_POINTS = [
+  'prepare.begin',
+  'prepare.before-admit',
+  'prepare.after-admit',
+  'prepare.end',
+  'checkApproval.begin',
+  'checkApproval.end',
+  'execute.begin',
+  'execute.before-effect',
+  'execute.after-effect',
+  'execute.end',
+  'conclude.begin',
+  'conclude.before-settle',
+  'conclude.after-settle',
+  'conclude.end',
+  'fulfil.begin',
+  'statement.after-nonce',
+  'fulfil.end',
+  'reconcile.begin',
+  'reconcile.before-settle',
+  'reconcile.after-settle',
+  'reconcile.end',
+  'compensate.begin',
+  'compensate.end',
+  'ledger.before-admit',
+  'ledger.after-admit',
+  'ledger.before-use-grant',
+  'ledger.after-use-grant',
+  'ledger.before-settle',
+  'ledger.after-settle',
+  'http.before-send',
+  'http.after-send',
+  'http.before-reading',
+] as const;
+export type FaultPoint = (typeof FAULT_POINTS)[number];

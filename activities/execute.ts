@@ -19,6 +19,9 @@ const MAX_RESULT_BYTES = 256 * 1024;
 /** A heartbeat is a write in the server, which the activity's completion then waits for: an effect that is over sooner sends none. */
 const QUIET_MS = 1_000;
 
+/** When a system that was out of reach is tried again, unless it says itself. */
+const OUT_OF_REACH_MS = 500;
+
 /** Nothing happened, and the reason may be gone with a new grant. */
 const VOIDING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
 
@@ -29,14 +32,20 @@ export async function execute(
   deps: Dependencies,
 ): Promise<{ truth: Truth; jti?: string }> {
   const startedAt = Date.now();
-  let passed: Passed;
+  let passed: Passed | 'returned';
+  let asked = false;
   try {
-    passed = await passGate(untrusted, token, deps);
+    const granted = await checkGrant(untrusted, token, deps);
+    asked = true;
+    passed = await passGate(granted, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
+    // This worker may know another time or other tools than the one that tried before: only the ledger can say that nothing was begun.
+    if (!asked && Context.current().info.attempt > 1) return { truth: { kind: 'unknown', error: error.toJSON() } };
     return { truth: { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON(), unreached: true } };
   }
+  if (passed === 'returned') return { truth: { kind: 'void', error: unsent().toJSON() } };
   return { truth: await makeEffect(passed, startedAt, deps), jti: passed.claims.jti };
 }
 
@@ -75,10 +84,39 @@ async function makeEffect(
     if (claims.actionType === 'READ') assertCarriable(execution.result);
     return { kind: 'done', execution: carriable(execution), startedAt, tookMs };
   } catch (thrown) {
-    return classify(asCountersignError(thrown, 'EFFECT_UNKNOWN'), idempotency, signal.aborted, watch.freeze);
+    const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
+    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await inVain(error, claims, deps);
+    return classify(error, idempotency, signal.aborted, watch.freeze);
   } finally {
     watch.end();
   }
+}
+
+function nothingSent(error: CountersignError): boolean {
+  if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') return false;
+  return error.retryable || VOIDING.has(error.code);
+}
+
+/**
+ * Another attempt under this grant could not know that this one sent nothing, and must take the outcome for unknown. So it is recorded
+ * before there is one, and a new grant is asked for. Where that fails, the action has failed: that much is certain.
+ */
+async function inVain(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Truth> {
+  const { jti, tenant, actionId } = claims;
+  const view = error.toJSON();
+  try {
+    const recorded = await ledger.returnGrant({ jti, tenant, actionId, usedBy: workflowIdentity().run });
+    if (!recorded) return { kind: 'not_done', error: view };
+  } catch {
+    return { kind: 'not_done', error: view };
+  }
+  const { retryable: again, retryAfterMs = OUT_OF_REACH_MS } = error;
+  return { kind: 'void', error: view, ...(again ? { retryAfterMs } : {}) };
+}
+
+/** What an attempt says of itself that died, or was given up, after it had recorded that it sent nothing. */
+function unsent(): CountersignError {
+  return new CountersignError('TOOL_UNAVAILABLE', 'Nothing was sent under this grant.', { retryable: true });
 }
 
 /** One key for all attempts of an action, and for no other. */
@@ -96,12 +134,16 @@ interface Passed {
   readonly barred?: CountersignError;
 }
 
-/** Every check stands on the grant's signature, the server's word of who runs this, and the ledger. */
-async function passGate(untrusted: unknown, token: string, deps: Dependencies): Promise<Passed> {
+interface Granted extends Pick<Passed, 'tool' | 'claims' | 'input'> {
+  readonly expired: boolean;
+}
+
+/** Whether the grant is good for exactly this. It stands on the grant's signature and the server's word of who runs this. */
+async function checkGrant(untrusted: unknown, token: string, deps: Dependencies): Promise<Granted> {
   const now = new Date();
   const { claims, expired } = await verifyGrant(deps.keyring, token, { now, allowExpired: true });
   assertJson(untrusted, 'proposal');
-  const { tenant, actionId, run } = workflowIdentity();
+  const { tenant, actionId } = workflowIdentity();
   if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
   // The digest is of a proposal that was checked before it was granted; what has another digest is not looked at further.
   if (claims.proposalDigest !== digest(untrusted)) throw foreign('another proposal', 'proposal');
@@ -112,7 +154,12 @@ async function passGate(untrusted: unknown, token: string, deps: Dependencies): 
   const parsed = tool.input.safeParse(proposal.input);
   if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
   if (tool.actionType(parsed.data) !== claims.actionType) throw foreign('another action type', 'proposal.input');
+  return { tool, claims, input: parsed.data, expired };
+}
 
+/** The ledger lets a grant be used once, and by nothing that is frozen or revoked. */
+async function passGate({ tool, claims, input, expired }: Granted, deps: Dependencies): Promise<Passed | 'returned'> {
+  const { tenant, actionId } = claims;
   const use = await deps.ledger.useGrant({
     jti: claims.jti,
     tenant,
@@ -121,17 +168,19 @@ async function passGate(untrusted: unknown, token: string, deps: Dependencies): 
     tool: claims.tool,
     targets: claims.targets,
     credentials: claims.credentials ?? [],
-    usedBy: run,
+    usedBy: workflowIdentity().run,
   });
   switch (use.kind) {
     case 'first':
       if (expired) throw grantExpired(claims);
-      return { tool, claims, input: parsed.data, tried: use.otherUses > 0 };
+      return { tool, claims, input, tried: use.otherUses > 0 };
     case 'again': {
       const { freeze, revocation } = use;
       const barred = freeze !== undefined ? frozen(freeze) : revocation !== undefined ? revoked(revocation) : undefined;
-      return { tool, claims, input: parsed.data, tried: true, ...(barred === undefined ? {} : { barred }) };
+      return { tool, claims, input, tried: true, ...(barred === undefined ? {} : { barred }) };
     }
+    case 'returned':
+      return 'returned';
     case 'frozen':
       throw frozen(use.freeze);
     case 'revoked':

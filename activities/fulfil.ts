@@ -4,6 +4,7 @@ import { CountersignError } from '../src/action/errors.js';
 import { digest, type JsonObject } from '../src/action/json.js';
 import type { Outcome, ReceiptRef } from '../src/action/outcome.js';
 import type { Freeze, UnreceiptedOutcome } from '../src/ledger/index.js';
+import { undoingId } from '../src/action/undo.js';
 import { verifyStatement, type Statement } from '../src/trust/index.js';
 import type { Fulfilled } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -12,6 +13,7 @@ import { sign, statementOf } from './settle.js';
 type Unfreeze = Extract<Statement, { kind: 'unfreeze' }>;
 type Resolve = Extract<Statement, { kind: 'resolve' }>;
 type Revoke = Extract<Statement, { kind: 'revoke' }>;
+type Recover = Extract<Statement, { kind: 'recover' }>;
 
 const NONCES = 'statement';
 
@@ -26,6 +28,7 @@ export async function fulfil(token: string, deps: Dependencies): Promise<Fulfill
   await assertStanding(statement, deps);
   const freeze = statement.kind === 'unfreeze' ? await freezeOf(statement, deps) : undefined;
   assertMay(statement, freeze, deps);
+  if (statement.kind === 'recover') assertHeardBy(statement);
   await useOnce(statement, deps);
   await deps.faults.at('statement.after-nonce');
   switch (statement.kind) {
@@ -35,7 +38,29 @@ export async function fulfil(token: string, deps: Dependencies): Promise<Fulfill
       return { kind: 'resolve', outcome: await resolveUnknown(statement, deps) };
     case 'revoke':
       return revoke(statement, deps);
+    case 'recover':
+      return recover(statement, deps);
   }
+}
+
+/** It is for the workflow that waits for it: carried out by any other, it would be said and not heard. */
+function assertHeardBy({ tenant, subject }: Recover): void {
+  const expected = undoingId(tenant, subject);
+  if (Context.current().info.workflowExecution?.workflowId === expected) return;
+  throw new CountersignError('STATEMENT_INVALID', 'The statement is for the undoing of another action.', {
+    field: 'statement.subject',
+    expected: `to be handed in to ${expected}`,
+    fix: 'Hand it in with `countersign saga retry` or `accept`, or through the client.',
+  });
+}
+
+async function recover(statement: Recover, deps: Dependencies): Promise<Fulfilled> {
+  const { by, verdict, subject, reason } = statement;
+  const said =
+    verdict === 'retry'
+      ? `${by} has the undoing of ${subject} tried again: ${reason}`
+      : `${by} accepts that ${subject} is not undone: ${reason}`;
+  return { kind: 'recover', verdict, by, reason, receipt: await receiptOf(statement, said, deps) };
 }
 
 /** Whose own credential was revoked has nothing to say. */
@@ -165,8 +190,11 @@ async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<O
     checks: [...before.checks, { name: 'resolution', ok: true, detail: `${by}: ${evidence}`.slice(0, 600) }],
     resolution: { verdict, evidence, by, roles, at, digest: statement.digest },
   };
-  const { agent } = outcome.facts ?? {};
-  const claims = statementOf(outcome, agent === undefined ? {} : { agent: agent.id });
+  const { agent, compensates: cause } = outcome.facts ?? {};
+  const claims = statementOf(outcome, {
+    ...(agent === undefined ? {} : { agent: agent.id }),
+    ...(cause === undefined ? {} : { cause }),
+  });
   const settled = await deps.ledger.resolve({
     tenant,
     actionId,

@@ -2,25 +2,41 @@
 import type { Steps } from './contract.js';
 import { checkApproval } from './authorize.js';
 import { carryOut } from './carry-out.js';
+import { compensate, standing } from './compensate.js';
 import { conclude } from './conclude.js';
-import type { Dependencies } from './deps.js';
+import type { Dependencies, FaultPoint } from './deps.js';
 import { fulfil } from './fulfil.js';
 import { prepare } from './prepare.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
 import { Recent } from './recent.js';
-import { asActivity } from './step.js';
+import { alive, asActivity } from './step.js';
+import { Turns } from './turns.js';
 
-export function createActivities(given: Omit<Dependencies, 'recent'>): Steps {
-  const deps: Dependencies = { ...given, recent: new Recent() };
+/** `places`: how many proposals of those who are refused again and again may wait for their turn at once. */
+export function createActivities(given: Omit<Dependencies, 'recent' | 'turns'>, places = 50): Steps {
+  const deps: Dependencies = { ...given, recent: new Recent(), turns: new Turns(places) };
+  const { faults } = deps;
+  const step = <T>(name: Interruptible, body: () => Promise<T>): Promise<T> =>
+    asActivity(async () => {
+      await faults.at(`${name}.begin`);
+      const done = await body();
+      await faults.at(`${name}.end`);
+      return done;
+    });
   return {
-    prepare: (request, approvals, options = {}) => asActivity(() => prepare(request, approvals, options, deps)),
-    checkApproval: (check) => asActivity(() => checkApproval(check, deps)),
-    execute: (proposal, grant) => asActivity(() => carryOut(proposal, grant, deps)),
-    conclude: (conclusion) => asActivity(() => conclude(conclusion, deps)),
-    fulfil: (statement) => asActivity(() => fulfil(statement, deps)),
-    reconcile: (options) => asActivity(() => reconcile(options, deps)),
+    prepare: (request, approvals, options = {}) => step('prepare', () => prepare(request, approvals, options, deps)),
+    checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
+    execute: (proposal, grant) => step('execute', () => carryOut(proposal, grant, deps)),
+    conclude: (conclusion) => step('conclude', () => alive(() => conclude(conclusion, deps))),
+    fulfil: (statement) => step('fulfil', () => fulfil(statement, deps)),
+    reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
+    compensate: (request) => step('compensate', () => compensate(request, deps)),
+    standing: (tenant, actionId) => asActivity(() => standing(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),
   };
 }
 
-export type { Dependencies, FaultPoint, Settings, StatementRoles } from './deps.js';
+/** The activities that leave something behind. */
+type Interruptible = Extract<FaultPoint, `${string}.begin`> extends `${infer Name}.begin` ? Name : never;
+
+export { FAULT_POINTS, type Dependencies, type FaultPoint, type Settings, type StatementRoles } from './deps.js';

@@ -8,7 +8,7 @@ import type { HoldRequest } from '../src/action/limits.js';
 import { progress } from '../src/action/quorum.js';
 import type { State } from '../src/action/snapshot.js';
 import type { Policy, ResolvedLimits } from '../src/policy/index.js';
-import { signGrant } from '../src/trust/index.js';
+import { signGrant, type WarrantClaims } from '../src/trust/index.js';
 import { rehearseInvariants } from '../src/verify/index.js';
 import { admit, claimsOf, shownOf, standingApprovals, type Admitted } from './authorize.js';
 import { capture, keep } from './capture.js';
@@ -41,12 +41,17 @@ export async function prepare(
     return { kind: 'ended', outcome: await settleUnauthenticated(request, error, deps) };
   }
 
+  // Of a chain of delegations the first: it could make any number of others.
+  const { tenant, id, via: [first = id] = [] } = authentic.agent;
+  const accountable = `${tenant}/${first}`;
+  await deps.turns.take(accountable);
   const known: Known = {};
   try {
     return await decide(authentic, { ...options, tokens }, known, watch, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
+    deps.turns.refused(accountable);
     const { outcome } = await settle({ authentic, status: 'denied', error, watch, ...unseen(known) }, deps);
     return { kind: 'ended', outcome };
   }
@@ -69,8 +74,9 @@ async function decide(
   if (looked.kind === 'elsewhere') return looked;
   const { proposed, preview, capturing } = looked;
   const policy = deps.policy.current();
-  const facts = factsOf(proposed, preview, new Date());
+  const facts = factsOf(proposed, preview, new Date(), policy);
   known.facts = facts;
+  policy.checkInput(facts);
   const met = limitsMet(policy, facts, authentic);
   const asked: Asked = { proposed, facts, policy, capturing, tokens, patienceOver, known, watch, deps };
   return met === undefined ? unlimited(asked) : limited(asked, met);
@@ -177,12 +183,25 @@ async function planOf(
   // An expectation that is too costly on the real state is refused now, while nothing has been done.
   await rehearse(proposed, captured.state, deps);
   const pre = captured.snapshot;
+  if (proposed.warrant !== undefined && pre.digest !== proposed.warrant.preDigest) throw movedOn(proposed.warrant);
   if (decision.effect !== 'require_approval') return { kind: 'planned', plan: { facts, decision, approvals: [], pre } };
   const shown = shownOf(proposed, { facts, decision, pre });
   const { records: approvals, standing, dropped } = await standingApprovals(tokens, shown, deps);
   const plan: Plan = { facts, decision, approvals, pre };
   if (progress(decision.requirements, approvals).state === 'approved') return { kind: 'planned', plan };
   return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+}
+
+/** What somebody changed since is not overwritten in order to undo what was before. */
+function movedOn({ cause: { actionId } }: WarrantClaims): CountersignError {
+  return new CountersignError(
+    'STATE_CHANGED',
+    `The system has changed since it was to be undone what ${actionId} did.`,
+    {
+      field: 'preDigest',
+      fix: 'Look at what changed; then try again, or accept that it is not undone.',
+    },
+  );
 }
 
 async function rehearse({ tool, expectations }: Proposed, state: State, deps: Dependencies): Promise<void> {

@@ -4,8 +4,16 @@ import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent, Authority } from '../src/action/principal.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import { UNDO } from '../src/action/undo.js';
 import type { Tool } from '../src/tools/tool.js';
-import { scopeCovers, verifyProposal } from '../src/trust/index.js';
+import {
+  isWarrant,
+  scopeCovers,
+  verifyProposal,
+  verifyWarrant,
+  type Keyring,
+  type WarrantClaims,
+} from '../src/trust/index.js';
 import { compileExpectations, type Expectation } from '../src/verify/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -17,6 +25,8 @@ export interface Authentic {
   readonly digest: Digest;
   readonly agent: Agent;
   readonly authority: Authority;
+  /** Set when a worker, not an agent, let it be proposed: it undoes another action. */
+  readonly warrant?: WarrantClaims;
 }
 
 /** A proposal ready to be decided on. */
@@ -33,10 +43,14 @@ export interface Proposed extends Authentic {
  * The signature covers the digest, the digest the proposal, and the workflow's id is the agent's tenant and the proposal's
  * action: so nobody can run a proposal under another name.
  */
-export async function authenticate(request: ActionRequest, { keyring }: Dependencies): Promise<Authentic> {
+export async function authenticate(
+  request: ActionRequest,
+  { keyring }: Dependencies,
+  now = new Date(),
+): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
-  const { agent, authority } = await verifyProposal(keyring, request.proof, { digest, now: new Date() });
+  const { agent, authority, warrant } = await proposerOf(request, proposal, digest, keyring, now);
   const { tenant, actionId } = workflowIdentity();
   if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
     throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
@@ -45,7 +59,28 @@ export async function authenticate(request: ActionRequest, { keyring }: Dependen
       fix: 'Propose through the client library, which names the workflow.',
     });
   }
-  return { proposal, digest, agent, authority };
+  return { proposal, digest, agent, authority, ...(warrant === undefined ? {} : { warrant }) };
+}
+
+async function proposerOf(
+  { proof }: ActionRequest,
+  { actionId }: Proposal,
+  digest: Digest,
+  keyring: Keyring,
+  now: Date,
+): Promise<Pick<Authentic, 'agent' | 'authority' | 'warrant'>> {
+  if (typeof proof === 'string' && isWarrant(proof)) {
+    const { agent, authority, claims } = await verifyWarrant(keyring, proof, { digest, now });
+    return { agent, authority, warrant: claims };
+  }
+  const proposer = await verifyProposal(keyring, proof, { digest, now });
+  // Who took such an id first would keep an action from being undone.
+  if (!actionId.startsWith(UNDO)) return proposer;
+  throw new CountersignError('INVALID_PROPOSAL', `An action id that begins with "${UNDO}" is for undoing.`, {
+    field: 'proposal.actionId',
+    expected: `an id that does not begin with "${UNDO}"`,
+    fix: 'Use another actionId.',
+  });
 }
 
 /** Finds the tool and reads the input by the tool's own schema. */

@@ -173,6 +173,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...statementOf(outcome, agent === null ? {} : { agent }),
     ...(environment === null ? {} : { environment }),
   };
+  await deps.faults.at('reconcile.before-settle');
   await deps.ledger.settle({
     tenant,
     actionId,
@@ -181,6 +182,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     holds,
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
+  await deps.faults.at('reconcile.after-settle');
 }
 
 /** What is recorded of an action, whoever recorded it. @throws CountersignError NOT_FOUND */

@@ -1,6 +1,7 @@
 /** Step 8: the outcome and its receipt, committed together. */
 import { asCountersignError, type CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
+import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
@@ -67,7 +68,11 @@ export async function settle(
     ...(settlement.result === undefined ? {} : { result: settlement.result }),
     steps: watch.timings,
   };
-  const statement = statementOf(outcome, { agent: agent.id, ...(grant === undefined ? {} : { grant: grant.jti }) });
+  const statement = statementOf(outcome, {
+    agent: agent.id,
+    ...(grant === undefined ? {} : { grant: grant.jti }),
+    ...(authentic.warrant === undefined ? {} : { cause: authentic.warrant.cause }),
+  });
   const place = { tenant: agent.tenant, actionId: proposal.actionId };
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
@@ -131,7 +136,10 @@ function nameOf(tool: unknown): string {
 
 export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
 
-export function statementOf(outcome: Outcome, { agent, grant }: { agent?: string; grant?: string }): Statement {
+export function statementOf(
+  outcome: Outcome,
+  { agent, grant, cause }: { agent?: string; grant?: string; cause?: Pick<Cause, 'actionId' | 'receipt'> },
+): Statement {
   return {
     v: 1,
     tenant: outcome.tenant,
@@ -148,6 +156,7 @@ export function statementOf(outcome: Outcome, { agent, grant }: { agent?: string
     policyDigest: outcome.decision?.policyDigest,
     approvals: outcome.approvals.map((approval) => approval.digest),
     grant,
+    ...(cause === undefined ? {} : { cause: { actionId: cause.actionId, receipt: cause.receipt } }),
     preDigest: outcome.pre?.digest,
     postDigest: outcome.post?.digest,
     outcomeDigest: digest(outcome),

@@ -49,6 +49,21 @@ export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
+/** A slow ledger or system is no dead worker. Well under the heartbeat timeouts. Milliseconds. */
+const PULSE_MS = 1_000;
+
+/** Says all the while that this worker lives: one that was killed is noticed when it says so no more. */
+export async function alive<T>(body: () => Promise<T>): Promise<T> {
+  const context = Context.current();
+  if (context.info.isLocal) return body();
+  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
+  try {
+    return await body();
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
 /** The tenant and action that the running workflow is about, from the server's own word of its id. */
 export function workflowIdentity(): { tenant: string; actionId: string; run: string } {
   const { workflowExecution, activityId } = Context.current().info;

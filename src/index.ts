@@ -11,6 +11,8 @@ export type { Proposal, Expect, NamedExpect } from './action/proposal.js';
 export type * from './action/decision.js';
 export type * from './action/outcome.js';
 export type * from './action/snapshot.js';
+export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from './action/saga.js';
+export type { SagaInput, SagaResult } from './client/saga.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
 export { delegate, encodeCredential, readCredential, type Credential, type DelegateOptions } from './trust/index.js';
 export type { Fulfilled } from '../activities/contract.js';

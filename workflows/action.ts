@@ -1,5 +1,5 @@
 /** The state of one action while its workflow runs, and the messages that read or change it. */
-import { CancellationScope, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, log, patched, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { ActionRequest, Prepared, Truth } from '../activities/contract.js';
 import type { Facts } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
@@ -15,7 +15,8 @@ import type {
 import { progress } from '../src/action/quorum.js';
 import { errorView, refusal, refuse } from './failures.js';
 import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
-import { local } from './steps.js';
+import { tellParent } from './news.js';
+import { local, people } from './steps.js';
 import { showExecuting, showOutcome, showPending, showQueued } from './surface.js';
 
 /** How many refused decisions the view keeps. */
@@ -82,7 +83,7 @@ export class Action {
   }
 
   get cancelRequested(): boolean {
-    return this.cancellable.consideredCancelled;
+    return this.cancellable.consideredCancelled || this.request.cancelled === true;
   }
 
   /** The decisions signed so far for what is shown now. */
@@ -113,8 +114,11 @@ export class Action {
     this.#told?.();
     this.#phase = 'pending';
     showPending(this.#pending, plan.facts);
+    const { actionId } = this;
+    await tellParent({ actionId, kind: 'approval', reason: plan.decision.reason, waits: true });
 
     const decided = await condition(() => this.#verdict() !== 'waiting' || this.cancelRequested, patience);
+    await tellParent({ actionId, kind: 'approval', reason: plan.decision.reason, waits: false });
     if (this.cancelRequested) return stop('cancelled', 'CANCELLED', 'Cancelled while it waited for people.');
     if (!decided) return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
     if (this.#verdict() === 'approved') return undefined;
@@ -141,6 +145,11 @@ export class Action {
 
     await condition(() => this.cancelRequested, pauseMs);
     return this.cancelRequested ? stop('cancelled', 'CANCELLED', 'Cancelled while it waited for room.') : undefined;
+  }
+
+  /** A cancellation ends it early. */
+  async pause(ms: number): Promise<void> {
+    await condition(() => this.cancelRequested, Math.min(ms, PAUSE.longest));
   }
 
   /** Lets callers go before the workflow has ended. */
@@ -199,7 +208,8 @@ export class Action {
     const { shown, shownDigest } = this.#mustBePending();
     let record: ApprovalRecord;
     try {
-      record = await local.checkApproval({ token, shown, shownDigest, requirements: shown.requirements });
+      const { checkApproval } = patched('decisions-in-one-order') ? people : local;
+      record = await checkApproval({ token, shown, shownDigest, requirements: shown.requirements });
     } catch (failure) {
       throw refusal(errorView(failure));
     }
@@ -244,6 +254,7 @@ function shaped(request: Partial<ActionRequest> | null | undefined): ActionReque
     proposal: request?.proposal ?? ({} as ActionRequest['proposal']),
     digest: String(request?.digest) as ActionRequest['digest'],
     proof: String(request?.proof),
+    ...(request?.cancelled === true ? { cancelled: true } : {}),
   };
 }
 

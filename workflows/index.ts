@@ -1,5 +1,8 @@
 /** Every workflow that a Countersign worker runs. */
+export { compensation } from './compensation.js';
 export { reconcile } from './reconcile.js';
 export { recordedOutcome } from './recorded-outcome.js';
+export { resolution } from './resolution.js';
+export { saga } from './saga.js';
 export { statement } from './statement.js';
 export { trustedAction } from './trusted-action.js';

@@ -3,6 +3,8 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Digest } from '../src/action/json.js';
 import type { ActionView, OutcomeReply } from '../src/action/outcome.js';
 import type { DecideReply } from '../src/action/outcome.js';
+import type { Fulfilled } from '../activities/contract.js';
+import type { CompensationView, SagaView, WaitsFor } from '../src/action/saga.js';
 
 /** Answers with the outcome, or as soon as the action waits for people. Refused with ACTION_CONFLICT for any other proposal's digest. */
 export const outcomeUpdate = defineUpdate<OutcomeReply, [digest: Digest]>('outcome');
@@ -14,3 +16,20 @@ export const decideUpdate = defineUpdate<DecideReply, [token: string]>('decide')
 export const decideSignal = defineSignal<[token: string]>('decide');
 
 export const viewQuery = defineQuery<ActionView>('view');
+
+/** What a child tells its parent: that it waits for a person, or no more. Shown, never acted on: anybody can send it. */
+export interface News extends WaitsFor {
+  readonly waits: boolean;
+}
+
+export const newsSignal = defineSignal<[news: News]>('news');
+
+/** Answers when the saga has ended, or as soon as it waits for a person. */
+export const sagaUpdate = defineUpdate<SagaView, [digest: Digest]>('outcome');
+
+export const sagaQuery = defineQuery<SagaView>('view');
+
+/** A person's signed statement on an undoing that failed. Refused with STATEMENT_INVALID, ROLE_REQUIRED or NOT_PENDING. */
+export const recoverUpdate = defineUpdate<Fulfilled, [token: string]>('recover');
+
+export const compensationQuery = defineQuery<CompensationView>('view');

@@ -20,11 +20,33 @@ export const local = proxyLocalActivities<Pick<Steps, 'prepare' | 'conclude' | '
   retry: BRIEFLY,
 });
 
+/**
+ * A person's decision. Several may come at once: checked by local activities, they would come back in another order on replay than
+ * they did at first, and no worker could go on with the action.
+ */
+export const people = proxyActivities<Pick<Steps, 'checkApproval'>>({ startToCloseTimeout: '20s', retry: BRIEFLY });
+
 /** What people and late callers ask for: no part of an action, so it is tried for a while only. */
 export const aside = proxyActivities<Pick<Steps, 'fulfil' | 'recordedOutcome'>>({
   startToCloseTimeout: '10s',
   retry: BRIEFLY,
 });
+
+/** Asked for as long as it takes: a saga that does not know how a step stands can do nothing else. */
+export const patient = proxyActivities<Pick<Steps, 'standing'>>({ startToCloseTimeout: '10s', retry: UNTIL_DONE });
+
+/** How long the system is waited for in which something is to be undone, before a person has to decide. */
+const UNDOING_PATIENCE = '15 minutes';
+
+export function undoing(taskQueue: string | undefined): Steps['compensate'] {
+  return proxyActivities<Steps>({
+    ...(taskQueue === undefined ? {} : { taskQueue }),
+    startToCloseTimeout: '60s',
+    heartbeatTimeout: HEARTBEAT,
+    scheduleToCloseTimeout: UNDOING_PATIENCE,
+    retry: UNTIL_DONE,
+  }).compensate;
+}
 
 /** What the schedule asks for. Where it stops, the next run goes on. */
 export const rounds = proxyActivities<Pick<Steps, 'reconcile'>>({
@@ -43,6 +65,7 @@ export function durableConclude(taskQueue: string | undefined, options: { patien
   return proxyActivities<Steps>({
     ...(taskQueue === undefined ? {} : { taskQueue }),
     startToCloseTimeout: '11 minutes',
+    heartbeatTimeout: HEARTBEAT,
     retry: UNTIL_DONE,
     ...(options.patient ? {} : { scheduleToCloseTimeout: READING_PATIENCE }),
   }).conclude;

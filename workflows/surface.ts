@@ -3,6 +3,7 @@ import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
 import type { Facts, Effect } from '../src/action/decision.js';
 import type { Outcome, PendingView } from '../src/action/outcome.js';
+import type { CompensationView, SagaView } from '../src/action/saga.js';
 
 export const STATUS = defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD);
 const DECISION = defineSearchAttributeKey('CountersignDecision', SearchAttributeType.KEYWORD);
@@ -57,10 +58,53 @@ export function showOutcome(outcome: Outcome): void {
   ]);
   const facts = outcome.facts === undefined ? '' : `${headline(outcome.facts)}\n\n`;
   const receipt = outcome.receipt === undefined ? 'no receipt yet' : `receipt ${outcome.receipt.seq}`;
-  setCurrentDetails(`**${outcome.status}**: ${outcome.reason}\n\n${facts}${receipt}`);
+  setCurrentDetails(`**${outcome.status}**: ${outcome.reason}\n\n${facts}${receipt}${related(outcome)}`);
+}
+
+/** What it undoes, or is undone by. */
+function related({ tenant, facts, compensation }: Outcome): string {
+  const cause = facts?.compensates;
+  const undoes = cause === undefined ? '' : `\n\nundoes ${linkTo(`${tenant}/${cause.actionId}`)}`;
+  if (compensation === undefined) return undoes;
+  const by = compensation.actionId === undefined ? '' : `, by ${linkTo(`${tenant}/${compensation.actionId}`)}`;
+  return `${undoes}\n\nundoing it: ${compensation.status}${by}`;
 }
 
 /** One trusted line: what, on which tool, where, for whom. The names in it are of the operator or checked. */
 export function headline(facts: Facts): string {
   return `${facts.preview.summary} on \`${facts.tool.name}\` (**${facts.tool.environment}**), proposed by \`${facts.agent.id}\``;
+}
+
+/** Loud where it failed: a status that can be searched for, and what to do about it. */
+export function showCompensation(
+  { tenant, cause, status, actionId, reason }: CompensationView,
+  { changed }: { readonly changed: boolean },
+): void {
+  if (changed) upsertSearchAttributes([{ key: STATUS, value: status }]);
+  const link = actionId === undefined ? '' : `\n\nby ${linkTo(`${tenant}/${actionId}`)}`;
+  const todo =
+    status === 'needs_person'
+      ? `\n\nA person must decide: \`countersign saga retry ${cause}\` or \`countersign saga accept ${cause}\``
+      : '';
+  setCurrentDetails(`**${status}**: ${reason}\n\nundoes ${linkTo(`${tenant}/${cause}`)}${link}${todo}`);
+}
+
+/** One search attribute when the status changes; the details say where it stands. */
+export function showSaga(
+  { tenant, status, reason, steps, compensations }: SagaView,
+  { changed }: { readonly changed: boolean },
+): void {
+  if (changed) upsertSearchAttributes([{ key: STATUS, value: status }]);
+  const undone = new Map(compensations.map((one) => [one.cause, one]));
+  const lines = steps.map(({ actionId, status: how }, index) => {
+    const undoing = undone.get(actionId);
+    const by = undoing?.actionId === undefined ? '' : ` by ${linkTo(`${tenant}/${undoing.actionId}`)}`;
+    return `${index + 1}. ${linkTo(`${tenant}/${actionId}`)}: ${how}${undoing === undefined ? '' : `, undoing: ${undoing.status}${by}`}`;
+  });
+  setCurrentDetails(`**${status}**: ${reason}\n\n${lines.join('\n')}`);
+}
+
+/** The UI lists workflows at this path, whatever it is mounted on. Ids hold nothing that Markdown reads as more than text. */
+function linkTo(workflowId: string): string {
+  return `[${workflowId}](../../${encodeURIComponent(workflowId)})`;
 }

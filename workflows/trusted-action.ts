@@ -1,12 +1,14 @@
 /** One agent action, from proposal to verified outcome. Its history is the audit trail. */
-import { CancellationScope, allHandlersFinished, condition } from '@temporalio/workflow';
+import { CancellationScope, allHandlersFinished, condition, setHandler } from '@temporalio/workflow';
 import type { ActionRequest, Concluded, Conclusion, Prepared, Report, Truth } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { expectedWithinMs } from '../src/action/expect.js';
-import type { Outcome } from '../src/action/outcome.js';
+import type { CompensationRef, Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
+import { startCompensation } from './children.js';
 import { errorView } from './failures.js';
+import { newsSignal } from './messages.js';
 import { headline } from './surface.js';
 import { durableConclude, effect, local, remotePrepare } from './steps.js';
 
@@ -15,6 +17,9 @@ const MAX_VOID_GRANTS = 3;
 
 /** An expectation that may take longer than this is awaited in a regular activity, off the workflow task. Milliseconds. */
 const LONG_EXPECTATION_MS = 2_000;
+
+/** How long an action waits to tell what became of undoing it. */
+const UNDOING_TOLD_MS = 10_000;
 
 /** What Temporal keeps of an activity's summary. Characters. */
 const MAX_SUMMARY = 200;
@@ -32,10 +37,33 @@ export function trustedAction(request: ActionRequest): Promise<Outcome> {
 }
 
 async function bringToItsEnd(action: Action): Promise<Outcome> {
-  const outcome = await run(action);
+  const ended = await run(action);
+  const outcome = wantsUndoing(action, ended) ? await undone(action, ended) : ended;
   action.end(outcome);
   if (!allHandlersFinished()) await condition(allHandlersFinished);
   return outcome;
+}
+
+function wantsUndoing({ request }: Action, { status }: Outcome): boolean {
+  return status === 'mismatch' && request.proposal.onMismatch === 'compensate';
+}
+
+/** Told with the outcome when it is quickly done. What takes longer, people most of all, goes on without the action. */
+async function undone({ request, tenant }: Action, outcome: Outcome): Promise<Outcome> {
+  const { proposal } = request;
+  let compensation: CompensationRef = { status: 'running' };
+  setHandler(newsSignal, ({ waits }) => {
+    if (waits) compensation = { status: 'needs_person' };
+  });
+  const undoing = await startCompensation({ tenant, proposal });
+  const told = async (undoing: NonNullable<Awaited<ReturnType<typeof startCompensation>>>): Promise<void> => {
+    const { status, actionId } = await undoing.result();
+    compensation = { status, ...(actionId === undefined ? {} : { actionId }) };
+  };
+  // One that is ended from outside has told nothing.
+  if (undoing !== undefined) told(undoing).catch(() => {});
+  await condition(() => compensation.status !== 'running', UNDOING_TOLD_MS);
+  return { ...outcome, compensation };
 }
 
 /** The sandbox pays for every promise, so the steps hand on those of their activities and make none of their own. */
@@ -75,7 +103,10 @@ async function run(action: Action): Promise<Outcome> {
     } catch (failure) {
       report = lost(failure);
     }
-    if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) continue;
+    if (report.kind === 'void' && ++voided < MAX_VOID_GRANTS && !action.cancelRequested) {
+      if (report.retryAfterMs !== undefined) await action.pause(report.retryAfterMs * 2 ** voided);
+      continue;
+    }
 
     // capture ─ verify ─ settle
     if (report.kind === 'concluded') return whole(action, report.concluded, prepared.plan);

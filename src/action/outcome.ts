@@ -47,6 +47,16 @@ export interface ReceiptRef {
   readonly hash: Digest;
 }
 
+/** What became of undoing an action, as far as it was known when its outcome was told. `needs_person`: it failed, and somebody must decide. */
+export interface CompensationRef {
+  /** Of the action that undid it, or tried to. Absent when it did not come to one. */
+  readonly actionId?: string;
+  readonly status: 'running' | CompensationStatus | 'needs_person';
+}
+
+/** `nothing`: there was nothing to undo; `accepted`: it could not be undone, and a person left it at that. */
+export type CompensationStatus = 'success' | 'nothing' | 'accepted';
+
 export const STEPS = ['propose', 'enforce', 'capture', 'authorize', 'execute', 'recapture', 'verify'] as const;
 export type Step = (typeof STEPS)[number];
 
@@ -75,6 +85,8 @@ export interface Outcome {
   readonly result?: Json;
   /** Set when the outcome was `unknown` until a person resolved it. */
   readonly resolution?: Resolution;
+  /** Set where a mismatch is compensated. Told with the outcome, not part of the record: the receipt was written before. */
+  readonly compensation?: CompensationRef;
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
   readonly steps: StepTimings;

@@ -48,6 +48,8 @@ export const proposalSchema = z.strictObject({
   reasoning: z.string().max(16_384).optional(),
   /** Groups the actions of one task. */
   traceId: z.string().regex(ACTION_ID_PATTERN).optional(),
+  /** What becomes of an effect that is not what was promised: it is undone (`compensate`) or left for somebody to look at. Default `keep`. */
+  onMismatch: z.enum(['compensate', 'keep']).optional(),
   /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
   claims: z.record(z.string().max(64), z.string().max(256)).optional(),
 });
@@ -69,6 +71,7 @@ export interface Proposal {
   readonly expectedOutcome?: string | undefined;
   readonly reasoning?: string | undefined;
   readonly traceId?: string | undefined;
+  readonly onMismatch?: 'compensate' | 'keep' | undefined;
   readonly claims?: Readonly<Record<string, string>> | undefined;
 }
 

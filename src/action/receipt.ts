@@ -24,6 +24,8 @@ export interface ReceiptClaims {
   readonly policyDigest?: Digest | undefined;
   readonly approvals: readonly Digest[];
   readonly grant?: string | undefined;
+  /** Set when the action undid another: that one's id and the hash of its receipt. */
+  readonly cause?: { readonly actionId: string; readonly receipt: Digest } | undefined;
   readonly preDigest?: Digest | undefined;
   readonly postDigest?: Digest | undefined;
   /** Over the recorded outcome without its receipt reference: an edited outcome does not match. */

@@ -54,6 +54,27 @@ function quoted(value: string, field: string): string {
   });
 }
 
+/** The actions whose undoing failed and waits for a person. @throws CountersignError TEMPORAL_UNAVAILABLE, USAGE */
+export async function stuckUndoings(
+  temporal: Client,
+  tenant: string | undefined,
+  limit: number,
+  address: string,
+): Promise<{ readonly tenant: string; readonly actionId: string }[]> {
+  const conditions = [
+    `WorkflowType = 'compensation'`,
+    `ExecutionStatus = 'Running'`,
+    `${KEYWORDS.status.name} = 'needs_person'`,
+    ...(tenant === undefined ? [] : [`${KEYWORDS.tenant.name} = ${quoted(tenant, '--tenant')}`]),
+  ];
+  const found = await listActions(temporal, conditions.join(' AND '), limit, address);
+  // `undo/<tenant>/<actionId>`, split at the first slash.
+  return found.map(({ actionId: rest }) => {
+    const slash = rest.indexOf('/');
+    return { tenant: rest.slice(0, slash), actionId: rest.slice(slash + 1) };
+  });
+}
+
 /** What a query finds, the newest first. @throws CountersignError TEMPORAL_UNAVAILABLE */
 export async function listActions(
   temporal: Client,

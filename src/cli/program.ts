@@ -15,6 +15,7 @@ import { list } from './commands/list.js';
 import { pending } from './commands/pending.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
+import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
 import { statements } from './commands/statements.js';
@@ -27,7 +28,7 @@ import { usage } from './usage.js';
 const GROUPS = [
   { title: 'Start:', commands: [dev, worker, setup, doctor] },
   { title: 'Who may:', commands: [keys, createAgent, createApprover] },
-  { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction] },
+  { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction, saga] },
   { title: 'Stop and prove:', commands: [freezes, statements, limits, receipts] },
 ] as const;
 

@@ -23,7 +23,10 @@ export function timeline(story: Story, pen: Pen, now = new Date()): string {
   for (const warning of story.warnings) page.line(pen.paint.red(`! ${inert(warning)}`));
   tellAsked(page, story);
   tellPeople(page, view, now);
-  if (view.outcome !== undefined) tellOutcome(page, view.outcome);
+  if (view.outcome !== undefined) {
+    tellOutcome(page, view.outcome);
+    tellUndoing(page, view.outcome);
+  }
   if (view.cancelRequested && view.phase !== 'ended')
     page.entry('Cancelled', 'asked to stop; what was begun is brought to its end');
   tellRecord(page, story);
@@ -83,6 +86,15 @@ function approvalText({ approver, roles, verdict, reason, at }: ApprovalRecord, 
   const mark = verdict === 'approve' ? paint.green('✓') : paint.red('✗');
   const why = reason === undefined ? '' : `: "${inert(reason)}"`;
   return `${mark} ${paint.bold(inert(approver))} (${roles.map((role) => inert(role)).join(', ')}) at ${inert(at)}${why}`;
+}
+
+/** What it undoes, and what undoes it. */
+function tellUndoing(page: Page, { facts, compensation }: Outcome): void {
+  const cause = facts?.compensates;
+  if (cause !== undefined) page.entry('Undoes', `${inert(cause.actionId)}, done by ${inert(cause.agent)}`);
+  if (compensation === undefined) return;
+  const by = compensation.actionId === undefined ? '' : `, by ${inert(compensation.actionId)}`;
+  page.entry('Undoing', `${inert(compensation.status)}${by}`);
 }
 
 function tellOutcome(page: Page, outcome: Outcome): void {

@@ -14,6 +14,7 @@ import type { Outcome } from '../action/outcome.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
 import type { TemporalSettings } from '../environment.js';
 import { hasEnded } from './failures.js';
+import { recover } from './saga.js';
 
 /** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
 export const WORKFLOW_TASK_TIMEOUT = '5s';
@@ -28,7 +29,9 @@ type RecordedOutcome = (tenant: string, actionId: string) => Promise<Outcome>;
 
 /** The workflow's id is the statement's own, so it is carried out at most once while Temporal remembers; after that the ledger sees to it. */
 export async function handIn(temporal: Client, { taskQueue }: TemporalSettings, statement: string): Promise<Fulfilled> {
-  const { tenant, jti } = placeOf(statement);
+  const { tenant, jti, kind, subject } = placeOf(statement);
+  // It is heard by the undoing that waits for it, and by nobody else.
+  if (kind === 'recover') return recover(temporal, tenant, subject, statement);
   try {
     return await temporal.workflow.execute<StatementWorkflow>('statement', {
       workflowId: `statement/${tenant}/${jti}`,
@@ -69,10 +72,12 @@ export async function recordedOutcome(
 }
 
 /** Where a statement says that it belongs. It is verified by whoever carries it out. */
-function placeOf(statement: string): { tenant: string; jti: string } {
+function placeOf(statement: string): { tenant: string; jti: string; kind: string; subject: string } {
   try {
-    const { tenant, jti } = decodeJwt<{ tenant?: unknown }>(statement);
-    if (typeof tenant === 'string' && TENANT_PATTERN.test(tenant) && jti !== undefined) return { tenant, jti };
+    const { tenant, jti, kind, subject } = decodeJwt<Record<'tenant' | 'kind' | 'subject', unknown>>(statement);
+    if (typeof tenant === 'string' && TENANT_PATTERN.test(tenant) && jti !== undefined) {
+      return { tenant, jti, kind: String(kind), subject: String(subject) };
+    }
   } catch {
     // Told below, as any other text that is no statement.
   }

@@ -13,11 +13,23 @@ import { CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
+import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings } from '../environment.js';
 import { peekCredential, readCredential, signProposal, type Credential } from '../trust/index.js';
 import { handIn, recordedOutcome, WORKFLOW_TASK_TIMEOUT } from './aside.js';
 import { connectTemporal } from './connection.js';
 import { hasEnded, timedOut, translated } from './failures.js';
+import {
+  compensationView,
+  isOver,
+  sagaId,
+  sagaOutcome,
+  sagaView,
+  signSaga,
+  startSaga,
+  type SagaInput,
+  type SagaResult,
+} from './saga.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file. Default: COUNTERSIGN_AGENT. */
@@ -110,14 +122,56 @@ export class Countersign {
     let reply = await ask();
     if (reply.kind === 'pending') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
-      const { status, runId } = await this.#found(tenant, proposal.actionId, (running) => running.describe());
+      const { status, runId } = await this.#guard(proposal.actionId, timeoutMs, () => handle.describe());
       if (status.name === 'COMPLETED') return this.outcome(proposal.actionId, { tenant });
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
     if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId: proposal.actionId, digest });
-    const view = await this.view(proposal.actionId, tenant);
+    const view = await this.#guard(proposal.actionId, timeoutMs, () => this.view(proposal.actionId, tenant));
     if (view.outcome !== undefined) return this.#latest(view.outcome);
     return this.#pendingAction(tenant, proposal.actionId, view.pending ?? reply.pending);
+  }
+
+  /**
+   * Proposes several actions that shall succeed together. They are done in order; when one does not succeed, those that were done are
+   * undone in reverse order, each as an action of its own. Answers when it has ended, or as soon as it waits for a person
+   * (`needs_person`). Calling it again with the same steps and `traceId` returns what became of it.
+   *
+   * @throws CountersignError as `perform` does
+   */
+  async saga(input: SagaInput, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<SagaResult> {
+    const request = await signSaga(this.#holder(), input);
+    const tenant = this.#tenant();
+    const { traceId } = request;
+    const view = await this.#guard(traceId, timeoutMs, () => startSaga(this.temporal, this.#settings, tenant, request));
+    if (isOver(view)) return view;
+    return {
+      ...view,
+      status: 'needs_person',
+      outcome: (options = {}) => this.sagaOutcome(traceId, { tenant, ...options }),
+    };
+  }
+
+  /** How a saga stands now. @throws CountersignError NOT_FOUND */
+  async sagaView(traceId: string, tenant = this.#tenant()): Promise<SagaView> {
+    return this.#told(traceId, () => sagaView(this.temporal, tenant, traceId));
+  }
+
+  /** Waits for a saga's end, however long people take. @throws CountersignError NOT_FOUND, TIMED_OUT */
+  async sagaOutcome(traceId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<SagaView> {
+    const { tenant = this.#tenant(), timeoutMs } = options;
+    const wait = (): Promise<SagaView> => sagaOutcome(this.temporal, tenant, traceId);
+    return timeoutMs === undefined ? this.#told(traceId, wait) : this.#guard(traceId, timeoutMs, wait);
+  }
+
+  /** Asks a saga to stop: the next step is not done, and what was done is undone. @throws CountersignError NOT_FOUND */
+  async cancelSaga(traceId: string, tenant = this.#tenant()): Promise<void> {
+    await this.#told(traceId, () => this.temporal.workflow.getHandle(sagaId(tenant, traceId)).cancel());
+  }
+
+  /** How the undoing of an action stands. @throws CountersignError NOT_FOUND */
+  async compensation(actionId: string, tenant = this.#tenant()): Promise<CompensationView> {
+    return this.#told(actionId, () => compensationView(this.temporal, tenant, actionId));
   }
 
   /** What is known of an action now. @throws CountersignError NOT_FOUND */
@@ -158,7 +212,8 @@ export class Countersign {
   }
 
   /**
-   * Hands in a person's signed statement (`signStatement`): it lifts a freeze, resolves an unknown outcome or revokes a credential.
+   * Hands in a person's signed statement (`signStatement`): it lifts a freeze, resolves an unknown outcome, revokes a credential
+   * or decides on an undoing that failed.
    * It is good once.
    *
    * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN; TIMED_OUT, when it may
@@ -250,16 +305,20 @@ export class Countersign {
     }
   }
 
+  async #told<T>(name: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw translated(error, name, this.#settings);
+    }
+  }
+
   async #found<T>(
     tenant: string,
     actionId: string,
     call: (handle: WorkflowHandle<TrustedAction>) => Promise<T>,
   ): Promise<T> {
-    try {
-      return await call(this.#handle(tenant, actionId));
-    } catch (error) {
-      throw translated(error, actionId, this.#settings);
-    }
+    return this.#told(actionId, () => call(this.#handle(tenant, actionId)));
   }
 
   #pendingAction(tenant: string, actionId: string, pending: PendingView): PendingAction {

@@ -38,6 +38,13 @@ export function translated(
     });
   }
   if (isUnreached(error)) return temporalUnavailable(address, error);
+  if (isPassing(error)) {
+    return new CountersignError('TEMPORAL_UNAVAILABLE', `The action ${actionId} cannot be asked at this moment.`, {
+      fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
+      retryable: true,
+      cause: error,
+    });
+  }
   return asCountersignError(error);
 }
 
@@ -51,6 +58,16 @@ export function timedOut(actionId: string, timeoutMs: number, cause: unknown): C
       cause,
     },
   );
+}
+
+/** What Temporal says while a workflow task has failed and is tried again, or while a workflow is being closed. It is over soon. */
+const PASSING =
+  /workflow task in failed state|unexpected workflow task failure|update was aborted by closing workflow/i;
+
+function isPassing(error: unknown): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+    if (PASSING.test(cause.message)) return true;
+  return false;
 }
 
 /** Whether a workflow could not be started, or asked, because it has ended. */

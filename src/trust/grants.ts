@@ -78,6 +78,15 @@ export async function signGrant(keyring: Keyring, claims: GrantClaims): Promise<
 }
 
 /**
+ * Reads a grant by its signature and shape alone: for after the effect, when what was granted was granted, whatever a clock says.
+ *
+ * @throws CountersignError GRANT_INVALID
+ */
+export function openGrant(keyring: Keyring, token: string): Promise<GrantClaims> {
+  return openIssued(token, form, keyring.verify.grant);
+}
+
+/**
  * Verifies a grant's signature, shape and time. Whether it is for this action, and unused, is for `execute`.
  *
  * With `allowExpired` an expired grant is still read: a retry must know what an earlier attempt was allowed to do.

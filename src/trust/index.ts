@@ -14,7 +14,7 @@ export {
 export type { AgentOptions, ApproverOptions, Credential, CredentialView } from './credentials.js';
 export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
-export { signGrant, verifyGrant } from './grants.js';
+export { signGrant, openGrant, verifyGrant } from './grants.js';
 export { createKeyFile, loadKeyring, readKeyFile } from './key-store.js';
 export type { LoadKeyringOptions } from './key-store.js';
 export { generateKeyringFile, KEY_ROLES, parseKeyring, publicKeyring, signingKey } from './keys.js';
@@ -25,4 +25,6 @@ export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { matchesWildcard, scopeCovers, scopesNarrower } from './scopes.js';
 export type { CredentialKind } from './standing.js';
 export { signStatement, verifyStatement } from './statements.js';
+export { isWarrant, signWarrant, verifyWarrant, WARRANT_TTL_SECONDS } from './warrants.js';
+export type { Warrant, WarrantClaims } from './warrants.js';
 export type { Statement, StatementOptions } from './statements.js';

@@ -14,6 +14,7 @@ export const TOKEN_TYPES = {
   grant: 'countersign-grant+jwt',
   receipt: 'countersign-receipt+jwt',
   statement: 'countersign-statement+jwt',
+  warrant: 'countersign-warrant+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 

@@ -7,7 +7,15 @@ import { OUTCOME_STATUSES } from '../action/outcome.js';
 import type { ReceiptClaims } from '../action/receipt.js';
 import { openIssued, signToken } from './jws.js';
 import { signingKey, type Keyring } from './keys.js';
-import { agentIdSchema, digestSchema, misshapen, refusing, secondsSchema, textSchema } from './shapes.js';
+import {
+  actionIdSchema,
+  agentIdSchema,
+  digestSchema,
+  misshapen,
+  refusing,
+  secondsSchema,
+  textSchema,
+} from './shapes.js';
 
 /** A longer receipt is neither signed nor taken. */
 export const MAX_RECEIPT_BYTES = 64 * 1024;
@@ -37,6 +45,7 @@ const claimsSchema: z.ZodType<ReceiptClaims> = z
     policyDigest: digestSchema.optional(),
     approvals: z.array(digestSchema),
     grant: textSchema.min(1).max(128).optional(),
+    cause: z.strictObject({ actionId: actionIdSchema, receipt: digestSchema }).optional(),
     preDigest: digestSchema.optional(),
     postDigest: digestSchema.optional(),
     outcomeDigest: digestSchema,

@@ -17,6 +17,9 @@ import { MAX_AGENT_ID, type Refuse } from './shapes.js';
 
 export type CredentialKind = 'agent' | 'approver';
 
+/** The name under which workers undo what an agent did. No delegate has it, so none passes for that. */
+export const UNDOING = 'undo';
+
 /** All delegations of one credential together, in bytes: some twenty of the usual size. */
 export const MAX_CHAIN_BYTES = 16 * 1024;
 
@@ -79,6 +82,7 @@ export function narrowed(parent: Standing, claims: DelegationClaims, token: stri
   if (id.length > MAX_AGENT_ID) {
     throw refuse(`The id of the delegate is longer than ${MAX_AGENT_ID} characters`, { field: 'id' });
   }
+  if (sub === UNDOING) throw refuse(`The name ${UNDOING} is kept for undoing`, { field: 'id' });
   if (!roles.every((role) => parent.roles.includes(role))) {
     throw refuse('It gives a role that its delegator does not have', { field: 'roles' });
   }

@@ -40,6 +40,12 @@ const resolve = {
   subject: actionIdSchema,
   verdict: z.enum(['happened', 'did_not_happen']),
 };
+const recover = {
+  ...common,
+  kind: z.literal('recover'),
+  subject: actionIdSchema,
+  verdict: z.enum(['retry', 'accept']),
+};
 const revoke = { ...common, kind: z.literal('revoke'), subject: z.string().regex(/^[!-~]{1,128}$/) };
 
 const signed = {
@@ -56,6 +62,7 @@ const claimsSchema = z
   .union([
     z.strictObject({ ...unfreeze, ...byPerson }),
     z.strictObject({ ...resolve, ...byPerson }),
+    z.strictObject({ ...recover, ...byPerson }),
     z.strictObject({ ...revoke, ...byPerson }),
     z.strictObject({ ...revoke, ...byAgent }),
   ])
@@ -65,6 +72,7 @@ const ttlSeconds = z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_
 const optionsSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...unfreeze, ttlSeconds }),
   z.strictObject({ ...resolve, ttlSeconds }),
+  z.strictObject({ ...recover, ttlSeconds }),
   z.strictObject({ ...revoke, ttlSeconds, delegations: chainSchema.optional() }),
 ]);
 
@@ -85,6 +93,12 @@ export type Said = Common &
         readonly kind: 'resolve';
         /** The action's id. */ readonly subject: string;
         readonly verdict: Resolution['verdict'];
+      }
+    | {
+        readonly kind: 'recover';
+        /** Id of the action that could not be undone. */ readonly subject: string;
+        /** To try again, or to leave it at that. */
+        readonly verdict: 'retry' | 'accept';
       }
     | { readonly kind: 'revoke'; /** `jti` of the credential or delegation. */ readonly subject: string }
   );
@@ -139,6 +153,18 @@ export async function signStatement(
   return signToken('statement', claims, key, undefined);
 }
 
+function saidIn(claims: z.infer<typeof claimsSchema>): Said {
+  const { tenant, subject, reason } = claims;
+  switch (claims.kind) {
+    case 'resolve':
+      return { kind: claims.kind, tenant, subject, verdict: claims.verdict, reason };
+    case 'recover':
+      return { kind: claims.kind, tenant, subject, verdict: claims.verdict, reason };
+    default:
+      return { kind: claims.kind, tenant, subject, reason };
+  }
+}
+
 function belowOwn({ delegations: own = [] }: Held, revoked: readonly string[]): readonly string[] {
   if (revoked.length > own.length && own.every((token, index) => token === revoked[index])) {
     return revoked.slice(own.length);
@@ -167,7 +193,7 @@ export async function verifyStatement(
     return holder.key;
   });
   if (holder === undefined) throw refuse('The statement names nobody');
-  const { signer, tenant, subject, reason, jti, iat, exp } = claims;
+  const { signer, tenant, subject, jti, iat, exp } = claims;
   if (holder.tenant !== tenant) throw refuse('The statement is about another tenant');
   switch (validity(claims, now)) {
     case 'early':
@@ -190,12 +216,8 @@ export async function verifyStatement(
       throw refuse('The agent revokes what was not delegated below it');
     }
   }
-  const said: Said =
-    claims.kind === 'resolve'
-      ? { kind: claims.kind, tenant, subject, verdict: claims.verdict, reason }
-      : { kind: claims.kind, tenant, subject, reason };
   return {
-    ...said,
+    ...saidIn(claims),
     signer,
     by: holder.id,
     roles: holder.roles,

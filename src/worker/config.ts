@@ -15,7 +15,9 @@ export interface CountersignConfig extends VerificationConfig {
   readonly grantTtlSeconds?: number;
   /** Whether the person who answers for an agent may approve its actions. Default false. */
   readonly selfApproval?: boolean;
-  /** Roles of people who may lift freezes, resolve unknown outcomes and revoke credentials. Of each kind, DEFAULT_ROLES unless given. */
+  /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds, default 30 000, at most 300 000. */
+  readonly lookUpPatienceMs?: number;
+  /** Roles of people who may lift freezes, resolve unknown outcomes, revoke credentials and decide on what could not be undone. Of each kind, DEFAULT_ROLES unless given. */
   readonly roles?: Partial<StatementRoles>;
 }
 
@@ -24,6 +26,7 @@ export const DEFAULT_ROLES: StatementRoles = {
   unfreezeAll: ['platform-operator'],
   resolve: ['operator'],
   revoke: ['operator'],
+  recover: ['operator'],
 };
 
 export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
@@ -72,6 +75,10 @@ export function checkConfig(value: unknown, source: string): CountersignConfig {
   const { grantTtlSeconds: ttl } = config;
   if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 5 && ttl <= 3600)) {
     throw invalid('grantTtlSeconds', 'a whole number of seconds from 5 to 3600');
+  }
+  const { lookUpPatienceMs: patience } = config;
+  if (patience !== undefined && !(Number.isInteger(patience) && patience >= 0 && patience <= 300_000)) {
+    throw invalid('lookUpPatienceMs', 'a whole number of milliseconds from 0 to 300000');
   }
   for (const [kind, roles] of Object.entries((config.roles ?? {}) as Record<string, unknown>)) {
     const known = Object.hasOwn(DEFAULT_ROLES, kind);

@@ -1,6 +1,6 @@
 /** Tells running effects of a freeze. It looks only while there are effects that have been running for a while. */
 import type { FreezeWatch, Watch, Watched } from '../../activities/deps.js';
-import type { Freeze, LedgerPort } from '../ledger/index.js';
+import { undoes, type Freeze, type LedgerPort } from '../ledger/index.js';
 
 /** How often the ledger is asked, and how long an effect runs before it is asked at all. Milliseconds. */
 const EVERY_MS = 250;
@@ -82,7 +82,7 @@ export function stops({ tenant, scope: { kind, value = '' } }: Freeze, subject: 
     case 'tenant':
       return value === subject.tenant;
     case 'agent':
-      return value === subject.agent || subject.agent.startsWith(`${value}/`);
+      return value === subject.agent || (subject.agent.startsWith(`${value}/`) && !undoes(subject.agent));
     case 'tool':
       return value === subject.tool;
     case 'target':

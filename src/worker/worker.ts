@@ -12,7 +12,7 @@ import { buildIdOf, workflowBundlePath } from './bundle.js';
 import { checkConfig, DEFAULT_ROLES, type CountersignConfig } from './config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { TemporalSide } from './temporal-side.js';
-import { NO_FAULTS, type Faults } from './faults.js';
+import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
 export interface WorkerOptions {
   readonly config: CountersignConfig;
@@ -28,7 +28,7 @@ export interface WorkerOptions {
   /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
   readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
-  /** Most actions prepared or concluded at once. Default 50. */
+  /** Most actions prepared or concluded at once. As many again may wait whose agents are refused again and again. Default 50. */
   readonly concurrency?: number;
 }
 
@@ -87,16 +87,17 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const connection = await connect(temporal);
     closing.push(() => connection.close());
     const temporalSide = new TemporalSide(connection, temporal);
-    const deps: Omit<Dependencies, 'recent'> = {
+    const deps: Omit<Dependencies, 'recent' | 'turns'> = {
       tools: new Map(config.tools.map((tool) => [tool.name, tool])),
       policy,
-      ledger,
+      ledger: interruptible(ledger, options.faults ?? NO_FAULTS),
       keyring,
       expectations,
       verification,
       settings: {
         grantTtlSeconds: config.grantTtlSeconds ?? 60,
         selfApproval: config.selfApproval ?? false,
+        lookUpPatienceMs: config.lookUpPatienceMs ?? 30_000,
         roles: { ...DEFAULT_ROLES, ...config.roles },
       },
       taskQueue: temporal.taskQueue,
@@ -111,8 +112,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       taskQueue: temporal.taskQueue,
       workflowBundle: { codePath },
       buildId: await buildIdOf(codePath),
-      activities: { ...createActivities(deps) },
-      maxConcurrentLocalActivityExecutions: concurrency,
+      activities: { ...createActivities(deps, concurrency) },
+      // Whoever waits for a turn keeps a place that is no other's.
+      maxConcurrentLocalActivityExecutions: 2 * concurrency,
+      maxConcurrentWorkflowTaskExecutions: 2 * concurrency,
       maxConcurrentActivityTaskExecutions: concurrency,
       workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
       activityTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },

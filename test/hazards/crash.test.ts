@@ -29,6 +29,7 @@ afterAll(async () => {
 
 const POINTS: readonly FaultPoint[] = [
   'prepare.before-admit',
+  'ledger.after-use-grant',
   'execute.before-effect',
   'execute.after-effect',
   'conclude.before-settle',

@@ -39,7 +39,7 @@ beforeAll(async () => {
     ledger: stack.ledger,
     keyring: stack.keyring,
     expectations,
-    settings: { grantTtlSeconds: 60, selfApproval: false, roles: DEFAULT_ROLES },
+    settings: { grantTtlSeconds: 60, selfApproval: false, lookUpPatienceMs: 0, roles: DEFAULT_ROLES },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },
     freezes,

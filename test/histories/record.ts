@@ -1,13 +1,17 @@
 /** Records one history of every path an action can take, from real runs. Run it when a path is new; keep the old ones. */
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, test } from 'vitest';
+import { CountersignError } from '../../src/action/errors.js';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
+import type { ExecuteContext, Tool } from '../../src/tools/tool.js';
 import { signStatement } from '../../src/trust/index.js';
+import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
@@ -15,8 +19,23 @@ const folder = path.dirname(fileURLToPath(import.meta.url));
 
 let stack: Stack;
 let admin: Countersign;
+let journals: string;
+
+/** The connection is refused once: nothing was sent. */
+function refusingOnce(tool: Tool<JournalInput>): Tool {
+  let refused = false;
+  return {
+    ...tool,
+    execute: async (input: JournalInput, context: ExecuteContext) => {
+      if (refused) return tool.execute(input, context);
+      refused = true;
+      throw new CountersignError('TOOL_UNAVAILABLE', 'Connection refused.', { retryable: true });
+    },
+  } as unknown as Tool;
+}
 
 beforeAll(async () => {
+  journals = await mkdtemp(path.join(os.tmpdir(), 'countersign-histories-'));
   stack = await startStack({
     schema: `
       CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL);
@@ -29,6 +48,8 @@ beforeAll(async () => {
       INSERT INTO stock VALUES ('a', 10);
       CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.qty := OLD.qty; RETURN NEW; END $$;
       CREATE TRIGGER undo BEFORE UPDATE ON stock FOR EACH ROW WHEN (NEW.qty = 5) EXECUTE FUNCTION undo();
+      CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.qty := 3; RETURN NEW; END $$;
+      CREATE TRIGGER meddle BEFORE UPDATE ON stock FOR EACH ROW WHEN (NEW.qty = 7) EXECUTE FUNCTION meddle();
       CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(20); RETURN NEW; END $$;
       CREATE TRIGGER slow BEFORE UPDATE ON stock FOR EACH ROW WHEN (NEW.qty = 6) EXECUTE FUNCTION slow();
       CREATE TABLE turns (id int PRIMARY KEY, n int NOT NULL);
@@ -53,11 +74,16 @@ limits:
       shopTool(url),
       { ...shopTool(url), name: 'far-db', taskQueue: 'far' },
       shopTool('postgres://nobody@127.0.0.1:1/none', { name: 'down-db' }),
+      journalTool({ name: 'journal', file: path.join(journals, 'journal'), idempotency: 'none', canLookUp: false }) as unknown as Tool,
+      refusingOnce(journalTool({ name: 'refusing', file: path.join(journals, 'refusing'), idempotency: 'none', canLookUp: false })),
     ],
   });
   admin = await stack.agent();
 });
-afterAll(() => stack?.stop());
+afterAll(async () => {
+  await stack?.stop();
+  await rm(journals, { recursive: true, force: true });
+});
 
 /** RECORD=queued,denied records these alone; what is recorded is kept. */
 const wanted = process.env['RECORD']?.split(',');
@@ -294,4 +320,78 @@ test('reconciling, and what is recorded', async () => {
   const workflowId = `recorded/${TENANT}/spent`;
   await admin.temporal.workflow.execute('recordedOutcome', { workflowId, taskQueue, args: [TENANT, 'spent'] });
   await recordWorkflow('recorded-outcome', workflowId);
+});
+
+test('a request that was never sent', async () => {
+  await ended(admin, { actionId: 'unsent', tool: 'refusing', input: { line: 'a' } });
+  await record('unsent', 'unsent');
+});
+
+test('a mismatch that is undone', async () => {
+  await ended(admin, { ...setStock('compensated', 7), onMismatch: 'compensate' });
+  await record('compensated', 'compensated');
+  await recordWorkflow('compensation', `undo/${TENANT}/compensated`);
+});
+
+const step = ({ tool, input }: { tool: string; input: object }) => ({ tool, input: input as Record<string, never> });
+const addUser = (id: number) => step({ tool: 'shop-db', input: { op: 'insert', table: 'users', rows: [{ id }] } });
+const DENIED = step({ tool: 'shop-db', input: { op: 'delete', table: 'users', where: { id: 1 } } });
+
+async function recordSaga(name: string, traceId: string): Promise<void> {
+  await admin.sagaOutcome(traceId);
+  await recordWorkflow(name, `saga/${TENANT}/${traceId}`);
+}
+
+async function say(statement: { kind: 'recover'; verdict: 'retry' | 'accept' } | { kind: 'resolve'; verdict: 'happened' }, subject: string) {
+  const olga = await stack.approver('olga', ['operator']);
+  await admin.handIn(await signStatement(olga, { ...statement, tenant: TENANT, subject, reason: 'looked' }));
+}
+
+test('sagas that succeed, and that are undone', async () => {
+  await admin.saga({ traceId: 'good', steps: [step(update('x')), step(setStock('x', 9))] });
+  await recordSaga('saga', 'good');
+  await admin.saga({ traceId: 'bad', steps: [step(update('y')), step(setStock('y', 8)), DENIED] });
+  await recordSaga('saga-compensated', 'bad');
+});
+
+test('a saga with an undoing that is denied: tried again, and accepted', async () => {
+  await admin.saga({ traceId: 'stuck', steps: [addUser(7), DENIED] });
+  await say({ kind: 'recover', verdict: 'retry' }, 'stuck:1');
+  await until(
+    () => admin.compensation('stuck:1'),
+    ({ actionId, status }) => actionId === 'undo:2:stuck:1' && status === 'needs_person',
+  );
+  await say({ kind: 'recover', verdict: 'accept' }, 'stuck:1');
+  await admin.sagaOutcome('stuck');
+  await recordWorkflow('compensation-accepted', `undo/${TENANT}/stuck:1`);
+
+  await admin.saga({ traceId: 'freed', steps: [addUser(8), DENIED] });
+  await stack.withPolicy('protected-tables.cedar', (text) => text.replaceAll('"users", ', ''), async () => {
+    await say({ kind: 'recover', verdict: 'retry' }, 'freed:1');
+    await admin.sagaOutcome('freed');
+  });
+  await recordWorkflow('compensation-retried', `undo/${TENANT}/freed:1`);
+});
+
+test('a saga with a step that is unknown', async () => {
+  await admin.saga({ traceId: 'lost', steps: [step({ tool: 'journal', input: { line: 'a', lose: 'after' } }), step(update('z'))] });
+  await say({ kind: 'resolve', verdict: 'happened' }, 'lost:1');
+  await recordSaga('saga-unknown', 'lost');
+  await recordWorkflow('resolution', `saga/${TENANT}/lost/waits/lost:1`);
+});
+
+test('a saga with a step that people decide, and one that is cancelled while they think', async () => {
+  const steps = [step(update('v')), step(purge('v'))];
+  await stack.shop.query("UPDATE sessions SET note = 'stale'");
+  await admin.saga({ traceId: 'asking', steps });
+  const { pending: shown } = await admin.view('asking:2');
+  const action = { tenant: TENANT, actionId: 'asking:2', pending: shown } as unknown as PendingAction;
+  await stack.decide(action, await stack.approver('dora', ['dba']));
+  await recordSaga('saga-asking', 'asking');
+  await record('saga-step-asking', 'asking:2');
+
+  await stack.shop.query("INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1001, 1150) n");
+  await admin.saga({ traceId: 'halted', steps: [step(update('w')), step(purge('w')), DENIED] });
+  await admin.cancelSaga('halted');
+  await recordSaga('saga-cancelled', 'halted');
 });

@@ -17,18 +17,25 @@ const AT_ONCE = 8;
 export function pending(program: Command): void {
   program
     .command('pending')
-    .description('list the actions that wait for people, and what each needs')
+    .description(
+      'list what waits for people: actions to decide, unknown outcomes, undoings that failed; and what each needs',
+    )
     .option('--tenant <tenant>', "only those of this tenant; default: the credential's, else all")
     .addHelpText('after', examples('countersign pending', 'countersign pending --json | jq -r ".actions[].actionId"'))
     .action(
       run(async (context, options: { tenant?: string }) => {
         const { out } = context;
-        const actions = await waiting(context, await context.tenant(options.tenant));
-        out.result({ actions }, () =>
-          actions.length === 0
-            ? out.paint.dim('nothing waits for people')
-            : actions.map((action) => tell(action, out.paint)).join('\n'),
-        );
+        const tenant = await context.tenant(options.tenant);
+        const actions = await waiting(context, tenant);
+        const stuck = await stuckIn(context, tenant);
+        out.result({ actions, ...stuck }, () => {
+          const lines = [
+            ...actions.map((action) => tell(action, out.paint)),
+            ...stuck.unknown.map((one) => tellStuck(one, 'unknown', out.paint)),
+            ...stuck.compensations.map((one) => tellStuck(one, 'compensation', out.paint)),
+          ];
+          return lines.length === 0 ? out.paint.dim('nothing waits for people') : lines.join('\n');
+        });
       }),
     );
 }
@@ -52,6 +59,58 @@ async function waiting(context: Context, tenant: string | undefined): Promise<Wa
     found.push(...(await Promise.all(views)).filter((action) => action !== undefined));
   }
   return found;
+}
+
+/** What no approval helps with: a person has to find out or to decide. */
+interface Stuck {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly reason: string;
+  readonly fix: string;
+}
+
+/** More of them are a matter for `countersign list`. */
+const MOST_STUCK = 100;
+
+async function stuckIn(
+  context: Context,
+  tenant: string | undefined,
+): Promise<{ unknown: readonly Stuck[]; compensations: readonly Stuck[] }> {
+  const { listActions, listQuery, stuckUndoings } = await import('../actions-list.js');
+  const { todoOf } = await import('./saga.js');
+  const countersign = await context.countersign();
+  const { address } = context.temporalSettings;
+  const whose = tenant === undefined ? {} : { tenant };
+  const unknown: Stuck[] = [];
+  const listed = await listActions(
+    countersign.temporal,
+    listQuery({ status: 'unknown', ...whose }),
+    MOST_STUCK,
+    address,
+  );
+  for (const { tenant: of, actionId } of listed) {
+    // The index keeps what the workflow ended as; a person may have resolved it since.
+    const outcome = await context.answered(countersign, () => countersign.outcome(actionId, { tenant: of }));
+    if (outcome.status !== 'unknown') continue;
+    unknown.push({ tenant: of, actionId, reason: outcome.reason, fix: todoOf('unknown', actionId, of) });
+  }
+  const compensations: Stuck[] = [];
+  for (const name of await stuckUndoings(countersign.temporal, tenant, MOST_STUCK, address)) {
+    const view = await context.answered(countersign, () => countersign.compensation(name.actionId, name.tenant));
+    if (view.status !== 'needs_person') continue;
+    compensations.push({ ...name, reason: view.reason, fix: todoOf('compensation', name.actionId, name.tenant) });
+  }
+  return { unknown, compensations };
+}
+
+function tellStuck({ tenant, actionId, reason, fix }: Stuck, kind: 'unknown' | 'compensation', paint: Paint): string {
+  const what = kind === 'unknown' ? 'unknown whether it happened' : 'could not be undone';
+  return [
+    `${paint.bold(inert(`${tenant}/${actionId}`))}  ${paint.red(what)}`,
+    `  ${inert(reason)}`,
+    `  ${inert(fix)}`,
+    '',
+  ].join('\n');
 }
 
 function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Waiting, paint: Paint): string {

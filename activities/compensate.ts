@@ -1,0 +1,275 @@
+/** Undoing: what would put things back as they were before an action, and a worker's warrant to propose that. */
+import { Context } from '@temporalio/activity';
+import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
+import { digest, type Json, type JsonObject } from '../src/action/json.js';
+import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
+import { sagaDigest } from '../src/action/saga.js';
+import { parseProposal, proposalDigest, type Proposal } from '../src/action/proposal.js';
+import type { Snapshot, State } from '../src/action/snapshot.js';
+import { UNDO, undoIdOf } from '../src/action/undo.js';
+import { same } from '../src/tools/promised.js';
+import type { Tool } from '../src/tools/tool.js';
+import {
+  signWarrant,
+  verifyProposal,
+  verifyReceipt,
+  WARRANT_TTL_SECONDS,
+  type WarrantClaims,
+} from '../src/trust/index.js';
+import { takeSnapshot } from '../src/verify/index.js';
+import { recall } from './capture.js';
+import type { CompensationRequest, Standing, Undoing } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { findTool } from './propose.js';
+
+/** How an attempt ended that left things as they were: there may be another one. */
+const WITHOUT_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['denied', 'failed', 'expired', 'cancelled']);
+
+/** How an action ended whose effect was made. */
+const WITH_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['success', 'mismatch']);
+
+/** How a step ended for which the others are undone. */
+const SHORT: ReadonlySet<string> = new Set<OutcomeStatus>([...WITHOUT_EFFECT, 'mismatch']);
+
+/** A slow system is no dead worker. Well under the heartbeat timeout of the activity. */
+const PULSE_MS = 1_000;
+
+/** More than people will ask for. */
+const MAX_ATTEMPTS = 100;
+
+/**
+ * Nothing of the request is taken on trust: what was done is what the ledger records and the receipt was signed for, and of the proposal
+ * counts what has the recorded digest. Asked again, it answers the same for as long as nothing happened in between, and there is never
+ * more than one attempt that may have had an effect.
+ */
+export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
+  const context = Context.current();
+  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
+  try {
+    return await undoingOf(request, deps);
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return { kind: 'impossible', error: error.toJSON() };
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
+async function undoingOf(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
+  const proposal = parseProposal(request.proposal);
+  const tool = findTool(deps.tools, proposal.tool);
+  if (tool.taskQueue !== undefined && tool.taskQueue !== deps.taskQueue) {
+    return { kind: 'elsewhere', taskQueue: tool.taskQueue };
+  }
+  const cause = await causeOf(request.tenant, proposal, deps);
+  await assertWanted(request, proposal, cause, deps);
+  const attempt = await nextAttempt(request, proposal.actionId, deps);
+  if (attempt.kind !== 'next') return attempt;
+
+  const { pre, post } = await statesOf(cause, deps);
+  const parsed = tool.input.parse(proposal.input);
+  const input = tool.compensate?.(parsed, pre, post);
+  if (input === undefined) return withoutInverse(cause, tool);
+  const undo: Proposal = {
+    actionId: attempt.actionId,
+    tool: tool.name,
+    input,
+    reasoning: `Undoes ${cause.actionId}.`,
+    ...(proposal.traceId === undefined ? {} : { traceId: proposal.traceId }),
+  };
+  const preDigest = await whereItMayBeUndone(tool, input, { pre, post }, cause.actionId);
+  const undoDigest = proposalDigest(undo);
+  const iat = Math.floor(Date.now() / 1000);
+  const { agent } = cause.facts;
+  const claims: WarrantClaims = {
+    tenant: request.tenant,
+    cause: { actionId: cause.actionId, receipt: cause.receipt.hash, outcomeDigest: cause.outcomeDigest },
+    agent: agent.id,
+    ...(agent.owner === undefined ? {} : { owner: agent.owner }),
+    tool: tool.name,
+    digest: undoDigest,
+    preDigest,
+    iat,
+    exp: iat + WARRANT_TTL_SECONDS,
+  };
+  return {
+    kind: 'proposed',
+    request: { proposal: undo, digest: undoDigest, proof: await signWarrant(deps.keyring, claims) },
+  };
+}
+
+/** An action whose effect was made, with all that is needed to undo it. */
+type MadeAction = Outcome &
+  Required<Pick<Outcome, 'facts' | 'pre' | 'receipt'>> & {
+    readonly outcomeDigest: WarrantClaims['digest'];
+    /** When its receipt was signed. */
+    readonly recordedAt: Date;
+  };
+
+async function causeOf(tenant: string, proposal: Proposal, { ledger, keyring }: Dependencies): Promise<MadeAction> {
+  const { actionId } = proposal;
+  if (actionId.startsWith(UNDO)) throw cannot(`${actionId} undid another action, and is not undone itself.`);
+  const record = await ledger.findAction(tenant, actionId);
+  const { outcome } = record ?? {};
+  if (outcome === undefined || record?.digest !== proposalDigest(proposal)) {
+    throw cannot(`The ledger has no outcome of this proposal as ${actionId}.`, 'NOT_FOUND');
+  }
+  if (!WITH_EFFECT.has(outcome.status)) throw cannot(`${actionId} is ${outcome.status}: there is no effect to undo.`);
+  const { receipt, facts, pre } = outcome;
+  if (receipt === undefined || facts === undefined || pre === undefined) {
+    throw cannot(`The record of ${actionId} does not say what there was before.`);
+  }
+  const { receipt: _receipt, ...recorded } = outcome;
+  const outcomeDigest = digest(recorded);
+  for await (const { seq, hash, jws } of ledger.receipts(tenant, { after: receipt.seq - 1 })) {
+    const signed = await verifyReceipt(keyring, jws);
+    if (seq === receipt.seq && hash === receipt.hash && signed.outcomeDigest === outcomeDigest) {
+      return { ...outcome, receipt, facts, pre, outcomeDigest, recordedAt: new Date(signed.iat * 1000) };
+    }
+    break;
+  }
+  throw cannot(`What is recorded of ${actionId} is not what its receipt was signed for.`, 'RECEIPTS_BROKEN');
+}
+
+/**
+ * To undo is an effect too, and whoever can start workflows must not have it for the asking. The agent must have wanted it beforehand,
+ * in what it signed; and what it wanted it for must have come true, by the ledger's word: a mismatch, or a step of the same saga that
+ * did not succeed.
+ */
+async function assertWanted(
+  { tenant, saga }: CompensationRequest,
+  proposal: Proposal,
+  cause: MadeAction,
+  { keyring, ledger }: Dependencies,
+): Promise<void> {
+  if (cause.status === 'mismatch' && proposal.onMismatch === 'compensate') return;
+  if (saga === undefined) throw cannot(`Nobody wanted ${cause.actionId} undone.`, 'AGENT_UNVERIFIED');
+  const manifest = sagaDigest(saga);
+  // As of when the step was done: a credential may expire while a saga waits for people.
+  const { agent } = await verifyProposal(keyring, saga.proof, { digest: manifest, now: cause.recordedAt });
+  const ofSaga = saga.steps.some((step) => step.actionId === cause.actionId && step.digest === cause.proposalDigest);
+  if (!ofSaga || agent.tenant !== tenant || agent.id !== cause.facts.agent.id) {
+    throw cannot(`${cause.actionId} is no step of the saga ${saga.traceId}.`, 'AGENT_UNVERIFIED');
+  }
+  const stillValid = await verifyProposal(keyring, saga.proof, { digest: manifest, now: new Date() }).then(
+    () => true,
+    () => false,
+  );
+  for (const step of saga.steps) {
+    const record = await ledger.findAction(tenant, step.actionId);
+    // A step that is not there is refused from now on, when the credential that signed it is good no more.
+    if (record === undefined ? !stillValid : record.digest !== step.digest || SHORT.has(record.status)) return;
+  }
+  throw cannot(`No step of the saga ${saga.traceId} has failed: ${cause.actionId} stays.`, 'AGENT_UNVERIFIED');
+}
+
+/** The id of the attempt that is to be made, or how the last one ended. */
+async function nextAttempt(
+  { tenant, retryOf }: CompensationRequest,
+  cause: string,
+  { ledger }: Dependencies,
+): Promise<{ readonly kind: 'next'; readonly actionId: string } | Extract<Undoing, { kind: 'ended' | 'underway' }>> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const actionId = undoIdOf(cause, attempt);
+    const record = await ledger.findAction(tenant, actionId);
+    if (record === undefined) return { kind: 'next', actionId };
+    const { outcome } = record;
+    if (outcome === undefined) return { kind: 'underway', actionId };
+    if (!WITHOUT_EFFECT.has(outcome.status)) return { kind: 'ended', outcome };
+    const next = await ledger.findAction(tenant, undoIdOf(cause, attempt + 1));
+    if (next === undefined && retryOf !== actionId) return { kind: 'ended', outcome };
+  }
+  throw cannot(`It was tried ${MAX_ATTEMPTS} times to undo ${cause}.`);
+}
+
+/** The captured states, which must be those that the receipt was signed for. */
+async function statesOf({ tenant, actionId, pre, post }: MadeAction, deps: Dependencies) {
+  if (post === undefined) throw cannot(`What ${actionId} left was never read: nobody can say what to put back.`);
+  const whole = async (snapshot: Snapshot): Promise<State> => {
+    const state = await recall(tenant, snapshot, deps);
+    if (takeSnapshot(state, 0).snapshot.digest === snapshot.digest) return state;
+    throw cannot(`A state captured for ${actionId} is not the one that was recorded.`, 'RECEIPTS_BROKEN');
+  };
+  return { pre: await whole(pre), post: await whole(post) };
+}
+
+/** Only what can be seen not to have changed is nothing to undo; a call of an API may have done what nobody captured. */
+function withoutInverse({ actionId, checks, facts, pre, post }: MadeAction, tool: Tool): Undoing {
+  const { actionType } = facts;
+  if (actionType === 'READ') return { kind: 'nothing', reason: `${actionId} only read.` };
+  const elsewhere = checks.some(({ name, ok }) => !ok && name.startsWith('frame'));
+  if (actionType !== 'CALL_API' && post?.digest === pre.digest && !elsewhere) {
+    return { kind: 'nothing', reason: `${actionId} left everything as it was.` };
+  }
+  throw cannot(`The tool ${tool.name} has no way to undo what ${actionId} did.`);
+}
+
+/**
+ * The digest of the state in which the undoing finds things: the one that the cause left. It is captured before the comparison, so that
+ * whatever changes after it differs from what the action itself captures.
+ */
+async function whereItMayBeUndone(
+  tool: Tool,
+  undo: JsonObject,
+  cause: { readonly pre: State; readonly post: State },
+  actionId: string,
+): Promise<WarrantClaims['preDigest']> {
+  const { cancellationSignal: signal } = Context.current();
+  const now = await tool.capture(tool.input.parse(undo), {}, { signal });
+  const changed = changedSince(cause, now);
+  if (changed === undefined) return takeSnapshot(now, 0).snapshot.digest;
+  throw new CountersignError(
+    'STATE_CHANGED',
+    `${changed} is not as ${actionId} left it: undoing would overwrite that.`,
+    {
+      field: changed,
+      expected: `what ${actionId} left`,
+      fix: 'Look at what changed it; then try again, or accept that it is not undone.',
+    },
+  );
+}
+
+/** The first object that both captured and that is not as it was left; `orders/7`. What only one of them looks at cannot be compared. */
+export function changedSince(cause: { readonly pre: State; readonly post: State }, now: State): string | undefined {
+  for (const [target, objects] of Object.entries(now)) {
+    if (!Object.hasOwn(cause.post, target) && !Object.hasOwn(cause.pre, target)) continue;
+    const [before, left, found] = [keyed(cause.pre[target]), keyed(cause.post[target]), keyed(objects)];
+    const key = [...new Set([...Object.keys(left), ...Object.keys(found)])].find((name) => {
+      const is = own(found, name);
+      // What the cause left as it was need not be looked at again.
+      if (is === undefined) return !same(own(left, name), own(before, name));
+      return !same(is, own(left, name));
+    });
+    if (key !== undefined) return `${target}/${key}`;
+  }
+  return undefined;
+}
+
+function keyed(objects: Json | undefined): Readonly<Record<string, Json>> {
+  if (objects === undefined) return {};
+  if (typeof objects === 'object' && objects !== null && !Array.isArray(objects)) return objects as JsonObject;
+  return { '': objects };
+}
+
+function own(objects: Readonly<Record<string, Json>>, name: string): Json | undefined {
+  return Object.hasOwn(objects, name) ? objects[name] : undefined;
+}
+
+function cannot(message: string, code: ErrorView['code'] = 'TOOL_FAILED'): CountersignError {
+  return new CountersignError(code, message, {
+    fix: 'Put it right by hand; then accept that it is not undone by Countersign.',
+  });
+}
+
+/** The workflow is asked first: whatever it recorded before it ended is there when the ledger is read. */
+export async function standing(
+  tenant: string,
+  actionId: string,
+  { ledger, workflows }: Dependencies,
+): Promise<Standing> {
+  const state = await workflows.state(`${tenant}/${actionId}`);
+  const outcome = (await ledger.findAction(tenant, actionId))?.outcome;
+  if (outcome !== undefined) return { kind: 'ended', outcome };
+  return { kind: state === 'running' ? 'running' : 'lost' };
+}

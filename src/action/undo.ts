@@ -1,0 +1,22 @@
+/** Ids of the actions that undo others, and of the workflows that see to it. */
+import { createHash } from 'node:crypto';
+
+/** No agent may propose an action whose id begins so. */
+export const UNDO = 'undo:';
+
+const MAX_ACTION_ID = 128;
+
+/**
+ * `undo:<attempt>:<the cause's id>`; of a cause whose id leaves no room, `undo:<attempt>.<SHA-256 of the id, in hex>`. Two causes never
+ * share one: the character after the number tells the forms apart.
+ */
+export function undoIdOf(cause: string, attempt: number): string {
+  const id = `${UNDO}${attempt}:${cause}`;
+  if (id.length <= MAX_ACTION_ID) return id;
+  return `${UNDO}${attempt}.${createHash('sha256').update(cause).digest('hex')}`;
+}
+
+/** The workflow that undoes an action, whoever asked for it: there is one for each action. */
+export function undoingId(tenant: string, actionId: string): string {
+  return `undo/${tenant}/${actionId}`;
+}

@@ -1,0 +1,151 @@
+/** `countersign saga`: how a saga stands, and what a person says of an undoing that failed. */
+import type { Command } from 'commander';
+import { CountersignError } from '../../action/errors.js';
+import type { CompensationView, SagaView } from '../../action/saga.js';
+import type { Countersign } from '../../client/countersign.js';
+import { examples, run } from '../command.js';
+import type { ActionName, Context } from '../context.js';
+import { inert } from '../inert.js';
+import type { Paint } from '../output.js';
+import { usage } from '../usage.js';
+
+const NAME = 'the saga (its traceId), or the action whose undoing failed; or <tenant>/<either>';
+const AS = "your approver's credential or its file; default: COUNTERSIGN_APPROVER";
+
+export function saga(program: Command): void {
+  const group = program.command('saga').description('look at sagas and undoings, and decide on an undoing that failed');
+  group
+    .command('show')
+    .argument('<name>', NAME)
+    .description('tell how its steps stand, what was undone, and what it waits for')
+    .option('--tenant <tenant>', "whose; default: the credential's tenant")
+    .addHelpText('after', examples('countersign saga show order-1001', 'countersign saga show order-1001 --json'))
+    .action(
+      run(async (context, name: string, { tenant }: { tenant?: string }) => {
+        const found = await find(context, await context.action(name, tenant));
+        const { out } = context;
+        out.result(found, () => ('steps' in found ? tellSaga(found, out.paint) : tellUndoing(found, out.paint)));
+      }),
+    );
+  for (const [verdict, description] of [
+    ['retry', 'have an undoing that failed tried again, as a new action under policy'],
+    ['accept', 'leave it at that: what was done stays done, and that is on record'],
+  ] as const) {
+    group
+      .command(verdict)
+      .argument('<name>', NAME)
+      .description(`${description}. Needs a role (operator, unless the config says otherwise)`)
+      .requiredOption('--reason <text>', 'why; kept with the receipt')
+      .option('--as <credential>', AS)
+      .addHelpText('after', examples(`countersign saga ${verdict} order-1001 --reason "asked finance" --as ann.csk`))
+      .action(
+        run((context, name: string, options: { reason: string; as?: string }) =>
+          decide(context, name, verdict, options),
+        ),
+      );
+  }
+}
+
+async function decide(
+  context: Context,
+  name: string,
+  verdict: 'retry' | 'accept',
+  { reason, as }: { reason: string; as?: string },
+): Promise<void> {
+  const { credential, holder } = await context.approver(as);
+  const named = await context.action(name, holder.tenant);
+  const { tenant } = holder;
+  if (named.tenant !== tenant) {
+    throw usage(`You speak for ${tenant}, and this is of ${named.tenant}.`, {
+      field: 'name',
+      expected: `one of ${tenant}`,
+    });
+  }
+  const found = await find(context, named);
+  const subject = 'steps' in found ? waitingIn(found) : found.cause;
+  const { signStatement } = await import('../../trust/index.js');
+  const statement = await signStatement(credential, { kind: 'recover', tenant, subject, verdict, reason });
+  const countersign = await context.countersign();
+  const done = await context.answered(countersign, () => countersign.handIn(statement));
+  if (done.kind !== 'recover') return;
+  const { out } = context;
+  out.result({ cause: subject, ...done }, () => {
+    const what = verdict === 'retry' ? 'is undone again' : 'stays as it is';
+    return `${out.paint.green(`✓ ${inert(subject)} ${what}`)}: ${inert(done.reason)}\nreceipt #${done.receipt.seq} of ${inert(tenant)}`;
+  });
+}
+
+function waitingIn({ waitsFor, traceId }: SagaView): string {
+  if (waitsFor?.kind === 'compensation') return waitsFor.actionId;
+  throw new CountersignError('NOT_PENDING', `Saga ${traceId} waits for no decision on an undoing.`, {
+    field: 'name',
+    expected: 'a saga that has an undoing that failed',
+    fix: `Look at it: countersign saga show ${traceId}`,
+  });
+}
+
+/** A saga of that name, else the undoing of an action of that name. @throws CountersignError NOT_FOUND */
+async function find(context: Context, { tenant, actionId: name }: ActionName): Promise<SagaView | CompensationView> {
+  const countersign: Countersign = await context.countersign();
+  try {
+    return await context.answered(countersign, () => countersign.sagaView(name, tenant));
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'NOT_FOUND') throw error;
+  }
+  try {
+    return await context.answered(countersign, () => countersign.compensation(name, tenant));
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'NOT_FOUND') throw error;
+    throw new CountersignError(
+      'NOT_FOUND',
+      `There is no saga ${name} of tenant ${tenant}, nor an undoing of such an action.`,
+      {
+        field: 'name',
+        expected: 'the traceId of a saga, or the id of an action that was to be undone',
+        fix: 'See what waits: countersign pending',
+      },
+    );
+  }
+}
+
+function colour(status: string, paint: Paint): string {
+  if (status === 'success' || status === 'nothing') return paint.green(status);
+  if (status === 'needs_person' || status === 'running' || status === 'waiting' || status === 'skipped')
+    return paint.yellow(status);
+  return paint.red(status);
+}
+
+function tellSaga(view: SagaView, paint: Paint): string {
+  const { tenant, traceId, status, reason, steps, compensations, waitsFor } = view;
+  return [
+    `${paint.bold(inert(`${tenant}/${traceId}`))}  ${colour(status, paint)}`,
+    `  ${inert(reason)}`,
+    ...steps.map(
+      (step, index) => `  ${index + 1}. ${inert(step.actionId)} on ${inert(step.tool)}: ${colour(step.status, paint)}`,
+    ),
+    ...compensations.map((one) => `  ↩ ${inert(one.cause)}: ${colour(one.status, paint)}  ${inert(one.reason)}`),
+    ...(waitsFor === undefined ? [] : [`  waits: ${inert(todoOf(waitsFor.kind, waitsFor.actionId, tenant))}`]),
+  ].join('\n');
+}
+
+function tellUndoing({ tenant, cause, status, actionId, reason }: CompensationView, paint: Paint): string {
+  return [
+    `${paint.bold(inert(`undo ${tenant}/${cause}`))}  ${colour(status, paint)}`,
+    `  ${inert(reason)}`,
+    ...(actionId === undefined ? [] : [`  by ${inert(actionId)}`]),
+    ...(status === 'needs_person' ? [`  waits: ${inert(todoOf('compensation', cause, tenant))}`] : []),
+  ].join('\n');
+}
+
+/** What a person can do about it. */
+export function todoOf(kind: 'approval' | 'unknown' | 'compensation', actionId: string, tenant: string): string {
+  const name = `${tenant}/${actionId}`;
+  switch (kind) {
+    case 'approval':
+      return `countersign approve ${name} | deny ${name}`;
+    case 'unknown':
+      return `countersign resolve ${name} --happened | --did-not-happen --evidence "…"`;
+    case 'compensation':
+      return `countersign saga retry ${name} | accept ${name} --reason "…"`;
+  }
+}

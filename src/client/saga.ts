@@ -1,0 +1,189 @@
+/** Sagas from agent code: several actions that succeed together or are undone in reverse order. */
+import { WithStartWorkflowOperation, type Client } from '@temporalio/client';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+} from '@temporalio/common';
+import type { ActionRequest, Fulfilled, SagaRequest } from '../../activities/contract.js';
+import { CountersignError } from '../action/errors.js';
+import { canonicalBytes, digestText, type Digest } from '../action/json.js';
+import { ACTION_ID_PATTERN, parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
+import {
+  MAX_SAGA_BYTES,
+  MAX_SAGA_STEPS,
+  sagaDigest,
+  type CompensationView,
+  type SagaManifest,
+  type SagaStatus,
+  type SagaView,
+} from '../action/saga.js';
+import { undoingId } from '../action/undo.js';
+import type { TemporalSettings } from '../environment.js';
+import { signProposal, type Credential } from '../trust/index.js';
+import { WORKFLOW_TASK_TIMEOUT } from './aside.js';
+import { hasEnded } from './failures.js';
+
+export interface SagaInput {
+  /** Names the saga, within its tenant: repeating it with the same steps returns what became of it. 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
+  readonly traceId: string;
+  /**
+   * 1 to 20 proposals, in order. None may use what another returns. An `actionId` that is left out is `<traceId>:<n>`; `traceId` is the
+   * saga's, and `onMismatch` is for the saga to decide.
+   */
+  readonly steps: readonly (Omit<Proposal, 'actionId' | 'traceId' | 'onMismatch'> & { readonly actionId?: string })[];
+}
+
+/** How a saga ended; or that it needs a person first, and what for. */
+export type SagaResult =
+  | (SagaView & { readonly status: SagaStatus })
+  | (SagaView & {
+      readonly status: 'needs_person';
+      /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
+      outcome(options?: { timeoutMs?: number }): Promise<SagaView>;
+    });
+
+type SagaWorkflow = (request: SagaRequest) => Promise<SagaView>;
+type CompensationWorkflow = () => Promise<CompensationView>;
+
+const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
+const STATUS = defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD);
+
+export function sagaId(tenant: string, traceId: string): string {
+  return `saga/${tenant}/${traceId}`;
+}
+
+/**
+ * Signs every step, and that they belong together, before the first is begun.
+ *
+ * @throws CountersignError INVALID_PROPOSAL and its kin, INPUT_TOO_LARGE
+ */
+export async function signSaga(credential: Credential, { traceId, steps }: SagaInput): Promise<SagaRequest> {
+  if (!ACTION_ID_PATTERN.test(traceId)) throw invalid('saga.traceId', '1 to 128 of A-Z a-z 0-9 . _ : -');
+  if (!Array.isArray(steps) || steps.length < 1 || steps.length > MAX_SAGA_STEPS) {
+    throw invalid('saga.steps', `1 to ${MAX_SAGA_STEPS} proposals`);
+  }
+  const proposals = steps.map((step, index) => stepOf(step, index, traceId));
+  if (new Set(proposals.map(({ actionId }) => actionId)).size < proposals.length) {
+    throw invalid('saga.steps', 'steps with different actionIds');
+  }
+  const bytes = canonicalBytes(proposals);
+  if (bytes > MAX_SAGA_BYTES) {
+    throw new CountersignError(
+      'INPUT_TOO_LARGE',
+      `The steps are ${bytes} bytes; at most ${MAX_SAGA_BYTES} are carried.`,
+      {
+        field: 'saga.steps',
+        expected: `at most ${MAX_SAGA_BYTES} bytes of canonical JSON`,
+      },
+    );
+  }
+  const requests = await Promise.all(
+    proposals.map(async (proposal): Promise<ActionRequest> => {
+      const digest = proposalDigest(proposal);
+      return { proposal, digest, proof: await signProposal(credential, digest) };
+    }),
+  );
+  const manifest: SagaManifest = {
+    traceId,
+    steps: requests.map(({ proposal: { actionId }, digest }) => ({ actionId, digest })),
+  };
+  const digest = sagaDigest(manifest);
+  return { traceId, steps: requests, digest, proof: await signProposal(credential, digest) };
+}
+
+function stepOf(step: SagaInput['steps'][number] & Partial<Proposal>, index: number, traceId: string): Proposal {
+  const field = `saga.steps[${index}]`;
+  if (step.onMismatch !== undefined)
+    throw invalid(`${field}.onMismatch`, 'absent: a saga undoes a step that is not as promised');
+  if (step.traceId !== undefined && step.traceId !== traceId)
+    throw invalid(`${field}.traceId`, `absent, or ${traceId}`);
+  const actionId = step.actionId ?? ownId(traceId, index);
+  const given = Object.fromEntries(
+    Object.entries({ ...step, actionId, traceId }).filter(([, item]) => item !== undefined),
+  );
+  return parseProposal(given);
+}
+
+/** Deterministic, so that the same saga proposed again is the same actions. */
+function ownId(traceId: string, index: number): string {
+  const id = `${traceId}:${index + 1}`;
+  return id.length <= 128 ? id : `saga-${digestText(traceId).slice('sha256:'.length)}:${index + 1}`;
+}
+
+function invalid(field: string, expected: string): CountersignError {
+  return new CountersignError('INVALID_PROPOSAL', `${field} must be ${expected}.`, {
+    field,
+    expected,
+    fix: 'Correct the saga and propose it again.',
+  });
+}
+
+/** Starts the saga unless it is there, and waits until it has ended or needs a person. */
+export async function startSaga(
+  temporal: Client,
+  { taskQueue }: TemporalSettings,
+  tenant: string,
+  request: SagaRequest,
+): Promise<SagaView> {
+  const workflowId = sagaId(tenant, request.traceId);
+  const operation = new WithStartWorkflowOperation<SagaWorkflow>('saga', {
+    workflowId,
+    taskQueue,
+    args: [request],
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    // One that was ended from outside is taken up again: every step and every undoing finds out first what happened.
+    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    staticSummary: `saga of ${request.steps.length} steps`,
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: TENANT, value: tenant },
+      { key: STATUS, value: 'running' },
+    ]),
+  });
+  // Whoever waits for the operation itself hears of its failure through the update.
+  operation.workflowHandle().catch(() => {});
+  let view: SagaView;
+  try {
+    view = await temporal.workflow.executeUpdateWithStart<SagaWorkflow, SagaView, [Digest]>('outcome', {
+      args: [request.digest],
+      startWorkflowOperation: operation,
+    });
+  } catch (error) {
+    if (!hasEnded(error)) throw error;
+    view = await temporal.workflow.getHandle<SagaWorkflow>(workflowId).result();
+  }
+  if (view.digest === request.digest) return view;
+  throw new CountersignError('ACTION_CONFLICT', `Saga ${request.traceId} was proposed before with other steps.`, {
+    field: 'traceId',
+    expected: 'a traceId that was never used for a saga, or the same steps again',
+    fix: 'Use a new traceId for a new saga.',
+  });
+}
+
+export function isOver(view: SagaView): view is SagaView & { readonly status: SagaStatus } {
+  return view.status === 'success' || view.status === 'compensated' || view.status === 'compensation_failed';
+}
+
+/** The end of a saga, however long it takes. */
+export function sagaOutcome(temporal: Client, tenant: string, traceId: string): Promise<SagaView> {
+  return temporal.workflow.getHandle<SagaWorkflow>(sagaId(tenant, traceId)).result();
+}
+
+export function sagaView(temporal: Client, tenant: string, traceId: string): Promise<SagaView> {
+  return temporal.workflow.getHandle(sagaId(tenant, traceId)).query<SagaView>('view');
+}
+
+/** How the undoing of an action stands. */
+export function compensationView(temporal: Client, tenant: string, cause: string): Promise<CompensationView> {
+  return temporal.workflow.getHandle<CompensationWorkflow>(undoingId(tenant, cause)).query<CompensationView>('view');
+}
+
+/** Tells the undoing of an action what a person signed. */
+export function recover(temporal: Client, tenant: string, cause: string, statement: string): Promise<Fulfilled> {
+  return temporal.workflow
+    .getHandle<CompensationWorkflow>(undoingId(tenant, cause))
+    .executeUpdate<Fulfilled, [string]>('recover', { args: [statement] });
+}

@@ -1,0 +1,170 @@
+/** Actions and undoings as children of a workflow: begun once, joined where somebody else began them, and never ended with it. */
+import {
+  type CancellationScope,
+  executeChild,
+  ParentClosePolicy,
+  sleep,
+  startChild,
+  workflowInfo,
+  WorkflowIdReusePolicy,
+  type ChildWorkflowHandle,
+} from '@temporalio/workflow';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import type { ActionRequest, CompensationRequest, Standing } from '../activities/contract.js';
+import type { ErrorView } from '../src/action/errors.js';
+import type { Outcome } from '../src/action/outcome.js';
+import type { CompensationView } from '../src/action/saga.js';
+import type { compensation } from './compensation.js';
+import type { Awaited, resolution } from './resolution.js';
+import { STATUS } from './surface.js';
+import type { trustedAction } from './trusted-action.js';
+
+const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
+const TOOL = defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD);
+
+/** As the client gives it to actions: how long a worker that died is waited for. */
+const WORKFLOW_TASK_TIMEOUT = '5s';
+
+const MAX_SUMMARY = 200;
+
+/** How often an action is begun anew that leaves no record. */
+const MAX_LOST = 2;
+
+/** Before a child is begun again whose workflow was ended from outside. Milliseconds. */
+const AGAIN = { first: 1_000, longest: 5 * 60_000 } as const;
+
+function attributes(tenant: string, tool: string): TypedSearchAttributes {
+  return new TypedSearchAttributes([
+    { key: TENANT, value: tenant },
+    { key: TOOL, value: tool },
+    { key: STATUS, value: 'running' },
+  ]);
+}
+
+/**
+ * Runs an action to its outcome. `cancellable`: the scope whose cancellation is passed on to it, as a request that it answers with the
+ * truth. A workflow of the action that is there already is waited for, and one that was ended from outside is begun anew: it finds out
+ * first what happened.
+ */
+export async function runAction(
+  tenant: string,
+  request: ActionRequest,
+  cancellable?: CancellationScope,
+): Promise<Outcome> {
+  const { actionId } = request.proposal;
+  let asked = request;
+  let lost = 0;
+  for (let pause: number = AGAIN.first; ; pause = Math.min(pause * 2, AGAIN.longest)) {
+    let standing: Standing;
+    try {
+      const run = (): Promise<Outcome> =>
+        executeChild<typeof trustedAction>('trustedAction', actionOptions(tenant, asked));
+      return await (cancellable === undefined || asked.cancelled === true ? run() : cancellable.run(run));
+    } catch {
+      standing = await settled({ tenant, actionId, resolved: false });
+    }
+    if (standing.kind === 'ended') return ofRequest(standing.outcome, tenant, request);
+    // Never begun, because the cancellation came first: that is put on record. Or it was refused without a record.
+    if (cancellable?.consideredCancelled === true && asked.cancelled !== true) asked = { ...request, cancelled: true };
+    else if (++lost > MAX_LOST) return refused(tenant, request, lostError(actionId));
+    await sleep(pause);
+  }
+}
+
+function actionOptions(tenant: string, request: ActionRequest) {
+  const { actionId, tool, reasoning } = request.proposal;
+  return {
+    workflowId: `${tenant}/${actionId}`,
+    args: [request] as [ActionRequest],
+    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+    parentClosePolicy: ParentClosePolicy.ABANDON,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    typedSearchAttributes: attributes(tenant, tool),
+    staticSummary: `${tool}: ${reasoning?.startsWith('Undoes ') === true ? reasoning : actionId}`.slice(0, MAX_SUMMARY),
+  };
+}
+
+/** Waits in a child of its own, so that a long wait does not fill this history. */
+export function settled(awaited: Awaited): Promise<Standing> {
+  return executeChild<typeof resolution>('resolution', {
+    workflowId: `${workflowInfo().workflowId}/waits/${awaited.actionId}`,
+    args: [awaited],
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+  });
+}
+
+/** How an action that ended as `unknown` stands when a person has resolved it. */
+export async function resolved(outcome: Outcome): Promise<Outcome> {
+  const { tenant, actionId } = outcome;
+  const standing = await settled({ tenant, actionId, resolved: true });
+  return standing.kind === 'ended' ? standing.outcome : outcome;
+}
+
+/** Undefined when somebody else began it and it is not over. */
+export async function startCompensation(
+  request: CompensationRequest,
+): Promise<ChildWorkflowHandle<typeof compensation> | undefined> {
+  const { tenant, proposal } = request;
+  try {
+    return await startChild<typeof compensation>('compensation', {
+      workflowId: `undo/${tenant}/${proposal.actionId}`,
+      args: [request],
+      workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+      typedSearchAttributes: attributes(tenant, proposal.tool),
+      staticSummary: `undo ${proposal.actionId}`.slice(0, MAX_SUMMARY),
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
+    throw error;
+  }
+}
+
+/** Until it is over, also when it was begun by somebody else or ended from outside: undoing what is undone finds that out. */
+export async function runCompensation(request: CompensationRequest): Promise<CompensationView> {
+  for (let pause: number = AGAIN.first; ; pause = Math.min(pause * 2, AGAIN.longest)) {
+    const undoing = await startCompensation(request);
+    try {
+      if (undoing !== undefined) return await undoing.result();
+    } catch {
+      // Ended from outside.
+    }
+    await sleep(pause);
+  }
+}
+
+function ofRequest(outcome: Outcome, tenant: string, request: ActionRequest): Outcome {
+  if (outcome.proposalDigest === request.digest) return outcome;
+  const { actionId } = request.proposal;
+  return refused(tenant, request, {
+    code: 'ACTION_CONFLICT',
+    message: `Action ${actionId} was proposed before with another content (${outcome.proposalDigest}).`,
+  });
+}
+
+function lostError(actionId: string): ErrorView {
+  return { code: 'ACTION_CONFLICT', message: `Action ${actionId} was refused before, or ended without a record.` };
+}
+
+function refused(tenant: string, { proposal, digest }: ActionRequest, error: ErrorView): Outcome {
+  const { actionId, tool } = proposal;
+  const { message: reason } = error;
+  return {
+    status: 'denied',
+    reason,
+    error,
+    tenant,
+    actionId,
+    proposalDigest: digest,
+    tool,
+    approvals: [],
+    checks: [],
+    steps: {},
+  };
+}
