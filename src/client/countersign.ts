@@ -30,6 +30,7 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
+import { describe, quoted } from './words.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file. Default: COUNTERSIGN_AGENT. */
@@ -353,16 +354,4 @@ export class Countersign {
 
 function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
-}
-
-/** One line of the agent's own words on what it wants; the trusted line is the workflow's current details. */
-function describe({ input }: Proposal): string {
-  const words = [input['op'] ?? input['operation'], input['table'] ?? input['sql'] ?? input['path']];
-  return words.filter((word) => typeof word === 'string').join(' ') || 'action';
-}
-
-/** The agent's words as a literal block: whatever they hold, the Temporal UI shows them as text. */
-function quoted(reasoning: string): string {
-  const text = reasoning.slice(0, 4000).replaceAll('`', "'");
-  return `The agent's words:\n\n\`\`\`\n${text}\n\`\`\``;
 }
