@@ -51,11 +51,8 @@ export class Action {
   #outcome: Outcome | undefined;
   /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
   #queuedAt: number | undefined;
-  /** Settles when there is something to tell a caller. Not a condition: that would end with a cancellation. */
-  #told: (() => void) | undefined;
-  readonly #toTell = new Promise<void>((resolve) => {
-    this.#told = resolve;
-  });
+  /** Callers who wait to be told. Not a condition: that would end with a cancellation. */
+  #waiting: ((reply: OutcomeReply) => void)[] = [];
 
   constructor(request: ActionRequest) {
     this.request = shaped(request);
@@ -111,7 +108,7 @@ export class Action {
     const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
     const expiresAt = new Date(Date.now() + patience).toISOString();
     this.#pending = { shown, shownDigest, decision: plan.decision, expiresAt };
-    this.#told?.();
+    this.#tell();
     this.#phase = 'pending';
     showPending(this.#pending, plan.facts);
     const { actionId } = this;
@@ -155,7 +152,7 @@ export class Action {
   /** Lets callers go before the workflow has ended. */
   answer(outcome: Outcome): void {
     this.#outcome = outcome;
-    this.#told?.();
+    this.#tell();
   }
 
   end(outcome: Outcome): void {
@@ -180,14 +177,24 @@ export class Action {
     };
   }
 
-  async #reply(): Promise<OutcomeReply> {
-    await this.#toTell;
-    // Between two looks at people, while all is prepared again, there is nothing to tell for a moment.
-    if (this.#outcome === undefined && this.#pending === undefined) {
-      await untouched(() => condition(() => this.#outcome !== undefined || this.#pending !== undefined));
-    }
+  /** Between two looks at people, while all is prepared again, there is nothing to tell for a moment. */
+  #reply(): Promise<OutcomeReply> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    const reply = this.#told();
+    if (reply === undefined) return;
+    for (const answer of this.#waiting) answer(reply);
+    this.#waiting = [];
+  }
+
+  #told(): OutcomeReply | undefined {
     if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
-    return { kind: 'pending', pending: this.#pending as PendingView };
+    return this.#pending === undefined ? undefined : { kind: 'pending', pending: this.#pending };
   }
 
   #sameProposal(digest: string): void {
