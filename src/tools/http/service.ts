@@ -1,4 +1,5 @@
 /** One configured service: what its operations are, how it is reached, and how its reads are asked. */
+import { deadline } from '../deadline.js';
 import { isAbsent, readFailure, resultOfRead, type AnswerContext, type HttpResult } from './answers.js';
 import type { Client } from './client.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
@@ -96,5 +97,5 @@ export async function readOperation(
 
 /** Ends with the step, or when the tool's own time for a step is over. */
 export function within(service: Service, signal: AbortSignal, ms = service.limits.totalMs): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  return deadline(signal, ms);
 }
