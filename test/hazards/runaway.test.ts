@@ -126,7 +126,7 @@ describe('a runaway whose actions fail', () => {
     expect(beside).toEqual(worked);
     const refused = outcomes.at(-1);
     expect(refused?.error?.field).toBe('limits.failing-target tool=shop-db,target=brittle');
-    expect(refused?.reason).toMatch(/open; try again in \d+m/);
+    expect(refused?.reason).toMatch(/open; try again in (1h|\d+m)/);
     expect(refused?.facts?.limits?.find(({ limit }) => limit === 'failing-target')).toMatchObject({ state: 'open' });
 
     // A breaker by target keeps everybody from it: also what would have succeeded.
