@@ -21,6 +21,7 @@ import { recall } from './capture.js';
 import type { CompensationRequest, Standing, Undoing } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { findTool } from './propose.js';
+import { alive } from './step.js';
 
 /** How an attempt ended that left things as they were: there may be another one. */
 const WITHOUT_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['denied', 'failed', 'expired', 'cancelled']);
@@ -31,9 +32,6 @@ const WITH_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['success', 'mismatch'])
 /** How a step ended for which the others are undone. */
 const SHORT: ReadonlySet<string> = new Set<OutcomeStatus>([...WITHOUT_EFFECT, 'mismatch']);
 
-/** A slow system is no dead worker. Well under the heartbeat timeout of the activity. */
-const PULSE_MS = 1_000;
-
 /** More than people will ask for. */
 const MAX_ATTEMPTS = 100;
 
@@ -43,16 +41,12 @@ const MAX_ATTEMPTS = 100;
  * more than one attempt that may have had an effect.
  */
 export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
-  const context = Context.current();
-  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
   try {
-    return await undoingOf(request, deps);
+    return await alive(() => undoingOf(request, deps));
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: 'impossible', error: error.toJSON() };
-  } finally {
-    clearInterval(pulse);
   }
 }
 

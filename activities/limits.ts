@@ -1,7 +1,7 @@
 /** Limits, where they meet an action: what they say before it is granted, and what becomes of its holds when it has ended. */
 import type { Decision, Facts } from '../src/action/decision.js';
 import { asCountersignError, CountersignError, type Problem } from '../src/action/errors.js';
-import type { HoldRequest, HoldSettlement, LimitReading } from '../src/action/limits.js';
+import { DISPOSITIONS, type HoldRequest, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import {
   atLimits,
@@ -105,17 +105,6 @@ function asked(decision: Decision, requirements: Decision['requirements']): Deci
     requirements: [...decision.requirements, ...requirements],
   };
 }
-
-const DISPOSITIONS: Readonly<Record<OutcomeStatus, HoldSettlement['disposition']>> = {
-  success: 'consume',
-  // The effect was made, whatever came of it.
-  mismatch: 'consume',
-  unknown: 'keep',
-  failed: 'release',
-  denied: 'release',
-  expired: 'release',
-  cancelled: 'release',
-};
 
 export interface Spending {
   readonly status: OutcomeStatus;

@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import { CountersignError, type ErrorView } from '../src/action/errors.js';
 import type { HoldSettlement } from '../src/action/limits.js';
 import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
-import type { OpenAction } from '../src/ledger/index.js';
+import { OPEN_ACTIONS_PAGE, type OpenAction } from '../src/ledger/index.js';
 import type { LookUp } from '../src/tools/tool.js';
 import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -23,9 +23,6 @@ const AT_ONCE = 8;
 /** What a tool that cannot be asked, or is configured nowhere near, is waited for before a person has to decide. Milliseconds. */
 const PATIENCE_MS = 60 * 60_000;
 
-/** The ledger's. */
-const PAGE = 100;
-
 export async function reconcile(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
   const olderThanMs = options.olderThanMs ?? OLDER_THAN_MS;
   let { after } = options;
@@ -38,7 +35,7 @@ export async function reconcile(options: ReconcileOptions, deps: Dependencies): 
     seen += page.length;
     after = cursorOf(page.at(-1));
     Context.current().heartbeat();
-    if (page.length < PAGE) return { seen, settled };
+    if (page.length < OPEN_ACTIONS_PAGE) return { seen, settled };
   }
   return { seen, settled, ...(after === undefined ? {} : { after }) };
 }

@@ -4,20 +4,14 @@
  *
  * Not measured: a network between the parts, a production Temporal cluster, approvals, large states, other tools.
  */
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import pg from 'pg';
-import pino from 'pino';
 import { ACTION_TYPES } from '../src/action/decision.js';
 import { Countersign } from '../src/client/countersign.js';
-import { startDevServers } from '../src/dev/index.js';
-import { Ledger } from '../src/ledger/index.js';
-import { postgres } from '../src/tools/index.js';
-import { generateKeyringFile, issueAgent, parseKeyring } from '../src/trust/index.js';
-import { startWorker } from '../src/worker/worker.js';
+import type { DevServers } from '../src/dev/index.js';
+import { agent, onStage, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
 const ROWS = 2000;
@@ -35,10 +29,7 @@ type Run = (id: number, plan: string) => Promise<void>;
 
 export async function guard(args: readonly string[]): Promise<void> {
   const json = args.includes('--json');
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  const servers = await startDevServers({ headless: true, log: say });
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
-  try {
+  await onStage(async (servers, folder) => {
     const { guarded, bare, history, stop } = await setUp(servers, folder);
     say(`warming up: ${WARM_UP_BATCHES} batches of ${PER_BATCH} of each`);
     for (let batch = 0; batch < WARM_UP_BATCHES; batch++) {
@@ -89,40 +80,21 @@ export async function guard(args: readonly string[]): Promise<void> {
     }
     console.log(JSON.stringify(result));
     await stop();
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-    await servers.stop();
-  }
+  });
 }
 
-async function setUp(servers: Awaited<ReturnType<typeof startDevServers>>, folder: string) {
+async function setUp(servers: DevServers, folder: string) {
   const { address, namespace } = servers.temporal;
-  const url = servers.postgres.url;
-  const pool = new pg.Pool({ connectionString: url, max: AT_ONCE });
+  const pool = new pg.Pool({ connectionString: servers.postgres.url, max: AT_ONCE });
   await pool.query(`CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, plan text NOT NULL);
     INSERT INTO customers SELECT n, 'customer ' || n, 'free' FROM generate_series(0, ${ROWS - 1}) n`);
-  const ledger = await Ledger.connect({ url });
-  await ledger.migrate();
-  await ledger.close();
-
-  const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'bench');
-  const credential = await issueAgent(keyring, {
-    id: 'bench',
-    tenant: 'bench',
-    roles: ['read_write_user'],
-    scopes: ['*'],
+  const temporal = { address, namespace, taskQueue: 'guarded' };
+  const { worker: guardedWorker, keyring } = await startGuard(servers, folder, {
+    temporal,
+    file: 'more.cedar',
+    text: manyPolicies(),
   });
-  const guardedWorker = await startWorker({
-    config: {
-      policies: await manyPolicies(folder),
-      tools: [postgres({ name: 'shop-db', environment: 'production', url })],
-    },
-    temporal: { address, namespace, taskQueue: 'guarded' },
-    ledgerUrl: url,
-    keyring,
-    logger: pino({ level: 'warn' }, pino.destination(2)),
-  });
-  const client = await Countersign.connect({ address, namespace, taskQueue: 'guarded', credential });
+  const client = await Countersign.connect({ ...temporal, credential: await agent(keyring, 'bench') });
 
   const connection = await NativeConnection.connect({ address });
   const quiet = (): void => {};
@@ -180,20 +152,16 @@ async function setUp(servers: Awaited<ReturnType<typeof startDevServers>>, folde
   };
 }
 
-/** The starter bundle and as many rules beside it as make a hundred, spread over the action types as those of a real bundle are. */
-async function manyPolicies(folder: string): Promise<string> {
-  const bundle = path.join(folder, 'policies');
-  await cp(path.join(here, '../policies/starter'), bundle, { recursive: true });
-  const more = Array.from(
+/** As many rules as make a hundred with those of the starter bundle, spread over the action types as those of a real bundle are. */
+function manyPolicies(): string {
+  return Array.from(
     { length: POLICIES - 8 },
     (_, i) => `@id("rule-${i}")
 @reason("Table t${i} is kept as it is.")
 forbid(principal, action == Countersign::Action::"${ACTION_TYPES[i % ACTION_TYPES.length]}", resource)
 when { context.targets.contains("t${i}") };
 `,
-  );
-  await writeFile(path.join(bundle, 'more.cedar'), more.join('\n'));
-  return bundle;
+  ).join('\n');
 }
 
 async function atOnce(run: Run, plan: string): Promise<void> {

@@ -11,17 +11,12 @@
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import pino from 'pino';
-import { startDevServers, type DevServers } from '../src/dev/index.js';
-import { Ledger } from '../src/ledger/index.js';
-import { postgres } from '../src/tools/index.js';
-import { encodeCredential, generateKeyringFile, issueAgent, parseKeyring } from '../src/trust/index.js';
-import { startWorker } from '../src/worker/worker.js';
+import type { DevServers } from '../src/dev/index.js';
+import { encodeCredential } from '../src/trust/index.js';
+import { agent, onStage, say, startGuard } from './stage.js';
 import { ROWS, type Counts, type Order, type Ran, type Table, type Worked } from './runaway-agents.js';
 import { median, quantile, round } from './statistics.js';
 
@@ -60,10 +55,7 @@ export async function runaway(args: readonly string[]): Promise<void> {
   const start = performance.now();
   const untilMs = Date.now() + LONGEST_MS;
   const json = args.includes('--json');
-  const say = (text: string): void => void process.stderr.write(`${text}\n`);
-  const servers = await startDevServers({ headless: true, log: say });
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
-  try {
+  await onStage(async (servers, folder) => {
     const { others, runaways, target, stop } = await setUp(servers, folder);
     const run = (agent: keyof typeof RUNAWAY, table: Table, count: number, atOnce = 1): Promise<Ran> =>
       ask(runaways, { kind: 'run', agent: RUNAWAY[agent], table, count, atOnce, untilMs });
@@ -134,10 +126,7 @@ export async function runaway(args: readonly string[]): Promise<void> {
     }
     console.log(JSON.stringify(result));
     await stop();
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-    await servers.stop();
-  }
+  });
 }
 
 interface Total {
@@ -158,9 +147,10 @@ function total(runs: readonly Ran[]): Total {
   };
 }
 
-async function setUp({ temporal: { address, namespace }, postgres: { url } }: DevServers, folder: string) {
+async function setUp(servers: DevServers, folder: string) {
+  const { address, namespace } = servers.temporal;
   const temporal = { address, namespace, taskQueue: 'runaway' };
-  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  const pool = new pg.Pool({ connectionString: servers.postgres.url, max: 1 });
   await pool.query(`CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL);
     INSERT INTO customers SELECT n, 'free' FROM generate_series(0, ${ROWS - 1}) n;
     CREATE TABLE made (id int PRIMARY KEY);
@@ -170,25 +160,9 @@ async function setUp({ temporal: { address, namespace }, postgres: { url } }: De
     CREATE SEQUENCE statements START 1;
     CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('statements'); RETURN NEW; END $$;
     CREATE TRIGGER counted BEFORE UPDATE ON brittle FOR EACH ROW EXECUTE FUNCTION counted()`);
-  const ledger = await Ledger.connect({ url });
-  await ledger.migrate();
-  await ledger.close();
-
-  const policies = path.join(folder, 'policies');
-  await cp(path.join(here, '../policies/starter'), policies, { recursive: true });
-  await writeFile(path.join(policies, 'limits.yaml'), LIMITS);
-  const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'bench');
+  const { worker, keyring } = await startGuard(servers, folder, { temporal, file: 'limits.yaml', text: LIMITS });
   const issue = async (id: string, ...more: readonly string[]): Promise<string> =>
-    encodeCredential(
-      await issueAgent(keyring, { id, tenant: 'bench', roles: ['read_write_user', ...more], scopes: ['*'] }),
-    );
-  const worker = await startWorker({
-    config: { policies, tools: [postgres({ name: 'shop-db', environment: 'production', url })] },
-    temporal,
-    ledgerUrl: url,
-    keyring,
-    logger: pino({ level: 'warn' }, pino.destination(2)),
-  });
+    encodeCredential(await agent(keyring, id, ...more));
   const [others, runaways] = await Promise.all([startAgents(), startAgents()]);
   const names = Object.keys(RUNAWAY);
   const steady = Array.from({ length: AGENTS }, (_, n) => issue(`steady-${n}`));

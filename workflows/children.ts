@@ -9,28 +9,15 @@ import {
   WorkflowIdReusePolicy,
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
-import {
-  defineSearchAttributeKey,
-  SearchAttributeType,
-  TypedSearchAttributes,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ActionRequest, CompensationRequest, Standing } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
+import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
 import type { compensation } from './compensation.js';
 import type { Awaited, resolution } from './resolution.js';
-import { STATUS } from './surface.js';
 import type { trustedAction } from './trusted-action.js';
-
-const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
-const TOOL = defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD);
-
-/** As the client gives it to actions: how long a worker that died is waited for. */
-const WORKFLOW_TASK_TIMEOUT = '5s';
-
-const MAX_SUMMARY = 200;
 
 /** How often an action is begun anew that leaves no record. */
 const MAX_LOST = 2;
@@ -40,9 +27,9 @@ const AGAIN = { first: 1_000, longest: 5 * 60_000 } as const;
 
 function attributes(tenant: string, tool: string): TypedSearchAttributes {
   return new TypedSearchAttributes([
-    { key: TENANT, value: tenant },
-    { key: TOOL, value: tool },
-    { key: STATUS, value: 'running' },
+    { key: ATTRIBUTES.tenant, value: tenant },
+    { key: ATTRIBUTES.tool, value: tool },
+    { key: ATTRIBUTES.status, value: 'running' },
   ]);
 }
 

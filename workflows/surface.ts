@@ -1,27 +1,21 @@
 /** What the Temporal UI shows of an action: its current details and its search attributes. No secret may enter either. */
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
-import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common';
+import type { SearchAttributePair } from '@temporalio/common';
 import type { Facts, Effect } from '../src/action/decision.js';
+import { ATTRIBUTES } from '../src/temporal.js';
 import type { Outcome, PendingView } from '../src/action/outcome.js';
 import type { CompensationView, SagaView } from '../src/action/saga.js';
 
-export const STATUS = defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD);
-const DECISION = defineSearchAttributeKey('CountersignDecision', SearchAttributeType.KEYWORD);
-const ENVIRONMENT = defineSearchAttributeKey('CountersignEnvironment', SearchAttributeType.KEYWORD);
-const ACTION_TYPE = defineSearchAttributeKey('CountersignActionType', SearchAttributeType.KEYWORD);
-const AGENT = defineSearchAttributeKey('CountersignAgent', SearchAttributeType.KEYWORD);
-const RECEIPT = defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT);
-
 function attributes(status: string, facts: Facts | undefined, effect: Effect | undefined): SearchAttributePair[] {
   return [
-    { key: STATUS, value: status },
-    ...(effect === undefined ? [] : [{ key: DECISION, value: effect }]),
+    { key: ATTRIBUTES.status, value: status },
+    ...(effect === undefined ? [] : [{ key: ATTRIBUTES.decision, value: effect }]),
     ...(facts === undefined
       ? []
       : [
-          { key: ENVIRONMENT, value: facts.tool.environment },
-          { key: ACTION_TYPE, value: facts.actionType },
-          { key: AGENT, value: facts.agent.id },
+          { key: ATTRIBUTES.environment, value: facts.tool.environment },
+          { key: ATTRIBUTES.actionType, value: facts.actionType },
+          { key: ATTRIBUTES.agent, value: facts.agent.id },
         ]),
   ];
 }
@@ -54,7 +48,7 @@ export function showOutcome(outcome: Outcome): void {
   upsertSearchAttributes([
     ...attributes(outcome.status, outcome.facts, outcome.decision?.effect),
     // A stranger's refusal is in a chain of its own: its number says nothing of this tenant's.
-    ...(outcome.receipt?.tenant === outcome.tenant ? [{ key: RECEIPT, value: outcome.receipt.seq }] : []),
+    ...(outcome.receipt?.tenant === outcome.tenant ? [{ key: ATTRIBUTES.receipt, value: outcome.receipt.seq }] : []),
   ]);
   const facts = outcome.facts === undefined ? '' : `${headline(outcome.facts)}\n\n`;
   const receipt = outcome.receipt === undefined ? 'no receipt yet' : `receipt ${outcome.receipt.seq}`;
@@ -80,7 +74,7 @@ export function showCompensation(
   { tenant, cause, status, actionId, reason }: CompensationView,
   { changed }: { readonly changed: boolean },
 ): void {
-  if (changed) upsertSearchAttributes([{ key: STATUS, value: status }]);
+  if (changed) upsertSearchAttributes([{ key: ATTRIBUTES.status, value: status }]);
   const link = actionId === undefined ? '' : `\n\nby ${linkTo(`${tenant}/${actionId}`)}`;
   const todo =
     status === 'needs_person'
@@ -94,7 +88,7 @@ export function showSaga(
   { tenant, status, reason, steps, compensations }: SagaView,
   { changed }: { readonly changed: boolean },
 ): void {
-  if (changed) upsertSearchAttributes([{ key: STATUS, value: status }]);
+  if (changed) upsertSearchAttributes([{ key: ATTRIBUTES.status, value: status }]);
   const undone = new Map(compensations.map((one) => [one.cause, one]));
   const lines = steps.map(({ actionId, status: how }, index) => {
     const undoing = undone.get(actionId);

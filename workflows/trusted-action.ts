@@ -5,6 +5,7 @@ import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { expectedWithinMs } from '../src/action/expect.js';
 import type { CompensationRef, Outcome } from '../src/action/outcome.js';
+import { MAX_SUMMARY } from '../src/temporal.js';
 import { Action } from './action.js';
 import { startCompensation } from './children.js';
 import { errorView } from './failures.js';
@@ -20,9 +21,6 @@ const LONG_EXPECTATION_MS = 2_000;
 
 /** How long an action waits to tell what became of undoing it. */
 const UNDOING_TOLD_MS = 10_000;
-
-/** What Temporal keeps of an activity's summary. Characters. */
-const MAX_SUMMARY = 200;
 
 type Granted = Extract<Prepared, { kind: 'granted' }>;
 

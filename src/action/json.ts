@@ -113,3 +113,8 @@ export function digestText(text: string): Digest {
 export function canonicalBytes(value: unknown): number {
   return Buffer.byteLength(canonical(value), 'utf8');
 }
+
+/** The object without the keys whose value is undefined: JSON has no such thing. */
+export function withoutUndefined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}

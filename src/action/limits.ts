@@ -1,4 +1,5 @@
 /** Limits as data: what an action asks of them, and what is left. Policy declares them (`limits.yaml`), the ledger counts. */
+import type { OutcomeStatus } from './outcome.js';
 
 export const LIMIT_KINDS = ['budget', 'count', 'rate', 'concurrency', 'breaker', 'depth'] as const;
 export type LimitKind = (typeof LIMIT_KINDS)[number];
@@ -8,7 +9,7 @@ export const LIMIT_SCOPES = ['tenant', 'agent', 'tool', 'actionType', 'target', 
 export type LimitScope = (typeof LIMIT_SCOPES)[number];
 
 interface Counter {
-  /** The limit's `id` in limits.yaml, or `delegation:<jti>` for a cap that a delegation carries. */
+  /** The limit's `id` in limits.yaml, or `delegation:<jti>` (with `:<unit>` behind it for amounts) for a cap that a delegation carries. */
   readonly limit: string;
   /** Which of the limit's counters, within the tenant: `agent=billing-bot,tool=payments`; empty for the tenant's own. */
   readonly key: string;
@@ -90,6 +91,18 @@ export interface HoldSettlement {
   /** What was really spent, by limit id, where that differs from what was held. Finite, not negative. */
   readonly amounts?: Readonly<Record<string, number>>;
 }
+
+/** What the end of an action means for its holds, unless somebody knows more. */
+export const DISPOSITIONS: Readonly<Record<OutcomeStatus, HoldSettlement['disposition']>> = {
+  success: 'consume',
+  // The effect was made, whatever came of it.
+  mismatch: 'consume',
+  unknown: 'keep',
+  failed: 'release',
+  denied: 'release',
+  expired: 'release',
+  cancelled: 'release',
+};
 
 /** A limit as people, agents and policies see it: in the decision, in `context.limits`, in the CLI. */
 export interface LimitFigure extends Counter {

@@ -1,20 +1,9 @@
 /** Actions by what Temporal indexes of them. The index follows the actions within a moment, not at once. */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { isUnreached, temporalUnavailable } from '../client/connection.js';
+import { ATTRIBUTES } from '../temporal.js';
 import { usage } from './usage.js';
-
-const KEYWORDS = {
-  status: defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD),
-  tool: defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD),
-  agent: defineSearchAttributeKey('CountersignAgent', SearchAttributeType.KEYWORD),
-  tenant: defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD),
-  type: defineSearchAttributeKey('CountersignActionType', SearchAttributeType.KEYWORD),
-  environment: defineSearchAttributeKey('CountersignEnvironment', SearchAttributeType.KEYWORD),
-  decision: defineSearchAttributeKey('CountersignDecision', SearchAttributeType.KEYWORD),
-} as const;
-const RECEIPT = defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT);
 
 export type Filter = Partial<Record<'status' | 'tool' | 'agent' | 'tenant', string>>;
 
@@ -39,7 +28,7 @@ const ALIVE: ReadonlySet<string> = new Set(['pending', 'queued', 'running']);
 export function listQuery(filter: Filter): string {
   const conditions = Object.entries(filter)
     .filter(([, value]) => value !== undefined)
-    .map(([field, value]) => `${KEYWORDS[field as keyof Filter].name} = ${quoted(value, `--${field}`)}`);
+    .map(([field, value]) => `${ATTRIBUTES[field as keyof Filter].name} = ${quoted(value, `--${field}`)}`);
   // One that was terminated keeps the status it had.
   const alive = ALIVE.has(filter.status ?? '') ? [`ExecutionStatus = 'Running'`] : [];
   return [`WorkflowType = 'trustedAction'`, ...alive, ...conditions].join(' AND ');
@@ -64,8 +53,8 @@ export async function stuckUndoings(
   const conditions = [
     `WorkflowType = 'compensation'`,
     `ExecutionStatus = 'Running'`,
-    `${KEYWORDS.status.name} = 'needs_person'`,
-    ...(tenant === undefined ? [] : [`${KEYWORDS.tenant.name} = ${quoted(tenant, '--tenant')}`]),
+    `${ATTRIBUTES.status.name} = 'needs_person'`,
+    ...(tenant === undefined ? [] : [`${ATTRIBUTES.tenant.name} = ${quoted(tenant, '--tenant')}`]),
   ];
   const found = await listActions(temporal, conditions.join(' AND '), limit, address);
   // `undo/<tenant>/<actionId>`, split at the first slash.
@@ -107,17 +96,17 @@ function listed(execution: WorkflowExecutionInfo): ListedAction {
   const { workflowId, typedSearchAttributes: attributes, startTime, closeTime } = execution;
   const slash = workflowId.indexOf('/');
   const ended = execution.status.name;
-  const known = ended === 'RUNNING' || ended === 'COMPLETED' ? attributes.get(KEYWORDS.status) : undefined;
-  const receipt = attributes.get(RECEIPT);
+  const known = ended === 'RUNNING' || ended === 'COMPLETED' ? attributes.get(ATTRIBUTES.status) : undefined;
+  const receipt = attributes.get(ATTRIBUTES.receipt);
   return {
     tenant: workflowId.slice(0, slash),
     actionId: workflowId.slice(slash + 1),
     status: known ?? ended.toLowerCase(),
-    ...optional('decision', attributes.get(KEYWORDS.decision)),
-    ...optional('type', attributes.get(KEYWORDS.type)),
-    ...optional('tool', attributes.get(KEYWORDS.tool)),
-    ...optional('environment', attributes.get(KEYWORDS.environment)),
-    ...optional('agent', attributes.get(KEYWORDS.agent)),
+    ...optional('decision', attributes.get(ATTRIBUTES.decision)),
+    ...optional('type', attributes.get(ATTRIBUTES.actionType)),
+    ...optional('tool', attributes.get(ATTRIBUTES.tool)),
+    ...optional('environment', attributes.get(ATTRIBUTES.environment)),
+    ...optional('agent', attributes.get(ATTRIBUTES.agent)),
     ...(receipt === undefined ? {} : { receipt }),
     proposedAt: startTime.toISOString(),
     ...(closeTime === undefined ? {} : { endedAt: closeTime.toISOString() }),

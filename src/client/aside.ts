@@ -1,28 +1,18 @@
 /** What is asked of workers beside actions: to carry out people's statements, and to tell what is recorded. */
 import type { Client } from '@temporalio/client';
-import {
-  defineSearchAttributeKey,
-  SearchAttributeType,
-  TypedSearchAttributes,
-  WorkflowIdConflictPolicy,
-  WorkflowIdReusePolicy,
-} from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import { decodeJwt } from 'jose';
 import type { Fulfilled } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import type { Outcome } from '../action/outcome.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
 import type { TemporalSettings } from '../environment.js';
+import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { hasEnded } from './failures.js';
 import { recover } from './saga.js';
 
-/** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
-export const WORKFLOW_TASK_TIMEOUT = '5s';
-
 /** How long a worker may take to read an outcome from the ledger. */
 const RECORDED_TIMEOUT = '10s';
-
-const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
 
 type StatementWorkflow = (token: string) => Promise<Fulfilled>;
 type RecordedOutcome = (tenant: string, actionId: string) => Promise<Outcome>;
@@ -39,7 +29,7 @@ export async function handIn(temporal: Client, { taskQueue }: TemporalSettings, 
       args: [statement],
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-      typedSearchAttributes: new TypedSearchAttributes([{ key: TENANT, value: tenant }]),
+      typedSearchAttributes: new TypedSearchAttributes([{ key: ATTRIBUTES.tenant, value: tenant }]),
     });
   } catch (error) {
     if (!hasEnded(error)) throw error;

@@ -33,12 +33,16 @@ export function temporalUnavailable(address: string, error: unknown): Countersig
 /** gRPC status codes (https://grpc.io/docs/guides/status-codes/) under which the server did not answer for itself. */
 const UNREACHED: ReadonlySet<number> = new Set([4, 8, 14]);
 
+/** An error and what it came from, the error first. */
+export function causes(error: unknown): readonly Error[] {
+  const chain: Error[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) chain.push(cause);
+  return chain;
+}
+
 /** The gRPC status code somewhere in an error's chain of causes. */
 export function grpcCode(error: unknown): number | undefined {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if (isGrpcServiceError(cause)) return cause.code;
-  }
-  return undefined;
+  return causes(error).find(isGrpcServiceError)?.code;
 }
 
 export function isUnreached(error: unknown): boolean {

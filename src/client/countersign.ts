@@ -1,22 +1,17 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
-import {
-  defineSearchAttributeKey,
-  SearchAttributeType,
-  TypedSearchAttributes,
-  WorkflowIdConflictPolicy,
-  WorkflowIdReusePolicy,
-} from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { Fulfilled } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
-import type { Digest } from '../action/json.js';
+import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings } from '../environment.js';
+import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { peekCredential, readCredential, signProposal, type Credential } from '../trust/index.js';
-import { handIn, recordedOutcome, WORKFLOW_TASK_TIMEOUT } from './aside.js';
+import { handIn, recordedOutcome } from './aside.js';
 import { connectTemporal } from './connection.js';
 import { hasEnded, timedOut, translated } from './failures.js';
 import {
@@ -60,10 +55,6 @@ export interface PendingAction {
 }
 
 type TrustedAction = (request: { proposal: Proposal; digest: Digest; proof: string }) => Promise<Outcome>;
-
-const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
-const TOOL = defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD);
-const STATUS = defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD);
 
 export class Countersign {
   /** The client's own Temporal client, for what this class does not offer. */
@@ -267,12 +258,12 @@ export class Countersign {
       // One that was ended from outside has no outcome of its own: it is taken up again, from what the ledger knows of it.
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-      staticSummary: `${proposal.tool}: ${describe(proposal)}`.slice(0, 200),
+      staticSummary: `${proposal.tool}: ${describe(proposal)}`.slice(0, MAX_SUMMARY),
       ...(proposal.reasoning === undefined ? {} : { staticDetails: quoted(proposal.reasoning) }),
       typedSearchAttributes: new TypedSearchAttributes([
-        { key: TENANT, value: tenant },
-        { key: TOOL, value: proposal.tool },
-        { key: STATUS, value: 'running' },
+        { key: ATTRIBUTES.tenant, value: tenant },
+        { key: ATTRIBUTES.tool, value: proposal.tool },
+        { key: ATTRIBUTES.status, value: 'running' },
       ]),
     });
     // Whoever waits for the operation itself hears of its failure through the update.
@@ -350,8 +341,4 @@ export class Countersign {
     this.#ownTenant ??= peekCredential(this.#holder()).tenant;
     return this.#ownTenant;
   }
-}
-
-function withoutUndefined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 }

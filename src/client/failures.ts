@@ -8,7 +8,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
-import { isUnreached, temporalUnavailable } from './connection.js';
+import { causes, isUnreached, temporalUnavailable } from './connection.js';
 
 /** What a call on an action failed of, with what to do about it. */
 export function translated(
@@ -40,7 +40,7 @@ export function translated(
   if (isUnreached(error)) return temporalUnavailable(address, error);
   if (isPassing(error)) {
     return new CountersignError('TEMPORAL_UNAVAILABLE', `The action ${actionId} cannot be asked at this moment.`, {
-      fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
+      fix: askAgain(actionId),
       retryable: true,
       cause: error,
     });
@@ -48,12 +48,16 @@ export function translated(
   return asCountersignError(error);
 }
 
+function askAgain(actionId: string): string {
+  return `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`;
+}
+
 export function timedOut(actionId: string, timeoutMs: number, cause: unknown): CountersignError {
   return new CountersignError(
     'TIMED_OUT',
     `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
     {
-      fix: `Ask again with the same actionId (${actionId}): that is safe. If it stays so, check that a worker runs: countersign doctor`,
+      fix: askAgain(actionId),
       retryable: true,
       cause,
     },
@@ -65,16 +69,15 @@ const PASSING =
   /workflow task in failed state|unexpected workflow task failure|update was aborted by closing workflow/i;
 
 function isPassing(error: unknown): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
-    if (PASSING.test(cause.message)) return true;
-  return false;
+  return causes(error).some(({ message }) => PASSING.test(message));
 }
 
 /** Whether a workflow could not be started, or asked, because it has ended. */
 export function hasEnded(error: unknown): boolean {
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof WorkflowExecutionAlreadyStartedError || cause instanceof WorkflowNotFoundError) return true;
-    if (/already started|already completed|workflow execution not found/i.test(cause.message)) return true;
-  }
-  return false;
+  return causes(error).some(
+    (cause) =>
+      cause instanceof WorkflowExecutionAlreadyStartedError ||
+      cause instanceof WorkflowNotFoundError ||
+      /already started|already completed|workflow execution not found/i.test(cause.message),
+  );
 }

@@ -1,15 +1,9 @@
 /** Sagas from agent code: several actions that succeed together or are undone in reverse order. */
 import { WithStartWorkflowOperation, type Client } from '@temporalio/client';
-import {
-  defineSearchAttributeKey,
-  SearchAttributeType,
-  TypedSearchAttributes,
-  WorkflowIdConflictPolicy,
-  WorkflowIdReusePolicy,
-} from '@temporalio/common';
+import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { ActionRequest, Fulfilled, SagaRequest } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
-import { canonicalBytes, digestText, type Digest } from '../action/json.js';
+import { canonicalBytes, digestText, withoutUndefined, type Digest } from '../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
 import {
   MAX_SAGA_BYTES,
@@ -22,8 +16,8 @@ import {
 } from '../action/saga.js';
 import { undoingId } from '../action/undo.js';
 import type { TemporalSettings } from '../environment.js';
+import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { signProposal, type Credential } from '../trust/index.js';
-import { WORKFLOW_TASK_TIMEOUT } from './aside.js';
 import { hasEnded } from './failures.js';
 
 export interface SagaInput {
@@ -47,9 +41,6 @@ export type SagaResult =
 
 type SagaWorkflow = (request: SagaRequest) => Promise<SagaView>;
 type CompensationWorkflow = () => Promise<CompensationView>;
-
-const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
-const STATUS = defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD);
 
 export function sagaId(tenant: string, traceId: string): string {
   return `saga/${tenant}/${traceId}`;
@@ -101,10 +92,7 @@ function stepOf(step: SagaInput['steps'][number] & Partial<Proposal>, index: num
   if (step.traceId !== undefined && step.traceId !== traceId)
     throw invalid(`${field}.traceId`, `absent, or ${traceId}`);
   const actionId = step.actionId ?? ownId(traceId, index);
-  const given = Object.fromEntries(
-    Object.entries({ ...step, actionId, traceId }).filter(([, item]) => item !== undefined),
-  );
-  return parseProposal(given);
+  return parseProposal(withoutUndefined({ ...step, actionId, traceId }));
 }
 
 /** Deterministic, so that the same saga proposed again is the same actions. */
@@ -139,8 +127,8 @@ export async function startSaga(
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
     staticSummary: `saga of ${request.steps.length} steps`,
     typedSearchAttributes: new TypedSearchAttributes([
-      { key: TENANT, value: tenant },
-      { key: STATUS, value: 'running' },
+      { key: ATTRIBUTES.tenant, value: tenant },
+      { key: ATTRIBUTES.status, value: 'running' },
     ]),
   });
   // Whoever waits for the operation itself hears of its failure through the update.

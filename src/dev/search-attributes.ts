@@ -1,19 +1,14 @@
-/** The typed search attributes by which actions are found in the Temporal UI. Never encrypted: no secret goes into them. */
+/** Makes sure that a namespace knows the search attributes by which actions are found. */
 import type { Connection } from '@temporalio/client';
+import { SearchAttributeType } from '@temporalio/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError, CountersignError } from '../action/errors.js';
+import { ATTRIBUTES } from '../temporal.js';
 
 /** Name and type of each, as `--search-attribute` of the Temporal CLI spells types. */
-export const SEARCH_ATTRIBUTES = {
-  CountersignStatus: 'Keyword',
-  CountersignTool: 'Keyword',
-  CountersignActionType: 'Keyword',
-  CountersignAgent: 'Keyword',
-  CountersignEnvironment: 'Keyword',
-  CountersignDecision: 'Keyword',
-  CountersignTenant: 'Keyword',
-  CountersignReceipt: 'Int',
-} as const;
+export const SEARCH_ATTRIBUTES: Readonly<Record<string, 'Keyword' | 'Int'>> = Object.fromEntries(
+  Object.values(ATTRIBUTES).map(({ name, type }) => [name, type === SearchAttributeType.INT ? 'Int' : 'Keyword']),
+);
 
 /** `temporal.api.enums.v1.IndexedValueType`. */
 const TYPES = { Keyword: 2, Int: 3 } as const;

@@ -2,7 +2,13 @@
 import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../action/errors.js';
 import { assertJson } from '../action/json.js';
-import type { HoldRequest, HoldSettlement, LimitDemand, LimitReading } from '../action/limits.js';
+import {
+  DISPOSITIONS,
+  type HoldRequest,
+  type HoldSettlement,
+  type LimitDemand,
+  type LimitReading,
+} from '../action/limits.js';
 import type { OutcomeStatus } from '../action/outcome.js';
 import type { Database } from './database.js';
 import type { Hold, LimitCounter } from './port.js';
@@ -134,17 +140,6 @@ export async function readLimits(
   });
   return inOrderOf(demands, rows[0]?.readings ?? []);
 }
-
-/** What the end of an action means for its holds, unless somebody says more. */
-const DISPOSITIONS: Readonly<Record<OutcomeStatus, HoldSettlement['disposition']>> = {
-  success: 'consume',
-  mismatch: 'consume',
-  unknown: 'keep',
-  failed: 'release',
-  denied: 'release',
-  expired: 'release',
-  cancelled: 'release',
-};
 
 /** Ends the action's holds, for each row of `source` (one or none). @throws CountersignError INVALID_INPUT */
 export function settledHolds(

@@ -2,9 +2,7 @@
 import { sql } from 'kysely';
 import type { Digest } from '../action/json.js';
 import type { Database } from './database.js';
-import type { LedgerPort, OpenAction } from './port.js';
-
-const PAGE = 100;
+import { OPEN_ACTIONS_PAGE, type LedgerPort, type OpenAction } from './port.js';
 
 interface OpenRow {
   readonly tenant: string;
@@ -37,7 +35,7 @@ export async function openActions(
         and a.created_at <= statement_timestamp() - ${olderThanMs}::float8 * interval '1 millisecond'
         and (a.created_at, a.tenant, a.action_id) > (${from.admittedAt}::timestamptz, ${from.tenant}, ${from.actionId})
       order by a.created_at, a.tenant, a.action_id
-      limit ${sql.lit(PAGE)}`,
+      limit ${sql.lit(OPEN_ACTIONS_PAGE)}`,
   });
   return rows.map((row) => ({
     tenant: row.tenant,

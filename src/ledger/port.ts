@@ -188,6 +188,9 @@ export interface RevokeRequest {
   readonly by: string;
 }
 
+/** How many open actions one page of them has. */
+export const OPEN_ACTIONS_PAGE = 100;
+
 /** An action without an outcome. Its workflow may be at it, or gone. */
 export interface OpenAction {
   readonly tenant: string;
@@ -317,7 +320,7 @@ export interface LedgerPort {
    */
   resolve(request: ResolveRequest): Promise<Settlement>;
 
-  /** Actions without an outcome, admitted at least `olderThanMs` ago, oldest first, at most 100; `after` takes the last of the page before. */
+  /** Actions without an outcome, admitted at least `olderThanMs` ago, oldest first, at most OPEN_ACTIONS_PAGE; `after` takes the last of the page before. */
   openActions(options: {
     readonly olderThanMs: number;
     readonly after?: Pick<OpenAction, 'tenant' | 'actionId' | 'admittedAt'>;

@@ -3,13 +3,10 @@
  * Temporal can forge that, so it can raise a false alarm, and never silence a true one from elsewhere.
  */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Outcome } from '../action/outcome.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
-
-const RECEIPT = defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT);
-const TENANT = defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD);
+import { ATTRIBUTES } from '../temporal.js';
 
 /** Enough to see that something is wrong. */
 const MAX_SEEN = 20;
@@ -39,7 +36,7 @@ export async function receiptsBeyond(
     if (count === 0) return [];
     const seen: SeenReceipt[] = [];
     for await (const execution of temporal.workflow.list({ query })) {
-      const seq = execution.typedSearchAttributes.get(RECEIPT) ?? 0;
+      const seq = execution.typedSearchAttributes.get(ATTRIBUTES.receipt) ?? 0;
       if (seq > last && (await isOf(temporal, execution, tenant))) {
         seen.push({ seq, actionId: execution.workflowId.slice(tenant.length + 1) });
       }
@@ -69,7 +66,7 @@ export async function tenantsBeside(temporal: Client, known: ReadonlySet<string>
 
 async function firstTenant(temporal: Client, query: string): Promise<string | undefined> {
   for await (const execution of temporal.workflow.list({ query, pageSize: 1 })) {
-    const tenant = execution.typedSearchAttributes.get(TENANT);
+    const tenant = execution.typedSearchAttributes.get(ATTRIBUTES.tenant);
     // A name that no tenant can have is somebody's own doing, and must not end up in a query.
     return tenant !== undefined && TENANT_PATTERN.test(tenant) ? tenant : undefined;
   }

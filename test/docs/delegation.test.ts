@@ -1,6 +1,6 @@
 /** docs/delegation.md: its code and its commands run, and what it says of scopes and narrowing is so. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -19,6 +19,7 @@ import {
 import { cli } from '../cli/support.js';
 import { ROOT } from '../support/root.js';
 import { newKeys } from '../trust/support.js';
+import { onSources, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/delegation.md'), 'utf8');
 const BOT = { id: 'bot', tenant: 'acme', roles: ['billing_agent'], scopes: ['payments', 'crm'] };
@@ -28,8 +29,7 @@ let credential: string;
 
 beforeAll(async () => {
   ({ keyring } = await newKeys());
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  folder = await mkdtemp(path.join(ROOT, '.countersign/delegation-'));
+  folder = await scratch('delegation');
   credential = encodeCredential(await issueAgent(keyring, BOT));
   await writeFile(path.join(folder, 'bot.csk'), credential);
 });
@@ -44,7 +44,7 @@ async function proposer(text: string) {
 test('orchestrator.ts makes a credential that proposes within what it was given', async () => {
   const block = page.split('```ts orchestrator.ts\n')[1]?.split('```')[0] as string;
   const file = path.join(folder, 'orchestrator.ts');
-  await writeFile(file, block.replace("from 'countersign'", `from '${ROOT}/src/index.ts'`));
+  await writeFile(file, onSources(block));
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
     cwd: ROOT,
     env: { ...process.env, COUNTERSIGN_AGENT: credential },

@@ -1,5 +1,5 @@
 /** Every snippet of docs/http-tool.md runs: the config on a payment service, the proposal on the config, the others as modules. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -12,14 +12,14 @@ import type { Tool } from '../../src/tools/tool.js';
 import { ROOT, STARTER } from '../support/stack.js';
 import { act } from '../tools/conformance.js';
 import { openPayments, type Payments } from '../tools/http-payments.js';
+import { onSources, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/http-tool.md'), 'utf8');
 let folder: string;
 let payments: Payments;
 
 beforeAll(async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  folder = await mkdtemp(path.join(ROOT, '.countersign/http-tool-'));
+  folder = await scratch('http-tool');
   payments = await openPayments();
 });
 afterAll(async () => {
@@ -31,10 +31,7 @@ afterAll(async () => {
 function snippet(name: string): string {
   const [, code] = new RegExp(`\`\`\`\\w+ ${name.replaceAll('.', '\\.')}\\n(.*?)\`\`\``, 's').exec(page) ?? [];
   if (code === undefined) throw new Error(`docs/http-tool.md has no snippet ${name}`);
-  return code.replaceAll(
-    /from 'countersign(\/\w+)'/g,
-    (_match, entry: string) => `from '${ROOT}/src${entry}/index.ts'`,
-  );
+  return onSources(code);
 }
 
 async function written(name: string): Promise<string> {

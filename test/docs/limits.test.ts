@@ -1,8 +1,6 @@
 /** Every snippet of docs/limits.md runs: the limits and policies load, the test passes under vitest, the commands are the command line's. */
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { EXAMPLE_REFUSAL } from '../policy/limits-example.js';
 import { compilePolicy, limitText, loadBundle, resolveLimits } from '../../src/policy/index.js';
@@ -11,6 +9,7 @@ import { createProgram } from '../../src/cli/program.js';
 import { FIELDS } from '../../src/policy/limits/schema.js';
 import { factsOf, PERMIT_ALL } from '../policy/facts.js';
 import { ROOT } from '../support/root.js';
+import { onSources, passesInVitest, scratch } from './support.js';
 
 const doc = await readFile(path.join(ROOT, 'docs/limits.md'), 'utf8');
 const blocks = [...doc.matchAll(/^```(\w+)(?: (\S+))?\n([^]*?)^```$/gm)].map(([, language, name, text]) => ({
@@ -73,21 +72,10 @@ test('the table has every field of every kind', () => {
 });
 
 test('policy.test.ts', async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  const folder = await mkdtemp(path.join(ROOT, '.countersign/limits-'));
+  const folder = await scratch('limits');
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  const file = path.join(folder, 'policy.test.ts');
-  const entry = (_: string, name: string): string => `from '${ROOT}/src/${name}/index.ts'`;
-  await writeFile(file, snippet('policy.test.ts').replaceAll(/from 'countersign\/(\w+)'/g, entry));
-  const config = path.join(folder, 'vitest.config.mjs');
-  await writeFile(config, 'export default { test: { include: ["**/policy.test.ts"] } }');
-  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [vitest, 'run', '--root', folder, '--config', config, file],
-    { cwd: ROOT },
-  );
-  expect(stdout).toMatch(/1 passed/);
+  await writeFile(path.join(folder, 'policy.test.ts'), onSources(snippet('policy.test.ts')));
+  await passesInVitest(folder);
 });
 
 test('the commands', () => {

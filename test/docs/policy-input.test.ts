@@ -1,14 +1,13 @@
 /** Every snippet of docs/policy-input.md runs: the schema and the policies load and decide as the page says, the test passes under vitest. */
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/action/json.js';
 import { anAgent, aTool, enforce, policyFromText } from '../../src/testing/index.js';
 import { scopeCovers } from '../../src/trust/index.js';
 import { STARTER_SCHEMA } from '../policy/input-example.js';
 import { ROOT } from '../support/root.js';
+import { onSources, passesInVitest, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/policy-input.md'), 'utf8');
 const blocks = new Map(
@@ -88,22 +87,11 @@ test.each([
 });
 
 test('policy.test.ts', async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  const folder = await mkdtemp(path.join(ROOT, '.countersign/policy-input-'));
+  const folder = await scratch('policy-input');
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await mkdir(path.join(folder, 'policies'));
   await writeFile(path.join(folder, 'policies/schema.cedarschema'), schema);
   await writeFile(path.join(folder, 'policies/payments.cedar'), policies);
-  const file = path.join(folder, 'policy.test.ts');
-  const entry = (_: string, name: string): string => `from '${ROOT}/src/${name}/index.ts'`;
-  await writeFile(file, snippet('policy.test.ts').replaceAll(/from 'countersign\/(\w+)'/g, entry));
-  const config = path.join(folder, 'vitest.config.mjs');
-  await writeFile(config, 'export default { test: { include: ["**/policy.test.ts"] } }');
-  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [vitest, 'run', '--root', folder, '--config', config, file],
-    { cwd: ROOT },
-  );
-  expect(stdout).toMatch(/1 passed/);
+  await writeFile(path.join(folder, 'policy.test.ts'), onSources(snippet('policy.test.ts')));
+  await passesInVitest(folder);
 });

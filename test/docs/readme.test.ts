@@ -1,6 +1,6 @@
 /** Every snippet of the README runs: the agent's code and the config on a real stack, the policy test under vitest, the policy in Cedar. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,14 +8,14 @@ import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/ind
 import { encodeCredential, issueAgent } from '../../src/trust/index.js';
 import { loadConfig } from '../../src/worker/config.js';
 import { ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
+import { onSources, passesInVitest, scratch } from './support.js';
 
 const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
 let folder: string;
 let stack: Stack;
 
 beforeAll(async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  folder = await mkdtemp(path.join(ROOT, '.countersign/readme-'));
+  folder = await scratch('readme');
   stack = await startStack({
     schema: "CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL); INSERT INTO customers VALUES (7, 'free')",
   });
@@ -32,10 +32,7 @@ function snippet(name: string): string {
     .find((text) => text.startsWith(`${name.split('.').at(-1)} ${name}\n`) || text.startsWith(`js ${name}\n`));
   if (block === undefined) throw new Error(`the README has no snippet ${name}`);
   const code = block.slice(block.indexOf('\n') + 1);
-  return code.replaceAll(
-    /from 'countersign(\/\w+)?'/g,
-    (_match, entry?: string) => `from '${ROOT}/src${entry ?? ''}/index.ts'`,
-  );
+  return onSources(code);
 }
 
 async function written(name: string): Promise<string> {
@@ -74,16 +71,8 @@ test('countersign.config.mjs', async () => {
 });
 
 test('policy.test.ts', async () => {
-  const file = await written('policy.test.ts');
-  const config = path.join(folder, 'vitest.config.mjs');
-  await writeFile(config, 'export default { test: { include: ["**/policy.test.ts"] } }');
-  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [vitest, 'run', '--root', folder, '--config', config, file],
-    { cwd: ROOT },
-  );
-  expect(stdout).toMatch(/1 passed/);
+  await written('policy.test.ts');
+  await passesInVitest(folder);
 });
 
 test('the policy', async () => {

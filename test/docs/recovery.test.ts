@@ -1,6 +1,6 @@
 /** docs/recovery.md: its programs run on real servers, its commands do what is said, and its tables are complete. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -11,6 +11,7 @@ import { cli } from '../cli/support.js';
 import { journalTool } from '../support/journal-tool.js';
 import { ended, ROOT, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
+import { onSources, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/recovery.md'), 'utf8');
 const blocks = [...page.matchAll(/^```(\w+)(?: (\S+))?\n([^]*?)^```$/gm)].map(([, language, name, text]) => ({
@@ -24,8 +25,7 @@ let env: Record<string, string>;
 let ann: string;
 
 beforeAll(async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  folder = await mkdtemp(path.join(ROOT, '.countersign/recovery-'));
+  folder = await scratch('recovery');
   stack = await startStack({
     schema: `
       CREATE TABLE prices (id int PRIMARY KEY, cents int NOT NULL);
@@ -60,7 +60,7 @@ afterAll(async () => {
 async function runSnippet(name: string): Promise<string> {
   const block = blocks.find((one) => one.name === name);
   const file = path.join(folder, name);
-  await writeFile(file, (block?.text ?? '').replace("from 'countersign'", `from '${ROOT}/src/index.ts'`));
+  await writeFile(file, onSources(block?.text ?? ''));
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file], {
     cwd: ROOT,
     env: { ...process.env, ...env },

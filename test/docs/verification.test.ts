@@ -1,5 +1,5 @@
 /** docs/verification.md: its proposal, its config, its helpers and its tool code are run as they stand. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -16,14 +16,14 @@ import {
 } from '../../src/verify/index.js';
 import { loadConfig } from '../../src/worker/config.js';
 import { ROOT } from '../support/root.js';
+import { onSources, scratch } from './support.js';
 
 const page = await readFile(`${ROOT}/docs/verification.md`, 'utf8');
 const runner = new ExpectationRunner({ deadlineMs: 20_000 });
 let folder: string;
 
 beforeAll(async () => {
-  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
-  folder = await mkdtemp(path.join(ROOT, '.countersign/verification-'));
+  folder = await scratch('verification');
 });
 afterAll(async () => {
   await runner.close();
@@ -33,9 +33,7 @@ afterAll(async () => {
 function snippet(info: string): string {
   const block = page.split('```').find((text) => text.startsWith(`${info}\n`));
   if (block === undefined) throw new Error(`docs/verification.md has no snippet ${info}`);
-  return block
-    .slice(info.length + 1)
-    .replaceAll(/from 'countersign(\/\w+)?'/g, (_, entry?: string) => `from '${ROOT}/src${entry ?? ''}/index.ts'`);
+  return onSources(block.slice(info.length + 1));
 }
 
 async function load(info: string, file: string, wrap = (code: string) => code): Promise<Record<string, unknown>> {

@@ -1,0 +1,62 @@
+/** What benchmarks of the whole product stand on: embedded servers, the starter bundle with something beside it, a worker. */
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pino from 'pino';
+import { startDevServers, type DevServers } from '../src/dev/index.js';
+import type { TemporalSettings } from '../src/environment.js';
+import { Ledger } from '../src/ledger/index.js';
+import { postgres } from '../src/tools/index.js';
+import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Keyring } from '../src/trust/index.js';
+import { startWorker, type RunningWorker } from '../src/worker/worker.js';
+
+const STARTER = fileURLToPath(new URL('../policies/starter', import.meta.url));
+
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Gives the work servers and a folder of its own, and takes them away again. */
+export async function onStage(work: (servers: DevServers, folder: string) => Promise<void>): Promise<void> {
+  const servers = await startDevServers({ headless: true, log: say });
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
+  try {
+    await work(servers, folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    await servers.stop();
+  }
+}
+
+export interface Guard {
+  readonly worker: RunningWorker;
+  readonly keyring: Keyring;
+}
+
+/** A worker with one database as its tool, the ledger beside it, under the starter bundle and one more file of policy. */
+export async function startGuard(
+  { postgres: { url } }: DevServers,
+  folder: string,
+  { temporal, file, text }: { readonly temporal: TemporalSettings; readonly file: string; readonly text: string },
+): Promise<Guard> {
+  const ledger = await Ledger.connect({ url });
+  await ledger.migrate();
+  await ledger.close();
+  const policies = path.join(folder, 'policies');
+  await cp(STARTER, policies, { recursive: true });
+  await writeFile(path.join(policies, file), text);
+  const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'bench');
+  const worker = await startWorker({
+    config: { policies, tools: [postgres({ name: 'shop-db', environment: 'production', url })] },
+    temporal,
+    ledgerUrl: url,
+    keyring,
+    logger: pino({ level: 'warn' }, pino.destination(2)),
+  });
+  return { worker, keyring };
+}
+
+export function agent(keyring: Keyring, id: string, ...more: readonly string[]): Promise<Credential> {
+  return issueAgent(keyring, { id, tenant: 'bench', roles: ['read_write_user', ...more], scopes: ['*'] });
+}

@@ -1,0 +1,20 @@
+/** What clients, workflows and command line agree on about Temporal. The workflow sandbox loads this: no zod, nothing of Node's. */
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+
+/** The typed search attributes by which actions are found. Never encrypted: no secret goes into them. */
+export const ATTRIBUTES = {
+  status: defineSearchAttributeKey('CountersignStatus', SearchAttributeType.KEYWORD),
+  tool: defineSearchAttributeKey('CountersignTool', SearchAttributeType.KEYWORD),
+  actionType: defineSearchAttributeKey('CountersignActionType', SearchAttributeType.KEYWORD),
+  agent: defineSearchAttributeKey('CountersignAgent', SearchAttributeType.KEYWORD),
+  environment: defineSearchAttributeKey('CountersignEnvironment', SearchAttributeType.KEYWORD),
+  decision: defineSearchAttributeKey('CountersignDecision', SearchAttributeType.KEYWORD),
+  tenant: defineSearchAttributeKey('CountersignTenant', SearchAttributeType.KEYWORD),
+  receipt: defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT),
+} as const;
+
+/** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
+export const WORKFLOW_TASK_TIMEOUT = '5s';
+
+/** What Temporal keeps of a summary. Characters. */
+export const MAX_SUMMARY = 200;

@@ -1,0 +1,34 @@
+/** What the tests of the documents share. */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'vitest';
+import { ROOT } from '../support/root.js';
+
+/** A new folder inside the project, so that what is run there finds its packages. Whoever asks for it removes it. */
+export async function scratch(name: string): Promise<string> {
+  await mkdir(path.join(ROOT, '.countersign'), { recursive: true });
+  return await mkdtemp(path.join(ROOT, '.countersign', `${name}-`));
+}
+
+/** A snippet as it runs against the sources. */
+export function onSources(snippet: string): string {
+  return snippet.replaceAll(
+    /from 'countersign(\/\w+)?'/g,
+    (_, entry?: string) => `from '${ROOT}/src${entry ?? ''}/index.ts'`,
+  );
+}
+
+/** Runs `policy.test.ts` in the folder, as its reader would, and expects its one test to pass. */
+export async function passesInVitest(folder: string): Promise<void> {
+  const config = path.join(folder, 'vitest.config.mjs');
+  await writeFile(config, 'export default { test: { include: ["**/policy.test.ts"] } }');
+  const vitest = path.join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [vitest, 'run', '--root', folder, '--config', config, path.join(folder, 'policy.test.ts')],
+    { cwd: ROOT },
+  );
+  expect(stdout).toMatch(/1 passed/);
+}
