@@ -1,13 +1,11 @@
-/** Step 4: people's decisions are checked against what they were shown, the action is admitted, the grant is signed. */
+/** Step 4: what people are shown, the admission to the ledger, and what the grant says. */
 import { randomUUID } from 'node:crypto';
-import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
+import { CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest, type Digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
+import type { Outcome, Shown } from '../src/action/outcome.js';
 import type { HoldRequest, LimitReading } from '../src/action/limits.js';
 import type { Freeze, Revocation } from '../src/ledger/index.js';
-import { mayDecide, verifyApproval } from '../src/trust/index.js';
-import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
 import type { Authentic, Proposed } from './propose.js';
 
@@ -26,45 +24,6 @@ export function shownOf({ proposal, digest: proposalDigest, agent }: Authentic, 
     preDigest: pre.digest,
     requirements: decision.requirements,
   };
-}
-
-/** @throws CountersignError APPROVAL_INVALID, APPROVAL_STALE or APPROVAL_FORBIDDEN */
-export async function checkApproval(
-  check: ApprovalCheck,
-  { keyring, settings }: Dependencies,
-): Promise<ApprovalRecord> {
-  const { token, shown, shownDigest, requirements } = check;
-  const { tenant, actionId, agent } = shown;
-  const { record, approver } = await verifyApproval(keyring, token, { tenant, actionId, shownDigest, now: new Date() });
-  mayDecide({ approver, agent, requirements, selfApproval: settings.selfApproval });
-  return record;
-}
-
-export interface Standing {
-  readonly records: readonly ApprovalRecord[];
-  readonly standing: readonly string[];
-  readonly dropped: readonly ErrorView[];
-}
-
-/** Checks every decision again, now, against what would be shown now. */
-export async function standingApprovals(
-  tokens: readonly string[],
-  shown: Shown,
-  deps: Dependencies,
-): Promise<Standing> {
-  const shownDigest = digest(shown);
-  const records: ApprovalRecord[] = [];
-  const standing: string[] = [];
-  const dropped: ErrorView[] = [];
-  for (const token of tokens) {
-    try {
-      records.push(await checkApproval({ token, shown, shownDigest, requirements: shown.requirements }, deps));
-      standing.push(token);
-    } catch (error) {
-      dropped.push(asCountersignError(error, 'APPROVAL_INVALID').toJSON());
-    }
-  }
-  return { records, standing, dropped };
 }
 
 /** A place in the ledger, for a grant that may be signed or not. */

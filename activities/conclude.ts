@@ -6,7 +6,8 @@ import { digest } from '../src/action/json.js';
 import type { ApprovalRecord } from '../src/action/outcome.js';
 import type { LookUp, Tool } from '../src/tools/tool.js';
 import { openGrant } from '../src/trust/index.js';
-import { shownOf, standingApprovals } from './authorize.js';
+import { standingApprovals } from './approvals.js';
+import { shownOf } from './authorize.js';
 import type { Concluded, Conclusion, Done, Truth } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
@@ -100,7 +101,7 @@ async function signedDecisions(
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
   if (approvals.length === 0) return [];
-  return (await standingApprovals(approvals, shownOf(authentic, plan), deps)).records;
+  return (await standingApprovals(approvals, shownOf(authentic, plan), plan.decision.policyDigest, deps)).records;
 }
 
 type Unmade = Exclude<Truth, Done>;

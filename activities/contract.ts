@@ -4,9 +4,13 @@ import type { Plan } from '../src/action/grant.js';
 import type { Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, ReceiptRef, Shown, StepTimings } from '../src/action/outcome.js';
 import type { Decision, Facts, Requirement } from '../src/action/decision.js';
+import type { StoredPasskey } from '../src/action/passkey.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { SagaManifest } from '../src/action/saga.js';
+import type { GivenDuty } from '../src/ledger/duties.js';
 import type { Freeze, OpenAction, Revocation } from '../src/ledger/port.js';
+import type { StandingApproval } from '../src/ledger/standing.js';
+import type { Announcement } from '../src/notify/notice.js';
 import type { Execution } from '../src/tools/tool.js';
 
 /** The workflow's input. It carries no secret: the proof is the agent's signature over the digest, good for this proposal only. */
@@ -54,6 +58,8 @@ export type Prepared =
       readonly standing: readonly string[];
       /** Why the others do not. */
       readonly dropped: readonly ErrorView[];
+      /** Somebody is to be told of what becomes of the wait. */
+      readonly announce?: boolean;
     }
   /** A limit leaves no room now; it says that the action may wait for some. */
   | ({
@@ -127,6 +133,8 @@ export interface ApprovalCheck {
   readonly shown: Pick<Shown, 'tenant' | 'actionId' | 'agent'>;
   readonly shownDigest: Digest;
   readonly requirements: readonly Requirement[];
+  /** Of the policy that asks: what a passkey asserts is bound to it. Absent where a workflow from before there were any asks. */
+  readonly policyDigest?: Digest;
 }
 
 /** The activities, as the workflow calls them. */
@@ -137,7 +145,7 @@ export interface Steps {
     approvals: readonly string[],
     options?: PrepareOptions,
   ) => Promise<Prepared>;
-  /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_* */
+  /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_* or CREDENTIAL_REVOKED */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
   /** Makes the effect, once, under the grant; and concludes at once, where that is safe and can be done here. */
   readonly execute: (proposal: Proposal, grant: string) => Promise<Report>;
@@ -153,12 +161,37 @@ export interface Steps {
   readonly standing: (tenant: string, actionId: string) => Promise<Standing>;
   /** The outcome that the ledger has for an action. @throws ApplicationFailure with NOT_FOUND */
   readonly recordedOutcome: (tenant: string, actionId: string) => Promise<Outcome>;
+  /** Which channels are to tell people of something. @throws ApplicationFailure with NOT_FOUND when nobody was asked */
+  readonly route: (announcement: Announcement) => Promise<Routing>;
+  /** Tells people on one channel, once. @throws ApplicationFailure with DELIVERY_FAILED when another attempt is due */
+  readonly notify: (announcement: Announcement, channel: string) => Promise<DeliveryEnd>;
+  /** Puts on record that a channel could not tell in all the time there was. */
+  readonly giveUp: (announcement: Announcement, channel: string, reason: string) => Promise<DeliveryEnd>;
+}
+
+/** On which channels people are told of something, and for how long that is tried. */
+export interface Routing {
+  readonly channels: readonly string[];
+  readonly patienceMs: number;
+}
+
+/** How telling people on one channel ended. The ledger has the same. */
+export interface DeliveryEnd {
+  readonly channel: string;
+  readonly deliveryId: string;
+  readonly status: 'delivered' | 'failed';
+  readonly attempts: number;
+  /** The provider's answer, or why not. */
+  readonly detail: string;
 }
 
 /** What became of a person's statement. */
 export type Fulfilled =
   | { readonly kind: 'unfreeze'; readonly freeze: Freeze; readonly receipt: ReceiptRef }
   | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
+  | { readonly kind: 'enrol' | 'retire'; readonly passkey: StoredPasskey; readonly receipt: ReceiptRef }
+  | { readonly kind: 'stand' | 'withdraw'; readonly standing: StandingApproval; readonly receipt: ReceiptRef }
+  | { readonly kind: 'duty' | 'relieve'; readonly duty: GivenDuty; readonly receipt: ReceiptRef }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
   /** Of the undoing of an action, by the person `by`. */
   | {

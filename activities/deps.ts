@@ -1,5 +1,7 @@
 /** What the activities stand on. A worker assembles it; nothing here is reachable from workflow code. */
+import type { PasskeySettings } from '../src/action/passkey.js';
 import type { Freeze, Ledger } from '../src/ledger/index.js';
+import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
@@ -17,6 +19,8 @@ export interface Dependencies {
   /** What the operator adds to verification. */
   readonly verification?: VerificationSettings;
   readonly settings: Settings;
+  /** The channels on which people are told of what waits for them. Absent without any. */
+  readonly notifier?: Notifier;
   /** The task queue this worker serves: a tool with another one is not run here. */
   readonly taskQueue: string;
   readonly recent: Recent;
@@ -38,6 +42,18 @@ export interface Settings {
   readonly lookUpPatienceMs: number;
   /** Who may make which statements, by role. */
   readonly roles: StatementRoles;
+  /** Where people's passkeys are made and used. Absent: none verifies, and what policy wants one for cannot be approved. */
+  readonly passkeys?: PasskeySettings;
+  /** When a person says yes too often in too short a time. */
+  readonly fatigue: Fatigue;
+}
+
+/** From the next yes after `yeses` within the window on, each counts only beside one more person's; after twice as many, none is taken. */
+export interface Fatigue {
+  /** Default 10. */
+  readonly yeses: number;
+  /** Default 60. */
+  readonly withinSeconds: number;
 }
 
 export interface StatementRoles {
@@ -47,10 +63,12 @@ export interface StatementRoles {
   readonly unfreezeAll: readonly string[];
   /** Says whether an effect happened that could not be known. */
   readonly resolve: readonly string[];
-  /** Revokes credentials and delegations. */
+  /** Revokes credentials and delegations, and what others gave: their passkeys, standing approvals and duties. */
   readonly revoke: readonly string[];
   /** Decides what becomes of an action that could not be undone. */
   readonly recover: readonly string[];
+  /** Freezes, through the gateway. */
+  readonly freeze: readonly string[];
 }
 
 /** `ended`: without saying how; `gone`: Temporal does not know it (any more). */

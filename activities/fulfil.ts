@@ -1,13 +1,14 @@
 /** A signed statement is carried out: who says it, whether they may, and whether it was said before. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
-import { digest, type JsonObject } from '../src/action/json.js';
-import type { Outcome, ReceiptRef } from '../src/action/outcome.js';
+import type { Outcome } from '../src/action/outcome.js';
 import type { Freeze, UnreceiptedOutcome } from '../src/ledger/index.js';
 import { undoingId } from '../src/action/undo.js';
 import { verifyStatement, type Statement } from '../src/trust/index.js';
 import type { Fulfilled } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { giving, isGiving, type CarryOut, type GivingKind } from './give.js';
+import { receiptOf } from './said.js';
 import { sign, statementOf } from './settle.js';
 
 type Unfreeze = Extract<Statement, { kind: 'unfreeze' }>;
@@ -21,25 +22,32 @@ const NONCES = 'statement';
  * Everything here can be repeated without a second effect, so a worker that dies in the middle leaves it to another. What cannot be
  * repeated is the statement: handed in anew, it is refused.
  *
- * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
+ * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
  */
 export async function fulfil(token: string, deps: Dependencies): Promise<Fulfilled> {
   const statement = await verifyStatement(deps.keyring, token, { now: new Date() });
   await assertStanding(statement, deps);
+  const carryOut = isGiving(statement) ? await giving(statement, token, deps) : await deciding(statement, deps);
+  await useOnce(statement, deps);
+  await deps.faults.at('statement.after-nonce');
+  return carryOut();
+}
+
+type Deciding = Exclude<Statement, { kind: GivingKind }>;
+
+async function deciding(statement: Deciding, deps: Dependencies): Promise<CarryOut> {
   const freeze = statement.kind === 'unfreeze' ? await freezeOf(statement, deps) : undefined;
   assertMay(statement, freeze, deps);
   if (statement.kind === 'recover') assertHeardBy(statement);
-  await useOnce(statement, deps);
-  await deps.faults.at('statement.after-nonce');
   switch (statement.kind) {
     case 'unfreeze':
-      return lift(statement, freeze as Freeze, deps);
+      return () => lift(statement, freeze as Freeze, deps);
     case 'resolve':
-      return { kind: 'resolve', outcome: await resolveUnknown(statement, deps) };
+      return async () => ({ kind: 'resolve', outcome: await resolveUnknown(statement, deps) });
     case 'revoke':
-      return revoke(statement, deps);
+      return () => revoke(statement, deps);
     case 'recover':
-      return recover(statement, deps);
+      return () => recover(statement, deps);
   }
 }
 
@@ -65,7 +73,7 @@ async function recover(statement: Recover, deps: Dependencies): Promise<Fulfille
 
 /** Whose own credential was revoked has nothing to say. */
 async function assertStanding({ tenant, credentials }: Statement, { ledger }: Dependencies): Promise<void> {
-  const gone = (await ledger.revocations(tenant)).find(({ jti }) => credentials.includes(jti));
+  const gone = await ledger.revoked({ tenant, credentials });
   if (gone === undefined) return;
   throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
     field: 'statement.credential',
@@ -85,7 +93,7 @@ async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies)
 }
 
 /** An agent's revocation of what was delegated below it needs no role: the signature itself shows that it stands above. */
-function assertMay(statement: Statement, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
+function assertMay(statement: Deciding, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
   if (statement.signer === 'agent') return;
   const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[statement.kind];
   if (needed.some((role) => statement.roles.includes(role))) return;
@@ -137,35 +145,6 @@ async function revoke(statement: Revoke, deps: Dependencies): Promise<Fulfilled>
   const again = revocation.by === by ? '' : `, which ${revocation.by} had revoked before`;
   const receipt = await receiptOf(statement, `${by} revoked ${jti}${again}: ${reason}`, deps);
   return { kind: 'revoke', revocation, receipt };
-}
-
-/** The statement's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
-function receiptOf(statement: Statement, reason: string, deps: Dependencies): Promise<ReceiptRef> {
-  const { tenant, kind, subject, jti, signer, by, at, digest: statementDigest } = statement;
-  const actionId = `statement/${jti}`;
-  const said: JsonObject = {
-    kind,
-    tenant,
-    subject,
-    signer,
-    by,
-    at,
-    reason: statement.reason,
-    statement: statementDigest,
-  };
-  const claims = {
-    v: 1,
-    tenant,
-    actionId,
-    proposalDigest: statementDigest,
-    status: 'success',
-    reason,
-    tool: `countersign.${kind}`,
-    approvals: [statementDigest],
-    outcomeDigest: digest(said),
-    iat: Math.floor(Date.now() / 1000),
-  } as const;
-  return deps.ledger.appendReceipt({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });
 }
 
 /** The outcome stays what it was but for the question that was open: whether the effect happened. */

@@ -1,11 +1,12 @@
 /** The activities of a worker, each bound to what it stands on. */
 import type { Steps } from './contract.js';
-import { checkApproval } from './authorize.js';
+import { checkApproval } from './approvals.js';
 import { carryOut } from './carry-out.js';
 import { compensate, standing } from './compensate.js';
 import { conclude } from './conclude.js';
 import type { Dependencies, FaultPoint } from './deps.js';
 import { fulfil } from './fulfil.js';
+import { giveUp, notify, route } from './notify.js';
 import { prepare } from './prepare.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
 import { Recent } from './recent.js';
@@ -33,10 +34,20 @@ export function createActivities(given: Omit<Dependencies, 'recent' | 'turns'>, 
     compensate: (request) => step('compensate', () => compensate(request, deps)),
     standing: (tenant, actionId) => asActivity(() => standing(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),
+    route: (announcement) => asActivity(() => route(announcement, deps)),
+    notify: (announcement, channel) => asActivity(() => alive(() => notify(announcement, channel, deps))),
+    giveUp: (announcement, channel, reason) => asActivity(() => giveUp(announcement, channel, reason, deps)),
   };
 }
 
 /** The activities that leave something behind. */
 type Interruptible = Extract<FaultPoint, `${string}.begin`> extends `${infer Name}.begin` ? Name : never;
 
-export { FAULT_POINTS, type Dependencies, type FaultPoint, type Settings, type StatementRoles } from './deps.js';
+export {
+  FAULT_POINTS,
+  type Dependencies,
+  type Fatigue,
+  type FaultPoint,
+  type Settings,
+  type StatementRoles,
+} from './deps.js';

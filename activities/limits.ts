@@ -9,6 +9,7 @@ import {
   compilePolicy,
   evaluate,
   figuresOf,
+  heldInAdvance,
   resolveLimits,
   settledAmounts,
   type AtLimits,
@@ -134,7 +135,8 @@ export async function spentBy(
   try {
     const policy = await policyOf(decision, deps);
     const met = limitsMet(policy, facts, authentic);
-    return met === undefined ? undefined : settledAmounts(met.limits, result);
+    if (met === undefined) return undefined;
+    return settledAmounts([...met.limits, ...heldInAdvance(facts.limits, met.measured)], result);
   } catch (thrown) {
     // A ledger that is away is waited for; an expression that fails on this result is not going to do better.
     const error = asCountersignError(thrown);

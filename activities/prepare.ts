@@ -4,20 +4,22 @@ import type { Decision, Facts, Preview } from '../src/action/decision.js';
 import { asCountersignError, CountersignError, type Problem } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { HoldRequest } from '../src/action/limits.js';
+import type { HoldRequest, LimitReading } from '../src/action/limits.js';
 import { progress } from '../src/action/quorum.js';
 import type { State } from '../src/action/snapshot.js';
-import type { Policy, ResolvedLimits } from '../src/policy/index.js';
+import type { Measured, Policy, ResolvedLimits } from '../src/policy/index.js';
 import { signGrant, type WarrantClaims } from '../src/trust/index.js';
 import { rehearseInvariants } from '../src/verify/index.js';
-import { admit, claimsOf, shownOf, standingApprovals, type Admitted } from './authorize.js';
+import { standingApprovals } from './approvals.js';
+import { admit, claimsOf, shownOf, type Admitted } from './authorize.js';
 import { capture, keep } from './capture.js';
 import { concludesAtOnce } from './carry-out.js';
 import type { ActionRequest, Prepared, PrepareOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { enforce, factsOf } from './enforce.js';
+import { inAdvance, needed, type InAdvance } from './in-advance.js';
 import { denied, limitsMet, rule } from './limits.js';
-import { authenticate, resolve, type Authentic, type Proposed } from './propose.js';
+import { assertRevises, authenticate, resolve, type Authentic, type Proposed } from './propose.js';
 import { settle, settleUnauthenticated } from './settle.js';
 import { Stopwatch } from './step.js';
 
@@ -70,6 +72,7 @@ async function decide(
   deps: Dependencies,
 ): Promise<Prepared> {
   const signal = Context.current().cancellationSignal;
+  await assertRevises(authentic, deps);
   const looked = await look(authentic, watch, signal, deps);
   if (looked.kind === 'elsewhere') return looked;
   const { proposed, preview, capturing } = looked;
@@ -78,7 +81,8 @@ async function decide(
   known.facts = facts;
   policy.checkInput(facts);
   const met = limitsMet(policy, facts, authentic);
-  const asked: Asked = { proposed, facts, policy, capturing, tokens, patienceOver, known, watch, deps };
+  const measured = met?.measured ?? [];
+  const asked: Asked = { proposed, facts, policy, capturing, tokens, patienceOver, measured, known, watch, deps };
   return met === undefined ? unlimited(asked) : limited(asked, met);
 }
 
@@ -90,6 +94,7 @@ interface Asked {
   readonly capturing: ReturnType<typeof capture>;
   readonly tokens: readonly string[];
   readonly patienceOver: boolean;
+  readonly measured: readonly Measured[];
   readonly known: Known;
   readonly watch: Stopwatch;
   readonly deps: Dependencies;
@@ -97,7 +102,7 @@ interface Asked {
 
 /** No limit says anything of it: it is admitted while policy decides. */
 async function unlimited(asked: Asked): Promise<Prepared> {
-  const { proposed, facts, policy, known, watch, deps } = asked;
+  const { proposed, facts, policy, known, watch } = asked;
   const admitting = register(asked);
   // An action that is denied first does not care how it went.
   admitting.catch(() => {});
@@ -108,8 +113,13 @@ async function unlimited(asked: Asked): Promise<Prepared> {
   // Nobody is asked about an action that has ended, conflicts or is frozen.
   const admitted = await admitting;
   if (admitted.kind === 'ended') return admitted;
-  const plan = await planOf(asked, facts, decision);
-  return plan.kind === 'pending' ? plan : grant(asked, plan.plan, admitted, deps);
+  if (decision.effect !== 'require_approval') {
+    const planned = await planOf(asked, facts, decision);
+    return planned.kind === 'pending' ? planned : grant(asked, planned, admitted);
+  }
+  const answered = await grantOrAsk(asked, facts, decision, []);
+  if (answered.kind !== 'lost') return answered;
+  throw new CountersignError('INTERNAL', 'The ledger found no room for nothing.');
 }
 
 /** An action that others beat to the last room is ruled on anew; that ends, because then the figures say so. */
@@ -141,17 +151,55 @@ async function limited(asked: Asked, met: ResolvedLimits): Promise<Prepared> {
       const { reason, retryAfterMs, patienceMs } = queue;
       return { kind: 'queued', reason, retryAfterMs, patienceMs, facts, decision };
     }
-    const plan = await planOf(asked, facts, decision);
-    if (plan.kind === 'pending') {
-      const admitted = await register(asked, []);
-      return admitted.kind === 'ended' ? admitted : plan;
-    }
-    const admitted = await admission(asked, holds);
-    if (admitted.kind === 'ended') return admitted;
-    if (admitted.kind === 'admitted') return grant(asked, plan.plan, admitted, deps);
-    readings = admitted.limits;
+    const answered = await grantOrAsk(asked, facts, decision, holds);
+    if (answered.kind !== 'lost') return answered;
+    readings = answered.readings;
     if (races === MAX_RACES) throw new CountersignError('LIMIT_EXCEEDED', 'Others took the room that was left.');
   }
+}
+
+/** Others took the room that an action asked of its limits: it is ruled on anew. */
+interface Lost {
+  readonly kind: 'lost';
+  readonly readings: readonly LimitReading[];
+}
+
+/**
+ * Admits the action with what it holds of its limits and of the standing approvals it needs, all or none, and grants it; or else asks
+ * people. A standing approval whose budget others were quicker to use is left alone: that denies nothing.
+ */
+async function grantOrAsk(
+  asked: Asked,
+  facts: Facts,
+  decision: Decision,
+  holds: readonly HoldRequest[],
+): Promise<Prepared | Lost> {
+  const used = new Set<string>();
+  for (;;) {
+    const planned = await planOf(asked, facts, decision, used);
+    if (planned.kind === 'pending') {
+      const admitted = await register(asked, []);
+      return admitted.kind === 'ended' ? admitted : ask(asked, planned);
+    }
+    const { given } = planned;
+    const admitted = await admission(asked, [...holds, ...given.flatMap((one) => one.holds)]);
+    if (admitted.kind === 'ended') return admitted;
+    if (admitted.kind === 'admitted') return grant(asked, planned, admitted);
+    const unfit = new Set(admitted.limits.slice(holds.length).flatMap(({ limit, fits }) => (fits ? [] : [limit])));
+    const lost = given.filter((one) => one.holds.some(({ limit }) => unfit.has(limit)));
+    const readings = admitted.limits.slice(0, holds.length);
+    if (lost.length === 0 || readings.some(({ fits }) => !fits)) return { kind: 'lost', readings };
+    for (const { record } of lost) used.add(record.digest);
+  }
+}
+
+/** Whoever may decide finds it in the ledger. */
+async function ask({ proposed, deps }: Asked, pending: Pending): Promise<Pending> {
+  const { shown, shownDigest, plan } = pending;
+  const { tenant, via = [] } = proposed.agent;
+  const { actionId } = proposed.proposal;
+  await deps.ledger.asks.open({ tenant, actionId, shown, shownDigest, decision: plan.decision, via });
+  return deps.notifier !== undefined ? { ...pending, announce: true } : pending;
 }
 
 function refuseDenied({ effect, code, reason }: Decision, problem: Problem = {}): void {
@@ -172,24 +220,56 @@ async function register(asked: Asked, holds?: readonly []): Promise<Admitted | E
 type Ended = Extract<Prepared, { kind: 'ended' }>;
 type Pending = Extract<Prepared, { kind: 'pending' }>;
 
-/** The plan with the decisions of people that it needs, or that more of them are needed. */
+interface Planned {
+  readonly kind: 'planned';
+  readonly plan: Plan;
+  /** The standing approvals it rests on. */
+  readonly given: readonly InAdvance[];
+}
+
+/**
+ * The plan with the decisions of people that it needs, given now or in advance, or that more of them are needed. `used`: the standing
+ * approvals that have no room, by the digests of their statements.
+ */
 async function planOf(
-  { proposed, capturing, tokens, deps }: Asked,
+  asked: Asked,
   facts: Facts,
   decision: Decision,
-): Promise<{ readonly kind: 'planned'; readonly plan: Plan } | Pending> {
+  used: ReadonlySet<string> = new Set(),
+): Promise<Planned | Pending> {
+  const { proposed, capturing, tokens, measured, deps } = asked;
   const captured = await capturing;
   await keep(proposed.agent.tenant, captured, deps);
   // An expectation that is too costly on the real state is refused now, while nothing has been done.
   await rehearse(proposed, captured.state, deps);
   const pre = captured.snapshot;
   if (proposed.warrant !== undefined && pre.digest !== proposed.warrant.preDigest) throw movedOn(proposed.warrant);
-  if (decision.effect !== 'require_approval') return { kind: 'planned', plan: { facts, decision, approvals: [], pre } };
+  if (decision.effect !== 'require_approval') {
+    return { kind: 'planned', plan: { facts, decision, approvals: [], pre }, given: [] };
+  }
+  const { requirements } = decision;
   const shown = shownOf(proposed, { facts, decision, pre });
-  const { records: approvals, standing, dropped } = await standingApprovals(tokens, shown, deps);
-  const plan: Plan = { facts, decision, approvals, pre };
-  if (progress(decision.requirements, approvals).state === 'approved') return { kind: 'planned', plan };
-  return { kind: 'pending', plan, shown, shownDigest: digest(shown), standing, dropped };
+  const { records, standing, dropped } = await standingApprovals(tokens, shown, decision.policyDigest, deps);
+  const plan: Plan = { facts, decision, approvals: records, pre };
+  if (progress(requirements, records).state === 'approved') return { kind: 'planned', plan, given: [] };
+
+  const all = await inAdvance(proposed, facts, shown, measured, deps);
+  const given = all.filter(({ record }) => !used.has(record.digest));
+  const enough = needed(requirements, records, given);
+  if (enough !== undefined) return { kind: 'planned', plan: withGiven(plan, enough), given: enough };
+  const approvals = [...records, ...given.map(({ record }) => record)];
+  return { kind: 'pending', plan: { ...plan, approvals }, shown, shownDigest: digest(shown), standing, dropped };
+}
+
+/** With their yeses among the approvals, and with what was left of their budgets among the figures. */
+function withGiven(plan: Plan, given: readonly InAdvance[]): Plan {
+  const { facts, approvals } = plan;
+  const figures = given.flatMap((one) => one.figures);
+  return {
+    ...plan,
+    facts: figures.length === 0 ? facts : { ...facts, limits: [...(facts.limits ?? []), ...figures] },
+    approvals: [...approvals, ...given.map(({ record }) => record)],
+  };
 }
 
 /** What somebody changed since is not overwritten in order to undo what was before. */
@@ -210,14 +290,16 @@ async function rehearse({ tool, expectations }: Proposed, state: State, deps: De
   if (invariants !== undefined) await rehearseInvariants(invariants, state, deps.expectations);
 }
 
-async function grant(
-  { proposed, watch }: Asked,
-  plan: Plan,
-  admitted: Admitted,
-  { keyring, recent }: Dependencies,
-): Promise<Prepared> {
-  const claims = claimsOf(proposed, plan, admitted);
+async function grant(asked: Asked, { plan, given }: Planned, admitted: Admitted): Promise<Prepared> {
+  const { proposed, tokens, watch, deps } = asked;
+  const { keyring, ledger, recent } = deps;
+  const own = claimsOf(proposed, plan, admitted);
+  // What a standing approval rests on, the grant rests on too: revoked or withdrawn, it is void up to the instant of the effect.
+  const credentials = [...(own.credentials ?? []), ...given.flatMap((one) => one.credentials)];
+  const claims = { ...own, credentials: [...new Set(credentials)] };
+  const { tenant, actionId } = claims;
   const token = await watch.time('authorize', () => signGrant(keyring, claims));
+  if (tokens.length > 0) await ledger.asks.close({ tenant, actionId });
   const { tool } = proposed;
   const steps = watch.timings;
   recent.keep({ proposed, plan, grant: claims, steps });

@@ -83,6 +83,30 @@ async function proposerOf(
   });
 }
 
+/**
+ * What a proposal revises is an action of the same agent (or of one in the same chain) for which a person asked for changes: else it would
+ * tell people that it does what they asked for, when nobody asked.
+ *
+ * @throws CountersignError INVALID_PROPOSAL
+ */
+export async function assertRevises({ proposal, agent }: Authentic, { ledger }: Dependencies): Promise<void> {
+  const { revises } = proposal;
+  if (revises === undefined) return;
+  const outcome = (await ledger.findAction(agent.tenant, revises))?.outcome;
+  const asker = outcome?.facts?.agent;
+  if (outcome?.error?.code === 'CHANGES_REQUESTED' && asker !== undefined && rootOf(asker) === rootOf(agent)) return;
+  // Whether another agent's action exists is nobody else's business: the answer is the same.
+  throw new CountersignError('INVALID_PROPOSAL', `No changes were asked for of an action ${revises} of this agent.`, {
+    field: 'proposal.revises',
+    expected: 'the id of an action of the same agent that ended with CHANGES_REQUESTED',
+    fix: 'Leave it out, or name the action whose outcome asks for changes.',
+  });
+}
+
+function rootOf({ id, via: [root = id] = [] }: Agent): string {
+  return root;
+}
+
 /** Finds the tool and reads the input by the tool's own schema. */
 export function resolve(authentic: Authentic, { tools }: Pick<Dependencies, 'tools'>): Proposed {
   const { proposal, agent } = authentic;

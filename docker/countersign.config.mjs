@@ -1,10 +1,14 @@
-/** The worker's config in docker-compose.yml: one database, under the starter policies. Replace it with yours. */
+/** The config of worker and gateway in docker-compose.yml: one database, under the starter policies. Replace it with yours. */
 import { defineConfig, postgres } from 'countersign/worker';
 
-const url = process.env['APP_DATABASE_URL'];
-if (!url) throw new Error('Set APP_DATABASE_URL to the database that agents may act on, as this container reaches it.');
+const { APP_DATABASE_URL: url, GATEWAY_URL: publicUrl, OIDC_ISSUER: issuer, OIDC_CLIENT_ID: clientId } = process.env;
+const isGateway = Boolean(publicUrl);
+if (!url && !isGateway)
+  throw new Error('Set APP_DATABASE_URL to the database that agents may act on, as this container reaches it.');
 
 export default defineConfig({
   policies: '../policies/starter',
-  tools: [postgres({ name: 'app-db', environment: 'production', url })],
+  // The gateway has no tool, and no credential of one.
+  tools: isGateway ? [] : [postgres({ name: 'app-db', environment: 'production', url })],
+  ...(isGateway ? { gateway: { publicUrl, ...(issuer && clientId ? { oidc: { issuer, clientId } } : {}) } } : {}),
 });

@@ -1,6 +1,6 @@
-/** Builds the package: JavaScript and types by tsc, then the workflow code as one bundle, so that a worker starts without bundling. */
+/** Builds the package: JavaScript and types by tsc, the pages' static files, then the workflow code as one bundle, so that a worker starts without bundling. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -15,6 +15,8 @@ execFileSync(
     stdio: 'inherit',
   },
 );
+const pages = 'src/gateway/pages/static';
+cpSync(path.join(root, pages), path.join(dist, pages), { recursive: true });
 const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);
 await writeBundle(path.join(dist, 'workflow-bundle.js'));
 chmodSync(path.join(dist, 'src/cli/main.js'), 0o755);

@@ -14,5 +14,13 @@ export type * from './action/snapshot.js';
 export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from './action/saga.js';
 export type { SagaInput, SagaResult } from './client/saga.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
-export { delegate, encodeCredential, readCredential, type Credential, type DelegateOptions } from './trust/index.js';
+export {
+  delegate,
+  encodeCredential,
+  readCredential,
+  signStatement,
+  type Credential,
+  type DelegateOptions,
+  type StatementOptions,
+} from './trust/index.js';
 export type { Fulfilled } from '../activities/contract.js';

@@ -1,31 +1,12 @@
 /** The state of one action while its workflow runs, and the messages that read or change it. */
-import { CancellationScope, condition, log, patched, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { ActionRequest, Prepared, Truth } from '../activities/contract.js';
 import type { Facts } from '../src/action/decision.js';
-import type { ErrorView } from '../src/action/errors.js';
-import type {
-  ActionView,
-  ApprovalRecord,
-  DecideReply,
-  Outcome,
-  OutcomeReply,
-  PendingView,
-  Phase,
-} from '../src/action/outcome.js';
-import { progress } from '../src/action/quorum.js';
-import { errorView, refusal, refuse } from './failures.js';
+import type { ActionView, Outcome, OutcomeReply, Phase } from '../src/action/outcome.js';
+import { refuse } from './failures.js';
 import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
-import { tellParent } from './news.js';
-import { local, people } from './steps.js';
-import { showExecuting, showOutcome, showPending, showQueued } from './surface.js';
-
-/** How many refused decisions the view keeps. */
-const REFUSED_KEPT = 20;
-
-interface Signed {
-  readonly token: string;
-  readonly record: ApprovalRecord;
-}
+import { People, stop } from './people.js';
+import { showExecuting, showOutcome, showQueued } from './surface.js';
 
 type Stopped = Extract<Truth, { kind: 'stopped' }>;
 type Queued = Extract<Prepared, { kind: 'queued' }>;
@@ -45,9 +26,7 @@ export class Action {
   patienceOver = false;
 
   #phase: Phase = 'preparing';
-  #pending: PendingView | undefined;
-  #signed: Signed[] = [];
-  #refused: ErrorView[] = [];
+  readonly #people = new People(this);
   #outcome: Outcome | undefined;
   /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
   #queuedAt: number | undefined;
@@ -65,18 +44,16 @@ export class Action {
     setHandler(outcomeUpdate, () => this.#reply(), {
       validator: (digest) => this.#sameProposal(digest),
     });
-    setHandler(decideUpdate, (token) => untouched(() => this.#decide(token)), {
+    setHandler(decideUpdate, (token) => untouched(() => this.#people.decide(token)), {
       validator: (_token: string) => {
-        this.#mustBePending();
+        this.#people.assertAsked();
       },
     });
-    setHandler(decideSignal, async (token) => {
-      try {
-        await untouched(() => this.#decide(token));
-      } catch (refused) {
-        this.#refuse(errorView(refused));
-      }
-    });
+    setHandler(decideSignal, (token) => untouched(() => this.#people.decideUnanswered(token)));
+  }
+
+  get phase(): Phase {
+    return this.#phase;
   }
 
   get cancelRequested(): boolean {
@@ -85,43 +62,23 @@ export class Action {
 
   /** The decisions signed so far for what is shown now. */
   get tokens(): readonly string[] {
-    return this.#signed.map(({ token }) => token);
+    return this.#people.tokens;
   }
 
   enter(phase: 'preparing' | 'concluding'): void;
   enter(phase: 'executing', facts: Facts): void;
   enter(phase: Phase, facts?: Facts): void {
     this.#phase = phase;
-    this.#pending = undefined;
+    this.#people.close();
     if (facts !== undefined) showExecuting(facts);
   }
 
-  /**
-   * Shows people what would be done and waits for them. Returns why the action stops here, or undefined when the decisions
-   * signed satisfy every requirement: then all is prepared again, under the policy and on the state of that moment.
-   */
-  async waitForPeople(prepared: Extract<Prepared, { kind: 'pending' }>): Promise<Stopped | undefined> {
-    const { shown, shownDigest, plan } = prepared;
-    this.#signed = this.#signed.filter(({ token }) => prepared.standing.includes(token));
-    for (const dropped of prepared.dropped) this.#refuse(dropped);
-
-    const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
-    const expiresAt = new Date(Date.now() + patience).toISOString();
-    this.#pending = { shown, shownDigest, decision: plan.decision, expiresAt };
+  /** Shows people what would be done and waits for them. See `People.decided`. */
+  waitForPeople(prepared: Extract<Prepared, { kind: 'pending' }>): Promise<Stopped | undefined> {
+    this.#people.show(prepared);
     this.#tell();
     this.#phase = 'pending';
-    showPending(this.#pending, plan.facts);
-    const { actionId } = this;
-    await tellParent({ actionId, kind: 'approval', reason: plan.decision.reason, waits: true });
-
-    const decided = await condition(() => this.#verdict() !== 'waiting' || this.cancelRequested, patience);
-    await tellParent({ actionId, kind: 'approval', reason: plan.decision.reason, waits: false });
-    if (this.cancelRequested) return stop('cancelled', 'CANCELLED', 'Cancelled while it waited for people.');
-    if (!decided) return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
-    if (this.#verdict() === 'approved') return undefined;
-    const no = this.#signed.find(({ record }) => record.verdict === 'deny')?.record;
-    const why = no?.reason === undefined ? '.' : `: ${no.reason}`;
-    return stop('denied', 'APPROVAL_DENIED', `${no?.approver ?? 'Somebody'} said no${why}`);
+    return this.#people.decided();
   }
 
   /**
@@ -155,23 +112,25 @@ export class Action {
     this.#tell();
   }
 
-  end(outcome: Outcome): void {
+  async end(outcome: Outcome): Promise<void> {
     this.#phase = 'ended';
-    this.#pending = undefined;
+    this.#people.close();
     this.answer(outcome);
     showOutcome(outcome);
+    await this.#people.farewell();
   }
 
   #view(): ActionView {
+    const { pending, approvals, refused } = this.#people;
     return {
       phase: this.#phase,
       tenant: this.tenant,
       actionId: this.actionId,
       proposalDigest: this.request.digest,
       tool: this.request.proposal.tool,
-      ...(this.#pending === undefined ? {} : { pending: this.#pending }),
-      approvals: this.#signed.map(({ record }) => record),
-      refusedApprovals: this.#refused,
+      ...(pending === undefined ? {} : { pending }),
+      approvals,
+      refusedApprovals: refused,
       cancelRequested: this.cancelRequested,
       ...(this.#outcome === undefined ? {} : { outcome: this.#outcome }),
     };
@@ -194,7 +153,8 @@ export class Action {
 
   #told(): OutcomeReply | undefined {
     if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
-    return this.#pending === undefined ? undefined : { kind: 'pending', pending: this.#pending };
+    const { pending } = this.#people;
+    return pending === undefined ? undefined : { kind: 'pending', pending };
   }
 
   #sameProposal(digest: string): void {
@@ -204,49 +164,6 @@ export class Action {
       `Action ${this.actionId} was proposed before with another content (${this.request.digest}).`,
       'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
     );
-  }
-
-  #mustBePending(): PendingView {
-    if (this.#pending !== undefined) return this.#pending;
-    throw refuse('NOT_PENDING', `Action ${this.actionId} is ${this.#phase}: it is not waiting for a person.`);
-  }
-
-  async #decide(token: string): Promise<DecideReply> {
-    const { shown, shownDigest } = this.#mustBePending();
-    let record: ApprovalRecord;
-    try {
-      const { checkApproval } = patched('decisions-in-one-order') ? people : local;
-      record = await checkApproval({ token, shown, shownDigest, requirements: shown.requirements });
-    } catch (failure) {
-      throw refusal(errorView(failure));
-    }
-    // Another decision may have ended the wait, or the state may have moved, while this one was checked.
-    if (this.#mustBePending().shownDigest !== shownDigest) {
-      throw refuse(
-        'APPROVAL_STALE',
-        'What is shown changed while the decision was checked.',
-        'Look again and decide anew.',
-      );
-    }
-    // One decision per person: repeating it adds nothing, to the count or to what is kept.
-    const repeated = this.#signed.some(
-      ({ record: { approver, verdict } }) => approver === record.approver && verdict === record.verdict,
-    );
-    if (!repeated) this.#signed.push({ token, record });
-    return { recorded: record, state: this.#verdict() };
-  }
-
-  #verdict(): DecideReply['state'] {
-    const requirements = this.#pending?.shown.requirements ?? [];
-    return progress(
-      requirements,
-      this.#signed.map(({ record }) => record),
-    ).state;
-  }
-
-  #refuse(error: ErrorView): void {
-    log.warn('decision refused', { code: error.code });
-    this.#refused = [...this.#refused, error].slice(-REFUSED_KEPT);
   }
 }
 
@@ -269,8 +186,4 @@ function shaped(request: Partial<ActionRequest> | null | undefined): ActionReque
 function pauseInQueue(waitedMs: number, retryAfterMs: number): number {
   const pause = Math.max(PAUSE.shortest, retryAfterMs, waitedMs * PAUSE.shareOfWaited);
   return Math.ceil(Math.min(pause, PAUSE.longest) * (1 + Math.random() / 4));
-}
-
-function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {
-  return { kind: 'stopped', status, error: { code, message } };
 }

@@ -9,7 +9,7 @@ import type { CompensationView, SagaView, WaitsFor } from '../src/action/saga.js
 /** Answers with the outcome, or as soon as the action waits for people. Refused with ACTION_CONFLICT for any other proposal's digest. */
 export const outcomeUpdate = defineUpdate<OutcomeReply, [digest: Digest]>('outcome');
 
-/** A person's signed decision. Answers at once whether it counts; refused with APPROVAL_* or NOT_PENDING. */
+/** A person's signed decision. Answers at once whether it counts; refused with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING. */
 export const decideUpdate = defineUpdate<DecideReply, [token: string]>('decide');
 
 /** The same for those who can only signal, such as `temporal workflow signal`. What is refused is listed in the view. */

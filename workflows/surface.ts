@@ -22,11 +22,21 @@ function attributes(status: string, facts: Facts | undefined, effect: Effect | u
 
 export function showPending(pending: PendingView, facts: Facts): void {
   upsertSearchAttributes(attributes('pending', facts, 'require_approval'));
+  tellPending(pending, facts);
+}
+
+/** The details alone: an escalation makes it no other status, and costs no event here. */
+export function tellPending({ shown, expiresAt, escalated }: PendingView, facts: Facts): void {
+  const others = escalated === undefined ? '' : `\n\nnow also: ${escalated.join(', ')}`;
   setCurrentDetails(
-    `**Waiting for people** until ${pending.expiresAt}\n\n${headline(facts)}\n\n` +
-      pending.shown.requirements
-        .map((need) => `- ${need.quorum} × ${need.roles.join(' or ')}: ${need.reason} (\`${need.policy}\`)`)
-        .join('\n'),
+    `**Waiting for people** until ${expiresAt}\n\n${headline(facts)}\n\n` +
+      shown.requirements
+        .map(
+          ({ quorum, roles, passkey, reason, policy }) =>
+            `- ${quorum} × ${roles.join(' or ')}${passkey === true ? ', with a passkey' : ''}: ${reason} (\`${policy}\`)`,
+        )
+        .join('\n') +
+      others,
   );
 }
 

@@ -37,7 +37,7 @@ export function trustedAction(request: ActionRequest): Promise<Outcome> {
 async function bringToItsEnd(action: Action): Promise<Outcome> {
   const ended = await run(action);
   const outcome = wantsUndoing(action, ended) ? await undone(action, ended) : ended;
-  action.end(outcome);
+  await action.end(outcome);
   if (!allHandlersFinished()) await condition(allHandlersFinished);
   return outcome;
 }

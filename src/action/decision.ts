@@ -76,6 +76,24 @@ export interface Requirement {
   readonly quorum: number;
   /** Seconds from when it is shown. */
   readonly ttlSeconds: number;
+  /** How many different people's noes deny it. Default 1. */
+  readonly denials?: number;
+  /** Whether a yes counts only with the assertion of a passkey. Default no. */
+  readonly passkey?: boolean;
+  /** Whether the person who answers for the agent may decide too. Default no. */
+  readonly self?: boolean;
+  /** After how long people are reminded that it waits. Seconds; default never. */
+  readonly remindSeconds?: number;
+  /** Who may decide as well once it has waited that long, earliest first. Default nobody. */
+  readonly escalations?: readonly Escalation[];
+}
+
+/** Others who may decide, from some time on. */
+export interface Escalation {
+  /** From when the action was first shown. */
+  readonly afterSeconds: number;
+  /** Any one of these, besides the requirement's own. */
+  readonly roles: readonly string[];
 }
 
 /** An obligation on execution, from the policies that allowed the action. */

@@ -22,6 +22,9 @@ export const ERROR_CODES = {
   APPROVAL_INVALID: 'The approval does not verify, or does not cover what was shown.',
   APPROVAL_FORBIDDEN: 'This person may not decide this action.',
   APPROVAL_STALE: 'What was approved is no longer what would be done.',
+  APPROVAL_TOO_FAST: 'This person says yes too often in too short a time: a pause is due.',
+  PASSKEY_REQUIRED: 'Policy asks for a passkey, and the decision comes without one.',
+  PASSKEY_INVALID: "A passkey's assertion or registration does not verify.",
   NOT_PENDING: 'The action is not waiting for a person.',
   NOT_UNKNOWN: 'The outcome of the action is known: there is nothing to resolve.',
   // the decision
@@ -32,6 +35,7 @@ export const ERROR_CODES = {
   CONSTRAINT_UNSUPPORTED: 'Policy puts a constraint on the action that the tool cannot honour.',
   APPROVAL_DENIED: 'A person denied the action.',
   APPROVAL_EXPIRED: 'Nobody decided in time.',
+  CHANGES_REQUESTED: 'A person asks for a changed proposal.',
   CANCELLED: 'The action was cancelled before its effect.',
   FROZEN: 'A freeze stops this action.',
   LIMIT_EXCEEDED: 'A limit (budget, rate, concurrency, count or depth) leaves no room for the action.',
@@ -49,6 +53,13 @@ export const ERROR_CODES = {
   TOOL_UNAVAILABLE: "The tool's system cannot be reached.",
   EFFECT_UNKNOWN: 'It cannot be known whether the effect happened.',
   EXPECTATION_UNMET: 'The system, read back, is not what was promised.',
+  // the gateway
+  UNAUTHENTICATED: 'The request does not say who sends it, or not so that it can be believed.',
+  FORBIDDEN: 'Whoever sends the request may not do this.',
+  CSRF: 'The request does not come from the page that it should come from.',
+  RATE_LIMITED: 'Too many requests in too short a time.',
+  // notifications
+  DELIVERY_FAILED: 'A notification could not be delivered.',
   // the parts
   LEDGER_UNAVAILABLE: 'The ledger (Postgres) cannot be reached.',
   TEMPORAL_UNAVAILABLE: 'The Temporal server cannot be reached.',

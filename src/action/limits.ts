@@ -9,7 +9,10 @@ export const LIMIT_SCOPES = ['tenant', 'agent', 'tool', 'actionType', 'target', 
 export type LimitScope = (typeof LIMIT_SCOPES)[number];
 
 interface Counter {
-  /** The limit's `id` in limits.yaml, or `delegation:<jti>` (with `:<unit>` behind it for amounts) for a cap that a delegation carries. */
+  /**
+   * The limit's `id` in limits.yaml; or `delegation:<jti>` for a cap that a delegation carries, `standing:<id>` for the budget of a
+   * standing approval (each with `:<unit>` behind it for amounts).
+   */
   readonly limit: string;
   /** Which of the limit's counters, within the tenant: `agent=billing-bot,tool=payments`; empty for the tenant's own. */
   readonly key: string;
@@ -117,4 +120,9 @@ export interface LimitFigure extends Counter {
   readonly state?: 'closed' | 'open' | 'half_open';
   /** `refunds-per-day: 380 of 500 EUR left`. */
   readonly text: string;
+}
+
+/** The limit under which a standing approval's actions are counted; with a unit, its amounts of that. */
+export function standingLimit(id: string, unit?: string): string {
+  return unit === undefined ? `standing:${id}` : `standing:${id}:${unit}`;
 }

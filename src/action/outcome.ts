@@ -2,6 +2,7 @@
 import type { ActionType, Decision, Facts, Preview, Requirement } from './decision.js';
 import type { ErrorView } from './errors.js';
 import type { Digest, Json } from './json.js';
+import type { Auth } from './principal.js';
 import type { Proposal } from './proposal.js';
 import type { Delta, Snapshot } from './snapshot.js';
 
@@ -17,15 +18,40 @@ export interface Check {
   readonly detail?: string;
 }
 
+/** `request_changes`: not like this; the agent may propose anew what it was told (`Proposal.revises`). */
+export const VERDICTS = ['approve', 'deny', 'request_changes'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
 export interface ApprovalRecord {
   readonly approver: string;
+  /** Those of the credential, and those on duty for somebody else. */
   readonly roles: readonly string[];
-  readonly verdict: 'approve' | 'deny';
+  readonly verdict: Verdict;
   readonly reason?: string;
   /** When the approver signed, RFC 3339 UTC. */
   readonly at: string;
-  /** Digest of the signed approval itself. */
+  /** Digest of the signed approval itself, or of the statement that made the standing approval. */
   readonly digest: Digest;
+  /** How the approver was known to a gateway. Absent where they signed with a key of their own. */
+  readonly auth?: Auth;
+  /** Id of the passkey that asserted what was shown. */
+  readonly passkey?: string;
+  /** Id of the standing approval that this is, rather than a decision about this action. */
+  readonly standing?: string;
+  /** The roles that the approver has for somebody else only, and for whom: each is in `roles` too. */
+  readonly duties?: readonly Duty[];
+  /** The approver answers for the agent: it counts only where the requirement lets such a person decide. */
+  readonly self?: boolean;
+  /** How long the action had been shown when this was checked, seconds by the ledger's clock: escalations go by it. */
+  readonly waitedSeconds?: number;
+  /** Given among too many in too short a time: it counts only beside one more person's than the quorum asks for. */
+  readonly hurried?: boolean;
+}
+
+/** A role that one person exercises for another. */
+export interface Duty {
+  readonly role: string;
+  readonly from: string;
 }
 
 /** A person's word on an effect that could not be known. */
@@ -130,6 +156,10 @@ export interface PendingView {
   readonly decision: Decision;
   /** RFC 3339 UTC. */
   readonly expiresAt: string;
+  /** When people were first shown it, or what it was then: escalations go by it. RFC 3339 UTC. */
+  readonly since?: string;
+  /** Who may decide by now besides those whom the requirements name first: grows with every escalation. Absent before the first. */
+  readonly escalated?: readonly string[];
 }
 
 /** What the update `outcome` answers: the outcome, or that people are needed first. */
@@ -139,5 +169,8 @@ export type OutcomeReply =
 /** What the update `decide` answers. */
 export interface DecideReply {
   readonly recorded: ApprovalRecord;
-  readonly state: 'waiting' | 'approved' | 'denied';
+  readonly state: DecisionState;
 }
+
+/** Where the decisions of people stand. */
+export type DecisionState = 'waiting' | 'approved' | 'denied' | 'changes_requested';

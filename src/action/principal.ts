@@ -39,3 +39,10 @@ export interface Approver {
   readonly tenant: string;
   readonly roles: readonly string[];
 }
+
+/** How a gateway knew somebody: by an identity provider's login or token, by an API key, or by the login for development. */
+export interface Auth {
+  readonly method: 'oidc' | 'jwt' | 'api-key' | 'dev';
+  /** Who vouched: the issuer's URL; for an API key its id; `dev`. */
+  readonly by: string;
+}

@@ -46,6 +46,8 @@ export const proposalSchema = z.strictObject({
   expectedOutcome: z.string().min(1).max(2000).optional(),
   /** Why, in the agent's words. Shown to people as such; no policy reads it. */
   reasoning: z.string().max(16_384).optional(),
+  /** The action that this one is proposed instead of, after a person asked for changes. Of the same agent. */
+  revises: z.string().regex(ACTION_ID_PATTERN).optional(),
   /** Groups the actions of one task. */
   traceId: z.string().regex(ACTION_ID_PATTERN).optional(),
   /** What becomes of an effect that is not what was promised: it is undone (`compensate`) or left for somebody to look at. Default `keep`. */
@@ -70,6 +72,7 @@ export interface Proposal {
   readonly expect?: string | Expect | readonly NamedExpect[] | undefined;
   readonly expectedOutcome?: string | undefined;
   readonly reasoning?: string | undefined;
+  readonly revises?: string | undefined;
   readonly traceId?: string | undefined;
   readonly onMismatch?: 'compensate' | 'keep' | undefined;
   readonly claims?: Readonly<Record<string, string>> | undefined;

@@ -1,6 +1,6 @@
 /** Whether the decisions people gave satisfy what policy demands. Pure: the workflow calls it on every decision. */
 import type { Requirement } from './decision.js';
-import type { ApprovalRecord } from './outcome.js';
+import type { ApprovalRecord, DecisionState, Verdict } from './outcome.js';
 
 /** A requirement that more people must satisfy. */
 export interface Missing {
@@ -10,42 +10,137 @@ export interface Missing {
   /** Different people who said yes. */
   readonly have: number;
   readonly need: number;
+  /** Set when their yes counts only with the assertion of a passkey. */
+  readonly passkey?: boolean;
+  /** Set when it needs one more person than its quorum, because a yes came among too many others in too short a time. */
+  readonly hurried?: boolean;
 }
 
 export interface Progress {
-  readonly state: 'waiting' | 'approved' | 'denied';
+  readonly state: DecisionState;
   /** What is still missing, in the order of the requirements; empty unless the state is `waiting`. */
   readonly missing: readonly Missing[];
-  /** Who denied it, when the state is `denied`: the first by time of signing. */
+  /** Who denied it or asks for changes, when the state says so: the first by time of signing. */
   readonly by?: string;
 }
 
 /**
- * One no by anyone with a role that any requirement names denies, whatever else was said. Otherwise every requirement needs
- * its quorum of different people with one of its roles; one person may count for several requirements, but once for each.
- * The order of the approvals does not matter.
+ * Where the decisions stand, whatever order they came in:
+ *
+ * 1. A requirement has its noes (one, unless `denials` asks for more different people's): denied, whatever else was said.
+ * 2. One person asks for changes: that ends it as well.
+ * 3. Every requirement has its quorum of different people: approved. One person may count for several requirements, but once for each;
+ *    whoever has a role on duty for somebody takes that person's seat, which is one, whichever of them says yes. A yes said in a hurry
+ *    counts beside one more person's than the quorum asks for. Who also said no has said no.
+ *
+ * A decision counts for a requirement when its giver has one of the roles, the requirement's own or one that it had been escalated to
+ * when the decision came. `waitedSeconds` tells who may decide now, for `missing`; it decides nothing. Default 0.
  */
-export function progress(requirements: readonly Requirement[], approvals: readonly ApprovalRecord[]): Progress {
-  const no = approvals
-    .filter(({ verdict, roles }) => verdict === 'deny' && requirements.some((wanted) => shareRole(wanted.roles, roles)))
-    .reduce<ApprovalRecord | undefined>(
-      (first, next) => (first === undefined || before(next, first) ? next : first),
-      undefined,
-    );
-  if (no !== undefined) return { state: 'denied', missing: [], by: no.approver };
+export function progress(
+  requirements: readonly Requirement[],
+  approvals: readonly ApprovalRecord[],
+  waitedSeconds = 0,
+): Progress {
+  const said = (verdict: Verdict): readonly ApprovalRecord[] =>
+    approvals.filter((given) => given.verdict === verdict && requirements.some((wanted) => speaksTo(wanted, given)));
 
-  const missing: Missing[] = [];
-  for (const { policy, roles, quorum } of requirements) {
-    const people = new Set(
-      approvals
-        .filter((given) => given.verdict === 'approve' && shareRole(roles, given.roles))
-        .map(({ approver }) => identity(approver)),
-    );
-    // A quorum that is no number, or below one, must not mean that nobody is needed.
-    const need = Math.max(1, quorum);
-    if (!(people.size >= need)) missing.push({ policy, roles, have: people.size, need });
-  }
+  const noes = said('deny');
+  const denying = requirements.flatMap((wanted) => {
+    const against = noes.filter((no) => speaksTo(wanted, no));
+    const needed = Math.max(1, wanted.denials ?? 1);
+    // A number that is none must not mean that nobody can deny.
+    return against.length > 0 && !(people(against).size < needed) ? against : [];
+  });
+  if (denying.length > 0) return { state: 'denied', missing: [], by: first(denying) };
+
+  const asking = said('request_changes');
+  if (asking.length > 0) return { state: 'changes_requested', missing: [], by: first(asking) };
+
+  const against = people(noes);
+  const yeses = said('approve').filter(({ approver }) => !against.has(identity(approver)));
+  const missing = requirements.flatMap((wanted) => missingOf(wanted, yeses, waitedSeconds));
   return { state: missing.length === 0 ? 'approved' : 'waiting', missing };
+}
+
+/** Who may decide on a requirement once it has waited that long: its own roles, and those it has been escalated to. */
+export function rolesOf({ roles, escalations = [] }: Requirement, waitedSeconds: number): readonly string[] {
+  const others = escalations.filter(({ afterSeconds }) => afterSeconds <= waitedSeconds);
+  return [...new Set([...roles, ...others.flatMap((escalation) => escalation.roles)])];
+}
+
+/** Whether a person says what they said before, and it counts for no more than it did: not for another requirement, nor with a passkey. */
+export function saysNothingNew(
+  requirements: readonly Requirement[],
+  before: readonly ApprovalRecord[],
+  given: ApprovalRecord,
+): boolean {
+  return before.some(
+    (said) =>
+      said.verdict === given.verdict &&
+      samePerson(said.approver, given.approver) &&
+      (said.passkey !== undefined || given.passkey === undefined) &&
+      requirements.every((wanted) => speaksTo(wanted, said) || !speaksTo(wanted, given)),
+  );
+}
+
+/** Whether a decision is about this requirement at all: its giver had a role in it, and may use it there. */
+function speaksTo(wanted: Requirement, given: ApprovalRecord): boolean {
+  if (given.self === true && wanted.self !== true) return false;
+  return shareRole(rolesOf(wanted, given.waitedSeconds ?? 0), given.roles);
+}
+
+function missingOf(wanted: Requirement, yeses: readonly ApprovalRecord[], waitedSeconds: number): readonly Missing[] {
+  const { policy, quorum, passkey = false } = wanted;
+  const counting = yeses.filter(
+    (yes) => speaksTo(wanted, yes) && (!passkey || (yes.passkey !== undefined && yes.standing === undefined)),
+  );
+  // A quorum that is no number, or below one, must not mean that nobody is needed.
+  const asked = Math.max(1, quorum);
+  const calm = seats(
+    wanted,
+    counting.filter(({ hurried = false }) => !hurried),
+  );
+  if (calm >= asked) return [];
+  const hurried = counting.some((yes) => yes.hurried === true);
+  const need = hurried ? asked + 1 : asked;
+  const have = hurried ? seats(wanted, counting) : calm;
+  if (have >= need) return [];
+  const roles = rolesOf(wanted, waitedSeconds);
+  return [{ policy, roles, have, need, ...(passkey ? { passkey } : {}), ...(hurried ? { hurried } : {}) }];
+}
+
+/**
+ * How many different seats these people fill, each person one of those that are theirs: their own, where they have a role of their own,
+ * else that of anyone they have it from. The largest number there can be (Kuhn's algorithm), so that one more yes never takes one away.
+ */
+function seats(wanted: Requirement, yeses: readonly ApprovalRecord[]): number {
+  const open = new Map<string, Set<string>>();
+  for (const yes of yeses) {
+    const person = identity(yes.approver);
+    const theirs = open.get(person) ?? new Set<string>();
+    for (const seat of seatsOf(wanted, yes)) theirs.add(seat);
+    open.set(person, theirs);
+  }
+  const taken = new Map<string, string>();
+  const sits = (person: string, tried: Set<string>): boolean => {
+    for (const seat of open.get(person) ?? []) {
+      if (tried.has(seat)) continue;
+      tried.add(seat);
+      const other = taken.get(seat);
+      if (other !== undefined && !sits(other, tried)) continue;
+      taken.set(seat, person);
+      return true;
+    }
+    return false;
+  };
+  return [...open.keys()].filter((person) => sits(person, new Set())).length;
+}
+
+function seatsOf(wanted: Requirement, { approver, roles, duties = [], waitedSeconds = 0 }: ApprovalRecord): string[] {
+  const may = rolesOf(wanted, waitedSeconds);
+  const own = roles.filter((role) => !duties.some((duty) => duty.role === role));
+  if (shareRole(may, own)) return [identity(approver)];
+  return duties.filter(({ role }) => may.includes(role)).map(({ from }) => identity(from));
 }
 
 /** Whether two ids name one person. Directories rarely tell `Ann@x` from `ann@x`; taking them for one is the safe side. */
@@ -57,8 +152,17 @@ function identity(id: string): string {
   return id.toLowerCase();
 }
 
+function people(records: readonly ApprovalRecord[]): ReadonlySet<string> {
+  return new Set(records.map(({ approver }) => identity(approver)));
+}
+
 function shareRole(wanted: readonly string[], has: readonly string[]): boolean {
   return has.some((role) => wanted.includes(role));
+}
+
+/** Who signed first. */
+function first(records: readonly ApprovalRecord[]): string {
+  return records.reduce((earliest, next) => (before(next, earliest) ? next : earliest)).approver;
 }
 
 function before(a: ApprovalRecord, b: ApprovalRecord): boolean {

@@ -39,6 +39,7 @@ function tellProposed(page: Page, story: Story, subject: Subject | undefined, pr
   }
   tellInput(page, proposal);
   tellExpectations(page, proposal);
+  if (proposal.revises !== undefined) page.fact('revises', inert(proposal.revises));
   if (proposal.traceId !== undefined) page.fact('trace', inert(proposal.traceId));
   const claims = Object.entries(proposal.claims ?? {});
   if (claims.length > 0) {
@@ -130,7 +131,22 @@ function tellDecision(page: Page, decision: Decision, aside: string): void {
   for (const error of decision.errors) page.fact('error', paint.red(inert(error)));
 }
 
-export function requirementText({ roles, quorum, reason, policy, ttlSeconds }: Requirement): string {
-  const who = `${quorum} × ${roles.map((role) => inert(role)).join(' or ')}`;
-  return `${who} within ${duration(ttlSeconds * 1000)}: ${inert(reason)} (${inert(policy)})`;
+export function requirementText(requirement: Requirement): string {
+  const { roles, quorum, reason, policy, ttlSeconds, denials = 1, passkey, self, remindSeconds } = requirement;
+  const { escalations = [] } = requirement;
+  const after = (seconds: number): string => duration(seconds * 1000);
+  const options = [
+    ...(passkey === true ? ['with a passkey'] : []),
+    ...(denials > 1 ? [`${denials} noes deny it`] : []),
+    ...(self === true ? ["the agent's owner may decide"] : []),
+    ...(remindSeconds === undefined ? [] : [`reminded after ${after(remindSeconds)}`]),
+    ...escalations.map((escalation) => `after ${after(escalation.afterSeconds)} also ${anyOf(escalation.roles)}`),
+  ];
+  const who = [`${quorum} × ${anyOf(roles)} within ${after(ttlSeconds)}`, ...options].join('; ');
+  return `${who}: ${inert(reason)} (${inert(policy)})`;
+}
+
+/** `dba or lead` */
+export function anyOf(roles: readonly string[]): string {
+  return roles.map((role) => inert(role)).join(' or ');
 }

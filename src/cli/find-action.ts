@@ -112,7 +112,7 @@ interface Request {
 }
 
 /** The proposal as it came in, from the first event of the history. */
-async function requestOf(
+export async function requestOf(
   temporal: Client,
   { workflowId, runId }: WorkflowExecutionDescription,
 ): Promise<Request | undefined> {

@@ -4,10 +4,10 @@
  * Control and format characters (escape sequences begin with one; bidi overrides and zero-width characters are others), private
  * and unassigned code points, lone surrogates, and whatever else is by default not drawn. U+FE0F only makes a symbol colourful.
  */
-const UNSAFE = /(?!\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+export const UNSAFE = /(?!\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** More marks than any script stacks on one letter: they would be drawn over the lines above and below. */
-const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
+export const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

@@ -22,7 +22,7 @@ export function ttlOf({ ttl }: IssueOptions): number {
 }
 
 /** Issues what the options ask for. @throws CountersignError USAGE when they cannot be a credential; KEYS_* */
-export async function issued(issue: () => Promise<Credential>): Promise<Credential> {
+export async function issued<T = Credential>(issue: () => Promise<T>): Promise<T> {
   try {
     return await issue();
   } catch (error) {
@@ -35,6 +35,7 @@ export async function issued(issue: () => Promise<Credential>): Promise<Credenti
 
 const OPTION: Readonly<Record<string, string>> = {
   id: '--id',
+  agent: '--id',
   tenant: '--tenant',
   roles: '--role',
   scopes: '--scope',
@@ -83,7 +84,7 @@ function capText({ actions, amounts = {} }: DelegationCap): string {
 }
 
 /** A new file that only its owner can read; an existing one is never replaced. Returns its absolute path. */
-async function writeSecret(given: string, text: string): Promise<string> {
+export async function writeSecret(given: string, text: string): Promise<string> {
   const { writeFile } = await import('node:fs/promises');
   const file = resolve(given);
   try {

@@ -3,12 +3,15 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import type { CountersignError } from '../action/errors.js';
 import { createAgent } from './commands/agent.js';
+import { apiKeys } from './commands/api-key.js';
 import { createApprover } from './commands/approver.js';
 import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
 import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
+import { duty } from './commands/duty.js';
 import { freezes } from './commands/freezes.js';
+import { gateway } from './commands/gateway.js';
 import { keys } from './commands/keys.js';
 import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
@@ -18,6 +21,7 @@ import { receipts } from './commands/receipts.js';
 import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
+import { standing } from './commands/standing.js';
 import { statements } from './commands/statements.js';
 import { worker } from './commands/worker.js';
 import { examples } from './command.js';
@@ -26,8 +30,8 @@ import { flush, Output, surviveClosedPipes } from './output.js';
 import { usage } from './usage.js';
 
 const GROUPS = [
-  { title: 'Start:', commands: [dev, worker, setup, doctor] },
-  { title: 'Who may:', commands: [keys, createAgent, createApprover] },
+  { title: 'Start:', commands: [dev, worker, gateway, setup, doctor] },
+  { title: 'Who may:', commands: [keys, createAgent, createApprover, apiKeys, standing, duty] },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction, saga] },
   { title: 'Stop and prove:', commands: [freezes, statements, limits, receipts] },
 ] as const;

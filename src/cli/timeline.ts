@@ -1,8 +1,8 @@
 /** An action's timeline for people. Everything that agents, tools or systems wrote is made inert on the way. */
-import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus } from '../action/outcome.js';
+import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } from '../action/outcome.js';
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
-import { requirementText, tellAsked } from './asked-page.js';
+import { anyOf, requirementText, tellAsked } from './asked-page.js';
 import { duration, latency } from './durations.js';
 import { inert } from './inert.js';
 import { compact, Page, type Pen } from './layout.js';
@@ -69,23 +69,39 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
   if (requirements.length === 0 && approvals.length === 0 && view.refusedApprovals.length === 0) return;
   page.entry('People');
   for (const requirement of requirements) page.fact('needs', requirementText(requirement));
-  for (const approval of approvals)
-    page.fact(approval.verdict === 'approve' ? 'approved' : 'denied', approvalText(approval, paint));
+  for (const approval of approvals) page.fact(VERDICT_WORDS[approval.verdict], approvalText(approval, paint));
   for (const { code, message } of view.refusedApprovals)
     page.fact('refused', paint.yellow(`${inert(code)}: ${inert(message)}`));
   if (pending === undefined) return;
-  for (const { roles, have, need } of progress(requirements, approvals).missing) {
-    page.fact('missing', paint.yellow(`${need - have} more of ${roles.map((role) => inert(role)).join(' or ')}`));
+  if (pending.escalated !== undefined) page.fact('escalated', paint.yellow(`now also ${anyOf(pending.escalated)}`));
+  for (const { roles, have, need, hurried } of progress(requirements, approvals, waitedSeconds(pending, now)).missing) {
+    const why = hurried === true ? ', one of them because a yes came among many others' : '';
+    page.fact('missing', paint.yellow(`${need - have} more of ${anyOf(roles)}${why}`));
   }
   const left = Date.parse(pending.expiresAt) - now.getTime();
   page.fact('until', `${inert(pending.expiresAt)} (${left > 0 ? `${duration(left)} left` : 'over'})`);
   page.fact('shown', paint.dim(`${inert(pending.shownDigest)}, over pre-state ${inert(pending.shown.preDigest)}`));
 }
 
-function approvalText({ approver, roles, verdict, reason, at }: ApprovalRecord, paint: Paint): string {
-  const mark = verdict === 'approve' ? paint.green('✓') : paint.red('✗');
+const VERDICT_WORDS = { approve: 'approved', deny: 'denied', request_changes: 'changes' } as const;
+
+function approvalText(approval: ApprovalRecord, paint: Paint): string {
+  const { approver, roles, verdict, reason, at, passkey, standing, duties = [], hurried } = approval;
+  const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
+  const notes = [
+    ...duties.map(({ role, from }) => `${inert(role)} on duty for ${inert(from)}`),
+    ...(passkey === undefined ? [] : ['with a passkey']),
+    ...(standing === undefined ? [] : [`given before, standing approval ${inert(standing)}`]),
+    ...(hurried === true ? ['in a hurry'] : []),
+  ];
+  const how = notes.length === 0 ? '' : `, ${notes.join(', ')}`;
   const why = reason === undefined ? '' : `: "${inert(reason)}"`;
-  return `${mark} ${paint.bold(inert(approver))} (${roles.map((role) => inert(role)).join(', ')}) at ${inert(at)}${why}`;
+  return `${mark} ${paint.bold(inert(approver))} (${roles.map((role) => inert(role)).join(', ')})${how} at ${inert(at)}${why}`;
+}
+
+/** Since people were first shown it. */
+export function waitedSeconds({ since }: PendingView, now = new Date()): number {
+  return since === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(since)) / 1000);
 }
 
 /** What it undoes, and what undoes it. */

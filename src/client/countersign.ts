@@ -28,8 +28,8 @@ import {
 import { describe, quoted } from './words.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
-  /** The agent's credential, its text, or the path of its file. Default: COUNTERSIGN_AGENT. */
-  readonly credential?: Credential | string;
+  /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
+  readonly credential?: Credential | string | null;
 }
 
 /** A proposal as agent code writes it: the action id may be left to the client. */
@@ -87,7 +87,12 @@ export class Countersign {
     const settings = { ...temporalSettings(), ...given };
     const held = typeof credential === 'string' ? await readCredential(credential) : credential;
     const temporal = await connectTemporal(settings);
-    return new Countersign(temporal.client, settings, held, () => temporal.close());
+    return new Countersign(temporal.client, settings, held ?? undefined, () => temporal.close());
+  }
+
+  /** The same connection with another agent's credential. It costs nothing to make; closing it closes nothing. */
+  as(credential: Credential): Countersign {
+    return new Countersign(this.temporal, this.#settings, credential, () => Promise.resolve());
   }
 
   /**
@@ -263,6 +268,8 @@ export class Countersign {
       typedSearchAttributes: new TypedSearchAttributes([
         { key: ATTRIBUTES.tenant, value: tenant },
         { key: ATTRIBUTES.tool, value: proposal.tool },
+        // As the agent says itself: the worker sets it to what it has verified.
+        { key: ATTRIBUTES.agent, value: peekCredential(this.#holder()).id },
         { key: ATTRIBUTES.status, value: 'running' },
       ]),
     });

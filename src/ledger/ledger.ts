@@ -4,14 +4,19 @@ import type { Digest, Json } from '../action/json.js';
 import type { LimitDemand, LimitReading } from '../action/limits.js';
 import type { ReceiptRef } from '../action/outcome.js';
 import * as actions from './actions.js';
+import { Archive } from './archive.js';
+import { Asks } from './asks.js';
 import * as content from './content.js';
 import { Database, DEFAULT_CONNECT_TIMEOUT_MS, type LedgerOptions } from './database.js';
+import { Deliveries } from './deliveries.js';
+import { Duties } from './duties.js';
 import * as freezes from './freezes.js';
 import { returnGrant, useGrant } from './grants.js';
 import * as limits from './limits.js';
 import { migrate, pendingMigrations } from './migrate.js';
 import { useNonce } from './nonces.js';
 import { openActions, voidGrants } from './open-actions.js';
+import { Passkeys } from './passkeys.js';
 import type {
   ActionRecord,
   Admission,
@@ -40,15 +45,28 @@ import type {
 import * as receipts from './receipts.js';
 import { resolve } from './resolve.js';
 import * as revocations from './revocations.js';
+import { Standing } from './standing.js';
 
 /** Contracts and errors of the methods are with `LedgerPort`. Any number of workers may share one ledger. */
 export class Ledger implements LedgerPort {
   readonly #database: Database;
   readonly #migrate: () => Promise<readonly string[]>;
+  readonly passkeys: Passkeys;
+  readonly standing: Standing;
+  readonly duties: Duties;
+  readonly asks: Asks;
+  readonly archive: Archive;
+  readonly deliveries: Deliveries;
 
   private constructor(options: LedgerOptions) {
     const database = new Database(options);
     this.#database = database;
+    this.passkeys = new Passkeys(database);
+    this.standing = new Standing(database);
+    this.duties = new Duties(database);
+    this.asks = new Asks(database);
+    this.archive = new Archive(database);
+    this.deliveries = new Deliveries(database);
     this.#migrate = () => migrate(database, options.url, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
   }
 
@@ -128,6 +146,10 @@ export class Ledger implements LedgerPort {
     return revocations.revocations(this.#database, tenant);
   }
 
+  revoked(authority: Parameters<LedgerPort['revoked']>[0]): Promise<Revocation | undefined> {
+    return revocations.revoked(this.#database, authority);
+  }
+
   appendReceipt(request: AppendReceiptRequest): Promise<ReceiptRef> {
     return receipts.appendReceipt(this.#database, request);
   }
@@ -193,6 +215,11 @@ export class Ledger implements LedgerPort {
       pending,
       latencyMs,
     };
+  }
+
+  /** A store on the ledger's database, for a part that keeps tables of its own there: the gateway. */
+  store<T>(make: (database: Database) => T): T {
+    return make(this.#database);
   }
 
   close(): Promise<void> {

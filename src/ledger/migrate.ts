@@ -6,6 +6,10 @@ import type { Database } from './database.js';
 import { up as ledger } from './migrations/0001-ledger.js';
 import { up as limits } from './migrations/0002-limits.js';
 import { up as returns } from './migrations/0003-returned-grants.js';
+import { up as passkeys } from './migrations/0004-passkeys.js';
+import { up as standing } from './migrations/0005-standing.js';
+import { up as asks } from './migrations/0006-asks.js';
+import { up as gateway } from './migrations/0007-gateway.js';
 
 type Up = (db: Kysely<unknown>, schema: string) => Promise<void>;
 
@@ -14,6 +18,10 @@ const MIGRATIONS: Readonly<Record<string, Up>> = {
   '0001-ledger': ledger,
   '0002-limits': limits,
   '0003-returned-grants': returns,
+  '0004-passkeys': passkeys,
+  '0005-standing': standing,
+  '0006-asks': asks,
+  '0007-gateway': gateway,
 };
 
 /**

@@ -343,6 +343,11 @@ export interface LedgerPort {
   /** From the next admission and the next use of a grant on. Idempotent. */
   revoke(request: RevokeRequest): Promise<Revocation>;
   revocations(tenant?: string): Promise<readonly Revocation[]>;
+  /** The first revocation that one of these credentials met; undefined when all of them stand. */
+  revoked(authority: {
+    readonly tenant: string;
+    readonly credentials: readonly string[];
+  }): Promise<Revocation | undefined>;
 
   /**
    * Appends a receipt that settles no action, such as the refusal of a conflicting proposal. Not idempotent: a retry after a lost

@@ -4,8 +4,10 @@ import { asCountersignError, CountersignError } from '../action/errors.js';
 import { canonical, type Digest } from '../action/json.js';
 import type { ReceiptRef } from '../action/outcome.js';
 import { outcomeOf, type EndColumns } from './actions.js';
+import { closing } from './ask-changes.js';
 import { append, lockChain, nextLink, signFor } from './chain.js';
 import type { Database, Prepared } from './database.js';
+import { described } from './described.js';
 import { settledHolds } from './limits.js';
 import type {
   AppendReceiptRequest,
@@ -78,27 +80,34 @@ function settleStatement(
   signed: SignedReceipt,
 ): Prepared<WrittenRow> {
   const { tenant, actionId, proposalDigest, outcome } = request;
+  const { effect, policies, code, reason, summary, via } = described(outcome);
+  // What policy simply allowed nobody was asked about, but for a while: whoever authorizes it then takes it off the list.
+  const asked = effect !== 'allow';
   return {
-    name: 'settle',
+    name: asked ? 'settle_asked' : 'settle',
     query: sql<WrittenRow>`
       with head as materialized (
         select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update
       ),
       action as (
         insert into ${database.table('actions')} as a
-          (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at)
+          (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at,
+            effect, policies, code, reason, summary, via)
         select
           ${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
-          ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp()
+          ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp(),
+          ${effect}, ${policies}::text[], ${code}, ${reason}, ${summary}, ${via}::text[]
         from head
         where head.seq = ${link.seq - 1} and head.hash is not distinct from ${link.prev}
         on conflict (tenant, action_id) do update set
           status = excluded.status, outcome = excluded.outcome, receipt_seq = excluded.receipt_seq,
-          receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at
+          receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at, effect = excluded.effect, policies = excluded.policies,
+          code = excluded.code, reason = excluded.reason, summary = excluded.summary, via = excluded.via
         where a.digest = excluded.digest and a.status is null
         returning a.action_id
       ),
       ${append(database, request, link, signed, sql`action`)},
+      ${asked ? sql`${closing(database, request, sql`action`)},` : sql``}
       holds as materialized (${settledHolds(database, request, sql`action`)})
       select exists (select from action) as written, (select ended from holds) as holds`,
   };

@@ -6,6 +6,7 @@ import type { OutcomeStatus } from '../action/outcome.js';
 import { outcomeOf, type EndColumns } from './actions.js';
 import { append, lockChain, nextLink, signFor } from './chain.js';
 import type { Database, Prepared } from './database.js';
+import { described } from './described.js';
 import { settledHolds } from './limits.js';
 import type { ResolveRequest, Settlement } from './port.js';
 import { canonicalText } from './receipts.js';
@@ -29,6 +30,7 @@ export async function resolve(database: Database, request: ResolveRequest): Prom
     });
   }
   const text = canonicalText({ ...outcome, receipt: undefined });
+  const { code, reason } = described(outcome);
   const read: Prepared<EndedRow> = {
     name: 'resolvable_action',
     query: sql<EndedRow>`
@@ -58,7 +60,7 @@ export async function resolve(database: Database, request: ResolveRequest): Prom
           action as (
             update ${database.table('actions')} as a set
               status = ${outcome.status}, outcome = ${text}, receipt_seq = ${link.seq}, receipt_hash = ${signed.hash},
-              ended_at = clock_timestamp(), resolved_at = clock_timestamp()
+              ended_at = clock_timestamp(), resolved_at = clock_timestamp(), code = ${code}, reason = ${reason}
             from before
             where a.tenant = before.tenant and a.action_id = before.action_id
             returning a.action_id

@@ -58,6 +58,11 @@ export async function revoke(database: Database, { tenant, jti, reason, by }: Re
   });
 }
 
+export async function revoked(database: Database, authority: Required<Authorized>): Promise<Revocation | undefined> {
+  const [row] = await database.rows({ name: 'revoked', query: revokedCredential(database, authority) });
+  return row === undefined ? undefined : toRevocation(row);
+}
+
 export function revocations(database: Database, tenant: string | undefined): Promise<readonly Revocation[]> {
   return database.ask(async (kysely) => {
     const all = kysely.selectFrom('revocations').selectAll().orderBy('revoked_at').orderBy('tenant').orderBy('jti');

@@ -1,8 +1,10 @@
 /** The ledger's tables as Kysely knows them. What they mean and guard is in the migrations. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type { ActionType, Decision, Effect, Requirement } from '../action/decision.js';
 import type { Digest, Json } from '../action/json.js';
-import type { OutcomeStatus } from '../action/outcome.js';
+import type { ApprovalRecord, OutcomeStatus, Shown, Verdict } from '../action/outcome.js';
 import type { LimitReading } from '../action/limits.js';
+import type { DeliveryKind } from './deliveries.js';
 import type { FreezeKind, Hold, UnreceiptedOutcome } from './port.js';
 
 /** `pg` reads a bigint as text. */
@@ -33,6 +35,68 @@ export interface Tables {
     ended_at: Date | null;
     /** When a person resolved what was `unknown`; what it replaced is in `resolved`. */
     resolved_at: Date | null;
+    /** Of the outcome, for the archive. */
+    effect: Effect | null;
+    policies: string[] | null;
+    code: string | null;
+    reason: string | null;
+    summary: string | null;
+    via: string[] | null;
+  };
+  asks: {
+    tenant: string;
+    action_id: string;
+    shown: JsonText<Shown>;
+    shown_digest: Digest;
+    decision: JsonText<Decision>;
+    policy_digest: Digest;
+    requirements: JsonText<readonly Requirement[]>;
+    environment: string;
+    tool: string;
+    operation: string;
+    action_type: ActionType;
+    agent: string;
+    via: string[];
+    roles: string[];
+    role_after: number[];
+    summary: string;
+    reason: string;
+    revises: string | null;
+    first_asked_at: Date;
+    asked_at: Date;
+    expires_at: Date;
+    closed_at: Date | null;
+  };
+  /** How often the asks of a tenant changed, in several rows. */
+  ask_changes: {
+    tenant: string;
+    lane: number;
+    version: BigInteger;
+  };
+  decisions: {
+    tenant: string;
+    digest: Digest;
+    action_id: string;
+    shown_digest: Digest;
+    person: string;
+    verdict: Verdict;
+    record: JsonText<ApprovalRecord>;
+    waited_seconds: number | null;
+    yeses_before: number;
+    hurried: boolean;
+    refused: boolean;
+    decided_at: Date;
+  };
+  deliveries: {
+    tenant: string;
+    delivery_id: string;
+    action_id: string;
+    kind: DeliveryKind;
+    channel: string;
+    attempts: number;
+    status: 'delivered' | 'failed';
+    detail: string;
+    at: Date;
   };
   resolved: {
     tenant: string;
@@ -123,5 +187,96 @@ export interface Tables {
     reason: string;
     revoked_by: string;
     revoked_at: Generated<Date>;
+  };
+  passkeys: {
+    tenant: string;
+    credential_id: string;
+    person: string;
+    public_key: string;
+    counter: BigInteger;
+    transports: string[];
+    statement: Digest;
+    enrolled_at: Generated<Date>;
+    retired_at: Date | null;
+    retired_by: string | null;
+    retire_reason: string | null;
+  };
+  passkey_uses: {
+    tenant: string;
+    credential_id: string;
+    counter: BigInteger;
+    challenge: string;
+    used_at: Generated<Date>;
+  };
+  /** The gateway's. */
+  api_keys: {
+    id: string;
+    secret_hash: string;
+    tenant: string;
+    agent: string;
+    roles: string[];
+    scopes: string[];
+    owner: string | null;
+    created_at: Generated<Date>;
+    expires_at: Date;
+    last_used_at: Date | null;
+    revoked_at: Date | null;
+  };
+  /** The gateway's. */
+  sessions: {
+    /** SHA-256 of what the cookie holds, in hex. */
+    id_hash: string;
+    tenant: string;
+    person: JsonText<Json>;
+    jti: string;
+    enrolment: string | null;
+    enrolment_until: Date | null;
+    authenticated_at: Generated<Date>;
+    last_seen_at: Generated<Date>;
+    expires_at: Date;
+    ended_at: Date | null;
+  };
+  /** The gateway's: logins that have begun at the identity provider. */
+  logins: {
+    state_hash: string;
+    browser_hash: string;
+    nonce: string;
+    code_verifier: string;
+    return_to: string;
+    created_at: Generated<Date>;
+    expires_at: Date;
+  };
+  standing: {
+    tenant: string;
+    id: string;
+    agent: string;
+    tool: string;
+    operation: string | null;
+    environment: string | null;
+    max_rows: BigInteger | null;
+    actions: BigInteger | null;
+    amounts: JsonText<Record<string, number> | null>;
+    roles: string[];
+    until: Date;
+    given_by: string;
+    credentials: string[];
+    reason: string;
+    statement: string;
+    digest: Digest;
+    given_at: Generated<Date>;
+  };
+  duties: {
+    tenant: string;
+    id: string;
+    person: string;
+    role: string;
+    since: Date;
+    until: Date;
+    given_by: string;
+    credentials: string[];
+    reason: string;
+    statement: string;
+    digest: Digest;
+    given_at: Generated<Date>;
   };
 }

@@ -3,32 +3,18 @@
  *
  *     @id("protected-tables")                       a-z, 0-9 and -, at most 64; unique in the bundle
  *     @reason("{rows} rows in {environment}")       placeholders: see reason.ts
- *     @approval("dba|lead, quorum=2, ttl=4h")       on a forbid: any of these roles, that many people, within s, m, h or d
+ *     @approval("dba|lead, quorum=2, ttl=4h")       on a forbid: who can lift it, and how: see approval.ts
  *     @constraint("maxRows=1000, dryRun=true, x")   on a permit: obligations; on a forbid: labels. A bare name means true
  */
-import { DAY_SECONDS, parseSeconds } from './durations.js';
+import { parseApprovals, type Approval } from './approval.js';
+import { GrammarError } from './grammar.js';
 import { checkReason } from './reason.js';
 
 const KNOWN = new Set(['id', 'reason', 'approval', 'constraint']);
 const ID = /^[a-z0-9-]{1,64}$/;
-const ROLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 const CONSTRAINT_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/;
 const CONSTRAINT_TEXT = /^[A-Za-z0-9_.*|:/-]{1,256}$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
-
-const MAX_QUORUM = 20;
-const MAX_TTL_SECONDS = 30 * DAY_SECONDS;
-const DEFAULT_TTL_SECONDS = DAY_SECONDS;
-
-/** What people must do to lift a soft forbid. */
-export interface Approval {
-  /** Any one of these; sorted. */
-  readonly roles: readonly string[];
-  /** Different people, 1 to 20. Default 1. */
-  readonly quorum: number;
-  /** 1 second to 30 days. Default a day. */
-  readonly ttlSeconds: number;
-}
 
 export interface NamedValue {
   readonly name: string;
@@ -38,7 +24,8 @@ export interface NamedValue {
 export interface RuleAnnotations {
   readonly id: string;
   readonly reason?: string;
-  readonly approval?: Approval;
+  /** What people must do to lift it: at least one, all of them to be met. */
+  readonly approvals?: readonly Approval[];
   readonly constraints: readonly NamedValue[];
 }
 
@@ -67,27 +54,19 @@ export function readAnnotations(
       fix: 'Give the policy an @id("…") of a-z, 0-9 and -, at most 64 characters.',
     });
   }
+  const { approval: approvals } = part('approval', annotations, problems, (text) => {
+    if (effect === 'permit') throw new GrammarError('a permit cannot ask for approval', 'Put @approval on a forbid.');
+    if (annotations['reason'] === undefined) {
+      throw new GrammarError('people would be asked without a @reason', 'Add @reason("why people are asked").');
+    }
+    return parseApprovals(text);
+  });
   return {
     id: id ?? '',
     ...part('reason', annotations, problems, checkReason),
-    ...part('approval', annotations, problems, (text) => {
-      if (effect === 'permit') throw new GrammarError('a permit cannot ask for approval', 'Put @approval on a forbid.');
-      if (annotations['reason'] === undefined) {
-        throw new GrammarError('people would be asked without a @reason', 'Add @reason("why people are asked").');
-      }
-      return parseApproval(text);
-    }),
+    ...(approvals === undefined ? {} : { approvals }),
     constraints: part('constraint', annotations, problems, parseConstraints).constraint ?? [],
   };
-}
-
-/** A text that does not fit its small grammar. */
-export class GrammarError extends Error {
-  readonly fix: string;
-  constructor(message: string, fix: string) {
-    super(message);
-    this.fix = fix;
-  }
 }
 
 function part<Name extends string, Value>(
@@ -107,42 +86,6 @@ function part<Name extends string, Value>(
     problems.push({ message: `@${name}(${JSON.stringify(text)}): ${error.message}`, fix });
     return {};
   }
-}
-
-const APPROVAL_FIX = 'Write @approval("role"), @approval("role|other role") or @approval("role, quorum=2, ttl=4h").';
-
-/** Reads `role|other role, quorum=2, ttl=4h`. @throws GrammarError */
-export function parseApproval(text: string): Approval {
-  const [first = '', ...options] = text.split(',').map((item) => item.trim());
-  const roles = first.split('|').map((role) => role.trim());
-  const wrong = roles.find((role) => !ROLE.test(role));
-  if (wrong !== undefined) throw new GrammarError(`${JSON.stringify(wrong)} is not a role's name`, APPROVAL_FIX);
-  if (new Set(roles).size < roles.length) throw new GrammarError('a role is named twice', APPROVAL_FIX);
-  let quorum: number | undefined;
-  let ttlSeconds: number | undefined;
-  for (const option of options) {
-    const [name, value = ''] = option.split(/\s*=\s*/, 2);
-    if (name === 'quorum' && quorum === undefined) quorum = parseQuorum(value);
-    else if (name === 'ttl' && ttlSeconds === undefined) ttlSeconds = parseTtl(value);
-    else throw new GrammarError(`${JSON.stringify(option)} is unknown or comes twice`, APPROVAL_FIX);
-  }
-  return { roles: roles.sort(), quorum: quorum ?? 1, ttlSeconds: ttlSeconds ?? DEFAULT_TTL_SECONDS };
-}
-
-function parseQuorum(text: string): number {
-  const quorum = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (quorum < 1 || quorum > MAX_QUORUM) {
-    throw new GrammarError(`quorum=${text} is not a whole number from 1 to ${MAX_QUORUM}`, APPROVAL_FIX);
-  }
-  return quorum;
-}
-
-function parseTtl(text: string): number {
-  const seconds = parseSeconds(text) ?? 0;
-  if (seconds < 1 || seconds > MAX_TTL_SECONDS) {
-    throw new GrammarError(`ttl=${text} is not a time such as 30m, 4h or 7d, of at most 30 days`, APPROVAL_FIX);
-  }
-  return seconds;
 }
 
 const CONSTRAINT_FIX =

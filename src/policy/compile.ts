@@ -125,7 +125,7 @@ export class Policy {
     const parsed = [cedar.preparseSchema(SCHEMA_FILE, this.#schema)];
     for (const actionType of ACTION_TYPES) {
       const slice = this.slice(actionType);
-      const hard = slice.filter((rule) => rule.approval === undefined);
+      const hard = slice.filter((rule) => rule.approvals === undefined);
       parsed.push(cedar.preparsePolicySet(setName(actionType, 'all'), { staticPolicies: staticPolicies(slice) }));
       parsed.push(
         cedar.preparsePolicySet(setName(actionType, 'without-soft'), { staticPolicies: staticPolicies(hard) }),

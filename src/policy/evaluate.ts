@@ -82,7 +82,7 @@ function decide(policy: Policy, facts: Facts): Decision {
   if (rules.length === 0)
     return { ...nothing(policy), effect: 'deny', code: 'POLICY_DENIED', reason: nobodyAllows(facts) };
 
-  const final = rules.filter((rule) => rule.approval === undefined);
+  const final = rules.filter((rule) => rule.approvals === undefined);
   if (final.length > 0) return denied(policy, facts, rules, final.map((rule) => sentence(rule, facts)).join('; '));
 
   const without = policy.ask(request, 'without-soft');
@@ -96,7 +96,7 @@ function decide(policy: Policy, facts: Facts): Decision {
     policies: rules.map((rule) => rule.id),
     constraints: obligations(determining(policy, without.diagnostics.reason)),
     violations: violations(rules, facts),
-    requirements: rules.flatMap((rule) => requirement(rule, facts)),
+    requirements: rules.flatMap((rule) => requirementsOf(rule, facts)),
   };
 }
 
@@ -166,8 +166,8 @@ function violations(forbids: readonly Rule[], facts: Facts): readonly Violation[
   return forbids.map((rule) => ({ policy: rule.id, reason: why(rule, facts) }));
 }
 
-function requirement(rule: Rule, facts: Facts): readonly Requirement[] {
-  return rule.approval === undefined ? [] : [{ policy: rule.id, reason: why(rule, facts), ...rule.approval }];
+function requirementsOf(rule: Rule, facts: Facts): readonly Requirement[] {
+  return (rule.approvals ?? []).map((approval) => ({ policy: rule.id, reason: why(rule, facts), ...approval }));
 }
 
 function labels(rules: readonly Rule[]): readonly Constraint[] {

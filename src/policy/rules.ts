@@ -1,7 +1,8 @@
 /** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
 import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
-import { readAnnotations, type AnnotationProblem, type Approval, type NamedValue } from './annotations.js';
+import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
+import type { Approval } from './approval.js';
 import { newCedar, placeAt, placeText, type Cedar, type Place } from './cedar.js';
 import { inputTypes, type InputRecord } from './input/type.js';
 import { actionsWith, withLimitsType } from './limits/cedar.js';
@@ -21,8 +22,8 @@ export interface Rule {
   readonly actions: ReadonlySet<ActionType>;
   /** The template of its sentence. */
   readonly reason?: string;
-  /** Set on a soft forbid: who can lift it. */
-  readonly approval?: Approval;
+  /** Set on a soft forbid: what people must do to lift it, all of it. */
+  readonly approvals?: readonly Approval[];
   readonly constraints: readonly NamedValue[];
 }
 

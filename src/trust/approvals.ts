@@ -1,16 +1,18 @@
-/** A person's signed yes or no, bound to the digest of exactly what they saw; and who may give one. */
+/** A person's signed decision, bound to the digest of exactly what they saw; and who may give one. */
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 import type { Requirement } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
 import { digestText, type Digest } from '../action/json.js';
-import type { ApprovalRecord } from '../action/outcome.js';
+import { VERDICTS, type ApprovalRecord, type Verdict } from '../action/outcome.js';
 import type { Agent, Approver } from '../action/principal.js';
 import { samePerson } from '../action/quorum.js';
-import { MAX_CREDENTIAL_BYTES } from './claims.js';
+import { MAX_CREDENTIAL_BYTES, MAX_VOUCHED_PERSON_SECONDS } from './claims.js';
 import type { Credential } from './credentials.js';
 import { holderKey, verifyHolder, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
+import { assertionResponseSchema, challengeOf, readAssertion } from './passkeys.js';
 import {
   actionIdSchema,
   digestSchema,
@@ -25,11 +27,11 @@ import {
   validity,
 } from './shapes.js';
 
-/** A longer approval is refused unparsed. Holds a credential and 2000 characters of any script. */
-export const MAX_APPROVAL_BYTES = 16 * 1024;
+/** A longer approval is refused unparsed. Holds a credential, 2000 characters of any script and the largest assertion of a passkey. */
+export const MAX_APPROVAL_BYTES = 32 * 1024;
 
 const DEFAULT_TTL_SECONDS = 3600;
-const MAX_TTL_SECONDS = 30 * 86_400;
+const MAX_TTL_SECONDS = MAX_VOUCHED_PERSON_SECONDS;
 
 const refuse = refusing('APPROVAL_INVALID', 'approval');
 
@@ -37,8 +39,9 @@ const statement = {
   tenant: tenantSchema,
   actionId: actionIdSchema,
   shownDigest: digestSchema,
-  verdict: z.enum(['approve', 'deny']),
+  verdict: z.enum(VERDICTS),
   reason: reasonSchema.optional(),
+  assertion: z.strictObject({ policyDigest: digestSchema, response: assertionResponseSchema }).optional(),
 };
 const claimsSchema = z.strictObject({
   ...statement,
@@ -58,14 +61,26 @@ export interface ApprovalOptions {
   readonly actionId: string;
   /** Digest of what the person saw (`PendingView.shownDigest`). */
   readonly shownDigest: Digest;
-  readonly verdict: 'approve' | 'deny';
+  readonly verdict: Verdict;
   /** In the person's words: 1 to 2000 characters, no control characters but tab and line feed. */
   readonly reason?: string | undefined;
   /** How long the token may be handed in. Default one hour; at most 30 days. */
   readonly ttlSeconds?: number | undefined;
+  /** A passkey's word on the same: made for the challenge that `challengeOf` makes of all this. */
+  readonly assertion?: ApprovalAssertion | undefined;
 }
 
-/** @throws CountersignError APPROVAL_INVALID naming the field; KEYS_INVALID for a credential that is not an approver's */
+export interface ApprovalAssertion {
+  /** Of the policy that asked for the decision, as it was shown. */
+  readonly policyDigest: Digest;
+  /** As the browser gave it. What no signature covers is left out. */
+  readonly response: AuthenticationResponseJSON;
+}
+
+/**
+ * @throws CountersignError APPROVAL_INVALID naming the field; PASSKEY_INVALID for an assertion without the shape of one; KEYS_INVALID for a
+ *   credential that is not an approver's
+ */
 export async function signApproval(
   credential: Credential,
   options: ApprovalOptions,
@@ -73,7 +88,11 @@ export async function signApproval(
 ): Promise<string> {
   const key = await holderKey(credential, 'approver');
   const reason = options.reason === undefined ? {} : { reason: typedText(options.reason) };
-  const parsed = optionsSchema.safeParse({ ...options, ...reason });
+  const assertion =
+    options.assertion === undefined
+      ? {}
+      : { assertion: { ...options.assertion, response: readAssertion(options.assertion.response) } };
+  const parsed = optionsSchema.safeParse({ ...options, ...reason, ...assertion });
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join('.') || 'approval';
     throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
@@ -91,9 +110,19 @@ export interface ApprovalContext {
   readonly now: Date;
 }
 
+/** A verified approval. What a passkey says with it is not verified yet. */
+export interface Approval {
+  readonly record: ApprovalRecord;
+  readonly approver: Approver;
+  /** `challenge`: what the passkey must have signed. For `verifyAssertion`, and then for `record.passkey`. */
+  readonly assertion?: ApprovalAssertion & { readonly challenge: string };
+  /** Ids of what the approver's standing rests on: one revoked, and the approval is worth nothing. */
+  readonly credentials: readonly string[];
+}
+
 /**
- * Verifies that an approver whom the issuer vouches for signed this decision about what is shown now. Whether this person may
- * decide it is for `mayDecide`.
+ * Verifies that an approver whom the issuer or (for this decision) a gateway vouches for signed this decision about what is shown now.
+ * Whether this person may decide it is for `mayDecide`; whether one of `credentials` was revoked, for the ledger.
  *
  * @throws CountersignError APPROVAL_INVALID (forged, expired, or for another tenant or action), or APPROVAL_STALE when it is
  *   authentic but what was shown has changed
@@ -102,10 +131,10 @@ export async function verifyApproval(
   keyring: Keyring,
   token: string,
   { tenant, actionId, shownDigest, now }: ApprovalContext,
-): Promise<{ readonly record: ApprovalRecord; readonly approver: Approver }> {
+): Promise<Approval> {
   let holder: Holder | undefined;
-  const claims = await openHeld(token, form, async ({ credential }) => {
-    holder = await verifyHolder(keyring, { credential }, { kind: 'approver', now, refuse });
+  const claims = await openHeld(token, form, async ({ credential, shownDigest: signs }) => {
+    holder = await verifyHolder(keyring, { credential }, { kind: 'approver', signs, now, refuse });
     return holder.key;
   });
   if (holder === undefined) throw refuse('The approval names no approver');
@@ -128,8 +157,8 @@ export async function verifyApproval(
       fix: 'Look at the action again and decide anew.',
     });
   }
-  const { id, roles } = holder;
-  const { verdict, reason, iat } = claims;
+  const { id, roles, vouched, credentials } = holder;
+  const { verdict, reason, assertion, iat } = claims;
   const record: ApprovalRecord = {
     approver: id,
     roles,
@@ -137,8 +166,15 @@ export async function verifyApproval(
     ...(reason === undefined ? {} : { reason }),
     at: new Date(iat * 1000).toISOString(),
     digest: digestText(token),
+    ...(vouched === undefined ? {} : { auth: vouched.auth }),
   };
-  return { record, approver: { id, tenant, roles } };
+  const said = (policyDigest: Digest): string => challengeOf({ tenant, actionId, shownDigest, policyDigest, verdict });
+  return {
+    record,
+    approver: { id, tenant, roles },
+    ...(assertion === undefined ? {} : { assertion: { ...assertion, challenge: said(assertion.policyDigest) } }),
+    credentials,
+  };
 }
 
 export interface DecidingCase {

@@ -1,4 +1,4 @@
-/** What credentials and delegations say: the claims of the issuer's tokens, and of those that agents sign for other agents. */
+/** What credentials and delegations say: the claims of the issuer's tokens, of gateways', and of those that agents sign for other agents. */
 import { z } from 'zod';
 import { publicJwkSchema } from './keys.js';
 import { scopeSchema } from './scopes.js';
@@ -11,6 +11,16 @@ export const rolesSchema = z.array(nameSchema).max(32);
 export const scopesSchema = z.array(scopeSchema).min(1).max(64);
 
 const cnf = z.strictObject({ jwk: publicJwkSchema });
+
+/** An agent's action may wait for people for 30 days. */
+export const MAX_VOUCHED_AGENT_SECONDS = 31 * 86_400;
+/** As long as an approval may live. */
+export const MAX_VOUCHED_PERSON_SECONDS = 30 * 86_400;
+
+export const authSchema = z.strictObject({
+  method: z.enum(['oidc', 'jwt', 'api-key', 'dev']),
+  by: textSchema.min(1).max(512),
+});
 
 const standardClaims = {
   iss: z.literal('countersign'),
@@ -32,8 +42,17 @@ export const agentClaimsSchema = z.strictObject({
 /** An approver without a role could decide nothing. */
 export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: rolesSchema.min(1) });
 
+/** Over a gateway's signature. `for` is the one thing that the credential may sign: the digest of a proposal. */
+export const vouchedAgentClaimsSchema = z
+  .strictObject({ ...agentClaimsSchema.shape, auth: authSchema, for: digestSchema })
+  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_AGENT_SECONDS, { path: ['exp'] });
+/** `for`: the digest of what the person was shown, or the id of their statement. */
+export const vouchedApproverClaimsSchema = z
+  .strictObject({ ...approverClaimsSchema.shape, auth: authSchema, for: z.union([digestSchema, z.uuid()]) })
+  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_PERSON_SECONDS, { path: ['exp'] });
+
 /** At most 16 units. */
-const amountsSchema = z
+export const amountsSchema = z
   .record(nameSchema, z.number().min(0))
   .refine((amounts) => Object.keys(amounts).length >= 1 && Object.keys(amounts).length <= 16);
 
@@ -61,4 +80,5 @@ export const delegationClaimsSchema = z
 
 export type AgentClaims = z.infer<typeof agentClaimsSchema>;
 export type ApproverClaims = z.infer<typeof approverClaimsSchema>;
+export type VouchedClaims = z.infer<typeof vouchedAgentClaimsSchema> | z.infer<typeof vouchedApproverClaimsSchema>;
 export type DelegationClaims = z.infer<typeof delegationClaimsSchema>;

@@ -7,7 +7,7 @@ import { canonical } from '../action/json.js';
 import type { Agent, DelegationCap } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES, rolesSchema, scopesSchema } from './claims.js';
 import { signToken } from './jws.js';
-import { generateKey, keysInvalid, privateJwkSchema, signingKey, type Keyring } from './keys.js';
+import { generateKey, keysInvalid, privateJwkSchema, signingKey, type Keyring, type SigningKey } from './keys.js';
 import { misshapen, principalSchema, seconds, tenantSchema } from './shapes.js';
 import { agentOf, chainSchema, readStanding, type CredentialKind } from './standing.js';
 
@@ -70,24 +70,25 @@ export interface ApproverOptions {
 export async function issueAgent(keyring: Keyring, options: AgentOptions, now = new Date()): Promise<Credential> {
   const { id, tenant, roles, scopes, owner, ttlSeconds } = checked(agentSchema, options);
   const claims = { tenant, roles: unique(roles), scopes: unique(scopes), ...(owner === undefined ? {} : { owner }) };
-  return issue(keyring, 'agent', id, claims, ttlSeconds, now);
+  const who = { sub: id, jti: randomUUID(), ...claims };
+  return issue(signingKey(keyring, 'issuer'), 'agent', who, ttlSeconds, now);
 }
 
 /** @throws CountersignError CONFIG_INVALID naming the field, or KEYS_MISSING without a private issuer key */
 export async function issueApprover(keyring: Keyring, options: ApproverOptions, now = new Date()): Promise<Credential> {
   const { id, tenant, roles, ttlSeconds } = checked(approverSchema, options);
-  return issue(keyring, 'approver', id, { tenant, roles: unique(roles) }, ttlSeconds, now);
+  const who = { sub: id, jti: randomUUID(), tenant, roles: unique(roles) };
+  return issue(signingKey(keyring, 'issuer'), 'approver', who, ttlSeconds, now);
 }
 
-async function issue(
-  keyring: Keyring,
+/** A credential with a new key, over the signature of whoever says so. */
+export async function issue(
+  signer: SigningKey,
   kind: CredentialKind,
-  sub: string,
-  who: object,
+  who: { readonly sub: string; readonly jti: string } & object,
   ttlSeconds: number,
   now: Date,
 ): Promise<Credential> {
-  const issuer = signingKey(keyring, 'issuer');
   const privateJwk = await generateKey();
   const iat = seconds(now);
   const { kty, crv, x } = privateJwk;
@@ -95,13 +96,11 @@ async function issue(
     ...who,
     iss: 'countersign',
     aud: 'countersign',
-    sub,
     iat,
     exp: iat + ttlSeconds,
-    jti: randomUUID(),
     cnf: { jwk: { kty, crv, x } },
   };
-  const token = await signToken(kind, claims, issuer.key, issuer.kid);
+  const token = await signToken(kind, claims, signer.key, signer.kid);
   if (token.length > MAX_CREDENTIAL_BYTES) {
     throw new CountersignError('CONFIG_INVALID', `The credential would be longer than ${MAX_CREDENTIAL_BYTES} bytes.`, {
       field: 'scopes',

@@ -1,9 +1,16 @@
 /** Verifies what a signer holds, and holds the private key of one's own: both ends of the proof of possession (RFC 7800). */
 import { createHash } from 'node:crypto';
 import { CountersignError } from '../action/errors.js';
-import { agentClaimsSchema, approverClaimsSchema, delegationClaimsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
+import {
+  agentClaimsSchema,
+  approverClaimsSchema,
+  delegationClaimsSchema,
+  MAX_CREDENTIAL_BYTES,
+  vouchedAgentClaimsSchema,
+  vouchedApproverClaimsSchema,
+} from './claims.js';
 import type { Credential } from './credentials.js';
-import { openHeld, openIssued } from './jws.js';
+import { keyIdOf, openHeld, openIssued } from './jws.js';
 import { importPrivate, importPublic, type Keyring, type PrivateKey, type VerifyingKey } from './keys.js';
 import { validity, type Refuse } from './shapes.js';
 import { chainSchema, narrowed, standingOf, type CredentialKind, type Standing } from './standing.js';
@@ -30,12 +37,14 @@ const verified = new WeakMap<Keyring, Record<CacheName, Map<string, Holder>>>();
 
 export interface HolderContext {
   readonly kind: CredentialKind;
+  /** What the holder signs, as a gateway that vouches for them must have named it: a digest, or the id of a statement. */
+  readonly signs: string;
   readonly now: Date;
   readonly refuse: Refuse;
 }
 
 /**
- * Verifies that the issuer vouches for the token, that each delegation was signed by the one above it and only narrows, and that all
+ * Verifies that the issuer vouches for the token, or a gateway for this one thing, that each delegation was signed by the one above it and only narrows, and that all
  * of it is valid at `now`.
  *
  * @throws what `refuse` makes
@@ -43,7 +52,7 @@ export interface HolderContext {
 export async function verifyHolder(
   keyring: Keyring,
   held: Held,
-  { kind, now, refuse }: HolderContext,
+  { kind, signs, now, refuse }: HolderContext,
 ): Promise<Holder> {
   const { credential, delegations = [] } = held;
   let holder = await remembered(keyring, kind, [credential], () => openCredential(keyring, credential, kind, refuse));
@@ -53,6 +62,12 @@ export async function verifyHolder(
     holder = await remembered(keyring, 'delegate', [credential, ...delegations], () =>
       follow(root, delegations, refuse),
     );
+  }
+  if (holder.vouched !== undefined && holder.vouched.for !== signs) {
+    throw refuse('The credential was vouched for to sign something else', {
+      expected: 'the one thing that the gateway vouched for it to sign',
+      fix: 'Ask the gateway anew for each proposal, decision and statement.',
+    });
   }
   const state = validity(holder, now);
   if (state === 'early') {
@@ -76,6 +91,8 @@ async function remembered(
   const cache = caches[name];
   const key = createHash('sha256').update(JSON.stringify(texts)).digest('base64');
   const holder = cache.get(key) ?? (await open());
+  // What is good for one thing comes hardly twice, and anybody with a token of their own makes as many as they like.
+  if (holder.vouched !== undefined) return holder;
   // Re-inserted, so that the first key is always the one used longest ago.
   cache.delete(key);
   cache.set(key, holder);
@@ -85,10 +102,19 @@ async function remembered(
 
 async function openCredential(keyring: Keyring, token: string, kind: CredentialKind, refuse: Refuse): Promise<Holder> {
   const form = { type: kind, maxBytes: MAX_CREDENTIAL_BYTES, refuse: within('The credential', refuse) };
+  const { issuer, gateway } = keyring.verify;
+  // By the key that it names, so that what an issuer signs never has the shape of what a gateway signs, nor the other way round.
+  if (gateway.has(keyIdOf(token) ?? '')) {
+    const claims =
+      kind === 'agent'
+        ? await openIssued(token, { ...form, claims: vouchedAgentClaimsSchema }, gateway)
+        : await openIssued(token, { ...form, claims: vouchedApproverClaimsSchema }, gateway);
+    return withKey(standingOf(claims, token), refuse);
+  }
   const claims =
     kind === 'agent'
-      ? await openIssued(token, { ...form, claims: agentClaimsSchema }, keyring.verify.issuer)
-      : await openIssued(token, { ...form, claims: approverClaimsSchema }, keyring.verify.issuer);
+      ? await openIssued(token, { ...form, claims: agentClaimsSchema }, issuer)
+      : await openIssued(token, { ...form, claims: approverClaimsSchema }, issuer);
   return withKey(standingOf(claims, token), refuse);
 }
 

@@ -56,6 +56,13 @@ export async function signToken(
   return `${signed}.${key.sign(Buffer.from(signed)).toString('base64url')}`;
 }
 
+/** The id of the key that a token says signed it: what it is worth, `openIssued` tells. */
+export function keyIdOf(token: string): string | undefined {
+  const [head = ''] = token.split('.', 1);
+  const header = headerSchema.safeParse(parse(head));
+  return header.success ? header.data.kid : undefined;
+}
+
 /** Opens a token that one of `keys` (by key id) signed. @throws what `form.refuse` makes */
 export async function openIssued<C>(
   token: unknown,

@@ -1,12 +1,22 @@
 /** Where a process finds its keys: the environment, a file, or (in development only) a file made on first run. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
 import { isProduction } from '../environment.js';
-import { generateKeyringFile, keysInvalid, KEY_ROLES, parseKeyring, type Keyring } from './keys.js';
+import {
+  generateKeyringFile,
+  keysInvalid,
+  KEY_ROLES,
+  narrowedKeyring,
+  parseKeyring,
+  withGatewayKey,
+  type KeyRole,
+  type Keyring,
+  type KeyringFile,
+} from './keys.js';
 
-/** A key file of 96 keys is far below this; anything longer is not a key file. */
+/** A key file of 128 keys is far below this; anything longer is not a key file. */
 const MAX_FILE_BYTES = 64 * 1024;
 
 export interface LoadKeyringOptions {
@@ -14,7 +24,10 @@ export interface LoadKeyringOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether keys must be given. Default: what `isProduction(env)` says. */
   readonly production?: boolean;
-  /** Where development keys are kept, and made when absent. Without it, keys must be given in development too. */
+  /**
+   * Where development keys are kept, and made when absent; a file from before gateways had keys is given one. Without it, keys must be given
+   * in development too.
+   */
   readonly devPath?: string | undefined;
   /** Called with the path when development keys were made by this call. */
   readonly onCreated?: (path: string) => void;
@@ -52,6 +65,7 @@ export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring>
     );
   }
   if (await createKeyFile(devPath)) options.onCreated?.(devPath);
+  else await addGatewayKey(devPath);
   return readKeyFile(devPath, { production: false });
 }
 
@@ -105,21 +119,15 @@ async function readText(path: string): Promise<{ text: string; mode: number }> {
  * Makes a key file unless there is one. Several processes may try at once: the file appears whole (a link to a finished file)
  * and the first wins.
  *
+ * @param roles for which it holds a key; default all
  * @returns whether this call made it
  */
-export async function createKeyFile(path: string): Promise<boolean> {
+export async function createKeyFile(path: string, roles: readonly KeyRole[] = KEY_ROLES): Promise<boolean> {
   if (await exists(path)) return false;
-  const draft = `${path}.${randomUUID()}`;
+  const file = await generateKeyringFile(roles);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(draft, 'wx', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(await generateKeyringFile(), null, 2)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(draft, path);
+    await throughDraft(path, file, (draft) => link(draft, path));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -129,6 +137,61 @@ export async function createKeyFile(path: string): Promise<boolean> {
       fix: 'Choose another place, or give the keys in COUNTERSIGN_KEYS_FILE.',
       cause: error,
     });
+  }
+}
+
+/**
+ * Writes a new file with the private keys of these roles and the public ones of all others: what one process needs of a file that has
+ * everything.
+ *
+ * @throws CountersignError KEYS_MISSING, KEYS_INVALID; also when there is a file at `to` already, or `from` lacks a private key it is to have
+ */
+export async function extractKeys(from: string, to: string, roles: readonly KeyRole[]): Promise<void> {
+  const { text } = await readText(from);
+  const file = await narrowedKeyring(text, from, roles);
+  try {
+    await throughDraft(to, file, (draft) => link(draft, to));
+  } catch (error) {
+    const taken = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    throw new CountersignError('KEYS_INVALID', taken ? `${to} is there already.` : `${to} cannot be made`, {
+      field: to,
+      expected: 'a new file, in a folder that can be written',
+      fix: 'Choose another name or place.',
+      cause: error,
+    });
+  }
+}
+
+/** Who adds it at the same time adds the same, so the last to rename changes nothing. */
+async function addGatewayKey(given: string): Promise<void> {
+  const { text } = await readText(given);
+  const file = await withGatewayKey(text, given);
+  if (file === undefined) return;
+  try {
+    const path = await realpath(given);
+    await throughDraft(path, file, (draft) => rename(draft, path));
+  } catch (error) {
+    throw new CountersignError('KEYS_INVALID', `${given} has no gateway key and cannot be given one`, {
+      field: given,
+      expected: 'a key file for development that can be written',
+      fix: 'Make it writable, or name a key file of your own in COUNTERSIGN_KEYS_FILE.',
+      cause: error,
+    });
+  }
+}
+
+/** Writes the file under another name, to be put in its place whole. */
+async function throughDraft(path: string, content: KeyringFile, put: (draft: string) => Promise<void>): Promise<void> {
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await put(draft);
   } finally {
     await unlink(draft).catch(() => undefined);
   }

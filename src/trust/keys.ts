@@ -1,12 +1,23 @@
-/** The operator's keys: three roles of Ed25519 keys, each good for one purpose only. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
+/** The operator's keys: four roles of Ed25519 keys, each good for one purpose only. */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { z } from 'zod';
 import { CountersignError, type Problem } from '../action/errors.js';
 import { parseJson } from '../action/parse.js';
 
-/** `issuer` signs credentials of agents and approvers; `grant` and `receipt` are the workers'. */
-export const KEY_ROLES = ['issuer', 'grant', 'receipt'] as const;
+/**
+ * `issuer` signs credentials of agents and approvers; `grant` and `receipt` are the workers'; `gateway` vouches for whom a gateway knows,
+ * for one thing at a time, and may be absent where there is no gateway.
+ */
+export const KEY_ROLES = ['issuer', 'grant', 'receipt', 'gateway'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 /**
@@ -68,8 +79,11 @@ const keySchema = publicJwkSchema.extend({
   use: z.literal('sig').optional(),
   alg: z.enum(['EdDSA', 'Ed25519']).optional(),
 });
-const keysSchema = z.array(keySchema).max(32).optional();
-const fileSchema = z.strictObject({ issuer: keysSchema, grant: keysSchema, receipt: keysSchema });
+const keysSchema = z.array(keySchema).max(32).exactOptional();
+const fileSchema = z.strictObject({ issuer: keysSchema, grant: keysSchema, receipt: keysSchema, gateway: keysSchema });
+
+/** The roles as they are named to people: `"issuer", "grant", …`. */
+const ROLE_NAMES = KEY_ROLES.map((role) => `"${role}"`).join(', ');
 
 /** A new private key. */
 export async function generateKey(): Promise<Ed25519Jwk & { readonly d: string }> {
@@ -77,16 +91,42 @@ export async function generateKey(): Promise<Ed25519Jwk & { readonly d: string }
   return privateJwkSchema.parse({ kty: 'OKP', crv: 'Ed25519', x, d });
 }
 
-/** A new private key for every role, as the content of a key file. */
-export async function generateKeyringFile(): Promise<KeyringFile> {
-  const made = await Promise.all(
-    KEY_ROLES.map(async (role) => {
-      const key = await generateKey();
-      return [role, [{ ...key, kid: await calculateJwkThumbprint(bare(key.x)), use: 'sig', alg: 'EdDSA' }]] as const;
-    }),
-  );
+/** A new private key for each of the roles, as the content of a key file. */
+export async function generateKeyringFile(roles: readonly KeyRole[] = KEY_ROLES): Promise<KeyringFile> {
+  const made = await Promise.all(roles.map(async (role) => [role, [await inFile(await generateKey())]] as const));
   return Object.fromEntries(made) as KeyringFile;
 }
+
+/** A private key as a key file holds it. */
+async function inFile(key: { readonly x: string; readonly d: string }): Promise<Ed25519Jwk> {
+  const kid = await calculateJwkThumbprint(bare(key.x));
+  return { ...bare(key.x), d: key.d, kid, use: 'sig', alg: 'EdDSA' };
+}
+
+/**
+ * The content of a key file made before gateways had keys, with one: derived from the issuer's (HKDF, RFC 5869), so that of several
+ * processes that add it at once all add the same. Undefined when there is one already, or no private issuer key. For development: elsewhere
+ * the gateway's key shall not follow from another.
+ *
+ * @throws CountersignError KEYS_INVALID
+ */
+export async function withGatewayKey(text: string, source: string): Promise<KeyringFile | undefined> {
+  const parsed = fileSchema.safeParse(parseKeyText(text, source));
+  if (!parsed.success) throw misshapenFile(parsed.error, source);
+  const issuer = parsed.data.issuer?.find(({ d }) => d !== undefined)?.d;
+  if (issuer === undefined || (parsed.data.gateway ?? []).length > 0) return undefined;
+  const seed = hkdfSync('sha256', Buffer.from(issuer, 'base64url'), '', 'countersign development gateway key', 32);
+  const key = createPrivateKey({
+    key: Buffer.concat([PKCS8_ED25519, Buffer.from(seed)]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const { x, d } = key.export({ format: 'jwk' });
+  return { ...parsed.data, gateway: [await inFile(privateJwkSchema.parse({ kty: 'OKP', crv: 'Ed25519', x, d }))] };
+}
+
+/** What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410, 7). */
+const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
  * Reads the text of a key file. `source` names it in errors; `publicOnly` refuses private keys where none should be.
@@ -102,7 +142,7 @@ export async function parseKeyring(
   if (!parsed.success) throw misshapenFile(parsed.error, source);
 
   const sign: { [role in KeyRole]?: SigningKey } = {};
-  const verify = { issuer: new Map(), grant: new Map(), receipt: new Map() } satisfies Record<
+  const verify = { issuer: new Map(), grant: new Map(), receipt: new Map(), gateway: new Map() } satisfies Record<
     KeyRole,
     Map<string, VerifyingKey>
   >;
@@ -135,7 +175,7 @@ export async function parseKeyring(
   if (places.size === 0) {
     throw keysInvalid(`${source} holds no keys`, {
       field: source,
-      expected: 'at least one key in "issuer", "grant" or "receipt"',
+      expected: `at least one key in one of ${ROLE_NAMES}`,
     });
   }
   return { sign, verify };
@@ -155,6 +195,22 @@ export async function publicKeyring(keyring: Keyring): Promise<KeyringFile> {
     return [role, keys] as const;
   });
   return Object.fromEntries(roles.filter(([, keys]) => keys.length > 0));
+}
+
+/**
+ * The content of a key file without the private keys of any but these roles.
+ *
+ * @throws CountersignError KEYS_INVALID; KEYS_MISSING when a private key that is to stay is not there
+ */
+export async function narrowedKeyring(text: string, source: string, roles: readonly KeyRole[]): Promise<KeyringFile> {
+  const keyring = await parseKeyring(text, source);
+  for (const role of roles) signingKey(keyring, role);
+  const file = fileSchema.parse(parseKeyText(text, source));
+  const kept = KEY_ROLES.map((role) => {
+    const keys = (file[role] ?? []).map(({ d, ...key }): Ed25519Jwk => (roles.includes(role) ? { ...key, d } : key));
+    return [role, keys] as const;
+  });
+  return Object.fromEntries(kept.filter(([, keys]) => keys.length > 0));
 }
 
 /** The key that signs for a role. @throws CountersignError KEYS_MISSING */
@@ -258,7 +314,7 @@ function parseKeyText(text: string, source: string): unknown {
     const position = /at position (\d+)/.exec((error as Error).message)?.[1];
     throw keysInvalid(`${source} is not JSON${position === undefined ? '' : ` (at position ${position})`}`, {
       field: source,
-      expected: 'JSON: {"issuer": […], "grant": […], "receipt": […]}, each key once',
+      expected: 'JSON: {"issuer": […], "grant": […], "receipt": […], "gateway": […]}, each key once',
       fix: 'Check quotes, commas and brackets.',
     });
   }
@@ -271,7 +327,7 @@ function misshapenFile(error: z.ZodError, source: string): CountersignError {
   if (issue?.code === 'unrecognized_keys') {
     return keysInvalid(`${field} has a member that does not belong there`, {
       field,
-      expected: role === undefined ? 'only "issuer", "grant" and "receipt"' : 'only kty, crv, x, d, kid, use and alg',
+      expected: role === undefined ? `only ${ROLE_NAMES}` : 'only kty, crv, x, d, kid, use and alg',
     });
   }
   return keysInvalid(`${field} is not what an Ed25519 key file holds there`, { field, expected: expectedAt(member) });

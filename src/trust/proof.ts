@@ -1,7 +1,7 @@
 /** An agent's signature over its proposal's digest: what travels instead of a secret, good for that proposal only. */
 import { z } from 'zod';
 import type { Digest } from '../action/json.js';
-import type { Agent, Authority } from '../action/principal.js';
+import type { Agent, Auth, Authority } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES } from './claims.js';
 import type { Credential } from './credentials.js';
 import { heldBy, holderKey, verifyHolder, type Holder } from './holder.js';
@@ -34,10 +34,12 @@ export async function signProposal(credential: Credential, digest: Digest, now =
 export interface Proposer {
   readonly agent: Agent;
   readonly authority: Authority;
+  /** Set when a gateway vouches for the agent: how it knew it. */
+  readonly auth?: Auth;
 }
 
 /**
- * Verifies that an agent whom the issuer vouches for, or to whom such an agent delegated, signed this digest. Whether one of its
+ * Verifies that an agent whom the issuer or (for this proposal) a gateway vouches for, or to whom such an agent delegated, signed this digest. Whether one of its
  * `authority.credentials` was revoked is for the ledger.
  *
  * A proof has no expiry of its own: it says "I propose this action", whose id makes it one effect however often it is said.
@@ -52,7 +54,7 @@ export async function verifyProposal(
 ): Promise<Proposer> {
   let holder: Holder | undefined;
   const claims = await openHeld(proof, form, async (held) => {
-    holder = await verifyHolder(keyring, held, { kind: 'agent', now, refuse });
+    holder = await verifyHolder(keyring, held, { kind: 'agent', signs: held.digest, now, refuse });
     return holder.key;
   });
   if (holder === undefined) throw refuse('The proof names no agent');
@@ -67,5 +69,10 @@ export async function verifyProposal(
       fix: "Check the clocks of the agent's machine and the worker's.",
     });
   }
-  return { agent: agentOf(holder), authority: authorityOf(holder) };
+  const { vouched } = holder;
+  return {
+    agent: agentOf(holder),
+    authority: authorityOf(holder),
+    ...(vouched === undefined ? {} : { auth: vouched.auth }),
+  };
 }

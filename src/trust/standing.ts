@@ -2,15 +2,18 @@
 import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import { digestText, type Digest } from '../action/json.js';
-import type { Agent, Authority, DelegationCap } from '../action/principal.js';
+import type { Agent, Auth, Authority, DelegationCap } from '../action/principal.js';
 import {
   agentClaimsSchema,
   approverClaimsSchema,
   delegationClaimsSchema,
   MAX_CREDENTIAL_BYTES,
+  vouchedAgentClaimsSchema,
+  vouchedApproverClaimsSchema,
   type AgentClaims,
   type ApproverClaims,
   type DelegationClaims,
+  type VouchedClaims,
 } from './claims.js';
 import { scopesNarrower } from './scopes.js';
 import { MAX_AGENT_ID, type Refuse } from './shapes.js';
@@ -36,6 +39,8 @@ export interface Standing {
   /** Empty for an approver. */
   readonly scopes: readonly string[];
   readonly owner?: string;
+  /** Set when a gateway vouches instead of the issuer: how it knew them, and the one thing that this is good for. */
+  readonly vouched?: Vouched;
   /** The agents above it, the one with the issuer's credential first. */
   readonly above: readonly Agent[];
   /** Ids of the token and of each delegation: the issuer's `jti`, then digests, which nobody can choose. */
@@ -50,7 +55,13 @@ export interface Standing {
   readonly exp: number;
 }
 
-export function standingOf(claims: AgentClaims | ApproverClaims, token: string): Standing {
+export interface Vouched {
+  readonly auth: Auth;
+  /** The digest of a proposal or of what was shown, or the id of a statement. */
+  readonly for: string;
+}
+
+export function standingOf(claims: AgentClaims | ApproverClaims | VouchedClaims, token: string): Standing {
   const { sub, tenant, roles, jti, cnf, iat, exp } = claims;
   return {
     id: sub,
@@ -58,6 +69,7 @@ export function standingOf(claims: AgentClaims | ApproverClaims, token: string):
     roles,
     scopes: 'scopes' in claims ? claims.scopes : [],
     ...('owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {}),
+    ...('for' in claims ? { vouched: { auth: claims.auth, for: claims.for } } : {}),
     above: [],
     credentials: [jti],
     caps: [],
@@ -75,6 +87,11 @@ export function standingOf(claims: AgentClaims | ApproverClaims, token: string):
  */
 export function narrowed(parent: Standing, claims: DelegationClaims, token: string, refuse: Refuse): Standing {
   const { sub, roles, scopes, caps, cnf, iat, exp } = claims;
+  if (parent.vouched !== undefined) {
+    throw refuse('A credential that a gateway vouches for is good for one thing only, and for no delegation', {
+      field: 'parent',
+    });
+  }
   if (claims.parent !== parent.digest) {
     throw refuse('It was made below another credential', { field: 'parent' });
   }
@@ -146,7 +163,10 @@ export function readStanding(
     if (!parsed.success) throw unreadable('');
     return parsed.data;
   };
-  const issued = kind === 'agent' ? read(token, agentClaimsSchema) : read(token, approverClaimsSchema);
+  const issued =
+    kind === 'agent'
+      ? read(token, z.union([agentClaimsSchema, vouchedAgentClaimsSchema]))
+      : read(token, z.union([approverClaimsSchema, vouchedApproverClaimsSchema]));
   if (kind === 'approver' && delegations.length > 0) throw unreadable('');
   return delegations.reduce(
     (above, delegation) => narrowed(above, read(delegation, delegationClaimsSchema), delegation, unreadable),

@@ -3,21 +3,27 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { digestText, type Digest } from '../action/json.js';
 import type { Resolution } from '../action/outcome.js';
-import { MAX_CREDENTIAL_BYTES } from './claims.js';
+import type { Auth } from '../action/principal.js';
+import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
 import type { Credential } from './credentials.js';
 import { heldBy, holderKey, verifyHolder, type Held, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
+import { credentialIdSchema, MAX_REGISTRATION_CHARACTERS } from './passkeys.js';
 import {
   actionIdSchema,
+  agentIdSchema,
   CLOCK_TOLERANCE_SECONDS,
   misshapen,
+  nameSchema,
+  principalSchema,
   REASON_EXPECTED,
   reasonSchema,
   refusing,
   seconds,
   secondsSchema,
   tenantSchema,
+  textSchema,
   typedText,
   validity,
 } from './shapes.js';
@@ -46,7 +52,40 @@ const recover = {
   subject: actionIdSchema,
   verdict: z.enum(['retry', 'accept']),
 };
-const revoke = { ...common, kind: z.literal('revoke'), subject: z.string().regex(/^[!-~]{1,128}$/) };
+const idSchema = z.string().regex(/^[!-~]{1,128}$/);
+const revoke = { ...common, kind: z.literal('revoke'), subject: idSchema };
+/** RFC 3339 UTC. */
+const timeSchema = z.iso.datetime();
+const enrol = {
+  ...common,
+  kind: z.literal('enrol'),
+  subject: credentialIdSchema,
+  response: textSchema.min(1).max(MAX_REGISTRATION_CHARACTERS),
+};
+const retire = { ...common, kind: z.literal('retire'), subject: credentialIdSchema };
+const stand = {
+  ...common,
+  kind: z.literal('stand'),
+  subject: agentIdSchema,
+  /** `*` stands for any run of characters, as in scopes. */
+  tool: z.string().regex(/^[A-Za-z0-9._*-]{1,63}$/),
+  operation: idSchema.exactOptional(),
+  environment: textSchema.min(1).max(128).exactOptional(),
+  maxRows: z.number().int().min(0).exactOptional(),
+  actions: z.number().int().min(1).exactOptional(),
+  amounts: amountsSchema.exactOptional(),
+  until: timeSchema,
+};
+const withdraw = { ...common, kind: z.literal('withdraw'), subject: idSchema };
+const duty = {
+  ...common,
+  kind: z.literal('duty'),
+  subject: principalSchema,
+  role: nameSchema,
+  from: timeSchema,
+  until: timeSchema,
+};
+const relieve = { ...common, kind: z.literal('relieve'), subject: idSchema };
 
 const signed = {
   credential: z.string().max(MAX_CREDENTIAL_BYTES),
@@ -65,16 +104,38 @@ const claimsSchema = z
     z.strictObject({ ...recover, ...byPerson }),
     z.strictObject({ ...revoke, ...byPerson }),
     z.strictObject({ ...revoke, ...byAgent }),
+    z.strictObject({ ...enrol, ...byPerson }),
+    z.strictObject({ ...retire, ...byPerson }),
+    z.strictObject({ ...stand, ...byPerson }),
+    z.strictObject({ ...withdraw, ...byPerson }),
+    z.strictObject({ ...duty, ...byPerson }),
+    z.strictObject({ ...relieve, ...byPerson }),
   ])
+  .refine((claims) => claims.kind !== 'duty' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
 
-const ttlSeconds = z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS);
-const optionsSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ ...unfreeze, ttlSeconds }),
-  z.strictObject({ ...resolve, ttlSeconds }),
-  z.strictObject({ ...recover, ttlSeconds }),
-  z.strictObject({ ...revoke, ttlSeconds, delegations: chainSchema.optional() }),
-]);
+const given = {
+  ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
+  jti: z.uuid().optional(),
+};
+const optionsSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ ...unfreeze, ...given }),
+    z.strictObject({ ...resolve, ...given }),
+    z.strictObject({ ...recover, ...given }),
+    z.strictObject({ ...revoke, ...given, delegations: chainSchema.optional() }),
+    z.strictObject({ ...enrol, ...given }),
+    z.strictObject({ ...retire, ...given }),
+    z.strictObject({ ...stand, ...given }),
+    z.strictObject({ ...withdraw, ...given }),
+    z.strictObject({ ...duty, ...given }),
+    z.strictObject({ ...relieve, ...given }),
+  ])
+  .refine((options) => options.kind !== 'duty' || endsLater(options), { path: ['until'] });
+
+function endsLater({ from, until }: { readonly from: string; readonly until: string }): boolean {
+  return Date.parse(from) < Date.parse(until);
+}
 
 const form = { type: 'statement', maxBytes: MAX_STATEMENT_BYTES, claims: claimsSchema, refuse } as const;
 
@@ -101,14 +162,56 @@ export type Said = Common &
         readonly verdict: 'retry' | 'accept';
       }
     | { readonly kind: 'revoke'; /** `jti` of the credential or delegation. */ readonly subject: string }
+    | {
+        readonly kind: 'enrol';
+        /** Id of the person's new passkey. */ readonly subject: string;
+        /** The browser's registration as JSON text, made for `registrationChallengeOf` with this statement's `jti`. */
+        readonly response: string;
+      }
+    | { readonly kind: 'retire'; /** Id of the passkey. */ readonly subject: string }
+    | {
+        readonly kind: 'stand';
+        /** The agent's id. */ readonly subject: string;
+        /** `*` stands for any run of characters, in the operation too. */
+        readonly tool: string;
+        /** Default any. */
+        readonly operation?: string;
+        /** Default any. */
+        readonly environment?: string;
+        /** Rows or objects that one action may touch. Default as many as policy lets it. */
+        readonly maxRows?: number;
+        /** Actions in all. */
+        readonly actions?: number;
+        /** Amounts in all, by unit: `{EUR: 50}`. */
+        readonly amounts?: Readonly<Record<string, number>>;
+        /** RFC 3339 UTC. */
+        readonly until: string;
+      }
+    | { readonly kind: 'withdraw'; /** Id of the standing approval. */ readonly subject: string }
+    | {
+        readonly kind: 'duty';
+        /** Who gets it: a person's id. */ readonly subject: string;
+        /** Of the signer's. */
+        readonly role: string;
+        /** RFC 3339 UTC. */
+        readonly from: string;
+        /** RFC 3339 UTC. */
+        readonly until: string;
+      }
+    | { readonly kind: 'relieve'; /** Id of the duty. */ readonly subject: string }
   );
 
 export type StatementOptions = Said & {
   /** How long it may be handed in. Default 5 minutes; at most 10. */
   readonly ttlSeconds?: number | undefined;
+  /** A UUID: the one that a gateway vouched for, or that a passkey was made for. Default a new one. */
+  readonly jti?: string | undefined;
   /** Those of the credential that is revoked (`Credential.delegations`), when an agent revokes it. People need the id alone. */
   readonly delegations?: readonly string[] | undefined;
 };
+
+/** What a gateway is asked to say for somebody: the tenant is theirs. */
+export type Saying<S extends StatementOptions = StatementOptions> = S extends unknown ? Omit<S, 'tenant'> : never;
 
 /** A verified statement. */
 export type Statement = Said & {
@@ -126,6 +229,8 @@ export type Statement = Said & {
   readonly digest: Digest;
   /** Ids of what the signer's own standing rests on: one revoked, and the statement is worth nothing. */
   readonly credentials: readonly string[];
+  /** Set when a gateway vouches for the signer: how it knew them. */
+  readonly auth?: Auth;
 };
 
 /**
@@ -145,24 +250,27 @@ export async function signStatement(
     const field = parsed.error.issues[0]?.path.join('.') || 'statement';
     throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
   }
-  const { ttlSeconds: ttl, delegations = [], ...said } = { delegations: undefined, ...parsed.data };
+  const { ttlSeconds: ttl, jti = randomUUID(), delegations = [], ...said } = { delegations: undefined, ...parsed.data };
   const own = heldBy(credential);
   const iat = seconds(now);
   const below = signer === 'agent' ? { below: belowOwn(own, delegations) } : {};
-  const claims = { ...said, ...own, ...below, signer, jti: randomUUID(), iat, exp: iat + ttl };
+  const claims = { ...said, ...own, ...below, signer, jti, iat, exp: iat + ttl };
   return signToken('statement', claims, key, undefined);
 }
 
 function saidIn(claims: z.infer<typeof claimsSchema>): Said {
-  const { tenant, subject, reason } = claims;
-  switch (claims.kind) {
-    case 'resolve':
-      return { kind: claims.kind, tenant, subject, verdict: claims.verdict, reason };
-    case 'recover':
-      return { kind: claims.kind, tenant, subject, verdict: claims.verdict, reason };
-    default:
-      return { kind: claims.kind, tenant, subject, reason };
-  }
+  const {
+    credential: _credential,
+    delegations: _delegations,
+    below: _below,
+    ...unsigned
+  } = {
+    delegations: undefined,
+    below: undefined,
+    ...claims,
+  };
+  const { signer: _signer, jti: _jti, iat: _iat, exp: _exp, ...said } = unsigned;
+  return said;
 }
 
 function belowOwn({ delegations: own = [] }: Held, revoked: readonly string[]): readonly string[] {
@@ -189,7 +297,7 @@ export async function verifyStatement(
 ): Promise<Statement> {
   let holder: Holder | undefined;
   const claims = await openHeld(token, form, async (opened) => {
-    holder = await verifyHolder(keyring, opened, { kind: opened.signer, now, refuse });
+    holder = await verifyHolder(keyring, opened, { kind: opened.signer, signs: opened.jti, now, refuse });
     return holder.key;
   });
   if (holder === undefined) throw refuse('The statement names nobody');
@@ -210,7 +318,7 @@ export async function verifyStatement(
     const revoked = await verifyHolder(
       keyring,
       { credential, delegations: [...delegations, ...below] },
-      { kind: 'agent', now, refuse },
+      { kind: 'agent', signs: jti, now, refuse },
     );
     if (revoked.credentials.at(-1) !== subject) {
       throw refuse('The agent revokes what was not delegated below it');
@@ -226,5 +334,6 @@ export async function verifyStatement(
     expiresAt: new Date((exp + CLOCK_TOLERANCE_SECONDS) * 1000),
     digest: digestText(token),
     credentials: holder.credentials,
+    ...(holder.vouched === undefined ? {} : { auth: holder.vouched.auth }),
   };
 }

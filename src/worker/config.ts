@@ -2,9 +2,13 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { StatementRoles } from '../../activities/index.js';
+import type { Fatigue, StatementRoles } from '../../activities/index.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
+import type { PasskeySettings } from '../action/passkey.js';
+import { checkNotifications, type NotificationsConfig } from '../notify/notifier.js';
+import type { GatewayConfig } from '../gateway/settings.js';
 import type { Tool } from '../tools/tool.js';
+import { passkeySettingsSchema } from '../trust/index.js';
 import type { VerificationConfig } from '../verify/index.js';
 
 export interface CountersignConfig extends VerificationConfig {
@@ -17,8 +21,16 @@ export interface CountersignConfig extends VerificationConfig {
   readonly selfApproval?: boolean;
   /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds, default 30 000, at most 300 000. */
   readonly lookUpPatienceMs?: number;
-  /** Roles of people who may lift freezes, resolve unknown outcomes, revoke credentials and decide on what could not be undone. Of each kind, DEFAULT_ROLES unless given. */
+  /** Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be undone. Of each kind, DEFAULT_ROLES unless given. */
   readonly roles?: Partial<StatementRoles>;
+  /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
+  readonly passkeys?: PasskeySettings;
+  /** How many approvals of one person, within how many seconds, are not too many. Default DEFAULT_FATIGUE. */
+  readonly fatigue?: Partial<Fatigue>;
+  /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. */
+  readonly gateway?: GatewayConfig;
+  /** How people hear that something waits for them. Default: they are not told, and look. */
+  readonly notifications?: NotificationsConfig;
 }
 
 export const DEFAULT_ROLES: StatementRoles = {
@@ -27,7 +39,10 @@ export const DEFAULT_ROLES: StatementRoles = {
   resolve: ['operator'],
   revoke: ['operator'],
   recover: ['operator'],
+  freeze: ['operator'],
 };
+
+export const DEFAULT_FATIGUE: Fatigue = { yeses: 10, withinSeconds: 60 };
 
 export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
 
@@ -87,6 +102,8 @@ export function checkConfig(value: unknown, source: string): CountersignConfig {
       throw invalid(`roles.${kind}`, 'a list of roles');
     }
   }
+  if (config.notifications !== undefined) checkNotifications(config.notifications);
+  checkPeople(config, invalid);
   const names = new Set<string>();
   for (const tool of config.tools as Partial<Tool>[]) {
     if (typeof tool.name !== 'string' || typeof tool.execute !== 'function') throw invalid('tools', 'a list of tools');
@@ -96,6 +113,22 @@ export function checkConfig(value: unknown, source: string): CountersignConfig {
     names.add(tool.name);
   }
   return config as CountersignConfig;
+}
+
+type Invalid = (field: string, expected: string) => CountersignError;
+
+function checkPeople({ passkeys, fatigue = {} }: Partial<CountersignConfig>, invalid: Invalid): void {
+  if (passkeys !== undefined) {
+    const { error } = passkeySettingsSchema.safeParse(passkeys);
+    const issue = error?.issues[0];
+    if (issue !== undefined) throw invalid(['passkeys', ...issue.path].join('.'), issue.message);
+  }
+  for (const [name, value] of Object.entries(fatigue)) {
+    if (!Object.hasOwn(DEFAULT_FATIGUE, name)) throw invalid(`fatigue.${name}`, 'absent');
+    if (!(Number.isInteger(value) && value >= 1 && value <= 86_400)) {
+      throw invalid(`fatigue.${name}`, 'a whole number from 1 to 86400');
+    }
+  }
 }
 
 async function firstThatExists(names: readonly string[]): Promise<string> {

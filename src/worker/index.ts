@@ -3,6 +3,17 @@ export { defineConfig, loadConfig, type CountersignConfig } from './config.js';
 export { startWorker, type RunningWorker, type WorkerOptions } from './worker.js';
 export { createActivities, type Dependencies } from '../../activities/index.js';
 export { postgres } from '../tools/index.js';
+export {
+  email,
+  slack,
+  webhook,
+  type Channel,
+  type EmailOptions,
+  type NotificationsConfig,
+  type Route,
+  type SlackOptions,
+  type WebhookOptions,
+} from '../notify/index.js';
 export type { InvariantOptions, SemanticOptions } from '../verify/index.js';
 export { loadKeyring } from '../trust/index.js';
 export { Ledger } from '../ledger/index.js';

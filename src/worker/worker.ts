@@ -5,11 +5,12 @@ import { createActivities, type Dependencies } from '../../activities/index.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
 import { Ledger } from '../ledger/index.js';
+import { Notifier } from '../notify/notifier.js';
 import { ActivePolicy } from '../policy/index.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
 import { buildIdOf, workflowBundlePath } from './bundle.js';
-import { checkConfig, DEFAULT_ROLES, type CountersignConfig } from './config.js';
+import { checkConfig, DEFAULT_FATIGUE, DEFAULT_ROLES, type CountersignConfig } from './config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { TemporalSide } from './temporal-side.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
@@ -82,6 +83,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     closing.push(() => expectations.close());
     for (const tool of config.tools) closing.push(() => tool.close());
 
+    const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
+    closing.push(() => notifier?.close());
     const freezes = new LedgerFreezeWatch(ledger);
     closing.push(() => freezes.close());
     const connection = await connect(temporal);
@@ -99,7 +102,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         selfApproval: config.selfApproval ?? false,
         lookUpPatienceMs: config.lookUpPatienceMs ?? 30_000,
         roles: { ...DEFAULT_ROLES, ...config.roles },
+        ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
+        fatigue: { ...DEFAULT_FATIGUE, ...config.fatigue },
       },
+      ...(notifier === undefined ? {} : { notifier }),
       taskQueue: temporal.taskQueue,
       workflows: temporalSide,
       freezes,

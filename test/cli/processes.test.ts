@@ -227,6 +227,8 @@ describe('dev', () => {
       '--out',
       'bot.csk',
     ];
+    const login = await fetch(`${sourced['COUNTERSIGN_GATEWAY_URL']}/dev-login`);
+    expect([login.status, await login.text()]).toEqual([200, expect.stringContaining('dana@example.com') as string]);
     expect((await cli(issue, { cwd, env: sourced })).code).toBe(0);
     expect((await readCredential(path.join(cwd, 'bot.csk'))).kind).toBe('agent');
     const propose = ['propose', '--as', 'bot.csk', '--tool', 'shop-db', '--action-id', 'a1', '--json', '--input'];

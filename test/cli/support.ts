@@ -10,6 +10,8 @@ import type { ErrorView } from '../../src/action/errors.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TSX = import.meta.resolve('tsx');
+/** How the sources are to be read, wherever the command runs. */
+const TSX_TSCONFIG_PATH = fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
@@ -28,7 +30,7 @@ export interface CliOptions {
 export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions = {}) {
   return spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TSX_TSCONFIG_PATH, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }

@@ -25,7 +25,7 @@ describe('help', () => {
     const { code, stdout } = await cli(['--help']);
     expect(code).toBe(0);
     const commands =
-      'dev worker setup doctor keys agent approver propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts';
+      'dev worker gateway setup doctor keys agent approver api-key propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts';
     for (const name of commands.split(' ')) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     for (const { code, meaning } of Object.values(EXIT_CODES)) expect(stdout).toContain(`  ${code}  ${meaning}`);
     expect(stdout).toContain('COUNTERSIGN_LEDGER_URL');
@@ -118,12 +118,37 @@ describe('keys', () => {
     const { cwd, env } = await withKeys();
     const { code, json, stdout, stderr } = await cli(['keys', 'public', '--json'], { cwd, env });
     expect(code).toBe(0);
-    expect(Object.keys(json() as object)).toEqual(['issuer', 'grant', 'receipt']);
+    expect(Object.keys(json() as object)).toEqual(['issuer', 'grant', 'receipt', 'gateway']);
     const secrets = [...(await readFile(path.join(cwd, 'keys.json'), 'utf8')).matchAll(/"d": "([^"]+)"/g)].map(
       ([, d]) => d,
     );
-    expect(secrets).toHaveLength(3);
+    expect(secrets).toHaveLength(4);
     for (const secret of secrets) expect(stdout + stderr).not.toContain(secret);
+  });
+
+  test.each([
+    ['worker', ['grant', 'receipt']],
+    ['gateway', ['gateway']],
+    ['issuer', ['issuer']],
+  ])('a %s gets the private keys that it signs with, and of the others the public ones', async (process, roles) => {
+    const { cwd, env } = await withKeys();
+    const extract = ['keys', 'extract', '--keys', 'keys.json', '--for', process, '--out', 'part.json', '--json'];
+    expect((await cli(extract, { cwd })).code).toBe(0);
+    expect((await stat(path.join(cwd, 'part.json'))).mode & 0o777).toBe(0o600);
+    const part = JSON.parse(await readFile(path.join(cwd, 'part.json'), 'utf8')) as Record<string, { d?: string }[]>;
+    expect(Object.keys(part).filter((role) => part[role]?.some(({ d }) => d !== undefined))).toEqual(roles);
+    const publicOf = async (file: string) =>
+      (await cli(['keys', 'public', '--json'], { cwd, env: { ...env, COUNTERSIGN_KEYS_FILE: file } })).json();
+    expect(await publicOf('part.json')).toEqual(await publicOf('keys.json'));
+    // Never over what is there, and never of a file that lacks what is asked for.
+    const again = await cli(extract, { cwd });
+    expect([again.code, errorOf(again).code]).toEqual([1, 'KEYS_INVALID']);
+    const other = process === 'issuer' ? 'worker' : 'issuer';
+    const lacking = await cli(['keys', 'extract', '--keys', 'part.json', '--for', other, '--out', 'x.json', '--json'], {
+      cwd,
+    });
+    expect([lacking.code, errorOf(lacking).code]).toEqual([1, 'KEYS_MISSING']);
+    await expect(stat(path.join(cwd, 'x.json'))).rejects.toThrow('ENOENT');
   });
 
   test('are not made up on the way: without them no credential is issued', async () => {

@@ -103,10 +103,22 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(compose.volumes)).toEqual(['temporal-data', 'ledger-data']);
   });
 
-  test('only the worker gets the signing keys, and gets them as a secret file', () => {
-    expect(services.filter(([, { secrets }]) => secrets !== undefined).map(([name]) => name)).toEqual(['worker']);
-    expect(compose.services['worker']?.environment?.['COUNTERSIGN_KEYS_FILE']).toBe('/run/secrets/countersign-keys');
-    expect(Object.keys(compose.secrets)).toEqual(compose.services['worker']?.secrets);
+  test('worker and gateway get keys, each its own part, as secret files; nobody else gets any', () => {
+    const holders = services.flatMap(([name, { secrets }]) => (secrets === undefined ? [] : [[name, secrets]]));
+    expect(holders).toEqual([
+      ['worker', ['countersign-worker-keys']],
+      ['gateway', ['countersign-gateway-keys']],
+    ]);
+    for (const name of ['worker', 'gateway']) {
+      expect(compose.services[name]?.environment?.['COUNTERSIGN_KEYS_FILE']).toBe(
+        `/run/secrets/countersign-${name}-keys`,
+      );
+    }
+    const files = Object.values(compose.secrets).map(({ file }) => file);
+    expect(files).toEqual([
+      '${COUNTERSIGN_WORKER_KEYS_FILE:-./.countersign/worker-keys.json}',
+      '${COUNTERSIGN_GATEWAY_KEYS_FILE:-./.countersign/gateway-keys.json}',
+    ]);
   });
 
   test('every file of ours that it names is there', async () => {

@@ -4,7 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
 import type { Report } from '../../activities/contract.js';
-import { DEFAULT_ROLES } from '../../src/worker/config.js';
+import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/worker/config.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { digest } from '../../src/action/json.js';
@@ -39,7 +39,13 @@ beforeAll(async () => {
     ledger: stack.ledger,
     keyring: stack.keyring,
     expectations,
-    settings: { grantTtlSeconds: 60, selfApproval: false, lookUpPatienceMs: 0, roles: DEFAULT_ROLES },
+    settings: {
+      grantTtlSeconds: 60,
+      selfApproval: false,
+      lookUpPatienceMs: 0,
+      roles: DEFAULT_ROLES,
+      fatigue: DEFAULT_FATIGUE,
+    },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },
     freezes,

@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
-import type { Countersign, PendingAction } from '../../src/client/countersign.js';
+import { Countersign, type PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
 import type { ExecuteContext, Tool } from '../../src/tools/tool.js';
-import { signStatement } from '../../src/trust/index.js';
+import { issueAgent, signStatement } from '../../src/trust/index.js';
+import type { Channel } from '../../src/notify/index.js';
 import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -223,6 +224,69 @@ test('stale, asked again, and approved by a signal', async () => {
   );
   await stack.decide(action, dba);
   await record('stale-then-approved', 'stale');
+});
+
+async function refill(): Promise<void> {
+  await stack.shop.query(
+    "INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1, 150) n ON CONFLICT (id) DO UPDATE SET note = 'stale'",
+  );
+}
+
+test('reminded of and escalated, and people told of it', async () => {
+  await refill();
+  const told: Channel = { name: 'told', deliver: async () => ({ detail: 'told' }) };
+  const slow = (text: string): string => text.replaceAll('@approval("dba")', '@approval("dba, remind=1s, escalate=2s:lead")');
+  await stack.withPolicy('production.cedar', slow, async () => {
+    const temporal = { ...stack.temporal, taskQueue: 'telling' };
+    const notifications = { gatewayUrl: 'https://countersign.example.com', channels: [told] };
+    const worker = await stack.startWorker({
+      temporal,
+      config: { policies: stack.policies, tools: [shopTool(stack.shopUrl)], notifications },
+    });
+    const credential = await issueAgent(stack.keyring, { id: 'teller', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+    const client = await Countersign.connect({ ...temporal, credential });
+    const action = await pending(client, purge('escalated'));
+    await until(
+      () => client.view(action.actionId),
+      (view) => view.pending?.escalated !== undefined,
+    );
+    await stack.decide(action, await stack.approver('leo', ['lead']));
+    await record('escalated', 'escalated', client);
+    const notice = `notice/${TENANT}/escalated/0-asked`;
+    await client.temporal.workflow.getHandle(notice).result();
+    await recordWorkflow('notification', notice, client);
+    await client.close();
+    await worker.stop();
+  });
+});
+
+test('changes are asked for', async () => {
+  await refill();
+  await stack.decide(await waiting('changes'), await stack.approver('dora', ['dba']), 'request_changes', 'fewer');
+  await record('changes-requested', 'changes');
+});
+
+test('two roles, one of them with two people; a no of two, and one who says it again', async () => {
+  await refill();
+  const both = (text: string): string => text.replaceAll('@approval("dba")', '@approval("dba, denials=2; security, quorum=2")');
+  await stack.withPolicy('production.cedar', both, async () => {
+    const action = await waiting('two-roles');
+    const [dora, sam, sue] = [
+      await stack.approver('dora', ['dba']),
+      await stack.approver('sam', ['security']),
+      await stack.approver('sue', ['security', 'dba']),
+    ];
+    await stack.decide(action, await stack.approver('dirk', ['dba']), 'deny', 'not sure');
+    await stack.decide(action, sam);
+    await stack.decide(action, sam);
+    // With another role it counts for more than before.
+    await stack.decide(action, await stack.approver('sam', ['security', 'dba']));
+    await stack.decide(action, dora).catch(() => {});
+    await stack.decide(action, sue);
+    await record('two-roles', 'two-roles');
+  });
+  // As those after it expect it.
+  await stack.shop.query("INSERT INTO sessions SELECT n, 'active' FROM generate_series(1, 20) n");
 });
 
 test('an action recorded before', async () => {

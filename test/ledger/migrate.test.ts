@@ -4,7 +4,15 @@ import { Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { admission, settlement, times } from './support.js';
 
-const ALL = ['0001-ledger', '0002-limits', '0003-returned-grants'];
+const ALL = [
+  '0001-ledger',
+  '0002-limits',
+  '0003-returned-grants',
+  '0004-passkeys',
+  '0005-standing',
+  '0006-asks',
+  '0007-gateway',
+];
 
 describe('setting the ledger up', () => {
   let database: TestDatabase;

@@ -182,7 +182,7 @@ describe('@approval is refused as', () => {
     const bundle = policyFromText({
       'a.cedar': `@id("a") @reason("r") @approval("${text}") forbid (principal, action, resource);`,
     });
-    expect(bundle.rules[0]?.approval).toEqual(expected);
+    expect(bundle.rules[0]?.approvals).toEqual([expected]);
   });
 });
 

@@ -74,10 +74,16 @@ describe('a file that can be used', () => {
     ['deny', { kind: 'deny' }],
     ['queue for 30s', { kind: 'queue', patienceMs: 30_000 }],
     ['queue for 1d', { kind: 'queue', patienceMs: 86_400_000 }],
-    ['approve by dba', { kind: 'approve', roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }],
+    ['approve by dba', { kind: 'approve', approvals: [{ roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }] }],
     [
-      'approve by lead|dba, quorum=2, ttl=4h',
-      { kind: 'approve', roles: ['dba', 'lead'], quorum: 2, ttlSeconds: 14_400 },
+      'approve by lead|dba, quorum=2, ttl=4h; cfo, passkey',
+      {
+        kind: 'approve',
+        approvals: [
+          { roles: ['dba', 'lead'], quorum: 2, ttlSeconds: 14_400 },
+          { roles: ['cfo'], quorum: 1, ttlSeconds: 86_400, passkey: true },
+        ],
+      },
     ],
   ])('at the limit: %s', (atLimit, expected) => {
     const [limit] = limited(`one: {${BUDGET}, atLimit: "${atLimit}"}`).limits.limits;

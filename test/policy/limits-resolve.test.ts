@@ -81,7 +81,7 @@ describe('an action', () => {
   test('costs nothing without limits, and meets none of a hundred that are for others', () => {
     const none = policyFromText({ 'permit.cedar': PERMIT_ALL });
     const met = resolveLimits(none, refundFacts, { input: {} }, capped());
-    expect(met).toEqual({ limits: [], exceeded: [], depths: [] });
+    expect(met).toEqual({ limits: [], exceeded: [], depths: [], measured: [] });
     expect(resolveLimits(none, factsOf(), { input: { a: 1 } })).toBe(met);
     const many = limited(
       Array.from(

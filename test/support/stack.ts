@@ -7,7 +7,7 @@ import pg from 'pg';
 import pino from 'pino';
 import { Countersign } from '../../src/client/countersign.js';
 import type { PendingAction, ProposalInput } from '../../src/client/countersign.js';
-import type { Outcome } from '../../src/action/outcome.js';
+import type { DecideReply, Outcome, Verdict } from '../../src/action/outcome.js';
 import type { TemporalSettings } from '../../src/environment.js';
 import { Ledger, type Hold } from '../../src/ledger/index.js';
 import type { Tool } from '../../src/tools/tool.js';
@@ -60,7 +60,7 @@ export interface Stack {
   /** What is used and held of a limit, over all of its counters. */
   spent(limit: string): Promise<{ used: number; held: number }>;
   /** Signs and hands in a decision on what the action shows now. */
-  decide(action: PendingAction, by: Credential, verdict?: 'approve' | 'deny', reason?: string): Promise<unknown>;
+  decide(action: PendingAction, by: Credential, verdict?: Verdict, reason?: string): Promise<DecideReply>;
   stop(): Promise<void>;
 }
 

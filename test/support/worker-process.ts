@@ -5,9 +5,11 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
+import { webhook, type NotificationsConfig } from '../../src/notify/index.js';
 import { startWorker } from '../../src/worker/worker.js';
 import type { Stack } from './stack.js';
 import { postgres } from '../../src/tools/index.js';
+import { keepQuiet } from './quiet.js';
 
 export interface WorkerProcess {
   readonly process: ChildProcess;
@@ -45,7 +47,14 @@ export async function spawnWorker(stack: Stack, policies: string, fault?: string
   };
 }
 
+/** People are told on a webhook of this machine, signed with WORKER_WEBHOOK_SECRET. */
+function told(url: string): NotificationsConfig {
+  const hook = webhook({ url, secrets: ['env:WORKER_WEBHOOK_SECRET'], allow: { loopback: true } });
+  return { gatewayUrl: 'http://localhost:8787', channels: [hook] };
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  keepQuiet();
   const options = JSON.parse(process.env['WORKER_OPTIONS'] as string) as {
     temporal: Stack['temporal'];
     ledgerUrl: string;
@@ -53,10 +62,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     keys: string;
     policies: string;
   };
+  const hook = process.env['WORKER_WEBHOOK_URL'];
   await startWorker({
     config: {
       policies: options.policies,
       tools: [postgres({ name: 'shop-db', environment: 'production', url: options.shopUrl })],
+      ...(hook === undefined ? {} : { notifications: told(hook) }),
     },
     temporal: options.temporal,
     ledgerUrl: options.ledgerUrl,

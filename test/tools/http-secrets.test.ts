@@ -140,7 +140,7 @@ describe('a secret', () => {
 });
 
 test('of two secrets of which one holds the other, nothing is left', () => {
-  const secrets = new Secrets('payments');
+  const secrets = new Secrets('The tool payments');
   secrets.remember('abcd');
   secrets.remember('abcdefgh');
   expect(secrets.strike('x abcdefgh abcd')).toBe('x [secret] [secret]');

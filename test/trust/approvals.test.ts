@@ -11,7 +11,7 @@ import {
   type ApprovalOptions,
 } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
-import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey, KEY_ROLES, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
 import { signProposal, verifyProposal } from '../../src/trust/proof.js';
 import {
   digestOf,
@@ -63,7 +63,13 @@ describe('an approval', () => {
         digest: digestText(yes),
       },
       approver: { id: 'bob@example.com', tenant: 'acme', roles: ['dba', 'lead'] },
+      credentials: [openUnverified(bob.token).payload['jti']],
     });
+  });
+
+  test('may ask for changes', async () => {
+    const token = await signApproval(bob, { ...PLACE, verdict: 'request_changes', reason: 'Half of it.' }, NOW);
+    expect((await verify(token)).record).toMatchObject({ verdict: 'request_changes', reason: 'Half of it.' });
   });
 
   test('may be a no, and needs no reason', async () => {
@@ -174,7 +180,7 @@ describe('an approval is refused', () => {
   });
 
   test('by the keys of workers and issuer themselves', async () => {
-    for (const role of ['issuer', 'grant', 'receipt'] as const) {
+    for (const role of KEY_ROLES) {
       await refused(approvalWith({}, HEADER, firstKey(file, role)));
       await refused(approvalWith({}, { ...HEADER, kid: firstKey(file, role).kid }, firstKey(file, role)));
     }

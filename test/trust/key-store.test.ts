@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isProduction } from '../../src/environment.js';
 import { createKeyFile, loadKeyring } from '../../src/trust/key-store.js';
-import { generateKeyringFile, parseKeyring, publicKeyring } from '../../src/trust/keys.js';
-import { firstKey, refusal } from './support.js';
+import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/keys.js';
+import { firstKey, publicPart, refusal } from './support.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -138,6 +138,95 @@ describe('keys in development', () => {
   test('a place that cannot hold a file is refused', async () => {
     await writeFile(join(folder, 'file'), '');
     await refusal(loadKeyring({ env: {}, devPath: join(folder, 'file', 'keys.json') }), 'KEYS_INVALID');
+  });
+
+  test('made before gateways had keys are given one, which stays, and no other key changes', async () => {
+    const { gateway: _, ...before } = await generateKeyringFile();
+    const devPath = join(folder, 'keys.json');
+    await writeFile(devPath, JSON.stringify(before), { mode: 0o600 });
+    const created: string[] = [];
+    const first = await loadKeyring({ env: {}, devPath, onCreated: (path) => created.push(path) });
+    const second = await loadKeyring({ env: {}, devPath });
+    const { gateway, ...rest } = JSON.parse(await readFile(devPath, 'utf8')) as KeyringFile;
+    expect(rest).toEqual(before);
+    expect(gateway).toHaveLength(1);
+    expect(first.sign.gateway?.kid).toBe(gateway?.[0]?.kid);
+    expect(second.sign.gateway?.kid).toBe(gateway?.[0]?.kid);
+    expect(created).toEqual([]);
+    expect((await stat(devPath)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['keys.json']);
+    // In another process it is found where the file is only named.
+    const named = await loadKeyring({ env: { COUNTERSIGN_KEYS_FILE: devPath } });
+    expect(named.sign.gateway?.kid).toBe(first.sign.gateway?.kid);
+  });
+
+  test('many callers at once give an older file one and the same gateway key', async () => {
+    const { gateway: _, ...before } = await generateKeyringFile();
+    const devPath = join(folder, 'keys.json');
+    await writeFile(devPath, JSON.stringify(before), { mode: 0o600 });
+    const found = await Promise.all(Array.from({ length: 12 }, () => loadKeyring({ env: {}, devPath })));
+    const kept = await loadKeyring({ env: {}, devPath });
+    expect(new Set([...found, kept].map((keyring) => keyring.sign.gateway?.kid)).size).toBe(1);
+    expect(kept.sign.gateway).toBeDefined();
+    expect(await readdir(folder)).toEqual(['keys.json']);
+  });
+
+  test('another file’s gateway key is another: it follows from the issuer’s', async () => {
+    const kids = await Promise.all(
+      ['one.json', 'two.json'].map(async (name) => {
+        const { gateway: _, ...before } = await generateKeyringFile();
+        await writeFile(join(folder, name), JSON.stringify(before), { mode: 0o600 });
+        return (await loadKeyring({ env: {}, devPath: join(folder, name) })).sign.gateway?.kid;
+      }),
+    );
+    expect(new Set(kids).size).toBe(2);
+    expect(kids).not.toContain(undefined);
+  });
+
+  test('behind a link are given the gateway key where they are', async () => {
+    const { gateway: _, ...before } = await generateKeyringFile();
+    await writeFile(join(folder, 'real.json'), JSON.stringify(before), { mode: 0o600 });
+    const devPath = join(folder, 'keys.json');
+    await symlink(join(folder, 'real.json'), devPath);
+    const keyring = await loadKeyring({ env: {}, devPath });
+    expect(keyring.sign.gateway).toBeDefined();
+    expect((await readdir(folder)).sort()).toEqual(['keys.json', 'real.json']);
+    const real = await loadKeyring({ env: { COUNTERSIGN_KEYS_FILE: join(folder, 'real.json') } });
+    expect(real.sign.gateway?.kid).toBe(keyring.sign.gateway?.kid);
+  });
+
+  test('that somebody gave a gateway key of their own, or no issuer, are left as they are', async () => {
+    const { gateway, issuer, grant, receipt } = await generateKeyringFile();
+    const withoutPrivate = gateway?.map(publicPart);
+    for (const file of [
+      { issuer, grant, receipt, gateway },
+      { issuer, grant, receipt, gateway: withoutPrivate },
+      { grant, receipt },
+    ]) {
+      const devPath = join(folder, 'keys.json');
+      await writeFile(devPath, JSON.stringify(file), { mode: 0o600 });
+      await loadKeyring({ env: {}, devPath });
+      expect(JSON.parse(await readFile(devPath, 'utf8'))).toEqual(file);
+    }
+  });
+
+  test('elsewhere a file without a gateway key works, and is never changed', async () => {
+    const { gateway: _, ...before } = await generateKeyringFile();
+    const path = join(folder, 'keys.json');
+    await writeFile(path, JSON.stringify(before), { mode: 0o600 });
+    for (const env of [{ COUNTERSIGN_KEYS_FILE: path }, { COUNTERSIGN_KEYS_FILE: path, NODE_ENV: 'production' }]) {
+      const keyring = await loadKeyring({ env, devPath: path });
+      expect(keyring.sign.issuer).toBeDefined();
+      expect(keyring.sign.gateway).toBeUndefined();
+    }
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(before);
+  });
+
+  test('are made for some roles only where that is wanted', async () => {
+    const path = join(folder, 'gateway.json');
+    expect(await createKeyFile(path, ['gateway'])).toBe(true);
+    const keyring = await loadKeyring({ env: { COUNTERSIGN_KEYS_FILE: path } });
+    expect(Object.keys(keyring.sign)).toEqual(['gateway']);
   });
 
   test('many callers at once get one and the same key', async () => {

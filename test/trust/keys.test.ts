@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   generateKeyringFile,
+  KEY_ROLES,
   parseKeyring,
   publicKeyring,
   signingKey,
@@ -25,7 +26,7 @@ beforeAll(async () => {
 
 describe('a keyring', () => {
   test('a generated file gives every role one signing key, which also verifies', () => {
-    for (const role of ['issuer', 'grant', 'receipt'] as const) {
+    for (const role of KEY_ROLES) {
       const kid = firstKey(file, role).kid;
       expect(keyring.sign[role]?.kid).toBe(kid);
       expect([...keyring.verify[role].keys()]).toEqual([kid]);
@@ -72,7 +73,7 @@ describe('a keyring', () => {
     expect(Reflect.ownKeys(signingKey(keyring, 'grant').key)).toEqual(['sign']);
     const printed = inspect(keyring, { depth: 10, showHidden: true }) + JSON.stringify(keyring);
     expect(() => structuredClone(keyring)).toThrow('could not be cloned');
-    for (const role of ['issuer', 'grant', 'receipt'] as const) expect(printed).not.toContain(firstKey(file, role).d);
+    for (const role of KEY_ROLES) expect(printed).not.toContain(firstKey(file, role).d);
   });
 });
 
@@ -84,9 +85,7 @@ describe('a key file is refused', () => {
   const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 
   async function refused(value: unknown, field: string, options?: { publicOnly: boolean }): Promise<void> {
-    const secrets = [file, other].flatMap((one) =>
-      (['issuer', 'grant', 'receipt'] as const).map((role) => firstKey(one, role).d),
-    );
+    const secrets = [file, other].flatMap((one) => KEY_ROLES.map((role) => firstKey(one, role).d));
     const error = await refusal(parse(value, options), 'KEYS_INVALID', secrets);
     expect(error.field).toBe(field);
     expect(error.expected).toBeDefined();
@@ -174,7 +173,7 @@ describe('a key file is refused', () => {
   test('wherever a text is cut or changed, no key is told', async () => {
     const text = JSON.stringify(file);
     // Halves: one of them is whole wherever the change falls.
-    const secrets = (['issuer', 'grant', 'receipt'] as const).flatMap((role) => {
+    const secrets = KEY_ROLES.flatMap((role) => {
       const { d } = firstKey(file, role);
       return [d.slice(0, 21), d.slice(21)];
     });

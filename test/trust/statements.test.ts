@@ -147,6 +147,109 @@ describe('a statement', () => {
   });
 });
 
+const PASSKEY = 'cGFzc2tleQ';
+const ENROL = { kind: 'enrol', tenant: 'acme', subject: PASSKEY, response: '{"id":"x"}', reason: 'My key.' } as const;
+const RETIRE = { kind: 'retire', tenant: 'acme', subject: PASSKEY, reason: 'Lost.' } as const;
+const STAND = {
+  kind: 'stand',
+  tenant: 'acme',
+  subject: 'bot/mailer',
+  tool: 'payments*',
+  operation: 'refund_*',
+  environment: 'production',
+  maxRows: 1,
+  actions: 10,
+  amounts: { EUR: 50 },
+  until: '2026-03-01T14:00:00Z',
+  reason: 'The sale.',
+} as const;
+const WITHDRAW = { kind: 'withdraw', tenant: 'acme', subject: JTI, reason: 'The sale is over.' } as const;
+const DUTY = {
+  kind: 'duty',
+  tenant: 'acme',
+  subject: 'bob@example.com',
+  role: 'dba',
+  from: '2026-03-01T18:00:00Z',
+  until: '2026-03-02T08:00:00.000Z',
+  reason: 'The night.',
+} as const;
+const RELIEVE = { kind: 'relieve', tenant: 'acme', subject: JTI, reason: 'Back early.' } as const;
+
+describe('what people give and take back', () => {
+  const { operation: _o, environment: _e, maxRows: _m, actions: _a, amounts: _u, ...plain } = STAND;
+
+  test.each<StatementOptions>([ENROL, RETIRE, STAND, plain, WITHDRAW, DUTY, RELIEVE])(
+    '$kind says all of it and no more, under the id that was asked for',
+    async (said) => {
+      const token = await signStatement(ann, { ...said, jti: JTI }, NOW);
+      expect(await verify(token)).toEqual({
+        ...said,
+        signer: 'approver',
+        by: 'ann@example.com',
+        roles: ['operator'],
+        at: NOW.toISOString(),
+        jti: JTI,
+        expiresAt: later(360),
+        digest: digestText(token),
+        credentials: [openUnverified(ann.token).payload['jti']],
+      });
+    },
+  );
+
+  test.each<StatementOptions>([ENROL, RETIRE, STAND, WITHDRAW, DUTY, RELIEVE])(
+    '$kind is for people: an agent cannot say it',
+    async (said) => {
+      await refusal(signStatement(bot, said, NOW), 'KEYS_INVALID');
+      await refused(await signStatement({ ...bot, kind: 'approver' }, said, NOW), 'countersign-agent+jwt');
+      const { payload } = openUnverified(await signStatement(bot, revocationOf(mailer), NOW));
+      await refused(forge(HEADER, { ...payload, ...said }, bot.privateJwk));
+    },
+  );
+
+  const wrong: [string, object, string][] = [
+    ['a passkey whose id is no base64url', { ...RETIRE, subject: 'a+b=' }, 'subject'],
+    ['a passkey whose id has two spellings', { ...RETIRE, subject: 'AAB' }, 'subject'],
+    ['a passkey whose id is too long', { ...ENROL, subject: 'A'.repeat(1368) }, 'subject'],
+    ['a registration that is too long', { ...ENROL, response: 'x'.repeat(8193) }, 'response'],
+    ['no registration', { ...ENROL, response: undefined }, 'response'],
+    ['a registration with NUL', { ...ENROL, response: '"\u0000"' }, 'response'],
+    ['a registration where none belongs', { ...RETIRE, response: '{}' }, 'statement'],
+    ['an agent that is none', { ...STAND, subject: 'bot/' }, 'subject'],
+    ['a tool that is none', { ...STAND, tool: 'a/b' }, 'tool'],
+    ['an operation with a space', { ...STAND, operation: 'a b' }, 'operation'],
+    ['no action at all', { ...STAND, actions: 0 }, 'actions'],
+    ['half a row', { ...STAND, maxRows: 0.5 }, 'maxRows'],
+    ['an amount below nothing', { ...STAND, amounts: { EUR: -1 } }, 'amounts.EUR'],
+    ['an infinite amount', { ...STAND, amounts: { EUR: Number.POSITIVE_INFINITY } }, 'amounts.EUR'],
+    ['no unit', { ...STAND, amounts: {} }, 'amounts'],
+    ['no end', { ...STAND, until: undefined }, 'until'],
+    ['an end in no zone', { ...STAND, until: '2026-03-01T14:00:00' }, 'until'],
+    ['an end in words', { ...STAND, until: 'tomorrow' }, 'until'],
+    ['an end on no day', { ...STAND, until: '2026-02-30T14:00:00Z' }, 'until'],
+    ['a duty that ends before it begins', { ...DUTY, until: DUTY.from }, 'until'],
+    ['a duty for an agent below another', { ...DUTY, subject: 'bot/mailer' }, 'subject'],
+    ['a role that is none', { ...DUTY, role: 'a b' }, 'role'],
+    ['an id of its own that is no UUID', { ...WITHDRAW, jti: '1' }, 'jti'],
+  ];
+  test.each(wrong)('with %s is neither signed nor taken', async (_, options, field) => {
+    const error = await refusal(signStatement(ann, options as StatementOptions, NOW), 'STATEMENT_INVALID');
+    expect(error.field).toBe(field);
+    const sound = { enrol: ENROL, retire: RETIRE, stand: STAND, duty: DUTY, withdraw: WITHDRAW }[
+      (options as { kind: 'enrol' }).kind
+    ];
+    await refused(await changed({ ...options }, HEADER, sound));
+  });
+
+  test('the longest registration fits, beside the longest reason and credential', async () => {
+    const roles = Array.from({ length: 32 }, (_, i) => `${'r'.repeat(60)}${i + 10}`);
+    const long = await issueApprover(keyring, { id: 'a'.repeat(63), tenant: 'acme', roles }, NOW);
+    const options = { ...ENROL, subject: 'A'.repeat(1364), response: '"'.repeat(8192), reason: '\u6f22'.repeat(2000) };
+    const token = await signStatement(long, options, NOW);
+    expect(token.length).toBeLessThan(MAX_STATEMENT_BYTES);
+    expect(await verify(token)).toMatchObject({ kind: 'enrol', response: options.response });
+  });
+});
+
 describe('a statement is refused', () => {
   test('for another tenant than the signer’s', async () => {
     await refused(await signStatement(ann, { ...UNFREEZE, tenant: 'other' }, NOW), 'another tenant');

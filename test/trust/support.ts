@@ -33,6 +33,11 @@ export function firstKey(file: KeyringFile, role: keyof KeyringFile): Ed25519Jwk
   return { ...key, d: key.d, kid: key.kid };
 }
 
+export function publicPart(jwk: Ed25519Jwk): Ed25519Jwk {
+  const { d: _, ...rest } = jwk;
+  return rest;
+}
+
 function part(value: unknown): string {
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 }

@@ -1,10 +1,10 @@
 /** `countersign agent`: credentials for agents, from the issuer, and from one agent to another. */
 import type { Command } from 'commander';
+import { capsOf } from '../caps.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { handOver, issued, ttlOf, type IssueOptions } from '../issue.js';
 import { wholeNumber } from '../numbers.js';
-import { usage } from '../usage.js';
 
 interface AgentCreateOptions extends IssueOptions {
   readonly scope: readonly string[];
@@ -81,26 +81,6 @@ async function delegateAgent(context: Context, options: DelegateOptions): Promis
   const ttlSeconds = expires === undefined ? undefined : Math.floor(parseEnd(expires, '--expires') / 1000);
   const { credential } = await context.agent(options.as);
   const { delegate } = await import('../../trust/index.js');
-  const wanted = { id, roles, scopes, ...(caps === undefined ? {} : { caps }), ttlSeconds };
+  const wanted = { id, roles, scopes, ...(Object.keys(caps).length === 0 ? {} : { caps }), ttlSeconds };
   await handOver(context, options, await issued(() => delegate(credential, wanted)));
-}
-
-function capsOf({ maxActions, maxAmount = [] }: DelegateOptions) {
-  if (maxActions === undefined && maxAmount.length === 0) return undefined;
-  const amounts = maxAmount.map((text): [string, number] => {
-    const [, unit, amount] = /^([A-Za-z0-9][\w.-]*)=(\d{1,15}(?:\.\d{1,9})?)$/.exec(text) ?? [];
-    if (unit !== undefined) return [unit, Number(amount)];
-    throw usage(`${JSON.stringify(text.slice(0, 40))} is not an amount.`, {
-      field: '--max-amount',
-      expected: 'a unit, an equals sign and a number, such as EUR=50',
-    });
-  });
-  const units = new Set(amounts.map(([unit]) => unit));
-  if (units.size < amounts.length) {
-    throw usage('A unit is capped twice.', { field: '--max-amount', expected: 'each unit once' });
-  }
-  return {
-    ...(maxActions === undefined ? {} : { actions: maxActions }),
-    ...(amounts.length === 0 ? {} : { amounts: Object.fromEntries(amounts) }),
-  };
 }

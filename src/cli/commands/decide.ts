@@ -1,13 +1,15 @@
-/** `countersign approve` and `countersign deny`: a person's signed decision on exactly what is shown. */
+/** `countersign approve`, `deny` and `request-changes`: a person's signed decision on exactly what is shown. */
 import type { Command } from 'commander';
 import { CountersignError } from '../../action/errors.js';
-import type { ActionView } from '../../action/outcome.js';
+import type { ActionView, ApprovalRecord, DecisionState, PendingView, Verdict } from '../../action/outcome.js';
+import { rolesOf } from '../../action/quorum.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
 import { inert } from '../inert.js';
+import type { Paint } from '../output.js';
 import type { Story } from '../story.js';
-import { timeline } from '../timeline.js';
+import { timeline, waitedSeconds } from '../timeline.js';
 import { usage } from '../usage.js';
 
 interface DecideOptions {
@@ -16,8 +18,6 @@ interface DecideOptions {
   readonly print?: boolean;
   readonly as?: string;
 }
-
-type Verdict = 'approve' | 'deny';
 
 const PRINT = 'print the signed decision instead of handing it in, for `temporal workflow signal --name decide`';
 const AS = "the approver's credential or its file; default: COUNTERSIGN_APPROVER";
@@ -42,12 +42,23 @@ export function decideAction(program: Command): void {
   program
     .command('deny')
     .argument('<actionId>', 'the action that waits')
-    .description('say no: one no is enough')
+    .description('say no: one is enough, unless policy asks for more of them')
     .requiredOption('--reason <text>', 'why; kept with the decision, and told to the agent')
     .option('--print', PRINT)
     .option('--as <credential>', AS)
     .addHelpText('after', examples('countersign deny refund-1001 --reason "wrong customer"'))
     .action(run((context, actionId: string, options: DecideOptions) => decide(context, actionId, 'deny', options)));
+  program
+    .command('request-changes')
+    .argument('<actionId>', 'the action that waits')
+    .description('not like this: the action ends, and the agent may propose it anew as it is told')
+    .requiredOption('--reason <text>', 'what should be otherwise; kept with the decision, and told to the agent')
+    .option('--print', PRINT)
+    .option('--as <credential>', AS)
+    .addHelpText('after', examples('countersign request-changes refund-1001 --reason "only the unpaid orders, please"'))
+    .action(
+      run((context, actionId: string, options: DecideOptions) => decide(context, actionId, 'request_changes', options)),
+    );
 }
 
 async function decide(context: Context, name: string, verdict: Verdict, options: DecideOptions): Promise<Exit | void> {
@@ -65,7 +76,10 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   const { secondsLeft, whatIsShown } = await import('../what-is-shown.js');
   const pending = whatIsShown(view, action);
 
-  if (verdict === 'approve') await confirm(context, view, options);
+  if (verdict === 'approve') {
+    assertWithoutPasskey(pending, holder.roles);
+    await confirm(context, view, options);
+  }
   const { signApproval } = await import('../../trust/index.js');
   const token = await signApproval(credential, {
     ...action,
@@ -84,9 +98,48 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   }
   const reply = await context.answered(countersign, () => countersign.decide(action.actionId, token, action.tenant));
   out.result({ ...action, verdict, ...reply }, () => {
-    const state = { waiting: 'more people are needed', approved: 'it goes on', denied: 'it is denied' }[reply.state];
-    const mark = verdict === 'approve' ? out.paint.green('✓ approved') : out.paint.red('✗ denied');
-    return `${mark} by ${inert(reply.recorded.approver)}; ${state}.  See: countersign show ${action.tenant}/${action.actionId}`;
+    const { approver, hurried = false } = reply.recorded;
+    const pause = hurried ? '; it came among many others, so one more person is needed' : '';
+    return `${markOf(reply.recorded, out.paint)} by ${inert(approver)}; ${becomes(verdict, reply.state)}${pause}.  See: countersign show ${action.tenant}/${action.actionId}`;
+  });
+}
+
+function markOf({ verdict }: ApprovalRecord, paint: Paint): string {
+  switch (verdict) {
+    case 'approve':
+      return paint.green('✓ approved');
+    case 'deny':
+      return paint.red('✗ denied');
+    case 'request_changes':
+      return paint.yellow('↻ changes requested');
+  }
+}
+
+function becomes(verdict: Verdict, state: DecisionState): string {
+  switch (state) {
+    case 'waiting':
+      return verdict === 'deny' ? 'it is denied when more people say so' : 'more people are needed';
+    case 'approved':
+      return 'it goes on';
+    case 'denied':
+      return 'it is denied';
+    case 'changes_requested':
+      return 'it ends, and the agent is told';
+  }
+}
+
+/** A passkey is used in a browser: better said before anything is read and signed in vain. */
+function assertWithoutPasskey(pending: PendingView, roles: readonly string[]): void {
+  const { shown } = pending;
+  const waited = waitedSeconds(pending);
+  const wanting = shown.requirements.find(
+    (wanted) => wanted.passkey === true && rolesOf(wanted, waited).some((role) => roles.includes(role)),
+  );
+  if (wanting === undefined) return;
+  throw new CountersignError('PASSKEY_REQUIRED', `Policy ${inert(wanting.policy)} takes a yes only with a passkey.`, {
+    field: 'approval.assertion',
+    expected: 'the assertion of a passkey, which a browser makes',
+    fix: `Approve it in the inbox of your gateway, on the page /actions/${encodeURIComponent(shown.actionId)}; \`countersign deny\` and \`request-changes\` need none.`,
   });
 }
 

@@ -15,6 +15,7 @@ interface DevOptions {
   readonly temporalPort?: number;
   readonly uiPort?: number;
   readonly postgresPort?: number;
+  readonly gatewayPort?: number;
 }
 
 /** Those that clients and the Temporal CLI look at when nothing is said. One that is taken gives way to a free one. */
@@ -27,7 +28,7 @@ export function dev(program: Command): void {
   const port = (name: string): ((text: string) => number) => wholeNumber(name, 1, 65_535);
   program
     .command('dev')
-    .description('start Temporal with its UI, Postgres and a worker on this machine, until Ctrl-C')
+    .description('start Temporal with its UI, Postgres, a worker and a gateway on this machine, until Ctrl-C')
     .option(
       '--config <file>',
       'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs, else the starter policies and no tools',
@@ -36,6 +37,7 @@ export function dev(program: Command): void {
     .option('--temporal-port <n>', 'default: 7233, or a free one', port('--temporal-port'))
     .option('--ui-port <n>', 'default: 8233, or a free one', port('--ui-port'))
     .option('--postgres-port <n>', 'default: 54320, or a free one', port('--postgres-port'))
+    .option('--gateway-port <n>', 'default: 8787, or a free one', port('--gateway-port'))
     .addHelpText(
       'after',
       examples('countersign dev', 'countersign dev --config shop.config.mjs --data /tmp/shop') +
@@ -72,20 +74,27 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   let madeKeys = false;
   const keysFile = path.join(data, 'keys.json');
   const keyring = await loadKeyring({ env, devPath: keysFile, onCreated: () => (madeKeys = true) });
-  const config = await configOf(options.config, env);
+  const { devGateway } = await import('../dev-gateway.js');
+  const { config, devPeople } = await devGateway(await configOf(options.config, env), {
+    port: options.gatewayPort,
+    temporalUiUrl: servers.temporal.uiUrl,
+  });
   const { startWorker } = await import('../../worker/worker.js');
+  const { startGateway } = await import('../../gateway/server.js');
   const { faultsFromEnv } = await import('../../worker/faults.js');
-  const worker = await startWorker({
+  const shared = {
     config,
     temporal: { ...context.temporalSettings, address: servers.temporal.address, namespace: servers.temporal.namespace },
     ledgerUrl: servers.postgres.url,
     keyring,
     logger,
-    faults: faultsFromEnv(env),
-  });
+  };
+  const worker = await startWorker({ ...shared, faults: faultsFromEnv(env) });
   onShutdown('the worker', () => worker.stop());
+  const gateway = await startGateway({ ...shared, env, ...(devPeople === undefined ? {} : { devPeople }) });
+  onShutdown('the gateway', () => gateway.stop());
 
-  const exports = exportsOf(context, servers, toolsUrl, keysFile);
+  const exports = { ...exportsOf(context, servers, toolsUrl, keysFile), COUNTERSIGN_GATEWAY_URL: gateway.url };
   const envFile = await writeEnvironment(path.join(data, 'env'), exports);
   const { temporal } = servers;
   const tools = config.tools.map(({ name, kind, environment }) => ({ name, kind, environment }));
@@ -93,6 +102,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   out.result(
     {
       ui: temporal.uiUrl ?? null,
+      gateway: gateway.url,
       temporal: { address: temporal.address, namespace: temporal.namespace },
       tools,
       policy,
@@ -100,7 +110,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
       envFile,
       env: exports,
     },
-    () => welcome(out.paint, { servers, config, exports, envFile, keysFile, madeKeys }),
+    () => welcome(out.paint, { servers, gateway: gateway.url, config, exports, envFile, keysFile, madeKeys }),
   );
   await Promise.all([worker.done, stopped]);
 }
@@ -151,6 +161,7 @@ function exportsOf(
 
 interface Welcome {
   readonly servers: DevServers;
+  readonly gateway: string;
   readonly config: CountersignConfig;
   readonly exports: Readonly<Record<string, string>>;
   readonly envFile: string;
@@ -158,7 +169,7 @@ interface Welcome {
   readonly madeKeys: boolean;
 }
 
-function welcome(paint: Paint, { servers, config, exports, envFile, keysFile, madeKeys }: Welcome): string {
+function welcome(paint: Paint, { servers, gateway, config, exports, envFile, keysFile, madeKeys }: Welcome): string {
   const { temporal, postgres } = servers;
   const fact = (label: string, text: string): string => `  ${paint.dim(label.padEnd(12))} ${text}`;
   const tools = config.tools.map(({ name, kind, environment }) => `${name} (${kind}, ${environment})`).join(', ');
@@ -168,6 +179,7 @@ function welcome(paint: Paint, { servers, config, exports, envFile, keysFile, ma
     paint.bold('Countersign is ready.'),
     '',
     fact('Temporal UI', paint.cyan(temporal.uiUrl ?? 'of the server in TEMPORAL_ADDRESS')),
+    fact('Inbox, API', paint.cyan(gateway)),
     fact('Temporal', `${temporal.address}, namespace ${temporal.namespace}`),
     fact('Ledger', `${host}${pathname}`),
     fact('Keys', `${keysFile}${madeKeys ? ' (made now)' : ''}`),

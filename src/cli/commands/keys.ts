@@ -1,25 +1,39 @@
 /** `countersign keys`: the operator's signing keys. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { KeyRole } from '../../trust/index.js';
 import { examples, run } from '../command.js';
 import { usage } from '../usage.js';
+
+/** The private keys that each kind of process signs with. */
+const PROCESSES = {
+  worker: ['grant', 'receipt'],
+  gateway: ['gateway'],
+  issuer: ['issuer'],
+} as const satisfies Readonly<Record<string, readonly KeyRole[]>>;
+
+/** Spelled out, so that `--help` need not load what signs. */
+const ROLES: readonly KeyRole[] = ['issuer', 'grant', 'receipt', 'gateway'];
 
 export function keys(program: Command): void {
   const command = program.command('keys').description("the operator's signing keys");
   command
     .command('create')
-    .description('make a new key for each role: issuer, grant, receipt')
+    .description('make a new key for each role: issuer, grant, receipt, gateway')
     .requiredOption('--out <file>', 'a new file that only you can read')
+    .addOption(new Option('--role <role...>', 'make keys for these roles only').choices(ROLES))
     .addHelpText(
       'after',
-      examples('countersign keys create --out keys.json') +
-        '\n\nKeep it as a secret. Workers need "grant" and "receipt"; only who issues credentials needs "issuer".',
+      examples(
+        'countersign keys create --out keys.json',
+        'countersign keys create --role gateway --out gateway-keys.json',
+      ) + '\n\nKeep it as a secret, and give each process its part of it: `countersign keys extract`.',
     )
     .action(
-      run(async ({ out }, options: { out: string }) => {
+      run(async ({ out }, options: { out: string; role?: readonly KeyRole[] }) => {
         const { createKeyFile } = await import('../../trust/index.js');
         const file = resolve(options.out);
-        if (!(await createKeyFile(file))) {
+        if (!(await createKeyFile(file, options.role))) {
           throw usage(`${file} is there already.`, {
             field: '--out',
             expected: 'a new file',
@@ -27,6 +41,33 @@ export function keys(program: Command): void {
           });
         }
         out.result({ file }, () => `${out.paint.green('✓')} keys made\n\n  export COUNTERSIGN_KEYS_FILE=${file}`);
+      }),
+    );
+  command
+    .command('extract')
+    .description("one process's part of a key file: the private keys that it signs with, the public keys of all others")
+    .requiredOption('--keys <file>', 'a key file that has them')
+    .addOption(
+      new Option('--for <process>', 'who signs with it').choices(Object.keys(PROCESSES)).makeOptionMandatory(true),
+    )
+    .requiredOption('--out <file>', 'a new file that only you can read')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign keys extract --keys keys.json --for gateway --out gateway-keys.json',
+        'countersign keys extract --keys keys.json --for worker --out worker-keys.json',
+      ) +
+        '\n\nA worker signs grants and receipts, a gateway what it vouches for, and only who issues credentials needs the issuer key.',
+    )
+    .action(
+      run(async ({ out }, options: { keys: string; for: keyof typeof PROCESSES; out: string }) => {
+        const { extractKeys } = await import('../../trust/index.js');
+        const file = resolve(options.out);
+        await extractKeys(resolve(options.keys), file, PROCESSES[options.for]);
+        out.result(
+          { file },
+          () => `${out.paint.green('✓')} the ${options.for}'s keys\n\n  export COUNTERSIGN_KEYS_FILE=${file}`,
+        );
       }),
     );
   command

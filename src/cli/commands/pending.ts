@@ -1,13 +1,16 @@
 /** `countersign pending`: what waits for people, what it needs, and how long it will wait. */
 import type { Command } from 'commander';
+import type { Requirement } from '../../action/decision.js';
 import { progress } from '../../action/quorum.js';
 import type { ActionView } from '../../action/outcome.js';
 import type { ListedAction } from '../actions-list.js';
+import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { duration } from '../durations.js';
 import { inert } from '../inert.js';
 import type { Paint } from '../output.js';
+import { waitedSeconds } from '../timeline.js';
 
 type Waiting = ListedAction & Partial<Pick<ActionView, 'pending' | 'approvals'>> & { readonly problem?: string };
 
@@ -118,15 +121,29 @@ function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Wai
   if (waits === undefined) return `${title}\n  ${paint.red(inert(problem ?? ''))}\n`;
   const { shown, expiresAt } = waits;
   const left = Date.parse(expiresAt) - Date.now();
-  const needs = progress(shown.requirements, approvals).missing.map(
-    ({ roles, have, need, policy }) =>
-      `  needs ${need - have} more of ${roles.map((role) => inert(role)).join(' or ')} ${paint.dim(`(${inert(policy)}; ${have} of ${need} said yes)`)}`,
+  const waited = waitedSeconds(waits);
+  const needs = progress(shown.requirements, approvals, waited).missing.map(
+    ({ roles, have, need, policy, passkey, hurried }) =>
+      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${inert(policy)}; ${have} of ${need} said yes${hurried === true ? ', one in a hurry' : ''})`)}`,
   );
+  const others =
+    waits.escalated === undefined ? [] : [`  ${paint.yellow(`escalated: now also ${anyOf(waits.escalated)}`)}`];
+  const next = nextEscalation(shown.requirements, waited);
   return [
     `${title}  ${paint.yellow(left > 0 ? `${duration(left)} left` : 'over')}`,
     `  ${inert(shown.preview.summary)} on ${inert(shown.tool.name)} (${inert(shown.tool.environment)}), proposed by ${inert(shown.agent.id)}`,
     ...shown.requirements.map(({ reason }) => `  ${inert(reason)}`),
     ...needs,
+    ...others,
+    ...(next === undefined ? [] : [paint.dim(`  ${next}`)]),
     '',
   ].join('\n');
+}
+
+function nextEscalation(requirements: readonly Requirement[], waited: number): string | undefined {
+  const [next] = requirements
+    .flatMap(({ escalations = [] }) => escalations)
+    .filter(({ afterSeconds }) => afterSeconds > waited)
+    .sort((a, b) => a.afterSeconds - b.afterSeconds);
+  return next && `in ${duration((next.afterSeconds - waited) * 1000)} also ${anyOf(next.roles)}`;
 }

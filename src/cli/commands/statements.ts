@@ -1,12 +1,12 @@
 /** `countersign unfreeze`, `resolve` and `revoke`: what a person says, signed, and a worker carries out. */
 import type { Command } from 'commander';
-import type { Fulfilled } from '../../../activities/contract.js';
-import type { Credential, CredentialView, StatementOptions } from '../../trust/index.js';
+import type { Credential, CredentialView } from '../../trust/index.js';
 import { examples, run } from '../command.js';
 import { given, type Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
 import { inert } from '../inert.js';
 import { wholeNumber } from '../numbers.js';
+import { AS, said } from '../person-says.js';
 import { statusMark } from '../timeline.js';
 import { usage } from '../usage.js';
 
@@ -14,8 +14,6 @@ interface Holder {
   readonly credential: Credential;
   readonly holder: CredentialView;
 }
-
-const AS = "your approver's credential or its file; default: COUNTERSIGN_APPROVER";
 
 export function statements(program: Command): void {
   program
@@ -152,11 +150,4 @@ async function revoked(what: string): Promise<{ subject: string; delegations?: r
   const { peekCredential, readCredential } = await import('../../trust/index.js');
   const credential = await readCredential(what);
   return { subject: peekCredential(credential).jti, delegations: credential.delegations };
-}
-
-async function said(context: Context, credential: Credential, options: StatementOptions): Promise<Fulfilled> {
-  const { signStatement } = await import('../../trust/index.js');
-  const statement = await signStatement(credential, options);
-  const countersign = await context.countersign();
-  return context.answered(countersign, () => countersign.handIn(statement));
 }

@@ -63,16 +63,19 @@ function denied(denying: readonly [Unfit, ...Unfit[]], unfit: readonly Unfit[], 
   };
 }
 
-/** One requirement for each limit, however many of its counters are full. */
+/** What each limit asks for, however many of its counters are full. */
 function requirements(unfit: readonly Unfit[]): readonly Requirement[] {
-  const found = new Map<string, Requirement>();
+  const found = new Map<string, readonly Requirement[]>();
   for (const [{ demand, atLimit }] of unfit) {
     if (atLimit.kind !== 'approve') continue;
-    const { roles, quorum, ttlSeconds } = atLimit;
     const policy = `limit:${demand.limit}`;
-    found.set(policy, { policy, reason: over(demand), roles, quorum, ttlSeconds });
+    const reason = over(demand);
+    found.set(
+      policy,
+      atLimit.approvals.map((approval) => ({ policy, reason, ...approval })),
+    );
   }
-  return [...found.values()];
+  return [...found.values()].flat();
 }
 
 function over(demand: ResolvedLimit['demand']): string {

@@ -83,8 +83,10 @@ function atLimitText(atLimit: AtLimit): string {
     case 'queue':
       return `queue for ${durationText(atLimit.patienceMs)}`;
     case 'approve': {
-      const { roles, quorum } = atLimit;
-      return `approve by ${roles.join('|')}${quorum === 1 ? '' : `, quorum=${quorum}`}`;
+      const who = atLimit.approvals.map(
+        ({ roles, quorum }) => `${roles.join('|')}${quorum === 1 ? '' : `, quorum=${quorum}`}`,
+      );
+      return `approve by ${who.join(' and ')}`;
     }
   }
 }

@@ -1,9 +1,10 @@
 /** Limits: what limits.yaml declares, what an action asks of it, and what follows from where the counters stand. */
 export { atLimits } from './at-limits.js';
+export { heldInAdvance, standingLimits } from './caps.js';
 export { counterFigure, limitText, type Counter, type CounterFigure } from './counters.js';
 export { figuresOf } from './figures.js';
 export { readLimits } from './read.js';
 export type { LimitedProposal } from './reading.js';
 export { resolveLimits } from './resolve.js';
-export type { AtLimit, AtLimits, ResolvedLimit, ResolvedLimits } from './resolved.js';
+export type { AtLimit, AtLimits, Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';
 export { settledAmounts } from './settle.js';

@@ -6,17 +6,17 @@ import type { LimitDemand, LimitFigure } from '../../action/limits.js';
 import type { Agent, Authority } from '../../action/principal.js';
 import type { Policy } from '../compile.js';
 import { clip } from '../reason.js';
-import { capLimits, type Measured } from './caps.js';
+import { capLimits } from './caps.js';
 import { depthFigure } from './figures.js';
 import { keysOf } from './keys.js';
 import type { BudgetLimit, CountedLimit, DepthLimit } from './limit.js';
 import { Reading, type LimitedProposal } from './reading.js';
-import type { ResolvedLimit, ResolvedLimits } from './resolved.js';
+import type { Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';
 
 /** Of one action. Targets come from inputs, and each may be a counter of its own. */
 const MAX_DEMANDS = 200;
 
-const NOTHING: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [] });
+const NOTHING: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [], measured: [] });
 
 /**
  * What an action asks of its policy's limits and of the caps that its delegations carry. A limit is asked of every agent of a chain as
@@ -46,7 +46,8 @@ export function resolveLimits(
       fix: 'Split the action: each of its targets is a counter of its own.',
     });
   }
-  return { limits, exceeded: [...resolving.exceeded, ...capped.exceeded], depths: resolving.depths };
+  const { depths, measured } = resolving;
+  return { limits, exceeded: [...resolving.exceeded, ...capped.exceeded], depths, measured };
 }
 
 class Resolving {

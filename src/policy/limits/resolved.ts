@@ -3,14 +3,14 @@ import type { ErrorCode, Problem } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { LimitDemand, LimitFigure } from '../../action/limits.js';
 import type { Requirement, Violation } from '../../action/decision.js';
-import type { Approval } from '../annotations.js';
+import type { Approval } from '../approval.js';
 
 /** What happens to an action that does not fit. */
 export type AtLimit =
   | { readonly kind: 'deny' }
   /** It waits, and is prepared again, for at most so long. */
   | { readonly kind: 'queue'; readonly patienceMs: number }
-  | ({ readonly kind: 'approve' } & Approval);
+  | { readonly kind: 'approve'; readonly approvals: readonly Approval[] };
 
 /** One demand of an action, and what its limit says of it. */
 export interface ResolvedLimit {
@@ -30,6 +30,16 @@ export interface ResolvedLimits {
   readonly exceeded: readonly Violation[];
   /** Of the depth limits it meets: they have no counter in the ledger. Belongs in front of `figuresOf`'s. */
   readonly depths: readonly LimitFigure[];
+  /** What each budget makes of the action. */
+  readonly measured: readonly Measured[];
+}
+
+/** What one budget of the policy made of the action. */
+export interface Measured {
+  readonly unit: string;
+  readonly amount: number;
+  /** What was really spent, from what the tool returned. */
+  readonly settle?: (result: Json) => number;
 }
 
 /** What limits say, once the ledger has said where their counters stand. */

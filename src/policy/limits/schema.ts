@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { LIMIT_SCOPES, type LimitScope } from '../../action/limits.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
-import { GrammarError, parseApproval } from '../annotations.js';
+import { parseApprovals } from '../approval.js';
+import { GrammarError } from '../grammar.js';
 import { DAY_SECONDS, parseSeconds } from '../durations.js';
 import type { Window } from './limit.js';
 import type { AtLimit } from './resolved.js';
@@ -83,7 +84,7 @@ function parseAtLimit(text: string): AtLimit {
       const patience = seconds(rest, MAX_PATIENCE_SECONDS, 'a time such as 30s or 10m, of at most a day');
       return { kind: 'queue', patienceMs: patience * 1000 };
     }
-    if (verb === 'approve by') return { kind: 'approve', ...parseApproval(rest) };
+    if (verb === 'approve by') return { kind: 'approve', approvals: parseApprovals(rest) };
   } catch (error) {
     if (error instanceof GrammarError) throw new GrammarError(error.message, AT_LIMIT_FIX);
     throw error;

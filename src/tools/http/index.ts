@@ -44,7 +44,7 @@ export type {
  * @throws CountersignError CONFIG_INVALID
  */
 export function http(options: HttpOptions): Tool<HttpInput> {
-  const secrets = new Secrets(options.name);
+  const secrets = new Secrets(`The tool ${options.name}`);
   const operations = compileOperations(options, secrets);
   const limits = limitsOf(options);
   const client = clientOf(options, limits, secrets);

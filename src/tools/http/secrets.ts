@@ -14,17 +14,18 @@ const STRUCK_OUT = '[secret]';
 
 /** Reads secrets and remembers what it read, so that no answer, error or snapshot can carry one. */
 export class Secrets {
-  readonly #tool: string;
+  readonly #whose: string;
   readonly #known = new Set<string>();
 
-  constructor(tool: string) {
-    this.#tool = tool;
+  /** `whose` is for people: `The tool payments`. */
+  constructor(whose: string) {
+    this.#whose = whose;
   }
 
   /** @throws CountersignError CONFIG_INVALID: the reference has no right form, or its variable is not set. */
   check(ref: unknown, field: string): void {
     if (typeof ref !== 'string' || !/^(env:[A-Za-z_]\w*|file:.+)$/su.test(ref)) {
-      throw new CountersignError('CONFIG_INVALID', `The tool ${this.#tool} takes ${field} by reference only.`, {
+      throw new CountersignError('CONFIG_INVALID', `${this.#whose} takes ${field} by reference only.`, {
         field,
         expected: 'env:NAME or file:/path',
         fix: 'Put the secret into a variable of the environment or a file, and name that.',
@@ -85,7 +86,7 @@ export class Secrets {
   }
 
   #missing(ref: string): CountersignError {
-    return new CountersignError('CONFIG_INVALID', `The tool ${this.#tool} finds no secret at ${ref}.`, {
+    return new CountersignError('CONFIG_INVALID', `${this.#whose} finds no secret at ${ref}.`, {
       field: ref,
       expected: 'a text that is not empty',
       fix: 'Set the variable, or correct the path and its permissions, on the worker.',

@@ -1,0 +1,152 @@
+/** What people approved in advance: which standing approvals are about an action, and which of them it needs. */
+import type { Facts, Requirement } from '../src/action/decision.js';
+import { CountersignError } from '../src/action/errors.js';
+import { digest } from '../src/action/json.js';
+import type { HoldRequest, LimitFigure } from '../src/action/limits.js';
+import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
+import { progress } from '../src/action/quorum.js';
+import { undoes, type Adding, type Signed, type StandingApproval } from '../src/ledger/index.js';
+import { figuresOf, standingLimits, type Measured, type ResolvedLimit } from '../src/policy/index.js';
+import { matchesWildcard, mayDecide, type Statement } from '../src/trust/index.js';
+import type { Dependencies } from './deps.js';
+import { asSigned } from './given.js';
+import type { Proposed } from './propose.js';
+
+/** A standing approval that counts as a yes to the action, as far as can be told before its budgets are held. */
+export interface InAdvance {
+  readonly record: ApprovalRecord;
+  /** Its budgets. */
+  readonly holds: readonly HoldRequest[];
+  /** Where they stand, before this action. */
+  readonly figures: readonly LimitFigure[];
+  /** What it rests on: its own id, and the credentials of whoever gave it. */
+  readonly credentials: readonly string[];
+}
+
+type Stand = Extract<Statement, { kind: 'stand' }>;
+
+/** What a statement says, as the ledger keeps it. */
+export function standingOf(said: Stand, token: string): Adding<StandingApproval> {
+  const { tenant, subject, tool, operation, environment, maxRows, actions, amounts, roles, until } = said;
+  const { jti, by, credentials, reason } = said;
+  return {
+    tenant,
+    id: jti,
+    agent: subject,
+    tool,
+    ...(operation === undefined ? {} : { operation }),
+    ...(environment === undefined ? {} : { environment }),
+    ...(maxRows === undefined ? {} : { maxRows }),
+    ...(actions === undefined ? {} : { actions }),
+    ...(amounts === undefined ? {} : { amounts }),
+    roles,
+    until: new Date(until).toISOString(),
+    by,
+    credentials,
+    reason,
+    digest: said.digest,
+    statement: token,
+  };
+}
+
+/**
+ * The standing approvals that are about this action, hold now, and have room for it in their budgets; those that end soonest first.
+ * None lifts a limit: who approved in advance did not know that it would be reached.
+ *
+ * @throws CountersignError LEDGER_UNAVAILABLE
+ */
+export async function inAdvance(
+  proposed: Proposed,
+  facts: Facts,
+  shown: Pick<Shown, 'agent' | 'requirements'>,
+  measured: readonly Measured[],
+  deps: Dependencies,
+): Promise<readonly InAdvance[]> {
+  const { requirements } = shown;
+  if (requirements.some(({ policy }) => policy.startsWith('limit:'))) return [];
+  const { agent, tool, operation, proposal } = proposed;
+  const { tenant, id } = agent;
+  const rows = await deps.ledger.standing.for({
+    tenant,
+    agents: named(id),
+    tool: tool.name,
+    environment: tool.environment,
+    rows: facts.preview.rows,
+  });
+  const about = rows.filter((row) => matchesWildcard(row.operation ?? '*', operation));
+  const found: {
+    readonly row: StandingApproval;
+    readonly record: ApprovalRecord;
+    readonly limits: readonly ResolvedLimit[];
+  }[] = [];
+  for (const row of about) {
+    const limits = standingLimits(row, measured);
+    const record = limits === undefined ? undefined : await recordOf(row, shown, deps);
+    if (limits !== undefined && record !== undefined) found.push({ row, record, limits });
+  }
+
+  const demands = found.flatMap(({ limits }) => limits.map(({ demand }) => demand));
+  const readings = await deps.ledger.readLimits(tenant, proposal.actionId, demands);
+  let read = 0;
+  return found.flatMap(({ row, record, limits }) => {
+    const own = readings.slice(read, (read += limits.length));
+    if (!own.every(({ fits }) => fits)) return [];
+    const holds = limits.map(({ demand }) => demand);
+    return [{ record, holds, figures: figuresOf(limits, own), credentials: [row.id, ...row.credentials] }];
+  });
+}
+
+/** The agent, and the first of its chain, whose doing it is. To undo what an agent did is not its doing. */
+function named(id: string): readonly string[] {
+  const [root = id] = id.split('/');
+  return root === id || undoes(id) ? [id] : [id, root];
+}
+
+/** The row is only where to look: what counts is what its giver signed, and whether they may decide this. */
+async function recordOf(
+  { at: _at, ended: _ended, ...row }: Signed<StandingApproval>,
+  { agent, requirements }: Pick<Shown, 'agent' | 'requirements'>,
+  { keyring, settings }: Dependencies,
+): Promise<ApprovalRecord | undefined> {
+  try {
+    const said = await asSigned(keyring, row.statement);
+    if (said.kind !== 'stand' || digest(standingOf(said, row.statement)) !== digest(row)) return undefined;
+    const { by: id, tenant, roles, reason } = said;
+    mayDecide({ approver: { id, tenant, roles }, agent, requirements, selfApproval: settings.selfApproval });
+    const auth = said.auth === undefined ? {} : { auth: said.auth };
+    return {
+      approver: id,
+      roles,
+      verdict: 'approve',
+      reason,
+      at: said.at,
+      digest: said.digest,
+      ...auth,
+      standing: row.id,
+    };
+  } catch (error) {
+    if (error instanceof CountersignError && !error.retryable && error.code !== 'INTERNAL') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * As few of them as satisfy the requirements together with what people decided; those without a budget first. Undefined when all of them
+ * do not.
+ */
+export function needed(
+  requirements: readonly Requirement[],
+  decided: readonly ApprovalRecord[],
+  given: readonly InAdvance[],
+): readonly InAdvance[] | undefined {
+  const suffice = (some: readonly InAdvance[]): boolean =>
+    progress(requirements, [...decided, ...some.map(({ record }) => record)]).state === 'approved';
+  if (!suffice(given)) return undefined;
+  const free = given.filter(({ holds }) => holds.length === 0);
+  let kept = [...free, ...given.filter(({ holds }) => holds.length > 0)];
+  for (const one of kept.toReversed()) {
+    const others = kept.filter((other) => other !== one);
+    if (suffice(others)) kept = others;
+  }
+  return kept;
+}

@@ -1,0 +1,44 @@
+/** Standing approvals and duties, for people. */
+import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
+import { duration } from './durations.js';
+import { inert } from './inert.js';
+import type { Paint } from './output.js';
+
+export function standingText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {
+  const { id, agent, tool, operation, environment, maxRows, actions, amounts = {}, used, by, reason } = given;
+  const what = `${inert(tool)}${operation === undefined ? '' : `:${inert(operation)}`}`;
+  const where = environment === undefined ? '' : ` in ${inert(environment)}`;
+  const bounds = [
+    ...(maxRows === undefined ? [] : [`at most ${maxRows} rows each`]),
+    ...(actions === undefined ? [] : [left(used?.actions, actions, 'actions')]),
+    ...Object.entries(amounts).map(([unit, amount]) => left(used?.amounts[unit], amount, inert(unit))),
+  ];
+  return [
+    `  ${paint.bold(inert(id))}  ${inert(agent)} may ${what}${where}${bounds.length === 0 ? '' : `, ${bounds.join(', ')}`}`,
+    `    by ${inert(by)}: ${inert(reason)}`,
+    `    ${end(given, paint)}`,
+  ].join('\n');
+}
+
+export function dutyText(given: GivenDuty, paint: Paint): string {
+  const { id, person, role, since, by, reason } = given;
+  const to = Date.parse(since) > Date.now() ? ` from ${inert(since)}` : '';
+  return [
+    `  ${paint.bold(inert(id))}  ${inert(person)} has the role ${inert(role)} for ${inert(by)}${to}: ${inert(reason)}`,
+    `    ${end(given, paint)}`,
+  ].join('\n');
+}
+
+/** `20 of 50 EUR left`, or `50 EUR` where it is not known what is used. */
+function left(used: number | undefined, max: number, unit: string): string {
+  if (used === undefined) return `${max} ${unit}`;
+  return `${Number(Math.max(0, max - used).toFixed(6))} of ${max} ${unit} left`;
+}
+
+function end({ until, ended }: StandingApproval | GivenDuty, paint: Paint): string {
+  if (ended !== undefined) {
+    return paint.dim(`ended by ${inert(ended.by)} at ${inert(ended.at)}: ${inert(ended.reason)}`);
+  }
+  const ms = Date.parse(until) - Date.now();
+  return ms > 0 ? `until ${inert(until)}, ${duration(ms)} from now` : paint.dim(`over since ${inert(until)}`);
+}

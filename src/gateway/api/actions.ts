@@ -1,0 +1,254 @@
+/** Actions over HTTP: propose, look, wait, cancel. */
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { randomUUID } from 'node:crypto';
+import { CountersignError } from '../../action/errors.js';
+import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
+import { vouchForAgent } from '../../trust/index.js';
+import type { GatewayDependencies } from '../deps.js';
+import { somebody, type GatewayEnv } from '../identity.js';
+import type { AgentPrincipal } from '../principal.js';
+import { waitAsked } from '../timeouts.js';
+import { findFor } from './found.js';
+import { answers, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
+import { action, ACTION_STATUSES, actionPage, actionParams, instant, outcome, page, wait } from './schemas.js';
+import { actionFor, outcomeFor, outcomeOf, type Found } from './views.js';
+import { settled } from './waiting.js';
+
+/** So long an action gets to begin, however little time the agent has: else nobody knew whether it did. */
+const BEGIN_MS = 2000;
+
+const proposal = proposalSchema
+  .extend({
+    actionId: proposalSchema.shape.actionId.optional().openapi({
+      description:
+        'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
+    }),
+  })
+  .openapi('Proposal');
+
+const proposeRoute = createRoute({
+  method: 'post',
+  path: '/v1/actions',
+  summary: 'Propose an action',
+  description:
+    'Answers when the action has ended, when it waits for people, or when the time to wait is over. A refusal is an outcome (`denied`), no error. Repeating it is safe.',
+  security: FOR_AGENTS,
+  request: {
+    query: z.object({ wait }),
+    headers: z.object({
+      'idempotency-key': z.string().optional().openapi({ description: 'Taken as `actionId` where the body has none' }),
+    }),
+    body: jsonBody(proposal),
+  },
+  responses: answers({
+    200: [outcome, 'It has ended.'],
+    202: [action, 'It goes on: it waits for people (`pending`), or takes longer (`open`).'],
+  }),
+});
+
+const filters = z.object({
+  status: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(ACTION_STATUSES)).max(ACTION_STATUSES.length))
+    .optional()
+    .openapi({ type: 'string', description: `One or several, with commas: ${ACTION_STATUSES.join(', ')}` }),
+  tool: z.string().max(64).optional(),
+  agent: z.string().max(255).optional(),
+  environment: z.string().max(128).optional(),
+  effect: z.enum(['allow', 'deny', 'require_approval']).optional(),
+  policy: z.string().max(256).optional(),
+  text: z
+    .string()
+    .max(200)
+    .optional()
+    .openapi({ description: 'The beginning of the id, or a part of agent, tool, reason or summary' }),
+  from: instant.optional(),
+  to: instant.optional(),
+  ...page,
+});
+
+const searchRoute = createRoute({
+  method: 'get',
+  path: '/v1/actions',
+  summary: 'List and search actions',
+  description: 'Open ones first, the latest first. Agents find their own, and those of agents below them.',
+  security: FOR_BOTH,
+  request: { query: filters },
+  responses: answers({ 200: [actionPage, 'One page'] }),
+});
+
+const readRoute = createRoute({
+  method: 'get',
+  path: '/v1/actions/{actionId}',
+  summary: 'Look at an action',
+  security: FOR_BOTH,
+  request: { params: actionParams },
+  responses: answers({ 200: [action, 'What is known of it now'] }),
+});
+
+const outcomeRoute = createRoute({
+  method: 'get',
+  path: '/v1/actions/{actionId}/outcome',
+  summary: 'Wait for the outcome',
+  security: FOR_BOTH,
+  request: { params: actionParams, query: z.object({ wait }) },
+  responses: answers({ 200: [outcome, 'It has ended.'], 202: [action, 'It goes on.'] }),
+});
+
+const cancelRoute = createRoute({
+  method: 'post',
+  path: '/v1/actions/{actionId}/cancel',
+  summary: 'Ask an action to stop',
+  description:
+    'Before its effect it is `cancelled`; during it, the truth is found out. Agents may cancel their own, people with any role those of their tenant.',
+  security: FOR_BOTH,
+  request: { params: actionParams },
+  responses: answers({ 200: [outcome, 'It had ended before.'], 202: [action, 'It was asked to stop.'] }),
+});
+
+export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
+  const app = newApi();
+
+  app.openapi(
+    proposeRoute,
+    async (c) => {
+      const agent = await deps.identity.agent(c);
+      const given = c.req.valid('json');
+      const actionId = given.actionId ?? idempotencyKey(c.req.valid('header')['idempotency-key']) ?? randomUUID();
+      const found = await propose(deps, agent, { ...given, actionId }, waitAsked(c) * 1000);
+      const ended = outcomeOf(found);
+      if (ended !== undefined) return c.json(outcomeFor(agent, ended), 200);
+      c.header('Location', `/v1/actions/${actionId}`);
+      return c.json(actionFor(agent, found), 202);
+    },
+    (result) => {
+      if (!result.success)
+        throw zodError('INVALID_PROPOSAL', result.error, result.target === 'json' ? 'proposal' : result.target);
+    },
+  );
+
+  app.openapi(searchRoute, async (c) => {
+    const principal = somebody(await deps.identity.principal(c));
+    const { from, to, status, ...filter } = c.req.valid('query');
+    const found = await deps.ledger.archive.search({
+      ...present(filter),
+      ...(status === undefined ? {} : { status }),
+      ...(from === undefined ? {} : { from: new Date(from) }),
+      ...(to === undefined ? {} : { to: new Date(to) }),
+      ...(principal.kind === 'agent' ? { accountable: principal.id } : {}),
+      tenant: principal.tenant,
+    });
+    return c.json(found, 200);
+  });
+
+  app.openapi(readRoute, async (c) => {
+    const principal = somebody(await deps.identity.principal(c));
+    return c.json(actionFor(principal, await findFor(deps, principal, c.req.valid('param').actionId)), 200);
+  });
+
+  app.openapi(outcomeRoute, async (c) => {
+    const principal = somebody(await deps.identity.principal(c));
+    const { actionId } = c.req.valid('param');
+    let found = await findFor(deps, principal, actionId);
+    const waitMs = waitAsked(c) * 1000;
+    if (outcomeOf(found) === undefined && waitMs > 0) {
+      await settled(deps, found, waitMs, c.req.raw.signal);
+      found = await findFor(deps, principal, actionId);
+    }
+    const ended = outcomeOf(found);
+    if (ended !== undefined) return c.json(outcomeFor(principal, ended), 200);
+    return c.json(actionFor(principal, found), 202);
+  });
+
+  app.openapi(cancelRoute, async (c) => {
+    const principal = somebody(await deps.identity.principal(c));
+    if (principal.kind === 'person') await mayAct(deps, c);
+    const { actionId } = c.req.valid('param');
+    const found = await findFor(deps, principal, actionId);
+    const ended = outcomeOf(found);
+    if (ended !== undefined) return c.json(outcomeFor(principal, ended), 200);
+    await deps.countersign.cancel(actionId, principal.tenant);
+    return c.json(actionFor(principal, await findFor(deps, principal, actionId)), 202);
+  });
+
+  return app;
+}
+
+/** Also checks that the person's own page sent it. */
+async function mayAct({ identity }: GatewayDependencies, c: Parameters<GatewayDependencies['identity']['person']>[0]) {
+  const { roles } = await identity.person(c);
+  if (roles.length > 0) return;
+  throw new CountersignError('FORBIDDEN', 'You have no role here: you may look, and no more.', {
+    field: 'roles',
+    expected: 'at least one role',
+  });
+}
+
+/** Vouches for the agent, for this one proposal, and proposes in its name. */
+async function propose(
+  { countersign, keyring, ledger }: GatewayDependencies,
+  { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
+  given: object,
+  waitMs: number,
+): Promise<Found> {
+  const proposed = parseProposal(given);
+  const { actionId } = proposed;
+  const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
+  const credential = await vouchForAgent(keyring, agent, proposalDigest(proposed)).catch(cannotVouch);
+  const timeoutMs = Math.max(waitMs, BEGIN_MS);
+  try {
+    const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
+    if (answer.status === 'pending') {
+      return { tenant, actionId, view: await countersign.view(actionId, tenant) };
+    }
+    return { tenant, actionId, view: endedView(answer) };
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
+    // It goes on, if it began: then it is there, and is this very proposal.
+    const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
+    const digest = begun?.view?.proposalDigest ?? begun?.record?.proposalDigest;
+    if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
+    return begun;
+  }
+}
+
+/** Each of the agent's roles and scopes is as it should be; all of them together may still be more than a credential holds. */
+function cannotVouch(error: unknown): never {
+  if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
+  throw new CountersignError('FORBIDDEN', 'Nobody can vouch for all of your roles and scopes at once.', {
+    field: 'authorization',
+    expected: 'fewer or shorter roles and scopes',
+    cause: error,
+  });
+}
+
+function endedView(ended: NonNullable<ReturnType<typeof outcomeOf>>): NonNullable<Found['view']> {
+  const { tenant, actionId, proposalDigest: digest, tool, approvals } = ended;
+  return {
+    phase: 'ended',
+    tenant,
+    actionId,
+    proposalDigest: digest,
+    tool,
+    approvals,
+    refusedApprovals: [],
+    cancelRequested: ended.status === 'cancelled',
+    outcome: ended,
+  };
+}
+
+/** As it is, or in quotes as a structured field has it. */
+function idempotencyKey(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  if (ACTION_ID_PATTERN.test(key)) return key;
+  throw new CountersignError('INVALID_PROPOSAL', 'The Idempotency-Key cannot be an action id.', {
+    field: 'header.idempotency-key',
+    expected: '1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first',
+  });
+}
+
+function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
+}

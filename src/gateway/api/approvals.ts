@@ -1,0 +1,109 @@
+/** What people do over HTTP: see what waits for them, decide, and say what became of what could not be known. */
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import { CountersignError } from '../../action/errors.js';
+import type { GatewayDependencies } from '../deps.js';
+import type { GatewayEnv } from '../identity.js';
+import { findFor } from './found.js';
+import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
+import { actionParams, askPage, decided, decision, outcome, page, reason } from './schemas.js';
+import { askFor } from './views.js';
+
+const pendingRoute = createRoute({
+  method: 'get',
+  path: '/v1/approvals',
+  summary: 'List what waits for people',
+  description: 'Soonest to expire first. `mine=true`: only what one of your roles may decide by now.',
+  security: FOR_PEOPLE,
+  request: {
+    query: z.object({
+      environment: z.string().max(128).optional(),
+      tool: z.string().max(64).optional(),
+      agent: z.string().max(255).optional(),
+      text: z.string().max(200).optional(),
+      mine: z.enum(['true', 'false']).optional(),
+      ...page,
+    }),
+  },
+  responses: answers({ 200: [askPage, 'One page'] }),
+});
+
+const decideRoute = createRoute({
+  method: 'post',
+  path: '/v1/actions/{actionId}/decision',
+  summary: 'Approve, deny or ask for changes',
+  description: 'Bound to the digest of exactly what you saw: of anything else it decides nothing. Never by an agent.',
+  security: FOR_PEOPLE,
+  request: { params: actionParams, body: jsonBody(decision) },
+  responses: answers({ 200: [decided, 'It is recorded.'] }),
+});
+
+const resolveRoute = createRoute({
+  method: 'post',
+  path: '/v1/actions/{actionId}/resolution',
+  summary: 'Say whether an effect happened that could not be known',
+  security: FOR_PEOPLE,
+  request: {
+    params: actionParams,
+    body: jsonBody(
+      z.strictObject({ verdict: z.enum(['happened', 'did_not_happen']), evidence: reason }).openapi('Resolution'),
+    ),
+  },
+  responses: answers({ 200: [outcome, 'The outcome as it is now'] }),
+});
+
+export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
+  const app = newApi();
+
+  app.openapi(pendingRoute, async (c) => {
+    const person = await deps.identity.person(c);
+    const { cursor, limit, mine, environment, tool, agent, text } = c.req.valid('query');
+    const { asks, next } = await deps.ledger.asks.page({
+      tenant: person.tenant,
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(limit === undefined ? {} : { limit }),
+      filter: {
+        ...(environment === undefined ? {} : { environment }),
+        ...(tool === undefined ? {} : { tool }),
+        ...(agent === undefined ? {} : { agent }),
+        ...(text === undefined ? {} : { text }),
+        ...(mine === 'true' ? { roles: person.roles } : {}),
+      },
+    });
+    return c.json({ asks: asks.map(askFor), ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(decideRoute, async (c) => {
+    const person = await deps.identity.person(c);
+    const { actionId } = c.req.valid('param');
+    const { shownDigest, verdict, reason: why, assertion } = c.req.valid('json');
+    const reply = await deps.decisions.decide(person, {
+      actionId,
+      shownDigest,
+      verdict,
+      reason: why,
+      ...(assertion === undefined
+        ? {}
+        : {
+            assertion: {
+              policyDigest: assertion.policyDigest,
+              // Whoever signs for it reads it strictly.
+              response: assertion.response as unknown as AuthenticationResponseJSON,
+            },
+          }),
+    });
+    return c.json(reply, 200);
+  });
+
+  app.openapi(resolveRoute, async (c) => {
+    const person = await deps.identity.person(c);
+    const { actionId } = c.req.valid('param');
+    await findFor(deps, person, actionId);
+    const { verdict, evidence } = c.req.valid('json');
+    const done = await deps.decisions.state(person, { kind: 'resolve', subject: actionId, verdict, reason: evidence });
+    if (done.kind !== 'resolve') throw new CountersignError('INTERNAL', 'The statement was taken for another one.');
+    return c.json(done.outcome, 200);
+  });
+
+  return app;
+}

@@ -1,0 +1,43 @@
+/** The API's OpenAPI 3.1 document. */
+import { createRequire } from 'node:module';
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { GatewayEnv } from '../identity.js';
+
+export type Document = ReturnType<OpenAPIHono<GatewayEnv>['getOpenAPI31Document']>;
+
+const SECURITY = {
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'Agents: a token of a configured issuer (JWT), or an API key (`csa_…`).',
+  },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-countersign',
+    description: 'People: the session that the login makes (on http://localhost without the prefix).',
+  },
+  csrf: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-csrf-token',
+    description: 'With a session, for everything that changes something.',
+  },
+} as const;
+
+const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
+
+export function documentOf(app: OpenAPIHono<GatewayEnv>, publicUrl: string): Document {
+  for (const [name, scheme] of Object.entries(SECURITY))
+    app.openAPIRegistry.registerComponent('securitySchemes', name, scheme);
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Countersign',
+      version,
+      description: 'Agents propose; policy decides, people countersign, and what was done is read back and verified.',
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+    },
+    servers: [{ url: publicUrl }],
+  });
+}

@@ -1,0 +1,30 @@
+/** The HTTP API, its document and its page. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { GatewayDependencies } from '../deps.js';
+import type { GatewayEnv } from '../identity.js';
+import type { Metrics } from '../metrics.js';
+import { actions } from './actions.js';
+import { approvals } from './approvals.js';
+import { authority } from './authority.js';
+import { docsPage } from './docs-page.js';
+import { documentOf } from './document.js';
+import { events } from './events.js';
+import { me } from './me.js';
+import { newApi, strictJson } from './route.js';
+
+export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
+  const app = newApi();
+  app.use('/v1/*', strictJson);
+  // Of somebody, and of this moment: no store between here and them may keep it.
+  app.use('/v1/*', async (c, next) => {
+    await next();
+    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
+  });
+  for (const part of [actions(deps), approvals(deps), authority(deps), events(deps, metrics), me(deps)])
+    app.route('/', part);
+
+  const document = documentOf(app, deps.settings.publicUrl);
+  app.get('/openapi.json', (c) => c.json(document));
+  app.get('/docs', (c) => docsPage(c, document));
+  return app;
+}

@@ -1,0 +1,47 @@
+/** Who the gateway takes the sender of a request for. */
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { GatewayDependencies } from '../deps.js';
+import { somebody, type GatewayEnv } from '../identity.js';
+import { answers, FOR_BOTH, newApi } from './route.js';
+
+const route = createRoute({
+  method: 'get',
+  path: '/v1/me',
+  summary: 'Who you are here',
+  description:
+    'To people also the `csrf` token that everything needs which changes something, in the header `x-csrf-token`.',
+  security: FOR_BOTH,
+  responses: answers({
+    200: [
+      z
+        .object({
+          kind: z.enum(['agent', 'person']),
+          id: z.string(),
+          tenant: z.string(),
+          roles: z.array(z.string()),
+          scopes: z.array(z.string()).optional(),
+          owner: z.string().optional(),
+          name: z.string().optional(),
+          csrf: z.string().optional(),
+          auth: z.object({ method: z.string(), by: z.string() }),
+          jti: z.string().openapi({ description: 'By which your authority is revoked' }),
+        })
+        .openapi('Me'),
+      'As far as it could be verified',
+    ],
+  }),
+});
+
+export function me({ identity }: GatewayDependencies): OpenAPIHono<GatewayEnv> {
+  const app = newApi();
+  app.openapi(route, async (c) => {
+    const principal = somebody(await identity.principal(c));
+    const { kind, id, tenant, roles, auth, jti } = principal;
+    const common = { kind, id, tenant, roles, auth, jti };
+    if (principal.kind === 'person')
+      return c.json({ ...common, name: principal.name, csrf: principal.session.csrf }, 200);
+    const { scopes, owner } = principal;
+    return c.json({ ...common, scopes, ...(owner === undefined ? {} : { owner }) }, 200);
+  });
+  return app;
+}

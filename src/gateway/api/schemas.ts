@@ -1,0 +1,195 @@
+/** The shapes of the API's requests and answers, as its document tells them. */
+import { z } from '@hono/zod-openapi';
+import { VERDICTS } from '../../action/outcome.js';
+import { MAX_WAIT_SECONDS } from '../timeouts.js';
+import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
+import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/shapes.js';
+
+export const ACTION_STATUSES = [
+  'open',
+  'pending',
+  'success',
+  'mismatch',
+  'failed',
+  'denied',
+  'expired',
+  'cancelled',
+  'unknown',
+] as const;
+
+const open = { type: 'object', additionalProperties: true } as const;
+const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
+const tenantSchema = z.string().regex(TENANT_PATTERN);
+const thing = z.looseObject({});
+const time = z.string().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
+const digest = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/)
+  .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
+
+export const digestSchema = digest.transform((text) => text as `sha256:${string}`);
+export const reason = z
+  .string()
+  .transform(typedText)
+  .pipe(reasonSchema)
+  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `In your words: ${REASON_EXPECTED}` });
+
+export const actionParams = z.object({ actionId: actionIdSchema.openapi({ param: { name: 'actionId', in: 'path' } }) });
+
+export const wait = z
+  .string()
+  .regex(/^\d{1,2}$/)
+  .refine((text) => Number(text) <= MAX_WAIT_SECONDS, `at most ${MAX_WAIT_SECONDS}`)
+  .optional()
+  .openapi({
+    type: 'integer',
+    minimum: 0,
+    maximum: MAX_WAIT_SECONDS,
+    description: 'How long to wait for the outcome, seconds. `Prefer: wait=` says the same.',
+  });
+
+export const page = {
+  cursor: z.string().max(1024).optional().openapi({ description: 'The `next` of the page before' }),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/)
+    .refine((text) => Number(text) >= 1 && Number(text) <= 200, 'from 1 to 200')
+    .transform(Number)
+    .optional()
+    .openapi({ type: 'integer', minimum: 1, maximum: 200, description: 'Default 50' }),
+};
+
+const receipt = z
+  .object({ tenant: z.string(), seq: z.number().int(), hash: digest })
+  .openapi('ReceiptRef', { description: "The action's place in its tenant's chain of receipts" });
+
+const error = z.object({
+  code: z.string(),
+  message: z.string(),
+  field: z.string().optional(),
+  expected: z.string().optional(),
+  fix: z.string().optional(),
+});
+
+export const problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    instance: z.string(),
+    code: z.string().openapi({ description: 'Stable; see the errors below' }),
+    field: z.string().optional(),
+    expected: z.string().optional(),
+    fix: z.string().optional(),
+  })
+  .openapi('Problem', { description: 'An error (RFC 9457)' });
+
+export const outcome = z
+  .object({
+    status: z.enum(['success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown']),
+    reason: z.string(),
+    error: error.optional(),
+    tenant: tenantSchema,
+    actionId: actionIdSchema,
+    proposalDigest: digest,
+    tool: z.string(),
+    decision: thing.optional().openapi(open),
+    approvals: z.array(thing).optional(),
+    checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
+    delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
+    result: z.unknown().optional().openapi({ description: "What the tool returned: the tool's word, no evidence" }),
+    receipt: receipt.optional(),
+    steps: z.record(z.string(), z.number()).optional().openapi({ description: 'Milliseconds of each step' }),
+  })
+  .openapi('Outcome', {
+    additionalProperties: true,
+    description:
+      'How an action ended. Agents see of what was denied the reason alone; of the rest no rows, no states before or after, and nobody by name.',
+  });
+
+export const action = z
+  .object({
+    tenant: tenantSchema,
+    actionId: actionIdSchema,
+    status: z.enum(ACTION_STATUSES),
+    tool: z.string(),
+    proposalDigest: digest.optional(),
+    phase: z.enum(['preparing', 'queued', 'pending', 'executing', 'concluding', 'ended']).optional(),
+    agent: z.string().optional(),
+    environment: z.string().optional(),
+    summary: z.string().optional(),
+    effect: z.enum(['allow', 'deny', 'require_approval']).optional(),
+    reason: z.string().optional(),
+    proposedAt: time.optional(),
+    endedAt: time.optional(),
+    expiresAt: time.optional(),
+    cancelRequested: z.boolean().optional(),
+    pending: thing.optional().openapi({
+      ...open,
+      description: 'To people: what is `shown` to be decided on, and its `shownDigest`. To agents: who is `missing`.',
+    }),
+    outcome: outcome.optional(),
+    receipt: receipt.optional(),
+    revises: z.string().optional(),
+  })
+  .openapi('Action', {
+    additionalProperties: true,
+    description: 'What is known of an action now. `open`: it has no outcome, and does not wait for people.',
+  });
+
+export const actionPage = z.object({ actions: z.array(action), next: z.string().optional() }).openapi('Actions');
+
+export const ask = z
+  .looseObject({
+    actionId: actionIdSchema,
+    shownDigest: digest,
+    policyDigest: digest,
+    environment: z.string(),
+    tool: z.string(),
+    agent: z.string(),
+    summary: z.string(),
+    reason: z.string(),
+    askedAt: time,
+    expiresAt: time,
+    missing: z.array(thing),
+  })
+  .openapi('Ask', { description: 'An action that waits for people' });
+export const askPage = z.object({ asks: z.array(ask), next: z.string().optional() }).openapi('Asks');
+
+export const decision = z
+  .strictObject({
+    shownDigest: digestSchema.openapi({
+      type: 'string',
+      description: 'Of exactly what you saw: `pending.shownDigest`',
+    }),
+    verdict: z.enum(VERDICTS),
+    reason: reason.optional(),
+    assertion: z
+      .strictObject({ policyDigest: digestSchema.openapi({ type: 'string' }), response: thing.openapi(open) })
+      .optional()
+      .openapi({ description: "A passkey's assertion, where policy asks for one" }),
+  })
+  .openapi('Decision');
+export const decided = z
+  .object({ recorded: thing.openapi(open), state: z.enum(['waiting', 'approved', 'denied', 'changes_requested']) })
+  .openapi('Decided');
+
+export const freezeScope = z.strictObject({
+  kind: z.enum(['all', 'tenant', 'agent', 'tool', 'target']),
+  value: z.string().min(1).max(500).exactOptional(),
+});
+export const freeze = z
+  .looseObject({
+    id: z.number().int(),
+    tenant: z.string(),
+    scope: thing.openapi(open),
+    reason: z.string(),
+    by: z.string(),
+    at: time,
+  })
+  .openapi('Freeze');
+
+export const agentId = agentIdSchema;
+export const instant = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
+export { thing as anything };

@@ -1,0 +1,163 @@
+/** Actions as the API shows them: to people all that is recorded, to agents no more than they need to go on. */
+import type { PendingView, ActionView, Outcome, ApprovalRecord } from '../../action/outcome.js';
+import { progress } from '../../action/quorum.js';
+import type { ArchivedRecord, ListedAsk } from '../../ledger/index.js';
+import type { Principal } from '../principal.js';
+
+/** What is known of an action, from the ledger, from its workflow, or from both. */
+export interface Found {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly record?: ArchivedRecord;
+  readonly view?: ActionView;
+  /** Where neither has it yet. */
+  readonly started?: Started;
+}
+
+/** What the start of an action's workflow says. */
+export interface Started {
+  readonly agent?: string;
+  readonly tool: string;
+  readonly proposedAt: string;
+}
+
+export function outcomeOf({ record, view }: Found): Outcome | undefined {
+  return record?.outcome ?? view?.outcome;
+}
+
+/** The outcome as this principal may see it. */
+export function outcomeFor({ kind }: Pick<Principal, 'kind'>, outcome: Outcome): object {
+  return kind === 'person' ? outcome : outcomeForAgent(outcome);
+}
+
+/** The action as this principal may see it. */
+export function actionFor({ kind }: Pick<Principal, 'kind'>, found: Found): object {
+  return kind === 'person' ? actionForPerson(found) : actionForAgent(found);
+}
+
+function actionForPerson(found: Found): object {
+  const { record, view } = found;
+  const outcome = outcomeOf(found);
+  const { ask, ...recorded } = record ?? {};
+  const pending = view?.pending;
+  return {
+    ...summaryOf(found),
+    ...recorded,
+    status: statusOf(found),
+    ...(view === undefined ? {} : { phase: view.phase, refusedApprovals: view.refusedApprovals }),
+    cancelRequested: view?.cancelRequested ?? false,
+    approvals: view?.approvals ?? outcome?.approvals ?? ask?.decisions ?? [],
+    ...(pending !== undefined
+      ? { pending }
+      : ask?.closedAt === undefined && ask !== undefined
+        ? { pending: asked(ask) }
+        : {}),
+    ...(outcome === undefined ? {} : { outcome }),
+  };
+}
+
+function asked({ shown, shownDigest, decision, expiresAt }: NonNullable<ArchivedRecord['ask']>): PendingView {
+  return { shown, shownDigest, decision, expiresAt };
+}
+
+/** No sample of rows, no state before or after, no names of people. Of what was denied, why and nothing more. */
+function actionForAgent(found: Found): object {
+  const { record, view } = found;
+  const outcome = outcomeOf(found);
+  const pending = view?.pending ?? (record?.status === 'pending' && record.ask ? asked(record.ask) : undefined);
+  return {
+    ...summaryOf(found),
+    status: statusOf(found),
+    ...(view === undefined ? {} : { phase: view.phase }),
+    cancelRequested: view?.cancelRequested ?? false,
+    ...(pending === undefined || outcome !== undefined
+      ? {}
+      : { pending: pendingForAgent(pending, view?.approvals ?? record?.ask?.decisions ?? []) }),
+    ...(outcome === undefined ? {} : { outcome: outcomeForAgent(outcome) }),
+  };
+}
+
+function summaryOf(found: Found): object {
+  const { tenant, actionId, record, view, started } = found;
+  const outcome = outcomeOf(found);
+  const { agent, environment, summary, effect, reason, code, proposedAt, endedAt, expiresAt, receipt, revises } =
+    record ?? {};
+  const pending = view?.pending;
+  return defined({
+    tenant,
+    actionId,
+    tool: record?.tool ?? view?.tool ?? started?.tool,
+    proposalDigest: record?.proposalDigest ?? view?.proposalDigest,
+    agent: agent ?? pending?.shown.agent.id ?? outcome?.facts?.agent.id ?? started?.agent,
+    environment: environment ?? pending?.shown.tool.environment ?? outcome?.facts?.tool.environment,
+    summary: summary ?? pending?.shown.preview.summary ?? outcome?.facts?.preview.summary,
+    effect: effect ?? outcome?.decision?.effect,
+    reason: outcome?.reason ?? pending?.decision.reason ?? reason,
+    code: outcome?.error?.code ?? code,
+    proposedAt: proposedAt ?? started?.proposedAt,
+    endedAt,
+    expiresAt: pending?.expiresAt ?? expiresAt,
+    receipt: outcome?.receipt ?? receipt,
+    revises,
+  });
+}
+
+function statusOf(found: Found): string {
+  const { record, view } = found;
+  return outcomeOf(found)?.status ?? (view?.pending === undefined ? (record?.status ?? 'open') : 'pending');
+}
+
+function pendingForAgent({ shown, expiresAt, decision }: PendingView, approvals: readonly ApprovalRecord[]): object {
+  const { missing } = progress(shown.requirements, approvals);
+  return {
+    reason: decision.reason,
+    expiresAt,
+    missing: missing.map(({ policy: _policy, ...who }) => who),
+  };
+}
+
+function outcomeForAgent(outcome: Outcome): object {
+  const { status, reason, error, tenant, actionId, proposalDigest, tool, receipt } = outcome;
+  const told = defined({ status, reason, error, tenant, actionId, proposalDigest, tool, receipt });
+  if (status === 'denied') return told;
+  const { facts, decision, approvals, delta, checks, result, resolution, compensation, steps } = outcome;
+  return defined({
+    ...told,
+    actionType: facts?.actionType,
+    operation: facts?.operation,
+    environment: facts?.tool.environment,
+    preview:
+      facts === undefined
+        ? undefined
+        : { rows: facts.preview.rows, targets: facts.preview.targets, summary: facts.preview.summary },
+    decision:
+      decision === undefined
+        ? undefined
+        : { effect: decision.effect, reason: decision.reason, constraints: decision.constraints },
+    approvals: approvals.map(({ verdict, at }) => ({ verdict, at })),
+    delta:
+      delta === undefined
+        ? undefined
+        : {
+            patch: delta.patch.map(({ op, path }) => ({ op, path })),
+            operations: delta.operations,
+            latencyMs: delta.latencyMs,
+          },
+    // Why one failed tells what was read.
+    checks: checks.map(({ name, ok }) => ({ name, ok })),
+    result,
+    resolution: resolution === undefined ? undefined : { verdict: resolution.verdict, at: resolution.at },
+    compensation,
+    steps,
+  });
+}
+
+/** An ask as the list shows it, with who is still missing. */
+export function askFor(ask: ListedAsk): object {
+  const { state, missing } = progress(ask.requirements, ask.decisions);
+  return { ...ask, state, missing };
+}
+
+function defined(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
+}

@@ -1,0 +1,131 @@
+/** What the gateway stands on, and how it is set up. A process assembles it; routes and pages see nothing else. */
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import type { Fulfilled } from '../../activities/contract.js';
+import type { Digest } from '../action/json.js';
+import type { DecideReply, Verdict } from '../action/outcome.js';
+import type { Countersign } from '../client/countersign.js';
+import type { Ledger } from '../ledger/index.js';
+import type { Keyring, Saying } from '../trust/index.js';
+import type { SlackSettings } from './slack.js';
+import type { AgentPrincipal, PersonPrincipal, Principal } from './principal.js';
+
+export interface GatewayDependencies {
+  readonly countersign: Countersign;
+  readonly ledger: Ledger;
+  /** Needs the private `gateway` key and no other. */
+  readonly keyring: Keyring;
+  readonly settings: GatewaySettings;
+  readonly identity: Identity;
+  readonly decisions: Decisions;
+  readonly logger: Logger;
+  /** Aborts when the gateway stops: what waits on purpose then answers. */
+  readonly closing: AbortSignal;
+}
+
+/** Of whoever sends a request. */
+export interface Identity {
+  /** Undefined for nobody. @throws CountersignError UNAUTHENTICATED for somebody who is not to be believed, or two at once */
+  principal(c: Context): Promise<Principal | undefined>;
+  /** @throws CountersignError UNAUTHENTICATED, FORBIDDEN for a person */
+  agent(c: Context): Promise<AgentPrincipal>;
+  /** Also checks, for everything but GET and HEAD, that the person's own page sent it. @throws CountersignError UNAUTHENTICATED, FORBIDDEN for an agent, CSRF */
+  person(c: Context): Promise<PersonPrincipal>;
+  /** Looks again, for requests that last: undefined or an error once the session or the token has ended. Does not count as use of a session. */
+  again(c: Context): Promise<Principal | undefined>;
+}
+
+export interface Decide {
+  readonly actionId: string;
+  /** Of exactly what the person saw. */
+  readonly shownDigest: Digest;
+  readonly verdict: Verdict;
+  readonly reason?: string | undefined;
+  /** A passkey's word on the same, with the policy it was shown under. */
+  readonly assertion?: { readonly policyDigest: Digest; readonly response: AuthenticationResponseJSON } | undefined;
+}
+
+/** What people say, vouched for, signed and handed in. */
+export interface Decisions {
+  /** @throws CountersignError APPROVAL_*, PASSKEY_*, NOT_PENDING, NOT_FOUND */
+  decide(person: PersonPrincipal, decision: Decide): Promise<DecideReply>;
+  /** @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, NOT_FOUND … */
+  state(person: PersonPrincipal, statement: Saying): Promise<Fulfilled>;
+}
+
+/** An issuer of agents' tokens. */
+export interface AgentIssuer {
+  /** The `iss` of its tokens. */
+  readonly issuer: string;
+  /** The `aud` they must have. */
+  readonly audience: string;
+  /** Default: found through the issuer's metadata (RFC 8414, OpenID Connect Discovery). */
+  readonly jwksUri?: string;
+  /** Where the claims say what. Dots lead into objects. Defaults: `sub`, `tenant`, `roles`, `scopes`, `owner`. */
+  readonly claims?: {
+    readonly id?: string;
+    readonly tenant?: string;
+    readonly roles?: string;
+    readonly scopes?: string;
+    readonly owner?: string;
+  };
+  /** For an issuer of one tenant only: every token of it is of this tenant, whatever it claims. */
+  readonly tenant?: string;
+}
+
+export interface OidcSettings {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** From the environment, never from a file in a repository. Absent for a public client. */
+  readonly clientSecret?: string;
+  /** Besides `openid`. Default `email profile`. */
+  readonly scope?: string;
+  /** Where the claims of the ID token, or what it lacks those of the userinfo endpoint, say what. Dots lead into objects. Defaults: `email` (must be verified), `tenant`, `roles`, `name`. */
+  readonly claims?: { readonly id?: string; readonly tenant?: string; readonly roles?: string; readonly name?: string };
+  /** What the provider calls a role, to what policies call it. Absent: the names are the same. With it, others are dropped. */
+  readonly roles?: Readonly<Record<string, string>>;
+  /** For a provider of one tenant only. */
+  readonly tenant?: string;
+}
+
+/** Somebody whom the login for development lets anybody be. */
+export interface DevPerson {
+  readonly id: string;
+  readonly name: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+}
+
+export interface GatewaySettings {
+  /** Where people reach it: `https://…`, or `http://localhost:<port>`. Cookies, redirects and passkeys go by it. */
+  readonly publicUrl: string;
+  /** For links to an action's workflow. */
+  readonly temporalUiUrl?: string;
+  readonly temporalNamespace: string;
+  readonly passkeys?: { readonly rpId: string; readonly origins: readonly string[] };
+  readonly agents: readonly AgentIssuer[];
+  readonly oidc?: OidcSettings;
+  /** For clicks on the buttons of messages in Slack. */
+  readonly slack?: SlackSettings;
+  /** Only where the gateway listens on loopback and no provider is configured. */
+  readonly devPeople?: readonly DevPerson[];
+  /** Roles that may freeze. Default `operator`. */
+  readonly freezeRoles: readonly string[];
+  /** How long a session lasts without being used, and at most. Seconds; defaults 30 minutes and 12 hours. */
+  readonly session: { readonly idleSeconds: number; readonly maxSeconds: number };
+  readonly limits: {
+    /** Largest body, bytes. Default 1 MiB. */
+    readonly bodyBytes: number;
+    /** Requests of one principal (or of one address without any) in a minute, of this process. Default 600. */
+    readonly requestsPerMinute: number;
+    /** Longest a request may take that does not wait on purpose. Milliseconds, default 30 000. */
+    readonly timeoutMs: number;
+    /** Streams of events that one principal may have open at once, of this process. Default 20. */
+    readonly streams: number;
+  };
+  /** Hops of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. Default 0. */
+  readonly trustedProxies: number;
+  /** Who may read `/metrics`: anybody where it stays on this machine (`open`), else who has the token; without one, nobody. */
+  readonly metrics: { readonly open: boolean; readonly token?: string };
+}

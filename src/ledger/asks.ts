@@ -1,0 +1,337 @@
+/** What people are asked: the list of what waits for them. */
+import { sql, type RawBuilder } from 'kysely';
+import type { ActionType, Decision, Requirement } from '../action/decision.js';
+import { CountersignError } from '../action/errors.js';
+import { canonical, type Digest } from '../action/json.js';
+import type { Shown } from '../action/outcome.js';
+import { changed, closing, fingerprint } from './ask-changes.js';
+import type {
+  Ask,
+  AskCount,
+  AskedRole,
+  AskedTimes,
+  AskFilter,
+  AskPage,
+  Decided,
+  DecidedRequest,
+  ListedAsk,
+  OpenAsk,
+} from './asked.js';
+import { cursorText, pageSize, timeAndId } from './cursor.js';
+import type { Database, Prepared } from './database.js';
+import { decide, decisionsSoFar, recordOf, type DecisionJson } from './decided.js';
+import { containing, plain } from './plain.js';
+
+export type * from './asked.js';
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Asks {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Puts an action on the list of what waits for people. The same shown again changes nothing while it waits; another takes its place,
+   * and what was decided of the one before is on the list no more. It is on no list before its action is admitted, nor after that ended.
+   *
+   * @throws CountersignError INVALID_INPUT when nobody is asked for anything
+   */
+  async open(ask: OpenAsk): Promise<AskedTimes> {
+    const statement = opening(this.#database, ask);
+    // Nothing comes back where somebody else opened it after this statement began to look.
+    const [row = (await this.#database.rows(statement))[0]] = await this.#database.rows(statement);
+    if (row === undefined) throw new CountersignError('INTERNAL', 'The ledger neither took the ask nor had it.');
+    return timesOf(row);
+  }
+
+  /** Takes it off the list: it is answered. The end of its action does so too. Idempotent. @returns whether it was on it */
+  async close({ tenant, actionId }: { readonly tenant: string; readonly actionId: string }): Promise<boolean> {
+    const rows = await this.#database.rows({
+      name: 'close_ask',
+      query: sql`
+        with ${closing(this.#database, { tenant, actionId }, sql`(values (true)) as always`)}
+        select from closed`,
+    });
+    return rows.length > 0;
+  }
+
+  /**
+   * Records a signed decision that verified. Of several yeses of one person at once each counts those before it: they go one by one.
+   *
+   * @throws CountersignError INTERNAL when the digest was recorded for another decision
+   */
+  decided(request: DecidedRequest): Promise<Decided> {
+    return decide(this.#database, request);
+  }
+
+  /** Since the action was first asked about, in seconds; 0 when it never was. */
+  async waited(tenant: string, actionId: string): Promise<number> {
+    const [row] = await this.#database.rows<{ seconds: number }>({
+      name: 'ask_waited',
+      query: sql<{ seconds: number }>`
+        select extract(epoch from clock_timestamp() - first_asked_at)::float8 as seconds
+        from ${this.#database.table('asks')} where tenant = ${tenant} and action_id = ${actionId}`,
+    });
+    return Math.max(0, row?.seconds ?? 0);
+  }
+
+  /** What waits for people. @throws CountersignError INVALID_INPUT when the cursor is none */
+  async page({
+    tenant,
+    cursor,
+    limit = 50,
+    filter = {},
+  }: {
+    readonly tenant: string;
+    /** The `next` of the page before. */
+    readonly cursor?: string;
+    /** At most 200. */
+    readonly limit?: number;
+    readonly filter?: AskFilter;
+  }): Promise<AskPage> {
+    const most = pageSize(limit);
+    const from = cursor === undefined ? undefined : timeAndId(cursor);
+    const rows = await this.#database.ask(async (kysely) => {
+      const beyond =
+        from === undefined ? sql`` : sql`and (a.expires_at, a.action_id) > (${from[0]}::timestamptz, ${from[1]})`;
+      const found = await sql<ListedRow>`
+        select ${LISTED}, ${decisionsSoFar(this.#database, tenant)} as decisions
+        from ${this.#database.table('asks')} as a
+        where ${waiting(this.#database, tenant, filter)} ${beyond}
+        order by a.expires_at, a.action_id
+        limit ${sql.lit(most + 1)}`.execute(kysely);
+      return found.rows;
+    });
+    const asks = rows.slice(0, most).map((row) => listed(tenant, row));
+    const last = asks.at(-1);
+    return {
+      asks,
+      ...(rows.length > most && last !== undefined ? { next: cursorText([last.expiresAt, last.actionId]) } : {}),
+    };
+  }
+
+  /** How many wait, counted up to `most`, default 1000. */
+  async count({
+    tenant,
+    filter = {},
+    most = 1000,
+  }: {
+    readonly tenant: string;
+    readonly filter?: AskFilter;
+    readonly most?: number;
+  }): Promise<AskCount> {
+    const { rows } = await this.#database.ask((kysely) =>
+      sql<{ count: number }>`
+        select count(*)::int as count from (
+          select from ${this.#database.table('asks')} as a
+          where ${waiting(this.#database, tenant, filter)}
+          order by a.expires_at, a.action_id
+          limit ${sql.lit(Math.trunc(most) + 1)}
+        ) as listed`.execute(kysely),
+    );
+    const count = rows[0]?.count ?? 0;
+    return { count: Math.min(count, most), more: count > most };
+  }
+
+  /** What people were or are asked about an action, as they were shown it last. */
+  async find(tenant: string, actionId: string): Promise<Ask | undefined> {
+    const [row] = await this.#database.rows<FoundRow>({
+      name: 'find_ask',
+      query: sql<FoundRow>`
+        select ${LISTED}, a.shown, a.decision, a.closed_at, ${decisionsSoFar(this.#database, tenant)} as decisions
+        from ${this.#database.table('asks')} as a
+        where a.tenant = ${tenant} and a.action_id = ${actionId}`,
+    });
+    if (row === undefined) return undefined;
+    return {
+      ...listed(tenant, row),
+      shown: row.shown,
+      decision: row.decision,
+      ...(row.closed_at === null ? {} : { closedAt: row.closed_at.toISOString() }),
+    };
+  }
+
+  /** Another text whenever an ask of the tenant was opened, shown anew or closed, or decided on. Not when time alone passed. One row by key. */
+  fingerprint(tenant: string): Promise<string> {
+    return fingerprint(this.#database, tenant);
+  }
+}
+
+interface TimesRow {
+  readonly first_asked_at: Date;
+  readonly asked_at: Date;
+  readonly expires_at: Date;
+}
+
+interface ListedRow extends TimesRow {
+  readonly action_id: string;
+  readonly shown_digest: Digest;
+  readonly policy_digest: Digest;
+  readonly requirements: readonly Requirement[];
+  readonly environment: string;
+  readonly tool: string;
+  readonly operation: string;
+  readonly action_type: ActionType;
+  readonly agent: string;
+  readonly via: readonly string[];
+  readonly roles: readonly string[];
+  readonly role_after: readonly number[];
+  readonly summary: string;
+  readonly reason: string;
+  readonly revises: string | null;
+  readonly decisions: readonly DecisionJson[];
+}
+
+interface FoundRow extends ListedRow {
+  readonly shown: Shown;
+  readonly decision: Decision;
+  readonly closed_at: Date | null;
+}
+
+const LISTED = sql`
+  a.action_id, a.shown_digest, a.policy_digest, a.requirements, a.environment, a.tool, a.operation, a.action_type, a.agent, a.via,
+  a.roles, a.role_after, a.summary, a.reason, a.revises, a.first_asked_at, a.asked_at, a.expires_at`;
+
+/** Times are whole milliseconds, so that what a page ended with is where the next begins. */
+const NOW = sql`select date_trunc('milliseconds', clock_timestamp()) as at`;
+
+/** How many asks of ended actions that nobody closed are taken off the list along the way. */
+const SWEPT = 10;
+
+function opening(database: Database, ask: OpenAsk): Prepared<TimesRow> {
+  const { tenant, actionId, shown, shownDigest, decision, via = [] } = ask;
+  const { requirements, tool, proposal } = shown;
+  const ttlSeconds = ask.ttlSeconds ?? Math.min(...requirements.map((one) => one.ttlSeconds));
+  if (requirements.length === 0 || !Number.isFinite(ttlSeconds)) {
+    throw new CountersignError('INVALID_INPUT', `Nobody is asked for anything about ${actionId}.`, {
+      field: 'ask.shown.requirements',
+      expected: 'at least one requirement, and how long it waits',
+      fix: 'Open an ask only for an action that waits for people.',
+    });
+  }
+  const roles = rolesOf(requirements);
+  const asks = database.table('asks');
+  return {
+    name: 'open_ask',
+    query: sql<TimesRow>`
+      with now as materialized (${NOW}),
+      opened as (
+        insert into ${asks} as a (
+          tenant, action_id, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation, action_type,
+          agent, via, roles, role_after, summary, reason, revises, first_asked_at, asked_at, expires_at
+        )
+        select
+          ${tenant}, ${actionId}, ${canonical(shown)}, ${shownDigest}, ${canonical(decision)}, ${decision.policyDigest},
+          ${canonical(requirements)}, ${tool.environment}, ${tool.name}, ${plain(shown.operation)}, ${shown.actionType},
+          ${shown.agent.id}, ${via}::text[], ${roles.map(({ role }) => role)}::text[],
+          ${roles.map(({ afterSeconds = 0 }) => afterSeconds)}::integer[], ${plain(shown.preview.summary)},
+          ${plain(decision.reason)}, ${proposal.revises ?? null}, now.at, now.at,
+          now.at + ${ttlSeconds}::float8 * interval '1 second'
+        from now
+        on conflict (tenant, action_id) do update set
+          shown = excluded.shown, shown_digest = excluded.shown_digest, decision = excluded.decision,
+          policy_digest = excluded.policy_digest, requirements = excluded.requirements, environment = excluded.environment,
+          tool = excluded.tool, operation = excluded.operation, action_type = excluded.action_type, agent = excluded.agent,
+          via = excluded.via, roles = excluded.roles, role_after = excluded.role_after, summary = excluded.summary,
+          reason = excluded.reason, revises = excluded.revises, asked_at = excluded.asked_at, expires_at = excluded.expires_at,
+          closed_at = null
+        where a.shown_digest <> excluded.shown_digest or a.closed_at is not null or a.expires_at <= excluded.asked_at
+        returning a.first_asked_at, a.asked_at, a.expires_at
+      ),
+      ${changed(database, tenant, actionId, sql`opened`)},
+      swept as (
+        update ${asks} as s set closed_at = now.at
+        from now, (
+          select o.action_id from ${asks} as o
+          where o.tenant = ${tenant} and o.closed_at is null and o.expires_at < statement_timestamp()
+            and o.action_id <> ${actionId} and not ${isOpen(database, tenant, sql`o`)}
+          order by o.expires_at, o.action_id
+          limit ${sql.lit(SWEPT)}
+          for update skip locked
+        ) as over
+        where s.tenant = ${tenant} and s.action_id = over.action_id
+      )
+      select first_asked_at, asked_at, expires_at from opened
+      union all
+      select first_asked_at, asked_at, expires_at from ${asks}
+      where tenant = ${tenant} and action_id = ${actionId} and not exists (select from opened)`,
+  };
+}
+
+/** Whether the action of the ask is admitted and has no outcome. A subselect, so that it stays one look by key for each ask that is listed. */
+function isOpen(database: Database, tenant: string, ask: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`coalesce((
+    select x.status is null from ${database.table('actions')} as x
+    where x.tenant = ${tenant} and x.action_id = ${ask}.action_id
+  ), false)`;
+}
+
+function waiting(database: Database, tenant: string, filter: AskFilter): RawBuilder<unknown> {
+  const { environment, tool, agent, roles, text } = filter;
+  const all = [sql`a.tenant = ${tenant} and a.closed_at is null`];
+  if (environment !== undefined) all.push(sql`a.environment = ${environment}`);
+  if (tool !== undefined) all.push(sql`a.tool = ${tool}`);
+  if (agent !== undefined) all.push(sql`a.agent = ${agent}`);
+  if (roles !== undefined) {
+    all.push(sql`exists (
+      select from unnest(a.roles, a.role_after) as may(role, seconds)
+      where may.role = any(${roles}::text[]) and a.first_asked_at + may.seconds * interval '1 second' <= statement_timestamp()
+    )`);
+  }
+  if (text !== undefined && text !== '') {
+    const like = containing(text);
+    all.push(sql`(a.action_id ilike ${like} or a.agent ilike ${like} or a.tool ilike ${like} or a.operation ilike ${like}
+      or a.summary ilike ${like} or a.reason ilike ${like})`);
+  }
+  all.push(isOpen(database, tenant, sql`a`));
+  return sql.join(all, sql` and `);
+}
+
+const MOST_SECONDS = 2 ** 31 - 1;
+
+function rolesOf(requirements: readonly Requirement[]): AskedRole[] {
+  const earliest = new Map<string, number>();
+  const add = (role: string, seconds: number): unknown =>
+    earliest.set(role, Math.min(seconds, earliest.get(role) ?? MOST_SECONDS));
+  for (const { roles, escalations = [] } of requirements) {
+    for (const role of roles) add(role, 0);
+    for (const { afterSeconds, roles: more } of escalations)
+      for (const role of more) add(role, Math.ceil(afterSeconds));
+  }
+  return [...earliest].map(([role, afterSeconds]) => ({ role, afterSeconds }));
+}
+
+function listed(tenant: string, row: ListedRow): ListedAsk {
+  return {
+    tenant,
+    actionId: row.action_id,
+    shownDigest: row.shown_digest,
+    policyDigest: row.policy_digest,
+    environment: row.environment,
+    tool: row.tool,
+    operation: row.operation,
+    actionType: row.action_type,
+    agent: row.agent,
+    via: row.via,
+    roles: row.roles.map((role, index) => {
+      const afterSeconds = row.role_after[index] ?? 0;
+      return afterSeconds === 0 ? { role } : { role, afterSeconds };
+    }),
+    requirements: row.requirements,
+    summary: row.summary,
+    reason: row.reason,
+    ...(row.revises === null ? {} : { revises: row.revises }),
+    ...timesOf(row),
+    decisions: row.decisions.map(recordOf),
+  };
+}
+
+function timesOf(row: TimesRow): AskedTimes {
+  return {
+    firstAskedAt: row.first_asked_at.toISOString(),
+    askedAt: row.asked_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
+  };
+}

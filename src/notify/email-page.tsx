@@ -1,0 +1,72 @@
+/** What a notice looks like as an e-mail. The markup's own escaping makes text of whatever comes from others. */
+import type { Notice } from './notice.js';
+import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
+
+/** One line; what could begin another header is gone with the line breaks. */
+export function subjectOf(notice: Notice): string {
+  return `[Countersign] ${titleOf(notice)} in ${notice.environment}: ${notice.summary}`;
+}
+
+/** What there is to say, in order: pairs of a label and a text. */
+function facts(notice: Notice): [string, string][] {
+  const { summary, tool, environment, agent, expiresAt, status } = notice;
+  const decided = decisionsOf(notice);
+  return [
+    ['What', summary],
+    ['Where', `${tool}, ${environment}`],
+    ['Proposed by', agent],
+    ...(status === undefined ? [['Until', moment(expiresAt)] as [string, string]] : []),
+    ...(decided === '' ? [] : [['So far', decided] as [string, string]]),
+  ];
+}
+
+export function textOf(notice: Notice): string {
+  const wanted = notice.status === undefined ? requirementLines(notice) : [];
+  return [
+    `${titleOf(notice)}.`,
+    facts(notice)
+      .map(([label, text]) => `${label}: ${text}`)
+      .join('\n'),
+    ...(wanted.length === 0 ? [] : [`Needed:\n${wanted.map((line) => `- ${line}`).join('\n')}`]),
+    ...(notice.reasoning === undefined ? [] : [`Why, in the agent's own words:\n> ${notice.reasoning}`]),
+    `Look and decide there, after logging in:\n${notice.link}`,
+    'This message decides nothing, and answering it does nothing.',
+  ].join('\n\n');
+}
+
+export async function htmlOf(notice: Notice): Promise<string> {
+  const wanted = notice.status === undefined ? requirementLines(notice) : [];
+  const page = (
+    <html lang="en">
+      <body>
+        <h2>{titleOf(notice)}</h2>
+        <table>
+          {facts(notice).map(([label, text]) => (
+            <tr>
+              <th align="left">{label}</th>
+              <td>{text}</td>
+            </tr>
+          ))}
+        </table>
+        {wanted.length === 0 ? null : (
+          <ul>
+            {wanted.map((line) => (
+              <li>{line}</li>
+            ))}
+          </ul>
+        )}
+        {notice.reasoning === undefined ? null : (
+          <>
+            <p>Why, in the agent&#39;s own words:</p>
+            <blockquote>{notice.reasoning}</blockquote>
+          </>
+        )}
+        <p>
+          <a href={notice.link}>Look and decide there</a>, after logging in.
+        </p>
+        <p>This message decides nothing, and answering it does nothing.</p>
+      </body>
+    </html>
+  );
+  return `<!doctype html>${await page}`;
+}

@@ -1,0 +1,127 @@
+/** A channel that sends e-mail over SMTP. */
+import { createTransport } from 'nodemailer';
+import { Secrets } from '../tools/http/secrets.js';
+import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
+import { htmlOf, subjectOf, textOf } from './email-page.js';
+import type { Notice } from './notice.js';
+import { checkedName, checkedTimeout, invalid, leadsHome, type SecretRef } from './options.js';
+import { oneLine } from './text.js';
+
+export interface EmailOptions {
+  /** Which no other channel has. Default `email`. */
+  readonly name?: string;
+  /** An address: `countersign@example.com`. */
+  readonly from: string;
+  /** Addresses. Everybody in one message. */
+  readonly to: readonly string[];
+  readonly host: string;
+  /** Default 587; 465 for implicit TLS. */
+  readonly port?: number;
+  /**
+   * `starttls`: nothing is sent before the connection is encrypted, and nothing at all to a server that cannot; `implicit`: from the first byte
+   * on; `none`: to this machine only. Default `starttls`, on port 465 `implicit`.
+   */
+  readonly tls?: 'starttls' | 'implicit' | 'none';
+  /** Trusted instead of the system's authorities, PEM. */
+  readonly ca?: SecretRef;
+  readonly auth?: { readonly user: string; readonly password: SecretRef };
+  /** For each wait of one attempt, milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Plain ones only: whatever means something in a header or a command is not in it. */
+const ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
+
+/**
+ * Delivered is what the server took. Refusals for good (5xx) end the delivery; everything else is tried again, with the same Message-ID.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export function email(options: EmailOptions): Channel {
+  const name = checkedName(options.name ?? 'email', 'email.name');
+  const { from, to, host, port, auth, ca } = options;
+  const tls = options.tls ?? (port === 465 ? 'implicit' : 'starttls');
+  const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
+  if (!isAddress(from)) throw invalid(`${name}.from`, 'an address: countersign@example.com');
+  if (!Array.isArray(to) || to.length === 0 || !to.every(isAddress)) throw invalid(`${name}.to`, 'a list of addresses');
+  if (typeof host !== 'string' || host === '') throw invalid(`${name}.host`, 'the name of a mail server');
+  if (!['starttls', 'implicit', 'none'].includes(tls)) throw invalid(`${name}.tls`, 'starttls, implicit or none');
+  if (tls === 'none' && !leadsHome(host))
+    throw invalid(`${name}.tls`, 'starttls or implicit: the server is not this machine');
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535))
+    throw invalid(`${name}.port`, 'a port');
+  const secrets = new Secrets(`The channel ${name}`);
+  if (auth !== undefined) secrets.check(auth.password, `${name}.auth.password`);
+  if (ca !== undefined) secrets.check(ca, `${name}.ca`);
+
+  const transportFor = async () =>
+    createTransport({
+      host,
+      port: port ?? (tls === 'implicit' ? 465 : 587),
+      secure: tls === 'implicit',
+      requireTLS: tls === 'starttls',
+      ignoreTLS: tls === 'none',
+      tls: { minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca: await secrets.read(ca) }) },
+      ...(auth === undefined ? {} : { auth: { user: auth.user, pass: await secrets.read(auth.password) } }),
+      connectionTimeout: timeoutMs,
+      greetingTimeout: timeoutMs,
+      socketTimeout: timeoutMs,
+      dnsTimeout: timeoutMs,
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    });
+
+  return {
+    name,
+    async deliver(notice: Notice, { deliveryId, signal }: DeliveryContext): Promise<Delivered> {
+      const transport = await transportFor();
+      const sending = transport.sendMail({
+        from,
+        to: [...to],
+        subject: subjectOf(notice),
+        text: textOf(notice),
+        html: await htmlOf(notice),
+        messageId: `<${deliveryId}@${from.slice(from.lastIndexOf('@') + 1)}>`,
+        // Nobody's absence is to answer it (RFC 3834).
+        headers: { 'Auto-Submitted': 'auto-generated' },
+      });
+      try {
+        const { response, accepted, rejected } = await orAborted(sending, signal);
+        const refused =
+          rejected.length === 0 ? '' : `; refused for ${rejected.length} of ${accepted.length + rejected.length}`;
+        return { detail: `${oneLine(secrets.strike(response), 300)}${refused}` };
+      } catch (thrown) {
+        throw failure(thrown, secrets);
+      } finally {
+        transport.close();
+      }
+    },
+  };
+}
+
+function isAddress(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 254 && ADDRESS.test(value);
+}
+
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new Error('it was not waited for any longer'));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** What nodemailer adds to its errors. */
+interface SmtpError extends NodeJS.ErrnoException {
+  readonly responseCode?: number;
+  readonly response?: string;
+}
+
+function failure(thrown: unknown, secrets: Secrets): Error {
+  const { code, responseCode, response, message } = thrown as SmtpError;
+  const said = oneLine(secrets.strike(response ?? message), 300);
+  // No encryption may be somebody on the way who takes it away.
+  const final = responseCode !== undefined && responseCode >= 500 && code !== 'ETLS';
+  return undelivered(`SMTP: ${said}`, { retryable: !final });
+}

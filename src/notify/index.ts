@@ -1,0 +1,8 @@
+/** Notifications: how people hear that something waits for them. */
+export { webhook, type WebhookOptions } from './webhook.js';
+export { slack, type SlackOptions } from './slack.js';
+export { email, type EmailOptions } from './email.js';
+export type { Channel, Delivered, DeliveryContext } from './channel.js';
+export { undelivered } from './channel.js';
+export { DEFAULT_KINDS, Notifier, type NotificationsConfig, type Route } from './notifier.js';
+export { NOTICE_KINDS, type Announcement, type Notice, type NoticeKind } from './notice.js';

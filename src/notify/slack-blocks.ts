@@ -1,0 +1,75 @@
+/** What a notice looks like in Slack (https://docs.slack.dev/reference/block-kit). Whatever comes from others is plain text, and escaped as well. */
+import type { KnownBlock, PlainTextElement } from '@slack/web-api';
+import { ASKING, type Notice } from './notice.js';
+import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
+
+/** What the buttons send, and the gateway's `/slack/interactions` answers. */
+export const SLACK_ACTIONS = {
+  approve: 'countersign.approve',
+  deny: 'countersign.deny',
+  open: 'countersign.open',
+} as const;
+
+export interface SlackMessage {
+  /** For notifications and screen readers. */
+  readonly text: string;
+  readonly blocks: KnownBlock[];
+}
+
+/** Longest texts that Slack takes. */
+const MAX = { header: 150, field: 2000, section: 3000 } as const;
+
+export function messageOf(notice: Notice, { buttons }: { readonly buttons: boolean }): SlackMessage {
+  const title = `${titleOf(notice)} (${notice.environment})`;
+  const open = notice.status === undefined && ASKING.has(notice.kind);
+  return {
+    text: escaped(`${title}: ${notice.summary} on ${notice.tool}`).slice(0, MAX.section),
+    blocks: [
+      { type: 'header', text: plain(title, MAX.header) },
+      {
+        type: 'section',
+        fields: [
+          plain(`What: ${notice.summary}`, MAX.field),
+          plain(`Where: ${notice.tool}, ${notice.environment}`, MAX.field),
+          plain(`Proposed by: ${notice.agent}`, MAX.field),
+          ...(open ? [plain(`Until: ${moment(notice.expiresAt)}`)] : []),
+        ],
+      },
+      ...section(notice.reasoning === undefined ? undefined : `The agent's own words: “${notice.reasoning}”`),
+      ...section(open ? requirementLines(notice).join('\n') : undefined),
+      ...section(decisionsOf(notice)),
+      { type: 'actions', elements: buttonsOf(notice, open && buttons) },
+    ],
+  };
+}
+
+/** A decision is not made here: the buttons lead to the page where it is. */
+function buttonsOf({ actionId, link }: Notice, deciding: boolean) {
+  const button = (action: keyof typeof SLACK_ACTIONS, label: string) =>
+    ({ type: 'button', action_id: SLACK_ACTIONS[action], text: plain(label), value: actionId }) as const;
+  const open = { ...button('open', 'Open'), url: link };
+  if (!deciding) return [open];
+  return [
+    { ...button('approve', 'Approve…'), style: 'primary' as const },
+    { ...button('deny', 'Deny…'), style: 'danger' as const },
+    open,
+  ];
+}
+
+function section(text: string | undefined): KnownBlock[] {
+  return text === undefined || text === '' ? [] : [{ type: 'section', text: plain(text) }];
+}
+
+function plain(text: string, most: number = MAX.section): PlainTextElement {
+  return { type: 'plain_text', text: cut(escaped(text), most), emoji: false };
+}
+
+/** Slack reads `<!channel>`, `<@U1>` and `<https://…|label>` in texts; without these three characters there is none of them. */
+export function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** Not in the middle of an escape or a pair. */
+function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).replace(/(&[a-z]*|[\ud800-\udbff])$/, '')}…`;
+}

@@ -1,0 +1,144 @@
+/** A channel that posts to Slack, and keeps what it posted true. */
+import {
+  LogLevel,
+  WebAPIHTTPError,
+  WebAPIPlatformError,
+  WebAPIRateLimitedError,
+  WebClient,
+  type Logger,
+} from '@slack/web-api';
+import { Secrets } from '../tools/http/secrets.js';
+import { deadline } from '../tools/deadline.js';
+import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
+import { ASKING, type Notice } from './notice.js';
+import { checkedName, checkedTimeout, checkedUrl, invalid, type SecretRef } from './options.js';
+import { messageOf } from './slack-blocks.js';
+import { oneLine } from './text.js';
+
+export interface SlackOptions {
+  /** Which no other channel has. Default `slack`. */
+  readonly name?: string;
+  /** The bot's token (`xoxb-…`), with the scope `chat:write`. */
+  readonly token: SecretRef;
+  /** Id of the conversation that it posts to: `C0123456789`. */
+  readonly channel: string;
+  /** Whether there are buttons to approve and deny: they need the gateway's `slack.signingSecret`. Default true; else a link only. */
+  readonly buttons?: boolean;
+  /** Default `https://slack.com/api/`. */
+  readonly apiUrl?: string;
+  /** For one call, milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** What Slack answers when another time may be better (https://docs.slack.dev/reference/methods/chat.postMessage#errors). */
+const PASSING: ReadonlySet<string> = new Set([
+  'ratelimited',
+  'rate_limited',
+  'message_limit_exceeded',
+  'request_timeout',
+  'service_unavailable',
+  'internal_error',
+  'fatal_error',
+  'team_added_to_org',
+]);
+
+/**
+ * Asks in a message each, whose metadata holds the delivery id (`countersign_notice`, `delivery_id`); when people have decided or the
+ * action has ended, the messages are changed and nothing new is posted.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export function slack(options: SlackOptions): Channel {
+  const name = checkedName(options.name ?? 'slack', 'slack.name');
+  const { channel, buttons = true, token } = options;
+  if (typeof channel !== 'string' || !/^[A-Z][A-Z0-9]{2,30}$/.test(channel)) {
+    throw invalid(`${name}.channel`, 'the id of a conversation, such as C0123456789');
+  }
+  const slackApiUrl = checkedUrl(options.apiUrl ?? 'https://slack.com/api/', `${name}.apiUrl`, { loopback: true }).href;
+  const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
+  const secrets = new Secrets(`The channel ${name}`);
+  secrets.check(token, `${name}.token`);
+
+  const clientFor = async (signal: AbortSignal): Promise<WebClient> =>
+    new WebClient(await secrets.read(token), {
+      slackApiUrl,
+      allowAbsoluteUrls: false,
+      // When to try again is the delivery's to say, not the call's.
+      retryConfig: { retries: 0 },
+      rejectRateLimitedCalls: true,
+      logger: SILENT,
+      fetch: (url, init) => fetch(url, { ...init, signal: deadline(signal, timeoutMs) }),
+    });
+
+  return {
+    name,
+    follows: true,
+    async deliver(notice: Notice, { deliveryId, signal, earlier }: DeliveryContext): Promise<Delivered> {
+      const client = await clientFor(signal);
+      const message = {
+        ...messageOf(notice, { buttons }),
+        parse: 'none' as const,
+        link_names: false,
+        metadata: {
+          event_type: 'countersign_notice',
+          event_payload: {
+            delivery_id: deliveryId,
+            tenant: notice.tenant,
+            action_id: notice.actionId,
+            kind: notice.kind,
+          },
+        },
+      };
+      try {
+        const { postMessage, update } = client.chat;
+        if (ASKING.has(notice.kind)) {
+          const posted = await postMessage({ ...message, channel, unfurl_links: false, unfurl_media: false });
+          return { detail: `posted ${posted.channel ?? channel} ${posted.ts ?? ''}` };
+        }
+        const places = earlier.flatMap(({ detail }) => placeOf(detail));
+        for (const place of places) await update({ ...message, ...place });
+        return { detail: `updated ${places.map((place) => `${place.channel} ${place.ts}`).join(', ') || 'nothing'}` };
+      } catch (thrown) {
+        throw failure(thrown, secrets);
+      }
+    },
+  };
+}
+
+/** Where a message is, of what was answered when it was posted. */
+function placeOf(detail: string): { channel: string; ts: string }[] {
+  const [, channel, ts] = /^posted ([A-Z0-9]+) (\d+\.\d+)$/.exec(detail) ?? [];
+  return channel === undefined || ts === undefined ? [] : [{ channel, ts }];
+}
+
+function failure(thrown: unknown, secrets: Secrets): Error {
+  if (thrown instanceof WebAPIRateLimitedError) {
+    const { retryAfter } = thrown;
+    return undelivered(`Slack: rate limited for ${retryAfter} s`, { retryable: true, retryAfterMs: retryAfter * 1000 });
+  }
+  if (thrown instanceof WebAPIHTTPError) {
+    return undelivered(`Slack: HTTP ${thrown.statusCode}`, { retryable: thrown.statusCode >= 500 });
+  }
+  if (thrown instanceof WebAPIPlatformError) {
+    const { error: code } = thrown.data;
+    // What is no code is not quoted: an answer that is no JSON comes as its whole text.
+    const known = /^[a-z_]{1,60}$/.test(code);
+    return undelivered(`Slack: ${known ? code : 'an answer that is none of the API'}`, {
+      retryable: !known || PASSING.has(code),
+    });
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return undelivered(`Slack: no answer: ${oneLine(secrets.strike(message), 200)}`, { retryable: true });
+}
+
+/** Its log would tell what is in messages and headers. */
+const ignore = (): void => {};
+const SILENT: Logger = {
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+  setLevel: ignore,
+  getLevel: () => LogLevel.ERROR,
+  setName: ignore,
+};

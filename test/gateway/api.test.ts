@@ -1,0 +1,297 @@
+/** The HTTP API before a real worker, ledger and Temporal: what agents and people can do, and what they cannot. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
+import { startStack, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+
+let stack: Stack;
+let gateway: TestGateway;
+let bot: Sender;
+let dana: Sender;
+
+beforeAll(async () => {
+  stack = await startStack({ schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)' });
+  gateway = await startTestGateway(stack);
+  bot = await gateway.agent();
+  dana = await gateway.person();
+});
+afterAll(async () => {
+  await gateway?.stop();
+  await stack?.stop();
+});
+beforeEach(async () => {
+  await stack.shop.query(
+    "TRUNCATE sessions; INSERT INTO sessions SELECT n, CASE WHEN n <= 150 THEN 'stale' ELSE 'fresh' END FROM generate_series(1, 160) n",
+  );
+});
+
+const insert = (id: number) => ({
+  tool: 'shop-db',
+  input: { op: 'insert', table: 'sessions', rows: [{ id, note: 'new' }] },
+});
+/** More rows than the starter policies let go without a dba. */
+const PURGE = { tool: 'shop-db', input: { op: 'delete', table: 'sessions', where: { note: 'stale' } } };
+
+async function count(): Promise<number> {
+  const { rows } = await stack.shop.query<{ n: string }>('SELECT count(*) AS n FROM sessions');
+  return Number(rows[0]?.n);
+}
+
+async function waiting(by: Sender = bot): Promise<{ actionId: string; shownDigest: string }> {
+  const actionId = randomUUID();
+  const answer = await by.post('/v1/actions?wait=30', { ...PURGE, actionId });
+  expect([answer.status, answer.body['status']]).toEqual([202, 'pending']);
+  const seen = await dana.get(`/v1/actions/${actionId}`);
+  return { actionId, shownDigest: (seen.body['pending'] as { shownDigest: string }).shownDigest };
+}
+
+function refusal({ status, headers, body }: Answer): object {
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  const { code, field } = body;
+  return field === undefined ? { status, code } : { status, code, field };
+}
+
+describe('an agent', () => {
+  test('proposes what policy allows, and gets its outcome', async () => {
+    const actionId = randomUUID();
+    const answer = await bot.post('/v1/actions?wait=30', { ...insert(201), actionId });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ status: 'success', actionId, tenant: 'acme', receipt: { tenant: 'acme' } });
+    expect(await count()).toBe(161);
+  });
+
+  test('gets what policy denies as an outcome, with the reason and nothing else', async () => {
+    const answer = await bot.post('/v1/actions?wait=30', {
+      tool: 'shop-db',
+      input: { op: 'sql', statement: 'DROP TABLE sessions' },
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ status: 'denied', reason: expect.any(String) as string });
+    for (const hidden of ['facts', 'decision', 'pre', 'approvals', 'checks'])
+      expect(answer.body).not.toHaveProperty(hidden);
+    expect(await count()).toBe(160);
+  });
+
+  test('proposing the same again has one effect and the same answer; another under the same id is a conflict', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const first = await bot.send('POST', '/v1/actions?wait=30', { json: insert(202), headers });
+    const again = await bot.send('POST', '/v1/actions?wait=30', { json: insert(202), headers });
+    expect(first.body).toMatchObject({ status: 'success', actionId: headers['idempotency-key'] });
+    expect(again.body).toEqual(first.body);
+    const other = await bot.send('POST', '/v1/actions?wait=30', { json: insert(203), headers });
+    expect(refusal(other)).toEqual({ status: 409, code: 'ACTION_CONFLICT', field: 'actionId' });
+    expect(await count()).toBe(161);
+  });
+
+  test('sees that its action waits and for whom, and no row of what it would change', async () => {
+    const { actionId } = await waiting();
+    const { body, text } = await bot.get(`/v1/actions/${actionId}`);
+    expect(body).toMatchObject({ status: 'pending', pending: { missing: [{ roles: ['dba'], have: 0, need: 1 }] } });
+    expect(text).not.toContain('sample');
+    expect(text).not.toContain('"shown"');
+    expect((await dana.get(`/v1/actions/${actionId}`)).text).toContain('sample');
+  });
+
+  test('sees of its outcome no state and nobody by name', async () => {
+    const { actionId, shownDigest } = await waiting();
+    await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve', reason: 'checked' });
+    const mine = await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    expect(mine.body).toMatchObject({ status: 'success', approvals: [{ verdict: 'approve' }] });
+    for (const hidden of ['dana', 'checked', 'stale', '"state"']) expect(mine.text).not.toContain(hidden);
+    const theirs = await dana.get(`/v1/actions/${actionId}/outcome`);
+    for (const shown of ['dana', 'checked', '"state"']) expect(theirs.text).toContain(shown);
+  });
+
+  test('finds its own actions alone, in lists and by id; a stranger finds nothing', async () => {
+    const { actionId } = await waiting();
+    const other = await gateway.agent({ agent: 'agent-2' });
+    expect(refusal(await other.get(`/v1/actions/${actionId}`))).toEqual({
+      status: 404,
+      code: 'NOT_FOUND',
+      field: 'actionId',
+    });
+    expect((await other.get(`/v1/actions/${actionId}/outcome?wait=1`)).status).toBe(404);
+    expect((await other.post(`/v1/actions/${actionId}/cancel`)).status).toBe(404);
+    expect((await other.get(`/v1/actions/${actionId}/events`)).status).toBe(404);
+    const own = (await bot.get('/v1/actions?status=pending')).body['actions'] as { actionId: string }[];
+    expect(own.map((one) => one.actionId)).toContain(actionId);
+    expect((await other.get('/v1/actions')).body['actions']).toEqual([]);
+    expect((await (await gateway.agent({ agent: 'agent' })).get('/v1/actions')).body['actions']).toEqual([]);
+  });
+
+  test('finds its action again that no worker has taken up yet, and nobody else does', async () => {
+    await stack.worker?.stop();
+    const actionId = randomUUID();
+    try {
+      const answer = await bot.post('/v1/actions', { ...insert(210), actionId });
+      // It cannot be said whether this is what was begun under the id: the same call may be repeated.
+      expect(refusal(answer)).toMatchObject({ status: 504, code: 'TIMED_OUT' });
+      const seen = await bot.get(`/v1/actions/${actionId}`);
+      expect(seen.body).toMatchObject({ status: 'open', tool: 'shop-db', agent: 'agent-1' });
+      const other = await gateway.agent({ agent: 'agent-2' });
+      expect((await other.get(`/v1/actions/${actionId}`)).status).toBe(404);
+    } finally {
+      await stack.startWorker();
+    }
+    const outcome = await until(
+      () => bot.get(`/v1/actions/${actionId}/outcome?wait=10`),
+      ({ status }) => status === 200,
+    );
+    expect(outcome.body).toMatchObject({ status: 'success', actionId });
+  });
+
+  test('cancels its own action', async () => {
+    const { actionId } = await waiting();
+    expect((await bot.post(`/v1/actions/${actionId}/cancel`)).status).toBe(202);
+    const { body } = await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    expect(body).toMatchObject({ status: 'cancelled' });
+    expect((await bot.post(`/v1/actions/${actionId}/cancel`)).status).toBe(200);
+    expect(await count()).toBe(160);
+  });
+
+  test.each([
+    ['GET', '/v1/approvals'],
+    ['GET', '/v1/freezes'],
+    ['POST', '/v1/freezes'],
+    ['GET', '/v1/events'],
+    ['GET', '/v1/standing-approvals'],
+    ['GET', '/v1/duties'],
+  ])('%s %s is not for agents', async (method, path) => {
+    const json = method === 'POST' ? { json: { scope: { kind: 'all' }, reason: 'x' } } : {};
+    expect(refusal(await bot.send(method, path, json))).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+  });
+
+  test('can neither approve nor resolve, whatever its name and roles', async () => {
+    const { actionId, shownDigest } = await waiting();
+    const boss = await gateway.agent({ agent: 'dana', roles: ['dba', 'operator'] });
+    for (const sender of [bot, boss]) {
+      const decision = await sender.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+      expect(refusal(decision)).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+      const resolution = await sender.post(`/v1/actions/${actionId}/resolution`, {
+        verdict: 'happened',
+        evidence: 'x',
+      });
+      expect(refusal(resolution)).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+    }
+    expect((await dana.get(`/v1/actions/${actionId}`)).body['status']).toBe('pending');
+  });
+});
+
+describe('a person', () => {
+  test('finds what waits, approves exactly that, and it is done', async () => {
+    const { actionId, shownDigest } = await waiting();
+    const { body } = await dana.get('/v1/approvals?mine=true');
+    const ask = (body['asks'] as { actionId: string; missing: unknown[] }[]).find((one) => one.actionId === actionId);
+    expect(ask).toMatchObject({ environment: 'production', agent: 'agent-1', missing: [{ roles: ['dba'] }] });
+    const stale = { shownDigest: `sha256:${'0'.repeat(64)}`, verdict: 'approve' };
+    expect(refusal(await dana.post(`/v1/actions/${actionId}/decision`, stale))).toMatchObject({
+      status: 409,
+      code: 'APPROVAL_STALE',
+    });
+    const answer = await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+    expect(answer.body).toMatchObject({ state: 'approved', recorded: { approver: 'dana', auth: { method: 'dev' } } });
+    expect((await bot.get(`/v1/actions/${actionId}/outcome?wait=30`)).body).toMatchObject({ status: 'success' });
+    expect(await count()).toBe(10);
+    const late = await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'deny', reason: 'late' });
+    expect(refusal(late)).toMatchObject({ status: 409, code: 'NOT_PENDING' });
+  });
+
+  test('denies with a reason that the agent is told', async () => {
+    const { actionId, shownDigest } = await waiting();
+    await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'deny', reason: 'not on a Friday' });
+    const { body } = await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    expect(body).toMatchObject({ status: 'denied', reason: expect.stringContaining('not on a Friday') as string });
+    expect(await count()).toBe(160);
+  });
+
+  test('without the role may look and not decide; without any role, not even cancel', async () => {
+    const { actionId, shownDigest } = await waiting();
+    const intern = await gateway.person({ id: 'ian', roles: ['intern'] });
+    const visitor = await gateway.person({ id: 'vera', roles: [] });
+    const decision = { shownDigest, verdict: 'approve' };
+    expect((await visitor.get(`/v1/actions/${actionId}`)).status).toBe(200);
+    expect(refusal(await intern.post(`/v1/actions/${actionId}/decision`, decision))).toMatchObject({
+      code: 'APPROVAL_FORBIDDEN',
+    });
+    expect(refusal(await visitor.post(`/v1/actions/${actionId}/decision`, decision))).toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    expect(refusal(await visitor.post(`/v1/actions/${actionId}/cancel`))).toMatchObject({ code: 'FORBIDDEN' });
+    expect(refusal(await intern.post('/v1/freezes', { scope: { kind: 'all' }, reason: 'x' }))).toMatchObject({
+      code: 'ROLE_REQUIRED',
+    });
+  });
+
+  test('of another tenant finds nothing, in no list and by no id', async () => {
+    const { actionId, shownDigest } = await waiting();
+    const gil = await gateway.person({ id: 'gil', tenant: 'globex' });
+    const globexBot = await gateway.agent({ agent: 'agent-1', tenant: 'globex' });
+    for (const stranger of [gil, globexBot]) {
+      expect((await stranger.get(`/v1/actions/${actionId}`)).status).toBe(404);
+      expect((await stranger.get(`/v1/actions/${actionId}/outcome`)).status).toBe(404);
+      expect((await stranger.get(`/v1/actions/${actionId}/events`)).status).toBe(404);
+      expect((await stranger.post(`/v1/actions/${actionId}/cancel`)).status).toBe(404);
+      expect((await stranger.get('/v1/actions')).body['actions']).toEqual([]);
+    }
+    const there = await gil.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+    const nowhere = await gil.post('/v1/actions/no-such/decision', { shownDigest, verdict: 'approve' });
+    expect([there.status, nowhere.status]).toEqual([404, 404]);
+    expect(there.body['detail']).toBe(String(nowhere.body['detail']).replace('no-such', actionId));
+    expect((await gil.get('/v1/approvals')).body['asks']).toEqual([]);
+    const made = await dana.post('/v1/freezes', { scope: { kind: 'agent', value: 'somebody' }, reason: 'test' });
+    expect((await gil.get('/v1/freezes')).body['freezes']).toEqual([]);
+    expect((await gil.post(`/v1/freezes/${String(made.body['id'])}/lift`, { reason: 'x' })).status).toBe(404);
+    expect((await dana.post(`/v1/freezes/${String(made.body['id'])}/lift`, { reason: 'done' })).status).toBe(200);
+  });
+
+  test('freezes, and what is frozen does not happen until it is lifted', async () => {
+    const made = await dana.post('/v1/freezes', { scope: { kind: 'tool', value: 'shop-db' }, reason: 'incident 42' });
+    expect([made.status, made.body['tenant'], made.body['by']]).toEqual([201, 'acme', 'dana']);
+    const frozen = await bot.post('/v1/actions?wait=30', insert(220));
+    expect(frozen.body).toMatchObject({ status: 'denied', error: { code: 'FROZEN' } });
+    const lifted = await dana.post(`/v1/freezes/${String(made.body['id'])}/lift`, { reason: 'closed' });
+    expect(lifted.body).toMatchObject({ lifted: { by: 'dana', reason: 'closed' } });
+    expect((await bot.post('/v1/actions?wait=30', insert(221))).body).toMatchObject({ status: 'success' });
+    expect((await dana.get('/v1/freezes')).body['freezes']).toEqual([]);
+  });
+
+  test('approves in advance, and the agent goes on by itself until it is taken back', async () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const given = { agent: 'agent-1', tool: 'shop-db', operation: 'delete', until, reason: 'the nightly purge' };
+    const made = await dana.post('/v1/standing-approvals', given);
+    expect([made.status, made.body['by']]).toEqual([201, 'dana']);
+    expect((await bot.post('/v1/actions?wait=30', PURGE)).body).toMatchObject({ status: 'success' });
+    const listed = (await dana.get('/v1/standing-approvals')).body['standingApprovals'] as {
+      id: string;
+      used: unknown;
+    }[];
+    expect(listed).toMatchObject([{ id: made.body['id'], agent: 'agent-1' }]);
+    const gone = await dana.send('DELETE', `/v1/standing-approvals/${String(made.body['id'])}?reason=enough`);
+    expect(gone.status).toBe(200);
+    expect((await dana.get('/v1/standing-approvals')).body['standingApprovals']).toEqual([]);
+  });
+
+  test('gives a role to somebody for a while, and ends it', async () => {
+    const [from, until] = [new Date(), new Date(Date.now() + 3_600_000)].map((date) => date.toISOString());
+    const made = await dana.post('/v1/duties', { person: 'ian', role: 'dba', from, until, reason: 'on call' });
+    expect([made.status, made.body['person']]).toEqual([201, 'ian']);
+    const { actionId, shownDigest } = await waiting();
+    const ian = await gateway.person({ id: 'ian', roles: ['intern'] });
+    const reply = await ian.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+    expect(reply.body).toMatchObject({ state: 'approved' });
+    expect((await dana.send('DELETE', `/v1/duties/${String(made.body['id'])}?reason=back`)).status).toBe(200);
+    expect((await dana.get('/v1/duties')).body['duties']).toEqual([]);
+  });
+
+  test('is told apart from an agent: both in one request are nobody', async () => {
+    const both = gateway.sender({ ...dana.headers, ...bot.headers });
+    expect(refusal(await both.get('/v1/me'))).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' });
+    expect((await dana.get('/v1/me')).body).toMatchObject({
+      kind: 'person',
+      id: 'dana',
+      csrf: expect.any(String) as string,
+    });
+    expect((await bot.get('/v1/me')).body).toMatchObject({ kind: 'agent', id: 'agent-1', scopes: ['*'] });
+  });
+});

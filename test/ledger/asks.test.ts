@@ -1,0 +1,352 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { digestText } from '../../src/action/json.js';
+import type { AskFilter, Ledger } from '../../src/ledger/index.js';
+import { askFor, MANY_ASKS, requirement, token, waits, yes } from './asking.js';
+import { admission, newTenant, outcomeFor, settlement, startLedger, times, type TestLedger } from './support.js';
+
+let testLedger: TestLedger;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  testLedger = await startLedger();
+  ledger = testLedger.ledger;
+});
+afterAll(() => testLedger.stop());
+
+async function listed(tenant: string, filter: AskFilter = {}): Promise<string[]> {
+  const { asks } = await ledger.asks.page({ tenant, filter });
+  return asks.map(({ actionId }) => actionId);
+}
+
+describe('what waits for people', () => {
+  test('is listed with what it is, who may decide from when, and until when it waits', async () => {
+    const tenant = newTenant();
+    const requirements = [
+      requirement({ roles: ['dba'], escalations: [{ afterSeconds: 600, roles: ['cto', 'lead'] }] }),
+      requirement({ policy: 'money', roles: ['lead'], ttlSeconds: 60 }),
+    ];
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { requirements, revises: 'a-0', via: ['boss'] });
+    const { asks, next } = await ledger.asks.page({ tenant });
+    expect(next).toBeUndefined();
+    const times = { firstAskedAt: expect.any(String), askedAt: expect.any(String), expiresAt: expect.any(String) };
+    const listed = {
+      tenant,
+      actionId: 'a-1',
+      shownDigest: ask.shownDigest,
+      policyDigest: digestText('policy'),
+      environment: 'production',
+      tool: 'shop-db',
+      operation: 'update',
+      actionType: 'WRITE',
+      agent: 'agent-1',
+      via: ['boss'],
+      roles: [{ role: 'dba' }, { role: 'cto', afterSeconds: 600 }, { role: 'lead' }],
+      requirements,
+      summary: 'update 3 rows of orders',
+      reason: 'A dba must agree.',
+      revises: 'a-0',
+      decisions: [],
+      ...times,
+    };
+    expect(asks).toEqual([listed]);
+    expect(await ledger.asks.find(tenant, 'a-1')).toEqual({ ...listed, shown: ask.shown, decision: ask.decision });
+    const [one] = asks;
+    expect(one?.firstAskedAt).toBe(one?.askedAt);
+    expect(Date.parse(one?.expiresAt ?? '') - Date.parse(one?.askedAt ?? '')).toBe(60_000);
+  });
+
+  test('is on no list before it is admitted, nor once it has an outcome or was closed', async () => {
+    const tenant = newTenant();
+    const names = { tenant, actionId: 'a-1' };
+    await ledger.asks.open(askFor(names));
+    expect(await listed(tenant)).toEqual([]);
+    expect(await ledger.asks.count({ tenant })).toEqual({ count: 0, more: false });
+    await ledger.admit(admission(names));
+    expect(await listed(tenant)).toEqual(['a-1']);
+    expect(await ledger.asks.close(names)).toBe(true);
+    expect(await ledger.asks.close(names)).toBe(false);
+    expect(await listed(tenant)).toEqual([]);
+    expect(await ledger.asks.find(tenant, 'a-1')).toMatchObject({ closedAt: expect.any(String) });
+    await ledger.asks.open(askFor(names));
+    expect(await listed(tenant)).toEqual(['a-1']);
+    await ledger.settle(settlement(names));
+    expect(await listed(tenant)).toEqual([]);
+    expect(await ledger.asks.count({ tenant })).toEqual({ count: 0, more: false });
+  });
+
+  test('shown again as it is, nothing changes; shown anew, it waits since it was first asked, without what was said of the one before', async () => {
+    const tenant = newTenant();
+    const names = { tenant, actionId: 'a-1' };
+    const before = await waits(ledger, names);
+    await ledger.asks.decided(yes(before, 'ann'));
+    const asked = await ledger.asks.find(tenant, 'a-1');
+    expect(await ledger.asks.open(before)).toMatchObject({ askedAt: asked?.askedAt, expiresAt: asked?.expiresAt });
+    expect(await ledger.asks.find(tenant, 'a-1')).toEqual(asked);
+    expect(asked?.decisions.map(({ approver }) => approver)).toEqual(['ann']);
+
+    const after = askFor(names, { state: 'as it is now', tool: 'other-db' });
+    const times = await ledger.asks.open(after);
+    expect(times.firstAskedAt).toBe(asked?.firstAskedAt);
+    expect(times.askedAt >= (asked?.askedAt ?? '~')).toBe(true);
+    expect(await ledger.asks.find(tenant, 'a-1')).toMatchObject({
+      shownDigest: after.shownDigest,
+      tool: 'other-db',
+      decisions: [],
+    });
+  });
+
+  test('what is over is asked anew when it is shown again', async () => {
+    const tenant = newTenant();
+    const first = await ledger.asks.open(askFor({ tenant, actionId: 'a-1' }, { ttlSeconds: 0.001 }));
+    const { rows } = await testLedger.pool.query(`select pg_sleep_until($1)`, [first.expiresAt]);
+    expect(rows).toHaveLength(1);
+    const second = await ledger.asks.open(askFor({ tenant, actionId: 'a-1' }));
+    expect(second.firstAskedAt).toBe(first.firstAskedAt);
+    expect(second.askedAt > first.askedAt).toBe(true);
+    expect(Date.parse(second.expiresAt) - Date.parse(second.askedAt)).toBe(3_600_000);
+  });
+
+  test('twelve workers that open the same ask at once open one, and hear the same times', async () => {
+    const tenant = newTenant();
+    for (const actionId of ['a-1', 'a-2', 'a-3']) {
+      const opened = await times(12, () => ledger.asks.open(askFor({ tenant, actionId })));
+      expect(new Set(opened.map((one) => JSON.stringify(one))).size).toBe(1);
+    }
+  });
+
+  test('nobody is asked for nothing', async () => {
+    const ask = askFor({ tenant: newTenant(), actionId: 'a-1' }, { requirements: [] });
+    await expect(ledger.asks.open(ask)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(ledger.asks.open({ ...ask, ttlSeconds: 60 })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+
+  test('a text that no column holds stops nobody from being asked, and is shown as it is', async () => {
+    const tenant = newTenant();
+    // Cut at its thousandth unit, the last character would be half of a pair.
+    const nasty = `NUL \u0000${'x'.repeat(994)}\u{1f600} and more`;
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { summary: nasty, reason: nasty });
+    const found = await ledger.asks.find(tenant, 'a-1');
+    expect(found?.shown).toEqual(ask.shown);
+    expect(found?.summary).toBe(`NUL \ufffd${'x'.repeat(994)}\ufffd`);
+  });
+
+  test('asks of ended actions that nobody closed do not pile up', async () => {
+    const tenant = newTenant();
+    for (let i = 0; i < 12; i++) {
+      const names = { tenant, actionId: `left-${i}` };
+      await waits(ledger, names, { ttlSeconds: 0.001 });
+      await ledger.settle(settlement(names, { outcome: outcomeFor(names, { status: 'cancelled' }) }));
+    }
+    await testLedger.pool.query(`update countersign.asks set closed_at = null where tenant = $1`, [tenant]);
+    await waits(ledger, { tenant, actionId: 'late' }, { ttlSeconds: 0.001 });
+    await waits(ledger, { tenant, actionId: 'new-1' });
+    await waits(ledger, { tenant, actionId: 'new-2' });
+    const { rows } = await testLedger.pool.query(
+      `select action_id from countersign.asks where tenant = $1 and closed_at is null order by action_id`,
+      [tenant],
+    );
+    // What is over and has not ended is still for people to see.
+    expect(rows.map(({ action_id }) => action_id)).toEqual(['late', 'new-1', 'new-2']);
+    expect(await listed(tenant)).toEqual(['late', 'new-1', 'new-2']);
+  });
+});
+
+describe('the list', () => {
+  test('has the soonest to expire first, and pages that join without a gap or a repetition, also where many expire at once', async () => {
+    const tenant = newTenant();
+    await waits(ledger, { tenant, actionId: 'z-first' }, { ttlSeconds: 10 });
+    await waits(ledger, { tenant, actionId: 'a-last' }, { ttlSeconds: 1000 });
+    await times(30, (i) => waits(ledger, { tenant, actionId: `m-${i}` }, { ttlSeconds: 100 }));
+    await testLedger.pool.query(
+      `update countersign.asks set expires_at = (select min(expires_at) from countersign.asks where tenant = $1 and action_id like 'm%')
+       where tenant = $1 and action_id like 'm%'`,
+      [tenant],
+    );
+    const all: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await ledger.asks.page({ tenant, limit: 7, ...(cursor === undefined ? {} : { cursor }) });
+      expect(page.asks.length).toBeLessThanOrEqual(7);
+      all.push(...page.asks.map(({ actionId }) => actionId));
+      cursor = page.next;
+    } while (cursor !== undefined);
+    expect(all).toHaveLength(32);
+    expect(new Set(all).size).toBe(32);
+    expect([all[0], all.at(-1)]).toEqual(['z-first', 'a-last']);
+  });
+
+  test('is narrowed by environment, tool, agent and text; a wildcard of the text is a character like any other', async () => {
+    const tenant = newTenant();
+    await waits(
+      ledger,
+      { tenant, actionId: 'one' },
+      { environment: 'staging', agent: 'bot', summary: 'raise by 10% all_of it' },
+    );
+    await waits(ledger, { tenant, actionId: 'two' }, { tool: 'crm', summary: String.raw`C:\temp`, reason: 'Ärger' });
+    await waits(ledger, { tenant, actionId: 'three' }, { summary: '1000 in allXof it' });
+    expect(await listed(tenant, { environment: 'staging' })).toEqual(['one']);
+    expect(await listed(tenant, { tool: 'crm' })).toEqual(['two']);
+    expect(await listed(tenant, { agent: 'bot' })).toEqual(['one']);
+    expect(await listed(tenant, { agent: 'bot', tool: 'crm' })).toEqual([]);
+    expect(await listed(tenant, { text: '10%' })).toEqual(['one']);
+    expect(await listed(tenant, { text: 'ALL_OF' })).toEqual(['one']);
+    expect(await listed(tenant, { text: String.raw`c:\t` })).toEqual(['two']);
+    expect(await listed(tenant, { text: 'äRG' })).toEqual(['two']);
+    expect(await listed(tenant, { text: 'THRE' })).toEqual(['three']);
+    expect(await listed(tenant, { text: "'; drop table asks; --\u0000" })).toEqual([]);
+    expect((await ledger.asks.count({ tenant, filter: { tool: 'shop-db' } })).count).toBe(2);
+  });
+
+  test('is narrowed to what somebody with these roles may decide by now, escalations included', async () => {
+    const tenant = newTenant();
+    const escalations = [{ afterSeconds: 600, roles: ['cto'] }];
+    await waits(ledger, { tenant, actionId: 'dba' }, { requirements: [requirement({ escalations })] });
+    await waits(ledger, { tenant, actionId: 'money' }, { requirements: [requirement({ roles: ['finance', 'cto'] })] });
+    expect(await listed(tenant, { roles: ['dba'] })).toEqual(['dba']);
+    expect(await listed(tenant, { roles: ['dba', 'finance'] })).toEqual(['dba', 'money']);
+    expect(await listed(tenant, { roles: ['cto'] })).toEqual(['money']);
+    expect(await listed(tenant, { roles: ['nobody'] })).toEqual([]);
+    expect(await listed(tenant, { roles: [] })).toEqual([]);
+    await testLedger.pool.query(
+      `update countersign.asks set first_asked_at = first_asked_at - interval '10 minutes' where tenant = $1`,
+      [tenant],
+    );
+    expect(await listed(tenant, { roles: ['cto'] })).toEqual(['dba', 'money']);
+  });
+
+  test('has what was said of exactly this, once for each person and verdict', async () => {
+    const tenant = newTenant();
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { requirements: [requirement({ quorum: 3 })] });
+    const first = yes(ask, 'ann', {
+      reason: 'looks \u0000 right',
+      at: '2026-01-02T03:04:05.000Z',
+      auth: { method: 'oidc', by: 'https://id.example.com' },
+      passkey: 'key-1',
+      duties: [{ role: 'dba', from: 'bob' }],
+    });
+    await ledger.asks.decided(first);
+    await ledger.asks.decided(yes(ask, 'Ann'));
+    await ledger.asks.decided(yes(ask, 'bob', { hurriedFrom: 0 }));
+    await ledger.asks.decided(yes(ask, 'carol', { refusedFrom: 0 }));
+    await ledger.asks.decided(yes({ ...ask, shownDigest: token() }, 'dave'));
+    const [listed] = (await ledger.asks.page({ tenant })).asks;
+    const waitedSeconds = expect.any(Number);
+    expect(listed?.decisions).toEqual([
+      {
+        approver: 'ann',
+        roles: ['dba'],
+        verdict: 'approve',
+        reason: 'looks \u0000 right',
+        at: '2026-01-02T03:04:05.000Z',
+        digest: first.digest,
+        auth: { method: 'oidc', by: 'https://id.example.com' },
+        passkey: 'key-1',
+        duties: [{ role: 'dba', from: 'bob' }],
+        waitedSeconds,
+      },
+      expect.objectContaining({ approver: 'bob', hurried: true, waitedSeconds }),
+    ]);
+  });
+
+  test('refuses a cursor that no page ended with', async () => {
+    const tenant = newTenant();
+    const forged = [
+      '',
+      'x',
+      'W10',
+      'bnVsbA',
+      Buffer.from('["never","a"]').toString('base64url'),
+      Buffer.from('["2026","a"]').toString('base64url'),
+    ];
+    for (const cursor of [...forged, Buffer.from(JSON.stringify([new Date(), '\u0000'])).toString('base64url')]) {
+      await expect(ledger.asks.page({ tenant, cursor })).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        field: 'cursor',
+      });
+    }
+  });
+
+  test('of five thousand takes a small multiple of the time that an empty one takes', async () => {
+    const [tenant, empty] = [newTenant(), newTenant()];
+    await waits(ledger, { tenant, actionId: 'a' });
+    await testLedger.pool.query(MANY_ASKS, [tenant, 4999]);
+    expect(await ledger.asks.count({ tenant })).toEqual({ count: 1000, more: true });
+    expect(await ledger.asks.count({ tenant, most: 10_000 })).toEqual({ count: 5000, more: false });
+    const page = await ledger.asks.page({ tenant, limit: 50 });
+    expect(page.asks).toHaveLength(50);
+    const last = await ledger.asks.page({
+      tenant,
+      limit: 50,
+      cursor: Buffer.from(JSON.stringify(['2100-01-01T00:00:00.000Z', ''])).toString('base64url'),
+    });
+    expect(last.asks).toEqual([]);
+
+    const took = { [tenant]: [] as number[], [empty]: [] as number[] };
+    for (let turn = 0; turn < 40; turn++) {
+      for (const whose of [tenant, empty]) {
+        const start = performance.now();
+        await ledger.asks.page({ tenant: whose, limit: 50 });
+        took[whose]?.push(performance.now() - start);
+      }
+    }
+    const median = (all: readonly number[] = []): number => [...all].sort((a, b) => a - b)[20] ?? Number.NaN;
+    // Fifty rows more to carry, not five thousand: read one by one they would be a hundred times as slow.
+    expect(median(took[tenant]) / median(took[empty])).toBeLessThan(10);
+  });
+});
+
+describe('the fingerprint', () => {
+  test('is another after every change of the list or of what was said, and no other for anything else', async () => {
+    const [tenant, other] = [newTenant(), newTenant()];
+    const names = { tenant, actionId: 'a-1' };
+    const seen = new Set<string>();
+    const next = async (): Promise<boolean> => {
+      const now = await ledger.asks.fingerprint(tenant);
+      const isNew = !seen.has(now);
+      seen.add(now);
+      return isNew;
+    };
+    expect(await next()).toBe(true);
+    const ask = await waits(ledger, names);
+    expect(await next()).toBe(true);
+    await ledger.asks.open(ask);
+    expect(await next()).toBe(false);
+    await ledger.asks.open(askFor(names, { state: 'another' }));
+    expect(await next()).toBe(true);
+    const decision = yes(ask);
+    await ledger.asks.decided(decision);
+    expect(await next()).toBe(true);
+    await ledger.asks.decided(decision);
+    expect(await next()).toBe(false);
+    await waits(ledger, { tenant: other, actionId: 'a-1' });
+    await ledger.deliveries.record({
+      deliveryId: 'd',
+      ...names,
+      kind: 'asked',
+      channel: 'mail',
+      attempts: 1,
+      status: 'failed',
+      detail: '',
+    });
+    expect(await next()).toBe(false);
+    await ledger.asks.close(names);
+    expect(await next()).toBe(true);
+    await ledger.asks.close(names);
+    expect(await next()).toBe(false);
+    await ledger.asks.open(ask);
+    expect(await next()).toBe(true);
+    await ledger.settle(settlement(names));
+    expect(await next()).toBe(true);
+    await ledger.settle(settlement(names));
+    expect(await next()).toBe(false);
+    expect(await ledger.asks.close(names)).toBe(false);
+  });
+
+  test('misses none of many changes at once', async () => {
+    const tenant = newTenant();
+    const asks = await times(40, (i) => waits(ledger, { tenant, actionId: `a-${i}` }));
+    const before = Number(await ledger.asks.fingerprint(tenant));
+    await Promise.all(asks.map((ask, i) => ledger.asks.decided(yes(ask, `person-${i % 4}`))));
+    expect(Number(await ledger.asks.fingerprint(tenant))).toBe(before + 40);
+  });
+});

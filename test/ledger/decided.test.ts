@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Ledger } from '../../src/ledger/index.js';
+import { askFor, token, waits, yes } from './asking.js';
+import { newTenant, startLedger, times, type TestLedger } from './support.js';
+
+let testLedger: TestLedger;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  testLedger = await startLedger();
+  ledger = testLedger.ledger;
+});
+afterAll(() => testLedger.stop());
+
+/** Yeses about actions that nobody was asked about: where nothing else is of interest. */
+function unasked(tenant: string, actionId: string) {
+  return { tenant, actionId, shownDigest: token() };
+}
+
+describe('a decision that is recorded', () => {
+  test('waited since the action was first asked about, however often it was shown anew', async () => {
+    const tenant = newTenant();
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' });
+    await testLedger.pool.query(
+      `update countersign.asks set first_asked_at = first_asked_at - interval '90 seconds' where tenant = $1`,
+      [tenant],
+    );
+    await ledger.asks.open(askFor(ask, { state: 'another' }));
+    const { waitedSeconds } = await ledger.asks.decided(yes(ask));
+    expect(waitedSeconds).toBeGreaterThanOrEqual(90);
+    expect(waitedSeconds).toBeLessThan(120);
+    expect(await ledger.asks.waited(tenant, 'a-1')).toBeGreaterThanOrEqual(waitedSeconds);
+    expect(await ledger.asks.waited(tenant, 'a-2')).toBe(0);
+  });
+
+  test('waited for nothing when nobody was asked', async () => {
+    expect(await ledger.asks.decided(yes(unasked(newTenant(), 'a-1')))).toEqual({
+      waitedSeconds: 0,
+      yesesBefore: 0,
+      hurried: false,
+      refused: false,
+    });
+  });
+
+  test('is answered as the first time whenever it comes again, whatever happened since', async () => {
+    const tenant = newTenant();
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' });
+    await ledger.asks.decided(yes(unasked(tenant, 'a-0')));
+    const decision = yes(ask, 'ann@example.com', { hurriedFrom: 1 });
+    const first = await ledger.asks.decided(decision);
+    expect(first).toMatchObject({ yesesBefore: 1, hurried: true });
+    for (let i = 2; i < 6; i++) await ledger.asks.decided(yes(unasked(tenant, `a-${i}`)));
+    await ledger.asks.close(ask);
+    await testLedger.pool.query(
+      `update countersign.asks set first_asked_at = now() - interval '1 day' where tenant = $1`,
+      [tenant],
+    );
+    expect(await ledger.asks.decided({ ...decision, hurriedFrom: 100, refusedFrom: 0, windowSeconds: 0 })).toEqual(
+      first,
+    );
+    const again = await testLedger.another();
+    expect(await times(5, () => again.asks.decided(decision))).toEqual(Array(5).fill(first));
+  });
+
+  test('of the yeses that one person gives at once, from several processes, each counts those before it', async () => {
+    const tenant = newTenant();
+    const other = await testLedger.another();
+    const decided = await times(40, (i) =>
+      (i % 2 === 0 ? ledger : other).asks.decided(yes(unasked(tenant, `a-${i}`), i % 3 === 0 ? 'Ann@x' : 'ann@x')),
+    );
+    expect(decided.map(({ yesesBefore }) => yesesBefore).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 40 }, (_, i) => i),
+    );
+  });
+
+  test("counts this person's yeses to other actions of this tenant, in the window, and nothing else", async () => {
+    const tenant = newTenant();
+    const count = async (actionId: string, more: Parameters<typeof yes>[2] = {}): Promise<number> =>
+      (await ledger.asks.decided(yes(unasked(tenant, actionId), 'ann', more))).yesesBefore;
+    await ledger.asks.decided(yes(unasked(tenant, 'x-1'), 'bob'));
+    await ledger.asks.decided(yes(unasked(newTenant(), 'x-2'), 'ann'));
+    expect(await count('a-1')).toBe(0);
+    // The same action, shown anew or signed twice, is not another one.
+    expect(await count('a-1')).toBe(0);
+    expect(await count('a-2')).toBe(1);
+    expect(await count('a-3', { verdict: 'deny' })).toBe(2);
+    expect(await count('a-4', { verdict: 'request_changes' })).toBe(2);
+    expect(await count('a-5')).toBe(2);
+    expect(await count('a-6', { windowSeconds: 0 })).toBe(0);
+    expect(await count('a-7')).toBe(4);
+  });
+
+  test('is hurried, then refused, from the given numbers on; a refused yes does not count, and a no is never either', async () => {
+    const tenant = newTenant();
+    const limits = { hurriedFrom: 2, refusedFrom: 4 };
+    const decide = (actionId: string, more = {}) =>
+      ledger.asks.decided(yes(unasked(tenant, actionId), 'ann', { ...limits, ...more }));
+    const all = [];
+    for (let i = 0; i < 7; i++) all.push(await decide(`a-${i}`));
+    expect(all.map(({ yesesBefore }) => yesesBefore)).toEqual([0, 1, 2, 3, 4, 4, 4]);
+    expect(all.map(({ hurried }) => hurried)).toEqual([false, false, true, true, true, true, true]);
+    expect(all.map(({ refused }) => refused)).toEqual([false, false, false, false, true, true, true]);
+    expect(await decide('a-9', { verdict: 'deny' })).toMatchObject({ yesesBefore: 4, hurried: false, refused: false });
+    expect(await decide('a-10', { hurriedFrom: 0, refusedFrom: 100 })).toMatchObject({ hurried: true, refused: false });
+  });
+
+  test('a digest that stands for one decision stands for no other', async () => {
+    const tenant = newTenant();
+    const decision = yes(unasked(tenant, 'a-1'));
+    await ledger.asks.decided(decision);
+    const others = [{ actionId: 'a-2' }, { person: 'bob' }, { verdict: 'deny' as const }];
+    for (const other of others) {
+      await expect(ledger.asks.decided({ ...decision, ...other })).rejects.toMatchObject({ code: 'INTERNAL' });
+    }
+    const elsewhere = await ledger.asks.decided({ ...decision, tenant: newTenant() });
+    expect(elsewhere.yesesBefore).toBe(0);
+  });
+
+  test('is for good: the database refuses to change or to forget it', async () => {
+    const tenant = newTenant();
+    await ledger.asks.decided(yes(unasked(tenant, 'a-1')));
+    for (const statement of [
+      `update countersign.decisions set verdict = 'deny' where tenant = $1`,
+      `delete from countersign.decisions where tenant = $1`,
+    ]) {
+      await expect(testLedger.pool.query(statement, [tenant])).rejects.toThrow('the ledger refuses');
+    }
+    await expect(testLedger.pool.query('truncate countersign.decisions')).rejects.toThrow('the ledger refuses');
+  });
+});

@@ -1,0 +1,85 @@
+/** Duties in the ledger: whose they are, from when until when, and that they end. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { digestText } from '../../src/action/json.js';
+import type { Adding, GivenDuty, Ledger } from '../../src/ledger/index.js';
+import { newTenant, startLedger, type TestLedger } from './support.js';
+
+let at: TestLedger;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  at = await startLedger();
+  ledger = at.ledger;
+});
+afterAll(() => at.stop());
+
+/** By the database's clock. */
+async function time(fromNowMs: number): Promise<string> {
+  const { rows } = await at.pool.query<{ now: Date }>('select clock_timestamp() as now');
+  return new Date((rows[0]?.now.getTime() ?? 0) + fromNowMs).toISOString();
+}
+
+async function give(tenant: string, more: Partial<Adding<GivenDuty>> = {}): Promise<GivenDuty> {
+  const statement = `statement ${randomUUID()}`;
+  return ledger.duties.add({
+    tenant,
+    id: randomUUID(),
+    person: 'bob@example.com',
+    role: 'dba',
+    since: await time(-60_000),
+    until: await time(3_600_000),
+    by: 'ann@example.com',
+    credentials: ['ann-1'],
+    reason: 'on call',
+    statement,
+    digest: digestText(statement),
+    ...more,
+  });
+}
+
+const of = async (tenant: string, person = 'bob@example.com'): Promise<readonly string[]> =>
+  (await ledger.duties.of(tenant, person)).map(({ id }) => id);
+
+test('it is its person’s, however the id is spelled, and nobody else’s', async () => {
+  const tenant = newTenant();
+  const { id } = await give(tenant);
+  expect(await of(tenant)).toEqual([id]);
+  expect(await of(tenant, 'Bob@Example.com')).toEqual([id]);
+  expect(await of(tenant, 'ann@example.com')).toEqual([]);
+  expect(await of(newTenant())).toEqual([]);
+});
+
+test('it begins and ends by the database’s clock', async () => {
+  const tenant = newTenant();
+  const later = await give(tenant, { since: await time(60_000) });
+  await give(tenant, { since: await time(-120_000), until: await time(-1) });
+  expect(await of(tenant)).toEqual([]);
+  expect((await ledger.duties.list({ tenant, activeOnly: true })).map(({ id }) => id)).toEqual([later.id]);
+  expect(await ledger.duties.list({ tenant })).toHaveLength(2);
+});
+
+test('it is over when its id or a credential of whoever gave it is revoked', async () => {
+  const tenant = newTenant();
+  const [one, other] = [await give(tenant), await give(tenant, { credentials: ['ann-2'], by: 'anna' })];
+  await ledger.revoke({ tenant, jti: one.id, reason: 'back', by: 'ann@example.com' });
+  expect(await of(tenant)).toEqual([other.id]);
+  expect(await ledger.duties.find(tenant, one.id)).toMatchObject({ ended: { by: 'ann@example.com', reason: 'back' } });
+  await ledger.revoke({ tenant, jti: 'ann-2', reason: 'lost', by: 'olga' });
+  expect(await of(tenant)).toEqual([]);
+});
+
+test('one that would end before it begins is refused, and so is every change', async () => {
+  const tenant = newTenant();
+  await expect(give(tenant, { since: await time(60_000), until: await time(30_000) })).rejects.toMatchObject({
+    code: 'INTERNAL',
+  });
+  await give(tenant);
+  for (const query of [
+    "update countersign.duties set role = 'cto'",
+    'delete from countersign.duties',
+    'truncate countersign.duties',
+  ]) {
+    await expect(at.pool.query(query)).rejects.toMatchObject({ code: '23001' });
+  }
+});

@@ -1,0 +1,113 @@
+/** No tenant ever sees a row of another: every way to ask the stores that people's pages read from, tried with the ids of somebody else. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Archive } from '../../src/ledger/archive.js';
+import { Asks } from '../../src/ledger/asks.js';
+import { Deliveries } from '../../src/ledger/deliveries.js';
+import type { Ledger } from '../../src/ledger/index.js';
+import { askFor, token, waits, yes } from './asking.js';
+import { newTenant, outcomeFor, settlement, startLedger, type TestLedger } from './support.js';
+
+let testLedger: TestLedger;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  testLedger = await startLedger();
+  ledger = testLedger.ledger;
+});
+afterAll(() => testLedger.stop());
+
+const SECRET = 'nobody-else-may-read-this';
+const delivery = {
+  deliveryId: 'd-1',
+  kind: 'asked',
+  channel: SECRET,
+  attempts: 1,
+  status: 'delivered',
+  detail: SECRET,
+} as const;
+const cursor = (...place: string[]): string => Buffer.from(JSON.stringify(place)).toString('base64url');
+
+/** Each asks as `tenant` for what is another's. Whatever it writes, it writes as `tenant`. */
+const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
+  'Asks.page': async (tenant) => [
+    await ledger.asks.page({ tenant }),
+    await ledger.asks.page({ tenant, cursor: cursor(new Date(0).toISOString(), '') }),
+    await ledger.asks.page({ tenant, filter: { text: SECRET, roles: ['dba'], agent: SECRET } }),
+  ],
+  'Asks.count': async (tenant) => {
+    const { count, more } = await ledger.asks.count({ tenant });
+    return count === 0 && !more ? undefined : SECRET;
+  },
+  'Asks.find': (tenant) => ledger.asks.find(tenant, 'a-1'),
+  'Asks.close': async (tenant) => ((await ledger.asks.close({ tenant, actionId: 'a-1' })) ? SECRET : undefined),
+  'Asks.fingerprint': async (tenant) => ((await ledger.asks.fingerprint(tenant)) === '0' ? undefined : SECRET),
+  'Asks.decided': async (tenant) => {
+    const { waitedSeconds, yesesBefore } = await ledger.asks.decided(
+      yes({ tenant, actionId: 'a-3', shownDigest: token() }, SECRET),
+    );
+    return waitedSeconds === 0 && yesesBefore === 0 ? undefined : SECRET;
+  },
+  'Asks.waited': async (tenant) => ((await ledger.asks.waited(tenant, 'a-1')) === 0 ? undefined : SECRET),
+  'Asks.open': (tenant) => ledger.asks.open(askFor({ tenant, actionId: 'a-1' })),
+  'Archive.search': async (tenant) => [
+    await ledger.archive.search({ tenant }),
+    await ledger.archive.search({ tenant, text: SECRET }),
+    await ledger.archive.search({ tenant, cursor: cursor('open', '2100-01-01T00:00:00.000Z', '~') }),
+    await ledger.archive.search({ tenant, cursor: cursor('ended', '999999'), from: new Date(0), to: new Date() }),
+  ],
+  'Archive.action': async (tenant) => [
+    await ledger.archive.action(tenant, 'a-1'),
+    await ledger.archive.action(tenant, 'a-2'),
+    await ledger.archive.action(tenant, 'mine'),
+  ],
+  'Archive.dashboard': async (tenant) => {
+    const seen = await ledger.archive.dashboard(tenant);
+    // Its own action that ended, and the decision that it recorded without being asked.
+    return seen.total === 1 && seen.waiting.count === 0 ? seen : SECRET;
+  },
+  'Deliveries.list': (tenant) => ledger.deliveries.list(tenant, 'a-1'),
+  'Deliveries.record': (tenant) =>
+    ledger.deliveries.record({ ...delivery, tenant, actionId: 'mine', channel: 'mail', detail: 'mine' }),
+};
+
+test('no way to ask is left out here', () => {
+  const all = [Asks, Archive, Deliveries].flatMap((store) =>
+    Object.getOwnPropertyNames(store.prototype)
+      .filter((name) => name !== 'constructor')
+      .map((name) => `${store.name}.${name}`),
+  );
+  expect(Object.keys(WAYS).sort()).toEqual(all.sort());
+});
+
+test("another tenant's rows never come back, nor change, whatever is asked", async () => {
+  const [theirs, ours] = [newTenant(), newTenant()];
+  const ask = await waits(
+    ledger,
+    { tenant: theirs, actionId: 'a-1' },
+    { agent: SECRET, summary: SECRET, reason: SECRET },
+  );
+  await ledger.asks.decided(yes(ask, SECRET));
+  await ledger.deliveries.record({ ...delivery, tenant: theirs, actionId: 'a-1' });
+  const ended = { tenant: theirs, actionId: 'a-2' };
+  await ledger.settle(settlement(ended, { outcome: outcomeFor(ended, { reason: SECRET }) }));
+  await waits(ledger, { tenant: theirs, actionId: 'a-3' }, { revises: 'mine', reason: SECRET, summary: SECRET });
+  await ledger.settle(settlement({ tenant: ours, actionId: 'mine' }));
+
+  const seen = async (): Promise<string> =>
+    JSON.stringify([
+      await ledger.asks.page({ tenant: theirs }),
+      await ledger.asks.fingerprint(theirs),
+      await ledger.archive.search({ tenant: theirs }),
+      await ledger.archive.action(theirs, 'a-1'),
+      await ledger.archive.action(theirs, 'a-2'),
+    ]);
+  const before = await seen();
+  expect(before).toContain(SECRET);
+  const leaks: string[] = [];
+  for (const [name, ask] of Object.entries(WAYS)) {
+    const answer = JSON.stringify(await ask(ours)) ?? '';
+    if ([SECRET, theirs, 'a-3'].some((text) => answer.includes(text))) leaks.push(name);
+  }
+  expect(leaks).toEqual([]);
+  expect(await seen()).toBe(before);
+});

@@ -1,0 +1,477 @@
+/** People are told beside the action, on real Temporal and Postgres: a channel can be late, gone or hostile, and the action never is. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Countersign, type PendingAction } from '../../src/client/countersign.js';
+import { email, slack, webhook, type NotificationsConfig } from '../../src/notify/index.js';
+import { deliveryId, type Announcement } from '../../src/notify/notice.js';
+import type { TemporalSettings } from '../../src/environment.js';
+import { issueAgent, type Credential } from '../../src/trust/index.js';
+import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { spawnWorker } from '../support/worker-process.js';
+import { openMail, openReceiver, openSlack, status, TLS, type HttpReceiver } from './support.js';
+
+const SECRET = `whsec_${randomBytes(32).toString('base64')}`;
+const TOKEN = 'xoxb-very-secret-token';
+const PURGE = { tool: 'shop-db', input: { op: 'delete', table: 'sessions', where: { note: 'classified' } } } as const;
+
+const AGENT = { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] };
+
+let stack: Stack;
+/** Of the test that runs: each has a task queue of its own, so that no other's notices come its way. */
+let agent: Countersign;
+let queue: TemporalSettings;
+let dba: Credential;
+let temporal: Client;
+let connection: Connection;
+const opened: { stop(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  Object.assign(process.env, { NOTIFY_SECRET: SECRET, NOTIFY_TOKEN: TOKEN });
+  stack = await startStack({ schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)', worker: false });
+  dba = await stack.approver('dora', ['dba']);
+  // Whoever decides does so through some client.
+  await stack.agent({ id: 'somebody' });
+  connection = await Connection.connect({ address: stack.temporal.address });
+  temporal = new Client({ connection, namespace: stack.temporal.namespace });
+});
+afterAll(async () => {
+  await connection?.close();
+  await stack?.stop();
+});
+beforeEach(async () => {
+  queue = { ...stack.temporal, taskQueue: randomUUID() };
+  agent = await Countersign.connect({ ...queue, credential: await issueAgent(stack.keyring, AGENT) });
+  await stack.shop.query(
+    "TRUNCATE sessions; INSERT INTO sessions SELECT n, 'classified' FROM generate_series(1, 150) n",
+  );
+});
+afterEach(async () => {
+  await agent.close();
+  await Promise.all(opened.splice(0).map((one) => one.stop()));
+  await stack.worker?.stop();
+  stack.worker = undefined;
+});
+
+async function opening<T extends { stop(): Promise<void> }>(server: Promise<T>): Promise<T> {
+  const one = await server;
+  opened.push(one);
+  return one;
+}
+
+async function worker(notifications: Omit<NotificationsConfig, 'gatewayUrl'>): Promise<void> {
+  const config = {
+    policies: stack.policies,
+    tools: [shopTool(stack.shopUrl)],
+    notifications: { gatewayUrl: 'https://approvals.example.com', ...notifications },
+  };
+  stack.worker = await stack.startWorker({ config, temporal: queue });
+}
+
+const hook = (url: string, name = 'hook', timeoutMs = 2000) =>
+  webhook({ name, url, secrets: ['env:NOTIFY_SECRET'], allow: { loopback: true }, timeoutMs });
+
+const trail = (actionId: string) => stack.ledger.deliveries.list(TENANT, actionId);
+
+/** What is on record of a delivery, once it is what is waited for. */
+async function told(actionId: string, kind: string, channel: string, has: { status?: string; detail?: RegExp } = {}) {
+  const all = await until(
+    () => trail(actionId),
+    (deliveries) =>
+      deliveries.some(
+        (one) =>
+          one.kind === kind &&
+          one.channel === channel &&
+          one.status === (has.status ?? 'delivered') &&
+          (has.detail?.test(one.detail) ?? true),
+      ),
+  );
+  return all.find((one) => one.kind === kind && one.channel === channel);
+}
+
+async function rowsLeft(): Promise<number> {
+  return (await stack.shop.query('SELECT FROM sessions')).rowCount ?? 0;
+}
+
+interface Received {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+function received({ seen }: HttpReceiver): Received[] {
+  return seen.map(
+    ({ body, headers }) => new Webhook(SECRET).verify(body, headers as Record<string, string>) as Received,
+  );
+}
+
+/** As text, with what its payloads hold. */
+async function historyOf(workflowId: string): Promise<string> {
+  const history = await temporal.workflow.getHandle(workflowId).fetchHistory();
+  const text = JSON.stringify(history);
+  const payloads = [...text.matchAll(/"data":"([^"]*)"/g)].map(([, data = '']) =>
+    Buffer.from(data, 'base64').toString('utf8'),
+  );
+  return [text, ...payloads].join('\n');
+}
+
+/** A port on which nobody listens, for now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('people are told', () => {
+  test('on every channel, and every delivery is on record with the provider’s answer', async () => {
+    const [http, chat, mail] = await Promise.all([
+      opening(openReceiver()),
+      opening(openSlack(TOKEN)),
+      opening(openMail()),
+    ]);
+    await worker({
+      channels: [
+        hook(http.url),
+        slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl }),
+        email({
+          from: 'c@example.com',
+          to: ['dba@example.com'],
+          host: '127.0.0.1',
+          port: mail.port,
+          ca: `file:${TLS}ca.pem`,
+        }),
+      ],
+    });
+    const action = await pending(agent, { ...PURGE, reasoning: 'They are stale.' });
+    const { actionId } = action;
+    expect(await told(actionId, 'asked', 'hook')).toMatchObject({ attempts: 1, detail: 'HTTP 204' });
+    expect(await told(actionId, 'asked', 'slack')).toMatchObject({
+      detail: expect.stringMatching(/^posted C0123456789 \d/),
+    });
+    expect(await told(actionId, 'asked', 'email')).toMatchObject({ detail: '250 queued as 4Zx1' });
+    expect(received(http)).toMatchObject([
+      {
+        type: 'action.asked',
+        data: {
+          tenant: TENANT,
+          actionId,
+          summary: 'delete, 150 rows of sessions',
+          tool: 'shop-db',
+          environment: 'production',
+          agent: 'agent-1',
+          reasoning: 'They are stale.',
+          roles: ['dba'],
+          link: `https://approvals.example.com/actions/${actionId}`,
+        },
+      },
+    ]);
+
+    await stack.decide(action, dba, 'deny', 'Not today: classified.');
+    expect((await action.outcome()).status).toBe('denied');
+    await told(actionId, 'ended', 'hook');
+    await told(actionId, 'ended', 'email');
+    expect(await told(actionId, 'ended', 'slack')).toMatchObject({
+      detail: expect.stringMatching(/^updated C0123456789 \d/),
+    });
+    expect(chat.messages.size).toBe(1);
+    const [[, message] = []] = chat.messages;
+    expect(message?.['blocks']).toContain('Ended: denied');
+    expect(message?.['blocks']).not.toContain('countersign.approve');
+    expect(received(http).at(-1)).toMatchObject({ type: 'action.ended', data: { status: 'denied' } });
+
+    // Neither what is sent nor what Temporal keeps of it holds rows, input, people's words or credentials.
+    const sent = JSON.stringify([http.seen, chat.calls.map(({ fields }) => fields), mail.mails]);
+    expect(sent).not.toMatch(/classified/);
+    for (const kind of ['0-asked', '1-decided', '2-ended']) {
+      const history = await historyOf(`notice/${TENANT}/${actionId}/${kind}`);
+      expect(history).toContain('"channel"');
+      for (const hidden of ['classified', SECRET, TOKEN]) expect(history).not.toContain(hidden);
+    }
+    expect(JSON.stringify(await trail(actionId))).not.toMatch(/classified|whsec_|xoxb/);
+  });
+
+  test('again after a while, and then others too, for whom it goes elsewhere', async () => {
+    const [dbas, bosses] = await Promise.all([opening(openReceiver()), opening(openReceiver())]);
+    await worker({
+      channels: [hook(dbas.url, 'dbas'), hook(bosses.url, 'bosses')],
+      routes: [
+        { channels: ['dbas'], roles: ['dba'] },
+        { channels: ['bosses'], roles: ['cto'], kinds: ['escalated'] },
+      ],
+    });
+    const slow = (text: string): string =>
+      text.replaceAll('@approval("dba")', '@approval("dba, remind=1s, escalate=2s:cto")');
+    await stack.withPolicy('production.cedar', slow, async () => {
+      const action = await pending(agent, PURGE);
+      await told(action.actionId, 'reminded', 'dbas');
+      await told(action.actionId, 'escalated', 'bosses');
+      expect(received(bosses)).toMatchObject([{ type: 'action.escalated', data: { roles: ['cto'] } }]);
+      expect(
+        received(dbas)
+          .map(({ type }) => type)
+          .slice(0, 2),
+      ).toEqual(['action.asked', 'action.reminded']);
+      await stack.decide(action, await stack.approver('carl', ['cto']));
+      expect((await action.outcome()).status).toBe('success');
+    });
+  });
+
+  test('nothing of an action that nobody was asked about', async () => {
+    const http = await opening(openReceiver());
+    await worker({ channels: [hook(http.url)] });
+    const outcome = await ended(agent, {
+      tool: 'shop-db',
+      input: { op: 'delete', table: 'sessions', where: { id: 1 } },
+    });
+    expect(outcome.status).toBe('success');
+    const asked = await pending(agent, PURGE);
+    await told(asked.actionId, 'asked', 'hook');
+    expect(received(http)).toHaveLength(1);
+    await agent.cancel(asked.actionId);
+  });
+});
+
+test('a message that reaches Slack only when the action has ended does not keep its buttons', async () => {
+  const chat = await opening(openSlack(TOKEN));
+  let open: () => void = () => {};
+  chat.gates.push(new Promise<void>((resolve) => (open = resolve)));
+  await worker({
+    channels: [slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl, timeoutMs: 30_000 })],
+  });
+  const action = await pending(agent, PURGE);
+  const { actionId } = action;
+  await until(
+    async () => chat.calls.length,
+    (calls) => calls > 0,
+  );
+  await stack.decide(action, dba, 'deny');
+  expect((await action.outcome()).status).toBe('denied');
+  await told(actionId, 'ended', 'slack', { status: 'failed', detail: /^again later: what it was to tell before/ });
+  open();
+  expect(await told(actionId, 'ended', 'slack')).toMatchObject({
+    detail: expect.stringMatching(/^updated C0123456789 \d/),
+  });
+  const [[, message] = []] = chat.messages;
+  expect(message?.['blocks']).toContain('Ended: denied');
+  expect(message?.['blocks']).not.toContain('countersign.approve');
+});
+
+describe('a channel that is down', () => {
+  test('neither delays nor loses the approval, and tells how it ended when it is back', async () => {
+    const port = await freePort();
+    const quick = await opening(openReceiver());
+    await worker({ channels: [hook(`http://127.0.0.1:${port}/`, 'down'), hook(quick.url, 'up')] });
+    const action = await pending(agent, PURGE);
+    const { actionId } = action;
+    await told(actionId, 'asked', 'up');
+    await told(actionId, 'asked', 'down', { status: 'failed', detail: /^again later: / });
+    await stack.decide(action, dba);
+    expect(await action.outcome()).toMatchObject({ status: 'success' });
+    expect(await rowsLeft()).toBe(0);
+    await told(actionId, 'ended', 'down', { status: 'failed', detail: /^again later: / });
+
+    const back = await opening(openReceiver(port));
+    const late = await told(actionId, 'ended', 'down');
+    expect(late?.attempts).toBeGreaterThan(1);
+    expect(received(back).map(({ type }) => type)).toEqual(['action.ended']);
+    // To ask for what is decided would only confuse.
+    await told(actionId, 'asked', 'down', {
+      status: 'failed',
+      detail: /^not told any more: the action has ended: success/,
+    });
+  });
+
+  test('that hangs does not hold the action up', async () => {
+    const http = await opening(openReceiver());
+    http.otherwise = () => {};
+    await worker({ channels: [hook(http.url, 'hook', 30_000)] });
+    const action = await pending(agent, PURGE);
+    await until(
+      async () => http.seen.length,
+      (seen) => seen > 0,
+    );
+    await stack.decide(action, dba);
+    expect((await action.outcome()).status).toBe('success');
+    // The first attempt still waits for its answer.
+    expect(await trail(action.actionId)).toEqual([]);
+  });
+
+  test('for too long is given up, and that is on record', async () => {
+    const port = await freePort();
+    await worker({ channels: [hook(`http://127.0.0.1:${port}/`)], giveUpAfterSeconds: 3 });
+    const action = await pending(agent, PURGE);
+    const over = await told(action.actionId, 'asked', 'hook', { status: 'failed', detail: /^given up: / });
+    expect(over?.detail).toContain('ECONNREFUSED');
+    expect(over?.attempts).toBeGreaterThan(1);
+    await stack.decide(action, dba, 'deny');
+    expect((await action.outcome()).status).toBe('denied');
+  });
+
+  test('is come back to when it says, and not before', async () => {
+    const http = await opening(openReceiver());
+    http.answers.push(status(429, { 'retry-after': '3' }));
+    await worker({ channels: [hook(http.url)] });
+    const action = await pending(agent, PURGE);
+    const done = await told(action.actionId, 'asked', 'hook');
+    expect(done?.attempts).toBe(2);
+    const [first, second] = http.seen;
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2900);
+    expect(first?.headers['webhook-id']).toBe(second?.headers['webhook-id']);
+    await agent.cancel(action.actionId);
+  });
+
+  test('for good (410, SMTP 5xx) is not asked again; for now (SMTP 4xx) it is', async () => {
+    const http = await opening(openReceiver());
+    http.otherwise = status(410);
+    let refusals = 1;
+    const [greylisting, refusing] = await Promise.all([
+      opening(
+        openMail({
+          onMailFrom: (_from, _session, done) =>
+            refusals-- > 0 ? done(Object.assign(new Error('4.7.1 come again'), { responseCode: 451 })) : done(),
+        }),
+      ),
+      opening(
+        openMail({
+          onMailFrom: (_from, _session, done) => done(Object.assign(new Error('5.7.1 never'), { responseCode: 550 })),
+        }),
+      ),
+    ]);
+    const mail = (name: string, port: number) =>
+      email({ name, from: 'c@example.com', to: ['dba@example.com'], host: '127.0.0.1', port, ca: `file:${TLS}ca.pem` });
+    await worker({ channels: [hook(http.url), mail('grey', greylisting.port), mail('shut', refusing.port)] });
+    const action = await pending(agent, PURGE);
+    const { actionId } = action;
+    expect(await told(actionId, 'asked', 'hook', { status: 'failed', detail: /^HTTP 410/ })).toMatchObject({
+      attempts: 1,
+    });
+    expect(await told(actionId, 'asked', 'shut', { status: 'failed', detail: /5\.7\.1 never/ })).toMatchObject({
+      attempts: 1,
+    });
+    expect(await told(actionId, 'asked', 'grey')).toMatchObject({ attempts: 2 });
+    expect(greylisting.mails.map(({ messageId }) => messageId)).toEqual([
+      `<${deliveryId({ tenant: TENANT, actionId, n: 0, kind: 'asked' }, 'grey')}@example.com>`,
+    ]);
+    const results = await temporal.workflow.getHandle(`notice/${TENANT}/${actionId}/0-asked`).result();
+    expect(results).toMatchObject([{ status: 'failed' }, { status: 'delivered' }, { status: 'failed' }]);
+    expect(http.seen).toHaveLength(1);
+    await agent.cancel(actionId);
+  });
+});
+
+test('a worker that dies in the middle of a delivery: it is delivered all the same, with the same id', async () => {
+  const http = await opening(openReceiver());
+  let reached: () => void = () => {};
+  const inTheMiddle = new Promise<void>((resolve) => (reached = resolve));
+  http.answers.push(() => reached());
+  Object.assign(process.env, { WORKER_WEBHOOK_URL: http.url, WORKER_WEBHOOK_SECRET: SECRET });
+  const doomed = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  const action = await pending(agent, PURGE);
+  await inTheMiddle;
+  await doomed.kill();
+  const heir = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  try {
+    const { actionId } = action;
+    const done = await told(actionId, 'asked', 'webhook');
+    expect(done?.attempts).toBe(2);
+    const ids = http.seen.map(({ headers }) => headers['webhook-id']);
+    expect(ids).toEqual([done?.deliveryId, done?.deliveryId]);
+    await stack.decide(action, dba);
+    expect((await action.outcome()).status).toBe('success');
+    await told(actionId, 'ended', 'webhook');
+  } finally {
+    await heir.kill();
+  }
+});
+
+describe('somebody with access to Temporal', () => {
+  const start = (id: string, announcement: unknown, taskQueue = queue.taskQueue) =>
+    temporal.workflow.start('notification', { workflowId: id, taskQueue, args: [announcement] });
+
+  test('who takes the ids of notices first does not hold the action up', async () => {
+    const http = await opening(openReceiver());
+    await worker({ channels: [hook(http.url)] });
+    const actionId = `taken-${randomUUID()}`;
+    for (const kind of ['0-asked', '1-decided', '2-ended']) {
+      await start(`notice/${TENANT}/${actionId}/${kind}`, {}, 'nobody');
+    }
+    const action: PendingAction = await pending(agent, { ...PURGE, actionId });
+    await stack.decide(action, dba);
+    expect((await action.outcome()).status).toBe('success');
+    expect((await temporal.workflow.getHandle(`${TENANT}/${actionId}`).describe()).status.name).toBe('COMPLETED');
+    expect(http.seen).toEqual([]);
+  });
+
+  test('cannot make people read anything but what the ledger has', async () => {
+    const http = await opening(openReceiver());
+    await worker({ channels: [hook(http.url)] });
+    const action = await pending(agent, PURGE);
+    await told(action.actionId, 'asked', 'hook');
+    const forged = {
+      tenant: TENANT,
+      actionId: action.actionId,
+      n: 7,
+      kind: 'reminded',
+      summary: 'Approve at once!',
+      link: 'https://evil.example',
+      roles: ['Approve at once!', 'dba'],
+    };
+    await (await start(`x-${randomUUID()}`, forged)).result();
+    expect(received(http).at(-1)).toMatchObject({
+      type: 'action.reminded',
+      data: {
+        summary: 'delete, 150 rows of sessions',
+        roles: ['dba'],
+        link: expect.stringContaining('approvals.example.com'),
+      },
+    });
+    expect(http.seen.at(-1)?.body).not.toMatch(/at once|evil/);
+
+    const nobodys: Announcement = { tenant: TENANT, actionId: 'never-proposed', n: 0, kind: 'asked' };
+    await expect((await start(`x-${randomUUID()}`, nobodys)).result()).rejects.toThrow('Workflow execution failed');
+    await expect((await start(`x-${randomUUID()}`, 'nonsense')).result()).rejects.toThrow('Workflow execution failed');
+    expect(http.seen).toHaveLength(2);
+    await agent.cancel(action.actionId);
+  });
+});
+
+test('hostile words of an agent arrive as words', async () => {
+  const [http, chat, mail] = await Promise.all([
+    opening(openReceiver()),
+    opening(openSlack(TOKEN)),
+    opening(openMail()),
+  ]);
+  await worker({
+    channels: [
+      hook(http.url),
+      slack({ token: 'env:NOTIFY_TOKEN', channel: 'C0123456789', apiUrl: chat.apiUrl }),
+      email({
+        from: 'c@example.com',
+        to: ['dba@example.com'],
+        host: '127.0.0.1',
+        port: mail.port,
+        ca: `file:${TLS}ca.pem`,
+      }),
+    ],
+  });
+  const reasoning = `<!channel> <https://evil.example|Approve>\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script> \u202Egnihton${'x'.repeat(10_000)}`;
+  const action = await pending(agent, { ...PURGE, reasoning });
+  for (const channel of ['hook', 'slack', 'email']) await told(action.actionId, 'asked', channel);
+  const [[, message] = []] = chat.messages;
+  expect(message?.['blocks']).toContain('&lt;!channel&gt;');
+  expect(message?.['blocks']).not.toMatch(/<!channel>|<https:\/\/evil|\u202e/);
+  const [letter] = mail.mails;
+  expect(letter?.recipients).toEqual(['dba@example.com']);
+  expect(letter?.html).not.toMatch(/<script|\u202e/);
+  expect(letter?.subject).toBe('[Countersign] Approval wanted in production: delete, 150 rows of sessions');
+  const words = received(http)[0]?.data['reasoning'] as string;
+  expect(words.length).toBeLessThanOrEqual(500);
+  expect(words).not.toMatch(/[\r\n\u202e]/);
+  await agent.cancel(action.actionId);
+});

@@ -1,0 +1,169 @@
+/** The webhook channel on a real HTTP server, judged by the library that receivers use. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { webhook, type WebhookOptions } from '../../src/notify/index.js';
+import type { Channel } from '../../src/notify/channel.js';
+import { delivery, notice, openReceiver, status, type HttpReceiver } from './support.js';
+
+const OLD = `whsec_${randomBytes(32).toString('base64')}`;
+const NEW = `whsec_${randomBytes(32).toString('base64')}`;
+let receiver: HttpReceiver;
+const open: Channel[] = [];
+
+beforeAll(async () => {
+  Object.assign(process.env, {
+    HOOK_OLD: OLD,
+    HOOK_NEW: NEW,
+    HOOK_SHORT: 'whsec_c2hvcnQ=',
+    HOOK_ODD: 'hunter2-hunter2',
+  });
+  receiver = await openReceiver();
+});
+afterEach(async () => {
+  receiver.seen.length = 0;
+  receiver.answers.length = 0;
+  for (const channel of open.splice(0)) await channel.close?.();
+});
+afterAll(() => receiver.stop());
+
+function hook(more: Partial<WebhookOptions> = {}): Channel {
+  const channel = webhook({
+    url: receiver.url,
+    secrets: ['env:HOOK_OLD'],
+    allow: { loopback: true },
+    timeoutMs: 2000,
+    ...more,
+  });
+  open.push(channel);
+  return channel;
+}
+
+function verifiedBy(secret: string): unknown {
+  const [last] = receiver.seen.slice(-1);
+  return new Webhook(secret).verify(last?.body ?? '', (last?.headers ?? {}) as Record<string, string>);
+}
+
+describe('a delivery', () => {
+  test('verifies with the receiver’s library and carries the delivery id', async () => {
+    expect(await hook().deliver(notice(), delivery())).toEqual({ detail: 'HTTP 204' });
+    expect(receiver.seen[0]?.headers).toMatchObject({ 'webhook-id': 'ntc_0123', 'content-type': 'application/json' });
+    expect(verifiedBy(OLD)).toMatchObject({
+      type: 'action.asked',
+      timestamp: '2026-05-01T08:00:00.000Z',
+      data: {
+        tenant: 'acme',
+        actionId: 'price-1',
+        agent: 'pricing-bot',
+        link: expect.stringContaining('/actions/price-1'),
+      },
+    });
+    expect(() => verifiedBy(NEW)).toThrow(/signature/i);
+  });
+
+  test('is signed by every secret while one takes the place of another', async () => {
+    await hook({ secrets: ['env:HOOK_NEW', 'env:HOOK_OLD'] }).deliver(notice(), delivery());
+    expect(verifiedBy(OLD)).toEqual(verifiedBy(NEW));
+  });
+
+  test('that is tried again has the same id and a new timestamp that verifies', async () => {
+    receiver.answers.push(status(503));
+    const channel = hook();
+    await expect(channel.deliver(notice(), delivery())).rejects.toMatchObject({
+      code: 'DELIVERY_FAILED',
+      retryable: true,
+    });
+    await channel.deliver(notice(), delivery());
+    expect(receiver.seen.map(({ headers }) => headers['webhook-id'])).toEqual(['ntc_0123', 'ntc_0123']);
+    expect(verifiedBy(OLD)).toMatchObject({ type: 'action.asked' });
+  });
+});
+
+describe('an answer', () => {
+  test.each([
+    [429, { 'retry-after': '7' }, { retryable: true, retryAfterMs: 7000 }],
+    [503, { 'retry-after': '999999' }, { retryable: true, retryAfterMs: 3_600_000 }],
+    [500, {}, { retryable: true, retryAfterMs: undefined }],
+    [404, {}, { retryable: true, retryAfterMs: undefined }],
+    [410, {}, { retryable: false, message: expect.stringContaining('410') }],
+  ])('of %i says whether and when to come again', async (code, headers, error) => {
+    receiver.answers.push(status(code, headers));
+    await expect(hook().deliver(notice(), delivery())).rejects.toMatchObject({ code: 'DELIVERY_FAILED', ...error });
+  });
+
+  test('that leads elsewhere is not followed: whoever is there gets nothing', async () => {
+    const other = await openReceiver();
+    receiver.answers.push(status(307, { location: other.url }));
+    await expect(hook().deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true, message: 'HTTP 307' });
+    expect(other.seen).toEqual([]);
+    await other.stop();
+  });
+
+  test('is not quoted: it may echo what was sent to it', async () => {
+    receiver.answers.push(status(500, {}, OLD));
+    const failed = await hook()
+      .deliver(notice(), delivery())
+      .catch((error: unknown) => error);
+    expect(failed).toMatchObject({ message: 'HTTP 500' });
+  });
+
+  test('of 2xx with an endless body is a delivery', async () => {
+    receiver.answers.push(status(200, {}, 'x'.repeat(200_000)));
+    expect(await hook().deliver(notice(), delivery())).toEqual({ detail: 'HTTP 200' });
+  });
+
+  test('that never comes ends the attempt in time', async () => {
+    const silent = createServer(() => {});
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as { port: number };
+    const began = Date.now();
+    const late = hook({ url: `http://127.0.0.1:${port}/`, timeoutMs: 300 }).deliver(notice(), delivery());
+    await expect(late).rejects.toMatchObject({ code: 'DELIVERY_FAILED', retryable: true });
+    expect(Date.now() - began).toBeLessThan(5000);
+    silent.close();
+  });
+
+  test('of nobody: a refused connection is tried again', async () => {
+    const gone = await openReceiver();
+    await gone.stop();
+    await expect(hook({ url: gone.url }).deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });
+  });
+});
+
+describe('the config', () => {
+  test.each([
+    ['a loopback address that is not allowed', { url: 'https://127.0.0.1:1/', allow: {} }],
+    [
+      'the clouds’ metadata service',
+      { url: 'https://169.254.169.254/latest', allow: { networks: ['169.254.0.0/16'] } },
+    ],
+  ])('%s: nothing is sent, for good', async (_name, options) => {
+    await expect(hook(options).deliver(notice(), delivery())).rejects.toMatchObject({
+      code: 'DELIVERY_FAILED',
+      retryable: false,
+    });
+  });
+
+  test.each([
+    ['http to another machine', { url: 'http://example.com/hook' }],
+    ['credentials in the URL', { url: 'https://ann:hunter2@example.com/' }],
+    ['no secret', { secrets: [] }],
+    ['a secret that is not set', { secrets: ['env:HOOK_NOWHERE'] }],
+    ['a secret in the config itself', { secrets: [OLD as 'env:X'] }],
+    ['a secret that is too short', { secrets: ['env:HOOK_SHORT'] }],
+    ['a secret of another form', { secrets: ['env:HOOK_ODD'] }],
+    ['a name that means something elsewhere', { name: 'a/b' }],
+  ] as [string, Partial<WebhookOptions>][])('%s is refused, and no secret is quoted', (_name, options) => {
+    let refused: unknown;
+    try {
+      hook(options);
+    } catch (error) {
+      refused = error;
+    }
+    expect(refused).toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(`${String(refused)}${JSON.stringify(refused)}`).not.toMatch(/hunter2|c2hvcnQ|whsec_[A-Za-z0-9]/);
+  });
+});

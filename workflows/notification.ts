@@ -1,0 +1,36 @@
+/** Tells people of one thing about one action, on every channel that it is for, until each has it or there is no point any more. */
+import { proxyActivities } from '@temporalio/workflow';
+import type { DeliveryEnd, Steps } from '../activities/contract.js';
+import type { Announcement } from '../src/notify/notice.js';
+import { errorView } from './failures.js';
+
+/** Finding out whom to tell, and noting that nobody could be told: while the ledger is away there is nothing else to do. */
+const desk = proxyActivities<Pick<Steps, 'route' | 'giveUp'>>({
+  startToCloseTimeout: '20s',
+  scheduleToCloseTimeout: '24 hours',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+/** One attempt is short; a worker that was killed in the middle of one is noticed by its silence. */
+function telling(patienceMs: number): Steps['notify'] {
+  return proxyActivities<Pick<Steps, 'notify'>>({
+    startToCloseTimeout: '90s',
+    heartbeatTimeout: '5s',
+    scheduleToCloseTimeout: patienceMs,
+    retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10 minutes' },
+  }).notify;
+}
+
+/** Workflow id: `notice/<tenant>/<actionId>/<n>-<kind>`. Returns how it ended on each channel; the ledger has the same. */
+export async function notification(announcement: Announcement): Promise<readonly DeliveryEnd[]> {
+  const { channels, patienceMs } = await desk.route(announcement);
+  return Promise.all(channels.map((channel) => told(announcement, channel, patienceMs)));
+}
+
+async function told(announcement: Announcement, channel: string, patienceMs: number): Promise<DeliveryEnd> {
+  try {
+    return await telling(patienceMs)(announcement, channel);
+  } catch (failure) {
+    return desk.giveUp(announcement, channel, errorView(failure).message);
+  }
+}

@@ -1,0 +1,280 @@
+/** The people's part of an action: what they are shown, what they signed, whom else the wait reaches, and when it is over. */
+import { condition, log, patched } from '@temporalio/workflow';
+import type { Prepared, Truth } from '../activities/contract.js';
+import type { Facts, Requirement } from '../src/action/decision.js';
+import type { ErrorView } from '../src/action/errors.js';
+import { escalatedTo, milestonesOf, type Milestone } from '../src/action/milestones.js';
+import type { ApprovalRecord, DecideReply, PendingView, Phase } from '../src/action/outcome.js';
+import { progress, saysNothingNew, type Progress } from '../src/action/quorum.js';
+import { announce, type Announcement } from './announce.js';
+import { errorView, refusal, refuse } from './failures.js';
+import { tellParent } from './news.js';
+import { local, people } from './steps.js';
+import { showPending, tellPending } from './surface.js';
+
+/** How many refused decisions the view keeps. */
+const REFUSED_KEPT = 20;
+
+type Asking = Extract<Prepared, { kind: 'pending' }>;
+type Stopped = Extract<Truth, { kind: 'stopped' }>;
+
+interface Signed {
+  readonly token: string;
+  readonly record: ApprovalRecord;
+}
+
+/** The action whose people these are. */
+export interface Asker {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly phase: Phase;
+  readonly cancelRequested: boolean;
+}
+
+export class People {
+  readonly #action: Asker;
+  #pending: PendingView | undefined;
+  #facts: Facts | undefined;
+  /** Approvals that were given before anybody asked. */
+  #standing: readonly ApprovalRecord[] = [];
+  #signed: readonly Signed[] = [];
+  #refused: readonly ErrorView[] = [];
+  /** When the action was first shown. Milliseconds since the epoch. */
+  #since: number | undefined;
+  /** The wait is over, and no decision is taken any more. */
+  #over = false;
+  #announces = false;
+  /** One for each announcement, settled when it has begun. */
+  #announcements: Promise<void>[] = [];
+
+  constructor(action: Asker) {
+    this.#action = action;
+  }
+
+  get pending(): PendingView | undefined {
+    return this.#pending;
+  }
+
+  get approvals(): readonly ApprovalRecord[] {
+    return [...this.#standing, ...this.#signed.map(({ record }) => record)];
+  }
+
+  /** Decisions that came and were refused, newest last. */
+  get refused(): readonly ErrorView[] {
+    return this.#refused;
+  }
+
+  /** The decisions signed so far for what is shown now. */
+  get tokens(): readonly string[] {
+    return this.#signed.map(({ token }) => token);
+  }
+
+  /** Shows what would be done now, instead of what was shown before. */
+  show({ shown, shownDigest, plan, standing, dropped, announce = false }: Asking): void {
+    this.#signed = this.#signed.filter(({ token }) => standing.includes(token));
+    this.#standing = plan.approvals.filter((approval) => approval.standing !== undefined);
+    for (const error of dropped) this.#refuse(error);
+    this.#facts = plan.facts;
+    this.#over = false;
+    this.#announces = announce;
+
+    const now = Date.now();
+    this.#since ??= now;
+    const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+    this.#pending = {
+      shown,
+      shownDigest,
+      decision: plan.decision,
+      expiresAt: new Date(now + patience).toISOString(),
+      since: new Date(this.#since).toISOString(),
+      ...escalated(shown.requirements, this.#waitedSeconds()),
+    };
+  }
+
+  /** Nobody is asked any more. */
+  close(): void {
+    this.#pending = undefined;
+  }
+
+  /**
+   * Waits for the people who were shown it. Returns why the action stops here, or undefined when the decisions signed satisfy every
+   * requirement: then all is prepared again, under the policy and on the state of that moment.
+   */
+  async decided(): Promise<Stopped | undefined> {
+    const { decision, expiresAt } = this.#mustBePending();
+    this.#display(showPending);
+    this.#announce('asked');
+    const news = { actionId: this.#action.actionId, kind: 'approval', reason: decision.reason } as const;
+    await tellParent({ ...news, waits: true });
+    await this.#waitUntil(Date.parse(expiresAt));
+    this.#over = true;
+    const ended = this.#progress();
+    if (ended.state !== 'waiting') this.#announce('decided');
+    await tellParent({ ...news, waits: false });
+    return this.#stopped(ended, expiresAt);
+  }
+
+  /** Tells those who were asked that the action has ended. To be awaited before the workflow returns. */
+  async farewell(): Promise<void> {
+    this.#announce('ended');
+    if (this.#announcements.length > 0) await Promise.all(this.#announcements);
+  }
+
+  /** Takes a decision. @throws ApplicationFailure with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING */
+  async decide(token: string): Promise<DecideReply> {
+    const { shown, shownDigest, decision } = this.#mustBeOpen();
+    let record: ApprovalRecord;
+    try {
+      const { checkApproval } = patched('decisions-in-one-order') ? people : local;
+      const { tenant, actionId, agent, requirements } = shown;
+      const { policyDigest } = decision;
+      const about = { tenant, actionId, agent };
+      record = await checkApproval({ token, shown: about, shownDigest, requirements, policyDigest });
+    } catch (failure) {
+      throw refusal(errorView(failure));
+    }
+    // Another decision may have ended the wait, or the state may have moved, while this one was checked.
+    if (this.#mustBeOpen().shownDigest !== shownDigest) {
+      throw refuse(
+        'APPROVAL_STALE',
+        'What is shown changed while the decision was checked.',
+        'Look again and decide anew.',
+      );
+    }
+    if (!this.#repeats(record)) this.#signed = [...this.#signed, { token, record }];
+    const { state } = this.#progress();
+    // At once, and not when the wait notices: what comes in the same moment must not make another answer of it.
+    if (state !== 'waiting') this.#over = true;
+    return { recorded: record, state };
+  }
+
+  /** One decision per person: repeating it adds nothing, to the count or to what is kept. */
+  #repeats(record: ApprovalRecord): boolean {
+    const before = this.#signed.map((signed) => signed.record);
+    const { approver, verdict } = record;
+    if (!before.some((said) => said.approver === approver && said.verdict === verdict)) return false;
+    const { requirements } = this.#mustBePending().shown;
+    // It may have been escalated to them since, or come with a passkey now.
+    return saysNothingNew(requirements, before, record) || !patched('more-than-before');
+  }
+
+  /** The same, for those who cannot be answered: what is refused is listed. */
+  async decideUnanswered(token: string): Promise<void> {
+    try {
+      await this.decide(token);
+    } catch (refused) {
+      this.#refuse(errorView(refused));
+    }
+  }
+
+  /** Refuses what comes when nobody is asked. Has no effect: an update's validator may call it. */
+  assertAsked(): void {
+    this.#mustBePending();
+    if (this.#over) throw this.#notAsked();
+  }
+
+  /** Until it is decided, cancelled or too late: reminding people, and letting others decide, on the way. */
+  async #waitUntil(until: number): Promise<void> {
+    const { shown } = this.#mustBePending();
+    const now = Date.now();
+    for (const milestone of milestonesOf(shown.requirements, { since: this.#since ?? now, shownAt: now, until })) {
+      if (await this.#decidedBy(milestone.at)) return;
+      this.#reach(milestone);
+    }
+    await this.#decidedBy(until);
+  }
+
+  async #decidedBy(at: number): Promise<boolean> {
+    const over = (): boolean => this.#progress().state !== 'waiting' || this.#action.cancelRequested;
+    await condition(over, Math.max(1, at - Date.now()));
+    // Also where it was decided in the very moment when time was up.
+    return over();
+  }
+
+  /** As of its own time: a worker may come to it later. */
+  #reach({ kind, roles, at }: Milestone): void {
+    const pending = this.#mustBePending();
+    const needed = new Set(this.#progress(at).missing.flatMap((missing) => missing.roles));
+    if (kind === 'reminded') return this.#announce(kind, [...needed]);
+    this.#pending = { ...pending, ...escalated(pending.shown.requirements, this.#waitedSeconds(at)) };
+    this.#display(tellPending);
+    // Nobody is troubled for a requirement that is met already.
+    const others = roles.filter((role) => needed.has(role));
+    if (others.length > 0) this.#announce(kind, others);
+  }
+
+  #announce(kind: Announcement['kind'], roles?: readonly string[]): void {
+    if (!this.#announces) return;
+    const { tenant, actionId } = this.#action;
+    const n = this.#announcements.length;
+    this.#announcements.push(announce({ tenant, actionId, n, kind, ...(roles === undefined ? {} : { roles }) }));
+  }
+
+  #waitedSeconds(at = Date.now()): number {
+    return (at - (this.#since ?? at)) / 1000;
+  }
+
+  #display(show: (pending: PendingView, facts: Facts) => void): void {
+    if (this.#pending !== undefined && this.#facts !== undefined) show(this.#pending, this.#facts);
+  }
+
+  #progress(at = Date.now()): Progress {
+    return progress(this.#pending?.shown.requirements ?? [], this.approvals, this.#waitedSeconds(at));
+  }
+
+  #stopped({ state, by }: Progress, expiresAt: string): Stopped | undefined {
+    if (this.#action.cancelRequested) return stop('cancelled', 'CANCELLED', 'Cancelled while it waited for people.');
+    switch (state) {
+      case 'approved':
+        return undefined;
+      case 'waiting':
+        return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
+      case 'denied':
+        return stop('denied', 'APPROVAL_DENIED', this.#said('deny', `${by ?? 'Somebody'} said no`, by));
+      case 'changes_requested':
+        return stop(
+          'denied',
+          'CHANGES_REQUESTED',
+          this.#said('request_changes', `${by ?? 'Somebody'} asks for changes`, by),
+        );
+    }
+  }
+
+  /** With the person's words, where there are any. */
+  #said(verdict: ApprovalRecord['verdict'], what: string, by: string | undefined): string {
+    const { reason } = this.approvals.find((given) => given.verdict === verdict && given.approver === by) ?? {};
+    return reason === undefined ? `${what}.` : `${what}: ${reason}`;
+  }
+
+  #mustBePending(): PendingView {
+    if (this.#pending !== undefined) return this.#pending;
+    throw this.#notAsked();
+  }
+
+  /** A decision that comes when the others have been counted would be answered as if it did. */
+  #mustBeOpen(): PendingView {
+    const pending = this.#mustBePending();
+    if (this.#over && patched('none-after-the-last')) throw this.#notAsked();
+    return pending;
+  }
+
+  #notAsked(): Error {
+    const { actionId, phase } = this.#action;
+    const state = this.#over && phase === 'pending' ? 'decided' : phase;
+    return refuse('NOT_PENDING', `Action ${actionId} is ${state}: it is not waiting for a person.`);
+  }
+
+  #refuse(error: ErrorView): void {
+    log.warn('decision refused', { code: error.code });
+    this.#refused = [...this.#refused, error].slice(-REFUSED_KEPT);
+  }
+}
+
+function escalated(requirements: readonly Requirement[], waitedSeconds: number): Pick<PendingView, 'escalated'> {
+  const roles = escalatedTo(requirements, waitedSeconds);
+  return roles.length === 0 ? {} : { escalated: roles };
+}
+
+export function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {
+  return { kind: 'stopped', status, error: { code, message } };
+}
