@@ -1,9 +1,10 @@
 /** `npm run bench -- <name> [--json]`: benchmarks that compare side by side in one run. */
 import { guard } from './guard.js';
+import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
 import { runaway } from './runaway.js';
 
-const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard, ledger, runaway };
+const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard, inbox, ledger, runaway };
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = BENCHES[name];

@@ -9,6 +9,7 @@ import type { TemporalSettings } from '../src/environment.js';
 import { Ledger } from '../src/ledger/index.js';
 import { postgres } from '../src/tools/index.js';
 import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Keyring } from '../src/trust/index.js';
+import type { CountersignConfig } from '../src/worker/config.js';
 import { startWorker, type RunningWorker } from '../src/worker/worker.js';
 
 const STARTER = fileURLToPath(new URL('../policies/starter', import.meta.url));
@@ -29,16 +30,25 @@ export async function onStage(work: (servers: DevServers, folder: string) => Pro
   }
 }
 
+export interface GuardOptions extends Pick<CountersignConfig, 'fatigue'> {
+  readonly temporal: TemporalSettings;
+  /** Name and text of the file of policy. */
+  readonly file: string;
+  readonly text: string;
+}
+
 export interface Guard {
   readonly worker: RunningWorker;
   readonly keyring: Keyring;
+  /** The keyring as text, for other processes. */
+  readonly keys: string;
 }
 
 /** A worker with one database as its tool, the ledger beside it, under the starter bundle and one more file of policy. */
 export async function startGuard(
   { postgres: { url } }: DevServers,
   folder: string,
-  { temporal, file, text }: { readonly temporal: TemporalSettings; readonly file: string; readonly text: string },
+  { temporal, file, text, ...config }: GuardOptions,
 ): Promise<Guard> {
   const ledger = await Ledger.connect({ url });
   await ledger.migrate();
@@ -46,15 +56,16 @@ export async function startGuard(
   const policies = path.join(folder, 'policies');
   await cp(STARTER, policies, { recursive: true });
   await writeFile(path.join(policies, file), text);
-  const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'bench');
+  const keys = JSON.stringify(await generateKeyringFile());
+  const keyring = await parseKeyring(keys, 'bench');
   const worker = await startWorker({
-    config: { policies, tools: [postgres({ name: 'shop-db', environment: 'production', url })] },
+    config: { ...config, policies, tools: [postgres({ name: 'shop-db', environment: 'production', url })] },
     temporal,
     ledgerUrl: url,
     keyring,
     logger: pino({ level: 'warn' }, pino.destination(2)),
   });
-  return { worker, keyring };
+  return { worker, keyring, keys };
 }
 
 export function agent(keyring: Keyring, id: string, ...more: readonly string[]): Promise<Credential> {
