@@ -1,6 +1,6 @@
 /** Every snippet of the README runs: the agent's code and the config on a real stack, the policy test under vitest, the policy in Cedar. */
 import { execFile } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -76,11 +76,25 @@ test('policy.test.ts', async () => {
 });
 
 test('the policy', async () => {
-  const cedar = readme.split('```cedar\n')[1]?.split('```')[0] as string;
+  const policies = readme
+    .split('```cedar\n')
+    .slice(1)
+    .map((text) => text.split('```')[0] as string);
+  expect(policies).toHaveLength(2);
   const starter = await loadBundle(STARTER);
-  const bundle = bundleFromFiles({ ...starter.files, 'refunds.cedar': cedar });
-  expect(() => compilePolicy(bundle)).not.toThrow();
+  const files = Object.fromEntries(policies.map((text, n) => [`readme-${n}.cedar`, text]));
+  const bundle = bundleFromFiles({ ...starter.files, ...files });
+  expect(compilePolicy(bundle).rule('production-payout').approvals).toMatchObject([
+    { roles: ['finance'], quorum: 2, ttlSeconds: 14_400, remindSeconds: 1800, escalations: [{ roles: ['cfo'] }] },
+    { roles: ['security'], passkey: true },
+  ]);
   expect(bundle.digest).not.toBe(starter.digest);
+});
+
+test('every file that it links to is there', async () => {
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link as string);
+  expect(links.length).toBeGreaterThan(10);
+  for (const link of links) expect((await stat(path.join(ROOT, link))).size).toBeGreaterThan(0);
 });
 
 test('the limits', async () => {
