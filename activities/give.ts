@@ -95,7 +95,14 @@ async function retire(statement: Giving<'retire'>, deps: Dependencies): Promise<
 }
 
 async function stand(statement: Giving<'stand'>, token: string, deps: Dependencies): Promise<CarryOut> {
-  const { by, subject, until, reason } = statement;
+  const { by, roles, subject, until, reason } = statement;
+  if (roles.length === 0) {
+    throw new CountersignError('ROLE_REQUIRED', `${by} has no role, so there is nothing that they could approve.`, {
+      field: 'statement.roles',
+      expected: 'at least one role by their own credential',
+      fix: 'Ask somebody who has the role.',
+    });
+  }
   const [root = subject] = subject.split('/');
   if (samePerson(by, root)) {
     throw new CountersignError('APPROVAL_FORBIDDEN', 'Nobody approves what they do themselves.', {

@@ -194,11 +194,21 @@ async function grantOrAsk(
 }
 
 /** Whoever may decide finds it in the ledger. */
-async function ask({ proposed, deps }: Asked, pending: Pending): Promise<Pending> {
+async function ask({ proposed, tokens, deps }: Asked, pending: Pending): Promise<Pending> {
   const { shown, shownDigest, plan } = pending;
   const { tenant, via = [] } = proposed.agent;
   const { actionId } = proposed.proposal;
-  await deps.ledger.asks.open({ tenant, actionId, shown, shownDigest, decision: plan.decision, via });
+  const { decision, approvals: given } = plan;
+  await deps.ledger.asks.open({
+    tenant,
+    actionId,
+    shown,
+    shownDigest,
+    decision,
+    given,
+    renewed: tokens.length > 0,
+    via,
+  });
   return deps.notifier !== undefined ? { ...pending, announce: true } : pending;
 }
 

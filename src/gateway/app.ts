@@ -9,6 +9,7 @@ import { headers } from './headers.js';
 import { health } from './health.js';
 import type { GatewayEnv } from './identity.js';
 import { login, loginPath, sameHost } from './login/index.js';
+import { InFlight } from './in-flight.js';
 import { Metrics } from './metrics.js';
 import { observed } from './observed.js';
 import { pages, problemPage } from './pages/index.js';
@@ -22,7 +23,8 @@ import { timeouts } from './timeouts.js';
 /** Answered without knowing who asks. */
 const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/[^/]*)$/;
 
-export function createGateway(deps: GatewayDependencies): Hono<GatewayEnv> {
+/** @param requests counts those that are worked on, for whoever stops the gateway */
+export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
   const asks = ledger.store((database) => new PendingAsks(database));
   const metrics = new Metrics({ pendingAsks: () => asks.count() });
@@ -51,7 +53,7 @@ export function createGateway(deps: GatewayDependencies): Hono<GatewayEnv> {
   );
   // Another name that is pointed here would have a browser take its pages for ours. What carries its own key is no browser's.
   app.use((c, next) => (c.req.header('authorization') === undefined ? ownName(c, next) : next()));
-  app.use(timeouts(settings.limits));
+  app.use(timeouts(settings.limits, requests));
   app.use(bodyLimit({ maxSize: settings.limits.bodyBytes, onError: tooLarge }));
   app.use((c, next) => (FOR_ANYBODY.test(c.req.path) ? next() : knownSender(c, next)));
 

@@ -1,8 +1,9 @@
 /** What people decide and state at the gateway: vouched for, signed on the spot for this one thing, and handed in like anybody's. */
 import { randomUUID } from 'node:crypto';
-import { CountersignError } from '../action/errors.js';
-import type { PendingView } from '../action/outcome.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
+import type { Ask, Ledger } from '../ledger/index.js';
 import { signApproval, signStatement, vouchForPerson, type Keyring, type StatementOptions } from '../trust/index.js';
 import type { Decisions } from './deps.js';
 import type { PersonPrincipal } from './principal.js';
@@ -13,14 +14,24 @@ const STATEMENT_SECONDS = 300;
 /** A decision counts for as long as the action may wait; no longer than a credential that is vouched for lasts. */
 const MAX_DECISION_SECONDS = 30 * 86_400;
 
-export function createDecisions({ countersign, keyring }: { countersign: Countersign; keyring: Keyring }): Decisions {
+/** The ledger has an ask a moment before the action's workflow takes decisions on it. */
+const LATER_MS = 200;
+const LATER_TIMES = 15;
+
+export interface DecisionsOptions {
+  readonly countersign: Countersign;
+  readonly ledger: Pick<Ledger, 'asks' | 'findAction'>;
+  readonly keyring: Keyring;
+}
+
+export function createDecisions({ countersign, ledger, keyring }: DecisionsOptions): Decisions {
   return {
     async decide(person, { actionId, shownDigest, verdict, reason, assertion }) {
       const { tenant } = person;
-      const { phase, pending } = await countersign.view(actionId, tenant);
-      if (pending === undefined) throw notPending(actionId, phase);
-      if (pending.shownDigest !== shownDigest) throw stale();
-      const ttlSeconds = secondsLeft(pending);
+      const ask = await ledger.asks.find(tenant, actionId);
+      if (ask === undefined || ask.closedAt !== undefined) throw await notAsked(tenant, actionId);
+      if (ask.shownDigest !== shownDigest) throw stale();
+      const ttlSeconds = secondsLeft(ask);
       const credential = await vouchForPerson(keyring, approver(person), shownDigest, { ttlSeconds });
       const token = await signApproval(credential, {
         tenant,
@@ -31,7 +42,16 @@ export function createDecisions({ countersign, keyring }: { countersign: Counter
         ...(assertion === undefined ? {} : { assertion }),
         ttlSeconds,
       });
-      return countersign.decide(actionId, token, tenant);
+      for (let times = 0; ; times++) {
+        try {
+          return await countersign.decide(actionId, token, tenant);
+        } catch (thrown) {
+          if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === LATER_TIMES) throw thrown;
+          const now = await ledger.asks.find(tenant, actionId);
+          if (now?.shownDigest !== shownDigest || now.closedAt !== undefined) throw thrown;
+          await delay(LATER_MS);
+        }
+      }
     },
     async state(person, statement) {
       const { jti = randomUUID(), ttlSeconds = STATEMENT_SECONDS } = statement;
@@ -40,25 +60,28 @@ export function createDecisions({ countersign, keyring }: { countersign: Counter
       return countersign.handIn(await signStatement(credential, options));
     },
   };
+
+  async function notAsked(tenant: string, actionId: string): Promise<CountersignError> {
+    const record = await ledger.findAction(tenant, actionId);
+    if (record !== undefined) return notPending(actionId, record.status);
+    // It may be too young to be in the ledger.
+    const { phase } = await countersign.view(actionId, tenant);
+    return notPending(actionId, phase);
+  }
 }
 
-/** @throws CountersignError FORBIDDEN: somebody without any role may look, and no more */
+/** Without a role of their own they may have one on duty for somebody: workers know. */
 function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters<typeof vouchForPerson>[1] {
-  if (roles.length > 0) return { id, tenant, roles, auth, jti };
-  throw new CountersignError('FORBIDDEN', 'You have no role here: you may look, and no more.', {
-    field: 'roles',
-    expected: 'at least one role',
-    fix: 'Have the identity provider give you the role that may do this.',
-  });
+  return { id, tenant, roles, auth, jti };
 }
 
-function secondsLeft({ expiresAt }: PendingView): number {
+function secondsLeft({ expiresAt }: Pick<Ask, 'expiresAt'>): number {
   const seconds = Math.ceil((Date.parse(expiresAt) - Date.now()) / 1000);
   return Math.min(MAX_DECISION_SECONDS, Math.max(1, seconds));
 }
 
-function notPending(actionId: string, phase: string): CountersignError {
-  return new CountersignError('NOT_PENDING', `The action ${actionId} does not wait for people (it is ${phase}).`, {
+function notPending(actionId: string, state: string): CountersignError {
+  return new CountersignError('NOT_PENDING', `The action ${actionId} does not wait for people (it is ${state}).`, {
     field: 'actionId',
     expected: 'an action that waits for people',
     fix: 'Look at it again.',

@@ -15,6 +15,7 @@ import { createAgents } from './agents.js';
 import { createGateway } from './app.js';
 import { createDecisions } from './decisions.js';
 import type { DevPerson, GatewayDependencies } from './deps.js';
+import { InFlight } from './in-flight.js';
 import { createIdentity, type GatewayEnv } from './identity.js';
 import { Sessions } from './login/index.js';
 import { DEFAULT_HOST, DEFAULT_PORT, gatewaySettings } from './settings.js';
@@ -51,8 +52,9 @@ const HEADERS_MS = 10_000;
 /** Longer than proxies keep theirs (60 s is usual), so that none sends into a connection that is just closed. */
 const KEEP_ALIVE_MS = 65_000;
 const MAX_HEADER_BYTES = 32 * 1024;
-/** How long requests under way may take once it stops. */
+/** How long requests under way may take once it stops, and how long their handlers after that, when nobody hears them any more. */
 const FINISH_MS = 10_000;
+const GIVE_UP_MS = 5000;
 
 /**
  * Starts a gateway and returns once it listens.
@@ -87,7 +89,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     closing.push(() => ledger.close());
     await assertSetUp(ledger);
     const countersign = await Countersign.connect({ ...temporal, credential: null });
-    closing.push(() => countersign.close());
+    const requests = new InFlight();
+    // Under a call that still tries, the SDK's client would throw where nobody catches it.
+    closing.push(async () => {
+      if (await requests.none(GIVE_UP_MS)) await countersign.close();
+      else logger.warn('requests are still under way: the connection to Temporal is left to end with the process');
+    });
 
     let app: Hono<GatewayEnv> | undefined;
     // The port is known once it listens, and the app once the port is: nobody has heard of it before.
@@ -114,10 +121,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
         }),
         people: new Sessions({ ledger, settings }),
       }),
-      decisions: createDecisions({ countersign, keyring }),
+      decisions: createDecisions({ countersign, ledger, keyring }),
       closing: stopping.signal,
     };
-    app = createGateway(deps);
+    app = createGateway(deps, requests);
     logger.info({ url: settings.publicUrl, host: listen.host, port }, 'gateway listens');
     let stopped: Promise<void> | undefined;
     return { url: settings.publicUrl, port, stop: () => (stopped ??= close()) };

@@ -1,12 +1,13 @@
 /** How long a request may take, and how long it may wait on purpose. */
 import type { Context, MiddlewareHandler } from 'hono';
 import { CountersignError } from '../action/errors.js';
+import type { InFlight } from './in-flight.js';
 
 /** The longest that a request may ask to wait, seconds. */
 export const MAX_WAIT_SECONDS = 60;
 
-/** What is not answered in time is given up. The answer's body (a stream of events) is not meant. */
-export function timeouts({ timeoutMs }: { readonly timeoutMs: number }): MiddlewareHandler {
+/** What is not answered in time is given up, and goes on unheard. The answer's body (a stream of events) is not meant. */
+export function timeouts({ timeoutMs }: { readonly timeoutMs: number }, requests: InFlight): MiddlewareHandler {
   return async (c, next) => {
     const ms = timeoutMs + waitAsked(c) * 1000;
     let timer: NodeJS.Timeout | undefined;
@@ -14,7 +15,7 @@ export function timeouts({ timeoutMs }: { readonly timeoutMs: number }): Middlew
       timer = setTimeout(() => reject(tooLate(ms)), ms);
     });
     try {
-      await Promise.race([next(), late]);
+      await Promise.race([requests.during(next), late]);
     } finally {
       clearTimeout(timer);
     }

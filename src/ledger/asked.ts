@@ -13,6 +13,10 @@ export interface OpenAsk {
   readonly decision: Decision;
   /** How long it waits from now. Default: the shortest that a requirement says. */
   readonly ttlSeconds?: number;
+  /** What counts so far and does not suffice: given in advance, or decided and still good. Default none. */
+  readonly given?: readonly ApprovalRecord[];
+  /** All was looked at anew: of what was decided before, only `given` counts. Default false. */
+  readonly renewed?: boolean;
   /** The agents that delegated to the one that asks. Default none. */
   readonly via?: readonly string[];
 }
@@ -55,7 +59,7 @@ export interface ListedAsk extends AskedTimes {
   readonly reason: string;
   /** The action that this one is proposed instead of. */
   readonly revises?: string;
-  /** What was said of exactly this (`shownDigest`), oldest first, once for each person and verdict. */
+  /** What was given when it was asked, then what was said since of exactly this (`shownDigest`), oldest first, once for each person and verdict. */
   readonly decisions: readonly ApprovalRecord[];
 }
 

@@ -3,7 +3,7 @@ import { sql, type RawBuilder } from 'kysely';
 import type { ActionType, Decision, Requirement } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
 import { canonical, type Digest } from '../action/json.js';
-import type { Shown } from '../action/outcome.js';
+import type { ApprovalRecord, Shown } from '../action/outcome.js';
 import { changed, closing, fingerprint } from './ask-changes.js';
 import type {
   Ask,
@@ -33,7 +33,7 @@ export class Asks {
   }
 
   /**
-   * Puts an action on the list of what waits for people. The same shown again changes nothing while it waits; another takes its place,
+   * Puts an action on the list of what waits for people. The same shown again, with as much given in advance, changes nothing while it waits; another takes its place,
    * and what was decided of the one before is on the list no more. It is on no list before its action is admitted, nor after that ended.
    *
    * @throws CountersignError INVALID_INPUT when nobody is asked for anything
@@ -180,6 +180,7 @@ interface ListedRow extends TimesRow {
   readonly role_after: readonly number[];
   readonly summary: string;
   readonly reason: string;
+  readonly given: readonly ApprovalRecord[];
   readonly revises: string | null;
   readonly decisions: readonly DecisionJson[];
 }
@@ -192,7 +193,7 @@ interface FoundRow extends ListedRow {
 
 const LISTED = sql`
   a.action_id, a.shown_digest, a.policy_digest, a.requirements, a.environment, a.tool, a.operation, a.action_type, a.agent, a.via,
-  a.roles, a.role_after, a.summary, a.reason, a.revises, a.first_asked_at, a.asked_at, a.expires_at`;
+  a.roles, a.role_after, a.summary, a.reason, a.given, a.revises, a.first_asked_at, a.asked_at, a.expires_at`;
 
 /** Times are whole milliseconds, so that what a page ended with is where the next begins. */
 const NOW = sql`select date_trunc('milliseconds', clock_timestamp()) as at`;
@@ -201,7 +202,7 @@ const NOW = sql`select date_trunc('milliseconds', clock_timestamp()) as at`;
 const SWEPT = 10;
 
 function opening(database: Database, ask: OpenAsk): Prepared<TimesRow> {
-  const { tenant, actionId, shown, shownDigest, decision, via = [] } = ask;
+  const { tenant, actionId, shown, shownDigest, decision, given = [], renewed = false, via = [] } = ask;
   const { requirements, tool, proposal } = shown;
   const ttlSeconds = ask.ttlSeconds ?? Math.min(...requirements.map((one) => one.ttlSeconds));
   if (requirements.length === 0 || !Number.isFinite(ttlSeconds)) {
@@ -220,14 +221,14 @@ function opening(database: Database, ask: OpenAsk): Prepared<TimesRow> {
       opened as (
         insert into ${asks} as a (
           tenant, action_id, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation, action_type,
-          agent, via, roles, role_after, summary, reason, revises, first_asked_at, asked_at, expires_at
+          agent, via, roles, role_after, summary, reason, given, revises, first_asked_at, asked_at, expires_at
         )
         select
           ${tenant}, ${actionId}, ${canonical(shown)}, ${shownDigest}, ${canonical(decision)}, ${decision.policyDigest},
           ${canonical(requirements)}, ${tool.environment}, ${tool.name}, ${plain(shown.operation)}, ${shown.actionType},
           ${shown.agent.id}, ${via}::text[], ${roles.map(({ role }) => role)}::text[],
           ${roles.map(({ afterSeconds = 0 }) => afterSeconds)}::integer[], ${plain(shown.preview.summary)},
-          ${plain(decision.reason)}, ${proposal.revises ?? null}, now.at, now.at,
+          ${plain(decision.reason)}, ${canonical(given)}, ${proposal.revises ?? null}, now.at, now.at,
           now.at + ${ttlSeconds}::float8 * interval '1 second'
         from now
         on conflict (tenant, action_id) do update set
@@ -235,9 +236,10 @@ function opening(database: Database, ask: OpenAsk): Prepared<TimesRow> {
           policy_digest = excluded.policy_digest, requirements = excluded.requirements, environment = excluded.environment,
           tool = excluded.tool, operation = excluded.operation, action_type = excluded.action_type, agent = excluded.agent,
           via = excluded.via, roles = excluded.roles, role_after = excluded.role_after, summary = excluded.summary,
-          reason = excluded.reason, revises = excluded.revises, asked_at = excluded.asked_at, expires_at = excluded.expires_at,
-          closed_at = null
+          reason = excluded.reason, given = excluded.given, revises = excluded.revises,
+          asked_at = excluded.asked_at, expires_at = excluded.expires_at, closed_at = null
         where a.shown_digest <> excluded.shown_digest or a.closed_at is not null or a.expires_at <= excluded.asked_at
+          or a.given::text <> excluded.given::text or ${renewed}
         returning a.first_asked_at, a.asked_at, a.expires_at
       ),
       ${changed(database, tenant, actionId, sql`opened`)},
@@ -324,7 +326,7 @@ function listed(tenant: string, row: ListedRow): ListedAsk {
     reason: row.reason,
     ...(row.revises === null ? {} : { revises: row.revises }),
     ...timesOf(row),
-    decisions: row.decisions.map(recordOf),
+    decisions: [...row.given, ...row.decisions.map(recordOf)],
   };
 }
 

@@ -115,6 +115,7 @@ export function decisionsSoFar(database: Database, tenant: string): RawBuilder<u
     from (
       select distinct on (person, verdict) record, waited_seconds, hurried, decided_at from ${database.table('decisions')}
       where tenant = ${tenant} and action_id = a.action_id and shown_digest = a.shown_digest and not refused
+        and decided_at >= a.asked_at
       order by person, verdict, decided_at
     ) as d
   ), '[]')`;

@@ -61,6 +61,7 @@ export interface Tables {
     role_after: number[];
     summary: string;
     reason: string;
+    given: JsonText<readonly ApprovalRecord[]>;
     revises: string | null;
     first_asked_at: Date;
     asked_at: Date;

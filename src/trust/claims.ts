@@ -46,9 +46,14 @@ export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: r
 export const vouchedAgentClaimsSchema = z
   .strictObject({ ...agentClaimsSchema.shape, auth: authSchema, for: digestSchema })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_AGENT_SECONDS, { path: ['exp'] });
-/** `for`: the digest of what the person was shown, or the id of their statement. */
+/** `for`: the digest of what the person was shown, or the id of their statement. Without a role they may have one on duty for somebody. */
 export const vouchedApproverClaimsSchema = z
-  .strictObject({ ...approverClaimsSchema.shape, auth: authSchema, for: z.union([digestSchema, z.uuid()]) })
+  .strictObject({
+    ...approverClaimsSchema.shape,
+    roles: rolesSchema,
+    auth: authSchema,
+    for: z.union([digestSchema, z.uuid()]),
+  })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_PERSON_SECONDS, { path: ['exp'] });
 
 /** At most 16 units. */

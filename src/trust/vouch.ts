@@ -39,7 +39,7 @@ const agentSchema = z.object({
 const personSchema = z.object({
   id: principalSchema,
   tenant: tenantSchema,
-  roles: rolesSchema.min(1),
+  roles: rolesSchema,
   ...vouching,
   for: z.union([digestSchema, z.uuid()]),
   ttlSeconds: z.number().int().min(1).max(MAX_VOUCHED_PERSON_SECONDS),

@@ -20,11 +20,13 @@ afterAll(async () => {
   await gateway?.stop();
   await stack?.stop();
 });
-beforeEach(async () => {
+beforeEach(refill);
+
+async function refill(): Promise<void> {
   await stack.shop.query(
     "TRUNCATE sessions; INSERT INTO sessions SELECT n, CASE WHEN n <= 150 THEN 'stale' ELSE 'fresh' END FROM generate_series(1, 160) n",
   );
-});
+}
 
 const insert = (id: number) => ({
   tool: 'shop-db',
@@ -211,12 +213,11 @@ describe('a person', () => {
     const visitor = await gateway.person({ id: 'vera', roles: [] });
     const decision = { shownDigest, verdict: 'approve' };
     expect((await visitor.get(`/v1/actions/${actionId}`)).status).toBe(200);
-    expect(refusal(await intern.post(`/v1/actions/${actionId}/decision`, decision))).toMatchObject({
-      code: 'APPROVAL_FORBIDDEN',
-    });
-    expect(refusal(await visitor.post(`/v1/actions/${actionId}/decision`, decision))).toMatchObject({
-      code: 'FORBIDDEN',
-    });
+    for (const nobody of [intern, visitor]) {
+      expect(refusal(await nobody.post(`/v1/actions/${actionId}/decision`, decision))).toMatchObject({
+        code: 'APPROVAL_FORBIDDEN',
+      });
+    }
     expect(refusal(await visitor.post(`/v1/actions/${actionId}/cancel`))).toMatchObject({ code: 'FORBIDDEN' });
     expect(refusal(await intern.post('/v1/freezes', { scope: { kind: 'all' }, reason: 'x' }))).toMatchObject({
       code: 'ROLE_REQUIRED',
@@ -274,13 +275,20 @@ describe('a person', () => {
 
   test('gives a role to somebody for a while, and ends it', async () => {
     const [from, until] = [new Date(), new Date(Date.now() + 3_600_000)].map((date) => date.toISOString());
-    const made = await dana.post('/v1/duties', { person: 'ian', role: 'dba', from, until, reason: 'on call' });
-    expect([made.status, made.body['person']]).toEqual([201, 'ian']);
-    const { actionId, shownDigest } = await waiting();
-    const ian = await gateway.person({ id: 'ian', roles: ['intern'] });
-    const reply = await ian.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
-    expect(reply.body).toMatchObject({ state: 'approved' });
-    expect((await dana.send('DELETE', `/v1/duties/${String(made.body['id'])}?reason=back`)).status).toBe(200);
+    // Also to somebody who has none of their own.
+    for (const [id, roles] of [
+      ['ian', ['intern']],
+      ['vera', []],
+    ] as const) {
+      await refill();
+      const made = await dana.post('/v1/duties', { person: id, role: 'dba', from, until, reason: 'on call' });
+      expect([made.status, made.body['person']]).toEqual([201, id]);
+      const { actionId, shownDigest } = await waiting();
+      const person = await gateway.person({ id, roles });
+      const reply = await person.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+      expect(reply.body).toMatchObject({ state: 'approved', recorded: { duties: [{ role: 'dba', from: 'dana' }] } });
+      expect((await dana.send('DELETE', `/v1/duties/${String(made.body['id'])}?reason=back`)).status).toBe(200);
+    }
     expect((await dana.get('/v1/duties')).body['duties']).toEqual([]);
   });
 

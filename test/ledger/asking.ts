@@ -121,9 +121,9 @@ export const MANY_ASKS = `
   )
   insert into countersign.asks (
     tenant, action_id, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation, action_type, agent, via,
-    roles, role_after, summary, reason, first_asked_at, asked_at, expires_at
+    roles, role_after, summary, reason, given, first_asked_at, asked_at, expires_at
   )
   select tenant, action_id || '-' || i, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation,
-    action_type, agent, via, roles, role_after, summary, reason, first_asked_at, asked_at, expires_at + i * interval '1 second'
+    action_type, agent, via, roles, role_after, summary, reason, given, first_asked_at, asked_at, expires_at + i * interval '1 second'
   from countersign.asks, generate_series(1, $2) as i
   where tenant = $1`;

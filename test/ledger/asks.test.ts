@@ -248,6 +248,31 @@ describe('the list', () => {
     ]);
   });
 
+  test('has what was given when it was asked; looked at anew, of what was said before only what still counts', async () => {
+    const tenant = newTenant();
+    const standing = { approver: 'sue', roles: ['dba'], verdict: 'approve', at: '2026-01-01T00:00:00.000Z' } as const;
+    const given = [{ ...standing, digest: token(), standing: 's-1' }];
+    const ask = await waits(ledger, { tenant, actionId: 'a-1' });
+    const approvers = async (): Promise<string[]> =>
+      ((await ledger.asks.find(tenant, 'a-1'))?.decisions ?? []).map(({ approver }) => approver);
+    await ledger.asks.open({ ...ask, given });
+    await ledger.asks.decided(yes(ask, 'rae'));
+    await ledger.asks.decided(yes(ask, 'ann'));
+    expect(await approvers()).toEqual(['sue', 'rae', 'ann']);
+    // As it is when nobody looked at it anew.
+    await ledger.asks.open({ ...ask, given });
+    expect(await approvers()).toEqual(['sue', 'rae', 'ann']);
+    // Somebody's authority was revoked meanwhile.
+    const ann = (await ledger.asks.find(tenant, 'a-1'))?.decisions.filter(({ approver }) => approver === 'ann') ?? [];
+    await ledger.asks.open({ ...ask, given: ann, renewed: true });
+    expect(await approvers()).toEqual(['ann']);
+    await ledger.asks.decided(yes(ask, 'bea'));
+    expect(await approvers()).toEqual(['ann', 'bea']);
+    await ledger.asks.open({ ...ask, given: [], renewed: true });
+    expect(await approvers()).toEqual([]);
+    expect((await ledger.asks.page({ tenant })).asks[0]?.decisions).toEqual([]);
+  });
+
   test('refuses a cursor that no page ended with', async () => {
     const tenant = newTenant();
     const forged = [

@@ -79,7 +79,7 @@ export async function startLogin(
       }),
       people,
     }),
-    decisions: createDecisions({ countersign, keyring }),
+    decisions: createDecisions({ countersign, ledger, keyring }),
     closing: new AbortController().signal,
   };
   let server: Server;

@@ -217,9 +217,10 @@ describe('a vouched person', () => {
     expect((await refusal(vouchForPerson(keyring, ANN, boundTo, TTL, NOW), 'CONFIG_INVALID')).field).toBe('for');
   });
 
-  test('without a role is not vouched for', async () => {
-    const attempt = vouchForPerson(keyring, { ...ANN, roles: [] }, JTI, TTL, NOW);
-    expect((await refusal(attempt, 'CONFIG_INVALID')).field).toBe('roles');
+  test('without a role is vouched for, and has none: they may have one on duty for somebody', async () => {
+    const nobody = await vouchForPerson(keyring, { ...ANN, roles: [] }, PLACE.shownDigest, TTL, NOW);
+    const { approver, record } = await decide(await signApproval(nobody, YES, NOW));
+    expect([approver.roles, record.roles]).toEqual([[], []]);
   });
 });
 

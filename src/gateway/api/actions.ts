@@ -200,7 +200,7 @@ async function propose(
   try {
     const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
     if (answer.status === 'pending') {
-      return { tenant, actionId, view: await countersign.view(actionId, tenant) };
+      return await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId);
     }
     return { tenant, actionId, view: endedView(answer) };
   } catch (error) {

@@ -3,6 +3,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { ActionView } from '../../action/outcome.js';
 import { translated } from '../../client/failures.js';
 import { ATTRIBUTES } from '../../temporal.js';
+import { openAsk, waitingView } from '../asked.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { Principal } from '../principal.js';
 import type { Found, Started } from './views.js';
@@ -16,8 +17,14 @@ const ANSWER_MS = 5000;
 export async function findFor(places: Places, principal: Principal, actionId: string): Promise<Found> {
   const { tenant } = principal;
   const record = await places.ledger.archive.action(tenant, actionId);
-  // What has ended is in the ledger, for good; what has not is in its workflow, or nowhere yet.
-  const view = record?.outcome === undefined ? await viewOf(places, tenant, actionId) : undefined;
+  // What has ended or waits for people is in the ledger; what is under way is in its workflow, or nowhere yet.
+  const ask = openAsk(record);
+  const view =
+    ask !== undefined
+      ? waitingView(ask)
+      : record?.outcome === undefined
+        ? await viewOf(places, tenant, actionId)
+        : undefined;
   const found = {
     tenant,
     actionId,

@@ -47,24 +47,16 @@ function actionForPerson(found: Found): object {
     ...(view === undefined ? {} : { phase: view.phase, refusedApprovals: view.refusedApprovals }),
     cancelRequested: view?.cancelRequested ?? false,
     approvals: view?.approvals ?? outcome?.approvals ?? ask?.decisions ?? [],
-    ...(pending !== undefined
-      ? { pending }
-      : ask?.closedAt === undefined && ask !== undefined
-        ? { pending: asked(ask) }
-        : {}),
+    ...(pending === undefined ? {} : { pending }),
     ...(outcome === undefined ? {} : { outcome }),
   };
 }
 
-function asked({ shown, shownDigest, decision, expiresAt }: NonNullable<ArchivedRecord['ask']>): PendingView {
-  return { shown, shownDigest, decision, expiresAt };
-}
-
 /** No sample of rows, no state before or after, no names of people. Of what was denied, why and nothing more. */
 function actionForAgent(found: Found): object {
-  const { record, view } = found;
+  const { view } = found;
   const outcome = outcomeOf(found);
-  const pending = view?.pending ?? (record?.status === 'pending' && record.ask ? asked(record.ask) : undefined);
+  const pending = view?.pending;
   return {
     ...summaryOf(found),
     status: statusOf(found),
@@ -72,7 +64,7 @@ function actionForAgent(found: Found): object {
     cancelRequested: view?.cancelRequested ?? false,
     ...(pending === undefined || outcome !== undefined
       ? {}
-      : { pending: pendingForAgent(pending, view?.approvals ?? record?.ask?.decisions ?? []) }),
+      : { pending: pendingForAgent(pending, view?.approvals ?? []) }),
     ...(outcome === undefined ? {} : { outcome: outcomeForAgent(outcome) }),
   };
 }

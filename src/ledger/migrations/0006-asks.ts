@@ -38,6 +38,8 @@ async function createAsks(db: Kysely<unknown>, name: Name): Promise<void> {
       role_after integer[] not null check (cardinality(role_after) = cardinality(roles)),
       summary text not null,
       reason text not null,
+      -- What counted when it was asked, and did not suffice. Of decisions from before, nothing else counts.
+      given json not null,
       revises text,
       first_asked_at timestamptz not null,
       asked_at timestamptz not null,

@@ -6,7 +6,8 @@ import { proposalDigest, type Proposal } from '../../../action/proposal.js';
 import type { CompensationView } from '../../../action/saga.js';
 import { requestOf } from '../../../cli/find-action.js';
 import { viewOf } from '../../../cli/story.js';
-import type { ArchivedRecord, Ask } from '../../../ledger/index.js';
+import type { ArchivedRecord } from '../../../ledger/index.js';
+import { openAsk, waitingView } from '../../asked.js';
 import type { GatewayDependencies } from '../../deps.js';
 
 export interface Known {
@@ -43,35 +44,21 @@ async function underWay(
   tenant: string,
   actionId: string,
 ): Promise<{ readonly view: ActionView; readonly behind: boolean }> {
+  const ask = openAsk(record);
+  if (ask !== undefined) return { view: waitingView(ask), behind: false };
   try {
     return { view: await countersign.view(actionId, tenant), behind: false };
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.code === 'NOT_FOUND' && record === undefined) throw noSuch(actionId);
-    const ask = record?.ask;
     if (record === undefined) throw error;
     logger.warn({ actionId, tenant, err: error }, 'the workflow cannot be asked; the ledger is');
-    return { view: ask === undefined || ask.closedAt !== undefined ? preparing(record) : waiting(ask), behind: true };
+    return { view: preparing(record), behind: true };
   }
 }
 
 function noSuch(actionId: string): CountersignError {
   return new CountersignError('NOT_FOUND', `There is no action ${actionId}.`, { field: 'actionId' });
-}
-
-function waiting(ask: Ask): ActionView {
-  const { tenant, actionId, shown, shownDigest, decision, expiresAt, decisions } = ask;
-  return {
-    phase: 'pending',
-    tenant,
-    actionId,
-    proposalDigest: shown.proposalDigest,
-    tool: shown.tool.name,
-    pending: { shown, shownDigest, decision, expiresAt },
-    approvals: decisions,
-    refusedApprovals: [],
-    cancelRequested: false,
-  };
 }
 
 function preparing({ tenant, actionId, proposalDigest, tool }: ArchivedRecord): ActionView {
