@@ -1,4 +1,4 @@
-/** Lengths of time as people write and read them. */
+/** Reads lengths of time as people write them. */
 import { usage } from './usage.js';
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
@@ -24,29 +24,4 @@ export function parseEnd(text: string, field: string): number {
     field,
     expected: 'a length of time such as 1h, or an instant to come such as 2030-01-31T12:00:00Z',
   });
-}
-
-/** `3 d 4 h`, `2 min`, `40 s`: the two largest units, for people. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  const parts: [number, string][] = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'min'],
-    [seconds % 60, 's'],
-  ];
-  const first = parts.findIndex(([amount]) => amount > 0);
-  if (first === -1) return '0 s';
-  return parts
-    .slice(first, first + 2)
-    .filter(([amount]) => amount > 0)
-    .map(([amount, unit]) => `${amount} ${unit}`)
-    .join(' ');
-}
-
-/** Time that a step took: `3.1 ms`, `1.2 s`. */
-export function latency(ms: number): string {
-  if (!Number.isFinite(ms)) return '?';
-  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${ms >= 10 ? Math.round(ms) : Math.round(ms * 10) / 10} ms`;
 }

@@ -4,11 +4,11 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
 import type { ActionView } from '../action/outcome.js';
-import type { Proposal } from '../action/proposal.js';
 import type { Countersign } from '../client/countersign.js';
 import { isUnreached, temporalUnavailable } from '../client/connection.js';
 import type { ActionName, Context } from './context.js';
-import { viewOf, type Story } from './story.js';
+import { requestOf, type Request } from '../telling/request.js';
+import { viewOf, type Story } from '../telling/story.js';
 
 /** @throws CountersignError NOT_FOUND, TEMPORAL_UNAVAILABLE (when no ledger is at hand either), TIMED_OUT */
 export async function findAction(context: Context, name: ActionName): Promise<Story> {
@@ -104,29 +104,6 @@ async function endedView(
 
 function endedOtherwise({ status }: WorkflowExecutionDescription): string {
   return `Its workflow ended as ${status.name} and left no outcome: somebody ended it in Temporal. Whether its effect happened, the system itself must be asked.`;
-}
-
-interface Request {
-  readonly proposal: Proposal;
-  readonly digest: Digest;
-}
-
-/** The proposal as it came in, from the first event of the history. */
-export async function requestOf(
-  temporal: Client,
-  { workflowId, runId }: WorkflowExecutionDescription,
-): Promise<Request | undefined> {
-  const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
-    namespace: temporal.options.namespace,
-    execution: { workflowId, runId },
-    maximumPageSize: 1,
-  });
-  let payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
-  const { payloadCodecs, payloadConverter } = temporal.options.loadedDataConverter;
-  for (const codec of payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-  const [first] = payloads;
-  const request = first && payloadConverter.fromPayload<Partial<Request> | null>(first);
-  return request?.proposal === undefined || request.digest === undefined ? undefined : (request as Request);
 }
 
 /** History can be written by others than workers: what does not belong together is said. */

@@ -3,11 +3,11 @@ import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } 
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
 import { anyOf, requirementText, tellAsked } from './asked-page.js';
-import { duration, latency } from './durations.js';
-import { inert } from './inert.js';
+import { duration, latency } from '../telling/durations.js';
+import { inert } from '../telling/inert.js';
 import { compact, Page, type Pen } from './layout.js';
 import type { Paint } from './output.js';
-import type { Story } from './story.js';
+import type { Story } from '../telling/story.js';
 
 /** Changes shown where not everything is. */
 const MAX_CHANGES = 20;

@@ -4,7 +4,7 @@ import type { LimitCounter } from '../../ledger/index.js';
 import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
 import { given, type Context } from '../context.js';
-import { inert } from '../inert.js';
+import { inert } from '../../telling/inert.js';
 import type { Paint } from '../output.js';
 import { usage } from '../usage.js';
 

@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import type { Requirement } from '../../action/decision.js';
 import { progress } from '../../action/quorum.js';
 import type { ActionView } from '../../action/outcome.js';
-import type { ListedAction } from '../actions-list.js';
+import type { ListedAction } from '../../client/actions-list.js';
 import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { duration } from '../durations.js';
-import { inert } from '../inert.js';
+import { duration } from '../../telling/durations.js';
+import { inert } from '../../telling/inert.js';
 import type { Paint } from '../output.js';
 import { waitedSeconds } from '../timeline.js';
 
@@ -44,7 +44,7 @@ export function pending(program: Command): void {
 }
 
 async function waiting(context: Context, tenant: string | undefined): Promise<Waiting[]> {
-  const { listActions, listQuery } = await import('../actions-list.js');
+  const { listActions, listQuery } = await import('../../client/actions-list.js');
   const countersign = await context.countersign();
   const query = listQuery({ status: 'pending', ...(tenant === undefined ? {} : { tenant }) });
   const listed = await listActions(countersign.temporal, query, 1000, context.temporalSettings.address);
@@ -79,7 +79,7 @@ async function stuckIn(
   context: Context,
   tenant: string | undefined,
 ): Promise<{ unknown: readonly Stuck[]; compensations: readonly Stuck[] }> {
-  const { listActions, listQuery, stuckUndoings } = await import('../actions-list.js');
+  const { listActions, listQuery, stuckUndoings } = await import('../../client/actions-list.js');
   const { todoOf } = await import('./saga.js');
   const countersign = await context.countersign();
   const { address } = context.temporalSettings;

@@ -4,7 +4,7 @@ import type { Credential, CredentialView } from '../../trust/index.js';
 import { examples, run } from '../command.js';
 import { given, type Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
-import { inert } from '../inert.js';
+import { inert } from '../../telling/inert.js';
 import { wholeNumber } from '../numbers.js';
 import { AS, said } from '../person-says.js';
 import { statusMark } from '../timeline.js';

@@ -1,5 +1,5 @@
 /** Numbers, times and lengths of time as people read them. */
-import { duration, latency } from '../../cli/durations.js';
+import { duration, latency } from '../../telling/durations.js';
 
 export { duration, latency };
 

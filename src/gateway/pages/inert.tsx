@@ -1,7 +1,7 @@
 /** Text from agents and from systems they can write to, as it may stand on a page: it can be read, and do nothing else. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import { UNSAFE, STACKED_MARKS } from '../../cli/inert.js';
+import { UNSAFE, STACKED_MARKS } from '../../telling/inert.js';
 
 /** Text is markup for nobody here: JSX escapes it. What is left are characters that hide, reverse or overprint others. */
 function pieces(text: string, keepLines: boolean): Child[] {

@@ -1,7 +1,7 @@
 /** Hostile text on a terminal. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { inert, inertLines } from '../../src/cli/inert.js';
+import { inert, inertLines } from '../../src/telling/inert.js';
 
 /** What no terminal may get from others: anything but printable characters. */
 const ALIVE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/u;

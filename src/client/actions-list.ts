@@ -1,9 +1,8 @@
 /** Actions by what Temporal indexes of them. The index follows the actions within a moment, not at once. */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
-import { isUnreached, temporalUnavailable } from '../client/connection.js';
+import { isUnreached, temporalUnavailable } from './connection.js';
 import { ATTRIBUTES } from '../temporal.js';
-import { usage } from './usage.js';
 
 export type Filter = Partial<Record<'status' | 'tool' | 'agent' | 'tenant', string>>;
 
@@ -37,7 +36,7 @@ export function listQuery(filter: Filter): string {
 /** Refused rather than escaped: no name holds such a character, and servers differ in how they unescape. */
 function quoted(value: string, field: string): string {
   if (/^[A-Za-z0-9._@:/-]{1,255}$/.test(value)) return `'${value}'`;
-  throw usage(`${JSON.stringify(value.slice(0, 80))} cannot be searched for.`, {
+  throw new CountersignError('USAGE', `${JSON.stringify(value.slice(0, 80))} cannot be searched for.`, {
     field,
     expected: '1 to 255 of A-Z a-z 0-9 . _ @ : / -',
   });
