@@ -84,13 +84,13 @@ export class Archive {
   /**
    * One page of what fits the filter. An action that ends between two pages may be on both; none is on neither.
    *
-   * @param limit at most 200, default 50
+   * @param limit at most 200, default 25
    * @throws CountersignError INVALID_INPUT when the cursor is none, or a time
    */
   async search({
     tenant,
     cursor,
-    limit = 50,
+    limit = 25,
     ...filter
   }: ArchiveFilter & {
     readonly tenant: string;

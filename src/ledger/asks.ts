@@ -81,13 +81,13 @@ export class Asks {
   async page({
     tenant,
     cursor,
-    limit = 50,
+    limit = 25,
     filter = {},
   }: {
     readonly tenant: string;
     /** The `next` of the page before. */
     readonly cursor?: string;
-    /** At most 200. */
+    /** At most 200, default 25. */
     readonly limit?: number;
     readonly filter?: AskFilter;
   }): Promise<AskPage> {

@@ -187,6 +187,14 @@ test('from the list a key leads to what is shown first, and asks there', async (
   expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
+test('a link in a message leads through the login to the question, and decides nothing', async () => {
+  const actionId = await asked(cancelOrders());
+  const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve` });
+  await page.waitForURL(`**/actions/${actionId}`);
+  expect(await dialogOf(page).textContent()).toContain('Approve this?');
+  expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+});
+
 test('the list follows what happens, and the focus stays where it was', async () => {
   const first = await asked(cancelOrders());
   const page = await world.logIn('dora');

@@ -68,7 +68,8 @@ export interface World {
   /** A window of its own. */
   context(options?: BrowserContextOptions): Promise<BrowserContext>;
   /** In a window of its own, logged in at the identity provider. */
-  logIn(who: PersonName, options?: BrowserContextOptions): Promise<Page>;
+  /** `at`: the page that they came for, and are led back to. Default the inbox. */
+  logIn(who: PersonName, options?: BrowserContextOptions & { readonly at?: string }): Promise<Page>;
   /** A value from the shop's database. */
   ask(query: string): Promise<unknown>;
   stop(): Promise<void>;
@@ -150,13 +151,14 @@ export async function startWorld({
       return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
     },
     context: (options) => browser.newContext({ baseURL: url, ...options }),
-    async logIn(who, options) {
+    async logIn(who, { at = '/', ...options } = {}) {
       const page = await (await world.context(options)).newPage();
-      await page.goto('/');
+      await page.goto(at);
       await page.getByLabel('User').fill(who);
       await page.getByLabel('Password').fill(PASSWORD);
       await page.getByRole('button', { name: 'Log in' }).click();
-      await page.waitForURL(`${url}/`);
+      const { origin, pathname } = new URL(at, url);
+      await page.waitForURL((now) => now.origin === origin && now.pathname === pathname);
       return page;
     },
     async ask(query) {

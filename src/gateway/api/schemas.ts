@@ -56,7 +56,7 @@ export const page = {
     .refine((text) => Number(text) >= 1 && Number(text) <= 200, 'from 1 to 200')
     .transform(Number)
     .optional()
-    .openapi({ type: 'integer', minimum: 1, maximum: 200, description: 'Default 50' }),
+    .openapi({ type: 'integer', minimum: 1, maximum: 200, description: 'Default 25' }),
 };
 
 const receipt = z

@@ -374,7 +374,8 @@
     event.preventDefault();
   });
 
-  const wanted = location.hash.slice(1);
+  // From the list a fragment says it; a link in a message says it where a login on the way keeps it.
+  const wanted = new URLSearchParams(location.search).get('verdict') ?? location.hash.slice(1);
   if (Object.hasOwn(WORDS, wanted)) {
     history.replaceState(null, '', location.pathname);
     ask(wanted);
