@@ -39,6 +39,7 @@ function quoted(value: string, field: string): string {
   throw new CountersignError('USAGE', `${JSON.stringify(value.slice(0, 80))} cannot be searched for.`, {
     field,
     expected: '1 to 255 of A-Z a-z 0-9 . _ @ : / -',
+    fix: 'Write it as `countersign list` shows it.',
   });
 }
 
