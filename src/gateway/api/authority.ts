@@ -4,8 +4,8 @@ import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import type { GatewayDependencies } from '../deps.js';
+import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../identity.js';
-import type { PersonPrincipal } from '../principal.js';
 import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
 import { agentId, anything, freeze, freezeScope, instant, reason } from './schemas.js';
 
@@ -124,36 +124,26 @@ const routes = {
   }),
 };
 
-export function authority({ identity, decisions, ledger, settings }: GatewayDependencies): OpenAPIHono<GatewayEnv> {
+export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
+  const { identity, decisions, ledger } = deps;
+  const freezing = new Freezing(deps);
   const app = newApi();
-  const ours = async (person: PersonPrincipal, activeOnly: boolean) =>
-    (await ledger.freezes({ activeOnly })).filter(({ tenant }) => tenant === person.tenant || tenant === '*');
 
   app.openapi(routes.freezes, async (c) => {
     const person = await identity.person(c);
-    return c.json({ freezes: await ours(person, c.req.valid('query').lifted !== 'true') }, 200);
+    const activeOnly = c.req.valid('query').lifted !== 'true';
+    return c.json({ freezes: await freezing.list(person, { activeOnly }) }, 200);
   });
 
   app.openapi(routes.freeze, async (c) => {
     const person = await identity.person(c);
-    mayFreeze(person, settings.freezeRoles);
     const { scope, reason: why } = c.req.valid('json');
-    const made = await ledger.freeze({
-      tenant: person.tenant,
-      scope,
-      reason: why,
-      by: person.id,
-    });
-    return c.json(made, 201);
+    return c.json(await freezing.freeze(person, scope, why), 201);
   });
 
   app.openapi(routes.lift, async (c) => {
     const person = await identity.person(c);
-    const { id } = c.req.valid('param');
-    const found = (await ours(person, false)).find((one) => String(one.id) === id);
-    if (found === undefined) throw new CountersignError('NOT_FOUND', `There is no freeze ${id} here.`, { field: 'id' });
-    const done = await decisions.state(person, { kind: 'unfreeze', subject: id, reason: c.req.valid('json').reason });
-    return c.json(done.kind === 'unfreeze' ? done.freeze : found, 200);
+    return c.json(await freezing.lift(person, c.req.valid('param').id, c.req.valid('json').reason), 200);
   });
 
   app.openapi(routes.standing, async (c) => {
@@ -209,13 +199,4 @@ function stated(c: Context, status: 200 | 201, done: Done): Response {
     default:
       throw new CountersignError('INTERNAL', 'The statement was taken for another one.');
   }
-}
-
-/** A freeze is written by the gateway itself: it only ever stops. */
-function mayFreeze({ roles }: PersonPrincipal, wanted: readonly string[]): void {
-  if (roles.some((role) => wanted.includes(role))) return;
-  throw new CountersignError('ROLE_REQUIRED', 'You have none of the roles that may freeze.', {
-    field: 'roles',
-    expected: `one of ${wanted.join(', ')}`,
-  });
 }

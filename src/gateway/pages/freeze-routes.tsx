@@ -1,10 +1,9 @@
 /** The routes of freezes. Freezing writes to the ledger at once; lifting is a person's signed statement. */
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
+import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../identity.js';
-import type { PersonPrincipal } from '../principal.js';
 import { FREEZABLE, Freezes } from './freezes.js';
 import { form, reason } from './input.js';
 import { page } from './layout.js';
@@ -17,50 +16,31 @@ const freezeSchema = z
   });
 
 export function freezeRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
-  const { identity, ledger, decisions, settings } = deps;
+  const { identity } = deps;
+  const freezing = new Freezing(deps);
   const app = new Hono<GatewayEnv>();
-  const mayFreeze = ({ roles }: PersonPrincipal): boolean => roles.some((role) => settings.freezeRoles.includes(role));
-
-  const ours = async ({ tenant }: PersonPrincipal) =>
-    (await ledger.freezes()).filter((freeze) => freeze.tenant === tenant || freeze.tenant === '*');
 
   app.get('/freezes', async (c) => {
     const person = await identity.person(c);
-    const freezes = await ours(person);
+    const freezes = await freezing.list(person);
     return page(
       c,
       { title: 'Freezes', person, section: 'freezes' },
-      <Freezes person={person} freezes={freezes} mayFreeze={mayFreeze(person)} now={new Date()} />,
+      <Freezes person={person} freezes={freezes} mayFreeze={freezing.may(person)} now={new Date()} />,
     );
   });
 
   app.post('/freezes', async (c) => {
     const person = await identity.person(c);
-    if (!mayFreeze(person)) {
-      throw new CountersignError('ROLE_REQUIRED', 'You have no role that may freeze.', {
-        field: 'roles',
-        expected: `one of ${settings.freezeRoles.join(', ')}`,
-        fix: 'Ask somebody who has such a role.',
-      });
-    }
     const { kind, value, reason: why } = await form(c, freezeSchema);
-    await ledger.freeze({
-      tenant: person.tenant,
-      scope: { kind, ...(value === undefined ? {} : { value }) },
-      reason: why,
-      by: person.id,
-    });
+    await freezing.freeze(person, { kind, ...(value === undefined ? {} : { value }) }, why);
     return c.redirect('/freezes', 303);
   });
 
   app.post('/freezes/:id/lift', async (c) => {
     const person = await identity.person(c);
     const { reason: why } = await form(c, z.object({ reason }));
-    const id = c.req.param('id');
-    if (!(await ours(person)).some((freeze) => String(freeze.id) === id)) {
-      throw new CountersignError('NOT_FOUND', 'There is no such freeze.', { field: 'id' });
-    }
-    await decisions.state(person, { kind: 'unfreeze', subject: id, reason: why });
+    await freezing.lift(person, c.req.param('id'), why);
     return c.redirect('/freezes', 303);
   });
 
