@@ -21,3 +21,8 @@ export function temporalSettings(env: NodeJS.ProcessEnv = process.env): Temporal
 export function isProduction(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
   return env['COUNTERSIGN_ENV'] === 'production' || env['NODE_ENV'] === 'production';
 }
+
+/** An empty variable is an absent one. */
+export function given(variable: string | undefined): string | undefined {
+  return variable === undefined || variable.trim() === '' ? undefined : variable;
+}

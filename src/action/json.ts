@@ -115,6 +115,6 @@ export function canonicalBytes(value: unknown): number {
 }
 
 /** The object without the keys whose value is undefined: JSON has no such thing. */
-export function withoutUndefined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+export function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
 }

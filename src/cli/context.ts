@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
-import { temporalSettings, type TemporalSettings } from '../environment.js';
+import { given, temporalSettings, type TemporalSettings } from '../environment.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
@@ -194,9 +194,4 @@ export class Context {
   #ledgerUrl(): string | undefined {
     return given(this.env['COUNTERSIGN_LEDGER_URL']) ?? given(this.env['DATABASE_URL']);
   }
-}
-
-/** An empty variable is an absent one. */
-export function given(text: string | undefined): string | undefined {
-  return text === undefined || text.trim() === '' ? undefined : text;
 }

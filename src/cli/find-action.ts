@@ -6,6 +6,7 @@ import { digest, type Digest } from '../action/json.js';
 import type { ActionView } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import { isUnreached, temporalUnavailable } from '../client/connection.js';
+import { workflowUrl } from '../telling/workflow-url.js';
 import type { ActionName, Context } from './context.js';
 import { requestOf, type Request } from '../telling/request.js';
 import { viewOf, type Story } from '../telling/story.js';
@@ -31,9 +32,8 @@ export async function findAction(context: Context, name: ActionName): Promise<St
 const UNREADABLE: Digest = `sha256:${'0'.repeat(64)}`;
 
 /** The action's page in the Temporal UI: TEMPORAL_UI_URL, default http://127.0.0.1:8233. */
-export function uiUrl({ env, temporalSettings: { namespace } }: Context, { tenant, actionId }: ActionName): string {
-  const base = (env['TEMPORAL_UI_URL'] || 'http://127.0.0.1:8233').replace(/\/+$/, '');
-  return `${base}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(`${tenant}/${actionId}`)}`;
+export function uiUrl({ env, temporalSettings: { namespace } }: Context, name: ActionName): string {
+  return workflowUrl({ uiUrl: env['TEMPORAL_UI_URL'] || 'http://127.0.0.1:8233', namespace }, name);
 }
 
 async function describe(

@@ -1,11 +1,12 @@
 /** What machines ask: whether the process lives, whether it can do its work, and its figures. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Connection } from '@temporalio/client';
 import { Hono } from 'hono';
 import { CountersignError } from '../action/errors.js';
 import type { GatewayDependencies } from './deps.js';
 import type { GatewayEnv } from './identity.js';
+import { inTime } from './in-time.js';
 import type { Metrics } from './metrics.js';
+import { sameSecret } from './secrets.js';
 
 /** A load balancer asks every few seconds, and must not wait longer. */
 const READY_WITHIN_MS = 3000;
@@ -41,7 +42,7 @@ export function health(
   app.get('/metrics', async (c) => {
     const { open, token } = settings.metrics;
     if (!open && token === undefined) return c.notFound();
-    if (!open && !isSame(c.req.header('authorization') ?? '', `Bearer ${token}`)) {
+    if (!open && !sameSecret(c.req.header('authorization') ?? '', `Bearer ${token}`)) {
       throw new CountersignError('UNAUTHENTICATED', 'The figures are for whoever has their token.', {
         field: 'authorization',
         expected: 'Bearer and what COUNTERSIGN_METRICS_TOKEN holds',
@@ -54,21 +55,9 @@ export function health(
 }
 
 async function isUp(look: () => Promise<boolean>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), READY_WITHIN_MS);
-  });
   try {
-    return await Promise.race([look(), late]);
+    return await inTime(READY_WITHIN_MS, look(), () => new Error('no answer'));
   } catch {
     return false;
-  } finally {
-    clearTimeout(timer);
   }
-}
-
-/** Takes as long whatever is given. */
-function isSame(given: string, wanted: string): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(hash(given), hash(wanted));
 }

@@ -1,6 +1,7 @@
 /** The gateway's part of the config, and the settings made of it: whatever would be unsafe does not start. */
 import { z } from 'zod';
 import { CountersignError } from '../action/errors.js';
+import { given } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
 import { principalSchema, tenantSchema } from '../trust/shapes.js';
 import type { AgentIssuer, DevPerson, GatewaySettings, OidcSettings } from './deps.js';
@@ -212,10 +213,6 @@ function metricsTokenOf(env: SettingsSources['env']): string | undefined {
     field: 'COUNTERSIGN_METRICS_TOKEN',
     expected: 'at least 16 characters',
   });
-}
-
-function given(text: string | undefined): string | undefined {
-  return text === undefined || text.trim() === '' ? undefined : text;
 }
 
 function invalid(field: string, expected: string): CountersignError {

@@ -7,6 +7,7 @@ import { ACTION_ID_PATTERN } from '../action/proposal.js';
 import { SLACK_ACTIONS } from '../notify/slack-blocks.js';
 import type { GatewayDependencies } from './deps.js';
 import type { GatewayEnv } from './identity.js';
+import { inTime } from './in-time.js';
 
 export interface SlackSettings {
   /** Of the Slack app. From the environment, COUNTERSIGN_SLACK_SIGNING_SECRET. */
@@ -139,15 +140,10 @@ async function respond(
 }
 
 /** @throws CountersignError TIMED_OUT */
-async function soon<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new CountersignError('TIMED_OUT', 'The ledger does not answer in time.', { retryable: true });
-    timer = setTimeout(() => reject(error), ANSWER_MS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function soon<T>(work: Promise<T>): Promise<T> {
+  return inTime(
+    ANSWER_MS,
+    work,
+    () => new CountersignError('TIMED_OUT', 'The ledger does not answer in time.', { retryable: true }),
+  );
 }

@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { CountersignError } from '../action/errors.js';
 import type { InFlight } from './in-flight.js';
+import { inTime } from './in-time.js';
 
 /** The longest that a request may ask to wait, seconds. */
 export const MAX_WAIT_SECONDS = 60;
@@ -10,15 +11,7 @@ export const MAX_WAIT_SECONDS = 60;
 export function timeouts({ timeoutMs }: { readonly timeoutMs: number }, requests: InFlight): MiddlewareHandler {
   return async (c, next) => {
     const ms = timeoutMs + waitAsked(c) * 1000;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(tooLate(ms)), ms);
-    });
-    try {
-      await Promise.race([requests.during(next), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await inTime(ms, requests.during(next), () => tooLate(ms));
   };
 }
 

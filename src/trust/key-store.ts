@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
-import { isProduction } from '../environment.js';
+import { given, isProduction } from '../environment.js';
 import {
   generateKeyringFile,
   keysInvalid,
@@ -67,10 +67,6 @@ export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring>
   if (await createKeyFile(devPath)) options.onCreated?.(devPath);
   else await addGatewayKey(devPath);
   return readKeyFile(devPath, { production: false });
-}
-
-function given(variable: string | undefined): string | undefined {
-  return variable === undefined || variable.trim() === '' ? undefined : variable;
 }
 
 /** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */

@@ -1,7 +1,7 @@
 /** A gateway over a stack, on a real socket, with agents' keys and people's sessions made directly. */
 import pino from 'pino';
 import type { DevPerson } from '../../src/gateway/deps.js';
-import { derived, hashOf, newSecret } from '../../src/gateway/login/secrets.js';
+import { derived, hashOf, newSecret } from '../../src/gateway/secrets.js';
 import { SessionStore } from '../../src/gateway/login/session-store.js';
 import { jtiOf } from '../../src/gateway/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server.js';

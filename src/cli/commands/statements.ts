@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { Credential, CredentialView } from '../../trust/index.js';
 import { examples, run } from '../command.js';
-import { given, type Context } from '../context.js';
+import { given } from '../../environment.js';
+import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
 import { inert } from '../../telling/inert.js';
 import { wholeNumber } from '../numbers.js';

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../../action/errors.js';
+import { withoutUndefined } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
 import { vouchForAgent } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
@@ -132,7 +133,7 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     const principal = somebody(await deps.identity.principal(c));
     const { from, to, status, ...filter } = c.req.valid('query');
     const found = await deps.ledger.archive.search({
-      ...present(filter),
+      ...withoutUndefined(filter),
       ...(status === undefined ? {} : { status }),
       ...(from === undefined ? {} : { from: new Date(from) }),
       ...(to === undefined ? {} : { to: new Date(to) }),
@@ -247,8 +248,4 @@ function idempotencyKey(header: string | undefined): string | undefined {
     field: 'header.idempotency-key',
     expected: '1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first',
   });
-}
-
-function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
 }

@@ -155,7 +155,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.stand, async (c) => {
     const person = await identity.person(c);
     const { agent, ...bounds } = withoutUndefined(c.req.valid('json'));
-    return stated(c, 201, await decisions.state(person, { kind: 'stand', subject: agent, ...bounds } as Saying));
+    return stated(c, 201, await decisions.state(person, { kind: 'stand', subject: agent, ...bounds }));
   });
 
   app.openapi(routes.withdraw, async (c) => {
@@ -185,7 +185,6 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   return app;
 }
 
-type Saying = Parameters<GatewayDependencies['decisions']['state']>[1];
 type Done = Awaited<ReturnType<GatewayDependencies['decisions']['state']>>;
 
 function stated(c: Context, status: 200 | 201, done: Done): Response {

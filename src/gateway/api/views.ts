@@ -1,4 +1,5 @@
 /** Actions as the API shows them: to people all that is recorded, to agents no more than they need to go on. */
+import { withoutUndefined } from '../../action/json.js';
 import type { PendingView, ActionView, Outcome, ApprovalRecord } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
 import type { ArchivedRecord, ListedAsk } from '../../ledger/index.js';
@@ -75,7 +76,7 @@ function summaryOf(found: Found): object {
   const { agent, environment, summary, effect, reason, code, proposedAt, endedAt, expiresAt, receipt, revises } =
     record ?? {};
   const pending = view?.pending;
-  return defined({
+  return withoutUndefined({
     tenant,
     actionId,
     tool: record?.tool ?? view?.tool ?? started?.tool,
@@ -110,10 +111,10 @@ function pendingForAgent({ shown, expiresAt, decision }: PendingView, approvals:
 
 function outcomeForAgent(outcome: Outcome): object {
   const { status, reason, error, tenant, actionId, proposalDigest, tool, receipt } = outcome;
-  const told = defined({ status, reason, error, tenant, actionId, proposalDigest, tool, receipt });
+  const told = withoutUndefined({ status, reason, error, tenant, actionId, proposalDigest, tool, receipt });
   if (status === 'denied') return told;
   const { facts, decision, approvals, delta, checks, result, resolution, compensation, steps } = outcome;
-  return defined({
+  return withoutUndefined({
     ...told,
     actionType: facts?.actionType,
     operation: facts?.operation,
@@ -148,8 +149,4 @@ function outcomeForAgent(outcome: Outcome): object {
 export function askFor(ask: ListedAsk): object {
   const { state, missing } = progress(ask.requirements, ask.decisions);
   return { ...ask, state, missing };
-}
-
-function defined(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined));
 }

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import type { CookieOptions } from 'hono/utils/cookie';
 import type { GatewaySettings } from '../deps.js';
-import { isSecret } from './secrets.js';
+import { isSecret } from '../secrets.js';
 
 export class Cookie {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** Logins that have begun: each is ended once, within ten minutes, by the browser that began it. */
 import { sql } from 'kysely';
 import type { Database } from '../../ledger/database.js';
-import { hashOf } from './secrets.js';
+import { hashOf } from '../secrets.js';
 
 export const LOGIN_SECONDS = 600;
 

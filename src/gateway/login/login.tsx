@@ -2,6 +2,7 @@
 import { Hono, type Context } from 'hono';
 import { randomNonce, randomPKCECodeVerifier } from 'openid-client';
 import { CountersignError } from '../../action/errors.js';
+import { withoutUndefined } from '../../action/json.js';
 import { PRINCIPAL_PATTERN } from '../../trust/shapes.js';
 import type { DevPerson, GatewayDependencies, GatewaySettings } from '../deps.js';
 import type { GatewayEnv } from '../identity.js';
@@ -14,7 +15,7 @@ import { passkeyRoutes } from './passkeys.js';
 import { Provider } from './provider.js';
 import { loginPath, safeReturn } from './return-to.js';
 import { isFromLoopback, isLoopbackName } from './same-host.js';
-import { isSecret, newSecret } from './secrets.js';
+import { isSecret, newSecret } from '../secrets.js';
 import { Sessions } from './sessions.js';
 
 /**
@@ -161,10 +162,6 @@ export function login(deps: GatewayDependencies): Hono<GatewayEnv> {
       fix: 'Configure an identity provider (OpenID Connect).',
     });
   }
-}
-
-function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as never;
 }
 
 function noLogin(): CountersignError {

@@ -5,7 +5,7 @@ import type { Ledger } from '../../ledger/index.js';
 import type { GatewaySettings } from '../deps.js';
 import type { PersonPrincipal } from '../principal.js';
 import { Cookie } from './cookies.js';
-import { derived, hashOf, newSecret, sameSecret } from './secrets.js';
+import { derived, hashOf, newSecret, sameSecret } from '../secrets.js';
 import { SessionStore, type SessionPerson } from './session-store.js';
 
 export interface SessionsOptions {

@@ -3,7 +3,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Freeze } from '../../ledger/index.js';
 import type { PersonPrincipal } from '../principal.js';
 import { Inert } from './inert.js';
-import { Csrf, Empty, Status, When } from './parts.js';
+import { Csrf, Empty, SayWhy, Status, When } from './parts.js';
 
 /** What a person may stop within their tenant. */
 export const FREEZABLE = ['all', 'agent', 'tool', 'target'] as const;
@@ -65,10 +65,7 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
                   <input name="value" maxlength={200} autocomplete="off" />
                 </label>
               </div>
-              <label>
-                Why
-                <textarea name="reason" rows={2} maxlength={2000} required></textarea>
-              </label>
+              <SayWhy rows={2} />
               <div class="row">
                 <button class="button stop">Freeze</button>
               </div>

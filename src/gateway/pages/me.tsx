@@ -5,7 +5,7 @@ import type { GivenDuty, StandingApproval, StandingUse } from '../../ledger/inde
 import type { PersonPrincipal } from '../principal.js';
 import { count, either, plural } from './format.js';
 import { Inert } from './inert.js';
-import { At, Csrf, Environment, Fact, Hash, TimeLeft, When } from './parts.js';
+import { At, Csrf, Environment, Fact, Hash, SayWhy, TimeLeft, When } from './parts.js';
 
 export interface MeProps {
   readonly person: PersonPrincipal;
@@ -158,10 +158,7 @@ function StandingItem({
         <summary>Withdraw</summary>
         <form class="form" method="post" action={`/me/standing/${encodeURIComponent(id)}/withdraw`}>
           <Csrf token={person.session.csrf} />
-          <label>
-            Why
-            <input name="reason" maxlength={2000} required />
-          </label>
+          <SayWhy />
           <button class="button stop">Withdraw it</button>
         </form>
       </details>
@@ -222,10 +219,7 @@ function Grant({ person }: { readonly person: PersonPrincipal }): JSX.Element {
             <input name="hours" inputmode="numeric" pattern="[0-9]+" required value="2" />
           </label>
         </div>
-        <label>
-          Why
-          <textarea name="reason" rows={2} maxlength={2000} required></textarea>
-        </label>
+        <SayWhy rows={2} />
         <div class="row">
           <button class="button go">Approve in advance</button>
         </div>
@@ -267,10 +261,7 @@ function DutyItem({
         <summary>End</summary>
         <form class="form" method="post" action={`/me/duties/${encodeURIComponent(id)}/end`}>
           <Csrf token={person.session.csrf} />
-          <label>
-            Why
-            <input name="reason" maxlength={2000} required />
-          </label>
+          <SayWhy />
           <button class="button stop">End the duty</button>
         </form>
       </details>
@@ -306,10 +297,7 @@ function GiveDuty({ person }: { readonly person: PersonPrincipal }): JSX.Element
             <input name="hours" inputmode="numeric" pattern="[0-9]+" required value="8" />
           </label>
         </div>
-        <label>
-          Why
-          <textarea name="reason" rows={2} maxlength={2000} required></textarea>
-        </label>
+        <SayWhy rows={2} />
         <div class="row">
           <button class="button go">Give the duty</button>
         </div>

@@ -89,6 +89,42 @@ export function Fact({ label, children }: { readonly label: string; readonly chi
   );
 }
 
+/** What is known of something, in a list; what is not known is left out. The texts may be anybody's. */
+export function Facts({
+  facts,
+  children,
+}: {
+  readonly facts: readonly (readonly [label: string, text: string | undefined])[];
+  readonly children?: Child;
+}): JSX.Element {
+  return (
+    <dl class="facts">
+      {children}
+      {facts.map(([label, text]) =>
+        text === undefined ? null : (
+          <Fact label={label}>
+            <Inert text={text} max={600} />
+          </Fact>
+        ),
+      )}
+    </dl>
+  );
+}
+
+/** Where a form asks for the reason. */
+export function SayWhy({ rows }: { /** Default: one line. */ readonly rows?: number }): JSX.Element {
+  return (
+    <label>
+      Why
+      {rows === undefined ? (
+        <input name="reason" maxlength={2000} required />
+      ) : (
+        <textarea name="reason" rows={rows} maxlength={2000} required></textarea>
+      )}
+    </label>
+  );
+}
+
 export type Tone = 'good' | 'bad' | 'warn' | 'plain';
 
 const SIGNS: Readonly<Record<Tone, string>> = { good: '✓', bad: '✕', warn: '!', plain: 'i' };

@@ -6,7 +6,7 @@ import type { PersonPrincipal } from '../principal.js';
 import type { ProblemDocument } from '../problem.js';
 import { Inert } from './inert.js';
 import { page } from './layout.js';
-import { Fact, Notice } from './parts.js';
+import { Facts, Notice } from './parts.js';
 
 /** A whole page for a problem. */
 export function problemPage(c: Context, problem: ProblemDocument, person?: PersonPrincipal): Promise<Response> {
@@ -27,15 +27,7 @@ export function problemPage(c: Context, problem: ProblemDocument, person?: Perso
       <p>
         <Inert text={detail} max={1000} />
       </p>
-      <dl class="facts">
-        {facts.map(([label, text]) =>
-          text === undefined ? null : (
-            <Fact label={label}>
-              <Inert text={text} max={600} />
-            </Fact>
-          ),
-        )}
-      </dl>
+      <Facts facts={facts} />
       <p class="row">
         {status === 401 ? (
           <a class="button" href="/login">

@@ -1,5 +1,5 @@
 /** API keys of agents. The store has of each secret only what SHA-256 makes of it: 256 random bits need no slower hash. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { sql, type Selectable } from 'kysely';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
@@ -7,6 +7,7 @@ import type { Database } from '../../ledger/database.js';
 import type { Tables } from '../../ledger/tables.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
 import { principalSchema, tenantSchema } from '../../trust/shapes.js';
+import { hashOf } from '../secrets.js';
 
 const DAY = 86_400;
 const DEFAULT_TTL_SECONDS = 90 * DAY;
@@ -180,10 +181,6 @@ function toApiKey(row: Selectable<Tables['api_keys']>): ApiKey {
     ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at.toISOString() }),
     ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at.toISOString() }),
   };
-}
-
-function hashOf(secret: string): string {
-  return createHash('sha256').update(secret, 'utf8').digest('hex');
 }
 
 /** 80 random bits: ids are unique, and nobody guesses them. */

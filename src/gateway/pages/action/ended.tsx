@@ -9,7 +9,7 @@ import { ValueDiff } from '../diff.js';
 import { latency, plural } from '../format.js';
 import { Inert, InertBlock } from '../inert.js';
 import { actionPath } from '../inbox.js';
-import { Fact, Hash, Notice, Status, type Tone } from '../parts.js';
+import { Fact, Facts, Hash, Notice, Status, type Tone } from '../parts.js';
 
 const NOW: Readonly<Record<Exclude<Phase, 'ended'>, { readonly title: string; readonly text: string }>> = {
   preparing: { title: 'It is being looked at', text: 'The system is read and policy is asked.' },
@@ -74,18 +74,11 @@ function Why({ error }: { readonly error: ErrorView }): JSX.Element {
     ['what to do', fix],
   ];
   return (
-    <dl class="facts">
+    <Facts facts={facts}>
       <Fact label="code">
         <code>{code}</code>
       </Fact>
-      {facts.map(([label, text]) =>
-        text === undefined ? null : (
-          <Fact label={label}>
-            <Inert text={text} max={600} />
-          </Fact>
-        ),
-      )}
-    </dl>
+    </Facts>
   );
 }
 

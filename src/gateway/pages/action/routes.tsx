@@ -3,6 +3,7 @@ import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../../action/errors.js';
 import { VERDICTS } from '../../../action/outcome.js';
+import { workflowUrl } from '../../../telling/workflow-url.js';
 import type { Decide, GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../identity.js';
 import type { PersonPrincipal } from '../../principal.js';
@@ -153,10 +154,8 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   }
 
   function temporalUrl(tenant: string, actionId: string): string | undefined {
-    const { temporalUiUrl, temporalNamespace } = deps.settings;
-    if (temporalUiUrl === undefined) return undefined;
-    const workflow = encodeURIComponent(`${tenant}/${actionId}`);
-    return `${temporalUiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(temporalNamespace)}/workflows/${workflow}`;
+    const { temporalUiUrl: uiUrl, temporalNamespace: namespace } = deps.settings;
+    return uiUrl === undefined ? undefined : workflowUrl({ uiUrl, namespace }, { tenant, actionId });
   }
 }
 
