@@ -112,12 +112,13 @@ export class Action {
     this.#tell();
   }
 
-  async end(outcome: Outcome): Promise<void> {
+  /** What it returns is to be awaited before the workflow returns. */
+  end(outcome: Outcome): Promise<unknown> | undefined {
     this.#phase = 'ended';
     this.#people.close();
     this.answer(outcome);
     showOutcome(outcome);
-    await this.#people.farewell();
+    return this.#people.farewell();
   }
 
   #view(): ActionView {

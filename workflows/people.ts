@@ -114,10 +114,10 @@ export class People {
     return this.#stopped(ended, expiresAt);
   }
 
-  /** Tells those who were asked that the action has ended. To be awaited before the workflow returns. */
-  async farewell(): Promise<void> {
+  /** Tells those who were asked that the action has ended. What it returns is to be awaited before the workflow returns. */
+  farewell(): Promise<unknown> | undefined {
     this.#announce('ended');
-    if (this.#announcements.length > 0) await Promise.all(this.#announcements);
+    return this.#announcements.length === 0 ? undefined : Promise.all(this.#announcements);
   }
 
   /** Takes a decision. @throws ApplicationFailure with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING */

@@ -37,7 +37,8 @@ export function trustedAction(request: ActionRequest): Promise<Outcome> {
 async function bringToItsEnd(action: Action): Promise<Outcome> {
   const ended = await run(action);
   const outcome = wantsUndoing(action, ended) ? await undone(action, ended) : ended;
-  await action.end(outcome);
+  const farewell = action.end(outcome);
+  if (farewell !== undefined) await farewell;
   if (!allHandlersFinished()) await condition(allHandlersFinished);
   return outcome;
 }

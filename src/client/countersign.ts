@@ -10,7 +10,7 @@ import { parseProposal, proposalDigest, type Proposal } from '../action/proposal
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
-import { peekCredential, readCredential, signProposal, type Credential } from '../trust/index.js';
+import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
 import { handIn, recordedOutcome } from './aside.js';
 import { connectTemporal } from './connection.js';
 import { hasEnded, timedOut, translated } from './failures.js';
@@ -62,7 +62,7 @@ export class Countersign {
   readonly #settings: TemporalSettings;
   readonly #credential: Credential | undefined;
   readonly #close: () => Promise<void>;
-  #ownTenant: string | undefined;
+  #who: CredentialView | undefined;
 
   private constructor(
     temporal: Client,
@@ -269,7 +269,7 @@ export class Countersign {
         { key: ATTRIBUTES.tenant, value: tenant },
         { key: ATTRIBUTES.tool, value: proposal.tool },
         // As the agent says itself: the worker sets it to what it has verified.
-        { key: ATTRIBUTES.agent, value: peekCredential(this.#holder()).id },
+        { key: ATTRIBUTES.agent, value: this.#agent().id },
         { key: ATTRIBUTES.status, value: 'running' },
       ]),
     });
@@ -345,7 +345,11 @@ export class Countersign {
   }
 
   #tenant(): string {
-    this.#ownTenant ??= peekCredential(this.#holder()).tenant;
-    return this.#ownTenant;
+    return this.#agent().tenant;
+  }
+
+  #agent(): CredentialView {
+    this.#who ??= peekCredential(this.#holder());
+    return this.#who;
   }
 }

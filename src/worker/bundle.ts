@@ -29,7 +29,8 @@ export async function writeBundle(target: string): Promise<void> {
     .map((file) => path.join(root, file))
     .find((file) => existsSync(file));
   if (source === undefined) throw new Error(`no workflows in ${root}`);
-  const { code } = await bundleWorkflowCode({ workflowsPath: source, logger: quiet });
+  // Loaded once and frozen, instead of anew for every workflow: workflow code keeps no state in its modules.
+  const { code } = await bundleWorkflowCode({ workflowsPath: source, preloadModules: [source], logger: quiet });
   await mkdir(path.dirname(target), { recursive: true });
   const partial = `${target}.${process.pid}`;
   await writeFile(partial, code);
@@ -40,6 +41,8 @@ export async function writeBundle(target: string): Promise<void> {
 async function sourceDigest(): Promise<string> {
   const hash = createHash('sha256');
   hash.update(await readFile(path.join(root, 'package-lock.json')).catch(() => ''));
+  // And how it is made.
+  hash.update(await readFile(fileURLToPath(import.meta.url)));
   for (const folder of ['workflows', 'src/action']) {
     for (const file of (await readdir(path.join(root, folder))).sort()) {
       hash.update(file).update(await readFile(path.join(root, folder, file)));
