@@ -68,7 +68,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 export async function inbox(args: readonly string[]): Promise<void> {
   const json = args.includes('--json');
   const start = performance.now();
-  await onStage(async (servers, folder) => {
+  await onStage({ durable: false }, async (servers, folder) => {
     const { gateways, agents, people, effects, stop } = await setUp(servers, folder);
     const propose = (tenant: Tenant, id: number): Promise<{ actionId: string; pending: Asked }> =>
       agents[tenant][id % GATEWAYS]!.post('/v1/actions?wait=60', {

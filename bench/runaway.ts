@@ -55,7 +55,7 @@ export async function runaway(args: readonly string[]): Promise<void> {
   const start = performance.now();
   const untilMs = Date.now() + LONGEST_MS;
   const json = args.includes('--json');
-  await onStage(async (servers, folder) => {
+  await onStage({ durable: false }, async (servers, folder) => {
     const { others, runaways, target, stop } = await setUp(servers, folder);
     const run = (agent: keyof typeof RUNAWAY, table: Table, count: number, atOnce = 1): Promise<Ran> =>
       ask(runaways, { kind: 'run', agent: RUNAWAY[agent], table, count, atOnce, untilMs });

@@ -12,21 +12,31 @@ import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Ke
 import type { CountersignConfig } from '../src/worker/config.js';
 import { startWorker, type RunningWorker } from '../src/worker/worker.js';
 
+const TEMPORARY = path.join(os.tmpdir(), 'countersign-bench-');
 const STARTER = fileURLToPath(new URL('../policies/starter', import.meta.url));
 
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+export interface StageOptions {
+  /** Whether the servers keep what they are told: Temporal in a file, and Postgres with every commit on the disk. */
+  readonly durable: boolean;
+}
+
 /** Gives the work servers and a folder of its own, and takes them away again. */
-export async function onStage(work: (servers: DevServers, folder: string) => Promise<void>): Promise<void> {
-  const servers = await startDevServers({ headless: true, log: say });
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
+export async function onStage(
+  { durable }: StageOptions,
+  work: (servers: DevServers, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await mkdtemp(TEMPORARY);
+  const dataDir = await mkdtemp(`${TEMPORARY}data-`);
+  const servers = await startDevServers({ headless: true, log: say, ...(durable ? { dataDir } : {}) });
   try {
     await work(servers, folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
     await servers.stop();
+    for (const made of [folder, dataDir]) await rm(made, { recursive: true, force: true });
   }
 }
 
