@@ -10,11 +10,10 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
-import pg from 'pg';
 import { ACTION_TYPES } from '../src/action/decision.js';
 import { Countersign } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
-import { agent, onStage, say, startGuard } from './stage.js';
+import { agent, onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
 const ROWS = 2000;
@@ -90,9 +89,7 @@ export async function guard(args: readonly string[]): Promise<void> {
 
 async function setUp(servers: DevServers, folder: string) {
   const { address, namespace } = servers.temporal;
-  const pool = new pg.Pool({ connectionString: servers.postgres.url, max: AT_ONCE });
-  // Its end does not wait for its connections: the server's end may reach one before that.
-  pool.on('error', () => {});
+  const pool = poolOf(servers, AT_ONCE);
   await pool.query(`CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, plan text NOT NULL);
     INSERT INTO customers SELECT n, 'customer ' || n, 'free' FROM generate_series(0, ${ROWS - 1}) n`);
   const temporal = { address, namespace, taskQueue: 'guarded' };

@@ -10,14 +10,13 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import type { DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
 import type { DevPerson } from '../src/gateway/deps.js';
 import { ApiKeys } from '../src/gateway/store/api-keys.js';
 import { Ledger } from '../src/ledger/index.js';
 import { Visitor } from './inbox-client.js';
-import { onStage, say, startGuard } from './stage.js';
+import { onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
 const PENDING = 5_000;
@@ -191,7 +190,7 @@ async function setUp(servers: DevServers, folder: string) {
   const { address, namespace } = servers.temporal;
   const { url } = servers.postgres;
   const temporal = { address, namespace, taskQueue: 'inbox' };
-  const pool = new pg.Pool({ connectionString: url, max: 2 });
+  const pool = poolOf(servers, 2);
   // The judge: a row for each effect, however often an order is shipped.
   await pool.query('CREATE TABLE shipments (row int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, shipped int NOT NULL)');
   // Nobody here is a person whose attention flags.

@@ -13,10 +13,9 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import type { DevServers } from '../src/dev/index.js';
 import { encodeCredential } from '../src/trust/index.js';
-import { agent, onStage, say, startGuard } from './stage.js';
+import { agent, onStage, poolOf, say, startGuard } from './stage.js';
 import { ROWS, type Counts, type Order, type Ran, type Table, type Worked } from './runaway-agents.js';
 import { median, quantile, round } from './statistics.js';
 
@@ -150,7 +149,7 @@ function total(runs: readonly Ran[]): Total {
 async function setUp(servers: DevServers, folder: string) {
   const { address, namespace } = servers.temporal;
   const temporal = { address, namespace, taskQueue: 'runaway' };
-  const pool = new pg.Pool({ connectionString: servers.postgres.url, max: 1 });
+  const pool = poolOf(servers, 1);
   await pool.query(`CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL);
     INSERT INTO customers SELECT n, 'free' FROM generate_series(0, ${ROWS - 1}) n;
     CREATE TABLE made (id int PRIMARY KEY);

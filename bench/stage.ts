@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import pino from 'pino';
 import { startDevServers, type DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
@@ -38,6 +39,13 @@ export async function onStage(
     await servers.stop();
     for (const made of [folder, dataDir]) await rm(made, { recursive: true, force: true });
   }
+}
+
+/** A pool's end does not wait for its connections: the server's end may reach one before that, and is no error then. */
+export function poolOf({ postgres: { url } }: DevServers, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max });
+  pool.on('error', () => {});
+  return pool;
 }
 
 export interface GuardOptions extends Pick<CountersignConfig, 'fatigue'> {

@@ -37,16 +37,17 @@ export async function writeBundle(target: string): Promise<void> {
   await rename(partial, target);
 }
 
-/** Over everything that can end up in the bundle. */
+/** What may end up in the bundle: a change of any of it makes another one. */
+export const BUNDLED = ['workflows', 'src/action', 'src/temporal.ts'] as const;
+
+/** Over everything that can end up in the bundle, and how it is made. */
 async function sourceDigest(): Promise<string> {
   const hash = createHash('sha256');
   hash.update(await readFile(path.join(root, 'package-lock.json')).catch(() => ''));
-  // And how it is made.
   hash.update(await readFile(fileURLToPath(import.meta.url)));
-  for (const folder of ['workflows', 'src/action']) {
-    for (const file of (await readdir(path.join(root, folder))).sort()) {
-      hash.update(file).update(await readFile(path.join(root, folder, file)));
-    }
+  for (const place of BUNDLED) {
+    const files = path.extname(place) === '' ? (await readdir(path.join(root, place))).sort() : [''];
+    for (const file of files) hash.update(file).update(await readFile(path.join(root, place, file)));
   }
   return hash.digest('hex').slice(0, 16);
 }
