@@ -13,7 +13,6 @@ import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Ke
 import type { CountersignConfig } from '../src/worker/config.js';
 import { startWorker, type RunningWorker } from '../src/worker/worker.js';
 
-const TEMPORARY = path.join(os.tmpdir(), 'countersign-bench-');
 const STARTER = fileURLToPath(new URL('../policies/starter', import.meta.url));
 
 export function say(text: string): void {
@@ -30,14 +29,17 @@ export async function onStage(
   { durable }: StageOptions,
   work: (servers: DevServers, folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await mkdtemp(TEMPORARY);
-  const dataDir = await mkdtemp(`${TEMPORARY}data-`);
-  const servers = await startDevServers({ headless: true, log: say, ...(durable ? { dataDir } : {}) });
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-bench-'));
   try {
-    await work(servers, folder);
+    const dataDir = path.join(folder, 'data');
+    const servers = await startDevServers({ headless: true, log: say, ...(durable ? { dataDir } : {}) });
+    try {
+      await work(servers, folder);
+    } finally {
+      await servers.stop();
+    }
   } finally {
-    await servers.stop();
-    for (const made of [folder, dataDir]) await rm(made, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
