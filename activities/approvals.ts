@@ -25,28 +25,31 @@ export async function checkApproval(check: ApprovalCheck, deps: Dependencies): P
   return recorded(check, { ...approval.record, ...decider.record, ...passkey }, deps);
 }
 
-export interface Standing {
+/** Which of the decisions that people signed count now. */
+export interface CountedDecisions {
   readonly records: readonly ApprovalRecord[];
-  readonly standing: readonly string[];
+  /** The tokens of those that count. */
+  readonly counting: readonly string[];
+  /** Why the others do not. */
   readonly dropped: readonly ErrorView[];
 }
 
 /** Checks every decision again, now, against what would be shown now, under the policy of now. */
-export async function standingApprovals(
+export async function countDecisions(
   tokens: readonly string[],
   shown: Shown,
   policyDigest: Digest,
   deps: Dependencies,
-): Promise<Standing> {
+): Promise<CountedDecisions> {
   const shownDigest = digest(shown);
   const { requirements } = shown;
   const records: ApprovalRecord[] = [];
-  const standing: string[] = [];
+  const counting: string[] = [];
   const dropped: ErrorView[] = [];
   for (const token of tokens) {
     try {
       records.push(await checkApproval({ token, shown, shownDigest, requirements, policyDigest }, deps));
-      standing.push(token);
+      counting.push(token);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'APPROVAL_INVALID');
       // A ledger that is away says nothing of the decision.
@@ -54,7 +57,7 @@ export async function standingApprovals(
       dropped.push(error.toJSON());
     }
   }
-  return { records, standing, dropped };
+  return { records, counting, dropped };
 }
 
 async function assertNotRevoked(tenant: string, { credentials }: Approval, { ledger }: Dependencies): Promise<void> {

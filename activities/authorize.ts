@@ -1,96 +1,135 @@
-/** Step 4: what people are shown, the admission to the ledger, and what the grant says. */
-import { randomUUID } from 'node:crypto';
+/** Step 5, `authorize`: the deterministic gate. It admits the action with what it holds, all or none, and signs the grant. */
 import { CountersignError } from '../src/action/errors.js';
-import type { GrantClaims, Plan } from '../src/action/grant.js';
-import { digest, type Digest } from '../src/action/json.js';
-import type { Outcome, Shown } from '../src/action/outcome.js';
-import type { HoldRequest, LimitReading } from '../src/action/limits.js';
-import type { Freeze, Revocation } from '../src/ledger/index.js';
+import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
+import { digest } from '../src/action/json.js';
+import { signGrant, isWarrant, verifyWarrant } from '../src/trust/index.js';
+import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
+import { admit, type Admitted, type NoRoom } from './admit.js';
+import { findTool } from './authenticate.js';
+import type {
+  ActionRequest,
+  Activities,
+  Approved,
+  AuthorizeInput,
+  Enforced,
+  Granted,
+  LookAgain,
+  PreState,
+} from './contract.js';
 import type { Dependencies } from './deps.js';
-import type { Authentic, Proposed } from './propose.js';
+import { shownOf } from './request-approval.js';
+import { sealedProposal, StepRun } from './step.js';
 
-export function shownOf({ proposal, digest: proposalDigest, agent }: Authentic, plan: Omit<Plan, 'approvals'>): Shown {
-  const { facts, decision, pre } = plan;
-  return {
-    tenant: agent.tenant,
-    actionId: proposal.actionId,
-    proposal,
-    proposalDigest,
-    agent: { id: agent.id, roles: agent.roles, ...(agent.owner === undefined ? {} : { owner: agent.owner }) },
-    tool: facts.tool,
-    actionType: facts.actionType,
-    operation: facts.operation,
-    preview: facts.preview,
-    preDigest: pre.digest,
-    requirements: decision.requirements,
-  };
+/** What the records say, once it is certain that the steps of this action made them, and that they belong together. */
+interface Records {
+  readonly enforced: Enforced;
+  readonly approved: Approved | undefined;
+  readonly plan: Plan;
 }
 
-/** A place in the ledger, for a grant that may be signed or not. */
-export interface Admitted {
-  readonly kind: 'admitted';
-  readonly jti: string;
-  /** Seconds since the epoch. */
-  readonly iat: number;
-  readonly exp: number;
-}
+export async function authorize(input: AuthorizeInput, deps: Dependencies): ReturnType<Activities['authorize']> {
+  const { request, lastLook } = input;
+  const run = new StepRun('authorize', request.digest, deps);
+  const known: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
+  try {
+    const proposal = sealedProposal(request);
+    const records = open(input, run, deps);
+    if (records === 'stale') return again('stale_records', lastLook);
+    const { enforced, approved, plan } = records;
+    known.facts = enforced.facts;
+    known.decision = enforced.decision;
+    await assertUndoesWhatWasLeft(request, plan, deps);
 
-/** What the action asks of limits did not fit any more: another one came first. */
-export interface Limited {
-  readonly kind: 'limited';
-  readonly limits: readonly LimitReading[];
-}
-
-/**
- * Admits the action to the ledger: its id stands for this proposal from now on, nothing freezes it, and `holds` are placed, all or
- * none. It needs no decision: an admission without a signed grant authorizes nothing. Without `holds`, what the action may hold from
- * an earlier grant stays; with an empty list it is given back.
- *
- * @throws CountersignError ACTION_CONFLICT, FROZEN, CREDENTIAL_REVOKED
- */
-export async function admit(
-  proposed: Proposed,
-  targets: readonly string[],
-  deps: Dependencies,
-  holds?: readonly HoldRequest[],
-): Promise<Admitted | Limited | { readonly kind: 'ended'; readonly outcome: Outcome }> {
-  const { proposal, agent, tool, authority } = proposed;
-  const iat = Math.floor(Date.now() / 1000);
-  const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + deps.settings.grantTtlSeconds };
-  await deps.faults.at('prepare.before-admit');
-  const admission = await deps.ledger.admit({
-    tenant: agent.tenant,
-    actionId: proposal.actionId,
-    digest: proposed.digest,
-    agent: agent.id,
-    tool: tool.name,
-    environment: tool.environment,
-    targets,
-    grant: { jti: place.jti, expiresAt: new Date(place.exp * 1000) },
-    credentials: authority.credentials,
-    ...(holds === undefined ? {} : { holds }),
-  });
-  await deps.faults.at('prepare.after-admit');
-  switch (admission.kind) {
-    case 'admitted':
-      return place;
-    case 'limited':
-      return admission;
-    case 'ended':
-      return admission;
-    case 'conflict':
-      throw conflict(proposal.actionId, admission.digest);
-    case 'frozen':
-      throw frozen(admission.freeze);
-    case 'revoked':
-      throw revoked(admission.revocation);
+    const holds = [...enforced.holds, ...(approved?.holds ?? [])];
+    const admitted = await admit(enforced, request, deps, holds.length === 0 ? undefined : holds);
+    if (admitted.kind === 'ended') return admitted;
+    if (admitted.kind === 'no_room') return again(takenFrom(admitted, enforced), lastLook);
+    const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted));
+    const { timeoutMs } = findTool(deps.tools, proposal.tool);
+    return run.seal<Granted>({ kind: 'granted', grant, timeoutMs });
+  } catch (thrown) {
+    return run.refuse(thrown, known);
   }
 }
 
+/** Records as old as a grant may become rest on what may not be true any more. */
+function open(input: AuthorizeInput, run: StepRun, { settings }: Dependencies): Records | 'stale' {
+  const { request } = input;
+  const enforced = run.open<Enforced>('enforce', input.enforced);
+  const { facts, decision } = enforced;
+  // A read changes nothing, so there is no state to capture.
+  const pre =
+    input.pre === undefined && facts.actionType === 'READ'
+      ? undefined
+      : run.open<PreState>('capturePreState', input.pre);
+  const approved = input.approved && run.open<Approved>('requestApproval', input.approved);
+  const since = Date.now() - settings.grantTtlSeconds * 1000;
+  if (enforced.at < since || (pre !== undefined && pre.at < since)) return 'stale';
+
+  const plan = planOf(enforced, pre?.snapshot ?? EMPTY_SNAPSHOT, approved);
+  if (decision.effect === 'deny') throw unauthorized('Policy denies the action.');
+  if (decision.effect === 'require_approval') {
+    if (approved === undefined) throw unauthorized('Policy asks people, and none of them has said yes.');
+    if (approved.shownDigest !== digest(shownOf(request, { facts, decision, pre: plan.pre }))) return 'stale';
+  }
+  return { enforced, approved, plan };
+}
+
+function unauthorized(message: string): CountersignError {
+  return new CountersignError('GRANT_INVALID', message, {
+    field: 'decision',
+    expected: 'a decision that allows the action, or the approvals it asks for',
+  });
+}
+
+/** What somebody changed since is not overwritten in order to undo what was before. */
+async function assertUndoesWhatWasLeft(
+  { proof, digest: proposalDigest }: ActionRequest,
+  { pre }: Plan,
+  { keyring }: Dependencies,
+): Promise<void> {
+  if (!isWarrant(proof)) return;
+  const { claims } = await verifyWarrant(keyring, proof, { digest: proposalDigest, now: new Date() });
+  if (pre.digest === claims.preDigest) return;
+  throw new CountersignError(
+    'STATE_CHANGED',
+    `The system has changed since the undoing of ${claims.cause.actionId} was prepared.`,
+    {
+      field: 'preDigest',
+      fix: 'Look at what changed; then try again, or accept that it is not undone.',
+    },
+  );
+}
+
+function again(because: LookAgain['because'], lastLook: boolean): LookAgain {
+  if (!lastLook) return { kind: 'look_again', because };
+  if (because === 'stale_records') {
+    throw new CountersignError(
+      'GRANT_EXPIRED',
+      'What the decision rests on was too old each time it was to be granted.',
+      {
+        field: 'decision',
+        fix: "Check the workers' clocks and load, then propose again.",
+      },
+    );
+  }
+  throw new CountersignError('LIMIT_EXCEEDED', 'Others took the room that was left, several times in a row.', {
+    fix: 'Propose again later.',
+  });
+}
+
+/** A standing approval whose budget others were quicker to use denies nothing: people are asked instead. */
+function takenFrom({ limits }: NoRoom, { holds }: Enforced): LookAgain['because'] {
+  return limits.slice(0, holds.length).every(({ fits }) => fits) ? 'standing_approvals' : 'limits';
+}
+
 /** What the grant of a plan says. */
-export function claimsOf(proposed: Proposed, plan: Plan, { jti, iat, exp }: Admitted): GrantClaims {
-  const { proposal, agent, tool, authority } = proposed;
-  const { preview } = plan.facts;
+function claimsOf(
+  { proposal, digest: proposalDigest }: ActionRequest,
+  { enforced, approved, plan }: Records,
+  { jti, iat, exp }: Admitted,
+): GrantClaims {
+  const { agent, tool, actionType, preview } = plan.facts;
   return {
     jti,
     tenant: agent.tenant,
@@ -98,43 +137,18 @@ export function claimsOf(proposed: Proposed, plan: Plan, { jti, iat, exp }: Admi
     agent: agent.id,
     tool: tool.name,
     environment: tool.environment,
-    actionType: proposed.actionType,
-    proposalDigest: proposed.digest,
+    actionType,
+    proposalDigest,
     policyDigest: plan.decision.policyDigest,
     preDigest: plan.pre.digest,
     planDigest: digest(plan),
     approvals: plan.approvals.map((approval) => approval.digest).sort(),
     constraints: plan.decision.constraints,
     targets: preview.targets,
-    credentials: authority.credentials,
+    // What a standing approval rests on, the grant rests on too, up to the instant of the effect.
+    credentials: [...new Set([...enforced.credentials, ...(approved?.credentials ?? [])])],
     rows: preview.rows,
     iat,
     exp,
   };
-}
-
-export function conflict(actionId: string, other: Digest): CountersignError {
-  return new CountersignError(
-    'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another content (${other}).`,
-    {
-      field: 'proposal.actionId',
-      expected: 'an actionId that was never used, or the same proposal again',
-      fix: 'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
-    },
-  );
-}
-
-export function frozen(freeze: Freeze): CountersignError {
-  return new CountersignError('FROZEN', `Frozen by ${freeze.by}: ${freeze.reason} (freeze ${freeze.id}).`, {
-    fix: `Wait until it is lifted: countersign unfreeze ${freeze.id}`,
-  });
-}
-
-export function revoked({ jti, by, reason }: Revocation): CountersignError {
-  return new CountersignError('CREDENTIAL_REVOKED', `${by} revoked ${jti}, which the proposal rests on: ${reason}`, {
-    field: 'credential',
-    expected: 'a credential whose whole chain still stands',
-    fix: 'Ask whoever gave it for a new one.',
-  });
 }

@@ -17,11 +17,11 @@ import {
   type WarrantClaims,
 } from '../src/trust/index.js';
 import { takeSnapshot } from '../src/verify/index.js';
-import { recall } from './capture.js';
+import { recall } from './snapshots.js';
 import type { CompensationRequest, Standing, Undoing } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { findTool } from './propose.js';
-import { alive } from './step.js';
+import { findTool } from './authenticate.js';
+import { heartbeating } from './step.js';
 
 /** How an attempt ended that left things as they were: there may be another one. */
 const WITHOUT_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['denied', 'failed', 'expired', 'cancelled']);
@@ -42,7 +42,7 @@ const MAX_ATTEMPTS = 100;
  */
 export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
   try {
-    return await alive(() => undoingOf(request, deps));
+    return await heartbeating(() => undoingOf(request, deps));
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
@@ -54,7 +54,7 @@ async function undoingOf(request: CompensationRequest, deps: Dependencies): Prom
   const proposal = parseProposal(request.proposal);
   const tool = findTool(deps.tools, proposal.tool);
   if (tool.taskQueue !== undefined && tool.taskQueue !== deps.taskQueue) {
-    return { kind: 'elsewhere', taskQueue: tool.taskQueue };
+    return { kind: 'other_task_queue', taskQueue: tool.taskQueue };
   }
   const cause = await causeOf(request.tenant, proposal, deps);
   await assertWanted(request, proposal, cause, deps);

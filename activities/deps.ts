@@ -6,8 +6,7 @@ import type { Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
-import type { Recent } from './recent.js';
-import type { Turns } from './turns.js';
+import type { RefusalThrottle } from './refusal-throttle.js';
 
 export interface Dependencies {
   readonly tools: ReadonlyMap<string, Tool>;
@@ -23,8 +22,7 @@ export interface Dependencies {
   readonly notifier?: Notifier;
   /** The task queue this worker serves: a tool with another one is not run here. */
   readonly taskQueue: string;
-  readonly recent: Recent;
-  readonly turns: Turns;
+  readonly refusals: RefusalThrottle;
   /** Asked about workflows that may have ended without an outcome. */
   readonly workflows: WorkflowStates;
   /** Tells running effects that a freeze has come. */
@@ -105,20 +103,28 @@ export interface FreezeWatch {
  * sides of what cannot be taken back. docs/recovery.md tells of each.
  */
 export const FAULT_POINTS = [
-  'prepare.begin',
-  'prepare.before-admit',
-  'prepare.after-admit',
-  'prepare.end',
-  'checkApproval.begin',
-  'checkApproval.end',
+  'propose.begin',
+  'propose.end',
+  'enforce.begin',
+  'enforce.end',
+  'capturePreState.begin',
+  'capturePreState.end',
+  'requestApproval.begin',
+  'requestApproval.end',
+  'authorize.begin',
+  'authorize.end',
   'execute.begin',
   'execute.before-effect',
   'execute.after-effect',
   'execute.end',
-  'conclude.begin',
-  'conclude.before-settle',
-  'conclude.after-settle',
-  'conclude.end',
+  'capturePostState.begin',
+  'capturePostState.end',
+  'verify.begin',
+  'verify.end',
+  'settle.begin',
+  'settle.end',
+  'checkApproval.begin',
+  'checkApproval.end',
   'fulfil.begin',
   'statement.after-nonce',
   'fulfil.end',

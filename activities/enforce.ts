@@ -1,14 +1,108 @@
-/** Step 2: policy decides, on facts that are recorded whole. */
+/** Step 2, `enforce`: policy and limits decide, on facts that are recorded whole. */
 import type { Cause, Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
+import type { Agent } from '../src/action/principal.js';
 import { evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { WarrantClaims } from '../src/trust/index.js';
-import type { Proposed } from './propose.js';
+import { admit } from './admit.js';
+import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
+import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { denied, limitsMet, rule, type Ruling } from './limits.js';
+import { StepRun } from './step.js';
+
+/** The agent is authenticated here too: a decision rests on its signature, not on the word of a worker that has a tool's credentials. */
+export async function enforce(input: EnforceInput, deps: Dependencies): ReturnType<Activities['enforce']> {
+  const { request, maxWaitOver } = input;
+  const run = new StepRun('enforce', request.digest, deps);
+  const known: { facts?: Facts; decision?: Decision } = {};
+  let authentic: Authentic | undefined;
+  try {
+    const proposed = run.open<Proposed>('propose', input.proposed);
+    authentic = await authenticate(request, deps);
+    await assertRevises(authentic, deps);
+    const read = readAuthorizedInput(authentic, deps);
+    assertSameTool(proposed, read);
+
+    const policy = deps.policy.current();
+    const facts = factsOf(authentic, read, proposed.preview, new Date(), policy);
+    known.facts = facts;
+    policy.checkInput(facts);
+    const ruling = await rulingOf(authentic, read.tool, facts, policy, deps);
+    const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
+    known.facts = ruling.facts;
+    known.decision = decision;
+    if (decision.effect === 'deny') throw refusal(decision, ruling);
+
+    const { credentials } = authentic.authority;
+    const enforced = { facts: ruling.facts, decision };
+    if (queue !== undefined) {
+      // An action that has ended, conflicts or is frozen does not wait for room.
+      const admitted = await admit({ ...enforced, credentials }, request, deps, []);
+      if (admitted.kind === 'ended') return admitted;
+      const { reason, retryAfterMs, patienceMs: maxWaitMs } = queue;
+      return run.seal<Queued>({ kind: 'queued', ...enforced, reason, retryAfterMs, maxWaitMs });
+    }
+    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured });
+  } catch (thrown) {
+    const refused = run.refuse(thrown, withoutSample(known));
+    if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));
+    return refused;
+  }
+}
+
+/** Whoever is refused must not learn from the refusal what the rows hold. */
+function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>): Pick<Refused, 'facts' | 'decision'> {
+  return {
+    ...(facts === undefined ? {} : { facts: { ...facts, preview: { ...facts.preview, sample: [] } } }),
+    ...(decision === undefined ? {} : { decision }),
+  };
+}
+
+/** Workers of one tool must agree on what it is: else a decision would be about something other than what is executed. */
+function assertSameTool(proposed: Proposed, { tool, actionType, operation }: ToolInput): void {
+  const same =
+    proposed.tool.name === tool.name &&
+    proposed.tool.environment === tool.environment &&
+    proposed.actionType === actionType &&
+    proposed.operation === operation;
+  if (same) return;
+  throw new CountersignError('UNKNOWN_TOOL', `Workers disagree on what the tool ${tool.name} is.`, {
+    field: 'proposal.tool',
+    expected: 'the same config of the tool on every worker',
+    fix: 'Give all workers the same config, then propose again.',
+  });
+}
+
+async function rulingOf(
+  authentic: Authentic,
+  tool: Tool,
+  facts: Facts,
+  policy: Policy,
+  { ledger }: Dependencies,
+): Promise<Ruling> {
+  const met = limitsMet(policy, facts, authentic);
+  if (met === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
+  const { tenant } = authentic.agent;
+  const demands = met.limits.map(({ demand }) => demand);
+  return rule(policy, facts, tool, met, await ledger.readLimits(tenant, authentic.proposal.actionId, demands));
+}
+
+/** The last look: who has waited as long as the limit lets actions wait is denied. */
+function withoutQueue(ruling: Ruling): Ruling {
+  const { queue, ...rest } = ruling;
+  return queue === undefined ? ruling : { ...rest, decision: denied(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
+}
+
+function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {
+  return new CountersignError(code ?? 'POLICY_DENIED', reason, problem);
+}
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 export function factsOf(
-  { agent, authority, tool, actionType, operation, input, warrant }: Proposed,
+  { agent, authority, warrant }: Authentic,
+  { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
   now: Date,
   policy: Policy,
@@ -31,13 +125,13 @@ function causeOf({ cause: { actionId, receipt }, agent }: WarrantClaims): Cause 
   return { actionId, agent, receipt };
 }
 
-export function enforce(policy: Policy, facts: Facts, tool: Tool): Decision {
+function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
   const decision = evaluate(policy, facts);
   if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
   return decision;
 }
 
-/** A constraint that the tool would ignore is none; so it stops the action. */
+/** A constraint that the tool would ignore is none; so it stops the action. @throws CountersignError CONSTRAINT_UNSUPPORTED */
 export function assertHonourable(constraints: readonly Constraint[], tool: Tool): void {
   const foreign = constraints.find(({ name }) => !tool.constraints.includes(name));
   if (foreign === undefined) return;
@@ -50,4 +144,28 @@ export function assertHonourable(constraints: readonly Constraint[], tool: Tool)
       fix: 'Correct the @constraint of that policy.',
     },
   );
+}
+
+/**
+ * What a proposal revises is an action of the same agent (or of one in the same chain) for which a person asked for changes: else it would
+ * tell people that it does what they asked for, when nobody asked.
+ *
+ * @throws CountersignError INVALID_PROPOSAL
+ */
+async function assertRevises({ proposal, agent }: Authentic, { ledger }: Dependencies): Promise<void> {
+  const { revises } = proposal;
+  if (revises === undefined) return;
+  const outcome = (await ledger.findAction(agent.tenant, revises))?.outcome;
+  const asker = outcome?.facts?.agent;
+  if (outcome?.error?.code === 'CHANGES_REQUESTED' && asker !== undefined && rootOf(asker) === rootOf(agent)) return;
+  // Whether another agent's action exists is nobody else's business: the answer is the same.
+  throw new CountersignError('INVALID_PROPOSAL', `No changes were asked for of an action ${revises} of this agent.`, {
+    field: 'proposal.revises',
+    expected: 'the id of an action of the same agent that ended with CHANGES_REQUESTED',
+    fix: 'Leave it out, or name the action whose outcome asks for changes.',
+  });
+}
+
+function rootOf({ id, via: [root = id] = [] }: Agent): string {
+  return root;
 }

@@ -1,17 +1,17 @@
-/** Step 5: the effect. Nothing reaches a tool's `execute` but through here, and nothing passes here without a grant. */
+/** Step 6, `execute`: the effect. Nothing reaches a tool's `execute` but through here, and nothing passes here without a grant. */
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
-import { assertJson, canonicalBytes, digest } from '../src/action/json.js';
+import { assertJson, canonicalBytes, digest, type Digest } from '../src/action/json.js';
 import { zodError, type Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/ledger/index.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
-import { frozen, revoked } from './authorize.js';
-import type { Truth } from './contract.js';
+import { frozen, revoked } from './admit.js';
+import { findTool } from './authenticate.js';
+import type { Activities, EffectReport } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { findTool } from './propose.js';
-import { workflowIdentity } from './step.js';
+import { StepRun, workflowIdentity } from './step.js';
 
 /** A result is carried in history; a larger one is refused before it is returned. */
 const MAX_RESULT_BYTES = 256 * 1024;
@@ -23,14 +23,18 @@ const QUIET_MS = 1_000;
 const OUT_OF_REACH_MS = 500;
 
 /** Nothing happened, and the reason may be gone with a new grant. */
-const VOIDING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
+const LAPSING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
 
-/** `jti` is of the grant that passed the gate, when one did. */
 export async function execute(
-  untrusted: Proposal,
+  proposal: Proposal,
   token: string,
   deps: Dependencies,
-): Promise<{ truth: Truth; jti?: string }> {
+): ReturnType<Activities['execute']> {
+  const run = new StepRun('execute', digestOf(proposal), deps);
+  return run.seal<EffectReport>(await report(proposal, token, deps));
+}
+
+async function report(untrusted: Proposal, token: string, deps: Dependencies): Promise<Report> {
   const startedAt = Date.now();
   let passed: Passed | 'returned';
   let asked = false;
@@ -42,24 +46,39 @@ export async function execute(
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
     // This worker may know another time or other tools than the one that tried before: only the ledger can say that nothing was begun.
-    if (!asked && Context.current().info.attempt > 1) return { truth: { kind: 'unknown', error: error.toJSON() } };
-    return { truth: { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON(), unreached: true } };
+    if (!asked && Context.current().info.attempt > 1) return { kind: 'unknown', error: error.toJSON() };
+    return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON(), notAttempted: true };
   }
-  if (passed === 'returned') return { truth: { kind: 'void', error: unsent().toJSON() } };
-  return { truth: await makeEffect(passed, startedAt, deps), jti: passed.claims.jti };
+  const { activity: usedBy } = workflowIdentity();
+  if (passed === 'returned') return { kind: 'grant_lapsed', error: unsent().toJSON(), usedBy };
+  const made = await makeEffect(passed, startedAt, deps);
+  return made.kind === 'done' || made.kind === 'unknown' ? made : { ...made, usedBy };
+}
+
+/** What was tried, before it is sealed. */
+type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<One, 'at' | 'tookMs'> : never) : never;
+
+/** Of what cannot be digested nothing can be executed either: `report` says why. */
+function digestOf(untrusted: unknown): Digest {
+  try {
+    assertJson(untrusted, 'proposal');
+    return digest(untrusted);
+  } catch {
+    return digest(null);
+  }
 }
 
 async function makeEffect(
   { tool, claims, input, tried, barred }: Passed,
   startedAt: number,
   deps: Dependencies,
-): Promise<Truth> {
+): Promise<Report> {
   // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not when it is barred.
   const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
   if (tried && (idempotency !== 'native' || barred !== undefined)) {
-    const found = await foundOut(tool, idempotency, input, claims, startedAt);
+    const found = await lookUpEarlier(tool, idempotency, input, claims, startedAt);
     if (found !== undefined) return found;
-    if (barred !== undefined) return { kind: 'not_done', error: barred.toJSON(), unreached: true };
+    if (barred !== undefined) return { kind: 'not_done', error: barred.toJSON(), notAttempted: true };
   }
 
   const context = Context.current();
@@ -80,12 +99,11 @@ async function makeEffect(
       },
     });
     await deps.faults.at('execute.after-effect');
-    const tookMs = Math.round(performance.now() - start);
     if (claims.actionType === 'READ') assertCarriable(execution.result);
-    return { kind: 'done', execution: carriable(execution), startedAt, tookMs };
+    return { kind: 'done', execution: carriable(execution), startedAt };
   } catch (thrown) {
     const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
-    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await inVain(error, claims, deps);
+    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await returned(error, claims, deps);
     return classify(error, idempotency, signal.aborted, watch.freeze);
   } finally {
     watch.end();
@@ -94,24 +112,24 @@ async function makeEffect(
 
 function nothingSent(error: CountersignError): boolean {
   if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') return false;
-  return error.retryable || VOIDING.has(error.code);
+  return error.retryable || LAPSING.has(error.code);
 }
 
 /**
  * Another attempt under this grant could not know that this one sent nothing, and must take the outcome for unknown. So it is recorded
  * before there is one, and a new grant is asked for. Where that fails, the action has failed: that much is certain.
  */
-async function inVain(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Truth> {
+async function returned(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Report> {
   const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
   try {
-    const recorded = await ledger.returnGrant({ jti, tenant, actionId, usedBy: workflowIdentity().run });
+    const recorded = await ledger.returnGrant({ jti, tenant, actionId, usedBy: workflowIdentity().activity });
     if (!recorded) return { kind: 'not_done', error: view };
   } catch {
     return { kind: 'not_done', error: view };
   }
   const { retryable: again, retryAfterMs = OUT_OF_REACH_MS } = error;
-  return { kind: 'void', error: view, ...(again ? { retryAfterMs } : {}) };
+  return { kind: 'grant_lapsed', error: view, ...(again ? { retryAfterMs } : {}) };
 }
 
 /** What an attempt says of itself that died, or was given up, after it had recorded that it sent nothing. */
@@ -160,6 +178,7 @@ async function checkGrant(untrusted: unknown, token: string, deps: Dependencies)
 /** The ledger lets a grant be used once, and by nothing that is frozen or revoked. */
 async function passGate({ tool, claims, input, expired }: Granted, deps: Dependencies): Promise<Passed | 'returned'> {
   const { tenant, actionId } = claims;
+  const { activity: usedBy } = workflowIdentity();
   const use = await deps.ledger.useGrant({
     jti: claims.jti,
     tenant,
@@ -168,11 +187,15 @@ async function passGate({ tool, claims, input, expired }: Granted, deps: Depende
     tool: claims.tool,
     targets: claims.targets,
     credentials: claims.credentials ?? [],
-    usedBy: workflowIdentity().run,
+    usedBy,
   });
   switch (use.kind) {
     case 'first':
-      if (expired) throw grantExpired(claims);
+      if (expired) {
+        // By this worker's clock, though not by the ledger's. Nothing is sent under it, so it is not left among those that may have been.
+        await deps.ledger.returnGrant({ jti: claims.jti, tenant, actionId, usedBy });
+        throw grantExpired(claims);
+      }
       return { tool, claims, input, tried: use.otherUses > 0 };
     case 'again': {
       const { freeze, revocation } = use;
@@ -194,7 +217,9 @@ async function passGate({ tool, claims, input, expired }: Granted, deps: Depende
         fix: 'Propose again: every execution needs its own grant.',
       });
     case 'ended':
-      throw new CountersignError('GRANT_REPLAYED', 'The action has ended; its grants are void.', { field: 'grant' });
+      throw new CountersignError('GRANT_REPLAYED', 'The action has ended; none of its grants is valid any more.', {
+        field: 'grant',
+      });
     case 'unknown':
       throw foreign('no action in the ledger', 'grant');
   }
@@ -215,26 +240,31 @@ function grantExpired({ exp }: GrantClaims): CountersignError {
 }
 
 /** Asks the system whether an earlier attempt made the effect; undefined when it is certain that it did not and never will. */
-async function foundOut(
+async function lookUpEarlier(
   tool: Tool,
   idempotency: Idempotency,
   input: unknown,
   claims: GrantClaims,
   startedAt: number,
-): Promise<Truth | undefined> {
-  const unknown: Truth = {
+): Promise<Report | undefined> {
+  const unknown: Report = {
     kind: 'unknown',
     error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
   };
   if (idempotency === 'none' || tool.lookUp === undefined) return unknown;
   const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal }, input);
   if (answer.happened === 'yes') {
-    return { kind: 'done', execution: answer.execution, startedAt, tookMs: Date.now() - startedAt };
+    return { kind: 'done', execution: answer.execution, startedAt };
   }
   return answer.happened === 'no' ? undefined : unknown;
 }
 
-function classify(error: CountersignError, idempotency: Idempotency, told: boolean, freeze: Freeze | undefined): Truth {
+function classify(
+  error: CountersignError,
+  idempotency: Idempotency,
+  told: boolean,
+  freeze: Freeze | undefined,
+): Report {
   const why = freeze === undefined ? error.toJSON() : { ...frozen(freeze).toJSON(), message: stoppedBy(freeze, error) };
   if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
     // Where the key makes it one effect, trying again is how the truth is found.
@@ -243,10 +273,10 @@ function classify(error: CountersignError, idempotency: Idempotency, told: boole
   }
   if (told) {
     const code = freeze === undefined ? 'CANCELLED' : 'FROZEN';
-    return { kind: 'stopped', status: 'cancelled', error: { ...why, code } };
+    return { kind: 'stopped', error: { ...why, code } };
   }
   if (error.retryable) throw error;
-  return { kind: VOIDING.has(error.code) ? 'void' : 'not_done', error: error.toJSON() };
+  return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON() };
 }
 
 function stoppedBy(freeze: Freeze, { message }: CountersignError): string {

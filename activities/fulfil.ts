@@ -8,8 +8,8 @@ import { verifyStatement, type Statement } from '../src/trust/index.js';
 import type { Fulfilled } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { giving, isGiving, type CarryOut, type GivingKind } from './give.js';
-import { receiptOf } from './said.js';
-import { sign, statementOf } from './settle.js';
+import { receiptOf } from './command-receipt.js';
+import { sign, statementOf } from './record-outcome.js';
 
 type Unfreeze = Extract<Statement, { kind: 'unfreeze' }>;
 type Resolve = Extract<Statement, { kind: 'resolve' }>;

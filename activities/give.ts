@@ -6,8 +6,8 @@ import { verifyEnrolment, type Statement } from '../src/trust/index.js';
 import type { Fulfilled } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { dutyOf } from './given.js';
-import { standingOf } from './in-advance.js';
-import { receiptOf } from './said.js';
+import { standingOf } from './standing-approvals.js';
+import { receiptOf } from './command-receipt.js';
 
 export type GivingKind = 'enrol' | 'retire' | 'stand' | 'withdraw' | 'duty' | 'relieve';
 type Giving<K extends GivingKind = GivingKind> = Extract<Statement, { kind: K }>;

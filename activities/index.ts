@@ -1,21 +1,26 @@
 /** The activities of a worker, each bound to what it stands on. */
-import type { Steps } from './contract.js';
+import { authorize } from './authorize.js';
+import { capturePostState } from './capture-post-state.js';
+import { capturePreState } from './capture-pre-state.js';
 import { checkApproval } from './approvals.js';
-import { carryOut } from './carry-out.js';
 import { compensate, standing } from './compensate.js';
-import { conclude } from './conclude.js';
+import type { Activities } from './contract.js';
 import type { Dependencies, FaultPoint } from './deps.js';
+import { enforce } from './enforce.js';
+import { execute } from './execute.js';
 import { fulfil } from './fulfil.js';
 import { giveUp, notify, route } from './notify.js';
-import { prepare } from './prepare.js';
+import { propose } from './propose.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
-import { Recent } from './recent.js';
-import { alive, asActivity } from './step.js';
-import { Turns } from './turns.js';
+import { RefusalThrottle } from './refusal-throttle.js';
+import { requestApproval } from './request-approval.js';
+import { settle } from './settle.js';
+import { asActivity, heartbeating } from './step.js';
+import { verify } from './verify.js';
 
-/** `places`: how many proposals of those who are refused again and again may wait for their turn at once. */
-export function createActivities(given: Omit<Dependencies, 'recent' | 'turns'>, places = 50): Steps {
-  const deps: Dependencies = { ...given, recent: new Recent(), turns: new Turns(places) };
+/** `maxThrottled`: how many proposals of those who are refused again and again may wait at once. */
+export function createActivities(given: Omit<Dependencies, 'refusals'>, maxThrottled = 50): Activities {
+  const deps: Dependencies = { ...given, refusals: new RefusalThrottle(maxThrottled) };
   const { faults } = deps;
   const step = <T>(name: Interruptible, body: () => Promise<T>): Promise<T> =>
     asActivity(async () => {
@@ -25,17 +30,23 @@ export function createActivities(given: Omit<Dependencies, 'recent' | 'turns'>, 
       return done;
     });
   return {
-    prepare: (request, approvals, options = {}) => step('prepare', () => prepare(request, approvals, options, deps)),
+    propose: (request) => step('propose', () => propose(request, deps)),
+    enforce: (input) => step('enforce', () => enforce(input, deps)),
+    capturePreState: (input) => step('capturePreState', () => capturePreState(input, deps)),
+    requestApproval: (input) => step('requestApproval', () => requestApproval(input, deps)),
+    authorize: (input) => step('authorize', () => authorize(input, deps)),
+    execute: (proposal, grant) => step('execute', () => execute(proposal, grant, deps)),
+    capturePostState: (input) => step('capturePostState', () => heartbeating(() => capturePostState(input, deps))),
+    verify: (input) => step('verify', () => heartbeating(() => verify(input, deps))),
+    settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
-    execute: (proposal, grant) => step('execute', () => carryOut(proposal, grant, deps)),
-    conclude: (conclusion) => step('conclude', () => alive(() => conclude(conclusion, deps))),
     fulfil: (statement) => step('fulfil', () => fulfil(statement, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),
     standing: (tenant, actionId) => asActivity(() => standing(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),
     route: (announcement) => asActivity(() => route(announcement, deps)),
-    notify: (announcement, channel) => asActivity(() => alive(() => notify(announcement, channel, deps))),
+    notify: (announcement, channel) => asActivity(() => heartbeating(() => notify(announcement, channel, deps))),
     giveUp: (announcement, channel, reason) => asActivity(() => giveUp(announcement, channel, reason, deps)),
   };
 }

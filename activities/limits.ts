@@ -13,13 +13,15 @@ import {
   resolveLimits,
   settledAmounts,
   type AtLimits,
+  type Measured,
   type Policy,
   type ResolvedLimits,
 } from '../src/policy/index.js';
 import type { Json } from '../src/action/json.js';
 import type { Dependencies } from './deps.js';
 import { assertHonourable } from './enforce.js';
-import type { Authentic, Proposed } from './propose.js';
+import type { Tool } from '../src/tools/tool.js';
+import type { Authentic } from './authenticate.js';
 
 /** Undefined when no limit says anything of the action. @throws CountersignError POLICY_ERROR */
 export function limitsMet(policy: Policy, facts: Facts, authentic: Authentic): ResolvedLimits | undefined {
@@ -39,40 +41,44 @@ export interface Ruling {
   readonly queue?: Extract<AtLimits, { kind: 'queue' }>;
   /** To be placed once people, if any are needed, have decided. */
   readonly holds: readonly HoldRequest[];
+  /** The amounts that the limits found in the input. */
+  readonly measured: readonly Measured[];
 }
 
 /** Policy decides with the figures before it; what it lets pass, the limits may still stop. @throws CountersignError the refusal */
 export function rule(
   policy: Policy,
   before: Facts,
-  { tool }: Proposed,
+  tool: Tool,
   met: ResolvedLimits,
   readings: readonly LimitReading[],
 ): Ruling {
   const facts: Facts = { ...before, limits: [...met.depths, ...figuresOf(met.limits, readings)] };
   const decision = evaluate(policy, facts);
-  if (decision.effect === 'deny') return { facts, decision, holds: [] };
+  const { measured } = met;
+  if (decision.effect === 'deny') return { facts, decision, holds: [], measured };
   assertHonourable(decision.constraints, tool);
   if (met.exceeded.length > 0) {
     const reason = met.exceeded.map((violation) => violation.reason).join('; ');
-    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, met.exceeded), holds: [] };
+    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, met.exceeded), holds: [], measured };
   }
   const at = atLimits(met.limits, readings, facts);
   const holds = met.limits.map(({ demand }): HoldRequest => demand);
   switch (at.kind) {
     case 'fits':
-      return { facts, decision, holds };
+      return { facts, decision, holds, measured };
     case 'queue':
-      return { facts, decision, queue: at, holds: [] };
+      return { facts, decision, queue: at, holds: [], measured };
     case 'deny': {
       const { kind: _kind, code, reason, violations, retryAfterMs: _retry, ...problem } = at;
-      return { facts, decision: denied(decision, code, reason, violations), problem, holds: [] };
+      return { facts, decision: denied(decision, code, reason, violations), problem, holds: [], measured };
     }
     case 'approve':
       return {
         facts,
         decision: asked(decision, at.requirements),
         holds: holds.map((demand) => (at.over.includes(demand.limit) ? { ...demand, over: true } : demand)),
+        measured,
       };
   }
 }
@@ -110,15 +116,17 @@ function asked(decision: Decision, requirements: Decision['requirements']): Deci
 export interface Spending {
   readonly status: OutcomeStatus;
   /** The tool was never asked. */
-  readonly unreached?: boolean;
+  readonly notAttempted?: boolean;
+  /** It is spent, though it is not known how the action ended. */
+  readonly spent?: boolean;
   readonly amounts?: Readonly<Record<string, number>>;
 }
 
 /** What the end of an action says of what it holds. */
-export function holdsOf({ status, unreached = false, amounts }: Spending): HoldSettlement {
-  const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && !unreached);
+export function holdsOf({ status, notAttempted = false, spent = false, amounts }: Spending): HoldSettlement {
+  const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && !notAttempted);
   return {
-    disposition: DISPOSITIONS[status],
+    disposition: spent ? 'consume' : DISPOSITIONS[status],
     ...(status === 'success' ? { result: 'good' } : bad ? { result: 'bad' } : {}),
     ...(amounts === undefined ? {} : { amounts }),
   };

@@ -9,7 +9,7 @@ import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
 import { holdsOf } from './limits.js';
-import { sign, statementOf } from './settle.js';
+import { sign, statementOf } from './record-outcome.js';
 
 /** A workflow that has just begun is not asked about. Milliseconds. */
 const OLDER_THAN_MS = 60_000;
@@ -71,10 +71,7 @@ async function settleAll(
   for (const { tenant, actionId } of left) {
     const action = now.get(nameOf({ tenant, actionId }));
     const truth = action && (await truthOf(action, deps));
-    if (action !== undefined && truth !== undefined) {
-      await settle(action, truth, deps);
-      settled++;
-    }
+    if (action !== undefined && truth !== undefined && (await settle(action, truth, deps))) settled++;
     Context.current().heartbeat();
   }
   return settled;
@@ -108,7 +105,7 @@ async function truthOf(action: OpenAction, deps: Dependencies): Promise<Found | 
       return {
         status: 'failed',
         error: { code: 'TOOL_FAILED', message: 'Its workflow was ended from outside, and the effect did not happen.' },
-        holds: holdsOf({ status: 'failed', unreached: true }),
+        holds: holdsOf({ status: 'failed', notAttempted: true }),
       };
     case 'yes':
       // Spent it is; but what it was to be compared with went with its workflow, so nobody can call it done.
@@ -150,7 +147,8 @@ async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): P
   }
 }
 
-async function settle(action: OpenAction, found: Found, deps: Dependencies): Promise<void> {
+/** @returns whether it was: not when a grant was used since it was looked at */
+async function settle(action: OpenAction, found: Found, deps: Dependencies): Promise<boolean> {
   const { tenant, actionId, digest: proposalDigest, tool, agent, environment } = action;
   const { status, error, holds, result } = found;
   const outcome: Outcome = {
@@ -171,15 +169,17 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...(environment === null ? {} : { environment }),
   };
   await deps.faults.at('reconcile.before-settle');
-  await deps.ledger.settle({
+  const { kind } = await deps.ledger.settle({
     tenant,
     actionId,
     proposalDigest,
     outcome,
     holds,
+    effectRuledOut: status === 'failed',
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
   await deps.faults.at('reconcile.after-settle');
+  return kind === 'settled';
 }
 
 /** What is recorded of an action, whoever recorded it. @throws CountersignError NOT_FOUND */

@@ -1,170 +1,128 @@
-/** Step 8: the outcome and its receipt, committed together. */
-import { asCountersignError, type CountersignError } from '../src/action/errors.js';
-import type { GrantClaims, Plan } from '../src/action/grant.js';
-import type { Cause } from '../src/action/decision.js';
-import { digest } from '../src/action/json.js';
-import type { ApprovalRecord, Check, Outcome, OutcomeStatus } from '../src/action/outcome.js';
-import type { ReceiptClaims } from '../src/action/receipt.js';
-import { NAME_PATTERN } from '../src/action/proposal.js';
-import type { Delta, Snapshot } from '../src/action/snapshot.js';
-import type { Json } from '../src/action/json.js';
-import type { ChainLink } from '../src/ledger/index.js';
-import { hashReceipt, signReceipt } from '../src/trust/index.js';
-import type { ActionRequest } from './contract.js';
+/** The activity `settle`: records an action that ends without an effect, and why. */
+import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
+import { progress, refusalBy } from '../src/action/quorum.js';
+import type { ApprovalRecord } from '../src/action/outcome.js';
+import { authorOf, type Author } from './author.js';
+import { countDecisions } from './approvals.js';
+import type { Activities, Concluded, Enforced, PreState, Queued, Refused, SettleInput } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { holdsOf } from './limits.js';
-import type { Authentic } from './propose.js';
-import { workflowIdentity, type Stopwatch } from './step.js';
+import { recordOutcome, recordUnauthenticated, type Settlement } from './record-outcome.js';
+import { shownOf } from './request-approval.js';
+import { StepRun } from './step.js';
+import { openReport } from './capture-post-state.js';
+import { fromView, usesOf } from './verify.js';
 
-/** The chain for refusals whose tenant nobody vouched for: a forger must not write into a real tenant's chain. */
-export const UNAUTHENTICATED = '_unauthenticated';
-
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-
-export interface Settlement {
-  readonly authentic: Authentic;
-  readonly status: OutcomeStatus;
-  readonly watch: Stopwatch;
-  /** Present unless the status is `success`. */
-  readonly error?: CountersignError;
-  readonly reason?: string;
-  /** The tool was never asked: a failure is none of its own. */
-  readonly unreached?: boolean;
-  /** What was really spent, by limit, where it can be told. */
-  readonly amounts?: Readonly<Record<string, number>>;
-  readonly facts?: Plan['facts'];
-  readonly decision?: Plan['decision'];
-  readonly approvals?: readonly ApprovalRecord[];
-  readonly grant?: GrantClaims;
-  readonly pre?: Snapshot;
-  readonly post?: Snapshot;
-  readonly delta?: Delta;
-  readonly checks?: readonly Check[];
-  readonly result?: Json;
+export async function settle(input: SettleInput, deps: Dependencies): ReturnType<Activities['settle']> {
+  return recordEnding(input, {}, deps);
 }
 
-/** Records how an action ended. An action that ended before keeps its record, and that is returned (`recorded`). */
-export async function settle(
-  settlement: Settlement,
+/** `ruledOut`: every effect that an earlier run may have made is known not to have been made. */
+export async function recordEnding(
+  input: SettleInput,
+  { ruledOut }: { readonly ruledOut?: 'all' },
   deps: Dependencies,
-): Promise<{ outcome: Outcome; recorded: boolean }> {
-  const { authentic, status, watch, error, facts, decision, approvals = [], grant } = settlement;
-  const { proposal, agent, digest: proposalDigest } = authentic;
-  const outcome: Outcome = {
-    status,
-    reason: settlement.reason ?? error?.message ?? status,
-    ...(error === undefined ? {} : { error: error.toJSON() }),
-    tenant: agent.tenant,
-    actionId: proposal.actionId,
-    proposalDigest,
-    tool: proposal.tool,
-    ...(facts === undefined ? {} : { facts }),
-    ...(decision === undefined ? {} : { decision }),
-    approvals,
-    ...(settlement.pre === undefined ? {} : { pre: settlement.pre }),
-    ...(settlement.post === undefined ? {} : { post: settlement.post }),
-    ...(settlement.delta === undefined ? {} : { delta: settlement.delta }),
-    checks: settlement.checks ?? [],
-    ...(settlement.result === undefined ? {} : { result: settlement.result }),
-    steps: watch.timings,
-  };
-  const statement = statementOf(outcome, {
-    agent: agent.id,
-    ...(grant === undefined ? {} : { grant: grant.jti }),
-    ...(authentic.warrant === undefined ? {} : { cause: authentic.warrant.cause }),
-  });
-  const place = { tenant: agent.tenant, actionId: proposal.actionId };
-  const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
-  // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
-  if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
-    return { outcome: { ...outcome, receipt }, recorded: false };
-  }
+): Promise<Concluded> {
+  const { request, attempts, steps } = input;
+  const run = new StepRun('enforce', request.digest, deps);
+  let author: Author;
   try {
-    return await deps.ledger.settle({
-      ...place,
-      proposalDigest,
-      outcome,
-      sign: signed,
-      // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
-      ...(facts?.limits === undefined ? {} : { holds: holdsOf(settlement) }),
-    });
+    author = await authorOf(request, deps);
   } catch (thrown) {
-    const refused = asCountersignError(thrown);
-    if (refused.code !== 'ACTION_CONFLICT') throw refused;
-    return settle({ authentic, watch, status: 'denied', error: refused }, deps);
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return { kind: 'complete', outcome: await recordUnauthenticated(request, error, deps) };
+  }
+  const { known, ending } = await readEnding(input, run, deps);
+  const uses = usesOf(attempts.map((attempt) => openReport(attempt, run)));
+  const recorded = await recordOutcome(
+    { author, ...known, ...ending, ruledOut: ruledOut ?? uses, steps: { ...steps, settle: run.tookMs } },
+    deps,
+  );
+  return recorded.kind === 'effect_possible' ? recorded : { kind: 'complete', outcome: recorded.outcome };
+}
+
+/** What no step of this action said is no reason on its receipt. */
+async function readEnding(
+  input: SettleInput,
+  run: StepRun,
+  deps: Dependencies,
+): Promise<{ known: Known; ending: Ending }> {
+  try {
+    const known = knownBy(input, run);
+    return { known, ending: await endingOf(input, known, run, deps) };
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.code !== 'SEAL_INVALID') throw error;
+    return { known: {}, ending: { status: 'denied', error } };
   }
 }
 
-/** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */
-export async function settleUnauthenticated(
-  request: ActionRequest,
-  error: CountersignError,
-  deps: Dependencies,
-): Promise<Outcome> {
-  const claimed = workflowIdentity();
-  const [tenant, actionId] = [storable(claimed.tenant), storable(claimed.actionId)];
-  const outcome: Outcome = {
-    status: 'denied',
-    reason: error.message,
-    error: error.toJSON(),
-    tenant,
-    actionId,
-    proposalDigest: DIGEST.test(request.digest) ? request.digest : digest(request.digest.slice(0, 256).toWellFormed()),
-    tool: nameOf(request.proposal.tool),
-    approvals: [],
-    checks: [],
-    steps: {},
-  };
-  const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
-  const receipt = await deps.ledger.appendReceipt({
-    tenant: UNAUTHENTICATED,
-    actionId: `${tenant}/${actionId}`,
-    sign: (link) => sign({ ...statement, ...link }, deps),
-  });
-  return { ...outcome, receipt };
-}
+type Known = Pick<Settlement, 'facts' | 'decision' | 'pre'>;
 
-/** A name that nobody vouched for, cut to what every store takes. */
-function storable(name: string): string {
-  return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
-}
-
-function nameOf(tool: unknown): string {
-  return typeof tool === 'string' && NAME_PATTERN.test(tool) ? tool : 'unnamed';
-}
-
-export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
-
-export function statementOf(
-  outcome: Outcome,
-  { agent, grant, cause }: { agent?: string; grant?: string; cause?: Pick<Cause, 'actionId' | 'receipt'> },
-): Statement {
+function knownBy({ ending, enforced, pre }: SettleInput, run: StepRun): Known {
+  const refused = ending.kind === 'refused' ? run.open<Refused>(ending.step, ending) : undefined;
+  const from = refused?.facts === undefined ? enforced && run.open<Enforced>('enforce', enforced) : refused;
+  const captured = pre && run.open<PreState>('capturePreState', pre);
   return {
-    v: 1,
-    tenant: outcome.tenant,
-    actionId: outcome.actionId,
-    proposalDigest: outcome.proposalDigest,
-    status: outcome.status,
-    reason: outcome.reason,
-    code: outcome.error?.code,
-    agent,
-    tool: outcome.tool,
-    environment: outcome.facts?.tool.environment,
-    actionType: outcome.facts?.actionType,
-    effect: outcome.decision?.effect,
-    policyDigest: outcome.decision?.policyDigest,
-    approvals: outcome.approvals.map((approval) => approval.digest),
-    grant,
-    ...(cause === undefined ? {} : { cause: { actionId: cause.actionId, receipt: cause.receipt } }),
-    preDigest: outcome.pre?.digest,
-    postDigest: outcome.post?.digest,
-    outcomeDigest: digest(outcome),
-    iat: Math.floor(Date.now() / 1000),
+    ...(from?.facts === undefined ? {} : { facts: from.facts }),
+    ...(from?.decision === undefined ? {} : { decision: from.decision }),
+    ...(captured === undefined ? {} : { pre: captured.snapshot }),
   };
 }
 
-export async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
-  const jws = await signReceipt(keyring, claims);
-  return { jws, hash: hashReceipt(jws) };
+type Ending = Pick<Settlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision'>;
+
+async function endingOf(
+  { request, ending }: SettleInput,
+  known: Known,
+  run: StepRun,
+  deps: Dependencies,
+): Promise<Ending> {
+  switch (ending.kind) {
+    case 'refused':
+      return { status: 'denied', error: fromView(ending.error) };
+    case 'cancelled':
+      return { status: 'cancelled', error: fromView({ code: 'CANCELLED', message: CANCELLED[ending.during] }) };
+    case 'expired': {
+      const { expiresAt } = ending;
+      const by = Number.isNaN(Date.parse(expiresAt)) ? 'in time' : `by ${new Date(expiresAt).toISOString()}`;
+      return { status: 'expired', error: fromView({ code: 'APPROVAL_EXPIRED', message: `Nobody decided ${by}.` }) };
+    }
+    case 'decided': {
+      const approvals = await decisionsOf(request, ending.tokens, known, deps);
+      const requirements = known.decision?.requirements ?? [];
+      return { status: 'denied', error: fromView(refusalBy(progress(requirements, approvals), approvals)), approvals };
+    }
+    case 'no_room': {
+      const { facts, decision, reason } = run.open<Queued>('enforce', ending.queued);
+      return { status: 'denied', error: fromView({ code: 'LIMIT_EXCEEDED', message: reason }), facts, decision };
+    }
+    case 'step_failed':
+      return { status: 'denied', error: stepFailed(ending.error) };
+  }
+}
+
+const CANCELLED = {
+  approval: 'Cancelled while it waited for people.',
+  queue: 'Cancelled while it waited for room.',
+  pipeline: 'Cancelled before the effect.',
+} as const;
+
+/** The decisions that people signed on what they were shown, checked once more. */
+async function decisionsOf(
+  request: SettleInput['request'],
+  tokens: readonly string[],
+  { facts, decision, pre }: Known,
+  deps: Dependencies,
+): Promise<readonly ApprovalRecord[]> {
+  if (facts === undefined || decision === undefined || pre === undefined) return [];
+  const shown = shownOf(request, { facts, decision, pre });
+  return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;
+}
+
+/** Temporal's word alone says so: it names a step that could not be carried out, and nothing else. */
+function stepFailed({ code, message }: ErrorView): CountersignError {
+  return new CountersignError(code, message.slice(0, 1_000), {
+    fix: 'Nothing was done. Propose again under a new actionId when the system is back.',
+  });
 }

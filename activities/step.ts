@@ -1,33 +1,75 @@
-/** What every step shares: its timing, its failures as Temporal's, and whose workflow it runs in. */
+/** What every step shares: its record and seal, its failures as Temporal's, and whose workflow it runs in. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
-import type { Step, StepTimings } from '../src/action/outcome.js';
+import { assertJson, digest, type Digest } from '../src/action/json.js';
+import type { Proposal } from '../src/action/proposal.js';
+import { openSealed, sealRecord, type SealedStep } from '../src/trust/index.js';
+import type { ActionRequest, Refused, Sealed, StepRecord } from './contract.js';
+import type { Dependencies } from './deps.js';
 
-/** Collects how long each step took. */
-export class Stopwatch {
-  readonly #timings: { [step in Step]?: number };
+/** What a record says beside when it was made. */
+type Content<Record> = Record extends StepRecord ? Omit<Record, keyof StepRecord> : never;
 
-  constructor(earlier: StepTimings = {}) {
-    this.#timings = { ...earlier };
+/** One run of a step: it times the step, seals what it hands on, and opens what other steps handed it. */
+export class StepRun {
+  readonly #step: SealedStep;
+  readonly #proposalDigest: Digest;
+  readonly #keyring: Dependencies['keyring'];
+  readonly #start = performance.now();
+
+  constructor(step: SealedStep, proposalDigest: Digest, { keyring }: Pick<Dependencies, 'keyring'>) {
+    this.#step = step;
+    this.#proposalDigest = proposalDigest;
+    this.#keyring = keyring;
   }
 
-  get timings(): StepTimings {
-    return this.#timings;
+  get tookMs(): number {
+    return Math.round((performance.now() - this.#start) * 10) / 10;
   }
 
-  /** Times that are told for one step add up. */
-  add(step: Step, ms: number): void {
-    this.#timings[step] = Math.round(((this.#timings[step] ?? 0) + ms) * 10) / 10;
+  /** Seals the step's record. */
+  seal<Record extends StepRecord>(content: Content<Record>): Sealed<Record> {
+    const record = { ...content, at: Date.now(), tookMs: this.tookMs };
+    return sealRecord(this.#keyring, this.#context(this.#step), record) as unknown as Sealed<Record>;
   }
 
-  async time<T>(step: Step, work: () => Promise<T> | T): Promise<T> {
-    const start = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.add(step, performance.now() - start);
-    }
+  /**
+   * The record that says no. What may pass by itself, or is a fault of ours, is thrown instead: Temporal tries the step again.
+   *
+   * @throws CountersignError the error itself, when it is retryable or INTERNAL
+   */
+  refuse(thrown: unknown, known: Pick<Refused, 'facts' | 'decision'> = {}): Sealed<Refused> {
+    const error = asCountersignError(thrown);
+    if (error.retryable || error.code === 'INTERNAL') throw error;
+    return this.seal<Refused>({ kind: 'refused', step: this.#step, error: error.toJSON(), ...known });
   }
+
+  /** @throws CountersignError SEAL_INVALID */
+  open<Record extends StepRecord>(step: SealedStep, sealed: Sealed<Record> | undefined): Record {
+    return openSealed<Record>(this.#keyring, this.#context(step), sealed);
+  }
+
+  #context(step: SealedStep) {
+    const { tenant, actionId } = workflowIdentity();
+    return { workflowId: `${tenant}/${actionId}`, proposalDigest: this.#proposalDigest, step };
+  }
+}
+
+/**
+ * The proposal that the records of an action are of. It was validated before any of them was sealed; what has another digest is not looked
+ * at further.
+ *
+ * @throws CountersignError SEAL_INVALID
+ */
+export function sealedProposal({ proposal, digest: expected }: ActionRequest): Proposal {
+  const untrusted: unknown = proposal;
+  assertJson(untrusted, 'proposal');
+  if (digest(untrusted) === expected) return proposal;
+  throw new CountersignError('SEAL_INVALID', 'The proposal is not the one that the records are of.', {
+    field: 'proposal',
+    expected,
+    fix: 'Propose through the client library.',
+  });
 }
 
 /** Runs an activity's body; what it throws reaches the workflow as an ApplicationFailure with the error view as its detail. */
@@ -49,26 +91,30 @@ export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A slow ledger or system is no dead worker. Well under the heartbeat timeouts. Milliseconds. */
-const PULSE_MS = 1_000;
+/** How often a step says that its worker lives: a slow ledger or system is no dead worker. Well under the heartbeat timeouts. Milliseconds. */
+const HEARTBEAT_EVERY_MS = 1_000;
 
-/** Says all the while that this worker lives: one that was killed is noticed when it says so no more. */
-export async function alive<T>(body: () => Promise<T>): Promise<T> {
+/** Heartbeats all the while, so that a worker that was killed is noticed. */
+export async function heartbeating<T>(body: () => Promise<T>): Promise<T> {
   const context = Context.current();
   if (context.info.isLocal) return body();
-  const pulse = setInterval(() => context.heartbeat(), PULSE_MS);
+  const timer = setInterval(() => context.heartbeat(), HEARTBEAT_EVERY_MS);
   try {
     return await body();
   } finally {
-    clearInterval(pulse);
+    clearInterval(timer);
   }
 }
 
-/** The tenant and action that the running workflow is about, from the server's own word of its id. */
-export function workflowIdentity(): { tenant: string; actionId: string; run: string } {
+/** The tenant and action that the running workflow is about, from the server's own word of its id; `activity` names this activity. */
+export function workflowIdentity(): { tenant: string; actionId: string; activity: string } {
   const { workflowExecution, activityId } = Context.current().info;
   if (workflowExecution === undefined) throw new CountersignError('INTERNAL', 'The step runs outside a workflow.');
   const { workflowId, runId } = workflowExecution;
   const slash = workflowId.indexOf('/');
-  return { tenant: workflowId.slice(0, slash), actionId: workflowId.slice(slash + 1), run: `${runId}/${activityId}` };
+  return {
+    tenant: workflowId.slice(0, slash),
+    actionId: workflowId.slice(slash + 1),
+    activity: `${runId}/${activityId}`,
+  };
 }

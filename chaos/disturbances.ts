@@ -28,6 +28,8 @@ export const DISTURBANCES = [
   'break-policy',
   'forge-grant',
   'terminate-workflow',
+  'terminate-after-effect',
+  'skew-second-attempt',
 ] as const;
 export type Disturbance = (typeof DISTURBANCES)[number];
 
@@ -49,15 +51,17 @@ const WEIGHTS: Readonly<Record<Disturbance, number>> = {
   'break-policy': 2,
   'forge-grant': 4,
   'terminate-workflow': 3,
+  'terminate-after-effect': 5,
+  'skew-second-attempt': 2,
 };
 
 const FAULT_POINTS: readonly FaultPoint[] = [
-  'prepare.before-admit',
-  'prepare.after-admit',
+  'ledger.before-admit',
+  'ledger.after-admit',
   'execute.before-effect',
   'execute.after-effect',
-  'conclude.before-settle',
-  'conclude.after-settle',
+  'ledger.before-settle',
+  'ledger.after-settle',
 ];
 
 /** From a clock that is a little off to one that nobody should believe. Milliseconds. */
@@ -83,6 +87,9 @@ export interface DisturbancesOptions {
 
 /** When nothing gets on, the next one comes after this. Milliseconds. */
 const NEXT_AFTER_MS = 4_000;
+
+/** How long an action is waited for whose grant was used, milliseconds. */
+const USED_WITHIN_MS = 3_000;
 
 export class Disturbances {
   readonly counts = new Map<string, number>();
@@ -183,7 +190,52 @@ export class Disturbances {
         return this.#forge(chance);
       case 'terminate-workflow':
         return this.#terminate(chance);
+      case 'terminate-after-effect':
+        return this.#terminateAfterEffect(chance);
+      case 'skew-second-attempt': {
+        // Whoever admits an action next dies of it, and the action goes to a worker whose clock is far off.
+        const marker = path.join(this.#options.folder, `fault-${chance.int(0, 1e9)}`);
+        const point = chance.pick(['ledger.after-admit', 'authorize.end', 'execute.after-effect'] as const);
+        await workers.kill(slot, { fault: `${point}:kill:${marker}` });
+        const skewMs = chance.pick(SKEWS.filter((skew) => Math.abs(skew) >= 45_000));
+        await workers.kill((slot + 1) % WORKERS, { skewMs });
+        return `worker ${slot}'s successor dies at ${point}, the other's is ${skewMs} ms off`;
+      }
     }
+  }
+
+  /**
+   * Ends the workflow of an action whose grant was used and that has no outcome: its effect may be made. Then what would refuse the same
+   * proposal comes: a freeze, another policy, or neither.
+   */
+  async #terminateAfterEffect(chance: Chance): Promise<string | undefined> {
+    const { temporal, world, operator } = this.#options;
+    const latest = Date.now() + USED_WITHIN_MS;
+    while (Date.now() < latest) {
+      const open = await world.ledger.openActions({ olderThanMs: 0 }).catch(() => []);
+      const used = open.find(({ uses }) => uses > 0);
+      if (used === undefined) {
+        await delay(20);
+        continue;
+      }
+      const { actionId, agent, tool } = used;
+      this.terminated.push(actionId);
+      try {
+        await temporal.workflow.getHandle(`${TENANT}/${actionId}`).terminate('chaos, after the effect');
+      } catch {
+        return undefined;
+      }
+      const then = chance.weighted({ 'freeze agent': 3, 'freeze tool': 3, policy: 2, nothing: 1 });
+      if (then === 'policy') await operator.changePolicy(chance);
+      if (then === 'freeze agent' || then === 'freeze tool') {
+        const scope: FreezeScope =
+          then === 'freeze tool' ? { kind: 'tool', value: tool } : { kind: 'agent', value: agent ?? '' };
+        const { lifted } = await operator.freeze(scope, chance.int(1_500, 6_000));
+        this.#pending.push(lifted);
+      }
+      return `${actionId}, then ${then}`;
+    }
+    return undefined;
   }
 
   async #forge(chance: Chance): Promise<string | undefined> {

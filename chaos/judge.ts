@@ -185,12 +185,11 @@ function judgeHolds({ actionId, ended }: Case, { holds }: Evidence): readonly Fi
 }
 
 /** What an agent was told at the end is what is recorded; only a person's word on an unknown outcome may change it. */
-function judgeAnswers({ actionId, ended, recorded }: Case, { told, terminated }: Evidence): readonly Finding[] {
+function judgeAnswers({ actionId, ended, recorded }: Case, { told }: Evidence): readonly Finding[] {
   const statuses: readonly string[] = Object.keys(EFFECTS);
   return told
     .filter((answer) => answer.actionId === actionId && statuses.includes(answer.answer))
     .filter(({ answer }) => answer !== ended && !(answer === 'unknown' && recorded?.resolved === true))
-    .filter(() => !terminated.includes(actionId))
     .map(({ answer }) => ({
       fault: 'unexplained',
       actionId,

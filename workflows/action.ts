@@ -1,33 +1,54 @@
 /** The state of one action while its workflow runs, and the messages that read or change it. */
-import { CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { ActionRequest, Prepared, Truth } from '../activities/contract.js';
-import type { Facts } from '../src/action/decision.js';
-import type { ActionView, Outcome, OutcomeReply, Phase } from '../src/action/outcome.js';
+import { allHandlersFinished, CancellationScope, condition, setHandler, workflowInfo } from '@temporalio/workflow';
+import type {
+  ActionRequest,
+  EffectReport,
+  Enforced,
+  LookAgain,
+  Pending,
+  PreState,
+  Queued,
+  Sealed,
+  StepRecord,
+} from '../activities/contract.js';
+import type { ErrorView } from '../src/action/errors.js';
+import type { ActionView, Outcome, OutcomeReply, Phase, Step, StepTimings } from '../src/action/outcome.js';
 import { refuse } from './failures.js';
+import { Ends } from './interruptions.js';
 import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
-import { People, stop } from './people.js';
-import { showExecuting, showOutcome, showQueued } from './surface.js';
-
-type Stopped = Extract<Truth, { kind: 'stopped' }>;
-type Queued = Extract<Prepared, { kind: 'queued' }>;
+import { People } from './people.js';
+import { showOutcome, showQueued, showSteps } from './temporal-ui.js';
 
 /** Between two looks at a limit, milliseconds. Every look costs events in history, so whoever has waited long looks seldom. */
 const PAUSE = { shortest: 250, longest: 5 * 60_000, shareOfWaited: 1 / 4 } as const;
+
+/** How often the action looks again because others were quicker, or because its records became too old. */
+const MAX_LOOKS = 5;
 
 export class Action {
   readonly request: ActionRequest;
   readonly tenant: string;
   readonly actionId: string;
-  /** Set when the tool's steps belong on a task queue of their own. */
-  taskQueue: string | undefined;
   /** The workflow's own scope: what runs in it is told of a cancellation. */
   readonly cancellable = CancellationScope.current();
+  /** Set when the steps that touch the tool's system belong on a task queue of their own. */
+  taskQueue: string | undefined;
+  /** What the steps last found: what is recorded where the action ends before its effect. */
+  enforced: Sealed<Enforced> | undefined;
+  pre: Sealed<PreState> | undefined;
+  /** Attempts to make the effect that are known to have had none. */
+  readonly attempts: Sealed<EffectReport>[] = [];
   /** Whether the action has waited for room as long as it may. */
-  patienceOver = false;
+  maxWaitOver = false;
 
   #phase: Phase = 'preparing';
+  #steps: { readonly [step in Step]?: number } = {};
+  /** What each step came to, for the Temporal UI. */
+  readonly #lines = new Map<Step, string>();
   readonly #people = new People(this);
+  readonly #looks = { limits: 0, standing_approvals: 0, stale_records: 0 };
   #outcome: Outcome | undefined;
+  #unrecorded: ErrorView | undefined;
   /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
   #queuedAt: number | undefined;
   /** Callers who wait to be told. Not a condition: that would end with a cancellation. */
@@ -44,12 +65,12 @@ export class Action {
     setHandler(outcomeUpdate, () => this.#reply(), {
       validator: (digest) => this.#sameProposal(digest),
     });
-    setHandler(decideUpdate, (token) => untouched(() => this.#people.decide(token)), {
+    setHandler(decideUpdate, (token) => uncancelled(() => this.#people.decide(token)), {
       validator: (_token: string) => {
         this.#people.assertAsked();
       },
     });
-    setHandler(decideSignal, (token) => untouched(() => this.#people.decideUnanswered(token)));
+    setHandler(decideSignal, (token) => uncancelled(() => this.#people.decideUnanswered(token)));
   }
 
   get phase(): Phase {
@@ -65,40 +86,67 @@ export class Action {
     return this.#people.tokens;
   }
 
-  enter(phase: 'preparing' | 'concluding'): void;
-  enter(phase: 'executing', facts: Facts): void;
-  enter(phase: Phase, facts?: Facts): void {
+  /** How long each step took. */
+  get steps(): StepTimings {
+    return this.#steps;
+  }
+
+  /** Others keep taking the budgets of standing approvals: people are asked. */
+  get withoutStandingApprovals(): boolean {
+    return this.#looks.standing_approvals >= MAX_LOOKS;
+  }
+
+  /** The action has looked again often enough. */
+  get lastLook(): boolean {
+    return this.#looks.limits >= MAX_LOOKS || this.#looks.stale_records >= MAX_LOOKS;
+  }
+
+  looksAgain(because: LookAgain['because']): void {
+    this.#looks[because]++;
+  }
+
+  enter(phase: 'preparing' | 'executing' | 'verifying'): void {
     this.#phase = phase;
     this.#people.close();
-    if (facts !== undefined) showExecuting(facts);
   }
 
-  /** Shows people what would be done and waits for them. See `People.decided`. */
-  waitForPeople(prepared: Extract<Prepared, { kind: 'pending' }>): Promise<Stopped | undefined> {
-    this.#people.show(prepared);
+  /** Notes what a step came to. */
+  did(step: Step, { tookMs }: StepRecord, line: string): void {
+    this.#steps = { ...this.#steps, [step]: tookMs };
+    this.#lines.set(step, line);
+    showSteps(this.#lines);
+  }
+
+  /** @throws Ends */
+  stopIfCancelled(): void {
+    if (this.cancelRequested) throw new Ends({ kind: 'cancelled', during: 'pipeline' });
+  }
+
+  /** Shows people what would be done, and waits until enough of them have said yes. @throws Ends */
+  async waitForPeople(pending: Pending): Promise<void> {
+    this.#people.show(pending);
     this.#tell();
     this.#phase = 'pending';
-    return this.#people.decided();
+    const stopped = await this.#people.decided();
+    if (stopped !== undefined) throw new Ends(stopped);
   }
 
-  /**
-   * Waits for a limit to have room again. Returns why the action stops here, or undefined when it is time to look again. The last
-   * look is when patience is over.
-   */
-  async waitForRoom({ facts, reason, retryAfterMs, patienceMs }: Queued): Promise<Stopped | undefined> {
+  /** Waits for a limit to have room again. The last look is when the longest wait is over. @throws Ends */
+  async waitForRoom(queued: Sealed<Queued>): Promise<void> {
+    const { facts, reason, retryAfterMs, maxWaitMs } = queued;
     const now = Date.now();
     const first = this.#queuedAt === undefined;
     this.#queuedAt ??= now;
     const waitedMs = now - this.#queuedAt;
-    const leftMs = patienceMs - waitedMs;
-    if (leftMs <= 0) return stop('denied', 'LIMIT_EXCEEDED', reason);
+    const leftMs = maxWaitMs - waitedMs;
+    if (leftMs <= 0) throw new Ends({ kind: 'no_room', queued });
     const pauseMs = Math.min(leftMs, pauseInQueue(waitedMs, retryAfterMs));
-    this.patienceOver = pauseMs === leftMs;
+    this.maxWaitOver = pauseMs === leftMs;
     this.#phase = 'queued';
     showQueued(facts, { reason, until: new Date(now + leftMs).toISOString(), first });
 
     await condition(() => this.cancelRequested, pauseMs);
-    return this.cancelRequested ? stop('cancelled', 'CANCELLED', 'Cancelled while it waited for room.') : undefined;
+    if (this.cancelRequested) throw new Ends({ kind: 'cancelled', during: 'queue' });
   }
 
   /** A cancellation ends it early. */
@@ -106,19 +154,22 @@ export class Action {
     await condition(() => this.cancelRequested, Math.min(ms, PAUSE.longest));
   }
 
-  /** Lets callers go before the workflow has ended. */
-  answer(outcome: Outcome): void {
-    this.#outcome = outcome;
+  /** Lets callers go before the workflow has ended: nothing can be recorded now. */
+  cannotRecord(error: ErrorView): void {
+    this.#unrecorded = error;
     this.#tell();
   }
 
-  /** What it returns is to be awaited before the workflow returns. */
-  end(outcome: Outcome): Promise<unknown> | undefined {
+  /** Tells everybody, and returns the outcome once that is done. */
+  async end(outcome: Outcome): Promise<Outcome> {
     this.#phase = 'ended';
     this.#people.close();
-    this.answer(outcome);
-    showOutcome(outcome);
-    return this.#people.farewell();
+    this.#outcome = outcome;
+    this.#tell();
+    showOutcome(outcome, this.#lines);
+    await this.#people.sendFinalNotification();
+    if (!allHandlersFinished()) await condition(allHandlersFinished);
+    return outcome;
   }
 
   #view(): ActionView {
@@ -137,7 +188,7 @@ export class Action {
     };
   }
 
-  /** Between two looks at people, while all is prepared again, there is nothing to tell for a moment. */
+  /** Between two looks at people, while everything is looked at again, there is nothing to tell for a moment. */
   #reply(): Promise<OutcomeReply> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -154,6 +205,7 @@ export class Action {
 
   #told(): OutcomeReply | undefined {
     if (this.#outcome !== undefined) return { kind: 'outcome', outcome: this.#outcome };
+    if (this.#unrecorded !== undefined) return { kind: 'unrecorded', error: this.#unrecorded };
     const { pending } = this.#people;
     return pending === undefined ? undefined : { kind: 'pending', pending };
   }
@@ -169,7 +221,7 @@ export class Action {
 }
 
 /** What a caller asked for is finished, also when the action is cancelled meanwhile. */
-function untouched<T>(answer: () => Promise<T>): Promise<T> {
+function uncancelled<T>(answer: () => Promise<T>): Promise<T> {
   return CancellationScope.nonCancellable(answer);
 }
 

@@ -6,10 +6,10 @@ import type { Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
 import { resolved, runAction, settled } from './children.js';
 import { errorView, refusal, refuse } from './failures.js';
-import { compensationQuery, newsSignal, recoverUpdate, type News } from './messages.js';
-import { tellParent } from './news.js';
+import { compensationQuery, childStatusSignal, recoverUpdate, type ChildStatus } from './messages.js';
+import { tellParent } from './child-status.js';
 import { aside, undoing } from './steps.js';
-import { showCompensation } from './surface.js';
+import { showCompensation } from './temporal-ui.js';
 
 type Recovered = Extract<Fulfilled, { kind: 'recover' }>;
 
@@ -42,7 +42,7 @@ class Compensation {
     const { actionId: cause } = request.proposal;
     this.#view = { tenant: request.tenant, cause, status: 'running', reason: `Undoing ${cause}.` };
     setHandler(compensationQuery, () => this.#view);
-    setHandler(newsSignal, (news: News) => CancellationScope.nonCancellable(() => tellParent(news)));
+    setHandler(childStatusSignal, (status: ChildStatus) => CancellationScope.nonCancellable(() => tellParent(status)));
     setHandler(recoverUpdate, (token) => CancellationScope.nonCancellable(() => this.#recover(token)), {
       validator: (_token: string) => this.#mustNeedPerson(),
     });
@@ -76,7 +76,7 @@ class Compensation {
       return failed(errorView(failure));
     }
     switch (made.kind) {
-      case 'elsewhere':
+      case 'other_task_queue':
         this.#taskQueue = made.taskQueue;
         return this.#attempt(retryOf);
       case 'nothing':

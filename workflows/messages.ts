@@ -18,11 +18,11 @@ export const decideSignal = defineSignal<[token: string]>('decide');
 export const viewQuery = defineQuery<ActionView>('view');
 
 /** What a child tells its parent: that it waits for a person, or no more. Shown, never acted on: anybody can send it. */
-export interface News extends WaitsFor {
+export interface ChildStatus extends WaitsFor {
   readonly waits: boolean;
 }
 
-export const newsSignal = defineSignal<[news: News]>('news');
+export const childStatusSignal = defineSignal<[status: ChildStatus]>('childStatus');
 
 /** Answers when the saga has ended, or as soon as it waits for a person. */
 export const sagaUpdate = defineUpdate<SagaView, [digest: Digest]>('outcome');

@@ -1,19 +1,19 @@
 /** Tells people of one thing about one action, on every channel that it is for, until each has it or there is no point any more. */
 import { proxyActivities } from '@temporalio/workflow';
-import type { DeliveryEnd, Steps } from '../activities/contract.js';
+import type { Activities, DeliveryEnd } from '../activities/contract.js';
 import type { Announcement } from '../src/notify/notice.js';
 import { errorView } from './failures.js';
 
 /** Finding out whom to tell, and noting that nobody could be told: while the ledger is away there is nothing else to do. */
-const desk = proxyActivities<Pick<Steps, 'route' | 'giveUp'>>({
+const desk = proxyActivities<Pick<Activities, 'route' | 'giveUp'>>({
   startToCloseTimeout: '20s',
   scheduleToCloseTimeout: '24 hours',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1 minute' },
 });
 
 /** One attempt is short; a worker that was killed in the middle of one is noticed by its silence. */
-function telling(patienceMs: number): Steps['notify'] {
-  return proxyActivities<Pick<Steps, 'notify'>>({
+function telling(patienceMs: number): Activities['notify'] {
+  return proxyActivities<Pick<Activities, 'notify'>>({
     startToCloseTimeout: '90s',
     heartbeatTimeout: '5s',
     scheduleToCloseTimeout: patienceMs,

@@ -1,6 +1,6 @@
 /** The people's part of an action: what they are shown, what they signed, whom else the wait reaches, and when it is over. */
-import { condition, log, patched } from '@temporalio/workflow';
-import type { Prepared, Truth } from '../activities/contract.js';
+import { condition, log } from '@temporalio/workflow';
+import type { Pending, Stopped } from '../activities/contract.js';
 import type { Facts, Requirement } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import { escalatedTo, milestonesOf, type Milestone } from '../src/action/milestones.js';
@@ -8,15 +8,12 @@ import type { ApprovalRecord, DecideReply, PendingView, Phase } from '../src/act
 import { progress, saysNothingNew, type Progress } from '../src/action/quorum.js';
 import { announce, type Announcement } from './announce.js';
 import { errorView, refusal, refuse } from './failures.js';
-import { tellParent } from './news.js';
-import { local, people } from './steps.js';
-import { showPending, tellPending } from './surface.js';
+import { tellParent } from './child-status.js';
+import { people } from './steps.js';
+import { showPending, tellPending } from './temporal-ui.js';
 
 /** How many refused decisions the view keeps. */
 const REFUSED_KEPT = 20;
-
-type Asking = Extract<Prepared, { kind: 'pending' }>;
-type Stopped = Extract<Truth, { kind: 'stopped' }>;
 
 interface Signed {
   readonly token: string;
@@ -70,8 +67,8 @@ export class People {
   }
 
   /** Shows what would be done now, instead of what was shown before. */
-  show({ shown, shownDigest, plan, standing, dropped, announce = false }: Asking): void {
-    this.#signed = this.#signed.filter(({ token }) => standing.includes(token));
+  show({ shown, shownDigest, plan, counting, dropped, announce = false }: Pending): void {
+    this.#signed = this.#signed.filter(({ token }) => counting.includes(token));
     this.#standing = plan.approvals.filter((approval) => approval.standing !== undefined);
     for (const error of dropped) this.#refuse(error);
     this.#facts = plan.facts;
@@ -114,10 +111,10 @@ export class People {
     return this.#stopped(ended, expiresAt);
   }
 
-  /** Tells those who were asked that the action has ended. What it returns is to be awaited before the workflow returns. */
-  farewell(): Promise<unknown> | undefined {
+  /** Tells those who were asked that the action has ended. Settles when the telling has begun. */
+  async sendFinalNotification(): Promise<void> {
     this.#announce('ended');
-    return this.#announcements.length === 0 ? undefined : Promise.all(this.#announcements);
+    await Promise.all(this.#announcements);
   }
 
   /** Takes a decision. @throws ApplicationFailure with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING */
@@ -125,11 +122,10 @@ export class People {
     const { shown, shownDigest, decision } = this.#mustBeOpen();
     let record: ApprovalRecord;
     try {
-      const { checkApproval } = patched('decisions-in-one-order') ? people : local;
       const { tenant, actionId, agent, requirements } = shown;
       const { policyDigest } = decision;
       const about = { tenant, actionId, agent };
-      record = await checkApproval({ token, shown: about, shownDigest, requirements, policyDigest });
+      record = await people.checkApproval({ token, shown: about, shownDigest, requirements, policyDigest });
     } catch (failure) {
       throw refusal(errorView(failure));
     }
@@ -155,7 +151,7 @@ export class People {
     if (!before.some((said) => said.approver === approver && said.verdict === verdict)) return false;
     const { requirements } = this.#mustBePending().shown;
     // It may have been escalated to them since, or come with a passkey now.
-    return saysNothingNew(requirements, before, record) || !patched('more-than-before');
+    return saysNothingNew(requirements, before, record);
   }
 
   /** The same, for those who cannot be answered: what is refused is listed. */
@@ -222,28 +218,17 @@ export class People {
     return progress(this.#pending?.shown.requirements ?? [], this.approvals, this.#waitedSeconds(at));
   }
 
-  #stopped({ state, by }: Progress, expiresAt: string): Stopped | undefined {
-    if (this.#action.cancelRequested) return stop('cancelled', 'CANCELLED', 'Cancelled while it waited for people.');
+  #stopped({ state }: Progress, expiresAt: string): Stopped | undefined {
+    if (this.#action.cancelRequested) return { kind: 'cancelled', during: 'approval' };
     switch (state) {
       case 'approved':
         return undefined;
       case 'waiting':
-        return stop('expired', 'APPROVAL_EXPIRED', `Nobody decided by ${expiresAt}.`);
+        return { kind: 'expired', expiresAt };
       case 'denied':
-        return stop('denied', 'APPROVAL_DENIED', this.#said('deny', `${by ?? 'Somebody'} said no`, by));
       case 'changes_requested':
-        return stop(
-          'denied',
-          'CHANGES_REQUESTED',
-          this.#said('request_changes', `${by ?? 'Somebody'} asks for changes`, by),
-        );
+        return { kind: 'decided', tokens: this.tokens };
     }
-  }
-
-  /** With the person's words, where there are any. */
-  #said(verdict: ApprovalRecord['verdict'], what: string, by: string | undefined): string {
-    const { reason } = this.approvals.find((given) => given.verdict === verdict && given.approver === by) ?? {};
-    return reason === undefined ? `${what}.` : `${what}: ${reason}`;
   }
 
   #mustBePending(): PendingView {
@@ -254,7 +239,7 @@ export class People {
   /** A decision that comes when the others have been counted would be answered as if it did. */
   #mustBeOpen(): PendingView {
     const pending = this.#mustBePending();
-    if (this.#over && patched('none-after-the-last')) throw this.#notAsked();
+    if (this.#over) throw this.#notAsked();
     return pending;
   }
 
@@ -273,8 +258,4 @@ export class People {
 function escalated(requirements: readonly Requirement[], waitedSeconds: number): Pick<PendingView, 'escalated'> {
   const roles = escalatedTo(requirements, waitedSeconds);
   return roles.length === 0 ? {} : { escalated: roles };
-}
-
-export function stop(status: Stopped['status'], code: ErrorView['code'], message: string): Stopped {
-  return { kind: 'stopped', status, error: { code, message } };
 }

@@ -5,8 +5,8 @@ import type { Outcome } from '../src/action/outcome.js';
 import type { CompensationView, SagaStep, SagaView, WaitsFor } from '../src/action/saga.js';
 import { resolved, runAction, runCompensation } from './children.js';
 import { refuse } from './failures.js';
-import { newsSignal, sagaQuery, sagaUpdate } from './messages.js';
-import { showSaga } from './surface.js';
+import { childStatusSignal, sagaQuery, sagaUpdate } from './messages.js';
+import { showSaga } from './temporal-ui.js';
 
 /**
  * Workflow id: `saga/<tenant>/<traceId>`. Each step is an action of its own, signed beforehand; nothing is decided here but their order.
@@ -36,7 +36,7 @@ class Saga {
     this.#tenant = tenant;
     this.#steps = request.steps.map(({ proposal: { actionId, tool } }) => ({ actionId, tool, status: 'waiting' }));
     setHandler(sagaQuery, () => this.#view());
-    setHandler(newsSignal, ({ waits, ...waitsFor }) => {
+    setHandler(childStatusSignal, ({ waits, ...waitsFor }) => {
       this.#waitsFor(waitsFor, waits);
     });
     setHandler(sagaUpdate, () => this.#told(), {

@@ -1,14 +1,16 @@
 /** Planted: the activity `execute` asks for no grant. Loaded before a worker of a test run. */
 import { Worker, type WorkerOptions } from '@temporalio/worker';
-import type { Report } from '../../activities/contract.js';
+import { Context } from '@temporalio/activity';
+import type { EffectReport, Sealed } from '../../activities/contract.js';
 import type { Proposal } from '../../src/action/proposal.js';
 import { digest } from '../../src/action/json.js';
+import { loadKeyring, sealRecord } from '../../src/trust/index.js';
 import { toolbox } from '../world/tools.js';
 import type { WorkerPlaces } from '../world/worker-process.js';
 
 const tools = toolbox.make(JSON.parse(process.env['CHAOS_OPTIONS'] ?? '{}') as WorkerPlaces);
 
-async function execute(proposal: Proposal): Promise<Report> {
+async function execute(proposal: Proposal): Promise<Sealed<EffectReport>> {
   const tool = tools.find(({ name }) => name === proposal.tool);
   if (tool === undefined) throw new Error(`no tool ${proposal.tool}`);
   const startedAt = Date.now();
@@ -22,7 +24,14 @@ async function execute(proposal: Proposal): Promise<Report> {
     signal,
     heartbeat: () => {},
   });
-  return { kind: 'done', execution, startedAt, tookMs: Date.now() - startedAt };
+  const now = Date.now();
+  const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
+  const keyring = await loadKeyring({ env: process.env });
+  return sealRecord<EffectReport>(
+    keyring,
+    { workflowId, proposalDigest: digest(proposal), step: 'execute' },
+    { kind: 'done', execution, startedAt, at: now, tookMs: now - startedAt },
+  );
 }
 
 const create = Worker.create.bind(Worker);

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   GRANT_INVALID: 'The grant does not verify, or belongs to another action.',
   GRANT_EXPIRED: 'The grant expired before it was used.',
   GRANT_REPLAYED: 'The grant was used before.',
+  SEAL_INVALID: 'A record that one step handed to the next was changed, or is of another action or step.',
   // the effect
   STATEMENT_REFUSED: 'The SQL cannot be classified as safe to govern.',
   TOO_MANY_ROWS: 'The action touches more rows than the tool may capture.',

@@ -1,6 +1,7 @@
 /** The signed, expiring, single-use authorization that `execute` demands. */
 import type { ActionType, Constraint, Decision, Facts } from './decision.js';
 import type { Digest } from './json.js';
+import type { LimitFigure } from './limits.js';
 import type { ApprovalRecord } from './outcome.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -39,4 +40,19 @@ export interface Plan {
   readonly decision: Decision;
   readonly approvals: readonly ApprovalRecord[];
   readonly pre: Snapshot;
+}
+
+/** What the steps before the effect found, as one plan: with what was left of the budgets of standing approvals among the figures. */
+export function planOf(
+  { facts, decision }: Pick<Plan, 'facts' | 'decision'>,
+  pre: Snapshot,
+  approved?: { readonly approvals: readonly ApprovalRecord[]; readonly figures: readonly LimitFigure[] },
+): Plan {
+  const { approvals = [], figures = [] } = approved ?? {};
+  return {
+    facts: figures.length === 0 ? facts : { ...facts, limits: [...(facts.limits ?? []), ...figures] },
+    decision,
+    approvals,
+    pre,
+  };
 }

@@ -83,10 +83,21 @@ export interface CompensationRef {
 /** `nothing`: there was nothing to undo; `accepted`: it could not be undone, and a person left it at that. */
 export type CompensationStatus = 'success' | 'nothing' | 'accepted';
 
-export const STEPS = ['propose', 'enforce', 'capture', 'authorize', 'execute', 'recapture', 'verify'] as const;
+/** The steps of an action, in order: each is an activity of this name. */
+export const STEPS = [
+  'propose',
+  'enforce',
+  'capturePreState',
+  'requestApproval',
+  'authorize',
+  'execute',
+  'capturePostState',
+  'verify',
+  'settle',
+] as const;
 export type Step = (typeof STEPS)[number];
 
-/** How long each step took, milliseconds. Steps that do not depend on each other overlap. */
+/** How long each step took when it ran last, milliseconds. */
 export type StepTimings = { readonly [step in Step]?: number };
 
 export interface Outcome {
@@ -133,7 +144,8 @@ export interface Shown {
   readonly requirements: readonly Requirement[];
 }
 
-export type Phase = 'preparing' | 'queued' | 'pending' | 'executing' | 'concluding' | 'ended';
+/** Where an action stands: before its effect, waiting for room or for people, in its effect, after it. */
+export type Phase = 'preparing' | 'queued' | 'pending' | 'executing' | 'verifying' | 'ended';
 
 /** The answer to the query `view`. */
 export interface ActionView {
@@ -162,9 +174,11 @@ export interface PendingView {
   readonly escalated?: readonly string[];
 }
 
-/** What the update `outcome` answers: the outcome, or that people are needed first. */
+/** What the update `outcome` answers: the outcome; or that people are needed first; or that it cannot be recorded yet how the action ended. */
 export type OutcomeReply =
-  { readonly kind: 'outcome'; readonly outcome: Outcome } | { readonly kind: 'pending'; readonly pending: PendingView };
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  | { readonly kind: 'pending'; readonly pending: PendingView }
+  | { readonly kind: 'unrecorded'; readonly error: ErrorView };
 
 /** What the update `decide` answers. */
 export interface DecideReply {

@@ -1,5 +1,6 @@
 /** Whether the decisions people gave satisfy what policy demands. Pure: the workflow calls it on every decision. */
 import type { Requirement } from './decision.js';
+import type { ErrorView } from './errors.js';
 import type { ApprovalRecord, DecisionState, Verdict } from './outcome.js';
 
 /** A requirement that more people must satisfy. */
@@ -168,4 +169,17 @@ function first(records: readonly ApprovalRecord[]): string {
 function before(a: ApprovalRecord, b: ApprovalRecord): boolean {
   if (a.at !== b.at) return a.at < b.at;
   return a.approver < b.approver;
+}
+
+/** Why an action ends on which people decided against it, with the person's words where there are any. */
+export function refusalBy({ state, by }: Progress, approvals: readonly ApprovalRecord[]): ErrorView {
+  if (state === 'changes_requested') {
+    return { code: 'CHANGES_REQUESTED', message: worded(`${by ?? 'Somebody'} asks for changes`, 'request_changes') };
+  }
+  return { code: 'APPROVAL_DENIED', message: worded(`${by ?? 'Somebody'} said no`, 'deny') };
+
+  function worded(what: string, verdict: Verdict): string {
+    const { reason } = approvals.find((given) => given.verdict === verdict && given.approver === by) ?? {};
+    return reason === undefined ? `${what}.` : `${what}: ${reason}`;
+  }
 }

@@ -17,6 +17,14 @@ export interface Snapshot {
   readonly sample?: State;
 }
 
+/** The state of an action that changes nothing, and the digest of `{}`. */
+export const EMPTY_SNAPSHOT: Snapshot = {
+  state: {},
+  digest: 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
+  count: 0,
+  tookMs: 0,
+};
+
 /** RFC 6902. */
 export interface PatchOperation {
   readonly op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test';
@@ -32,3 +40,6 @@ export interface Delta {
   /** From the effect's start until the expected state was read back, milliseconds. */
   readonly latencyMs: number;
 }
+
+/** Of an action that changes nothing. */
+export const EMPTY_DELTA: Delta = { patch: [], operations: 0, latencyMs: 0 };

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { Fulfilled } from '../../activities/contract.js';
-import { CountersignError } from '../action/errors.js';
+import { CountersignError, type ErrorView } from '../action/errors.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
@@ -101,8 +101,8 @@ export class Countersign {
    *
    * A refusal is an outcome (`denied`), not an exception.
    *
-   * @throws CountersignError INVALID_PROPOSAL and its kin before anything is sent; ACTION_CONFLICT; TEMPORAL_UNAVAILABLE and TIMED_OUT,
-   *   after which the same call is safe to repeat
+   * @throws CountersignError INVALID_PROPOSAL and its kin before anything is sent; ACTION_CONFLICT; LEDGER_UNAVAILABLE, when nothing was
+   *   done and that cannot be recorded yet; TEMPORAL_UNAVAILABLE and TIMED_OUT; after the last three the same call is safe to repeat
    */
   async perform(input: ProposalInput, options: PerformOptions = {}): Promise<Outcome | PendingAction> {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
@@ -117,13 +117,14 @@ export class Countersign {
       this.#guard(proposal.actionId, timeoutMs, () => this.#start(tenant, { proposal, digest, proof }, handle, since));
 
     let reply = await ask();
-    if (reply.kind === 'pending') {
+    if (reply.kind !== 'outcome') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
       const { status, runId } = await this.#guard(proposal.actionId, timeoutMs, () => handle.describe());
       if (status.name === 'COMPLETED') return this.outcome(proposal.actionId, { tenant });
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
     if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId: proposal.actionId, digest });
+    if (reply.kind === 'unrecorded') throw unrecorded(proposal.actionId, reply.error);
     const view = await this.#guard(proposal.actionId, timeoutMs, () => this.view(proposal.actionId, tenant));
     if (view.outcome !== undefined) return this.#latest(view.outcome);
     return this.#pendingAction(tenant, proposal.actionId, view.pending ?? reply.pending);
@@ -352,4 +353,13 @@ export class Countersign {
     this.#who ??= peekCredential(this.#holder());
     return this.#who;
   }
+}
+
+/** What an agent is told is what is recorded: where nothing can be recorded there is no outcome yet. */
+function unrecorded(actionId: string, { code, message, ...problem }: ErrorView): CountersignError {
+  return new CountersignError(code, `Action ${actionId} was refused, and that cannot be recorded yet: ${message}`, {
+    ...problem,
+    fix: 'Repeat the same call when the ledger is back: it returns what is recorded.',
+    retryable: true,
+  });
 }

@@ -33,6 +33,8 @@ export type { Assertion, Decided, Registration } from './passkeys.js';
 export { signProposal, verifyProposal } from './proof.js';
 export type { Proposer } from './proof.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
+export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
+export type { SealContext, SealedStep } from './seals.js';
 export { matchesWildcard, scopeCovers, scopesNarrower } from './scopes.js';
 export type { CredentialKind } from './standing.js';
 export { signStatement, verifyStatement } from './statements.js';

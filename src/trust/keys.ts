@@ -1,4 +1,4 @@
-/** The operator's keys: four roles of Ed25519 keys, each good for one purpose only. */
+/** The operator's keys: five roles of Ed25519 keys, each good for one purpose only. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -14,10 +14,11 @@ import { CountersignError, type Problem } from '../action/errors.js';
 import { parseJson } from '../action/parse.js';
 
 /**
- * `issuer` signs credentials of agents and approvers; `grant` and `receipt` are the workers'; `gateway` vouches for whom a gateway knows,
- * for one thing at a time, and may be absent where there is no gateway.
+ * `issuer` signs credentials of agents and approvers; `grant` and `receipt` are for workers that decide; `tool` is for workers that touch
+ * a tool's system, and seals what they read and did; `gateway` vouches for whom a gateway knows, for one thing at a time, and may be
+ * absent where there is no gateway.
  */
-export const KEY_ROLES = ['issuer', 'grant', 'receipt', 'gateway'] as const;
+export const KEY_ROLES = ['issuer', 'grant', 'receipt', 'tool', 'gateway'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 /**
@@ -80,7 +81,13 @@ const keySchema = publicJwkSchema.extend({
   alg: z.enum(['EdDSA', 'Ed25519']).optional(),
 });
 const keysSchema = z.array(keySchema).max(32).exactOptional();
-const fileSchema = z.strictObject({ issuer: keysSchema, grant: keysSchema, receipt: keysSchema, gateway: keysSchema });
+const fileSchema = z.strictObject({
+  issuer: keysSchema,
+  grant: keysSchema,
+  receipt: keysSchema,
+  tool: keysSchema,
+  gateway: keysSchema,
+});
 
 /** The roles as they are named to people: `"issuer", "grant", …`. */
 const ROLE_NAMES = KEY_ROLES.map((role) => `"${role}"`).join(', ');
@@ -142,10 +149,13 @@ export async function parseKeyring(
   if (!parsed.success) throw misshapenFile(parsed.error, source);
 
   const sign: { [role in KeyRole]?: SigningKey } = {};
-  const verify = { issuer: new Map(), grant: new Map(), receipt: new Map(), gateway: new Map() } satisfies Record<
-    KeyRole,
-    Map<string, VerifyingKey>
-  >;
+  const verify = {
+    issuer: new Map(),
+    grant: new Map(),
+    receipt: new Map(),
+    tool: new Map(),
+    gateway: new Map(),
+  } satisfies Record<KeyRole, Map<string, VerifyingKey>>;
   const places = new Map<string, string>();
   for (const role of KEY_ROLES) {
     for (const [index, jwk] of (parsed.data[role] ?? []).entries()) {
@@ -314,7 +324,7 @@ function parseKeyText(text: string, source: string): unknown {
     const position = /at position (\d+)/.exec((error as Error).message)?.[1];
     throw keysInvalid(`${source} is not JSON${position === undefined ? '' : ` (at position ${position})`}`, {
       field: source,
-      expected: 'JSON: {"issuer": […], "grant": […], "receipt": […], "gateway": […]}, each key once',
+      expected: 'JSON: {"issuer": […], "grant": […], "receipt": […], "tool": […], "gateway": […]}, each key once',
       fix: 'Check quotes, commas and brackets.',
     });
   }

@@ -1,6 +1,7 @@
 /** A worker: assembles what the activities stand on, and polls. */
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
@@ -49,13 +50,7 @@ export interface RunningWorker {
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { temporal, logger, keyring } = options;
   const config = checkConfig(options.config, 'config');
-  if (keyring.sign.grant === undefined || keyring.sign.receipt === undefined) {
-    throw new CountersignError('KEYS_MISSING', 'A worker needs the private grant and receipt keys.', {
-      field: 'keys',
-      expected: 'a keyring with private keys for grant and receipt',
-      fix: 'Give COUNTERSIGN_KEYS or COUNTERSIGN_KEYS_FILE.',
-    });
-  }
+  const decides = decidesWith(keyring);
   const verification = await loadVerification(config, config.tools);
   const concurrency = options.concurrency ?? 50;
   const ledger = await Ledger.connect({
@@ -90,7 +85,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const connection = await connect(temporal);
     closing.push(() => connection.close());
     const temporalSide = new TemporalSide(connection, temporal);
-    const deps: Omit<Dependencies, 'recent' | 'turns'> = {
+    const deps: Omit<Dependencies, 'refusals'> = {
       tools: new Map(config.tools.map((tool) => [tool.name, tool])),
       policy,
       ledger: interruptible(ledger, options.faults ?? NO_FAULTS),
@@ -112,13 +107,14 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       faults: options.faults ?? NO_FAULTS,
     };
     const codePath = await workflowBundlePath();
+    const activities = createActivities(deps, concurrency);
     const worker = await Worker.create({
       connection,
       namespace: temporal.namespace,
       taskQueue: temporal.taskQueue,
-      workflowBundle: { codePath },
+      ...(decides ? { workflowBundle: { codePath } } : {}),
       buildId: await buildIdOf(codePath),
-      activities: { ...createActivities(deps, concurrency) },
+      activities: decides ? { ...activities } : toolStepsOf(activities),
       // Whoever waits for a turn keeps a place that is no other's.
       maxConcurrentLocalActivityExecutions: 2 * concurrency,
       maxConcurrentWorkflowTaskExecutions: 2 * concurrency,
@@ -133,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       stickyQueueScheduleToStartTimeout: '3s',
     });
     const { reconcileEveryMs = 60_000 } = options;
-    if (reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
+    if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
     const done = runUntilStopped(worker, close);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');
@@ -149,6 +145,27 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await close();
     throw error;
   }
+}
+
+/**
+ * Whether this worker decides. One with the private `tool` key alone touches the tools' systems and nothing else: it seals no decision,
+ * signs no grant and no receipt.
+ *
+ * @throws CountersignError KEYS_MISSING
+ */
+function decidesWith({ sign }: Keyring): boolean {
+  const decides = sign.grant !== undefined && sign.receipt !== undefined;
+  if (sign.tool !== undefined && (decides || (sign.grant === undefined && sign.receipt === undefined))) return decides;
+  throw new CountersignError('KEYS_MISSING', 'A worker needs the private grant, receipt and tool keys.', {
+    field: 'keys',
+    expected: 'private keys for grant, receipt and tool; for a worker that only touches tools: for tool alone',
+    fix: 'Give COUNTERSIGN_KEYS or COUNTERSIGN_KEYS_FILE; `countersign keys extract --for worker` makes such a file.',
+  });
+}
+
+/** What a worker does that touches the tools' systems and decides nothing. */
+function toolStepsOf({ propose, capturePreState, execute, capturePostState }: Activities): object {
+  return { propose, capturePreState, execute, capturePostState };
 }
 
 async function runUntilStopped(worker: Worker, close: () => Promise<void>): Promise<void> {

@@ -114,7 +114,7 @@ const outcome: Outcome = {
   ],
   result: { updated: 1 },
   receipt: { tenant: 'acme', seq: 12, hash: digestText('receipt') },
-  steps: { propose: 3.14159, capture: 5, execute: 12.4 },
+  steps: { propose: 3.14159, capturePreState: 5, execute: 12.4 },
 };
 
 function told(view: ActionView, more: Partial<Story> = {}, pen = plain): string {

@@ -28,12 +28,12 @@ afterAll(async () => {
 });
 
 const POINTS: readonly FaultPoint[] = [
-  'prepare.before-admit',
+  'ledger.before-admit',
   'ledger.after-use-grant',
   'execute.before-effect',
   'execute.after-effect',
-  'conclude.before-settle',
-  'conclude.after-settle',
+  'ledger.before-settle',
+  'ledger.after-settle',
 ];
 
 test.each(POINTS)('killed at %s', async (point) => {

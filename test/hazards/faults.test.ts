@@ -63,7 +63,7 @@ describe('a step that fails once', () => {
   afterAll(() => stack?.stop());
 
   const POINTS: readonly FaultPoint[] = [
-    'prepare.end',
+    'authorize.end',
     'ledger.after-admit',
     'ledger.before-use-grant',
     'ledger.after-use-grant',

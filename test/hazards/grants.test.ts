@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
-import type { Report } from '../../activities/contract.js';
+import type { EffectReport } from '../../activities/contract.js';
 import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/worker/config.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
@@ -108,7 +108,7 @@ function execute(
   proposal: Proposal,
   grant: string,
   where: { workflowId?: string; runId?: string } = {},
-): Promise<Report> {
+): Promise<EffectReport> {
   const environment = new MockActivityEnvironment({
     workflowExecution: {
       workflowId: where.workflowId ?? `${TENANT}/${proposal.actionId}`,
@@ -125,7 +125,7 @@ async function counter(): Promise<number> {
 }
 
 /** Runs an attack and judges by the database: nothing may have moved. */
-async function refuses(attack: () => Promise<Report>): Promise<Report> {
+async function refuses(attack: () => Promise<EffectReport>): Promise<EffectReport> {
   const before = await counter();
   const report = await attack();
   expect(await counter()).toBe(before);
@@ -159,7 +159,7 @@ test('an expired grant is refused, and a new one may be asked for', async () => 
   const now = Math.floor(Date.now() / 1000);
   const { proposal, claims } = await admitted({ iat: now - 120, exp: now - 61 });
   const report = await refuses(async () => execute(proposal, await signGrant(stack.keyring, claims)));
-  expect(report).toMatchObject({ kind: 'void', error: { code: 'GRANT_EXPIRED' } });
+  expect(report).toMatchObject({ kind: 'grant_lapsed', error: { code: 'GRANT_EXPIRED' } });
 });
 
 test('a grant used by one execution is refused to every other one', async () => {
@@ -242,7 +242,7 @@ test('a grant for a state that is gone does nothing', async () => {
   const { proposal, claims } = await admitted();
   await stack.shop.query('UPDATE counters SET n = n + 10');
   const report = await refuses(async () => execute(proposal, await signGrant(stack.keyring, claims)));
-  expect(report).toMatchObject({ kind: 'void', error: { code: 'STATE_CHANGED' } });
+  expect(report).toMatchObject({ kind: 'grant_lapsed', error: { code: 'STATE_CHANGED' } });
 });
 
 test.each(['', 'null', 'a.b.c', 'ey'.repeat(50_000), '\u0000', '..'])('%j as a grant is refused', async (grant) => {

@@ -79,7 +79,7 @@ describe('terminated', () => {
   test('after admission: nothing happened, all is given back, and proposing it again says so', async () => {
     const before = await stack.spent('spending');
     const proposal = set(1, 7);
-    await leftAt('prepare.after-admit', proposal);
+    await leftAt('ledger.after-admit', proposal);
     await handleOf(proposal.actionId).terminate('operator');
     expect((await stack.spent('spending')).held).toBe(7);
     await stack.startWorker();
@@ -145,7 +145,7 @@ describe('terminated', () => {
 
 test('deleted: the ledger alone knows of it, and settles it', async () => {
   const proposal = set(5, 7);
-  await leftAt('prepare.after-admit', proposal);
+  await leftAt('ledger.after-admit', proposal);
   const { workflowService, options } = {
     workflowService: admin.temporal.workflowService,
     options: admin.temporal.options,

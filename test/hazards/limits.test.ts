@@ -97,7 +97,7 @@ test('the decision says what was left, and the refusal what is', async () => {
 });
 
 describe('a worker killed with SIGKILL', () => {
-  test.each(['prepare.after-admit', 'execute.after-effect'] as const)(
+  test.each(['ledger.after-admit', 'execute.after-effect'] as const)(
     'at %s holds nothing for ever: it is spent once, and the lease is free',
     async (point) => {
       await stack.worker?.stop();
@@ -134,7 +134,7 @@ describe('a worker killed with SIGKILL', () => {
     const doomed = await spawnWorker(
       stack,
       stack.policies,
-      `prepare.after-admit:kill:${path.join(folder, 'cancelled')}`,
+      `ledger.after-admit:kill:${path.join(folder, 'cancelled')}`,
     );
     const proposal = pay('crashed', 100, 5);
     const answer = ended(admin, proposal);

@@ -56,15 +56,15 @@ test('a tool whose database is down: denied, with what to do, without its passwo
   expect(JSON.stringify(outcome)).not.toContain('hunter2');
 });
 
-test('a ledger that is down: denied at once, and the receipt follows when it is back', async () => {
+test('a ledger that is down: the agent is told so at once, and the refusal is recorded when it is back', async () => {
   const proposal = set('2', 2);
   await ledgerAway(async () => {
-    const outcome = await ended(admin, proposal);
-    expect(outcome).toMatchObject({ status: 'denied', error: { code: 'LEDGER_UNAVAILABLE' } });
+    await expect(ended(admin, proposal)).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(await qty('2')).toBe(10);
   });
   const settled = await admin.outcome(proposal.actionId, { timeoutMs: 50_000 });
-  expect(settled).toMatchObject({ status: 'denied', receipt: { tenant: TENANT } });
+  expect(settled).toMatchObject({ status: 'denied', error: { code: 'LEDGER_UNAVAILABLE' }, receipt: { tenant: TENANT } });
+  expect(await ended(admin, proposal)).toEqual(settled);
   expect(await qty('2')).toBe(10);
   expect((await ended(admin, set('2', 3))).status).toBe('success');
 });

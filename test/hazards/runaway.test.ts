@@ -1,7 +1,7 @@
 /** An agent that runs away is stopped by the rate limit and the breaker, to the action; the others go on. The database judges. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Turns } from '../../activities/turns.js';
+import { RefusalThrottle } from '../../activities/refusal-throttle.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { ended, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -137,29 +137,29 @@ describe('a runaway whose actions fail', () => {
 
 describe('an agent that was refused again and again', () => {
   /** The order in which they have their turns. */
-  async function order(turns: Turns, agents: readonly string[]): Promise<readonly string[]> {
+  async function order(throttle: RefusalThrottle, agents: readonly string[]): Promise<readonly string[]> {
     const served: string[] = [];
-    await Promise.all(agents.map(async (agent) => turns.take(agent).then(() => served.push(agent))));
+    await Promise.all(agents.map(async (agent) => throttle.wait(agent).then(() => served.push(agent))));
     return served;
   }
-  function refused(turns: Turns, agent: string, times: number): Turns {
-    for (let time = 0; time < times; time++) turns.refused(agent);
-    return turns;
+  function refused(throttle: RefusalThrottle, agent: string, times: number): RefusalThrottle {
+    for (let time = 0; time < times; time++) throttle.count(agent);
+    return throttle;
   }
 
   test('takes turns, and the others go before its next', async () => {
-    const turns = refused(new Turns(10), 'runaway', 10);
+    const throttle = refused(new RefusalThrottle(10), 'runaway', 10);
     const asked = ['runaway', 'runaway', 'runaway', 'other', 'other'];
-    expect(await order(turns, asked)).toEqual(['runaway', 'other', 'other', 'runaway', 'runaway']);
+    expect(await order(throttle, asked)).toEqual(['runaway', 'other', 'other', 'runaway', 'runaway']);
   });
 
   test('is not held up before', async () => {
-    const turns = refused(new Turns(10), 'agent', 9);
-    expect(await order(turns, ['agent', 'agent', 'other'])).toEqual(['agent', 'agent', 'other']);
+    const throttle = refused(new RefusalThrottle(10), 'agent', 9);
+    expect(await order(throttle, ['agent', 'agent', 'other'])).toEqual(['agent', 'agent', 'other']);
   });
 
   test('cannot take more places by waiting than there are for it', async () => {
-    const turns = refused(refused(new Turns(1), 'one', 10), 'two', 10);
-    expect(await order(turns, ['one', 'one', 'two', 'two', 'one'])).toEqual(['one', 'two', 'two', 'one', 'one']);
+    const throttle = refused(refused(new RefusalThrottle(1), 'one', 10), 'two', 10);
+    expect(await order(throttle, ['one', 'one', 'two', 'two', 'one'])).toEqual(['one', 'two', 'two', 'one', 'one']);
   });
 });

@@ -1,6 +1,6 @@
 /** Where scopes bite: a proposal is refused by what its input really does, whatever its author calls it. */
 import { describe, expect, test } from 'vitest';
-import { resolve } from '../../activities/propose.js';
+import { readAuthorizedInput } from '../../activities/authenticate.js';
 import type { JsonObject } from '../../src/action/json.js';
 import { postgres } from '../../src/tools/index.js';
 import { digestOf, thrown } from './support.js';
@@ -13,7 +13,7 @@ const DELETE = { op: 'delete', table: 'orders', where: { id: 1 } };
 const RAW = { op: 'sql', sql: 'DELETE FROM orders WHERE id = 1' };
 
 function propose(scopes: readonly string[], input: JsonObject, claims: Record<string, string> = {}) {
-  return resolve(
+  return readAuthorizedInput(
     {
       proposal: { actionId: 'a1', tool: 'shop-db', input, claims },
       digest: digestOf('proposal'),

@@ -114,6 +114,6 @@ test('an action that nobody is asked about announces nothing, and its history is
   const read = { actionId, tool: 'shop-db', input: { op: 'select', table: 'rows', limit: 1 } };
   expect((await bot.perform(read)).status).toBe('success');
   const { events } = await bot.temporal.workflow.getHandle(`acme/${actionId}`).fetchHistory();
-  expect(events?.length).toBeLessThanOrEqual(16);
+  expect(events?.length).toBeLessThanOrEqual(18);
   expect(events?.some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes)).toBe(false);
 });

@@ -7,19 +7,20 @@ import { usage } from '../usage.js';
 
 /** The private keys that each kind of process signs with. */
 const PROCESSES = {
-  worker: ['grant', 'receipt'],
+  worker: ['grant', 'receipt', 'tool'],
+  'tool-worker': ['tool'],
   gateway: ['gateway'],
   issuer: ['issuer'],
 } as const satisfies Readonly<Record<string, readonly KeyRole[]>>;
 
 /** Spelled out, so that `--help` need not load what signs. */
-const ROLES: readonly KeyRole[] = ['issuer', 'grant', 'receipt', 'gateway'];
+const ROLES: readonly KeyRole[] = ['issuer', 'grant', 'receipt', 'tool', 'gateway'];
 
 export function keys(program: Command): void {
   const command = program.command('keys').description("the operator's signing keys");
   command
     .command('create')
-    .description('make a new key for each role: issuer, grant, receipt, gateway')
+    .description('make a new key for each role: issuer, grant, receipt, tool, gateway')
     .requiredOption('--out <file>', 'a new file that only you can read')
     .addOption(new Option('--role <role...>', 'make keys for these roles only').choices(ROLES))
     .addHelpText(

@@ -98,6 +98,10 @@ async function placing(db: Kysely<unknown>, name: Name): Promise<void> {
           select jsonb_agg(jsonb_build_object('limit', h."limit", 'key', h.key, 'kind', h.kind, 'stale', true))
           from ${holds} as h
           where h.tenant = p_tenant and h.action_id = p_action and h.status = 'held'
+            -- What a used grant may have spent is not given back, whatever the action asks for now. The action's row is locked.
+            and not exists (
+              select from ${name('actions')} as a
+              where a.tenant = p_tenant and a.action_id = p_action and a.uses > a.returned)
             and not exists (
               select from jsonb_to_recordset(p_demands) as asked("limit" text, key text, kind text)
               where asked."limit" = h."limit" and asked.key = h.key and asked.kind = h.kind)), '[]');

@@ -16,7 +16,7 @@ const NOW: Readonly<Record<Exclude<Phase, 'ended'>, { readonly title: string; re
   queued: { title: 'It waits for room', text: 'A limit leaves no room now. It is tried again by itself.' },
   pending: { title: 'It waits for people', text: 'Nothing happens until they have decided.' },
   executing: { title: 'It is being done', text: 'The yes was given, and the effect is being made.' },
-  concluding: { title: 'It is being verified', text: 'The system is read again and compared with what was promised.' },
+  verifying: { title: 'It is being verified', text: 'The system is read again and compared with what was promised.' },
 };
 
 /** What happens now, of an action that people have decided and that has not ended. */
@@ -166,11 +166,13 @@ function State({ label, snapshot }: { readonly label: string; readonly snapshot:
 const STEP_NAMES: Readonly<Record<keyof StepTimings, string>> = {
   propose: 'looked at',
   enforce: 'policy asked',
-  capture: 'read before',
+  capturePreState: 'read before',
+  requestApproval: 'people asked',
   authorize: 'authorized',
   execute: 'done',
-  recapture: 'read after',
+  capturePostState: 'read after',
   verify: 'verified',
+  settle: 'recorded',
 };
 
 /** How long each step took, as bars and as numbers. */

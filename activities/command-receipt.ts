@@ -3,7 +3,7 @@ import { digest, type JsonObject } from '../src/action/json.js';
 import type { ReceiptRef } from '../src/action/outcome.js';
 import type { Statement } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
-import { sign } from './settle.js';
+import { sign } from './record-outcome.js';
 
 /** The statement's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
 export function receiptOf(statement: Statement, reason: string, deps: Dependencies): Promise<ReceiptRef> {

@@ -1,4 +1,4 @@
-/** Steps 3 and 6: the state that the action can change, before and after. What is too large for history goes to the ledger. */
+/** Captured states. What is too large for history goes to the ledger. */
 import { CountersignError } from '../src/action/errors.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';

@@ -1,4 +1,4 @@
-/** What people approved in advance: which standing approvals are about an action, and which of them it needs. */
+/** Standing approvals: which of what people approved in advance is about an action, and which of it the action needs. */
 import type { Facts, Requirement } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
@@ -10,10 +10,9 @@ import { figuresOf, standingLimits, type Measured, type ResolvedLimit } from '..
 import { matchesWildcard, mayDecide, type Statement } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
 import { asSigned } from './given.js';
-import type { Proposed } from './propose.js';
 
 /** A standing approval that counts as a yes to the action, as far as can be told before its budgets are held. */
-export interface InAdvance {
+export interface UsableApproval {
   readonly record: ApprovalRecord;
   /** Its budgets. */
   readonly holds: readonly HoldRequest[];
@@ -55,16 +54,16 @@ export function standingOf(said: Stand, token: string): Adding<StandingApproval>
  *
  * @throws CountersignError LEDGER_UNAVAILABLE
  */
-export async function inAdvance(
-  proposed: Proposed,
+export async function usableApprovals(
+  actionId: string,
   facts: Facts,
   shown: Pick<Shown, 'agent' | 'requirements'>,
   measured: readonly Measured[],
   deps: Dependencies,
-): Promise<readonly InAdvance[]> {
+): Promise<readonly UsableApproval[]> {
   const { requirements } = shown;
   if (requirements.some(({ policy }) => policy.startsWith('limit:'))) return [];
-  const { agent, tool, operation, proposal } = proposed;
+  const { agent, tool, operation } = facts;
   const { tenant, id } = agent;
   const rows = await deps.ledger.standing.for({
     tenant,
@@ -86,7 +85,7 @@ export async function inAdvance(
   }
 
   const demands = found.flatMap(({ limits }) => limits.map(({ demand }) => demand));
-  const readings = await deps.ledger.readLimits(tenant, proposal.actionId, demands);
+  const readings = await deps.ledger.readLimits(tenant, actionId, demands);
   let read = 0;
   return found.flatMap(({ row, record, limits }) => {
     const own = readings.slice(read, (read += limits.length));
@@ -137,9 +136,9 @@ async function recordOf(
 export function needed(
   requirements: readonly Requirement[],
   decided: readonly ApprovalRecord[],
-  given: readonly InAdvance[],
-): readonly InAdvance[] | undefined {
-  const suffice = (some: readonly InAdvance[]): boolean =>
+  given: readonly UsableApproval[],
+): readonly UsableApproval[] | undefined {
+  const suffice = (some: readonly UsableApproval[]): boolean =>
     progress(requirements, [...decided, ...some.map(({ record }) => record)]).state === 'approved';
   if (!suffice(given)) return undefined;
   const free = given.filter(({ holds }) => holds.length === 0);

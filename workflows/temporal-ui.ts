@@ -3,7 +3,7 @@ import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
 import type { SearchAttributePair } from '@temporalio/common';
 import type { Facts, Effect } from '../src/action/decision.js';
 import { ATTRIBUTES } from '../src/temporal.js';
-import type { Outcome, PendingView } from '../src/action/outcome.js';
+import { STEPS, type Outcome, type PendingView, type Step } from '../src/action/outcome.js';
 import type { CompensationView, SagaView } from '../src/action/saga.js';
 
 function attributes(status: string, facts: Facts | undefined, effect: Effect | undefined): SearchAttributePair[] {
@@ -49,12 +49,20 @@ export function showQueued(
   setCurrentDetails(`**Waiting for room** until ${until}: ${reason}\n\n${headline(facts)}`);
 }
 
-export function showExecuting(facts: Facts): void {
-  setCurrentDetails(`**Executing**\n\n${headline(facts)}`);
+/** What each step came to so far. Local activities have no summary of their own, so their lines are here. Costs no event. */
+export function showSteps(lines: ReadonlyMap<Step, string>): void {
+  setCurrentDetails(stepLines(lines));
+}
+
+function stepLines(lines: ReadonlyMap<Step, string>): string {
+  return STEPS.flatMap((step) => {
+    const line = lines.get(step);
+    return line === undefined ? [] : [`- **${step}**: ${line}`];
+  }).join('\n');
 }
 
 /** One upsert, whatever the action went through: an allowed action pays for a single event here. */
-export function showOutcome(outcome: Outcome): void {
+export function showOutcome(outcome: Outcome, lines: ReadonlyMap<Step, string>): void {
   upsertSearchAttributes([
     ...attributes(outcome.status, outcome.facts, outcome.decision?.effect),
     // A stranger's refusal is in a chain of its own: its number says nothing of this tenant's.
@@ -62,7 +70,18 @@ export function showOutcome(outcome: Outcome): void {
   ]);
   const facts = outcome.facts === undefined ? '' : `${headline(outcome.facts)}\n\n`;
   const receipt = outcome.receipt === undefined ? 'no receipt yet' : `receipt ${outcome.receipt.seq}`;
-  setCurrentDetails(`**${outcome.status}**: ${outcome.reason}\n\n${facts}${receipt}${related(outcome)}`);
+  const steps = stepLines(new Map([...lines, [lastStep(outcome), lastLine(outcome)]]));
+  setCurrentDetails(`**${outcome.status}**: ${outcome.reason}\n\n${facts}${steps}\n\n${receipt}${related(outcome)}`);
+}
+
+function lastStep({ steps }: Outcome): Step {
+  return steps.verify === undefined ? 'settle' : 'verify';
+}
+
+function lastLine({ checks, status }: Outcome): string {
+  if (checks.length === 0) return status;
+  const broken = checks.filter(({ ok }) => !ok).length;
+  return broken === 0 ? `${checks.length} checks hold` : `${broken} of ${checks.length} checks do not hold`;
 }
 
 /** What it undoes, or is undone by. */

@@ -1,0 +1,141 @@
+/** Who proposes what: the agent's signature, the proposal's content, and the tool it names. */
+import type { ActionType } from '../src/action/decision.js';
+import { CountersignError } from '../src/action/errors.js';
+import type { Digest } from '../src/action/json.js';
+import type { Agent, Authority } from '../src/action/principal.js';
+import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import { UNDO } from '../src/action/undo.js';
+import type { Tool } from '../src/tools/tool.js';
+import {
+  isWarrant,
+  scopeCovers,
+  verifyProposal,
+  verifyWarrant,
+  type Keyring,
+  type WarrantClaims,
+} from '../src/trust/index.js';
+import { compileExpectations, type Expectation } from '../src/verify/index.js';
+import type { ActionRequest } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { workflowIdentity } from './step.js';
+
+/** A proposal whose author and content are certain, before anything is known of its tool. */
+export interface Authentic {
+  readonly proposal: Proposal;
+  readonly digest: Digest;
+  readonly agent: Agent;
+  readonly authority: Authority;
+  /** Set when a worker, not an agent, let it be proposed: it undoes another action. */
+  readonly warrant?: WarrantClaims;
+}
+
+/** What a proposal asks of a tool. */
+export interface ToolInput {
+  readonly tool: Tool;
+  readonly input: unknown;
+  readonly actionType: ActionType;
+  readonly operation: string;
+  readonly expect: Proposal['expect'];
+  /** The same, compiled. */
+  readonly expectations: readonly Expectation[];
+}
+
+/**
+ * The signature covers the digest, the digest the proposal, and the workflow's id is the agent's tenant and the proposal's
+ * action: so nobody can run a proposal under another name.
+ *
+ * @throws CountersignError INVALID_PROPOSAL, AGENT_UNVERIFIED and what verifying a credential throws
+ */
+export async function authenticate(
+  request: ActionRequest,
+  { keyring }: Pick<Dependencies, 'keyring'>,
+  now = new Date(),
+): Promise<Authentic> {
+  const proposal = parseProposal(request.proposal);
+  const digest = proposalDigest(proposal);
+  const { agent, authority, warrant } = await proposerOf(request, proposal, digest, keyring, now);
+  const { tenant, actionId } = workflowIdentity();
+  if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
+    throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
+      field: 'workflowId',
+      expected: `${agent.tenant}/${proposal.actionId}`,
+      fix: 'Propose through the client library, which names the workflow.',
+    });
+  }
+  return { proposal, digest, agent, authority, ...(warrant === undefined ? {} : { warrant }) };
+}
+
+async function proposerOf(
+  { proof }: ActionRequest,
+  { actionId }: Proposal,
+  digest: Digest,
+  keyring: Keyring,
+  now: Date,
+): Promise<Pick<Authentic, 'agent' | 'authority' | 'warrant'>> {
+  if (typeof proof === 'string' && isWarrant(proof)) {
+    const { agent, authority, claims } = await verifyWarrant(keyring, proof, { digest, now });
+    return { agent, authority, warrant: claims };
+  }
+  const proposer = await verifyProposal(keyring, proof, { digest, now });
+  // Who took such an id first would keep an action from being undone.
+  if (!actionId.startsWith(UNDO)) return proposer;
+  throw new CountersignError('INVALID_PROPOSAL', `An action id that begins with "${UNDO}" is for undoing.`, {
+    field: 'proposal.actionId',
+    expected: `an id that does not begin with "${UNDO}"`,
+    fix: 'Use another actionId.',
+  });
+}
+
+/** Who answers for a proposal: of a chain of delegations the first, which could make any number of others. */
+export function accountable({ tenant, id, via: [first = id] = [] }: Agent): string {
+  return `${tenant}/${first}`;
+}
+
+/**
+ * Finds the tool, and reads the input by the tool's own schema, for an agent whose scopes cover it.
+ *
+ * @throws CountersignError UNKNOWN_TOOL, SCOPE_DENIED, INVALID_INPUT, INVALID_EXPECTATION
+ */
+export function readAuthorizedInput({ proposal, agent }: Authentic, deps: Pick<Dependencies, 'tools'>): ToolInput {
+  const tool = findTool(deps.tools, proposal.tool);
+  // Before the input is read: what a tool takes is no business of those who may not use it.
+  if (!scopeCovers(agent.scopes, tool.name)) throw outOfScope(agent, `use the tool ${tool.name}`, 'proposal.tool');
+  const read = readInput(proposal, deps);
+  if (scopeCovers(agent.scopes, tool.name, read.operation)) return read;
+  throw outOfScope(agent, `do ${JSON.stringify(read.operation)} with the tool ${tool.name}`, 'proposal.input');
+}
+
+/** @throws CountersignError UNKNOWN_TOOL, INVALID_INPUT, INVALID_EXPECTATION */
+export function readInput(proposal: Proposal, { tools }: Pick<Dependencies, 'tools'>): ToolInput {
+  const tool = findTool(tools, proposal.tool);
+  const parsed = tool.input.safeParse(proposal.input);
+  if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
+  const input = parsed.data;
+  return {
+    tool,
+    input,
+    operation: tool.operation(input),
+    expect: proposal.expect,
+    expectations: compileExpectations(proposal.expect),
+    actionType: tool.actionType(input),
+  };
+}
+
+function outOfScope({ id, scopes }: Agent, what: string, field: string): CountersignError {
+  return new CountersignError('SCOPE_DENIED', `Agent ${id} may not ${what}.`, {
+    field,
+    expected: `what the agent's scopes cover: ${scopes.join(', ')}`,
+    fix: 'Ask for something else, or have a credential made with this scope.',
+  });
+}
+
+/** @throws CountersignError UNKNOWN_TOOL */
+export function findTool(tools: ReadonlyMap<string, Tool>, name: string): Tool {
+  const tool = tools.get(name);
+  if (tool !== undefined) return tool;
+  throw new CountersignError('UNKNOWN_TOOL', `There is no tool named ${JSON.stringify(name)}.`, {
+    field: 'proposal.tool',
+    expected: `one of: ${[...tools.keys()].sort().join(', ') || '(no tool is configured)'}`,
+    fix: "Correct the name, or add the tool to the worker's config.",
+  });
+}

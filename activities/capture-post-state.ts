@@ -1,0 +1,212 @@
+/** Step 7, `capturePostState`: whether the effect was made, where that is not known, and the real system as it is now. */
+import { Context } from '@temporalio/activity';
+import { asCountersignError, type ErrorView } from '../src/action/errors.js';
+import { planOf, type Plan } from '../src/action/grant.js';
+import type { Check } from '../src/action/outcome.js';
+import { EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
+import type { Execution } from '../src/tools/tool.js';
+import { openGrant } from '../src/trust/index.js';
+import {
+  awaitChecks,
+  createDelta,
+  deadlinesOf,
+  verifyEffect,
+  type Deadlines,
+  type Verification,
+} from '../src/verify/index.js';
+import { readInput, type ToolInput } from './authenticate.js';
+import type {
+  Activities,
+  Approved,
+  Authorized,
+  CapturePostStateInput,
+  Done,
+  EffectReport,
+  Enforced,
+  PostState,
+} from './contract.js';
+import type { Dependencies } from './deps.js';
+import { idempotencyKey } from './execute.js';
+import { lookUpEffect } from './look-up.js';
+import { capture, keep, recall, type Captured } from './snapshots.js';
+import { sealedProposal, StepRun, workflowIdentity } from './step.js';
+
+export async function capturePostState(
+  { request, authorized, report }: CapturePostStateInput,
+  deps: Dependencies,
+): ReturnType<Activities['capturePostState']> {
+  const run = new StepRun('capturePostState', request.digest, deps);
+  const proposal = sealedProposal(request);
+  const taskQueue = deps.tools.get(proposal.tool)?.taskQueue;
+  if (taskQueue !== undefined && taskQueue !== deps.taskQueue) return { kind: 'other_task_queue', taskQueue };
+
+  const told = openReport(report, run);
+  if (told.kind !== 'done' && told.kind !== 'unknown')
+    return run.seal<PostState>({ kind: 'not_made', error: told.error });
+  const made = told.kind === 'done' ? told : await findOut(told.error, request, authorized, deps);
+  if (!('execution' in made)) return run.seal<PostState>(made);
+
+  const { execution, startedAt } = made;
+  const found = told.kind === 'done' ? {} : { found: execution };
+  if (authorized === undefined) return run.seal<PostState>({ kind: 'made_unverified', found: execution });
+  const plan = planIn(authorized, run);
+  const read = readInput(proposal, deps);
+  const pre = await recall(workflowIdentity().tenant, plan.pre, deps);
+  const reading = await readUntilExpected({ read, plan, pre, execution, startedAt }, deadlinesOf(proposal), deps);
+  return run.seal<PostState>({ kind: 'post_state', ...reading, ...found });
+}
+
+/** What `execute` reported. Without a good seal nobody knows what happened, and it is found out. */
+export function openReport(report: CapturePostStateInput['report'], run: StepRun): EffectReport {
+  const { seal, ...unsealed } = report;
+  const unknown = (error: ErrorView): EffectReport => ({ kind: 'unknown', at: 0, tookMs: 0, error });
+  if (seal === undefined) {
+    return unknown(
+      'error' in unsealed ? unsealed.error : { code: 'SEAL_INVALID', message: 'The report of the effect has no seal.' },
+    );
+  }
+  try {
+    return run.open<EffectReport>('execute', { ...unsealed, seal });
+  } catch (thrown) {
+    return unknown(asCountersignError(thrown).toJSON());
+  }
+}
+
+type Found = Pick<Done, 'execution' | 'startedAt'>;
+type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorView };
+
+/**
+ * Grants that were not used are not valid from now on, and only then the tool is asked: no effect can begin after that. One that is still
+ * under way is for the tool's look-up to find out.
+ */
+async function findOut(
+  error: ErrorView,
+  { proposal }: CapturePostStateInput['request'],
+  authorized: Authorized | undefined,
+  deps: Dependencies,
+): Promise<Found | NotFound> {
+  const { tenant, actionId } = workflowIdentity();
+  await deps.ledger.voidGrants(tenant, actionId);
+  const answer = await lookUpEffect(proposal, idempotencyKey({ tenant, actionId }), deps);
+  switch (answer.happened) {
+    case 'yes': {
+      const since = authorized === undefined ? undefined : await openGrant(deps.keyring, authorized.grant);
+      return { execution: answer.execution, startedAt: since === undefined ? Date.now() : since.iat * 1000 };
+    }
+    case 'no':
+      return { kind: 'not_made', error };
+    case 'unknown':
+      return { kind: 'unknown', error: { ...error, message: `${error.message} (${answer.reason})` } };
+  }
+}
+
+function planIn({ enforced, approved, pre }: Authorized, run: StepRun): Plan {
+  return planOf(
+    run.open<Enforced>('enforce', enforced),
+    pre,
+    approved && run.open<Approved>('requestApproval', approved),
+  );
+}
+
+interface Effect {
+  readonly read: ToolInput;
+  readonly plan: Plan;
+  readonly pre: State;
+  readonly execution: Execution;
+  readonly startedAt: number;
+}
+
+interface Reading {
+  readonly snapshot: Snapshot;
+  readonly delta: ReturnType<typeof createDelta>;
+  readonly unsampled?: string;
+}
+
+/** Reads the real system until it shows what is expected, or the time for that is over. */
+async function readUntilExpected(
+  effect: Effect,
+  deadlines: Deadlines,
+  deps: Dependencies,
+): Promise<Reading & { readonly waited?: Readonly<Record<string, string>> }> {
+  // Without deadlines one reading is all there is, and `verify` judges it.
+  if (deadlines.longestMs === 0) return readingOf(effect, await readOnce(effect, deps));
+  const context = Context.current();
+  const last = await awaitChecks(
+    async () => {
+      const captured = await readOnce(effect, deps);
+      const checks = await checksOf(effect, captured, deps);
+      return { captured, checks };
+    },
+    deadlines,
+    {
+      now: () => performance.now(),
+      sleep: (ms) => {
+        context.heartbeat();
+        return context.sleep(ms);
+      },
+    },
+  );
+  return { ...readingOf(effect, last.captured), waited: waitedFor(last.checks, deadlines) };
+}
+
+function waitedFor(checks: readonly Check[], { own }: Deadlines): Readonly<Record<string, string>> {
+  const waited = checks.filter(({ name, detail }) => detail !== undefined && (own.get(name) ?? 0) > 0);
+  return Object.fromEntries(waited.map(({ name, detail = '' }) => [name, detail]));
+}
+
+async function readOnce(
+  { read: { tool, input, actionType }, pre, execution }: Effect,
+  deps: Dependencies,
+): Promise<Captured> {
+  if (actionType === 'READ') return { state: {}, snapshot: EMPTY_SNAPSHOT };
+  const captured = await capture(tool, input, { after: { pre, execution } }, Context.current().cancellationSignal);
+  await keep(workflowIdentity().tenant, captured, deps);
+  return captured;
+}
+
+function readingOf({ pre, startedAt }: Effect, { state, snapshot, unsampled }: Captured): Reading {
+  const delta = createDelta(pre, state, Date.now() - startedAt);
+  return { snapshot, delta, ...(unsampled === undefined ? {} : { unsampled }) };
+}
+
+async function checksOf(effect: Effect, captured: Captured, deps: Dependencies): Promise<readonly Check[]> {
+  const { read, plan, pre, execution } = effect;
+  const { snapshot, delta, unsampled } = readingOf(effect, captured);
+  return verifyEffect(
+    verificationOf({ read, plan, pre, post: captured.state, snapshot, delta, unsampled, execution }, deps),
+  );
+}
+
+/** Everything that is compared with what was promised. */
+export function verificationOf(
+  seen: {
+    readonly read: ToolInput;
+    readonly plan: Plan;
+    readonly pre: State;
+    readonly post: State;
+    readonly snapshot: Snapshot;
+    readonly delta: Reading['delta'];
+    readonly unsampled: string | undefined;
+    readonly execution: Execution;
+  },
+  { verification, expectations: runner }: Pick<Dependencies, 'verification' | 'expectations'>,
+): Verification<unknown> {
+  const { read, plan, pre, post, snapshot, delta, unsampled, execution } = seen;
+  const { tool, input, expect } = read;
+  const before = plan.pre.sample;
+  const after = unsampled === undefined ? { state: snapshot.sample ?? {} } : { problem: unsampled };
+  return {
+    tool,
+    input,
+    preview: plan.facts.preview,
+    pre,
+    post,
+    delta,
+    execution,
+    ...(expect === undefined ? {} : { expect }),
+    constraints: plan.decision.constraints,
+    invariants: verification?.invariants.get(tool.name),
+    sample: before === undefined ? undefined : { before, after },
+    runner,
+  };
+}

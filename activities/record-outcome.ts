@@ -1,0 +1,184 @@
+/** The outcome and its receipt, committed together. */
+import { asCountersignError, type CountersignError } from '../src/action/errors.js';
+import type { GrantClaims, Plan } from '../src/action/grant.js';
+import type { Cause } from '../src/action/decision.js';
+import { digest } from '../src/action/json.js';
+import type { ApprovalRecord, Check, Outcome, OutcomeStatus, StepTimings } from '../src/action/outcome.js';
+import type { ReceiptClaims } from '../src/action/receipt.js';
+import { NAME_PATTERN } from '../src/action/proposal.js';
+import type { Delta, Snapshot } from '../src/action/snapshot.js';
+import type { Json } from '../src/action/json.js';
+import type { ChainLink } from '../src/ledger/index.js';
+import { hashReceipt, signReceipt } from '../src/trust/index.js';
+import type { ActionRequest } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { holdsOf } from './limits.js';
+import type { Author } from './author.js';
+import { workflowIdentity } from './step.js';
+
+/** The chain for refusals whose tenant nobody vouched for: a forger must not write into a real tenant's chain. */
+export const UNAUTHENTICATED = '_unauthenticated';
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+export interface Settlement {
+  readonly author: Author;
+  readonly status: OutcomeStatus;
+  readonly steps: StepTimings;
+  /** Present unless the status is `success`. */
+  readonly error?: CountersignError;
+  readonly reason?: string;
+  /** The tool was never asked: a failure is none of its own. */
+  readonly notAttempted?: boolean;
+  /** What the action holds is spent, though it is not known how it ended. */
+  readonly spent?: boolean;
+  /** The uses of grants that are known to have had no effect: by activity, or all of them. */
+  readonly ruledOut?: readonly string[] | 'all';
+  /** What was really spent, by limit, where it can be told. */
+  readonly amounts?: Readonly<Record<string, number>>;
+  readonly facts?: Plan['facts'];
+  readonly decision?: Plan['decision'];
+  readonly approvals?: readonly ApprovalRecord[];
+  readonly grant?: GrantClaims;
+  readonly pre?: Snapshot;
+  readonly post?: Snapshot;
+  readonly delta?: Delta;
+  readonly checks?: readonly Check[];
+  readonly result?: Json;
+}
+
+export type Recorded =
+  /** `recorded`: the action had this outcome before, and keeps it. */
+  | { readonly kind: 'settled'; readonly outcome: Outcome; readonly recorded: boolean }
+  /** Nothing is recorded: another use of a grant may have made the effect. */
+  | { readonly kind: 'effect_possible' };
+
+/** Records how an action ended, with its receipt. The ledger records no ending without an effect over one that may have been made. */
+export async function recordOutcome(settlement: Settlement, deps: Dependencies): Promise<Recorded> {
+  const { author, error, facts, grant, ruledOut = [] } = settlement;
+  const { tenant, actionId, proposalDigest, agent, cause } = author;
+  const outcome = outcomeOf(settlement);
+  const statement = statementOf(outcome, {
+    ...(agent === undefined ? {} : { agent }),
+    ...(grant === undefined ? {} : { grant: grant.jti }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+  const place = { tenant, actionId };
+  const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
+  // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
+  if (error?.code === 'ACTION_CONFLICT') {
+    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
+    return { kind: 'settled', outcome: { ...outcome, receipt }, recorded: false };
+  }
+  try {
+    return await deps.ledger.settle({
+      ...place,
+      proposalDigest,
+      outcome,
+      sign: signed,
+      ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
+      // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
+      ...(facts?.limits === undefined && settlement.spent !== true ? {} : { holds: holdsOf(settlement) }),
+    });
+  } catch (thrown) {
+    const refused = asCountersignError(thrown);
+    if (refused.code !== 'ACTION_CONFLICT') throw refused;
+    return recordOutcome({ author, steps: settlement.steps, status: 'denied', error: refused }, deps);
+  }
+}
+
+function outcomeOf(settlement: Settlement): Outcome {
+  const { author, status, error, reason, facts, decision, approvals = [], pre, post, delta, checks = [] } = settlement;
+  const { result, steps } = settlement;
+  return {
+    status,
+    reason: reason ?? error?.message ?? status,
+    ...(error === undefined ? {} : { error: error.toJSON() }),
+    tenant: author.tenant,
+    actionId: author.actionId,
+    proposalDigest: author.proposalDigest,
+    tool: author.tool,
+    ...(facts === undefined ? {} : { facts }),
+    ...(decision === undefined ? {} : { decision }),
+    approvals,
+    ...(pre === undefined ? {} : { pre }),
+    ...(post === undefined ? {} : { post }),
+    ...(delta === undefined ? {} : { delta }),
+    checks,
+    ...(result === undefined ? {} : { result }),
+    steps,
+  };
+}
+
+/** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */
+export async function recordUnauthenticated(
+  request: ActionRequest,
+  error: CountersignError,
+  deps: Dependencies,
+): Promise<Outcome> {
+  const claimed = workflowIdentity();
+  const [tenant, actionId] = [storable(claimed.tenant), storable(claimed.actionId)];
+  const outcome: Outcome = {
+    status: 'denied',
+    reason: error.message,
+    error: error.toJSON(),
+    tenant,
+    actionId,
+    proposalDigest: DIGEST.test(request.digest) ? request.digest : digest(request.digest.slice(0, 256).toWellFormed()),
+    tool: nameOf(request.proposal.tool),
+    approvals: [],
+    checks: [],
+    steps: {},
+  };
+  const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const receipt = await deps.ledger.appendReceipt({
+    tenant: UNAUTHENTICATED,
+    actionId: `${tenant}/${actionId}`,
+    sign: (link) => sign({ ...statement, ...link }, deps),
+  });
+  return { ...outcome, receipt };
+}
+
+/** A name that nobody vouched for, cut to what every store takes. */
+function storable(name: string): string {
+  return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
+}
+
+function nameOf(tool: unknown): string {
+  return typeof tool === 'string' && NAME_PATTERN.test(tool) ? tool : 'unnamed';
+}
+
+export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
+
+export function statementOf(
+  outcome: Outcome,
+  { agent, grant, cause }: { agent?: string; grant?: string; cause?: Pick<Cause, 'actionId' | 'receipt'> },
+): Statement {
+  return {
+    v: 1,
+    tenant: outcome.tenant,
+    actionId: outcome.actionId,
+    proposalDigest: outcome.proposalDigest,
+    status: outcome.status,
+    reason: outcome.reason,
+    code: outcome.error?.code,
+    agent,
+    tool: outcome.tool,
+    environment: outcome.facts?.tool.environment,
+    actionType: outcome.facts?.actionType,
+    effect: outcome.decision?.effect,
+    policyDigest: outcome.decision?.policyDigest,
+    approvals: outcome.approvals.map((approval) => approval.digest),
+    grant,
+    ...(cause === undefined ? {} : { cause: { actionId: cause.actionId, receipt: cause.receipt } }),
+    preDigest: outcome.pre?.digest,
+    postDigest: outcome.post?.digest,
+    outcomeDigest: digest(outcome),
+    iat: Math.floor(Date.now() / 1000),
+  };
+}
+
+export async function sign(claims: ReceiptClaims, { keyring }: Dependencies) {
+  const jws = await signReceipt(keyring, claims);
+  return { jws, hash: hashReceipt(jws) };
+}

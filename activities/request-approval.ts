@@ -1,0 +1,116 @@
+/** Step 4, `requestApproval`: whether the people whom policy asks for have said yes; where they have not, they are asked. */
+import type { Plan } from '../src/action/grant.js';
+import { digest } from '../src/action/json.js';
+import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
+import { progress } from '../src/action/quorum.js';
+import { admit } from './admit.js';
+import { countDecisions } from './approvals.js';
+import type {
+  Activities,
+  ActionRequest,
+  ApprovalInput,
+  Approved,
+  Ended,
+  Enforced,
+  Pending,
+  PreState,
+  Sealed,
+} from './contract.js';
+import type { Dependencies } from './deps.js';
+import { needed, usableApprovals, type UsableApproval } from './standing-approvals.js';
+import { sealedProposal, StepRun } from './step.js';
+
+export async function requestApproval(
+  input: ApprovalInput,
+  deps: Dependencies,
+): ReturnType<Activities['requestApproval']> {
+  const run = new StepRun('requestApproval', input.request.digest, deps);
+  const known: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
+  try {
+    const enforced = run.open<Enforced>('enforce', input.enforced);
+    known.facts = enforced.facts;
+    known.decision = enforced.decision;
+    const { snapshot } = run.open<PreState>('capturePreState', input.pre);
+    return await ask(input, enforced, snapshot, run, deps);
+  } catch (thrown) {
+    return run.refuse(thrown, known);
+  }
+}
+
+async function ask(
+  { request, tokens, withoutStandingApprovals }: ApprovalInput,
+  enforced: Enforced,
+  pre: Plan['pre'],
+  run: StepRun,
+  deps: Dependencies,
+): Promise<Sealed<Approved> | Pending | Ended> {
+  const { facts, decision, measured } = enforced;
+  const { requirements, policyDigest } = decision;
+  const { tenant } = facts.agent;
+  const { actionId } = sealedProposal(request);
+  const shown = shownOf(request, { facts, decision, pre });
+  const shownDigest = digest(shown);
+  const { records, counting, dropped } = await countDecisions(tokens, shown, policyDigest, deps);
+  const approved = (approvals: readonly ApprovalRecord[], standing: readonly UsableApproval[]): Sealed<Approved> =>
+    run.seal<Approved>({
+      kind: 'approved',
+      shownDigest,
+      approvals,
+      holds: standing.flatMap((one) => one.holds),
+      figures: standing.flatMap((one) => one.figures),
+      credentials: standing.flatMap((one) => one.credentials),
+    });
+
+  if (progress(requirements, records).state === 'approved') {
+    if (tokens.length > 0) await deps.ledger.asks.close({ tenant, actionId });
+    return approved(records, []);
+  }
+  const standing = withoutStandingApprovals ? [] : await usableApprovals(actionId, facts, shown, measured, deps);
+  const enough = needed(requirements, records, standing);
+  if (enough !== undefined) return approved([...records, ...enough.map(({ record }) => record)], enough);
+
+  // Nobody is asked about an action that has ended, conflicts or is frozen; and nothing is held while people think.
+  const admitted = await admit(enforced, request, deps, []);
+  if (admitted.kind === 'ended') return admitted;
+  const approvals = [...records, ...standing.map(({ record }) => record)];
+  await deps.ledger.asks.open({
+    tenant,
+    actionId,
+    shown,
+    shownDigest,
+    decision,
+    given: approvals,
+    renewed: tokens.length > 0,
+    via: facts.agent.via ?? [],
+  });
+  return {
+    kind: 'pending',
+    plan: { facts, decision, approvals, pre },
+    shown,
+    shownDigest,
+    counting,
+    dropped,
+    ...(deps.notifier === undefined ? {} : { announce: true }),
+  };
+}
+
+/** Exactly what people are shown: their decisions are bound to its digest. */
+export function shownOf(
+  { proposal, digest: proposalDigest }: Pick<ActionRequest, 'proposal' | 'digest'>,
+  { facts, decision, pre }: Pick<Plan, 'facts' | 'decision' | 'pre'>,
+): Shown {
+  const { agent } = facts;
+  return {
+    tenant: agent.tenant,
+    actionId: proposal.actionId,
+    proposal,
+    proposalDigest,
+    agent: { id: agent.id, roles: agent.roles, ...(agent.owner === undefined ? {} : { owner: agent.owner }) },
+    tool: facts.tool,
+    actionType: facts.actionType,
+    operation: facts.operation,
+    preview: facts.preview,
+    preDigest: pre.digest,
+    requirements: decision.requirements,
+  };
+}

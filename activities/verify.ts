@@ -1,0 +1,221 @@
+/** Step 8, `verify`: the real system is compared with what was promised; the holds are settled and the receipt is signed. */
+import { CountersignError, type ErrorView } from '../src/action/errors.js';
+import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
+import { digest } from '../src/action/json.js';
+import type { Check } from '../src/action/outcome.js';
+import { EMPTY_DELTA, EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
+import type { Execution } from '../src/tools/tool.js';
+import { openGrant } from '../src/trust/index.js';
+import { allHold, verifyEffect } from '../src/verify/index.js';
+import { authorOf, type Author } from './author.js';
+import { readInput } from './authenticate.js';
+import { openReport, verificationOf } from './capture-post-state.js';
+import type { Activities, Authorized, Concluded, EffectReport, PostState, VerifyInput } from './contract.js';
+import type { Dependencies } from './deps.js';
+import { recordEnding } from './settle.js';
+import { recordOutcome, type Settlement } from './record-outcome.js';
+import { spentBy } from './limits.js';
+import { recall } from './snapshots.js';
+import { sealedProposal, StepRun, workflowIdentity } from './step.js';
+
+/** How the action ended, before it is recorded. */
+type Verdict = Pick<
+  Settlement,
+  'status' | 'error' | 'reason' | 'post' | 'delta' | 'checks' | 'result' | 'notAttempted' | 'spent' | 'ruledOut'
+>;
+
+export async function verify(input: VerifyInput, deps: Dependencies): ReturnType<Activities['verify']> {
+  const { request, authorized, instead, post } = input;
+  const run = new StepRun('capturePostState', request.digest, deps);
+  const seen = post && run.open<PostState>('capturePostState', post);
+  // The effect of an earlier run is ruled out: this run ends as it would have without it.
+  if (seen?.kind === 'not_made' && instead !== undefined) return recordEnding(instead, { ruledOut: 'all' }, deps);
+
+  const plan = authorized && planOf(authorized.enforced, authorized.pre, authorized.approved);
+  const grant = authorized && plan && (await grantOf(authorized, plan, deps));
+  const author = await authorOf(request, deps, grant && new Date(grant.iat * 1000));
+  const verdict = await judge(input, seen, plan, run, deps);
+  const { tookMs } = run;
+  const settlement: Settlement = {
+    author,
+    ...plan,
+    ...(grant === undefined ? {} : { grant }),
+    ...verdict,
+    steps: { ...input.steps, verify: tookMs },
+  };
+  const recorded = await recordOutcome(await withSpending(settlement, author, deps), deps);
+  if (recorded.kind === 'effect_possible') return recorded;
+  const { outcome } = recorded;
+  if (recorded.recorded || plan === undefined) return { kind: 'complete', outcome };
+  return endingOf(outcome);
+}
+
+/** What history has already, the workflow adds itself. */
+function endingOf(outcome: Extract<Concluded, { kind: 'complete' }>['outcome']): Concluded {
+  const { facts: _facts, decision: _decision, approvals: _approvals, pre: _pre, ...rest } = outcome;
+  const { post: _post, delta: _delta, result: _result, tenant: _tenant, actionId: _id, ...more } = rest;
+  const { proposalDigest: _digest, tool: _tool, ...ending } = more;
+  return { kind: 'verified', ending };
+}
+
+/** The plan must be the one that was granted: it came back through history, which others can write. */
+async function grantOf({ grant }: Authorized, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
+  const claims = await openGrant(keyring, grant);
+  if (claims.planDigest === digest(plan)) return claims;
+  throw new CountersignError('GRANT_INVALID', 'The plan is not the one that was granted.', { field: 'plan' });
+}
+
+async function judge(
+  { request, report, attempts }: VerifyInput,
+  seen: PostState | undefined,
+  plan: Plan | undefined,
+  run: StepRun,
+  deps: Dependencies,
+): Promise<Verdict> {
+  const told = openReport(report, run);
+  switch (seen?.kind) {
+    case undefined:
+      if (told.kind === 'done' && plan?.facts.actionType === 'READ') {
+        return compare(request, { snapshot: EMPTY_SNAPSHOT, delta: EMPTY_DELTA }, told.execution, plan, deps);
+      }
+      return unread(told, [...attempts.map((attempt) => openReport(attempt, run)), told]);
+    case 'unknown':
+      return { status: 'unknown', error: fromView(seen.error) };
+    case 'not_made':
+      if (told.kind === 'done' || told.kind === 'unknown') return { ...notMade(seen.error), ruledOut: 'all' };
+      return { ...unread(told, []), ruledOut: 'all' };
+    case 'made_unverified':
+      return {
+        status: 'unknown',
+        error: fromView({
+          code: 'EFFECT_UNKNOWN',
+          message: 'An earlier run made the effect and ended before it was verified.',
+          fix: 'Look at the system itself, then say what you found: countersign resolve <action> --happened | --did-not-happen.',
+        }),
+        result: seen.found.result,
+        spent: true,
+      };
+    case 'post_state': {
+      const execution = told.kind === 'done' ? told.execution : seen.found;
+      if (execution === undefined || plan === undefined) throw unjudgeable();
+      return compare(request, seen, execution, plan, deps);
+    }
+  }
+}
+
+/** The system was not read again: nothing happened, or it has been out of reach for too long. */
+function unread(told: EffectReport, reports: readonly EffectReport[]): Verdict {
+  switch (told.kind) {
+    case 'done':
+      return { status: 'unknown', error: unverified(), result: told.execution.result };
+    case 'unknown':
+      return { status: 'unknown', error: fromView(told.error) };
+    case 'stopped':
+      return { status: 'cancelled', error: fromView(told.error), ruledOut: usesOf(reports) };
+    case 'not_done':
+    case 'grant_lapsed':
+      return {
+        status: 'failed',
+        error: fromView(told.error),
+        notAttempted: told.notAttempted === true,
+        ruledOut: usesOf(reports),
+      };
+  }
+}
+
+/** The uses of grants that are known to have had no effect. */
+export function usesOf(reports: readonly EffectReport[]): readonly string[] {
+  return reports.flatMap((report) => ('usedBy' in report && report.usedBy !== undefined ? [report.usedBy] : []));
+}
+
+function notMade(error: ErrorView): Pick<Verdict, 'status' | 'error'> {
+  if (error.code === 'CANCELLED' || error.code === 'FROZEN') return { status: 'cancelled', error: fromView(error) };
+  const message = `It did not happen: ${error.message}`;
+  return { status: 'failed', error: fromView({ ...error, code: 'TOOL_FAILED', message }) };
+}
+
+async function compare(
+  request: VerifyInput['request'],
+  {
+    snapshot,
+    delta,
+    unsampled,
+    waited = {},
+  }: Pick<Extract<PostState, { kind: 'post_state' }>, 'snapshot' | 'delta' | 'unsampled' | 'waited'>,
+  execution: Execution,
+  plan: Plan,
+  deps: Dependencies,
+): Promise<Verdict> {
+  const { tenant } = workflowIdentity();
+  const read = readInput(sealedProposal(request), deps);
+  const [pre, post] = [await recall(tenant, plan.pre, deps), await recall(tenant, snapshot, deps)];
+  const seen = { read, plan, pre, post, snapshot, delta, unsampled, execution };
+  const found = await verifyEffect(verificationOf(seen, deps));
+  const checks = found.map((check) =>
+    Object.hasOwn(waited, check.name) ? { ...check, detail: waited[check.name] as string } : check,
+  );
+  return verdictOf(await withMeaning(request, delta, checks, deps), {
+    post: snapshot,
+    delta,
+    result: execution.result,
+  });
+}
+
+/** Meaning is asked for last, once, and only of what holds: it can only take away from a success. */
+async function withMeaning(
+  { proposal: { expectedOutcome }, digest: about }: VerifyInput['request'],
+  delta: NonNullable<Verdict['delta']>,
+  checks: readonly Check[],
+  { verification }: Dependencies,
+): Promise<readonly Check[]> {
+  if (expectedOutcome === undefined || verification?.semantic === undefined || !allHold(checks)) return checks;
+  return [...checks, await verification.semantic.check({ about, expectedOutcome, delta, checks })];
+}
+
+function verdictOf(checks: readonly Check[], seen: Required<Pick<Verdict, 'post' | 'delta' | 'result'>>): Verdict {
+  if (allHold(checks)) {
+    return { status: 'success', reason: `Done and verified: ${checks.length} checks hold.`, ...seen, checks };
+  }
+  const broken = checks.filter(({ ok }) => !ok);
+  const details = broken.map(({ name, detail }) => `${name}: ${detail ?? 'does not hold'}`);
+  const error = new CountersignError(
+    'EXPECTATION_UNMET',
+    `The system does not hold what was promised: ${details.slice(0, 3).join('; ')}`,
+    {
+      ...(checks.length === 0 ? {} : { field: `checks.${broken[0]?.name ?? ''}` }),
+      fix: 'Compare the delta with the proposal; the pre-state is recorded.',
+    },
+  );
+  return { status: 'mismatch', error, ...seen, checks };
+}
+
+/** What the effect really spent, where the limits can tell. */
+async function withSpending(settlement: Settlement, author: Author, deps: Dependencies): Promise<Settlement> {
+  const { status, result, facts, decision } = settlement;
+  if (author.authentic === undefined || result === undefined || facts === undefined || decision === undefined) {
+    return settlement;
+  }
+  if (status !== 'success' && status !== 'mismatch') return settlement;
+  const amounts = await spentBy(author.authentic, { facts, decision }, result, deps);
+  return amounts === undefined ? settlement : { ...settlement, amounts };
+}
+
+function unjudgeable(): CountersignError {
+  return new CountersignError('SEAL_INVALID', 'The post-state is of an effect that nothing was granted for.', {
+    field: 'post',
+  });
+}
+
+function unverified(): CountersignError {
+  return new CountersignError(
+    'EFFECT_UNKNOWN',
+    'The effect was reported, but the system could not be read again to verify it.',
+    {
+      fix: 'Check the system by hand; the pre-state is in the record.',
+    },
+  );
+}
+
+export function fromView(view: ErrorView): CountersignError {
+  return new CountersignError(view.code, view.message, view);
+}
