@@ -1,10 +1,10 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
-import { inert, inertLines } from '../telling/inert.js';
+import { inert, inertLines } from '../presentation/sanitize.js';
 import { compact, listed, table, type Page } from './layout.js';
-import { duration } from '../telling/durations.js';
-import { subjectOf, type Story, type Subject } from '../telling/story.js';
+import { duration } from '../presentation/durations.js';
+import { subjectOf, type Story, type Subject } from '../action-records/action-record.js';
 
 export function tellAsked(page: Page, story: Story): void {
   const { view } = story;

@@ -6,10 +6,10 @@ import { digest, type Digest } from '../action/json.js';
 import type { ActionView } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import { isUnreached, temporalUnavailable } from '../client/connection.js';
-import { workflowUrl } from '../telling/workflow-url.js';
+import { workflowUrl } from '../presentation/workflow-url.js';
 import type { ActionName, Context } from './context.js';
-import { requestOf, type Request } from '../telling/request.js';
-import { viewOf, type Story } from '../telling/story.js';
+import { requestOf, type Request } from '../action-records/proposed-request.js';
+import { viewOf, type Story } from '../action-records/action-record.js';
 
 /** @throws CountersignError NOT_FOUND, TEMPORAL_UNAVAILABLE (when no ledger is at hand either), TIMED_OUT */
 export async function findAction(context: Context, name: ActionName): Promise<Story> {

@@ -1,6 +1,6 @@
 /** A freeze, on one line or two. */
 import type { Freeze } from '../ledger/index.js';
-import { inert } from '../telling/inert.js';
+import { inert } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 export function freezeText({ id, tenant, scope, reason, by, at, lifted }: Freeze, paint: Paint): string {

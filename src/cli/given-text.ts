@@ -1,7 +1,7 @@
 /** Standing approvals and duties, for people. */
 import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
-import { duration } from '../telling/durations.js';
-import { inert } from '../telling/inert.js';
+import { duration } from '../presentation/durations.js';
+import { inert } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 export function standingText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {

@@ -5,7 +5,7 @@ import type { DelegationCap } from '../action/principal.js';
 import type { Credential } from '../trust/index.js';
 import type { Context } from './context.js';
 import { parseDuration } from './durations.js';
-import { inert } from '../telling/inert.js';
+import { inert } from '../presentation/sanitize.js';
 import { usage } from './usage.js';
 
 export interface IssueOptions {

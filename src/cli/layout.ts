@@ -1,5 +1,5 @@
 /** How text is laid out on a terminal: pages of labelled facts, quoted blocks, tables. */
-import { inert, inertLines } from '../telling/inert.js';
+import { inert, inertLines } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 /** What a page is drawn with. */

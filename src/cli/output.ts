@@ -1,7 +1,7 @@
 /** What the command line writes: for people on a terminal, or one JSON document for scripts. */
 import pc from 'picocolors';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
-import { inert } from '../telling/inert.js';
+import { inert } from '../presentation/sanitize.js';
 
 export type Paint = ReturnType<typeof pc.createColors>;
 

@@ -3,11 +3,11 @@ import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } 
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
 import { anyOf, requirementText, tellAsked } from './asked-page.js';
-import { duration, latency } from '../telling/durations.js';
-import { inert } from '../telling/inert.js';
+import { duration, latency } from '../presentation/durations.js';
+import { inert } from '../presentation/sanitize.js';
 import { compact, Page, type Pen } from './layout.js';
 import type { Paint } from './output.js';
-import type { Story } from '../telling/story.js';
+import type { Story } from '../action-records/action-record.js';
 
 /** Changes shown where not everything is. */
 const MAX_CHANGES = 20;

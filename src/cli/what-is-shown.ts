@@ -4,7 +4,7 @@ import { digest } from '../action/json.js';
 import type { ActionView, PendingView } from '../action/outcome.js';
 import { proposalDigest } from '../action/proposal.js';
 import type { ActionName } from './context.js';
-import { inert } from '../telling/inert.js';
+import { inert } from '../presentation/sanitize.js';
 
 /**
  * What waits for this decision. The digest that is signed is computed here, over what is displayed here: no server's word for it

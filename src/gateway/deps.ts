@@ -8,8 +8,8 @@ import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Keyring, Saying } from '../trust/index.js';
-import type { SlackSettings } from './slack.js';
-import type { AgentPrincipal, PersonPrincipal, Principal } from './principal.js';
+import type { SlackSettings } from './api/slack-interactions.js';
+import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
 export interface GatewayDependencies {
   readonly countersign: Countersign;

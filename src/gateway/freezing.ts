@@ -2,7 +2,7 @@
 import { CountersignError } from '../action/errors.js';
 import type { Freeze, FreezeScope } from '../ledger/index.js';
 import type { GatewayDependencies } from './deps.js';
-import type { PersonPrincipal } from './principal.js';
+import type { PersonPrincipal } from './auth/principal.js';
 
 export class Freezing {
   readonly #deps: Pick<GatewayDependencies, 'decisions' | 'ledger' | 'settings'>;

@@ -1,5 +1,5 @@
 /** Texts of strangers on their way to people: on one line, of a bounded length, and nothing but text in whatever carries them. */
-import { inert } from '../telling/inert.js';
+import { inert } from '../presentation/sanitize.js';
 import type { Notice, NoticeKind } from './notice.js';
 
 /** What could move, hide or reverse text is spelled out; breaks and runs of spaces are one space. At most `most` characters. */

@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';
 import type { JsonObject } from '../../src/action/json.js';
 import type { Shown } from '../../src/action/outcome.js';
-import type { PersonPrincipal } from '../../src/gateway/principal.js';
-import { changesAhead, changesMade, money } from '../../src/gateway/pages/change.js';
-import { standingOf } from '../../src/gateway/pages/deciding.js';
-import { coarse, left, urgency } from '../../src/gateway/pages/format.js';
-import { Inert, InertBlock } from '../../src/gateway/pages/inert.js';
+import type { PersonPrincipal } from '../../src/gateway/auth/principal.js';
+import { changesAhead, changesMade, money } from '../../src/gateway/inbox/action/changes.js';
+import { standingOf } from '../../src/gateway/inbox/action/decision-rights.js';
+import { coarse, left, urgency } from '../../src/gateway/inbox/components/format.js';
+import { Inert, InertBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
 
 const DIGEST = `sha256:${'0'.repeat(64)}` as const;
 

@@ -5,7 +5,7 @@ import type { Facts, Preview } from '../../src/action/decision.js';
 import { digest, digestText, type Digest } from '../../src/action/json.js';
 import type { ActionView, Outcome, Shown } from '../../src/action/outcome.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
-import { viewOf, type Story } from '../../src/telling/story.js';
+import { viewOf, type Story } from '../../src/action-records/action-record.js';
 import { timeline } from '../../src/cli/timeline.js';
 
 const plain = { paint: pc.createColors(false), width: 100, full: false };

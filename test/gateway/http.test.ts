@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PendingAsks } from '../../src/gateway/store/pending-asks.js';
+import { PendingAsks } from '../../src/gateway/store/pending-approvals.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 

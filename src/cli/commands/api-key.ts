@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ApiKey, ApiKeys } from '../../gateway/store/api-keys.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import { issued, ttlOf, writeSecret, type IssueOptions } from '../issue.js';
 
 interface CreateOptions extends IssueOptions {

@@ -6,9 +6,9 @@ import { rolesOf } from '../../action/quorum.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
-import type { Story } from '../../telling/story.js';
+import type { Story } from '../../action-records/action-record.js';
 import { timeline, waitedSeconds } from '../timeline.js';
 import { usage } from '../usage.js';
 

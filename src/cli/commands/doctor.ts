@@ -6,7 +6,7 @@ import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 
 interface Check {
   readonly name: string;

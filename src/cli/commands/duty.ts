@@ -4,7 +4,7 @@ import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseEnd } from '../durations.js';
 import { dutyText } from '../given-text.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import { AS, said } from '../person-says.js';
 import { whose } from './standing.js';
 

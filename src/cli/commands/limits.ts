@@ -5,7 +5,7 @@ import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
 import { given } from '../../environment.js';
 import type { Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { usage } from '../usage.js';
 

@@ -7,8 +7,8 @@ import type { ListedAction } from '../../client/actions-list.js';
 import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { duration } from '../../telling/durations.js';
-import { inert } from '../../telling/inert.js';
+import { duration } from '../../presentation/durations.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { waitedSeconds } from '../timeline.js';
 

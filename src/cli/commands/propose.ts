@@ -8,9 +8,9 @@ import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseDuration } from '../durations.js';
 import { exitCodeHelp, exitOfStatus, type Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Output } from '../output.js';
-import { viewOf, type Story } from '../../telling/story.js';
+import { viewOf, type Story } from '../../action-records/action-record.js';
 import { timeline } from '../timeline.js';
 import { usage } from '../usage.js';
 

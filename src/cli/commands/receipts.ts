@@ -5,7 +5,7 @@ import type { ReceiptsReport, TenantReport } from '../../receipts/verify.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 
 interface VerifyOptions {

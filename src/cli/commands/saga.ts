@@ -5,7 +5,7 @@ import type { CompensationView, SagaView } from '../../action/saga.js';
 import type { Countersign } from '../../client/countersign.js';
 import { examples, run } from '../command.js';
 import type { ActionName, Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { usage } from '../usage.js';
 

@@ -2,7 +2,7 @@
 import type { Connection } from '@temporalio/client';
 import type { Command } from 'commander';
 import { examples, run } from '../command.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 
 export function setup(program: Command): void {
   program

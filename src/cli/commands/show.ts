@@ -1,7 +1,7 @@
 /** `countersign show`: the timeline of one action. */
 import type { Command } from 'commander';
 import { examples, run } from '../command.js';
-import { storyDocument } from '../../telling/story.js';
+import { storyDocument } from '../../action-records/action-record.js';
 import { timeline } from '../timeline.js';
 
 export function show(program: Command): void {

@@ -5,7 +5,7 @@ import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseEnd } from '../durations.js';
 import { standingText } from '../given-text.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import { wholeNumber } from '../numbers.js';
 import { AS, said } from '../person-says.js';
 import { usage } from '../usage.js';

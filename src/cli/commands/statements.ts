@@ -5,7 +5,7 @@ import { examples, run } from '../command.js';
 import { given } from '../../environment.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
-import { inert } from '../../telling/inert.js';
+import { inert } from '../../presentation/sanitize.js';
 import { wholeNumber } from '../numbers.js';
 import { AS, said } from '../person-says.js';
 import { statusMark } from '../timeline.js';

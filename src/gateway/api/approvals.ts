@@ -3,7 +3,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 import { findFor } from './found.js';
 import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
 import { actionParams, askPage, decided, decision, outcome, page, reason } from './schemas.js';

@@ -5,7 +5,7 @@ import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
 import { agentId, anything, freeze, freezeScope, instant, reason } from './schemas.js';
 

@@ -1,8 +1,8 @@
 /** The API's page for people: every route and every error, from the document itself, without any script. */
 import type { Context } from 'hono';
 import { ERROR_CODES } from '../../action/errors.js';
-import { page } from '../pages/layout.js';
-import { statusOf } from '../problem.js';
+import { page } from '../inbox/layout/layout.js';
+import { statusOf } from '../middleware/problem.js';
 import type { Document } from './document.js';
 
 interface Parameter {

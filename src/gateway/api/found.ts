@@ -3,9 +3,9 @@ import { CountersignError } from '../../action/errors.js';
 import type { ActionView } from '../../action/outcome.js';
 import { translated } from '../../client/failures.js';
 import { ATTRIBUTES } from '../../temporal.js';
-import { openAsk, waitingView } from '../asked.js';
+import { openAsk, waitingView } from '../../action-records/waiting.js';
 import type { GatewayDependencies } from '../deps.js';
-import type { Principal } from '../principal.js';
+import type { Principal } from '../auth/principal.js';
 import type { Found, Started } from './views.js';
 
 type Places = Pick<GatewayDependencies, 'countersign' | 'ledger'>;

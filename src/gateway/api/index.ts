@@ -1,14 +1,14 @@
 /** The HTTP API, its document and its page. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
-import type { GatewayEnv } from '../identity.js';
-import type { Metrics } from '../metrics.js';
+import type { GatewayEnv } from '../auth/identity.js';
+import type { Metrics } from '../server/metrics.js';
 import { actions } from './actions.js';
 import { approvals } from './approvals.js';
 import { authority } from './authority.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
-import { events } from './events.js';
+import { events } from '../events/routes.js';
 import { me } from './me.js';
 import { newApi, strictJson } from './route.js';
 

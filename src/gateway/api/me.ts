@@ -1,7 +1,7 @@
 /** Who the gateway takes the sender of a request for. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
-import { somebody, type GatewayEnv } from '../identity.js';
+import { somebody, type GatewayEnv } from '../auth/identity.js';
 import { answers, FOR_BOTH, newApi } from './route.js';
 
 const route = createRoute({

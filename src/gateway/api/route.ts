@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
 import { parseJson } from '../../action/parse.js';
 import { zodError } from '../../action/proposal.js';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 import { problem } from './schemas.js';
 
 const ROOTS: Readonly<Record<string, string>> = { json: 'body', param: 'path' };

@@ -1,7 +1,7 @@
 /** The shapes of the API's requests and answers, as its document tells them. */
 import { z } from '@hono/zod-openapi';
 import { VERDICTS } from '../../action/outcome.js';
-import { MAX_WAIT_SECONDS } from '../timeouts.js';
+import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
 import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/shapes.js';
 

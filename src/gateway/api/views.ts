@@ -3,7 +3,7 @@ import { withoutUndefined } from '../../action/json.js';
 import type { PendingView, ActionView, Outcome, ApprovalRecord } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
 import type { ArchivedRecord, ListedAsk } from '../../ledger/index.js';
-import type { Principal } from '../principal.js';
+import type { Principal } from '../auth/principal.js';
 
 /** What is known of an action, from the ledger, from its workflow, or from both. */
 export interface Found {

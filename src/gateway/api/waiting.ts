@@ -1,7 +1,7 @@
 /** Waits for an action's end, for as long as somebody listens. */
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
-import { untilAny } from '../until-any.js';
+import { untilAny } from '../events/until-any.js';
 import type { Found } from './views.js';
 
 /** @returns whether it has ended; not, when the time is over, nobody listens any more, the gateway stops, or no workflow is at it */

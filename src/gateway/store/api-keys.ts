@@ -7,7 +7,7 @@ import type { Database } from '../../ledger/database.js';
 import type { Tables } from '../../ledger/tables.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
 import { principalSchema, tenantSchema } from '../../trust/shapes.js';
-import { hashOf } from '../secrets.js';
+import { hashOf } from '../auth/secrets.js';
 
 const DAY = 86_400;
 const DEFAULT_TTL_SECONDS = 90 * DAY;

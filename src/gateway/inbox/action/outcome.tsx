@@ -1,0 +1,247 @@
+/** How an action went: what happens now, what was found to have changed, what was checked, and what is on record. */
+import type { Child } from 'hono/jsx';
+import type { JSX } from 'hono/jsx/jsx-runtime';
+import type { ErrorView } from '../../../action/errors.js';
+import { STEPS, type ActionView, type Outcome, type Phase, type StepTimings } from '../../../action/outcome.js';
+import type { Snapshot } from '../../../action/snapshot.js';
+import { changesMade } from './changes.js';
+import { ValueDiff } from '../components/diff.js';
+import { latency, plural } from '../components/format.js';
+import { Inert, InertBlock } from '../components/sanitized-text.js';
+import { actionPath } from '../lists/inbox.js';
+import { Fact, Facts, Hash, Notice, Status, type Tone } from '../components/parts.js';
+
+const NOW: Readonly<Record<Exclude<Phase, 'ended'>, { readonly title: string; readonly text: string }>> = {
+  preparing: { title: 'It is being looked at', text: 'The system is read and policy is asked.' },
+  queued: { title: 'It waits for room', text: 'A limit leaves no room now. It is tried again by itself.' },
+  pending: { title: 'It waits for people', text: 'Nothing happens until they have decided.' },
+  executing: { title: 'It is being done', text: 'The yes was given, and the effect is being made.' },
+  concluding: { title: 'It is being verified', text: 'The system is read again and compared with what was promised.' },
+};
+
+/** What happens now, of an action that people have decided and that has not ended. */
+export function Underway({ view }: { readonly view: ActionView }): JSX.Element {
+  if (view.phase === 'ended') return <></>;
+  const { title, text } = NOW[view.phase];
+  return (
+    <Notice title={title}>
+      <p>
+        {text} This page follows it.
+        {view.cancelRequested ? ' It was asked to stop; what was begun is brought to its end.' : ''}
+      </p>
+    </Notice>
+  );
+}
+
+const TONES: Readonly<Record<Outcome['status'], Tone>> = {
+  success: 'good',
+  mismatch: 'bad',
+  failed: 'bad',
+  denied: 'plain',
+  unknown: 'warn',
+  expired: 'plain',
+  cancelled: 'plain',
+};
+
+const TITLES: Readonly<Record<Outcome['status'], string>> = {
+  success: 'Done, and verified',
+  mismatch: 'Done, but not what was promised',
+  failed: 'It failed: nothing was done',
+  denied: 'Denied: nothing was done',
+  unknown: 'Nobody knows whether it happened',
+  expired: 'Nobody decided in time: nothing was done',
+  cancelled: 'Cancelled: nothing was done',
+};
+
+export function HowItEnded({ outcome }: { readonly outcome: Outcome }): JSX.Element {
+  const { status, reason, error, error: code } = outcome;
+  const changesAsked = code?.code === 'CHANGES_REQUESTED';
+  return (
+    <Notice tone={TONES[status]} title={changesAsked ? 'Sent back: changes were asked for' : TITLES[status]}>
+      <p>
+        <Inert text={reason} max={1500} />
+      </p>
+      {error === undefined ? null : <Why error={error} />}
+    </Notice>
+  );
+}
+
+function Why({ error }: { readonly error: ErrorView }): JSX.Element {
+  const { code, field, expected, fix } = error;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['field', field],
+    ['expected', expected],
+    ['what to do', fix],
+  ];
+  return (
+    <Facts facts={facts}>
+      <Fact label="code">
+        <code>{code}</code>
+      </Fact>
+    </Facts>
+  );
+}
+
+export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Element {
+  const { delta, pre, post, result, checks } = outcome;
+  if (delta === undefined && checks.length === 0 && result === undefined) return <></>;
+  return (
+    <>
+      {delta === undefined ? null : (
+        <section aria-labelledby="changed">
+          <h2 id="changed">What changed</h2>
+          {delta.operations === 0 ? (
+            <p class="mute">Nothing: the system is as it was.</p>
+          ) : (
+            <>
+              <p class="mute">
+                {plural(delta.operations, 'value')}, seen {latency(delta.latencyMs)} after the effect began
+              </p>
+              <ValueDiff changes={changesMade(delta, pre)} operations={delta.operations} />
+            </>
+          )}
+        </section>
+      )}
+      {checks.length === 0 ? null : (
+        <section aria-labelledby="checks">
+          <h2 id="checks">What was checked</h2>
+          <ul class="checks">
+            {checks.map(({ name, ok, detail }) => (
+              <li class={ok ? 'good' : 'bad'}>
+                <span class="sign" aria-hidden="true">
+                  {ok ? '✓' : '✕'}
+                </span>
+                <span>
+                  <span class="visually-hidden">{ok ? 'passed: ' : 'failed: '}</span>
+                  <code>
+                    <Inert text={name} max={120} />
+                  </code>
+                  {detail === undefined ? null : (
+                    <span class="detail">
+                      <Inert text={detail} max={1200} />
+                    </span>
+                  )}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {pre === undefined && post === undefined && result === undefined ? null : (
+        <section aria-labelledby="states">
+          <h2 id="states">Before and after</h2>
+          {pre === undefined ? null : <State label="Captured before" snapshot={pre} />}
+          {post === undefined ? null : <State label="Captured after" snapshot={post} />}
+          {result === undefined ? null : (
+            <details class="plain">
+              <summary>What the tool says it did (its word, not evidence)</summary>
+              <InertBlock text={JSON.stringify(result, null, 2)} code />
+            </details>
+          )}
+        </section>
+      )}
+    </>
+  );
+}
+
+function State({ label, snapshot }: { readonly label: string; readonly snapshot: Snapshot }): JSX.Element {
+  const { state, count, tookMs, digest } = snapshot;
+  return (
+    <details class="plain">
+      <summary>
+        {label}: {plural(count, 'object')}, read in {latency(tookMs)}
+      </summary>
+      <p class="mute">
+        digest <Hash value={digest} />
+      </p>
+      {state === undefined ? (
+        <p class="mute">It is large, and kept in the ledger under its digest.</p>
+      ) : (
+        <InertBlock text={JSON.stringify(state, null, 2)} code max={6000} />
+      )}
+    </details>
+  );
+}
+
+const STEP_NAMES: Readonly<Record<keyof StepTimings, string>> = {
+  propose: 'looked at',
+  enforce: 'policy asked',
+  capture: 'read before',
+  authorize: 'authorized',
+  execute: 'done',
+  recapture: 'read after',
+  verify: 'verified',
+};
+
+/** How long each step took, as bars and as numbers. */
+export function Steps({ steps }: { readonly steps: StepTimings }): JSX.Element {
+  const taken = STEPS.flatMap((step) => (steps[step] === undefined ? [] : [[step, steps[step]] as const]));
+  if (taken.length === 0) return <></>;
+  const longest = Math.max(...taken.map(([, ms]) => ms), 1);
+  return (
+    <section aria-labelledby="steps">
+      <h2 id="steps">How long each step took</h2>
+      <table class="steps">
+        <thead class="visually-hidden">
+          <tr>
+            <th scope="col">Step</th>
+            <th scope="col">Share</th>
+            <th scope="col">Time</th>
+          </tr>
+        </thead>
+        <tbody>
+          {taken.map(([step, ms]) => (
+            <tr>
+              <th scope="row">{STEP_NAMES[step]}</th>
+              <td class="bar">
+                <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+                  <rect width={Math.max(0.6, (ms / longest) * 100).toFixed(2)} height="8" />
+                </svg>
+              </td>
+              <td class="number">{latency(ms)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** What it undoes, and what undoes it. */
+export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element {
+  const { facts, compensation, resolution } = outcome;
+  const cause = facts?.compensates;
+  const told: Child[] = [];
+  if (cause !== undefined) {
+    told.push(
+      <Fact label="undoes">
+        <a href={actionPath(cause.actionId)}>
+          <Inert text={cause.actionId} max={128} />
+        </a>
+        , done by <Inert text={cause.agent} max={120} />
+      </Fact>,
+    );
+  }
+  if (compensation !== undefined) {
+    told.push(
+      <Fact label="undoing">
+        <Status status={compensation.status === 'needs_person' ? 'needs a person' : compensation.status} />{' '}
+        {compensation.actionId === undefined ? null : (
+          <a href={actionPath(compensation.actionId)}>
+            <Inert text={compensation.actionId} max={128} />
+          </a>
+        )}
+      </Fact>,
+    );
+  }
+  if (resolution !== undefined) {
+    told.push(
+      <Fact label="resolved">
+        <Inert text={resolution.by} max={120} /> says it{' '}
+        {resolution.verdict === 'happened' ? 'happened' : 'did not happen'}: “
+        <Inert text={resolution.evidence} max={2000} />”
+      </Fact>,
+    );
+  }
+  return told.length === 0 ? <></> : <dl class="facts">{told}</dl>;
+}

@@ -1,0 +1,73 @@
+/** Errors as people read them: what is wrong, and what they can do. */
+import type { Context } from 'hono';
+import type { JSX } from 'hono/jsx/jsx-runtime';
+import type { ErrorView } from '../../../action/errors.js';
+import type { PersonPrincipal } from '../../auth/principal.js';
+import type { ProblemDocument } from '../../middleware/problem.js';
+import { Inert } from '../components/sanitized-text.js';
+import { page } from './layout.js';
+import { Facts, Notice } from '../components/parts.js';
+
+/** A whole page for a problem. */
+export function problemPage(c: Context, problem: ProblemDocument, person?: PersonPrincipal): Promise<Response> {
+  const { status, title, code, detail, field, expected, fix, instance } = problem;
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ['where', field],
+    ['expected', expected],
+    ['what to do', fix],
+    ['code', code],
+    ['this request', instance.replace(/^urn:uuid:/, '')],
+  ];
+  return page(
+    c,
+    { title, person, width: 'narrow' },
+    <>
+      <p class="mute">{status}</p>
+      <h1>{title}</h1>
+      <p>
+        <Inert text={detail} max={1000} />
+      </p>
+      <Facts facts={facts} />
+      <p class="row">
+        {status === 401 ? (
+          <a class="button" href="/login">
+            Log in
+          </a>
+        ) : (
+          <a class="button" href="/">
+            To the inbox
+          </a>
+        )}
+      </p>
+    </>,
+    status,
+  );
+}
+
+const TITLES: Readonly<Partial<Record<ErrorView['code'], string>>> = {
+  APPROVAL_STALE: 'It has changed since you looked: look again',
+  APPROVAL_TOO_FAST: 'Too many yeses in too short a time: take a break',
+  APPROVAL_EXPIRED: 'You were too late',
+  APPROVAL_FORBIDDEN: 'You may not decide this',
+  NOT_PENDING: 'It does not wait any more',
+  PASSKEY_REQUIRED: 'This needs your passkey',
+  PASSKEY_INVALID: 'Your passkey’s answer does not count',
+};
+
+/** Why something that was just asked for was not done. Nothing changed. */
+export function Refusal({ error }: { readonly error: ErrorView }): JSX.Element {
+  const { code, message, fix } = error;
+  return (
+    <Notice tone={code === 'APPROVAL_STALE' ? 'warn' : 'bad'} title={TITLES[code] ?? 'That was not done'} id="refusal">
+      <p>
+        <Inert text={message} max={1000} />
+        {fix === undefined ? null : (
+          <>
+            {' '}
+            <Inert text={fix} max={600} />
+          </>
+        )}
+      </p>
+    </Notice>
+  );
+}

@@ -1,0 +1,110 @@
+/** The gateway as one Hono app: what every request goes through, and the parts that answer. It keeps nothing, so any number run side by side. */
+import { Hono, type Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { CountersignError } from '../../action/errors.js';
+import { api } from '../api/index.js';
+import type { GatewayDependencies } from '../deps.js';
+import { headers } from '../middleware/security-headers.js';
+import { health } from './health.js';
+import type { GatewayEnv } from '../auth/identity.js';
+import { login, loginPath, sameHost } from '../auth/login/index.js';
+import { InFlight } from './in-flight.js';
+import { Metrics } from './metrics.js';
+import { observed } from '../middleware/request-logging.js';
+import { pages, problemPage } from '../inbox/index.js';
+import type { PersonPrincipal } from '../auth/principal.js';
+import { answerProblem, problemHeaders, problemOf, refusalOf } from '../middleware/problem.js';
+import { known } from '../middleware/rate-limit.js';
+import { PendingAsks } from '../store/pending-approvals.js';
+import { slack } from '../api/slack-interactions.js';
+import { timeouts } from '../middleware/timeouts.js';
+
+/** Answered without knowing who asks. */
+const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/[^/]*)$/;
+
+/** @param requests counts those that are worked on, for whoever stops the gateway */
+export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
+  const { settings, ledger } = deps;
+  const asks = ledger.store((database) => new PendingAsks(database));
+  const metrics = new Metrics({ pendingAsks: () => asks.count() });
+  const knownSender = known(deps);
+  const ownName = sameHost(settings);
+  const app = new Hono<GatewayEnv>();
+
+  app.use(observed(deps, metrics));
+  app.use(headers(settings));
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        c.header('Allow', methods.join(', '));
+        const error = new CountersignError(
+          'INVALID_INPUT',
+          `This cannot be asked for with ${c.req.method.slice(0, 16)}.`,
+          {
+            field: 'method',
+            expected: methods.join(', '),
+          },
+        );
+        return refuse(c, error, 405);
+      },
+    }),
+  );
+  // Another name that is pointed here would have a browser take its pages for ours. What carries its own key is no browser's.
+  app.use((c, next) => (c.req.header('authorization') === undefined ? ownName(c, next) : next()));
+  app.use(timeouts(settings.limits, requests));
+  app.use(bodyLimit({ maxSize: settings.limits.bodyBytes, onError: tooLarge }));
+  app.use((c, next) => (FOR_ANYBODY.test(c.req.path) ? next() : knownSender(c, next)));
+
+  app.route('/', health(deps, metrics));
+  app.route('/', api(deps, metrics));
+  app.route('/', login(deps));
+  app.route('/', pages(deps));
+  app.route('/slack', slack(deps));
+
+  app.notFound((c) => {
+    const what = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 100))}.`;
+    return refuse(c, new CountersignError('NOT_FOUND', what, { field: 'path' }));
+  });
+  app.onError((thrown, c) => refuse(c, thrown));
+
+  async function refuse(c: Context<GatewayEnv>, thrown: unknown, as?: 405): Promise<Response> {
+    const { error, status } = refusalOf(thrown);
+    if (status >= 500) deps.logger.error({ requestId: c.get('requestId'), err: thrown }, 'request failed');
+    for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
+    const problem = problemOf(c, settings.publicUrl, { error, status: as ?? status });
+    if (!isPage(c)) return answerProblem(c, problem);
+    if (error.code === 'UNAUTHENTICATED' && c.req.method === 'GET') return c.redirect(loginPath(pathAndQuery(c)), 303);
+    return problemPage(c, problem, await whoever(c));
+  }
+
+  /** For the page's frame: whose it is. Not knowing that is no reason to show no page. */
+  async function whoever(c: Context): Promise<PersonPrincipal | undefined> {
+    const principal = await deps.identity.principal(c).catch(() => undefined);
+    return principal?.kind === 'person' ? principal : undefined;
+  }
+
+  function tooLarge(c: Context): never {
+    // The rest of the body is not read: nothing can follow it on this connection.
+    c.header('Connection', 'close');
+    throw new CountersignError('INPUT_TOO_LARGE', 'The body of the request is too large.', {
+      field: 'body',
+      expected: `at most ${settings.limits.bodyBytes} bytes`,
+    });
+  }
+
+  return app;
+}
+
+/** Whether a person's browser asks for something to look at. The API answers in JSON whoever asks. */
+function isPage(c: Context): boolean {
+  const { path } = c.req;
+  if (path.startsWith('/v1/') || c.req.header('authorization') !== undefined) return false;
+  return /(?:^|,)\s*text\/html\b/i.test(c.req.header('accept') ?? '');
+}
+
+function pathAndQuery(c: Context): string {
+  const { pathname, search } = new URL(c.req.url);
+  return `${pathname}${search}`;
+}
