@@ -9,13 +9,6 @@ import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { inTime } from '../middleware/with-timeout.js';
 
-export interface SlackSettings {
-  /** Of the Slack app. From the environment, COUNTERSIGN_SLACK_SIGNING_SECRET. */
-  readonly signingSecret: string;
-  /** Where answers to clicks may be sent. Default: Slack's own, HOOKS. */
-  readonly responseOrigins?: readonly string[];
-}
-
 const HOOKS: readonly string[] = ['https://hooks.slack.com', 'https://hooks.slack-gov.com'];
 
 /** Older or newer ones are not taken (https://docs.slack.dev/authentication/verifying-requests-from-slack). Seconds. */

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Hono } from 'hono';
 
-const STATIC = new URL('./static/', import.meta.url);
+const STATIC = new URL('../static/', import.meta.url);
 
 /** The bundle that `@simplewebauthn/browser` ships: the global `SimpleWebAuthnBrowser`. */
 const PASSKEYS = path.join(
