@@ -3,16 +3,16 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Digest } from '../action/json.js';
 import type { Proposal } from '../action/proposal.js';
 
-export interface Request {
+export interface ProposedRequest {
   readonly proposal: Proposal;
   readonly digest: Digest;
 }
 
 /** The proposal as it came in, from the first event of the history. */
-export async function requestOf(
+export async function proposedRequest(
   temporal: Client,
   { workflowId, runId }: WorkflowExecutionDescription,
-): Promise<Request | undefined> {
+): Promise<ProposedRequest | undefined> {
   const { history } = await temporal.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
@@ -22,6 +22,6 @@ export async function requestOf(
   const { payloadCodecs, payloadConverter } = temporal.options.loadedDataConverter;
   for (const codec of payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
   const [first] = payloads;
-  const request = first && payloadConverter.fromPayload<Partial<Request> | null>(first);
-  return request?.proposal === undefined || request.digest === undefined ? undefined : (request as Request);
+  const request = first && payloadConverter.fromPayload<Partial<ProposedRequest> | null>(first);
+  return request?.proposal === undefined || request.digest === undefined ? undefined : (request as ProposedRequest);
 }

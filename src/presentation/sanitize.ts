@@ -11,7 +11,7 @@ export const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-export interface InertOptions {
+export interface SanitizeOptions {
   /** Longer text is cut, and says so. Characters, default 2000. */
   readonly max?: number;
 }
@@ -20,19 +20,19 @@ export interface InertOptions {
  * One line of text that can do nothing but be read. What is unsafe is not dropped but shown as its code point, `\u{202E}`, so that
  * two texts never look the same because of it.
  */
-export function inert(text: string, { max = 2000 }: InertOptions = {}): string {
+export function sanitize(text: string, { max = 2000 }: SanitizeOptions = {}): string {
   const { kept, dropped } = cut(text, max);
   const shown = kept.replace(UNSAFE, spelled).replace(STACKED_MARKS, spelled);
   return dropped === 0 ? shown : `${shown}… (${dropped} more characters)`;
 }
 
 /** The same for text of several lines. */
-export function inertLines(
+export function sanitizeLines(
   text: string,
-  { max = 4000, maxLines = 40 }: InertOptions & { maxLines?: number } = {},
+  { max = 4000, maxLines = 40 }: SanitizeOptions & { maxLines?: number } = {},
 ): string[] {
   const { kept, dropped } = cut(text, max);
-  const lines = kept.split(/\r\n|\n|\r/).map((line) => inert(line.replaceAll('\t', '  '), { max: Infinity }));
+  const lines = kept.split(/\r\n|\n|\r/).map((line) => sanitize(line.replaceAll('\t', '  '), { max: Infinity }));
   const shown = lines.slice(0, maxLines);
   const hidden = lines.length - shown.length;
   if (hidden > 0) shown.push(`… (${hidden} more lines)`);

@@ -7,7 +7,7 @@ import type { PersonPrincipal } from '../../src/gateway/auth/principal.js';
 import { changesAhead, changesMade, money } from '../../src/gateway/inbox/action/changes.js';
 import { standingOf } from '../../src/gateway/inbox/action/decision-rights.js';
 import { coarse, left, urgency } from '../../src/gateway/inbox/components/format.js';
-import { Inert, InertBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
+import { Sanitized, SanitizedBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
 
 const DIGEST = `sha256:${'0'.repeat(64)}` as const;
 
@@ -174,22 +174,22 @@ describe('a decision is offered', () => {
 });
 
 describe('text', () => {
-  const html = (element: ReturnType<typeof Inert>): string => (element as { toString(): string }).toString();
+  const html = (element: ReturnType<typeof Sanitized>): string => (element as { toString(): string }).toString();
 
   test('shows what cannot be seen, and escapes what could be markup', () => {
-    expect(html(Inert({ text: 'a\u202Eb<i>' }))).toBe(
+    expect(html(Sanitized({ text: 'a\u202Eb<i>' }))).toBe(
       '<bdi>a<span class="odd" title="right-to-left override">U+202E</span>b&lt;i&gt;</bdi>',
     );
-    expect(html(Inert({ text: 'two\nlines' }))).toContain('U+000A');
-    expect(html(InertBlock({ text: 'two\r\nlines\tof it' }))).toBe('<div class="block">two\nlines\tof it</div>');
+    expect(html(Sanitized({ text: 'two\nlines' }))).toContain('U+000A');
+    expect(html(SanitizedBlock({ text: 'two\r\nlines\tof it' }))).toBe('<div class="block">two\nlines\tof it</div>');
   });
 
   test('is cut between characters, and says how much is left', () => {
-    expect(html(Inert({ text: `${'a'.repeat(9)}😀${'b'.repeat(2000)}`, max: 10 }))).toContain('… 2,002 more');
-    expect(html(Inert({ text: `${'a'.repeat(9)}😀${'b'.repeat(20)}`, max: 10 }))).not.toMatch(/[\uD800-\uDFFF]/);
+    expect(html(Sanitized({ text: `${'a'.repeat(9)}😀${'b'.repeat(2000)}`, max: 10 }))).toContain('… 2,002 more');
+    expect(html(Sanitized({ text: `${'a'.repeat(9)}😀${'b'.repeat(20)}`, max: 10 }))).not.toMatch(/[\uD800-\uDFFF]/);
   });
 
   test('that overprints the lines above it is spelled out', () => {
-    expect(html(Inert({ text: `e${'\u0301'.repeat(30)}` }))).toContain('U+0301');
+    expect(html(Sanitized({ text: `e${'\u0301'.repeat(30)}` }))).toContain('U+0301');
   });
 });

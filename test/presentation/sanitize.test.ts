@@ -1,7 +1,7 @@
 /** Hostile text on a terminal. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { inert, inertLines } from '../../src/presentation/sanitize.js';
+import { sanitize, sanitizeLines } from '../../src/presentation/sanitize.js';
 
 /** What no terminal may get from others: anything but printable characters. */
 const ALIVE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/u;
@@ -26,35 +26,35 @@ describe('inert text', () => {
     ['a lone surrogate', 'a\ud800b', 'a\\u{D800}b'],
     ['a Hangul filler, drawn as nothing', 'a\u3164b', 'a\\u{3164}b'],
   ])('shows %s as what it is', (_, hostile, harmless) => {
-    expect(inert(hostile)).toBe(harmless);
+    expect(sanitize(hostile)).toBe(harmless);
   });
 
   test('leaves the scripts of the world and symbols alone', () => {
     const texts = ['Überweisung an Zoë', '返金 120 €', 'возврат', 'استرداد', 'धनवापसी', '✓ 🚀 ⚠️', 'a\u0301'];
-    for (const text of texts) expect(inert(text)).toBe(text);
+    for (const text of texts) expect(sanitize(text)).toBe(text);
   });
 
   test('marks stacked on one letter do not run over other lines', () => {
-    const shown = inert(`a${'\u0301'.repeat(500)}`, { max: Infinity });
+    const shown = sanitize(`a${'\u0301'.repeat(500)}`, { max: Infinity });
     expect(/\p{M}{5}/u.test(shown)).toBe(false);
     expect(shown).toContain('\\u{301}');
   });
 
   test('100 KB of escapes and bidi characters become a short line that says how much is missing', () => {
-    const shown = inert('\u001b[31m\u202e'.repeat(17_000));
+    const shown = sanitize('\u001b[31m\u202e'.repeat(17_000));
     expect(ALIVE.test(shown)).toBe(false);
     expect(shown).toMatch(/… \(100000 more characters\)$/);
   });
 
   test('a cut never splits a character in two', () => {
-    expect(inert('ab🚀cd', { max: 3 })).toBe('ab… (4 more characters)');
+    expect(sanitize('ab🚀cd', { max: 3 })).toBe('ab… (4 more characters)');
   });
 
   test('any text whatever is harmless, and two different texts stay different', () => {
     const anything = fc.string({ unit: 'binary', maxLength: 60 });
     fc.assert(
       fc.property(anything, anything, (a, b) => {
-        const [x, y] = [inert(a), inert(b)];
+        const [x, y] = [sanitize(a), sanitize(b)];
         expect(ALIVE.test(x)).toBe(false);
         // Only a text that spells an escape itself can look like the escape of another.
         const spelled = a.includes('\\') || b.includes('\\');
@@ -67,10 +67,10 @@ describe('inert text', () => {
 
 describe('inert lines', () => {
   test('keep the lines and indentation of a text, and nothing else', () => {
-    expect(inertLines('one\r\n\ttwo\u001b[1A\nthree\rfour')).toEqual(['one', '  two\\u{1B}[1A', 'three', 'four']);
+    expect(sanitizeLines('one\r\n\ttwo\u001b[1A\nthree\rfour')).toEqual(['one', '  two\\u{1B}[1A', 'three', 'four']);
   });
 
   test('too many lines are cut, and counted', () => {
-    expect(inertLines('x\n'.repeat(100), { maxLines: 2 })).toEqual(['x', 'x', '… (99 more lines)']);
+    expect(sanitizeLines('x\n'.repeat(100), { maxLines: 2 })).toEqual(['x', 'x', '… (99 more lines)']);
   });
 });

@@ -1,6 +1,7 @@
 /** Actions over HTTP: propose, look, wait, cancel. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
+import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
@@ -9,10 +10,10 @@ import type { GatewayDependencies } from '../deps.js';
 import { somebody, type GatewayEnv } from '../auth/identity.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import { waitAsked } from '../middleware/timeouts.js';
-import { findFor } from './found.js';
+import { findFor, type OwnAction } from './found.js';
 import { answers, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
 import { action, ACTION_STATUSES, actionPage, actionParams, instant, outcome, page, wait } from './schemas.js';
-import { actionFor, outcomeFor, outcomeOf, type Found } from './views.js';
+import { actionFor, outcomeFor, outcomeOf } from './views.js';
 import { settled } from './waiting.js';
 
 /** So long an action gets to begin, however little time the agent has: else nobody knew whether it did. */
@@ -192,7 +193,7 @@ async function propose(
   { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
   given: object,
   waitMs: number,
-): Promise<Found> {
+): Promise<OwnAction> {
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
@@ -208,7 +209,7 @@ async function propose(
     if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
     // It goes on, if it began: then it is there, and is this very proposal.
     const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
-    const digest = begun?.view?.proposalDigest ?? begun?.record?.proposalDigest;
+    const digest = begun?.view?.proposalDigest ?? begun?.archived?.proposalDigest;
     if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
     return begun;
   }
@@ -222,21 +223,6 @@ function cannotVouch(error: unknown): never {
     expected: 'fewer or shorter roles and scopes',
     cause: error,
   });
-}
-
-function endedView(ended: NonNullable<ReturnType<typeof outcomeOf>>): NonNullable<Found['view']> {
-  const { tenant, actionId, proposalDigest: digest, tool, approvals } = ended;
-  return {
-    phase: 'ended',
-    tenant,
-    actionId,
-    proposalDigest: digest,
-    tool,
-    approvals,
-    refusedApprovals: [],
-    cancelRequested: ended.status === 'cancelled',
-    outcome: ended,
-  };
 }
 
 /** As it is, or in quotes as a structured field has it. */

@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { CountersignError } from '../../../action/errors.js';
 import type { DevPerson } from '../../deps.js';
-import { Inert } from '../../inbox/components/sanitized-text.js';
+import { Sanitized } from '../../inbox/components/sanitized-text.js';
 import { Notice } from '../../inbox/components/parts.js';
 
 export function DevLogin({
@@ -28,11 +28,11 @@ export function DevLogin({
               <input type="hidden" name="state" value={state} />
               <input type="hidden" name="person" value={String(index)} />
               <button type="submit" class="button">
-                Be <Inert text={person.name} max={60} />
+                Be <Sanitized text={person.name} max={60} />
               </button>{' '}
               <span class="note">
-                <Inert text={person.id} /> of <Inert text={person.tenant} />,{' '}
-                <Inert text={person.roles.length === 0 ? 'no role' : person.roles.join(', ')} />
+                <Sanitized text={person.id} /> of <Sanitized text={person.tenant} />,{' '}
+                <Sanitized text={person.roles.length === 0 ? 'no role' : person.roles.join(', ')} />
               </span>
             </form>
           </li>

@@ -3,7 +3,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
 import type { ApprovalRecord, PendingView, Verdict } from '../../../action/outcome.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
 import { Csrf, Environment, TimeLeft } from '../components/parts.js';
 import { Decided, Seats } from './people.js';
@@ -52,7 +52,7 @@ export function Panel(props: PanelProps): JSX.Element {
         <Forms {...props} standing={standing} />
       ) : (
         <p class="may-not">
-          <strong>You may look, but not decide.</strong> <Inert text={standing.why} max={600} />
+          <strong>You may look, but not decide.</strong> <Sanitized text={standing.why} max={600} />
         </p>
       )}
       {mine === undefined ? null : <p class="note">You have decided already. A no would still count.</p>}
@@ -165,7 +165,7 @@ function Dialog({
           Decide
         </h2>
         <p class="summary">
-          <Environment name={shown.tool.environment} /> <Inert text={shown.preview.summary} max={300} />
+          <Environment name={shown.tool.environment} /> <Sanitized text={shown.preview.summary} max={300} />
         </p>
         <label>
           <span data-reason-label>Reason</span>

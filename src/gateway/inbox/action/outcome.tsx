@@ -7,7 +7,7 @@ import type { Snapshot } from '../../../action/snapshot.js';
 import { changesMade } from './changes.js';
 import { ValueDiff } from '../components/diff.js';
 import { latency, plural } from '../components/format.js';
-import { Inert, InertBlock } from '../components/sanitized-text.js';
+import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
 import { Fact, Facts, Hash, Notice, Status, type Tone } from '../components/parts.js';
 
@@ -59,7 +59,7 @@ export function HowItEnded({ outcome }: { readonly outcome: Outcome }): JSX.Elem
   return (
     <Notice tone={TONES[status]} title={changesAsked ? 'Sent back: changes were asked for' : TITLES[status]}>
       <p>
-        <Inert text={reason} max={1500} />
+        <Sanitized text={reason} max={1500} />
       </p>
       {error === undefined ? null : <Why error={error} />}
     </Notice>
@@ -114,11 +114,11 @@ export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Ele
                 <span>
                   <span class="visually-hidden">{ok ? 'passed: ' : 'failed: '}</span>
                   <code>
-                    <Inert text={name} max={120} />
+                    <Sanitized text={name} max={120} />
                   </code>
                   {detail === undefined ? null : (
                     <span class="detail">
-                      <Inert text={detail} max={1200} />
+                      <Sanitized text={detail} max={1200} />
                     </span>
                   )}
                 </span>
@@ -135,7 +135,7 @@ export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Ele
           {result === undefined ? null : (
             <details class="plain">
               <summary>What the tool says it did (its word, not evidence)</summary>
-              <InertBlock text={JSON.stringify(result, null, 2)} code />
+              <SanitizedBlock text={JSON.stringify(result, null, 2)} code />
             </details>
           )}
         </section>
@@ -157,7 +157,7 @@ function State({ label, snapshot }: { readonly label: string; readonly snapshot:
       {state === undefined ? (
         <p class="mute">It is large, and kept in the ledger under its digest.</p>
       ) : (
-        <InertBlock text={JSON.stringify(state, null, 2)} code max={6000} />
+        <SanitizedBlock text={JSON.stringify(state, null, 2)} code max={6000} />
       )}
     </details>
   );
@@ -216,9 +216,9 @@ export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element
     told.push(
       <Fact label="undoes">
         <a href={actionPath(cause.actionId)}>
-          <Inert text={cause.actionId} max={128} />
+          <Sanitized text={cause.actionId} max={128} />
         </a>
-        , done by <Inert text={cause.agent} max={120} />
+        , done by <Sanitized text={cause.agent} max={120} />
       </Fact>,
     );
   }
@@ -228,7 +228,7 @@ export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element
         <Status status={compensation.status === 'needs_person' ? 'needs a person' : compensation.status} />{' '}
         {compensation.actionId === undefined ? null : (
           <a href={actionPath(compensation.actionId)}>
-            <Inert text={compensation.actionId} max={128} />
+            <Sanitized text={compensation.actionId} max={128} />
           </a>
         )}
       </Fact>,
@@ -237,9 +237,9 @@ export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element
   if (resolution !== undefined) {
     told.push(
       <Fact label="resolved">
-        <Inert text={resolution.by} max={120} /> says it{' '}
+        <Sanitized text={resolution.by} max={120} /> says it{' '}
         {resolution.verdict === 'happened' ? 'happened' : 'did not happen'}: “
-        <Inert text={resolution.evidence} max={2000} />”
+        <Sanitized text={resolution.evidence} max={2000} />”
       </Fact>,
     );
   }

@@ -8,7 +8,7 @@ import type { Proposal } from '../../../action/proposal.js';
 import type { Delivery } from '../../../ledger/index.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { plural } from '../components/format.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
 import { At, Csrf, Environment, Fact, Hash, Notice, Status, TimeLeft, When } from '../components/parts.js';
 import { Input, Policies, WhatWouldChange, Why } from './proposal.js';
@@ -121,7 +121,7 @@ function Head({
         <a href={pending === undefined ? '/history' : '/'}>{pending === undefined ? 'History' : 'Inbox'}</a>
         <span aria-hidden="true">/</span>
         <code>
-          <Inert text={actionId} max={128} />
+          <Sanitized text={actionId} max={128} />
         </code>
       </p>
       <p class="where">
@@ -129,7 +129,7 @@ function Head({
         {outcome === undefined ? null : <Status status={outcome.status} />}
         {outcome === undefined && pending === undefined ? <Status status={view.phase} /> : null}
         <span>
-          <Inert text={subject?.tool.name ?? tool} max={63} />
+          <Sanitized text={subject?.tool.name ?? tool} max={63} />
           {subject === undefined ? null : <span class="mute"> · {subject.tool.kind}</span>}
         </span>
         {pending === undefined ? null : (
@@ -139,7 +139,7 @@ function Head({
         )}
       </p>
       <h1>
-        <Inert text={subject?.preview.summary ?? `An action on ${tool}`} max={400} />
+        <Sanitized text={subject?.preview.summary ?? `An action on ${tool}`} max={400} />
       </h1>
       <p class="asker">
         {subject === undefined ? null : <Asker agent={subject.agent} asks={pending !== undefined} />}
@@ -149,7 +149,7 @@ function Head({
         <p class="link">
           ↩ Proposed instead of{' '}
           <a href={actionPath(revises)}>
-            <Inert text={revises} max={128} />
+            <Sanitized text={revises} max={128} />
           </a>
           , for which changes were asked
         </p>
@@ -158,7 +158,7 @@ function Head({
         <p class="link">
           ↪ Proposed anew as{' '}
           <a href={actionPath(id)}>
-            <Inert text={id} max={128} />
+            <Sanitized text={id} max={128} />
           </a>
         </p>
       ))}
@@ -184,22 +184,22 @@ function Asker({
     <>
       <span>
         <strong>
-          <Inert text={id} max={160} />
+          <Sanitized text={id} max={160} />
         </strong>{' '}
         {asks ? 'asks' : 'asked'}
       </span>
       <span class="mute">
-        agent · roles <Inert text={roles.join(', ') || 'none'} max={200} />
+        agent · roles <Sanitized text={roles.join(', ') || 'none'} max={200} />
         {owner === undefined ? null : (
           <>
             {' '}
-            · answered for by <Inert text={owner} max={120} />
+            · answered for by <Sanitized text={owner} max={120} />
           </>
         )}
         {via.length === 0 ? null : (
           <>
             {' '}
-            · for <Inert text={via.join(' → ')} max={300} />
+            · for <Sanitized text={via.join(' → ')} max={300} />
           </>
         )}
       </span>
@@ -266,7 +266,7 @@ function Recover({
     <section class="settle" aria-labelledby="recover">
       <Notice tone="warn" title="It could not be undone">
         <p>
-          <Inert text={stuck.reason} max={1000} />
+          <Sanitized text={stuck.reason} max={1000} />
         </p>
       </Notice>
       <h2 id="recover">What now?</h2>
@@ -343,7 +343,7 @@ function Record({ view, endedAt, deliveries, temporalUrl, now }: ActionPageProps
                   {status === 'delivered' ? '✓' : '✕'}
                 </span>
                 <span>
-                  <Inert
+                  <Sanitized
                     text={`${kind}, by ${channel}: ${status}${attempts > 1 ? ` after ${attempts} attempts` : ''}`}
                     max={200}
                   />{' '}
@@ -352,7 +352,7 @@ function Record({ view, endedAt, deliveries, temporalUrl, now }: ActionPageProps
                   </span>
                   {detail === '' ? null : (
                     <span class="detail">
-                      <Inert text={detail} max={400} />
+                      <Sanitized text={detail} max={400} />
                     </span>
                   )}
                 </span>

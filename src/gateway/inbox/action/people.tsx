@@ -5,7 +5,7 @@ import type { ErrorView } from '../../../action/errors.js';
 import type { ApprovalRecord } from '../../../action/outcome.js';
 import { progress } from '../../../action/quorum.js';
 import { duration, either } from '../components/format.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { When } from '../components/parts.js';
 
 /** One line for each requirement: a place for each person it wants, those that are taken filled. */
@@ -33,14 +33,14 @@ export function Seats({
               {'○'.repeat(Math.min(Math.max(0, need - have), 9))}
             </span>
             <span>
-              {have} of {need} <Inert text={either(roles)} max={120} />
+              {have} of {need} <Sanitized text={either(roles)} max={120} />
               {passkey === true ? <span class="tag">passkey</span> : null}
               {escalations.map(({ afterSeconds, roles: also }) => (
                 <span class="also">
                   {afterSeconds <= waitedSeconds
                     ? 'by now also '
                     : `in ${duration((afterSeconds - waitedSeconds) * 1000)} also `}
-                  <Inert text={either(also)} max={120} />
+                  <Sanitized text={either(also)} max={120} />
                 </span>
               ))}
             </span>
@@ -80,7 +80,7 @@ export function Decided({
             –
           </span>
           <span>
-            A decision did not count: <Inert text={message} max={400} />
+            A decision did not count: <Sanitized text={message} max={400} />
           </span>
         </li>
       ))}
@@ -98,23 +98,23 @@ function Given({ approval, now }: { readonly approval: ApprovalRecord; readonly 
       </span>
       <span>
         <strong>
-          <Inert text={approver} max={120} />
+          <Sanitized text={approver} max={120} />
         </strong>{' '}
         {standing === undefined ? word : 'had approved this beforehand'}{' '}
         <span class="mute">
-          <When at={at} now={now} /> as <Inert text={either(roles, 'and')} max={160} />
+          <When at={at} now={now} /> as <Sanitized text={either(roles, 'and')} max={160} />
         </span>
         {passkey === undefined ? null : <span class="tag">passkey</span>}
         {standing === undefined ? null : <span class="tag">standing approval</span>}
         {hurried === true ? <span class="tag warn">in a hurry: one more is needed</span> : null}
         {duties.map(({ role, from }) => (
           <span class="also">
-            <Inert text={role} max={63} /> for <Inert text={from} max={120} />
+            <Sanitized text={role} max={63} /> for <Sanitized text={from} max={120} />
           </span>
         ))}
         {reason === undefined ? null : (
           <span class="quote">
-            “<Inert text={reason} max={2000} />”
+            “<Sanitized text={reason} max={2000} />”
           </span>
         )}
       </span>

@@ -6,7 +6,7 @@ import type { Expect, Proposal } from '../../../action/proposal.js';
 import { changesAhead, money } from './changes.js';
 import { RowDiff } from '../components/diff.js';
 import { count, duration, either, plural } from '../components/format.js';
-import { Inert, InertBlock } from '../components/sanitized-text.js';
+import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
 import { Fact, Hash } from '../components/parts.js';
 
 /** The agent's reasons and beliefs, marked as its own. */
@@ -27,7 +27,7 @@ export function Why({
         <figure class="words">
           <figcaption>The agent’s own words, checked by nobody</figcaption>
           <blockquote>
-            <InertBlock text={reasoning} />
+            <SanitizedBlock text={reasoning} />
           </blockquote>
         </figure>
       )}
@@ -35,7 +35,7 @@ export function Why({
         <figure class="words">
           <figcaption>What the agent expects, in its own words</figcaption>
           <blockquote>
-            <InertBlock text={expectedOutcome} />
+            <SanitizedBlock text={expectedOutcome} />
           </blockquote>
         </figure>
       )}
@@ -44,10 +44,10 @@ export function Why({
           {Object.entries(claims).map(([name, value]) => (
             <div>
               <dt>
-                believes <Inert text={name} max={64} />
+                believes <Sanitized text={name} max={64} />
               </dt>
               <dd>
-                <Inert text={value} max={256} /> <Truth name={name} value={value} environment={environment} />
+                <Sanitized text={value} max={256} /> <Truth name={name} value={value} environment={environment} />
               </dd>
             </div>
           ))}
@@ -68,7 +68,7 @@ function Truth(props: {
   if (value.toLowerCase() === environment.toLowerCase()) return <span class="mute">(so it is)</span>;
   return (
     <strong class="wrong">
-      ✕ in truth it is <Inert text={environment} max={40} />
+      ✕ in truth it is <Sanitized text={environment} max={40} />
     </strong>
   );
 }
@@ -87,24 +87,24 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
         {money(proposal.input).map(({ label, amount }) => (
           <div>
             <dt>
-              <Inert text={label} max={40} />, as the agent wrote it
+              <Sanitized text={label} max={40} />, as the agent wrote it
             </dt>
             <dd>
               <strong class="big">
-                <Inert text={amount} max={60} />
+                <Sanitized text={amount} max={60} />
               </strong>
             </dd>
           </div>
         ))}
         <Fact label="operation">
-          <Inert text={operation} max={60} /> <span class="mute">({actionType})</span>
+          <Sanitized text={operation} max={60} /> <span class="mute">({actionType})</span>
         </Fact>
         <Fact label="writes">
-          <Inert text={preview.targets.join(', ') || 'nothing'} max={400} />
+          <Sanitized text={preview.targets.join(', ') || 'nothing'} max={400} />
         </Fact>
         {preview.reads.length === 0 ? null : (
           <Fact label="reads">
-            <Inert text={preview.reads.join(', ')} max={400} />
+            <Sanitized text={preview.reads.join(', ')} max={400} />
           </Fact>
         )}
       </dl>
@@ -125,7 +125,7 @@ function Warnings({ preview }: { readonly preview: Preview }): JSX.Element {
             !
           </span>
           <span class="visually-hidden">Warning: </span>
-          <Inert text={warning} max={1000} />
+          <Sanitized text={warning} max={1000} />
         </li>
       ))}
     </ul>
@@ -141,12 +141,16 @@ export function Input({ proposal }: { readonly proposal: Proposal }): JSX.Elemen
       {statement === undefined ? null : (
         <>
           <h3>The statement</h3>
-          <InertBlock text={statement} code max={4000} />
+          <SanitizedBlock text={statement} code max={4000} />
         </>
       )}
       <details class="plain">
         <summary>{statement === undefined ? 'The exact input' : 'The rest of the input'}</summary>
-        <InertBlock text={JSON.stringify(statement === undefined ? proposal.input : rest, null, 2)} code max={6000} />
+        <SanitizedBlock
+          text={JSON.stringify(statement === undefined ? proposal.input : rest, null, 2)}
+          code
+          max={6000}
+        />
       </details>
       <Expectations proposal={proposal} />
     </>
@@ -164,10 +168,10 @@ function Expectations({ proposal: { expect } }: { readonly proposal: Proposal })
         <div class="expectation">
           {name === undefined ? null : (
             <span class="label">
-              <Inert text={name} max={63} />
+              <Sanitized text={name} max={63} />
             </span>
           )}
-          <InertBlock text={cel} code />
+          <SanitizedBlock text={cel} code />
           {withinMs === undefined ? null : <span class="mute">within {duration(withinMs)}</span>}
         </div>
       ))}
@@ -191,13 +195,13 @@ export function Policies({
         {requirements.map((requirement) => (
           <li>
             <p>
-              <Inert text={requirement.reason} max={500} />
+              <Sanitized text={requirement.reason} max={500} />
             </p>
             <p class="mute">
               <code>
-                <Inert text={requirement.policy} max={80} />
+                <Sanitized text={requirement.policy} max={80} />
               </code>{' '}
-              wants <Inert text={requirementText(requirement)} max={600} />
+              wants <Sanitized text={requirementText(requirement)} max={600} />
             </p>
           </li>
         ))}
@@ -215,11 +219,11 @@ function Determined({ decision }: { readonly decision: Decision }): JSX.Element 
       {violations.length > 0 ? null : (
         <li>
           <p>
-            <Inert text={reason} max={600} />
+            <Sanitized text={reason} max={600} />
           </p>
           <p class="mute">
             <code>
-              <Inert text={policies.join(', ') || 'no policy'} max={400} />
+              <Sanitized text={policies.join(', ') || 'no policy'} max={400} />
             </code>
           </p>
         </li>
@@ -227,18 +231,18 @@ function Determined({ decision }: { readonly decision: Decision }): JSX.Element 
       {violations.map((violation) => (
         <li>
           <p>
-            <Inert text={violation.reason} max={600} />
+            <Sanitized text={violation.reason} max={600} />
           </p>
           <p class="mute">
             <code>
-              <Inert text={violation.policy} max={80} />
+              <Sanitized text={violation.policy} max={80} />
             </code>
           </p>
         </li>
       ))}
       {errors.map((error) => (
         <li class="wrong">
-          <Inert text={error} max={600} />
+          <Sanitized text={error} max={600} />
         </li>
       ))}
     </>
@@ -251,12 +255,12 @@ function Constraints({ decision }: { readonly decision: Decision }): JSX.Element
       {decision.constraints.map(({ name, value, policy }) => (
         <div>
           <dt>
-            <Inert text={name} max={63} />
+            <Sanitized text={name} max={63} />
           </dt>
           <dd>
-            <Inert text={String(value)} max={200} />{' '}
+            <Sanitized text={String(value)} max={200} />{' '}
             <span class="mute">
-              held to by <Inert text={policy} max={80} />
+              held to by <Sanitized text={policy} max={80} />
             </span>
           </dd>
         </div>

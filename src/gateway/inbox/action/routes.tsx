@@ -3,7 +3,6 @@ import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../../action/errors.js';
 import { VERDICTS } from '../../../action/outcome.js';
-import { workflowUrl } from '../../../presentation/workflow-url.js';
 import type { Decide, GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
@@ -12,10 +11,11 @@ import { standingOf } from './decision-rights.js';
 import { actionPath } from '../lists/inbox.js';
 import { actionIdOf, digestText, form, reason } from '../form-input.js';
 import { page } from '../layout/layout.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 import { Refusal } from '../layout/problem.js';
 import { ActionPage } from './page.js';
-import { readAction, type Known } from './read.js';
+import { readForPage, type ShownAction } from './read.js';
 
 const decisionSchema = z
   .object({
@@ -39,7 +39,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
 
   app.get('/actions/:id', async (c) => {
     const person = await identity.person(c);
-    return show(c, person, await readAction(deps, person.tenant, actionIdOf(c)));
+    return show(c, person, await readForPage(deps, person.tenant, actionIdOf(c)));
   });
 
   app.post('/actions/:id/decision', (c) =>
@@ -80,9 +80,9 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       await body(person, actionId);
     } catch (thrown) {
       if (!(thrown instanceof CountersignError) || statusOf(thrown.code) >= 500) throw thrown;
-      const known = await readAction(deps, person.tenant, actionId);
+      const action = await readForPage(deps, person.tenant, actionId);
       const { reason: why } = await c.req.parseBody();
-      return show(c, person, known, { error: thrown, reason: typeof why === 'string' ? why.slice(0, 2000) : '' });
+      return show(c, person, action, { error: thrown, reason: typeof why === 'string' ? why.slice(0, 2000) : '' });
     }
     return c.redirect(actionPath(actionId), 303);
   }
@@ -90,18 +90,19 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   async function show(
     c: Context,
     person: PersonPrincipal,
-    known: Known,
+    action: ShownAction,
     refused?: { readonly error: CountersignError; readonly reason: string },
   ): Promise<Response> {
-    const { view, record, proposal, stuck, behind } = known;
+    const { view, archived, proposal, stuck, warnings } = action;
     const now = new Date();
-    const ask = record?.ask;
-    const waitedSeconds = ask === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(ask.firstAskedAt)) / 1000);
+    const request = archived?.ask;
+    const waitedSeconds =
+      request === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(request.firstAskedAt)) / 1000);
     const over = view.phase === 'ended';
     return page(
       c,
       {
-        title: view.pending?.shown.preview.summary ?? record?.summary ?? view.actionId,
+        title: view.pending?.shown.preview.summary ?? archived?.summary ?? view.actionId,
         person,
         section: view.pending === undefined ? 'history' : 'inbox',
         scripts: view.pending === undefined ? [] : ['passkeys.js'],
@@ -110,24 +111,26 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       <ActionPage
         view={view}
         person={person}
-        standing={await mayDecide(person, known, waitedSeconds)}
+        standing={await decisionRights(person, action, waitedSeconds)}
         proposal={proposal}
-        askedAt={ask?.firstAskedAt ?? record?.proposedAt}
-        endedAt={record?.endedAt}
+        askedAt={request?.firstAskedAt ?? action.proposedAt}
+        endedAt={action.endedAt}
         waitedSeconds={waitedSeconds}
-        revisedBy={record?.revisedBy ?? []}
-        deliveries={record?.deliveries ?? []}
+        revisedBy={archived?.revisedBy ?? []}
+        deliveries={archived?.deliveries ?? []}
         stuck={stuck}
-        temporalUrl={temporalUrl(view.tenant, view.actionId)}
+        temporalUrl={action.url}
         draft={refused && { reason: refused.reason }}
         notices={
           <>
             {refused === undefined ? null : <Refusal error={refused.error.toJSON()} />}
-            {behind ? (
-              <Notice tone="warn" title="This may be a moment old">
-                <p>The action’s workflow does not answer now, so this is what the ledger had last.</p>
+            {warnings.map((warning) => (
+              <Notice tone="warn" title="Read this first">
+                <p>
+                  <Sanitized text={warning} max={600} />
+                </p>
               </Notice>
-            ) : null}
+            ))}
           </>
         }
         now={now}
@@ -136,7 +139,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     );
   }
 
-  async function mayDecide(person: PersonPrincipal, { view: { pending } }: Known, waitedSeconds: number) {
+  async function decisionRights(person: PersonPrincipal, { view: { pending } }: ShownAction, waitedSeconds: number) {
     if (pending === undefined) return { kind: 'may_not' as const, why: '' };
     const { shown } = pending;
     const asksPasskey = shown.requirements.some(({ passkey }) => passkey === true);
@@ -151,11 +154,6 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       duties: duties.map(({ role }) => role),
       hasPasskey: passkeys.some(({ retired }) => retired === undefined),
     });
-  }
-
-  function temporalUrl(tenant: string, actionId: string): string | undefined {
-    const { temporalUiUrl: uiUrl, temporalNamespace: namespace } = deps.settings;
-    return uiUrl === undefined ? undefined : workflowUrl({ uiUrl, namespace }, { tenant, actionId });
   }
 }
 

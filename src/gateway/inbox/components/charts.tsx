@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { DayFigures } from '../../../ledger/index.js';
 import { count } from './format.js';
-import { Inert } from './sanitized-text.js';
+import { Sanitized } from './sanitized-text.js';
 
 const SERIES = [
   { key: 'allow', label: 'allowed' },
@@ -165,7 +165,7 @@ export function Ranks({ ranks, label }: { readonly ranks: readonly Rank[]; reado
       {ranks.map(({ name, total, parts }) => (
         <li>
           <span>
-            <Inert text={name} max={80} />
+            <Sanitized text={name} max={80} />
           </span>
           <span>
             <strong>{count(total)}</strong> <span class="mute">{partsText(parts)}</span>

@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Changes, RowChange, ValueChange } from '../action/changes.js';
 import { count, plural } from './format.js';
-import { Inert, Value } from './sanitized-text.js';
+import { Sanitized, Value } from './sanitized-text.js';
 
 const MARKS: Readonly<Record<RowChange['kind'], { readonly sign: string; readonly word: string }>> = {
   change: { sign: '~', word: 'changes' },
@@ -24,7 +24,7 @@ export function RowDiff({ changes }: { readonly changes: Changes }): JSX.Element
               </th>
               {columns.map((name) => (
                 <th scope="col" {...(changed.has(name) ? { class: 'changed' } : {})}>
-                  <Inert text={name} max={60} />
+                  <Sanitized text={name} max={60} />
                   {changed.has(name) ? <span class="tag">changes</span> : null}
                 </th>
               ))}
@@ -157,10 +157,10 @@ function ValueRow({ change: { kind, object, field, before, after } }: { readonly
         <span class="visually-hidden">{word}</span>
       </th>
       <td>
-        <Inert text={object} max={80} />
+        <Sanitized text={object} max={80} />
       </td>
       <td>
-        <Inert text={field} max={60} />
+        <Sanitized text={field} max={60} />
       </td>
       <td>
         {kind === 'add' ? (

@@ -2,7 +2,7 @@
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { ago, either, instant, isProduction, left, urgency } from './format.js';
-import { Inert } from './sanitized-text.js';
+import { Sanitized } from './sanitized-text.js';
 
 /** Where it would happen. Production differs by word, by sign and by shape, not by colour alone. */
 export function Environment({ name, large = false }: { readonly name: string; readonly large?: boolean }): JSX.Element {
@@ -14,7 +14,7 @@ export function Environment({ name, large = false }: { readonly name: string; re
           <path d="M8 1.500 15.500 14.500H.5z" fill="currentColor" />
         </svg>
       ) : null}
-      <Inert text={name} max={40} />
+      <Sanitized text={name} max={40} />
     </span>
   );
 }
@@ -40,7 +40,7 @@ export function Status({ status }: { readonly status: string }): JSX.Element {
       <span class="sign" aria-hidden="true">
         {sign}
       </span>
-      <Inert text={label} />
+      <Sanitized text={label} />
     </span>
   );
 }
@@ -76,7 +76,7 @@ export function Hash({ value }: { readonly value: string }): JSX.Element {
 }
 
 export function Roles({ roles }: { readonly roles: readonly string[] }): JSX.Element {
-  return <Inert text={either(roles)} max={200} />;
+  return <Sanitized text={either(roles)} max={200} />;
 }
 
 /** A labelled fact. Nothing is shown for nothing. */
@@ -103,7 +103,7 @@ export function Facts({
       {facts.map(([label, text]) =>
         text === undefined ? null : (
           <Fact label={label}>
-            <Inert text={text} max={600} />
+            <Sanitized text={text} max={600} />
           </Fact>
         ),
       )}

@@ -59,7 +59,7 @@ function cut(text: string, max: number): string {
 }
 
 /** One line. Longer text is cut, and says so. It cannot turn around what stands beside it. */
-export function Inert({ text, max = 300 }: { readonly text: string; readonly max?: number }): JSX.Element {
+export function Sanitized({ text, max = 300 }: { readonly text: string; readonly max?: number }): JSX.Element {
   if (text.length <= max) return <bdi>{pieces(text, false)}</bdi>;
   const kept = cut(text, max);
   return (
@@ -71,7 +71,7 @@ export function Inert({ text, max = 300 }: { readonly text: string; readonly max
 }
 
 /** Several lines, in a block of their own. What is long is folded away, not left out. */
-export function InertBlock({
+export function SanitizedBlock({
   text,
   max = 1500,
   code = false,
@@ -109,6 +109,6 @@ export function Value({ value, max = 160 }: { readonly value: unknown; readonly 
   if (value === null) return <span class="null">null</span>;
   if (value === undefined) return <span class="null">—</span>;
   if (typeof value === 'string')
-    return value === '' ? <span class="null">empty</span> : <Inert text={value} max={max} />;
-  return <Inert text={JSON.stringify(value)} max={max} />;
+    return value === '' ? <span class="null">empty</span> : <Sanitized text={value} max={max} />;
+  return <Sanitized text={JSON.stringify(value)} max={max} />;
 }

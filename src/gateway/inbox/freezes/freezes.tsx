@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Freeze } from '../../../ledger/index.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { Csrf, Empty, SayWhy, Status, When } from '../components/parts.js';
 
 /** What a person may stop within their tenant. */
@@ -83,13 +83,14 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
               <li>
                 <div>
                   <strong>
-                    <Inert text={scopeText(freeze)} max={240} />
+                    <Sanitized text={scopeText(freeze)} max={240} />
                   </strong>
                   <p class="mute">
-                    “<Inert text={freeze.reason} max={400} />” by <Inert text={freeze.by} max={120} />
+                    “<Sanitized text={freeze.reason} max={400} />” by <Sanitized text={freeze.by} max={120} />
                     {freeze.lifted === undefined ? null : (
                       <>
-                        , lifted by <Inert text={freeze.lifted.by} max={120} /> <When at={freeze.lifted.at} now={now} />
+                        , lifted by <Sanitized text={freeze.lifted.by} max={120} />{' '}
+                        <When at={freeze.lifted.at} now={now} />
                       </>
                     )}
                   </p>
@@ -118,10 +119,10 @@ function Active({
       <div>
         <Status status="frozen" />{' '}
         <strong>
-          <Inert text={scopeText(freeze)} max={240} />
+          <Sanitized text={scopeText(freeze)} max={240} />
         </strong>
         <p class="mute">
-          “<Inert text={reason} max={400} />” by <Inert text={by} max={120} /> <When at={at} now={now} />
+          “<Sanitized text={reason} max={400} />” by <Sanitized text={by} max={120} /> <When at={at} now={now} />
         </p>
       </div>
       {tenant === '*' ? (

@@ -7,7 +7,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { assetPath, type AssetName } from './assets.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 
 export type Theme = 'light' | 'dark';
@@ -104,7 +104,7 @@ function Navigation({
       <span class="spring"></span>
       <a class="who" href="/me" {...(section === 'me' ? { 'aria-current': 'page' } : {})}>
         <span class="visually-hidden">You: </span>
-        <Inert text={person.name} max={40} />
+        <Sanitized text={person.name} max={40} />
       </a>
     </>
   );

@@ -4,7 +4,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import type { ProblemDocument } from '../../middleware/problem.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { page } from './layout.js';
 import { Facts, Notice } from '../components/parts.js';
 
@@ -25,7 +25,7 @@ export function problemPage(c: Context, problem: ProblemDocument, person?: Perso
       <p class="mute">{status}</p>
       <h1>{title}</h1>
       <p>
-        <Inert text={detail} max={1000} />
+        <Sanitized text={detail} max={1000} />
       </p>
       <Facts facts={facts} />
       <p class="row">
@@ -60,11 +60,11 @@ export function Refusal({ error }: { readonly error: ErrorView }): JSX.Element {
   return (
     <Notice tone={code === 'APPROVAL_STALE' ? 'warn' : 'bad'} title={TITLES[code] ?? 'That was not done'} id="refusal">
       <p>
-        <Inert text={message} max={1000} />
+        <Sanitized text={message} max={1000} />
         {fix === undefined ? null : (
           <>
             {' '}
-            <Inert text={fix} max={600} />
+            <Sanitized text={fix} max={600} />
           </>
         )}
       </p>

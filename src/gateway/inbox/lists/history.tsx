@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { OUTCOME_STATUSES } from '../../../action/outcome.js';
 import type { ArchivedAction } from '../../../ledger/index.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from './inbox.js';
 import { Empty, Environment, More, Status, When } from '../components/parts.js';
 
@@ -88,22 +88,22 @@ function Row({ action, now }: { readonly action: ArchivedAction; readonly now: D
       </td>
       <td>
         <a href={actionPath(actionId)} data-row>
-          <Inert text={summary ?? actionId} max={140} />
+          <Sanitized text={summary ?? actionId} max={140} />
         </a>
         {reason === undefined ? null : (
           <p>
-            <Inert text={reason} max={140} />
+            <Sanitized text={reason} max={140} />
           </p>
         )}
       </td>
       <td>
         {environment === undefined ? null : <Environment name={environment} />}
         <p>
-          <Inert text={tool} max={63} />
+          <Sanitized text={tool} max={63} />
         </p>
       </td>
       <td>
-        <Inert text={agent ?? '—'} max={60} />
+        <Sanitized text={agent ?? '—'} max={60} />
       </td>
       <td>
         <When at={endedAt ?? proposedAt} now={now} />

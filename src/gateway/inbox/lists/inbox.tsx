@@ -4,7 +4,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import { progress } from '../../../action/quorum.js';
 import type { AskFilter, ListedAsk } from '../../../ledger/asks.js';
 import { either, isProduction, urgency } from '../components/format.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { Empty, Environment, More, Status, TimeLeft, When } from '../components/parts.js';
 
 /** Something else that waits for a person: an outcome that nobody knows, or an undoing that failed. */
@@ -141,10 +141,10 @@ function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): 
       </div>
       <div class="what">
         <a href={actionPath(actionId)} data-row>
-          <Inert text={summary} max={200} />
+          <Sanitized text={summary} max={200} />
         </a>
         <p>
-          <Inert text={agent} max={80} /> asks on <Inert text={ask.tool} max={63} /> ·{' '}
+          <Sanitized text={agent} max={80} /> asks on <Sanitized text={ask.tool} max={63} /> ·{' '}
           <When at={firstAskedAt} now={now} />
           {ask.revises === undefined ? null : <span class="tag">revised</span>}
         </p>
@@ -153,7 +153,7 @@ function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): 
         <span class="label">needs</span>
         {missing.map(({ roles, have, need }) => (
           <span class="seat">
-            {need - have} × <Inert text={either(roles)} max={80} />
+            {need - have} × <Sanitized text={either(roles)} max={80} />
           </span>
         ))}
         {requirements.some(({ passkey }) => passkey === true) ? <span class="tag">passkey</span> : null}
@@ -179,12 +179,12 @@ function TroubleRow({ trouble, now }: { readonly trouble: Trouble; readonly now:
       </div>
       <div class="what">
         <a href={actionPath(actionId)} data-row>
-          <Inert text={summary} max={200} />
+          <Sanitized text={summary} max={200} />
         </a>
         <p>
           {agent === undefined ? null : (
             <>
-              by <Inert text={agent} max={80} />
+              by <Sanitized text={agent} max={80} />
             </>
           )}
           {since === undefined ? null : (

@@ -4,7 +4,7 @@ import type { StoredPasskey } from '../../../action/passkey.js';
 import type { GivenDuty, StandingApproval, StandingUse } from '../../../ledger/index.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { count, either, plural } from '../components/format.js';
-import { Inert } from '../components/sanitized-text.js';
+import { Sanitized } from '../components/sanitized-text.js';
 import { At, Csrf, Environment, Fact, Hash, SayWhy, TimeLeft, When } from '../components/parts.js';
 
 export interface MeProps {
@@ -22,7 +22,7 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
     <>
       <div class="heading">
         <h1>
-          <Inert text={name} max={80} />
+          <Sanitized text={name} max={80} />
         </h1>
         <form method="post" action="/logout">
           <Csrf token={session.csrf} />
@@ -34,19 +34,23 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
           <h2 id="who">Who you are here</h2>
           <dl class="facts">
             <Fact label="id">
-              <Inert text={id} max={160} />
+              <Sanitized text={id} max={160} />
             </Fact>
             <Fact label="tenant">
-              <Inert text={tenant} max={63} />
+              <Sanitized text={tenant} max={63} />
             </Fact>
             <Fact label="roles">
-              {roles.length === 0 ? 'none: you may look, and no more' : <Inert text={either(roles, 'and')} max={300} />}
+              {roles.length === 0 ? (
+                'none: you may look, and no more'
+              ) : (
+                <Sanitized text={either(roles, 'and')} max={300} />
+              )}
             </Fact>
             <Fact label="known by">
               {auth.method === 'dev' ? (
                 'the login for development, which asks for no password'
               ) : (
-                <Inert text={`${auth.method}: ${auth.by}`} max={300} />
+                <Sanitized text={`${auth.method}: ${auth.by}`} max={300} />
               )}
             </Fact>
             <Fact label="logged in">
@@ -105,7 +109,7 @@ function Passkeys({ person, passkeys, now }: Pick<MeProps, 'person' | 'passkeys'
                   {transports.length === 0 ? null : (
                     <>
                       {' '}
-                      · <Inert text={transports.join(', ')} max={80} />
+                      · <Sanitized text={transports.join(', ')} max={80} />
                     </>
                   )}
                 </p>
@@ -144,14 +148,14 @@ function StandingItem({
     <li>
       <div>
         <strong>
-          <Inert text={agent} max={120} />
+          <Sanitized text={agent} max={120} />
         </strong>{' '}
-        may <Inert text={what} max={200} /> {environment === undefined ? null : <Environment name={environment} />}
+        may <Sanitized text={what} max={200} /> {environment === undefined ? null : <Environment name={environment} />}
         <p class="mute">
           {bounds(one)}
           {maxRows === undefined ? '' : `at most ${plural(maxRows, 'row')} each · `}
-          <TimeLeft until={until} now={now} /> · given by <Inert text={by} max={120} />: “
-          <Inert text={reason} max={300} />”
+          <TimeLeft until={until} now={now} /> · given by <Sanitized text={by} max={120} />: “
+          <Sanitized text={reason} max={300} />”
         </p>
       </div>
       <details>
@@ -243,9 +247,9 @@ function DutyItem({
     <li>
       <div>
         <strong>
-          <Inert text={holder} max={120} />
+          <Sanitized text={holder} max={120} />
         </strong>{' '}
-        is <Inert text={role} max={63} /> for <Inert text={by} max={120} />
+        is <Sanitized text={role} max={63} /> for <Sanitized text={by} max={120} />
         <p class="mute">
           {begun ? (
             <TimeLeft until={until} now={now} />
@@ -254,7 +258,7 @@ function DutyItem({
               from <At at={since} /> until <At at={until} />
             </>
           )}{' '}
-          · “<Inert text={reason} max={300} />”
+          · “<Sanitized text={reason} max={300} />”
         </p>
       </div>
       <details>
