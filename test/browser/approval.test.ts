@@ -160,7 +160,7 @@ test('the keyboard alone is enough: from the list to the signature', async () =>
   await page.keyboard.press('Enter');
   await page.waitForURL(`**/actions/${actionId}`);
   await page.keyboard.press('a');
-  expect(await dialogOf(page).textContent()).toContain('Approve this?');
+  expect(await dialogOf(page).textContent()).toContain('Approve this action?');
   await page.keyboard.press('Escape');
   expect(await dialogOf(page).isVisible()).toBe(false);
   await page.keyboard.press('a');
@@ -191,7 +191,7 @@ test('a link in a message leads through the login to the question, and decides n
   const actionId = await asked(cancelOrders());
   const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve` });
   await page.waitForURL(`**/actions/${actionId}`);
-  expect(await dialogOf(page).textContent()).toContain('Approve this?');
+  expect(await dialogOf(page).textContent()).toContain('Approve this action?');
   expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
@@ -203,7 +203,7 @@ test('the list follows what happens, and the focus stays where it was', async ()
   const second = await asked(cancelOrders());
   await page.locator(`#ask-${second}`).waitFor();
   expect(await page.evaluate('document.activeElement.getAttribute("href")')).toBe(`/actions/${first}`);
-  expect(await page.getByRole('status').textContent()).toMatch(/more wait|changed/);
+  expect(await page.getByRole('status').textContent()).toMatch(/more actions? waits?|changed/);
 
   const other = await open('otto', second);
   await other.getByRole('button', { name: 'Deny' }).click();

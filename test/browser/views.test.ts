@@ -103,7 +103,7 @@ test('what is urgent is told by minutes', () => {
     'soon',
     'later',
   ]);
-  expect([left(within(-1), now), left(within(96), now)]).toEqual(['time is over', '1 h 36 min left']);
+  expect([left(within(-1), now), left(within(96), now)]).toEqual(['expired', '1 h 36 min left']);
   expect([5_000, 59_000, 3_600_000, 47 * 3_600_000, 50 * 3_600_000].map((ms) => coarse(ms))).toEqual([
     '5 s',
     '59 s',

@@ -21,7 +21,7 @@ import { slack } from '../api/slack-interactions.js';
 import { timeouts } from '../middleware/timeouts.js';
 
 /** Answered without knowing who asks. */
-const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/[^/]*)$/;
+const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {

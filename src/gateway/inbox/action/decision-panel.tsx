@@ -39,7 +39,7 @@ export function Panel(props: PanelProps): JSX.Element {
   const { pending, approvals, standing, waitedSeconds, now, mine } = props;
   const { shown, shownDigest, expiresAt } = pending;
   return (
-    <aside class="panel" aria-labelledby="decide-title" id="panel" data-live data-shown={shownDigest}>
+    <aside class="panel" aria-labelledby="decide-title" id="panel" data-shown={shownDigest}>
       <h2 id="decide-title" class="visually-hidden">
         The decision
       </h2>

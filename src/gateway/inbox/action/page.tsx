@@ -60,8 +60,8 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
           </p>
         </Notice>
       </template>
-      <div class={pending === undefined ? 'action' : 'action waits'}>
-        <div class="story" id="story" data-live data-phase={phase}>
+      <div class={pending === undefined ? 'action' : 'action waits'} id="action" data-live>
+        <div class="details" data-phase={phase}>
           <Head {...props} environment={environment} />
           {outcome === undefined ? null : <HowItEnded outcome={outcome} />}
           {outcome === undefined && pending === undefined ? <Underway view={view} /> : null}
@@ -80,7 +80,7 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
           {pending === undefined ? null : <Record {...props} />}
         </div>
         {pending === undefined ? (
-          <aside class="beside" id="beside" data-live aria-label="People, times and the record">
+          <aside class="beside" aria-label="People, times and the record">
             <People view={view} requirements={requirements} now={now} />
             {outcome === undefined ? null : <Steps steps={outcome.steps} />}
             {outcome === undefined ? null : <Undoing outcome={outcome} />}

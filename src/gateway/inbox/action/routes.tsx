@@ -105,7 +105,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
         title: view.pending?.shown.preview.summary ?? archived?.summary ?? view.actionId,
         person,
         section: view.pending === undefined ? 'history' : 'inbox',
-        scripts: view.pending === undefined ? [] : ['passkeys.js'],
+        scripts: view.pending === undefined ? [] : ['simplewebauthn.js'],
         ...(over ? {} : { live: `/v1/actions/${encodeURIComponent(view.actionId)}/events` }),
       },
       <ActionPage

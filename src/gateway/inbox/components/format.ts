@@ -2,6 +2,7 @@
 import { duration, latency } from '../../../presentation/durations.js';
 
 export { duration, latency };
+export { ago, coarse, left, urgency } from '../static/time-text.js';
 
 export function count(value: number): string {
   return value.toLocaleString('en');
@@ -18,36 +19,6 @@ const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 export function instant(rfc3339: string): string {
   const at = new Date(rfc3339);
   return Number.isNaN(at.getTime()) ? rfc3339 : `${DAY.format(at)}, ${CLOCK.format(at)} UTC`;
-}
-
-/** `4 min left`; the browser keeps it up to date. */
-export function left(until: string, now: Date): string {
-  const ms = Date.parse(until) - now.getTime();
-  return ms > 0 ? `${coarse(ms)} left` : 'time is over';
-}
-
-export function ago(since: string, now: Date): string {
-  const ms = now.getTime() - Date.parse(since);
-  return ms < 45_000 ? 'just now' : `${coarse(ms)} ago`;
-}
-
-/** The largest unit alone, except that hours keep their minutes. The same in inbox.js. */
-export function coarse(ms: number): string {
-  const minutes = Math.max(0, Math.floor(ms / 60_000));
-  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))} s`;
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 10) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
-  if (hours < 48) return `${hours} h`;
-  return `${Math.floor(hours / 24)} days`;
-}
-
-/** How soon somebody must look: `over`, `now` (under 15 minutes), `soon` (under 2 hours), `later`. */
-export function urgency(until: string, now: Date): 'over' | 'now' | 'soon' | 'later' {
-  const minutes = (Date.parse(until) - now.getTime()) / 60_000;
-  if (minutes <= 0) return 'over';
-  if (minutes < 15) return 'now';
-  return minutes < 120 ? 'soon' : 'later';
 }
 
 /** Names in a sentence: `dba`, `dba or lead`, `a, b or c`. */

@@ -1,65 +1,65 @@
-/** The pages' static files: read once, named by their content, so that browsers may keep them for good. */
+/** The pages' static files: read once, in a folder named by what they all hold, so that browsers may keep them for good. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Hono } from 'hono';
 
-const STATIC = new URL('../static/', import.meta.url);
+const OWN = new URL('../static/', import.meta.url);
+const require = createRequire(import.meta.url);
 
-/** The bundle that `@simplewebauthn/browser` ships: the global `SimpleWebAuthnBrowser`. */
-const PASSKEYS = path.join(
-  path.dirname(createRequire(import.meta.url).resolve('@simplewebauthn/browser')),
-  '../dist/bundle/index.umd.min.js',
-);
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
 
-const FILES = {
-  'inbox.css': { at: new URL('inbox.css', STATIC), type: 'text/css; charset=utf-8' },
-  'inbox.js': { at: new URL('inbox.js', STATIC), type: 'text/javascript; charset=utf-8' },
-  'passkeys.js': { at: PASSKEYS, type: 'text/javascript; charset=utf-8' },
-  'mark.svg': { at: new URL('mark.svg', STATIC), type: 'image/svg+xml' },
-} as const;
+/** Scripts of packages, as they ship them for browsers: the globals `SimpleWebAuthnBrowser` and `Idiomorph`. */
+const OF_PACKAGES = {
+  'simplewebauthn.js': path.join(
+    path.dirname(require.resolve('@simplewebauthn/browser')),
+    '../dist/bundle/index.umd.min.js',
+  ),
+  'idiomorph.js': path.join(path.dirname(require.resolve('idiomorph')), 'idiomorph.min.js'),
+};
 
-export type AssetName = keyof typeof FILES;
+export type AssetName = 'inbox.css' | 'inbox.js' | 'mark.svg' | keyof typeof OF_PACKAGES;
 
-interface Asset {
-  readonly body: string;
-  readonly type: string;
-  readonly etag: string;
-}
+const own = readdirSync(OWN).filter((name) => Object.hasOwn(TYPES, path.extname(name)));
+const files = new Map<string, string>([
+  ...own.toSorted().map((name): [string, string] => [name, readFileSync(new URL(name, OWN), 'utf8')]),
+  ...Object.entries(OF_PACKAGES).map(([name, at]): [string, string] => [name, readFileSync(at, 'utf8')]),
+]);
 
-const byPath = new Map<string, Asset>();
-const paths = {} as Record<AssetName, string>;
+/** One name for all of them: the scripts import each other by their plain names. */
+const version = createHash('sha256')
+  .update(JSON.stringify([...files]))
+  .digest('base64url')
+  .slice(0, 16);
 
-for (const [name, { at, type }] of Object.entries(FILES)) {
-  const body = readFileSync(at, 'utf8');
-  const hash = createHash('sha256').update(body).digest('base64url').slice(0, 16);
-  const { name: stem, ext } = path.parse(name);
-  paths[name as AssetName] = `/assets/${stem}-${hash}${ext}`;
-  byPath.set(`/assets/${stem}-${hash}${ext}`, { body, type, etag: `"${hash}"` });
-}
-
-/** Where pages find a file. It changes with the file's content. */
+/** Where pages find a file. It changes with the files' content. */
 export function assetPath(name: AssetName): string {
-  return paths[name];
+  return `/assets/${version}/${name}`;
 }
 
 export function assets(): Hono {
   const app = new Hono();
-  app.get('/assets/:file', (c) => {
-    const asset = byPath.get(c.req.path);
-    if (asset === undefined) return c.notFound();
+  app.get('/assets/:version/:file', (c) => {
+    const { version: wanted, file } = c.req.param();
+    const body = files.get(file);
+    if (wanted !== version || body === undefined) return c.notFound();
+    const etag = `"${version}"`;
     const headers = {
-      'content-type': asset.type,
+      'content-type': TYPES[path.extname(file)] ?? 'text/plain',
       'cache-control': 'public, max-age=31536000, immutable',
-      etag: asset.etag,
+      etag,
       'x-content-type-options': 'nosniff',
     };
-    const known = c.req
+    const held = c.req
       .header('if-none-match')
       ?.split(',')
-      .some((tag) => tag.trim().replace(/^W\//, '') === asset.etag);
-    return known === true ? c.body(null, 304, headers) : c.body(asset.body, 200, headers);
+      .some((tag) => tag.trim().replace(/^W\//, '') === etag);
+    return held === true ? c.body(null, 304, headers) : c.body(body, 200, headers);
   });
   return app;
 }

@@ -1,4 +1,4 @@
-/** The frame of every page: skip link, navigation, theme, the place where news is told. No inline script or style anywhere. */
+/** The frame of every page: skip link, navigation, theme, the place where changes are announced. No inline script or style anywhere. */
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 import { raw } from 'hono/html';
@@ -50,7 +50,8 @@ export function Layout(props: LayoutProps): JSX.Element {
         {scripts.map((name) => (
           <script src={assetPath(name)} defer></script>
         ))}
-        <script src={assetPath('inbox.js')} defer></script>
+        {live === undefined ? null : <script src={assetPath('idiomorph.js')} defer></script>}
+        <script type="module" src={assetPath('inbox.js')}></script>
       </head>
       <body {...(live === undefined ? {} : { 'data-events': live })}>
         <a class="skip" href="#main">
@@ -77,7 +78,7 @@ export function Layout(props: LayoutProps): JSX.Element {
         <main id="main" class={width} tabindex={-1}>
           {children}
         </main>
-        <div id="news" class="news" role="status" aria-live="polite"></div>
+        <div id="announcements" class="announcements" role="status" aria-live="polite"></div>
         {person === undefined ? null : <Keys />}
         {live === undefined ? null : <SessionOver />}
       </body>

@@ -46,7 +46,7 @@ export function Inbox(props: InboxProps): JSX.Element {
         <h1>Waiting for people</h1>
         <Filters filter={filter} />
       </div>
-      <div id="waiting" data-live data-keyed>
+      <div id="waiting" data-live>
         {asks.length === 0 && !further ? (
           <Nothing filtered={filtered} troubled={troubles.length > 0} />
         ) : (
@@ -58,7 +58,7 @@ export function Inbox(props: InboxProps): JSX.Element {
         )}
         <More href={next === undefined ? undefined : `/?${queryOf(filter, next)}`} label="Later ones" />
       </div>
-      <div id="troubles" data-live data-keyed>
+      <div id="troubles" data-live>
         {troubles.length === 0 ? null : (
           <section aria-labelledby="troubles-title" class="troubles">
             <h2 id="troubles-title">Somebody must find out</h2>

@@ -60,7 +60,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const own = duties.toSorted((a, b) => Number(samePerson(b.person, id)) - Number(samePerson(a.person, id)));
     return page(
       c,
-      { title: 'You', person, section: 'me', scripts: settings.passkeys === undefined ? [] : ['passkeys.js'] },
+      { title: 'You', person, section: 'me', scripts: settings.passkeys === undefined ? [] : ['simplewebauthn.js'] },
       <Me person={person} passkeys={passkeys} standing={standing} duties={own} now={new Date()} />,
     );
   });
