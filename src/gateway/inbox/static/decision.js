@@ -48,29 +48,6 @@ export function openDecision(verdict) {
   (verdict === 'approve' ? confirm : form.elements.reason).focus();
 }
 
-document.addEventListener('submit', (event) => {
-  const form = event.target;
-  const dialog = form.closest('#decide');
-  if (dialog?.dataset.passkey && form.elements.verdict.value === 'approve') {
-    event.preventDefault();
-    void signWithPasskey(dialog, form);
-    return;
-  }
-  // Once is enough. The button's own value must still be sent, so it is switched off after that.
-  if (form.method === 'post') setTimeout(() => all('button', form).forEach((button) => (button.disabled = true)));
-});
-
-document.addEventListener('click', (event) => {
-  const button = event.target.closest('button');
-  if (!button) return;
-  if (button.dataset.verdict) openDecision(button.dataset.verdict);
-  if ('close' in button.dataset) button.closest('dialog').close();
-  if ('enrol' in button.dataset) void enrolPasskey(button);
-});
-
-// Coming back by the back button must not leave a page whose buttons are dead.
-addEventListener('pageshow', (event) => event.persisted && location.reload());
-
 /** A link may ask for a decision: from the list by its fragment; from a message by its query, which survives a login on the way. */
 export function openWanted() {
   const wanted = new URLSearchParams(location.search).get('verdict') ?? location.hash.slice(1);
@@ -79,4 +56,29 @@ export function openWanted() {
     openDecision(wanted);
   }
   if (wanted === 'search') one('[data-search]')?.focus();
+}
+
+export function listenToForms() {
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    const dialog = form.closest('#decide');
+    if (dialog?.dataset.passkey && form.elements.verdict.value === 'approve') {
+      event.preventDefault();
+      void signWithPasskey(dialog, form);
+      return;
+    }
+    // Once is enough. The button's own value must still be sent, so it is switched off after that.
+    if (form.method === 'post') setTimeout(() => all('button', form).forEach((button) => (button.disabled = true)));
+  });
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest('button');
+    if (!button) return;
+    if (button.dataset.verdict) openDecision(button.dataset.verdict);
+    if ('close' in button.dataset) button.closest('dialog').close();
+    if ('enrol' in button.dataset) void enrolPasskey(button);
+  });
+
+  // Coming back by the back button must not leave a page whose buttons are dead.
+  addEventListener('pageshow', (event) => event.persisted && location.reload());
 }

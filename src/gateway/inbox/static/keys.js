@@ -38,13 +38,15 @@ const KEYS = {
   '?': () => one('#keys')?.showModal(),
 };
 
-document.addEventListener('keydown', (event) => {
-  const { key, target } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !Object.hasOwn(KEYS, key)) return;
-  if (target.closest?.('input, textarea, select, dialog[open], [contenteditable]')) return;
-  // Elsewhere the arrows scroll.
-  const inList = (target.closest?.('[data-row]') || target === document.body) && one('[data-row]');
-  if (key.startsWith('Arrow') && !inList) return;
-  KEYS[key](key);
-  event.preventDefault();
-});
+export function listenToKeys() {
+  document.addEventListener('keydown', (event) => {
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !Object.hasOwn(KEYS, key)) return;
+    if (target.closest?.('input, textarea, select, dialog[open], [contenteditable]')) return;
+    // Elsewhere the arrows scroll.
+    const inList = (target.closest?.('[data-row]') || target === document.body) && one('[data-row]');
+    if (key.startsWith('Arrow') && !inList) return;
+    KEYS[key](key);
+    event.preventDefault();
+  });
+}

@@ -109,7 +109,8 @@ function soon() {
   due = setTimeout(() => void refresh(), Math.max(120, lastRead + 1000 - performance.now()));
 }
 
-if (events) {
+export function followEvents() {
+  if (!events) return;
   stream = new EventSource(events);
   // Whatever was missed while the stream was not open is caught up with.
   let first = true;

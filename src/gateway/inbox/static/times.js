@@ -9,6 +9,10 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+export function keepTimes() {
+  setInterval(updateTimes, 1000);
+}
+
 export function updateTimes() {
   const now = new Date(Date.now() + skew);
   for (const element of all('[data-left]')) {
@@ -17,5 +21,3 @@ export function updateTimes() {
   }
   for (const element of all('[data-ago]')) write(element, ago(element.dateTime, now));
 }
-
-setInterval(updateTimes, 1000);
