@@ -105,7 +105,7 @@ test('an agent proposes, a dba logs in, enrols a passkey, approves with it, and 
   expect(await row.textContent()).toMatch(/was\s*2900.*becomes\s*3200/);
   await page.getByRole('button', { name: 'Approve with passkey' }).click();
   await dialogOf(page).getByRole('button', { name: 'Approve with your passkey' }).click();
-  await page.getByText('Done, and verified').waitFor();
+  await page.getByText('Done and verified').waitFor();
   expect(await page.getByText('dora@example.com approved').textContent()).toContain('passkey');
   expect(await world.ask(`SELECT price_cents FROM products WHERE name = 'Teapot'`)).toBe(3200);
   const outcome = await outcomeOf(actionId);
@@ -141,7 +141,7 @@ test('who asks for changes sees the changed proposal, linked with the first', as
   await page.getByRole('button', { name: 'Ask for changes' }).click();
   await dialogOf(page).getByRole('textbox').fill('only those of this year');
   await dialogOf(page).getByRole('button', { name: 'Ask for changes' }).click();
-  await page.getByText('Sent back: changes were asked for').waitFor();
+  await page.getByText('Changes were requested: nothing was done').waitFor();
   expect(await outcomeOf(first)).toMatchObject({ error: { code: 'CHANGES_REQUESTED' } });
 
   const second = await asked(cancelOrders({ revises: first }));
@@ -165,7 +165,7 @@ test('the keyboard alone is enough: from the list to the signature', async () =>
   expect(await dialogOf(page).isVisible()).toBe(false);
   await page.keyboard.press('a');
   await page.keyboard.press('Enter');
-  await page.getByText('Done, and verified').waitFor();
+  await page.getByText('Done and verified').waitFor();
   expect(await world.ask('SELECT note FROM orders WHERE id = 1001')).toBe(`round ${number}`);
 });
 
@@ -228,13 +228,13 @@ describe('when what is shown changes meanwhile', () => {
     await world.stack.shop.query(`UPDATE users SET name = 'Changed' WHERE id = 2`);
     await approved(actionId, 'dora', 'otto');
 
-    await page.getByText('It has changed since you looked').waitFor();
+    await page.getByText('The action has changed since you looked').waitFor();
     expect(await dialogOf(page).isVisible()).toBe(false);
     expect(await page.getByRole('button', { name: 'Approve' }).isDisabled()).toBe(true);
     await page.getByText('Changed', { exact: true }).waitFor();
     await page.keyboard.press('a');
     expect(await dialogOf(page).isVisible()).toBe(false);
-    await page.getByRole('button', { name: 'I have looked again' }).click();
+    await page.getByRole('button', { name: 'I have reviewed the change' }).click();
     expect(await page.getByRole('button', { name: 'Approve' }).isEnabled()).toBe(true);
   });
 
@@ -253,7 +253,7 @@ describe('when what is shown changes meanwhile', () => {
       page.getByRole('button', { name: 'Approve' }).click(),
     ]);
     expect(answer.status()).toBe(409);
-    await page.getByText('It has changed since you looked: look again').waitFor();
+    await page.getByText('The action has changed since you looked').waitFor();
     await page.getByText('Anew', { exact: true }).waitFor();
     expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
   });
@@ -270,7 +270,7 @@ describe('without JavaScript', () => {
         await page.goto(`/actions/${actionId}`);
         return page.textContent('main');
       },
-      (text) => text?.includes('Done, and verified') === true,
+      (text) => text?.includes('Done and verified') === true,
     );
     expect(await world.ask('SELECT note FROM orders WHERE id = 1001')).toBe(`round ${number}`);
   });
@@ -280,7 +280,7 @@ describe('without JavaScript', () => {
     const page = await world.logIn('dora', { javaScriptEnabled: false });
     await page.goto(`/actions/${actionId}`);
     await page.getByRole('button', { name: 'Deny' }).click();
-    await page.getByText('say why, in a sentence').waitFor();
+    await page.getByText('a reason is needed to deny').waitFor();
     expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
   });
 });
@@ -290,7 +290,7 @@ test('who has no role for it may look, and is told whom it needs', async () => {
   for (const who of ['vera', 'lena'] as const) {
     const page = await open(who, actionId);
     await page.getByText('You may look, but not decide.').waitFor();
-    expect(await page.getByText('It needs dba.').isVisible()).toBe(true);
+    expect(await page.getByText('This needs dba.').isVisible()).toBe(true);
     expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0);
   }
 });
@@ -305,12 +305,12 @@ test('two people are needed: after the first yes the page says who is still miss
   await page.keyboard.press('a');
   await page.keyboard.press('Enter');
   await page.getByText('1 of 2 dba or lead').waitFor();
-  expect(await page.getByText('You have decided already').isVisible()).toBe(true);
+  expect(await page.getByText('You have already approved').isVisible()).toBe(true);
   const other = await open('lena', actionId);
   await other.keyboard.press('a');
   await other.keyboard.press('Enter');
-  await other.getByText('Done, and verified').waitFor();
+  await other.getByText('Done and verified').waitFor();
   // Hers follows by itself.
-  await page.getByText('Done, and verified').waitFor();
+  await page.getByText('Done and verified').waitFor();
   expect(await world.ask('SELECT email FROM users WHERE id = 9')).toBe('x@example.com');
 });

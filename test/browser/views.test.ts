@@ -5,7 +5,7 @@ import type { JsonObject } from '../../src/action/json.js';
 import type { Shown } from '../../src/action/outcome.js';
 import type { PersonPrincipal } from '../../src/gateway/auth/principal.js';
 import { changesAhead, changesMade, money } from '../../src/gateway/inbox/action/changes.js';
-import { standingOf } from '../../src/gateway/inbox/action/decision-rights.js';
+import { decisionRightsOf } from '../../src/gateway/inbox/action/decision-rights.js';
 import { coarse, left, urgency } from '../../src/gateway/inbox/components/format.js';
 import { Sanitized, SanitizedBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
 
@@ -137,7 +137,7 @@ describe('a decision is offered', () => {
     requirement: Partial<Requirement>,
     more: { duties?: readonly string[]; waitedSeconds?: number; hasPasskey?: boolean } = {},
   ) =>
-    standingOf({
+    decisionRightsOf({
       person: who,
       shown: { agent: { id: 'bot/helper', roles: [], owner: 'Owen' }, requirements: [needs(requirement)] },
       waitedSeconds: 0,
@@ -150,7 +150,7 @@ describe('a decision is offered', () => {
     expect(offered(person('dora', ['dba']), {})).toEqual({ kind: 'may' });
     expect(offered(person('lena', ['lead']), {})).toMatchObject({
       kind: 'may_not',
-      why: 'It needs dba. You are lead.',
+      why: 'This needs dba. You are lead.',
     });
     expect(offered(person('lena', ['lead']), {}, { duties: ['dba'] })).toEqual({ kind: 'may' });
     const escalations = [{ afterSeconds: 60, roles: ['lead'] }];

@@ -316,7 +316,7 @@ describe('an API key', () => {
         ),
       ),
     );
-    expect(messages).toEqual(['The API key is not known.', 'The API key is not known.']);
+    expect(messages).toEqual(['There is no such API key.', 'There is no such API key.']);
     for (const text of [
       one.text.slice(0, -1),
       `${one.text}A`,

@@ -15,7 +15,7 @@ import { newApi, strictJson } from './route.js';
 export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
   const app = newApi();
   app.use('/v1/*', strictJson);
-  // Of somebody, and of this moment: no store between here and them may keep it.
+  // Answers are for one principal and one moment: no cache may keep them.
   app.use('/v1/*', async (c, next) => {
     await next();
     if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');

@@ -20,8 +20,8 @@ export function newApi(): OpenAPIHono<GatewayEnv> {
   });
 }
 
-/** The answers of a route. Errors are problems, whichever route they come from. */
-export function answers(
+/** The responses of a route. Errors are problems, whichever route they come from. */
+export function responses(
   good: Readonly<Record<number, readonly [schema: z.ZodType, description: string]>>,
 ): RouteConfig['responses'] {
   return {

@@ -32,7 +32,7 @@ export const reason = z
   .string()
   .transform(typedText)
   .pipe(reasonSchema)
-  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `In your words: ${REASON_EXPECTED}` });
+  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `Your reason: ${REASON_EXPECTED}` });
 
 export const actionParams = z.object({ actionId: actionIdSchema.openapi({ param: { name: 'actionId', in: 'path' } }) });
 
@@ -98,14 +98,14 @@ export const outcome = z
     approvals: z.array(thing).optional(),
     checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
     delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
-    result: z.unknown().optional().openapi({ description: "What the tool returned: the tool's word, no evidence" }),
+    result: z.unknown().optional().openapi({ description: 'What the tool returned. It is no evidence of the effect' }),
     receipt: receipt.optional(),
     steps: z.record(z.string(), z.number()).optional().openapi({ description: 'Milliseconds of each step' }),
   })
   .openapi('Outcome', {
     additionalProperties: true,
     description:
-      'How an action ended. Agents see of what was denied the reason alone; of the rest no rows, no states before or after, and nobody by name.',
+      'How an action ended. Agents see only the reason of a denied action; of others they see no rows, no states before or after, and no names of people.',
   });
 
 export const action = z
@@ -140,7 +140,7 @@ export const action = z
 
 export const actionPage = z.object({ actions: z.array(action), next: z.string().optional() }).openapi('Actions');
 
-export const ask = z
+export const approvalRequest = z
   .looseObject({
     actionId: actionIdSchema,
     shownDigest: digest,
@@ -154,8 +154,10 @@ export const ask = z
     expiresAt: time,
     missing: z.array(thing),
   })
-  .openapi('Ask', { description: 'An action that waits for people' });
-export const askPage = z.object({ asks: z.array(ask), next: z.string().optional() }).openapi('Asks');
+  .openapi('ApprovalRequest', { description: 'An action that waits for people' });
+export const approvalRequestPage = z
+  .object({ approvalRequests: z.array(approvalRequest), next: z.string().optional() })
+  .openapi('ApprovalRequests');
 
 export const decision = z
   .strictObject({

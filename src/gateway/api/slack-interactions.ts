@@ -1,4 +1,4 @@
-/** Clicks in Slack: each is answered with a way to the page where the person logs in and signs. Slack's word alone decides nothing. */
+/** Clicks in Slack: each is answered with a link to the page where the person logs in and signs. A click alone decides nothing. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { z } from 'zod';
@@ -7,7 +7,7 @@ import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import { SLACK_ACTIONS } from '../../notify/slack-blocks.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
-import { inTime } from '../middleware/with-timeout.js';
+import { withTimeout } from '../middleware/with-timeout.js';
 
 const HOOKS: readonly string[] = ['https://hooks.slack.com', 'https://hooks.slack-gov.com'];
 
@@ -41,14 +41,15 @@ export function slack(deps: Pick<GatewayDependencies, 'settings' | 'ledger' | 'l
     const timestamp = c.req.header('x-slack-request-timestamp') ?? '';
     const signature = c.req.header('x-slack-signature') ?? '';
     const signed = verified({ signingSecret, timestamp, signature, body });
-    const fresh = await soon(
+    const fresh = await inTime(
       ledger.useNonce({
         scope: 'slack',
         nonce: signed.id,
         expiresAt: new Date((signed.at + 2 * WINDOW_SECONDS) * 1000),
       }),
     );
-    if (!fresh) throw new CountersignError('FORBIDDEN', 'This request came before.', { field: 'x-slack-signature' });
+    if (!fresh)
+      throw new CountersignError('FORBIDDEN', 'This request was sent before.', { field: 'x-slack-signature' });
 
     const click = clickOf(body);
     if (click !== undefined) {
@@ -85,7 +86,7 @@ function verified({ signingSecret, timestamp, signature, body }: SignedRequest):
   const expected = createHmac('sha256', signingSecret).update(`v0:${timestamp}:`).update(body).digest();
   const same = given !== undefined && timingSafeEqual(Buffer.from(given, 'hex'), expected);
   if (same && Math.abs(Date.now() / 1000 - at) <= WINDOW_SECONDS) return { id: given, at };
-  throw new CountersignError('UNAUTHENTICATED', 'This does not come from Slack, or not now.', {
+  throw new CountersignError('UNAUTHENTICATED', 'The signature of the request is not valid, or too old.', {
     field: 'x-slack-signature',
     expected: "the signature of the Slack app's own signing secret, at most 5 minutes old",
     fix: 'Give the gateway the signing secret of the app (COUNTERSIGN_SLACK_SIGNING_SECRET), and keep its clock right.',
@@ -133,10 +134,10 @@ async function respond(
 }
 
 /** @throws CountersignError TIMED_OUT */
-function soon<T>(work: Promise<T>): Promise<T> {
-  return inTime(
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return withTimeout(
     ANSWER_MS,
     work,
-    () => new CountersignError('TIMED_OUT', 'The ledger does not answer in time.', { retryable: true }),
+    () => new CountersignError('TIMED_OUT', 'The ledger did not answer in time.', { retryable: true }),
   );
 }

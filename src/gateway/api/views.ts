@@ -130,8 +130,8 @@ function outcomeForAgent(outcome: Outcome): object {
   });
 }
 
-/** An ask as the list shows it, with who is still missing. */
-export function askFor(ask: ListedAsk): object {
-  const { state, missing } = progress(ask.requirements, ask.decisions);
-  return { ...ask, state, missing };
+/** An approval request as the list shows it, with who is still missing. */
+export function approvalRequestFor(request: ListedAsk): object {
+  const { state, missing } = progress(request.requirements, request.decisions);
+  return { ...request, state, missing };
 }

@@ -1,4 +1,4 @@
-/** Waits for an action's end, for as long as somebody listens. */
+/** Waits for the end of an action, for as long as the client is connected. */
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
 import { untilAny } from '../events/until-any.js';

@@ -1,4 +1,4 @@
-/** Agents, as they say who they are: with a token of a configured issuer (JWT, RFC 7519) or with an API key. */
+/** Authenticates agents: by a token of a configured issuer (JWT, RFC 7519) or by an API key. */
 import { createHash } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
@@ -17,7 +17,7 @@ import type { ApiKeys } from '../store/api-keys.js';
 /** A longer header is refused unread. */
 const MAX_AUTHORIZATION = 16 * 1024;
 
-/** Those where whoever can verify cannot sign. Neither `none` nor HS256: a public key taken for a shared secret would open every door. */
+/** Asymmetric only. Neither `none` nor HS256: a public key taken for a shared secret would open every door. */
 const ALGORITHMS = [
   'EdDSA',
   'Ed25519',
@@ -64,7 +64,7 @@ async function assertNotRevoked(
 ): Promise<void> {
   const gone = await ledger.revoked({ tenant, credentials: [jti] });
   if (gone === undefined) return;
-  throw new CountersignError('CREDENTIAL_REVOKED', `This authority was revoked: ${gone.reason}`, {
+  throw new CountersignError('CREDENTIAL_REVOKED', `These credentials were revoked: ${gone.reason}`, {
     field: 'authorization',
     fix: 'Ask an operator for a new one.',
   });
@@ -107,7 +107,7 @@ async function byApiKey(apiKeys: Pick<ApiKeys, 'verify'>, text: string): Promise
 
 async function byToken(known: ReadonlyMap<string, KnownIssuer>, token: string): Promise<AgentPrincipal> {
   const issuer = known.get(issuerOf(token) ?? '');
-  if (issuer === undefined) throw refused('The token is of no issuer that is known here.');
+  if (issuer === undefined) throw refused('The issuer of the token is not configured at this gateway.');
   const claims = await verified(issuer, token);
   const named = { id: 'sub', tenant: 'tenant', roles: 'roles', scopes: 'scopes', owner: 'owner', ...issuer.claims };
   const owner = claimAt(claims, named.owner);
@@ -120,7 +120,7 @@ async function byToken(known: ReadonlyMap<string, KnownIssuer>, token: string): 
   });
   if (!parsed.success) {
     const [first] = parsed.error.issues[0]?.path ?? [];
-    throw refused(`The token says nothing that could be taken for an agent: ${misshapen(parsed.error)}.`, {
+    throw refused(`The claims of the token do not describe an agent: ${misshapen(parsed.error)}.`, {
       field: `authorization.${String(first)}`,
       expected: "an agent's id, tenant, roles and scopes where the gateway's settings say that they are",
     });
@@ -166,21 +166,25 @@ async function verified({ issuer, audience, keys }: KnownIssuer, token: string):
     if (error instanceof CountersignError) throw error;
     if (error instanceof errors.JWTExpired) throw refused('The token has expired.', { fix: 'Get a new one.' });
     if (error instanceof errors.JWTClaimValidationFailed) {
-      throw refused(`The token's claim "${error.claim}" is not what it must be here.`, {
+      throw refused(`The claim "${error.claim}" of the token is not accepted.`, {
         field: `authorization.${error.claim}`,
       });
     }
     if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
-      throw refused('The token does not verify.');
+      throw refused('The token could not be verified.');
     }
     // Its issuer does not answer: not the agent's fault, and no reason to let it in.
-    throw new CountersignError('UNAUTHENTICATED', "The keys of the token's issuer cannot be had at this moment.", {
-      field: 'authorization',
-      fix: 'Try again in a moment.',
-      retryable: true,
-      retryAfterMs: 5000,
-      cause: error,
-    });
+    throw new CountersignError(
+      'UNAUTHENTICATED',
+      "The gateway cannot reach the keys of the token's issuer at this moment.",
+      {
+        field: 'authorization',
+        fix: 'Try again in a moment.',
+        retryable: true,
+        retryAfterMs: 5000,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-/** What people decide and state at the gateway: vouched for, signed on the spot for this one thing, and handed in like anybody's. */
+/** Signs what people decide and command at the gateway: the gateway attests who they are, for this one thing, and hands it in. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
@@ -8,15 +8,15 @@ import { signApproval, signStatement, vouchForPerson, type Keyring, type Stateme
 import type { Decisions } from '../deps.js';
 import type { PersonPrincipal } from './principal.js';
 
-/** It is handed in at once. */
+/** A command is handed in at once. */
 const STATEMENT_SECONDS = 300;
 
-/** A decision counts for as long as the action may wait; no longer than a credential that is vouched for lasts. */
+/** A decision counts for as long as the action may wait; no longer than an attested credential lasts. */
 const MAX_DECISION_SECONDS = 30 * 86_400;
 
-/** The ledger has an ask a moment before the action's workflow takes decisions on it. */
-const LATER_MS = 200;
-const LATER_TIMES = 15;
+/** The ledger has an approval request a moment before the action's workflow takes decisions on it. */
+const RETRY_MS = 200;
+const RETRIES = 15;
 
 export interface DecisionsOptions {
   readonly countersign: Countersign;
@@ -46,10 +46,10 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
         try {
           return await countersign.decide(actionId, token, tenant);
         } catch (thrown) {
-          if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === LATER_TIMES) throw thrown;
+          if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === RETRIES) throw thrown;
           const now = await ledger.asks.find(tenant, actionId);
           if (now?.shownDigest !== shownDigest || now.closedAt !== undefined) throw thrown;
-          await delay(LATER_MS);
+          await delay(RETRY_MS);
         }
       }
     },
@@ -70,7 +70,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
   }
 }
 
-/** Without a role of their own they may have one on duty for somebody: workers know. */
+/** Without a role of their own they may have a delegated one: workers know. */
 function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters<typeof vouchForPerson>[1] {
   return { id, tenant, roles, auth, jti };
 }
@@ -81,15 +81,15 @@ function secondsLeft({ expiresAt }: Pick<Ask, 'expiresAt'>): number {
 }
 
 function notPending(actionId: string, state: string): CountersignError {
-  return new CountersignError('NOT_PENDING', `The action ${actionId} does not wait for people (it is ${state}).`, {
+  return new CountersignError('NOT_PENDING', `Action ${actionId} does not wait for people: it is ${state}.`, {
     field: 'actionId',
     expected: 'an action that waits for people',
-    fix: 'Look at it again.',
+    fix: 'Look at the action again.',
   });
 }
 
 function stale(): CountersignError {
-  return new CountersignError('APPROVAL_STALE', 'What you decided on is no longer what would be done.', {
+  return new CountersignError('APPROVAL_STALE', 'The action has changed since you looked at it.', {
     field: 'shownDigest',
     expected: 'the digest of what is shown now',
     fix: 'Look at the action again and decide anew.',

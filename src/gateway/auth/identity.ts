@@ -39,11 +39,15 @@ export function createIdentity({ agents, people }: { agents: AgentSource; people
     if (authorization === undefined) return people.person(c, { touch });
     const agent = await agents.authenticate(authorization);
     if ((await people.person(c, { touch: false })) === undefined) return agent;
-    throw new CountersignError('UNAUTHENTICATED', 'The request comes from an agent and from a person at once.', {
-      field: 'authorization',
-      expected: 'an Authorization header, or the cookie of a session',
-      fix: 'Send one of the two.',
-    });
+    throw new CountersignError(
+      'UNAUTHENTICATED',
+      "The request carries both an agent's credentials and a person's session.",
+      {
+        field: 'authorization',
+        expected: 'an Authorization header, or the cookie of a session',
+        fix: 'Send one of the two.',
+      },
+    );
   };
   const principal = (c: Context): Promise<Principal | undefined> => {
     let found = known.get(c);
@@ -55,10 +59,10 @@ export function createIdentity({ agents, people }: { agents: AgentSource; people
     principal,
     again: (c) => look(c, false),
     async agent(c) {
-      return agentOnly(await principal(c));
+      return requireAgent(await principal(c));
     },
     async person(c) {
-      const person = personOnly(await principal(c));
+      const person = requirePerson(await principal(c));
       if (!SAFE.has(c.req.method)) await people.csrf(c, person);
       return person;
     },
@@ -71,28 +75,28 @@ export function nameOf({ kind, tenant, id }: Principal): string {
 }
 
 /** @throws CountersignError UNAUTHENTICATED */
-export function somebody(principal: Principal | undefined): Principal {
+export function requirePrincipal(principal: Principal | undefined): Principal {
   if (principal !== undefined) return principal;
-  throw new CountersignError('UNAUTHENTICATED', 'It is not said who sends this.', {
+  throw new CountersignError('UNAUTHENTICATED', 'The request carries no credentials.', {
     field: 'authorization',
     expected: "an agent's `Authorization: Bearer …`, or a person's session",
     fix: 'Agents: send a token or an API key. People: log in.',
   });
 }
 
-function agentOnly(principal: Principal | undefined): AgentPrincipal {
-  const found = somebody(principal);
+function requireAgent(principal: Principal | undefined): AgentPrincipal {
+  const found = requirePrincipal(principal);
   if (found.kind === 'agent') return found;
-  throw new CountersignError('FORBIDDEN', 'Only agents may do this.', {
+  throw new CountersignError('FORBIDDEN', 'Only agents may do this; the request was sent by a person.', {
     field: 'authorization',
     expected: "an agent's token or API key",
   });
 }
 
-function personOnly(principal: Principal | undefined): PersonPrincipal {
-  const found = somebody(principal);
+function requirePerson(principal: Principal | undefined): PersonPrincipal {
+  const found = requirePrincipal(principal);
   if (found.kind === 'person') return found;
-  throw new CountersignError('FORBIDDEN', 'Only people may do this, and an agent sends it.', {
+  throw new CountersignError('FORBIDDEN', 'Only people may do this; the request was sent by an agent.', {
     field: 'authorization',
     expected: 'the session of a person who is logged in',
   });

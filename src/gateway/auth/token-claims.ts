@@ -1,4 +1,4 @@
-/** Reads what an issuer says of somebody, wherever its claims hold it. */
+/** Reads what the claims of a token say, wherever its claims hold it. */
 
 /** The claim of this very name, else the one that the dots lead to: `realm_access.roles`, `https://acme.example/tenant`. */
 export function claimAt(claims: Readonly<Record<string, unknown>>, path: string): unknown {

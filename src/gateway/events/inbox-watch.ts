@@ -1,4 +1,4 @@
-/** Tells whoever listens that the list of what waits for people has changed: one look a second for each tenant, however many listen. */
+/** Notifies listeners when the list of what waits for people changes: one query a second for each tenant, however many listen. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 

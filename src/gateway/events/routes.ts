@@ -1,9 +1,9 @@
-/** What happens, as it happens: one action until its outcome, or the list of what waits for people. */
+/** Event streams: one action until its outcome, or the list of approval requests. */
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import { setTimeout as delay } from 'node:timers/promises';
 import { digest } from '../../action/json.js';
 import type { GatewayDependencies } from '../deps.js';
-import { somebody, type GatewayEnv } from '../auth/identity.js';
+import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
 import { InboxWatch } from './inbox-watch.js';
 import type { Metrics } from '../server/metrics.js';
 import { ending, Streams } from './streams.js';
@@ -48,7 +48,7 @@ export function events(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono
   const watch = new InboxWatch({ fingerprint: (tenant) => ledger.asks.fingerprint(tenant), logger, closing });
 
   app.openapi(actionEvents, async (c) => {
-    const principal = somebody(await deps.identity.principal(c));
+    const principal = requirePrincipal(await deps.identity.principal(c));
     const { actionId } = c.req.valid('param');
     const first = await findFor(deps, principal, actionId);
     return streams.open(c, principal, 'action', async ({ send, over }) => {

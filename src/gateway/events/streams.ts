@@ -81,7 +81,7 @@ export class Streams {
     const open = this.#open.get(name) ?? 0;
     const { streams } = this.#deps.settings.limits;
     if (open >= streams) {
-      throw new CountersignError('RATE_LIMITED', 'Too many streams of events are open.', {
+      throw new CountersignError('RATE_LIMITED', 'You have too many event streams open.', {
         expected: `at most ${streams} at once`,
         fix: 'Close one; or wait for outcomes with ?wait=.',
         retryable: true,

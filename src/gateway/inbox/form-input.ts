@@ -14,7 +14,7 @@ export function given(c: Context, name: string, max = 128): string | undefined {
 export function actionIdOf(c: Context): string {
   const id = c.req.param('id') ?? '';
   if (ACTION_ID_PATTERN.test(id)) return id;
-  throw new CountersignError('NOT_FOUND', 'There is no such action.', { field: 'actionId' });
+  throw new CountersignError('NOT_FOUND', 'There is no action with this id.', { field: 'actionId' });
 }
 
 /** The fields of a form, against a shape. @throws CountersignError INVALID_INPUT, naming the field */
@@ -31,7 +31,7 @@ export async function form<S extends z.ZodType>(c: Context, schema: S): Promise<
   const issue = parsed.error.issues[0];
   throw new CountersignError(
     'INVALID_INPUT',
-    `${issue?.path.join('.') || 'The form'}: ${issue?.message ?? 'not as expected'}`,
+    `${issue?.path.join('.') || 'The form'}: ${issue?.message ?? 'is not as expected'}`,
     {
       field: issue?.path.join('.') || 'form',
       expected: issue?.message ?? 'the fields of the page',
@@ -40,5 +40,5 @@ export async function form<S extends z.ZodType>(c: Context, schema: S): Promise<
   );
 }
 
-export const reason = z.string({ error: 'say why' }).max(2000);
+export const reason = z.string({ error: 'a reason is needed' }).max(2000);
 export const digestText = z.templateLiteral(['sha256:', z.string().regex(/^[0-9a-f]{64}$/)]);

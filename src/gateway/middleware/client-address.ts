@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { isIPv6 } from 'node:net';
 import type { GatewayEnv } from '../auth/identity.js';
 
-/** The address beyond the proxies that are trusted: each of them adds one to `X-Forwarded-For`, and whatever stands before is anybody's word. */
+/** The address beyond the proxies that are trusted: each of them adds one to `X-Forwarded-For`, and whatever stands before was written by the client. */
 export function addressOf(c: Context<GatewayEnv>, trustedProxies: number): string {
   const remote = c.env.incoming.socket.remoteAddress ?? '';
   if (trustedProxies === 0) return plain(remote);

@@ -78,13 +78,13 @@ function httpRefusal(status: ContentfulStatusCode): CountersignError {
     case 413:
       return new CountersignError('INPUT_TOO_LARGE', 'The body of the request is too large.', { field: 'body' });
     case 415:
-      return new CountersignError('INVALID_INPUT', 'The body is of a type that is not taken here.', {
+      return new CountersignError('INVALID_INPUT', 'The content type of the body is not supported.', {
         field: 'content-type',
         expected: 'application/json',
         fix: 'Send JSON, and say so: Content-Type: application/json',
       });
     default:
-      return new CountersignError('INVALID_INPUT', 'The request cannot be read.', { field: 'body' });
+      return new CountersignError('INVALID_INPUT', 'The request is malformed.', { field: 'body' });
   }
 }
 

@@ -1,4 +1,4 @@
-/** How often one principal, or one address without any, may ask in a minute. Of this process alone: several gateways allow several times as much. */
+/** Limits how many requests one principal, or one address without any, may send in a minute. Of this process alone: several gateways allow several times as much. */
 import type { MiddlewareHandler } from 'hono';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { CountersignError } from '../../action/errors.js';
@@ -10,10 +10,10 @@ import type { Principal } from '../auth/principal.js';
 const WINDOW_SECONDS = 60;
 
 /**
- * Knows whoever sends the request, and counts it. A request that says who sends it and cannot be believed counts for its address, so that
- * nobody tries keys without end.
+ * Authenticates the sender and counts the request. A request whose credential is refused counts for its address, so that nobody tries keys
+ * without end.
  */
-export function known({
+export function rateLimit({
   identity,
   settings,
 }: Pick<GatewayDependencies, 'identity' | 'settings'>): MiddlewareHandler<GatewayEnv> {
@@ -39,7 +39,7 @@ async function count(limiter: RateLimiterMemory, key: string): Promise<void> {
     await limiter.consume(key);
   } catch (full) {
     if (!(full instanceof RateLimiterRes)) throw full;
-    throw new CountersignError('RATE_LIMITED', 'Too many requests in too short a time.', {
+    throw new CountersignError('RATE_LIMITED', 'You have sent too many requests.', {
       expected: `at most ${limiter.points} requests in ${WINDOW_SECONDS} seconds`,
       fix: 'Wait for as long as Retry-After says. To follow an action, wait for its outcome or listen to its events.',
       retryable: true,

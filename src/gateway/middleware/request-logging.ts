@@ -1,4 +1,4 @@
-/** What is seen of a request from outside: its id, a line in the log without any secret, and figures. */
+/** Gives each request an id, writes a log line without any secret, and counts it. */
 import { randomUUID } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
@@ -9,11 +9,11 @@ import type { GatewayDependencies } from '../deps.js';
 import { nameOf, type GatewayEnv } from '../auth/identity.js';
 import type { Metrics } from '../server/metrics.js';
 
-/** Asked again and again by machines: their lines would bury the others. */
+/** Machines poll these: their lines would bury the others. */
 const QUIET: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /** Must come first. Of the query, the headers and the body nothing is logged: tokens, codes and people's words are there. */
-export function observed(
+export function requestLogging(
   { settings, logger }: Pick<GatewayDependencies, 'settings' | 'logger'>,
   metrics: Metrics,
 ): MiddlewareHandler<GatewayEnv> {

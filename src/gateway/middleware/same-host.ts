@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { GatewaySettings } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
 
-/** Asked by machines, by address; they tell nobody's secrets. */
+/** Machines ask these by address; they hold no secrets. */
 const FOR_MACHINES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**

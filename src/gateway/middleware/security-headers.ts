@@ -1,4 +1,4 @@
-/** Headers that every answer has: what a browser may do with it, and that nothing of ours runs in anybody's frame. */
+/** The security headers of every answer: what a browser may do with it, and that no other site may frame it. */
 import type { MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 
@@ -26,7 +26,7 @@ const PERMISSIONS = {
 };
 
 /** HSTS is for https alone: on localhost it would reach whatever else listens there. */
-export function headers({ publicUrl }: { readonly publicUrl: string }): MiddlewareHandler {
+export function securityHeaders({ publicUrl }: { readonly publicUrl: string }): MiddlewareHandler {
   return secureHeaders({
     contentSecurityPolicy: CONTENT_SECURITY_POLICY,
     crossOriginOpenerPolicy: 'same-origin',

@@ -2,7 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import type { InFlight } from '../server/in-flight.js';
-import { inTime } from './with-timeout.js';
+import { withTimeout } from './with-timeout.js';
 
 /** The longest that a request may ask to wait, seconds. */
 export const MAX_WAIT_SECONDS = 60;
@@ -11,7 +11,7 @@ export const MAX_WAIT_SECONDS = 60;
 export function timeouts({ timeoutMs }: { readonly timeoutMs: number }, requests: InFlight): MiddlewareHandler {
   return async (c, next) => {
     const ms = timeoutMs + waitAsked(c) * 1000;
-    await inTime(ms, requests.during(next), () => tooLate(ms));
+    await withTimeout(ms, requests.during(next), () => tooLate(ms));
   };
 }
 
@@ -24,8 +24,8 @@ export function waitAsked(c: Context): number {
 }
 
 function tooLate(ms: number): CountersignError {
-  return new CountersignError('TIMED_OUT', `There was no answer within ${ms} ms.`, {
-    fix: 'Ask again. To propose again with the same actionId is safe.',
+  return new CountersignError('TIMED_OUT', `The gateway did not answer within ${ms} ms.`, {
+    fix: 'Send the request again. To propose again with the same actionId is safe.',
     retryable: true,
   });
 }

@@ -1,7 +1,7 @@
-/** Work that others stop waiting for. It goes on unheard. */
+/** Stops waiting for work after a while. The work itself goes on. */
 
-/** @throws what `late` makes, once the time is over; whatever the work throws */
-export async function inTime<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+/** @throws what `late` makes after `ms`; whatever the work throws */
+export async function withTimeout<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late()), ms);

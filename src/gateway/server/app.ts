@@ -1,39 +1,39 @@
-/** The gateway as one Hono app: what every request goes through, and the parts that answer. It keeps nothing, so any number run side by side. */
+/** The gateway as one Hono app: what every request goes through, and the parts that answer. It has no state of its own, so any number run side by side. */
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { CountersignError } from '../../action/errors.js';
 import { api } from '../api/index.js';
 import type { GatewayDependencies } from '../deps.js';
-import { headers } from '../middleware/security-headers.js';
+import { securityHeaders } from '../middleware/security-headers.js';
 import { health } from './health.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { login, loginPath, sameHost } from '../auth/login/index.js';
 import { InFlight } from './in-flight.js';
 import { Metrics } from './metrics.js';
-import { observed } from '../middleware/request-logging.js';
+import { requestLogging } from '../middleware/request-logging.js';
 import { pages, problemPage } from '../inbox/index.js';
 import type { PersonPrincipal } from '../auth/principal.js';
 import { answerProblem, problemHeaders, problemOf, refusalOf } from '../middleware/problem.js';
-import { known } from '../middleware/rate-limit.js';
-import { PendingAsks } from '../store/pending-approvals.js';
+import { rateLimit } from '../middleware/rate-limit.js';
+import { PendingApprovals } from '../store/pending-approvals.js';
 import { slack } from '../api/slack-interactions.js';
 import { timeouts } from '../middleware/timeouts.js';
 
-/** Answered without knowing who asks. */
-const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
+/** Answered without authentication. */
+const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
-  const asks = ledger.store((database) => new PendingAsks(database));
-  const metrics = new Metrics({ pendingAsks: () => asks.count() });
-  const knownSender = known(deps);
+  const pending = ledger.store((database) => new PendingApprovals(database));
+  const metrics = new Metrics({ pendingApprovals: () => pending.count() });
+  const limited = rateLimit(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();
 
-  app.use(observed(deps, metrics));
-  app.use(headers(settings));
+  app.use(requestLogging(deps, metrics));
+  app.use(securityHeaders(settings));
   app.use(
     methodNotAllowed({
       app,
@@ -41,7 +41,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
         c.header('Allow', methods.join(', '));
         const error = new CountersignError(
           'INVALID_INPUT',
-          `This cannot be asked for with ${c.req.method.slice(0, 16)}.`,
+          `The method ${c.req.method.slice(0, 16)} is not allowed here.`,
           {
             field: 'method',
             expected: methods.join(', '),
@@ -51,11 +51,11 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
       },
     }),
   );
-  // Another name that is pointed here would have a browser take its pages for ours. What carries its own key is no browser's.
+  // Another name that points here would make a browser take our pages for its own. A request with an Authorization header is no browser's.
   app.use((c, next) => (c.req.header('authorization') === undefined ? ownName(c, next) : next()));
   app.use(timeouts(settings.limits, requests));
   app.use(bodyLimit({ maxSize: settings.limits.bodyBytes, onError: tooLarge }));
-  app.use((c, next) => (FOR_ANYBODY.test(c.req.path) ? next() : knownSender(c, next)));
+  app.use((c, next) => (PUBLIC.test(c.req.path) ? next() : limited(c, next)));
 
   app.route('/', health(deps, metrics));
   app.route('/', api(deps, metrics));
@@ -76,11 +76,11 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
     const problem = problemOf(c, settings.publicUrl, { error, status: as ?? status });
     if (!isPage(c)) return answerProblem(c, problem);
     if (error.code === 'UNAUTHENTICATED' && c.req.method === 'GET') return c.redirect(loginPath(pathAndQuery(c)), 303);
-    return problemPage(c, problem, await whoever(c));
+    return problemPage(c, problem, await personAt(c));
   }
 
-  /** For the page's frame: whose it is. Not knowing that is no reason to show no page. */
-  async function whoever(c: Context): Promise<PersonPrincipal | undefined> {
+  /** For the page's frame. Where the session cannot be read, the page is shown without one. */
+  async function personAt(c: Context): Promise<PersonPrincipal | undefined> {
     const principal = await deps.identity.principal(c).catch(() => undefined);
     return principal?.kind === 'person' ? principal : undefined;
   }
@@ -97,7 +97,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   return app;
 }
 
-/** Whether a person's browser asks for something to look at. The API answers in JSON whoever asks. */
+/** Whether a browser asks for a page. The API always answers in JSON. */
 function isPage(c: Context): boolean {
   const { path } = c.req;
   if (path.startsWith('/v1/') || c.req.header('authorization') !== undefined) return false;

@@ -1,10 +1,10 @@
-/** What machines ask: whether the process lives, whether it can do its work, and its figures. */
+/** Health and metrics: whether the process lives, whether it can do its work, and its figures. */
 import type { Connection } from '@temporalio/client';
 import { Hono } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
-import { inTime } from '../middleware/with-timeout.js';
+import { withTimeout } from '../middleware/with-timeout.js';
 import type { Metrics } from './metrics.js';
 import { sameSecret } from '../auth/secrets.js';
 
@@ -43,7 +43,7 @@ export function health(
     const { open, token } = settings.metrics;
     if (!open && token === undefined) return c.notFound();
     if (!open && !sameSecret(c.req.header('authorization') ?? '', `Bearer ${token}`)) {
-      throw new CountersignError('UNAUTHENTICATED', 'The figures are for whoever has their token.', {
+      throw new CountersignError('UNAUTHENTICATED', 'The metrics need their token.', {
         field: 'authorization',
         expected: 'Bearer and what COUNTERSIGN_METRICS_TOKEN holds',
       });
@@ -56,7 +56,7 @@ export function health(
 
 async function isUp(look: () => Promise<boolean>): Promise<boolean> {
   try {
-    return await inTime(READY_WITHIN_MS, look(), () => new Error('no answer'));
+    return await withTimeout(READY_WITHIN_MS, look(), () => new Error('no answer'));
   } catch {
     return false;
   }

@@ -11,7 +11,7 @@ export interface Answered {
 
 export interface MetricsOptions {
   /** How many actions wait for people, over all tenants. */
-  readonly pendingAsks: () => Promise<number>;
+  readonly pendingApprovals: () => Promise<number>;
 }
 
 /** Methods that HTTP itself knows; others are anybody's words. */
@@ -24,7 +24,7 @@ export class Metrics {
   readonly #durations: Histogram<'method' | 'route'>;
   readonly #streams: Gauge<'stream'>;
 
-  constructor({ pendingAsks }: MetricsOptions) {
+  constructor({ pendingApprovals }: MetricsOptions) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'countersign_' });
     this.#requests = new Counter({
@@ -48,10 +48,10 @@ export class Metrics {
     });
     for (const stream of ['inbox', 'action']) this.#streams.set({ stream }, 0);
     const pending: Gauge = new Gauge({
-      name: 'countersign_pending_asks',
+      name: 'countersign_pending_approvals',
       help: 'Actions that wait for people, over all tenants. NaN when the ledger does not answer.',
       registers,
-      collect: async () => pending.set(await pendingAsks().catch(() => NaN)),
+      collect: async () => pending.set(await pendingApprovals().catch(() => NaN)),
     });
   }
 

@@ -153,12 +153,16 @@ async function listenOn(server: Server, { host, port }: { host: string; port: nu
     await once(server, 'listening');
   } catch (error) {
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw new CountersignError('CONFIG_INVALID', taken ? `Port ${port} is in use.` : `${host} cannot be listened on.`, {
-      field: 'gateway.port',
-      expected: 'an address and a port that nothing listens on',
-      fix: `Choose another: --port, or gateway.port (default ${DEFAULT_PORT}) and gateway.host (default ${DEFAULT_HOST}) in the config.`,
-      cause: error,
-    });
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      taken ? `Port ${port} is in use.` : `The gateway cannot listen on ${host}.`,
+      {
+        field: 'gateway.port',
+        expected: 'an address and a port that nothing listens on',
+        fix: `Choose another: --port, or gateway.port (default ${DEFAULT_PORT}) and gateway.host (default ${DEFAULT_HOST}) in the config.`,
+        cause: error,
+      },
+    );
   }
   return (server.address() as AddressInfo).port;
 }
@@ -179,9 +183,13 @@ async function finish(server: Server): Promise<void> {
 async function assertSetUp(ledger: Ledger): Promise<void> {
   const pending = await ledger.pendingMigrations();
   if (pending.length === 0) return;
-  throw new CountersignError('LEDGER_UNAVAILABLE', `The ledger lacks ${pending.length} migrations.`, {
-    field: 'COUNTERSIGN_LEDGER_URL',
-    expected: 'a ledger that is up to date',
-    fix: 'Run `countersign setup`.',
-  });
+  throw new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    `The ledger lacks ${pending.length} ${pending.length === 1 ? 'migration' : 'migrations'}.`,
+    {
+      field: 'COUNTERSIGN_LEDGER_URL',
+      expected: 'a ledger that is up to date',
+      fix: 'Run `countersign setup`.',
+    },
+  );
 }

@@ -5,7 +5,7 @@ import type { Database } from '../../ledger/database.js';
 /** Counting more would only take longer. */
 const MOST = 100_000;
 
-export class PendingAsks {
+export class PendingApprovals {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -15,7 +15,7 @@ export class PendingAsks {
   /** @throws CountersignError LEDGER_UNAVAILABLE */
   async count(): Promise<number> {
     const [row] = await this.#database.rows({
-      name: 'gateway_pending_asks',
+      name: 'gateway_pending_approvals',
       query: sql<{ count: number }>`
         select count(*)::int as count from (
           select from ${this.#database.table('asks')} where closed_at is null limit ${sql.lit(MOST)}

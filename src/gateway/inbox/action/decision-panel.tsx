@@ -1,4 +1,4 @@
-/** Where a person decides: how long it still waits, who is needed, and yes, no or "not like this". */
+/** Where a person decides: the time left, who is needed, and the choices. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
 import type { ApprovalRecord, PendingView, Verdict } from '../../../action/outcome.js';
@@ -9,10 +9,10 @@ import { Csrf, Environment, TimeLeft } from '../components/parts.js';
 import { Decided, Seats } from './people.js';
 
 /** What a person may do about what waits. */
-export type Standing =
+export type DecisionRights =
   | {
       readonly kind: 'may';
-      /** Set where the person's yes needs a passkey: whether they have one. */
+      /** Set where the person's approval needs a passkey: whether they have one. */
       readonly passkey?: 'enrolled' | 'missing';
     }
   | { readonly kind: 'may_not'; readonly why: string };
@@ -27,7 +27,7 @@ export interface PanelProps {
   readonly pending: PendingView;
   readonly approvals: readonly ApprovalRecord[];
   readonly refused: readonly ErrorView[];
-  readonly standing: Standing;
+  readonly rights: DecisionRights;
   /** What this person said of exactly this before. */
   readonly mine?: ApprovalRecord | undefined;
   readonly waitedSeconds: number;
@@ -36,7 +36,7 @@ export interface PanelProps {
 }
 
 export function Panel(props: PanelProps): JSX.Element {
-  const { pending, approvals, standing, waitedSeconds, now, mine } = props;
+  const { pending, approvals, rights, waitedSeconds, now, mine } = props;
   const { shown, shownDigest, expiresAt } = pending;
   return (
     <aside class="panel" aria-labelledby="decide-title" id="panel" data-shown={shownDigest}>
@@ -48,14 +48,14 @@ export function Panel(props: PanelProps): JSX.Element {
       </p>
       <Seats requirements={shown.requirements} approvals={approvals} waitedSeconds={waitedSeconds} />
       <Decided approvals={approvals} refused={props.refused} now={now} />
-      {standing.kind === 'may' ? (
-        <Forms {...props} standing={standing} />
+      {rights.kind === 'may' ? (
+        <Forms {...props} rights={rights} />
       ) : (
         <p class="may-not">
-          <strong>You may look, but not decide.</strong> <Sanitized text={standing.why} max={600} />
+          <strong>You may look, but not decide.</strong> <Sanitized text={rights.why} max={600} />
         </p>
       )}
-      {mine === undefined ? null : <p class="note">You have decided already. A no would still count.</p>}
+      {mine === undefined ? null : <p class="note">You have already approved. You can still deny.</p>}
     </aside>
   );
 }
@@ -73,10 +73,10 @@ const CHOICES: readonly Choice[] = [
   { verdict: 'request_changes', label: 'Ask for changes', key: 'c', style: '' },
 ];
 
-type FormsProps = PanelProps & { readonly standing: Extract<Standing, { kind: 'may' }> };
+type FormsProps = PanelProps & { readonly rights: Extract<DecisionRights, { kind: 'may' }> };
 
-function Forms({ person, pending, standing, mine, draft }: FormsProps): JSX.Element {
-  const { passkey } = standing;
+function Forms({ person, pending, rights, mine, draft }: FormsProps): JSX.Element {
+  const { passkey } = rights;
   const action = `${actionPath(pending.shown.actionId)}/decision`;
   const choices = mine?.verdict === 'approve' ? CHOICES.filter(({ verdict }) => verdict !== 'approve') : CHOICES;
   const noPasskey = passkey === 'missing';
@@ -98,13 +98,13 @@ function Forms({ person, pending, standing, mine, draft }: FormsProps): JSX.Elem
       </div>
       {noPasskey ? (
         <p class="may-not">
-          A yes to this needs a passkey, and you have none here. <a href="/me#passkeys">Enrol one</a>, then come back.
+          This approval needs a passkey, and you have none. <a href="/me#passkeys">Enrol one</a>, then come back.
         </p>
       ) : null}
       <form class="no-js choices" method="post" action={action}>
         <Bound person={person} pending={pending} />
         <label>
-          Reason <span class="mute">(needed for everything but a yes)</span>
+          Reason <span class="mute">(required unless you approve)</span>
           <textarea name="reason" rows={3} maxlength={2000}>
             {draft?.reason ?? ''}
           </textarea>
@@ -116,7 +116,9 @@ function Forms({ person, pending, standing, mine, draft }: FormsProps): JSX.Elem
               {label}
             </button>
           ))}
-        {passkey === undefined ? null : <p class="note">A yes to this needs a passkey, and that needs JavaScript.</p>}
+        {passkey === undefined ? null : (
+          <p class="note">This approval needs a passkey, and passkeys need JavaScript.</p>
+        )}
       </form>
       <Dialog person={person} pending={pending} action={action} passkey={passkey} draft={draft} />
     </>
@@ -134,7 +136,7 @@ function Bound({ person, pending }: { readonly person: PersonPrincipal; readonly
   );
 }
 
-/** Asked once more before anything is signed. inbox.js opens it and says for which verdict. */
+/** Asked once more before anything is signed. decision.js opens it for a verdict. */
 function Dialog({
   person,
   pending,

@@ -1,25 +1,25 @@
-/** Whether a person may decide what waits, as far as can be told ahead: what the page offers them. The worker judges for itself. */
+/** Whether a person may decide on an action, as far as the page can tell. The worker checks for itself. */
 import type { Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
 import { rolesOf, samePerson } from '../../../action/quorum.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
-import type { Standing } from './decision-panel.js';
+import type { DecisionRights } from './decision-panel.js';
 import { either } from '../components/format.js';
 
-export interface DecidingCase {
+export interface DecisionCase {
   readonly person: PersonPrincipal;
   readonly shown: Pick<Shown, 'agent' | 'requirements'>;
   /** Since it was first asked. */
   readonly waitedSeconds: number;
-  /** Roles that the person has for somebody else by now. */
+  /** Roles that others delegated to the person, in force now. */
   readonly duties: readonly string[];
   readonly hasPasskey: boolean;
 }
 
-export function standingOf({ person, shown, waitedSeconds, duties, hasPasskey }: DecidingCase): Standing {
+export function decisionRightsOf({ person, shown, waitedSeconds, duties, hasPasskey }: DecisionCase): DecisionRights {
   const { agent, requirements } = shown;
   const [root = agent.id] = agent.id.split('/');
-  if (samePerson(person.id, root)) return { kind: 'may_not', why: 'This is your own proposal.' };
+  if (samePerson(person.id, root)) return { kind: 'may_not', why: 'You proposed this yourself.' };
   const owns = agent.owner !== undefined && samePerson(person.id, agent.owner);
   const mine = requirements.filter((wanted) => {
     if (owns && wanted.self !== true) return false;
@@ -30,13 +30,14 @@ export function standingOf({ person, shown, waitedSeconds, duties, hasPasskey }:
     const passkey = mine.some((wanted) => wanted.passkey === true);
     return { kind: 'may', ...(passkey ? { passkey: hasPasskey ? ('enrolled' as const) : ('missing' as const) } : {}) };
   }
-  if (owns) return { kind: 'may_not', why: 'You answer for the agent that asks, so somebody else must decide.' };
-  return { kind: 'may_not', why: `It needs ${wantedRoles(requirements, waitedSeconds)}. ${yours(person.roles)}` };
+  if (owns) return { kind: 'may_not', why: 'You own the agent that proposed this, so another person must decide.' };
+  return { kind: 'may_not', why: `This needs ${wantedRoles(requirements, waitedSeconds)}. ${yours(person.roles)}` };
 }
 
 function wantedRoles(requirements: readonly Requirement[], waitedSeconds: number): string {
   return (
-    either([...new Set(requirements.flatMap((wanted) => rolesOf(wanted, waitedSeconds)))]) || 'a role that nobody has'
+    either([...new Set(requirements.flatMap((wanted) => rolesOf(wanted, waitedSeconds)))]) ||
+    'a role that no policy names'
   );
 }
 

@@ -1,4 +1,4 @@
-/** How an action went: what happens now, what was found to have changed, what was checked, and what is on record. */
+/** The outcome of an action: what happens now, what changed, what was checked, and how long each step took. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
@@ -12,11 +12,14 @@ import { actionPath } from '../lists/inbox.js';
 import { Fact, Facts, Hash, Notice, Status, type Tone } from '../components/parts.js';
 
 const NOW: Readonly<Record<Exclude<Phase, 'ended'>, { readonly title: string; readonly text: string }>> = {
-  preparing: { title: 'It is being looked at', text: 'The system is read and policy is asked.' },
-  queued: { title: 'It waits for room', text: 'A limit leaves no room now. It is tried again by itself.' },
-  pending: { title: 'It waits for people', text: 'Nothing happens until they have decided.' },
-  executing: { title: 'It is being done', text: 'The yes was given, and the effect is being made.' },
-  concluding: { title: 'It is being verified', text: 'The system is read again and compared with what was promised.' },
+  preparing: { title: 'The action is being prepared', text: 'The system is read and policy is evaluated.' },
+  queued: { title: 'The action is queued', text: 'A limit is reached. The action is retried by itself.' },
+  pending: { title: 'The action waits for approval', text: 'Nothing happens until people have decided.' },
+  executing: { title: 'The action is being executed', text: 'The action is authorized, and its effect is being made.' },
+  concluding: {
+    title: 'The action is being verified',
+    text: 'The system is read again and compared with what was expected.',
+  },
 };
 
 /** What happens now, of an action that people have decided and that has not ended. */
@@ -26,8 +29,8 @@ export function Underway({ view }: { readonly view: ActionView }): JSX.Element {
   return (
     <Notice title={title}>
       <p>
-        {text} This page follows it.
-        {view.cancelRequested ? ' It was asked to stop; what was begun is brought to its end.' : ''}
+        {text} This page updates by itself.
+        {view.cancelRequested ? ' Cancellation was requested; an effect that has begun is finished.' : ''}
       </p>
     </Notice>
   );
@@ -44,12 +47,12 @@ const TONES: Readonly<Record<Outcome['status'], Tone>> = {
 };
 
 const TITLES: Readonly<Record<Outcome['status'], string>> = {
-  success: 'Done, and verified',
-  mismatch: 'Done, but not what was promised',
-  failed: 'It failed: nothing was done',
+  success: 'Done and verified',
+  mismatch: 'Mismatch: done, but not as expected',
+  failed: 'Failed: nothing was done',
   denied: 'Denied: nothing was done',
-  unknown: 'Nobody knows whether it happened',
-  expired: 'Nobody decided in time: nothing was done',
+  unknown: 'Unknown: the effect may or may not have happened',
+  expired: 'Expired without a decision: nothing was done',
   cancelled: 'Cancelled: nothing was done',
 };
 
@@ -57,7 +60,7 @@ export function HowItEnded({ outcome }: { readonly outcome: Outcome }): JSX.Elem
   const { status, reason, error, error: code } = outcome;
   const changesAsked = code?.code === 'CHANGES_REQUESTED';
   return (
-    <Notice tone={TONES[status]} title={changesAsked ? 'Sent back: changes were asked for' : TITLES[status]}>
+    <Notice tone={TONES[status]} title={changesAsked ? 'Changes were requested: nothing was done' : TITLES[status]}>
       <p>
         <Sanitized text={reason} max={1500} />
       </p>
@@ -91,7 +94,7 @@ export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Ele
         <section aria-labelledby="changed">
           <h2 id="changed">What changed</h2>
           {delta.operations === 0 ? (
-            <p class="mute">Nothing: the system is as it was.</p>
+            <p class="mute">Nothing changed.</p>
           ) : (
             <>
               <p class="mute">
@@ -134,7 +137,7 @@ export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Ele
           {post === undefined ? null : <State label="Captured after" snapshot={post} />}
           {result === undefined ? null : (
             <details class="plain">
-              <summary>What the tool says it did (its word, not evidence)</summary>
+              <summary>What the tool reported (not evidence)</summary>
               <SanitizedBlock text={JSON.stringify(result, null, 2)} code />
             </details>
           )}
@@ -155,7 +158,7 @@ function State({ label, snapshot }: { readonly label: string; readonly snapshot:
         digest <Hash value={digest} />
       </p>
       {state === undefined ? (
-        <p class="mute">It is large, and kept in the ledger under its digest.</p>
+        <p class="mute">The state is large; the ledger keeps it under its digest.</p>
       ) : (
         <SanitizedBlock text={JSON.stringify(state, null, 2)} code max={6000} />
       )}
@@ -164,12 +167,12 @@ function State({ label, snapshot }: { readonly label: string; readonly snapshot:
 }
 
 const STEP_NAMES: Readonly<Record<keyof StepTimings, string>> = {
-  propose: 'looked at',
-  enforce: 'policy asked',
-  capture: 'read before',
+  propose: 'proposed',
+  enforce: 'policy enforced',
+  capture: 'pre-state captured',
   authorize: 'authorized',
-  execute: 'done',
-  recapture: 'read after',
+  execute: 'executed',
+  recapture: 'post-state captured',
   verify: 'verified',
 };
 
@@ -180,7 +183,7 @@ export function Steps({ steps }: { readonly steps: StepTimings }): JSX.Element {
   const longest = Math.max(...taken.map(([, ms]) => ms), 1);
   return (
     <section aria-labelledby="steps">
-      <h2 id="steps">How long each step took</h2>
+      <h2 id="steps">Duration of each step</h2>
       <table class="steps">
         <thead class="visually-hidden">
           <tr>
@@ -207,14 +210,14 @@ export function Steps({ steps }: { readonly steps: StepTimings }): JSX.Element {
   );
 }
 
-/** What it undoes, and what undoes it. */
-export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element {
+/** What it compensates, and what compensates it. */
+export function Compensation({ outcome }: { readonly outcome: Outcome }): JSX.Element {
   const { facts, compensation, resolution } = outcome;
   const cause = facts?.compensates;
   const told: Child[] = [];
   if (cause !== undefined) {
     told.push(
-      <Fact label="undoes">
+      <Fact label="compensates">
         <a href={actionPath(cause.actionId)}>
           <Sanitized text={cause.actionId} max={128} />
         </a>
@@ -224,7 +227,7 @@ export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element
   }
   if (compensation !== undefined) {
     told.push(
-      <Fact label="undoing">
+      <Fact label="compensation">
         <Status status={compensation.status === 'needs_person' ? 'needs a person' : compensation.status} />{' '}
         {compensation.actionId === undefined ? null : (
           <a href={actionPath(compensation.actionId)}>
@@ -237,7 +240,7 @@ export function Undoing({ outcome }: { readonly outcome: Outcome }): JSX.Element
   if (resolution !== undefined) {
     told.push(
       <Fact label="resolved">
-        <Sanitized text={resolution.by} max={120} /> says it{' '}
+        <Sanitized text={resolution.by} max={120} /> says that it{' '}
         {resolution.verdict === 'happened' ? 'happened' : 'did not happen'}: “
         <Sanitized text={resolution.evidence} max={2000} />”
       </Fact>,

@@ -1,4 +1,4 @@
-/** The page of one action: who asks to do what, where and why; then what people said, and how it ended. */
+/** The page of one action: who proposes what, where and why; the decisions; and the outcome. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Requirement } from '../../../action/decision.js';
@@ -12,15 +12,15 @@ import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
 import { At, Csrf, Environment, Fact, Hash, Notice, Status, TimeLeft, When } from '../components/parts.js';
 import { Input, Policies, WhatWouldChange, Why } from './proposal.js';
-import { HowItEnded, Steps, Underway, Undoing, WhatChanged } from './outcome.js';
-import { Panel, type Draft, type Standing } from './decision-panel.js';
+import { Compensation, HowItEnded, Steps, Underway, WhatChanged } from './outcome.js';
+import { Panel, type Draft, type DecisionRights } from './decision-panel.js';
 import { Decided } from './people.js';
 
 export interface ActionPageProps {
   readonly view: ActionView;
   readonly person: PersonPrincipal;
   /** Whether and how this person may decide what waits. */
-  readonly standing: Standing;
+  readonly rights: DecisionRights;
   /** As it was proposed, where it is known. */
   readonly proposal?: Proposal | undefined;
   readonly askedAt?: string | undefined;
@@ -51,11 +51,11 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
     <>
       <div id="notices">{notices}</div>
       <template id="look-again">
-        <Notice tone="warn" title="It has changed since you looked: look again">
-          <p>What is shown now is not what you saw before. Whatever was said of that counts no more.</p>
+        <Notice tone="warn" title="The action has changed since you looked">
+          <p>This page shows something else than before. Decisions on what was shown before no longer count.</p>
           <p class="row">
             <button type="button" class="button">
-              I have looked again
+              I have reviewed the change
             </button>
           </p>
         </Notice>
@@ -72,7 +72,7 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
           {outcome === undefined ? null : <WhatChanged outcome={outcome} />}
           {shown !== undefined || proposal === undefined ? null : (
             <section aria-labelledby="asked">
-              <h2 id="asked">What was asked for</h2>
+              <h2 id="asked">What was proposed</h2>
               <Input proposal={proposal} />
             </section>
           )}
@@ -83,7 +83,7 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
           <aside class="beside" aria-label="People, times and the record">
             <People view={view} requirements={requirements} now={now} />
             {outcome === undefined ? null : <Steps steps={outcome.steps} />}
-            {outcome === undefined ? null : <Undoing outcome={outcome} />}
+            {outcome === undefined ? null : <Compensation outcome={outcome} />}
             <Record {...props} />
           </aside>
         ) : (
@@ -92,7 +92,7 @@ export function ActionPage(props: ActionPageProps): JSX.Element {
             pending={pending}
             approvals={view.approvals}
             refused={view.refusedApprovals}
-            standing={props.standing}
+            rights={props.rights}
             mine={mine}
             waitedSeconds={props.waitedSeconds}
             draft={props.draft}
@@ -142,21 +142,21 @@ function Head({
         <Sanitized text={subject?.preview.summary ?? `An action on ${tool}`} max={400} />
       </h1>
       <p class="asker">
-        {subject === undefined ? null : <Asker agent={subject.agent} asks={pending !== undefined} />}
+        {subject === undefined ? null : <Proposer agent={subject.agent} waits={pending !== undefined} />}
         {askedAt === undefined ? null : <When at={askedAt} now={now} />}
       </p>
       {revises === undefined ? null : (
         <p class="link">
-          ↩ Proposed instead of{' '}
+          ↩ Revises{' '}
           <a href={actionPath(revises)}>
             <Sanitized text={revises} max={128} />
           </a>
-          , for which changes were asked
+          , for which changes were requested
         </p>
       )}
       {revisedBy.map((id) => (
         <p class="link">
-          ↪ Proposed anew as{' '}
+          ↪ Revised by{' '}
           <a href={actionPath(id)}>
             <Sanitized text={id} max={128} />
           </a>
@@ -166,19 +166,19 @@ function Head({
   );
 }
 
-interface Asking {
+interface ProposingAgent {
   readonly id: string;
   readonly roles: readonly string[];
   readonly owner?: string | undefined;
   readonly via?: readonly string[];
 }
 
-function Asker({
+function Proposer({
   agent: { id, roles, owner, via = [] },
-  asks,
+  waits,
 }: {
-  readonly agent: Asking;
-  readonly asks: boolean;
+  readonly agent: ProposingAgent;
+  readonly waits: boolean;
 }): JSX.Element {
   return (
     <>
@@ -186,14 +186,14 @@ function Asker({
         <strong>
           <Sanitized text={id} max={160} />
         </strong>{' '}
-        {asks ? 'asks' : 'asked'}
+        {waits ? 'proposes' : 'proposed'}
       </span>
       <span class="mute">
         agent · roles <Sanitized text={roles.join(', ') || 'none'} max={200} />
         {owner === undefined ? null : (
           <>
             {' '}
-            · answered for by <Sanitized text={owner} max={120} />
+            · owned by <Sanitized text={owner} max={120} />
           </>
         )}
         {via.length === 0 ? null : (
@@ -219,7 +219,7 @@ function People({
   const { approvals, refusedApprovals } = view;
   const given: readonly ApprovalRecord[] = approvals;
   if (given.length === 0 && refusedApprovals.length === 0) {
-    return requirements.length === 0 ? <></> : <p class="mute">Nobody has decided on it.</p>;
+    return requirements.length === 0 ? <></> : <p class="mute">There are no decisions.</p>;
   }
   return (
     <section aria-labelledby="people">
@@ -229,16 +229,16 @@ function People({
   );
 }
 
-/** Somebody has found out whether it happened. */
+/** A person resolves an unknown outcome. */
 function Resolve({ person, outcome }: { readonly person: PersonPrincipal; readonly outcome: Outcome }): JSX.Element {
   return (
     <section class="settle" aria-labelledby="resolve">
-      <h2 id="resolve">Do you know whether it happened?</h2>
-      <p class="mute">Look into the system itself. What you say is signed, and goes on the record with a receipt.</p>
+      <h2 id="resolve">Did the effect happen?</h2>
+      <p class="mute">Check in the system itself. Your answer is signed and recorded with a receipt.</p>
       <form method="post" action={`${actionPath(outcome.actionId)}/resolution`}>
         <Csrf token={person.session.csrf} />
         <label>
-          How you know
+          How do you know?
           <textarea name="reason" rows={3} maxlength={2000} required></textarea>
         </label>
         <div class="row">
@@ -254,7 +254,7 @@ function Resolve({ person, outcome }: { readonly person: PersonPrincipal; readon
   );
 }
 
-/** Its undoing failed, and somebody must say what now. */
+/** A compensation failed, and a person decides how to go on. */
 function Recover({
   person,
   stuck,
@@ -264,24 +264,24 @@ function Recover({
 }): JSX.Element {
   return (
     <section class="settle" aria-labelledby="recover">
-      <Notice tone="warn" title="It could not be undone">
+      <Notice tone="warn" title="The action could not be compensated">
         <p>
           <Sanitized text={stuck.reason} max={1000} />
         </p>
       </Notice>
-      <h2 id="recover">What now?</h2>
+      <h2 id="recover">How should this go on?</h2>
       <form method="post" action={`${actionPath(stuck.cause)}/recovery`}>
         <Csrf token={person.session.csrf} />
         <label>
-          Why
+          Reason
           <textarea name="reason" rows={3} maxlength={2000} required></textarea>
         </label>
         <div class="row">
           <button class="button" name="verdict" value="retry">
-            Try to undo it again
+            Retry the compensation
           </button>
           <button class="button" name="verdict" value="accept">
-            Leave it at that
+            Accept it as it is
           </button>
         </div>
       </form>
@@ -294,17 +294,17 @@ function Record({ view, endedAt, deliveries, temporalUrl, now }: ActionPageProps
   const receipt = outcome?.receipt;
   return (
     <section aria-labelledby="record">
-      <h2 id="record">On record</h2>
+      <h2 id="record">Record</h2>
       <dl class="facts">
         <Fact label="proposal">
           <Hash value={proposalDigest} />
         </Fact>
         {pending === undefined ? null : (
           <>
-            <Fact label="shown, and signed">
+            <Fact label="shown and signed">
               <Hash value={pending.shownDigest} />
             </Fact>
-            <Fact label="over the state">
+            <Fact label="pre-state">
               <Hash value={pending.shown.preDigest} />
             </Fact>
           </>
@@ -328,7 +328,7 @@ function Record({ view, endedAt, deliveries, temporalUrl, now }: ActionPageProps
         {temporalUrl === undefined ? null : (
           <Fact label="Temporal">
             <a href={temporalUrl} rel="noreferrer">
-              its workflow’s history
+              workflow history
             </a>
           </Fact>
         )}

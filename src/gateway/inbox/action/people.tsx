@@ -1,4 +1,4 @@
-/** Who has decided, and who is still needed. */
+/** The decisions so far, and who is still needed. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Requirement } from '../../../action/decision.js';
 import type { ErrorView } from '../../../action/errors.js';
@@ -38,7 +38,7 @@ export function Seats({
               {escalations.map(({ afterSeconds, roles: also }) => (
                 <span class="also">
                   {afterSeconds <= waitedSeconds
-                    ? 'by now also '
+                    ? 'now also '
                     : `in ${duration((afterSeconds - waitedSeconds) * 1000)} also `}
                   <Sanitized text={either(also)} max={120} />
                 </span>
@@ -72,7 +72,7 @@ export function Decided({
   return (
     <ul class="decided" aria-label="Who has decided">
       {approvals.map((approval) => (
-        <Given approval={approval} now={now} />
+        <DecisionItem approval={approval} now={now} />
       ))}
       {refused.map(({ message }) => (
         <li class="mute">
@@ -80,7 +80,7 @@ export function Decided({
             –
           </span>
           <span>
-            A decision did not count: <Sanitized text={message} max={400} />
+            A decision was refused: <Sanitized text={message} max={400} />
           </span>
         </li>
       ))}
@@ -88,7 +88,7 @@ export function Decided({
   );
 }
 
-function Given({ approval, now }: { readonly approval: ApprovalRecord; readonly now: Date }): JSX.Element {
+function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; readonly now: Date }): JSX.Element {
   const { approver, roles, verdict, reason, at, passkey, standing, duties = [], hurried } = approval;
   const { sign, word, tone } = SAID[verdict];
   return (
@@ -100,13 +100,13 @@ function Given({ approval, now }: { readonly approval: ApprovalRecord; readonly 
         <strong>
           <Sanitized text={approver} max={120} />
         </strong>{' '}
-        {standing === undefined ? word : 'had approved this beforehand'}{' '}
+        {standing === undefined ? word : 'gave a standing approval'}{' '}
         <span class="mute">
           <When at={at} now={now} /> as <Sanitized text={either(roles, 'and')} max={160} />
         </span>
         {passkey === undefined ? null : <span class="tag">passkey</span>}
         {standing === undefined ? null : <span class="tag">standing approval</span>}
-        {hurried === true ? <span class="tag warn">in a hurry: one more is needed</span> : null}
+        {hurried === true ? <span class="tag warn">fast approval: one more is needed</span> : null}
         {duties.map(({ role, from }) => (
           <span class="also">
             <Sanitized text={role} max={63} /> for <Sanitized text={from} max={120} />

@@ -1,4 +1,4 @@
-/** What is asked: why, what exactly would change, and by which policies people are needed. */
+/** The proposal: its reasons, what exactly would change, and which policies require approval. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Decision, Preview, Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
@@ -25,7 +25,7 @@ export function Why({
         <p class="mute">The agent gives no reason.</p>
       ) : (
         <figure class="words">
-          <figcaption>The agent’s own words, checked by nobody</figcaption>
+          <figcaption>The agent’s own words (not checked)</figcaption>
           <blockquote>
             <SanitizedBlock text={reasoning} />
           </blockquote>
@@ -33,7 +33,7 @@ export function Why({
       )}
       {expectedOutcome === undefined ? null : (
         <figure class="words">
-          <figcaption>What the agent expects, in its own words</figcaption>
+          <figcaption>The outcome the agent expects, in its own words</figcaption>
           <blockquote>
             <SanitizedBlock text={expectedOutcome} />
           </blockquote>
@@ -44,10 +44,10 @@ export function Why({
           {Object.entries(claims).map(([name, value]) => (
             <div>
               <dt>
-                believes <Sanitized text={name} max={64} />
+                claims <Sanitized text={name} max={64} />
               </dt>
               <dd>
-                <Sanitized text={value} max={256} /> <Truth name={name} value={value} environment={environment} />
+                <Sanitized text={value} max={256} /> <ClaimCheck name={name} value={value} environment={environment} />
               </dd>
             </div>
           ))}
@@ -57,18 +57,18 @@ export function Why({
   );
 }
 
-/** A claim is a belief. The one about the environment can be compared with the truth. */
-function Truth(props: {
+/** A claim is the agent's belief. The one about the environment can be checked. */
+function ClaimCheck(props: {
   readonly name: string;
   readonly value: string;
   readonly environment: string | undefined;
 }): JSX.Element {
   const { name, value, environment } = props;
   if (name !== 'environment' || environment === undefined) return <span class="mute">(not checked)</span>;
-  if (value.toLowerCase() === environment.toLowerCase()) return <span class="mute">(so it is)</span>;
+  if (value.toLowerCase() === environment.toLowerCase()) return <span class="mute">(correct)</span>;
   return (
     <strong class="wrong">
-      ✕ in truth it is <Sanitized text={environment} max={40} />
+      ✕ wrong: the environment is <Sanitized text={environment} max={40} />
     </strong>
   );
 }
@@ -78,7 +78,7 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
   const changes = changesAhead(shown);
   return (
     <section aria-labelledby="what">
-      <h2 id="what">{actionType === 'READ' ? 'What it would read' : 'What would change'}</h2>
+      <h2 id="what">{actionType === 'READ' ? 'What would be read' : 'What would change'}</h2>
       <Warnings preview={preview} />
       <dl class="facts figures">
         <Fact label={preview.rows === 1 ? 'row or object' : 'rows or objects'}>
@@ -115,7 +115,10 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
 }
 
 function Warnings({ preview }: { readonly preview: Preview }): JSX.Element {
-  const all = [...(preview.schemaChange ? ['It changes the schema itself.'] : []), ...(preview.warnings ?? [])];
+  const all = [
+    ...(preview.schemaChange ? ['The action changes the database schema.'] : []),
+    ...(preview.warnings ?? []),
+  ];
   if (all.length === 0) return <></>;
   return (
     <ul class="warnings">
@@ -163,7 +166,7 @@ function Expectations({ proposal: { expect } }: { readonly proposal: Proposal })
   const each = typeof expect === 'string' ? [{ cel: expect }] : Array.isArray(expect) ? expect : [expect];
   return (
     <>
-      <h3>What must be true afterwards</h3>
+      <h3>Expected afterwards</h3>
       {(each as readonly (Expect & { readonly name?: string })[]).map(({ name, cel, withinMs }) => (
         <div class="expectation">
           {name === undefined ? null : (
@@ -190,7 +193,7 @@ export function Policies({
   if (requirements.length === 0 && decision === undefined) return <></>;
   return (
     <section aria-labelledby="policies">
-      <h2 id="policies">{requirements.length > 0 ? 'Policies that ask for people' : 'What policy said'}</h2>
+      <h2 id="policies">{requirements.length > 0 ? 'Policies that require approval' : 'Policy decision'}</h2>
       <ul class="policies">
         {requirements.map((requirement) => (
           <li>
@@ -201,7 +204,7 @@ export function Policies({
               <code>
                 <Sanitized text={requirement.policy} max={80} />
               </code>{' '}
-              wants <Sanitized text={requirementText(requirement)} max={600} />
+              requires <Sanitized text={requirementText(requirement)} max={600} />
             </p>
           </li>
         ))}
@@ -260,7 +263,7 @@ function Constraints({ decision }: { readonly decision: Decision }): JSX.Element
           <dd>
             <Sanitized text={String(value)} max={200} />{' '}
             <span class="mute">
-              held to by <Sanitized text={policy} max={80} />
+              required by <Sanitized text={policy} max={80} />
             </span>
           </dd>
         </div>
@@ -278,7 +281,7 @@ export function requirementText(requirement: Requirement): string {
   return [
     `${quorum} of ${either(roles)} within ${duration(ttlSeconds * 1000)}`,
     ...(passkey === true ? ['with a passkey'] : []),
-    ...(denials > 1 ? [`${plural(denials, 'no', 'noes')} to deny it`] : []),
+    ...(denials > 1 ? [`${plural(denials, 'denial')} to deny it`] : []),
     ...(self === true ? ['the agent’s owner may decide too'] : []),
     ...escalations.map(({ afterSeconds, roles }) => `after ${duration(afterSeconds * 1000)} also ${either(roles)}`),
   ].join('; ');

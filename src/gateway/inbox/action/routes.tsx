@@ -1,4 +1,4 @@
-/** The routes of one action: its page, and what a person decides or states about it there. */
+/** The routes of one action: its page, and the forms on it. */
 import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../../action/errors.js';
@@ -7,7 +7,7 @@ import type { Decide, GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { statusOf } from '../../middleware/problem.js';
-import { standingOf } from './decision-rights.js';
+import { decisionRightsOf } from './decision-rights.js';
 import { actionPath } from '../lists/inbox.js';
 import { actionIdOf, digestText, form, reason } from '../form-input.js';
 import { page } from '../layout/layout.js';
@@ -27,7 +27,7 @@ const decisionSchema = z
   })
   .refine(({ verdict, reason: why }) => verdict === 'approve' || why !== undefined, {
     path: ['reason'],
-    message: 'say why, in a sentence',
+    message: 'a reason is needed to deny or to ask for changes',
   });
 
 const resolutionSchema = z.object({ verdict: z.enum(['happened', 'did_not_happen']), reason });
@@ -111,7 +111,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       <ActionPage
         view={view}
         person={person}
-        standing={await decisionRights(person, action, waitedSeconds)}
+        rights={await rightsOf(person, action, waitedSeconds)}
         proposal={proposal}
         askedAt={request?.firstAskedAt ?? action.proposedAt}
         endedAt={action.endedAt}
@@ -125,7 +125,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
           <>
             {refused === undefined ? null : <Refusal error={refused.error.toJSON()} />}
             {warnings.map((warning) => (
-              <Notice tone="warn" title="Read this first">
+              <Notice tone="warn" title="The record is incomplete">
                 <p>
                   <Sanitized text={warning} max={600} />
                 </p>
@@ -139,7 +139,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     );
   }
 
-  async function decisionRights(person: PersonPrincipal, { view: { pending } }: ShownAction, waitedSeconds: number) {
+  async function rightsOf(person: PersonPrincipal, { view: { pending } }: ShownAction, waitedSeconds: number) {
     if (pending === undefined) return { kind: 'may_not' as const, why: '' };
     const { shown } = pending;
     const asksPasskey = shown.requirements.some(({ passkey }) => passkey === true);
@@ -147,7 +147,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       deps.ledger.duties.of(person.tenant, person.id),
       asksPasskey ? deps.ledger.passkeys.list(person.tenant, person.id) : [],
     ]);
-    return standingOf({
+    return decisionRightsOf({
       person,
       shown,
       waitedSeconds,
@@ -162,7 +162,7 @@ function responseOf(text: string): NonNullable<Decide['assertion']>['response'] 
   try {
     return JSON.parse(text) as NonNullable<Decide['assertion']>['response'];
   } catch (cause) {
-    throw new CountersignError('PASSKEY_INVALID', 'What came from the passkey cannot be read.', {
+    throw new CountersignError('PASSKEY_INVALID', "The passkey's response is not valid JSON.", {
       field: 'assertion',
       cause,
     });

@@ -6,7 +6,7 @@ import { Sanitized } from './sanitized-text.js';
 
 const SERIES = [
   { key: 'allow', label: 'allowed' },
-  { key: 'require_approval', label: 'needed people' },
+  { key: 'require_approval', label: 'needed approval' },
   { key: 'deny', label: 'denied' },
 ] as const;
 
@@ -15,7 +15,7 @@ const HEIGHT = 230;
 const LEFT = 34;
 const BOTTOM = 22;
 
-/** Colour is not all that tells them apart: those that needed people are striped, those denied are dotted. */
+/** Colour is not all that tells them apart: those that needed approval are striped, those denied are dotted. */
 function Patterns({ id }: { readonly id: string }): JSX.Element {
   return (
     <defs>
@@ -115,7 +115,7 @@ export function DecisionsByDay({ days }: { readonly days: readonly DayFigures[] 
                   </th>
                 ))}
                 <th scope="col" class="number">
-                  never decided
+                  not decided
                 </th>
               </tr>
             </thead>

@@ -37,11 +37,11 @@ export function RowDiff({ changes }: { readonly changes: Changes }): JSX.Element
           </tbody>
         </table>
       </div>
-      {more > 0 ? <p class="note">… and {plural(more, 'more row')}, not shown. All of them count.</p> : null}
+      {more > 0 ? (
+        <p class="note">… and {plural(more, 'more row')}, not shown. They are part of the action too.</p>
+      ) : null}
       {foreseen ? null : (
-        <p class="note">
-          These are the rows as they are now. What they become is computed by the statement, in the database itself.
-        </p>
+        <p class="note">These are the rows as they are now. The statement computes their new values in the database.</p>
       )}
     </>
   );
@@ -81,7 +81,7 @@ function FromTo({ before, after }: { readonly before: unknown; readonly after: u
   if (before !== undefined && JSON.stringify(before) === JSON.stringify(after)) {
     return (
       <>
-        <Value value={before} max={80} /> <span class="same">as it is</span>
+        <Value value={before} max={80} /> <span class="same">unchanged</span>
       </>
     );
   }

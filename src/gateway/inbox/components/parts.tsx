@@ -27,9 +27,9 @@ const STATUSES: Readonly<Record<string, { readonly sign: string; readonly tone: 
   unknown: { sign: '?', tone: 'warn', label: 'unknown' },
   expired: { sign: '◷', tone: 'mute', label: 'expired' },
   cancelled: { sign: '–', tone: 'mute', label: 'cancelled' },
-  pending: { sign: '…', tone: 'warn', label: 'waits for people' },
+  pending: { sign: '…', tone: 'warn', label: 'waits for approval' },
   frozen: { sign: '■', tone: 'bad', label: 'frozen' },
-  queued: { sign: '…', tone: 'mute', label: 'waits for room' },
+  queued: { sign: '…', tone: 'mute', label: 'queued by a limit' },
 };
 
 export function Status({ status }: { readonly status: string }): JSX.Element {
@@ -112,10 +112,10 @@ export function Facts({
 }
 
 /** Where a form asks for the reason. */
-export function SayWhy({ rows }: { /** Default: one line. */ readonly rows?: number }): JSX.Element {
+export function ReasonField({ rows }: { /** Default: one line. */ readonly rows?: number }): JSX.Element {
   return (
     <label>
-      Why
+      Reason
       {rows === undefined ? (
         <input name="reason" maxlength={2000} required />
       ) : (
@@ -163,7 +163,7 @@ export function Csrf({ token }: { readonly token: string }): JSX.Element {
   return <input type="hidden" name="_csrf" value={token} />;
 }
 
-/** Nothing here, said pleasantly. */
+/** An empty list. */
 export function Empty({ title, children }: { readonly title: string; readonly children?: Child }): JSX.Element {
   return (
     <section class="empty">

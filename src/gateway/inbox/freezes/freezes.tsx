@@ -1,9 +1,9 @@
-/** Freezes: what is stopped now and was stopped before, and how to stop and to let go on. */
+/** Freezes: those in force and those lifted, and the forms to freeze and to lift. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Freeze } from '../../../ledger/index.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Sanitized } from '../components/sanitized-text.js';
-import { Csrf, Empty, SayWhy, Status, When } from '../components/parts.js';
+import { Csrf, Empty, ReasonField, Status, When } from '../components/parts.js';
 
 /** What a person may stop within their tenant. */
 export const FREEZABLE = ['all', 'agent', 'tool', 'target'] as const;
@@ -32,9 +32,9 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
       </div>
       <div class="cards">
         <section class="card" aria-labelledby="active">
-          <h2 id="active">Stopped now</h2>
+          <h2 id="active">In force</h2>
           {active.length === 0 ? (
-            <Empty title="Nothing is frozen">Agents may act within what policy allows.</Empty>
+            <Empty title="Nothing is frozen">Agents may act as policy allows.</Empty>
           ) : (
             <ul class="list">
               {active.map((freeze) => (
@@ -48,9 +48,7 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
           {mayFreeze ? (
             <form class="form" method="post" action="/freezes">
               <Csrf token={person.session.csrf} />
-              <p class="note">
-                From the next step on nothing of it has an effect. What was begun is brought to its end.
-              </p>
+              <p class="note">Nothing that is frozen takes effect any more. Effects that have begun are finished.</p>
               <div class="pair">
                 <label>
                   What
@@ -61,17 +59,17 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
                   </select>
                 </label>
                 <label>
-                  Which <span class="mute">(its name)</span>
+                  Name <span class="mute">(not for everything)</span>
                   <input name="value" maxlength={200} autocomplete="off" />
                 </label>
               </div>
-              <SayWhy rows={2} />
+              <ReasonField rows={2} />
               <div class="row">
                 <button class="button stop">Freeze</button>
               </div>
             </form>
           ) : (
-            <p class="may-not">You may look, but you have no role that may freeze.</p>
+            <p class="may-not">You may look, but none of your roles may freeze.</p>
           )}
         </section>
       </div>
@@ -133,7 +131,7 @@ function Active({
           <form class="form" method="post" action={`/freezes/${id}/lift`}>
             <Csrf token={person.session.csrf} />
             <label>
-              Why it may go on
+              Reason for lifting
               <input name="reason" maxlength={2000} required />
             </label>
             <button class="button">Lift the freeze</button>

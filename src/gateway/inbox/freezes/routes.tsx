@@ -1,4 +1,4 @@
-/** The routes of freezes. Freezing writes to the ledger at once; lifting is a person's signed statement. */
+/** The routes of freezes. Freezing writes to the ledger at once; lifting is a person's signed command. */
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { GatewayDependencies } from '../../deps.js';
@@ -12,7 +12,7 @@ const freezeSchema = z
   .object({ kind: z.enum(FREEZABLE), value: z.string().max(200).optional(), reason })
   .refine(({ kind, value }) => (kind === 'all') === (value === undefined), {
     path: ['value'],
-    message: 'its name, and none where everything is meant',
+    message: 'the name of what to freeze, or nothing to freeze everything',
   });
 
 export function freezeRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {

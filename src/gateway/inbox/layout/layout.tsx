@@ -117,7 +117,7 @@ function SessionOver(): JSX.Element {
     <template id="session-over">
       <Notice tone="warn" title="Your session has ended" id="session-ended">
         <p>
-          This page does not follow any more what happens. <a href="">Log in again</a>.
+          This page no longer updates. <a href="">Log in again</a>.
         </p>
       </Notice>
     </template>
@@ -126,14 +126,14 @@ function SessionOver(): JSX.Element {
 
 const KEYS: readonly (readonly [keys: readonly string[], does: string])[] = [
   [['j', '↓'], 'the next in the list'],
-  [['k', '↑'], 'the one before'],
-  [['Enter'], 'open it'],
+  [['k', '↑'], 'the previous in the list'],
+  [['Enter'], 'open the action'],
   [['a'], 'approve'],
   [['d'], 'deny'],
   [['c'], 'ask for changes'],
   [['u'], 'back to the inbox'],
   [['/'], 'search'],
-  [['?'], 'these keys'],
+  [['?'], 'show these keys'],
 ];
 
 function Keys(): JSX.Element {
@@ -152,7 +152,7 @@ function Keys(): JSX.Element {
           </div>
         ))}
       </dl>
-      <p class="note">Approving and denying always ask once more before anything is signed.</p>
+      <p class="note">Approving and denying ask for a confirmation before anything is signed.</p>
       <form method="dialog">
         <button class="button">Close</button>
       </form>

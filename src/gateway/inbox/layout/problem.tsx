@@ -12,11 +12,11 @@ import { Facts, Notice } from '../components/parts.js';
 export function problemPage(c: Context, problem: ProblemDocument, person?: PersonPrincipal): Promise<Response> {
   const { status, title, code, detail, field, expected, fix, instance } = problem;
   const facts: readonly (readonly [string, string | undefined])[] = [
-    ['where', field],
+    ['field', field],
     ['expected', expected],
     ['what to do', fix],
     ['code', code],
-    ['this request', instance.replace(/^urn:uuid:/, '')],
+    ['request id', instance.replace(/^urn:uuid:/, '')],
   ];
   return page(
     c,
@@ -35,7 +35,7 @@ export function problemPage(c: Context, problem: ProblemDocument, person?: Perso
           </a>
         ) : (
           <a class="button" href="/">
-            To the inbox
+            Back to the inbox
           </a>
         )}
       </p>
@@ -45,20 +45,24 @@ export function problemPage(c: Context, problem: ProblemDocument, person?: Perso
 }
 
 const TITLES: Readonly<Partial<Record<ErrorView['code'], string>>> = {
-  APPROVAL_STALE: 'It has changed since you looked: look again',
-  APPROVAL_TOO_FAST: 'Too many yeses in too short a time: take a break',
-  APPROVAL_EXPIRED: 'You were too late',
-  APPROVAL_FORBIDDEN: 'You may not decide this',
-  NOT_PENDING: 'It does not wait any more',
-  PASSKEY_REQUIRED: 'This needs your passkey',
-  PASSKEY_INVALID: 'Your passkey’s answer does not count',
+  APPROVAL_STALE: 'The action has changed since you looked',
+  APPROVAL_TOO_FAST: 'You have approved too many actions in a short time',
+  APPROVAL_EXPIRED: 'The approval request has expired',
+  APPROVAL_FORBIDDEN: 'You may not decide on this action',
+  NOT_PENDING: 'The action no longer waits for a decision',
+  PASSKEY_REQUIRED: 'This approval needs your passkey',
+  PASSKEY_INVALID: 'Your passkey could not be verified',
 };
 
-/** Why something that was just asked for was not done. Nothing changed. */
+/** Why a request was refused. Nothing changed. */
 export function Refusal({ error }: { readonly error: ErrorView }): JSX.Element {
   const { code, message, fix } = error;
   return (
-    <Notice tone={code === 'APPROVAL_STALE' ? 'warn' : 'bad'} title={TITLES[code] ?? 'That was not done'} id="refusal">
+    <Notice
+      tone={code === 'APPROVAL_STALE' ? 'warn' : 'bad'}
+      title={TITLES[code] ?? 'Your request was refused'}
+      id="refusal"
+    >
       <p>
         <Sanitized text={message} max={1000} />
         {fix === undefined ? null : (

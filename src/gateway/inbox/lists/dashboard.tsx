@@ -1,4 +1,4 @@
-/** How it goes: decisions over time, by policy and by tool; how long people let wait; what did not come out as promised. */
+/** The dashboard: decisions over time, by policy and by tool; how long people take; mismatches and unknown outcomes. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { OUTCOME_STATUSES } from '../../../action/outcome.js';
 import type { Dashboard as Figures } from '../../../ledger/index.js';
@@ -10,7 +10,7 @@ export const PERIODS = [7, 30, 90] as const;
 
 export function Dashboard({ figures, days }: { readonly figures: Figures; readonly days: number }): JSX.Element {
   const { total, waiting, mismatches, unknowns, statuses, policies, tools } = figures;
-  const share = total === 0 ? '' : `${Math.round((statuses.success / total) * 100)} % of what ended`;
+  const share = total === 0 ? '' : `${Math.round((statuses.success / total) * 100)} % of ended actions`;
   return (
     <>
       <div class="heading">
@@ -29,26 +29,26 @@ export function Dashboard({ figures, days }: { readonly figures: Figures; readon
       </div>
       <div>
         <dl class="tiles">
-          <Tile label="Actions that ended" value={count(total)} />
-          <Tile label="Done and verified" value={count(statuses.success)} note={share} />
+          <Tile label="Ended actions" value={count(total)} />
+          <Tile label="Verified successes" value={count(statuses.success)} note={share} />
           <Tile
-            label="People took, median"
+            label="Median time to decide"
             value={waiting.medianSeconds === undefined ? '—' : coarse(waiting.medianSeconds * 1000)}
             note={waitingNote(waiting)}
           />
           <Tile
-            label="Not what was promised"
+            label="Mismatches"
             value={count(mismatches)}
             href={mismatches > 0 ? '/history?status=mismatch' : undefined}
           />
           <Tile
-            label="Nobody knows yet"
+            label="Unknown outcomes"
             value={count(unknowns)}
             href={unknowns > 0 ? '/history?status=unknown' : undefined}
           />
         </dl>
         {total === 0 ? (
-          <Empty title="No figures yet">Nothing ended in this time.</Empty>
+          <Empty title="No figures yet">No action ended in this period.</Empty>
         ) : (
           <>
             <section class="card" aria-labelledby="by-day">
@@ -65,7 +65,7 @@ export function Dashboard({ figures, days }: { readonly figures: Figures; readon
                     total: all,
                     parts: [
                       ['allowed', allow],
-                      ['asked people', require_approval],
+                      ['needed approval', require_approval],
                       ['denied', deny],
                     ],
                   }))}
@@ -113,6 +113,6 @@ function Tile({
 }
 
 function waitingNote({ count: decided, p90Seconds }: Figures['waiting']): string {
-  if (p90Seconds === undefined) return 'nobody was asked';
-  return `nine of ten within ${coarse(p90Seconds * 1000)}, of ${plural(decided, 'decision')}`;
+  if (p90Seconds === undefined) return 'no approvals were requested';
+  return `90 % within ${coarse(p90Seconds * 1000)}, of ${plural(decided, 'decision')}`;
 }

@@ -40,13 +40,13 @@ export function History({ actions, filter, next, now }: HistoryProps): JSX.Eleme
       </div>
       <Search filter={filter} />
       {actions.length === 0 ? (
-        <Empty title="Nothing found">
+        <Empty title="No actions found">
           {Object.values(filter).some((value) => value !== undefined) ? (
             <>
-              Nothing fits these filters. <a href="/history">Show everything</a>.
+              No action matches these filters. <a href="/history">Show everything</a>.
             </>
           ) : (
-            'What agents do comes up here, as soon as one has done something.'
+            'Actions appear here as soon as an agent proposes one.'
           )}
         </Empty>
       ) : (
@@ -55,8 +55,8 @@ export function History({ actions, filter, next, now }: HistoryProps): JSX.Eleme
             <thead>
               <tr>
                 <th scope="col">Outcome</th>
-                <th scope="col">What</th>
-                <th scope="col">Where</th>
+                <th scope="col">Action</th>
+                <th scope="col">Environment</th>
                 <th scope="col">Agent</th>
                 <th scope="col">When</th>
                 <th scope="col" class="number">
@@ -72,7 +72,7 @@ export function History({ actions, filter, next, now }: HistoryProps): JSX.Eleme
           </table>
         </div>
       )}
-      <More href={next === undefined ? undefined : `/history?${query.toString()}`} label="Earlier ones" />
+      <More href={next === undefined ? undefined : `/history?${query.toString()}`} label="Earlier actions" />
     </>
   );
 }
@@ -83,8 +83,8 @@ function Row({ action, now }: { readonly action: ArchivedAction; readonly now: D
   return (
     <tr>
       <td>
-        <Status status={status === 'open' ? 'under way' : status} />
-        {resolved ? <span class="tag">a person said so</span> : null}
+        <Status status={status === 'open' ? 'running' : status} />
+        {resolved ? <span class="tag">resolved by a person</span> : null}
       </td>
       <td>
         <a href={actionPath(actionId)} data-row>
@@ -133,7 +133,7 @@ function Search({ filter }: { readonly filter: HistoryFilter }): JSX.Element {
           <option value="">Any outcome</option>
           {STATUSES.map((name) => (
             <option value={name} selected={name === status}>
-              {name === 'open' ? 'under way' : name}
+              {name === 'open' ? 'running' : name}
             </option>
           ))}
         </select>

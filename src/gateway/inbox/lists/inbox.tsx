@@ -1,4 +1,4 @@
-/** The inbox: what waits for people, the most urgent first. */
+/** The inbox: approval requests, the most urgent first, and what else needs a person. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { progress } from '../../../action/quorum.js';
@@ -7,8 +7,8 @@ import { either, isProduction, urgency } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Empty, Environment, More, Status, TimeLeft, When } from '../components/parts.js';
 
-/** Something else that waits for a person: an outcome that nobody knows, or an undoing that failed. */
-export interface Trouble {
+/** Something else that needs a person: an unknown outcome, or a compensation that failed. */
+export interface Unresolved {
   readonly kind: 'unknown' | 'compensation';
   readonly actionId: string;
   readonly summary: string;
@@ -19,7 +19,7 @@ export interface Trouble {
 
 export interface InboxProps {
   readonly asks: readonly ListedAsk[];
-  readonly troubles: readonly Trouble[];
+  readonly unresolved: readonly Unresolved[];
   readonly filter: InboxFilter;
   /** Of the page after this one. */
   readonly next?: string | undefined;
@@ -29,7 +29,7 @@ export interface InboxProps {
 }
 
 export interface InboxFilter extends Omit<AskFilter, 'roles'> {
-  /** What this person may decide now. */
+  /** What this person can decide now. */
   readonly mine: boolean;
 }
 
@@ -38,33 +38,33 @@ export function actionPath(actionId: string): string {
 }
 
 export function Inbox(props: InboxProps): JSX.Element {
-  const { asks, troubles, filter, next, further, now } = props;
+  const { asks, unresolved, filter, next, further, now } = props;
   const filtered = isFiltered(filter);
   return (
     <>
       <div class="heading">
-        <h1>Waiting for people</h1>
+        <h1>Approval requests</h1>
         <Filters filter={filter} />
       </div>
       <div id="waiting" data-live>
         {asks.length === 0 && !further ? (
-          <Nothing filtered={filtered} troubled={troubles.length > 0} />
+          <Nothing filtered={filtered} unresolvedBelow={unresolved.length > 0} />
         ) : (
           <ol class="asks" aria-label="Actions that wait, the most urgent first">
             {asks.map((ask) => (
-              <AskRow ask={ask} now={now} />
+              <RequestRow request={ask} now={now} />
             ))}
           </ol>
         )}
-        <More href={next === undefined ? undefined : `/?${queryOf(filter, next)}`} label="Later ones" />
+        <More href={next === undefined ? undefined : `/?${queryOf(filter, next)}`} label="Next page" />
       </div>
-      <div id="troubles" data-live>
-        {troubles.length === 0 ? null : (
-          <section aria-labelledby="troubles-title" class="troubles">
-            <h2 id="troubles-title">Somebody must find out</h2>
+      <div id="unresolved" data-live>
+        {unresolved.length === 0 ? null : (
+          <section aria-labelledby="unresolved-title" class="unresolved-list">
+            <h2 id="unresolved-title">Needs a person</h2>
             <ol class="asks">
-              {troubles.map((trouble) => (
-                <TroubleRow trouble={trouble} now={now} />
+              {unresolved.map((item) => (
+                <UnresolvedRow item={item} now={now} />
               ))}
             </ol>
           </section>
@@ -85,19 +85,25 @@ function queryOf({ environment, tool, agent, text, mine }: InboxFilter, after: s
   ).toString();
 }
 
-function Nothing({ filtered, troubled }: { readonly filtered: boolean; readonly troubled: boolean }): JSX.Element {
+function Nothing({
+  filtered,
+  unresolvedBelow,
+}: {
+  readonly filtered: boolean;
+  readonly unresolvedBelow: boolean;
+}): JSX.Element {
   if (filtered) {
     return (
-      <Empty title="Nothing fits">
-        Nothing that waits fits these filters. <a href="/">Show everything</a>.
+      <Empty title="No matches">
+        No approval request matches these filters. <a href="/">Show everything</a>.
       </Empty>
     );
   }
   return (
-    <Empty title="Nothing waits for you">
-      {troubled
-        ? 'No action needs an approval. Below is something else that needs a person.'
-        : 'When an agent proposes something that policy wants a person to see, it comes up here by itself.'}
+    <Empty title="No approval requests">
+      {unresolvedBelow
+        ? 'No action needs an approval. Something else below needs a person.'
+        : 'Actions that need a person’s approval appear here by themselves.'}
     </Empty>
   );
 }
@@ -117,7 +123,7 @@ function Filters({ filter }: { readonly filter: InboxFilter }): JSX.Element {
       {field('tool', 'Tool', tool)}
       {field('agent', 'Agent', agent)}
       <label class="check">
-        <input type="checkbox" name="mine" value="1" checked={mine} /> I may decide
+        <input type="checkbox" name="mine" value="1" checked={mine} /> I can decide
       </label>
       <button class="button">Filter</button>
       {isFiltered(filter) ? (
@@ -129,7 +135,7 @@ function Filters({ filter }: { readonly filter: InboxFilter }): JSX.Element {
   );
 }
 
-function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): JSX.Element {
+function RequestRow({ request: ask, now }: { readonly request: ListedAsk; readonly now: Date }): JSX.Element {
   const { actionId, environment, summary, agent, expiresAt, firstAskedAt, decisions, requirements, shownDigest } = ask;
   const missing = progress(requirements, decisions).missing;
   const tone = `${urgency(expiresAt, now)}${isProduction(environment) ? ' production' : ''}`;
@@ -144,7 +150,7 @@ function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): 
           <Sanitized text={summary} max={200} />
         </a>
         <p>
-          <Sanitized text={agent} max={80} /> asks on <Sanitized text={ask.tool} max={63} /> ·{' '}
+          <Sanitized text={agent} max={80} /> proposes this on <Sanitized text={ask.tool} max={63} /> ·{' '}
           <When at={firstAskedAt} now={now} />
           {ask.revises === undefined ? null : <span class="tag">revised</span>}
         </p>
@@ -166,13 +172,13 @@ function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): 
 function given({ decisions }: ListedAsk): string {
   const yes = decisions.filter(({ verdict }) => verdict === 'approve').length;
   const no = decisions.filter(({ verdict }) => verdict === 'deny').length;
-  return [...(yes > 0 ? [`${yes} yes`] : []), ...(no > 0 ? [`${no} no`] : [])].join(', ');
+  return [...(yes > 0 ? [`${yes} approved`] : []), ...(no > 0 ? [`${no} denied`] : [])].join(', ');
 }
 
-function TroubleRow({ trouble, now }: { readonly trouble: Trouble; readonly now: Date }): JSX.Element {
-  const { kind, actionId, summary, agent, environment, since } = trouble;
+function UnresolvedRow({ item, now }: { readonly item: Unresolved; readonly now: Date }): JSX.Element {
+  const { kind, actionId, summary, agent, environment, since } = item;
   return (
-    <li id={`${kind}-${actionId}`} class="ask trouble" data-rev={`${kind}/${since ?? ''}`}>
+    <li id={`${kind}-${actionId}`} class="ask unresolved" data-rev={`${kind}/${since ?? ''}`}>
       <div class="due">
         <Status status={kind === 'unknown' ? 'unknown' : 'failed'} />
         {environment === undefined ? null : <Environment name={environment} />}
@@ -196,7 +202,7 @@ function TroubleRow({ trouble, now }: { readonly trouble: Trouble; readonly now:
         </p>
       </div>
       <div class="needs">
-        <span class="seat">{kind === 'unknown' ? 'did it happen?' : 'try again, or leave it?'}</span>
+        <span class="seat">{kind === 'unknown' ? 'did it happen?' : 'retry or accept?'}</span>
       </div>
     </li>
   );

@@ -8,12 +8,12 @@ import type { GatewayEnv } from '../../auth/identity.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Dashboard, PERIODS } from './dashboard.js';
 import { History, STATUSES, type HistoryFilter } from './history.js';
-import { Inbox, type InboxFilter, type Trouble } from './inbox.js';
+import { Inbox, type InboxFilter, type Unresolved } from './inbox.js';
 import { given } from '../form-input.js';
 import { page } from '../layout/layout.js';
 
 const PAGE = 50;
-const TROUBLES = 20;
+const UNRESOLVED = 20;
 
 export function listRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   const { identity, ledger } = deps;
@@ -35,21 +35,21 @@ export function listRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     };
     const filter: InboxFilter = { ...named, mine: given(c, 'mine') === '1' };
     const cursor = given(c, 'after', 400);
-    const [{ asks, next }, troubles] = await Promise.all([
+    const [{ asks, next }, unresolved] = await Promise.all([
       ledger.asks.page({
         tenant: person.tenant,
         limit: PAGE,
         ...(cursor === undefined ? {} : { cursor }),
         filter: { ...named, ...(filter.mine ? { roles: await rolesOfPerson(deps, person) } : {}) },
       }),
-      cursor === undefined ? troublesOf(deps, person.tenant) : [],
+      cursor === undefined ? unresolvedOf(deps, person.tenant) : [],
     ]);
     return page(
       c,
       { title: 'Inbox', person, section: 'inbox', live: '/v1/events' },
       <Inbox
         asks={asks}
-        troubles={troubles}
+        unresolved={unresolved}
         filter={filter}
         next={next}
         further={cursor !== undefined}
@@ -114,7 +114,7 @@ function wanted({ from, to, ...named }: HistoryFilter): ArchiveFilter {
   };
 }
 
-/** With those that the person has for somebody else now. */
+/** With the roles that others delegated to the person. */
 async function rolesOfPerson(
   { ledger }: GatewayDependencies,
   { tenant, id, roles }: PersonPrincipal,
@@ -123,14 +123,14 @@ async function rolesOfPerson(
   return [...new Set([...roles, ...duties.map(({ role }) => role)])];
 }
 
-/** What needs a person although nobody is asked to approve it. */
-async function troublesOf(deps: GatewayDependencies, tenant: string): Promise<readonly Trouble[]> {
+/** What needs a person beside approvals: unknown outcomes and failed compensations. */
+async function unresolvedOf(deps: GatewayDependencies, tenant: string): Promise<readonly Unresolved[]> {
   const [unknown, stuck] = await Promise.all([
-    deps.ledger.archive.search({ tenant, status: 'unknown', limit: TROUBLES }),
-    undoingsOf(deps, tenant),
+    deps.ledger.archive.search({ tenant, status: 'unknown', limit: UNRESOLVED }),
+    failedCompensationsOf(deps, tenant),
   ]);
   return [
-    ...unknown.actions.map(({ actionId, summary, agent, environment, endedAt, tool }): Trouble => ({
+    ...unknown.actions.map(({ actionId, summary, agent, environment, endedAt, tool }): Unresolved => ({
       kind: 'unknown',
       actionId,
       summary: summary ?? `An action on ${tool}`,
@@ -142,17 +142,20 @@ async function troublesOf(deps: GatewayDependencies, tenant: string): Promise<re
   ];
 }
 
-/** Of those Temporal knows. The inbox is of use without them. */
-async function undoingsOf({ countersign, logger }: GatewayDependencies, tenant: string): Promise<readonly Trouble[]> {
+/** Temporal knows of these; the inbox is of use without them. */
+async function failedCompensationsOf(
+  { countersign, logger }: GatewayDependencies,
+  tenant: string,
+): Promise<readonly Unresolved[]> {
   try {
-    const found = await stuckUndoings(countersign.temporal, tenant, TROUBLES, 'the Temporal server');
+    const found = await stuckUndoings(countersign.temporal, tenant, UNRESOLVED, 'the Temporal server');
     return found.map(({ actionId }) => ({
       kind: 'compensation',
       actionId,
-      summary: `${actionId} could not be undone`,
+      summary: `${actionId} could not be compensated`,
     }));
   } catch (thrown) {
-    logger.warn({ err: asCountersignError(thrown) }, 'failed undoings cannot be listed');
+    logger.warn({ err: asCountersignError(thrown) }, 'failed compensations cannot be listed');
     return [];
   }
 }

@@ -1,22 +1,22 @@
-/** A person's own page: who they are here, their passkeys, what they approved in advance, and who acts for whom. */
+/** A person's own page: their account, passkeys, standing approvals and role delegations. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { StoredPasskey } from '../../../action/passkey.js';
 import type { GivenDuty, StandingApproval, StandingUse } from '../../../ledger/index.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { count, either, plural } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
-import { At, Csrf, Environment, Fact, Hash, SayWhy, TimeLeft, When } from '../components/parts.js';
+import { At, Csrf, Environment, Fact, Hash, ReasonField, TimeLeft, When } from '../components/parts.js';
 
 export interface MeProps {
   readonly person: PersonPrincipal;
   /** Absent where passkeys are not set up at all. */
   readonly passkeys?: readonly StoredPasskey[] | undefined;
   readonly standing: readonly (StandingApproval & { readonly used: StandingUse })[];
-  readonly duties: readonly GivenDuty[];
+  readonly delegations: readonly GivenDuty[];
   readonly now: Date;
 }
 
-export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.Element {
+export function Me({ person, passkeys, standing, delegations, now }: MeProps): JSX.Element {
   const { id, name, tenant, roles, auth, session } = person;
   return (
     <>
@@ -31,7 +31,7 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
       </div>
       <div class="cards">
         <section class="card" aria-labelledby="who">
-          <h2 id="who">Who you are here</h2>
+          <h2 id="who">Your account</h2>
           <dl class="facts">
             <Fact label="id">
               <Sanitized text={id} max={160} />
@@ -40,15 +40,11 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
               <Sanitized text={tenant} max={63} />
             </Fact>
             <Fact label="roles">
-              {roles.length === 0 ? (
-                'none: you may look, and no more'
-              ) : (
-                <Sanitized text={either(roles, 'and')} max={300} />
-              )}
+              {roles.length === 0 ? 'none: you may only look' : <Sanitized text={either(roles, 'and')} max={300} />}
             </Fact>
-            <Fact label="known by">
+            <Fact label="authenticated by">
               {auth.method === 'dev' ? (
-                'the login for development, which asks for no password'
+                'the development login, without a password'
               ) : (
                 <Sanitized text={`${auth.method}: ${auth.by}`} max={300} />
               )}
@@ -66,23 +62,23 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
       <div class="cards">
         <section class="card" aria-labelledby="standing">
           <h2 id="standing">Standing approvals</h2>
-          <p class="note">What somebody of your tenant approved in advance, within bounds. Each use is on a receipt.</p>
+          <p class="note">What people of your tenant approved in advance, within bounds. Each use is on a receipt.</p>
           <ul class="list">
             {standing.map((one) => (
               <StandingItem one={one} person={person} now={now} />
             ))}
           </ul>
-          {roles.length === 0 ? null : <Grant person={person} />}
+          {roles.length === 0 ? null : <GiveStandingApproval person={person} />}
         </section>
-        <section class="card" aria-labelledby="duties">
-          <h2 id="duties">Duties</h2>
-          <p class="note">Who has a role of somebody else’s for a while, such as whoever is on call.</p>
+        <section class="card" aria-labelledby="role-delegations">
+          <h2 id="role-delegations">Role delegations</h2>
+          <p class="note">Who holds another person’s role for a while, such as the person on call.</p>
           <ul class="list">
-            {duties.map((duty) => (
-              <DutyItem duty={duty} person={person} now={now} />
+            {delegations.map((delegation) => (
+              <DelegationItem delegation={delegation} person={person} now={now} />
             ))}
           </ul>
-          {roles.length === 0 ? null : <GiveDuty person={person} />}
+          {roles.length === 0 ? null : <DelegateRole person={person} />}
         </section>
       </div>
     </>
@@ -90,13 +86,12 @@ export function Me({ person, passkeys, standing, duties, now }: MeProps): JSX.El
 }
 
 function Passkeys({ person, passkeys, now }: Pick<MeProps, 'person' | 'passkeys' | 'now'>): JSX.Element {
-  if (passkeys === undefined) return <p class="note">Passkeys are not set up at this gateway.</p>;
+  if (passkeys === undefined) return <p class="note">Passkeys are not configured at this gateway.</p>;
   const active = passkeys.filter(({ retired }) => retired === undefined);
   return (
     <div class="stack" data-passkeys data-csrf={person.session.csrf}>
       <p class="note">
-        A passkey proves that you yourself, in front of your device, said yes to exactly what was shown. Some policies
-        ask for one.
+        A passkey proves that you approved exactly what was shown, on your own device. Some policies require one.
       </p>
       {active.length === 0 ? null : (
         <ul class="list">
@@ -162,7 +157,7 @@ function StandingItem({
         <summary>Withdraw</summary>
         <form class="form" method="post" action={`/me/standing/${encodeURIComponent(id)}/withdraw`}>
           <Csrf token={person.session.csrf} />
-          <SayWhy />
+          <ReasonField />
           <button class="button stop">Withdraw it</button>
         </form>
       </details>
@@ -179,10 +174,10 @@ function bounds({ actions, amounts = {}, used }: StandingApproval & { readonly u
   ].join('');
 }
 
-function Grant({ person }: { readonly person: PersonPrincipal }): JSX.Element {
+function GiveStandingApproval({ person }: { readonly person: PersonPrincipal }): JSX.Element {
   return (
     <details class="plain">
-      <summary>Approve something in advance</summary>
+      <summary>Give a standing approval</summary>
       <form class="form" method="post" action="/me/standing">
         <Csrf token={person.session.csrf} />
         <div class="pair">
@@ -203,45 +198,45 @@ function Grant({ person }: { readonly person: PersonPrincipal }): JSX.Element {
             <input name="environment" maxlength={128} autocomplete="off" />
           </label>
           <label>
-            Rows each, at most
+            Rows per action, at most
             <input name="maxRows" inputmode="numeric" pattern="[0-9]*" />
           </label>
           <label>
-            Actions in all
+            Actions in total
             <input name="actions" inputmode="numeric" pattern="[0-9]*" />
           </label>
           <label>
-            Amount in all
+            Amount in total
             <input name="amount" inputmode="decimal" pattern="[0-9]+([.][0-9]+)?" />
           </label>
           <label>
-            of unit
+            Unit
             <input name="unit" maxlength={16} placeholder="EUR" autocomplete="off" />
           </label>
           <label>
-            For how many hours
+            Duration in hours
             <input name="hours" inputmode="numeric" pattern="[0-9]+" required value="2" />
           </label>
         </div>
-        <SayWhy rows={2} />
+        <ReasonField rows={2} />
         <div class="row">
-          <button class="button go">Approve in advance</button>
+          <button class="button go">Give the approval</button>
         </div>
       </form>
     </details>
   );
 }
 
-function DutyItem({
-  duty,
+function DelegationItem({
+  delegation,
   person,
   now,
 }: {
-  readonly duty: GivenDuty;
+  readonly delegation: GivenDuty;
   readonly person: PersonPrincipal;
   readonly now: Date;
 }): JSX.Element {
-  const { id, person: holder, role, by, since, until, reason } = duty;
+  const { id, person: holder, role, by, since, until, reason } = delegation;
   const begun = Date.parse(since) <= now.getTime();
   return (
     <li>
@@ -263,25 +258,25 @@ function DutyItem({
       </div>
       <details>
         <summary>End</summary>
-        <form class="form" method="post" action={`/me/duties/${encodeURIComponent(id)}/end`}>
+        <form class="form" method="post" action={`/me/role-delegations/${encodeURIComponent(id)}/end`}>
           <Csrf token={person.session.csrf} />
-          <SayWhy />
-          <button class="button stop">End the duty</button>
+          <ReasonField />
+          <button class="button stop">End the delegation</button>
         </form>
       </details>
     </li>
   );
 }
 
-function GiveDuty({ person }: { readonly person: PersonPrincipal }): JSX.Element {
+function DelegateRole({ person }: { readonly person: PersonPrincipal }): JSX.Element {
   return (
     <details class="plain">
-      <summary>Have somebody stand in for you</summary>
-      <form class="form" method="post" action="/me/duties">
+      <summary>Delegate a role</summary>
+      <form class="form" method="post" action="/me/role-delegations">
         <Csrf token={person.session.csrf} />
         <div class="pair">
           <label>
-            Who
+            To whom
             <input name="person" maxlength={128} required autocomplete="off" />
           </label>
           <label>
@@ -293,17 +288,17 @@ function GiveDuty({ person }: { readonly person: PersonPrincipal }): JSX.Element
             </select>
           </label>
           <label>
-            From in how many hours
+            Starts in hours
             <input name="inHours" inputmode="numeric" pattern="[0-9]*" value="0" />
           </label>
           <label>
-            For how many hours
+            Duration in hours
             <input name="hours" inputmode="numeric" pattern="[0-9]+" required value="8" />
           </label>
         </div>
-        <SayWhy rows={2} />
+        <ReasonField rows={2} />
         <div class="row">
-          <button class="button go">Give the duty</button>
+          <button class="button go">Delegate the role</button>
         </div>
       </form>
     </details>

@@ -1,4 +1,4 @@
-/** The routes of a person's own page. Whatever they state there is signed for them, handed in and carried out by a worker. */
+/** The routes of a person's own page. What they command there is signed for them, handed in and executed by a worker. */
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { samePerson } from '../../../action/quorum.js';
@@ -12,9 +12,9 @@ const wholeNumber = z
   .string()
   .regex(/^\d{1,9}$/, 'a whole number')
   .transform(Number);
-const hours = wholeNumber.refine((value) => value >= 1 && value <= 24 * 365, 'at least one hour, at most a year');
+const hours = wholeNumber.refine((value) => value >= 1 && value <= 24 * 365, 'from 1 hour to 1 year (8760)');
 
-const grantSchema = z
+const standingApprovalSchema = z
   .object({
     agent: z.string().max(128),
     tool: z.string().max(63),
@@ -36,7 +36,7 @@ const grantSchema = z
     message: 'an amount and its unit, or neither',
   });
 
-const dutySchema = z.object({
+const delegationSchema = z.object({
   person: z.string().max(128),
   role: z.string().max(63),
   inHours: wholeNumber.optional(),
@@ -61,7 +61,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     return page(
       c,
       { title: 'You', person, section: 'me', scripts: settings.passkeys === undefined ? [] : ['simplewebauthn.js'] },
-      <Me person={person} passkeys={passkeys} standing={standing} duties={own} now={new Date()} />,
+      <Me person={person} passkeys={passkeys} standing={standing} delegations={own} now={new Date()} />,
     );
   });
 
@@ -78,7 +78,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       unit,
       hours: lasts,
       reason: why,
-    } = await form(c, grantSchema);
+    } = await form(c, standingApprovalSchema);
     await decisions.state(person, {
       kind: 'stand',
       subject: agent,
@@ -101,9 +101,9 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     return c.redirect('/me#standing', 303);
   });
 
-  app.post('/me/duties', async (c) => {
+  app.post('/me/role-delegations', async (c) => {
     const person = await identity.person(c);
-    const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, dutySchema);
+    const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, delegationSchema);
     await decisions.state(person, {
       kind: 'duty',
       subject,
@@ -112,14 +112,14 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       until: inHours(begins + lasts),
       reason: why,
     });
-    return c.redirect('/me#duties', 303);
+    return c.redirect('/me#role-delegations', 303);
   });
 
-  app.post('/me/duties/:id/end', async (c) => {
+  app.post('/me/role-delegations/:id/end', async (c) => {
     const person = await identity.person(c);
     const { reason: why } = await form(c, reasonSchema);
     await decisions.state(person, { kind: 'relieve', subject: c.req.param('id'), reason: why });
-    return c.redirect('/me#duties', 303);
+    return c.redirect('/me#role-delegations', 303);
   });
 
   return app;

@@ -17,7 +17,7 @@ const VERDICTS = { a: 'approve', d: 'deny', c: 'request_changes' };
 function decide(key) {
   if (one('#panel')) return openDecision(VERDICTS[key]);
   const row = document.activeElement?.closest?.('[data-row]');
-  if (row?.closest('.ask:not(.trouble)')) location.assign(`${row.getAttribute('href')}#${VERDICTS[key]}`);
+  if (row?.closest('.ask:not(.unresolved)')) location.assign(`${row.getAttribute('href')}#${VERDICTS[key]}`);
 }
 
 function search() {
