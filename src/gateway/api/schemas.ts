@@ -78,7 +78,7 @@ export const problem = z
     status: z.number().int(),
     detail: z.string(),
     instance: z.string(),
-    code: z.string().openapi({ description: 'Stable; see the errors below' }),
+    code: z.string().openapi({ description: 'Stable; the API page lists the codes' }),
     field: z.string().optional(),
     expected: z.string().optional(),
     fix: z.string().optional(),
