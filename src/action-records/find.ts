@@ -80,7 +80,7 @@ export function startedAction({ typedSearchAttributes, startTime }: WorkflowExec
   };
 }
 
-export function actionNotFound({ tenant, actionId }: ActionName): CountersignError {
+function actionNotFound({ tenant, actionId }: ActionName): CountersignError {
   return new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
     field: 'actionId',
     expected: 'the id of an action of this tenant',

@@ -11,7 +11,7 @@ export const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-export interface SanitizeOptions {
+interface SanitizeOptions {
   /** Longer text is cut, and says so. Characters, default 2000. */
   readonly max?: number;
 }

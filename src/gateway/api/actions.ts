@@ -12,7 +12,7 @@ import type { AgentPrincipal } from '../auth/principal.js';
 import { waitAsked } from '../middleware/timeouts.js';
 import { findFor, type OwnAction } from './found.js';
 import { responses, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
-import { action, ACTION_STATUSES, actionPage, actionParams, instant, outcome, page, wait } from './schemas.js';
+import { action, ACTION_STATUSES, actionPage, actionParams, instantText, outcome, pageQuery, wait } from './schemas.js';
 import { actionFor, outcomeFor, outcomeOf } from './views.js';
 import { settled } from './waiting.js';
 
@@ -65,9 +65,9 @@ const filters = z.object({
     .max(200)
     .optional()
     .openapi({ description: 'The beginning of the id, or a part of agent, tool, reason or summary' }),
-  from: instant.optional(),
-  to: instant.optional(),
-  ...page,
+  from: instantText.optional(),
+  to: instantText.optional(),
+  ...pageQuery,
 });
 
 const searchRoute = createRoute({

@@ -6,7 +6,7 @@ import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { findFor } from './found.js';
 import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { actionParams, approvalRequestPage, decided, decision, outcome, page, reason } from './schemas.js';
+import { actionParams, approvalRequestPage, decided, decision, outcome, pageQuery, reasonText } from './schemas.js';
 import { approvalRequestFor } from './views.js';
 
 const pendingRoute = createRoute({
@@ -22,7 +22,7 @@ const pendingRoute = createRoute({
       agent: z.string().max(255).optional(),
       text: z.string().max(200).optional(),
       mine: z.enum(['true', 'false']).optional(),
-      ...page,
+      ...pageQuery,
     }),
   },
   responses: responses({ 200: [approvalRequestPage, 'One page'] }),
@@ -47,7 +47,7 @@ const resolveRoute = createRoute({
   request: {
     params: actionParams,
     body: jsonBody(
-      z.strictObject({ verdict: z.enum(['happened', 'did_not_happen']), evidence: reason }).openapi('Resolution'),
+      z.strictObject({ verdict: z.enum(['happened', 'did_not_happen']), evidence: reasonText }).openapi('Resolution'),
     ),
   },
   responses: responses({ 200: [outcome, 'The outcome as it is now'] }),

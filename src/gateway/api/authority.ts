@@ -7,7 +7,7 @@ import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { agentId, anything, freeze, freezeScope, instant, reason } from './schemas.js';
+import { agentId, anything, freeze, freezeScope, instantText, reasonText } from './schemas.js';
 
 const yesNo = z.enum(['true', 'false']).optional();
 const freezeParams = z.object({
@@ -17,7 +17,7 @@ const freezeParams = z.object({
     .openapi({ type: 'integer', minimum: 1 }),
 });
 const givenParams = z.object({ id: z.string().regex(/^[!-~]{1,128}$/) });
-const becauseQuery = z.object({ reason });
+const becauseQuery = z.object({ reason: reasonText });
 
 const listed = (name: string) => z.object({ [name]: z.array(anything) }).openapi(`${name}List`);
 
@@ -38,7 +38,7 @@ const routes = {
     summary: 'Stop actions from now on',
     description: 'Of your tenant, also actions already granted.',
     security: FOR_PEOPLE,
-    request: { body: jsonBody(z.strictObject({ scope: freezeScope, reason }).openapi('FreezeRequest')) },
+    request: { body: jsonBody(z.strictObject({ scope: freezeScope, reason: reasonText }).openapi('FreezeRequest')) },
     responses: responses({ 201: [freeze, 'The freeze is in force.'] }),
   }),
   lift: createRoute({
@@ -46,7 +46,7 @@ const routes = {
     path: '/v1/freezes/{id}/lift',
     summary: 'Lift a freeze',
     security: FOR_PEOPLE,
-    request: { params: freezeParams, body: jsonBody(z.strictObject({ reason }).openapi('Reason')) },
+    request: { params: freezeParams, body: jsonBody(z.strictObject({ reason: reasonText }).openapi('Reason')) },
     responses: responses({ 200: [freeze, 'The freeze is lifted; its record stays.'] }),
   }),
   standing: createRoute({
@@ -74,8 +74,8 @@ const routes = {
             maxRows: z.number().int().min(0).optional(),
             actions: z.number().int().min(1).optional(),
             amounts: z.record(z.string(), z.number().min(0)).optional(),
-            until: instant,
-            reason,
+            until: instantText,
+            reason: reasonText,
           })
           .openapi('StandingApprovalRequest'),
       ),
@@ -108,7 +108,13 @@ const routes = {
     request: {
       body: jsonBody(
         z
-          .strictObject({ person: z.string().max(63), role: z.string().max(63), from: instant, until: instant, reason })
+          .strictObject({
+            person: z.string().max(63),
+            role: z.string().max(63),
+            from: instantText,
+            until: instantText,
+            reason: reasonText,
+          })
           .openapi('RoleDelegationRequest'),
       ),
     },

@@ -28,7 +28,7 @@ const digest = z
   .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
 export const digestSchema = digest.transform((text) => text as `sha256:${string}`);
-export const reason = z
+export const reasonText = z
   .string()
   .transform(typedText)
   .pipe(reasonSchema)
@@ -48,7 +48,7 @@ export const wait = z
     description: 'How long to wait for the outcome, seconds. `Prefer: wait=` says the same.',
   });
 
-export const page = {
+export const pageQuery = {
   cursor: z.string().max(1024).optional().openapi({ description: 'The `next` of the page before' }),
   limit: z
     .string()
@@ -140,7 +140,7 @@ export const action = z
 
 export const actionPage = z.object({ actions: z.array(action), next: z.string().optional() }).openapi('Actions');
 
-export const approvalRequest = z
+const approvalRequest = z
   .looseObject({
     actionId: actionIdSchema,
     shownDigest: digest,
@@ -166,7 +166,7 @@ export const decision = z
       description: 'Of exactly what you saw: `pending.shownDigest`',
     }),
     verdict: z.enum(VERDICTS),
-    reason: reason.optional(),
+    reason: reasonText.optional(),
     assertion: z
       .strictObject({ policyDigest: digestSchema.openapi({ type: 'string' }), response: thing.openapi(open) })
       .optional()
@@ -193,5 +193,5 @@ export const freeze = z
   .openapi('Freeze');
 
 export const agentId = agentIdSchema;
-export const instant = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
+export const instantText = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
 export { thing as anything };

@@ -136,7 +136,7 @@ async function byToken(known: ReadonlyMap<string, KnownIssuer>, token: string): 
 }
 
 /** The same for every token of one agent, so that revoking one of them revokes the agent. */
-export function jtiOfSubject(issuer: string, { tenant, id }: { tenant: string; id: string }): string {
+function jtiOfSubject(issuer: string, { tenant, id }: { tenant: string; id: string }): string {
   return `jwt/${createHash('sha256').update(canonical({ issuer, tenant, id })).digest('base64url')}`;
 }
 

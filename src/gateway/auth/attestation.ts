@@ -18,7 +18,7 @@ const MAX_DECISION_SECONDS = 30 * 86_400;
 const RETRY_MS = 200;
 const RETRIES = 15;
 
-export interface DecisionsOptions {
+interface DecisionsOptions {
   readonly countersign: Countersign;
   readonly ledger: Pick<Ledger, 'asks' | 'findAction'>;
   readonly keyring: Keyring;

@@ -21,7 +21,7 @@ export interface AgentSource {
 }
 
 /** Knows people by their sessions. */
-export interface PersonSource {
+interface PersonSource {
   /** Undefined without a session that is good. `touch: false` looks without counting as use. */
   person(c: Context, options?: { readonly touch?: boolean }): Promise<PersonPrincipal | undefined>;
   /** That the person's own page sent this. @throws CountersignError CSRF */

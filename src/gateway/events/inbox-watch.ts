@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 
 const EVERY_MS = 1000;
 
-export interface InboxWatchOptions {
+interface InboxWatchOptions {
   /** Another text whenever the tenant's list changed. */
   readonly fingerprint: (tenant: string) => Promise<string>;
   readonly logger: Logger;

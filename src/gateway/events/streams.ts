@@ -14,7 +14,7 @@ const HEARTBEAT_MS = 15_000;
 /** What browsers wait before they come again. */
 const RETRY_MS = 2000;
 
-export interface Streamed {
+interface Streamed {
   readonly send: (event: { event: string; data: unknown; id?: string }) => Promise<void>;
   /** Aborts when it must end, whoever wants it to. */
   readonly over: AbortSignal;

@@ -46,7 +46,7 @@ function log(logger: Logger, level: 'debug' | 'info' | 'warn', line: object): vo
 }
 
 /** The pattern of the route that answers, never the path itself: figures must not grow with what is asked for. */
-export function routeOf(c: Context): string {
+function routeOf(c: Context): string {
   const route = matchedRoutes(c).findLast(({ method, path }) => method !== 'ALL' && !path.endsWith('*'));
   return route?.path ?? 'none';
 }

@@ -9,7 +9,7 @@ export interface Answered {
   readonly ms: number;
 }
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** How many actions wait for people, over all tenants. */
   readonly pendingApprovals: () => Promise<number>;
 }

@@ -163,7 +163,7 @@ export class ApiKeys {
 }
 
 /** By which what rests on a key can be revoked. */
-export function jtiOfApiKey(id: string): string {
+function jtiOfApiKey(id: string): string {
   return `api-key/${id}`;
 }
 

@@ -14,13 +14,13 @@ export interface SessionPerson {
   readonly idToken?: string;
 }
 
-export interface SessionRecord {
+interface SessionRecord {
   readonly person: SessionPerson;
   readonly jti: string;
   readonly authenticatedAt: Date;
 }
 
-export interface NewSession {
+interface NewSession {
   readonly idHash: string;
   readonly person: SessionPerson;
   readonly jti: string;

@@ -7,7 +7,7 @@ import type { OidcSettings } from '../../deps.js';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-export interface ClaimedPerson {
+interface ClaimedPerson {
   readonly id: string;
   readonly name: string;
   readonly tenant: string;

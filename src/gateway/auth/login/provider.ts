@@ -31,14 +31,14 @@ const TIMEOUT_SECONDS = 10;
 /** A longer one is not kept: it must fit a link. */
 const MAX_ID_TOKEN = 6 * 1024;
 
-export interface ProviderLogin {
+interface ProviderLogin {
   readonly claims: Claims;
   /** When the person proved who they are, if the provider says so. */
   readonly authenticatedAt: Date | undefined;
   readonly idToken: string | undefined;
 }
 
-export interface ProviderOptions {
+interface ProviderOptions {
   /** Where the provider sends people back to. */
   readonly publicUrl: string;
   /** How long ago people may have proved to the provider who they are; else it asks them again. */

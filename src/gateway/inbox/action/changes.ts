@@ -123,7 +123,7 @@ function valueAt(pre: Snapshot | undefined, pointer: string): unknown {
   return value;
 }
 
-export interface Figure {
+interface Figure {
   readonly label: string;
   readonly amount: string;
 }

@@ -22,7 +22,7 @@ export interface Draft {
   readonly reason: string;
 }
 
-export interface PanelProps {
+interface PanelProps {
   readonly person: PersonPrincipal;
   readonly pending: PendingView;
   readonly approvals: readonly ApprovalRecord[];

@@ -6,7 +6,7 @@ import type { PersonPrincipal } from '../../auth/principal.js';
 import type { DecisionRights } from './decision-panel.js';
 import { either } from '../components/format.js';
 
-export interface DecisionCase {
+interface DecisionCase {
   readonly person: PersonPrincipal;
   readonly shown: Pick<Shown, 'agent' | 'requirements'>;
   /** Since it was first asked. */

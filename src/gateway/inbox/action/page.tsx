@@ -16,7 +16,7 @@ import { Compensation, HowItEnded, Steps, Underway, WhatChanged } from './outcom
 import { Panel, type Draft, type DecisionRights } from './decision-panel.js';
 import { Decided } from './people.js';
 
-export interface ActionPageProps {
+interface ActionPageProps {
   readonly view: ActionView;
   readonly person: PersonPrincipal;
   /** Whether and how this person may decide what waits. */

@@ -150,7 +150,7 @@ function niceCeiling(value: number): number {
   return Math.ceil(value / step) * step;
 }
 
-export interface Rank {
+interface Rank {
   readonly name: string;
   readonly total: number;
   /** What it is made of, said in words; the total itself where it is of one kind. */

@@ -15,7 +15,7 @@ const LABELS: Readonly<Record<(typeof FREEZABLE)[number], string>> = {
   target: 'a target (table, endpoint)',
 };
 
-export interface FreezesProps {
+interface FreezesProps {
   readonly person: PersonPrincipal;
   readonly freezes: readonly Freeze[];
   readonly mayFreeze: boolean;

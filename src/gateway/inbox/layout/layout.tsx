@@ -10,8 +10,8 @@ import { assetPath, type AssetName } from './assets.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 
-export type Theme = 'light' | 'dark';
-export type Section = 'inbox' | 'history' | 'dashboard' | 'freezes' | 'me';
+type Theme = 'light' | 'dark';
+type Section = 'inbox' | 'history' | 'dashboard' | 'freezes' | 'me';
 
 export interface LayoutProps {
   /** Of the page alone: the product's name is added. */
@@ -161,7 +161,7 @@ function Keys(): JSX.Element {
 }
 
 /** What the person chose, as kept in a cookie by inbox.js. Not a secret, and believed only where it is one of the two. */
-export function themeOf(c: Context): Theme | undefined {
+function themeOf(c: Context): Theme | undefined {
   const chosen = getCookie(c, 'theme');
   return chosen === 'light' || chosen === 'dark' ? chosen : undefined;
 }

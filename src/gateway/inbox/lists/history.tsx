@@ -20,7 +20,7 @@ export interface HistoryFilter {
   readonly to?: string | undefined;
 }
 
-export interface HistoryProps {
+interface HistoryProps {
   readonly actions: readonly ArchivedAction[];
   readonly filter: HistoryFilter;
   readonly next?: string | undefined;

@@ -17,7 +17,7 @@ export interface Unresolved {
   readonly since?: string | undefined;
 }
 
-export interface InboxProps {
+interface InboxProps {
   readonly asks: readonly ListedAsk[];
   readonly unresolved: readonly Unresolved[];
   readonly filter: InboxFilter;
@@ -74,7 +74,7 @@ export function Inbox(props: InboxProps): JSX.Element {
   );
 }
 
-export function isFiltered({ environment, tool, agent, text, mine }: InboxFilter): boolean {
+function isFiltered({ environment, tool, agent, text, mine }: InboxFilter): boolean {
   return mine || [environment, tool, agent, text].some((value) => value !== undefined);
 }
 

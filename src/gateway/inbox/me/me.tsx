@@ -7,7 +7,7 @@ import { count, either, plural } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { At, Csrf, Environment, Fact, Hash, ReasonField, TimeLeft, When } from '../components/parts.js';
 
-export interface MeProps {
+interface MeProps {
   readonly person: PersonPrincipal;
   /** Absent where passkeys are not set up at all. */
   readonly passkeys?: readonly StoredPasskey[] | undefined;
