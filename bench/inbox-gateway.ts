@@ -1,7 +1,7 @@
 /** A gateway in a process of its own, as `bench -- inbox` runs several of. */
 import { once } from 'node:events';
 import pino from 'pino';
-import { startGateway } from '../src/gateway/server.js';
+import { startGateway } from '../src/gateway/server/server.js';
 import { parseKeyring } from '../src/trust/index.js';
 import type { GatewayOrder } from './inbox.js';
 

@@ -56,7 +56,7 @@ interface Asked {
 }
 
 interface Page {
-  readonly asks: readonly Asked[];
+  readonly approvalRequests: readonly Asked[];
   readonly next?: string;
 }
 
@@ -143,7 +143,7 @@ export async function inbox(args: readonly string[]): Promise<void> {
       decideP95Ratio: round(quantile(decide.full, 0.95) / quantile(decide.empty, 0.95)),
       lost: lost + (PENDING - made.actions),
       decidedTwice: made.twice,
-      leftOver: left.asks.length,
+      leftOver: left.approvalRequests.length,
       p50Ms: {
         listFull: round(median(list.full), 1),
         listEmpty: round(median(list.empty), 1),
@@ -180,7 +180,7 @@ async function everything(person: Visitor): Promise<readonly Asked[]> {
     const page = await person.get<Page>(
       `/v1/approvals?limit=100${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
     );
-    found.push(...page.asks);
+    found.push(...page.approvalRequests);
     cursor = page.next;
     if (cursor === undefined) return found;
   }

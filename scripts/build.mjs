@@ -15,7 +15,7 @@ execFileSync(
     stdio: 'inherit',
   },
 );
-const pages = 'src/gateway/pages/static';
+const pages = 'src/gateway/inbox/static';
 cpSync(path.join(root, pages), path.join(dist, pages), { recursive: true });
 const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);
 await writeBundle(path.join(dist, 'workflow-bundle.js'));

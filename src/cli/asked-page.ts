@@ -1,17 +1,17 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
-import { inert, inertLines } from '../telling/inert.js';
+import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
 import { compact, listed, table, type Page } from './layout.js';
-import { duration } from '../telling/durations.js';
-import { subjectOf, type Story, type Subject } from '../telling/story.js';
+import { duration } from '../presentation/durations.js';
+import { subjectOf, type ActionRecord, type Subject } from '../action-records/action-record.js';
 
-export function tellAsked(page: Page, story: Story): void {
-  const { view } = story;
+export function tellAsked(page: Page, record: ActionRecord): void {
+  const { view } = record;
   const subject = subjectOf(view);
   // What waits for a person is told from what the person signs, never from another copy of it.
-  const proposal = view.pending?.shown.proposal ?? story.proposal;
-  tellProposed(page, story, subject, proposal);
+  const proposal = view.pending?.shown.proposal ?? record.proposal;
+  tellProposed(page, record, subject, proposal);
   if (subject !== undefined) tellPreview(page, subject);
   const decision = view.pending?.decision ?? view.outcome?.decision;
   if (decision === undefined) return;
@@ -19,28 +19,36 @@ export function tellAsked(page: Page, story: Story): void {
   tellDecision(page, decision, view.pending === undefined ? '' : 'as of now; not part of what is signed');
 }
 
-function tellProposed(page: Page, story: Story, subject: Subject | undefined, proposal: Proposal | undefined): void {
+function tellProposed(
+  page: Page,
+  record: ActionRecord,
+  subject: Subject | undefined,
+  proposal: Proposal | undefined,
+): void {
   const { paint, full } = page.pen;
-  const { view } = story;
-  page.entry('Proposed', story.proposedAt === undefined ? '' : paint.dim(inert(story.proposedAt)));
+  const { view } = record;
+  page.entry('Proposed', record.proposedAt === undefined ? '' : paint.dim(sanitize(record.proposedAt)));
   if (subject === undefined) {
-    page.fact('tool', inert(view.tool));
+    page.fact('tool', sanitize(view.tool));
   } else {
     const { agent, tool } = subject;
-    const owner = agent.owner === undefined ? '' : `, owner ${inert(agent.owner)}`;
-    page.fact('agent', `${paint.bold(inert(agent.id))} (roles: ${listed(agent.roles)}${owner})`);
-    page.fact('tool', `${paint.bold(inert(tool.name))}, ${inert(tool.kind)} in ${environment(page, tool.environment)}`);
-    page.fact('operation', `${inert(subject.operation)} (${inert(subject.actionType)})`);
+    const owner = agent.owner === undefined ? '' : `, owner ${sanitize(agent.owner)}`;
+    page.fact('agent', `${paint.bold(sanitize(agent.id))} (roles: ${listed(agent.roles)}${owner})`);
+    page.fact(
+      'tool',
+      `${paint.bold(sanitize(tool.name))}, ${sanitize(tool.kind)} in ${environment(page, tool.environment)}`,
+    );
+    page.fact('operation', `${sanitize(subject.operation)} (${sanitize(subject.actionType)})`);
   }
-  page.fact('digest', paint.dim(inert(view.proposalDigest)));
+  page.fact('digest', paint.dim(sanitize(view.proposalDigest)));
   if (proposal === undefined) {
     page.fact('input', paint.dim('no longer kept; the digest above is of the whole proposal'));
     return;
   }
   tellInput(page, proposal);
   tellExpectations(page, proposal);
-  if (proposal.revises !== undefined) page.fact('revises', inert(proposal.revises));
-  if (proposal.traceId !== undefined) page.fact('trace', inert(proposal.traceId));
+  if (proposal.revises !== undefined) page.fact('revises', sanitize(proposal.revises));
+  if (proposal.traceId !== undefined) page.fact('trace', sanitize(proposal.traceId));
   const claims = Object.entries(proposal.claims ?? {});
   if (claims.length > 0) {
     page.fact('claims', ...claims.map(([name, value]) => claim(page, name, value, subject)));
@@ -56,8 +64,8 @@ function tellExpectations(page: Page, { expect, expectedOutcome }: Proposal): vo
   if (expect !== undefined) {
     const each = typeof expect === 'string' ? [{ cel: expect }] : Array.isArray(expect) ? expect : [expect];
     const lines = (each as readonly (Expect & { readonly name?: string })[]).flatMap(({ name, cel, withinMs }) => [
-      ...(name === undefined ? [] : [`${inert(name)}:`]),
-      ...inertLines(cel, { max: Infinity }),
+      ...(name === undefined ? [] : [`${sanitize(name)}:`]),
+      ...sanitizeLines(cel, { max: Infinity }),
       ...(withinMs === undefined ? [] : [`within ${withinMs} ms`]),
     ]);
     page.fact('expect', ...lines);
@@ -71,11 +79,11 @@ function tellExpectations(page: Page, { expect, expectedOutcome }: Proposal): vo
 function tellInput(page: Page, { input }: Proposal): void {
   const { paint, full } = page.pen;
   const lines = Object.entries(input).flatMap(([name, value]) => {
-    const label = paint.dim(`${inert(name, { max: 60 })}:`);
+    const label = paint.dim(`${sanitize(name, { max: 60 })}:`);
     if (typeof value !== 'string' || !value.includes('\n'))
       return [`${label} ${compact(value, full ? Infinity : 600)}`];
     const limits = full ? { max: Infinity, maxLines: Infinity } : {};
-    return [label, ...inertLines(value, limits).map((line) => `${paint.dim('│')} ${line}`)];
+    return [label, ...sanitizeLines(value, limits).map((line) => `${paint.dim('│')} ${line}`)];
   });
   page.fact('input', ...(lines.length === 0 ? [paint.dim('empty')] : lines));
 }
@@ -83,27 +91,27 @@ function tellInput(page: Page, { input }: Proposal): void {
 /** A claim is the agent's belief. The one about the environment can be compared with the truth. */
 function claim(page: Page, name: string, value: string, subject: Subject | undefined): string {
   const { paint } = page.pen;
-  const said = `${inert(name)} = ${inert(value)}`;
+  const said = `${sanitize(name)} = ${sanitize(value)}`;
   if (name !== 'environment' || subject === undefined) return `${said}  ${paint.dim('(claimed, not checked)')}`;
   const { environment } = subject.tool;
   if (value.toLowerCase() === environment.toLowerCase()) return `${said}  ${paint.green('✓ so it is')}`;
-  return `${said}  ${paint.red(`✗ in truth it is ${inert(environment)}`)}`;
+  return `${said}  ${paint.red(`✗ in truth it is ${sanitize(environment)}`)}`;
 }
 
 function environment(page: Page, name: string): string {
-  return page.pen.paint.bold(page.pen.paint.yellow(inert(name)));
+  return page.pen.paint.bold(page.pen.paint.yellow(sanitize(name)));
 }
 
 function tellPreview(page: Page, { preview }: Subject): void {
   const { paint, full } = page.pen;
-  page.entry('Previewed', inert(preview.summary));
+  page.entry('Previewed', sanitize(preview.summary));
   page.fact(
     'touches',
     `${preview.rows} ${preview.rows === 1 ? 'row' : 'rows'}; writes ${listed(preview.targets, 'nothing')}; reads ${listed(preview.reads, 'nothing')}`,
   );
   if (preview.schemaChange) page.fact('schema', paint.red('changes the schema'));
   for (const warning of preview.warnings ?? [])
-    page.fact('warning', paint.yellow(inert(warning, full ? { max: Infinity } : {})));
+    page.fact('warning', paint.yellow(sanitize(warning, full ? { max: Infinity } : {})));
   tellSample(page, preview);
 }
 
@@ -121,14 +129,14 @@ function tellDecision(page: Page, decision: Decision, aside: string): void {
     require_approval: paint.yellow('needs approval'),
   }[decision.effect];
   page.entry('Decided', aside === '' ? effect : `${effect}  ${paint.dim(aside)}`);
-  page.fact('reason', inert(decision.reason));
-  page.fact('policies', `${listed(decision.policies)}  ${paint.dim(inert(decision.policyDigest))}`);
+  page.fact('reason', sanitize(decision.reason));
+  page.fact('policies', `${listed(decision.policies)}  ${paint.dim(sanitize(decision.policyDigest))}`);
   for (const { policy, reason } of decision.violations)
-    page.fact('against', `${inert(reason)} ${paint.dim(`(${inert(policy)})`)}`);
+    page.fact('against', `${sanitize(reason)} ${paint.dim(`(${sanitize(policy)})`)}`);
   for (const { name, value, policy } of decision.constraints) {
-    page.fact('constraint', `${inert(name)} = ${compact(value)} ${paint.dim(`(${inert(policy)})`)}`);
+    page.fact('constraint', `${sanitize(name)} = ${compact(value)} ${paint.dim(`(${sanitize(policy)})`)}`);
   }
-  for (const error of decision.errors) page.fact('error', paint.red(inert(error)));
+  for (const error of decision.errors) page.fact('error', paint.red(sanitize(error)));
 }
 
 export function requirementText(requirement: Requirement): string {
@@ -143,10 +151,10 @@ export function requirementText(requirement: Requirement): string {
     ...escalations.map((escalation) => `after ${after(escalation.afterSeconds)} also ${anyOf(escalation.roles)}`),
   ];
   const who = [`${quorum} × ${anyOf(roles)} within ${after(ttlSeconds)}`, ...options].join('; ');
-  return `${who}: ${inert(reason)} (${inert(policy)})`;
+  return `${who}: ${sanitize(reason)} (${sanitize(policy)})`;
 }
 
 /** `dba or lead` */
 export function anyOf(roles: readonly string[]): string {
-  return roles.map((role) => inert(role)).join(' or ');
+  return roles.map((role) => sanitize(role)).join(' or ');
 }

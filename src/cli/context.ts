@@ -33,6 +33,14 @@ export class Context {
     return temporalSettings(this.env);
   }
 
+  /** Where links to an action's workflow lead: TEMPORAL_UI_URL, default http://127.0.0.1:8233. */
+  get temporalUi(): { readonly uiUrl: string; readonly namespace: string } {
+    return {
+      uiUrl: given(this.env['TEMPORAL_UI_URL']) ?? 'http://127.0.0.1:8233',
+      namespace: this.temporalSettings.namespace,
+    };
+  }
+
   /** Closed at the end, the latest first. */
   defer(close: () => Promise<unknown> | void): void {
     this.#closing.push(close);

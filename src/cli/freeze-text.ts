@@ -1,14 +1,14 @@
 /** A freeze, on one line or two. */
 import type { Freeze } from '../ledger/index.js';
-import { inert } from '../telling/inert.js';
+import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 export function freezeText({ id, tenant, scope, reason, by, at, lifted }: Freeze, paint: Paint): string {
-  const what = scope.kind === 'all' ? 'everything' : `${scope.kind} ${inert(scope.value ?? '')}`;
-  const where = tenant === '*' ? 'every tenant' : `tenant ${inert(tenant)}`;
+  const what = scope.kind === 'all' ? 'everything' : `${scope.kind} ${sanitize(scope.value ?? '')}`;
+  const where = tenant === '*' ? 'every tenant' : `tenant ${sanitize(tenant)}`;
   const over =
     lifted === undefined
       ? ''
-      : `\n    lifted by ${inert(lifted.by)} at ${inert(lifted.at)}${lifted.reason === undefined ? '' : `: ${inert(lifted.reason)}`}`;
-  return `  ${paint.bold(`#${id}`)}  ${what} of ${where}, by ${inert(by)} at ${inert(at)}: ${inert(reason)}${over}`;
+      : `\n    lifted by ${sanitize(lifted.by)} at ${sanitize(lifted.at)}${lifted.reason === undefined ? '' : `: ${sanitize(lifted.reason)}`}`;
+  return `  ${paint.bold(`#${id}`)}  ${what} of ${where}, by ${sanitize(by)} at ${sanitize(at)}: ${sanitize(reason)}${over}`;
 }

@@ -1,30 +1,30 @@
 /** Standing approvals and duties, for people. */
 import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
-import { duration } from '../telling/durations.js';
-import { inert } from '../telling/inert.js';
+import { duration } from '../presentation/durations.js';
+import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 export function standingText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {
   const { id, agent, tool, operation, environment, maxRows, actions, amounts = {}, used, by, reason } = given;
-  const what = `${inert(tool)}${operation === undefined ? '' : `:${inert(operation)}`}`;
-  const where = environment === undefined ? '' : ` in ${inert(environment)}`;
+  const what = `${sanitize(tool)}${operation === undefined ? '' : `:${sanitize(operation)}`}`;
+  const where = environment === undefined ? '' : ` in ${sanitize(environment)}`;
   const bounds = [
     ...(maxRows === undefined ? [] : [`at most ${maxRows} rows each`]),
     ...(actions === undefined ? [] : [left(used?.actions, actions, 'actions')]),
-    ...Object.entries(amounts).map(([unit, amount]) => left(used?.amounts[unit], amount, inert(unit))),
+    ...Object.entries(amounts).map(([unit, amount]) => left(used?.amounts[unit], amount, sanitize(unit))),
   ];
   return [
-    `  ${paint.bold(inert(id))}  ${inert(agent)} may ${what}${where}${bounds.length === 0 ? '' : `, ${bounds.join(', ')}`}`,
-    `    by ${inert(by)}: ${inert(reason)}`,
+    `  ${paint.bold(sanitize(id))}  ${sanitize(agent)} may ${what}${where}${bounds.length === 0 ? '' : `, ${bounds.join(', ')}`}`,
+    `    by ${sanitize(by)}: ${sanitize(reason)}`,
     `    ${end(given, paint)}`,
   ].join('\n');
 }
 
 export function dutyText(given: GivenDuty, paint: Paint): string {
   const { id, person, role, since, by, reason } = given;
-  const to = Date.parse(since) > Date.now() ? ` from ${inert(since)}` : '';
+  const to = Date.parse(since) > Date.now() ? ` from ${sanitize(since)}` : '';
   return [
-    `  ${paint.bold(inert(id))}  ${inert(person)} has the role ${inert(role)} for ${inert(by)}${to}: ${inert(reason)}`,
+    `  ${paint.bold(sanitize(id))}  ${sanitize(person)} has the role ${sanitize(role)} for ${sanitize(by)}${to}: ${sanitize(reason)}`,
     `    ${end(given, paint)}`,
   ].join('\n');
 }
@@ -37,8 +37,8 @@ function left(used: number | undefined, max: number, unit: string): string {
 
 function end({ until, ended }: StandingApproval | GivenDuty, paint: Paint): string {
   if (ended !== undefined) {
-    return paint.dim(`ended by ${inert(ended.by)} at ${inert(ended.at)}: ${inert(ended.reason)}`);
+    return paint.dim(`ended by ${sanitize(ended.by)} at ${sanitize(ended.at)}: ${sanitize(ended.reason)}`);
   }
   const ms = Date.parse(until) - Date.now();
-  return ms > 0 ? `until ${inert(until)}, ${duration(ms)} from now` : paint.dim(`over since ${inert(until)}`);
+  return ms > 0 ? `until ${sanitize(until)}, ${duration(ms)} from now` : paint.dim(`over since ${sanitize(until)}`);
 }

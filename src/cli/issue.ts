@@ -5,7 +5,7 @@ import type { DelegationCap } from '../action/principal.js';
 import type { Credential } from '../trust/index.js';
 import type { Context } from './context.js';
 import { parseDuration } from './durations.js';
-import { inert } from '../telling/inert.js';
+import { sanitize } from '../presentation/sanitize.js';
 import { usage } from './usage.js';
 
 export interface IssueOptions {
@@ -72,8 +72,8 @@ export async function handOver(
       `  jti     ${jti}`,
       '',
       ...(env[variable] === undefined
-        ? [`  export ${variable}=${inert(file)}`]
-        : [`  use it with --as ${inert(file)}`]),
+        ? [`  export ${variable}=${sanitize(file)}`]
+        : [`  use it with --as ${sanitize(file)}`]),
     ].join('\n'),
   );
 }

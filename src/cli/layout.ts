@@ -1,5 +1,5 @@
 /** How text is laid out on a terminal: pages of labelled facts, quoted blocks, tables. */
-import { inert, inertLines } from '../telling/inert.js';
+import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
 /** What a page is drawn with. */
@@ -23,7 +23,7 @@ export class Page {
     this.pen = pen;
   }
 
-  /** A line as it is: its parts must be inert already. */
+  /** A line as it is: its parts must be sanitized already. */
   line(text = ''): void {
     this.#lines.push(text);
   }
@@ -33,7 +33,7 @@ export class Page {
     this.#lines.push('', `${mark} ${this.pen.paint.bold(title)}${aside === '' ? '' : `  ${aside}`}`);
   }
 
-  /** A labelled line; further lines stand under the first. Lines must be inert already. */
+  /** A labelled line; further lines stand under the first. Lines must be sanitized already. */
   fact(label: string, ...lines: readonly string[]): void {
     const [first = '', ...more] = lines;
     this.#lines.push(`${INDENT}${this.pen.paint.dim(label.padEnd(LABEL_WIDTH))} ${first}`);
@@ -44,7 +44,7 @@ export class Page {
   quote(label: string, by: string, text: string): void {
     const limits = this.pen.full ? { max: Infinity, maxLines: Infinity } : {};
     const bar = this.pen.paint.dim('│');
-    this.fact(label, this.pen.paint.dim(by), ...inertLines(text, limits).map((line) => `${bar} ${line}`));
+    this.fact(label, this.pen.paint.dim(by), ...sanitizeLines(text, limits).map((line) => `${bar} ${line}`));
   }
 
   toString(): string {
@@ -54,16 +54,16 @@ export class Page {
 
 /** Any JSON value on one line. */
 export function compact(value: unknown, max = 160): string {
-  return inert(typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'nothing'), { max });
+  return sanitize(typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'nothing'), { max });
 }
 
 /** Names in a list, or a word for none. */
 export function listed(names: readonly string[], none = 'none'): string {
-  return names.length === 0 ? none : names.map((name) => inert(name)).join(', ');
+  return names.length === 0 ? none : names.map((name) => sanitize(name)).join(', ');
 }
 
 /**
- * Rows under their column names, aligned. Cells are made inert here; `colour` sees them after that.
+ * Rows under their column names, aligned. Cells are sanitized here; `colour` sees them after that.
  *
  * @returns lines; one line of JSON per row when a table would be too wide
  */
@@ -75,7 +75,7 @@ export function table(
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const max = pen.full ? Infinity : 40;
   const cells = rows.map((row) => columns.map((column) => cell(row[column], max)));
-  const headers = columns.map((column) => inert(column, { max: 40 }));
+  const headers = columns.map((column) => sanitize(column, { max: 40 }));
   const widths = headers.map((header, i) => Math.max(...[header, ...cells.map((row) => row[i] ?? '')].map(lengthOf)));
   const total = widths.reduce((sum, width) => sum + width + 2, 0);
   if (columns.length > MAX_COLUMNS || total > Math.max(pen.width - 16, 60)) {
@@ -95,7 +95,7 @@ export function table(
 
 function cell(value: unknown, max: number): string {
   if (value === undefined) return '';
-  if (typeof value === 'string') return inert(value, { max });
+  if (typeof value === 'string') return sanitize(value, { max });
   return compact(value, max);
 }
 

@@ -1,7 +1,7 @@
 /** What the command line writes: for people on a terminal, or one JSON document for scripts. */
 import pc from 'picocolors';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
-import { inert } from '../telling/inert.js';
+import { sanitize } from '../presentation/sanitize.js';
 
 export type Paint = ReturnType<typeof pc.createColors>;
 
@@ -77,10 +77,10 @@ export class Output {
 /** `error CODE: message`, and what to do. Messages may quote what came from outside. */
 export function errorText(error: CountersignError, paint: Paint): string {
   const { code, message, field, expected, fix } = error;
-  const lines = [`${paint.red(paint.bold(`error ${code}`))}: ${inert(message)}`];
-  if (field !== undefined) lines.push(`  ${paint.dim('field')}     ${inert(field)}`);
-  if (expected !== undefined) lines.push(`  ${paint.dim('expected')}  ${inert(expected)}`);
-  if (fix !== undefined) lines.push(`  ${paint.dim('fix')}       ${inert(fix)}`);
+  const lines = [`${paint.red(paint.bold(`error ${code}`))}: ${sanitize(message)}`];
+  if (field !== undefined) lines.push(`  ${paint.dim('field')}     ${sanitize(field)}`);
+  if (expected !== undefined) lines.push(`  ${paint.dim('expected')}  ${sanitize(expected)}`);
+  if (fix !== undefined) lines.push(`  ${paint.dim('fix')}       ${sanitize(fix)}`);
   return `${lines.join('\n')}\n`;
 }
 

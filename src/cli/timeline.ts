@@ -1,27 +1,27 @@
-/** An action's timeline for people. Everything that agents, tools or systems wrote is made inert on the way. */
+/** An action's timeline for people. Everything that agents, tools or systems wrote is sanitized on the way. */
 import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } from '../action/outcome.js';
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
 import { anyOf, requirementText, tellAsked } from './asked-page.js';
-import { duration, latency } from '../telling/durations.js';
-import { inert } from '../telling/inert.js';
+import { duration, latency } from '../presentation/durations.js';
+import { sanitize } from '../presentation/sanitize.js';
 import { compact, Page, type Pen } from './layout.js';
 import type { Paint } from './output.js';
-import type { Story } from '../telling/story.js';
+import type { ActionRecord } from '../action-records/action-record.js';
 
 /** Changes shown where not everything is. */
 const MAX_CHANGES = 20;
 
-export function timeline(story: Story, pen: Pen, now = new Date()): string {
+export function timeline(record: ActionRecord, pen: Pen, now = new Date()): string {
   const page = new Page(pen);
-  const { view } = story;
+  const { view } = record;
   page.line(
-    `${pen.paint.bold(inert(view.actionId))}  ${state(view, pen.paint)}  ${pen.paint.dim(`tenant ${inert(view.tenant)}`)}`,
+    `${pen.paint.bold(sanitize(view.actionId))}  ${state(view, pen.paint)}  ${pen.paint.dim(`tenant ${sanitize(view.tenant)}`)}`,
   );
   const reason = view.outcome?.reason ?? view.pending?.decision.reason;
-  if (reason !== undefined) page.line(inert(reason));
-  for (const warning of story.warnings) page.line(pen.paint.red(`! ${inert(warning)}`));
-  tellAsked(page, story);
+  if (reason !== undefined) page.line(sanitize(reason));
+  for (const warning of record.warnings) page.line(pen.paint.red(`! ${sanitize(warning)}`));
+  tellAsked(page, record);
   tellPeople(page, view, now);
   if (view.outcome !== undefined) {
     tellOutcome(page, view.outcome);
@@ -29,7 +29,7 @@ export function timeline(story: Story, pen: Pen, now = new Date()): string {
   }
   if (view.cancelRequested && view.phase !== 'ended')
     page.entry('Cancelled', 'asked to stop; what was begun is brought to its end');
-  tellRecord(page, story);
+  tellRecord(page, record);
   return page.toString();
 }
 
@@ -59,7 +59,7 @@ export function statusColour(text: string, paint: Paint): string {
 
 function state(view: ActionView, paint: Paint): string {
   if (view.outcome !== undefined) return statusMark(view.outcome.status, paint);
-  return view.phase === 'pending' ? statusMark('pending', paint) : paint.cyan(`… ${inert(view.phase)}`);
+  return view.phase === 'pending' ? statusMark('pending', paint) : paint.cyan(`… ${sanitize(view.phase)}`);
 }
 
 function tellPeople(page: Page, view: ActionView, now: Date): void {
@@ -71,7 +71,7 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
   for (const requirement of requirements) page.fact('needs', requirementText(requirement));
   for (const approval of approvals) page.fact(VERDICT_WORDS[approval.verdict], approvalText(approval, paint));
   for (const { code, message } of view.refusedApprovals)
-    page.fact('refused', paint.yellow(`${inert(code)}: ${inert(message)}`));
+    page.fact('refused', paint.yellow(`${sanitize(code)}: ${sanitize(message)}`));
   if (pending === undefined) return;
   if (pending.escalated !== undefined) page.fact('escalated', paint.yellow(`now also ${anyOf(pending.escalated)}`));
   for (const { roles, have, need, hurried } of progress(requirements, approvals, waitedSeconds(pending, now)).missing) {
@@ -79,8 +79,11 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
     page.fact('missing', paint.yellow(`${need - have} more of ${anyOf(roles)}${why}`));
   }
   const left = Date.parse(pending.expiresAt) - now.getTime();
-  page.fact('until', `${inert(pending.expiresAt)} (${left > 0 ? `${duration(left)} left` : 'over'})`);
-  page.fact('shown', paint.dim(`${inert(pending.shownDigest)}, over pre-state ${inert(pending.shown.preDigest)}`));
+  page.fact('until', `${sanitize(pending.expiresAt)} (${left > 0 ? `${duration(left)} left` : 'over'})`);
+  page.fact(
+    'shown',
+    paint.dim(`${sanitize(pending.shownDigest)}, over pre-state ${sanitize(pending.shown.preDigest)}`),
+  );
 }
 
 const VERDICT_WORDS = { approve: 'approved', deny: 'denied', request_changes: 'changes' } as const;
@@ -89,14 +92,14 @@ function approvalText(approval: ApprovalRecord, paint: Paint): string {
   const { approver, roles, verdict, reason, at, passkey, standing, duties = [], hurried } = approval;
   const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
   const notes = [
-    ...duties.map(({ role, from }) => `${inert(role)} on duty for ${inert(from)}`),
+    ...duties.map(({ role, from }) => `${sanitize(role)} on duty for ${sanitize(from)}`),
     ...(passkey === undefined ? [] : ['with a passkey']),
-    ...(standing === undefined ? [] : [`given before, standing approval ${inert(standing)}`]),
+    ...(standing === undefined ? [] : [`given before, standing approval ${sanitize(standing)}`]),
     ...(hurried === true ? ['in a hurry'] : []),
   ];
   const how = notes.length === 0 ? '' : `, ${notes.join(', ')}`;
-  const why = reason === undefined ? '' : `: "${inert(reason)}"`;
-  return `${mark} ${paint.bold(inert(approver))} (${roles.map((role) => inert(role)).join(', ')})${how} at ${inert(at)}${why}`;
+  const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;
+  return `${mark} ${paint.bold(sanitize(approver))} (${roles.map((role) => sanitize(role)).join(', ')})${how} at ${sanitize(at)}${why}`;
 }
 
 /** Since people were first shown it. */
@@ -107,10 +110,10 @@ export function waitedSeconds({ since }: PendingView, now = new Date()): number 
 /** What it undoes, and what undoes it. */
 function tellUndoing(page: Page, { facts, compensation }: Outcome): void {
   const cause = facts?.compensates;
-  if (cause !== undefined) page.entry('Undoes', `${inert(cause.actionId)}, done by ${inert(cause.agent)}`);
+  if (cause !== undefined) page.entry('Undoes', `${sanitize(cause.actionId)}, done by ${sanitize(cause.agent)}`);
   if (compensation === undefined) return;
-  const by = compensation.actionId === undefined ? '' : `, by ${inert(compensation.actionId)}`;
-  page.entry('Undoing', `${inert(compensation.status)}${by}`);
+  const by = compensation.actionId === undefined ? '' : `, by ${sanitize(compensation.actionId)}`;
+  page.entry('Undoing', `${sanitize(compensation.status)}${by}`);
 }
 
 function tellOutcome(page: Page, outcome: Outcome): void {
@@ -134,26 +137,26 @@ function tellOutcome(page: Page, outcome: Outcome): void {
   if (checks.length > 0) {
     page.entry('Verified');
     for (const { name, ok, detail } of checks) {
-      const more = detail === undefined ? '' : `  ${inert(detail, { max: 600 })}`;
-      page.line(`  ${ok ? paint.green('✓') : paint.red('✗')} ${inert(name)}${more}`);
+      const more = detail === undefined ? '' : `  ${sanitize(detail, { max: 600 })}`;
+      page.line(`  ${ok ? paint.green('✓') : paint.red('✗')} ${sanitize(name)}${more}`);
     }
   }
   page.entry('Ended', statusMark(outcome.status, paint));
   if (error !== undefined) {
-    page.fact('error', `${paint.red(inert(error.code))}: ${inert(error.message)}`);
-    if (error.field !== undefined) page.fact('field', inert(error.field));
-    if (error.expected !== undefined) page.fact('expected', inert(error.expected));
-    if (error.fix !== undefined) page.fact('fix', inert(error.fix));
+    page.fact('error', `${paint.red(sanitize(error.code))}: ${sanitize(error.message)}`);
+    if (error.field !== undefined) page.fact('field', sanitize(error.field));
+    if (error.expected !== undefined) page.fact('expected', sanitize(error.expected));
+    if (error.fix !== undefined) page.fact('fix', sanitize(error.fix));
   }
 }
 
 function snapshotText({ count, tookMs, digest, state }: Snapshot, paint: Paint): string {
   const where = state === undefined ? ', kept in the ledger' : '';
-  return `${count} ${count === 1 ? 'object' : 'objects'} read in ${latency(tookMs)}${where}  ${paint.dim(inert(digest))}`;
+  return `${count} ${count === 1 ? 'object' : 'objects'} read in ${latency(tookMs)}${where}  ${paint.dim(sanitize(digest))}`;
 }
 
 function changeText({ op, path, value, from }: PatchOperation, pre: Snapshot | undefined, paint: Paint): string {
-  const where = inert(path, { max: 200 });
+  const where = sanitize(path, { max: 200 });
   switch (op) {
     case 'add':
       return paint.green(`+ ${where}  ${compact(value)}`);
@@ -164,7 +167,7 @@ function changeText({ op, path, value, from }: PatchOperation, pre: Snapshot | u
     case 'move':
     case 'copy':
     case 'test':
-      return `${op} ${inert(from ?? '')} ${where}`;
+      return `${op} ${sanitize(from ?? '')} ${where}`;
   }
 }
 
@@ -179,25 +182,25 @@ function before(pre: Snapshot | undefined, pointer: string): string {
   return value === undefined ? '…' : compact(value);
 }
 
-function tellRecord(page: Page, story: Story): void {
+function tellRecord(page: Page, record: ActionRecord): void {
   const { paint } = page.pen;
-  const { outcome } = story.view;
-  if (outcome === undefined && story.url === undefined) return;
-  page.entry('Record', story.keptBy === 'ledger' ? "from the ledger, not from the action's history" : '');
-  if (story.endedAt !== undefined) page.fact('ended', inert(story.endedAt));
+  const { outcome } = record.view;
+  if (outcome === undefined && record.url === undefined) return;
+  page.entry('Record', record.keptBy === 'ledger' ? "from the ledger, not from the action's history" : '');
+  if (record.endedAt !== undefined) page.fact('ended', sanitize(record.endedAt));
   if (outcome?.receipt !== undefined) {
     const { tenant, seq, hash } = outcome.receipt;
-    const chain = tenant === outcome.tenant ? '' : ` in the chain ${inert(tenant)}`;
-    page.fact('receipt', `${paint.bold(`#${seq}`)}${chain}  ${paint.dim(inert(hash))}`);
+    const chain = tenant === outcome.tenant ? '' : ` in the chain ${sanitize(tenant)}`;
+    page.fact('receipt', `${paint.bold(`#${seq}`)}${chain}  ${paint.dim(sanitize(hash))}`);
   } else if (outcome !== undefined) {
     page.fact('receipt', paint.yellow('not written yet'));
   }
   if (outcome !== undefined && Object.keys(outcome.steps).length > 0) page.fact('steps', stepsText(outcome));
-  if (story.url !== undefined) page.fact('Temporal', paint.cyan(inert(story.url)));
+  if (record.url !== undefined) page.fact('Temporal', paint.cyan(sanitize(record.url)));
 }
 
 function stepsText({ steps }: Outcome): string {
   return Object.entries(steps)
-    .map(([step, ms]) => `${inert(step)} ${latency(ms)}`)
+    .map(([step, ms]) => `${sanitize(step)} ${latency(ms)}`)
     .join(' · ');
 }

@@ -1,10 +1,9 @@
 /** What a person is about to sign: checked against the digest that their signature will be over. */
 import { CountersignError } from '../action/errors.js';
-import { digest } from '../action/json.js';
 import type { ActionView, PendingView } from '../action/outcome.js';
-import { proposalDigest } from '../action/proposal.js';
+import { assertShownMatches } from '../action-records/shown.js';
 import type { ActionName } from './context.js';
-import { inert } from '../telling/inert.js';
+import { sanitize } from '../presentation/sanitize.js';
 
 /**
  * What waits for this decision. The digest that is signed is computed here, over what is displayed here: no server's word for it
@@ -20,24 +19,9 @@ export function whatIsShown({ phase, pending }: ActionView, { tenant, actionId }
       fix: `See what became of it: countersign show ${tenant}/${actionId}`,
     });
   }
-  const { shown, shownDigest } = pending;
-  const { proposal } = shown;
-  const honest =
-    digest(shown) === shownDigest &&
-    shown.tenant === tenant &&
-    shown.actionId === actionId &&
-    proposal.actionId === actionId &&
-    proposal.tool === shown.tool.name &&
-    proposalDigest(proposal) === shown.proposalDigest;
-  if (!honest) {
-    throw new CountersignError('APPROVAL_INVALID', 'What is shown is not what the decision would be bound to.', {
-      field: 'pending.shown',
-      expected: `the action ${tenant}/${actionId}, under the digest ${inert(shownDigest)}`,
-      fix: 'Do not decide. Find out who answers for this Temporal server: what it shows was tampered with.',
-    });
-  }
+  assertShownMatches(pending, { tenant, actionId });
   if (secondsLeft(pending) > 0) return pending;
-  throw new CountersignError('APPROVAL_EXPIRED', `Action ${actionId} waited until ${inert(pending.expiresAt)}.`, {
+  throw new CountersignError('APPROVAL_EXPIRED', `Action ${actionId} waited until ${sanitize(pending.expiresAt)}.`, {
     fix: 'It must be proposed again.',
   });
 }

@@ -8,8 +8,7 @@ import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Keyring, Saying } from '../trust/index.js';
-import type { SlackSettings } from './slack.js';
-import type { AgentPrincipal, PersonPrincipal, Principal } from './principal.js';
+import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
 export interface GatewayDependencies {
   readonly countersign: Countersign;
@@ -87,6 +86,13 @@ export interface OidcSettings {
   readonly roles?: Readonly<Record<string, string>>;
   /** For a provider of one tenant only. */
   readonly tenant?: string;
+}
+
+export interface SlackSettings {
+  /** Of the Slack app. From the environment, COUNTERSIGN_SLACK_SIGNING_SECRET. */
+  readonly signingSecret: string;
+  /** Where answers to clicks may be sent. Default: Slack's own. */
+  readonly responseOrigins?: readonly string[];
 }
 
 /** Somebody whom the login for development lets anybody be. */

@@ -2,7 +2,7 @@
 import { CountersignError } from '../action/errors.js';
 import type { Freeze, FreezeScope } from '../ledger/index.js';
 import type { GatewayDependencies } from './deps.js';
-import type { PersonPrincipal } from './principal.js';
+import type { PersonPrincipal } from './auth/principal.js';
 
 export class Freezing {
   readonly #deps: Pick<GatewayDependencies, 'decisions' | 'ledger' | 'settings'>;
@@ -27,7 +27,7 @@ export class Freezing {
       throw new CountersignError('ROLE_REQUIRED', 'You have none of the roles that may freeze.', {
         field: 'roles',
         expected: `one of ${this.#deps.settings.freezeRoles.join(', ')}`,
-        fix: 'Ask somebody who has such a role.',
+        fix: 'Ask a person who has one of these roles.',
       });
     }
     return this.#deps.ledger.freeze({ tenant: person.tenant, scope, reason, by: person.id });
@@ -36,7 +36,8 @@ export class Freezing {
   /** By a statement of the person's, which workers check. @throws CountersignError NOT_FOUND, ROLE_REQUIRED */
   async lift(person: PersonPrincipal, id: string, reason: string): Promise<Freeze> {
     const found = (await this.list(person)).find((freeze) => String(freeze.id) === id);
-    if (found === undefined) throw new CountersignError('NOT_FOUND', `There is no freeze ${id} here.`, { field: 'id' });
+    if (found === undefined)
+      throw new CountersignError('NOT_FOUND', `There is no freeze ${id} in your tenant.`, { field: 'id' });
     const done = await this.#deps.decisions.state(person, { kind: 'unfreeze', subject: id, reason });
     return done.kind === 'unfreeze' ? done.freeze : found;
   }

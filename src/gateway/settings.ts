@@ -5,7 +5,7 @@ import { given } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
 import { principalSchema, tenantSchema } from '../trust/shapes.js';
 import type { AgentIssuer, DevPerson, GatewaySettings, OidcSettings } from './deps.js';
-import { isLoopbackName } from './login/same-host.js';
+import { isLoopbackName } from './middleware/same-host.js';
 
 /** The member `gateway` of the config. It holds no secret: those come from the environment. */
 export interface GatewayConfig {

@@ -17,7 +17,7 @@ const fileSchema = z.strictObject({
   ledgers: z.record(z.string(), z.record(z.string(), anchorSchema)),
 });
 
-export type Anchor = z.infer<typeof anchorSchema>;
+type Anchor = z.infer<typeof anchorSchema>;
 type AnchorFile = z.infer<typeof fileSchema>;
 
 /** The anchors kept for one ledger; none when there is no file yet. @throws CountersignError CONFIG_INVALID when the file cannot be used */

@@ -4,7 +4,7 @@ import { digest } from '../action/json.js';
 import type { ReceiptClaims } from '../action/receipt.js';
 import type { EndedAction } from '../ledger/index.js';
 
-export interface ComparedReceipt {
+interface ComparedReceipt {
   readonly seq: number;
   readonly hash: string;
   readonly jws: string;

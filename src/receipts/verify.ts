@@ -10,7 +10,7 @@ import { verifyChain, type ChainPlace, type Keyring, type StoredReceipt } from '
 import { OutcomeCheck } from './outcomes.js';
 import { receiptsBeyond, tenantsBeside } from './witness.js';
 
-export interface VerifyReceiptsOptions {
+interface VerifyReceiptsOptions {
   readonly ledger: Pick<LedgerPort, 'receipts' | 'head' | 'tenants' | 'endedActions'>;
   readonly keyring: Keyring;
   /** Asked whether it saw receipts that the ledger does not have (any more). */
@@ -21,7 +21,7 @@ export interface VerifyReceiptsOptions {
   readonly tenant?: string;
 }
 
-export interface ReceiptProblem {
+interface ReceiptProblem {
   /** The receipt concerned. */
   readonly seq: number;
   /** One sentence for people. It may quote what stands in the ledger. */

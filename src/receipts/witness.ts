@@ -13,7 +13,7 @@ const MAX_SEEN = 20;
 /** Tenants that the ledger has lost altogether; more than these need not be told apart. */
 const MAX_TENANTS = 20;
 
-export interface SeenReceipt {
+interface SeenReceipt {
   readonly seq: number;
   readonly actionId: string;
 }

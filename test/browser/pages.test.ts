@@ -130,7 +130,7 @@ test('the first stop of the keyboard leads past the navigation', async () => {
 test('static files are named by what they hold, and may be kept for good', async () => {
   const page = await (await world.context()).newPage();
   const inbox = await (await world.logIn('dora')).content();
-  const [css] = /\/assets\/inbox-[\w-]+\.css/.exec(inbox) ?? [];
+  const [css] = /\/assets\/[\w-]{16}\/inbox\.css/.exec(inbox) ?? [];
   const answer = await page.request.get(css as string);
   expect(answer.headers()).toMatchObject({
     'cache-control': 'public, max-age=31536000, immutable',
@@ -139,14 +139,14 @@ test('static files are named by what they hold, and may be kept for good', async
   const { etag } = answer.headers();
   const again = await page.request.get(css as string, { headers: { 'if-none-match': `W/${etag}` } });
   expect(again.status()).toBe(304);
-  expect((await page.request.get('/assets/inbox-0000000000000000.css')).status()).toBe(404);
+  expect((await page.request.get('/assets/0000000000000000/inbox.css')).status()).toBe(404);
 });
 
 test("another tenant's action looks like none, and is on no list", async () => {
   const page = await world.logIn('gina');
   for (const id of ['waits', 'lost', 'there-is-none']) {
     expect((await page.goto(`/actions/${id}`))?.status()).toBe(404);
-    expect(await page.textContent('main')).toContain(`There is no action ${id}.`);
+    expect(await page.textContent('main')).toContain(`There is no action ${id} of tenant globex.`);
   }
   for (const at of ['/', '/history', '/dashboard?days=7', '/freezes', '/me']) {
     await page.goto(at);
@@ -204,7 +204,7 @@ describe('lists', () => {
       );
     const first = await seen();
     expect(first).toHaveLength(50);
-    await page.getByRole('link', { name: 'Later ones' }).click();
+    await page.getByRole('link', { name: 'Next page' }).click();
     await page.waitForURL('**/*after=*');
     expect([...first, ...(await seen())].toSorted()).toEqual(ids.map((id) => `ask-${id}`).toSorted());
   });
@@ -213,12 +213,12 @@ describe('lists', () => {
     const page = await world.logIn('dora');
     await page.goto('/history?status=success');
     await page.getByRole('link', { name: 'update 1 row of orders: set status' }).first().click();
-    await page.getByText('Done, and verified').waitFor();
+    await page.getByText('Done and verified').waitFor();
     const text = await page.textContent('main');
-    for (const part of ['frame.rows', 'How long each step took', 'Captured before', '#', 'unpaid', 'shipped']) {
+    for (const part of ['frame.rows', 'Duration of each step', 'Captured before', '#', 'unpaid', 'shipped']) {
       expect(text).toContain(part);
     }
-    const link = await page.getByRole('link', { name: 'its workflow’s history' }).getAttribute('href');
+    const link = await page.getByRole('link', { name: 'workflow history' }).getAttribute('href');
     expect(link).toContain(`/namespaces/${world.stack.temporal.namespace}/workflows/${TENANT}%2F`);
   });
 });
@@ -226,9 +226,9 @@ describe('lists', () => {
 test('whoever has found out whether it happened says so, and it is settled', async () => {
   const page = await world.logIn('otto');
   await page.locator('#unknown-lost [data-row]').click();
-  await page.getByLabel('How you know').fill('the line is in the journal');
+  await page.getByLabel('How do you know?').fill('the line is in the journal');
   await page.getByRole('button', { name: 'It happened' }).click();
-  await page.getByText('otto@example.com says it happened').waitFor();
+  await page.getByText('otto@example.com says that it happened').waitFor();
   expect((await world.stack.ledger.findAction(TENANT, 'lost'))?.outcome?.resolution).toMatchObject({
     verdict: 'happened',
     evidence: 'the line is in the journal',
@@ -241,8 +241,8 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
   const page = await world.logIn('otto');
   await page.goto('/freezes');
   await page.getByRole('combobox', { name: 'What' }).selectOption('agent');
-  await page.getByLabel('Which').fill('clerk');
-  await page.getByLabel('Why', { exact: true }).fill('it behaves oddly');
+  await page.getByLabel('Name').fill('clerk');
+  await page.getByLabel('Reason', { exact: true }).fill('it behaves oddly');
   await page.getByRole('button', { name: 'Freeze' }).click();
   await page.getByText('agent clerk').waitFor();
   const order = { tool: 'shop-db', input: { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: 1050 } } };
@@ -250,10 +250,10 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
 
   const dba = await world.logIn('dora');
   await dba.goto('/freezes');
-  await dba.getByText('you have no role that may freeze').waitFor();
+  await dba.getByText('none of your roles may freeze').waitFor();
 
   await page.getByText('Lift', { exact: true }).click();
-  await page.getByLabel('Why it may go on').fill('it was a false alarm');
+  await page.getByLabel('Reason for lifting').fill('it was a false alarm');
   await page.getByRole('button', { name: 'Lift the freeze' }).click();
   await page.getByText('Nothing is frozen').waitFor();
   expect((await world.propose(order, { agent: 'clerk' })).body).toMatchObject({ status: 'success' });
@@ -262,12 +262,12 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
 test('a standing approval is given, seen, used and withdrawn', async () => {
   const page = await world.logIn('dora');
   await page.goto('/me');
-  await page.getByText('Approve something in advance').click();
+  await page.getByText('Give a standing approval').click();
   await page.getByLabel('Agent').fill('cleaner');
   await page.getByLabel('Tool').fill('shop-db');
-  await page.getByLabel('Actions in all').fill('3');
-  await page.locator('form[action="/me/standing"]').getByLabel('Why').fill('the clean-up of this morning');
-  await page.getByRole('button', { name: 'Approve in advance' }).click();
+  await page.getByLabel('Actions in total').fill('3');
+  await page.locator('form[action="/me/standing"]').getByLabel('Reason').fill('the clean-up of this morning');
+  await page.getByRole('button', { name: 'Give the approval' }).click();
   await page.getByText('0 of 3 actions used').waitFor();
   const { body } = await world.propose({
     actionId: 'covered',
@@ -276,11 +276,11 @@ test('a standing approval is given, seen, used and withdrawn', async () => {
   });
   expect(body).toMatchObject({ status: 'success' });
   await page.goto('/actions/covered');
-  await page.getByText('had approved this beforehand').waitFor();
+  await page.getByText('gave a standing approval').waitFor();
   await page.goto('/me');
   await page.getByText('1 of 3 actions used').waitFor();
   await page.getByText('Withdraw', { exact: true }).click();
-  await page.locator('form[action$="/withdraw"]').getByLabel('Why').fill('it is done');
+  await page.locator('form[action$="/withdraw"]').getByLabel('Reason').fill('it is done');
   await page.getByRole('button', { name: 'Withdraw it' }).click();
   await page.getByText('of 3 actions used').waitFor({ state: 'detached' });
 });
@@ -288,10 +288,10 @@ test('a standing approval is given, seen, used and withdrawn', async () => {
 test('whoever is on duty for somebody decides in their place, until it ends', async () => {
   const page = await world.logIn('dora');
   await page.goto('/me');
-  await page.getByText('Have somebody stand in for you').click();
-  await page.getByLabel('Who', { exact: true }).fill('lena@example.com');
-  await page.locator('form[action="/me/duties"]').getByLabel('Why').fill('I am away');
-  await page.getByRole('button', { name: 'Give the duty' }).click();
+  await page.getByText('Delegate a role').click();
+  await page.getByLabel('To whom').fill('lena@example.com');
+  await page.locator('form[action="/me/role-delegations"]').getByLabel('Reason').fill('I am away');
+  await page.getByRole('button', { name: 'Delegate the role' }).click();
   await page.getByText('lena@example.com is dba for dora@example.com').waitFor();
 
   const lena = await world.logIn('lena');
@@ -299,8 +299,8 @@ test('whoever is on duty for somebody decides in their place, until it ends', as
   expect(await lena.getByRole('button', { name: 'Approve' }).isEnabled()).toBe(true);
 
   await page.getByText('End', { exact: true }).click();
-  await page.locator('form[action$="/end"]').getByLabel('Why').fill('I am back');
-  await page.getByRole('button', { name: 'End the duty' }).click();
+  await page.locator('form[action$="/end"]').getByLabel('Reason').fill('I am back');
+  await page.getByRole('button', { name: 'End the delegation' }).click();
   await page.getByText('lena@example.com is dba').waitFor({ state: 'detached' });
   await lena.reload();
   await lena.getByText('You may look, but not decide.').waitFor();

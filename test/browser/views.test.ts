@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';
 import type { JsonObject } from '../../src/action/json.js';
 import type { Shown } from '../../src/action/outcome.js';
-import type { PersonPrincipal } from '../../src/gateway/principal.js';
-import { changesAhead, changesMade, money } from '../../src/gateway/pages/change.js';
-import { standingOf } from '../../src/gateway/pages/deciding.js';
-import { coarse, left, urgency } from '../../src/gateway/pages/format.js';
-import { Inert, InertBlock } from '../../src/gateway/pages/inert.js';
+import type { PersonPrincipal } from '../../src/gateway/auth/principal.js';
+import { changesAhead, changesMade, money } from '../../src/gateway/inbox/action/changes.js';
+import { decisionRightsOf } from '../../src/gateway/inbox/action/decision-rights.js';
+import { coarse, left, urgency } from '../../src/gateway/inbox/components/format.js';
+import { Sanitized, SanitizedBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
 
 const DIGEST = `sha256:${'0'.repeat(64)}` as const;
 
@@ -103,7 +103,7 @@ test('what is urgent is told by minutes', () => {
     'soon',
     'later',
   ]);
-  expect([left(within(-1), now), left(within(96), now)]).toEqual(['time is over', '1 h 36 min left']);
+  expect([left(within(-1), now), left(within(96), now)]).toEqual(['expired', '1 h 36 min left']);
   expect([5_000, 59_000, 3_600_000, 47 * 3_600_000, 50 * 3_600_000].map((ms) => coarse(ms))).toEqual([
     '5 s',
     '59 s',
@@ -137,7 +137,7 @@ describe('a decision is offered', () => {
     requirement: Partial<Requirement>,
     more: { duties?: readonly string[]; waitedSeconds?: number; hasPasskey?: boolean } = {},
   ) =>
-    standingOf({
+    decisionRightsOf({
       person: who,
       shown: { agent: { id: 'bot/helper', roles: [], owner: 'Owen' }, requirements: [needs(requirement)] },
       waitedSeconds: 0,
@@ -150,7 +150,7 @@ describe('a decision is offered', () => {
     expect(offered(person('dora', ['dba']), {})).toEqual({ kind: 'may' });
     expect(offered(person('lena', ['lead']), {})).toMatchObject({
       kind: 'may_not',
-      why: 'It needs dba. You are lead.',
+      why: 'This needs dba. You are lead.',
     });
     expect(offered(person('lena', ['lead']), {}, { duties: ['dba'] })).toEqual({ kind: 'may' });
     const escalations = [{ afterSeconds: 60, roles: ['lead'] }];
@@ -174,22 +174,22 @@ describe('a decision is offered', () => {
 });
 
 describe('text', () => {
-  const html = (element: ReturnType<typeof Inert>): string => (element as { toString(): string }).toString();
+  const html = (element: ReturnType<typeof Sanitized>): string => (element as { toString(): string }).toString();
 
   test('shows what cannot be seen, and escapes what could be markup', () => {
-    expect(html(Inert({ text: 'a\u202Eb<i>' }))).toBe(
+    expect(html(Sanitized({ text: 'a\u202Eb<i>' }))).toBe(
       '<bdi>a<span class="odd" title="right-to-left override">U+202E</span>b&lt;i&gt;</bdi>',
     );
-    expect(html(Inert({ text: 'two\nlines' }))).toContain('U+000A');
-    expect(html(InertBlock({ text: 'two\r\nlines\tof it' }))).toBe('<div class="block">two\nlines\tof it</div>');
+    expect(html(Sanitized({ text: 'two\nlines' }))).toContain('U+000A');
+    expect(html(SanitizedBlock({ text: 'two\r\nlines\tof it' }))).toBe('<div class="block">two\nlines\tof it</div>');
   });
 
   test('is cut between characters, and says how much is left', () => {
-    expect(html(Inert({ text: `${'a'.repeat(9)}😀${'b'.repeat(2000)}`, max: 10 }))).toContain('… 2,002 more');
-    expect(html(Inert({ text: `${'a'.repeat(9)}😀${'b'.repeat(20)}`, max: 10 }))).not.toMatch(/[\uD800-\uDFFF]/);
+    expect(html(Sanitized({ text: `${'a'.repeat(9)}😀${'b'.repeat(2000)}`, max: 10 }))).toContain('… 2,002 more');
+    expect(html(Sanitized({ text: `${'a'.repeat(9)}😀${'b'.repeat(20)}`, max: 10 }))).not.toMatch(/[\uD800-\uDFFF]/);
   });
 
   test('that overprints the lines above it is spelled out', () => {
-    expect(html(Inert({ text: `e${'\u0301'.repeat(30)}` }))).toContain('U+0301');
+    expect(html(Sanitized({ text: `e${'\u0301'.repeat(30)}` }))).toContain('U+0301');
   });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import pino from 'pino';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { freePort } from '../../src/dev/free-port.js';
-import { startGateway, type RunningGateway } from '../../src/gateway/server.js';
+import { startGateway, type RunningGateway } from '../../src/gateway/server/server.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
 import { journalTool } from '../support/journal-tool.js';
 import { launchBrowser } from '../support/browser.js';

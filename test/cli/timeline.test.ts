@@ -5,7 +5,7 @@ import type { Facts, Preview } from '../../src/action/decision.js';
 import { digest, digestText, type Digest } from '../../src/action/json.js';
 import type { ActionView, Outcome, Shown } from '../../src/action/outcome.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
-import { viewOf, type Story } from '../../src/telling/story.js';
+import { endedView, type ActionRecord } from '../../src/action-records/action-record.js';
 import { timeline } from '../../src/cli/timeline.js';
 
 const plain = { paint: pc.createColors(false), width: 100, full: false };
@@ -117,7 +117,7 @@ const outcome: Outcome = {
   steps: { propose: 3.14159, capturePreState: 5, execute: 12.4 },
 };
 
-function told(view: ActionView, more: Partial<Story> = {}, pen = plain): string {
+function told(view: ActionView, more: Partial<ActionRecord> = {}, pen = plain): string {
   return timeline({ view, keptBy: 'temporal', warnings: [], ...more }, pen, new Date('2026-05-01T10:30:00Z'));
 }
 
@@ -178,7 +178,7 @@ describe('an action that waits', () => {
 });
 
 describe('an action that ended', () => {
-  const text = told(viewOf(outcome), { proposal, url: 'http://ui/x' });
+  const text = told(endedView(outcome), { proposal, url: 'http://ui/x' });
 
   test.each([
     ['the status', /refund-1 {2}✗ mismatch {2}tenant acme/],
@@ -197,7 +197,7 @@ describe('an action that ended', () => {
   });
 
   test('is told without its proposal when only the ledger keeps it', () => {
-    const text = told(viewOf(outcome), { keptBy: 'ledger' });
+    const text = told(endedView(outcome), { keptBy: 'ledger' });
     expect(text).toMatch(/input +no longer kept/);
     expect(text).toMatch(/Record {2}from the ledger/);
   });
@@ -262,8 +262,8 @@ describe('hostile words', () => {
       receipt: { tenant: evil, seq: 1, hash: evil as Digest },
     };
     const story = { warnings: [evil], url: evil, proposedAt: evil, endedAt: evil };
-    expect(told(viewOf(dirty), story, plain)).not.toMatch(alive);
-    expect(told(viewOf(dirty), story, full)).not.toMatch(alive);
+    expect(told(endedView(dirty), story, plain)).not.toMatch(alive);
+    expect(told(endedView(dirty), story, full)).not.toMatch(alive);
     expect(
       told({ ...waiting(), refusedApprovals: [{ code: 'APPROVAL_INVALID', message: evil }] }, story, full),
     ).not.toMatch(alive);

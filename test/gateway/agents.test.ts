@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { SignJWT, UnsecuredJWT, exportJWK, type JWTPayload } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAgents } from '../../src/gateway/agents.js';
+import { createAgents } from '../../src/gateway/auth/agents.js';
 import type { AgentIssuer } from '../../src/gateway/deps.js';
-import type { AgentSource } from '../../src/gateway/identity.js';
+import type { AgentSource } from '../../src/gateway/auth/identity.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
 import { Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
@@ -316,7 +316,7 @@ describe('an API key', () => {
         ),
       ),
     );
-    expect(messages).toEqual(['The API key is not known.', 'The API key is not known.']);
+    expect(messages).toEqual(['There is no such API key.', 'There is no such API key.']);
     for (const text of [
       one.text.slice(0, -1),
       `${one.text}A`,

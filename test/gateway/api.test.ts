@@ -158,7 +158,7 @@ describe('an agent', () => {
     ['POST', '/v1/freezes'],
     ['GET', '/v1/events'],
     ['GET', '/v1/standing-approvals'],
-    ['GET', '/v1/duties'],
+    ['GET', '/v1/role-delegations'],
   ])('%s %s is not for agents', async (method, path) => {
     const json = method === 'POST' ? { json: { scope: { kind: 'all' }, reason: 'x' } } : {};
     expect(refusal(await bot.send(method, path, json))).toMatchObject({ status: 403, code: 'FORBIDDEN' });
@@ -184,7 +184,9 @@ describe('a person', () => {
   test('finds what waits, approves exactly that, and it is done', async () => {
     const { actionId, shownDigest } = await waiting();
     const { body } = await dana.get('/v1/approvals?mine=true');
-    const ask = (body['asks'] as { actionId: string; missing: unknown[] }[]).find((one) => one.actionId === actionId);
+    const ask = (body['approvalRequests'] as { actionId: string; missing: unknown[] }[]).find(
+      (one) => one.actionId === actionId,
+    );
     expect(ask).toMatchObject({ environment: 'production', agent: 'agent-1', missing: [{ roles: ['dba'] }] });
     const stale = { shownDigest: `sha256:${'0'.repeat(64)}`, verdict: 'approve' };
     expect(refusal(await dana.post(`/v1/actions/${actionId}/decision`, stale))).toMatchObject({
@@ -239,7 +241,7 @@ describe('a person', () => {
     const nowhere = await gil.post('/v1/actions/no-such/decision', { shownDigest, verdict: 'approve' });
     expect([there.status, nowhere.status]).toEqual([404, 404]);
     expect(there.body['detail']).toBe(String(nowhere.body['detail']).replace('no-such', actionId));
-    expect((await gil.get('/v1/approvals')).body['asks']).toEqual([]);
+    expect((await gil.get('/v1/approvals')).body['approvalRequests']).toEqual([]);
     const made = await dana.post('/v1/freezes', { scope: { kind: 'agent', value: 'somebody' }, reason: 'test' });
     expect((await gil.get('/v1/freezes')).body['freezes']).toEqual([]);
     expect((await gil.post(`/v1/freezes/${String(made.body['id'])}/lift`, { reason: 'x' })).status).toBe(404);
@@ -281,15 +283,17 @@ describe('a person', () => {
       ['vera', []],
     ] as const) {
       await refill();
-      const made = await dana.post('/v1/duties', { person: id, role: 'dba', from, until, reason: 'on call' });
+      const made = await dana.post('/v1/role-delegations', { person: id, role: 'dba', from, until, reason: 'on call' });
       expect([made.status, made.body['person']]).toEqual([201, id]);
       const { actionId, shownDigest } = await waiting();
       const person = await gateway.person({ id, roles });
       const reply = await person.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
       expect(reply.body).toMatchObject({ state: 'approved', recorded: { duties: [{ role: 'dba', from: 'dana' }] } });
-      expect((await dana.send('DELETE', `/v1/duties/${String(made.body['id'])}?reason=back`)).status).toBe(200);
+      expect((await dana.send('DELETE', `/v1/role-delegations/${String(made.body['id'])}?reason=back`)).status).toBe(
+        200,
+      );
     }
-    expect((await dana.get('/v1/duties')).body['duties']).toEqual([]);
+    expect((await dana.get('/v1/role-delegations')).body['roleDelegations']).toEqual([]);
   });
 
   test('is told apart from an agent: both in one request are nobody', async () => {

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PendingAsks } from '../../src/gateway/store/pending-asks.js';
+import { PendingApprovals } from '../../src/gateway/store/pending-approvals.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 
@@ -306,14 +306,14 @@ describe('machines', () => {
   });
 
   test('get figures that name nobody', async () => {
-    expect(await stack.ledger.store((database) => new PendingAsks(database)).count()).toBe(0);
+    expect(await stack.ledger.store((database) => new PendingApprovals(database)).count()).toBe(0);
     await bot.get(`/v1/actions/${randomUUID()}`);
     const { status, text: figures } = await gateway.nobody.get('/metrics');
     expect(status).toBe(200);
     expect(figures).toMatch(
       /countersign_http_requests_total\{method="GET",route="\/v1\/actions\/:actionId",status="404"\} \d/,
     );
-    expect(figures).toMatch(/countersign_pending_asks \d/);
+    expect(figures).toMatch(/countersign_pending_approvals \d/);
     expect(figures).toMatch(/countersign_event_streams\{stream="inbox"\} 0/);
     for (const named of ['acme', 'agent-1', 'dana']) expect(figures).not.toContain(named);
   });

@@ -147,7 +147,7 @@ function bodyFor(path: string): object {
     '/v1/freezes': { scope: { kind: 'agent', value: 'nobody' }, reason: 'test' },
     '/v1/freezes/{id}/lift': { reason: 'test' },
     '/v1/standing-approvals': { agent: 'bot', tool: 'shop-db', until, reason: 'test' },
-    '/v1/duties': { person: 'ian', role: 'dba', from: new Date().toISOString(), until, reason: 'test' },
+    '/v1/role-delegations': { person: 'ian', role: 'dba', from: new Date().toISOString(), until, reason: 'test' },
   };
   return bodies[path] ?? {};
 }
@@ -196,7 +196,7 @@ test('what is answered has the shapes that the document names', async () => {
     query: '?wait=30',
     json: { tool: 'shop-db', input: { op: 'sql', statement: 'drop table sessions' } },
   });
-  for (const path of ['/v1/freezes', '/v1/standing-approvals', '/v1/duties']) {
+  for (const path of ['/v1/freezes', '/v1/standing-approvals', '/v1/role-delegations']) {
     await ask(dana, 'POST', path, { json: bodyFor(path) });
     await ask(dana, 'GET', path);
   }

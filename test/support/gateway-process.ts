@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import type { TemporalSettings } from '../../src/environment.js';
 import type { DevPerson } from '../../src/gateway/deps.js';
-import { startGateway } from '../../src/gateway/server.js';
+import { startGateway } from '../../src/gateway/server/server.js';
 import { parseKeyring } from '../../src/trust/index.js';
 
 export interface GatewayProcessOptions {

@@ -1,10 +1,10 @@
 /** A gateway over a stack, on a real socket, with agents' keys and people's sessions made directly. */
 import pino from 'pino';
 import type { DevPerson } from '../../src/gateway/deps.js';
-import { derived, hashOf, newSecret } from '../../src/gateway/secrets.js';
-import { SessionStore } from '../../src/gateway/login/session-store.js';
-import { jtiOf } from '../../src/gateway/login/index.js';
-import { startGateway, type GatewayOptions } from '../../src/gateway/server.js';
+import { derived, hashOf, newSecret } from '../../src/gateway/auth/secrets.js';
+import { SessionStore } from '../../src/gateway/store/sessions.js';
+import { jtiOf } from '../../src/gateway/auth/login/index.js';
+import { startGateway, type GatewayOptions } from '../../src/gateway/server/server.js';
 import type { GatewayConfig } from '../../src/gateway/settings.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import type { Stack } from './stack.js';

@@ -1,7 +1,7 @@
 /** The whole gateway over a stack, with a provider where people log in and keys with which agents propose. */
 import pino from 'pino';
 import { freePort } from '../../src/dev/free-port.js';
-import { startGateway, type GatewayOptions, type RunningGateway } from '../../src/gateway/server.js';
+import { startGateway, type GatewayOptions, type RunningGateway } from '../../src/gateway/server/server.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import { HttpBrowser, type Page } from './http-browser.js';
 import { logInByOidc, startOidcProvider, type OidcPerson, type OidcProvider } from './oidc.js';

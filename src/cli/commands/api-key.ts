@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ApiKey, ApiKeys } from '../../gateway/store/api-keys.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import { issued, ttlOf, writeSecret, type IssueOptions } from '../issue.js';
 
 interface CreateOptions extends IssueOptions {
@@ -77,7 +77,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
     return;
   }
   const file = await writeSecret(options.out, `${text}\n`);
-  out.result({ ...key, file }, () => `${line(key, context)}\n\n  written to ${inert(file)}`);
+  out.result({ ...key, file }, () => `${line(key, context)}\n\n  written to ${sanitize(file)}`);
 }
 
 async function storeOf(context: Context): Promise<ApiKeys> {
@@ -95,7 +95,7 @@ function line(key: ApiKey, { out: { paint } }: Context): string {
         ? paint.yellow(`expired ${expiresAt}`)
         : `until ${expiresAt}, ${lastUsedAt === undefined ? 'never used' : `last used ${lastUsedAt}`}`;
   return [
-    `${paint.bold(id)}  ${inert(agent)} of ${inert(tenant)}, ${state}`,
-    `  roles ${roles.join(', ') || 'none'}; scopes ${scopes.join(', ')}${owner === undefined ? '' : `; owner ${inert(owner)}`}`,
+    `${paint.bold(id)}  ${sanitize(agent)} of ${sanitize(tenant)}, ${state}`,
+    `  roles ${roles.join(', ') || 'none'}; scopes ${scopes.join(', ')}${owner === undefined ? '' : `; owner ${sanitize(owner)}`}`,
   ].join('\n');
 }

@@ -6,9 +6,9 @@ import { rolesOf } from '../../action/quorum.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
-import type { Story } from '../../telling/story.js';
+import type { ActionRecord } from '../../action-records/action-record.js';
 import { timeline, waitedSeconds } from '../timeline.js';
 import { usage } from '../usage.js';
 
@@ -100,7 +100,7 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   out.result({ ...action, verdict, ...reply }, () => {
     const { approver, hurried = false } = reply.recorded;
     const pause = hurried ? '; it came among many others, so one more person is needed' : '';
-    return `${markOf(reply.recorded, out.paint)} by ${inert(approver)}; ${becomes(verdict, reply.state)}${pause}.  See: countersign show ${action.tenant}/${action.actionId}`;
+    return `${markOf(reply.recorded, out.paint)} by ${sanitize(approver)}; ${becomes(verdict, reply.state)}${pause}.  See: countersign show ${action.tenant}/${action.actionId}`;
   });
 }
 
@@ -136,11 +136,15 @@ function assertWithoutPasskey(pending: PendingView, roles: readonly string[]): v
     (wanted) => wanted.passkey === true && rolesOf(wanted, waited).some((role) => roles.includes(role)),
   );
   if (wanting === undefined) return;
-  throw new CountersignError('PASSKEY_REQUIRED', `Policy ${inert(wanting.policy)} takes a yes only with a passkey.`, {
-    field: 'approval.assertion',
-    expected: 'the assertion of a passkey, which a browser makes',
-    fix: `Approve it in the inbox of your gateway, on the page /actions/${encodeURIComponent(shown.actionId)}; \`countersign deny\` and \`request-changes\` need none.`,
-  });
+  throw new CountersignError(
+    'PASSKEY_REQUIRED',
+    `Policy ${sanitize(wanting.policy)} takes a yes only with a passkey.`,
+    {
+      field: 'approval.assertion',
+      expected: 'the assertion of a passkey, which a browser makes',
+      fix: `Approve it in the inbox of your gateway, on the page /actions/${encodeURIComponent(shown.actionId)}; \`countersign deny\` and \`request-changes\` need none.`,
+    },
+  );
 }
 
 /** Shows all of it and asks. Where nobody can be asked, --yes must have been given. */
@@ -149,8 +153,8 @@ async function confirm(
   view: ActionView,
   { yes = false, print = false }: DecideOptions,
 ): Promise<void> {
-  const story: Story = { view, keptBy: 'temporal', warnings: [] };
-  out.present((paint) => timeline(story, { paint, width: out.width, full: true }), { script: out.json || print });
+  const record: ActionRecord = { view, keptBy: 'temporal', warnings: [] };
+  out.present((paint) => timeline(record, { paint, width: out.width, full: true }), { script: out.json || print });
   if (yes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw usage('Nobody can be asked here.', {

@@ -80,7 +80,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     temporalUiUrl: servers.temporal.uiUrl,
   });
   const { startWorker } = await import('../../worker/worker.js');
-  const { startGateway } = await import('../../gateway/server.js');
+  const { startGateway } = await import('../../gateway/server/server.js');
   const { faultsFromEnv } = await import('../../worker/faults.js');
   const shared = {
     config,

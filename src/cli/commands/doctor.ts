@@ -6,7 +6,7 @@ import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 
 interface Check {
   readonly name: string;
@@ -47,7 +47,7 @@ async function examine(context: Context, options: { config?: string }): Promise<
     checks
       .map(({ name, ok, detail, fix }) => {
         const mark = ok ? paint.green('✓') : paint.red('✗');
-        return `${mark} ${name.padEnd(18)} ${inert(detail)}${fix === undefined ? '' : `\n  ${paint.dim('fix')}${' '.repeat(16)}${inert(fix)}`}`;
+        return `${mark} ${name.padEnd(18)} ${sanitize(detail)}${fix === undefined ? '' : `\n  ${paint.dim('fix')}${' '.repeat(16)}${sanitize(fix)}`}`;
       })
       .join('\n'),
   );

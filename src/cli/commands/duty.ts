@@ -4,7 +4,7 @@ import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseEnd } from '../durations.js';
 import { dutyText } from '../given-text.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import { AS, said } from '../person-says.js';
 import { whose } from './standing.js';
 
@@ -89,7 +89,7 @@ async function give(context: Context, person: string, options: GiveOptions): Pro
   out.result(
     { ...given, receipt },
     () =>
-      `${out.paint.green('✓ on duty')}\n${dutyText(given, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}\n\nEnd it:  countersign duty end ${inert(given.id)} --reason "…"`,
+      `${out.paint.green('✓ on duty')}\n${dutyText(given, out.paint)}\n  receipt #${receipt.seq} of ${sanitize(tenant)}\n\nEnd it:  countersign duty end ${sanitize(given.id)} --reason "…"`,
   );
 }
 
@@ -102,6 +102,7 @@ async function end(context: Context, subject: string, { reason, as }: { reason: 
   const { duty: ended, receipt } = done;
   out.result(
     { ...ended, receipt },
-    () => `${out.paint.green('✓ ended')}\n${dutyText(ended, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}`,
+    () =>
+      `${out.paint.green('✓ ended')}\n${dutyText(ended, out.paint)}\n  receipt #${receipt.seq} of ${sanitize(tenant)}`,
   );
 }

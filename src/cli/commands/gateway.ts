@@ -40,7 +40,7 @@ async function runGateway(context: Context, options: GatewayCommandOptions): Pro
   const { env, out } = context;
   const ledgerUrl = context.ledgerUrl();
   const [{ startGateway }, { loadConfig }, { startLogging }, { awaitStop }, { onShutdown }] = await Promise.all([
-    import('../../gateway/server.js'),
+    import('../../gateway/server/server.js'),
     import('../../worker/config.js'),
     import('../logging.js'),
     import('../stopping.js'),

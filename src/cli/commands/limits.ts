@@ -5,7 +5,7 @@ import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
 import { given } from '../../environment.js';
 import type { Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { usage } from '../usage.js';
 
@@ -59,7 +59,7 @@ async function showLimits(context: Context, only: string | undefined, options: L
     { policy: policy === undefined ? null : { folder, digest: policy.digest }, limits: texts, counters },
     () => {
       const lines = texts.flatMap(({ id, text }) => [
-        `${out.paint.bold(inert(id))}  ${out.paint.dim(inert(text))}`,
+        `${out.paint.bold(sanitize(id))}  ${out.paint.dim(sanitize(text))}`,
         ...under(
           counters.filter(({ limit }) => limit === id),
           tenant,
@@ -86,9 +86,9 @@ async function showLimits(context: Context, only: string | undefined, options: L
 function under(counters: readonly Shown[], tenant: string | undefined, paint: Paint): readonly string[] {
   if (counters.length === 0) return [paint.dim('  nothing counted yet')];
   return counters.map((counter) => {
-    const whose = tenant === undefined ? `${paint.dim(inert(counter.tenant))}  ` : '';
+    const whose = tenant === undefined ? `${paint.dim(sanitize(counter.tenant))}  ` : '';
     const full = counter.left === 0 || counter.state === 'open';
-    const text = inert(counter.text);
+    const text = sanitize(counter.text);
     return `  ${whose}${full ? paint.red(text) : text}`;
   });
 }

@@ -7,8 +7,8 @@ import type { ListedAction } from '../../client/actions-list.js';
 import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { duration } from '../../telling/durations.js';
-import { inert } from '../../telling/inert.js';
+import { duration } from '../../presentation/durations.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { waitedSeconds } from '../timeline.js';
 
@@ -44,17 +44,24 @@ export function pending(program: Command): void {
 }
 
 async function waiting(context: Context, tenant: string | undefined): Promise<Waiting[]> {
-  const { listActions, listQuery } = await import('../../client/actions-list.js');
+  const [{ listActions, listQuery }, { findAction }, { actionSources }] = await Promise.all([
+    import('../../client/actions-list.js'),
+    import('../../action-records/find.js'),
+    import('../action-sources.js'),
+  ]);
   const countersign = await context.countersign();
+  const sources = await actionSources(context, countersign);
   const query = listQuery({ status: 'pending', ...(tenant === undefined ? {} : { tenant }) });
   const listed = await listActions(countersign.temporal, query, 1000, context.temporalSettings.address);
   const found: Waiting[] = [];
   for (let i = 0; i < listed.length; i += AT_ONCE) {
     const views = listed.slice(i, i + AT_ONCE).map(async (action): Promise<Waiting | undefined> => {
       try {
-        const view = await context.answered(countersign, () => countersign.view(action.actionId, action.tenant));
+        const { view } = await findAction(sources, action);
         // The index lags: it may have been decided since.
-        return view.pending === undefined ? undefined : { ...action, pending: view.pending, approvals: view.approvals };
+        return view?.pending === undefined
+          ? undefined
+          : { ...action, pending: view.pending, approvals: view.approvals };
       } catch (error) {
         return { ...action, problem: error instanceof Error ? error.message : String(error) };
       }
@@ -109,30 +116,30 @@ async function stuckIn(
 function tellStuck({ tenant, actionId, reason, fix }: Stuck, kind: 'unknown' | 'compensation', paint: Paint): string {
   const what = kind === 'unknown' ? 'unknown whether it happened' : 'could not be undone';
   return [
-    `${paint.bold(inert(`${tenant}/${actionId}`))}  ${paint.red(what)}`,
-    `  ${inert(reason)}`,
-    `  ${inert(fix)}`,
+    `${paint.bold(sanitize(`${tenant}/${actionId}`))}  ${paint.red(what)}`,
+    `  ${sanitize(reason)}`,
+    `  ${sanitize(fix)}`,
     '',
   ].join('\n');
 }
 
 function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Waiting, paint: Paint): string {
-  const title = paint.bold(inert(`${tenant}/${actionId}`));
-  if (waits === undefined) return `${title}\n  ${paint.red(inert(problem ?? ''))}\n`;
+  const title = paint.bold(sanitize(`${tenant}/${actionId}`));
+  if (waits === undefined) return `${title}\n  ${paint.red(sanitize(problem ?? ''))}\n`;
   const { shown, expiresAt } = waits;
   const left = Date.parse(expiresAt) - Date.now();
   const waited = waitedSeconds(waits);
   const needs = progress(shown.requirements, approvals, waited).missing.map(
     ({ roles, have, need, policy, passkey, hurried }) =>
-      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${inert(policy)}; ${have} of ${need} said yes${hurried === true ? ', one in a hurry' : ''})`)}`,
+      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${sanitize(policy)}; ${have} of ${need} said yes${hurried === true ? ', one in a hurry' : ''})`)}`,
   );
   const others =
     waits.escalated === undefined ? [] : [`  ${paint.yellow(`escalated: now also ${anyOf(waits.escalated)}`)}`];
   const next = nextEscalation(shown.requirements, waited);
   return [
     `${title}  ${paint.yellow(left > 0 ? `${duration(left)} left` : 'over')}`,
-    `  ${inert(shown.preview.summary)} on ${inert(shown.tool.name)} (${inert(shown.tool.environment)}), proposed by ${inert(shown.agent.id)}`,
-    ...shown.requirements.map(({ reason }) => `  ${inert(reason)}`),
+    `  ${sanitize(shown.preview.summary)} on ${sanitize(shown.tool.name)} (${sanitize(shown.tool.environment)}), proposed by ${sanitize(shown.agent.id)}`,
+    ...shown.requirements.map(({ reason }) => `  ${sanitize(reason)}`),
     ...needs,
     ...others,
     ...(next === undefined ? [] : [paint.dim(`  ${next}`)]),

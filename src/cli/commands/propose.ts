@@ -8,9 +8,9 @@ import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseDuration } from '../durations.js';
 import { exitCodeHelp, exitOfStatus, type Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Output } from '../output.js';
-import { viewOf, type Story } from '../../telling/story.js';
+import { emptyView, endedView, type ActionRecord } from '../../action-records/action-record.js';
 import { timeline } from '../timeline.js';
 import { usage } from '../usage.js';
 
@@ -72,15 +72,15 @@ async function proposeAction(context: Context, options: ProposeOptions): Promise
   if (options.actionId === undefined) out.note(`action ${proposal.actionId}`);
 
   const answer = await countersign.perform(proposal, { timeoutMs });
-  const { uiUrl } = await import('../find-action.js');
-  const story = { keptBy: 'temporal', url: uiUrl(context, answer), warnings: [] } as const;
+  const { workflowUrl } = await import('../../presentation/workflow-url.js');
+  const record = { keptBy: 'temporal', url: workflowUrl(context.temporalUi, answer), warnings: [] } as const;
   const outcome = answer.status === 'pending' ? await afterPeople(context, answer, options.wait) : answer;
   if (outcome === undefined) {
-    tellPending(out, answer as PendingAction, story);
+    tellPending(out, answer as PendingAction, record);
     return 'pending';
   }
   out.result(outcome, () =>
-    timeline({ ...story, view: viewOf(outcome), proposal }, { paint: out.paint, width: out.width, full: false }),
+    timeline({ ...record, view: endedView(outcome), proposal }, { paint: out.paint, width: out.width, full: false }),
   );
   return exitOfStatus(outcome.status);
 }
@@ -92,7 +92,7 @@ async function afterPeople(
   wait: ProposeOptions['wait'],
 ): Promise<Outcome | undefined> {
   if (wait === undefined) return undefined;
-  out.note(`waits for people: ${inert(action.reason)}`);
+  out.note(`waits for people: ${sanitize(action.reason)}`);
   try {
     return await action.outcome(wait === true ? {} : { timeoutMs: parseDuration(wait, '--wait') });
   } catch (error) {
@@ -101,19 +101,12 @@ async function afterPeople(
   }
 }
 
-function tellPending(out: Output, action: PendingAction, told: Omit<Story, 'view'>): void {
+function tellPending(out: Output, action: PendingAction, told: Omit<ActionRecord, 'view'>): void {
   const { tenant, actionId, reason, status, pending } = action;
   const { proposalDigest, tool } = pending.shown;
   const view: ActionView = {
-    phase: 'pending',
-    tenant,
-    actionId,
-    proposalDigest,
-    tool: tool.name,
+    ...emptyView({ tenant, actionId, proposalDigest, tool: tool.name }, 'pending'),
     pending,
-    approvals: [],
-    refusedApprovals: [],
-    cancelRequested: false,
   };
   out.result({ status, tenant, actionId, reason, pending }, () =>
     [

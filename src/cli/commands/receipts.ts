@@ -5,7 +5,7 @@ import type { ReceiptsReport, TenantReport } from '../../receipts/verify.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 
 interface VerifyOptions {
@@ -104,15 +104,15 @@ function reportText({ tenants }: ReceiptsReport, paint: Paint): string {
 
 function tenantText(report: TenantReport, paint: Paint): string {
   const { ok, tenant, receipts: count, outcomes, head, anchor, witnessed, problems, problemCount } = report;
-  const last = head === undefined ? '' : `, last #${head.seq} ${paint.dim(inert(head.hash))}`;
+  const last = head === undefined ? '' : `, last #${head.seq} ${paint.dim(sanitize(head.hash))}`;
   const before =
     anchor === undefined
       ? 'no earlier verification to compare with'
       : `compared with receipt #${anchor.seq} of an earlier verification`;
   const lines = [
-    `${ok ? paint.green('✓') : paint.red('✗')} ${paint.bold(inert(tenant))}  ${count} receipts, ${outcomes} recorded outcomes${last}`,
+    `${ok ? paint.green('✓') : paint.red('✗')} ${paint.bold(sanitize(tenant))}  ${count} receipts, ${outcomes} recorded outcomes${last}`,
     `    ${paint.dim(`${before}; ${witnessed ? 'Temporal was asked' : 'Temporal was not asked'}`)}`,
-    ...problems.map(({ seq, problem }) => `    ${paint.red(`#${seq}`)}  ${inert(problem)}`),
+    ...problems.map(({ seq, problem }) => `    ${paint.red(`#${seq}`)}  ${sanitize(problem)}`),
   ];
   if (problemCount > problems.length) lines.push(`    … ${problemCount - problems.length} more`);
   return lines.join('\n');

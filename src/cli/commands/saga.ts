@@ -5,7 +5,7 @@ import type { CompensationView, SagaView } from '../../action/saga.js';
 import type { Countersign } from '../../client/countersign.js';
 import { examples, run } from '../command.js';
 import type { ActionName, Context } from '../context.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import { usage } from '../usage.js';
 
@@ -71,7 +71,7 @@ async function decide(
   const { out } = context;
   out.result({ cause: subject, ...done }, () => {
     const what = verdict === 'retry' ? 'is undone again' : 'stays as it is';
-    return `${out.paint.green(`✓ ${inert(subject)} ${what}`)}: ${inert(done.reason)}\nreceipt #${done.receipt.seq} of ${inert(tenant)}`;
+    return `${out.paint.green(`✓ ${sanitize(subject)} ${what}`)}: ${sanitize(done.reason)}\nreceipt #${done.receipt.seq} of ${sanitize(tenant)}`;
   });
 }
 
@@ -118,22 +118,23 @@ function colour(status: string, paint: Paint): string {
 function tellSaga(view: SagaView, paint: Paint): string {
   const { tenant, traceId, status, reason, steps, compensations, waitsFor } = view;
   return [
-    `${paint.bold(inert(`${tenant}/${traceId}`))}  ${colour(status, paint)}`,
-    `  ${inert(reason)}`,
+    `${paint.bold(sanitize(`${tenant}/${traceId}`))}  ${colour(status, paint)}`,
+    `  ${sanitize(reason)}`,
     ...steps.map(
-      (step, index) => `  ${index + 1}. ${inert(step.actionId)} on ${inert(step.tool)}: ${colour(step.status, paint)}`,
+      (step, index) =>
+        `  ${index + 1}. ${sanitize(step.actionId)} on ${sanitize(step.tool)}: ${colour(step.status, paint)}`,
     ),
-    ...compensations.map((one) => `  ↩ ${inert(one.cause)}: ${colour(one.status, paint)}  ${inert(one.reason)}`),
-    ...(waitsFor === undefined ? [] : [`  waits: ${inert(todoOf(waitsFor.kind, waitsFor.actionId, tenant))}`]),
+    ...compensations.map((one) => `  ↩ ${sanitize(one.cause)}: ${colour(one.status, paint)}  ${sanitize(one.reason)}`),
+    ...(waitsFor === undefined ? [] : [`  waits: ${sanitize(todoOf(waitsFor.kind, waitsFor.actionId, tenant))}`]),
   ].join('\n');
 }
 
 function tellUndoing({ tenant, cause, status, actionId, reason }: CompensationView, paint: Paint): string {
   return [
-    `${paint.bold(inert(`undo ${tenant}/${cause}`))}  ${colour(status, paint)}`,
-    `  ${inert(reason)}`,
-    ...(actionId === undefined ? [] : [`  by ${inert(actionId)}`]),
-    ...(status === 'needs_person' ? [`  waits: ${inert(todoOf('compensation', cause, tenant))}`] : []),
+    `${paint.bold(sanitize(`undo ${tenant}/${cause}`))}  ${colour(status, paint)}`,
+    `  ${sanitize(reason)}`,
+    ...(actionId === undefined ? [] : [`  by ${sanitize(actionId)}`]),
+    ...(status === 'needs_person' ? [`  waits: ${sanitize(todoOf('compensation', cause, tenant))}`] : []),
   ].join('\n');
 }
 

@@ -2,7 +2,7 @@
 import type { Connection } from '@temporalio/client';
 import type { Command } from 'commander';
 import { examples, run } from '../command.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 
 export function setup(program: Command): void {
   program
@@ -24,13 +24,13 @@ export function setup(program: Command): void {
         await ensureSearchAttributes(client.connection as Connection, namespace);
 
         const done = (made: readonly string[]): string =>
-          made.length === 0 ? out.paint.dim('nothing to do') : made.map((name) => inert(name)).join(', ');
+          made.length === 0 ? out.paint.dim('nothing to do') : made.map((name) => sanitize(name)).join(', ');
         out.result(
           { ledger: { schema, postgres: version, migrated }, temporal: { address, namespace, registered } },
           () =>
             [
-              `${out.paint.green('✓')} ledger: Postgres ${inert(version)}, schema ${inert(schema)}; ${migrated.length === 0 ? '' : 'ran '}${done(migrated)}`,
-              `${out.paint.green('✓')} Temporal: ${inert(address)}, namespace ${inert(namespace)}; ${registered.length === 0 ? '' : 'registered '}${done(registered)}`,
+              `${out.paint.green('✓')} ledger: Postgres ${sanitize(version)}, schema ${sanitize(schema)}; ${migrated.length === 0 ? '' : 'ran '}${done(migrated)}`,
+              `${out.paint.green('✓')} Temporal: ${sanitize(address)}, namespace ${sanitize(namespace)}; ${registered.length === 0 ? '' : 'registered '}${done(registered)}`,
             ].join('\n'),
         );
       }),

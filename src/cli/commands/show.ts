@@ -1,7 +1,7 @@
 /** `countersign show`: the timeline of one action. */
 import type { Command } from 'commander';
 import { examples, run } from '../command.js';
-import { storyDocument } from '../../telling/story.js';
+import { recordDocument } from '../../action-records/action-record.js';
 import { timeline } from '../timeline.js';
 
 export function show(program: Command): void {
@@ -20,11 +20,15 @@ export function show(program: Command): void {
     )
     .action(
       run(async (context, actionId: string, options: { tenant?: string; full?: boolean }) => {
-        const { findAction } = await import('../find-action.js');
-        const story = await findAction(context, await context.action(actionId, options.tenant));
+        const name = await context.action(actionId, options.tenant);
+        const [{ readAction }, { actionSources }] = await Promise.all([
+          import('../../action-records/read.js'),
+          import('../action-sources.js'),
+        ]);
+        const record = await readAction(await actionSources(context), name);
         const { out } = context;
-        out.result(storyDocument(story), () =>
-          timeline(story, { paint: out.paint, width: out.width, full: options.full ?? false }),
+        out.result(recordDocument(record), () =>
+          timeline(record, { paint: out.paint, width: out.width, full: options.full ?? false }),
         );
       }),
     );

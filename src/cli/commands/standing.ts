@@ -5,7 +5,7 @@ import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { parseEnd } from '../durations.js';
 import { standingText } from '../given-text.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import { wholeNumber } from '../numbers.js';
 import { AS, said } from '../person-says.js';
 import { usage } from '../usage.js';
@@ -110,7 +110,7 @@ async function grant(context: Context, agent: string, options: GrantOptions): Pr
   out.result(
     { ...standing, receipt },
     () =>
-      `${out.paint.green('✓ approved in advance')}\n${standingText(standing, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}\n\nEnd it:  countersign standing withdraw ${inert(standing.id)} --reason "…"`,
+      `${out.paint.green('✓ approved in advance')}\n${standingText(standing, out.paint)}\n  receipt #${receipt.seq} of ${sanitize(tenant)}\n\nEnd it:  countersign standing withdraw ${sanitize(standing.id)} --reason "…"`,
   );
 }
 
@@ -128,7 +128,7 @@ async function withdraw(
   out.result(
     { ...standing, receipt },
     () =>
-      `${out.paint.green('✓ withdrawn')}\n${standingText(standing, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}`,
+      `${out.paint.green('✓ withdrawn')}\n${standingText(standing, out.paint)}\n  receipt #${receipt.seq} of ${sanitize(tenant)}`,
   );
 }
 

@@ -5,7 +5,7 @@ import { examples, run } from '../command.js';
 import { given } from '../../environment.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
-import { inert } from '../../telling/inert.js';
+import { sanitize } from '../../presentation/sanitize.js';
 import { wholeNumber } from '../numbers.js';
 import { AS, said } from '../person-says.js';
 import { statusMark } from '../timeline.js';
@@ -70,7 +70,7 @@ async function unfreeze(context: Context, id: number, { reason, as }: { reason: 
   out.result(
     { ...freeze, receipt },
     () =>
-      `${out.paint.green('✓ lifted')}\n${freezeText(freeze, out.paint)}\n  receipt #${receipt.seq} of ${inert(tenant)}`,
+      `${out.paint.green('✓ lifted')}\n${freezeText(freeze, out.paint)}\n  receipt #${receipt.seq} of ${sanitize(tenant)}`,
   );
 }
 
@@ -111,7 +111,7 @@ async function resolve(context: Context, name: string, options: ResolveOptions):
   out.result(
     outcome,
     () =>
-      `${statusMark(outcome.status, out.paint)}  ${inert(outcome.reason)}\nreceipt #${outcome.receipt?.seq ?? 0} of ${inert(tenant)}`,
+      `${statusMark(outcome.status, out.paint)}  ${sanitize(outcome.reason)}\nreceipt #${outcome.receipt?.seq ?? 0} of ${sanitize(tenant)}`,
   );
 }
 
@@ -132,7 +132,7 @@ async function revoke(context: Context, what: string, { reason, as }: { reason: 
   out.result(
     { ...revocation, receipt },
     () =>
-      `${out.paint.green('✓ revoked')} ${inert(revocation.jti)} by ${inert(revocation.by)}: ${inert(revocation.reason)}\nreceipt #${receipt.seq} of ${inert(tenant)}`,
+      `${out.paint.green('✓ revoked')} ${sanitize(revocation.jti)} by ${sanitize(revocation.by)}: ${sanitize(revocation.reason)}\nreceipt #${receipt.seq} of ${sanitize(tenant)}`,
   );
 }
 

@@ -1,21 +1,22 @@
 /** Actions over HTTP: propose, look, wait, cancel. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
+import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
 import { vouchForAgent } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
-import { somebody, type GatewayEnv } from '../identity.js';
-import type { AgentPrincipal } from '../principal.js';
-import { waitAsked } from '../timeouts.js';
-import { findFor } from './found.js';
-import { answers, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
-import { action, ACTION_STATUSES, actionPage, actionParams, instant, outcome, page, wait } from './schemas.js';
-import { actionFor, outcomeFor, outcomeOf, type Found } from './views.js';
+import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
+import type { AgentPrincipal } from '../auth/principal.js';
+import { waitAsked } from '../middleware/timeouts.js';
+import { findFor, type OwnAction } from './found.js';
+import { responses, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
+import { action, ACTION_STATUSES, actionPage, actionParams, instantText, outcome, pageQuery, wait } from './schemas.js';
+import { actionFor, outcomeFor, outcomeOf } from './views.js';
 import { settled } from './waiting.js';
 
-/** So long an action gets to begin, however little time the agent has: else nobody knew whether it did. */
+/** An action gets this long to begin, however short the agent waits: otherwise it would not be known whether it began. */
 const BEGIN_MS = 2000;
 
 const proposal = proposalSchema
@@ -41,9 +42,9 @@ const proposeRoute = createRoute({
     }),
     body: jsonBody(proposal),
   },
-  responses: answers({
-    200: [outcome, 'It has ended.'],
-    202: [action, 'It goes on: it waits for people (`pending`), or takes longer (`open`).'],
+  responses: responses({
+    200: [outcome, 'The action has ended.'],
+    202: [action, 'The action goes on: it waits for people (`pending`), or takes longer (`open`).'],
   }),
 });
 
@@ -64,9 +65,9 @@ const filters = z.object({
     .max(200)
     .optional()
     .openapi({ description: 'The beginning of the id, or a part of agent, tool, reason or summary' }),
-  from: instant.optional(),
-  to: instant.optional(),
-  ...page,
+  from: instantText.optional(),
+  to: instantText.optional(),
+  ...pageQuery,
 });
 
 const searchRoute = createRoute({
@@ -76,7 +77,7 @@ const searchRoute = createRoute({
   description: 'Open ones first, the latest first. Agents find their own, and those of agents below them.',
   security: FOR_BOTH,
   request: { query: filters },
-  responses: answers({ 200: [actionPage, 'One page'] }),
+  responses: responses({ 200: [actionPage, 'One page'] }),
 });
 
 const readRoute = createRoute({
@@ -85,7 +86,7 @@ const readRoute = createRoute({
   summary: 'Look at an action',
   security: FOR_BOTH,
   request: { params: actionParams },
-  responses: answers({ 200: [action, 'What is known of it now'] }),
+  responses: responses({ 200: [action, 'What is known of the action now'] }),
 });
 
 const outcomeRoute = createRoute({
@@ -94,7 +95,7 @@ const outcomeRoute = createRoute({
   summary: 'Wait for the outcome',
   security: FOR_BOTH,
   request: { params: actionParams, query: z.object({ wait }) },
-  responses: answers({ 200: [outcome, 'It has ended.'], 202: [action, 'It goes on.'] }),
+  responses: responses({ 200: [outcome, 'The action has ended.'], 202: [action, 'The action goes on.'] }),
 });
 
 const cancelRoute = createRoute({
@@ -102,10 +103,13 @@ const cancelRoute = createRoute({
   path: '/v1/actions/{actionId}/cancel',
   summary: 'Ask an action to stop',
   description:
-    'Before its effect it is `cancelled`; during it, the truth is found out. Agents may cancel their own, people with any role those of their tenant.',
+    'Before its effect the action is `cancelled`; during it, the action is finished and its outcome recorded. Agents may cancel their own actions, people with any role those of their tenant.',
   security: FOR_BOTH,
   request: { params: actionParams },
-  responses: answers({ 200: [outcome, 'It had ended before.'], 202: [action, 'It was asked to stop.'] }),
+  responses: responses({
+    200: [outcome, 'The action had ended before.'],
+    202: [action, 'The action was asked to stop.'],
+  }),
 });
 
 export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
@@ -130,7 +134,7 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   );
 
   app.openapi(searchRoute, async (c) => {
-    const principal = somebody(await deps.identity.principal(c));
+    const principal = requirePrincipal(await deps.identity.principal(c));
     const { from, to, status, ...filter } = c.req.valid('query');
     const found = await deps.ledger.archive.search({
       ...withoutUndefined(filter),
@@ -144,12 +148,12 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   });
 
   app.openapi(readRoute, async (c) => {
-    const principal = somebody(await deps.identity.principal(c));
+    const principal = requirePrincipal(await deps.identity.principal(c));
     return c.json(actionFor(principal, await findFor(deps, principal, c.req.valid('param').actionId)), 200);
   });
 
   app.openapi(outcomeRoute, async (c) => {
-    const principal = somebody(await deps.identity.principal(c));
+    const principal = requirePrincipal(await deps.identity.principal(c));
     const { actionId } = c.req.valid('param');
     let found = await findFor(deps, principal, actionId);
     const waitMs = waitAsked(c) * 1000;
@@ -163,7 +167,7 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   });
 
   app.openapi(cancelRoute, async (c) => {
-    const principal = somebody(await deps.identity.principal(c));
+    const principal = requirePrincipal(await deps.identity.principal(c));
     if (principal.kind === 'person') await mayAct(deps, c);
     const { actionId } = c.req.valid('param');
     const found = await findFor(deps, principal, actionId);
@@ -180,23 +184,23 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
 async function mayAct({ identity }: GatewayDependencies, c: Parameters<GatewayDependencies['identity']['person']>[0]) {
   const { roles } = await identity.person(c);
   if (roles.length > 0) return;
-  throw new CountersignError('FORBIDDEN', 'You have no role here: you may look, and no more.', {
+  throw new CountersignError('FORBIDDEN', 'You have no role, so you may only look.', {
     field: 'roles',
     expected: 'at least one role',
   });
 }
 
-/** Vouches for the agent, for this one proposal, and proposes in its name. */
+/** Attests who the agent is, for this one proposal, and proposes in its name. */
 async function propose(
   { countersign, keyring, ledger }: GatewayDependencies,
   { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
   given: object,
   waitMs: number,
-): Promise<Found> {
+): Promise<OwnAction> {
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
-  const credential = await vouchForAgent(keyring, agent, proposalDigest(proposed)).catch(cannotVouch);
+  const credential = await vouchForAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
     const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
@@ -208,35 +212,20 @@ async function propose(
     if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
     // It goes on, if it began: then it is there, and is this very proposal.
     const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
-    const digest = begun?.view?.proposalDigest ?? begun?.record?.proposalDigest;
+    const digest = begun?.view?.proposalDigest ?? begun?.archived?.proposalDigest;
     if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
     return begun;
   }
 }
 
 /** Each of the agent's roles and scopes is as it should be; all of them together may still be more than a credential holds. */
-function cannotVouch(error: unknown): never {
+function tooLargeToAttest(error: unknown): never {
   if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
-  throw new CountersignError('FORBIDDEN', 'Nobody can vouch for all of your roles and scopes at once.', {
+  throw new CountersignError('FORBIDDEN', 'Your roles and scopes together do not fit one credential.', {
     field: 'authorization',
     expected: 'fewer or shorter roles and scopes',
     cause: error,
   });
-}
-
-function endedView(ended: NonNullable<ReturnType<typeof outcomeOf>>): NonNullable<Found['view']> {
-  const { tenant, actionId, proposalDigest: digest, tool, approvals } = ended;
-  return {
-    phase: 'ended',
-    tenant,
-    actionId,
-    proposalDigest: digest,
-    tool,
-    approvals,
-    refusedApprovals: [],
-    cancelRequested: ended.status === 'cancelled',
-    outcome: ended,
-  };
 }
 
 /** As it is, or in quotes as a structured field has it. */
@@ -244,7 +233,7 @@ function idempotencyKey(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
   if (ACTION_ID_PATTERN.test(key)) return key;
-  throw new CountersignError('INVALID_PROPOSAL', 'The Idempotency-Key cannot be an action id.', {
+  throw new CountersignError('INVALID_PROPOSAL', 'The Idempotency-Key is not a valid action id.', {
     field: 'header.idempotency-key',
     expected: '1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first',
   });

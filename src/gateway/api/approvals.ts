@@ -1,18 +1,18 @@
-/** What people do over HTTP: see what waits for them, decide, and say what became of what could not be known. */
+/** What people do over HTTP: list approval requests, decide, and resolve unknown outcomes. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 import { findFor } from './found.js';
-import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { actionParams, askPage, decided, decision, outcome, page, reason } from './schemas.js';
-import { askFor } from './views.js';
+import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
+import { actionParams, approvalRequestPage, decided, decision, outcome, pageQuery, reasonText } from './schemas.js';
+import { approvalRequestFor } from './views.js';
 
 const pendingRoute = createRoute({
   method: 'get',
   path: '/v1/approvals',
-  summary: 'List what waits for people',
+  summary: 'List approval requests',
   description: 'Soonest to expire first. `mine=true`: only what one of your roles may decide by now.',
   security: FOR_PEOPLE,
   request: {
@@ -22,34 +22,35 @@ const pendingRoute = createRoute({
       agent: z.string().max(255).optional(),
       text: z.string().max(200).optional(),
       mine: z.enum(['true', 'false']).optional(),
-      ...page,
+      ...pageQuery,
     }),
   },
-  responses: answers({ 200: [askPage, 'One page'] }),
+  responses: responses({ 200: [approvalRequestPage, 'One page'] }),
 });
 
 const decideRoute = createRoute({
   method: 'post',
   path: '/v1/actions/{actionId}/decision',
   summary: 'Approve, deny or ask for changes',
-  description: 'Bound to the digest of exactly what you saw: of anything else it decides nothing. Never by an agent.',
+  description:
+    'The decision is bound to the digest of exactly what you saw, and decides nothing else. Agents cannot decide.',
   security: FOR_PEOPLE,
   request: { params: actionParams, body: jsonBody(decision) },
-  responses: answers({ 200: [decided, 'It is recorded.'] }),
+  responses: responses({ 200: [decided, 'The decision is recorded.'] }),
 });
 
 const resolveRoute = createRoute({
   method: 'post',
   path: '/v1/actions/{actionId}/resolution',
-  summary: 'Say whether an effect happened that could not be known',
+  summary: 'Resolve an unknown outcome',
   security: FOR_PEOPLE,
   request: {
     params: actionParams,
     body: jsonBody(
-      z.strictObject({ verdict: z.enum(['happened', 'did_not_happen']), evidence: reason }).openapi('Resolution'),
+      z.strictObject({ verdict: z.enum(['happened', 'did_not_happen']), evidence: reasonText }).openapi('Resolution'),
     ),
   },
-  responses: answers({ 200: [outcome, 'The outcome as it is now'] }),
+  responses: responses({ 200: [outcome, 'The outcome as it is now'] }),
 });
 
 export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
@@ -58,7 +59,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(pendingRoute, async (c) => {
     const person = await deps.identity.person(c);
     const { cursor, limit, mine, environment, tool, agent, text } = c.req.valid('query');
-    const { asks, next } = await deps.ledger.asks.page({
+    const { asks: requests, next } = await deps.ledger.asks.page({
       tenant: person.tenant,
       ...(cursor === undefined ? {} : { cursor }),
       ...(limit === undefined ? {} : { limit }),
@@ -70,7 +71,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
         ...(mine === 'true' ? { roles: person.roles } : {}),
       },
     });
-    return c.json({ asks: asks.map(askFor), ...(next === undefined ? {} : { next }) }, 200);
+    return c.json({ approvalRequests: requests.map(approvalRequestFor), ...(next === undefined ? {} : { next }) }, 200);
   });
 
   app.openapi(decideRoute, async (c) => {
@@ -101,7 +102,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     await findFor(deps, person, actionId);
     const { verdict, evidence } = c.req.valid('json');
     const done = await deps.decisions.state(person, { kind: 'resolve', subject: actionId, verdict, reason: evidence });
-    if (done.kind !== 'resolve') throw new CountersignError('INTERNAL', 'The statement was taken for another one.');
+    if (done.kind !== 'resolve') throw new CountersignError('INTERNAL', 'The command was taken for another one.');
     return c.json(done.outcome, 200);
   });
 

@@ -1,13 +1,13 @@
-/** Freezes, standing approvals and duties over HTTP: what people stop, allow in advance, and hand to each other. */
+/** Freezes, standing approvals and role delegations over HTTP. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
-import type { GatewayEnv } from '../identity.js';
-import { answers, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { agentId, anything, freeze, freezeScope, instant, reason } from './schemas.js';
+import type { GatewayEnv } from '../auth/identity.js';
+import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
+import { agentId, anything, freeze, freezeScope, instantText, reasonText } from './schemas.js';
 
 const yesNo = z.enum(['true', 'false']).optional();
 const freezeParams = z.object({
@@ -17,7 +17,7 @@ const freezeParams = z.object({
     .openapi({ type: 'integer', minimum: 1 }),
 });
 const givenParams = z.object({ id: z.string().regex(/^[!-~]{1,128}$/) });
-const becauseQuery = z.object({ reason });
+const becauseQuery = z.object({ reason: reasonText });
 
 const listed = (name: string) => z.object({ [name]: z.array(anything) }).openapi(`${name}List`);
 
@@ -25,43 +25,43 @@ const routes = {
   freezes: createRoute({
     method: 'get',
     path: '/v1/freezes',
-    summary: 'List what is frozen',
+    summary: 'List freezes',
     security: FOR_PEOPLE,
-    request: { query: z.object({ lifted: yesNo.openapi({ description: 'Also what was lifted' }) }) },
-    responses: answers({
-      200: [z.object({ freezes: z.array(freeze) }).openapi('Freezes'), 'Those that stop actions of your tenant'],
+    request: { query: z.object({ lifted: yesNo.openapi({ description: 'Also lifted freezes' }) }) },
+    responses: responses({
+      200: [z.object({ freezes: z.array(freeze) }).openapi('Freezes'), 'The freezes that stop actions of your tenant'],
     }),
   }),
   freeze: createRoute({
     method: 'post',
     path: '/v1/freezes',
     summary: 'Stop actions from now on',
-    description: 'Of your tenant, also those already granted.',
+    description: 'Of your tenant, also actions already granted.',
     security: FOR_PEOPLE,
-    request: { body: jsonBody(z.strictObject({ scope: freezeScope, reason }).openapi('FreezeRequest')) },
-    responses: answers({ 201: [freeze, 'It is frozen.'] }),
+    request: { body: jsonBody(z.strictObject({ scope: freezeScope, reason: reasonText }).openapi('FreezeRequest')) },
+    responses: responses({ 201: [freeze, 'The freeze is in force.'] }),
   }),
   lift: createRoute({
     method: 'post',
     path: '/v1/freezes/{id}/lift',
     summary: 'Lift a freeze',
     security: FOR_PEOPLE,
-    request: { params: freezeParams, body: jsonBody(z.strictObject({ reason }).openapi('Reason')) },
-    responses: answers({ 200: [freeze, 'It stops nothing any more; its record stays.'] }),
+    request: { params: freezeParams, body: jsonBody(z.strictObject({ reason: reasonText }).openapi('Reason')) },
+    responses: responses({ 200: [freeze, 'The freeze is lifted; its record stays.'] }),
   }),
   standing: createRoute({
     method: 'get',
     path: '/v1/standing-approvals',
     summary: 'List standing approvals',
     security: FOR_PEOPLE,
-    request: { query: z.object({ active: yesNo.openapi({ description: 'Only those that hold now. Default true' }) }) },
-    responses: answers({ 200: [listed('standingApprovals'), 'With what is used of each, the newest first'] }),
+    request: { query: z.object({ active: yesNo.openapi({ description: 'Only those in force now. Default true' }) }) },
+    responses: responses({ 200: [listed('standingApprovals'), 'With what has been used of each, the newest first'] }),
   }),
-  stand: createRoute({
+  giveStanding: createRoute({
     method: 'post',
     path: '/v1/standing-approvals',
-    summary: 'Approve in advance',
-    description: 'For one agent, one tool and a while; every bound that is absent bounds nothing.',
+    summary: 'Give a standing approval',
+    description: 'For one agent, one tool and a limited time. A bound that is absent does not limit anything.',
     security: FOR_PEOPLE,
     request: {
       body: jsonBody(
@@ -74,53 +74,59 @@ const routes = {
             maxRows: z.number().int().min(0).optional(),
             actions: z.number().int().min(1).optional(),
             amounts: z.record(z.string(), z.number().min(0)).optional(),
-            until: instant,
-            reason,
+            until: instantText,
+            reason: reasonText,
           })
           .openapi('StandingApprovalRequest'),
       ),
     },
-    responses: answers({ 201: [anything, 'It holds.'] }),
+    responses: responses({ 201: [anything, 'The standing approval is in force.'] }),
   }),
-  withdraw: createRoute({
+  withdrawStanding: createRoute({
     method: 'delete',
     path: '/v1/standing-approvals/{id}',
-    summary: 'Take a standing approval back',
+    summary: 'Withdraw a standing approval',
     security: FOR_PEOPLE,
     request: { params: givenParams, query: becauseQuery },
-    responses: answers({ 200: [anything, 'It holds no more.'] }),
+    responses: responses({ 200: [anything, 'The standing approval is withdrawn.'] }),
   }),
-  duties: createRoute({
+  delegations: createRoute({
     method: 'get',
-    path: '/v1/duties',
-    summary: 'List who exercises whose role',
+    path: '/v1/role-delegations',
+    summary: 'List role delegations',
     security: FOR_PEOPLE,
     request: {
       query: z.object({ active: yesNo.openapi({ description: 'Only those that are not over. Default true' }) }),
     },
-    responses: answers({ 200: [listed('duties'), 'The newest first'] }),
+    responses: responses({ 200: [listed('roleDelegations'), 'The newest first'] }),
   }),
-  give: createRoute({
+  delegate: createRoute({
     method: 'post',
-    path: '/v1/duties',
-    summary: 'Have somebody exercise a role of yours for a while',
+    path: '/v1/role-delegations',
+    summary: 'Delegate one of your roles for a while',
     security: FOR_PEOPLE,
     request: {
       body: jsonBody(
         z
-          .strictObject({ person: z.string().max(63), role: z.string().max(63), from: instant, until: instant, reason })
-          .openapi('DutyRequest'),
+          .strictObject({
+            person: z.string().max(63),
+            role: z.string().max(63),
+            from: instantText,
+            until: instantText,
+            reason: reasonText,
+          })
+          .openapi('RoleDelegationRequest'),
       ),
     },
-    responses: answers({ 201: [anything, 'It is given.'] }),
+    responses: responses({ 201: [anything, 'The role is delegated.'] }),
   }),
-  relieve: createRoute({
+  endDelegation: createRoute({
     method: 'delete',
-    path: '/v1/duties/{id}',
-    summary: 'End a duty',
+    path: '/v1/role-delegations/{id}',
+    summary: 'End a role delegation',
     security: FOR_PEOPLE,
     request: { params: givenParams, query: becauseQuery },
-    responses: answers({ 200: [anything, 'It has ended.'] }),
+    responses: responses({ 200: [anything, 'The delegation has ended.'] }),
   }),
 };
 
@@ -152,34 +158,34 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     return c.json({ standingApprovals: await ledger.standing.list({ tenant, activeOnly }) }, 200);
   });
 
-  app.openapi(routes.stand, async (c) => {
+  app.openapi(routes.giveStanding, async (c) => {
     const person = await identity.person(c);
     const { agent, ...bounds } = withoutUndefined(c.req.valid('json'));
-    return stated(c, 201, await decisions.state(person, { kind: 'stand', subject: agent, ...bounds }));
+    return commandReply(c, 201, await decisions.state(person, { kind: 'stand', subject: agent, ...bounds }));
   });
 
-  app.openapi(routes.withdraw, async (c) => {
+  app.openapi(routes.withdrawStanding, async (c) => {
     const person = await identity.person(c);
     const said = { kind: 'withdraw', subject: c.req.valid('param').id, reason: c.req.valid('query').reason } as const;
-    return stated(c, 200, await decisions.state(person, said));
+    return commandReply(c, 200, await decisions.state(person, said));
   });
 
-  app.openapi(routes.duties, async (c) => {
+  app.openapi(routes.delegations, async (c) => {
     const { tenant } = await identity.person(c);
     const activeOnly = c.req.valid('query').active !== 'false';
-    return c.json({ duties: await ledger.duties.list({ tenant, activeOnly }) }, 200);
+    return c.json({ roleDelegations: await ledger.duties.list({ tenant, activeOnly }) }, 200);
   });
 
-  app.openapi(routes.give, async (c) => {
+  app.openapi(routes.delegate, async (c) => {
     const giver = await identity.person(c);
     const { person, ...duty } = c.req.valid('json');
-    return stated(c, 201, await decisions.state(giver, { kind: 'duty', subject: person, ...duty }));
+    return commandReply(c, 201, await decisions.state(giver, { kind: 'duty', subject: person, ...duty }));
   });
 
-  app.openapi(routes.relieve, async (c) => {
+  app.openapi(routes.endDelegation, async (c) => {
     const person = await identity.person(c);
     const said = { kind: 'relieve', subject: c.req.valid('param').id, reason: c.req.valid('query').reason } as const;
-    return stated(c, 200, await decisions.state(person, said));
+    return commandReply(c, 200, await decisions.state(person, said));
   });
 
   return app;
@@ -187,7 +193,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
 
 type Done = Awaited<ReturnType<GatewayDependencies['decisions']['state']>>;
 
-function stated(c: Context, status: 200 | 201, done: Done): Response {
+function commandReply(c: Context, status: 200 | 201, done: Done): Response {
   switch (done.kind) {
     case 'stand':
     case 'withdraw':
@@ -196,6 +202,6 @@ function stated(c: Context, status: 200 | 201, done: Done): Response {
     case 'relieve':
       return c.json({ ...done.duty, receipt: done.receipt }, status);
     default:
-      throw new CountersignError('INTERNAL', 'The statement was taken for another one.');
+      throw new CountersignError('INTERNAL', 'The command was taken for another one.');
   }
 }

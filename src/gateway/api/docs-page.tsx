@@ -1,8 +1,9 @@
 /** The API's page for people: every route and every error, from the document itself, without any script. */
 import type { Context } from 'hono';
 import { ERROR_CODES } from '../../action/errors.js';
-import { page } from '../pages/layout.js';
-import { statusOf } from '../problem.js';
+import { SanitizedBlock } from '../inbox/components/sanitized-text.js';
+import { page } from '../inbox/layout/layout.js';
+import { statusOf } from '../middleware/problem.js';
 import type { Document } from './document.js';
 
 interface Parameter {
@@ -35,6 +36,15 @@ export function docsPage(c: Context, document: Document): Promise<Response> {
       </p>
       {operationsOf(document).map(({ method, path, operation }) => (
         <Route method={method} path={path} operation={operation} />
+      ))}
+      <h2 id="schemas">Schemas</h2>
+      {Object.entries(document.components?.schemas ?? {}).map(([name, schema]) => (
+        <details class="plain" id={`schema-${name}`}>
+          <summary>
+            <code>{name}</code>
+          </summary>
+          <SanitizedBlock text={JSON.stringify(schema, null, 2)} code max={20_000} />
+        </details>
       ))}
       <h2 id="errors">Errors</h2>
       <p>
@@ -98,7 +108,10 @@ function Route({
       )}
       {body === undefined ? null : (
         <p>
-          Body: <code>{body}</code>
+          Body:{' '}
+          <a href={`#schema-${body}`}>
+            <code>{body}</code>
+          </a>
         </p>
       )}
       <ul>

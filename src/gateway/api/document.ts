@@ -1,7 +1,7 @@
 /** The API's OpenAPI 3.1 document. */
 import { createRequire } from 'node:module';
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 
 export type Document = ReturnType<OpenAPIHono<GatewayEnv>['getOpenAPI31Document']>;
 

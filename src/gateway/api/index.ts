@@ -1,21 +1,21 @@
 /** The HTTP API, its document and its page. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
-import type { GatewayEnv } from '../identity.js';
-import type { Metrics } from '../metrics.js';
+import type { GatewayEnv } from '../auth/identity.js';
+import type { Metrics } from '../server/metrics.js';
 import { actions } from './actions.js';
 import { approvals } from './approvals.js';
 import { authority } from './authority.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
-import { events } from './events.js';
+import { events } from '../events/routes.js';
 import { me } from './me.js';
 import { newApi, strictJson } from './route.js';
 
 export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
   const app = newApi();
   app.use('/v1/*', strictJson);
-  // Of somebody, and of this moment: no store between here and them may keep it.
+  // Answers are for one principal and one moment: no cache may keep them.
   app.use('/v1/*', async (c, next) => {
     await next();
     if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');

@@ -1,17 +1,17 @@
-/** Who the gateway takes the sender of a request for. */
+/** Who the gateway authenticates the sender of a request as. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
-import { somebody, type GatewayEnv } from '../identity.js';
-import { answers, FOR_BOTH, newApi } from './route.js';
+import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
+import { responses, FOR_BOTH, newApi } from './route.js';
 
 const route = createRoute({
   method: 'get',
   path: '/v1/me',
   summary: 'Who you are here',
   description:
-    'To people also the `csrf` token that everything needs which changes something, in the header `x-csrf-token`.',
+    'People also get the `csrf` token: requests that change something carry it in the header `x-csrf-token`.',
   security: FOR_BOTH,
-  responses: answers({
+  responses: responses({
     200: [
       z
         .object({
@@ -35,7 +35,7 @@ const route = createRoute({
 export function me({ identity }: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   const app = newApi();
   app.openapi(route, async (c) => {
-    const principal = somebody(await identity.principal(c));
+    const principal = requirePrincipal(await identity.principal(c));
     const { kind, id, tenant, roles, auth, jti } = principal;
     const common = { kind, id, tenant, roles, auth, jti };
     if (principal.kind === 'person')

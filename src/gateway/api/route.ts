@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
 import { parseJson } from '../../action/parse.js';
 import { zodError } from '../../action/proposal.js';
-import type { GatewayEnv } from '../identity.js';
+import type { GatewayEnv } from '../auth/identity.js';
 import { problem } from './schemas.js';
 
 const ROOTS: Readonly<Record<string, string>> = { json: 'body', param: 'path' };
@@ -20,8 +20,8 @@ export function newApi(): OpenAPIHono<GatewayEnv> {
   });
 }
 
-/** The answers of a route. Errors are problems, whichever route they come from. */
-export function answers(
+/** The responses of a route. Errors are problems, whichever route they come from. */
+export function responses(
   good: Readonly<Record<number, readonly [schema: z.ZodType, description: string]>>,
 ): RouteConfig['responses'] {
   return {

@@ -1,7 +1,7 @@
 /** The shapes of the API's requests and answers, as its document tells them. */
 import { z } from '@hono/zod-openapi';
 import { VERDICTS } from '../../action/outcome.js';
-import { MAX_WAIT_SECONDS } from '../timeouts.js';
+import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
 import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/shapes.js';
 
@@ -28,11 +28,11 @@ const digest = z
   .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
 export const digestSchema = digest.transform((text) => text as `sha256:${string}`);
-export const reason = z
+export const reasonText = z
   .string()
   .transform(typedText)
   .pipe(reasonSchema)
-  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `In your words: ${REASON_EXPECTED}` });
+  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `Your reason: ${REASON_EXPECTED}` });
 
 export const actionParams = z.object({ actionId: actionIdSchema.openapi({ param: { name: 'actionId', in: 'path' } }) });
 
@@ -48,7 +48,7 @@ export const wait = z
     description: 'How long to wait for the outcome, seconds. `Prefer: wait=` says the same.',
   });
 
-export const page = {
+export const pageQuery = {
   cursor: z.string().max(1024).optional().openapi({ description: 'The `next` of the page before' }),
   limit: z
     .string()
@@ -78,7 +78,7 @@ export const problem = z
     status: z.number().int(),
     detail: z.string(),
     instance: z.string(),
-    code: z.string().openapi({ description: 'Stable; see the errors below' }),
+    code: z.string().openapi({ description: 'Stable; the API page lists the codes' }),
     field: z.string().optional(),
     expected: z.string().optional(),
     fix: z.string().optional(),
@@ -98,14 +98,14 @@ export const outcome = z
     approvals: z.array(thing).optional(),
     checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
     delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
-    result: z.unknown().optional().openapi({ description: "What the tool returned: the tool's word, no evidence" }),
+    result: z.unknown().optional().openapi({ description: 'What the tool returned. It is no evidence of the effect' }),
     receipt: receipt.optional(),
     steps: z.record(z.string(), z.number()).optional().openapi({ description: 'Milliseconds of each step' }),
   })
   .openapi('Outcome', {
     additionalProperties: true,
     description:
-      'How an action ended. Agents see of what was denied the reason alone; of the rest no rows, no states before or after, and nobody by name.',
+      'How an action ended. Agents see only the reason of a denied action; of others they see no rows, no states before or after, and no names of people.',
   });
 
 export const action = z
@@ -140,7 +140,7 @@ export const action = z
 
 export const actionPage = z.object({ actions: z.array(action), next: z.string().optional() }).openapi('Actions');
 
-export const ask = z
+const approvalRequest = z
   .looseObject({
     actionId: actionIdSchema,
     shownDigest: digest,
@@ -154,8 +154,10 @@ export const ask = z
     expiresAt: time,
     missing: z.array(thing),
   })
-  .openapi('Ask', { description: 'An action that waits for people' });
-export const askPage = z.object({ asks: z.array(ask), next: z.string().optional() }).openapi('Asks');
+  .openapi('ApprovalRequest', { description: 'An action that waits for people' });
+export const approvalRequestPage = z
+  .object({ approvalRequests: z.array(approvalRequest), next: z.string().optional() })
+  .openapi('ApprovalRequests');
 
 export const decision = z
   .strictObject({
@@ -164,7 +166,7 @@ export const decision = z
       description: 'Of exactly what you saw: `pending.shownDigest`',
     }),
     verdict: z.enum(VERDICTS),
-    reason: reason.optional(),
+    reason: reasonText.optional(),
     assertion: z
       .strictObject({ policyDigest: digestSchema.openapi({ type: 'string' }), response: thing.openapi(open) })
       .optional()
@@ -191,5 +193,5 @@ export const freeze = z
   .openapi('Freeze');
 
 export const agentId = agentIdSchema;
-export const instant = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
+export const instantText = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
 export { thing as anything };

@@ -1,29 +1,14 @@
 /** Actions as the API shows them: to people all that is recorded, to agents no more than they need to go on. */
 import { withoutUndefined } from '../../action/json.js';
-import type { PendingView, ActionView, Outcome, ApprovalRecord } from '../../action/outcome.js';
+import type { ApprovalRecord, Outcome, PendingView } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
-import type { ArchivedRecord, ListedAsk } from '../../ledger/index.js';
-import type { Principal } from '../principal.js';
+import type { FoundAction } from '../../action-records/find.js';
+import type { ListedAsk } from '../../ledger/index.js';
+import type { Principal } from '../auth/principal.js';
+import type { OwnAction } from './found.js';
 
-/** What is known of an action, from the ledger, from its workflow, or from both. */
-export interface Found {
-  readonly tenant: string;
-  readonly actionId: string;
-  readonly record?: ArchivedRecord;
-  readonly view?: ActionView;
-  /** Where neither has it yet. */
-  readonly started?: Started;
-}
-
-/** What the start of an action's workflow says. */
-export interface Started {
-  readonly agent?: string;
-  readonly tool: string;
-  readonly proposedAt: string;
-}
-
-export function outcomeOf({ record, view }: Found): Outcome | undefined {
-  return record?.outcome ?? view?.outcome;
+export function outcomeOf({ view }: FoundAction): Outcome | undefined {
+  return view?.outcome;
 }
 
 /** The outcome as this principal may see it. */
@@ -32,14 +17,14 @@ export function outcomeFor({ kind }: Pick<Principal, 'kind'>, outcome: Outcome):
 }
 
 /** The action as this principal may see it. */
-export function actionFor({ kind }: Pick<Principal, 'kind'>, found: Found): object {
+export function actionFor({ kind }: Pick<Principal, 'kind'>, found: OwnAction): object {
   return kind === 'person' ? actionForPerson(found) : actionForAgent(found);
 }
 
-function actionForPerson(found: Found): object {
-  const { record, view } = found;
+function actionForPerson(found: OwnAction): object {
+  const { archived, view } = found;
   const outcome = outcomeOf(found);
-  const { ask, ...recorded } = record ?? {};
+  const { ask, ...recorded } = archived ?? {};
   const pending = view?.pending;
   return {
     ...summaryOf(found),
@@ -54,7 +39,7 @@ function actionForPerson(found: Found): object {
 }
 
 /** No sample of rows, no state before or after, no names of people. Of what was denied, why and nothing more. */
-function actionForAgent(found: Found): object {
+function actionForAgent(found: OwnAction): object {
   const { view } = found;
   const outcome = outcomeOf(found);
   const pending = view?.pending;
@@ -70,17 +55,17 @@ function actionForAgent(found: Found): object {
   };
 }
 
-function summaryOf(found: Found): object {
-  const { tenant, actionId, record, view, started } = found;
+function summaryOf(found: OwnAction): object {
+  const { tenant, actionId, archived, view, started } = found;
   const outcome = outcomeOf(found);
   const { agent, environment, summary, effect, reason, code, proposedAt, endedAt, expiresAt, receipt, revises } =
-    record ?? {};
+    archived ?? {};
   const pending = view?.pending;
   return withoutUndefined({
     tenant,
     actionId,
-    tool: record?.tool ?? view?.tool ?? started?.tool,
-    proposalDigest: record?.proposalDigest ?? view?.proposalDigest,
+    tool: archived?.tool ?? view?.tool ?? started?.tool,
+    proposalDigest: archived?.proposalDigest ?? view?.proposalDigest,
     agent: agent ?? pending?.shown.agent.id ?? outcome?.facts?.agent.id ?? started?.agent,
     environment: environment ?? pending?.shown.tool.environment ?? outcome?.facts?.tool.environment,
     summary: summary ?? pending?.shown.preview.summary ?? outcome?.facts?.preview.summary,
@@ -95,9 +80,9 @@ function summaryOf(found: Found): object {
   });
 }
 
-function statusOf(found: Found): string {
-  const { record, view } = found;
-  return outcomeOf(found)?.status ?? (view?.pending === undefined ? (record?.status ?? 'open') : 'pending');
+function statusOf(found: OwnAction): string {
+  const { archived, view } = found;
+  return outcomeOf(found)?.status ?? (view?.pending === undefined ? (archived?.status ?? 'open') : 'pending');
 }
 
 function pendingForAgent({ shown, expiresAt, decision }: PendingView, approvals: readonly ApprovalRecord[]): object {
@@ -145,8 +130,8 @@ function outcomeForAgent(outcome: Outcome): object {
   });
 }
 
-/** An ask as the list shows it, with who is still missing. */
-export function askFor(ask: ListedAsk): object {
-  const { state, missing } = progress(ask.requirements, ask.decisions);
-  return { ...ask, state, missing };
+/** An approval request as the list shows it, with who is still missing. */
+export function approvalRequestFor(request: ListedAsk): object {
+  const { state, missing } = progress(request.requirements, request.decisions);
+  return { ...request, state, missing };
 }

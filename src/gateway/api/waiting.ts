@@ -1,13 +1,13 @@
-/** Waits for an action's end, for as long as somebody listens. */
+/** Waits for the end of an action, for as long as the client is connected. */
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
-import { untilAny } from '../until-any.js';
-import type { Found } from './views.js';
+import { untilAny } from '../events/until-any.js';
+import type { ActionName } from '../../action-records/find.js';
 
 /** @returns whether it has ended; not, when the time is over, nobody listens any more, the gateway stops, or no workflow is at it */
 export async function settled(
   { countersign, closing }: Pick<GatewayDependencies, 'countersign' | 'closing'>,
-  { tenant, actionId }: Pick<Found, 'tenant' | 'actionId'>,
+  { tenant, actionId }: ActionName,
   waitMs: number,
   gone: AbortSignal,
 ): Promise<boolean> {

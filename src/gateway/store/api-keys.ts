@@ -7,7 +7,7 @@ import type { Database } from '../../ledger/database.js';
 import type { Tables } from '../../ledger/tables.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
 import { principalSchema, tenantSchema } from '../../trust/shapes.js';
-import { hashOf } from '../secrets.js';
+import { hashOf } from '../auth/secrets.js';
 
 const DAY = 86_400;
 const DEFAULT_TTL_SECONDS = 90 * DAY;
@@ -144,7 +144,7 @@ export class ApiKeys {
     // Compared with something also where there is no such key, so that the answer takes as long.
     const kept = Buffer.from(row?.secret_hash ?? hashOf(''), 'hex');
     const same = timingSafeEqual(kept, Buffer.from(hashOf(secret), 'hex'));
-    if (row === undefined || !same) throw refused('The API key is not known.');
+    if (row === undefined || !same) throw refused('There is no such API key.');
     if (row.revoked_at !== null) throw refused('The API key was revoked.');
     if (row.expired) throw refused('The API key has expired.');
     if (!row.seen_lately) await this.#seen(id);
@@ -163,7 +163,7 @@ export class ApiKeys {
 }
 
 /** By which what rests on a key can be revoked. */
-export function jtiOfApiKey(id: string): string {
+function jtiOfApiKey(id: string): string {
   return `api-key/${id}`;
 }
 
@@ -195,6 +195,6 @@ function refused(message: string): CountersignError {
   return new CountersignError('UNAUTHENTICATED', message, {
     field: 'authorization',
     expected: 'an API key made by `countersign api-key create`',
-    fix: 'Send one that is good.',
+    fix: 'Send a valid key; an operator makes one with `countersign api-key create`.',
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loginPath, safeReturn } from '../../../src/gateway/login/index.js';
+import { loginPath, safeReturn } from '../../../src/gateway/auth/login/index.js';
 
 /** Whatever a browser makes of it as a Location on the gateway. */
 function leadsTo(location: string): string {

@@ -1,0 +1,97 @@
+/** Signs what people decide and command at the gateway: the gateway attests who they are, for this one thing, and hands it in. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asCountersignError, CountersignError } from '../../action/errors.js';
+import type { Countersign } from '../../client/countersign.js';
+import type { Ask, Ledger } from '../../ledger/index.js';
+import { signApproval, signStatement, vouchForPerson, type Keyring, type StatementOptions } from '../../trust/index.js';
+import type { Decisions } from '../deps.js';
+import type { PersonPrincipal } from './principal.js';
+
+/** A command is handed in at once. */
+const STATEMENT_SECONDS = 300;
+
+/** A decision counts for as long as the action may wait; no longer than an attested credential lasts. */
+const MAX_DECISION_SECONDS = 30 * 86_400;
+
+/** The ledger has an approval request a moment before the action's workflow takes decisions on it. */
+const RETRY_MS = 200;
+const RETRIES = 15;
+
+interface DecisionsOptions {
+  readonly countersign: Countersign;
+  readonly ledger: Pick<Ledger, 'asks' | 'findAction'>;
+  readonly keyring: Keyring;
+}
+
+export function createDecisions({ countersign, ledger, keyring }: DecisionsOptions): Decisions {
+  return {
+    async decide(person, { actionId, shownDigest, verdict, reason, assertion }) {
+      const { tenant } = person;
+      const ask = await ledger.asks.find(tenant, actionId);
+      if (ask === undefined || ask.closedAt !== undefined) throw await notAsked(tenant, actionId);
+      if (ask.shownDigest !== shownDigest) throw stale();
+      const ttlSeconds = secondsLeft(ask);
+      const credential = await vouchForPerson(keyring, approver(person), shownDigest, { ttlSeconds });
+      const token = await signApproval(credential, {
+        tenant,
+        actionId,
+        shownDigest,
+        verdict,
+        ...(reason === undefined ? {} : { reason }),
+        ...(assertion === undefined ? {} : { assertion }),
+        ttlSeconds,
+      });
+      for (let times = 0; ; times++) {
+        try {
+          return await countersign.decide(actionId, token, tenant);
+        } catch (thrown) {
+          if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === RETRIES) throw thrown;
+          const now = await ledger.asks.find(tenant, actionId);
+          if (now?.shownDigest !== shownDigest || now.closedAt !== undefined) throw thrown;
+          await delay(RETRY_MS);
+        }
+      }
+    },
+    async state(person, statement) {
+      const { jti = randomUUID(), ttlSeconds = STATEMENT_SECONDS } = statement;
+      const credential = await vouchForPerson(keyring, approver(person), jti, { ttlSeconds });
+      const options = { ...statement, tenant: person.tenant, jti, ttlSeconds } as StatementOptions;
+      return countersign.handIn(await signStatement(credential, options));
+    },
+  };
+
+  async function notAsked(tenant: string, actionId: string): Promise<CountersignError> {
+    const record = await ledger.findAction(tenant, actionId);
+    if (record !== undefined) return notPending(actionId, record.status);
+    // It may be too young to be in the ledger.
+    const { phase } = await countersign.view(actionId, tenant);
+    return notPending(actionId, phase);
+  }
+}
+
+/** Without a role of their own they may have a delegated one: workers know. */
+function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters<typeof vouchForPerson>[1] {
+  return { id, tenant, roles, auth, jti };
+}
+
+function secondsLeft({ expiresAt }: Pick<Ask, 'expiresAt'>): number {
+  const seconds = Math.ceil((Date.parse(expiresAt) - Date.now()) / 1000);
+  return Math.min(MAX_DECISION_SECONDS, Math.max(1, seconds));
+}
+
+function notPending(actionId: string, state: string): CountersignError {
+  return new CountersignError('NOT_PENDING', `Action ${actionId} does not wait for people: it is ${state}.`, {
+    field: 'actionId',
+    expected: 'an action that waits for people',
+    fix: 'Look at the action again.',
+  });
+}
+
+function stale(): CountersignError {
+  return new CountersignError('APPROVAL_STALE', 'The action has changed since you looked at it.', {
+    field: 'shownDigest',
+    expected: 'the digest of what is shown now',
+    fix: 'Look at the action again and decide anew.',
+  });
+}

@@ -1,0 +1,130 @@
+/** The routes of a person's own page. What they command there is signed for them, handed in and executed by a worker. */
+import { Hono } from 'hono';
+import { z } from 'zod';
+import { samePerson } from '../../../action/quorum.js';
+import type { GatewayDependencies } from '../../deps.js';
+import type { GatewayEnv } from '../../auth/identity.js';
+import { form, reason } from '../form-input.js';
+import { page } from '../layout/layout.js';
+import { Me } from './me.js';
+
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,9}$/, 'a whole number')
+  .transform(Number);
+const hours = wholeNumber.refine((value) => value >= 1 && value <= 24 * 365, 'from 1 hour to 1 year (8760)');
+
+const standingApprovalSchema = z
+  .object({
+    agent: z.string().max(128),
+    tool: z.string().max(63),
+    operation: z.string().max(128).optional(),
+    environment: z.string().max(128).optional(),
+    maxRows: wholeNumber.optional(),
+    actions: wholeNumber.optional(),
+    amount: z
+      .string()
+      .regex(/^\d{1,12}(\.\d{1,6})?$/, 'an amount, such as 50')
+      .transform(Number)
+      .optional(),
+    unit: z.string().max(16).optional(),
+    hours,
+    reason,
+  })
+  .refine(({ amount, unit }) => (amount === undefined) === (unit === undefined), {
+    path: ['unit'],
+    message: 'an amount and its unit, or neither',
+  });
+
+const delegationSchema = z.object({
+  person: z.string().max(128),
+  role: z.string().max(63),
+  inHours: wholeNumber.optional(),
+  hours,
+  reason,
+});
+const reasonSchema = z.object({ reason });
+
+export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
+  const { identity, ledger, decisions, settings } = deps;
+  const app = new Hono<GatewayEnv>();
+
+  app.get('/me', async (c) => {
+    const person = await identity.person(c);
+    const { tenant, id } = person;
+    const [standing, duties, passkeys] = await Promise.all([
+      ledger.standing.list({ tenant, activeOnly: true }),
+      ledger.duties.list({ tenant, activeOnly: true }),
+      settings.passkeys === undefined ? undefined : ledger.passkeys.list(tenant, id),
+    ]);
+    const own = duties.toSorted((a, b) => Number(samePerson(b.person, id)) - Number(samePerson(a.person, id)));
+    return page(
+      c,
+      { title: 'You', person, section: 'me', scripts: settings.passkeys === undefined ? [] : ['simplewebauthn.js'] },
+      <Me person={person} passkeys={passkeys} standing={standing} delegations={own} now={new Date()} />,
+    );
+  });
+
+  app.post('/me/standing', async (c) => {
+    const person = await identity.person(c);
+    const {
+      agent,
+      tool,
+      operation,
+      environment,
+      maxRows,
+      actions,
+      amount,
+      unit,
+      hours: lasts,
+      reason: why,
+    } = await form(c, standingApprovalSchema);
+    await decisions.state(person, {
+      kind: 'stand',
+      subject: agent,
+      tool,
+      ...(operation === undefined ? {} : { operation }),
+      ...(environment === undefined ? {} : { environment }),
+      ...(maxRows === undefined ? {} : { maxRows }),
+      ...(actions === undefined ? {} : { actions }),
+      ...(amount === undefined || unit === undefined ? {} : { amounts: { [unit]: amount } }),
+      until: inHours(lasts),
+      reason: why,
+    });
+    return c.redirect('/me#standing', 303);
+  });
+
+  app.post('/me/standing/:id/withdraw', async (c) => {
+    const person = await identity.person(c);
+    const { reason: why } = await form(c, reasonSchema);
+    await decisions.state(person, { kind: 'withdraw', subject: c.req.param('id'), reason: why });
+    return c.redirect('/me#standing', 303);
+  });
+
+  app.post('/me/role-delegations', async (c) => {
+    const person = await identity.person(c);
+    const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, delegationSchema);
+    await decisions.state(person, {
+      kind: 'duty',
+      subject,
+      role,
+      from: inHours(begins),
+      until: inHours(begins + lasts),
+      reason: why,
+    });
+    return c.redirect('/me#role-delegations', 303);
+  });
+
+  app.post('/me/role-delegations/:id/end', async (c) => {
+    const person = await identity.person(c);
+    const { reason: why } = await form(c, reasonSchema);
+    await decisions.state(person, { kind: 'relieve', subject: c.req.param('id'), reason: why });
+    return c.redirect('/me#role-delegations', 303);
+  });
+
+  return app;
+}
+
+function inHours(amount: number): string {
+  return new Date(Date.now() + amount * 3_600_000).toISOString();
+}
