@@ -1,6 +1,9 @@
 /** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or unhandy. */
-import { isCelError, run, type parse } from '@bufbuild/cel';
+import type { parse } from '@bufbuild/cel';
 import { CALLABLE, FUNCTIONS, NEVER } from './functions.js';
+import { cel } from './library.js';
+
+const { isCelError, run } = cel;
 
 /** A parsed expression with its positions, as `@bufbuild/cel` makes and evaluates it. */
 export type Program = ReturnType<typeof parse>;

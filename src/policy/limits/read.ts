@@ -1,6 +1,6 @@
 /** Reads limits.yaml: its shape, its grammars and its CEL, telling everything that is wrong with it at once. */
 import { z } from 'zod';
-import type { CelLimits } from '../../cel/environment.js';
+import type { CelLimits } from '../../cel/budget.js';
 import { CelProblem, compileCel, position } from '../../cel/compile.js';
 import { CelEvaluator } from '../../cel/evaluator.js';
 import type { Terms } from '../../cel/program.js';

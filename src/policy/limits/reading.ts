@@ -2,7 +2,8 @@
 import type { Facts } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
-import type { CelEvaluator, CelVariables } from '../../cel/evaluator.js';
+import { describeValue } from '../../cel/environment.js';
+import { celVariables, type CelEvaluator, type CelVariables } from '../../cel/evaluator.js';
 import { placeText } from '../cedar.js';
 import { clip } from '../reason.js';
 import type { BudgetLimit, Expression, Limit, LimitSet } from './limit.js';
@@ -33,7 +34,7 @@ export class Reading {
     if (when === undefined) return true;
     const value = this.#evaluate(id, 'when', when, this.#given());
     if (typeof value === 'boolean') return value;
-    throw unusable(id, 'when', when, `is ${this.#cel().describe(value)}, not true or false`);
+    throw unusable(id, 'when', when, `is ${describeValue(value)}, not true or false`);
   }
 
   amount({ id, amount }: BudgetLimit): number {
@@ -42,13 +43,13 @@ export class Reading {
 
   settled({ id }: BudgetLimit, settled: Expression, result: Json): number {
     this.#cel().begin();
-    return this.#amount(id, 'settled', settled, this.#cel().variables({ ...this.#values, result }));
+    return this.#amount(id, 'settled', settled, celVariables({ ...this.#values, result }));
   }
 
   #amount(id: string, field: string, expression: Expression, variables: CelVariables): number {
     const value = this.#evaluate(id, field, expression, variables);
     if (typeof value !== 'number' && typeof value !== 'bigint') {
-      throw unusable(id, field, expression, `is ${this.#cel().describe(value)}, not a number`);
+      throw unusable(id, field, expression, `is ${describeValue(value)}, not a number`);
     }
     const amount = Number(value);
     if (!(amount >= 0 && amount <= Number.MAX_SAFE_INTEGER)) {
@@ -67,7 +68,7 @@ export class Reading {
   }
 
   #given(): CelVariables {
-    return (this.#variables ??= this.#cel().variables(this.#values));
+    return (this.#variables ??= celVariables(this.#values));
   }
 
   #cel(): CelEvaluator {
