@@ -27,7 +27,7 @@ export interface ExpectationRunnerOptions {
   readonly heapMb?: number;
 }
 
-/** The thread's module: as built, or where this runs from TypeScript source, the one that has tsx compile it. */
+/** The thread's module: as built, or where this runs from TypeScript source, the one that compiles it. */
 const THREAD = import.meta.url.endsWith('.ts') ? './evaluator-thread-source.mjs' : './evaluator-thread.js';
 
 /** A thread that is not ready by then is given up. Only a machine in distress is that slow: it takes 100 ms. */
