@@ -148,7 +148,7 @@ async function limited(asked: Asked, met: ResolvedLimits): Promise<Prepared> {
     if (queue !== undefined) {
       const admitted = await register(asked, []);
       if (admitted.kind === 'ended') return admitted;
-      const { reason, retryAfterMs, patienceMs } = queue;
+      const { reason, retryAfterMs, maxWaitMs: patienceMs } = queue;
       return { kind: 'queued', reason, retryAfterMs, patienceMs, facts, decision };
     }
     const answered = await grantOrAsk(asked, facts, decision, holds);

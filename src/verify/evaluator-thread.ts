@@ -1,5 +1,5 @@
 /**
- * The evaluator thread. It gets the limits as `workerData`, says `ready`, and answers each job with a `Verdict`.
+ * The evaluator thread. It gets the limits as `workerData`, says `ready`, and answers each job with a `EvaluationResult`.
  *
  * A thread that runs out of heap step by step is ended by Node and the process lives; one that asks for a lot at once can take the
  * process with it. Therefore nothing in here, and nothing that it is given to evaluate with, may allocate much at once.
@@ -16,7 +16,7 @@ import { cel } from '../cel/library.js';
 const { celMap, isCelError, unparse } = cel;
 
 /** What the evaluator thread answers. `costly` says that it was stopped by a limit, whatever the value would have been. */
-export interface Verdict {
+export interface EvaluationResult {
   readonly ok: boolean;
   readonly costly: boolean;
   /** Whether the value is false, as opposed to no value at all. */
@@ -30,7 +30,7 @@ export interface EvaluationJob {
   readonly values: Readonly<Record<string, string>>;
 }
 
-export type ThreadMessage = { readonly ready: true } | { readonly verdict: Verdict };
+export type ThreadMessage = { readonly ready: true } | { readonly verdict: EvaluationResult };
 
 type Expr = Program['expr'];
 type Variables = Readonly<Record<string, CelInput>>;
@@ -51,7 +51,7 @@ mapPrototype.has = function (this: CelMap, key): boolean {
 let states: Readonly<Record<string, unknown>> = {};
 const environment = new CelEnvironment(workerData as CelLimits, (budget) => helperFunctions(budget, () => states));
 
-function judge({ program, values }: EvaluationJob): Verdict {
+function judge({ program, values }: EvaluationJob): EvaluationResult {
   environment.begin();
   const variables = readValues(values);
   const value = evaluate(program.expr, variables);
@@ -105,7 +105,7 @@ function conjuncts(expr: Expr): Expr[] {
   return kind === 'callExpr' && value.function === '_&&_' ? value.args.flatMap(conjuncts) : [expr];
 }
 
-function verdictOf(job: EvaluationJob): Verdict {
+function verdictOf(job: EvaluationJob): EvaluationResult {
   try {
     return judge(job);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Check } from '../action/outcome.js';
 import type { Delta, State } from '../action/snapshot.js';
 import type { CelLimits } from '../cel/budget.js';
 import type { Program } from '../cel/program.js';
-import type { EvaluationJob, ThreadMessage, Verdict } from './evaluator-thread.js';
+import type { EvaluationJob, ThreadMessage, EvaluationResult } from './evaluator-thread.js';
 import type { Expectation } from './expectation.js';
 
 /** What an expectation reads. */
@@ -57,7 +57,7 @@ type Values = Readonly<Record<string, unknown>>;
 interface Job {
   readonly evaluable: Evaluable;
   readonly values: Values;
-  readonly settle: (verdict: Verdict) => void;
+  readonly settle: (verdict: EvaluationResult) => void;
 }
 
 interface Thread {
@@ -121,14 +121,14 @@ export class ExpectationRunner {
     this.#closed = true;
     const worker = this.#thread?.worker;
     this.#dropThread();
-    const closed: Verdict = { ok: false, costly: false, detail: 'was not evaluated: the evaluator is closed' };
+    const closed: EvaluationResult = { ok: false, costly: false, detail: 'was not evaluated: the evaluator is closed' };
     this.#settle(closed);
     for (const job of this.#queue.splice(0)) job.settle(closed);
     await worker?.terminate();
   }
 
   /** Evaluates anything that compiled, over what it reads. Never rejects. */
-  judge(evaluable: Evaluable, values: Values): Promise<Verdict> {
+  judge(evaluable: Evaluable, values: Values): Promise<EvaluationResult> {
     if (this.#closed || this.#queue.length >= this.#queueLimit) {
       const why = this.#closed ? 'the evaluator is closed' : `${this.#queueLimit} others wait`;
       return Promise.resolve({ ok: false, costly: false, detail: `was not evaluated: ${why}` });
@@ -207,7 +207,7 @@ export class ExpectationRunner {
   }
 
   /** Ends the thread and settles the job if it is still the same one after the time. */
-  #limit(ms: number, verdict: Verdict): void {
+  #limit(ms: number, verdict: EvaluationResult): void {
     clearTimeout(this.#timer);
     const job = this.#job;
     // When this thread was the busy one, the answer may have come long ago: a turn of the loop lets it be read first.
@@ -237,7 +237,7 @@ export class ExpectationRunner {
     void worker?.terminate();
   }
 
-  #settle(verdict: Verdict): void {
+  #settle(verdict: EvaluationResult): void {
     clearTimeout(this.#timer);
     const job = this.#job;
     this.#job = undefined;

@@ -4,9 +4,9 @@ import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import { describeValue } from '../../cel/environment.js';
 import { celVariables, type CelEvaluator, type CelVariables } from '../../cel/evaluator.js';
-import { placeText } from '../cedar.js';
+import { locationText } from '../cedar.js';
 import { clip } from '../reason.js';
-import type { BudgetLimit, Expression, Limit, LimitSet } from './limit.js';
+import type { BudgetLimit, LimitExpression, Limit, LimitSet } from './limit.js';
 
 const MESSAGE_LENGTH = 300;
 
@@ -41,12 +41,12 @@ export class Reading {
     return this.#amount(id, 'amount', amount, this.#given());
   }
 
-  settled({ id }: BudgetLimit, settled: Expression, result: Json): number {
+  settled({ id }: BudgetLimit, settled: LimitExpression, result: Json): number {
     this.#cel().begin();
     return this.#amount(id, 'settled', settled, celVariables({ ...this.#values, result }));
   }
 
-  #amount(id: string, field: string, expression: Expression, variables: CelVariables): number {
+  #amount(id: string, field: string, expression: LimitExpression, variables: CelVariables): number {
     const value = this.#evaluate(id, field, expression, variables);
     if (typeof value !== 'number' && typeof value !== 'bigint') {
       throw unusable(id, field, expression, `is ${describeValue(value)}, not a number`);
@@ -59,7 +59,7 @@ export class Reading {
     return amount + 0;
   }
 
-  #evaluate(id: string, field: string, expression: Expression, variables: CelVariables): unknown {
+  #evaluate(id: string, field: string, expression: LimitExpression, variables: CelVariables): unknown {
     try {
       return expression.evaluate(variables);
     } catch (error) {
@@ -96,12 +96,12 @@ function valuesOf(facts: Facts, input: JsonObject, traceId: string | undefined):
 function unusable(
   id: string,
   field: string,
-  { place }: Expression,
+  { place }: LimitExpression,
   problem: string,
   cause?: unknown,
 ): CountersignError {
   return new CountersignError('POLICY_ERROR', `limit:${id}: its ${field} ${clip(problem, MESSAGE_LENGTH)}`, {
-    field: placeText(place),
+    field: locationText(place),
     expected: field === 'when' ? 'true or false' : 'a number from 0 to 2^53-1',
     fix: `Give the input what the limit reads; or have its ${field} cover such actions, with has(…) for what may be absent.`,
     ...(cause === undefined ? {} : { cause }),

@@ -11,7 +11,7 @@ import type { AtLimit } from './resolved.js';
 export const MAX_LIMITS = 100;
 export const LIMIT_ID = /^[a-z0-9-]{1,64}$/;
 const MAX_WINDOW_SECONDS = 366 * DAY_SECONDS;
-const MAX_PATIENCE_SECONDS = DAY_SECONDS;
+const LONGEST_WAIT_SECONDS = DAY_SECONDS;
 
 const DURATION = 'a time such as 30s, 15m, 4h or 7d';
 const CEL_OVER = 'a CEL expression over agent, tool, actionType, operation, input, preview, trace';
@@ -22,7 +22,7 @@ const EXACT = '2^53-1';
 /** What each field holds, for errors; under `kind.field` where a kind has its own. */
 const EXPECTED: Readonly<Record<string, string>> = {
   kind: 'budget, count, rate, concurrency, breaker or depth',
-  scope: `one of ${LIMIT_SCOPES.join(', ')}, or a list of them`,
+  scope: `one of ${LIMIT_SCOPES.join(', ')}, or a listed of them`,
   when: `${CEL_OVER}, that is true or false`,
   amount: `${CEL_OVER}, that is a number`,
   settled: `${CEL_OVER}, result, that is a number`,
@@ -81,8 +81,8 @@ function parseAtLimit(text: string): AtLimit {
   const [, verb, rest = ''] = /^(queue for|approve by) +(\S.*)$/.exec(text) ?? [];
   try {
     if (verb === 'queue for') {
-      const patience = seconds(rest, MAX_PATIENCE_SECONDS, 'a time such as 30s or 10m, of at most a day');
-      return { kind: 'queue', patienceMs: patience * 1000 };
+      const longest = seconds(rest, LONGEST_WAIT_SECONDS, 'a time such as 30s or 10m, of at most a day');
+      return { kind: 'queue', maxWaitMs: longest * 1000 };
     }
     if (verb === 'approve by') return { kind: 'approve', approvals: parseApprovals(rest) };
   } catch (error) {
