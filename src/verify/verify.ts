@@ -97,7 +97,7 @@ function constraintChecks<I>({ constraints = [], execution }: Verification<I>): 
       const check = `constraint.${name}`;
       return ok
         ? { name: check, ok }
-        : failed(check, `${affectedRows} rows were affectedRows; ${String(value)} were allowed.`);
+        : failed(check, `${affectedRows} rows were changed; ${String(value)} were allowed.`);
     });
 }
 

@@ -22,7 +22,7 @@ const EXACT = '2^53-1';
 /** What each field holds, for errors; under `kind.field` where a kind has its own. */
 const EXPECTED: Readonly<Record<string, string>> = {
   kind: 'budget, count, rate, concurrency, breaker or depth',
-  scope: `one of ${LIMIT_SCOPES.join(', ')}, or a listed of them`,
+  scope: `one of ${LIMIT_SCOPES.join(', ')}, or a list of them`,
   when: `${CEL_OVER}, that is true or false`,
   amount: `${CEL_OVER}, that is a number`,
   settled: `${CEL_OVER}, result, that is a number`,
