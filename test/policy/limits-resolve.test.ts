@@ -352,7 +352,7 @@ describe('an amount', () => {
     ['input.amount', { amount: '12' }, /amount is "12", not a number/],
     ['input.amount', { amount: null }, /not a number/],
     ['input.amount', { amount: true }, /amount is true, not a number/],
-    ['input.amount', { amount: [1] }, /amount is a listed of 1, not a number/],
+    ['input.amount', { amount: [1] }, /amount is a list of 1, not a number/],
     ['input.amount', { amount: { value: 1 } }, /amount is a map of 1, not a number/],
     ['input.amount', { amount: 1e308 }, /not a number from 0 to 2\^53-1/],
     ['input.amount * 1e308', { amount: 1e10 }, /amount is Infinity/],
