@@ -1,5 +1,5 @@
 /**
- * The evaluator thread. It gets the limits as `workerData`, says `ready`, and answers each job with a `EvaluationResult`.
+ * The evaluator thread. It gets the limits as `workerData`, says `ready`, and answers each job with an `EvaluationResult`.
  *
  * A thread that runs out of heap step by step is ended by Node and the process lives; one that asks for a lot at once can take the
  * process with it. Therefore nothing in here, and nothing that it is given to evaluate with, may allocate much at once.
