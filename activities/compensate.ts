@@ -7,7 +7,7 @@ import { sagaDigest } from '../src/action/saga.js';
 import { parseProposal, proposalDigest, type Proposal } from '../src/action/proposal.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import { UNDO, undoIdOf } from '../src/action/undo.js';
-import { same } from '../src/tools/promised.js';
+import { same } from '../src/tools/expected-rows.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
   signWarrant,

@@ -41,7 +41,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       // An action that has ended, conflicts or is frozen does not wait for room.
       const admitted = await admit({ ...enforced, credentials }, request, deps, []);
       if (admitted.kind === 'ended') return admitted;
-      const { reason, retryAfterMs, patienceMs: maxWaitMs } = queue;
+      const { reason, retryAfterMs, maxWaitMs } = queue;
       return run.seal<Queued>({ kind: 'queued', ...enforced, reason, retryAfterMs, maxWaitMs });
     }
     return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured });

@@ -113,14 +113,26 @@ export function zodError(
   error: z.ZodError,
   root: string,
 ): CountersignError {
-  const problems = error.issues
-    .slice(0, 5)
-    .map((issue) => `${[root, ...issue.path.map(String)].join('.')}: ${issue.message}`);
+  const fieldOf = (path: readonly PropertyKey[]): string => [root, ...path.map(String)].join('.');
+  const problems = error.issues.slice(0, 5).map((issue) => `${fieldOf(issue.path)}: ${explainIssue(issue)}`);
   const first = error.issues[0];
   return new CountersignError(code, problems.join('; '), {
-    field: [root, ...(first?.path ?? []).map(String)].join('.'),
-    expected: first?.message ?? 'a value that fits the schema',
+    field: fieldOf(first?.path ?? []),
+    expected: first === undefined ? 'a value that fits the schema' : explainIssue(first),
     fix: 'Correct the field named and propose again.',
     cause: error,
   });
+}
+
+/** Zod says "Invalid input" first, and of a value that may be one of several kinds nothing else: this says what was expected. */
+function explainIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message.replace(/^Invalid input: /, '');
+  if (issue.errors.length === 0)
+    return `Expected a known value of ${issue.discriminator ?? 'the field that tells the kinds apart'}`;
+  const reasons = issue.errors.flatMap(([inner]) => {
+    if (inner === undefined) return [];
+    const place = inner.path.length === 0 ? '' : `${inner.path.map(String).join('.')}: `;
+    return [`${place}${explainIssue(inner)}`];
+  });
+  return [...new Set(reasons)].join(', or ');
 }

@@ -1,6 +1,8 @@
 /** Compiles CEL: parses a text, refuses what it may not use, and bounds what it can cost, all before it meets any data. */
-import { parse } from '@bufbuild/cel';
 import { checkProgram, type Program, type Terms } from './program.js';
+import { cel } from './library.js';
+
+const { parse } = cel;
 
 /** The parser backtracks over open brackets, in time cubic in their number. Counted inside texts too, so that none can hide there. */
 const MAX_BRACKETS = 100;

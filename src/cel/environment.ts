@@ -1,217 +1,173 @@
 /**
- * The functions and bounds that CEL is evaluated with, as text: it runs in the evaluator thread, which starts the same from TypeScript
- * source and from the build, and in this process. The body of a function of (cel, RE2JS, limits, extend) that returns a `CelEnvironment`;
- * `extend`, if any, makes further functions out of `{charge, bounded}`.
- *
- * What grows (texts, lists) is bounded, turns are counted, and data is read in place, without a copy.
+ * The functions and bounds that CEL is evaluated with, in the evaluator thread and in this process. What grows (texts, lists) is
+ * bounded, turns of comprehensions are counted, and data is read in place.
  */
-import type { CelError, CelResult } from '@bufbuild/cel';
+import type { CelEnv, CelError, CelFunc, CelInput, CelList, CelResult } from '@bufbuild/cel';
+import { Budget, type CelLimits } from './budget.js';
 import type { Program } from './program.js';
+import { cel, RE2JS } from './library.js';
 
-/** What one evaluation may take. */
-export interface CelLimits {
-  /** Syntax nodes that the turns of comprehensions may evaluate, in all. */
-  readonly steps: number;
-  /** Characters of a text that `+` makes. */
-  readonly text: number;
-  /** Items of a list that `+`, map or filter make. */
-  readonly items: number;
-  /** Characters of a text that a pattern is matched against. */
-  readonly matched: number;
-  /** Time, looked at on every turn of a comprehension. */
-  readonly milliseconds: number;
-}
-
-export interface CelEnvironment {
-  toCel(value: unknown): unknown;
-  plan(expr: Program['expr']): (variables: Readonly<Record<string, unknown>>) => CelResult;
-  begin(): void;
-  exceeded(): string | undefined;
-  isError(value: unknown): value is CelError;
-  reason(error: CelError): string;
-  /** A value in a few words, for messages. */
-  describe(value: unknown): string;
-}
-
-export const ENVIRONMENT_SOURCE = String.raw`
-const { celEnv, celFunc, celList, celListConcat, celMap, celMethod, CelScalar, isCelError, isCelList, isCelMap, listType, plan } = cel;
+const {
+  CelScalar,
+  celEnv,
+  celFunc,
+  celList,
+  celListConcat,
+  celMethod,
+  isCelError,
+  isCelList,
+  isCelMap,
+  listType,
+  plan,
+} = cel;
 const { BOOL, DOUBLE, INT, STRING } = CelScalar;
 const LIST = listType(CelScalar.DYN);
 
-/** A JSON object, read in place as the map that CEL sees. Only own keys exist. */
-class ObjectView {
-  #object;
-  #keys;
-  constructor(object) {
-    this.#object = object;
+/** Compiled patterns that are kept. The library compiles a pattern anew for every text; those of a program are few and written out. */
+const KEPT_PATTERNS = 100;
+
+/** Evaluates one expression over the variables given. */
+export type PlannedExpression = (variables: Readonly<Record<string, CelInput>>) => CelResult;
+
+/** Evaluates programs within limits that `begin` starts to count. */
+export class CelEnvironment {
+  readonly #budget: Budget;
+  readonly #env: CelEnv;
+
+  /** `extend`, if any, makes further functions, which charge what they cost to the budget. */
+  constructor(limits: CelLimits, extend?: (budget: Budget) => readonly CelFunc[]) {
+    this.#budget = new Budget(limits);
+    this.#env = celEnv({
+      re2: cachedPatterns(this.#budget),
+      funcs: [...boundedFunctions(this.#budget), ...conversions(), ...arithmetic(), ...(extend?.(this.#budget) ?? [])],
+    });
   }
-  get size() {
-    return this.keyList().length;
+
+  plan(expr: Program['expr']): PlannedExpression {
+    return plan(this.#env, expr);
   }
-  keyList() {
-    return (this.#keys ??= Object.keys(this.#object));
+
+  /** Starts counting anew. */
+  begin(): void {
+    this.#budget.begin();
   }
-  get(key) {
-    return typeof key === 'string' && Object.hasOwn(this.#object, key) ? toCel(this.#object[key]) : undefined;
-  }
-  has(key) {
-    return typeof key === 'string' && Object.hasOwn(this.#object, key);
-  }
-  keys() {
-    return this.keyList().values();
-  }
-  *entries() {
-    for (const key of this.keyList()) yield [key, toCel(this.#object[key])];
-  }
-  *values() {
-    for (const key of this.keyList()) yield toCel(this.#object[key]);
-  }
-  forEach(callback) {
-    for (const [key, value] of this.entries()) callback(value, key, this);
-  }
-  [Symbol.iterator]() {
-    return this.entries();
+
+  /** Which limit was exceeded, since `begin`. */
+  get exceeded(): string | undefined {
+    return this.#budget.exceeded;
   }
 }
 
-const views = new WeakMap();
-function toCel(value) {
-  // A JSON integer is a CEL int, any other number a double.
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (typeof value !== 'object' || value === null) return value;
-  let view = views.get(value);
-  if (view === undefined) {
-    if (Array.isArray(value)) view = celList(value.map(toCel));
-    else {
-      const object = new ObjectView(value);
-      view = celMap(object);
-      // The library's own test takes a key whose value is null for absent; CEL does not.
-      view.has = (key) => object.has(key);
+/** What turns, and what grows. The checked program calls `@step` on every turn and `@append` for every item that a loop collects. */
+function boundedFunctions(budget: Budget): CelFunc[] {
+  // The lists that a comprehension is building: nobody else holds them, so they can grow in place.
+  const growing = new WeakMap<CelList, CelInput[]>();
+  const append = (list: CelList, one: CelList): CelList => {
+    let items = growing.get(list);
+    let grown = list;
+    if (items === undefined) {
+      items = [];
+      grown = celList(items);
+      growing.set(grown, items);
     }
-    views.set(value, view);
-  }
-  return view;
-}
-
-let steps = 0;
-let deadline = Infinity;
-let exceeded;
-let grown = new WeakMap();
-const patterns = new Map();
-function exceed(what) {
-  exceeded ??= what;
-  throw new Error(what);
-}
-
-function bounded(list) {
-  return list.size > limits.items ? exceed('a list of more than ' + limits.items + ' items') : list;
-}
-function append(list, one) {
-  let array = grown.get(list);
-  if (array === undefined) {
-    array = [];
-    list = celList(array);
-    grown.set(list, array);
-  }
-  array.push(one.get(0));
-  return bounded(list);
-}
-/** Stricter than JavaScript's own conversions, for which an empty text is zero. */
-function toInt(text) {
-  const value = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
-  if (value === undefined || BigInt.asIntN(64, value) !== value) throw new Error('not an int: ' + JSON.stringify(text.slice(0, 40)));
-  return value;
-}
-function toDouble(text) {
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) throw new Error('not a double: ' + JSON.stringify(text.slice(0, 40)));
-  return Number(text);
-}
-function codePoints(text) {
-  let count = 0n;
-  for (const _ of text) count++;
-  return count;
-}
-/** JSON has one kind of number: so a whole one may meet a fraction, and the result is a double. */
-function mixed(operator, compute) {
+    items.push(one.get(0) as CelInput);
+    return budget.bounded(grown);
+  };
+  const { text: most } = budget.limits;
   return [
-    celFunc(operator, [INT, DOUBLE], DOUBLE, (left, right) => compute(Number(left), right)),
-    celFunc(operator, [DOUBLE, INT], DOUBLE, (left, right) => compute(left, Number(right))),
-  ];
-}
-
-/** The library compiles a pattern anew for every text; the patterns of a program are few and written out. */
-const re2 = {
-  compile(pattern) {
-    let compiled = patterns.get(pattern);
-    if (compiled === undefined) {
-      if (patterns.size >= 100) patterns.clear();
-      patterns.set(pattern, (compiled = RE2JS.compile(pattern)));
-    }
-    return {
-      test: (text) =>
-        text.length > limits.matched ? exceed('a text of more than ' + limits.matched + ' characters to match') : compiled.test(text),
-    };
-  },
-};
-
-/** For functions whose cost is in the data, not in the program. */
-function charge(cost) {
-  steps -= cost;
-  if (steps < 0) exceed('more than ' + limits.steps + ' steps');
-}
-
-const env = celEnv({
-  re2,
-  funcs: [
     celFunc('@step', [BOOL, INT], BOOL, (condition, cost) => {
-      charge(Number(cost));
-      if (performance.now() > deadline) exceed('more than ' + limits.milliseconds + ' ms');
+      budget.charge(Number(cost));
+      budget.checkTime();
       return condition;
     }),
     celFunc('@append', [LIST, LIST], LIST, append),
-    celFunc('_+_', [LIST, LIST], LIST, (left, right) => bounded(celListConcat(left, right))),
+    celFunc('_+_', [LIST, LIST], LIST, (left, right) => budget.bounded(celListConcat(left, right))),
     celFunc('_+_', [STRING, STRING], STRING, (left, right) =>
-      left.length + right.length > limits.text ? exceed('a text of more than ' + limits.text + ' characters') : left + right,
+      left.length + right.length > most ? budget.exceed(`a text of more than ${most} characters`) : left + right,
     ),
+  ];
+}
+
+/** Stricter than JavaScript's own conversions, for which an empty text is zero. */
+function conversions(): CelFunc[] {
+  return [
     celFunc('size', [STRING], INT, codePoints),
     celMethod('size', STRING, [], INT, function () {
       return codePoints(this);
     }),
     celFunc('int', [STRING], INT, toInt),
     celFunc('double', [STRING], DOUBLE, toDouble),
+  ];
+}
+
+function codePoints(text: string): bigint {
+  let count = 0n;
+  for (const _ of text) count++;
+  return count;
+}
+
+function toInt(text: string): bigint {
+  const value = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+  if (value === undefined || BigInt.asIntN(64, value) !== value)
+    throw new Error(`not an int: ${JSON.stringify(text.slice(0, 40))}`);
+  return value;
+}
+
+function toDouble(text: string): number {
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
+    throw new Error(`not a double: ${JSON.stringify(text.slice(0, 40))}`);
+  return Number(text);
+}
+
+/** JSON has one kind of number: so a whole one may meet a fraction, and the result is a double. */
+function arithmetic(): CelFunc[] {
+  const mixed = (operator: string, compute: (left: number, right: number) => number): CelFunc[] => [
+    celFunc(operator, [INT, DOUBLE], DOUBLE, (left, right) => compute(Number(left), right)),
+    celFunc(operator, [DOUBLE, INT], DOUBLE, (left, right) => compute(left, Number(right))),
+  ];
+  return [
     ...mixed('_+_', (left, right) => left + right),
     ...mixed('_-_', (left, right) => left - right),
     ...mixed('_*_', (left, right) => left * right),
     ...mixed('_/_', (left, right) => left / right),
-    ...(extend?.({ charge, bounded }) ?? []),
-  ],
-});
+  ];
+}
+
+function cachedPatterns(budget: Budget): { compile(pattern: string): { test(text: string): boolean } } {
+  const patterns = new Map<string, { test(text: string): boolean }>();
+  const { matched: most } = budget.limits;
+  return {
+    compile(pattern) {
+      let compiled = patterns.get(pattern);
+      if (compiled === undefined) {
+        if (patterns.size >= KEPT_PATTERNS) patterns.clear();
+        compiled = RE2JS.compile(pattern);
+        patterns.set(pattern, compiled);
+      }
+      const matcher = compiled;
+      return {
+        test: (text) =>
+          text.length > most ? budget.exceed(`a text of more than ${most} characters to match`) : matcher.test(text),
+      };
+    },
+  };
+}
 
 const MISSED_INDEX = /^index (.*) out of bounds \[0, -1\)$/;
 
-return {
-  toCel,
-  plan: (expr) => plan(env, expr),
-  /** Starts counting anew. */
-  begin() {
-    steps = limits.steps;
-    deadline = performance.now() + limits.milliseconds;
-    exceeded = undefined;
-    grown = new WeakMap();
-  },
-  /** Which limit was exceeded, since begin. */
-  exceeded: () => exceeded,
-  isError: isCelError,
-  reason({ message }) {
-    const missed = MISSED_INDEX.exec(message);
-    return missed === null ? message : 'no item ' + missed[1] + ' (if that is a key, it is a text: ["' + missed[1] + '"])';
-  },
-  describe(value) {
-    if (isCelMap(value)) return 'a map of ' + value.size;
-    if (isCelList(value)) return 'a list of ' + value.size;
-    if (isCelError(value)) return 'an error: ' + this.reason(value);
-    if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-    return typeof value === 'object' && value !== null ? String(value.desc?.typeName ?? value) : String(value);
-  },
-};
-`;
+/** Why a value could not be computed. */
+export function reasonOf({ message }: CelError): string {
+  const missed = MISSED_INDEX.exec(message);
+  return missed === null ? message : `no item ${missed[1]} (if that is a key, it is a text: ["${missed[1]}"])`;
+}
+
+/** A value in a few words, for messages. */
+export function describeValue(value: unknown): string {
+  if (isCelMap(value)) return `a map of ${value.size}`;
+  if (isCelList(value)) return `a list of ${value.size}`;
+  if (isCelError(value)) return `an error: ${reasonOf(value)}`;
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (typeof value !== 'object' || value === null) return String(value);
+  const { desc } = value as { readonly desc?: { readonly typeName?: string } };
+  return desc?.typeName ?? value.constructor.name;
+}

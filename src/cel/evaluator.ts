@@ -1,15 +1,19 @@
 /** Evaluates compiled CEL in this process, synchronously: for expressions of the operator over data of bounded size. */
-import { createRequire } from 'node:module';
-import { compileFunction } from 'node:vm';
-import { ENVIRONMENT_SOURCE, type CelEnvironment, type CelLimits } from './environment.js';
+import type { CelInput } from '@bufbuild/cel';
+import type { CelLimits } from './budget.js';
+import { toCel } from './data.js';
+import { CelEnvironment, reasonOf } from './environment.js';
 import type { Program } from './program.js';
+import { cel } from './library.js';
+
+const { isCelError } = cel;
 
 /** A program made ready to be evaluated again and again. */
 export type Evaluate = (variables: CelVariables) => unknown;
 
 /** Values as CEL reads them, from `variables`. */
 export interface CelVariables {
-  readonly values: Readonly<Record<string, unknown>>;
+  readonly values: Readonly<Record<string, CelInput>>;
 }
 
 /**
@@ -20,13 +24,7 @@ export class CelEvaluator {
   readonly #environment: CelEnvironment;
 
   constructor(limits: CelLimits) {
-    const load = createRequire(import.meta.url);
-    const path = load.resolve('@bufbuild/cel');
-    const { RE2JS } = createRequire(path)('@bufbuild/re2') as { RE2JS: unknown };
-    const make = compileFunction(ENVIRONMENT_SOURCE, ['cel', 'RE2JS', 'limits', 'extend'], {
-      filename: 'cel-environment.js',
-    });
-    this.#environment = make(load(path), RE2JS, limits) as CelEnvironment;
+    this.#environment = new CelEnvironment(limits);
   }
 
   /** The program's value: a bigint, number, boolean, text, null, or one of the library's own. The function throws Error saying what failed. */
@@ -35,9 +33,9 @@ export class CelEvaluator {
     const evaluate = environment.plan(program.expr);
     return ({ values }) => {
       const value = withoutTraces(() => evaluate(values));
-      const exceeded = environment.exceeded();
+      const { exceeded } = environment;
       if (exceeded !== undefined) throw new Error(`it is too costly: ${exceeded}`);
-      if (environment.isError(value)) throw new Error(environment.reason(value));
+      if (isCelError(value)) throw new Error(reasonOf(value));
       return value;
     };
   }
@@ -46,18 +44,13 @@ export class CelEvaluator {
   begin(): void {
     this.#environment.begin();
   }
+}
 
-  /** Values for the programs of this evaluator. They must not change. */
-  variables(values: Readonly<Record<string, unknown>>): CelVariables {
-    const own: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-    for (const [name, value] of Object.entries(values)) own[name] = this.#environment.toCel(value);
-    return { values: own };
-  }
-
-  /** A value in a few words. */
-  describe(value: unknown): string {
-    return this.#environment.describe(value);
-  }
+/** Values for programs. They must not change. */
+export function celVariables(values: Readonly<Record<string, unknown>>): CelVariables {
+  const own: Record<string, CelInput> = Object.create(null) as Record<string, CelInput>;
+  for (const [name, value] of Object.entries(values)) own[name] = toCel(value);
+  return { values: own };
 }
 
 /** Errors are values in CEL, and can come by the thousand: their stack traces would be most of the cost. */

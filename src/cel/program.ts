@@ -1,6 +1,9 @@
 /** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or unhandy. */
-import { isCelError, run, type parse } from '@bufbuild/cel';
+import type { parse } from '@bufbuild/cel';
 import { CALLABLE, FUNCTIONS, NEVER } from './functions.js';
+import { cel } from './library.js';
+
+const { isCelError, run } = cel;
 
 /** A parsed expression with its positions, as `@bufbuild/cel` makes and evaluates it. */
 export type Program = ReturnType<typeof parse>;
@@ -32,7 +35,11 @@ export interface CelHelper<Root extends string = string> {
 }
 
 /** Called with a problem; does not return. */
-export type Refuse = (problem: string, offset: number | undefined, hints: { expected: string; fix: string }) => never;
+export type ReportProblem = (
+  problem: string,
+  offset: number | undefined,
+  hints: { expected: string; fix: string },
+) => never;
 
 const MAX_NODES = 1000;
 const MAX_DEPTH = 64;
@@ -65,7 +72,7 @@ interface Place {
 export function checkProgram<Root extends string>(
   program: Program,
   terms: Terms<Root>,
-  refuse: Refuse,
+  refuse: ReportProblem,
 ): readonly Root[] {
   const check = new ProgramCheck(program, terms, refuse);
   check.visit(program.expr, { variables: [], loops: 0, depth: 0 });
@@ -77,10 +84,10 @@ class ProgramCheck<Root extends string> {
   readonly uses = new Set<Root>();
   readonly #program: Program;
   readonly #terms: Terms<Root>;
-  readonly #refuse: Refuse;
+  readonly #refuse: ReportProblem;
   #nodes = 0;
 
-  constructor(program: Program, terms: Terms<Root>, refuse: Refuse) {
+  constructor(program: Program, terms: Terms<Root>, refuse: ReportProblem) {
     this.#program = program;
     this.#terms = terms;
     this.#refuse = refuse;

@@ -1,7 +1,7 @@
 /** A channel that posts signed JSON to a URL (Standard Webhooks 1.0, https://www.standardwebhooks.com). */
 import { Webhook } from 'standardwebhooks';
 import { addressGuard } from '../tools/http/addresses.js';
-import { retryAfter } from '../tools/http/answers.js';
+import { retryAfter } from '../tools/http/response-classification.js';
 import type { Allow } from '../tools/http/options.js';
 import { Secrets } from '../tools/http/secrets.js';
 import { Wire, WireFailure, type Answer } from '../tools/http/wire.js';

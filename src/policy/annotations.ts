@@ -6,7 +6,7 @@
  *     @approval("dba|lead, quorum=2, ttl=4h")       on a forbid: who can lift it, and how: see approval.ts
  *     @constraint("maxRows=1000, dryRun=true, x")   on a permit: obligations; on a forbid: labels. A bare name means true
  */
-import { parseApprovals, type Approval } from './approval.js';
+import { parseApprovals, type ApprovalTerms } from './approval.js';
 import { GrammarError } from './grammar.js';
 import { checkReason } from './reason.js';
 
@@ -25,7 +25,7 @@ export interface RuleAnnotations {
   readonly id: string;
   readonly reason?: string;
   /** What people must do to lift it: at least one, all of them to be met. */
-  readonly approvals?: readonly Approval[];
+  readonly approvals?: readonly ApprovalTerms[];
   readonly constraints: readonly NamedValue[];
 }
 

@@ -10,7 +10,7 @@ import { DAY_SECONDS, parseSeconds } from './durations.js';
 import { GrammarError } from './grammar.js';
 
 /** One requirement, before it is known what it is asked for. Options that were not given are absent. */
-export type Approval = Omit<Requirement, 'policy' | 'reason'>;
+export type ApprovalTerms = Omit<Requirement, 'policy' | 'reason'>;
 
 const ROLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 /** Of a quorum of yeses or of noes. */
@@ -23,10 +23,10 @@ const MAX_ESCALATIONS = 5;
 const FIX = 'Write @approval("role"), @approval("role|other role") or @approval("role, quorum=2, ttl=4h").';
 const OPTIONS = 'quorum=2, ttl=4h, denials=2, passkey, self, remind=30m and escalate=1h:role';
 
-type Options = { -readonly [name in keyof Omit<Approval, 'roles'>]?: Approval[name] };
+type Options = { -readonly [name in keyof Omit<ApprovalTerms, 'roles'>]?: ApprovalTerms[name] };
 
 /** @throws GrammarError */
-export function parseApprovals(text: string): readonly Approval[] {
+export function parseApprovals(text: string): readonly ApprovalTerms[] {
   const parts = text.split(';');
   if (parts.length > MAX_REQUIREMENTS) {
     throw new GrammarError(`it has ${parts.length} requirements`, `Ask for at most ${MAX_REQUIREMENTS}.`);
@@ -34,7 +34,7 @@ export function parseApprovals(text: string): readonly Approval[] {
   return parts.map(parseApproval);
 }
 
-function parseApproval(text: string): Approval {
+function parseApproval(text: string): ApprovalTerms {
   const [first = '', ...rest] = text.split(',').map((item) => item.trim());
   const roles = parseRoles(first);
   const options: Options = {};
@@ -105,7 +105,7 @@ function parseTime(name: string, text: string): number {
   throw new GrammarError(`${name}=${text} is not a time such as 30m, 4h or 7d, of at most 30 days`, FIX);
 }
 
-function parseEscalation(text: string): NonNullable<Approval['escalations']>[number] {
+function parseEscalation(text: string): NonNullable<ApprovalTerms['escalations']>[number] {
   // A role's name may have a colon in it, a time none.
   const colon = text.indexOf(':');
   if (colon < 0) {

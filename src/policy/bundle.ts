@@ -2,7 +2,7 @@
 import { CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
 import { LIMITS_FILE, NO_LIMITS, type LimitSet } from './limits/limit.js';
-import { readLimits } from './limits/read.js';
+import { parseLimits } from './limits/read.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
 import { readRules, SCHEMA_FILE, type Rules } from './rules.js';
 
@@ -67,7 +67,7 @@ export function bundleFromFiles(files: Readonly<Record<string, string>>): Policy
     problems.push({ at: SCHEMA_FILE, message: 'it is missing', fix: 'Copy it from the starter bundle.' });
   }
   const limitsText = texts[LIMITS_FILE];
-  const limits = limitsText === undefined ? NO_LIMITS : readLimits(limitsText, problems);
+  const limits = limitsText === undefined ? NO_LIMITS : parseLimits(limitsText, problems);
   const [first, ...others] = problems;
   if (first !== undefined) throw policyInvalid([first, ...others]);
   const bundle: PolicyBundle = Object.freeze({ files: Object.freeze(texts), digest: digest(texts) });

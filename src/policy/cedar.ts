@@ -33,20 +33,20 @@ export function newCedar(): Cedar {
 }
 
 /** A place in a bundle's file; lines and columns count from 1, columns in characters. */
-export interface Place {
+export interface SourceLocation {
   readonly file: string;
   readonly line: number;
   readonly column: number;
 }
 
 /** The place `bytes` UTF-8 bytes into a file: Cedar counts bytes. */
-export function placeAt(file: string, text: string, bytes: number): Place {
+export function locationAt(file: string, text: string, bytes: number): SourceLocation {
   const before = Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8');
   const lineStart = before.lastIndexOf('\n') + 1;
   return { file, line: before.split('\n').length, column: Array.from(before.slice(lineStart)).length + 1 };
 }
 
 /** `production.cedar:12:3` */
-export function placeText(place: Place): string {
+export function locationText(place: SourceLocation): string {
   return `${place.file}:${place.line}:${place.column}`;
 }

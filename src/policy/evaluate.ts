@@ -3,7 +3,7 @@ import type { AuthorizationError } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Constraint, Decision, Facts, Requirement, Violation } from '../action/decision.js';
 import { canonical } from '../action/json.js';
 import type { Policy } from './compile.js';
-import { clip, fillReason, list } from './reason.js';
+import { clip, fillReason, listed } from './reason.js';
 import type { Rule } from './rules.js';
 
 /** Cedar's messages can quote the whole context. */
@@ -150,7 +150,7 @@ function unevaluated(
 }
 
 function nobodyAllows({ actionType, tool, agent }: Facts): string {
-  const roles = agent.roles.length === 0 ? 'an agent without roles' : `roles ${list([...agent.roles].sort())}`;
+  const roles = agent.roles.length === 0 ? 'an agent without roles' : `roles ${listed([...agent.roles].sort())}`;
   return `no policy allows ${actionType} on ${clip(tool.name)} for ${roles}`;
 }
 

@@ -1,7 +1,7 @@
 /** `countersign/policy`: load, check and ask Cedar policy bundles. */
 export { ActivePolicy, type ActivePolicyOptions, type PolicyLogger, type PolicyStatus, type Reload } from './active.js';
 export type { NamedValue } from './annotations.js';
-export type { Approval } from './approval.js';
+export type { ApprovalTerms } from './approval.js';
 export { bundleFromFiles, type PolicyBundle } from './bundle.js';
 export { compilePolicy, type Policy } from './compile.js';
 export { enforce, ENFORCE_NOW, type EnforceContext } from './enforce.js';

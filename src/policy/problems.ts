@@ -1,10 +1,10 @@
 /** What is wrong with a bundle, gathered so that its author sees several problems at once. */
 import { CountersignError } from '../action/errors.js';
-import { placeText, type Place } from './cedar.js';
+import { locationText, type SourceLocation } from './cedar.js';
 
 export interface BundleProblem {
   /** A file's name, or a place in it. */
-  readonly at: string | Place;
+  readonly at: string | SourceLocation;
   readonly message: string;
   readonly expected?: string;
   readonly fix: string;
@@ -17,7 +17,7 @@ export function policyInvalid(
   problems: readonly [BundleProblem, ...BundleProblem[]],
   cause?: unknown,
 ): CountersignError {
-  const at = (problem: BundleProblem) => (typeof problem.at === 'string' ? problem.at : placeText(problem.at));
+  const at = (problem: BundleProblem) => (typeof problem.at === 'string' ? problem.at : locationText(problem.at));
   const [first] = problems;
   const texts = problems.slice(0, SHOWN).map((problem) => `${at(problem)}: ${problem.message}`);
   const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';

@@ -10,10 +10,10 @@ const FILLERS: Readonly<Record<string, (facts: Facts) => string>> = {
   agent: (facts) => clip(facts.agent.id),
   environment: (facts) => clip(facts.tool.environment),
   operation: (facts) => clip(facts.operation),
-  reads: (facts) => list(facts.preview.reads),
-  roles: (facts) => list(facts.agent.roles),
+  reads: (facts) => listed(facts.preview.reads),
+  roles: (facts) => listed(facts.agent.roles),
   rows: (facts) => String(facts.preview.rows),
-  targets: (facts) => list(facts.preview.targets),
+  targets: (facts) => listed(facts.preview.targets),
   tool: (facts) => clip(facts.tool.name),
 };
 
@@ -35,7 +35,7 @@ export function fillReason(template: string, facts: Facts): string {
 }
 
 /** A list of values for a sentence: at most ten, each clipped. */
-export function list(values: readonly string[]): string {
+export function listed(values: readonly string[]): string {
   const shown = values
     .slice(0, LISTED)
     .map((value) => clip(value))

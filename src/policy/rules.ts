@@ -2,8 +2,8 @@
 import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
-import type { Approval } from './approval.js';
-import { newCedar, placeAt, placeText, type Cedar, type Place } from './cedar.js';
+import type { ApprovalTerms } from './approval.js';
+import { newCedar, locationAt, locationText, type Cedar, type SourceLocation } from './cedar.js';
 import { inputTypes, type InputRecord } from './input/type.js';
 import { actionsWith, withLimitsType } from './limits/cedar.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
@@ -13,7 +13,7 @@ export interface Rule {
   /** Its `@id`. */
   readonly id: string;
   readonly effect: 'permit' | 'forbid';
-  readonly place: Place;
+  readonly place: SourceLocation;
   /** UTF-8 bytes before it in its file. */
   readonly offset: number;
   /** Cedar's text of this policy alone. */
@@ -23,7 +23,7 @@ export interface Rule {
   /** The template of its sentence. */
   readonly reason?: string;
   /** Set on a soft forbid: what people must do to lift it, all of it. */
-  readonly approvals?: readonly Approval[];
+  readonly approvals?: readonly ApprovalTerms[];
   readonly constraints: readonly NamedValue[];
 }
 
@@ -157,7 +157,7 @@ function splitFile(cedar: Cedar, file: string, text: string, problems: BundlePro
   const [template] = answer.policy_templates;
   if (template !== undefined) {
     problems.push({
-      at: placeAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)), 'utf8')),
+      at: locationAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)), 'utf8')),
       message: 'templates (?principal, ?resource) are not supported: nothing would link them',
       fix: 'Write the policy with a role or an entity in place of the slot.',
     });
@@ -249,7 +249,7 @@ function checkIds(rules: readonly Rule[], problems: BundleProblem[]): void {
     else {
       problems.push({
         at: rule.place,
-        message: `@id("${rule.id}") is also at ${placeText(other.place)}`,
+        message: `@id("${rule.id}") is also at ${locationText(other.place)}`,
         fix: 'Give each policy an id of its own.',
       });
     }
@@ -266,7 +266,7 @@ function checkConstraintTypes(rules: readonly Rule[], problems: BundleProblem[])
       else if (other.type !== typeof value) {
         problems.push({
           at: rule.place,
-          message: `the constraint ${name} is a ${typeof value} here and a ${other.type} at ${placeText(other.rule.place)}`,
+          message: `the constraint ${name} is a ${typeof value} here and a ${other.type} at ${locationText(other.rule.place)}`,
           fix: 'Give the constraint the same kind of value in every permit.',
         });
       }
@@ -312,7 +312,7 @@ function pushAll(
 function locate(error: DetailedError, file: string, text: string): BundleProblem {
   const source = error.sourceLocations?.[0];
   return {
-    at: source === undefined ? file : placeAt(file, text, source.start),
+    at: source === undefined ? file : locationAt(file, text, source.start),
     message: error.message,
     ...(typeof source?.label === 'string' ? { expected: source.label } : {}),
     fix: error.help ?? 'Correct the line named.',
@@ -323,6 +323,6 @@ function locate(error: DetailedError, file: string, text: string): BundleProblem
 function locateIn(rule: Rule, error: DetailedError, fileText: string): BundleProblem {
   const { file } = rule.place;
   const source = error.sourceLocations?.[0];
-  const at = source === undefined ? rule.place : placeAt(file, fileText, rule.offset + source.start);
+  const at = source === undefined ? rule.place : locationAt(file, fileText, rule.offset + source.start);
   return { ...locate(error, file, fileText), at };
 }

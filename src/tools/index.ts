@@ -1,7 +1,7 @@
 /** The tools that actions stand on, and the port to write others for. */
 export type {
   CaptureOptions,
-  Effect,
+  ObservedEffect,
   ExecuteContext,
   Execution,
   ExecutionPart,
@@ -32,4 +32,4 @@ export {
   type PostgresInput,
   type PostgresOptions,
 } from './postgres/index.js';
-export { checkPromised, type Promised } from './promised.js';
+export { checkExpectedRows, type ExpectedRows } from './expected-rows.js';

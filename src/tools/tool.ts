@@ -27,7 +27,7 @@ export interface ExecuteContext extends ReadContext {
   /** Digest of the captured pre-state. A tool that can must refuse (STATE_CHANGED) when it no longer holds at the instant of the effect. */
   readonly preDigest: Digest;
   readonly constraints: readonly Constraint[];
-  /** Rows or objects that the preview promised; a tool must not change more. */
+  /** Rows or objects that the preview announced; a tool must not change more. */
   readonly rows: number;
   /**
    * True when an earlier attempt may have reached the system and nobody could tell what became of it: then a failure of this attempt
@@ -42,7 +42,7 @@ export interface ExecuteContext extends ReadContext {
 export interface Execution {
   readonly result: Json;
   /** What the system itself counted as changed, by target, where it can tell (Postgres: its per-transaction statistics). */
-  readonly touched?: Readonly<Record<string, number>>;
+  readonly affectedRows?: Readonly<Record<string, number>>;
   /** Keys of objects that came into being, for the post-capture: `{orders: ["41"]}`. */
   readonly created?: Readonly<Record<string, readonly string[]>>;
   /**
@@ -80,7 +80,7 @@ export type LookUp =
   | { readonly happened: 'unknown'; readonly reason: string };
 
 /** The whole of what happened, for the tool to judge. */
-export interface Effect<I> {
+export interface ObservedEffect<I> {
   readonly input: I;
   readonly preview: Preview;
   readonly pre: State;
@@ -114,7 +114,7 @@ export interface Tool<I = unknown> {
   /** Reads the state that the action can change. Has no effect. @throws CountersignError TOO_MANY_ROWS, TOOL_UNAVAILABLE */
   capture(input: I, options: CaptureOptions, context: ReadContext): Promise<State>;
   /**
-   * Reads some of what the action should leave as it is: before and after the effect it must be equal. Keyed by target, as `touched`
+   * Reads some of what the action should leave as it is: before and after the effect it must be equal. Keyed by target, as `affectedRows`
    * is, and small, because history carries it. It must be bounded in rows and time. Has no effect.
    */
   sample?(input: I, options: SampleOptions, context: ReadContext): Promise<State>;
@@ -128,7 +128,7 @@ export interface Tool<I = unknown> {
   /** `input` is what was to be done, where the caller has it; a tool that cannot tell without it answers `unknown`. */
   lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
   /** The derived expectation and the frame condition: these objects now hold these values, and nothing else changed. Pure. */
-  verify(effect: Effect<I>): readonly Check[];
+  verify(effect: ObservedEffect<I>): readonly Check[];
   /** A proposal's input that would restore `pre`, or undefined when it cannot be restored. Pure; has no effect. */
   compensate?(input: I, pre: State, post: State): JsonObject | undefined;
   /** Closes connections. */

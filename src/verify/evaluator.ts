@@ -1,13 +1,12 @@
 /** Evaluates expectations in a thread of its own, with a deadline and a memory limit, so that none can stop or end the process. */
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { CountersignError } from '../action/errors.js';
 import type { Json } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { Delta, State } from '../action/snapshot.js';
-import type { CelLimits } from '../cel/environment.js';
+import type { CelLimits } from '../cel/budget.js';
 import type { Program } from '../cel/program.js';
-import { EVALUATOR_SOURCE, type EvaluatorData, type Verdict } from './evaluator-source.js';
+import type { EvaluationJob, ThreadMessage, EvaluationResult } from './evaluator-thread.js';
 import type { Expectation } from './expectation.js';
 
 /** What an expectation reads. */
@@ -27,6 +26,9 @@ export interface ExpectationRunnerOptions {
   /** Heap of the thread, MiB. Default 512, and what the least favourable state needs; less only makes the refusal come earlier. */
   readonly heapMb?: number;
 }
+
+/** The thread's module: as built, or where this runs from TypeScript source, the one that compiles it. */
+const THREAD = import.meta.url.endsWith('.ts') ? './evaluator-thread-source.mjs' : './evaluator-thread.js';
 
 /** A thread that is not ready by then is given up. Only a machine in distress is that slow: it takes 100 ms. */
 const START_LIMIT_MS = 30_000;
@@ -55,7 +57,7 @@ type Values = Readonly<Record<string, unknown>>;
 interface Job {
   readonly evaluable: Evaluable;
   readonly values: Values;
-  readonly settle: (verdict: Verdict) => void;
+  readonly settle: (verdict: EvaluationResult) => void;
 }
 
 interface Thread {
@@ -119,14 +121,14 @@ export class ExpectationRunner {
     this.#closed = true;
     const worker = this.#thread?.worker;
     this.#dropThread();
-    const closed: Verdict = { ok: false, costly: false, detail: 'was not evaluated: the evaluator is closed' };
+    const closed: EvaluationResult = { ok: false, costly: false, detail: 'was not evaluated: the evaluator is closed' };
     this.#settle(closed);
     for (const job of this.#queue.splice(0)) job.settle(closed);
     await worker?.terminate();
   }
 
   /** Evaluates anything that compiled, over what it reads. Never rejects. */
-  judge(evaluable: Evaluable, values: Values): Promise<Verdict> {
+  judge(evaluable: Evaluable, values: Values): Promise<EvaluationResult> {
     if (this.#closed || this.#queue.length >= this.#queueLimit) {
       const why = this.#closed ? 'the evaluator is closed' : `${this.#queueLimit} others wait`;
       return Promise.resolve({ ok: false, costly: false, detail: `was not evaluated: ${why}` });
@@ -156,17 +158,15 @@ export class ExpectationRunner {
   }
 
   #startThread(): Thread {
-    const workerData: EvaluatorData = { cel: createRequire(import.meta.url).resolve('@bufbuild/cel'), ...LIMITS };
-    const worker = new Worker(EVALUATOR_SOURCE, {
-      eval: true,
+    const worker = new Worker(new URL(THREAD, import.meta.url), {
       name: 'expectations',
-      workerData,
+      workerData: LIMITS,
       env: {},
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: this.#heapMb, maxYoungGenerationSizeMb: 32 },
     });
     const thread: Thread = { worker, ready: false };
-    worker.on('message', (message: { ready: true } | { verdict: Verdict }) => {
+    worker.on('message', (message: ThreadMessage) => {
       if (this.#thread !== thread) return;
       if ('verdict' in message) return this.#settle(message.verdict);
       thread.ready = true;
@@ -186,8 +186,9 @@ export class ExpectationRunner {
         const detail = `is too costly: it reads ${chars} characters of JSON, at most ${MAX_JSON_CHARS} can be`;
         return this.#settle({ ok: false, costly: true, detail });
       }
+      const job: EvaluationJob = { program: evaluable.program, values: texts };
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      worker.postMessage({ program: evaluable.program, values: texts });
+      worker.postMessage(job);
     } catch (error) {
       return this.#settle({ ok: false, costly: false, detail: `cannot be evaluated: ${(error as Error).message}` });
     }
@@ -206,7 +207,7 @@ export class ExpectationRunner {
   }
 
   /** Ends the thread and settles the job if it is still the same one after the time. */
-  #limit(ms: number, verdict: Verdict): void {
+  #limit(ms: number, verdict: EvaluationResult): void {
     clearTimeout(this.#timer);
     const job = this.#job;
     // When this thread was the busy one, the answer may have come long ago: a turn of the loop lets it be read first.
@@ -236,7 +237,7 @@ export class ExpectationRunner {
     void worker?.terminate();
   }
 
-  #settle(verdict: Verdict): void {
+  #settle(verdict: EvaluationResult): void {
     clearTimeout(this.#timer);
     const job = this.#job;
     this.#job = undefined;

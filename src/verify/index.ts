@@ -1,9 +1,9 @@
 /** Verification: what an effect was meant to do, compared with the real system read back. */
 export { createDelta, fullPatch, MAX_PATCH_CHARS, MAX_PATCH_OPERATIONS } from './delta.js';
-export { describeOutcome, MAX_DESCRIPTION_LENGTH } from './described.js';
+export { describeOutcome, MAX_DESCRIPTION_LENGTH } from './outcome-description.js';
 export { ExpectationRunner, type ExpectationRunnerOptions, type ExpectationValues } from './evaluator.js';
 export { compileExpectation, compileExpectations, MAX_EXPECTATION_LENGTH, type Expectation } from './expectation.js';
-export { MAX_SAMPLE_BYTES, sampleCheck, takeSample, type Sample } from './frame.js';
+export { MAX_SAMPLE_BYTES, sampleCheck, takeSample, type Sample } from './sample-frame.js';
 export {
   checkInvariants,
   compileInvariants,

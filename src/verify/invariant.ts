@@ -10,7 +10,7 @@ import type { CelHelper, Program, Terms } from '../cel/program.js';
 import type { ExpectationRunner } from './evaluator.js';
 import { MAX_EXPECTATION_LENGTH } from './expectation.js';
 import { DATA_HELPERS } from './helpers.js';
-import { tablesNamed } from './tables-named.js';
+import { referencedTables } from './referenced-tables.js';
 
 /** As an operator writes it. */
 export interface InvariantOptions {
@@ -105,7 +105,7 @@ function compileList(tool: string, list: readonly InvariantOptions[]): readonly 
 function compileOne(options: InvariantOptions, field: string): Invariant {
   try {
     const compiled = compileCel(options.cel, MAX_EXPECTATION_LENGTH, TERMS);
-    return { ...options, ...compiled, tables: tablesNamed(compiled.program, 'state') };
+    return { ...options, ...compiled, tables: referencedTables(compiled.program, 'state') };
   } catch (error) {
     if (!(error instanceof CelProblem)) throw error;
     const { message, offset, expected, fix } = error;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
 import type { Delta } from '../action/snapshot.js';
-import { describeOutcome } from './described.js';
+import { describeOutcome } from './outcome-description.js';
 
 export interface SemanticOptions {
   /**

@@ -4,10 +4,10 @@ import { asCountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
 import type { Proposal } from '../action/proposal.js';
 import type { Delta, State } from '../action/snapshot.js';
-import type { Effect, Execution, Tool } from '../tools/tool.js';
+import type { ObservedEffect, Execution, Tool } from '../tools/tool.js';
 import type { ExpectationRunner } from './evaluator.js';
 import { compileExpectations } from './expectation.js';
-import { sampleCheck, type Sample } from './frame.js';
+import { sampleCheck, type Sample } from './sample-frame.js';
 import { checkInvariants, type Invariant } from './invariant.js';
 
 export interface Verification<I> {
@@ -34,7 +34,7 @@ export interface Verification<I> {
 const SHOWN = 5;
 
 /**
- * Checks an effect against what was promised. Never rejects: what throws is a failed check. At least one check comes back, and
+ * Checks an effect against what was expected. Never rejects: what throws is a failed check. At least one check comes back, and
  * a tool that derives none is a failed check too, because success means verified.
  */
 export async function verifyEffect<I>(verification: Verification<I>): Promise<readonly Check[]> {
@@ -57,7 +57,7 @@ export function allHold(checks: readonly Check[]): boolean {
 }
 
 function toolChecks<I>({ tool, input, preview, pre, post, delta, execution }: Verification<I>): readonly Check[] {
-  const effect: Effect<I> = { input, preview, pre, post, delta, execution };
+  const effect: ObservedEffect<I> = { input, preview, pre, post, delta, execution };
   let checks: unknown;
   try {
     checks = tool.verify(effect);
@@ -88,14 +88,16 @@ function partsCheck(execution: Execution | undefined): readonly Check[] {
 
 /** The only constraint that can be checked from outside the tool is the row ceiling, by what the system itself counted. */
 function constraintChecks<I>({ constraints = [], execution }: Verification<I>): readonly Check[] {
-  if (execution?.touched === undefined) return [];
-  const touched = Object.values(execution.touched).reduce((sum, rows) => sum + rows, 0);
+  if (execution?.affectedRows === undefined) return [];
+  const affectedRows = Object.values(execution.affectedRows).reduce((sum, rows) => sum + rows, 0);
   return constraints
     .filter(({ name }) => name === 'maxRows')
     .map(({ name, value }) => {
-      const ok = typeof value === 'number' && touched <= value;
+      const ok = typeof value === 'number' && affectedRows <= value;
       const check = `constraint.${name}`;
-      return ok ? { name: check, ok } : failed(check, `${touched} rows were touched; ${String(value)} were allowed.`);
+      return ok
+        ? { name: check, ok }
+        : failed(check, `${affectedRows} rows were changed; ${String(value)} were allowed.`);
     });
 }
 

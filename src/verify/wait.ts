@@ -54,7 +54,7 @@ export async function awaitChecks<Reading extends { readonly checks: readonly Ch
     if (attempt.ok) {
       note(attempt.reading.checks, at, heldSince);
       left = leftOf(attempt.reading.checks, at, deadlines);
-      if (left <= 0) return told(attempt.reading, { at, count, heldSince }, deadlines);
+      if (left <= 0) return withTimings(attempt.reading, { at, count, heldSince }, deadlines);
     } else {
       left = deadlines.longestMs - at;
       if (left <= 0) throw attempt.error;
@@ -89,7 +89,7 @@ function note(checks: readonly Check[], at: number, heldSince: Map<string, numbe
   }
 }
 
-function told<Reading extends { readonly checks: readonly Check[] }>(
+function withTimings<Reading extends { readonly checks: readonly Check[] }>(
   reading: Reading,
   { at, count, heldSince }: { at: number; count: number; heldSince: ReadonlyMap<string, number> },
   { own }: Deadlines,

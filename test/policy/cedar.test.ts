@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { newCedar, placeAt } from '../../src/policy/cedar.js';
+import { newCedar, locationAt } from '../../src/policy/cedar.js';
 
 const src = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
@@ -70,5 +70,5 @@ test.each([
   [7, 2, 2],
   [99, 2, 4],
 ])('%i bytes into a text with a letter of two bytes is line %i, column %i', (bytes, line, column) => {
-  expect(placeAt('f', 'abéc\ndef', bytes)).toEqual({ file: 'f', line, column });
+  expect(locationAt('f', 'abéc\ndef', bytes)).toEqual({ file: 'f', line, column });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import { LIMIT_SCOPES } from '../../src/action/limits.js';
 import { bundleFromFiles, compilePolicy, limitText, loadBundle, starterFolder } from '../../src/policy/index.js';
-import { readLimits } from '../../src/policy/limits/index.js';
+import { parseLimits } from '../../src/policy/limits/index.js';
 import type { BundleProblem } from '../../src/policy/problems.js';
 import { EXAMPLE, limited } from './limits-example.js';
 import { PERMIT_ALL } from './facts.js';
@@ -24,7 +24,7 @@ function refusal(text: string): CountersignError {
 
 function problemsOf(text: string): readonly BundleProblem[] {
   const problems: BundleProblem[] = [];
-  readLimits(text, problems);
+  parseLimits(text, problems);
   return problems;
 }
 
@@ -49,7 +49,7 @@ describe('a file that can be used', () => {
     expect(compilePolicy(starter).limits.limits).toEqual([]);
     const uncommented = text.replace('limits: {}', 'limits:').replaceAll(/^#(?= {2})/gm, '');
     const problems: BundleProblem[] = [];
-    expect(readLimits(uncommented, problems).limits.map(({ id }) => id)).toEqual([
+    expect(parseLimits(uncommented, problems).limits.map(({ id }) => id)).toEqual([
       'writes-per-minute',
       'rows-per-day',
       'failing-target',
@@ -72,8 +72,8 @@ describe('a file that can be used', () => {
 
   test.each([
     ['deny', { kind: 'deny' }],
-    ['queue for 30s', { kind: 'queue', patienceMs: 30_000 }],
-    ['queue for 1d', { kind: 'queue', patienceMs: 86_400_000 }],
+    ['queue for 30s', { kind: 'queue', maxWaitMs: 30_000 }],
+    ['queue for 1d', { kind: 'queue', maxWaitMs: 86_400_000 }],
     ['approve by dba', { kind: 'approve', approvals: [{ roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }] }],
     [
       'approve by lead|dba, quorum=2, ttl=4h; cfo, passkey',

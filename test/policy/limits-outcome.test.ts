@@ -192,7 +192,7 @@ describe('waiting', () => {
     expect(at(RATE, { left: 0, fits: false, retryAfterMs: 1500 })).toEqual({
       kind: 'queue',
       reason: 'one agent=billing-bot: 0 of 30 actions left; try again in 2s, at 2025-01-01T20:40:02Z',
-      patienceMs: 30_000,
+      maxWaitMs: 30_000,
       retryAfterMs: 1500,
     });
   });
@@ -201,7 +201,7 @@ describe('waiting', () => {
     const lease = 'kind: concurrency, scope: agent, max: 1, atLimit: queue for 2m';
     expect(at(lease, { held: 1, left: 0, fits: false })).toMatchObject({
       kind: 'queue',
-      patienceMs: 120_000,
+      maxWaitMs: 120_000,
       retryAfterMs: 1000,
     });
     expect(at(RATE, { fits: false, retryAfterMs: 0 })).toMatchObject({ kind: 'queue', retryAfterMs: 100 });
@@ -302,7 +302,7 @@ denies: {kind: concurrency, scope: agent, max: 1}`),
   test('it waits before it asks, and as long as the least patient', () => {
     expect(decide('asks', 'waits', 'waits-less')).toMatchObject({
       kind: 'queue',
-      patienceMs: 20_000,
+      maxWaitMs: 20_000,
       retryAfterMs: 100,
     });
     expect(decide('asks')).toMatchObject({ kind: 'approve', over: ['asks'] });

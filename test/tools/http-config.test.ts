@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { compileEnsure } from '../../src/tools/http/ensures.js';
+import { compilePostcondition } from '../../src/tools/http/postconditions.js';
 import { at, isPointer, pointerOf, tokensOf, without } from '../../src/tools/http/pointer.js';
 import { http, type HttpOperation, type HttpOptions } from '../../src/tools/index.js';
 import { OPERATIONS } from './http-payments.js';
@@ -101,7 +101,7 @@ describe('defaults', () => {
 
 describe('ensures', () => {
   const holds = (source: string, values: object = {}) =>
-    compileEnsure(source, 'ensures')({ input: null, pre: {}, post: {}, result: null, ...values });
+    compilePostcondition(source, 'ensures')({ input: null, pre: {}, post: {}, result: null, ...values });
 
   test.each([
     ['post.n == 3', { post: { n: 3 } }],

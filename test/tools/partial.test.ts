@@ -26,29 +26,29 @@ const derived = (checks: readonly Check[]): Check | undefined => checks.find(({ 
 const ALL = { id: { gte: 1 } };
 const WRONG = ['2', '4'].map((id) => `orders/${id}.status is "open", expected "closed"`).join('; ');
 
-describe('of five rows, two are not as promised', () => {
+describe('of five rows, two are not as expected', () => {
   test('after an update that a trigger undid in part', async () => {
     const { checks } = await act(tool, { op: 'update', table: 'orders', set: { status: 'closed' }, where: ALL });
-    expect(derived(checks)).toEqual({ name: 'derived', ok: false, detail: `3 of 5 rows are as promised; ${WRONG}` });
+    expect(derived(checks)).toEqual({ name: 'derived', ok: false, detail: `3 of 5 rows are as expected; ${WRONG}` });
   });
 
   test('after raw SQL', async () => {
     const { checks } = await act(tool, { op: 'sql', sql: `UPDATE orders SET status = 'closed'` });
-    expect(derived(checks)?.detail).toBe(`3 of 5 rows are as promised; ${WRONG}`);
+    expect(derived(checks)?.detail).toBe(`3 of 5 rows are as expected; ${WRONG}`);
   });
 
   test('after an insert', async () => {
     await shop.sql('TRUNCATE orders CASCADE');
     const rows = [1, 2, 3, 4, 5].map((id) => ({ id, customer_id: 1, status: 'closed' }));
     const { checks } = await act(tool, { op: 'insert', table: 'orders', rows });
-    expect(derived(checks)?.detail).toBe(`3 of 5 rows are as promised; ${WRONG}`);
+    expect(derived(checks)?.detail).toBe(`3 of 5 rows are as expected; ${WRONG}`);
   });
 
   test('after a restore', async () => {
     const rows = [1, 2, 3, 4, 5].map((id) => ({ id, customer_id: 1, status: 'closed' }));
     const { checks } = await act(tool, { op: 'restore', table: 'orders', rows });
     expect(derived(checks)?.detail).toMatch(
-      /^3 of 5 rows are as promised; orders: expected the row .*"id":"2".*; orders: .*"id":"4"/,
+      /^3 of 5 rows are as expected; orders: expected the row .*"id":"2".*; orders: .*"id":"4"/,
     );
   });
 
@@ -59,7 +59,7 @@ describe('of five rows, two are not as promised', () => {
     const post = await tool.capture(input, { after: { pre, execution } }, { signal });
     const delta = { patch: [], operations: 0, latencyMs: 0 };
     expect(derived(tool.verify({ input, preview, pre, post, delta, execution }))?.detail).toBe(
-      '3 of 5 rows are as promised; orders/2 is there, expected to be gone; orders/4 is there, expected to be gone',
+      '3 of 5 rows are as expected; orders/2 is there, expected to be gone; orders/4 is there, expected to be gone',
     );
   });
 });
@@ -74,6 +74,6 @@ test('of hundreds, five are named and the rest counted', async () => {
   });
   const delta = { patch: [], operations: 0, latencyMs: 0 };
   const { detail = '' } = derived(tool.verify({ input, preview, pre, post: pre, delta, execution })) ?? {};
-  expect(detail).toMatch(/^0 of 500 rows are as promised; orders\/1\.status .*; and 495 more$/);
+  expect(detail).toMatch(/^0 of 500 rows are as expected; orders\/1\.status .*; and 495 more$/);
   expect(detail.length).toBeLessThan(500);
 });

@@ -56,7 +56,7 @@ describe('changes of definition', () => {
   ])('%s: previewed, made and verified', async (_, statement, rows, targets) => {
     const taken = await act(tool, sql(statement));
     expect(taken.preview).toMatchObject({ rows, targets, schemaChange: !statement.startsWith('TRUNCATE') });
-    expect(taken.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.touched']);
+    expect(taken.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.affectedTables']);
     expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
   });
 

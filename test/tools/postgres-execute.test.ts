@@ -247,7 +247,7 @@ describe('connections that break', () => {
       sql: `UPDATE orders SET total = total + 1 WHERE id = ${id}`,
     });
     proxy.loseReplyTo('COMMIT');
-    expect(await execute()).toMatchObject({ result: { rowCount: 1 }, touched: { orders: 1 } });
+    expect(await execute()).toMatchObject({ result: { rowCount: 1 }, affectedRows: { orders: 1 } });
     expect(proxy.cuts).toBe(1);
     expect(await shop.sql('SELECT total FROM orders WHERE id = $1', [id])).toEqual([{ total: '1.00' }]);
   });
@@ -429,7 +429,7 @@ describe('what acts beside the statement', () => {
     const id = await order();
     await withTrigger('AFTER UPDATE ON orders', LOGS, async () => {
       const taken = await act(shop.tool({ sideEffectTables: ['audit'] }), setStatus(id));
-      expect(taken.execution.touched).toEqual({ orders: 1, audit: 1 });
+      expect(taken.execution.affectedRows).toEqual({ orders: 1, audit: 1 });
       expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
     });
   });
@@ -452,7 +452,7 @@ describe('what acts beside the statement', () => {
     const one = shop.tool({ maxConnections: 1, sideEffectTables: ['audit'] });
     await withTrigger('AFTER UPDATE ON orders', LOGS, () => order().then((id) => act(one, setStatus(id))));
     const taken = await act(one, setStatus(await order()));
-    expect(taken.execution.touched).toEqual({ orders: 1 });
+    expect(taken.execution.affectedRows).toEqual({ orders: 1 });
   });
 
   test('a trigger that changes other rows of the same table: rolled back', async () => {
@@ -497,7 +497,7 @@ describe('what acts beside the statement', () => {
       expect(checks.find((one) => one.name === 'derived')).toEqual({
         name: 'derived',
         ok: false,
-        detail: `0 of 1 row is as promised; orders/${id}.status is "open", expected "sent"`,
+        detail: `0 of 1 row is as expected; orders/${id}.status is "open", expected "sent"`,
       });
     });
   });
@@ -521,7 +521,7 @@ describe('what acts beside the statement', () => {
     const lenient = shop.tool({ sideEffectTables: ['order_items'] });
     const taken = await act(lenient, gone);
     expect(taken.preview.warnings).toEqual(['foreign key: cascade on 2 rows of order_items']);
-    expect(taken.execution.touched).toEqual({ orders: 1, order_items: 2 });
+    expect(taken.execution.affectedRows).toEqual({ orders: 1, order_items: 2 });
   });
 
   test('a row that would cascade only since the preview: rolled back', async () => {
@@ -616,7 +616,7 @@ describe('partitions', () => {
       ALTER TABLE regions ADD PRIMARY KEY (id, region);
       INSERT INTO events VALUES (1, 'eu', 0), (150, 'us', 0)`);
     const taken = await act(tool, { op: 'update', table: 'events', set: { v: 1 }, all: true });
-    expect(taken.execution.touched).toEqual({ events: 2 });
+    expect(taken.execution.affectedRows).toEqual({ events: 2 });
     expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
     await shop.sql(`CREATE TABLE spans (id int PRIMARY KEY, v int); CREATE TABLE child_spans () INHERITS (spans)`);
     await expectCode(act(tool, { op: 'update', table: 'spans', set: { v: 1 }, all: true }), 'INVALID_INPUT');

@@ -107,7 +107,7 @@ describe('what anybody else does beside it', () => {
 
   test('is held against it where the count does not clear it', async () => {
     const { before, after, pre, execution } = await sampled(CLOSE, `UPDATE orders SET note = 'x' WHERE id = 5`);
-    const beyond = { ...execution, touched: { orders: 4 } };
+    const beyond = { ...execution, affectedRows: { orders: 4 } };
     expect(sampleCheck({ before, after, pre, execution: beyond }).ok).toBe(false);
     expect(sampleCheck({ before, after, pre, execution: undefined }).ok).toBe(false);
   });

@@ -130,8 +130,8 @@ describe('functions that could do more than compute', () => {
   });
 
   test('a function that the operator vouches for is allowed, by name or with its schema', async () => {
-    const vouched = shop.tool({ readOnlyFunctions: ['liar', 'other.far', 'public.full_name'] });
-    expect(await preview('SELECT liar(), other.far(), c.full_name FROM customers c', [], vouched)).toMatchObject({
+    const trusted = shop.tool({ readOnlyFunctions: ['liar', 'other.far', 'public.full_name'] });
+    expect(await preview('SELECT liar(), other.far(), c.full_name FROM customers c', [], trusted)).toMatchObject({
       rows: 5,
     });
   });

@@ -313,7 +313,7 @@ describe('compensation', () => {
       ],
     });
     expect(mixed.checks.filter((one) => !one.ok)).toEqual([]);
-    expect(mixed.execution).toMatchObject({ touched: { customers: 2 }, created: { customers: ['77'] } });
+    expect(mixed.execution).toMatchObject({ affectedRows: { customers: 2 }, created: { customers: ['77'] } });
     expect(tool.compensate?.(mixed.input, mixed.pre, mixed.post)).toBeUndefined();
   });
 });

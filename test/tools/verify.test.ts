@@ -41,7 +41,7 @@ const failed = (checks: Record<string, Check>): string[] =>
 
 const UPDATE = { op: 'update', table: 't', set: { a: 5 }, where: { b: 'x' } };
 const RAW = { op: 'sql', sql: `UPDATE t SET a = 5, c = c + 1 WHERE b = 'x'` };
-const DONE: Execution = { result: { rowCount: 2, assigned: [{ a: '5.00' }] }, touched: { t: 2 } };
+const DONE: Execution = { result: { rowCount: 2, assigned: [{ a: '5.00' }] }, affectedRows: { t: 2 } };
 const PRE: Rows = { '1': { id: 1, a: '1.00', b: 'x', c: 1 }, '2': { id: 2, a: '2.00', b: 'x', c: 1 } };
 const POST: Rows = { '1': { id: 1, a: '5.00', b: 'x', c: 1 }, '2': { id: 2, a: '5.00', b: 'x', c: 1 } };
 
@@ -54,7 +54,7 @@ describe('an update', () => {
   test('of which one row kept its value: derived, naming table, key, column, expected and actual', () => {
     const checks = verify(UPDATE, PRE, { ...POST, '2': PRE['2'] ?? {} }, DONE);
     expect(failed(checks)).toEqual(['derived']);
-    expect(checks['derived']?.detail).toBe('1 of 2 rows are as promised; t/2.a is "2.00", expected "5.00"');
+    expect(checks['derived']?.detail).toBe('1 of 2 rows are as expected; t/2.a is "2.00", expected "5.00"');
   });
 
   test('of which one row vanished: derived and frame.rows', () => {
@@ -81,22 +81,25 @@ describe('an update', () => {
     const cleared = verify(UPDATE, PRE, more, DONE);
     expect(failed(cleared)).toEqual([]);
     expect(cleared['frame.rows']?.detail).toContain('1 more rows match by now');
-    expect(failed(verify(UPDATE, PRE, more, { ...DONE, touched: { t: 3 } }))).toEqual(['frame.rows', 'frame.touched']);
-    expect(failed(verify(UPDATE, PRE, more, { result: DONE.result }))).toEqual(['frame.rows', 'frame.touched']);
+    expect(failed(verify(UPDATE, PRE, more, { ...DONE, affectedRows: { t: 3 } }))).toEqual([
+      'frame.rows',
+      'frame.affectedTables',
+    ]);
+    expect(failed(verify(UPDATE, PRE, more, { result: DONE.result }))).toEqual(['frame.rows', 'frame.affectedTables']);
   });
 
-  test('whose transaction wrote elsewhere: frame.touched, except for tables the operator listed', () => {
-    expect(failed(verify(UPDATE, PRE, POST, { ...DONE, touched: { t: 2, audit: 1 } }))).toEqual([]);
-    const checks = verify(UPDATE, PRE, POST, { ...DONE, touched: { t: 2, other: 4 } });
-    expect(failed(checks)).toEqual(['frame.touched']);
-    expect(checks['frame.touched']?.detail).toBe('other: expected no change, 4 rows written');
-    expect(failed(verify(UPDATE, PRE, POST, { ...DONE, touched: {} }))).toEqual(['frame.touched']);
+  test('whose transaction wrote elsewhere: frame.affectedTables, except for tables the operator listed', () => {
+    expect(failed(verify(UPDATE, PRE, POST, { ...DONE, affectedRows: { t: 2, audit: 1 } }))).toEqual([]);
+    const checks = verify(UPDATE, PRE, POST, { ...DONE, affectedRows: { t: 2, other: 4 } });
+    expect(failed(checks)).toEqual(['frame.affectedTables']);
+    expect(checks['frame.affectedTables']?.detail).toBe('other: expected no change, 4 rows written');
+    expect(failed(verify(UPDATE, PRE, POST, { ...DONE, affectedRows: {} }))).toEqual(['frame.affectedTables']);
   });
 
   test('of which nothing was recorded is not called verified', () => {
     expect(failed(verify({ ...UPDATE, set: { a: '5.00' } }, PRE, POST, undefined))).toEqual([
       'derived',
-      'frame.touched',
+      'frame.affectedTables',
     ]);
   });
 
@@ -116,17 +119,17 @@ describe('an update', () => {
 
 describe('a delete', () => {
   const DELETE = { op: 'delete', table: 't', where: { b: 'x' } };
-  const GONE: Execution = { result: { rowCount: 2 }, touched: { t: 2 } };
+  const GONE: Execution = { result: { rowCount: 2 }, affectedRows: { t: 2 } };
 
   test('passes when the rows are gone, and fails when one is there', () => {
     expect(failed(verify(DELETE, PRE, {}, GONE))).toEqual([]);
     const checks = verify(DELETE, PRE, { '2': PRE['2'] ?? {} }, GONE);
     expect(failed(checks)).toEqual(['derived']);
-    expect(checks['derived']?.detail).toBe('1 of 2 rows are as promised; t/2 is there, expected to be gone');
+    expect(checks['derived']?.detail).toBe('1 of 2 rows are as expected; t/2 is there, expected to be gone');
   });
 
-  test('that removed more than was promised fails', () => {
-    expect(failed(verify(DELETE, PRE, {}, { ...GONE, touched: { t: 3 } }))).toEqual(['frame.touched']);
+  test('that removed more than was expected fails', () => {
+    expect(failed(verify(DELETE, PRE, {}, { ...GONE, affectedRows: { t: 3 } }))).toEqual(['frame.affectedTables']);
   });
 });
 
@@ -134,7 +137,7 @@ describe('an insert', () => {
   const INSERT = { op: 'insert', table: 't', rows: [{ a: 5 }, { a: 6 }] };
   const MADE: Execution = {
     result: { rowCount: 2, assigned: [{ a: '5.00' }, { a: '6.00' }] },
-    touched: { t: 2 },
+    affectedRows: { t: 2 },
     created: { t: ['7', '8'] },
   };
   const ROWS: Rows = { '7': { id: 7, a: '5.00', b: 'd' }, '8': { id: 8, a: '6.00', b: 'd' } };
@@ -147,16 +150,16 @@ describe('an insert', () => {
     expect(failed(verify(INSERT, {}, { '7': ROWS['7'] ?? {} }, MADE, 2))).toEqual(['derived']);
     expect(failed(verify(INSERT, {}, { ...ROWS, '8': { ...ROWS['8'], a: '5.00' } }, MADE, 2))).toEqual(['derived']);
     expect(
-      failed(verify(INSERT, {}, { ...ROWS, '9': { id: 9, a: '1.00' } }, { ...MADE, touched: { t: 3 } }, 2)),
-    ).toEqual(['frame.rows', 'frame.touched']);
-    expect(failed(verify(INSERT, {}, ROWS, MADE, 3))).toEqual(['derived', 'frame.touched']);
+      failed(verify(INSERT, {}, { ...ROWS, '9': { id: 9, a: '1.00' } }, { ...MADE, affectedRows: { t: 3 } }, 2)),
+    ).toEqual(['frame.rows', 'frame.affectedTables']);
+    expect(failed(verify(INSERT, {}, ROWS, MADE, 3))).toEqual(['derived', 'frame.affectedTables']);
     expect(failed(verify(INSERT, {}, ROWS, { ...MADE, created: { t: ['7'] } }, 2))).toEqual(['derived']);
   });
 });
 
 describe('a restore', () => {
   const RESTORE = { op: 'restore', table: 't', rows: Object.values(PRE) };
-  const BACK: Execution = { result: { rowCount: 2 }, touched: { t: 2 }, created: { t: ['2'] } };
+  const BACK: Execution = { result: { rowCount: 2 }, affectedRows: { t: 2 }, created: { t: ['2'] } };
 
   test('passes when every row is as it is to be', () => {
     expect(failed(verify(RESTORE, { '1': POST['1'] ?? {} }, PRE, BACK, 2))).toEqual([]);
@@ -197,7 +200,7 @@ describe('a change of definition', () => {
       pre: { $schema: { ...before, $others: 'md5:same' } },
       post: { $schema: { ...after, $others: others } },
       delta: { patch: [], operations: 0, latencyMs: 0 },
-      execution: { result: null, touched: {} },
+      execution: { result: null, affectedRows: {} },
     });
     return checks.filter((one) => !one.ok).map((one) => one.name);
   }

@@ -101,7 +101,7 @@ const named = (outcome: Outcome): Record<string, Check> =>
 test('an action that asks for nothing carries nothing more than its tool derives', async () => {
   const outcome = await ended(agent, setStock('a', 9));
   expect(outcome.checks).toEqual(
-    ['derived', 'frame.rows', 'frame.columns', 'frame.touched'].map((name) => ({ name, ok: true })),
+    ['derived', 'frame.rows', 'frame.columns', 'frame.affectedTables'].map((name) => ({ name, ok: true })),
   );
   for (const snapshot of [outcome.pre, outcome.post]) {
     expect(Object.keys(snapshot ?? {}).sort()).toEqual(['count', 'digest', 'state', 'tookMs']);
@@ -235,7 +235,7 @@ describe('the frame', () => {
   test('is judged the same where the reading is an activity of its own', async () => {
     twist.afterEffect = async (execution) => {
       await stack.shop.query('UPDATE prices SET amount = amount + 1 WHERE id = 3');
-      return { ...execution, touched: { ...execution.touched, prices: 1 } };
+      return { ...execution, affectedRows: { ...execution.affectedRows, prices: 1 } };
     };
     const outcome = await ended(
       agent,

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/action/outcome.js';
 import type { State } from '../../src/action/snapshot.js';
-import type { Effect, Execution } from '../../src/tools/tool.js';
+import type { ObservedEffect, Execution } from '../../src/tools/tool.js';
 import {
   allHold,
   compileInvariants,
@@ -17,15 +17,17 @@ afterAll(() => runner.close());
 
 const pre: State = { orders: { '1': { qty: 1 } } };
 const post: State = { orders: { '1': { qty: 2 } } };
-const execution: Execution = { result: { rowCount: 1 }, touched: { orders: 1 } };
-const quantityIsTwo = ({ post }: Effect<unknown>): Check[] => [
+const execution: Execution = { result: { rowCount: 1 }, affectedRows: { orders: 1 } };
+const quantityIsTwo = ({ post }: ObservedEffect<unknown>): Check[] => [
   { name: 'derived', ok: (post['orders'] as { '1': { qty: number } })['1'].qty === 2 },
 ];
 
-function verified(more: Partial<Verification<unknown>> & { verify?: (effect: Effect<unknown>) => unknown } = {}) {
+function verified(
+  more: Partial<Verification<unknown>> & { verify?: (effect: ObservedEffect<unknown>) => unknown } = {},
+) {
   const { verify = quantityIsTwo, ...rest } = more;
   return verifyEffect({
-    tool: { verify: verify as (effect: Effect<unknown>) => readonly Check[] },
+    tool: { verify: verify as (effect: ObservedEffect<unknown>) => readonly Check[] },
     input: {},
     preview: { rows: 1, targets: ['orders'], reads: [], schemaChange: false, sample: [], summary: 'update 1 row' },
     pre,
@@ -161,7 +163,7 @@ describe('an effect is not verified', () => {
     expect(allHold(checks)).toBe(false);
   });
 
-  test.each<[string, (effect: Effect<unknown>) => unknown]>([
+  test.each<[string, (effect: ObservedEffect<unknown>) => unknown]>([
     ['no check', () => []],
     ['nothing', () => undefined],
     ['a promise', () => Promise.resolve([{ name: 'derived', ok: true }])],
@@ -188,13 +190,13 @@ describe('an effect is not verified', () => {
     expect(allHold(checks)).toBe(false);
   });
 
-  test('when more rows were touched than policy allowed', async () => {
-    const touched = { ...execution, touched: { orders: 1, audit: 2 } };
+  test('when more rows were changed than policy allowed', async () => {
+    const affectedRows = { ...execution, affectedRows: { orders: 1, audit: 2 } };
     const constraints = [{ name: 'maxRows', value: 2, policy: 'p' }];
-    expect(await verified({ execution: touched, constraints })).toContainEqual({
+    expect(await verified({ execution: affectedRows, constraints })).toContainEqual({
       name: 'constraint.maxRows',
       ok: false,
-      detail: '3 rows were touched; 2 were allowed.',
+      detail: '3 rows were changed; 2 were allowed.',
     });
   });
 

@@ -2,7 +2,7 @@
 import type { Facts, Requirement, Violation } from '../../action/decision.js';
 import type { LimitReading } from '../../action/limits.js';
 import { durationText } from '../durations.js';
-import { amountText, paired, standing, unitOf } from './figures.js';
+import { amountText, paired, usageText, unitOf } from './figures.js';
 import type { AtLimits, ResolvedLimit } from './resolved.js';
 
 /** How soon to look again when that hangs on others. Milliseconds. */
@@ -13,7 +13,7 @@ type Unfit = readonly [ResolvedLimit, LimitReading];
 
 /**
  * A limit that denies wins over the others, so that nobody waits and nobody is asked in vain; waiting comes before asking, for the same
- * reason. What can only fit when the patience is over, or never, does not wait either. `readings` are those of `limits`, in their order.
+ * reason. What can only fit when the longest wait is over, or never, does not wait either. `readings` are those of `limits`, in their order.
  *
  * The requirements hold no figures: what stands in them is signed, and figures change while people think.
  *
@@ -32,7 +32,7 @@ export function atLimits(limits: readonly ResolvedLimit[], readings: readonly Li
     return {
       kind: 'queue',
       reason: queued.map(({ one }) => why(one, facts)).join('; '),
-      patienceMs: Math.min(...queued.map(({ patienceMs }) => patienceMs)),
+      maxWaitMs: Math.min(...queued.map(({ maxWaitMs }) => maxWaitMs)),
       retryAfterMs: Math.max(SOONEST_MS, ...waits),
     };
   }
@@ -97,7 +97,7 @@ function why(one: Unfit, facts: Facts): string {
   const asked =
     demand.kind === 'budget' || demand.kind === 'count' ? `${amountText(demand.amount)} ${demand.unit} asked, ` : '';
   const unit = unitOf(demand);
-  const stands = standing({ ...reading, ...(unit === undefined ? {} : { unit }) });
+  const stands = usageText({ ...reading, ...(unit === undefined ? {} : { unit }) });
   return `${label}: ${asked}${stands}; ${never(one) ? 'it will never fit' : when(reading.retryAfterMs, facts)}`;
 }
 
@@ -112,7 +112,7 @@ function when(retryAfterMs: number | undefined, facts: Facts): string {
 /** Waiting would be in vain: it never fits, or by the clock alone and too late. */
 function inVain(one: Unfit): boolean {
   const [{ atLimit }, { held, retryAfterMs = 0 }] = one;
-  return atLimit.kind === 'queue' && (never(one) || (held === 0 && retryAfterMs > atLimit.patienceMs));
+  return atLimit.kind === 'queue' && (never(one) || (held === 0 && retryAfterMs > atLimit.maxWaitMs));
 }
 
 /** What others hold may come free at any time; for the rest the ledger knows when. */

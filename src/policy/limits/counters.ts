@@ -1,7 +1,7 @@
 /** A ledger's counters beside the limits that policy declares, for people. */
 import type { LimitKind } from '../../action/limits.js';
 import { durationText } from '../durations.js';
-import { amountText, standing } from './figures.js';
+import { amountText, usageText } from './figures.js';
 import type { Limit } from './limit.js';
 import type { AtLimit } from './resolved.js';
 
@@ -29,17 +29,17 @@ export function counterFigure(counter: Counter, limits: readonly Limit[]): Count
   const name = key === '' ? id : `${id} ${key}`;
   const limit = limits.find((limit) => limit.id === id && limit.kind === kind);
   if (limit === undefined || limit.kind === 'depth') {
-    const stands = kind === 'breaker' ? standing({ kind, left: 0, max: 0, ...(state && { state }) }) : undefined;
+    const stands = kind === 'breaker' ? usageText({ kind, left: 0, max: 0, ...(state && { state }) }) : undefined;
     return { text: `${name}: ${stands ?? `${amountText(used)} used, ${amountText(held)} held`}` };
   }
   if (limit.kind === 'breaker') {
-    return { text: `${name}: ${standing({ kind, left: 0, max: 0, ...(state && { state }) })}` };
+    return { text: `${name}: ${usageText({ kind, left: 0, max: 0, ...(state && { state }) })}` };
   }
   const max = limit.kind === 'rate' ? limit.capacity : limit.max;
   const unit = unitOf(limit);
   const left = Math.max(0, max - used - held);
   const figure = { max, left, ...(unit === undefined ? {} : { unit }) };
-  return { ...figure, text: `${name}: ${standing({ kind, ...figure })}` };
+  return { ...figure, text: `${name}: ${usageText({ kind, ...figure })}` };
 }
 
 function unitOf(limit: Limit): string | undefined {
@@ -81,7 +81,7 @@ function atLimitText(atLimit: AtLimit): string {
     case 'deny':
       return 'deny';
     case 'queue':
-      return `queue for ${durationText(atLimit.patienceMs)}`;
+      return `queue for ${durationText(atLimit.maxWaitMs)}`;
     case 'approve': {
       const who = atLimit.approvals.map(
         ({ roles, quorum }) => `${roles.join('|')}${quorum === 1 ? '' : `, quorum=${quorum}`}`,

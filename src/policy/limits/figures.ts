@@ -27,7 +27,7 @@ export function figuresOf(limits: readonly ResolvedLimit[], readings: readonly L
       fits,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(state === undefined ? {} : { state }),
-      text: `${several.has(limit) ? label : limit}: ${standing({ ...reading, ...(unit === undefined ? {} : { unit }) })}`,
+      text: `${several.has(limit) ? label : limit}: ${usageText({ ...reading, ...(unit === undefined ? {} : { unit }) })}`,
     };
   });
 }
@@ -55,7 +55,7 @@ export function depthFigure(limit: string, max: number, used: number): LimitFigu
 }
 
 /** `380 of 500 EUR left`, `1 of 2 free`, `open`. */
-export function standing({
+export function usageText({
   kind,
   left,
   max,

@@ -3,7 +3,7 @@ export { atLimits } from './at-limits.js';
 export { heldInAdvance, standingLimits } from './caps.js';
 export { counterFigure, limitText, type Counter, type CounterFigure } from './counters.js';
 export { figuresOf } from './figures.js';
-export { readLimits } from './read.js';
+export { parseLimits } from './read.js';
 export type { LimitedProposal } from './reading.js';
 export { resolveLimits } from './resolve.js';
 export type { AtLimit, AtLimits, Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';

@@ -1,15 +1,15 @@
 /** The limits that a policy declares, read from limits.yaml and ready to be asked. */
 import type { LimitScope } from '../../action/limits.js';
 import type { CelEvaluator, Evaluate } from '../../cel/evaluator.js';
-import type { Place } from '../cedar.js';
+import type { SourceLocation } from '../cedar.js';
 import type { AtLimit } from './resolved.js';
 
 /** CEL, planned, with where it is written. */
-export interface Expression {
+export interface LimitExpression {
   readonly evaluate: Evaluate;
   /** Whether its value can depend on who asks. */
   readonly readsAgent: boolean;
-  readonly place: Place;
+  readonly place: SourceLocation;
 }
 
 export type Window = { readonly kind: 'fixed' | 'sliding'; readonly ms: number };
@@ -17,9 +17,9 @@ export type Window = { readonly kind: 'fixed' | 'sliding'; readonly ms: number }
 interface Declared {
   /** a-z, 0-9 and -, at most 64; unique in the file. */
   readonly id: string;
-  readonly place: Place;
+  readonly place: SourceLocation;
   /** Which actions it counts; all when absent. */
-  readonly when?: Expression;
+  readonly when?: LimitExpression;
 }
 
 interface Scoped extends Declared {
@@ -32,8 +32,8 @@ export interface BudgetLimit extends Scoped {
   readonly kind: 'budget';
   readonly max: number;
   readonly unit: string;
-  readonly amount: Expression;
-  readonly settled?: Expression;
+  readonly amount: LimitExpression;
+  readonly settled?: LimitExpression;
   /** Absent: for good. */
   readonly window?: Window;
 }

@@ -1,12 +1,12 @@
 /** Reads limits.yaml: its shape, its grammars and its CEL, telling everything that is wrong with it at once. */
 import { z } from 'zod';
-import type { CelLimits } from '../../cel/environment.js';
+import type { CelLimits } from '../../cel/budget.js';
 import { CelProblem, compileCel, position } from '../../cel/compile.js';
 import { CelEvaluator } from '../../cel/evaluator.js';
 import type { Terms } from '../../cel/program.js';
-import type { Place } from '../cedar.js';
+import type { SourceLocation } from '../cedar.js';
 import type { BundleProblem } from '../problems.js';
-import { LIMITS_FILE, NO_LIMITS, type Expression, type Limit, type LimitSet } from './limit.js';
+import { LIMITS_FILE, NO_LIMITS, type LimitExpression, type Limit, type LimitSet } from './limit.js';
 import { expectedOf, FIELDS, LIMIT_ID, limitSchema, MAX_LIMITS, type LimitShape } from './schema.js';
 import { readYaml, type YamlFile } from './yaml.js';
 
@@ -29,12 +29,12 @@ const TERMS = {
   settled: { roots: WITH_RESULT, bare: ['result'], yields: 'number', loops: 1, example: 'result.amount' },
 } as const satisfies Record<string, Terms>;
 
-type Expressions = { readonly [field in keyof typeof TERMS]?: Expression };
+type Expressions = { readonly [field in keyof typeof TERMS]?: LimitExpression };
 
 const fileSchema = z.strictObject({ limits: z.record(z.string(), z.unknown()) });
 
 /** The limits of the file, as far as they are good; what is not is added to `problems`. */
-export function readLimits(text: string, problems: BundleProblem[]): LimitSet {
+export function parseLimits(text: string, problems: BundleProblem[]): LimitSet {
   if (text.length > MAX_CHARS) {
     problems.push({
       at: LIMITS_FILE,
@@ -88,7 +88,7 @@ function fileProblems(file: YamlFile, issue: z.core.$ZodIssue): readonly BundleP
 
 class Reading {
   evaluator: CelEvaluator | undefined;
-  readonly problems: (BundleProblem & { readonly at: Place })[] = [];
+  readonly problems: (BundleProblem & { readonly at: SourceLocation })[] = [];
   readonly #file: YamlFile;
 
   constructor(file: YamlFile) {
@@ -109,7 +109,7 @@ class Reading {
     const shape = limitSchema.safeParse(value);
     const kind = textOf(value, 'kind') ?? '';
     for (const issue of shape.error?.issues ?? []) this.#shapeProblem(id, kind, value, issue);
-    const found: Record<string, Expression> = {};
+    const found: Record<string, LimitExpression> = {};
     for (const field of Object.keys(TERMS) as (keyof typeof TERMS)[]) {
       const source = textOf(value, field);
       if (source === undefined || FIELDS[kind]?.includes(field) !== true) continue;
@@ -158,7 +158,7 @@ class Reading {
     });
   }
 
-  #expression(id: string, field: keyof typeof TERMS, source: string): Expression | undefined {
+  #expression(id: string, field: keyof typeof TERMS, source: string): LimitExpression | undefined {
     const path = ['limits', id, field];
     try {
       const { program, uses } = compileCel<string>(source, MAX_EXPRESSION, TERMS[field]);
@@ -180,7 +180,7 @@ class Reading {
   }
 }
 
-function inFileOrder({ at: a }: { readonly at: Place }, { at: b }: { readonly at: Place }): number {
+function inFileOrder({ at: a }: { readonly at: SourceLocation }, { at: b }: { readonly at: SourceLocation }): number {
   return a.line - b.line || a.column - b.column;
 }
 

@@ -2,10 +2,11 @@
 import type { Facts } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
-import type { CelEvaluator, CelVariables } from '../../cel/evaluator.js';
-import { placeText } from '../cedar.js';
+import { describeValue } from '../../cel/environment.js';
+import { celVariables, type CelEvaluator, type CelVariables } from '../../cel/evaluator.js';
+import { locationText } from '../cedar.js';
 import { clip } from '../reason.js';
-import type { BudgetLimit, Expression, Limit, LimitSet } from './limit.js';
+import type { BudgetLimit, LimitExpression, Limit, LimitSet } from './limit.js';
 
 const MESSAGE_LENGTH = 300;
 
@@ -33,22 +34,22 @@ export class Reading {
     if (when === undefined) return true;
     const value = this.#evaluate(id, 'when', when, this.#given());
     if (typeof value === 'boolean') return value;
-    throw unusable(id, 'when', when, `is ${this.#cel().describe(value)}, not true or false`);
+    throw unusable(id, 'when', when, `is ${describeValue(value)}, not true or false`);
   }
 
   amount({ id, amount }: BudgetLimit): number {
     return this.#amount(id, 'amount', amount, this.#given());
   }
 
-  settled({ id }: BudgetLimit, settled: Expression, result: Json): number {
+  settled({ id }: BudgetLimit, settled: LimitExpression, result: Json): number {
     this.#cel().begin();
-    return this.#amount(id, 'settled', settled, this.#cel().variables({ ...this.#values, result }));
+    return this.#amount(id, 'settled', settled, celVariables({ ...this.#values, result }));
   }
 
-  #amount(id: string, field: string, expression: Expression, variables: CelVariables): number {
+  #amount(id: string, field: string, expression: LimitExpression, variables: CelVariables): number {
     const value = this.#evaluate(id, field, expression, variables);
     if (typeof value !== 'number' && typeof value !== 'bigint') {
-      throw unusable(id, field, expression, `is ${this.#cel().describe(value)}, not a number`);
+      throw unusable(id, field, expression, `is ${describeValue(value)}, not a number`);
     }
     const amount = Number(value);
     if (!(amount >= 0 && amount <= Number.MAX_SAFE_INTEGER)) {
@@ -58,7 +59,7 @@ export class Reading {
     return amount + 0;
   }
 
-  #evaluate(id: string, field: string, expression: Expression, variables: CelVariables): unknown {
+  #evaluate(id: string, field: string, expression: LimitExpression, variables: CelVariables): unknown {
     try {
       return expression.evaluate(variables);
     } catch (error) {
@@ -67,7 +68,7 @@ export class Reading {
   }
 
   #given(): CelVariables {
-    return (this.#variables ??= this.#cel().variables(this.#values));
+    return (this.#variables ??= celVariables(this.#values));
   }
 
   #cel(): CelEvaluator {
@@ -95,12 +96,12 @@ function valuesOf(facts: Facts, input: JsonObject, traceId: string | undefined):
 function unusable(
   id: string,
   field: string,
-  { place }: Expression,
+  { place }: LimitExpression,
   problem: string,
   cause?: unknown,
 ): CountersignError {
   return new CountersignError('POLICY_ERROR', `limit:${id}: its ${field} ${clip(problem, MESSAGE_LENGTH)}`, {
-    field: placeText(place),
+    field: locationText(place),
     expected: field === 'when' ? 'true or false' : 'a number from 0 to 2^53-1',
     fix: `Give the input what the limit reads; or have its ${field} cover such actions, with has(…) for what may be absent.`,
     ...(cause === undefined ? {} : { cause }),

@@ -3,14 +3,14 @@ import type { ErrorCode, Problem } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { LimitDemand, LimitFigure } from '../../action/limits.js';
 import type { Requirement, Violation } from '../../action/decision.js';
-import type { Approval } from '../approval.js';
+import type { ApprovalTerms } from '../approval.js';
 
 /** What happens to an action that does not fit. */
 export type AtLimit =
   | { readonly kind: 'deny' }
   /** It waits, and is prepared again, for at most so long. */
-  | { readonly kind: 'queue'; readonly patienceMs: number }
-  | { readonly kind: 'approve'; readonly approvals: readonly Approval[] };
+  | { readonly kind: 'queue'; readonly maxWaitMs: number }
+  | { readonly kind: 'approve'; readonly approvals: readonly ApprovalTerms[] };
 
 /** One demand of an action, and what its limit says of it. */
 export interface ResolvedLimit {
@@ -58,7 +58,7 @@ export type AtLimits =
       readonly kind: 'queue';
       readonly reason: string;
       /** Longest the action waits, from when it first met the limit. */
-      readonly patienceMs: number;
+      readonly maxWaitMs: number;
       /** When to look again. */
       readonly retryAfterMs: number;
     }

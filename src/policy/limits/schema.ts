@@ -11,7 +11,7 @@ import type { AtLimit } from './resolved.js';
 export const MAX_LIMITS = 100;
 export const LIMIT_ID = /^[a-z0-9-]{1,64}$/;
 const MAX_WINDOW_SECONDS = 366 * DAY_SECONDS;
-const MAX_PATIENCE_SECONDS = DAY_SECONDS;
+const LONGEST_WAIT_SECONDS = DAY_SECONDS;
 
 const DURATION = 'a time such as 30s, 15m, 4h or 7d';
 const CEL_OVER = 'a CEL expression over agent, tool, actionType, operation, input, preview, trace';
@@ -81,8 +81,8 @@ function parseAtLimit(text: string): AtLimit {
   const [, verb, rest = ''] = /^(queue for|approve by) +(\S.*)$/.exec(text) ?? [];
   try {
     if (verb === 'queue for') {
-      const patience = seconds(rest, MAX_PATIENCE_SECONDS, 'a time such as 30s or 10m, of at most a day');
-      return { kind: 'queue', patienceMs: patience * 1000 };
+      const longest = seconds(rest, LONGEST_WAIT_SECONDS, 'a time such as 30s or 10m, of at most a day');
+      return { kind: 'queue', maxWaitMs: longest * 1000 };
     }
     if (verb === 'approve by') return { kind: 'approve', approvals: parseApprovals(rest) };
   } catch (error) {

@@ -12,7 +12,7 @@ import {
   type Node,
   type Scalar,
 } from 'yaml';
-import type { Place } from '../cedar.js';
+import type { SourceLocation } from '../cedar.js';
 import type { BundleProblem } from '../problems.js';
 import { LIMITS_FILE } from './limit.js';
 
@@ -22,15 +22,15 @@ const MAX_NESTING = 64;
 export interface YamlFile {
   readonly value: unknown;
   /** Of the value at a path; of its key, when it has none; of what is above it, when it is not there. */
-  at(path: readonly PropertyKey[]): Place;
+  at(path: readonly PropertyKey[]): SourceLocation;
   /** Of a key. */
-  atKey(path: readonly PropertyKey[]): Place;
+  atKey(path: readonly PropertyKey[]): SourceLocation;
   /** Of a character of the text at a path; of the text, when that was folded or escaped and cannot be counted through. */
   within(
     path: readonly PropertyKey[],
     text: string,
     offset: number,
-  ): { readonly place: Place; readonly exact: boolean };
+  ): { readonly place: SourceLocation; readonly exact: boolean };
 }
 
 /** Returns undefined, with the reasons in `problems`, when the text is not plain YAML. */
@@ -48,7 +48,7 @@ export function readYaml(text: string, problems: BundleProblem[]): YamlFile | un
     uniqueKeys: true,
     version: '1.2',
   });
-  const placeOf = (offset: number): Place => {
+  const placeOf = (offset: number): SourceLocation => {
     const { line, col } = lines.linePos(offset);
     return { file: LIMITS_FILE, line, column: col };
   };
@@ -120,16 +120,16 @@ class Reader implements YamlFile {
   readonly value: unknown;
   readonly #text: string;
   readonly #document: Document.Parsed;
-  readonly #placeOf: (offset: number) => Place;
+  readonly #placeOf: (offset: number) => SourceLocation;
 
-  constructor(text: string, document: Document.Parsed, placeOf: (offset: number) => Place) {
+  constructor(text: string, document: Document.Parsed, placeOf: (offset: number) => SourceLocation) {
     this.value = document.toJS();
     this.#text = text;
     this.#document = document;
     this.#placeOf = placeOf;
   }
 
-  at(path: readonly PropertyKey[]): Place {
+  at(path: readonly PropertyKey[]): SourceLocation {
     const node = this.#node(path);
     if (path.length === 0) return this.#placeOf(node?.range?.[0] ?? 0);
     if (node?.range === undefined || node.range === null || (isScalar(node) && node.value === null)) {
@@ -138,7 +138,7 @@ class Reader implements YamlFile {
     return this.#placeOf(node.range[0]);
   }
 
-  atKey(path: readonly PropertyKey[]): Place {
+  atKey(path: readonly PropertyKey[]): SourceLocation {
     if (path.length === 0) return this.at(path);
     const parent = this.#node(path.slice(0, -1));
     const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined;
@@ -146,7 +146,7 @@ class Reader implements YamlFile {
     return offset === undefined ? this.atKey(path.slice(0, -1)) : this.#placeOf(offset);
   }
 
-  within(path: readonly PropertyKey[], text: string, offset: number): { place: Place; exact: boolean } {
+  within(path: readonly PropertyKey[], text: string, offset: number): { place: SourceLocation; exact: boolean } {
     const node = this.#node(path);
     const start = node?.range?.[0];
     if (start === undefined) return { place: this.at(path), exact: false };
@@ -160,12 +160,12 @@ class Reader implements YamlFile {
     return this.#document.getIn(path, true) as Node | undefined;
   }
 
-  #inLine(start: number, text: string, offset: number): Place | undefined {
+  #inLine(start: number, text: string, offset: number): SourceLocation | undefined {
     const first = start + (/["']/.test(this.#text[start] ?? '') ? 1 : 0);
     return this.#text.startsWith(text, first) ? this.#placeOf(first + offset) : undefined;
   }
 
-  #inBlock(start: number, text: string, offset: number): Place | undefined {
+  #inBlock(start: number, text: string, offset: number): SourceLocation | undefined {
     const before = text.slice(0, offset).split('\n');
     const line = text.split('\n')[before.length - 1] ?? '';
     const written = this.#text.slice(start).split('\n')[before.length];

@@ -4,7 +4,14 @@ import type { Constraint } from '../../action/decision.js';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { digest } from '../../action/json.js';
 import type { ExecuteContext, Execution } from '../tool.js';
-import { effectFailure, isInProgress, resultOfEffect, retryAfter, unknown, type AnswerContext } from './answers.js';
+import {
+  effectFailure,
+  isInProgress,
+  resultOfEffect,
+  retryAfter,
+  unknown,
+  type ResponseContext,
+} from './response-classification.js';
 import { idempotencyKeyHeader } from './headers.js';
 import type { HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
@@ -109,7 +116,7 @@ async function makeEffect(
 async function send(
   service: Service,
   request: OperationRequest,
-  about: AnswerContext,
+  about: ResponseContext,
   signal: AbortSignal,
 ): Promise<Answer> {
   try {

@@ -17,7 +17,7 @@ import { previewOf } from './preview.js';
 import { probe } from './probe.js';
 import { Secrets } from './secrets.js';
 import { within, type Service } from './service.js';
-import { verifyEffect } from './verify.js';
+import { verifyCall } from './verify.js';
 import { Wire } from './wire.js';
 
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
@@ -88,7 +88,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
           lookUp: (key: string, { signal }: ReadContext, input?: HttpInput) =>
             lookUpEffect(service, input === undefined ? onlyLookUp : find(input).lookUp, key, input, signal),
         }),
-    verify: (effect) => verifyEffect(find(effect.input), effect),
+    verify: (effect) => verifyCall(find(effect.input), effect),
     compensate(input, pre, post): JsonObject | undefined {
       const { compensate } = find(input);
       const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));

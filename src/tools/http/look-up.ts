@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { LookUp } from '../tool.js';
-import type { HttpResult } from './answers.js';
+import type { HttpResult } from './response-classification.js';
 import { scopeOf, type HttpInput } from './input.js';
 import type { CompiledLookUp } from './operation.js';
 import { at } from './pointer.js';

@@ -3,7 +3,7 @@ import type { ActionType } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
-import { compileEnsure, type Ensure } from './ensures.js';
+import { compilePostcondition, type Postcondition } from './postconditions.js';
 import { checkHeaders } from './headers.js';
 import {
   METHODS,
@@ -49,7 +49,7 @@ export interface Operation {
   /** The probe of the URL that the operation itself is sent to. */
   readonly ownProbe: CompiledProbe | undefined;
   /** Empty: what follows from the method is checked instead. */
-  readonly ensures: readonly Ensure[];
+  readonly ensures: readonly Postcondition[];
   /** Undefined: what follows from the method may change. */
   readonly changes: readonly string[] | undefined;
   readonly idempotency: Idempotency;
@@ -106,7 +106,7 @@ function compileOperation(
   const lookUp = declared.lookUp === undefined ? toolLookUp : compileLookUp(declared.lookUp, `${field}.lookUp`);
   if (idempotency === 'lookup' && lookUp === undefined)
     throw invalid(`${field}.lookUp`, 'given: idempotency is lookup');
-  const ensures = (declared.ensures ?? []).map((source, at) => compileEnsure(source, `${field}.ensures[${at}]`));
+  const ensures = (declared.ensures ?? []).map((source, at) => compilePostcondition(source, `${field}.ensures[${at}]`));
   if (declared.input?.body !== undefined && (method === 'GET' || method === 'HEAD')) {
     throw invalid(`${field}.input.body`, 'left out: GET and HEAD have none');
   }

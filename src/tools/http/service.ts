@@ -1,6 +1,12 @@
 /** One configured service: what its operations are, how it is reached, and how its reads are asked. */
 import { deadline } from '../deadline.js';
-import { isAbsent, readFailure, resultOfRead, type AnswerContext, type HttpResult } from './answers.js';
+import {
+  isAbsent,
+  readFailure,
+  resultOfRead,
+  type ResponseContext,
+  type HttpResult,
+} from './response-classification.js';
 import type { Client } from './client.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
 import type { Operation } from './operation.js';
@@ -31,7 +37,7 @@ export interface Found {
   readonly answer: Answer;
 }
 
-export function contextOf(service: Service, method: Method, template: Template): AnswerContext {
+export function contextOf(service: Service, method: Method, template: Template): ResponseContext {
   const { secrets, limits, tool } = service;
   return { what: `${method} ${template.path} on ${tool}`, secrets, ...limits };
 }

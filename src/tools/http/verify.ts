@@ -2,21 +2,21 @@
 import type { Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import { fullPatch } from '../../verify/delta.js';
-import { check, same, shown } from '../promised.js';
-import type { Effect } from '../tool.js';
+import { check, same, shown } from '../expected-rows.js';
+import type { ObservedEffect } from '../tool.js';
 import { fillPointer } from './fill.js';
 import { scopeOf, type HttpInput } from './input.js';
 import type { Operation } from './operation.js';
 import { isWithin, pointerOf } from './pointer.js';
 
-export function verifyEffect(operation: Operation, effect: Effect<HttpInput>): readonly Check[] {
+export function verifyCall(operation: Operation, effect: ObservedEffect<HttpInput>): readonly Check[] {
   const checks = [answered(effect)];
   if (operation.actionType === 'READ') return [...checks, frame(effect, [])];
   return [...checks, ...derived(operation, effect), frame(effect, allowedChanges(operation, effect.input))];
 }
 
 /** A 2xx is the service's word, never the evidence: it is only needed, not enough. */
-function answered({ execution }: Effect<HttpInput>): Check {
+function answered({ execution }: ObservedEffect<HttpInput>): Check {
   const result = execution?.result;
   const status = typeof result === 'object' && result !== null && 'status' in result ? Number(result['status']) : NaN;
   const ok = status >= 200 && status <= 299;
@@ -25,7 +25,7 @@ function answered({ execution }: Effect<HttpInput>): Check {
 
 function derived(
   { ensures, method, ownProbe }: Operation,
-  { input, pre, post, execution }: Effect<HttpInput>,
+  { input, pre, post, execution }: ObservedEffect<HttpInput>,
 ): Check[] {
   if (ensures.length > 0) {
     const values = {
@@ -70,7 +70,7 @@ function allowedChanges({ changes, ownProbe, method }: Operation, input: HttpInp
   return [own];
 }
 
-function frame({ pre, post }: Effect<HttpInput>, allowed: readonly string[]): Check {
+function frame({ pre, post }: ObservedEffect<HttpInput>, allowed: readonly string[]): Check {
   const foreign = fullPatch(pre, post).filter(({ path }) => !allowed.some((root) => isWithin(path, root)));
   return check(
     'frame.state',

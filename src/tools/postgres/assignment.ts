@@ -2,8 +2,8 @@
 import { canonical, type Json } from '../../action/json.js';
 import type { Column, Table } from './catalog.js';
 import { columnOf } from './catalog.js';
-import type { Answer, Query } from './connection.js';
-import type { Expression } from './raw.js';
+import type { QueryResult, Query } from './connection.js';
+import type { SqlExpression } from './raw.js';
 import type { Row } from './rows.js';
 import { Parameters } from './sql.js';
 import { fromPostgres, storedForm, toPostgres, type Parameter } from './values.js';
@@ -12,7 +12,7 @@ interface Cell {
   readonly row: number;
   readonly column: Column;
   /** A value with its parameter, or an expression with parameters of its own. */
-  readonly source: { readonly given: Json; readonly value: Parameter } | Expression;
+  readonly source: { readonly given: Json; readonly value: Parameter } | SqlExpression;
 }
 
 /**
@@ -49,7 +49,7 @@ export function assignValues(table: Table, rows: readonly Row[], field: string):
 }
 
 /** From raw SQL: those values that are the same for every row and each time. */
-export function assignExpressions(rows: readonly ReadonlyMap<Column, Expression>[]): Assignment {
+export function assignExpressions(rows: readonly ReadonlyMap<Column, SqlExpression>[]): Assignment {
   const cells = rows.flatMap((row, at) =>
     [...row].flatMap(([column, source]) => (source.constant ? [{ row: at, column, source }] : [])),
   );
@@ -81,7 +81,7 @@ function queriesOf(cells: readonly Cell[]): readonly Query[] {
 }
 
 /** The rows, with what the database answered; undefined when all is as the input says. */
-export function assignedRows(assignment: Assignment, answers: readonly Answer[]): readonly Row[] | undefined {
+export function assignedRows(assignment: Assignment, answers: readonly QueryResult[]): readonly Row[] | undefined {
   const texts = answers.flatMap((answer) => answer.rows[0] ?? []);
   const rows = assignment.rows.map((row) => Object.entries(row));
   assignment.cells.forEach(({ row, column, source }, at) => {

@@ -4,21 +4,21 @@ import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
 import { definitionsOf, rowsQuery } from './definition.js';
-import type { Answer, Database, Query } from './connection.js';
-import type { Plan, RowPlan } from './plan.js';
+import type { QueryResult, PostgresDatabase, Query } from './connection.js';
+import type { ChangePlan, RowPlan } from './plan.js';
 import { stateOf } from './rows.js';
-import type { Scope } from './scope.js';
+import type { SqlScope } from './scope.js';
 import { ordered } from './sql.js';
 import { keyQuery } from './structured.js';
 
 export interface Reader {
-  readonly database: Database;
-  readonly scope: Scope;
+  readonly database: PostgresDatabase;
+  readonly scope: SqlScope;
   readonly maxRows: number;
 }
 
 /** The queries whose answers `stateFrom` takes. */
-export function stateQueries(plan: Plan, maxRows: number): readonly Query[] {
+export function stateQueries(plan: ChangePlan, maxRows: number): readonly Query[] {
   switch (plan.kind) {
     case 'read':
       return [];
@@ -30,13 +30,13 @@ export function stateQueries(plan: Plan, maxRows: number): readonly Query[] {
 }
 
 /** @throws CountersignError TOO_MANY_ROWS */
-export function stateFrom(plan: Plan, answers: readonly Answer[], reader: Reader): State {
+export function stateFrom(plan: ChangePlan, answers: readonly QueryResult[], reader: Reader): State {
   const state = stateOfPlan(plan, answers, reader);
   assertJson(state, 'state');
   return state;
 }
 
-function stateOfPlan(plan: Plan, answers: readonly Answer[], reader: Reader): State {
+function stateOfPlan(plan: ChangePlan, answers: readonly QueryResult[], reader: Reader): State {
   const [first, ...others] = answers;
   switch (plan.kind) {
     case 'read':
@@ -56,7 +56,11 @@ function stateOfPlan(plan: Plan, answers: readonly Answer[], reader: Reader): St
   }
 }
 
-function bounded(answer: Answer, table: string, { database, maxRows }: Reader): ReturnType<Database['objects']> {
+function bounded(
+  answer: QueryResult,
+  table: string,
+  { database, maxRows }: Reader,
+): ReturnType<PostgresDatabase['objects']> {
   if (answer.rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, table, maxRows);
   return database.objects(answer);
 }
@@ -78,7 +82,7 @@ export function tooManyRows(count: string, table: string, maxRows: number): Coun
  * means now.
  */
 export async function captureAfter(
-  plan: Plan,
+  plan: ChangePlan,
   after: { readonly pre: State; readonly execution?: Execution },
   reader: Reader,
   signal: AbortSignal,

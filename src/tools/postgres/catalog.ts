@@ -1,6 +1,6 @@
 /** What the database's own catalog says of tables: columns, keys, and whatever else acts when a table is written. */
 import { CountersignError } from '../../action/errors.js';
-import type { Name } from './uses.js';
+import type { QualifiedName } from './uses.js';
 import type { ValueType } from './values.js';
 
 export interface Column {
@@ -216,12 +216,12 @@ function tableFrom(row: CatalogRow, configured: string): Table {
   };
 }
 
-export function displayName({ schema, name }: Name, configured: string): string {
+export function displayName({ schema, name }: QualifiedName, configured: string): string {
   return schema === undefined || schema === configured ? name : `${schema}.${name}`;
 }
 
 /** `orders` or `sales.orders`. */
-export function parseName(name: string): Name {
+export function parseName(name: string): QualifiedName {
   const dot = name.indexOf('.');
   return dot === -1 ? { name } : { schema: name.slice(0, dot), name: name.slice(dot + 1) };
 }

@@ -1,8 +1,8 @@
 /** What kind of statement a text of SQL is, and what it would write and read. Pure: nothing is looked up in a database. */
 import type { ActionType } from '../../action/decision.js';
 import { words } from './grammar.js';
-import { isAst, parseOne, refuse, unwrap, type Ast } from './parser.js';
-import { listOf, qualified, tableName, text, usesOf, type Name, type Uses } from './uses.js';
+import { isAst, parseOne, refuseStatement, unwrap, type Ast } from './parser.js';
+import { listOf, qualified, tableName, text, usesOf, type QualifiedName, type Uses } from './uses.js';
 
 export type RowVerb = 'insert' | 'update' | 'delete';
 export type SchemaVerb =
@@ -25,7 +25,7 @@ export interface SelectStatement extends Classified {
 /** A write of rows of one table. */
 export interface RowStatement extends Classified {
   readonly verb: RowVerb;
-  readonly target: Name;
+  readonly target: QualifiedName;
   /** What the statement calls its target. */
   readonly alias: string;
   /** The columns it sets; for an insert those it names, and undefined when it names none. */
@@ -38,9 +38,9 @@ export interface RowStatement extends Classified {
 export interface SchemaStatement extends Classified {
   readonly verb: SchemaVerb;
   /** The tables; for `drop_index` the indexes. A table that is created or renamed need not exist. */
-  readonly targets: readonly Name[];
+  readonly targets: readonly QualifiedName[];
   /** Tables whose rows the statement removes. */
-  readonly empties: readonly Name[];
+  readonly empties: readonly QualifiedName[];
 }
 
 export type Classification = SelectStatement | RowStatement | SchemaStatement;
@@ -72,14 +72,18 @@ export function classify(sql: string): Classification {
 /** A parameter's type follows from where it stands. In two places it could mean two things, and the preview might see another than the execution. */
 function checkParams(uses: Uses, type: string): void {
   if (type === 'SelectStmt' || new Set(uses.params).size === uses.params.length) return;
-  throw refuse('A parameter stands in two places.', 'each parameter once', 'Give the value twice, as two parameters.');
+  throw refuseStatement(
+    'A parameter stands in two places.',
+    'each parameter once',
+    'Give the value twice, as two parameters.',
+  );
 }
 
 type Base = Pick<Classified, 'text' | 'node' | 'uses'>;
 
 function rowStatement(base: Base, verb: RowVerb, columns: readonly string[] | undefined): RowStatement {
   const relation = isAst(base.node['relation']) ? base.node['relation'] : {};
-  if (relation['inh'] !== true) throw refuse('ONLY leaves rows of the table out.', 'the table without ONLY');
+  if (relation['inh'] !== true) throw refuseStatement('ONLY leaves rows of the table out.', 'the table without ONLY');
   const target = tableName(relation);
   const alias = isAst(relation['alias']) ? text(relation['alias']['aliasname']) : target.name;
   return {
@@ -108,11 +112,13 @@ function assigned(target: unknown): string {
 }
 
 function schemaStatement(base: Base, type: string): SchemaStatement {
-  if (base.uses.params.length > 0) throw refuse('A change of schema takes no parameters.', 'the values in the text');
+  if (base.uses.params.length > 0)
+    throw refuseStatement('A change of schema takes no parameters.', 'the values in the text');
   switch (type) {
     case 'CreateStmt': {
       const relation = relationOf(base.node);
-      if (relation['relpersistence'] !== 'p') throw refuse('Only permanent tables can be created.', 'CREATE TABLE');
+      if (relation['relpersistence'] !== 'p')
+        throw refuseStatement('Only permanent tables can be created.', 'CREATE TABLE');
       return schema(base, 'create_table', 'WRITE', [tableName(relation)]);
     }
     case 'IndexStmt':
@@ -127,17 +133,22 @@ function schemaStatement(base: Base, type: string): SchemaStatement {
       noCascade(base.node, 'TRUNCATE');
       const tables = listOf(base.node['relations']).map((relation) => {
         const [, node] = unwrap(relation);
-        if (node['inh'] !== true) throw refuse('ONLY leaves rows of the table out.', 'the table without ONLY');
+        if (node['inh'] !== true) throw refuseStatement('ONLY leaves rows of the table out.', 'the table without ONLY');
         return tableName(node);
       });
       return { ...schema(base, 'truncate', 'DELETE', tables), empties: tables };
     }
     default:
-      throw refuse(`A ${type} cannot be classified.`);
+      throw refuseStatement(`A ${type} cannot be classified.`);
   }
 }
 
-function schema(base: Base, verb: SchemaVerb, actionType: ActionType, targets: readonly Name[]): SchemaStatement {
+function schema(
+  base: Base,
+  verb: SchemaVerb,
+  actionType: ActionType,
+  targets: readonly QualifiedName[],
+): SchemaStatement {
   return { ...base, verb, actionType, operation: `sql.${verb}`, targets, empties: [] };
 }
 
@@ -147,12 +158,12 @@ const ALTERATIONS = words(`
 `);
 
 function alterTable(base: Base): SchemaStatement {
-  if (base.node['objtype'] !== 'OBJECT_TABLE') throw refuse('Only tables can be altered.', 'ALTER TABLE');
+  if (base.node['objtype'] !== 'OBJECT_TABLE') throw refuseStatement('Only tables can be altered.', 'ALTER TABLE');
   let destroys = false;
   for (const command of listOf(base.node['cmds'])) {
     const [, node] = unwrap(command);
     if (!ALTERATIONS.has(text(node['subtype']))) {
-      throw refuse(
+      throw refuseStatement(
         `ALTER TABLE with ${text(node['subtype'])} is not classified.`,
         'ADD, DROP or ALTER of a column or a constraint',
       );
@@ -173,7 +184,7 @@ function rename(base: Base): SchemaStatement {
     case 'OBJECT_TABLE':
       return schema(base, 'rename', 'WRITE', [from, { ...from, name: text(base.node['newname']) }]);
   }
-  throw refuse('Only tables and their columns can be renamed.', 'ALTER TABLE … RENAME');
+  throw refuseStatement('Only tables and their columns can be renamed.', 'ALTER TABLE … RENAME');
 }
 
 function drop(base: Base): SchemaStatement {
@@ -188,13 +199,13 @@ function drop(base: Base): SchemaStatement {
     case 'OBJECT_INDEX':
       return schema(base, 'drop_index', 'DELETE', names);
     default:
-      throw refuse('Only tables and indexes can be dropped.', 'DROP TABLE or DROP INDEX');
+      throw refuseStatement('Only tables and indexes can be dropped.', 'DROP TABLE or DROP INDEX');
   }
 }
 
 function noCascade(node: Ast, what: string): void {
   if (node['behavior'] !== 'DROP_CASCADE') return;
-  throw refuse(
+  throw refuseStatement(
     `${what} … CASCADE reaches what is not named.`,
     'the statement without CASCADE',
     'Name each table in an action of its own.',

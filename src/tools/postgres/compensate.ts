@@ -4,13 +4,18 @@ import type { State } from '../../action/snapshot.js';
 import { displayName, parseName } from './catalog.js';
 import { classify } from './classify.js';
 import type { PostgresInput } from './input.js';
-import { same } from '../promised.js';
+import { same } from '../expected-rows.js';
 
 /**
  * @returns the input of a `restore` of what was changed or deleted, or of a `delete` of what was inserted; undefined when nothing
  *   changed, or the change cannot be undone by one action: definitions, and a mixture of both
  */
-export function compensation(input: PostgresInput, pre: State, post: State, schema: string): JsonObject | undefined {
+export function compensationInput(
+  input: PostgresInput,
+  pre: State,
+  post: State,
+  schema: string,
+): JsonObject | undefined {
   const table = tableOf(input, schema);
   if (table === undefined) return undefined;
   const before = Object.entries(pre[table] ?? {}) as [string, Json][];

@@ -11,7 +11,7 @@ export interface Query {
 }
 
 /** Rows as the server's text, in the order of `fields`. */
-export interface Answer {
+export interface QueryResult {
   readonly fields: readonly { readonly name: string; readonly oid: number }[];
   readonly rows: readonly (readonly (string | null)[])[];
   /** Rows returned or changed. */
@@ -36,7 +36,7 @@ const SILENCE_MS = 2_000;
 /** pg decodes nothing: values.ts does, exactly. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
-export class Database {
+export class PostgresDatabase {
   readonly #options: DatabaseOptions;
   #pool: pg.Pool | undefined;
   /** Element types of all array types, and the oids that were looked for. */
@@ -58,7 +58,7 @@ export class Database {
     queries: readonly Query[],
     signal: AbortSignal,
     timeoutMs = this.#options.timeoutMs,
-  ): Promise<readonly Answer[]> {
+  ): Promise<readonly QueryResult[]> {
     const session = await this.session();
     try {
       const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${this.settings(timeoutMs)}`;
@@ -76,10 +76,10 @@ export class Database {
   }
 
   /** @throws CountersignError TOOL_UNAVAILABLE */
-  async session(): Promise<Session> {
+  async session(): Promise<PostgresSession> {
     this.#pool ??= this.#open();
     try {
-      return new Session(await this.#pool.connect(), (pid) => this.#cancel(pid));
+      return new PostgresSession(await this.#pool.connect(), (pid) => this.#cancel(pid));
     } catch (error) {
       throw asFailure(error, { tool: this.#options.tool, phase: 'reading' });
     }
@@ -107,7 +107,7 @@ export class Database {
   }
 
   /** The rows as JSON objects. A name that comes twice is numbered: `id`, `id (2)`. */
-  objects(answer: Answer): readonly { readonly [column: string]: Json }[] {
+  objects(answer: QueryResult): readonly { readonly [column: string]: Json }[] {
     const names = numbered(answer.fields.map((field) => field.name));
     const types = answer.fields.map((field) => this.#type(field.oid));
     return answer.rows.map((row) =>
@@ -121,7 +121,7 @@ export class Database {
   }
 
   /** Makes sure that array types among the answers are known before `objects` reads them. */
-  async learnTypes(session: Session, answers: readonly Answer[]): Promise<void> {
+  async learnTypes(session: PostgresSession, answers: readonly QueryResult[]): Promise<void> {
     const oids = answers.flatMap((answer) => answer.fields.map((field) => field.oid));
     if (this.#loaded && !oids.some((oid) => isUnknownType(oid, this.#known))) return;
     const [types] = await session.run([
@@ -176,7 +176,7 @@ export class Database {
 }
 
 /** One connection, ours until it is released. */
-export class Session {
+export class PostgresSession {
   readonly #client: pg.PoolClient;
   readonly #cancel: (pid: number) => Promise<void>;
   readonly #ignore = (): void => {};
@@ -202,7 +202,7 @@ export class Session {
    *
    * A text without values may hold several statements; its answer is that of the last.
    */
-  async run(queries: readonly Query[], signal?: AbortSignal): Promise<readonly Answer[]> {
+  async run(queries: readonly Query[], signal?: AbortSignal): Promise<readonly QueryResult[]> {
     const stop = (): void => {
       this.#cancelling ??= this.#cancel(this.#pid);
     };
@@ -212,7 +212,7 @@ export class Session {
       const results = await Promise.allSettled(queries.map((query) => this.#send(query)));
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
-      return results.map((result) => (result as PromiseFulfilledResult<Answer>).value);
+      return results.map((result) => (result as PromiseFulfilledResult<QueryResult>).value);
     } finally {
       signal?.removeEventListener('abort', stop);
       // A cancellation still under way could hit the next statement.
@@ -220,7 +220,7 @@ export class Session {
     }
   }
 
-  async #send({ text, values }: Query): Promise<Answer> {
+  async #send({ text, values }: Query): Promise<QueryResult> {
     const result: unknown = await this.#client.query({
       text,
       ...(values === undefined ? {} : { values: [...values] }),

@@ -3,11 +3,11 @@ import type { Json, JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import { parseName, type Table } from './catalog.js';
 import type { SchemaStatement } from './classify.js';
-import type { Answer, Query } from './connection.js';
-import { refuse } from './parser.js';
-import type { Scope } from './scope.js';
+import type { QueryResult, Query } from './connection.js';
+import { refuseStatement } from './parser.js';
+import type { SqlScope } from './scope.js';
 import { storedList } from './structured.js';
-import type { Name } from './uses.js';
+import type { QualifiedName } from './uses.js';
 
 export interface DefinitionPlan {
   readonly kind: 'definition';
@@ -35,17 +35,17 @@ export const OTHERS = '$others';
  */
 export async function definitionPlan(
   statement: SchemaStatement,
-  scope: Scope,
+  scope: SqlScope,
   reads: readonly string[],
   signal: AbortSignal,
-  named?: readonly Name[],
+  named?: readonly QualifiedName[],
 ): Promise<DefinitionPlan> {
   const names = named ?? (await namedTables(statement, scope, signal));
   const existing = await scope.existing(names, 'input.sql', signal);
   const odd = existing.find((table) => table.kind !== 'table' && table.kind !== 'partitioned');
-  if (odd !== undefined) throw refuse(`${odd.name} is a ${odd.kind}; only tables are changed.`, 'a table');
+  if (odd !== undefined) throw refuseStatement(`${odd.name} is a ${odd.kind}; only tables are changed.`, 'a table');
   const mixed = existing.find((table) => table.mixed);
-  if (mixed !== undefined) throw refuse(`Other tables inherit from ${mixed.name} and would change with it.`);
+  if (mixed !== undefined) throw refuseStatement(`Other tables inherit from ${mixed.name} and would change with it.`);
   const tables = [...new Set(names.map((name) => scope.display(name)))].sort();
   return {
     kind: 'definition',
@@ -60,7 +60,11 @@ export async function definitionPlan(
 }
 
 /** The tables that the statement changes, which must be there unless it makes them or says IF EXISTS. */
-async function namedTables(statement: SchemaStatement, scope: Scope, signal: AbortSignal): Promise<readonly Name[]> {
+async function namedTables(
+  statement: SchemaStatement,
+  scope: SqlScope,
+  signal: AbortSignal,
+): Promise<readonly QualifiedName[]> {
   const { verb, targets, node } = statement;
   if (verb === 'drop_index') return await scope.tablesOfIndexes(targets, signal);
   const needed =
@@ -74,7 +78,7 @@ export function rowsQuery(table: Table): Query {
   return { text: `SELECT ${storedList(table)} FROM ${table.sql}` };
 }
 
-function definitionsQuery(names: readonly Name[], schema: string): Query {
+function definitionsQuery(names: readonly QualifiedName[], schema: string): Query {
   const schemas = names.map((name) => name.schema ?? schema);
   return { text: DEFINITIONS_SQL, values: [schemas, names.map((name) => name.name), schema] };
 }
@@ -117,7 +121,7 @@ SELECT json_build_object(
 )::text`;
 
 /** `{$schema: {orders: {columns, constraints, indexes, triggers}, $others: digest}}`; null for a table that is not there. */
-export function definitionsOf(plan: DefinitionPlan, answer: Answer | undefined, scope: Scope): JsonObject {
+export function definitionsOf(plan: DefinitionPlan, answer: QueryResult | undefined, scope: SqlScope): JsonObject {
   const read = JSON.parse(answer?.rows[0]?.[0] ?? '{}') as {
     readonly tables: readonly { readonly schema: string; readonly name: string; readonly definition: Json }[];
     readonly others: string;
@@ -128,7 +132,7 @@ export function definitionsOf(plan: DefinitionPlan, answer: Answer | undefined, 
 }
 
 /** The tables whose definitions a state holds. */
-export function definedTables(state: State | undefined): readonly Name[] | undefined {
+export function definedTables(state: State | undefined): readonly QualifiedName[] | undefined {
   const definitions = state?.[DEFINITIONS];
   if (typeof definitions !== 'object' || definitions === null) return undefined;
   return Object.keys(definitions)

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import type { Execution, LookUp } from '../tool.js';
-import type { Database, Session } from './connection.js';
+import type { PostgresDatabase, PostgresSession } from './connection.js';
 import { asFailure, isConnectionLost, isMissingTable, sqlState } from './failure.js';
 
 export const DEFAULT_EFFECTS_SCHEMA = 'countersign_effects';
@@ -50,11 +50,11 @@ export type Recorded =
   | { readonly status: 'void' };
 
 export class Effects {
-  readonly #database: Database;
+  readonly #database: PostgresDatabase;
   readonly #schema: string;
   readonly #tool: string;
 
-  constructor(database: Database, schema: string, tool: string) {
+  constructor(database: PostgresDatabase, schema: string, tool: string) {
     this.#database = database;
     this.#schema = schema;
     this.#tool = tool;
@@ -183,7 +183,7 @@ export class Effects {
     }
   }
 
-  async #abandon(session: Session, error: unknown): Promise<void> {
+  async #abandon(session: PostgresSession, error: unknown): Promise<void> {
     const lost = isConnectionLost(error);
     if (!lost) await session.run([{ text: 'ROLLBACK' }]).catch(() => {});
     session.release(lost);

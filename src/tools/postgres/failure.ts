@@ -29,7 +29,7 @@ export function isMissingTable(error: unknown): boolean {
   return ['42P01', '3F000'].includes(sqlState(error) ?? '');
 }
 
-export interface Where {
+export interface FailureContext {
   /** The tool's name. */
   readonly tool: string;
   /** `reading`: any failure leaves nothing behind; `writing`: it was rolled back. */
@@ -45,7 +45,7 @@ const PASSING = /^(08|40|53|57P|55P03)/;
  * Any error of a call to the database as one of ours. What is said is the server's own message and never its detail, which may quote
  * other rows; a password is in neither.
  */
-export function asFailure(error: unknown, { tool, phase }: Where): CountersignError {
+export function asFailure(error: unknown, { tool, phase }: FailureContext): CountersignError {
   if (error instanceof CountersignError || isFault(error)) return asCountersignError(error);
   const state = sqlState(error);
   const message = error instanceof Error ? error.message : String(error);

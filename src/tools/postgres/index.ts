@@ -8,18 +8,18 @@ import { deadline } from '../deadline.js';
 import type { Execution, ExecuteContext, ReadContext, SampleOptions, Tool } from '../tool.js';
 import { captureAfter, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
 import { classify } from './classify.js';
-import { compensation } from './compensate.js';
-import { Database } from './connection.js';
+import { compensationInput } from './compensate.js';
+import { PostgresDatabase } from './connection.js';
 import { DEFAULT_EFFECTS_SCHEMA, Effects } from './effects.js';
 import { executeChange } from './execute.js';
 import { postgresInput, type PostgresInput } from './input.js';
 import { limitOf } from './transaction.js';
 import { planFor, type ReadPlan } from './plan.js';
-import { previewOf } from './preview.js';
+import { previewChange } from './preview.js';
 import { checkFrame, sampleAround, type FrameOptions } from './sample.js';
-import { Scope } from './scope.js';
-import { verifyEffect } from './verify.js';
-import { violated } from './touched.js';
+import { SqlScope } from './scope.js';
+import { verifyChange } from './verify.js';
+import { violated } from './affected-tables.js';
 
 export { EFFECTS_DDL, effectsDdl } from './effects.js';
 export type { PostgresInput } from './input.js';
@@ -51,7 +51,7 @@ export interface PostgresOptions {
    * Default: none is taken.
    */
   readonly frame?: FrameOptions;
-  /** Functions of the database that raw SQL may call, vouched for by the operator: `full_name`, `tools.slug`. Default none. */
+  /** Functions of the database that raw SQL may call, that the operator declares free of effects: `full_name`, `tools.slug`. Default none. */
   readonly readOnlyFunctions?: readonly string[];
   /** Where keys of effects are recorded. Created when missing; no action may touch it. Default `countersign_effects`. */
   readonly effectsSchema?: string;
@@ -71,14 +71,14 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const effectsSchema = options.effectsSchema ?? DEFAULT_EFFECTS_SCHEMA;
   const client = clientOf(options);
   checkSchemas(options, schema, effectsSchema);
-  const database = new Database({
+  const database = new PostgresDatabase({
     tool: name,
     client,
     schema,
     timeoutMs,
     maxConnections: options.maxConnections ?? 10,
   });
-  const scope = new Scope(database, {
+  const scope = new SqlScope(database, {
     tool: name,
     schema,
     tables: options.tables === undefined ? undefined : new Set(options.tables),
@@ -106,7 +106,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     preview: (input, { signal }) =>
       scope.upToDate(async () => {
         const plan = await planFor(input, scope, signal);
-        return await previewOf(plan, { ...reader, sideEffectTables }, signal);
+        return await previewChange(plan, { ...reader, sideEffectTables }, signal);
       }),
 
     async capture(input, { after }, { signal }) {
@@ -149,9 +149,9 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     },
 
     lookUp: (key) => effects.lookUp(key),
-    verify: (effect) => verifyEffect(effect, verifyOptions),
+    verify: (effect) => verifyChange(effect, verifyOptions),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
-      compensation(input, pre, post, schema),
+      compensationInput(input, pre, post, schema),
     close: () => database.close(),
   };
 }

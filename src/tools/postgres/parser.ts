@@ -8,7 +8,7 @@ await loadModule();
 /** A parse tree node or a part of one, as libpg_query prints it. */
 export type Ast = { readonly [field: string]: unknown };
 
-export interface Statement {
+export interface SqlStatement {
   /** The node's type: `DeleteStmt`. */
   readonly type: string;
   readonly node: Ast;
@@ -29,11 +29,11 @@ let damaged = false;
  *
  * @throws CountersignError STATEMENT_REFUSED
  */
-export function parseOne(sql: string): Statement {
+export function parseOne(sql: string): SqlStatement {
   const { stmts } = parse(sql);
   const only = stmts?.[0];
   if (only?.stmt === undefined || stmts?.length !== 1) {
-    throw refuse(
+    throw refuseStatement(
       `The text holds ${stmts?.length ?? 0} statements.`,
       'exactly one SQL statement',
       'Propose one action for each statement.',
@@ -52,7 +52,7 @@ export function unwrap(wrapped: unknown): [type: string, node: Ast] {
   const entries = isAst(wrapped) ? Object.entries(wrapped) : [];
   const [type, node] = entries[0] ?? [];
   if (entries.length !== 1 || type === undefined || !isAst(node))
-    throw refuse('A part of the statement has an unknown form.');
+    throw refuseStatement('A part of the statement has an unknown form.');
   return [type, node];
 }
 
@@ -70,11 +70,11 @@ export function print(type: string, node: Ast): string {
   try {
     text = deparseSync({ [type]: node }, { pretty: false });
   } catch (error) {
-    throw refuse('The statement cannot be rewritten to preview it.', undefined, undefined, error);
+    throw refuseStatement('The statement cannot be rewritten to preview it.', undefined, undefined, error);
   }
   const back = parse(text).stmts;
   if (back?.length !== 1 || shape(back[0]?.stmt) !== shape({ [type]: node })) {
-    throw refuse('The statement cannot be rewritten faithfully to preview it.');
+    throw refuseStatement('The statement cannot be rewritten faithfully to preview it.');
   }
   return text;
 }
@@ -97,23 +97,29 @@ export function selectOf(expressions: readonly unknown[], rest: Ast = {}): Ast {
 function parse(sql: string): { stmts?: { stmt?: unknown; stmt_location?: number; stmt_len?: number }[] } {
   // The parser reads a C string: it would stop at a NUL, where the server might not.
   if (sql.includes('\u0000') || !sql.isWellFormed()) {
-    throw refuse('The text holds a NUL byte or a lone surrogate.', 'well-formed text');
+    throw refuseStatement('The text holds a NUL byte or a lone surrogate.', 'well-formed text');
   }
   if ((sql.match(/[A-Za-z0-9_$]+|[^\sA-Za-z0-9_$]/g)?.length ?? 0) > MAX_PIECES) {
-    throw refuse(
+    throw refuseStatement(
       'The statement is too long to be parsed safely.',
       `at most ${MAX_PIECES} words and signs, those inside literals counted`,
       'Pass values in params, use the structured operations, or split the action.',
     );
   }
-  if (damaged) throw refuse('The SQL parser stopped working in this process.', undefined, 'Restart the worker.');
+  if (damaged)
+    throw refuseStatement('The SQL parser stopped working in this process.', undefined, 'Restart the worker.');
   try {
     return parseSync(sql);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     // Out of stack, or a trap of WebAssembly.
     if (error instanceof Error && ['RangeError', 'RuntimeError'].includes(error.name)) damaged = true;
-    throw refuse(`The SQL cannot be parsed: ${message}`, 'one statement of PostgreSQL', 'Correct the syntax.', error);
+    throw refuseStatement(
+      `The SQL cannot be parsed: ${message}`,
+      'one statement of PostgreSQL',
+      'Correct the syntax.',
+      error,
+    );
   }
 }
 
@@ -125,7 +131,7 @@ function shape(value: unknown): string {
 /** Fields that say where in the text something stood. */
 export const POSITION = /^(location|stmt_location|stmt_len|list_start|list_end|rexpr_list_start|rexpr_list_end)$/;
 
-export function refuse(message: string, expected?: string, fix?: string, cause?: unknown): CountersignError {
+export function refuseStatement(message: string, expected?: string, fix?: string, cause?: unknown): CountersignError {
   return new CountersignError('STATEMENT_REFUSED', message, {
     field: 'input.sql',
     expected:

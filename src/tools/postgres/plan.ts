@@ -9,7 +9,7 @@ import type { PostgresInput } from './input.js';
 import { definedTables, definitionPlan, type DefinitionPlan } from './definition.js';
 import * as raw from './raw.js';
 import { requireKey, type Row } from './rows.js';
-import type { Scope } from './scope.js';
+import type { SqlScope } from './scope.js';
 import * as structured from './structured.js';
 
 /** Only reads. */
@@ -48,7 +48,7 @@ export interface RowPlan {
   readonly clock: boolean;
 }
 
-export type Plan = ReadPlan | RowPlan | DefinitionPlan;
+export type ChangePlan = ReadPlan | RowPlan | DefinitionPlan;
 
 /**
  * Plans an input.
@@ -56,7 +56,12 @@ export type Plan = ReadPlan | RowPlan | DefinitionPlan;
  * @param pre what was captured before, when the effect has happened already
  * @throws CountersignError INVALID_INPUT, STATEMENT_REFUSED or TOOL_UNAVAILABLE
  */
-export async function planFor(input: PostgresInput, scope: Scope, signal: AbortSignal, pre?: State): Promise<Plan> {
+export async function planFor(
+  input: PostgresInput,
+  scope: SqlScope,
+  signal: AbortSignal,
+  pre?: State,
+): Promise<ChangePlan> {
   if (input.op === 'sql') return await planSql(classify(input.sql), input.params, scope, signal, pre);
   const [table] = await scope.tables([parseName(input.table)], 'input.table', signal);
   if (table === undefined) throw new CountersignError('INTERNAL', 'The table that was found is gone.');
@@ -112,10 +117,10 @@ type Params = Extract<PostgresInput, { op: 'sql' }>['params'];
 async function planSql(
   statement: Classification,
   params: Params,
-  scope: Scope,
+  scope: SqlScope,
   signal: AbortSignal,
   pre: State | undefined,
-): Promise<Plan> {
+): Promise<ChangePlan> {
   raw.checkParameters(statement.uses.params, params);
   const read = await scope.tables(statement.uses.tables, 'input.sql', signal);
   const reads = await scope.readable(read, signal);

@@ -5,10 +5,10 @@ import { canonicalBytes, type Json, type JsonObject } from '../../action/json.js
 import { assignedRows } from './assignment.js';
 import type { Cascade, Table } from './catalog.js';
 import { tooManyRows, type Reader } from './capture.js';
-import type { Answer, Query } from './connection.js';
+import type { QueryResult, Query } from './connection.js';
 import { rowsQuery, type DefinitionPlan } from './definition.js';
-import type { Plan, ReadPlan, RowPlan } from './plan.js';
-import { refuse } from './parser.js';
+import type { ChangePlan, ReadPlan, RowPlan } from './plan.js';
+import { refuseStatement } from './parser.js';
 import { storedColumns } from './catalog.js';
 import { ANY_ORDER, counted, ordered, quote } from './sql.js';
 
@@ -25,7 +25,7 @@ const COUNT_LIMIT = 1_000_000;
 const CASCADE_LIMIT = 1_000;
 const MAX_STORED_BYTES = 128 * 1024;
 
-export async function previewOf(plan: Plan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+export async function previewChange(plan: ChangePlan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
   switch (plan.kind) {
     case 'read':
       return await previewRead(plan, options, signal);
@@ -105,7 +105,7 @@ async function previewRows(plan: RowPlan, options: PreviewOptions, signal: Abort
 }
 
 /** What the database makes of the values is recorded with the execution, and has to fit there. */
-function checkSize(plan: RowPlan, answers: ReadonlyMap<string, Answer>): void {
+function checkSize(plan: RowPlan, answers: ReadonlyMap<string, QueryResult>): void {
   if (plan.assignment === undefined) return;
   const stored = plan.assignment.queries.map((_, at) => answers.get(`examination ${plan.examination.length + at}`));
   const bytes = canonicalBytes(
@@ -146,7 +146,7 @@ function sourceSample(source: Query, columns: readonly string[] | undefined): Qu
 }
 
 function ambiguousJoin(table: Table): CountersignError {
-  return refuse(
+  return refuseStatement(
     `A row of ${table.name} is matched more than once, so which value it would get is a matter of chance.`,
     'a join that matches each row of the target at most once',
     'Join on a key, or aggregate what is joined.',
@@ -172,7 +172,7 @@ function cascadeCount(plan: RowPlan, cascade: Cascade): Query {
  */
 function cascadeWarnings(
   plan: RowPlan,
-  answers: ReadonlyMap<string, Answer>,
+  answers: ReadonlyMap<string, QueryResult>,
   { sideEffectTables }: PreviewOptions,
 ): string[] {
   if (plan.verb !== 'delete') return [];
@@ -241,7 +241,7 @@ async function readNamed(
   queries: ReadonlyMap<string, Query>,
   database: PreviewOptions['database'],
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, Answer>> {
+): Promise<ReadonlyMap<string, QueryResult>> {
   if (queries.size === 0) return new Map();
   const answers = await database.read([...queries.values()], signal);
   return new Map(
@@ -249,7 +249,7 @@ async function readNamed(
   );
 }
 
-function numberIn(answer: Answer | undefined): number {
+function numberIn(answer: QueryResult | undefined): number {
   return Number(answer?.rows[0]?.[0] ?? 0);
 }
 

@@ -4,13 +4,13 @@ import { CountersignError } from '../../action/errors.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
 import type { RowStatement, SelectStatement } from './classify.js';
 import type { Query } from './connection.js';
-import { isAst, print, printExpression, refuse, selectOf, unwrap, type Ast } from './parser.js';
+import { isAst, print, printExpression, refuseStatement, selectOf, unwrap, type Ast } from './parser.js';
 import { quote } from './sql.js';
 import { listOf } from './uses.js';
 import { looseParameter, type Parameter } from './values.js';
 
 /** One value that a statement sets, as an expression that stands alone. */
-export interface Expression {
+export interface SqlExpression {
   readonly text: string;
   readonly values: readonly Parameter[];
   /** Whether it is the same for every row and each time. */
@@ -90,7 +90,8 @@ export function insertedQuery(statement: RowStatement, params: readonly Json[]):
   const [, select] = unwrap(source);
   if (isPlainValues(select)) return undefined;
   const clause = statement.node['withClause'];
-  if (clause !== undefined && select['withClause'] !== undefined) throw refuse('Two WITH clauses cannot be previewed.');
+  if (clause !== undefined && select['withClause'] !== undefined)
+    throw refuseStatement('Two WITH clauses cannot be previewed.');
   return printed(clause === undefined ? select : { ...select, withClause: clause }, params);
 }
 
@@ -105,7 +106,7 @@ export function insertedExpressions(
   statement: RowStatement,
   table: Table,
   params: readonly Json[],
-): readonly ReadonlyMap<Column, Expression>[] {
+): readonly ReadonlyMap<Column, SqlExpression>[] {
   const source = statement.node['selectStmt'];
   if (source === undefined) return [new Map()];
   const columns = statement.columns === undefined ? table.columns : wholeColumns(statement.node['cols'], table);
@@ -132,7 +133,7 @@ export function updatedExpressions(
   statement: RowStatement,
   table: Table,
   params: readonly Json[],
-): ReadonlyMap<Column, Expression> {
+): ReadonlyMap<Column, SqlExpression> {
   const targets = listOf(statement.node['targetList']);
   const columns = wholeColumns(targets, table);
   return expressions(
@@ -144,8 +145,8 @@ export function updatedExpressions(
 function expressions(
   items: readonly (readonly [Column | undefined, unknown])[],
   params: readonly Json[],
-): ReadonlyMap<Column, Expression> {
-  const found = new Map<Column, Expression>();
+): ReadonlyMap<Column, SqlExpression> {
+  const found = new Map<Column, SqlExpression>();
   for (const [column, item] of items) {
     if (column === undefined || !isAst(item) || mentions(item, PARTS_OF_A_STATEMENT)) continue;
     const { tree, values } = renumber(item, params);

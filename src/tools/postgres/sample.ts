@@ -5,7 +5,7 @@ import type { SampleOptions } from '../tool.js';
 import { parseName, type Table } from './catalog.js';
 import type { Reader } from './capture.js';
 import type { Query } from './connection.js';
-import type { Plan } from './plan.js';
+import type { ChangePlan } from './plan.js';
 import { keyCondition, Parameters, quote } from './sql.js';
 
 export interface FrameOptions {
@@ -46,7 +46,7 @@ export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: 
  * @throws CountersignError INVALID_INPUT, CONFIG_INVALID, TOOL_UNAVAILABLE, or TOOL_FAILED when it takes too long
  */
 export async function sampleAround(
-  plan: Plan,
+  plan: ChangePlan,
   { pre, execution }: SampleOptions,
   frame: FrameOptions,
   { database, scope }: Reader,

@@ -1,12 +1,18 @@
 /** The tables that a tool may touch, as the catalog has them, and what views stand for. */
 import { CountersignError } from '../../action/errors.js';
 import { displayName, INDEXES_SQL, RELATIONS_SQL, TABLES_SQL, tablesFrom, type Table } from './catalog.js';
-import type { Database } from './connection.js';
-import { parseOne, refuse } from './parser.js';
-import { usesOf, type Name, type Uses } from './uses.js';
-import { checkVocabulary, VOCABULARY_SQL, vocabularyFrom, type Vocabulary, type Vouched } from './vocabulary.js';
+import type { PostgresDatabase } from './connection.js';
+import { parseOne, refuseStatement } from './parser.js';
+import { usesOf, type QualifiedName, type Uses } from './uses.js';
+import {
+  checkAllowedFunctions,
+  ALLOWED_FUNCTIONS_SQL,
+  allowedFunctionsFrom,
+  type AllowedFunctions,
+  type TrustedFunctions,
+} from './allowed-functions.js';
 
-export interface ScopeOptions extends Vouched {
+export interface ScopeOptions extends TrustedFunctions {
   readonly tool: string;
   /** Names as `displayName` gives them; undefined: every table of the configured schema. */
   readonly tables: ReadonlySet<string> | undefined;
@@ -23,13 +29,13 @@ interface Kept<T> {
 /** Levels of views over views. */
 const MAX_VIEW_DEPTH = 16;
 
-export class Scope {
-  readonly #database: Database;
+export class SqlScope {
+  readonly #database: PostgresDatabase;
   readonly #options: ScopeOptions;
   readonly #tables = new Map<string, Kept<Table>>();
-  #vocabulary: Kept<Vocabulary> | undefined;
+  #allowedFunctions: Kept<AllowedFunctions> | undefined;
 
-  constructor(database: Database, options: ScopeOptions) {
+  constructor(database: PostgresDatabase, options: ScopeOptions) {
     this.#database = database;
     this.#options = options;
   }
@@ -37,7 +43,7 @@ export class Scope {
   /** Forgets what the catalog said: it was changed. */
   forget(): void {
     this.#tables.clear();
-    this.#vocabulary = undefined;
+    this.#allowedFunctions = undefined;
   }
 
   /** Tries again with what the catalog says now, when an input does not fit what it said a while ago. */
@@ -46,7 +52,7 @@ export class Scope {
     try {
       return await attempt();
     } catch (error) {
-      const stale = [...this.#tables.values(), this.#vocabulary].some(
+      const stale = [...this.#tables.values(), this.#allowedFunctions].some(
         (kept) => kept !== undefined && kept.since < started,
       );
       if (!stale || !(error instanceof CountersignError) || error.code !== 'INVALID_INPUT') throw error;
@@ -59,7 +65,7 @@ export class Scope {
     return this.#options.schema;
   }
 
-  display(name: Name): string {
+  display(name: QualifiedName): string {
     return displayName(name, this.#options.schema);
   }
 
@@ -68,7 +74,7 @@ export class Scope {
    *
    * @throws CountersignError INVALID_INPUT
    */
-  async tables(names: readonly Name[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
+  async tables(names: readonly QualifiedName[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
     for (const name of names) this.#checkAllowed(name, field);
     const found = await this.#lookUp(names, signal);
     const missing = names.find((name) => !found.has(this.display(name)));
@@ -77,13 +83,13 @@ export class Scope {
   }
 
   /** Those of the names that exist. */
-  async existing(names: readonly Name[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
+  async existing(names: readonly QualifiedName[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
     for (const name of names) this.#checkAllowed(name, field);
     return [...(await this.#lookUp(names, signal)).values()];
   }
 
   /** The tables that these indexes are of; an index that does not exist has none. */
-  async tablesOfIndexes(names: readonly Name[], signal: AbortSignal): Promise<readonly Name[]> {
+  async tablesOfIndexes(names: readonly QualifiedName[], signal: AbortSignal): Promise<readonly QualifiedName[]> {
     const schemas = names.map((name) => name.schema ?? this.#options.schema);
     const query = { text: INDEXES_SQL, values: [schemas, names.map((name) => name.name)] };
     const [answer] = await this.#database.read([query], signal);
@@ -100,7 +106,7 @@ export class Scope {
     );
   }
 
-  #checkAllowed(name: Name, field: string): void {
+  #checkAllowed(name: QualifiedName, field: string): void {
     const { tables, schema } = this.#options;
     const display = this.display(name);
     const outside = name.schema !== undefined && name.schema !== schema;
@@ -114,10 +120,10 @@ export class Scope {
     });
   }
 
-  async #lookUp(names: readonly Name[], signal: AbortSignal): Promise<Map<string, Table>> {
+  async #lookUp(names: readonly QualifiedName[], signal: AbortSignal): Promise<Map<string, Table>> {
     const now = Date.now();
     const found = new Map<string, Table>();
-    const unknown: Name[] = [];
+    const unknown: QualifiedName[] = [];
     for (const name of names) {
       const kept = this.#tables.get(this.display(name));
       if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) found.set(this.display(name), kept.value);
@@ -137,7 +143,7 @@ export class Scope {
     return found;
   }
 
-  async #noSuchTable(name: Name, field: string, signal: AbortSignal): Promise<CountersignError> {
+  async #noSuchTable(name: QualifiedName, field: string, signal: AbortSignal): Promise<CountersignError> {
     const { schema, tables } = this.#options;
     const [answer] = await this.#database.read([{ text: RELATIONS_SQL, values: [name.schema ?? schema] }], signal);
     const existing = (answer?.rows ?? [])
@@ -160,11 +166,11 @@ export class Scope {
     let clock = false;
     for (const table of tables) {
       if (table.kind === 'foreign table' || table.kind === 'other' || (table.mixed && table.kind === 'partitioned')) {
-        throw refuse(`${table.name} is not a plain table or view.`, 'tables and views of this database');
+        throw refuseStatement(`${table.name} is not a plain table or view.`, 'tables and views of this database');
       }
       names.add(table.name);
       if (table.viewText === undefined) continue;
-      if (depth >= MAX_VIEW_DEPTH) throw refuse(`The view ${table.name} stands on too many views.`);
+      if (depth >= MAX_VIEW_DEPTH) throw refuseStatement(`The view ${table.name} stands on too many views.`);
       const below = await this.#behindView(table, table.viewText, signal, depth);
       for (const name of below.names) names.add(name);
       clock ||= below.clock;
@@ -188,16 +194,19 @@ export class Scope {
   /** @throws CountersignError STATEMENT_REFUSED */
   async checkUses(uses: Uses, tables: readonly Table[], signal: AbortSignal): Promise<void> {
     const types = tables.flatMap((table) => table.typeOids);
-    checkVocabulary(uses, await this.#words(signal), this.#options, types);
+    checkAllowedFunctions(uses, await this.#readAllowedFunctions(signal), this.#options, types);
   }
 
-  async #words(signal: AbortSignal): Promise<Vocabulary> {
+  async #readAllowedFunctions(signal: AbortSignal): Promise<AllowedFunctions> {
     const now = Date.now();
-    const kept = this.#vocabulary;
+    const kept = this.#allowedFunctions;
     if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) return kept.value;
-    const [answer] = await this.#database.read([{ text: VOCABULARY_SQL, values: [this.#options.schema] }], signal);
-    const value = vocabularyFrom(answer?.rows[0]?.[0] ?? null);
-    this.#vocabulary = { value, since: now };
+    const [answer] = await this.#database.read(
+      [{ text: ALLOWED_FUNCTIONS_SQL, values: [this.#options.schema] }],
+      signal,
+    );
+    const value = allowedFunctionsFrom(answer?.rows[0]?.[0] ?? null);
+    this.#allowedFunctions = { value, since: now };
     return value;
   }
 }

@@ -6,7 +6,7 @@ import type { State } from '../../action/snapshot.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { assignedRows } from './assignment.js';
 import { stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
-import type { Answer, Query, Session } from './connection.js';
+import type { QueryResult, Query, PostgresSession } from './connection.js';
 import type { DefinitionPlan } from './definition.js';
 import type { Effects } from './effects.js';
 import { isConnectionLost, sqlState } from './failure.js';
@@ -15,12 +15,12 @@ import { keyOf } from './rows.js';
 import {
   checkDefinition,
   checkRows,
-  TOUCHED_SQL,
-  touchedFrom,
-  touchedSince,
+  AFFECTED_TABLES_SQL,
+  affectedTablesFrom,
+  affectedTablesSince,
   violated,
-  type Touched,
-} from './touched.js';
+  type AffectedTables,
+} from './affected-tables.js';
 
 export interface ExecuteOptions extends Reader {
   readonly tool: string;
@@ -81,13 +81,13 @@ export class Transaction {
     }
   }
 
-  async #inside(session: Session): Promise<Execution> {
+  async #inside(session: PostgresSession): Promise<Execution> {
     const { plan, input } = this.#order;
     const { maxRows, effects } = this.#options;
     const state = stateQueries(plan, maxRows);
     const assign = plan.kind === 'rows' ? (plan.assignment?.queries ?? []) : [];
     const [begun, ...read] = await this.#send(session, [{ text: this.#begin() }, ...state, ...assign]);
-    const [pid, status, recordedInput, execution, touched] = begun?.rows[0] ?? [];
+    const [pid, status, recordedInput, execution, affectedRows] = begun?.rows[0] ?? [];
     session.backend(Number(pid));
     const recorded = effects.recorded(status, recordedInput, execution);
     if (recorded !== undefined) {
@@ -99,10 +99,10 @@ export class Transaction {
     this.#checkBefore(pre);
     const statement = await this.#send(session, [
       plan.statement,
-      { text: `SET CONSTRAINTS ALL IMMEDIATE; ${TOUCHED_SQL}` },
+      { text: `SET CONSTRAINTS ALL IMMEDIATE; ${AFFECTED_TABLES_SQL}` },
     ]);
     await this.#options.database.learnTypes(session, statement);
-    const done = this.#check(plan, pre, statement, touchedFrom(touched), read.slice(state.length));
+    const done = this.#check(plan, pre, statement, affectedTablesFrom(affectedRows), read.slice(state.length));
     this.#time.signal.throwIfAborted();
     await this.#commit(session, effects.recordText(this.#context.idempotencyKey, input, done));
     return done;
@@ -122,12 +122,12 @@ export class Transaction {
       // Deferred triggers would otherwise act at the commit, unseen.
       'SET CONSTRAINTS ALL IMMEDIATE',
       ...lock,
-      `SELECT pg_backend_pid(), e.status, e.input, e.execution::text, (${TOUCHED_SQL}) ` +
+      `SELECT pg_backend_pid(), e.status, e.input, e.execution::text, (${AFFECTED_TABLES_SQL}) ` +
         `FROM (VALUES (${key})) AS k (key) LEFT JOIN ${this.#options.effects.table} e ON e.key = k.key`,
     ].join('; ');
   }
 
-  async #send(session: Session, queries: readonly Query[]): Promise<readonly Answer[]> {
+  async #send(session: PostgresSession, queries: readonly Query[]): Promise<readonly QueryResult[]> {
     this.#context.heartbeat();
     return await session.run(queries, this.#time.signal);
   }
@@ -157,25 +157,25 @@ export class Transaction {
   #check(
     plan: RowPlan | DefinitionPlan,
     pre: State,
-    answers: readonly Answer[],
-    before: Touched,
-    assigned: readonly Answer[],
+    answers: readonly QueryResult[],
+    before: AffectedTables,
+    assigned: readonly QueryResult[],
   ): Execution {
     const [statement, counts] = answers;
-    const since = touchedSince(before, counts);
-    const promised = { rows: this.#context.rows, sideEffectTables: this.#options.sideEffectTables };
+    const since = affectedTablesSince(before, counts);
+    const expected = { rows: this.#context.rows, sideEffectTables: this.#options.sideEffectTables };
     const { scope, database } = this.#options;
     if (plan.kind === 'definition') {
       const removed = plan.emptied.reduce((sum, table) => sum + Object.keys(pre[table.name] ?? {}).length, 0);
-      if (removed !== promised.rows) throw this.#otherCount(removed);
-      return { result: { done: plan.verb }, touched: checkDefinition(plan, since, scope, promised) };
+      if (removed !== expected.rows) throw this.#otherCount(removed);
+      return { result: { done: plan.verb }, affectedRows: checkDefinition(plan, since, scope, expected) };
     }
-    if (statement === undefined || statement.count !== promised.rows) throw this.#otherCount(statement?.count ?? 0);
+    if (statement === undefined || statement.count !== expected.rows) throw this.#otherCount(statement?.count ?? 0);
     const width = plan.table.key.length;
     const keys = database.objects(part(statement, -width)).map((row) => keyOf(plan.table, row));
     const isNew = plan.verb === 'insert' || plan.verb === 'restore';
     if (!isNew) checkSameRows(plan, keys, Object.keys(pre[plan.table.name] ?? {}));
-    const touched = checkRows(plan, since, scope, promised);
+    const affectedRows = checkRows(plan, since, scope, expected);
     const known = new Set(Object.keys(pre[plan.table.name] ?? {}));
     const returned = statement.fields.length > width ? database.objects(part(statement, 0, -width)) : undefined;
     const result: Record<string, Json> = { rowCount: statement.count };
@@ -186,7 +186,7 @@ export class Transaction {
     const created = keys.filter((key) => !known.has(key));
     const execution = {
       result,
-      touched,
+      affectedRows,
       ...(isNew ? { created: Object.fromEntries([[plan.table.name, created]]) } : {}),
     };
     if (canonicalBytes(execution) <= MAX_RECORD_BYTES) return execution;
@@ -202,7 +202,7 @@ export class Transaction {
     );
   }
 
-  async #commit(session: Session, record: string): Promise<void> {
+  async #commit(session: PostgresSession, record: string): Promise<void> {
     this.#context.heartbeat();
     try {
       const [committed] = await session.run([{ text: `${record}; COMMIT` }]);
@@ -227,7 +227,7 @@ function checkSameRows(plan: RowPlan, changed: readonly string[], captured: read
   );
 }
 
-function part(answer: Answer, from: number, to?: number): Answer {
+function part(answer: QueryResult, from: number, to?: number): QueryResult {
   return { ...answer, fields: answer.fields.slice(from, to), rows: answer.rows.map((row) => row.slice(from, to)) };
 }
 

@@ -1,9 +1,9 @@
 /** What a statement uses: tables, functions, operators, types and parameters, wherever in it they stand. */
 import { fieldsOf, reasonAgainst, words, type NodeType } from './grammar.js';
-import { isAst, POSITION, refuse, unwrap, type Ast } from './parser.js';
+import { isAst, POSITION, refuseStatement, unwrap, type Ast } from './parser.js';
 
 /** A name as the statement wrote it. */
-export interface Name {
+export interface QualifiedName {
   readonly schema?: string;
   readonly name: string;
 }
@@ -12,10 +12,10 @@ export interface Name {
  * Where an expression stands. `value`: what a column is set to, evaluated once for a row; `condition`: it decides which rows are
  * meant; `output`: what a select returns; `source`: the query of an insert, whose VALUES are values and everything else output.
  */
-export type Place = 'value' | 'condition' | 'output' | 'source';
+export type SqlPosition = 'value' | 'condition' | 'output' | 'source';
 
-export interface FunctionUse extends Name {
-  readonly place: Place;
+export interface FunctionUse extends QualifiedName {
+  readonly place: SqlPosition;
   /** `expression.name`, which is a column or else a call of the function `name`. */
   readonly attribute: boolean;
   /** Given one argument, so that it may as well be a cast to the type of that name. */
@@ -24,10 +24,10 @@ export interface FunctionUse extends Name {
 
 export interface Uses {
   /** Tables and views that are read; the target of a write is not among them unless it is read as well. */
-  readonly tables: readonly Name[];
+  readonly tables: readonly QualifiedName[];
   readonly functions: readonly FunctionUse[];
-  readonly operators: readonly Name[];
-  readonly types: readonly Name[];
+  readonly operators: readonly QualifiedName[];
+  readonly types: readonly QualifiedName[];
   /** The number of every parameter, once for each place it stands in. */
   readonly params: readonly number[];
   /** Whether what a select returns depends on the time of day. */
@@ -40,8 +40,8 @@ const CLOCK = words(`now transaction_timestamp statement_timestamp clock_timesta
 /** Levels of nesting that are walked; the parser's own bound is higher. */
 const MAX_DEPTH = 600;
 
-interface Scope {
-  readonly place: Place;
+interface SqlScope {
+  readonly place: SqlPosition;
   /** Names of WITH queries in sight. */
   readonly ctes: ReadonlySet<string>;
   readonly depth: number;
@@ -64,18 +64,19 @@ export function usesOf(type: string, node: Ast): Uses {
 
 class Walk {
   readonly uses = {
-    tables: [] as Name[],
+    tables: [] as QualifiedName[],
     functions: [] as FunctionUse[],
-    operators: [] as Name[],
-    types: [] as Name[],
+    operators: [] as QualifiedName[],
+    types: [] as QualifiedName[],
     params: [] as number[],
     clockInOutput: false,
   };
 
-  enter(type: string, node: Ast, outer: Scope): void {
+  enter(type: string, node: Ast, outer: SqlScope): void {
     const fields = fieldsOf(type);
     if (fields === undefined) throw against(type);
-    if (outer.depth > MAX_DEPTH) throw refuse('The statement nests too deeply.', `at most ${MAX_DEPTH} levels`);
+    if (outer.depth > MAX_DEPTH)
+      throw refuseStatement('The statement nests too deeply.', `at most ${MAX_DEPTH} levels`);
     const scope = this.#scopeWithin(node, { ...outer, depth: outer.depth + 1 });
     this.#note(type, node, scope);
     for (const [field, content] of Object.entries(node)) {
@@ -94,7 +95,7 @@ class Walk {
     }
   }
 
-  #unwrapped(owner: string, kind: NodeType, content: Ast, inner: Scope, outer: Scope): void {
+  #unwrapped(owner: string, kind: NodeType, content: Ast, inner: SqlScope, outer: SqlScope): void {
     if (kind === 'WithClause')
       return this.#with(content, {
         ...outer,
@@ -107,7 +108,7 @@ class Walk {
   }
 
   /** Each WITH query sees those before it; with RECURSIVE, all of them. */
-  #with(clause: Ast, outer: Scope): void {
+  #with(clause: Ast, outer: SqlScope): void {
     for (const field of Object.keys(clause)) {
       if (!POSITION.test(field) && fieldsOf('WithClause')?.[field] === undefined) throw against('WithClause', field);
     }
@@ -117,7 +118,7 @@ class Walk {
     for (const [type, cte] of ctes) {
       const [query] = unwrap(cte['ctequery']);
       if (query !== 'SelectStmt') {
-        throw refuse(
+        throw refuseStatement(
           'A WITH query that writes cannot be previewed exactly.',
           'WITH queries that only select',
           'Propose each write as an action of its own.',
@@ -128,14 +129,14 @@ class Walk {
     }
   }
 
-  #scopeWithin(node: Ast, outer: Scope): Scope {
+  #scopeWithin(node: Ast, outer: SqlScope): SqlScope {
     const clause = node['withClause'];
     if (!isAst(clause)) return outer;
     const names = listOf(clause['ctes']).map((cte) => text(unwrap(cte)[1]['ctename']));
     return { ...outer, ctes: new Set([...outer.ctes, ...names]) };
   }
 
-  #nodes(content: unknown, scope: Scope): void {
+  #nodes(content: unknown, scope: SqlScope): void {
     for (const item of Array.isArray(content) ? content : [content]) {
       // libpg_query prints an absent list item as {}.
       if (isAst(item) && Object.keys(item).length === 0) continue;
@@ -144,7 +145,7 @@ class Walk {
     }
   }
 
-  #target(node: Ast, scope: Scope): void {
+  #target(node: Ast, scope: SqlScope): void {
     const fields = fieldsOf('RangeVar') ?? {};
     for (const field of Object.keys(node)) {
       if (!POSITION.test(field) && fields[field] === undefined) throw against('RangeVar', field);
@@ -152,7 +153,7 @@ class Walk {
     if (isAst(node['alias'])) this.enter('Alias', node['alias'], scope);
   }
 
-  #note(type: string, node: Ast, scope: Scope): void {
+  #note(type: string, node: Ast, scope: SqlScope): void {
     switch (type) {
       case 'RangeVar': {
         const table = tableName(node);
@@ -192,7 +193,7 @@ class Walk {
   }
 
   /** `a.b` calls the function b when a has no column b: also on plain values, `('x'::text).pg_sleep`. */
-  #attributes(names: readonly unknown[], place: Place): void {
+  #attributes(names: readonly unknown[], place: SqlPosition): void {
     for (const item of names) {
       const [type, node] = unwrap(item);
       if (type !== 'String') continue;
@@ -205,7 +206,7 @@ class Walk {
   }
 }
 
-function placeOf(type: string, field: string, node: Ast, outer: Place): Place {
+function placeOf(type: string, field: string, node: Ast, outer: SqlPosition): SqlPosition {
   if (type === 'UpdateStmt' && field === 'targetList') return 'value';
   if (type === 'InsertStmt' && field === 'selectStmt') return 'source';
   if (type === 'Constraint') return node['contype'] === 'CONSTR_DEFAULT' ? 'value' : 'condition';
@@ -217,13 +218,13 @@ function placeOf(type: string, field: string, node: Ast, outer: Place): Place {
 }
 
 /** The name of a RangeVar. */
-export function tableName(node: Ast): Name {
+export function tableName(node: Ast): QualifiedName {
   const schema = node['schemaname'];
   return { ...(typeof schema === 'string' ? { schema } : {}), name: text(node['relname']) };
 }
 
 /** `[a]` or `[schema, a]`, as a name. */
-export function qualified(names: unknown, what: string): Name {
+export function qualified(names: unknown, what: string): QualifiedName {
   const parts = listOf(names).map((item) => {
     const [type, node] = unwrap(item);
     return type === 'String' ? text(node['sval']) : '';
@@ -231,7 +232,7 @@ export function qualified(names: unknown, what: string): Name {
   const [first, second] = parts;
   if (parts.length === 1 && first) return { name: first };
   if (parts.length === 2 && first && second) return { schema: first, name: second };
-  throw refuse(`The name of a ${what} has an unknown form.`);
+  throw refuseStatement(`The name of a ${what} has an unknown form.`);
 }
 
 export function listOf(value: unknown): readonly unknown[] {
@@ -244,5 +245,5 @@ export function text(value: unknown): string {
 
 function against(type: string, field?: string): Error {
   const { reason, fix } = reasonAgainst(type, field);
-  return refuse(`The statement is refused: ${reason}.`, undefined, fix);
+  return refuseStatement(`The statement is refused: ${reason}.`, undefined, fix);
 }

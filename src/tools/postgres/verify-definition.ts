@@ -2,14 +2,14 @@
 import type { Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { State } from '../../action/snapshot.js';
-import type { Effect } from '../tool.js';
+import type { ObservedEffect } from '../tool.js';
 import { displayName } from './catalog.js';
 import type { SchemaStatement } from './classify.js';
 import { DEFINITIONS, OTHERS } from './definition.js';
 import type { PostgresInput } from './input.js';
 import { isAst, unwrap, type Ast } from './parser.js';
 import { listOf, text } from './uses.js';
-import { check, same } from '../promised.js';
+import { check, same } from '../expected-rows.js';
 
 type Fields = { readonly [field: string]: Json };
 
@@ -22,7 +22,7 @@ interface Definition {
 
 export function verifyDefinition(
   statement: SchemaStatement,
-  effect: Effect<PostgresInput>,
+  effect: ObservedEffect<PostgresInput>,
   schema: string,
 ): readonly Check[] {
   const before = definitionsIn(effect.pre);

@@ -2,8 +2,8 @@
 import { canonical, type Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { State } from '../../action/snapshot.js';
-import { check, countOf, differs, same, shown } from '../promised.js';
-import type { Effect } from '../tool.js';
+import { check, countOf, differs, same, shown } from '../expected-rows.js';
+import type { ObservedEffect } from '../tool.js';
 import { displayName, parseName } from './catalog.js';
 import { classify } from './classify.js';
 import type { PostgresInput } from './input.js';
@@ -18,7 +18,7 @@ export interface VerifyOptions {
   readonly maintainedColumns: ReadonlySet<string>;
 }
 
-export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptions): readonly Check[] {
+export function verifyChange(effect: ObservedEffect<PostgresInput>, options: VerifyOptions): readonly Check[] {
   const { input } = effect;
   if (input.op === 'select') return verifyRead(effect);
   if (input.op !== 'sql') {
@@ -41,22 +41,24 @@ export function verifyEffect(effect: Effect<PostgresInput>, options: VerifyOptio
       return verifyRows(effect, { verb: statement.verb, table, columns: statement.columns ?? [] }, options);
     }
     default:
-      return [...verifyDefinition(statement, effect, options.schema), touchedCheck(effect, undefined, options)];
+      return [...verifyDefinition(statement, effect, options.schema), affectedTablesCheck(effect, undefined, options)];
   }
 }
 
 /** A read is good when it answered, and nothing is counted or seen as changed by it. */
-function verifyRead({ execution, delta }: Effect<PostgresInput>): readonly Check[] {
+function verifyRead({ execution, delta }: ObservedEffect<PostgresInput>): readonly Check[] {
   const { rows, rowCount } = (execution?.result ?? {}) as { rows?: Json; rowCount?: Json };
   const answered = Array.isArray(rows) && rows.length === rowCount;
-  const touched = Object.entries(execution?.touched ?? {}).filter(([, count]) => count !== 0);
-  const unchanged = delta.operations === 0 && touched.length === 0;
+  const affectedRows = Object.entries(execution?.affectedRows ?? {}).filter(([, count]) => count !== 0);
+  const unchanged = delta.operations === 0 && affectedRows.length === 0;
   return [
     { name: 'derived', ok: answered, ...(answered ? {} : { detail: 'the answer holds no rows' }) },
     {
-      name: 'frame.touched',
+      name: 'frame.affectedTables',
       ok: unchanged,
-      ...(unchanged ? {} : { detail: `a read changed ${touched.map(([table]) => table).join(', ') || 'the state'}` }),
+      ...(unchanged
+        ? {}
+        : { detail: `a read changed ${affectedRows.map(([table]) => table).join(', ') || 'the state'}` }),
     },
   ];
 }
@@ -70,27 +72,32 @@ interface Change {
 
 type Rows = ReadonlyMap<string, Row>;
 
-function verifyRows(effect: Effect<PostgresInput>, change: Change, options: VerifyOptions): readonly Check[] {
+function verifyRows(effect: ObservedEffect<PostgresInput>, change: Change, options: VerifyOptions): readonly Check[] {
   const pre = rowsOf(effect.pre, change.table);
   const post = rowsOf(effect.post, change.table);
   const checks = [derived(effect, change, pre, post), frameRows(effect, change, pre, post)];
   if (change.verb === 'update' || change.verb === 'restore') checks.push(frameColumns(change, pre, post, options));
-  return [...checks, touchedCheck(effect, change.table, options)];
+  return [...checks, affectedTablesCheck(effect, change.table, options)];
 }
 
-/** What follows from the input itself: how many rows are as promised, and in what the others differ. */
-function derived(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+/** What follows from the input itself: how many rows are as expected, and in what the others differ. */
+function derived(effect: ObservedEffect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
   const rows = differences(effect, change, pre, post);
-  const promised = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.preview.rows;
+  const expected = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.preview.rows;
   const good = rows.filter((problems) => problems.length === 0).length;
   const problems = rows.flat();
-  const count = problems.length > 0 ? countOf(Math.min(good, promised), promised) : undefined;
+  const count = problems.length > 0 ? countOf(Math.min(good, expected), expected) : undefined;
   if (effect.execution === undefined) problems.push('the execution left no record to compare with');
   return check('derived', problems, count);
 }
 
-/** For each row that was promised, what is wrong with it. */
-function differences(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): readonly string[][] {
+/** For each expected row, what is wrong with it. */
+function differences(
+  effect: ObservedEffect<PostgresInput>,
+  change: Change,
+  pre: Rows,
+  post: Rows,
+): readonly string[][] {
   const expected = expectedRows(effect);
   const compared = (key: string, values: Row | undefined): string[] => {
     const place = `${change.table}/${key}`;
@@ -127,7 +134,7 @@ function partOf(row: Row, columns: readonly string[]): string {
 }
 
 /** No captured row vanished, and none appeared that the execution could have made. */
-function frameRows(effect: Effect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+function frameRows(effect: ObservedEffect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
   const problems: string[] = [];
   if (change.verb !== 'delete') {
     for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table}/${key} vanished`);
@@ -135,7 +142,7 @@ function frameRows(effect: Effect<PostgresInput>, change: Change, pre: Rows, pos
   const ours = new Set(createdIn(effect, change.table));
   const appeared = [...post.keys()].filter((key) => !pre.has(key) && !ours.has(key));
   // The server counted every row that our transaction wrote: what is beyond that came from elsewhere, before we looked again.
-  const accounted = effect.execution?.touched?.[change.table] === effect.preview.rows;
+  const accounted = effect.execution?.affectedRows?.[change.table] === effect.preview.rows;
   if (accounted && problems.length === 0 && appeared.length > 0) {
     return {
       name: 'frame.rows',
@@ -163,11 +170,16 @@ function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOpti
 }
 
 /** The server's own count of what the transaction wrote. */
-function touchedCheck(effect: Effect<PostgresInput>, table: string | undefined, options: VerifyOptions): Check {
+function affectedTablesCheck(
+  effect: ObservedEffect<PostgresInput>,
+  table: string | undefined,
+  options: VerifyOptions,
+): Check {
   const { execution, preview } = effect;
-  if (execution?.touched === undefined) return check('frame.touched', ['the execution left no count of what it wrote']);
+  if (execution?.affectedRows === undefined)
+    return check('frame.affectedTables', ['the execution left no count of what it wrote']);
   const named = new Set(table === undefined ? preview.targets : [table]);
-  const problems = Object.entries(execution.touched).flatMap(([name, rows]) => {
+  const problems = Object.entries(execution.affectedRows).flatMap(([name, rows]) => {
     if (options.sideEffectTables.has(name)) return [];
     if (!named.has(table === undefined ? name.toLowerCase() : name))
       return [`${name}: expected no change, ${rows} rows written`];
@@ -175,12 +187,12 @@ function touchedCheck(effect: Effect<PostgresInput>, table: string | undefined, 
       ? []
       : [`${name}: expected ${preview.rows} rows, ${rows} written`];
   });
-  if (table !== undefined && !Object.hasOwn(execution.touched, table)) problems.push(`${table}: not counted`);
-  return check('frame.touched', problems);
+  if (table !== undefined && !Object.hasOwn(execution.affectedRows, table)) problems.push(`${table}: not counted`);
+  return check('frame.affectedTables', problems);
 }
 
 /** The values given, and where the database's own form is another, that form as the execution recorded it. */
-function expectedRows({ input, execution }: Effect<PostgresInput>): readonly Row[] {
+function expectedRows({ input, execution }: ObservedEffect<PostgresInput>): readonly Row[] {
   const given = input.op === 'update' ? [input.set] : 'rows' in input ? input.rows : [];
   const result = execution?.result;
   const record = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : {};
@@ -189,7 +201,7 @@ function expectedRows({ input, execution }: Effect<PostgresInput>): readonly Row
   return Array.from({ length: Math.max(given.length, stored.length) }, (_, at) => ({ ...given[at], ...stored[at] }));
 }
 
-function createdIn({ execution }: Effect<PostgresInput>, table: string): readonly string[] {
+function createdIn({ execution }: ObservedEffect<PostgresInput>, table: string): readonly string[] {
   const created = execution?.created ?? {};
   return Object.hasOwn(created, table) ? (created[table] ?? []) : [];
 }

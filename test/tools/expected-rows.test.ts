@@ -1,6 +1,6 @@
-/** What was done in part: the check counts what is as promised and names the rest, however the tool works. */
+/** What was done in part: the check counts what is as expected and names the rest, however the tool works. */
 import { describe, expect, test } from 'vitest';
-import { checkPromised } from '../../src/tools/index.js';
+import { checkExpectedRows } from '../../src/tools/index.js';
 
 const closed = { status: 'closed' };
 const promised = { orders: { '1': closed, '2': closed, '3': closed, '7': closed, '8': null } };
@@ -8,36 +8,36 @@ const promised = { orders: { '1': closed, '2': closed, '3': closed, '7': closed,
 describe('rows and objects that were promised', () => {
   test('are all there', () => {
     const row = { status: 'closed', other: 1 };
-    expect(checkPromised(promised, { orders: { '1': row, '2': row, '3': row, '7': row } })).toEqual({
+    expect(checkExpectedRows(promised, { orders: { '1': row, '2': row, '3': row, '7': row } })).toEqual({
       name: 'derived',
       ok: true,
     });
-    expect(checkPromised({}, {})).toEqual({ name: 'derived', ok: true });
+    expect(checkExpectedRows({}, {})).toEqual({ name: 'derived', ok: true });
   });
 
   test('in part are counted, and what differs is named', () => {
     const post = { orders: { '1': closed, '2': closed, '3': closed, '7': { status: 'open' }, '8': {} } };
-    expect(checkPromised(promised, post).detail).toBe(
-      '3 of 5 rows are as promised; orders/7.status is "open", expected "closed"; orders/8 is there, expected to be gone',
+    expect(checkExpectedRows(promised, post).detail).toBe(
+      '3 of 5 rows are as expected; orders/7.status is "open", expected "closed"; orders/8 is there, expected to be gone',
     );
   });
 
   test('that are not there, or lack the member, are named', () => {
-    expect(checkPromised({ orders: { '1': closed, '2': closed } }, { orders: { '2': {} } }).detail).toBe(
-      '0 of 2 rows are as promised; orders/1 is not there, expected to be; orders/2.status is absent, expected "closed"',
+    expect(checkExpectedRows({ orders: { '1': closed, '2': closed } }, { orders: { '2': {} } }).detail).toBe(
+      '0 of 2 rows are as expected; orders/1 is not there, expected to be; orders/2.status is absent, expected "closed"',
     );
-    expect(checkPromised({ orders: { '1': closed } }, {}).detail).toContain('0 of 1 row is as promised');
+    expect(checkExpectedRows({ orders: { '1': closed } }, {}).detail).toContain('0 of 1 row is as expected');
   });
 
   test('of which many differ are counted', () => {
     const rows = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [String(at), closed]));
-    const { detail = '' } = checkPromised({ orders: rows }, { orders: {} });
+    const { detail = '' } = checkExpectedRows({ orders: rows }, { orders: {} });
     expect(detail.split('; ')).toHaveLength(7);
     expect(detail).toMatch(/; and 95 more$/);
   });
 
   test('with long values are cut', () => {
-    const { detail = '' } = checkPromised(
+    const { detail = '' } = checkExpectedRows(
       { t: { '1': { a: 'x'.repeat(10_000) } } },
       { t: { '1': { a: 'y'.repeat(10_000) } } },
     );
@@ -45,7 +45,7 @@ describe('rows and objects that were promised', () => {
   });
 
   test.each(['constructor', '__proto__', 'toString'])('a row named %s is no row of every object', (key) => {
-    expect(checkPromised({ t: { [key]: null } }, { t: {} }).ok).toBe(true);
-    expect(checkPromised(Object.fromEntries([[key, { '1': closed }]]), {}).ok).toBe(false);
+    expect(checkExpectedRows({ t: { [key]: null } }, { t: {} }).ok).toBe(true);
+    expect(checkExpectedRows(Object.fromEntries([[key, { '1': closed }]]), {}).ok).toBe(false);
   });
 });

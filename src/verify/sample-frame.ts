@@ -58,7 +58,7 @@ export interface Sampled {
 
 /**
  * The check `frame.sample`. Others may write at the same time, so a difference fails the action only where it may be the action's own
- * doing: where the system's own count of what the action wrote (`touched`) does not exclude it. Where it does, the check holds and its
+ * doing: where the system's own count of what the action wrote (`affectedRows`) does not exclude it. Where it does, the check holds and its
  * detail says what changed.
  */
 export function sampleCheck({ before, after, pre, execution }: Sampled): Check {
@@ -85,10 +85,10 @@ export function sampleCheck({ before, after, pre, execution }: Sampled): Check {
 
 /** Whether the system counted no more rows of the target as written than those that were captured or came into being. */
 function isExcluded(target: string, pre: State, execution: Execution | undefined): boolean {
-  if (execution?.touched === undefined) return false;
-  if (!Object.hasOwn(execution.touched, target)) return true;
+  if (execution?.affectedRows === undefined) return false;
+  if (!Object.hasOwn(execution.affectedRows, target)) return true;
   const own = new Set([...keysIn(pre, target), ...keysIn(execution.created ?? {}, target, true)]);
-  return (execution.touched[target] ?? 0) <= own.size;
+  return (execution.affectedRows[target] ?? 0) <= own.size;
 }
 
 function keysIn(holder: object, target: string, listed = false): readonly string[] {

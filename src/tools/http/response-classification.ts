@@ -7,7 +7,7 @@ import type { Validate } from './schema.js';
 import type { Secrets } from './secrets.js';
 import { WireFailure, type Answer } from './wire.js';
 
-export interface AnswerContext {
+export interface ResponseContext {
   /** For people: `POST /refunds on payments`. */
   readonly what: string;
   readonly secrets: Secrets;
@@ -23,9 +23,9 @@ export interface HttpResult extends JsonObject {
 }
 
 /** Not now: the service says so, or something between us and it does. Nobody has acted on the request. */
-const LATER: ReadonlySet<number> = new Set([408, 425, 429]);
+const RETRY_LATER: ReadonlySet<number> = new Set([408, 425, 429]);
 /** The request was not acted on; it was to be sent elsewhere. */
-const TURNED_AWAY: ReadonlySet<number> = new Set([307, 308]);
+const REDIRECTED: ReadonlySet<number> = new Set([307, 308]);
 
 /**
  * The result of a read.
@@ -35,13 +35,13 @@ const TURNED_AWAY: ReadonlySet<number> = new Set([307, 308]);
 export async function resultOfRead(
   answer: Answer,
   validate: Validate | undefined,
-  context: AnswerContext,
+  context: ResponseContext,
 ): Promise<HttpResult> {
   const { status } = answer;
-  if (status >= 500 || LATER.has(status)) throw await unavailable(answer, context);
+  if (status >= 500 || RETRY_LATER.has(status)) throw await unavailable(answer, context);
   if (status < 200 || status > 299) throw await refused(answer, context);
   try {
-    return await fitting(answer, validate, context);
+    return await validResult(answer, validate, context);
   } catch (error) {
     if (!(error instanceof BrokenBody)) throw error;
     throw failed(`${context.what} was answered, but ${context.secrets.strike(error.message)}.`);
@@ -54,7 +54,7 @@ export function isAbsent({ status }: Answer): boolean {
 }
 
 /** A read that got no answer can be tried again; one whose address is forbidden is no use. */
-export function readFailure(thrown: unknown, context: Pick<AnswerContext, 'what' | 'secrets'>): CountersignError {
+export function readFailure(thrown: unknown, context: Pick<ResponseContext, 'what' | 'secrets'>): CountersignError {
   if (thrown instanceof CountersignError) return thrown;
   if (!(thrown instanceof WireFailure)) throw thrown;
   const why = context.secrets.strike(thrown.message);
@@ -71,19 +71,19 @@ export function readFailure(thrown: unknown, context: Pick<AnswerContext, 'what'
 export async function resultOfEffect(
   answer: Answer,
   operation: Operation,
-  context: AnswerContext,
+  context: ResponseContext,
 ): Promise<HttpResult> {
   const { status } = answer;
   if (operation.meansNotDone.has(status)) throw await refused(answer, context);
   if (status >= 200 && status <= 299) {
     try {
-      return await fitting(answer, operation.response, context);
+      return await validResult(answer, operation.response, context);
     } catch (error) {
       const why = error instanceof Error ? context.secrets.strike(error.message) : 'it cannot be read';
       throw unknown(`${context.what} was answered with ${status}, but ${why}.`);
     }
   }
-  if (LATER.has(status)) throw await unavailable(answer, context);
+  if (RETRY_LATER.has(status)) throw await unavailable(answer, context);
   if (status === 503 && answer.headers['retry-after'] !== undefined) throw await unavailable(answer, context);
   if (status === 412 && operation.ifMatch) {
     throw new CountersignError('STATE_CHANGED', `${context.what}: the state changed since it was captured.`);
@@ -93,8 +93,8 @@ export async function resultOfEffect(
       `${context.what} was answered with ${status}: the key stands for a request that may have had an effect.`,
     );
   }
-  if ((status >= 400 && status <= 499) || TURNED_AWAY.has(status)) throw await refused(answer, context);
-  throw unknown(`${context.what} was answered with ${status}${await said(answer, context)}.`);
+  if ((status >= 400 && status <= 499) || REDIRECTED.has(status)) throw await refused(answer, context);
+  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(answer, context)}.`);
 }
 
 /** Whether the service says that it is still at work on the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
@@ -103,7 +103,7 @@ export function isInProgress({ status }: Answer, { idempotency, meansNotDone }: 
 }
 
 /** No answer to an effect: what counts is whether the request was written. */
-export function effectFailure(thrown: unknown, context: Pick<AnswerContext, 'what' | 'secrets'>): CountersignError {
+export function effectFailure(thrown: unknown, context: Pick<ResponseContext, 'what' | 'secrets'>): CountersignError {
   if (thrown instanceof CountersignError) return thrown;
   if (!(thrown instanceof WireFailure)) throw thrown;
   const why = context.secrets.strike(thrown.message);
@@ -127,7 +127,11 @@ export function retryAfter(answer: Answer, most: number): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), most);
 }
 
-async function fitting(answer: Answer, validate: Validate | undefined, context: AnswerContext): Promise<HttpResult> {
+async function validResult(
+  answer: Answer,
+  validate: Validate | undefined,
+  context: ResponseContext,
+): Promise<HttpResult> {
   const body = await bodyOf(answer, context.bodyBytes);
   const [problem] = validate?.(body) ?? [];
   if (problem !== undefined) {
@@ -139,20 +143,20 @@ async function fitting(answer: Answer, validate: Validate | undefined, context: 
 }
 
 /** 409 is "in progress" and 422 "another payload": both mean that there was an earlier request. A 422 may also be about the body. */
-async function isAboutTheKey(answer: Answer, context: AnswerContext): Promise<boolean> {
+async function isAboutTheKey(answer: Answer, context: ResponseContext): Promise<boolean> {
   if (answer.status === 409) return true;
-  return answer.status === 422 && /idempoten/i.test(await said(answer, context));
+  return answer.status === 422 && /idempoten/i.test(await serviceMessage(answer, context));
 }
 
-async function refused(answer: Answer, context: AnswerContext): Promise<CountersignError> {
-  return failed(`${context.what} was refused with ${answer.status}${await said(answer, context)}.`);
+async function refused(answer: Answer, context: ResponseContext): Promise<CountersignError> {
+  return failed(`${context.what} was refused with ${answer.status}${await serviceMessage(answer, context)}.`);
 }
 
-async function unavailable(answer: Answer, context: AnswerContext): Promise<CountersignError> {
+async function unavailable(answer: Answer, context: ResponseContext): Promise<CountersignError> {
   const retryAfterMs = retryAfter(answer, context.retryAfterMs);
   return new CountersignError(
     'TOOL_UNAVAILABLE',
-    `${context.what} was put off with ${answer.status}${await said(answer, context)}.`,
+    `${context.what} was put off with ${answer.status}${await serviceMessage(answer, context)}.`,
     { retryable: true, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   );
 }
@@ -170,7 +174,7 @@ function forbidden(what: string, why: string): CountersignError {
 }
 
 /** The service's own words (RFC 9457 first), on one line. */
-async function said(answer: Answer, { secrets, bodyBytes }: AnswerContext): Promise<string> {
+async function serviceMessage(answer: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
   const body = await bodyOf(answer, bodyBytes).catch(() => null);
   const members = typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as JsonObject) : {};
   const texts = ['type', 'title', 'detail', 'code', 'error', 'message'].flatMap((name) => {

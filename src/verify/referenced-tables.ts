@@ -4,7 +4,7 @@ import type { Program } from '../cel/program.js';
 type Expr = Program['expr'];
 
 /** The names that directly follow the root (`state.products`, `state["products"]`), sorted. */
-export function tablesNamed(program: Program, root: string): readonly string[] {
+export function referencedTables(program: Program, root: string): readonly string[] {
   const names = new Set<string>();
   visit(program.expr, root, names);
   return [...names].sort();

@@ -3,10 +3,10 @@
  * statement. The counts of a session's earlier transactions linger, so they are read before and after.
  */
 import { CountersignError } from '../../action/errors.js';
-import type { Answer } from './connection.js';
+import type { QueryResult } from './connection.js';
 import type { DefinitionPlan } from './definition.js';
 import type { RowPlan } from './plan.js';
-import type { Scope } from './scope.js';
+import type { SqlScope } from './scope.js';
 
 export interface Counts {
   readonly inserted: number;
@@ -20,16 +20,16 @@ interface Counted extends Counts {
 }
 
 /** By oid. */
-export type Touched = ReadonlyMap<string, Counted>;
+export type AffectedTables = ReadonlyMap<string, Counted>;
 
 /** One JSON text. The system's own tables are in it: a trigger that truncates or alters something writes there. */
-export const TOUCHED_SQL = `
+export const AFFECTED_TABLES_SQL = `
 SELECT coalesce(json_agg(json_build_array(oid::text, (SELECT nspname FROM pg_namespace n WHERE n.oid = relnamespace), relname,
   pg_stat_get_xact_tuples_inserted(oid), pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_deleted(oid))), '[]')::text
 FROM pg_class WHERE relkind IN ('r', 'm') AND
   pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid) > 0`;
 
-export function touchedFrom(text: string | null | undefined): Touched {
+export function affectedTablesFrom(text: string | null | undefined): AffectedTables {
   const rows = JSON.parse(text ?? '[]') as [string, string, string, number, number, number][];
   return new Map(
     rows.map(([oid, schema, name, inserted, updated, deleted]) => [oid, { schema, name, inserted, updated, deleted }]),
@@ -37,8 +37,8 @@ export function touchedFrom(text: string | null | undefined): Touched {
 }
 
 /** What came in addition. */
-export function touchedSince(before: Touched, answer: Answer | undefined): Touched {
-  const after = touchedFrom(answer?.rows[0]?.[0]);
+export function affectedTablesSince(before: AffectedTables, answer: QueryResult | undefined): AffectedTables {
+  const after = affectedTablesFrom(answer?.rows[0]?.[0]);
   const since = [...after].map(([oid, now]): [string, Counted] => {
     const then = before.get(oid);
     return [
@@ -54,45 +54,45 @@ export function touchedSince(before: Touched, answer: Answer | undefined): Touch
   return new Map(since.filter(([, { inserted, updated, deleted }]) => inserted + updated + deleted > 0));
 }
 
-export interface Promised {
+export interface ExpectedChange {
   readonly rows: number;
   readonly sideEffectTables: ReadonlySet<string>;
 }
 
 /**
- * Checks that a change of rows wrote the promised number of rows of its table and nothing else.
+ * Checks that a change of rows wrote the expected number of rows of its table and nothing else.
  *
  * @returns rows by table, for the record
  * @throws CountersignError CONSTRAINT_VIOLATED
  */
 export function checkRows(
   plan: RowPlan,
-  touched: Touched,
-  scope: Scope,
-  promised: Promised,
+  affectedRows: AffectedTables,
+  scope: SqlScope,
+  expected: ExpectedChange,
 ): Readonly<Record<string, number>> {
   const members = new Set(plan.table.members);
-  const target = sum([...touched].filter(([oid]) => members.has(oid)).map(([, counts]) => counts));
+  const target = sum([...affectedRows].filter(([oid]) => members.has(oid)).map(([, counts]) => counts));
   checkOthers(
-    [...touched].filter(([oid]) => !members.has(oid)),
+    [...affectedRows].filter(([oid]) => !members.has(oid)),
     scope,
-    promised,
+    expected,
     plan.table.name,
   );
-  if (!isAsPromised(plan.verb, target, promised.rows)) {
+  if (!isAsExpected(plan.verb, target, expected.rows)) {
     const counted = `${target.inserted} inserted, ${target.updated} updated, ${target.deleted} deleted`;
     const off = target.inserted + target.updated + target.deleted === 0;
     throw violated(
-      `The ${plan.verb} of ${promised.rows} rows wrote other rows of ${plan.table.name}: ${counted}.`,
-      `exactly ${promised.rows} rows of ${plan.table.name}`,
+      `The ${plan.verb} of ${expected.rows} rows wrote other rows of ${plan.table.name}: ${counted}.`,
+      `exactly ${expected.rows} rows of ${plan.table.name}`,
       off
         ? 'Have track_counts switched on: the server counted nothing.'
         : 'See which trigger or rule acts on the table.',
     );
   }
-  const others = [...touched].filter(([oid]) => !members.has(oid)).map(([, counts]) => counts);
+  const others = [...affectedRows].filter(([oid]) => !members.has(oid)).map(([, counts]) => counts);
   return Object.fromEntries([
-    [plan.table.name, promised.rows],
+    [plan.table.name, expected.rows],
     ...others.map((counts): [string, number] => [scope.display(counts), total(counts)]),
   ]);
 }
@@ -100,21 +100,26 @@ export function checkRows(
 /** Checks that a change of definition wrote no rows but those of its own tables; the system's tables are what it is for. */
 export function checkDefinition(
   plan: DefinitionPlan,
-  touched: Touched,
-  scope: Scope,
-  promised: Promised,
+  affectedRows: AffectedTables,
+  scope: SqlScope,
+  expected: ExpectedChange,
 ): Readonly<Record<string, number>> {
   const members = new Set(plan.existing.flatMap((table) => table.members));
-  const users = [...touched].filter(([, { schema }]) => !/^pg_(catalog|toast)/.test(schema));
+  const users = [...affectedRows].filter(([, { schema }]) => !/^pg_(catalog|toast)/.test(schema));
   const beside = users.filter(([oid, counts]) => !members.has(oid) && !plan.tables.includes(scope.display(counts)));
-  checkOthers(beside, scope, promised, plan.tables.join(', '));
+  checkOthers(beside, scope, expected, plan.tables.join(', '));
   return Object.fromEntries(users.map(([, counts]) => [scope.display(counts), total(counts)]));
 }
 
-function checkOthers(others: readonly [string, Counted][], scope: Scope, promised: Promised, named: string): void {
+function checkOthers(
+  others: readonly [string, Counted][],
+  scope: SqlScope,
+  expected: ExpectedChange,
+  named: string,
+): void {
   const uncalled = others
     .map(([, counts]) => ({ name: scope.display(counts), rows: total(counts) }))
-    .filter(({ name }) => !promised.sideEffectTables.has(name))
+    .filter(({ name }) => !expected.sideEffectTables.has(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (uncalled.length === 0) return;
   const what = uncalled.map(({ name, rows }) => `${name} (${rows})`).join(', ');
@@ -126,7 +131,7 @@ function checkOthers(others: readonly [string, Counted][], scope: Scope, promise
 }
 
 /** Moving a row to another partition counts as a deletion and an insertion. */
-function isAsPromised(verb: RowPlan['verb'], { inserted, updated, deleted }: Counts, rows: number): boolean {
+function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: Counts, rows: number): boolean {
   switch (verb) {
     case 'insert':
       return inserted === rows && updated === 0 && deleted === 0;

@@ -1,4 +1,4 @@
-/** Says which rows or objects differ from what was promised, and in what, for the checks that tools derive. */
+/** Says which rows or objects differ from what was expected, and in what, for the checks that tools derive. */
 import { canonical, type Json, type JsonObject } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { State } from '../action/snapshot.js';
@@ -10,16 +10,16 @@ const SHOWN = 5;
 const MAX_VALUE = 80;
 
 /** What a row or object is to hold, by its members; null: it is to be gone. */
-export type Promised = Readonly<Record<string, Readonly<Record<string, JsonObject | null>>>>;
+export type ExpectedRows = Readonly<Record<string, Readonly<Record<string, JsonObject | null>>>>;
 
 /**
- * The check `derived` of a tool that promised these rows or objects. Its detail counts what is as promised and names the rest:
- * `3 of 5 rows are as promised; orders/7.status is "open", expected "closed"; …`.
+ * The check `derived` of a tool that expects these rows or objects. Its detail counts what is as expected and names the rest:
+ * `3 of 5 rows are as expected; orders/7.status is "open", expected "closed"; …`.
  */
-export function checkPromised(promised: Promised, post: State): Check {
+export function checkExpectedRows(expected: ExpectedRows, post: State): Check {
   let total = 0;
   const wrong: string[][] = [];
-  for (const [table, rows] of Object.entries(promised)) {
+  for (const [table, rows] of Object.entries(expected)) {
     for (const [key, row] of Object.entries(rows)) {
       total++;
       const problems = problemsOf(`${table}/${key}`, row, rowIn(post, table, key));
@@ -38,9 +38,9 @@ function problemsOf(place: string, row: JsonObject | null, actual: Json | undefi
     .map(([name, value]) => differs(place, name, value, memberOf(actual, name)));
 }
 
-/** `3 of 5 rows are as promised`. */
+/** `3 of 5 rows are as expected`. */
 export function countOf(good: number, total: number): string {
-  return `${good} of ${total} ${total === 1 ? 'row is' : 'rows are'} as promised`;
+  return `${good} of ${total} ${total === 1 ? 'row is' : 'rows are'} as expected`;
 }
 
 /** `orders/7.status is "open", expected "closed"`. */

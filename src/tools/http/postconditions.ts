@@ -16,7 +16,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 
-export interface EnsureValues {
+export interface PostconditionValues {
   readonly input: Json;
   readonly pre: Json;
   readonly post: Json;
@@ -24,7 +24,7 @@ export interface EnsureValues {
 }
 
 /** Says whether it holds, as the check `ensures`. Never throws: what cannot be evaluated does not hold. */
-export type Ensure = (values: EnsureValues) => Check;
+export type Postcondition = (values: PostconditionValues) => Check;
 
 const ROOTS = ['input', 'pre', 'post', 'result'];
 const { INT, DOUBLE } = CelScalar;
@@ -47,7 +47,7 @@ const ENVIRONMENT = celEnv({
 });
 
 /** @throws CountersignError CONFIG_INVALID: it is no CEL, or names something else than `input`, `pre`, `post` and `result` */
-export function compileEnsure(source: string, field: string): Ensure {
+export function compilePostcondition(source: string, field: string): Postcondition {
   const invalid = (why: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `${field} does not compile: ${why.slice(0, 200)}`, {
       field,

@@ -1,10 +1,10 @@
 /** Which functions, operators, casts and types of this database a statement may use: those known to have no effect of their own. */
-import type { FunctionUse, Name, Uses } from './uses.js';
+import type { FunctionUse, QualifiedName, Uses } from './uses.js';
 import { words } from './grammar.js';
-import { refuse } from './parser.js';
+import { refuseStatement } from './parser.js';
 import { FIRST_USER_OID } from './values.js';
 
-export interface Vocabulary {
+export interface AllowedFunctions {
   /** Functions of pg_catalog of which every form is immutable. */
   readonly immutable: ReadonlySet<string>;
   /** Functions of pg_catalog that are not, and that can be called with one argument, as `argument.name` does. */
@@ -27,7 +27,7 @@ export interface Vocabulary {
  * One JSON text. $1 is the configured schema. Only a superuser can make a function in C, so those are as much the server's own as
  * pg_catalog; anything else is only as harmless as its author says.
  */
-export const VOCABULARY_SQL = `
+export const ALLOWED_FUNCTIONS_SQL = `
 WITH RECURSIVE trusted AS (
   SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.pronamespace = 'pg_catalog'::regnamespace OR (l.lanname IN ('c', 'internal') AND p.provolatile IN ('i', 's'))
@@ -58,7 +58,7 @@ SELECT json_build_object(
 /** The server prints an oid either way. */
 type Oid = number | string;
 
-export function vocabularyFrom(text: string | null): Vocabulary {
+export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
   const row = JSON.parse(text ?? '{}') as {
     immutable: string[];
     attributes: string[];
@@ -102,9 +102,9 @@ const FRESH = words(`random random_normal gen_random_uuid uuidv4 uuidv7 clock_ti
 /** Operators that syntax calls without writing them: IN, BETWEEN, LIKE, CASE, NULLIF, JOIN USING, DISTINCT, ORDER BY. */
 const SILENT_OPERATORS = ['=', '<>', '<', '<=', '>', '>=', '~~', '!~~'];
 
-export interface Vouched {
+export interface TrustedFunctions {
   readonly schema: string;
-  /** Functions that the operator vouches for. */
+  /** Functions that the operator declares free of effects. */
   readonly readOnlyFunctions: ReadonlySet<string>;
 }
 
@@ -113,25 +113,31 @@ export interface Vouched {
  *
  * @throws CountersignError STATEMENT_REFUSED
  */
-export function checkVocabulary(
+export function checkAllowedFunctions(
   uses: Uses,
-  vocabulary: Vocabulary,
-  vouched: Vouched,
+  allowed: AllowedFunctions,
+  trusted: TrustedFunctions,
   columnTypes: readonly number[],
 ): void {
-  for (const use of uses.functions) checkFunction(use, vocabulary, vouched);
+  for (const use of uses.functions) checkFunction(use, allowed, trusted);
   for (const operator of [...uses.operators, ...SILENT_OPERATORS.map((name) => ({ name }))]) {
-    checkOperator(operator, vocabulary, vouched);
+    checkOperator(operator, allowed, trusted);
   }
   // A type's name can be written as a function: `mood('good')`.
-  const asCalls = uses.functions.filter((use) => use.maybeCast && vocabulary.types.has(use.name));
-  for (const type of [...uses.types, ...asCalls]) checkType(type, vocabulary, vouched);
-  if (vocabulary.castsEverywhere || columnTypes.some((oid) => vocabulary.castTypes.has(oid))) {
-    throw refuse('A value of the statement may be cast by a function of this database, which might do anything.');
+  const asCalls = uses.functions.filter((use) => use.maybeCast && allowed.types.has(use.name));
+  for (const type of [...uses.types, ...asCalls]) checkType(type, allowed, trusted);
+  if (allowed.castsEverywhere || columnTypes.some((oid) => allowed.castTypes.has(oid))) {
+    throw refuseStatement(
+      'A value of the statement may be cast by a function of this database, which might do anything.',
+    );
   }
 }
 
-function checkFunction(use: FunctionUse, vocabulary: Vocabulary, { schema, readOnlyFunctions }: Vouched): void {
+function checkFunction(
+  use: FunctionUse,
+  allowed: AllowedFunctions,
+  { schema, readOnlyFunctions }: TrustedFunctions,
+): void {
   const { name } = use;
   if (use.schema !== undefined && use.schema !== 'pg_catalog') {
     if (readOnlyFunctions.has(`${use.schema}.${name}`) || (use.schema === schema && readOnlyFunctions.has(name)))
@@ -139,26 +145,26 @@ function checkFunction(use: FunctionUse, vocabulary: Vocabulary, { schema, readO
     throw refuseFunction(`${use.schema}.${name}`);
   }
   // A function of the configured schema may be chosen before the server's own of the same name, when it fits the arguments better.
-  if (use.schema === undefined && vocabulary.own.has(name)) {
+  if (use.schema === undefined && allowed.own.has(name)) {
     if (readOnlyFunctions.has(name) || readOnlyFunctions.has(`${schema}.${name}`)) return;
     throw refuseFunction(name, use.attribute);
   }
-  if (use.attribute && !vocabulary.callableAsAttribute.has(name)) return;
-  if (vocabulary.immutable.has(name) || STABLE.has(name)) return;
+  if (use.attribute && !allowed.callableAsAttribute.has(name)) return;
+  if (allowed.immutable.has(name) || STABLE.has(name)) return;
   if (FRESH.has(name)) {
     if (use.place === 'value') return;
-    throw refuse(
+    throw refuseStatement(
       `${name}() gives another value each time, so the preview would not be what is executed.`,
       `${name}() only as the value that a column is set to`,
     );
   }
   // A cast written as a call: checked with the types.
-  if (use.maybeCast && !use.attribute && vocabulary.types.has(name)) return;
+  if (use.maybeCast && !use.attribute && allowed.types.has(name)) return;
   throw refuseFunction(name, use.attribute);
 }
 
 function refuseFunction(name: string, attribute = false): Error {
-  return refuse(
+  return refuseStatement(
     attribute
       ? `.${name} may call the function ${name}, which is not known to be free of effects.`
       : `The function ${name} is not known to be free of effects.`,
@@ -169,18 +175,18 @@ function refuseFunction(name: string, attribute = false): Error {
   );
 }
 
-function checkOperator(operator: Name, vocabulary: Vocabulary, { schema }: Vouched): void {
+function checkOperator(operator: QualifiedName, allowed: AllowedFunctions, { schema }: TrustedFunctions): void {
   const elsewhere = operator.schema !== undefined && operator.schema !== 'pg_catalog' && operator.schema !== schema;
-  if (!elsewhere && (operator.schema === 'pg_catalog' || !vocabulary.riskyOperators.has(operator.name))) return;
-  throw refuse(`The operator ${operator.name} runs a function of this database, which might do anything.`);
+  if (!elsewhere && (operator.schema === 'pg_catalog' || !allowed.riskyOperators.has(operator.name))) return;
+  throw refuseStatement(`The operator ${operator.name} runs a function of this database, which might do anything.`);
 }
 
-function checkType(type: Name, vocabulary: Vocabulary, { schema }: Vouched): void {
+function checkType(type: QualifiedName, allowed: AllowedFunctions, { schema }: TrustedFunctions): void {
   if (type.schema === 'pg_catalog') return;
   if (type.schema !== undefined && type.schema !== schema) {
-    throw refuse(`The type ${type.schema}.${type.name} is outside the configured schema.`);
+    throw refuseStatement(`The type ${type.schema}.${type.name} is outside the configured schema.`);
   }
-  const oid = vocabulary.types.get(type.name);
-  if (oid === undefined || !(vocabulary.castTypes.has(oid) || vocabulary.checkedTypes.has(oid))) return;
-  throw refuse(`A value of the type ${type.name} runs a function of this database, which might do anything.`);
+  const oid = allowed.types.get(type.name);
+  if (oid === undefined || !(allowed.castTypes.has(oid) || allowed.checkedTypes.has(oid))) return;
+  throw refuseStatement(`A value of the type ${type.name} runs a function of this database, which might do anything.`);
 }

@@ -14,9 +14,9 @@ function judged(after: State | Sample, execution?: Execution) {
   return sampleCheck({ before: BEFORE, after: sample, pre: PRE, execution });
 }
 
-const touched = (counts: Record<string, number>, more: Partial<Execution> = {}): Execution => ({
+const affectedRows = (counts: Record<string, number>, more: Partial<Execution> = {}): Execution => ({
   result: null,
-  touched: counts,
+  affectedRows: counts,
   ...more,
 });
 
@@ -29,16 +29,16 @@ describe('a sample', () => {
   });
 
   test('that differs where the system counted none of our writes is said to be the doing of another', () => {
-    const check = judged({ ...BEFORE, products: { rows: 0, digest: '' } }, touched({ orders: 2 }));
+    const check = judged({ ...BEFORE, products: { rows: 0, digest: '' } }, affectedRows({ orders: 2 }));
     expect(check.ok).toBe(true);
     expect(check.detail).toContain("changed in products: another's doing");
   });
 
   test("that differs in the action's own table holds as long as it wrote no more rows than it named", () => {
-    expect(judged(MOVED, touched({ orders: 2 })).ok).toBe(true);
-    expect(judged(MOVED, touched({ orders: 3 })).ok).toBe(false);
-    expect(judged(MOVED, touched({ orders: 3 }, { created: { orders: ['3'] } })).ok).toBe(true);
-    expect(judged(MOVED, touched({ orders: 3 }, { created: { orders: ['1'] } })).ok).toBe(false);
+    expect(judged(MOVED, affectedRows({ orders: 2 })).ok).toBe(true);
+    expect(judged(MOVED, affectedRows({ orders: 3 })).ok).toBe(false);
+    expect(judged(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['3'] } })).ok).toBe(true);
+    expect(judged(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['1'] } })).ok).toBe(false);
   });
 
   test('that differs where nothing was counted fails, and says that it may be the doing of another', () => {
