@@ -10,7 +10,7 @@ import { Countersign } from '../client/countersign.js';
 import { isProduction, type TemporalSettings } from '../environment.js';
 import { Ledger } from '../ledger/index.js';
 import { signingKey, type Keyring } from '../trust/index.js';
-import { DEFAULT_ROLES, type CountersignConfig } from '../worker/config.js';
+import { DEFAULT_ROLES, type CountersignConfig } from '../config/config.js';
 import { createAgents } from './agents.js';
 import { createGateway } from './app.js';
 import { createDecisions } from './decisions.js';

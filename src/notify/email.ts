@@ -1,6 +1,6 @@
 /** A channel that sends e-mail over SMTP. */
 import { createTransport } from 'nodemailer';
-import { Secrets } from '../tools/http/secrets.js';
+import { Secrets } from '../http/secrets.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { htmlOf, subjectOf, textOf } from './email-page.js';
 import type { Notice } from './notice.js';

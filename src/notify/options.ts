@@ -2,9 +2,9 @@
 import { isIP } from 'node:net';
 import { CountersignError } from '../action/errors.js';
 import { NAME_PATTERN } from '../action/proposal.js';
-import { isLoopback } from '../tools/http/addresses.js';
+import { isLoopback } from '../http/addresses.js';
 
-export type { SecretRef } from '../tools/http/options.js';
+export type { SecretRef } from '../http/options.js';
 
 /** For one attempt, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 10_000;

@@ -7,8 +7,8 @@ import {
   WebClient,
   type Logger,
 } from '@slack/web-api';
-import { Secrets } from '../tools/http/secrets.js';
-import { deadline } from '../tools/deadline.js';
+import { Secrets } from '../http/secrets.js';
+import { timeoutSignal } from '../timeout-signal.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { ASKING, type Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, invalid, type SecretRef } from './options.js';
@@ -67,7 +67,7 @@ export function slack(options: SlackOptions): Channel {
       retryConfig: { retries: 0 },
       rejectRateLimitedCalls: true,
       logger: SILENT,
-      fetch: (url, init) => fetch(url, { ...init, signal: deadline(signal, timeoutMs) }),
+      fetch: (url, init) => fetch(url, { ...init, signal: timeoutSignal(signal, timeoutMs) }),
     });
 
   return {

@@ -1,11 +1,11 @@
 /** A channel that posts signed JSON to a URL (Standard Webhooks 1.0, https://www.standardwebhooks.com). */
 import { Webhook } from 'standardwebhooks';
-import { addressGuard } from '../tools/http/addresses.js';
+import { addressGuard } from '../http/addresses.js';
 import { retryAfter } from '../tools/http/answers.js';
-import type { Allow } from '../tools/http/options.js';
-import { Secrets } from '../tools/http/secrets.js';
-import { Wire, WireFailure, type Answer } from '../tools/http/wire.js';
-import { deadline } from '../tools/deadline.js';
+import type { Allow } from '../http/options.js';
+import { Secrets } from '../http/secrets.js';
+import { Wire, WireFailure, type Answer } from '../http/wire.js';
+import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, invalid, type SecretRef } from './options.js';
@@ -75,7 +75,7 @@ export function webhook(options: WebhookOptions): Channel {
       };
       let answer: Pick<Answer, 'status' | 'headers'>;
       try {
-        answer = await wire.send({ method: 'POST', url, headers, body }, deadline(signal, timeoutMs));
+        answer = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
       } catch (thrown) {
         answer = begun(thrown, secrets);
       }

@@ -1,11 +1,11 @@
 /** What an answer, or its absence, says of what happened. */
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
-import { bodyOf, BrokenBody, one } from './body.js';
+import { bodyOf, BrokenBody, one } from '../../http/body.js';
 import type { Operation } from './operation.js';
 import type { Validate } from './schema.js';
-import type { Secrets } from './secrets.js';
-import { WireFailure, type Answer } from './wire.js';
+import type { Secrets } from '../../http/secrets.js';
+import { WireFailure, type Answer } from '../../http/wire.js';
 
 export interface AnswerContext {
   /** For people: `POST /refunds on payments`. */

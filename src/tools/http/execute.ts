@@ -11,7 +11,7 @@ import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
-import type { Answer } from './wire.js';
+import type { Answer } from '../../http/wire.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;

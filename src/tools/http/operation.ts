@@ -5,18 +5,11 @@ import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compileEnsure, type Ensure } from './ensures.js';
 import { checkHeaders } from './headers.js';
-import {
-  METHODS,
-  type HeaderValue,
-  type HttpOperation,
-  type HttpOptions,
-  type Inverse,
-  type LookUpRequest,
-  type Method,
-} from './options.js';
+import { METHODS, type Method } from '../../http/options.js';
+import { type HeaderValue, type HttpOperation, type HttpOptions, type Inverse, type LookUpRequest } from './options.js';
 import { isPointer, tokensOf } from './pointer.js';
 import { compileSchema, type Validate } from './schema.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../../http/secrets.js';
 import { parseTemplate, type Template } from './template.js';
 
 export interface CompiledProbe {

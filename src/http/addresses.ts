@@ -1,6 +1,6 @@
 /** Which addresses may be connected to. It judges the address itself, never a name: names can be made to mean anything. */
 import { BlockList, isIP } from 'node:net';
-import { CountersignError } from '../../action/errors.js';
+import { CountersignError } from '../action/errors.js';
 import type { Allow } from './options.js';
 
 /** What is not public in IPv4: the IANA special-purpose registry (RFC 6890), multicast and the reserved class E. */
