@@ -2,34 +2,41 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
 import type { Fatigue, StatementRoles } from '../../activities/index.js';
+import { configInvalid } from '../action/errors-config.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { PasskeySettings } from '../action/passkey.js';
-import { checkNotifications, type NotificationsConfig } from '../notify/notifier.js';
-import type { GatewayConfig } from '../gateway/settings.js';
 import type { Tool } from '../tools/tool.js';
 import { passkeySettingsSchema } from '../trust/index.js';
 import type { VerificationConfig } from '../verify/index.js';
+import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
+import { notificationsSchema, type NotificationsConfig } from './notifications.js';
+import { firstProblem, nonEmpty, whole } from './schema.js';
 
 export interface CountersignConfig extends VerificationConfig {
-  /** Folder of the policy bundle, relative to the config file. */
+  /** Folder of the policy bundle, relative to the config file. Required. */
   readonly policies: string;
+  /** What agents may propose to use: made by `postgres()`, `http()`, `mcp()`, or implementations of `Tool`. No two have the same name. Required. */
   readonly tools: readonly Tool[];
-  /** How long a grant may wait for its execution. Seconds, default 60. */
+  /** How long a grant may wait for its execution. Seconds from 5 to 3,600, default 60. */
   readonly grantTtlSeconds?: number;
   /** Whether the person who answers for an agent may approve its actions. Default false. */
   readonly selfApproval?: boolean;
-  /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds, default 30 000, at most 300 000. */
-  readonly lookUpPatienceMs?: number;
-  /** Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be undone. Of each kind, DEFAULT_ROLES unless given. */
+  /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds from 0 to 300,000, default 30,000. */
+  readonly lookUpMaxWaitMs?: number;
+  /**
+   * Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be
+   * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`.
+   */
   readonly roles?: Partial<StatementRoles>;
   /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
   readonly passkeys?: PasskeySettings;
-  /** How many approvals of one person, within how many seconds, are not too many. Default DEFAULT_FATIGUE. */
+  /** How many approvals one person may give (`yeses`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
   readonly fatigue?: Partial<Fatigue>;
-  /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. */
+  /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. Default: on loopback, with API keys alone. */
   readonly gateway?: GatewayConfig;
-  /** How people hear that something waits for them. Default: they are not told, and look. */
+  /** How people hear that something waits for them. Default none: they look into the inbox. */
   readonly notifications?: NotificationsConfig;
 }
 
@@ -75,60 +82,64 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
   };
 }
 
-/** @throws CountersignError CONFIG_INVALID */
-export function checkConfig(value: unknown, source: string): CountersignConfig {
-  const invalid = (field: string, expected: string): CountersignError =>
-    new CountersignError('CONFIG_INVALID', `${source}: ${field} must be ${expected}.`, {
-      field,
-      expected,
-      fix: `Correct ${field} in ${source}.`,
-    });
-  if (typeof value !== 'object' || value === null) throw invalid('default export', 'a config made by defineConfig()');
-  const config = value as Partial<CountersignConfig>;
-  if (typeof config.policies !== 'string') throw invalid('policies', 'the path of a policy folder');
-  if (!Array.isArray(config.tools)) throw invalid('tools', 'a list of tools');
-  const { grantTtlSeconds: ttl } = config;
-  if (ttl !== undefined && !(Number.isInteger(ttl) && ttl >= 5 && ttl <= 3600)) {
-    throw invalid('grantTtlSeconds', 'a whole number of seconds from 5 to 3600');
-  }
-  const { lookUpPatienceMs: patience } = config;
-  if (patience !== undefined && !(Number.isInteger(patience) && patience >= 0 && patience <= 300_000)) {
-    throw invalid('lookUpPatienceMs', 'a whole number of milliseconds from 0 to 300000');
-  }
-  for (const [kind, roles] of Object.entries((config.roles ?? {}) as Record<string, unknown>)) {
-    const known = Object.hasOwn(DEFAULT_ROLES, kind);
-    if (!known) throw invalid(`roles.${kind}`, `absent: there are ${Object.keys(DEFAULT_ROLES).join(', ')}`);
-    if (!Array.isArray(roles) || !roles.every((role) => typeof role === 'string' && role !== '')) {
-      throw invalid(`roles.${kind}`, 'a list of roles');
-    }
-  }
-  if (config.notifications !== undefined) checkNotifications(config.notifications);
-  checkPeople(config, invalid);
-  const names = new Set<string>();
-  for (const tool of config.tools as Partial<Tool>[]) {
-    if (typeof tool.name !== 'string' || typeof tool.execute !== 'function') throw invalid('tools', 'a list of tools');
-    if (names.has(tool.name)) throw invalid('tools', `a list without a second tool named "${tool.name}"`);
-    if (typeof tool.environment !== 'string' || tool.environment === '')
-      throw invalid(`tools.${tool.name}.environment`, 'a name');
-    names.add(tool.name);
-  }
-  return config as CountersignConfig;
+const roleList = z.array(nonEmpty('the name of a role'), { error: 'a list of roles' });
+const configSchema = z.strictObject({
+  policies: nonEmpty('the path of a policy folder'),
+  tools: z
+    .array(
+      z
+        .custom<Tool>(isTool, { error: 'a tool made by postgres(), http() or mcp(), or one that implements Tool' })
+        .refine(({ environment }) => typeof environment === 'string' && environment !== '', {
+          path: ['environment'],
+          error: 'the name of an environment, such as production',
+        }),
+      { error: 'a list of tools' },
+    )
+    .superRefine((tools, context) => {
+      const names = tools.map((tool) => tool?.name);
+      const twice = names.find((name, index) => names.indexOf(name) < index);
+      if (twice !== undefined) {
+        context.addIssue({ code: 'custom', message: `a list without a second tool named "${twice}"` });
+      }
+    }),
+  grantTtlSeconds: whole(5, 3600, 'seconds').optional(),
+  selfApproval: z.boolean({ error: 'true or false' }).optional(),
+  lookUpMaxWaitMs: whole(0, 300_000, 'milliseconds').optional(),
+  roles: z
+    .strictObject({
+      unfreeze: roleList.optional(),
+      unfreezeAll: roleList.optional(),
+      resolve: roleList.optional(),
+      revoke: roleList.optional(),
+      recover: roleList.optional(),
+      freeze: roleList.optional(),
+    } satisfies Record<keyof StatementRoles, z.ZodType>)
+    .optional(),
+  passkeys: passkeySettingsSchema.optional(),
+  fatigue: z
+    .strictObject({ yeses: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })
+    .optional(),
+  gateway: gatewayConfigSchema.optional(),
+  notifications: notificationsSchema.optional(),
+  // Compiled, and so checked, when the worker starts.
+  invariants: z.record(z.string(), z.unknown()).optional(),
+  semantic: z.unknown().optional(),
+} satisfies Record<keyof CountersignConfig, z.ZodType>);
+
+function isTool(value: unknown): value is Tool {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, execute } = value as Partial<Tool>;
+  return typeof name === 'string' && typeof execute === 'function';
 }
 
-type Invalid = (field: string, expected: string) => CountersignError;
-
-function checkPeople({ passkeys, fatigue = {} }: Partial<CountersignConfig>, invalid: Invalid): void {
-  if (passkeys !== undefined) {
-    const { error } = passkeySettingsSchema.safeParse(passkeys);
-    const issue = error?.issues[0];
-    if (issue !== undefined) throw invalid(['passkeys', ...issue.path].join('.'), issue.message);
+/** Returns the same object: tools and channels are not data. @throws CountersignError CONFIG_INVALID */
+export function checkConfig(value: unknown, source: string): CountersignConfig {
+  if (typeof value !== 'object' || value === null) {
+    throw configInvalid('default export', 'a config made by defineConfig()', source);
   }
-  for (const [name, value] of Object.entries(fatigue)) {
-    if (!Object.hasOwn(DEFAULT_FATIGUE, name)) throw invalid(`fatigue.${name}`, 'absent');
-    if (!(Number.isInteger(value) && value >= 1 && value <= 86_400)) {
-      throw invalid(`fatigue.${name}`, 'a whole number from 1 to 86400');
-    }
-  }
+  const { error } = configSchema.safeParse(value);
+  if (error !== undefined) throw firstProblem(error, '', source, 'default export');
+  return value as CountersignConfig;
 }
 
 async function firstThatExists(names: readonly string[]): Promise<string> {

@@ -1,7 +1,7 @@
 /** The public keys of an issuer, found through its metadata (OpenID Connect Discovery 1.0, RFC 8414) unless it is said where they are. */
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import type { AgentIssuer } from './deps.js';
+import type { AgentIssuer } from '../config/gateway.js';
 import { isLoopback } from './settings.js';
 
 const TIMEOUT_MS = 5000;

@@ -18,7 +18,8 @@ import type { DevPerson, GatewayDependencies } from './deps.js';
 import { InFlight } from './in-flight.js';
 import { createIdentity, type GatewayEnv } from './identity.js';
 import { Sessions } from './login/index.js';
-import { DEFAULT_HOST, DEFAULT_PORT, gatewaySettings } from './settings.js';
+import { DEFAULT_HOST, DEFAULT_PORT } from '../config/gateway.js';
+import { gatewaySettings } from './settings.js';
 import { ApiKeys } from './store/api-keys.js';
 
 export interface GatewayOptions {

@@ -56,6 +56,12 @@ export function isLoopback(address: string): boolean {
   return family !== 0 && LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** Whether a host is this machine, by what is written: `localhost`, or an address of loopback, in brackets or not. */
+export function isThisMachine(host: string): boolean {
+  const plain = host.replace(/^\[|\]$/g, '');
+  return plain === 'localhost' || isLoopback(plain);
+}
+
 function embeddedV4(address: string): string {
   if (isIP(address) !== 6 || !CARRIES_V4.check(address, 'ipv6')) return address;
   // WHATWG URLs write IPv6 in one way only: hexadecimal and compressed.

@@ -100,7 +100,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       settings: {
         grantTtlSeconds: config.grantTtlSeconds ?? 60,
         selfApproval: config.selfApproval ?? false,
-        lookUpPatienceMs: config.lookUpPatienceMs ?? 30_000,
+        lookUpPatienceMs: config.lookUpMaxWaitMs ?? 30_000,
         roles: { ...DEFAULT_ROLES, ...config.roles },
         ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
         fatigue: { ...DEFAULT_FATIGUE, ...config.fatigue },
