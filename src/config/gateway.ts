@@ -11,6 +11,8 @@ export interface AgentIssuer {
   readonly audience: string;
   /** Default: found through the issuer's metadata (RFC 8414, OpenID Connect Discovery). */
   readonly jwksUri?: string;
+  /** Networks that are not public in which the issuer answers: `10.2.0.0/16`. Default none; loopback when the issuer itself is there. */
+  readonly networks?: readonly string[];
   /** Where the claims say what. Dots lead into objects. Defaults: `sub`, `tenant`, `roles`, `scopes`, `owner`. */
   readonly claims?: {
     readonly id?: string;
@@ -86,6 +88,7 @@ export const gatewayConfigSchema = z.strictObject({
         issuer: nonEmpty('the https URL of an issuer of tokens'),
         audience: nonEmpty('the audience that the tokens must have'),
         jwksUri: z.string().optional(),
+        networks: z.array(nonEmpty('a network such as 10.2.0.0/16')).optional(),
         claims,
         tenant: tenantSchema.optional(),
       }),

@@ -2,7 +2,7 @@
 import { configInvalid } from '../action/errors-config.js';
 import { Webhook } from 'standardwebhooks';
 import { addressGuard } from '../http/addresses.js';
-import { retryAfter } from '../tools/http/answers.js';
+import { retryAfter } from '../http/retry-after.js';
 import type { Allow } from '../http/options.js';
 import { Secrets } from '../http/secrets.js';
 import { Wire, WireFailure, type Answer } from '../http/wire.js';
@@ -106,7 +106,7 @@ function judged(answer: Pick<Answer, 'status' | 'headers'>): Delivered {
   if (status === 410) throw undelivered('HTTP 410: the receiver wants no more', { retryable: false });
   throw undelivered(`HTTP ${status}`, {
     retryable: true,
-    retryAfterMs: retryAfter({ ...answer, body: Buffer.alloc(0) }, MAX_RETRY_AFTER_MS),
+    retryAfterMs: retryAfter(answer, MAX_RETRY_AFTER_MS),
   });
 }
 

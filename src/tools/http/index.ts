@@ -1,4 +1,5 @@
 /** The `http` tool: declared operations of one service, previewed and captured by probes, sent guarded, read back. */
+import { configInvalid } from '../../action/errors-config.js';
 import { isIP } from 'node:net';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
@@ -183,9 +184,5 @@ function plainIsSafe({ hostname }: URL, { loopback = false, plainHttp = false }:
 }
 
 function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: `Correct ${field} in the tool's config.`,
-  });
+  return configInvalid(field, expected, "the tool's config");
 }

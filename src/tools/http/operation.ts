@@ -1,6 +1,7 @@
 /** Reads what an operator declared of an operation, fills in what follows from the method, and refuses what cannot be verified. */
+import { configInvalid } from '../../action/errors-config.js';
 import type { ActionType } from '../../action/decision.js';
-import { CountersignError } from '../../action/errors.js';
+import type { CountersignError } from '../../action/errors.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compileEnsure, type Ensure } from './ensures.js';
@@ -216,9 +217,5 @@ function fixedSegments({ segments }: Template): string {
 }
 
 function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: `Correct ${field} in the tool's config.`,
-  });
+  return configInvalid(field, expected, "the tool's config");
 }
