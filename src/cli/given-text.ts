@@ -1,6 +1,6 @@
 /** Standing approvals and duties, for people. */
 import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
-import { duration } from '../presentation/durations.js';
+import { formatDuration } from '../action/duration.js';
 import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
@@ -40,5 +40,7 @@ function end({ until, ended }: StandingApproval | GivenDuty, paint: Paint): stri
     return paint.dim(`ended by ${sanitize(ended.by)} at ${sanitize(ended.at)}: ${sanitize(ended.reason)}`);
   }
   const ms = Date.parse(until) - Date.now();
-  return ms > 0 ? `until ${sanitize(until)}, ${duration(ms)} from now` : paint.dim(`over since ${sanitize(until)}`);
+  return ms > 0
+    ? `until ${sanitize(until)}, ${formatDuration(ms)} from now`
+    : paint.dim(`over since ${sanitize(until)}`);
 }

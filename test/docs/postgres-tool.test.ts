@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseProposal } from '../../src/action/proposal.js';
 import { EFFECTS_DDL } from '../../src/tools/index.js';
 import { allHold, createDelta, ExpectationRunner, verifyEffect } from '../../src/verify/index.js';
-import { loadConfig } from '../../src/worker/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { ROOT } from '../support/root.js';
 import { act } from '../tools/conformance.js';
 import { openShop, type Shop } from '../tools/shop.js';

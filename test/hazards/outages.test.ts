@@ -63,7 +63,11 @@ test('a ledger that is down: the agent is told so at once, and the refusal is re
     expect(await qty('2')).toBe(10);
   });
   const settled = await admin.outcome(proposal.actionId, { timeoutMs: 50_000 });
-  expect(settled).toMatchObject({ status: 'denied', error: { code: 'LEDGER_UNAVAILABLE' }, receipt: { tenant: TENANT } });
+  expect(settled).toMatchObject({
+    status: 'denied',
+    error: { code: 'LEDGER_UNAVAILABLE' },
+    receipt: { tenant: TENANT },
+  });
   expect(await ended(admin, proposal)).toEqual(settled);
   expect(await qty('2')).toBe(10);
   expect((await ended(admin, set('2', 3))).status).toBe('success');

@@ -87,7 +87,9 @@ describe('an outcome that says that nothing was done, after another run used a g
     const request = admission({ tenant, actionId: 'a-1' });
     await ledger.admit(request);
     await ledger.useGrant(useOf(request, 'run-1/5'));
-    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toMatchObject({ kind: 'effect_possible' });
+    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toMatchObject({
+      kind: 'effect_possible',
+    });
     expect(await wholeChain(ledger, tenant)).toHaveLength(12);
     await recordOutcome(ledger, ending(request, 'unknown', { withoutEffect: ['run-2/5'] }));
     expect(await wholeChain(ledger, tenant)).toHaveLength(13);
@@ -109,7 +111,9 @@ describe('whose uses stand against it', () => {
     const own = await used('run-1');
     await recordOutcome(ledger, ending(own, 'failed', { withoutEffect: ['run-1/5'] }));
     const alike = await used('run-12');
-    expect(await ledger.settle(ending(alike, 'failed', { withoutEffect: ['run-1/5'] }))).toMatchObject({ kind: 'effect_possible' });
+    expect(await ledger.settle(ending(alike, 'failed', { withoutEffect: ['run-1/5'] }))).toMatchObject({
+      kind: 'effect_possible',
+    });
   });
 
   test('every use does where none is named', async () => {
@@ -145,7 +149,9 @@ describe('whose uses stand against it', () => {
   test('a use still does when the row of its grant is gone', async () => {
     const request = await used('run-1');
     await at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]);
-    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-1/5'] }))).toMatchObject({ kind: 'effect_possible' });
+    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-1/5'] }))).toMatchObject({
+      kind: 'effect_possible',
+    });
   });
 });
 

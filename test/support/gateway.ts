@@ -5,7 +5,7 @@ import { derived, hashOf, newSecret } from '../../src/gateway/auth/secrets.js';
 import { SessionStore } from '../../src/gateway/store/sessions.js';
 import { jtiOf } from '../../src/gateway/auth/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server/server.js';
-import type { GatewayConfig } from '../../src/gateway/settings.js';
+import type { GatewayConfig } from '../../src/config/gateway.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import type { Stack } from './stack.js';
 

@@ -21,7 +21,7 @@ import { ActivePolicy } from '../../src/policy/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { issueAgent, signApproval, signProposal, type Keyring } from '../../src/trust/index.js';
 import { ExpectationRunner } from '../../src/verify/index.js';
-import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/worker/config.js';
+import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/config/config.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { shopTool, TENANT, type Stack } from './stack.js';

@@ -1,4 +1,5 @@
 /** Makes an effect: checks once more that the state is the one that was captured, sends, and says what is known afterwards. */
+import { retryAfter } from '../../http/retry-after.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Constraint } from '../../action/decision.js';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
@@ -8,7 +9,6 @@ import {
   effectFailure,
   isInProgress,
   resultOfEffect,
-  retryAfter,
   unknown,
   type ResponseContext,
 } from './response-classification.js';
@@ -18,7 +18,7 @@ import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
-import type { Answer } from './wire.js';
+import type { Answer } from '../../http/wire.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;

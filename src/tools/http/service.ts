@@ -1,5 +1,5 @@
 /** One configured service: what its operations are, how it is reached, and how its reads are asked. */
-import { deadline } from '../deadline.js';
+import { timeoutSignal } from '../../timeout-signal.js';
 import {
   isAbsent,
   readFailure,
@@ -10,10 +10,11 @@ import {
 import type { Client } from './client.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
 import type { Operation } from './operation.js';
-import type { HeaderValue, Method } from './options.js';
-import type { Secrets } from './secrets.js';
+import type { Method } from '../../http/options.js';
+import type { HeaderValue } from './options.js';
+import type { Secrets } from '../../http/secrets.js';
 import { expand, type Scope, type Template } from './template.js';
-import type { Answer } from './wire.js';
+import type { Answer } from '../../http/wire.js';
 
 export interface Service {
   readonly tool: string;
@@ -103,5 +104,5 @@ export async function readOperation(
 
 /** Ends with the step, or when the tool's own time for a step is over. */
 export function within(service: Service, signal: AbortSignal, ms = service.limits.totalMs): AbortSignal {
-  return deadline(signal, ms);
+  return timeoutSignal(signal, ms);
 }
