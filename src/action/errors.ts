@@ -66,6 +66,7 @@ export const ERROR_CODES = {
   KEYS_MISSING: 'Signing keys are missing.',
   KEYS_INVALID: 'Signing keys cannot be used.',
   CONFIG_INVALID: 'The configuration cannot be used.',
+  NOT_INSTALLED: 'An optional package that this command needs is not installed.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
   USAGE: 'The command line was not called as its --help says.',
   NOT_FOUND: 'There is no such thing.',

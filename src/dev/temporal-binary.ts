@@ -58,8 +58,7 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
     if (version !== undefined) return { path, version, source: 'PATH' };
   }
 
-  const suffix = platform() === 'win32' ? '.exe' : '';
-  const cached = join(cacheFolder(env), 'bin', `temporal-${TEMPORAL_VERSION}${suffix}`);
+  const cached = cachedBinary(env);
   if (await isExecutable(cached)) {
     const version = await usable(cached);
     if (version !== undefined) return { path: cached, version, source: 'cache' };
@@ -71,6 +70,18 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
   } catch (error) {
     throw nothingFound([...tried, (error as Error).message], go !== undefined, error);
   }
+}
+
+/** Whether only a download could bring the CLI: there is none on this machine, and no Go to build it with. */
+export async function needsDownload(env: NodeJS.ProcessEnv): Promise<boolean> {
+  if (env['TEMPORAL_CLI_PATH']) return false;
+  const [named, built] = await Promise.all([onPath('temporal', env), onPath('go', env)]);
+  return named.length === 0 && built.length === 0 && !(await isExecutable(cachedBinary(env)));
+}
+
+function cachedBinary(env: NodeJS.ProcessEnv): string {
+  const suffix = platform() === 'win32' ? '.exe' : '';
+  return join(cacheFolder(env), 'bin', `temporal-${TEMPORAL_VERSION}${suffix}`);
 }
 
 /** @returns what `--version` says. @throws Error with why it cannot be used */

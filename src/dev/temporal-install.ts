@@ -1,11 +1,11 @@
 /** Brings the Temporal CLI into the cache: by the Temporal SDK's download, or built with Go. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startProcess } from './child.js';
 import { isAlive } from './data-folder.js';
+import { findDevPackage, installCommand } from './optional-packages.js';
 import { guard } from './watchdog.js';
 
 /** The version that Countersign is tested with; later ones cannot be built by `go install`. */
@@ -97,7 +97,12 @@ TestWorkflowEnvironment.createLocal({ server: { executable, log: { format: 'pret
  * Without a network it fails within a second.
  */
 async function download(options: InstallOptions, folder: string): Promise<void> {
-  const testing = createRequire(import.meta.url).resolve('@temporalio/testing');
+  const testing = findDevPackage('@temporalio/testing');
+  if (testing === undefined) {
+    throw new Error(
+      `@temporalio/testing, which downloads it, is not installed (${installCommand(['@temporalio/testing'])})`,
+    );
+  }
   const args = ['-e', DOWNLOAD, testing, folder, `v${TEMPORAL_VERSION}`];
   await runSlowly(options, `Downloading the Temporal CLI ${TEMPORAL_VERSION}`, process.execPath, args, {}, DOWNLOAD_MS);
 }
