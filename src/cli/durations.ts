@@ -1,5 +1,5 @@
 /** Reads lengths of time as people write them. */
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
@@ -8,7 +8,7 @@ export function parseDuration(text: string, field: string): number {
   const [, amount, unit] = /^(\d{1,9})(ms|s|m|h|d|w)$/.exec(text.trim()) ?? [];
   const ms = Number(amount) * UNITS[(unit ?? 'ms') as keyof typeof UNITS];
   if (unit !== undefined && ms > 0 && Number.isSafeInteger(ms)) return ms;
-  throw usage(`${JSON.stringify(text.slice(0, 40))} is not a length of time.`, {
+  throw usageError(`${JSON.stringify(text.slice(0, 40))} is not a duration.`, {
     field,
     expected: 'a whole number with ms, s, m, h, d or w, such as 90d',
     fix: `Write for instance ${field} 90d.`,
@@ -20,8 +20,8 @@ export function parseEnd(text: string, field: string): number {
   if (!/^\d{4}-\d\d-\d\dT/.test(text)) return parseDuration(text, field);
   const ms = Date.parse(text) - Date.now();
   if (ms > 0) return ms;
-  throw usage(`${JSON.stringify(text.slice(0, 40))} is no instant to come.`, {
+  throw usageError(`${JSON.stringify(text.slice(0, 40))} is not a time in the future.`, {
     field,
-    expected: 'a length of time such as 1h, or an instant to come such as 2030-01-31T12:00:00Z',
+    expected: 'a duration such as 1h, or a time in the future such as 2030-01-31T12:00:00Z',
   });
 }

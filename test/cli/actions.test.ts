@@ -356,7 +356,7 @@ describe('freeze', () => {
     const lifted = await lift(bob);
     expect(lifted.code).toBe(0);
     expect(lifted.json()).toMatchObject({ id, lifted: { by: 'bob' }, receipt: { tenant: TENANT } });
-    expect((await cli(['freezes'], { env })).stdout).toBe('nothing is frozen\n');
+    expect((await cli(['freezes'], { env })).stdout).toBe('there are no active freezes\n');
     expect((await cli(['freezes', '--lifted'], { env })).stdout).toMatch(/lifted by bob at .*: tamed/);
     expect((await propose('thawed', setStatus('thawed', { id: 30 }))).code).toBe(0);
   });

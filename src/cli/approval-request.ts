@@ -12,12 +12,12 @@ import { inert } from '../telling/inert.js';
  *
  * @throws CountersignError NOT_PENDING, APPROVAL_INVALID, APPROVAL_EXPIRED
  */
-export function whatIsShown({ phase, pending }: ActionView, { tenant, actionId }: ActionName): PendingView {
+export function verifiedPending({ phase, pending }: ActionView, { tenant, actionId }: ActionName): PendingView {
   if (pending === undefined) {
     throw new CountersignError('NOT_PENDING', `Action ${actionId} is ${phase}: it is not waiting for a person.`, {
       field: 'actionId',
-      expected: 'an action that waits for people',
-      fix: `See what became of it: countersign show ${tenant}/${actionId}`,
+      expected: 'an action that waits for approval',
+      fix: `See its state: countersign show ${tenant}/${actionId}`,
     });
   }
   const { shown, shownDigest } = pending;
@@ -30,15 +30,19 @@ export function whatIsShown({ phase, pending }: ActionView, { tenant, actionId }
     proposal.tool === shown.tool.name &&
     proposalDigest(proposal) === shown.proposalDigest;
   if (!honest) {
-    throw new CountersignError('APPROVAL_INVALID', 'What is shown is not what the decision would be bound to.', {
-      field: 'pending.shown',
-      expected: `the action ${tenant}/${actionId}, under the digest ${inert(shownDigest)}`,
-      fix: 'Do not decide. Find out who answers for this Temporal server: what it shows was tampered with.',
-    });
+    throw new CountersignError(
+      'APPROVAL_INVALID',
+      'The request that is shown does not match the digest that a decision would be bound to.',
+      {
+        field: 'pending.shown',
+        expected: `the action ${tenant}/${actionId}, under the digest ${inert(shownDigest)}`,
+        fix: 'Do not decide. Find out who answers for this Temporal server: what it shows was tampered with.',
+      },
+    );
   }
   if (secondsLeft(pending) > 0) return pending;
   throw new CountersignError('APPROVAL_EXPIRED', `Action ${actionId} waited until ${inert(pending.expiresAt)}.`, {
-    fix: 'It must be proposed again.',
+    fix: 'Propose the action again.',
   });
 }
 
