@@ -59,7 +59,7 @@ describe('standing approvals', () => {
       { env },
     );
     expect({ code: made.code, stderr: made.stderr }).toEqual({ code: 0, stderr: '' });
-    expect(made.stdout).toMatch(/^✓ approved in advance\n/);
+    expect(made.stdout).toMatch(/^✓ standing approval granted\n/);
     const id = new RegExp(UUID).exec(made.stdout)?.[0] ?? '';
     expect(made.stdout).toContain(
       `  ${id}  cleaner may shop-db:delete in production, at most 200 rows each, 2 actions\n    by ann: old \\u{202E}rows\n    until `,
