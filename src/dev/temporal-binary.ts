@@ -14,7 +14,7 @@ const OLDEST_SERVER = [1, 28] as const;
 
 export interface TemporalBinary {
   readonly path: string;
-  /** What `--version` said. */
+  /** What `--version` printed. */
   readonly version: string;
   readonly source: 'TEMPORAL_CLI_PATH' | 'PATH' | 'cache' | 'download' | 'build';
 }
@@ -48,7 +48,7 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
       return await check(path);
     } catch (error) {
       tried.push(`${path}: ${(error as Error).message}`);
-      log(`Leaving ${path} aside: ${(error as Error).message}.`);
+      log(`Skipping ${path}: ${(error as Error).message}.`);
       return undefined;
     }
   };
@@ -84,22 +84,22 @@ function cachedBinary(env: NodeJS.ProcessEnv): string {
   return join(cacheFolder(env), 'bin', `temporal-${TEMPORAL_VERSION}${suffix}`);
 }
 
-/** @returns what `--version` says. @throws Error with why it cannot be used */
+/** @returns what `--version` prints. @throws Error with why it cannot be used */
 async function check(path: string): Promise<string> {
-  let said: string;
+  let printed: string;
   try {
-    said = (await run(path, ['--version'], { timeout: 60_000 })).stdout.trim();
+    printed = (await run(path, ['--version'], { timeout: 60_000 })).stdout.trim();
   } catch (error) {
     throw new Error(`it does not run (${firstLine((error as Error).message)})`, { cause: error });
   }
-  const server = /^temporal version .*\(Server (\d+)\.(\d+)\./.exec(said);
+  const server = /^temporal version .*\(Server (\d+)\.(\d+)\./.exec(printed);
   if (server === null)
-    throw new Error(`it is not the Temporal CLI (--version said ${JSON.stringify(said.slice(0, 80))})`);
+    throw new Error(`it is not the Temporal CLI (--version printed ${JSON.stringify(printed.slice(0, 80))})`);
   const [major, minor] = [Number(server[1]), Number(server[2])];
   if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1])) {
     throw new Error(`its server ${major}.${minor} is older than ${OLDEST_SERVER.join('.')}`);
   }
-  return said;
+  return printed;
 }
 
 async function checkNamed(path: string): Promise<string> {

@@ -22,12 +22,12 @@ export interface InstallOptions {
   readonly go: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly log: (message: string) => void;
-  /** @returns what `--version` says. @throws Error with why it cannot be used */
+  /** @returns what `--version` prints. @throws Error with why it cannot be used */
   readonly check: (path: string) => Promise<string>;
 }
 
 export interface Installed {
-  /** What `--version` says. */
+  /** What `--version` prints. */
   readonly version: string;
   /** `cache` when another process brought it while we waited for that. */
   readonly source: 'cache' | 'download' | 'build';
@@ -62,7 +62,7 @@ export async function installTemporal(options: InstallOptions): Promise<Installe
   }
 }
 
-/** Lets `fill` put one binary into an empty folder, then moves it to the target in one step: nobody sees half a binary. */
+/** Lets `fill` put one binary into an empty folder, then moves it to the target in one step, so that no process sees half a binary. */
 async function make(options: InstallOptions, fill: (folder: string) => Promise<void>): Promise<string> {
   const folder = await mkdtemp(`${options.target}-making-`);
   const release = guard({ folder });
@@ -171,6 +171,6 @@ async function runSlowly(
   clearInterval(progress);
   clearTimeout(limit);
   if (end === 'exit code 0') return;
-  const said = work.output().trim().split('\n').slice(-3).join(' ').slice(-400);
-  throw new Error(said === '' ? end : said);
+  const output = work.output().trim().split('\n').slice(-3).join(' ').slice(-400);
+  throw new Error(output === '' ? end : output);
 }
