@@ -152,7 +152,7 @@ describe('where policy wants a passkey', () => {
     const other = await as(sam, 'approve', action.actionId, '--yes');
     expect(other.stdout).toMatch(/approved by sam; more approvals are needed/);
     const no = await as(dora, 'deny', action.actionId, '--reason', 'no key at hand');
-    expect(no.stdout).toMatch(/denied by dora; it is denied/);
+    expect(no.stdout).toMatch(/denied by dora; the action is denied/);
   });
 
   test('`pending` and `show` tell of it, of noes, reminders and escalations', async () => {
