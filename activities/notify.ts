@@ -31,7 +31,7 @@ export async function route(given: Announcement, deps: Deps): Promise<Routing> {
   const announcement = checkedAnnouncement(given);
   const notifier = notifierOf(deps);
   const notice = notifier.notice(announcement, await storyOf(announcement, deps.ledger), announcedAt());
-  return { channels: notifier.channelsFor(notice), patienceMs: notifier.patienceMs };
+  return { channels: notifier.channelsFor(notice), patienceMs: notifier.maxWaitMs };
 }
 
 /**

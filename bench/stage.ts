@@ -10,7 +10,7 @@ import type { TemporalSettings } from '../src/environment.js';
 import { Ledger } from '../src/ledger/index.js';
 import { postgres } from '../src/tools/index.js';
 import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Keyring } from '../src/trust/index.js';
-import type { CountersignConfig } from '../src/worker/config.js';
+import type { CountersignConfig } from '../src/config/config.js';
 import { startWorker, type RunningWorker } from '../src/worker/worker.js';
 
 const STARTER = fileURLToPath(new URL('../policies/starter', import.meta.url));

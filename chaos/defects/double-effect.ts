@@ -1,5 +1,5 @@
 /** Planted: every order leaves twice, the second time under a key of its own. Loaded before a worker of a test run. */
-import { Wire } from '../../src/tools/http/wire.js';
+import { Wire } from '../../src/http/wire.js';
 import { replace } from './replace.js';
 
 replace(

@@ -1,5 +1,5 @@
 /** Planted: an order without an answer is sent again, though it may have arrived. Loaded before a worker of a test run. */
-import { Wire } from '../../src/tools/http/wire.js';
+import { Wire } from '../../src/http/wire.js';
 import { replace } from './replace.js';
 
 replace(

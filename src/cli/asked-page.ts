@@ -3,7 +3,7 @@ import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
 import { inert, inertLines } from '../telling/inert.js';
 import { compact, listed, table, type Page } from './layout.js';
-import { duration } from '../telling/durations.js';
+import { formatDuration } from '../action/duration.js';
 import { subjectOf, type Story, type Subject } from '../telling/story.js';
 
 export function tellAsked(page: Page, story: Story): void {
@@ -134,7 +134,7 @@ function tellDecision(page: Page, decision: Decision, aside: string): void {
 export function requirementText(requirement: Requirement): string {
   const { roles, quorum, reason, policy, ttlSeconds, denials = 1, passkey, self, remindSeconds } = requirement;
   const { escalations = [] } = requirement;
-  const after = (seconds: number): string => duration(seconds * 1000);
+  const after = (seconds: number): string => formatDuration(seconds * 1000);
   const options = [
     ...(passkey === true ? ['with a passkey'] : []),
     ...(denials > 1 ? [`${denials} noes deny it`] : []),

@@ -2,8 +2,8 @@
 import { freePort } from '../dev/index.js';
 import { isFree } from '../dev/free-port.js';
 import type { DevPerson } from '../gateway/deps.js';
-import { DEFAULT_HOST, DEFAULT_PORT } from '../gateway/settings.js';
-import type { CountersignConfig } from '../worker/config.js';
+import { DEFAULT_HOST, DEFAULT_PORT } from '../config/gateway.js';
+import type { CountersignConfig } from '../config/config.js';
 
 /** One with the role that the starter policies ask for, two for a second pair of eyes, and one who may only look. */
 const PEOPLE: readonly DevPerson[] = [

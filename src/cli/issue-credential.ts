@@ -4,7 +4,7 @@ import { CountersignError } from '../action/errors.js';
 import type { DelegationCap } from '../action/principal.js';
 import type { Credential } from '../trust/index.js';
 import type { Context } from './context.js';
-import { parseDuration } from './durations.js';
+import { durationOption } from './duration-options.js';
 import { inert } from '../telling/inert.js';
 import { usageError } from './usage-error.js';
 
@@ -18,7 +18,7 @@ export interface IssueOptions {
 
 /** Seconds. @throws CountersignError USAGE */
 export function ttlOf({ ttl }: IssueOptions): number {
-  return Math.max(1, Math.floor(parseDuration(ttl, '--ttl') / 1000));
+  return Math.max(1, Math.floor(durationOption(ttl, '--ttl') / 1000));
 }
 
 /** Issues what the options ask for. @throws CountersignError USAGE when they cannot be a credential; KEYS_* */

@@ -1,6 +1,6 @@
 /** Standing approvals and duties, for people. */
 import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
-import { duration } from '../telling/durations.js';
+import { formatDuration } from '../action/duration.js';
 import { inert } from '../telling/inert.js';
 import type { Paint } from './output.js';
 
@@ -40,5 +40,5 @@ function end({ until, ended }: StandingApproval | GivenDuty, paint: Paint): stri
     return paint.dim(`ended by ${inert(ended.by)} at ${inert(ended.at)}: ${inert(ended.reason)}`);
   }
   const ms = Date.parse(until) - Date.now();
-  return ms > 0 ? `until ${inert(until)}, ${duration(ms)} from now` : paint.dim(`over since ${inert(until)}`);
+  return ms > 0 ? `until ${inert(until)}, ${formatDuration(ms)} from now` : paint.dim(`over since ${inert(until)}`);
 }

@@ -3,7 +3,7 @@ import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } 
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
 import { anyOf, requirementText, tellAsked } from './asked-page.js';
-import { duration, latency } from '../telling/durations.js';
+import { formatDuration, formatLatency } from '../action/duration.js';
 import { inert } from '../telling/inert.js';
 import { compact, Page, type Pen } from './layout.js';
 import type { Paint } from './output.js';
@@ -79,7 +79,7 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
     page.fact('missing', paint.yellow(`${need - have} more of ${anyOf(roles)}${why}`));
   }
   const left = Date.parse(pending.expiresAt) - now.getTime();
-  page.fact('until', `${inert(pending.expiresAt)} (${left > 0 ? `${duration(left)} left` : 'over'})`);
+  page.fact('until', `${inert(pending.expiresAt)} (${left > 0 ? `${formatDuration(left)} left` : 'over'})`);
   page.fact('shown', paint.dim(`${inert(pending.shownDigest)}, over pre-state ${inert(pending.shown.preDigest)}`));
 }
 
@@ -118,7 +118,7 @@ function tellOutcome(page: Page, outcome: Outcome): void {
   const { pre, post, delta, checks, result, error } = outcome;
   if (pre !== undefined) page.entry('Captured before', snapshotText(pre, paint));
   const { execute: executedMs } = outcome.steps;
-  if (executedMs !== undefined) page.entry('Executed', paint.dim(latency(executedMs)));
+  if (executedMs !== undefined) page.entry('Executed', paint.dim(formatLatency(executedMs)));
   if (result !== undefined) page.fact('tool says', compact(result, page.pen.full ? Infinity : 300));
   if (post !== undefined) page.entry('Captured after', snapshotText(post, paint));
   if (delta !== undefined) {
@@ -126,7 +126,7 @@ function tellOutcome(page: Page, outcome: Outcome): void {
     const hidden = delta.operations - shown.length;
     page.fact(
       'changed',
-      `${delta.operations} ${delta.operations === 1 ? 'value' : 'values'}, seen ${latency(delta.latencyMs)} after the effect began`,
+      `${delta.operations} ${delta.operations === 1 ? 'value' : 'values'}, seen ${formatLatency(delta.latencyMs)} after the effect began`,
       ...shown.map((operation) => changeText(operation, pre, paint)),
       ...(hidden > 0 ? [paint.dim(`… ${hidden} more`)] : []),
     );
@@ -149,7 +149,7 @@ function tellOutcome(page: Page, outcome: Outcome): void {
 
 function snapshotText({ count, tookMs, digest, state }: Snapshot, paint: Paint): string {
   const where = state === undefined ? ', kept in the ledger' : '';
-  return `${count} ${count === 1 ? 'object' : 'objects'} read in ${latency(tookMs)}${where}  ${paint.dim(inert(digest))}`;
+  return `${count} ${count === 1 ? 'object' : 'objects'} read in ${formatLatency(tookMs)}${where}  ${paint.dim(inert(digest))}`;
 }
 
 function changeText({ op, path, value, from }: PatchOperation, pre: Snapshot | undefined, paint: Paint): string {
@@ -198,6 +198,6 @@ function tellRecord(page: Page, story: Story): void {
 
 function stepsText({ steps }: Outcome): string {
   return Object.entries(steps)
-    .map(([step, ms]) => `${inert(step)} ${latency(ms)}`)
+    .map(([step, ms]) => `${inert(step)} ${formatLatency(ms)}`)
     .join(' · ');
 }

@@ -1,12 +1,37 @@
-/** A Temporal connection whose failures say what to do. */
-import { Client, Connection, isGrpcServiceError, ServiceError } from '@temporalio/client';
+/** A Temporal connection whose failures say what to do, and which can be closed at any time. */
+import { status } from '@grpc/grpc-js';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  isGrpcServiceError,
+  makeGrpcRetryInterceptor,
+  ServiceError,
+} from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
+import { answerOnClosedChannel } from './closed-channel.js';
+
+/** Connects; what could not be connected is closed. Every gRPC connection of ours is made here. */
+export async function openConnection(address: string, connectTimeoutMs = 5_000): Promise<Connection> {
+  const connection = Connection.lazy({
+    address,
+    connectTimeout: connectTimeoutMs,
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), answerOnClosedChannel],
+  });
+  try {
+    await connection.ensureConnected();
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
 
 /** @throws CountersignError TEMPORAL_UNAVAILABLE */
 export async function connectTemporal(settings: TemporalSettings): Promise<{ client: Client; close(): Promise<void> }> {
   try {
-    const connection = await Connection.connect({ address: settings.address, connectTimeout: '5s' });
+    const connection = await openConnection(settings.address);
     return {
       client: new Client({ connection, namespace: settings.namespace }),
       close: () => connection.close(),
@@ -19,7 +44,7 @@ export async function connectTemporal(settings: TemporalSettings): Promise<{ cli
 export function temporalUnavailable(address: string, error: unknown): CountersignError {
   return new CountersignError(
     'TEMPORAL_UNAVAILABLE',
-    `No Temporal server answers at ${address}: ${asCountersignError(error).message}`,
+    `Temporal at ${address} did not answer: ${asCountersignError(error).message}`,
     {
       field: 'TEMPORAL_ADDRESS',
       expected: 'host:port of a Temporal frontend',
@@ -30,8 +55,13 @@ export function temporalUnavailable(address: string, error: unknown): Countersig
   );
 }
 
-/** gRPC status codes (https://grpc.io/docs/guides/status-codes/) under which the server did not answer for itself. */
-const UNREACHED: ReadonlySet<number> = new Set([4, 8, 14]);
+/** Status codes (https://grpc.io/docs/guides/status-codes/) under which the server did not answer the call. CANCELLED is that of a closed connection. */
+const UNREACHED: ReadonlySet<number> = new Set([
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+  status.UNAVAILABLE,
+]);
 
 /** An error and what it came from, the error first. */
 export function causes(error: unknown): readonly Error[] {

@@ -1,9 +1,9 @@
 /** A Temporal development server with its UI, or the server that TEMPORAL_ADDRESS names. */
-import { Connection } from '@temporalio/client';
 import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CountersignError } from '../action/errors.js';
+import { openConnection } from '../client/connection.js';
 import { startProcess, type ServerProcess } from './child.js';
 import { stillServedBy } from './data-folder.js';
 import { freePort, isFree, LOOPBACK, portInUse } from './free-port.js';
@@ -200,7 +200,7 @@ async function untilUsable(server: ServerProcess, address: string, namespace: st
 
 /** Connects, finds the namespace and the search attributes. */
 async function reach(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address, connectTimeout: 2_000 });
+  const connection = await openConnection(address, 2_000);
   try {
     await connection.workflowService.describeNamespace({ namespace });
     await ensureSearchAttributes(connection, namespace);

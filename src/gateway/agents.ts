@@ -8,7 +8,7 @@ import type { Ledger } from '../ledger/index.js';
 import { rolesSchema, scopesSchema } from '../trust/claims.js';
 import { misshapen, principalSchema, tenantSchema } from '../trust/shapes.js';
 import { claimAt, namesIn } from './claims.js';
-import type { AgentIssuer } from './deps.js';
+import type { AgentIssuer } from '../config/gateway.js';
 import type { AgentSource } from './identity.js';
 import { issuerKeys } from './issuer-keys.js';
 import type { AgentPrincipal } from './principal.js';

@@ -6,6 +6,7 @@ import type { Fulfilled } from '../../activities/contract.js';
 import type { Digest } from '../action/json.js';
 import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
+import type { AgentIssuer, OidcConfig } from '../config/gateway.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Keyring, Saying } from '../trust/index.js';
 import type { SlackSettings } from './slack.js';
@@ -54,39 +55,10 @@ export interface Decisions {
   state(person: PersonPrincipal, statement: Saying): Promise<Fulfilled>;
 }
 
-/** An issuer of agents' tokens. */
-export interface AgentIssuer {
-  /** The `iss` of its tokens. */
-  readonly issuer: string;
-  /** The `aud` they must have. */
-  readonly audience: string;
-  /** Default: found through the issuer's metadata (RFC 8414, OpenID Connect Discovery). */
-  readonly jwksUri?: string;
-  /** Where the claims say what. Dots lead into objects. Defaults: `sub`, `tenant`, `roles`, `scopes`, `owner`. */
-  readonly claims?: {
-    readonly id?: string;
-    readonly tenant?: string;
-    readonly roles?: string;
-    readonly scopes?: string;
-    readonly owner?: string;
-  };
-  /** For an issuer of one tenant only: every token of it is of this tenant, whatever it claims. */
-  readonly tenant?: string;
-}
-
-export interface OidcSettings {
-  readonly issuer: string;
-  readonly clientId: string;
+/** The identity provider of people, with its secret. */
+export interface OidcSettings extends OidcConfig {
   /** From the environment, never from a file in a repository. Absent for a public client. */
   readonly clientSecret?: string;
-  /** Besides `openid`. Default `email profile`. */
-  readonly scope?: string;
-  /** Where the claims of the ID token, or what it lacks those of the userinfo endpoint, say what. Dots lead into objects. Defaults: `email` (must be verified), `tenant`, `roles`, `name`. */
-  readonly claims?: { readonly id?: string; readonly tenant?: string; readonly roles?: string; readonly name?: string };
-  /** What the provider calls a role, to what policies call it. Absent: the names are the same. With it, others are dropped. */
-  readonly roles?: Readonly<Record<string, string>>;
-  /** For a provider of one tenant only. */
-  readonly tenant?: string;
 }
 
 /** Somebody whom the login for development lets anybody be. */

@@ -10,7 +10,7 @@ import { Countersign } from '../client/countersign.js';
 import { isProduction, type TemporalSettings } from '../environment.js';
 import { Ledger } from '../ledger/index.js';
 import { signingKey, type Keyring } from '../trust/index.js';
-import { DEFAULT_ROLES, type CountersignConfig } from '../worker/config.js';
+import { DEFAULT_ROLES, type CountersignConfig } from '../config/config.js';
 import { createAgents } from './agents.js';
 import { createGateway } from './app.js';
 import { createDecisions } from './decisions.js';
@@ -18,7 +18,8 @@ import type { DevPerson, GatewayDependencies } from './deps.js';
 import { InFlight } from './in-flight.js';
 import { createIdentity, type GatewayEnv } from './identity.js';
 import { Sessions } from './login/index.js';
-import { DEFAULT_HOST, DEFAULT_PORT, gatewaySettings } from './settings.js';
+import { DEFAULT_HOST, DEFAULT_PORT } from '../config/gateway.js';
+import { gatewaySettings } from './settings.js';
 import { ApiKeys } from './store/api-keys.js';
 
 export interface GatewayOptions {

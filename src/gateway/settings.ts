@@ -1,78 +1,14 @@
-/** The gateway's part of the config, and the settings made of it: whatever would be unsafe does not start. */
+/** The gateway's settings, made of its part of the config and the environment: whatever would be unsafe does not start. */
 import { z } from 'zod';
+import { configInvalid } from '../action/errors-config.js';
 import { CountersignError } from '../action/errors.js';
+import { DEFAULT_HOST, DEFAULT_PORT, gatewayConfigSchema, type GatewayConfig } from '../config/gateway.js';
+import { firstProblem } from '../config/schema.js';
 import { given } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
 import { principalSchema, tenantSchema } from '../trust/shapes.js';
-import type { AgentIssuer, DevPerson, GatewaySettings, OidcSettings } from './deps.js';
+import type { DevPerson, GatewaySettings } from './deps.js';
 import { isLoopbackName } from './login/same-host.js';
-
-/** The member `gateway` of the config. It holds no secret: those come from the environment. */
-export interface GatewayConfig {
-  /** Where people reach it: `https://…`, or `http://localhost:<port>`. Default: where it listens. */
-  readonly publicUrl?: string;
-  /** The address to listen on. Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 8787. */
-  readonly port?: number;
-  /** Issuers of agents' tokens. Default none: then there are API keys. */
-  readonly agents?: readonly AgentIssuer[];
-  /** The identity provider of people. The client's secret is COUNTERSIGN_OIDC_CLIENT_SECRET. */
-  readonly oidc?: Omit<OidcSettings, 'clientSecret'>;
-  /** For links to an action's workflow. Default: TEMPORAL_UI_URL, if set. */
-  readonly temporalUiUrl?: string;
-  readonly session?: Partial<GatewaySettings['session']>;
-  readonly limits?: Partial<GatewaySettings['limits']>;
-  /** Hops of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. Default 0. */
-  readonly trustedProxies?: number;
-}
-
-export const DEFAULT_PORT = 8787;
-export const DEFAULT_HOST = '127.0.0.1';
-
-const claims = z.record(z.string(), z.string().min(1)).optional();
-const configSchema = z.strictObject({
-  publicUrl: z.string().optional(),
-  host: z.string().min(1).optional(),
-  port: z.number().int().min(0).max(65_535).optional(),
-  agents: z
-    .array(
-      z.strictObject({
-        issuer: z.string(),
-        audience: z.string().min(1),
-        jwksUri: z.string().optional(),
-        claims,
-        tenant: tenantSchema.optional(),
-      }),
-    )
-    .optional(),
-  oidc: z
-    .strictObject({
-      issuer: z.string(),
-      clientId: z.string().min(1),
-      scope: z.string().optional(),
-      claims,
-      roles: z.record(z.string(), z.string()).optional(),
-      tenant: tenantSchema.optional(),
-    })
-    .optional(),
-  temporalUiUrl: z.string().optional(),
-  session: z
-    .strictObject({
-      idleSeconds: z.number().int().min(60).max(86_400).optional(),
-      maxSeconds: z.number().int().min(60).max(604_800).optional(),
-    })
-    .optional(),
-  limits: z
-    .strictObject({
-      bodyBytes: z.number().int().min(1024).max(16_777_216).optional(),
-      requestsPerMinute: z.number().int().min(1).max(1_000_000).optional(),
-      timeoutMs: z.number().int().min(1000).max(300_000).optional(),
-      streams: z.number().int().min(1).max(10_000).optional(),
-    })
-    .optional(),
-  trustedProxies: z.number().int().min(0).max(10).optional(),
-});
 
 const devPeopleSchema = z
   .array(z.strictObject({ id: principalSchema, name: z.string().min(1), tenant: tenantSchema, roles: rolesSchema }))
@@ -153,10 +89,9 @@ function isLoopbackHost(host: string): boolean {
 }
 
 function checkedConfig(config: GatewayConfig): GatewayConfig {
-  const parsed = configSchema.safeParse(config);
-  if (parsed.success) return config;
-  const [issue] = parsed.error.issues;
-  throw invalid(issue?.path.join('.') || 'gateway', issue?.message ?? 'of the expected shape');
+  const { error } = gatewayConfigSchema.safeParse(config);
+  if (error !== undefined) throw firstProblem(error, 'gateway', 'the config');
+  return config;
 }
 
 function publicUrlOf({ publicUrl }: GatewayConfig, { host, port }: Listening): URL {
@@ -216,11 +151,6 @@ function metricsTokenOf(env: SettingsSources['env']): string | undefined {
 }
 
 function invalid(field: string, expected: string): CountersignError {
-  const name =
-    field === 'gateway' || field.startsWith('passkeys') || field === 'devPeople' ? field : `gateway.${field}`;
-  return new CountersignError('CONFIG_INVALID', `${name} must be ${expected}.`, {
-    field: name,
-    expected,
-    fix: `Correct ${name} in the config.`,
-  });
+  const isWhole = field.startsWith('passkeys') || field.startsWith('devPeople');
+  return configInvalid(isWhole ? field : `gateway.${field}`, expected);
 }

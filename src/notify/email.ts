@@ -1,10 +1,12 @@
 /** A channel that sends e-mail over SMTP. */
+import { configInvalid } from '../action/errors-config.js';
+import { isThisMachine } from '../http/addresses.js';
 import { createTransport } from 'nodemailer';
-import { Secrets } from '../tools/http/secrets.js';
+import { Secrets } from '../http/secrets.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { htmlOf, subjectOf, textOf } from './email-page.js';
 import type { Notice } from './notice.js';
-import { checkedName, checkedTimeout, invalid, leadsHome, type SecretRef } from './options.js';
+import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './text.js';
 
 export interface EmailOptions {
@@ -42,14 +44,15 @@ export function email(options: EmailOptions): Channel {
   const { from, to, host, port, auth, ca } = options;
   const tls = options.tls ?? (port === 465 ? 'implicit' : 'starttls');
   const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
-  if (!isAddress(from)) throw invalid(`${name}.from`, 'an address: countersign@example.com');
-  if (!Array.isArray(to) || to.length === 0 || !to.every(isAddress)) throw invalid(`${name}.to`, 'a list of addresses');
-  if (typeof host !== 'string' || host === '') throw invalid(`${name}.host`, 'the name of a mail server');
-  if (!['starttls', 'implicit', 'none'].includes(tls)) throw invalid(`${name}.tls`, 'starttls, implicit or none');
-  if (tls === 'none' && !leadsHome(host))
-    throw invalid(`${name}.tls`, 'starttls or implicit: the server is not this machine');
+  if (!isAddress(from)) throw configInvalid(`${name}.from`, 'an address: countersign@example.com');
+  if (!Array.isArray(to) || to.length === 0 || !to.every(isAddress))
+    throw configInvalid(`${name}.to`, 'a list of addresses');
+  if (typeof host !== 'string' || host === '') throw configInvalid(`${name}.host`, 'the name of a mail server');
+  if (!['starttls', 'implicit', 'none'].includes(tls)) throw configInvalid(`${name}.tls`, 'starttls, implicit or none');
+  if (tls === 'none' && !isThisMachine(host))
+    throw configInvalid(`${name}.tls`, 'starttls or implicit: the server is not this machine');
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535))
-    throw invalid(`${name}.port`, 'a port');
+    throw configInvalid(`${name}.port`, 'a port');
   const secrets = new Secrets(`The channel ${name}`);
   if (auth !== undefined) secrets.check(auth.password, `${name}.auth.password`);
   if (ca !== undefined) secrets.check(ca, `${name}.ca`);

@@ -4,5 +4,6 @@ export { slack, type SlackOptions } from './slack.js';
 export { email, type EmailOptions } from './email.js';
 export type { Channel, Delivered, DeliveryContext } from './channel.js';
 export { undelivered } from './channel.js';
-export { DEFAULT_KINDS, Notifier, type NotificationsConfig, type Route } from './notifier.js';
+export { DEFAULT_KINDS, Notifier } from './notifier.js';
+export type { NotificationsConfig, Route } from '../config/notifications.js';
 export { NOTICE_KINDS, type Announcement, type Notice, type NoticeKind } from './notice.js';

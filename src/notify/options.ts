@@ -1,36 +1,27 @@
 /** What the channels' options have in common, and how they are checked. */
-import { isIP } from 'node:net';
-import { CountersignError } from '../action/errors.js';
+import { configInvalid } from '../action/errors-config.js';
 import { NAME_PATTERN } from '../action/proposal.js';
-import { isLoopback } from '../tools/http/addresses.js';
+import { isThisMachine } from '../http/addresses.js';
 
-export type { SecretRef } from '../tools/http/options.js';
+export type { SecretRef } from '../http/options.js';
 
 /** For one attempt, milliseconds. */
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-export function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: `Correct ${field} in the config.`,
-  });
-}
-
 /** @throws CountersignError CONFIG_INVALID */
 export function checkedName(name: unknown, field: string): string {
   if (typeof name === 'string' && NAME_PATTERN.test(name)) return name;
-  throw invalid(field, 'a name: 1 to 63 of A-Z a-z 0-9 . _ -, beginning with a letter or digit');
+  throw configInvalid(field, 'a name: 1 to 63 of A-Z a-z 0-9 . _ -, beginning with a letter or digit');
 }
 
 /** @throws CountersignError CONFIG_INVALID. What does not parse is not quoted: it may hold a password. */
 export function checkedUrl(value: unknown, field: string, { loopback }: { readonly loopback: boolean }): URL {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || url.username !== '' || url.password !== '' || url.hash !== '') {
-    throw invalid(field, 'a URL without credentials and fragment');
+    throw configInvalid(field, 'a URL without credentials and fragment');
   }
-  const plain = url.protocol === 'http:' && loopback && leadsHome(url.hostname);
-  if (url.protocol !== 'https:' && !plain) throw invalid(field, 'a URL of https (or http, to this machine)');
+  const plain = url.protocol === 'http:' && loopback && isThisMachine(url.hostname);
+  if (url.protocol !== 'https:' && !plain) throw configInvalid(field, 'a URL of https (or http, to this machine)');
   return url;
 }
 
@@ -38,11 +29,5 @@ export function checkedUrl(value: unknown, field: string, { loopback }: { readon
 export function checkedTimeout(ms: unknown, field: string): number {
   if (ms === undefined) return DEFAULT_TIMEOUT_MS;
   if (Number.isInteger(ms) && (ms as number) >= 1 && (ms as number) <= 60_000) return ms as number;
-  throw invalid(field, 'a whole number of milliseconds from 1 to 60000');
-}
-
-/** Whether a host is this machine, by what is written. */
-export function leadsHome(host: string): boolean {
-  const plain = host.replace(/^\[|\]$/g, '');
-  return plain === 'localhost' || (isIP(plain) !== 0 && isLoopback(plain));
+  throw configInvalid(field, 'a whole number of milliseconds from 1 to 60000');
 }

@@ -1,4 +1,5 @@
 /** A channel that posts to Slack, and keeps what it posted true. */
+import { configInvalid } from '../action/errors-config.js';
 import {
   LogLevel,
   WebAPIHTTPError,
@@ -7,11 +8,11 @@ import {
   WebClient,
   type Logger,
 } from '@slack/web-api';
-import { Secrets } from '../tools/http/secrets.js';
-import { deadline } from '../tools/deadline.js';
+import { Secrets } from '../http/secrets.js';
+import { timeoutSignal } from '../timeout-signal.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { ASKING, type Notice } from './notice.js';
-import { checkedName, checkedTimeout, checkedUrl, invalid, type SecretRef } from './options.js';
+import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
 import { messageOf } from './slack-blocks.js';
 import { oneLine } from './text.js';
 
@@ -52,7 +53,7 @@ export function slack(options: SlackOptions): Channel {
   const name = checkedName(options.name ?? 'slack', 'slack.name');
   const { channel, buttons = true, token } = options;
   if (typeof channel !== 'string' || !/^[A-Z][A-Z0-9]{2,30}$/.test(channel)) {
-    throw invalid(`${name}.channel`, 'the id of a conversation, such as C0123456789');
+    throw configInvalid(`${name}.channel`, 'the id of a conversation, such as C0123456789');
   }
   const slackApiUrl = checkedUrl(options.apiUrl ?? 'https://slack.com/api/', `${name}.apiUrl`, { loopback: true }).href;
   const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
@@ -67,7 +68,7 @@ export function slack(options: SlackOptions): Channel {
       retryConfig: { retries: 0 },
       rejectRateLimitedCalls: true,
       logger: SILENT,
-      fetch: (url, init) => fetch(url, { ...init, signal: deadline(signal, timeoutMs) }),
+      fetch: (url, init) => fetch(url, { ...init, signal: timeoutSignal(signal, timeoutMs) }),
     });
 
   return {

@@ -1,14 +1,15 @@
 /** A channel that posts signed JSON to a URL (Standard Webhooks 1.0, https://www.standardwebhooks.com). */
+import { configInvalid } from '../action/errors-config.js';
 import { Webhook } from 'standardwebhooks';
-import { addressGuard } from '../tools/http/addresses.js';
-import { retryAfter } from '../tools/http/answers.js';
-import type { Allow } from '../tools/http/options.js';
-import { Secrets } from '../tools/http/secrets.js';
-import { Wire, WireFailure, type Answer } from '../tools/http/wire.js';
-import { deadline } from '../tools/deadline.js';
+import { addressGuard } from '../http/addresses.js';
+import { retryAfter } from '../http/retry-after.js';
+import type { Allow } from '../http/options.js';
+import { Secrets } from '../http/secrets.js';
+import { Wire, WireFailure, type Answer } from '../http/wire.js';
+import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import type { Notice } from './notice.js';
-import { checkedName, checkedTimeout, checkedUrl, invalid, type SecretRef } from './options.js';
+import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
 
 export interface WebhookOptions {
   /** Which no other channel has. Default `webhook`. */
@@ -40,7 +41,7 @@ export function webhook(options: WebhookOptions): Channel {
   const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
   const secrets = new Secrets(`The channel ${name}`);
   if (!Array.isArray(options.secrets) || options.secrets.length === 0)
-    throw invalid(`${name}.secrets`, 'at least one secret');
+    throw configInvalid(`${name}.secrets`, 'at least one secret');
   for (const ref of options.secrets) {
     secrets.check(ref, `${name}.secrets`);
     signerOf(secrets.readSync(ref), ref);
@@ -75,7 +76,7 @@ export function webhook(options: WebhookOptions): Channel {
       };
       let answer: Pick<Answer, 'status' | 'headers'>;
       try {
-        answer = await wire.send({ method: 'POST', url, headers, body }, deadline(signal, timeoutMs));
+        answer = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
       } catch (thrown) {
         answer = begun(thrown, secrets);
       }
@@ -105,7 +106,7 @@ function judged(answer: Pick<Answer, 'status' | 'headers'>): Delivered {
   if (status === 410) throw undelivered('HTTP 410: the receiver wants no more', { retryable: false });
   throw undelivered(`HTTP ${status}`, {
     retryable: true,
-    retryAfterMs: retryAfter({ ...answer, body: Buffer.alloc(0) }, MAX_RETRY_AFTER_MS),
+    retryAfterMs: retryAfter(answer, MAX_RETRY_AFTER_MS),
   });
 }
 
@@ -113,11 +114,11 @@ function judged(answer: Pick<Answer, 'status' | 'headers'>): Delivered {
 function signerOf(secret: string, ref: SecretRef): Webhook {
   const key = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1];
   if (key === undefined || Buffer.from(key, 'base64').length < 24) {
-    throw invalid(ref, 'whsec_ and at least 24 random bytes in base64');
+    throw configInvalid(ref, 'whsec_ and at least 24 random bytes in base64');
   }
   try {
     return new Webhook(secret);
   } catch {
-    throw invalid(ref, 'whsec_ and at least 24 random bytes in base64');
+    throw configInvalid(ref, 'whsec_ and at least 24 random bytes in base64');
   }
 }

@@ -6,7 +6,7 @@
  * `;` stands between requirements, all of which must be met. docs/approvals.md says what each option does.
  */
 import type { Requirement } from '../action/decision.js';
-import { DAY_SECONDS, parseSeconds } from './durations.js';
+import { DAY_SECONDS, parseSeconds } from '../action/duration.js';
 import { GrammarError } from './grammar.js';
 
 /** One requirement, before it is known what it is asked for. Options that were not given are absent. */

@@ -171,14 +171,14 @@ describe('where policy wants a passkey', () => {
     expect(listed.stdout).toContain('needs 1 more of dba, with a passkey (people-keyed; 0 of 1 said yes)');
     expect(listed.stdout).toContain('needs 1 more of security or lead');
     expect(listed.stdout).toContain('escalated: now also lead');
-    expect(listed.stdout).toMatch(/in 59 min( \d+ s)? also cto/);
+    expect(listed.stdout).toMatch(/in (1h|59m( \d+s)?) also cto/);
 
     const shown = await cli(['show', action.actionId, '--tenant', 'acme'], {
       env: { ...env, COUNTERSIGN_LEDGER_URL: stack.ledgerUrl },
     });
-    expect(shown.stdout).toContain('1 × dba within 1 d; with a passkey: money needs a passkey (people-keyed)');
+    expect(shown.stdout).toContain('1 × dba within 1d; with a passkey: money needs a passkey (people-keyed)');
     expect(shown.stdout).toContain(
-      '1 × security within 1 d; 2 noes deny it; reminded after 30 min; after 1 s also lead; after 1 h also cto',
+      '1 × security within 1d; 2 noes deny it; reminded after 30m; after 1s also lead; after 1h also cto',
     );
     expect(shown.stdout).toContain('now also lead');
     await bot.cancel(action.actionId);

@@ -135,12 +135,12 @@ describe('an action that waits', () => {
     ['what it would touch', /touches +12 rows; writes orders; reads nothing/],
     ['warnings', /warning +a trigger fires/],
     ['the sample, and how much it leaves out', /id {2}status\n +7 +paid\n +… 11 more/],
-    ['why people are asked', /needs +2 × dba or lead within 1 h: over ten rows \(large\)/],
+    ['why people are asked', /needs +2 × dba or lead within 1h: over ten rows \(large\)/],
     ['constraints', /constraint +max_rows = 20 \(cap\)/],
     ['who said yes', /approved +✓ dora \(dba\) at 2026-05-01T10:01:00.000Z: "looks right"/],
     ['whose decision was refused', /refused +APPROVAL_FORBIDDEN: the owner may not/],
     ['who is missing', /missing +1 more of dba or lead/],
-    ['how long it waits', /until +2026-05-01T11:00:00.000Z \(30 min left\)/],
+    ['how long it waits', /until +2026-05-01T11:00:00.000Z \(30m left\)/],
   ])('tells %s', (_, pattern) => {
     expect(text).toMatch(pattern);
   });

@@ -13,7 +13,7 @@ import { parseApprovals } from '../../src/policy/approval.js';
 import { evaluate } from '../../src/policy/index.js';
 import { policyFromText } from '../../src/testing/index.js';
 import { encodeCredential } from '../../src/trust/index.js';
-import { checkConfig, DEFAULT_FATIGUE } from '../../src/worker/config.js';
+import { checkConfig, DEFAULT_FATIGUE } from '../../src/config/config.js';
 import { MAIN } from '../cli/support.js';
 import { factsOf, PERMIT_ALL } from '../policy/facts.js';
 import { ROOT } from '../support/root.js';

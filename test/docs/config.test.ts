@@ -2,9 +2,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { gatewaySettings, type GatewayConfig } from '../../src/gateway/settings.js';
-import type { NotificationsConfig } from '../../src/notify/notifier.js';
-import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/worker/config.js';
+import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/config/config.js';
+import type { GatewayConfig } from '../../src/config/gateway.js';
+import type { NotificationsConfig } from '../../src/config/notifications.js';
+import { gatewaySettings } from '../../src/gateway/settings.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
 
@@ -24,7 +25,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   tools: true,
   grantTtlSeconds: true,
   selfApproval: true,
-  lookUpPatienceMs: true,
+  lookUpMaxWaitMs: true,
   roles: true,
   passkeys: true,
   fatigue: true,

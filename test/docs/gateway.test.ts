@@ -5,7 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { gatewaySettings } from '../../src/gateway/settings.js';
-import { checkConfig } from '../../src/worker/config.js';
+import { checkConfig } from '../../src/config/config.js';
 import { cli } from '../cli/support.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
 import { ROOT } from '../support/root.js';

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/action/json.js';
 import { parseProposal } from '../../src/action/proposal.js';
 import { createDelta, ExpectationRunner, verifyEffect } from '../../src/verify/index.js';
-import { loadConfig } from '../../src/worker/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { ROOT, STARTER } from '../support/stack.js';

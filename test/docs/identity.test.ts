@@ -6,7 +6,7 @@ import type { GatewaySettings } from '../../src/gateway/deps.js';
 import { claimNames, personOf } from '../../src/gateway/login/claims.js';
 import { jtiOf } from '../../src/gateway/login/index.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
-import { checkConfig, type CountersignConfig } from '../../src/worker/config.js';
+import { checkConfig, type CountersignConfig } from '../../src/config/config.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
 

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_KINDS, NOTICE_KINDS, Notifier, webhook } from '../../src/notify/index.js';
-import { loadConfig } from '../../src/worker/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { delivery, notice, openReceiver } from '../notify/support.js';
 import { ROOT } from '../support/root.js';
 import { until } from '../support/until.js';

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
 import { encodeCredential, issueAgent } from '../../src/trust/index.js';
-import { loadConfig } from '../../src/worker/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { ROOT, startStack, STARTER, type Stack } from '../support/stack.js';
 import { onSources, passesInVitest, scratch } from './support.js';
 

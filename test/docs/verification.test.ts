@@ -14,7 +14,7 @@ import {
   loadVerification,
   createDelta,
 } from '../../src/verify/index.js';
-import { loadConfig } from '../../src/worker/config.js';
+import { loadConfig } from '../../src/config/config.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
 

@@ -7,7 +7,7 @@ import { SignJWT, UnsecuredJWT, exportJWK, type JWTPayload } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAgents } from '../../src/gateway/agents.js';
-import type { AgentIssuer } from '../../src/gateway/deps.js';
+import type { AgentIssuer } from '../../src/config/gateway.js';
 import type { AgentSource } from '../../src/gateway/identity.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
 import { Ledger } from '../../src/ledger/index.js';

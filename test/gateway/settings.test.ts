@@ -1,7 +1,8 @@
 /** A gateway that would be unsafe does not start, and says why. */
 import { describe, expect, test } from 'vitest';
 import type { CountersignError } from '../../src/action/errors.js';
-import { gatewaySettings, type GatewayConfig, type SettingsSources } from '../../src/gateway/settings.js';
+import type { GatewayConfig } from '../../src/config/gateway.js';
+import { gatewaySettings, type SettingsSources } from '../../src/gateway/settings.js';
 
 const DANA = { id: 'dana', name: 'Dana', tenant: 'acme', roles: ['dba'] };
 const OIDC = { issuer: 'https://login.example.com', clientId: 'countersign' };
@@ -42,7 +43,7 @@ describe('settings', () => {
     const { settings } = made({ ...PUBLIC, oidc: OIDC }, { env, production: true });
     expect(settings.oidc).toEqual({ ...OIDC, clientSecret: 's3cret' });
     expect(settings.metrics).toEqual({ open: false, token: 'figures-for-the-operator' });
-    expect(refused({ ...PUBLIC, oidc: { ...OIDC, clientSecret: 'in the file' } })).toBe('gateway.oidc');
+    expect(refused({ ...PUBLIC, oidc: { ...OIDC, clientSecret: 'in the file' } })).toBe('gateway.oidc.clientSecret');
   });
 
   test.each<[string, object, string]>([
@@ -68,7 +69,7 @@ describe('settings', () => {
       'gateway.agents.1.issuer',
     ],
     ['a link that is a script', { temporalUiUrl: 'javascript:alert(1)' }, 'gateway.temporalUiUrl'],
-    ['a setting that there is not', { insecure: true }, 'gateway'],
+    ['a setting that there is not', { insecure: true }, 'gateway.insecure'],
     ['no limit', { limits: { requestsPerMinute: 0 } }, 'gateway.limits.requestsPerMinute'],
     ['a session without an end', { session: { maxSeconds: Infinity } }, 'gateway.session.maxSeconds'],
   ])('with %s are refused', (_, config, field) => {

@@ -114,7 +114,7 @@ describe('on the wire', () => {
 
   const PROGRAM = `
     import { faultsFromEnv } from '${ROOT}/src/worker/faults.ts';
-    import { Wire } from '${ROOT}/src/tools/http/wire.ts';
+    import { Wire } from '${ROOT}/src/http/wire.ts';
     faultsFromEnv(process.env);
     const limits = { connectMs: 5000, headersMs: 5000, bodyMs: 5000, bodyBytes: 1000 };
     const wire = new Wire(limits, { isAllowed: () => true, connectMs: 5000, secrets: {} });

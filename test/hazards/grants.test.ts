@@ -4,7 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
 import type { Report } from '../../activities/contract.js';
-import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/worker/config.js';
+import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/config/config.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { digest } from '../../src/action/json.js';

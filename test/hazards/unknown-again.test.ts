@@ -134,7 +134,7 @@ test('a system that never tells is not asked for ever: the outcome is unknown', 
   await stack.startWorker({
     config: {
       policies: stack.policies,
-      lookUpPatienceMs: 700,
+      lookUpMaxWaitMs: 700,
       tools: [slowToTell(journalTool({ name: 'slow', file: fileOf('slow'), idempotency: 'lookup' }))],
     },
   });

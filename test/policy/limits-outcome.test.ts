@@ -4,7 +4,6 @@ import { CountersignError } from '../../src/action/errors.js';
 import type { LimitReading } from '../../src/action/limits.js';
 import { atLimits, figuresOf, resolveLimits, settledAmounts, type AtLimits } from '../../src/policy/index.js';
 import { counterFigure } from '../../src/policy/limits/index.js';
-import { durationText } from '../../src/policy/durations.js';
 import { factsOf } from './facts.js';
 import { EXAMPLE_REFUSAL, limited, oneLimit, readingOf, refundFacts } from './limits-example.js';
 
@@ -365,17 +364,4 @@ breaks: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}
     expect(counterFigure(counter, [])).toEqual({ text });
     expect(counterFigure({ ...counter, kind: 'count' }, limits)).toEqual({ text });
   });
-});
-
-test.each([
-  [1, '1s'],
-  [59_001, '1m'],
-  [61_000, '1m 1s'],
-  [12_000_000, '3h 20m'],
-  [3_600_000, '1h'],
-  [3_601_000, '1h'],
-  [90_000_000, '1d 1h'],
-  [0, '1s'],
-])('%d ms is %s', (ms, text) => {
-  expect(durationText(ms)).toBe(text);
 });

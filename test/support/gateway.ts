@@ -5,7 +5,7 @@ import { derived, hashOf, newSecret } from '../../src/gateway/secrets.js';
 import { SessionStore } from '../../src/gateway/login/session-store.js';
 import { jtiOf } from '../../src/gateway/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server.js';
-import type { GatewayConfig } from '../../src/gateway/settings.js';
+import type { GatewayConfig } from '../../src/config/gateway.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import type { Stack } from './stack.js';
 

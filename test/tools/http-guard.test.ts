@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, LookupFunction } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { addressGuard } from '../../src/tools/http/addresses.js';
+import { addressGuard } from '../../src/http/addresses.js';
 import type { HttpOperation, HttpOptions } from '../../src/tools/index.js';
 import { expectCode } from './conformance.js';
 import { execute, toolOn } from './http-support.js';

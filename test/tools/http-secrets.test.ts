@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Secrets } from '../../src/tools/http/secrets.js';
+import { Secrets } from '../../src/http/secrets.js';
 import type { HttpOptions } from '../../src/tools/index.js';
 import { act, expectCode, failureOf, never } from './conformance.js';
 import { execute, openDesk, toolOn, type Desk } from './http-support.js';

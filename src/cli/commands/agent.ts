@@ -83,8 +83,8 @@ export function createAgent(program: Command): void {
 async function delegateAgent(context: Context, options: DelegateOptions): Promise<void> {
   const { id, role: roles = [], scope: scopes, expires } = options;
   const caps = spendingCaps(options);
-  const { parseEnd } = await import('../durations.js');
-  const ttlSeconds = expires === undefined ? undefined : Math.floor(parseEnd(expires, '--expires') / 1000);
+  const { endOption } = await import('../duration-options.js');
+  const ttlSeconds = expires === undefined ? undefined : Math.floor(endOption(expires, '--expires') / 1000);
   const { credential } = await context.agent(options.as);
   const { delegate } = await import('../../trust/index.js');
   const wanted = { id, roles, scopes, ...(Object.keys(caps).length === 0 ? {} : { caps }), ttlSeconds };

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { DevServers } from '../../dev/index.js';
-import type { CountersignConfig } from '../../worker/config.js';
+import type { CountersignConfig } from '../../config/config.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import { wholeNumber } from '../whole-number.js';
@@ -133,7 +133,7 @@ async function portsOf({
 /** Without a config there is still a worker, so that proposals are answered: no tool is known, and the answer says so. */
 async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<CountersignConfig> {
   const [{ CONFIG_NAMES, loadConfig }, { starterFolder }, { existsSync }] = await Promise.all([
-    import('../../worker/config.js'),
+    import('../../config/config.js'),
     import('../../policy/starter.js'),
     import('node:fs'),
   ]);

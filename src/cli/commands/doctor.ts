@@ -126,7 +126,7 @@ async function keyChecks(context: Context): Promise<Check[]> {
 }
 
 async function configChecks(context: Context, file: string | undefined): Promise<Check[]> {
-  const { loadConfig } = await import('../../worker/config.js');
+  const { loadConfig } = await import('../../config/config.js');
   let config: Awaited<ReturnType<typeof loadConfig>>;
   try {
     config = await loadConfig(file, context.env);

@@ -1,6 +1,6 @@
 /** `countersign gateway`: the HTTP API for agents, and the inbox for people. */
 import type { Command } from 'commander';
-import type { CountersignConfig } from '../../worker/config.js';
+import type { CountersignConfig } from '../../config/config.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { wholeNumber } from '../whole-number.js';
@@ -41,7 +41,7 @@ async function runGateway(context: Context, options: GatewayCommandOptions): Pro
   const ledgerUrl = context.ledgerUrl();
   const [{ startGateway }, { loadConfig }, { startLogging }, { awaitStop }, { onShutdown }] = await Promise.all([
     import('../../gateway/server.js'),
-    import('../../worker/config.js'),
+    import('../../config/config.js'),
     import('../logging.js'),
     import('../await-stop.js'),
     import('../../dev/shutdown.js'),

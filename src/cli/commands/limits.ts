@@ -101,7 +101,7 @@ async function policyFolder(context: Context, { policies, config }: LimitsOption
       fix: 'Leave one of them out.',
     });
   }
-  const { CONFIG_NAMES, loadConfig } = await import('../../worker/config.js');
+  const { CONFIG_NAMES, loadConfig } = await import('../../config/config.js');
   const { existsSync } = await import('node:fs');
   const named = config ?? given(context.env['COUNTERSIGN_CONFIG']) ?? CONFIG_NAMES.find((name) => existsSync(name));
   if (named === undefined) return undefined;

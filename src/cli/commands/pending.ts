@@ -7,7 +7,7 @@ import type { ListedAction } from '../../client/actions-list.js';
 import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { duration } from '../../telling/durations.js';
+import { formatDuration } from '../../action/duration.js';
 import { inert } from '../../telling/inert.js';
 import type { Paint } from '../output.js';
 import { waitedSeconds } from '../timeline.js';
@@ -130,7 +130,7 @@ function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Wai
     waits.escalated === undefined ? [] : [`  ${paint.yellow(`escalated: now also ${anyOf(waits.escalated)}`)}`];
   const next = nextEscalation(shown.requirements, waited);
   return [
-    `${title}  ${paint.yellow(left > 0 ? `${duration(left)} left` : 'over')}`,
+    `${title}  ${paint.yellow(left > 0 ? `${formatDuration(left)} left` : 'over')}`,
     `  ${inert(shown.preview.summary)} on ${inert(shown.tool.name)} (${inert(shown.tool.environment)}), proposed by ${inert(shown.agent.id)}`,
     ...shown.requirements.map(({ reason }) => `  ${inert(reason)}`),
     ...needs,
@@ -145,5 +145,5 @@ function nextEscalation(requirements: readonly Requirement[], waited: number): s
     .flatMap(({ escalations = [] }) => escalations)
     .filter(({ afterSeconds }) => afterSeconds > waited)
     .sort((a, b) => a.afterSeconds - b.afterSeconds);
-  return next && `in ${duration((next.afterSeconds - waited) * 1000)} also ${anyOf(next.roles)}`;
+  return next && `in ${formatDuration((next.afterSeconds - waited) * 1000)} also ${anyOf(next.roles)}`;
 }

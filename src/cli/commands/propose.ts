@@ -6,7 +6,7 @@ import type { ActionView, Outcome } from '../../action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../client/countersign.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { parseDuration } from '../durations.js';
+import { durationOption } from '../duration-options.js';
 import { exitCodeHelp, exitOfStatus, type Exit } from '../exit-codes.js';
 import { inert } from '../../telling/inert.js';
 import type { Output } from '../output.js';
@@ -65,8 +65,8 @@ export function propose(program: Command): void {
 async function proposeAction(context: Context, options: ProposeOptions): Promise<Exit> {
   const { out } = context;
   const proposal = await proposalOf(options);
-  const timeoutMs = parseDuration(options.timeout, '--timeout');
-  if (typeof options.wait === 'string') parseDuration(options.wait, '--wait');
+  const timeoutMs = durationOption(options.timeout, '--timeout');
+  if (typeof options.wait === 'string') durationOption(options.wait, '--wait');
   const { credential } = await context.agent(options.as);
   const countersign = await context.countersign(credential);
   if (options.actionId === undefined) out.note(`action ${proposal.actionId}`);
@@ -94,7 +94,7 @@ async function afterPeople(
   if (wait === undefined) return undefined;
   out.note(`waits for approval: ${inert(action.reason)}`);
   try {
-    return await action.outcome(wait === true ? {} : { timeoutMs: parseDuration(wait, '--wait') });
+    return await action.outcome(wait === true ? {} : { timeoutMs: durationOption(wait, '--wait') });
   } catch (error) {
     if (error instanceof CountersignError && error.code === 'TIMED_OUT') return undefined;
     throw error;
@@ -143,7 +143,7 @@ async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { ac
     input: await inputOf(options),
     ...(expect === undefined
       ? {}
-      : { expect: within === undefined ? expect : { cel: expect, withinMs: parseDuration(within, '--within') } }),
+      : { expect: within === undefined ? expect : { cel: expect, withinMs: durationOption(within, '--within') } }),
     ...(reasoning === undefined ? {} : { reasoning }),
     ...(traceId === undefined ? {} : { traceId }),
     ...(options.claim === undefined ? {} : { claims }),

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { parseEnd } from '../durations.js';
+import { endOption } from '../duration-options.js';
 import { roleDelegationText } from '../standing-approval-text.js';
 import { inert } from '../../telling/inert.js';
 import { AS_OPTION, sendSignedCommand } from '../send-signed-command.js';
@@ -79,8 +79,8 @@ interface GiveOptions {
 async function give(context: Context, person: string, options: GiveOptions): Promise<void> {
   const { role, reason, from } = options;
   const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
-  const since = at(from === undefined ? 0 : parseEnd(from, '--from'));
-  const until = at(parseEnd(options.until, '--until'));
+  const since = at(from === undefined ? 0 : endOption(from, '--from'));
+  const until = at(endOption(options.until, '--until'));
   const { credential, holder } = await context.approver(options.as);
   const { tenant } = holder;
   const done = await sendSignedCommand(context, credential, {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { spendingCaps, type CapOptions } from '../spending-caps.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { parseEnd } from '../durations.js';
+import { endOption } from '../duration-options.js';
 import { standingApprovalText } from '../standing-approval-text.js';
 import { inert } from '../../telling/inert.js';
 import { wholeNumber } from '../whole-number.js';
@@ -95,7 +95,7 @@ interface GrantOptions extends CapOptions {
 async function grant(context: Context, agent: string, options: GrantOptions): Promise<void> {
   const { tool, operation, environment, maxRows, reason } = options;
   const caps = spendingCaps(options);
-  const until = new Date(Date.now() + parseEnd(options.expires, '--expires')).toISOString();
+  const until = new Date(Date.now() + endOption(options.expires, '--expires')).toISOString();
   const { credential, holder } = await context.approver(options.as);
   const { tenant } = holder;
   const done = await sendSignedCommand(context, credential, {

@@ -33,7 +33,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     { onShutdown },
   ] = await Promise.all([
     import('../../worker/worker.js'),
-    import('../../worker/config.js'),
+    import('../../config/config.js'),
     import('../../worker/faults.js'),
     import('../../trust/index.js'),
     import('../logging.js'),

@@ -1,7 +1,6 @@
 /** Numbers, times and lengths of time as people read them. */
-import { duration, latency } from '../../telling/durations.js';
 
-export { duration, latency };
+export { formatDuration as duration, formatLatency as latency } from '../../action/duration.js';
 
 export function count(value: number): string {
   return value.toLocaleString('en');

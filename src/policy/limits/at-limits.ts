@@ -1,7 +1,7 @@
 /** What happens to an action that meets its limits: it fits, is refused, waits, or needs people. */
 import type { Facts, Requirement, Violation } from '../../action/decision.js';
 import type { LimitReading } from '../../action/limits.js';
-import { durationText } from '../durations.js';
+import { formatDuration } from '../../action/duration.js';
 import { amountText, paired, standing, unitOf } from './figures.js';
 import type { AtLimits, ResolvedLimit } from './resolved.js';
 
@@ -84,7 +84,7 @@ function over(demand: ResolvedLimit['demand']): string {
     case 'count':
       return `${demand.limit}: ${amountText(demand.amount)} ${demand.unit} asked, more than is left of ${amountText(demand.max)} ${demand.unit}`;
     case 'rate':
-      return `${demand.limit}: actions come faster than one in ${durationText(demand.refillMs)}`;
+      return `${demand.limit}: actions come faster than one in ${formatDuration(demand.refillMs)}`;
     case 'concurrency':
       return `${demand.limit}: ${demand.max} actions are under way already`;
     case 'breaker':
@@ -106,7 +106,7 @@ function when(retryAfterMs: number | undefined, facts: Facts): string {
   if (retryAfterMs === undefined) return 'try again when others have ended';
   // Rounded up to a second: an instant that comes a moment too early is no help.
   const at = new Date(Math.ceil((Date.parse(facts.now) + retryAfterMs) / 1000) * 1000);
-  return `try again in ${durationText(retryAfterMs)}, at ${at.toISOString().replace('.000Z', 'Z')}`;
+  return `try again in ${formatDuration(Math.max(1, retryAfterMs))}, at ${at.toISOString().replace('.000Z', 'Z')}`;
 }
 
 /** Waiting would be in vain: it never fits, or by the clock alone and too late. */
@@ -130,7 +130,7 @@ function expected(demand: ResolvedLimit['demand'], reading: LimitReading): strin
     case 'count':
       return `at most ${amountText(reading.left)} ${demand.unit}`;
     case 'rate':
-      return `at most one action in ${durationText(demand.refillMs)}, ${demand.capacity} at once`;
+      return `at most one action in ${formatDuration(demand.refillMs)}, ${demand.capacity} at once`;
     case 'concurrency':
       return `at most ${demand.max} at once`;
     case 'breaker':

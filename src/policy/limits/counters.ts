@@ -1,6 +1,6 @@
 /** A ledger's counters beside the limits that policy declares, for people. */
 import type { LimitKind } from '../../action/limits.js';
-import { durationText } from '../durations.js';
+import { formatDuration } from '../../action/duration.js';
 import { amountText, standing } from './figures.js';
 import type { Limit } from './limit.js';
 import type { AtLimit } from './resolved.js';
@@ -61,7 +61,7 @@ function most(limit: Exclude<Limit, { kind: 'depth' }>): string {
     case 'count': {
       const { window } = limit;
       const during =
-        window === undefined ? 'for good' : `in ${window.kind === 'sliding' ? 'any ' : ''}${durationText(window.ms)}`;
+        window === undefined ? 'for good' : `in ${window.kind === 'sliding' ? 'any ' : ''}${formatDuration(window.ms)}`;
       return `${amountText(limit.max)} ${unitOf(limit) ?? ''} ${during}`;
     }
     case 'rate':
@@ -70,8 +70,8 @@ function most(limit: Exclude<Limit, { kind: 'depth' }>): string {
       return `${limit.max} at once`;
     case 'breaker': {
       const { ratio, minimum, windowMs, openMs } = limit;
-      const share = `${amountText(ratio * 100)} % of at least ${minimum} results in ${durationText(windowMs)} are bad`;
-      return `opens for ${durationText(openMs)} when ${share},`;
+      const share = `${amountText(ratio * 100)} % of at least ${minimum} results in ${formatDuration(windowMs)} are bad`;
+      return `opens for ${formatDuration(openMs)} when ${share},`;
     }
   }
 }
@@ -81,7 +81,7 @@ function atLimitText(atLimit: AtLimit): string {
     case 'deny':
       return 'deny';
     case 'queue':
-      return `queue for ${durationText(atLimit.patienceMs)}`;
+      return `queue for ${formatDuration(atLimit.patienceMs)}`;
     case 'approve': {
       const who = atLimit.approvals.map(
         ({ roles, quorum }) => `${roles.join('|')}${quorum === 1 ? '' : `, quorum=${quorum}`}`,

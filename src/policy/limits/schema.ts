@@ -4,7 +4,7 @@ import { LIMIT_SCOPES, type LimitScope } from '../../action/limits.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import { parseApprovals } from '../approval.js';
 import { GrammarError } from '../grammar.js';
-import { DAY_SECONDS, parseSeconds } from '../durations.js';
+import { DAY_SECONDS, parseSeconds } from '../../action/duration.js';
 import type { Window } from './limit.js';
 import type { AtLimit } from './resolved.js';
 

@@ -1,11 +1,12 @@
 /** What an answer, or its absence, says of what happened. */
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
-import { bodyOf, BrokenBody, one } from './body.js';
+import { bodyOf, BrokenBody } from '../../http/body.js';
 import type { Operation } from './operation.js';
 import type { Validate } from './schema.js';
-import type { Secrets } from './secrets.js';
-import { WireFailure, type Answer } from './wire.js';
+import type { Secrets } from '../../http/secrets.js';
+import { retryAfter } from '../../http/retry-after.js';
+import { WireFailure, type Answer } from '../../http/wire.js';
 
 export interface AnswerContext {
   /** For people: `POST /refunds on payments`. */
@@ -116,15 +117,6 @@ export function unknown(message: string): CountersignError {
   return new CountersignError('EFFECT_UNKNOWN', message, {
     fix: 'Look at the service; the state before is in the record.',
   });
-}
-
-/** What Retry-After says, bounded. RFC 9110, section 10.2.3: seconds, or a date. Milliseconds. */
-export function retryAfter(answer: Answer, most: number): number | undefined {
-  const text = one(answer.headers['retry-after'])?.trim();
-  if (text === undefined || text === '') return undefined;
-  const date = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) - Date.now() : NaN;
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : date;
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), most);
 }
 
 async function fitting(answer: Answer, validate: Validate | undefined, context: AnswerContext): Promise<HttpResult> {

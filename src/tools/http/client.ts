@@ -1,11 +1,11 @@
 /** Talks to one service: adds its credentials, follows what may be followed, and keeps both from every other origin. */
 import { CountersignError } from '../../action/errors.js';
-import { one } from './body.js';
+import { one } from '../../http/body.js';
 import { resolveHeaders } from './headers.js';
-import type { AccessTokens } from './oauth.js';
+import type { AccessTokens } from '../../http/access-tokens.js';
 import type { HeaderValue } from './options.js';
-import type { Secrets } from './secrets.js';
-import type { Answer, Wire, WireRequest } from './wire.js';
+import type { Secrets } from '../../http/secrets.js';
+import type { Answer, Wire, WireRequest } from '../../http/wire.js';
 
 export interface ClientOptions {
   readonly tool: string;

@@ -1,17 +1,18 @@
 /** Makes an effect: checks once more that the state is the one that was captured, sends, and says what is known afterwards. */
+import { retryAfter } from '../../http/retry-after.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Constraint } from '../../action/decision.js';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { digest } from '../../action/json.js';
 import type { ExecuteContext, Execution } from '../tool.js';
-import { effectFailure, isInProgress, resultOfEffect, retryAfter, unknown, type AnswerContext } from './answers.js';
+import { effectFailure, isInProgress, resultOfEffect, unknown, type AnswerContext } from './answers.js';
 import { idempotencyKeyHeader } from './headers.js';
 import type { HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
-import type { Answer } from './wire.js';
+import type { Answer } from '../../http/wire.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;

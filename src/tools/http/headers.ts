@@ -1,7 +1,7 @@
 /** Request headers: which ones config and input may name, and how secrets get into them. */
 import { CountersignError } from '../../action/errors.js';
 import type { HeaderValue } from './options.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../../http/secrets.js';
 
 const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Visible ASCII and spaces inside (RFC 9110, section 5.5, without obs-text). */

@@ -1,41 +1,39 @@
 /** The `http` tool: declared operations of one service, previewed and captured by probes, sent guarded, read back. */
+import { configInvalid } from '../../action/errors-config.js';
 import { isIP } from 'node:net';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
-import { addressGuard, isLoopback } from './addresses.js';
+import { addressGuard, isLoopback } from '../../http/addresses.js';
 import { Client } from './client.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
 import { checkHeaders } from './headers.js';
 import { inputSchema, scopeOf, type HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
-import { AccessTokens } from './oauth.js';
+import { AccessTokens } from '../../http/access-tokens.js';
 import { compileOperations, type CompiledLookUp, type Operation } from './operation.js';
-import type { Allow, HttpOptions } from './options.js';
+import type { Allow } from '../../http/options.js';
+import type { HttpOptions } from './options.js';
 import { previewOf } from './preview.js';
 import { probe } from './probe.js';
-import { Secrets } from './secrets.js';
+import { Secrets } from '../../http/secrets.js';
 import { within, type Service } from './service.js';
 import { verifyEffect } from './verify.js';
-import { Wire } from './wire.js';
+import { Wire } from '../../http/wire.js';
 
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
+export type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
 export type {
-  Allow,
-  ClientCredentials,
   HeaderValue,
   HttpOperation,
   HttpOptions,
   Inverse,
   Limits,
   LookUpRequest,
-  Method,
   Probe,
   Schema,
-  SecretRef,
-  TlsOptions,
 } from './options.js';
 
 /**
@@ -186,9 +184,5 @@ function plainIsSafe({ hostname }: URL, { loopback = false, plainHttp = false }:
 }
 
 function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: `Correct ${field} in the tool's config.`,
-  });
+  return configInvalid(field, expected, "the tool's config");
 }

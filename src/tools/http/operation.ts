@@ -1,22 +1,16 @@
 /** Reads what an operator declared of an operation, fills in what follows from the method, and refuses what cannot be verified. */
+import { configInvalid } from '../../action/errors-config.js';
 import type { ActionType } from '../../action/decision.js';
-import { CountersignError } from '../../action/errors.js';
+import type { CountersignError } from '../../action/errors.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compileEnsure, type Ensure } from './ensures.js';
 import { checkHeaders } from './headers.js';
-import {
-  METHODS,
-  type HeaderValue,
-  type HttpOperation,
-  type HttpOptions,
-  type Inverse,
-  type LookUpRequest,
-  type Method,
-} from './options.js';
+import { METHODS, type Method } from '../../http/options.js';
+import { type HeaderValue, type HttpOperation, type HttpOptions, type Inverse, type LookUpRequest } from './options.js';
 import { isPointer, tokensOf } from './pointer.js';
 import { compileSchema, type Validate } from './schema.js';
-import type { Secrets } from './secrets.js';
+import type { Secrets } from '../../http/secrets.js';
 import { parseTemplate, type Template } from './template.js';
 
 export interface CompiledProbe {
@@ -223,9 +217,5 @@ function fixedSegments({ segments }: Template): string {
 }
 
 function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: `Correct ${field} in the tool's config.`,
-  });
+  return configInvalid(field, expected, "the tool's config");
 }

@@ -3,19 +3,14 @@ import type { LookupFunction } from 'node:net';
 import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
+import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
 import type { Idempotency } from '../tool.js';
-
-/** Where a secret is kept: `env:NAME` or `file:/path`. Files are read at each use, so that a rotated secret is taken up. */
-export type SecretRef = `env:${string}` | `file:${string}`;
 
 /** A header's value: a text that anybody may see, or a secret by reference. */
 export type HeaderValue = string | { readonly secret: SecretRef; readonly prefix?: string };
 
 /** A JSON Schema (2020-12) or a zod schema. Only checked against: zod's transforms and defaults are not applied to what is sent. */
 export type Schema = boolean | JsonObject | z.ZodType;
-
-export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-export type Method = (typeof METHODS)[number];
 
 /** A read request whose answer is part of the state that an operation can change. */
 export interface Probe {
@@ -97,37 +92,6 @@ export interface HttpOperation {
   /** Sends the entity tag of the probe of the same URL as If-Match, so that nothing is changed that was not captured. Default false. */
   readonly ifMatch?: boolean;
   readonly compensate?: Inverse;
-}
-
-/** RFC 6749, section 4.4. */
-export interface ClientCredentials {
-  readonly tokenUrl: string;
-  readonly clientId: string;
-  readonly clientSecret: SecretRef;
-  readonly scope?: string;
-  readonly audience?: string;
-  /** How the client authenticates. Default `basic`. */
-  readonly authentication?: 'basic' | 'post';
-}
-
-/** PEM texts by reference. `cert` and `key` go to the service itself only, never to another origin. */
-export interface TlsOptions {
-  readonly cert?: SecretRef;
-  readonly key?: SecretRef;
-  readonly passphrase?: SecretRef;
-  /** Trusted instead of the system's authorities. */
-  readonly ca?: SecretRef;
-}
-
-export interface Allow {
-  /** Other hosts (`files.example.com`, `10.1.2.3:8443`) that an answer to a GET may redirect to. Default none. */
-  readonly hosts?: readonly string[];
-  /** Whether 127.0.0.0/8 and ::1 may be connected to. Default false. */
-  readonly loopback?: boolean;
-  /** Networks that are not public and may be connected to: `10.2.0.0/16`. Link-local addresses never are. Default none. */
-  readonly networks?: readonly string[];
-  /** Whether `http:` may be spoken to hosts that are not loopback. Default false. */
-  readonly plainHttp?: boolean;
 }
 
 export interface Limits {

@@ -2,7 +2,7 @@
 import type { Json } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
-import { one } from './body.js';
+import { one } from '../../http/body.js';
 import { scopeOf, type HttpInput } from './input.js';
 import type { CompiledProbe, Operation } from './operation.js';
 import { at, without } from './pointer.js';

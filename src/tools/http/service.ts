@@ -1,13 +1,14 @@
 /** One configured service: what its operations are, how it is reached, and how its reads are asked. */
-import { deadline } from '../deadline.js';
+import { timeoutSignal } from '../../timeout-signal.js';
 import { isAbsent, readFailure, resultOfRead, type AnswerContext, type HttpResult } from './answers.js';
 import type { Client } from './client.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
 import type { Operation } from './operation.js';
-import type { HeaderValue, Method } from './options.js';
-import type { Secrets } from './secrets.js';
+import type { Method } from '../../http/options.js';
+import type { HeaderValue } from './options.js';
+import type { Secrets } from '../../http/secrets.js';
 import { expand, type Scope, type Template } from './template.js';
-import type { Answer } from './wire.js';
+import type { Answer } from '../../http/wire.js';
 
 export interface Service {
   readonly tool: string;
@@ -97,5 +98,5 @@ export async function readOperation(
 
 /** Ends with the step, or when the tool's own time for a step is over. */
 export function within(service: Service, signal: AbortSignal, ms = service.limits.totalMs): AbortSignal {
-  return deadline(signal, ms);
+  return timeoutSignal(signal, ms);
 }

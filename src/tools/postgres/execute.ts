@@ -1,6 +1,6 @@
 /** Makes the effect, once for each key: repeats what got into another's way, and finds out what became of a lost commit. */
 import { CountersignError } from '../../action/errors.js';
-import { deadline } from '../deadline.js';
+import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { asFailure, isConflict, isMissingTable } from './failure.js';
 import { CommitLost, limitOf, Transaction, type ExecuteOptions, type Order, type Time } from './transaction.js';
@@ -21,7 +21,7 @@ export async function executeChange(
 ): Promise<Execution> {
   const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   const timeoutMs = Math.min(options.timeoutMs, limitOf(context, 'timeoutMs') ?? Infinity);
-  const time: Time = { timeoutMs, signal: deadline(context.signal, timeoutMs) };
+  const time: Time = { timeoutMs, signal: timeoutSignal(context.signal, timeoutMs) };
   let committing = false;
   try {
     for (let attempt = 1; ; attempt++) {

@@ -4,7 +4,7 @@ import { CountersignError } from '../../action/errors.js';
 import { assertJson, digest, type JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import type { ClientConfig } from 'pg';
-import { deadline } from '../deadline.js';
+import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext, ReadContext, SampleOptions, Tool } from '../tool.js';
 import { captureAfter, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
 import { classify } from './classify.js';
@@ -186,7 +186,7 @@ async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, contex
 
 function withTimeout(context: ExecuteContext): AbortSignal {
   const timeoutMs = limitOf(context, 'timeoutMs');
-  return timeoutMs === undefined ? context.signal : deadline(context.signal, timeoutMs);
+  return timeoutMs === undefined ? context.signal : timeoutSignal(context.signal, timeoutMs);
 }
 
 function isDefinition(input: PostgresInput): boolean {

@@ -1,6 +1,7 @@
 /** Makes operations from an OpenAPI 3 document: what may be sent and what comes back. How it is verified, the operator adds. */
 import type { Json, JsonObject } from '../../../action/json.js';
-import { METHODS, type HttpOperation, type Method } from '../options.js';
+import { METHODS, type Method } from '../../../http/options.js';
+import { type HttpOperation } from '../options.js';
 import { follow, isObject, readDocument, unusable, type Document } from './document.js';
 import { schemaOf } from './schema.js';
 

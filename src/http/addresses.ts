@@ -1,6 +1,6 @@
 /** Which addresses may be connected to. It judges the address itself, never a name: names can be made to mean anything. */
 import { BlockList, isIP } from 'node:net';
-import { CountersignError } from '../../action/errors.js';
+import { CountersignError } from '../action/errors.js';
 import type { Allow } from './options.js';
 
 /** What is not public in IPv4: the IANA special-purpose registry (RFC 6890), multicast and the reserved class E. */
@@ -54,6 +54,12 @@ export function addressGuard({ loopback = false, networks = [] }: Allow): IsAllo
 export function isLoopback(address: string): boolean {
   const family = isIP(address);
   return family !== 0 && LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** Whether a host is this machine, by what is written: `localhost`, or an address of loopback, in brackets or not. */
+export function isThisMachine(host: string): boolean {
+  const plain = host.replace(/^\[|\]$/g, '');
+  return plain === 'localhost' || isLoopback(plain);
 }
 
 function embeddedV4(address: string): string {

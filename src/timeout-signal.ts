@@ -7,7 +7,7 @@
 const timeouts = new WeakMap<AbortSignal, AbortSignal>();
 
 /** Aborts with the signal given, or after so many milliseconds with a TimeoutError. */
-export function deadline(signal: AbortSignal, ms: number): AbortSignal {
+export function timeoutSignal(signal: AbortSignal, ms: number): AbortSignal {
   const timeout = AbortSignal.timeout(ms);
   const either = AbortSignal.any([signal, timeout]);
   timeouts.set(either, timeout);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import { isSafeNumber, parse } from 'lossless-json';
-import { assertJson, type Json } from '../../action/json.js';
+import { assertJson, type Json } from '../action/json.js';
 import type { Answer } from './wire.js';
 
 /** The answer came, but is not what it says it is. */

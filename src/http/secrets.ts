@@ -1,8 +1,8 @@
 /** Secrets by reference: read where they are used, and struck out of everything that comes back. */
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { CountersignError } from '../../action/errors.js';
-import type { Json } from '../../action/json.js';
+import { CountersignError } from '../action/errors.js';
+import type { Json } from '../action/json.js';
 import type { SecretRef } from './options.js';
 
 /** A shorter text is found by chance in answers that hold no secret. */

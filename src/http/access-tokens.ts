@@ -1,5 +1,5 @@
 /** Access tokens by client credentials (RFC 6749, section 4.4): fetched when needed, one request at a time, never shown. */
-import { CountersignError } from '../../action/errors.js';
+import { CountersignError } from '../action/errors.js';
 import { bodyOf } from './body.js';
 import type { ClientCredentials } from './options.js';
 import type { Secrets } from './secrets.js';

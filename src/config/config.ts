@@ -1,0 +1,154 @@
+/** The operator's configuration: which tools there are, with which credentials, under which policies. */
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import type { Fatigue, StatementRoles } from '../../activities/index.js';
+import { configInvalid } from '../action/errors-config.js';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+import type { PasskeySettings } from '../action/passkey.js';
+import type { Tool } from '../tools/tool.js';
+import { passkeySettingsSchema } from '../trust/index.js';
+import type { VerificationConfig } from '../verify/index.js';
+import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
+import { notificationsSchema, type NotificationsConfig } from './notifications.js';
+import { firstProblem, nonEmpty, whole } from './schema.js';
+
+export interface CountersignConfig extends VerificationConfig {
+  /** Folder of the policy bundle, relative to the config file. Required. */
+  readonly policies: string;
+  /** What agents may propose to use: made by `postgres()`, `http()`, `mcp()`, or implementations of `Tool`. No two have the same name. Required. */
+  readonly tools: readonly Tool[];
+  /** How long a grant may wait for its execution. Seconds from 5 to 3,600, default 60. */
+  readonly grantTtlSeconds?: number;
+  /** Whether the person who answers for an agent may approve its actions. Default false. */
+  readonly selfApproval?: boolean;
+  /** How long a tool's look-up that cannot tell yet is asked again before an outcome is `unknown`. Milliseconds from 0 to 300,000, default 30,000. */
+  readonly lookUpMaxWaitMs?: number;
+  /**
+   * Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be
+   * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`.
+   */
+  readonly roles?: Partial<StatementRoles>;
+  /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
+  readonly passkeys?: PasskeySettings;
+  /** How many approvals one person may give (`yeses`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
+  readonly fatigue?: Partial<Fatigue>;
+  /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. Default: on loopback, with API keys alone. */
+  readonly gateway?: GatewayConfig;
+  /** How people hear that something waits for them. Default none: they look into the inbox. */
+  readonly notifications?: NotificationsConfig;
+}
+
+export const DEFAULT_ROLES: StatementRoles = {
+  unfreeze: ['operator'],
+  unfreezeAll: ['platform-operator'],
+  resolve: ['operator'],
+  revoke: ['operator'],
+  recover: ['operator'],
+  freeze: ['operator'],
+};
+
+export const DEFAULT_FATIGUE: Fatigue = { yeses: 10, withinSeconds: 60 };
+
+export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
+
+/** Types the config for editors; returns it as it is. */
+export function defineConfig(config: CountersignConfig): CountersignConfig {
+  return config;
+}
+
+/**
+ * Loads the config module: `file`, else COUNTERSIGN_CONFIG, else `countersign.config.mjs` in the working folder.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process.env): Promise<CountersignConfig> {
+  const found = path.resolve(file ?? env['COUNTERSIGN_CONFIG'] ?? (await firstThatExists(CONFIG_NAMES)));
+  let loaded: { default?: unknown };
+  try {
+    loaded = (await import(pathToFileURL(found).href)) as { default?: unknown };
+  } catch (error) {
+    throw new CountersignError('CONFIG_INVALID', `${found} cannot be loaded: ${asCountersignError(error).message}`, {
+      field: 'config',
+      expected: 'an ES module with a default export made by defineConfig()',
+      fix: 'Create it (see the README), or name another with --config.',
+      cause: error,
+    });
+  }
+  return {
+    ...checkConfig(loaded.default, found),
+    policies: path.resolve(path.dirname(found), (loaded.default as CountersignConfig).policies),
+  };
+}
+
+const roleList = z.array(nonEmpty('the name of a role'), { error: 'a list of roles' });
+const configSchema = z.strictObject({
+  policies: nonEmpty('the path of a policy folder'),
+  tools: z
+    .array(
+      z
+        .custom<Tool>(isTool, { error: 'a tool made by postgres(), http() or mcp(), or one that implements Tool' })
+        .refine(({ environment }) => typeof environment === 'string' && environment !== '', {
+          path: ['environment'],
+          error: 'the name of an environment, such as production',
+        }),
+      { error: 'a list of tools' },
+    )
+    .superRefine((tools, context) => {
+      const names = tools.map((tool) => tool?.name);
+      const twice = names.find((name, index) => names.indexOf(name) < index);
+      if (twice !== undefined) {
+        context.addIssue({ code: 'custom', message: `a list without a second tool named "${twice}"` });
+      }
+    }),
+  grantTtlSeconds: whole(5, 3600, 'seconds').optional(),
+  selfApproval: z.boolean({ error: 'true or false' }).optional(),
+  lookUpMaxWaitMs: whole(0, 300_000, 'milliseconds').optional(),
+  roles: z
+    .strictObject({
+      unfreeze: roleList.optional(),
+      unfreezeAll: roleList.optional(),
+      resolve: roleList.optional(),
+      revoke: roleList.optional(),
+      recover: roleList.optional(),
+      freeze: roleList.optional(),
+    } satisfies Record<keyof StatementRoles, z.ZodType>)
+    .optional(),
+  passkeys: passkeySettingsSchema.optional(),
+  fatigue: z
+    .strictObject({ yeses: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })
+    .optional(),
+  gateway: gatewayConfigSchema.optional(),
+  notifications: notificationsSchema.optional(),
+  // Compiled, and so checked, when the worker starts.
+  invariants: z.record(z.string(), z.unknown()).optional(),
+  semantic: z.unknown().optional(),
+} satisfies Record<keyof CountersignConfig, z.ZodType>);
+
+function isTool(value: unknown): value is Tool {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, execute } = value as Partial<Tool>;
+  return typeof name === 'string' && typeof execute === 'function';
+}
+
+/** Returns the same object: tools and channels are not data. @throws CountersignError CONFIG_INVALID */
+export function checkConfig(value: unknown, source: string): CountersignConfig {
+  if (typeof value !== 'object' || value === null) {
+    throw configInvalid('default export', 'a config made by defineConfig()', source);
+  }
+  const { error } = configSchema.safeParse(value);
+  if (error !== undefined) throw firstProblem(error, '', source, 'default export');
+  return value as CountersignConfig;
+}
+
+async function firstThatExists(names: readonly string[]): Promise<string> {
+  for (const name of names) {
+    const exists = await access(name).then(
+      () => true,
+      () => false,
+    );
+    if (exists) return name;
+  }
+  return names[0] as string;
+}
