@@ -123,7 +123,7 @@ export async function inbox(args: readonly string[]): Promise<void> {
           person.at(gateways[(i + n) % GATEWAYS]!).send(`/v1/actions/${ask.actionId}/decision`, approval(ask)),
         ),
       );
-      // The later of the two may find that nobody is asked any more.
+      // The later of the two may find that the action no longer waits.
       for (const reply of replies) {
         const text = await reply.text();
         if (!reply.ok && reply.status !== 409) throw new Error(`${reply.status}: ${text.slice(0, 300)}`);
@@ -254,9 +254,9 @@ async function startGateway(
   const child = fork(path.join(here, 'inbox-gateway.ts'), { execArgv: ['--import', 'tsx'] });
   const ended = once(child, 'exit');
   child.send(order);
-  const said = await Promise.race([once(child, 'message'), ended.then(() => undefined)]);
-  if (said === undefined) throw new Error('a gateway did not start');
-  return { url: (said[0] as { url: string }).url, process: child, ended };
+  const started = await Promise.race([once(child, 'message'), ended.then(() => undefined)]);
+  if (started === undefined) throw new Error('a gateway did not start');
+  return { url: (started[0] as { url: string }).url, process: child, ended };
 }
 
 async function lanes(count: number, work: (index: number) => Promise<void>): Promise<void> {

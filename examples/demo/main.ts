@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { asCountersignError } from '../../src/action/errors.js';
 import { shutdown } from '../../src/dev/index.js';
 import { Narrator } from './narrate.js';
-import { Curtain, exitCode, play, verdict } from './play.js';
+import { StopDemo, exitCode, play, verdict } from './play.js';
 import { scenes } from './scenes.js';
 import { setStage } from './stage.js';
 import { atTheKeyboard, nobody } from './viewer.js';
@@ -21,7 +21,7 @@ try {
   const results = await play(scenes, stage, {
     sceneBegins: (scene) => tell.scene(scene),
     async sceneEnds(result) {
-      if (leaving) throw new Curtain('the viewer left');
+      if (leaving) throw new StopDemo('the viewer left');
       tell.judged(result);
       if (result.title !== scenes.at(-1)?.title) await viewer.goOn('The next scene?');
     },
@@ -36,6 +36,6 @@ try {
   process.exitCode = exitCode(results, receipts);
 } catch (error) {
   await shutdown();
-  if (!(error instanceof Curtain) && !leaving) tell.failure(asCountersignError(error));
-  process.exitCode = error instanceof Curtain || leaving ? 130 : 1;
+  if (!(error instanceof StopDemo) && !leaving) tell.failure(asCountersignError(error));
+  process.exitCode = error instanceof StopDemo || leaving ? 130 : 1;
 }

@@ -1,4 +1,4 @@
-/** Tells the viewer what happens, in plain words on at most 100 columns. */
+/** Prints what happens, in plain words on at most 100 columns. */
 import pc from 'picocolors';
 import type { CountersignError } from '../../src/action/errors.js';
 import type { Json, JsonObject } from '../../src/action/json.js';
@@ -50,7 +50,7 @@ export class Narrator {
   /** What Countersign answers. */
   says(reply: Outcome | PendingAction): void {
     const colour = COLOUR_OF[reply.status];
-    this.#labelled('Countersign says', `${reply.status}: ${reply.reason}`, colour);
+    this.#labelled('Countersign answers', `${reply.status}: ${reply.reason}`, colour);
     if (reply.status !== 'pending' && reply.receipt !== undefined) {
       this.#labelled('', `receipt ${reply.receipt.seq}, ${reply.receipt.hash.slice(0, 23)}…`, pc.dim);
     }
@@ -59,17 +59,14 @@ export class Narrator {
   /** What a person is shown before deciding. */
   shows({ shown }: PendingView): void {
     const { preview, agent, tool } = shown;
-    this.#labelled(
-      'The dba sees',
-      `${preview.summary} on ${tool.name} (${tool.environment}), asked for by ${agent.id}`,
-    );
+    this.#labelled('The dba sees', `${preview.summary} on ${tool.name} (${tool.environment}), proposed by ${agent.id}`);
     for (const row of preview.sample.slice(0, 3)) this.#labelled('', inWords(row), pc.dim);
     this.#labelled(
       '',
       `… the first ${Math.min(3, preview.sample.length)} of ${preview.rows} rows as they are now`,
       pc.dim,
     );
-    for (const warning of preview.warnings ?? []) this.#labelled('', `mind: ${warning}`, pc.yellow);
+    for (const warning of preview.warnings ?? []) this.#labelled('', `warning: ${warning}`, pc.yellow);
     this.#labelled('', `state before: ${shown.preDigest.slice(0, 23)}…`, pc.dim);
   }
 
@@ -83,10 +80,10 @@ export class Narrator {
     this.#labelled('', query, pc.dim);
   }
 
-  /** Who, what and why, as the trail has it. */
-  trail(lines: Findings): void {
+  /** Who, what and why, as the history has it. */
+  history(lines: Findings): void {
     for (const [index, [what, value]] of Object.entries(lines).entries()) {
-      this.#labelled(index === 0 ? 'The trail says' : '', `${what}: ${inWord(value)}`);
+      this.#labelled(index === 0 ? 'The history says' : '', `${what}: ${inWord(value)}`);
     }
   }
 
@@ -109,7 +106,7 @@ export class Narrator {
     this.#write(pc.bold(pc.cyan(`── all scenes ${'─'.repeat(WIDTH - 14)}`)));
     for (const { letter, title, actionId, played, differences } of results) {
       const good = differences.length === 0;
-      const { outcome } = played?.seen ?? { outcome: 'broke off' };
+      const { outcome } = played?.seen ?? { outcome: 'error' };
       this.#write(`${good ? pc.green('✓') : pc.red('✗')} ${letter}  ${title.padEnd(60)} ${inWord(outcome)}`);
       this.#write(pc.dim(`     ${link(actionId)}`));
     }
@@ -124,7 +121,7 @@ export class Narrator {
     this.#write(line);
   }
 
-  /** The demo itself could not go on. */
+  /** The demo itself failed. */
   failure({ code, message, fix }: CountersignError): void {
     this.#write(pc.red(`${code}: ${message}`));
     if (fix !== undefined) this.#write(fix);

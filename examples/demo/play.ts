@@ -27,15 +27,15 @@ export interface Result {
   readonly letter: string;
   readonly title: string;
   readonly actionId: string;
-  /** Absent when the scene broke off. */
+  /** Absent when the scene threw an error. */
   readonly played?: Played;
   /** One sentence for each point that is not as expected; empty when all are. */
   readonly differences: readonly string[];
 }
 
 /** Thrown to end the play at once: by a scene, or by the audience. */
-export class Curtain extends Error {
-  override readonly name = 'Curtain';
+export class StopDemo extends Error {
+  override readonly name = 'StopDemo';
 }
 
 export interface Heading {
@@ -51,7 +51,7 @@ export interface Audience {
   sceneEnds(result: Result): Promise<void> | void;
 }
 
-/** Plays every scene, also after one that was not as expected or broke off. @throws Curtain */
+/** Plays every scene, also after one that was not as expected or threw an error. @throws StopDemo */
 export async function play<S>(scenes: readonly Scene<S>[], stage: S, audience: Audience): Promise<readonly Result[]> {
   const results: Result[] = [];
   for (const [index, scene] of scenes.entries()) {
@@ -70,8 +70,8 @@ async function playOne<S>(scene: Scene<S>, stage: S): Promise<Pick<Result, 'play
     const played = await scene.play(stage, scene.actionId);
     return { played, differences: compare(played) };
   } catch (error) {
-    if (error instanceof Curtain) throw error;
-    return { differences: [`the scene broke off: ${asCountersignError(error).message}`] };
+    if (error instanceof StopDemo) throw error;
+    return { differences: [`the scene failed with an error: ${asCountersignError(error).message}`] };
   }
 }
 

@@ -1,4 +1,4 @@
-/** Eight scenes. Each tells what an agent wants, what comes of it, and what the database itself says afterwards. */
+/** Eight scenes. Each shows what an agent wants, what the outcome is, and what the database itself holds afterwards. */
 import type { Outcome } from '../../src/action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../src/index.js';
 import type { Scene } from './play.js';
@@ -31,9 +31,9 @@ const incident: Scene<Stage> = {
   title: 'The incident',
   actionId: 'b-old-test-records',
   story:
-    'The cleaner may delete, believes that it is in test, and goes for "old test records". It is in production, and these ' +
-    'are the oldest customers. Where it is, the operator has configured; what the agent believes is noted, and counts for nothing.',
-  async play({ cleaner, tell, ask, trail }, actionId) {
+    'The cleaner may delete, believes that it is in a test environment, and deletes "old test records". It is in production, and these ' +
+    "are the oldest customers. The operator's config says where a tool acts; what the agent believes is recorded and has no effect.",
+  async play({ cleaner, tell, ask, history }, actionId) {
     const proposal: ProposalInput = {
       actionId,
       tool: 'shop-db',
@@ -47,7 +47,7 @@ const incident: Scene<Stage> = {
     tell.says(outcome);
     const after = await ask('SELECT count(*)::int FROM users');
 
-    const recorded = await trail(actionId);
+    const recorded = await history(actionId);
     const { facts, decision } = ended(outcome);
     const seen = {
       outcome: outcome.status,
@@ -60,7 +60,7 @@ const incident: Scene<Stage> = {
       'denied by': decision?.policies.join() ?? null,
     };
     const { outcome: _outcome, users: _users, attempts: _attempts, ...lines } = seen;
-    tell.trail(lines);
+    tell.history(lines);
     return {
       expected: {
         outcome: 'denied',
@@ -80,7 +80,7 @@ const incident: Scene<Stage> = {
 const readOnlyAgent: Scene<Stage> = {
   title: 'A read-only agent tries to write',
   actionId: 'c-improve-a-figure',
-  story: 'The reporter draws up figures. Today it would like to improve one of them.',
+  story: 'The reporter may only read. Today it tries to improve one of its figures.',
   async play({ reporter, tell, ask }, actionId) {
     const proposal: ProposalInput = {
       actionId,
@@ -103,7 +103,7 @@ const staleSessions: Scene<Stage> = {
   title: 'A large change waits for a person',
   actionId: 'd-stale-sessions',
   story:
-    'Deleting 5,000 stale sessions is in order, but over 100 rows in production need a dba. The dba sees what would be ' +
+    'Policy lets the cleaner delete sessions, but more than 100 rows in production need a dba. The dba sees what would be ' +
     'deleted, as it is now, and signs exactly that. No agent and no model can make that signature.',
   async play({ cleaner, tell, ask, decide, viewer }, actionId) {
     const proposal: ProposalInput = {
@@ -116,7 +116,7 @@ const staleSessions: Scene<Stage> = {
     const action = waiting(await cleaner.perform(proposal));
     tell.says(action);
     tell.shows(action.pending);
-    const verdict = await viewer.decide('You are the dba. What do you say?');
+    const verdict = await viewer.decide('You are the dba. What do you decide?');
     await decide(action, verdict, verdict === 'approve' ? 'they are stale, go ahead' : 'not today');
     const outcome = await action.outcome();
     tell.says(outcome);
@@ -132,7 +132,7 @@ const staleSessions: Scene<Stage> = {
 const threeTimes: Scene<Stage> = {
   title: 'The same proposal, three times',
   actionId: 'e-order-a-mug',
-  story: 'The network is bad, so the clerk sends its order three times over. It is one action, and it has one effect.',
+  story: 'The network is bad, so the clerk sends the same order three times. It is one action, and it has one effect.',
   async play({ clerk, tell, ask }, actionId) {
     const proposal: ProposalInput = {
       actionId,
@@ -160,8 +160,8 @@ const staleApproval: Scene<Stage> = {
   title: 'The data changes while the approval waits',
   actionId: 'f-cancel-unpaid-orders',
   story:
-    'The clerk wants to cancel 150 unpaid orders. While the dba looks at them, a customer pays. A yes to what was shown ' +
-    'is no yes to what is there now.',
+    'The clerk wants to cancel 150 unpaid orders. While the dba looks at them, a customer pays. An approval of what was ' +
+    'shown does not cover what is there now.',
   async play({ clerk, shop, tell, ask, decide, until }, actionId) {
     const proposal: ProposalInput = {
       actionId,
@@ -178,7 +178,7 @@ const staleApproval: Scene<Stage> = {
     await shop.change(`UPDATE orders SET status = 'paid' WHERE id = 1042`);
     await decide(first, 'approve', 'cancel these 150');
 
-    // The yes makes Countersign prepare the action anew: it finds another state, and waits for people again.
+    // After the approval Countersign prepares the action again, finds another state, and waits for people again.
     const view = await until(
       actionId,
       ({ pending, outcome }) =>
@@ -206,8 +206,8 @@ const quietTrigger: Scene<Stage> = {
   title: 'The tool says OK, and nothing has changed',
   actionId: 'g-new-price',
   story:
-    'A forgotten trigger in the database quietly undoes every new price of the kettle. The update succeeds, for one row, ' +
-    'says Postgres. Countersign reads the row again.',
+    'A forgotten trigger in the database silently restores the old price of the kettle. Postgres reports that the update ' +
+    'succeeded for one row. Countersign reads the row again.',
   async play({ clerk, tell, ask }, actionId) {
     const proposal: ProposalInput = {
       actionId,
@@ -222,8 +222,8 @@ const quietTrigger: Scene<Stage> = {
     tell.says(outcome);
     const price = await ask(`SELECT price_cents FROM products WHERE name = 'Kettle'`);
     return {
-      expected: { outcome: 'mismatch', 'rows changed, said the tool': 1, price: 4900 },
-      seen: { outcome: outcome.status, 'rows changed, said the tool': rowCount ?? 0, price },
+      expected: { outcome: 'mismatch', 'rows changed, as the tool reports': 1, price: 4900 },
+      seen: { outcome: outcome.status, 'rows changed, as the tool reports': rowCount ?? 0, price },
     };
   },
 };
@@ -232,9 +232,9 @@ const killedWorker: Scene<Stage> = {
   title: 'The worker is killed in the middle',
   actionId: 'h-take-a-teapot',
   story:
-    'One teapot is taken out of stock. Right after the database has committed, before anybody hears of it, the worker ' +
-    'dies by SIGKILL. Was it done? A naive retry would take a second teapot.',
-  async play({ clerk, tell, ask, replaceWorker, trail }, actionId) {
+    'One teapot is taken out of stock. Right after the database has committed, before the worker reports it, the worker ' +
+    'is killed (SIGKILL). Did the effect happen? A naive retry would take a second teapot.',
+  async play({ clerk, tell, ask, replaceWorker, history }, actionId) {
     const proposal: ProposalInput = {
       actionId,
       tool: 'shop-db',
@@ -250,11 +250,11 @@ const killedWorker: Scene<Stage> = {
     tell.meanwhile(`the worker is gone (${death})`);
     await ask(stock);
     await replaceWorker();
-    tell.meanwhile('a new worker has started; Temporal waits some seconds for a sign of life of the old one');
+    tell.meanwhile('a new worker has started; Temporal waits some seconds for a heartbeat of the old one');
     const outcome = await performing;
     tell.says(outcome);
     const after = Number(await ask(stock));
-    const { attempts } = await trail(actionId);
+    const { attempts } = await history(actionId);
     return {
       expected: { death: 'signal SIGKILL', attempts: 2, outcome: 'success', 'teapots taken': 1 },
       seen: { death, attempts, outcome: outcome.status, 'teapots taken': before - after },

@@ -12,7 +12,7 @@ import { verifyReceipts } from '../../src/receipts/verify.js';
 import { createKeyFile, issueAgent, issueApprover, readKeyFile, signApproval } from '../../src/trust/index.js';
 import type { Narrator } from './narrate.js';
 import { Shop } from './shop.js';
-import { readTrail, type Trail } from './trail.js';
+import { readHistory, type ActionHistory } from './history.js';
 import type { Verdict, Viewer } from './viewer.js';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.js';
 
@@ -35,7 +35,7 @@ export interface Stage {
   readonly decide: (action: PendingAction, verdict: Verdict, reason: string) => Promise<void>;
   /** Looks at an action until it is as awaited. @throws Error after ten seconds */
   readonly until: (actionId: string, awaited: (view: ActionView) => boolean) => Promise<ActionView>;
-  readonly trail: (actionId: string) => Promise<Trail>;
+  readonly history: (actionId: string) => Promise<ActionHistory>;
   /** Ends the worker, if it still runs, and starts another; with `dieAt`, one that kills itself there. */
   readonly replaceWorker: (options?: { readonly dieAt?: 'execute.after-effect' }) => Promise<WorkerProcess>;
   readonly verifyReceipts: () => Promise<{ readonly ok: boolean; readonly text: string }>;
@@ -111,7 +111,7 @@ export async function setStage(tell: Narrator, viewer: Viewer): Promise<Stage> {
       }
       throw new Error(`what was awaited of ${actionId} has not come within ten seconds`);
     },
-    trail: (actionId) => readTrail(clerk.temporal, `${TENANT}/${actionId}`),
+    history: (actionId) => readHistory(clerk.temporal, `${TENANT}/${actionId}`),
     async replaceWorker({ dieAt } = {}) {
       await worker.stop();
       worker = await startWorkerProcess(secrets, dieAt && `${dieAt}:kill:${path.join(folder.path, 'killed')}`);

@@ -6,7 +6,7 @@ import { given, temporalSettings, type TemporalSettings } from '../environment.j
 import type { Ledger } from '../ledger/index.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 /** Where development keeps its things: keys, servers' data, anchors of receipts. */
 export const LOCAL_FOLDER = '.countersign';
@@ -59,7 +59,7 @@ export class Context {
   ledgerUrl(): string {
     const url = this.#ledgerUrl();
     if (url !== undefined) return url;
-    throw new CountersignError('CONFIG_INVALID', 'It is not said where the ledger is.', {
+    throw new CountersignError('CONFIG_INVALID', 'The address of the ledger is not set.', {
       field: 'COUNTERSIGN_LEDGER_URL',
       expected: 'postgres://user:password@host:port/database',
       fix: 'Set COUNTERSIGN_LEDGER_URL; `countersign dev` prints it for its own ledger.',
@@ -156,7 +156,7 @@ export class Context {
   async #credential(kind: 'agent' | 'approver', as: string | undefined, variable: string) {
     const text = given(as) ?? given(this.env[variable]);
     if (text === undefined) {
-      throw usage(`Which ${kind} are you?`, {
+      throw usageError(`No ${kind} credential was given.`, {
         field: variable,
         expected: `a credential made by \`countersign ${kind} create\`, or its file`,
         fix: `Set ${variable}, or name the file with --as.`,
@@ -166,7 +166,7 @@ export class Context {
     const credential = await readCredential(text);
     const holder = peekCredential(credential);
     if (holder.kind === kind) return { credential, holder };
-    throw usage(`The credential is an ${holder.kind}'s, and this needs an ${kind}'s.`, {
+    throw usageError(`This is an ${holder.kind} credential, but the command needs an ${kind} credential.`, {
       field: as === undefined ? variable : '--as',
       expected: `a credential made by \`countersign ${kind} create\``,
     });
@@ -179,7 +179,7 @@ export class Context {
    * @throws CountersignError USAGE, KEYS_*
    */
   async tenant(tenant: string | undefined): Promise<string | undefined> {
-    if (tenant !== undefined) return (await import('./names.js')).checkTenant(tenant);
+    if (tenant !== undefined) return (await import('./action-name.js')).checkTenant(tenant);
     const text = given(this.env['COUNTERSIGN_AGENT']) ?? given(this.env['COUNTERSIGN_APPROVER']);
     if (text === undefined) return undefined;
     const { peekCredential, readCredential } = await import('../trust/index.js');
@@ -188,11 +188,11 @@ export class Context {
 
   /** The action meant by `actionId`, or by `<tenant>/<actionId>` as Temporal names it. @throws CountersignError USAGE, KEYS_* */
   async action(name: string, tenant: string | undefined): Promise<ActionName> {
-    const { splitAction } = await import('./names.js');
+    const { splitAction } = await import('./action-name.js');
     const named = splitAction(name);
     const found = named.tenant ?? (await this.tenant(tenant));
     if (found !== undefined) return { tenant: found, actionId: named.actionId };
-    throw usage('It is not said whose action is meant.', {
+    throw usageError('The tenant of the action is not known.', {
       field: '--tenant',
       expected: 'a tenant',
       fix: `Write --tenant T or <tenant>/${named.actionId}, or set COUNTERSIGN_AGENT or COUNTERSIGN_APPROVER.`,

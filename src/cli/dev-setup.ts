@@ -4,7 +4,7 @@ import pg from 'pg';
 import { asCountersignError } from '../action/errors.js';
 import { onShutdown, type PostgresServer } from '../dev/index.js';
 import { Ledger } from '../ledger/index.js';
-import { shellQuoted } from './shell.js';
+import { shellQuoted } from './shell-quote.js';
 
 /** Returns the migrations that ran. */
 export async function prepareLedger(url: string): Promise<readonly string[]> {

@@ -4,17 +4,17 @@ import type { OutcomeStatus } from '../action/outcome.js';
 
 /** Every exit code, with the text that `--help` shows. */
 export const EXIT_CODES = {
-  success: { code: 0, meaning: 'it was done; of an action: done and verified' },
+  success: { code: 0, meaning: 'the command succeeded; for an action: it was executed and verified' },
   fault: {
     code: 1,
-    meaning: 'the system cannot: unreachable, not set up, a check failed; the same call may work later',
+    meaning: 'the system failed: unreachable, not set up, or a check failed; the same call may succeed later',
   },
-  usage: { code: 2, meaning: 'the call cannot: wrong usage, invalid input, no such thing' },
-  pending: { code: 3, meaning: 'the action waits for people' },
-  denied: { code: 4, meaning: 'denied by policy or by a person; or your decision was refused' },
+  usage: { code: 2, meaning: 'the call is wrong: usage, invalid input, or no such object' },
+  pending: { code: 3, meaning: 'the action waits for an approval' },
+  denied: { code: 4, meaning: 'policy or a person denied the action, or your decision was refused' },
   not_done: { code: 5, meaning: 'the action failed, was cancelled or expired: nothing was done' },
-  mismatch: { code: 6, meaning: 'it was executed, and the system does not hold what was promised' },
-  unknown: { code: 7, meaning: 'it cannot be known whether it was done: look before you do anything' },
+  mismatch: { code: 6, meaning: 'the action was executed, but the system is not in the expected state' },
+  unknown: { code: 7, meaning: 'it is not known whether the effect happened: check the system before you act' },
 } as const satisfies Record<string, { code: number; meaning: string }>;
 
 export type Exit = keyof typeof EXIT_CODES;

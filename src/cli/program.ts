@@ -9,7 +9,7 @@ import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
 import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
-import { duty } from './commands/duty.js';
+import { roleDelegation } from './commands/role-delegation.js';
 import { freezes } from './commands/freezes.js';
 import { gateway } from './commands/gateway.js';
 import { keys } from './commands/keys.js';
@@ -21,19 +21,22 @@ import { receipts } from './commands/receipts.js';
 import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
-import { standing } from './commands/standing.js';
-import { statements } from './commands/statements.js';
+import { standingApproval } from './commands/standing-approval.js';
+import { signedCommands } from './commands/signed-commands.js';
 import { worker } from './commands/worker.js';
 import { examples } from './command.js';
 import { EXIT_CODES, exitCodeHelp, exitOfError, type Exit } from './exit-codes.js';
 import { flush, Output, surviveClosedPipes } from './output.js';
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Start:', commands: [dev, worker, gateway, setup, doctor] },
-  { title: 'Who may:', commands: [keys, createAgent, createApprover, apiKeys, standing, duty] },
+  { title: 'Run:', commands: [dev, worker, gateway, setup, doctor] },
+  {
+    title: 'Credentials and delegation:',
+    commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
+  },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction, saga] },
-  { title: 'Stop and prove:', commands: [freezes, statements, limits, receipts] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
 ] as const;
 
 const ENVIRONMENT = `
@@ -45,7 +48,7 @@ Environment:
   COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
   COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
   COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
-  COUNTERSIGN_ENV=production             nothing is made up: keys must be given
+  COUNTERSIGN_ENV=production             keys are never generated, they must be given
   TEMPORAL_UI_URL                        for links (http://127.0.0.1:8233)
   COUNTERSIGN_LOG_LEVEL                  of dev and worker, on stderr
   COUNTERSIGN_DEBUG=1                    errors with their stack traces
@@ -53,9 +56,11 @@ Environment:
 
 export function createProgram(): Command {
   const program = new Command('countersign')
-    .description('Agents propose; policy decides, people countersign, and what was done is read back and verified.')
+    .description(
+      'Agents propose actions. Policy decides, people approve, and the result is verified in the real system.',
+    )
     .version(version(), '-V, --version')
-    .option('--json', 'one JSON document on stdout instead of text; errors as {"error": {code, message, …}}')
+    .option('--json', 'print one JSON document on stdout instead of text; an error is {"error": {code, message, …}}')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true, sortOptions: false })
     // Errors are told by us, as all others; what commander writes to stderr beside them is help.
@@ -73,7 +78,7 @@ export function createProgram(): Command {
     program.commandsGroup(title);
     for (const add of commands) add(program);
   }
-  program.commandsGroup('Help:').helpCommand('help [command]', 'say more about a command');
+  program.commandsGroup('Help:').helpCommand('help [command]', 'show the help of a command');
   return program;
 }
 
@@ -98,9 +103,9 @@ function misused(thrown: unknown, argv: readonly string[]): Exit {
 }
 
 function misuse({ code, message }: CommanderError): CountersignError {
-  if (code === 'commander.help') return usage('Say which command.');
+  if (code === 'commander.help') return usageError('No command was given.');
   const [what = '', ...hints] = message.replace(/^error: /, '').split('\n');
-  return usage(what, hints.length === 0 ? {} : { fix: hints.join(' ') });
+  return usageError(what, hints.length === 0 ? {} : { fix: hints.join(' ') });
 }
 
 function version(): string {

@@ -38,10 +38,10 @@ async function ask<T>(call: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new CountersignError(
       'TEMPORAL_UNAVAILABLE',
-      `Temporal refuses to tell: ${asCountersignError(error).message}`,
+      `Temporal did not answer: ${asCountersignError(error).message}`,
       {
         field: 'TEMPORAL_NAMESPACE',
-        expected: 'a namespace that exists and that you may look into',
+        expected: 'a namespace that exists and that you may read',
         fix: 'Check TEMPORAL_NAMESPACE.',
         cause: error,
       },

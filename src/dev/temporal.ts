@@ -189,9 +189,9 @@ async function untilUsable(server: ServerProcess, address: string, namespace: st
         await delay(25);
         continue;
       }
-      const said = server.output().trim() || 'it said nothing';
-      throw new CountersignError('TEMPORAL_UNAVAILABLE', `The Temporal server did not start: ${said}`, {
-        fix: 'See what it said; or set TEMPORAL_ADDRESS to a server of yours.',
+      const output = server.output().trim() || 'it wrote nothing';
+      throw new CountersignError('TEMPORAL_UNAVAILABLE', `The Temporal server did not start: ${output}`, {
+        fix: 'Correct what its output above names, or set TEMPORAL_ADDRESS to a server of yours.',
         cause: error,
       });
     }

@@ -1,7 +1,7 @@
 /** Makes sure that what this process started goes away with it, also when it is killed outright. */
 import { spawn, type ChildProcess } from 'node:child_process';
 
-/** Something to put away should this process die first. */
+/** What the watchdog ends or removes when this process dies first. */
 export type Ward = ProcessWard | FolderWard;
 
 export interface ProcessWard {
@@ -74,10 +74,10 @@ const watched = new Set<number>();
 export function guard(ward: Ward): () => void {
   const id = nextId++;
   watched.add(id);
-  tell((watchdog ??= startWatchdog()), { ...ward, id });
+  sendMessage((watchdog ??= startWatchdog()), { ...ward, id });
   return () => {
     if (!watched.delete(id) || watchdog === undefined) return;
-    tell(watchdog, { release: id });
+    sendMessage(watchdog, { release: id });
     if (watched.size > 0) return;
     watchdog.stdin?.end();
     watchdog = undefined;
@@ -89,7 +89,7 @@ export function wakeWatchdog(): void {
   watchdog ??= startWatchdog();
 }
 
-function tell(process: ChildProcess, message: object): void {
+function sendMessage(process: ChildProcess, message: object): void {
   process.stdin?.write(`${JSON.stringify(message)}\n`);
 }
 

@@ -118,7 +118,7 @@ describe('countersign request-changes', () => {
     const action = await pending(bot, change('plain'));
     const said = await as(dora, 'request-changes', action.actionId, '--reason', 'only last year’s rows');
     expect(said.code).toBe(0);
-    expect(said.stdout).toMatch(/changes requested by dora; it ends, and the agent is told/);
+    expect(said.stdout).toMatch(/changes requested by dora; the action ends, and the agent is told what to change/);
     expect(await action.outcome()).toMatchObject({
       error: { code: 'CHANGES_REQUESTED', message: 'dora asks for changes: only last year’s rows' },
     });
@@ -150,9 +150,9 @@ describe('where policy wants a passkey', () => {
     expect(errorOf(printed).code).toBe('PASSKEY_REQUIRED');
 
     const other = await as(sam, 'approve', action.actionId, '--yes');
-    expect(other.stdout).toMatch(/approved by sam; more people are needed/);
+    expect(other.stdout).toMatch(/approved by sam; more approvals are needed/);
     const no = await as(dora, 'deny', action.actionId, '--reason', 'no key at hand');
-    expect(no.stdout).toMatch(/denied by dora; it is denied/);
+    expect(no.stdout).toMatch(/denied by dora; the action is denied/);
   });
 
   test('`pending` and `show` tell of it, of noes, reminders and escalations', async () => {
@@ -162,7 +162,7 @@ describe('where policy wants a passkey', () => {
       (view) => view.pending?.escalated !== undefined,
     );
     const no = await as(sam, 'deny', action.actionId, '--reason', 'not sure');
-    expect(no.stdout).toMatch(/denied by sam; it is denied when more people say so/);
+    expect(no.stdout).toMatch(/denied by sam; more denials are needed/);
 
     const listed = await until(
       () => cli(['pending', '--tenant', 'acme'], { env }),

@@ -113,7 +113,7 @@ describe('without a policy', () => {
   test('of a tenant that has none says so', async () => {
     const { code, stdout } = await cli(['limits', '--tenant', 'nobody'], { env, cwd: await folder() });
     expect(code).toBe(0);
-    expect(stdout).toBe('there are no limits, and nothing was counted\n');
+    expect(stdout).toBe('no limits are declared, and nothing was counted\n');
   });
 });
 

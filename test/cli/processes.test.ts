@@ -148,7 +148,7 @@ describe('worker', () => {
     const all = { ...env, SHOP_URL: stack.shopUrl };
     const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
 
-    const doctor = await cli(['doctor', '--json'], { env: all, cwd });
+    const doctor = await cli(['doctor', '--json'], { env: all, cwd, sources: true });
     expect(doctor.json()).toMatchObject({ ok: true });
     expect(doctor.code).toBe(0);
 
@@ -190,7 +190,7 @@ describe('worker', () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
     const bare = 'COUNTERSIGN_LEDGER_URL' in over ? { COUNTERSIGN_LEDGER_URL: database.url } : over;
-    const ended = await cli(['worker', '--json'], { cwd, env: { ...env, ...bare } });
+    const ended = await cli(['worker', '--json'], { cwd, env: { ...env, ...bare }, sources: true });
     expect(ended.code).toBe(1);
     expect(errorOf(ended).code).toBe(code);
     expect(errorOf(ended).fix).toMatch(fix);

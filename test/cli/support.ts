@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { ErrorView } from '../../src/action/errors.js';
+import { compiledSources } from '../support/compiled.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TSX = import.meta.resolve('tsx');
@@ -25,10 +26,16 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: string;
+  /** Runs from TypeScript, for a config that imports the sources. Default false: `cli` runs what was compiled. */
+  readonly sources?: boolean;
 }
 
 export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions = {}) {
-  return spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
+  return launch(['--import', TSX, MAIN, ...args], { env, cwd });
+}
+
+function launch(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions) {
+  return spawn(process.execPath, args, {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TSX_TSCONFIG_PATH, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -36,7 +43,8 @@ export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: 
 }
 
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  const child = start(args, options);
+  const main = path.join(await compiledSources(), 'src/cli/main.js');
+  const child = options.sources === true ? start(args, options) : launch([main, ...args], options);
   child.stdin.end(options.stdin ?? '');
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);

@@ -1,7 +1,7 @@
-/** The demo may not praise itself: a scene whose result differs must be seen, said and punished with exit code 1. */
+/** A scene whose result is not as expected is reported, and makes the demo end with exit code 1. */
 import { describe, expect, test } from 'vitest';
 import {
-  Curtain,
+  StopDemo,
   exitCode,
   play,
   verdict,
@@ -86,7 +86,7 @@ describe('a scene that is not as expected', () => {
       () => {
         throw new Error('the worker is gone');
       },
-      'the scene broke off: the worker is gone',
+      'the scene failed with an error: the worker is gone',
     ],
   ];
 
@@ -99,10 +99,10 @@ describe('a scene that is not as expected', () => {
 
   test('a viewer who leaves in the middle ends the play, and is no scene that failed', async () => {
     const leaving = scene('leaving', () => {
-      throw new Curtain('the viewer left');
+      throw new StopDemo('the viewer left');
     });
     const audience = new Record();
-    await expect(play([good, leaving, good], undefined, audience)).rejects.toBeInstanceOf(Curtain);
+    await expect(play([good, leaving, good], undefined, audience)).rejects.toBeInstanceOf(StopDemo);
     expect(audience.begun).toEqual(['a good', 'b leaving']);
   });
 

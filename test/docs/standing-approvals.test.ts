@@ -102,11 +102,23 @@ test('the commands give, list and end what they say', async () => {
 
 test('the bounds are the options of the command', async () => {
   const grant = createProgram()
-    .commands.find((one) => one.name() === 'standing')
+    .commands.find((one) => one.name() === 'standing-approval')
     ?.commands.find((one) => one.name() === 'grant');
   const options = grant?.options.map(({ long }) => long).filter((long) => long !== '--reason' && long !== '--as');
   const told = [...page.matchAll(/^\| `(--[\w-]+)`/gm)].map(([, option]) => option);
   expect(told).toEqual(options);
-  const long = ['standing', 'grant', 'bot', '--tool', 't', '--expires', '32d', '--reason', 'r', '--as', 'ann.csk'];
+  const long = [
+    'standing-approval',
+    'grant',
+    'bot',
+    '--tool',
+    't',
+    '--expires',
+    '32d',
+    '--reason',
+    'r',
+    '--as',
+    'ann.csk',
+  ];
   expect(errorOf(await cli([...long, '--json'], { env, cwd: folder })).expected).toBe('at most 31 days from now');
 });

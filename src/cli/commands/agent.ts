@@ -1,10 +1,10 @@
 /** `countersign agent`: credentials for agents, from the issuer, and from one agent to another. */
 import type { Command } from 'commander';
-import { capsOf } from '../caps.js';
+import { spendingCaps } from '../spending-caps.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { handOver, issued, ttlOf, type IssueOptions } from '../issue.js';
-import { wholeNumber } from '../numbers.js';
+import { handOverCredential, withOptionNames, ttlOf, type IssueOptions } from '../issue-credential.js';
+import { wholeNumber } from '../whole-number.js';
 
 interface AgentCreateOptions extends IssueOptions {
   readonly scope: readonly string[];
@@ -22,7 +22,7 @@ interface DelegateOptions {
   readonly out?: string;
 }
 
-const SCOPE = 'what it may name: tool, tool:operation, with * for any characters; repeat for more';
+const SCOPE = 'what it may use: tool or tool:operation; * matches any characters; repeat for more';
 const OUT = 'write it to a new file that only you can read';
 
 export function createAgent(program: Command): void {
@@ -30,11 +30,11 @@ export function createAgent(program: Command): void {
   agent
     .command('create')
     .description('issue a credential to an agent; needs the private issuer key')
-    .requiredOption('--id <id>', 'the name it acts under')
-    .requiredOption('--tenant <tenant>', 'whose agent it is')
+    .requiredOption('--id <id>', 'the id of the agent')
+    .requiredOption('--tenant <tenant>', 'the tenant of the agent')
     .option('--role <role>', 'a role that policies know; repeat for more', collect)
     .requiredOption('--scope <scope>', SCOPE, collect)
-    .option('--owner <person>', 'who answers for it, and therefore may not approve its actions')
+    .option('--owner <person>', 'who is responsible for it, and may not approve its actions')
     .option('--ttl <time>', 'how long it is valid', '90d')
     .option('--out <file>', OUT)
     .addHelpText(
@@ -50,17 +50,23 @@ export function createAgent(program: Command): void {
         const { id, tenant, role: roles = [], scope: scopes, owner } = options;
         const keyring = await context.keyring();
         const wanted = { id, tenant, roles, scopes, owner, ttlSeconds: ttlOf(options) };
-        await handOver(context, options, await issued(() => issueAgent(keyring, wanted)));
+        await handOverCredential(context, options, await withOptionNames(() => issueAgent(keyring, wanted)));
       }),
     );
   agent
     .command('delegate')
-    .description("give another agent a part of an agent's own authority; needs that agent's credential and no key")
+    .description(
+      "delegate a part of an agent's authority to another agent; needs the credential of the delegating agent",
+    )
     .requiredOption('--id <name>', 'the name of the delegate; it acts as <delegator>/<name>')
     .option('--role <role>', "one of the delegator's roles; repeat for more", collect)
     .requiredOption('--scope <scope>', SCOPE, collect)
-    .option('--max-actions <number>', 'actions it may make in all', wholeNumber('--max-actions', 1, 1_000_000_000))
-    .option('--max-amount <unit=amount>', 'what it may spend in all; repeat for other units', collect)
+    .option(
+      '--max-actions <number>',
+      'the number of actions it may take in total',
+      wholeNumber('--max-actions', 1, 1_000_000_000),
+    )
+    .option('--max-amount <unit=amount>', 'what it may spend in total; repeat for other units', collect)
     .option('--expires <time>', 'how long it is valid (1h), or until when; default: 1h, or as long as the delegator')
     .option('--as <credential>', "the delegator's credential or its file; default: COUNTERSIGN_AGENT")
     .option('--out <file>', OUT)
@@ -76,11 +82,11 @@ export function createAgent(program: Command): void {
 
 async function delegateAgent(context: Context, options: DelegateOptions): Promise<void> {
   const { id, role: roles = [], scope: scopes, expires } = options;
-  const caps = capsOf(options);
+  const caps = spendingCaps(options);
   const { endOption } = await import('../duration-options.js');
   const ttlSeconds = expires === undefined ? undefined : Math.floor(endOption(expires, '--expires') / 1000);
   const { credential } = await context.agent(options.as);
   const { delegate } = await import('../../trust/index.js');
   const wanted = { id, roles, scopes, ...(Object.keys(caps).length === 0 ? {} : { caps }), ttlSeconds };
-  await handOver(context, options, await issued(() => delegate(credential, wanted)));
+  await handOverCredential(context, options, await withOptionNames(() => delegate(credential, wanted)));
 }

@@ -4,7 +4,7 @@ import type { ApiKey, ApiKeys } from '../../gateway/store/api-keys.js';
 import { collect, examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
-import { issued, ttlOf, writeSecret, type IssueOptions } from '../issue.js';
+import { withOptionNames, ttlOf, writeSecret, type IssueOptions } from '../issue-credential.js';
 
 interface CreateOptions extends IssueOptions {
   readonly scope: readonly string[];
@@ -12,19 +12,19 @@ interface CreateOptions extends IssueOptions {
 }
 
 export function apiKeys(program: Command): void {
-  const command = program.command('api-key').description("agents' keys to the gateway");
+  const command = program.command('api-key').description('API keys that agents use at the gateway');
   command
     .command('create')
-    .description('make a key; it is shown once, and kept as its SHA-256 alone')
-    .requiredOption('--id <id>', 'the name that the agent acts under')
-    .requiredOption('--tenant <tenant>', 'whose agent it is')
+    .description('create a key; it is shown once, and only its SHA-256 is stored')
+    .requiredOption('--id <id>', 'the id of the agent')
+    .requiredOption('--tenant <tenant>', 'the tenant of the agent')
     .option('--role <role>', 'a role that policies know; repeat for more', collect)
     .requiredOption(
       '--scope <scope>',
-      'what it may name: tool, tool:operation, with * for any characters; repeat for more',
+      'what it may use: tool or tool:operation; * matches any characters; repeat for more',
       collect,
     )
-    .option('--owner <person>', 'who answers for it, and therefore may not approve its actions')
+    .option('--owner <person>', 'who is responsible for it, and may not approve its actions')
     .option('--ttl <time>', 'how long it is valid', '90d')
     .option('--out <file>', 'write it to a new file that only you can read')
     .addHelpText(
@@ -37,12 +37,12 @@ export function apiKeys(program: Command): void {
     .action(run(create));
   command
     .command('list')
-    .description('list keys, also those that are over; none of them can be shown again')
+    .description('list keys, including those that have ended; a key itself cannot be shown again')
     .option('--tenant <tenant>', 'only of this tenant')
     .addHelpText('after', examples('countersign api-key list --tenant acme'))
     .action(
       run(async (context, options: { tenant?: string }) => {
-        const { checkTenant } = await import('../names.js');
+        const { checkTenant } = await import('../action-name.js');
         const tenant = options.tenant === undefined ? undefined : checkTenant(options.tenant);
         const keys = await (await storeOf(context)).list(tenant);
         const { out } = context;
@@ -54,7 +54,7 @@ export function apiKeys(program: Command): void {
   command
     .command('revoke')
     .argument('<id>', 'its id: the 16 characters after csa_')
-    .description('make a key good for nothing, from the next request on')
+    .description('revoke a key, from the next request on')
     .addHelpText('after', examples('countersign api-key revoke 0a1b2c3d4e5f6g7h'))
     .action(
       run(async (context, id: string) => {
@@ -69,10 +69,12 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
   const { id: agent, tenant, role: roles = [], scope: scopes, owner } = options;
   const wanted = { agent, tenant, roles, scopes, owner, ttlSeconds: ttlOf(options) };
   const store = await storeOf(context);
-  const { text, ...key } = await issued(() => store.create(wanted));
+  const { text, ...key } = await withOptionNames(() => store.create(wanted));
   const { out } = context;
   if (options.out === undefined) {
-    out.warn('this is a secret, shown once: whoever has it acts in this name. --out writes it to a file instead.');
+    out.warn(
+      'This is a secret and is shown once. Whoever has it can act under this name. Use --out to write it to a file instead.',
+    );
     out.result({ ...key, key: text }, () => text);
     return;
   }

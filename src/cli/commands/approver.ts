@@ -1,16 +1,16 @@
 /** `countersign approver create`: a credential for a person who decides. */
 import type { Command } from 'commander';
 import { collect, examples, run } from '../command.js';
-import { handOver, issued, ttlOf, type IssueOptions } from '../issue.js';
+import { handOverCredential, withOptionNames, ttlOf, type IssueOptions } from '../issue-credential.js';
 
 export function createApprover(program: Command): void {
   program
     .command('approver')
-    .description('credentials of people who approve')
+    .description('credentials of approvers')
     .command('create')
-    .description('issue a credential to a person; needs the private issuer key')
+    .description('issue a credential to an approver; needs the private issuer key')
     .requiredOption('--id <id>', 'the person')
-    .requiredOption('--tenant <tenant>', 'whose actions they decide on')
+    .requiredOption('--tenant <tenant>', 'the tenant whose actions they decide on')
     .requiredOption('--role <role>', 'a role that policies ask for; repeat for more', collect)
     .option('--ttl <time>', 'how long it is valid', '90d')
     .option('--out <file>', 'write it to a new file that only you can read')
@@ -24,7 +24,7 @@ export function createApprover(program: Command): void {
         const { id, tenant, role: roles = [] } = options;
         const keyring = await context.keyring();
         const wanted = { id, tenant, roles, ttlSeconds: ttlOf(options) };
-        await handOver(context, options, await issued(() => issueApprover(keyring, wanted)));
+        await handOverCredential(context, options, await withOptionNames(() => issueApprover(keyring, wanted)));
       }),
     );
 }

@@ -6,7 +6,9 @@ export function cancelAction(program: Command): void {
   program
     .command('cancel')
     .argument('<actionId>', 'the action, or <tenant>/<actionId>')
-    .description('ask an action to stop: before its effect nothing is done; during it, the truth is found out')
+    .description(
+      'cancel an action: before its effect, nothing is done; during it, the real outcome is established first',
+    )
     .option('--tenant <tenant>', "whose action; default: the credential's tenant")
     .addHelpText('after', examples('countersign cancel refund-1001'))
     .action(
@@ -16,7 +18,7 @@ export function cancelAction(program: Command): void {
         await countersign.cancel(actionId, tenant);
         context.out.result(
           { tenant, actionId, cancelRequested: true },
-          () => `asked to stop.  See: countersign show ${tenant}/${actionId}`,
+          () => `cancellation requested.  See: countersign show ${tenant}/${actionId}`,
         );
       }),
     );

@@ -9,8 +9,9 @@ import type { Exit } from '../exit-codes.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import type { ActionRecord } from '../../action-records/action-record.js';
+import { AS_OPTION } from '../send-signed-command.js';
 import { timeline, waitedSeconds } from '../timeline.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 interface DecideOptions {
   readonly reason?: string;
@@ -19,18 +20,17 @@ interface DecideOptions {
   readonly as?: string;
 }
 
-const PRINT = 'print the signed decision instead of handing it in, for `temporal workflow signal --name decide`';
-const AS = "the approver's credential or its file; default: COUNTERSIGN_APPROVER";
+const PRINT = 'print the signed decision instead of sending it, for `temporal workflow signal --name decide`';
 
 export function decideAction(program: Command): void {
   program
     .command('approve')
     .argument('<actionId>', 'the action that waits')
-    .description('look at what would be done, and sign for it')
+    .description('show what would be done, and sign an approval of exactly that')
     .option('--reason <text>', 'why; kept with the decision')
-    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .option('--yes', 'sign without asking; required where there is no terminal')
     .option('--print', PRINT)
-    .option('--as <credential>', AS)
+    .option('--as <credential>', AS_OPTION)
     .addHelpText(
       'after',
       examples(
@@ -42,19 +42,19 @@ export function decideAction(program: Command): void {
   program
     .command('deny')
     .argument('<actionId>', 'the action that waits')
-    .description('say no: one is enough, unless policy asks for more of them')
-    .requiredOption('--reason <text>', 'why; kept with the decision, and told to the agent')
+    .description('deny the action; one denial is enough, unless policy asks for more')
+    .requiredOption('--reason <text>', 'why; kept with the decision and shown to the agent')
     .option('--print', PRINT)
-    .option('--as <credential>', AS)
+    .option('--as <credential>', AS_OPTION)
     .addHelpText('after', examples('countersign deny refund-1001 --reason "wrong customer"'))
     .action(run((context, actionId: string, options: DecideOptions) => decide(context, actionId, 'deny', options)));
   program
     .command('request-changes')
     .argument('<actionId>', 'the action that waits')
-    .description('not like this: the action ends, and the agent may propose it anew as it is told')
-    .requiredOption('--reason <text>', 'what should be otherwise; kept with the decision, and told to the agent')
+    .description('end the action and ask the agent for a changed proposal')
+    .requiredOption('--reason <text>', 'what to change; kept with the decision and shown to the agent')
     .option('--print', PRINT)
-    .option('--as <credential>', AS)
+    .option('--as <credential>', AS_OPTION)
     .addHelpText('after', examples('countersign request-changes refund-1001 --reason "only the unpaid orders, please"'))
     .action(
       run((context, actionId: string, options: DecideOptions) => decide(context, actionId, 'request_changes', options)),
@@ -66,15 +66,18 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   const { credential, holder } = await context.approver(options.as);
   const action = await context.action(name, holder.tenant);
   if (action.tenant !== holder.tenant) {
-    throw usage(`You decide on actions of ${holder.tenant}, and this one is of ${action.tenant}.`, {
-      field: 'actionId',
-      expected: `an action of ${holder.tenant}`,
-    });
+    throw usageError(
+      `Your credential is for tenant ${holder.tenant}, but the action belongs to tenant ${action.tenant}.`,
+      {
+        field: 'actionId',
+        expected: `an action of ${holder.tenant}`,
+      },
+    );
   }
   const countersign = await context.countersign(credential);
   const view = await context.answered(countersign, () => countersign.view(action.actionId, action.tenant));
-  const { secondsLeft, whatIsShown } = await import('../what-is-shown.js');
-  const pending = whatIsShown(view, action);
+  const { secondsLeft, verifiedPending } = await import('../approval-request.js');
+  const pending = verifiedPending(view, action);
 
   if (verdict === 'approve') {
     assertWithoutPasskey(pending, holder.roles);
@@ -87,11 +90,11 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
     verdict,
     reason: options.reason,
     // Looked at once more: people take their time.
-    ttlSeconds: secondsLeft(whatIsShown(view, action)),
+    ttlSeconds: secondsLeft(verifiedPending(view, action)),
   });
   if (options.print === true) {
     out.note(
-      `hand it in: temporal workflow signal --workflow-id ${action.tenant}/${action.actionId} --name decide --input '"<decision>"'`,
+      `send it: temporal workflow signal --workflow-id ${action.tenant}/${action.actionId} --name decide --input '"<decision>"'`,
     );
     out.result({ ...action, verdict, decision: token }, () => token);
     return;
@@ -99,7 +102,7 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   const reply = await context.answered(countersign, () => countersign.decide(action.actionId, token, action.tenant));
   out.result({ ...action, verdict, ...reply }, () => {
     const { approver, hurried = false } = reply.recorded;
-    const pause = hurried ? '; it came among many others, so one more person is needed' : '';
+    const pause = hurried ? '; it exceeded the approval rate limit, so one more person is needed' : '';
     return `${markOf(reply.recorded, out.paint)} by ${sanitize(approver)}; ${becomes(verdict, reply.state)}${pause}.  See: countersign show ${action.tenant}/${action.actionId}`;
   });
 }
@@ -118,13 +121,13 @@ function markOf({ verdict }: ApprovalRecord, paint: Paint): string {
 function becomes(verdict: Verdict, state: DecisionState): string {
   switch (state) {
     case 'waiting':
-      return verdict === 'deny' ? 'it is denied when more people say so' : 'more people are needed';
+      return verdict === 'deny' ? 'more denials are needed' : 'more approvals are needed';
     case 'approved':
-      return 'it goes on';
+      return 'the action continues';
     case 'denied':
-      return 'it is denied';
+      return 'the action is denied';
     case 'changes_requested':
-      return 'it ends, and the agent is told';
+      return 'the action ends, and the agent is told what to change';
   }
 }
 
@@ -157,10 +160,10 @@ async function confirm(
   out.present((paint) => timeline(record, { paint, width: out.width, full: true }), { script: out.json || print });
   if (yes) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw usage('Nobody can be asked here.', {
+    throw usageError('There is no terminal to ask for a confirmation.', {
       field: '--yes',
       expected: 'a terminal, or --yes',
-      fix: 'Read what is shown above, then call it again with --yes.',
+      fix: 'Read what is shown above, then run the command again with --yes.',
     });
   }
   const { confirm, isCancel } = await import('@clack/prompts');
@@ -173,7 +176,7 @@ async function confirm(
   });
   if (isCancel(answer) || !answer) {
     throw new CountersignError('CANCELLED', 'Nothing was signed.', {
-      fix: 'The action waits on; deny it with `countersign deny`.',
+      fix: 'The action is still waiting; deny it with `countersign deny`.',
     });
   }
 }

@@ -5,9 +5,9 @@ import type { DevServers } from '../../dev/index.js';
 import type { CountersignConfig } from '../../config/config.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
-import { wholeNumber } from '../numbers.js';
+import { wholeNumber } from '../whole-number.js';
 import type { Paint } from '../output.js';
-import { shellQuoted } from '../shell.js';
+import { shellQuoted } from '../shell-quote.js';
 
 interface DevOptions {
   readonly config?: string;
@@ -33,11 +33,11 @@ export function dev(program: Command): void {
       '--config <file>',
       'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs, else the starter policies and no tools',
     )
-    .option('--data <folder>', 'where keys and data are kept between runs', LOCAL_FOLDER)
-    .option('--temporal-port <n>', 'default: 7233, or a free one', port('--temporal-port'))
-    .option('--ui-port <n>', 'default: 8233, or a free one', port('--ui-port'))
-    .option('--postgres-port <n>', 'default: 54320, or a free one', port('--postgres-port'))
-    .option('--gateway-port <n>', 'default: 8787, or a free one', port('--gateway-port'))
+    .option('--data <folder>', 'the folder that keeps keys and data between runs', LOCAL_FOLDER)
+    .option('--temporal-port <n>', 'default: 7233, or a free port', port('--temporal-port'))
+    .option('--ui-port <n>', 'default: 8233, or a free port', port('--ui-port'))
+    .option('--postgres-port <n>', 'default: 54320, or a free port', port('--postgres-port'))
+    .option('--gateway-port <n>', 'default: 8787, or a free port', port('--gateway-port'))
     .addHelpText(
       'after',
       examples('countersign dev', 'countersign dev --config shop.config.mjs --data /tmp/shop') +
@@ -53,7 +53,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const [{ startDevServers, onShutdown }, { startLogging }, { awaitStop }] = await Promise.all([
     import('../../dev/index.js'),
     import('../logging.js'),
-    import('../stopping.js'),
+    import('../await-stop.js'),
   ]);
   const { stopped } = awaitStop();
   const logger = await startLogging(env, 'warn');
@@ -178,11 +178,11 @@ function welcome(paint: Paint, { servers, gateway, config, exports, envFile, key
     '',
     paint.bold('Countersign is ready.'),
     '',
-    fact('Temporal UI', paint.cyan(temporal.uiUrl ?? 'of the server in TEMPORAL_ADDRESS')),
+    fact('Temporal UI', paint.cyan(temporal.uiUrl ?? 'the UI of the server in TEMPORAL_ADDRESS')),
     fact('Inbox, API', paint.cyan(gateway)),
     fact('Temporal', `${temporal.address}, namespace ${temporal.namespace}`),
     fact('Ledger', `${host}${pathname}`),
-    fact('Keys', `${keysFile}${madeKeys ? ' (made now)' : ''}`),
+    fact('Keys', `${keysFile}${madeKeys ? ' (created now)' : ''}`),
     fact('Policies', config.policies),
     fact(
       'Tools',
@@ -192,11 +192,11 @@ function welcome(paint: Paint, { servers, gateway, config, exports, envFile, key
     `In other shells:  ${paint.bold(`source ${shellQuoted(envFile)}`)}  which does`,
     ...Object.entries(exports).map(([name, value]) => `  export ${name}=${shellQuoted(value)}`),
     '',
-    'An agent needs no more than TEMPORAL_ADDRESS and its credential:',
+    'An agent needs only TEMPORAL_ADDRESS and its credential:',
     '  countersign agent create --id bot --tenant acme --role admin_user --scope "*" --out bot.csk',
     '  export COUNTERSIGN_AGENT=bot.csk',
     "  countersign propose --tool … --input '{…}'",
     '',
-    paint.dim('Ctrl-C stops everything; data stay for the next time.'),
+    paint.dim('Ctrl-C stops everything. The data are kept for the next run.'),
   ].join('\n');
 }

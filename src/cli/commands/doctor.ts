@@ -22,7 +22,7 @@ const OLDEST_NODE = [20, 19] as const;
 export function doctor(program: Command): void {
   program
     .command('doctor')
-    .description('check what Countersign stands on: node, Temporal, workers, ledger, keys, config, policies')
+    .description('check the installation: Node, Temporal, workers, ledger, keys, config, policies')
     .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs')
     .addHelpText(
       'after',
@@ -115,7 +115,7 @@ async function keyChecks(context: Context): Promise<Check[]> {
         ...(missing.length === 0 ? ['run a worker'] : []),
         ...(sign.issuer === undefined ? [] : ['issue credentials']),
       ];
-      const detail = `they can ${can.join(' and ') || 'verify only'}${isProduction(context.env) ? ' (production)' : ''}`;
+      const detail = `the keys can ${can.join(' and ') || 'verify only'}${isProduction(context.env) ? ' (production)' : ''}`;
       return bad(
         missing.length === 0,
         { name: 'keys', detail },

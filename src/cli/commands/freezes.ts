@@ -4,7 +4,7 @@ import type { FreezeScope } from '../../ledger/index.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 interface FreezeOptions {
   readonly all?: boolean;
@@ -16,18 +16,18 @@ interface FreezeOptions {
   readonly by?: string;
 }
 
-const BY = 'who says so; default: your login name';
+const BY = 'your name for the record; default: your login name';
 
 export function freezes(program: Command): void {
   program
     .command('freeze')
-    .description('stop actions from now on, also those already granted; needs the ledger')
+    .description('stop matching actions now, including those already authorized; needs the ledger')
     .option('--all', 'every action')
-    .option('--agent <id>', 'those of this agent')
-    .option('--tool <tool>', 'those on this tool')
-    .option('--target <target>', 'those that write this table, endpoint or object')
-    .option('--tenant <tenant>', 'only of this tenant; default: of every tenant')
-    .requiredOption('--reason <text>', 'why; agents are told')
+    .option('--agent <id>', 'the actions of this agent')
+    .option('--tool <tool>', 'the actions on this tool')
+    .option('--target <target>', 'the actions that write this table, endpoint or object')
+    .option('--tenant <tenant>', 'only of this tenant; default: of all tenants')
+    .requiredOption('--reason <text>', 'why; shown to agents')
     .option('--by <name>', BY)
     .addHelpText(
       'after',
@@ -39,8 +39,8 @@ export function freezes(program: Command): void {
     .action(run(freeze));
   program
     .command('freezes')
-    .description('list what is frozen')
-    .option('--lifted', 'also what was lifted')
+    .description('list the active freezes')
+    .option('--lifted', 'include freezes that were lifted')
     .addHelpText('after', examples('countersign freezes'))
     .action(
       run(async (context, options: { lifted?: boolean }) => {
@@ -48,7 +48,7 @@ export function freezes(program: Command): void {
         const { out } = context;
         out.result({ freezes: found }, () =>
           found.length === 0
-            ? out.paint.dim('nothing is frozen')
+            ? out.paint.dim('there are no active freezes')
             : found.map((one) => freezeText(one, out.paint)).join('\n'),
         );
       }),
@@ -57,7 +57,7 @@ export function freezes(program: Command): void {
 
 async function freeze(context: Context, options: FreezeOptions): Promise<void> {
   const scope = scopeOf(options);
-  const { checkTenant } = await import('../names.js');
+  const { checkTenant } = await import('../action-name.js');
   const tenant = options.tenant === undefined ? '*' : checkTenant(options.tenant);
   const ledger = await context.ledger();
   const made = await ledger.freeze({ tenant, scope, reason: options.reason, by: await whoSays(options.by) });
@@ -78,10 +78,10 @@ function scopeOf({ all, agent, tool, target }: FreezeOptions): FreezeScope {
   ];
   const [scope] = scopes;
   if (scope !== undefined && scopes.length === 1) return scope;
-  throw usage(scope === undefined ? 'It is not said what to freeze.' : 'A freeze has one scope.', {
+  throw usageError(scope === undefined ? 'The freeze has no scope.' : 'The freeze has more than one scope.', {
     field: 'scope',
     expected: 'one of --all, --agent ID, --tool TOOL, --target TARGET',
-    fix: scope === undefined ? 'To stop everything: --all.' : 'Freeze several times.',
+    fix: scope === undefined ? 'Use --all to stop everything.' : 'Run the command once for each scope.',
   });
 }
 
@@ -91,6 +91,6 @@ async function whoSays(by: string | undefined): Promise<string> {
   try {
     return userInfo().username;
   } catch {
-    throw usage('It cannot be told who you are.', { field: '--by', expected: '--by NAME' });
+    throw usageError('Your login name is not known.', { field: '--by', expected: '--by NAME' });
   }
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CountersignConfig } from '../../config/config.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
-import { wholeNumber } from '../numbers.js';
+import { wholeNumber } from '../whole-number.js';
 
 interface GatewayCommandOptions {
   readonly config?: string;
@@ -26,7 +26,7 @@ export function gateway(program: Command): void {
       ) +
         `
 
-Run \`countersign setup\` first. Its keys file needs the private "gateway" key and the public ones of the others, no more.
+Run \`countersign setup\` first. Its keys file needs only the private "gateway" key and the public keys of the others.
 Secrets come from the environment:
   COUNTERSIGN_OIDC_CLIENT_SECRET      of the identity provider's client
   COUNTERSIGN_METRICS_TOKEN           for /metrics where it is not on loopback
@@ -43,7 +43,7 @@ async function runGateway(context: Context, options: GatewayCommandOptions): Pro
     import('../../gateway/server/server.js'),
     import('../../config/config.js'),
     import('../logging.js'),
-    import('../stopping.js'),
+    import('../await-stop.js'),
     import('../../dev/shutdown.js'),
   ]);
   const { stopped } = awaitStop();

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { KeyRole } from '../../trust/index.js';
 import { examples, run } from '../command.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 /** The private keys that each kind of process signs with. */
 const PROCESSES = {
@@ -20,36 +20,40 @@ export function keys(program: Command): void {
   const command = program.command('keys').description("the operator's signing keys");
   command
     .command('create')
-    .description('make a new key for each role: issuer, grant, receipt, tool, gateway')
+    .description('create a new key for each role: issuer, grant, receipt, tool, gateway')
     .requiredOption('--out <file>', 'a new file that only you can read')
-    .addOption(new Option('--role <role...>', 'make keys for these roles only').choices(ROLES))
+    .addOption(new Option('--role <role...>', 'create keys for these roles only').choices(ROLES))
     .addHelpText(
       'after',
       examples(
         'countersign keys create --out keys.json',
         'countersign keys create --role gateway --out gateway-keys.json',
-      ) + '\n\nKeep it as a secret, and give each process its part of it: `countersign keys extract`.',
+      ) + '\n\nKeep it secret, and give each process only its part: `countersign keys extract`.',
     )
     .action(
       run(async ({ out }, options: { out: string; role?: readonly KeyRole[] }) => {
         const { createKeyFile } = await import('../../trust/index.js');
         const file = resolve(options.out);
         if (!(await createKeyFile(file, options.role))) {
-          throw usage(`${file} is there already.`, {
+          throw usageError(`${file} already exists.`, {
             field: '--out',
             expected: 'a new file',
-            fix: 'Keys that are in use must not be lost: choose another name.',
+            fix: 'Choose another name: keys that are in use must not be overwritten.',
           });
         }
-        out.result({ file }, () => `${out.paint.green('✓')} keys made\n\n  export COUNTERSIGN_KEYS_FILE=${file}`);
+        out.result({ file }, () => `${out.paint.green('✓')} keys created\n\n  export COUNTERSIGN_KEYS_FILE=${file}`);
       }),
     );
   command
     .command('extract')
-    .description("one process's part of a key file: the private keys that it signs with, the public keys of all others")
-    .requiredOption('--keys <file>', 'a key file that has them')
+    .description(
+      'extract the keys of one process: the private keys that it signs with, and the public keys of the others',
+    )
+    .requiredOption('--keys <file>', 'the key file to extract from')
     .addOption(
-      new Option('--for <process>', 'who signs with it').choices(Object.keys(PROCESSES)).makeOptionMandatory(true),
+      new Option('--for <process>', 'the process that signs with it')
+        .choices(Object.keys(PROCESSES))
+        .makeOptionMandatory(true),
     )
     .requiredOption('--out <file>', 'a new file that only you can read')
     .addHelpText(
@@ -58,7 +62,7 @@ export function keys(program: Command): void {
         'countersign keys extract --keys keys.json --for gateway --out gateway-keys.json',
         'countersign keys extract --keys keys.json --for worker --out worker-keys.json',
       ) +
-        '\n\nA worker signs grants and receipts, a gateway what it vouches for, and only who issues credentials needs the issuer key.',
+        '\n\nA worker signs grants and receipts, a gateway signs attestations, and only whoever issues credentials needs the issuer key.',
     )
     .action(
       run(async ({ out }, options: { keys: string; for: keyof typeof PROCESSES; out: string }) => {

@@ -7,7 +7,7 @@ import { given } from '../../environment.js';
 import type { Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 interface LimitsOptions {
   readonly tenant?: string;
@@ -27,9 +27,9 @@ export function limits(program: Command): void {
   program
     .command('limits')
     .argument('[limit]', 'only this one: its id in limits.yaml')
-    .description('show what is left of each limit; needs the ledger')
+    .description('show what remains of each limit; needs the ledger')
     .option('--tenant <tenant>', "only of this tenant; default: the credential's, else all")
-    .option('--policies <folder>', "the policy folder whose limits are meant; default: the config's")
+    .option('--policies <folder>', "the policy folder that declares the limits; default: the config's")
     .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs if it is there')
     .addHelpText(
       'after',
@@ -73,18 +73,16 @@ async function showLimits(context: Context, only: string | undefined, options: L
         );
         lines.push(...under(others, tenant, out.paint));
       }
-      return lines.length === 0 ? out.paint.dim('there are no limits, and nothing was counted') : lines.join('\n');
+      return lines.length === 0 ? out.paint.dim('no limits are declared, and nothing was counted') : lines.join('\n');
     },
   );
   if (folder === undefined && !out.json) {
-    out.note(
-      'No policy folder was named and there is no config: it is not known out of how much. Add --policies FOLDER.',
-    );
+    out.note('No policy folder was given and there is no config, so maximums are not shown. Add --policies FOLDER.');
   }
 }
 
 function under(counters: readonly Shown[], tenant: string | undefined, paint: Paint): readonly string[] {
-  if (counters.length === 0) return [paint.dim('  nothing counted yet')];
+  if (counters.length === 0) return [paint.dim('  nothing was counted yet')];
   return counters.map((counter) => {
     const whose = tenant === undefined ? `${paint.dim(sanitize(counter.tenant))}  ` : '';
     const full = counter.left === 0 || counter.state === 'open';
@@ -97,7 +95,7 @@ function under(counters: readonly Shown[], tenant: string | undefined, paint: Pa
 async function policyFolder(context: Context, { policies, config }: LimitsOptions): Promise<string | undefined> {
   if (policies !== undefined) {
     if (config === undefined) return policies;
-    throw usage('The policy folder is named twice.', {
+    throw usageError('The policy folder was given twice.', {
       field: '--policies',
       expected: 'either --policies FOLDER or --config FILE',
       fix: 'Leave one of them out.',

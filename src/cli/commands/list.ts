@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { OUTCOME_STATUSES } from '../../action/outcome.js';
 import { examples, run } from '../command.js';
 import { table } from '../layout.js';
-import { wholeNumber } from '../numbers.js';
+import { wholeNumber } from '../whole-number.js';
 import { statusColour, type ShownStatus } from '../timeline.js';
 
 interface ListOptions {
@@ -20,11 +20,11 @@ export function list(program: Command): void {
   program
     .command('list')
     .description('list actions, the newest first')
-    .addOption(new Option('--status <status>', 'only those').choices(STATUSES))
-    .option('--tool <tool>', 'only those on this tool')
-    .option('--agent <id>', 'only those of this agent')
+    .addOption(new Option('--status <status>', 'only actions in this state').choices(STATUSES))
+    .option('--tool <tool>', 'only actions on this tool')
+    .option('--agent <id>', 'only actions of this agent')
     .option('--tenant <tenant>', "only those of this tenant; default: the credential's, else all")
-    .option('--limit <n>', 'at most so many', wholeNumber('--limit', 1, 10_000), 50)
+    .option('--limit <n>', 'the maximum number', wholeNumber('--limit', 1, 10_000), 50)
     .addHelpText('after', examples('countersign list', 'countersign list --status mismatch --tool shop-db --limit 10'))
     .action(
       run(async (context, { limit, tenant, ...filter }: ListOptions) => {
@@ -35,7 +35,7 @@ export function list(program: Command): void {
         const actions = await listActions(client, query, limit, context.temporalSettings.address);
         const { out } = context;
         out.result({ actions }, () => {
-          if (actions.length === 0) return out.paint.dim('no such actions');
+          if (actions.length === 0) return out.paint.dim('there are no matching actions');
           const rows = actions.map(({ receipt: _receipt, endedAt: _endedAt, tenant: of, ...action }) => ({
             ...(whose === undefined ? { tenant: of } : {}),
             ...action,

@@ -12,7 +12,7 @@ import { sanitize } from '../../presentation/sanitize.js';
 import type { Output } from '../output.js';
 import { emptyView, endedView, type ActionRecord } from '../../action-records/action-record.js';
 import { timeline } from '../timeline.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 interface ProposeOptions {
   readonly tool: string;
@@ -33,22 +33,22 @@ export function propose(program: Command): void {
   program
     .command('propose')
     .description('propose an action as an agent, and wait for its outcome or for the need of an approval')
-    .requiredOption('--tool <tool>', 'the tool that would do it')
+    .requiredOption('--tool <tool>', 'the tool to act with')
     .option('--input <json>', "the tool's input as JSON; - reads it from stdin")
     .option('--input-file <file>', 'the same from a file')
     .option('--expect <cel>', 'what must be true afterwards: a CEL expression over pre, post, delta and result')
-    .option('--within <time>', 'how long the system may take to show it')
-    .option('--reasoning <text>', 'why; people are shown it as your words')
+    .option('--within <time>', 'how long the expectation may take to become true')
+    .option('--reasoning <text>', 'why; shown to approvers as your own words')
     .option('--action-id <id>', 'your idempotency key: the same proposal under it is done once. Default: a new one')
     .option('--trace-id <id>', 'groups the actions of one task')
     .option(
       '--claim <name=value>',
-      'what you believe of where you are, such as environment=test; repeat for more',
+      'what you believe about the target, such as environment=test; repeat for more',
       collect,
       [],
     )
-    .option('--wait [time]', 'wait also for people, and until the end')
-    .option('--timeout <time>', 'how long the first answer may take', '60s')
+    .option('--wait [time]', 'also wait for approvals, until the outcome')
+    .option('--timeout <time>', 'how long to wait for the first answer', '60s')
     .option('--as <credential>', 'the credential or its file; default: COUNTERSIGN_AGENT')
     .addHelpText(
       'after',
@@ -92,7 +92,7 @@ async function afterPeople(
   wait: ProposeOptions['wait'],
 ): Promise<Outcome | undefined> {
   if (wait === undefined) return undefined;
-  out.note(`waits for people: ${sanitize(action.reason)}`);
+  out.note(`waits for approval: ${sanitize(action.reason)}`);
   try {
     return await action.outcome(wait === true ? {} : { timeoutMs: durationOption(wait, '--wait') });
   } catch (error) {
@@ -111,8 +111,8 @@ function tellPending(out: Output, action: PendingAction, told: Omit<ActionRecord
   out.result({ status, tenant, actionId, reason, pending }, () =>
     [
       timeline({ ...told, view }, { paint: out.paint, width: out.width, full: false }),
-      `An approver decides:  countersign approve ${tenant}/${actionId}`,
-      `See what became of it:  countersign show ${tenant}/${actionId}`,
+      `To approve it:  countersign approve ${tenant}/${actionId}`,
+      `To follow it:  countersign show ${tenant}/${actionId}`,
     ].join('\n'),
   );
 }
@@ -124,7 +124,10 @@ async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { ac
   ]);
   const { tool, expect, within, reasoning, traceId, actionId = randomUUID() } = options;
   if (within !== undefined && expect === undefined) {
-    throw usage('There is nothing to wait for.', { field: '--within', expected: '--expect beside it' });
+    throw usageError('--within was given without an expectation.', {
+      field: '--within',
+      expected: '--expect beside it',
+    });
   }
   const claims = Object.fromEntries((options.claim ?? []).map(claimOf));
   const proposal = {
@@ -144,12 +147,15 @@ async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { ac
 function claimOf(text: string): [string, string] {
   const equals = text.indexOf('=');
   if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
-  throw usage(`${JSON.stringify(text.slice(0, 80))} is not a claim.`, { field: '--claim', expected: 'name=value' });
+  throw usageError(`${JSON.stringify(text.slice(0, 80))} is not a claim.`, {
+    field: '--claim',
+    expected: 'name=value',
+  });
 }
 
 async function inputOf({ input, inputFile }: ProposeOptions): Promise<JsonObject> {
   if ((input === undefined) === (inputFile === undefined)) {
-    throw usage(input === undefined ? 'There is no input.' : 'There are two inputs.', {
+    throw usageError(input === undefined ? 'No input was given.' : 'Two inputs were given.', {
       field: '--input',
       expected: 'one of --input JSON, --input - (stdin) or --input-file FILE',
     });
@@ -159,7 +165,7 @@ async function inputOf({ input, inputFile }: ProposeOptions): Promise<JsonObject
   const text = source === undefined ? (input as string) : await read(source);
   const value = parseJson(text, source === undefined ? '--input' : source === '-' ? 'stdin' : source);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw usage('The input is not a JSON object.', {
+  throw usageError('The input is not a JSON object.', {
     field: '--input',
     expected: 'a JSON object, such as {"op": "select"}',
   });
@@ -172,6 +178,6 @@ async function read(source: string): Promise<string> {
     const { text } = await import('node:stream/consumers');
     return await text(process.stdin);
   } catch {
-    throw usage(`${source} cannot be read.`, { field: '--input-file', expected: 'a readable file' });
+    throw usageError(`${source} cannot be read.`, { field: '--input-file', expected: 'a readable file' });
   }
 }

@@ -17,12 +17,12 @@ interface VerifyOptions {
 export function receipts(program: Command): void {
   program
     .command('receipts')
-    .description('the signed record of outcomes')
+    .description('the signed receipts of outcomes')
     .command('verify')
     .description('verify every receipt: signatures, gaps, edits, the recorded outcomes, and what Temporal saw')
-    .option('--tenant <tenant>', 'only this one; default: all')
-    .option('--anchors <file>', 'where the last receipts seen are remembered', `${LOCAL_FOLDER}/anchors.json`)
-    .option('--offline', 'do not ask Temporal; then receipts removed from the end may go unnoticed')
+    .option('--tenant <tenant>', 'only this tenant; default: all')
+    .option('--anchors <file>', 'where the last verified receipts are remembered', `${LOCAL_FOLDER}/anchors.json`)
+    .option('--offline', 'do not ask Temporal; receipts removed from the end may then go unnoticed')
     .addHelpText(
       'after',
       examples('countersign receipts verify', 'countersign receipts verify --tenant acme --json') +
@@ -74,7 +74,7 @@ function ledgerNameOf(context: Context): string {
 function noReceipts(tenant: string): CountersignError {
   return new CountersignError(
     'NOT_FOUND',
-    `There are no receipts of ${JSON.stringify(tenant)}, nor was there ever one seen.`,
+    `There are no receipts of tenant ${JSON.stringify(tenant)}, and no earlier verification saw one.`,
     {
       field: '--tenant',
       expected: 'a tenant whose actions have ended',

@@ -7,17 +7,19 @@ import { examples, run } from '../command.js';
 import type { ActionName, Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
-import { usage } from '../usage.js';
+import { AS_OPTION, sendSignedCommand } from '../send-signed-command.js';
+import { usageError } from '../usage-error.js';
 
-const NAME = 'the saga (its traceId), or the action whose undoing failed; or <tenant>/<either>';
-const AS = "your approver's credential or its file; default: COUNTERSIGN_APPROVER";
+const NAME = 'the saga (its traceId), or the action whose compensation failed; or <tenant>/<either>';
 
 export function saga(program: Command): void {
-  const group = program.command('saga').description('look at sagas and undoings, and decide on an undoing that failed');
+  const group = program
+    .command('saga')
+    .description('show sagas and compensations, and decide on a compensation that failed');
   group
     .command('show')
     .argument('<name>', NAME)
-    .description('tell how its steps stand, what was undone, and what it waits for')
+    .description('show the state of its steps, what was compensated, and what it waits for')
     .option('--tenant <tenant>', "whose; default: the credential's tenant")
     .addHelpText('after', examples('countersign saga show order-1001', 'countersign saga show order-1001 --json'))
     .action(
@@ -28,15 +30,15 @@ export function saga(program: Command): void {
       }),
     );
   for (const [verdict, description] of [
-    ['retry', 'have an undoing that failed tried again, as a new action under policy'],
-    ['accept', 'leave it at that: what was done stays done, and that is on record'],
+    ['retry', 'retry a compensation that failed, as a new action under policy'],
+    ['accept', 'give up a compensation that failed: the effect stays, and the record says so'],
   ] as const) {
     group
       .command(verdict)
       .argument('<name>', NAME)
       .description(`${description}. Needs a role (operator, unless the config says otherwise)`)
       .requiredOption('--reason <text>', 'why; kept with the receipt')
-      .option('--as <credential>', AS)
+      .option('--as <credential>', AS_OPTION)
       .addHelpText('after', examples(`countersign saga ${verdict} order-1001 --reason "asked finance" --as ann.csk`))
       .action(
         run((context, name: string, options: { reason: string; as?: string }) =>
@@ -56,30 +58,30 @@ async function decide(
   const named = await context.action(name, holder.tenant);
   const { tenant } = holder;
   if (named.tenant !== tenant) {
-    throw usage(`You speak for ${tenant}, and this is of ${named.tenant}.`, {
-      field: 'name',
-      expected: `one of ${tenant}`,
-    });
+    throw usageError(
+      `Your credential is for tenant ${tenant}, but ${named.actionId} belongs to tenant ${named.tenant}.`,
+      {
+        field: 'name',
+        expected: `one of ${tenant}`,
+      },
+    );
   }
   const found = await find(context, named);
   const subject = 'steps' in found ? waitingIn(found) : found.cause;
-  const { signStatement } = await import('../../trust/index.js');
-  const statement = await signStatement(credential, { kind: 'recover', tenant, subject, verdict, reason });
-  const countersign = await context.countersign();
-  const done = await context.answered(countersign, () => countersign.handIn(statement));
+  const done = await sendSignedCommand(context, credential, { kind: 'recover', tenant, subject, verdict, reason });
   if (done.kind !== 'recover') return;
   const { out } = context;
   out.result({ cause: subject, ...done }, () => {
-    const what = verdict === 'retry' ? 'is undone again' : 'stays as it is';
+    const what = verdict === 'retry' ? 'is compensated again' : 'keeps its effect';
     return `${out.paint.green(`✓ ${sanitize(subject)} ${what}`)}: ${sanitize(done.reason)}\nreceipt #${done.receipt.seq} of ${sanitize(tenant)}`;
   });
 }
 
 function waitingIn({ waitsFor, traceId }: SagaView): string {
   if (waitsFor?.kind === 'compensation') return waitsFor.actionId;
-  throw new CountersignError('NOT_PENDING', `Saga ${traceId} waits for no decision on an undoing.`, {
+  throw new CountersignError('NOT_PENDING', `Saga ${traceId} does not wait for a decision on a compensation.`, {
     field: 'name',
-    expected: 'a saga that has an undoing that failed',
+    expected: 'a saga with a compensation that failed',
     fix: `Look at it: countersign saga show ${traceId}`,
   });
 }
@@ -98,10 +100,10 @@ async function find(context: Context, { tenant, actionId: name }: ActionName): P
     if (!(error instanceof CountersignError) || error.code !== 'NOT_FOUND') throw error;
     throw new CountersignError(
       'NOT_FOUND',
-      `There is no saga ${name} of tenant ${tenant}, nor an undoing of such an action.`,
+      `There is no saga ${name} of tenant ${tenant}, and no compensation of an action with that id.`,
       {
         field: 'name',
-        expected: 'the traceId of a saga, or the id of an action that was to be undone',
+        expected: 'the traceId of a saga, or the id of an action that was to be compensated',
         fix: 'See what waits: countersign pending',
       },
     );

@@ -24,7 +24,7 @@ export function setup(program: Command): void {
         await ensureSearchAttributes(client.connection as Connection, namespace);
 
         const done = (made: readonly string[]): string =>
-          made.length === 0 ? out.paint.dim('nothing to do') : made.map((name) => sanitize(name)).join(', ');
+          made.length === 0 ? out.paint.dim('up to date') : made.map((name) => sanitize(name)).join(', ');
         out.result(
           { ledger: { schema, postgres: version, migrated }, temporal: { address, namespace, registered } },
           () =>

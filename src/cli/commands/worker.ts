@@ -37,7 +37,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     import('../../worker/faults.js'),
     import('../../trust/index.js'),
     import('../logging.js'),
-    import('../stopping.js'),
+    import('../await-stop.js'),
     import('../../dev/shutdown.js'),
   ]);
   const { stopped } = awaitStop();
@@ -45,7 +45,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   const keyring = await loadKeyring({
     env,
     devPath: `${LOCAL_FOLDER}/keys.json`,
-    onCreated: (path) => logger.warn({ path }, 'made development keys'),
+    onCreated: (path) => logger.warn({ path }, 'created development keys'),
   });
   const config = await loadConfig(options.config, env);
   await mustBeSetUp(context);

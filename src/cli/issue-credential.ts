@@ -6,7 +6,7 @@ import type { Credential } from '../trust/index.js';
 import type { Context } from './context.js';
 import { durationOption } from './duration-options.js';
 import { sanitize } from '../presentation/sanitize.js';
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 export interface IssueOptions {
   readonly id: string;
@@ -22,14 +22,14 @@ export function ttlOf({ ttl }: IssueOptions): number {
 }
 
 /** Issues what the options ask for. @throws CountersignError USAGE when they cannot be a credential; KEYS_* */
-export async function issued<T = Credential>(issue: () => Promise<T>): Promise<T> {
+export async function withOptionNames<T = Credential>(issue: () => Promise<T>): Promise<T> {
   try {
     return await issue();
   } catch (error) {
     if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
     const [field = 'id'] = (error.field ?? '').split('.');
     const { fix = '' } = error;
-    throw usage(error.message, { field: OPTION[field] ?? field, fix });
+    throw usageError(error.message, { field: OPTION[field] ?? field, fix });
   }
 }
 
@@ -46,7 +46,7 @@ const OPTION: Readonly<Record<string, string>> = {
 };
 
 /** @throws CountersignError USAGE when the file exists or cannot be made */
-export async function handOver(
+export async function handOverCredential(
   { out, env }: Context,
   options: Pick<IssueOptions, 'out'>,
   credential: Credential,
@@ -57,7 +57,9 @@ export async function handOver(
   const text = encodeCredential(credential);
   const variable = kind === 'agent' ? 'COUNTERSIGN_AGENT' : 'COUNTERSIGN_APPROVER';
   if (options.out === undefined) {
-    out.warn('this is a secret, shown once: whoever has it acts in this name. --out writes it to a file instead.');
+    out.warn(
+      'This is a secret and is shown once. Whoever has it can act under this name. Use --out to write it to a file instead.',
+    );
     out.result({ ...holder, credential: text }, () => text);
     return;
   }
@@ -92,10 +94,10 @@ export async function writeSecret(given: string, text: string): Promise<string> 
     return file;
   } catch (error) {
     const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    throw usage(exists ? `${file} is there already.` : `${file} cannot be written.`, {
+    throw usageError(exists ? `${file} already exists.` : `${file} cannot be written.`, {
       field: '--out',
       expected: 'a new file in a folder that can be written',
-      fix: exists ? 'Choose another name, or move the old one away.' : 'Choose another place.',
+      fix: exists ? 'Choose another name, or move the existing file.' : 'Choose another place.',
     });
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { digest, digestText } from '../../src/action/json.js';
 import type { ActionView, PendingView, Shown } from '../../src/action/outcome.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
-import { secondsLeft, whatIsShown } from '../../src/cli/what-is-shown.js';
+import { secondsLeft, verifiedPending } from '../../src/cli/approval-request.js';
 
 const name = { tenant: 'acme', actionId: 'a1' };
 const proposal: Proposal = { actionId: 'a1', tool: 'shop-db', input: { op: 'delete', table: 'orders' } };
@@ -44,7 +44,7 @@ function view(pending: Partial<PendingView> | undefined): ActionView {
 }
 
 test('what is honest is signed for', () => {
-  expect(whatIsShown(view({}), name).shown).toBe(shown);
+  expect(verifiedPending(view({}), name).shown).toBe(shown);
 });
 
 describe('nothing is signed', () => {
@@ -63,15 +63,17 @@ describe('nothing is signed', () => {
     ],
     ['another tool than the one proposed', { shown: { ...shown, tool: { ...shown.tool, name: 'test-db' } } }],
   ])('for %s', (_, lie) => {
-    expect(() => whatIsShown(view(lie), name)).toThrow(expect.objectContaining({ code: 'APPROVAL_INVALID' }));
+    expect(() => verifiedPending(view(lie), name)).toThrow(expect.objectContaining({ code: 'APPROVAL_INVALID' }));
   });
 
   test('for an action that does not wait', () => {
-    expect(() => whatIsShown(view(undefined), name)).toThrow(expect.objectContaining({ code: 'NOT_PENDING' }));
+    expect(() => verifiedPending(view(undefined), name)).toThrow(expect.objectContaining({ code: 'NOT_PENDING' }));
   });
 
   test.each([new Date(Date.now() - 1000).toISOString(), 'never', ''])('after its time: %s', (expiresAt) => {
-    expect(() => whatIsShown(view({ expiresAt }), name)).toThrow(expect.objectContaining({ code: 'APPROVAL_EXPIRED' }));
+    expect(() => verifiedPending(view({ expiresAt }), name)).toThrow(
+      expect.objectContaining({ code: 'APPROVAL_EXPIRED' }),
+    );
   });
 });
 

@@ -11,12 +11,12 @@ import { sanitize } from '../presentation/sanitize.js';
  *
  * @throws CountersignError NOT_PENDING, APPROVAL_INVALID, APPROVAL_EXPIRED
  */
-export function whatIsShown({ phase, pending }: ActionView, { tenant, actionId }: ActionName): PendingView {
+export function verifiedPending({ phase, pending }: ActionView, { tenant, actionId }: ActionName): PendingView {
   if (pending === undefined) {
     throw new CountersignError('NOT_PENDING', `Action ${actionId} is ${phase}: it is not waiting for a person.`, {
       field: 'actionId',
-      expected: 'an action that waits for people',
-      fix: `See what became of it: countersign show ${tenant}/${actionId}`,
+      expected: 'an action that waits for approval',
+      fix: `See its state: countersign show ${tenant}/${actionId}`,
     });
   }
   assertShownMatches(pending, { tenant, actionId });

@@ -1,6 +1,6 @@
 /** Names given on the command line, checked before they go anywhere. */
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 /** @throws CountersignError USAGE */
 export function checkTenant(tenant: string): string {
@@ -21,5 +21,5 @@ export function splitAction(name: string): { tenant: string | undefined; actionI
 
 function matching(text: string, pattern: RegExp, field: string, expected: string): string {
   if (pattern.test(text)) return text;
-  throw usage(`${JSON.stringify(text.slice(0, 160))} cannot be a name here.`, { field, expected });
+  throw usageError(`${JSON.stringify(text.slice(0, 160))} is not a valid name.`, { field, expected });
 }

@@ -4,7 +4,7 @@ import { formatDuration } from '../action/duration.js';
 import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
-export function standingText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {
+export function standingApprovalText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {
   const { id, agent, tool, operation, environment, maxRows, actions, amounts = {}, used, by, reason } = given;
   const what = `${sanitize(tool)}${operation === undefined ? '' : `:${sanitize(operation)}`}`;
   const where = environment === undefined ? '' : ` in ${sanitize(environment)}`;
@@ -20,7 +20,7 @@ export function standingText(given: StandingApproval & { readonly used?: Standin
   ].join('\n');
 }
 
-export function dutyText(given: GivenDuty, paint: Paint): string {
+export function roleDelegationText(given: GivenDuty, paint: Paint): string {
   const { id, person, role, since, by, reason } = given;
   const to = Date.parse(since) > Date.now() ? ` from ${sanitize(since)}` : '';
   return [

@@ -1,16 +1,16 @@
-/** What Temporal's history says of an action: written before the effect, and nothing that an agent could edit. */
+/** What Temporal's history holds of an action: written before the effect, and not editable by an agent. */
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Proposal } from '../../src/index.js';
 
-export interface Trail {
+export interface ActionHistory {
   /** As the agent sent it. */
   readonly proposal: Proposal;
   /** How often the effect was begun. 0: never. */
   readonly attempts: number;
 }
 
-export async function readTrail(temporal: Client, workflowId: string): Promise<Trail> {
+export async function readHistory(temporal: Client, workflowId: string): Promise<ActionHistory> {
   const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
   const [request] = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   if (request === undefined) throw new Error(`${workflowId} has no history`);

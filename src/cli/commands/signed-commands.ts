@@ -6,37 +6,37 @@ import { given } from '../../environment.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
 import { sanitize } from '../../presentation/sanitize.js';
-import { wholeNumber } from '../numbers.js';
-import { AS, said } from '../person-says.js';
+import { wholeNumber } from '../whole-number.js';
+import { AS_OPTION, sendSignedCommand } from '../send-signed-command.js';
 import { statusMark } from '../timeline.js';
-import { usage } from '../usage.js';
+import { usageError } from '../usage-error.js';
 
 interface Holder {
   readonly credential: Credential;
   readonly holder: CredentialView;
 }
 
-export function statements(program: Command): void {
+export function signedCommands(program: Command): void {
   program
     .command('unfreeze')
     .argument('<id>', 'the number of the freeze', wholeNumber('id', 1, 2_147_483_647))
     .description(
-      'lift a freeze; its record stays. Needs a role (operator, unless the config says otherwise) and a worker',
+      'lift a freeze and keep its record; needs a role (operator, unless the config names others) and a running worker',
     )
     .requiredOption('--reason <text>', 'why; kept with the freeze')
-    .option('--as <credential>', AS)
+    .option('--as <credential>', AS_OPTION)
     .addHelpText('after', examples('countersign unfreeze 3 --as ann.csk --reason "incident closed"'))
     .action(run(unfreeze));
   program
     .command('resolve')
     .argument('<actionId>', 'the action whose outcome is unknown, or <tenant>/<actionId>')
     .description(
-      'say whether an effect happened that could not be known; what it holds of limits is spent or given back',
+      'settle an unknown outcome: state whether the effect happened; its holds on limits are spent or released',
     )
     .option('--happened', 'the effect was made')
     .option('--did-not-happen', 'the effect was not made')
     .requiredOption('--evidence <text>', 'how you know; kept with the outcome')
-    .option('--as <credential>', AS)
+    .option('--as <credential>', AS_OPTION)
     .addHelpText(
       'after',
       examples(
@@ -47,9 +47,9 @@ export function statements(program: Command): void {
   program
     .command('revoke')
     .argument('<credential>', "the credential's id, or the credential itself or its file")
-    .description('make a credential or delegation, and whatever was delegated below it, good for nothing from now on')
-    .requiredOption('--reason <text>', 'why; whoever uses it is told')
-    .option('--as <credential>', `${AS}. An agent may revoke what it delegated, with its own`)
+    .description('revoke a credential or a delegation, and everything that was delegated from it')
+    .requiredOption('--reason <text>', 'why; shown to whoever uses it')
+    .option('--as <credential>', `${AS_OPTION}. An agent may revoke what it delegated, with its own`)
     .addHelpText(
       'after',
       examples(
@@ -63,7 +63,7 @@ export function statements(program: Command): void {
 async function unfreeze(context: Context, id: number, { reason, as }: { reason: string; as?: string }): Promise<void> {
   const { credential, holder } = await context.approver(as);
   const { tenant } = holder;
-  const done = await said(context, credential, { kind: 'unfreeze', tenant, subject: String(id), reason });
+  const done = await sendSignedCommand(context, credential, { kind: 'unfreeze', tenant, subject: String(id), reason });
   if (done.kind !== 'unfreeze') return;
   const { out } = context;
   const { freeze, receipt } = done;
@@ -84,7 +84,7 @@ interface ResolveOptions {
 async function resolve(context: Context, name: string, options: ResolveOptions): Promise<void> {
   const { happened = false, didNotHappen = false, evidence, as } = options;
   if (happened === didNotHappen) {
-    throw usage('It is to be said whether it happened.', {
+    throw usageError('State whether the effect happened.', {
       field: 'verdict',
       expected: '--happened or --did-not-happen',
     });
@@ -92,13 +92,13 @@ async function resolve(context: Context, name: string, options: ResolveOptions):
   const { credential, holder } = await context.approver(as);
   const { tenant, actionId } = await context.action(name, holder.tenant);
   if (tenant !== holder.tenant) {
-    throw usage(`You speak for ${holder.tenant}, and this action is of ${tenant}.`, {
+    throw usageError(`Your credential is for tenant ${holder.tenant}, but the action belongs to tenant ${tenant}.`, {
       field: 'actionId',
       expected: `an action of ${holder.tenant}`,
     });
   }
   const verdict = happened ? 'happened' : 'did_not_happen';
-  const done = await said(context, credential, {
+  const done = await sendSignedCommand(context, credential, {
     kind: 'resolve',
     tenant,
     subject: actionId,
@@ -119,7 +119,7 @@ async function revoke(context: Context, what: string, { reason, as }: { reason: 
   const { credential, holder } = await signerOf(context, as);
   const { tenant } = holder;
   const { subject, delegations } = await revoked(what);
-  const done = await said(context, credential, {
+  const done = await sendSignedCommand(context, credential, {
     kind: 'revoke',
     tenant,
     subject,

@@ -1,5 +1,5 @@
 /** What a delegation or a standing approval lets its holder spend, as options say it. */
-import { usage } from './usage.js';
+import { usageError } from './usage-error.js';
 
 export interface CapOptions {
   readonly maxActions?: number;
@@ -12,18 +12,18 @@ export interface Caps {
 }
 
 /** Reads `--max-actions` and each `--max-amount`. Empty where there are none. @throws CountersignError USAGE */
-export function capsOf({ maxActions, maxAmount = [] }: CapOptions): Caps {
+export function spendingCaps({ maxActions, maxAmount = [] }: CapOptions): Caps {
   const amounts = maxAmount.map((text): [string, number] => {
     const [, unit, amount] = /^([A-Za-z0-9][\w.-]*)=(\d{1,15}(?:\.\d{1,9})?)$/.exec(text) ?? [];
     if (unit !== undefined) return [unit, Number(amount)];
-    throw usage(`${JSON.stringify(text.slice(0, 40))} is not an amount.`, {
+    throw usageError(`${JSON.stringify(text.slice(0, 40))} is not an amount.`, {
       field: '--max-amount',
       expected: 'a unit, an equals sign and a number, such as EUR=50',
     });
   });
   const units = new Set(amounts.map(([unit]) => unit));
   if (units.size < amounts.length) {
-    throw usage('A unit is capped twice.', { field: '--max-amount', expected: 'each unit once' });
+    throw usageError('A unit has two caps.', { field: '--max-amount', expected: 'each unit once' });
   }
   return {
     ...(maxActions === undefined ? {} : { actions: maxActions }),
