@@ -177,6 +177,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     proposalDigest,
     outcome,
     holds,
+    effectRuledOut: true,
     sign: (link) => sign({ ...statement, ...link }, deps),
   });
   await deps.faults.at('reconcile.after-settle');

@@ -1,5 +1,5 @@
 /** Step 8: the outcome and its receipt, committed together. */
-import { asCountersignError, type CountersignError } from '../src/action/errors.js';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
@@ -81,14 +81,17 @@ export async function settle(
     return { outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
-    return await deps.ledger.settle({
+    const settled = await deps.ledger.settle({
       ...place,
       proposalDigest,
       outcome,
       sign: signed,
       // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
       ...(facts?.limits === undefined ? {} : { holds: holdsOf(settlement) }),
+      effectRuledOut: true,
     });
+    if (settled.kind === 'settled') return settled;
+    throw new CountersignError('INTERNAL', 'The ledger refused an outcome that it was told is ruled out.');
   } catch (thrown) {
     const refused = asCountersignError(thrown);
     if (refused.code !== 'ACTION_CONFLICT') throw refused;

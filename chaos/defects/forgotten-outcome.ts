@@ -2,4 +2,4 @@
 import { Ledger } from '../../src/ledger/index.js';
 import { replace } from './replace.js';
 
-replace(Ledger.prototype, 'settle', () => async ({ outcome }) => ({ outcome, recorded: false }));
+replace(Ledger.prototype, 'settle', () => async ({ outcome }) => ({ kind: 'settled', outcome, recorded: false }));

@@ -30,14 +30,19 @@ export async function findAction(
 ): Promise<ActionRecord | undefined> {
   const rows = await database.rows({
     name: 'find_action',
-    query: sql<EndColumns & { digest: Digest; status: OutcomeStatus | null }>`
-      select digest, status, outcome, receipt_seq, receipt_hash from ${database.table('actions')}
+    query: sql<EndColumns & { digest: Digest; status: OutcomeStatus | null; uses: number }>`
+      select digest, status, uses - returned as uses, outcome, receipt_seq, receipt_hash from ${database.table('actions')}
       where tenant = ${tenant} and action_id = ${actionId}`,
   });
   const row = rows[0];
   if (row === undefined) return undefined;
   const outcome = outcomeOf(tenant, row);
-  return { digest: row.digest, status: row.status ?? 'open', ...(outcome === undefined ? {} : { outcome }) };
+  return {
+    digest: row.digest,
+    status: row.status ?? 'open',
+    uses: row.uses,
+    ...(outcome === undefined ? {} : { outcome }),
+  };
 }
 
 interface AdmissionRow extends EndColumns {

@@ -7,12 +7,13 @@ import { revokedCredential, toRevocation, type RevocationJson } from './revocati
 
 interface GrantRow {
   readonly used_by: string | null;
-  readonly live: boolean;
+  /** These two are null where the action has no such grant. */
+  readonly live: boolean | null;
+  readonly returned: boolean | null;
   readonly ended: boolean;
-  readonly returned: boolean;
-  /** How many grants of the action were used before this call, and not returned. */
-  readonly uses: number;
-  /** The same after this call; null when it used none. */
+  /** How many other grants of the action were used before this call, and not returned. */
+  readonly others: number;
+  /** How many grants of the action were used and not returned, after this call; null when it used none. */
   readonly uses_now: number | null;
   readonly frozen: FreezeJson | null;
   readonly revoked: RevocationJson | null;
@@ -51,22 +52,28 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
       )
       select
         "grant".used_by, "grant".returned, "grant".live,
-        a.status is not null as ended, a.uses - a.returned as uses,
+        a.status is not null as ended,
+        -- Both from one snapshot, and so exact for that moment: "grant" may be as of later.
+        a.uses - a.returned - (
+          select count(*)::int from ${database.table('grants')}
+          where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
+        ) as others,
         (select uses from counted) as uses_now,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked
-      from "grant"
-      join ${database.table('actions')} as a on a.tenant = ${tenant} and a.action_id = ${actionId}`,
+      from ${database.table('actions')} as a
+      left join "grant" on true
+      where a.tenant = ${tenant} and a.action_id = ${actionId}`,
   });
   const row = rows[0];
-  if (row === undefined) return { kind: 'unknown' };
+  if (row === undefined) return { kind: 'unknown', otherUses: 0 };
   if (row.uses_now !== null) return { kind: 'first', otherUses: row.uses_now - 1 };
-  if (row.ended) return { kind: 'ended' };
-  if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', usedBy: row.used_by };
-  if (row.returned) return { kind: 'returned' };
+  const otherUses = row.others;
+  if (row.live === null) return { kind: 'unknown', otherUses };
+  if (row.ended) return { kind: 'ended', otherUses };
+  if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', otherUses, usedBy: row.used_by };
+  if (row.returned) return { kind: 'returned', otherUses };
   if (row.used_by !== null) {
-    // When the first attempt's use came after this statement's snapshot, the count does not have it yet.
-    const otherUses = Math.max(0, row.uses - 1);
     return {
       kind: 'again',
       otherUses,
@@ -74,11 +81,11 @@ export async function useGrant(database: Database, request: UseGrantRequest): Pr
       ...(row.revoked === null ? {} : { revocation: toRevocation(row.revoked) }),
     };
   }
-  if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
-  if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
-  if (!row.live) return { kind: 'expired' };
+  if (row.frozen !== null) return { kind: 'frozen', otherUses, freeze: toFreeze(row.frozen) };
+  if (row.revoked !== null) return { kind: 'revoked', otherUses, revocation: toRevocation(row.revoked) };
+  if (!row.live) return { kind: 'expired', otherUses };
   // Usable when the statement began, and not used by it: the action ended meanwhile.
-  return { kind: 'ended' };
+  return { kind: 'ended', otherUses };
 }
 
 /** Locks in the order in which a grant is used: the grant, then its action. */

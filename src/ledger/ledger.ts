@@ -36,6 +36,7 @@ import type {
   ResolveRequest,
   Revocation,
   RevokeRequest,
+  Settled,
   Settlement,
   ReturnGrantRequest,
   SettleRequest,
@@ -122,7 +123,7 @@ export class Ledger implements LedgerPort {
     return limits.holds(this.#database, options.tenant, options.actionId);
   }
 
-  resolve(request: ResolveRequest): Promise<Settlement> {
+  resolve(request: ResolveRequest): Promise<Settled> {
     return resolve(this.#database, request);
   }
 

@@ -47,6 +47,8 @@ export interface ActionRecord {
   readonly digest: Digest;
   /** `open` until the action has an outcome. */
   readonly status: 'open' | OutcomeStatus;
+  /** How many of its grants were used and not returned: 0 means that no effect was ever begun. */
+  readonly uses: number;
   readonly outcome?: Outcome;
 }
 
@@ -94,16 +96,22 @@ export interface UseGrantRequest {
   readonly usedBy: string;
 }
 
-export type GrantUse =
-  /** The grant is this activity's from now on. `otherUses`: how many other grants of the action were used before. */
-  | { readonly kind: 'first'; readonly otherUses: number }
+/**
+ * `otherUses`: how many other grants of the action were used and not returned. While it is more than 0, an effect of the action may have
+ * been made, also when this grant is refused. Of a refusal it is the number from before the call; a use that runs at the same time
+ * may be missing in it.
+ */
+export type GrantUse = { readonly otherUses: number } & GrantVerdict;
+
+type GrantVerdict =
+  /** The grant is this activity's from now on. */
+  | { readonly kind: 'first' }
   /**
    * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
    * use was lost). A freeze or a revocation that came since does not hide that.
    */
   | {
       readonly kind: 'again';
-      readonly otherUses: number;
       readonly freeze?: Freeze;
       readonly revocation?: Revocation;
     }
@@ -148,6 +156,13 @@ export interface SettleRequest {
   readonly proposalDigest: Digest;
   readonly outcome: UnreceiptedOutcome;
   readonly sign: SignReceipt;
+  /** The Temporal run that settles. The grants that its own activities used (`usedBy` is `<run>/<activity>`) do not stand against it. */
+  readonly run?: string;
+  /**
+   * That the caller looked, and no grant of the action has had an effect: only then may an outcome that says "not done" be recorded
+   * where another run used a grant. Default false.
+   */
+  readonly effectRuledOut?: boolean;
   /**
    * What becomes of the action's holds, in the same transaction. Default: what the status says (`success` and `mismatch` consume,
    * `unknown` keeps, the others release), and breakers are told nothing. An action without holds needs none.
@@ -155,7 +170,16 @@ export interface SettleRequest {
   readonly holds?: HoldSettlement;
 }
 
-export interface Settlement {
+export type Settlement =
+  | Settled
+  /**
+   * Nothing was recorded and no hold was touched: the outcome says that nothing was done, and `uses` grants of the action were used by
+   * others, so that an effect may have been made. Find out first; then settle with `effectRuledOut`, or as what was found.
+   */
+  | { readonly kind: 'effect_possible'; readonly uses: number };
+
+export interface Settled {
+  readonly kind: 'settled';
   readonly outcome: Outcome;
   /** True when the action had this outcome before: it came back, and nothing was written or signed for good. */
   readonly recorded: boolean;
@@ -300,6 +324,9 @@ export interface LedgerPort {
    * Records the outcome of an action with its receipt, at the end of the tenant's chain, and ends its holds, in one transaction. The
    * first outcome is the outcome: settling again returns it. One round trip where no other worker writes to the chain.
    *
+   * An outcome `denied`, `failed`, `cancelled` or `expired` is not recorded while a grant of the action was used by another run, unless
+   * `effectRuledOut`. This is decided under the lock that `useGrant` takes: of a use and a settling at once, the later sees the earlier.
+   *
    * @throws CountersignError ACTION_CONFLICT when the action id stands for another proposal; whatever `sign` throws
    */
   settle(request: SettleRequest): Promise<Settlement>;
@@ -318,7 +345,7 @@ export interface LedgerPort {
    * @throws CountersignError NOT_FOUND, NOT_UNKNOWN, INVALID_INPUT when the new status is none that a resolution can have; whatever
    *   `sign` throws
    */
-  resolve(request: ResolveRequest): Promise<Settlement>;
+  resolve(request: ResolveRequest): Promise<Settled>;
 
   /** Actions without an outcome, admitted at least `olderThanMs` ago, oldest first, at most OPEN_ACTIONS_PAGE; `after` takes the last of the page before. */
   openActions(options: {

@@ -1,7 +1,8 @@
 /** The chains of receipts, and the settling of an action at the end of its tenant's chain. */
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { canonical, type Digest } from '../action/json.js';
+import { DISPOSITIONS } from '../action/limits.js';
 import type { ReceiptRef } from '../action/outcome.js';
 import { outcomeOf, type EndColumns } from './actions.js';
 import { closing } from './ask-changes.js';
@@ -21,6 +22,8 @@ import type {
 
 interface ActionRow extends EndColumns {
   readonly digest: Digest;
+  /** How many of its grants others used and did not return. */
+  readonly others: number;
 }
 
 interface WrittenRow {
@@ -32,9 +35,10 @@ interface WrittenRow {
  * checks under the lock that it is still the head. Else two, with the chain locked from the first to the second.
  */
 export async function settle(database: Database, request: SettleRequest): Promise<Settlement> {
-  const { tenant, actionId, outcome, sign } = request;
+  const { tenant, outcome, sign } = request;
   const text = canonicalText({ ...outcome, receipt: undefined });
   const settled = (link: ChainLink, signed: SignedReceipt): Settlement => ({
+    kind: 'settled',
     outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
     recorded: false,
   });
@@ -52,9 +56,10 @@ export async function settle(database: Database, request: SettleRequest): Promis
     }
 
     return await database.transaction(async (session) => {
-      const [head, [action]] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
-      const ended = action && endedAs(request, action);
-      if (ended !== undefined) return ended;
+      const read = actionStatement(database, request);
+      const [head, [action]] = await lockChain(database, session, tenant, read);
+      const obstacle = action && obstacleTo(request, action);
+      if (obstacle !== undefined) return obstacle;
 
       const link = nextLink(head);
       const signed = await signFor(sign, link);
@@ -62,9 +67,9 @@ export async function settle(database: Database, request: SettleRequest): Promis
       const write = settleStatement(database, request, text, link, signed);
       const [[result]] = await Promise.all([session.rows(write), session.run('commit')]);
       if (result?.written === true) return settled(link, signed);
-      // Another proposal was admitted under this id after we read.
-      const [now] = await session.rows(actionStatement(database, tenant, actionId));
-      const since = now && endedAs(request, now);
+      // After we read, another proposal was admitted under this id, or a grant was used.
+      const [now] = await session.rows(read);
+      const since = now && obstacleTo(request, now);
       if (since !== undefined) return since;
       throw new CountersignError('INTERNAL', 'The ledger neither settled the action nor knows why not.');
     });
@@ -80,30 +85,32 @@ function settleStatement(
   signed: SignedReceipt,
 ): Prepared<WrittenRow> {
   const { tenant, actionId, proposalDigest, outcome } = request;
+  const guarded = saysNotDone(request);
   const { effect, policies, code, reason, summary, via } = described(outcome);
   // What policy simply allowed nobody was asked about, but for a while: whoever authorizes it then takes it off the list.
   const asked = effect !== 'allow';
   return {
-    name: asked ? 'settle_asked' : 'settle',
+    name: `settle${asked ? '_asked' : ''}${guarded ? '_not_done' : ''}`,
     query: sql<WrittenRow>`
       with head as materialized (
         select seq, hash from ${database.table('chains')} where tenant = ${tenant} for update
       ),
+      ${guarded ? sql`own as materialized (${ownUses(database, request)}),` : sql``}
       action as (
         insert into ${database.table('actions')} as a
           (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at,
-            effect, policies, code, reason, summary, via)
+            effect, policies, code, reason, summary, via${guarded ? sql`, uses` : sql``})
         select
           ${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
           ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp(),
-          ${effect}, ${policies}::text[], ${code}, ${reason}, ${summary}, ${via}::text[]
-        from head
+          ${effect}, ${policies}::text[], ${code}, ${reason}, ${summary}, ${via}::text[]${guarded ? sql`, own.uses` : sql``}
+        from head ${guarded ? sql`cross join own` : sql``}
         where head.seq = ${link.seq - 1} and head.hash is not distinct from ${link.prev}
         on conflict (tenant, action_id) do update set
           status = excluded.status, outcome = excluded.outcome, receipt_seq = excluded.receipt_seq,
           receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at, effect = excluded.effect, policies = excluded.policies,
           code = excluded.code, reason = excluded.reason, summary = excluded.summary, via = excluded.via
-        where a.digest = excluded.digest and a.status is null
+        where a.digest = excluded.digest and a.status is null ${guarded ? sql`and a.uses - a.returned <= excluded.uses` : sql``}
         returning a.action_id
       ),
       ${append(database, request, link, signed, sql`action`)},
@@ -113,11 +120,32 @@ function settleStatement(
   };
 }
 
+/** Whether the outcome says that nothing was done, and nobody made sure of it. */
+function saysNotDone({ outcome: { status }, effectRuledOut = false }: SettleRequest): boolean {
+  return !effectRuledOut && DISPOSITIONS[status] === 'release';
+}
+
+/**
+ * A select of how many grants of the action the run itself has in use; it goes into the row to be inserted, to be compared with the row
+ * that is there, once that is locked: a count of the others in this statement's snapshot would miss a use that was committed since.
+ * The run's own grants are locked before the action, in the order of `useGrant`, so that none of them is returned meanwhile. An
+ * action that is not there has no grants, and is inserted with 0.
+ */
+function ownUses(database: Database, { tenant, actionId, run }: SettleRequest): RawBuilder<unknown> {
+  return sql`
+    select count(*)::int as uses from (
+      select from ${database.table('grants')}
+      where tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
+        and starts_with(used_by, ${run === undefined ? null : `${run}/`})
+      for share
+    ) as own_grants`;
+}
+
 export async function appendReceipt(database: Database, request: AppendReceiptRequest): Promise<ReceiptRef> {
   const { tenant, actionId, sign } = request;
   return await database.inTurn(tenant, () =>
     database.transaction(async (session) => {
-      const [head] = await lockChain(database, session, tenant, actionStatement(database, tenant, actionId));
+      const [head] = await lockChain(database, session, tenant, actionStatement(database, { tenant, actionId }));
       const link = nextLink(head);
       const signed = await signFor(sign, link);
       database.heads.wrote(tenant, link, signed);
@@ -174,16 +202,26 @@ export async function* receipts(database: Database, tenant: string, after: numbe
   }
 }
 
-function actionStatement(database: Database, tenant: string, actionId: string): Prepared<ActionRow> {
+function actionStatement(
+  database: Database,
+  { tenant, actionId, run }: Pick<SettleRequest, 'tenant' | 'actionId' | 'run'>,
+): Prepared<ActionRow> {
   return {
     name: 'settled_action',
     query: sql<ActionRow>`
-      select digest, outcome, receipt_seq, receipt_hash from ${database.table('actions')}
+      select digest, outcome, receipt_seq, receipt_hash,
+        uses - returned - (
+          select count(*)::int from ${database.table('grants')}
+          where tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
+            and starts_with(used_by, ${run === undefined ? null : `${run}/`})
+        ) as others
+      from ${database.table('actions')}
       where tenant = ${tenant} and action_id = ${actionId}`,
   };
 }
 
-function endedAs(request: SettleRequest, action: ActionRow): Settlement | undefined {
+/** What stands against settling the action as the request says, if anything does. */
+function obstacleTo(request: SettleRequest, action: ActionRow): Settlement | undefined {
   if (action.digest !== request.proposalDigest) {
     throw new CountersignError('ACTION_CONFLICT', `The action ${request.actionId} stands for another proposal.`, {
       field: 'actionId',
@@ -192,7 +230,8 @@ function endedAs(request: SettleRequest, action: ActionRow): Settlement | undefi
     });
   }
   const outcome = outcomeOf(request.tenant, action);
-  return outcome && { outcome, recorded: true };
+  if (outcome !== undefined) return { kind: 'settled', outcome, recorded: true };
+  return action.others > 0 && saysNotDone(request) ? { kind: 'effect_possible', uses: action.others } : undefined;
 }
 
 /** Canonical, because the receipt's digest of the outcome is over this text. */

@@ -8,7 +8,7 @@ import { append, lockChain, nextLink, signFor } from './chain.js';
 import type { Database, Prepared } from './database.js';
 import { described } from './described.js';
 import { settledHolds } from './limits.js';
-import type { ResolveRequest, Settlement } from './port.js';
+import type { ResolveRequest, Settled } from './port.js';
 import { canonicalText } from './receipts.js';
 
 interface EndedRow extends EndColumns {
@@ -20,7 +20,7 @@ interface EndedRow extends EndColumns {
 /** What a person can have found out: it happened as it should, or otherwise, or not at all. */
 const RESOLVED: readonly OutcomeStatus[] = ['success', 'mismatch', 'failed'];
 
-export async function resolve(database: Database, request: ResolveRequest): Promise<Settlement> {
+export async function resolve(database: Database, request: ResolveRequest): Promise<Settled> {
   const { tenant, actionId, outcome, sign } = request;
   if (!RESOLVED.includes(outcome.status)) {
     throw new CountersignError('INVALID_INPUT', `An unknown outcome cannot be resolved to "${outcome.status}".`, {
@@ -70,7 +70,11 @@ export async function resolve(database: Database, request: ResolveRequest): Prom
           select ended from holds`,
       };
       await Promise.all([session.rows(write), session.run('commit')]);
-      return { outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } }, recorded: false };
+      return {
+        kind: 'settled',
+        outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
+        recorded: false,
+      };
     }),
   );
 }
@@ -78,7 +82,7 @@ export async function resolve(database: Database, request: ResolveRequest): Prom
 function resolvedBefore(
   { tenant, actionId, outcome }: ResolveRequest,
   action: EndedRow | undefined,
-): Settlement | undefined {
+): Settled | undefined {
   if (action === undefined) {
     throw new CountersignError('NOT_FOUND', `There is no action ${actionId}.`, {
       field: 'actionId',
@@ -95,7 +99,7 @@ function resolvedBefore(
   }
   if (action.resolved) {
     const recorded = outcomeOf(tenant, action);
-    if (recorded !== undefined) return { outcome: recorded, recorded: true };
+    if (recorded !== undefined) return { kind: 'settled', outcome: recorded, recorded: true };
   }
   if (action.status === 'unknown') return undefined;
   throw new CountersignError('NOT_UNKNOWN', `The action ${actionId} ${action.status ?? 'has not ended'}.`, {

@@ -113,8 +113,8 @@ test('a grant is returned once, by the activity that used it, and is good for no
   expect(await stack.ledger.returnGrant({ ...one, usedBy: 'run/2' })).toBe(false);
   const returned = await Promise.all(Array.from({ length: 8 }, () => stack.ledger.returnGrant(one)));
   expect(returned.filter(Boolean)).toHaveLength(1);
-  expect(await stack.ledger.useGrant(one)).toEqual({ kind: 'returned' });
-  expect(await stack.ledger.useGrant({ ...one, usedBy: 'run/2' })).toEqual({ kind: 'replayed', usedBy: 'run/1' });
+  expect(await stack.ledger.useGrant(one)).toEqual({ kind: 'returned', otherUses: 0 });
+  expect(await stack.ledger.useGrant({ ...one, usedBy: 'run/2' })).toEqual({ kind: 'replayed', otherUses: 0, usedBy: 'run/1' });
   const next = await admitted(randomUUID(), one.actionId);
   expect(await stack.ledger.useGrant(next)).toEqual({ kind: 'first', otherUses: 0 });
   const third = await admitted(randomUUID(), one.actionId);

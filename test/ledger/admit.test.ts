@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Ledger } from '../../src/ledger/index.js';
-import { admission, grant, newTenant, outcomeFor, proposal, settlement, startLedger, times, useOf } from './support.js';
+import {
+  admission,
+  grant,
+  newTenant,
+  outcomeFor,
+  proposal,
+  recordOutcome,
+  settlement,
+  startLedger,
+  times,
+  useOf,
+} from './support.js';
 import type { TestLedger } from './support.js';
 
 let at: TestLedger;
@@ -24,7 +35,11 @@ describe('admitting an action', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     expect(await ledger.findAction(names.tenant, names.actionId)).toBeUndefined();
     expect(await ledger.admit(admission(names))).toEqual({ kind: 'admitted' });
-    expect(await ledger.findAction(names.tenant, names.actionId)).toEqual({ digest: proposal('a-1'), status: 'open' });
+    expect(await ledger.findAction(names.tenant, names.actionId)).toEqual({
+      digest: proposal('a-1'),
+      status: 'open',
+      uses: 0,
+    });
     expect(await grantsOf(names.tenant)).toBe(1);
   });
 
@@ -55,7 +70,7 @@ describe('admitting an action', () => {
 
   test('a conflict stays one after the action has ended, and does not give the outcome away', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.settle(settlement(names));
+    await recordOutcome(ledger, settlement(names));
     const refused = await ledger.admit(admission(names, { digest: proposal('something else') }));
     expect(refused).toEqual({ kind: 'conflict', digest: proposal('a-1') });
   });
@@ -63,7 +78,7 @@ describe('admitting an action', () => {
   test('an ended action gives its outcome with its receipt, and no grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     await ledger.admit(admission(names));
-    const { outcome } = await ledger.settle(settlement(names));
+    const { outcome } = await recordOutcome(ledger, settlement(names));
     expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
     expect(outcome).toMatchObject({ ...outcomeFor(names), receipt: { tenant: names.tenant, seq: 1 } });
     expect(await grantsOf(names.tenant)).toBe(1);
@@ -118,7 +133,7 @@ describe('races', () => {
     const answers = await times(25, async (index) => {
       const names = { tenant, actionId: `a-${index}` };
       const request = admission(names, { grant: grant() });
-      const [admitted] = await Promise.all([ledger.admit(request), ledger.settle(settlement(names))]);
+      const [admitted] = await Promise.all([ledger.admit(request), recordOutcome(ledger, settlement(names))]);
       const use = await ledger.useGrant(useOf(request));
       return { admitted: admitted.kind, use: use.kind };
     });

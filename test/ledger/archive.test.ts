@@ -9,14 +9,15 @@ import { up } from '../../src/ledger/migrations/0006-asks.js';
 import { askFor, MANY_ASKS, token, waits, yes } from './asking.js';
 import {
   admission,
+  type Names,
   newTenant,
   outcomeFor,
+  recordOutcome,
   settlement,
   signLink,
   startLedger,
-  times,
-  type Names,
   type TestLedger,
+  times,
 } from './support.js';
 
 let testLedger: TestLedger;
@@ -97,7 +98,7 @@ function ending(names: Names, more: Ending = {}): UnreceiptedOutcome {
 }
 
 async function ends(names: Names, more: Ending = {}): Promise<Outcome> {
-  const settled = await ledger.settle(settlement(names, { outcome: ending(names, more) }));
+  const settled = await recordOutcome(ledger, settlement(names, { outcome: ending(names, more) }));
   return settled.outcome;
 }
 
@@ -146,7 +147,7 @@ describe('searching the archive', () => {
       { tenant, actionId: 'denied' },
       { status: 'denied', effect: 'deny', reason: 'Not at night.' },
     );
-    await ledger.settle(settlement({ tenant, actionId: 'early' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'early' }));
     const { actions } = await ledger.archive.search({ tenant });
     const open = {
       tenant,
@@ -427,7 +428,10 @@ describe('the whole record of an action', () => {
     const { facts } = undoing;
     if (facts === undefined) throw new Error('there are facts');
     const cause = { actionId: 'a-1', agent: 'agent-1', receipt: token() };
-    await ledger.settle(settlement(names, { outcome: { ...undoing, facts: { ...facts, compensates: cause } } }));
+    await recordOutcome(
+      ledger,
+      settlement(names, { outcome: { ...undoing, facts: { ...facts, compensates: cause } } }),
+    );
     expect(await ledger.archive.action(tenant, names.actionId)).toMatchObject({ undoes: 'a-1', undoneBy: [] });
   });
 
@@ -462,7 +466,8 @@ describe('the dashboard', () => {
     await age(tenant, 2);
     await end('c', { effect: 'deny', policies: ['money'], status: 'denied' });
     await end('d', { status: 'unknown' });
-    await ledger.settle(
+    await recordOutcome(
+      ledger,
       settlement({ tenant, actionId: 'e' }, { outcome: outcomeFor({ tenant, actionId: 'e' }, { status: 'denied' }) }),
     );
     for (const seconds of [10, 20, 100]) {
@@ -573,13 +578,15 @@ test('what ended before the archive was there is found as well; an outcome that 
       reason: 'Not at night.',
       via: ['boss'],
     } as const;
-    await old.ledger.settle(
+    await recordOutcome(
+      old.ledger,
       settlement({ tenant, actionId: 'a' }, { outcome: ending({ tenant, actionId: 'a' }, kept) }),
     );
-    await old.ledger.settle(
+    await recordOutcome(
+      old.ledger,
       settlement({ tenant, actionId: 'b' }, { outcome: ending({ tenant, actionId: 'b' }, { reason: 'a \u0000' }) }),
     );
-    await old.ledger.settle(settlement({ tenant, actionId: 'c' }));
+    await recordOutcome(old.ledger, settlement({ tenant, actionId: 'c' }));
     await old.ledger.admit(admission({ tenant, actionId: 'd' }));
     const before = await old.ledger.archive.search({ tenant });
     await old.pool.query(`

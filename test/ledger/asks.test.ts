@@ -2,7 +2,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import type { AskFilter, Ledger } from '../../src/ledger/index.js';
 import { askFor, MANY_ASKS, requirement, token, waits, yes } from './asking.js';
-import { admission, newTenant, outcomeFor, settlement, startLedger, times, type TestLedger } from './support.js';
+import {
+  admission,
+  newTenant,
+  outcomeFor,
+  recordOutcome,
+  settlement,
+  startLedger,
+  type TestLedger,
+  times,
+} from './support.js';
 
 let testLedger: TestLedger;
 let ledger: Ledger;
@@ -69,7 +78,7 @@ describe('what waits for people', () => {
     expect(await ledger.asks.find(tenant, 'a-1')).toMatchObject({ closedAt: expect.any(String) });
     await ledger.asks.open(askFor(names));
     expect(await listed(tenant)).toEqual(['a-1']);
-    await ledger.settle(settlement(names));
+    await recordOutcome(ledger, settlement(names));
     expect(await listed(tenant)).toEqual([]);
     expect(await ledger.asks.count({ tenant })).toEqual({ count: 0, more: false });
   });
@@ -135,7 +144,7 @@ describe('what waits for people', () => {
     for (let i = 0; i < 12; i++) {
       const names = { tenant, actionId: `left-${i}` };
       await waits(ledger, names, { ttlSeconds: 0.001 });
-      await ledger.settle(settlement(names, { outcome: outcomeFor(names, { status: 'cancelled' }) }));
+      await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { status: 'cancelled' }) }));
     }
     await testLedger.pool.query(`update countersign.asks set closed_at = null where tenant = $1`, [tenant]);
     await waits(ledger, { tenant, actionId: 'late' }, { ttlSeconds: 0.001 });
@@ -360,9 +369,9 @@ describe('the fingerprint', () => {
     expect(await next()).toBe(false);
     await ledger.asks.open(ask);
     expect(await next()).toBe(true);
-    await ledger.settle(settlement(names));
+    await recordOutcome(ledger, settlement(names));
     expect(await next()).toBe(true);
-    await ledger.settle(settlement(names));
+    await recordOutcome(ledger, settlement(names));
     expect(await next()).toBe(false);
     expect(await ledger.asks.close(names)).toBe(false);
   });

@@ -5,12 +5,13 @@ import type { AdmitRequest, Ledger } from '../../src/ledger/index.js';
 import {
   admission,
   newTenant,
+  recordOutcome,
   settlement,
   signLink,
   startLedger,
+  type TestLedger,
   useOf,
   wholeChain,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -23,7 +24,7 @@ beforeAll(async () => {
   at = await startLedger();
   ledger = at.ledger;
   tenant = newTenant();
-  for (const actionId of ['ended-1', 'ended-2']) await ledger.settle(settlement({ tenant, actionId }));
+  for (const actionId of ['ended-1', 'ended-2']) await recordOutcome(ledger, settlement({ tenant, actionId }));
   open = admission({ tenant, actionId: 'open' });
   used = admission({ tenant, actionId: 'open' });
   await ledger.admit(open);

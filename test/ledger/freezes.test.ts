@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FreezeRequest, FreezeScope, Ledger } from '../../src/ledger/index.js';
-import { admission, newTenant, settlement, startLedger, times, useOf, type TestLedger } from './support.js';
+import {
+  admission,
+  newTenant,
+  recordOutcome,
+  settlement,
+  startLedger,
+  type TestLedger,
+  times,
+  useOf,
+} from './support.js';
 
 let at: TestLedger;
 let ledger: Ledger;
@@ -34,8 +43,8 @@ describe('a freeze', () => {
     const freeze = await ledger.freeze(make(names.tenant));
     const refused = admission({ ...names, actionId: 'a-2' }, SUBJECT);
     expect(await ledger.admit(refused)).toEqual({ kind: 'frozen', freeze });
-    expect(await ledger.useGrant(useOf(before))).toEqual({ kind: 'frozen', freeze });
-    expect(await ledger.useGrant(useOf(refused))).toEqual({ kind: 'unknown' });
+    expect(await ledger.useGrant(useOf(before))).toEqual({ kind: 'frozen', otherUses: 0, freeze });
+    expect(await ledger.useGrant(useOf(refused))).toEqual({ kind: 'unknown', otherUses: 0 });
 
     const lifted = await ledger.unfreeze(freeze.id, { by: 'erin', reason: 'over' });
     expect(lifted).toEqual({ ...freeze, lifted: { at: lifted.lifted?.at, by: 'erin', reason: 'over' } });
@@ -98,7 +107,7 @@ describe('a freeze', () => {
 
   test('a conflict and an end are told before a freeze', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    const { outcome } = await ledger.settle(settlement(names));
+    const { outcome } = await recordOutcome(ledger, settlement(names));
     await ledger.freeze(request(names.tenant, { kind: 'all' }));
     expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
     expect(await ledger.admit(admission(names, { digest: outcome.receipt?.hash as `sha256:${string}` }))).toMatchObject(

@@ -2,7 +2,7 @@
 import type { HoldRequest, HoldSettlement, LimitReading } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Admission } from '../../src/ledger/index.js';
-import { admission, newTenant, outcomeFor, settlement, signLink, type TestLedger } from './support.js';
+import { admission, newTenant, outcomeFor, recordOutcome, settlement, signLink, type TestLedger } from './support.js';
 
 export const DAYS = 24 * 3600_000;
 
@@ -51,7 +51,7 @@ export class Tenant {
     const status = { consume: 'success', release: 'failed', keep: 'unknown' } as const;
     const names = { tenant: this.name, actionId };
     const outcome = outcomeFor(names, { status: status[holds.disposition] });
-    await this.#at.ledger.settle(settlement(names, { outcome, holds }));
+    await recordOutcome(this.#at.ledger, settlement(names, { outcome, holds }));
   }
   async resolve(actionId: string, status: OutcomeStatus, holds?: HoldSettlement): Promise<void> {
     const names = { tenant: this.name, actionId };

@@ -3,7 +3,7 @@ import { deepStrictEqual } from 'node:assert';
 import type { HoldRequest, HoldSettlement, LimitDemand, LimitReading } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Admission, Ledger } from '../../src/ledger/index.js';
-import { admission, newTenant, outcomeFor, settlement, signLink, type TestLedger } from './support.js';
+import { admission, newTenant, outcomeFor, recordOutcome, settlement, signLink, type TestLedger } from './support.js';
 
 /** Windows so long that no real time that passes in a test matters; time is made to pass by shifting what is stored. */
 export const DAYS = 24 * 3600_000;
@@ -193,7 +193,7 @@ export class LimitWorld {
     const status = { consume: 'success', release: 'failed', keep: 'unknown' } as const;
     const names = { tenant: this.tenant, actionId: id };
     const outcome = outcomeFor(names, { status: status[holds.disposition] });
-    return (await ledger.settle(settlement(names, { outcome, holds }))).outcome.status;
+    return (await recordOutcome(ledger, settlement(names, { outcome, holds }))).outcome.status;
   }
 
   async resolve(ledger: Ledger, id: string, holds: HoldSettlement): Promise<void> {

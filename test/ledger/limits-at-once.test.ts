@@ -8,12 +8,13 @@ import {
   admission,
   newTenant,
   outcomeFor,
+  recordOutcome,
   settlement,
   someoneWaitsForLock,
   startLedger,
+  type TestLedger,
   times,
   useOf,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -42,7 +43,7 @@ describe('at once', () => {
         const [{ used, held } = { used: 0, held: 0 }] = await ledger.limitCounters({ tenant: tenant.name });
         most = Math.max(most, used + held);
         if (turn % 2 === 0)
-          await worker.settle(settlement(names, { outcome: outcomeFor(names, { status: 'failed' }) }));
+          await recordOutcome(worker, settlement(names, { outcome: outcomeFor(names, { status: 'failed' }) }));
       }
     });
     expect(most).toBeGreaterThan(0);
@@ -65,7 +66,7 @@ describe('at once', () => {
       const action = { tenant: tenant.name, actionId: `x-${index}` };
       await worker.admit(admission(action, { holds: holds.slice(0, 2 + (index % 5)) }));
       await worker.admit(admission(action, { holds: holds.slice(1) }));
-      await worker.settle(settlement(action));
+      await recordOutcome(worker, settlement(action));
     });
     expect(await deadlocks()).toBe(before);
     for (const { held } of await ledger.limitCounters({ tenant: tenant.name })) expect(held).toBe(0);
@@ -88,16 +89,16 @@ describe('at once', () => {
     const proxy = await startProxy(at.url);
     const other = await Ledger.connect({ url: proxy.url, poolSize: 1 });
     const holds = [spend(30), lease(2), token(5, 60_000)];
-    await other.settle(settlement({ tenant: tenant.name, actionId: 'first' }));
+    await recordOutcome(other, settlement({ tenant: tenant.name, actionId: 'first' }));
     const request = admission({ tenant: tenant.name, actionId: 'a' }, { holds });
     proxy.loseReplyTo('SELECT');
     expect(await other.admit(request)).toMatchObject({ kind: 'admitted' });
     expect(await tenant.sums()).toEqual({ spend: [0, 30], 'at-once': [0, 1], calls: [1, 0] });
     proxy.loseReplyTo('SELECT');
-    const { recorded } = await other.settle(settlement(request, { holds: { disposition: 'consume' } }));
+    const { recorded } = await recordOutcome(other, settlement(request, { holds: { disposition: 'consume' } }));
     expect([recorded, proxy.cuts]).toEqual([true, 2]);
     expect(await tenant.sums()).toEqual({ spend: [30, 0], 'at-once': [0, 0], calls: [1, 0] });
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'ended' });
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'ended', otherUses: 0 });
     await other.close();
     await proxy.close();
   });
@@ -176,7 +177,7 @@ describe('the cost', () => {
       const request = admission(names, { holds });
       await other.ledger.admit(request);
       await other.ledger.useGrant(useOf(request));
-      await other.ledger.settle(settlement(names, { holds: { disposition: 'consume', result: 'good' } }));
+      await recordOutcome(other.ledger, settlement(names, { holds: { disposition: 'consume', result: 'good' } }));
     };
     // Twice, because the first settling of a tenant makes its chain, and the next does not.
     for (const actionId of ['first', 'second']) await act(actionId);

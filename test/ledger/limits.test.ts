@@ -4,7 +4,7 @@ import type { HoldRequest, HoldSettlement } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import { breaker, lease, spend, Tenant, token } from './limit-tenant.js';
-import { admission, outcomeFor, settlement, startLedger, useOf, type TestLedger } from './support.js';
+import { admission, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger, useOf } from './support.js';
 
 let at: TestLedger;
 let ledger: Ledger;
@@ -87,7 +87,7 @@ describe('a budget', () => {
       ],
     });
     expect(await ledger.holds({ tenant: tenant.name, actionId: 'second' })).toEqual([]);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown' });
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
     expect(await tenant.sums()).toEqual({ spend: [0, 10], 'at-once': [0, 1], calls: [0, 0] });
     // Nor does it disturb a grant and holds that an earlier call of the same action got.
     const earlier = admission({ tenant: tenant.name, actionId: 'third' }, { holds: [spend(20)] });
@@ -143,7 +143,7 @@ describe('a budget', () => {
     const tenant = new Tenant(at);
     await tenant.admit('a', spend(30));
     const names = { tenant: tenant.name, actionId: 'a' };
-    await expect(ledger.settle(settlement(names, { holds: { disposition: 'keep' } }))).rejects.toMatchObject({
+    await expect(recordOutcome(ledger, settlement(names, { holds: { disposition: 'keep' } }))).rejects.toMatchObject({
       code: 'INVALID_INPUT',
       field: 'holds.disposition',
     });
@@ -166,7 +166,7 @@ describe('a budget', () => {
     const tenant = new Tenant(at);
     await tenant.admit('a', spend(30));
     const names = { tenant: tenant.name, actionId: 'a' };
-    await ledger.settle(settlement(names, { outcome: outcomeFor(names, { status }) }));
+    await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { status }) }));
     expect(await tenant.sums()).toEqual({ spend: sums });
   });
 

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
-import { admission, settlement, times } from './support.js';
+import { admission, recordOutcome, settlement, times } from './support.js';
 
 const ALL = [
   '0001-ledger',
@@ -54,7 +54,7 @@ describe('setting the ledger up', () => {
   test('two schemas in one database know nothing of each other', async () => {
     const [one, other] = [await connect('one'), await connect('other')];
     await Promise.all([one.migrate(), other.migrate()]);
-    await one.settle(settlement({ tenant: 'acme', actionId: 'a-1' }));
+    await recordOutcome(one, settlement({ tenant: 'acme', actionId: 'a-1' }));
     expect(await other.findAction('acme', 'a-1')).toBeUndefined();
     expect(await other.tenants()).toEqual([]);
   });
@@ -64,7 +64,7 @@ describe('setting the ledger up', () => {
     const refused = { code: 'LEDGER_UNAVAILABLE', retryable: true, fix: 'Run `countersign setup`.' };
     await expect(ledger.findAction('acme', 'a-1')).rejects.toMatchObject(refused);
     await expect(ledger.admit(admission({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
-    await expect(ledger.settle(settlement({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
+    await expect(recordOutcome(ledger, settlement({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
     await expect(ledger.freezes()).rejects.toMatchObject(refused);
     await expect(ledger.receipts('acme')[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
     expect(await ledger.health()).toMatchObject({ pending: ALL, writable: true, schema: 'absent' });

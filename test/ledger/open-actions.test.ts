@@ -6,11 +6,12 @@ import {
   grant,
   newTenant,
   proposal,
+  recordOutcome,
   settlement,
   startLedger,
+  type TestLedger,
   times,
   useOf,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -40,7 +41,7 @@ test('an open action is found with what was done in its name; an ended one is no
   await ledger.admit(admission({ tenant, actionId: 'live' }));
   await ledger.admit(admission({ tenant, actionId: 'over' }, { grant: grant(-1000) }));
   await ledger.admit(admission({ tenant, actionId: 'ended' }));
-  await ledger.settle(settlement({ tenant, actionId: 'ended' }));
+  await recordOutcome(ledger, settlement({ tenant, actionId: 'ended' }));
   const common = { tenant, agent: 'agent-1', tool: 'shop-db', environment: 'production' };
   expect(await all(tenant)).toEqual([
     {
@@ -89,7 +90,7 @@ test('a grant that was made void is unknown to whoever would use it; one that wa
   await ledger.useGrant(useOf(used));
   expect(await ledger.voidGrants(tenant, 'a-1')).toBe(1);
   expect(await ledger.voidGrants(tenant, 'a-1')).toBe(0);
-  expect(await ledger.useGrant(useOf(live))).toEqual({ kind: 'unknown' });
+  expect(await ledger.useGrant(useOf(live))).toEqual({ kind: 'unknown', otherUses: 1 });
   expect(await ledger.useGrant(useOf(used))).toMatchObject({ kind: 'again' });
   expect(await ledger.useGrant(useOf(other))).toMatchObject({ kind: 'first' });
 });

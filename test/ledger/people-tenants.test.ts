@@ -5,7 +5,7 @@ import { Asks } from '../../src/ledger/asks.js';
 import { Deliveries } from '../../src/ledger/deliveries.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import { askFor, token, waits, yes } from './asking.js';
-import { newTenant, outcomeFor, settlement, startLedger, type TestLedger } from './support.js';
+import { newTenant, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger } from './support.js';
 
 let testLedger: TestLedger;
 let ledger: Ledger;
@@ -89,9 +89,9 @@ test("another tenant's rows never come back, nor change, whatever is asked", asy
   await ledger.asks.decided(yes(ask, SECRET));
   await ledger.deliveries.record({ ...delivery, tenant: theirs, actionId: 'a-1' });
   const ended = { tenant: theirs, actionId: 'a-2' };
-  await ledger.settle(settlement(ended, { outcome: outcomeFor(ended, { reason: SECRET }) }));
+  await recordOutcome(ledger, settlement(ended, { outcome: outcomeFor(ended, { reason: SECRET }) }));
   await waits(ledger, { tenant: theirs, actionId: 'a-3' }, { revises: 'mine', reason: SECRET, summary: SECRET });
-  await ledger.settle(settlement({ tenant: ours, actionId: 'mine' }));
+  await recordOutcome(ledger, settlement({ tenant: ours, actionId: 'mine' }));
 
   const seen = async (): Promise<string> =>
     JSON.stringify([

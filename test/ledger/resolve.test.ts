@@ -4,16 +4,17 @@ import type { Ledger, UnreceiptedOutcome } from '../../src/ledger/index.js';
 import {
   admission,
   collect,
+  type Names,
   newTenant,
   outcomeFor,
   proposal,
+  recordOutcome,
   settlement,
   signLink,
   startLedger,
+  type TestLedger,
   times,
   wholeChain,
-  type Names,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -27,7 +28,7 @@ afterAll(() => at.stop());
 
 const unknown = async (names: Names, more: Partial<UnreceiptedOutcome> = {}): Promise<void> => {
   const outcome = outcomeFor(names, { status: 'unknown', reason: 'no reply', ...more });
-  await ledger.settle(settlement(names, { outcome }));
+  await recordOutcome(ledger, settlement(names, { outcome }));
 };
 const resolved = (names: Names, more: Partial<UnreceiptedOutcome> = {}) => ({
   ...names,
@@ -44,12 +45,13 @@ describe('resolving', () => {
     expect(recorded).toBe(false);
     expect(outcome).toMatchObject({ status: 'failed', reason: 'dana looked', receipt: { seq: 2 } });
     expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({
+      uses: 0,
       digest: proposal('a-1'),
       status: 'failed',
       outcome,
     });
     expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
-    expect(await ledger.settle(settlement(names))).toEqual({ outcome, recorded: true });
+    expect(await recordOutcome(ledger, settlement(names))).toEqual({ kind: 'settled', outcome, recorded: true });
     const receipts = await wholeChain(ledger, names.tenant);
     expect(receipts).toHaveLength(2);
     // Each receipt finds the outcome it was signed for.
@@ -76,7 +78,7 @@ describe('resolving', () => {
   test('what is open, known, not there or of another proposal is refused, and the chain is free at once', async () => {
     const tenant = newTenant();
     await ledger.admit(admission({ tenant, actionId: 'open' }));
-    await ledger.settle(settlement({ tenant, actionId: 'known' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'known' }));
     await unknown({ tenant, actionId: 'unknown' });
     for (const [actionId, code] of [
       ['absent', 'NOT_FOUND'],
@@ -117,7 +119,8 @@ describe('resolving', () => {
     await unknown({ tenant, actionId: 'u' });
     await unknown({ tenant, actionId: 'twice' });
     await ledger.resolve(resolved({ tenant, actionId: 'twice' }));
-    await ledger.settle(
+    await recordOutcome(
+      ledger,
       settlement(
         { tenant, actionId: 'failed' },
         { outcome: outcomeFor({ tenant, actionId: 'failed' }, { status: 'failed' }) },

@@ -26,7 +26,7 @@ test('any credential of the chain that is revoked stops admission, with holds an
   const request = admission(names, { credentials: CHAIN, holds: [budget] });
   expect(await ledger.admit(request)).toEqual(refused);
   expect(await ledger.holds({ tenant, actionId: 'a' })).toEqual([]);
-  expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown' });
+  expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
   expect(await ledger.admit(admission(names, { credentials: ['root', 'leaf'] }))).toEqual({ kind: 'admitted' });
   expect(await ledger.admit(admission({ ...names, tenant: newTenant() }, { credentials: CHAIN }))).toEqual({
     kind: 'admitted',
@@ -41,7 +41,7 @@ test('a grant given before is refused at its use; a retry of the activity that h
   const use = { credentials: CHAIN };
   expect(await ledger.useGrant({ ...useOf(used), ...use })).toMatchObject({ kind: 'first' });
   const revocation = await ledger.revoke({ tenant, jti: 'root', reason: 'left', by: 'dana' });
-  expect(await ledger.useGrant({ ...useOf(fresh), ...use })).toEqual({ kind: 'revoked', revocation });
+  expect(await ledger.useGrant({ ...useOf(fresh), ...use })).toEqual({ kind: 'revoked', otherUses: 0, revocation });
   expect(await ledger.useGrant({ ...useOf(used), ...use })).toEqual({ kind: 'again', otherUses: 0, revocation });
 });
 

@@ -18,13 +18,14 @@ import {
   newTenant,
   outcomeFor,
   proposal,
+  recordOutcome,
   settlement,
   signLink,
   someoneWaitsForLock,
   startLedger,
+  type TestLedger,
   times,
   wholeChain,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -53,7 +54,7 @@ describe('settling an action', () => {
       links.push(link);
       return signLink(link);
     };
-    const { outcome, recorded } = await ledger.settle(settlement(names, { sign }));
+    const { outcome, recorded } = await recordOutcome(ledger, settlement(names, { sign }));
     expect(recorded).toBe(false);
     expect(links).toEqual([{ seq: 1, prev: null }]);
     const [receipt] = await wholeChain(ledger, names.tenant);
@@ -66,6 +67,7 @@ describe('settling an action', () => {
     expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({
       digest: proposal('a-1'),
       status: 'success',
+      uses: 0,
       outcome,
     });
   });
@@ -73,21 +75,22 @@ describe('settling an action', () => {
   test('an action that was refused before it was admitted is registered with its outcome', async () => {
     const names = { tenant: newTenant(), actionId: 'refused' };
     const denied = outcomeFor(names, { status: 'denied', reason: 'no' });
-    const { outcome } = await ledger.settle(settlement(names, { outcome: denied }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: denied }));
     expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
     expect(await ledger.findAction(names.tenant, 'refused')).toMatchObject({ status: 'denied' });
   });
 
   test('settling again returns the first outcome, whatever the second says, and signs nothing', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    const first = await ledger.settle(settlement(names));
-    const second = await ledger.settle(
+    const first = await recordOutcome(ledger, settlement(names));
+    const second = await recordOutcome(
+      ledger,
       settlement(names, {
         outcome: outcomeFor(names, { status: 'failed', reason: 'another story' }),
         sign: () => Promise.reject(new Error('must not be asked')),
       }),
     );
-    expect(second).toEqual({ outcome: first.outcome, recorded: true });
+    expect(second).toEqual({ kind: 'settled', outcome: first.outcome, recorded: true });
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
   });
 
@@ -95,9 +98,9 @@ describe('settling an action', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const foreign = settlement(names, { proposalDigest: proposal('something else') });
     await ledger.admit(admission(names));
-    await expect(ledger.settle(foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT', retryable: false });
-    const { outcome } = await ledger.settle(settlement(names));
-    await expect(ledger.settle(foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+    await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT', retryable: false });
+    const { outcome } = await recordOutcome(ledger, settlement(names));
+    await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
     expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ outcome });
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
   });
@@ -105,7 +108,7 @@ describe('settling an action', () => {
   test('an outcome that came with a receipt of its own gets the one that the chain gives it', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const forged: Outcome = { ...outcomeFor(names), receipt: { tenant: 'other', seq: 99, hash: proposal('forged') } };
-    const { outcome } = await ledger.settle(settlement(names, { outcome: forged }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: forged }));
     expect(outcome.receipt).toMatchObject({ tenant: names.tenant, seq: 1 });
     expect(await outcomeText(names.tenant, 'a-1')).toBe(canonical(outcomeFor(names)));
   });
@@ -113,20 +116,20 @@ describe('settling an action', () => {
   test('when signing fails, its error comes through, nothing is written, and the chain is free at once', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const ours = new CountersignError('KEYS_MISSING', 'no key');
-    await expect(ledger.settle(settlement(names, { sign: () => Promise.reject(ours) }))).rejects.toBe(ours);
+    await expect(recordOutcome(ledger, settlement(names, { sign: () => Promise.reject(ours) }))).rejects.toBe(ours);
     const theirs = settlement(names, { sign: () => Promise.reject(new Error('ECONNRESET from a key store')) });
-    await expect(ledger.settle(theirs)).rejects.toMatchObject({
+    await expect(recordOutcome(ledger, theirs)).rejects.toMatchObject({
       code: 'INTERNAL',
       message: 'ECONNRESET from a key store',
     });
     expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
-    expect((await ledger.settle(settlement(names))).outcome.receipt?.seq).toBe(1);
+    expect((await recordOutcome(ledger, settlement(names))).outcome.receipt?.seq).toBe(1);
   });
 
   test('a hash that is not that of the receipt is refused, and nothing of the settling stays', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const sign: SignReceipt = () => Promise.resolve({ jws: 'one text', hash: digestText('another text') });
-    await expect(ledger.settle(settlement(names, { sign }))).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
     expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
     expect(await ledger.tenants()).not.toContain(names.tenant);
@@ -145,7 +148,7 @@ describe('what is recorded is what was given', () => {
       control: '\u0000\u0001\u001f\u007f\u2028',
       empty: [{}, [], '', null, true],
     };
-    const { outcome } = await ledger.settle(settlement(names, { outcome: outcomeFor(names, { result }) }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { result }) }));
     const given = canonical(outcomeFor(names, { result }));
     expect(await outcomeText(names.tenant, 'a-1')).toBe(given);
     const [ended] = await collect(ledger.endedActions(names.tenant));
@@ -161,7 +164,7 @@ describe('what is recorded is what was given', () => {
       fc.asyncProperty(fc.jsonValue({ depthSize: 'medium', stringUnit: 'binary' }), async (value) => {
         const names = { tenant, actionId: `a-${count++}` };
         const given = outcomeFor(names, { result: value as Json });
-        await ledger.settle(settlement(names, { outcome: given }));
+        await recordOutcome(ledger, settlement(names, { outcome: given }));
         const found = await ledger.findAction(tenant, names.actionId);
         expect(digest({ ...found?.outcome, receipt: undefined })).toBe(digest(given));
       }),
@@ -185,9 +188,9 @@ describe('what is recorded is what was given', () => {
     expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
     const use = { ...request, jti: request.grant.jti, usedBy: text };
     expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.useGrant({ ...use, usedBy: 'else' })).toEqual({ kind: 'replayed', usedBy: text });
+    expect(await ledger.useGrant({ ...use, usedBy: 'else' })).toEqual({ kind: 'replayed', otherUses: 0, usedBy: text });
     const given = outcomeFor(names, { reason: text, result: { [text]: text } });
-    const { outcome } = await ledger.settle(settlement(names, { outcome: given }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: given }));
     expect((await ledger.findAction(names.tenant, names.actionId))?.outcome).toEqual(outcome);
     expect(canonical(outcome)).toBe(canonical({ ...given, receipt: outcome.receipt }));
     expect(await ledger.tenants()).toContain(names.tenant);
@@ -200,7 +203,7 @@ describe('what is recorded is what was given', () => {
       code: 'INVALID_TEXT',
     });
     const lone = settlement(names, { outcome: outcomeFor(names, { reason: 'half \ud83d' }) });
-    await expect(ledger.settle(lone)).rejects.toMatchObject({ code: 'INVALID_JSON' });
+    await expect(recordOutcome(ledger, lone)).rejects.toMatchObject({ code: 'INVALID_JSON' });
     expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
   });
 });
@@ -210,7 +213,7 @@ describe('the chain', () => {
     const tenant = newTenant();
     const workers = [ledger, await at.another(), await at.another({ poolSize: 2 })];
     const ends = await times(50, (index) =>
-      (workers[index % workers.length] as Ledger).settle(settlement({ tenant, actionId: `a-${index}` })),
+      recordOutcome(workers[index % workers.length] as Ledger, settlement({ tenant, actionId: `a-${index}` })),
     );
     expect(ends.map((end) => end.outcome.receipt?.seq).sort((a = 0, b = 0) => a - b)).toEqual(
       Array.from({ length: 50 }, (_, index) => index + 1),
@@ -228,7 +231,8 @@ describe('the chain', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const workers = [ledger, await at.another(), await at.another()];
     const ends = await times(30, (index) =>
-      (workers[index % workers.length] as Ledger).settle(
+      recordOutcome(
+        workers[index % workers.length] as Ledger,
         settlement(names, { outcome: outcomeFor(names, { reason: `told by ${index}` }) }),
       ),
     );
@@ -243,7 +247,7 @@ describe('the chain', () => {
       const digests = [proposal('one'), proposal('other')];
       const ends = await Promise.allSettled(
         digests.map((proposalDigest) =>
-          ledger.settle(settlement(names, { proposalDigest, outcome: outcomeFor(names, { proposalDigest }) })),
+          recordOutcome(ledger, settlement(names, { proposalDigest, outcome: outcomeFor(names, { proposalDigest }) })),
         ),
       );
       const told = ends.map((end) => (end.status === 'fulfilled' ? 'settled' : end.reason.code));
@@ -259,14 +263,14 @@ describe('the chain', () => {
       expect(await ledger.admit(other)).toEqual({ kind: 'admitted' });
       return await signLink(link);
     };
-    await expect(ledger.settle(settlement(names, { sign }))).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+    await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
     expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open' });
+    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open', uses: 0 });
   });
 
   test('receipts without an action stand in the same chain and settle nothing', async () => {
     const tenant = newTenant();
-    await ledger.settle(settlement({ tenant, actionId: 'a-1' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' }));
     const before = await ledger.findAction(tenant, 'a-1');
     const refs = await times(10, () => ledger.appendReceipt({ tenant, actionId: 'a-1', sign: signLink }));
     await ledger.appendReceipt({ tenant, actionId: 'never admitted', sign: signLink });
@@ -283,7 +287,8 @@ describe('the chain', () => {
     const released = new Promise<void>((resolve) => (release = resolve));
     let holds = (): void => {};
     const holding = new Promise<void>((resolve) => (holds = resolve));
-    const held = ledger.settle(
+    const held = recordOutcome(
+      ledger,
       settlement(
         { tenant: slow, actionId: 'a-1' },
         {
@@ -297,9 +302,9 @@ describe('the chain', () => {
     );
     await holding;
     // Also more settlings of the slow tenant than the pool has connections: they may not keep the others out.
-    const queue = times(20, (index) => ledger.settle(settlement({ tenant: slow, actionId: `q-${index}` })));
+    const queue = times(20, (index) => recordOutcome(ledger, settlement({ tenant: slow, actionId: `q-${index}` })));
     await someoneWaitsForLock(at.pool);
-    await times(20, (index) => ledger.settle(settlement({ tenant: fast, actionId: `a-${index}` })));
+    await times(20, (index) => recordOutcome(ledger, settlement({ tenant: fast, actionId: `a-${index}` })));
     expect((await ledger.head(fast)).seq).toBe(20);
     expect((await ledger.head(slow)).seq).toBe(0);
     release();
@@ -328,7 +333,7 @@ describe('the chain', () => {
         const jws = await signReceipt(keyring, { ...statement, ...link });
         return { jws, hash: hashReceipt(jws) };
       };
-      return ledger.settle(settlement(outcome, { outcome, sign }));
+      return recordOutcome(ledger, settlement(outcome, { outcome, sign }));
     });
     const head = await ledger.head(tenant);
     const report = await verifyChain(
@@ -349,7 +354,7 @@ describe('reading back', () => {
   test('receipts and ended actions come whole and in order over many pages, or from where one stopped', async () => {
     const tenant = newTenant();
     for (let batch = 0; batch < 11; batch++) {
-      await times(50, (index) => ledger.settle(settlement({ tenant, actionId: `a-${batch}-${index}` })));
+      await times(50, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `a-${batch}-${index}` })));
     }
     const receipts = await wholeChain(ledger, tenant);
     expect(receipts).toHaveLength(550);
@@ -363,12 +368,12 @@ describe('reading back', () => {
 
   test('a reader that stops early holds nothing back', async () => {
     const tenant = newTenant();
-    await times(3, (index) => ledger.settle(settlement({ tenant, actionId: `a-${index}` })));
+    await times(3, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `a-${index}` })));
     for await (const receipt of ledger.receipts(tenant)) {
       expect(receipt.seq).toBe(1);
       break;
     }
-    await ledger.settle(settlement({ tenant, actionId: 'later' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'later' }));
     expect((await ledger.head(tenant)).seq).toBe(4);
   });
 

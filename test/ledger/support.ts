@@ -3,7 +3,13 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { digestText, type Digest } from '../../src/action/json.js';
 import { Ledger, type AdmitRequest, type LedgerOptions, type SettleRequest } from '../../src/ledger/index.js';
-import type { SignReceipt, StoredReceipt, UnreceiptedOutcome, UseGrantRequest } from '../../src/ledger/index.js';
+import type {
+  Settled,
+  SignReceipt,
+  StoredReceipt,
+  UnreceiptedOutcome,
+  UseGrantRequest,
+} from '../../src/ledger/index.js';
 import { createDatabase } from '../support/postgres.js';
 
 export interface TestLedger {
@@ -95,6 +101,13 @@ export function outcomeFor(names: Names, more: Partial<UnreceiptedOutcome> = {})
 
 export function settlement(names: Names, more: Partial<SettleRequest> = {}): SettleRequest {
   return { ...names, proposalDigest: proposal(names.actionId), outcome: outcomeFor(names), sign: signLink, ...more };
+}
+
+/** Settles an action where nothing stands against it. */
+export async function recordOutcome(ledger: Pick<Ledger, 'settle'>, request: SettleRequest): Promise<Settled> {
+  const settlement = await ledger.settle(request);
+  if (settlement.kind === 'settled') return settlement;
+  throw new Error(`nothing was recorded, for ${settlement.uses} grants were used`);
 }
 
 /** Says where it stands and is unlike any other: what the ledger needs of a receipt. Signatures are the trust tests' matter. */

@@ -5,12 +5,13 @@ import {
   grant,
   newTenant,
   proposal,
+  recordOutcome,
   settlement,
   someoneWaitsForLock,
   startLedger,
+  type TestLedger,
   times,
   useOf,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -33,12 +34,16 @@ describe('using a grant', () => {
     const request = await admitted();
     expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'first', otherUses: 0 });
     expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'other/5'))).toEqual({ kind: 'replayed', usedBy: 'run/5' });
+    expect(await ledger.useGrant(useOf(request, 'other/5'))).toEqual({
+      kind: 'replayed',
+      otherUses: 0,
+      usedBy: 'run/5',
+    });
   });
 
   test('an expired grant is refused by the time of the database, and is not spent by trying', async () => {
     const request = await admitted({ grant: grant(-1) });
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'expired' });
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'expired', otherUses: 0 });
     const { rows } = await at.pool.query('select used_at from countersign.grants where jti = $1', [request.grant.jti]);
     expect(rows).toEqual([{ used_at: null }]);
   });
@@ -59,7 +64,7 @@ describe('using a grant', () => {
     const use = useOf(request);
     const elsewhere = { tenant: newTenant(), actionId: 'a-2', agent: 'agent-2', tool: 'other', jti: 'no-such-grant' };
     for (const [key, value] of Object.entries(elsewhere)) {
-      expect(await ledger.useGrant({ ...use, [key]: value })).toEqual({ kind: 'unknown' });
+      expect(await ledger.useGrant({ ...use, [key]: value })).toEqual({ kind: 'unknown', otherUses: 0 });
     }
     expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
   });
@@ -80,15 +85,15 @@ describe('using a grant', () => {
     const unused = admission(used);
     await ledger.admit(unused);
     await ledger.useGrant(useOf(used));
-    await ledger.settle(settlement(used));
-    expect(await ledger.useGrant(useOf(used))).toEqual({ kind: 'ended' });
-    expect(await ledger.useGrant(useOf(unused))).toEqual({ kind: 'ended' });
+    await recordOutcome(ledger, settlement(used));
+    expect(await ledger.useGrant(useOf(used))).toEqual({ kind: 'ended', otherUses: 0 });
+    expect(await ledger.useGrant(useOf(unused))).toEqual({ kind: 'ended', otherUses: 1 });
   });
 
   test('a grant whose row was deleted is refused', async () => {
     const request = await admitted();
     await at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown' });
+    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
   });
 });
 
@@ -103,7 +108,7 @@ describe('races', () => {
       const winners = uses.flatMap((use, index) => (use.kind === 'first' ? [index] : []));
       expect(winners).toHaveLength(1);
       expect(uses.filter((use) => use.kind === 'replayed')).toEqual(
-        Array.from({ length: 49 }, () => ({ kind: 'replayed', usedBy: `run-${winners[0]}` })),
+        Array.from({ length: 49 }, () => ({ kind: 'replayed', otherUses: 0, usedBy: `run-${winners[0]}` })),
       );
     }
   });
@@ -135,7 +140,7 @@ describe('races', () => {
     );
     await settler.query('commit');
     settler.release();
-    expect(await use).toEqual({ kind: 'ended' });
+    expect(await use).toEqual({ kind: 'ended', otherUses: 0 });
     const { rows } = await at.pool.query('select used_at from countersign.grants where jti = $1', [request.grant.jti]);
     expect(rows).toEqual([{ used_at: null }]);
   });
@@ -146,7 +151,7 @@ describe('races', () => {
       const request = admission({ tenant: tenants[index % 3] as string, actionId: `a-${index}` });
       await ledger.admit(request);
       const use = await ledger.useGrant(useOf(request));
-      const settled = await ledger.settle(settlement(request));
+      const settled = await recordOutcome(ledger, settlement(request));
       return { use, digest: settled.outcome.proposalDigest, recorded: settled.recorded };
     });
     expect(ends).toEqual(
