@@ -77,11 +77,11 @@ export async function settle(
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
+    const receipt = await deps.ledger.receipts.append({ ...place, sign: signed });
     return { outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
-    const settled = await deps.ledger.settle({
+    const settled = await deps.ledger.receipts.settle({
       ...place,
       proposalDigest,
       outcome,
@@ -120,7 +120,7 @@ export async function settleUnauthenticated(
     steps: {},
   };
   const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
-  const receipt = await deps.ledger.appendReceipt({
+  const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
     sign: (link) => sign({ ...statement, ...link }, deps),

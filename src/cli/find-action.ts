@@ -87,7 +87,7 @@ async function endedView(
   const { tenant, actionId } = name;
   if (described.status.name === 'COMPLETED') return viewOf(await countersign.outcome(actionId, { tenant }));
   if (context.hasLedger()) {
-    const record = await (await context.ledger()).findAction(tenant, actionId);
+    const record = await (await context.ledger()).actions.find(tenant, actionId);
     if (record?.outcome !== undefined) return viewOf(record.outcome);
   }
   return {
@@ -118,7 +118,7 @@ function misfits({ proposalDigest, outcome, pending }: ActionView, request: Requ
 
 async function fromLedger(context: Context, name: ActionName, missing: CountersignError): Promise<Story> {
   const { tenant, actionId } = name;
-  const record = await (await context.ledger()).findAction(tenant, actionId);
+  const record = await (await context.ledger()).actions.find(tenant, actionId);
   if (record?.outcome !== undefined) return { view: viewOf(record.outcome), keptBy: 'ledger', warnings: [] };
   if (record === undefined) throw missing;
   throw new CountersignError('NOT_FOUND', `The ledger has action ${actionId} as open, and Temporal does not know it.`, {

@@ -1,5 +1,5 @@
 /** A freeze, on one line or two. */
-import type { Freeze } from '../ledger/index.js';
+import type { Freeze } from '../action/freeze.js';
 import { inert } from '../telling/inert.js';
 import type { Paint } from './output.js';
 

@@ -16,9 +16,11 @@ import { pages, problemPage } from './pages/index.js';
 import type { PersonPrincipal } from './principal.js';
 import { answerProblem, problemHeaders, problemOf, refusalOf } from './problem.js';
 import { known } from './rate-limit.js';
-import { PendingAsks } from './store/pending-asks.js';
 import { slack } from './slack.js';
 import { timeouts } from './timeouts.js';
+
+/** Counting more approval requests than this for a figure would only take longer. */
+const MOST_COUNTED = 100_000;
 
 /** Answered without knowing who asks. */
 const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/[^/]*)$/;
@@ -26,8 +28,7 @@ const FOR_ANYBODY = /^\/(?:healthz|readyz|metrics|assets\/[^/]*)$/;
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
-  const asks = ledger.store((database) => new PendingAsks(database));
-  const metrics = new Metrics({ pendingAsks: () => asks.count() });
+  const metrics = new Metrics({ pendingAsks: () => ledger.approvalRequests.countAll(MOST_COUNTED) });
   const knownSender = known(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();

@@ -58,7 +58,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(pendingRoute, async (c) => {
     const person = await deps.identity.person(c);
     const { cursor, limit, mine, environment, tool, agent, text } = c.req.valid('query');
-    const { asks, next } = await deps.ledger.asks.page({
+    const { requests, next } = await deps.ledger.approvalRequests.page({
       tenant: person.tenant,
       ...(cursor === undefined ? {} : { cursor }),
       ...(limit === undefined ? {} : { limit }),
@@ -70,7 +70,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
         ...(mine === 'true' ? { roles: person.roles } : {}),
       },
     });
-    return c.json({ asks: asks.map(askFor), ...(next === undefined ? {} : { next }) }, 200);
+    return c.json({ asks: requests.map(askFor), ...(next === undefined ? {} : { next }) }, 200);
   });
 
   app.openapi(decideRoute, async (c) => {

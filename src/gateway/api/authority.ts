@@ -149,7 +149,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.standing, async (c) => {
     const { tenant } = await identity.person(c);
     const activeOnly = c.req.valid('query').active !== 'false';
-    return c.json({ standingApprovals: await ledger.standing.list({ tenant, activeOnly }) }, 200);
+    return c.json({ standingApprovals: await ledger.standingApprovals.list({ tenant, activeOnly }) }, 200);
   });
 
   app.openapi(routes.stand, async (c) => {
@@ -167,7 +167,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.duties, async (c) => {
     const { tenant } = await identity.person(c);
     const activeOnly = c.req.valid('query').active !== 'false';
-    return c.json({ duties: await ledger.duties.list({ tenant, activeOnly }) }, 200);
+    return c.json({ duties: await ledger.roleDelegations.list({ tenant, activeOnly }) }, 200);
   });
 
   app.openapi(routes.give, async (c) => {

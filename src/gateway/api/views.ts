@@ -2,7 +2,8 @@
 import { withoutUndefined } from '../../action/json.js';
 import type { PendingView, ActionView, Outcome, ApprovalRecord } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
-import type { ArchivedRecord, ListedAsk } from '../../ledger/index.js';
+import type { ArchivedRecord } from '../../ledger/index.js';
+import type { ListedApprovalRequest } from '../../action/approval-request.js';
 import type { Principal } from '../principal.js';
 
 /** What is known of an action, from the ledger, from its workflow, or from both. */
@@ -39,7 +40,7 @@ export function actionFor({ kind }: Pick<Principal, 'kind'>, found: Found): obje
 function actionForPerson(found: Found): object {
   const { record, view } = found;
   const outcome = outcomeOf(found);
-  const { ask, ...recorded } = record ?? {};
+  const { approvalRequest, ...recorded } = record ?? {};
   const pending = view?.pending;
   return {
     ...summaryOf(found),
@@ -47,7 +48,7 @@ function actionForPerson(found: Found): object {
     status: statusOf(found),
     ...(view === undefined ? {} : { phase: view.phase, refusedApprovals: view.refusedApprovals }),
     cancelRequested: view?.cancelRequested ?? false,
-    approvals: view?.approvals ?? outcome?.approvals ?? ask?.decisions ?? [],
+    approvals: view?.approvals ?? outcome?.approvals ?? approvalRequest?.decisions ?? [],
     ...(pending === undefined ? {} : { pending }),
     ...(outcome === undefined ? {} : { outcome }),
   };
@@ -146,7 +147,7 @@ function outcomeForAgent(outcome: Outcome): object {
 }
 
 /** An ask as the list shows it, with who is still missing. */
-export function askFor(ask: ListedAsk): object {
+export function askFor(ask: ListedApprovalRequest): object {
   const { state, missing } = progress(ask.requirements, ask.decisions);
   return { ...ask, state, missing };
 }

@@ -1,6 +1,7 @@
 /** Logins that have begun: each is ended once, within ten minutes, by the browser that began it. */
 import { sql } from 'kysely';
-import type { Database } from '../../ledger/database.js';
+import type { Database } from '../../ledger/index.js';
+import type { GatewayTables } from '../store/tables.js';
 import { hashOf } from '../secrets.js';
 
 export const LOGIN_SECONDS = 600;
@@ -14,10 +15,10 @@ export interface BegunLogin {
 }
 
 export class LoginStore {
-  readonly #database: Database;
+  readonly #database: Database<GatewayTables>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#database = database.withTables<GatewayTables>();
   }
 
   /** `browser` is the secret that the browser keeps as a cookie. @throws CountersignError LEDGER_UNAVAILABLE */

@@ -1,6 +1,6 @@
 /** Freezes: what is stopped now and was stopped before, and how to stop and to let go on. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import type { Freeze } from '../../ledger/index.js';
+import type { Freeze } from '../../action/freeze.js';
 import type { PersonPrincipal } from '../principal.js';
 import { Inert } from './inert.js';
 import { Csrf, Empty, SayWhy, Status, When } from './parts.js';

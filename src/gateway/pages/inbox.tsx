@@ -2,7 +2,8 @@
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { progress } from '../../action/quorum.js';
-import type { AskFilter, ListedAsk } from '../../ledger/asks.js';
+import type { ApprovalRequestFilter } from '../../ledger/index.js';
+import type { ListedApprovalRequest } from '../../action/approval-request.js';
 import { either, isProduction, urgency } from './format.js';
 import { Inert } from './inert.js';
 import { Empty, Environment, More, Status, TimeLeft, When } from './parts.js';
@@ -18,7 +19,7 @@ export interface Trouble {
 }
 
 export interface InboxProps {
-  readonly asks: readonly ListedAsk[];
+  readonly asks: readonly ListedApprovalRequest[];
   readonly troubles: readonly Trouble[];
   readonly filter: InboxFilter;
   /** Of the page after this one. */
@@ -28,7 +29,7 @@ export interface InboxProps {
   readonly now: Date;
 }
 
-export interface InboxFilter extends Omit<AskFilter, 'roles'> {
+export interface InboxFilter extends Omit<ApprovalRequestFilter, 'roles'> {
   /** What this person may decide now. */
   readonly mine: boolean;
 }
@@ -129,7 +130,7 @@ function Filters({ filter }: { readonly filter: InboxFilter }): JSX.Element {
   );
 }
 
-function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): JSX.Element {
+function AskRow({ ask, now }: { readonly ask: ListedApprovalRequest; readonly now: Date }): JSX.Element {
   const { actionId, environment, summary, agent, expiresAt, firstAskedAt, decisions, requirements, shownDigest } = ask;
   const missing = progress(requirements, decisions).missing;
   const tone = `${urgency(expiresAt, now)}${isProduction(environment) ? ' production' : ''}`;
@@ -163,7 +164,7 @@ function AskRow({ ask, now }: { readonly ask: ListedAsk; readonly now: Date }): 
   );
 }
 
-function given({ decisions }: ListedAsk): string {
+function given({ decisions }: ListedApprovalRequest): string {
   const yes = decisions.filter(({ verdict }) => verdict === 'approve').length;
   const no = decisions.filter(({ verdict }) => verdict === 'deny').length;
   return [...(yes > 0 ? [`${yes} yes`] : []), ...(no > 0 ? [`${no} no`] : [])].join(', ');

@@ -1,7 +1,8 @@
 /** A person's own page: who they are here, their passkeys, what they approved in advance, and who acts for whom. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { StoredPasskey } from '../../action/passkey.js';
-import type { GivenDuty, StandingApproval, StandingUse } from '../../ledger/index.js';
+import type { RoleDelegation } from '../../action/role-delegation.js';
+import type { StandingApproval, StandingApprovalUse } from '../../action/standing-approval.js';
 import type { PersonPrincipal } from '../principal.js';
 import { count, either, plural } from './format.js';
 import { Inert } from './inert.js';
@@ -11,8 +12,8 @@ export interface MeProps {
   readonly person: PersonPrincipal;
   /** Absent where passkeys are not set up at all. */
   readonly passkeys?: readonly StoredPasskey[] | undefined;
-  readonly standing: readonly (StandingApproval & { readonly used: StandingUse })[];
-  readonly duties: readonly GivenDuty[];
+  readonly standing: readonly (StandingApproval & { readonly used: StandingApprovalUse })[];
+  readonly duties: readonly RoleDelegation[];
   readonly now: Date;
 }
 
@@ -134,7 +135,7 @@ function StandingItem({
   person,
   now,
 }: {
-  readonly one: StandingApproval & { readonly used: StandingUse };
+  readonly one: StandingApproval & { readonly used: StandingApprovalUse };
   readonly person: PersonPrincipal;
   readonly now: Date;
 }): JSX.Element {
@@ -166,7 +167,7 @@ function StandingItem({
   );
 }
 
-function bounds({ actions, amounts = {}, used }: StandingApproval & { readonly used: StandingUse }): string {
+function bounds({ actions, amounts = {}, used }: StandingApproval & { readonly used: StandingApprovalUse }): string {
   return [
     ...(actions === undefined ? [] : [`${count(used.actions)} of ${count(actions)} actions used · `]),
     ...Object.entries(amounts).map(
@@ -233,7 +234,7 @@ function DutyItem({
   person,
   now,
 }: {
-  readonly duty: GivenDuty;
+  readonly duty: RoleDelegation;
   readonly person: PersonPrincipal;
   readonly now: Date;
 }): JSX.Element {

@@ -95,7 +95,7 @@ async function proposed(
   tenant: string,
   actionId: string,
 ): Promise<Proposal | undefined> {
-  if (record?.ask !== undefined) return record.ask.shown.proposal;
+  if (record?.approvalRequest !== undefined) return record.approvalRequest.shown.proposal;
   try {
     const described = await countersign.temporal.workflow.getHandle(`${tenant}/${actionId}`).describe();
     const request = await requestOf(countersign.temporal, described);

@@ -95,7 +95,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   ): Promise<Response> {
     const { view, record, proposal, stuck, behind } = known;
     const now = new Date();
-    const ask = record?.ask;
+    const ask = record?.approvalRequest;
     const waitedSeconds = ask === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(ask.firstAskedAt)) / 1000);
     const over = view.phase === 'ended';
     return page(
@@ -141,7 +141,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const { shown } = pending;
     const asksPasskey = shown.requirements.some(({ passkey }) => passkey === true);
     const [duties, passkeys] = await Promise.all([
-      deps.ledger.duties.of(person.tenant, person.id),
+      deps.ledger.roleDelegations.of(person.tenant, person.id),
       asksPasskey ? deps.ledger.passkeys.list(person.tenant, person.id) : [],
     ]);
     return standingOf({
