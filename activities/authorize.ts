@@ -5,7 +5,8 @@ import type { GrantClaims, Plan } from '../src/action/grant.js';
 import { digest, type Digest } from '../src/action/json.js';
 import type { Outcome, Shown } from '../src/action/outcome.js';
 import type { HoldRequest, LimitReading } from '../src/action/limits.js';
-import type { Freeze, Revocation } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
+import type { Revocation } from '../src/action/revocation.js';
 import type { Dependencies } from './deps.js';
 import type { Authentic, Proposed } from './propose.js';
 
@@ -58,7 +59,7 @@ export async function admit(
   const iat = Math.floor(Date.now() / 1000);
   const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + deps.settings.grantTtlSeconds };
   await deps.faults.at('prepare.before-admit');
-  const admission = await deps.ledger.admit({
+  const admission = await deps.ledger.actions.admit({
     tenant: agent.tenant,
     actionId: proposal.actionId,
     digest: proposed.digest,

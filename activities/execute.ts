@@ -4,7 +4,7 @@ import { asCountersignError, CountersignError, type ErrorCode } from '../src/act
 import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson, canonicalBytes, digest } from '../src/action/json.js';
 import { zodError, type Proposal } from '../src/action/proposal.js';
-import type { Freeze } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './authorize.js';
@@ -105,7 +105,7 @@ async function inVain(error: CountersignError, claims: GrantClaims, { ledger }: 
   const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
   try {
-    const recorded = await ledger.returnGrant({ jti, tenant, actionId, usedBy: workflowIdentity().run });
+    const recorded = await ledger.grants.return({ jti, tenant, actionId, usedBy: workflowIdentity().run });
     if (!recorded) return { kind: 'not_done', error: view };
   } catch {
     return { kind: 'not_done', error: view };
@@ -160,7 +160,7 @@ async function checkGrant(untrusted: unknown, token: string, deps: Dependencies)
 /** The ledger lets a grant be used once, and by nothing that is frozen or revoked. */
 async function passGate({ tool, claims, input, expired }: Granted, deps: Dependencies): Promise<Passed | 'returned'> {
   const { tenant, actionId } = claims;
-  const use = await deps.ledger.useGrant({
+  const use = await deps.ledger.grants.use({
     jti: claims.jti,
     tenant,
     actionId,

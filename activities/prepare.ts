@@ -131,7 +131,7 @@ async function limited(asked: Asked, met: ResolvedLimits): Promise<Prepared> {
   const { tenant } = proposed.agent;
   const demands = met.limits.map(({ demand }) => demand);
   let readings = await watch.time('authorize', () =>
-    deps.ledger.readLimits(tenant, proposed.proposal.actionId, demands),
+    deps.ledger.limits.read(tenant, proposed.proposal.actionId, demands),
   );
   for (let races = 0; ; races++) {
     const { facts, decision, problem, queue, holds } = await watch.time('enforce', () =>
@@ -199,7 +199,7 @@ async function ask({ proposed, tokens, deps }: Asked, pending: Pending): Promise
   const { tenant, via = [] } = proposed.agent;
   const { actionId } = proposed.proposal;
   const { decision, approvals: given } = plan;
-  await deps.ledger.asks.open({
+  await deps.ledger.approvalRequests.open({
     tenant,
     actionId,
     shown,
@@ -309,7 +309,7 @@ async function grant(asked: Asked, { plan, given }: Planned, admitted: Admitted)
   const claims = { ...own, credentials: [...new Set(credentials)] };
   const { tenant, actionId } = claims;
   const token = await watch.time('authorize', () => signGrant(keyring, claims));
-  if (tokens.length > 0) await ledger.asks.close({ tenant, actionId });
+  if (tokens.length > 0) await ledger.approvalRequests.close({ tenant, actionId });
   const { tool } = proposed;
   const steps = watch.timings;
   recent.keep({ proposed, plan, grant: claims, steps });

@@ -92,7 +92,7 @@ async function proposerOf(
 export async function assertRevises({ proposal, agent }: Authentic, { ledger }: Dependencies): Promise<void> {
   const { revises } = proposal;
   if (revises === undefined) return;
-  const outcome = (await ledger.findAction(agent.tenant, revises))?.outcome;
+  const outcome = (await ledger.actions.find(agent.tenant, revises))?.outcome;
   const asker = outcome?.facts?.agent;
   if (outcome?.error?.code === 'CHANGES_REQUESTED' && asker !== undefined && rootOf(asker) === rootOf(agent)) return;
   // Whether another agent's action exists is nobody else's business: the answer is the same.

@@ -1,5 +1,5 @@
 /** Step 8: the outcome and its receipt, committed together. */
-import { asCountersignError, type CountersignError } from '../src/action/errors.js';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
@@ -77,18 +77,21 @@ export async function settle(
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
+    const receipt = await deps.ledger.receipts.append({ ...place, sign: signed });
     return { outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
-    return await deps.ledger.settle({
+    const settled = await deps.ledger.receipts.settle({
       ...place,
       proposalDigest,
       outcome,
       sign: signed,
       // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
       ...(facts?.limits === undefined ? {} : { holds: holdsOf(settlement) }),
+      effectRuledOut: true,
     });
+    if (settled.kind === 'settled') return settled;
+    throw new CountersignError('INTERNAL', 'The ledger refused an outcome that it was told is ruled out.');
   } catch (thrown) {
     const refused = asCountersignError(thrown);
     if (refused.code !== 'ACTION_CONFLICT') throw refused;
@@ -117,7 +120,7 @@ export async function settleUnauthenticated(
     steps: {},
   };
   const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
-  const receipt = await deps.ledger.appendReceipt({
+  const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
     sign: (link) => sign({ ...statement, ...link }, deps),

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultPoint } from '../activities/deps.js';
-import type { FreezeScope } from '../src/ledger/index.js';
+import type { FreezeScope } from '../src/action/freeze.js';
 import type { Agents } from './agents.js';
 import { Chance } from './chance.js';
 import type { Forger } from './forger.js';

@@ -1,9 +1,18 @@
 /** Settling on a believed head: right when the belief is wrong, and without wasting time on it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Heads } from '../../src/ledger/heads.js';
+import { ChainHeadCache } from '../../src/ledger/receipts/chain-head-cache.js';
 import type { Ledger, SignReceipt } from '../../src/ledger/index.js';
 import { digestText } from '../../src/action/json.js';
-import { newTenant, settlement, signLink, startLedger, times, wholeChain, type TestLedger } from './support.js';
+import {
+  newTenant,
+  recordOutcome,
+  settlement,
+  signLink,
+  startLedger,
+  type TestLedger,
+  times,
+  wholeChain,
+} from './support.js';
 
 let at: TestLedger;
 let ledger: Ledger;
@@ -21,7 +30,7 @@ async function signatures(by: Ledger, tenant: string, actionId: string): Promise
     count++;
     return signLink(link);
   };
-  await by.settle(settlement({ tenant, actionId }, { sign }));
+  await recordOutcome(by, settlement({ tenant, actionId }, { sign }));
   return count;
 }
 
@@ -29,7 +38,7 @@ describe('the belief', () => {
   const [one, two] = [digestText('1'), digestText('2')];
 
   test('is none before the first receipt, ours after it, and given up for a while when another came between', () => {
-    const heads = new Heads();
+    const heads = new ChainHeadCache();
     heads.found('t', { seq: 0, hash: null });
     expect(heads.guess('t')).toBeUndefined();
     heads.wrote('t', { seq: 1, prev: null }, { jws: '', hash: one });
@@ -44,7 +53,7 @@ describe('the belief', () => {
   });
 
   test('is kept for the tenants that were used last', () => {
-    const heads = new Heads();
+    const heads = new ChainHeadCache();
     for (let tenant = 0; tenant <= 10_000; tenant++) {
       heads.wrote(`t-${tenant}`, { seq: 1, prev: null }, { jws: '', hash: one });
       heads.wrote('always', { seq: 1, prev: null }, { jws: '', hash: one });
@@ -61,7 +70,7 @@ describe('settling', () => {
     const other = await at.another();
     const counts: number[] = [];
     for (const id of ['a', 'b', 'c']) counts.push(await signatures(ledger, tenant, id));
-    await other.settle(settlement({ tenant, actionId: 'other' }));
+    await recordOutcome(other, settlement({ tenant, actionId: 'other' }));
     for (const id of ['d', 'e', 'f']) counts.push(await signatures(ledger, tenant, id));
     expect(counts).toEqual([1, 1, 1, 2, 1, 1]);
     expect(await wholeChain(ledger, tenant)).toHaveLength(7);
@@ -80,10 +89,10 @@ describe('settling', () => {
     const tenant = newTenant();
     const workers = [ledger, await at.another(), await at.another({ poolSize: 2 }), await at.another()];
     for (const [index, worker] of workers.entries())
-      await worker.settle(settlement({ tenant, actionId: `warm-${index}` }));
+      await recordOutcome(worker, settlement({ tenant, actionId: `warm-${index}` }));
     const order: number[] = [];
     await times(120, async (index) => {
-      await (workers[index % 4] as Ledger).settle(settlement({ tenant, actionId: `a-${index}` }));
+      await recordOutcome(workers[index % 4] as Ledger, settlement({ tenant, actionId: `a-${index}` }));
       order.push(index % 4);
     });
     expect(await wholeChain(ledger, tenant)).toHaveLength(124);
@@ -92,15 +101,17 @@ describe('settling', () => {
 
   test('a head that was believed and is gone (the write failed) leaves no gap', async () => {
     const tenant = newTenant();
-    await ledger.settle(settlement({ tenant, actionId: 'a' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'a' }));
     const wrong: SignReceipt = () => Promise.resolve({ jws: 'one text', hash: digestText('another text') });
     for (let again = 0; again < 2; again++) {
-      await expect(ledger.settle(settlement({ tenant, actionId: 'b' }, { sign: wrong }))).rejects.toMatchObject({
-        code: 'INTERNAL',
-      });
+      await expect(recordOutcome(ledger, settlement({ tenant, actionId: 'b' }, { sign: wrong }))).rejects.toMatchObject(
+        {
+          code: 'INTERNAL',
+        },
+      );
     }
-    await ledger.appendReceipt({ tenant, actionId: 'r', sign: signLink });
-    for (const id of ['b', 'c']) await ledger.settle(settlement({ tenant, actionId: id }));
+    await ledger.receipts.append({ tenant, actionId: 'r', sign: signLink });
+    for (const id of ['b', 'c']) await recordOutcome(ledger, settlement({ tenant, actionId: id }));
     expect(await wholeChain(ledger, tenant)).toHaveLength(4);
   });
 });

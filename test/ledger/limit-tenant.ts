@@ -2,7 +2,7 @@
 import type { HoldRequest, HoldSettlement, LimitReading } from '../../src/action/limits.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Admission } from '../../src/ledger/index.js';
-import { admission, newTenant, outcomeFor, settlement, signLink, type TestLedger } from './support.js';
+import { admission, newTenant, outcomeFor, recordOutcome, settlement, signLink, type TestLedger } from './support.js';
 
 export const DAYS = 24 * 3600_000;
 
@@ -45,25 +45,30 @@ export class Tenant {
   }
 
   admit(actionId: string, ...holds: HoldRequest[]): Promise<Admission> {
-    return this.#at.ledger.admit(admission({ tenant: this.name, actionId }, { holds }));
+    return this.#at.ledger.actions.admit(admission({ tenant: this.name, actionId }, { holds }));
   }
   async end(actionId: string, holds: HoldSettlement): Promise<void> {
     const status = { consume: 'success', release: 'failed', keep: 'unknown' } as const;
     const names = { tenant: this.name, actionId };
     const outcome = outcomeFor(names, { status: status[holds.disposition] });
-    await this.#at.ledger.settle(settlement(names, { outcome, holds }));
+    await recordOutcome(this.#at.ledger, settlement(names, { outcome, holds }));
   }
   async resolve(actionId: string, status: OutcomeStatus, holds?: HoldSettlement): Promise<void> {
     const names = { tenant: this.name, actionId };
     const outcome = outcomeFor(names, { status });
-    await this.#at.ledger.resolve({ ...names, outcome, sign: signLink, ...(holds === undefined ? {} : { holds }) });
+    await this.#at.ledger.receipts.resolve({
+      ...names,
+      outcome,
+      sign: signLink,
+      ...(holds === undefined ? {} : { holds }),
+    });
   }
   async read(demand: HoldRequest, actionId = 'reader'): Promise<LimitReading> {
-    const [reading] = await this.#at.ledger.readLimits(this.name, actionId, [demand]);
+    const [reading] = await this.#at.ledger.limits.read(this.name, actionId, [demand]);
     return reading as LimitReading;
   }
   async sums(): Promise<Record<string, [used: number, held: number]>> {
-    const counters = await this.#at.ledger.limitCounters({ tenant: this.name });
+    const counters = await this.#at.ledger.limits.counters({ tenant: this.name });
     return Object.fromEntries(counters.map(({ limit, used, held }) => [limit, [used, held]]));
   }
   /** Lets time pass for one of its counters. */

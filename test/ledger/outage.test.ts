@@ -7,21 +7,22 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { temporaryFolder } from '../../src/dev/temporary-folder.js';
-import { Ledger, type Settlement, type SignReceipt } from '../../src/ledger/index.js';
+import { Ledger, type Settled, type SignReceipt } from '../../src/ledger/index.js';
 import { startProxy, type Proxy } from './proxy.js';
 import {
   admission,
   collect,
   endConnections,
   newTenant,
+  recordOutcome,
   settlement,
   signLink,
   someoneWaitsForLock,
   startLedger,
+  type TestLedger,
   times,
   useOf,
   wholeChain,
-  type TestLedger,
 } from './support.js';
 
 const SECRET = 's3cr3t-Pa55';
@@ -60,15 +61,15 @@ describe('a ledger that cannot be reached', () => {
         ledger.health(),
         ledger.migrate(),
         ledger.pendingMigrations(),
-        ledger.findAction('acme', 'a-1'),
-        ledger.admit(admission(names)),
-        ledger.useGrant(useOf(admission(names))),
-        ledger.settle(settlement(names)),
-        ledger.appendReceipt({ ...names, sign: signLink }),
-        ledger.freezes(),
-        ledger.freeze({ tenant: 'acme', scope: { kind: 'all' }, reason: 'r', by: 'b' }),
-        collect(ledger.receipts('acme')),
-        collect(ledger.endedActions('acme')),
+        ledger.actions.find('acme', 'a-1'),
+        ledger.actions.admit(admission(names)),
+        ledger.grants.use(useOf(admission(names))),
+        recordOutcome(ledger, settlement(names)),
+        ledger.receipts.append({ ...names, sign: signLink }),
+        ledger.controls.freezes(),
+        ledger.controls.freeze({ tenant: 'acme', scope: { kind: 'all' }, reason: 'r', by: 'b' }),
+        collect(ledger.receipts.list('acme')),
+        collect(ledger.actions.listEnded('acme')),
       ].map(failure),
     );
     expect(performance.now() - start).toBeLessThan(5000);
@@ -89,7 +90,7 @@ describe('a ledger that cannot be reached', () => {
       connectTimeoutMs: 300,
     });
     const start = performance.now();
-    const error = await failure(ledger.admit(admission({ tenant: 'acme', actionId: 'a-1' })));
+    const error = await failure(ledger.actions.admit(admission({ tenant: 'acme', actionId: 'a-1' })));
     expect(performance.now() - start).toBeLessThan(3000);
     expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(everythingIn(error)).not.toContain(SECRET);
@@ -99,7 +100,7 @@ describe('a ledger that cannot be reached', () => {
 
   test('a host that does not resolve is LEDGER_UNAVAILABLE', async () => {
     const ledger = await Ledger.connect({ url: `postgres://dana:${SECRET}@no-such-host.invalid/db` });
-    const error = await failure(ledger.head('acme'));
+    const error = await failure(ledger.receipts.head('acme'));
     expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(everythingIn(error)).not.toContain(SECRET);
     await ledger.close();
@@ -136,7 +137,7 @@ describe('a ledger that goes away', () => {
     absent.pathname = '/no_such_database';
     for (const url of [wrong.href, absent.href]) {
       const other = await Ledger.connect({ url });
-      const error = await failure(other.head('acme'));
+      const error = await failure(other.receipts.head('acme'));
       expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', fix: expect.stringContaining('Correct') });
       expect(everythingIn(error)).not.toContain(SECRET);
       expect(everythingIn(error)).not.toContain(new URL(at.url).password);
@@ -146,15 +147,15 @@ describe('a ledger that goes away', () => {
 
   test('when all connections are cut while idle, the next call of each kind works, and so do many at once', async () => {
     const tenant = newTenant();
-    await times(20, (index) => ledger.admit(admission({ tenant, actionId: `warm-${index}` })));
+    await times(20, (index) => ledger.actions.admit(admission({ tenant, actionId: `warm-${index}` })));
     const calls: ((index: number) => Promise<unknown>)[] = [
-      (index) => ledger.admit(admission({ tenant, actionId: `a-${index}` })),
-      (index) => ledger.settle(settlement({ tenant, actionId: `warm-${index}` })),
-      () => ledger.appendReceipt({ tenant, actionId: 'refused', sign: signLink }),
-      () => ledger.findAction(tenant, 'warm-1'),
-      () => ledger.freezes(),
+      (index) => ledger.actions.admit(admission({ tenant, actionId: `a-${index}` })),
+      (index) => recordOutcome(ledger, settlement({ tenant, actionId: `warm-${index}` })),
+      () => ledger.receipts.append({ tenant, actionId: 'refused', sign: signLink }),
+      () => ledger.actions.find(tenant, 'warm-1'),
+      () => ledger.controls.freezes(),
       () => ledger.health(),
-      () => times(20, (index) => ledger.settle(settlement({ tenant, actionId: `many-${index}` }))),
+      () => times(20, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `many-${index}` }))),
     ];
     for (const [index, call] of calls.entries()) {
       expect(await endConnections(at.pool)).toBeGreaterThan(0);
@@ -171,7 +172,7 @@ describe('a ledger that goes away', () => {
       if (++signed === 1) cut = await endConnections(at.pool);
       return await signLink(link);
     };
-    const { outcome, recorded } = await ledger.settle(settlement(names, { sign }));
+    const { outcome, recorded } = await recordOutcome(ledger, settlement(names, { sign }));
     expect({ signed, recorded, seq: outcome.receipt?.seq }).toEqual({ signed: 2, recorded: false, seq: 1 });
     expect(cut).toBeGreaterThan(0);
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
@@ -179,22 +180,22 @@ describe('a ledger that goes away', () => {
 
   test('when it dies each time, the call fails, the chain is free and whole, and the action is open', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const sign: SignReceipt = async (link) => {
       await endConnections(at.pool);
       return await signLink(link);
     };
-    expect(await failure(ledger.settle(settlement(names, { sign })))).toMatchObject({
+    expect(await failure(recordOutcome(ledger, settlement(names, { sign })))).toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
       retryable: true,
     });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
-    expect((await ledger.settle(settlement(names))).outcome.receipt?.seq).toBe(1);
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
+    expect((await recordOutcome(ledger, settlement(names))).outcome.receipt?.seq).toBe(1);
   });
 
   test('a worker killed in the middle of its transaction leaves no trace in the chain, and holds nobody up', async () => {
     const tenant = newTenant();
-    await ledger.settle(settlement({ tenant, actionId: 'a-1' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' }));
     const victim = new pg.Client({ connectionString: at.url, application_name: 'victim' });
     victim.on('error', () => {});
     await victim.connect();
@@ -205,7 +206,7 @@ describe('a ledger that goes away', () => {
        select tenant, seq + 1, hash, 'sha256:' || encode(sha256('half'), 'hex'), 'half', 'lost' from countersign.chains where tenant = $1`,
       [tenant],
     );
-    const settling = ledger.settle(settlement({ tenant, actionId: 'a-2' }));
+    const settling = recordOutcome(ledger, settlement({ tenant, actionId: 'a-2' }));
     await someoneWaitsForLock(at.pool);
     await at.pool.query(
       `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'victim'`,
@@ -216,31 +217,31 @@ describe('a ledger that goes away', () => {
 
   test('a chain that somebody holds too long fails the call by the statement timeout, not the worker', async () => {
     const tenant = newTenant();
-    await ledger.settle(settlement({ tenant, actionId: 'a-1' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' }));
     const holder = await at.pool.connect();
     await holder.query('begin');
     await holder.query('select 1 from countersign.chains where tenant = $1 for update', [tenant]);
-    expect(await failure(ledger.settle(settlement({ tenant, actionId: 'a-2' })))).toMatchObject({
+    expect(await failure(recordOutcome(ledger, settlement({ tenant, actionId: 'a-2' })))).toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
       retryable: true,
       message: expect.stringContaining('in time'),
     });
     await holder.query('rollback');
     holder.release();
-    expect((await ledger.settle(settlement({ tenant, actionId: 'a-2' }))).outcome.receipt?.seq).toBe(2);
+    expect((await recordOutcome(ledger, settlement({ tenant, actionId: 'a-2' }))).outcome.receipt?.seq).toBe(2);
   });
 
   test('a worker that stops with the chain in its hands loses it when its time is over', async () => {
     const tenant = newTenant();
     const stalled = await at.another({ statementTimeoutMs: 300 });
     let signed = 0;
-    let other: Promise<Settlement> | undefined;
+    let other: Promise<Settled> | undefined;
     const sign: SignReceipt = async (link) => {
       // Holds the chain until somebody else could settle: the server must have taken it away.
-      if (++signed === 1) await (other = ledger.settle(settlement({ tenant, actionId: 'a-2' })));
+      if (++signed === 1) await (other = recordOutcome(ledger, settlement({ tenant, actionId: 'a-2' })));
       return await signLink(link);
     };
-    const { outcome } = await stalled.settle(settlement({ tenant, actionId: 'a-1' }, { sign }));
+    const { outcome } = await recordOutcome(stalled, settlement({ tenant, actionId: 'a-1' }, { sign }));
     expect((await other)?.outcome.receipt?.seq).toBe(1);
     expect(outcome.receipt?.seq).toBe(2);
     expect(signed).toBe(2);
@@ -249,11 +250,11 @@ describe('a ledger that goes away', () => {
 
   test('after close, calls are refused and closing again is fine', async () => {
     const other = await at.another();
-    await other.head('acme');
+    await other.receipts.head('acme');
     await Promise.all([other.close(), other.close()]);
     await other.close();
-    expect(await failure(other.head('acme'))).toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
-    expect(await failure(other.settle(settlement({ tenant: 'acme', actionId: 'a' })))).toMatchObject({
+    expect(await failure(other.receipts.head('acme'))).toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    expect(await failure(recordOutcome(other, settlement({ tenant: 'acme', actionId: 'a' })))).toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
     });
   });
@@ -270,7 +271,7 @@ describe('a ledger that goes away', () => {
       await released;
       return await signLink(link);
     };
-    const settling = other.settle(settlement({ tenant, actionId: 'a-1' }, { sign }));
+    const settling = recordOutcome(other, settlement({ tenant, actionId: 'a-1' }, { sign }));
     await signing;
     const closing = other.close();
     release();
@@ -298,10 +299,10 @@ describe('replies that are lost', () => {
 
   test('a settling whose commit happened but was not heard of is found, not made twice', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const cuts = proxy.cuts;
     proxy.loseReplyTo('COMMIT');
-    const { outcome, recorded } = await ledger.settle(settlement(names));
+    const { outcome, recorded } = await recordOutcome(ledger, settlement(names));
     expect(proxy.cuts).toBe(cuts + 1);
     expect(recorded).toBe(true);
     expect(outcome.receipt?.seq).toBe(1);
@@ -310,19 +311,19 @@ describe('replies that are lost', () => {
 
   test('a use that happened but was not heard of counts as used before, not as unused', async () => {
     const request = admission({ tenant: newTenant(), actionId: 'a-1' });
-    await ledger.admit(request);
+    await ledger.actions.admit(request);
     proxy.loseReplyTo('SELECT');
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
   });
 
   test('an admission that happened but was not heard of is admitted, with its one grant', async () => {
     const request = admission({ tenant: newTenant(), actionId: 'a-1' });
     const cuts = proxy.cuts;
     proxy.loseReplyTo('SELECT');
-    expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
     expect(proxy.cuts).toBe(cuts + 1);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
   });
 });
 
@@ -332,16 +333,16 @@ test('a server that falls silent is given up when the time is over, and the next
   const ledger = await Ledger.connect({ url: proxy.url, poolSize: 1, statementTimeoutMs: 300, connectTimeoutMs: 400 });
   const tenant = newTenant();
   for (const call of [
-    () => ledger.admit(admission({ tenant, actionId: 'a-1' })),
-    () => ledger.settle(settlement({ tenant, actionId: 'a-1' })),
-    () => ledger.freezes(),
+    () => ledger.actions.admit(admission({ tenant, actionId: 'a-1' })),
+    () => recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' })),
+    () => ledger.controls.freezes(),
   ]) {
-    await ledger.head(tenant);
+    await ledger.receipts.head(tenant);
     proxy.silence();
     const start = performance.now();
     expect(await failure(call())).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(performance.now() - start).toBeLessThan(5000);
-    await ledger.settle(settlement({ tenant, actionId: 'after' }));
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'after' }));
   }
   expect(await wholeChain(ledger, tenant)).toHaveLength(1);
   await ledger.close();
@@ -366,18 +367,18 @@ test('admitting, with holds or without, using, reading limits and settling take 
   const act = async (actionId: string): Promise<number[]> => {
     const request = admission({ tenant, actionId });
     return [
-      await measure(() => ledger.admit(request)),
-      await measure(() => ledger.readLimits(tenant, actionId, holds)),
-      await measure(() => ledger.admit(admission(request, { holds }))),
-      await measure(() => ledger.useGrant(useOf(request))),
-      await measure(() => ledger.settle(settlement(request))),
+      await measure(() => ledger.actions.admit(request)),
+      await measure(() => ledger.limits.read(tenant, actionId, holds)),
+      await measure(() => ledger.actions.admit(admission(request, { holds }))),
+      await measure(() => ledger.grants.use(useOf(request))),
+      await measure(() => recordOutcome(ledger, settlement(request))),
     ];
   };
   // The first of a tenant also makes its chain; the first of a connection also connects.
   await act('a-1');
   expect(await act('a-2')).toEqual([1, 1, 1, 1, 1]);
   // Another worker was at the chain: one round trip to see that, and two under the lock. After that it is two at once.
-  await at.ledger.settle(settlement({ tenant, actionId: 'elsewhere' }));
+  await recordOutcome(at.ledger, settlement({ tenant, actionId: 'elsewhere' }));
   expect(await act('a-3')).toEqual([1, 1, 1, 1, 3]);
   expect(await act('a-4')).toEqual([1, 1, 1, 1, 2]);
   await ledger.close();
@@ -397,7 +398,7 @@ test('a server that is killed and comes back has every outcome that was settled'
   const settled: string[] = [];
   const first = Promise.allSettled(
     Array.from({ length: 60 }, async (_, index) => {
-      const { outcome } = await ledger.settle(settlement({ tenant: 'acme', actionId: `a-${index}` }));
+      const { outcome } = await recordOutcome(ledger, settlement({ tenant: 'acme', actionId: `a-${index}` }));
       settled.push(outcome.actionId);
       if (settled.length === 20) await server.kill();
     }),
@@ -407,9 +408,9 @@ test('a server that is killed and comes back has every outcome that was settled'
   for (const end of failed) expect(end.reason).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
 
   server = await startPostgres({ dataDir: folder.path, port, env });
-  const kept = (await collect(ledger.endedActions('acme'))).map((action) => action.actionId);
+  const kept = (await collect(ledger.actions.listEnded('acme'))).map((action) => action.actionId);
   expect(kept).toEqual(expect.arrayContaining(settled));
-  await times(60, (index) => ledger.settle(settlement({ tenant: 'acme', actionId: `a-${index}` })));
+  await times(60, (index) => recordOutcome(ledger, settlement({ tenant: 'acme', actionId: `a-${index}` })));
   expect(await wholeChain(ledger, 'acme')).toHaveLength(60);
   await ledger.close();
   await server.stop();

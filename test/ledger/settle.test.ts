@@ -18,13 +18,14 @@ import {
   newTenant,
   outcomeFor,
   proposal,
+  recordOutcome,
   settlement,
   signLink,
   someoneWaitsForLock,
   startLedger,
+  type TestLedger,
   times,
   wholeChain,
-  type TestLedger,
 } from './support.js';
 
 let at: TestLedger;
@@ -47,13 +48,13 @@ async function outcomeText(tenant: string, actionId: string): Promise<string> {
 describe('settling an action', () => {
   test('records the outcome with its receipt, first in the chain', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const links: ChainLink[] = [];
     const sign: SignReceipt = (link) => {
       links.push(link);
       return signLink(link);
     };
-    const { outcome, recorded } = await ledger.settle(settlement(names, { sign }));
+    const { outcome, recorded } = await recordOutcome(ledger, settlement(names, { sign }));
     expect(recorded).toBe(false);
     expect(links).toEqual([{ seq: 1, prev: null }]);
     const [receipt] = await wholeChain(ledger, names.tenant);
@@ -62,10 +63,11 @@ describe('settling an action', () => {
       receipt: { tenant: names.tenant, seq: 1, hash: receipt?.hash },
     });
     expect(receipt?.actionId).toBe('a-1');
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 1, hash: receipt?.hash });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 1, hash: receipt?.hash });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toEqual({
       digest: proposal('a-1'),
       status: 'success',
+      uses: 0,
       outcome,
     });
   });
@@ -73,39 +75,40 @@ describe('settling an action', () => {
   test('an action that was refused before it was admitted is registered with its outcome', async () => {
     const names = { tenant: newTenant(), actionId: 'refused' };
     const denied = outcomeFor(names, { status: 'denied', reason: 'no' });
-    const { outcome } = await ledger.settle(settlement(names, { outcome: denied }));
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
-    expect(await ledger.findAction(names.tenant, 'refused')).toMatchObject({ status: 'denied' });
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: denied }));
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'ended', outcome });
+    expect(await ledger.actions.find(names.tenant, 'refused')).toMatchObject({ status: 'denied' });
   });
 
   test('settling again returns the first outcome, whatever the second says, and signs nothing', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    const first = await ledger.settle(settlement(names));
-    const second = await ledger.settle(
+    const first = await recordOutcome(ledger, settlement(names));
+    const second = await recordOutcome(
+      ledger,
       settlement(names, {
         outcome: outcomeFor(names, { status: 'failed', reason: 'another story' }),
         sign: () => Promise.reject(new Error('must not be asked')),
       }),
     );
-    expect(second).toEqual({ outcome: first.outcome, recorded: true });
+    expect(second).toEqual({ kind: 'settled', outcome: first.outcome, recorded: true });
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
   });
 
   test('an outcome for another proposal is a conflict before and after the end, and leaves no receipt', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const foreign = settlement(names, { proposalDigest: proposal('something else') });
-    await ledger.admit(admission(names));
-    await expect(ledger.settle(foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT', retryable: false });
-    const { outcome } = await ledger.settle(settlement(names));
-    await expect(ledger.settle(foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ outcome });
+    await ledger.actions.admit(admission(names));
+    await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT', retryable: false });
+    const { outcome } = await recordOutcome(ledger, settlement(names));
+    await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ outcome });
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
   });
 
   test('an outcome that came with a receipt of its own gets the one that the chain gives it', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const forged: Outcome = { ...outcomeFor(names), receipt: { tenant: 'other', seq: 99, hash: proposal('forged') } };
-    const { outcome } = await ledger.settle(settlement(names, { outcome: forged }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: forged }));
     expect(outcome.receipt).toMatchObject({ tenant: names.tenant, seq: 1 });
     expect(await outcomeText(names.tenant, 'a-1')).toBe(canonical(outcomeFor(names)));
   });
@@ -113,23 +116,23 @@ describe('settling an action', () => {
   test('when signing fails, its error comes through, nothing is written, and the chain is free at once', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const ours = new CountersignError('KEYS_MISSING', 'no key');
-    await expect(ledger.settle(settlement(names, { sign: () => Promise.reject(ours) }))).rejects.toBe(ours);
+    await expect(recordOutcome(ledger, settlement(names, { sign: () => Promise.reject(ours) }))).rejects.toBe(ours);
     const theirs = settlement(names, { sign: () => Promise.reject(new Error('ECONNRESET from a key store')) });
-    await expect(ledger.settle(theirs)).rejects.toMatchObject({
+    await expect(recordOutcome(ledger, theirs)).rejects.toMatchObject({
       code: 'INTERNAL',
       message: 'ECONNRESET from a key store',
     });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
-    expect((await ledger.settle(settlement(names))).outcome.receipt?.seq).toBe(1);
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toBeUndefined();
+    expect((await recordOutcome(ledger, settlement(names))).outcome.receipt?.seq).toBe(1);
   });
 
   test('a hash that is not that of the receipt is refused, and nothing of the settling stays', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const sign: SignReceipt = () => Promise.resolve({ jws: 'one text', hash: digestText('another text') });
-    await expect(ledger.settle(settlement(names, { sign }))).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.tenants()).not.toContain(names.tenant);
+    await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toBeUndefined();
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 0, hash: null });
+    expect(await ledger.receipts.tenants()).not.toContain(names.tenant);
   });
 });
 
@@ -145,12 +148,12 @@ describe('what is recorded is what was given', () => {
       control: '\u0000\u0001\u001f\u007f\u2028',
       empty: [{}, [], '', null, true],
     };
-    const { outcome } = await ledger.settle(settlement(names, { outcome: outcomeFor(names, { result }) }));
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { result }) }));
     const given = canonical(outcomeFor(names, { result }));
     expect(await outcomeText(names.tenant, 'a-1')).toBe(given);
-    const [ended] = await collect(ledger.endedActions(names.tenant));
+    const [ended] = await collect(ledger.actions.listEnded(names.tenant));
     expect(canonical(ended?.outcome)).toBe(given);
-    const found = await ledger.findAction(names.tenant, 'a-1');
+    const found = await ledger.actions.find(names.tenant, 'a-1');
     expect(canonical(found?.outcome)).toBe(canonical(outcome));
   });
 
@@ -161,8 +164,8 @@ describe('what is recorded is what was given', () => {
       fc.asyncProperty(fc.jsonValue({ depthSize: 'medium', stringUnit: 'binary' }), async (value) => {
         const names = { tenant, actionId: `a-${count++}` };
         const given = outcomeFor(names, { result: value as Json });
-        await ledger.settle(settlement(names, { outcome: given }));
-        const found = await ledger.findAction(tenant, names.actionId);
+        await recordOutcome(ledger, settlement(names, { outcome: given }));
+        const found = await ledger.actions.find(tenant, names.actionId);
         expect(digest({ ...found?.outcome, receipt: undefined })).toBe(digest(given));
       }),
       { numRuns: 150 },
@@ -182,26 +185,30 @@ describe('what is recorded is what was given', () => {
       environment: text,
       targets: [text, '{a,b}', ''],
     });
-    expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
     const use = { ...request, jti: request.grant.jti, usedBy: text };
-    expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.useGrant({ ...use, usedBy: 'else' })).toEqual({ kind: 'replayed', usedBy: text });
+    expect(await ledger.grants.use(use)).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use({ ...use, usedBy: 'else' })).toEqual({
+      kind: 'replayed',
+      otherUses: 0,
+      usedBy: text,
+    });
     const given = outcomeFor(names, { reason: text, result: { [text]: text } });
-    const { outcome } = await ledger.settle(settlement(names, { outcome: given }));
-    expect((await ledger.findAction(names.tenant, names.actionId))?.outcome).toEqual(outcome);
+    const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: given }));
+    expect((await ledger.actions.find(names.tenant, names.actionId))?.outcome).toEqual(outcome);
     expect(canonical(outcome)).toBe(canonical({ ...given, receipt: outcome.receipt }));
-    expect(await ledger.tenants()).toContain(names.tenant);
+    expect(await ledger.receipts.tenants()).toContain(names.tenant);
   });
 
   test('text that no database holds is refused by name, and the action stays open', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
-    await expect(ledger.admit(admission({ ...names, actionId: 'a\u0000' }))).rejects.toMatchObject({
+    await ledger.actions.admit(admission(names));
+    await expect(ledger.actions.admit(admission({ ...names, actionId: 'a\u0000' }))).rejects.toMatchObject({
       code: 'INVALID_TEXT',
     });
     const lone = settlement(names, { outcome: outcomeFor(names, { reason: 'half \ud83d' }) });
-    await expect(ledger.settle(lone)).rejects.toMatchObject({ code: 'INVALID_JSON' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
+    await expect(recordOutcome(ledger, lone)).rejects.toMatchObject({ code: 'INVALID_JSON' });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
   });
 });
 
@@ -210,14 +217,14 @@ describe('the chain', () => {
     const tenant = newTenant();
     const workers = [ledger, await at.another(), await at.another({ poolSize: 2 })];
     const ends = await times(50, (index) =>
-      (workers[index % workers.length] as Ledger).settle(settlement({ tenant, actionId: `a-${index}` })),
+      recordOutcome(workers[index % workers.length] as Ledger, settlement({ tenant, actionId: `a-${index}` })),
     );
     expect(ends.map((end) => end.outcome.receipt?.seq).sort((a = 0, b = 0) => a - b)).toEqual(
       Array.from({ length: 50 }, (_, index) => index + 1),
     );
     const receipts = await wholeChain(ledger, tenant);
     expect(receipts).toHaveLength(50);
-    expect(await ledger.head(tenant)).toEqual({ seq: 50, hash: receipts[49]?.hash });
+    expect(await ledger.receipts.head(tenant)).toEqual({ seq: 50, hash: receipts[49]?.hash });
     for (const { outcome } of ends) {
       const receipt = receipts[(outcome.receipt?.seq ?? 0) - 1];
       expect(receipt).toMatchObject({ actionId: outcome.actionId, hash: outcome.receipt?.hash });
@@ -228,7 +235,8 @@ describe('the chain', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const workers = [ledger, await at.another(), await at.another()];
     const ends = await times(30, (index) =>
-      (workers[index % workers.length] as Ledger).settle(
+      recordOutcome(
+        workers[index % workers.length] as Ledger,
         settlement(names, { outcome: outcomeFor(names, { reason: `told by ${index}` }) }),
       ),
     );
@@ -243,7 +251,7 @@ describe('the chain', () => {
       const digests = [proposal('one'), proposal('other')];
       const ends = await Promise.allSettled(
         digests.map((proposalDigest) =>
-          ledger.settle(settlement(names, { proposalDigest, outcome: outcomeFor(names, { proposalDigest }) })),
+          recordOutcome(ledger, settlement(names, { proposalDigest, outcome: outcomeFor(names, { proposalDigest }) })),
         ),
       );
       const told = ends.map((end) => (end.status === 'fulfilled' ? 'settled' : end.reason.code));
@@ -256,25 +264,25 @@ describe('the chain', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const other = admission(names, { digest: proposal('something else') });
     const sign: SignReceipt = async (link) => {
-      expect(await ledger.admit(other)).toEqual({ kind: 'admitted' });
+      expect(await ledger.actions.admit(other)).toEqual({ kind: 'admitted' });
       return await signLink(link);
     };
-    await expect(ledger.settle(settlement(names, { sign }))).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open' });
+    await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 0, hash: null });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open', uses: 0 });
   });
 
   test('receipts without an action stand in the same chain and settle nothing', async () => {
     const tenant = newTenant();
-    await ledger.settle(settlement({ tenant, actionId: 'a-1' }));
-    const before = await ledger.findAction(tenant, 'a-1');
-    const refs = await times(10, () => ledger.appendReceipt({ tenant, actionId: 'a-1', sign: signLink }));
-    await ledger.appendReceipt({ tenant, actionId: 'never admitted', sign: signLink });
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' }));
+    const before = await ledger.actions.find(tenant, 'a-1');
+    const refs = await times(10, () => ledger.receipts.append({ tenant, actionId: 'a-1', sign: signLink }));
+    await ledger.receipts.append({ tenant, actionId: 'never admitted', sign: signLink });
     expect(refs.map((ref) => ref.seq).sort((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(await wholeChain(ledger, tenant)).toHaveLength(12);
-    expect(await ledger.findAction(tenant, 'a-1')).toEqual(before);
-    expect(await ledger.findAction(tenant, 'never admitted')).toBeUndefined();
-    expect(await collect(ledger.endedActions(tenant))).toHaveLength(1);
+    expect(await ledger.actions.find(tenant, 'a-1')).toEqual(before);
+    expect(await ledger.actions.find(tenant, 'never admitted')).toBeUndefined();
+    expect(await collect(ledger.actions.listEnded(tenant))).toHaveLength(1);
   });
 
   test('chains of different tenants do not wait for each other', async () => {
@@ -283,7 +291,8 @@ describe('the chain', () => {
     const released = new Promise<void>((resolve) => (release = resolve));
     let holds = (): void => {};
     const holding = new Promise<void>((resolve) => (holds = resolve));
-    const held = ledger.settle(
+    const held = recordOutcome(
+      ledger,
       settlement(
         { tenant: slow, actionId: 'a-1' },
         {
@@ -297,11 +306,11 @@ describe('the chain', () => {
     );
     await holding;
     // Also more settlings of the slow tenant than the pool has connections: they may not keep the others out.
-    const queue = times(20, (index) => ledger.settle(settlement({ tenant: slow, actionId: `q-${index}` })));
+    const queue = times(20, (index) => recordOutcome(ledger, settlement({ tenant: slow, actionId: `q-${index}` })));
     await someoneWaitsForLock(at.pool);
-    await times(20, (index) => ledger.settle(settlement({ tenant: fast, actionId: `a-${index}` })));
-    expect((await ledger.head(fast)).seq).toBe(20);
-    expect((await ledger.head(slow)).seq).toBe(0);
+    await times(20, (index) => recordOutcome(ledger, settlement({ tenant: fast, actionId: `a-${index}` })));
+    expect((await ledger.receipts.head(fast)).seq).toBe(20);
+    expect((await ledger.receipts.head(slow)).seq).toBe(0);
     release();
     await Promise.all([held, queue]);
     expect(await wholeChain(ledger, slow)).toHaveLength(21);
@@ -328,18 +337,18 @@ describe('the chain', () => {
         const jws = await signReceipt(keyring, { ...statement, ...link });
         return { jws, hash: hashReceipt(jws) };
       };
-      return ledger.settle(settlement(outcome, { outcome, sign }));
+      return recordOutcome(ledger, settlement(outcome, { outcome, sign }));
     });
-    const head = await ledger.head(tenant);
+    const head = await ledger.receipts.head(tenant);
     const report = await verifyChain(
       keyring,
-      ledger.receipts(tenant),
+      ledger.receipts.list(tenant),
       { seq: head.seq, hash: head.hash as string },
       { tenant },
     );
     expect(report).toMatchObject({ ok: true, count: 40 });
-    const jws = new Map((await collect(ledger.receipts(tenant))).map((receipt) => [receipt.seq, receipt.jws]));
-    for (const { outcome, receiptSeq } of await collect(ledger.endedActions(tenant))) {
+    const jws = new Map((await collect(ledger.receipts.list(tenant))).map((receipt) => [receipt.seq, receipt.jws]));
+    for (const { outcome, receiptSeq } of await collect(ledger.actions.listEnded(tenant))) {
       expect((await verifyReceipt(keyring, jws.get(receiptSeq) as string)).outcomeDigest).toBe(digest(outcome));
     }
   });
@@ -349,34 +358,34 @@ describe('reading back', () => {
   test('receipts and ended actions come whole and in order over many pages, or from where one stopped', async () => {
     const tenant = newTenant();
     for (let batch = 0; batch < 11; batch++) {
-      await times(50, (index) => ledger.settle(settlement({ tenant, actionId: `a-${batch}-${index}` })));
+      await times(50, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `a-${batch}-${index}` })));
     }
     const receipts = await wholeChain(ledger, tenant);
     expect(receipts).toHaveLength(550);
-    const ended = await collect(ledger.endedActions(tenant));
+    const ended = await collect(ledger.actions.listEnded(tenant));
     expect(ended.map((action) => action.receiptSeq)).toEqual(receipts.map((receipt) => receipt.seq));
     expect(ended.map((action) => action.actionId)).toEqual(receipts.map((receipt) => receipt.actionId));
     expect(ended.map((action) => action.receiptHash)).toEqual(receipts.map((receipt) => receipt.hash));
-    expect(await collect(ledger.receipts(tenant, { after: 548 }))).toEqual(receipts.slice(548));
-    expect(await collect(ledger.receipts(tenant, { after: 550 }))).toEqual([]);
+    expect(await collect(ledger.receipts.list(tenant, { after: 548 }))).toEqual(receipts.slice(548));
+    expect(await collect(ledger.receipts.list(tenant, { after: 550 }))).toEqual([]);
   });
 
   test('a reader that stops early holds nothing back', async () => {
     const tenant = newTenant();
-    await times(3, (index) => ledger.settle(settlement({ tenant, actionId: `a-${index}` })));
-    for await (const receipt of ledger.receipts(tenant)) {
+    await times(3, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `a-${index}` })));
+    for await (const receipt of ledger.receipts.list(tenant)) {
       expect(receipt.seq).toBe(1);
       break;
     }
-    await ledger.settle(settlement({ tenant, actionId: 'later' }));
-    expect((await ledger.head(tenant)).seq).toBe(4);
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'later' }));
+    expect((await ledger.receipts.head(tenant)).seq).toBe(4);
   });
 
   test('a tenant that never settled has an empty chain', async () => {
     const tenant = newTenant();
-    expect(await ledger.head(tenant)).toEqual({ seq: 0, hash: null });
-    expect(await collect(ledger.receipts(tenant))).toEqual([]);
-    expect(await collect(ledger.endedActions(tenant))).toEqual([]);
-    expect(await ledger.tenants()).not.toContain(tenant);
+    expect(await ledger.receipts.head(tenant)).toEqual({ seq: 0, hash: null });
+    expect(await collect(ledger.receipts.list(tenant))).toEqual([]);
+    expect(await collect(ledger.actions.listEnded(tenant))).toEqual([]);
+    expect(await ledger.receipts.tenants()).not.toContain(tenant);
   });
 });

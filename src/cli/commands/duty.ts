@@ -52,7 +52,7 @@ export function duty(program: Command): void {
 async function list(context: Context, options: { tenant?: string; ended?: boolean }): Promise<void> {
   const tenant = await whose(context, options.tenant);
   const ledger = await context.ledger();
-  const found = await ledger.duties.list({ tenant, activeOnly: options.ended !== true });
+  const found = await ledger.roleDelegations.list({ tenant, activeOnly: options.ended !== true });
   const { out } = context;
   out.result({ tenant, duties: found }, () =>
     found.length === 0 ? out.paint.dim('nobody is on duty') : found.map((one) => dutyText(one, out.paint)).join('\n'),

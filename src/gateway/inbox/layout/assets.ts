@@ -20,7 +20,7 @@ const OF_PACKAGES = {
     path.dirname(require.resolve('@simplewebauthn/browser')),
     '../dist/bundle/index.umd.min.js',
   ),
-  'idiomorph.js': path.join(path.dirname(require.resolve('idiomorph')), 'idiomorph.min.js'),
+  'idiomorph.js': require.resolve('idiomorph/dist/idiomorph.min.js'),
 };
 
 export type AssetName = 'inbox.css' | 'inbox.js' | 'mark.svg' | keyof typeof OF_PACKAGES;
