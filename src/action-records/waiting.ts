@@ -7,7 +7,9 @@ import { emptyView } from './action-record.js';
 
 /** The approval request of an action that waits for people now. */
 export function openRequest(record: ArchivedRecord | undefined): ApprovalRequest | undefined {
-  return record?.outcome === undefined && record?.approvalRequest?.closedAt === undefined ? record?.approvalRequest : undefined;
+  return record?.outcome === undefined && record?.approvalRequest?.closedAt === undefined
+    ? record?.approvalRequest
+    : undefined;
 }
 
 /**

@@ -105,7 +105,7 @@ test('an agent proposes, a dba logs in, enrols a passkey, approves with it, and 
   expect(await row.textContent()).toMatch(/was\s*2900.*becomes\s*3200/);
   await page.getByRole('button', { name: 'Approve with passkey' }).click();
   await dialogOf(page).getByRole('button', { name: 'Approve with your passkey' }).click();
-  await page.getByText('Done and verified').waitFor();
+  await page.getByText('Success: done and verified').waitFor();
   expect(await page.getByText('dora@example.com approved').textContent()).toContain('passkey');
   expect(await world.ask(`SELECT price_cents FROM products WHERE name = 'Teapot'`)).toBe(3200);
   const outcome = await outcomeOf(actionId);
@@ -165,7 +165,7 @@ test('the keyboard alone is enough: from the list to the signature', async () =>
   expect(await dialogOf(page).isVisible()).toBe(false);
   await page.keyboard.press('a');
   await page.keyboard.press('Enter');
-  await page.getByText('Done and verified').waitFor();
+  await page.getByText('Success: done and verified').waitFor();
   expect(await world.ask('SELECT note FROM orders WHERE id = 1001')).toBe(`round ${number}`);
 });
 
@@ -174,7 +174,7 @@ test('a letter typed into a field decides nothing', async () => {
   await page.keyboard.press('d');
   await dialogOf(page).getByRole('textbox').pressSequentially('and a ? c / j');
   expect(await dialogOf(page).getByRole('textbox').inputValue()).toBe('and a ? c / j');
-  expect(await dialogOf(page).textContent()).toContain('Deny this?');
+  expect(await dialogOf(page).textContent()).toContain('Deny this action?');
 });
 
 test('from the list a key leads to what is shown first, and asks there', async () => {
@@ -183,7 +183,7 @@ test('from the list a key leads to what is shown first, and asks there', async (
   await page.locator(`#ask-${actionId} [data-row]`).focus();
   await page.keyboard.press('d');
   await page.waitForURL(`**/actions/${actionId}`);
-  expect(await dialogOf(page).textContent()).toContain('Deny this?');
+  expect(await dialogOf(page).textContent()).toContain('Deny this action?');
   expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
@@ -270,7 +270,7 @@ describe('without JavaScript', () => {
         await page.goto(`/actions/${actionId}`);
         return page.textContent('main');
       },
-      (text) => text?.includes('Done and verified') === true,
+      (text) => text?.includes('Success: done and verified') === true,
     );
     expect(await world.ask('SELECT note FROM orders WHERE id = 1001')).toBe(`round ${number}`);
   });
@@ -309,8 +309,8 @@ test('two people are needed: after the first yes the page says who is still miss
   const other = await open('lena', actionId);
   await other.keyboard.press('a');
   await other.keyboard.press('Enter');
-  await other.getByText('Done and verified').waitFor();
+  await other.getByText('Success: done and verified').waitFor();
   // Hers follows by itself.
-  await page.getByText('Done and verified').waitFor();
+  await page.getByText('Success: done and verified').waitFor();
   expect(await world.ask('SELECT email FROM users WHERE id = 9')).toBe('x@example.com');
 });

@@ -213,7 +213,7 @@ describe('lists', () => {
     const page = await world.logIn('dora');
     await page.goto('/history?status=success');
     await page.getByRole('link', { name: 'update 1 row of orders: set status' }).first().click();
-    await page.getByText('Done and verified').waitFor();
+    await page.getByText('Success: done and verified').waitFor();
     const text = await page.textContent('main');
     for (const part of ['frame.rows', 'Duration of each step', 'Captured before', '#', 'unpaid', 'shipped']) {
       expect(text).toContain(part);

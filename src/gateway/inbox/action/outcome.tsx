@@ -47,7 +47,7 @@ const TONES: Readonly<Record<Outcome['status'], Tone>> = {
 };
 
 const TITLES: Readonly<Record<Outcome['status'], string>> = {
-  success: 'Done and verified',
+  success: 'Success: done and verified',
   mismatch: 'Mismatch: done, but not as expected',
   failed: 'Failed: nothing was done',
   denied: 'Denied: nothing was done',

@@ -136,7 +136,13 @@ function Filters({ filter }: { readonly filter: InboxFilter }): JSX.Element {
   );
 }
 
-function RequestRow({ request: ask, now }: { readonly request: ListedApprovalRequest; readonly now: Date }): JSX.Element {
+function RequestRow({
+  request: ask,
+  now,
+}: {
+  readonly request: ListedApprovalRequest;
+  readonly now: Date;
+}): JSX.Element {
   const { actionId, environment, summary, agent, expiresAt, firstAskedAt, decisions, requirements, shownDigest } = ask;
   const missing = progress(requirements, decisions).missing;
   const tone = `${urgency(expiresAt, now)}${isProduction(environment) ? ' production' : ''}`;
