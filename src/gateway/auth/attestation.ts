@@ -90,7 +90,7 @@ function notPending(actionId: string, state: string): CountersignError {
 }
 
 function stale(): CountersignError {
-  return new CountersignError('APPROVAL_STALE', 'The action has changed since you looked at it.', {
+  return new CountersignError('APPROVAL_STALE', 'The action is no longer what you decided on.', {
     field: 'shownDigest',
     expected: 'the digest of what is shown now',
     fix: 'Look at the action again and decide anew.',
