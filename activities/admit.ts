@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { HoldRequest, LimitReading } from '../src/action/limits.js';
-import type { Freeze, Revocation } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
+import type { Revocation } from '../src/action/revocation.js';
 import type { ActionRequest, Ended, Enforced } from './contract.js';
 import type { Dependencies } from './deps.js';
 
@@ -37,7 +38,7 @@ export async function admit(
 ): Promise<Admitted | NoRoom | Ended> {
   const iat = Math.floor(Date.now() / 1000);
   const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + settings.grantTtlSeconds };
-  const admission = await ledger.admit({
+  const admission = await ledger.actions.admit({
     tenant: agent.tenant,
     actionId,
     digest,

@@ -61,7 +61,7 @@ export async function countDecisions(
 }
 
 async function assertNotRevoked(tenant: string, { credentials }: Approval, { ledger }: Dependencies): Promise<void> {
-  const gone = await ledger.revoked({ tenant, credentials });
+  const gone = await ledger.controls.revoked({ tenant, credentials });
   if (gone === undefined) return;
   throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
     field: 'approval.credential',
@@ -102,7 +102,7 @@ async function deciderOf(
     selfApproval: selfApproval || (self && open.length > 0),
   });
   const escalates = open.some(({ escalations = [] }) => escalations.length > 0);
-  const waitedSeconds = escalates ? await deps.ledger.asks.waited(tenant, actionId) : 0;
+  const waitedSeconds = escalates ? await deps.ledger.approvalRequests.secondsWaited(tenant, actionId) : 0;
   const theirs = open.filter((wanted) => rolesOf(wanted, waitedSeconds).some((role) => roles.includes(role)));
   if (theirs.length === 0) throw tooEarly(open, roles, waitedSeconds);
   return {
@@ -188,7 +188,7 @@ async function recorded(
   { ledger, settings: { fatigue } }: Dependencies,
 ): Promise<ApprovalRecord> {
   const { approver: person, ...rest } = record;
-  const { waitedSeconds, hurried, refused } = await ledger.asks.decided({
+  const { waitedSeconds, hurried, refused } = await ledger.approvalRequests.recordDecision({
     ...rest,
     tenant,
     actionId,

@@ -59,7 +59,7 @@ async function admittedAs(
   } catch {
     return undefined;
   }
-  const record = await ledger.findAction(tenant, actionId);
+  const record = await ledger.actions.find(tenant, actionId);
   if (record?.digest !== request.digest) return undefined;
   return { tenant, actionId, proposalDigest: record.digest, tool };
 }

@@ -86,7 +86,7 @@ async function findOut(
   deps: Dependencies,
 ): Promise<Found | NotFound> {
   const { tenant, actionId } = workflowIdentity();
-  await deps.ledger.voidGrants(tenant, actionId);
+  await deps.ledger.grants.deleteUnused(tenant, actionId);
   const answer = await lookUpEffect(proposal, idempotencyKey({ tenant, actionId }), deps);
   switch (answer.happened) {
     case 'yes': {

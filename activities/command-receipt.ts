@@ -31,5 +31,5 @@ export function receiptOf(statement: Statement, reason: string, deps: Dependenci
     outcomeDigest: digest(said),
     iat: Math.floor(Date.now() / 1000),
   } as const;
-  return deps.ledger.appendReceipt({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });
+  return deps.ledger.receipts.append({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });
 }

@@ -104,7 +104,7 @@ type MadeAction = Outcome &
 async function causeOf(tenant: string, proposal: Proposal, { ledger, keyring }: Dependencies): Promise<MadeAction> {
   const { actionId } = proposal;
   if (actionId.startsWith(UNDO)) throw cannot(`${actionId} undid another action, and is not undone itself.`);
-  const record = await ledger.findAction(tenant, actionId);
+  const record = await ledger.actions.find(tenant, actionId);
   const { outcome } = record ?? {};
   if (outcome === undefined || record?.digest !== proposalDigest(proposal)) {
     throw cannot(`The ledger has no outcome of this proposal as ${actionId}.`, 'NOT_FOUND');
@@ -116,7 +116,7 @@ async function causeOf(tenant: string, proposal: Proposal, { ledger, keyring }: 
   }
   const { receipt: _receipt, ...recorded } = outcome;
   const outcomeDigest = digest(recorded);
-  for await (const { seq, hash, jws } of ledger.receipts(tenant, { after: receipt.seq - 1 })) {
+  for await (const { seq, hash, jws } of ledger.receipts.list(tenant, { after: receipt.seq - 1 })) {
     const signed = await verifyReceipt(keyring, jws);
     if (seq === receipt.seq && hash === receipt.hash && signed.outcomeDigest === outcomeDigest) {
       return { ...outcome, receipt, facts, pre, outcomeDigest, recordedAt: new Date(signed.iat * 1000) };
@@ -151,7 +151,7 @@ async function assertWanted(
     () => false,
   );
   for (const step of saga.steps) {
-    const record = await ledger.findAction(tenant, step.actionId);
+    const record = await ledger.actions.find(tenant, step.actionId);
     // A step that is not there is refused from now on, when the credential that signed it is good no more.
     if (record === undefined ? !stillValid : record.digest !== step.digest || SHORT.has(record.status)) return;
   }
@@ -166,12 +166,12 @@ async function nextAttempt(
 ): Promise<{ readonly kind: 'next'; readonly actionId: string } | Extract<Undoing, { kind: 'ended' | 'underway' }>> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const actionId = undoIdOf(cause, attempt);
-    const record = await ledger.findAction(tenant, actionId);
+    const record = await ledger.actions.find(tenant, actionId);
     if (record === undefined) return { kind: 'next', actionId };
     const { outcome } = record;
     if (outcome === undefined) return { kind: 'underway', actionId };
     if (!WITHOUT_EFFECT.has(outcome.status)) return { kind: 'ended', outcome };
-    const next = await ledger.findAction(tenant, undoIdOf(cause, attempt + 1));
+    const next = await ledger.actions.find(tenant, undoIdOf(cause, attempt + 1));
     if (next === undefined && retryOf !== actionId) return { kind: 'ended', outcome };
   }
   throw cannot(`It was tried ${MAX_ATTEMPTS} times to undo ${cause}.`);
@@ -263,7 +263,7 @@ export async function standing(
   { ledger, workflows }: Dependencies,
 ): Promise<Standing> {
   const state = await workflows.state(`${tenant}/${actionId}`);
-  const outcome = (await ledger.findAction(tenant, actionId))?.outcome;
+  const outcome = (await ledger.actions.find(tenant, actionId))?.outcome;
   if (outcome !== undefined) return { kind: 'ended', outcome };
   return { kind: state === 'running' ? 'running' : 'lost' };
 }

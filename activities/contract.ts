@@ -9,9 +9,11 @@ import type { StoredPasskey } from '../src/action/passkey.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { SagaManifest } from '../src/action/saga.js';
 import type { Delta, Snapshot } from '../src/action/snapshot.js';
-import type { GivenDuty } from '../src/ledger/duties.js';
-import type { Freeze, OpenAction, Revocation } from '../src/ledger/port.js';
-import type { StandingApproval } from '../src/ledger/standing.js';
+import type { Freeze } from '../src/action/freeze.js';
+import type { Revocation } from '../src/action/revocation.js';
+import type { RoleDelegation } from '../src/action/role-delegation.js';
+import type { StandingApproval } from '../src/action/standing-approval.js';
+import type { OpenAction } from '../src/ledger/index.js';
 import type { Announcement } from '../src/notify/notice.js';
 import type { Measured } from '../src/policy/index.js';
 import type { Execution } from '../src/tools/tool.js';
@@ -373,7 +375,7 @@ export type Fulfilled =
   | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
   | { readonly kind: 'enrol' | 'retire'; readonly passkey: StoredPasskey; readonly receipt: ReceiptRef }
   | { readonly kind: 'stand' | 'withdraw'; readonly standing: StandingApproval; readonly receipt: ReceiptRef }
-  | { readonly kind: 'duty' | 'relieve'; readonly duty: GivenDuty; readonly receipt: ReceiptRef }
+  | { readonly kind: 'duty' | 'relieve'; readonly duty: RoleDelegation; readonly receipt: ReceiptRef }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
   /** Of the undoing of an action, by the person `by`. */
   | {

@@ -1,6 +1,7 @@
 /** What the activities stand on. A worker assembles it; nothing here is reachable from workflow code. */
 import type { PasskeySettings } from '../src/action/passkey.js';
-import type { Freeze, Ledger } from '../src/ledger/index.js';
+import type { Ledger } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';

@@ -86,7 +86,7 @@ async function rulingOf(
   if (met === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
   const demands = met.limits.map(({ demand }) => demand);
-  return rule(policy, facts, tool, met, await ledger.readLimits(tenant, authentic.proposal.actionId, demands));
+  return rule(policy, facts, tool, met, await ledger.limits.read(tenant, authentic.proposal.actionId, demands));
 }
 
 /** The last look: who has waited as long as the limit lets actions wait is denied. */
@@ -155,7 +155,7 @@ export function assertHonourable(constraints: readonly Constraint[], tool: Tool)
 async function assertRevises({ proposal, agent }: Authentic, { ledger }: Dependencies): Promise<void> {
   const { revises } = proposal;
   if (revises === undefined) return;
-  const outcome = (await ledger.findAction(agent.tenant, revises))?.outcome;
+  const outcome = (await ledger.actions.find(agent.tenant, revises))?.outcome;
   const asker = outcome?.facts?.agent;
   if (outcome?.error?.code === 'CHANGES_REQUESTED' && asker !== undefined && rootOf(asker) === rootOf(agent)) return;
   // Whether another agent's action exists is nobody else's business: the answer is the same.

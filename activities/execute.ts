@@ -4,7 +4,7 @@ import { asCountersignError, CountersignError, type ErrorCode } from '../src/act
 import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson, canonicalBytes, digest, type Digest } from '../src/action/json.js';
 import { zodError, type Proposal } from '../src/action/proposal.js';
-import type { Freeze } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
@@ -123,7 +123,7 @@ async function returned(error: CountersignError, claims: GrantClaims, { ledger }
   const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
   try {
-    const recorded = await ledger.returnGrant({ jti, tenant, actionId, usedBy: workflowIdentity().activity });
+    const recorded = await ledger.grants.return({ jti, tenant, actionId, usedBy: workflowIdentity().activity });
     if (!recorded) return { kind: 'not_done', error: view };
   } catch {
     return { kind: 'not_done', error: view };
@@ -179,7 +179,7 @@ async function checkGrant(untrusted: unknown, token: string, deps: Dependencies)
 async function passGate({ tool, claims, input, expired }: Granted, deps: Dependencies): Promise<Passed | 'returned'> {
   const { tenant, actionId } = claims;
   const { activity: usedBy } = workflowIdentity();
-  const use = await deps.ledger.useGrant({
+  const use = await deps.ledger.grants.use({
     jti: claims.jti,
     tenant,
     actionId,
@@ -193,7 +193,7 @@ async function passGate({ tool, claims, input, expired }: Granted, deps: Depende
     case 'first':
       if (expired) {
         // By this worker's clock, though not by the ledger's. Nothing is sent under it, so it is not left among those that may have been.
-        await deps.ledger.returnGrant({ jti: claims.jti, tenant, actionId, usedBy });
+        await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy });
         throw grantExpired(claims);
       }
       return { tool, claims, input, tried: use.otherUses > 0 };

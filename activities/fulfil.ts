@@ -2,7 +2,8 @@
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
-import type { Freeze, UnreceiptedOutcome } from '../src/ledger/index.js';
+import type { Freeze } from '../src/action/freeze.js';
+import type { UnreceiptedOutcome } from '../src/action/outcome.js';
 import { undoingId } from '../src/action/undo.js';
 import { verifyStatement, type Statement } from '../src/trust/index.js';
 import type { Fulfilled } from './contract.js';
@@ -73,7 +74,7 @@ async function recover(statement: Recover, deps: Dependencies): Promise<Fulfille
 
 /** Whose own credential was revoked has nothing to say. */
 async function assertStanding({ tenant, credentials }: Statement, { ledger }: Dependencies): Promise<void> {
-  const gone = await ledger.revoked({ tenant, credentials });
+  const gone = await ledger.controls.revoked({ tenant, credentials });
   if (gone === undefined) return;
   throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
     field: 'statement.credential',
@@ -83,7 +84,7 @@ async function assertStanding({ tenant, credentials }: Statement, { ledger }: De
 
 /** What is not of the signer's tenant does not exist for them. A freeze of every tenant is everybody's. */
 async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies): Promise<Freeze> {
-  const found = (await ledger.freezes()).find(({ id }) => id === Number(subject));
+  const found = (await ledger.controls.freezes()).find(({ id }) => id === Number(subject));
   if (found !== undefined && (found.tenant === tenant || found.tenant === '*')) return found;
   throw new CountersignError('NOT_FOUND', `There is no freeze ${subject} of tenant ${tenant}.`, {
     field: 'id',
@@ -112,7 +113,7 @@ function assertMay(statement: Deciding, freeze: Freeze | undefined, { settings: 
 async function useOnce({ jti, expiresAt }: Statement, { ledger }: Dependencies): Promise<void> {
   const { workflowExecution, activityId } = Context.current().info;
   const by = `${workflowExecution?.workflowId ?? ''}/${workflowExecution?.runId ?? ''}/${activityId}`;
-  if (await ledger.useNonce({ scope: NONCES, nonce: jti, expiresAt, by })) return;
+  if (await ledger.nonces.use({ scope: NONCES, nonce: jti, expiresAt, by })) return;
   throw new CountersignError('STATEMENT_INVALID', 'The statement was used before, or is over.', {
     field: 'statement.jti',
     expected: 'a statement that was never handed in',
@@ -122,7 +123,7 @@ async function useOnce({ jti, expiresAt }: Statement, { ledger }: Dependencies):
 
 async function lift(statement: Unfreeze, freeze: Freeze, deps: Dependencies): Promise<Fulfilled> {
   const { by, reason } = statement;
-  const lifted = await deps.ledger.unfreeze(freeze.id, { by, reason });
+  const lifted = await deps.ledger.controls.unfreeze(freeze.id, { by, reason });
   const end = lifted.lifted;
   // Found lifted by the same words, it was this very statement's first attempt that lifted it.
   if (end?.by !== by || end.reason !== reason) throw liftedBefore(lifted);
@@ -141,7 +142,7 @@ function liftedBefore({ id, lifted }: Freeze): CountersignError {
 
 async function revoke(statement: Revoke, deps: Dependencies): Promise<Fulfilled> {
   const { tenant, subject: jti, by, reason } = statement;
-  const revocation = await deps.ledger.revoke({ tenant, jti, by, reason });
+  const revocation = await deps.ledger.controls.revoke({ tenant, jti, by, reason });
   const again = revocation.by === by ? '' : `, which ${revocation.by} had revoked before`;
   const receipt = await receiptOf(statement, `${by} revoked ${jti}${again}: ${reason}`, deps);
   return { kind: 'revoke', revocation, receipt };
@@ -150,7 +151,7 @@ async function revoke(statement: Revoke, deps: Dependencies): Promise<Fulfilled>
 /** The outcome stays what it was but for the question that was open: whether the effect happened. */
 async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<Outcome> {
   const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = statement;
-  const record = await deps.ledger.findAction(tenant, actionId);
+  const record = await deps.ledger.actions.find(tenant, actionId);
   if (record === undefined) {
     throw new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
       field: 'actionId',
@@ -174,7 +175,7 @@ async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<O
     ...(agent === undefined ? {} : { agent: agent.id }),
     ...(cause === undefined ? {} : { cause }),
   });
-  const settled = await deps.ledger.resolve({
+  const settled = await deps.ledger.receipts.resolve({
     tenant,
     actionId,
     outcome,

@@ -113,7 +113,7 @@ async function stand(statement: Giving<'stand'>, token: string, deps: Dependenci
   }
   assertTime(until, LONGEST_STANDING_MS, token, statement);
   return async () => {
-    const standing = await deps.ledger.standing.add(standingOf(statement, token));
+    const standing = await deps.ledger.standingApprovals.add(standingOf(statement, token));
     const said = `${by} approves in advance what ${subject} does: ${boundsOf(statement)}, until ${standing.until}: ${reason}`;
     return { kind: 'stand', standing, receipt: await receiptOf(statement, said, deps) };
   };
@@ -131,12 +131,12 @@ function boundsOf({ tool, operation = '*', environment, maxRows, actions, amount
 
 async function withdraw(statement: Giving<'withdraw'>, deps: Dependencies): Promise<CarryOut> {
   const { tenant, subject, by, reason } = statement;
-  const found = await deps.ledger.standing.find(tenant, subject);
+  const found = await deps.ledger.standingApprovals.find(tenant, subject);
   if (found === undefined) throw notFound('standing approval', subject, tenant);
   assertOwn(statement, [found.by], deps);
   return async () => {
-    await deps.ledger.revoke({ tenant, jti: subject, by, reason });
-    const standing = (await deps.ledger.standing.find(tenant, subject)) ?? found;
+    await deps.ledger.controls.revoke({ tenant, jti: subject, by, reason });
+    const standing = (await deps.ledger.standingApprovals.find(tenant, subject)) ?? found;
     const said = `${by} withdrew the standing approval ${subject} of ${found.by} for ${found.agent}: ${reason}`;
     return { kind: 'withdraw', standing, receipt: await receiptOf(statement, said, deps) };
   };
@@ -155,7 +155,7 @@ async function duty(statement: Giving<'duty'>, token: string, deps: Dependencies
   if (samePerson(by, subject)) throw invalid('subject', 'A duty is given to somebody else.', "another person's id");
   assertTime(until, LONGEST_DUTY_MS, token, statement);
   return async () => {
-    const given = await deps.ledger.duties.add(dutyOf(statement, token));
+    const given = await deps.ledger.roleDelegations.add(dutyOf(statement, token));
     const said = `${by} has ${subject} exercise the role ${role} from ${given.since} until ${given.until}: ${reason}`;
     return { kind: 'duty', duty: given, receipt: await receiptOf(statement, said, deps) };
   };
@@ -164,12 +164,12 @@ async function duty(statement: Giving<'duty'>, token: string, deps: Dependencies
 /** Also whoever has the duty may lay it down. */
 async function relieve(statement: Giving<'relieve'>, deps: Dependencies): Promise<CarryOut> {
   const { tenant, subject, by, reason } = statement;
-  const found = await deps.ledger.duties.find(tenant, subject);
+  const found = await deps.ledger.roleDelegations.find(tenant, subject);
   if (found === undefined) throw notFound('duty', subject, tenant);
   assertOwn(statement, [found.by, found.person], deps);
   return async () => {
-    await deps.ledger.revoke({ tenant, jti: subject, by, reason });
-    const relieved = (await deps.ledger.duties.find(tenant, subject)) ?? found;
+    await deps.ledger.controls.revoke({ tenant, jti: subject, by, reason });
+    const relieved = (await deps.ledger.roleDelegations.find(tenant, subject)) ?? found;
     const said = `${by} relieved ${found.person} of the duty ${subject} (${found.role} for ${found.by}): ${reason}`;
     return { kind: 'relieve', duty: relieved, receipt: await receiptOf(statement, said, deps) };
   };

@@ -4,7 +4,8 @@ import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
 import type { Duty } from '../src/action/outcome.js';
 import type { Approver } from '../src/action/principal.js';
-import type { Adding, GivenDuty, Signed } from '../src/ledger/index.js';
+import type { NewAuthorization, SignedAuthorization } from '../src/action/person-authorization.js';
+import type { RoleDelegation } from '../src/action/role-delegation.js';
 import { verifyStatement, type Keyring, type Statement } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
 
@@ -27,7 +28,7 @@ export async function asSigned(keyring: Keyring, token: string): Promise<Stateme
 type Give = Extract<Statement, { kind: 'duty' }>;
 
 /** What a statement says, as the ledger keeps it. */
-export function dutyOf(said: Give, token: string): Adding<GivenDuty> {
+export function dutyOf(said: Give, token: string): NewAuthorization<RoleDelegation> {
   const { tenant, subject, role, from, until, jti, by, credentials, reason } = said;
   return {
     tenant,
@@ -54,13 +55,16 @@ export async function dutiesOf(
   { ledger, keyring }: Pick<Dependencies, 'ledger' | 'keyring'>,
 ): Promise<readonly Duty[]> {
   const duties: Duty[] = [];
-  for (const row of await ledger.duties.of(tenant, id)) {
+  for (const row of await ledger.roleDelegations.of(tenant, id)) {
     if (await isSigned(row, keyring)) duties.push({ role: row.role, from: row.by });
   }
   return duties;
 }
 
-async function isSigned({ at: _at, ended: _ended, ...row }: Signed<GivenDuty>, keyring: Keyring): Promise<boolean> {
+async function isSigned(
+  { at: _at, ended: _ended, ...row }: SignedAuthorization<RoleDelegation>,
+  keyring: Keyring,
+): Promise<boolean> {
   try {
     const said = await asSigned(keyring, row.statement);
     return (

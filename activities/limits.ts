@@ -157,7 +157,7 @@ export async function spentBy(
 async function policyOf({ policyDigest }: Decision, { policy, ledger }: Dependencies): Promise<Policy> {
   const current = policy.current();
   if (current.digest === policyDigest) return current;
-  const files = await ledger.getPolicy(policyDigest);
+  const files = await ledger.content.getPolicy(policyDigest);
   if (files === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no policy ${policyDigest}.`);
   return compilePolicy(bundleFromFiles(files));
 }

@@ -102,7 +102,10 @@ export async function giveUp(given: Announcement, name: string, reason: string, 
 
 /** What the ledger says happened, whoever asks for it to be told. */
 async function storyOf({ tenant, actionId }: Announcement, ledger: Ledger): Promise<Story> {
-  const [ask, action] = await Promise.all([ledger.asks.find(tenant, actionId), ledger.findAction(tenant, actionId)]);
+  const [ask, action] = await Promise.all([
+    ledger.approvalRequests.find(tenant, actionId),
+    ledger.actions.find(tenant, actionId),
+  ]);
   if (ask === undefined) throw new CountersignError('NOT_FOUND', `Nobody was asked about ${actionId}.`);
   const status = action?.outcome?.status;
   return {

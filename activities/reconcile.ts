@@ -29,7 +29,7 @@ export async function reconcile(options: ReconcileOptions, deps: Dependencies): 
   let [seen, settled] = [0, 0];
   while (seen < MOST) {
     const from = { olderThanMs, ...(after === undefined ? {} : { after }) };
-    const page = await deps.ledger.openActions(from);
+    const page = await deps.ledger.actions.listOpen(from);
     const left = await leftBehind(page, deps);
     if (left.length > 0) settled += await settleAll(left, from, deps);
     seen += page.length;
@@ -62,11 +62,11 @@ async function leftBehind(page: readonly OpenAction[], { workflows }: Dependenci
  */
 async function settleAll(
   left: readonly OpenAction[],
-  page: Parameters<Dependencies['ledger']['openActions']>[0],
+  page: Parameters<Dependencies['ledger']['actions']['listOpen']>[0],
   deps: Dependencies,
 ): Promise<number> {
-  for (const { tenant, actionId } of left) await deps.ledger.voidGrants(tenant, actionId);
-  const now = new Map((await deps.ledger.openActions(page)).map((action) => [nameOf(action), action]));
+  for (const { tenant, actionId } of left) await deps.ledger.grants.deleteUnused(tenant, actionId);
+  const now = new Map((await deps.ledger.actions.listOpen(page)).map((action) => [nameOf(action), action]));
   let settled = 0;
   for (const { tenant, actionId } of left) {
     const action = now.get(nameOf({ tenant, actionId }));
@@ -169,7 +169,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...(environment === null ? {} : { environment }),
   };
   await deps.faults.at('reconcile.before-settle');
-  const { kind } = await deps.ledger.settle({
+  const { kind } = await deps.ledger.receipts.settle({
     tenant,
     actionId,
     proposalDigest,
@@ -184,7 +184,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
 
 /** What is recorded of an action, whoever recorded it. @throws CountersignError NOT_FOUND */
 export async function recordedOutcome(tenant: string, actionId: string, { ledger }: Dependencies): Promise<Outcome> {
-  const record = await ledger.findAction(tenant, actionId);
+  const record = await ledger.actions.find(tenant, actionId);
   if (record?.outcome !== undefined) return record.outcome;
   throw new CountersignError('NOT_FOUND', `The ledger has no outcome of action ${actionId}.`, { field: 'actionId' });
 }

@@ -67,11 +67,11 @@ export async function recordOutcome(settlement: Settlement, deps: Dependencies):
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.appendReceipt({ ...place, sign: signed });
+    const receipt = await deps.ledger.receipts.append({ ...place, sign: signed });
     return { kind: 'settled', outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
-    return await deps.ledger.settle({
+    return await deps.ledger.receipts.settle({
       ...place,
       proposalDigest,
       outcome,
@@ -131,7 +131,7 @@ export async function recordUnauthenticated(
     steps: {},
   };
   const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
-  const receipt = await deps.ledger.appendReceipt({
+  const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
     sign: (link) => sign({ ...statement, ...link }, deps),

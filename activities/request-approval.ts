@@ -62,7 +62,7 @@ async function ask(
     });
 
   if (progress(requirements, records).state === 'approved') {
-    if (tokens.length > 0) await deps.ledger.asks.close({ tenant, actionId });
+    if (tokens.length > 0) await deps.ledger.approvalRequests.close({ tenant, actionId });
     return approved(records, []);
   }
   const standing = withoutStandingApprovals ? [] : await usableApprovals(actionId, facts, shown, measured, deps);
@@ -73,7 +73,7 @@ async function ask(
   const admitted = await admit(enforced, request, deps, []);
   if (admitted.kind === 'ended') return admitted;
   const approvals = [...records, ...standing.map(({ record }) => record)];
-  await deps.ledger.asks.open({
+  await deps.ledger.approvalRequests.open({
     tenant,
     actionId,
     shown,

@@ -35,13 +35,13 @@ export async function keep(
   { snapshot, large }: { snapshot: Snapshot; large?: State },
   { ledger }: Dependencies,
 ) {
-  if (large !== undefined) await ledger.putSnapshot(tenant, snapshot.digest, large);
+  if (large !== undefined) await ledger.content.putSnapshot(tenant, snapshot.digest, large);
 }
 
 /** The whole state of a snapshot, wherever it is. */
 export async function recall(tenant: string, snapshot: Snapshot, { ledger }: Dependencies): Promise<State> {
   if (snapshot.state !== undefined) return snapshot.state;
-  const state = await ledger.getSnapshot(tenant, snapshot.digest);
+  const state = await ledger.content.getSnapshot(tenant, snapshot.digest);
   if (state === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${snapshot.digest}.`);
   return state as State;
 }

@@ -5,7 +5,9 @@ import { digest } from '../src/action/json.js';
 import type { HoldRequest, LimitFigure } from '../src/action/limits.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
-import { undoes, type Adding, type Signed, type StandingApproval } from '../src/ledger/index.js';
+import type { NewAuthorization, SignedAuthorization } from '../src/action/person-authorization.js';
+import type { StandingApproval } from '../src/action/standing-approval.js';
+import { isUndoAgent } from '../src/action/undo.js';
 import { figuresOf, standingLimits, type Measured, type ResolvedLimit } from '../src/policy/index.js';
 import { matchesWildcard, mayDecide, type Statement } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
@@ -25,7 +27,7 @@ export interface UsableApproval {
 type Stand = Extract<Statement, { kind: 'stand' }>;
 
 /** What a statement says, as the ledger keeps it. */
-export function standingOf(said: Stand, token: string): Adding<StandingApproval> {
+export function standingOf(said: Stand, token: string): NewAuthorization<StandingApproval> {
   const { tenant, subject, tool, operation, environment, maxRows, actions, amounts, roles, until } = said;
   const { jti, by, credentials, reason } = said;
   return {
@@ -65,7 +67,7 @@ export async function usableApprovals(
   if (requirements.some(({ policy }) => policy.startsWith('limit:'))) return [];
   const { agent, tool, operation } = facts;
   const { tenant, id } = agent;
-  const rows = await deps.ledger.standing.for({
+  const rows = await deps.ledger.standingApprovals.for({
     tenant,
     agents: named(id),
     tool: tool.name,
@@ -85,7 +87,7 @@ export async function usableApprovals(
   }
 
   const demands = found.flatMap(({ limits }) => limits.map(({ demand }) => demand));
-  const readings = await deps.ledger.readLimits(tenant, actionId, demands);
+  const readings = await deps.ledger.limits.read(tenant, actionId, demands);
   let read = 0;
   return found.flatMap(({ row, record, limits }) => {
     const own = readings.slice(read, (read += limits.length));
@@ -98,12 +100,12 @@ export async function usableApprovals(
 /** The agent, and the first of its chain, whose doing it is. To undo what an agent did is not its doing. */
 function named(id: string): readonly string[] {
   const [root = id] = id.split('/');
-  return root === id || undoes(id) ? [id] : [id, root];
+  return root === id || isUndoAgent(id) ? [id] : [id, root];
 }
 
 /** The row is only where to look: what counts is what its giver signed, and whether they may decide this. */
 async function recordOf(
-  { at: _at, ended: _ended, ...row }: Signed<StandingApproval>,
+  { at: _at, ended: _ended, ...row }: SignedAuthorization<StandingApproval>,
   { agent, requirements }: Pick<Shown, 'agent' | 'requirements'>,
   { keyring, settings }: Dependencies,
 ): Promise<ApprovalRecord | undefined> {

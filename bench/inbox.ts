@@ -14,7 +14,7 @@ import type { DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
 import type { DevPerson } from '../src/gateway/deps.js';
 import { ApiKeys } from '../src/gateway/store/api-keys.js';
-import { Ledger } from '../src/ledger/index.js';
+import { Database } from '../src/ledger/index.js';
 import { Visitor } from './inbox-client.js';
 import { onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
@@ -204,12 +204,12 @@ async function setUp(servers: DevServers, folder: string) {
     Array.from({ length: GATEWAYS }, () => startGateway({ temporal, ledgerUrl: url, keys, people: PEOPLE })),
   );
   const gateways = started.map((gateway) => gateway.url);
-  const ledger = await Ledger.connect({ url });
-  const apiKeys = ledger.store((database) => new ApiKeys(database));
+  const database = new Database({ url });
+  const apiKeys = new ApiKeys(database);
   const keyOf = (tenant: Tenant) =>
     apiKeys.create({ agent: 'clerk', tenant, roles: ['read_write_user'], scopes: ['*'] });
   const [full, empty] = [await keyOf('full'), await keyOf('empty')];
-  await ledger.close();
+  await database.close();
   const [first] = gateways as [string];
   return {
     gateways,

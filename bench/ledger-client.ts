@@ -53,7 +53,7 @@ async function serve(url: string, connections: number): Promise<void> {
   let limited = 0;
   const place = async (hold: HoldRequest): Promise<AdmitRequest> => {
     const request = admission([hold]);
-    const { kind } = await ledger.admit(request);
+    const { kind } = await ledger.actions.admit(request);
     if (kind === 'limited') limited++;
     else if (kind !== 'admitted') throw new Error(kind);
     return request;
@@ -66,7 +66,7 @@ async function serve(url: string, connections: number): Promise<void> {
     placeHot: () => place(budget('hot')),
     placeMany: () => place(budget('many', `key=${turn++ % MANY}`)),
     placeScarce: () => place(budget('scarce', '', SCARCE)),
-    placeAndSettle: async () => ledger.settle(settlement(await place(budget('cycle')))),
+    placeAndSettle: async () => ledger.receipts.settle(settlement(await place(budget('cycle')))),
   };
   process.on('message', ({ work, ms }: Order) => {
     void (async () => {

@@ -201,8 +201,8 @@ async function decide(url: string, pool: pg.Pool): Promise<readonly (readonly nu
     for (const [index, one] of ledgers.entries()) {
       const request = admission([budget('shared')]);
       const start = performance.now();
-      await one.readLimits(TENANT, request.actionId, request.holds ?? []);
-      const { kind } = await one.admit(request);
+      await one.limits.read(TENANT, request.actionId, request.holds ?? []);
+      const { kind } = await one.actions.admit(request);
       if (turn >= 0) times[index]?.push(performance.now() - start);
       if (kind !== 'admitted') throw new Error(kind);
     }

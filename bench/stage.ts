@@ -7,7 +7,8 @@ import pg from 'pg';
 import pino from 'pino';
 import { startDevServers, type DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
-import { Ledger } from '../src/ledger/index.js';
+import { setUpTables } from '../src/gateway/store/set-up.js';
+import { Database } from '../src/ledger/index.js';
 import { postgres } from '../src/tools/index.js';
 import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Keyring } from '../src/trust/index.js';
 import type { CountersignConfig } from '../src/config/config.js';
@@ -70,9 +71,9 @@ export async function startGuard(
   folder: string,
   { temporal, file, text, ...config }: GuardOptions,
 ): Promise<Guard> {
-  const ledger = await Ledger.connect({ url });
-  await ledger.migrate();
-  await ledger.close();
+  const database = new Database({ url });
+  await setUpTables(database);
+  await database.close();
   const policies = path.join(folder, 'policies');
   await cp(STARTER, policies, { recursive: true });
   await writeFile(path.join(policies, file), text);

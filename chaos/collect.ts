@@ -22,7 +22,7 @@ export async function collect(world: World, temporal: Client, testimony: Testimo
     fromLedger<Recorded>(world, ACTIONS),
     receiptsOf(world, temporal, seen),
     fromLedger<HeldAmount>(world, HOLDS),
-    world.ledger.limitCounters({ tenant: TENANT }),
+    world.ledger.limits.counters({ tenant: TENANT }),
     freezesOf(world),
     shopEffects(world.shopOwnerUrl),
   ]);
@@ -97,8 +97,8 @@ async function receiptsOf(
 ): Promise<Evidence['receipts']> {
   const report = await verifyReceipts({ ledger, keyring, temporal, anchors: seen });
   const claims: Evidence['receipts']['claims'][number][] = [];
-  for (const tenant of await ledger.tenants()) {
-    for await (const { jws } of ledger.receipts(tenant)) {
+  for (const tenant of await ledger.receipts.tenants()) {
+    for await (const { jws } of ledger.receipts.list(tenant)) {
       const { actionId, status, code } = decodeJwt(jws) as unknown as ReceiptClaims;
       claims.push({ tenant, actionId, status, ...(code === undefined ? {} : { code }) });
     }
@@ -110,7 +110,7 @@ async function receiptsOf(
 }
 
 async function freezesOf({ ledger }: World): Promise<readonly FreezeSpan[]> {
-  return (await ledger.freezes()).map(({ scope, at, lifted }) => ({
+  return (await ledger.controls.freezes()).map(({ scope, at, lifted }) => ({
     scope: `${scope.kind} ${scope.value ?? ''}`.trim(),
     ...(scope.kind === 'agent' ? { agent: scope.value ?? '' } : {}),
     ...(scope.kind === 'tool' ? { system: scope.value ?? '' } : {}),

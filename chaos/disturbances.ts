@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultPoint } from '../activities/deps.js';
-import type { FreezeScope } from '../src/ledger/index.js';
+import type { FreezeScope } from '../src/action/freeze.js';
 import type { Agents } from './agents.js';
 import { Chance } from './chance.js';
 import type { Forger } from './forger.js';
@@ -212,7 +212,7 @@ export class Disturbances {
     const { temporal, world, operator } = this.#options;
     const latest = Date.now() + USED_WITHIN_MS;
     while (Date.now() < latest) {
-      const open = await world.ledger.openActions({ olderThanMs: 0 }).catch(() => []);
+      const open = await world.ledger.actions.listOpen({ olderThanMs: 0 }).catch(() => []);
       const used = open.find(({ uses }) => uses > 0);
       if (used === undefined) {
         await delay(20);

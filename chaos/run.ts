@@ -155,7 +155,7 @@ async function comeToRest({ world, operator, temporal, seed }: Resting): Promise
   await operator.restorePolicy();
   await operator.thawAll();
   for (let round = 1; Date.now() < deadline; round++) {
-    const open = await world.ledger.openActions({ olderThanMs: 0 });
+    const open = await world.ledger.actions.listOpen({ olderThanMs: 0 });
     if (open.length === 0) break;
     await temporal.workflow
       .execute('reconcile', {
@@ -203,7 +203,7 @@ class Witness {
 
   async #watch(): Promise<void> {
     for (; !this.#left; await delay(500)) {
-      const head = await this.#world.ledger.head(TENANT).catch(() => undefined);
+      const head = await this.#world.ledger.receipts.head(TENANT).catch(() => undefined);
       if (head !== undefined && head.hash !== null) this.#seen[TENANT] = { seq: head.seq, hash: head.hash };
     }
   }

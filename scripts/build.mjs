@@ -1,4 +1,4 @@
-/** Builds the package: JavaScript and types by tsc, the pages' static files, then the workflow code as one bundle, so that a worker starts without bundling. */
+/** Builds the package: JavaScript and types by tsc, the pages' static files and the SQL of the tables, then the workflow code as one bundle, so that a worker starts without bundling. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -15,8 +15,13 @@ execFileSync(
     stdio: 'inherit',
   },
 );
-const pages = 'src/gateway/inbox/static';
-cpSync(path.join(root, pages), path.join(dist, pages), { recursive: true });
+const beside = [
+  'src/gateway/inbox/static',
+  // What `countersign setup` runs.
+  'src/gateway/store/schema.sql',
+  'src/ledger/database/schema.sql',
+];
+for (const each of beside) cpSync(path.join(root, each), path.join(dist, each), { recursive: true });
 const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);
 await writeBundle(path.join(dist, 'workflow-bundle.js'));
 chmodSync(path.join(dist, 'src/cli/main.js'), 0o755);

@@ -1,16 +1,16 @@
 /** Planted: receipts are signed with a key that nobody vouched for. Loaded before a worker of a test run. */
 import { decodeJwt } from 'jose';
 import type { ReceiptClaims } from '../../src/action/receipt.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { Receipts } from '../../src/ledger/index.js';
 import { generateKeyringFile, hashReceipt, parseKeyring, signReceipt } from '../../src/trust/index.js';
 import { replace } from './replace.js';
 
 const stranger = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'stranger');
 replace(
-  Ledger.prototype,
+  Receipts.prototype,
   'settle',
   (settle) =>
-    function (this: Ledger, request) {
+    function (this: Receipts, request) {
       const sign: typeof request.sign = async (link) => {
         const { jws } = await request.sign(link);
         const forged = await signReceipt(stranger, decodeJwt(jws) as unknown as ReceiptClaims);

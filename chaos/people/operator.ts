@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError } from '../../src/action/errors.js';
 import { Countersign } from '../../src/client/countersign.js';
-import type { FreezeScope } from '../../src/ledger/index.js';
+import type { FreezeScope } from '../../src/action/freeze.js';
 import { signStatement } from '../../src/trust/index.js';
 import type { Chance } from '../chance.js';
 import { TENANT, type World } from '../world/world.js';
@@ -49,12 +49,12 @@ export class Operator {
   /** Returns at once after the freeze was set; the lift follows after `forMs`. */
   async freeze(scope: FreezeScope, forMs: number): Promise<{ lifted: Promise<void> }> {
     const { ledger } = this.#world;
-    const set = await insist(() => ledger.freeze({ tenant: TENANT, scope, reason: 'chaos', by: 'olga' }));
+    const set = await insist(() => ledger.controls.freeze({ tenant: TENANT, scope, reason: 'chaos', by: 'olga' }));
     return { lifted: delay(forMs).then(() => this.#lift(set.id)) };
   }
 
   async thawAll(): Promise<void> {
-    const active = await insist(() => this.#world.ledger.freezes({ activeOnly: true }));
+    const active = await insist(() => this.#world.ledger.controls.freezes({ activeOnly: true }));
     for (const { id } of active) await this.#lift(id);
   }
 
@@ -69,7 +69,7 @@ export class Operator {
     try {
       await this.#client.handIn(statement, { timeoutMs: 5_000 });
     } catch {
-      await insist(() => this.#world.ledger.unfreeze(id, { by: 'olga', reason: 'by hand' }));
+      await insist(() => this.#world.ledger.controls.unfreeze(id, { by: 'olga', reason: 'by hand' }));
     }
   }
 

@@ -129,6 +129,9 @@ export interface Outcome {
   readonly steps: StepTimings;
 }
 
+/** An outcome before its receipt: exactly what a receipt's `outcomeDigest` is over. */
+export type UnreceiptedOutcome = Omit<Outcome, 'receipt'>;
+
 /** Exactly what a person is asked to approve. Its digest is what they sign. It holds no time, so that the same facts give the same digest. */
 export interface Shown {
   readonly tenant: string;

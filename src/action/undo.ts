@@ -20,3 +20,11 @@ export function undoIdOf(cause: string, attempt: number): string {
 export function undoingId(tenant: string, actionId: string): string {
   return `undo/${tenant}/${actionId}`;
 }
+
+/**
+ * Whether this is the name under which what an agent did is undone. An agent that is stopped shall do no more; to undo what it did is
+ * not its doing. Whoever means that too names `<agent>/undo`, the tool, the target, the tenant or all.
+ */
+export function isUndoAgent(agent: string): boolean {
+  return agent.endsWith('/undo');
+}

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
 import { given, temporalSettings, type TemporalSettings } from '../environment.js';
-import type { Ledger } from '../ledger/index.js';
+import type { Database, Ledger } from '../ledger/index.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
 import { usageError } from './usage-error.js';
@@ -72,12 +72,19 @@ export class Context {
     return schema === undefined ? {} : { schema };
   }
 
-  async ledger(): Promise<Ledger> {
+  /** The Postgres of the ledger, which the gateway's tables are in too. */
+  async database(): Promise<Database> {
     const url = this.ledgerUrl();
+    const { Database } = await import('../ledger/index.js');
+    const database = new Database({ url, ...this.ledgerSchema(), poolSize: 3 });
+    this.defer(() => database.close());
+    return database;
+  }
+
+  async ledger(): Promise<Ledger> {
+    const database = await this.database();
     const { Ledger } = await import('../ledger/index.js');
-    const ledger = await Ledger.connect({ url, ...this.ledgerSchema(), poolSize: 3 });
-    this.defer(() => ledger.close());
-    return ledger;
+    return new Ledger(database);
   }
 
   /** @throws CountersignError TEMPORAL_UNAVAILABLE */

@@ -3,16 +3,17 @@ import { rm, writeFile } from 'node:fs/promises';
 import pg from 'pg';
 import { asCountersignError } from '../action/errors.js';
 import { onShutdown, type PostgresServer } from '../dev/index.js';
-import { Ledger } from '../ledger/index.js';
+import { setUpTables } from '../gateway/store/set-up.js';
+import { Database } from '../ledger/index.js';
 import { shellQuoted } from './shell-quote.js';
 
 /** Returns the migrations that ran. */
 export async function prepareLedger(url: string): Promise<readonly string[]> {
-  const ledger = await Ledger.connect({ url, poolSize: 2 });
+  const database = new Database({ url, poolSize: 2 });
   try {
-    return await ledger.migrate();
+    return await setUpTables(database);
   } finally {
-    await ledger.close();
+    await database.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /** A freeze, on one line or two. */
-import type { Freeze } from '../ledger/index.js';
+import type { Freeze } from '../action/freeze.js';
 import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 

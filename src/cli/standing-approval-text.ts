@@ -1,10 +1,14 @@
 /** Standing approvals and duties, for people. */
-import type { GivenDuty, StandingApproval, StandingUse } from '../ledger/index.js';
+import type { RoleDelegation } from '../action/role-delegation.js';
+import type { StandingApproval, StandingApprovalUse } from '../action/standing-approval.js';
 import { formatDuration } from '../action/duration.js';
 import { sanitize } from '../presentation/sanitize.js';
 import type { Paint } from './output.js';
 
-export function standingApprovalText(given: StandingApproval & { readonly used?: StandingUse }, paint: Paint): string {
+export function standingApprovalText(
+  given: StandingApproval & { readonly used?: StandingApprovalUse },
+  paint: Paint,
+): string {
   const { id, agent, tool, operation, environment, maxRows, actions, amounts = {}, used, by, reason } = given;
   const what = `${sanitize(tool)}${operation === undefined ? '' : `:${sanitize(operation)}`}`;
   const where = environment === undefined ? '' : ` in ${sanitize(environment)}`;
@@ -20,7 +24,7 @@ export function standingApprovalText(given: StandingApproval & { readonly used?:
   ].join('\n');
 }
 
-export function roleDelegationText(given: GivenDuty, paint: Paint): string {
+export function roleDelegationText(given: RoleDelegation, paint: Paint): string {
   const { id, person, role, since, by, reason } = given;
   const to = Date.parse(since) > Date.now() ? ` from ${sanitize(since)}` : '';
   return [
@@ -35,7 +39,7 @@ function left(used: number | undefined, max: number, unit: string): string {
   return `${Number(Math.max(0, max - used).toFixed(6))} of ${max} ${unit} left`;
 }
 
-function end({ until, ended }: StandingApproval | GivenDuty, paint: Paint): string {
+function end({ until, ended }: StandingApproval | RoleDelegation, paint: Paint): string {
   if (ended !== undefined) {
     return paint.dim(`ended by ${sanitize(ended.by)} at ${sanitize(ended.at)}: ${sanitize(ended.reason)}`);
   }

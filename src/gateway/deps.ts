@@ -7,13 +7,15 @@ import type { Digest } from '../action/json.js';
 import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import type { AgentIssuer, OidcConfig } from '../config/gateway.js';
-import type { Ledger } from '../ledger/index.js';
+import type { Database, Ledger } from '../ledger/index.js';
 import type { Keyring, Saying } from '../trust/index.js';
 import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
 export interface GatewayDependencies {
   readonly countersign: Countersign;
   readonly ledger: Ledger;
+  /** Where the ledger is, and the gateway's own tables are. */
+  readonly database: Database;
   /** Needs the private `gateway` key and no other. */
   readonly keyring: Keyring;
   readonly settings: GatewaySettings;

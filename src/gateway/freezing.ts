@@ -1,6 +1,6 @@
 /** Freezes, as people of a tenant see, make and lift them: the same by the API and on the page. */
 import { CountersignError } from '../action/errors.js';
-import type { Freeze, FreezeScope } from '../ledger/index.js';
+import type { Freeze, FreezeScope } from '../action/freeze.js';
 import type { GatewayDependencies } from './deps.js';
 import type { PersonPrincipal } from './auth/principal.js';
 
@@ -13,7 +13,7 @@ export class Freezing {
 
   /** Those of the person's tenant, and of every tenant. */
   async list({ tenant }: PersonPrincipal, { activeOnly = false } = {}): Promise<readonly Freeze[]> {
-    const all = await this.#deps.ledger.freezes({ activeOnly });
+    const all = await this.#deps.ledger.controls.freezes({ activeOnly });
     return all.filter((freeze) => freeze.tenant === tenant || freeze.tenant === '*');
   }
 
@@ -30,7 +30,7 @@ export class Freezing {
         fix: 'Ask a person who has one of these roles.',
       });
     }
-    return this.#deps.ledger.freeze({ tenant: person.tenant, scope, reason, by: person.id });
+    return this.#deps.ledger.controls.freeze({ tenant: person.tenant, scope, reason, by: person.id });
   }
 
   /** By a statement of the person's, which workers check. @throws CountersignError NOT_FOUND, ROLE_REQUIRED */

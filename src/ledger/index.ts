@@ -1,25 +1,12 @@
-/** The ledger: what must outlive any worker and any workflow history. */
-export { Ledger } from './ledger.js';
-export type { LedgerOptions } from './database.js';
-export { undoes } from './freezes.js';
-export * from './port.js';
-export type { ArchivedAction, ArchivedStatus, ArchiveFilter, ArchivePage } from './archive-search.js';
-export type { ArchivedDecision, ArchivedRecord, SettlingReceipt } from './archive.js';
-export type { Dashboard, DayFigures, PolicyFigures, ToolFigures, WaitingFigures } from './dashboard.js';
-export type {
-  Ask,
-  AskCount,
-  AskedRole,
-  AskedTimes,
-  AskFilter,
-  AskPage,
-  Decided,
-  DecidedRequest,
-  ListedAsk,
-  OpenAsk,
-} from './asked.js';
-export { DELIVERY_KINDS, type Delivery, type DeliveryKind, type DeliveryRequest } from './deliveries.js';
-export type { Adding, Given, Signed } from './given.js';
-export type { GivenDuty } from './duties.js';
-export type { StandingApproval, StandingFor, StandingUse } from './standing.js';
-export type { AddPasskey, RetirePasskey } from './passkeys.js';
+/** The ledger: what must outlive any worker and any workflow history. Each room has a narrow interface of its own. */
+export { Ledger, type LedgerHealth } from './ledger.js';
+export * from './actions/index.js';
+export * from './approvals/index.js';
+export * from './archive/index.js';
+export * from './content/index.js';
+export * from './controls/index.js';
+export { Database, type DatabaseOptions } from './database/index.js';
+export * from './deliveries/index.js';
+export * from './grants/index.js';
+export * from './limits/index.js';
+export * from './receipts/index.js';

@@ -1,202 +1,87 @@
-/** The ledger on Postgres, as one object. */
+/** The ledger on Postgres: its rooms, over one database. */
 import { sql } from 'kysely';
-import type { Digest, Json } from '../action/json.js';
-import type { LimitDemand, LimitReading } from '../action/limits.js';
-import type { ReceiptRef } from '../action/outcome.js';
-import * as actions from './actions.js';
-import { Archive } from './archive.js';
-import { Asks } from './asks.js';
-import * as content from './content.js';
-import { Database, DEFAULT_CONNECT_TIMEOUT_MS, type LedgerOptions } from './database.js';
-import { Deliveries } from './deliveries.js';
-import { Duties } from './duties.js';
-import * as freezes from './freezes.js';
-import { returnGrant, useGrant } from './grants.js';
-import * as limits from './limits.js';
-import { migrate, pendingMigrations } from './migrate.js';
-import { useNonce } from './nonces.js';
-import { openActions, voidGrants } from './open-actions.js';
-import { Passkeys } from './passkeys.js';
-import type {
-  ActionRecord,
-  Admission,
-  AdmitRequest,
-  AppendReceiptRequest,
-  ChainHead,
-  EndedAction,
-  Freeze,
-  FreezeRequest,
-  GrantUse,
-  Hold,
-  LedgerHealth,
-  LedgerPort,
-  LiftRequest,
-  LimitCounter,
-  OpenAction,
-  ResolveRequest,
-  Revocation,
-  RevokeRequest,
-  Settled,
-  Settlement,
-  ReturnGrantRequest,
-  SettleRequest,
-  StoredReceipt,
-  UseGrantRequest,
-} from './port.js';
-import * as receipts from './receipts.js';
-import { resolve } from './resolve.js';
-import * as revocations from './revocations.js';
-import { Standing } from './standing.js';
+import { Actions } from './actions/actions.js';
+import { ApprovalRequests } from './approvals/approval-requests.js';
+import { Passkeys } from './approvals/passkeys.js';
+import { RoleDelegations } from './approvals/role-delegations.js';
+import { StandingApprovals } from './approvals/standing-approvals.js';
+import { Archive } from './archive/archive.js';
+import { Content } from './content/content.js';
+import { Controls } from './controls/controls.js';
+import { Nonces } from './controls/nonces.js';
+import { Database, type DatabaseOptions } from './database/database.js';
+import { LEDGER_TABLES } from './database/ledger-tables.js';
+import { migrate, pendingMigrations } from './database/migrate.js';
+import { Deliveries } from './deliveries/deliveries.js';
+import { Grants } from './grants/grants.js';
+import { Limits } from './limits/limits.js';
+import { Receipts } from './receipts/receipts.js';
 
-/** Contracts and errors of the methods are with `LedgerPort`. Any number of workers may share one ledger. */
-export class Ledger implements LedgerPort {
-  readonly #database: Database;
-  readonly #migrate: () => Promise<readonly string[]>;
+export interface LedgerHealth {
+  /** Of the database server: `18.4`. */
+  readonly version: string;
+  readonly schema: string;
+  /** Migrations that `countersign setup` would run. */
+  readonly pending: readonly string[];
+  /** False on a standby, where nothing can be admitted or settled. */
+  readonly writable: boolean;
+  /** One round trip, milliseconds. */
+  readonly latencyMs: number;
+}
+
+/** Any number of workers may share one ledger. Every method of a room may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Ledger {
+  readonly actions: Actions;
+  readonly grants: Grants;
+  readonly receipts: Receipts;
+  readonly limits: Limits;
+  readonly controls: Controls;
+  readonly nonces: Nonces;
+  readonly approvalRequests: ApprovalRequests;
+  readonly standingApprovals: StandingApprovals;
+  readonly roleDelegations: RoleDelegations;
   readonly passkeys: Passkeys;
-  readonly standing: Standing;
-  readonly duties: Duties;
-  readonly asks: Asks;
+  readonly content: Content;
   readonly archive: Archive;
   readonly deliveries: Deliveries;
+  readonly #database: Database;
 
-  private constructor(options: LedgerOptions) {
-    const database = new Database(options);
+  /** Connects when first asked something, not before. */
+  constructor(database: Database) {
     this.#database = database;
+    this.actions = new Actions(database);
+    this.grants = new Grants(database);
+    this.receipts = new Receipts(database);
+    this.limits = new Limits(database);
+    this.controls = new Controls(database);
+    this.nonces = new Nonces(database);
+    this.approvalRequests = new ApprovalRequests(database);
+    this.standingApprovals = new StandingApprovals(database);
+    this.roleDelegations = new RoleDelegations(database);
     this.passkeys = new Passkeys(database);
-    this.standing = new Standing(database);
-    this.duties = new Duties(database);
-    this.asks = new Asks(database);
+    this.content = new Content(database);
     this.archive = new Archive(database);
     this.deliveries = new Deliveries(database);
-    this.#migrate = () => migrate(database, options.url, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
   }
 
-  /** Connects when first asked something, not before. @throws CountersignError CONFIG_INVALID */
-  static async connect(options: LedgerOptions): Promise<Ledger> {
-    return new Ledger(options);
+  /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */
+  static async connect(options: DatabaseOptions): Promise<Ledger> {
+    return new Ledger(new Database(options));
   }
 
   /**
-   * Sets the schema up, or brings it up to date; any number of callers may at once.
+   * Sets the ledger's tables up, or brings them up to date; any number of callers may at once.
    *
    * @returns the names of the migrations that this call ran
    * @throws CountersignError LEDGER_UNAVAILABLE, CONFIG_INVALID
    */
   migrate(): Promise<readonly string[]> {
-    return this.#migrate();
+    return migrate(this.#database, LEDGER_TABLES);
   }
 
   /** The names of the migrations that `migrate` would run. @throws CountersignError LEDGER_UNAVAILABLE */
   pendingMigrations(): Promise<readonly string[]> {
-    return pendingMigrations(this.#database);
-  }
-
-  findAction(tenant: string, actionId: string): Promise<ActionRecord | undefined> {
-    return actions.findAction(this.#database, tenant, actionId);
-  }
-
-  admit(request: AdmitRequest): Promise<Admission> {
-    return actions.admit(this.#database, request);
-  }
-
-  useGrant(request: UseGrantRequest): Promise<GrantUse> {
-    return useGrant(this.#database, request);
-  }
-
-  returnGrant(request: ReturnGrantRequest): Promise<boolean> {
-    return returnGrant(this.#database, request);
-  }
-
-  settle(request: SettleRequest): Promise<Settlement> {
-    return receipts.settle(this.#database, request);
-  }
-
-  readLimits(tenant: string, actionId: string, demands: readonly LimitDemand[]): Promise<readonly LimitReading[]> {
-    return limits.readLimits(this.#database, tenant, actionId, demands);
-  }
-
-  limitCounters(options: { readonly tenant?: string } = {}): Promise<readonly LimitCounter[]> {
-    return limits.limitCounters(this.#database, options.tenant);
-  }
-
-  holds(options: { readonly tenant: string; readonly actionId?: string }): Promise<readonly Hold[]> {
-    return limits.holds(this.#database, options.tenant, options.actionId);
-  }
-
-  resolve(request: ResolveRequest): Promise<Settled> {
-    return resolve(this.#database, request);
-  }
-
-  openActions(options: Parameters<LedgerPort['openActions']>[0]): Promise<readonly OpenAction[]> {
-    return openActions(this.#database, options);
-  }
-
-  voidGrants(tenant: string, actionId: string): Promise<number> {
-    return voidGrants(this.#database, tenant, actionId);
-  }
-
-  useNonce(request: Parameters<LedgerPort['useNonce']>[0]): Promise<boolean> {
-    return useNonce(this.#database, request);
-  }
-
-  revoke(request: RevokeRequest): Promise<Revocation> {
-    return revocations.revoke(this.#database, request);
-  }
-
-  revocations(tenant?: string): Promise<readonly Revocation[]> {
-    return revocations.revocations(this.#database, tenant);
-  }
-
-  revoked(authority: Parameters<LedgerPort['revoked']>[0]): Promise<Revocation | undefined> {
-    return revocations.revoked(this.#database, authority);
-  }
-
-  appendReceipt(request: AppendReceiptRequest): Promise<ReceiptRef> {
-    return receipts.appendReceipt(this.#database, request);
-  }
-
-  putSnapshot(tenant: string, digest: Digest, body: Json): Promise<void> {
-    return content.putSnapshot(this.#database, tenant, digest, body);
-  }
-
-  getSnapshot(tenant: string, digest: Digest): Promise<Json | undefined> {
-    return content.getSnapshot(this.#database, tenant, digest);
-  }
-
-  putPolicy(digest: Digest, files: Readonly<Record<string, string>>): Promise<void> {
-    return content.putPolicy(this.#database, digest, files);
-  }
-
-  getPolicy(digest: Digest): Promise<Readonly<Record<string, string>> | undefined> {
-    return content.getPolicy(this.#database, digest);
-  }
-
-  freeze(request: FreezeRequest): Promise<Freeze> {
-    return freezes.freeze(this.#database, request);
-  }
-
-  unfreeze(id: number, request: LiftRequest): Promise<Freeze> {
-    return freezes.unfreeze(this.#database, id, request);
-  }
-
-  freezes(options: { readonly activeOnly?: boolean } = {}): Promise<readonly Freeze[]> {
-    return freezes.freezes(this.#database, options.activeOnly ?? false);
-  }
-
-  receipts(tenant: string, options: { readonly after?: number } = {}): AsyncIterable<StoredReceipt> {
-    return receipts.receipts(this.#database, tenant, options.after ?? 0);
-  }
-
-  head(tenant: string): Promise<ChainHead> {
-    return receipts.head(this.#database, tenant);
-  }
-
-  tenants(): Promise<readonly string[]> {
-    return receipts.tenants(this.#database);
-  }
-
-  endedActions(tenant: string): AsyncIterable<EndedAction> {
-    return actions.endedActions(this.#database, tenant);
+    return pendingMigrations(this.#database, LEDGER_TABLES);
   }
 
   async health(): Promise<LedgerHealth> {
@@ -218,11 +103,7 @@ export class Ledger implements LedgerPort {
     };
   }
 
-  /** A store on the ledger's database, for a part that keeps tables of its own there: the gateway. */
-  store<T>(make: (database: Database) => T): T {
-    return make(this.#database);
-  }
-
+  /** Closes the database, also where others were given it. Safe to call twice. */
   close(): Promise<void> {
     return this.#database.close();
   }

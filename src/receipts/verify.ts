@@ -5,13 +5,16 @@
  */
 import type { Client } from '@temporalio/client';
 import { TENANT_PATTERN } from '../action/proposal.js';
-import type { LedgerPort } from '../ledger/index.js';
+import type { Actions, Receipts as LedgerReceipts } from '../ledger/index.js';
 import { verifyChain, type ChainPlace, type Keyring, type StoredReceipt } from '../trust/index.js';
 import { OutcomeCheck } from './outcomes.js';
 import { receiptsBeyond, tenantsBeside } from './witness.js';
 
 interface VerifyReceiptsOptions {
-  readonly ledger: Pick<LedgerPort, 'receipts' | 'head' | 'tenants' | 'endedActions'>;
+  readonly ledger: {
+    readonly receipts: Pick<LedgerReceipts, 'list' | 'head' | 'tenants'>;
+    readonly actions: Pick<Actions, 'listEnded'>;
+  };
   readonly keyring: Keyring;
   /** Asked whether it saw receipts that the ledger does not have (any more). */
   readonly temporal?: Client;
@@ -68,7 +71,7 @@ async function tenantsOf({
   tenant,
 }: VerifyReceiptsOptions): Promise<readonly string[]> {
   if (tenant !== undefined) return [tenant];
-  const known = new Set([...(await ledger.tenants()), ...Object.keys(anchors)]);
+  const known = new Set([...(await ledger.receipts.tenants()), ...Object.keys(anchors)]);
   if (temporal !== undefined) for (const other of await tenantsBeside(temporal, known)) known.add(other);
   return [...known].sort();
 }
@@ -87,9 +90,9 @@ async function verifyTenant(tenant: string, options: VerifyReceiptsOptions): Pro
     if (problems.length < MAX_PROBLEMS) problems.push({ seq, problem });
   };
 
-  const head = await ledger.head(tenant);
+  const head = await ledger.receipts.head(tenant);
   const anchor = Object.hasOwn(anchors, tenant) ? anchors[tenant] : undefined;
-  const outcomes = endsActions(tenant) ? new OutcomeCheck(tenant, ledger.endedActions(tenant), report) : undefined;
+  const outcomes = endsActions(tenant) ? new OutcomeCheck(tenant, ledger.actions.listEnded(tenant), report) : undefined;
   const receipts = upToNow(ledger, tenant, head.seq);
   const chain = await verifyChain(
     keyring,
@@ -97,7 +100,7 @@ async function verifyTenant(tenant: string, options: VerifyReceiptsOptions): Pro
     head.hash === null ? undefined : { seq: head.seq, hash: head.hash },
     { tenant, ...(anchor === undefined ? {} : { anchors: [anchor] }) },
   );
-  const headNow = async (): Promise<number> => (await ledger.head(tenant)).seq;
+  const headNow = async (): Promise<number> => (await ledger.receipts.head(tenant)).seq;
   await outcomes?.finish(head.seq, headNow);
 
   const last = chain.head?.seq ?? 0;
@@ -130,8 +133,8 @@ type Receipts = AsyncIterable<StoredReceipt & { readonly actionId: string }>;
 
 /** Ends at what was appended after the verification began. A receipt beyond a head that did not move is not such. */
 async function* upToNow(ledger: VerifyReceiptsOptions['ledger'], tenant: string, head: number): Receipts {
-  for await (const receipt of ledger.receipts(tenant)) {
-    if (receipt.seq > head && (await ledger.head(tenant)).seq >= receipt.seq) return;
+  for await (const receipt of ledger.receipts.list(tenant)) {
+    if (receipt.seq > head && (await ledger.receipts.head(tenant)).seq >= receipt.seq) return;
     yield receipt;
   }
 }

@@ -102,24 +102,39 @@ function watchWire(strikes: (reached: FaultPoint) => boolean): void {
 /** The ledger, interrupted before and after it commits what an action stands on. Without faults, the ledger itself. */
 export function interruptible(ledger: Ledger, faults: Faults): Ledger {
   if (faults === NO_FAULTS) return ledger;
-  const around: Readonly<Record<string, readonly [before: FaultPoint, after: FaultPoint]>> = {
-    admit: ['ledger.before-admit', 'ledger.after-admit'],
-    useGrant: ['ledger.before-use-grant', 'ledger.after-use-grant'],
-    settle: ['ledger.before-settle', 'ledger.after-settle'],
+  const { actions, grants, receipts } = ledger;
+  const rooms: Readonly<Record<string, object>> = {
+    actions: interrupted(actions, 'admit', faults, ['ledger.before-admit', 'ledger.after-admit']),
+    grants: interrupted(grants, 'use', faults, ['ledger.before-use-grant', 'ledger.after-use-grant']),
+    receipts: interrupted(receipts, 'settle', faults, ['ledger.before-settle', 'ledger.after-settle']),
   };
-  return new Proxy(ledger, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== 'function') return member;
-      const call = member.bind(target) as (...given: readonly unknown[]) => unknown;
-      const points = Object.hasOwn(around, name) ? around[String(name)] : undefined;
-      if (points === undefined) return call;
-      return async (...given: readonly unknown[]) => {
-        await faults.at(points[0]);
-        const answer = await call(...given);
-        await faults.at(points[1]);
-        return answer;
-      };
-    },
+  return overlaid(ledger, (name) => (Object.hasOwn(rooms, name) ? rooms[name] : undefined));
+}
+
+/** The same, but that one method of it passes a fault point before it begins and one after it has ended. */
+function interrupted<Room extends object>(
+  room: Room,
+  method: keyof Room & string,
+  faults: Faults,
+  [before, after]: readonly [before: FaultPoint, after: FaultPoint],
+): Room {
+  const call = bound(room, room[method]) as (...given: readonly unknown[]) => unknown;
+  const replacement = async (...given: readonly unknown[]): Promise<unknown> => {
+    await faults.at(before);
+    const answer = await call(...given);
+    await faults.at(after);
+    return answer;
+  };
+  return overlaid(room, (name) => (name === method ? replacement : undefined));
+}
+
+/** An object with some members replaced. Methods keep their object: its private fields are not the proxy's. */
+function overlaid<T extends object>(original: T, replaced: (name: string) => unknown): T {
+  return new Proxy(original, {
+    get: (target, name) => replaced(String(name)) ?? bound(target, Reflect.get(target, name, target)),
   });
+}
+
+function bound(owner: object, member: unknown): unknown {
+  return typeof member === 'function' ? member.bind(owner) : member;
 }

@@ -1,6 +1,8 @@
 /** Tells running effects of a freeze. It looks only while there are effects that have been running for a while. */
 import type { FreezeWatch, Watch, Watched } from '../../activities/deps.js';
-import { undoes, type Freeze, type LedgerPort } from '../ledger/index.js';
+import type { Controls } from '../ledger/index.js';
+import type { Freeze } from '../action/freeze.js';
+import { isUndoAgent } from '../action/undo.js';
 
 /** How often the ledger is asked, and how long an effect runs before it is asked at all. Milliseconds. */
 const EVERY_MS = 250;
@@ -17,12 +19,12 @@ interface Running extends Watched {
  * nothing that was granted.
  */
 export class LedgerFreezeWatch implements FreezeWatch {
-  readonly #ledger: Pick<LedgerPort, 'freezes'>;
+  readonly #controls: Pick<Controls, 'freezes'>;
   readonly #running = new Set<Running>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ledger: Pick<LedgerPort, 'freezes'>) {
-    this.#ledger = ledger;
+  constructor(controls: Pick<Controls, 'freezes'>) {
+    this.#controls = controls;
   }
 
   begin({ tenant, agent, tool, targets }: Watched): Watch {
@@ -61,7 +63,7 @@ export class LedgerFreezeWatch implements FreezeWatch {
     if (!long) return;
     let freezes: readonly Freeze[];
     try {
-      freezes = await this.#ledger.freezes({ activeOnly: true });
+      freezes = await this.#controls.freezes({ activeOnly: true });
     } catch {
       return;
     }
@@ -82,7 +84,7 @@ export function stops({ tenant, scope: { kind, value = '' } }: Freeze, subject: 
     case 'tenant':
       return value === subject.tenant;
     case 'agent':
-      return value === subject.agent || (subject.agent.startsWith(`${value}/`) && !undoes(subject.agent));
+      return value === subject.agent || (subject.agent.startsWith(`${value}/`) && !isUndoAgent(subject.agent));
     case 'tool':
       return value === subject.tool;
     case 'target':

@@ -67,7 +67,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await assertReady(ledger);
     const policy = new ActivePolicy({
       folder: config.policies,
-      store: (bundle) => ledger.putPolicy(bundle.digest, bundle.files),
+      store: (bundle) => ledger.content.putPolicy(bundle.digest, bundle.files),
       logger,
     });
     await policy.reload();
@@ -80,7 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
     const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
     closing.push(() => notifier?.close());
-    const freezes = new LedgerFreezeWatch(ledger);
+    const freezes = new LedgerFreezeWatch(ledger.controls);
     closing.push(() => freezes.close());
     const connection = await connect(temporal);
     closing.push(() => connection.close());

@@ -77,7 +77,7 @@ async function approved(actionId: string, ...people: PersonName[]): Promise<void
 
 function outcomeOf(actionId: string) {
   return until(
-    () => world.stack.ledger.findAction(TENANT, actionId),
+    () => world.stack.ledger.actions.find(TENANT, actionId),
     (record) => record?.outcome !== undefined,
   ).then((record) => record?.outcome);
 }
@@ -132,7 +132,7 @@ test('a no without a reason is not sent', async () => {
   await page.getByRole('button', { name: 'Deny' }).click();
   await dialogOf(page).getByRole('button', { name: 'Deny' }).click();
   expect(await dialogOf(page).isVisible()).toBe(true);
-  expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+  expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
 test('who asks for changes sees the changed proposal, linked with the first', async () => {
@@ -184,7 +184,7 @@ test('from the list a key leads to what is shown first, and asks there', async (
   await page.keyboard.press('d');
   await page.waitForURL(`**/actions/${actionId}`);
   expect(await dialogOf(page).textContent()).toContain('Deny this action?');
-  expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+  expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
 test('a link in a message leads through the login to the question, and decides nothing', async () => {
@@ -192,7 +192,7 @@ test('a link in a message leads through the login to the question, and decides n
   const page = await world.logIn('dora', { at: `/actions/${actionId}?verdict=approve` });
   await page.waitForURL(`**/actions/${actionId}`);
   expect(await dialogOf(page).textContent()).toContain('Approve this action?');
-  expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+  expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
 });
 
 test('the list follows what happens, and the focus stays where it was', async () => {
@@ -245,7 +245,7 @@ describe('when what is shown changes meanwhile', () => {
     await world.stack.shop.query(`UPDATE users SET name = 'Anew' WHERE id = 2`);
     await approved(actionId, 'dora', 'otto');
     await until(
-      () => world.stack.ledger.asks.find(TENANT, actionId),
+      () => world.stack.ledger.approvalRequests.find(TENANT, actionId),
       (ask) => JSON.stringify(ask?.shown).includes('Anew'),
     );
     const [answer] = await Promise.all([
@@ -255,7 +255,7 @@ describe('when what is shown changes meanwhile', () => {
     expect(answer.status()).toBe(409);
     await page.getByText('The action has changed since you looked').waitFor();
     await page.getByText('Anew', { exact: true }).waitFor();
-    expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+    expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
   });
 });
 
@@ -281,7 +281,7 @@ describe('without JavaScript', () => {
     await page.goto(`/actions/${actionId}`);
     await page.getByRole('button', { name: 'Deny' }).click();
     await page.getByText('a reason is needed to deny').waitFor();
-    expect(await world.stack.ledger.findAction(TENANT, actionId)).toMatchObject({ status: 'open' });
+    expect(await world.stack.ledger.actions.find(TENANT, actionId)).toMatchObject({ status: 'open' });
   });
 });
 

@@ -229,7 +229,7 @@ test('whoever has found out whether it happened says so, and it is settled', asy
   await page.getByLabel('How do you know?').fill('the line is in the journal');
   await page.getByRole('button', { name: 'It happened' }).click();
   await page.getByText('otto@example.com says that it happened').waitFor();
-  expect((await world.stack.ledger.findAction(TENANT, 'lost'))?.outcome?.resolution).toMatchObject({
+  expect((await world.stack.ledger.actions.find(TENANT, 'lost'))?.outcome?.resolution).toMatchObject({
     verdict: 'happened',
     evidence: 'the line is in the journal',
   });

@@ -123,7 +123,7 @@ export async function startWorld({
     });
   const gateway = await startOne();
   const browser = await launchBrowser();
-  const keys = stack.ledger.store((database) => new ApiKeys(database));
+  const keys = new ApiKeys(stack.database);
   const tokens = new Map<string, string>();
   for (const agent of agents) {
     const { text } = await keys.create({

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ActionView, Outcome } from '../../src/action/outcome.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import { digest as digestOf } from '../../src/action/json.js';
-import type { UnreceiptedOutcome } from '../../src/ledger/index.js';
+import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import {
   encodeCredential,
   hashReceipt,
@@ -446,7 +446,7 @@ describe('resolve', () => {
       steps: {},
     };
     const claims = { v: 1, status: 'unknown', reason: outcome.reason, tool: 'shop-db', approvals: [], iat: 1 } as const;
-    await stack.ledger.settle({
+    await stack.ledger.receipts.settle({
       tenant: TENANT,
       actionId: 'lost',
       proposalDigest: digest,

@@ -32,7 +32,7 @@ beforeAll(async () => {
     const authority = { credentials: ['root'], caps: tenant === 'acme' ? caps : [], above: [] };
     const { limits } = resolveLimits(policy, refundFacts, { input: { amount: 120 }, traceId: 'task-7' }, authority);
     const holds = limits.map(({ demand }) => demand);
-    const admitted = await ledger.ledger.admit(admission({ tenant, actionId: 'refund-1' }, { holds }));
+    const admitted = await ledger.ledger.actions.admit(admission({ tenant, actionId: 'refund-1' }, { holds }));
     if (admitted.kind !== 'admitted') throw new Error(`it was ${admitted.kind}`);
   }
 });

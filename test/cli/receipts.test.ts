@@ -85,7 +85,7 @@ function claimsOf(outcome: Outcome, link: ChainLink, chain = outcome.tenant) {
 
 async function settle(tenant: string, actionId: string, by = keyring): Promise<void> {
   const outcome = outcomeOf(tenant, actionId);
-  await ledger.settle({
+  await ledger.receipts.settle({
     tenant,
     actionId,
     proposalDigest: outcome.proposalDigest,
@@ -120,7 +120,7 @@ describe('an honest record', () => {
       ['acme', 'action-1'],
       ['_unauthenticated', 'acme/forged'],
     ] as const) {
-      await ledger.appendReceipt({
+      await ledger.receipts.append({
         tenant: chain,
         actionId,
         sign: async (link) => {
@@ -355,16 +355,18 @@ describe('what Temporal saw', () => {
     await seenByTemporal('busy', 'action-3', 3);
     // The action ends between our reading of the chain and our question to Temporal.
     let asked = 0;
-    const late = Object.create(ledger, {
-      head: {
-        value: async (tenant: string) => {
+    const { actions, receipts } = ledger;
+    const late = {
+      actions,
+      receipts: {
+        list: (tenant: string) => receipts.list(tenant),
+        tenants: () => receipts.tenants(),
+        async head(tenant: string) {
           if (asked++ > 0) await settle('busy', 'action-3');
-          return ledger.head(tenant);
+          return receipts.head(tenant);
         },
       },
-      receipts: { value: (tenant: string) => ledger.receipts(tenant) },
-      endedActions: { value: (tenant: string) => ledger.endedActions(tenant) },
-    }) as Ledger;
+    };
     const report = await verifyReceipts({ ledger: late, keyring, temporal, tenant: 'busy' });
     expect(problemsOf(report)).toEqual([]);
     expect(asked).toBeGreaterThan(1);

@@ -77,7 +77,7 @@ test('the program gives one', async () => {
     env: { ...process.env, ...env },
   });
   const [id = '', seq] = stdout.trim().split(' ');
-  expect(await stack.ledger.standing.find(TENANT, id)).toMatchObject({ by: 'ann', amounts: { EUR: 50 } });
+  expect(await stack.ledger.standingApprovals.find(TENANT, id)).toMatchObject({ by: 'ann', amounts: { EUR: 50 } });
   expect(Number(seq)).toBeGreaterThan(0);
 });
 

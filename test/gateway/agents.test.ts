@@ -10,7 +10,8 @@ import { createAgents } from '../../src/gateway/auth/agents.js';
 import type { AgentIssuer } from '../../src/config/gateway.js';
 import type { AgentSource } from '../../src/gateway/auth/identity.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { setUpTables } from '../../src/gateway/store/set-up.js';
+import { Database, Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 
 const AUDIENCE = 'https://approvals.example.com';
@@ -84,9 +85,10 @@ let agents: AgentSource;
 
 beforeAll(async () => {
   database = await createDatabase();
-  ledger = await Ledger.connect({ url: database.url });
-  await ledger.migrate();
-  keys = ledger.store((opened) => new ApiKeys(opened));
+  const opened = new Database({ url: database.url });
+  ledger = new Ledger(opened);
+  await setUpTables(opened);
+  keys = new ApiKeys(opened);
   issuer = await Issuer.start();
   agents = sourceOf([{ issuer: issuer.url, audience: AUDIENCE }]);
 });
@@ -128,7 +130,7 @@ describe('a token of a configured issuer', () => {
     ]);
     expect(again.jti).toBe(one.jti);
     expect(other.jti).not.toBe(one.jti);
-    await ledger.revoke({ tenant: 'acme', jti: one.jti, reason: 'it runs wild', by: 'ann' });
+    await ledger.controls.revoke({ tenant: 'acme', jti: one.jti, reason: 'it runs wild', by: 'ann' });
     await expect(known(await issuer.token({ sub: 'lost' }))).rejects.toMatchObject({
       code: 'CREDENTIAL_REVOKED',
       message: expect.stringContaining('it runs wild') as string,
@@ -333,7 +335,7 @@ describe('an API key', () => {
     await keys.revoke(one.id);
     expect((await keys.revoke(one.id)).revokedAt).toBeDefined();
     await expect(known(one.text)).rejects.toMatchObject({ ...REFUSED, message: 'The API key was revoked.' });
-    await ledger.revoke({ tenant: 'acme', jti: two.jti, reason: 'leaked', by: 'ann' });
+    await ledger.controls.revoke({ tenant: 'acme', jti: two.jti, reason: 'leaked', by: 'ann' });
     await expect(known(two.text)).rejects.toMatchObject({ code: 'CREDENTIAL_REVOKED' });
     await expect(keys.revoke('0'.repeat(16))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

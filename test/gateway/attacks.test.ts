@@ -346,7 +346,7 @@ describe('a request that another site makes with the person’s cookie (CSRF)', 
     for (const path of paths) expect([200, 404, 405]).toContain((await ann.get(path)).status);
     await stillWaits(action);
     expect((await ann.get('/v1/approvals')).status).toBe(200);
-    expect(await stack.ledger.freezes({ activeOnly: true })).toEqual([]);
+    expect(await stack.ledger.controls.freezes({ activeOnly: true })).toEqual([]);
   });
 
   test('of freezing, resolving and cancelling needs the token as well', async () => {

@@ -4,7 +4,6 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PendingApprovals } from '../../src/gateway/store/pending-approvals.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 
@@ -306,7 +305,7 @@ describe('machines', () => {
   });
 
   test('get figures that name nobody', async () => {
-    expect(await stack.ledger.store((database) => new PendingApprovals(database)).count()).toBe(0);
+    expect(await stack.ledger.approvalRequests.countAll(10)).toBe(0);
     await bot.get(`/v1/actions/${randomUUID()}`);
     const { status, text: figures } = await gateway.nobody.get('/metrics');
     expect(status).toBe(200);

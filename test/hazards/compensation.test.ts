@@ -85,7 +85,7 @@ async function recover(cause: string, verdict: 'retry' | 'accept', by = olga) {
 async function attempts(cause: string): Promise<readonly (Outcome | undefined)[]> {
   const found = [];
   for (let n = 1; ; n++) {
-    const record = await stack.ledger.findAction(TENANT, `undo:${n}:${cause}`);
+    const record = await stack.ledger.actions.find(TENANT, `undo:${n}:${cause}`);
     if (record === undefined) return found;
     found.push(record.outcome);
   }
@@ -346,13 +346,18 @@ describe('stopped', () => {
     const rogue = await stack.agentWith(own);
     await withUndoing('@approval("dba")', async () => {
       const { traceId } = await rogue.saga(sagaOf(set(sku, 9), DENIED));
-      const { id } = await stack.ledger.freeze({
+      const { id } = await stack.ledger.controls.freeze({
         tenant: TENANT,
         scope: { kind: 'agent', value: 'rogue' },
         reason: 'incident',
         by: 'nina',
       });
-      await stack.ledger.revoke({ tenant: TENANT, jti: peekCredential(own).jti, reason: 'stolen', by: 'nina' });
+      await stack.ledger.controls.revoke({
+        tenant: TENANT,
+        jti: peekCredential(own).jti,
+        reason: 'stolen',
+        by: 'nina',
+      });
       const { pending } = await admin.view(`undo:1:${traceId}:1`);
       await stack.decide(
         { tenant: TENANT, actionId: `undo:1:${traceId}:1`, pending } as Parameters<Stack['decide']>[0],
@@ -360,7 +365,7 @@ describe('stopped', () => {
       );
       expect(await admin.sagaOutcome(traceId)).toMatchObject({ status: 'compensated' });
       expect(await ended(rogue, { actionId: `more-${sku}`, ...set(sku, 1) })).toMatchObject({ status: 'denied' });
-      await stack.ledger.unfreeze(id, { by: 'nina' });
+      await stack.ledger.controls.unfreeze(id, { by: 'nina' });
     });
     expect(await qtyOf(sku)).toBe(10);
   });
@@ -375,7 +380,7 @@ describe('stopped', () => {
     await withUndoing('@approval("dba")', async () => {
       const { traceId } = await admin.saga(sagaOf(set(sku, 9), DENIED));
       const { pending } = await admin.view(`undo:1:${traceId}:1`);
-      ({ id } = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' }));
+      ({ id } = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' }));
       await stack.decide(
         { tenant: TENANT, actionId: `undo:1:${traceId}:1`, pending } as Parameters<Stack['decide']>[0],
         await stack.approver('dora', ['dba']),
@@ -385,7 +390,7 @@ describe('stopped', () => {
         ({ waitsFor }) => waitsFor?.kind === 'compensation',
       );
       expect(stuck.reason).toContain('Frozen by nina');
-      await stack.ledger.unfreeze(id, { by: 'nina' });
+      await stack.ledger.controls.unfreeze(id, { by: 'nina' });
       await recover(`${traceId}:1`, 'accept');
       await admin.sagaOutcome(traceId);
     });

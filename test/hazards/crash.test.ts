@@ -55,7 +55,7 @@ test.each(POINTS)('killed at %s', async (point) => {
     const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [sku]);
     expect(rows[0]?.qty).toBe(9);
     const receipts = [];
-    for await (const receipt of stack.ledger.receipts(TENANT))
+    for await (const receipt of stack.ledger.receipts.list(TENANT))
       if (receipt.actionId === proposal.actionId) receipts.push(receipt);
     expect(receipts).toHaveLength(1);
     expect(receipts[0]?.hash).toBe(outcome.receipt?.hash);

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import type { GivenDuty } from '../../src/ledger/index.js';
+import type { RoleDelegation } from '../../src/action/role-delegation.js';
 import {
   issueApprover,
   peekCredential,
@@ -64,7 +64,7 @@ async function handIn(by: Credential, statement: Record<string, unknown>) {
   return client.handIn(await signStatement(by, { tenant, reason: 'on call', ...statement } as StatementOptions));
 }
 
-async function give(from: Credential, to: Credential, more: Record<string, unknown> = {}): Promise<GivenDuty> {
+async function give(from: Credential, to: Credential, more: Record<string, unknown> = {}): Promise<RoleDelegation> {
   const statement = { kind: 'duty', subject: nameOf(to), role: 'dba', from: inMs(-1000), until: inMs(3_600_000) };
   const done = await handIn(from, { ...statement, ...more });
   if (done.kind !== 'duty') throw new Error(done.kind);
@@ -141,9 +141,9 @@ describe('whoever has a role on duty', () => {
   test('does not decide by a row that nobody signed', async () => {
     const [ann, bob, carl] = [await somebody(['dba']), await somebody(['clerk']), await somebody(['clerk'])];
     const { id, at: _at, ended: _ended, ...row } = await give(ann, carl);
-    const [signed] = await stack.ledger.duties.of(TENANT, nameOf(carl));
+    const [signed] = await stack.ledger.roleDelegations.of(TENANT, nameOf(carl));
     expect(signed?.id).toBe(id);
-    await stack.ledger.duties.add({
+    await stack.ledger.roleDelegations.add({
       ...row,
       id: randomUUID(),
       person: nameOf(bob),

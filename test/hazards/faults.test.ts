@@ -85,7 +85,7 @@ describe('a step that fails once', () => {
       const { rows } = await stack.shop.query<{ qty: number }>('SELECT qty FROM stock WHERE sku = $1', [point]);
       expect(rows).toEqual([{ qty: 9 }]);
       let receipts = 0;
-      for await (const receipt of stack.ledger.receipts(TENANT)) if (receipt.actionId === actionId) receipts++;
+      for await (const receipt of stack.ledger.receipts.list(TENANT)) if (receipt.actionId === actionId) receipts++;
       expect(receipts).toBe(1);
     } finally {
       await worker.stop();

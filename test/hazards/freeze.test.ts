@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import type { Freeze, FreezeScope } from '../../src/ledger/index.js';
+import type { Freeze, FreezeScope } from '../../src/action/freeze.js';
 import { delegate, issueAgent } from '../../src/trust/index.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { ended, pending, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -30,8 +30,8 @@ limits:
   workers = await Promise.all([spawnWorker(stack, stack.policies), spawnWorker(stack, stack.policies)]);
 });
 afterEach(async () => {
-  for (const { id } of await stack.ledger.freezes({ activeOnly: true }))
-    await stack.ledger.unfreeze(id, { by: 'test' });
+  for (const { id } of await stack.ledger.controls.freezes({ activeOnly: true }))
+    await stack.ledger.controls.unfreeze(id, { by: 'test' });
 });
 afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.kill()));
@@ -45,7 +45,7 @@ const set = (id: number, qty: number) => ({
 });
 
 function freeze(scope: FreezeScope, tenant = TENANT): Promise<Freeze> {
-  return stack.ledger.freeze({ tenant, scope, reason: 'incident', by: 'nina' });
+  return stack.ledger.controls.freeze({ tenant, scope, reason: 'incident', by: 'nina' });
 }
 
 async function sleeping(): Promise<number> {
@@ -102,7 +102,7 @@ test('effects that are over at once are not watched: the ledger is asked for lon
     freezes: async (options) => {
       asked++;
       if (down) throw new Error('the ledger is away');
-      return stack.ledger.freezes(options);
+      return stack.ledger.controls.freezes(options);
     },
   });
   const subject = { tenant: TENANT, agent: 'agent-1', tool: 'shop-db', targets: ['stock'] };

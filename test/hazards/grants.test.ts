@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   const tool = shopTool(stack.shopUrl);
   const expectations = new ExpectationRunner();
-  const freezes = new LedgerFreezeWatch(stack.ledger);
+  const freezes = new LedgerFreezeWatch(stack.ledger.controls);
   closeTool = async () => {
     freezes.close();
     await tool.close();
@@ -91,7 +91,7 @@ async function admitted(overrides: Partial<GrantClaims> = {}): Promise<Granted> 
     exp: iat + 60,
     ...overrides,
   };
-  await stack.ledger.admit({
+  await stack.ledger.actions.admit({
     tenant: TENANT,
     actionId: proposal.actionId,
     digest: claims.proposalDigest,
@@ -223,7 +223,7 @@ test.each([['tool'], ['agent'], ['target'], ['tenant'], ['all']] as const)(
   async (kind) => {
     const { proposal, claims } = await admitted();
     const value = { tool: 'shop-db', agent: 'agent-1', target: 'counters', tenant: TENANT, all: undefined }[kind];
-    const freeze = await stack.ledger.freeze({
+    const freeze = await stack.ledger.controls.freeze({
       tenant: TENANT,
       scope: { kind, ...(value === undefined ? {} : { value }) },
       reason: 'something is wrong',
@@ -233,7 +233,7 @@ test.each([['tool'], ['agent'], ['target'], ['tenant'], ['all']] as const)(
       const report = await refuses(async () => execute(proposal, await signGrant(stack.keyring, claims)));
       expect(report).toMatchObject({ kind: 'not_done', error: { code: 'FROZEN' } });
     } finally {
-      await stack.ledger.unfreeze(freeze.id, { by: 'olga' });
+      await stack.ledger.controls.unfreeze(freeze.id, { by: 'olga' });
     }
   },
 );

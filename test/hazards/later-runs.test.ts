@@ -72,8 +72,8 @@ async function proposeAgain(proposal: Proposal, by = client): Promise<Outcome> {
 
 async function receiptsOf(actionId: string): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const tenant of await stack.ledger.tenants()) {
-    for await (const { jws } of stack.ledger.receipts(tenant)) {
+  for (const tenant of await stack.ledger.receipts.tenants()) {
+    for await (const { jws } of stack.ledger.receipts.list(tenant)) {
       const claims = await verifyReceipt(stack.keyring, jws);
       if (claims.actionId.endsWith(actionId)) found.push(claims.status);
     }
@@ -85,7 +85,7 @@ async function receiptsOf(actionId: string): Promise<readonly string[]> {
 async function agrees(proposal: Proposal, outcome: Outcome): Promise<void> {
   const { actionId } = proposal;
   expect(['unknown', 'success', 'mismatch']).toContain(outcome.status);
-  expect((await stack.ledger.findAction(TENANT, actionId))?.outcome).toEqual(outcome);
+  expect((await stack.ledger.actions.find(TENANT, actionId))?.outcome).toEqual(outcome);
   expect(await receiptsOf(actionId)).toEqual([outcome.status]);
   expect(await stack.holdsOf(actionId)).toMatchObject([{ status: 'consumed' }]);
   const { rows } = await stack.shop.query('SELECT count(*)::int AS n FROM stock WHERE qty = 7 AND id = $1', [
@@ -103,11 +103,16 @@ describe('an effect was made by a run that was ended, and the next run', () => {
   ] as const)('meets a freeze of the %s', async (kind, value) => {
     const proposal = change();
     await effectMade(proposal);
-    const freeze = await stack.ledger.freeze({ tenant: TENANT, scope: { kind, value }, reason: 'stop', by: 'olga' });
+    const freeze = await stack.ledger.controls.freeze({
+      tenant: TENANT,
+      scope: { kind, value },
+      reason: 'stop',
+      by: 'olga',
+    });
     try {
       await agrees(proposal, await proposeAgain(proposal));
     } finally {
-      await stack.ledger.unfreeze(freeze.id, { by: 'olga' });
+      await stack.ledger.controls.unfreeze(freeze.id, { by: 'olga' });
     }
   });
 
@@ -119,8 +124,8 @@ describe('an effect was made by a run that was ended, and the next run', () => {
     await agrees(proposal, await proposeAgain(proposal));
     await worker.stop();
     await stack.startWorker();
-    for (const { id } of await stack.ledger.freezes({ activeOnly: true })) {
-      await stack.ledger.unfreeze(id, { by: 'olga' });
+    for (const { id } of await stack.ledger.controls.freezes({ activeOnly: true })) {
+      await stack.ledger.controls.unfreeze(id, { by: 'olga' });
     }
   });
 
@@ -182,7 +187,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
     const { grant } = await executed(stack, earlier, request);
     expect(grant).toBeDefined();
     const jti = JSON.parse(Buffer.from(own.token.split('.')[1] as string, 'base64url').toString()) as { jti: string };
-    await stack.ledger.revoke({ tenant: TENANT, jti: jti.jti, reason: 'lost', by: 'olga' });
+    await stack.ledger.controls.revoke({ tenant: TENANT, jti: jti.jti, reason: 'lost', by: 'olga' });
     await agrees(proposal, await proposeAgain(proposal, await stack.agentWith(own)));
   });
 
@@ -225,7 +230,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
     await stack.startWorker({ config: { policies: stack.policies, tools: [shopTool(stack.shopUrl)] } });
     const outcome = await proposeAgain(proposal);
     expect(['unknown', 'success', 'mismatch']).toContain(outcome.status);
-    expect((await stack.ledger.findAction(TENANT, actionId))?.outcome).toEqual(outcome);
+    expect((await stack.ledger.actions.find(TENANT, actionId))?.outcome).toEqual(outcome);
     expect((await stack.holdsOf(actionId)).map(({ status }) => status)).toEqual(['kept']);
     await stack.worker?.stop();
     await stack.startWorker();
@@ -243,11 +248,11 @@ test('an effect that an earlier run did not make is refused as if there had been
   const [, payload = ''] = granted.grant.split('.');
   const { jti } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { jti: string };
   const who = { tenant: TENANT, actionId: proposal.actionId, agent: 'agent-1', tool: 'shop-db', targets: ['stock'] };
-  expect(await stack.ledger.useGrant({ ...who, jti, usedBy: 'dead/1' })).toMatchObject({ kind: 'first' });
+  expect(await stack.ledger.grants.use({ ...who, jti, usedBy: 'dead/1' })).toMatchObject({ kind: 'first' });
   const scope = { kind: 'tool', value: 'shop-db' } as const;
-  const freeze = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'stop', by: 'olga' });
+  const freeze = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'stop', by: 'olga' });
   const outcome = await proposeAgain(proposal);
-  await stack.ledger.unfreeze(freeze.id, { by: 'olga' });
+  await stack.ledger.controls.unfreeze(freeze.id, { by: 'olga' });
   expect(outcome).toMatchObject({ status: 'denied', error: { code: 'FROZEN' } });
   expect(await receiptsOf(proposal.actionId)).toEqual(['denied']);
   expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ status: 'released' }]);
@@ -269,7 +274,7 @@ function freezesAt(point: string): { at(reached: string): Promise<void> } {
     at: async (reached) => {
       if (reached !== point || done) return;
       done = true;
-      await stack.ledger.freeze({ tenant: TENANT, scope: { kind: 'all' }, reason: 'stop', by: 'olga' });
+      await stack.ledger.controls.freeze({ tenant: TENANT, scope: { kind: 'all' }, reason: 'stop', by: 'olga' });
     },
   };
 }

@@ -208,10 +208,10 @@ test('what nobody can look up stays unknown and keeps what it holds, until a per
   const grant = { jti: randomUUID(), expiresAt: new Date(Date.now() + 60_000) };
   const who = { tenant: TENANT, actionId: proposal.actionId, agent: 'agent-1', tool: 'none', targets: ['journal'] };
   const holds = [{ limit: 'under-way', key: '', kind: 'concurrency', max: 100 }] as const;
-  await stack.ledger.admit({ ...who, digest, environment: 'staging', grant, holds });
-  await stack.ledger.useGrant({ ...who, jti: grant.jti, usedBy: 'the dead' });
+  await stack.ledger.actions.admit({ ...who, digest, environment: 'staging', grant, holds });
+  await stack.ledger.grants.use({ ...who, jti: grant.jti, usedBy: 'the dead' });
   await reconcile();
-  expect((await stack.ledger.findAction(TENANT, proposal.actionId))?.status).toBe('unknown');
+  expect((await stack.ledger.actions.find(TENANT, proposal.actionId))?.status).toBe('unknown');
   expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ status: 'kept' }]);
   expect(await journal(path.join(folder, 'none'))).toEqual([]);
 });

@@ -255,7 +255,7 @@ describe('an escalation', () => {
     const lead = await person('lead');
     await expect(stack.decide(action, lead)).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN' });
     await ledger(
-      `UPDATE countersign.asks SET first_asked_at = first_asked_at - interval '1 hour' WHERE action_id = $1`,
+      `UPDATE countersign.approval_requests SET first_asked_at = first_asked_at - interval '1 hour' WHERE action_id = $1`,
       [action.actionId],
     );
     const { recorded, state } = await stack.decide(action, lead);
@@ -305,7 +305,7 @@ describe('a duty', () => {
   test('that ended lets nobody decide any more', async () => {
     const [ann, dirk] = [await person('dba'), await person('oncall')];
     await give(ann, dirk);
-    const [duty] = await stack.ledger.duties.of(TENANT, idOf(dirk));
+    const [duty] = await stack.ledger.roleDelegations.of(TENANT, idOf(dirk));
     await bot.handIn(
       await signStatement(ann, { kind: 'relieve', tenant: TENANT, subject: duty?.id ?? '', reason: 'back' }),
     );
@@ -449,7 +449,7 @@ test('a person whose credential was revoked decides nothing, and what they decid
   const gone = await issueApprover(stack.keyring, { id: 'gone', tenant: TENANT, roles: ['dba'] });
   const action = await pending(bot, change('two'));
   expect(await stack.decide(action, gone)).toMatchObject({ state: 'waiting' });
-  await stack.ledger.revoke({ tenant: TENANT, jti: peekCredential(gone).jti, by: 'olga', reason: 'left' });
+  await stack.ledger.controls.revoke({ tenant: TENANT, jti: peekCredential(gone).jti, by: 'olga', reason: 'left' });
   await stack.decide(action, await person('dba'));
   const view = await until(
     () => bot.view(action.actionId),

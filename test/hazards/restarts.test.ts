@@ -9,7 +9,8 @@ import { freePort } from '../../src/dev/free-port.js';
 import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
 import type { DevPerson } from '../../src/gateway/deps.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { setUpTables } from '../../src/gateway/store/set-up.js';
+import { Database } from '../../src/ledger/index.js';
 import { generateKeyringFile } from '../../src/trust/index.js';
 import { spawnGateway, type GatewayProcess } from '../support/gateway-process.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
@@ -84,9 +85,9 @@ beforeAll(async () => {
     shopUrl: shopDb.url,
     keys: JSON.stringify(await generateKeyringFile()),
   };
-  const ledger = await Ledger.connect({ url: ledgerDb.url });
-  await ledger.migrate();
-  await ledger.close();
+  const database = new Database({ url: ledgerDb.url });
+  await setUpTables(database);
+  await database.close();
   [worker, gateway] = await Promise.all([startWorker(), startGateway()]);
 });
 
@@ -98,14 +99,13 @@ afterAll(async () => {
 });
 
 async function agent(): Promise<Visitor> {
-  const ledger = await Ledger.connect({ url: ledgerDb.url });
+  const database = new Database({ url: ledgerDb.url });
   try {
-    const key = await ledger
-      .store((database) => new ApiKeys(database))
-      .create({ agent: 'clerk', tenant: 'acme', roles: ['read_write_user'], scopes: ['*'] });
+    const named = { agent: 'clerk', tenant: 'acme', roles: ['read_write_user'], scopes: ['*'] };
+    const key = await new ApiKeys(database).create(named);
     return Visitor.agent(gateway.url, key.text);
   } finally {
-    await ledger.close();
+    await database.close();
   }
 }
 

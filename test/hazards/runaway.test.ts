@@ -112,7 +112,7 @@ describe('a runaway whose actions succeed', () => {
     for (let turn = 0; turn < TOKENS + 5; turn++) outcomes.push(await ended(runaway, proposal));
     expect(codes(outcomes)).toEqual(times(TOKENS + 5, 'success'));
     expect(new Set(outcomes.map(({ receipt }) => receipt?.seq)).size).toBe(1);
-    const counters = await stack.ledger.limitCounters({ tenant: TENANT });
+    const counters = await stack.ledger.limits.counters({ tenant: TENANT });
     expect(counters.filter(({ key }) => key === 'agent=stammerer')).toMatchObject([{ used: 1 }]);
   });
 });

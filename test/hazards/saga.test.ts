@@ -68,7 +68,7 @@ async function state(): Promise<object> {
 }
 
 async function claimsOf(seq: number): Promise<ReceiptClaims> {
-  for await (const receipt of stack.ledger.receipts(TENANT, { after: seq - 1 })) return decodeJwt(receipt.jws);
+  for await (const receipt of stack.ledger.receipts.list(TENANT, { after: seq - 1 })) return decodeJwt(receipt.jws);
   throw new Error(`no receipt ${seq}`);
 }
 
@@ -231,7 +231,7 @@ test('a saga that was cancelled before it began settles its first step as cancel
   );
   await stack.startWorker();
   expect(await answer).toMatchObject({ status: 'compensated', compensations: [] });
-  expect((await stack.ledger.findAction(TENANT, `${traceId}:1`))?.status).toBe('cancelled');
+  expect((await stack.ledger.actions.find(TENANT, `${traceId}:1`))?.status).toBe('cancelled');
   expect(await state()).toEqual(before);
 });
 

@@ -169,7 +169,7 @@ describe('after the effect, a record that', () => {
       steps: {},
     });
     expect(answer).toMatchObject({ kind: 'effect_possible' });
-    expect((await stack.ledger.findAction(TENANT, rest.request.proposal.actionId))?.status).toBe('open');
+    expect((await stack.ledger.actions.find(TENANT, rest.request.proposal.actionId))?.status).toBe('open');
   });
 });
 

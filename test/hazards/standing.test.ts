@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign, ProposalInput } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
-import type { StandingApproval } from '../../src/ledger/index.js';
+import type { StandingApproval } from '../../src/action/standing-approval.js';
 import {
   delegate,
   issueAgent,
@@ -137,7 +137,7 @@ describe('a standing approval', () => {
     expect(await stack.holdsOf(outcome.actionId)).toEqual([
       { limit: `standing:${standing.id}`, amount: 1, status: 'consumed' },
     ]);
-    const [listed] = await stack.ledger.standing.list({ tenant: TENANT });
+    const [listed] = await stack.ledger.standingApprovals.list({ tenant: TENANT });
     expect(listed).toMatchObject({ id: standing.id, used: { actions: 1, amounts: {} } });
   });
 
@@ -283,7 +283,7 @@ describe('it ends', () => {
     const standing = await stand({ subject: id, until: inMs(4000) });
     expect((await ended(client, change('late', 3))).status).toBe('success');
     await until(
-      () => stack.ledger.standing.list({ tenant: TENANT, activeOnly: true }),
+      () => stack.ledger.standingApprovals.list({ tenant: TENANT, activeOnly: true }),
       (active) => active.every((one) => one.id !== standing.id),
     );
     expect(await answerOf(client, change('late', 4))).toBe('pending');
@@ -307,7 +307,7 @@ describe('it ends', () => {
     const answer = ended(client, proposal);
     expect(await doomed.died).toBe('SIGKILL');
     expect(await stack.spent(`standing:${subject}`)).toEqual({ used: 0, held: 1 });
-    await stack.ledger.revoke({ tenant: TENANT, jti: subject, by: 'dora', reason: 'enough' });
+    await stack.ledger.controls.revoke({ tenant: TENANT, jti: subject, by: 'dora', reason: 'enough' });
     await stack.startWorker();
     expect(await answer).toMatchObject({ status: 'failed', error: { code: 'CREDENTIAL_REVOKED' } });
     const { rows } = await stack.shop.query<{ amount: number }>('SELECT amount FROM late WHERE id = 7');
@@ -318,7 +318,7 @@ describe('it ends', () => {
   test('a row that nobody signed, written past the workers, lets nothing go on', async () => {
     const { id, client } = await bot();
     const real = await stand({ subject: `${id}-other` });
-    const [{ statement } = { statement: '' }] = await stack.ledger.standing.for({
+    const [{ statement } = { statement: '' }] = await stack.ledger.standingApprovals.for({
       tenant: TENANT,
       agents: [`${id}-other`],
       tool: 'shop-db',
@@ -326,7 +326,7 @@ describe('it ends', () => {
       rows: 1,
     });
     const { at: _at, ended: _ended, ...row } = real;
-    await stack.ledger.standing.add({ ...row, id: randomUUID(), agent: id, statement });
+    await stack.ledger.standingApprovals.add({ ...row, id: randomUUID(), agent: id, statement });
     expect(await answerOf(client, change('bounds', 9))).toBe('pending');
   });
 });
@@ -425,7 +425,9 @@ describe('who may give and take one', () => {
     const { id: subject } = await stand({ subject: id });
     const stranger = await stack.approver('olga', ['operator'], 'globex');
     await expect(handIn(stranger, { kind: 'withdraw', subject })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect((await stack.ledger.standing.list({ tenant: 'globex' })).map((one) => one.id)).not.toContain(subject);
+    expect((await stack.ledger.standingApprovals.list({ tenant: 'globex' })).map((one) => one.id)).not.toContain(
+      subject,
+    );
   });
 
   test.each([
@@ -448,7 +450,7 @@ describe('who may give and take one', () => {
 
   test('the receipts of all this verify', async () => {
     const receipts: string[] = [];
-    for await (const { actionId } of stack.ledger.receipts(TENANT)) receipts.push(actionId);
+    for await (const { actionId } of stack.ledger.receipts.list(TENANT)) receipts.push(actionId);
     expect(receipts.filter((id) => id.startsWith('statement/')).length).toBeGreaterThan(20);
     const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, tenant: TENANT });
     expect(report).toMatchObject({ ok: true });

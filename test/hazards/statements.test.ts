@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import type { Freeze } from '../../src/ledger/index.js';
+import type { Freeze } from '../../src/action/freeze.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import {
   delegate,
@@ -50,11 +50,11 @@ afterAll(async () => {
 /** Stops an agent that nobody else uses. */
 function frozen(tenant: string = TENANT): Promise<Freeze> {
   const scope = { kind: 'agent', value: `agent-${randomUUID().slice(0, 8)}` } as const;
-  return stack.ledger.freeze({ tenant, scope, reason: 'incident', by: 'nina' });
+  return stack.ledger.controls.freeze({ tenant, scope, reason: 'incident', by: 'nina' });
 }
 
 async function isActive({ id }: Freeze): Promise<boolean> {
-  return (await stack.ledger.freezes({ activeOnly: true })).some((freeze) => freeze.id === id);
+  return (await stack.ledger.controls.freezes({ activeOnly: true })).some((freeze) => freeze.id === id);
 }
 
 function lifting({ id }: Freeze, by: Credential = olga): Promise<string> {
@@ -125,7 +125,7 @@ describe('unfreeze', () => {
     });
     await expect(again).rejects.toMatchObject({ cause: { type: 'STATEMENT_INVALID' } });
     const receipts = [];
-    for await (const receipt of stack.ledger.receipts(TENANT)) receipts.push(receipt);
+    for await (const receipt of stack.ledger.receipts.list(TENANT)) receipts.push(receipt);
     const { jti } = JSON.parse(Buffer.from(statement.split('.')[1] as string, 'base64url').toString()) as {
       jti: string;
     };
@@ -209,7 +209,7 @@ describe('resolve', () => {
     await expect(admin.handIn(await resolving(actionId, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
     const sam = await stack.approver('sam', ['operator'], 'globex');
     await expect(admin.handIn(await resolving(actionId, sam))).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect((await stack.ledger.findAction(TENANT, actionId))?.status).toBe('unknown');
+    expect((await stack.ledger.actions.find(TENANT, actionId))?.status).toBe('unknown');
   });
 
   test('keeps what was recorded, says who said it, and whoever asks afterwards is told', async () => {

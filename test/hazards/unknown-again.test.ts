@@ -95,7 +95,7 @@ test('a system that stays out of reach is a failure, not an unknown outcome', as
 
 test('a grant is returned once, by the activity that used it, and is good for nothing after', async () => {
   const admitted = async (jti: string, actionId: string) => {
-    await stack.ledger.admit({
+    await stack.ledger.actions.admit({
       tenant: TENANT,
       actionId,
       digest: `sha256:${'a'.repeat(64)}`,
@@ -108,21 +108,21 @@ test('a grant is returned once, by the activity that used it, and is good for no
     return { jti, tenant: TENANT, actionId, agent: 'bot', tool: 'refusing', targets: [], usedBy: 'run/1' };
   };
   const one = await admitted(randomUUID(), randomUUID());
-  expect(await stack.ledger.returnGrant(one)).toBe(false);
-  expect(await stack.ledger.useGrant(one)).toEqual({ kind: 'first', otherUses: 0 });
-  expect(await stack.ledger.returnGrant({ ...one, usedBy: 'run/2' })).toBe(false);
-  const returned = await Promise.all(Array.from({ length: 8 }, () => stack.ledger.returnGrant(one)));
+  expect(await stack.ledger.grants.return(one)).toBe(false);
+  expect(await stack.ledger.grants.use(one)).toEqual({ kind: 'first', otherUses: 0 });
+  expect(await stack.ledger.grants.return({ ...one, usedBy: 'run/2' })).toBe(false);
+  const returned = await Promise.all(Array.from({ length: 8 }, () => stack.ledger.grants.return(one)));
   expect(returned.filter(Boolean)).toHaveLength(1);
-  expect(await stack.ledger.useGrant(one)).toEqual({ kind: 'returned', otherUses: 0 });
-  expect(await stack.ledger.useGrant({ ...one, usedBy: 'run/2' })).toEqual({
+  expect(await stack.ledger.grants.use(one)).toEqual({ kind: 'returned', otherUses: 0 });
+  expect(await stack.ledger.grants.use({ ...one, usedBy: 'run/2' })).toEqual({
     kind: 'replayed',
     otherUses: 0,
     usedBy: 'run/1',
   });
   const next = await admitted(randomUUID(), one.actionId);
-  expect(await stack.ledger.useGrant(next)).toEqual({ kind: 'first', otherUses: 0 });
+  expect(await stack.ledger.grants.use(next)).toEqual({ kind: 'first', otherUses: 0 });
   const third = await admitted(randomUUID(), one.actionId);
-  expect(await stack.ledger.useGrant(third)).toEqual({ kind: 'first', otherUses: 1 });
+  expect(await stack.ledger.grants.use(third)).toEqual({ kind: 'first', otherUses: 1 });
 });
 
 test('a system that cannot tell yet is asked again, and the effect is found', async () => {

@@ -359,15 +359,15 @@ test('frozen during the effect', async () => {
     (view) => view?.phase === 'executing',
   );
   const scope = { kind: 'tool', value: 'shop-db' } as const;
-  const { id } = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
+  const { id } = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
   await answer;
-  await stack.ledger.unfreeze(id, { by: 'nina' });
+  await stack.ledger.controls.unfreeze(id, { by: 'nina' });
   await record('frozen-executing', 'frozen');
 });
 
 test('a statement that is carried out, and one that is refused', async () => {
   const scope = { kind: 'agent', value: 'nobody' } as const;
-  const { id } = await stack.ledger.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
+  const { id } = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
   const said = { kind: 'unfreeze', tenant: TENANT, subject: String(id), reason: 'over' } as const;
   for (const [name, roles] of [['statement-refused', ['dba']], ['statement', ['operator']]] as const) {
     const statement = await signStatement(await stack.approver('olga', roles), said);

@@ -33,9 +33,9 @@ async function grantsOf(tenant: string): Promise<number> {
 describe('admitting an action', () => {
   test('registers it, open, with its grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    expect(await ledger.findAction(names.tenant, names.actionId)).toBeUndefined();
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'admitted' });
-    expect(await ledger.findAction(names.tenant, names.actionId)).toEqual({
+    expect(await ledger.actions.find(names.tenant, names.actionId)).toBeUndefined();
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.find(names.tenant, names.actionId)).toEqual({
       digest: proposal('a-1'),
       status: 'open',
       uses: 0,
@@ -46,24 +46,26 @@ describe('admitting an action', () => {
   test('the same action again gets another grant; the same grant again changes nothing', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const first = admission(names);
-    await ledger.admit(first);
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'admitted' });
-    expect(await ledger.admit(first)).toEqual({ kind: 'admitted' });
+    await ledger.actions.admit(first);
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(first)).toEqual({ kind: 'admitted' });
     expect(await grantsOf(names.tenant)).toBe(2);
   });
 
   test('one action id in two tenants is two actions', async () => {
     const [one, other] = [newTenant(), newTenant()];
-    await ledger.admit(admission({ tenant: one, actionId: 'a-1' }));
-    expect(await ledger.admit(admission({ tenant: other, actionId: 'a-1' }, { digest: proposal('else') }))).toEqual({
+    await ledger.actions.admit(admission({ tenant: one, actionId: 'a-1' }));
+    expect(
+      await ledger.actions.admit(admission({ tenant: other, actionId: 'a-1' }, { digest: proposal('else') })),
+    ).toEqual({
       kind: 'admitted',
     });
   });
 
   test('another proposal under a used action id is a conflict, named by the digest that holds, and gets no grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
-    const refused = await ledger.admit(admission(names, { digest: proposal('something else') }));
+    await ledger.actions.admit(admission(names));
+    const refused = await ledger.actions.admit(admission(names, { digest: proposal('something else') }));
     expect(refused).toEqual({ kind: 'conflict', digest: proposal('a-1') });
     expect(await grantsOf(names.tenant)).toBe(1);
   });
@@ -71,15 +73,15 @@ describe('admitting an action', () => {
   test('a conflict stays one after the action has ended, and does not give the outcome away', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     await recordOutcome(ledger, settlement(names));
-    const refused = await ledger.admit(admission(names, { digest: proposal('something else') }));
+    const refused = await ledger.actions.admit(admission(names, { digest: proposal('something else') }));
     expect(refused).toEqual({ kind: 'conflict', digest: proposal('a-1') });
   });
 
   test('an ended action gives its outcome with its receipt, and no grant', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const { outcome } = await recordOutcome(ledger, settlement(names));
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'ended', outcome });
     expect(outcome).toMatchObject({ ...outcomeFor(names), receipt: { tenant: names.tenant, seq: 1 } });
     expect(await grantsOf(names.tenant)).toBe(1);
   });
@@ -87,16 +89,16 @@ describe('admitting an action', () => {
   test("a grant id of another action is refused, and that action's grant stays its own", async () => {
     const tenant = newTenant();
     const mine = admission({ tenant, actionId: 'mine' });
-    await ledger.admit(mine);
+    await ledger.actions.admit(mine);
     for (const theirs of [
       admission({ tenant, actionId: 'theirs' }, { grant: mine.grant }),
       admission({ tenant: newTenant(), actionId: 'mine' }, { grant: mine.grant }),
       admission({ tenant, actionId: 'mine' }, { grant: mine.grant, agent: 'agent-2' }),
       admission({ tenant, actionId: 'mine' }, { grant: mine.grant, tool: 'other-tool' }),
     ]) {
-      await expect(ledger.admit(theirs)).rejects.toMatchObject({ code: 'GRANT_INVALID', retryable: false });
+      await expect(ledger.actions.admit(theirs)).rejects.toMatchObject({ code: 'GRANT_INVALID', retryable: false });
     }
-    expect(await ledger.useGrant(useOf(mine))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(mine))).toEqual({ kind: 'first', otherUses: 0 });
   });
 });
 
@@ -106,7 +108,7 @@ describe('races', () => {
     for (let round = 0; round < 10; round++) {
       const names = { tenant: newTenant(), actionId: 'contested' };
       const answers = await times(40, (index) =>
-        (clients[index % clients.length] as Ledger).admit(
+        (clients[index % clients.length] as Ledger).actions.admit(
           admission(names, { digest: proposal(`claim ${index}`), agent: `agent-${index}` }),
         ),
       );
@@ -123,7 +125,7 @@ describe('races', () => {
 
   test('repeating one admission at once gives every caller a grant of its own', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    const answers = await times(30, () => ledger.admit(admission(names)));
+    const answers = await times(30, () => ledger.actions.admit(admission(names)));
     expect(answers).toEqual(answers.map(() => ({ kind: 'admitted' })));
     expect(await grantsOf(names.tenant)).toBe(30);
   });
@@ -133,8 +135,8 @@ describe('races', () => {
     const answers = await times(25, async (index) => {
       const names = { tenant, actionId: `a-${index}` };
       const request = admission(names, { grant: grant() });
-      const [admitted] = await Promise.all([ledger.admit(request), recordOutcome(ledger, settlement(names))]);
-      const use = await ledger.useGrant(useOf(request));
+      const [admitted] = await Promise.all([ledger.actions.admit(request), recordOutcome(ledger, settlement(names))]);
+      const use = await ledger.grants.use(useOf(request));
       return { admitted: admitted.kind, use: use.kind };
     });
     for (const { admitted, use } of answers) {

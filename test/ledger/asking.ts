@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Decision, Requirement } from '../../src/action/decision.js';
 import { digest, digestText, type Digest } from '../../src/action/json.js';
 import type { Shown } from '../../src/action/outcome.js';
-import type { DecidedRequest, Ledger, OpenAsk } from '../../src/ledger/index.js';
+import type { PersonDecision, Ledger, NewApprovalRequest } from '../../src/ledger/index.js';
 import { admission, proposal, type Names } from './support.js';
 
 export function requirement(more: Partial<Requirement> = {}): Requirement {
@@ -31,7 +31,7 @@ export interface Asking {
   readonly state?: string;
 }
 
-export function askFor({ tenant, actionId }: Names, asking: Asking = {}): OpenAsk {
+export function askFor({ tenant, actionId }: Names, asking: Asking = {}): NewApprovalRequest {
   const {
     environment = 'production',
     tool = 'shop-db',
@@ -79,19 +79,19 @@ export function askFor({ tenant, actionId }: Names, asking: Asking = {}): OpenAs
 }
 
 /** An admitted action that people are asked about. */
-export async function waits(ledger: Ledger, names: Names, asking: Asking = {}): Promise<OpenAsk> {
+export async function waits(ledger: Ledger, names: Names, asking: Asking = {}): Promise<NewApprovalRequest> {
   const ask = askFor(names, asking);
   const { agent, tool } = ask.shown;
-  await ledger.admit(admission(names, { agent: agent.id, tool: tool.name, environment: tool.environment }));
-  await ledger.asks.open(ask);
+  await ledger.actions.admit(admission(names, { agent: agent.id, tool: tool.name, environment: tool.environment }));
+  await ledger.approvalRequests.open(ask);
   return ask;
 }
 
 export function yes(
-  ask: Pick<OpenAsk, 'tenant' | 'actionId' | 'shownDigest'>,
+  ask: Pick<NewApprovalRequest, 'tenant' | 'actionId' | 'shownDigest'>,
   person = 'ann@example.com',
-  more: Partial<DecidedRequest> = {},
-): DecidedRequest {
+  more: Partial<PersonDecision> = {},
+): PersonDecision {
   const { tenant, actionId, shownDigest } = ask;
   return {
     tenant,
@@ -115,15 +115,15 @@ export function token(): Digest {
 export const MANY_ASKS = `
   with made as (
     insert into countersign.actions (tenant, action_id, digest, agent, tool, environment)
-    select tenant, action_id || '-' || i, shown_digest, agent, tool, environment from countersign.asks, generate_series(1, $2) as i
+    select tenant, action_id || '-' || i, shown_digest, agent, tool, environment from countersign.approval_requests, generate_series(1, $2) as i
     where tenant = $1
     returning action_id
   )
-  insert into countersign.asks (
+  insert into countersign.approval_requests (
     tenant, action_id, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation, action_type, agent, via,
     roles, role_after, summary, reason, given, first_asked_at, asked_at, expires_at
   )
   select tenant, action_id || '-' || i, shown, shown_digest, decision, policy_digest, requirements, environment, tool, operation,
     action_type, agent, via, roles, role_after, summary, reason, given, first_asked_at, asked_at, expires_at + i * interval '1 second'
-  from countersign.asks, generate_series(1, $2) as i
+  from countersign.approval_requests, generate_series(1, $2) as i
   where tenant = $1`;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
-import type { AskFilter, Ledger } from '../../src/ledger/index.js';
+import type { ApprovalRequestFilter, Ledger } from '../../src/ledger/index.js';
 import { askFor, MANY_ASKS, requirement, token, waits, yes } from './asking.js';
 import {
   admission,
@@ -22,9 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => testLedger.stop());
 
-async function listed(tenant: string, filter: AskFilter = {}): Promise<string[]> {
-  const { asks } = await ledger.asks.page({ tenant, filter });
-  return asks.map(({ actionId }) => actionId);
+async function listed(tenant: string, filter: ApprovalRequestFilter = {}): Promise<string[]> {
+  const { requests } = await ledger.approvalRequests.page({ tenant, filter });
+  return requests.map(({ actionId }) => actionId);
 }
 
 describe('what waits for people', () => {
@@ -35,7 +35,7 @@ describe('what waits for people', () => {
       requirement({ policy: 'money', roles: ['lead'], ttlSeconds: 60 }),
     ];
     const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { requirements, revises: 'a-0', via: ['boss'] });
-    const { asks, next } = await ledger.asks.page({ tenant });
+    const { requests, next } = await ledger.approvalRequests.page({ tenant });
     expect(next).toBeUndefined();
     const times = { firstAskedAt: expect.any(String), askedAt: expect.any(String), expiresAt: expect.any(String) };
     const listed = {
@@ -57,9 +57,13 @@ describe('what waits for people', () => {
       decisions: [],
       ...times,
     };
-    expect(asks).toEqual([listed]);
-    expect(await ledger.asks.find(tenant, 'a-1')).toEqual({ ...listed, shown: ask.shown, decision: ask.decision });
-    const [one] = asks;
+    expect(requests).toEqual([listed]);
+    expect(await ledger.approvalRequests.find(tenant, 'a-1')).toEqual({
+      ...listed,
+      shown: ask.shown,
+      decision: ask.decision,
+    });
+    const [one] = requests;
     expect(one?.firstAskedAt).toBe(one?.askedAt);
     expect(Date.parse(one?.expiresAt ?? '') - Date.parse(one?.askedAt ?? '')).toBe(60_000);
   });
@@ -67,37 +71,40 @@ describe('what waits for people', () => {
   test('is on no list before it is admitted, nor once it has an outcome or was closed', async () => {
     const tenant = newTenant();
     const names = { tenant, actionId: 'a-1' };
-    await ledger.asks.open(askFor(names));
+    await ledger.approvalRequests.open(askFor(names));
     expect(await listed(tenant)).toEqual([]);
-    expect(await ledger.asks.count({ tenant })).toEqual({ count: 0, more: false });
-    await ledger.admit(admission(names));
+    expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 0, more: false });
+    await ledger.actions.admit(admission(names));
     expect(await listed(tenant)).toEqual(['a-1']);
-    expect(await ledger.asks.close(names)).toBe(true);
-    expect(await ledger.asks.close(names)).toBe(false);
+    expect(await ledger.approvalRequests.close(names)).toBe(true);
+    expect(await ledger.approvalRequests.close(names)).toBe(false);
     expect(await listed(tenant)).toEqual([]);
-    expect(await ledger.asks.find(tenant, 'a-1')).toMatchObject({ closedAt: expect.any(String) });
-    await ledger.asks.open(askFor(names));
+    expect(await ledger.approvalRequests.find(tenant, 'a-1')).toMatchObject({ closedAt: expect.any(String) });
+    await ledger.approvalRequests.open(askFor(names));
     expect(await listed(tenant)).toEqual(['a-1']);
     await recordOutcome(ledger, settlement(names));
     expect(await listed(tenant)).toEqual([]);
-    expect(await ledger.asks.count({ tenant })).toEqual({ count: 0, more: false });
+    expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 0, more: false });
   });
 
   test('shown again as it is, nothing changes; shown anew, it waits since it was first asked, without what was said of the one before', async () => {
     const tenant = newTenant();
     const names = { tenant, actionId: 'a-1' };
     const before = await waits(ledger, names);
-    await ledger.asks.decided(yes(before, 'ann'));
-    const asked = await ledger.asks.find(tenant, 'a-1');
-    expect(await ledger.asks.open(before)).toMatchObject({ askedAt: asked?.askedAt, expiresAt: asked?.expiresAt });
-    expect(await ledger.asks.find(tenant, 'a-1')).toEqual(asked);
+    await ledger.approvalRequests.recordDecision(yes(before, 'ann'));
+    const asked = await ledger.approvalRequests.find(tenant, 'a-1');
+    expect(await ledger.approvalRequests.open(before)).toMatchObject({
+      askedAt: asked?.askedAt,
+      expiresAt: asked?.expiresAt,
+    });
+    expect(await ledger.approvalRequests.find(tenant, 'a-1')).toEqual(asked);
     expect(asked?.decisions.map(({ approver }) => approver)).toEqual(['ann']);
 
     const after = askFor(names, { state: 'as it is now', tool: 'other-db' });
-    const times = await ledger.asks.open(after);
+    const times = await ledger.approvalRequests.open(after);
     expect(times.firstAskedAt).toBe(asked?.firstAskedAt);
     expect(times.askedAt >= (asked?.askedAt ?? '~')).toBe(true);
-    expect(await ledger.asks.find(tenant, 'a-1')).toMatchObject({
+    expect(await ledger.approvalRequests.find(tenant, 'a-1')).toMatchObject({
       shownDigest: after.shownDigest,
       tool: 'other-db',
       decisions: [],
@@ -106,10 +113,10 @@ describe('what waits for people', () => {
 
   test('what is over is asked anew when it is shown again', async () => {
     const tenant = newTenant();
-    const first = await ledger.asks.open(askFor({ tenant, actionId: 'a-1' }, { ttlSeconds: 0.001 }));
+    const first = await ledger.approvalRequests.open(askFor({ tenant, actionId: 'a-1' }, { ttlSeconds: 0.001 }));
     const { rows } = await testLedger.pool.query(`select pg_sleep_until($1)`, [first.expiresAt]);
     expect(rows).toHaveLength(1);
-    const second = await ledger.asks.open(askFor({ tenant, actionId: 'a-1' }));
+    const second = await ledger.approvalRequests.open(askFor({ tenant, actionId: 'a-1' }));
     expect(second.firstAskedAt).toBe(first.firstAskedAt);
     expect(second.askedAt > first.askedAt).toBe(true);
     expect(Date.parse(second.expiresAt) - Date.parse(second.askedAt)).toBe(3_600_000);
@@ -118,15 +125,17 @@ describe('what waits for people', () => {
   test('twelve workers that open the same ask at once open one, and hear the same times', async () => {
     const tenant = newTenant();
     for (const actionId of ['a-1', 'a-2', 'a-3']) {
-      const opened = await times(12, () => ledger.asks.open(askFor({ tenant, actionId })));
+      const opened = await times(12, () => ledger.approvalRequests.open(askFor({ tenant, actionId })));
       expect(new Set(opened.map((one) => JSON.stringify(one))).size).toBe(1);
     }
   });
 
   test('nobody is asked for nothing', async () => {
     const ask = askFor({ tenant: newTenant(), actionId: 'a-1' }, { requirements: [] });
-    await expect(ledger.asks.open(ask)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
-    await expect(ledger.asks.open({ ...ask, ttlSeconds: 60 })).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(ledger.approvalRequests.open(ask)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(ledger.approvalRequests.open({ ...ask, ttlSeconds: 60 })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+    });
   });
 
   test('a text that no column holds stops nobody from being asked, and is shown as it is', async () => {
@@ -134,7 +143,7 @@ describe('what waits for people', () => {
     // Cut at its thousandth unit, the last character would be half of a pair.
     const nasty = `NUL \u0000${'x'.repeat(994)}\u{1f600} and more`;
     const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { summary: nasty, reason: nasty });
-    const found = await ledger.asks.find(tenant, 'a-1');
+    const found = await ledger.approvalRequests.find(tenant, 'a-1');
     expect(found?.shown).toEqual(ask.shown);
     expect(found?.summary).toBe(`NUL \ufffd${'x'.repeat(994)}\ufffd`);
   });
@@ -146,12 +155,14 @@ describe('what waits for people', () => {
       await waits(ledger, names, { ttlSeconds: 0.001 });
       await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { status: 'cancelled' }) }));
     }
-    await testLedger.pool.query(`update countersign.asks set closed_at = null where tenant = $1`, [tenant]);
+    await testLedger.pool.query(`update countersign.approval_requests set closed_at = null where tenant = $1`, [
+      tenant,
+    ]);
     await waits(ledger, { tenant, actionId: 'late' }, { ttlSeconds: 0.001 });
     await waits(ledger, { tenant, actionId: 'new-1' });
     await waits(ledger, { tenant, actionId: 'new-2' });
     const { rows } = await testLedger.pool.query(
-      `select action_id from countersign.asks where tenant = $1 and closed_at is null order by action_id`,
+      `select action_id from countersign.approval_requests where tenant = $1 and closed_at is null order by action_id`,
       [tenant],
     );
     // What is over and has not ended is still for people to see.
@@ -167,16 +178,20 @@ describe('the list', () => {
     await waits(ledger, { tenant, actionId: 'a-last' }, { ttlSeconds: 1000 });
     await times(30, (i) => waits(ledger, { tenant, actionId: `m-${i}` }, { ttlSeconds: 100 }));
     await testLedger.pool.query(
-      `update countersign.asks set expires_at = (select min(expires_at) from countersign.asks where tenant = $1 and action_id like 'm%')
+      `update countersign.approval_requests set expires_at = (select min(expires_at) from countersign.approval_requests where tenant = $1 and action_id like 'm%')
        where tenant = $1 and action_id like 'm%'`,
       [tenant],
     );
     const all: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await ledger.asks.page({ tenant, limit: 7, ...(cursor === undefined ? {} : { cursor }) });
-      expect(page.asks.length).toBeLessThanOrEqual(7);
-      all.push(...page.asks.map(({ actionId }) => actionId));
+      const page = await ledger.approvalRequests.page({
+        tenant,
+        limit: 7,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      expect(page.requests.length).toBeLessThanOrEqual(7);
+      all.push(...page.requests.map(({ actionId }) => actionId));
       cursor = page.next;
     } while (cursor !== undefined);
     expect(all).toHaveLength(32);
@@ -203,7 +218,7 @@ describe('the list', () => {
     expect(await listed(tenant, { text: 'äRG' })).toEqual(['two']);
     expect(await listed(tenant, { text: 'THRE' })).toEqual(['three']);
     expect(await listed(tenant, { text: "'; drop table asks; --\u0000" })).toEqual([]);
-    expect((await ledger.asks.count({ tenant, filter: { tool: 'shop-db' } })).count).toBe(2);
+    expect((await ledger.approvalRequests.count({ tenant, filter: { tool: 'shop-db' } })).count).toBe(2);
   });
 
   test('is narrowed to what somebody with these roles may decide by now, escalations included', async () => {
@@ -217,7 +232,7 @@ describe('the list', () => {
     expect(await listed(tenant, { roles: ['nobody'] })).toEqual([]);
     expect(await listed(tenant, { roles: [] })).toEqual([]);
     await testLedger.pool.query(
-      `update countersign.asks set first_asked_at = first_asked_at - interval '10 minutes' where tenant = $1`,
+      `update countersign.approval_requests set first_asked_at = first_asked_at - interval '10 minutes' where tenant = $1`,
       [tenant],
     );
     expect(await listed(tenant, { roles: ['cto'] })).toEqual(['dba', 'money']);
@@ -233,12 +248,12 @@ describe('the list', () => {
       passkey: 'key-1',
       duties: [{ role: 'dba', from: 'bob' }],
     });
-    await ledger.asks.decided(first);
-    await ledger.asks.decided(yes(ask, 'Ann'));
-    await ledger.asks.decided(yes(ask, 'bob', { hurriedFrom: 0 }));
-    await ledger.asks.decided(yes(ask, 'carol', { refusedFrom: 0 }));
-    await ledger.asks.decided(yes({ ...ask, shownDigest: token() }, 'dave'));
-    const [listed] = (await ledger.asks.page({ tenant })).asks;
+    await ledger.approvalRequests.recordDecision(first);
+    await ledger.approvalRequests.recordDecision(yes(ask, 'Ann'));
+    await ledger.approvalRequests.recordDecision(yes(ask, 'bob', { hurriedFrom: 0 }));
+    await ledger.approvalRequests.recordDecision(yes(ask, 'carol', { refusedFrom: 0 }));
+    await ledger.approvalRequests.recordDecision(yes({ ...ask, shownDigest: token() }, 'dave'));
+    const [listed] = (await ledger.approvalRequests.page({ tenant })).requests;
     const waitedSeconds = expect.any(Number);
     expect(listed?.decisions).toEqual([
       {
@@ -263,23 +278,24 @@ describe('the list', () => {
     const given = [{ ...standing, digest: token(), standing: 's-1' }];
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     const approvers = async (): Promise<string[]> =>
-      ((await ledger.asks.find(tenant, 'a-1'))?.decisions ?? []).map(({ approver }) => approver);
-    await ledger.asks.open({ ...ask, given });
-    await ledger.asks.decided(yes(ask, 'rae'));
-    await ledger.asks.decided(yes(ask, 'ann'));
+      ((await ledger.approvalRequests.find(tenant, 'a-1'))?.decisions ?? []).map(({ approver }) => approver);
+    await ledger.approvalRequests.open({ ...ask, given });
+    await ledger.approvalRequests.recordDecision(yes(ask, 'rae'));
+    await ledger.approvalRequests.recordDecision(yes(ask, 'ann'));
     expect(await approvers()).toEqual(['sue', 'rae', 'ann']);
     // As it is when nobody looked at it anew.
-    await ledger.asks.open({ ...ask, given });
+    await ledger.approvalRequests.open({ ...ask, given });
     expect(await approvers()).toEqual(['sue', 'rae', 'ann']);
     // Somebody's authority was revoked meanwhile.
-    const ann = (await ledger.asks.find(tenant, 'a-1'))?.decisions.filter(({ approver }) => approver === 'ann') ?? [];
-    await ledger.asks.open({ ...ask, given: ann, renewed: true });
+    const ann =
+      (await ledger.approvalRequests.find(tenant, 'a-1'))?.decisions.filter(({ approver }) => approver === 'ann') ?? [];
+    await ledger.approvalRequests.open({ ...ask, given: ann, renewed: true });
     expect(await approvers()).toEqual(['ann']);
-    await ledger.asks.decided(yes(ask, 'bea'));
+    await ledger.approvalRequests.recordDecision(yes(ask, 'bea'));
     expect(await approvers()).toEqual(['ann', 'bea']);
-    await ledger.asks.open({ ...ask, given: [], renewed: true });
+    await ledger.approvalRequests.open({ ...ask, given: [], renewed: true });
     expect(await approvers()).toEqual([]);
-    expect((await ledger.asks.page({ tenant })).asks[0]?.decisions).toEqual([]);
+    expect((await ledger.approvalRequests.page({ tenant })).requests[0]?.decisions).toEqual([]);
   });
 
   test('refuses a cursor that no page ended with', async () => {
@@ -293,7 +309,7 @@ describe('the list', () => {
       Buffer.from('["2026","a"]').toString('base64url'),
     ];
     for (const cursor of [...forged, Buffer.from(JSON.stringify([new Date(), '\u0000'])).toString('base64url')]) {
-      await expect(ledger.asks.page({ tenant, cursor })).rejects.toMatchObject({
+      await expect(ledger.approvalRequests.page({ tenant, cursor })).rejects.toMatchObject({
         code: 'INVALID_INPUT',
         field: 'cursor',
       });
@@ -304,22 +320,22 @@ describe('the list', () => {
     const [tenant, empty] = [newTenant(), newTenant()];
     await waits(ledger, { tenant, actionId: 'a' });
     await testLedger.pool.query(MANY_ASKS, [tenant, 4999]);
-    expect(await ledger.asks.count({ tenant })).toEqual({ count: 1000, more: true });
-    expect(await ledger.asks.count({ tenant, most: 10_000 })).toEqual({ count: 5000, more: false });
-    const page = await ledger.asks.page({ tenant, limit: 50 });
-    expect(page.asks).toHaveLength(50);
-    const last = await ledger.asks.page({
+    expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 1000, more: true });
+    expect(await ledger.approvalRequests.count({ tenant, most: 10_000 })).toEqual({ count: 5000, more: false });
+    const page = await ledger.approvalRequests.page({ tenant, limit: 50 });
+    expect(page.requests).toHaveLength(50);
+    const last = await ledger.approvalRequests.page({
       tenant,
       limit: 50,
       cursor: Buffer.from(JSON.stringify(['2100-01-01T00:00:00.000Z', ''])).toString('base64url'),
     });
-    expect(last.asks).toEqual([]);
+    expect(last.requests).toEqual([]);
 
     const took = { [tenant]: [] as number[], [empty]: [] as number[] };
     for (let turn = 0; turn < 40; turn++) {
       for (const whose of [tenant, empty]) {
         const start = performance.now();
-        await ledger.asks.page({ tenant: whose, limit: 50 });
+        await ledger.approvalRequests.page({ tenant: whose, limit: 50 });
         took[whose]?.push(performance.now() - start);
       }
     }
@@ -335,7 +351,7 @@ describe('the fingerprint', () => {
     const names = { tenant, actionId: 'a-1' };
     const seen = new Set<string>();
     const next = async (): Promise<boolean> => {
-      const now = await ledger.asks.fingerprint(tenant);
+      const now = await ledger.approvalRequests.fingerprint(tenant);
       const isNew = !seen.has(now);
       seen.add(now);
       return isNew;
@@ -343,14 +359,14 @@ describe('the fingerprint', () => {
     expect(await next()).toBe(true);
     const ask = await waits(ledger, names);
     expect(await next()).toBe(true);
-    await ledger.asks.open(ask);
+    await ledger.approvalRequests.open(ask);
     expect(await next()).toBe(false);
-    await ledger.asks.open(askFor(names, { state: 'another' }));
+    await ledger.approvalRequests.open(askFor(names, { state: 'another' }));
     expect(await next()).toBe(true);
     const decision = yes(ask);
-    await ledger.asks.decided(decision);
+    await ledger.approvalRequests.recordDecision(decision);
     expect(await next()).toBe(true);
-    await ledger.asks.decided(decision);
+    await ledger.approvalRequests.recordDecision(decision);
     expect(await next()).toBe(false);
     await waits(ledger, { tenant: other, actionId: 'a-1' });
     await ledger.deliveries.record({
@@ -363,24 +379,24 @@ describe('the fingerprint', () => {
       detail: '',
     });
     expect(await next()).toBe(false);
-    await ledger.asks.close(names);
+    await ledger.approvalRequests.close(names);
     expect(await next()).toBe(true);
-    await ledger.asks.close(names);
+    await ledger.approvalRequests.close(names);
     expect(await next()).toBe(false);
-    await ledger.asks.open(ask);
+    await ledger.approvalRequests.open(ask);
     expect(await next()).toBe(true);
     await recordOutcome(ledger, settlement(names));
     expect(await next()).toBe(true);
     await recordOutcome(ledger, settlement(names));
     expect(await next()).toBe(false);
-    expect(await ledger.asks.close(names)).toBe(false);
+    expect(await ledger.approvalRequests.close(names)).toBe(false);
   });
 
   test('misses none of many changes at once', async () => {
     const tenant = newTenant();
     const asks = await times(40, (i) => waits(ledger, { tenant, actionId: `a-${i}` }));
-    const before = Number(await ledger.asks.fingerprint(tenant));
-    await Promise.all(asks.map((ask, i) => ledger.asks.decided(yes(ask, `person-${i % 4}`))));
-    expect(Number(await ledger.asks.fingerprint(tenant))).toBe(before + 40);
+    const before = Number(await ledger.approvalRequests.fingerprint(tenant));
+    await Promise.all(asks.map((ask, i) => ledger.approvalRequests.recordDecision(yes(ask, `person-${i % 4}`))));
+    expect(Number(await ledger.approvalRequests.fingerprint(tenant))).toBe(before + 40);
   });
 });

@@ -17,17 +17,17 @@ describe('snapshots', () => {
   test('come back to their tenant by digest, to no other', async () => {
     const tenant = newTenant();
     const body = { orders: { '17': { total: '12.50', note: null } } };
-    await ledger.putSnapshot(tenant, digest(body), body);
-    expect(await ledger.getSnapshot(tenant, digest(body))).toEqual(body);
-    expect(await ledger.getSnapshot(newTenant(), digest(body))).toBeUndefined();
-    expect(await ledger.getSnapshot(tenant, digest('else'))).toBeUndefined();
+    await ledger.content.putSnapshot(tenant, digest(body), body);
+    expect(await ledger.content.getSnapshot(tenant, digest(body))).toEqual(body);
+    expect(await ledger.content.getSnapshot(newTenant(), digest(body))).toBeUndefined();
+    expect(await ledger.content.getSnapshot(tenant, digest('else'))).toBeUndefined();
   });
 
   test('can be put many times at once', async () => {
     const tenant = newTenant();
     const body = { rows: Array.from({ length: 20_000 }, (_, id) => ({ id, text: `row ${id} 𝒳` })) };
-    await times(10, () => ledger.putSnapshot(tenant, digest(body), body));
-    expect(digest(await ledger.getSnapshot(tenant, digest(body)))).toBe(digest(body));
+    await times(10, () => ledger.content.putSnapshot(tenant, digest(body), body));
+    expect(digest(await ledger.content.getSnapshot(tenant, digest(body)))).toBe(digest(body));
   });
 
   test('any JSON comes back with the same canonical text', async () => {
@@ -35,8 +35,8 @@ describe('snapshots', () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue({ stringUnit: 'binary' }), async (value) => {
         const body = value as Json;
-        await ledger.putSnapshot(tenant, digest(body), body);
-        expect(canonical(await ledger.getSnapshot(tenant, digest(body)))).toBe(canonical(body));
+        await ledger.content.putSnapshot(tenant, digest(body), body);
+        expect(canonical(await ledger.content.getSnapshot(tenant, digest(body)))).toBe(canonical(body));
       }),
       { numRuns: 150 },
     );
@@ -44,10 +44,10 @@ describe('snapshots', () => {
 
   test('under a digest that is not theirs are refused', async () => {
     const tenant = newTenant();
-    await expect(ledger.putSnapshot(tenant, digest({ a: 1 }), { a: 2 })).rejects.toMatchObject({
+    await expect(ledger.content.putSnapshot(tenant, digest({ a: 1 }), { a: 2 })).rejects.toMatchObject({
       code: 'INVALID_JSON',
     });
-    expect(await ledger.getSnapshot(tenant, digest({ a: 1 }))).toBeUndefined();
+    expect(await ledger.content.getSnapshot(tenant, digest({ a: 1 }))).toBeUndefined();
   });
 });
 
@@ -58,16 +58,16 @@ describe('policy bundles', () => {
       'limits.yaml': '',
       'tests/ä "x".yaml': "it's\t𝒳",
     };
-    await times(10, () => ledger.putPolicy(digest(files), files));
-    expect(await ledger.getPolicy(digest(files))).toEqual(files);
-    expect(await ledger.getPolicy(digest('else'))).toBeUndefined();
+    await times(10, () => ledger.content.putPolicy(digest(files), files));
+    expect(await ledger.content.getPolicy(digest(files))).toEqual(files);
+    expect(await ledger.content.getPolicy(digest('else'))).toBeUndefined();
   });
 
   test('a digest that stands for other files is refused, and those stay', async () => {
     const files = { 'a.cedar': 'permit (principal, action, resource);' };
-    await ledger.putPolicy(digest(files), files);
+    await ledger.content.putPolicy(digest(files), files);
     const swapped = { 'a.cedar': 'forbid (principal, action, resource);' };
-    await expect(ledger.putPolicy(digest(files), swapped)).rejects.toMatchObject({ code: 'POLICY_INVALID' });
-    expect(await ledger.getPolicy(digest(files))).toEqual(files);
+    await expect(ledger.content.putPolicy(digest(files), swapped)).rejects.toMatchObject({ code: 'POLICY_INVALID' });
+    expect(await ledger.content.getPolicy(digest(files))).toEqual(files);
   });
 });

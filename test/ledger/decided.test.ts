@@ -22,19 +22,19 @@ describe('a decision that is recorded', () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     await testLedger.pool.query(
-      `update countersign.asks set first_asked_at = first_asked_at - interval '90 seconds' where tenant = $1`,
+      `update countersign.approval_requests set first_asked_at = first_asked_at - interval '90 seconds' where tenant = $1`,
       [tenant],
     );
-    await ledger.asks.open(askFor(ask, { state: 'another' }));
-    const { waitedSeconds } = await ledger.asks.decided(yes(ask));
+    await ledger.approvalRequests.open(askFor(ask, { state: 'another' }));
+    const { waitedSeconds } = await ledger.approvalRequests.recordDecision(yes(ask));
     expect(waitedSeconds).toBeGreaterThanOrEqual(90);
     expect(waitedSeconds).toBeLessThan(120);
-    expect(await ledger.asks.waited(tenant, 'a-1')).toBeGreaterThanOrEqual(waitedSeconds);
-    expect(await ledger.asks.waited(tenant, 'a-2')).toBe(0);
+    expect(await ledger.approvalRequests.secondsWaited(tenant, 'a-1')).toBeGreaterThanOrEqual(waitedSeconds);
+    expect(await ledger.approvalRequests.secondsWaited(tenant, 'a-2')).toBe(0);
   });
 
   test('waited for nothing when nobody was asked', async () => {
-    expect(await ledger.asks.decided(yes(unasked(newTenant(), 'a-1')))).toEqual({
+    expect(await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'a-1')))).toEqual({
       waitedSeconds: 0,
       yesesBefore: 0,
       hurried: false,
@@ -45,28 +45,30 @@ describe('a decision that is recorded', () => {
   test('is answered as the first time whenever it comes again, whatever happened since', async () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
-    await ledger.asks.decided(yes(unasked(tenant, 'a-0')));
+    await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-0')));
     const decision = yes(ask, 'ann@example.com', { hurriedFrom: 1 });
-    const first = await ledger.asks.decided(decision);
+    const first = await ledger.approvalRequests.recordDecision(decision);
     expect(first).toMatchObject({ yesesBefore: 1, hurried: true });
-    for (let i = 2; i < 6; i++) await ledger.asks.decided(yes(unasked(tenant, `a-${i}`)));
-    await ledger.asks.close(ask);
+    for (let i = 2; i < 6; i++) await ledger.approvalRequests.recordDecision(yes(unasked(tenant, `a-${i}`)));
+    await ledger.approvalRequests.close(ask);
     await testLedger.pool.query(
-      `update countersign.asks set first_asked_at = now() - interval '1 day' where tenant = $1`,
+      `update countersign.approval_requests set first_asked_at = now() - interval '1 day' where tenant = $1`,
       [tenant],
     );
-    expect(await ledger.asks.decided({ ...decision, hurriedFrom: 100, refusedFrom: 0, windowSeconds: 0 })).toEqual(
-      first,
-    );
+    expect(
+      await ledger.approvalRequests.recordDecision({ ...decision, hurriedFrom: 100, refusedFrom: 0, windowSeconds: 0 }),
+    ).toEqual(first);
     const again = await testLedger.another();
-    expect(await times(5, () => again.asks.decided(decision))).toEqual(Array(5).fill(first));
+    expect(await times(5, () => again.approvalRequests.recordDecision(decision))).toEqual(Array(5).fill(first));
   });
 
   test('of the yeses that one person gives at once, from several processes, each counts those before it', async () => {
     const tenant = newTenant();
     const other = await testLedger.another();
     const decided = await times(40, (i) =>
-      (i % 2 === 0 ? ledger : other).asks.decided(yes(unasked(tenant, `a-${i}`), i % 3 === 0 ? 'Ann@x' : 'ann@x')),
+      (i % 2 === 0 ? ledger : other).approvalRequests.recordDecision(
+        yes(unasked(tenant, `a-${i}`), i % 3 === 0 ? 'Ann@x' : 'ann@x'),
+      ),
     );
     expect(decided.map(({ yesesBefore }) => yesesBefore).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 40 }, (_, i) => i),
@@ -76,9 +78,9 @@ describe('a decision that is recorded', () => {
   test("counts this person's yeses to other actions of this tenant, in the window, and nothing else", async () => {
     const tenant = newTenant();
     const count = async (actionId: string, more: Parameters<typeof yes>[2] = {}): Promise<number> =>
-      (await ledger.asks.decided(yes(unasked(tenant, actionId), 'ann', more))).yesesBefore;
-    await ledger.asks.decided(yes(unasked(tenant, 'x-1'), 'bob'));
-    await ledger.asks.decided(yes(unasked(newTenant(), 'x-2'), 'ann'));
+      (await ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', more))).yesesBefore;
+    await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'x-1'), 'bob'));
+    await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'x-2'), 'ann'));
     expect(await count('a-1')).toBe(0);
     // The same action, shown anew or signed twice, is not another one.
     expect(await count('a-1')).toBe(0);
@@ -94,7 +96,7 @@ describe('a decision that is recorded', () => {
     const tenant = newTenant();
     const limits = { hurriedFrom: 2, refusedFrom: 4 };
     const decide = (actionId: string, more = {}) =>
-      ledger.asks.decided(yes(unasked(tenant, actionId), 'ann', { ...limits, ...more }));
+      ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', { ...limits, ...more }));
     const all = [];
     for (let i = 0; i < 7; i++) all.push(await decide(`a-${i}`));
     expect(all.map(({ yesesBefore }) => yesesBefore)).toEqual([0, 1, 2, 3, 4, 4, 4]);
@@ -107,18 +109,20 @@ describe('a decision that is recorded', () => {
   test('a digest that stands for one decision stands for no other', async () => {
     const tenant = newTenant();
     const decision = yes(unasked(tenant, 'a-1'));
-    await ledger.asks.decided(decision);
+    await ledger.approvalRequests.recordDecision(decision);
     const others = [{ actionId: 'a-2' }, { person: 'bob' }, { verdict: 'deny' as const }];
     for (const other of others) {
-      await expect(ledger.asks.decided({ ...decision, ...other })).rejects.toMatchObject({ code: 'INTERNAL' });
+      await expect(ledger.approvalRequests.recordDecision({ ...decision, ...other })).rejects.toMatchObject({
+        code: 'INTERNAL',
+      });
     }
-    const elsewhere = await ledger.asks.decided({ ...decision, tenant: newTenant() });
+    const elsewhere = await ledger.approvalRequests.recordDecision({ ...decision, tenant: newTenant() });
     expect(elsewhere.yesesBefore).toBe(0);
   });
 
   test('is for good: the database refuses to change or to forget it', async () => {
     const tenant = newTenant();
-    await ledger.asks.decided(yes(unasked(tenant, 'a-1')));
+    await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-1')));
     for (const statement of [
       `update countersign.decisions set verdict = 'deny' where tenant = $1`,
       `delete from countersign.decisions where tenant = $1`,

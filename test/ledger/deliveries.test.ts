@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { DeliveryRequest, Ledger } from '../../src/ledger/index.js';
+import type { Ledger } from '../../src/ledger/index.js';
+import type { DeliveryRequest } from '../../src/action/delivery.js';
 import { newTenant, startLedger, times, type TestLedger } from './support.js';
 
 let testLedger: TestLedger;

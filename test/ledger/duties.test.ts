@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
-import type { Adding, GivenDuty, Ledger } from '../../src/ledger/index.js';
+import type { Ledger } from '../../src/ledger/index.js';
+import type { NewAuthorization } from '../../src/action/person-authorization.js';
+import type { RoleDelegation } from '../../src/action/role-delegation.js';
 import { newTenant, startLedger, type TestLedger } from './support.js';
 
 let at: TestLedger;
@@ -20,9 +22,9 @@ async function time(fromNowMs: number): Promise<string> {
   return new Date((rows[0]?.now.getTime() ?? 0) + fromNowMs).toISOString();
 }
 
-async function give(tenant: string, more: Partial<Adding<GivenDuty>> = {}): Promise<GivenDuty> {
+async function give(tenant: string, more: Partial<NewAuthorization<RoleDelegation>> = {}): Promise<RoleDelegation> {
   const statement = `statement ${randomUUID()}`;
-  return ledger.duties.add({
+  return ledger.roleDelegations.add({
     tenant,
     id: randomUUID(),
     person: 'bob@example.com',
@@ -39,7 +41,7 @@ async function give(tenant: string, more: Partial<Adding<GivenDuty>> = {}): Prom
 }
 
 const of = async (tenant: string, person = 'bob@example.com'): Promise<readonly string[]> =>
-  (await ledger.duties.of(tenant, person)).map(({ id }) => id);
+  (await ledger.roleDelegations.of(tenant, person)).map(({ id }) => id);
 
 test('it is its person’s, however the id is spelled, and nobody else’s', async () => {
   const tenant = newTenant();
@@ -55,17 +57,19 @@ test('it begins and ends by the database’s clock', async () => {
   const later = await give(tenant, { since: await time(60_000) });
   await give(tenant, { since: await time(-120_000), until: await time(-1) });
   expect(await of(tenant)).toEqual([]);
-  expect((await ledger.duties.list({ tenant, activeOnly: true })).map(({ id }) => id)).toEqual([later.id]);
-  expect(await ledger.duties.list({ tenant })).toHaveLength(2);
+  expect((await ledger.roleDelegations.list({ tenant, activeOnly: true })).map(({ id }) => id)).toEqual([later.id]);
+  expect(await ledger.roleDelegations.list({ tenant })).toHaveLength(2);
 });
 
 test('it is over when its id or a credential of whoever gave it is revoked', async () => {
   const tenant = newTenant();
   const [one, other] = [await give(tenant), await give(tenant, { credentials: ['ann-2'], by: 'anna' })];
-  await ledger.revoke({ tenant, jti: one.id, reason: 'back', by: 'ann@example.com' });
+  await ledger.controls.revoke({ tenant, jti: one.id, reason: 'back', by: 'ann@example.com' });
   expect(await of(tenant)).toEqual([other.id]);
-  expect(await ledger.duties.find(tenant, one.id)).toMatchObject({ ended: { by: 'ann@example.com', reason: 'back' } });
-  await ledger.revoke({ tenant, jti: 'ann-2', reason: 'lost', by: 'olga' });
+  expect(await ledger.roleDelegations.find(tenant, one.id)).toMatchObject({
+    ended: { by: 'ann@example.com', reason: 'back' },
+  });
+  await ledger.controls.revoke({ tenant, jti: 'ann-2', reason: 'lost', by: 'olga' });
   expect(await of(tenant)).toEqual([]);
 });
 
@@ -76,9 +80,9 @@ test('one that would end before it begins is refused, and so is every change', a
   });
   await give(tenant);
   for (const query of [
-    "update countersign.duties set role = 'cto'",
-    'delete from countersign.duties',
-    'truncate countersign.duties',
+    "update countersign.role_delegations set role = 'cto'",
+    'delete from countersign.role_delegations',
+    'truncate countersign.role_delegations',
   ]) {
     await expect(at.pool.query(query)).rejects.toMatchObject({ code: '23001' });
   }

@@ -31,14 +31,14 @@ const NOT_DONE = ['denied', 'failed', 'cancelled', 'expired'] as const satisfies
 
 async function admitted(more: Partial<AdmitRequest> = {}): Promise<AdmitRequest> {
   const request = admission({ tenant: newTenant(), actionId: 'a-1' }, more);
-  expect(await ledger.admit(request)).toMatchObject({ kind: 'admitted' });
+  expect(await ledger.actions.admit(request)).toMatchObject({ kind: 'admitted' });
   return request;
 }
 
 /** Admitted, and its grant used by an activity of that run. */
 async function used(run: string, more: Partial<AdmitRequest> = {}): Promise<AdmitRequest> {
   const request = await admitted(more);
-  expect(await ledger.useGrant(useOf(request, `${run}/5`))).toMatchObject({ kind: 'first' });
+  expect(await ledger.grants.use(useOf(request, `${run}/5`))).toMatchObject({ kind: 'first' });
   return request;
 }
 
@@ -53,31 +53,31 @@ describe('an outcome that says that nothing was done, after another run used a g
   test.each(NOT_DONE)('%s is not recorded, and holds and chain stay as they are', async (status) => {
     const request = await used('run-1', { holds: [BUDGET] });
     const never = { sign: () => Promise.reject(new Error('must not be asked')) };
-    expect(await ledger.settle(ending(request, status, { withoutEffect: ['run-2/5'], ...never }))).toEqual({
+    expect(await ledger.receipts.settle(ending(request, status, { withoutEffect: ['run-2/5'], ...never }))).toEqual({
       kind: 'effect_possible',
       uses: 1,
     });
-    expect(await ledger.findAction(request.tenant, request.actionId)).toEqual({
+    expect(await ledger.actions.find(request.tenant, request.actionId)).toEqual({
       digest: request.digest,
       status: 'open',
       uses: 1,
     });
-    expect(await ledger.head(request.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.holds(request)).toMatchObject([{ limit: 'spend', amount: 10, status: 'held' }]);
-    expect(await ledger.limitCounters(request)).toMatchObject([{ held: 10, used: 0 }]);
+    expect(await ledger.receipts.head(request.tenant)).toEqual({ seq: 0, hash: null });
+    expect(await ledger.limits.holds(request)).toMatchObject([{ limit: 'spend', amount: 10, status: 'held' }]);
+    expect(await ledger.limits.counters(request)).toMatchObject([{ held: 10, used: 0 }]);
   });
 
   test.each(NOT_DONE)('%s is recorded when the effect is ruled out', async (status) => {
     const request = await used('run-1', { holds: [BUDGET] });
     await recordOutcome(ledger, ending(request, status, { withoutEffect: ['run-2/5'], effectRuledOut: true }));
-    expect(await ledger.findAction(request.tenant, request.actionId)).toMatchObject({ status });
-    expect(await ledger.limitCounters(request)).toMatchObject([{ held: 0, used: 0 }]);
+    expect(await ledger.actions.find(request.tenant, request.actionId)).toMatchObject({ status });
+    expect(await ledger.limits.counters(request)).toMatchObject([{ held: 0, used: 0 }]);
   });
 
   test.each(['success', 'mismatch', 'unknown'] as const)('%s says no such thing, and is recorded', async (status) => {
     const request = await used('run-1');
     await recordOutcome(ledger, ending(request, status, { withoutEffect: ['run-2/5'] }));
-    expect(await ledger.findAction(request.tenant, request.actionId)).toMatchObject({ status });
+    expect(await ledger.actions.find(request.tenant, request.actionId)).toMatchObject({ status });
   });
 
   test('a worker that believes to be alone at the chain is stopped as well', async () => {
@@ -85,9 +85,9 @@ describe('an outcome that says that nothing was done, after another run used a g
     // So many in a row make the ledger sign ahead for the place it expects.
     for (let n = 0; n < 12; n++) await recordOutcome(ledger, settlement({ tenant, actionId: `before-${n}` }));
     const request = admission({ tenant, actionId: 'a-1' });
-    await ledger.admit(request);
-    await ledger.useGrant(useOf(request, 'run-1/5'));
-    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toMatchObject({
+    await ledger.actions.admit(request);
+    await ledger.grants.use(useOf(request, 'run-1/5'));
+    expect(await ledger.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toMatchObject({
       kind: 'effect_possible',
     });
     expect(await wholeChain(ledger, tenant)).toHaveLength(12);
@@ -98,7 +98,7 @@ describe('an outcome that says that nothing was done, after another run used a g
   test('what ended before comes back, whoever used a grant', async () => {
     const request = await used('run-1');
     const { outcome } = await recordOutcome(ledger, ending(request, 'success'));
-    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toEqual({
+    expect(await ledger.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }))).toEqual({
       kind: 'settled',
       outcome,
       recorded: true,
@@ -111,25 +111,25 @@ describe('whose uses stand against it', () => {
     const own = await used('run-1');
     await recordOutcome(ledger, ending(own, 'failed', { withoutEffect: ['run-1/5'] }));
     const alike = await used('run-12');
-    expect(await ledger.settle(ending(alike, 'failed', { withoutEffect: ['run-1/5'] }))).toMatchObject({
+    expect(await ledger.receipts.settle(ending(alike, 'failed', { withoutEffect: ['run-1/5'] }))).toMatchObject({
       kind: 'effect_possible',
     });
   });
 
   test('every use does where none is named', async () => {
     const request = await used('run-1');
-    expect(await ledger.settle(ending(request, 'failed'))).toEqual({ kind: 'effect_possible', uses: 1 });
+    expect(await ledger.receipts.settle(ending(request, 'failed'))).toEqual({ kind: 'effect_possible', uses: 1 });
   });
 
   test('only those of others are counted', async () => {
     const request = await used('run-1');
     for (const run of ['run-2', 'run-3']) {
       const next = admission(request);
-      await ledger.admit(next);
-      await ledger.useGrant(useOf(next, `${run}/5`));
+      await ledger.actions.admit(next);
+      await ledger.grants.use(useOf(next, `${run}/5`));
     }
-    expect(await ledger.findAction(request.tenant, request.actionId)).toMatchObject({ uses: 3 });
-    expect(await ledger.settle(ending(request, 'expired', { withoutEffect: ['run-3/5'] }))).toEqual({
+    expect(await ledger.actions.find(request.tenant, request.actionId)).toMatchObject({ uses: 3 });
+    expect(await ledger.receipts.settle(ending(request, 'expired', { withoutEffect: ['run-3/5'] }))).toEqual({
       kind: 'effect_possible',
       uses: 2,
     });
@@ -141,15 +141,15 @@ describe('whose uses stand against it', () => {
     const returned = await used('run-1');
     const { jti } = returned.grant;
     const { tenant, actionId } = returned;
-    expect(await ledger.returnGrant({ jti, tenant, actionId, usedBy: 'run-1/5' })).toBe(true);
-    expect(await ledger.findAction(tenant, actionId)).toMatchObject({ uses: 0 });
+    expect(await ledger.grants.return({ jti, tenant, actionId, usedBy: 'run-1/5' })).toBe(true);
+    expect(await ledger.actions.find(tenant, actionId)).toMatchObject({ uses: 0 });
     await recordOutcome(ledger, ending(returned, 'denied', { withoutEffect: ['run-2/5'] }));
   });
 
   test('a use still does when the row of its grant is gone', async () => {
     const request = await used('run-1');
     await at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]);
-    expect(await ledger.settle(ending(request, 'denied', { withoutEffect: ['run-1/5'] }))).toMatchObject({
+    expect(await ledger.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-1/5'] }))).toMatchObject({
       kind: 'effect_possible',
     });
   });
@@ -158,15 +158,18 @@ describe('whose uses stand against it', () => {
 describe('a use and a settling at once', () => {
   test('of any number, the later one sees the earlier', async () => {
     const workers = [ledger, await at.another(), await at.another()];
-    const ends = await times(300, async (n) => {
+    const race = async (n: number): Promise<string> => {
       const request = admission({ tenant: newTenant(), actionId: `a-${n}` });
-      await ledger.admit(request);
+      await ledger.actions.admit(request);
       const [one, other] = [workers[n % 3] as Ledger, workers[(n + 1) % 3] as Ledger];
-      const settle = (): Promise<Settlement> => other.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }));
+      const settle = (): Promise<Settlement> =>
+        other.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }));
       const early = n % 2 === 0 ? settle() : undefined;
-      const [use, settled] = await Promise.all([one.useGrant(useOf(request, 'run-1/5')), early ?? settle()]);
+      const [use, settled] = await Promise.all([one.grants.use(useOf(request, 'run-1/5')), early ?? settle()]);
       return `${use.kind} ${settled.kind}`;
-    });
+    };
+    const ends: string[] = [];
+    for (let n = 0; n < 300; n += 30) ends.push(...(await times(30, (index) => race(n + index))));
     expect(new Set(ends)).toEqual(new Set(['first effect_possible', 'ended settled']));
   });
 
@@ -179,7 +182,7 @@ describe('a use and a settling at once', () => {
     await user.query(`update countersign.grants set used_at = clock_timestamp(), used_by = 'run-1/5' where jti = $1`, [
       request.grant.jti,
     ]);
-    const settling = ledger.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }));
+    const settling = ledger.receipts.settle(ending(request, 'denied', { withoutEffect: ['run-2/5'] }));
     await someoneWaitsForLock(at.pool);
     await user.query('commit');
     user.release();
@@ -190,13 +193,13 @@ describe('a use and a settling at once', () => {
     for (let round = 0; round < 40; round++) {
       const own = await used('run-2');
       const foreign = admission(own);
-      await ledger.admit(foreign);
+      await ledger.actions.admit(foreign);
       const { tenant, actionId } = own;
       const returning = { jti: own.grant.jti, tenant, actionId, usedBy: 'run-2/5' };
       const [, use, settled] = await Promise.all([
-        ledger.returnGrant(returning),
-        ledger.useGrant(useOf(foreign, 'run-1/5')),
-        ledger.settle(ending(own, 'failed', { withoutEffect: ['run-2/5'] })),
+        ledger.grants.return(returning),
+        ledger.grants.use(useOf(foreign, 'run-1/5')),
+        ledger.receipts.settle(ending(own, 'failed', { withoutEffect: ['run-2/5'] })),
       ]);
       expect([use.kind, settled.kind]).toEqual(
         use.kind === 'first' ? ['first', 'effect_possible'] : ['ended', 'settled'],
@@ -216,29 +219,29 @@ describe('the refusal of a grant', () => {
         before,
         kind === 'expired' ? { grant: { jti: newTenant(), expiresAt: new Date(0) } } : {},
       );
-      await ledger.admit(request);
+      await ledger.actions.admit(request);
       const use = { ...useOf(request, 'run-2/5'), ...credentials };
       const stopped = {
-        frozen: () => ledger.freeze({ tenant, scope: { kind: 'all' }, reason: 'stop', by: 'ops' }),
-        revoked: () => ledger.revoke({ tenant, jti: 'credential-1', reason: 'stop', by: 'ops' }),
+        frozen: () => ledger.controls.freeze({ tenant, scope: { kind: 'all' }, reason: 'stop', by: 'ops' }),
+        revoked: () => ledger.controls.revoke({ tenant, jti: 'credential-1', reason: 'stop', by: 'ops' }),
         expired: () => Promise.resolve(),
         unknown: () => at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]),
-        replayed: () => ledger.useGrant({ ...use, usedBy: 'run-3/5' }),
+        replayed: () => ledger.grants.use({ ...use, usedBy: 'run-3/5' }),
         returned: async () => {
-          await ledger.useGrant(use);
-          await ledger.returnGrant({ jti: use.jti, tenant, actionId, usedBy: use.usedBy });
+          await ledger.grants.use(use);
+          await ledger.grants.return({ jti: use.jti, tenant, actionId, usedBy: use.usedBy });
         },
       };
       await stopped[kind]();
-      expect(await ledger.useGrant(use)).toMatchObject({ kind, otherUses: 1 });
+      expect(await ledger.grants.use(use)).toMatchObject({ kind, otherUses: 1 });
     },
   );
 
   test('because the action has ended tells it too', async () => {
     const before = await used('run-1');
     const request = admission(before);
-    await ledger.admit(request);
-    await ledger.settle(settlement(before, { sign: signLink }));
-    expect(await ledger.useGrant(useOf(request, 'run-2/5'))).toEqual({ kind: 'ended', otherUses: 1 });
+    await ledger.actions.admit(request);
+    await ledger.receipts.settle(settlement(before, { sign: signLink }));
+    expect(await ledger.grants.use(useOf(request, 'run-2/5'))).toEqual({ kind: 'ended', otherUses: 1 });
   });
 });

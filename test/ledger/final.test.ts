@@ -27,17 +27,27 @@ beforeAll(async () => {
   for (const actionId of ['ended-1', 'ended-2']) await recordOutcome(ledger, settlement({ tenant, actionId }));
   open = admission({ tenant, actionId: 'open' });
   used = admission({ tenant, actionId: 'open' });
-  await ledger.admit(open);
-  await ledger.admit(used);
-  await ledger.useGrant(useOf(used));
-  await ledger.appendReceipt({ tenant, actionId: 'open', sign: signLink });
+  await ledger.actions.admit(open);
+  await ledger.actions.admit(used);
+  await ledger.grants.use(useOf(used));
+  await ledger.receipts.append({ tenant, actionId: 'open', sign: signLink });
   const body = { a: 1 };
-  await ledger.putSnapshot(tenant, digest(body), body);
+  await ledger.content.putSnapshot(tenant, digest(body), body);
   const files = { 'a.cedar': 'forbid (principal, action, resource);' };
-  await ledger.putPolicy(digest(files), files);
-  const freeze = await ledger.freeze({ tenant: newTenant(), scope: { kind: 'all' }, reason: 'old', by: 'dana' });
-  await ledger.unfreeze(freeze.id, { by: 'dana' });
-  await ledger.freeze({ tenant: newTenant(), scope: { kind: 'agent', value: 'x' }, reason: 'now', by: 'dana' });
+  await ledger.content.putPolicy(digest(files), files);
+  const freeze = await ledger.controls.freeze({
+    tenant: newTenant(),
+    scope: { kind: 'all' },
+    reason: 'old',
+    by: 'dana',
+  });
+  await ledger.controls.unfreeze(freeze.id, { by: 'dana' });
+  await ledger.controls.freeze({
+    tenant: newTenant(),
+    scope: { kind: 'agent', value: 'x' },
+    reason: 'now',
+    by: 'dana',
+  });
 });
 afterAll(() => at.stop());
 
@@ -94,8 +104,8 @@ describe('triggers refuse', () => {
 
   test('and all of it is as it was', async () => {
     expect(await wholeChain(ledger, tenant)).toHaveLength(3);
-    expect(await ledger.findAction(tenant, 'ended-1')).toMatchObject({ status: 'success' });
-    expect(await ledger.useGrant(useOf(used, 'other'))).toMatchObject({ kind: 'replayed' });
+    expect(await ledger.actions.find(tenant, 'ended-1')).toMatchObject({ status: 'success' });
+    expect(await ledger.grants.use(useOf(used, 'other'))).toMatchObject({ kind: 'replayed' });
   });
 });
 

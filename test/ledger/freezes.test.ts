@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { FreezeRequest, FreezeScope, Ledger } from '../../src/ledger/index.js';
+import type { FreezeRequest, Ledger } from '../../src/ledger/index.js';
+import type { FreezeScope } from '../../src/action/freeze.js';
 import {
   admission,
   newTenant,
@@ -39,17 +40,17 @@ describe('a freeze', () => {
   ])('of %s stops admission and first use, until it is lifted', async (_, make) => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const before = admission(names, SUBJECT);
-    await ledger.admit(before);
-    const freeze = await ledger.freeze(make(names.tenant));
+    await ledger.actions.admit(before);
+    const freeze = await ledger.controls.freeze(make(names.tenant));
     const refused = admission({ ...names, actionId: 'a-2' }, SUBJECT);
-    expect(await ledger.admit(refused)).toEqual({ kind: 'frozen', freeze });
-    expect(await ledger.useGrant(useOf(before))).toEqual({ kind: 'frozen', otherUses: 0, freeze });
-    expect(await ledger.useGrant(useOf(refused))).toEqual({ kind: 'unknown', otherUses: 0 });
+    expect(await ledger.actions.admit(refused)).toEqual({ kind: 'frozen', freeze });
+    expect(await ledger.grants.use(useOf(before))).toEqual({ kind: 'frozen', otherUses: 0, freeze });
+    expect(await ledger.grants.use(useOf(refused))).toEqual({ kind: 'unknown', otherUses: 0 });
 
-    const lifted = await ledger.unfreeze(freeze.id, { by: 'erin', reason: 'over' });
+    const lifted = await ledger.controls.unfreeze(freeze.id, { by: 'erin', reason: 'over' });
     expect(lifted).toEqual({ ...freeze, lifted: { at: lifted.lifted?.at, by: 'erin', reason: 'over' } });
-    expect(await ledger.admit(refused)).toEqual({ kind: 'admitted' });
-    expect(await ledger.useGrant(useOf(before))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.actions.admit(refused)).toEqual({ kind: 'admitted' });
+    expect(await ledger.grants.use(useOf(before))).toEqual({ kind: 'first', otherUses: 0 });
   });
 
   test.each<[string, (tenant: string) => FreezeRequest]>([
@@ -62,83 +63,90 @@ describe('a freeze', () => {
     ['a pattern', (tenant) => request(tenant, { kind: 'target', value: 'public.%' })],
   ])('of %s stops nothing here', async (_, make) => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.freeze(make(names.tenant));
+    await ledger.controls.freeze(make(names.tenant));
     const request = admission(names, SUBJECT);
-    expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
   });
 
   test('of everything stops every tenant', async () => {
-    const freeze = await ledger.freeze(request('*', { kind: 'all' }));
+    const freeze = await ledger.controls.freeze(request('*', { kind: 'all' }));
     try {
-      const answers = await times(3, () => ledger.admit(admission({ tenant: newTenant(), actionId: 'a-1' })));
+      const answers = await times(3, () => ledger.actions.admit(admission({ tenant: newTenant(), actionId: 'a-1' })));
       expect(answers).toEqual(answers.map(() => ({ kind: 'frozen', freeze })));
     } finally {
-      await ledger.unfreeze(freeze.id, { by: 'dana' });
+      await ledger.controls.unfreeze(freeze.id, { by: 'dana' });
     }
   });
 
   test('of one target stops an agent with many targets, and nothing stops an action without targets but the rest', async () => {
     const tenant = newTenant();
-    await ledger.freeze(request(tenant, { kind: 'target', value: 'b' }));
+    await ledger.controls.freeze(request(tenant, { kind: 'target', value: 'b' }));
     const many = Array.from({ length: 500 }, (_, index) => `t,"{${index}}`);
-    const stopped = await ledger.admit(admission({ tenant, actionId: 'a-1' }, { targets: [...many, 'b'] }));
+    const stopped = await ledger.actions.admit(admission({ tenant, actionId: 'a-1' }, { targets: [...many, 'b'] }));
     expect(stopped.kind).toBe('frozen');
-    expect(await ledger.admit(admission({ tenant, actionId: 'a-2' }, { targets: many }))).toEqual({ kind: 'admitted' });
-    expect(await ledger.admit(admission({ tenant, actionId: 'a-3' }, { targets: [] }))).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-2' }, { targets: many }))).toEqual({
+      kind: 'admitted',
+    });
+    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-3' }, { targets: [] }))).toEqual({
+      kind: 'admitted',
+    });
   });
 
   test('that comes after the use is reported to the retry, which still learns that it used the grant', async () => {
     const request1 = admission({ tenant: newTenant(), actionId: 'a-1' });
-    await ledger.admit(request1);
-    await ledger.useGrant(useOf(request1));
-    const freeze = await ledger.freeze(request(request1.tenant, { kind: 'all' }));
-    expect(await ledger.useGrant(useOf(request1))).toEqual({ kind: 'again', otherUses: 0, freeze });
-    expect(await ledger.useGrant(useOf(request1, 'other'))).toMatchObject({ kind: 'replayed' });
+    await ledger.actions.admit(request1);
+    await ledger.grants.use(useOf(request1));
+    const freeze = await ledger.controls.freeze(request(request1.tenant, { kind: 'all' }));
+    expect(await ledger.grants.use(useOf(request1))).toEqual({ kind: 'again', otherUses: 0, freeze });
+    expect(await ledger.grants.use(useOf(request1, 'other'))).toMatchObject({ kind: 'replayed' });
   });
 
   test('a second freeze holds when the first is lifted', async () => {
     const tenant = newTenant();
-    const first = await ledger.freeze(request(tenant, { kind: 'all' }));
-    const second = await ledger.freeze(request(tenant, { kind: 'tool', value: 'shop-db' }));
-    await ledger.unfreeze(first.id, { by: 'dana' });
-    expect(await ledger.admit(admission({ tenant, actionId: 'a-1' }))).toEqual({ kind: 'frozen', freeze: second });
+    const first = await ledger.controls.freeze(request(tenant, { kind: 'all' }));
+    const second = await ledger.controls.freeze(request(tenant, { kind: 'tool', value: 'shop-db' }));
+    await ledger.controls.unfreeze(first.id, { by: 'dana' });
+    expect(await ledger.actions.admit(admission({ tenant, actionId: 'a-1' }))).toEqual({
+      kind: 'frozen',
+      freeze: second,
+    });
   });
 
   test('a conflict and an end are told before a freeze', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const { outcome } = await recordOutcome(ledger, settlement(names));
-    await ledger.freeze(request(names.tenant, { kind: 'all' }));
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
-    expect(await ledger.admit(admission(names, { digest: outcome.receipt?.hash as `sha256:${string}` }))).toMatchObject(
-      {
-        kind: 'conflict',
-      },
-    );
+    await ledger.controls.freeze(request(names.tenant, { kind: 'all' }));
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'ended', outcome });
+    expect(
+      await ledger.actions.admit(admission(names, { digest: outcome.receipt?.hash as `sha256:${string}` })),
+    ).toMatchObject({
+      kind: 'conflict',
+    });
   });
 });
 
 describe('the record of freezes', () => {
   test('keeps the lifted ones, with who and why; lifting again changes nothing', async () => {
     const tenant = newTenant();
-    const freeze = await ledger.freeze(request(tenant, { kind: 'agent', value: `it's "quoted" \\ 𝒳` }));
-    const lifted = await ledger.unfreeze(freeze.id, { by: 'erin' });
+    const freeze = await ledger.controls.freeze(request(tenant, { kind: 'agent', value: `it's "quoted" \\ 𝒳` }));
+    const lifted = await ledger.controls.unfreeze(freeze.id, { by: 'erin' });
     expect(lifted.lifted).toEqual({ at: expect.stringMatching(/^\d{4}-.*Z$/), by: 'erin' });
-    expect(await ledger.unfreeze(freeze.id, { by: 'mallory', reason: 'me' })).toEqual(lifted);
+    expect(await ledger.controls.unfreeze(freeze.id, { by: 'mallory', reason: 'me' })).toEqual(lifted);
     const ofTenant = (all: readonly { tenant: string }[]): unknown[] => all.filter((one) => one.tenant === tenant);
-    expect(ofTenant(await ledger.freezes())).toEqual([lifted]);
-    expect(ofTenant(await ledger.freezes({ activeOnly: true }))).toEqual([]);
+    expect(ofTenant(await ledger.controls.freezes())).toEqual([lifted]);
+    expect(ofTenant(await ledger.controls.freezes({ activeOnly: true }))).toEqual([]);
   });
 
   test('a hundred lifted at once by two people each have one lifter', async () => {
     const tenant = newTenant();
-    const { id } = await ledger.freeze(request(tenant, { kind: 'all' }));
-    const answers = await times(30, (index) => ledger.unfreeze(id, { by: `person ${index}` }));
+    const { id } = await ledger.controls.freeze(request(tenant, { kind: 'all' }));
+    const answers = await times(30, (index) => ledger.controls.unfreeze(id, { by: `person ${index}` }));
     expect(new Set(answers.map((answer) => answer.lifted?.by)).size).toBe(1);
   });
 
   test('lifting what is not there says so', async () => {
-    await expect(ledger.unfreeze(2_000_000_000, { by: 'dana' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(ledger.controls.unfreeze(2_000_000_000, { by: 'dana' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test.each<[string, FreezeRequest, string]>([
@@ -152,20 +160,20 @@ describe('the record of freezes', () => {
     ['nobody', request('acme', { kind: 'all' }, { by: '' }), 'freeze.by'],
     ['no tenant', request('', { kind: 'all' }), 'freeze.tenant'],
   ])('a freeze that would not hold is refused: %s', async (_, wrong, field) => {
-    await expect(async () => ledger.freeze(wrong)).rejects.toMatchObject({ code: 'INVALID_INPUT', field });
+    await expect(async () => ledger.controls.freeze(wrong)).rejects.toMatchObject({ code: 'INVALID_INPUT', field });
   });
 
   test('text that no database holds is refused', async () => {
     for (const reason of ['nul \u0000', 'half \ud83d']) {
       const wrong = request('acme', { kind: 'all' }, { reason });
-      await expect(async () => ledger.freeze(wrong)).rejects.toMatchObject({ code: 'INVALID_TEXT' });
+      await expect(async () => ledger.controls.freeze(wrong)).rejects.toMatchObject({ code: 'INVALID_TEXT' });
     }
   });
 
   test('a reason of 256 KiB is kept whole', async () => {
     const reason = 'why "not"? 𝒳'.repeat(20_000);
-    const freeze = await ledger.freeze(request(newTenant(), { kind: 'all' }, { reason }));
-    const all = await ledger.freezes({ activeOnly: true });
+    const freeze = await ledger.controls.freeze(request(newTenant(), { kind: 'all' }, { reason }));
+    const all = await ledger.controls.freezes({ activeOnly: true });
     expect(all.find((one) => one.id === freeze.id)?.reason).toBe(reason);
   });
 });

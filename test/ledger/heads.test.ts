@@ -1,6 +1,6 @@
 /** Settling on a believed head: right when the belief is wrong, and without wasting time on it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Heads } from '../../src/ledger/heads.js';
+import { ChainHeadCache } from '../../src/ledger/receipts/chain-head-cache.js';
 import type { Ledger, SignReceipt } from '../../src/ledger/index.js';
 import { digestText } from '../../src/action/json.js';
 import {
@@ -38,7 +38,7 @@ describe('the belief', () => {
   const [one, two] = [digestText('1'), digestText('2')];
 
   test('is none before the first receipt, ours after it, and given up for a while when another came between', () => {
-    const heads = new Heads();
+    const heads = new ChainHeadCache();
     heads.found('t', { seq: 0, hash: null });
     expect(heads.guess('t')).toBeUndefined();
     heads.wrote('t', { seq: 1, prev: null }, { jws: '', hash: one });
@@ -53,7 +53,7 @@ describe('the belief', () => {
   });
 
   test('is kept for the tenants that were used last', () => {
-    const heads = new Heads();
+    const heads = new ChainHeadCache();
     for (let tenant = 0; tenant <= 10_000; tenant++) {
       heads.wrote(`t-${tenant}`, { seq: 1, prev: null }, { jws: '', hash: one });
       heads.wrote('always', { seq: 1, prev: null }, { jws: '', hash: one });
@@ -110,7 +110,7 @@ describe('settling', () => {
         },
       );
     }
-    await ledger.appendReceipt({ tenant, actionId: 'r', sign: signLink });
+    await ledger.receipts.append({ tenant, actionId: 'r', sign: signLink });
     for (const id of ['b', 'c']) await recordOutcome(ledger, settlement({ tenant, actionId: id }));
     expect(await wholeChain(ledger, tenant)).toHaveLength(4);
   });

@@ -196,7 +196,7 @@ describe('a breaker', () => {
     expect(await tenant.read(breaker())).toMatchObject({ state: 'half_open', held: 0, left: 2, fits: true });
     const said = await times(5, (index) => tenant.admit(`probe-${index}`, breaker()));
     expect(said.filter(({ kind }) => kind === 'admitted')).toHaveLength(2);
-    const probes = (await ledger.holds({ tenant: tenant.name })).map(
+    const probes = (await ledger.limits.holds({ tenant: tenant.name })).map(
       ({ actionId, amount }) => [actionId, amount] as const,
     );
     expect(probes.map(([, amount]) => amount)).toEqual([1, 1]);

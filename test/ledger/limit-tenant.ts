@@ -45,7 +45,7 @@ export class Tenant {
   }
 
   admit(actionId: string, ...holds: HoldRequest[]): Promise<Admission> {
-    return this.#at.ledger.admit(admission({ tenant: this.name, actionId }, { holds }));
+    return this.#at.ledger.actions.admit(admission({ tenant: this.name, actionId }, { holds }));
   }
   async end(actionId: string, holds: HoldSettlement): Promise<void> {
     const status = { consume: 'success', release: 'failed', keep: 'unknown' } as const;
@@ -56,14 +56,19 @@ export class Tenant {
   async resolve(actionId: string, status: OutcomeStatus, holds?: HoldSettlement): Promise<void> {
     const names = { tenant: this.name, actionId };
     const outcome = outcomeFor(names, { status });
-    await this.#at.ledger.resolve({ ...names, outcome, sign: signLink, ...(holds === undefined ? {} : { holds }) });
+    await this.#at.ledger.receipts.resolve({
+      ...names,
+      outcome,
+      sign: signLink,
+      ...(holds === undefined ? {} : { holds }),
+    });
   }
   async read(demand: HoldRequest, actionId = 'reader'): Promise<LimitReading> {
-    const [reading] = await this.#at.ledger.readLimits(this.name, actionId, [demand]);
+    const [reading] = await this.#at.ledger.limits.read(this.name, actionId, [demand]);
     return reading as LimitReading;
   }
   async sums(): Promise<Record<string, [used: number, held: number]>> {
-    const counters = await this.#at.ledger.limitCounters({ tenant: this.name });
+    const counters = await this.#at.ledger.limits.counters({ tenant: this.name });
     return Object.fromEntries(counters.map(({ limit, used, held }) => [limit, [used, held]]));
   }
   /** Lets time pass for one of its counters. */

@@ -146,7 +146,7 @@ export class LimitWorld {
   }
 
   admit(ledger: Ledger, id: string, asked: readonly Asked[]): Promise<Admission> {
-    return ledger.admit(admission({ tenant: this.tenant, actionId: id }, { holds: this.request(asked) }));
+    return ledger.actions.admit(admission({ tenant: this.tenant, actionId: id }, { holds: this.request(asked) }));
   }
 
   /** Checks what the ledger said of an admission with nobody else around, and takes it into the books. */
@@ -199,7 +199,7 @@ export class LimitWorld {
   async resolve(ledger: Ledger, id: string, holds: HoldSettlement): Promise<void> {
     const names = { tenant: this.tenant, actionId: id };
     const outcome = outcomeFor(names, { status: holds.disposition === 'consume' ? 'mismatch' : 'failed' });
-    await ledger.resolve({ ...names, outcome, sign: signLink, holds });
+    await ledger.receipts.resolve({ ...names, outcome, sign: signLink, holds });
     this.#end(this.action(id), holds);
   }
 
@@ -244,9 +244,9 @@ export class LimitWorld {
 
   /** The counters are what the books say: nothing spent twice, nothing lost, nothing negative. */
   async check(): Promise<void> {
-    const counters = new Map((await this.#at.ledger.limitCounters({ tenant: this.tenant })).map((c) => [c.limit, c]));
+    const counters = new Map((await this.#at.ledger.limits.counters({ tenant: this.tenant })).map((c) => [c.limit, c]));
     const live = new Map<string, number>();
-    for (const hold of await this.#at.ledger.holds({ tenant: this.tenant })) {
+    for (const hold of await this.#at.ledger.limits.holds({ tenant: this.tenant })) {
       live.set(hold.limit, (live.get(hold.limit) ?? 0) + hold.amount);
     }
     for (const name of LIMIT_NAMES) {
@@ -273,24 +273,24 @@ export class LimitWorld {
   /** What a reconciler does: ends whatever is open, and resolves what is unknown. Then nothing is held by anybody. */
   async endAll(): Promise<void> {
     const { ledger } = this.#at;
-    for (let page = await ledger.openActions({ olderThanMs: 0 }); ;) {
+    for (let page = await ledger.actions.listOpen({ olderThanMs: 0 }); ;) {
       for (const { tenant, actionId } of page) {
         if (tenant !== this.tenant) continue;
-        await ledger.voidGrants(tenant, actionId);
+        await ledger.grants.deleteUnused(tenant, actionId);
         await this.settle(ledger, actionId, { disposition: 'release' });
         this.ended(actionId, { disposition: 'release' });
       }
       const after = page.at(-1);
       if (after === undefined) break;
-      page = await ledger.openActions({ olderThanMs: 0, after });
+      page = await ledger.actions.listOpen({ olderThanMs: 0, after });
     }
     for (const [id, action] of this.actions) {
       if (action.state !== 'unknown') continue;
       await this.resolve(ledger, id, { disposition: 'consume' });
     }
     await this.check();
-    deepStrictEqual(await ledger.holds({ tenant: this.tenant }), []);
-    for (const { limit, held } of await ledger.limitCounters({ tenant: this.tenant })) {
+    deepStrictEqual(await ledger.limits.holds({ tenant: this.tenant }), []);
+    for (const { limit, held } of await ledger.limits.counters({ tenant: this.tenant })) {
       deepStrictEqual([limit, held], [limit, 0]);
     }
   }

@@ -35,12 +35,12 @@ describe('at once', () => {
       const worker = workers[lane % workers.length] as Ledger;
       for (let turn = 0; turn < 8; turn++) {
         const names = { tenant: tenant.name, actionId: `a-${lane}-${turn}` };
-        const said = await worker.admit(
+        const said = await worker.actions.admit(
           admission(names, { holds: [spend(7, { window: { kind: 'fixed', ms: 1000 * DAYS } })] }),
         );
         if (said.kind !== 'admitted') continue;
         admitted++;
-        const [{ used, held } = { used: 0, held: 0 }] = await ledger.limitCounters({ tenant: tenant.name });
+        const [{ used, held } = { used: 0, held: 0 }] = await ledger.limits.counters({ tenant: tenant.name });
         most = Math.max(most, used + held);
         if (turn % 2 === 0)
           await recordOutcome(worker, settlement(names, { outcome: outcomeFor(names, { status: 'failed' }) }));
@@ -49,8 +49,8 @@ describe('at once', () => {
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(100);
     expect(admitted).toBeGreaterThanOrEqual(14);
-    const [{ used, held } = { used: -1, held: -1 }] = await ledger.limitCounters({ tenant: tenant.name });
-    const live = await ledger.holds({ tenant: tenant.name });
+    const [{ used, held } = { used: -1, held: -1 }] = await ledger.limits.counters({ tenant: tenant.name });
+    const live = await ledger.limits.holds({ tenant: tenant.name });
     expect([used, held]).toEqual([0, 7 * live.length]);
   });
 
@@ -64,13 +64,13 @@ describe('at once', () => {
       const order = names.map((_, n) => names[(n * (index % 5 === 0 ? 1 : 5) + index) % names.length] as string);
       const holds = order.map((limit) => ({ ...lease(20), limit, key: `k${index % 2}` }));
       const action = { tenant: tenant.name, actionId: `x-${index}` };
-      await worker.admit(admission(action, { holds: holds.slice(0, 2 + (index % 5)) }));
-      await worker.admit(admission(action, { holds: holds.slice(1) }));
+      await worker.actions.admit(admission(action, { holds: holds.slice(0, 2 + (index % 5)) }));
+      await worker.actions.admit(admission(action, { holds: holds.slice(1) }));
       await recordOutcome(worker, settlement(action));
     });
     expect(await deadlocks()).toBe(before);
-    for (const { held } of await ledger.limitCounters({ tenant: tenant.name })) expect(held).toBe(0);
-    expect(await ledger.holds({ tenant: tenant.name })).toEqual([]);
+    for (const { held } of await ledger.limits.counters({ tenant: tenant.name })) expect(held).toBe(0);
+    expect(await ledger.limits.holds({ tenant: tenant.name })).toEqual([]);
   });
 
   test('one action admitted many times at once holds once', async () => {
@@ -78,7 +78,7 @@ describe('at once', () => {
     const workers = [ledger, await at.another(), await at.another()];
     const holds = [spend(30), lease(2), token(5, 60_000)];
     const said = await times(20, (index) =>
-      (workers[index % 3] as Ledger).admit(admission({ tenant: tenant.name, actionId: 'a' }, { holds })),
+      (workers[index % 3] as Ledger).actions.admit(admission({ tenant: tenant.name, actionId: 'a' }, { holds })),
     );
     expect(new Set(said.map(({ kind }) => kind))).toEqual(new Set(['admitted']));
     expect(await tenant.sums()).toEqual({ spend: [0, 30], 'at-once': [0, 1], calls: [1, 0] });
@@ -92,13 +92,13 @@ describe('at once', () => {
     await recordOutcome(other, settlement({ tenant: tenant.name, actionId: 'first' }));
     const request = admission({ tenant: tenant.name, actionId: 'a' }, { holds });
     proxy.loseReplyTo('SELECT');
-    expect(await other.admit(request)).toMatchObject({ kind: 'admitted' });
+    expect(await other.actions.admit(request)).toMatchObject({ kind: 'admitted' });
     expect(await tenant.sums()).toEqual({ spend: [0, 30], 'at-once': [0, 1], calls: [1, 0] });
     proxy.loseReplyTo('SELECT');
     const { recorded } = await recordOutcome(other, settlement(request, { holds: { disposition: 'consume' } }));
     expect([recorded, proxy.cuts]).toEqual([true, 2]);
     expect(await tenant.sums()).toEqual({ spend: [30, 0], 'at-once': [0, 0], calls: [1, 0] });
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'ended', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'ended', otherUses: 0 });
     await other.close();
     await proxy.close();
   });
@@ -107,7 +107,7 @@ describe('at once', () => {
     const tenant = new Tenant(at);
     const said = await Promise.allSettled(
       Array.from({ length: 12 }, (_, index) =>
-        ledger.admit(
+        ledger.actions.admit(
           admission(
             { tenant: tenant.name, actionId: `a-${index}` },
             { holds: [spend(10)], ...(index === 5 ? { agent: 'nul \u0000' } : {}) },
@@ -126,10 +126,10 @@ describe('at once', () => {
     const tenant = new Tenant(at);
     const proxy = await startProxy(at.url);
     const other = await Ledger.connect({ url: proxy.url, poolSize: 2 });
-    await other.head(tenant.name);
+    await other.receipts.head(tenant.name);
     proxy.loseReplyTo('COMMIT');
     const said = await times(9, (index) =>
-      other.admit(
+      other.actions.admit(
         admission({ tenant: tenant.name, actionId: `a-${index}` }, { holds: [spend(10), token(50, 60_000)] }),
       ),
     );
@@ -148,10 +148,10 @@ describe('at once', () => {
     await client.query('begin');
     await client.query('select from countersign.limit_counters where tenant = $1 for update', [tenant.name]);
     const waiting = times(20, (index) =>
-      small.admit(admission({ tenant: tenant.name, actionId: `a-${index}` }, { holds: [spend(1)] })),
+      small.actions.admit(admission({ tenant: tenant.name, actionId: `a-${index}` }, { holds: [spend(1)] })),
     );
     await someoneWaitsForLock(at.pool);
-    await times(10, (index) => small.admit(admission({ tenant: tenant.name, actionId: `free-${index}` })));
+    await times(10, (index) => small.actions.admit(admission({ tenant: tenant.name, actionId: `free-${index}` })));
     await client.query('commit');
     client.release();
     expect(new Set((await waiting).map(({ kind }) => kind))).toEqual(new Set(['admitted']));
@@ -173,10 +173,10 @@ describe('the cost', () => {
     const act = async (actionId: string): Promise<void> => {
       const names = { tenant, actionId };
       const holds = [spend(1, { max: 1e9 }), lease(1e6), breaker({ key: actionId })];
-      await other.ledger.readLimits(tenant, actionId, holds);
+      await other.ledger.limits.read(tenant, actionId, holds);
       const request = admission(names, { holds });
-      await other.ledger.admit(request);
-      await other.ledger.useGrant(useOf(request));
+      await other.ledger.actions.admit(request);
+      await other.ledger.grants.use(useOf(request));
       await recordOutcome(other.ledger, settlement(names, { holds: { disposition: 'consume', result: 'good' } }));
     };
     // Twice, because the first settling of a tenant makes its chain, and the next does not.

@@ -31,10 +31,10 @@ describe('a budget', () => {
     await tenant.end('a', { disposition: 'release' });
     await tenant.end('c', { disposition: 'consume', amounts: { spend: 12.5 } });
     expect(await tenant.sums()).toEqual({ spend: [12.5, 0] });
-    expect(await ledger.holds({ tenant: tenant.name, actionId: 'c' })).toMatchObject([
+    expect(await ledger.limits.holds({ tenant: tenant.name, actionId: 'c' })).toMatchObject([
       { limit: 'spend', amount: 12.5, status: 'consumed', settledAt: expect.any(String) },
     ]);
-    expect(await ledger.holds({ tenant: tenant.name })).toEqual([]);
+    expect(await ledger.limits.holds({ tenant: tenant.name })).toEqual([]);
   });
 
   test('a repeated admission holds nothing twice, and one that asks for more or less holds that', async () => {
@@ -57,13 +57,13 @@ describe('a budget', () => {
   test('what is not asked for any more is given back; without a word of holds they stay', async () => {
     const tenant = new Tenant(at);
     await tenant.admit('a', spend(60), lease(1), breaker());
-    await ledger.admit(admission({ tenant: tenant.name, actionId: 'a' }));
+    await ledger.actions.admit(admission({ tenant: tenant.name, actionId: 'a' }));
     expect(await tenant.sums()).toEqual({ spend: [0, 60], 'at-once': [0, 1] });
     await tenant.admit('a', spend(60));
     expect(await tenant.sums()).toEqual({ spend: [0, 60], 'at-once': [0, 0] });
     await tenant.admit('a');
     expect(await tenant.sums()).toEqual({ spend: [0, 0], 'at-once': [0, 0] });
-    expect((await ledger.holds({ tenant: tenant.name, actionId: 'a' })).map(({ status }) => status)).toEqual([
+    expect((await ledger.limits.holds({ tenant: tenant.name, actionId: 'a' })).map(({ status }) => status)).toEqual([
       'released',
       'released',
       'released',
@@ -77,7 +77,7 @@ describe('a budget', () => {
       { tenant: tenant.name, actionId: 'second' },
       { holds: [spend(10), breaker(), token(5, 1000), lease(1)] },
     );
-    expect(await ledger.admit(request)).toMatchObject({
+    expect(await ledger.actions.admit(request)).toMatchObject({
       kind: 'limited',
       limits: [
         { limit: 'spend', fits: true },
@@ -86,15 +86,15 @@ describe('a budget', () => {
         { limit: 'at-once', fits: false },
       ],
     });
-    expect(await ledger.holds({ tenant: tenant.name, actionId: 'second' })).toEqual([]);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
+    expect(await ledger.limits.holds({ tenant: tenant.name, actionId: 'second' })).toEqual([]);
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
     expect(await tenant.sums()).toEqual({ spend: [0, 10], 'at-once': [0, 1], calls: [0, 0] });
     // Nor does it disturb a grant and holds that an earlier call of the same action got.
     const earlier = admission({ tenant: tenant.name, actionId: 'third' }, { holds: [spend(20)] });
-    await ledger.admit(earlier);
+    await ledger.actions.admit(earlier);
     expect(await tenant.admit('third', spend(20), lease(1))).toMatchObject({ kind: 'limited' });
     expect(await tenant.sums()).toMatchObject({ spend: [0, 30] });
-    expect(await ledger.useGrant(useOf(earlier))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(earlier))).toEqual({ kind: 'first', otherUses: 0 });
   });
 
   test('sums of what binary fractions cannot hold are exact', async () => {
@@ -132,11 +132,11 @@ describe('a budget', () => {
       await tenant.end(id, { disposition: 'keep' });
     }
     expect(await tenant.sums()).toEqual({ spend: [0, 60], 'at-once': [0, 2] });
-    expect(await ledger.holds({ tenant: tenant.name })).toHaveLength(4);
+    expect(await ledger.limits.holds({ tenant: tenant.name })).toHaveLength(4);
     await tenant.resolve('a', 'failed');
     await tenant.resolve('b', 'success', { disposition: 'consume', amounts: { spend: 25 } });
     expect(await tenant.sums()).toEqual({ spend: [25, 0], 'at-once': [0, 0] });
-    expect(await ledger.holds({ tenant: tenant.name })).toEqual([]);
+    expect(await ledger.limits.holds({ tenant: tenant.name })).toEqual([]);
   });
 
   test('holds that nobody could end later are refused before anything is written', async () => {
@@ -173,19 +173,19 @@ describe('a budget', () => {
   test('reading is of the state without the reader itself, in the order asked, and writes nothing', async () => {
     const tenant = new Tenant(at);
     await tenant.admit('a', spend(70), lease(1));
-    const readings = await ledger.readLimits(tenant.name, 'a', [lease(1), spend(80)]);
+    const readings = await ledger.limits.read(tenant.name, 'a', [lease(1), spend(80)]);
     expect(readings).toMatchObject([
       { limit: 'at-once', held: 0, left: 1, fits: true },
       { limit: 'spend', held: 0, left: 100, fits: true },
     ]);
-    expect(await ledger.readLimits(tenant.name, 'b', [spend(80), lease(1)])).toMatchObject([
+    expect(await ledger.limits.read(tenant.name, 'b', [spend(80), lease(1)])).toMatchObject([
       { limit: 'spend', held: 70, left: 30, fits: false },
       { limit: 'at-once', held: 1, left: 0, fits: false },
     ]);
-    expect(await ledger.readLimits(tenant.name, 'a', [])).toEqual([]);
+    expect(await ledger.limits.read(tenant.name, 'a', [])).toEqual([]);
     const other = new Tenant(at);
     await other.read(spend(1));
-    expect(await ledger.limitCounters({ tenant: other.name })).toEqual([]);
+    expect(await ledger.limits.counters({ tenant: other.name })).toEqual([]);
   });
 
   test.each<[string, HoldRequest]>([
@@ -211,7 +211,7 @@ describe('a budget', () => {
     };
     await expect(tenant.admit('a', demand)).rejects.toMatchObject(refused);
     await expect(tenant.read(demand)).rejects.toMatchObject(refused);
-    expect(await ledger.findAction(tenant.name, 'a')).toBeUndefined();
+    expect(await ledger.actions.find(tenant.name, 'a')).toBeUndefined();
   });
 
   test('two demands on one counter are refused: neither would see the other', async () => {
@@ -228,7 +228,7 @@ describe('a budget', () => {
       await expect(tenant.end('a', { disposition: 'consume', amounts })).rejects.toMatchObject({
         code: expect.stringMatching(/^INVALID_/),
       });
-      expect(await ledger.findAction(tenant.name, 'a')).toMatchObject({ status: 'open' });
+      expect(await ledger.actions.find(tenant.name, 'a')).toMatchObject({ status: 'open' });
     },
   );
 });

@@ -4,15 +4,7 @@ import { Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { admission, recordOutcome, settlement, times } from './support.js';
 
-const ALL = [
-  '0001-ledger',
-  '0002-limits',
-  '0003-returned-grants',
-  '0004-passkeys',
-  '0005-standing',
-  '0006-asks',
-  '0007-gateway',
-];
+const ALL = ['0001-ledger'];
 
 describe('setting the ledger up', () => {
   let database: TestDatabase;
@@ -45,7 +37,7 @@ describe('setting the ledger up', () => {
       const ran = await Promise.all(ledgers.map((ledger) => ledger.migrate()));
       expect(ran.flat()).toEqual(ALL);
       const admitted = await Promise.all(
-        ledgers.map((ledger, index) => ledger.admit(admission({ tenant: 'acme', actionId: `a-${index}` }))),
+        ledgers.map((ledger, index) => ledger.actions.admit(admission({ tenant: 'acme', actionId: `a-${index}` }))),
       );
       expect(admitted).toEqual(ledgers.map(() => ({ kind: 'admitted' })));
     }
@@ -55,18 +47,18 @@ describe('setting the ledger up', () => {
     const [one, other] = [await connect('one'), await connect('other')];
     await Promise.all([one.migrate(), other.migrate()]);
     await recordOutcome(one, settlement({ tenant: 'acme', actionId: 'a-1' }));
-    expect(await other.findAction('acme', 'a-1')).toBeUndefined();
-    expect(await other.tenants()).toEqual([]);
+    expect(await other.actions.find('acme', 'a-1')).toBeUndefined();
+    expect(await other.receipts.tenants()).toEqual([]);
   });
 
   test('a ledger that was not set up says how to, on every call', async () => {
     const ledger = await connect('absent');
     const refused = { code: 'LEDGER_UNAVAILABLE', retryable: true, fix: 'Run `countersign setup`.' };
-    await expect(ledger.findAction('acme', 'a-1')).rejects.toMatchObject(refused);
-    await expect(ledger.admit(admission({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
+    await expect(ledger.actions.find('acme', 'a-1')).rejects.toMatchObject(refused);
+    await expect(ledger.actions.admit(admission({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
     await expect(recordOutcome(ledger, settlement({ tenant: 'acme', actionId: 'a-1' }))).rejects.toMatchObject(refused);
-    await expect(ledger.freezes()).rejects.toMatchObject(refused);
-    await expect(ledger.receipts('acme')[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
+    await expect(ledger.controls.freezes()).rejects.toMatchObject(refused);
+    await expect(ledger.receipts.list('acme')[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
     expect(await ledger.health()).toMatchObject({ pending: ALL, writable: true, schema: 'absent' });
   });
 
@@ -75,7 +67,9 @@ describe('setting the ledger up', () => {
     await ledger.migrate();
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
-    await client.query(`insert into newer.migrations (name, timestamp) values ('9999-from-the-future', now()::text)`);
+    await client.query(
+      `insert into newer.ledger_versions (name, timestamp) values ('9999-from-the-future', now()::text)`,
+    );
     await client.end();
     await expect(ledger.migrate()).rejects.toMatchObject({ code: 'CONFIG_INVALID', field: 'ledger.schema' });
   });
@@ -89,7 +83,7 @@ describe('setting the ledger up', () => {
     const { rows } = await client.query(
       `select table_name from information_schema.tables where table_schema = 'taken' order by 1`,
     );
-    expect(rows.map((row) => row.table_name)).toEqual(['migrations', 'migrations_lock', 'policies']);
+    expect(rows.map((row) => row.table_name)).toEqual(['ledger_versions', 'ledger_versions_lock', 'policies']);
     await client.query('drop table taken.policies');
     expect(await ledger.migrate()).toEqual(ALL);
     await client.end();

@@ -25,22 +25,22 @@ afterAll(() => at.stop());
 
 async function all(tenant: string): Promise<OpenAction[]> {
   const found: OpenAction[] = [];
-  for (let page = await ledger.openActions({ olderThanMs: 0 }); ;) {
+  for (let page = await ledger.actions.listOpen({ olderThanMs: 0 }); ;) {
     found.push(...page.filter((action) => action.tenant === tenant));
     const after = page.at(-1);
     if (after === undefined) return found;
-    page = await ledger.openActions({ olderThanMs: 0, after });
+    page = await ledger.actions.listOpen({ olderThanMs: 0, after });
   }
 }
 
 test('an open action is found with what was done in its name; an ended one is not', async () => {
   const tenant = newTenant();
   const used = admission({ tenant, actionId: 'used' });
-  await ledger.admit(used);
-  await ledger.useGrant(useOf(used));
-  await ledger.admit(admission({ tenant, actionId: 'live' }));
-  await ledger.admit(admission({ tenant, actionId: 'over' }, { grant: grant(-1000) }));
-  await ledger.admit(admission({ tenant, actionId: 'ended' }));
+  await ledger.actions.admit(used);
+  await ledger.grants.use(useOf(used));
+  await ledger.actions.admit(admission({ tenant, actionId: 'live' }));
+  await ledger.actions.admit(admission({ tenant, actionId: 'over' }, { grant: grant(-1000) }));
+  await ledger.actions.admit(admission({ tenant, actionId: 'ended' }));
   await recordOutcome(ledger, settlement({ tenant, actionId: 'ended' }));
   const common = { tenant, agent: 'agent-1', tool: 'shop-db', environment: 'production' };
   expect(await all(tenant)).toEqual([
@@ -76,9 +76,9 @@ test('pages join exactly, also among actions admitted in one microsecond, and th
     Array.from({ length: 250 }, (_, n) => `same-${String(n + 1).padStart(4, '0')}`),
   );
   expect(found[0]?.admittedAt).toBe('2026-01-01T00:00:00.123456Z');
-  expect(await ledger.openActions({ olderThanMs: 0 })).toHaveLength(100);
-  await ledger.admit(admission({ tenant, actionId: 'young' }));
-  const old = await ledger.openActions({ olderThanMs: 3_600_000, after: found[249] as OpenAction });
+  expect(await ledger.actions.listOpen({ olderThanMs: 0 })).toHaveLength(100);
+  await ledger.actions.admit(admission({ tenant, actionId: 'young' }));
+  const old = await ledger.actions.listOpen({ olderThanMs: 3_600_000, after: found[249] as OpenAction });
   expect(old.filter((action) => action.tenant === tenant)).toEqual([]);
 });
 
@@ -86,21 +86,24 @@ test('a grant that was made void is unknown to whoever would use it; one that wa
   const tenant = newTenant();
   const [used, live, other] = [1, 2, 3].map((n) => admission({ tenant, actionId: n < 3 ? 'a-1' : 'a-2' }));
   if (!used || !live || !other) throw new Error('three were made');
-  for (const request of [used, live, other]) await ledger.admit(request);
-  await ledger.useGrant(useOf(used));
-  expect(await ledger.voidGrants(tenant, 'a-1')).toBe(1);
-  expect(await ledger.voidGrants(tenant, 'a-1')).toBe(0);
-  expect(await ledger.useGrant(useOf(live))).toEqual({ kind: 'unknown', otherUses: 1 });
-  expect(await ledger.useGrant(useOf(used))).toMatchObject({ kind: 'again' });
-  expect(await ledger.useGrant(useOf(other))).toMatchObject({ kind: 'first' });
+  for (const request of [used, live, other]) await ledger.actions.admit(request);
+  await ledger.grants.use(useOf(used));
+  expect(await ledger.grants.deleteUnused(tenant, 'a-1')).toBe(1);
+  expect(await ledger.grants.deleteUnused(tenant, 'a-1')).toBe(0);
+  expect(await ledger.grants.use(useOf(live))).toEqual({ kind: 'unknown', otherUses: 1 });
+  expect(await ledger.grants.use(useOf(used))).toMatchObject({ kind: 'again' });
+  expect(await ledger.grants.use(useOf(other))).toMatchObject({ kind: 'first' });
 });
 
 test('using a grant and making it void at once: it is used or void, never both', async () => {
   const tenant = newTenant();
   const outcomes = await times(30, async (n) => {
     const request = admission({ tenant, actionId: `a-${n}` });
-    await ledger.admit(request);
-    const [use, voided] = await Promise.all([ledger.useGrant(useOf(request)), ledger.voidGrants(tenant, `a-${n}`)]);
+    await ledger.actions.admit(request);
+    const [use, voided] = await Promise.all([
+      ledger.grants.use(useOf(request)),
+      ledger.grants.deleteUnused(tenant, `a-${n}`),
+    ]);
     return `${use.kind} ${voided}`;
   });
   expect(outcomes.filter((one) => one !== 'first 0' && one !== 'unknown 1')).toEqual([]);

@@ -61,15 +61,15 @@ describe('a ledger that cannot be reached', () => {
         ledger.health(),
         ledger.migrate(),
         ledger.pendingMigrations(),
-        ledger.findAction('acme', 'a-1'),
-        ledger.admit(admission(names)),
-        ledger.useGrant(useOf(admission(names))),
+        ledger.actions.find('acme', 'a-1'),
+        ledger.actions.admit(admission(names)),
+        ledger.grants.use(useOf(admission(names))),
         recordOutcome(ledger, settlement(names)),
-        ledger.appendReceipt({ ...names, sign: signLink }),
-        ledger.freezes(),
-        ledger.freeze({ tenant: 'acme', scope: { kind: 'all' }, reason: 'r', by: 'b' }),
-        collect(ledger.receipts('acme')),
-        collect(ledger.endedActions('acme')),
+        ledger.receipts.append({ ...names, sign: signLink }),
+        ledger.controls.freezes(),
+        ledger.controls.freeze({ tenant: 'acme', scope: { kind: 'all' }, reason: 'r', by: 'b' }),
+        collect(ledger.receipts.list('acme')),
+        collect(ledger.actions.listEnded('acme')),
       ].map(failure),
     );
     expect(performance.now() - start).toBeLessThan(5000);
@@ -90,7 +90,7 @@ describe('a ledger that cannot be reached', () => {
       connectTimeoutMs: 300,
     });
     const start = performance.now();
-    const error = await failure(ledger.admit(admission({ tenant: 'acme', actionId: 'a-1' })));
+    const error = await failure(ledger.actions.admit(admission({ tenant: 'acme', actionId: 'a-1' })));
     expect(performance.now() - start).toBeLessThan(3000);
     expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(everythingIn(error)).not.toContain(SECRET);
@@ -100,7 +100,7 @@ describe('a ledger that cannot be reached', () => {
 
   test('a host that does not resolve is LEDGER_UNAVAILABLE', async () => {
     const ledger = await Ledger.connect({ url: `postgres://dana:${SECRET}@no-such-host.invalid/db` });
-    const error = await failure(ledger.head('acme'));
+    const error = await failure(ledger.receipts.head('acme'));
     expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
     expect(everythingIn(error)).not.toContain(SECRET);
     await ledger.close();
@@ -137,7 +137,7 @@ describe('a ledger that goes away', () => {
     absent.pathname = '/no_such_database';
     for (const url of [wrong.href, absent.href]) {
       const other = await Ledger.connect({ url });
-      const error = await failure(other.head('acme'));
+      const error = await failure(other.receipts.head('acme'));
       expect(error).toMatchObject({ code: 'LEDGER_UNAVAILABLE', fix: expect.stringContaining('Correct') });
       expect(everythingIn(error)).not.toContain(SECRET);
       expect(everythingIn(error)).not.toContain(new URL(at.url).password);
@@ -147,13 +147,13 @@ describe('a ledger that goes away', () => {
 
   test('when all connections are cut while idle, the next call of each kind works, and so do many at once', async () => {
     const tenant = newTenant();
-    await times(20, (index) => ledger.admit(admission({ tenant, actionId: `warm-${index}` })));
+    await times(20, (index) => ledger.actions.admit(admission({ tenant, actionId: `warm-${index}` })));
     const calls: ((index: number) => Promise<unknown>)[] = [
-      (index) => ledger.admit(admission({ tenant, actionId: `a-${index}` })),
+      (index) => ledger.actions.admit(admission({ tenant, actionId: `a-${index}` })),
       (index) => recordOutcome(ledger, settlement({ tenant, actionId: `warm-${index}` })),
-      () => ledger.appendReceipt({ tenant, actionId: 'refused', sign: signLink }),
-      () => ledger.findAction(tenant, 'warm-1'),
-      () => ledger.freezes(),
+      () => ledger.receipts.append({ tenant, actionId: 'refused', sign: signLink }),
+      () => ledger.actions.find(tenant, 'warm-1'),
+      () => ledger.controls.freezes(),
       () => ledger.health(),
       () => times(20, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `many-${index}` }))),
     ];
@@ -180,7 +180,7 @@ describe('a ledger that goes away', () => {
 
   test('when it dies each time, the call fails, the chain is free and whole, and the action is open', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const sign: SignReceipt = async (link) => {
       await endConnections(at.pool);
       return await signLink(link);
@@ -189,7 +189,7 @@ describe('a ledger that goes away', () => {
       code: 'LEDGER_UNAVAILABLE',
       retryable: true,
     });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
     expect((await recordOutcome(ledger, settlement(names))).outcome.receipt?.seq).toBe(1);
   });
 
@@ -250,10 +250,10 @@ describe('a ledger that goes away', () => {
 
   test('after close, calls are refused and closing again is fine', async () => {
     const other = await at.another();
-    await other.head('acme');
+    await other.receipts.head('acme');
     await Promise.all([other.close(), other.close()]);
     await other.close();
-    expect(await failure(other.head('acme'))).toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    expect(await failure(other.receipts.head('acme'))).toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
     expect(await failure(recordOutcome(other, settlement({ tenant: 'acme', actionId: 'a' })))).toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
     });
@@ -299,7 +299,7 @@ describe('replies that are lost', () => {
 
   test('a settling whose commit happened but was not heard of is found, not made twice', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const cuts = proxy.cuts;
     proxy.loseReplyTo('COMMIT');
     const { outcome, recorded } = await recordOutcome(ledger, settlement(names));
@@ -311,19 +311,19 @@ describe('replies that are lost', () => {
 
   test('a use that happened but was not heard of counts as used before, not as unused', async () => {
     const request = admission({ tenant: newTenant(), actionId: 'a-1' });
-    await ledger.admit(request);
+    await ledger.actions.admit(request);
     proxy.loseReplyTo('SELECT');
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
   });
 
   test('an admission that happened but was not heard of is admitted, with its one grant', async () => {
     const request = admission({ tenant: newTenant(), actionId: 'a-1' });
     const cuts = proxy.cuts;
     proxy.loseReplyTo('SELECT');
-    expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
     expect(proxy.cuts).toBe(cuts + 1);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
   });
 });
 
@@ -333,11 +333,11 @@ test('a server that falls silent is given up when the time is over, and the next
   const ledger = await Ledger.connect({ url: proxy.url, poolSize: 1, statementTimeoutMs: 300, connectTimeoutMs: 400 });
   const tenant = newTenant();
   for (const call of [
-    () => ledger.admit(admission({ tenant, actionId: 'a-1' })),
+    () => ledger.actions.admit(admission({ tenant, actionId: 'a-1' })),
     () => recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' })),
-    () => ledger.freezes(),
+    () => ledger.controls.freezes(),
   ]) {
-    await ledger.head(tenant);
+    await ledger.receipts.head(tenant);
     proxy.silence();
     const start = performance.now();
     expect(await failure(call())).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
@@ -367,10 +367,10 @@ test('admitting, with holds or without, using, reading limits and settling take 
   const act = async (actionId: string): Promise<number[]> => {
     const request = admission({ tenant, actionId });
     return [
-      await measure(() => ledger.admit(request)),
-      await measure(() => ledger.readLimits(tenant, actionId, holds)),
-      await measure(() => ledger.admit(admission(request, { holds }))),
-      await measure(() => ledger.useGrant(useOf(request))),
+      await measure(() => ledger.actions.admit(request)),
+      await measure(() => ledger.limits.read(tenant, actionId, holds)),
+      await measure(() => ledger.actions.admit(admission(request, { holds }))),
+      await measure(() => ledger.grants.use(useOf(request))),
       await measure(() => recordOutcome(ledger, settlement(request))),
     ];
   };
@@ -408,7 +408,7 @@ test('a server that is killed and comes back has every outcome that was settled'
   for (const end of failed) expect(end.reason).toMatchObject({ code: 'LEDGER_UNAVAILABLE', retryable: true });
 
   server = await startPostgres({ dataDir: folder.path, port, env });
-  const kept = (await collect(ledger.endedActions('acme'))).map((action) => action.actionId);
+  const kept = (await collect(ledger.actions.listEnded('acme'))).map((action) => action.actionId);
   expect(kept).toEqual(expect.arrayContaining(settled));
   await times(60, (index) => recordOutcome(ledger, settlement({ tenant: 'acme', actionId: `a-${index}` })));
   expect(await wholeChain(ledger, 'acme')).toHaveLength(60);

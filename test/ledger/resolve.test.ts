@@ -1,6 +1,7 @@
 /** The one way in which an outcome changes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Ledger, UnreceiptedOutcome } from '../../src/ledger/index.js';
+import type { Ledger } from '../../src/ledger/index.js';
+import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import {
   admission,
   collect,
@@ -41,21 +42,21 @@ describe('resolving', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     // Also where the recorded text is one that Postgres cannot parse as JSON.
     await unknown(names, { result: 'nul \u0000' });
-    const { outcome, recorded } = await ledger.resolve(resolved(names));
+    const { outcome, recorded } = await ledger.receipts.resolve(resolved(names));
     expect(recorded).toBe(false);
     expect(outcome).toMatchObject({ status: 'failed', reason: 'dana looked', receipt: { seq: 2 } });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toEqual({
       uses: 0,
       digest: proposal('a-1'),
       status: 'failed',
       outcome,
     });
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'ended', outcome });
     expect(await recordOutcome(ledger, settlement(names))).toEqual({ kind: 'settled', outcome, recorded: true });
     const receipts = await wholeChain(ledger, names.tenant);
     expect(receipts).toHaveLength(2);
     // Each receipt finds the outcome it was signed for.
-    expect(await collect(ledger.endedActions(names.tenant))).toMatchObject([
+    expect(await collect(ledger.actions.listEnded(names.tenant))).toMatchObject([
       { actionId: 'a-1', receiptSeq: 1, receiptHash: receipts[0]?.hash, outcome: { status: 'unknown' } },
       { actionId: 'a-1', receiptSeq: 2, receiptHash: receipts[1]?.hash, outcome: { status: 'failed' } },
     ]);
@@ -66,7 +67,7 @@ describe('resolving', () => {
     await unknown(names);
     const workers = [ledger, await at.another()];
     const ends = await times(12, (index) =>
-      (workers[index % 2] as Ledger).resolve(
+      (workers[index % 2] as Ledger).receipts.resolve(
         resolved(names, { status: index % 2 === 0 ? 'success' : 'failed', reason: `said by ${index}` }),
       ),
     );
@@ -77,7 +78,7 @@ describe('resolving', () => {
 
   test('what is open, known, not there or of another proposal is refused, and the chain is free at once', async () => {
     const tenant = newTenant();
-    await ledger.admit(admission({ tenant, actionId: 'open' }));
+    await ledger.actions.admit(admission({ tenant, actionId: 'open' }));
     await recordOutcome(ledger, settlement({ tenant, actionId: 'known' }));
     await unknown({ tenant, actionId: 'unknown' });
     for (const [actionId, code] of [
@@ -85,20 +86,25 @@ describe('resolving', () => {
       ['open', 'NOT_UNKNOWN'],
       ['known', 'NOT_UNKNOWN'],
     ] as const) {
-      await expect(ledger.resolve(resolved({ tenant, actionId }))).rejects.toMatchObject({ code, retryable: false });
+      await expect(ledger.receipts.resolve(resolved({ tenant, actionId }))).rejects.toMatchObject({
+        code,
+        retryable: false,
+      });
     }
     const names = { tenant, actionId: 'unknown' };
-    await expect(ledger.resolve(resolved(names, { proposalDigest: proposal('else') }))).rejects.toMatchObject({
+    await expect(ledger.receipts.resolve(resolved(names, { proposalDigest: proposal('else') }))).rejects.toMatchObject({
       code: 'ACTION_CONFLICT',
     });
     for (const status of ['unknown', 'denied', 'expired', 'cancelled'] as const) {
-      await expect(ledger.resolve(resolved(names, { status }))).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+      await expect(ledger.receipts.resolve(resolved(names, { status }))).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+      });
     }
     await expect(
-      ledger.resolve({ ...resolved(names), sign: () => Promise.reject(new Error('no key')) }),
+      ledger.receipts.resolve({ ...resolved(names), sign: () => Promise.reject(new Error('no key')) }),
     ).rejects.toMatchObject({ message: 'no key' });
-    expect(await ledger.head(tenant)).toMatchObject({ seq: 2 });
-    expect((await ledger.resolve(resolved(names))).outcome.receipt?.seq).toBe(3);
+    expect(await ledger.receipts.head(tenant)).toMatchObject({ seq: 2 });
+    expect((await ledger.receipts.resolve(resolved(names))).outcome.receipt?.seq).toBe(3);
   });
 
   test.each([
@@ -118,7 +124,7 @@ describe('resolving', () => {
     const tenant = newTenant();
     await unknown({ tenant, actionId: 'u' });
     await unknown({ tenant, actionId: 'twice' });
-    await ledger.resolve(resolved({ tenant, actionId: 'twice' }));
+    await ledger.receipts.resolve(resolved({ tenant, actionId: 'twice' }));
     await recordOutcome(
       ledger,
       settlement(
@@ -126,7 +132,7 @@ describe('resolving', () => {
         { outcome: outcomeFor({ tenant, actionId: 'failed' }, { status: 'failed' }) },
       ),
     );
-    await ledger.admit(admission({ tenant, actionId: 'open' }));
+    await ledger.actions.admit(admission({ tenant, actionId: 'open' }));
     const receipts = await wholeChain(ledger, tenant);
     const client = await at.pool.connect();
     try {

@@ -18,17 +18,17 @@ const budget = { limit: 'spend', key: '', kind: 'budget' as const, amount: 1, ma
 test('any credential of the chain that is revoked stops admission, with holds and without, and nothing is held', async () => {
   const tenant = newTenant();
   const names = { tenant, actionId: 'a' };
-  expect(await ledger.admit(admission(names, { credentials: CHAIN }))).toEqual({ kind: 'admitted' });
-  const revocation = await ledger.revoke({ tenant, jti: 'middle', reason: 'stolen', by: 'dana' });
+  expect(await ledger.actions.admit(admission(names, { credentials: CHAIN }))).toEqual({ kind: 'admitted' });
+  const revocation = await ledger.controls.revoke({ tenant, jti: 'middle', reason: 'stolen', by: 'dana' });
   expect(revocation).toEqual({ tenant, jti: 'middle', reason: 'stolen', by: 'dana', at: expect.any(String) });
   const refused = { kind: 'revoked', revocation };
-  expect(await ledger.admit(admission(names, { credentials: CHAIN }))).toEqual(refused);
+  expect(await ledger.actions.admit(admission(names, { credentials: CHAIN }))).toEqual(refused);
   const request = admission(names, { credentials: CHAIN, holds: [budget] });
-  expect(await ledger.admit(request)).toEqual(refused);
-  expect(await ledger.holds({ tenant, actionId: 'a' })).toEqual([]);
-  expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
-  expect(await ledger.admit(admission(names, { credentials: ['root', 'leaf'] }))).toEqual({ kind: 'admitted' });
-  expect(await ledger.admit(admission({ ...names, tenant: newTenant() }, { credentials: CHAIN }))).toEqual({
+  expect(await ledger.actions.admit(request)).toEqual(refused);
+  expect(await ledger.limits.holds({ tenant, actionId: 'a' })).toEqual([]);
+  expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
+  expect(await ledger.actions.admit(admission(names, { credentials: ['root', 'leaf'] }))).toEqual({ kind: 'admitted' });
+  expect(await ledger.actions.admit(admission({ ...names, tenant: newTenant() }, { credentials: CHAIN }))).toEqual({
     kind: 'admitted',
   });
 });
@@ -37,20 +37,20 @@ test('a grant given before is refused at its use; a retry of the activity that h
   const tenant = newTenant();
   const [fresh, used] = [1, 2].map((n) => admission({ tenant, actionId: `a-${n}` }, { credentials: CHAIN }));
   if (!fresh || !used) throw new Error('two were made');
-  for (const request of [fresh, used]) await ledger.admit(request);
+  for (const request of [fresh, used]) await ledger.actions.admit(request);
   const use = { credentials: CHAIN };
-  expect(await ledger.useGrant({ ...useOf(used), ...use })).toMatchObject({ kind: 'first' });
-  const revocation = await ledger.revoke({ tenant, jti: 'root', reason: 'left', by: 'dana' });
-  expect(await ledger.useGrant({ ...useOf(fresh), ...use })).toEqual({ kind: 'revoked', otherUses: 0, revocation });
-  expect(await ledger.useGrant({ ...useOf(used), ...use })).toEqual({ kind: 'again', otherUses: 0, revocation });
+  expect(await ledger.grants.use({ ...useOf(used), ...use })).toMatchObject({ kind: 'first' });
+  const revocation = await ledger.controls.revoke({ tenant, jti: 'root', reason: 'left', by: 'dana' });
+  expect(await ledger.grants.use({ ...useOf(fresh), ...use })).toEqual({ kind: 'revoked', otherUses: 0, revocation });
+  expect(await ledger.grants.use({ ...useOf(used), ...use })).toEqual({ kind: 'again', otherUses: 0, revocation });
 });
 
 test('revoking again changes nothing, by many at once neither, and it cannot be taken back', async () => {
   const tenant = newTenant();
-  const all = await times(8, (n) => ledger.revoke({ tenant, jti: 'x', reason: `reason ${n}`, by: `p-${n}` }));
+  const all = await times(8, (n) => ledger.controls.revoke({ tenant, jti: 'x', reason: `reason ${n}`, by: `p-${n}` }));
   expect(new Set(all.map((one) => JSON.stringify(one))).size).toBe(1);
-  expect(await ledger.revocations(tenant)).toEqual([all[0]]);
-  expect((await ledger.revocations()).filter((one) => one.tenant === tenant)).toEqual([all[0]]);
+  expect(await ledger.controls.revocations(tenant)).toEqual([all[0]]);
+  expect((await ledger.controls.revocations()).filter((one) => one.tenant === tenant)).toEqual([all[0]]);
   for (const statement of ['delete from', 'truncate']) {
     await expect(at.pool.query(`${statement} countersign.revocations`)).rejects.toMatchObject({ code: '23001' });
   }
@@ -59,5 +59,8 @@ test('revoking again changes nothing, by many at once neither, and it cannot be 
 
 test.each(['tenant', 'jti', 'reason', 'by'])('a revocation without %s is refused', async (field) => {
   const request = { tenant: newTenant(), jti: 'j', reason: 'r', by: 'b', [field]: '' };
-  await expect(ledger.revoke(request)).rejects.toMatchObject({ code: 'INVALID_INPUT', field: `revoke.${field}` });
+  await expect(ledger.controls.revoke(request)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    field: `revoke.${field}`,
+  });
 });

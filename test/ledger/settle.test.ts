@@ -48,7 +48,7 @@ async function outcomeText(tenant: string, actionId: string): Promise<string> {
 describe('settling an action', () => {
   test('records the outcome with its receipt, first in the chain', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     const links: ChainLink[] = [];
     const sign: SignReceipt = (link) => {
       links.push(link);
@@ -63,8 +63,8 @@ describe('settling an action', () => {
       receipt: { tenant: names.tenant, seq: 1, hash: receipt?.hash },
     });
     expect(receipt?.actionId).toBe('a-1');
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 1, hash: receipt?.hash });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 1, hash: receipt?.hash });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toEqual({
       digest: proposal('a-1'),
       status: 'success',
       uses: 0,
@@ -76,8 +76,8 @@ describe('settling an action', () => {
     const names = { tenant: newTenant(), actionId: 'refused' };
     const denied = outcomeFor(names, { status: 'denied', reason: 'no' });
     const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: denied }));
-    expect(await ledger.admit(admission(names))).toEqual({ kind: 'ended', outcome });
-    expect(await ledger.findAction(names.tenant, 'refused')).toMatchObject({ status: 'denied' });
+    expect(await ledger.actions.admit(admission(names))).toEqual({ kind: 'ended', outcome });
+    expect(await ledger.actions.find(names.tenant, 'refused')).toMatchObject({ status: 'denied' });
   });
 
   test('settling again returns the first outcome, whatever the second says, and signs nothing', async () => {
@@ -97,11 +97,11 @@ describe('settling an action', () => {
   test('an outcome for another proposal is a conflict before and after the end, and leaves no receipt', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const foreign = settlement(names, { proposalDigest: proposal('something else') });
-    await ledger.admit(admission(names));
+    await ledger.actions.admit(admission(names));
     await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT', retryable: false });
     const { outcome } = await recordOutcome(ledger, settlement(names));
     await expect(recordOutcome(ledger, foreign)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ outcome });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ outcome });
     expect(await wholeChain(ledger, names.tenant)).toHaveLength(1);
   });
 
@@ -122,7 +122,7 @@ describe('settling an action', () => {
       code: 'INTERNAL',
       message: 'ECONNRESET from a key store',
     });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toBeUndefined();
     expect((await recordOutcome(ledger, settlement(names))).outcome.receipt?.seq).toBe(1);
   });
 
@@ -130,9 +130,9 @@ describe('settling an action', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const sign: SignReceipt = () => Promise.resolve({ jws: 'one text', hash: digestText('another text') });
     await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'INTERNAL' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toBeUndefined();
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.tenants()).not.toContain(names.tenant);
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toBeUndefined();
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 0, hash: null });
+    expect(await ledger.receipts.tenants()).not.toContain(names.tenant);
   });
 });
 
@@ -151,9 +151,9 @@ describe('what is recorded is what was given', () => {
     const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: outcomeFor(names, { result }) }));
     const given = canonical(outcomeFor(names, { result }));
     expect(await outcomeText(names.tenant, 'a-1')).toBe(given);
-    const [ended] = await collect(ledger.endedActions(names.tenant));
+    const [ended] = await collect(ledger.actions.listEnded(names.tenant));
     expect(canonical(ended?.outcome)).toBe(given);
-    const found = await ledger.findAction(names.tenant, 'a-1');
+    const found = await ledger.actions.find(names.tenant, 'a-1');
     expect(canonical(found?.outcome)).toBe(canonical(outcome));
   });
 
@@ -165,7 +165,7 @@ describe('what is recorded is what was given', () => {
         const names = { tenant, actionId: `a-${count++}` };
         const given = outcomeFor(names, { result: value as Json });
         await recordOutcome(ledger, settlement(names, { outcome: given }));
-        const found = await ledger.findAction(tenant, names.actionId);
+        const found = await ledger.actions.find(tenant, names.actionId);
         expect(digest({ ...found?.outcome, receipt: undefined })).toBe(digest(given));
       }),
       { numRuns: 150 },
@@ -185,26 +185,30 @@ describe('what is recorded is what was given', () => {
       environment: text,
       targets: [text, '{a,b}', ''],
     });
-    expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+    expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
     const use = { ...request, jti: request.grant.jti, usedBy: text };
-    expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.useGrant({ ...use, usedBy: 'else' })).toEqual({ kind: 'replayed', otherUses: 0, usedBy: text });
+    expect(await ledger.grants.use(use)).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use({ ...use, usedBy: 'else' })).toEqual({
+      kind: 'replayed',
+      otherUses: 0,
+      usedBy: text,
+    });
     const given = outcomeFor(names, { reason: text, result: { [text]: text } });
     const { outcome } = await recordOutcome(ledger, settlement(names, { outcome: given }));
-    expect((await ledger.findAction(names.tenant, names.actionId))?.outcome).toEqual(outcome);
+    expect((await ledger.actions.find(names.tenant, names.actionId))?.outcome).toEqual(outcome);
     expect(canonical(outcome)).toBe(canonical({ ...given, receipt: outcome.receipt }));
-    expect(await ledger.tenants()).toContain(names.tenant);
+    expect(await ledger.receipts.tenants()).toContain(names.tenant);
   });
 
   test('text that no database holds is refused by name, and the action stays open', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
-    await ledger.admit(admission(names));
-    await expect(ledger.admit(admission({ ...names, actionId: 'a\u0000' }))).rejects.toMatchObject({
+    await ledger.actions.admit(admission(names));
+    await expect(ledger.actions.admit(admission({ ...names, actionId: 'a\u0000' }))).rejects.toMatchObject({
       code: 'INVALID_TEXT',
     });
     const lone = settlement(names, { outcome: outcomeFor(names, { reason: 'half \ud83d' }) });
     await expect(recordOutcome(ledger, lone)).rejects.toMatchObject({ code: 'INVALID_JSON' });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toMatchObject({ status: 'open' });
   });
 });
 
@@ -220,7 +224,7 @@ describe('the chain', () => {
     );
     const receipts = await wholeChain(ledger, tenant);
     expect(receipts).toHaveLength(50);
-    expect(await ledger.head(tenant)).toEqual({ seq: 50, hash: receipts[49]?.hash });
+    expect(await ledger.receipts.head(tenant)).toEqual({ seq: 50, hash: receipts[49]?.hash });
     for (const { outcome } of ends) {
       const receipt = receipts[(outcome.receipt?.seq ?? 0) - 1];
       expect(receipt).toMatchObject({ actionId: outcome.actionId, hash: outcome.receipt?.hash });
@@ -260,25 +264,25 @@ describe('the chain', () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     const other = admission(names, { digest: proposal('something else') });
     const sign: SignReceipt = async (link) => {
-      expect(await ledger.admit(other)).toEqual({ kind: 'admitted' });
+      expect(await ledger.actions.admit(other)).toEqual({ kind: 'admitted' });
       return await signLink(link);
     };
     await expect(recordOutcome(ledger, settlement(names, { sign }))).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
-    expect(await ledger.head(names.tenant)).toEqual({ seq: 0, hash: null });
-    expect(await ledger.findAction(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open', uses: 0 });
+    expect(await ledger.receipts.head(names.tenant)).toEqual({ seq: 0, hash: null });
+    expect(await ledger.actions.find(names.tenant, 'a-1')).toEqual({ digest: other.digest, status: 'open', uses: 0 });
   });
 
   test('receipts without an action stand in the same chain and settle nothing', async () => {
     const tenant = newTenant();
     await recordOutcome(ledger, settlement({ tenant, actionId: 'a-1' }));
-    const before = await ledger.findAction(tenant, 'a-1');
-    const refs = await times(10, () => ledger.appendReceipt({ tenant, actionId: 'a-1', sign: signLink }));
-    await ledger.appendReceipt({ tenant, actionId: 'never admitted', sign: signLink });
+    const before = await ledger.actions.find(tenant, 'a-1');
+    const refs = await times(10, () => ledger.receipts.append({ tenant, actionId: 'a-1', sign: signLink }));
+    await ledger.receipts.append({ tenant, actionId: 'never admitted', sign: signLink });
     expect(refs.map((ref) => ref.seq).sort((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(await wholeChain(ledger, tenant)).toHaveLength(12);
-    expect(await ledger.findAction(tenant, 'a-1')).toEqual(before);
-    expect(await ledger.findAction(tenant, 'never admitted')).toBeUndefined();
-    expect(await collect(ledger.endedActions(tenant))).toHaveLength(1);
+    expect(await ledger.actions.find(tenant, 'a-1')).toEqual(before);
+    expect(await ledger.actions.find(tenant, 'never admitted')).toBeUndefined();
+    expect(await collect(ledger.actions.listEnded(tenant))).toHaveLength(1);
   });
 
   test('chains of different tenants do not wait for each other', async () => {
@@ -305,8 +309,8 @@ describe('the chain', () => {
     const queue = times(20, (index) => recordOutcome(ledger, settlement({ tenant: slow, actionId: `q-${index}` })));
     await someoneWaitsForLock(at.pool);
     await times(20, (index) => recordOutcome(ledger, settlement({ tenant: fast, actionId: `a-${index}` })));
-    expect((await ledger.head(fast)).seq).toBe(20);
-    expect((await ledger.head(slow)).seq).toBe(0);
+    expect((await ledger.receipts.head(fast)).seq).toBe(20);
+    expect((await ledger.receipts.head(slow)).seq).toBe(0);
     release();
     await Promise.all([held, queue]);
     expect(await wholeChain(ledger, slow)).toHaveLength(21);
@@ -335,16 +339,16 @@ describe('the chain', () => {
       };
       return recordOutcome(ledger, settlement(outcome, { outcome, sign }));
     });
-    const head = await ledger.head(tenant);
+    const head = await ledger.receipts.head(tenant);
     const report = await verifyChain(
       keyring,
-      ledger.receipts(tenant),
+      ledger.receipts.list(tenant),
       { seq: head.seq, hash: head.hash as string },
       { tenant },
     );
     expect(report).toMatchObject({ ok: true, count: 40 });
-    const jws = new Map((await collect(ledger.receipts(tenant))).map((receipt) => [receipt.seq, receipt.jws]));
-    for (const { outcome, receiptSeq } of await collect(ledger.endedActions(tenant))) {
+    const jws = new Map((await collect(ledger.receipts.list(tenant))).map((receipt) => [receipt.seq, receipt.jws]));
+    for (const { outcome, receiptSeq } of await collect(ledger.actions.listEnded(tenant))) {
       expect((await verifyReceipt(keyring, jws.get(receiptSeq) as string)).outcomeDigest).toBe(digest(outcome));
     }
   });
@@ -358,30 +362,30 @@ describe('reading back', () => {
     }
     const receipts = await wholeChain(ledger, tenant);
     expect(receipts).toHaveLength(550);
-    const ended = await collect(ledger.endedActions(tenant));
+    const ended = await collect(ledger.actions.listEnded(tenant));
     expect(ended.map((action) => action.receiptSeq)).toEqual(receipts.map((receipt) => receipt.seq));
     expect(ended.map((action) => action.actionId)).toEqual(receipts.map((receipt) => receipt.actionId));
     expect(ended.map((action) => action.receiptHash)).toEqual(receipts.map((receipt) => receipt.hash));
-    expect(await collect(ledger.receipts(tenant, { after: 548 }))).toEqual(receipts.slice(548));
-    expect(await collect(ledger.receipts(tenant, { after: 550 }))).toEqual([]);
+    expect(await collect(ledger.receipts.list(tenant, { after: 548 }))).toEqual(receipts.slice(548));
+    expect(await collect(ledger.receipts.list(tenant, { after: 550 }))).toEqual([]);
   });
 
   test('a reader that stops early holds nothing back', async () => {
     const tenant = newTenant();
     await times(3, (index) => recordOutcome(ledger, settlement({ tenant, actionId: `a-${index}` })));
-    for await (const receipt of ledger.receipts(tenant)) {
+    for await (const receipt of ledger.receipts.list(tenant)) {
       expect(receipt.seq).toBe(1);
       break;
     }
     await recordOutcome(ledger, settlement({ tenant, actionId: 'later' }));
-    expect((await ledger.head(tenant)).seq).toBe(4);
+    expect((await ledger.receipts.head(tenant)).seq).toBe(4);
   });
 
   test('a tenant that never settled has an empty chain', async () => {
     const tenant = newTenant();
-    expect(await ledger.head(tenant)).toEqual({ seq: 0, hash: null });
-    expect(await collect(ledger.receipts(tenant))).toEqual([]);
-    expect(await collect(ledger.endedActions(tenant))).toEqual([]);
-    expect(await ledger.tenants()).not.toContain(tenant);
+    expect(await ledger.receipts.head(tenant)).toEqual({ seq: 0, hash: null });
+    expect(await collect(ledger.receipts.list(tenant))).toEqual([]);
+    expect(await collect(ledger.actions.listEnded(tenant))).toEqual([]);
+    expect(await ledger.receipts.tenants()).not.toContain(tenant);
   });
 });

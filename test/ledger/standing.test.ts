@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import { standingLimit, type HoldRequest } from '../../src/action/limits.js';
-import type { Adding, Ledger, StandingApproval, StandingFor } from '../../src/ledger/index.js';
+import type { Ledger, StandingApprovalQuery } from '../../src/ledger/index.js';
+import type { NewAuthorization } from '../../src/action/person-authorization.js';
+import type { StandingApproval } from '../../src/action/standing-approval.js';
 import { admission, newTenant, startLedger, type TestLedger } from './support.js';
 
 let at: TestLedger;
@@ -15,7 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => at.stop());
 
-function adding(tenant: string, more: Partial<Adding<StandingApproval>> = {}): Adding<StandingApproval> {
+function adding(
+  tenant: string,
+  more: Partial<NewAuthorization<StandingApproval>> = {},
+): NewAuthorization<StandingApproval> {
   const statement = `statement ${randomUUID()}`;
   return {
     tenant,
@@ -33,9 +38,9 @@ function adding(tenant: string, more: Partial<Adding<StandingApproval>> = {}): A
   };
 }
 
-async function found(tenant: string, more: Partial<StandingFor> = {}): Promise<readonly string[]> {
+async function found(tenant: string, more: Partial<StandingApprovalQuery> = {}): Promise<readonly string[]> {
   const wanted = { tenant, agents: ['bot'], tool: 'payments', environment: 'production', rows: 1, ...more };
-  return (await ledger.standing.for(wanted)).map(({ id }) => id);
+  return (await ledger.standingApprovals.for(wanted)).map(({ id }) => id);
 }
 
 test('what is added is found as it was given, with the statement that it rests on', async () => {
@@ -48,28 +53,28 @@ test('what is added is found as it was given, with the statement that it rests o
     amounts: { EUR: 50.5, 'GB sent': 1 },
   });
   const { statement, ...row } = given;
-  const added = await ledger.standing.add(given);
+  const added = await ledger.standingApprovals.add(given);
   expect(added).toEqual({ ...row, at: expect.any(String) });
-  expect(await ledger.standing.find(tenant, given.id)).toEqual(added);
-  expect(await ledger.standing.list({ tenant })).toEqual([
+  expect(await ledger.standingApprovals.find(tenant, given.id)).toEqual(added);
+  expect(await ledger.standingApprovals.list({ tenant })).toEqual([
     { ...added, used: { actions: 0, amounts: { EUR: 0, 'GB sent': 0 } } },
   ]);
   const wanted = { tenant, agents: ['bot'], tool: 'payments', environment: 'production', rows: 3 };
-  expect(await ledger.standing.for(wanted)).toEqual([{ ...added, statement }]);
+  expect(await ledger.standingApprovals.for(wanted)).toEqual([{ ...added, statement }]);
 });
 
 test('adding it again changes nothing; something else under its id is refused', async () => {
   const tenant = newTenant();
   const given = adding(tenant);
-  expect(await ledger.standing.add(given)).toEqual(await ledger.standing.add(given));
+  expect(await ledger.standingApprovals.add(given)).toEqual(await ledger.standingApprovals.add(given));
   const other = adding(tenant, { id: given.id, agent: 'mallory' });
-  await expect(ledger.standing.add(other)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
-  expect(await ledger.standing.find(tenant, given.id)).toMatchObject({ agent: 'bot' });
+  await expect(ledger.standingApprovals.add(other)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  expect(await ledger.standingApprovals.find(tenant, given.id)).toMatchObject({ agent: 'bot' });
 });
 
 test('it is found for its agents, tool, environment and rows, and for no others', async () => {
   const tenant = newTenant();
-  const { id } = await ledger.standing.add(adding(tenant, { environment: 'production', maxRows: 2 }));
+  const { id } = await ledger.standingApprovals.add(adding(tenant, { environment: 'production', maxRows: 2 }));
   expect(await found(tenant)).toEqual([id]);
   expect(await found(tenant, { agents: ['bot/helper', 'bot'] })).toEqual([id]);
   expect(await found(tenant, { rows: 2 })).toEqual([id]);
@@ -82,8 +87,8 @@ test('it is found for its agents, tool, environment and rows, and for no others'
 test('those that end soonest come first', async () => {
   const tenant = newTenant();
   const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString();
-  const late = await ledger.standing.add(adding(tenant, { until: inMinutes(60) }));
-  const soon = await ledger.standing.add(adding(tenant, { until: inMinutes(5) }));
+  const late = await ledger.standingApprovals.add(adding(tenant, { until: inMinutes(60) }));
+  const soon = await ledger.standingApprovals.add(adding(tenant, { until: inMinutes(5) }));
   expect(await found(tenant)).toEqual([soon.id, late.id]);
 });
 
@@ -91,44 +96,46 @@ test('it is over at its time, by the database’s clock', async () => {
   const tenant = newTenant();
   const { rows } = await at.pool.query<{ now: Date }>('select clock_timestamp() as now');
   const now = rows[0]?.now.getTime() ?? 0;
-  const over = await ledger.standing.add(adding(tenant, { until: new Date(now - 1).toISOString() }));
+  const over = await ledger.standingApprovals.add(adding(tenant, { until: new Date(now - 1).toISOString() }));
   expect(await found(tenant)).toEqual([]);
-  expect(await ledger.standing.list({ tenant, activeOnly: true })).toEqual([]);
-  expect(await ledger.standing.list({ tenant })).toMatchObject([{ id: over.id }]);
+  expect(await ledger.standingApprovals.list({ tenant, activeOnly: true })).toEqual([]);
+  expect(await ledger.standingApprovals.list({ tenant })).toMatchObject([{ id: over.id }]);
 });
 
 test.each(['its id', 'a credential of whoever gave it'])('it is over when %s is revoked', async (what) => {
   const tenant = newTenant();
-  const given = await ledger.standing.add(adding(tenant, { credentials: ['chain', 'dora-1'] }));
-  const other = await ledger.standing.add(adding(tenant, { credentials: ['dave-1'] }));
-  await ledger.revoke({ tenant: newTenant(), jti: given.id, reason: 'elsewhere', by: 'dora' });
+  const given = await ledger.standingApprovals.add(adding(tenant, { credentials: ['chain', 'dora-1'] }));
+  const other = await ledger.standingApprovals.add(adding(tenant, { credentials: ['dave-1'] }));
+  await ledger.controls.revoke({ tenant: newTenant(), jti: given.id, reason: 'elsewhere', by: 'dora' });
   expect(await found(tenant)).toHaveLength(2);
   const jti = what === 'its id' ? given.id : 'dora-1';
-  await ledger.revoke({ tenant, jti, reason: 'enough', by: 'olga' });
+  await ledger.controls.revoke({ tenant, jti, reason: 'enough', by: 'olga' });
   expect(await found(tenant)).toEqual([other.id]);
-  expect(await ledger.standing.find(tenant, given.id)).toMatchObject({
+  expect(await ledger.standingApprovals.find(tenant, given.id)).toMatchObject({
     ended: { by: 'olga', reason: 'enough', at: expect.any(String) },
   });
-  expect((await ledger.standing.list({ tenant, activeOnly: true })).map(({ id }) => id)).toEqual([other.id]);
+  expect((await ledger.standingApprovals.list({ tenant, activeOnly: true })).map(({ id }) => id)).toEqual([other.id]);
 });
 
 test.each([
-  ['widened', "update countersign.standing set max_rows = null, until = 'infinity'"],
-  ['deleted', 'delete from countersign.standing'],
-  ['emptied', 'truncate countersign.standing'],
+  ['widened', "update countersign.standing_approvals set max_rows = null, until = 'infinity'"],
+  ['deleted', 'delete from countersign.standing_approvals'],
+  ['emptied', 'truncate countersign.standing_approvals'],
 ])('the database refuses that it is %s', async (_, query) => {
-  await ledger.standing.add(adding(newTenant()));
+  await ledger.standingApprovals.add(adding(newTenant()));
   await expect(at.pool.query(query)).rejects.toMatchObject({ code: '23001' });
 });
 
 test('a row whose digest is not of its statement is refused', async () => {
   const given = adding(newTenant());
-  await expect(ledger.standing.add({ ...given, statement: 'another' })).rejects.toMatchObject({ code: 'INTERNAL' });
+  await expect(ledger.standingApprovals.add({ ...given, statement: 'another' })).rejects.toMatchObject({
+    code: 'INTERNAL',
+  });
 });
 
 test('forty actions at once over a budget for ten: ten are admitted, and the list says what is used', async () => {
   const tenant = newTenant();
-  const given = await ledger.standing.add(adding(tenant, { actions: 10, amounts: { EUR: 1000 } }));
+  const given = await ledger.standingApprovals.add(adding(tenant, { actions: 10, amounts: { EUR: 1000 } }));
   const holds = (amount: number): readonly HoldRequest[] => [
     { limit: standingLimit(given.id), key: '', kind: 'count', amount: 1, max: 10, unit: 'actions' },
     { limit: standingLimit(given.id, 'EUR'), key: '', kind: 'budget', amount, max: 1000, unit: 'EUR' },
@@ -137,7 +144,7 @@ test('forty actions at once over a budget for ten: ten are admitted, and the lis
   const admitted = await Promise.all(
     Array.from({ length: 40 }, (_, i) => {
       const request = admission({ tenant, actionId: `a-${i}` }, { holds: holds(5) });
-      return (ledgers[i % ledgers.length] as Ledger).admit(request);
+      return (ledgers[i % ledgers.length] as Ledger).actions.admit(request);
     }),
   );
   const kinds = admitted.map(({ kind }) => kind).sort();
@@ -145,5 +152,7 @@ test('forty actions at once over a budget for ten: ten are admitted, and the lis
     ...Array.from({ length: 10 }, () => 'admitted'),
     ...Array.from({ length: 30 }, () => 'limited'),
   ]);
-  expect(await ledger.standing.list({ tenant })).toMatchObject([{ used: { actions: 10, amounts: { EUR: 50 } } }]);
+  expect(await ledger.standingApprovals.list({ tenant })).toMatchObject([
+    { used: { actions: 10, amounts: { EUR: 50 } } },
+  ]);
 });

@@ -2,14 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { digestText, type Digest } from '../../src/action/json.js';
-import { Ledger, type AdmitRequest, type LedgerOptions, type SettleRequest } from '../../src/ledger/index.js';
-import type {
-  Settled,
-  SignReceipt,
-  StoredReceipt,
-  UnreceiptedOutcome,
-  UseGrantRequest,
-} from '../../src/ledger/index.js';
+import { Ledger, type AdmitRequest, type DatabaseOptions, type SettleRequest } from '../../src/ledger/index.js';
+import type { Settled, SignReceipt, StoredReceipt, UseGrantRequest } from '../../src/ledger/index.js';
+import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import { createDatabase } from '../support/postgres.js';
 
 export interface TestLedger {
@@ -18,13 +13,13 @@ export interface TestLedger {
   /** Looks at the tables, past the ledger. */
   readonly pool: pg.Pool;
   /** One more client of the same ledger, closed with it. */
-  another(options?: Partial<LedgerOptions>): Promise<Ledger>;
+  another(options?: Partial<DatabaseOptions>): Promise<Ledger>;
   stop(): Promise<void>;
   /** Only the end of `stop`, for a test that closed the rest itself. */
   drop(): Promise<void>;
 }
 
-export async function startLedger(options: Partial<LedgerOptions> = {}): Promise<TestLedger> {
+export async function startLedger(options: Partial<DatabaseOptions> = {}): Promise<TestLedger> {
   const database = await createDatabase();
   const ledger = await Ledger.connect({ url: database.url, ...options });
   await ledger.migrate();
@@ -104,8 +99,8 @@ export function settlement(names: Names, more: Partial<SettleRequest> = {}): Set
 }
 
 /** Settles an action where nothing stands against it. */
-export async function recordOutcome(ledger: Pick<Ledger, 'settle'>, request: SettleRequest): Promise<Settled> {
-  const settlement = await ledger.settle(request);
+export async function recordOutcome(ledger: Pick<Ledger, 'receipts'>, request: SettleRequest): Promise<Settled> {
+  const settlement = await ledger.receipts.settle(request);
   if (settlement.kind === 'settled') return settlement;
   throw new Error(`nothing was recorded, for ${settlement.uses} grants were used`);
 }
@@ -124,7 +119,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 /** The receipts of a tenant, after checking that they are numbered without a gap and that each names the hash of the one before. */
 export async function wholeChain(ledger: Ledger, tenant: string): Promise<StoredReceipt[]> {
-  const receipts = await collect(ledger.receipts(tenant));
+  const receipts = await collect(ledger.receipts.list(tenant));
   let prev: string = 'first';
   for (const [index, receipt] of receipts.entries()) {
     const [seq, named] = receipt.jws.split('.');

@@ -25,16 +25,16 @@ afterAll(() => at.stop());
 
 async function admitted(more: Partial<AdmitRequest> = {}): Promise<AdmitRequest> {
   const request = admission({ tenant: newTenant(), actionId: 'a-1' }, more);
-  expect(await ledger.admit(request)).toEqual({ kind: 'admitted' });
+  expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
   return request;
 }
 
 describe('using a grant', () => {
   test('works once; the same activity is told that it used it before, any other that it is spent', async () => {
     const request = await admitted();
-    expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'other/5'))).toEqual({
+    expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'other/5'))).toEqual({
       kind: 'replayed',
       otherUses: 0,
       usedBy: 'run/5',
@@ -43,20 +43,20 @@ describe('using a grant', () => {
 
   test('an expired grant is refused by the time of the database, and is not spent by trying', async () => {
     const request = await admitted({ grant: grant(-1) });
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'expired', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'expired', otherUses: 0 });
     const { rows } = await at.pool.query('select used_at from countersign.grants where jti = $1', [request.grant.jti]);
     expect(rows).toEqual([{ used_at: null }]);
   });
 
   test('a retry of the activity that used it in time is not told of an expiry since', async () => {
     const request = await admitted({ grant: grant(400) });
-    expect(await ledger.useGrant(useOf(request))).toMatchObject({ kind: 'first' });
+    expect(await ledger.grants.use(useOf(request))).toMatchObject({ kind: 'first' });
     await at.pool.query(
       'select pg_sleep(greatest(0, extract(epoch from $1::timestamptz - clock_timestamp())) + 0.01)',
       [request.grant.expiresAt],
     );
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'other'))).toMatchObject({ kind: 'replayed' });
   });
 
   test('a grant is unknown to any action, agent, tool or tenant but its own', async () => {
@@ -64,36 +64,36 @@ describe('using a grant', () => {
     const use = useOf(request);
     const elsewhere = { tenant: newTenant(), actionId: 'a-2', agent: 'agent-2', tool: 'other', jti: 'no-such-grant' };
     for (const [key, value] of Object.entries(elsewhere)) {
-      expect(await ledger.useGrant({ ...use, [key]: value })).toEqual({ kind: 'unknown', otherUses: 0 });
+      expect(await ledger.grants.use({ ...use, [key]: value })).toEqual({ kind: 'unknown', otherUses: 0 });
     }
-    expect(await ledger.useGrant(use)).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(use)).toEqual({ kind: 'first', otherUses: 0 });
   });
 
   test('each grant of an action is told how many others were used', async () => {
     const first = await admitted();
     const [second, third] = [admission(first), admission(first)];
-    await ledger.admit(second);
-    await ledger.admit(third);
-    expect(await ledger.useGrant(useOf(first, 'run-1'))).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(second, 'run-2'))).toEqual({ kind: 'first', otherUses: 1 });
-    expect(await ledger.useGrant(useOf(first, 'run-1'))).toEqual({ kind: 'again', otherUses: 1 });
-    expect(await ledger.useGrant(useOf(third, 'run-3'))).toEqual({ kind: 'first', otherUses: 2 });
+    await ledger.actions.admit(second);
+    await ledger.actions.admit(third);
+    expect(await ledger.grants.use(useOf(first, 'run-1'))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(second, 'run-2'))).toEqual({ kind: 'first', otherUses: 1 });
+    expect(await ledger.grants.use(useOf(first, 'run-1'))).toEqual({ kind: 'again', otherUses: 1 });
+    expect(await ledger.grants.use(useOf(third, 'run-3'))).toEqual({ kind: 'first', otherUses: 2 });
   });
 
   test('nothing of an ended action can be used, not by the activity that used it before either', async () => {
     const used = await admitted();
     const unused = admission(used);
-    await ledger.admit(unused);
-    await ledger.useGrant(useOf(used));
+    await ledger.actions.admit(unused);
+    await ledger.grants.use(useOf(used));
     await recordOutcome(ledger, settlement(used));
-    expect(await ledger.useGrant(useOf(used))).toEqual({ kind: 'ended', otherUses: 0 });
-    expect(await ledger.useGrant(useOf(unused))).toEqual({ kind: 'ended', otherUses: 1 });
+    expect(await ledger.grants.use(useOf(used))).toEqual({ kind: 'ended', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(unused))).toEqual({ kind: 'ended', otherUses: 1 });
   });
 
   test('a grant whose row was deleted is refused', async () => {
     const request = await admitted();
     await at.pool.query('delete from countersign.grants where jti = $1', [request.grant.jti]);
-    expect(await ledger.useGrant(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'unknown', otherUses: 0 });
   });
 });
 
@@ -103,7 +103,7 @@ describe('races', () => {
     for (let round = 0; round < 5; round++) {
       const request = await admitted();
       const uses = await times(50, (index) =>
-        (clients[index % clients.length] as Ledger).useGrant(useOf(request, `run-${index}`)),
+        (clients[index % clients.length] as Ledger).grants.use(useOf(request, `run-${index}`)),
       );
       const winners = uses.flatMap((use, index) => (use.kind === 'first' ? [index] : []));
       expect(winners).toHaveLength(1);
@@ -116,8 +116,8 @@ describe('races', () => {
   test('grants of one action used at once count each other: no two see the same number', async () => {
     const first = await admitted();
     const requests = [first, ...Array.from({ length: 19 }, () => admission(first))];
-    await Promise.all(requests.slice(1).map((request) => ledger.admit(request)));
-    const uses = await Promise.all(requests.map((request, index) => ledger.useGrant(useOf(request, `run-${index}`))));
+    await Promise.all(requests.slice(1).map((request) => ledger.actions.admit(request)));
+    const uses = await Promise.all(requests.map((request, index) => ledger.grants.use(useOf(request, `run-${index}`))));
     const seen = uses.map((use) => (use.kind === 'first' ? use.otherUses : -1)).sort((a, b) => a - b);
     expect(seen).toEqual(Array.from({ length: 20 }, (_, index) => index));
   });
@@ -128,7 +128,7 @@ describe('races', () => {
     // The settling transaction of another worker, stopped before its commit.
     await settler.query('begin');
     await settler.query('select 1 from countersign.actions where tenant = $1 for update', [request.tenant]);
-    const use = ledger.useGrant(useOf(request));
+    const use = ledger.grants.use(useOf(request));
     await someoneWaitsForLock(at.pool);
     await settler.query(
       `with r as (
@@ -149,8 +149,8 @@ describe('races', () => {
     const tenants = [newTenant(), newTenant(), newTenant()];
     const ends = await times(150, async (index) => {
       const request = admission({ tenant: tenants[index % 3] as string, actionId: `a-${index}` });
-      await ledger.admit(request);
-      const use = await ledger.useGrant(useOf(request));
+      await ledger.actions.admit(request);
+      const use = await ledger.grants.use(useOf(request));
       const settled = await recordOutcome(ledger, settlement(request));
       return { use, digest: settled.outcome.proposalDigest, recorded: settled.recorded };
     });
@@ -161,6 +161,6 @@ describe('races', () => {
         recorded: false,
       })),
     );
-    for (const tenant of tenants) expect((await ledger.head(tenant)).seq).toBe(50);
+    for (const tenant of tenants) expect((await ledger.receipts.head(tenant)).seq).toBe(50);
   });
 });

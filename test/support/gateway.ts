@@ -63,8 +63,8 @@ export async function startTestGateway(stack: Stack, options: TestGatewayOptions
     devPeople: [DANA],
     ...rest,
   });
-  const keys = stack.ledger.store((database) => new ApiKeys(database));
-  const sessions = stack.ledger.store((database) => new SessionStore(database));
+  const keys = new ApiKeys(stack.database);
+  const sessions = new SessionStore(stack.database);
 
   const sender = (headers: Readonly<Record<string, string>>): Sender => {
     const send: Sender['send'] = async (method, path, { headers: more = {}, json, body } = {}) => {

@@ -14,7 +14,8 @@ import { createIdentity, type GatewayEnv } from '../../src/gateway/auth/identity
 import { login, sameHost, Sessions } from '../../src/gateway/auth/login/index.js';
 import { answerProblem, problemOf, refusalOf } from '../../src/gateway/middleware/problem.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
-import { Ledger } from '../../src/ledger/index.js';
+import { setUpTables } from '../../src/gateway/store/set-up.js';
+import { Database, Ledger } from '../../src/ledger/index.js';
 import { generateKeyringFile, parseKeyring } from '../../src/trust/index.js';
 import { createDatabase } from './postgres.js';
 import { createNamespace } from './temporal.js';
@@ -22,8 +23,9 @@ import { createNamespace } from './temporal.js';
 export interface LoginGateway {
   readonly url: string;
   readonly ledger: Ledger;
-  /** The ledger's database, for whoever makes time pass or looks at what is stored. */
-  readonly database: pg.Pool;
+  readonly database: Database;
+  /** Into the ledger's database, for whoever makes time pass or looks at what is stored. */
+  readonly pool: pg.Pool;
   /** What it logged, one JSON object each. */
   readonly logged: readonly Readonly<Record<string, unknown>>[];
   stop(): Promise<void>;
@@ -44,12 +46,13 @@ export async function startLogin(
   options: { readonly port?: number; readonly host?: string; readonly on?: LoginGateway } = {},
 ): Promise<LoginGateway> {
   const port = options.port ?? Number(new URL(settings.publicUrl).port);
-  const database = options.on === undefined ? await createDatabase() : undefined;
-  const ledger = options.on?.ledger ?? (await Ledger.connect({ url: (database as { url: string }).url }));
+  const own = options.on === undefined ? await createDatabase() : undefined;
+  const database = options.on?.database ?? new Database({ url: (own as { url: string }).url });
+  const ledger = new Ledger(database);
   const temporal = { ...(await createNamespace()), taskQueue: 'countersign' };
   const countersign = await Countersign.connect(temporal);
   const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'test');
-  if (database !== undefined) await ledger.migrate();
+  if (own !== undefined) await setUpTables(database);
   const all: GatewaySettings = {
     temporalNamespace: temporal.namespace,
     agents: [],
@@ -61,10 +64,11 @@ export async function startLogin(
     ...settings,
   };
   const logged: Record<string, unknown>[] = [];
-  const people = new Sessions({ ledger, settings: all });
+  const people = new Sessions({ database, settings: all });
   const deps: GatewayDependencies = {
     countersign,
     ledger,
+    database,
     keyring,
     settings: all,
     logger: pino(
@@ -74,7 +78,7 @@ export async function startLogin(
     identity: createIdentity({
       agents: createAgents({
         issuers: [],
-        apiKeys: ledger.store((store) => new ApiKeys(store)),
+        apiKeys: new ApiKeys(database),
         ledger,
       }),
       people,
@@ -89,15 +93,16 @@ export async function startLogin(
     await once(server, 'listening');
   } catch (error) {
     await countersign.close();
-    if (database !== undefined) await ledger.close().then(() => database.drop());
+    if (own !== undefined) await database.close().then(() => own.drop());
     throw error;
   }
-  const pool = options.on?.database ?? new pg.Pool({ connectionString: (database as { url: string }).url });
+  const pool = options.on?.pool ?? new pg.Pool({ connectionString: (own as { url: string }).url });
   pool.on('error', () => {});
   return {
     url: settings.publicUrl,
     ledger,
-    database: pool,
+    database,
+    pool,
     logged,
     async stop() {
       const closed = once(server, 'close');
@@ -105,10 +110,10 @@ export async function startLogin(
       server.closeAllConnections();
       await closed;
       await countersign.close();
-      if (database === undefined) return;
-      await ledger.close();
+      if (own === undefined) return;
+      await database.close();
       await pool.end();
-      await database.drop();
+      await own.drop();
     },
   };
 }

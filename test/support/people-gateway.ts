@@ -74,7 +74,7 @@ export async function startPeopleGateway(
       };
     },
     async agent(agentOptions) {
-      const keys = stack.ledger.store((database) => new ApiKeys(database));
+      const keys = new ApiKeys(stack.database);
       const key = await keys.create({
         agent: 'agent-1',
         tenant: TENANT,

@@ -9,7 +9,9 @@ import { Countersign } from '../../src/client/countersign.js';
 import type { PendingAction, ProposalInput } from '../../src/client/countersign.js';
 import type { DecideReply, Outcome, Verdict } from '../../src/action/outcome.js';
 import type { TemporalSettings } from '../../src/environment.js';
-import { Ledger, type Hold } from '../../src/ledger/index.js';
+import { setUpTables } from '../../src/gateway/store/set-up.js';
+import { Database, Ledger } from '../../src/ledger/index.js';
+import type { Hold } from '../../src/action/hold.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { postgres } from '../../src/tools/index.js';
 import {
@@ -37,6 +39,8 @@ export interface Stack {
   readonly temporal: TemporalSettings;
   readonly ledgerUrl: string;
   readonly ledger: Ledger;
+  /** The ledger's. */
+  readonly database: Database;
   readonly shopUrl: string;
   /** The database that the tool `shop-db` acts on: the judge of what really happened. */
   readonly shop: pg.Pool;
@@ -84,8 +88,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const temporal: TemporalSettings = { ...namespace, taskQueue: 'countersign' };
   const keys = JSON.stringify(await generateKeyringFile());
   const keyring = await parseKeyring(keys, 'test');
-  const ledger = await Ledger.connect({ url: ledgerDb.url });
-  await ledger.migrate();
+  const database = new Database({ url: ledgerDb.url });
+  const ledger = new Ledger(database);
+  await setUpTables(database);
   const shop = new pg.Pool({ connectionString: shopDb.url });
   shop.on('error', () => {});
   await shop.query(options.schema);
@@ -100,6 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     temporal,
     ledgerUrl: ledgerDb.url,
     ledger,
+    database,
     shopUrl: shopDb.url,
     shop,
     keys,
@@ -151,11 +157,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     },
     approver: (id, roles, tenant = TENANT) => issueApprover(keyring, { id, tenant, roles }),
     async holdsOf(actionId) {
-      const holds = await ledger.holds({ tenant: TENANT, actionId });
+      const holds = await ledger.limits.holds({ tenant: TENANT, actionId });
       return holds.map(({ limit, amount, status }) => ({ limit, amount, status }));
     },
     async spent(limit) {
-      const counters = (await ledger.limitCounters({ tenant: TENANT })).filter((counter) => counter.limit === limit);
+      const counters = (await ledger.limits.counters({ tenant: TENANT })).filter((counter) => counter.limit === limit);
       const sum = (of: 'used' | 'held'): number => counters.reduce((total, counter) => total + counter[of], 0);
       return { used: sum('used'), held: sum('held') };
     },

@@ -45,7 +45,7 @@ export async function steps(
   { keyring = stack.keyring, tools }: { readonly keyring?: Keyring; readonly tools?: readonly Tool[] } = {},
 ): Promise<Steps> {
   const expectations = new ExpectationRunner();
-  const freezes = new LedgerFreezeWatch(stack.ledger);
+  const freezes = new LedgerFreezeWatch(stack.ledger.controls);
   const policy = new ActivePolicy({ folder: stack.policies, store: async () => {}, logger: pino({ level: 'silent' }) });
   await policy.reload();
   const own = tools ?? [shopTool(stack.shopUrl)];

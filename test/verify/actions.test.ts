@@ -288,7 +288,7 @@ test('the outcome that is returned is the one that the receipt is about', async 
       setStock('f', withinMs, { actionId, tool: 'framed', expect: [{ name: 'x', cel: 'true', withinMs }] }),
     );
     const { receipt: _receipt, ...stated } = outcome;
-    const recorded = await stack.ledger.findAction('acme', actionId);
+    const recorded = await stack.ledger.actions.find('acme', actionId);
     const { receipt: _other, ...kept } = recorded?.outcome ?? ({} as Outcome);
     expect(digest(stated)).toBe(digest(kept));
     expect(stated.pre).toHaveProperty('sample');

@@ -151,6 +151,6 @@ test('a read captures nothing', async () => {
 test("what the workflow returns is what the ledger has, and its receipt's digest is of exactly that", async () => {
   for (const proposal of [update({ where: { id: 3 } }), update({ where: { id: 13 } })]) {
     const outcome = await ended(agent, proposal);
-    expect((await stack.ledger.findAction(TENANT, proposal.actionId))?.outcome).toEqual(outcome);
+    expect((await stack.ledger.actions.find(TENANT, proposal.actionId))?.outcome).toEqual(outcome);
   }
 });

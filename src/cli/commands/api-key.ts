@@ -84,7 +84,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
 
 async function storeOf(context: Context): Promise<ApiKeys> {
   const { ApiKeys } = await import('../../gateway/store/api-keys.js');
-  return (await context.ledger()).store((database) => new ApiKeys(database));
+  return new ApiKeys(await context.database());
 }
 
 function line(key: ApiKey, { out: { paint } }: Context): string {

@@ -91,7 +91,11 @@ async function temporalChecks(context: Context): Promise<Check[]> {
 async function ledgerChecks(context: Context): Promise<Check[]> {
   return [
     await check('ledger', async () => {
-      const { version, schema, pending, writable, latencyMs } = await (await context.ledger()).health();
+      const { Ledger } = await import('../../ledger/index.js');
+      const { pendingGatewayTables } = await import('../../gateway/store/set-up.js');
+      const database = await context.database();
+      const { version, schema, writable, latencyMs, ...ledger } = await new Ledger(database).health();
+      const pending = [...ledger.pending, ...(await pendingGatewayTables(database))];
       const about = `Postgres ${version}, schema ${schema}, ${Math.round(latencyMs * 10) / 10} ms away`;
       if (!writable) {
         return bad(

@@ -1,6 +1,6 @@
 /** `countersign freeze` and `freezes`: the switch that stops actions, whatever was decided. It needs the ledger alone. */
 import type { Command } from 'commander';
-import type { FreezeScope } from '../../ledger/index.js';
+import type { FreezeScope } from '../../action/freeze.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
@@ -44,7 +44,7 @@ export function freezes(program: Command): void {
     .addHelpText('after', examples('countersign freezes'))
     .action(
       run(async (context, options: { lifted?: boolean }) => {
-        const found = await (await context.ledger()).freezes({ activeOnly: options.lifted !== true });
+        const found = await (await context.ledger()).controls.freezes({ activeOnly: options.lifted !== true });
         const { out } = context;
         out.result({ freezes: found }, () =>
           found.length === 0
@@ -60,7 +60,7 @@ async function freeze(context: Context, options: FreezeOptions): Promise<void> {
   const { checkTenant } = await import('../action-name.js');
   const tenant = options.tenant === undefined ? '*' : checkTenant(options.tenant);
   const ledger = await context.ledger();
-  const made = await ledger.freeze({ tenant, scope, reason: options.reason, by: await whoSays(options.by) });
+  const made = await ledger.controls.freeze({ tenant, scope, reason: options.reason, by: await whoSays(options.by) });
   const { out } = context;
   out.result(
     made,

@@ -1,6 +1,6 @@
 /** `countersign limits`: what is left of every limit, from the ledger's counters and the policy's own figures. */
 import type { Command } from 'commander';
-import type { LimitCounter } from '../../ledger/index.js';
+import type { LimitCounter } from '../../action/hold.js';
 import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
 import { given } from '../../environment.js';
@@ -50,7 +50,7 @@ async function showLimits(context: Context, only: string | undefined, options: L
   const ledger = await context.ledger();
   const meant = ({ limit }: { limit: string }): boolean => only === undefined || limit === only;
   const declared = (policy?.limits.limits ?? []).filter(({ id }) => meant({ limit: id }));
-  const counters: Shown[] = (await ledger.limitCounters(tenant === undefined ? {} : { tenant }))
+  const counters: Shown[] = (await ledger.limits.counters(tenant === undefined ? {} : { tenant }))
     .filter(meant)
     .map((counter) => ({ ...counter, ...counterFigure(counter, declared) }));
   const texts = declared.map((limit) => ({ id: limit.id, kind: limit.kind, text: limitText(limit) }));

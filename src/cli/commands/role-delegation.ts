@@ -59,7 +59,7 @@ export function roleDelegation(program: Command): void {
 async function list(context: Context, options: { tenant?: string; ended?: boolean }): Promise<void> {
   const tenant = await requireTenant(context, options.tenant);
   const ledger = await context.ledger();
-  const found = await ledger.duties.list({ tenant, activeOnly: options.ended !== true });
+  const found = await ledger.roleDelegations.list({ tenant, activeOnly: options.ended !== true });
   const { out } = context;
   out.result({ tenant, duties: found }, () =>
     found.length === 0

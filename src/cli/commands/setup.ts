@@ -12,9 +12,11 @@ export function setup(program: Command): void {
     .action(
       run(async (context) => {
         const { out } = context;
-        const ledger = await context.ledger();
-        const migrated = await ledger.migrate();
-        const { version, schema } = await ledger.health();
+        const { Ledger } = await import('../../ledger/index.js');
+        const { setUpTables } = await import('../../gateway/store/set-up.js');
+        const database = await context.database();
+        const migrated = await setUpTables(database);
+        const { version, schema } = await new Ledger(database).health();
 
         const { missingAttributes } = await import('../temporal-checks.js');
         const { ensureSearchAttributes, SEARCH_ATTRIBUTES } = await import('../../dev/search-attributes.js');

@@ -73,7 +73,7 @@ export function standingApproval(program: Command): void {
 async function list(context: Context, options: { tenant?: string; ended?: boolean }): Promise<void> {
   const tenant = await requireTenant(context, options.tenant);
   const ledger = await context.ledger();
-  const found = await ledger.standing.list({ tenant, activeOnly: options.ended !== true });
+  const found = await ledger.standingApprovals.list({ tenant, activeOnly: options.ended !== true });
   const { out } = context;
   out.result({ tenant, standing: found }, () =>
     found.length === 0

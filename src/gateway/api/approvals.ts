@@ -59,7 +59,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(pendingRoute, async (c) => {
     const person = await deps.identity.person(c);
     const { cursor, limit, mine, environment, tool, agent, text } = c.req.valid('query');
-    const { asks: requests, next } = await deps.ledger.asks.page({
+    const { requests, next } = await deps.ledger.approvalRequests.page({
       tenant: person.tenant,
       ...(cursor === undefined ? {} : { cursor }),
       ...(limit === undefined ? {} : { limit }),

@@ -155,7 +155,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.standing, async (c) => {
     const { tenant } = await identity.person(c);
     const activeOnly = c.req.valid('query').active !== 'false';
-    return c.json({ standingApprovals: await ledger.standing.list({ tenant, activeOnly }) }, 200);
+    return c.json({ standingApprovals: await ledger.standingApprovals.list({ tenant, activeOnly }) }, 200);
   });
 
   app.openapi(routes.giveStanding, async (c) => {
@@ -173,7 +173,7 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.delegations, async (c) => {
     const { tenant } = await identity.person(c);
     const activeOnly = c.req.valid('query').active !== 'false';
-    return c.json({ roleDelegations: await ledger.duties.list({ tenant, activeOnly }) }, 200);
+    return c.json({ roleDelegations: await ledger.roleDelegations.list({ tenant, activeOnly }) }, 200);
   });
 
   app.openapi(routes.delegate, async (c) => {

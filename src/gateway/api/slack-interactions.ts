@@ -42,7 +42,7 @@ export function slack(deps: Pick<GatewayDependencies, 'settings' | 'ledger' | 'l
     const signature = c.req.header('x-slack-signature') ?? '';
     const signed = verified({ signingSecret, timestamp, signature, body });
     const fresh = await inTime(
-      ledger.useNonce({
+      ledger.nonces.use({
         scope: 'slack',
         nonce: signed.id,
         expiresAt: new Date((signed.at + 2 * WINDOW_SECONDS) * 1000),

@@ -3,7 +3,7 @@ import { withoutUndefined } from '../../action/json.js';
 import type { ApprovalRecord, Outcome, PendingView } from '../../action/outcome.js';
 import { progress } from '../../action/quorum.js';
 import type { FoundAction } from '../../action-records/find.js';
-import type { ListedAsk } from '../../ledger/index.js';
+import type { ListedApprovalRequest } from '../../action/approval-request.js';
 import type { Principal } from '../auth/principal.js';
 import type { OwnAction } from './found.js';
 
@@ -24,7 +24,7 @@ export function actionFor({ kind }: Pick<Principal, 'kind'>, found: OwnAction): 
 function actionForPerson(found: OwnAction): object {
   const { archived, view } = found;
   const outcome = outcomeOf(found);
-  const { ask, ...recorded } = archived ?? {};
+  const { approvalRequest, ...recorded } = archived ?? {};
   const pending = view?.pending;
   return {
     ...summaryOf(found),
@@ -32,7 +32,7 @@ function actionForPerson(found: OwnAction): object {
     status: statusOf(found),
     ...(view === undefined ? {} : { phase: view.phase, refusedApprovals: view.refusedApprovals }),
     cancelRequested: view?.cancelRequested ?? false,
-    approvals: view?.approvals ?? outcome?.approvals ?? ask?.decisions ?? [],
+    approvals: view?.approvals ?? outcome?.approvals ?? approvalRequest?.decisions ?? [],
     ...(pending === undefined ? {} : { pending }),
     ...(outcome === undefined ? {} : { outcome }),
   };
@@ -131,7 +131,7 @@ function outcomeForAgent(outcome: Outcome): object {
 }
 
 /** An approval request as the list shows it, with who is still missing. */
-export function approvalRequestFor(request: ListedAsk): object {
+export function approvalRequestFor(request: ListedApprovalRequest): object {
   const { state, missing } = progress(request.requirements, request.decisions);
   return { ...request, state, missing };
 }

@@ -4,7 +4,7 @@ import { decodeJwt, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } f
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
 import { canonical } from '../../action/json.js';
-import type { Ledger } from '../../ledger/index.js';
+import type { Controls } from '../../ledger/index.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
 import { misshapen, principalSchema, tenantSchema } from '../../trust/shapes.js';
 import { claimAt, namesIn } from './token-claims.js';
@@ -54,7 +54,7 @@ interface KnownIssuer extends AgentIssuer {
 export interface AgentsOptions {
   readonly issuers: readonly AgentIssuer[];
   readonly apiKeys: Pick<ApiKeys, 'verify'>;
-  readonly ledger: Pick<Ledger, 'revoked'>;
+  readonly ledger: { readonly controls: Pick<Controls, 'revoked'> };
 }
 
 /** Workers refuse them at the next admission, the gateway at the next request. */
@@ -62,7 +62,7 @@ async function assertNotRevoked(
   { tenant, jti }: Pick<AgentPrincipal, 'tenant' | 'jti'>,
   ledger: AgentsOptions['ledger'],
 ): Promise<void> {
-  const gone = await ledger.revoked({ tenant, credentials: [jti] });
+  const gone = await ledger.controls.revoked({ tenant, credentials: [jti] });
   if (gone === undefined) return;
   throw new CountersignError('CREDENTIAL_REVOKED', `These credentials were revoked: ${gone.reason}`, {
     field: 'authorization',

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import type { Countersign } from '../../client/countersign.js';
-import type { Ask, Ledger } from '../../ledger/index.js';
+import type { ApprovalRequest } from '../../action/approval-request.js';
+import type { Ledger } from '../../ledger/index.js';
 import { signApproval, signStatement, vouchForPerson, type Keyring, type StatementOptions } from '../../trust/index.js';
 import type { Decisions } from '../deps.js';
 import type { PersonPrincipal } from './principal.js';
@@ -20,7 +21,7 @@ const RETRIES = 15;
 
 interface DecisionsOptions {
   readonly countersign: Countersign;
-  readonly ledger: Pick<Ledger, 'asks' | 'findAction'>;
+  readonly ledger: Pick<Ledger, 'approvalRequests' | 'actions'>;
   readonly keyring: Keyring;
 }
 
@@ -28,7 +29,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
   return {
     async decide(person, { actionId, shownDigest, verdict, reason, assertion }) {
       const { tenant } = person;
-      const ask = await ledger.asks.find(tenant, actionId);
+      const ask = await ledger.approvalRequests.find(tenant, actionId);
       if (ask === undefined || ask.closedAt !== undefined) throw await notAsked(tenant, actionId);
       if (ask.shownDigest !== shownDigest) throw stale();
       const ttlSeconds = secondsLeft(ask);
@@ -47,7 +48,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
           return await countersign.decide(actionId, token, tenant);
         } catch (thrown) {
           if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === RETRIES) throw thrown;
-          const now = await ledger.asks.find(tenant, actionId);
+          const now = await ledger.approvalRequests.find(tenant, actionId);
           if (now?.shownDigest !== shownDigest || now.closedAt !== undefined) throw thrown;
           await delay(RETRY_MS);
         }
@@ -62,7 +63,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
   };
 
   async function notAsked(tenant: string, actionId: string): Promise<CountersignError> {
-    const record = await ledger.findAction(tenant, actionId);
+    const record = await ledger.actions.find(tenant, actionId);
     if (record !== undefined) return notPending(actionId, record.status);
     // It may be too young to be in the ledger.
     const { phase } = await countersign.view(actionId, tenant);
@@ -75,7 +76,7 @@ function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters
   return { id, tenant, roles, auth, jti };
 }
 
-function secondsLeft({ expiresAt }: Pick<Ask, 'expiresAt'>): number {
+function secondsLeft({ expiresAt }: Pick<ApprovalRequest, 'expiresAt'>): number {
   const seconds = Math.ceil((Date.parse(expiresAt) - Date.now()) / 1000);
   return Math.min(MAX_DECISION_SECONDS, Math.max(1, seconds));
 }

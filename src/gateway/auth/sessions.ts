@@ -1,7 +1,7 @@
 /** Who a browser's session is of, and whether it was their own page that sent something. */
 import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
-import type { Ledger } from '../../ledger/index.js';
+import type { Database } from '../../ledger/index.js';
 import type { GatewaySettings } from '../deps.js';
 import type { PersonPrincipal } from './principal.js';
 import { Cookie } from './cookies.js';
@@ -9,7 +9,7 @@ import { derived, hashOf, newSecret, sameSecret } from './secrets.js';
 import { SessionStore, type SessionPerson } from '../store/sessions.js';
 
 export interface SessionsOptions {
-  readonly ledger: Ledger;
+  readonly database: Database;
   readonly settings: Pick<GatewaySettings, 'publicUrl' | 'session' | 'oidc' | 'devPeople'>;
 }
 
@@ -24,8 +24,8 @@ export class Sessions {
   readonly #cookie: Cookie;
   readonly #origin: string;
 
-  constructor({ ledger, settings }: SessionsOptions) {
-    this.#store = ledger.store((database) => new SessionStore(database));
+  constructor({ database, settings }: SessionsOptions) {
+    this.#store = new SessionStore(database);
     this.#settings = settings;
     this.#cookie = new Cookie(settings, 'countersign');
     this.#origin = new URL(settings.publicUrl).origin;

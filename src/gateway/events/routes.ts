@@ -45,7 +45,11 @@ export function events(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono
   const app = newApi();
   const streams = new Streams(deps, metrics);
   const { ledger, logger, closing } = deps;
-  const watch = new InboxWatch({ fingerprint: (tenant) => ledger.asks.fingerprint(tenant), logger, closing });
+  const watch = new InboxWatch({
+    fingerprint: (tenant) => ledger.approvalRequests.fingerprint(tenant),
+    logger,
+    closing,
+  });
 
   app.openapi(actionEvents, async (c) => {
     const principal = requirePrincipal(await deps.identity.principal(c));

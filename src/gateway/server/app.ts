@@ -16,9 +16,11 @@ import { pages, problemPage } from '../inbox/index.js';
 import type { PersonPrincipal } from '../auth/principal.js';
 import { answerProblem, problemHeaders, problemOf, refusalOf } from '../middleware/problem.js';
 import { rateLimit } from '../middleware/rate-limit.js';
-import { PendingApprovals } from '../store/pending-approvals.js';
 import { slack } from '../api/slack-interactions.js';
 import { timeouts } from '../middleware/timeouts.js';
+
+/** Counting more approval requests than this for a figure would only take longer. */
+const MOST_COUNTED = 100_000;
 
 /** Answered without authentication. */
 const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
@@ -26,8 +28,7 @@ const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
-  const pending = ledger.store((database) => new PendingApprovals(database));
-  const metrics = new Metrics({ pendingApprovals: () => pending.count() });
+  const metrics = new Metrics({ pendingApprovals: () => ledger.approvalRequests.countAll(MOST_COUNTED) });
   const limited = rateLimit(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();

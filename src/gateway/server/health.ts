@@ -7,12 +7,13 @@ import type { GatewayEnv } from '../auth/identity.js';
 import { withTimeout } from '../middleware/with-timeout.js';
 import type { Metrics } from './metrics.js';
 import { sameSecret } from '../auth/secrets.js';
+import { pendingGatewayTables } from '../store/set-up.js';
 
 /** A load balancer asks every few seconds, and must not wait longer. */
 const READY_WITHIN_MS = 3000;
 
 export function health(
-  { countersign, ledger, settings, closing }: GatewayDependencies,
+  { countersign, ledger, database: tables, settings, closing }: GatewayDependencies,
   metrics: Metrics,
 ): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
@@ -30,8 +31,8 @@ export function health(
         return true;
       }),
       isUp(async () => {
-        const { pending, writable } = await ledger.health();
-        return pending.length === 0 && writable;
+        const [{ pending, writable }, own] = await Promise.all([ledger.health(), pendingGatewayTables(tables)]);
+        return pending.length === 0 && own.length === 0 && writable;
       }),
     ]);
     const ready = temporal && database && !closing.aborted;

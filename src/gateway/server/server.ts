@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { CountersignError } from '../../action/errors.js';
 import { Countersign } from '../../client/countersign.js';
 import { isProduction, type TemporalSettings } from '../../environment.js';
-import { Ledger } from '../../ledger/index.js';
+import { Database, Ledger } from '../../ledger/index.js';
 import { signingKey, type Keyring } from '../../trust/index.js';
 import { DEFAULT_ROLES, type CountersignConfig } from '../../config/config.js';
 import { createAgents } from '../auth/agents.js';
@@ -21,6 +21,7 @@ import { Sessions } from '../auth/login/index.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../../config/gateway.js';
 import { gatewaySettings } from '../settings.js';
 import { ApiKeys } from '../store/api-keys.js';
+import { pendingGatewayTables } from '../store/set-up.js';
 
 export interface GatewayOptions {
   /** Its `gateway`, `passkeys` and `roles` count. */
@@ -83,12 +84,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     for (const step of closing.splice(0).toReversed()) await step();
   };
   try {
-    const ledger = await Ledger.connect({
+    const database = new Database({
       url: options.ledgerUrl,
       ...(options.ledgerSchema === undefined ? {} : { schema: options.ledgerSchema }),
     });
-    closing.push(() => ledger.close());
-    await assertSetUp(ledger);
+    closing.push(() => database.close());
+    const ledger = new Ledger(database);
+    await assertSetUp(ledger, database);
     const countersign = await Countersign.connect({ ...temporal, credential: null });
     const requests = new InFlight();
     // Under a call that still tries, the SDK's client would throw where nobody catches it.
@@ -111,16 +113,17 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const deps: GatewayDependencies = {
       countersign,
       ledger,
+      database,
       keyring,
       settings,
       logger,
       identity: createIdentity({
         agents: createAgents({
           issuers: settings.agents,
-          apiKeys: ledger.store((database) => new ApiKeys(database)),
+          apiKeys: new ApiKeys(database),
           ledger,
         }),
-        people: new Sessions({ ledger, settings }),
+        people: new Sessions({ database, settings }),
       }),
       decisions: createDecisions({ countersign, ledger, keyring }),
       closing: stopping.signal,
@@ -181,8 +184,8 @@ async function finish(server: Server): Promise<void> {
 }
 
 /** A gateway on tables of another version would fail at every request. */
-async function assertSetUp(ledger: Ledger): Promise<void> {
-  const pending = await ledger.pendingMigrations();
+async function assertSetUp(ledger: Ledger, database: Database): Promise<void> {
+  const pending = [...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))];
   if (pending.length === 0) return;
   throw new CountersignError(
     'LEDGER_UNAVAILABLE',

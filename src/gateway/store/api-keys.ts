@@ -3,11 +3,11 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { sql, type Selectable } from 'kysely';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
-import type { Database } from '../../ledger/database.js';
-import type { Tables } from '../../ledger/tables.js';
+import type { Database } from '../../ledger/index.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
 import { principalSchema, tenantSchema } from '../../trust/shapes.js';
 import { hashOf } from '../auth/secrets.js';
+import type { GatewayTables } from './tables.js';
 
 const DAY = 86_400;
 const DEFAULT_TTL_SECONDS = 90 * DAY;
@@ -56,14 +56,14 @@ export interface ApiKey {
   readonly revokedAt?: string;
 }
 
-type Row = Selectable<Tables['api_keys']> & { readonly expired: boolean; readonly seen_lately: boolean };
+type Row = Selectable<GatewayTables['api_keys']> & { readonly expired: boolean; readonly seen_lately: boolean };
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE. */
 export class ApiKeys {
-  readonly #database: Database;
+  readonly #database: Database<GatewayTables>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#database = database.withTables<GatewayTables>();
   }
 
   /** The key's text is returned here and kept nowhere. @throws CountersignError CONFIG_INVALID naming the field */
@@ -167,7 +167,7 @@ function jtiOfApiKey(id: string): string {
   return `api-key/${id}`;
 }
 
-function toApiKey(row: Selectable<Tables['api_keys']>): ApiKey {
+function toApiKey(row: Selectable<GatewayTables['api_keys']>): ApiKey {
   return {
     id: row.id,
     agent: row.agent,

@@ -1,7 +1,8 @@
 /** Logins that have begun: each is ended once, within ten minutes, by the browser that began it. */
 import { sql } from 'kysely';
-import type { Database } from '../../ledger/database.js';
+import type { Database } from '../../ledger/index.js';
 import { hashOf } from '../auth/secrets.js';
+import type { GatewayTables } from './tables.js';
 
 export const LOGIN_SECONDS = 600;
 
@@ -14,10 +15,10 @@ export interface BegunLogin {
 }
 
 export class LoginStore {
-  readonly #database: Database;
+  readonly #database: Database<GatewayTables>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#database = database.withTables<GatewayTables>();
   }
 
   /** `browser` is the secret that the browser keeps as a cookie. @throws CountersignError LEDGER_UNAVAILABLE */

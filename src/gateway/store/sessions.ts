@@ -1,7 +1,8 @@
 /** Sessions in the ledger: one row each, known by the hash of what the cookie holds. The ledger's clock alone ends them. */
 import { sql } from 'kysely';
 import type { Auth } from '../../action/principal.js';
-import type { Database } from '../../ledger/database.js';
+import type { Database } from '../../ledger/index.js';
+import type { GatewayTables } from '../store/tables.js';
 
 /** Who is logged in, as it was at the login. */
 export interface SessionPerson {
@@ -38,10 +39,10 @@ const NOTED_EVERY_SECONDS = 60;
 const KEPT = '7 days';
 
 export class SessionStore {
-  readonly #database: Database;
+  readonly #database: Database<GatewayTables>;
 
   constructor(database: Database) {
-    this.#database = database;
+    this.#database = database.withTables<GatewayTables>();
   }
 
   /**

@@ -110,9 +110,7 @@ describe('login at an OpenID Connect provider', () => {
     expect(attributes).not.toContain('domain');
     const secret = browser.cookie('countersign') as string;
     const { person } = await whoami(browser);
-    const rows = await gateway.database.query<Record<string, unknown>>(
-      'select s::text as row from countersign.sessions s',
-    );
+    const rows = await gateway.pool.query<Record<string, unknown>>('select s::text as row from countersign.sessions s');
     const stored = rows.rows.map(({ row }) => String(row)).join('\n');
     expect(stored).toContain('ann@acme.example');
     expect(stored).not.toContain(secret);
@@ -228,7 +226,7 @@ describe('a login that was tampered with', () => {
   test('cannot be ended after ten minutes', async () => {
     const browser = new HttpBrowser();
     const back = await answered(browser);
-    await gateway.database.query("update countersign.logins set expires_at = expires_at - interval '10 minutes'");
+    await gateway.pool.query("update countersign.logins set expires_at = expires_at - interval '10 minutes'");
     refused(await browser.get(back.href), /ten minutes/);
     expect((await whoami(browser)).status).toBe(401);
   });

@@ -47,10 +47,10 @@ function change(browser: HttpBrowser, sent: Sent): Promise<Page> {
 /** Makes time pass for one session. */
 async function age(secret: string, column: 'last_seen_at' | 'expires_at', interval: string): Promise<void> {
   const id = createHash('sha256').update(secret).digest('hex');
-  await gateway.database.query(
-    `update countersign.sessions set ${column} = ${column} - $2::interval where id_hash = $1`,
-    [id, interval],
-  );
+  await gateway.pool.query(`update countersign.sessions set ${column} = ${column} - $2::interval where id_hash = $1`, [
+    id,
+    interval,
+  ]);
 }
 
 describe('a session', () => {
@@ -121,9 +121,9 @@ describe('a session', () => {
       await browser.submit(await browser.open(`${url}/login`), { person: '0' }, () => true);
       expect((await whoami(browser, url)).status).toBe(200);
       // Another tenant's revocation of the same name is none.
-      await gateway.ledger.revoke({ tenant: 'globex', jti: '@mallory', reason: 'left', by: 'op' });
+      await gateway.ledger.controls.revoke({ tenant: 'globex', jti: '@mallory', reason: 'left', by: 'op' });
       expect((await whoami(browser, url)).status).toBe(200);
-      await gateway.ledger.revoke({ tenant: 'acme', jti: '@mallory', reason: 'left', by: 'op' });
+      await gateway.ledger.controls.revoke({ tenant: 'acme', jti: '@mallory', reason: 'left', by: 'op' });
       expect((await whoami(browser, url)).status).toBe(401);
       const page = await browser.submit(await browser.open(`${url}/login`), { person: '0' });
       expect(page.status).toBe(403);

@@ -28,7 +28,7 @@ export function login(deps: GatewayDependencies): Hono<GatewayEnv> {
   const { publicUrl } = settings;
   checkDevelopment(settings);
   const sessions = new Sessions(deps);
-  const logins = deps.ledger.store((database) => new LoginStore(database));
+  const logins = new LoginStore(deps.database);
   const browserCookie = new Cookie(settings, 'countersign-login', LOGIN_SECONDS);
   const provider =
     settings.oidc && new Provider(settings.oidc, { publicUrl, maxAgeSeconds: settings.session.maxSeconds, logger });

@@ -5,7 +5,7 @@ import type { Requirement } from '../../../action/decision.js';
 import type { ActionView, ApprovalRecord, Outcome } from '../../../action/outcome.js';
 import type { CompensationView } from '../../../action/saga.js';
 import type { Proposal } from '../../../action/proposal.js';
-import type { Delivery } from '../../../ledger/index.js';
+import type { Delivery } from '../../../action/delivery.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { plural } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';

@@ -95,7 +95,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   ): Promise<Response> {
     const { view, archived, proposal, stuck, warnings } = action;
     const now = new Date();
-    const request = archived?.ask;
+    const request = archived?.approvalRequest;
     const waitedSeconds =
       request === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(request.firstAskedAt)) / 1000);
     const over = view.phase === 'ended';
@@ -144,7 +144,7 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const { shown } = pending;
     const asksPasskey = shown.requirements.some(({ passkey }) => passkey === true);
     const [duties, passkeys] = await Promise.all([
-      deps.ledger.duties.of(person.tenant, person.id),
+      deps.ledger.roleDelegations.of(person.tenant, person.id),
       asksPasskey ? deps.ledger.passkeys.list(person.tenant, person.id) : [],
     ]);
     return decisionRightsOf({

@@ -1,6 +1,6 @@
 /** Freezes: those in force and those lifted, and the forms to freeze and to lift. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import type { Freeze } from '../../../ledger/index.js';
+import type { Freeze } from '../../../action/freeze.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Csrf, Empty, ReasonField, Status, When } from '../components/parts.js';

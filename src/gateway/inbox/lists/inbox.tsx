@@ -2,7 +2,8 @@
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import { progress } from '../../../action/quorum.js';
-import type { AskFilter, ListedAsk } from '../../../ledger/asks.js';
+import type { ListedApprovalRequest } from '../../../action/approval-request.js';
+import type { ApprovalRequestFilter } from '../../../ledger/index.js';
 import { either, isProduction, urgency } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Empty, Environment, More, Status, TimeLeft, When } from '../components/parts.js';
@@ -18,7 +19,7 @@ export interface Unresolved {
 }
 
 interface InboxProps {
-  readonly asks: readonly ListedAsk[];
+  readonly asks: readonly ListedApprovalRequest[];
   readonly unresolved: readonly Unresolved[];
   readonly filter: InboxFilter;
   /** Of the page after this one. */
@@ -28,7 +29,7 @@ interface InboxProps {
   readonly now: Date;
 }
 
-export interface InboxFilter extends Omit<AskFilter, 'roles'> {
+export interface InboxFilter extends Omit<ApprovalRequestFilter, 'roles'> {
   /** What this person can decide now. */
   readonly mine: boolean;
 }
@@ -135,7 +136,13 @@ function Filters({ filter }: { readonly filter: InboxFilter }): JSX.Element {
   );
 }
 
-function RequestRow({ request: ask, now }: { readonly request: ListedAsk; readonly now: Date }): JSX.Element {
+function RequestRow({
+  request: ask,
+  now,
+}: {
+  readonly request: ListedApprovalRequest;
+  readonly now: Date;
+}): JSX.Element {
   const { actionId, environment, summary, agent, expiresAt, firstAskedAt, decisions, requirements, shownDigest } = ask;
   const missing = progress(requirements, decisions).missing;
   const tone = `${urgency(expiresAt, now)}${isProduction(environment) ? ' production' : ''}`;
@@ -169,7 +176,7 @@ function RequestRow({ request: ask, now }: { readonly request: ListedAsk; readon
   );
 }
 
-function given({ decisions }: ListedAsk): string {
+function given({ decisions }: ListedApprovalRequest): string {
   const yes = decisions.filter(({ verdict }) => verdict === 'approve').length;
   const no = decisions.filter(({ verdict }) => verdict === 'deny').length;
   return [...(yes > 0 ? [`${yes} approved`] : []), ...(no > 0 ? [`${no} denied`] : [])].join(', ');

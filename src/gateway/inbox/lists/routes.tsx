@@ -35,8 +35,8 @@ export function listRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     };
     const filter: InboxFilter = { ...named, mine: given(c, 'mine') === '1' };
     const cursor = given(c, 'after', 400);
-    const [{ asks, next }, unresolved] = await Promise.all([
-      ledger.asks.page({
+    const [{ requests, next }, unresolved] = await Promise.all([
+      ledger.approvalRequests.page({
         tenant: person.tenant,
         limit: PAGE,
         ...(cursor === undefined ? {} : { cursor }),
@@ -48,7 +48,7 @@ export function listRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       c,
       { title: 'Inbox', person, section: 'inbox', live: '/v1/events' },
       <Inbox
-        asks={asks}
+        asks={requests}
         unresolved={unresolved}
         filter={filter}
         next={next}
@@ -119,7 +119,7 @@ async function rolesOfPerson(
   { ledger }: GatewayDependencies,
   { tenant, id, roles }: PersonPrincipal,
 ): Promise<string[]> {
-  const duties = await ledger.duties.of(tenant, id);
+  const duties = await ledger.roleDelegations.of(tenant, id);
   return [...new Set([...roles, ...duties.map(({ role }) => role)])];
 }
 

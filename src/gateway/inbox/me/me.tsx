@@ -1,7 +1,8 @@
 /** A person's own page: their account, passkeys, standing approvals and role delegations. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { StoredPasskey } from '../../../action/passkey.js';
-import type { GivenDuty, StandingApproval, StandingUse } from '../../../ledger/index.js';
+import type { RoleDelegation } from '../../../action/role-delegation.js';
+import type { StandingApproval, StandingApprovalUse } from '../../../action/standing-approval.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { count, either, plural } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
@@ -11,8 +12,8 @@ interface MeProps {
   readonly person: PersonPrincipal;
   /** Absent where passkeys are not set up at all. */
   readonly passkeys?: readonly StoredPasskey[] | undefined;
-  readonly standing: readonly (StandingApproval & { readonly used: StandingUse })[];
-  readonly delegations: readonly GivenDuty[];
+  readonly standing: readonly (StandingApproval & { readonly used: StandingApprovalUse })[];
+  readonly delegations: readonly RoleDelegation[];
   readonly now: Date;
 }
 
@@ -133,7 +134,7 @@ function StandingItem({
   person,
   now,
 }: {
-  readonly one: StandingApproval & { readonly used: StandingUse };
+  readonly one: StandingApproval & { readonly used: StandingApprovalUse };
   readonly person: PersonPrincipal;
   readonly now: Date;
 }): JSX.Element {
@@ -165,7 +166,7 @@ function StandingItem({
   );
 }
 
-function bounds({ actions, amounts = {}, used }: StandingApproval & { readonly used: StandingUse }): string {
+function bounds({ actions, amounts = {}, used }: StandingApproval & { readonly used: StandingApprovalUse }): string {
   return [
     ...(actions === undefined ? [] : [`${count(used.actions)} of ${count(actions)} actions used · `]),
     ...Object.entries(amounts).map(
@@ -232,7 +233,7 @@ function DelegationItem({
   person,
   now,
 }: {
-  readonly delegation: GivenDuty;
+  readonly delegation: RoleDelegation;
   readonly person: PersonPrincipal;
   readonly now: Date;
 }): JSX.Element {

@@ -53,8 +53,8 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const person = await identity.person(c);
     const { tenant, id } = person;
     const [standing, duties, passkeys] = await Promise.all([
-      ledger.standing.list({ tenant, activeOnly: true }),
-      ledger.duties.list({ tenant, activeOnly: true }),
+      ledger.standingApprovals.list({ tenant, activeOnly: true }),
+      ledger.roleDelegations.list({ tenant, activeOnly: true }),
       settings.passkeys === undefined ? undefined : ledger.passkeys.list(tenant, id),
     ]);
     const own = duties.toSorted((a, b) => Number(samePerson(b.person, id)) - Number(samePerson(a.person, id)));

@@ -1,0 +1,37 @@
+/** What an admission asks for, and what it comes to. */
+import type { Digest } from '../../action/json.js';
+import type { Freeze } from '../../action/freeze.js';
+import type { HoldRequest, LimitReading } from '../../action/limits.js';
+import type { Outcome } from '../../action/outcome.js';
+import type { Revocation } from '../../action/revocation.js';
+
+export interface AdmitRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  /** Of the proposal. */
+  readonly digest: Digest;
+  readonly agent: string;
+  readonly tool: string;
+  readonly environment: string;
+  /** What the action would write; a freeze may name one of them. */
+  readonly targets: readonly string[];
+  readonly grant: { readonly jti: string; readonly expiresAt: Date };
+  /** Ids of the credentials the agent's authority rests on. Default none. */
+  readonly credentials?: readonly string[];
+  /**
+   * What the action asks of its limits: placed with the grant, all of it or (when one does not fit) none of it and no grant. Repeating
+   * it holds nothing twice; holds of the action that are not asked for any more are given back. Absent: holds are left as they are.
+   */
+  readonly holds?: readonly HoldRequest[];
+}
+
+export type Admission =
+  /** `limits`: each counter as it was before the holds were placed; absent without `holds`. */
+  | { readonly kind: 'admitted'; readonly limits?: readonly LimitReading[] }
+  /** At least one demand does not fit: nothing was held and no grant issued, though the action id is taken. */
+  | { readonly kind: 'limited'; readonly limits: readonly LimitReading[] }
+  | { readonly kind: 'revoked'; readonly revocation: Revocation }
+  /** The action id stands for another proposal, with this digest. */
+  | { readonly kind: 'conflict'; readonly digest: Digest }
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'frozen'; readonly freeze: Freeze };

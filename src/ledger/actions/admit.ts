@@ -1,0 +1,145 @@
+/** Admitting an action: one row for each action id, from its admission to its outcome, for good. */
+import { sql, type RawBuilder } from 'kysely';
+import { CountersignError } from '../../action/errors.js';
+import type { Digest } from '../../action/json.js';
+import type { HoldRequest, LimitReading } from '../../action/limits.js';
+import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
+import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
+import type { Database, Prepared } from '../database/database.js';
+import type { StatementBatcher } from '../database/statement-batcher.js';
+import { countersOf, demandRows, inOrderOf } from '../limits/demands.js';
+import type { Admission, AdmitRequest } from './admission.js';
+import { outcomeOf, type EndColumns } from './recorded-outcome.js';
+
+interface AdmissionRow extends EndColumns {
+  readonly digest: Digest;
+  readonly frozen: FreezeJson | null;
+  readonly revoked: RevocationJson | null;
+  /** Absent where nothing was asked of limits; null where it did not come to that. */
+  readonly placed?: {
+    readonly fits: boolean;
+    readonly issued: boolean;
+    readonly limits: readonly LimitReading[];
+  } | null;
+  readonly issued?: boolean;
+}
+
+/** @param batcher puts those who ask for the same counters together: one transaction cannot lock them in another order than any other does */
+export async function admit(database: Database, batcher: StatementBatcher, request: AdmitRequest): Promise<Admission> {
+  const { digest, holds } = request;
+  const rows =
+    holds === undefined || holds.length === 0
+      ? await database.rows(admissionOf(database, request))
+      : await batcher.rows(countersOf(request.tenant, holds), admissionOf(database, request));
+  const row = rows[0];
+  if (row === undefined)
+    throw new CountersignError('INTERNAL', 'The ledger neither admitted the action nor refused it.');
+  if (row.digest !== digest) return { kind: 'conflict', digest: row.digest };
+  const outcome = outcomeOf(request.tenant, row);
+  if (outcome !== undefined) return { kind: 'ended', outcome };
+  if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
+  if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
+  if (holds === undefined) {
+    if (row.issued !== true) await checkSameGrant(database, request);
+    return { kind: 'admitted' };
+  }
+  const { placed } = row;
+  if (!placed) throw new CountersignError('INTERNAL', 'The ledger neither placed the holds nor refused them.');
+  const limits = inOrderOf(holds, placed.limits);
+  if (!placed.fits) return { kind: 'limited', limits };
+  if (!placed.issued) await checkSameGrant(database, request);
+  return { kind: 'admitted', limits };
+}
+
+function admissionOf(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+  const { holds } = request;
+  return holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds);
+}
+
+function admission(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant } = request;
+  return {
+    name: 'admit',
+    query: sql<AdmissionRow>`
+      with ${registering(database, request)},
+      issued as (
+        insert into ${database.table('grants')} (jti, tenant, action_id, agent, tool, expires_at)
+        select ${grant.jti}, ${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.expiresAt}
+        from free
+        on conflict (jti) do nothing
+        returning jti
+      )
+      select
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
+        exists (select from issued) as issued
+      from action`,
+  };
+}
+
+function admissionWithHolds(
+  database: Database,
+  request: AdmitRequest,
+  holds: readonly HoldRequest[],
+): Prepared<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant } = request;
+  return {
+    name: 'admit_with_holds',
+    query: sql<AdmissionRow>`
+      with ${registering(database, request)},
+      placed as materialized (
+        select ${sql.id(database.schema, 'place_holds')}
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
+        from free
+      )
+      select
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
+        (select result from placed) as placed
+      from action`,
+  };
+}
+
+/** The common table expressions that register the action, and give a row as `free` unless something stands against it. */
+function registering(database: Database, request: AdmitRequest): RawBuilder<unknown> {
+  const { tenant, actionId, digest, agent, tool, environment } = request;
+  // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
+  // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
+  return sql`
+    action as (
+      insert into ${database.table('actions')} as a (tenant, action_id, digest, agent, tool, environment)
+      values (${tenant}, ${actionId}, ${digest}, ${agent}, ${tool}, ${environment})
+      on conflict (tenant, action_id) do update set digest = a.digest
+      returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
+    ),
+    frozen as materialized (${activeFreeze(database, request)}),
+    revoked as materialized (${revokedCredential(database, request)}),
+    free as (
+      select from action
+      where action.digest = ${digest} and action.receipt_seq is null
+        and not exists (select from frozen) and not exists (select from revoked)
+    )`;
+}
+
+/** A grant id that was there before is a repeated call, or a forgery. */
+async function checkSameGrant(database: Database, request: AdmitRequest): Promise<void> {
+  const same = await database.ask((kysely) =>
+    kysely
+      .selectFrom('grants')
+      .select('jti')
+      .where('jti', '=', request.grant.jti)
+      .where('tenant', '=', request.tenant)
+      .where('action_id', '=', request.actionId)
+      .where('agent', '=', request.agent)
+      .where('tool', '=', request.tool)
+      .executeTakeFirst(),
+  );
+  if (same !== undefined) return;
+  throw new CountersignError('GRANT_INVALID', 'This grant id was issued before for something else.', {
+    field: 'grant.jti',
+    expected: 'an id that no other grant has',
+    fix: 'Sign a grant with a new id.',
+  });
+}

@@ -1,0 +1,246 @@
+/** The archive: every action, open or ended, found by what it was; and all that is recorded of one. */
+import { sql, type RawBuilder } from 'kysely';
+import type { ApprovalRequest } from '../../action/approval-request.js';
+import type { Delivery } from '../../action/delivery.js';
+import { CountersignError } from '../../action/errors.js';
+import type { Hold } from '../../action/hold.js';
+import type { Digest } from '../../action/json.js';
+import type { ApprovalRecord, Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
+import { undoIdOf } from '../../action/undo.js';
+import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
+import {
+  archived,
+  requestOf,
+  COLUMNS,
+  cursorAfter,
+  ended,
+  open,
+  placeOf,
+  wantsEnded,
+  wantsOpen,
+  type ArchivedAction,
+  type ArchiveFilter,
+  type ArchivePage,
+  type SearchedRow,
+} from './search.js';
+import { ApprovalRequests } from '../approvals/approval-requests.js';
+import { pageSize } from '../database/cursor.js';
+import { dashboard, type Dashboard } from './dashboard.js';
+import type { Database } from '../database/database.js';
+import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
+import { Deliveries } from '../deliveries/deliveries.js';
+import { Limits } from '../limits/limits.js';
+
+/** A decision that verified, also one about something shown before, or refused because it came too fast. */
+export interface ArchivedDecision extends ApprovalRecord {
+  readonly shownDigest: Digest;
+  readonly decidedAt: string;
+  /** As in `RecordedDecision`. */
+  readonly yesesBefore: number;
+  readonly refused: boolean;
+}
+
+/** A receipt that says how the action ended. */
+export interface SettlingReceipt {
+  readonly seq: number;
+  readonly hash: Digest;
+  readonly at: string;
+}
+
+export interface ArchivedRecord extends ArchivedAction {
+  readonly proposalDigest: Digest;
+  readonly outcome?: Outcome;
+  /** What it was before a person resolved it. */
+  readonly previously?: Outcome;
+  readonly approvalRequest?: ApprovalRequest;
+  /** Oldest first. */
+  readonly decisions: readonly ArchivedDecision[];
+  readonly deliveries: readonly Delivery[];
+  readonly holds: readonly Hold[];
+  /** Oldest first: one, or two where it was resolved. */
+  readonly receipts: readonly SettlingReceipt[];
+  /** The action that this one was proposed instead of, and those proposed instead of this one; of actions that people were asked about. */
+  readonly revises?: string;
+  readonly revisedBy: readonly string[];
+  /** The action that this one undoes, and those that undid or tried to undo this one. */
+  readonly undoes?: string;
+  readonly undoneBy: readonly string[];
+}
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Archive {
+  readonly #database: Database;
+  readonly #requests: ApprovalRequests;
+  readonly #limits: Limits;
+  readonly #deliveries: Deliveries;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#limits = new Limits(database);
+    this.#requests = new ApprovalRequests(database);
+    this.#deliveries = new Deliveries(database);
+  }
+
+  /**
+   * One page of what fits the filter. An action that ends between two pages may be on both; none is on neither.
+   *
+   * @param limit at most 200, default 25
+   * @throws CountersignError INVALID_INPUT when the cursor is none, or a time
+   */
+  async search({
+    tenant,
+    cursor,
+    limit = 25,
+    ...filter
+  }: ArchiveFilter & {
+    readonly tenant: string;
+    /** The `next` of the page before. */
+    readonly cursor?: string;
+    readonly limit?: number;
+  }): Promise<ArchivePage> {
+    const most = pageSize(limit);
+    checkPeriod(filter);
+    const place = placeOf(cursor);
+    const wanted = new Set([filter.status ?? []].flat());
+    const rows: SearchedRow[] = [];
+    if (place.kind !== 'ended' && wantsOpen(wanted, filter)) {
+      rows.push(...(await this.#rows(open(this.#database, tenant, filter, wanted, place, most + 1))));
+    }
+    if (rows.length <= most && wantsEnded(wanted)) {
+      const from = place.kind === 'ended' ? place : undefined;
+      rows.push(...(await this.#rows(ended(this.#database, tenant, filter, wanted, from, most + 1 - rows.length))));
+    }
+    const found = rows.slice(0, most);
+    const last = found.at(-1);
+    return {
+      actions: found.map((row) => archived(tenant, row)),
+      ...(rows.length > most && last !== undefined ? { next: cursorAfter(last) } : {}),
+    };
+  }
+
+  async #rows(query: RawBuilder<SearchedRow>): Promise<readonly SearchedRow[]> {
+    return await this.#database.ask(async (kysely) => (await query.execute(kysely)).rows);
+  }
+
+  /** All that is recorded of an action. Undefined when the tenant has none of this id. */
+  async action(tenant: string, actionId: string): Promise<ArchivedRecord | undefined> {
+    const row = await this.#find(tenant, actionId);
+    if (row === undefined) return undefined;
+    const [approvalRequest, deliveries, held, decisions] = await Promise.all([
+      this.#requests.find(tenant, actionId),
+      this.#deliveries.list(tenant, actionId),
+      this.#limits.holds({ tenant, actionId }),
+      this.#decisions(tenant, actionId),
+    ]);
+    const outcome = outcomeOf(tenant, row);
+    const previously = row.before === null ? undefined : outcomeOf(tenant, row.before);
+    const undoes = outcome?.facts?.compensates?.actionId;
+    return {
+      ...archived(tenant, row),
+      proposalDigest: row.digest,
+      ...(outcome === undefined ? {} : { outcome }),
+      ...(previously === undefined ? {} : { previously }),
+      ...(approvalRequest === undefined ? {} : { approvalRequest }),
+      decisions,
+      deliveries,
+      holds: held,
+      receipts: row.receipts.map(({ seq, hash, at }) => ({ seq, hash, at: new Date(at).toISOString() })),
+      ...(approvalRequest?.revises === undefined ? {} : { revises: approvalRequest.revises }),
+      revisedBy: row.revised_by,
+      ...(undoes === undefined ? {} : { undoes }),
+      undoneBy: row.undone_by,
+    };
+  }
+
+  /**
+   * What became of actions, by the time they ended.
+   *
+   * @param period at most 366 days; default: 30 days in UTC, today the last. A day that is cut by an end counts what is within
+   * @throws CountersignError INVALID_INPUT
+   */
+  dashboard(tenant: string, period: { readonly from?: Date; readonly to?: Date } = {}): Promise<Dashboard> {
+    return dashboard(this.#database, tenant, period);
+  }
+
+  async #find(tenant: string, actionId: string): Promise<FoundRow | undefined> {
+    const table = (name: 'actions' | 'approval_requests' | 'resolved' | 'receipts') => this.#database.table(name);
+    const [actions, requests, resolved, receipts] = [
+      table('actions'),
+      table('approval_requests'),
+      table('resolved'),
+      table('receipts'),
+    ];
+    // An action may be undone several times until it succeeds; each attempt has its own id.
+    const undoing = Array.from({ length: UNDOINGS }, (_, index) => undoIdOf(actionId, index + 1));
+    const [row] = await this.#database.rows<FoundRow>({
+      name: 'archived_action',
+      query: sql<FoundRow>`
+        select ${COLUMNS}, a.digest, a.outcome, k.expires_at, k.reason as asked_because, k.summary as asked_summary,
+          (select row_to_json(b) from (
+            select outcome, receipt_seq, receipt_hash from ${resolved} where tenant = ${tenant} and action_id = ${actionId}
+          ) as b) as before,
+          coalesce((select json_agg(json_build_object('seq', r.seq, 'hash', r.hash, 'at', r.at) order by r.seq)
+            from ${receipts} as r where r.tenant = ${tenant} and r.seq in (
+              a.receipt_seq, (select receipt_seq from ${resolved} where tenant = ${tenant} and action_id = ${actionId})
+            )), '[]') as receipts,
+          array(select v.action_id from ${requests} as v where v.tenant = ${tenant} and v.revises = ${actionId}
+            order by v.first_asked_at) as revised_by,
+          array(select u.action_id from ${actions} as u where u.tenant = ${tenant} and u.action_id = any(${undoing}::text[])
+            order by u.created_at) as undone_by
+        from ${actions} as a
+        left join lateral ${requestOf(this.#database, tenant)} as k on k.closed_at is null
+        where a.tenant = ${tenant} and a.action_id = ${actionId}`,
+    });
+    return row;
+  }
+
+  async #decisions(tenant: string, actionId: string): Promise<readonly ArchivedDecision[]> {
+    const rows = await this.#database.rows<DecisionRow>({
+      name: 'archived_decisions',
+      query: sql<DecisionRow>`
+        select record, waited_seconds as waited, hurried, shown_digest, decided_at, yeses_before, refused
+        from ${this.#database.table('decisions')}
+        where tenant = ${tenant} and action_id = ${actionId}
+        order by decided_at, digest
+        limit ${sql.lit(MOST_DECISIONS)}`,
+    });
+    return rows.map((row) => ({
+      ...recordOf(row),
+      shownDigest: row.shown_digest,
+      decidedAt: row.decided_at.toISOString(),
+      yesesBefore: row.yeses_before,
+      refused: row.refused,
+    }));
+  }
+}
+
+function checkPeriod({ from, to }: ArchiveFilter): void {
+  for (const [field, time] of Object.entries({ from, to })) {
+    if (time === undefined || !Number.isNaN(time.getTime())) continue;
+    throw new CountersignError('INVALID_INPUT', 'The period to search has no valid time.', {
+      field,
+      expected: 'a time',
+      fix: 'Correct the period.',
+    });
+  }
+}
+
+const UNDOINGS = 20;
+const MOST_DECISIONS = 200;
+
+interface FoundRow extends SearchedRow, EndColumns {
+  readonly receipt_seq: string | null;
+  readonly receipt_hash: Digest | null;
+  readonly digest: Digest;
+  readonly before: { outcome: UnreceiptedOutcome; receipt_seq: string; receipt_hash: Digest } | null;
+  readonly receipts: readonly SettlingReceipt[];
+  readonly revised_by: readonly string[];
+  readonly undone_by: readonly string[];
+}
+
+interface DecisionRow extends DecisionJson {
+  readonly shown_digest: Digest;
+  readonly decided_at: Date;
+  readonly yeses_before: number;
+  readonly refused: boolean;
+}

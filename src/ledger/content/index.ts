@@ -1,0 +1,2 @@
+/** What is kept under its digest. */
+export { Content } from './content.js';

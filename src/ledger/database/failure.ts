@@ -1,0 +1,87 @@
+/** Failures of Postgres and of the way to it, as the errors that Countersign raises. */
+import pg from 'pg';
+import { CountersignError } from '../../action/errors.js';
+
+/** SQLSTATEs that say that the tables are not there, or not yet as this version needs them. */
+const NOT_MIGRATED = new Set(['3F000', '42P01', '42703', '42883']);
+
+/** SQLSTATEs and classes under which the same call may succeed later, or after a failover. */
+const PASSING = /^(08|53|55000|57|58|25006|25P03|40001|40P01|55P03)/;
+
+/** SQLSTATEs under which the connection is gone, or goes with the error. */
+const CONNECTION_GONE = /^(08|57P01|57P02|57P05|25P03)/;
+
+/** What pg and Node say, without an SQLSTATE, when a connection that worked is gone. */
+const LOST = /^Connection terminated|connection error and is not queryable|ECONNRESET|EPIPE/;
+const NEVER_CAME = /due to connection timeout/;
+
+/**
+ * Whether the connection broke under the call, so that a new one may well work at once. Not so when none could be made, or when
+ * the server did not answer in time.
+ */
+export function lostConnection(error: unknown): boolean {
+  if (error instanceof CountersignError) return false;
+  if (error instanceof pg.DatabaseError) return CONNECTION_GONE.test(error.code ?? '');
+  const text = messageOf(error);
+  return LOST.test(text) && !NEVER_CAME.test(text);
+}
+
+/**
+ * Turns anything that a call to Postgres threw into one of our errors. Messages of `pg` hold no password; `place` must not either.
+ *
+ * @param place the server and database, for people
+ */
+export function ledgerError(error: unknown, place: string): CountersignError {
+  if (error instanceof CountersignError) return error;
+  if (error instanceof pg.DatabaseError) return databaseError(error, place);
+  if (error instanceof TypeError || error instanceof RangeError) {
+    return new CountersignError('INTERNAL', `The ledger was asked wrongly: ${error.message}`, { cause: error });
+  }
+  return unavailable(`The ledger at ${place} cannot be reached: ${messageOf(error)}`, error, {
+    fix: 'Start Postgres, or correct the address of the ledger.',
+  });
+}
+
+function databaseError(error: pg.DatabaseError, place: string): CountersignError {
+  const state = error.code ?? '';
+  if (NOT_MIGRATED.has(state)) {
+    return unavailable(`The ledger at ${place} is not set up for this version: ${error.message}`, error, {
+      fix: 'Run `countersign setup`.',
+    });
+  }
+  if (state === '57014') {
+    return unavailable(`The ledger at ${place} did not answer in time: ${error.message}`, error, {
+      fix: "Look for a long transaction that holds the ledger's locks, and at the load of the database.",
+    });
+  }
+  if (PASSING.test(state)) {
+    return unavailable(`The ledger at ${place} cannot answer now: ${error.message}`, error, {
+      fix: "See the database's log.",
+    });
+  }
+  if (state.startsWith('28') || state === '3D000' || state === '42501') {
+    return unavailable(`The ledger at ${place} cannot be used: ${error.message}`, error, {
+      fix: 'Correct the user, the password, the database or the privileges that the ledger is configured with.',
+    });
+  }
+  if (state === '22021' || state === '22P05') {
+    return new CountersignError('INVALID_TEXT', `The ledger cannot hold a text: ${error.message}`, {
+      expected: 'well-formed Unicode text without NUL',
+      fix: 'Remove the character.',
+      cause: error,
+    });
+  }
+  return new CountersignError('INTERNAL', `The ledger refused a statement: ${error.message} (SQLSTATE ${state})`, {
+    cause: error,
+  });
+}
+
+function unavailable(message: string, cause: unknown, options: { readonly fix: string }): CountersignError {
+  return new CountersignError('LEDGER_UNAVAILABLE', message, { ...options, cause, retryable: true });
+}
+
+function messageOf(error: unknown): string {
+  // Node tries each address of a host and puts the failures together under an empty message.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

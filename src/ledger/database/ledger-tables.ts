@@ -1,0 +1,7 @@
+/** How the ledger's tables are set up. */
+import type { TableSet } from './migrate.js';
+
+export const LEDGER_TABLES: TableSet = {
+  versions: 'ledger_versions',
+  migrations: { '0001-ledger': new URL('schema.sql', import.meta.url) },
+};

@@ -1,0 +1,49 @@
+/** What a use of a grant asks for, and what it comes to. */
+import type { Freeze } from '../../action/freeze.js';
+import type { Revocation } from '../../action/revocation.js';
+
+export interface UseGrantRequest {
+  readonly jti: string;
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly agent: string;
+  readonly tool: string;
+  readonly targets: readonly string[];
+  /** As in AdmitRequest. */
+  readonly credentials?: readonly string[];
+  /** Names the one activity that may use the grant, the same on each of its attempts. */
+  readonly usedBy: string;
+}
+
+/**
+ * `otherUses`: how many other grants of the action were used and not returned. While it is more than 0, an effect of the action may have
+ * been made, also when this grant is refused. Of a refusal it is the number from before the call; a use that runs at the same time
+ * may be missing in it.
+ */
+export type GrantUse = { readonly otherUses: number } & GrantVerdict;
+
+type GrantVerdict =
+  /** The grant is this activity's from now on. */
+  | { readonly kind: 'first' }
+  /**
+   * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
+   * use was lost). A freeze or a revocation that came since does not hide that.
+   */
+  | {
+      readonly kind: 'again';
+      readonly freeze?: Freeze;
+      readonly revocation?: Revocation;
+    }
+  /** This activity used it in vain, and returned it. */
+  | { readonly kind: 'returned' }
+  | { readonly kind: 'replayed'; readonly usedBy: string }
+  /** There is no such grant for this action, agent and tool. */
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'frozen'; readonly freeze: Freeze }
+  | { readonly kind: 'revoked'; readonly revocation: Revocation }
+  /** The action has its outcome; nothing may be done in its name any more. */
+  | { readonly kind: 'ended' };
+
+/** That nothing was sent under a grant, by the activity that used it. */
+export type ReturnGrantRequest = Pick<UseGrantRequest, 'jti' | 'tenant' | 'actionId' | 'usedBy'>;

@@ -1,0 +1,146 @@
+/** Grants: used once, returned when nothing was sent under them, deleted while nobody used them. */
+import { sql } from 'kysely';
+import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
+import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
+import type { Database } from '../database/database.js';
+import type { GrantUse, ReturnGrantRequest, UseGrantRequest } from './grant-use.js';
+
+interface GrantRow {
+  readonly used_by: string | null;
+  /** These two are null where the action has no such grant. */
+  readonly live: boolean | null;
+  readonly returned: boolean | null;
+  readonly ended: boolean;
+  /** How many other grants of the action were used before this call, and not returned. */
+  readonly others: number;
+  /** How many grants of the action were used and not returned, after this call; null when it used none. */
+  readonly uses_now: number | null;
+  readonly frozen: FreezeJson | null;
+  readonly revoked: RevocationJson | null;
+}
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Grants {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Uses a grant, once: of any number of callers that race, one gets `first`. One round trip. */
+  async use(request: UseGrantRequest): Promise<GrantUse> {
+    const { jti, tenant, actionId, agent, tool, usedBy } = request;
+    const rows = await this.#database.rows({
+      name: 'use_grant',
+      // Race by race: callers with one grant queue at its row, and each reads it as the one before left it ("for update" does, whatever
+      // the snapshot). Grants of one action queue at the action's row, so that its count is exact; so does the settling of the action,
+      // and "receipt_seq is null" is judged after the wait.
+      query: sql<GrantRow>`
+        with locked as materialized (
+          select used_by, returned_at, expires_at from ${this.#database.table('grants')}
+          where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and agent = ${agent} and tool = ${tool}
+          for update
+        ),
+        "grant" as materialized (
+          select used_by, returned_at is not null as returned, expires_at > clock_timestamp() as live from locked
+        ),
+        frozen as materialized (${activeFreeze(this.#database, request)}),
+        revoked as materialized (${revokedCredential(this.#database, request)}),
+        counted as (
+          update ${this.#database.table('actions')} as a set uses = a.uses + 1
+          from "grant"
+          where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
+            and "grant".used_by is null and "grant".live
+            and not exists (select from frozen) and not exists (select from revoked)
+          returning a.uses - a.returned as uses
+        ),
+        used as (
+          update ${this.#database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}
+          from counted
+          where g.jti = ${jti}
+        )
+        select
+          "grant".used_by, "grant".returned, "grant".live,
+          a.status is not null as ended,
+          -- Both from one snapshot, and so exact for that moment: "grant" may be as of later.
+          a.uses - a.returned - (
+            select count(*)::int from ${this.#database.table('grants')}
+            where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
+          ) as others,
+          (select uses from counted) as uses_now,
+          (select row_to_json(frozen) from frozen) as frozen,
+          (select row_to_json(revoked) from revoked) as revoked
+        from ${this.#database.table('actions')} as a
+        left join "grant" on true
+        where a.tenant = ${tenant} and a.action_id = ${actionId}`,
+    });
+    const row = rows[0];
+    if (row === undefined) return { kind: 'unknown', otherUses: 0 };
+    if (row.uses_now !== null) return { kind: 'first', otherUses: row.uses_now - 1 };
+    const otherUses = row.others;
+    if (row.live === null) return { kind: 'unknown', otherUses };
+    if (row.ended) return { kind: 'ended', otherUses };
+    if (row.used_by !== null && row.used_by !== usedBy) return { kind: 'replayed', otherUses, usedBy: row.used_by };
+    if (row.returned) return { kind: 'returned', otherUses };
+    if (row.used_by !== null) {
+      return {
+        kind: 'again',
+        otherUses,
+        ...(row.frozen === null ? {} : { freeze: toFreeze(row.frozen) }),
+        ...(row.revoked === null ? {} : { revocation: toRevocation(row.revoked) }),
+      };
+    }
+    if (row.frozen !== null) return { kind: 'frozen', otherUses, freeze: toFreeze(row.frozen) };
+    if (row.revoked !== null) return { kind: 'revoked', otherUses, revocation: toRevocation(row.revoked) };
+    if (!row.live) return { kind: 'expired', otherUses };
+    // Usable when the statement began, and not used by it: the action ended meanwhile.
+    return { kind: 'ended', otherUses };
+  }
+
+  /**
+   * Records that nothing was sent under a used grant: it counts no more among those whose effect may have been made, and stays used. To
+   * be called only by an attempt that was the first, of a tool whose effect no later attempt of the same activity can have made.
+   *
+   * @returns whether it was recorded; not, when it was before or the action has ended
+   */
+  async return({ jti, tenant, actionId, usedBy }: ReturnGrantRequest): Promise<boolean> {
+    // It locks in the order in which a grant is used: the grant, then its action.
+    const rows = await this.#database.rows({
+      name: 'return_grant',
+      query: sql<{ jti: string }>`
+        with locked as materialized (
+          select jti from ${this.#database.table('grants')}
+          where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_by = ${usedBy} and returned_at is null
+          for update
+        ),
+        counted as (
+          update ${this.#database.table('actions')} as a set returned = a.returned + 1
+          from locked
+          where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
+          returning a.action_id
+        )
+        update ${this.#database.table('grants')} as g set returned_at = clock_timestamp()
+        from counted
+        where g.jti = ${jti}
+        returning g.jti`,
+    });
+    return rows.length > 0;
+  }
+
+  /**
+   * Deletes every grant of the action that was not used. Whoever would use one finds it unknown and is refused; callers who use one at this
+   * moment were first, or are refused.
+   *
+   * @returns how many
+   */
+  async deleteUnused(tenant: string, actionId: string): Promise<number> {
+    const rows = await this.#database.rows({
+      name: 'delete_unused_grants',
+      query: sql<{ jti: string }>`
+        delete from ${this.#database.table('grants')}
+        where tenant = ${tenant} and action_id = ${actionId} and used_at is null
+        returning jti`,
+    });
+    return rows.length;
+  }
+}

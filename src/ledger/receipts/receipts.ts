@@ -1,0 +1,127 @@
+/** Receipts: what settles an action, and the chains that they stand in. */
+import { sql } from 'kysely';
+import type { ReceiptRef } from '../../action/outcome.js';
+import type { Database, Prepared } from '../database/database.js';
+import { append, Chains } from './chain.js';
+import type { ChainHead, SignReceipt, StoredReceipt } from './receipt.js';
+import { resolve } from './resolve.js';
+import { actionStatement, settle } from './settle.js';
+import type { ResolveRequest, Settled, Settlement, SettleRequest } from './settlement.js';
+
+export interface AppendReceiptRequest {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly sign: SignReceipt;
+}
+
+/** How many receipts are read at once. */
+const PAGE = 500;
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). Further errors are named with each. */
+export class Receipts {
+  readonly #database: Database;
+  readonly #chains: Chains;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#chains = new Chains(database);
+  }
+
+  /**
+   * Records the outcome of an action with its receipt, at the end of the tenant's chain, and ends its holds, in one transaction. The
+   * first outcome is the outcome: settling again returns it. One round trip where no other worker writes to the chain.
+   *
+   * An outcome `denied`, `failed`, `cancelled` or `expired` is not recorded while a grant of the action was used by another run, unless
+   * `effectRuledOut`. This is decided under the lock that a use of a grant takes: of a use and a settling at once, the later sees the
+   * earlier.
+   *
+   * @throws CountersignError ACTION_CONFLICT when the action id stands for another proposal; whatever `sign` throws
+   */
+  settle(request: SettleRequest): Promise<Settlement> {
+    return settle(this.#database, this.#chains, request);
+  }
+
+  /**
+   * Replaces the outcome `unknown` by what a person says, with a receipt of its own and the end of the holds that were kept, in one
+   * transaction. Resolving again returns what is recorded.
+   *
+   * @throws CountersignError NOT_FOUND, NOT_UNKNOWN, INVALID_INPUT when the new status is none that a resolution can have; whatever
+   *   `sign` throws
+   */
+  resolve(request: ResolveRequest): Promise<Settled> {
+    return resolve(this.#database, this.#chains, request);
+  }
+
+  /**
+   * Appends a receipt that settles no action, such as the refusal of a conflicting proposal. Not idempotent: a retry after a lost
+   * reply can leave two receipts that say the same.
+   */
+  append(request: AppendReceiptRequest): Promise<ReceiptRef> {
+    const { tenant, actionId, sign } = request;
+    return this.#chains.inTurn(tenant, () =>
+      this.#database.transaction(async (session) => {
+        const { head } = await this.#chains.lock(
+          session,
+          tenant,
+          actionStatement(this.#database, { tenant, actionId }),
+        );
+        const { link, signed } = await this.#chains.sign(tenant, head, sign);
+        const write: Prepared<unknown> = {
+          name: 'append_receipt',
+          query: sql`
+            with ${append(this.#database, request, link, signed, sql`(values (true)) as always`)}
+            select`,
+        };
+        await Promise.all([session.rows(write), session.run('commit')]);
+        return { tenant, seq: link.seq, hash: signed.hash };
+      }),
+    );
+  }
+
+  /** The last receipt of a tenant's chain. */
+  async head(tenant: string): Promise<ChainHead> {
+    return await this.#database.ask(async (kysely) => {
+      const row = await kysely
+        .selectFrom('chains')
+        .select(['seq', 'hash'])
+        .where('tenant', '=', tenant)
+        .executeTakeFirst();
+      return { seq: Number(row?.seq ?? 0), hash: row?.hash ?? null };
+    });
+  }
+
+  /** Those that have a chain, sorted. */
+  async tenants(): Promise<readonly string[]> {
+    return await this.#database.ask(async (kysely) => {
+      const rows = await kysely
+        .selectFrom('chains')
+        .select('tenant')
+        .where('seq', '>', '0')
+        .orderBy('tenant')
+        .execute();
+      return rows.map((row) => row.tenant);
+    });
+  }
+
+  /** A tenant's receipts in order, read in pages: what is appended meanwhile may be among them. */
+  async *list(tenant: string, { after = 0 }: { readonly after?: number } = {}): AsyncGenerator<StoredReceipt> {
+    let last = after;
+    for (;;) {
+      const rows = await this.#database.ask((kysely) =>
+        kysely
+          .selectFrom('receipts')
+          .select(['seq', 'hash', 'jws', 'action_id', 'at'])
+          .where('tenant', '=', tenant)
+          .where('seq', '>', String(last))
+          .orderBy('seq')
+          .limit(PAGE)
+          .execute(),
+      );
+      for (const row of rows) {
+        last = Number(row.seq);
+        yield { seq: last, hash: row.hash, jws: row.jws, actionId: row.action_id, at: row.at.toISOString() };
+      }
+      if (rows.length < PAGE) return;
+    }
+  }
+}
