@@ -5,7 +5,7 @@ import type { Outcome, OutcomeStatus } from '../../src/action/outcome.js';
 import { undoIdOf } from '../../src/action/undo.js';
 import type { ArchiveFilter, ArchivePage, Ledger } from '../../src/ledger/index.js';
 import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
-import { askFor, MANY_ASKS, token, waits, yes } from './asking.js';
+import { requestFor, MANY_REQUESTS, token, waits, yes } from './approval-request-fixtures.js';
 import {
   admission,
   type Names,
@@ -52,7 +52,7 @@ async function history(tenant: string, ended: number, open: number): Promise<voi
     [tenant],
   );
   await waits(ledger, { tenant, actionId: 'o' });
-  await testLedger.pool.query(MANY_ASKS, [tenant, open - 1]);
+  await testLedger.pool.query(MANY_REQUESTS, [tenant, open - 1]);
 }
 
 interface Ending {
@@ -354,7 +354,7 @@ describe('the whole record of an action', () => {
     const tenant = newTenant();
     const names = { tenant, actionId: 'a-1' };
     const demand = { limit: 'refunds', key: '', kind: 'count', amount: 1, max: 10 } as const;
-    const ask = askFor(names, { revises: 'a-0' });
+    const ask = requestFor(names, { revises: 'a-0' });
     await ledger.approvalRequests.open(ask);
     await waits(ledger, { tenant, actionId: 'a-2' }, { revises: 'a-1' });
     await ledger.actions.admit(admission(names, { holds: [{ ...demand, windowSeconds: 60, slots: 1 } as never] }));

@@ -25,9 +25,10 @@ describe('snapshots', () => {
 
   test('can be put many times at once', async () => {
     const tenant = newTenant();
-    const body = { rows: Array.from({ length: 20_000 }, (_, id) => ({ id, text: `row ${id} 𝒳` })) };
-    await times(10, () => ledger.content.putSnapshot(tenant, digest(body), body));
-    expect(digest(await ledger.content.getSnapshot(tenant, digest(body)))).toBe(digest(body));
+    const body = { rows: Array.from({ length: 2_000 }, (_, id) => ({ id, text: `row ${id} 𝒳` })) };
+    const name = digest(body);
+    await times(10, () => ledger.content.putSnapshot(tenant, name, body));
+    expect(digest(await ledger.content.getSnapshot(tenant, name))).toBe(name);
   });
 
   test('any JSON comes back with the same canonical text', async () => {

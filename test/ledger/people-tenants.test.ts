@@ -4,7 +4,7 @@ import { Archive } from '../../src/ledger/archive/archive.js';
 import { ApprovalRequests } from '../../src/ledger/approvals/approval-requests.js';
 import { Deliveries } from '../../src/ledger/deliveries/deliveries.js';
 import type { Ledger } from '../../src/ledger/index.js';
-import { askFor, token, waits, yes } from './asking.js';
+import { requestFor, token, waits, yes } from './approval-request-fixtures.js';
 import { newTenant, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger } from './support.js';
 
 let testLedger: TestLedger;
@@ -51,7 +51,7 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
   },
   'ApprovalRequests.secondsWaited': async (tenant) =>
     (await ledger.approvalRequests.secondsWaited(tenant, 'a-1')) === 0 ? undefined : SECRET,
-  'ApprovalRequests.open': (tenant) => ledger.approvalRequests.open(askFor({ tenant, actionId: 'a-1' })),
+  'ApprovalRequests.open': (tenant) => ledger.approvalRequests.open(requestFor({ tenant, actionId: 'a-1' })),
   'Archive.search': async (tenant) => [
     await ledger.archive.search({ tenant }),
     await ledger.archive.search({ tenant, text: SECRET }),

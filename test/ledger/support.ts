@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { digestText, type Digest } from '../../src/action/json.js';
 import { Ledger, type AdmitRequest, type DatabaseOptions, type SettleRequest } from '../../src/ledger/index.js';
-import type { Settled, SignReceipt, StoredReceipt, UseGrantRequest } from '../../src/ledger/index.js';
+import type { Settled, SignReceipt, LedgerReceipt, UseGrantRequest } from '../../src/ledger/index.js';
 import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import { createDatabase } from '../support/postgres.js';
 
@@ -118,7 +118,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** The receipts of a tenant, after checking that they are numbered without a gap and that each names the hash of the one before. */
-export async function wholeChain(ledger: Ledger, tenant: string): Promise<StoredReceipt[]> {
+export async function wholeChain(ledger: Ledger, tenant: string): Promise<LedgerReceipt[]> {
   const receipts = await collect(ledger.receipts.list(tenant));
   let prev: string = 'first';
   for (const [index, receipt] of receipts.entries()) {

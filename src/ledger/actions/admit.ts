@@ -5,7 +5,7 @@ import type { Digest } from '../../action/json.js';
 import type { HoldRequest, LimitReading } from '../../action/limits.js';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 import type { StatementBatcher } from '../database/statement-batcher.js';
 import { countersOf, demandRows, inOrderOf } from '../limits/demands.js';
 import type { Admission, AdmitRequest } from './admission.js';
@@ -51,12 +51,12 @@ export async function admit(database: Database, batcher: StatementBatcher, reque
   return { kind: 'admitted', limits };
 }
 
-function admissionOf(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+function admissionOf(database: Database, request: AdmitRequest): PreparedStatement<AdmissionRow> {
   const { holds } = request;
   return holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds);
 }
 
-function admission(database: Database, request: AdmitRequest): Prepared<AdmissionRow> {
+function admission(database: Database, request: AdmitRequest): PreparedStatement<AdmissionRow> {
   const { tenant, actionId, agent, tool, grant } = request;
   return {
     name: 'admit',
@@ -82,7 +82,7 @@ function admissionWithHolds(
   database: Database,
   request: AdmitRequest,
   holds: readonly HoldRequest[],
-): Prepared<AdmissionRow> {
+): PreparedStatement<AdmissionRow> {
   const { tenant, actionId, agent, tool, grant } = request;
   return {
     name: 'admit_with_holds',

@@ -11,7 +11,7 @@ import { CountersignError } from '../../action/errors.js';
 import { canonical, type Digest } from '../../action/json.js';
 import type { ApprovalRecord, Shown } from '../../action/outcome.js';
 import { cursorText, pageSize, timeAndId } from '../database/cursor.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 import { containing, plain } from '../database/text.js';
 import type {
   ApprovalRequestCount,
@@ -214,7 +214,7 @@ const NOW = sql`select date_trunc('milliseconds', clock_timestamp()) as at`;
 /** How many requests of ended actions that nobody closed are taken off the list along the way. */
 const SWEPT = 10;
 
-function opening(database: Database, request: NewApprovalRequest): Prepared<TimesRow> {
+function opening(database: Database, request: NewApprovalRequest): PreparedStatement<TimesRow> {
   const { tenant, actionId, shown, shownDigest, decision, given = [], renewed = false, via = [] } = request;
   const { requirements, tool, proposal } = shown;
   const ttlSeconds = request.ttlSeconds ?? Math.min(...requirements.map((one) => one.ttlSeconds));

@@ -5,7 +5,7 @@ import { canonical } from '../../action/json.js';
 import type { ApprovalRecord, Verdict } from '../../action/outcome.js';
 import { changed } from './list-changes.js';
 import type { RecordedDecision, PersonDecision } from './approval-request-list.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 
 interface DecidedRow {
   readonly action_id: string;
@@ -20,7 +20,7 @@ interface DecidedRow {
 export async function decide(database: Database, request: PersonDecision): Promise<RecordedDecision> {
   const person = request.person.toLowerCase();
   const { schema } = database;
-  const lock: Prepared<unknown> = {
+  const lock: PreparedStatement<unknown> = {
     name: 'one_by_one',
     query: sql`select pg_advisory_xact_lock(hashtextextended(${`${schema}/${request.tenant}/${person}`}, 0))`,
   };
@@ -42,7 +42,7 @@ export async function decide(database: Database, request: PersonDecision): Promi
   };
 }
 
-function deciding(database: Database, request: PersonDecision, person: string): Prepared<DecidedRow> {
+function deciding(database: Database, request: PersonDecision, person: string): PreparedStatement<DecidedRow> {
   const { tenant, actionId, shownDigest, verdict, digest, windowSeconds, roles = [], reason } = request;
   const {
     hurriedFrom = null,

@@ -19,14 +19,14 @@ export interface DatabaseOptions {
 }
 
 /** A statement that each connection parses once, under this name. Its text may not vary. */
-export interface Prepared<Row> {
+export interface PreparedStatement<Row> {
   readonly name: string;
   readonly query: RawBuilder<Row>;
 }
 
 /** One connection, for one transaction. Statements go out at once, without awaiting the ones before: several in one round trip. */
-export interface Session {
-  rows<Row>(statement: Prepared<Row>): Promise<readonly Row[]>;
+export interface TransactionSession {
+  rows<Row>(statement: PreparedStatement<Row>): Promise<readonly Row[]>;
   run(command: 'begin' | 'commit'): Promise<void>;
 }
 
@@ -119,7 +119,7 @@ export class Database<Tables = LedgerTables> {
   }
 
   /** Runs one prepared statement that bears repeating. One round trip. @throws as `ask` */
-  rows<Row>(statement: Prepared<Row>): Promise<readonly Row[]> {
+  rows<Row>(statement: PreparedStatement<Row>): Promise<readonly Row[]> {
     const query = this.#prepare(statement);
     return this.ask(async () => (await this.#pool.query<pg.QueryResultRow & Row>(query)).rows);
   }
@@ -130,17 +130,17 @@ export class Database<Tables = LedgerTables> {
    *
    * @throws as `ask`; CountersignErrors of the work pass through
    */
-  transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  transaction<T>(work: (session: TransactionSession) => Promise<T>): Promise<T> {
     return this.ask(() => this.#session(work));
   }
 
-  async #session<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  async #session<T>(work: (session: TransactionSession) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     let open = false;
     let broken = false;
     try {
       return await work({
-        rows: async <Row>(statement: Prepared<Row>) =>
+        rows: async <Row>(statement: PreparedStatement<Row>) =>
           (await client.query<pg.QueryResultRow & Row>(this.#prepare(statement))).rows,
         run: async (command) => {
           open = true;
@@ -186,7 +186,7 @@ export class Database<Tables = LedgerTables> {
     return this.#closing;
   }
 
-  #prepare<Row>(statement: Prepared<Row>): pg.QueryConfig<unknown[]> {
+  #prepare<Row>(statement: PreparedStatement<Row>): pg.QueryConfig<unknown[]> {
     const compiled = statement.query.compile(this.kysely);
     return { name: statement.name, text: compiled.sql, values: [...compiled.parameters] };
   }

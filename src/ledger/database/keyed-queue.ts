@@ -1,34 +1,34 @@
-/** Work on one thing by few at a time, the others in the order they came. */
+/** A queue for each key: few work under one key at a time, the others wait in the order in which they came. */
 
-interface Line {
+interface Waiting {
   running: number;
   readonly waiting: (() => void)[];
 }
 
 export class KeyedQueue {
-  readonly #width: (thing: string) => number;
-  readonly #lines = new Map<string, Line>();
+  readonly #concurrency: (key: string) => number;
+  readonly #queues = new Map<string, Waiting>();
 
-  /** @param width how many may work on a thing at once, asked whenever one is to begin; at least 1 */
-  constructor(width: (thing: string) => number) {
-    this.#width = width;
+  /** @param concurrency how many may work under a key at once, asked whenever one is to begin; at least 1 */
+  constructor(concurrency: (key: string) => number) {
+    this.#concurrency = concurrency;
   }
 
-  /** Gives the work its turn, and tells it whether nobody else of us works on the thing. */
-  async run<T>(thing: string, work: (alone: boolean) => Promise<T>): Promise<T> {
-    const line = this.#lines.get(thing) ?? { running: 0, waiting: [] };
-    this.#lines.set(thing, line);
-    if (line.running >= this.#width(thing)) await new Promise<void>((resolve) => line.waiting.push(resolve));
-    else line.running++;
+  /** Gives the work its turn, and tells it whether nobody else of this process works under the key. */
+  async run<T>(key: string, work: (alone: boolean) => Promise<T>): Promise<T> {
+    const queue = this.#queues.get(key) ?? { running: 0, waiting: [] };
+    this.#queues.set(key, queue);
+    if (queue.running >= this.#concurrency(key)) await new Promise<void>((resolve) => queue.waiting.push(resolve));
+    else queue.running++;
     try {
-      return await work(line.running === 1);
+      return await work(queue.running === 1);
     } finally {
-      line.running--;
-      while (line.waiting.length > 0 && line.running < this.#width(thing)) {
-        line.running++;
-        line.waiting.shift()?.();
+      queue.running--;
+      while (queue.waiting.length > 0 && queue.running < this.#concurrency(key)) {
+        queue.running++;
+        queue.waiting.shift()?.();
       }
-      if (line.running === 0) this.#lines.delete(thing);
+      if (queue.running === 0) this.#queues.delete(key);
     }
   }
 }

@@ -37,11 +37,14 @@ create table countersign.chains (
   foreign key (tenant, seq, hash) references countersign.receipts (tenant, seq, hash)
 ) with (fillfactor = 20);
 
-create trigger keep before update or delete or truncate on countersign.receipts for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.receipts
+  for each statement execute function countersign.refuse_change();
 
-create trigger keep before delete or truncate on countersign.chains for each statement execute function countersign.refuse_change();
+create trigger keep before delete or truncate on countersign.chains
+  for each statement execute function countersign.refuse_change();
 
-create trigger final before update on countersign.chains for each row when (new.tenant <> old.tenant or new.seq <> old.seq + 1) execute function countersign.refuse_change();
+create trigger final before update on countersign.chains
+  for each row when (new.tenant <> old.tenant or new.seq <> old.seq + 1) execute function countersign.refuse_change();
 
 -- Actions: one row for each action id, from its admission to its outcome, for good.
 
@@ -82,7 +85,8 @@ create index actions_open on countersign.actions (created_at, tenant, action_id)
 create unique index actions_ended on countersign.actions (tenant, receipt_seq) where receipt_seq is not null;
 
 -- An action that could be forgotten could be done again.
-create trigger keep before delete or truncate on countersign.actions for each statement execute function countersign.refuse_change();
+create trigger keep before delete or truncate on countersign.actions
+  for each statement execute function countersign.refuse_change();
 
 -- An outcome changes in one way only: from unknown to what a person found out. It is compared as text and never parsed here: a text with
 -- \u0000 in it is JSON that Postgres cannot parse.
@@ -112,7 +116,8 @@ create table countersign.resolved (
   foreign key (tenant, receipt_seq, receipt_hash) references countersign.receipts (tenant, seq, hash)
 );
 
-create trigger keep before update or delete or truncate on countersign.resolved for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.resolved
+  for each statement execute function countersign.refuse_change();
 
 -- Grants: used once. One that was used in vain can be returned, and still not be used again.
 
@@ -162,12 +167,14 @@ create table countersign.freezes (
 
 create index freezes_active on countersign.freezes (tenant) where lifted_at is null;
 
-create trigger keep before delete or truncate on countersign.freezes for each statement execute function countersign.refuse_change();
+create trigger keep before delete or truncate on countersign.freezes
+  for each statement execute function countersign.refuse_change();
 
 create trigger final before update on countersign.freezes for each row when (
   old.lifted_at is not null
   or row(new.id, new.tenant, new.scope_kind, new.scope_value, new.reason, new.frozen_by, new.frozen_at)
-    is distinct from row(old.id, old.tenant, old.scope_kind, old.scope_value, old.reason, old.frozen_by, old.frozen_at)) execute function countersign.refuse_change();
+    is distinct from row(old.id, old.tenant, old.scope_kind, old.scope_value, old.reason, old.frozen_by, old.frozen_at)
+) execute function countersign.refuse_change();
 
 create table countersign.revocations (
   tenant text not null check (tenant <> ''),
@@ -178,7 +185,8 @@ create table countersign.revocations (
   primary key (tenant, jti)
 );
 
-create trigger keep before update or delete or truncate on countersign.revocations for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.revocations
+  for each statement execute function countersign.refuse_change();
 
 create table countersign.nonces (
   scope text not null,
@@ -192,7 +200,8 @@ create index nonces_expiry on countersign.nonces (expires_at);
 
 create trigger keep before truncate on countersign.nonces for each statement execute function countersign.refuse_change();
 
-create trigger final before update on countersign.nonces for each row when (new is distinct from old) execute function countersign.refuse_change();
+create trigger final before update on countersign.nonces
+  for each row when (new is distinct from old) execute function countersign.refuse_change();
 
 -- The same margin as in the statement that forgets: what could still be used again is never forgotten.
 create trigger live before delete on countersign.nonces for each row
@@ -206,7 +215,8 @@ create table countersign.policies (
   stored_at timestamptz not null default clock_timestamp()
 );
 
-create trigger keep before update or delete or truncate on countersign.policies for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.policies
+  for each statement execute function countersign.refuse_change();
 
 create table countersign.snapshots (
   tenant text not null,
@@ -249,7 +259,8 @@ create table countersign.limit_counters (
 ) with (fillfactor = 50);
 
 -- A counter that could be forgotten could be spent again.
-create trigger keep before delete or truncate on countersign.limit_counters for each statement execute function countersign.refuse_change();
+create trigger keep before delete or truncate on countersign.limit_counters
+  for each statement execute function countersign.refuse_change();
 
 -- There is no foreign key to the action: the functions that write here are called in statements that hold the action's row.
 create table countersign.holds (
@@ -409,7 +420,8 @@ begin
     'retryAfterMs', case when fits is not true and retry is not null then ceil(greatest(retry, 0) / 1000) end));
 end $$;
 
-create function countersign.blank_counter(p_tenant text, d countersign.limit_demand, at bigint) returns countersign.limit_counters language plpgsql immutable as $$
+create function countersign.blank_counter(p_tenant text, d countersign.limit_demand, at bigint)
+returns countersign.limit_counters language plpgsql immutable as $$
 declare
   c countersign.limit_counters;
 begin
@@ -867,7 +879,8 @@ create table countersign.standing_approvals (
 
 create index standing_approvals_of_agent on countersign.standing_approvals (tenant, agent, until);
 
-create trigger keep before update or delete or truncate on countersign.standing_approvals for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.standing_approvals
+  for each statement execute function countersign.refuse_change();
 
 create table countersign.role_delegations (
   tenant text not null check (tenant <> ''),
@@ -890,7 +903,8 @@ create table countersign.role_delegations (
 -- Directories rarely tell Ann@x from ann@x.
 create index role_delegations_of_person on countersign.role_delegations (tenant, lower(person), until);
 
-create trigger keep before update or delete or truncate on countersign.role_delegations for each statement execute function countersign.refuse_change();
+create trigger keep before update or delete or truncate on countersign.role_delegations
+  for each statement execute function countersign.refuse_change();
 
 create table countersign.passkeys (
   tenant text not null check (char_length(tenant) between 1 and 63 and tenant <> '*'),
@@ -929,7 +943,8 @@ create table countersign.passkey_uses (
   foreign key (tenant, credential_id) references countersign.passkeys (tenant, credential_id) on delete cascade
 );
 
-create trigger final before update on countersign.passkey_uses for each row when (new is distinct from old) execute function countersign.refuse_change();
+create trigger final before update on countersign.passkey_uses
+  for each row when (new is distinct from old) execute function countersign.refuse_change();
 
 -- How people were told of what waits for them.
 

@@ -3,13 +3,13 @@
  * hot row takes no more than one connection from everybody else.
  */
 import { CountersignError } from '../../action/errors.js';
-import type { Database, Prepared } from './database.js';
+import type { Database, PreparedStatement } from './database.js';
 
 /** More in one transaction would let other workers wait long for the row. */
 const MOST = 16;
 
 interface Waiting {
-  readonly statement: Prepared<unknown>;
+  readonly statement: PreparedStatement<unknown>;
   readonly resolve: (rows: readonly unknown[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -24,7 +24,7 @@ export class StatementBatcher {
   }
 
   /** Runs the statement at once when none of ours is at that row, else together with the others who wait. It must bear repeating. */
-  async rows<Row>(row: string, statement: Prepared<Row>): Promise<readonly Row[]> {
+  async rows<Row>(row: string, statement: PreparedStatement<Row>): Promise<readonly Row[]> {
     const waiting = this.#waiting.get(row);
     if (waiting !== undefined) {
       const rows = await new Promise<readonly unknown[]>((resolve, reject) => {
@@ -67,7 +67,7 @@ export class StatementBatcher {
   }
 
   /** All or none, in one round trip. */
-  #inOneTransaction(statements: readonly Prepared<unknown>[]): Promise<readonly (readonly unknown[])[]> {
+  #inOneTransaction(statements: readonly PreparedStatement<unknown>[]): Promise<readonly (readonly unknown[])[]> {
     return this.#database.transaction(async (session) => {
       const begun = session.run('begin');
       const results = statements.map((statement) => session.rows(statement));

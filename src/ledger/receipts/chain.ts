@@ -2,7 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
-import type { Database, Prepared, Session } from '../database/database.js';
+import type { Database, PreparedStatement, TransactionSession } from '../database/database.js';
 import { KeyedQueue } from '../database/keyed-queue.js';
 import { ChainHeadCache } from './chain-head-cache.js';
 import type { ChainHead, ChainLink, SignedReceipt, SignReceipt } from './receipt.js';
@@ -43,16 +43,16 @@ export class Chains {
    * the holder before committed.
    */
   async lock<Row>(
-    session: Session,
+    session: TransactionSession,
     tenant: string,
-    read: Prepared<Row>,
+    read: PreparedStatement<Row>,
   ): Promise<{ readonly head: ChainHead; readonly rows: readonly Row[] }> {
     const chains = this.#database.table('chains');
-    const lock: Prepared<HeadRow> = {
+    const lock: PreparedStatement<HeadRow> = {
       name: 'lock_chain',
       query: sql<HeadRow>`select seq, hash from ${chains} where tenant = ${tenant} for update`,
     };
-    const create: Prepared<unknown> = {
+    const create: PreparedStatement<unknown> = {
       name: 'create_chain',
       query: sql`insert into ${chains} (tenant) values (${tenant}) on conflict do nothing`,
     };

@@ -22,7 +22,7 @@ export interface SignedReceipt {
  */
 export type SignReceipt = (link: ChainLink) => Promise<SignedReceipt>;
 
-export interface StoredReceipt {
+export interface LedgerReceipt {
   readonly seq: number;
   readonly hash: Digest;
   readonly jws: string;

@@ -1,9 +1,9 @@
 /** Receipts: what settles an action, and the chains that they stand in. */
 import { sql } from 'kysely';
 import type { ReceiptRef } from '../../action/outcome.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 import { append, Chains } from './chain.js';
-import type { ChainHead, SignReceipt, StoredReceipt } from './receipt.js';
+import type { ChainHead, SignReceipt, LedgerReceipt } from './receipt.js';
 import { resolve } from './resolve.js';
 import { actionStatement, settle } from './settle.js';
 import type { ResolveRequest, Settled, Settlement, SettleRequest } from './settlement.js';
@@ -66,7 +66,7 @@ export class Receipts {
           actionStatement(this.#database, { tenant, actionId }),
         );
         const { link, signed } = await this.#chains.sign(tenant, head, sign);
-        const write: Prepared<unknown> = {
+        const write: PreparedStatement<unknown> = {
           name: 'append_receipt',
           query: sql`
             with ${append(this.#database, request, link, signed, sql`(values (true)) as always`)}
@@ -104,7 +104,7 @@ export class Receipts {
   }
 
   /** A tenant's receipts in order, read in pages: what is appended meanwhile may be among them. */
-  async *list(tenant: string, { after = 0 }: { readonly after?: number } = {}): AsyncGenerator<StoredReceipt> {
+  async *list(tenant: string, { after = 0 }: { readonly after?: number } = {}): AsyncGenerator<LedgerReceipt> {
     let last = after;
     for (;;) {
       const rows = await this.#database.ask((kysely) =>

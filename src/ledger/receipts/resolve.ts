@@ -4,7 +4,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import type { OutcomeStatus } from '../../action/outcome.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 import { settledHolds } from '../limits/settled-holds.js';
 import { append, type Chains } from './chain.js';
 import { searchableColumns } from './searchable.js';
@@ -31,7 +31,7 @@ export async function resolve(database: Database, chains: Chains, request: Resol
   }
   const text = canonicalText({ ...outcome, receipt: undefined });
   const { code, reason } = searchableColumns(outcome);
-  const read: Prepared<EndedRow> = {
+  const read: PreparedStatement<EndedRow> = {
     name: 'resolvable_action',
     query: sql<EndedRow>`
       select digest, status, outcome, receipt_seq, receipt_hash, resolved_at is not null as resolved
@@ -46,7 +46,7 @@ export async function resolve(database: Database, chains: Chains, request: Resol
 
       const { link, signed } = await chains.sign(tenant, head, sign);
       // Only settling and resolving change how an action ended, and both hold the chain: what was read is still so.
-      const write: Prepared<unknown> = {
+      const write: PreparedStatement<unknown> = {
         name: 'resolve',
         query: sql`
           with before as (

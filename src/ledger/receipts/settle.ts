@@ -5,7 +5,7 @@ import { canonical, type Digest } from '../../action/json.js';
 import { DISPOSITIONS } from '../../action/limits.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
 import { closing } from '../approvals/list-changes.js';
-import type { Database, Prepared } from '../database/database.js';
+import type { Database, PreparedStatement } from '../database/database.js';
 import { settledHolds } from '../limits/settled-holds.js';
 import { append, nextLink, signFor, type Chains } from './chain.js';
 import type { ChainLink, SignedReceipt } from './receipt.js';
@@ -73,7 +73,7 @@ function settleStatement(
   text: string,
   link: ChainLink,
   signed: SignedReceipt,
-): Prepared<WrittenRow> {
+): PreparedStatement<WrittenRow> {
   const { tenant, actionId, proposalDigest, outcome } = request;
   const guarded = saysNotDone(request);
   const { effect, policies, code, reason, summary, via } = searchableColumns(outcome);
@@ -134,7 +134,7 @@ function ownUses(database: Database, { tenant, actionId, withoutEffect = [] }: S
 export function actionStatement(
   database: Database,
   { tenant, actionId, withoutEffect = [] }: Pick<SettleRequest, 'tenant' | 'actionId' | 'withoutEffect'>,
-): Prepared<ActionRow> {
+): PreparedStatement<ActionRow> {
   return {
     name: 'settled_action',
     query: sql<ActionRow>`

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import type { ApprovalRequestFilter, Ledger } from '../../src/ledger/index.js';
-import { askFor, MANY_ASKS, requirement, token, waits, yes } from './asking.js';
+import { requestFor, MANY_REQUESTS, requirement, token, waits, yes } from './approval-request-fixtures.js';
 import {
   admission,
   newTenant,
@@ -27,8 +27,8 @@ async function listed(tenant: string, filter: ApprovalRequestFilter = {}): Promi
   return requests.map(({ actionId }) => actionId);
 }
 
-describe('what waits for people', () => {
-  test('is listed with what it is, who may decide from when, and until when it waits', async () => {
+describe('an approval request', () => {
+  test('is listed with its action, who may decide from when, and until when it waits', async () => {
     const tenant = newTenant();
     const requirements = [
       requirement({ roles: ['dba'], escalations: [{ afterSeconds: 600, roles: ['cto', 'lead'] }] }),
@@ -71,7 +71,7 @@ describe('what waits for people', () => {
   test('is on no list before it is admitted, nor once it has an outcome or was closed', async () => {
     const tenant = newTenant();
     const names = { tenant, actionId: 'a-1' };
-    await ledger.approvalRequests.open(askFor(names));
+    await ledger.approvalRequests.open(requestFor(names));
     expect(await listed(tenant)).toEqual([]);
     expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 0, more: false });
     await ledger.actions.admit(admission(names));
@@ -80,14 +80,14 @@ describe('what waits for people', () => {
     expect(await ledger.approvalRequests.close(names)).toBe(false);
     expect(await listed(tenant)).toEqual([]);
     expect(await ledger.approvalRequests.find(tenant, 'a-1')).toMatchObject({ closedAt: expect.any(String) });
-    await ledger.approvalRequests.open(askFor(names));
+    await ledger.approvalRequests.open(requestFor(names));
     expect(await listed(tenant)).toEqual(['a-1']);
     await recordOutcome(ledger, settlement(names));
     expect(await listed(tenant)).toEqual([]);
     expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 0, more: false });
   });
 
-  test('shown again as it is, nothing changes; shown anew, it waits since it was first asked, without what was said of the one before', async () => {
+  test('changes nothing when it is opened again; shown anew, it keeps its first time and drops the decisions on what was shown before', async () => {
     const tenant = newTenant();
     const names = { tenant, actionId: 'a-1' };
     const before = await waits(ledger, names);
@@ -100,7 +100,7 @@ describe('what waits for people', () => {
     expect(await ledger.approvalRequests.find(tenant, 'a-1')).toEqual(asked);
     expect(asked?.decisions.map(({ approver }) => approver)).toEqual(['ann']);
 
-    const after = askFor(names, { state: 'as it is now', tool: 'other-db' });
+    const after = requestFor(names, { state: 'as it is now', tool: 'other-db' });
     const times = await ledger.approvalRequests.open(after);
     expect(times.firstAskedAt).toBe(asked?.firstAskedAt);
     expect(times.askedAt >= (asked?.askedAt ?? '~')).toBe(true);
@@ -111,34 +111,34 @@ describe('what waits for people', () => {
     });
   });
 
-  test('what is over is asked anew when it is shown again', async () => {
+  test('is opened anew when it had expired', async () => {
     const tenant = newTenant();
-    const first = await ledger.approvalRequests.open(askFor({ tenant, actionId: 'a-1' }, { ttlSeconds: 0.001 }));
+    const first = await ledger.approvalRequests.open(requestFor({ tenant, actionId: 'a-1' }, { ttlSeconds: 0.001 }));
     const { rows } = await testLedger.pool.query(`select pg_sleep_until($1)`, [first.expiresAt]);
     expect(rows).toHaveLength(1);
-    const second = await ledger.approvalRequests.open(askFor({ tenant, actionId: 'a-1' }));
+    const second = await ledger.approvalRequests.open(requestFor({ tenant, actionId: 'a-1' }));
     expect(second.firstAskedAt).toBe(first.firstAskedAt);
     expect(second.askedAt > first.askedAt).toBe(true);
     expect(Date.parse(second.expiresAt) - Date.parse(second.askedAt)).toBe(3_600_000);
   });
 
-  test('twelve workers that open the same ask at once open one, and hear the same times', async () => {
+  test('is opened once by twelve workers at once, and all get the same times', async () => {
     const tenant = newTenant();
     for (const actionId of ['a-1', 'a-2', 'a-3']) {
-      const opened = await times(12, () => ledger.approvalRequests.open(askFor({ tenant, actionId })));
+      const opened = await times(12, () => ledger.approvalRequests.open(requestFor({ tenant, actionId })));
       expect(new Set(opened.map((one) => JSON.stringify(one))).size).toBe(1);
     }
   });
 
-  test('nobody is asked for nothing', async () => {
-    const ask = askFor({ tenant: newTenant(), actionId: 'a-1' }, { requirements: [] });
+  test('is refused when it has no requirement', async () => {
+    const ask = requestFor({ tenant: newTenant(), actionId: 'a-1' }, { requirements: [] });
     await expect(ledger.approvalRequests.open(ask)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
     await expect(ledger.approvalRequests.open({ ...ask, ttlSeconds: 60 })).rejects.toMatchObject({
       code: 'INVALID_INPUT',
     });
   });
 
-  test('a text that no column holds stops nobody from being asked, and is shown as it is', async () => {
+  test('is opened also with a text that no column holds, and shows it as it is', async () => {
     const tenant = newTenant();
     // Cut at its thousandth unit, the last character would be half of a pair.
     const nasty = `NUL \u0000${'x'.repeat(994)}\u{1f600} and more`;
@@ -148,7 +148,7 @@ describe('what waits for people', () => {
     expect(found?.summary).toBe(`NUL \ufffd${'x'.repeat(994)}\ufffd`);
   });
 
-  test('asks of ended actions that nobody closed do not pile up', async () => {
+  test('is taken off the list when its action ended and nobody closed it', async () => {
     const tenant = newTenant();
     for (let i = 0; i < 12; i++) {
       const names = { tenant, actionId: `left-${i}` };
@@ -171,7 +171,7 @@ describe('what waits for people', () => {
   });
 });
 
-describe('the list', () => {
+describe('the list of approval requests', () => {
   test('has the soonest to expire first, and pages that join without a gap or a repetition, also where many expire at once', async () => {
     const tenant = newTenant();
     await waits(ledger, { tenant, actionId: 'z-first' }, { ttlSeconds: 10 });
@@ -221,7 +221,7 @@ describe('the list', () => {
     expect((await ledger.approvalRequests.count({ tenant, filter: { tool: 'shop-db' } })).count).toBe(2);
   });
 
-  test('is narrowed to what somebody with these roles may decide by now, escalations included', async () => {
+  test('is narrowed to what a person with these roles may decide by now, escalations included', async () => {
     const tenant = newTenant();
     const escalations = [{ afterSeconds: 600, roles: ['cto'] }];
     await waits(ledger, { tenant, actionId: 'dba' }, { requirements: [requirement({ escalations })] });
@@ -238,7 +238,7 @@ describe('the list', () => {
     expect(await listed(tenant, { roles: ['cto'] })).toEqual(['dba', 'money']);
   });
 
-  test('has what was said of exactly this, once for each person and verdict', async () => {
+  test('has the decisions on exactly what is shown, once for each person and verdict', async () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' }, { requirements: [requirement({ quorum: 3 })] });
     const first = yes(ask, 'ann', {
@@ -272,7 +272,7 @@ describe('the list', () => {
     ]);
   });
 
-  test('has what was given when it was asked; looked at anew, of what was said before only what still counts', async () => {
+  test('has the approvals that it was opened with; opened anew, of the decisions before only those that still count', async () => {
     const tenant = newTenant();
     const standing = { approver: 'sue', roles: ['dba'], verdict: 'approve', at: '2026-01-01T00:00:00.000Z' } as const;
     const given = [{ ...standing, digest: token(), standing: 's-1' }];
@@ -319,7 +319,7 @@ describe('the list', () => {
   test('of five thousand takes a small multiple of the time that an empty one takes', async () => {
     const [tenant, empty] = [newTenant(), newTenant()];
     await waits(ledger, { tenant, actionId: 'a' });
-    await testLedger.pool.query(MANY_ASKS, [tenant, 4999]);
+    await testLedger.pool.query(MANY_REQUESTS, [tenant, 4999]);
     expect(await ledger.approvalRequests.count({ tenant })).toEqual({ count: 1000, more: true });
     expect(await ledger.approvalRequests.count({ tenant, most: 10_000 })).toEqual({ count: 5000, more: false });
     const page = await ledger.approvalRequests.page({ tenant, limit: 50 });
@@ -346,7 +346,7 @@ describe('the list', () => {
 });
 
 describe('the fingerprint', () => {
-  test('is another after every change of the list or of what was said, and no other for anything else', async () => {
+  test('changes with every change of the list or of its decisions, and with nothing else', async () => {
     const [tenant, other] = [newTenant(), newTenant()];
     const names = { tenant, actionId: 'a-1' };
     const seen = new Set<string>();
@@ -361,7 +361,7 @@ describe('the fingerprint', () => {
     expect(await next()).toBe(true);
     await ledger.approvalRequests.open(ask);
     expect(await next()).toBe(false);
-    await ledger.approvalRequests.open(askFor(names, { state: 'another' }));
+    await ledger.approvalRequests.open(requestFor(names, { state: 'another' }));
     expect(await next()).toBe(true);
     const decision = yes(ask);
     await ledger.approvalRequests.recordDecision(decision);

@@ -43,7 +43,7 @@ async function give(tenant: string, more: Partial<NewAuthorization<RoleDelegatio
 const of = async (tenant: string, person = 'bob@example.com'): Promise<readonly string[]> =>
   (await ledger.roleDelegations.of(tenant, person)).map(({ id }) => id);
 
-test('it is its person’s, however the id is spelled, and nobody else’s', async () => {
+test('a role delegation is found for its person, however the id is spelled, and for nobody else', async () => {
   const tenant = newTenant();
   const { id } = await give(tenant);
   expect(await of(tenant)).toEqual([id]);
@@ -52,7 +52,7 @@ test('it is its person’s, however the id is spelled, and nobody else’s', asy
   expect(await of(newTenant())).toEqual([]);
 });
 
-test('it begins and ends by the database’s clock', async () => {
+test('a role delegation begins and ends by the database’s clock', async () => {
   const tenant = newTenant();
   const later = await give(tenant, { since: await time(60_000) });
   await give(tenant, { since: await time(-120_000), until: await time(-1) });
@@ -61,7 +61,7 @@ test('it begins and ends by the database’s clock', async () => {
   expect(await ledger.roleDelegations.list({ tenant })).toHaveLength(2);
 });
 
-test('it is over when its id or a credential of whoever gave it is revoked', async () => {
+test('a role delegation ends when its id or a credential of its giver is revoked', async () => {
   const tenant = newTenant();
   const [one, other] = [await give(tenant), await give(tenant, { credentials: ['ann-2'], by: 'anna' })];
   await ledger.controls.revoke({ tenant, jti: one.id, reason: 'back', by: 'ann@example.com' });
@@ -73,7 +73,7 @@ test('it is over when its id or a credential of whoever gave it is revoked', asy
   expect(await of(tenant)).toEqual([]);
 });
 
-test('one that would end before it begins is refused, and so is every change', async () => {
+test('a role delegation that would end before it begins is refused, and so is every change of one', async () => {
   const tenant = newTenant();
   await expect(give(tenant, { since: await time(60_000), until: await time(30_000) })).rejects.toMatchObject({
     code: 'INTERNAL',

@@ -1,4 +1,4 @@
-/** Settling on a believed head: right when the belief is wrong, and without wasting time on it. */
+/** Settling with a cached chain head: it is right also when the cache is wrong, and wastes little time on that. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainHeadCache } from '../../src/ledger/receipts/chain-head-cache.js';
 import type { Ledger, SignReceipt } from '../../src/ledger/index.js';
@@ -34,10 +34,10 @@ async function signatures(by: Ledger, tenant: string, actionId: string): Promise
   return count;
 }
 
-describe('the belief', () => {
+describe('the cache of chain heads', () => {
   const [one, two] = [digestText('1'), digestText('2')];
 
-  test('is none before the first receipt, ours after it, and given up for a while when another came between', () => {
+  test('knows no head before the first receipt, our own after it, and none for a while after another worker wrote', () => {
     const heads = new ChainHeadCache();
     heads.found('t', { seq: 0, hash: null });
     expect(heads.guess('t')).toBeUndefined();
@@ -52,7 +52,7 @@ describe('the belief', () => {
     expect(heads.guess('t')).toEqual({ seq: 2, hash: two });
   });
 
-  test('is kept for the tenants that were used last', () => {
+  test('keeps the heads of the tenants that were used last', () => {
     const heads = new ChainHeadCache();
     for (let tenant = 0; tenant <= 10_000; tenant++) {
       heads.wrote(`t-${tenant}`, { seq: 1, prev: null }, { jws: '', hash: one });
@@ -65,7 +65,7 @@ describe('the belief', () => {
 });
 
 describe('settling', () => {
-  test('signs once while nobody else writes, twice when somebody did, and once again from then on', async () => {
+  test('signs once while no other worker writes, twice when one did, and once again from then on', async () => {
     const tenant = newTenant();
     const other = await at.another();
     const counts: number[] = [];
@@ -99,7 +99,7 @@ describe('settling', () => {
     for (let worker = 0; worker < 4; worker++) expect(order.slice(0, 60)).toContain(worker);
   });
 
-  test('a head that was believed and is gone (the write failed) leaves no gap', async () => {
+  test('a cached head that was never written leaves no gap', async () => {
     const tenant = newTenant();
     await recordOutcome(ledger, settlement({ tenant, actionId: 'a' }));
     const wrong: SignReceipt = () => Promise.resolve({ jws: 'one text', hash: digestText('another text') });

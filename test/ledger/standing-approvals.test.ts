@@ -43,7 +43,7 @@ async function found(tenant: string, more: Partial<StandingApprovalQuery> = {}):
   return (await ledger.standingApprovals.for(wanted)).map(({ id }) => id);
 }
 
-test('what is added is found as it was given, with the statement that it rests on', async () => {
+test('a standing approval is found as it was added, with its signed statement', async () => {
   const tenant = newTenant();
   const given = adding(tenant, {
     operation: 'refund*',
@@ -63,7 +63,7 @@ test('what is added is found as it was given, with the statement that it rests o
   expect(await ledger.standingApprovals.for(wanted)).toEqual([{ ...added, statement }]);
 });
 
-test('adding it again changes nothing; something else under its id is refused', async () => {
+test('adding a standing approval again changes nothing; another one under its id is refused', async () => {
   const tenant = newTenant();
   const given = adding(tenant);
   expect(await ledger.standingApprovals.add(given)).toEqual(await ledger.standingApprovals.add(given));
@@ -72,7 +72,7 @@ test('adding it again changes nothing; something else under its id is refused', 
   expect(await ledger.standingApprovals.find(tenant, given.id)).toMatchObject({ agent: 'bot' });
 });
 
-test('it is found for its agents, tool, environment and rows, and for no others', async () => {
+test('a standing approval is found for its agents, tool, environment and rows, and for no others', async () => {
   const tenant = newTenant();
   const { id } = await ledger.standingApprovals.add(adding(tenant, { environment: 'production', maxRows: 2 }));
   expect(await found(tenant)).toEqual([id]);
@@ -84,7 +84,7 @@ test('it is found for its agents, tool, environment and rows, and for no others'
   expect(await found(newTenant())).toEqual([]);
 });
 
-test('those that end soonest come first', async () => {
+test('the standing approvals that end soonest come first', async () => {
   const tenant = newTenant();
   const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString();
   const late = await ledger.standingApprovals.add(adding(tenant, { until: inMinutes(60) }));
@@ -92,7 +92,7 @@ test('those that end soonest come first', async () => {
   expect(await found(tenant)).toEqual([soon.id, late.id]);
 });
 
-test('it is over at its time, by the database’s clock', async () => {
+test('a standing approval ends at its time, by the database’s clock', async () => {
   const tenant = newTenant();
   const { rows } = await at.pool.query<{ now: Date }>('select clock_timestamp() as now');
   const now = rows[0]?.now.getTime() ?? 0;

@@ -1,4 +1,4 @@
-/** What the tests of asks and the archive share: actions that wait for people, and what people say. */
+/** What the tests of approval requests and of the archive share: actions that wait for people, and what people decide. */
 import { randomUUID } from 'node:crypto';
 import type { Decision, Requirement } from '../../src/action/decision.js';
 import { digest, digestText, type Digest } from '../../src/action/json.js';
@@ -17,7 +17,7 @@ export function requirement(more: Partial<Requirement> = {}): Requirement {
   };
 }
 
-export interface Asking {
+export interface RequestParts {
   readonly requirements?: readonly Requirement[];
   readonly environment?: string;
   readonly tool?: string;
@@ -31,7 +31,7 @@ export interface Asking {
   readonly state?: string;
 }
 
-export function askFor({ tenant, actionId }: Names, asking: Asking = {}): NewApprovalRequest {
+export function requestFor({ tenant, actionId }: Names, parts: RequestParts = {}): NewApprovalRequest {
   const {
     environment = 'production',
     tool = 'shop-db',
@@ -43,7 +43,7 @@ export function askFor({ tenant, actionId }: Names, asking: Asking = {}): NewApp
     revises,
     ttlSeconds,
     via,
-  } = asking;
+  } = parts;
   const shown: Shown = {
     tenant,
     actionId,
@@ -79,8 +79,8 @@ export function askFor({ tenant, actionId }: Names, asking: Asking = {}): NewApp
 }
 
 /** An admitted action that people are asked about. */
-export async function waits(ledger: Ledger, names: Names, asking: Asking = {}): Promise<NewApprovalRequest> {
-  const ask = askFor(names, asking);
+export async function waits(ledger: Ledger, names: Names, parts: RequestParts = {}): Promise<NewApprovalRequest> {
+  const ask = requestFor(names, parts);
   const { agent, tool } = ask.shown;
   await ledger.actions.admit(admission(names, { agent: agent.id, tool: tool.name, environment: tool.environment }));
   await ledger.approvalRequests.open(ask);
@@ -112,7 +112,7 @@ export function token(): Digest {
 }
 
 /** Puts asks of admitted actions there by SQL, as the ledger would have left them. */
-export const MANY_ASKS = `
+export const MANY_REQUESTS = `
   with made as (
     insert into countersign.actions (tenant, action_id, digest, agent, tool, environment)
     select tenant, action_id || '-' || i, shown_digest, agent, tool, environment from countersign.approval_requests, generate_series(1, $2) as i

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Ledger } from '../../src/ledger/index.js';
-import { askFor, token, waits, yes } from './asking.js';
+import { requestFor, token, waits, yes } from './approval-request-fixtures.js';
 import { newTenant, startLedger, times, type TestLedger } from './support.js';
 
 let testLedger: TestLedger;
@@ -18,14 +18,14 @@ function unasked(tenant: string, actionId: string) {
 }
 
 describe('a decision that is recorded', () => {
-  test('waited since the action was first asked about, however often it was shown anew', async () => {
+  test('has waited since the request was first opened, however often it was shown anew', async () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     await testLedger.pool.query(
       `update countersign.approval_requests set first_asked_at = first_asked_at - interval '90 seconds' where tenant = $1`,
       [tenant],
     );
-    await ledger.approvalRequests.open(askFor(ask, { state: 'another' }));
+    await ledger.approvalRequests.open(requestFor(ask, { state: 'another' }));
     const { waitedSeconds } = await ledger.approvalRequests.recordDecision(yes(ask));
     expect(waitedSeconds).toBeGreaterThanOrEqual(90);
     expect(waitedSeconds).toBeLessThan(120);
@@ -33,7 +33,7 @@ describe('a decision that is recorded', () => {
     expect(await ledger.approvalRequests.secondsWaited(tenant, 'a-2')).toBe(0);
   });
 
-  test('waited for nothing when nobody was asked', async () => {
+  test('has waited no time when there was no request', async () => {
     expect(await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'a-1')))).toEqual({
       waitedSeconds: 0,
       yesesBefore: 0,
@@ -42,7 +42,7 @@ describe('a decision that is recorded', () => {
     });
   });
 
-  test('is answered as the first time whenever it comes again, whatever happened since', async () => {
+  test('gets the answer of its first time whenever it is recorded again', async () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-0')));
@@ -120,7 +120,7 @@ describe('a decision that is recorded', () => {
     expect(elsewhere.yesesBefore).toBe(0);
   });
 
-  test('is for good: the database refuses to change or to forget it', async () => {
+  test('is final: the database refuses to change or to delete it', async () => {
     const tenant = newTenant();
     await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-1')));
     for (const statement of [
