@@ -133,7 +133,7 @@ describe('role delegations', () => {
     const { id } = made.json() as { id: string };
     expect(made.json()).toMatchObject({ person: 'bob', role: 'dba', by: 'ann', receipt: { tenant: TENANT } });
     expect((await cli(['role-delegation', 'list'], { env })).stdout).toMatch(
-      new RegExp(`^  ${UUID}  bob has the role dba for ann: on call tonight\n    until .*, 1[12] h .*from now\n$`),
+      new RegExp(`^  ${UUID}  bob has the role dba for ann: on call tonight\n    until .*, 1[12]h .*from now\n$`),
     );
     const later = await cli([...give, '--from', '2h'], { env });
     expect(later.stdout).toMatch(/bob has the role dba for ann from 2\d\d\d-.*: on call tonight/);

@@ -83,12 +83,12 @@ test('the program gives one', async () => {
 
 test('the commands give, list and end what they say', async () => {
   expect(commands.map(([name, verb]) => `${name} ${verb}`)).toEqual([
-    'standing grant',
-    'standing list',
-    'standing withdraw',
-    'duty give',
-    'duty list',
-    'duty end',
+    'standing-approval grant',
+    'standing-approval list',
+    'standing-approval withdraw',
+    'role-delegation give',
+    'role-delegation list',
+    'role-delegation end',
   ]);
   let given = '';
   for (const words of commands) {
