@@ -1,4 +1,4 @@
-/** The linter is type-aware: it catches a promise that nobody awaits. */
+/** What the linter is relied on for: it is type-aware, so it catches a promise that nobody awaits; and it finds import cycles. */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,14 +13,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(path.join(ROOT, 'test/tmp'), { recursive: true, force: true }));
 
-async function lint(code: string): Promise<string> {
-  const file = path.join(folder, 'sample.ts');
+async function lint(code: string, name = 'sample.ts', flags = ['--type-aware']): Promise<string> {
+  const file = path.join(folder, name);
   await writeFile(file, code);
-  const run = promisify(execFile)(
-    path.join(ROOT, 'node_modules/.bin/oxlint'),
-    ['--type-aware', '--deny-warnings', file],
-    { cwd: ROOT },
-  );
+  const run = promisify(execFile)(path.join(ROOT, 'node_modules/.bin/oxlint'), [...flags, '--deny-warnings', file], {
+    cwd: ROOT,
+  });
   return run.then(
     ({ stdout }) => stdout,
     (failed: { stdout: string }) => failed.stdout,
@@ -37,4 +35,12 @@ test('an awaited one is not', async () => {
   expect(await lint(`${fetchIt}export async function start(): Promise<void> {\n  await fetchIt();\n}\n`)).not.toContain(
     'floating',
   );
+});
+
+test.each([
+  ['of values', 'import { b } from', 'export const a = (): number => b();', 'export const b = (): number => a();'],
+  ['of types alone', 'import type { b } from', 'export type a = b | 1;', 'export type b = a | 2;'],
+])('an import cycle %s is an error', async (_name, importing, a, b) => {
+  await writeFile(path.join(folder, 'a.ts'), `${importing} './b.js';\n${a}\n`);
+  expect(await lint(`${importing.replace('b', 'a')} './a.js';\n${b}\n`, 'b.ts', [])).toContain('no-cycle');
 });

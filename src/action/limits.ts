@@ -1,5 +1,5 @@
 /** Limits as data: what an action asks of them, and what is left. Policy declares them (`limits.yaml`), the ledger counts. */
-import type { OutcomeStatus } from './outcome.js';
+import type { OutcomeStatus } from './outcome-status.js';
 
 export const LIMIT_KINDS = ['budget', 'count', 'rate', 'concurrency', 'breaker', 'depth'] as const;
 export type LimitKind = (typeof LIMIT_KINDS)[number];

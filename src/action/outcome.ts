@@ -2,12 +2,12 @@
 import type { ActionType, Decision, Facts, Preview, Requirement } from './decision.js';
 import type { ErrorView } from './errors.js';
 import type { Digest, Json } from './json.js';
+import type { OutcomeStatus } from './outcome-status.js';
 import type { Auth } from './principal.js';
 import type { Proposal } from './proposal.js';
 import type { Delta, Snapshot } from './snapshot.js';
 
-export const OUTCOME_STATUSES = ['success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown'] as const;
-export type OutcomeStatus = (typeof OUTCOME_STATUSES)[number];
+export { OUTCOME_STATUSES, type OutcomeStatus } from './outcome-status.js';
 
 /** One thing that was checked after the effect. */
 export interface Check {

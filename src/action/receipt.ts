@@ -1,6 +1,6 @@
 /** A signed statement of an outcome, linked by hash to the receipt before it in the tenant's chain. */
 import type { Digest } from './json.js';
-import type { OutcomeStatus } from './outcome.js';
+import type { OutcomeStatus } from './outcome-status.js';
 import type { ActionType, Effect } from './decision.js';
 
 /** The claims of the receipt's JWS. */

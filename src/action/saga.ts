@@ -1,7 +1,8 @@
 /** Several actions that succeed together or are undone: how a saga stands, and what became of each undoing. */
 import type { ErrorView } from './errors.js';
 import { digest, type Digest } from './json.js';
-import type { CompensationStatus, OutcomeStatus, ReceiptRef } from './outcome.js';
+import type { CompensationStatus, ReceiptRef } from './outcome.js';
+import type { OutcomeStatus } from './outcome-status.js';
 
 /** More steps belong in several sagas. */
 export const MAX_SAGA_STEPS = 20;
