@@ -2,18 +2,9 @@
 import { digest } from '../src/action/json.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import type { Effect, Evidence, Proposed, Recorded } from './evidence.js';
+import { FAULTS, type Fault, type Finding } from './finding.js';
 import { groupBy } from './groups.js';
 import { overspending } from './overspending.js';
-
-export const FAULTS = ['lost', 'duplicated', 'overspent', 'unexplained'] as const;
-export type Fault = (typeof FAULTS)[number];
-
-export interface Finding {
-  readonly fault: Fault | 'receipts';
-  /** Empty when it is about none in particular. */
-  readonly actionId: string;
-  readonly what: string;
-}
 
 export interface Verdict {
   readonly proposed: number;

@@ -2,7 +2,7 @@
 import type { Effect, Evidence } from './evidence.js';
 import { groupBy } from './groups.js';
 import type { Budget } from './limits.js';
-import type { Finding } from './judge.js';
+import type { Finding } from './finding.js';
 
 export function overspending(evidence: Evidence): readonly Finding[] {
   return [

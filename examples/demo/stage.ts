@@ -16,7 +16,7 @@ import { readHistory, type ActionHistory } from './history.js';
 import type { Verdict, Viewer } from './viewer.js';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.js';
 
-export const TENANT = 'shop';
+const TENANT = 'shop';
 const TASK_QUEUE = 'countersign';
 
 export interface Stage {

@@ -4,7 +4,7 @@ import { CountersignError } from './errors.js';
 import { assertJson, canonicalBytes, digest, type Digest, type JsonObject } from './json.js';
 
 /** A proposal's canonical size in bytes may not exceed this. Larger inputs belong in storage, with the proposal naming them. */
-export const MAX_PROPOSAL_BYTES = 256 * 1024;
+const MAX_PROPOSAL_BYTES = 256 * 1024;
 
 export const TENANT_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -13,7 +13,7 @@ export const CHECK_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 export const ACTION_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /** How many named expectations a proposal may hold. */
-export const MAX_EXPECTATIONS = 20;
+const MAX_EXPECTATIONS = 20;
 
 const expectation = {
   /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
@@ -22,7 +22,7 @@ const expectation = {
   withinMs: z.number().int().min(0).max(600_000).optional(),
 };
 
-export const expectSchema = z.union([
+const expectSchema = z.union([
   z.string().min(1).max(4096),
   z.strictObject(expectation),
   /** Each is a check of its own, `expect.<name>`. */

@@ -18,7 +18,7 @@ import {
 } from './shapes.js';
 
 /** A longer receipt is neither signed nor taken. */
-export const MAX_RECEIPT_BYTES = 64 * 1024;
+const MAX_RECEIPT_BYTES = 64 * 1024;
 
 const refuse = refusing('RECEIPTS_BROKEN', 'receipt');
 

@@ -28,7 +28,7 @@ export const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
 export const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && DIGEST_PATTERN.test(value));
 /** Text that a signature and a database carry faithfully. */
 export const textSchema = z.string().refine((text) => text.isWellFormed() && !text.includes('\u0000'));
-export const MAX_REASON_LENGTH = 2000;
+const MAX_REASON_LENGTH = 2000;
 /** A person's reason: well-formed, and without control characters other than tab and line feed, because it is shown in terminals. */
 export const reasonSchema = z
   .string()

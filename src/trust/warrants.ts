@@ -21,13 +21,13 @@ import {
 import { UNDOING } from './standing.js';
 
 /** A longer warrant is neither signed nor taken. */
-export const MAX_WARRANT_BYTES = 4096;
+const MAX_WARRANT_BYTES = 4096;
 
 /** It is good for one proposal, which is one action however long people think about it; after this it has to be asked for anew. */
 export const WARRANT_TTL_SECONDS = 30 * 24 * 3600;
 
 /** The one role of whoever acts under a warrant. Policy grants it nothing but undoing, when it asks for `context.compensates` too. */
-export const COMPENSATOR = 'compensator';
+const COMPENSATOR = 'compensator';
 
 const refuse = refusing('AGENT_UNVERIFIED', 'proof');
 

@@ -24,6 +24,7 @@ export async function buildIdOf(bundle: string): Promise<string> {
   return `countersign-${digest.digest('hex').slice(0, 8)}`;
 }
 
+/** @public The build calls it, in what was built. */
 export async function writeBundle(target: string): Promise<void> {
   const source = ['workflows/index.ts', 'workflows/index.js']
     .map((file) => path.join(root, file))

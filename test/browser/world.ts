@@ -12,7 +12,7 @@ import { launchBrowser } from '../support/browser.js';
 import { startOidcProvider, type OidcPerson, type OidcProvider } from '../support/oidc.js';
 import { shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 
-export const PASSWORD = 'a-password-of-the-tests';
+const PASSWORD = 'a-password-of-the-tests';
 
 /** Gina is of another tenant. */
 export type PersonName = 'dora' | 'lena' | 'otto' | 'vera' | 'gina';

@@ -1,6 +1,7 @@
 /** The judge, tested with runtimes that are broken on purpose: each planted defect really runs, and each must be caught. */
 import { expect, test } from 'vitest';
-import { passes, type Fault } from '../../chaos/judge.js';
+import type { Fault } from '../../chaos/finding.js';
+import { passes } from '../../chaos/judge.js';
 import { smallRun, type SmallRun } from './small-run.js';
 
 const PAYMENTS = { actions: 12, weights: { pay: 1 } } as const;

@@ -6,7 +6,7 @@ import type { Admission, Ledger } from '../../src/ledger/index.js';
 import { admission, newTenant, outcomeFor, recordOutcome, settlement, signLink, type TestLedger } from './support.js';
 
 /** Windows so long that no real time that passes in a test matters; time is made to pass by shifting what is stored. */
-export const DAYS = 24 * 3600_000;
+const DAYS = 24 * 3600_000;
 const LONG = 10_000 * DAYS;
 const SLOTS = 32;
 

@@ -24,7 +24,7 @@ export async function launchBrowser(): Promise<Browser> {
 }
 
 /** CHROMIUM_PATH, else the first of its names on PATH; else it is installed where that can be done. */
-export async function chromiumPath(env: NodeJS.ProcessEnv = process.env): Promise<string> {
+async function chromiumPath(env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const given = env['CHROMIUM_PATH'];
   if (given !== undefined && given !== '') return given;
   const found = await onPath(env);
