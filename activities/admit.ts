@@ -66,7 +66,7 @@ export async function admit(
   }
 }
 
-export function conflict(actionId: string, other: Digest): CountersignError {
+function conflict(actionId: string, other: Digest): CountersignError {
   return new CountersignError(
     'ACTION_CONFLICT',
     `Action ${actionId} was proposed before with another content (${other}).`,

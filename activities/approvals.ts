@@ -4,10 +4,10 @@ import { asCountersignError, CountersignError, type ErrorView } from '../src/act
 import { digest, type Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
 import { rolesOf, samePerson } from '../src/action/quorum.js';
-import { mayDecide, verifyApproval, verifyAssertion, type Approval } from '../src/trust/index.js';
+import { assertMayDecide, verifyApproval, verifyAssertion, type Approval } from '../src/trust/index.js';
 import type { ApprovalCheck } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { dutiesOf } from './given.js';
+import { delegatedRolesOf } from './role-delegations.js';
 
 /**
  * Can be repeated: what depends on when a decision came is what the ledger found when it came first.
@@ -73,11 +73,11 @@ async function assertNotRevoked(tenant: string, { credentials }: Approval, { led
 interface Decider {
   /** What they may decide on. */
   readonly requirements: readonly Requirement[];
-  readonly record: Pick<ApprovalRecord, 'roles' | 'duties' | 'self'>;
+  readonly record: Pick<ApprovalRecord, 'roles' | 'delegatedRoles' | 'self'>;
 }
 
 /**
- * With what they have for others, and those that it was escalated to by now. Nobody has for another what that one could not do: a duty
+ * With what they have for others, and those that it was escalated to by now. Nobody has for another what that one could not do: a role delegation
  * that the agent's owner gave is none here.
  */
 async function deciderOf(
@@ -88,14 +88,14 @@ async function deciderOf(
   const { selfApproval } = deps.settings;
   const answers = (id: string): boolean => !selfApproval && agent.owner !== undefined && samePerson(id, agent.owner);
   const [root = agent.id] = agent.id.split('/');
-  const duties = (await dutiesOf(approver, deps)).filter(
+  const delegatedRoles = (await delegatedRolesOf(approver, deps)).filter(
     ({ role, from }) => !approver.roles.includes(role) && !answers(from) && !samePerson(from, root),
   );
-  const roles = [...new Set([...approver.roles, ...duties.map(({ role }) => role)])];
+  const roles = [...new Set([...approver.roles, ...delegatedRoles.map(({ role }) => role)])];
 
   const self = answers(approver.id);
   const open = self ? requirements.filter((wanted) => wanted.self === true) : requirements;
-  mayDecide({
+  assertMayDecide({
     approver: { ...approver, roles },
     agent,
     requirements: open.map((wanted) => ({ ...wanted, roles: rolesOf(wanted, Infinity) })),
@@ -107,7 +107,7 @@ async function deciderOf(
   if (theirs.length === 0) throw tooEarly(open, roles, waitedSeconds);
   return {
     requirements: theirs,
-    record: { roles, ...(duties.length === 0 ? {} : { duties }), ...(self ? { self } : {}) },
+    record: { roles, ...(delegatedRoles.length === 0 ? {} : { delegatedRoles }), ...(self ? { self } : {}) },
   };
 }
 
@@ -185,21 +185,25 @@ function passkeyInvalid(message: string, fix: string): CountersignError {
 async function recorded(
   { shown: { tenant, actionId }, shownDigest }: ApprovalCheck,
   record: ApprovalRecord,
-  { ledger, settings: { fatigue } }: Dependencies,
+  { ledger, settings: { approvalRateLimit } }: Dependencies,
 ): Promise<ApprovalRecord> {
   const { approver: person, ...rest } = record;
-  const { waitedSeconds, hurried, refused } = await ledger.approvalRequests.recordDecision({
+  const {
+    waitedSeconds,
+    hurried: overRateLimit,
+    refused,
+  } = await ledger.approvalRequests.recordDecision({
     ...rest,
     tenant,
     actionId,
     shownDigest,
     person,
-    windowSeconds: fatigue.withinSeconds,
-    hurriedFrom: fatigue.yeses,
-    refusedFrom: 2 * fatigue.yeses,
+    windowSeconds: approvalRateLimit.withinSeconds,
+    hurriedFrom: approvalRateLimit.approvals,
+    refusedFrom: 2 * approvalRateLimit.approvals,
   });
   if (refused) {
-    const { yeses, withinSeconds } = fatigue;
+    const { approvals: yeses, withinSeconds } = approvalRateLimit;
     throw new CountersignError(
       'APPROVAL_TOO_FAST',
       `${person} said yes to ${2 * yeses} actions within ${withinSeconds} s: nobody reads that fast.`,
@@ -210,5 +214,5 @@ async function recorded(
       },
     );
   }
-  return { ...record, waitedSeconds, ...(hurried ? { hurried } : {}) };
+  return { ...record, waitedSeconds, ...(overRateLimit ? { overRateLimit } : {}) };
 }

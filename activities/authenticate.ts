@@ -4,15 +4,15 @@ import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent, Authority } from '../src/action/principal.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
-import { UNDO } from '../src/action/undo.js';
+import { COMPENSATION_PREFIX } from '../src/action/compensation-ids.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
-  isWarrant,
+  isCompensationAuthorization,
   scopeCovers,
   verifyProposal,
-  verifyWarrant,
+  verifyCompensationAuthorization,
   type Keyring,
-  type WarrantClaims,
+  type CompensationAuthorizationClaims,
 } from '../src/trust/index.js';
 import { compileExpectations, type Expectation } from '../src/verify/index.js';
 import type { ActionRequest } from './contract.js';
@@ -26,7 +26,7 @@ export interface Authentic {
   readonly agent: Agent;
   readonly authority: Authority;
   /** Set when a worker, not an agent, let it be proposed: it undoes another action. */
-  readonly warrant?: WarrantClaims;
+  readonly authorization?: CompensationAuthorizationClaims;
 }
 
 /** What a proposal asks of a tool. */
@@ -53,7 +53,7 @@ export async function authenticate(
 ): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
-  const { agent, authority, warrant } = await proposerOf(request, proposal, digest, keyring, now);
+  const { agent, authority, authorization } = await proposerOf(request, proposal, digest, keyring, now);
   const { tenant, actionId } = workflowIdentity();
   if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
     throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
@@ -62,28 +62,32 @@ export async function authenticate(
       fix: 'Propose through the client library, which names the workflow.',
     });
   }
-  return { proposal, digest, agent, authority, ...(warrant === undefined ? {} : { warrant }) };
+  return { proposal, digest, agent, authority, ...(authorization === undefined ? {} : { authorization }) };
 }
 
 async function proposerOf(
-  { proof }: ActionRequest,
+  { signature }: ActionRequest,
   { actionId }: Proposal,
   digest: Digest,
   keyring: Keyring,
   now: Date,
-): Promise<Pick<Authentic, 'agent' | 'authority' | 'warrant'>> {
-  if (typeof proof === 'string' && isWarrant(proof)) {
-    const { agent, authority, claims } = await verifyWarrant(keyring, proof, { digest, now });
-    return { agent, authority, warrant: claims };
+): Promise<Pick<Authentic, 'agent' | 'authority' | 'authorization'>> {
+  if (typeof signature === 'string' && isCompensationAuthorization(signature)) {
+    const { agent, authority, claims } = await verifyCompensationAuthorization(keyring, signature, { digest, now });
+    return { agent, authority, authorization: claims };
   }
-  const proposer = await verifyProposal(keyring, proof, { digest, now });
+  const proposer = await verifyProposal(keyring, signature, { digest, now });
   // Who took such an id first would keep an action from being undone.
-  if (!actionId.startsWith(UNDO)) return proposer;
-  throw new CountersignError('INVALID_PROPOSAL', `An action id that begins with "${UNDO}" is for undoing.`, {
-    field: 'proposal.actionId',
-    expected: `an id that does not begin with "${UNDO}"`,
-    fix: 'Use another actionId.',
-  });
+  if (!actionId.startsWith(COMPENSATION_PREFIX)) return proposer;
+  throw new CountersignError(
+    'INVALID_PROPOSAL',
+    `An action id that begins with "${COMPENSATION_PREFIX}" is for undoing.`,
+    {
+      field: 'proposal.actionId',
+      expected: `an id that does not begin with "${COMPENSATION_PREFIX}"`,
+      fix: 'Use another actionId.',
+    },
+  );
 }
 
 /** Who answers for a proposal: of a chain of delegations the first, which could make any number of others. */

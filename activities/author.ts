@@ -23,19 +23,19 @@ export interface Author {
  * Who proposed it. A proposal that the ledger admitted was authentic then: a credential that has ended since, or a worker whose clock is
  * wrong, makes it nobody else's, and what the agent is told of it must be what is recorded.
  *
- * @throws CountersignError AGENT_UNVERIFIED and the like, when nobody vouches for the proposal
+ * @throws CountersignError AGENT_UNVERIFIED and the like, when nobody attests the proposal
  */
 export async function authorOf(request: ActionRequest, deps: Dependencies, at = new Date()): Promise<Author> {
   try {
     const authentic = await authenticate(request, deps, at);
-    const { proposal, digest: proposalDigest, agent, warrant } = authentic;
+    const { proposal, digest: proposalDigest, agent, authorization } = authentic;
     return {
       tenant: agent.tenant,
       actionId: proposal.actionId,
       proposalDigest,
       tool: proposal.tool,
       agent: agent.id,
-      ...(warrant === undefined ? {} : { cause: warrant.cause }),
+      ...(authorization === undefined ? {} : { cause: authorization.cause }),
       authentic,
     };
   } catch (thrown) {

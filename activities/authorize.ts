@@ -2,7 +2,7 @@
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import { signGrant, isWarrant, verifyWarrant } from '../src/trust/index.js';
+import { signGrant, isCompensationAuthorization, verifyCompensationAuthorization } from '../src/trust/index.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import { admit, type Admitted, type NoRoom } from './admit.js';
 import { findTool } from './authenticate.js';
@@ -84,12 +84,15 @@ function unauthorized(message: string): CountersignError {
 
 /** What somebody changed since is not overwritten in order to undo what was before. */
 async function assertUndoesWhatWasLeft(
-  { proof, digest: proposalDigest }: ActionRequest,
+  { signature, digest: proposalDigest }: ActionRequest,
   { pre }: Plan,
   { keyring }: Dependencies,
 ): Promise<void> {
-  if (!isWarrant(proof)) return;
-  const { claims } = await verifyWarrant(keyring, proof, { digest: proposalDigest, now: new Date() });
+  if (!isCompensationAuthorization(signature)) return;
+  const { claims } = await verifyCompensationAuthorization(keyring, signature, {
+    digest: proposalDigest,
+    now: new Date(),
+  });
   if (pre.digest === claims.preDigest) return;
   throw new CountersignError(
     'STATE_CHANGED',

@@ -1,6 +1,6 @@
 /** Step 7, `capturePostState`: whether the effect was made, where that is not known, and the real system as it is now. */
 import { Context } from '@temporalio/activity';
-import { asCountersignError, type ErrorView } from '../src/action/errors.js';
+import type { ErrorView } from '../src/action/errors.js';
 import { planOf, type Plan } from '../src/action/grant.js';
 import type { Check } from '../src/action/outcome.js';
 import { EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
@@ -18,15 +18,15 @@ import { readInput, type ToolInput } from './authenticate.js';
 import type {
   Activities,
   Approved,
-  Authorized,
+  AuthorizeResult,
   CapturePostStateInput,
   Done,
-  EffectReport,
   Enforced,
   PostState,
 } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
+import { openReport } from './effect-reports.js';
 import { lookUpEffect } from './look-up.js';
 import { capture, keep, recall, type Captured } from './snapshots.js';
 import { sealedProposal, StepRun, workflowIdentity } from './step.js';
@@ -56,22 +56,6 @@ export async function capturePostState(
   return run.seal<PostState>({ kind: 'post_state', ...reading, ...found });
 }
 
-/** What `execute` reported. Without a good seal nobody knows what happened, and it is found out. */
-export function openReport(report: CapturePostStateInput['report'], run: StepRun): EffectReport {
-  const { seal, ...unsealed } = report;
-  const unknown = (error: ErrorView): EffectReport => ({ kind: 'unknown', at: 0, tookMs: 0, error });
-  if (seal === undefined) {
-    return unknown(
-      'error' in unsealed ? unsealed.error : { code: 'SEAL_INVALID', message: 'The report of the effect has no seal.' },
-    );
-  }
-  try {
-    return run.open<EffectReport>('execute', { ...unsealed, seal });
-  } catch (thrown) {
-    return unknown(asCountersignError(thrown).toJSON());
-  }
-}
-
 type Found = Pick<Done, 'execution' | 'startedAt'>;
 type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorView };
 
@@ -82,7 +66,7 @@ type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorVi
 async function findOut(
   error: ErrorView,
   { proposal }: CapturePostStateInput['request'],
-  authorized: Authorized | undefined,
+  authorized: AuthorizeResult | undefined,
   deps: Dependencies,
 ): Promise<Found | NotFound> {
   const { tenant, actionId } = workflowIdentity();
@@ -100,7 +84,7 @@ async function findOut(
   }
 }
 
-function planIn({ enforced, approved, pre }: Authorized, run: StepRun): Plan {
+function planIn({ enforced, approved, pre }: AuthorizeResult, run: StepRun): Plan {
   return planOf(
     run.open<Enforced>('enforce', enforced),
     pre,

@@ -1,14 +1,14 @@
-/** The receipt of a person's statement that was carried out. */
+/** The receipt of a person's signed command that was carried out. */
 import { digest, type JsonObject } from '../src/action/json.js';
 import type { ReceiptRef } from '../src/action/outcome.js';
-import type { Statement } from '../src/trust/index.js';
+import type { SignedCommand } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
 import { sign } from './record-outcome.js';
 
-/** The statement's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
-export function receiptOf(statement: Statement, reason: string, deps: Dependencies): Promise<ReceiptRef> {
-  const { tenant, kind, subject, jti, signer, by, at, digest: statementDigest } = statement;
-  const actionId = `statement/${jti}`;
+/** The signed command's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
+export function appendCommandReceipt(command: SignedCommand, reason: string, deps: Dependencies): Promise<ReceiptRef> {
+  const { tenant, kind, subject, jti, signer, by, at, digest: commandDigest } = command;
+  const actionId = `command/${jti}`;
   const said: JsonObject = {
     kind,
     tenant,
@@ -16,18 +16,18 @@ export function receiptOf(statement: Statement, reason: string, deps: Dependenci
     signer,
     by,
     at,
-    reason: statement.reason,
-    statement: statementDigest,
+    reason: command.reason,
+    statement: commandDigest,
   };
   const claims = {
     v: 1,
     tenant,
     actionId,
-    proposalDigest: statementDigest,
+    proposalDigest: commandDigest,
     status: 'success',
     reason,
     tool: `countersign.${kind}`,
-    approvals: [statementDigest],
+    approvals: [commandDigest],
     outcomeDigest: digest(said),
     iat: Math.floor(Date.now() / 1000),
   } as const;

@@ -1,4 +1,4 @@
-/** Undoing: what would put things back as they were before an action, and a worker's warrant to propose that. */
+/** Undoing: what would put things back as they were before an action, and a worker's compensation authorization to propose that. */
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { digest, type Json, type JsonObject } from '../src/action/json.js';
@@ -6,19 +6,19 @@ import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import { sagaDigest } from '../src/action/saga.js';
 import { parseProposal, proposalDigest, type Proposal } from '../src/action/proposal.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
-import { UNDO, undoIdOf } from '../src/action/undo.js';
+import { COMPENSATION_PREFIX, compensationActionId } from '../src/action/compensation-ids.js';
 import { same } from '../src/tools/expected-rows.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
-  signWarrant,
+  signCompensationAuthorization,
   verifyProposal,
   verifyReceipt,
-  WARRANT_TTL_SECONDS,
-  type WarrantClaims,
+  COMPENSATION_AUTHORIZATION_TTL_SECONDS,
+  type CompensationAuthorizationClaims,
 } from '../src/trust/index.js';
 import { takeSnapshot } from '../src/verify/index.js';
 import { recall } from './snapshots.js';
-import type { CompensationRequest, Standing, Undoing } from './contract.js';
+import type { CompensationRequest, ActionState, CompensationPlan } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { findTool } from './authenticate.js';
 import { heartbeating } from './step.js';
@@ -40,9 +40,9 @@ const MAX_ATTEMPTS = 100;
  * counts what has the recorded digest. Asked again, it answers the same for as long as nothing happened in between, and there is never
  * more than one attempt that may have had an effect.
  */
-export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
+export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<CompensationPlan> {
   try {
-    return await heartbeating(() => undoingOf(request, deps));
+    return await heartbeating(() => compensationPlanOf(request, deps));
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
@@ -50,7 +50,7 @@ export async function compensate(request: CompensationRequest, deps: Dependencie
   }
 }
 
-async function undoingOf(request: CompensationRequest, deps: Dependencies): Promise<Undoing> {
+async function compensationPlanOf(request: CompensationRequest, deps: Dependencies): Promise<CompensationPlan> {
   const proposal = parseProposal(request.proposal);
   const tool = findTool(deps.tools, proposal.tool);
   if (tool.taskQueue !== undefined && tool.taskQueue !== deps.taskQueue) {
@@ -76,7 +76,7 @@ async function undoingOf(request: CompensationRequest, deps: Dependencies): Prom
   const undoDigest = proposalDigest(undo);
   const iat = Math.floor(Date.now() / 1000);
   const { agent } = cause.facts;
-  const claims: WarrantClaims = {
+  const claims: CompensationAuthorizationClaims = {
     tenant: request.tenant,
     cause: { actionId: cause.actionId, receipt: cause.receipt.hash, outcomeDigest: cause.outcomeDigest },
     agent: agent.id,
@@ -85,25 +85,30 @@ async function undoingOf(request: CompensationRequest, deps: Dependencies): Prom
     digest: undoDigest,
     preDigest,
     iat,
-    exp: iat + WARRANT_TTL_SECONDS,
+    exp: iat + COMPENSATION_AUTHORIZATION_TTL_SECONDS,
   };
   return {
     kind: 'proposed',
-    request: { proposal: undo, digest: undoDigest, proof: await signWarrant(deps.keyring, claims) },
+    request: {
+      proposal: undo,
+      digest: undoDigest,
+      signature: await signCompensationAuthorization(deps.keyring, claims),
+    },
   };
 }
 
 /** An action whose effect was made, with all that is needed to undo it. */
 type MadeAction = Outcome &
   Required<Pick<Outcome, 'facts' | 'pre' | 'receipt'>> & {
-    readonly outcomeDigest: WarrantClaims['digest'];
+    readonly outcomeDigest: CompensationAuthorizationClaims['digest'];
     /** When its receipt was signed. */
     readonly recordedAt: Date;
   };
 
 async function causeOf(tenant: string, proposal: Proposal, { ledger, keyring }: Dependencies): Promise<MadeAction> {
   const { actionId } = proposal;
-  if (actionId.startsWith(UNDO)) throw cannot(`${actionId} undid another action, and is not undone itself.`);
+  if (actionId.startsWith(COMPENSATION_PREFIX))
+    throw cannot(`${actionId} undid another action, and is not undone itself.`);
   const record = await ledger.actions.find(tenant, actionId);
   const { outcome } = record ?? {};
   if (outcome === undefined || record?.digest !== proposalDigest(proposal)) {
@@ -141,12 +146,12 @@ async function assertWanted(
   if (saga === undefined) throw cannot(`Nobody wanted ${cause.actionId} undone.`, 'AGENT_UNVERIFIED');
   const manifest = sagaDigest(saga);
   // As of when the step was done: a credential may expire while a saga waits for people.
-  const { agent } = await verifyProposal(keyring, saga.proof, { digest: manifest, now: cause.recordedAt });
+  const { agent } = await verifyProposal(keyring, saga.signature, { digest: manifest, now: cause.recordedAt });
   const ofSaga = saga.steps.some((step) => step.actionId === cause.actionId && step.digest === cause.proposalDigest);
   if (!ofSaga || agent.tenant !== tenant || agent.id !== cause.facts.agent.id) {
     throw cannot(`${cause.actionId} is no step of the saga ${saga.traceId}.`, 'AGENT_UNVERIFIED');
   }
-  const stillValid = await verifyProposal(keyring, saga.proof, { digest: manifest, now: new Date() }).then(
+  const stillValid = await verifyProposal(keyring, saga.signature, { digest: manifest, now: new Date() }).then(
     () => true,
     () => false,
   );
@@ -163,15 +168,17 @@ async function nextAttempt(
   { tenant, retryOf }: CompensationRequest,
   cause: string,
   { ledger }: Dependencies,
-): Promise<{ readonly kind: 'next'; readonly actionId: string } | Extract<Undoing, { kind: 'ended' | 'underway' }>> {
+): Promise<
+  { readonly kind: 'next'; readonly actionId: string } | Extract<CompensationPlan, { kind: 'ended' | 'underway' }>
+> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-    const actionId = undoIdOf(cause, attempt);
+    const actionId = compensationActionId(cause, attempt);
     const record = await ledger.actions.find(tenant, actionId);
     if (record === undefined) return { kind: 'next', actionId };
     const { outcome } = record;
     if (outcome === undefined) return { kind: 'underway', actionId };
     if (!WITHOUT_EFFECT.has(outcome.status)) return { kind: 'ended', outcome };
-    const next = await ledger.actions.find(tenant, undoIdOf(cause, attempt + 1));
+    const next = await ledger.actions.find(tenant, compensationActionId(cause, attempt + 1));
     if (next === undefined && retryOf !== actionId) return { kind: 'ended', outcome };
   }
   throw cannot(`It was tried ${MAX_ATTEMPTS} times to undo ${cause}.`);
@@ -189,7 +196,7 @@ async function statesOf({ tenant, actionId, pre, post }: MadeAction, deps: Depen
 }
 
 /** Only what can be seen not to have changed is nothing to undo; a call of an API may have done what nobody captured. */
-function withoutInverse({ actionId, checks, facts, pre, post }: MadeAction, tool: Tool): Undoing {
+function withoutInverse({ actionId, checks, facts, pre, post }: MadeAction, tool: Tool): CompensationPlan {
   const { actionType } = facts;
   if (actionType === 'READ') return { kind: 'nothing', reason: `${actionId} only read.` };
   const elsewhere = checks.some(({ name, ok }) => !ok && name.startsWith('frame'));
@@ -208,7 +215,7 @@ async function whereItMayBeUndone(
   undo: JsonObject,
   cause: { readonly pre: State; readonly post: State },
   actionId: string,
-): Promise<WarrantClaims['preDigest']> {
+): Promise<CompensationAuthorizationClaims['preDigest']> {
   const { cancellationSignal: signal } = Context.current();
   const now = await tool.capture(tool.input.parse(undo), {}, { signal });
   const changed = changedSince(cause, now);
@@ -225,7 +232,7 @@ async function whereItMayBeUndone(
 }
 
 /** The first object that both captured and that is not as it was left; `orders/7`. What only one of them looks at cannot be compared. */
-export function changedSince(cause: { readonly pre: State; readonly post: State }, now: State): string | undefined {
+function changedSince(cause: { readonly pre: State; readonly post: State }, now: State): string | undefined {
   for (const [target, objects] of Object.entries(now)) {
     if (!Object.hasOwn(cause.post, target) && !Object.hasOwn(cause.pre, target)) continue;
     const [before, left, found] = [keyed(cause.pre[target]), keyed(cause.post[target]), keyed(objects)];
@@ -257,11 +264,11 @@ function cannot(message: string, code: ErrorView['code'] = 'TOOL_FAILED'): Count
 }
 
 /** The workflow is asked first: whatever it recorded before it ended is there when the ledger is read. */
-export async function standing(
+export async function actionState(
   tenant: string,
   actionId: string,
   { ledger, workflows }: Dependencies,
-): Promise<Standing> {
+): Promise<ActionState> {
   const state = await workflows.state(`${tenant}/${actionId}`);
   const outcome = (await ledger.actions.find(tenant, actionId))?.outcome;
   if (outcome !== undefined) return { kind: 'ended', outcome };

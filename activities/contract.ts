@@ -19,11 +19,11 @@ import type { Measured } from '../src/policy/index.js';
 import type { Execution } from '../src/tools/tool.js';
 import type { SealedStep } from '../src/trust/seals.js';
 
-/** The workflow's input. It carries no secret: the proof is the agent's signature over the digest, good for this proposal only. */
+/** The workflow's input. It carries no secret: the proposal signature is the agent's signature over the digest, good for this proposal only. */
 export interface ActionRequest {
   readonly proposal: Proposal;
   readonly digest: Digest;
-  readonly proof: string;
+  readonly signature: string;
   /** The action is recorded as cancelled and its effect is not made: a saga that is cancelled settles its next step so. */
   readonly cancelled?: boolean;
 }
@@ -213,7 +213,7 @@ export type PostState = StepRecord &
   );
 
 /** What was settled before the effect: `authorize` bound it by digest in the grant. */
-export interface Authorized {
+export interface AuthorizeResult {
   readonly enforced: Sealed<Enforced>;
   readonly approved?: Sealed<Approved>;
   readonly pre: Snapshot;
@@ -259,14 +259,14 @@ export interface AuthorizeInput {
 export interface CapturePostStateInput {
   readonly request: ActionRequest;
   /** Absent where an earlier run made the effect, or may have, and this one was refused. */
-  readonly authorized?: Authorized;
+  readonly authorized?: AuthorizeResult;
   /** Without a seal it counts as unknown, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
 }
 
 export interface VerifyInput {
   readonly request: ActionRequest;
-  readonly authorized?: Authorized;
+  readonly authorized?: AuthorizeResult;
   /** Without a seal it counts as unknown, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
   /** Absent where the effect was not made, or the system has been out of reach for too long. */
@@ -335,14 +335,14 @@ export interface Activities {
 
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_* or CREDENTIAL_REVOKED */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
-  /** Does what a person's signed statement says. @throws ApplicationFailure with STATEMENT_INVALID, ROLE_REQUIRED, NOT_FOUND, NOT_UNKNOWN … */
-  readonly fulfil: (statement: string) => Promise<Fulfilled>;
+  /** Does what a person's signed command says. @throws ApplicationFailure with COMMAND_INVALID, ROLE_REQUIRED, NOT_FOUND, NOT_UNKNOWN … */
+  readonly executeCommand: (command: string) => Promise<CommandResult>;
   /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */
   readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
-  /** Finds out how an action that has ended can be undone, and warrants the proposal that does. Has no effect on the tool's system. */
-  readonly compensate: (request: CompensationRequest) => Promise<Undoing>;
+  /** Finds out how an action that has ended can be undone, and authorizes the proposal that does. Has no effect on the tool's system. */
+  readonly compensate: (request: CompensationRequest) => Promise<CompensationPlan>;
   /** How an action stands. */
-  readonly standing: (tenant: string, actionId: string) => Promise<Standing>;
+  readonly actionState: (tenant: string, actionId: string) => Promise<ActionState>;
   /** The outcome that the ledger has for an action. @throws ApplicationFailure with NOT_FOUND */
   readonly recordedOutcome: (tenant: string, actionId: string) => Promise<Outcome>;
   /** Which channels are to tell people of something. @throws ApplicationFailure with NOT_FOUND when nobody was asked */
@@ -356,7 +356,7 @@ export interface Activities {
 /** On which channels people are told of something, and for how long that is tried. */
 export interface Routing {
   readonly channels: readonly string[];
-  readonly patienceMs: number;
+  readonly maxWaitMs: number;
 }
 
 /** How telling people on one channel ended. The ledger has the same. */
@@ -369,13 +369,21 @@ export interface DeliveryEnd {
   readonly detail: string;
 }
 
-/** What became of a person's statement. */
-export type Fulfilled =
+/** What became of a person's signed command. */
+export type CommandResult =
   | { readonly kind: 'unfreeze'; readonly freeze: Freeze; readonly receipt: ReceiptRef }
   | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
-  | { readonly kind: 'enrol' | 'retire'; readonly passkey: StoredPasskey; readonly receipt: ReceiptRef }
-  | { readonly kind: 'stand' | 'withdraw'; readonly standing: StandingApproval; readonly receipt: ReceiptRef }
-  | { readonly kind: 'duty' | 'relieve'; readonly duty: RoleDelegation; readonly receipt: ReceiptRef }
+  | { readonly kind: 'enrol_passkey' | 'retire_passkey'; readonly passkey: StoredPasskey; readonly receipt: ReceiptRef }
+  | {
+      readonly kind: 'create_standing_approval' | 'withdraw_standing_approval';
+      readonly standingApproval: StandingApproval;
+      readonly receipt: ReceiptRef;
+    }
+  | {
+      readonly kind: 'delegate_role' | 'end_role_delegation';
+      readonly roleDelegation: RoleDelegation;
+      readonly receipt: ReceiptRef;
+    }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
   /** Of the undoing of an action, by the person `by`. */
   | {
@@ -393,7 +401,7 @@ export interface SagaRequest {
   /** Of the saga's manifest. */
   readonly digest: Digest;
   /** The agent's signature over it: all or nothing is what the agent wants of these steps. */
-  readonly proof: string;
+  readonly signature: string;
 }
 
 /** What is to be undone. */
@@ -402,13 +410,15 @@ export interface CompensationRequest {
   /** As it was proposed: its digest must be that of the record. */
   readonly proposal: Proposal;
   /** The saga that the action is a step of. Without one, only a mismatch that the proposal itself wants undone is. */
-  readonly saga?: SagaManifest & { /** The agent's signature over the manifest's digest. */ readonly proof: string };
+  readonly saga?: SagaManifest & {
+    /** The agent's signature over the manifest's digest. */ readonly signature: string;
+  };
   /** The attempt that came to nothing, and that a person wants another one after. */
   readonly retryOf?: string;
 }
 
 /** What there is to do about an action that is to be undone. */
-export type Undoing =
+export type CompensationPlan =
   /** To be carried out as an action of its own. */
   | { readonly kind: 'proposed'; readonly request: ActionRequest }
   /** An attempt was begun before, and has no outcome yet. */
@@ -420,7 +430,7 @@ export type Undoing =
   | OtherTaskQueue;
 
 /** How an action stands, without waiting for it. */
-export type Standing =
+export type ActionState =
   /** It has an outcome; one that is `unknown` may still be resolved. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'running' }

@@ -38,31 +38,31 @@ export interface Settings {
   /** Whether the person who answers for an agent may approve its actions. Default false. */
   readonly selfApproval: boolean;
   /** How long a tool that cannot tell yet whether an effect happened is asked again. Milliseconds, default 30 000. */
-  readonly lookUpPatienceMs: number;
-  /** Who may make which statements, by role. */
-  readonly roles: StatementRoles;
+  readonly lookUpMaxWaitMs: number;
+  /** Who may make which signed commands, by role. */
+  readonly roles: CommandRoles;
   /** Where people's passkeys are made and used. Absent: none verifies, and what policy wants one for cannot be approved. */
   readonly passkeys?: PasskeySettings;
   /** When a person says yes too often in too short a time. */
-  readonly fatigue: Fatigue;
+  readonly approvalRateLimit: ApprovalRateLimit;
 }
 
 /** From the next yes after `yeses` within the window on, each counts only beside one more person's; after twice as many, none is taken. */
-export interface Fatigue {
+export interface ApprovalRateLimit {
   /** Default 10. */
-  readonly yeses: number;
+  readonly approvals: number;
   /** Default 60. */
   readonly withinSeconds: number;
 }
 
-export interface StatementRoles {
+export interface CommandRoles {
   /** Lifts freezes of the person's own tenant. */
   readonly unfreeze: readonly string[];
   /** Lifts freezes that stop every tenant. */
   readonly unfreezeAll: readonly string[];
   /** Says whether an effect happened that could not be known. */
   readonly resolve: readonly string[];
-  /** Revokes credentials and delegations, and what others gave: their passkeys, standing approvals and duties. */
+  /** Revokes credentials and delegations, and what others gave: their passkeys, standing approvals and role delegations. */
   readonly revoke: readonly string[];
   /** Decides what becomes of an action that could not be undone. */
   readonly recover: readonly string[];
@@ -126,9 +126,9 @@ export const FAULT_POINTS = [
   'settle.end',
   'checkApproval.begin',
   'checkApproval.end',
-  'fulfil.begin',
-  'statement.after-nonce',
-  'fulfil.end',
+  'executeCommand.begin',
+  'command.after-nonce',
+  'executeCommand.end',
   'reconcile.begin',
   'reconcile.before-settle',
   'reconcile.after-settle',

@@ -1,11 +1,12 @@
 /** Step 2, `enforce`: policy and limits decide, on facts that are recorded whole. */
-import type { Cause, Constraint, Decision, Facts, Preview } from '../src/action/decision.js';
+import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Agent } from '../src/action/principal.js';
 import { evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
-import type { WarrantClaims } from '../src/trust/index.js';
+import type { CompensationAuthorizationClaims } from '../src/trust/index.js';
 import { admit } from './admit.js';
+import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -100,8 +101,8 @@ function refusal({ code, reason }: Decision, { problem = {} }: Ruling): Counters
 }
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
-export function factsOf(
-  { agent, authority, warrant }: Authentic,
+function factsOf(
+  { agent, authority, authorization }: Authentic,
   { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
   now: Date,
@@ -116,12 +117,12 @@ export function factsOf(
     operation,
     preview,
     ...(declared === undefined ? {} : { input: declared }),
-    ...(warrant === undefined ? {} : { compensates: causeOf(warrant) }),
+    ...(authorization === undefined ? {} : { compensates: causeOf(authorization) }),
     now: now.toISOString(),
   };
 }
 
-function causeOf({ cause: { actionId, receipt }, agent }: WarrantClaims): Cause {
+function causeOf({ cause: { actionId, receipt }, agent }: CompensationAuthorizationClaims): Cause {
   return { actionId, agent, receipt };
 }
 
@@ -129,21 +130,6 @@ function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
   const decision = evaluate(policy, facts);
   if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
   return decision;
-}
-
-/** A constraint that the tool would ignore is none; so it stops the action. @throws CountersignError CONSTRAINT_UNSUPPORTED */
-export function assertHonourable(constraints: readonly Constraint[], tool: Tool): void {
-  const foreign = constraints.find(({ name }) => !tool.constraints.includes(name));
-  if (foreign === undefined) return;
-  throw new CountersignError(
-    'CONSTRAINT_UNSUPPORTED',
-    `Policy ${foreign.policy} constrains "${foreign.name}", which the tool ${tool.name} cannot honour.`,
-    {
-      field: `constraint.${foreign.name}`,
-      expected: `one of: ${tool.constraints.join(', ')}`,
-      fix: 'Correct the @constraint of that policy.',
-    },
-  );
 }
 
 /**

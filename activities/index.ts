@@ -3,12 +3,12 @@ import { authorize } from './authorize.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
 import { checkApproval } from './approvals.js';
-import { compensate, standing } from './compensate.js';
+import { compensate, actionState } from './compensate.js';
 import type { Activities } from './contract.js';
 import type { Dependencies, FaultPoint } from './deps.js';
 import { enforce } from './enforce.js';
 import { execute } from './execute.js';
-import { fulfil } from './fulfil.js';
+import { executeCommand } from './execute-command.js';
 import { giveUp, notify, route } from './notify.js';
 import { propose } from './propose.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
@@ -40,10 +40,10 @@ export function createActivities(given: Omit<Dependencies, 'refusals'>, maxThrot
     verify: (input) => step('verify', () => heartbeating(() => verify(input, deps))),
     settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
-    fulfil: (statement) => step('fulfil', () => fulfil(statement, deps)),
+    executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),
-    standing: (tenant, actionId) => asActivity(() => standing(tenant, actionId, deps)),
+    actionState: (tenant, actionId) => asActivity(() => actionState(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),
     route: (announcement) => asActivity(() => route(announcement, deps)),
     notify: (announcement, channel) => asActivity(() => heartbeating(() => notify(announcement, channel, deps))),
@@ -54,11 +54,4 @@ export function createActivities(given: Omit<Dependencies, 'refusals'>, maxThrot
 /** The activities that leave something behind. */
 type Interruptible = Extract<FaultPoint, `${string}.begin`> extends `${infer Name}.begin` ? Name : never;
 
-export {
-  FAULT_POINTS,
-  type Dependencies,
-  type Fatigue,
-  type FaultPoint,
-  type Settings,
-  type StatementRoles,
-} from './deps.js';
+export { FAULT_POINTS, type Dependencies, type ApprovalRateLimit, type FaultPoint, type CommandRoles } from './deps.js';

@@ -19,7 +19,7 @@ import {
 } from '../src/policy/index.js';
 import type { Json } from '../src/action/json.js';
 import type { Dependencies } from './deps.js';
-import { assertHonourable } from './enforce.js';
+import { assertHonourable } from './constraints.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Authentic } from './authenticate.js';
 

@@ -25,7 +25,7 @@ export async function lookUpEffect(proposal: Proposal, key: string, deps: Depend
   const parsed = tool.input.safeParse(proposal.input);
   const context = Context.current();
   const { isLocal } = context.info;
-  const { lookUpPatienceMs: longest } = deps.settings;
+  const { lookUpMaxWaitMs: longest } = deps.settings;
   const maxWaitMs = isLocal ? Math.min(LOCAL_MAX_WAIT_MS, longest) : longest;
   const start = performance.now();
   for (let look = 0; ; look++) {

@@ -8,11 +8,11 @@ import {
   deliveryId,
   pointless,
   type Announcement,
-  type Story,
+  type ActionSummary,
 } from '../src/notify/notice.js';
 import { undelivered, type Channel } from '../src/notify/channel.js';
 import type { Notifier } from '../src/notify/notifier.js';
-import { oneLine } from '../src/notify/text.js';
+import { oneLine } from '../src/notify/one-line.js';
 import type { DeliveryEnd, Routing } from './contract.js';
 import type { Dependencies } from './deps.js';
 
@@ -30,8 +30,8 @@ type Deps = Pick<Dependencies, 'ledger' | 'notifier'>;
 export async function route(given: Announcement, deps: Deps): Promise<Routing> {
   const announcement = checkedAnnouncement(given);
   const notifier = notifierOf(deps);
-  const notice = notifier.notice(announcement, await storyOf(announcement, deps.ledger), announcedAt());
-  return { channels: notifier.channelsFor(notice), patienceMs: notifier.maxWaitMs };
+  const notice = notifier.notice(announcement, await actionSummaryOf(announcement, deps.ledger), announcedAt());
+  return { channels: notifier.channelsFor(notice), maxWaitMs: notifier.maxWaitMs };
 }
 
 /**
@@ -49,7 +49,7 @@ export async function notify(given: Announcement, name: string, deps: Deps): Pro
   // A worker may have died between the delivery and its report, or the report got lost.
   if (before !== undefined && isOver(before)) return endOf(before);
 
-  const story = await storyOf(announcement, ledger);
+  const story = await actionSummaryOf(announcement, ledger);
   const over = pointless(announcement, story);
   if (over !== undefined) return record(announcement, name, 'failed', `not told any more: ${over}`, ledger);
   try {
@@ -101,7 +101,7 @@ export async function giveUp(given: Announcement, name: string, reason: string, 
 }
 
 /** What the ledger says happened, whoever asks for it to be told. */
-async function storyOf({ tenant, actionId }: Announcement, ledger: Ledger): Promise<Story> {
+async function actionSummaryOf({ tenant, actionId }: Announcement, ledger: Ledger): Promise<ActionSummary> {
   const [ask, action] = await Promise.all([
     ledger.approvalRequests.find(tenant, actionId),
     ledger.actions.find(tenant, actionId),

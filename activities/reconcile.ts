@@ -9,7 +9,7 @@ import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { idempotencyKey } from './execute.js';
 import { holdsOf } from './limits.js';
-import { sign, statementOf } from './record-outcome.js';
+import { sign, receiptStatementOf } from './record-outcome.js';
 
 /** A workflow that has just begun is not asked about. Milliseconds. */
 const OLDER_THAN_MS = 60_000;
@@ -21,7 +21,7 @@ const MOST = 1_000;
 const AT_ONCE = 8;
 
 /** What a tool that cannot be asked, or is configured nowhere near, is waited for before a person has to decide. Milliseconds. */
-const PATIENCE_MS = 60 * 60_000;
+const MAX_WAIT_MS = 60 * 60_000;
 
 export async function reconcile(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
   const olderThanMs = options.olderThanMs ?? OLDER_THAN_MS;
@@ -134,7 +134,7 @@ function unknown(message: string): ErrorView {
 
 async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): Promise<LookUp | undefined> {
   const tool = tools.get(action.tool);
-  const waitedLong = Date.now() - Date.parse(action.admittedAt) > PATIENCE_MS;
+  const waitedLong = Date.now() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
   const givenUp = (reason: string): LookUp | undefined => (waitedLong ? { happened: 'unknown', reason } : undefined);
   if (tool === undefined) return givenUp(`no worker that was asked has the tool ${action.tool}.`);
   // Its own workers have a schedule of their own.
@@ -164,8 +164,8 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...(result === undefined ? {} : { result }),
     steps: {},
   };
-  const statement = {
-    ...statementOf(outcome, agent === null ? {} : { agent }),
+  const command = {
+    ...receiptStatementOf(outcome, agent === null ? {} : { agent }),
     ...(environment === null ? {} : { environment }),
   };
   await deps.faults.at('reconcile.before-settle');
@@ -176,7 +176,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     outcome,
     holds,
     effectRuledOut: status === 'failed',
-    sign: (link) => sign({ ...statement, ...link }, deps),
+    sign: (link) => sign({ ...command, ...link }, deps),
   });
   await deps.faults.at('reconcile.after-settle');
   return kind === 'settled';

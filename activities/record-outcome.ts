@@ -16,12 +16,12 @@ import { holdsOf } from './limits.js';
 import type { Author } from './author.js';
 import { workflowIdentity } from './step.js';
 
-/** The chain for refusals whose tenant nobody vouched for: a forger must not write into a real tenant's chain. */
-export const UNAUTHENTICATED = '_unauthenticated';
+/** The chain for refusals whose tenant nobody attested: a forger must not write into a real tenant's chain. */
+const UNAUTHENTICATED = '_unauthenticated';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-export interface Settlement {
+export interface OutcomeSettlement {
   readonly author: Author;
   readonly status: OutcomeStatus;
   readonly steps: StepTimings;
@@ -47,24 +47,24 @@ export interface Settlement {
   readonly result?: Json;
 }
 
-export type Recorded =
+export type RecordedOutcome =
   /** `recorded`: the action had this outcome before, and keeps it. */
   | { readonly kind: 'settled'; readonly outcome: Outcome; readonly recorded: boolean }
   /** Nothing is recorded: another use of a grant may have made the effect. */
   | { readonly kind: 'effect_possible' };
 
 /** Records how an action ended, with its receipt. The ledger records no ending without an effect over one that may have been made. */
-export async function recordOutcome(settlement: Settlement, deps: Dependencies): Promise<Recorded> {
+export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
   const { author, error, facts, grant, ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, agent, cause } = author;
   const outcome = outcomeOf(settlement);
-  const statement = statementOf(outcome, {
+  const command = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
     ...(grant === undefined ? {} : { grant: grant.jti }),
     ...(cause === undefined ? {} : { cause }),
   });
   const place = { tenant, actionId };
-  const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
+  const signed = (link: ChainLink) => sign({ ...command, ...link }, deps);
   // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
     const receipt = await deps.ledger.receipts.append({ ...place, sign: signed });
@@ -87,7 +87,7 @@ export async function recordOutcome(settlement: Settlement, deps: Dependencies):
   }
 }
 
-function outcomeOf(settlement: Settlement): Outcome {
+function outcomeOf(settlement: OutcomeSettlement): Outcome {
   const { author, status, error, reason, facts, decision, approvals = [], pre, post, delta, checks = [] } = settlement;
   const { result, steps } = settlement;
   return {
@@ -130,16 +130,16 @@ export async function recordUnauthenticated(
     checks: [],
     steps: {},
   };
-  const statement = { ...statementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const command = { ...receiptStatementOf(outcome, {}), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
-    sign: (link) => sign({ ...statement, ...link }, deps),
+    sign: (link) => sign({ ...command, ...link }, deps),
   });
   return { ...outcome, receipt };
 }
 
-/** A name that nobody vouched for, cut to what every store takes. */
+/** A name that nobody attested, cut to what every store takes. */
 function storable(name: string): string {
   return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
 }
@@ -150,7 +150,7 @@ function nameOf(tool: unknown): string {
 
 export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
 
-export function statementOf(
+export function receiptStatementOf(
   outcome: Outcome,
   { agent, grant, cause }: { agent?: string; grant?: string; cause?: Pick<Cause, 'actionId' | 'receipt'> },
 ): Statement {

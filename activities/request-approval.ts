@@ -17,7 +17,7 @@ import type {
   Sealed,
 } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { needed, usableApprovals, type UsableApproval } from './standing-approvals.js';
+import { neededStandingApprovals, usableApprovals, type UsableApproval } from './standing-approvals.js';
 import { sealedProposal, StepRun } from './step.js';
 
 export async function requestApproval(
@@ -66,7 +66,7 @@ async function ask(
     return approved(records, []);
   }
   const standing = withoutStandingApprovals ? [] : await usableApprovals(actionId, facts, shown, measured, deps);
-  const enough = needed(requirements, records, standing);
+  const enough = neededStandingApprovals(requirements, records, standing);
   if (enough !== undefined) return approved([...records, ...enough.map(({ record }) => record)], enough);
 
   // Nobody is asked about an action that has ended, conflicts or is frozen; and nothing is held while people think.

@@ -6,11 +6,10 @@ import { authorOf, type Author } from './author.js';
 import { countDecisions } from './approvals.js';
 import type { Activities, Concluded, Enforced, PreState, Queued, Refused, SettleInput } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { recordOutcome, recordUnauthenticated, type Settlement } from './record-outcome.js';
+import { recordOutcome, recordUnauthenticated, type OutcomeSettlement } from './record-outcome.js';
 import { shownOf } from './request-approval.js';
+import { fromView, openReport, usesOf } from './effect-reports.js';
 import { StepRun } from './step.js';
-import { openReport } from './capture-post-state.js';
-import { fromView, usesOf } from './verify.js';
 
 export async function settle(input: SettleInput, deps: Dependencies): ReturnType<Activities['settle']> {
   return recordEnding(input, {}, deps);
@@ -57,7 +56,7 @@ async function readEnding(
   }
 }
 
-type Known = Pick<Settlement, 'facts' | 'decision' | 'pre'>;
+type Known = Pick<OutcomeSettlement, 'facts' | 'decision' | 'pre'>;
 
 function knownBy({ ending, enforced, pre }: SettleInput, run: StepRun): Known {
   const refused = ending.kind === 'refused' ? run.open<Refused>(ending.step, ending) : undefined;
@@ -70,7 +69,7 @@ function knownBy({ ending, enforced, pre }: SettleInput, run: StepRun): Known {
   };
 }
 
-type Ending = Pick<Settlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision'>;
+type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision'>;
 
 async function endingOf(
   { request, ending }: SettleInput,

@@ -7,11 +7,11 @@ import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
 import type { NewAuthorization, SignedAuthorization } from '../src/action/person-authorization.js';
 import type { StandingApproval } from '../src/action/standing-approval.js';
-import { isUndoAgent } from '../src/action/undo.js';
+import { isUndoAgent } from '../src/action/compensation-ids.js';
 import { figuresOf, standingLimits, type Measured, type ResolvedLimit } from '../src/policy/index.js';
-import { matchesWildcard, mayDecide, type Statement } from '../src/trust/index.js';
+import { matchesWildcard, assertMayDecide, type SignedCommand } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
-import { asSigned } from './given.js';
+import { verifyAsOfSigning } from './role-delegations.js';
 
 /** A standing approval that counts as a yes to the action, as far as can be told before its budgets are held. */
 export interface UsableApproval {
@@ -24,12 +24,12 @@ export interface UsableApproval {
   readonly credentials: readonly string[];
 }
 
-type Stand = Extract<Statement, { kind: 'stand' }>;
+type CreateStandingApproval = Extract<SignedCommand, { kind: 'create_standing_approval' }>;
 
-/** What a statement says, as the ledger keeps it. */
-export function standingOf(said: Stand, token: string): NewAuthorization<StandingApproval> {
-  const { tenant, subject, tool, operation, environment, maxRows, actions, amounts, roles, until } = said;
-  const { jti, by, credentials, reason } = said;
+/** What a signed command says, as the ledger keeps it. */
+export function standingApprovalOf(command: CreateStandingApproval, token: string): NewAuthorization<StandingApproval> {
+  const { tenant, subject, tool, operation, environment, maxRows, actions, amounts, roles, until } = command;
+  const { jti, by, credentials, reason } = command;
   return {
     tenant,
     id: jti,
@@ -45,7 +45,7 @@ export function standingOf(said: Stand, token: string): NewAuthorization<Standin
     by,
     credentials,
     reason,
-    digest: said.digest,
+    digest: command.digest,
     statement: token,
   };
 }
@@ -110,20 +110,24 @@ async function recordOf(
   { keyring, settings }: Dependencies,
 ): Promise<ApprovalRecord | undefined> {
   try {
-    const said = await asSigned(keyring, row.statement);
-    if (said.kind !== 'stand' || digest(standingOf(said, row.statement)) !== digest(row)) return undefined;
-    const { by: id, tenant, roles, reason } = said;
-    mayDecide({ approver: { id, tenant, roles }, agent, requirements, selfApproval: settings.selfApproval });
-    const auth = said.auth === undefined ? {} : { auth: said.auth };
+    const command = await verifyAsOfSigning(keyring, row.statement);
+    if (
+      command.kind !== 'create_standing_approval' ||
+      digest(standingApprovalOf(command, row.statement)) !== digest(row)
+    )
+      return undefined;
+    const { by: id, tenant, roles, reason } = command;
+    assertMayDecide({ approver: { id, tenant, roles }, agent, requirements, selfApproval: settings.selfApproval });
+    const auth = command.auth === undefined ? {} : { auth: command.auth };
     return {
       approver: id,
       roles,
       verdict: 'approve',
       reason,
-      at: said.at,
-      digest: said.digest,
+      at: command.at,
+      digest: command.digest,
       ...auth,
-      standing: row.id,
+      standingApproval: row.id,
     };
   } catch (error) {
     if (error instanceof CountersignError && !error.retryable && error.code !== 'INTERNAL') return undefined;
@@ -135,7 +139,7 @@ async function recordOf(
  * As few of them as satisfy the requirements together with what people decided; those without a budget first. Undefined when all of them
  * do not.
  */
-export function needed(
+export function neededStandingApprovals(
   requirements: readonly Requirement[],
   decided: readonly ApprovalRecord[],
   given: readonly UsableApproval[],

@@ -9,18 +9,19 @@ import { openGrant } from '../src/trust/index.js';
 import { allHold, verifyEffect } from '../src/verify/index.js';
 import { authorOf, type Author } from './author.js';
 import { readInput } from './authenticate.js';
-import { openReport, verificationOf } from './capture-post-state.js';
-import type { Activities, Authorized, Concluded, EffectReport, PostState, VerifyInput } from './contract.js';
+import { verificationOf } from './capture-post-state.js';
+import type { Activities, AuthorizeResult, Concluded, EffectReport, PostState, VerifyInput } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { fromView, openReport, usesOf } from './effect-reports.js';
 import { recordEnding } from './settle.js';
-import { recordOutcome, type Settlement } from './record-outcome.js';
+import { recordOutcome, type OutcomeSettlement } from './record-outcome.js';
 import { spentBy } from './limits.js';
 import { recall } from './snapshots.js';
 import { sealedProposal, StepRun, workflowIdentity } from './step.js';
 
 /** How the action ended, before it is recorded. */
 type Verdict = Pick<
-  Settlement,
+  OutcomeSettlement,
   'status' | 'error' | 'reason' | 'post' | 'delta' | 'checks' | 'result' | 'notAttempted' | 'spent' | 'ruledOut'
 >;
 
@@ -36,7 +37,7 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
   const author = await authorOf(request, deps, grant && new Date(grant.iat * 1000));
   const verdict = await judge(input, seen, plan, run, deps);
   const { tookMs } = run;
-  const settlement: Settlement = {
+  const settlement: OutcomeSettlement = {
     author,
     ...plan,
     ...(grant === undefined ? {} : { grant }),
@@ -59,7 +60,7 @@ function endingOf(outcome: Extract<Concluded, { kind: 'complete' }>['outcome']):
 }
 
 /** The plan must be the one that was granted: it came back through history, which others can write. */
-async function grantOf({ grant }: Authorized, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
+async function grantOf({ grant }: AuthorizeResult, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
   const claims = await openGrant(keyring, grant);
   if (claims.planDigest === digest(plan)) return claims;
   throw new CountersignError('GRANT_INVALID', 'The plan is not the one that was granted.', { field: 'plan' });
@@ -121,11 +122,6 @@ function unread(told: EffectReport, reports: readonly EffectReport[]): Verdict {
         ruledOut: usesOf(reports),
       };
   }
-}
-
-/** The uses of grants that are known to have had no effect. */
-export function usesOf(reports: readonly EffectReport[]): readonly string[] {
-  return reports.flatMap((report) => ('usedBy' in report && report.usedBy !== undefined ? [report.usedBy] : []));
 }
 
 function notMade(error: ErrorView): Pick<Verdict, 'status' | 'error'> {
@@ -190,7 +186,11 @@ function verdictOf(checks: readonly Check[], seen: Required<Pick<Verdict, 'post'
 }
 
 /** What the effect really spent, where the limits can tell. */
-async function withSpending(settlement: Settlement, author: Author, deps: Dependencies): Promise<Settlement> {
+async function withSpending(
+  settlement: OutcomeSettlement,
+  author: Author,
+  deps: Dependencies,
+): Promise<OutcomeSettlement> {
   const { status, result, facts, decision } = settlement;
   if (author.authentic === undefined || result === undefined || facts === undefined || decision === undefined) {
     return settlement;
@@ -214,8 +214,4 @@ function unverified(): CountersignError {
       fix: 'Check the system by hand; the pre-state is in the record.',
     },
   );
-}
-
-export function fromView(view: ErrorView): CountersignError {
-  return new CountersignError(view.code, view.message, view);
 }

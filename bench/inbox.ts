@@ -198,7 +198,7 @@ async function setUp(servers: DevServers, folder: string) {
     temporal,
     file: 'inbox.cedar',
     text: POLICY,
-    fatigue: { yeses: 86_400, withinSeconds: 1 },
+    approvalRateLimit: { approvals: 86_400, withinSeconds: 1 },
   });
   const started = await Promise.all(
     Array.from({ length: GATEWAYS }, () => startGateway({ temporal, ledgerUrl: url, keys, people: PEOPLE })),

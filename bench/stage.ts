@@ -51,7 +51,7 @@ export function poolOf({ postgres: { url } }: DevServers, max: number): pg.Pool 
   return pool;
 }
 
-export interface GuardOptions extends Pick<CountersignConfig, 'fatigue'> {
+export interface GuardOptions extends Pick<CountersignConfig, 'approvalRateLimit'> {
   readonly temporal: TemporalSettings;
   /** Name and text of the file of policy. */
   readonly file: string;

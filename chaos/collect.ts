@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose';
 import pg from 'pg';
 import type { ReceiptClaims } from '../src/action/receipt.js';
 import { verifyReceipts } from '../src/receipts/verify.js';
-import type { ChainPlace } from '../src/trust/index.js';
+import type { ChainPosition } from '../src/trust/index.js';
 import type { Effect, Evidence, FreezeSpan, HeldAmount, Recorded } from './evidence.js';
 import { readJournal, type Entry } from './payments/journal.js';
 import { shopEffects } from './world/shop.js';
@@ -12,7 +12,7 @@ import { TENANT, type World } from './world/world.js';
 
 export interface Testimony extends Pick<Evidence, 'proposed' | 'told' | 'terminated'> {
   /** Receipts that were seen on the way: they must still be there. */
-  readonly seen: Readonly<Record<string, ChainPlace>>;
+  readonly seen: Readonly<Record<string, ChainPosition>>;
 }
 
 export async function collect(world: World, temporal: Client, testimony: Testimony): Promise<Evidence> {

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { Countersign } from '../src/client/countersign.js';
-import type { ChainPlace } from '../src/trust/index.js';
+import type { ChainPosition } from '../src/trust/index.js';
 import { Agents, NO_ANSWER } from './agents.js';
 import { Chance } from './chance.js';
 import { collect, misdeeds } from './collect.js';
@@ -187,7 +187,7 @@ async function resolveSome(world: World, operator: Operator, temporal: Client, s
 class Witness {
   readonly #world: World;
   readonly #watching: Promise<void>;
-  readonly #seen: Record<string, ChainPlace> = {};
+  readonly #seen: Record<string, ChainPosition> = {};
   #left = false;
 
   constructor(world: World) {
@@ -195,7 +195,7 @@ class Witness {
     this.#watching = this.#watch();
   }
 
-  async leave(): Promise<Readonly<Record<string, ChainPlace>>> {
+  async leave(): Promise<Readonly<Record<string, ChainPosition>>> {
     this.#left = true;
     await this.#watching;
     return this.#seen;

@@ -18,9 +18,9 @@ export {
   delegate,
   encodeCredential,
   readCredential,
-  signStatement,
+  signCommand,
   type Credential,
   type DelegateOptions,
-  type StatementOptions,
+  type CommandOptions,
 } from './trust/index.js';
-export type { Fulfilled } from '../activities/contract.js';
+export type { CommandResult } from '../activities/contract.js';

@@ -230,7 +230,7 @@ function shaped(request: Partial<ActionRequest> | null | undefined): ActionReque
   return {
     proposal: request?.proposal ?? ({} as ActionRequest['proposal']),
     digest: String(request?.digest) as ActionRequest['digest'],
-    proof: String(request?.proof),
+    signature: String(request?.signature),
     ...(request?.cancelled === true ? { cancelled: true } : {}),
   };
 }

@@ -2,7 +2,7 @@
 import { getExternalWorkflowHandle, workflowInfo } from '@temporalio/workflow';
 import { childStatusSignal, type ChildStatus } from './messages.js';
 
-export async function tellParent(status: ChildStatus): Promise<void> {
+export async function reportToParent(status: ChildStatus): Promise<void> {
   const { parent } = workflowInfo();
   if (parent === undefined) return;
   try {

@@ -10,14 +10,16 @@ import {
   type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { ActionRequest, CompensationRequest, Standing } from '../activities/contract.js';
+import type { ActionRequest, CompensationRequest, ActionState } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
-import type { compensation } from './compensation.js';
 import type { Awaited, resolution } from './resolution.js';
-import type { trustedAction } from './trusted-action.js';
+
+/** The workflows that are begun here, as their own files export them: naming their files would be a cycle. */
+type TrustedAction = (request: ActionRequest) => Promise<Outcome>;
+type Compensation = (request: CompensationRequest) => Promise<CompensationView>;
 
 /** How often an action is begun anew that leaves no record. */
 const MAX_LOST = 2;
@@ -47,10 +49,9 @@ export async function runAction(
   let asked = request;
   let lost = 0;
   for (let pause: number = AGAIN.first; ; pause = Math.min(pause * 2, AGAIN.longest)) {
-    let standing: Standing;
+    let standing: ActionState;
     try {
-      const run = (): Promise<Outcome> =>
-        executeChild<typeof trustedAction>('trustedAction', actionOptions(tenant, asked));
+      const run = (): Promise<Outcome> => executeChild<TrustedAction>('trustedAction', actionOptions(tenant, asked));
       return await (cancellable === undefined || asked.cancelled === true ? run() : cancellable.run(run));
     } catch {
       standing = await settled({ tenant, actionId, resolved: false });
@@ -77,7 +78,7 @@ function actionOptions(tenant: string, request: ActionRequest) {
 }
 
 /** Waits in a child of its own, so that a long wait does not fill this history. */
-export function settled(awaited: Awaited): Promise<Standing> {
+export function settled(awaited: Awaited): Promise<ActionState> {
   return executeChild<typeof resolution>('resolution', {
     workflowId: `${workflowInfo().workflowId}/waits/${awaited.actionId}`,
     args: [awaited],
@@ -95,10 +96,10 @@ export async function resolved(outcome: Outcome): Promise<Outcome> {
 /** Undefined when somebody else began it and it is not over. */
 export async function startCompensation(
   request: CompensationRequest,
-): Promise<ChildWorkflowHandle<typeof compensation> | undefined> {
+): Promise<ChildWorkflowHandle<Compensation> | undefined> {
   const { tenant, proposal } = request;
   try {
-    return await startChild<typeof compensation>('compensation', {
+    return await startChild<Compensation>('compensation', {
       workflowId: `undo/${tenant}/${proposal.actionId}`,
       args: [request],
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,

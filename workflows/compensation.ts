@@ -1,17 +1,17 @@
 /** Undoes one action: as an action of its own, and if that fails, as loudly as it takes until a person decides. */
 import { allHandlersFinished, CancellationScope, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { CompensationRequest, Fulfilled, Undoing } from '../activities/contract.js';
+import type { CompensationRequest, CommandResult, CompensationPlan } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { CompensationView } from '../src/action/saga.js';
 import { resolved, runAction, settled } from './children.js';
 import { errorView, refusal, refuse } from './failures.js';
 import { compensationQuery, childStatusSignal, recoverUpdate, type ChildStatus } from './messages.js';
-import { tellParent } from './child-status.js';
-import { aside, undoing } from './steps.js';
+import { reportToParent } from './child-status.js';
+import { commands, undoing } from './steps.js';
 import { showCompensation } from './temporal-ui.js';
 
-type Recovered = Extract<Fulfilled, { kind: 'recover' }>;
+type Recovered = Extract<CommandResult, { kind: 'recover' }>;
 
 /** How one attempt ended. `undone`: there is nothing left to do. */
 interface Attempt {
@@ -42,7 +42,9 @@ class Compensation {
     const { actionId: cause } = request.proposal;
     this.#view = { tenant: request.tenant, cause, status: 'running', reason: `Undoing ${cause}.` };
     setHandler(compensationQuery, () => this.#view);
-    setHandler(childStatusSignal, (status: ChildStatus) => CancellationScope.nonCancellable(() => tellParent(status)));
+    setHandler(childStatusSignal, (status: ChildStatus) =>
+      CancellationScope.nonCancellable(() => reportToParent(status)),
+    );
     setHandler(recoverUpdate, (token) => CancellationScope.nonCancellable(() => this.#recover(token)), {
       validator: (_token: string) => this.#mustNeedPerson(),
     });
@@ -69,7 +71,7 @@ class Compensation {
   }
 
   async #attempt(retryOf: string | undefined): Promise<Attempt> {
-    let made: Undoing;
+    let made: CompensationPlan;
     try {
       made = await undoing(this.#taskQueue)({ ...this.#request, ...(retryOf === undefined ? {} : { retryOf }) });
     } catch (failure) {
@@ -103,9 +105,9 @@ class Compensation {
     let outcome = ended;
     if (outcome.status === 'unknown') {
       const { reason } = outcome;
-      await tellParent({ actionId, kind: 'unknown', reason, waits: true });
+      await reportToParent({ actionId, kind: 'unknown', reason, waits: true });
       outcome = await resolved(outcome);
-      await tellParent({ actionId, kind: 'unknown', reason, waits: false });
+      await reportToParent({ actionId, kind: 'unknown', reason, waits: false });
     }
     const { status, reason, receipt } = outcome;
     const undone = status === 'success';
@@ -127,9 +129,9 @@ class Compensation {
     this.#view = { ...this.#view, status: 'needs_person' };
     log.error('undoing failed: a person must decide', { tenant, cause, reason, workflowId: workflowInfo().workflowId });
     this.#show();
-    await tellParent({ actionId: cause, kind: 'compensation', reason, waits: true });
+    await reportToParent({ actionId: cause, kind: 'compensation', reason, waits: true });
     await condition(() => this.#heard !== undefined);
-    await tellParent({ actionId: cause, kind: 'compensation', reason, waits: false });
+    await reportToParent({ actionId: cause, kind: 'compensation', reason, waits: false });
     return this.#heard as unknown as Recovered;
   }
 
@@ -143,14 +145,14 @@ class Compensation {
     throw refuse('NOT_PENDING', `The undoing of ${this.#view.cause} is not waiting for a person.`);
   }
 
-  async #recover(token: string): Promise<Fulfilled> {
-    let said: Fulfilled;
+  async #recover(token: string): Promise<CommandResult> {
+    let said: CommandResult;
     try {
-      said = await aside.fulfil(token);
+      said = await commands.executeCommand(token);
     } catch (failure) {
       throw refusal(errorView(failure));
     }
-    if (said.kind !== 'recover') throw refuse('STATEMENT_INVALID', 'The statement is about something else.');
+    if (said.kind !== 'recover') throw refuse('COMMAND_INVALID', 'The signed command is about something else.');
     // Of two people at once, the first is heard; the other's word is on record all the same.
     this.#mustNeedPerson();
     this.#heard = said;

@@ -5,5 +5,5 @@ export { reconcile } from './reconcile.js';
 export { recordedOutcome } from './recorded-outcome.js';
 export { resolution } from './resolution.js';
 export { saga } from './saga.js';
-export { statement } from './statement.js';
+export { signedCommand } from './signed-command.js';
 export { trustedAction } from './trusted-action.js';

@@ -3,7 +3,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Digest } from '../src/action/json.js';
 import type { ActionView, OutcomeReply } from '../src/action/outcome.js';
 import type { DecideReply } from '../src/action/outcome.js';
-import type { Fulfilled } from '../activities/contract.js';
+import type { CommandResult } from '../activities/contract.js';
 import type { CompensationView, SagaView, WaitsFor } from '../src/action/saga.js';
 
 /** Answers with the outcome, or as soon as the action waits for people. Refused with ACTION_CONFLICT for any other proposal's digest. */
@@ -29,7 +29,7 @@ export const sagaUpdate = defineUpdate<SagaView, [digest: Digest]>('outcome');
 
 export const sagaQuery = defineQuery<SagaView>('view');
 
-/** A person's signed statement on an undoing that failed. Refused with STATEMENT_INVALID, ROLE_REQUIRED or NOT_PENDING. */
-export const recoverUpdate = defineUpdate<Fulfilled, [token: string]>('recover');
+/** A person's signed command on an undoing that failed. Refused with COMMAND_INVALID, ROLE_REQUIRED or NOT_PENDING. */
+export const recoverUpdate = defineUpdate<CommandResult, [token: string]>('recover');
 
 export const compensationQuery = defineQuery<CompensationView>('view');

@@ -12,24 +12,24 @@ const desk = proxyActivities<Pick<Activities, 'route' | 'giveUp'>>({
 });
 
 /** One attempt is short; a worker that was killed in the middle of one is noticed by its silence. */
-function telling(patienceMs: number): Activities['notify'] {
+function telling(maxWaitMs: number): Activities['notify'] {
   return proxyActivities<Pick<Activities, 'notify'>>({
     startToCloseTimeout: '90s',
     heartbeatTimeout: '5s',
-    scheduleToCloseTimeout: patienceMs,
+    scheduleToCloseTimeout: maxWaitMs,
     retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10 minutes' },
   }).notify;
 }
 
 /** Workflow id: `notice/<tenant>/<actionId>/<n>-<kind>`. Returns how it ended on each channel; the ledger has the same. */
 export async function notification(announcement: Announcement): Promise<readonly DeliveryEnd[]> {
-  const { channels, patienceMs } = await desk.route(announcement);
-  return Promise.all(channels.map((channel) => told(announcement, channel, patienceMs)));
+  const { channels, maxWaitMs } = await desk.route(announcement);
+  return Promise.all(channels.map((channel) => told(announcement, channel, maxWaitMs)));
 }
 
-async function told(announcement: Announcement, channel: string, patienceMs: number): Promise<DeliveryEnd> {
+async function told(announcement: Announcement, channel: string, maxWaitMs: number): Promise<DeliveryEnd> {
   try {
-    return await telling(patienceMs)(announcement, channel);
+    return await telling(maxWaitMs)(announcement, channel);
   } catch (failure) {
     return desk.giveUp(announcement, channel, errorView(failure).message);
   }

@@ -5,10 +5,10 @@ import type { Facts, Requirement } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import { escalatedTo, milestonesOf, type Milestone } from '../src/action/milestones.js';
 import type { ApprovalRecord, DecideReply, PendingView, Phase } from '../src/action/outcome.js';
-import { progress, saysNothingNew, type Progress } from '../src/action/quorum.js';
+import { progress, repeatsEarlier, type ApprovalProgress } from '../src/action/quorum.js';
 import { announce, type Announcement } from './announce.js';
 import { errorView, refusal, refuse } from './failures.js';
-import { tellParent } from './child-status.js';
+import { reportToParent } from './child-status.js';
 import { people } from './steps.js';
 import { showPending, tellPending } from './temporal-ui.js';
 
@@ -21,7 +21,7 @@ interface Signed {
 }
 
 /** The action whose people these are. */
-export interface Asker {
+export interface DecidingAction {
   readonly tenant: string;
   readonly actionId: string;
   readonly phase: Phase;
@@ -29,7 +29,7 @@ export interface Asker {
 }
 
 export class People {
-  readonly #action: Asker;
+  readonly #action: DecidingAction;
   #pending: PendingView | undefined;
   #facts: Facts | undefined;
   /** Approvals that were given before anybody asked. */
@@ -44,7 +44,7 @@ export class People {
   /** One for each announcement, settled when it has begun. */
   #announcements: Promise<void>[] = [];
 
-  constructor(action: Asker) {
+  constructor(action: DecidingAction) {
     this.#action = action;
   }
 
@@ -69,7 +69,7 @@ export class People {
   /** Shows what would be done now, instead of what was shown before. */
   show({ shown, shownDigest, plan, counting, dropped, announce = false }: Pending): void {
     this.#signed = this.#signed.filter(({ token }) => counting.includes(token));
-    this.#standing = plan.approvals.filter((approval) => approval.standing !== undefined);
+    this.#standing = plan.approvals.filter((approval) => approval.standingApproval !== undefined);
     for (const error of dropped) this.#refuse(error);
     this.#facts = plan.facts;
     this.#over = false;
@@ -77,12 +77,12 @@ export class People {
 
     const now = Date.now();
     this.#since ??= now;
-    const patience = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
+    const maxWaitMs = Math.min(...shown.requirements.map(({ ttlSeconds }) => ttlSeconds)) * 1000;
     this.#pending = {
       shown,
       shownDigest,
       decision: plan.decision,
-      expiresAt: new Date(now + patience).toISOString(),
+      expiresAt: new Date(now + maxWaitMs).toISOString(),
       since: new Date(this.#since).toISOString(),
       ...escalated(shown.requirements, this.#waitedSeconds()),
     };
@@ -101,13 +101,13 @@ export class People {
     const { decision, expiresAt } = this.#mustBePending();
     this.#display(showPending);
     this.#announce('asked');
-    const news = { actionId: this.#action.actionId, kind: 'approval', reason: decision.reason } as const;
-    await tellParent({ ...news, waits: true });
+    const childStatus = { actionId: this.#action.actionId, kind: 'approval', reason: decision.reason } as const;
+    await reportToParent({ ...childStatus, waits: true });
     await this.#waitUntil(Date.parse(expiresAt));
     this.#over = true;
     const ended = this.#progress();
     if (ended.state !== 'waiting') this.#announce('decided');
-    await tellParent({ ...news, waits: false });
+    await reportToParent({ ...childStatus, waits: false });
     return this.#stopped(ended, expiresAt);
   }
 
@@ -151,7 +151,7 @@ export class People {
     if (!before.some((said) => said.approver === approver && said.verdict === verdict)) return false;
     const { requirements } = this.#mustBePending().shown;
     // It may have been escalated to them since, or come with a passkey now.
-    return saysNothingNew(requirements, before, record);
+    return repeatsEarlier(requirements, before, record);
   }
 
   /** The same, for those who cannot be answered: what is refused is listed. */
@@ -214,11 +214,11 @@ export class People {
     if (this.#pending !== undefined && this.#facts !== undefined) show(this.#pending, this.#facts);
   }
 
-  #progress(at = Date.now()): Progress {
+  #progress(at = Date.now()): ApprovalProgress {
     return progress(this.#pending?.shown.requirements ?? [], this.approvals, this.#waitedSeconds(at));
   }
 
-  #stopped({ state }: Progress, expiresAt: string): Stopped | undefined {
+  #stopped({ state }: ApprovalProgress, expiresAt: string): Stopped | undefined {
     if (this.#action.cancelRequested) return { kind: 'cancelled', during: 'approval' };
     switch (state) {
       case 'approved':

@@ -2,7 +2,7 @@
 import type {
   Activities,
   Approved,
-  Authorized,
+  AuthorizeResult,
   EffectReport,
   Enforced,
   Granted,
@@ -34,7 +34,7 @@ const MAX_LAPSED_GRANTS = 2;
 const LONG_EXPECTATION_MS = 2_000;
 
 /** What `authorize` granted, and how long it may take. */
-export type Authorization = Authorized & { readonly timeoutMs: number };
+export type Authorization = AuthorizeResult & { readonly timeoutMs: number };
 
 /** What `execute` came to. Without a seal where the activity itself was lost. */
 type Report = EffectReport & { readonly seal?: string };
@@ -199,7 +199,7 @@ function lost(failure: unknown): Report {
 /** The real system, once the effect may have been made. Undefined where it was not, or the system is out of reach for too long. */
 export async function capturePostState(
   action: Action,
-  authorized: Authorized | undefined,
+  authorized: AuthorizeResult | undefined,
   report: Report,
 ): Promise<Sealed<PostState> | undefined> {
   action.enter('verifying');
@@ -233,7 +233,7 @@ function counted(count: number, one: string, many: string): string {
 /** Whether the real system holds what was promised. The receipt is signed. */
 export async function verify(
   action: Action,
-  { authorized, report, post }: { authorized?: Authorized; report: Report; post: Sealed<PostState> | undefined },
+  { authorized, report, post }: { authorized?: AuthorizeResult; report: Report; post: Sealed<PostState> | undefined },
   instead?: SettleInput,
 ): Promise<Outcome> {
   const { request, attempts, steps } = action;
@@ -290,7 +290,7 @@ export async function settle(action: Action, ending: Sealed<Refused> | Stopped):
 async function findOut(
   action: Action,
   report: Report,
-  authorized: Authorized | undefined,
+  authorized: AuthorizeResult | undefined,
   instead?: SettleInput,
 ): Promise<Outcome> {
   const error = report.kind === 'done' ? UNKNOWN : report.error;
@@ -325,11 +325,7 @@ async function carriedOut<Result>(step: Promise<Result>): Promise<Result> {
 }
 
 function refused(action: Action, record: Sealed<Refused>): Ends {
-  action.did(
-    record.step as keyof Activities & Parameters<Action['did']>[0],
-    record,
-    `refused: ${record.error.message}`,
-  );
+  action.did(record.step, record, `refused: ${record.error.message}`);
   return new Ends(record);
 }
 

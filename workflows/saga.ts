@@ -103,11 +103,11 @@ class Saga {
   }
 
   async #undo({ proposal }: ActionRequest): Promise<void> {
-    const { traceId, proof, steps } = this.#request;
+    const { traceId, signature, steps } = this.#request;
     const tenant = this.#tenant;
     const { actionId: cause } = proposal;
     const manifest = steps.map((step) => ({ actionId: step.proposal.actionId, digest: step.digest }));
-    const request: CompensationRequest = { tenant, proposal, saga: { traceId, proof, steps: manifest } };
+    const request: CompensationRequest = { tenant, proposal, saga: { traceId, signature, steps: manifest } };
     const place = this.#compensations.push({ tenant, cause, status: 'running', reason: `Undoing ${cause}.` }) - 1;
     this.#show();
     this.#compensations[place] = await runCompensation(request);

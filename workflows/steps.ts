@@ -94,13 +94,16 @@ export const people = proxyActivities<Pick<Activities, 'checkApproval'>>({
 });
 
 /** What people and late callers ask for: no part of an action, so it is tried for a while only. */
-export const aside = proxyActivities<Pick<Activities, 'fulfil' | 'recordedOutcome'>>({
+export const commands = proxyActivities<Pick<Activities, 'executeCommand' | 'recordedOutcome'>>({
   startToCloseTimeout: '10s',
   retry: BRIEFLY,
 });
 
 /** Asked for as long as it takes: a saga that does not know how a step stands can do nothing else. */
-export const patient = proxyActivities<Pick<Activities, 'standing'>>({ startToCloseTimeout: '10s', retry: UNTIL_DONE });
+export const patient = proxyActivities<Pick<Activities, 'actionState'>>({
+  startToCloseTimeout: '10s',
+  retry: UNTIL_DONE,
+});
 
 /** How long the system is waited for in which something is to be undone, before a person has to decide. */
 const UNDOING_MAX_WAIT = '15 minutes';

@@ -1,12 +1,16 @@
 /** What the Temporal UI shows of an action: its current details and its search attributes. No secret may enter either. */
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { SearchAttributePair } from '@temporalio/common';
-import type { Facts, Effect } from '../src/action/decision.js';
+import type { Facts, DecisionEffect } from '../src/action/decision.js';
 import { ATTRIBUTES } from '../src/temporal.js';
 import { STEPS, type Outcome, type PendingView, type Step } from '../src/action/outcome.js';
 import type { CompensationView, SagaView } from '../src/action/saga.js';
 
-function attributes(status: string, facts: Facts | undefined, effect: Effect | undefined): SearchAttributePair[] {
+function attributes(
+  status: string,
+  facts: Facts | undefined,
+  effect: DecisionEffect | undefined,
+): SearchAttributePair[] {
   return [
     { key: ATTRIBUTES.status, value: status },
     ...(effect === undefined ? [] : [{ key: ATTRIBUTES.decision, value: effect }]),

@@ -1,4 +1,4 @@
-/** Planted: receipts are signed with a key that nobody vouched for. Loaded before a worker of a test run. */
+/** Planted: receipts are signed with a key that nobody attested. Loaded before a worker of a test run. */
 import { decodeJwt } from 'jose';
 import type { ReceiptClaims } from '../../src/action/receipt.js';
 import { Receipts } from '../../src/ledger/index.js';

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError } from '../../src/action/errors.js';
 import { Countersign } from '../../src/client/countersign.js';
 import type { FreezeScope } from '../../src/action/freeze.js';
-import { signStatement } from '../../src/trust/index.js';
+import { signCommand } from '../../src/trust/index.js';
 import type { Chance } from '../chance.js';
 import { TENANT, type World } from '../world/world.js';
 
@@ -58,16 +58,16 @@ export class Operator {
     for (const { id } of active) await this.#lift(id);
   }
 
-  /** By the operator's signed statement, as people do; when nobody answers that, by hand. */
+  /** By the operator's signed command, as people do; when nobody answers that, by hand. */
   async #lift(id: number): Promise<void> {
-    const statement = await signStatement(this.#world.people.operator, {
+    const command = await signCommand(this.#world.people.operator, {
       kind: 'unfreeze',
       tenant: TENANT,
       subject: String(id),
       reason: 'the incident is over',
     });
     try {
-      await this.#client.handIn(statement, { timeoutMs: 5_000 });
+      await this.#client.submitCommand(command, { timeoutMs: 5_000 });
     } catch {
       await insist(() => this.#world.ledger.controls.unfreeze(id, { by: 'olga', reason: 'by hand' }));
     }
@@ -91,7 +91,7 @@ export class Operator {
 
   /** Says whether it happened, which the operator found out from the system itself. */
   async resolve(actionId: string, happened: boolean): Promise<string> {
-    const statement = await signStatement(this.#world.people.operator, {
+    const command = await signCommand(this.#world.people.operator, {
       kind: 'resolve',
       tenant: TENANT,
       subject: actionId,
@@ -99,7 +99,7 @@ export class Operator {
       reason: 'The journal of the payment service says so.',
     });
     try {
-      await this.#client.handIn(statement, { timeoutMs: 15_000 });
+      await this.#client.submitCommand(command, { timeoutMs: 15_000 });
       return 'resolved';
     } catch (error) {
       return asCountersignError(error).code;

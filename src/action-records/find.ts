@@ -9,7 +9,7 @@ import { ATTRIBUTES } from '../temporal.js';
 import { endedView } from './action-record.js';
 import { openRequest, waitingView } from './waiting.js';
 
-export interface ActionName {
+export interface ActionKey {
   readonly tenant: string;
   readonly actionId: string;
 }
@@ -19,11 +19,11 @@ export interface ActionSources {
   readonly countersign?: Pick<Countersign, 'temporal' | 'view' | 'outcome'> | undefined;
   readonly ledger?: { readonly archive: Pick<Ledger['archive'], 'action'> } | undefined;
   /** Queries a running workflow. Default: within 5 seconds; undefined when no worker answers. */
-  readonly query?: (name: ActionName) => Promise<ActionView | undefined>;
+  readonly query?: (name: ActionKey) => Promise<ActionView | undefined>;
 }
 
 /** An action as far as it is recorded. */
-export interface FoundAction extends ActionName {
+export interface FoundAction extends ActionKey {
   /** In the ledger. */
   readonly archived?: ArchivedRecord;
   /** Absent where no worker answers, and where the workflow was ended from outside. */
@@ -43,7 +43,7 @@ export interface StartedAction {
 const QUERY_MS = 5000;
 
 /** @throws CountersignError NOT_FOUND, LEDGER_UNAVAILABLE, TEMPORAL_UNAVAILABLE */
-export async function findAction(sources: ActionSources, name: ActionName): Promise<FoundAction> {
+export async function findAction(sources: ActionSources, name: ActionKey): Promise<FoundAction> {
   const { tenant, actionId } = name;
   const archived = await sources.ledger?.archive.action(tenant, actionId);
   const found = { tenant, actionId, ...(archived === undefined ? {} : { archived }) };
@@ -61,7 +61,7 @@ export async function findAction(sources: ActionSources, name: ActionName): Prom
 /** Undefined where Temporal does not know the action, or is not at hand. @throws CountersignError TEMPORAL_UNAVAILABLE */
 export async function describeWorkflow(
   { countersign }: ActionSources,
-  { tenant, actionId }: ActionName,
+  { tenant, actionId }: ActionKey,
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
     return await countersign?.temporal.workflow.getHandle(`${tenant}/${actionId}`).describe();
@@ -80,7 +80,7 @@ export function startedAction({ typedSearchAttributes, startTime }: WorkflowExec
   };
 }
 
-function actionNotFound({ tenant, actionId }: ActionName): CountersignError {
+function actionNotFound({ tenant, actionId }: ActionKey): CountersignError {
   return new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
     field: 'actionId',
     expected: 'the id of an action of this tenant',
@@ -97,7 +97,7 @@ function recordedView(archived: ArchivedRecord | undefined): ActionView | undefi
 /** A workflow that has completed needs no worker: its outcome is in its history. */
 async function workflowView(
   { countersign, query }: ActionSources,
-  name: ActionName,
+  name: ActionKey,
   { status }: WorkflowExecutionDescription,
 ): Promise<ActionView | undefined> {
   if (countersign === undefined) return undefined;
@@ -114,7 +114,7 @@ async function workflowView(
 
 async function queried(
   countersign: NonNullable<ActionSources['countersign']>,
-  { tenant, actionId }: ActionName,
+  { tenant, actionId }: ActionKey,
 ): Promise<ActionView | undefined> {
   const over = AbortSignal.timeout(QUERY_MS);
   try {

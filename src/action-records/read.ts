@@ -5,7 +5,7 @@ import type { ActionView } from '../action/outcome.js';
 import { proposalDigest } from '../action/proposal.js';
 import { workflowUrl } from '../presentation/workflow-url.js';
 import { emptyView, type ActionRecord } from './action-record.js';
-import { describeWorkflow, findAction, type ActionName, type ActionSources, type FoundAction } from './find.js';
+import { describeWorkflow, findAction, type ActionKey, type ActionSources, type FoundAction } from './find.js';
 import { proposedRequest, type ProposedRequest } from './proposed-request.js';
 
 export interface RecordSources extends ActionSources {
@@ -22,7 +22,7 @@ const UNREADABLE: Digest = `sha256:${'0'.repeat(64)}`;
  *
  * @throws CountersignError NOT_FOUND, LEDGER_UNAVAILABLE, TEMPORAL_UNAVAILABLE
  */
-export async function readAction(sources: RecordSources, name: ActionName): Promise<ActionRecord> {
+export async function readAction(sources: RecordSources, name: ActionKey): Promise<ActionRecord> {
   const found = await findAction(sources, name);
   const { archived } = found;
   // What the ledger says can be shown without Temporal.

@@ -7,7 +7,7 @@ import type { Agent } from './principal.js';
 export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
 export type ActionType = (typeof ACTION_TYPES)[number];
 
-export type Effect = 'allow' | 'deny' | 'require_approval';
+export type DecisionEffect = 'allow' | 'deny' | 'require_approval';
 
 /** A dry run: what the action would touch, read from the real system. The numbers are facts for policies; the sample is for people. */
 export interface Preview {
@@ -47,7 +47,7 @@ export interface Facts {
   /** The tool's name for what is done: `update`, `sql.delete`. */
   readonly operation: string;
   readonly preview: Preview;
-  /** Set when the action undoes another: which, and whose that was. Known from a worker's warrant, never from what is proposed. */
+  /** Set when the action undoes another: which, and whose that was. Known from a worker's compensation authorization, never from what is proposed. */
   readonly compensates?: Cause;
   /**
    * What the policy's schema declares of the input that the tool acts on, as it came. Absent when it declares nothing: a policy that
@@ -104,7 +104,7 @@ export interface Constraint {
 }
 
 export interface Decision {
-  readonly effect: Effect;
+  readonly effect: DecisionEffect;
   /** One sentence for people and agents. */
   readonly reason: string;
   /** Set when the effect is `deny`. */

@@ -3,7 +3,7 @@ import type { Requirement } from './decision.js';
 import { rolesOf } from './quorum.js';
 
 /** Milliseconds since the epoch. */
-export interface Waiting {
+export interface ApprovalWait {
   /** When people were first shown the action, or what it was then. */
   readonly since: number;
   /** When they were shown what they are shown now. */
@@ -26,7 +26,7 @@ export interface Milestone {
  */
 export function milestonesOf(
   requirements: readonly Requirement[],
-  { since, shownAt, until }: Waiting,
+  { since, shownAt, until }: ApprovalWait,
 ): readonly Milestone[] {
   const escalations = new Map<number, Set<string>>();
   for (const { afterSeconds, roles } of requirements.flatMap((wanted) => wanted.escalations ?? [])) {

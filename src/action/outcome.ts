@@ -24,32 +24,32 @@ export type Verdict = (typeof VERDICTS)[number];
 
 export interface ApprovalRecord {
   readonly approver: string;
-  /** Those of the credential, and those on duty for somebody else. */
+  /** Those of the credential, and those delegated by somebody else. */
   readonly roles: readonly string[];
   readonly verdict: Verdict;
   readonly reason?: string;
   /** When the approver signed, RFC 3339 UTC. */
   readonly at: string;
-  /** Digest of the signed approval itself, or of the statement that made the standing approval. */
+  /** Digest of the signed approval itself, or of the signed command that made the standing approval. */
   readonly digest: Digest;
   /** How the approver was known to a gateway. Absent where they signed with a key of their own. */
   readonly auth?: Auth;
   /** Id of the passkey that asserted what was shown. */
   readonly passkey?: string;
   /** Id of the standing approval that this is, rather than a decision about this action. */
-  readonly standing?: string;
+  readonly standingApproval?: string;
   /** The roles that the approver has for somebody else only, and for whom: each is in `roles` too. */
-  readonly duties?: readonly Duty[];
+  readonly delegatedRoles?: readonly DelegatedRole[];
   /** The approver answers for the agent: it counts only where the requirement lets such a person decide. */
   readonly self?: boolean;
   /** How long the action had been shown when this was checked, seconds by the ledger's clock: escalations go by it. */
   readonly waitedSeconds?: number;
   /** Given among too many in too short a time: it counts only beside one more person's than the quorum asks for. */
-  readonly hurried?: boolean;
+  readonly overRateLimit?: boolean;
 }
 
 /** A role that one person exercises for another. */
-export interface Duty {
+export interface DelegatedRole {
   readonly role: string;
   readonly from: string;
 }
@@ -63,7 +63,7 @@ export interface Resolution {
   readonly roles: readonly string[];
   /** When the person signed, RFC 3339 UTC. */
   readonly at: string;
-  /** Digest of the signed statement itself. */
+  /** Digest of the signed command itself. */
   readonly digest: Digest;
 }
 

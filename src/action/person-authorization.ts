@@ -1,9 +1,9 @@
-/** What standing approvals and role delegations have in common: a person gave them in a signed statement, and they end. */
+/** What standing approvals and role delegations have in common: a person gave them in a signed command, and they end. */
 import type { Digest } from './json.js';
 
 export interface PersonAuthorization {
   readonly tenant: string;
-  /** The `jti` of the statement that gave it. Once that is revoked, it is over. */
+  /** The `jti` of the signed command that gave it. Once that is revoked, it is over. */
   readonly id: string;
   /** Who gave it. */
   readonly by: string;
@@ -11,7 +11,7 @@ export interface PersonAuthorization {
   readonly credentials: readonly string[];
   /** Why, in the giver's words. */
   readonly reason: string;
-  /** Digest of the signed statement. */
+  /** Digest of the signed command. */
   readonly digest: Digest;
   /** RFC 3339 UTC, by the database's clock. */
   readonly at: string;
@@ -21,11 +21,11 @@ export interface PersonAuthorization {
   readonly ended?: { readonly at: string; readonly by: string; readonly reason: string };
 }
 
-/** What is added: as the statement says it. */
+/** What is added: as the signed command says it. */
 export type NewAuthorization<T extends PersonAuthorization> = Omit<T, 'at' | 'ended'> & {
-  /** The signed statement itself. */
+  /** The signed command itself. */
   readonly statement: string;
 };
 
-/** With the statement itself: whoever acts on it verifies that it says what the row does. */
+/** With the signed command itself: whoever acts on it verifies that it says what the row does. */
 export type SignedAuthorization<T extends PersonAuthorization> = T & { readonly statement: string };

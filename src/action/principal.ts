@@ -1,4 +1,4 @@
-/** Who acts: agents propose, approvers decide. Both are vouched for by a credential that the operator's issuer key signed. */
+/** Who acts: agents propose, approvers decide. Both are attested by a credential that the operator's issuer key signed. */
 
 export interface Agent {
   readonly id: string;
@@ -43,6 +43,6 @@ export interface Approver {
 /** How a gateway knew somebody: by an identity provider's login or token, by an API key, or by the login for development. */
 export interface Auth {
   readonly method: 'oidc' | 'jwt' | 'api-key' | 'dev';
-  /** Who vouched: the issuer's URL; for an API key its id; `dev`. */
+  /** Who attested: the issuer's URL; for an API key its id; `dev`. */
   readonly by: string;
 }

@@ -4,7 +4,7 @@ import type { ErrorView } from './errors.js';
 import type { ApprovalRecord, DecisionState, Verdict } from './outcome.js';
 
 /** A requirement that more people must satisfy. */
-export interface Missing {
+export interface MissingApprovals {
   readonly policy: string;
   /** Any one of these roles. */
   readonly roles: readonly string[];
@@ -14,13 +14,13 @@ export interface Missing {
   /** Set when their yes counts only with the assertion of a passkey. */
   readonly passkey?: boolean;
   /** Set when it needs one more person than its quorum, because a yes came among too many others in too short a time. */
-  readonly hurried?: boolean;
+  readonly overRateLimit?: boolean;
 }
 
-export interface Progress {
+export interface ApprovalProgress {
   readonly state: DecisionState;
   /** What is still missing, in the order of the requirements; empty unless the state is `waiting`. */
-  readonly missing: readonly Missing[];
+  readonly missing: readonly MissingApprovals[];
   /** Who denied it or asks for changes, when the state says so: the first by time of signing. */
   readonly by?: string;
 }
@@ -31,7 +31,7 @@ export interface Progress {
  * 1. A requirement has its noes (one, unless `denials` asks for more different people's): denied, whatever else was said.
  * 2. One person asks for changes: that ends it as well.
  * 3. Every requirement has its quorum of different people: approved. One person may count for several requirements, but once for each;
- *    whoever has a role on duty for somebody takes that person's seat, which is one, whichever of them says yes. A yes said in a hurry
+ *    whoever has a role delegated by somebody takes that person's seat, which is one, whichever of them says yes. A yes said in a hurry
  *    counts beside one more person's than the quorum asks for. Who also said no has said no.
  *
  * A decision counts for a requirement when its giver has one of the roles, the requirement's own or one that it had been escalated to
@@ -41,13 +41,13 @@ export function progress(
   requirements: readonly Requirement[],
   approvals: readonly ApprovalRecord[],
   waitedSeconds = 0,
-): Progress {
+): ApprovalProgress {
   const said = (verdict: Verdict): readonly ApprovalRecord[] =>
-    approvals.filter((given) => given.verdict === verdict && requirements.some((wanted) => speaksTo(wanted, given)));
+    approvals.filter((given) => given.verdict === verdict && requirements.some((wanted) => appliesTo(wanted, given)));
 
   const noes = said('deny');
   const denying = requirements.flatMap((wanted) => {
-    const against = noes.filter((no) => speaksTo(wanted, no));
+    const against = noes.filter((no) => appliesTo(wanted, no));
     const needed = Math.max(1, wanted.denials ?? 1);
     // A number that is none must not mean that nobody can deny.
     return against.length > 0 && !(people(against).size < needed) ? against : [];
@@ -70,7 +70,7 @@ export function rolesOf({ roles, escalations = [] }: Requirement, waitedSeconds:
 }
 
 /** Whether a person says what they said before, and it counts for no more than it did: not for another requirement, nor with a passkey. */
-export function saysNothingNew(
+export function repeatsEarlier(
   requirements: readonly Requirement[],
   before: readonly ApprovalRecord[],
   given: ApprovalRecord,
@@ -80,34 +80,38 @@ export function saysNothingNew(
       said.verdict === given.verdict &&
       samePerson(said.approver, given.approver) &&
       (said.passkey !== undefined || given.passkey === undefined) &&
-      requirements.every((wanted) => speaksTo(wanted, said) || !speaksTo(wanted, given)),
+      requirements.every((wanted) => appliesTo(wanted, said) || !appliesTo(wanted, given)),
   );
 }
 
 /** Whether a decision is about this requirement at all: its giver had a role in it, and may use it there. */
-function speaksTo(wanted: Requirement, given: ApprovalRecord): boolean {
+function appliesTo(wanted: Requirement, given: ApprovalRecord): boolean {
   if (given.self === true && wanted.self !== true) return false;
   return shareRole(rolesOf(wanted, given.waitedSeconds ?? 0), given.roles);
 }
 
-function missingOf(wanted: Requirement, yeses: readonly ApprovalRecord[], waitedSeconds: number): readonly Missing[] {
+function missingOf(
+  wanted: Requirement,
+  yeses: readonly ApprovalRecord[],
+  waitedSeconds: number,
+): readonly MissingApprovals[] {
   const { policy, quorum, passkey = false } = wanted;
   const counting = yeses.filter(
-    (yes) => speaksTo(wanted, yes) && (!passkey || (yes.passkey !== undefined && yes.standing === undefined)),
+    (yes) => appliesTo(wanted, yes) && (!passkey || (yes.passkey !== undefined && yes.standingApproval === undefined)),
   );
   // A quorum that is no number, or below one, must not mean that nobody is needed.
   const asked = Math.max(1, quorum);
   const calm = seats(
     wanted,
-    counting.filter(({ hurried = false }) => !hurried),
+    counting.filter(({ overRateLimit = false }) => !overRateLimit),
   );
   if (calm >= asked) return [];
-  const hurried = counting.some((yes) => yes.hurried === true);
-  const need = hurried ? asked + 1 : asked;
-  const have = hurried ? seats(wanted, counting) : calm;
+  const overRateLimit = counting.some((yes) => yes.overRateLimit === true);
+  const need = overRateLimit ? asked + 1 : asked;
+  const have = overRateLimit ? seats(wanted, counting) : calm;
   if (have >= need) return [];
   const roles = rolesOf(wanted, waitedSeconds);
-  return [{ policy, roles, have, need, ...(passkey ? { passkey } : {}), ...(hurried ? { hurried } : {}) }];
+  return [{ policy, roles, have, need, ...(passkey ? { passkey } : {}), ...(overRateLimit ? { overRateLimit } : {}) }];
 }
 
 /**
@@ -137,11 +141,14 @@ function seats(wanted: Requirement, yeses: readonly ApprovalRecord[]): number {
   return [...open.keys()].filter((person) => sits(person, new Set())).length;
 }
 
-function seatsOf(wanted: Requirement, { approver, roles, duties = [], waitedSeconds = 0 }: ApprovalRecord): string[] {
+function seatsOf(
+  wanted: Requirement,
+  { approver, roles, delegatedRoles = [], waitedSeconds = 0 }: ApprovalRecord,
+): string[] {
   const may = rolesOf(wanted, waitedSeconds);
-  const own = roles.filter((role) => !duties.some((duty) => duty.role === role));
+  const own = roles.filter((role) => !delegatedRoles.some((duty) => duty.role === role));
   if (shareRole(may, own)) return [identity(approver)];
-  return duties.filter(({ role }) => may.includes(role)).map(({ from }) => identity(from));
+  return delegatedRoles.filter(({ role }) => may.includes(role)).map(({ from }) => identity(from));
 }
 
 /** Whether two ids name one person. Directories rarely tell `Ann@x` from `ann@x`; taking them for one is the safe side. */
@@ -172,7 +179,7 @@ function before(a: ApprovalRecord, b: ApprovalRecord): boolean {
 }
 
 /** Why an action ends on which people decided against it, with the person's words where there are any. */
-export function refusalBy({ state, by }: Progress, approvals: readonly ApprovalRecord[]): ErrorView {
+export function refusalBy({ state, by }: ApprovalProgress, approvals: readonly ApprovalRecord[]): ErrorView {
   if (state === 'changes_requested') {
     return { code: 'CHANGES_REQUESTED', message: worded(`${by ?? 'Somebody'} asks for changes`, 'request_changes') };
   }

@@ -1,7 +1,7 @@
 /** A signed statement of an outcome, linked by hash to the receipt before it in the tenant's chain. */
 import type { Digest } from './json.js';
 import type { OutcomeStatus } from './outcome-status.js';
-import type { ActionType, Effect } from './decision.js';
+import type { ActionType, DecisionEffect } from './decision.js';
 
 /** The claims of the receipt's JWS. */
 export interface ReceiptClaims {
@@ -20,7 +20,7 @@ export interface ReceiptClaims {
   readonly tool: string;
   readonly environment?: string | undefined;
   readonly actionType?: ActionType | undefined;
-  readonly effect?: Effect | undefined;
+  readonly effect?: DecisionEffect | undefined;
   readonly policyDigest?: Digest | undefined;
   readonly approvals: readonly Digest[];
   readonly grant?: string | undefined;

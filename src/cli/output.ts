@@ -75,7 +75,7 @@ export class Output {
 }
 
 /** `error CODE: message`, and what to do. Messages may quote what came from outside. */
-export function errorText(error: CountersignError, paint: Paint): string {
+function errorText(error: CountersignError, paint: Paint): string {
   const { code, message, field, expected, fix } = error;
   const lines = [`${paint.red(paint.bold(`error ${code}`))}: ${sanitize(message)}`];
   if (field !== undefined) lines.push(`  ${paint.dim('field')}     ${sanitize(field)}`);

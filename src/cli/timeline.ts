@@ -74,8 +74,9 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
     page.fact('refused', paint.yellow(`${sanitize(code)}: ${sanitize(message)}`));
   if (pending === undefined) return;
   if (pending.escalated !== undefined) page.fact('escalated', paint.yellow(`now also ${anyOf(pending.escalated)}`));
-  for (const { roles, have, need, hurried } of progress(requirements, approvals, waitedSeconds(pending, now)).missing) {
-    const why = hurried === true ? ', one of them because a yes came among many others' : '';
+  for (const { roles, have, need, overRateLimit } of progress(requirements, approvals, waitedSeconds(pending, now))
+    .missing) {
+    const why = overRateLimit === true ? ', one of them because a yes came among many others' : '';
     page.fact('missing', paint.yellow(`${need - have} more of ${anyOf(roles)}${why}`));
   }
   const left = Date.parse(pending.expiresAt) - now.getTime();
@@ -89,13 +90,23 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
 const VERDICT_WORDS = { approve: 'approved', deny: 'denied', request_changes: 'changes' } as const;
 
 function approvalText(approval: ApprovalRecord, paint: Paint): string {
-  const { approver, roles, verdict, reason, at, passkey, standing, duties = [], hurried } = approval;
+  const {
+    approver,
+    roles,
+    verdict,
+    reason,
+    at,
+    passkey,
+    standingApproval: standing,
+    delegatedRoles: duties = [],
+    overRateLimit,
+  } = approval;
   const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
   const notes = [
     ...duties.map(({ role, from }) => `${sanitize(role)} on duty for ${sanitize(from)}`),
     ...(passkey === undefined ? [] : ['with a passkey']),
     ...(standing === undefined ? [] : [`given before, standing approval ${sanitize(standing)}`]),
-    ...(hurried === true ? ['in a hurry'] : []),
+    ...(overRateLimit === true ? ['in a hurry'] : []),
   ];
   const how = notes.length === 0 ? '' : `, ${notes.join(', ')}`;
   const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;

@@ -44,7 +44,7 @@ function quoted(value: string, field: string): string {
 }
 
 /** The actions whose undoing failed and waits for a person. @throws CountersignError TEMPORAL_UNAVAILABLE, USAGE */
-export async function stuckUndoings(
+export async function stuckCompensations(
   temporal: Client,
   tenant: string | undefined,
   limit: number,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
-import type { Fulfilled } from '../../activities/contract.js';
+import type { CommandResult } from '../../activities/contract.js';
 import { CountersignError, type ErrorView } from '../action/errors.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
@@ -11,7 +11,7 @@ import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
-import { handIn, recordedOutcome } from './aside.js';
+import { submitCommand, recordedOutcome } from './command-client.js';
 import { connectTemporal } from './connection.js';
 import { hasEnded, timedOut, translated } from './failures.js';
 import {
@@ -25,7 +25,7 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
-import { describe, quoted } from './words.js';
+import { describeInput, quoteReasoning } from './workflow-text.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
@@ -54,7 +54,7 @@ export interface PendingAction {
   outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
 }
 
-type TrustedAction = (request: { proposal: Proposal; digest: Digest; proof: string }) => Promise<Outcome>;
+type TrustedAction = (request: { proposal: Proposal; digest: Digest; signature: string }) => Promise<Outcome>;
 
 export class Countersign {
   /** The client's own Temporal client, for what this class does not offer. */
@@ -109,12 +109,14 @@ export class Countersign {
     const credential = this.#holder();
     const tenant = this.#tenant();
     const digest = proposalDigest(proposal);
-    const proof = await signProposal(credential, digest);
+    const signature = await signProposal(credential, digest);
     const handle = this.#handle(tenant, proposal.actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
     const ask = (since?: string): Promise<OutcomeReply> =>
-      this.#guard(proposal.actionId, timeoutMs, () => this.#start(tenant, { proposal, digest, proof }, handle, since));
+      this.#guard(proposal.actionId, timeoutMs, () =>
+        this.#start(tenant, { proposal, digest, signature }, handle, since),
+      );
 
     let reply = await ask();
     if (reply.kind !== 'outcome') {
@@ -210,15 +212,15 @@ export class Countersign {
   }
 
   /**
-   * Hands in a person's signed statement (`signStatement`): it lifts a freeze, resolves an unknown outcome, revokes a credential
+   * Hands in a person's signed command (`signCommand`): it lifts a freeze, resolves an unknown outcome, revokes a credential
    * or decides on an undoing that failed.
    * It is good once.
    *
-   * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN; TIMED_OUT, when it may
+   * @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN; TIMED_OUT, when it may
    *   still be carried out
    */
-  async handIn(statement: string, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<Fulfilled> {
-    return this.#guard('of the statement', timeoutMs, () => handIn(this.temporal, this.#settings, statement));
+  async submitCommand(command: string, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<CommandResult> {
+    return this.#guard('of the signed command', timeoutMs, () => submitCommand(this.temporal, this.#settings, command));
   }
 
   async close(): Promise<void> {
@@ -250,7 +252,7 @@ export class Countersign {
   /** `since`: the run that was ended from outside. What it answered before does not count any more. */
   async #start(
     tenant: string,
-    request: { proposal: Proposal; digest: Digest; proof: string },
+    request: { proposal: Proposal; digest: Digest; signature: string },
     handle: WorkflowHandle<TrustedAction>,
     since?: string,
   ): Promise<OutcomeReply> {
@@ -264,8 +266,8 @@ export class Countersign {
       // One that was ended from outside has no outcome of its own: it is taken up again, from what the ledger knows of it.
       workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-      staticSummary: `${proposal.tool}: ${describe(proposal)}`.slice(0, MAX_SUMMARY),
-      ...(proposal.reasoning === undefined ? {} : { staticDetails: quoted(proposal.reasoning) }),
+      staticSummary: `${proposal.tool}: ${describeInput(proposal)}`.slice(0, MAX_SUMMARY),
+      ...(proposal.reasoning === undefined ? {} : { staticDetails: quoteReasoning(proposal.reasoning) }),
       typedSearchAttributes: new TypedSearchAttributes([
         { key: ATTRIBUTES.tenant, value: tenant },
         { key: ATTRIBUTES.tool, value: proposal.tool },

@@ -1,7 +1,7 @@
 /** Sagas from agent code: several actions that succeed together or are undone in reverse order. */
 import { WithStartWorkflowOperation, type Client } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
-import type { ActionRequest, Fulfilled, SagaRequest } from '../../activities/contract.js';
+import type { ActionRequest, CommandResult, SagaRequest } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import { canonicalBytes, digestText, withoutUndefined, type Digest } from '../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
@@ -14,7 +14,7 @@ import {
   type SagaStatus,
   type SagaView,
 } from '../action/saga.js';
-import { undoingId } from '../action/undo.js';
+import { compensationWorkflowId } from '../action/compensation-ids.js';
 import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { signProposal, type Credential } from '../trust/index.js';
@@ -74,7 +74,7 @@ export async function signSaga(credential: Credential, { traceId, steps }: SagaI
   const requests = await Promise.all(
     proposals.map(async (proposal): Promise<ActionRequest> => {
       const digest = proposalDigest(proposal);
-      return { proposal, digest, proof: await signProposal(credential, digest) };
+      return { proposal, digest, signature: await signProposal(credential, digest) };
     }),
   );
   const manifest: SagaManifest = {
@@ -82,7 +82,7 @@ export async function signSaga(credential: Credential, { traceId, steps }: SagaI
     steps: requests.map(({ proposal: { actionId }, digest }) => ({ actionId, digest })),
   };
   const digest = sagaDigest(manifest);
-  return { traceId, steps: requests, digest, proof: await signProposal(credential, digest) };
+  return { traceId, steps: requests, digest, signature: await signProposal(credential, digest) };
 }
 
 function stepOf(step: SagaInput['steps'][number] & Partial<Proposal>, index: number, traceId: string): Proposal {
@@ -166,12 +166,14 @@ export function sagaView(temporal: Client, tenant: string, traceId: string): Pro
 
 /** How the undoing of an action stands. */
 export function compensationView(temporal: Client, tenant: string, cause: string): Promise<CompensationView> {
-  return temporal.workflow.getHandle<CompensationWorkflow>(undoingId(tenant, cause)).query<CompensationView>('view');
+  return temporal.workflow
+    .getHandle<CompensationWorkflow>(compensationWorkflowId(tenant, cause))
+    .query<CompensationView>('view');
 }
 
 /** Tells the undoing of an action what a person signed. */
-export function recover(temporal: Client, tenant: string, cause: string, statement: string): Promise<Fulfilled> {
+export function recover(temporal: Client, tenant: string, cause: string, command: string): Promise<CommandResult> {
   return temporal.workflow
-    .getHandle<CompensationWorkflow>(undoingId(tenant, cause))
-    .executeUpdate<Fulfilled, [string]>('recover', { args: [statement] });
+    .getHandle<CompensationWorkflow>(compensationWorkflowId(tenant, cause))
+    .executeUpdate<CommandResult, [string]>('recover', { args: [command] });
 }

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import type { Fatigue, StatementRoles } from '../../activities/index.js';
+import type { ApprovalRateLimit, CommandRoles } from '../../activities/index.js';
 import { configInvalid } from '../action/errors-config.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { PasskeySettings } from '../action/passkey.js';
@@ -29,18 +29,18 @@ export interface CountersignConfig extends VerificationConfig {
    * Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be
    * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`.
    */
-  readonly roles?: Partial<StatementRoles>;
+  readonly roles?: Partial<CommandRoles>;
   /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
   readonly passkeys?: PasskeySettings;
   /** How many approvals one person may give (`yeses`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
-  readonly fatigue?: Partial<Fatigue>;
+  readonly approvalRateLimit?: Partial<ApprovalRateLimit>;
   /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. Default: on loopback, with API keys alone. */
   readonly gateway?: GatewayConfig;
   /** How people hear that something waits for them. Default none: they look into the inbox. */
   readonly notifications?: NotificationsConfig;
 }
 
-export const DEFAULT_ROLES: StatementRoles = {
+export const DEFAULT_ROLES: CommandRoles = {
   unfreeze: ['operator'],
   unfreezeAll: ['platform-operator'],
   resolve: ['operator'],
@@ -49,7 +49,7 @@ export const DEFAULT_ROLES: StatementRoles = {
   freeze: ['operator'],
 };
 
-export const DEFAULT_FATIGUE: Fatigue = { yeses: 10, withinSeconds: 60 };
+export const DEFAULT_APPROVAL_RATE_LIMIT: ApprovalRateLimit = { approvals: 10, withinSeconds: 60 };
 
 export const CONFIG_NAMES = ['countersign.config.mjs', 'countersign.config.js'] as const;
 
@@ -113,11 +113,11 @@ const configSchema = z.strictObject({
       revoke: roleList.optional(),
       recover: roleList.optional(),
       freeze: roleList.optional(),
-    } satisfies Record<keyof StatementRoles, z.ZodType>)
+    } satisfies Record<keyof CommandRoles, z.ZodType>)
     .optional(),
   passkeys: passkeySettingsSchema.optional(),
-  fatigue: z
-    .strictObject({ yeses: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })
+  approvalRateLimit: z
+    .strictObject({ approvals: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })
     .optional(),
   gateway: gatewayConfigSchema.optional(),
   notifications: notificationsSchema.optional(),

@@ -1,6 +1,6 @@
 /** The member `gateway` of the config. It holds no secret: those come from the environment. */
 import { z } from 'zod';
-import { tenantSchema } from '../trust/shapes.js';
+import { tenantSchema } from '../trust/claim-schemas.js';
 import { nonEmpty, whole } from './schema.js';
 
 /** An issuer of agents' tokens. */

@@ -6,11 +6,10 @@ import { onShutdown } from './shutdown.js';
 import { needsDownload } from './temporal-binary.js';
 import { startTemporal, type TemporalServer } from './temporal.js';
 
-export { startPostgres, type PostgresOptions, type PostgresServer } from './postgres.js';
-export { startTemporal, type TemporalOptions, type TemporalServer } from './temporal.js';
-export { ensureSearchAttributes, SEARCH_ATTRIBUTES } from './search-attributes.js';
-export { findTemporal, type TemporalBinary } from './temporal-binary.js';
-export { onShutdown, shutdown, type Cleanup } from './shutdown.js';
+export { startPostgres, type PostgresServer } from './postgres.js';
+export { startTemporal, type TemporalServer } from './temporal.js';
+export { findTemporal } from './temporal-binary.js';
+export { onShutdown, shutdown } from './shutdown.js';
 export { freePort } from './free-port.js';
 
 export interface DevServersOptions {

@@ -21,7 +21,7 @@ const MAJOR = '18';
 const PASSWORD_FILE = 'superuser.password';
 
 /** How a server process is told where its data are. */
-export interface Place {
+export interface DataFolder {
   /** The value of `-D`. */
   readonly argument: string;
   readonly cwd: string;
@@ -30,7 +30,7 @@ export interface Place {
 export interface PostgresData {
   /** Of the superuser. */
   readonly password: string;
-  readonly place: Place;
+  readonly place: DataFolder;
 }
 
 /**
@@ -122,7 +122,7 @@ async function give(path: string, to: RunAs): Promise<void> {
  * Started by root below a folder that only root enters (`/root`), the server's user owns the data but has no way there. On Linux
  * we set it down inside, and it calls the place by that.
  */
-async function placeOf(data: string, runAs: RunAs): Promise<Place> {
+async function placeOf(data: string, runAs: RunAs): Promise<DataFolder> {
   if (runAs.uid === undefined || platform() !== 'linux') return { argument: data, cwd: '/' };
   const reached = await run('/bin/sh', ['-c', 'cd "$1"', 'sh', data], { ...runAs, cwd: '/' }).then(
     () => true,

@@ -7,7 +7,7 @@ import { CountersignError } from '../action/errors.js';
 import { startProcess, type ServerProcess } from './child.js';
 import { freePort, LOOPBACK, portInUse } from './free-port.js';
 import { postgresBinaries, postgresUser, type PostgresBinaries, type RunAs } from './postgres-binaries.js';
-import { lastLine, openData, unusable, USER, type Place } from './postgres-data.js';
+import { lastLine, openData, unusable, USER, type DataFolder } from './postgres-data.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** How long a start may take, milliseconds. Recovery after a crash and a busy machine are in it. */
@@ -17,7 +17,7 @@ const PORT_ATTEMPTS = 5;
 /** How often a start is tried while children of a killed server are still there. */
 const CHILDREN_ATTEMPTS = 50;
 
-export interface PostgresOptions {
+export interface DevPostgresOptions {
   /** Keeps the data in this folder between runs. Without it they are in a temporary folder, removed on stop. */
   readonly dataDir?: string;
   /** Default: any free port. */
@@ -57,7 +57,7 @@ export interface PostgresServer {
  * @throws CountersignError CONFIG_INVALID when the port or the data folder is in use or cannot be used; LEDGER_UNAVAILABLE when
  *   Postgres does not start or the external one does not answer
  */
-export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+export async function startPostgres(options: DevPostgresOptions = {}): Promise<PostgresServer> {
   const given = (options.env ?? process.env)['DATABASE_URL'];
   if (given !== undefined && given !== '') return await useExternal(given);
 
@@ -159,9 +159,9 @@ async function createDatabase(url: string, name: string): Promise<void> {
 
 async function launch(
   binaries: PostgresBinaries,
-  place: Place,
+  place: DataFolder,
   runAs: RunAs,
-  options: PostgresOptions,
+  options: DevPostgresOptions,
 ): Promise<{ server: ServerProcess; port: number }> {
   const durable = options.durable ?? options.dataDir !== undefined;
   const settings = {

@@ -2,13 +2,13 @@
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
-import type { Fulfilled } from '../../activities/contract.js';
+import type { CommandResult } from '../../activities/contract.js';
 import type { Digest } from '../action/json.js';
 import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import type { AgentIssuer, OidcConfig } from '../config/gateway.js';
 import type { Database, Ledger } from '../ledger/index.js';
-import type { Keyring, Saying } from '../trust/index.js';
+import type { Keyring, CommandInput } from '../trust/index.js';
 import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
 export interface GatewayDependencies {
@@ -48,12 +48,12 @@ export interface Decide {
   readonly assertion?: { readonly policyDigest: Digest; readonly response: AuthenticationResponseJSON } | undefined;
 }
 
-/** What people say, vouched for, signed and handed in. */
+/** What people say, attested, signed and handed in. */
 export interface Decisions {
   /** @throws CountersignError APPROVAL_*, PASSKEY_*, NOT_PENDING, NOT_FOUND */
   decide(person: PersonPrincipal, decision: Decide): Promise<DecideReply>;
-  /** @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, NOT_FOUND … */
-  state(person: PersonPrincipal, statement: Saying): Promise<Fulfilled>;
+  /** @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, NOT_FOUND … */
+  state(person: PersonPrincipal, command: CommandInput): Promise<CommandResult>;
 }
 
 /** The identity provider of people, with its secret. */

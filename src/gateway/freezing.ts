@@ -33,7 +33,7 @@ export class Freezing {
     return this.#deps.ledger.controls.freeze({ tenant: person.tenant, scope, reason, by: person.id });
   }
 
-  /** By a statement of the person's, which workers check. @throws CountersignError NOT_FOUND, ROLE_REQUIRED */
+  /** By a signed command of the person's, which workers check. @throws CountersignError NOT_FOUND, ROLE_REQUIRED */
   async lift(person: PersonPrincipal, id: string, reason: string): Promise<Freeze> {
     const found = (await this.list(person)).find((freeze) => String(freeze.id) === id);
     if (found === undefined)

@@ -6,7 +6,7 @@ import { DEFAULT_HOST, DEFAULT_PORT, gatewayConfigSchema, type GatewayConfig } f
 import { firstProblem } from '../config/schema.js';
 import { given } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
-import { principalSchema, tenantSchema } from '../trust/shapes.js';
+import { principalSchema, tenantSchema } from '../trust/claim-schemas.js';
 import type { DevPerson, GatewaySettings } from './deps.js';
 import { isLoopbackName } from './middleware/same-host.js';
 

@@ -7,7 +7,7 @@ import type { TlsOptions } from './options.js';
 import type { Secrets } from './secrets.js';
 
 /** No connection was tried: the name leads where the tool may not go. */
-export class ForbiddenAddress extends Error {
+class ForbiddenAddress extends Error {
   override readonly name = 'ForbiddenAddress';
   readonly code = 'FORBIDDEN_ADDRESS';
 }

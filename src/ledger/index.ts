@@ -1,12 +1,9 @@
 /** The ledger: what must outlive any worker and any workflow history. Each room has a narrow interface of its own. */
-export { Ledger, type LedgerHealth } from './ledger.js';
+export { Ledger } from './ledger.js';
 export * from './actions/index.js';
 export * from './approvals/index.js';
 export * from './archive/index.js';
-export * from './content/index.js';
 export * from './controls/index.js';
 export { Database, type DatabaseOptions } from './database/index.js';
-export * from './deliveries/index.js';
 export * from './grants/index.js';
-export * from './limits/index.js';
 export * from './receipts/index.js';

@@ -7,7 +7,7 @@ import { undelivered, type Channel, type Delivered, type DeliveryContext } from 
 import { htmlOf, subjectOf, textOf } from './email-page.js';
 import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
-import { oneLine } from './text.js';
+import { oneLine } from './one-line.js';
 
 export interface EmailOptions {
   /** Which no other channel has. Default `email`. */

@@ -2,7 +2,7 @@
 import type { OutcomeStatus, Shown, Verdict } from '../action/outcome.js';
 import { digest } from '../action/json.js';
 import { CountersignError } from '../action/errors.js';
-import { oneLine } from './text.js';
+import { oneLine } from './one-line.js';
 
 /**
  * `asked`: people are needed; `reminded`: they still are; `escalated`: others may decide as well from now on; `decided`: they have;
@@ -26,7 +26,7 @@ export interface Announcement {
 }
 
 /** What the ledger has of an action that people were asked about. */
-export interface Story {
+export interface ActionSummary {
   readonly shown: Shown;
   /** RFC 3339 UTC. */
   readonly expiresAt: string;
@@ -81,7 +81,7 @@ export interface NoticeOptions {
   readonly toolSummary: boolean;
 }
 
-export function noticeOf(announcement: Announcement, story: Story, options: NoticeOptions): Notice {
+export function noticeOf(announcement: Announcement, story: ActionSummary, options: NoticeOptions): Notice {
   const { tenant, actionId, n, kind } = announcement;
   const { shown, expiresAt, decisions, status } = story;
   const { reasoning } = shown.proposal;
@@ -114,7 +114,7 @@ export function noticeOf(announcement: Announcement, story: Story, options: Noti
 /** Why there is no point in telling it any more. */
 export function pointless(
   { kind }: Pick<Announcement, 'kind'>,
-  { open, status, expiresAt }: Story,
+  { open, status, expiresAt }: ActionSummary,
 ): string | undefined {
   if (!ASKING.has(kind)) return undefined;
   if (status !== undefined) return `the action has ended: ${status}`;

@@ -1,7 +1,7 @@
 /** The operator's channels, and which of them a notice is for. */
 import { checkNotifications, type NotificationsConfig, type Route } from '../config/notifications.js';
 import type { Channel } from './channel.js';
-import { ASKING, noticeOf, type Announcement, type Notice, type NoticeKind, type Story } from './notice.js';
+import { ASKING, noticeOf, type Announcement, type Notice, type NoticeKind, type ActionSummary } from './notice.js';
 
 /** `decided` is told only where a route asks for it; Slack's messages are changed anyway. */
 export const DEFAULT_KINDS: readonly NoticeKind[] = ['asked', 'reminded', 'escalated', 'ended'];
@@ -23,7 +23,7 @@ export class Notifier {
     return this.#channels.get(name);
   }
 
-  notice(announcement: Announcement, story: Story, announcedAt: number): Notice {
+  notice(announcement: Announcement, story: ActionSummary, announcedAt: number): Notice {
     const { gatewayUrl, reasoning = true, summary = 'facts' } = this.#config;
     return noticeOf(announcement, story, { gatewayUrl, announcedAt, reasoning, toolSummary: summary === 'tool' });
   }

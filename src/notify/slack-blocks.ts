@@ -65,7 +65,7 @@ function plain(text: string, most: number = MAX.section): PlainTextElement {
 }
 
 /** Slack reads `<!channel>`, `<@U1>` and `<https://…|label>` in texts; without these three characters there is none of them. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

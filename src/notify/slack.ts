@@ -14,7 +14,7 @@ import { undelivered, type Channel, type Delivered, type DeliveryContext } from 
 import { ASKING, type Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
 import { messageOf } from './slack-blocks.js';
-import { oneLine } from './text.js';
+import { oneLine } from './one-line.js';
 
 export interface SlackOptions {
   /** Which no other channel has. Default `slack`. */

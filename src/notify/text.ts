@@ -1,18 +1,5 @@
 /** Texts of strangers on their way to people: on one line, of a bounded length, and nothing but text in whatever carries them. */
-import { sanitize } from '../presentation/sanitize.js';
 import type { Notice, NoticeKind } from './notice.js';
-
-/** What could move, hide or reverse text is spelled out; breaks and runs of spaces are one space. At most `most` characters. */
-export function oneLine(text: string, most: number): string {
-  const line = sanitize(
-    text
-      .slice(0, 4 * most)
-      .replaceAll(/[\s\p{Z}]+/gu, ' ')
-      .trim(),
-    { max: most },
-  );
-  return line.length <= most ? line : `${line.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
-}
 
 const TITLES: Readonly<Record<NoticeKind, string>> = {
   asked: 'Approval wanted',

@@ -93,11 +93,11 @@ export class OutcomeCheck {
 }
 
 /**
- * The refusal of a conflicting proposal leaves the action its own outcome; a person's statement is about no action of its own, and no
+ * The refusal of a conflicting proposal leaves the action its own outcome; a person's signed command is about no action of its own, and no
  * action's id has a slash. Both are signed: what settles an action cannot be passed off as either.
  */
 function settlesNothing({ code, actionId }: ReceiptClaims): boolean {
-  return code === 'ACTION_CONFLICT' || actionId.startsWith('statement/');
+  return code === 'ACTION_CONFLICT' || actionId.startsWith('command/');
 }
 
 function claimsOf(jws: string): ReceiptClaims | undefined {

@@ -6,7 +6,7 @@
 import type { Client } from '@temporalio/client';
 import { TENANT_PATTERN } from '../action/proposal.js';
 import type { Actions, Receipts as LedgerReceipts } from '../ledger/index.js';
-import { verifyChain, type ChainPlace, type Keyring, type StoredReceipt } from '../trust/index.js';
+import { verifyChain, type ChainPosition, type Keyring, type ChainedReceipt } from '../trust/index.js';
 import { OutcomeCheck } from './outcomes.js';
 import { receiptsBeyond, tenantsBeside } from './witness.js';
 
@@ -19,7 +19,7 @@ interface VerifyReceiptsOptions {
   /** Asked whether it saw receipts that the ledger does not have (any more). */
   readonly temporal?: Client;
   /** By tenant: the last receipt that an earlier verification saw. */
-  readonly anchors?: Readonly<Record<string, ChainPlace>>;
+  readonly anchors?: Readonly<Record<string, ChainPosition>>;
   /** Default: every tenant that the ledger, the anchors or Temporal know of. */
   readonly tenant?: string;
 }
@@ -41,7 +41,7 @@ export interface TenantReport {
   /** The last receipt. Kept elsewhere, it is the anchor of the next verification. */
   readonly head?: { readonly seq: number; readonly hash: string };
   /** The receipt that an earlier verification saw last, if there was one. */
-  readonly anchor?: ChainPlace;
+  readonly anchor?: ChainPosition;
   /** Whether Temporal was asked. */
   readonly witnessed: boolean;
   /** The first 40. */
@@ -76,7 +76,7 @@ async function tenantsOf({
   return [...known].sort();
 }
 
-/** Refusals of proposals that nobody vouched for have a chain of their own, under a name that no tenant can have. They end no action. */
+/** Refusals of proposals that nobody attested have a chain of their own, under a name that no tenant can have. They end no action. */
 function endsActions(tenant: string): boolean {
   return !tenant.startsWith('_');
 }
@@ -129,7 +129,7 @@ async function verifyTenant(tenant: string, options: VerifyReceiptsOptions): Pro
   };
 }
 
-type Receipts = AsyncIterable<StoredReceipt & { readonly actionId: string }>;
+type Receipts = AsyncIterable<ChainedReceipt & { readonly actionId: string }>;
 
 /** Ends at what was appended after the verification began. A receipt beyond a head that did not move is not such. */
 async function* upToNow(ledger: VerifyReceiptsOptions['ledger'], tenant: string, head: number): Receipts {

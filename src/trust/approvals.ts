@@ -7,7 +7,7 @@ import { digestText, type Digest } from '../action/json.js';
 import { VERDICTS, type ApprovalRecord, type Verdict } from '../action/outcome.js';
 import type { Agent, Approver } from '../action/principal.js';
 import { samePerson } from '../action/quorum.js';
-import { MAX_CREDENTIAL_BYTES, MAX_VOUCHED_PERSON_SECONDS } from './claims.js';
+import { MAX_CREDENTIAL_BYTES, MAX_ATTESTED_PERSON_SECONDS } from './claims.js';
 import type { Credential } from './credentials.js';
 import { holderKey, verifyHolder, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
@@ -16,26 +16,26 @@ import { assertionResponseSchema, challengeOf, readAssertion } from './passkeys.
 import {
   actionIdSchema,
   digestSchema,
-  misshapen,
+  describeShapeError,
   REASON_EXPECTED,
   reasonSchema,
-  refusing,
+  refusalFactory,
   seconds,
   secondsSchema,
   tenantSchema,
   typedText,
   validity,
-} from './shapes.js';
+} from './claim-schemas.js';
 
 /** A longer approval is refused unparsed. Holds a credential, 2000 characters of any script and the largest assertion of a passkey. */
 export const MAX_APPROVAL_BYTES = 32 * 1024;
 
 const DEFAULT_TTL_SECONDS = 3600;
-const MAX_TTL_SECONDS = MAX_VOUCHED_PERSON_SECONDS;
+const MAX_TTL_SECONDS = MAX_ATTESTED_PERSON_SECONDS;
 
-const refuse = refusing('APPROVAL_INVALID', 'approval');
+const refuse = refusalFactory('APPROVAL_INVALID', 'approval');
 
-const statement = {
+const command = {
   tenant: tenantSchema,
   actionId: actionIdSchema,
   shownDigest: digestSchema,
@@ -44,13 +44,13 @@ const statement = {
   assertion: z.strictObject({ policyDigest: digestSchema, response: assertionResponseSchema }).optional(),
 };
 const claimsSchema = z.strictObject({
-  ...statement,
+  ...command,
   credential: z.string().max(MAX_CREDENTIAL_BYTES),
   iat: secondsSchema,
   exp: secondsSchema,
 });
 const optionsSchema = z.strictObject({
-  ...statement,
+  ...command,
   ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
 });
 
@@ -95,7 +95,10 @@ export async function signApproval(
   const parsed = optionsSchema.safeParse({ ...options, ...reason, ...assertion });
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join('.') || 'approval';
-    throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
+    throw refuse(describeShapeError(parsed.error), {
+      field,
+      ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}),
+    });
   }
   const { ttlSeconds, ...said } = parsed.data;
   const iat = seconds(now);
@@ -121,8 +124,8 @@ export interface Approval {
 }
 
 /**
- * Verifies that an approver whom the issuer or (for this decision) a gateway vouches for signed this decision about what is shown now.
- * Whether this person may decide it is for `mayDecide`; whether one of `credentials` was revoked, for the ledger.
+ * Verifies that an approver whom the issuer or (for this decision) a gateway attests signed this decision about what is shown now.
+ * Whether this person may decide it is for `assertMayDecide`; whether one of `credentials` was revoked, for the ledger.
  *
  * @throws CountersignError APPROVAL_INVALID (forged, expired, or for another tenant or action), or APPROVAL_STALE when it is
  *   authentic but what was shown has changed
@@ -157,7 +160,7 @@ export async function verifyApproval(
       fix: 'Look at the action again and decide anew.',
     });
   }
-  const { id, roles, vouched, credentials } = holder;
+  const { id, roles, attestation, credentials } = holder;
   const { verdict, reason, assertion, iat } = claims;
   const record: ApprovalRecord = {
     approver: id,
@@ -166,7 +169,7 @@ export async function verifyApproval(
     ...(reason === undefined ? {} : { reason }),
     at: new Date(iat * 1000).toISOString(),
     digest: digestText(token),
-    ...(vouched === undefined ? {} : { auth: vouched.auth }),
+    ...(attestation === undefined ? {} : { auth: attestation.auth }),
   };
   const said = (policyDigest: Digest): string => challengeOf({ tenant, actionId, shownDigest, policyDigest, verdict });
   return {
@@ -177,7 +180,7 @@ export async function verifyApproval(
   };
 }
 
-export interface DecidingCase {
+export interface DecisionEligibility {
   readonly approver: Approver;
   /** Whose action it is. */
   readonly agent: Pick<Agent, 'id' | 'owner'>;
@@ -187,7 +190,7 @@ export interface DecidingCase {
 }
 
 /** Passes when this person may decide this action; otherwise throws. @throws CountersignError APPROVAL_FORBIDDEN */
-export function mayDecide({ approver, agent, requirements, selfApproval }: DecidingCase): void {
+export function assertMayDecide({ approver, agent, requirements, selfApproval }: DecisionEligibility): void {
   // A delegate is its delegator's doing: `ann/helper` is Ann's.
   const [root = agent.id] = agent.id.split('/');
   if (samePerson(approver.id, root)) {

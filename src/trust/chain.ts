@@ -5,14 +5,14 @@ import type { Keyring } from './keys.js';
 import { hashReceipt, verifyReceipt } from './receipts.js';
 
 /** A receipt as it is stored. */
-export interface StoredReceipt {
+export interface ChainedReceipt {
   readonly seq: number;
   readonly hash: string;
   readonly jws: string;
 }
 
 /** A place in the chain: its head as stored, or any receipt that somebody kept a reference to (`Outcome.receipt`). */
-export interface ChainPlace {
+export interface ChainPosition {
   readonly seq: number;
   readonly hash: string;
 }
@@ -39,7 +39,7 @@ export interface ChainOptions {
   /** Whose chain it is. Default: what the first readable receipt says. */
   readonly tenant?: string;
   /** Places that must be in the chain: whoever can rewrite the store can cut chain and head together, but not these. */
-  readonly anchors?: readonly ChainPlace[];
+  readonly anchors?: readonly ChainPosition[];
 }
 
 const MAX_PROBLEMS = 20;
@@ -47,8 +47,8 @@ const MAX_PROBLEMS = 20;
 /** Reads the chain once, from its first receipt, in stored order. Errors of `receipts` itself are thrown on. */
 export async function verifyChain(
   keyring: Keyring,
-  receipts: AsyncIterable<StoredReceipt>,
-  head: ChainPlace | undefined,
+  receipts: AsyncIterable<ChainedReceipt>,
+  head: ChainPosition | undefined,
   options: ChainOptions = {},
 ): Promise<ChainReport> {
   const problems: ChainProblem[] = [];

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { publicJwkSchema } from './keys.js';
 import { scopeSchema } from './scopes.js';
-import { digestSchema, nameSchema, principalSchema, secondsSchema, tenantSchema, textSchema } from './shapes.js';
+import { digestSchema, nameSchema, principalSchema, secondsSchema, tenantSchema, textSchema } from './claim-schemas.js';
 
 /** A token longer than this is neither issued nor taken; nor is a delegation. */
 export const MAX_CREDENTIAL_BYTES = 4096;
@@ -13,9 +13,9 @@ export const scopesSchema = z.array(scopeSchema).min(1).max(64);
 const cnf = z.strictObject({ jwk: publicJwkSchema });
 
 /** An agent's action may wait for people for 30 days. */
-export const MAX_VOUCHED_AGENT_SECONDS = 31 * 86_400;
+export const MAX_ATTESTED_AGENT_SECONDS = 31 * 86_400;
 /** As long as an approval may live. */
-export const MAX_VOUCHED_PERSON_SECONDS = 30 * 86_400;
+export const MAX_ATTESTED_PERSON_SECONDS = 30 * 86_400;
 
 export const authSchema = z.strictObject({
   method: z.enum(['oidc', 'jwt', 'api-key', 'dev']),
@@ -43,18 +43,18 @@ export const agentClaimsSchema = z.strictObject({
 export const approverClaimsSchema = z.strictObject({ ...standardClaims, roles: rolesSchema.min(1) });
 
 /** Over a gateway's signature. `for` is the one thing that the credential may sign: the digest of a proposal. */
-export const vouchedAgentClaimsSchema = z
+export const attestedAgentClaimsSchema = z
   .strictObject({ ...agentClaimsSchema.shape, auth: authSchema, for: digestSchema })
-  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_AGENT_SECONDS, { path: ['exp'] });
-/** `for`: the digest of what the person was shown, or the id of their statement. Without a role they may have one on duty for somebody. */
-export const vouchedApproverClaimsSchema = z
+  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_ATTESTED_AGENT_SECONDS, { path: ['exp'] });
+/** `for`: the digest of what the person was shown, or the id of their signed command. Without a role they may have one delegated by somebody. */
+export const attestedApproverClaimsSchema = z
   .strictObject({
     ...approverClaimsSchema.shape,
     roles: rolesSchema,
     auth: authSchema,
     for: z.union([digestSchema, z.uuid()]),
   })
-  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_VOUCHED_PERSON_SECONDS, { path: ['exp'] });
+  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_ATTESTED_PERSON_SECONDS, { path: ['exp'] });
 
 /** At most 16 units. */
 export const amountsSchema = z
@@ -85,5 +85,5 @@ export const delegationClaimsSchema = z
 
 export type AgentClaims = z.infer<typeof agentClaimsSchema>;
 export type ApproverClaims = z.infer<typeof approverClaimsSchema>;
-export type VouchedClaims = z.infer<typeof vouchedAgentClaimsSchema> | z.infer<typeof vouchedApproverClaimsSchema>;
+export type AttestedClaims = z.infer<typeof attestedAgentClaimsSchema> | z.infer<typeof attestedApproverClaimsSchema>;
 export type DelegationClaims = z.infer<typeof delegationClaimsSchema>;

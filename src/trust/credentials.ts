@@ -8,8 +8,8 @@ import type { Agent, DelegationCap } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES, rolesSchema, scopesSchema } from './claims.js';
 import { signToken } from './jws.js';
 import { generateKey, keysInvalid, privateJwkSchema, signingKey, type Keyring, type SigningKey } from './keys.js';
-import { misshapen, principalSchema, seconds, tenantSchema } from './shapes.js';
-import { agentOf, chainSchema, readStanding, type CredentialKind } from './standing.js';
+import { describeShapeError, principalSchema, seconds, tenantSchema } from './claim-schemas.js';
+import { agentOf, chainSchema, readEffectiveCredential, type CredentialKind } from './effective-credential.js';
 
 /** What an agent or an approver keeps. `privateJwk` is secret and never leaves its holder; `token` is public. */
 export interface Credential {
@@ -115,12 +115,16 @@ export function checked<S extends z.ZodType>(schema: S, options: unknown): z.inf
   const parsed = schema.safeParse(options);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new CountersignError('CONFIG_INVALID', `The credential cannot be issued: ${misshapen(parsed.error)}.`, {
-    field: issue?.path.join('.') || 'credential',
-    expected: issue?.message ?? 'an id, a tenant and roles',
-    fix: 'Ids and tenants are short plain names; roles and scopes are lists of names.',
-    cause: parsed.error,
-  });
+  throw new CountersignError(
+    'CONFIG_INVALID',
+    `The credential cannot be issued: ${describeShapeError(parsed.error)}.`,
+    {
+      field: issue?.path.join('.') || 'credential',
+      expected: issue?.message ?? 'an id, a tenant and roles',
+      fix: 'Ids and tenants are short plain names; roles and scopes are lists of names.',
+      cause: parsed.error,
+    },
+  );
 }
 
 export function unique(names: readonly string[]): string[] {
@@ -152,9 +156,9 @@ export function decodeCredential(text: string): Credential {
   }
   const parsed = credentialSchema.safeParse(value);
   if (!parsed.success) throw unreadable();
-  const { keys } = readStanding(parsed.data, unreadable);
+  const { keys } = readEffectiveCredential(parsed.data, unreadable);
   if (keys.at(-1) !== parsed.data.privateJwk.x) {
-    throw keysInvalid("The credential's key is not the one that its issuer vouches for.", {
+    throw keysInvalid("The credential's key is not the one that its issuer attests.", {
       field: 'credential.privateJwk',
       expected: 'the private key of the token beside it',
       fix: 'Copy the credential again, whole, as it was issued.',
@@ -202,11 +206,11 @@ export interface CredentialView extends Agent {
  * @throws CountersignError KEYS_INVALID
  */
 export function peekCredential(credential: Pick<Credential, 'kind' | 'token' | 'delegations'>): CredentialView {
-  const standing = readStanding(credential, unreadable);
-  const { caps, exp, credentials } = standing;
+  const effective = readEffectiveCredential(credential, unreadable);
+  const { caps, exp, credentials } = effective;
   return {
     kind: credential.kind,
-    ...agentOf(standing),
+    ...agentOf(effective),
     ...(caps.length === 0 ? {} : { caps }),
     expiresAt: new Date(exp * 1000),
     jti: credentials.at(-1) as string,

@@ -7,8 +7,14 @@ import { checked, unique, unreadable, type Credential } from './credentials.js';
 import { holderKey } from './holder.js';
 import { signToken } from './jws.js';
 import { generateKey } from './keys.js';
-import { MAX_AGENT_ID, principalSchema, seconds, type Refuse } from './shapes.js';
-import { chainSchema, MAX_CHAIN_BYTES, narrowed, readStanding, type Standing } from './standing.js';
+import { MAX_AGENT_ID, principalSchema, seconds, type RefusalFactory } from './claim-schemas.js';
+import {
+  chainSchema,
+  MAX_CHAIN_BYTES,
+  narrow,
+  readEffectiveCredential,
+  type EffectiveCredential,
+} from './effective-credential.js';
 
 const DEFAULT_TTL_SECONDS = 3600;
 
@@ -42,7 +48,7 @@ export interface DelegateOptions {
  */
 export async function delegate(parent: Credential, options: DelegateOptions, now = new Date()): Promise<Credential> {
   const key = await holderKey(parent, 'agent');
-  const above = readStanding(parent, unreadable);
+  const above = readEffectiveCredential(parent, unreadable);
   const { id, roles, scopes, caps, ttlSeconds } = checked(optionsSchema, options);
   const iat = seconds(now);
   if (!(iat < above.exp)) {
@@ -65,7 +71,7 @@ export async function delegate(parent: Credential, options: DelegateOptions, now
     cnf: { jwk: { kty, crv, x } },
   } as const;
   const token = await signToken('delegation', claims, key, undefined);
-  narrowed(above, claims, token, refusal(above));
+  narrow(above, claims, token, refusal(above));
   const delegations = [...(parent.delegations ?? []), token];
   if (token.length > MAX_CREDENTIAL_BYTES || !chainSchema.safeParse(delegations).success) {
     throw refusal(above)('The delegation would be too long', {
@@ -77,7 +83,7 @@ export async function delegate(parent: Credential, options: DelegateOptions, now
   return { kind: 'agent', token: parent.token, delegations, privateJwk };
 }
 
-function refusal(above: Standing): Refuse {
+function refusal(above: EffectiveCredential): RefusalFactory {
   const ceiling: Readonly<Record<string, string>> = {
     id: `a name that makes an id of at most ${MAX_AGENT_ID} characters`,
     roles: `some of: ${above.roles.join(', ') || '(none)'}`,

@@ -10,19 +10,19 @@ import {
   agentIdSchema,
   CLOCK_TOLERANCE_SECONDS,
   digestSchema,
-  misshapen,
+  describeShapeError,
   nameSchema,
-  refusing,
+  refusalFactory,
   seconds,
   secondsSchema,
   tenantSchema,
   textSchema,
-} from './shapes.js';
+} from './claim-schemas.js';
 
 /** A longer grant is neither signed nor taken. */
 export const MAX_GRANT_BYTES = 32 * 1024;
 
-const refuse = refusing('GRANT_INVALID', 'grant');
+const refuse = refusalFactory('GRANT_INVALID', 'grant');
 
 const constraintSchema = z.strictObject({
   name: textSchema.min(1).max(128),
@@ -65,7 +65,9 @@ export async function signGrant(keyring: Keyring, claims: GrantClaims): Promise<
   const parsed = claimsSchema.safeParse(claims);
   if (!parsed.success) {
     const field = `grant.${parsed.error.issues[0]?.path.join('.') ?? ''}`;
-    throw new CountersignError('INTERNAL', `The grant cannot be signed: ${misshapen(parsed.error)}.`, { field });
+    throw new CountersignError('INTERNAL', `The grant cannot be signed: ${describeShapeError(parsed.error)}.`, {
+      field,
+    });
   }
   const token = await signToken('grant', parsed.data, key, kid);
   if (token.length > MAX_GRANT_BYTES) {

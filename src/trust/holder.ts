@@ -6,23 +6,29 @@ import {
   approverClaimsSchema,
   delegationClaimsSchema,
   MAX_CREDENTIAL_BYTES,
-  vouchedAgentClaimsSchema,
-  vouchedApproverClaimsSchema,
+  attestedAgentClaimsSchema,
+  attestedApproverClaimsSchema,
 } from './claims.js';
 import type { Credential } from './credentials.js';
 import { keyIdOf, openHeld, openIssued } from './jws.js';
 import { importPrivate, importPublic, type Keyring, type PrivateKey, type VerifyingKey } from './keys.js';
-import { validity, type Refuse } from './shapes.js';
-import { chainSchema, narrowed, standingOf, type CredentialKind, type Standing } from './standing.js';
+import { validity, type RefusalFactory } from './claim-schemas.js';
+import {
+  chainSchema,
+  narrow,
+  effectiveCredentialOf,
+  type CredentialKind,
+  type EffectiveCredential,
+} from './effective-credential.js';
 
 /** The issuer's token and what was delegated below it: what a signer embeds in what it signs. */
-export interface Held {
+export interface HeldCredential {
   readonly credential: string;
   readonly delegations?: readonly string[] | undefined;
 }
 
 /** Whom a verified credential names, and the key they prove it by. */
-export interface Holder extends Standing {
+export interface Holder extends EffectiveCredential {
   readonly key: VerifyingKey;
 }
 
@@ -37,21 +43,21 @@ const verified = new WeakMap<Keyring, Record<CacheName, Map<string, Holder>>>();
 
 export interface HolderContext {
   readonly kind: CredentialKind;
-  /** What the holder signs, as a gateway that vouches for them must have named it: a digest, or the id of a statement. */
+  /** What the holder signs, as a gateway that attests them must have named it: a digest, or the id of a signed command. */
   readonly signs: string;
   readonly now: Date;
-  readonly refuse: Refuse;
+  readonly refuse: RefusalFactory;
 }
 
 /**
- * Verifies that the issuer vouches for the token, or a gateway for this one thing, that each delegation was signed by the one above it and only narrows, and that all
+ * Verifies that the issuer attests the token, or a gateway for this one thing, that each delegation was signed by the one above it and only narrows, and that all
  * of it is valid at `now`.
  *
  * @throws what `refuse` makes
  */
 export async function verifyHolder(
   keyring: Keyring,
-  held: Held,
+  held: HeldCredential,
   { kind, signs, now, refuse }: HolderContext,
 ): Promise<Holder> {
   const { credential, delegations = [] } = held;
@@ -63,10 +69,10 @@ export async function verifyHolder(
       follow(root, delegations, refuse),
     );
   }
-  if (holder.vouched !== undefined && holder.vouched.for !== signs) {
-    throw refuse('The credential was vouched for to sign something else', {
-      expected: 'the one thing that the gateway vouched for it to sign',
-      fix: 'Ask the gateway anew for each proposal, decision and statement.',
+  if (holder.attestation !== undefined && holder.attestation.for !== signs) {
+    throw refuse('The credential was attested to sign something else', {
+      expected: 'the one thing that the gateway attested it to sign',
+      fix: 'Ask the gateway anew for each proposal, decision and signed command.',
     });
   }
   const state = validity(holder, now);
@@ -92,7 +98,7 @@ async function remembered(
   const key = createHash('sha256').update(JSON.stringify(texts)).digest('base64');
   const holder = cache.get(key) ?? (await open());
   // What is good for one thing comes hardly twice, and anybody with a token of their own makes as many as they like.
-  if (holder.vouched !== undefined) return holder;
+  if (holder.attestation !== undefined) return holder;
   // Re-inserted, so that the first key is always the one used longest ago.
   cache.delete(key);
   cache.set(key, holder);
@@ -100,26 +106,31 @@ async function remembered(
   return holder;
 }
 
-async function openCredential(keyring: Keyring, token: string, kind: CredentialKind, refuse: Refuse): Promise<Holder> {
+async function openCredential(
+  keyring: Keyring,
+  token: string,
+  kind: CredentialKind,
+  refuse: RefusalFactory,
+): Promise<Holder> {
   const form = { type: kind, maxBytes: MAX_CREDENTIAL_BYTES, refuse: within('The credential', refuse) };
   const { issuer, gateway } = keyring.verify;
   // By the key that it names, so that what an issuer signs never has the shape of what a gateway signs, nor the other way round.
   if (gateway.has(keyIdOf(token) ?? '')) {
     const claims =
       kind === 'agent'
-        ? await openIssued(token, { ...form, claims: vouchedAgentClaimsSchema }, gateway)
-        : await openIssued(token, { ...form, claims: vouchedApproverClaimsSchema }, gateway);
-    return withKey(standingOf(claims, token), refuse);
+        ? await openIssued(token, { ...form, claims: attestedAgentClaimsSchema }, gateway)
+        : await openIssued(token, { ...form, claims: attestedApproverClaimsSchema }, gateway);
+    return withKey(effectiveCredentialOf(claims, token), refuse);
   }
   const claims =
     kind === 'agent'
       ? await openIssued(token, { ...form, claims: agentClaimsSchema }, issuer)
       : await openIssued(token, { ...form, claims: approverClaimsSchema }, issuer);
-  return withKey(standingOf(claims, token), refuse);
+  return withKey(effectiveCredentialOf(claims, token), refuse);
 }
 
 /** Follows the chain down, link by link. */
-async function follow(root: Holder, delegations: readonly string[], refuse: Refuse): Promise<Holder> {
+async function follow(root: Holder, delegations: readonly string[], refuse: RefusalFactory): Promise<Holder> {
   if (!chainSchema.safeParse(delegations).success) throw refuse('The chain of delegations is too long');
   let holder = root;
   for (const [index, token] of delegations.entries()) {
@@ -132,20 +143,20 @@ async function follow(root: Holder, delegations: readonly string[], refuse: Refu
       refuse: inLink,
     } as const;
     const claims = await openHeld(token, form, async () => key);
-    holder = withKey(narrowed(holder, claims, token, inLink), inLink);
+    holder = withKey(narrow(holder, claims, token, inLink), inLink);
   }
   return holder;
 }
 
-function withKey(standing: Standing, refuse: Refuse): Holder {
+function withKey(effective: EffectiveCredential, refuse: RefusalFactory): Holder {
   try {
-    return { ...standing, key: importPublic({ x: standing.keys.at(-1) as string }, 'cnf.jwk') };
+    return { ...effective, key: importPublic({ x: effective.keys.at(-1) as string }, 'cnf.jwk') };
   } catch {
-    throw refuse('The credential vouches for a key that cannot be used');
+    throw refuse('The credential attests a key that cannot be used');
   }
 }
 
-function within(what: string, refuse: Refuse): Refuse {
+function within(what: string, refuse: RefusalFactory): RefusalFactory {
   // Without the field of the claim: the caller's own says where the token was handed in.
   return (problem, details) => {
     const { field: _, ...rest } = details ?? {};
@@ -179,6 +190,6 @@ export async function holderKey(credential: Credential, kind: CredentialKind): P
 }
 
 /** What a holder embeds in what they sign. */
-export function heldBy({ token, delegations }: Credential): Held {
+export function heldCredentialOf({ token, delegations }: Credential): HeldCredential {
   return { credential: token, ...(delegations === undefined ? {} : { delegations }) };
 }

@@ -1,8 +1,8 @@
 /** Keys, credentials, and everything that is signed with them. */
-export { mayDecide, signApproval, verifyApproval } from './approvals.js';
+export { assertMayDecide, signApproval, verifyApproval } from './approvals.js';
 export type { Approval } from './approvals.js';
 export { verifyChain } from './chain.js';
-export type { ChainPlace, StoredReceipt } from './chain.js';
+export type { ChainPosition, ChainedReceipt } from './chain.js';
 export {
   decodeCredential,
   encodeCredential,
@@ -25,13 +25,18 @@ export {
   verifyAssertion,
   verifyEnrolment,
 } from './passkeys.js';
-export { signProposal, verifyProposal } from './proof.js';
+export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
 export type { SealedStep } from './seals.js';
 export { matchesWildcard, scopeCovers } from './scopes.js';
-export { signStatement, verifyStatement } from './statements.js';
-export { vouchForAgent, vouchForPerson } from './vouch.js';
-export { isWarrant, signWarrant, verifyWarrant, WARRANT_TTL_SECONDS } from './warrants.js';
-export type { WarrantClaims } from './warrants.js';
-export type { Saying, Statement, StatementOptions } from './statements.js';
+export { signCommand, verifyCommand } from './signed-commands.js';
+export { attestAgent, attestPerson } from './attestation.js';
+export {
+  isCompensationAuthorization,
+  signCompensationAuthorization,
+  verifyCompensationAuthorization,
+  COMPENSATION_AUTHORIZATION_TTL_SECONDS,
+} from './compensation-authorization.js';
+export type { CompensationAuthorizationClaims } from './compensation-authorization.js';
+export type { CommandInput, SignedCommand, CommandOptions } from './signed-commands.js';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { canonical } from '../action/json.js';
 import type { PrivateKey, VerifyingKey } from './keys.js';
-import { misshapen, type Refuse } from './shapes.js';
+import { describeShapeError, type RefusalFactory } from './claim-schemas.js';
 
 /** What a token is for (RFC 8725, 3.11): a token of one type never passes for another. */
 export const TOKEN_TYPES = {
@@ -13,8 +13,8 @@ export const TOKEN_TYPES = {
   approval: 'countersign-approval+jwt',
   grant: 'countersign-grant+jwt',
   receipt: 'countersign-receipt+jwt',
-  statement: 'countersign-statement+jwt',
-  warrant: 'countersign-warrant+jwt',
+  command: 'countersign-command+jwt',
+  compensation: 'countersign-compensation+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 
@@ -38,7 +38,7 @@ export interface TokenForm<C> {
   readonly maxBytes: number;
   /** Strict, and with `textSchema` for free text: nothing else checks them. */
   readonly claims: z.ZodType<C>;
-  readonly refuse: Refuse;
+  readonly refuse: RefusalFactory;
 }
 
 /**
@@ -132,14 +132,14 @@ function inspect(
   return { input, signature, kid: header.data.kid, payload };
 }
 
-function checkSignature({ input, signature }: Signed, key: VerifyingKey, refuse: Refuse): void {
+function checkSignature({ input, signature }: Signed, key: VerifyingKey, refuse: RefusalFactory): void {
   if (!key.verifies(Buffer.from(input), Buffer.from(signature, 'base64url')))
     throw refuse('The signature does not verify');
 }
 
 function readClaims<C>(payload: string, form: TokenForm<C>): C {
   const parsed = form.claims.safeParse(parse(payload));
-  if (!parsed.success) throw form.refuse(misshapen(parsed.error));
+  if (!parsed.success) throw form.refuse(describeShapeError(parsed.error));
   return parsed.data;
 }
 

@@ -15,7 +15,7 @@ import { parseJson } from '../action/parse.js';
 
 /**
  * `issuer` signs credentials of agents and approvers; `grant` and `receipt` are for workers that decide; `tool` is for workers that touch
- * a tool's system, and seals what they read and did; `gateway` vouches for whom a gateway knows, for one thing at a time, and may be
+ * a tool's system, and seals what they read and did; `gateway` attests whom a gateway knows, for one thing at a time, and may be
  * absent where there is no gateway.
  */
 export const KEY_ROLES = ['issuer', 'grant', 'receipt', 'tool', 'gateway'] as const;
@@ -239,7 +239,7 @@ export function importPrivate({ x, d }: { readonly x: string; readonly d: string
   return usable(field, () => privateKey(x, d));
 }
 
-/** Imports a public key that was vouched for. @throws CountersignError KEYS_INVALID */
+/** Imports a public key that was attested. @throws CountersignError KEYS_INVALID */
 export function importPublic({ x }: { readonly x: string }, field: string): VerifyingKey {
   return usable(field, () => verifyingKey(x));
 }
@@ -302,7 +302,7 @@ function usable<T>(field: string, make: () => T): T {
   try {
     return make();
   } catch {
-    // The cause is left out: what a crypto library says of a key is not ours to vouch for.
+    // The cause is left out: what a crypto library says of a key is not ours to attest.
     throw keysInvalid(`${field} is not a usable Ed25519 key`, {
       field,
       expected: 'an Ed25519 JWK whose "d" and "x" belong together',

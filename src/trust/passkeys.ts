@@ -7,9 +7,9 @@ import type { Verdict } from '../action/outcome.js';
 import type { PasskeySettings, StoredPasskey } from '../action/passkey.js';
 import type { Approver } from '../action/principal.js';
 import { samePerson } from '../action/quorum.js';
-import { refusing } from './shapes.js';
+import { refusalFactory } from './claim-schemas.js';
 
-const refuse = refusing('PASSKEY_INVALID', 'passkey');
+const refuse = refusalFactory('PASSKEY_INVALID', 'passkey');
 
 /** Canonical, so that one response has one text. */
 const base64url = (most: number) =>
@@ -49,7 +49,7 @@ const registrationSchema = z.object({
   }),
 });
 
-/** At most this much of a registration's JSON is carried in a statement. */
+/** At most this much of a registration's JSON is carried in a signed command. */
 export const MAX_REGISTRATION_CHARACTERS = 8192;
 
 /** A COSE key of RSA with 4096 bits is 530 bytes. */
@@ -77,7 +77,7 @@ function belongs(origin: string, rpId: string): boolean {
 }
 
 /** What a decision says with a passkey. */
-export interface Decided {
+export interface AssertedDecision {
   readonly tenant: string;
   readonly actionId: string;
   /** Digest of what the person saw (`PendingView.shownDigest`). */
@@ -88,13 +88,13 @@ export interface Decided {
 }
 
 /** The challenge of an assertion: base64url of the SHA-256 over what is decided, in canonical JSON (RFC 8785). 43 characters. */
-export function challengeOf({ tenant, actionId, shownDigest, policyDigest, verdict }: Decided): string {
+export function challengeOf({ tenant, actionId, shownDigest, policyDigest, verdict }: AssertedDecision): string {
   return hashed({ purpose: 'countersign decision', tenant, actionId, shownDigest, policyDigest, verdict });
 }
 
 /**
- * The challenge of a registration. `nonce` is the `jti` that the statement `enrol` will have: so a response is good for this person
- * of this tenant, in this one statement, which is good once.
+ * The challenge of a registration. `nonce` is the `jti` that the signed command `enrol_passkey` will have: so a response is good for this person
+ * of this tenant, in this one signed command, which is good once.
  */
 export function registrationChallengeOf(enrolment: {
   readonly tenant: string;
@@ -230,14 +230,14 @@ export async function verifyRegistration(given: {
 }
 
 /**
- * Verifies the passkey that a verified statement enrols: made for this person and tenant, and for this very statement.
+ * Verifies the passkey that a verified signed command enrols: made for this person and tenant, and for this very signed command.
  *
- * @param statement as `verifyStatement` returned it; whether it was used before is for the ledger
+ * @param command as `verifyCommand` returned it; whether it was used before is for the ledger
  * @throws CountersignError PASSKEY_INVALID
  */
 export async function verifyEnrolment(
-  statement: {
-    readonly kind: 'enrol';
+  command: {
+    readonly kind: 'enrol_passkey';
     readonly tenant: string;
     readonly by: string;
     readonly jti: string;
@@ -246,16 +246,16 @@ export async function verifyEnrolment(
   },
   settings: PasskeySettings,
 ): Promise<Registration> {
-  const { tenant, by: person, jti: nonce, subject } = statement;
+  const { tenant, by: person, jti: nonce, subject } = command;
   let response: RegistrationResponseJSON;
   try {
-    response = JSON.parse(statement.response) as RegistrationResponseJSON;
+    response = JSON.parse(command.response) as RegistrationResponseJSON;
   } catch {
     throw malformed();
   }
   const challenge = registrationChallengeOf({ tenant, person, nonce });
   const registration = await verifyRegistration({ response, challenge, settings });
-  if (registration.credentialId !== subject) throw refuse('The statement names another passkey than it holds');
+  if (registration.credentialId !== subject) throw refuse('The signed command names another passkey than it holds');
   return registration;
 }
 

@@ -11,16 +11,16 @@ import {
   actionIdSchema,
   agentIdSchema,
   digestSchema,
-  misshapen,
-  refusing,
+  describeShapeError,
+  refusalFactory,
   secondsSchema,
   textSchema,
-} from './shapes.js';
+} from './claim-schemas.js';
 
 /** A longer receipt is neither signed nor taken. */
 const MAX_RECEIPT_BYTES = 64 * 1024;
 
-const refuse = refusing('RECEIPTS_BROKEN', 'receipt');
+const refuse = refusalFactory('RECEIPTS_BROKEN', 'receipt');
 
 /**
  * A receipt also states that something was refused before anybody knew who asked for what: then tenant, action and tool are
@@ -66,7 +66,9 @@ export async function signReceipt(keyring: Keyring, claims: ReceiptClaims): Prom
   const parsed = claimsSchema.safeParse(claims);
   if (!parsed.success) {
     const field = `receipt.${parsed.error.issues[0]?.path.join('.') ?? ''}`;
-    throw new CountersignError('INTERNAL', `The receipt cannot be signed: ${misshapen(parsed.error)}.`, { field });
+    throw new CountersignError('INTERNAL', `The receipt cannot be signed: ${describeShapeError(parsed.error)}.`, {
+      field,
+    });
   }
   const token = await signToken('receipt', parsed.data, key, kid);
   if (token.length > MAX_RECEIPT_BYTES) {

@@ -119,7 +119,7 @@ function invalid(field: string, message: string, hints: { expected: string; fix:
 }
 
 /** Those that say something of this state. */
-export function applicable(invariants: readonly Invariant[], state: State): readonly Invariant[] {
+function applicable(invariants: readonly Invariant[], state: State): readonly Invariant[] {
   return invariants.filter(({ tables }) => tables.every((table) => Object.hasOwn(state, table)));
 }
 

@@ -2,7 +2,7 @@
 import type { FreezeWatch, Watch, Watched } from '../../activities/deps.js';
 import type { Controls } from '../ledger/index.js';
 import type { Freeze } from '../action/freeze.js';
-import { isUndoAgent } from '../action/undo.js';
+import { isUndoAgent } from '../action/compensation-ids.js';
 
 /** How often the ledger is asked, and how long an effect runs before it is asked at all. Milliseconds. */
 const EVERY_MS = 250;
@@ -76,7 +76,7 @@ export class LedgerFreezeWatch implements FreezeWatch {
 }
 
 /** The same question that the ledger answers at admission and at the use of a grant. A delegate's id begins with its delegator's and a slash. */
-export function stops({ tenant, scope: { kind, value = '' } }: Freeze, subject: Watched): boolean {
+function stops({ tenant, scope: { kind, value = '' } }: Freeze, subject: Watched): boolean {
   if (tenant !== '*' && tenant !== subject.tenant) return false;
   switch (kind) {
     case 'all':

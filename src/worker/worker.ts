@@ -11,7 +11,7 @@ import { ActivePolicy } from '../policy/index.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
 import { buildIdOf, workflowBundlePath } from './bundle.js';
-import { checkConfig, DEFAULT_FATIGUE, DEFAULT_ROLES, type CountersignConfig } from '../config/config.js';
+import { checkConfig, DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES, type CountersignConfig } from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { TemporalSide } from './temporal-side.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
@@ -95,10 +95,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       settings: {
         grantTtlSeconds: config.grantTtlSeconds ?? 60,
         selfApproval: config.selfApproval ?? false,
-        lookUpPatienceMs: config.lookUpMaxWaitMs ?? 30_000,
+        lookUpMaxWaitMs: config.lookUpMaxWaitMs ?? 30_000,
         roles: { ...DEFAULT_ROLES, ...config.roles },
         ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
-        fatigue: { ...DEFAULT_FATIGUE, ...config.fatigue },
+        approvalRateLimit: { ...DEFAULT_APPROVAL_RATE_LIMIT, ...config.approvalRateLimit },
       },
       ...(notifier === undefined ? {} : { notifier }),
       taskQueue: temporal.taskQueue,

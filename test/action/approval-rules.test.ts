@@ -1,9 +1,9 @@
-/** What counts, beyond one person, one role, one yes: noes, changes, passkeys, escalations, duties, haste, and the agent's owner. */
+/** What counts, beyond one person, one role, one yes: noes, changes, passkeys, escalations, role delegations, haste, and the agent's owner. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';
 import type { ApprovalRecord, Verdict } from '../../src/action/outcome.js';
-import { progress, rolesOf, saysNothingNew } from '../../src/action/quorum.js';
+import { progress, rolesOf, repeatsEarlier } from '../../src/action/quorum.js';
 
 function needs(roles: string[], more: Partial<Requirement> = {}): Requirement {
   return { policy: `needs-${roles.join('-')}`, reason: 'because', roles, quorum: 1, ttlSeconds: 3600, ...more };
@@ -60,7 +60,7 @@ describe('a quorum of noes', () => {
   });
 
   test('a no about this action outweighs the same person’s standing yes', () => {
-    const said = [yes('ann', ['dba'], { standing: 's1' }), no('ann', ['dba'])];
+    const said = [yes('ann', ['dba'], { standingApproval: 's1' }), no('ann', ['dba'])];
     expect(progress(wanted, said)).toMatchObject({ state: 'waiting', missing: [{ have: 0 }] });
   });
 
@@ -109,7 +109,7 @@ describe('an escalation', () => {
     ['later', yes('leo', ['lead'], { waitedSeconds: 6000 }), 'approved'],
     ['of the step after', yes('tom', ['cto'], { waitedSeconds: 60 }), 'waiting'],
     ['without a word on how long it had waited', yes('leo', ['lead']), 'waiting'],
-    ['given before anybody asked', yes('leo', ['lead'], { standing: 's1' }), 'waiting'],
+    ['given before anybody asked', yes('leo', ['lead'], { standingApproval: 's1' }), 'waiting'],
     ['not a number', yes('leo', ['lead'], { waitedSeconds: Number.NaN }), 'waiting'],
   ])('a yes %s', (_, given, state) => {
     expect(progress(wanted, [given]).state).toBe(state);
@@ -151,7 +151,7 @@ describe('a passkey', () => {
   });
 
   test('no standing approval is one', () => {
-    expect(progress(wanted, [yes('ann', ['dba'], { standing: 's1', passkey: 'k1' })]).state).toBe('waiting');
+    expect(progress(wanted, [yes('ann', ['dba'], { standingApproval: 's1', passkey: 'k1' })]).state).toBe('waiting');
   });
 
   test('a no needs none', () => {
@@ -159,10 +159,10 @@ describe('a passkey', () => {
   });
 });
 
-describe('a duty', () => {
+describe('a role delegation', () => {
   const two = [needs(['dba'], { quorum: 2 })];
   const onDuty = (who: string, ...from: string[]): ApprovalRecord =>
-    yes(who, ['dba'], { duties: from.map((giver) => ({ role: 'dba', from: giver })) });
+    yes(who, ['dba'], { delegatedRoles: from.map((giver) => ({ role: 'dba', from: giver })) });
 
   test('who has the role for somebody may say yes', () => {
     expect(progress([needs(['dba'])], [onDuty('dirk', 'ann')]).state).toBe('approved');
@@ -184,7 +184,7 @@ describe('a duty', () => {
   });
 
   test('who has the role themselves too has a seat of their own', () => {
-    const own = yes('dirk', ['dba', 'lead'], { duties: [{ role: 'lead', from: 'ann' }] });
+    const own = yes('dirk', ['dba', 'lead'], { delegatedRoles: [{ role: 'lead', from: 'ann' }] });
     expect(progress(two, [yes('ann', ['dba']), own]).state).toBe('approved');
   });
 
@@ -198,18 +198,18 @@ describe('a duty', () => {
   });
 
   test('for another role than the one that is asked for is none here', () => {
-    const lead = yes('dirk', ['lead'], { duties: [{ role: 'lead', from: 'ann' }] });
+    const lead = yes('dirk', ['lead'], { delegatedRoles: [{ role: 'lead', from: 'ann' }] });
     expect(progress([needs(['dba'])], [lead]).state).toBe('waiting');
   });
 });
 
 describe('a yes in a hurry', () => {
-  const hasty = (who: string): ApprovalRecord => yes(who, ['dba'], { hurried: true });
+  const hasty = (who: string): ApprovalRecord => yes(who, ['dba'], { overRateLimit: true });
 
   test('needs one more person than the quorum, and what is missing says so', () => {
     expect(progress([needs(['dba'])], [hasty('ann')])).toMatchObject({
       state: 'waiting',
-      missing: [{ have: 1, need: 2, hurried: true }],
+      missing: [{ have: 1, need: 2, overRateLimit: true }],
     });
     expect(progress([needs(['dba'])], [hasty('ann'), yes('bob', ['dba'])]).state).toBe('approved');
   });
@@ -226,12 +226,12 @@ describe('a yes in a hurry', () => {
 
   test('is not made good by the same person, nor by whoever has their role', () => {
     expect(progress([needs(['dba'])], [hasty('ann'), hasty('Ann')]).state).toBe('waiting');
-    const stand = yes('dirk', ['dba'], { duties: [{ role: 'dba', from: 'ann' }], hurried: true });
+    const stand = yes('dirk', ['dba'], { delegatedRoles: [{ role: 'dba', from: 'ann' }], overRateLimit: true });
     expect(progress([needs(['dba'])], [hasty('ann'), stand]).state).toBe('waiting');
   });
 
   test('a no in a hurry is a no', () => {
-    expect(progress([needs(['dba'])], [no('ann', ['dba'], { hurried: true })]).state).toBe('denied');
+    expect(progress([needs(['dba'])], [no('ann', ['dba'], { overRateLimit: true })]).state).toBe('denied');
   });
 });
 
@@ -267,7 +267,7 @@ describe('a decision says nothing new', () => {
     ['but it is another verdict', no('leo', ['lead']), false],
     ['but it is of somebody else', yes('lea', ['lead']), false],
   ])('%s', (_, given, nothing) => {
-    expect(saysNothingNew(wanted, [first], given)).toBe(nothing);
+    expect(repeatsEarlier(wanted, [first], given)).toBe(nothing);
   });
 
   test('two of one person are still one person', () => {

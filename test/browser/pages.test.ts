@@ -285,7 +285,7 @@ test('a standing approval is given, seen, used and withdrawn', async () => {
   await page.getByText('of 3 actions used').waitFor({ state: 'detached' });
 });
 
-test('whoever is on duty for somebody decides in their place, until it ends', async () => {
+test('whoever is delegated by somebody decides in their place, until it ends', async () => {
   const page = await world.logIn('dora');
   await page.goto('/me');
   await page.getByText('Delegate a role').click();

@@ -44,7 +44,7 @@ describe('what would change', () => {
     expect([...(changes?.changed ?? [])]).toEqual(['status']);
   });
 
-  test('by a statement is not guessed', () => {
+  test('by a signed command is not guessed', () => {
     const changes = changesAhead(shown({ op: 'sql', sql: 'UPDATE …' }, { operation: 'sql.update' }));
     expect(changes).toMatchObject({ kind: 'change', foreseen: false });
     expect(changes?.rows[0]).not.toHaveProperty('after');
@@ -146,7 +146,7 @@ describe('a decision is offered', () => {
       ...more,
     });
 
-  test('to whoever has the role, of their own, on duty or by escalation', () => {
+  test('to whoever has the role, of their own, by delegation or by escalation', () => {
     expect(offered(person('dora', ['dba']), {})).toEqual({ kind: 'may' });
     expect(offered(person('lena', ['lead']), {})).toMatchObject({
       kind: 'may_not',

@@ -40,7 +40,7 @@ export interface SmallResult {
 }
 
 export async function smallRun(options: SmallRun): Promise<SmallResult> {
-  const { actions, weights, defect, always, forgeries = 0, patienceMs = 40_000 } = options;
+  const { actions, weights, defect, always, forgeries = 0, patienceMs: maxWaitMs = 40_000 } = options;
   const plan = makePlan('small', actions, { weights, manners: { once: 1 } });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-small-run-'));
   const temporal = { ...(await createNamespace()), taskQueue: 'countersign' };
@@ -62,7 +62,7 @@ export async function smallRun(options: SmallRun): Promise<SmallResult> {
     closing.unshift(() => connection.close());
     const approvers = await Approvers.gather(world, plan.seed);
     const onPending = (actionId: string): void => approvers.attend(actionId);
-    const agents = new Agents({ world, plan, onPending, deadline: Date.now() + patienceMs });
+    const agents = new Agents({ world, plan, onPending, deadline: Date.now() + maxWaitMs });
     await agents.work();
     await approvers.leave();
     const forger = await Forger.arrive(world);

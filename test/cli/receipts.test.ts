@@ -108,7 +108,7 @@ const problemsOf = ({ tenants }: ReceiptsReport): string[] =>
   tenants.flatMap(({ problems }) => problems.map(({ problem }) => problem));
 
 describe('an honest record', () => {
-  test('verifies: receipts of settled actions, of refused conflicts, and of proposals nobody vouched for', async () => {
+  test('verifies: receipts of settled actions, of refused conflicts, and of proposals nobody attested', async () => {
     await settleMany('acme', 3);
     await settle('beta', 'other');
     const conflicting: Outcome = {

@@ -69,12 +69,12 @@ describe('standing approvals', () => {
     const cleaner = await stack.agent({ id: 'cleaner' });
     const input = { op: 'delete', table: 't', all: true };
     const done = await ended(cleaner, { actionId: randomUUID(), tool: 'shop-db', input });
-    expect(done).toMatchObject({ status: 'success', approvals: [{ approver: 'ann', standing: id }] });
+    expect(done).toMatchObject({ status: 'success', approvals: [{ approver: 'ann', standingApproval: id }] });
 
     const listed = await cli(['standing-approval', 'list'], { env });
     expect(listed.stdout).toContain('at most 200 rows each, 1 of 2 actions left\n');
     const { json } = await cli(['standing-approval', 'list', '--tenant', TENANT, '--json'], { env });
-    expect(json()).toMatchObject({ tenant: TENANT, standing: [{ id, actions: 2, used: { actions: 1 } }] });
+    expect(json()).toMatchObject({ tenant: TENANT, standingApproval: [{ id, actions: 2, used: { actions: 1 } }] });
 
     const withdraw = ['standing-approval', 'withdraw', id, '--reason', 'all gone', '--json'];
     const refused = await cli([...withdraw, ...as('bob')], { env });
@@ -118,8 +118,8 @@ describe('standing approvals', () => {
       '--json',
     ];
     expect(errorOf(await cli(grant, { env }))).toMatchObject({
-      code: 'STATEMENT_INVALID',
-      field: 'statement.until',
+      code: 'COMMAND_INVALID',
+      field: 'command.until',
       expected: 'at most 31 days from now',
     });
   });

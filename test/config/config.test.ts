@@ -31,7 +31,7 @@ test('a config with every section is taken as it is', () => {
     lookUpMaxWaitMs: 0,
     roles: { unfreeze: ['operator'] },
     passkeys: { rpId: 'example.com', origins: ['https://approvals.example.com'] },
-    fatigue: { yeses: 5 },
+    approvalRateLimit: { approvals: 5 },
     gateway: { publicUrl: 'https://approvals.example.com', port: 0, session: { idleSeconds: 60 } },
     ...told({ routes: [{ roles: ['dba'], kinds: ['asked'], channels: ['webhook'] }], summary: 'tool' }),
   };
@@ -66,7 +66,12 @@ describe('a config is refused', () => {
     ['with self-approval as a text', { ...GOOD, selfApproval: 'no' }, 'selfApproval', 'true or false'],
     ['with a role of nothing', { ...GOOD, roles: { lift: ['a'] } }, 'roles.lift', 'absent'],
     ['with one role for a list', { ...GOOD, roles: { freeze: 'operator' } }, 'roles.freeze', 'a list of roles'],
-    ['with no approvals at all', { ...GOOD, fatigue: { yeses: 0 } }, 'fatigue.yeses', 'a whole number from 1 to 86400'],
+    [
+      'with no approvals at all',
+      { ...GOOD, approvalRateLimit: { approvals: 0 } },
+      'approvalRateLimit.approvals',
+      'a whole number from 1 to 86400',
+    ],
     [
       'with passkeys of another domain',
       { ...GOOD, passkeys: { rpId: 'a.example', origins: ['https://b.example'] } },

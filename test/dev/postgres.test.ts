@@ -5,7 +5,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../src/dev/free-port.js';
-import { startPostgres, type PostgresOptions, type PostgresServer } from '../../src/dev/postgres.js';
+import { startPostgres, type DevPostgresOptions, type PostgresServer } from '../../src/dev/postgres.js';
 import { occupyPort, processesWith, runs } from './processes.js';
 
 let dataDir: string;
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 const { DATABASE_URL: _, ...env } = process.env;
 
-async function start(options: PostgresOptions = {}): Promise<PostgresServer> {
+async function start(options: DevPostgresOptions = {}): Promise<PostgresServer> {
   const server = await startPostgres({ env, ...options });
   started.push(server);
   return server;

@@ -13,7 +13,7 @@ import { parseApprovals } from '../../src/policy/approval.js';
 import { evaluate } from '../../src/policy/index.js';
 import { policyFromText } from '../../src/testing/index.js';
 import { encodeCredential } from '../../src/trust/index.js';
-import { checkConfig, DEFAULT_FATIGUE } from '../../src/config/config.js';
+import { checkConfig, DEFAULT_APPROVAL_RATE_LIMIT } from '../../src/config/config.js';
 import { MAIN } from '../cli/support.js';
 import { factsOf, PERMIT_ALL } from '../policy/facts.js';
 import { ROOT } from '../support/root.js';
@@ -91,7 +91,10 @@ test('the config is one, and says the defaults', async () => {
     const config = snippet('js').replace('// …', "policies: 'policies', tools: [],");
     await writeFile(file, `const defineConfig = (config) => config;\n${config}`);
     const { default: read } = (await import(file)) as { default: unknown };
-    expect(checkConfig(read, 'docs')).toMatchObject({ selfApproval: false, fatigue: DEFAULT_FATIGUE });
+    expect(checkConfig(read, 'docs')).toMatchObject({
+      selfApproval: false,
+      approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

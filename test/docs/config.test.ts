@@ -28,7 +28,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   lookUpMaxWaitMs: true,
   roles: true,
   passkeys: true,
-  fatigue: true,
+  approvalRateLimit: true,
   invariants: true,
   semantic: true,
   notifications: true,

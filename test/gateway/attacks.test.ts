@@ -5,13 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { PendingView, Verdict } from '../../src/action/outcome.js';
 import { challengeOf } from '../../src/trust/passkeys.js';
-import {
-  generateKeyringFile,
-  parseKeyring,
-  signApproval,
-  signStatement,
-  vouchForPerson,
-} from '../../src/trust/index.js';
+import { generateKeyringFile, parseKeyring, signApproval, signCommand, attestPerson } from '../../src/trust/index.js';
 import { SoftwareAuthenticator } from '../support/authenticator.js';
 import { HttpBrowser, type Page } from '../support/http-browser.js';
 import { startPeopleGateway, type PeopleGateway, type PersonBrowser } from '../support/people-gateway.js';
@@ -249,7 +243,7 @@ describe('a decision over HTTP', () => {
     const action = await proposed();
     const forger = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'forger');
     const client = await stack.agent();
-    const credential = await vouchForPerson(
+    const credential = await attestPerson(
       forger,
       {
         id: 'ann@acme.example',
@@ -282,7 +276,7 @@ describe('somebody whose authority was revoked', () => {
       const operator = await stack.approver('otto', ['operator']);
       const client = await stack.agent();
       const statement = { kind: 'revoke', tenant: TENANT, subject: '@rae@acme.example', reason: 'left' } as const;
-      await client.handIn(await signStatement(operator, statement));
+      await client.submitCommand(await signCommand(operator, statement));
       expect((await rae.get('/v1/approvals')).status).toBe(401);
       await expect(gateway.logIn('rae')).rejects.toThrow('rae could not log in');
       await decide(ann, action);

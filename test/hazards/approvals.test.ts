@@ -87,7 +87,7 @@ describe('a decision is refused, and the action waits on, when it is', () => {
     await stillWaits(action);
   });
 
-  test('vouched for by an issuer that the worker does not know', async () => {
+  test('attested by an issuer that the worker does not know', async () => {
     const action = await pending(admin, PURGE);
     const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
     const impostor = await issueApprover(foreign, { id: 'dora', tenant: TENANT, roles: ['dba'] });

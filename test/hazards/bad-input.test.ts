@@ -66,7 +66,7 @@ describe('denied by the worker, with a receipt', () => {
       { tool: 'shop-db', input: { op: 'update', table: 'customers', set: { name: 'x' } } },
     ],
     [
-      'two statements',
+      'two signed commands',
       'STATEMENT_REFUSED',
       { tool: 'shop-db', input: { op: 'sql', sql: 'SELECT 1; DROP TABLE customers' } },
     ],

@@ -16,10 +16,10 @@ import {
   issueAgent,
   peekCredential,
   signProposal,
-  signStatement,
-  signWarrant,
+  signCommand,
+  signCompensationAuthorization,
   type Credential,
-  type WarrantClaims,
+  type CompensationAuthorizationClaims,
 } from '../../src/trust/index.js';
 import { ended, startStack, STARTER, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -78,7 +78,9 @@ const sagaOf = (...steps: SagaInput['steps'][number][]): SagaInput => ({ traceId
 
 async function recover(cause: string, verdict: 'retry' | 'accept', by = olga) {
   const { tenant } = peekCredential(by);
-  return admin.handIn(await signStatement(by, { kind: 'recover', tenant, subject: cause, verdict, reason: 'looked' }));
+  return admin.submitCommand(
+    await signCommand(by, { kind: 'recover', tenant, subject: cause, verdict, reason: 'looked' }),
+  );
 }
 
 /** What is recorded of the undoing of an action, attempt by attempt. */
@@ -258,7 +260,7 @@ describe('an undoing that is denied', () => {
     expect((await stack.shop.query('SELECT FROM users WHERE id = 101')).rowCount).toBe(0);
   });
 
-  test('is not decided by who has no role, nor by a statement on another, nor twice by one', async () => {
+  test('is not decided by who has no role, nor by a signed command on another, nor twice by one', async () => {
     const [one, other] = [
       await admin.saga(sagaOf(addUser(102), DENIED)),
       await admin.saga(sagaOf(addUser(103), DENIED)),
@@ -271,7 +273,7 @@ describe('an undoing that is denied', () => {
       code: 'NOT_FOUND',
     });
 
-    const said = await signStatement(olga, {
+    const said = await signCommand(olga, {
       kind: 'recover',
       tenant: TENANT,
       subject: cause,
@@ -280,20 +282,24 @@ describe('an undoing that is denied', () => {
     });
     const undo = (name: string) => admin.temporal.workflow.getHandle(`undo/${TENANT}/${name}`);
     await expect(undo(foreign).executeUpdate('recover', { args: [said] })).rejects.toMatchObject({
-      cause: { type: 'STATEMENT_INVALID' },
+      cause: { type: 'COMMAND_INVALID' },
     });
     const { taskQueue } = stack.temporal;
-    const aside = admin.temporal.workflow.execute('statement', { workflowId: randomUUID(), taskQueue, args: [said] });
-    await expect(aside).rejects.toMatchObject({ cause: { type: 'STATEMENT_INVALID' } });
+    const aside = admin.temporal.workflow.execute('signedCommand', {
+      workflowId: randomUUID(),
+      taskQueue,
+      args: [said],
+    });
+    await expect(aside).rejects.toMatchObject({ cause: { type: 'COMMAND_INVALID' } });
 
-    expect(await admin.handIn(said)).toMatchObject({
+    expect(await admin.submitCommand(said)).toMatchObject({
       kind: 'recover',
       verdict: 'accept',
       by: 'olga',
       receipt: { tenant: TENANT },
     });
     expect(await admin.sagaOutcome(one.traceId)).toMatchObject({ status: 'compensation_failed' });
-    await expect(admin.handIn(said)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(admin.submitCommand(said)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(await admin.sagaView(other.traceId)).toMatchObject({ status: 'needs_person' });
     await recover(foreign, 'accept');
     await admin.sagaOutcome(other.traceId);
@@ -442,10 +448,12 @@ describe('asked for by somebody with access to Temporal', () => {
     const sku = await row();
     const good = sagaOf(set(sku, 9));
     expect(await admin.saga(good)).toMatchObject({ status: 'success' });
-    const { steps, proof, traceId } = await signSaga(credential, good);
+    const { steps, signature: proof, traceId } = await signSaga(credential, good);
     const manifest = steps.map((step) => ({ actionId: step.proposal.actionId, digest: step.digest }));
     const [{ proposal }] = steps as [(typeof steps)[number]];
-    expect(await asked({ tenant: TENANT, proposal, saga: { traceId, proof, steps: manifest } })).toMatchObject({
+    expect(
+      await asked({ tenant: TENANT, proposal, saga: { traceId, signature: proof, steps: manifest } }),
+    ).toMatchObject({
       reason: expect.stringContaining('No step of the saga'),
     });
 
@@ -453,7 +461,9 @@ describe('asked for by somebody with access to Temporal', () => {
     const failed = { actionId: `d-${sku}`, ...DENIED };
     await ended(admin, failed);
     const widened = [...manifest, { actionId: failed.actionId, digest: proposalDigest(failed) }];
-    expect(await asked({ tenant: TENANT, proposal, saga: { traceId, proof, steps: widened } })).toMatchObject({
+    expect(
+      await asked({ tenant: TENANT, proposal, saga: { traceId, signature: proof, steps: widened } }),
+    ).toMatchObject({
       reason: expect.stringContaining('AGENT_UNVERIFIED'),
     });
     const mallory = await issueAgent(stack.keyring, {
@@ -464,26 +474,28 @@ describe('asked for by somebody with access to Temporal', () => {
     });
     const { sagaDigest } = await import('../../src/action/saga.js');
     const stolen = await signProposal(mallory, sagaDigest({ traceId, steps: widened }));
-    expect(await asked({ tenant: TENANT, proposal, saga: { traceId, proof: stolen, steps: widened } })).toMatchObject({
+    expect(
+      await asked({ tenant: TENANT, proposal, saga: { traceId, signature: stolen, steps: widened } }),
+    ).toMatchObject({
       reason: expect.stringContaining('is no step of the saga'),
     });
     expect(await qtyOf(sku)).toBe(9);
   });
 
-  test('and a warrant is good for its own proposal, tenant and time only', async () => {
+  test('and a compensation authorization is good for its own proposal, tenant and time only', async () => {
     const sku = await row();
     const outcome = await ended(admin, { actionId: `w-${sku}`, ...set(sku, 9) });
     const proposal = { actionId: `undo:1:w-${sku}`, ...set(sku, 10) };
     const digest = proposalDigest(proposal);
     const iat = Math.floor(Date.now() / 1000);
-    const hash = outcome.receipt?.hash as WarrantClaims['digest'];
-    const claims: WarrantClaims = {
+    const hash = outcome.receipt?.hash as CompensationAuthorizationClaims['digest'];
+    const claims: CompensationAuthorizationClaims = {
       tenant: TENANT,
       cause: { actionId: `w-${sku}`, receipt: hash, outcomeDigest: hash },
       agent: 'bot',
       tool: 'shop-db',
       digest,
-      preDigest: outcome.post?.digest as WarrantClaims['digest'],
+      preDigest: outcome.post?.digest as CompensationAuthorizationClaims['digest'],
       iat,
       exp: iat + 60,
     };
@@ -495,13 +507,19 @@ describe('asked for by somebody with access to Temporal', () => {
       })) as Outcome;
     const unverified = { status: 'denied', error: { code: 'AGENT_UNVERIFIED' } };
     const other = { ...proposal, ...set(sku, 1) };
-    expect(await run(await signWarrant(stack.keyring, claims), proposal.actionId, other)).toMatchObject(unverified);
-    expect(await run(await signWarrant(stack.keyring, { ...claims, tenant: 'globex' }))).toMatchObject(unverified);
-    expect(await run(await signWarrant(stack.keyring, { ...claims, iat: iat - 900, exp: iat - 600 }))).toMatchObject(
-      unverified,
-    );
-    const [, payload] = (await signWarrant(stack.keyring, claims)).split('.');
-    const [header, , signature] = (await signWarrant(stack.keyring, { ...claims, agent: 'ann' })).split('.');
+    expect(
+      await run(await signCompensationAuthorization(stack.keyring, claims), proposal.actionId, other),
+    ).toMatchObject(unverified);
+    expect(
+      await run(await signCompensationAuthorization(stack.keyring, { ...claims, tenant: 'globex' })),
+    ).toMatchObject(unverified);
+    expect(
+      await run(await signCompensationAuthorization(stack.keyring, { ...claims, iat: iat - 900, exp: iat - 600 })),
+    ).toMatchObject(unverified);
+    const [, payload] = (await signCompensationAuthorization(stack.keyring, claims)).split('.');
+    const [header, , signature] = (
+      await signCompensationAuthorization(stack.keyring, { ...claims, agent: 'ann' })
+    ).split('.');
     expect(await run(`${header}.${payload}.${signature}`)).toMatchObject(unverified);
     // An agent's own signature does not do for such an id: it would keep the action from being undone.
     expect(await run(await signProposal(credential, digest))).toMatchObject({
@@ -509,7 +527,7 @@ describe('asked for by somebody with access to Temporal', () => {
       error: { code: 'INVALID_PROPOSAL' },
     });
     expect(await qtyOf(sku)).toBe(9);
-    expect(await run(await signWarrant(stack.keyring, claims))).toMatchObject({ status: 'success' });
+    expect(await run(await signCompensationAuthorization(stack.keyring, claims))).toMatchObject({ status: 'success' });
     expect(await qtyOf(sku)).toBe(10);
   });
 });
@@ -526,7 +544,7 @@ test('the role of the compensator gives an agent nothing, and no delegate takes 
 
 describe('a worker killed in the middle of undoing', () => {
   test.each([
-    ['with the warrant signed and nobody told', 'compensate.end'],
+    ['with the compensation authorization signed and nobody told', 'compensate.end'],
     ['with the undoing made and not reported', 'execute.after-effect#2'],
   ])('%s: it is undone once', async (_when, point) => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-undo-'));

@@ -4,7 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
 import type { EffectReport } from '../../activities/contract.js';
-import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/config/config.js';
+import { DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES } from '../../src/config/config.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { digest } from '../../src/action/json.js';
@@ -42,9 +42,9 @@ beforeAll(async () => {
     settings: {
       grantTtlSeconds: 60,
       selfApproval: false,
-      lookUpPatienceMs: 0,
+      lookUpMaxWaitMs: 0,
       roles: DEFAULT_ROLES,
-      fatigue: DEFAULT_FATIGUE,
+      approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
     },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },

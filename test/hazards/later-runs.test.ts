@@ -60,7 +60,7 @@ const change = (tool = 'shop-db'): Proposal => ({
 /** An earlier run: its effect is made, and it was ended before it had an outcome. The steps are the worker's own. */
 async function effectMade(proposal: Proposal): Promise<void> {
   const digest = proposalDigest(proposal);
-  const request: ActionRequest = { proposal, digest, proof: await signProposal(credential, digest) };
+  const request: ActionRequest = { proposal, digest, signature: await signProposal(credential, digest) };
   await executed(stack, earlier, request);
   expect(await stack.holdsOf(proposal.actionId)).toMatchObject([{ limit: 'spending', amount: 7, status: 'held' }]);
 }
@@ -183,7 +183,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
     });
     const proposal = change();
     const digest = proposalDigest(proposal);
-    const request: ActionRequest = { proposal, digest, proof: await signProposal(own, digest) };
+    const request: ActionRequest = { proposal, digest, signature: await signProposal(own, digest) };
     const { grant } = await executed(stack, earlier, request);
     expect(grant).toBeDefined();
     const jti = JSON.parse(Buffer.from(own.token.split('.')[1] as string, 'base64url').toString()) as { jti: string };
@@ -201,7 +201,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
     });
     const proposal = change();
     const digest = proposalDigest(proposal);
-    const request: ActionRequest = { proposal, digest, proof: await signProposal(own, digest) };
+    const request: ActionRequest = { proposal, digest, signature: await signProposal(own, digest) };
     await executed(stack, earlier, request);
     await delay(3_000);
     const again = await client.temporal.workflow.execute<(request: ActionRequest) => Promise<Outcome>>(
@@ -240,7 +240,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
 test('an effect that an earlier run did not make is refused as if there had been no earlier run', async () => {
   const proposal = change();
   const digest = proposalDigest(proposal);
-  const request: ActionRequest = { proposal, digest, proof: await signProposal(credential, digest) };
+  const request: ActionRequest = { proposal, digest, signature: await signProposal(credential, digest) };
   const records = await prepared(stack, earlier, request);
   const granted = await earlier.run(request, earlier.activities.authorize, { ...records, lastLook: false });
   if (granted.kind !== 'granted') throw new Error(granted.kind);

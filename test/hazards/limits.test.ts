@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import { delegate, issueAgent, signStatement } from '../../src/trust/index.js';
+import { delegate, issueAgent, signCommand } from '../../src/trust/index.js';
 import { journalTool } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -274,13 +274,13 @@ describe('an effect that may have happened keeps what it holds', () => {
     const olga = await stack.approver('olga', ['operator']);
     const { actionId } = proposal;
     const said = { kind: 'resolve', tenant: TENANT, subject: actionId, verdict, reason: 'I looked.' } as const;
-    const done = await admin.handIn(await signStatement(olga, said));
+    const done = await admin.submitCommand(await signCommand(olga, said));
     expect(done).toMatchObject({ kind: 'resolve', outcome: { status, resolution: { verdict, by: 'olga' } } });
     expect(await stack.spent('lost')).toEqual({ used: before.used + spentThen, held: 0 });
     expect(await stack.spent('lost-lease')).toEqual({ used: 0, held: 0 });
     expect(await ended(admin, proposal)).toMatchObject({ status, resolution: { evidence: 'I looked.' } });
     // Once it is known, it is known.
-    await expect(admin.handIn(await signStatement(olga, said))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
+    await expect(admin.submitCommand(await signCommand(olga, said))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
   });
 });
 

@@ -13,7 +13,7 @@ import {
   peekCredential,
   registrationChallengeOf,
   signApproval,
-  signStatement,
+  signCommand,
   type Credential,
 } from '../../src/trust/index.js';
 import { SoftwareAuthenticator } from '../support/authenticator.js';
@@ -59,7 +59,12 @@ when { context.targets.contains("${table}") };`,
   );
   await writeFile(path.join(stack.policies, 'people.cedar'), rules.join('\n'));
   await stack.startWorker({
-    config: { policies: stack.policies, tools: [shopTool(stack.shopUrl)], passkeys: PASSKEYS, fatigue: FATIGUE },
+    config: {
+      policies: stack.policies,
+      tools: [shopTool(stack.shopUrl)],
+      passkeys: PASSKEYS,
+      approvalRateLimit: FATIGUE,
+    },
   });
   bot = await stack.agent({ owner: 'owen' });
 });
@@ -265,11 +270,11 @@ describe('an escalation', () => {
   });
 });
 
-describe('a duty', () => {
+describe('a role delegation', () => {
   async function give(giver: Credential, holder: Credential, role = 'dba'): Promise<void> {
     const now = Date.now();
-    const statement = await signStatement(giver, {
-      kind: 'duty',
+    const statement = await signCommand(giver, {
+      kind: 'delegate_role',
       tenant: TENANT,
       subject: idOf(holder),
       role,
@@ -277,7 +282,7 @@ describe('a duty', () => {
       until: new Date(now + 60_000).toISOString(),
       reason: 'on call',
     });
-    await bot.handIn(statement);
+    await bot.submitCommand(statement);
   }
 
   test('the giver and the holder are one person where two are needed', async () => {
@@ -286,7 +291,7 @@ describe('a duty', () => {
     const action = await pending(bot, change('two'));
     expect(await stack.decide(action, ann)).toMatchObject({ state: 'waiting' });
     const reply = await stack.decide(action, dirk);
-    expect(reply).toMatchObject({ state: 'waiting', recorded: { duties: [{ role: 'dba', from: idOf(ann) }] } });
+    expect(reply).toMatchObject({ state: 'waiting', recorded: { delegatedRoles: [{ role: 'dba', from: idOf(ann) }] } });
     expect(await effects('two')).toBe(0);
     expect(await stack.decide(action, bob)).toMatchObject({ state: 'approved' });
     expect((await action.outcome()).status).toBe('success');
@@ -306,8 +311,8 @@ describe('a duty', () => {
     const [ann, dirk] = [await person('dba'), await person('oncall')];
     await give(ann, dirk);
     const [duty] = await stack.ledger.roleDelegations.of(TENANT, idOf(dirk));
-    await bot.handIn(
-      await signStatement(ann, { kind: 'relieve', tenant: TENANT, subject: duty?.id ?? '', reason: 'back' }),
+    await bot.submitCommand(
+      await signCommand(ann, { kind: 'end_role_delegation', tenant: TENANT, subject: duty?.id ?? '', reason: 'back' }),
     );
     const action = await pending(bot, change('plain'));
     await expect(stack.decide(action, dirk)).rejects.toMatchObject({ code: 'APPROVAL_FORBIDDEN' });
@@ -348,7 +353,7 @@ describe('too many yeses in too short a time', () => {
 
     const [, , third, fourth] = actions as [PendingAction, PendingAction, PendingAction, PendingAction];
     const view = await bot.view(third.actionId);
-    expect(view.approvals).toMatchObject([{ approver: idOf(hasty), hurried: true }]);
+    expect(view.approvals).toMatchObject([{ approver: idOf(hasty), overRateLimit: true }]);
     // Saying it again, or signing anew, does not make two people of one, nor the haste forgotten.
     expect(await stack.decide(third, hasty)).toMatchObject({ state: 'waiting' });
     expect(await stack.decide(third, await person('dba'))).toMatchObject({ state: 'approved' });
@@ -369,9 +374,9 @@ describe('a passkey', () => {
     const jti = randomUUID();
     const challenge = registrationChallengeOf({ tenant: TENANT, person: idOf(who), nonce: jti });
     const response = authenticator.register({ challenge, ...site });
-    await bot.handIn(
-      await signStatement(who, {
-        kind: 'enrol',
+    await bot.submitCommand(
+      await signCommand(who, {
+        kind: 'enrol_passkey',
         tenant: TENANT,
         subject: response.id,
         response: JSON.stringify(response),

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { ReceiptClaims } from '../../src/action/receipt.js';
 import type { SagaView } from '../../src/action/saga.js';
-import { signStatement } from '../../src/trust/index.js';
+import { signCommand } from '../../src/trust/index.js';
 import { journal, journalTool } from '../support/journal-tool.js';
 import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -118,8 +118,8 @@ describe('a step whose outcome is unknown', () => {
 
   async function resolve(actionId: string, verdict: 'happened' | 'did_not_happen'): Promise<void> {
     const olga = await stack.approver('olga', ['operator']);
-    await admin.handIn(
-      await signStatement(olga, {
+    await admin.submitCommand(
+      await signCommand(olga, {
         kind: 'resolve',
         tenant: TENANT,
         subject: actionId,
@@ -145,8 +145,8 @@ describe('a step whose outcome is unknown', () => {
     expect(stuck.steps.map(({ status }) => status)).toEqual(['success', 'success', 'denied']);
     expect((await journal(path.join(folder, 'journal'))).filter(([, text]) => text === line)).toHaveLength(1);
     const olga = await stack.approver('olga', ['operator']);
-    await admin.handIn(
-      await signStatement(olga, {
+    await admin.submitCommand(
+      await signCommand(olga, {
         kind: 'recover',
         tenant: TENANT,
         subject: `${traceId}:2`,
@@ -249,8 +249,8 @@ test('a saga that was ended from outside is taken up where it was, and nothing i
   expect(again).toMatchObject({ status: 'needs_person', waitsFor: { kind: 'unknown' } });
   expect((await stack.shop.query<{ qty: number }>("SELECT qty FROM stock WHERE sku = 'a'")).rows).toEqual([{ qty: 9 }]);
   const olga = await stack.approver('olga', ['operator']);
-  await admin.handIn(
-    await signStatement(olga, {
+  await admin.submitCommand(
+    await signCommand(olga, {
       kind: 'resolve',
       tenant: TENANT,
       subject: `${traceId}:2`,

@@ -10,7 +10,7 @@ import { CountersignError } from '../../src/action/errors.js';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
 import type { ExecuteContext, Tool } from '../../src/tools/tool.js';
-import { issueAgent, signStatement } from '../../src/trust/index.js';
+import { issueAgent, signCommand } from '../../src/trust/index.js';
 import type { Channel } from '../../src/notify/index.js';
 import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -147,7 +147,7 @@ test('denied by policy', async () => {
   await record('denied', 'denied');
 });
 
-test('refused because nobody vouches for the agent', async () => {
+test('refused because nobody attests the agent', async () => {
   await admin.temporal.workflow.start('trustedAction', {
     workflowId: `${TENANT}/stranger`,
     taskQueue: stack.temporal.taskQueue,
@@ -365,15 +365,15 @@ test('frozen during the effect', async () => {
   await record('frozen-executing', 'frozen');
 });
 
-test('a statement that is carried out, and one that is refused', async () => {
+test('a signed command that is carried out, and one that is refused', async () => {
   const scope = { kind: 'agent', value: 'nobody' } as const;
   const { id } = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
   const said = { kind: 'unfreeze', tenant: TENANT, subject: String(id), reason: 'over' } as const;
-  for (const [name, roles] of [['statement-refused', ['dba']], ['statement', ['operator']]] as const) {
-    const statement = await signStatement(await stack.approver('olga', roles), said);
+  for (const [name, roles] of [['signed-command-refused', ['dba']], ['signed-command', ['operator']]] as const) {
+    const statement = await signCommand(await stack.approver('olga', roles), said);
     const { jti } = JSON.parse(Buffer.from(statement.split('.')[1] as string, 'base64url').toString()) as { jti: string };
-    await admin.handIn(statement).catch(() => {});
-    await recordWorkflow(name, `statement/${TENANT}/${jti}`);
+    await admin.submitCommand(statement).catch(() => {});
+    await recordWorkflow(name, `command/${TENANT}/${jti}`);
   }
 });
 
@@ -408,7 +408,7 @@ async function recordSaga(name: string, traceId: string): Promise<void> {
 
 async function say(statement: { kind: 'recover'; verdict: 'retry' | 'accept' } | { kind: 'resolve'; verdict: 'happened' }, subject: string) {
   const olga = await stack.approver('olga', ['operator']);
-  await admin.handIn(await signStatement(olga, { ...statement, tenant: TENANT, subject, reason: 'looked' }));
+  await admin.submitCommand(await signCommand(olga, { ...statement, tenant: TENANT, subject, reason: 'looked' }));
 }
 
 test('sagas that succeed, and that are undone', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Effect } from '../../src/action/decision.js';
+import type { DecisionEffect } from '../../src/action/decision.js';
 import { digestText } from '../../src/action/json.js';
 import type { Outcome, OutcomeStatus } from '../../src/action/outcome.js';
-import { undoIdOf } from '../../src/action/undo.js';
+import { compensationActionId } from '../../src/action/compensation-ids.js';
 import type { ArchiveFilter, ArchivePage, Ledger } from '../../src/ledger/index.js';
 import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import { requestFor, MANY_REQUESTS, token, waits, yes } from './approval-request-fixtures.js';
@@ -57,7 +57,7 @@ async function history(tenant: string, ended: number, open: number): Promise<voi
 
 interface Ending {
   readonly status?: OutcomeStatus;
-  readonly effect?: Effect;
+  readonly effect?: DecisionEffect;
   readonly policies?: readonly string[];
   readonly reason?: string;
   readonly summary?: string;
@@ -374,7 +374,7 @@ describe('the whole record of an action', () => {
       detail: '250 ok',
     });
     const outcome = await ends(names);
-    const undo = undoIdOf('a-1', 2);
+    const undo = compensationActionId('a-1', 2);
     await ledger.actions.admit(admission({ tenant, actionId: undo }));
 
     const record = await ledger.archive.action(tenant, 'a-1');
@@ -422,7 +422,7 @@ describe('the whole record of an action', () => {
 
   test('of an action that undoes another names it', async () => {
     const tenant = newTenant();
-    const names = { tenant, actionId: undoIdOf('a-1', 1) };
+    const names = { tenant, actionId: compensationActionId('a-1', 1) };
     const undoing = ending(names);
     const { facts } = undoing;
     if (facts === undefined) throw new Error('there are facts');

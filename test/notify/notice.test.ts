@@ -8,9 +8,9 @@ import {
   noticeOf,
   pointless,
   type Announcement,
-  type Story,
+  type ActionSummary,
 } from '../../src/notify/notice.js';
-import { oneLine } from '../../src/notify/text.js';
+import { oneLine } from '../../src/notify/one-line.js';
 
 const ASKED: Announcement = { tenant: 'acme', actionId: 'pay-1', n: 0, kind: 'asked' };
 
@@ -43,7 +43,7 @@ const shown = {
   ],
 } as unknown as Shown;
 
-const story = (more: Partial<Story> = {}): Story => ({
+const story = (more: Partial<ActionSummary> = {}): ActionSummary => ({
   shown,
   expiresAt: new Date(Date.now() + 60_000).toISOString(),
   open: true,

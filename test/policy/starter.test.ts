@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ACTION_TYPES, type ActionType, type Effect } from '../../src/action/decision.js';
+import { ACTION_TYPES, type ActionType, type DecisionEffect } from '../../src/action/decision.js';
 import { evaluate, type Policy } from '../../src/policy/index.js';
 import { loadStarterPolicy } from '../../src/testing/index.js';
 import { factsOf } from './facts.js';
@@ -26,7 +26,7 @@ function expected(
   rows: number,
   schemaChange: boolean,
   table: string,
-): Effect {
+): DecisionEffect {
   if (!MAY[role]?.includes(action)) return 'deny';
   if (action === 'DELETE' && PROTECTED.includes(table)) return 'deny';
   if (schemaChange && role !== 'admin_user') return 'deny';

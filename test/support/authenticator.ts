@@ -18,7 +18,7 @@ export interface CeremonyOptions {
 }
 
 export interface RegisterOptions extends CeremonyOptions {
-  /** How the key vouches for itself. Default `none`. */
+  /** How the key attests itself. Default `none`. */
   readonly attestation?: 'none' | 'self';
 }
 

@@ -21,7 +21,7 @@ import { ActivePolicy } from '../../src/policy/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { issueAgent, signApproval, signProposal, type Keyring } from '../../src/trust/index.js';
 import { ExpectationRunner } from '../../src/verify/index.js';
-import { DEFAULT_FATIGUE, DEFAULT_ROLES } from '../../src/config/config.js';
+import { DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES } from '../../src/config/config.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { shopTool, TENANT, type Stack } from './stack.js';
@@ -31,11 +31,11 @@ export interface Steps {
   /** A signed proposal. */
   request(input: JsonObject, more?: Partial<Proposal>): Promise<ActionRequest>;
   /** Runs an activity in the workflow of that action. */
-  run<Input extends unknown[], Output>(
+  readonly run: <Input extends unknown[], Output>(
     request: ActionRequest,
     activity: (...input: Input) => Promise<Output>,
     ...input: Input
-  ): Promise<Output>;
+  ) => Promise<Output>;
   close(): Promise<void>;
 }
 
@@ -58,9 +58,9 @@ export async function steps(
     settings: {
       grantTtlSeconds: 60,
       selfApproval: false,
-      lookUpPatienceMs: 0,
+      lookUpMaxWaitMs: 0,
       roles: DEFAULT_ROLES,
-      fatigue: DEFAULT_FATIGUE,
+      approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
     },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },
@@ -78,7 +78,7 @@ export async function steps(
     async request(input, more = {}) {
       const proposal: Proposal = { actionId: randomUUID(), tool: 'shop-db', input, ...more };
       const digest = proposalDigest(proposal);
-      return { proposal, digest, proof: await signProposal(credential, digest) };
+      return { proposal, digest, signature: await signProposal(credential, digest) };
     },
     run: async (request, activity, ...input) => {
       const environment = new MockActivityEnvironment({
@@ -151,7 +151,7 @@ export function authorizedOf({ enforced, pre, approved }: Records, grant: string
 }
 
 /** The answer, which must be of this kind. */
-export function kind<Answer extends { readonly kind: string }, Kind extends Answer['kind']>(
+function kind<Answer extends { readonly kind: string }, Kind extends Answer['kind']>(
   expected: Kind,
   answer: Answer,
 ): Extract<Answer, { readonly kind: Kind }> {

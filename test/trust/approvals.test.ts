@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';
 import { digestText } from '../../src/action/json.js';
 import {
-  mayDecide,
+  assertMayDecide,
   MAX_APPROVAL_BYTES,
   signApproval,
   verifyApproval,
@@ -12,7 +12,7 @@ import {
 } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
 import { generateKey, KEY_ROLES, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
-import { signProposal, verifyProposal } from '../../src/trust/proof.js';
+import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import {
   digestOf,
   firstKey,
@@ -247,32 +247,32 @@ describe('who may decide', () => {
   const given = { approver: ann, agent, requirements: [needs('dba')], selfApproval: false };
 
   test('somebody with one of the roles of one of the requirements', () => {
-    expect(() => mayDecide(given)).not.toThrow();
-    expect(() => mayDecide({ ...given, requirements: [needs('finance'), needs('lead', 'dba')] })).not.toThrow();
+    expect(() => assertMayDecide(given)).not.toThrow();
+    expect(() => assertMayDecide({ ...given, requirements: [needs('finance'), needs('lead', 'dba')] })).not.toThrow();
   });
 
   test('nobody without such a role; the roles that may are named', () => {
     const error = thrown(
-      () => mayDecide({ ...given, requirements: [needs('finance'), needs('lead')] }),
+      () => assertMayDecide({ ...given, requirements: [needs('finance'), needs('lead')] }),
       'APPROVAL_FORBIDDEN',
     );
     expect(error.expected).toContain('finance, lead');
-    thrown(() => mayDecide({ ...given, approver: { ...ann, roles: [] } }), 'APPROVAL_FORBIDDEN');
-    thrown(() => mayDecide({ ...given, approver: { ...ann, roles: ['DBA'] } }), 'APPROVAL_FORBIDDEN');
-    thrown(() => mayDecide({ ...given, requirements: [] }), 'APPROVAL_FORBIDDEN');
-    thrown(() => mayDecide({ ...given, requirements: [needs()] }), 'APPROVAL_FORBIDDEN');
+    thrown(() => assertMayDecide({ ...given, approver: { ...ann, roles: [] } }), 'APPROVAL_FORBIDDEN');
+    thrown(() => assertMayDecide({ ...given, approver: { ...ann, roles: ['DBA'] } }), 'APPROVAL_FORBIDDEN');
+    thrown(() => assertMayDecide({ ...given, requirements: [] }), 'APPROVAL_FORBIDDEN');
+    thrown(() => assertMayDecide({ ...given, requirements: [needs()] }), 'APPROVAL_FORBIDDEN');
   });
 
   test("the agent's owner only where the operator allows it, in any spelling", () => {
     const owner = { ...ann, id: 'Owner@Example.com' };
-    thrown(() => mayDecide({ ...given, approver: owner }), 'APPROVAL_FORBIDDEN');
-    expect(() => mayDecide({ ...given, approver: owner, selfApproval: true })).not.toThrow();
+    thrown(() => assertMayDecide({ ...given, approver: owner }), 'APPROVAL_FORBIDDEN');
+    expect(() => assertMayDecide({ ...given, approver: owner, selfApproval: true })).not.toThrow();
   });
 
   test('the agent itself never, whatever the operator allows', () => {
     for (const id of ['billing-bot', 'Billing-Bot']) {
       for (const selfApproval of [false, true]) {
-        thrown(() => mayDecide({ ...given, approver: { ...ann, id }, selfApproval }), 'APPROVAL_FORBIDDEN');
+        thrown(() => assertMayDecide({ ...given, approver: { ...ann, id }, selfApproval }), 'APPROVAL_FORBIDDEN');
       }
     }
   });

@@ -11,10 +11,10 @@ import {
 } from '../../src/trust/credentials.js';
 import { delegate, type DelegateOptions } from '../../src/trust/delegations.js';
 import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
-import { mayDecide } from '../../src/trust/approvals.js';
-import { MAX_PROOF_BYTES, signProposal, verifyProposal } from '../../src/trust/proof.js';
+import { assertMayDecide } from '../../src/trust/approvals.js';
+import { MAX_PROPOSAL_SIGNATURE_BYTES, signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { scopeCovers } from '../../src/trust/scopes.js';
-import { MAX_CHAIN_BYTES } from '../../src/trust/standing.js';
+import { MAX_CHAIN_BYTES } from '../../src/trust/effective-credential.js';
 import { digestText } from '../../src/action/json.js';
 import { digestOf, firstKey, forge, IAT, later, newKeys, NOW, openUnverified, refusal, thrown } from './support.js';
 
@@ -53,12 +53,12 @@ const last = (credential: Credential) => chainOf(credential).at(-1) as string;
 async function propose(credential: Credential, now = NOW, keys = keyring) {
   return verifyProposal(keys, await signProposal(credential, DIGEST, now), { digest: DIGEST, now });
 }
-/** A proof over any chain, signed by any key. */
+/** A proposal signature over any chain, signed by any key. */
 function proofOf(delegations: unknown, key: { x: string; d: string }, credential = bot.token) {
   return forge(PROPOSAL, { digest: DIGEST, credential, delegations, iat: IAT }, key);
 }
-async function refused(proof: string, message = '', now = NOW) {
-  const error = await refusal(verifyProposal(keyring, proof, { digest: DIGEST, now }), 'AGENT_UNVERIFIED', [
+async function refused(signature: string, message = '', now = NOW) {
+  const error = await refusal(verifyProposal(keyring, signature, { digest: DIGEST, now }), 'AGENT_UNVERIFIED', [
     bot.privateJwk.d,
     mailer.privateJwk.d,
   ]);
@@ -123,8 +123,8 @@ describe('a delegate', () => {
   });
 
   test('is refused once its delegation, or any above it, is over', async () => {
-    const proof = await signProposal(helper, DIGEST, NOW);
-    const at = (seconds: number) => verifyProposal(keyring, proof, { digest: DIGEST, now: later(seconds) });
+    const signature = await signProposal(helper, DIGEST, NOW);
+    const at = (seconds: number) => verifyProposal(keyring, signature, { digest: DIGEST, now: later(seconds) });
     expect((await at(119)).agent.id).toBe('bot/mailer/helper');
     expect((await refusal(at(120), 'AGENT_UNVERIFIED')).message).toContain('expired');
   });
@@ -149,7 +149,7 @@ describe('a delegate', () => {
       requirements: [{ policy: 'p', roles: ['dba'], quorum: 1, ttlSeconds: 60, reason: '' }],
       selfApproval: false,
     };
-    const by = (id: string) => mayDecide({ ...theCase, approver: { id, tenant: 'acme', roles: ['dba'] } });
+    const by = (id: string) => assertMayDecide({ ...theCase, approver: { id, tenant: 'acme', roles: ['dba'] } });
     thrown(() => by('bob'), 'APPROVAL_FORBIDDEN');
     thrown(() => by('ann'), 'APPROVAL_FORBIDDEN');
     by('carol');
@@ -369,7 +369,7 @@ describe('depth', () => {
     expect(agent.via?.length).toBeGreaterThanOrEqual(20);
     expect(authority.credentials).toHaveLength(chainOf(deepest).length + 1);
     expect(decodeCredential(encodeCredential(deepest))).toEqual(deepest);
-    expect((await signProposal(deepest, DIGEST, NOW)).length).toBeLessThan(MAX_PROOF_BYTES);
+    expect((await signProposal(deepest, DIGEST, NOW)).length).toBeLessThan(MAX_PROPOSAL_SIGNATURE_BYTES);
     // Beyond the bound it is refused when verified too.
     const { x, d } = await generateKey();
     const claims = { ...openUnverified(last(deepest)).payload, parent: digestText(last(deepest)), sub: 'e' };

@@ -6,7 +6,7 @@ import { canonical } from '../../src/action/json.js';
 import { issueAgent, type Credential } from '../../src/trust/credentials.js';
 import { signGrant, verifyGrant } from '../../src/trust/grants.js';
 import type { Keyring, KeyringFile } from '../../src/trust/keys.js';
-import { signProposal, verifyProposal } from '../../src/trust/proof.js';
+import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { grantClaims } from './claims.js';
 import { digestOf, firstKey, forge, newKeys, NOW, openUnverified, refusal } from './support.js';
 
@@ -41,9 +41,11 @@ describe('jose', () => {
       currentDate: NOW,
     });
     expect(token.payload.sub).toBe('bot');
-    const proof = await signProposal(agent, digestOf('proposal'), NOW);
-    await expect(compactVerify(proof, await publicOf(agent.privateJwk))).resolves.toBeDefined();
-    await expect(compactVerify(proof, await publicOf(firstKey(file, 'issuer')))).rejects.toThrow('verification failed');
+    const signature = await signProposal(agent, digestOf('proposal'), NOW);
+    await expect(compactVerify(signature, await publicOf(agent.privateJwk))).resolves.toBeDefined();
+    await expect(compactVerify(signature, await publicOf(firstKey(file, 'issuer')))).rejects.toThrow(
+      'verification failed',
+    );
   });
 
   test('signs, byte for byte, what we sign', async () => {

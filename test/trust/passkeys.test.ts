@@ -16,7 +16,7 @@ import {
   verifyEnrolment,
   verifyRegistration,
 } from '../../src/trust/passkeys.js';
-import { signStatement, verifyStatement } from '../../src/trust/statements.js';
+import { signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
 import { attestationObject, cbor, SoftwareAuthenticator, type CborValue } from '../support/authenticator.js';
 import { digestOf, newKeys, NOW, refusal } from './support.js';
 
@@ -83,7 +83,7 @@ describe('the challenge', () => {
     for (const challenge of challenges) expect(challenge).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
 
-  test('of an enrolment is another for every person, tenant and statement, and never that of a decision', () => {
+  test('of an enrolment is another for every person, tenant and signed command, and never that of a decision', () => {
     const challenges = [
       ENROLMENT,
       { ...ENROLMENT, person: 'eve@example.com' },
@@ -334,14 +334,14 @@ describe('a registration', () => {
     }
   });
 
-  test('that claims to vouch for itself and does not is refused', async () => {
+  test('that claims to attest itself and does not is refused', async () => {
     const response = new SoftwareAuthenticator().register({ ...SITE, challenge: TO_ENROL, attestation: 'self' });
-    const statement = new Map<string, CborValue>([
+    const command = new Map<string, CborValue>([
       ['alg', -7],
       ['sig', Buffer.alloc(70, 1)],
     ]);
     await refusal(
-      register(withObject(response, attestationObject('packed', statement, authDataOf(response)))),
+      register(withObject(response, attestationObject('packed', command, authDataOf(response)))),
       'PASSKEY_INVALID',
     );
   });
@@ -377,7 +377,7 @@ describe('a registration', () => {
       object(Buffer.from('5bffffffffffffffff', 'hex')),
       object(cbor('none')),
       object(cbor(new Map([['fmt', 'none']]))),
-      withObject(good, attestationObject('none', 'statement', authData)),
+      withObject(good, attestationObject('none', 'command', authData)),
       withObject(good, attestationObject('none', [], authData)),
       withObject(good, attestationObject('none', new Map(), Buffer.alloc(0))),
       withObject(good, attestationObject('none', new Map(), authData.subarray(0, 60))),
@@ -406,7 +406,7 @@ describe('a registration', () => {
   });
 });
 
-describe('the statement that enrols', () => {
+describe('the signed command that enrols', () => {
   let keyring: Keyring;
   let bob: Credential;
   let eve: Credential;
@@ -422,7 +422,7 @@ describe('the statement that enrols', () => {
   ) {
     const response = new SoftwareAuthenticator().register({ ...SITE, challenge: TO_ENROL });
     const options = {
-      kind: 'enrol',
+      kind: 'enrol_passkey',
       tenant: 'acme',
       subject: response.id,
       response: JSON.stringify(response),
@@ -430,9 +430,9 @@ describe('the statement that enrols', () => {
       jti: NONCE,
       ...more,
     } as const;
-    const statement = await verifyStatement(keyring, await signStatement(by, options, NOW), { now: NOW });
-    if (statement.kind !== 'enrol') throw new Error('another kind');
-    return { id: response.id, enrolment: verifyEnrolment(statement, SETTINGS) };
+    const command = await verifyCommand(keyring, await signCommand(by, options, NOW), { now: NOW });
+    if (command.kind !== 'enrol_passkey') throw new Error('another kind');
+    return { id: response.id, enrolment: verifyEnrolment(command, SETTINGS) };
   }
 
   test('enrols the passkey that was made for it', async () => {
@@ -446,7 +446,7 @@ describe('the statement that enrols', () => {
     await refusal((await handedIn(elsewhere, { tenant: 'other' })).enrolment, 'PASSKEY_INVALID');
   });
 
-  test('a registration cannot be said again in another statement', async () => {
+  test('a registration cannot be said again in another signed command', async () => {
     await refusal((await handedIn(bob, { jti: '1d9fb1ce-3a4e-4a7e-9d52-2f8c4fb0a9aa' })).enrolment, 'PASSKEY_INVALID');
   });
 

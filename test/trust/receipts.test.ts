@@ -6,9 +6,9 @@ import type { ReceiptClaims } from '../../src/action/receipt.js';
 import {
   verifyChain,
   type ChainOptions,
-  type ChainPlace,
+  type ChainPosition,
   type ChainReport,
-  type StoredReceipt,
+  type ChainedReceipt,
 } from '../../src/trust/chain.js';
 import { signGrant } from '../../src/trust/grants.js';
 import { parseKeyring, publicKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
@@ -22,8 +22,8 @@ beforeAll(async () => {
   ({ keyring, file } = await newKeys());
 });
 
-async function chainOf(length: number, change: Partial<ReceiptClaims> = {}, keys = keyring): Promise<StoredReceipt[]> {
-  const chain: StoredReceipt[] = [];
+async function chainOf(length: number, change: Partial<ReceiptClaims> = {}, keys = keyring): Promise<ChainedReceipt[]> {
+  const chain: ChainedReceipt[] = [];
   let prev: Digest | null = null;
   for (let seq = 1; seq <= length; seq++) {
     const jws = await signReceipt(keys, receiptClaims({ seq, prev, actionId: `action-${seq}`, ...change }));
@@ -33,13 +33,13 @@ async function chainOf(length: number, change: Partial<ReceiptClaims> = {}, keys
   return chain;
 }
 
-async function* stream(chain: readonly StoredReceipt[]): AsyncGenerator<StoredReceipt> {
+async function* stream(chain: readonly ChainedReceipt[]): AsyncGenerator<ChainedReceipt> {
   yield* chain;
 }
 
-const headOf = (chain: readonly StoredReceipt[]): ChainPlace | undefined => chain.at(-1);
+const headOf = (chain: readonly ChainedReceipt[]): ChainPosition | undefined => chain.at(-1);
 
-function check(chain: readonly StoredReceipt[], head = headOf(chain), options?: ChainOptions): Promise<ChainReport> {
+function check(chain: readonly ChainedReceipt[], head = headOf(chain), options?: ChainOptions): Promise<ChainReport> {
   return verifyChain(keyring, stream(chain), head, options);
 }
 
@@ -114,7 +114,7 @@ describe('a receipt', () => {
 });
 
 describe('a chain', () => {
-  let chain: StoredReceipt[];
+  let chain: ChainedReceipt[];
   beforeAll(async () => {
     chain = await chainOf(6);
   });
@@ -178,7 +178,7 @@ describe('a chain', () => {
   });
 
   test('in another order is found out', async () => {
-    const [a, b, c, ...rest] = chain as [StoredReceipt, StoredReceipt, StoredReceipt, ...StoredReceipt[]];
+    const [a, b, c, ...rest] = chain as [ChainedReceipt, ChainedReceipt, ChainedReceipt, ...ChainedReceipt[]];
     const report = await check([a, c, b, ...rest]);
     expect(report.ok).toBe(false);
     expect(problemsOf(report)).toContain('out of order');
@@ -245,7 +245,7 @@ describe('a chain', () => {
   });
 
   test('that cannot be read to its end is an error, not a report', async () => {
-    async function* broken(): AsyncGenerator<StoredReceipt> {
+    async function* broken(): AsyncGenerator<ChainedReceipt> {
       yield chain[0]!;
       throw new Error('connection lost');
     }
@@ -256,35 +256,35 @@ describe('a chain', () => {
     const head = headOf(chain);
     const at = fc.nat({ max: 5 });
     const edit = fc.oneof(
-      at.map((i) => (rows: StoredReceipt[]) => rows.toSpliced(i, 1)),
+      at.map((i) => (rows: ChainedReceipt[]) => rows.toSpliced(i, 1)),
       fc.tuple(at, at).map(
         ([i, j]) =>
-          (rows: StoredReceipt[]) =>
+          (rows: ChainedReceipt[]) =>
             rows.toSpliced(i, 0, rows[j]!),
       ),
       fc.tuple(at, at).map(
         ([i, j]) =>
-          (rows: StoredReceipt[]) =>
+          (rows: ChainedReceipt[]) =>
             rows.with(i, rows[j]!).with(j, rows[i]!),
       ),
       fc.tuple(at, at).map(
         ([i, j]) =>
-          (rows: StoredReceipt[]) =>
+          (rows: ChainedReceipt[]) =>
             rows.with(i, { ...rows[i]!, jws: rows[j]!.jws }),
       ),
       fc.tuple(at, at).map(
         ([i, j]) =>
-          (rows: StoredReceipt[]) =>
+          (rows: ChainedReceipt[]) =>
             rows.with(i, { ...rows[i]!, hash: rows[j]!.hash }),
       ),
       fc.tuple(at, fc.nat({ max: 8 })).map(
         ([i, seq]) =>
-          (rows: StoredReceipt[]) =>
+          (rows: ChainedReceipt[]) =>
             rows.with(i, { ...rows[i]!, seq }),
       ),
       fc
         .tuple(at, fc.nat({ max: 900 }), fc.constantFrom('A', 'Q', '7', '_'))
-        .map(([i, position, put]) => (rows: StoredReceipt[]) => {
+        .map(([i, position, put]) => (rows: ChainedReceipt[]) => {
           const { jws } = rows[i]!;
           return rows.with(i, { ...rows[i]!, jws: jws.slice(0, position) + put + jws.slice(position + 1) });
         }),

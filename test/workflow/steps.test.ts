@@ -1,7 +1,6 @@
 /** Whoever must answer for an action reads its steps in Temporal: by name, in order, each with a line of its own. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { temporal } from '@temporalio/proto';
 import type { ProposalInput } from '../../src/client/countersign.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { ended, pending, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -29,7 +28,9 @@ const update = (where: object, more: object = {}): ProposalInput & { actionId: s
   ...more,
 });
 
-type Event = temporal.api.history.v1.IHistoryEvent;
+type Event = NonNullable<
+  Awaited<ReturnType<ReturnType<Countersign['temporal']['workflow']['getHandle']>['fetchHistory']>>['events']
+>[number];
 
 async function historyOf(actionId: string): Promise<readonly Event[]> {
   const handle = agent.temporal.workflow.getHandle(`${TENANT}/${actionId}`);

@@ -86,7 +86,7 @@ async function stuckIn(
   context: Context,
   tenant: string | undefined,
 ): Promise<{ unknown: readonly Stuck[]; compensations: readonly Stuck[] }> {
-  const { listActions, listQuery, stuckUndoings } = await import('../../client/actions-list.js');
+  const { listActions, listQuery, stuckCompensations } = await import('../../client/actions-list.js');
   const { todoOf } = await import('./saga.js');
   const countersign = await context.countersign();
   const { address } = context.temporalSettings;
@@ -105,7 +105,7 @@ async function stuckIn(
     unknown.push({ tenant: of, actionId, reason: outcome.reason, fix: todoOf('unknown', actionId, of) });
   }
   const compensations: Stuck[] = [];
-  for (const name of await stuckUndoings(countersign.temporal, tenant, MOST_STUCK, address)) {
+  for (const name of await stuckCompensations(countersign.temporal, tenant, MOST_STUCK, address)) {
     const view = await context.answered(countersign, () => countersign.compensation(name.actionId, name.tenant));
     if (view.status !== 'needs_person') continue;
     compensations.push({ ...name, reason: view.reason, fix: todoOf('compensation', name.actionId, name.tenant) });
@@ -130,8 +130,8 @@ function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Wai
   const left = Date.parse(expiresAt) - Date.now();
   const waited = waitedSeconds(waits);
   const needs = progress(shown.requirements, approvals, waited).missing.map(
-    ({ roles, have, need, policy, passkey, hurried }) =>
-      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${sanitize(policy)}; ${have} of ${need} said yes${hurried === true ? ', one in a hurry' : ''})`)}`,
+    ({ roles, have, need, policy, passkey, overRateLimit }) =>
+      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${sanitize(policy)}; ${have} of ${need} said yes${overRateLimit === true ? ', one in a hurry' : ''})`)}`,
   );
   const others =
     waits.escalated === undefined ? [] : [`  ${paint.yellow(`escalated: now also ${anyOf(waits.escalated)}`)}`];

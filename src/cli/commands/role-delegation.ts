@@ -84,7 +84,7 @@ async function give(context: Context, person: string, options: GiveOptions): Pro
   const { credential, holder } = await context.approver(options.as);
   const { tenant } = holder;
   const done = await sendSignedCommand(context, credential, {
-    kind: 'duty',
+    kind: 'delegate_role',
     tenant,
     subject: person,
     role,
@@ -92,9 +92,9 @@ async function give(context: Context, person: string, options: GiveOptions): Pro
     until,
     reason,
   });
-  if (done.kind !== 'duty') return;
+  if (done.kind !== 'delegate_role') return;
   const { out } = context;
-  const { duty: given, receipt } = done;
+  const { roleDelegation: given, receipt } = done;
   out.result(
     { ...given, receipt },
     () =>
@@ -105,10 +105,10 @@ async function give(context: Context, person: string, options: GiveOptions): Pro
 async function end(context: Context, subject: string, { reason, as }: { reason: string; as?: string }): Promise<void> {
   const { credential, holder } = await context.approver(as);
   const { tenant } = holder;
-  const done = await sendSignedCommand(context, credential, { kind: 'relieve', tenant, subject, reason });
-  if (done.kind !== 'relieve') return;
+  const done = await sendSignedCommand(context, credential, { kind: 'end_role_delegation', tenant, subject, reason });
+  if (done.kind !== 'end_role_delegation') return;
   const { out } = context;
-  const { duty: ended, receipt } = done;
+  const { roleDelegation: ended, receipt } = done;
   out.result(
     { ...ended, receipt },
     () =>

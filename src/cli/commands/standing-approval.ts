@@ -99,7 +99,7 @@ async function grant(context: Context, agent: string, options: GrantOptions): Pr
   const { credential, holder } = await context.approver(options.as);
   const { tenant } = holder;
   const done = await sendSignedCommand(context, credential, {
-    kind: 'stand',
+    kind: 'create_standing_approval',
     tenant,
     subject: agent,
     tool,
@@ -110,9 +110,9 @@ async function grant(context: Context, agent: string, options: GrantOptions): Pr
     until,
     reason,
   });
-  if (done.kind !== 'stand') return;
+  if (done.kind !== 'create_standing_approval') return;
   const { out } = context;
-  const { standing, receipt } = done;
+  const { standingApproval: standing, receipt } = done;
   out.result(
     { ...standing, receipt },
     () =>
@@ -127,10 +127,15 @@ async function withdraw(
 ): Promise<void> {
   const { credential, holder } = await context.approver(as);
   const { tenant } = holder;
-  const done = await sendSignedCommand(context, credential, { kind: 'withdraw', tenant, subject, reason });
-  if (done.kind !== 'withdraw') return;
+  const done = await sendSignedCommand(context, credential, {
+    kind: 'withdraw_standing_approval',
+    tenant,
+    subject,
+    reason,
+  });
+  if (done.kind !== 'withdraw_standing_approval') return;
   const { out } = context;
-  const { standing, receipt } = done;
+  const { standingApproval: standing, receipt } = done;
   out.result(
     { ...standing, receipt },
     () =>

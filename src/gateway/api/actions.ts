@@ -5,7 +5,7 @@ import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
-import { vouchForAgent } from '../../trust/index.js';
+import { attestAgent } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
 import type { AgentPrincipal } from '../auth/principal.js';
@@ -200,7 +200,7 @@ async function propose(
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
-  const credential = await vouchForAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
+  const credential = await attestAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
     const answer = await countersign.as(credential).perform(proposed, { timeoutMs });

@@ -161,12 +161,20 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.giveStanding, async (c) => {
     const person = await identity.person(c);
     const { agent, ...bounds } = withoutUndefined(c.req.valid('json'));
-    return commandReply(c, 201, await decisions.state(person, { kind: 'stand', subject: agent, ...bounds }));
+    return commandReply(
+      c,
+      201,
+      await decisions.state(person, { kind: 'create_standing_approval', subject: agent, ...bounds }),
+    );
   });
 
   app.openapi(routes.withdrawStanding, async (c) => {
     const person = await identity.person(c);
-    const said = { kind: 'withdraw', subject: c.req.valid('param').id, reason: c.req.valid('query').reason } as const;
+    const said = {
+      kind: 'withdraw_standing_approval',
+      subject: c.req.valid('param').id,
+      reason: c.req.valid('query').reason,
+    } as const;
     return commandReply(c, 200, await decisions.state(person, said));
   });
 
@@ -179,12 +187,16 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(routes.delegate, async (c) => {
     const giver = await identity.person(c);
     const { person, ...duty } = c.req.valid('json');
-    return commandReply(c, 201, await decisions.state(giver, { kind: 'duty', subject: person, ...duty }));
+    return commandReply(c, 201, await decisions.state(giver, { kind: 'delegate_role', subject: person, ...duty }));
   });
 
   app.openapi(routes.endDelegation, async (c) => {
     const person = await identity.person(c);
-    const said = { kind: 'relieve', subject: c.req.valid('param').id, reason: c.req.valid('query').reason } as const;
+    const said = {
+      kind: 'end_role_delegation',
+      subject: c.req.valid('param').id,
+      reason: c.req.valid('query').reason,
+    } as const;
     return commandReply(c, 200, await decisions.state(person, said));
   });
 
@@ -195,12 +207,12 @@ type Done = Awaited<ReturnType<GatewayDependencies['decisions']['state']>>;
 
 function commandReply(c: Context, status: 200 | 201, done: Done): Response {
   switch (done.kind) {
-    case 'stand':
-    case 'withdraw':
-      return c.json({ ...done.standing, receipt: done.receipt }, status);
-    case 'duty':
-    case 'relieve':
-      return c.json({ ...done.duty, receipt: done.receipt }, status);
+    case 'create_standing_approval':
+    case 'withdraw_standing_approval':
+      return c.json({ ...done.standingApproval, receipt: done.receipt }, status);
+    case 'delegate_role':
+    case 'end_role_delegation':
+      return c.json({ ...done.roleDelegation, receipt: done.receipt }, status);
     default:
       throw new CountersignError('INTERNAL', 'The command was taken for another one.');
   }

@@ -4,7 +4,7 @@ import { ERROR_CODES } from '../../action/errors.js';
 import { SanitizedBlock } from '../inbox/components/sanitized-text.js';
 import { page } from '../inbox/layout/layout.js';
 import { statusOf } from '../middleware/problem.js';
-import type { Document } from './document.js';
+import type { ApiDocument } from './document.js';
 
 interface Parameter {
   readonly name: string;
@@ -25,7 +25,7 @@ interface Operation {
   readonly responses?: Readonly<Record<string, { readonly description?: string }>>;
 }
 
-export function docsPage(c: Context, document: Document): Promise<Response> {
+export function docsPage(c: Context, document: ApiDocument): Promise<Response> {
   return page(
     c,
     { title: 'API' },
@@ -64,7 +64,7 @@ export function docsPage(c: Context, document: Document): Promise<Response> {
   );
 }
 
-function operationsOf({ paths = {} }: Document): readonly { method: string; path: string; operation: Operation }[] {
+function operationsOf({ paths = {} }: ApiDocument): readonly { method: string; path: string; operation: Operation }[] {
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item as Readonly<Record<string, Operation>>).map(([method, operation]) => ({
       method,

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayEnv } from '../auth/identity.js';
 
-export type Document = ReturnType<OpenAPIHono<GatewayEnv>['getOpenAPI31Document']>;
+export type ApiDocument = ReturnType<OpenAPIHono<GatewayEnv>['getOpenAPI31Document']>;
 
 const SECURITY = {
   bearer: {
@@ -27,7 +27,7 @@ const SECURITY = {
 
 const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
 
-export function documentOf(app: OpenAPIHono<GatewayEnv>, publicUrl: string): Document {
+export function documentOf(app: OpenAPIHono<GatewayEnv>, publicUrl: string): ApiDocument {
   for (const [name, scheme] of Object.entries(SECURITY))
     app.openAPIRegistry.registerComponent('securitySchemes', name, scheme);
   return app.getOpenAPI31Document({

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { VERDICTS } from '../../action/outcome.js';
 import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
-import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/shapes.js';
+import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/claim-schemas.js';
 
 export const ACTION_STATUSES = [
   'open',
@@ -27,7 +27,7 @@ const digest = z
   .regex(/^sha256:[0-9a-f]{64}$/)
   .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
-export const digestSchema = digest.transform((text) => text as `sha256:${string}`);
+const digestSchema = digest.transform((text) => text as `sha256:${string}`);
 export const reasonText = z
   .string()
   .transform(typedText)

@@ -2,12 +2,12 @@
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
 import { untilAny } from '../events/until-any.js';
-import type { ActionName } from '../../action-records/find.js';
+import type { ActionKey } from '../../action-records/find.js';
 
 /** @returns whether it has ended; not, when the time is over, nobody listens any more, the gateway stops, or no workflow is at it */
 export async function settled(
   { countersign, closing }: Pick<GatewayDependencies, 'countersign' | 'closing'>,
-  { tenant, actionId }: ActionName,
+  { tenant, actionId }: ActionKey,
   waitMs: number,
   gone: AbortSignal,
 ): Promise<boolean> {

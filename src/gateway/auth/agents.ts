@@ -6,7 +6,7 @@ import { CountersignError } from '../../action/errors.js';
 import { canonical } from '../../action/json.js';
 import type { Controls } from '../../ledger/index.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
-import { misshapen, principalSchema, tenantSchema } from '../../trust/shapes.js';
+import { describeShapeError, principalSchema, tenantSchema } from '../../trust/claim-schemas.js';
 import { claimAt, namesIn } from './token-claims.js';
 import type { AgentIssuer } from '../../config/gateway.js';
 import type { AgentSource } from './identity.js';
@@ -120,7 +120,7 @@ async function byToken(known: ReadonlyMap<string, KnownIssuer>, token: string): 
   });
   if (!parsed.success) {
     const [first] = parsed.error.issues[0]?.path ?? [];
-    throw refused(`The claims of the token do not describe an agent: ${misshapen(parsed.error)}.`, {
+    throw refused(`The claims of the token do not describe an agent: ${describeShapeError(parsed.error)}.`, {
       field: `authorization.${String(first)}`,
       expected: "an agent's id, tenant, roles and scopes where the gateway's settings say that they are",
     });

@@ -5,12 +5,12 @@ import { asCountersignError, CountersignError } from '../../action/errors.js';
 import type { Countersign } from '../../client/countersign.js';
 import type { ApprovalRequest } from '../../action/approval-request.js';
 import type { Ledger } from '../../ledger/index.js';
-import { signApproval, signStatement, vouchForPerson, type Keyring, type StatementOptions } from '../../trust/index.js';
+import { signApproval, signCommand, attestPerson, type Keyring, type CommandOptions } from '../../trust/index.js';
 import type { Decisions } from '../deps.js';
 import type { PersonPrincipal } from './principal.js';
 
 /** A command is handed in at once. */
-const STATEMENT_SECONDS = 300;
+const COMMAND_SECONDS = 300;
 
 /** A decision counts for as long as the action may wait; no longer than an attested credential lasts. */
 const MAX_DECISION_SECONDS = 30 * 86_400;
@@ -33,7 +33,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
       if (ask === undefined || ask.closedAt !== undefined) throw await notAsked(tenant, actionId);
       if (ask.shownDigest !== shownDigest) throw stale();
       const ttlSeconds = secondsLeft(ask);
-      const credential = await vouchForPerson(keyring, approver(person), shownDigest, { ttlSeconds });
+      const credential = await attestPerson(keyring, approver(person), shownDigest, { ttlSeconds });
       const token = await signApproval(credential, {
         tenant,
         actionId,
@@ -54,11 +54,11 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
         }
       }
     },
-    async state(person, statement) {
-      const { jti = randomUUID(), ttlSeconds = STATEMENT_SECONDS } = statement;
-      const credential = await vouchForPerson(keyring, approver(person), jti, { ttlSeconds });
-      const options = { ...statement, tenant: person.tenant, jti, ttlSeconds } as StatementOptions;
-      return countersign.handIn(await signStatement(credential, options));
+    async state(person, command) {
+      const { jti = randomUUID(), ttlSeconds = COMMAND_SECONDS } = command;
+      const credential = await attestPerson(keyring, approver(person), jti, { ttlSeconds });
+      const options = { ...command, tenant: person.tenant, jti, ttlSeconds } as CommandOptions;
+      return countersign.submitCommand(await signCommand(credential, options));
     },
   };
 
@@ -72,7 +72,7 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
 }
 
 /** Without a role of their own they may have a delegated one: workers know. */
-function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters<typeof vouchForPerson>[1] {
+function approver({ id, tenant, roles, auth, jti }: PersonPrincipal): Parameters<typeof attestPerson>[1] {
   return { id, tenant, roles, auth, jti };
 }
 

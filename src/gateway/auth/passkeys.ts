@@ -1,5 +1,5 @@
 /**
- * The passkeys of whoever is logged in: what a browser needs to make one or to assert with one, and the statements that enrol and
+ * The passkeys of whoever is logged in: what a browser needs to make one or to assert with one, and the signed commands that enrol and
  * retire them. A worker verifies and keeps them; nothing here does.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -10,7 +10,7 @@ import { CountersignError } from '../../action/errors.js';
 import { VERDICTS } from '../../action/outcome.js';
 import type { StoredPasskey } from '../../action/passkey.js';
 import { challengeOf, credentialIdSchema, PASSKEY_ALGORITHMS, registrationChallengeOf } from '../../trust/passkeys.js';
-import { actionIdSchema, digestSchema } from '../../trust/shapes.js';
+import { actionIdSchema, digestSchema } from '../../trust/claim-schemas.js';
 import type { GatewayDependencies, GatewaySettings } from '../deps.js';
 import type { GatewayEnv } from './identity.js';
 import type { PersonPrincipal } from './principal.js';
@@ -97,10 +97,10 @@ export function passkeyRoutes(deps: GatewayDependencies, sessions: Sessions): Ho
         },
       );
     }
-    // What was made for another session or person does not answer this statement's id: the worker sees that.
+    // What was made for another session or person does not answer this signed command's id: the worker sees that.
     const reason = `${person.id} enrols a passkey`;
     await decisions.state(person, {
-      kind: 'enrol',
+      kind: 'enrol_passkey',
       subject: response.id,
       response: JSON.stringify(response),
       jti,
@@ -115,7 +115,7 @@ export function passkeyRoutes(deps: GatewayDependencies, sessions: Sessions): Ho
     if (!(await inUse(person)).some((passkey) => passkey.credentialId === id)) {
       throw new CountersignError('NOT_FOUND', 'You have no such passkey.', { field: 'id' });
     }
-    await decisions.state(person, { kind: 'retire', subject: id, reason: `${person.id} retires a passkey` });
+    await decisions.state(person, { kind: 'retire_passkey', subject: id, reason: `${person.id} retires a passkey` });
     return isForm(c) ? c.redirect('/me', 303) : answer(c, { id });
   });
 

@@ -119,7 +119,7 @@ export class Sessions {
     return session?.person.idToken;
   }
 
-  /** Keeps the id of the statement that will enrol the session's next passkey. */
+  /** Keeps the id of the signed command that will enrol the session's next passkey. */
   async beginEnrolment(c: Context, statementId: string, seconds: number): Promise<void> {
     await this.#store.beginEnrolment(hashOf(this.#cookie.read(c) ?? ''), statementId, seconds);
   }

@@ -8,7 +8,6 @@ import { freezeRoutes } from './freezes/routes.js';
 import { listRoutes } from './lists/routes.js';
 import { meRoutes } from './me/routes.js';
 
-export { Layout, page, type LayoutProps } from './layout/layout.js';
 export { problemPage } from './layout/problem.js';
 
 /** GET /, /history, /dashboard, /actions/{id}, /freezes, /me, /assets/…; and the forms on them. */

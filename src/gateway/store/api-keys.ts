@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
 import type { Database } from '../../ledger/index.js';
 import { rolesSchema, scopesSchema } from '../../trust/claims.js';
-import { principalSchema, tenantSchema } from '../../trust/shapes.js';
+import { principalSchema, tenantSchema } from '../../trust/claim-schemas.js';
 import { hashOf } from '../auth/secrets.js';
 import type { GatewayTables } from './tables.js';
 

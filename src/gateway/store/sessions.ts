@@ -124,7 +124,7 @@ export class SessionStore {
     });
   }
 
-  /** Keeps the id of the statement that will enrol the session's next passkey; an earlier one counts no more. */
+  /** Keeps the id of the signed command that will enrol the session's next passkey; an earlier one counts no more. */
   async beginEnrolment(idHash: string, statementId: string, seconds: number): Promise<void> {
     await this.#database.rows({
       name: 'begin_enrolment',

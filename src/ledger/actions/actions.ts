@@ -8,7 +8,7 @@ import { admit } from './admit.js';
 import type { Admission, AdmitRequest } from './admission.js';
 import { outcomeOf, type EndColumns } from './recorded-outcome.js';
 
-export interface ActionRecord {
+export interface LedgerAction {
   /** The proposal that this action id stands for. */
   readonly digest: Digest;
   /** `open` until the action has an outcome. */
@@ -68,7 +68,7 @@ export class Actions {
     return admit(this.#database, this.#batcher, request);
   }
 
-  async find(tenant: string, actionId: string): Promise<ActionRecord | undefined> {
+  async find(tenant: string, actionId: string): Promise<LedgerAction | undefined> {
     const rows = await this.#database.rows({
       name: 'find_action',
       query: sql<EndColumns & { digest: Digest; status: OutcomeStatus | null; uses: number }>`

@@ -2,7 +2,7 @@
 import type { ListedApprovalRequest } from '../../action/approval-request.js';
 import type { Decision } from '../../action/decision.js';
 import type { Digest } from '../../action/json.js';
-import type { ApprovalRecord, Duty, Shown, Verdict } from '../../action/outcome.js';
+import type { ApprovalRecord, DelegatedRole, Shown, Verdict } from '../../action/outcome.js';
 import type { Auth } from '../../action/principal.js';
 
 export interface NewApprovalRequest {
@@ -66,7 +66,7 @@ export interface PersonDecision {
   readonly at?: string;
   readonly auth?: Auth;
   readonly passkey?: string;
-  readonly duties?: readonly Duty[];
+  readonly duties?: readonly DelegatedRole[];
   readonly self?: boolean;
 }
 

@@ -62,7 +62,7 @@ function deciding(database: Database, request: PersonDecision, person: string): 
     ...(reason === undefined ? {} : { reason }),
     ...(auth === undefined ? {} : { auth }),
     ...(passkey === undefined ? {} : { passkey }),
-    ...(duties === undefined ? {} : { duties }),
+    ...(duties === undefined ? {} : { delegatedRoles: duties }),
     ...(self === undefined ? {} : { self }),
   };
   const yes = sql.lit(verdict === 'approve');
@@ -125,6 +125,6 @@ export function recordOf({ record, waited, hurried }: DecisionJson): ApprovalRec
   return {
     ...record,
     ...(waited === null ? {} : { waitedSeconds: waited }),
-    ...(hurried ? { hurried } : {}),
+    ...(hurried ? { overRateLimit: hurried } : {}),
   };
 }

@@ -6,7 +6,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { Hold } from '../../action/hold.js';
 import type { Digest } from '../../action/json.js';
 import type { ApprovalRecord, Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
-import { undoIdOf } from '../../action/undo.js';
+import { compensationActionId } from '../../action/compensation-ids.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
 import {
   archived,
@@ -171,7 +171,7 @@ export class Archive {
       table('receipts'),
     ];
     // An action may be undone several times until it succeeds; each attempt has its own id.
-    const undoing = Array.from({ length: UNDOINGS }, (_, index) => undoIdOf(actionId, index + 1));
+    const undoing = Array.from({ length: UNDOINGS }, (_, index) => compensationActionId(actionId, index + 1));
     const [row] = await this.#database.rows<FoundRow>({
       name: 'archived_action',
       query: sql<FoundRow>`

@@ -1,6 +1,6 @@
 /** Figures over the actions that ended in a period. */
 import { sql, type RawBuilder } from 'kysely';
-import type { Effect } from '../../action/decision.js';
+import type { DecisionEffect } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import { OUTCOME_STATUSES, type OutcomeStatus } from '../../action/outcome.js';
 import type { Database } from '../database/database.js';
@@ -88,7 +88,7 @@ export async function dashboard(
   const statuses = noStatuses();
   const tools = new Map<string, { tool: string; total: number; statuses: Record<OutcomeStatus, number> }>();
   const days = new Map(daysBetween(from, to).map((day) => [day, { day, ...noEffects(), undecided: 0 }]));
-  const policies = new Map<string, { policy: string; total: number } & Record<Effect, number>>();
+  const policies = new Map<string, { policy: string; total: number } & Record<DecisionEffect, number>>();
   for (const { day, tool, status, policies: determined, effect, count } of groups) {
     if (day !== null) {
       const figures = days.get(day);
@@ -152,7 +152,7 @@ interface GroupRow {
   readonly tool: string | null;
   readonly status: OutcomeStatus | null;
   readonly policies: readonly string[] | null;
-  readonly effect: Effect | null;
+  readonly effect: DecisionEffect | null;
   readonly count: number;
 }
 
@@ -200,7 +200,7 @@ function noStatuses(): Record<OutcomeStatus, number> {
   return Object.fromEntries(OUTCOME_STATUSES.map((status) => [status, 0])) as Record<OutcomeStatus, number>;
 }
 
-function noEffects(): Record<Effect, number> {
+function noEffects(): Record<DecisionEffect, number> {
   return { allow: 0, deny: 0, require_approval: 0 };
 }
 

@@ -1,6 +1,6 @@
 /** Searching the archive: the open actions first, then the ended. */
 import { sql, type RawBuilder } from 'kysely';
-import type { Effect } from '../../action/decision.js';
+import type { DecisionEffect } from '../../action/decision.js';
 import type { Digest } from '../../action/json.js';
 import type { OutcomeStatus, ReceiptRef } from '../../action/outcome.js';
 import { cursorText, isTime, notOurs, placeIn } from '../database/cursor.js';
@@ -20,7 +20,7 @@ export interface ArchiveFilter {
   readonly accountable?: string;
   readonly environment?: string;
   /** Of the decision. Found of ended actions only. */
-  readonly effect?: Effect;
+  readonly effect?: DecisionEffect;
   /** One of those that determined the decision. Found of ended actions only. */
   readonly policy?: string;
   /** The beginning of the action's id; or a part of its agent's or tool's name, its reason or its summary, without regard to case. */
@@ -41,7 +41,7 @@ export interface ArchivedAction {
   readonly environment?: string;
   readonly summary?: string;
   /** The decision's effect; of a pending action `require_approval`. */
-  readonly effect?: Effect;
+  readonly effect?: DecisionEffect;
   /** Of the outcome; of a pending action, why people are asked. */
   readonly reason?: string;
   /** Of the outcome's error. */
@@ -69,7 +69,7 @@ export interface SearchedRow {
   readonly tool: string;
   readonly agent: string | null;
   readonly environment: string | null;
-  readonly effect: Effect | null;
+  readonly effect: DecisionEffect | null;
   readonly code: string | null;
   readonly reason: string | null;
   readonly summary: string | null;

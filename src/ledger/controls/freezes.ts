@@ -3,7 +3,7 @@ import { sql, type RawBuilder, type Selectable } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import type { Freeze, FreezeScope } from '../../action/freeze.js';
 import { assertJson } from '../../action/json.js';
-import { isUndoAgent } from '../../action/undo.js';
+import { isUndoAgent } from '../../action/compensation-ids.js';
 import type { Database } from '../database/database.js';
 import type { LedgerTables } from '../database/tables.js';
 

@@ -1,5 +1,3 @@
 /** Controls: freezes, revocations, nonces. */
 export { Controls } from './controls.js';
-export type { FreezeRequest, LiftRequest } from './freezes.js';
-export { Nonces, type UseNonceRequest } from './nonces.js';
-export type { RevokeRequest } from './revocations.js';
+export type { FreezeRequest } from './freezes.js';

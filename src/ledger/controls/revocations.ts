@@ -12,7 +12,7 @@ export type RevocationJson = {
   readonly [K in keyof RevocationRow]: RevocationRow[K] extends Date ? string : RevocationRow[K];
 };
 
-export interface Authorized {
+export interface AuthorizedCredential {
   readonly tenant: string;
   readonly credentials?: readonly string[];
 }
@@ -20,7 +20,7 @@ export interface Authorized {
 /** A select of the first revocation that one of these credentials met, for use inside a larger statement. */
 export function revokedCredential(
   database: Database,
-  { tenant, credentials = [] }: Authorized,
+  { tenant, credentials = [] }: AuthorizedCredential,
 ): RawBuilder<RevocationRow> {
   return sql<RevocationRow>`
     select * from ${database.table('revocations')}
@@ -65,7 +65,10 @@ export async function revoke(database: Database, { tenant, jti, reason, by }: Re
   });
 }
 
-export async function revoked(database: Database, authority: Required<Authorized>): Promise<Revocation | undefined> {
+export async function revoked(
+  database: Database,
+  authority: Required<AuthorizedCredential>,
+): Promise<Revocation | undefined> {
   const [row] = await database.rows({ name: 'revoked', query: revokedCredential(database, authority) });
   return row === undefined ? undefined : toRevocation(row);
 }

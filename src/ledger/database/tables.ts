@@ -1,6 +1,6 @@
 /** The ledger's tables as Kysely knows them. What they mean and guard is in schema.sql. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
-import type { ActionType, Decision, Effect, Requirement } from '../../action/decision.js';
+import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
 import type { Digest, Json } from '../../action/json.js';
 import type { ApprovalRecord, OutcomeStatus, Shown, UnreceiptedOutcome, Verdict } from '../../action/outcome.js';
 import type { LimitReading } from '../../action/limits.js';
@@ -34,7 +34,7 @@ export interface LedgerTables {
     /** When a person resolved what was `unknown`; what it replaced is in `resolved`. */
     resolved_at: Date | null;
     /** Of the outcome, for the archive. */
-    effect: Effect | null;
+    effect: DecisionEffect | null;
     policies: string[] | null;
     code: string | null;
     reason: string | null;

@@ -1,3 +1,2 @@
 /** Grants, each used once. */
-export { Grants } from './grants.js';
-export type { GrantUse, ReturnGrantRequest, UseGrantRequest } from './grant-use.js';
+export type { UseGrantRequest } from './grant-use.js';

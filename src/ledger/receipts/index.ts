@@ -1,4 +1,4 @@
 /** Receipts: what settles an action, and the chains that they stand in. */
-export { Receipts, type AppendReceiptRequest } from './receipts.js';
-export type { ChainHead, ChainLink, SignedReceipt, SignReceipt, LedgerReceipt } from './receipt.js';
-export type { ResolveRequest, Settled, Settlement, SettleRequest } from './settlement.js';
+export { Receipts } from './receipts.js';
+export type { ChainLink, SignReceipt, LedgerReceipt } from './receipt.js';
+export type { Settled, Settlement, SettleRequest } from './settlement.js';

@@ -1,10 +1,10 @@
 /** What the archive finds and counts ended actions by: copies of parts of the outcome, in columns. */
-import type { Effect } from '../../action/decision.js';
+import type { DecisionEffect } from '../../action/decision.js';
 import type { UnreceiptedOutcome } from '../../action/outcome.js';
 import { plain } from '../database/text.js';
 
 export interface SearchableColumns {
-  readonly effect: Effect | null;
+  readonly effect: DecisionEffect | null;
   readonly policies: readonly string[] | null;
   readonly code: string | null;
   readonly reason: string;

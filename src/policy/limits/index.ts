@@ -1,7 +1,7 @@
 /** Limits: what limits.yaml declares, what an action asks of it, and what follows from where the counters stand. */
 export { atLimits } from './at-limits.js';
 export { heldInAdvance, standingLimits } from './caps.js';
-export { counterFigure, limitText, type Counter, type CounterFigure } from './counters.js';
+export { counterFigure, limitText } from './counters.js';
 export { figuresOf } from './figures.js';
 export { parseLimits } from './read.js';
 export type { LimitedProposal } from './reading.js';

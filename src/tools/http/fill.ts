@@ -1,12 +1,12 @@
 /** Values with references in them, filled: `{post.refund.id}` becomes what it refers to, with its type. */
 import type { Json, JsonObject } from '../../action/json.js';
 import { pointerOf, tokensOf } from './pointer.js';
-import { referenceOf, scalarAt, valueAt, type Scope } from './template.js';
+import { referenceOf, scalarAt, valueAt, type TemplateScope } from './template.js';
 
 const WHOLE = /^\{([^{}]+)\}$/;
 
 /** The value with every reference replaced; undefined when one leads nowhere. A text that holds more than the reference is kept as it is. */
-export function fill(value: Json, scope: Scope): Json | undefined {
+export function fill(value: Json, scope: TemplateScope): Json | undefined {
   if (typeof value === 'string') {
     const name = WHOLE.exec(value)?.[1];
     return name === undefined ? value : valueAt(scope, referenceOf(name));
@@ -26,7 +26,7 @@ export function fill(value: Json, scope: Scope): Json | undefined {
 }
 
 /** A JSON pointer whose tokens may be references: `/items/{path.id}`. Undefined when one leads nowhere. */
-export function fillPointer(pointer: string, scope: Scope): string | undefined {
+export function fillPointer(pointer: string, scope: TemplateScope): string | undefined {
   const tokens = tokensOf(pointer).map((token) => {
     const name = WHOLE.exec(token)?.[1];
     return name === undefined ? token : scalarAt(scope, referenceOf(name));

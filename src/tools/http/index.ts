@@ -24,17 +24,8 @@ import { Wire } from '../../http/wire.js';
 
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
-export type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
-export type {
-  HeaderValue,
-  HttpOperation,
-  HttpOptions,
-  Inverse,
-  Limits,
-  LookUpRequest,
-  Probe,
-  Schema,
-} from './options.js';
+export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
+export type { HttpOperation, HttpOptions, LookUpRequest, Probe } from './options.js';
 
 /**
  * A tool for one service. Connects when first used.

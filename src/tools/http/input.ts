@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
 import { headerProblem } from './headers.js';
 import type { Operation } from './operation.js';
-import { scalarAt, segmentProblem, type Scope } from './template.js';
+import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
 
 export interface HttpInput {
   /** The name of an operation in the config. */
@@ -64,7 +64,7 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
 }
 
 /** What the references of an action lead into. */
-export function scopeOf({ path, query, headers, body }: HttpInput, more: Scope = {}): Scope {
+export function scopeOf({ path, query, headers, body }: HttpInput, more: TemplateScope = {}): TemplateScope {
   return { path: path ?? {}, query: query ?? {}, headers: headers ?? {}, body, ...more };
 }
 

@@ -94,7 +94,7 @@ export interface HttpOperation {
   readonly compensate?: Inverse;
 }
 
-export interface Limits {
+export interface HttpLimits {
   /** Until connected, TLS included. Milliseconds, default 5,000. */
   readonly connectMs?: number;
   /** From the request's end to the answer's headers. Milliseconds, default 15,000. */
@@ -126,7 +126,7 @@ export interface HttpOptions {
   /** For every operation whose idempotency is not `none`. */
   readonly lookUp?: LookUpRequest;
   readonly allow?: Allow;
-  readonly limits?: Limits;
+  readonly limits?: HttpLimits;
   /** How names are resolved. Default as the system does. What it answers is checked like any other address. */
   readonly lookup?: LookupFunction;
   /** Set when its steps must run on another worker. */

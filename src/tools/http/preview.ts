@@ -34,7 +34,7 @@ export async function previewOf(
 }
 
 /** The items of the list in the body that the config names, or one object. */
-export function rowsOf({ rows }: Operation, { body }: HttpInput): number {
+function rowsOf({ rows }: Operation, { body }: HttpInput): number {
   if (rows === undefined) return 1;
   const items = at(body, rows);
   return Array.isArray(items) ? items.length : 1;

@@ -7,7 +7,7 @@ import { scopeOf, type HttpInput } from './input.js';
 import type { CompiledProbe, Operation } from './operation.js';
 import { at, without } from './pointer.js';
 import { readTemplate, type Service } from './service.js';
-import type { Scope } from './template.js';
+import type { TemplateScope } from './template.js';
 
 export interface Probed {
   /** By the probes' names; null is what is not there. */
@@ -35,7 +35,7 @@ export async function probe(
 async function readProbe(
   service: Service,
   { url, at: tokens, without: left }: CompiledProbe,
-  scope: Scope,
+  scope: TemplateScope,
   signal: AbortSignal,
 ): Promise<{ readonly value: Json; readonly etag: string | undefined }> {
   const found = await readTemplate(service, url, scope, signal);

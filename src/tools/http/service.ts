@@ -13,7 +13,7 @@ import type { Operation } from './operation.js';
 import type { Method } from '../../http/options.js';
 import type { HeaderValue } from './options.js';
 import type { Secrets } from '../../http/secrets.js';
-import { expand, type Scope, type Template } from './template.js';
+import { expand, type TemplateScope, type Template } from './template.js';
 import type { Answer } from '../../http/wire.js';
 
 export interface Service {
@@ -32,7 +32,7 @@ export interface OperationRequest {
   readonly body?: string;
 }
 
-export interface Found {
+export interface ReadResult {
   /** Undefined when there is no such thing. */
   readonly result: HttpResult | undefined;
   readonly answer: Answer;
@@ -71,9 +71,9 @@ export function requestOf(operation: Operation, input: HttpInput, base: URL): Op
 export async function readTemplate(
   service: Service,
   template: Template,
-  scope: Scope,
+  scope: TemplateScope,
   signal: AbortSignal,
-): Promise<Found | undefined> {
+): Promise<ReadResult | undefined> {
   const url = expand(template, service.client.base, scope);
   if (url === undefined) return undefined;
   const context = contextOf(service, 'GET', template);

@@ -4,7 +4,7 @@ import type { Json } from '../../action/json.js';
 import { at } from './pointer.js';
 
 /** What references lead into. */
-export type Scope = Readonly<Record<string, Json | undefined>>;
+export type TemplateScope = Readonly<Record<string, Json | undefined>>;
 
 /** `path.id`: a name in the scope, then members. A name alone is one of `path`, `key` excepted. */
 export type Reference = readonly string[];
@@ -82,12 +82,12 @@ export function referenceOf(text: string): Reference {
 }
 
 /** What a reference leads to, when it is a text, a number or a boolean. */
-export function scalarAt(scope: Scope, reference: Reference): string | undefined {
+export function scalarAt(scope: TemplateScope, reference: Reference): string | undefined {
   const value = valueAt(scope, reference);
   return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
 }
 
-export function valueAt(scope: Scope, [name = '', ...members]: Reference): Json | undefined {
+export function valueAt(scope: TemplateScope, [name = '', ...members]: Reference): Json | undefined {
   return Object.hasOwn(scope, name) ? at(scope[name], members) : undefined;
 }
 
@@ -107,7 +107,7 @@ export function segmentProblem(value: string): string | undefined {
 export function expand(
   template: Template,
   base: URL,
-  scope: Scope,
+  scope: TemplateScope,
   more: readonly (readonly [string, string])[] = [],
 ): URL | undefined {
   const fill = (
@@ -137,7 +137,7 @@ export function expand(
 }
 
 /** What the service itself answered is nobody's input: what cannot stand in a URL leads nowhere. */
-function usable(scope: Scope, reference: Reference): string | undefined {
+function usable(scope: TemplateScope, reference: Reference): string | undefined {
   const value = scalarAt(scope, reference);
   return reference[0] === 'result' && value !== undefined && segmentProblem(value) !== undefined ? undefined : value;
 }

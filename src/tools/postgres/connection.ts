@@ -19,7 +19,7 @@ export interface QueryResult {
   readonly command: string;
 }
 
-export interface DatabaseOptions {
+export interface PostgresConnectionOptions {
   readonly tool: string;
   readonly client: pg.ClientConfig;
   readonly schema: string;
@@ -37,14 +37,14 @@ const SILENCE_MS = 2_000;
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 export class PostgresDatabase {
-  readonly #options: DatabaseOptions;
+  readonly #options: PostgresConnectionOptions;
   #pool: pg.Pool | undefined;
   /** Element types of all array types, and the oids that were looked for. */
   readonly #elements = new Map<number, number>();
   readonly #known = new Set<number>();
   #loaded = false;
 
-  constructor(options: DatabaseOptions) {
+  constructor(options: PostgresConnectionOptions) {
     this.#options = options;
   }
 
@@ -257,7 +257,7 @@ function numbered(names: readonly string[]): readonly string[] {
   });
 }
 
-export function cancelled(tool: string, cause: unknown): CountersignError {
+function cancelled(tool: string, cause: unknown): CountersignError {
   return new CountersignError('TOOL_UNAVAILABLE', `${tool}: reading was stopped because its time was over.`, {
     fix: 'Try again; touch fewer rows if it happens again.',
     retryable: true,

@@ -45,7 +45,7 @@ const CREATION_LOCK = 7_203_117_441;
 const LOOK_UP_LOCK_MS = 5_000;
 
 /** What is recorded of a key. */
-export type Recorded =
+export type RecordedEffect =
   | { readonly status: 'done'; readonly input: string | null; readonly execution: Execution }
   | { readonly status: 'void' };
 
@@ -75,7 +75,7 @@ export class Effects {
     status: string | null | undefined,
     input: string | null | undefined,
     execution: string | null | undefined,
-  ): Recorded | undefined {
+  ): RecordedEffect | undefined {
     if (status === 'void') return { status };
     if (status !== 'done') return undefined;
     return { status, input: input ?? null, execution: JSON.parse(execution ?? '{}') as Execution };
@@ -86,7 +86,7 @@ export class Effects {
    *
    * @throws CountersignError TOOL_FAILED when the key is void, or was used for another input
    */
-  again(recorded: Recorded, input: Digest): Execution {
+  again(recorded: RecordedEffect, input: Digest): Execution {
     const fix = 'Propose the action again under another id.';
     if (recorded.status === 'void') {
       throw new CountersignError('TOOL_FAILED', `${this.#tool}: this key was declared void before it took effect.`, {
@@ -101,7 +101,7 @@ export class Effects {
   }
 
   /** What is recorded of a key now, without making it final. Undefined too when the database cannot tell. */
-  async find(key: string, signal: AbortSignal): Promise<Recorded | undefined> {
+  async find(key: string, signal: AbortSignal): Promise<RecordedEffect | undefined> {
     const text = `SELECT status, input, execution::text FROM ${this.table} WHERE key = $1`;
     const [answer] = await this.#database.read([{ text, values: [key] }], signal).catch(() => []);
     const [status, input, execution] = answer?.rows[0] ?? [];

@@ -109,5 +109,4 @@ export type InsertInput = Extract<PostgresInput, { op: 'insert' }>;
 export type UpdateInput = Extract<PostgresInput, { op: 'update' }>;
 export type DeleteInput = Extract<PostgresInput, { op: 'delete' }>;
 export type RestoreInput = Extract<PostgresInput, { op: 'restore' }>;
-export type SqlInput = Extract<PostgresInput, { op: 'sql' }>;
-export type Where = z.infer<typeof where>;
+export type RowCondition = z.infer<typeof where>;

@@ -17,7 +17,7 @@ export interface FrameOptions {
   readonly timeoutMs?: number;
 }
 
-export const MAX_FRAME_TABLES = 20;
+const MAX_FRAME_TABLES = 20;
 
 /** @throws CountersignError CONFIG_INVALID */
 export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: ReadonlySet<string>): void {

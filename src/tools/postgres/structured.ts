@@ -3,7 +3,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
 import type { Query } from './connection.js';
-import type { DeleteInput, InsertInput, RestoreInput, SelectInput, UpdateInput, Where } from './input.js';
+import type { DeleteInput, InsertInput, RestoreInput, SelectInput, UpdateInput, RowCondition } from './input.js';
 import { keyOf, splitKey, type Row } from './rows.js';
 import { ANY_ORDER, keyCondition, Parameters, quote } from './sql.js';
 import { toPostgres } from './values.js';
@@ -136,7 +136,7 @@ function rowsMeant(table: Table, input: UpdateInput | DeleteInput, parameters: P
   return conditions(input.where, table, parameters);
 }
 
-function conditions(where: Where | undefined, table: Table, parameters: Parameters): string {
+function conditions(where: RowCondition | undefined, table: Table, parameters: Parameters): string {
   const all = Object.entries(where ?? {}).flatMap(([name, condition]) => {
     const field = `input.where.${name}`;
     const column = columnOf(table, name, field);

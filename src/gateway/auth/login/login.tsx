@@ -3,7 +3,7 @@ import { Hono, type Context } from 'hono';
 import { randomNonce, randomPKCECodeVerifier } from 'openid-client';
 import { CountersignError } from '../../../action/errors.js';
 import { withoutUndefined } from '../../../action/json.js';
-import { PRINCIPAL_PATTERN } from '../../../trust/shapes.js';
+import { PRINCIPAL_PATTERN } from '../../../trust/claim-schemas.js';
 import type { DevPerson, GatewayDependencies, GatewaySettings } from '../../deps.js';
 import type { GatewayEnv } from '../identity.js';
 import { page } from '../../inbox/layout/layout.js';

@@ -1,7 +1,7 @@
 /** Who an identity provider says somebody is, as far as it fits: else the login is refused. */
 import { CountersignError } from '../../../action/errors.js';
 import { NAME_PATTERN, TENANT_PATTERN } from '../../../action/proposal.js';
-import { PRINCIPAL_PATTERN } from '../../../trust/shapes.js';
+import { PRINCIPAL_PATTERN } from '../../../trust/claim-schemas.js';
 import { claimAt, namesIn } from '../token-claims.js';
 import type { OidcSettings } from '../../deps.js';
 

@@ -19,7 +19,7 @@ import {
   type IDToken,
 } from 'openid-client';
 import { CountersignError } from '../../../action/errors.js';
-import { CLOCK_TOLERANCE_SECONDS } from '../../../trust/shapes.js';
+import { CLOCK_TOLERANCE_SECONDS } from '../../../trust/claim-schemas.js';
 import { claimAt } from '../token-claims.js';
 import type { OidcSettings } from '../../deps.js';
 import { claimNames, type Claims } from './person-claims.js';
@@ -164,7 +164,7 @@ export class Provider {
       clientSecret === undefined ? None() : secretOf(clientSecret),
       {
         timeout: TIMEOUT_SECONDS,
-        // The token endpoint's TLS vouches for the ID token already; its signature also does where a proxy ends that TLS.
+        // The token endpoint's TLS attests the ID token already; its signature also does where a proxy ends that TLS.
         execute: [enableNonRepudiationChecks, ...(url.protocol === 'http:' ? [allowInsecureRequests] : [])],
       },
     );

@@ -89,7 +89,17 @@ export function Decided({
 }
 
 function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; readonly now: Date }): JSX.Element {
-  const { approver, roles, verdict, reason, at, passkey, standing, duties = [], hurried } = approval;
+  const {
+    approver,
+    roles,
+    verdict,
+    reason,
+    at,
+    passkey,
+    standingApproval: standing,
+    delegatedRoles: duties = [],
+    overRateLimit,
+  } = approval;
   const { sign, word, tone } = SAID[verdict];
   return (
     <li class={tone}>
@@ -106,7 +116,7 @@ function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; re
         </span>
         {passkey === undefined ? null : <span class="tag">passkey</span>}
         {standing === undefined ? null : <span class="tag">standing approval</span>}
-        {hurried === true ? <span class="tag warn">fast approval: one more is needed</span> : null}
+        {overRateLimit === true ? <span class="tag warn">fast approval: one more is needed</span> : null}
         {duties.map(({ role, from }) => (
           <span class="also">
             <Sanitized text={role} max={63} /> for <Sanitized text={from} max={120} />

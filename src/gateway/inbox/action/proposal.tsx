@@ -138,22 +138,18 @@ function Warnings({ preview }: { readonly preview: Preview }): JSX.Element {
 /** The whole input, since that is what is done. A statement stands open: it cannot be told from its parameters. */
 export function Input({ proposal }: { readonly proposal: Proposal }): JSX.Element {
   const { sql, ...rest } = proposal.input;
-  const statement = typeof sql === 'string' ? sql : undefined;
+  const command = typeof sql === 'string' ? sql : undefined;
   return (
     <>
-      {statement === undefined ? null : (
+      {command === undefined ? null : (
         <>
           <h3>The statement</h3>
-          <SanitizedBlock text={statement} code max={4000} />
+          <SanitizedBlock text={command} code max={4000} />
         </>
       )}
       <details class="plain">
-        <summary>{statement === undefined ? 'The exact input' : 'The rest of the input'}</summary>
-        <SanitizedBlock
-          text={JSON.stringify(statement === undefined ? proposal.input : rest, null, 2)}
-          code
-          max={6000}
-        />
+        <summary>{command === undefined ? 'The exact input' : 'The rest of the input'}</summary>
+        <SanitizedBlock text={JSON.stringify(command === undefined ? proposal.input : rest, null, 2)} code max={6000} />
       </details>
       <Expectations proposal={proposal} />
     </>
@@ -276,7 +272,7 @@ function Constraints({ decision }: { readonly decision: Decision }): JSX.Element
 }
 
 /** `2 of dba or lead within 4 h, with a passkey; after 1 h also cto`. */
-export function requirementText(requirement: Requirement): string {
+function requirementText(requirement: Requirement): string {
   const { roles, quorum, ttlSeconds, denials = 1, passkey, self, escalations = [] } = requirement;
   return [
     `${quorum} of ${either(roles)} within ${duration(ttlSeconds * 1000)}`,

@@ -1,7 +1,7 @@
 /** Small parts that several pages are made of. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import { ago, either, instant, isProduction, left, urgency } from './format.js';
+import { ago, instant, isProduction, left, urgency } from './format.js';
 import { Sanitized } from './sanitized-text.js';
 
 /** Where it would happen. Production differs by word, by sign and by shape, not by colour alone. */
@@ -73,10 +73,6 @@ export function Hash({ value }: { readonly value: string }): JSX.Element {
       {short}
     </code>
   );
-}
-
-export function Roles({ roles }: { readonly roles: readonly string[] }): JSX.Element {
-  return <Sanitized text={either(roles)} max={200} />;
 }
 
 /** A labelled fact. Nothing is shown for nothing. */

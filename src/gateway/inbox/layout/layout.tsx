@@ -36,7 +36,7 @@ const SECTIONS: readonly { readonly section: Section; readonly href: string; rea
   { section: 'freezes', href: '/freezes', label: 'Freezes' },
 ];
 
-export function Layout(props: LayoutProps): JSX.Element {
+function Layout(props: LayoutProps): JSX.Element {
   const { title, person, section, theme, live, scripts = [], width = 'wide', children } = props;
   return (
     <html lang="en" data-now={new Date().toISOString()} {...(theme === undefined ? {} : { 'data-theme': theme })}>

@@ -1,7 +1,7 @@
 /** The routes of the lists: inbox, history, dashboard. */
 import { Hono } from 'hono';
 import { asCountersignError } from '../../../action/errors.js';
-import { stuckUndoings } from '../../../client/actions-list.js';
+import { stuckCompensations } from '../../../client/actions-list.js';
 import type { ArchiveFilter } from '../../../ledger/index.js';
 import type { GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';
@@ -148,7 +148,7 @@ async function failedCompensationsOf(
   tenant: string,
 ): Promise<readonly Unresolved[]> {
   try {
-    const found = await stuckUndoings(countersign.temporal, tenant, UNRESOLVED, 'the Temporal server');
+    const found = await stuckCompensations(countersign.temporal, tenant, UNRESOLVED, 'the Temporal server');
     return found.map(({ actionId }) => ({
       kind: 'compensation',
       actionId,

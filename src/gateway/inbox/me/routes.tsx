@@ -80,7 +80,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
       reason: why,
     } = await form(c, standingApprovalSchema);
     await decisions.state(person, {
-      kind: 'stand',
+      kind: 'create_standing_approval',
       subject: agent,
       tool,
       ...(operation === undefined ? {} : { operation }),
@@ -97,7 +97,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   app.post('/me/standing/:id/withdraw', async (c) => {
     const person = await identity.person(c);
     const { reason: why } = await form(c, reasonSchema);
-    await decisions.state(person, { kind: 'withdraw', subject: c.req.param('id'), reason: why });
+    await decisions.state(person, { kind: 'withdraw_standing_approval', subject: c.req.param('id'), reason: why });
     return c.redirect('/me#standing', 303);
   });
 
@@ -105,7 +105,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const person = await identity.person(c);
     const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, delegationSchema);
     await decisions.state(person, {
-      kind: 'duty',
+      kind: 'delegate_role',
       subject,
       role,
       from: inHours(begins),
@@ -118,7 +118,7 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   app.post('/me/role-delegations/:id/end', async (c) => {
     const person = await identity.person(c);
     const { reason: why } = await form(c, reasonSchema);
-    await decisions.state(person, { kind: 'relieve', subject: c.req.param('id'), reason: why });
+    await decisions.state(person, { kind: 'end_role_delegation', subject: c.req.param('id'), reason: why });
     return c.redirect('/me#role-delegations', 303);
   });
 

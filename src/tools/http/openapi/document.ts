@@ -4,7 +4,7 @@ import { assertJson, type Json, type JsonObject } from '../../../action/json.js'
 import { parseJson, parseYaml } from '../../../action/parse.js';
 import { at, tokensOf } from '../pointer.js';
 
-export interface Document {
+export interface OpenApiDocument {
   readonly root: JsonObject;
   /** 3.0 has a dialect of JSON Schema of its own; from 3.1 on it is 2020-12. */
   readonly dialect: '3.0' | '2020-12';
@@ -13,7 +13,7 @@ export interface Document {
 const MAX_HOPS = 16;
 
 /** @throws CountersignError CONFIG_INVALID, INVALID_JSON or INVALID_YAML */
-export function readDocument(source: string | JsonObject): Document {
+export function readDocument(source: string | JsonObject): OpenApiDocument {
   const root: Json =
     typeof source !== 'string'
       ? source
@@ -29,7 +29,7 @@ export function readDocument(source: string | JsonObject): Document {
 }
 
 /** The node itself, or what its `$ref` leads to. @throws CountersignError CONFIG_INVALID */
-export function follow({ root }: Document, node: Json | undefined, field: string): JsonObject {
+export function follow({ root }: OpenApiDocument, node: Json | undefined, field: string): JsonObject {
   let found = node;
   for (let hops = 0; isObject(found) && typeof found['$ref'] === 'string'; hops++) {
     if (hops === MAX_HOPS) throw unusable(field, 'refers to itself', 'a reference that ends somewhere');

@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from '../../../action/json.js';
 import { METHODS, type Method } from '../../../http/options.js';
 import { type HttpOperation } from '../options.js';
-import { follow, isObject, readDocument, unusable, type Document } from './document.js';
+import { follow, isObject, readDocument, unusable, type OpenApiDocument } from './document.js';
 import { schemaOf } from './schema.js';
 
 export interface OpenApiOptions {
@@ -51,7 +51,7 @@ export function fromOpenApi(
   );
 }
 
-function locate(document: Document): ReadonlyMap<string, Located> {
+function locate(document: OpenApiDocument): ReadonlyMap<string, Located> {
   const located = new Map<string, Located>();
   const { paths } = document.root;
   for (const [path, node] of Object.entries(isObject(paths) ? paths : {})) {
@@ -70,7 +70,7 @@ function locate(document: Document): ReadonlyMap<string, Located> {
 }
 
 function operationOf(
-  document: Document,
+  document: OpenApiDocument,
   id: string,
   { method, path, item, operation }: Located,
   located: ReadonlyMap<string, Located>,
@@ -89,7 +89,7 @@ function operationOf(
 }
 
 /** Whether the URL has a GET that needs nothing but the URL. */
-function isReadable(document: Document, path: string, located: ReadonlyMap<string, Located>): boolean {
+function isReadable(document: OpenApiDocument, path: string, located: ReadonlyMap<string, Located>): boolean {
   const get = [...located.values()].find((one) => one.path === path && one.method === 'GET');
   if (get === undefined) return false;
   const all = mergedParameters(document, get.item, get.operation, path);
@@ -98,7 +98,7 @@ function isReadable(document: Document, path: string, located: ReadonlyMap<strin
 
 /** The operation's own parameters win over those of its path (same name and place). */
 function mergedParameters(
-  document: Document,
+  document: OpenApiDocument,
   item: JsonObject,
   operation: JsonObject,
   field: string,
@@ -120,7 +120,7 @@ function isIgnored({ in: place, name }: JsonObject): boolean {
 const PARTS = { path: 'path', query: 'query', header: 'headers' } as const;
 
 function parametersOf(
-  document: Document,
+  document: OpenApiDocument,
   item: JsonObject,
   operation: JsonObject,
   id: string,
@@ -160,7 +160,11 @@ function isPlainStyle({ in: place, style, explode }: JsonObject): boolean {
   return (style ?? 'simple') === 'simple';
 }
 
-function bodyOf(document: Document, operation: JsonObject, id: string): { body?: JsonObject; bodyOptional?: boolean } {
+function bodyOf(
+  document: OpenApiDocument,
+  operation: JsonObject,
+  id: string,
+): { body?: JsonObject; bodyOptional?: boolean } {
   if (operation['requestBody'] === undefined) return {};
   const requestBody = follow(document, operation['requestBody'], `${id}.requestBody`);
   const required = requestBody['required'] === true;
@@ -174,7 +178,7 @@ function bodyOf(document: Document, operation: JsonObject, id: string): { body?:
 }
 
 /** What any of the 2xx answers may hold; undefined when the document says nothing of them. */
-function responseOf(document: Document, operation: JsonObject, id: string): JsonObject | undefined {
+function responseOf(document: OpenApiDocument, operation: JsonObject, id: string): JsonObject | undefined {
   const responses = isObject(operation['responses']) ? operation['responses'] : {};
   const successes = Object.entries(responses).filter(([status]) => /^2(\d\d|XX)$/i.test(status));
   if (successes.length === 0) return undefined;

@@ -1,6 +1,6 @@
 /** Schemas of an OpenAPI document as self-contained JSON Schema 2020-12: what they refer to is carried along, recursion included. */
 import type { Json, JsonObject } from '../../../action/json.js';
-import { follow, isObject, resolve, unusable, type Document } from './document.js';
+import { follow, isObject, resolve, unusable, type OpenApiDocument } from './document.js';
 
 /** What is read-only may be missing from a request though it is required, and what is write-only from a response. */
 export type Direction = 'request' | 'response';
@@ -33,21 +33,21 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
 ]);
 
 /** @throws CountersignError CONFIG_INVALID */
-export function schemaOf(document: Document, schema: Json, direction: Direction, field: string): JsonObject {
+export function schemaOf(document: OpenApiDocument, schema: Json, direction: Direction, field: string): JsonObject {
   const conversion = new Conversion(document, direction, field);
   const converted = conversion.convert(schema);
   return { allOf: [converted], $defs: conversion.definitions() };
 }
 
 class Conversion {
-  readonly #document: Document;
+  readonly #document: OpenApiDocument;
   readonly #direction: Direction;
   readonly #field: string;
   /** By reference; the value is set once it is converted, and its name stands before that, so that recursion ends. */
   readonly #names = new Map<string, string>();
   readonly #definitions: Record<string, Json> = {};
 
-  constructor(document: Document, direction: Direction, field: string) {
+  constructor(document: OpenApiDocument, direction: Direction, field: string) {
     this.#document = document;
     this.#direction = direction;
     this.#field = field;

@@ -14,7 +14,7 @@ import {
   issueApprover,
   parseKeyring,
   peekCredential,
-  signStatement,
+  signCommand,
   type Credential,
 } from '../../src/trust/index.js';
 import { journalTool } from '../support/journal-tool.js';
@@ -58,7 +58,7 @@ async function isActive({ id }: Freeze): Promise<boolean> {
 }
 
 function lifting({ id }: Freeze, by: Credential = olga): Promise<string> {
-  return signStatement(by, {
+  return signCommand(by, {
     kind: 'unfreeze',
     tenant: peekCredential(by).tenant,
     subject: String(id),
@@ -73,7 +73,7 @@ async function append(line: string, lose?: 'before' | 'after') {
 describe('unfreeze', () => {
   test('by a person with the role lifts the freeze and leaves a receipt (so the refusals below mean something)', async () => {
     const freeze = await frozen();
-    const done = await admin.handIn(await lifting(freeze));
+    const done = await admin.submitCommand(await lifting(freeze));
     expect(done).toMatchObject({ kind: 'unfreeze', freeze: { id: freeze.id, lifted: { by: 'olga', reason: 'over' } } });
     expect(await isActive(freeze)).toBe(false);
     expect(done.kind === 'unfreeze' && done.receipt.tenant).toBe(TENANT);
@@ -81,9 +81,9 @@ describe('unfreeze', () => {
 
   test('of what somebody lifted before is not passed off as one’s own', async () => {
     const freeze = await frozen();
-    await admin.handIn(await lifting(freeze));
+    await admin.submitCommand(await lifting(freeze));
     const odd = await stack.approver('odd', ['operator']);
-    await expect(admin.handIn(await lifting(freeze, odd))).rejects.toMatchObject({
+    await expect(admin.submitCommand(await lifting(freeze, odd))).rejects.toMatchObject({
       code: 'NOT_FOUND',
       message: `Freeze ${freeze.id} was lifted before, by olga.`,
     });
@@ -92,7 +92,7 @@ describe('unfreeze', () => {
   test('without the role is refused', async () => {
     const freeze = await frozen();
     const dora = await stack.approver('dora', ['dba']);
-    await expect(admin.handIn(await lifting(freeze, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    await expect(admin.submitCommand(await lifting(freeze, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
     expect(await isActive(freeze)).toBe(true);
   });
 
@@ -100,7 +100,9 @@ describe('unfreeze', () => {
     const freeze = await frozen();
     const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
     const mallory = await issueApprover(foreign, { id: 'olga', tenant: TENANT, roles: ['operator'] });
-    await expect(admin.handIn(await lifting(freeze, mallory))).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+    await expect(admin.submitCommand(await lifting(freeze, mallory))).rejects.toMatchObject({
+      code: 'COMMAND_INVALID',
+    });
     expect(await isActive(freeze)).toBe(true);
   });
 
@@ -109,42 +111,44 @@ describe('unfreeze', () => {
     const [header, payload, signature] = (await lifting(one)).split('.');
     const claims = JSON.parse(Buffer.from(payload as string, 'base64url').toString()) as object;
     const edited = Buffer.from(JSON.stringify({ ...claims, subject: String(other.id) })).toString('base64url');
-    await expect(admin.handIn(`${header}.${edited}.${signature}`)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+    await expect(admin.submitCommand(`${header}.${edited}.${signature}`)).rejects.toMatchObject({
+      code: 'COMMAND_INVALID',
+    });
     expect(await isActive(other)).toBe(true);
   });
 
   test('handed in twice is carried out once, also by a workflow of another name', async () => {
     const freeze = await frozen();
-    const statement = await lifting(freeze);
-    await admin.handIn(statement);
-    await expect(admin.handIn(statement)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
-    const again = admin.temporal.workflow.execute('statement', {
-      workflowId: `statement/${TENANT}/${randomUUID()}`,
+    const command = await lifting(freeze);
+    await admin.submitCommand(command);
+    await expect(admin.submitCommand(command)).rejects.toMatchObject({ code: 'COMMAND_INVALID' });
+    const again = admin.temporal.workflow.execute('signedCommand', {
+      workflowId: `command/${TENANT}/${randomUUID()}`,
       taskQueue: stack.temporal.taskQueue,
-      args: [statement],
+      args: [command],
     });
-    await expect(again).rejects.toMatchObject({ cause: { type: 'STATEMENT_INVALID' } });
+    await expect(again).rejects.toMatchObject({ cause: { type: 'COMMAND_INVALID' } });
     const receipts = [];
     for await (const receipt of stack.ledger.receipts.list(TENANT)) receipts.push(receipt);
-    const { jti } = JSON.parse(Buffer.from(statement.split('.')[1] as string, 'base64url').toString()) as {
+    const { jti } = JSON.parse(Buffer.from(command.split('.')[1] as string, 'base64url').toString()) as {
       jti: string;
     };
-    expect(receipts.filter(({ actionId }) => actionId === `statement/${jti}`)).toHaveLength(1);
+    expect(receipts.filter(({ actionId }) => actionId === `command/${jti}`)).toHaveLength(1);
   });
 
   test('by an operator of another tenant finds no such freeze', async () => {
     const freeze = await frozen();
     const stranger = await stack.approver('sam', ['operator'], 'globex');
-    await expect(admin.handIn(await lifting(freeze, stranger))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(admin.submitCommand(await lifting(freeze, stranger))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(await isActive(freeze)).toBe(true);
   });
 
   test('of what stops every tenant is not for one tenant’s operator', async () => {
     const freeze = await frozen('*');
-    await expect(admin.handIn(await lifting(freeze))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    await expect(admin.submitCommand(await lifting(freeze))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
     expect(await isActive(freeze)).toBe(true);
     const pia = await stack.approver('pia', ['platform-operator']);
-    expect(await admin.handIn(await lifting(freeze, pia))).toMatchObject({ kind: 'unfreeze' });
+    expect(await admin.submitCommand(await lifting(freeze, pia))).toMatchObject({ kind: 'unfreeze' });
     expect(await isActive(freeze)).toBe(false);
   });
 
@@ -155,8 +159,12 @@ describe('unfreeze', () => {
 
     const otto = await stack.approver('otto', ['operator']);
     const { jti } = peekCredential(otto);
-    await admin.handIn(await signStatement(olga, { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'left us' }));
-    await expect(admin.handIn(await lifting(freeze, otto))).rejects.toMatchObject({ code: 'CREDENTIAL_REVOKED' });
+    await admin.submitCommand(
+      await signCommand(olga, { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'left us' }),
+    );
+    await expect(admin.submitCommand(await lifting(freeze, otto))).rejects.toMatchObject({
+      code: 'CREDENTIAL_REVOKED',
+    });
     expect(await isActive(freeze)).toBe(true);
   });
 
@@ -168,7 +176,7 @@ describe('unfreeze', () => {
       stack.policies,
       `statement.after-nonce:kill:${path.join(folder, 'killed')}`,
     );
-    const done = admin.handIn(await lifting(freeze));
+    const done = admin.submitCommand(await lifting(freeze));
     expect(await doomed.died).toBe('SIGKILL');
     expect(await isActive(freeze)).toBe(true);
     await stack.startWorker();
@@ -181,14 +189,14 @@ describe('unfreeze', () => {
     ['three letters', 'a.b.c'],
     ['a hundred kilobytes', 'ey'.repeat(50_000)],
     ['a NUL', '\u0000'],
-  ])('%s is no statement', async (_name, text) => {
-    await expect(admin.handIn(text)).rejects.toMatchObject({ code: 'STATEMENT_INVALID' });
+  ])('%s is no signed command', async (_name, text) => {
+    await expect(admin.submitCommand(text)).rejects.toMatchObject({ code: 'COMMAND_INVALID' });
   });
 });
 
 describe('resolve', () => {
   const resolving = (actionId: string, by = olga): Promise<string> =>
-    signStatement(by, {
+    signCommand(by, {
       kind: 'resolve',
       tenant: peekCredential(by).tenant,
       subject: actionId,
@@ -199,22 +207,22 @@ describe('resolve', () => {
   test('of an outcome that is known is refused', async () => {
     const { actionId, status } = await append('known');
     expect(status).toBe('success');
-    await expect(admin.handIn(await resolving(actionId))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
-    await expect(admin.handIn(await resolving('never-proposed'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(admin.submitCommand(await resolving(actionId))).rejects.toMatchObject({ code: 'NOT_UNKNOWN' });
+    await expect(admin.submitCommand(await resolving('never-proposed'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('without the role, or from another tenant, leaves the outcome unknown', async () => {
     const { actionId } = await append('who may', 'after');
     const dora = await stack.approver('dora', ['dba']);
-    await expect(admin.handIn(await resolving(actionId, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    await expect(admin.submitCommand(await resolving(actionId, dora))).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
     const sam = await stack.approver('sam', ['operator'], 'globex');
-    await expect(admin.handIn(await resolving(actionId, sam))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(admin.submitCommand(await resolving(actionId, sam))).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await stack.ledger.actions.find(TENANT, actionId))?.status).toBe('unknown');
   });
 
   test('keeps what was recorded, says who said it, and whoever asks afterwards is told', async () => {
     const { actionId, receipt } = await append('resolved', 'after');
-    await admin.handIn(await resolving(actionId));
+    await admin.submitCommand(await resolving(actionId));
     const outcome = await admin.outcome(actionId);
     expect(outcome).toMatchObject({
       status: 'success',
@@ -237,7 +245,7 @@ describe('revoke', () => {
     expect((await ended(loose, { tool: 'journal', input: { line: 'before' } })).status).toBe('success');
     const { jti } = peekCredential(credential);
     const said = { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'the laptop was lost' } as const;
-    expect(await admin.handIn(await signStatement(olga, said))).toMatchObject({ revocation: { jti, by: 'olga' } });
+    expect(await admin.submitCommand(await signCommand(olga, said))).toMatchObject({ revocation: { jti, by: 'olga' } });
     expect(await ended(loose, { tool: 'journal', input: { line: 'after' } })).toMatchObject({
       status: 'denied',
       error: { code: 'CREDENTIAL_REVOKED' },
@@ -262,7 +270,7 @@ describe('revoke', () => {
       reason: 'done',
       delegations: child.delegations,
     } as const;
-    expect(await admin.handIn(await signStatement(parent, said))).toMatchObject({ revocation: { by: 'parent' } });
+    expect(await admin.submitCommand(await signCommand(parent, said))).toMatchObject({ revocation: { by: 'parent' } });
     expect(await ended(client, { tool: 'journal', input: { line: 'after' } })).toMatchObject({
       error: { code: 'CREDENTIAL_REVOKED' },
     });
@@ -272,7 +280,7 @@ describe('revoke', () => {
   });
 });
 
-test('all of this verifies: every statement has its receipt, and a resolved action both of its own', async () => {
+test('all of this verifies: every signed command has its receipt, and a resolved action both of its own', async () => {
   const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, temporal: admin.temporal });
   expect(report.tenants.flatMap(({ problems }) => problems)).toEqual([]);
   expect(report.ok).toBe(true);

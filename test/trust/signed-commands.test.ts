@@ -1,4 +1,4 @@
-/** Statements: a person's word is good once, for one thing; an agent's only to take back what is below it. */
+/** Signed commands: a person's word is good once, for one thing; an agent's only to take back what is below it. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
@@ -6,13 +6,8 @@ import { signApproval, verifyApproval } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, peekCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
 import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
-import { signProposal, verifyProposal } from '../../src/trust/proof.js';
-import {
-  MAX_STATEMENT_BYTES,
-  signStatement,
-  verifyStatement,
-  type StatementOptions,
-} from '../../src/trust/statements.js';
+import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
+import { MAX_COMMAND_BYTES, signCommand, verifyCommand, type CommandOptions } from '../../src/trust/signed-commands.js';
 import {
   digestOf,
   firstKey,
@@ -26,7 +21,7 @@ import {
   refusal,
 } from './support.js';
 
-const HEADER = { alg: 'EdDSA', typ: 'countersign-statement+jwt' };
+const HEADER = { alg: 'EdDSA', typ: 'countersign-command+jwt' };
 const UNFREEZE = { kind: 'unfreeze', tenant: 'acme', subject: '3', reason: 'Incident 42 is over.' } as const;
 const RESOLVE = {
   kind: 'resolve',
@@ -52,15 +47,15 @@ beforeAll(async () => {
   helper = await delegate(mailer, { id: 'helper', roles: [], scopes: ['crm:get'] }, NOW);
 });
 
-const verify = (token: unknown, now = NOW, keys = keyring) => verifyStatement(keys, token as string, { now });
+const verify = (token: unknown, now = NOW, keys = keyring) => verifyCommand(keys, token as string, { now });
 async function refused(token: unknown, message = '', now = NOW) {
   const secrets = [ann, bot, mailer, helper].map(({ privateJwk }) => privateJwk.d);
-  const error = await refusal(verify(token, now), 'STATEMENT_INVALID', secrets);
+  const error = await refusal(verify(token, now), 'COMMAND_INVALID', secrets);
   expect(error.message).toContain(message);
 }
-/** A statement of Ann's with changed claims, signed by her. */
-async function changed(claims: Record<string, unknown>, header: object = HEADER, from: StatementOptions = UNFREEZE) {
-  const payload = { ...openUnverified(await signStatement(ann, from, NOW)).payload, ...claims };
+/** A signed command of Ann's with changed claims, signed by her. */
+async function changed(claims: Record<string, unknown>, header: object = HEADER, from: CommandOptions = UNFREEZE) {
+  const payload = { ...openUnverified(await signCommand(ann, from, NOW)).payload, ...claims };
   for (const [name, value] of Object.entries(claims)) if (value === undefined) delete payload[name];
   return forge(header, payload, ann.privateJwk);
 }
@@ -70,9 +65,9 @@ const revocationOf = (credential: Credential) => ({
   delegations: credential.delegations,
 });
 
-describe('a statement', () => {
+describe('a signed command', () => {
   test.each([UNFREEZE, RESOLVE, REVOKE])('$kind says who, what, why and until when', async (said) => {
-    const token = await signStatement(ann, said, NOW);
+    const token = await signCommand(ann, said, NOW);
     expect(await verify(token)).toEqual({
       ...said,
       signer: 'approver',
@@ -88,24 +83,24 @@ describe('a statement', () => {
   });
 
   test('said twice is two, each to be used once', async () => {
-    const [one, two] = await Promise.all([signStatement(ann, UNFREEZE, NOW), signStatement(ann, UNFREEZE, NOW)]);
+    const [one, two] = await Promise.all([signCommand(ann, UNFREEZE, NOW), signCommand(ann, UNFREEZE, NOW)]);
     expect((await verify(one)).jti).not.toBe((await verify(two)).jti);
   });
 
   test('carries a reason in any script, with line feeds however they were typed', async () => {
     const reason = `${'\u6f22"\\\u{1f600}'.repeat(300)}\r\nend`;
-    const token = await signStatement(ann, { ...UNFREEZE, reason }, NOW);
+    const token = await signCommand(ann, { ...UNFREEZE, reason }, NOW);
     expect((await verify(token)).reason).toBe(reason.replace('\r\n', '\n'));
   });
 
   test('lives for minutes', async () => {
-    const token = await signStatement(ann, { ...UNFREEZE, ttlSeconds: 600 }, NOW);
+    const token = await signCommand(ann, { ...UNFREEZE, ttlSeconds: 600 }, NOW);
     expect((await verify(token, later(659))).expiresAt).toEqual(later(660));
     await refused(token, 'expired', later(660));
     await refused(await changed({ iat: IAT + 61, exp: IAT + 300 }), 'future');
     await refused(token, undefined, new Date(Number.NaN));
     for (const ttlSeconds of [0, 601, 1.5, Number.NaN]) {
-      const error = await refusal(signStatement(ann, { ...UNFREEZE, ttlSeconds }, NOW), 'STATEMENT_INVALID');
+      const error = await refusal(signCommand(ann, { ...UNFREEZE, ttlSeconds }, NOW), 'COMMAND_INVALID');
       expect(error.field).toBe('ttlSeconds');
     }
     await refused(await changed({ exp: IAT + 601 }));
@@ -122,12 +117,12 @@ describe('a statement', () => {
     ['an action id with a tenant in it', { ...RESOLVE, subject: 'other/refund-42' }, 'subject'],
     ['a verdict of neither', { ...RESOLVE, verdict: 'maybe' }, 'verdict'],
     ['no verdict', { ...RESOLVE, verdict: undefined }, 'verdict'],
-    ['a verdict where none belongs', { ...UNFREEZE, verdict: 'happened' }, 'statement'],
+    ['a verdict where none belongs', { ...UNFREEZE, verdict: 'happened' }, 'command'],
     ['a jti with a space', { ...REVOKE, subject: 'a b' }, 'subject'],
     ['another purpose', { ...UNFREEZE, kind: 'freeze' }, 'kind'],
   ];
   test.each(wrong)('with %s is not signed', async (_, options, field) => {
-    const error = await refusal(signStatement(ann, options as StatementOptions, NOW), 'STATEMENT_INVALID');
+    const error = await refusal(signCommand(ann, options as CommandOptions, NOW), 'COMMAND_INVALID');
     expect(error.field).toBe(field);
   });
 
@@ -148,10 +143,16 @@ describe('a statement', () => {
 });
 
 const PASSKEY = 'cGFzc2tleQ';
-const ENROL = { kind: 'enrol', tenant: 'acme', subject: PASSKEY, response: '{"id":"x"}', reason: 'My key.' } as const;
-const RETIRE = { kind: 'retire', tenant: 'acme', subject: PASSKEY, reason: 'Lost.' } as const;
+const ENROL = {
+  kind: 'enrol_passkey',
+  tenant: 'acme',
+  subject: PASSKEY,
+  response: '{"id":"x"}',
+  reason: 'My key.',
+} as const;
+const RETIRE = { kind: 'retire_passkey', tenant: 'acme', subject: PASSKEY, reason: 'Lost.' } as const;
 const STAND = {
-  kind: 'stand',
+  kind: 'create_standing_approval',
   tenant: 'acme',
   subject: 'bot/mailer',
   tool: 'payments*',
@@ -163,9 +164,14 @@ const STAND = {
   until: '2026-03-01T14:00:00Z',
   reason: 'The sale.',
 } as const;
-const WITHDRAW = { kind: 'withdraw', tenant: 'acme', subject: JTI, reason: 'The sale is over.' } as const;
+const WITHDRAW = {
+  kind: 'withdraw_standing_approval',
+  tenant: 'acme',
+  subject: JTI,
+  reason: 'The sale is over.',
+} as const;
 const DUTY = {
-  kind: 'duty',
+  kind: 'delegate_role',
   tenant: 'acme',
   subject: 'bob@example.com',
   role: 'dba',
@@ -173,15 +179,15 @@ const DUTY = {
   until: '2026-03-02T08:00:00.000Z',
   reason: 'The night.',
 } as const;
-const RELIEVE = { kind: 'relieve', tenant: 'acme', subject: JTI, reason: 'Back early.' } as const;
+const RELIEVE = { kind: 'end_role_delegation', tenant: 'acme', subject: JTI, reason: 'Back early.' } as const;
 
 describe('what people give and take back', () => {
   const { operation: _o, environment: _e, maxRows: _m, actions: _a, amounts: _u, ...plain } = STAND;
 
-  test.each<StatementOptions>([ENROL, RETIRE, STAND, plain, WITHDRAW, DUTY, RELIEVE])(
+  test.each<CommandOptions>([ENROL, RETIRE, STAND, plain, WITHDRAW, DUTY, RELIEVE])(
     '$kind says all of it and no more, under the id that was asked for',
     async (said) => {
-      const token = await signStatement(ann, { ...said, jti: JTI }, NOW);
+      const token = await signCommand(ann, { ...said, jti: JTI }, NOW);
       expect(await verify(token)).toEqual({
         ...said,
         signer: 'approver',
@@ -196,12 +202,12 @@ describe('what people give and take back', () => {
     },
   );
 
-  test.each<StatementOptions>([ENROL, RETIRE, STAND, WITHDRAW, DUTY, RELIEVE])(
+  test.each<CommandOptions>([ENROL, RETIRE, STAND, WITHDRAW, DUTY, RELIEVE])(
     '$kind is for people: an agent cannot say it',
     async (said) => {
-      await refusal(signStatement(bot, said, NOW), 'KEYS_INVALID');
-      await refused(await signStatement({ ...bot, kind: 'approver' }, said, NOW), 'countersign-agent+jwt');
-      const { payload } = openUnverified(await signStatement(bot, revocationOf(mailer), NOW));
+      await refusal(signCommand(bot, said, NOW), 'KEYS_INVALID');
+      await refused(await signCommand({ ...bot, kind: 'approver' }, said, NOW), 'countersign-agent+jwt');
+      const { payload } = openUnverified(await signCommand(bot, revocationOf(mailer), NOW));
       await refused(forge(HEADER, { ...payload, ...said }, bot.privateJwk));
     },
   );
@@ -213,7 +219,7 @@ describe('what people give and take back', () => {
     ['a registration that is too long', { ...ENROL, response: 'x'.repeat(8193) }, 'response'],
     ['no registration', { ...ENROL, response: undefined }, 'response'],
     ['a registration with NUL', { ...ENROL, response: '"\u0000"' }, 'response'],
-    ['a registration where none belongs', { ...RETIRE, response: '{}' }, 'statement'],
+    ['a registration where none belongs', { ...RETIRE, response: '{}' }, 'command'],
     ['an agent that is none', { ...STAND, subject: 'bot/' }, 'subject'],
     ['a tool that is none', { ...STAND, tool: 'a/b' }, 'tool'],
     ['an operation with a space', { ...STAND, operation: 'a b' }, 'operation'],
@@ -226,17 +232,21 @@ describe('what people give and take back', () => {
     ['an end in no zone', { ...STAND, until: '2026-03-01T14:00:00' }, 'until'],
     ['an end in words', { ...STAND, until: 'tomorrow' }, 'until'],
     ['an end on no day', { ...STAND, until: '2026-02-30T14:00:00Z' }, 'until'],
-    ['a duty that ends before it begins', { ...DUTY, until: DUTY.from }, 'until'],
-    ['a duty for an agent below another', { ...DUTY, subject: 'bot/mailer' }, 'subject'],
+    ['a role delegation that ends before it begins', { ...DUTY, until: DUTY.from }, 'until'],
+    ['a role delegation for an agent below another', { ...DUTY, subject: 'bot/mailer' }, 'subject'],
     ['a role that is none', { ...DUTY, role: 'a b' }, 'role'],
     ['an id of its own that is no UUID', { ...WITHDRAW, jti: '1' }, 'jti'],
   ];
   test.each(wrong)('with %s is neither signed nor taken', async (_, options, field) => {
-    const error = await refusal(signStatement(ann, options as StatementOptions, NOW), 'STATEMENT_INVALID');
+    const error = await refusal(signCommand(ann, options as CommandOptions, NOW), 'COMMAND_INVALID');
     expect(error.field).toBe(field);
-    const sound = { enrol: ENROL, retire: RETIRE, stand: STAND, duty: DUTY, withdraw: WITHDRAW }[
-      (options as { kind: 'enrol' }).kind
-    ];
+    const sound = {
+      enrol_passkey: ENROL,
+      retire_passkey: RETIRE,
+      create_standing_approval: STAND,
+      delegate_role: DUTY,
+      withdraw_standing_approval: WITHDRAW,
+    }[(options as { kind: 'enrol_passkey' }).kind];
     await refused(await changed({ ...options }, HEADER, sound));
   });
 
@@ -244,19 +254,19 @@ describe('what people give and take back', () => {
     const roles = Array.from({ length: 32 }, (_, i) => `${'r'.repeat(60)}${i + 10}`);
     const long = await issueApprover(keyring, { id: 'a'.repeat(63), tenant: 'acme', roles }, NOW);
     const options = { ...ENROL, subject: 'A'.repeat(1364), response: '"'.repeat(8192), reason: '\u6f22'.repeat(2000) };
-    const token = await signStatement(long, options, NOW);
-    expect(token.length).toBeLessThan(MAX_STATEMENT_BYTES);
-    expect(await verify(token)).toMatchObject({ kind: 'enrol', response: options.response });
+    const token = await signCommand(long, options, NOW);
+    expect(token.length).toBeLessThan(MAX_COMMAND_BYTES);
+    expect(await verify(token)).toMatchObject({ kind: 'enrol_passkey', response: options.response });
   });
 });
 
-describe('a statement is refused', () => {
+describe('a signed command is refused', () => {
   test('for another tenant than the signer’s', async () => {
-    await refused(await signStatement(ann, { ...UNFREEZE, tenant: 'other' }, NOW), 'another tenant');
+    await refused(await signCommand(ann, { ...UNFREEZE, tenant: 'other' }, NOW), 'another tenant');
   });
 
   test('when somebody else signed it on this credential', async () => {
-    const { payload } = openUnverified(await signStatement(ann, UNFREEZE, NOW));
+    const { payload } = openUnverified(await signCommand(ann, UNFREEZE, NOW));
     for (const key of [await generateKey(), bot.privateJwk, firstKey(file, 'issuer'), firstKey(file, 'receipt')]) {
       await refused(forge(HEADER, payload, key), 'signature does not verify');
     }
@@ -266,8 +276,8 @@ describe('a statement is refused', () => {
   test('from a foreign issuer, or with an expired credential', async () => {
     const foreign = await newKeys();
     const stranger = await issueApprover(foreign.keyring, { id: 'ann', tenant: 'acme', roles: ['operator'] }, NOW);
-    await refused(await signStatement(stranger, UNFREEZE, NOW), 'not known here');
-    await refused(await signStatement(ann, UNFREEZE, later(91 * 86_400)), 'expired', later(91 * 86_400));
+    await refused(await signCommand(stranger, UNFREEZE, NOW), 'not known here');
+    await refused(await signCommand(ann, UNFREEZE, later(91 * 86_400)), 'expired', later(91 * 86_400));
   });
 
   test.each([
@@ -285,14 +295,14 @@ describe('a statement is refused', () => {
     const place = { tenant: 'acme', actionId: 'refund-42', shownDigest: digestOf('shown') };
     await refused(await signApproval(ann, { ...place, verdict: 'approve' }, NOW));
     await refused(await signProposal(bot, digestOf('proposal'), NOW));
-    const statement = await signStatement(ann, RESOLVE, NOW);
-    await refusal(verifyApproval(keyring, statement, { ...place, now: NOW }), 'APPROVAL_INVALID');
-    const revocation = await signStatement(bot, revocationOf(mailer), NOW);
+    const command = await signCommand(ann, RESOLVE, NOW);
+    await refusal(verifyApproval(keyring, command, { ...place, now: NOW }), 'APPROVAL_INVALID');
+    const revocation = await signCommand(bot, revocationOf(mailer), NOW);
     await refusal(verifyProposal(keyring, revocation, { digest: digestOf('proposal'), now: NOW }), 'AGENT_UNVERIFIED');
   });
 
   test('when any one character is changed', async () => {
-    const token = await signStatement(ann, RESOLVE, NOW);
+    const token = await signCommand(ann, RESOLVE, NOW);
     await fc.assert(
       fc.asyncProperty(
         fc.nat({ max: token.length - 1 }),
@@ -308,14 +318,14 @@ describe('a statement is refused', () => {
 
   test('when it is no token, or huge', async () => {
     for (const token of [undefined, null, '', 'a.b.c', {}, 7]) await refused(token);
-    await refused(`${'A'.repeat(MAX_STATEMENT_BYTES)}.A.${'A'.repeat(86)}`, String(MAX_STATEMENT_BYTES));
+    await refused(`${'A'.repeat(MAX_COMMAND_BYTES)}.A.${'A'.repeat(86)}`, String(MAX_COMMAND_BYTES));
   });
 });
 
 describe('an agent', () => {
   test.each([UNFREEZE, RESOLVE])('cannot say $kind, whatever it signs', async (said) => {
-    await refusal(signStatement(bot, said, NOW), 'KEYS_INVALID');
-    const { payload } = openUnverified(await signStatement(bot, revocationOf(mailer), NOW));
+    await refusal(signCommand(bot, said, NOW), 'KEYS_INVALID');
+    const { payload } = openUnverified(await signCommand(bot, revocationOf(mailer), NOW));
     const { below: _, ...claims } = payload;
     for (const more of [{}, { below: mailer.delegations }]) {
       await refused(forge(HEADER, { ...claims, ...said, ...more }, bot.privateJwk));
@@ -330,14 +340,14 @@ describe('an agent', () => {
       [mailer, helper],
     ] as const;
     for (const [signer, revoked] of cases) {
-      const statement = await verify(await signStatement(signer, revocationOf(revoked), NOW));
-      expect(statement).toMatchObject({
+      const command = await verify(await signCommand(signer, revocationOf(revoked), NOW));
+      expect(command).toMatchObject({
         kind: 'revoke',
         signer: 'agent',
         by: peekCredential(signer).id,
         subject: peekCredential(revoked).jti,
       });
-      expect(statement.credentials.at(-1)).toBe(peekCredential(signer).jti);
+      expect(command.credentials.at(-1)).toBe(peekCredential(signer).jti);
     }
   });
 
@@ -348,8 +358,8 @@ describe('an agent', () => {
       if (next === undefined) break;
       deepest = next;
     }
-    const token = await signStatement(bot, { ...revocationOf(deepest), reason: '\u6f22'.repeat(2000) }, NOW);
-    expect(token.length).toBeLessThan(MAX_STATEMENT_BYTES);
+    const token = await signCommand(bot, { ...revocationOf(deepest), reason: '\u6f22'.repeat(2000) }, NOW);
+    expect(token.length).toBeLessThan(MAX_COMMAND_BYTES);
     expect((await verify(token)).subject).toBe(peekCredential(deepest).jti);
   });
 
@@ -362,17 +372,17 @@ describe('an agent', () => {
       [helper, mailer],
       [mailer, foreign],
     ] as const) {
-      const error = await refusal(signStatement(signer, revocationOf(revoked), NOW), 'STATEMENT_INVALID');
+      const error = await refusal(signCommand(signer, revocationOf(revoked), NOW), 'COMMAND_INVALID');
       expect(error.field).toBe('delegations');
     }
     // The chain of the other's delegate below this agent's own credential: the link does not belong there.
-    await refused(await signStatement(bot, revocationOf(foreign), NOW), 'does not verify');
+    await refused(await signCommand(bot, revocationOf(foreign), NOW), 'does not verify');
   });
 
   test('cannot name another subject than the delegation it shows', async () => {
     const { jti } = peekCredential(bot);
     for (const subject of [jti, JTI, peekCredential(helper).jti, peekCredential(ann).jti]) {
-      const token = await signStatement(bot, { ...revocationOf(mailer), subject }, NOW);
+      const token = await signCommand(bot, { ...revocationOf(mailer), subject }, NOW);
       await refused(token, 'not delegated below it');
     }
   });
@@ -381,21 +391,21 @@ describe('an agent', () => {
     const { payload } = openUnverified(helper.delegations?.[1] as string);
     const made = forge({ alg: 'EdDSA', typ: 'countersign-delegation+jwt' }, payload, bot.privateJwk);
     const delegations = [mailer.delegations?.[0] as string, made];
-    const token = await signStatement(bot, { ...REVOKE, subject: digestText(made), delegations }, NOW);
+    const token = await signCommand(bot, { ...REVOKE, subject: digestText(made), delegations }, NOW);
     await refused(token, 'signature does not verify');
   });
 
   test('cannot have its delegate sign for it', async () => {
-    const { payload } = openUnverified(await signStatement(bot, revocationOf(helper), NOW));
+    const { payload } = openUnverified(await signCommand(bot, revocationOf(helper), NOW));
     await refused(forge(HEADER, payload, mailer.privateJwk), 'signature does not verify');
   });
 });
 
 test('a person revokes any id, that of a delegation too, without its chain', async () => {
   const { jti } = peekCredential(helper);
-  expect(await verify(await signStatement(ann, { ...REVOKE, subject: jti }, NOW))).toMatchObject({
+  expect(await verify(await signCommand(ann, { ...REVOKE, subject: jti }, NOW))).toMatchObject({
     subject: jti,
     signer: 'approver',
   });
-  expect((await verify(await signStatement(ann, revocationOf(helper), NOW))).subject).toBe(jti);
+  expect((await verify(await signCommand(ann, revocationOf(helper), NOW))).subject).toBe(jti);
 });

@@ -1,29 +1,29 @@
 /**
- * A gateway vouches: it signs for whom it knows by a login, a token or an API key a credential with a key made on the spot, good for one
- * proposal, decision or statement and nothing else. It is no issuer, and what it signs is worth nothing without knowing for what.
+ * A gateway attests: it signs for whom it knows by a login, a token or an API key a credential with a key made on the spot, good for one
+ * proposal, decision or signed command and nothing else. It is no issuer, and what it signs is worth nothing without knowing for what.
  */
 import { z } from 'zod';
 import type { Digest } from '../action/json.js';
 import type { Agent, Approver, Auth } from '../action/principal.js';
 import {
   authSchema,
-  MAX_VOUCHED_AGENT_SECONDS,
-  MAX_VOUCHED_PERSON_SECONDS,
+  MAX_ATTESTED_AGENT_SECONDS,
+  MAX_ATTESTED_PERSON_SECONDS,
   rolesSchema,
   scopesSchema,
 } from './claims.js';
 import { checked, issue, unique, type Credential } from './credentials.js';
 import { signingKey, type Keyring } from './keys.js';
-import { digestSchema, principalSchema, tenantSchema } from './shapes.js';
+import { digestSchema, principalSchema, tenantSchema } from './claim-schemas.js';
 
 /** How a gateway knows somebody, and by which id their authority can be revoked. */
-export interface Vouching {
+export interface AttestedIdentity {
   readonly auth: Auth;
-  /** Stable for the subject, so that `countersign revoke` reaches all that is vouched for them. 1 to 64 of `!` to `~`. */
+  /** Stable for the subject, so that `countersign revoke` reaches all that is attested for them. 1 to 64 of `!` to `~`. */
   readonly jti: string;
 }
 
-const vouching = { auth: authSchema, jti: z.string().regex(/^[!-~]{1,64}$/) };
+const attestedIdentity = { auth: authSchema, jti: z.string().regex(/^[!-~]{1,64}$/) };
 
 const agentSchema = z.object({
   id: principalSchema,
@@ -33,16 +33,16 @@ const agentSchema = z.object({
   owner: principalSchema.optional(),
   /** A delegate has its delegator's word, and needs no gateway's. */
   via: z.undefined().optional(),
-  ...vouching,
+  ...attestedIdentity,
   for: digestSchema,
 });
 const personSchema = z.object({
   id: principalSchema,
   tenant: tenantSchema,
   roles: rolesSchema,
-  ...vouching,
+  ...attestedIdentity,
   for: z.union([digestSchema, z.uuid()]),
-  ttlSeconds: z.number().int().min(1).max(MAX_VOUCHED_PERSON_SECONDS),
+  ttlSeconds: z.number().int().min(1).max(MAX_ATTESTED_PERSON_SECONDS),
 });
 
 /**
@@ -51,9 +51,9 @@ const personSchema = z.object({
  * @param digest of the proposal
  * @throws CountersignError CONFIG_INVALID naming the field, or KEYS_MISSING without a private gateway key
  */
-export async function vouchForAgent(
+export async function attestAgent(
   keyring: Keyring,
-  agent: Agent & Vouching,
+  agent: Agent & AttestedIdentity,
   digest: Digest,
   now = new Date(),
 ): Promise<Credential> {
@@ -70,19 +70,19 @@ export async function vouchForAgent(
     auth,
     for: said.for,
   };
-  return issue(signer, 'agent', who, MAX_VOUCHED_AGENT_SECONDS, now);
+  return issue(signer, 'agent', who, MAX_ATTESTED_AGENT_SECONDS, now);
 }
 
 /**
- * For `signApproval` of what was shown under this digest, or `signStatement` with this `jti`.
+ * For `signApproval` of what was shown under this digest, or `signCommand` with this `jti`.
  *
- * @param boundTo the shown digest, or the `jti` (a UUID) that the statement will have
- * @param options.ttlSeconds at most 30 days: until the decision or the statement is over itself
+ * @param boundTo the shown digest, or the `jti` (a UUID) that the signed command will have
+ * @param options.ttlSeconds at most 30 days: until the decision or the signed command is over itself
  * @throws CountersignError CONFIG_INVALID naming the field, or KEYS_MISSING without a private gateway key
  */
-export async function vouchForPerson(
+export async function attestPerson(
   keyring: Keyring,
-  person: Approver & Vouching,
+  person: Approver & AttestedIdentity,
   boundTo: string,
   { ttlSeconds }: { readonly ttlSeconds: number },
   now = new Date(),

@@ -8,9 +8,9 @@ import type { RoleDelegation } from '../../src/action/role-delegation.js';
 import {
   issueApprover,
   peekCredential,
-  signStatement,
+  signCommand,
   type Credential,
-  type StatementOptions,
+  type CommandOptions,
 } from '../../src/trust/index.js';
 import { pending, startStack, TENANT, type Stack } from '../support/stack.js';
 
@@ -59,19 +59,25 @@ function somebody(roles: readonly string[], name = 'p'): Promise<Credential> {
 const nameOf = (person: Credential): string => peekCredential(person).id;
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
-async function handIn(by: Credential, statement: Record<string, unknown>) {
+async function handIn(by: Credential, command: Record<string, unknown>) {
   const { tenant } = peekCredential(by);
-  return client.handIn(await signStatement(by, { tenant, reason: 'on call', ...statement } as StatementOptions));
+  return client.submitCommand(await signCommand(by, { tenant, reason: 'on call', ...command } as CommandOptions));
 }
 
 async function give(from: Credential, to: Credential, more: Record<string, unknown> = {}): Promise<RoleDelegation> {
-  const statement = { kind: 'duty', subject: nameOf(to), role: 'dba', from: inMs(-1000), until: inMs(3_600_000) };
-  const done = await handIn(from, { ...statement, ...more });
-  if (done.kind !== 'duty') throw new Error(done.kind);
-  return done.duty;
+  const command = {
+    kind: 'delegate_role',
+    subject: nameOf(to),
+    role: 'dba',
+    from: inMs(-1000),
+    until: inMs(3_600_000),
+  };
+  const done = await handIn(from, { ...command, ...more });
+  if (done.kind !== 'delegate_role') throw new Error(done.kind);
+  return done.roleDelegation;
 }
 
-describe('whoever has a role on duty', () => {
+describe('whoever has a role by delegation', () => {
   test('decides with it, and the outcome says for whom', async () => {
     const [ann, bob] = [await somebody(['dba']), await somebody(['clerk'])];
     const action = await pending(client, change('one'));
@@ -80,7 +86,7 @@ describe('whoever has a role on duty', () => {
     await stack.decide(action, bob);
     expect(await action.outcome()).toMatchObject({
       status: 'success',
-      approvals: [{ approver: nameOf(bob), duties: [{ role: 'dba', from: nameOf(ann) }] }],
+      approvals: [{ approver: nameOf(bob), delegatedRoles: [{ role: 'dba', from: nameOf(ann) }] }],
     });
   });
 
@@ -100,7 +106,10 @@ describe('whoever has a role on duty', () => {
     const { id: subject } = await give(ann, bob);
     const action = await pending(client, change('two'));
     await stack.decide(action, bob);
-    expect(await handIn(ann, { kind: 'relieve', subject })).toMatchObject({ kind: 'relieve', duty: { ended: {} } });
+    expect(await handIn(ann, { kind: 'end_role_delegation', subject })).toMatchObject({
+      kind: 'end_role_delegation',
+      roleDelegation: { ended: {} },
+    });
     await stack.decide(action, carl);
     // Two said yes; what the one said rests on nothing any more, so one more is asked for.
     expect((await client.view(action.actionId)).phase).not.toBe('ended');
@@ -156,8 +165,8 @@ describe('whoever has a role on duty', () => {
   });
 });
 
-describe('a duty is given', () => {
-  test('only of a role that the giver has, and never of one on duty', async () => {
+describe('a role delegation is given', () => {
+  test('only of a role that the giver has, and never of one by delegation', async () => {
     const [ann, bob, carl] = [await somebody(['dba']), await somebody(['clerk']), await somebody(['clerk'])];
     await expect(give(ann, bob, { role: 'cto' })).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
     await give(ann, bob);
@@ -166,7 +175,7 @@ describe('a duty is given', () => {
 
   test('to somebody else, with an end to come, for a year at most', async () => {
     const [ann, bob] = [await somebody(['dba']), await somebody(['clerk'])];
-    await expect(give(ann, ann)).rejects.toMatchObject({ code: 'STATEMENT_INVALID', field: 'statement.subject' });
+    await expect(give(ann, ann)).rejects.toMatchObject({ code: 'COMMAND_INVALID', field: 'command.subject' });
     const long = await issueApprover(stack.keyring, {
       id: 'lou',
       tenant: TENANT,
@@ -175,8 +184,8 @@ describe('a duty is given', () => {
     });
     for (const until of [inMs(-500), inMs(500 * 86_400_000)]) {
       await expect(give(long, bob, { until })).rejects.toMatchObject({
-        code: 'STATEMENT_INVALID',
-        field: 'statement.until',
+        code: 'COMMAND_INVALID',
+        field: 'command.until',
       });
     }
     expect(await give(long, bob, { until: inMs(300 * 86_400_000) })).toMatchObject({ by: 'lou' });
@@ -185,13 +194,19 @@ describe('a duty is given', () => {
   test('and ended by whoever gave or has it, or may revoke, and by nobody else', async () => {
     const [ann, bob, carl] = [await somebody(['dba']), await somebody(['clerk']), await somebody(['dba'])];
     const [one, other] = [await give(ann, bob), await give(ann, bob)];
-    await expect(handIn(carl, { kind: 'relieve', subject: one.id })).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
-    expect(await handIn(bob, { kind: 'relieve', subject: one.id })).toMatchObject({
-      duty: { ended: { by: nameOf(bob) } },
+    await expect(handIn(carl, { kind: 'end_role_delegation', subject: one.id })).rejects.toMatchObject({
+      code: 'ROLE_REQUIRED',
+    });
+    expect(await handIn(bob, { kind: 'end_role_delegation', subject: one.id })).toMatchObject({
+      roleDelegation: { ended: { by: nameOf(bob) } },
     });
     const olga = await somebody(['operator']);
-    expect(await handIn(olga, { kind: 'relieve', subject: other.id })).toMatchObject({ duty: { id: other.id } });
+    expect(await handIn(olga, { kind: 'end_role_delegation', subject: other.id })).toMatchObject({
+      roleDelegation: { id: other.id },
+    });
     const stranger = await stack.approver('olga', ['operator'], 'globex');
-    await expect(handIn(stranger, { kind: 'relieve', subject: one.id })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(handIn(stranger, { kind: 'end_role_delegation', subject: one.id })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
   });
 });

@@ -1,4 +1,4 @@
-/** Statements: what a person says outside of an approval, once and for one purpose; and how an agent takes back what it delegated. */
+/** Signed commands: what a person says outside of an approval, once and for one purpose; and how an agent takes back what it delegated. */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { digestText, type Digest } from '../action/json.js';
@@ -6,7 +6,7 @@ import type { Resolution } from '../action/outcome.js';
 import type { Auth } from '../action/principal.js';
 import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
 import type { Credential } from './credentials.js';
-import { heldBy, holderKey, verifyHolder, type Held, type Holder } from './holder.js';
+import { heldCredentialOf, holderKey, verifyHolder, type HeldCredential, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
 import { credentialIdSchema, MAX_REGISTRATION_CHARACTERS } from './passkeys.js';
@@ -14,29 +14,29 @@ import {
   actionIdSchema,
   agentIdSchema,
   CLOCK_TOLERANCE_SECONDS,
-  misshapen,
+  describeShapeError,
   nameSchema,
   principalSchema,
   REASON_EXPECTED,
   reasonSchema,
-  refusing,
+  refusalFactory,
   seconds,
   secondsSchema,
   tenantSchema,
   textSchema,
   typedText,
   validity,
-} from './shapes.js';
-import { chainSchema, type CredentialKind } from './standing.js';
+} from './claim-schemas.js';
+import { chainSchema, type CredentialKind } from './effective-credential.js';
 
-/** A longer statement is refused unparsed. Holds a credential, the longest chain of delegations, and 2000 characters of any script. */
-export const MAX_STATEMENT_BYTES = 40 * 1024;
+/** A longer signed command is refused unparsed. Holds a credential, the longest chain of delegations, and 2000 characters of any script. */
+export const MAX_COMMAND_BYTES = 40 * 1024;
 
 const DEFAULT_TTL_SECONDS = 300;
 /** It is signed to be handed in at once. */
 const MAX_TTL_SECONDS = 600;
 
-const refuse = refusing('STATEMENT_INVALID', 'statement');
+const refuse = refusalFactory('COMMAND_INVALID', 'command');
 
 const common = { tenant: tenantSchema, reason: reasonSchema };
 const unfreeze = { ...common, kind: z.literal('unfreeze'), subject: z.string().regex(/^[1-9]\d{0,9}$/) };
@@ -56,16 +56,16 @@ const idSchema = z.string().regex(/^[!-~]{1,128}$/);
 const revoke = { ...common, kind: z.literal('revoke'), subject: idSchema };
 /** RFC 3339 UTC. */
 const timeSchema = z.iso.datetime();
-const enrol = {
+const enrolPasskey = {
   ...common,
-  kind: z.literal('enrol'),
+  kind: z.literal('enrol_passkey'),
   subject: credentialIdSchema,
   response: textSchema.min(1).max(MAX_REGISTRATION_CHARACTERS),
 };
-const retire = { ...common, kind: z.literal('retire'), subject: credentialIdSchema };
-const stand = {
+const retirePasskey = { ...common, kind: z.literal('retire_passkey'), subject: credentialIdSchema };
+const createStandingApproval = {
   ...common,
-  kind: z.literal('stand'),
+  kind: z.literal('create_standing_approval'),
   subject: agentIdSchema,
   /** `*` stands for any run of characters, as in scopes. */
   tool: z.string().regex(/^[A-Za-z0-9._*-]{1,63}$/),
@@ -76,16 +76,16 @@ const stand = {
   amounts: amountsSchema.exactOptional(),
   until: timeSchema,
 };
-const withdraw = { ...common, kind: z.literal('withdraw'), subject: idSchema };
-const duty = {
+const withdrawStandingApproval = { ...common, kind: z.literal('withdraw_standing_approval'), subject: idSchema };
+const delegateRole = {
   ...common,
-  kind: z.literal('duty'),
+  kind: z.literal('delegate_role'),
   subject: principalSchema,
   role: nameSchema,
   from: timeSchema,
   until: timeSchema,
 };
-const relieve = { ...common, kind: z.literal('relieve'), subject: idSchema };
+const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
 
 const signed = {
   credential: z.string().max(MAX_CREDENTIAL_BYTES),
@@ -104,40 +104,40 @@ const claimsSchema = z
     z.strictObject({ ...recover, ...byPerson }),
     z.strictObject({ ...revoke, ...byPerson }),
     z.strictObject({ ...revoke, ...byAgent }),
-    z.strictObject({ ...enrol, ...byPerson }),
-    z.strictObject({ ...retire, ...byPerson }),
-    z.strictObject({ ...stand, ...byPerson }),
-    z.strictObject({ ...withdraw, ...byPerson }),
-    z.strictObject({ ...duty, ...byPerson }),
-    z.strictObject({ ...relieve, ...byPerson }),
+    z.strictObject({ ...enrolPasskey, ...byPerson }),
+    z.strictObject({ ...retirePasskey, ...byPerson }),
+    z.strictObject({ ...createStandingApproval, ...byPerson }),
+    z.strictObject({ ...withdrawStandingApproval, ...byPerson }),
+    z.strictObject({ ...delegateRole, ...byPerson }),
+    z.strictObject({ ...endRoleDelegation, ...byPerson }),
   ])
-  .refine((claims) => claims.kind !== 'duty' || endsLater(claims), { path: ['until'] })
+  .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
 
-const given = {
+const signingOptions = {
   ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
   jti: z.uuid().optional(),
 };
 const optionsSchema = z
   .discriminatedUnion('kind', [
-    z.strictObject({ ...unfreeze, ...given }),
-    z.strictObject({ ...resolve, ...given }),
-    z.strictObject({ ...recover, ...given }),
-    z.strictObject({ ...revoke, ...given, delegations: chainSchema.optional() }),
-    z.strictObject({ ...enrol, ...given }),
-    z.strictObject({ ...retire, ...given }),
-    z.strictObject({ ...stand, ...given }),
-    z.strictObject({ ...withdraw, ...given }),
-    z.strictObject({ ...duty, ...given }),
-    z.strictObject({ ...relieve, ...given }),
+    z.strictObject({ ...unfreeze, ...signingOptions }),
+    z.strictObject({ ...resolve, ...signingOptions }),
+    z.strictObject({ ...recover, ...signingOptions }),
+    z.strictObject({ ...revoke, ...signingOptions, delegations: chainSchema.optional() }),
+    z.strictObject({ ...enrolPasskey, ...signingOptions }),
+    z.strictObject({ ...retirePasskey, ...signingOptions }),
+    z.strictObject({ ...createStandingApproval, ...signingOptions }),
+    z.strictObject({ ...withdrawStandingApproval, ...signingOptions }),
+    z.strictObject({ ...delegateRole, ...signingOptions }),
+    z.strictObject({ ...endRoleDelegation, ...signingOptions }),
   ])
-  .refine((options) => options.kind !== 'duty' || endsLater(options), { path: ['until'] });
+  .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
 
 function endsLater({ from, until }: { readonly from: string; readonly until: string }): boolean {
   return Date.parse(from) < Date.parse(until);
 }
 
-const form = { type: 'statement', maxBytes: MAX_STATEMENT_BYTES, claims: claimsSchema, refuse } as const;
+const form = { type: 'command', maxBytes: MAX_COMMAND_BYTES, claims: claimsSchema, refuse } as const;
 
 interface Common {
   /** That of the signer. */
@@ -147,7 +147,7 @@ interface Common {
 }
 
 /** What may be said. */
-export type Said = Common &
+export type Command = Common &
   (
     | { readonly kind: 'unfreeze'; /** Number of the freeze. */ readonly subject: string }
     | {
@@ -163,14 +163,14 @@ export type Said = Common &
       }
     | { readonly kind: 'revoke'; /** `jti` of the credential or delegation. */ readonly subject: string }
     | {
-        readonly kind: 'enrol';
+        readonly kind: 'enrol_passkey';
         /** Id of the person's new passkey. */ readonly subject: string;
-        /** The browser's registration as JSON text, made for `registrationChallengeOf` with this statement's `jti`. */
+        /** The browser's registration as JSON text, made for `registrationChallengeOf` with this signed command's `jti`. */
         readonly response: string;
       }
-    | { readonly kind: 'retire'; /** Id of the passkey. */ readonly subject: string }
+    | { readonly kind: 'retire_passkey'; /** Id of the passkey. */ readonly subject: string }
     | {
-        readonly kind: 'stand';
+        readonly kind: 'create_standing_approval';
         /** The agent's id. */ readonly subject: string;
         /** `*` stands for any run of characters, in the operation too. */
         readonly tool: string;
@@ -187,9 +187,9 @@ export type Said = Common &
         /** RFC 3339 UTC. */
         readonly until: string;
       }
-    | { readonly kind: 'withdraw'; /** Id of the standing approval. */ readonly subject: string }
+    | { readonly kind: 'withdraw_standing_approval'; /** Id of the standing approval. */ readonly subject: string }
     | {
-        readonly kind: 'duty';
+        readonly kind: 'delegate_role';
         /** Who gets it: a person's id. */ readonly subject: string;
         /** Of the signer's. */
         readonly role: string;
@@ -198,23 +198,23 @@ export type Said = Common &
         /** RFC 3339 UTC. */
         readonly until: string;
       }
-    | { readonly kind: 'relieve'; /** Id of the duty. */ readonly subject: string }
+    | { readonly kind: 'end_role_delegation'; /** Id of the role delegation. */ readonly subject: string }
   );
 
-export type StatementOptions = Said & {
+export type CommandOptions = Command & {
   /** How long it may be handed in. Default 5 minutes; at most 10. */
   readonly ttlSeconds?: number | undefined;
-  /** A UUID: the one that a gateway vouched for, or that a passkey was made for. Default a new one. */
+  /** A UUID: the one that a gateway attested, or that a passkey was made for. Default a new one. */
   readonly jti?: string | undefined;
   /** Those of the credential that is revoked (`Credential.delegations`), when an agent revokes it. People need the id alone. */
   readonly delegations?: readonly string[] | undefined;
 };
 
 /** What a gateway is asked to say for somebody: the tenant is theirs. */
-export type Saying<S extends StatementOptions = StatementOptions> = S extends unknown ? Omit<S, 'tenant'> : never;
+export type CommandInput<S extends CommandOptions = CommandOptions> = S extends unknown ? Omit<S, 'tenant'> : never;
 
-/** A verified statement. */
-export type Statement = Said & {
+/** A verified signed command. */
+export type SignedCommand = Command & {
   readonly signer: CredentialKind;
   /** The person; or the agent, who then stands above the delegation that it revokes. */
   readonly by: string;
@@ -225,40 +225,44 @@ export type Statement = Said & {
   readonly jti: string;
   /** From then on it is refused. */
   readonly expiresAt: Date;
-  /** Of the statement's text. */
+  /** Of the signed command's text. */
   readonly digest: Digest;
-  /** Ids of what the signer's own standing rests on: one revoked, and the statement is worth nothing. */
+  /** Ids of what the signer's own standing rests on: one revoked, and the signed command is worth nothing. */
   readonly credentials: readonly string[];
-  /** Set when a gateway vouches for the signer: how it knew them. */
+  /** Set when a gateway attests the signer: how it knew them. */
   readonly auth?: Auth;
 };
 
 /**
- * Signs a statement. People sign all kinds, agents only `revoke`, and that of what they or agents below them delegated.
+ * Signs a signed command. People sign all kinds, agents only `revoke`, and that of what they or agents below them delegated.
  *
- * @throws CountersignError STATEMENT_INVALID naming the field; KEYS_INVALID for a credential that may not say this
+ * @throws CountersignError COMMAND_INVALID naming the field; KEYS_INVALID for a credential that may not say this
  */
-export async function signStatement(
-  credential: Credential,
-  options: StatementOptions,
-  now = new Date(),
-): Promise<string> {
+export async function signCommand(credential: Credential, options: CommandOptions, now = new Date()): Promise<string> {
   const signer = options.kind === 'revoke' ? credential.kind : 'approver';
   const key = await holderKey(credential, signer);
   const parsed = optionsSchema.safeParse({ ...options, reason: typedText(options.reason) });
   if (!parsed.success) {
-    const field = parsed.error.issues[0]?.path.join('.') || 'statement';
-    throw refuse(misshapen(parsed.error), { field, ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}) });
+    const field = parsed.error.issues[0]?.path.join('.') || 'command';
+    throw refuse(describeShapeError(parsed.error), {
+      field,
+      ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}),
+    });
   }
-  const { ttlSeconds: ttl, jti = randomUUID(), delegations = [], ...said } = { delegations: undefined, ...parsed.data };
-  const own = heldBy(credential);
+  const {
+    ttlSeconds: ttl,
+    jti = randomUUID(),
+    delegations = [],
+    ...command
+  } = { delegations: undefined, ...parsed.data };
+  const own = heldCredentialOf(credential);
   const iat = seconds(now);
-  const below = signer === 'agent' ? { below: belowOwn(own, delegations) } : {};
-  const claims = { ...said, ...own, ...below, signer, jti, iat, exp: iat + ttl };
-  return signToken('statement', claims, key, undefined);
+  const below = signer === 'agent' ? { below: delegatedBelow(own, delegations) } : {};
+  const claims = { ...command, ...own, ...below, signer, jti, iat, exp: iat + ttl };
+  return signToken('command', claims, key, undefined);
 }
 
-function saidIn(claims: z.infer<typeof claimsSchema>): Said {
+function commandIn(claims: z.infer<typeof claimsSchema>): Command {
   const {
     credential: _credential,
     delegations: _delegations,
@@ -269,11 +273,11 @@ function saidIn(claims: z.infer<typeof claimsSchema>): Said {
     below: undefined,
     ...claims,
   };
-  const { signer: _signer, jti: _jti, iat: _iat, exp: _exp, ...said } = unsigned;
-  return said;
+  const { signer: _signer, jti: _jti, iat: _iat, exp: _exp, ...command } = unsigned;
+  return command;
 }
 
-function belowOwn({ delegations: own = [] }: Held, revoked: readonly string[]): readonly string[] {
+function delegatedBelow({ delegations: own = [] }: HeldCredential, revoked: readonly string[]): readonly string[] {
   if (revoked.length > own.length && own.every((token, index) => token === revoked[index])) {
     return revoked.slice(own.length);
   }
@@ -288,28 +292,28 @@ function belowOwn({ delegations: own = [] }: Held, revoked: readonly string[]): 
  * Verifies who says what. That it is said once, that the signer has the role, and that their own standing was not revoked, is for
  * the caller. What an agent revokes is known to be a delegation below it.
  *
- * @throws CountersignError STATEMENT_INVALID
+ * @throws CountersignError COMMAND_INVALID
  */
-export async function verifyStatement(
+export async function verifyCommand(
   keyring: Keyring,
   token: string,
   { now }: { readonly now: Date },
-): Promise<Statement> {
+): Promise<SignedCommand> {
   let holder: Holder | undefined;
   const claims = await openHeld(token, form, async (opened) => {
     holder = await verifyHolder(keyring, opened, { kind: opened.signer, signs: opened.jti, now, refuse });
     return holder.key;
   });
-  if (holder === undefined) throw refuse('The statement names nobody');
+  if (holder === undefined) throw refuse('The signed command names nobody');
   const { signer, tenant, subject, jti, iat, exp } = claims;
-  if (holder.tenant !== tenant) throw refuse('The statement is about another tenant');
+  if (holder.tenant !== tenant) throw refuse('The signed command is about another tenant');
   switch (validity(claims, now)) {
     case 'early':
-      throw refuse('The statement was signed in the future', {
+      throw refuse('The signed command was signed in the future', {
         fix: "Check the clocks of the signer's machine and the worker's.",
       });
     case 'expired':
-      throw refuse('The statement has expired', { fix: 'Sign it again and hand it in at once.' });
+      throw refuse('The signed command has expired', { fix: 'Sign it again and hand it in at once.' });
     case 'valid':
       break;
   }
@@ -325,7 +329,7 @@ export async function verifyStatement(
     }
   }
   return {
-    ...saidIn(claims),
+    ...commandIn(claims),
     signer,
     by: holder.id,
     roles: holder.roles,
@@ -334,6 +338,6 @@ export async function verifyStatement(
     expiresAt: new Date((exp + CLOCK_TOLERANCE_SECONDS) * 1000),
     digest: digestText(token),
     credentials: holder.credentials,
-    ...(holder.vouched === undefined ? {} : { auth: holder.vouched.auth }),
+    ...(holder.attestation === undefined ? {} : { auth: holder.attestation.auth }),
   };
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 /** No agent may propose an action whose id begins so. */
-export const UNDO = 'undo:';
+export const COMPENSATION_PREFIX = 'undo:';
 
 const MAX_ACTION_ID = 128;
 
@@ -10,14 +10,14 @@ const MAX_ACTION_ID = 128;
  * `undo:<attempt>:<the cause's id>`; of a cause whose id leaves no room, `undo:<attempt>.<SHA-256 of the id, in hex>`. Two causes never
  * share one: the character after the number tells the forms apart.
  */
-export function undoIdOf(cause: string, attempt: number): string {
-  const id = `${UNDO}${attempt}:${cause}`;
+export function compensationActionId(cause: string, attempt: number): string {
+  const id = `${COMPENSATION_PREFIX}${attempt}:${cause}`;
   if (id.length <= MAX_ACTION_ID) return id;
-  return `${UNDO}${attempt}.${createHash('sha256').update(cause).digest('hex')}`;
+  return `${COMPENSATION_PREFIX}${attempt}.${createHash('sha256').update(cause).digest('hex')}`;
 }
 
 /** The workflow that undoes an action, whoever asked for it: there is one for each action. */
-export function undoingId(tenant: string, actionId: string): string {
+export function compensationWorkflowId(tenant: string, actionId: string): string {
   return `undo/${tenant}/${actionId}`;
 }
 

@@ -47,14 +47,14 @@ export function typedText(text: string): string {
 export const secondsSchema = z.number().int().min(0).max(253_402_300_799);
 
 /** Makes the error of one kind of token. It never holds any of the token: tokens come from anybody, and end up in logs. */
-export type Refuse = (problem: string, details?: Problem) => CountersignError;
+export type RefusalFactory = (problem: string, details?: Problem) => CountersignError;
 
-export function refusing(code: ErrorCode, field: string): Refuse {
+export function refusalFactory(code: ErrorCode, field: string): RefusalFactory {
   return (problem, details) => new CountersignError(code, problem, { field, ...details });
 }
 
 /** Where claims differ from their shape. Names places only, never what stands there. */
-export function misshapen(error: z.ZodError): string {
+export function describeShapeError(error: z.ZodError): string {
   const issue = error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'The claims' : `The claim "${issue.path.join('.')}"`;
   if (issue?.code === 'unrecognized_keys') return `${where} hold a member that does not belong there`;

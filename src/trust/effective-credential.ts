@@ -8,20 +8,20 @@ import {
   approverClaimsSchema,
   delegationClaimsSchema,
   MAX_CREDENTIAL_BYTES,
-  vouchedAgentClaimsSchema,
-  vouchedApproverClaimsSchema,
+  attestedAgentClaimsSchema,
+  attestedApproverClaimsSchema,
   type AgentClaims,
   type ApproverClaims,
   type DelegationClaims,
-  type VouchedClaims,
+  type AttestedClaims,
 } from './claims.js';
 import { scopesNarrower } from './scopes.js';
-import { MAX_AGENT_ID, type Refuse } from './shapes.js';
+import { MAX_AGENT_ID, type RefusalFactory } from './claim-schemas.js';
 
 export type CredentialKind = 'agent' | 'approver';
 
 /** The name under which workers undo what an agent did. No delegate has it, so none passes for that. */
-export const UNDOING = 'undo';
+export const COMPENSATOR_NAME = 'undo';
 
 /** All delegations of one credential together, in bytes: some twenty of the usual size. */
 export const MAX_CHAIN_BYTES = 16 * 1024;
@@ -32,15 +32,15 @@ export const chainSchema = z
   .refine((chain) => chain.reduce((bytes, token) => bytes + token.length, 0) <= MAX_CHAIN_BYTES);
 
 /** Who the holder of a credential is, and what they may. */
-export interface Standing {
+export interface EffectiveCredential {
   readonly id: string;
   readonly tenant: string;
   readonly roles: readonly string[];
   /** Empty for an approver. */
   readonly scopes: readonly string[];
   readonly owner?: string;
-  /** Set when a gateway vouches instead of the issuer: how it knew them, and the one thing that this is good for. */
-  readonly vouched?: Vouched;
+  /** Set when a gateway attests instead of the issuer: how it knew them, and the one thing that this is good for. */
+  readonly attestation?: Attestation;
   /** The agents above it, the one with the issuer's credential first. */
   readonly above: readonly Agent[];
   /** Ids of the token and of each delegation: the issuer's `jti`, then digests, which nobody can choose. */
@@ -55,13 +55,16 @@ export interface Standing {
   readonly exp: number;
 }
 
-export interface Vouched {
+export interface Attestation {
   readonly auth: Auth;
-  /** The digest of a proposal or of what was shown, or the id of a statement. */
+  /** The digest of a proposal or of what was shown, or the id of a signed command. */
   readonly for: string;
 }
 
-export function standingOf(claims: AgentClaims | ApproverClaims | VouchedClaims, token: string): Standing {
+export function effectiveCredentialOf(
+  claims: AgentClaims | ApproverClaims | AttestedClaims,
+  token: string,
+): EffectiveCredential {
   const { sub, tenant, roles, jti, cnf, iat, exp } = claims;
   return {
     id: sub,
@@ -69,7 +72,7 @@ export function standingOf(claims: AgentClaims | ApproverClaims | VouchedClaims,
     roles,
     scopes: 'scopes' in claims ? claims.scopes : [],
     ...('owner' in claims && claims.owner !== undefined ? { owner: claims.owner } : {}),
-    ...('for' in claims ? { vouched: { auth: claims.auth, for: claims.for } } : {}),
+    ...('for' in claims ? { attestation: { auth: claims.auth, for: claims.for } } : {}),
     above: [],
     credentials: [jti],
     caps: [],
@@ -85,10 +88,15 @@ export function standingOf(claims: AgentClaims | ApproverClaims | VouchedClaims,
  *
  * @throws what `refuse` makes, naming the claim, when it is not this delegator's or widens anything
  */
-export function narrowed(parent: Standing, claims: DelegationClaims, token: string, refuse: Refuse): Standing {
+export function narrow(
+  parent: EffectiveCredential,
+  claims: DelegationClaims,
+  token: string,
+  refuse: RefusalFactory,
+): EffectiveCredential {
   const { sub, roles, scopes, caps, cnf, iat, exp } = claims;
-  if (parent.vouched !== undefined) {
-    throw refuse('A credential that a gateway vouches for is good for one thing only, and for no delegation', {
+  if (parent.attestation !== undefined) {
+    throw refuse('A credential that a gateway attests is good for one thing only, and for no delegation', {
       field: 'parent',
     });
   }
@@ -99,7 +107,7 @@ export function narrowed(parent: Standing, claims: DelegationClaims, token: stri
   if (id.length > MAX_AGENT_ID) {
     throw refuse(`The id of the delegate is longer than ${MAX_AGENT_ID} characters`, { field: 'id' });
   }
-  if (sub === UNDOING) throw refuse(`The name ${UNDOING} is kept for undoing`, { field: 'id' });
+  if (sub === COMPENSATOR_NAME) throw refuse(`The name ${COMPENSATOR_NAME} is kept for undoing`, { field: 'id' });
   if (!roles.every((role) => parent.roles.includes(role))) {
     throw refuse('It gives a role that its delegator does not have', { field: 'roles' });
   }
@@ -143,14 +151,14 @@ function exceeds(caps: Caps, above: DelegationCap): boolean {
 }
 
 /** What a credential says, unverified: for its holder's own side. @throws what `unreadable` makes */
-export function readStanding(
+export function readEffectiveCredential(
   credential: {
     readonly kind: CredentialKind;
     readonly token: string;
     readonly delegations?: readonly string[] | undefined;
   },
-  unreadable: Refuse,
-): Standing {
+  unreadable: RefusalFactory,
+): EffectiveCredential {
   const { kind, token, delegations = [] } = credential;
   const read = <C>(text: string, schema: z.ZodType<C>): C => {
     let claims: unknown;
@@ -165,16 +173,16 @@ export function readStanding(
   };
   const issued =
     kind === 'agent'
-      ? read(token, z.union([agentClaimsSchema, vouchedAgentClaimsSchema]))
-      : read(token, z.union([approverClaimsSchema, vouchedApproverClaimsSchema]));
+      ? read(token, z.union([agentClaimsSchema, attestedAgentClaimsSchema]))
+      : read(token, z.union([approverClaimsSchema, attestedApproverClaimsSchema]));
   if (kind === 'approver' && delegations.length > 0) throw unreadable('');
   return delegations.reduce(
-    (above, delegation) => narrowed(above, read(delegation, delegationClaimsSchema), delegation, unreadable),
-    standingOf(issued, token),
+    (above, delegation) => narrow(above, read(delegation, delegationClaimsSchema), delegation, unreadable),
+    effectiveCredentialOf(issued, token),
   );
 }
 
-export function agentOf({ id, tenant, roles, scopes, owner, above }: Standing): Agent {
+export function agentOf({ id, tenant, roles, scopes, owner, above }: EffectiveCredential): Agent {
   return {
     id,
     tenant,
@@ -185,6 +193,6 @@ export function agentOf({ id, tenant, roles, scopes, owner, above }: Standing): 
   };
 }
 
-export function authorityOf({ credentials, caps, above }: Standing): Authority {
+export function authorityOf({ credentials, caps, above }: EffectiveCredential): Authority {
   return { credentials, caps, above };
 }

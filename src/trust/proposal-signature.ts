@@ -4,16 +4,16 @@ import type { Digest } from '../action/json.js';
 import type { Agent, Auth, Authority } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES } from './claims.js';
 import type { Credential } from './credentials.js';
-import { heldBy, holderKey, verifyHolder, type Holder } from './holder.js';
+import { heldCredentialOf, holderKey, verifyHolder, type Holder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
-import { CLOCK_TOLERANCE_SECONDS, digestSchema, refusing, seconds, secondsSchema } from './shapes.js';
-import { agentOf, authorityOf, chainSchema } from './standing.js';
+import { CLOCK_TOLERANCE_SECONDS, digestSchema, refusalFactory, seconds, secondsSchema } from './claim-schemas.js';
+import { agentOf, authorityOf, chainSchema } from './effective-credential.js';
 
-/** A longer proof is refused unparsed. Holds a credential and the longest chain of delegations; without any it is 1 KiB. */
-export const MAX_PROOF_BYTES = 32 * 1024;
+/** A longer proposal signature is refused unparsed. Holds a credential and the longest chain of delegations; without any it is 1 KiB. */
+export const MAX_PROPOSAL_SIGNATURE_BYTES = 32 * 1024;
 
-const refuse = refusing('AGENT_UNVERIFIED', 'proof');
+const refuse = refusalFactory('AGENT_UNVERIFIED', 'signature');
 
 const claimsSchema = z.strictObject({
   digest: digestSchema,
@@ -22,57 +22,57 @@ const claimsSchema = z.strictObject({
   iat: secondsSchema,
 });
 
-const form = { type: 'proposal', maxBytes: MAX_PROOF_BYTES, claims: claimsSchema, refuse } as const;
+const form = { type: 'proposal', maxBytes: MAX_PROPOSAL_SIGNATURE_BYTES, claims: claimsSchema, refuse } as const;
 
 /** Signs a proposal's digest. @throws CountersignError KEYS_INVALID for a credential that is not an agent's */
 export async function signProposal(credential: Credential, digest: Digest, now = new Date()): Promise<string> {
   const key = await holderKey(credential, 'agent');
-  return signToken('proposal', { digest, ...heldBy(credential), iat: seconds(now) }, key, undefined);
+  return signToken('proposal', { digest, ...heldCredentialOf(credential), iat: seconds(now) }, key, undefined);
 }
 
 /** Who proposes, and what their authority rests on. */
 export interface Proposer {
   readonly agent: Agent;
   readonly authority: Authority;
-  /** Set when a gateway vouches for the agent: how it knew it. */
+  /** Set when a gateway attests the agent: how it knew it. */
   readonly auth?: Auth;
 }
 
 /**
- * Verifies that an agent whom the issuer or (for this proposal) a gateway vouches for, or to whom such an agent delegated, signed this digest. Whether one of its
+ * Verifies that an agent whom the issuer or (for this proposal) a gateway attests, or to whom such an agent delegated, signed this digest. Whether one of its
  * `authority.credentials` was revoked is for the ledger.
  *
- * A proof has no expiry of its own: it says "I propose this action", whose id makes it one effect however often it is said.
+ * A proposal signature has no expiry of its own: it says "I propose this action", whose id makes it one effect however often it is said.
  * It is worth nothing once the credential, or a delegation it rests on, has expired.
  *
  * @throws CountersignError AGENT_UNVERIFIED
  */
 export async function verifyProposal(
   keyring: Keyring,
-  proof: string,
+  signature: string,
   { digest, now }: { readonly digest: Digest; readonly now: Date },
 ): Promise<Proposer> {
   let holder: Holder | undefined;
-  const claims = await openHeld(proof, form, async (held) => {
+  const claims = await openHeld(signature, form, async (held) => {
     holder = await verifyHolder(keyring, held, { kind: 'agent', signs: held.digest, now, refuse });
     return holder.key;
   });
-  if (holder === undefined) throw refuse('The proof names no agent');
+  if (holder === undefined) throw refuse('The proposal signature names no agent');
   if (claims.digest !== digest) {
-    throw refuse('The proof is for another proposal', {
+    throw refuse('The proposal signature is for another proposal', {
       expected: "a signature over this proposal's digest",
       fix: 'Sign the proposal exactly as it is sent.',
     });
   }
   if (!(claims.iat <= seconds(now) + CLOCK_TOLERANCE_SECONDS)) {
-    throw refuse('The proof was signed in the future', {
+    throw refuse('The proposal signature was signed in the future', {
       fix: "Check the clocks of the agent's machine and the worker's.",
     });
   }
-  const { vouched } = holder;
+  const { attestation } = holder;
   return {
     agent: agentOf(holder),
     authority: authorityOf(holder),
-    ...(vouched === undefined ? {} : { auth: vouched.auth }),
+    ...(attestation === undefined ? {} : { auth: attestation.auth }),
   };
 }

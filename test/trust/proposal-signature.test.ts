@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
 import { generateKey, parseKeyring, publicKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
-import { MAX_PROOF_BYTES, signProposal, verifyProposal } from '../../src/trust/proof.js';
+import { MAX_PROPOSAL_SIGNATURE_BYTES, signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import {
   digestOf,
   firstKey,
@@ -41,12 +41,12 @@ const credentialWith = (claims: object, header: object = {}, key = firstKey(file
   const opened = openUnverified(agent.token);
   return forge({ ...opened.header, ...header }, { ...opened.payload, ...claims }, key);
 };
-/** A proof signed by the agent's own key over any payload. */
+/** A proposal signature signed by the agent's own key over any payload. */
 const proofWith = (payload: object, header: object = HEADER) =>
   forge(header, { digest: DIGEST, credential: agent.token, iat: IAT, ...payload }, agent.privateJwk);
 
-describe('a proof', () => {
-  test('names the agent that the issuer vouches for', async () => {
+describe('a proposal signature', () => {
+  test('names the agent that the issuer attests', async () => {
     expect(await verify(proof)).toEqual(BOT);
     const { owner: _, ...ownerless } = BOT;
     const free = await issueAgent(keyring, ownerless, NOW);
@@ -84,7 +84,7 @@ describe('a proof', () => {
   });
 });
 
-describe('a proof is refused', () => {
+describe('a proposal signature is refused', () => {
   test('for another proposal', async () => {
     expect((await refusal(verify(proof, NOW, digestOf('another')), 'AGENT_UNVERIFIED')).message).toContain(
       'another proposal',
@@ -123,17 +123,14 @@ describe('a proof is refused', () => {
     expect((await refused(proofWith({ credential: claimed }))).message).toContain('signature does not verify');
   });
 
-  test.each(['grant', 'receipt'] as const)(
-    'when the %s key vouches for the agent, by whichever key id',
-    async (role) => {
-      const key = firstKey(file, role);
-      await refused(proofWith({ credential: credentialWith({}, { kid: key.kid }, key) }));
-      await refused(proofWith({ credential: credentialWith({}, {}, key) }));
-      await refused(proofWith({ credential: credentialWith({}, { kid: undefined }, key) }));
-    },
-  );
+  test.each(['grant', 'receipt'] as const)('when the %s key attests the agent, by whichever key id', async (role) => {
+    const key = firstKey(file, role);
+    await refused(proofWith({ credential: credentialWith({}, { kid: key.kid }, key) }));
+    await refused(proofWith({ credential: credentialWith({}, {}, key) }));
+    await refused(proofWith({ credential: credentialWith({}, { kid: undefined }, key) }));
+  });
 
-  test('when the agent vouches for itself with the key that was vouched for', async () => {
+  test('when the agent attests itself with the key that was attested', async () => {
     await refused(
       proofWith({ credential: credentialWith({ roles: ['admin'] }, {}, { ...agent.privateJwk, kid: '' }) }),
     );
@@ -231,7 +228,7 @@ describe('a proof is refused', () => {
 
   test('when it is huge, before it is parsed', async () => {
     const error = await refused(`${proof.split('.')[0]}.${'A'.repeat(50_000_000)}.${'A'.repeat(86)}`);
-    expect(error.message).toContain(String(MAX_PROOF_BYTES));
+    expect(error.message).toContain(String(MAX_PROPOSAL_SIGNATURE_BYTES));
     expect(error.message.length).toBeLessThan(200);
     const deep = '['.repeat(2500) + ']'.repeat(2500);
     await refused(forge(HEADER, deep, agent.privateJwk));
@@ -295,7 +292,7 @@ describe('remembered credentials', () => {
     expect((await verify(token, later(69), DIGEST, keyring)).id).toBe(BOT.id);
   });
 
-  test('do not outlive the key that vouched for them', async () => {
+  test('do not outlive the key that attested for them', async () => {
     expect((await verify(proof)).id).toBe(BOT.id);
     const { issuer: _, ...rest } = file;
     const without = await parseKeyring(JSON.stringify(rest), 'keys');

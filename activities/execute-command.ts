@@ -1,83 +1,90 @@
-/** A signed statement is carried out: who says it, whether they may, and whether it was said before. */
+/** A signed command is carried out: who says it, whether they may, and whether it was said before. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { UnreceiptedOutcome } from '../src/action/outcome.js';
-import { undoingId } from '../src/action/undo.js';
-import { verifyStatement, type Statement } from '../src/trust/index.js';
-import type { Fulfilled } from './contract.js';
+import { compensationWorkflowId } from '../src/action/compensation-ids.js';
+import { verifyCommand, type SignedCommand } from '../src/trust/index.js';
+import type { CommandResult } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { giving, isGiving, type CarryOut, type GivingKind } from './give.js';
-import { receiptOf } from './command-receipt.js';
-import { sign, statementOf } from './record-outcome.js';
+import {
+  checkAuthorityCommand,
+  isAuthorityCommand,
+  type Execute,
+  type AuthorityCommandKind,
+} from './authority-commands.js';
+import { appendCommandReceipt } from './command-receipt.js';
+import { sign, receiptStatementOf } from './record-outcome.js';
 
-type Unfreeze = Extract<Statement, { kind: 'unfreeze' }>;
-type Resolve = Extract<Statement, { kind: 'resolve' }>;
-type Revoke = Extract<Statement, { kind: 'revoke' }>;
-type Recover = Extract<Statement, { kind: 'recover' }>;
+type Unfreeze = Extract<SignedCommand, { kind: 'unfreeze' }>;
+type Resolve = Extract<SignedCommand, { kind: 'resolve' }>;
+type Revoke = Extract<SignedCommand, { kind: 'revoke' }>;
+type Recover = Extract<SignedCommand, { kind: 'recover' }>;
 
 const NONCES = 'statement';
 
 /**
  * Everything here can be repeated without a second effect, so a worker that dies in the middle leaves it to another. What cannot be
- * repeated is the statement: handed in anew, it is refused.
+ * repeated is the signed command: handed in anew, it is refused.
  *
- * @throws CountersignError STATEMENT_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
+ * @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
  */
-export async function fulfil(token: string, deps: Dependencies): Promise<Fulfilled> {
-  const statement = await verifyStatement(deps.keyring, token, { now: new Date() });
-  await assertStanding(statement, deps);
-  const carryOut = isGiving(statement) ? await giving(statement, token, deps) : await deciding(statement, deps);
-  await useOnce(statement, deps);
-  await deps.faults.at('statement.after-nonce');
+export async function executeCommand(token: string, deps: Dependencies): Promise<CommandResult> {
+  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  await assertCredentialsValid(command, deps);
+  const carryOut = isAuthorityCommand(command)
+    ? await checkAuthorityCommand(command, token, deps)
+    : await checkOperatorCommand(command, deps);
+  await useOnce(command, deps);
+  await deps.faults.at('command.after-nonce');
   return carryOut();
 }
 
-type Deciding = Exclude<Statement, { kind: GivingKind }>;
+type OperatorCommand = Exclude<SignedCommand, { kind: AuthorityCommandKind }>;
 
-async function deciding(statement: Deciding, deps: Dependencies): Promise<CarryOut> {
-  const freeze = statement.kind === 'unfreeze' ? await freezeOf(statement, deps) : undefined;
-  assertMay(statement, freeze, deps);
-  if (statement.kind === 'recover') assertHeardBy(statement);
-  switch (statement.kind) {
+async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies): Promise<Execute> {
+  const freeze = command.kind === 'unfreeze' ? await freezeOf(command, deps) : undefined;
+  assertMay(command, freeze, deps);
+  if (command.kind === 'recover') assertAddressee(command);
+  switch (command.kind) {
     case 'unfreeze':
-      return () => lift(statement, freeze as Freeze, deps);
+      return () => lift(command, freeze as Freeze, deps);
     case 'resolve':
-      return async () => ({ kind: 'resolve', outcome: await resolveUnknown(statement, deps) });
+      return async () => ({ kind: 'resolve', outcome: await resolveUnknown(command, deps) });
     case 'revoke':
-      return () => revoke(statement, deps);
+      return () => revoke(command, deps);
     case 'recover':
-      return () => recover(statement, deps);
+      return () => recover(command, deps);
   }
 }
 
 /** It is for the workflow that waits for it: carried out by any other, it would be said and not heard. */
-function assertHeardBy({ tenant, subject }: Recover): void {
-  const expected = undoingId(tenant, subject);
+function assertAddressee({ tenant, subject }: Recover): void {
+  const expected = compensationWorkflowId(tenant, subject);
   if (Context.current().info.workflowExecution?.workflowId === expected) return;
-  throw new CountersignError('STATEMENT_INVALID', 'The statement is for the undoing of another action.', {
-    field: 'statement.subject',
+  throw new CountersignError('COMMAND_INVALID', 'The signed command is for the undoing of another action.', {
+    field: 'command.subject',
     expected: `to be handed in to ${expected}`,
     fix: 'Hand it in with `countersign saga retry` or `accept`, or through the client.',
   });
 }
 
-async function recover(statement: Recover, deps: Dependencies): Promise<Fulfilled> {
-  const { by, verdict, subject, reason } = statement;
+async function recover(command: Recover, deps: Dependencies): Promise<CommandResult> {
+  const { by, verdict, subject, reason } = command;
   const said =
     verdict === 'retry'
       ? `${by} has the undoing of ${subject} tried again: ${reason}`
       : `${by} accepts that ${subject} is not undone: ${reason}`;
-  return { kind: 'recover', verdict, by, reason, receipt: await receiptOf(statement, said, deps) };
+  return { kind: 'recover', verdict, by, reason, receipt: await appendCommandReceipt(command, said, deps) };
 }
 
 /** Whose own credential was revoked has nothing to say. */
-async function assertStanding({ tenant, credentials }: Statement, { ledger }: Dependencies): Promise<void> {
+async function assertCredentialsValid({ tenant, credentials }: SignedCommand, { ledger }: Dependencies): Promise<void> {
   const gone = await ledger.controls.revoked({ tenant, credentials });
   if (gone === undefined) return;
   throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
-    field: 'statement.credential',
+    field: 'command.credential',
     fix: 'Ask the operator for a new credential.',
   });
 }
@@ -94,41 +101,37 @@ async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies)
 }
 
 /** An agent's revocation of what was delegated below it needs no role: the signature itself shows that it stands above. */
-function assertMay(statement: Deciding, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
-  if (statement.signer === 'agent') return;
-  const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[statement.kind];
-  if (needed.some((role) => statement.roles.includes(role))) return;
-  throw new CountersignError(
-    'ROLE_REQUIRED',
-    `${statement.by} has none of the roles that may ${statement.kind} this.`,
-    {
-      field: 'statement.roles',
-      expected: `one of: ${needed.join(', ') || '(nobody may)'}`,
-      fix: 'Ask somebody who has the role; the operator gives it with `countersign approver create --role`.',
-    },
-  );
+function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
+  if (command.signer === 'agent') return;
+  const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[command.kind];
+  if (needed.some((role) => command.roles.includes(role))) return;
+  throw new CountersignError('ROLE_REQUIRED', `${command.by} has none of the roles that may ${command.kind} this.`, {
+    field: 'command.roles',
+    expected: `one of: ${needed.join(', ') || '(nobody may)'}`,
+    fix: 'Ask somebody who has the role; the operator gives it with `countersign approver create --role`.',
+  });
 }
 
 /** A later attempt of this very activity is the same taker. */
-async function useOnce({ jti, expiresAt }: Statement, { ledger }: Dependencies): Promise<void> {
+async function useOnce({ jti, expiresAt }: SignedCommand, { ledger }: Dependencies): Promise<void> {
   const { workflowExecution, activityId } = Context.current().info;
   const by = `${workflowExecution?.workflowId ?? ''}/${workflowExecution?.runId ?? ''}/${activityId}`;
   if (await ledger.nonces.use({ scope: NONCES, nonce: jti, expiresAt, by })) return;
-  throw new CountersignError('STATEMENT_INVALID', 'The statement was used before, or is over.', {
-    field: 'statement.jti',
-    expected: 'a statement that was never handed in',
+  throw new CountersignError('COMMAND_INVALID', 'The signed command was used before, or is over.', {
+    field: 'command.jti',
+    expected: 'a signed command that was never handed in',
     fix: 'Sign a new one.',
   });
 }
 
-async function lift(statement: Unfreeze, freeze: Freeze, deps: Dependencies): Promise<Fulfilled> {
-  const { by, reason } = statement;
+async function lift(command: Unfreeze, freeze: Freeze, deps: Dependencies): Promise<CommandResult> {
+  const { by, reason } = command;
   const lifted = await deps.ledger.controls.unfreeze(freeze.id, { by, reason });
   const end = lifted.lifted;
-  // Found lifted by the same words, it was this very statement's first attempt that lifted it.
+  // Found lifted by the same words, it was this very signed command's first attempt that lifted it.
   if (end?.by !== by || end.reason !== reason) throw liftedBefore(lifted);
   const what = freeze.scope.kind === 'all' ? 'everything' : `${freeze.scope.kind} ${freeze.scope.value ?? ''}`;
-  const receipt = await receiptOf(statement, `${by} lifted freeze ${freeze.id} (${what}): ${reason}`, deps);
+  const receipt = await appendCommandReceipt(command, `${by} lifted freeze ${freeze.id} (${what}): ${reason}`, deps);
   return { kind: 'unfreeze', freeze: lifted, receipt };
 }
 
@@ -140,17 +143,17 @@ function liftedBefore({ id, lifted }: Freeze): CountersignError {
   });
 }
 
-async function revoke(statement: Revoke, deps: Dependencies): Promise<Fulfilled> {
-  const { tenant, subject: jti, by, reason } = statement;
+async function revoke(command: Revoke, deps: Dependencies): Promise<CommandResult> {
+  const { tenant, subject: jti, by, reason } = command;
   const revocation = await deps.ledger.controls.revoke({ tenant, jti, by, reason });
   const again = revocation.by === by ? '' : `, which ${revocation.by} had revoked before`;
-  const receipt = await receiptOf(statement, `${by} revoked ${jti}${again}: ${reason}`, deps);
+  const receipt = await appendCommandReceipt(command, `${by} revoked ${jti}${again}: ${reason}`, deps);
   return { kind: 'revoke', revocation, receipt };
 }
 
 /** The outcome stays what it was but for the question that was open: whether the effect happened. */
-async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<Outcome> {
-  const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = statement;
+async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Outcome> {
+  const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = command;
   const record = await deps.ledger.actions.find(tenant, actionId);
   if (record === undefined) {
     throw new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
@@ -158,7 +161,7 @@ async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<O
     });
   }
   const { outcome: recorded } = record;
-  if (recorded?.resolution?.digest === statement.digest) return recorded;
+  if (recorded?.resolution?.digest === command.digest) return recorded;
   if (recorded?.status !== 'unknown') throw known(actionId, record.status);
   const { receipt: _receipt, error: _error, ...before } = recorded;
   const happened = verdict === 'happened';
@@ -168,10 +171,10 @@ async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<O
     reason: `${by} found out that it ${happened ? 'happened' : 'did not happen'}: ${evidence}`,
     ...(happened ? {} : { error: { code: 'TOOL_FAILED', message: `It did not happen, as ${by} found out.` } }),
     checks: [...before.checks, { name: 'resolution', ok: true, detail: `${by}: ${evidence}`.slice(0, 600) }],
-    resolution: { verdict, evidence, by, roles, at, digest: statement.digest },
+    resolution: { verdict, evidence, by, roles, at, digest: command.digest },
   };
   const { agent, compensates: cause } = outcome.facts ?? {};
-  const claims = statementOf(outcome, {
+  const claims = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent: agent.id }),
     ...(cause === undefined ? {} : { cause }),
   });
@@ -179,10 +182,10 @@ async function resolveUnknown(statement: Resolve, deps: Dependencies): Promise<O
     tenant,
     actionId,
     outcome,
-    sign: (link) => sign({ ...claims, approvals: [...claims.approvals, statement.digest], ...link }, deps),
+    sign: (link) => sign({ ...claims, approvals: [...claims.approvals, command.digest], ...link }, deps),
     holds: { disposition: happened ? 'consume' : 'release' },
   });
-  if (settled.outcome.resolution?.digest === statement.digest) return settled.outcome;
+  if (settled.outcome.resolution?.digest === command.digest) return settled.outcome;
   throw known(actionId, settled.outcome.status);
 }
 

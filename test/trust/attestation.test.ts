@@ -1,15 +1,15 @@
-/** What a gateway vouches for is good for one thing: to anybody who steals it, it is worth nothing else. */
+/** What a gateway attests is good for one thing: to anybody who steals it, it is worth nothing else. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Digest } from '../../src/action/json.js';
 import type { Auth } from '../../src/action/principal.js';
-import { mayDecide, signApproval, verifyApproval, type ApprovalOptions } from '../../src/trust/approvals.js';
+import { assertMayDecide, signApproval, verifyApproval, type ApprovalOptions } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, peekCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
 import { signGrant, verifyGrant } from '../../src/trust/grants.js';
 import { generateKey, parseKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
-import { signProposal, verifyProposal } from '../../src/trust/proof.js';
-import { signStatement, verifyStatement, type StatementOptions } from '../../src/trust/statements.js';
-import { vouchForAgent, vouchForPerson } from '../../src/trust/vouch.js';
+import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
+import { signCommand, verifyCommand, type CommandOptions } from '../../src/trust/signed-commands.js';
+import { attestAgent, attestPerson } from '../../src/trust/attestation.js';
 import { grantClaims } from './claims.js';
 import { digestOf, firstKey, forge, IAT, later, newKeys, NOW, openUnverified, publicPart, refusal } from './support.js';
 
@@ -31,7 +31,7 @@ const JTI = '0d9fb1ce-3a4e-4a7e-9d52-2f8c4fb0a9aa';
 const OTHER_JTI = '1d9fb1ce-3a4e-4a7e-9d52-2f8c4fb0a9aa';
 const PLACE = { tenant: 'acme', actionId: 'refund-42', shownDigest: digestOf('shown') };
 const YES: ApprovalOptions = { ...PLACE, verdict: 'approve' };
-const UNFREEZE: StatementOptions = { kind: 'unfreeze', tenant: 'acme', subject: '3', reason: 'It is over.' };
+const UNFREEZE: CommandOptions = { kind: 'unfreeze', tenant: 'acme', subject: '3', reason: 'It is over.' };
 const DAY = 86_400;
 const AS_ISSUED = { id: BOT.id, tenant: 'acme', roles: ['billing'], scopes: ['crm'], ttlSeconds: DAY };
 
@@ -49,15 +49,15 @@ beforeAll(async () => {
     JSON.stringify({ grant, receipt, issuer: publicOf('issuer'), gateway: publicOf('gateway') }),
     'w',
   );
-  bot = await vouchForAgent(keyring, BOT, DIGEST, NOW);
-  ann = await vouchForPerson(keyring, ANN, PLACE.shownDigest, TTL, NOW);
+  bot = await attestAgent(keyring, BOT, DIGEST, NOW);
+  ann = await attestPerson(keyring, ANN, PLACE.shownDigest, TTL, NOW);
 });
 
-const propose = (proof: string, digest: Digest = DIGEST, now = NOW, keys = worker) =>
-  verifyProposal(keys, proof, { digest, now });
+const propose = (signature: string, digest: Digest = DIGEST, now = NOW, keys = worker) =>
+  verifyProposal(keys, signature, { digest, now });
 const decide = (token: string, place: Partial<typeof PLACE> = {}, now = NOW) =>
   verifyApproval(worker, token, { ...PLACE, ...place, now });
-const state = (token: string, now = NOW) => verifyStatement(worker, token, { now });
+const state = (token: string, now = NOW) => verifyCommand(worker, token, { now });
 
 /** The credential with other claims or header, signed by the key of any role. */
 function reissued(credential: Credential, claims: object, role: keyof KeyringFile = 'gateway'): Credential {
@@ -68,7 +68,7 @@ function reissued(credential: Credential, claims: object, role: keyof KeyringFil
   return { ...credential, token: forge({ ...header, kid: key.kid }, changed, key) };
 }
 
-describe('a vouched agent', () => {
+describe('an attested agent', () => {
   test('proposes the one thing, and is known by how the gateway knew it', async () => {
     expect(await propose(await signProposal(bot, DIGEST, NOW))).toEqual({
       agent: { id: 'billing-bot', tenant: 'acme', roles: ['billing'], scopes: ['crm'] },
@@ -79,27 +79,27 @@ describe('a vouched agent', () => {
   });
 
   test('keeps its owner, who may not approve', async () => {
-    const owned = await vouchForAgent(keyring, { ...BOT, owner: ANN.id }, DIGEST, NOW);
+    const owned = await attestAgent(keyring, { ...BOT, owner: ANN.id }, DIGEST, NOW);
     const { agent } = await propose(await signProposal(owned, DIGEST, NOW));
     expect(agent.owner).toBe(ANN.id);
     const given = { approver: ANN, agent, selfApproval: false };
     const requirements = [{ policy: 'p', reason: 'r', roles: ['dba'], quorum: 1, ttlSeconds: 60 }];
-    expect(() => mayDecide({ ...given, requirements })).toThrow('owner');
+    expect(() => assertMayDecide({ ...given, requirements })).toThrow('owner');
   });
 
   test('cannot propose anything else, however its credential is turned', async () => {
-    const proof = await signProposal(bot, OTHER, NOW);
-    expect((await refusal(propose(proof, OTHER), 'AGENT_UNVERIFIED')).message).toContain(
-      'vouched for to sign something else',
+    const signature = await signProposal(bot, OTHER, NOW);
+    expect((await refusal(propose(signature, OTHER), 'AGENT_UNVERIFIED')).message).toContain(
+      'attested to sign something else',
     );
-    await refusal(propose(proof, DIGEST), 'AGENT_UNVERIFIED');
+    await refusal(propose(signature, DIGEST), 'AGENT_UNVERIFIED');
     await refusal(propose(await signProposal(bot, DIGEST, NOW), OTHER), 'AGENT_UNVERIFIED');
   });
 
   test('is forgotten after 31 days, and not before: people may think for as long', async () => {
-    const proof = await signProposal(bot, DIGEST, NOW);
-    expect((await propose(proof, DIGEST, later(31 * DAY))).agent.id).toBe('billing-bot');
-    expect((await refusal(propose(proof, DIGEST, later(31 * DAY + 61)), 'AGENT_UNVERIFIED')).message).toContain(
+    const signature = await signProposal(bot, DIGEST, NOW);
+    expect((await propose(signature, DIGEST, later(31 * DAY))).agent.id).toBe('billing-bot');
+    expect((await refusal(propose(signature, DIGEST, later(31 * DAY + 61)), 'AGENT_UNVERIFIED')).message).toContain(
       'expired',
     );
   });
@@ -135,7 +135,7 @@ describe('a vouched agent', () => {
 
   test('cannot revoke, though it signs', async () => {
     const options = { kind: 'revoke', tenant: 'acme', subject: 'x', reason: 'r', delegations: [bot.token] } as const;
-    await refusal(state(await signStatement(bot, options, NOW)), 'STATEMENT_INVALID');
+    await refusal(state(await signCommand(bot, options, NOW)), 'COMMAND_INVALID');
   });
 
   test.each([
@@ -147,20 +147,20 @@ describe('a vouched agent', () => {
     ['an id to revoke it by with a space', { jti: 'a b' }, 'jti'],
     ['an unknown way of knowing it', { auth: { method: 'guess', by: 'me' } }, 'auth.method'],
     ['an owner that is none', { owner: 'a b' }, 'owner'],
-  ])('with %s is not vouched for', async (_, change, field) => {
-    const attempt = vouchForAgent(keyring, { ...BOT, ...change } as typeof BOT, DIGEST, NOW);
+  ])('with %s is not attested', async (_, change, field) => {
+    const attempt = attestAgent(keyring, { ...BOT, ...change } as typeof BOT, DIGEST, NOW);
     expect((await refusal(attempt, 'CONFIG_INVALID')).field).toBe(field);
   });
 
-  test('is not vouched for without a digest', async () => {
+  test('is not attested without a digest', async () => {
     for (const digest of [JTI, '', 'sha256:', '*']) {
-      const attempt = vouchForAgent(keyring, BOT, digest as Digest, NOW);
+      const attempt = attestAgent(keyring, BOT, digest as Digest, NOW);
       expect((await refusal(attempt, 'CONFIG_INVALID')).field).toBe('for');
     }
   });
 });
 
-describe('a vouched person', () => {
+describe('an attested person', () => {
   test('decides the one thing, and the record tells how the gateway knew them', async () => {
     const approval = await decide(await signApproval(ann, YES, NOW));
     expect(approval).toMatchObject({
@@ -175,7 +175,7 @@ describe('a vouched person', () => {
     const shownDigest = digestOf('shown elsewhere');
     const token = await signApproval(ann, { ...YES, shownDigest }, NOW);
     expect((await refusal(decide(token, { shownDigest }), 'APPROVAL_INVALID')).message).toContain(
-      'vouched for to sign something else',
+      'attested to sign something else',
     );
     // Nor pass for stale, which would say that it is authentic.
     await refusal(decide(token), 'APPROVAL_INVALID');
@@ -185,20 +185,20 @@ describe('a vouched person', () => {
   });
 
   test('states the one thing, and nothing under another id', async () => {
-    const by = await vouchForPerson(keyring, ANN, JTI, TTL, NOW);
-    expect(await state(await signStatement(by, { ...UNFREEZE, jti: JTI }, NOW))).toMatchObject({
+    const by = await attestPerson(keyring, ANN, JTI, TTL, NOW);
+    expect(await state(await signCommand(by, { ...UNFREEZE, jti: JTI }, NOW))).toMatchObject({
       by: ANN.id,
       jti: JTI,
       auth: LOGIN,
       credentials: ['oidc:ann'],
     });
-    await refusal(state(await signStatement(by, { ...UNFREEZE, jti: OTHER_JTI }, NOW)), 'STATEMENT_INVALID');
-    await refusal(state(await signStatement(by, UNFREEZE, NOW)), 'STATEMENT_INVALID');
+    await refusal(state(await signCommand(by, { ...UNFREEZE, jti: OTHER_JTI }, NOW)), 'COMMAND_INVALID');
+    await refusal(state(await signCommand(by, UNFREEZE, NOW)), 'COMMAND_INVALID');
   });
 
   test('who may decide may not state with the same credential, nor the other way round', async () => {
-    await refusal(state(await signStatement(ann, { ...UNFREEZE, jti: JTI }, NOW)), 'STATEMENT_INVALID');
-    const by = await vouchForPerson(keyring, ANN, JTI, TTL, NOW);
+    await refusal(state(await signCommand(ann, { ...UNFREEZE, jti: JTI }, NOW)), 'COMMAND_INVALID');
+    const by = await attestPerson(keyring, ANN, JTI, TTL, NOW);
     await refusal(decide(await signApproval(by, YES, NOW)), 'APPROVAL_INVALID');
   });
 
@@ -208,17 +208,17 @@ describe('a vouched person', () => {
     expect((await refusal(decide(token, {}, later(660)), 'APPROVAL_INVALID')).message).toContain('expired');
   });
 
-  test.each([0, 1.5, -1, 30 * DAY + 1, Number.NaN])('is not vouched for for %d seconds', async (ttlSeconds) => {
-    const attempt = vouchForPerson(keyring, ANN, JTI, { ttlSeconds }, NOW);
+  test.each([0, 1.5, -1, 30 * DAY + 1, Number.NaN])('is not attested for %d seconds', async (ttlSeconds) => {
+    const attempt = attestPerson(keyring, ANN, JTI, { ttlSeconds }, NOW);
     expect((await refusal(attempt, 'CONFIG_INVALID')).field).toBe('ttlSeconds');
   });
 
-  test.each(['', '*', 'refund-42', `${JTI} `, 'sha256:abc'])('is not vouched for for "%s"', async (boundTo) => {
-    expect((await refusal(vouchForPerson(keyring, ANN, boundTo, TTL, NOW), 'CONFIG_INVALID')).field).toBe('for');
+  test.each(['', '*', 'refund-42', `${JTI} `, 'sha256:abc'])('is not attested for "%s"', async (boundTo) => {
+    expect((await refusal(attestPerson(keyring, ANN, boundTo, TTL, NOW), 'CONFIG_INVALID')).field).toBe('for');
   });
 
-  test('without a role is vouched for, and has none: they may have one on duty for somebody', async () => {
-    const nobody = await vouchForPerson(keyring, { ...ANN, roles: [] }, PLACE.shownDigest, TTL, NOW);
+  test('without a role is attested, and has none: they may have one delegated by somebody', async () => {
+    const nobody = await attestPerson(keyring, { ...ANN, roles: [] }, PLACE.shownDigest, TTL, NOW);
     const { approver, record } = await decide(await signApproval(nobody, YES, NOW));
     expect([approver.roles, record.roles]).toEqual([[], []]);
   });
@@ -272,16 +272,16 @@ describe('keys are good for their own purpose', () => {
     }
   });
 
-  test('a gateway without the key of an issuer issues nothing, and an issuer vouches for nobody', async () => {
+  test('a gateway without the key of an issuer issues nothing, and an issuer attests nobody', async () => {
     const gateway = await parseKeyring(JSON.stringify({ gateway: file.gateway }), 'gateway');
     await refusal(issueAgent(gateway, { id: 'x', tenant: 'acme', roles: [], scopes: ['*'] }), 'KEYS_MISSING');
     await refusal(issueApprover(gateway, { id: 'x', tenant: 'acme', roles: ['dba'] }), 'KEYS_MISSING');
     const issuer = await parseKeyring(JSON.stringify({ issuer: file.issuer }), 'issuer');
-    expect((await refusal(vouchForAgent(issuer, BOT, DIGEST), 'KEYS_MISSING')).field).toBe('gateway');
-    await refusal(vouchForPerson(issuer, ANN, JTI, TTL), 'KEYS_MISSING');
+    expect((await refusal(attestAgent(issuer, BOT, DIGEST), 'KEYS_MISSING')).field).toBe('gateway');
+    await refusal(attestPerson(issuer, ANN, JTI, TTL), 'KEYS_MISSING');
   });
 
-  test('where no gateway is known, nothing that one vouches for is taken; what an issuer says is', async () => {
+  test('where no gateway is known, nothing that one attests is taken; what an issuer says is', async () => {
     const { gateway: _, ...before } = file;
     const old = await parseKeyring(JSON.stringify(before), 'old');
     await refusal(propose(await signProposal(bot, DIGEST, NOW), DIGEST, NOW, old), 'AGENT_UNVERIFIED');
@@ -304,7 +304,8 @@ describe('keys are good for their own purpose', () => {
   });
 
   test('a lifetime longer than anything needs is refused, whoever signed it', async () => {
-    const agent = (exp: number) => signProposal(reissued(bot, { exp }), DIGEST, NOW).then((proof) => propose(proof));
+    const agent = (exp: number) =>
+      signProposal(reissued(bot, { exp }), DIGEST, NOW).then((signature) => propose(signature));
     expect((await agent(IAT + 31 * DAY)).agent.id).toBe('billing-bot');
     await refusal(agent(IAT + 31 * DAY + 1), 'AGENT_UNVERIFIED');
     await refusal(agent(IAT), 'AGENT_UNVERIFIED');
@@ -316,31 +317,31 @@ describe('keys are good for their own purpose', () => {
 });
 
 describe('remembering credentials', () => {
-  test('a vouched one that verified is still good for nothing else', async () => {
+  test('an attested one that verified is still good for nothing else', async () => {
     const fresh = await parseKeyring(JSON.stringify(file), 'fresh');
     const context = { digest: DIGEST, now: NOW };
-    const proof = await signProposal(bot, DIGEST, NOW);
+    const signature = await signProposal(bot, DIGEST, NOW);
     const other = await signProposal(bot, OTHER, NOW);
     for (let round = 0; round < 3; round++) {
-      expect((await verifyProposal(fresh, proof, context)).agent.id).toBe('billing-bot');
+      expect((await verifyProposal(fresh, signature, context)).agent.id).toBe('billing-bot');
       await refusal(verifyProposal(fresh, other, { digest: OTHER, now: NOW }), 'AGENT_UNVERIFIED');
     }
   });
 
-  test('any number of vouched ones push no long-lived one out', async () => {
+  test('any number of attested ones push no long-lived one out', async () => {
     const fresh = await parseKeyring(JSON.stringify(file), 'fresh');
     const issued = await issueAgent(keyring, { id: 'bot', tenant: 'acme', roles: [], scopes: ['*'] }, NOW);
-    const proof = await signProposal(issued, DIGEST, NOW);
+    const signature = await signProposal(issued, DIGEST, NOW);
     const asked = countingIssuer(fresh);
-    expect((await verifyProposal(asked.keyring, proof, { digest: DIGEST, now: NOW })).agent.id).toBe('bot');
+    expect((await verifyProposal(asked.keyring, signature, { digest: DIGEST, now: NOW })).agent.id).toBe('bot');
     expect(asked.times()).toBe(1);
     for (let i = 0; i < 1100; i++) {
       const digest = digestOf(`proposal ${i}`);
-      const one = await vouchForAgent(keyring, BOT, digest, NOW);
+      const one = await attestAgent(keyring, BOT, digest, NOW);
       const { agent } = await verifyProposal(asked.keyring, await signProposal(one, digest, NOW), { digest, now: NOW });
       expect(agent.id).toBe('billing-bot');
     }
-    expect((await verifyProposal(asked.keyring, proof, { digest: DIGEST, now: NOW })).agent.id).toBe('bot');
+    expect((await verifyProposal(asked.keyring, signature, { digest: DIGEST, now: NOW })).agent.id).toBe('bot');
     expect(asked.times()).toBe(1);
   });
 });

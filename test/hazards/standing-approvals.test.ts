@@ -12,9 +12,9 @@ import {
   issueAgent,
   issueApprover,
   peekCredential,
-  signStatement,
+  signCommand,
   type Credential,
-  type StatementOptions,
+  type CommandOptions,
 } from '../../src/trust/index.js';
 import { ended, pending, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -88,22 +88,25 @@ async function bot(more: Parameters<Stack['agent']>[0] = {}): Promise<{ id: stri
   return { id, client: await stack.agent({ id, ...more }) };
 }
 
-type Said = Omit<Extract<StatementOptions, { kind: 'stand' }>, 'kind' | 'tenant' | 'reason' | 'tool' | 'until'>;
+type Said = Omit<
+  Extract<CommandOptions, { kind: 'create_standing_approval' }>,
+  'kind' | 'tenant' | 'reason' | 'tool' | 'until'
+>;
 
-async function handIn(by: Credential, statement: Record<string, unknown>) {
+async function handIn(by: Credential, command: Record<string, unknown>) {
   const { tenant } = peekCredential(by);
   const client = await stack.agent();
-  return client.handIn(
-    await signStatement(by, { tenant, reason: 'the night shift', ...statement } as StatementOptions),
+  return client.submitCommand(
+    await signCommand(by, { tenant, reason: 'the night shift', ...command } as CommandOptions),
   );
 }
 
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
 async function stand(said: Said & { until?: string; tool?: string }, by = dora): Promise<StandingApproval> {
-  const done = await handIn(by, { kind: 'stand', tool: 'shop-db', until: inMs(3_600_000), ...said });
-  if (done.kind !== 'stand') throw new Error(done.kind);
-  return done.standing;
+  const done = await handIn(by, { kind: 'create_standing_approval', tool: 'shop-db', until: inMs(3_600_000), ...said });
+  if (done.kind !== 'create_standing_approval') throw new Error(done.kind);
+  return done.standingApproval;
 }
 
 /** How it answers: `pending` when people are asked, and then it is cancelled. */
@@ -130,7 +133,13 @@ describe('a standing approval', () => {
       status: 'success',
       decision: { effect: 'require_approval' },
       approvals: [
-        { approver: 'dora', verdict: 'approve', roles: ['dba'], standing: standing.id, digest: standing.digest },
+        {
+          approver: 'dora',
+          verdict: 'approve',
+          roles: ['dba'],
+          standingApproval: standing.id,
+          digest: standing.digest,
+        },
       ],
       facts: { limits: [{ limit: `standing:${standing.id}`, left: 2, max: 2, unit: 'actions', used: 0 }] },
     });
@@ -273,8 +282,11 @@ describe('it ends', () => {
     const { id, client } = await bot();
     const { id: subject } = await stand({ subject: id });
     expect((await ended(client, change('late', 1))).status).toBe('success');
-    const done = await handIn(dora, { kind: 'withdraw', subject });
-    expect(done).toMatchObject({ kind: 'withdraw', standing: { id: subject, ended: { by: 'dora' } } });
+    const done = await handIn(dora, { kind: 'withdraw_standing_approval', subject });
+    expect(done).toMatchObject({
+      kind: 'withdraw_standing_approval',
+      standingApproval: { id: subject, ended: { by: 'dora' } },
+    });
     expect(await answerOf(client, change('late', 2))).toBe('pending');
   });
 
@@ -318,7 +330,7 @@ describe('it ends', () => {
   test('a row that nobody signed, written past the workers, lets nothing go on', async () => {
     const { id, client } = await bot();
     const real = await stand({ subject: `${id}-other` });
-    const [{ statement } = { statement: '' }] = await stack.ledger.standingApprovals.for({
+    const [{ statement: command } = { statement: '' }] = await stack.ledger.standingApprovals.for({
       tenant: TENANT,
       agents: [`${id}-other`],
       tool: 'shop-db',
@@ -326,7 +338,7 @@ describe('it ends', () => {
       rows: 1,
     });
     const { at: _at, ended: _ended, ...row } = real;
-    await stack.ledger.standingApprovals.add({ ...row, id: randomUUID(), agent: id, statement });
+    await stack.ledger.standingApprovals.add({ ...row, id: randomUUID(), agent: id, statement: command });
     expect(await answerOf(client, change('bounds', 9))).toBe('pending');
   });
 });
@@ -341,7 +353,7 @@ describe('with people', () => {
     await stack.decide(action, lena);
     const outcome = await action.outcome();
     expect(outcome.status).toBe('success');
-    expect(outcome.approvals.map(({ approver, standing }) => [approver, standing])).toEqual([
+    expect(outcome.approvals.map(({ approver, standingApproval: standing }) => [approver, standing])).toEqual([
       ['lena', undefined],
       ['dora', standing.id],
     ]);
@@ -366,7 +378,8 @@ describe('with people', () => {
     await stack.decide(action, lena);
     await until(
       () => client.view(action.actionId),
-      ({ phase, approvals }) => phase === 'pending' && approvals.every((given) => given.standing !== standing.id),
+      ({ phase, approvals }) =>
+        phase === 'pending' && approvals.every((given) => given.standingApproval !== standing.id),
     );
     await stack.decide(action, dora);
     expect(await action.outcome()).toMatchObject({ status: 'success' });
@@ -391,7 +404,7 @@ describe('with people', () => {
     const budgeted = await stand({ subject: id, actions: 5 });
     const free = await stand({ subject: id }, await stack.approver('dave', ['dba']));
     const outcome = await ended(client, change('bounds', 11));
-    expect(outcome.approvals.map(({ standing }) => standing)).toEqual([free.id]);
+    expect(outcome.approvals.map(({ standingApproval: standing }) => standing)).toEqual([free.id]);
     expect(await stack.spent(`standing:${budgeted.id}`)).toEqual({ used: 0, held: 0 });
   });
 });
@@ -416,15 +429,21 @@ describe('who may give and take one', () => {
     const { id } = await bot();
     const { id: subject } = await stand({ subject: id });
     const dave = await stack.approver('dave', ['dba']);
-    await expect(handIn(dave, { kind: 'withdraw', subject })).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
-    expect(await handIn(olga, { kind: 'withdraw', subject })).toMatchObject({ standing: { ended: { by: 'olga' } } });
+    await expect(handIn(dave, { kind: 'withdraw_standing_approval', subject })).rejects.toMatchObject({
+      code: 'ROLE_REQUIRED',
+    });
+    expect(await handIn(olga, { kind: 'withdraw_standing_approval', subject })).toMatchObject({
+      standingApproval: { ended: { by: 'olga' } },
+    });
   });
 
   test('one of another tenant cannot be seen, nor withdrawn', async () => {
     const { id } = await bot();
     const { id: subject } = await stand({ subject: id });
     const stranger = await stack.approver('olga', ['operator'], 'globex');
-    await expect(handIn(stranger, { kind: 'withdraw', subject })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(handIn(stranger, { kind: 'withdraw_standing_approval', subject })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     expect((await stack.ledger.standingApprovals.list({ tenant: 'globex' })).map((one) => one.id)).not.toContain(
       subject,
     );
@@ -435,23 +454,23 @@ describe('who may give and take one', () => {
     ['lasts too long', 40 * 86_400_000],
   ])('one that %s is refused', async (_, ms) => {
     await expect(stand({ subject: 'bot', until: inMs(ms) })).rejects.toMatchObject({
-      code: 'STATEMENT_INVALID',
-      field: 'statement.until',
+      code: 'COMMAND_INVALID',
+      field: 'command.until',
     });
   });
 
   test('one that would outlast the credential it is given by is refused', async () => {
     const brief = await issueApprover(stack.keyring, { id: 'brie', tenant: TENANT, roles: ['dba'], ttlSeconds: 60 });
     await expect(stand({ subject: 'bot', until: inMs(120_000) }, brief)).rejects.toMatchObject({
-      code: 'STATEMENT_INVALID',
-      field: 'statement.until',
+      code: 'COMMAND_INVALID',
+      field: 'command.until',
     });
   });
 
   test('the receipts of all this verify', async () => {
     const receipts: string[] = [];
     for await (const { actionId } of stack.ledger.receipts.list(TENANT)) receipts.push(actionId);
-    expect(receipts.filter((id) => id.startsWith('statement/')).length).toBeGreaterThan(20);
+    expect(receipts.filter((id) => id.startsWith('command/')).length).toBeGreaterThan(20);
     const report = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring, tenant: TENANT });
     expect(report).toMatchObject({ ok: true });
   });

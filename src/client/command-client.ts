@@ -1,8 +1,8 @@
-/** What is asked of workers beside actions: to carry out people's statements, and to tell what is recorded. */
+/** What is asked of workers beside actions: to carry out people's signed commands, and to tell what is recorded. */
 import type { Client } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import { decodeJwt } from 'jose';
-import type { Fulfilled } from '../../activities/contract.js';
+import type { CommandResult } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import type { Outcome } from '../action/outcome.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
@@ -14,28 +14,32 @@ import { recover } from './saga.js';
 /** How long a worker may take to read an outcome from the ledger. */
 const RECORDED_TIMEOUT = '10s';
 
-type StatementWorkflow = (token: string) => Promise<Fulfilled>;
+type SignedCommandWorkflow = (token: string) => Promise<CommandResult>;
 type RecordedOutcome = (tenant: string, actionId: string) => Promise<Outcome>;
 
-/** The workflow's id is the statement's own, so it is carried out at most once while Temporal remembers; after that the ledger sees to it. */
-export async function handIn(temporal: Client, { taskQueue }: TemporalSettings, statement: string): Promise<Fulfilled> {
-  const { tenant, jti, kind, subject } = placeOf(statement);
+/** The workflow's id is the signed command's own, so it is carried out at most once while Temporal remembers; after that the ledger sees to it. */
+export async function submitCommand(
+  temporal: Client,
+  { taskQueue }: TemporalSettings,
+  command: string,
+): Promise<CommandResult> {
+  const { tenant, jti, kind, subject } = placeOf(command);
   // It is heard by the undoing that waits for it, and by nobody else.
-  if (kind === 'recover') return recover(temporal, tenant, subject, statement);
+  if (kind === 'recover') return recover(temporal, tenant, subject, command);
   try {
-    return await temporal.workflow.execute<StatementWorkflow>('statement', {
-      workflowId: `statement/${tenant}/${jti}`,
+    return await temporal.workflow.execute<SignedCommandWorkflow>('signedCommand', {
+      workflowId: `command/${tenant}/${jti}`,
       taskQueue,
-      args: [statement],
+      args: [command],
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       typedSearchAttributes: new TypedSearchAttributes([{ key: ATTRIBUTES.tenant, value: tenant }]),
     });
   } catch (error) {
     if (!hasEnded(error)) throw error;
-    throw new CountersignError('STATEMENT_INVALID', 'The statement was handed in before.', {
-      field: 'statement.jti',
-      expected: 'a statement that was never handed in',
+    throw new CountersignError('COMMAND_INVALID', 'The signed command was handed in before.', {
+      field: 'command.jti',
+      expected: 'a signed command that was never handed in',
       fix: 'Sign a new one.',
       cause: error,
     });
@@ -61,18 +65,18 @@ export async function recordedOutcome(
   }
 }
 
-/** Where a statement says that it belongs. It is verified by whoever carries it out. */
-function placeOf(statement: string): { tenant: string; jti: string; kind: string; subject: string } {
+/** Where a signed command says that it belongs. It is verified by whoever carries it out. */
+function placeOf(command: string): { tenant: string; jti: string; kind: string; subject: string } {
   try {
-    const { tenant, jti, kind, subject } = decodeJwt<Record<'tenant' | 'kind' | 'subject', unknown>>(statement);
+    const { tenant, jti, kind, subject } = decodeJwt<Record<'tenant' | 'kind' | 'subject', unknown>>(command);
     if (typeof tenant === 'string' && TENANT_PATTERN.test(tenant) && jti !== undefined) {
       return { tenant, jti, kind: String(kind), subject: String(subject) };
     }
   } catch {
-    // Told below, as any other text that is no statement.
+    // Told below, as any other text that is no signed command.
   }
-  throw new CountersignError('STATEMENT_INVALID', 'This is not a signed statement.', {
-    field: 'statement',
+  throw new CountersignError('COMMAND_INVALID', 'This is not a signed command.', {
+    field: 'command',
     expected: 'what signStatement returned',
   });
 }

@@ -1,2 +1,0 @@
-/** What is kept under its digest. */
-export { Content } from './content.js';

@@ -1,2 +1,0 @@
-/** Limits: their counters, and what actions have reserved of them. */
-export { Limits } from './limits.js';
