@@ -188,18 +188,14 @@ async function recorded(
   { ledger, settings: { approvalRateLimit } }: Dependencies,
 ): Promise<ApprovalRecord> {
   const { approver: person, ...rest } = record;
-  const {
-    waitedSeconds,
-    hurried: overRateLimit,
-    refused,
-  } = await ledger.approvalRequests.recordDecision({
+  const { waitedSeconds, overRateLimit, refused } = await ledger.approvalRequests.recordDecision({
     ...rest,
     tenant,
     actionId,
     shownDigest,
     person,
     windowSeconds: approvalRateLimit.withinSeconds,
-    hurriedFrom: approvalRateLimit.approvals,
+    overRateLimitFrom: approvalRateLimit.approvals,
     refusedFrom: 2 * approvalRateLimit.approvals,
   });
   if (refused) {

@@ -220,10 +220,10 @@ async function endRoleDelegation(
 }
 
 /** What is one's own needs no role; what is another's, the one that revokes. */
-function assertOwn({ by, kind, roles }: AuthorityCommand, own: readonly string[], { settings }: Dependencies): void {
+function assertOwn({ by, roles }: AuthorityCommand, own: readonly string[], { settings }: Dependencies): void {
   const { revoke } = settings.roles;
   if (own.some((person) => samePerson(person, by)) || revoke.some((role) => roles.includes(role))) return;
-  throw new CountersignError('ROLE_REQUIRED', `${by} may not ${kind} what is another's.`, {
+  throw new CountersignError('ROLE_REQUIRED', `${by} may not do this with what is another's.`, {
     field: 'command.roles',
     expected: `one of: ${revoke.join(', ') || '(nobody may)'}`,
     fix: `Ask ${own.join(' or ')}, or somebody who has the role.`,

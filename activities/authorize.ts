@@ -2,7 +2,8 @@
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import { signGrant, isCompensationAuthorization, verifyCompensationAuthorization } from '../src/trust/index.js';
+import { signGrant } from '../src/trust/index.js';
+import { assertAsLeft } from './compensation-state.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import { admit, type Admitted, type NoRoom } from './admit.js';
 import { findTool } from './authenticate.js';
@@ -38,7 +39,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
     const { enforced, approved, plan } = records;
     known.facts = enforced.facts;
     known.decision = enforced.decision;
-    await assertUndoesWhatWasLeft(request, plan, deps);
+    await assertAsLeft(request, plan.pre, deps);
 
     const holds = [...enforced.holds, ...(approved?.holds ?? [])];
     const admitted = await admit(enforced, request, deps, holds.length === 0 ? undefined : holds);
@@ -80,28 +81,6 @@ function unauthorized(message: string): CountersignError {
     field: 'decision',
     expected: 'a decision that allows the action, or the approvals it asks for',
   });
-}
-
-/** What somebody changed since is not overwritten in order to undo what was before. */
-async function assertUndoesWhatWasLeft(
-  { signature, digest: proposalDigest }: ActionRequest,
-  { pre }: Plan,
-  { keyring }: Dependencies,
-): Promise<void> {
-  if (!isCompensationAuthorization(signature)) return;
-  const { claims } = await verifyCompensationAuthorization(keyring, signature, {
-    digest: proposalDigest,
-    now: new Date(),
-  });
-  if (pre.digest === claims.preDigest) return;
-  throw new CountersignError(
-    'STATE_CHANGED',
-    `The system has changed since the undoing of ${claims.cause.actionId} was prepared.`,
-    {
-      field: 'preDigest',
-      fix: 'Look at what changed; then try again, or accept that it is not undone.',
-    },
-  );
 }
 
 function again(because: LookAgain['because'], lastLook: boolean): LookAgain {

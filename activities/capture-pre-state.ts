@@ -2,6 +2,7 @@
 import { Context } from '@temporalio/activity';
 import type { State } from '../src/action/snapshot.js';
 import { rehearseInvariants } from '../src/verify/index.js';
+import { assertAsLeft } from './compensation-state.js';
 import { readInput, type ToolInput } from './authenticate.js';
 import type { Activities, CapturePreStateInput, PreState, Proposed } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -18,6 +19,8 @@ export async function capturePreState(
     const read = readInput(sealedProposal(request), deps);
     const captured = await capture(read.tool, read.input, {}, Context.current().cancellationSignal);
     await keep(workflowIdentity().tenant, captured, deps);
+    // Before anybody is asked about it.
+    await assertAsLeft(request, captured.snapshot, deps);
     // An expectation that is too costly on the real state is refused now, while nothing has been done.
     await rehearse(read, captured.state, deps);
     return run.seal<PreState>({ kind: 'pre_state', snapshot: captured.snapshot });

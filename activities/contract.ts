@@ -83,7 +83,7 @@ export interface Enforced extends StepRecord {
   /** What the action asks of its limits: `authorize` places it. */
   readonly holds: readonly HoldRequest[];
   /** The amounts that the limits found in the input: the budgets of standing approvals count them too. */
-  readonly measured: readonly Measured[];
+  readonly measured: readonly Pick<Measured, 'unit' | 'amount'>[];
 }
 
 /** A limit leaves no room now, and lets the action wait for some. */
@@ -182,7 +182,8 @@ export type Done = Extract<EffectReport, { kind: 'done' }>;
 
 /** Why an action ends whose effect was not made, where no step said so: the workflow knows, and people signed. */
 export type Stopped =
-  | { readonly kind: 'cancelled'; readonly during: 'approval' | 'queue' | 'pipeline' }
+  | { readonly kind: 'cancelled'; readonly during: 'approval' | 'pipeline' }
+  | { readonly kind: 'cancelled'; readonly during: 'queue'; readonly queued: Sealed<Queued> }
   /** Nobody decided in time. RFC 3339 UTC. */
   | { readonly kind: 'expired'; readonly expiresAt: string }
   /** People decided against it: the decisions they signed. */

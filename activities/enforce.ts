@@ -45,7 +45,8 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       const { reason, retryAfterMs, maxWaitMs } = queue;
       return run.seal<Queued>({ kind: 'queued', ...enforced, reason, retryAfterMs, maxWaitMs });
     }
-    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured });
+    const amounts = measured.map(({ unit, amount }) => ({ unit, amount }));
+    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts });
   } catch (thrown) {
     const refused = run.refuse(thrown, withoutSample(known));
     if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));

@@ -80,8 +80,12 @@ async function endingOf(
   switch (ending.kind) {
     case 'refused':
       return { status: 'denied', error: fromView(ending.error) };
-    case 'cancelled':
-      return { status: 'cancelled', error: fromView({ code: 'CANCELLED', message: CANCELLED[ending.during] }) };
+    case 'cancelled': {
+      const error = fromView({ code: 'CANCELLED', message: CANCELLED[ending.during] });
+      if (ending.during !== 'queue') return { status: 'cancelled', error };
+      const { facts, decision } = run.open<Queued>('enforce', ending.queued);
+      return { status: 'cancelled', error, facts, decision };
+    }
     case 'expired': {
       const { expiresAt } = ending;
       const by = Number.isNaN(Date.parse(expiresAt)) ? 'in time' : `by ${new Date(expiresAt).toISOString()}`;

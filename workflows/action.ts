@@ -146,7 +146,7 @@ export class Action {
     showQueued(facts, { reason, until: new Date(now + leftMs).toISOString(), first });
 
     await condition(() => this.cancelRequested, pauseMs);
-    if (this.cancelRequested) throw new Ends({ kind: 'cancelled', during: 'queue' });
+    if (this.cancelRequested) throw new Ends({ kind: 'cancelled', during: 'queue', queued });
   }
 
   /** A cancellation ends it early. */

@@ -52,12 +52,15 @@ export function onTaskQueue(taskQueue: string): Pick<Activities, 'propose' | 'ca
   return proxyActivities<Activities>({ taskQueue, startToCloseTimeout: '60s', retry: BRIEFLY });
 }
 
+/** What an attempt may take beyond the effect itself: to pass the gate, and to take back what took too long. */
+const AROUND_EFFECT_MS = 15_000;
+
 /** The effect: always a regular activity, so that it never runs without a trace. */
 export function effect(taskQueue: string | undefined, timeoutMs: number, summary: string): Activities['execute'] {
   return proxyActivities<Activities>({
     ...(taskQueue === undefined ? {} : { taskQueue }),
     summary,
-    startToCloseTimeout: timeoutMs,
+    startToCloseTimeout: timeoutMs + AROUND_EFFECT_MS,
     heartbeatTimeout: HEARTBEAT,
     retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s', maximumAttempts: 6 },
   }).execute;

@@ -31,7 +31,7 @@ export interface ApprovalProgress {
  * 1. A requirement has its noes (one, unless `denials` asks for more different people's): denied, whatever else was said.
  * 2. One person asks for changes: that ends it as well.
  * 3. Every requirement has its quorum of different people: approved. One person may count for several requirements, but once for each;
- *    whoever has a role delegated by somebody takes that person's seat, which is one, whichever of them says yes. A yes said in a hurry
+ *    whoever has a role delegated by somebody takes that person's seat, which is one, whichever of them says yes. A yes over the approval rate limit
  *    counts beside one more person's than the quorum asks for. Who also said no has said no.
  *
  * A decision counts for a requirement when its giver has one of the roles, the requirement's own or one that it had been escalated to

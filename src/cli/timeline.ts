@@ -103,10 +103,10 @@ function approvalText(approval: ApprovalRecord, paint: Paint): string {
   } = approval;
   const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
   const notes = [
-    ...duties.map(({ role, from }) => `${sanitize(role)} on duty for ${sanitize(from)}`),
+    ...duties.map(({ role, from }) => `${sanitize(role)} delegated by ${sanitize(from)}`),
     ...(passkey === undefined ? [] : ['with a passkey']),
     ...(standing === undefined ? [] : [`given before, standing approval ${sanitize(standing)}`]),
-    ...(overRateLimit === true ? ['in a hurry'] : []),
+    ...(overRateLimit === true ? ['over the approval rate limit'] : []),
   ];
   const how = notes.length === 0 ? '' : `, ${notes.join(', ')}`;
   const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;

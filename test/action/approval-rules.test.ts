@@ -203,7 +203,7 @@ describe('a role delegation', () => {
   });
 });
 
-describe('a yes in a hurry', () => {
+describe('a yes over the approval rate limit', () => {
   const hasty = (who: string): ApprovalRecord => yes(who, ['dba'], { overRateLimit: true });
 
   test('needs one more person than the quorum, and what is missing says so', () => {
@@ -214,7 +214,7 @@ describe('a yes in a hurry', () => {
     expect(progress([needs(['dba'])], [hasty('ann'), yes('bob', ['dba'])]).state).toBe('approved');
   });
 
-  test('two people in a hurry are two people', () => {
+  test('two people over the rate limit are two people', () => {
     expect(progress([needs(['dba'])], [hasty('ann'), hasty('bob')]).state).toBe('approved');
   });
 
@@ -230,7 +230,7 @@ describe('a yes in a hurry', () => {
     expect(progress([needs(['dba'])], [hasty('ann'), stand]).state).toBe('waiting');
   });
 
-  test('a no in a hurry is a no', () => {
+  test('a no over the rate limit is a no', () => {
     expect(progress([needs(['dba'])], [no('ann', ['dba'], { overRateLimit: true })]).state).toBe('denied');
   });
 });
@@ -306,9 +306,9 @@ describe('whatever is demanded and whoever says what', () => {
       digest: fc.constant('sha256:00' as const),
       passkey: fc.constant('k1'),
       self: fc.boolean(),
-      hurried: fc.boolean(),
+      overRateLimit: fc.boolean(),
       waitedSeconds: fc.integer({ min: 0, max: 4 }),
-      duties: fc.array(fc.record({ role, from: person }), { maxLength: 2 }),
+      delegatedRoles: fc.array(fc.record({ role, from: person }), { maxLength: 2 }),
     },
     { requiredKeys: ['approver', 'roles', 'verdict', 'at', 'digest'] },
   );

@@ -288,7 +288,10 @@ describe('a person', () => {
       const { actionId, shownDigest } = await waiting();
       const person = await gateway.person({ id, roles });
       const reply = await person.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
-      expect(reply.body).toMatchObject({ state: 'approved', recorded: { duties: [{ role: 'dba', from: 'dana' }] } });
+      expect(reply.body).toMatchObject({
+        state: 'approved',
+        recorded: { delegatedRoles: [{ role: 'dba', from: 'dana' }] },
+      });
       expect((await dana.send('DELETE', `/v1/role-delegations/${String(made.body['id'])}?reason=back`)).status).toBe(
         200,
       );

@@ -117,7 +117,7 @@ describe('denied by the worker, with a receipt', () => {
     const handle = await admin.temporal.workflow.start('trustedAction', {
       workflowId: `acme/${actionId}`,
       taskQueue: stack.temporal.taskQueue,
-      args: [{ proposal: { actionId, tool: 'shop-db', input: { x: '\u0000' } }, digest: 'sha256:x', proof: '' }],
+      args: [{ proposal: { actionId, tool: 'shop-db', input: { x: '\u0000' } }, digest: 'sha256:x', signature: '' }],
     });
     expect(await handle.result()).toMatchObject({ status: 'denied', error: { code: 'INVALID_TEXT' } });
   });

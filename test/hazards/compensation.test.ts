@@ -503,7 +503,7 @@ describe('asked for by somebody with access to Temporal', () => {
       (await admin.temporal.workflow.execute('trustedAction', {
         workflowId: `${TENANT}/${id}`,
         taskQueue: stack.temporal.taskQueue,
-        args: [{ proposal: asProposed, digest: proposalDigest(asProposed), proof }],
+        args: [{ proposal: asProposed, digest: proposalDigest(asProposed), signature: proof }],
       })) as Outcome;
     const unverified = { status: 'denied', error: { code: 'AGENT_UNVERIFIED' } };
     const other = { ...proposal, ...set(sku, 1) };

@@ -147,7 +147,7 @@ test('a workflow started by hand with a proposal that its agent never signed is 
   const handle = await admin.temporal.workflow.start('trustedAction', {
     workflowId: `${TENANT}/${proposal.actionId}`,
     taskQueue: stack.temporal.taskQueue,
-    args: [{ proposal, digest: `sha256:${'0'.repeat(64)}`, proof: 'forged' }],
+    args: [{ proposal, digest: `sha256:${'0'.repeat(64)}`, signature: 'forged' }],
   });
   expect(await handle.result()).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
   expect(await effects()).toBe(0);

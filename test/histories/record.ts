@@ -151,7 +151,7 @@ test('refused because nobody attests the agent', async () => {
   await admin.temporal.workflow.start('trustedAction', {
     workflowId: `${TENANT}/stranger`,
     taskQueue: stack.temporal.taskQueue,
-    args: [{ proposal: update('stranger'), digest: `sha256:${'0'.repeat(64)}`, proof: 'forged' }],
+    args: [{ proposal: update('stranger'), digest: `sha256:${'0'.repeat(64)}`, signature: 'forged' }],
   });
   await record('unverified', 'stranger');
 });

@@ -246,11 +246,11 @@ describe('the list of approval requests', () => {
       at: '2026-01-02T03:04:05.000Z',
       auth: { method: 'oidc', by: 'https://id.example.com' },
       passkey: 'key-1',
-      duties: [{ role: 'dba', from: 'bob' }],
+      delegatedRoles: [{ role: 'dba', from: 'bob' }],
     });
     await ledger.approvalRequests.recordDecision(first);
     await ledger.approvalRequests.recordDecision(yes(ask, 'Ann'));
-    await ledger.approvalRequests.recordDecision(yes(ask, 'bob', { hurriedFrom: 0 }));
+    await ledger.approvalRequests.recordDecision(yes(ask, 'bob', { overRateLimitFrom: 0 }));
     await ledger.approvalRequests.recordDecision(yes(ask, 'carol', { refusedFrom: 0 }));
     await ledger.approvalRequests.recordDecision(yes({ ...ask, shownDigest: token() }, 'dave'));
     const [listed] = (await ledger.approvalRequests.page({ tenant })).requests;
@@ -265,17 +265,17 @@ describe('the list of approval requests', () => {
         digest: first.digest,
         auth: { method: 'oidc', by: 'https://id.example.com' },
         passkey: 'key-1',
-        duties: [{ role: 'dba', from: 'bob' }],
+        delegatedRoles: [{ role: 'dba', from: 'bob' }],
         waitedSeconds,
       },
-      expect.objectContaining({ approver: 'bob', hurried: true, waitedSeconds }),
+      expect.objectContaining({ approver: 'bob', overRateLimit: true, waitedSeconds }),
     ]);
   });
 
   test('has the approvals that it was opened with; opened anew, of the decisions before only those that still count', async () => {
     const tenant = newTenant();
     const standing = { approver: 'sue', roles: ['dba'], verdict: 'approve', at: '2026-01-01T00:00:00.000Z' } as const;
-    const given = [{ ...standing, digest: token(), standing: 's-1' }];
+    const given = [{ ...standing, digest: token(), standingApproval: 's-1' }];
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     const approvers = async (): Promise<string[]> =>
       ((await ledger.approvalRequests.find(tenant, 'a-1'))?.decisions ?? []).map(({ approver }) => approver);

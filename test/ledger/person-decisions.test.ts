@@ -37,7 +37,7 @@ describe('a decision that is recorded', () => {
     expect(await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'a-1')))).toEqual({
       waitedSeconds: 0,
       yesesBefore: 0,
-      hurried: false,
+      overRateLimit: false,
       refused: false,
     });
   });
@@ -46,9 +46,9 @@ describe('a decision that is recorded', () => {
     const tenant = newTenant();
     const ask = await waits(ledger, { tenant, actionId: 'a-1' });
     await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-0')));
-    const decision = yes(ask, 'ann@example.com', { hurriedFrom: 1 });
+    const decision = yes(ask, 'ann@example.com', { overRateLimitFrom: 1 });
     const first = await ledger.approvalRequests.recordDecision(decision);
-    expect(first).toMatchObject({ yesesBefore: 1, hurried: true });
+    expect(first).toMatchObject({ yesesBefore: 1, overRateLimit: true });
     for (let i = 2; i < 6; i++) await ledger.approvalRequests.recordDecision(yes(unasked(tenant, `a-${i}`)));
     await ledger.approvalRequests.close(ask);
     await testLedger.pool.query(
@@ -56,7 +56,12 @@ describe('a decision that is recorded', () => {
       [tenant],
     );
     expect(
-      await ledger.approvalRequests.recordDecision({ ...decision, hurriedFrom: 100, refusedFrom: 0, windowSeconds: 0 }),
+      await ledger.approvalRequests.recordDecision({
+        ...decision,
+        overRateLimitFrom: 100,
+        refusedFrom: 0,
+        windowSeconds: 0,
+      }),
     ).toEqual(first);
     const again = await testLedger.another();
     expect(await times(5, () => again.approvalRequests.recordDecision(decision))).toEqual(Array(5).fill(first));
@@ -92,18 +97,25 @@ describe('a decision that is recorded', () => {
     expect(await count('a-7')).toBe(4);
   });
 
-  test('is hurried, then refused, from the given numbers on; a refused yes does not count, and a no is never either', async () => {
+  test('is over the rate limit, then refused, from the given numbers on; a refused yes does not count, and a no is never either', async () => {
     const tenant = newTenant();
-    const limits = { hurriedFrom: 2, refusedFrom: 4 };
+    const limits = { overRateLimitFrom: 2, refusedFrom: 4 };
     const decide = (actionId: string, more = {}) =>
       ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', { ...limits, ...more }));
     const all = [];
     for (let i = 0; i < 7; i++) all.push(await decide(`a-${i}`));
     expect(all.map(({ yesesBefore }) => yesesBefore)).toEqual([0, 1, 2, 3, 4, 4, 4]);
-    expect(all.map(({ hurried }) => hurried)).toEqual([false, false, true, true, true, true, true]);
+    expect(all.map(({ overRateLimit }) => overRateLimit)).toEqual([false, false, true, true, true, true, true]);
     expect(all.map(({ refused }) => refused)).toEqual([false, false, false, false, true, true, true]);
-    expect(await decide('a-9', { verdict: 'deny' })).toMatchObject({ yesesBefore: 4, hurried: false, refused: false });
-    expect(await decide('a-10', { hurriedFrom: 0, refusedFrom: 100 })).toMatchObject({ hurried: true, refused: false });
+    expect(await decide('a-9', { verdict: 'deny' })).toMatchObject({
+      yesesBefore: 4,
+      overRateLimit: false,
+      refused: false,
+    });
+    expect(await decide('a-10', { overRateLimitFrom: 0, refusedFrom: 100 })).toMatchObject({
+      overRateLimit: true,
+      refused: false,
+    });
   });
 
   test('a digest that stands for one decision stands for no other', async () => {

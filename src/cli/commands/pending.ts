@@ -131,7 +131,7 @@ function tell({ tenant, actionId, pending: waits, approvals = [], problem }: Wai
   const waited = waitedSeconds(waits);
   const needs = progress(shown.requirements, approvals, waited).missing.map(
     ({ roles, have, need, policy, passkey, overRateLimit }) =>
-      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${sanitize(policy)}; ${have} of ${need} said yes${overRateLimit === true ? ', one in a hurry' : ''})`)}`,
+      `  needs ${need - have} more of ${anyOf(roles)}${passkey === true ? ', with a passkey' : ''} ${paint.dim(`(${sanitize(policy)}; ${have} of ${need} said yes${overRateLimit === true ? ', one over the approval rate limit' : ''})`)}`,
   );
   const others =
     waits.escalated === undefined ? [] : [`  ${paint.yellow(`escalated: now also ${anyOf(waits.escalated)}`)}`];

@@ -61,7 +61,7 @@ async function list(context: Context, options: { tenant?: string; ended?: boolea
   const ledger = await context.ledger();
   const found = await ledger.roleDelegations.list({ tenant, activeOnly: options.ended !== true });
   const { out } = context;
-  out.result({ tenant, duties: found }, () =>
+  out.result({ tenant, roleDelegations: found }, () =>
     found.length === 0
       ? out.paint.dim('there are no role delegations')
       : found.map((one) => roleDelegationText(one, out.paint)).join('\n'),

@@ -56,8 +56,8 @@ export interface PersonDecision {
   readonly digest: Digest;
   /** How far back yeses are counted. */
   readonly windowSeconds: number;
-  /** From so many yeses before it in the window on, a yes is hurried; and refused. Default never. */
-  readonly hurriedFrom?: number;
+  /** From so many yeses before it in the window on, a yes is over the approval rate limit; and refused. Default never. */
+  readonly overRateLimitFrom?: number;
   readonly refusedFrom?: number;
   /** The rest of the `ApprovalRecord`, for lists and the archive. */
   readonly roles?: readonly string[];
@@ -66,7 +66,7 @@ export interface PersonDecision {
   readonly at?: string;
   readonly auth?: Auth;
   readonly passkey?: string;
-  readonly duties?: readonly DelegatedRole[];
+  readonly delegatedRoles?: readonly DelegatedRole[];
   readonly self?: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface RecordedDecision {
   readonly waitedSeconds: number;
   /** Other actions of the tenant that this person said yes to in the window before. Refused yeses do not count. */
   readonly yesesBefore: number;
-  readonly hurried: boolean;
+  readonly overRateLimit: boolean;
   /** It is kept for the archive, and on no list of decisions. */
   readonly refused: boolean;
 }

@@ -13,7 +13,7 @@ interface DecidedRow {
   readonly verdict: Verdict;
   readonly waited_seconds: number | null;
   readonly yeses_before: number;
-  readonly hurried: boolean;
+  readonly over_rate_limit: boolean;
   readonly refused: boolean;
 }
 
@@ -37,7 +37,7 @@ export async function decide(database: Database, request: PersonDecision): Promi
   return {
     waitedSeconds: row.waited_seconds ?? 0,
     yesesBefore: row.yeses_before,
-    hurried: row.hurried,
+    overRateLimit: row.over_rate_limit,
     refused: row.refused,
   };
 }
@@ -45,12 +45,12 @@ export async function decide(database: Database, request: PersonDecision): Promi
 function deciding(database: Database, request: PersonDecision, person: string): PreparedStatement<DecidedRow> {
   const { tenant, actionId, shownDigest, verdict, digest, windowSeconds, roles = [], reason } = request;
   const {
-    hurriedFrom = null,
+    overRateLimitFrom = null,
     refusedFrom = null,
     at = new Date().toISOString(),
     auth,
     passkey,
-    duties,
+    delegatedRoles,
     self,
   } = request;
   const record: ApprovalRecord = {
@@ -62,7 +62,7 @@ function deciding(database: Database, request: PersonDecision, person: string): 
     ...(reason === undefined ? {} : { reason }),
     ...(auth === undefined ? {} : { auth }),
     ...(passkey === undefined ? {} : { passkey }),
-    ...(duties === undefined ? {} : { delegatedRoles: duties }),
+    ...(delegatedRoles === undefined ? {} : { delegatedRoles }),
     ...(self === undefined ? {} : { self }),
   };
   const yes = sql.lit(verdict === 'approve');
@@ -81,23 +81,23 @@ function deciding(database: Database, request: PersonDecision, person: string): 
       ),
       made as (
         insert into ${decisions} (
-          tenant, digest, action_id, shown_digest, person, verdict, record, waited_seconds, yeses_before, hurried, refused, decided_at
+          tenant, digest, action_id, shown_digest, person, verdict, record, waited_seconds, yeses_before, over_rate_limit, refused, decided_at
         )
         select
           ${tenant}, ${digest}, ${actionId}, ${shownDigest}, ${person}, ${verdict}, ${canonical(record)},
           case when request.first_asked_at is not null then
             round(greatest(0, extract(epoch from now.at - request.first_asked_at)), 3)::float8
           end, counted.yeses,
-          ${yes} and coalesce(counted.yeses >= ${hurriedFrom}::int, false),
+          ${yes} and coalesce(counted.yeses >= ${overRateLimitFrom}::int, false),
           ${yes} and coalesce(counted.yeses >= ${refusedFrom}::int, false), now.at
         from now cross join counted left join request on true
         on conflict (tenant, digest) do nothing
-        returning action_id, person, verdict, waited_seconds, yeses_before, hurried, refused
+        returning action_id, person, verdict, waited_seconds, yeses_before, over_rate_limit, refused
       ),
       ${changed(database, tenant, actionId, sql`made`)}
       select * from made
       union all
-      select action_id, person, verdict, waited_seconds, yeses_before, hurried, refused from ${decisions}
+      select action_id, person, verdict, waited_seconds, yeses_before, over_rate_limit, refused from ${decisions}
       where tenant = ${tenant} and digest = ${digest}`,
   };
 }
@@ -105,15 +105,15 @@ function deciding(database: Database, request: PersonDecision, person: string): 
 export interface DecisionJson {
   readonly record: ApprovalRecord;
   readonly waited: number | null;
-  readonly hurried: boolean;
+  readonly overRateLimit: boolean;
 }
 
 /** The select, as JSON, of the decisions on what a request (`a`) shows. */
 export function decisionsSoFar(database: Database, tenant: string): RawBuilder<unknown> {
   return sql`coalesce((
-    select json_agg(json_build_object('record', d.record, 'waited', d.waited_seconds, 'hurried', d.hurried) order by d.decided_at)
+    select json_agg(json_build_object('record', d.record, 'waited', d.waited_seconds, 'overRateLimit', d.over_rate_limit) order by d.decided_at)
     from (
-      select distinct on (person, verdict) record, waited_seconds, hurried, decided_at from ${database.table('decisions')}
+      select distinct on (person, verdict) record, waited_seconds, over_rate_limit, decided_at from ${database.table('decisions')}
       where tenant = ${tenant} and action_id = a.action_id and shown_digest = a.shown_digest and not refused
         and decided_at >= a.asked_at
       order by person, verdict, decided_at
@@ -121,10 +121,10 @@ export function decisionsSoFar(database: Database, tenant: string): RawBuilder<u
   ), '[]')`;
 }
 
-export function recordOf({ record, waited, hurried }: DecisionJson): ApprovalRecord {
+export function recordOf({ record, waited, overRateLimit }: DecisionJson): ApprovalRecord {
   return {
     ...record,
     ...(waited === null ? {} : { waitedSeconds: waited }),
-    ...(hurried ? { overRateLimit: hurried } : {}),
+    ...(overRateLimit ? { overRateLimit } : {}),
   };
 }

@@ -198,7 +198,7 @@ export class Archive {
     const rows = await this.#database.rows<DecisionRow>({
       name: 'archived_decisions',
       query: sql<DecisionRow>`
-        select record, waited_seconds as waited, hurried, shown_digest, decided_at, yeses_before, refused
+        select record, waited_seconds as waited, over_rate_limit as "overRateLimit", shown_digest, decided_at, yeses_before, refused
         from ${this.#database.table('decisions')}
         where tenant = ${tenant} and action_id = ${actionId}
         order by decided_at, digest

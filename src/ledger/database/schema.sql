@@ -837,7 +837,7 @@ create table countersign.decisions (
   -- Null where nothing had been asked.
   waited_seconds double precision check (waited_seconds >= 0),
   yeses_before integer not null check (yeses_before >= 0),
-  hurried boolean not null,
+  over_rate_limit boolean not null,
   refused boolean not null,
   decided_at timestamptz not null,
   primary key (tenant, digest)

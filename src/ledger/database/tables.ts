@@ -82,7 +82,7 @@ export interface LedgerTables {
     record: JsonText<ApprovalRecord>;
     waited_seconds: number | null;
     yeses_before: number;
-    hurried: boolean;
+    over_rate_limit: boolean;
     refused: boolean;
     decided_at: Date;
   };

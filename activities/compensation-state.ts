@@ -1,0 +1,32 @@
+/** The state in which a compensation may act. */
+import { CountersignError } from '../src/action/errors.js';
+import type { Snapshot } from '../src/action/snapshot.js';
+import { isCompensationAuthorization, verifyCompensationAuthorization } from '../src/trust/index.js';
+import type { ActionRequest } from './contract.js';
+import type { Dependencies } from './deps.js';
+
+/**
+ * What somebody changed since is not overwritten in order to undo what was before: a compensation acts only on the state that its cause left.
+ *
+ * @throws CountersignError STATE_CHANGED
+ */
+export async function assertAsLeft(
+  { signature, digest: proposalDigest }: ActionRequest,
+  pre: Pick<Snapshot, 'digest'>,
+  { keyring }: Pick<Dependencies, 'keyring'>,
+): Promise<void> {
+  if (!isCompensationAuthorization(signature)) return;
+  const { claims } = await verifyCompensationAuthorization(keyring, signature, {
+    digest: proposalDigest,
+    now: new Date(),
+  });
+  if (pre.digest === claims.preDigest) return;
+  throw new CountersignError(
+    'STATE_CHANGED',
+    `The system has changed since the undoing of ${claims.cause.actionId} was prepared.`,
+    {
+      field: 'preDigest',
+      fix: 'Look at what changed; then try again, or accept that it is not undone.',
+    },
+  );
+}
