@@ -18,7 +18,7 @@ import { readInput, type ToolInput } from './authenticate.js';
 import type {
   Activities,
   Approved,
-  AuthorizeResult,
+  AuthorizedAction,
   CapturePostStateInput,
   Done,
   Enforced,
@@ -66,7 +66,7 @@ type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorVi
 async function findOut(
   error: ErrorView,
   { proposal }: CapturePostStateInput['request'],
-  authorized: AuthorizeResult | undefined,
+  authorized: AuthorizedAction | undefined,
   deps: Dependencies,
 ): Promise<Found | NotFound> {
   const { tenant, actionId } = workflowIdentity();
@@ -84,7 +84,7 @@ async function findOut(
   }
 }
 
-function planIn({ enforced, approved, pre }: AuthorizeResult, run: StepRun): Plan {
+function planIn({ enforced, approved, pre }: AuthorizedAction, run: StepRun): Plan {
   return planOf(
     run.open<Enforced>('enforce', enforced),
     pre,

@@ -214,7 +214,7 @@ export type PostState = StepRecord &
   );
 
 /** What was settled before the effect: `authorize` bound it by digest in the grant. */
-export interface AuthorizeResult {
+export interface AuthorizedAction {
   readonly enforced: Sealed<Enforced>;
   readonly approved?: Sealed<Approved>;
   readonly pre: Snapshot;
@@ -260,14 +260,14 @@ export interface AuthorizeInput {
 export interface CapturePostStateInput {
   readonly request: ActionRequest;
   /** Absent where an earlier run made the effect, or may have, and this one was refused. */
-  readonly authorized?: AuthorizeResult;
+  readonly authorized?: AuthorizedAction;
   /** Without a seal it counts as unknown, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
 }
 
 export interface VerifyInput {
   readonly request: ActionRequest;
-  readonly authorized?: AuthorizeResult;
+  readonly authorized?: AuthorizedAction;
   /** Without a seal it counts as unknown, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
   /** Absent where the effect was not made, or the system has been out of reach for too long. */

@@ -96,9 +96,7 @@ function outcomeOf(settlement: OutcomeSettlement): Outcome {
     ...(error === undefined ? {} : { error: error.toJSON() }),
     tenant: author.tenant,
     actionId: author.actionId,
-    proposalDigest: author.proposalDigest,
     tool: author.tool,
-    ...(facts === undefined ? {} : { facts }),
     ...(decision === undefined ? {} : { decision }),
     approvals,
     ...(pre === undefined ? {} : { pre }),
@@ -106,6 +104,8 @@ function outcomeOf(settlement: OutcomeSettlement): Outcome {
     ...(delta === undefined ? {} : { delta }),
     checks,
     ...(result === undefined ? {} : { result }),
+    ...(facts === undefined ? {} : { facts }),
+    proposalDigest: author.proposalDigest,
     steps,
   };
 }

@@ -10,7 +10,7 @@ import { allHold, verifyEffect } from '../src/verify/index.js';
 import { authorOf, type Author } from './author.js';
 import { readInput } from './authenticate.js';
 import { verificationOf } from './capture-post-state.js';
-import type { Activities, AuthorizeResult, Concluded, EffectReport, PostState, VerifyInput } from './contract.js';
+import type { Activities, AuthorizedAction, Concluded, EffectReport, PostState, VerifyInput } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { fromView, openReport, usesOf } from './effect-reports.js';
 import { recordEnding } from './settle.js';
@@ -60,7 +60,7 @@ function endingOf(outcome: Extract<Concluded, { kind: 'complete' }>['outcome']):
 }
 
 /** The plan must be the one that was granted: it came back through history, which others can write. */
-async function grantOf({ grant }: AuthorizeResult, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
+async function grantOf({ grant }: AuthorizedAction, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
   const claims = await openGrant(keyring, grant);
   if (claims.planDigest === digest(plan)) return claims;
   throw new CountersignError('GRANT_INVALID', 'The plan is not the one that was granted.', { field: 'plan' });

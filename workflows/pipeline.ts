@@ -2,7 +2,7 @@
 import type {
   Activities,
   Approved,
-  AuthorizeResult,
+  AuthorizedAction,
   EffectReport,
   Enforced,
   Granted,
@@ -20,12 +20,11 @@ import { expectedWithinMs } from '../src/action/expect.js';
 import { planOf } from '../src/action/grant.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { EMPTY_DELTA, EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
-import { MAX_SUMMARY } from '../src/temporal.js';
 import type { Action } from './action.js';
 import { errorView } from './failures.js';
 import { Ends, LooksAgain } from './interruptions.js';
 import { effect, local, onTaskQueue, waiting } from './steps.js';
-import { headline } from './temporal-ui.js';
+import { summaryOf } from './temporal-ui.js';
 
 /** How often a grant that was no longer valid at the instant of the effect is asked for anew. */
 const MAX_LAPSED_GRANTS = 2;
@@ -34,7 +33,7 @@ const MAX_LAPSED_GRANTS = 2;
 const LONG_EXPECTATION_MS = 2_000;
 
 /** What `authorize` granted, and how long it may take. */
-export type Authorization = AuthorizeResult & { readonly timeoutMs: number };
+export type Authorization = AuthorizedAction & { readonly timeoutMs: number };
 
 /** What `execute` came to. Without a seal where the activity itself was lost. */
 type Report = EffectReport & { readonly seal?: string };
@@ -169,7 +168,7 @@ export async function execute(action: Action, { enforced, grant, timeoutMs }: Au
   action.stopIfCancelled();
   action.enter('executing');
   const { facts } = enforced;
-  const run = effect(action.taskQueue, timeoutMs, headline(facts).slice(0, MAX_SUMMARY));
+  const run = effect(action.taskQueue, timeoutMs, summaryOf(facts));
   let report: Report;
   try {
     report = await action.cancellable.run(() => run(action.request.proposal, grant));
@@ -199,7 +198,7 @@ function lost(failure: unknown): Report {
 /** The real system, once the effect may have been made. Undefined where it was not, or the system is out of reach for too long. */
 export async function capturePostState(
   action: Action,
-  authorized: AuthorizeResult | undefined,
+  authorized: AuthorizedAction | undefined,
   report: Report,
 ): Promise<Sealed<PostState> | undefined> {
   action.enter('verifying');
@@ -233,7 +232,7 @@ function counted(count: number, one: string, many: string): string {
 /** Whether the real system holds what was promised. The receipt is signed. */
 export async function verify(
   action: Action,
-  { authorized, report, post }: { authorized?: AuthorizeResult; report: Report; post: Sealed<PostState> | undefined },
+  { authorized, report, post }: { authorized?: AuthorizedAction; report: Report; post: Sealed<PostState> | undefined },
   instead?: SettleInput,
 ): Promise<Outcome> {
   const { request, attempts, steps } = action;
@@ -254,7 +253,8 @@ export async function verify(
     case 'complete':
       return concluded.outcome;
     case 'verified':
-      return completed(action, concluded.ending, input);
+      if (authorized === undefined) throw new TypeError('Only what was authorized can be verified.');
+      return completed(action, concluded.ending, { ...input, authorized });
     case 'effect_possible':
       return findOut(action, report, authorized);
   }
@@ -290,7 +290,7 @@ export async function settle(action: Action, ending: Sealed<Refused> | Stopped):
 async function findOut(
   action: Action,
   report: Report,
-  authorized: AuthorizeResult | undefined,
+  authorized: AuthorizedAction | undefined,
   instead?: SettleInput,
 ): Promise<Outcome> {
   const error = report.kind === 'done' ? UNKNOWN : report.error;
@@ -335,12 +335,14 @@ const RECORDED: Stopped = { kind: 'cancelled', during: 'pipeline' };
 function completed(
   { request, tenant, actionId }: Action,
   ending: Extract<Awaited<ReturnType<Activities['verify']>>, { kind: 'verified' }>['ending'],
-  { authorized, report, post }: VerifyInput,
+  { authorized, report, post }: VerifyInput & { readonly authorized: AuthorizedAction },
 ): Outcome {
-  const { status, reason, error, ...rest } = ending;
+  const { status, reason, error, checks, receipt, ...rest } = ending;
   const compared = status === 'success' || status === 'mismatch';
   const seen = post?.kind === 'post_state' ? post : { snapshot: EMPTY_SNAPSHOT, delta: EMPTY_DELTA, found: undefined };
   const execution = report.kind === 'done' ? report.execution : seen.found;
+  const { facts, decision, approvals, pre } = planOf(authorized.enforced, authorized.pre, authorized.approved);
+  // In the order in which the story is told: the Temporal UI shows it so.
   return {
     status,
     reason,
@@ -348,10 +350,15 @@ function completed(
     tenant,
     actionId,
     tool: request.proposal.tool,
-    ...(authorized && planOf(authorized.enforced, authorized.pre, authorized.approved)),
+    decision,
+    approvals,
+    pre,
     ...(compared ? { post: seen.snapshot, delta: seen.delta } : {}),
+    checks,
     ...(execution === undefined || !(compared || report.kind === 'done') ? {} : { result: execution.result }),
-    ...rest,
+    ...(receipt === undefined ? {} : { receipt }),
+    facts,
     proposalDigest: request.digest,
-  } as Outcome;
+    ...rest,
+  };
 }

@@ -2,7 +2,7 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { SearchAttributePair } from '@temporalio/common';
 import type { Facts, DecisionEffect } from '../src/action/decision.js';
-import { ATTRIBUTES } from '../src/temporal.js';
+import { ATTRIBUTES, MAX_SUMMARY } from '../src/temporal.js';
 import { STEPS, type Outcome, type PendingView, type Step } from '../src/action/outcome.js';
 import type { CompensationView, SagaView } from '../src/action/saga.js';
 
@@ -98,8 +98,13 @@ function related({ tenant, facts, compensation }: Outcome): string {
 }
 
 /** One trusted line: what, on which tool, where, for whom. The names in it are of the operator or checked. */
-export function headline(facts: Facts): string {
+function headline(facts: Facts): string {
   return `${facts.preview.summary} on \`${facts.tool.name}\` (**${facts.tool.environment}**), proposed by \`${facts.agent.id}\``;
+}
+
+/** The same as plain text: the timeline shows a summary as it is. */
+export function summaryOf({ preview, tool, agent }: Facts): string {
+  return `${preview.summary} on ${tool.name} (${tool.environment}), proposed by ${agent.id}`.slice(0, MAX_SUMMARY);
 }
 
 /** Loud where it failed: a status that can be searched for, and what to do about it. */

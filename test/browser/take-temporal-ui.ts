@@ -121,6 +121,13 @@ test('the list of actions, found by a search attribute', async () => {
   await take('list');
 });
 
+test('what each step came to', async () => {
+  await page.goto(`${home()}/workflows/${encodeURIComponent(`${TENANT}/ticket-4711-upgrade`)}`);
+  await page.getByRole('tab', { name: 'User Metadata' }).or(page.getByText('User Metadata')).first().click();
+  await page.getByText('5 checks hold').first().waitFor();
+  await take('steps');
+});
+
 test.each([
   ['allowed', 'ticket-4711-upgrade', 'verify'],
   ['denied', 'clean-up-test-users', 'settle'],
