@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
@@ -14,6 +15,7 @@ import { issueAgent, signCommand } from '../../src/trust/index.js';
 import type { Channel } from '../../src/notify/index.js';
 import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
+import { executed, steps } from '../support/steps.js';
 import { until } from '../support/until.js';
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
@@ -179,7 +181,7 @@ test('a system that is down', async () => {
 test('a tool with workers of its own', async () => {
   const far = await stack.startWorker({ temporal: { ...stack.temporal, taskQueue: 'far' } });
   await ended(admin, { ...update('far'), tool: 'far-db' });
-  await record('elsewhere', 'far');
+  await record('other-task-queue', 'far');
   await far.stop();
 });
 
@@ -352,6 +354,39 @@ test('over a limit that a person lifts', async () => {
   await record('limit-lifted', 'lifted');
 });
 
+test('refused, though an earlier run has made the effect', async () => {
+  const earlier = await steps(stack);
+  try {
+    const { op: _op, ...input } = setStock('found', 4).input;
+    const request = await earlier.request({ op: 'update', ...input }, { actionId: 'found' });
+    await executed(stack, earlier, request);
+    const scope = { kind: 'tool', value: 'shop-db' } as const;
+    const { id } = await stack.ledger.controls.freeze({ tenant: TENANT, scope, reason: 'incident', by: 'nina' });
+    await ended(admin, request.proposal);
+    await stack.ledger.controls.unfreeze(id, { by: 'nina' });
+    await record('effect-found', 'found');
+  } finally {
+    await earlier.close();
+  }
+});
+
+test('refused while the ledger is away, and recorded when it is back', async () => {
+  const url = new URL(stack.ledgerUrl);
+  const name = url.pathname.slice(1);
+  url.pathname = '/postgres';
+  const superuser = new pg.Client({ connectionString: url.href });
+  await superuser.connect();
+  try {
+    await superuser.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+    await superuser.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+    await ended(admin, update('away')).catch(() => {});
+  } finally {
+    await superuser.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+    await superuser.end();
+  }
+  await record('ledger-away', 'away');
+});
+
 test('frozen during the effect', async () => {
   const answer = ended(admin, setStock('frozen', 6));
   await until(
@@ -446,7 +481,7 @@ test('a saga with a step that is unknown', async () => {
 
 test('a saga with a step that people decide, and one that is cancelled while they think', async () => {
   const steps = [step(update('v')), step(purge('v'))];
-  await stack.shop.query("UPDATE sessions SET note = 'stale'");
+  await stack.shop.query("INSERT INTO sessions SELECT n, 'stale' FROM generate_series(2001, 2150) n");
   await admin.saga({ traceId: 'asking', steps });
   const { pending: shown } = await admin.view('asking:2');
   const action = { tenant: TENANT, actionId: 'asking:2', pending: shown } as unknown as PendingAction;

@@ -43,15 +43,17 @@ const PATHS = [
   'compensation-accepted',
   'compensation-retried',
   'denied',
-  'elsewhere',
+  'effect-found',
   'escalated',
   'failed',
   'frozen-executing',
+  'ledger-away',
   'limit-lifted',
   'limited',
   'long-expectation',
   'mismatch',
   'notification',
+  'other-task-queue',
   'queued',
   'queued-in-vain',
   'read',
@@ -66,7 +68,7 @@ const PATHS = [
   'saga-step-asking',
   'saga-unknown',
   'stale-then-approved',
-  'signedCommand',
+  'signed-command',
   'signed-command-refused',
   'tool-down',
   'two-roles',
@@ -103,8 +105,8 @@ describe('a change that is not deterministic', () => {
     const file = path.join(copy, 'workflows/trusted-action.ts');
     const text = await readFile(file, 'utf8');
     const changed = `import { sleep as dawdle } from '@temporalio/workflow';\n${text}`.replace(
-      '= await run(action);',
-      '= await dawdle(1).then(() => run(action));',
+      'await run(action)',
+      'await dawdle(1).then(() => run(action))',
     );
     expect(changed).toContain('dawdle(1)');
     await writeFile(file, changed);
