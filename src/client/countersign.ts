@@ -25,6 +25,7 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
+import { decideUpdate, outcomeUpdate, viewQuery } from '../../workflows/messages.js';
 import { describeInput, quoteReasoning } from './workflow-text.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
@@ -176,7 +177,7 @@ export class Countersign {
 
   /** What is known of an action now. @throws CountersignError NOT_FOUND */
   async view(actionId: string, tenant = this.#tenant()): Promise<ActionView> {
-    return this.#found(tenant, actionId, (handle) => handle.query<ActionView>('view'));
+    return this.#found(tenant, actionId, (handle) => handle.query(viewQuery));
   }
 
   /** Waits for an action's end. @throws CountersignError NOT_FOUND, TIMED_OUT; EFFECT_UNKNOWN when its workflow was ended from outside */
@@ -201,9 +202,7 @@ export class Countersign {
 
   /** Hands in a person's signed decision. @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND */
   async decide(actionId: string, token: string, tenant = this.#tenant()): Promise<DecideReply> {
-    return this.#found(tenant, actionId, (handle) =>
-      handle.executeUpdate<DecideReply, [string]>('decide', { args: [token] }),
-    );
+    return this.#found(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args: [token] }));
   }
 
   /** Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out. @throws CountersignError NOT_FOUND */
@@ -279,7 +278,7 @@ export class Countersign {
     // Whoever waits for the operation itself hears of its failure through the update.
     operation.workflowHandle().catch(() => {});
     try {
-      return await this.temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>('outcome', {
+      return await this.temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>(outcomeUpdate, {
         args: [digest],
         updateId: since === undefined ? updateId : `${updateId}-${since}`,
         startWorkflowOperation: operation,

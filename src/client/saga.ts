@@ -19,6 +19,7 @@ import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { signProposal, type Credential } from '../trust/index.js';
 import { hasEnded } from './failures.js';
+import { compensationQuery, recoverUpdate, sagaQuery, sagaUpdate } from '../../workflows/messages.js';
 
 export interface SagaInput {
   /** Names the saga, within its tenant: repeating it with the same steps returns what became of it. 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
@@ -135,7 +136,7 @@ export async function startSaga(
   operation.workflowHandle().catch(() => {});
   let view: SagaView;
   try {
-    view = await temporal.workflow.executeUpdateWithStart<SagaWorkflow, SagaView, [Digest]>('outcome', {
+    view = await temporal.workflow.executeUpdateWithStart<SagaWorkflow, SagaView, [Digest]>(sagaUpdate, {
       args: [request.digest],
       startWorkflowOperation: operation,
     });
@@ -161,19 +162,19 @@ export function sagaOutcome(temporal: Client, tenant: string, traceId: string): 
 }
 
 export function sagaView(temporal: Client, tenant: string, traceId: string): Promise<SagaView> {
-  return temporal.workflow.getHandle(sagaId(tenant, traceId)).query<SagaView>('view');
+  return temporal.workflow.getHandle(sagaId(tenant, traceId)).query(sagaQuery);
 }
 
 /** How the undoing of an action stands. */
 export function compensationView(temporal: Client, tenant: string, cause: string): Promise<CompensationView> {
   return temporal.workflow
     .getHandle<CompensationWorkflow>(compensationWorkflowId(tenant, cause))
-    .query<CompensationView>('view');
+    .query(compensationQuery);
 }
 
 /** Tells the undoing of an action what a person signed. */
 export function recover(temporal: Client, tenant: string, cause: string, command: string): Promise<CommandResult> {
   return temporal.workflow
     .getHandle<CompensationWorkflow>(compensationWorkflowId(tenant, cause))
-    .executeUpdate<CommandResult, [string]>('recover', { args: [command] });
+    .executeUpdate(recoverUpdate, { args: [command] });
 }
