@@ -118,16 +118,17 @@ describe('keys', () => {
     const { cwd, env } = await withKeys();
     const { code, json, stdout, stderr } = await cli(['keys', 'public', '--json'], { cwd, env });
     expect(code).toBe(0);
-    expect(Object.keys(json() as object)).toEqual(['issuer', 'grant', 'receipt', 'gateway']);
+    expect(Object.keys(json() as object)).toEqual(['issuer', 'grant', 'receipt', 'tool', 'gateway']);
     const secrets = [...(await readFile(path.join(cwd, 'keys.json'), 'utf8')).matchAll(/"d": "([^"]+)"/g)].map(
       ([, d]) => d,
     );
-    expect(secrets).toHaveLength(4);
+    expect(secrets).toHaveLength(5);
     for (const secret of secrets) expect(stdout + stderr).not.toContain(secret);
   });
 
   test.each([
-    ['worker', ['grant', 'receipt']],
+    ['worker', ['grant', 'receipt', 'tool']],
+    ['tool-worker', ['tool']],
     ['gateway', ['gateway']],
     ['issuer', ['issuer']],
   ])('a %s gets the private keys that it signs with, and of the others the public ones', async (process, roles) => {

@@ -114,7 +114,7 @@ async function keyChecks(context: Context): Promise<Check[]> {
   return [
     await check('keys', async () => {
       const { sign } = await context.keyring();
-      const missing = (['grant', 'receipt'] as const).filter((role) => sign[role] === undefined);
+      const missing = (['grant', 'receipt', 'tool'] as const).filter((role) => sign[role] === undefined);
       const can = [
         ...(missing.length === 0 ? ['run a worker'] : []),
         ...(sign.issuer === undefined ? [] : ['issue credentials']),

@@ -1,0 +1,59 @@
+/** What if the worker that has a tool's credentials is not trusted to decide? It gets the tool's key alone, and a task queue of its own. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Countersign } from '../../src/client/countersign.js';
+import { narrowedKeyring, parseKeyring } from '../../src/trust/keys.js';
+import type { RunningWorker } from '../../src/worker/worker.js';
+import { ended, pending, shopTool, startStack, type Stack } from '../support/stack.js';
+
+let stack: Stack;
+let agent: Countersign;
+let toolWorker: RunningWorker;
+
+beforeAll(async () => {
+  stack = await startStack({
+    schema: `
+      CREATE TABLE stock (id int PRIMARY KEY, qty int NOT NULL);
+      INSERT INTO stock SELECT n, 10 FROM generate_series(1, 300) n;`,
+    // The deciding worker knows what the tool is, and not where its system is.
+    tools: () => [{ ...shopTool('postgres://nobody@127.0.0.1:1/none'), taskQueue: 'shop' }],
+  });
+  const keyring = await parseKeyring(JSON.stringify(await narrowedKeyring(stack.keys, 'test', ['tool'])), 'test');
+  toolWorker = await stack.startWorker({
+    keyring,
+    config: { policies: stack.policies, tools: [{ ...shopTool(stack.shopUrl), taskQueue: 'shop' }] },
+    temporal: { ...stack.temporal, taskQueue: 'shop' },
+  });
+  agent = await stack.agent();
+});
+afterAll(async () => {
+  await toolWorker?.stop();
+  await stack?.stop();
+});
+
+const update = (where: object) => ({
+  actionId: randomUUID(),
+  tool: 'shop-db',
+  input: { op: 'update', table: 'stock', set: { qty: 1 }, ...where },
+});
+
+test('an action is decided by one worker and made by the other', async () => {
+  expect(await ended(agent, update({ where: { id: 1 } }))).toMatchObject({
+    status: 'success',
+    delta: { operations: 1 },
+    checks: expect.arrayContaining([expect.objectContaining({ name: 'derived', ok: true })]) as unknown,
+  });
+});
+
+test('people approve what the other worker shows', async () => {
+  const action = await pending(agent, update({ all: true }));
+  await stack.decide(action, await stack.approver('dora', ['dba']));
+  expect(await action.outcome()).toMatchObject({ status: 'success' });
+});
+
+test('a worker with neither all of the deciding keys nor the tool key alone does not start', async () => {
+  for (const roles of [['grant', 'receipt'], ['grant', 'tool'], ['issuer']] as const) {
+    const part = await parseKeyring(JSON.stringify(await narrowedKeyring(stack.keys, 'test', roles)), 'test');
+    await expect(stack.startWorker({ keyring: part })).rejects.toMatchObject({ code: 'KEYS_MISSING' });
+  }
+});
