@@ -74,7 +74,7 @@ describe('standing approvals', () => {
     const listed = await cli(['standing-approval', 'list'], { env });
     expect(listed.stdout).toContain('at most 200 rows each, 1 of 2 actions left\n');
     const { json } = await cli(['standing-approval', 'list', '--tenant', TENANT, '--json'], { env });
-    expect(json()).toMatchObject({ tenant: TENANT, standingApproval: [{ id, actions: 2, used: { actions: 1 } }] });
+    expect(json()).toMatchObject({ tenant: TENANT, standingApprovals: [{ id, actions: 2, used: { actions: 1 } }] });
 
     const withdraw = ['standing-approval', 'withdraw', id, '--reason', 'all gone', '--json'];
     const refused = await cli([...withdraw, ...as('bob')], { env });

@@ -190,7 +190,7 @@ describe('an action that ended', () => {
     ['each check', /^ {2}✓ derived\n {2}✗ expect {2}it is false/m],
     ['the error with its fix', /error +EXPECTATION_UNMET: expect: it is false\n +fix +Compare the delta\./],
     ['the receipt', /receipt +#12 {2}sha256:/],
-    ['the steps', /steps +propose 3\.1 ms · capture 5 ms · execute 12 ms/],
+    ['the steps', /steps +propose 3\.1 ms · capturePreState 5 ms · execute 12 ms/],
     ['where it is in the Temporal UI', /Temporal +http:\/\/ui\/x/],
   ])('tells %s', (_, pattern) => {
     expect(text).toMatch(pattern);

@@ -68,7 +68,8 @@ test('the commands make, list and revoke a key, and agent.ts proposes with it an
   });
   const dana = await gateway.person();
   const asks = await until(
-    async () => (await dana.get('/v1/approvals')).body['asks'] as { actionId: string; shownDigest: string }[],
+    async () =>
+      (await dana.get('/v1/approvals')).body['approvalRequests'] as { actionId: string; shownDigest: string }[],
     (found) => found.length > 0,
   );
   const { actionId, shownDigest } = asks[0] as { actionId: string; shownDigest: string };

@@ -134,8 +134,10 @@ async function persistently<T>(ask: () => Promise<T>): Promise<T> {
 async function inbox(person: Visitor): Promise<readonly Asked[]> {
   const found: Asked[] = [];
   for (let cursor = ''; ;) {
-    const page = await person.get<{ asks: readonly Asked[]; next?: string }>(`/v1/approvals?limit=100${cursor}`);
-    found.push(...page.asks);
+    const page = await person.get<{ approvalRequests: readonly Asked[]; next?: string }>(
+      `/v1/approvals?limit=100${cursor}`,
+    );
+    found.push(...page.approvalRequests);
     if (page.next === undefined) return found;
     cursor = `&cursor=${encodeURIComponent(page.next)}`;
   }

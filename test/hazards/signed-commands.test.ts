@@ -171,11 +171,7 @@ describe('unfreeze', () => {
   test('half done by a worker that was killed is finished by another', async () => {
     const freeze = await frozen();
     await stack.worker?.stop();
-    const doomed = await spawnWorker(
-      stack,
-      stack.policies,
-      `statement.after-nonce:kill:${path.join(folder, 'killed')}`,
-    );
+    const doomed = await spawnWorker(stack, stack.policies, `command.after-nonce:kill:${path.join(folder, 'killed')}`);
     const done = admin.submitCommand(await lifting(freeze));
     expect(await doomed.died).toBe('SIGKILL');
     expect(await isActive(freeze)).toBe(true);

@@ -75,7 +75,7 @@ async function list(context: Context, options: { tenant?: string; ended?: boolea
   const ledger = await context.ledger();
   const found = await ledger.standingApprovals.list({ tenant, activeOnly: options.ended !== true });
   const { out } = context;
-  out.result({ tenant, standing: found }, () =>
+  out.result({ tenant, standingApprovals: found }, () =>
     found.length === 0
       ? out.paint.dim('there are no standing approvals')
       : found.map((one) => standingApprovalText(one, out.paint)).join('\n'),
