@@ -20,11 +20,11 @@ import { median, quantile, round } from './statistics.js';
 const ROWS = 2000;
 const POLICIES = 100;
 /** Batches before anything is measured: a worker in service is warm, and its code compiled. */
-const WARM_UP_BATCHES = 3;
-const SINGLES = 150;
+const WARM_UP_BATCHES = 2;
+const SINGLES = 100;
 const AT_ONCE = 40;
-const BATCHES = 6;
-const PER_BATCH = 200;
+const BATCHES = 3;
+const PER_BATCH = 120;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
