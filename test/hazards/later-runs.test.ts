@@ -141,9 +141,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
   test('is asked of people, who say no', async () => {
     const proposal = change();
     await effectMade(proposal);
-    const ask = (text: string): string =>
-      `${text}\n@id("ask")\n@reason("ask")\n@approval("dba")\nforbid (principal, action, resource);\n`;
-    await stack.withPolicy((await policyFile()) as string, ask, async () => {
+    await askingPeople('dba', async () => {
       const action = await client.perform(proposal);
       if (action.status !== 'pending') throw new Error(action.reason);
       await stack.decide(action, await stack.approver('dora', ['dba']), 'deny', 'not now');
@@ -154,9 +152,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
   test('is asked of people, and taken back', async () => {
     const proposal = change();
     await effectMade(proposal);
-    const ask = (text: string): string =>
-      `${text}\n@id("ask")\n@reason("ask")\n@approval("dba")\nforbid (principal, action, resource);\n`;
-    await stack.withPolicy((await policyFile()) as string, ask, async () => {
+    await askingPeople('dba', async () => {
       const action = await client.perform(proposal);
       if (action.status !== 'pending') throw new Error(action.reason);
       await client.cancel(proposal.actionId);
@@ -167,9 +163,7 @@ describe('an effect was made by a run that was ended, and the next run', () => {
   test('is asked of people, of whom nobody decides in time', async () => {
     const proposal = change();
     await effectMade(proposal);
-    const ask = (text: string): string =>
-      `${text}\n@id("ask")\n@reason("ask")\n@approval("dba, ttl=1s")\nforbid (principal, action, resource);\n`;
-    await stack.withPolicy((await policyFile()) as string, ask, async () => {
+    await askingPeople('dba, ttl=1s', async () => {
       await agrees(proposal, await proposeAgain(proposal));
     });
   });
@@ -265,6 +259,12 @@ test('the receipts of all this verify', async () => {
 
 async function policyFile(): Promise<string | undefined> {
   return (await readdir(stack.policies)).find((name) => name.endsWith('.cedar'));
+}
+
+/** Meanwhile policy asks people, on these terms. */
+async function askingPeople(terms: string, body: () => Promise<void>): Promise<void> {
+  const rule = `\n@id("ask")\n@reason("ask")\n@approval("${terms}")\nforbid (principal, action, resource);\n`;
+  await stack.withPolicy((await policyFile()) as string, (text) => text + rule, body);
 }
 
 /** Freezes everything of the tenant when the point is reached, once. */
