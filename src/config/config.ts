@@ -32,7 +32,7 @@ export interface CountersignConfig extends VerificationConfig {
   readonly roles?: Partial<CommandRoles>;
   /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
   readonly passkeys?: PasskeySettings;
-  /** How many approvals one person may give (`yeses`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
+  /** How many approvals one person may give (`approvals`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
   readonly approvalRateLimit?: Partial<ApprovalRateLimit>;
   /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. Default: on loopback, with API keys alone. */
   readonly gateway?: GatewayConfig;

@@ -35,7 +35,7 @@ type Table = keyof typeof ASKED;
 const TABLES = Object.keys(ASKED) as Table[];
 
 const PASSKEYS = { rpId: 'localhost', origins: ['http://localhost:8787'] };
-const FATIGUE = { yeses: 2, withinSeconds: 60 };
+const RATE_LIMIT = { approvals: 2, withinSeconds: 60 };
 
 let stack: Stack;
 let bot: Countersign;
@@ -63,7 +63,7 @@ when { context.targets.contains("${table}") };`,
       policies: stack.policies,
       tools: [shopTool(stack.shopUrl)],
       passkeys: PASSKEYS,
-      approvalRateLimit: FATIGUE,
+      approvalRateLimit: RATE_LIMIT,
     },
   });
   bot = await stack.agent({ owner: 'owen' });
@@ -344,7 +344,7 @@ describe('too many yeses in too short a time', () => {
     const hasty = await person('dba');
     const states: string[] = [];
     const actions: PendingAction[] = [];
-    for (let i = 0; i < 2 * FATIGUE.yeses; i++) {
+    for (let i = 0; i < 2 * RATE_LIMIT.approvals; i++) {
       const action = await pending(bot, change('plain'));
       actions.push(action);
       states.push((await stack.decide(action, hasty)).state);
