@@ -2,14 +2,22 @@
 import type { Refused, Sealed, Stopped } from '../activities/contract.js';
 import type { Outcome } from '../src/action/outcome.js';
 
-/** The action ends here, without an effect of this run: as `ending` says, or with the outcome that the ledger has already. */
+/** The action ends here, without an effect of this run. */
 export class Ends extends Error {
   readonly ending: Sealed<Refused> | Stopped;
-  readonly outcome: Outcome | undefined;
 
-  constructor(ending: Sealed<Refused> | Stopped, outcome?: Outcome) {
+  constructor(ending: Sealed<Refused> | Stopped) {
     super(ending.kind);
     this.ending = ending;
+  }
+}
+
+/** The ledger has the outcome of this action already. */
+export class AlreadyRecorded extends Error {
+  readonly outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    super(outcome.status);
     this.outcome = outcome;
   }
 }

@@ -22,7 +22,7 @@ import type { Outcome } from '../src/action/outcome.js';
 import { EMPTY_DELTA, EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import type { Action } from './action.js';
 import { errorView } from './failures.js';
-import { Ends, LooksAgain } from './interruptions.js';
+import { AlreadyRecorded, Ends, LooksAgain } from './interruptions.js';
 import { effect, local, onTaskQueue, waiting } from './steps.js';
 import { summaryOf } from './temporal-ui.js';
 
@@ -43,7 +43,7 @@ export async function propose(action: Action): Promise<Sealed<Proposed>> {
   action.enter('preparing');
   action.stopIfCancelled();
   const step = action.taskQueue === undefined ? local.propose : onTaskQueue(action.taskQueue).propose;
-  const proposed = await carriedOut(step(action.request));
+  const proposed = await step(action.request);
   if (proposed.kind === 'other_task_queue') {
     action.taskQueue = proposed.taskQueue;
     throw new LooksAgain();
@@ -60,12 +60,12 @@ export async function propose(action: Action): Promise<Sealed<Proposed>> {
 /** Whether policy and limits let it be done. */
 export async function enforce(action: Action, proposed: Sealed<Proposed>): Promise<Sealed<Enforced>> {
   const { request, maxWaitOver } = action;
-  const enforced = await carriedOut(local.enforce({ request, proposed, maxWaitOver }));
+  const enforced = await local.enforce({ request, proposed, maxWaitOver });
   switch (enforced.kind) {
     case 'refused':
       throw refused(action, enforced);
     case 'ended':
-      throw new Ends(RECORDED, enforced.outcome);
+      throw new AlreadyRecorded(enforced.outcome);
     case 'queued':
       action.did('enforce', enforced, `waits for room: ${enforced.reason}`);
       await action.waitForRoom(enforced);
@@ -88,7 +88,7 @@ export async function capturePreState(
   if (proposed.actionType === 'READ') return undefined;
   const { request, taskQueue } = action;
   const step = taskQueue === undefined ? local.capturePreState : onTaskQueue(taskQueue).capturePreState;
-  const captured = await carriedOut(step({ request, proposed }));
+  const captured = await step({ request, proposed });
   if (captured.kind === 'refused') throw refused(action, captured);
   action.did(
     'capturePreState',
@@ -107,12 +107,12 @@ export async function requestApproval(
 ): Promise<Sealed<Approved> | undefined> {
   if (enforced.decision.effect !== 'require_approval') return undefined;
   const { request, tokens, withoutStandingApprovals } = action;
-  const answer = await carriedOut(local.requestApproval({ request, enforced, pre, tokens, withoutStandingApprovals }));
+  const answer = await local.requestApproval({ request, enforced, pre, tokens, withoutStandingApprovals });
   switch (answer.kind) {
     case 'refused':
       throw refused(action, answer);
     case 'ended':
-      throw new Ends(RECORDED, answer.outcome);
+      throw new AlreadyRecorded(answer.outcome);
     case 'pending':
       await action.waitForPeople(answer);
       throw new LooksAgain();
@@ -135,12 +135,12 @@ export async function authorize(
 ): Promise<Authorization> {
   action.stopIfCancelled();
   const { request, lastLook } = action;
-  const granted = await carriedOut(local.authorize({ request, ...records, lastLook }));
+  const granted = await local.authorize({ request, ...records, lastLook });
   switch (granted.kind) {
     case 'refused':
       throw refused(action, granted);
     case 'ended':
-      throw new Ends(RECORDED, granted.outcome);
+      throw new AlreadyRecorded(granted.outcome);
     case 'look_again':
       action.looksAgain(granted.because);
       throw new LooksAgain();
@@ -303,33 +303,17 @@ async function findOut(
 const UNKNOWN: ErrorView = { code: 'EFFECT_UNKNOWN', message: 'It is not known whether the effect was made.' };
 
 /** The one way to finish: in this worker, and where the ledger or the tool's system is away, as a regular activity that waits. */
-async function finish<Result>(
+function finish<Result>(
   here: (() => Promise<Result>) | undefined,
   wait: (failure?: ErrorView) => Promise<Result>,
 ): Promise<Result> {
-  if (here === undefined) return wait();
-  try {
-    return await here();
-  } catch (failure) {
-    return wait(errorView(failure));
-  }
-}
-
-/** What cannot be carried out before the effect is refused. */
-async function carriedOut<Result>(step: Promise<Result>): Promise<Result> {
-  try {
-    return await step;
-  } catch (failure) {
-    throw new Ends({ kind: 'step_failed', error: errorView(failure) });
-  }
+  return here === undefined ? wait() : here().catch((failure: unknown) => wait(errorView(failure)));
 }
 
 function refused(action: Action, record: Sealed<Refused>): Ends {
   action.did(record.step, record, `refused: ${record.error.message}`);
   return new Ends(record);
 }
-
-const RECORDED: Stopped = { kind: 'cancelled', during: 'pipeline' };
 
 /** The outcome, with what history has already from the steps before. */
 function completed(

@@ -1,10 +1,11 @@
 /** One agent action, from proposal to verified outcome. Its history is the audit trail. */
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, TemporalFailure } from '@temporalio/workflow';
 import type { ActionRequest } from '../activities/contract.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
 import { compensated } from './compensated.js';
-import { Ends, LooksAgain } from './interruptions.js';
+import { errorView } from './failures.js';
+import { AlreadyRecorded, Ends, LooksAgain } from './interruptions.js';
 import {
   authorize,
   capturePostState,
@@ -27,14 +28,21 @@ export function trustedAction(request: ActionRequest): Promise<Outcome> {
   return CancellationScope.nonCancellable(async () => action.end(await compensated(action, await run(action))));
 }
 
-/** A step that says no ends the action. One that finds that something has changed, or that people have decided, begins it again. */
+/**
+ * A step that says no ends the action, and so does one that cannot be carried out before the effect. One that finds that something has
+ * changed, or that people have decided, begins it again.
+ */
 async function run(action: Action): Promise<Outcome> {
   for (;;) {
     try {
       return await pipeline(action);
     } catch (interruption) {
       if (interruption instanceof LooksAgain) continue;
-      if (interruption instanceof Ends) return interruption.outcome ?? (await settle(action, interruption.ending));
+      if (interruption instanceof AlreadyRecorded) return interruption.outcome;
+      if (interruption instanceof Ends) return settle(action, interruption.ending);
+      if (interruption instanceof TemporalFailure && action.phase === 'preparing') {
+        return settle(action, { kind: 'step_failed', error: errorView(interruption) });
+      }
       throw interruption;
     }
   }

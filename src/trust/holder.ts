@@ -1,5 +1,6 @@
 /** Verifies what a signer holds, and holds the private key of one's own: both ends of the proof of possession (RFC 7800). */
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { CountersignError } from '../action/errors.js';
 import {
   agentClaimsSchema,
@@ -39,7 +40,7 @@ const CACHED = 1000;
 type CacheName = CredentialKind | 'delegate';
 
 /** By keyring, so that a key taken out of the keys takes its credentials with it. */
-const verified = new WeakMap<Keyring, Record<CacheName, Map<string, Holder>>>();
+const verified = new WeakMap<Keyring, Record<CacheName, LRUCache<string, Holder>>>();
 
 export interface HolderContext {
   readonly kind: CredentialKind;
@@ -92,17 +93,15 @@ async function remembered(
   open: () => Promise<Holder>,
 ): Promise<Holder> {
   let caches = verified.get(keyring);
-  if (caches === undefined)
-    verified.set(keyring, (caches = { agent: new Map(), approver: new Map(), delegate: new Map() }));
+  if (caches === undefined) {
+    const empty = (): LRUCache<string, Holder> => new LRUCache({ max: CACHED });
+    verified.set(keyring, (caches = { agent: empty(), approver: empty(), delegate: empty() }));
+  }
   const cache = caches[name];
   const key = createHash('sha256').update(JSON.stringify(texts)).digest('base64');
   const holder = cache.get(key) ?? (await open());
   // What is good for one thing comes hardly twice, and anybody with a token of their own makes as many as they like.
-  if (holder.attestation !== undefined) return holder;
-  // Re-inserted, so that the first key is always the one used longest ago.
-  cache.delete(key);
-  cache.set(key, holder);
-  if (cache.size > CACHED) cache.delete(cache.keys().next().value as string);
+  if (holder.attestation === undefined) cache.set(key, holder);
   return holder;
 }
 

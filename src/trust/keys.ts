@@ -1,5 +1,6 @@
 /** The operator's keys: five roles of Ed25519 keys, each good for one purpose only. */
 import {
+  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -9,6 +10,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { CountersignError, type Problem } from '../action/errors.js';
 import { parseJson } from '../action/parse.js';
@@ -283,8 +285,20 @@ function verifyingKey(x: string): VerifyingKey {
   point.writeUInt8(point.readUInt8(31) & 0x7f, 31);
   if (SMALL_ORDER.has(point.toString('hex'))) throw new Error('a point of small order');
   const key = createPublicKey({ key: bare(x), format: 'jwk' });
-  return { x, verifies: (data, signature) => verify(null, data, key, signature) };
+  return {
+    x,
+    verifies: (data, signature) => {
+      const id = createHash('sha256').update(x).update(signature).update(data).digest('base64');
+      if (verified.has(id)) return true;
+      if (!verify(null, data, key, signature)) return false;
+      verified.set(id, true);
+      return true;
+    },
+  };
 }
+
+/** Signatures that verified. Nothing makes one invalid later, and each step of an action verifies those of the steps before it again. */
+const verified = new LRUCache<string, true>({ max: 10_000 });
 
 /** The key is held by the closure alone, where neither inspection nor export reaches it. */
 function privateKey(x: string, d: string): PrivateKey {

@@ -1,4 +1,5 @@
 /** Where the chains end as far as this process knows, and whether it is alone in writing to them. It may be wrong: the database checks it. */
+import { LRUCache } from 'lru-cache';
 import type { ChainHead, ChainLink, SignedReceipt } from './receipt.js';
 
 /** How many receipts in a row must have followed our own, after another worker's came between, until we take ourselves to be alone again. */
@@ -14,7 +15,7 @@ interface CachedHead {
 }
 
 export class ChainHeadCache {
-  readonly #cached = new Map<string, CachedHead>();
+  readonly #cached = new LRUCache<string, CachedHead>({ max: MOST });
 
   /** The head to sign for without asking; undefined when others write to this chain, or we never did. */
   guess(tenant: string): ChainHead | undefined {
@@ -26,22 +27,12 @@ export class ChainHeadCache {
   found(tenant: string, head: ChainHead): void {
     const cached = this.#cached.get(tenant);
     if (cached === undefined) return;
-    this.#keep(tenant, { head, quiet: cached.head.hash === head.hash ? cached.quiet + 1 : 0 });
+    this.#cached.set(tenant, { head, quiet: cached.head.hash === head.hash ? cached.quiet + 1 : 0 });
   }
 
   /** Before the write is sent: whoever of us holds the lock next finds it. Should the write fail, that looks like another worker. */
   wrote(tenant: string, link: ChainLink, signed: SignedReceipt): void {
     const quiet = this.#cached.get(tenant)?.quiet ?? ALONE_AFTER;
-    this.#keep(tenant, { head: { seq: link.seq, hash: signed.hash }, quiet });
-  }
-
-  #keep(tenant: string, entry: CachedHead): void {
-    this.#cached.delete(tenant);
-    this.#cached.set(tenant, entry);
-    if (this.#cached.size <= MOST) return;
-    for (const oldest of this.#cached.keys()) {
-      this.#cached.delete(oldest);
-      return;
-    }
+    this.#cached.set(tenant, { head: { seq: link.seq, hash: signed.hash }, quiet });
   }
 }
