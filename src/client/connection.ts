@@ -10,20 +10,31 @@ import {
 } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
-import { answerOnClosedChannel } from './closed-channel.js';
+import { OpenCalls } from './open-calls.js';
+
+export interface OpenConnection {
+  readonly connection: Connection;
+  /** Calls that are not answered yet end with CANCELLED. */
+  close(): Promise<void>;
+}
 
 /** Connects; what could not be connected is closed. Every gRPC connection of ours is made here. */
-export async function openConnection(address: string, connectTimeoutMs = 5_000): Promise<Connection> {
+export async function openConnection(address: string, connectTimeoutMs = 5_000): Promise<OpenConnection> {
+  const calls = new OpenCalls();
   const connection = Connection.lazy({
     address,
     connectTimeout: connectTimeoutMs,
-    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), answerOnClosedChannel],
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), calls.interceptor],
   });
+  const close = (): Promise<void> => {
+    calls.cancel();
+    return connection.close();
+  };
   try {
     await connection.ensureConnected();
-    return connection;
+    return { connection, close };
   } catch (error) {
-    await connection.close();
+    await close();
     throw error;
   }
 }
@@ -31,11 +42,8 @@ export async function openConnection(address: string, connectTimeoutMs = 5_000):
 /** @throws CountersignError TEMPORAL_UNAVAILABLE */
 export async function connectTemporal(settings: TemporalSettings): Promise<{ client: Client; close(): Promise<void> }> {
   try {
-    const connection = await openConnection(settings.address);
-    return {
-      client: new Client({ connection, namespace: settings.namespace }),
-      close: () => connection.close(),
-    };
+    const { connection, close } = await openConnection(settings.address);
+    return { client: new Client({ connection, namespace: settings.namespace }), close };
   } catch (error) {
     throw temporalUnavailable(settings.address, error);
   }

@@ -200,12 +200,12 @@ async function untilUsable(server: ServerProcess, address: string, namespace: st
 
 /** Connects, finds the namespace and the search attributes. */
 async function reach(address: string, namespace: string): Promise<void> {
-  const connection = await openConnection(address, 2_000);
+  const { connection, close } = await openConnection(address, 2_000);
   try {
     await connection.workflowService.describeNamespace({ namespace });
     await ensureSearchAttributes(connection, namespace);
   } finally {
-    await connection.close();
+    await close();
   }
 }
 
