@@ -1,6 +1,7 @@
 /** A signed command is carried out: who says it, whether they may, and whether it was said before. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
+import { freezeNotFound } from '../src/action/errors-not-found.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { UnreceiptedOutcome } from '../src/action/outcome.js';
@@ -93,11 +94,7 @@ async function assertCredentialsValid({ tenant, credentials }: SignedCommand, { 
 async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies): Promise<Freeze> {
   const found = (await ledger.controls.freezes()).find(({ id }) => id === Number(subject));
   if (found !== undefined && (found.tenant === tenant || found.tenant === '*')) return found;
-  throw new CountersignError('NOT_FOUND', `There is no freeze ${subject} of tenant ${tenant}.`, {
-    field: 'id',
-    expected: 'the number of a freeze of this tenant',
-    fix: 'List them: countersign freezes',
-  });
+  throw freezeNotFound(subject, ` of tenant ${tenant}`);
 }
 
 /** An agent's revocation of what was delegated below it needs no role: the signature itself shows that it stands above. */

@@ -1,6 +1,7 @@
 /** Finds an action where it is recorded: what ended or waits for people in the ledger, what is under way in its workflow. */
 import { WorkflowNotFoundError, type WorkflowExecutionDescription } from '@temporalio/client';
 import { CountersignError } from '../action/errors.js';
+import { actionNotFound } from '../action/errors-not-found.js';
 import type { ActionView } from '../action/outcome.js';
 import { translated } from '../client/failures.js';
 import type { Countersign } from '../client/countersign.js';
@@ -51,7 +52,7 @@ export async function findAction(sources: ActionSources, name: ActionKey): Promi
   if (recorded !== undefined) return { ...found, view: recorded };
   const workflow = await describeWorkflow(sources, name);
   if (workflow === undefined) {
-    if (archived === undefined) throw actionNotFound(name);
+    if (archived === undefined) throw actionNotFound(actionId, ` of tenant ${tenant}`);
     return found;
   }
   const view = await workflowView(sources, name, workflow);
@@ -78,14 +79,6 @@ export function startedAction({ typedSearchAttributes, startTime }: WorkflowExec
     proposedAt: startTime.toISOString(),
     ...(agent === undefined ? {} : { agent }),
   };
-}
-
-function actionNotFound({ tenant, actionId }: ActionKey): CountersignError {
-  return new CountersignError('NOT_FOUND', `There is no action ${actionId} of tenant ${tenant}.`, {
-    field: 'actionId',
-    expected: 'the id of an action of this tenant',
-    fix: 'List the actions: countersign list',
-  });
 }
 
 function recordedView(archived: ArchivedRecord | undefined): ActionView | undefined {

@@ -1,5 +1,5 @@
 /** The end of a command that runs until it is stopped: by Ctrl-C or SIGTERM, in good order, with exit code 0. */
-import { onShutdown } from '../dev/shutdown.js';
+import { onShutdown } from '../shutdown.js';
 
 export interface Stopping {
   /** Settles when everything that was registered with `onShutdown` since has been put away. */

@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
-import { given, temporalSettings, type TemporalSettings } from '../environment.js';
+import { given, temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import type { Database, Ledger } from '../ledger/index.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
@@ -36,7 +36,7 @@ export class Context {
   /** Where links to an action's workflow lead: TEMPORAL_UI_URL, default http://127.0.0.1:8233. */
   get temporalUi(): { readonly uiUrl: string; readonly namespace: string } {
     return {
-      uiUrl: given(this.env['TEMPORAL_UI_URL']) ?? 'http://127.0.0.1:8233',
+      uiUrl: variable('TEMPORAL_UI_URL', this.env) ?? 'http://127.0.0.1:8233',
       namespace: this.temporalSettings.namespace,
     };
   }
@@ -68,7 +68,7 @@ export class Context {
 
   /** COUNTERSIGN_LEDGER_SCHEMA, when set. */
   ledgerSchema(): { schema?: string } {
-    const schema = given(this.env['COUNTERSIGN_LEDGER_SCHEMA']);
+    const schema = variable('COUNTERSIGN_LEDGER_SCHEMA', this.env);
     return schema === undefined ? {} : { schema };
   }
 
@@ -187,7 +187,7 @@ export class Context {
    */
   async tenant(tenant: string | undefined): Promise<string | undefined> {
     if (tenant !== undefined) return (await import('./action-name.js')).checkTenant(tenant);
-    const text = given(this.env['COUNTERSIGN_AGENT']) ?? given(this.env['COUNTERSIGN_APPROVER']);
+    const text = variable('COUNTERSIGN_AGENT', this.env) ?? variable('COUNTERSIGN_APPROVER', this.env);
     if (text === undefined) return undefined;
     const { peekCredential, readCredential } = await import('../trust/index.js');
     return peekCredential(await readCredential(text)).tenant;
@@ -207,6 +207,6 @@ export class Context {
   }
 
   #ledgerUrl(): string | undefined {
-    return given(this.env['COUNTERSIGN_LEDGER_URL']) ?? given(this.env['DATABASE_URL']);
+    return variable('COUNTERSIGN_LEDGER_URL', this.env) ?? variable('DATABASE_URL', this.env);
   }
 }

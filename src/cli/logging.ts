@@ -1,10 +1,11 @@
 /** Logs of the long-running commands: on stderr, as JSON lines, or pretty where a person watches and pino-pretty is installed. */
 import type { Logger } from 'pino';
+import { variable } from '../environment.js';
 
 /** COUNTERSIGN_LOG_LEVEL decides; the Temporal SDK logs through it too. Call it once, before a worker is made. */
 export async function startLogging(env: NodeJS.ProcessEnv, defaultLevel: 'info' | 'warn'): Promise<Logger> {
   const { default: pino } = await import('pino');
-  const level = env['COUNTERSIGN_LOG_LEVEL'] || defaultLevel;
+  const level = variable('COUNTERSIGN_LOG_LEVEL', env) ?? defaultLevel;
   const logger = pino(
     { level: level in pino.levels.values || level === 'silent' ? level : defaultLevel },
     await destination(),

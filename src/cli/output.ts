@@ -1,6 +1,7 @@
 /** What the command line writes: for people on a terminal, or one JSON document for scripts. */
 import pc from 'picocolors';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
+import { variable } from '../environment.js';
 import { sanitize } from '../presentation/sanitize.js';
 
 export type Paint = ReturnType<typeof pc.createColors>;
@@ -36,7 +37,7 @@ export class Output {
     this.#stdout = stdout;
     this.#stderr = stderr;
     this.#paintError = pc.createColors(colourful(stderr, env));
-    this.#debug = (env['COUNTERSIGN_DEBUG'] ?? '') !== '';
+    this.#debug = variable('COUNTERSIGN_DEBUG', env) !== undefined;
   }
 
   /** The command's result, once: `document` for scripts, what `text` returns for people. */

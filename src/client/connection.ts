@@ -15,7 +15,7 @@ import { OpenCalls } from './open-calls.js';
 export interface OpenConnection {
   readonly connection: Connection;
   /** Calls that are not answered yet end with CANCELLED. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Connects; what could not be connected is closed. Every gRPC connection of ours is made here. */

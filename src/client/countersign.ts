@@ -8,7 +8,7 @@ import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
-import { temporalSettings, type TemporalSettings } from '../environment.js';
+import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
@@ -84,7 +84,7 @@ export class Countersign {
    * @throws CountersignError TEMPORAL_UNAVAILABLE, AGENT_UNVERIFIED
    */
   static async connect(options: ConnectOptions = {}): Promise<Countersign> {
-    const { credential = process.env['COUNTERSIGN_AGENT'], ...given } = options;
+    const { credential = variable('COUNTERSIGN_AGENT'), ...given } = options;
     const settings = { ...temporalSettings(), ...given };
     const held = typeof credential === 'string' ? await readCredential(credential) : credential;
     const temporal = await connectTemporal(settings);

@@ -7,6 +7,7 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
+import { actionNotFound } from '../action/errors-not-found.js';
 import type { TemporalSettings } from '../environment.js';
 import { causes, isUnreached, temporalUnavailable } from './connection.js';
 
@@ -18,10 +19,8 @@ export function translated(
 ): CountersignError {
   if (error instanceof CountersignError) return error;
   if (error instanceof WorkflowNotFoundError) {
-    return new CountersignError('NOT_FOUND', `There is no running action ${actionId}.`, {
-      field: 'actionId',
+    return actionNotFound(actionId, ' in Temporal', {
       expected: 'the id of an action of this tenant that Temporal still keeps',
-      fix: 'List the actions: countersign list',
       cause: error,
     });
   }

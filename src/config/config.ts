@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { ApprovalRateLimit, CommandRoles } from '../../activities/index.js';
 import { configInvalid } from '../action/errors-config.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
+import { variable } from '../environment.js';
 import type { PasskeySettings } from '../action/passkey.js';
 import type { Tool } from '../tools/tool.js';
 import { passkeySettingsSchema } from '../trust/index.js';
@@ -64,7 +65,7 @@ export function defineConfig(config: CountersignConfig): CountersignConfig {
  * @throws CountersignError CONFIG_INVALID
  */
 export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process.env): Promise<CountersignConfig> {
-  const found = path.resolve(file ?? env['COUNTERSIGN_CONFIG'] ?? (await firstThatExists(CONFIG_NAMES)));
+  const found = path.resolve(file ?? variable('COUNTERSIGN_CONFIG', env) ?? (await firstThatExists(CONFIG_NAMES)));
   let loaded: { default?: unknown };
   try {
     loaded = (await import(pathToFileURL(found).href)) as { default?: unknown };

@@ -2,14 +2,14 @@
 import { join, resolve } from 'node:path';
 import { findDevPackage, notInstalled, type DevPackage } from './optional-packages.js';
 import { startPostgres, type PostgresServer } from './postgres.js';
-import { onShutdown } from './shutdown.js';
+import { onShutdown } from '../shutdown.js';
 import { needsDownload } from './temporal-binary.js';
 import { startTemporal, type TemporalServer } from './temporal.js';
 
 export { startPostgres, type PostgresServer } from './postgres.js';
 export { startTemporal, type TemporalServer } from './temporal.js';
 export { findTemporal } from './temporal-binary.js';
-export { onShutdown, shutdown } from './shutdown.js';
+export { onShutdown, shutdown } from '../shutdown.js';
 export { freePort } from './free-port.js';
 
 export interface DevServersOptions {

@@ -7,7 +7,7 @@ import { openConnection } from '../client/connection.js';
 import { startProcess, type ServerProcess } from './child.js';
 import { stillServedBy } from './data-folder.js';
 import { freePort, isFree, LOOPBACK, portInUse } from './free-port.js';
-import { ensureSearchAttributes, SEARCH_ATTRIBUTES } from './search-attributes.js';
+import { ensureSearchAttributes, SEARCH_ATTRIBUTES } from '../client/search-attributes.js';
 import { findTemporal } from './temporal-binary.js';
 
 /** How long a start may take, milliseconds. It takes half a second; a busy machine is in it. */

@@ -1,5 +1,6 @@
 /** Freezes, as people of a tenant see, make and lift them: the same by the API and on the page. */
 import { CountersignError } from '../action/errors.js';
+import { freezeNotFound } from '../action/errors-not-found.js';
 import type { Freeze, FreezeScope } from '../action/freeze.js';
 import type { GatewayDependencies } from './deps.js';
 import type { PersonPrincipal } from './auth/principal.js';
@@ -36,8 +37,7 @@ export class Freezing {
   /** By a signed command of the person's, which workers check. @throws CountersignError NOT_FOUND, ROLE_REQUIRED */
   async lift(person: PersonPrincipal, id: string, reason: string): Promise<Freeze> {
     const found = (await this.list(person)).find((freeze) => String(freeze.id) === id);
-    if (found === undefined)
-      throw new CountersignError('NOT_FOUND', `There is no freeze ${id} in your tenant.`, { field: 'id' });
+    if (found === undefined) throw freezeNotFound(id, ' in your tenant');
     const done = await this.#deps.decisions.state(person, { kind: 'unfreeze', subject: id, reason });
     return done.kind === 'unfreeze' ? done.freeze : found;
   }

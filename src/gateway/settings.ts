@@ -4,11 +4,11 @@ import { configInvalid } from '../action/errors-config.js';
 import { CountersignError } from '../action/errors.js';
 import { DEFAULT_HOST, DEFAULT_PORT, gatewayConfigSchema, type GatewayConfig } from '../config/gateway.js';
 import { firstProblem } from '../config/schema.js';
-import { given } from '../environment.js';
+import { variable } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
 import { principalSchema, tenantSchema } from '../trust/claim-schemas.js';
 import type { DevPerson, GatewaySettings } from './deps.js';
-import { isLoopbackName } from './middleware/same-host.js';
+import { isThisMachine } from '../http/addresses.js';
 
 const devPeopleSchema = z
   .array(z.strictObject({ id: principalSchema, name: z.string().min(1), tenant: tenantSchema, roles: rolesSchema }))
@@ -47,15 +47,15 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     }
   }
   if (config.oidc !== undefined) safeUrl(config.oidc.issuer, 'oidc.issuer');
-  const uiUrl = config.temporalUiUrl ?? given(env['TEMPORAL_UI_URL']);
+  const uiUrl = config.temporalUiUrl ?? variable('TEMPORAL_UI_URL', env);
   if (uiUrl !== undefined && !/^https?:$/.test(parsedUrl(uiUrl, 'temporalUiUrl').protocol)) {
     throw invalid('temporalUiUrl', 'an http or https URL');
   }
   const devPeople = devPeopleOf(sources, { publicUrl, host: listen.host, production });
   checkPasskeys(sources.passkeys, publicUrl);
-  const clientSecret = given(env['COUNTERSIGN_OIDC_CLIENT_SECRET']);
+  const clientSecret = variable('COUNTERSIGN_OIDC_CLIENT_SECRET', env);
   const metricsToken = metricsTokenOf(env);
-  const signingSecret = given(env['COUNTERSIGN_SLACK_SIGNING_SECRET']);
+  const signingSecret = variable('COUNTERSIGN_SLACK_SIGNING_SECRET', env);
   const settings: GatewaySettings = {
     publicUrl: publicUrl.origin,
     temporalNamespace: sources.temporalNamespace,
@@ -72,7 +72,7 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000, streams: 20, ...config.limits },
     trustedProxies: config.trustedProxies ?? 0,
     metrics: {
-      open: isLoopback(publicUrl) && isLoopbackHost(listen.host),
+      open: isThisMachine(publicUrl.hostname) && isThisMachine(listen.host),
       ...(metricsToken === undefined ? {} : { token: metricsToken }),
     },
   };
@@ -80,14 +80,6 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
 }
 
 /** Whether the URL stays on this machine. */
-export function isLoopback({ hostname }: URL): boolean {
-  return isLoopbackName(hostname);
-}
-
-function isLoopbackHost(host: string): boolean {
-  return host === '::1' || isLoopbackName(host);
-}
-
 function checkedConfig(config: GatewayConfig): GatewayConfig {
   const { error } = gatewayConfigSchema.safeParse(config);
   if (error !== undefined) throw firstProblem(error, 'gateway', 'the config');
@@ -96,7 +88,7 @@ function checkedConfig(config: GatewayConfig): GatewayConfig {
 
 function publicUrlOf({ publicUrl }: GatewayConfig, { host, port }: Listening): URL {
   if (publicUrl === undefined) {
-    if (isLoopbackHost(host)) return new URL(`http://localhost:${port}`);
+    if (isThisMachine(host)) return new URL(`http://localhost:${port}`);
     throw invalid('publicUrl', 'the https URL where people reach the gateway, because it does not listen on loopback');
   }
   const url = safeUrl(publicUrl, 'publicUrl');
@@ -107,7 +99,7 @@ function publicUrlOf({ publicUrl }: GatewayConfig, { host, port }: Listening): U
 /** Passwords, cookies and tokens go this way: in the clear only where it does not leave the machine. */
 function safeUrl(text: string, field: string): URL {
   const url = parsedUrl(text, field);
-  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) return url;
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isThisMachine(url.hostname))) return url;
   throw invalid(field, 'an https URL (http only on localhost)');
 }
 
@@ -125,7 +117,7 @@ function devPeopleOf(
   if (devPeople === undefined) return undefined;
   if (production) throw invalid('devPeople', 'absent in production: configure `oidc`');
   if (config.oidc !== undefined) throw invalid('devPeople', 'absent where `oidc` is configured');
-  if (!isLoopback(publicUrl) || !isLoopbackHost(host))
+  if (!isThisMachine(publicUrl.hostname) || !isThisMachine(host))
     throw invalid('devPeople', 'absent off loopback: configure `oidc`');
   const parsed = devPeopleSchema.safeParse(devPeople);
   if (parsed.success) return devPeople;
@@ -142,7 +134,7 @@ function checkPasskeys(passkeys: GatewaySettings['passkeys'], { hostname, origin
 }
 
 function metricsTokenOf(env: SettingsSources['env']): string | undefined {
-  const token = given(env['COUNTERSIGN_METRICS_TOKEN']);
+  const token = variable('COUNTERSIGN_METRICS_TOKEN', env);
   if (token === undefined || token.length >= 16) return token;
   throw new CountersignError('CONFIG_INVALID', 'COUNTERSIGN_METRICS_TOKEN is too short.', {
     field: 'COUNTERSIGN_METRICS_TOKEN',

@@ -8,6 +8,8 @@ import {
   WebClient,
   type Logger,
 } from '@slack/web-api';
+import { isThisMachine } from '../http/addresses.js';
+import { guardedFetch } from '../http/guarded-fetch.js';
 import { Secrets } from '../http/secrets.js';
 import { timeoutSignal } from '../timeout-signal.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
@@ -30,6 +32,9 @@ export interface SlackOptions {
   /** For one call, milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
 }
+
+/** Of Slack's answer to one call. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** What Slack answers when another time may be better (https://docs.slack.dev/reference/methods/chat.postMessage#errors). */
 const PASSING: ReadonlySet<string> = new Set([
@@ -60,6 +65,12 @@ export function slack(options: SlackOptions): Channel {
   const secrets = new Secrets(`The channel ${name}`);
   secrets.check(token, `${name}.token`);
 
+  const send = guardedFetch({
+    allow: { loopback: isThisMachine(new URL(slackApiUrl).hostname) },
+    timeoutMs,
+    maxBytes: MAX_ANSWER_BYTES,
+  });
+
   const clientFor = async (signal: AbortSignal): Promise<WebClient> =>
     new WebClient(await secrets.read(token), {
       slackApiUrl,
@@ -68,7 +79,11 @@ export function slack(options: SlackOptions): Channel {
       retryConfig: { retries: 0 },
       rejectRateLimitedCalls: true,
       logger: SILENT,
-      fetch: (url, init) => fetch(url, { ...init, signal: timeoutSignal(signal, timeoutMs) }),
+      fetch: (url, init) => {
+        const { method, headers, body } = init ?? {};
+        if (typeof body !== 'string') throw new TypeError('Messages are sent as text.');
+        return send(String(url), { method, headers, body, signal: timeoutSignal(signal, timeoutMs) });
+      },
     });
 
   return {
@@ -118,7 +133,8 @@ function failure(thrown: unknown, secrets: Secrets): Error {
     return undelivered(`Slack: rate limited for ${retryAfter} s`, { retryable: true, retryAfterMs: retryAfter * 1000 });
   }
   if (thrown instanceof WebAPIHTTPError) {
-    return undelivered(`Slack: HTTP ${thrown.statusCode}`, { retryable: thrown.statusCode >= 500 });
+    // A redirection is a proxy's word, not Slack's.
+    return undelivered(`Slack: HTTP ${thrown.statusCode}`, { retryable: thrown.statusCode < 400 || thrown.statusCode >= 500 });
   }
   if (thrown instanceof WebAPIPlatformError) {
     const { error: code } = thrown.data;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
-import { given, isProduction } from '../environment.js';
+import { isProduction, variable } from '../environment.js';
 import {
   generateKeyringFile,
   keysInvalid,
@@ -42,8 +42,8 @@ export interface LoadKeyringOptions {
  */
 export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring> {
   const { env, production = isProduction(env), devPath } = options;
-  const text = given(env['COUNTERSIGN_KEYS']);
-  const path = given(env['COUNTERSIGN_KEYS_FILE']);
+  const text = variable('COUNTERSIGN_KEYS', env);
+  const path = variable('COUNTERSIGN_KEYS_FILE', env);
   if (text !== undefined && path !== undefined) {
     throw keysInvalid('Both COUNTERSIGN_KEYS and COUNTERSIGN_KEYS_FILE are set: it is not clear which keys count', {
       field: 'COUNTERSIGN_KEYS',

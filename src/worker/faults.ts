@@ -3,7 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { FAULT_POINTS, type FaultPoint } from '../../activities/index.js';
 import { CountersignError } from '../action/errors.js';
-import { isProduction } from '../environment.js';
+import { isProduction, variable } from '../environment.js';
 import type { Ledger } from '../ledger/index.js';
 
 export interface Faults {
@@ -29,7 +29,7 @@ interface Fault {
  * @throws CountersignError CONFIG_INVALID in production, or when malformed
  */
 export function faultsFromEnv(env: NodeJS.ProcessEnv): Faults {
-  const text = env['COUNTERSIGN_FAULT'];
+  const text = variable('COUNTERSIGN_FAULT', env);
   if (text === undefined || text === '') return NO_FAULTS;
   if (isProduction(env)) {
     throw new CountersignError('CONFIG_INVALID', 'Fault injection cannot be switched on in production.', {

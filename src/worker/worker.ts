@@ -3,9 +3,10 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
-import { asCountersignError, CountersignError } from '../action/errors.js';
+import { CountersignError } from '../action/errors.js';
+import { temporalUnavailable } from '../client/connection.js';
 import type { TemporalSettings } from '../environment.js';
-import { Ledger } from '../ledger/index.js';
+import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
 import { ActivePolicy } from '../policy/index.js';
 import type { Keyring } from '../trust/index.js';
@@ -179,28 +180,18 @@ async function runUntilStopped(worker: Worker, close: () => Promise<void>): Prom
 /** A worker that could not record an outcome must not start. */
 async function assertReady(ledger: Ledger): Promise<void> {
   const { pending, writable } = await ledger.health();
-  if (pending.length === 0 && writable) return;
-  throw new CountersignError(
-    'LEDGER_UNAVAILABLE',
-    writable ? `The ledger lacks ${pending.length} migrations.` : 'The ledger is read-only (a standby).',
-    { field: 'COUNTERSIGN_LEDGER_URL', fix: writable ? 'Run `countersign setup`.' : 'Connect to the primary.' },
-  );
+  assertSetUp(pending);
+  if (writable) return;
+  throw new CountersignError('LEDGER_UNAVAILABLE', 'The ledger is read-only (a standby).', {
+    field: 'COUNTERSIGN_LEDGER_URL',
+    fix: 'Connect to the primary.',
+  });
 }
 
 async function connect({ address }: TemporalSettings): Promise<NativeConnection> {
   try {
     return await NativeConnection.connect({ address });
   } catch (error) {
-    throw new CountersignError(
-      'TEMPORAL_UNAVAILABLE',
-      `No Temporal server at ${address}: ${asCountersignError(error).message}`,
-      {
-        field: 'TEMPORAL_ADDRESS',
-        expected: 'host:port of a Temporal frontend',
-        fix: 'Start one with `countersign dev`, or set TEMPORAL_ADDRESS.',
-        cause: error,
-        retryable: true,
-      },
-    );
+    throw temporalUnavailable(address, error);
   }
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { freePort, isFree } from '../../src/dev/free-port.js';
-import { ensureSearchAttributes, SEARCH_ATTRIBUTES } from '../../src/dev/search-attributes.js';
+import { ensureSearchAttributes, SEARCH_ATTRIBUTES } from '../../src/client/search-attributes.js';
 import { startTemporal, type TemporalOptions, type TemporalServer } from '../../src/dev/temporal.js';
 import { occupyPort, runs } from './processes.js';
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { inject } from 'vitest';
-import { ensureSearchAttributes } from '../../src/dev/search-attributes.js';
+import { ensureSearchAttributes } from '../../src/client/search-attributes.js';
 
 /** The shortest retention that the server takes. */
 const RETENTION = '1 hour';

@@ -1,5 +1,6 @@
 /** `countersign dev`: everything that is needed, on this machine, in one process. */
 import path from 'node:path';
+import { variable } from '../../environment.js';
 import type { Command } from 'commander';
 import type { DevServers } from '../../dev/index.js';
 import type { CountersignConfig } from '../../config/config.js';
@@ -137,7 +138,7 @@ async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promi
     import('../../policy/starter.js'),
     import('node:fs'),
   ]);
-  const named = file ?? env['COUNTERSIGN_CONFIG'] ?? CONFIG_NAMES.find((name) => existsSync(name));
+  const named = file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
   return named === undefined ? { policies: starterFolder(), tools: [] } : loadConfig(named, env);
 }
 

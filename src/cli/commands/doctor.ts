@@ -71,7 +71,7 @@ async function temporalChecks(context: Context): Promise<Check[]> {
   }
   const [{ missingAttributes, pollers }, { SEARCH_ATTRIBUTES }] = await Promise.all([
     import('../temporal-checks.js'),
-    import('../../dev/search-attributes.js'),
+    import('../../client/search-attributes.js'),
   ]);
   return Promise.all([
     Promise.resolve({ name: 'temporal', ok: true, detail: address }),

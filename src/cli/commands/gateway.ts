@@ -44,7 +44,7 @@ async function runGateway(context: Context, options: GatewayCommandOptions): Pro
     import('../../config/config.js'),
     import('../logging.js'),
     import('../await-stop.js'),
-    import('../../dev/shutdown.js'),
+    import('../../shutdown.js'),
   ]);
   const { stopped } = awaitStop();
   const logger = await startLogging(env, 'info');

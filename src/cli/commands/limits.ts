@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { LimitCounter } from '../../action/hold.js';
 import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
-import { given } from '../../environment.js';
+import { variable } from '../../environment.js';
 import type { Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
@@ -103,7 +103,7 @@ async function policyFolder(context: Context, { policies, config }: LimitsOption
   }
   const { CONFIG_NAMES, loadConfig } = await import('../../config/config.js');
   const { existsSync } = await import('node:fs');
-  const named = config ?? given(context.env['COUNTERSIGN_CONFIG']) ?? CONFIG_NAMES.find((name) => existsSync(name));
+  const named = config ?? variable('COUNTERSIGN_CONFIG', context.env) ?? CONFIG_NAMES.find((name) => existsSync(name));
   if (named === undefined) return undefined;
   const loaded = await loadConfig(named, context.env);
   for (const tool of loaded.tools) context.defer(() => tool.close());

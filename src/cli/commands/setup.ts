@@ -19,7 +19,7 @@ export function setup(program: Command): void {
         const { version, schema } = await new Ledger(database).health();
 
         const { missingAttributes } = await import('../temporal-checks.js');
-        const { ensureSearchAttributes, SEARCH_ATTRIBUTES } = await import('../../dev/search-attributes.js');
+        const { ensureSearchAttributes, SEARCH_ATTRIBUTES } = await import('../../client/search-attributes.js');
         const client = await context.temporal();
         const { address, namespace } = context.temporalSettings;
         const registered = await missingAttributes(client, namespace, Object.keys(SEARCH_ATTRIBUTES));

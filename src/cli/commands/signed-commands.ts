@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Credential, CredentialView } from '../../trust/index.js';
 import { examples, run } from '../command.js';
-import { given } from '../../environment.js';
+import { given, variable } from '../../environment.js';
 import type { Context } from '../context.js';
 import { freezeText } from '../freeze-text.js';
 import { sanitize } from '../../presentation/sanitize.js';
@@ -138,7 +138,7 @@ async function revoke(context: Context, what: string, { reason, as }: { reason: 
 
 /** People, and agents for what they delegated. */
 async function signerOf(context: Context, as: string | undefined): Promise<Holder> {
-  const person = given(as) ?? given(context.env['COUNTERSIGN_APPROVER']);
+  const person = given(as) ?? variable('COUNTERSIGN_APPROVER', context.env);
   if (person === undefined) return context.agent(undefined);
   const { peekCredential, readCredential } = await import('../../trust/index.js');
   const credential = await readCredential(person);

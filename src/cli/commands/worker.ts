@@ -1,6 +1,5 @@
 /** `countersign worker`: takes actions from the task queue and brings them to their outcome. */
 import type { Command } from 'commander';
-import { CountersignError } from '../../action/errors.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 
@@ -38,7 +37,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     import('../../trust/index.js'),
     import('../logging.js'),
     import('../await-stop.js'),
-    import('../../dev/shutdown.js'),
+    import('../../shutdown.js'),
   ]);
   const { stopped } = awaitStop();
   const logger = await startLogging(env, 'info');
@@ -48,7 +47,6 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     onCreated: (path) => logger.warn({ path }, 'created development keys'),
   });
   const config = await loadConfig(options.config, env);
-  await mustBeSetUp(context);
   const running = await startWorker({
     config,
     temporal: context.temporalSettings,
@@ -63,20 +61,4 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   out.result({ worker: { taskQueue, address, namespace, policy: running.policy.current().digest } }, () => '');
   // It rejects when the worker dies by itself: then the command fails.
   await Promise.all([running.done, stopped]);
-}
-
-/** A worker on tables of another version would refuse every action, one by one. @throws CountersignError LEDGER_UNAVAILABLE */
-async function mustBeSetUp(context: Context): Promise<void> {
-  const ledger = await context.ledger();
-  const pending = await ledger.pendingMigrations();
-  if (pending.length === 0) return;
-  throw new CountersignError(
-    'LEDGER_UNAVAILABLE',
-    `The ledger is not set up for this version: ${pending.join(', ')} to run.`,
-    {
-      field: 'COUNTERSIGN_LEDGER_URL',
-      expected: 'a ledger that is up to date',
-      fix: 'Run `countersign setup`.',
-    },
-  );
 }

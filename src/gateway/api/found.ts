@@ -8,6 +8,7 @@ import {
   type StartedAction,
 } from '../../action-records/find.js';
 import { CountersignError } from '../../action/errors.js';
+import { actionNotFound } from '../../action/errors-not-found.js';
 import type { Principal } from '../auth/principal.js';
 
 /** An action as it was found, and what its start says where nothing else says whose it is. */
@@ -41,8 +42,7 @@ function agentOf({ archived, view }: FoundAction): string | undefined {
 }
 
 function notFound(actionId: string): CountersignError {
-  return new CountersignError('NOT_FOUND', `There is no action ${actionId} here.`, {
-    field: 'actionId',
+  return actionNotFound(actionId, ' here', {
     expected: 'the id of an action that you may see',
     fix: 'List the actions: GET /v1/actions',
   });

@@ -3,6 +3,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
+import { guardedFetch } from '../../http/guarded-fetch.js';
+import { isThisMachine } from '../../http/addresses.js';
 import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import { SLACK_ACTIONS } from '../../notify/slack-blocks.js';
 import type { GatewayDependencies } from '../deps.js';
@@ -17,6 +19,7 @@ const WINDOW_SECONDS = 300;
 /** Slack waits for 3 s; whatever is awaited before the answer must be over sooner. Milliseconds. */
 const ANSWER_MS = 2_000;
 const RESPOND_MS = 5_000;
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 const VERDICTS: ReadonlyMap<string, 'approve' | 'deny'> = new Map([
   [SLACK_ACTIONS.approve, 'approve'],
@@ -122,14 +125,16 @@ async function respond(
   if (url === undefined || !origins.includes(url.origin)) throw new TypeError('not an address of Slack');
   const link = `${publicUrl.replace(/\/$/, '')}/actions/${encodeURIComponent(actionId)}?verdict=${verdict}`;
   const text = `To ${verdict} this, log in and sign: <${link}|open the action>. Nothing is decided yet.`;
-  const answer = await fetch(url, {
+  const send = guardedFetch({
+    allow: { loopback: isThisMachine(url.hostname) },
+    timeoutMs: RESPOND_MS,
+    maxBytes: MAX_ANSWER_BYTES,
+  });
+  const answer = await send(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ response_type: 'ephemeral', replace_original: false, text }),
-    redirect: 'error',
-    signal: AbortSignal.timeout(RESPOND_MS),
   });
-  await answer.body?.cancel();
   if (!answer.ok) throw new TypeError(`HTTP ${answer.status}`);
 }
 

@@ -3,7 +3,7 @@ import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { AgentIssuer } from '../../config/gateway.js';
 import { guardedFetch, type GuardedFetch } from '../../http/guarded-fetch.js';
-import { isLoopback } from '../settings.js';
+import { isThisMachine } from '../../http/addresses.js';
 
 const TIMEOUT_MS = 5000;
 const MAX_ANSWER_BYTES = 256 * 1024;
@@ -16,7 +16,7 @@ const metadataSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
 export function issuerKeys(issuer: AgentIssuer): JWTVerifyGetKey {
   // The metadata say where the keys are: they must not lead the gateway into its own network.
   const fetch = guardedFetch({
-    allow: { loopback: isLoopback(new URL(issuer.issuer)), networks: issuer.networks ?? [] },
+    allow: { loopback: isThisMachine(new URL(issuer.issuer).hostname), networks: issuer.networks ?? [] },
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_ANSWER_BYTES,
   });
@@ -52,7 +52,7 @@ async function discover(issuer: string, fetch: GuardedFetch): Promise<URL> {
       // Else one issuer could pass off its keys as another's (RFC 8414, 3.3).
       if (told !== issuer) throw new Error(`${place} is the metadata of another issuer`);
       const url = new URL(uri);
-      if (url.protocol === 'https:' || isLoopback(url)) return url;
+      if (url.protocol === 'https:' || isThisMachine(url.hostname)) return url;
       throw new Error(`the keys of ${issuer} are not served by https`);
     } catch (error) {
       failure = error;

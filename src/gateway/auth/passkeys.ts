@@ -7,6 +7,7 @@ import { generateAuthenticationOptions, generateRegistrationOptions } from '@sim
 import { Hono, type Context } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
+import { passkeyNotFound } from '../../action/errors-not-found.js';
 import { VERDICTS } from '../../action/outcome.js';
 import type { StoredPasskey } from '../../action/passkey.js';
 import { challengeOf, credentialIdSchema, PASSKEY_ALGORITHMS, registrationChallengeOf } from '../../trust/passkeys.js';
@@ -113,7 +114,7 @@ export function passkeyRoutes(deps: GatewayDependencies, sessions: Sessions): Ho
     const person = await identity.person(c);
     const id = c.req.param('id');
     if (!(await inUse(person)).some((passkey) => passkey.credentialId === id)) {
-      throw new CountersignError('NOT_FOUND', 'You have no such passkey.', { field: 'id' });
+      throw passkeyNotFound('id');
     }
     await decisions.state(person, { kind: 'retire_passkey', subject: id, reason: `${person.id} retires a passkey` });
     return isForm(c) ? c.redirect('/me', 303) : answer(c, { id });

@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
+import { actionNotFound } from '../../action/errors-not-found.js';
 import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 
 /** One short text of the address; empty is none. */
@@ -14,7 +15,7 @@ export function given(c: Context, name: string, max = 128): string | undefined {
 export function actionIdOf(c: Context): string {
   const id = c.req.param('id') ?? '';
   if (ACTION_ID_PATTERN.test(id)) return id;
-  throw new CountersignError('NOT_FOUND', 'There is no action with this id.', { field: 'actionId' });
+  throw actionNotFound('with this id');
 }
 
 /** The fields of a form, against a shape. @throws CountersignError INVALID_INPUT, naming the field */

@@ -27,11 +27,6 @@ function hostOf(protocol: string, named: string): string {
   return URL.canParse(url) ? new URL(url).host : '';
 }
 
-/** `localhost` and its addresses. */
-export function isLoopbackName(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
-}
-
 /** Whether whoever sends the request is on this machine, as the connection itself says. */
 export function isFromLoopback(c: Context<GatewayEnv>): boolean {
   const address = c.env.incoming.socket.remoteAddress ?? '';

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { CountersignError } from '../../action/errors.js';
 import { Countersign } from '../../client/countersign.js';
 import { isProduction, type TemporalSettings } from '../../environment.js';
-import { Database, Ledger } from '../../ledger/index.js';
+import { assertSetUp, Database, Ledger } from '../../ledger/index.js';
 import { signingKey, type Keyring } from '../../trust/index.js';
 import { DEFAULT_ROLES, type CountersignConfig } from '../../config/config.js';
 import { createAgents } from '../auth/agents.js';
@@ -90,7 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     });
     closing.push(() => database.close());
     const ledger = new Ledger(database);
-    await assertSetUp(ledger, database);
+    assertSetUp([...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))]);
     const countersign = await Countersign.connect({ ...temporal, credential: null });
     const requests = new InFlight();
     // Under a call that still tries, the SDK's client would throw where nobody catches it.
@@ -181,19 +181,4 @@ async function finish(server: Server): Promise<void> {
   await closed;
   clearInterval(idle);
   clearTimeout(late);
-}
-
-/** A gateway on tables of another version would fail at every request. */
-async function assertSetUp(ledger: Ledger, database: Database): Promise<void> {
-  const pending = [...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))];
-  if (pending.length === 0) return;
-  throw new CountersignError(
-    'LEDGER_UNAVAILABLE',
-    `The ledger lacks ${pending.length} ${pending.length === 1 ? 'migration' : 'migrations'}.`,
-    {
-      field: 'COUNTERSIGN_LEDGER_URL',
-      expected: 'a ledger that is up to date',
-      fix: 'Run `countersign setup`.',
-    },
-  );
 }

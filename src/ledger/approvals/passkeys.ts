@@ -1,6 +1,7 @@
 /** People's passkeys: enrolled by their own signed statement, retired for good, and watched for copies. */
 import { sql, type Selectable } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
+import { passkeyNotFound } from '../../action/errors-not-found.js';
 import { assertJson, type Digest } from '../../action/json.js';
 import type { StoredPasskey } from '../../action/passkey.js';
 import type { Database } from '../database/database.js';
@@ -91,10 +92,7 @@ export class Passkeys {
     );
     const passkey = await this.find(tenant, credentialId);
     if (passkey !== undefined) return passkey;
-    throw new CountersignError('NOT_FOUND', 'There is no such passkey.', {
-      field: 'credentialId',
-      expected: 'the id of an enrolled passkey of this tenant',
-    });
+    throw passkeyNotFound('credentialId');
   }
 
   /** Those in use, the oldest first. The spelling of the person's id counts in letters, not in case. */

@@ -1,6 +1,7 @@
 /** Freezes: the switch that stops actions before they are admitted and grants before they are used. */
 import { sql, type RawBuilder, type Selectable } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
+import { freezeNotFound } from '../../action/errors-not-found.js';
 import type { Freeze, FreezeScope } from '../../action/freeze.js';
 import { assertJson } from '../../action/json.js';
 import { isUndoAgent } from '../../action/compensation-ids.js';
@@ -82,11 +83,7 @@ export function unfreeze(database: Database, id: number, request: LiftRequest): 
       .executeTakeFirst();
     const row = lifted ?? (await kysely.selectFrom('freezes').selectAll().where('id', '=', id).executeTakeFirst());
     if (row !== undefined) return toFreeze(row);
-    throw new CountersignError('NOT_FOUND', `There is no freeze ${id}.`, {
-      field: 'id',
-      expected: 'the id of a freeze',
-      fix: 'List the freezes and choose one.',
-    });
+    throw freezeNotFound(id);
   });
 }
 

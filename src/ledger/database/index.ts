@@ -1,4 +1,4 @@
 /** The way to Postgres. */
 export { Database, type DatabaseOptions } from './database.js';
-export { migrate, pendingMigrations, type TableSet } from './migrate.js';
+export { assertSetUp, migrate, pendingMigrations, type TableSet } from './migrate.js';
 export type { JsonText, LedgerTables } from './tables.js';

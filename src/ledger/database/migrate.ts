@@ -40,6 +40,16 @@ export function pendingMigrations<T>(database: Database<T>, tables: TableSet): P
   });
 }
 
+/** Whoever works on tables of another version fails at every request, one by one. @throws CountersignError LEDGER_UNAVAILABLE */
+export function assertSetUp(pending: readonly string[]): void {
+  if (pending.length === 0) return;
+  throw new CountersignError(
+    'LEDGER_UNAVAILABLE',
+    `The ledger is not set up for this version: ${pending.join(', ')} to run.`,
+    { field: 'COUNTERSIGN_LEDGER_URL', expected: 'a ledger that is up to date', fix: 'Run `countersign setup`.' },
+  );
+}
+
 function migrator<T>(db: Kysely<T>, schema: string, tables: TableSet): Migrator {
   const migrations: Record<string, Migration> = {};
   for (const [name, file] of Object.entries(tables.migrations)) {

@@ -1,6 +1,7 @@
 /** The one way in which an outcome changes, from `unknown` to what a person found out. */
 import { sql } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
+import { actionNotFound } from '../../action/errors-not-found.js';
 import type { Digest } from '../../action/json.js';
 import type { OutcomeStatus } from '../../action/outcome.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
@@ -82,11 +83,7 @@ function resolvedBefore(
   action: EndedRow | undefined,
 ): Settled | undefined {
   if (action === undefined) {
-    throw new CountersignError('NOT_FOUND', `There is no action ${actionId}.`, {
-      field: 'actionId',
-      expected: 'the id of an action that ended unknown',
-      fix: 'Correct the id or the tenant.',
-    });
+    throw actionNotFound(actionId, '', { expected: 'the id of an action that ended unknown' });
   }
   if (action.digest !== outcome.proposalDigest) {
     throw new CountersignError('ACTION_CONFLICT', `The action ${actionId} stands for another proposal.`, {

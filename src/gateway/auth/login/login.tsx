@@ -14,7 +14,8 @@ import { DevLogin, LoggedOut, LoginRefused } from './pages.js';
 import { passkeyRoutes } from '../passkeys.js';
 import { Provider } from './provider.js';
 import { loginPath, safeReturn } from './return-to.js';
-import { isFromLoopback, isLoopbackName } from '../../middleware/same-host.js';
+import { isThisMachine } from '../../../http/addresses.js';
+import { isFromLoopback } from '../../middleware/same-host.js';
 import { isSecret, newSecret } from '../secrets.js';
 import { Sessions } from '../sessions.js';
 
@@ -156,7 +157,7 @@ export function login(deps: GatewayDependencies): Hono<GatewayEnv> {
   /** The page lets anyone be anybody: it is for whoever sits at this machine. */
   function checkFromHere(c: Context<GatewayEnv>): void {
     const host = c.req.header('host')?.replace(/:\d+$/, '') ?? '';
-    if (isLoopbackName(host.toLowerCase()) && isFromLoopback(c)) return;
+    if (isThisMachine(host.toLowerCase()) && isFromLoopback(c)) return;
     throw new CountersignError('FORBIDDEN', 'The login for development is open on this machine only.', {
       expected: 'a request from this machine, for localhost',
       fix: 'Configure an identity provider (OpenID Connect).',
@@ -178,7 +179,7 @@ function noSuchPerson(): CountersignError {
 function checkDevelopment({ devPeople, oidc, publicUrl }: GatewaySettings): void {
   if (devPeople === undefined) return;
   const problem = unfit(devPeople);
-  if (problem === undefined && oidc === undefined && isLoopbackName(new URL(publicUrl).hostname)) return;
+  if (problem === undefined && oidc === undefined && isThisMachine(new URL(publicUrl).hostname)) return;
   throw new CountersignError('CONFIG_INVALID', problem ?? 'The login for development would be open to others.', {
     field: 'devPeople',
     expected: 'no identity provider, and a gateway that people reach at localhost',

@@ -24,7 +24,7 @@ import { claimAt } from '../token-claims.js';
 import type { OidcSettings } from '../../deps.js';
 import { claimNames, type Claims } from './person-claims.js';
 import type { BegunLogin } from '../../store/logins.js';
-import { isLoopbackName } from '../../middleware/same-host.js';
+import { isThisMachine } from '../../../http/addresses.js';
 
 const TIMEOUT_SECONDS = 10;
 
@@ -207,7 +207,7 @@ function problemOf(error: unknown): string {
 
 function checkIssuer(issuer: string): void {
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackName(url.hostname))) return;
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isThisMachine(url.hostname))) return;
   throw new CountersignError('CONFIG_INVALID', 'The issuer of the identity provider is not an https URL.', {
     field: 'oidc.issuer',
     expected: 'https://…, as the provider itself writes it',

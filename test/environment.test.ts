@@ -1,0 +1,31 @@
+/** Which environment variables there are is said in one place, to programs and to people. */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { VARIABLES, variable } from '../src/environment.js';
+import { ROOT } from './support/root.js';
+
+/** `src/dev` reads what only development needs; a terminal's own variables are not ours. */
+const ELSEWHERE = new Set(['src/environment.ts', 'src/cli/output.ts', 'src/cli/commands/dev.ts']);
+
+test('an empty variable is an absent one', () => {
+  expect(variable('TEMPORAL_ADDRESS', { TEMPORAL_ADDRESS: ' ' })).toBeUndefined();
+  expect(variable('TEMPORAL_ADDRESS', { TEMPORAL_ADDRESS: 'temporal:7233' })).toBe('temporal:7233');
+});
+
+test('every variable stands in the reference of the config', async () => {
+  const reference = await readFile(path.join(ROOT, 'docs/config.md'), 'utf8');
+  expect(Object.keys(VARIABLES).filter((name) => !reference.includes(`\`${name}\``))).toEqual([]);
+});
+
+test('nothing else reads the environment by a name of its own', async () => {
+  const reading: string[] = [];
+  for (const folder of ['src', 'activities', 'workflows']) {
+    for (const name of await readdir(path.join(ROOT, folder), { recursive: true })) {
+      const file = path.join(folder, name);
+      if (!/\.tsx?$/.test(name) || file.startsWith('src/dev/') || ELSEWHERE.has(file)) continue;
+      if (/\benv(\.[A-Z]|\[['"`])/.test(await readFile(path.join(ROOT, file), 'utf8'))) reading.push(file);
+    }
+  }
+  expect(reading).toEqual([]);
+});
