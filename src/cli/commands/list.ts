@@ -28,7 +28,7 @@ export function list(program: Command): void {
     .addHelpText('after', examples('countersign list', 'countersign list --status mismatch --tool shop-db --limit 10'))
     .action(
       run(async (context, { limit, tenant, ...filter }: ListOptions) => {
-        const { listActions, listQuery } = await import('../../client/actions-list.js');
+        const { listActions, listQuery } = await import('../../action-records/list.js');
         const whose = await context.tenant(tenant);
         const query = listQuery({ ...filter, ...(whose === undefined ? {} : { tenant: whose }) });
         const client = await context.temporal();

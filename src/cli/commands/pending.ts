@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Requirement } from '../../action/decision.js';
 import { progress } from '../../action/quorum.js';
 import type { ActionView } from '../../action/outcome.js';
-import type { ListedAction } from '../../client/actions-list.js';
+import type { ListedAction } from '../../action-records/list.js';
 import { anyOf } from '../asked-page.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
@@ -45,7 +45,7 @@ export function pending(program: Command): void {
 
 async function waiting(context: Context, tenant: string | undefined): Promise<Waiting[]> {
   const [{ listActions, listQuery }, { findAction }, { actionSources }] = await Promise.all([
-    import('../../client/actions-list.js'),
+    import('../../action-records/list.js'),
     import('../../action-records/find.js'),
     import('../action-sources.js'),
   ]);
@@ -86,7 +86,7 @@ async function stuckIn(
   context: Context,
   tenant: string | undefined,
 ): Promise<{ unknown: readonly Stuck[]; compensations: readonly Stuck[] }> {
-  const { listActions, listQuery, stuckCompensations } = await import('../../client/actions-list.js');
+  const { listActions, listQuery, stuckCompensations } = await import('../../action-records/list.js');
   const { todoOf } = await import('./saga.js');
   const countersign = await context.countersign();
   const { address } = context.temporalSettings;

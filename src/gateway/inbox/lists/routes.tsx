@@ -1,7 +1,7 @@
 /** The routes of the lists: inbox, history, dashboard. */
 import { Hono } from 'hono';
 import { asCountersignError } from '../../../action/errors.js';
-import { stuckCompensations } from '../../../client/actions-list.js';
+import { stuckCompensations } from '../../../action-records/list.js';
 import type { ArchiveFilter } from '../../../ledger/index.js';
 import type { GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';

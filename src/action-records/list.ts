@@ -1,7 +1,7 @@
 /** Actions by what Temporal indexes of them. The index follows the actions within a moment, not at once. */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
-import { isUnreached, temporalUnavailable } from './connection.js';
+import { isUnreached, temporalUnavailable } from '../client/connection.js';
 import { ATTRIBUTES } from '../temporal.js';
 
 export type Filter = Partial<Record<'status' | 'tool' | 'agent' | 'tenant', string>>;
