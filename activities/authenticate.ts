@@ -1,6 +1,6 @@
 /** Who proposes what: the agent's signature, the proposal's content, and the tool it names. */
 import type { ActionType } from '../src/action/decision.js';
-import { CountersignError } from '../src/action/errors.js';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent, Authority } from '../src/action/principal.js';
 import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
@@ -25,6 +25,8 @@ export interface Authentic {
   readonly digest: Digest;
   readonly agent: Agent;
   readonly authority: Authority;
+  /** When it was verified: by the ledger's clock where this worker's is wrong. */
+  readonly at: Date;
   /** Set when a worker, not an agent, let it be proposed: it undoes another action. */
   readonly authorization?: CompensationAuthorizationClaims;
 }
@@ -42,15 +44,32 @@ export interface ToolInput {
 
 /**
  * The signature covers the digest, the digest the proposal, and the workflow's id is the agent's tenant and the proposal's
- * action: so nobody can run a proposal under another name.
+ * action: so nobody can run a proposal under another name. `at` is the time at which it must verify; by default it is now. A worker
+ * whose clock is wrong must not refuse what another one takes up: before anything is refused for now, the ledger's clock is asked.
  *
- * @throws CountersignError INVALID_PROPOSAL, AGENT_UNVERIFIED and what verifying a credential throws
+ * @throws CountersignError INVALID_PROPOSAL, AGENT_UNVERIFIED, LEDGER_UNAVAILABLE and what verifying a credential throws
  */
 export async function authenticate(
   request: ActionRequest,
-  { keyring }: Pick<Dependencies, 'keyring'>,
-  now = new Date(),
+  { keyring, ledger }: Pick<Dependencies, 'keyring' | 'ledger'>,
+  at?: Date,
 ): Promise<Authentic> {
+  if (at !== undefined) return authenticateAt(request, keyring, at);
+  const here = new Date();
+  try {
+    return await authenticateAt(request, keyring, here);
+  } catch (thrown) {
+    if (asCountersignError(thrown).code !== 'AGENT_UNVERIFIED') throw thrown;
+    const there = await ledger.clock();
+    if (Math.abs(there.getTime() - here.getTime()) < CLOCKS_AGREE_MS) throw thrown;
+    return authenticateAt(request, keyring, there);
+  }
+}
+
+/** Clocks that differ by less say the same of a credential. */
+const CLOCKS_AGREE_MS = 1_000;
+
+async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Date): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
   const { agent, authority, authorization } = await proposerOf(request, proposal, digest, keyring, now);
@@ -62,7 +81,7 @@ export async function authenticate(
       fix: 'Propose through the client library, which names the workflow.',
     });
   }
-  return { proposal, digest, agent, authority, ...(authorization === undefined ? {} : { authorization }) };
+  return { proposal, digest, agent, authority, at: now, ...(authorization === undefined ? {} : { authorization }) };
 }
 
 async function proposerOf(

@@ -25,7 +25,7 @@ export interface Author {
  *
  * @throws CountersignError AGENT_UNVERIFIED and the like, when nobody attests the proposal
  */
-export async function authorOf(request: ActionRequest, deps: Dependencies, at = new Date()): Promise<Author> {
+export async function authorOf(request: ActionRequest, deps: Dependencies, at?: Date): Promise<Author> {
   try {
     const authentic = await authenticate(request, deps, at);
     const { proposal, digest: proposalDigest, agent, authorization } = authentic;

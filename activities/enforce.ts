@@ -27,7 +27,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     assertSameTool(proposed, read);
 
     const policy = deps.policy.current();
-    const facts = factsOf(authentic, read, proposed.preview, new Date(), policy);
+    const facts = factsOf(authentic, read, proposed.preview, policy);
     known.facts = facts;
     policy.checkInput(facts);
     const ruling = await rulingOf(authentic, read.tool, facts, policy, deps);
@@ -103,10 +103,9 @@ function refusal({ code, reason }: Decision, { problem = {} }: Ruling): Counters
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 function factsOf(
-  { agent, authority, authorization }: Authentic,
+  { agent, authority, authorization, at }: Authentic,
   { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
-  now: Date,
   policy: Policy,
 ): Facts {
   const declared = policy.declaredInput(actionType, input);
@@ -119,7 +118,7 @@ function factsOf(
     preview,
     ...(declared === undefined ? {} : { input: declared }),
     ...(authorization === undefined ? {} : { compensates: causeOf(authorization) }),
-    now: now.toISOString(),
+    now: at.toISOString(),
   };
 }
 

@@ -84,6 +84,14 @@ export class Ledger {
     return pendingMigrations(this.#database, LEDGER_TABLES);
   }
 
+  /** What time it is by the database's clock, which every worker shares. @throws CountersignError LEDGER_UNAVAILABLE */
+  async clock(): Promise<Date> {
+    const { rows } = await this.#database.ask((kysely) =>
+      sql<{ now: Date }>`select clock_timestamp() as now`.execute(kysely),
+    );
+    return (rows[0] as { now: Date }).now;
+  }
+
   async health(): Promise<LedgerHealth> {
     const pending = await this.pendingMigrations();
     const start = performance.now();

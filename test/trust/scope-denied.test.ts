@@ -16,6 +16,7 @@ function propose(scopes: readonly string[], input: JsonObject, claims: Record<st
   return readAuthorizedInput(
     {
       proposal: { actionId: 'a1', tool: 'shop-db', input, claims },
+      at: new Date(),
       digest: digestOf('proposal'),
       agent: { id: 'bot', tenant: 'acme', roles: [], scopes },
       authority: { credentials: ['jti'], caps: [], above: [] },
