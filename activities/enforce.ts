@@ -11,6 +11,7 @@ import { accountable, authenticate, readAuthorizedInput, type Authentic, type To
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { denied, limitsMet, rule, type Ruling } from './limits.js';
+import { fromView } from './effect-reports.js';
 import { StepRun } from './step.js';
 
 /** The agent is authenticated here too: a decision rests on its signature, not on the word of a worker that has a tool's credentials. */
@@ -35,6 +36,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     known.facts = ruling.facts;
     known.decision = decision;
     if (decision.effect === 'deny') throw refusal(decision, ruling);
+    if (proposed.preview.refusal !== undefined) throw fromView(proposed.preview.refusal);
 
     const { credentials } = authentic.authority;
     const enforced = { facts: ruling.facts, decision };

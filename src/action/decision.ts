@@ -1,5 +1,5 @@
 /** What policy says of a proposal, and the facts it was said on. */
-import type { ErrorCode } from './errors.js';
+import type { ErrorCode, ErrorView } from './errors.js';
 import type { Digest, JsonObject } from './json.js';
 import type { LimitFigure } from './limits.js';
 import type { Agent } from './principal.js';
@@ -25,6 +25,8 @@ export interface Preview {
   readonly summary: string;
   /** Anything else a person should see first: triggers, cascades. */
   readonly warnings?: readonly string[];
+  /** Why it would not do what was asked for, such as NOTHING_MATCHED. The agent is told once policy allows the action, and nothing is done. */
+  readonly refusal?: ErrorView;
 }
 
 /** The action that a compensation undoes. */

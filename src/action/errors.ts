@@ -47,7 +47,8 @@ export const ERROR_CODES = {
   SEAL_INVALID: 'A record that one step handed to the next was changed, or is of another action or step.',
   // the effect
   STATEMENT_REFUSED: 'The SQL cannot be classified as safe to govern.',
-  TOO_MANY_ROWS: 'The action touches more rows than the tool may capture.',
+  NOTHING_MATCHED: 'The action matches fewer rows or objects than it must; nothing was done.',
+  TOO_MANY_ROWS: 'The action touches more rows than it expects, or than the tool may capture.',
   STATE_CHANGED: 'The state changed between capture and execution; nothing was done.',
   CONSTRAINT_VIOLATED: 'Execution would have broken a constraint; it was rolled back.',
   TOOL_FAILED: 'The tool refused or failed; nothing was done.',

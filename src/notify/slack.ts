@@ -134,7 +134,9 @@ function failure(thrown: unknown, secrets: Secrets): Error {
   }
   if (thrown instanceof WebAPIHTTPError) {
     // A redirection is a proxy's word, not Slack's.
-    return undelivered(`Slack: HTTP ${thrown.statusCode}`, { retryable: thrown.statusCode < 400 || thrown.statusCode >= 500 });
+    return undelivered(`Slack: HTTP ${thrown.statusCode}`, {
+      retryable: thrown.statusCode < 400 || thrown.statusCode >= 500,
+    });
   }
   if (thrown instanceof WebAPIPlatformError) {
     const { error: code } = thrown.data;

@@ -107,6 +107,30 @@ describe('denied by the worker, with a receipt', () => {
     expect(outcome.receipt).toBeDefined();
   });
 
+  test('a change that matches nothing: NOTHING_MATCHED, unless the agent says that it may', async () => {
+    const outcome = await ended(admin, rename({ where: { id: 999 } }));
+    expect(outcome).toMatchObject({
+      status: 'denied',
+      error: { code: 'NOTHING_MATCHED' },
+      decision: { effect: 'allow' },
+    });
+    expect(outcome.error).toMatchObject({
+      expected: 'at least one row',
+      fix: expect.stringContaining('min') as string,
+    });
+    expect(await ended(admin, rename({ where: { id: 999 }, rows: { min: 0 } }))).toMatchObject({ status: 'success' });
+    expect(await ended(admin, rename({ where: { id: { in: [1, 2] } }, rows: 1 }))).toMatchObject({
+      status: 'denied',
+      error: { code: 'TOO_MANY_ROWS' },
+    });
+  });
+
+  test('whoever may not change it does not learn from the refusal whether it is there', async () => {
+    const reader = await stack.agent({ id: 'reader', roles: ['read_only_user'] });
+    const refusals = await Promise.all([1, 999].map((id) => ended(reader, rename({ where: { id } }))));
+    for (const { status, error } of refusals) expect([status, error?.code]).toEqual(['denied', 'POLICY_DENIED']);
+  });
+
   test('an agent without the scope for the tool: SCOPE_DENIED', async () => {
     const narrow = await stack.agent({ id: 'narrow', scopes: ['other-db'] });
     expect(await ended(narrow, rename({}))).toMatchObject({ status: 'denied', error: { code: 'SCOPE_DENIED' } });

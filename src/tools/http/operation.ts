@@ -18,6 +18,7 @@ export interface CompiledProbe {
   readonly url: Template;
   readonly at: readonly string[];
   readonly without: readonly (readonly string[])[];
+  readonly mustFind: boolean;
 }
 
 export interface CompiledLookUp {
@@ -184,7 +185,11 @@ function compileProbes({ probes = {} }: HttpOperation, field: string): readonly 
     const url = parseTemplate(probe.get, `${place}.get`);
     checkReferences(url, PROBE_ROOTS, `${place}.get`);
     for (const pointer of [probe.at ?? '', ...(probe.without ?? [])]) checkPointer(pointer, place);
-    return { name, url, at: tokensOf(probe.at ?? ''), without: (probe.without ?? []).map(tokensOf) };
+    const { mustFind = false } = probe;
+    if (mustFind && url.references.some(([root]) => root === 'result')) {
+      throw invalid(`${place}.mustFind`, 'left out: nothing of the result is there before the effect');
+    }
+    return { name, url, at: tokensOf(probe.at ?? ''), without: (probe.without ?? []).map(tokensOf), mustFind };
   });
 }
 

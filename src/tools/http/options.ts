@@ -23,6 +23,8 @@ export interface Probe {
   readonly at?: string;
   /** JSON pointers, below `at`, to what changes by itself (`/updatedAt`): left out of the state. */
   readonly without?: readonly string[];
+  /** Whether it must find something before the effect: where it is null or an empty list, the action is refused with NOTHING_MATCHED. Default false. */
+  readonly mustFind?: boolean;
 }
 
 /** How the service is asked whether the effect of an idempotency key happened. */

@@ -1,6 +1,7 @@
 /** What an operation would touch, for policies and people, from the present state of the service. */
 import type { Preview } from '../../action/decision.js';
-import type { JsonObject } from '../../action/json.js';
+import type { Json, JsonObject } from '../../action/json.js';
+import type { State } from '../../action/snapshot.js';
 import type { HttpInput } from './input.js';
 import type { Operation } from './operation.js';
 import { at } from './pointer.js';
@@ -30,7 +31,26 @@ export async function previewOf(
     sample: Object.entries(state).map(([name, value]): JsonObject => ({ [name]: value })),
     summary: service.secrets.strike(summary(service.tool, operation, input)),
     ...(warnings.length === 0 ? {} : { warnings }),
+    ...refusalOf(operation, state),
   };
+}
+
+/** An operation on something that is not there does not do what the agent was asked to do. */
+function refusalOf({ probes, name }: Operation, state: State): Pick<Preview, 'refusal'> {
+  const missing = probes.find((probe) => probe.mustFind && isNothing(state[probe.name] ?? null));
+  if (missing === undefined) return {};
+  const refusal = {
+    code: 'NOTHING_MATCHED',
+    message: `There is no ${missing.name} for ${name} to change; nothing was done.`,
+    field: 'input',
+    expected: `something that the probe ${missing.name} finds`,
+    fix: 'Look at what is there, and correct the input.',
+  } as const;
+  return { refusal };
+}
+
+function isNothing(found: Json): boolean {
+  return found === null || (Array.isArray(found) && found.length === 0);
 }
 
 /** The items of the list in the body that the config names, or one object. */

@@ -37,7 +37,7 @@ function inserts(input: PostgresInput): boolean {
 
 /** The one table whose rows the action changes. */
 function tableOf(input: PostgresInput, schema: string): string | undefined {
-  if (input.op === 'select') return undefined;
+  if (input.op === 'select' || input.op === 'describe') return undefined;
   if (input.op !== 'sql') return displayName(parseName(input.table), schema);
   const statement = classify(input.sql);
   if ('target' in statement) return displayName(statement.target, schema);

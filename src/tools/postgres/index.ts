@@ -16,6 +16,7 @@ import { postgresInput, type PostgresInput } from './input.js';
 import { limitOf } from './transaction.js';
 import { planFor, type ReadPlan } from './plan.js';
 import { previewChange } from './preview.js';
+import { countRefusal } from './row-count.js';
 import { checkFrame, sampleAround, type FrameOptions } from './sample.js';
 import { SqlScope } from './scope.js';
 import { verifyChange } from './verify.js';
@@ -106,7 +107,9 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     preview: (input, { signal }) =>
       scope.upToDate(async () => {
         const plan = await planFor(input, scope, signal);
-        return await previewChange(plan, { ...reader, sideEffectTables }, signal);
+        const preview = await previewChange(plan, { ...reader, sideEffectTables }, signal);
+        const refusal = countRefusal(plan, input, preview.rows);
+        return refusal === undefined ? preview : { ...preview, refusal };
       }),
 
     async capture(input, { after }, { signal }) {
@@ -157,6 +160,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
 }
 
 const ACTION_TYPES: Readonly<Record<Exclude<PostgresInput['op'], 'sql'>, ActionType>> = {
+  describe: 'READ',
   select: 'READ',
   insert: 'WRITE',
   update: 'WRITE',
@@ -167,12 +171,12 @@ const ACTION_TYPES: Readonly<Record<Exclude<PostgresInput['op'], 'sql'>, ActionT
 async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, context: ExecuteContext): Promise<Execution> {
   context.heartbeat();
   const most = limitOf(context, 'maxRows') ?? maxRows;
-  const query = {
-    ...plan.query,
-    text: `SELECT * FROM (\n${plan.query.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}`,
-  };
-  const [answer] = await database.read([query], withTimeout(context));
-  const rows = answer === undefined ? [] : database.objects(answer);
+  const { query, page } = plan;
+  const wanted = page?.withOneMore ?? query;
+  const bounded = { ...wanted, text: `SELECT * FROM (\n${wanted.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}` };
+  const [answer] = await database.read([bounded], withTimeout(context));
+  const found = answer === undefined ? [] : database.objects(answer);
+  const rows = page === undefined ? found : found.slice(0, page.limit);
   if (rows.length > most)
     throw violated(
       `The action reads more than ${most} rows.`,
@@ -181,7 +185,15 @@ async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, contex
     );
   if (rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, plan.reads.join(', '), maxRows);
   assertJson(rows, 'rows');
-  return { result: { rowCount: rows.length, rows } };
+  const rest = page !== undefined && found.length > page.limit ? truncatedAt(page.limit) : {};
+  return { result: { rowCount: rows.length, rows, ...rest } };
+}
+
+/** What an agent is told whose rows are not all there are. */
+function truncatedAt(limit: number): JsonObject {
+  const more =
+    'There are more rows. Order by the key and select those after the last one, or raise the limit (at most 1000), or narrow the condition.';
+  return { truncated: true, limit, more };
 }
 
 function withTimeout(context: ExecuteContext): AbortSignal {

@@ -1,4 +1,4 @@
-/** What an agent may ask of the `postgres` tool: five structured operations, and raw SQL. */
+/** What an agent may ask of the `postgres` tool: six structured operations, and raw SQL. */
 import { z } from 'zod';
 
 const name = z.string().min(1).max(127);
@@ -24,10 +24,27 @@ const condition = z.union([
     }),
 ]);
 
-/** A conjunction: every column must meet its condition. A plain value means equal, null means IS NULL. */
-const where = z.record(name, condition);
+/**
+ * A conjunction: every column must meet its condition, and so must `$or` (one of these at least) and `$not` (not this). A plain value means
+ * equal, null means IS NULL. What is neither true nor false, because a column is null, does not count as true.
+ */
+const where: z.ZodType<RowCondition> = z.lazy(() =>
+  z.object({ $or: z.array(part).min(1).max(100).optional(), $not: part.optional() }).catchall(condition),
+);
+/** An empty part would mean every row. */
+const part = where.refine((conditions) => Object.keys(conditions).length > 0, { message: 'at least one condition' });
 /** A value of any type. For a `json` column `{"$json": "<text>"}` carries JSON that a JSON number could not carry exactly. */
 const row = z.record(name, z.json());
+
+const count = z.number().int().min(0).max(1_000_000);
+
+/** How many rows a change must be of: exactly so many, or at least `min` and at most `max`. Default at least one. */
+const rowCount = z.union([
+  count,
+  z
+    .strictObject({ min: count.optional(), max: count.optional() })
+    .refine(({ min = 0, max = Infinity }) => min <= max, { message: 'min at most max' }),
+]);
 
 const select = z.strictObject({
   op: z.literal('select'),
@@ -58,6 +75,7 @@ const update = z
     where: where.optional(),
     /** Says that every row is meant; only with an empty `where`. */
     all: z.literal(true).optional(),
+    rows: rowCount.optional(),
   })
   .superRefine(sayWhichRows);
 
@@ -69,6 +87,7 @@ const remove = z
     /** Instead of `where`: exactly these rows, by the text that names each in captured states: `41`, or `eu,41` for two columns. */
     keys: z.array(z.string()).min(1).max(10_000).optional(),
     all: z.literal(true).optional(),
+    rows: rowCount.optional(),
   })
   .superRefine(sayWhichRows);
 
@@ -79,11 +98,20 @@ const restore = z.strictObject({
   rows: z.array(row).min(1).max(10_000),
 });
 
+/** What there is to read and write: tables, columns, keys. */
+const describe = z.strictObject({
+  op: z.literal('describe'),
+  /** Default: every table that the tool covers. */
+  tables: z.array(name).min(1).max(1_000).optional(),
+});
+
 const sql = z.strictObject({
   op: z.literal('sql'),
   /** One statement. Values belong in `params`, as $1, $2 … */
   sql: z.string().min(1).max(100_000),
   params: z.array(z.json()).max(1_000).default([]),
+  /** Of a change of rows. */
+  rows: rowCount.optional(),
 });
 
 /** An `update` or `delete` of every row must be meant: a forgotten condition is the most expensive typing error there is. */
@@ -101,7 +129,7 @@ function sayWhichRows(
   context.addIssue({ code: 'custom', path: ['where'], message });
 }
 
-export const postgresInput = z.discriminatedUnion('op', [select, insert, update, remove, restore, sql]);
+export const postgresInput = z.discriminatedUnion('op', [describe, select, insert, update, remove, restore, sql]);
 
 export type PostgresInput = z.infer<typeof postgresInput>;
 export type SelectInput = Extract<PostgresInput, { op: 'select' }>;
@@ -109,4 +137,10 @@ export type InsertInput = Extract<PostgresInput, { op: 'insert' }>;
 export type UpdateInput = Extract<PostgresInput, { op: 'update' }>;
 export type DeleteInput = Extract<PostgresInput, { op: 'delete' }>;
 export type RestoreInput = Extract<PostgresInput, { op: 'restore' }>;
-export type RowCondition = z.infer<typeof where>;
+export type RowCount = z.infer<typeof rowCount>;
+export type ColumnCondition = z.infer<typeof condition>;
+export interface RowCondition {
+  readonly $or?: readonly RowCondition[] | undefined;
+  readonly $not?: RowCondition | undefined;
+  readonly [column: string]: ColumnCondition | RowCondition | readonly RowCondition[] | undefined;
+}

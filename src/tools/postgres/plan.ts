@@ -21,6 +21,8 @@ export interface ReadPlan {
   readonly ordered: boolean;
   /** Whether what it returns depends on the time of day. */
   readonly clock: boolean;
+  /** The most rows that it returns, where the input says so, and the query for one row more, which tells whether there are more. */
+  readonly page?: { readonly limit: number; readonly withOneMore: Query };
 }
 
 /** Changes rows of one table. */
@@ -63,12 +65,19 @@ export async function planFor(
   pre?: State,
 ): Promise<ChangePlan> {
   if (input.op === 'sql') return await planSql(classify(input.sql), input.params, scope, signal, pre);
+  if (input.op === 'describe') {
+    const query = await scope.describe(input.tables?.map(parseName), signal);
+    return { kind: 'read', query, reads: [], ordered: true, clock: false };
+  }
   const [table] = await scope.tables([parseName(input.table)], 'input.table', signal);
   if (table === undefined) throw new CountersignError('INTERNAL', 'The table that was found is gone.');
   if (input.op === 'select') {
     const reads = await scope.readable([table], signal);
     const query = structured.selectQuery(input, table);
-    return { kind: 'read', query, reads: sorted(reads.names), ordered: true, clock: reads.clock };
+    const { limit } = input;
+    const withOneMore = structured.selectQuery({ ...input, limit: limit + 1 }, table);
+    const page = { limit, withOneMore };
+    return { kind: 'read', query, reads: sorted(reads.names), ordered: true, clock: reads.clock, page };
   }
   requireWritable(table, 'input.table');
   const base = { ...NOTHING_MORE, table, verb: input.op };

@@ -1,7 +1,8 @@
 /** The tables that a tool may touch, as the catalog has them, and what views stand for. */
 import { CountersignError } from '../../action/errors.js';
 import { displayName, INDEXES_SQL, RELATIONS_SQL, TABLES_SQL, tablesFrom, type Table } from './catalog.js';
-import type { PostgresDatabase } from './connection.js';
+import type { PostgresDatabase, Query } from './connection.js';
+import { describeQuery } from './describe.js';
 import { parseOne, refuseStatement } from './parser.js';
 import { usesOf, type QualifiedName, type Uses } from './uses.js';
 import {
@@ -80,6 +81,15 @@ export class SqlScope {
     const missing = names.find((name) => !found.has(this.display(name)));
     if (missing !== undefined) throw await this.#noSuchTable(missing, field, signal);
     return names.flatMap((name) => found.get(this.display(name)) ?? []);
+  }
+
+  /** Describes tables, by default all. @throws CountersignError INVALID_INPUT for a table that the tool does not cover */
+  async describe(names: readonly QualifiedName[] | undefined, signal: AbortSignal): Promise<Query> {
+    const tables = names === undefined ? undefined : await this.tables(names, 'input.tables', signal);
+    return describeQuery(
+      this.#options,
+      tables?.map((table) => table.name),
+    );
   }
 
   /** Those of the names that exist. */

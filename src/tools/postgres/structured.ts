@@ -3,7 +3,15 @@ import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
 import type { Query } from './connection.js';
-import type { DeleteInput, InsertInput, RestoreInput, SelectInput, UpdateInput, RowCondition } from './input.js';
+import type {
+  DeleteInput,
+  InsertInput,
+  RestoreInput,
+  SelectInput,
+  UpdateInput,
+  ColumnCondition,
+  RowCondition,
+} from './input.js';
 import { keyOf, splitKey, type Row } from './rows.js';
 import { ANY_ORDER, keyCondition, Parameters, quote } from './sql.js';
 import { toPostgres } from './values.js';
@@ -137,7 +145,10 @@ function rowsMeant(table: Table, input: UpdateInput | DeleteInput, parameters: P
 }
 
 function conditions(where: RowCondition | undefined, table: Table, parameters: Parameters): string {
-  const all = Object.entries(where ?? {}).flatMap(([name, condition]) => {
+  const { $or: some, $not: none, ...columns } = where ?? {};
+  const within = (part: RowCondition): string => `(${conditions(part, table, parameters)})`;
+  const all = Object.entries(columns).flatMap(([name, columnCondition]) => {
+    const condition = columnCondition as ColumnCondition;
     const field = `input.where.${name}`;
     const column = columnOf(table, name, field);
     const value = (item: Json): string => parameters.add(toPostgres(item, column.value, field));
@@ -154,6 +165,8 @@ function conditions(where: RowCondition | undefined, table: Table, parameters: P
       ),
     ];
   });
+  if (some !== undefined) all.push(`(${some.map(within).join(' OR ')})`);
+  if (none !== undefined) all.push(`NOT ${within(none)}`);
   return all.length === 0 ? 'true' : all.join(' AND ');
 }
 

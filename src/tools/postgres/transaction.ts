@@ -181,8 +181,10 @@ export class Transaction {
     const result: Record<string, Json> = { rowCount: statement.count };
     const stored = plan.assignment === undefined ? undefined : assignedRows(plan.assignment, assigned);
     if (stored !== undefined) result['assigned'] = stored;
-    if (returned !== undefined)
-      result['rows'] = canonicalBytes(returned) <= MAX_RETURNED_BYTES ? returned : 'too large';
+    if (returned !== undefined) {
+      if (canonicalBytes(returned) <= MAX_RETURNED_BYTES) result['rows'] = returned;
+      else Object.assign(result, { truncated: true, limitBytes: MAX_RETURNED_BYTES, more: 'Select the rows.' });
+    }
     const created = keys.filter((key) => !known.has(key));
     const execution = {
       result,

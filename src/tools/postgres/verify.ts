@@ -20,7 +20,7 @@ export interface VerifyOptions {
 
 export function verifyChange(effect: ObservedEffect<PostgresInput>, options: VerifyOptions): readonly Check[] {
   const { input } = effect;
-  if (input.op === 'select') return verifyRead(effect);
+  if (input.op === 'select' || input.op === 'describe') return verifyRead(effect);
   if (input.op !== 'sql') {
     const columns =
       input.op === 'update' ? Object.keys(input.set) : input.op === 'restore' ? Object.keys(input.rows[0] ?? {}) : [];
@@ -193,7 +193,7 @@ function affectedTablesCheck(
 
 /** The values given, and where the database's own form is another, that form as the execution recorded it. */
 function expectedRows({ input, execution }: ObservedEffect<PostgresInput>): readonly Row[] {
-  const given = input.op === 'update' ? [input.set] : 'rows' in input ? input.rows : [];
+  const given = input.op === 'update' ? [input.set] : input.op === 'insert' || input.op === 'restore' ? input.rows : [];
   const result = execution?.result;
   const record = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : {};
   const { assigned } = record as { readonly [field: string]: Json };

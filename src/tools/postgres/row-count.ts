@@ -1,0 +1,44 @@
+/** How many rows a change must be of: one that matches nothing has not done what the agent was asked to do. */
+import type { ErrorView } from '../../action/errors.js';
+import type { PostgresInput, RowCount } from './input.js';
+import type { ChangePlan } from './plan.js';
+
+/** Why a change of so many rows is not what its input expects; undefined when it is. */
+export function countRefusal(plan: ChangePlan, input: PostgresInput, rows: number): ErrorView | undefined {
+  if (plan.kind !== 'rows') return undefined;
+  const { min, max } = boundsOf(expectedCount(input));
+  const table = plan.table.name;
+  if (rows < min) {
+    return {
+      code: 'NOTHING_MATCHED',
+      message: `${rows === 0 ? 'No row' : `${rows} of at least ${min} rows`} of ${table} would change; nothing was done.`,
+      field: 'input',
+      expected: `${min === 1 ? 'at least one row' : `at least ${min} rows`}`,
+      fix: 'Select the rows first and correct the condition. If it is all the same whether there are any, say so: rows: {"min": 0}.',
+    };
+  }
+  if (rows <= max) return undefined;
+  return {
+    code: 'TOO_MANY_ROWS',
+    message: `${rows} rows of ${table} would change, of at most ${max}; nothing was done.`,
+    field: 'input.rows',
+    expected: `at most ${max} rows`,
+    fix: 'Narrow the condition, or expect more rows.',
+  };
+}
+
+function expectedCount(input: PostgresInput): RowCount | undefined {
+  switch (input.op) {
+    case 'update':
+    case 'delete':
+    case 'sql':
+      return input.rows;
+    default:
+      return undefined;
+  }
+}
+
+function boundsOf(rows: RowCount | undefined): { readonly min: number; readonly max: number } {
+  if (typeof rows === 'number') return { min: rows, max: rows };
+  return { min: rows?.min ?? 1, max: rows?.max ?? Infinity };
+}
