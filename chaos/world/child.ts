@@ -1,6 +1,7 @@
-/** A Node process of ours, from TypeScript source, with its options in its environment; it ends with us. */
+/** A Node process of ours, with its options in its environment; it ends with us. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { argumentsFor } from '../../scripts/program.js';
 
 export interface ChildOptions {
   /** For messages. */
@@ -27,7 +28,7 @@ const START_MS = 60_000;
 
 /** Returns once it is ready. @throws Error when it ends before, or takes too long */
 export async function startChild({ name, module, options, env }: ChildOptions): Promise<Child> {
-  const spawned = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), module], {
+  const spawned = spawn(process.execPath, argumentsFor(module), {
     // Our standard output is for the verdict alone.
     stdio: ['ignore', 2, 2, 'ipc'],
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], CHAOS_OPTIONS: JSON.stringify(options), ...env },

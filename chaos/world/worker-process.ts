@@ -1,15 +1,16 @@
 /** A worker in a process of its own, assembled as an operator's would be. Run directly it is that worker; imported it starts one. */
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import pino from 'pino';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { TemporalSettings } from '../../src/environment.js';
 import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
 import { startWorker } from '../../src/worker/worker.js';
+import { runnable } from '../../scripts/program.js';
 import { startChild, type Child } from './child.js';
 import { toolbox } from './tools.js';
 
-const SKEWED_CLOCK = new URL('skewed-clock.ts', import.meta.url).href;
+const SKEWED_CLOCK = fileURLToPath(new URL('skewed-clock.ts', import.meta.url));
 
 /** What a worker is told. It holds secrets. */
 export interface WorkerPlaces {
@@ -27,7 +28,7 @@ export interface WorkerTrouble {
   readonly fault?: string;
   /** How far its clock is off, milliseconds. */
   readonly skewMs?: number;
-  /** A module to load first, by URL. */
+  /** The file of a module to load first. */
   readonly defect?: string;
 }
 
@@ -41,7 +42,7 @@ export function startWorkerProcess(
     module: fileURLToPath(import.meta.url),
     options: {
       ...places,
-      first: [...(skewMs === undefined ? [] : [SKEWED_CLOCK]), ...(defect === undefined ? [] : [defect])],
+      first: [...(skewMs === undefined ? [] : [SKEWED_CLOCK]), ...(defect === undefined ? [] : [defect])].map(runnable),
     },
     env: {
       CHAOS_LOG: process.env['CHAOS_LOG'] ?? 'silent',
@@ -52,12 +53,12 @@ export function startWorkerProcess(
 }
 
 interface WorkerProcessOptions extends WorkerPlaces {
-  /** Modules to load first, by URL. */
+  /** Files of modules to load first. */
   readonly first: readonly string[];
 }
 
 async function work({ first, ...places }: WorkerProcessOptions): Promise<void> {
-  for (const module of first) await import(module);
+  for (const module of first) await import(pathToFileURL(module).href);
   // What the run breaks on purpose is no news.
   Runtime.install({
     logger: new DefaultLogger('ERROR', () => {}),

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
 import { runs } from '../dev/processes.js';
 import { ROOT } from '../support/root.js';
 import { until } from '../support/until.js';
@@ -22,7 +23,7 @@ async function below(pid: number): Promise<readonly number[]> {
 }
 
 async function chaos(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [...argumentsFor(MAIN), ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -66,7 +67,7 @@ test('what cannot be run is refused before anything is started', async () => {
 });
 
 test('a Ctrl-C in the middle takes servers, workers and the service with it', async () => {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, '--actions', '20', '--seed', 'stop'], {
+  const child = spawn(process.execPath, [...argumentsFor(MAIN), '--actions', '20', '--seed', 'stop'], {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -3,7 +3,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Client, Connection } from '@temporalio/client';
-import { pathToFileURL } from 'node:url';
 import { inject } from 'vitest';
 import { Agents } from '../../chaos/agents.js';
 import { Chance } from '../../chaos/chance.js';
@@ -55,7 +54,7 @@ export async function smallRun(options: SmallRun): Promise<SmallResult> {
     closing.unshift(() => world.close());
     const worker = await startWorkerProcess(
       world.places,
-      defect === undefined ? {} : { defect: pathToFileURL(path.join(ROOT, 'chaos/defects', `${defect}.ts`)).href },
+      defect === undefined ? {} : { defect: path.join(ROOT, 'chaos/defects', `${defect}.ts`) },
     );
     closing.unshift(() => worker.kill());
     const connection = await Connection.connect({ address: temporal.address });

@@ -5,9 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 import type { ErrorView } from '../../src/action/errors.js';
-import { compiledSources } from '../support/compiled.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TSX = import.meta.resolve('tsx');
@@ -43,7 +42,7 @@ function launch(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOpt
 }
 
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  const main = path.join(await compiledSources(), 'src/cli/main.js');
+  const main = path.join(inject('compiledSources'), 'src/cli/main.js');
   const child = options.sources === true ? start(args, options) : launch([main, ...args], options);
   child.stdin.end(options.stdin ?? '');
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));

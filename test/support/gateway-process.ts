@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pino from 'pino';
+import { argumentsFor } from '../../scripts/program.js';
 import type { TemporalSettings } from '../../src/environment.js';
 import type { DevPerson } from '../../src/gateway/deps.js';
 import { startGateway } from '../../src/gateway/server/server.js';
@@ -23,7 +24,7 @@ export interface GatewayProcess {
 
 /** Returns once it listens. */
 export async function spawnGateway(options: GatewayProcessOptions): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(import.meta.url)], {
+  const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, GATEWAY_OPTIONS: JSON.stringify(options) },
   });

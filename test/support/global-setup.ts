@@ -2,6 +2,8 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { compileInto } from '../../scripts/compile.js';
+import { COMPILED } from '../../scripts/program.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { startTemporal } from '../../src/dev/temporal.js';
 import { ROOT } from './root.js';
@@ -12,7 +14,7 @@ declare module 'vitest' {
     postgresUrl: string;
     /** `host:port` of the server of this run; without a UI. */
     temporalAddress: string;
-    /** Where `compiledSources` puts what it compiles for this run. */
+    /** The folder that holds `src/`, `activities/` and `workflows/` as JavaScript. */
     compiledSources: string;
   }
 }
@@ -24,7 +26,8 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { DATABASE_URL: _database, TEMPORAL_ADDRESS: _address, TEMPORAL_NAMESPACE: _namespace, ...env } = process.env;
   const compiled = path.join(ROOT, `.countersign/compiled-${process.pid}`);
-  const [postgres, temporal] = await Promise.allSettled([
+  const [sources, postgres, temporal] = await Promise.allSettled([
+    compileInto(compiled),
     startPostgres({ env, settings: { max_connections: '300' } }),
     startTemporal({ env, headless: true, log: (message) => process.stderr.write(`${message}\n`) }),
   ]);
@@ -33,10 +36,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (temporal.status === 'fulfilled') await temporal.value.stop();
     await rm(compiled, { recursive: true, force: true });
   };
-  if (postgres.status === 'rejected' || temporal.status === 'rejected') {
+  if (sources.status === 'rejected' || postgres.status === 'rejected' || temporal.status === 'rejected') {
     await stop();
-    throw postgres.status === 'rejected' ? postgres.reason : (temporal as PromiseRejectedResult).reason;
+    throw [sources, postgres, temporal].find((part) => part.status === 'rejected')?.reason;
   }
+  process.env[COMPILED] = compiled;
   project.provide('postgresUrl', postgres.value.url);
   project.provide('temporalAddress', temporal.value.address);
   project.provide('compiledSources', compiled);

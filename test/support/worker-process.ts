@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pino from 'pino';
+import { argumentsFor } from '../../scripts/program.js';
 import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
 import { webhook, type NotificationsConfig } from '../../src/notify/index.js';
@@ -20,7 +21,7 @@ export interface WorkerProcess {
 
 /** Returns once the worker polls. `fault` is a COUNTERSIGN_FAULT. */
 export async function spawnWorker(stack: Stack, policies: string, fault?: string): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(import.meta.url)], {
+  const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
       ...process.env,
