@@ -26,7 +26,7 @@ async function resultOf(
   return (await act(of, raw)).execution.result as never;
 }
 
-describe('describe', () => {
+describe('the operation describe', () => {
   test('tells tables, columns, keys, comments and estimates', async () => {
     const { rows } = await resultOf({ op: 'describe' });
     expect(rows.map(({ table }) => table)).toEqual(['audit', 'customers', 'order_items', 'orders']);
@@ -116,7 +116,7 @@ describe('a select that does not return all there is', () => {
     const result = await resultOf({ op: 'select', table: 'orders', ...(limit === undefined ? {} : { limit }) });
     expect(result.rows).toHaveLength(rowCount);
     expect(result['truncated']).toBe(truncated);
-    expect(result).toMatchObject(truncated === undefined ? { rowCount } : { rowCount, limit });
-    if (truncated) expect(result['more']).toMatch(/after the last one/);
+    const rest = { limit, more: expect.stringContaining('after the last one') as string };
+    expect(result).toMatchObject({ rowCount, ...(truncated === undefined ? {} : rest) });
   });
 });

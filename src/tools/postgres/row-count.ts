@@ -13,7 +13,7 @@ export function countRefusal(plan: ChangePlan, input: PostgresInput, rows: numbe
       code: 'NOTHING_MATCHED',
       message: `${rows === 0 ? 'No row' : `${rows} of at least ${min} rows`} of ${table} would change; nothing was done.`,
       field: 'input',
-      expected: `${min === 1 ? 'at least one row' : `at least ${min} rows`}`,
+      expected: min === 1 ? 'at least one row' : `at least ${min} rows`,
       fix: 'Select the rows first and correct the condition. If it is all the same whether there are any, say so: rows: {"min": 0}.',
     };
   }
