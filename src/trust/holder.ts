@@ -12,7 +12,8 @@ import {
 } from './claims.js';
 import type { Credential } from './credentials.js';
 import { keyIdOf, openHeld, openIssued } from './jws.js';
-import { importPrivate, importPublic, type Keyring, type PrivateKey, type VerifyingKey } from './keys.js';
+import { importPrivate, importPublic, type PrivateKey, type VerifyingKey } from './ed25519.js';
+import type { Keyring } from './keys.js';
 import { validity, type RefusalFactory } from './claim-schemas.js';
 import {
   chainSchema,

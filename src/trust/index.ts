@@ -16,7 +16,8 @@ export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
 export { signGrant, openGrant, verifyGrant } from './grants.js';
 export { createKeyFile, extractKeys, loadKeyring, readKeyFile } from './key-store.js';
-export { generateKeyringFile, parseKeyring, publicKeyring, signingKey } from './keys.js';
+export { generateKeyringFile, parseKeyring, publicKeyring } from './key-file.js';
+export { signingKey } from './keys.js';
 export type { Keyring, KeyRole } from './keys.js';
 export {
   challengeOf,

@@ -1,7 +1,7 @@
 /** Compact JWS (RFC 7515) as Countersign uses it: Ed25519 only, an exact header, one spelling of each signature, strict claims. */
 import { z } from 'zod';
 import { canonical } from '../action/json.js';
-import type { PrivateKey, VerifyingKey } from './keys.js';
+import type { PrivateKey, VerifyingKey } from './ed25519.js';
 import { describeShapeError, type RefusalFactory } from './claim-schemas.js';
 
 /** What a token is for (RFC 8725, 3.11): a token of one type never passes for another. */
