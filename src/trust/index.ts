@@ -40,4 +40,5 @@ export {
   COMPENSATION_AUTHORIZATION_TTL_SECONDS,
 } from './compensation-authorization.js';
 export type { CompensationAuthorizationClaims } from './compensation-authorization.js';
-export type { CommandInput, SignedCommand, CommandOptions } from './signed-commands.js';
+export type { CommandInput, CommandOptions } from './commands.js';
+export type { SignedCommand } from './signed-commands.js';
