@@ -12,7 +12,8 @@ import type { Credential } from './credentials.js';
 import { holderKey, verifyHolder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
-import { assertionResponseSchema, challengeOf, readAssertion } from './passkeys.js';
+import { assertionResponseSchema, readAssertion } from './passkeys/assertion.js';
+import { challengeOf } from './passkeys/challenges.js';
 import {
   actionIdSchema,
   digestSchema,

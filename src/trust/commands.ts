@@ -13,7 +13,8 @@ import {
   textSchema,
 } from './claim-schemas.js';
 import { chainSchema } from './effective-credential.js';
-import { credentialIdSchema, MAX_REGISTRATION_CHARACTERS } from './passkeys.js';
+import { MAX_REGISTRATION_CHARACTERS } from './passkeys/registration.js';
+import { credentialIdSchema } from './passkeys/response.js';
 
 const DEFAULT_TTL_SECONDS = 300;
 /** It is signed to be handed in at once. */

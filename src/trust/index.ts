@@ -19,13 +19,10 @@ export { createKeyFile, extractKeys, loadKeyring, readKeyFile } from './key-stor
 export { generateKeyringFile, parseKeyring, publicKeyring } from './key-file.js';
 export { signingKey } from './keys.js';
 export type { Keyring, KeyRole } from './keys.js';
-export {
-  challengeOf,
-  passkeySettingsSchema,
-  registrationChallengeOf,
-  verifyAssertion,
-  verifyEnrolment,
-} from './passkeys.js';
+export { verifyAssertion } from './passkeys/assertion.js';
+export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
+export { verifyEnrolment } from './passkeys/registration.js';
+export { passkeySettingsSchema } from './passkeys/settings.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
