@@ -256,9 +256,7 @@ export class Countersign {
     try {
       return await this.temporal.connection.withAbortSignal(controller.signal, call);
     } catch (error) {
-      if (controller.signal.aborted) {
-        throw timedOut(actionId, timeoutMs, error);
-      }
+      if (controller.signal.aborted) throw timedOut(actionId, timeoutMs, error);
       throw translated(error, actionId, this.#settings);
     } finally {
       clearTimeout(timer);
