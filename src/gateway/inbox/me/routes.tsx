@@ -50,9 +50,13 @@ export function meRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
   app.get('/me', (c) => showMe(deps, c));
   app.post('/me/standing', (c) => createStandingApproval(deps, c));
-  app.post('/me/standing/:id/withdraw', (c) => withdrawStandingApproval(deps, c, c.req.param('id')));
+  app.post('/me/standing/:id/withdraw', (c) =>
+    takeBack(deps, c, { kind: 'withdraw_standing_approval', subject: c.req.param('id') }, 'standing'),
+  );
   app.post('/me/role-delegations', (c) => delegateRole(deps, c));
-  app.post('/me/role-delegations/:id/end', (c) => endRoleDelegation(deps, c, c.req.param('id')));
+  app.post('/me/role-delegations/:id/end', (c) =>
+    takeBack(deps, c, { kind: 'end_role_delegation', subject: c.req.param('id') }, 'role-delegations'),
+  );
   return app;
 }
 
@@ -87,17 +91,6 @@ async function createStandingApproval({ identity, decisions }: GatewayDependenci
   return c.redirect('/me#standing', 303);
 }
 
-async function withdrawStandingApproval(
-  { identity, decisions }: GatewayDependencies,
-  c: Context,
-  subject: string,
-): Promise<Response> {
-  const person = await identity.person(c);
-  const { reason: why } = await form(c, reasonSchema);
-  await decisions.state(person, { kind: 'withdraw_standing_approval', subject, reason: why });
-  return c.redirect('/me#standing', 303);
-}
-
 async function delegateRole({ identity, decisions }: GatewayDependencies, c: Context): Promise<Response> {
   const person = await identity.person(c);
   const { person: subject, role, inHours: begins = 0, hours: lasts, reason: why } = await form(c, delegationSchema);
@@ -112,15 +105,17 @@ async function delegateRole({ identity, decisions }: GatewayDependencies, c: Con
   return c.redirect('/me#role-delegations', 303);
 }
 
-async function endRoleDelegation(
+/** Takes back what was given, and leads back to its section of the page. */
+async function takeBack(
   { identity, decisions }: GatewayDependencies,
   c: Context,
-  subject: string,
+  command: { readonly kind: 'withdraw_standing_approval' | 'end_role_delegation'; readonly subject: string },
+  section: string,
 ): Promise<Response> {
   const person = await identity.person(c);
   const { reason: why } = await form(c, reasonSchema);
-  await decisions.state(person, { kind: 'end_role_delegation', subject, reason: why });
-  return c.redirect('/me#role-delegations', 303);
+  await decisions.state(person, { ...command, reason: why });
+  return c.redirect(`/me#${section}`, 303);
 }
 
 function inHours(amount: number): string {
