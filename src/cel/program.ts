@@ -1,14 +1,12 @@
-/** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or unhandy. */
+/** Checks the syntax tree of a CEL expression: its names, its functions and its size. */
 import type { parse } from '@bufbuild/cel';
 import { CALLABLE, FUNCTIONS, NEVER } from './functions.js';
-import { cel } from './library.js';
-
-const { isCelError, run } = cel;
+import { MAX_PATTERN, MAX_REPEATS, patternProblem } from './pattern.js';
+import { charged, growInPlace, testField } from './rewrite.js';
+import { ACCUMULATOR, type Expr, type Kind } from './syntax.js';
 
 /** A parsed expression with its positions, as `@bufbuild/cel` makes and evaluates it. */
 export type Program = ReturnType<typeof parse>;
-type Expr = Program['expr'];
-type Kind<C extends string> = Extract<Expr['exprKind'], { case: C }>['value'];
 
 /** What an expression may be. */
 export interface Terms<Root extends string = string> {
@@ -43,11 +41,6 @@ export type ReportProblem = (
 
 const MAX_NODES = 1000;
 const MAX_DEPTH = 64;
-const MAX_PATTERN = 200;
-const MAX_REPEATS = 1000;
-
-/** CEL's name for the value that a comprehension builds; no text can name it. */
-const ACCUMULATOR = '@result';
 
 const YIELDS = {
   boolean: {
@@ -221,10 +214,7 @@ class ProgramCheck<Root extends string> {
       });
     }
     this.visit(operand, place);
-    expr.exprKind = {
-      case: 'selectExpr',
-      value: { $typeName: 'cel.expr.Expr.Select', operand, field: constant.value, testOnly: true },
-    };
+    testField(expr, operand, constant.value);
   }
 
   #struct(expr: Expr, struct: Kind<'structExpr'>, place: Place): void {
@@ -259,7 +249,6 @@ class ProgramCheck<Root extends string> {
     loop.loopCondition = charged(loop.loopCondition, cost);
   }
 
-  /** The engine (RE2) is linear in the text; this bounds its other factor, and finds a bad pattern before the effect. */
   #pattern(expr: Expr, argument: Expr | undefined): void {
     const constant = argument?.exprKind.case === 'constExpr' ? argument.exprKind.value.constantKind : undefined;
     if (constant?.case !== 'stringValue') {
@@ -268,13 +257,7 @@ class ProgramCheck<Root extends string> {
         fix: 'Write the pattern out, or use contains, startsWith or endsWith.',
       });
     }
-    const pattern = constant.value;
-    const repeats = [...pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)].reduce(
-      (sum, [, least, most]) => sum + Math.max(Number(least), Number(most ?? 0)),
-      0,
-    );
-    const problem =
-      pattern.length > MAX_PATTERN || repeats > MAX_REPEATS ? 'it is too costly' : patternProblem(pattern);
+    const problem = patternProblem(constant.value);
     if (problem === undefined) return;
     this.#refuse(`has a pattern that cannot be used: ${problem}`, this.#offset(expr), {
       expected: `an RE2 pattern of at most ${MAX_PATTERN} characters, with counted repetitions of at most ${MAX_REPEATS} in all`,
@@ -297,43 +280,4 @@ class ProgramCheck<Root extends string> {
 
 function describeCall({ function: name, args, target }: Kind<'callExpr'>): string {
   return `${target === undefined ? '' : '.'}${name.slice(0, 64)}() with ${args.length} argument${args.length === 1 ? '' : 's'}`;
-}
-
-function patternProblem(pattern: string): string | undefined {
-  const result = run('"".matches(pattern)', { pattern });
-  return isCelError(result) ? result.message.slice(0, 200) : undefined;
-}
-
-/** `@result + [x]`, in the step of map and filter, becomes `@append(@result, [x])`. Nobody else holds the list that it changes. */
-function growInPlace(step: Expr | undefined): void {
-  if (step?.exprKind.case !== 'callExpr') return;
-  const call = step.exprKind.value;
-  const [left, right] = call.args;
-  if (call.function === '_?_:_') return growInPlace(right);
-  const accumulates = left?.exprKind.case === 'identExpr' && left.exprKind.value.name === ACCUMULATOR;
-  if (call.function === '_+_' && accumulates && right?.exprKind.case === 'listExpr') call.function = '@append';
-}
-
-/** `@step(condition, cost)`: the condition, or an error once the evaluation has spent what it may. */
-function charged(condition: Expr | undefined, cost: number): Expr {
-  const price: Expr = {
-    $typeName: 'cel.expr.Expr',
-    id: 0n,
-    exprKind: {
-      case: 'constExpr',
-      value: { $typeName: 'cel.expr.Constant', constantKind: { case: 'int64Value', value: BigInt(cost) } },
-    },
-  };
-  return {
-    $typeName: 'cel.expr.Expr',
-    id: 0n,
-    exprKind: {
-      case: 'callExpr',
-      value: {
-        $typeName: 'cel.expr.Expr.Call',
-        function: '@step',
-        args: condition === undefined ? [price] : [condition, price],
-      },
-    },
-  };
 }

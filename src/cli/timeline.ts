@@ -90,27 +90,21 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
 const VERDICT_WORDS = { approve: 'approved', deny: 'denied', request_changes: 'changes' } as const;
 
 function approvalText(approval: ApprovalRecord, paint: Paint): string {
-  const {
-    approver,
-    roles,
-    verdict,
-    reason,
-    at,
-    passkey,
-    standingApproval: standing,
-    delegatedRoles: duties = [],
-    overRateLimit,
-  } = approval;
+  const { approver, roles, verdict, reason, at } = approval;
   const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
-  const notes = [
-    ...duties.map(({ role, from }) => `${sanitize(role)} delegated by ${sanitize(from)}`),
+  const how = howGiven(approval).map((note) => `, ${note}`);
+  const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;
+  return `${mark} ${paint.bold(sanitize(approver))} (${roles.map((role) => sanitize(role)).join(', ')})${how.join('')} at ${sanitize(at)}${why}`;
+}
+
+/** What sets an approval apart from a decision by the person alone, about this action alone. */
+function howGiven({ delegatedRoles = [], passkey, standingApproval, overRateLimit }: ApprovalRecord): string[] {
+  return [
+    ...delegatedRoles.map(({ role, from }) => `${sanitize(role)} delegated by ${sanitize(from)}`),
     ...(passkey === undefined ? [] : ['with a passkey']),
-    ...(standing === undefined ? [] : [`given before, standing approval ${sanitize(standing)}`]),
+    ...(standingApproval === undefined ? [] : [`given before, standing approval ${sanitize(standingApproval)}`]),
     ...(overRateLimit === true ? ['over the approval rate limit'] : []),
   ];
-  const how = notes.length === 0 ? '' : `, ${notes.join(', ')}`;
-  const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;
-  return `${mark} ${paint.bold(sanitize(approver))} (${roles.map((role) => sanitize(role)).join(', ')})${how} at ${sanitize(at)}${why}`;
 }
 
 /** Since people were first shown it. */

@@ -1,19 +1,18 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
 import { randomUUID } from 'node:crypto';
-import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
-import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
-import { CountersignError, type ErrorView } from '../action/errors.js';
+import { CountersignError } from '../action/errors.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
-import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
 import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
+import { actionHandle, startAction, type TrustedAction } from './action.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
 import { connectTemporal } from './connection.js';
-import { hasEnded, timedOut, translated } from './failures.js';
+import { conflict, timedOut, translated, unrecorded } from './failures.js';
 import {
   compensationView,
   isOver,
@@ -25,8 +24,7 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
-import { decideUpdate, outcomeUpdate, viewQuery } from '../../workflows/messages.js';
-import { describeInput, quoteReasoning } from './workflow-text.js';
+import { decideUpdate, viewQuery } from '../../workflows/messages.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
@@ -54,8 +52,6 @@ export interface PendingAction {
   /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
   outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
 }
-
-type TrustedAction = (request: { proposal: Proposal; digest: Digest; signature: string }) => Promise<Outcome>;
 
 export class Countersign {
   /** The client's own Temporal client, for what this class does not offer. */
@@ -109,28 +105,37 @@ export class Countersign {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
     const credential = this.#holder();
     const tenant = this.#tenant();
+    const { actionId } = proposal;
     const digest = proposalDigest(proposal);
     const signature = await signProposal(credential, digest);
-    const handle = this.#handle(tenant, proposal.actionId);
+    const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
     const ask = (since?: string): Promise<OutcomeReply> =>
-      this.#guard(proposal.actionId, timeoutMs, () =>
-        this.#start(tenant, { proposal, digest, signature }, handle, since),
+      this.#guard(actionId, timeoutMs, () =>
+        startAction(this.temporal, this.#settings, this.#agent(), { proposal, digest, signature }, since),
       );
 
     let reply = await ask();
     if (reply.kind !== 'outcome') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
-      const { status, runId } = await this.#guard(proposal.actionId, timeoutMs, () => handle.describe());
-      if (status.name === 'COMPLETED') return this.outcome(proposal.actionId, { tenant });
+      const { status, runId } = await this.#guard(actionId, timeoutMs, () => handle.describe());
+      if (status.name === 'COMPLETED') return this.outcome(actionId, { tenant });
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
-    if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId: proposal.actionId, digest });
-    if (reply.kind === 'unrecorded') throw unrecorded(proposal.actionId, reply.error);
-    const view = await this.#guard(proposal.actionId, timeoutMs, () => this.view(proposal.actionId, tenant));
+    if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId, digest });
+    if (reply.kind === 'unrecorded') throw unrecorded(actionId, reply.error);
+    const view = await this.#guard(actionId, timeoutMs, () => this.view(actionId, tenant));
     if (view.outcome !== undefined) return this.#latest(view.outcome);
-    return this.#pendingAction(tenant, proposal.actionId, view.pending ?? reply.pending);
+    const pending = view.pending ?? reply.pending;
+    return {
+      status: 'pending',
+      tenant,
+      actionId,
+      reason: pending.decision.reason,
+      pending,
+      outcome: (options = {}) => this.outcome(actionId, { tenant, ...options }),
+    };
   }
 
   /**
@@ -235,59 +240,13 @@ export class Countersign {
     if (isOwn(outcome)) return this.#latest(outcome);
     const recorded = await recordedOutcome(this.temporal, this.#settings, own);
     if (recorded !== undefined && isOwn(recorded)) return recorded;
-    throw new CountersignError('ACTION_CONFLICT', `Action ${own.actionId} was proposed before with another content.`, {
-      field: 'actionId',
-      expected: 'an actionId that was never used, or the same proposal again',
-      fix: 'Use a new actionId for a new action.',
-    });
+    throw conflict(own.actionId);
   }
 
   /** A person may have resolved what the action's workflow had to leave unknown. */
   async #latest(outcome: Outcome): Promise<Outcome> {
     if (outcome.status !== 'unknown') return outcome;
     return (await recordedOutcome(this.temporal, this.#settings, outcome)) ?? outcome;
-  }
-
-  /** `since`: the run that was ended from outside. What it answered before does not count any more. */
-  async #start(
-    tenant: string,
-    request: { proposal: Proposal; digest: Digest; signature: string },
-    handle: WorkflowHandle<TrustedAction>,
-    since?: string,
-  ): Promise<OutcomeReply> {
-    const { proposal, digest } = request;
-    const updateId = digest.slice('sha256:'.length, 32 + 'sha256:'.length);
-    const operation = new WithStartWorkflowOperation<TrustedAction>('trustedAction', {
-      workflowId: handle.workflowId,
-      taskQueue: this.#settings.taskQueue,
-      args: [request],
-      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-      // One that was ended from outside has no outcome of its own: it is taken up again, from what the ledger knows of it.
-      workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-      staticSummary: `${proposal.tool}: ${describeInput(proposal)}`.slice(0, MAX_SUMMARY),
-      ...(proposal.reasoning === undefined ? {} : { staticDetails: quoteReasoning(proposal.reasoning) }),
-      typedSearchAttributes: new TypedSearchAttributes([
-        { key: ATTRIBUTES.tenant, value: tenant },
-        { key: ATTRIBUTES.tool, value: proposal.tool },
-        // As the agent says itself: the worker sets it to what it has verified.
-        { key: ATTRIBUTES.agent, value: this.#agent().id },
-        { key: ATTRIBUTES.status, value: 'running' },
-      ]),
-    });
-    // Whoever waits for the operation itself hears of its failure through the update.
-    operation.workflowHandle().catch(() => {});
-    try {
-      return await this.temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>(outcomeUpdate, {
-        args: [digest],
-        updateId: since === undefined ? updateId : `${updateId}-${since}`,
-        startWorkflowOperation: operation,
-      });
-    } catch (error) {
-      // The action has ended (and this is not the call whose reply was recorded), or ended while it was asked.
-      if (hasEnded(error)) return { kind: 'outcome', outcome: await handle.result() };
-      throw error;
-    }
   }
 
   /** Runs a call against Temporal: bounded in time, and with failures that say what to do. */
@@ -297,9 +256,7 @@ export class Countersign {
     try {
       return await this.temporal.connection.withAbortSignal(controller.signal, call);
     } catch (error) {
-      if (controller.signal.aborted) {
-        throw timedOut(actionId, timeoutMs, error);
-      }
+      if (controller.signal.aborted) throw timedOut(actionId, timeoutMs, error);
       throw translated(error, actionId, this.#settings);
     } finally {
       clearTimeout(timer);
@@ -319,22 +276,7 @@ export class Countersign {
     actionId: string,
     call: (handle: WorkflowHandle<TrustedAction>) => Promise<T>,
   ): Promise<T> {
-    return this.#told(actionId, () => call(this.#handle(tenant, actionId)));
-  }
-
-  #pendingAction(tenant: string, actionId: string, pending: PendingView): PendingAction {
-    return {
-      status: 'pending',
-      tenant,
-      actionId,
-      reason: pending.decision.reason,
-      pending,
-      outcome: (options = {}) => this.outcome(actionId, { tenant, ...options }),
-    };
-  }
-
-  #handle(tenant: string, actionId: string): WorkflowHandle<TrustedAction> {
-    return this.temporal.workflow.getHandle<TrustedAction>(`${tenant}/${actionId}`);
+    return this.#told(actionId, () => call(actionHandle(this.temporal, tenant, actionId)));
   }
 
   #holder(): Credential {
@@ -354,13 +296,4 @@ export class Countersign {
     this.#who ??= peekCredential(this.#holder());
     return this.#who;
   }
-}
-
-/** What an agent is told is what is recorded: where nothing can be recorded there is no outcome yet. */
-function unrecorded(actionId: string, { code, message, ...problem }: ErrorView): CountersignError {
-  return new CountersignError(code, `Action ${actionId} was refused, and that cannot be recorded yet: ${message}`, {
-    ...problem,
-    fix: 'Repeat the same call when the ledger is back: it returns what is recorded.',
-    retryable: true,
-  });
 }

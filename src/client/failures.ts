@@ -1,4 +1,4 @@
-/** Failures of Temporal's client as Countersign's errors. */
+/** What a call on an action may fail of, as Countersign's errors; most of it is what Temporal's client says. */
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
@@ -61,6 +61,24 @@ export function timedOut(actionId: string, timeoutMs: number, cause: unknown): C
       cause,
     },
   );
+}
+
+/** Another proposal has this id. */
+export function conflict(actionId: string): CountersignError {
+  return new CountersignError('ACTION_CONFLICT', `Action ${actionId} was proposed before with another content.`, {
+    field: 'actionId',
+    expected: 'an actionId that was never used, or the same proposal again',
+    fix: 'Use a new actionId for a new action.',
+  });
+}
+
+/** What an agent is told is what is recorded: where nothing can be recorded there is no outcome yet. */
+export function unrecorded(actionId: string, { code, message, ...problem }: ErrorView): CountersignError {
+  return new CountersignError(code, `Action ${actionId} was refused, and that cannot be recorded yet: ${message}`, {
+    ...problem,
+    fix: 'Repeat the same call when the ledger is back: it returns what is recorded.',
+    retryable: true,
+  });
 }
 
 /** What Temporal says while a workflow task has failed and is tried again, or while a workflow is being closed. It is over soon. */

@@ -1,23 +1,21 @@
 /** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
-import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
-import { ACTION_TYPES, type ActionType } from '../action/decision.js';
+import type { Policy as CedarPolicy } from '@cedar-policy/cedar-wasm/nodejs';
+import type { ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
 import type { ApprovalTerms } from './approval.js';
-import { newCedar, locationAt, locationText, type Cedar, type SourceLocation } from './cedar.js';
+import { newCedar, locationText, type Cedar } from './cedar.js';
 import { inputTypes, type InputRecord } from './input/type.js';
-import { actionsWith, withLimitsType } from './limits/cedar.js';
+import { withLimitsType } from './limits/cedar.js';
+import { locate, locateIn, pushAll } from './located-problems.js';
+import { deeperThan, splitFile, type PolicySource } from './policy-source.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
+import { matchedActions, readActions, type ActionIndex, type SchemaActions } from './schema-actions.js';
 
 /** One policy of a bundle. */
-export interface Rule {
+export interface Rule extends PolicySource {
   /** Its `@id`. */
   readonly id: string;
   readonly effect: 'permit' | 'forbid';
-  readonly place: SourceLocation;
-  /** UTF-8 bytes before it in its file. */
-  readonly offset: number;
-  /** Cedar's text of this policy alone. */
-  readonly text: string;
   /** The action types that its scope can match. */
   readonly actions: ReadonlySet<ActionType>;
   /** The template of its sentence. */
@@ -27,7 +25,6 @@ export interface Rule {
   readonly constraints: readonly NamedValue[];
 }
 
-const ACTION_ENTITY = 'Countersign::Action';
 export const SCHEMA_FILE = 'schema.cedarschema';
 
 /**
@@ -38,14 +35,10 @@ const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
 /** The Cedar of a bundle. */
-export interface Rules {
+export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly rules: readonly Rule[];
   /** The schema as Cedar gets it. */
   readonly schema: string;
-  /** The action types whose context has `limits`. */
-  readonly withLimits: ReadonlySet<ActionType>;
-  /** The action types whose context has `compensates`. */
-  readonly withCompensates: ReadonlySet<ActionType>;
   /** What of a tool's input the context's `input` declares, by action type. */
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
@@ -55,7 +48,7 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
   const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
-  const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems));
+  const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
   const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
   const rules = Object.entries(files).flatMap(([file, text]) =>
     guard(file, () => splitFile(cedar, file, text, problems)).map((source) =>
@@ -91,108 +84,7 @@ function guard<Value>(file: string, read: () => Value): Value {
   }
 }
 
-/** For each action and action group of the schema, the action types that `action in` it matches. */
-type ActionIndex = ReadonlyMap<string, ReadonlySet<ActionType>>;
-
-function readActions(
-  cedar: Cedar,
-  schema: string,
-  problems: BundleProblem[],
-): { readonly actions: ActionIndex } & Pick<Rules, 'withLimits' | 'withCompensates'> {
-  const answer = cedar.schemaToJson(schema);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, SCHEMA_FILE, schema));
-    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set() };
-  }
-  pushAll(problems, answer.warnings, (error) => locate(error, SCHEMA_FILE, schema));
-  const parents = actionParents(answer.json);
-  const index = new Map<string, Set<ActionType>>();
-  for (const type of ACTION_TYPES) {
-    const queue = [key(ACTION_ENTITY, type)];
-    const seen = new Set(queue);
-    for (const action of queue) {
-      index.set(action, (index.get(action) ?? new Set()).add(type));
-      for (const parent of parents.get(action) ?? []) {
-        if (seen.has(parent)) continue;
-        seen.add(parent);
-        queue.push(parent);
-      }
-    }
-  }
-  return {
-    actions: index,
-    withLimits: actionsWith('limits', answer.json),
-    withCompensates: actionsWith('compensates', answer.json),
-  };
-}
-
-function key(type: string, id: string): string {
-  return JSON.stringify([type, id]);
-}
-
-function actionParents(schema: SchemaJson<string>): ReadonlyMap<string, readonly string[]> {
-  const parents = new Map<string, readonly string[]>();
-  for (const [namespace, definition] of Object.entries(schema)) {
-    const own = namespace === '' ? 'Action' : `${namespace}::Action`;
-    for (const [id, action] of Object.entries(definition.actions)) {
-      const groups = (action.memberOf ?? []).map((group) => {
-        const type = group.type ?? own;
-        return key(type === 'Action' && namespace !== '' ? own : type, group.id);
-      });
-      parents.set(key(own, id), groups);
-    }
-  }
-  return parents;
-}
-
-type Source = Pick<Rule, 'text' | 'place' | 'offset'>;
-
-/** The policies of one file in order, each with its place. Between two policies there can only be space and comments. */
-function splitFile(cedar: Cedar, file: string, text: string, problems: BundleProblem[]): readonly Source[] {
-  const answer = cedar.policySetTextToParts(text);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, file, text));
-    return [];
-  }
-  const [template] = answer.policy_templates;
-  if (template !== undefined) {
-    problems.push({
-      at: locationAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)), 'utf8')),
-      message: 'templates (?principal, ?resource) are not supported: nothing would link them',
-      fix: 'Write the policy with a role or an entity in place of the slot.',
-    });
-    return [];
-  }
-  const sources: Source[] = [];
-  let [at, offset, line, lineStart] = [0, 0, 1, 0];
-  const advance = (length: number): void => {
-    const passed = text.slice(at, at + length);
-    offset += Buffer.byteLength(passed, 'utf8');
-    line += passed.split('\n').length - 1;
-    if (passed.includes('\n')) lineStart = at + passed.lastIndexOf('\n') + 1;
-    at += length;
-  };
-  for (const part of inFileOrder(answer.policies)) {
-    BETWEEN.lastIndex = at;
-    advance(BETWEEN.exec(text)?.[0].length ?? 0);
-    const column = Array.from(text.slice(lineStart, at)).length + 1;
-    sources.push({ text: part, offset, place: { file, line, column } });
-    advance(part.length);
-  }
-  return sources;
-}
-
-const BETWEEN = /(?:\s+|\/\/[^\n]*)*/y;
-
-/** Cedar numbers policies policy0, policy1 … in file order, and returns them sorted by that name as text. */
-function inFileOrder(parts: readonly string[]): readonly string[] {
-  const numbers = parts.map((_, number) => number).sort((a, b) => (String(a) < String(b) ? -1 : 1));
-  const ordered: string[] = [];
-  for (const [position, number] of numbers.entries()) ordered[number] = parts[position] ?? '';
-  return ordered;
-}
-
-function readRule(cedar: Cedar, source: Source, actions: ActionIndex, problems: BundleProblem[]): Rule {
+function readRule(cedar: Cedar, source: PolicySource, actions: ActionIndex, problems: BundleProblem[]): Rule {
   const { text, place } = source;
   const answer = cedar.policyToJson(text);
   if (answer.type === 'failure') {
@@ -208,38 +100,6 @@ function readRule(cedar: Cedar, source: Source, actions: ActionIndex, problems: 
   }
   return { ...source, ...read, effect, actions: matchedActions(action, actions) };
 }
-
-function matchedActions(scope: PolicyJson['action'], index: ActionIndex): ReadonlySet<ActionType> {
-  if (scope.op === 'All') return new Set(ACTION_TYPES);
-  // A slot would be a template's; those are refused. Were one to come, the policy is kept everywhere.
-  const entities = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : undefined;
-  if (entities === undefined) return new Set(ACTION_TYPES);
-  return new Set(
-    entities.flatMap((entity) => {
-      const { type, id } = '__entity' in entity ? entity['__entity'] : entity;
-      // `==` on a group matches nothing, and its being kept for the group's members does no harm.
-      return [...(index.get(key(type, id)) ?? [])];
-    }),
-  );
-}
-
-/** Whether operators nest deeper than `limit`. Walks with its own stack: the depth is the policy's to choose. */
-function deeperThan(conditions: unknown, limit: number): boolean {
-  const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value: conditions, depth: 0 }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { value, depth } = next;
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth > limit) return true;
-    for (const [name, item] of Object.entries(value)) {
-      // One operator is an object in an object (`{"&&": {left, right}}`): its operands are one level deeper, not two.
-      const deeper = OPERANDS.has(name) || Array.isArray(value) ? 1 : 0;
-      waiting.push({ value: item, depth: depth + deeper });
-    }
-  }
-  return false;
-}
-
-const OPERANDS = new Set(['left', 'right', 'arg', 'if', 'then', 'else', 'Record', 'Set']);
 
 function checkIds(rules: readonly Rule[], problems: BundleProblem[]): void {
   const first = new Map<string, Rule>();
@@ -299,30 +159,4 @@ function validate(
 /** Policies by id, as Cedar takes them. */
 export function staticPolicies(rules: readonly Rule[]): Record<string, CedarPolicy> {
   return Object.fromEntries(rules.map((rule) => [rule.id, rule.text]));
-}
-
-function pushAll(
-  problems: BundleProblem[],
-  errors: readonly DetailedError[],
-  toProblem: (error: DetailedError) => BundleProblem,
-): void {
-  for (const error of errors) problems.push(toProblem(error));
-}
-
-function locate(error: DetailedError, file: string, text: string): BundleProblem {
-  const source = error.sourceLocations?.[0];
-  return {
-    at: source === undefined ? file : locationAt(file, text, source.start),
-    message: error.message,
-    ...(typeof source?.label === 'string' ? { expected: source.label } : {}),
-    fix: error.help ?? 'Correct the line named.',
-  };
-}
-
-/** Cedar saw the policy's text alone: its places count from the policy's first byte. */
-function locateIn(rule: Rule, error: DetailedError, fileText: string): BundleProblem {
-  const { file } = rule.place;
-  const source = error.sourceLocations?.[0];
-  const at = source === undefined ? rule.place : locationAt(file, fileText, rule.offset + source.start);
-  return { ...locate(error, file, fileText), at };
 }

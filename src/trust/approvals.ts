@@ -9,23 +9,22 @@ import type { Agent, Approver } from '../action/principal.js';
 import { samePerson } from '../action/quorum.js';
 import { MAX_CREDENTIAL_BYTES, MAX_ATTESTED_PERSON_SECONDS } from './claims.js';
 import type { Credential } from './credentials.js';
-import { holderKey, verifyHolder, type Holder } from './holder.js';
+import { holderKey, verifyHolder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
-import { assertionResponseSchema, challengeOf, readAssertion } from './passkeys.js';
+import { assertionResponseSchema, readAssertion } from './passkeys/assertion.js';
+import { challengeOf } from './passkeys/challenges.js';
 import {
   actionIdSchema,
   digestSchema,
-  describeShapeError,
-  REASON_EXPECTED,
   reasonSchema,
   refusalFactory,
   seconds,
   secondsSchema,
   tenantSchema,
   typedText,
-  validity,
 } from './claim-schemas.js';
+import { assertInTime, checkedOptions, type StatementKind } from './statements.js';
 
 /** A longer approval is refused unparsed. Holds a credential, 2000 characters of any script and the largest assertion of a passkey. */
 export const MAX_APPROVAL_BYTES = 32 * 1024;
@@ -34,6 +33,13 @@ const DEFAULT_TTL_SECONDS = 3600;
 const MAX_TTL_SECONDS = MAX_ATTESTED_PERSON_SECONDS;
 
 const refuse = refusalFactory('APPROVAL_INVALID', 'approval');
+const statement: StatementKind = {
+  name: 'approval',
+  field: 'approval',
+  signer: 'approver',
+  renewal: 'Look at the action again and decide anew.',
+  refuse,
+};
 
 const command = {
   tenant: tenantSchema,
@@ -92,15 +98,7 @@ export async function signApproval(
     options.assertion === undefined
       ? {}
       : { assertion: { ...options.assertion, response: readAssertion(options.assertion.response) } };
-  const parsed = optionsSchema.safeParse({ ...options, ...reason, ...assertion });
-  if (!parsed.success) {
-    const field = parsed.error.issues[0]?.path.join('.') || 'approval';
-    throw refuse(describeShapeError(parsed.error), {
-      field,
-      ...(field === 'reason' ? { expected: REASON_EXPECTED } : {}),
-    });
-  }
-  const { ttlSeconds, ...said } = parsed.data;
+  const { ttlSeconds, ...said } = checkedOptions(optionsSchema, { ...options, ...reason, ...assertion }, statement);
   const iat = seconds(now);
   return signToken('approval', { ...said, credential: credential.token, iat, exp: iat + ttlSeconds }, key, undefined);
 }
@@ -135,24 +133,12 @@ export async function verifyApproval(
   token: string,
   { tenant, actionId, shownDigest, now }: ApprovalContext,
 ): Promise<Approval> {
-  let holder: Holder | undefined;
-  const claims = await openHeld(token, form, async ({ credential, shownDigest: signs }) => {
-    holder = await verifyHolder(keyring, { credential }, { kind: 'approver', signs, now, refuse });
-    return holder.key;
-  });
-  if (holder === undefined) throw refuse('The approval names no approver');
+  const { claims, holder } = await openHeld(token, form, ({ credential, shownDigest: signs }) =>
+    verifyHolder(keyring, { credential }, { kind: 'approver', signs, now, refuse }),
+  );
   if (holder.tenant !== tenant || claims.tenant !== tenant) throw refuse('The approval is for another tenant');
   if (claims.actionId !== actionId) throw refuse('The approval is for another action');
-  switch (validity(claims, now)) {
-    case 'early':
-      throw refuse('The approval was signed in the future', {
-        fix: "Check the clocks of the approver's machine and the worker's.",
-      });
-    case 'expired':
-      throw refuse('The approval has expired', { fix: 'Look at the action again and decide anew.' });
-    case 'valid':
-      break;
-  }
+  assertInTime(claims, now, statement);
   if (claims.shownDigest !== shownDigest) {
     throw new CountersignError('APPROVAL_STALE', 'The approval is for what was shown before; that has changed since.', {
       field: 'approval.shownDigest',

@@ -1,6 +1,6 @@
 /** What credentials and delegations say: the claims of the issuer's tokens, of gateways', and of those that agents sign for other agents. */
 import { z } from 'zod';
-import { publicJwkSchema } from './keys.js';
+import { publicJwkSchema } from './ed25519.js';
 import { scopeSchema } from './scopes.js';
 import { digestSchema, nameSchema, principalSchema, secondsSchema, tenantSchema, textSchema } from './claim-schemas.js';
 

@@ -7,7 +7,8 @@ import { canonical } from '../action/json.js';
 import type { Agent, DelegationCap } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES, rolesSchema, scopesSchema } from './claims.js';
 import { signToken } from './jws.js';
-import { generateKey, keysInvalid, privateJwkSchema, signingKey, type Keyring, type SigningKey } from './keys.js';
+import { generateKey, keysInvalid, privateJwkSchema } from './ed25519.js';
+import { signingKey, type Keyring, type SigningKey } from './keys.js';
 import { describeShapeError, principalSchema, seconds, tenantSchema } from './claim-schemas.js';
 import { agentOf, chainSchema, readEffectiveCredential, type CredentialKind } from './effective-credential.js';
 

@@ -6,7 +6,7 @@ import { capsSchema, MAX_CREDENTIAL_BYTES, rolesSchema, scopesSchema } from './c
 import { checked, unique, unreadable, type Credential } from './credentials.js';
 import { holderKey } from './holder.js';
 import { signToken } from './jws.js';
-import { generateKey } from './keys.js';
+import { generateKey } from './ed25519.js';
 import { MAX_AGENT_ID, principalSchema, seconds, type RefusalFactory } from './claim-schemas.js';
 import {
   chainSchema,

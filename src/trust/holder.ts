@@ -12,7 +12,8 @@ import {
 } from './claims.js';
 import type { Credential } from './credentials.js';
 import { keyIdOf, openHeld, openIssued } from './jws.js';
-import { importPrivate, importPublic, type Keyring, type PrivateKey, type VerifyingKey } from './keys.js';
+import { importPrivate, importPublic, type PrivateKey, type VerifyingKey } from './ed25519.js';
+import type { Keyring } from './keys.js';
 import { validity, type RefusalFactory } from './claim-schemas.js';
 import {
   chainSchema,
@@ -134,15 +135,15 @@ async function follow(root: Holder, delegations: readonly string[], refuse: Refu
   let holder = root;
   for (const [index, token] of delegations.entries()) {
     const inLink = within(`Delegation ${index + 1}`, refuse);
-    const { key } = holder;
+    const above = holder;
     const form = {
       type: 'delegation',
       maxBytes: MAX_CREDENTIAL_BYTES,
       claims: delegationClaimsSchema,
       refuse: inLink,
     } as const;
-    const claims = await openHeld(token, form, async () => key);
-    holder = withKey(narrow(holder, claims, token, inLink), inLink);
+    const { claims } = await openHeld(token, form, async () => above);
+    holder = withKey(narrow(above, claims, token, inLink), inLink);
   }
   return holder;
 }

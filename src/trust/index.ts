@@ -16,15 +16,13 @@ export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
 export { signGrant, openGrant, verifyGrant } from './grants.js';
 export { createKeyFile, extractKeys, loadKeyring, readKeyFile } from './key-store.js';
-export { generateKeyringFile, parseKeyring, publicKeyring, signingKey } from './keys.js';
+export { generateKeyringFile, parseKeyring, publicKeyring } from './key-file.js';
+export { signingKey } from './keys.js';
 export type { Keyring, KeyRole } from './keys.js';
-export {
-  challengeOf,
-  passkeySettingsSchema,
-  registrationChallengeOf,
-  verifyAssertion,
-  verifyEnrolment,
-} from './passkeys.js';
+export { verifyAssertion } from './passkeys/assertion.js';
+export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
+export { verifyEnrolment } from './passkeys/registration.js';
+export { passkeySettingsSchema } from './passkeys/settings.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
@@ -39,4 +37,5 @@ export {
   COMPENSATION_AUTHORIZATION_TTL_SECONDS,
 } from './compensation-authorization.js';
 export type { CompensationAuthorizationClaims } from './compensation-authorization.js';
-export type { CommandInput, SignedCommand, CommandOptions } from './signed-commands.js';
+export type { CommandInput, CommandOptions } from './commands.js';
+export type { SignedCommand } from './signed-commands.js';

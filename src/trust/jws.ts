@@ -1,7 +1,7 @@
 /** Compact JWS (RFC 7515) as Countersign uses it: Ed25519 only, an exact header, one spelling of each signature, strict claims. */
 import { z } from 'zod';
 import { canonical } from '../action/json.js';
-import type { PrivateKey, VerifyingKey } from './keys.js';
+import type { PrivateKey, VerifyingKey } from './ed25519.js';
 import { describeShapeError, type RefusalFactory } from './claim-schemas.js';
 
 /** What a token is for (RFC 8725, 3.11): a token of one type never passes for another. */
@@ -83,21 +83,22 @@ export async function openIssued<C>(
 }
 
 /**
- * Opens a token that a holder of a credential signed (proof of possession, RFC 7800). `holderKey` verifies the credential that the
- * claims name and returns its key.
+ * Opens a token that a holder of a credential signed (proof of possession, RFC 7800). `holderOf` verifies the credential that the
+ * claims name and returns who holds it.
  *
- * @throws what `form.refuse` or `holderKey` makes
+ * @throws what `form.refuse` or `holderOf` makes
  */
-export async function openHeld<C>(
+export async function openHeld<C, H extends { readonly key: VerifyingKey }>(
   token: unknown,
   form: TokenForm<C>,
-  holderKey: (claims: C) => Promise<VerifyingKey>,
-): Promise<C> {
+  holderOf: (claims: C) => Promise<H>,
+): Promise<{ readonly claims: C; readonly holder: H }> {
   const { kid, payload, ...signed } = inspect(token, form);
   if (kid !== undefined) throw form.refuse("The token names a key, where only its credential's key counts");
   const claims = readClaims(payload, form);
-  checkSignature(signed, await holderKey(claims), form.refuse);
-  return claims;
+  const holder = await holderOf(claims);
+  checkSignature(signed, holder.key, form.refuse);
+  return { claims, holder };
 }
 
 interface Signed {

@@ -4,17 +4,9 @@ import { link, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promi
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
 import { isProduction, variable } from '../environment.js';
-import {
-  generateKeyringFile,
-  keysInvalid,
-  KEY_ROLES,
-  narrowedKeyring,
-  parseKeyring,
-  withGatewayKey,
-  type KeyRole,
-  type Keyring,
-  type KeyringFile,
-} from './keys.js';
+import { keysInvalid } from './ed25519.js';
+import { generateKeyringFile, narrowedKeyring, parseKeyring, withGatewayKey, type KeyringFile } from './key-file.js';
+import { KEY_ROLES, type KeyRole, type Keyring } from './keys.js';
 
 /** A key file of 128 keys is far below this; anything longer is not a key file. */
 const MAX_FILE_BYTES = 64 * 1024;

@@ -4,7 +4,7 @@ import type { Digest } from '../action/json.js';
 import type { Agent, Auth, Authority } from '../action/principal.js';
 import { MAX_CREDENTIAL_BYTES } from './claims.js';
 import type { Credential } from './credentials.js';
-import { heldCredentialOf, holderKey, verifyHolder, type Holder } from './holder.js';
+import { heldCredentialOf, holderKey, verifyHolder } from './holder.js';
 import { openHeld, signToken } from './jws.js';
 import type { Keyring } from './keys.js';
 import { CLOCK_TOLERANCE_SECONDS, digestSchema, refusalFactory, seconds, secondsSchema } from './claim-schemas.js';
@@ -52,12 +52,9 @@ export async function verifyProposal(
   signature: string,
   { digest, now }: { readonly digest: Digest; readonly now: Date },
 ): Promise<Proposer> {
-  let holder: Holder | undefined;
-  const claims = await openHeld(signature, form, async (held) => {
-    holder = await verifyHolder(keyring, held, { kind: 'agent', signs: held.digest, now, refuse });
-    return holder.key;
-  });
-  if (holder === undefined) throw refuse('The proposal signature names no agent');
+  const { claims, holder } = await openHeld(signature, form, (held) =>
+    verifyHolder(keyring, held, { kind: 'agent', signs: held.digest, now, refuse }),
+  );
   if (claims.digest !== digest) {
     throw refuse('The proposal signature is for another proposal', {
       expected: "a signature over this proposal's digest",

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
 import { CountersignError } from '../action/errors.js';
+import { Closing } from '../closing.js';
 import { temporalUnavailable } from '../client/connection.js';
 import type { TemporalSettings } from '../environment.js';
 import { assertSetUp, Ledger } from '../ledger/index.js';
@@ -49,9 +50,9 @@ export interface RunningWorker {
  * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
  */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const { temporal, logger, keyring } = options;
+  const { temporal, logger, reconcileEveryMs = 60_000 } = options;
   const config = checkConfig(options.config, 'config');
-  const decides = decidesWith(keyring);
+  const decides = decidesWith(options.keyring);
   const verification = await loadVerification(config, config.tools);
   const concurrency = options.concurrency ?? 50;
   const ledger = await Ledger.connect({
@@ -59,93 +60,126 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     ...(options.ledgerSchema === undefined ? {} : { schema: options.ledgerSchema }),
     poolSize: Math.min(concurrency, 20),
   });
-  const closing: (() => Promise<void> | void)[] = [() => ledger.close()];
-  const close = async (): Promise<void> => {
-    for (const step of closing.toReversed()) await step();
-    closing.length = 0;
-  };
+  const closing = new Closing();
+  closing.add(() => ledger.close());
   try {
-    await assertReady(ledger);
-    const policy = new ActivePolicy({
-      folder: config.policies,
-      store: (bundle) => ledger.content.putPolicy(bundle.digest, bundle.files),
-      logger,
-    });
-    await policy.reload();
-    policy.current();
-    closing.push(policy.watch(options.policyPollMs ?? 1000));
-
-    const expectations = new ExpectationRunner();
-    closing.push(() => expectations.close());
-    for (const tool of config.tools) closing.push(() => tool.close());
-
-    const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
-    closing.push(() => notifier?.close());
-    const freezes = new LedgerFreezeWatch(ledger.controls);
-    closing.push(() => freezes.close());
-    const connection = await connect(temporal);
-    closing.push(() => connection.close());
-    const temporalSide = new TemporalSide(connection, temporal);
-    const deps: Omit<Dependencies, 'refusals'> = {
-      tools: new Map(config.tools.map((tool) => [tool.name, tool])),
-      policy,
-      ledger: interruptible(ledger, options.faults ?? NO_FAULTS),
-      keyring,
-      expectations,
+    const { deps, policy, connection, temporalSide } = await assemble(
+      { ...options, config },
       verification,
-      settings: {
-        grantTtlSeconds: config.grantTtlSeconds ?? 60,
-        selfApproval: config.selfApproval ?? false,
-        lookUpMaxWaitMs: config.lookUpMaxWaitMs ?? 30_000,
-        roles: { ...DEFAULT_ROLES, ...config.roles },
-        ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
-        approvalRateLimit: { ...DEFAULT_APPROVAL_RATE_LIMIT, ...config.approvalRateLimit },
-      },
-      ...(notifier === undefined ? {} : { notifier }),
-      taskQueue: temporal.taskQueue,
-      workflows: temporalSide,
-      freezes,
-      faults: options.faults ?? NO_FAULTS,
-    };
-    const codePath = await workflowBundlePath();
-    const activities = createActivities(deps, concurrency);
-    const worker = await Worker.create({
-      connection,
-      namespace: temporal.namespace,
-      taskQueue: temporal.taskQueue,
-      ...(decides ? { workflowBundle: { codePath } } : {}),
-      buildId: await buildIdOf(codePath),
-      activities: decides ? { ...activities } : toolStepsOf(activities),
-      // Whoever waits for a turn keeps a place that is no other's.
-      maxConcurrentLocalActivityExecutions: 2 * concurrency,
-      maxConcurrentWorkflowTaskExecutions: 2 * concurrency,
-      maxConcurrentActivityTaskExecutions: concurrency,
-      workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
-      activityTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
-      // Cancellation reaches a running effect with the answer to a heartbeat, so heartbeats must not be held back for long.
-      maxHeartbeatThrottleInterval: '500ms',
-      defaultHeartbeatThrottleInterval: '500ms',
-      shutdownGraceTime: '10s',
-      // A killed worker's actions go to the others after this, not after the default of 10 s.
-      stickyQueueScheduleToStartTimeout: '3s',
+      ledger,
+      closing,
+    );
+    const worker = await createWorker(connection, temporal, createActivities(deps, concurrency), {
+      decides,
+      concurrency,
     });
-    const { reconcileEveryMs = 60_000 } = options;
     if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
-    const done = runUntilStopped(worker, close);
+    const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');
-    return {
-      policy,
-      done,
-      stop: async () => {
-        if (worker.getState() === 'RUNNING') worker.shutdown();
-        await done;
-      },
-    };
+    return { policy, done, stop: () => stop(worker, done) };
   } catch (error) {
-    await close();
+    await closing.close();
     throw error;
   }
+}
+
+interface Assembled {
+  readonly deps: Omit<Dependencies, 'refusals'>;
+  readonly policy: ActivePolicy;
+  readonly connection: NativeConnection;
+  readonly temporalSide: TemporalSide;
+}
+
+/** Opens what the activities stand on, once the ledger is known to take what they record. */
+async function assemble(
+  options: WorkerOptions,
+  verification: NonNullable<Dependencies['verification']>,
+  ledger: Ledger,
+  closing: Closing,
+): Promise<Assembled> {
+  const { config, temporal, logger, keyring, faults = NO_FAULTS } = options;
+  await assertReady(ledger);
+  const policy = new ActivePolicy({
+    folder: config.policies,
+    store: (bundle) => ledger.content.putPolicy(bundle.digest, bundle.files),
+    logger,
+  });
+  await policy.reload();
+  policy.current();
+  closing.add(policy.watch(options.policyPollMs ?? 1000));
+
+  const expectations = new ExpectationRunner();
+  closing.add(() => expectations.close());
+  for (const tool of config.tools) closing.add(() => tool.close());
+
+  const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
+  closing.add(() => notifier?.close());
+  const freezes = new LedgerFreezeWatch(ledger.controls);
+  closing.add(() => freezes.close());
+  const connection = await connect(temporal);
+  closing.add(() => connection.close());
+  const temporalSide = new TemporalSide(connection, temporal);
+  const deps = {
+    tools: new Map(config.tools.map((tool) => [tool.name, tool])),
+    policy,
+    ledger: interruptible(ledger, faults),
+    keyring,
+    expectations,
+    verification,
+    settings: settingsOf(config),
+    ...(notifier === undefined ? {} : { notifier }),
+    taskQueue: temporal.taskQueue,
+    workflows: temporalSide,
+    freezes,
+    faults,
+  };
+  return { deps, policy, connection, temporalSide };
+}
+
+function settingsOf(config: CountersignConfig): Dependencies['settings'] {
+  return {
+    grantTtlSeconds: config.grantTtlSeconds ?? 60,
+    selfApproval: config.selfApproval ?? false,
+    lookUpMaxWaitMs: config.lookUpMaxWaitMs ?? 30_000,
+    roles: { ...DEFAULT_ROLES, ...config.roles },
+    ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
+    approvalRateLimit: { ...DEFAULT_APPROVAL_RATE_LIMIT, ...config.approvalRateLimit },
+  };
+}
+
+async function createWorker(
+  connection: NativeConnection,
+  { namespace, taskQueue }: TemporalSettings,
+  activities: Activities,
+  { decides, concurrency }: { readonly decides: boolean; readonly concurrency: number },
+): Promise<Worker> {
+  const codePath = await workflowBundlePath();
+  return Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    ...(decides ? { workflowBundle: { codePath } } : {}),
+    buildId: await buildIdOf(codePath),
+    activities: decides ? { ...activities } : toolStepsOf(activities),
+    // Whoever waits for a turn keeps a place that is no other's.
+    maxConcurrentLocalActivityExecutions: 2 * concurrency,
+    maxConcurrentWorkflowTaskExecutions: 2 * concurrency,
+    maxConcurrentActivityTaskExecutions: concurrency,
+    workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
+    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
+    // Cancellation reaches a running effect with the answer to a heartbeat, so heartbeats must not be held back for long.
+    maxHeartbeatThrottleInterval: '500ms',
+    defaultHeartbeatThrottleInterval: '500ms',
+    shutdownGraceTime: '10s',
+    // A killed worker's actions go to the others after this, not after the default of 10 s.
+    stickyQueueScheduleToStartTimeout: '3s',
+  });
+}
+
+async function stop(worker: Worker, done: Promise<void>): Promise<void> {
+  if (worker.getState() === 'RUNNING') worker.shutdown();
+  await done;
 }
 
 /**
@@ -169,11 +203,11 @@ function toolStepsOf({ propose, capturePreState, execute, capturePostState }: Ac
   return { propose, capturePreState, execute, capturePostState };
 }
 
-async function runUntilStopped(worker: Worker, close: () => Promise<void>): Promise<void> {
+async function runUntilStopped(worker: Worker, closing: Closing): Promise<void> {
   try {
     await worker.run();
   } finally {
-    await close();
+    await closing.close();
   }
 }
 

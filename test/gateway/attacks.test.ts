@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { PendingView, Verdict } from '../../src/action/outcome.js';
-import { challengeOf } from '../../src/trust/passkeys.js';
+import { challengeOf } from '../../src/trust/passkeys/challenges.js';
 import { generateKeyringFile, parseKeyring, signApproval, signCommand, attestPerson } from '../../src/trust/index.js';
 import { SoftwareAuthenticator } from '../support/authenticator.js';
 import { HttpBrowser, type Page } from '../support/http-browser.js';

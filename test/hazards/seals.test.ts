@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ActionRequest, Activities } from '../../activities/contract.js';
 import type { CountersignError } from '../../src/action/errors.js';
-import { narrowedKeyring, parseKeyring } from '../../src/trust/keys.js';
+import { narrowedKeyring, parseKeyring } from '../../src/trust/key-file.js';
 import { openSealed, sealRecord, SEAL_KEYS, type Keyring, type SealedStep } from '../../src/trust/index.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
 import { authorizedOf, executed, prepared, steps, type Executed, type Records, type Steps } from '../support/steps.js';

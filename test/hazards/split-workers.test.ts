@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import { narrowedKeyring, parseKeyring } from '../../src/trust/keys.js';
+import { narrowedKeyring, parseKeyring } from '../../src/trust/key-file.js';
 import type { RunningWorker } from '../../src/worker/worker.js';
 import { ended, pending, shopTool, startStack, type Stack } from '../support/stack.js';
 

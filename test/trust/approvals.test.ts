@@ -11,7 +11,9 @@ import {
   type ApprovalOptions,
 } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
-import { generateKey, KEY_ROLES, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import type { KeyringFile } from '../../src/trust/key-file.js';
+import { KEY_ROLES, type Keyring } from '../../src/trust/keys.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import {
   digestOf,

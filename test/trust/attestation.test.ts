@@ -6,9 +6,12 @@ import { assertMayDecide, signApproval, verifyApproval, type ApprovalOptions } f
 import { issueAgent, issueApprover, peekCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
 import { signGrant, verifyGrant } from '../../src/trust/grants.js';
-import { generateKey, parseKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import { parseKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
-import { signCommand, verifyCommand, type CommandOptions } from '../../src/trust/signed-commands.js';
+import type { CommandOptions } from '../../src/trust/commands.js';
+import { signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
 import { attestAgent, attestPerson } from '../../src/trust/attestation.js';
 import { grantClaims } from './claims.js';
 import { digestOf, firstKey, forge, IAT, later, newKeys, NOW, openUnverified, publicPart, refusal } from './support.js';

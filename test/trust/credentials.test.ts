@@ -15,7 +15,8 @@ import {
   type Credential,
 } from '../../src/trust/credentials.js';
 import { MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
-import { parseKeyring, publicKeyring, type Keyring } from '../../src/trust/keys.js';
+import { parseKeyring, publicKeyring } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { IAT, newKeys, NOW, openUnverified, refusal, thrown } from './support.js';
 
 const BOT = { id: 'billing-bot', tenant: 'acme', roles: ['billing'], scopes: ['payments'], owner: 'ann@example.com' };

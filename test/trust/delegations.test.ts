@@ -10,7 +10,9 @@ import {
   type Credential,
 } from '../../src/trust/credentials.js';
 import { delegate, type DelegateOptions } from '../../src/trust/delegations.js';
-import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import type { KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { assertMayDecide } from '../../src/trust/approvals.js';
 import { MAX_PROPOSAL_SIGNATURE_BYTES, signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import { scopeCovers } from '../../src/trust/scopes.js';

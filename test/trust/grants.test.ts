@@ -4,7 +4,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { GrantClaims } from '../../src/action/grant.js';
 import { issueAgent } from '../../src/trust/credentials.js';
 import { MAX_GRANT_BYTES, signGrant, verifyGrant } from '../../src/trust/grants.js';
-import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import type { KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { signReceipt, verifyReceipt } from '../../src/trust/receipts.js';
 import { grantClaims, receiptClaims } from './claims.js';
 import {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isProduction } from '../../src/environment.js';
 import { createKeyFile, loadKeyring } from '../../src/trust/key-store.js';
-import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
 import { firstKey, publicPart, refusal } from './support.js';
 
 let folder: string;

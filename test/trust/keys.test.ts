@@ -3,15 +3,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  generateKeyringFile,
-  KEY_ROLES,
-  parseKeyring,
-  publicKeyring,
-  signingKey,
-  type Keyring,
-  type KeyringFile,
-} from '../../src/trust/keys.js';
+import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import { KEY_ROLES, signingKey, type Keyring } from '../../src/trust/keys.js';
 import { signGrant, verifyGrant } from '../../src/trust/grants.js';
 import { grantClaims } from './claims.js';
 import { firstKey, newKeys, NOW, refusal, thrown } from './support.js';

@@ -8,14 +8,10 @@ import type { PasskeySettings, StoredPasskey } from '../../src/action/passkey.js
 import { signApproval, verifyApproval, MAX_APPROVAL_BYTES } from '../../src/trust/approvals.js';
 import { issueApprover, type Credential } from '../../src/trust/credentials.js';
 import type { Keyring } from '../../src/trust/keys.js';
-import {
-  challengeOf,
-  passkeySettingsSchema,
-  registrationChallengeOf,
-  verifyAssertion,
-  verifyEnrolment,
-  verifyRegistration,
-} from '../../src/trust/passkeys.js';
+import { verifyAssertion } from '../../src/trust/passkeys/assertion.js';
+import { challengeOf, registrationChallengeOf } from '../../src/trust/passkeys/challenges.js';
+import { verifyEnrolment, verifyRegistration } from '../../src/trust/passkeys/registration.js';
+import { passkeySettingsSchema } from '../../src/trust/passkeys/settings.js';
 import { signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
 import { attestationObject, cbor, SoftwareAuthenticator, type CborValue } from '../support/authenticator.js';
 import { digestOf, newKeys, NOW, refusal } from './support.js';

@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { issueAgent, issueApprover, type Credential } from '../../src/trust/credentials.js';
-import { generateKey, parseKeyring, publicKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import { parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { MAX_PROPOSAL_SIGNATURE_BYTES, signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
 import {
   digestOf,

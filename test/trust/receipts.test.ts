@@ -11,7 +11,8 @@ import {
   type ChainedReceipt,
 } from '../../src/trust/chain.js';
 import { signGrant } from '../../src/trust/grants.js';
-import { parseKeyring, publicKeyring, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { hashReceipt, signReceipt, verifyReceipt } from '../../src/trust/receipts.js';
 import { grantClaims, receiptClaims } from './claims.js';
 import { digestOf, firstKey, forge, newKeys, refusal } from './support.js';

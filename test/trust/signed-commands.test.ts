@@ -5,9 +5,12 @@ import { digestText } from '../../src/action/json.js';
 import { signApproval, verifyApproval } from '../../src/trust/approvals.js';
 import { issueAgent, issueApprover, peekCredential, type Credential } from '../../src/trust/credentials.js';
 import { delegate } from '../../src/trust/delegations.js';
-import { generateKey, type Keyring, type KeyringFile } from '../../src/trust/keys.js';
+import { generateKey } from '../../src/trust/ed25519.js';
+import type { KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 import { signProposal, verifyProposal } from '../../src/trust/proposal-signature.js';
-import { MAX_COMMAND_BYTES, signCommand, verifyCommand, type CommandOptions } from '../../src/trust/signed-commands.js';
+import type { CommandOptions } from '../../src/trust/commands.js';
+import { MAX_COMMAND_BYTES, signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
 import {
   digestOf,
   firstKey,

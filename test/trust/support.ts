@@ -3,13 +3,9 @@ import { createHmac, createPrivateKey, sign } from 'node:crypto';
 import { expect } from 'vitest';
 import { CountersignError, type ErrorCode } from '../../src/action/errors.js';
 import { digestText, type Digest } from '../../src/action/json.js';
-import {
-  generateKeyringFile,
-  parseKeyring,
-  type Ed25519Jwk,
-  type Keyring,
-  type KeyringFile,
-} from '../../src/trust/keys.js';
+import type { Ed25519Jwk } from '../../src/trust/ed25519.js';
+import { generateKeyringFile, parseKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import type { Keyring } from '../../src/trust/keys.js';
 
 export const NOW = new Date('2026-03-01T12:00:00Z');
 export const IAT = NOW.getTime() / 1000;

@@ -18,6 +18,12 @@ const ROLES: readonly KeyRole[] = ['issuer', 'grant', 'receipt', 'tool', 'gatewa
 
 export function keys(program: Command): void {
   const command = program.command('keys').description("the operator's signing keys");
+  create(command);
+  extract(command);
+  printPublic(command);
+}
+
+function create(command: Command): void {
   command
     .command('create')
     .description('create a new key for each role: issuer, grant, receipt, tool, gateway')
@@ -44,6 +50,9 @@ export function keys(program: Command): void {
         out.result({ file }, () => `${out.paint.green('✓')} keys created\n\n  export COUNTERSIGN_KEYS_FILE=${file}`);
       }),
     );
+}
+
+function extract(command: Command): void {
   command
     .command('extract')
     .description(
@@ -75,6 +84,9 @@ export function keys(program: Command): void {
         );
       }),
     );
+}
+
+function printPublic(command: Command): void {
   command
     .command('public')
     .description('print the public keys: enough to verify receipts and credentials, and no secret')

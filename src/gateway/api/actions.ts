@@ -1,23 +1,18 @@
 /** Actions over HTTP: propose, look, wait, cancel. */
-import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { createRoute, type OpenAPIHono, type RouteConfig, type RouteHandler, z } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
-import { ACTION_ID_PATTERN, parseProposal, proposalDigest, proposalSchema, zodError } from '../../action/proposal.js';
-import { attestAgent } from '../../trust/index.js';
+import { proposalSchema, zodError } from '../../action/proposal.js';
 import type { GatewayDependencies } from '../deps.js';
 import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
-import type { AgentPrincipal } from '../auth/principal.js';
 import { waitAsked } from '../middleware/timeouts.js';
-import { findFor, type OwnAction } from './found.js';
+import { findFor } from './found.js';
+import { idempotencyKey, propose } from './propose.js';
 import { responses, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
 import { action, ACTION_STATUSES, actionPage, actionParams, instantText, outcome, pageQuery, wait } from './schemas.js';
 import { actionFor, outcomeFor, outcomeOf } from './views.js';
 import { settled } from './waiting.js';
-
-/** An action gets this long to begin, however short the agent waits: otherwise it would not be known whether it began. */
-const BEGIN_MS = 2000;
 
 const proposal = proposalSchema
   .extend({
@@ -112,28 +107,36 @@ const cancelRoute = createRoute({
   }),
 });
 
+type Handler<R extends RouteConfig> = RouteHandler<R, GatewayEnv>;
+
 export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   const app = newApi();
+  app.openapi(proposeRoute, proposing(deps), (result) => {
+    if (!result.success)
+      throw zodError('INVALID_PROPOSAL', result.error, result.target === 'json' ? 'proposal' : result.target);
+  });
+  app.openapi(searchRoute, searching(deps));
+  app.openapi(readRoute, reading(deps));
+  app.openapi(outcomeRoute, awaitingOutcome(deps));
+  app.openapi(cancelRoute, cancelling(deps));
+  return app;
+}
 
-  app.openapi(
-    proposeRoute,
-    async (c) => {
-      const agent = await deps.identity.agent(c);
-      const given = c.req.valid('json');
-      const actionId = given.actionId ?? idempotencyKey(c.req.valid('header')['idempotency-key']) ?? randomUUID();
-      const found = await propose(deps, agent, { ...given, actionId }, waitAsked(c) * 1000);
-      const ended = outcomeOf(found);
-      if (ended !== undefined) return c.json(outcomeFor(agent, ended), 200);
-      c.header('Location', `/v1/actions/${actionId}`);
-      return c.json(actionFor(agent, found), 202);
-    },
-    (result) => {
-      if (!result.success)
-        throw zodError('INVALID_PROPOSAL', result.error, result.target === 'json' ? 'proposal' : result.target);
-    },
-  );
+function proposing(deps: GatewayDependencies): Handler<typeof proposeRoute> {
+  return async (c) => {
+    const agent = await deps.identity.agent(c);
+    const given = c.req.valid('json');
+    const actionId = given.actionId ?? idempotencyKey(c.req.valid('header')['idempotency-key']) ?? randomUUID();
+    const found = await propose(deps, agent, { ...given, actionId }, waitAsked(c) * 1000);
+    const ended = outcomeOf(found);
+    if (ended !== undefined) return c.json(outcomeFor(agent, ended), 200);
+    c.header('Location', `/v1/actions/${actionId}`);
+    return c.json(actionFor(agent, found), 202);
+  };
+}
 
-  app.openapi(searchRoute, async (c) => {
+function searching(deps: GatewayDependencies): Handler<typeof searchRoute> {
+  return async (c) => {
     const principal = requirePrincipal(await deps.identity.principal(c));
     const { from, to, status, ...filter } = c.req.valid('query');
     const found = await deps.ledger.archive.search({
@@ -145,14 +148,18 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
       tenant: principal.tenant,
     });
     return c.json(found, 200);
-  });
+  };
+}
 
-  app.openapi(readRoute, async (c) => {
+function reading(deps: GatewayDependencies): Handler<typeof readRoute> {
+  return async (c) => {
     const principal = requirePrincipal(await deps.identity.principal(c));
     return c.json(actionFor(principal, await findFor(deps, principal, c.req.valid('param').actionId)), 200);
-  });
+  };
+}
 
-  app.openapi(outcomeRoute, async (c) => {
+function awaitingOutcome(deps: GatewayDependencies): Handler<typeof outcomeRoute> {
+  return async (c) => {
     const principal = requirePrincipal(await deps.identity.principal(c));
     const { actionId } = c.req.valid('param');
     let found = await findFor(deps, principal, actionId);
@@ -164,9 +171,11 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     const ended = outcomeOf(found);
     if (ended !== undefined) return c.json(outcomeFor(principal, ended), 200);
     return c.json(actionFor(principal, found), 202);
-  });
+  };
+}
 
-  app.openapi(cancelRoute, async (c) => {
+function cancelling(deps: GatewayDependencies): Handler<typeof cancelRoute> {
+  return async (c) => {
     const principal = requirePrincipal(await deps.identity.principal(c));
     if (principal.kind === 'person') await mayAct(deps, c);
     const { actionId } = c.req.valid('param');
@@ -175,9 +184,7 @@ export function actions(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     if (ended !== undefined) return c.json(outcomeFor(principal, ended), 200);
     await deps.countersign.cancel(actionId, principal.tenant);
     return c.json(actionFor(principal, await findFor(deps, principal, actionId)), 202);
-  });
-
-  return app;
+  };
 }
 
 /** Also checks that the person's own page sent it. */
@@ -187,54 +194,5 @@ async function mayAct({ identity }: GatewayDependencies, c: Parameters<GatewayDe
   throw new CountersignError('FORBIDDEN', 'You have no role, so you may only look.', {
     field: 'roles',
     expected: 'at least one role',
-  });
-}
-
-/** Attests who the agent is, for this one proposal, and proposes in its name. */
-async function propose(
-  { countersign, keyring, ledger }: GatewayDependencies,
-  { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
-  given: object,
-  waitMs: number,
-): Promise<OwnAction> {
-  const proposed = parseProposal(given);
-  const { actionId } = proposed;
-  const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
-  const credential = await attestAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
-  const timeoutMs = Math.max(waitMs, BEGIN_MS);
-  try {
-    const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
-    if (answer.status === 'pending') {
-      return await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId);
-    }
-    return { tenant, actionId, view: endedView(answer) };
-  } catch (error) {
-    if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
-    // It goes on, if it began: then it is there, and is this very proposal.
-    const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
-    const digest = begun?.view?.proposalDigest ?? begun?.archived?.proposalDigest;
-    if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
-    return begun;
-  }
-}
-
-/** Each of the agent's roles and scopes is as it should be; all of them together may still be more than a credential holds. */
-function tooLargeToAttest(error: unknown): never {
-  if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
-  throw new CountersignError('FORBIDDEN', 'Your roles and scopes together do not fit one credential.', {
-    field: 'authorization',
-    expected: 'fewer or shorter roles and scopes',
-    cause: error,
-  });
-}
-
-/** As it is, or in quotes as a structured field has it. */
-function idempotencyKey(header: string | undefined): string | undefined {
-  if (header === undefined) return undefined;
-  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
-  if (ACTION_ID_PATTERN.test(key)) return key;
-  throw new CountersignError('INVALID_PROPOSAL', 'The Idempotency-Key is not a valid action id.', {
-    field: 'header.idempotency-key',
-    expected: '1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first',
   });
 }

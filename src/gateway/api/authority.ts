@@ -3,6 +3,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
+import type { CommandInput } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../auth/identity.js';
@@ -131,9 +132,16 @@ const routes = {
 };
 
 export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
-  const { identity, decisions, ledger } = deps;
-  const freezing = new Freezing(deps);
   const app = newApi();
+  freezes(app, deps);
+  standingApprovals(app, deps);
+  roleDelegations(app, deps);
+  return app;
+}
+
+function freezes(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependencies): void {
+  const { identity } = deps;
+  const freezing = new Freezing(deps);
 
   app.openapi(routes.freezes, async (c) => {
     const person = await identity.person(c);
@@ -151,6 +159,10 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     const person = await identity.person(c);
     return c.json(await freezing.lift(person, c.req.valid('param').id, c.req.valid('json').reason), 200);
   });
+}
+
+function standingApprovals(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependencies): void {
+  const { identity, decisions, ledger } = deps;
 
   app.openapi(routes.standing, async (c) => {
     const { tenant } = await identity.person(c);
@@ -168,15 +180,17 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     );
   });
 
-  app.openapi(routes.withdrawStanding, async (c) => {
-    const person = await identity.person(c);
-    const said = {
+  app.openapi(routes.withdrawStanding, (c) =>
+    takeBack(deps, c, {
       kind: 'withdraw_standing_approval',
       subject: c.req.valid('param').id,
       reason: c.req.valid('query').reason,
-    } as const;
-    return commandReply(c, 200, await decisions.state(person, said));
-  });
+    }),
+  );
+}
+
+function roleDelegations(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependencies): void {
+  const { identity, decisions, ledger } = deps;
 
   app.openapi(routes.delegations, async (c) => {
     const { tenant } = await identity.person(c);
@@ -190,17 +204,23 @@ export function authority(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
     return commandReply(c, 201, await decisions.state(giver, { kind: 'delegate_role', subject: person, ...duty }));
   });
 
-  app.openapi(routes.endDelegation, async (c) => {
-    const person = await identity.person(c);
-    const said = {
+  app.openapi(routes.endDelegation, (c) =>
+    takeBack(deps, c, {
       kind: 'end_role_delegation',
       subject: c.req.valid('param').id,
       reason: c.req.valid('query').reason,
-    } as const;
-    return commandReply(c, 200, await decisions.state(person, said));
-  });
+    }),
+  );
+}
 
-  return app;
+type TakingBack = Extract<CommandInput, { kind: 'withdraw_standing_approval' | 'end_role_delegation' }>;
+
+async function takeBack(
+  { identity, decisions }: GatewayDependencies,
+  c: Context,
+  command: TakingBack,
+): Promise<Response> {
+  return commandReply(c, 200, await decisions.state(await identity.person(c), command));
 }
 
 type Done = Awaited<ReturnType<GatewayDependencies['decisions']['state']>>;

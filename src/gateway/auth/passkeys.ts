@@ -10,7 +10,9 @@ import { CountersignError } from '../../action/errors.js';
 import { passkeyNotFound } from '../../action/errors-not-found.js';
 import { VERDICTS } from '../../action/outcome.js';
 import type { StoredPasskey } from '../../action/passkey.js';
-import { challengeOf, credentialIdSchema, PASSKEY_ALGORITHMS, registrationChallengeOf } from '../../trust/passkeys.js';
+import { challengeOf, registrationChallengeOf } from '../../trust/passkeys/challenges.js';
+import { credentialIdSchema } from '../../trust/passkeys/response.js';
+import { PASSKEY_ALGORITHMS } from '../../trust/passkeys/settings.js';
 import { actionIdSchema, digestSchema } from '../../trust/claim-schemas.js';
 import type { GatewayDependencies, GatewaySettings } from '../deps.js';
 import type { GatewayEnv } from './identity.js';
@@ -52,100 +54,105 @@ const assertionSchema = z.strictObject({
  * - `/passkeys/assertion-options` takes `{actionId, shownDigest, policyDigest, verdict}` and answers PublicKeyCredentialRequestOptionsJSON.
  */
 export function passkeyRoutes(deps: GatewayDependencies, sessions: Sessions): Hono<GatewayEnv> {
-  const { identity, ledger, settings, decisions } = deps;
   const app = new Hono<GatewayEnv>();
-  const inUse = async ({ tenant, id }: PersonPrincipal): Promise<readonly StoredPasskey[]> =>
-    (await ledger.passkeys.list(tenant, id)).filter(({ retired }) => retired === undefined);
-
-  app.post('/me/passkeys/options', async (c) => {
-    const person = await identity.person(c);
-    const { rpId } = configured(settings);
-    recentlyLoggedIn(person);
-    const enrolled = await inUse(person);
-    const statementId = randomUUID();
-    const options = await generateRegistrationOptions({
-      rpName: 'Countersign',
-      rpID: rpId,
-      userName: person.id,
-      userDisplayName: person.name,
-      // The same for the same person, so that an authenticator keeps one passkey of theirs and not several.
-      userID: new Uint8Array(createHash('sha256').update(`${person.tenant}/${person.id}`).digest()),
-      challenge: bytesOf(registrationChallengeOf({ tenant: person.tenant, person: person.id, nonce: statementId })),
-      timeout: CEREMONY_SECONDS * 1000,
-      attestationType: 'none',
-      excludeCredentials: enrolled.map(allowed),
-      authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
-      supportedAlgorithmIDs: [...PASSKEY_ALGORITHMS],
-    });
-    await sessions.beginEnrolment(c, statementId, CEREMONY_SECONDS);
-    return answer(c, options);
-  });
-
-  app.post('/me/passkeys', async (c) => {
-    const person = await identity.person(c);
-    configured(settings);
-    recentlyLoggedIn(person);
-    const response = await readBody(c, registrationSchema);
-    const jti = await sessions.takeEnrolment(c);
-    if (jti === undefined) {
-      throw new CountersignError(
-        'PASSKEY_INVALID',
-        'No passkey was asked for in this session, or not in the last five minutes.',
-        {
-          field: 'passkey',
-          expected: 'a passkey made for what this session asked for, once',
-          fix: 'Begin again on your own page.',
-        },
-      );
-    }
-    // What was made for another session or person does not answer this signed command's id: the worker sees that.
-    const reason = `${person.id} enrols a passkey`;
-    await decisions.state(person, {
-      kind: 'enrol_passkey',
-      subject: response.id,
-      response: JSON.stringify(response),
-      jti,
-      reason,
-    });
-    return answer(c, { id: response.id }, 201);
-  });
-
-  app.post('/me/passkeys/:id/retire', async (c) => {
-    const person = await identity.person(c);
-    const id = c.req.param('id');
-    if (!(await inUse(person)).some((passkey) => passkey.credentialId === id)) {
-      throw passkeyNotFound('id');
-    }
-    await decisions.state(person, { kind: 'retire_passkey', subject: id, reason: `${person.id} retires a passkey` });
-    return isForm(c) ? c.redirect('/me', 303) : answer(c, { id });
-  });
-
-  app.post('/passkeys/assertion-options', async (c) => {
-    const person = await identity.person(c);
-    const { rpId } = configured(settings);
-    const asked = await readBody(c, assertionSchema);
-    const enrolled = await inUse(person);
-    if (enrolled.length === 0) {
-      throw new CountersignError('PASSKEY_REQUIRED', 'You have no passkey yet.', {
-        field: 'passkey',
-        expected: 'a passkey that you enrolled',
-        fix: 'Enrol one on your own page (/me), and decide then.',
-      });
-    }
-    const challenge = challengeOf({ tenant: person.tenant, ...asked });
-    return answer(
-      c,
-      await generateAuthenticationOptions({
-        rpID: rpId,
-        challenge: bytesOf(challenge),
-        allowCredentials: enrolled.map(allowed),
-        userVerification: 'required',
-        timeout: CEREMONY_SECONDS * 1000,
-      }),
-    );
-  });
-
+  app.post('/me/passkeys/options', (c) => offerEnrolment(deps, sessions, c));
+  app.post('/me/passkeys', (c) => enrol(deps, sessions, c));
+  app.post('/me/passkeys/:id/retire', (c) => retire(deps, c, c.req.param('id')));
+  app.post('/passkeys/assertion-options', (c) => offerAssertion(deps, c));
   return app;
+}
+
+async function offerEnrolment(deps: GatewayDependencies, sessions: Sessions, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  const { rpId } = configured(deps.settings);
+  recentlyLoggedIn(person);
+  const enrolled = await inUse(deps, person);
+  const statementId = randomUUID();
+  const options = await generateRegistrationOptions({
+    rpName: 'Countersign',
+    rpID: rpId,
+    userName: person.id,
+    userDisplayName: person.name,
+    // The same for the same person, so that an authenticator keeps one passkey of theirs and not several.
+    userID: new Uint8Array(createHash('sha256').update(`${person.tenant}/${person.id}`).digest()),
+    challenge: bytesOf(registrationChallengeOf({ tenant: person.tenant, person: person.id, nonce: statementId })),
+    timeout: CEREMONY_SECONDS * 1000,
+    attestationType: 'none',
+    excludeCredentials: enrolled.map(allowed),
+    authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
+    supportedAlgorithmIDs: [...PASSKEY_ALGORITHMS],
+  });
+  await sessions.beginEnrolment(c, statementId, CEREMONY_SECONDS);
+  return answer(c, options);
+}
+
+async function enrol(deps: GatewayDependencies, sessions: Sessions, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  configured(deps.settings);
+  recentlyLoggedIn(person);
+  const response = await readBody(c, registrationSchema);
+  const jti = await sessions.takeEnrolment(c);
+  if (jti === undefined) {
+    throw new CountersignError(
+      'PASSKEY_INVALID',
+      'No passkey was asked for in this session, or not in the last five minutes.',
+      {
+        field: 'passkey',
+        expected: 'a passkey made for what this session asked for, once',
+        fix: 'Begin again on your own page.',
+      },
+    );
+  }
+  // What was made for another session or person does not answer this signed command's id: the worker sees that.
+  await deps.decisions.state(person, {
+    kind: 'enrol_passkey',
+    subject: response.id,
+    response: JSON.stringify(response),
+    jti,
+    reason: `${person.id} enrols a passkey`,
+  });
+  return answer(c, { id: response.id }, 201);
+}
+
+async function retire(deps: GatewayDependencies, c: Context, id: string): Promise<Response> {
+  const person = await deps.identity.person(c);
+  if (!(await inUse(deps, person)).some((passkey) => passkey.credentialId === id)) {
+    throw passkeyNotFound('id');
+  }
+  await deps.decisions.state(person, { kind: 'retire_passkey', subject: id, reason: `${person.id} retires a passkey` });
+  return isForm(c) ? c.redirect('/me', 303) : answer(c, { id });
+}
+
+async function offerAssertion(deps: GatewayDependencies, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  const { rpId } = configured(deps.settings);
+  const asked = await readBody(c, assertionSchema);
+  const enrolled = await inUse(deps, person);
+  if (enrolled.length === 0) {
+    throw new CountersignError('PASSKEY_REQUIRED', 'You have no passkey yet.', {
+      field: 'passkey',
+      expected: 'a passkey that you enrolled',
+      fix: 'Enrol one on your own page (/me), and decide then.',
+    });
+  }
+  const challenge = challengeOf({ tenant: person.tenant, ...asked });
+  return answer(
+    c,
+    await generateAuthenticationOptions({
+      rpID: rpId,
+      challenge: bytesOf(challenge),
+      allowCredentials: enrolled.map(allowed),
+      userVerification: 'required',
+      timeout: CEREMONY_SECONDS * 1000,
+    }),
+  );
+}
+
+async function inUse(
+  { ledger }: GatewayDependencies,
+  { tenant, id }: PersonPrincipal,
+): Promise<readonly StoredPasskey[]> {
+  return (await ledger.passkeys.list(tenant, id)).filter(({ retired }) => retired === undefined);
 }
 
 function allowed({ credentialId, transports }: StoredPasskey): { id: string; transports: string[] } {

@@ -28,6 +28,7 @@ const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
+  const { bodyBytes } = settings.limits;
   const metrics = new Metrics({ pendingApprovals: () => ledger.approvalRequests.countAll(MOST_COUNTED) });
   const limited = rateLimit(deps);
   const ownName = sameHost(settings);
@@ -35,27 +36,11 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
 
   app.use(requestLogging(deps, metrics));
   app.use(securityHeaders(settings));
-  app.use(
-    methodNotAllowed({
-      app,
-      onMethodNotAllowed: (c, methods) => {
-        c.header('Allow', methods.join(', '));
-        const error = new CountersignError(
-          'INVALID_INPUT',
-          `The method ${c.req.method.slice(0, 16)} is not allowed here.`,
-          {
-            field: 'method',
-            expected: methods.join(', '),
-          },
-        );
-        return refuse(c, error, 405);
-      },
-    }),
-  );
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => refuseMethod(deps, c, methods) }));
   // Another name that points here would make a browser take our pages for its own. A request with an Authorization header is no browser's.
   app.use((c, next) => (c.req.header('authorization') === undefined ? ownName(c, next) : next()));
   app.use(timeouts(settings.limits, requests));
-  app.use(bodyLimit({ maxSize: settings.limits.bodyBytes, onError: tooLarge }));
+  app.use(bodyLimit({ maxSize: bodyBytes, onError: (c) => tooLarge(c, bodyBytes) }));
   app.use((c, next) => (PUBLIC.test(c.req.path) ? next() : limited(c, next)));
 
   app.route('/', health(deps, metrics));
@@ -66,36 +51,46 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
 
   app.notFound((c) => {
     const what = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 100))}.`;
-    return refuse(c, new CountersignError('NOT_FOUND', what, { field: 'path' }));
+    return refuse(deps, c, new CountersignError('NOT_FOUND', what, { field: 'path' }));
   });
-  app.onError((thrown, c) => refuse(c, thrown));
-
-  async function refuse(c: Context<GatewayEnv>, thrown: unknown, as?: 405): Promise<Response> {
-    const { error, status } = refusalOf(thrown);
-    if (status >= 500) deps.logger.error({ requestId: c.get('requestId'), err: thrown }, 'request failed');
-    for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
-    const problem = problemOf(c, settings.publicUrl, { error, status: as ?? status });
-    if (!isPage(c)) return answerProblem(c, problem);
-    if (error.code === 'UNAUTHENTICATED' && c.req.method === 'GET') return c.redirect(loginPath(pathAndQuery(c)), 303);
-    return problemPage(c, problem, await personAt(c));
-  }
-
-  /** For the page's frame. Where the session cannot be read, the page is shown without one. */
-  async function personAt(c: Context): Promise<PersonPrincipal | undefined> {
-    const principal = await deps.identity.principal(c).catch(() => undefined);
-    return principal?.kind === 'person' ? principal : undefined;
-  }
-
-  function tooLarge(c: Context): never {
-    // The rest of the body is not read: nothing can follow it on this connection.
-    c.header('Connection', 'close');
-    throw new CountersignError('INPUT_TOO_LARGE', 'The body of the request is too large.', {
-      field: 'body',
-      expected: `at most ${settings.limits.bodyBytes} bytes`,
-    });
-  }
-
+  app.onError((thrown, c) => refuse(deps, c, thrown));
   return app;
+}
+
+async function refuse(deps: GatewayDependencies, c: Context<GatewayEnv>, thrown: unknown, as?: 405): Promise<Response> {
+  const { error, status } = refusalOf(thrown);
+  if (status >= 500) deps.logger.error({ requestId: c.get('requestId'), err: thrown }, 'request failed');
+  for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
+  const problem = problemOf(c, deps.settings.publicUrl, { error, status: as ?? status });
+  if (!isPage(c)) return answerProblem(c, problem);
+  if (error.code === 'UNAUTHENTICATED' && c.req.method === 'GET') return c.redirect(loginPath(pathAndQuery(c)), 303);
+  return problemPage(c, problem, await personAt(deps, c));
+}
+
+function refuseMethod(
+  deps: GatewayDependencies,
+  c: Context<GatewayEnv>,
+  methods: readonly string[],
+): Promise<Response> {
+  c.header('Allow', methods.join(', '));
+  const what = `The method ${c.req.method.slice(0, 16)} is not allowed here.`;
+  const error = new CountersignError('INVALID_INPUT', what, { field: 'method', expected: methods.join(', ') });
+  return refuse(deps, c, error, 405);
+}
+
+/** For the page's frame. Where the session cannot be read, the page is shown without one. */
+async function personAt({ identity }: GatewayDependencies, c: Context): Promise<PersonPrincipal | undefined> {
+  const principal = await identity.principal(c).catch(() => undefined);
+  return principal?.kind === 'person' ? principal : undefined;
+}
+
+function tooLarge(c: Context, bodyBytes: number): never {
+  // The rest of the body is not read: nothing can follow it on this connection.
+  c.header('Connection', 'close');
+  throw new CountersignError('INPUT_TOO_LARGE', 'The body of the request is too large.', {
+    field: 'body',
+    expected: `at most ${bodyBytes} bytes`,
+  });
 }
 
 /** Whether a browser asks for a page. The API always answers in JSON. */

@@ -7,6 +7,7 @@ import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import { CountersignError } from '../../action/errors.js';
 import { Countersign } from '../../client/countersign.js';
+import { Closing } from '../../closing.js';
 import { isProduction, type TemporalSettings } from '../../environment.js';
 import { assertSetUp, Database, Ledger } from '../../ledger/index.js';
 import { signingKey, type Keyring } from '../../trust/index.js';
@@ -64,37 +65,22 @@ const GIVE_UP_MS = 5000;
  * @throws CountersignError CONFIG_INVALID, also where it would be unsafe; KEYS_MISSING; TEMPORAL_UNAVAILABLE; LEDGER_UNAVAILABLE
  */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
-  const { keyring, logger, temporal, config, env = process.env } = options;
+  const { keyring, logger, temporal } = options;
   signingKey(keyring, 'gateway');
-  const given = config.gateway ?? {};
-  const settingsAt = (port: number): ReturnType<typeof gatewaySettings> =>
-    gatewaySettings({
-      config: { ...given, port },
-      env,
-      production: isProduction(env),
-      temporalNamespace: temporal.namespace,
-      freezeRoles: config.roles?.freeze ?? DEFAULT_ROLES.freeze,
-      ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
-      ...(options.devPeople === undefined ? {} : { devPeople: options.devPeople }),
-    });
-  const { listen } = settingsAt(given.port ?? DEFAULT_PORT);
-
-  const closing: (() => Promise<unknown> | void)[] = [];
-  const close = async (): Promise<void> => {
-    for (const step of closing.splice(0).toReversed()) await step();
-  };
+  const { listen } = settingsAt(options.config.gateway?.port ?? DEFAULT_PORT, options);
+  const closing = new Closing();
   try {
     const database = new Database({
       url: options.ledgerUrl,
       ...(options.ledgerSchema === undefined ? {} : { schema: options.ledgerSchema }),
     });
-    closing.push(() => database.close());
+    closing.add(() => database.close());
     const ledger = new Ledger(database);
     assertSetUp([...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))]);
     const countersign = await Countersign.connect({ ...temporal, credential: null });
     const requests = new InFlight();
     // Under a call that still tries, the SDK's client would throw where nobody catches it.
-    closing.push(async () => {
+    closing.add(async () => {
       if (await requests.none(GIVE_UP_MS)) await countersign.close();
       else logger.warn('requests are still under way: the connection to Temporal is left to end with the process');
     });
@@ -106,36 +92,44 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       return new Response(null, { status: 503 });
     });
     const port = await listenOn(server, listen);
-    closing.push(() => finish(server));
-    const { settings } = settingsAt(port);
+    closing.add(() => finish(server));
+    const { settings } = settingsAt(port, options);
     const stopping = new AbortController();
-    closing.push(() => stopping.abort());
-    const deps: GatewayDependencies = {
-      countersign,
-      ledger,
-      database,
-      keyring,
-      settings,
-      logger,
-      identity: createIdentity({
-        agents: createAgents({
-          issuers: settings.agents,
-          apiKeys: new ApiKeys(database),
-          ledger,
-        }),
-        people: new Sessions({ database, settings }),
-      }),
-      decisions: createDecisions({ countersign, ledger, keyring }),
-      closing: stopping.signal,
-    };
-    app = createGateway(deps, requests);
+    closing.add(() => stopping.abort());
+    const opened = { countersign, ledger, database, keyring, settings, logger, closing: stopping.signal };
+    app = createGateway(dependenciesOn(opened), requests);
     logger.info({ url: settings.publicUrl, host: listen.host, port }, 'gateway listens');
     let stopped: Promise<void> | undefined;
-    return { url: settings.publicUrl, port, stop: () => (stopped ??= close()) };
+    return { url: settings.publicUrl, port, stop: () => (stopped ??= closing.close()) };
   } catch (error) {
-    await close();
+    await closing.close();
     throw error;
   }
+}
+
+/** @throws CountersignError CONFIG_INVALID */
+function settingsAt(port: number, options: GatewayOptions): ReturnType<typeof gatewaySettings> {
+  const { config, temporal, devPeople, env = process.env } = options;
+  return gatewaySettings({
+    config: { ...config.gateway, port },
+    env,
+    production: isProduction(env),
+    temporalNamespace: temporal.namespace,
+    freezeRoles: config.roles?.freeze ?? DEFAULT_ROLES.freeze,
+    ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
+    ...(devPeople === undefined ? {} : { devPeople }),
+  });
+}
+
+/** Adds to what is open who sends a request, and what people decide. */
+function dependenciesOn(opened: Omit<GatewayDependencies, 'identity' | 'decisions'>): GatewayDependencies {
+  const { countersign, ledger, database, keyring, settings } = opened;
+  const agents = createAgents({ issuers: settings.agents, apiKeys: new ApiKeys(database), ledger });
+  return {
+    ...opened,
+    identity: createIdentity({ agents, people: new Sessions({ database, settings }) }),
+    decisions: createDecisions({ countersign, ledger, keyring }),
+  };
 }
 
 function serverFor(fetch: Parameters<typeof createAdaptorServer>[0]['fetch']): Server {

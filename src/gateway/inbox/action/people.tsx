@@ -89,17 +89,7 @@ export function Decided({
 }
 
 function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; readonly now: Date }): JSX.Element {
-  const {
-    approver,
-    roles,
-    verdict,
-    reason,
-    at,
-    passkey,
-    standingApproval: standing,
-    delegatedRoles: duties = [],
-    overRateLimit,
-  } = approval;
+  const { approver, roles, verdict, reason, at, standingApproval } = approval;
   const { sign, word, tone } = SAID[verdict];
   return (
     <li class={tone}>
@@ -110,18 +100,11 @@ function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; re
         <strong>
           <Sanitized text={approver} max={120} />
         </strong>{' '}
-        {standing === undefined ? word : 'gave a standing approval'}{' '}
+        {standingApproval === undefined ? word : 'gave a standing approval'}{' '}
         <span class="mute">
           <When at={at} now={now} /> as <Sanitized text={either(roles, 'and')} max={160} />
         </span>
-        {passkey === undefined ? null : <span class="tag">passkey</span>}
-        {standing === undefined ? null : <span class="tag">standing approval</span>}
-        {overRateLimit === true ? <span class="tag warn">fast approval: one more is needed</span> : null}
-        {duties.map(({ role, from }) => (
-          <span class="also">
-            <Sanitized text={role} max={63} /> for <Sanitized text={from} max={120} />
-          </span>
-        ))}
+        <HowGiven approval={approval} />
         {reason === undefined ? null : (
           <span class="quote">
             “<Sanitized text={reason} max={2000} />”
@@ -129,5 +112,21 @@ function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; re
         )}
       </span>
     </li>
+  );
+}
+
+/** Marks on an approval: what sets it apart from a decision by the person alone, about this action alone. */
+function HowGiven({ approval }: { readonly approval: ApprovalRecord }): JSX.Element {
+  return (
+    <>
+      {approval.passkey === undefined ? null : <span class="tag">passkey</span>}
+      {approval.standingApproval === undefined ? null : <span class="tag">standing approval</span>}
+      {approval.overRateLimit === true ? <span class="tag warn">fast approval: one more is needed</span> : null}
+      {approval.delegatedRoles?.map(({ role, from }) => (
+        <span class="also">
+          <Sanitized text={role} max={63} /> for <Sanitized text={from} max={120} />
+        </span>
+      ))}
+    </>
   );
 }

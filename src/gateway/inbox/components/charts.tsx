@@ -42,12 +42,6 @@ function fillOf(id: string, key: string): Readonly<Record<string, string>> {
 }
 
 export function DecisionsByDay({ days }: { readonly days: readonly DayFigures[] }): JSX.Element {
-  const highest = Math.max(1, ...days.map((day) => day.allow + day.deny + day.require_approval));
-  const top = niceCeiling(highest);
-  const slot = (WIDTH - LEFT) / Math.max(1, days.length);
-  const scale = (HEIGHT - BOTTOM - 8) / top;
-  const every = Math.ceil(days.length / 8);
-  const total = days.reduce((sum, day) => sum + day.allow + day.deny + day.require_approval, 0);
   return (
     <figure class="chart">
       <ul class="legend" aria-hidden="true">
@@ -62,78 +56,101 @@ export function DecisionsByDay({ days }: { readonly days: readonly DayFigures[] 
         ))}
       </ul>
       <div class="plot" tabindex={0} role="region" aria-label="Chart">
-        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`Decisions on each day; ${count(total)} in all`}>
-          <Patterns id="days" />
-          {[0, top / 2, top].map((value) => {
-            const y = HEIGHT - BOTTOM - value * scale;
-            return (
-              <>
-                <path class="axis" d={`M${LEFT} ${y.toFixed(1)}H${WIDTH}`} />
-                <text x={LEFT - 8} y={(y + 4).toFixed(1)} text-anchor="end">
-                  {count(value)}
-                </text>
-              </>
-            );
-          })}
-          {days.map((day, at) => {
-            let y = HEIGHT - BOTTOM;
-            return (
-              <g>
-                {SERIES.map(({ key }) => {
-                  const height = day[key] * scale;
-                  y -= height;
-                  return height === 0 ? null : (
-                    <rect
-                      x={(LEFT + at * slot + slot * 0.14).toFixed(1)}
-                      y={y.toFixed(1)}
-                      width={(slot * 0.72).toFixed(1)}
-                      height={height.toFixed(1)}
-                      {...fillOf('days', key)}
-                    />
-                  );
-                })}
-                {at % every === 0 ? (
-                  <text x={(LEFT + (at + 0.5) * slot).toFixed(1)} y={HEIGHT - 5} text-anchor="middle">
-                    {shortDay(day.day)}
-                  </text>
-                ) : null}
-              </g>
-            );
-          })}
-        </svg>
+        <Plot days={days} />
       </div>
       <details>
         <summary>The same as a table</summary>
         <div class="scroll" tabindex={0} role="region" aria-label="Decisions on each day">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Day (UTC)</th>
-                {SERIES.map(({ label }) => (
-                  <th scope="col" class="number">
-                    {label}
-                  </th>
-                ))}
-                <th scope="col" class="number">
-                  not decided
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {days.map((day) => (
-                <tr>
-                  <th scope="row">{day.day}</th>
-                  {SERIES.map(({ key }) => (
-                    <td class="number">{count(day[key])}</td>
-                  ))}
-                  <td class="number">{count(day.undecided)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <DayTable days={days} />
         </div>
       </details>
     </figure>
+  );
+}
+
+/** One bar for each day, its series on top of each other. */
+function Plot({ days }: { readonly days: readonly DayFigures[] }): JSX.Element {
+  const highest = Math.max(1, ...days.map(decided));
+  const top = niceCeiling(highest);
+  const slot = (WIDTH - LEFT) / Math.max(1, days.length);
+  const scale = (HEIGHT - BOTTOM - 8) / top;
+  const every = Math.ceil(days.length / 8);
+  const total = days.reduce((sum, day) => sum + decided(day), 0);
+  return (
+    <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`Decisions on each day; ${count(total)} in all`}>
+      <Patterns id="days" />
+      {[0, top / 2, top].map((value) => {
+        const y = HEIGHT - BOTTOM - value * scale;
+        return (
+          <>
+            <path class="axis" d={`M${LEFT} ${y.toFixed(1)}H${WIDTH}`} />
+            <text x={LEFT - 8} y={(y + 4).toFixed(1)} text-anchor="end">
+              {count(value)}
+            </text>
+          </>
+        );
+      })}
+      {days.map((day, at) => {
+        let y = HEIGHT - BOTTOM;
+        return (
+          <g>
+            {SERIES.map(({ key }) => {
+              const height = day[key] * scale;
+              y -= height;
+              return height === 0 ? null : (
+                <rect
+                  x={(LEFT + at * slot + slot * 0.14).toFixed(1)}
+                  y={y.toFixed(1)}
+                  width={(slot * 0.72).toFixed(1)}
+                  height={height.toFixed(1)}
+                  {...fillOf('days', key)}
+                />
+              );
+            })}
+            {at % every === 0 ? (
+              <text x={(LEFT + (at + 0.5) * slot).toFixed(1)} y={HEIGHT - 5} text-anchor="middle">
+                {shortDay(day.day)}
+              </text>
+            ) : null}
+          </g>
+        );
+      })}
+    </svg>
+  );
+}
+
+function decided({ allow, deny, require_approval }: DayFigures): number {
+  return allow + deny + require_approval;
+}
+
+function DayTable({ days }: { readonly days: readonly DayFigures[] }): JSX.Element {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Day (UTC)</th>
+          {SERIES.map(({ label }) => (
+            <th scope="col" class="number">
+              {label}
+            </th>
+          ))}
+          <th scope="col" class="number">
+            not decided
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {days.map((day) => (
+          <tr>
+            <th scope="row">{day.day}</th>
+            {SERIES.map(({ key }) => (
+              <td class="number">{count(day[key])}</td>
+            ))}
+            <td class="number">{count(day.undecided)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -1,10 +1,17 @@
 /** Rows before and after, side by side. What differs is marked by words and signs as well as by colour. */
+import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Changes, RowChange, ValueChange } from '../action/changes.js';
 import { count, plural } from './format.js';
 import { Sanitized, Value } from './sanitized-text.js';
 
-const MARKS: Readonly<Record<RowChange['kind'], { readonly sign: string; readonly word: string }>> = {
+/** What happens to a row, as a sign and in words for those who do not see it. */
+interface Mark {
+  readonly sign: string;
+  readonly word: string;
+}
+
+const MARKS: Readonly<Record<RowChange['kind'], Mark>> = {
   change: { sign: '~', word: 'changes' },
   remove: { sign: '−', word: 'is removed' },
   add: { sign: '+', word: 'is added' },
@@ -56,13 +63,9 @@ function Row({
   readonly columns: readonly string[];
   readonly changed: ReadonlySet<string>;
 }): JSX.Element {
-  const { sign, word } = MARKS[kind];
   return (
     <tr class={kind}>
-      <th scope="row" class="mark">
-        <span aria-hidden="true">{sign}</span>
-        <span class="visually-hidden">{word}</span>
-      </th>
+      <RowMark {...MARKS[kind]} />
       {columns.map((name) => (
         <td {...(changed.has(name) ? { class: 'changed' } : {})}>
           {changed.has(name) ? (
@@ -142,44 +145,45 @@ export function ValueDiff({
   );
 }
 
-const MADE: Readonly<Record<ValueChange['kind'], { readonly sign: string; readonly word: string }>> = {
+const MADE: Readonly<Record<ValueChange['kind'], Mark>> = {
   change: { sign: '~', word: 'changed' },
   remove: { sign: '−', word: 'removed' },
   add: { sign: '+', word: 'added' },
 };
 
 function ValueRow({ change: { kind, object, field, before, after } }: { readonly change: ValueChange }): JSX.Element {
-  const { sign, word } = MADE[kind];
   return (
     <tr class={kind}>
-      <th scope="row" class="mark">
-        <span aria-hidden="true">{sign}</span>
-        <span class="visually-hidden">{word}</span>
-      </th>
+      <RowMark {...MADE[kind]} />
       <td>
         <Sanitized text={object} max={80} />
       </td>
       <td>
         <Sanitized text={field} max={60} />
       </td>
-      <td>
-        {kind === 'add' ? (
-          <span class="null">—</span>
-        ) : (
-          <del>
-            <Value value={before} />
-          </del>
-        )}
-      </td>
-      <td>
-        {kind === 'remove' ? (
-          <span class="null">—</span>
-        ) : (
-          <ins>
-            <Value value={after} />
-          </ins>
-        )}
-      </td>
+      <ValueCell absent={kind === 'add'}>
+        <del>
+          <Value value={before} />
+        </del>
+      </ValueCell>
+      <ValueCell absent={kind === 'remove'}>
+        <ins>
+          <Value value={after} />
+        </ins>
+      </ValueCell>
     </tr>
+  );
+}
+
+function ValueCell({ absent, children }: { readonly absent: boolean; readonly children?: Child }): JSX.Element {
+  return <td>{absent ? <span class="null">—</span> : children}</td>;
+}
+
+function RowMark({ sign, word }: Mark): JSX.Element {
+  return (
+    <th scope="row" class="mark">
+      <span aria-hidden="true">{sign}</span>
+      <span class="visually-hidden">{word}</span>
+    </th>
   );
 }

@@ -46,28 +46,7 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
         <section class="card" aria-labelledby="freeze">
           <h2 id="freeze">Freeze</h2>
           {mayFreeze ? (
-            <form class="form" method="post" action="/freezes">
-              <Csrf token={person.session.csrf} />
-              <p class="note">Nothing that is frozen takes effect any more. Effects that have begun are finished.</p>
-              <div class="pair">
-                <label>
-                  What
-                  <select name="kind">
-                    {FREEZABLE.map((kind) => (
-                      <option value={kind}>{LABELS[kind]}</option>
-                    ))}
-                  </select>
-                </label>
-                <label>
-                  Name <span class="mute">(not for everything)</span>
-                  <input name="value" maxlength={200} autocomplete="off" />
-                </label>
-              </div>
-              <ReasonField rows={2} />
-              <div class="row">
-                <button class="button stop">Freeze</button>
-              </div>
-            </form>
+            <FreezeForm person={person} />
           ) : (
             <p class="may-not">You may look, but none of your roles may freeze.</p>
           )}
@@ -78,27 +57,60 @@ export function Freezes({ person, freezes, mayFreeze, now }: FreezesProps): JSX.
           <h2 id="over">Lifted</h2>
           <ul class="list">
             {over.slice(0, 50).map((freeze) => (
-              <li>
-                <div>
-                  <strong>
-                    <Sanitized text={scopeText(freeze)} max={240} />
-                  </strong>
-                  <p class="mute">
-                    “<Sanitized text={freeze.reason} max={400} />” by <Sanitized text={freeze.by} max={120} />
-                    {freeze.lifted === undefined ? null : (
-                      <>
-                        , lifted by <Sanitized text={freeze.lifted.by} max={120} />{' '}
-                        <When at={freeze.lifted.at} now={now} />
-                      </>
-                    )}
-                  </p>
-                </div>
-              </li>
+              <Lifted freeze={freeze} now={now} />
             ))}
           </ul>
         </section>
       )}
     </>
+  );
+}
+
+function FreezeForm({ person }: { readonly person: PersonPrincipal }): JSX.Element {
+  return (
+    <form class="form" method="post" action="/freezes">
+      <Csrf token={person.session.csrf} />
+      <p class="note">Nothing that is frozen takes effect any more. Effects that have begun are finished.</p>
+      <div class="pair">
+        <label>
+          What
+          <select name="kind">
+            {FREEZABLE.map((kind) => (
+              <option value={kind}>{LABELS[kind]}</option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Name <span class="mute">(not for everything)</span>
+          <input name="value" maxlength={200} autocomplete="off" />
+        </label>
+      </div>
+      <ReasonField rows={2} />
+      <div class="row">
+        <button class="button stop">Freeze</button>
+      </div>
+    </form>
+  );
+}
+
+function Lifted({ freeze, now }: { readonly freeze: Freeze; readonly now: Date }): JSX.Element {
+  const { reason, by, lifted } = freeze;
+  return (
+    <li>
+      <div>
+        <strong>
+          <Sanitized text={scopeText(freeze)} max={240} />
+        </strong>
+        <p class="mute">
+          “<Sanitized text={reason} max={400} />” by <Sanitized text={by} max={120} />
+          {lifted === undefined ? null : (
+            <>
+              , lifted by <Sanitized text={lifted.by} max={120} /> <When at={lifted.at} now={now} />
+            </>
+          )}
+        </p>
+      </div>
+    </li>
   );
 }
 

@@ -9,8 +9,6 @@ import { Empty } from '../components/parts.js';
 export const PERIODS = [7, 30, 90] as const;
 
 export function Dashboard({ figures, days }: { readonly figures: Figures; readonly days: number }): JSX.Element {
-  const { total, waiting, mismatches, unknowns, statuses, policies, tools } = figures;
-  const share = total === 0 ? '' : `${Math.round((statuses.success / total) * 100)} % of ended actions`;
   return (
     <>
       <div class="heading">
@@ -28,63 +26,77 @@ export function Dashboard({ figures, days }: { readonly figures: Figures; readon
         </nav>
       </div>
       <div>
-        <dl class="tiles">
-          <Tile label="Ended actions" value={count(total)} />
-          <Tile label="Verified successes" value={count(statuses.success)} note={share} />
-          <Tile
-            label="Median time to decide"
-            value={waiting.medianSeconds === undefined ? '—' : coarse(waiting.medianSeconds * 1000)}
-            note={waitingNote(waiting)}
-          />
-          <Tile
-            label="Mismatches"
-            value={count(mismatches)}
-            href={mismatches > 0 ? '/history?status=mismatch' : undefined}
-          />
-          <Tile
-            label="Unknown outcomes"
-            value={count(unknowns)}
-            href={unknowns > 0 ? '/history?status=unknown' : undefined}
-          />
-        </dl>
-        {total === 0 ? (
+        <Tiles figures={figures} />
+        {figures.total === 0 ? (
           <Empty title="No figures yet">No action ended in this period.</Empty>
         ) : (
-          <>
-            <section class="card" aria-labelledby="by-day">
-              <h2 id="by-day">Decisions</h2>
-              <DecisionsByDay days={figures.days} />
-            </section>
-            <div class="cards">
-              <section class="card" aria-labelledby="by-policy">
-                <h2 id="by-policy">By policy</h2>
-                <Ranks
-                  label="Policies by decisions"
-                  ranks={policies.map(({ policy, total: all, allow, deny, require_approval }) => ({
-                    name: policy,
-                    total: all,
-                    parts: [
-                      ['allowed', allow],
-                      ['needed approval', require_approval],
-                      ['denied', deny],
-                    ],
-                  }))}
-                />
-              </section>
-              <section class="card" aria-labelledby="by-tool">
-                <h2 id="by-tool">By tool</h2>
-                <Ranks
-                  label="Tools by actions"
-                  ranks={tools.map(({ tool, total: all, statuses: of }) => ({
-                    name: tool,
-                    total: all,
-                    parts: OUTCOME_STATUSES.map((status) => [status, of[status]] as const),
-                  }))}
-                />
-              </section>
-            </div>
-          </>
+          <Charts figures={figures} />
         )}
+      </div>
+    </>
+  );
+}
+
+function Tiles({ figures }: { readonly figures: Figures }): JSX.Element {
+  const { total, waiting, mismatches, unknowns, statuses } = figures;
+  const share = total === 0 ? '' : `${Math.round((statuses.success / total) * 100)} % of ended actions`;
+  return (
+    <dl class="tiles">
+      <Tile label="Ended actions" value={count(total)} />
+      <Tile label="Verified successes" value={count(statuses.success)} note={share} />
+      <Tile
+        label="Median time to decide"
+        value={waiting.medianSeconds === undefined ? '—' : coarse(waiting.medianSeconds * 1000)}
+        note={waitingNote(waiting)}
+      />
+      <Tile
+        label="Mismatches"
+        value={count(mismatches)}
+        href={mismatches > 0 ? '/history?status=mismatch' : undefined}
+      />
+      <Tile
+        label="Unknown outcomes"
+        value={count(unknowns)}
+        href={unknowns > 0 ? '/history?status=unknown' : undefined}
+      />
+    </dl>
+  );
+}
+
+function Charts({ figures: { days, policies, tools } }: { readonly figures: Figures }): JSX.Element {
+  return (
+    <>
+      <section class="card" aria-labelledby="by-day">
+        <h2 id="by-day">Decisions</h2>
+        <DecisionsByDay days={days} />
+      </section>
+      <div class="cards">
+        <section class="card" aria-labelledby="by-policy">
+          <h2 id="by-policy">By policy</h2>
+          <Ranks
+            label="Policies by decisions"
+            ranks={policies.map(({ policy, total, allow, deny, require_approval }) => ({
+              name: policy,
+              total,
+              parts: [
+                ['allowed', allow],
+                ['needed approval', require_approval],
+                ['denied', deny],
+              ],
+            }))}
+          />
+        </section>
+        <section class="card" aria-labelledby="by-tool">
+          <h2 id="by-tool">By tool</h2>
+          <Ranks
+            label="Tools by actions"
+            ranks={tools.map(({ tool, total, statuses }) => ({
+              name: tool,
+              total,
+              parts: OUTCOME_STATUSES.map((status) => [status, statuses[status]] as const),
+            }))}
+          />
+        </section>
       </div>
     </>
   );

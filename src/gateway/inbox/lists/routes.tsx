@@ -1,6 +1,7 @@
 /** The routes of the lists: inbox, history, dashboard. */
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 import { asCountersignError } from '../../../action/errors.js';
+import { withoutUndefined } from '../../../action/json.js';
 import { stuckCompensations } from '../../../action-records/list.js';
 import type { ArchiveFilter } from '../../../ledger/index.js';
 import type { GatewayDependencies } from '../../deps.js';
@@ -16,85 +17,80 @@ const PAGE = 50;
 const UNRESOLVED = 20;
 
 export function listRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
-  const { identity, ledger } = deps;
   const app = new Hono<GatewayEnv>();
+  app.get('/', (c) => showInbox(deps, c));
+  app.get('/history', (c) => showHistory(deps, c));
+  app.get('/dashboard', (c) => showDashboard(deps, c));
+  return app;
+}
 
-  app.get('/', async (c) => {
-    const person = await identity.person(c);
-    const [text, environment, tool, agent] = [
-      given(c, 'q'),
-      given(c, 'environment'),
-      given(c, 'tool'),
-      given(c, 'agent'),
-    ];
-    const named = {
-      ...(text === undefined ? {} : { text }),
-      ...(environment === undefined ? {} : { environment }),
-      ...(tool === undefined ? {} : { tool }),
-      ...(agent === undefined ? {} : { agent }),
-    };
-    const filter: InboxFilter = { ...named, mine: given(c, 'mine') === '1' };
-    const cursor = given(c, 'after', 400);
-    const [{ requests, next }, unresolved] = await Promise.all([
-      ledger.approvalRequests.page({
-        tenant: person.tenant,
-        limit: PAGE,
-        ...(cursor === undefined ? {} : { cursor }),
-        filter: { ...named, ...(filter.mine ? { roles: await rolesOfPerson(deps, person) } : {}) },
-      }),
-      cursor === undefined ? unresolvedOf(deps, person.tenant) : [],
-    ]);
-    return page(
-      c,
-      { title: 'Inbox', person, section: 'inbox', live: '/v1/events' },
-      <Inbox
-        asks={requests}
-        unresolved={unresolved}
-        filter={filter}
-        next={next}
-        further={cursor !== undefined}
-        now={new Date()}
-      />,
-    );
+async function showInbox(deps: GatewayDependencies, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  const named: Omit<InboxFilter, 'mine'> = withoutUndefined({
+    text: given(c, 'q'),
+    environment: given(c, 'environment'),
+    tool: given(c, 'tool'),
+    agent: given(c, 'agent'),
   });
-
-  app.get('/history', async (c) => {
-    const person = await identity.person(c);
-    const status = given(c, 'status');
-    const filter: HistoryFilter = {
-      text: given(c, 'q'),
-      status: STATUSES.find((name) => name === status),
-      tool: given(c, 'tool'),
-      agent: given(c, 'agent'),
-      environment: given(c, 'environment'),
-      policy: given(c, 'policy'),
-      from: day(given(c, 'from')),
-      to: day(given(c, 'to')),
-    };
-    const cursor = given(c, 'after', 400);
-    const { actions, next } = await ledger.archive.search({
+  const filter: InboxFilter = { ...named, mine: given(c, 'mine') === '1' };
+  const cursor = given(c, 'after', 400);
+  const [{ requests, next }, unresolved] = await Promise.all([
+    deps.ledger.approvalRequests.page({
       tenant: person.tenant,
       limit: PAGE,
       ...(cursor === undefined ? {} : { cursor }),
-      ...wanted(filter),
-    });
-    return page(
-      c,
-      { title: 'History', person, section: 'history' },
-      <History actions={actions} filter={filter} next={next} now={new Date()} />,
-    );
-  });
+      filter: { ...named, ...(filter.mine ? { roles: await rolesOfPerson(deps, person) } : {}) },
+    }),
+    cursor === undefined ? unresolvedOf(deps, person.tenant) : [],
+  ]);
+  return page(
+    c,
+    { title: 'Inbox', person, section: 'inbox', live: '/v1/events' },
+    <Inbox
+      asks={requests}
+      unresolved={unresolved}
+      filter={filter}
+      next={next}
+      further={cursor !== undefined}
+      now={new Date()}
+    />,
+  );
+}
 
-  app.get('/dashboard', async (c) => {
-    const person = await identity.person(c);
-    const days = PERIODS.find((period) => String(period) === c.req.query('days')) ?? 30;
-    const to = new Date();
-    const from = new Date(to.getTime() - days * DAY_MS);
-    const figures = await ledger.archive.dashboard(person.tenant, { from, to });
-    return page(c, { title: 'Dashboard', person, section: 'dashboard' }, <Dashboard figures={figures} days={days} />);
+async function showHistory(deps: GatewayDependencies, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  const status = given(c, 'status');
+  const filter: HistoryFilter = {
+    text: given(c, 'q'),
+    status: STATUSES.find((name) => name === status),
+    tool: given(c, 'tool'),
+    agent: given(c, 'agent'),
+    environment: given(c, 'environment'),
+    policy: given(c, 'policy'),
+    from: day(given(c, 'from')),
+    to: day(given(c, 'to')),
+  };
+  const cursor = given(c, 'after', 400);
+  const { actions, next } = await deps.ledger.archive.search({
+    tenant: person.tenant,
+    limit: PAGE,
+    ...(cursor === undefined ? {} : { cursor }),
+    ...wanted(filter),
   });
+  return page(
+    c,
+    { title: 'History', person, section: 'history' },
+    <History actions={actions} filter={filter} next={next} now={new Date()} />,
+  );
+}
 
-  return app;
+async function showDashboard(deps: GatewayDependencies, c: Context): Promise<Response> {
+  const person = await deps.identity.person(c);
+  const days = PERIODS.find((period) => String(period) === c.req.query('days')) ?? 30;
+  const to = new Date();
+  const from = new Date(to.getTime() - days * DAY_MS);
+  const figures = await deps.ledger.archive.dashboard(person.tenant, { from, to });
+  return page(c, { title: 'Dashboard', person, section: 'dashboard' }, <Dashboard figures={figures} days={days} />);
 }
 
 const DAY_MS = 86_400_000;

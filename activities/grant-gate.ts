@@ -1,0 +1,112 @@
+/** What stands before an effect: the grant is good for exactly this, and the ledger lets it be used once. */
+import { CountersignError } from '../src/action/errors.js';
+import type { GrantClaims } from '../src/action/grant.js';
+import { assertJson, digest } from '../src/action/json.js';
+import { zodError, type Proposal } from '../src/action/proposal.js';
+import type { Tool } from '../src/tools/tool.js';
+import { verifyGrant } from '../src/trust/index.js';
+import { frozen, revoked } from './admit.js';
+import { findTool } from './authenticate.js';
+import type { Dependencies } from './deps.js';
+import { workflowIdentity } from './step.js';
+
+/** What has passed. */
+export interface Passed {
+  readonly tool: Tool;
+  readonly claims: GrantClaims;
+  readonly input: unknown;
+  /** Whether an earlier attempt passed this gate and may have made the effect. */
+  readonly tried: boolean;
+  /** A freeze or a revocation that came after the earlier attempt. */
+  readonly barred?: CountersignError;
+}
+
+interface Granted extends Pick<Passed, 'tool' | 'claims' | 'input'> {
+  readonly expired: boolean;
+}
+
+/** Whether the grant is good for exactly this. It stands on the grant's signature and the server's word of who runs this. */
+export async function checkGrant(untrusted: unknown, token: string, deps: Dependencies): Promise<Granted> {
+  const now = new Date();
+  const { claims, expired } = await verifyGrant(deps.keyring, token, { now, allowExpired: true });
+  assertJson(untrusted, 'proposal');
+  const { tenant, actionId } = workflowIdentity();
+  if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
+  // The digest is of a proposal that was checked before it was granted; what has another digest is not looked at further.
+  if (claims.proposalDigest !== digest(untrusted)) throw foreign('another proposal', 'proposal');
+  const proposal = untrusted as unknown as Proposal;
+
+  const tool = findTool(deps.tools, claims.tool);
+  if (tool.environment !== claims.environment) throw foreign('another environment', 'tool.environment');
+  const parsed = tool.input.safeParse(proposal.input);
+  if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
+  if (tool.actionType(parsed.data) !== claims.actionType) throw foreign('another action type', 'proposal.input');
+  return { tool, claims, input: parsed.data, expired };
+}
+
+/** The ledger lets a grant be used once, and by nothing that is frozen or revoked. */
+export async function passGate(
+  { tool, claims, input, expired }: Granted,
+  deps: Dependencies,
+): Promise<Passed | 'returned'> {
+  const { tenant, actionId } = claims;
+  const { activity: usedBy } = workflowIdentity();
+  const use = await deps.ledger.grants.use({
+    jti: claims.jti,
+    tenant,
+    actionId,
+    agent: claims.agent,
+    tool: claims.tool,
+    targets: claims.targets,
+    credentials: claims.credentials ?? [],
+    usedBy,
+  });
+  switch (use.kind) {
+    case 'first':
+      if (expired) {
+        // By this worker's clock, though not by the ledger's. Nothing is sent under it, so it is not left among those that may have been.
+        await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy });
+        throw grantExpired(claims);
+      }
+      return { tool, claims, input, tried: use.otherUses > 0 };
+    case 'again': {
+      const { freeze, revocation } = use;
+      const barred = freeze !== undefined ? frozen(freeze) : revocation !== undefined ? revoked(revocation) : undefined;
+      return { tool, claims, input, tried: true, ...(barred === undefined ? {} : { barred }) };
+    }
+    case 'returned':
+      return 'returned';
+    case 'frozen':
+      throw frozen(use.freeze);
+    case 'revoked':
+      throw revoked(use.revocation);
+    case 'expired':
+      throw grantExpired(claims);
+    case 'replayed':
+      throw new CountersignError('GRANT_REPLAYED', `The grant was used before, by ${use.usedBy}.`, {
+        field: 'grant',
+        expected: 'a grant that was never used',
+        fix: 'Propose again: every execution needs its own grant.',
+      });
+    case 'ended':
+      throw new CountersignError('GRANT_REPLAYED', 'The action has ended; none of its grants is valid any more.', {
+        field: 'grant',
+      });
+    case 'unknown':
+      throw foreign('no action in the ledger', 'grant');
+  }
+}
+
+function foreign(what: string, field: string): CountersignError {
+  return new CountersignError('GRANT_INVALID', `The grant is for ${what}.`, {
+    field,
+    expected: 'exactly what the grant was signed for',
+    fix: 'Nothing was done. Propose the action through trustedAction.',
+  });
+}
+
+function grantExpired({ exp }: GrantClaims): CountersignError {
+  return new CountersignError('GRANT_EXPIRED', `The grant expired at ${new Date(exp * 1000).toISOString()}.`, {
+    field: 'grant',
+  });
+}

@@ -1,0 +1,66 @@
+/** The workflow of one action: how it is found, and how it is started or joined. */
+import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@temporalio/client';
+import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
+import type { ActionRequest } from '../../activities/contract.js';
+import type { Digest } from '../action/json.js';
+import type { Outcome, OutcomeReply } from '../action/outcome.js';
+import type { TemporalSettings } from '../environment.js';
+import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
+import { outcomeUpdate } from '../../workflows/messages.js';
+import { hasEnded } from './failures.js';
+import { describeInput, quoteReasoning } from './workflow-text.js';
+
+export type TrustedAction = (request: ActionRequest) => Promise<Outcome>;
+
+export function actionHandle(temporal: Client, tenant: string, actionId: string): WorkflowHandle<TrustedAction> {
+  return temporal.workflow.getHandle<TrustedAction>(`${tenant}/${actionId}`);
+}
+
+/**
+ * Starts the action unless it is there, and waits until it has ended or needs people.
+ *
+ * @param agent as it says itself
+ * @param since the run that was ended from outside. What it answered before does not count any more.
+ */
+export async function startAction(
+  temporal: Client,
+  { taskQueue }: TemporalSettings,
+  agent: { readonly tenant: string; readonly id: string },
+  request: ActionRequest,
+  since?: string,
+): Promise<OutcomeReply> {
+  const { proposal, digest } = request;
+  const handle = actionHandle(temporal, agent.tenant, proposal.actionId);
+  const updateId = digest.slice('sha256:'.length, 32 + 'sha256:'.length);
+  const operation = new WithStartWorkflowOperation<TrustedAction>('trustedAction', {
+    workflowId: handle.workflowId,
+    taskQueue,
+    args: [request],
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    // One that was ended from outside has no outcome of its own: it is taken up again, from what the ledger knows of it.
+    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    staticSummary: `${proposal.tool}: ${describeInput(proposal)}`.slice(0, MAX_SUMMARY),
+    ...(proposal.reasoning === undefined ? {} : { staticDetails: quoteReasoning(proposal.reasoning) }),
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: ATTRIBUTES.tenant, value: agent.tenant },
+      { key: ATTRIBUTES.tool, value: proposal.tool },
+      // As the agent says itself: the worker sets it to what it has verified.
+      { key: ATTRIBUTES.agent, value: agent.id },
+      { key: ATTRIBUTES.status, value: 'running' },
+    ]),
+  });
+  // Whoever waits for the operation itself hears of its failure through the update.
+  operation.workflowHandle().catch(() => {});
+  try {
+    return await temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>(outcomeUpdate, {
+      args: [digest],
+      updateId: since === undefined ? updateId : `${updateId}-${since}`,
+      startWorkflowOperation: operation,
+    });
+  } catch (error) {
+    // The action has ended (and this is not the call whose reply was recorded), or ended while it was asked.
+    if (hasEnded(error)) return { kind: 'outcome', outcome: await handle.result() };
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+/** An agent's proposal over HTTP: attested as the agent's own, and proposed in its name. */
+import { endedView } from '../../action-records/action-record.js';
+import { CountersignError } from '../../action/errors.js';
+import { ACTION_ID_PATTERN, parseProposal, proposalDigest } from '../../action/proposal.js';
+import { attestAgent } from '../../trust/index.js';
+import type { GatewayDependencies } from '../deps.js';
+import type { AgentPrincipal } from '../auth/principal.js';
+import { findFor, type OwnAction } from './found.js';
+
+/** An action gets this long to begin, however short the agent waits: otherwise it would not be known whether it began. */
+const BEGIN_MS = 2000;
+
+/** Attests who the agent is, for this one proposal, and proposes in its name. */
+export async function propose(
+  { countersign, keyring, ledger }: GatewayDependencies,
+  { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
+  given: object,
+  waitMs: number,
+): Promise<OwnAction> {
+  const proposed = parseProposal(given);
+  const { actionId } = proposed;
+  const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
+  const credential = await attestAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
+  const timeoutMs = Math.max(waitMs, BEGIN_MS);
+  try {
+    const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
+    if (answer.status === 'pending') {
+      return await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId);
+    }
+    return { tenant, actionId, view: endedView(answer) };
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
+    // It goes on, if it began: then it is there, and is this very proposal.
+    const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
+    const digest = begun?.view?.proposalDigest ?? begun?.archived?.proposalDigest;
+    if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
+    return begun;
+  }
+}
+
+/** Each of the agent's roles and scopes is as it should be; all of them together may still be more than a credential holds. */
+function tooLargeToAttest(error: unknown): never {
+  if (!(error instanceof CountersignError) || error.code !== 'CONFIG_INVALID') throw error;
+  throw new CountersignError('FORBIDDEN', 'Your roles and scopes together do not fit one credential.', {
+    field: 'authorization',
+    expected: 'fewer or shorter roles and scopes',
+    cause: error,
+  });
+}
+
+/** As it is, or in quotes as a structured field has it. */
+export function idempotencyKey(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  if (ACTION_ID_PATTERN.test(key)) return key;
+  throw new CountersignError('INVALID_PROPOSAL', 'The Idempotency-Key is not a valid action id.', {
+    field: 'header.idempotency-key',
+    expected: '1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first',
+  });
+}

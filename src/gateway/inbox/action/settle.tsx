@@ -1,0 +1,74 @@
+/** What only a person can settle: an effect that could not be known, and a compensation that failed. */
+import type { JSX } from 'hono/jsx/jsx-runtime';
+import type { Outcome } from '../../../action/outcome.js';
+import type { CompensationView } from '../../../action/saga.js';
+import type { PersonPrincipal } from '../../auth/principal.js';
+import { Sanitized } from '../components/sanitized-text.js';
+import { Csrf, Notice } from '../components/parts.js';
+import { actionPath } from '../lists/inbox.js';
+
+/** A person resolves an unknown outcome. */
+export function Resolve({
+  person,
+  outcome,
+}: {
+  readonly person: PersonPrincipal;
+  readonly outcome: Outcome;
+}): JSX.Element {
+  return (
+    <section class="settle" aria-labelledby="resolve">
+      <h2 id="resolve">Did the effect happen?</h2>
+      <p class="mute">Check in the system itself. Your answer is signed and recorded with a receipt.</p>
+      <form method="post" action={`${actionPath(outcome.actionId)}/resolution`}>
+        <Csrf token={person.session.csrf} />
+        <label>
+          How do you know?
+          <textarea name="reason" rows={3} maxlength={2000} required></textarea>
+        </label>
+        <div class="row">
+          <button class="button" name="verdict" value="happened">
+            It happened
+          </button>
+          <button class="button" name="verdict" value="did_not_happen">
+            It did not happen
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+/** A compensation failed, and a person decides how to go on. */
+export function Recover({
+  person,
+  stuck,
+}: {
+  readonly person: PersonPrincipal;
+  readonly stuck: CompensationView;
+}): JSX.Element {
+  return (
+    <section class="settle" aria-labelledby="recover">
+      <Notice tone="warn" title="The action could not be compensated">
+        <p>
+          <Sanitized text={stuck.reason} max={1000} />
+        </p>
+      </Notice>
+      <h2 id="recover">How should this go on?</h2>
+      <form method="post" action={`${actionPath(stuck.cause)}/recovery`}>
+        <Csrf token={person.session.csrf} />
+        <label>
+          Reason
+          <textarea name="reason" rows={3} maxlength={2000} required></textarea>
+        </label>
+        <div class="row">
+          <button class="button" name="verdict" value="retry">
+            Retry the compensation
+          </button>
+          <button class="button" name="verdict" value="accept">
+            Accept it as it is
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,83 @@
+/** The actions of a schema: which action types a policy's scope can match, and what their contexts hold. */
+import type { PolicyJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { ACTION_TYPES, type ActionType } from '../action/decision.js';
+import type { Cedar } from './cedar.js';
+import { actionsWith } from './limits/cedar.js';
+import { locate, pushAll } from './located-problems.js';
+import type { BundleProblem } from './problems.js';
+
+const ACTION_ENTITY = 'Countersign::Action';
+
+export interface SchemaActions {
+  readonly actions: ActionIndex;
+  /** The action types whose context has `limits`. */
+  readonly withLimits: ReadonlySet<ActionType>;
+  /** The action types whose context has `compensates`. */
+  readonly withCompensates: ReadonlySet<ActionType>;
+}
+
+/** For each action and action group of the schema, the action types that `action in` it matches. */
+export type ActionIndex = ReadonlyMap<string, ReadonlySet<ActionType>>;
+
+/** Reads the actions of a schema. @param file names the schema in problems */
+export function readActions(cedar: Cedar, schema: string, problems: BundleProblem[], file: string): SchemaActions {
+  const answer = cedar.schemaToJson(schema);
+  if (answer.type === 'failure') {
+    pushAll(problems, answer.errors, (error) => locate(error, file, schema));
+    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set() };
+  }
+  pushAll(problems, answer.warnings, (error) => locate(error, file, schema));
+  const parents = actionParents(answer.json);
+  const index = new Map<string, Set<ActionType>>();
+  for (const type of ACTION_TYPES) {
+    const queue = [key(ACTION_ENTITY, type)];
+    const seen = new Set(queue);
+    for (const action of queue) {
+      index.set(action, (index.get(action) ?? new Set()).add(type));
+      for (const parent of parents.get(action) ?? []) {
+        if (seen.has(parent)) continue;
+        seen.add(parent);
+        queue.push(parent);
+      }
+    }
+  }
+  return {
+    actions: index,
+    withLimits: actionsWith('limits', answer.json),
+    withCompensates: actionsWith('compensates', answer.json),
+  };
+}
+
+function key(type: string, id: string): string {
+  return JSON.stringify([type, id]);
+}
+
+function actionParents(schema: SchemaJson<string>): ReadonlyMap<string, readonly string[]> {
+  const parents = new Map<string, readonly string[]>();
+  for (const [namespace, definition] of Object.entries(schema)) {
+    const own = namespace === '' ? 'Action' : `${namespace}::Action`;
+    for (const [id, action] of Object.entries(definition.actions)) {
+      const groups = (action.memberOf ?? []).map((group) => {
+        const type = group.type ?? own;
+        return key(type === 'Action' && namespace !== '' ? own : type, group.id);
+      });
+      parents.set(key(own, id), groups);
+    }
+  }
+  return parents;
+}
+
+/** The action types that the scope of a policy can match. */
+export function matchedActions(scope: PolicyJson['action'], index: ActionIndex): ReadonlySet<ActionType> {
+  if (scope.op === 'All') return new Set(ACTION_TYPES);
+  // A slot would be a template's; those are refused. Were one to come, the policy is kept everywhere.
+  const entities = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : undefined;
+  if (entities === undefined) return new Set(ACTION_TYPES);
+  return new Set(
+    entities.flatMap((entity) => {
+      const { type, id } = '__entity' in entity ? entity['__entity'] : entity;
+      // `==` on a group matches nothing, and its being kept for the group's members does no harm.
+      return [...(index.get(key(type, id)) ?? [])];
+    }),
+  );
+}

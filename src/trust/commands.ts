@@ -1,0 +1,194 @@
+/** What may be said with a signed command: for each kind its shape, as it is asked for and as it is signed. */
+import { z } from 'zod';
+import type { Resolution } from '../action/outcome.js';
+import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
+import {
+  actionIdSchema,
+  agentIdSchema,
+  nameSchema,
+  principalSchema,
+  reasonSchema,
+  secondsSchema,
+  tenantSchema,
+  textSchema,
+} from './claim-schemas.js';
+import { chainSchema } from './effective-credential.js';
+import { MAX_REGISTRATION_CHARACTERS } from './passkeys/registration.js';
+import { credentialIdSchema } from './passkeys/response.js';
+
+const DEFAULT_TTL_SECONDS = 300;
+/** It is signed to be handed in at once. */
+const MAX_TTL_SECONDS = 600;
+
+const common = { tenant: tenantSchema, reason: reasonSchema };
+const unfreeze = { ...common, kind: z.literal('unfreeze'), subject: z.string().regex(/^[1-9]\d{0,9}$/) };
+const resolve = {
+  ...common,
+  kind: z.literal('resolve'),
+  subject: actionIdSchema,
+  verdict: z.enum(['happened', 'did_not_happen']),
+};
+const recover = {
+  ...common,
+  kind: z.literal('recover'),
+  subject: actionIdSchema,
+  verdict: z.enum(['retry', 'accept']),
+};
+const idSchema = z.string().regex(/^[!-~]{1,128}$/);
+const revoke = { ...common, kind: z.literal('revoke'), subject: idSchema };
+/** RFC 3339 UTC. */
+const timeSchema = z.iso.datetime();
+const enrolPasskey = {
+  ...common,
+  kind: z.literal('enrol_passkey'),
+  subject: credentialIdSchema,
+  response: textSchema.min(1).max(MAX_REGISTRATION_CHARACTERS),
+};
+const retirePasskey = { ...common, kind: z.literal('retire_passkey'), subject: credentialIdSchema };
+const createStandingApproval = {
+  ...common,
+  kind: z.literal('create_standing_approval'),
+  subject: agentIdSchema,
+  /** `*` stands for any run of characters, as in scopes. */
+  tool: z.string().regex(/^[A-Za-z0-9._*-]{1,63}$/),
+  operation: idSchema.exactOptional(),
+  environment: textSchema.min(1).max(128).exactOptional(),
+  maxRows: z.number().int().min(0).exactOptional(),
+  actions: z.number().int().min(1).exactOptional(),
+  amounts: amountsSchema.exactOptional(),
+  until: timeSchema,
+};
+const withdrawStandingApproval = { ...common, kind: z.literal('withdraw_standing_approval'), subject: idSchema };
+const delegateRole = {
+  ...common,
+  kind: z.literal('delegate_role'),
+  subject: principalSchema,
+  role: nameSchema,
+  from: timeSchema,
+  until: timeSchema,
+};
+const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
+
+const signed = {
+  credential: z.string().max(MAX_CREDENTIAL_BYTES),
+  jti: z.uuid(),
+  iat: secondsSchema,
+  exp: secondsSchema,
+};
+const byPerson = { ...signed, signer: z.literal('approver') };
+/** `below`: the delegations from the signer down to the one that is revoked. */
+const byAgent = { ...signed, signer: z.literal('agent'), delegations: chainSchema.optional(), below: chainSchema };
+
+export const commandClaimsSchema = z
+  .union([
+    z.strictObject({ ...unfreeze, ...byPerson }),
+    z.strictObject({ ...resolve, ...byPerson }),
+    z.strictObject({ ...recover, ...byPerson }),
+    z.strictObject({ ...revoke, ...byPerson }),
+    z.strictObject({ ...revoke, ...byAgent }),
+    z.strictObject({ ...enrolPasskey, ...byPerson }),
+    z.strictObject({ ...retirePasskey, ...byPerson }),
+    z.strictObject({ ...createStandingApproval, ...byPerson }),
+    z.strictObject({ ...withdrawStandingApproval, ...byPerson }),
+    z.strictObject({ ...delegateRole, ...byPerson }),
+    z.strictObject({ ...endRoleDelegation, ...byPerson }),
+  ])
+  .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
+  .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
+
+const signingOptions = {
+  ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
+  jti: z.uuid().optional(),
+};
+export const commandOptionsSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ ...unfreeze, ...signingOptions }),
+    z.strictObject({ ...resolve, ...signingOptions }),
+    z.strictObject({ ...recover, ...signingOptions }),
+    z.strictObject({ ...revoke, ...signingOptions, delegations: chainSchema.optional() }),
+    z.strictObject({ ...enrolPasskey, ...signingOptions }),
+    z.strictObject({ ...retirePasskey, ...signingOptions }),
+    z.strictObject({ ...createStandingApproval, ...signingOptions }),
+    z.strictObject({ ...withdrawStandingApproval, ...signingOptions }),
+    z.strictObject({ ...delegateRole, ...signingOptions }),
+    z.strictObject({ ...endRoleDelegation, ...signingOptions }),
+  ])
+  .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
+
+function endsLater({ from, until }: { readonly from: string; readonly until: string }): boolean {
+  return Date.parse(from) < Date.parse(until);
+}
+
+interface Common {
+  /** That of the signer. */
+  readonly tenant: string;
+  /** Why, or how one knows: 1 to 2000 characters, no control characters but tab and line feed. */
+  readonly reason: string;
+}
+
+/** What may be said. */
+export type Command = Common &
+  (
+    | { readonly kind: 'unfreeze'; /** Number of the freeze. */ readonly subject: string }
+    | {
+        readonly kind: 'resolve';
+        /** The action's id. */ readonly subject: string;
+        readonly verdict: Resolution['verdict'];
+      }
+    | {
+        readonly kind: 'recover';
+        /** Id of the action that could not be undone. */ readonly subject: string;
+        /** To try again, or to leave it at that. */
+        readonly verdict: 'retry' | 'accept';
+      }
+    | { readonly kind: 'revoke'; /** `jti` of the credential or delegation. */ readonly subject: string }
+    | {
+        readonly kind: 'enrol_passkey';
+        /** Id of the person's new passkey. */ readonly subject: string;
+        /** The browser's registration as JSON text, made for `registrationChallengeOf` with this signed command's `jti`. */
+        readonly response: string;
+      }
+    | { readonly kind: 'retire_passkey'; /** Id of the passkey. */ readonly subject: string }
+    | {
+        readonly kind: 'create_standing_approval';
+        /** The agent's id. */ readonly subject: string;
+        /** `*` stands for any run of characters, in the operation too. */
+        readonly tool: string;
+        /** Default any. */
+        readonly operation?: string;
+        /** Default any. */
+        readonly environment?: string;
+        /** Rows or objects that one action may touch. Default as many as policy lets it. */
+        readonly maxRows?: number;
+        /** Actions in all. */
+        readonly actions?: number;
+        /** Amounts in all, by unit: `{EUR: 50}`. */
+        readonly amounts?: Readonly<Record<string, number>>;
+        /** RFC 3339 UTC. */
+        readonly until: string;
+      }
+    | { readonly kind: 'withdraw_standing_approval'; /** Id of the standing approval. */ readonly subject: string }
+    | {
+        readonly kind: 'delegate_role';
+        /** Who gets it: a person's id. */ readonly subject: string;
+        /** Of the signer's. */
+        readonly role: string;
+        /** RFC 3339 UTC. */
+        readonly from: string;
+        /** RFC 3339 UTC. */
+        readonly until: string;
+      }
+    | { readonly kind: 'end_role_delegation'; /** Id of the role delegation. */ readonly subject: string }
+  );
+
+export type CommandOptions = Command & {
+  /** How long it may be handed in. Default 5 minutes; at most 10. */
+  readonly ttlSeconds?: number | undefined;
+  /** A UUID: the one that a gateway attested, or that a passkey was made for. Default a new one. */
+  readonly jti?: string | undefined;
+  /** Those of the credential that is revoked (`Credential.delegations`), when an agent revokes it. People need the id alone. */
+  readonly delegations?: readonly string[] | undefined;
+};
+
+/** What a gateway is asked to say for somebody: the tenant is theirs. */
+export type CommandInput<S extends CommandOptions = CommandOptions> = S extends unknown ? Omit<S, 'tenant'> : never;
