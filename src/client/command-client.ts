@@ -77,6 +77,6 @@ function placeOf(command: string): { tenant: string; jti: string; kind: string; 
   }
   throw new CountersignError('COMMAND_INVALID', 'This is not a signed command.', {
     field: 'command',
-    expected: 'what signStatement returned',
+    expected: 'what signCommand returned',
   });
 }

@@ -1,6 +1,7 @@
 /** The HTTP API before a real worker, ledger and Temporal: what agents and people can do, and what they cannot. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { digestText } from '../../src/action/json.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -199,6 +200,32 @@ describe('a person', () => {
     expect(await count()).toBe(10);
     const late = await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'deny', reason: 'late' });
     expect(refusal(late)).toMatchObject({ status: 409, code: 'NOT_PENDING' });
+  });
+
+  test('finds what a role that was delegated to them may decide', async () => {
+    const { actionId } = await waiting();
+    const cover = await gateway.person({ id: 'carl', roles: ['intern'] });
+    const mine = async (): Promise<readonly string[]> => {
+      const { body } = await cover.get('/v1/approvals?mine=true');
+      return (body['approvalRequests'] as { actionId: string }[]).map((request) => request.actionId);
+    };
+    expect(await mine()).not.toContain(actionId);
+    const statement = randomUUID();
+    await stack.ledger.roleDelegations.add({
+      tenant: 'acme',
+      id: randomUUID(),
+      person: 'carl',
+      role: 'dba',
+      since: new Date(Date.now() - 60_000).toISOString(),
+      until: new Date(Date.now() + 3_600_000).toISOString(),
+      by: 'dana',
+      credentials: ['dana-1'],
+      reason: 'on call',
+      statement,
+      digest: digestText(statement),
+    });
+    expect(await mine()).toContain(actionId);
+    await bot.post(`/v1/actions/${actionId}/cancel`, {});
   });
 
   test('denies with a reason that the agent is told', async () => {

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { CountersignError } from '../../action/errors.js';
+import { rolesOfPerson } from '../auth/roles.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { findFor } from './found.js';
@@ -13,7 +14,8 @@ const pendingRoute = createRoute({
   method: 'get',
   path: '/v1/approvals',
   summary: 'List approval requests',
-  description: 'Soonest to expire first. `mine=true`: only what one of your roles may decide by now.',
+  description:
+    'Soonest to expire first. `mine=true`: only what one of your roles may decide by now, those delegated to you among them.',
   security: FOR_PEOPLE,
   request: {
     query: z.object({
@@ -68,7 +70,7 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
         ...(tool === undefined ? {} : { tool }),
         ...(agent === undefined ? {} : { agent }),
         ...(text === undefined ? {} : { text }),
-        ...(mine === 'true' ? { roles: person.roles } : {}),
+        ...(mine === 'true' ? { roles: await rolesOfPerson(deps.ledger, person) } : {}),
       },
     });
     return c.json({ approvalRequests: requests.map(approvalRequestFor), ...(next === undefined ? {} : { next }) }, 200);

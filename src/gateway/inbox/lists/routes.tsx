@@ -1,12 +1,12 @@
 /** The routes of the lists: inbox, history, dashboard. */
 import { Hono, type Context } from 'hono';
 import { asCountersignError } from '../../../action/errors.js';
+import { rolesOfPerson } from '../../auth/roles.js';
 import { withoutUndefined } from '../../../action/json.js';
 import { stuckCompensations } from '../../../action-records/list.js';
 import type { ArchiveFilter } from '../../../ledger/index.js';
 import type { GatewayDependencies } from '../../deps.js';
 import type { GatewayEnv } from '../../auth/identity.js';
-import type { PersonPrincipal } from '../../auth/principal.js';
 import { Dashboard, PERIODS } from './dashboard.js';
 import { History, STATUSES, type HistoryFilter } from './history.js';
 import { Inbox, type InboxFilter, type Unresolved } from './inbox.js';
@@ -39,7 +39,7 @@ async function showInbox(deps: GatewayDependencies, c: Context): Promise<Respons
       tenant: person.tenant,
       limit: PAGE,
       ...(cursor === undefined ? {} : { cursor }),
-      filter: { ...named, ...(filter.mine ? { roles: await rolesOfPerson(deps, person) } : {}) },
+      filter: { ...named, ...(filter.mine ? { roles: await rolesOfPerson(deps.ledger, person) } : {}) },
     }),
     cursor === undefined ? unresolvedOf(deps, person.tenant) : [],
   ]);
@@ -108,15 +108,6 @@ function wanted({ from, to, ...named }: HistoryFilter): ArchiveFilter {
     ...(from === undefined ? {} : { from: new Date(from) }),
     ...(to === undefined ? {} : { to: new Date(Date.parse(to) + DAY_MS) }),
   };
-}
-
-/** With the roles that others delegated to the person. */
-async function rolesOfPerson(
-  { ledger }: GatewayDependencies,
-  { tenant, id, roles }: PersonPrincipal,
-): Promise<string[]> {
-  const duties = await ledger.roleDelegations.of(tenant, id);
-  return [...new Set([...roles, ...duties.map(({ role }) => role)])];
 }
 
 /** What needs a person beside approvals: unknown outcomes and failed compensations. */
