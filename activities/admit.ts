@@ -1,4 +1,4 @@
-/** The admission of an action to the ledger, with a place for a grant that may be signed or not. */
+/** Admits an action to the ledger and reserves a place there for its grant, which may be signed afterwards. */
 import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
@@ -8,25 +8,27 @@ import type { Revocation } from '../src/action/revocation.js';
 import type { ActionRequest, Ended, Enforced } from './contract.js';
 import type { Dependencies } from './deps.js';
 
-/** A place in the ledger for a grant. */
+/** The ledger admitted the action and reserved a place for a grant. */
 export interface Admitted {
   readonly kind: 'admitted';
+  /** Id of the grant. */
   readonly jti: string;
-  /** Seconds since the epoch. */
+  /** When the grant is issued. Seconds since the epoch. */
   readonly iat: number;
+  /** When the grant expires. Seconds since the epoch. */
   readonly exp: number;
 }
 
-/** What the action asks of limits did not fit any more: another one came first. */
+/** The holds that the action needs no longer fit within the limits: another action took the room first. */
 export interface NoRoom {
   readonly kind: 'no_room';
   readonly limits: readonly LimitReading[];
 }
 
 /**
- * Admits the action to the ledger: its id stands for this proposal from now on, nothing freezes it, and `holds` are placed, all or
- * none. It needs no decision: an admission without a signed grant authorizes nothing. What the action may hold from an earlier grant is
- * given back with an empty list, and stays without one.
+ * Admits the action to the ledger: its id stands for this proposal from now on, no freeze stops it, and all of `holds` are placed, or
+ * none. No decision is needed for that, because an admission without a signed grant authorizes nothing. When `holds` is an empty list,
+ * what the action still holds from an earlier grant is released; when it is absent, that stays held.
  *
  * @throws CountersignError ACTION_CONFLICT, FROZEN, CREDENTIAL_REVOKED
  */
@@ -37,7 +39,7 @@ export async function admit(
   holds?: readonly HoldRequest[],
 ): Promise<Admitted | NoRoom | Ended> {
   const iat = Math.floor(Date.now() / 1000);
-  const place: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + settings.grantTtlSeconds };
+  const admitted: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + settings.grantTtlSeconds };
   const admission = await ledger.actions.admit({
     tenant: agent.tenant,
     actionId,
@@ -46,13 +48,13 @@ export async function admit(
     tool: tool.name,
     environment: tool.environment,
     targets: preview.targets,
-    grant: { jti: place.jti, expiresAt: new Date(place.exp * 1000) },
+    grant: { jti: admitted.jti, expiresAt: new Date(admitted.exp * 1000) },
     credentials,
     ...(holds === undefined ? {} : { holds }),
   });
   switch (admission.kind) {
     case 'admitted':
-      return place;
+      return admitted;
     case 'limited':
       return { kind: 'no_room', limits: admission.limits };
     case 'ended':

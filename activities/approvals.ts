@@ -1,4 +1,4 @@
-/** People's decisions: whether each was signed by somebody who may decide, on exactly what is shown, and how it counts. */
+/** Verifies people's decisions: that each was signed by a person who may decide, on exactly what is shown, and how it counts. */
 import type { Requirement } from '../src/action/decision.js';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { digest, type Digest } from '../src/action/json.js';
@@ -10,7 +10,8 @@ import type { Dependencies } from './deps.js';
 import { delegatedRolesOf } from './role-delegations.js';
 
 /**
- * Can be repeated: what depends on when a decision came is what the ledger found when it came first.
+ * Verifies one signed decision and records it in the ledger. It can be repeated: what depends on the time of the decision, such as the
+ * approval rate limit, is taken from the ledger's first record of it.
  *
  * @throws CountersignError APPROVAL_INVALID, APPROVAL_STALE, APPROVAL_FORBIDDEN, APPROVAL_TOO_FAST, PASSKEY_REQUIRED, PASSKEY_INVALID or
  *   CREDENTIAL_REVOKED; LEDGER_UNAVAILABLE
@@ -22,19 +23,19 @@ export async function checkApproval(check: ApprovalCheck, deps: Dependencies): P
   await assertNotRevoked(tenant, approval, deps);
   const decider = await deciderOf(check, approval, deps);
   const passkey = await passkeyOf(check, approval, decider.requirements, deps);
-  return recorded(check, { ...approval.record, ...decider.record, ...passkey }, deps);
+  return recordDecision(check, { ...approval.record, ...decider.record, ...passkey }, deps);
 }
 
-/** Which of the decisions that people signed count now. */
+/** The decisions that people signed, divided into those that count now and those that do not. */
 export interface CountedDecisions {
   readonly records: readonly ApprovalRecord[];
-  /** The tokens of those that count. */
+  /** The tokens of the decisions that count. */
   readonly counting: readonly string[];
-  /** Why the others do not. */
+  /** Why each of the others does not count. */
   readonly dropped: readonly ErrorView[];
 }
 
-/** Checks every decision again, now, against what would be shown now, under the policy of now. */
+/** Verifies every decision again, against what would be shown now and the policy that requires approval now. */
 export async function countDecisions(
   tokens: readonly string[],
   shown: Shown,
@@ -52,7 +53,7 @@ export async function countDecisions(
       counting.push(token);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'APPROVAL_INVALID');
-      // A ledger that is away says nothing of the decision.
+      // An unavailable ledger says nothing about whether the decision is valid.
       if (error.retryable) throw error;
       dropped.push(error.toJSON());
     }
@@ -61,24 +62,30 @@ export async function countDecisions(
 }
 
 async function assertNotRevoked(tenant: string, { credentials }: Approval, { ledger }: Dependencies): Promise<void> {
-  const gone = await ledger.controls.revoked({ tenant, credentials });
-  if (gone === undefined) return;
-  throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
-    field: 'approval.credential',
-    fix: 'Ask the operator for a new credential.',
-  });
+  const revocation = await ledger.controls.revoked({ tenant, credentials });
+  if (revocation === undefined) return;
+  throw new CountersignError(
+    'CREDENTIAL_REVOKED',
+    `The credential that signed this was revoked: ${revocation.reason}`,
+    {
+      field: 'approval.credential',
+      fix: 'Ask the operator for a new credential.',
+    },
+  );
 }
 
-/** Somebody who may decide. */
+/** A person who may decide. */
 interface Decider {
-  /** What they may decide on. */
+  /** The requirements that this person may decide on. */
   readonly requirements: readonly Requirement[];
   readonly record: Pick<ApprovalRecord, 'roles' | 'delegatedRoles' | 'self'>;
 }
 
 /**
- * With what they have for others, and those that it was escalated to by now. Nobody has for another what that one could not do: a role delegation
- * that the agent's owner gave is none here.
+ * Determines what the approver may decide on, with the roles delegated to them and the requirements escalated to them by now. A role
+ * delegation gives nobody what its giver could not do: one given by the agent's owner, or by the agent itself, does not count here.
+ *
+ * @throws CountersignError APPROVAL_FORBIDDEN
  */
 async function deciderOf(
   { shown: { tenant, actionId, agent }, requirements }: ApprovalCheck,
@@ -86,27 +93,30 @@ async function deciderOf(
   deps: Dependencies,
 ): Promise<Decider> {
   const { selfApproval } = deps.settings;
-  const answers = (id: string): boolean => !selfApproval && agent.owner !== undefined && samePerson(id, agent.owner);
+  const isRestrictedOwner = (id: string): boolean =>
+    !selfApproval && agent.owner !== undefined && samePerson(id, agent.owner);
   const [root = agent.id] = agent.id.split('/');
   const delegatedRoles = (await delegatedRolesOf(approver, deps)).filter(
-    ({ role, from }) => !approver.roles.includes(role) && !answers(from) && !samePerson(from, root),
+    ({ role, from }) => !approver.roles.includes(role) && !isRestrictedOwner(from) && !samePerson(from, root),
   );
   const roles = [...new Set([...approver.roles, ...delegatedRoles.map(({ role }) => role)])];
 
-  const self = answers(approver.id);
-  const open = self ? requirements.filter((wanted) => wanted.self === true) : requirements;
+  const self = isRestrictedOwner(approver.id);
+  const eligible = self ? requirements.filter((requirement) => requirement.self === true) : requirements;
   assertMayDecide({
     approver: { ...approver, roles },
     agent,
-    requirements: open.map((wanted) => ({ ...wanted, roles: rolesOf(wanted, Infinity) })),
-    selfApproval: selfApproval || (self && open.length > 0),
+    requirements: eligible.map((requirement) => ({ ...requirement, roles: rolesOf(requirement, Infinity) })),
+    selfApproval: selfApproval || (self && eligible.length > 0),
   });
-  const escalates = open.some(({ escalations = [] }) => escalations.length > 0);
+  const escalates = eligible.some(({ escalations = [] }) => escalations.length > 0);
   const waitedSeconds = escalates ? await deps.ledger.approvalRequests.secondsWaited(tenant, actionId) : 0;
-  const theirs = open.filter((wanted) => rolesOf(wanted, waitedSeconds).some((role) => roles.includes(role)));
-  if (theirs.length === 0) throw tooEarly(open, roles, waitedSeconds);
+  const decidable = eligible.filter((requirement) =>
+    rolesOf(requirement, waitedSeconds).some((role) => roles.includes(role)),
+  );
+  if (decidable.length === 0) throw tooEarly(eligible, roles, waitedSeconds);
   return {
-    requirements: theirs,
+    requirements: decidable,
     record: { roles, ...(delegatedRoles.length === 0 ? {} : { delegatedRoles }), ...(self ? { self } : {}) },
   };
 }
@@ -116,32 +126,37 @@ function tooEarly(
   roles: readonly string[],
   waitedSeconds: number,
 ): CountersignError {
-  const times = requirements
+  const escalationTimes = requirements
     .flatMap(({ escalations = [] }) => escalations)
     .flatMap((escalation) => (escalation.roles.some((role) => roles.includes(role)) ? [escalation.afterSeconds] : []));
-  const left = Math.ceil(Math.min(...times) - waitedSeconds);
+  const secondsLeft = Math.ceil(Math.min(...escalationTimes) - waitedSeconds);
   return new CountersignError(
     'APPROVAL_FORBIDDEN',
-    `The approver may not decide yet: it is escalated to them in ${left} s.`,
+    `The approver may not decide yet: it is escalated to them in ${secondsLeft} s.`,
     {
       field: 'approval.approver',
       expected: 'one of the roles that may decide by now',
-      fix: `Ask somebody who may decide now, or decide in ${left} s.`,
+      fix: `Ask somebody who may decide now, or decide in ${secondsLeft} s.`,
     },
   );
 }
 
-/** A yes to whatever wants a passkey comes with its word, on exactly this; a word that does not verify counts for nothing else either. */
+/**
+ * Verifies the passkey assertion of a decision. An approval needs one, bound to exactly this decision, where a requirement demands a
+ * passkey. An assertion that does not verify makes the decision invalid even where none is demanded.
+ *
+ * @throws CountersignError PASSKEY_REQUIRED, PASSKEY_INVALID, APPROVAL_STALE
+ */
 async function passkeyOf(
   { policyDigest }: ApprovalCheck,
   { approver, assertion, record }: Approval,
   requirements: readonly Requirement[],
   { ledger, settings }: Dependencies,
 ): Promise<Pick<ApprovalRecord, 'passkey'>> {
-  const wanting = record.verdict === 'approve' ? requirements.find(({ passkey }) => passkey === true) : undefined;
+  const demanding = record.verdict === 'approve' ? requirements.find(({ passkey }) => passkey === true) : undefined;
   if (assertion === undefined) {
-    if (wanting === undefined) return {};
-    throw passkeyRequired(`Policy ${wanting.policy} takes a yes only with a passkey, and this one comes without.`);
+    if (demanding === undefined) return {};
+    throw passkeyRequired(`Policy ${demanding.policy} takes a yes only with a passkey, and this one comes without.`);
   }
   if (settings.passkeys === undefined) throw passkeyRequired('This worker knows of no place where passkeys are used.');
   if (assertion.policyDigest !== policyDigest) {
@@ -181,8 +196,12 @@ function passkeyInvalid(message: string, fix: string): CountersignError {
   return new CountersignError('PASSKEY_INVALID', message, { field: 'approval.assertion', fix });
 }
 
-/** As the ledger found it when it came: how long the action had waited, and how many yeses of this person came just before. */
-async function recorded(
+/**
+ * Records the decision in the ledger, which determines how long the action had waited and how many approvals the person gave just before.
+ *
+ * @throws CountersignError APPROVAL_TOO_FAST
+ */
+async function recordDecision(
   { shown: { tenant, actionId }, shownDigest }: ApprovalCheck,
   record: ApprovalRecord,
   { ledger, settings: { approvalRateLimit } }: Dependencies,
@@ -199,13 +218,13 @@ async function recorded(
     refusedFrom: 2 * approvalRateLimit.approvals,
   });
   if (refused) {
-    const { approvals: yeses, withinSeconds } = approvalRateLimit;
+    const { approvals, withinSeconds } = approvalRateLimit;
     throw new CountersignError(
       'APPROVAL_TOO_FAST',
-      `${person} said yes to ${2 * yeses} actions within ${withinSeconds} s: nobody reads that fast.`,
+      `${person} said yes to ${2 * approvals} actions within ${withinSeconds} s: nobody reads that fast.`,
       {
         field: 'approval',
-        expected: `at most ${2 * yeses} yeses of one person in ${withinSeconds} s`,
+        expected: `at most ${2 * approvals} approvals of one person in ${withinSeconds} s`,
         fix: `Wait ${withinSeconds} s, look at the action again and decide anew; or have somebody else decide.`,
       },
     );

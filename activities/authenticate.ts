@@ -1,4 +1,4 @@
-/** Who proposes what: the agent's signature, the proposal's content, and the tool it names. */
+/** Authenticates proposals: verifies the agent's signature and the proposal's content, and finds the tool that it names. */
 import type { ActionType } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
@@ -19,7 +19,7 @@ import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
 
-/** A proposal whose author and content are certain, before anything is known of its tool. */
+/** A proposal whose author and content were verified. Its tool has not been looked up yet. */
 export interface Authentic {
   readonly proposal: Proposal;
   readonly digest: Digest;
@@ -27,25 +27,25 @@ export interface Authentic {
   readonly authority: Authority;
   /** When it was verified: by the ledger's clock where this worker's is wrong. */
   readonly at: Date;
-  /** Set when a worker, not an agent, let it be proposed: it undoes another action. */
+  /** Present when a worker, not an agent, authorized the proposal: it compensates another action. */
   readonly authorization?: CompensationAuthorizationClaims;
 }
 
-/** What a proposal asks of a tool. */
+/** A proposal as its tool reads it. */
 export interface ToolInput {
   readonly tool: Tool;
   readonly input: unknown;
   readonly actionType: ActionType;
   readonly operation: string;
   readonly expect: Proposal['expect'];
-  /** The same, compiled. */
+  /** `expect`, compiled. */
   readonly expectations: readonly Expectation[];
 }
 
 /**
- * The signature covers the digest, the digest the proposal, and the workflow's id is the agent's tenant and the proposal's
- * action: so nobody can run a proposal under another name. `at` is the time at which it must verify; by default it is now. A worker
- * whose clock is wrong must not refuse what another one takes up: before anything is refused for now, the ledger's clock is asked.
+ * Verifies who made a proposal. The signature covers the digest, the digest covers the proposal, and the workflow's id must be the agent's
+ * tenant and the proposal's action id, so nobody can run a proposal under another name. `at` is the time as of which it must verify, by default now.
+ * A worker whose clock is wrong must not refuse what another worker takes up, so the ledger's clock is asked before anything is refused for now.
  *
  * @throws CountersignError INVALID_PROPOSAL, AGENT_UNVERIFIED, LEDGER_UNAVAILABLE and what verifying a credential throws
  */
@@ -96,7 +96,7 @@ async function proposerOf(
     return { agent, authority, authorization: claims };
   }
   const proposer = await verifyProposal(keyring, signature, { digest, now });
-  // Who took such an id first would keep an action from being undone.
+  // An agent that used such an id first would prevent an action from being compensated.
   if (!actionId.startsWith(COMPENSATION_PREFIX)) return proposer;
   throw new CountersignError(
     'INVALID_PROPOSAL',
@@ -109,26 +109,26 @@ async function proposerOf(
   );
 }
 
-/** Who answers for a proposal: of a chain of delegations the first, which could make any number of others. */
-export function accountable({ tenant, id, via: [first = id] = [] }: Agent): string {
-  return `${tenant}/${first}`;
+/** The agent to whom refusals are counted: the first in a chain of delegations, because it can create any number of the others. */
+export function accountable({ tenant, id, via: [root = id] = [] }: Agent): string {
+  return `${tenant}/${root}`;
 }
 
 /**
- * Finds the tool, and reads the input by the tool's own schema, for an agent whose scopes cover it.
+ * Finds the tool and reads the input by the tool's schema, for an agent whose scopes cover the tool and the operation.
  *
  * @throws CountersignError UNKNOWN_TOOL, SCOPE_DENIED, INVALID_INPUT, INVALID_EXPECTATION
  */
 export function readAuthorizedInput({ proposal, agent }: Authentic, deps: Pick<Dependencies, 'tools'>): ToolInput {
   const tool = findTool(deps.tools, proposal.tool);
-  // Before the input is read: what a tool takes is no business of those who may not use it.
+  // Checked before the input is read, because an error in it would tell an agent that may not use the tool what the tool accepts.
   if (!scopeCovers(agent.scopes, tool.name)) throw outOfScope(agent, `use the tool ${tool.name}`, 'proposal.tool');
   const read = readInput(proposal, deps);
   if (scopeCovers(agent.scopes, tool.name, read.operation)) return read;
   throw outOfScope(agent, `do ${JSON.stringify(read.operation)} with the tool ${tool.name}`, 'proposal.input');
 }
 
-/** @throws CountersignError UNKNOWN_TOOL, INVALID_INPUT, INVALID_EXPECTATION */
+/** Finds the tool and reads the input by its schema. @throws CountersignError UNKNOWN_TOOL, INVALID_INPUT, INVALID_EXPECTATION */
 export function readInput(proposal: Proposal, { tools }: Pick<Dependencies, 'tools'>): ToolInput {
   const tool = findTool(tools, proposal.tool);
   const parsed = tool.input.safeParse(proposal.input);

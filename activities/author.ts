@@ -1,4 +1,4 @@
-/** In whose name an ending is recorded. */
+/** Determines in whose name the end of an action is recorded. */
 import { asCountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
@@ -7,7 +7,7 @@ import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { sealedProposal, workflowIdentity } from './step.js';
 
-/** The proposer of an action, as far as it is certain. */
+/** The proposer of an action, as far as it could be verified. */
 export interface Author {
   readonly tenant: string;
   readonly actionId: string;
@@ -15,15 +15,15 @@ export interface Author {
   readonly tool: string;
   readonly agent?: string;
   readonly cause?: ReceiptClaims['cause'];
-  /** Absent where the signature does not verify now, though the ledger has admitted the very proposal before. */
+  /** Absent when the signature does not verify now, although the ledger admitted this same proposal before. */
   readonly authentic?: Authentic;
 }
 
 /**
- * Who proposed it. A proposal that the ledger admitted was authentic then: a credential that has ended since, or a worker whose clock is
- * wrong, makes it nobody else's, and what the agent is told of it must be what is recorded.
+ * Determines who proposed the action, as of `at`. A proposal that the ledger admitted was authentic at that time. It still belongs to the
+ * same agent when the credential has expired since or this worker's clock is wrong, and the agent must get the outcome that is recorded.
  *
- * @throws CountersignError AGENT_UNVERIFIED and the like, when nobody attests the proposal
+ * @throws CountersignError what `authenticate` throws, when the ledger never admitted this proposal
  */
 export async function authorOf(request: ActionRequest, deps: Dependencies, at?: Date): Promise<Author> {
   try {

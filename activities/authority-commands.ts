@@ -1,4 +1,7 @@
-/** What people give and take back: passkeys of their own, standing approvals, role delegations. Checked first, and then carried out. */
+/**
+ * Signed commands by which people give and withdraw authority: their own passkeys, standing approvals and role delegations. Each command
+ * is checked first and carried out afterwards.
+ */
 import { decodeJwt } from 'jose';
 import { CountersignError } from '../src/action/errors.js';
 import { samePerson } from '../src/action/quorum.js';
@@ -18,11 +21,11 @@ export type AuthorityCommandKind =
   | 'end_role_delegation';
 type AuthorityCommand<K extends AuthorityCommandKind = AuthorityCommandKind> = Extract<SignedCommand, { kind: K }>;
 
-/** Does what was checked. It can be repeated without a second effect. */
+/** Carries out a command that was checked. It can be repeated without a second effect. */
 export type Execute = () => Promise<CommandResult>;
 
 const DAY_MS = 86_400_000;
-/** What is to be approved for longer is for policy to allow. */
+/** The longest time a standing approval may last. What should be allowed for longer belongs in policy. */
 const MAX_STANDING_APPROVAL_MS = 31 * DAY_MS;
 const MAX_ROLE_DELEGATION_MS = 366 * DAY_MS;
 
@@ -41,7 +44,7 @@ export function isAuthorityCommand(command: SignedCommand): command is Authority
 }
 
 /**
- * Whether it may be done. Nothing is done yet.
+ * Checks whether the command may be carried out, and returns the function that does so. Nothing is changed yet.
  *
  * @throws CountersignError ROLE_REQUIRED, APPROVAL_FORBIDDEN, COMMAND_INVALID, PASSKEY_INVALID, NOT_FOUND
  */
@@ -128,16 +131,16 @@ async function createStandingApproval(
   assertTime(until, MAX_STANDING_APPROVAL_MS, token, command);
   return async () => {
     const standingApproval = await deps.ledger.standingApprovals.add(standingApprovalOf(command, token));
-    const said = `${by} approves in advance what ${subject} does: ${boundsOf(command)}, until ${standingApproval.until}: ${reason}`;
+    const summary = `${by} approves in advance what ${subject} does: ${boundsOf(command)}, until ${standingApproval.until}: ${reason}`;
     return {
       kind: 'create_standing_approval',
       standingApproval,
-      receipt: await appendCommandReceipt(command, said, deps),
+      receipt: await appendCommandReceipt(command, summary, deps),
     };
   };
 }
 
-/** `payments:refund in production, at most 1 rows each, 10 actions, 50 EUR` */
+/** Describes the bounds of a standing approval: `payments:refund in production, at most 1 rows each, 10 actions, 50 EUR`. */
 function boundsOf({
   tool,
   operation = '*',
@@ -165,16 +168,16 @@ async function withdrawStandingApproval(
   return async () => {
     await deps.ledger.controls.revoke({ tenant, jti: subject, by, reason });
     const standingApproval = (await deps.ledger.standingApprovals.find(tenant, subject)) ?? found;
-    const said = `${by} withdrew the standing approval ${subject} of ${found.by} for ${found.agent}: ${reason}`;
+    const summary = `${by} withdrew the standing approval ${subject} of ${found.by} for ${found.agent}: ${reason}`;
     return {
       kind: 'withdraw_standing_approval',
       standingApproval,
-      receipt: await appendCommandReceipt(command, said, deps),
+      receipt: await appendCommandReceipt(command, summary, deps),
     };
   };
 }
 
-/** Only what one has oneself can be given: a role by delegation is not passed on. */
+/** People can delegate only a role of their own: a role that was delegated to them is not passed on. */
 async function delegateRole(
   command: AuthorityCommand<'delegate_role'>,
   token: string,
@@ -192,34 +195,34 @@ async function delegateRole(
     throw invalid('subject', 'A role delegation is given to somebody else.', "another person's id");
   assertTime(until, MAX_ROLE_DELEGATION_MS, token, command);
   return async () => {
-    const given = await deps.ledger.roleDelegations.add(roleDelegationOf(command, token));
-    const said = `${by} has ${subject} exercise the role ${role} from ${given.since} until ${given.until}: ${reason}`;
-    return { kind: 'delegate_role', roleDelegation: given, receipt: await appendCommandReceipt(command, said, deps) };
+    const roleDelegation = await deps.ledger.roleDelegations.add(roleDelegationOf(command, token));
+    const summary = `${by} has ${subject} exercise the role ${role} from ${roleDelegation.since} until ${roleDelegation.until}: ${reason}`;
+    return { kind: 'delegate_role', roleDelegation, receipt: await appendCommandReceipt(command, summary, deps) };
   };
 }
 
-/** Also whoever has the role delegation may lay it down. */
+/** The person who holds the role delegation may end it too, not only its giver. */
 async function endRoleDelegation(
   command: AuthorityCommand<'end_role_delegation'>,
   deps: Dependencies,
 ): Promise<Execute> {
   const { tenant, subject, by, reason } = command;
   const found = await deps.ledger.roleDelegations.find(tenant, subject);
-  if (found === undefined) throw notFound('duty', subject, tenant);
+  if (found === undefined) throw notFound('role delegation', subject, tenant);
   assertOwn(command, [found.by, found.person], deps);
   return async () => {
     await deps.ledger.controls.revoke({ tenant, jti: subject, by, reason });
-    const relieved = (await deps.ledger.roleDelegations.find(tenant, subject)) ?? found;
-    const said = `${by} relieved ${found.person} of the role delegation ${subject} (${found.role} for ${found.by}): ${reason}`;
+    const roleDelegation = (await deps.ledger.roleDelegations.find(tenant, subject)) ?? found;
+    const summary = `${by} relieved ${found.person} of the role delegation ${subject} (${found.role} for ${found.by}): ${reason}`;
     return {
       kind: 'end_role_delegation',
-      roleDelegation: relieved,
-      receipt: await appendCommandReceipt(command, said, deps),
+      roleDelegation,
+      receipt: await appendCommandReceipt(command, summary, deps),
     };
   };
 }
 
-/** What is one's own needs no role; what is another's, the one that revokes. */
+/** People need no role to change what is their own; to change what is another's, they need a role that may revoke. */
 function assertOwn({ by, roles }: AuthorityCommand, own: readonly string[], { settings }: Dependencies): void {
   const { revoke } = settings.roles;
   if (own.some((person) => samePerson(person, by)) || revoke.some((role) => roles.includes(role))) return;
@@ -230,7 +233,10 @@ function assertOwn({ by, roles }: AuthorityCommand, own: readonly string[], { se
   });
 }
 
-/** A gateway attests at the moment; a credential of one's own says how long it is good, and what rests on it is not good for longer. */
+/**
+ * Checks that `until` lies in the future and at most `longestMs` after the command was signed. Where the person signed with a credential of
+ * their own, rather than through a gateway, `until` must not be later than the credential's expiry either.
+ */
 function assertTime(until: string, longestMs: number, token: string, { auth, at }: AuthorityCommand): void {
   const end = Date.parse(until);
   const [from, longest] = [Date.parse(at), Date.parse(at) + longestMs];
@@ -256,7 +262,7 @@ function invalid(field: string, message: string, expected: string): CountersignE
   });
 }
 
-/** What is not of the signer's tenant does not exist for them. */
+/** The error is the same for what belongs to another tenant, so that the signer learns nothing about it. */
 function notFound(what: string, id: string, tenant: string): CountersignError {
   return new CountersignError('NOT_FOUND', `There is no ${what} ${id} of tenant ${tenant}.`, {
     field: 'id',

@@ -1,4 +1,4 @@
-/** Step 5, `authorize`: the deterministic gate. It admits the action with what it holds, all or none, and signs the grant. */
+/** Step 5, `authorize`: the deterministic gate. It admits the action to the ledger with its holds, all or none, and signs the grant. */
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
@@ -21,7 +21,7 @@ import type { Dependencies } from './deps.js';
 import { shownOf } from './request-approval.js';
 import { sealedProposal, StepRun } from './step.js';
 
-/** What the records say, once it is certain that the steps of this action made them, and that they belong together. */
+/** The content of the records, once it is certain that steps of this action made them and that they belong together. */
 interface Records {
   readonly enforced: Enforced;
   readonly approved: Approved | undefined;
@@ -31,29 +31,34 @@ interface Records {
 export async function authorize(input: AuthorizeInput, deps: Dependencies): ReturnType<Activities['authorize']> {
   const { request, lastLook } = input;
   const run = new StepRun('authorize', request.digest, deps);
-  const known: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
+  const context: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
   try {
     const proposal = sealedProposal(request);
     const records = open(input, run, deps);
-    if (records === 'stale') return again('stale_records', lastLook);
+    if (records === 'stale') return lookAgain('stale_records', lastLook);
     const { enforced, approved, plan } = records;
-    known.facts = enforced.facts;
-    known.decision = enforced.decision;
+    context.facts = enforced.facts;
+    context.decision = enforced.decision;
     await assertAsLeft(request, plan.pre, deps);
 
     const holds = [...enforced.holds, ...(approved?.holds ?? [])];
     const admitted = await admit(enforced, request, deps, holds.length === 0 ? undefined : holds);
     if (admitted.kind === 'ended') return admitted;
-    if (admitted.kind === 'no_room') return again(takenFrom(admitted, enforced), lastLook);
+    if (admitted.kind === 'no_room') return lookAgain(takenFrom(admitted, enforced), lastLook);
     const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted));
     const { timeoutMs } = findTool(deps.tools, proposal.tool);
     return run.seal<Granted>({ kind: 'granted', grant, timeoutMs });
   } catch (thrown) {
-    return run.refuse(thrown, known);
+    return run.refuse(thrown, context);
   }
 }
 
-/** Records as old as a grant may become rest on what may not be true any more. */
+/**
+ * Opens and checks the sealed records. They are stale when one is older than a grant may become, or when people approved something other
+ * than what they would be shown now.
+ *
+ * @throws CountersignError SEAL_INVALID, GRANT_INVALID
+ */
 function open(input: AuthorizeInput, run: StepRun, { settings }: Dependencies): Records | 'stale' {
   const { request } = input;
   const enforced = run.open<Enforced>('enforce', input.enforced);
@@ -83,7 +88,7 @@ function unauthorized(message: string): CountersignError {
   });
 }
 
-function again(because: LookAgain['because'], lastLook: boolean): LookAgain {
+function lookAgain(because: LookAgain['because'], lastLook: boolean): LookAgain {
   if (!lastLook) return { kind: 'look_again', because };
   if (because === 'stale_records') {
     throw new CountersignError(
@@ -100,12 +105,12 @@ function again(because: LookAgain['because'], lastLook: boolean): LookAgain {
   });
 }
 
-/** A standing approval whose budget others were quicker to use denies nothing: people are asked instead. */
+/** Whose room was taken. When it was the budget of a standing approval, the action is not denied: people are asked instead. */
 function takenFrom({ limits }: NoRoom, { holds }: Enforced): LookAgain['because'] {
   return limits.slice(0, holds.length).every(({ fits }) => fits) ? 'standing_approvals' : 'limits';
 }
 
-/** What the grant of a plan says. */
+/** The claims of the grant for a plan. */
 function claimsOf(
   { proposal, digest: proposalDigest }: ActionRequest,
   { enforced, approved, plan }: Records,
@@ -127,7 +132,7 @@ function claimsOf(
     approvals: plan.approvals.map((approval) => approval.digest).sort(),
     constraints: plan.decision.constraints,
     targets: preview.targets,
-    // What a standing approval rests on, the grant rests on too, up to the instant of the effect.
+    // The grant depends on the credentials behind its standing approvals too, until the moment of the effect.
     credentials: [...new Set([...enforced.credentials, ...(approved?.credentials ?? [])])],
     rows: preview.rows,
     iat,

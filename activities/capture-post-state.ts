@@ -1,4 +1,4 @@
-/** Step 7, `capturePostState`: whether the effect was made, where that is not known, and the real system as it is now. */
+/** Step 7, `capturePostState`: finds out whether the effect was made, where that is not known, and reads the real system again. */
 import { Context } from '@temporalio/activity';
 import type { ErrorView } from '../src/action/errors.js';
 import { planOf, type Plan } from '../src/action/grant.js';
@@ -40,14 +40,15 @@ export async function capturePostState(
   const taskQueue = deps.tools.get(proposal.tool)?.taskQueue;
   if (taskQueue !== undefined && taskQueue !== deps.taskQueue) return { kind: 'other_task_queue', taskQueue };
 
-  const told = openReport(report, run);
-  if (told.kind !== 'done' && told.kind !== 'unknown')
-    return run.seal<PostState>({ kind: 'not_made', error: told.error });
-  const made = told.kind === 'done' ? told : await findOut(told.error, request, authorized, deps);
+  const effectReport = openReport(report, run);
+  if (effectReport.kind !== 'done' && effectReport.kind !== 'unknown')
+    return run.seal<PostState>({ kind: 'not_made', error: effectReport.error });
+  const made =
+    effectReport.kind === 'done' ? effectReport : await findEffect(effectReport.error, request, authorized, deps);
   if (!('execution' in made)) return run.seal<PostState>(made);
 
   const { execution, startedAt } = made;
-  const found = told.kind === 'done' ? {} : { found: execution };
+  const found = effectReport.kind === 'done' ? {} : { found: execution };
   if (authorized === undefined) return run.seal<PostState>({ kind: 'made_unverified', found: execution });
   const plan = planIn(authorized, run);
   const read = readInput(proposal, deps);
@@ -60,10 +61,10 @@ type Found = Pick<Done, 'execution' | 'startedAt'>;
 type NotFound = { readonly kind: 'not_made' | 'unknown'; readonly error: ErrorView };
 
 /**
- * Grants that were not used are not valid from now on, and only then the tool is asked: no effect can begin after that. One that is still
- * under way is for the tool's look-up to find out.
+ * Finds out whether the effect was made, when the report does not say. The action's unused grants are deleted first and the tool is asked
+ * afterwards, so that no effect can begin in between. The tool's look-up must find an effect that is still in progress.
  */
-async function findOut(
+async function findEffect(
   error: ErrorView,
   { proposal }: CapturePostStateInput['request'],
   authorized: AuthorizedAction | undefined,
@@ -71,16 +72,16 @@ async function findOut(
 ): Promise<Found | NotFound> {
   const { tenant, actionId } = workflowIdentity();
   await deps.ledger.grants.deleteUnused(tenant, actionId);
-  const answer = await lookUpEffect(proposal, idempotencyKey({ tenant, actionId }), deps);
-  switch (answer.happened) {
+  const found = await lookUpEffect(proposal, idempotencyKey({ tenant, actionId }), deps);
+  switch (found.happened) {
     case 'yes': {
       const since = authorized === undefined ? undefined : await openGrant(deps.keyring, authorized.grant);
-      return { execution: answer.execution, startedAt: since === undefined ? Date.now() : since.iat * 1000 };
+      return { execution: found.execution, startedAt: since === undefined ? Date.now() : since.iat * 1000 };
     }
     case 'no':
       return { kind: 'not_made', error };
     case 'unknown':
-      return { kind: 'unknown', error: { ...error, message: `${error.message} (${answer.reason})` } };
+      return { kind: 'unknown', error: { ...error, message: `${error.message} (${found.reason})` } };
   }
 }
 
@@ -106,13 +107,13 @@ interface Reading {
   readonly unsampled?: string;
 }
 
-/** Reads the real system until it shows what is expected, or the time for that is over. */
+/** Reads the real system until the expectations hold or their deadlines have passed. */
 async function readUntilExpected(
   effect: Effect,
   deadlines: Deadlines,
   deps: Dependencies,
 ): Promise<Reading & { readonly waited?: Readonly<Record<string, string>> }> {
-  // Without deadlines one reading is all there is, and `verify` judges it.
+  // Without deadlines the system is read once, and `verify` judges that reading.
   if (deadlines.longestMs === 0) return readingOf(effect, await readOnce(effect, deps));
   const context = Context.current();
   const last = await awaitChecks(
@@ -161,9 +162,9 @@ async function checksOf(effect: Effect, captured: Captured, deps: Dependencies):
   );
 }
 
-/** Everything that is compared with what was promised. */
+/** The input of `verifyEffect`: everything that is compared with what was promised. */
 export function verificationOf(
-  seen: {
+  observed: {
     readonly read: ToolInput;
     readonly plan: Plan;
     readonly pre: State;
@@ -175,7 +176,7 @@ export function verificationOf(
   },
   { verification, expectations: runner }: Pick<Dependencies, 'verification' | 'expectations'>,
 ): Verification<unknown> {
-  const { read, plan, pre, post, snapshot, delta, unsampled, execution } = seen;
+  const { read, plan, pre, post, snapshot, delta, unsampled, execution } = observed;
   const { tool, input, expect } = read;
   const before = plan.pre.sample;
   const after = unsampled === undefined ? { state: snapshot.sample ?? {} } : { problem: unsampled };

@@ -1,4 +1,4 @@
-/** Step 3, `capturePreState`: the state that the action can change, before it does. */
+/** Step 3, `capturePreState`: captures the state that the action can change, before it changes it. */
 import { Context } from '@temporalio/activity';
 import type { State } from '../src/action/snapshot.js';
 import { rehearseInvariants } from '../src/verify/index.js';
@@ -19,7 +19,7 @@ export async function capturePreState(
     const read = readInput(sealedProposal(request), deps);
     const captured = await capture(read.tool, read.input, {}, Context.current().cancellationSignal);
     await keep(workflowIdentity().tenant, captured, deps);
-    // Before anybody is asked about it.
+    // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);
     // An expectation that is too costly on the real state is refused now, while nothing has been done.
     await rehearse(read, captured.state, deps);

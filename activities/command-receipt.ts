@@ -1,15 +1,15 @@
-/** The receipt of a person's signed command that was carried out. */
+/** Appends the receipt for a signed command that was carried out. */
 import { digest, type JsonObject } from '../src/action/json.js';
 import type { ReceiptRef } from '../src/action/outcome.js';
 import type { SignedCommand } from '../src/trust/index.js';
 import type { Dependencies } from './deps.js';
 import { sign } from './record-outcome.js';
 
-/** The signed command's own place in the tenant's chain. No action has a slash in its id, so it is never taken for the receipt of one. */
+/** Appends the receipt to the tenant's chain, under an id of its own. No action id has a slash, so none is mistaken for this one. */
 export function appendCommandReceipt(command: SignedCommand, reason: string, deps: Dependencies): Promise<ReceiptRef> {
   const { tenant, kind, subject, jti, signer, by, at, digest: commandDigest } = command;
   const actionId = `command/${jti}`;
-  const said: JsonObject = {
+  const content: JsonObject = {
     kind,
     tenant,
     subject,
@@ -28,7 +28,7 @@ export function appendCommandReceipt(command: SignedCommand, reason: string, dep
     reason,
     tool: `countersign.${kind}`,
     approvals: [commandDigest],
-    outcomeDigest: digest(said),
+    outcomeDigest: digest(content),
     iat: Math.floor(Date.now() / 1000),
   } as const;
   return deps.ledger.receipts.append({ tenant, actionId, sign: (link) => sign({ ...claims, ...link }, deps) });

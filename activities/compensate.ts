@@ -1,4 +1,4 @@
-/** Undoing: what would put things back as they were before an action, and a worker's compensation authorization to propose that. */
+/** Plans compensations: determines what would restore the state before an action, and signs the authorization to propose that. */
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { digest, type Json, type JsonObject } from '../src/action/json.js';
@@ -23,22 +23,22 @@ import type { Dependencies } from './deps.js';
 import { findTool } from './authenticate.js';
 import { heartbeating } from './step.js';
 
-/** How an attempt ended that left things as they were: there may be another one. */
+/** Statuses of a compensation attempt that changed nothing: another attempt may follow. */
 const WITHOUT_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['denied', 'failed', 'expired', 'cancelled']);
 
-/** How an action ended whose effect was made. */
+/** Statuses of an action whose effect was made. */
 const WITH_EFFECT: ReadonlySet<OutcomeStatus> = new Set(['success', 'mismatch']);
 
-/** How a step ended for which the others are undone. */
-const SHORT: ReadonlySet<string> = new Set<OutcomeStatus>([...WITHOUT_EFFECT, 'mismatch']);
+/** Statuses of a saga step after which the other steps are undone. */
+const UNSUCCESSFUL: ReadonlySet<string> = new Set<OutcomeStatus>([...WITHOUT_EFFECT, 'mismatch']);
 
-/** More than people will ask for. */
+/** The most attempts to undo one action, far more than people will ask for. */
 const MAX_ATTEMPTS = 100;
 
 /**
- * Nothing of the request is taken on trust: what was done is what the ledger records and the receipt was signed for, and of the proposal
- * counts what has the recorded digest. Asked again, it answers the same for as long as nothing happened in between, and there is never
- * more than one attempt that may have had an effect.
+ * Plans the compensation of an action. Nothing in the request is trusted: what was done is taken from the ledger's record, which must match
+ * its signed receipt, and the proposal must have the recorded digest. A repeated call returns the same plan while nothing happened in
+ * between, and there is never more than one attempt that may have had an effect.
  */
 export async function compensate(request: CompensationRequest, deps: Dependencies): Promise<CompensationPlan> {
   try {
@@ -57,7 +57,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     return { kind: 'other_task_queue', taskQueue: tool.taskQueue };
   }
   const cause = await causeOf(request.tenant, proposal, deps);
-  await assertWanted(request, proposal, cause, deps);
+  await assertRequested(request, proposal, cause, deps);
   const attempt = await nextAttempt(request, proposal.actionId, deps);
   if (attempt.kind !== 'next') return attempt;
 
@@ -72,7 +72,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     reasoning: `Undoes ${cause.actionId}.`,
     ...(proposal.traceId === undefined ? {} : { traceId: proposal.traceId }),
   };
-  const preDigest = await whereItMayBeUndone(tool, input, { pre, post }, cause.actionId);
+  const preDigest = await preDigestForUndo(tool, input, { pre, post }, cause.actionId);
   const undoDigest = proposalDigest(undo);
   const iat = Math.floor(Date.now() / 1000);
   const { agent } = cause.facts;
@@ -97,7 +97,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
   };
 }
 
-/** An action whose effect was made, with all that is needed to undo it. */
+/** An action whose effect was made, with everything that is needed to undo it. */
 type MadeAction = Outcome &
   Required<Pick<Outcome, 'facts' | 'pre' | 'receipt'>> & {
     readonly outcomeDigest: CompensationAuthorizationClaims['digest'];
@@ -132,11 +132,13 @@ async function causeOf(tenant: string, proposal: Proposal, { ledger, keyring }: 
 }
 
 /**
- * To undo is an effect too, and whoever can start workflows must not have it for the asking. The agent must have wanted it beforehand,
- * in what it signed; and what it wanted it for must have come true, by the ledger's word: a mismatch, or a step of the same saga that
- * did not succeed.
+ * Undoing is an effect too, and whoever can start workflows must not be able to cause one at will. The agent must have requested it
+ * beforehand, in what it signed, and the ledger must show that its condition has come true: a mismatch, or a step of the same saga that did
+ * not succeed.
+ *
+ * @throws CountersignError AGENT_UNVERIFIED
  */
-async function assertWanted(
+async function assertRequested(
   { tenant, saga }: CompensationRequest,
   proposal: Proposal,
   cause: MadeAction,
@@ -145,7 +147,7 @@ async function assertWanted(
   if (cause.status === 'mismatch' && proposal.onMismatch === 'compensate') return;
   if (saga === undefined) throw cannot(`Nobody wanted ${cause.actionId} undone.`, 'AGENT_UNVERIFIED');
   const manifest = sagaDigest(saga);
-  // As of when the step was done: a credential may expire while a saga waits for people.
+  // Verified as of when the step was done, because a credential may expire while a saga waits for people.
   const { agent } = await verifyProposal(keyring, saga.signature, { digest: manifest, now: cause.recordedAt });
   const ofSaga = saga.steps.some((step) => step.actionId === cause.actionId && step.digest === cause.proposalDigest);
   if (!ofSaga || agent.tenant !== tenant || agent.id !== cause.facts.agent.id) {
@@ -157,13 +159,13 @@ async function assertWanted(
   );
   for (const step of saga.steps) {
     const record = await ledger.actions.find(tenant, step.actionId);
-    // A step that is not there is refused from now on, when the credential that signed it is good no more.
-    if (record === undefined ? !stillValid : record.digest !== step.digest || SHORT.has(record.status)) return;
+    // A step that was not proposed yet will be refused once the credential that signed it is no longer valid.
+    if (record === undefined ? !stillValid : record.digest !== step.digest || UNSUCCESSFUL.has(record.status)) return;
   }
   throw cannot(`No step of the saga ${saga.traceId} has failed: ${cause.actionId} stays.`, 'AGENT_UNVERIFIED');
 }
 
-/** The id of the attempt that is to be made, or how the last one ended. */
+/** The id of the next attempt, or the state of the last one: still under way, or how it ended. */
 async function nextAttempt(
   { tenant, retryOf }: CompensationRequest,
   cause: string,
@@ -184,18 +186,18 @@ async function nextAttempt(
   throw cannot(`It was tried ${MAX_ATTEMPTS} times to undo ${cause}.`);
 }
 
-/** The captured states, which must be those that the receipt was signed for. */
+/** Loads the captured states, and checks that they are those that the receipt was signed for. */
 async function statesOf({ tenant, actionId, pre, post }: MadeAction, deps: Dependencies) {
   if (post === undefined) throw cannot(`What ${actionId} left was never read: nobody can say what to put back.`);
-  const whole = async (snapshot: Snapshot): Promise<State> => {
+  const load = async (snapshot: Snapshot): Promise<State> => {
     const state = await recall(tenant, snapshot, deps);
     if (takeSnapshot(state, 0).snapshot.digest === snapshot.digest) return state;
     throw cannot(`A state captured for ${actionId} is not the one that was recorded.`, 'RECEIPTS_BROKEN');
   };
-  return { pre: await whole(pre), post: await whole(post) };
+  return { pre: await load(pre), post: await load(post) };
 }
 
-/** Only what can be seen not to have changed is nothing to undo; a call of an API may have done what nobody captured. */
+/** There is nothing to undo only where visibly nothing changed. An API call may have changed something that was not captured. */
 function withoutInverse({ actionId, checks, facts, pre, post }: MadeAction, tool: Tool): CompensationPlan {
   const { actionType } = facts;
   if (actionType === 'READ') return { kind: 'nothing', reason: `${actionId} only read.` };
@@ -207,10 +209,12 @@ function withoutInverse({ actionId, checks, facts, pre, post }: MadeAction, tool
 }
 
 /**
- * The digest of the state in which the undoing finds things: the one that the cause left. It is captured before the comparison, so that
- * whatever changes after it differs from what the action itself captures.
+ * Captures the state in which the compensation would start, checks that the action left it so, and returns its digest. A change after this
+ * capture is noticed later, because the compensation captures its own pre-state and compares the digests.
+ *
+ * @throws CountersignError STATE_CHANGED
  */
-async function whereItMayBeUndone(
+async function preDigestForUndo(
   tool: Tool,
   undo: JsonObject,
   cause: { readonly pre: State; readonly post: State },
@@ -231,16 +235,16 @@ async function whereItMayBeUndone(
   );
 }
 
-/** The first object that both captured and that is not as it was left; `orders/7`. What only one of them looks at cannot be compared. */
+/** The first object that is not as the action left it, such as `orders/7`. A target that only one of them captured is not compared. */
 function changedSince(cause: { readonly pre: State; readonly post: State }, now: State): string | undefined {
   for (const [target, objects] of Object.entries(now)) {
     if (!Object.hasOwn(cause.post, target) && !Object.hasOwn(cause.pre, target)) continue;
     const [before, left, found] = [keyed(cause.pre[target]), keyed(cause.post[target]), keyed(objects)];
     const key = [...new Set([...Object.keys(left), ...Object.keys(found)])].find((name) => {
-      const is = own(found, name);
-      // What the cause left as it was need not be looked at again.
-      if (is === undefined) return !same(own(left, name), own(before, name));
-      return !same(is, own(left, name));
+      const current = own(found, name);
+      // The current capture may leave out an object that the action did not change.
+      if (current === undefined) return !same(own(left, name), own(before, name));
+      return !same(current, own(left, name));
     });
     if (key !== undefined) return `${target}/${key}`;
   }
@@ -263,7 +267,7 @@ function cannot(message: string, code: ErrorView['code'] = 'TOOL_FAILED'): Count
   });
 }
 
-/** The workflow is asked first: whatever it recorded before it ended is there when the ledger is read. */
+/** The workflow is queried before the ledger is read, so that whatever it recorded before it ended is found there. */
 export async function actionState(
   tenant: string,
   actionId: string,

@@ -1,4 +1,4 @@
-/** The state in which a compensation may act. */
+/** Checks the state in which a compensation may act. */
 import { CountersignError } from '../src/action/errors.js';
 import type { Snapshot } from '../src/action/snapshot.js';
 import { isCompensationAuthorization, verifyCompensationAuthorization } from '../src/trust/index.js';
@@ -6,7 +6,8 @@ import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
 
 /**
- * What somebody changed since is not overwritten in order to undo what was before: a compensation acts only on the state that its cause left.
+ * A compensation acts only on the state that the compensated action left, so that it never overwrites a later change. Other actions always
+ * pass this check.
  *
  * @throws CountersignError STATE_CHANGED
  */

@@ -1,4 +1,4 @@
-/** What the workflows and their activities say to each other. Types only: the workflow sandbox loads no value from here. */
+/** The interface between the workflows and their activities. Types only: the workflow sandbox loads no value from here. */
 import type { Requirement } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
@@ -47,7 +47,7 @@ export interface ApprovalCheck {
   readonly shown: Pick<Shown, 'tenant' | 'actionId' | 'agent'>;
   readonly shownDigest: Digest;
   readonly requirements: readonly Requirement[];
-  /** Of the policy that asks: what a passkey asserts is bound to it. */
+  /** Digest of the policy that requires the approval. A passkey assertion is bound to it. */
   readonly policyDigest: Digest;
 }
 
@@ -59,7 +59,7 @@ export interface Activities {
   readonly enforce: (input: EnforceInput) => Promise<Sealed<Enforced> | Sealed<Queued> | Sealed<Refused> | Ended>;
   /** Reads the state that the action can change. */
   readonly capturePreState: (input: CapturePreStateInput) => Promise<Sealed<PreState> | Sealed<Refused>>;
-  /** Counts the approvals there are, and puts the request into the inbox where more are needed. */
+  /** Counts the approvals given, and opens an approval request in the inbox where more are needed. */
   readonly requestApproval: (input: ApprovalInput) => Promise<Sealed<Approved> | Pending | Sealed<Refused> | Ended>;
   /** The deterministic gate: admits the action to the ledger with its holds, all or none, and signs the grant. */
   readonly authorize: (input: AuthorizeInput) => Promise<Sealed<Granted> | LookAgain | Sealed<Refused> | Ended>;
@@ -80,35 +80,35 @@ export interface Activities {
   readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
   /** Finds out how an action that has ended can be undone, and authorizes the proposal that does. Has no effect on the tool's system. */
   readonly compensate: (request: CompensationRequest) => Promise<CompensationPlan>;
-  /** How an action stands. */
+  /** Tells whether an action has an outcome, is running or is lost. */
   readonly actionState: (tenant: string, actionId: string) => Promise<ActionState>;
   /** The outcome that the ledger has for an action. @throws ApplicationFailure with NOT_FOUND */
   readonly recordedOutcome: (tenant: string, actionId: string) => Promise<Outcome>;
-  /** Which channels are to tell people of something. @throws ApplicationFailure with NOT_FOUND when nobody was asked */
+  /** Selects the channels that notify people. @throws ApplicationFailure with NOT_FOUND when there was no approval request */
   readonly route: (announcement: Announcement) => Promise<Routing>;
-  /** Tells people on one channel, once. @throws ApplicationFailure with DELIVERY_FAILED when another attempt is due */
+  /** Notifies people on one channel, once. @throws ApplicationFailure with DELIVERY_FAILED when another attempt is due */
   readonly notify: (announcement: Announcement, channel: string) => Promise<DeliveryEnd>;
-  /** Puts on record that a channel could not tell in all the time there was. */
+  /** Records that a channel could not deliver the notification within `maxWaitMs`. */
   readonly giveUp: (announcement: Announcement, channel: string, reason: string) => Promise<DeliveryEnd>;
 }
 
-/** On which channels people are told of something, and for how long that is tried. */
+/** The channels on which people are notified, and for how long delivery is attempted. */
 export interface Routing {
   readonly channels: readonly string[];
   readonly maxWaitMs: number;
 }
 
-/** How telling people on one channel ended. The ledger has the same. */
+/** How the delivery on one channel ended. The ledger records the same. */
 export interface DeliveryEnd {
   readonly channel: string;
   readonly deliveryId: string;
   readonly status: 'delivered' | 'failed';
   readonly attempts: number;
-  /** The provider's answer, or why not. */
+  /** The provider's response, or why the delivery failed. */
   readonly detail: string;
 }
 
-/** What became of a person's signed command. */
+/** The result of a signed command. */
 export type CommandResult =
   | { readonly kind: 'unfreeze'; readonly freeze: Freeze; readonly receipt: ReceiptRef }
   | { readonly kind: 'revoke'; readonly revocation: Revocation; readonly receipt: ReceiptRef }
@@ -124,7 +124,7 @@ export type CommandResult =
       readonly receipt: ReceiptRef;
     }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
-  /** Of the undoing of an action, by the person `by`. */
+  /** The person `by` decided how to continue with a compensation that failed. */
   | {
       readonly kind: 'recover';
       readonly verdict: 'retry' | 'accept';
@@ -137,49 +137,49 @@ export type CommandResult =
 export interface SagaRequest {
   readonly traceId: string;
   readonly steps: readonly ActionRequest[];
-  /** Of the saga's manifest. */
+  /** Digest of the saga's manifest. */
   readonly digest: Digest;
-  /** The agent's signature over it: all or nothing is what the agent wants of these steps. */
+  /** The agent's signature over the digest: the agent wants either all of these steps or none. */
   readonly signature: string;
 }
 
-/** What is to be undone. */
+/** A request to undo an action. */
 export interface CompensationRequest {
   readonly tenant: string;
-  /** As it was proposed: its digest must be that of the record. */
+  /** The proposal of the action. Its digest must be the recorded one. */
   readonly proposal: Proposal;
-  /** The saga that the action is a step of. Without one, only a mismatch that the proposal itself wants undone is. */
+  /** The saga that the action is a step of. Without one, an action is undone only after a mismatch, when its `onMismatch` says so. */
   readonly saga?: SagaManifest & {
     /** The agent's signature over the manifest's digest. */ readonly signature: string;
   };
-  /** The attempt that came to nothing, and that a person wants another one after. */
+  /** Action id of the attempt without effect after which a person ordered another one. */
   readonly retryOf?: string;
 }
 
-/** What there is to do about an action that is to be undone. */
+/** How to continue with an action that is to be undone. */
 export type CompensationPlan =
-  /** To be carried out as an action of its own. */
+  /** The compensation is to be carried out as an action of its own. */
   | { readonly kind: 'proposed'; readonly request: ActionRequest }
-  /** An attempt was begun before, and has no outcome yet. */
+  /** An attempt began earlier and has no outcome yet. */
   | { readonly kind: 'underway'; readonly actionId: string }
-  /** An attempt has ended before. */
+  /** An earlier attempt has ended. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'nothing'; readonly reason: string }
   | { readonly kind: 'impossible'; readonly error: ErrorView }
   | OtherTaskQueue;
 
-/** How an action stands, without waiting for it. */
+/** Whether an action has an outcome. Reading it does not wait for the action. */
 export type ActionState =
-  /** It has an outcome; one that is `unknown` may still be resolved. */
+  /** The action has an outcome. An `unknown` outcome may still be resolved. */
   | { readonly kind: 'ended'; readonly outcome: Outcome }
   | { readonly kind: 'running' }
-  /** No workflow is at it, and the ledger has no outcome of it. */
+  /** No workflow runs the action, and the ledger has no outcome of it. */
   | { readonly kind: 'lost' };
 
 export interface ReconcileOptions {
   /** Actions admitted later than this are left to their workflows. Milliseconds, default 60 000. */
   readonly olderThanMs?: number;
-  /** Where the run before stopped. */
+  /** Where the previous run stopped. */
   readonly after?: ActionCursor;
 }
 
@@ -190,6 +190,6 @@ export interface Reconciled {
   readonly seen: number;
   /** How many of them were settled. */
   readonly settled: number;
-  /** Where to go on, when not all were looked at. */
+  /** Where the next run continues. Absent when all open actions were looked at. */
   readonly after?: ActionCursor;
 }

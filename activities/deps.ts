@@ -1,4 +1,4 @@
-/** What the activities stand on. A worker assembles it; nothing here is reachable from workflow code. */
+/** The dependencies of the activities. A worker assembles them; workflow code cannot reach any of them. */
 import type { PasskeySettings } from '../src/action/passkey.js';
 import type { Ledger } from '../src/ledger/index.js';
 import type { Freeze } from '../src/action/freeze.js';
@@ -16,17 +16,17 @@ export interface Dependencies {
   readonly ledger: Ledger;
   readonly keyring: Keyring;
   readonly expectations: ExpectationRunner;
-  /** What the operator adds to verification. */
+  /** Invariants and the semantic check that the operator configured. */
   readonly verification?: VerificationSettings;
   readonly settings: Settings;
-  /** The channels on which people are told of what waits for them. Absent without any. */
+  /** The channels on which people are notified of approval requests. Absent when none is configured. */
   readonly notifier?: Notifier;
-  /** The task queue this worker serves: a tool with another one is not run here. */
+  /** The task queue that this worker serves. A tool with another task queue does not run here. */
   readonly taskQueue: string;
   readonly refusals: RefusalThrottle;
-  /** Asked about workflows that may have ended without an outcome. */
+  /** Looks up the state of workflows that may have ended without an outcome. */
   readonly workflows: WorkflowStates;
-  /** Tells running effects that a freeze has come. */
+  /** Stops running effects when a freeze that matches them is recorded. */
   readonly freezes: FreezeWatch;
   /** Named points where a test may stop the process. Does nothing unless a test switched one on. */
   readonly faults: { at(point: FaultPoint): Promise<void> };
@@ -35,23 +35,26 @@ export interface Dependencies {
 export interface Settings {
   /** How long a grant may wait for its execution. Seconds, default 60. */
   readonly grantTtlSeconds: number;
-  /** Whether the person who answers for an agent may approve its actions. Default false. */
+  /** Whether the owner of an agent may approve its actions. Default false. */
   readonly selfApproval: boolean;
-  /** How long a tool that cannot tell yet whether an effect happened is asked again. Milliseconds, default 30 000. */
+  /** For how long a look-up is repeated while the tool cannot tell yet whether an effect happened. Milliseconds, default 30 000. */
   readonly lookUpMaxWaitMs: number;
-  /** Who may make which signed commands, by role. */
+  /** The roles that may give each signed command. */
   readonly roles: CommandRoles;
-  /** Where people's passkeys are made and used. Absent: none verifies, and what policy wants one for cannot be approved. */
+  /** Where people create and use passkeys. When absent, none verifies, and nothing can be approved for which policy demands one. */
   readonly passkeys?: PasskeySettings;
-  /** When a person says yes too often in too short a time. */
+  /** How many approvals of one person count in a short time. */
   readonly approvalRateLimit: ApprovalRateLimit;
 }
 
-/** From the next yes after `yeses` within the window on, each counts only beside one more person's; after twice as many, none is taken. */
+/**
+ * Within the window, the first `approvals` approvals of a person count in full. Each later one counts only if one person more than required
+ * approves, and after twice as many, further ones are refused.
+ */
 export interface ApprovalRateLimit {
-  /** Default 10. */
+  /** Number of approvals. Default 10. */
   readonly approvals: number;
-  /** Default 60. */
+  /** Length of the window, in seconds. Default 60. */
   readonly withinSeconds: number;
 }
 
@@ -60,17 +63,17 @@ export interface CommandRoles {
   readonly unfreeze: readonly string[];
   /** Lifts freezes that stop every tenant. */
   readonly unfreezeAll: readonly string[];
-  /** Says whether an effect happened that could not be known. */
+  /** States whether an effect happened, where the outcome is `unknown`. */
   readonly resolve: readonly string[];
   /** Revokes credentials and delegations, and what others gave: their passkeys, standing approvals and role delegations. */
   readonly revoke: readonly string[];
-  /** Decides what becomes of an action that could not be undone. */
+  /** Decides how to continue with an action that could not be undone. */
   readonly recover: readonly string[];
   /** Freezes, through the gateway. */
   readonly freeze: readonly string[];
 }
 
-/** `ended`: without saying how; `gone`: Temporal does not know it (any more). */
+/** `ended`: the workflow has ended, in whatever way; `gone`: Temporal does not know it, or no longer. */
 export type WorkflowState = 'running' | 'ended' | 'gone';
 
 export interface WorkflowStates {
@@ -78,7 +81,7 @@ export interface WorkflowStates {
   state(workflowId: string): Promise<WorkflowState>;
 }
 
-/** What a freeze may stop. */
+/** The attributes of a running effect that freezes are matched against. */
 export interface Watched {
   readonly tenant: string;
   readonly agent: string;
@@ -87,11 +90,11 @@ export interface Watched {
 }
 
 export interface Watch {
-  /** Aborts when a freeze stops what is watched. */
+  /** Aborts when a freeze matches the effect. */
   readonly signal: AbortSignal;
-  /** The one that did. */
+  /** The freeze that aborted the signal. */
   readonly freeze: Freeze | undefined;
-  /** To be called when the effect is over. */
+  /** Stops watching. It must be called when the effect is over. */
   end(): void;
 }
 
@@ -100,8 +103,8 @@ export interface FreezeWatch {
 }
 
 /**
- * `<activity>.begin` is before anything was done, `<activity>.end` after all was and before Temporal hears of it; the others are on both
- * sides of what cannot be taken back. docs/recovery.md tells of each.
+ * `<activity>.begin` lies before the activity does anything, `<activity>.end` after it did everything and before Temporal gets the result.
+ * The others lie before and after each step that cannot be taken back. docs/recovery.md describes each.
  */
 export const FAULT_POINTS = [
   'propose.begin',

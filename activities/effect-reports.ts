@@ -1,9 +1,9 @@
-/** What `execute` reported, read by the steps after it. */
+/** Reads the reports of `execute`, for the steps after it. */
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import type { CapturePostStateInput, EffectReport } from './contract.js';
 import type { StepRun } from './step.js';
 
-/** What `execute` reported. Without a good seal nobody knows what happened, and it is found out. */
+/** Opens a report of `execute`. Without a valid seal it counts as `unknown`, and the effect must be looked up. */
 export function openReport(report: CapturePostStateInput['report'], run: StepRun): EffectReport {
   const { seal, ...unsealed } = report;
   const unknown = (error: ErrorView): EffectReport => ({ kind: 'unknown', at: 0, tookMs: 0, error });
@@ -19,7 +19,7 @@ export function openReport(report: CapturePostStateInput['report'], run: StepRun
   }
 }
 
-/** The uses of grants that are known to have had no effect. */
+/** The activities whose use of a grant is known to have had no effect. */
 export function usesOf(reports: readonly EffectReport[]): readonly string[] {
   return reports.flatMap((report) => ('usedBy' in report && report.usedBy !== undefined ? [report.usedBy] : []));
 }

@@ -1,4 +1,4 @@
-/** Step 2, `enforce`: policy and limits decide, on facts that are recorded whole. */
+/** Step 2, `enforce`: evaluates policy and limits, on facts that are recorded completely. */
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Agent } from '../src/action/principal.js';
@@ -10,15 +10,15 @@ import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { denied, limitsMet, rule, type Ruling } from './limits.js';
+import { denied, applicableLimits, rule, type Ruling } from './limits.js';
 import { fromView } from './effect-reports.js';
 import { StepRun } from './step.js';
 
-/** The agent is authenticated here too: a decision rests on its signature, not on the word of a worker that has a tool's credentials. */
+/** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
 export async function enforce(input: EnforceInput, deps: Dependencies): ReturnType<Activities['enforce']> {
   const { request, maxWaitOver } = input;
   const run = new StepRun('enforce', request.digest, deps);
-  const known: { facts?: Facts; decision?: Decision } = {};
+  const context: { facts?: Facts; decision?: Decision } = {};
   let authentic: Authentic | undefined;
   try {
     const proposed = run.open<Proposed>('propose', input.proposed);
@@ -29,12 +29,12 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
 
     const policy = deps.policy.current();
     const facts = factsOf(authentic, read, proposed.preview, policy);
-    known.facts = facts;
+    context.facts = facts;
     policy.checkInput(facts);
     const ruling = await rulingOf(authentic, read.tool, facts, policy, deps);
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
-    known.facts = ruling.facts;
-    known.decision = decision;
+    context.facts = ruling.facts;
+    context.decision = decision;
     if (decision.effect === 'deny') throw refusal(decision, ruling);
     if (proposed.preview.refusal !== undefined) throw fromView(proposed.preview.refusal);
 
@@ -50,13 +50,13 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const amounts = measured.map(({ unit, amount }) => ({ unit, amount }));
     return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts });
   } catch (thrown) {
-    const refused = run.refuse(thrown, withoutSample(known));
+    const refused = run.refuse(thrown, withoutSample(context));
     if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));
     return refused;
   }
 }
 
-/** Whoever is refused must not learn from the refusal what the rows hold. */
+/** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
 function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>): Pick<Refused, 'facts' | 'decision'> {
   return {
     ...(facts === undefined ? {} : { facts: { ...facts, preview: { ...facts.preview, sample: [] } } }),
@@ -64,7 +64,7 @@ function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>)
   };
 }
 
-/** Workers of one tool must agree on what it is: else a decision would be about something other than what is executed. */
+/** All workers must have the same definition of a tool, or the decision would be about something other than what is executed. */
 function assertSameTool(proposed: Proposed, { tool, actionType, operation }: ToolInput): void {
   const same =
     proposed.tool.name === tool.name &&
@@ -86,14 +86,14 @@ async function rulingOf(
   policy: Policy,
   { ledger }: Dependencies,
 ): Promise<Ruling> {
-  const met = limitsMet(policy, facts, authentic);
-  if (met === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
+  const resolved = applicableLimits(policy, facts, authentic);
+  if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
-  const demands = met.limits.map(({ demand }) => demand);
-  return rule(policy, facts, tool, met, await ledger.limits.read(tenant, authentic.proposal.actionId, demands));
+  const demands = resolved.limits.map(({ demand }) => demand);
+  return rule(policy, facts, tool, resolved, await ledger.limits.read(tenant, authentic.proposal.actionId, demands));
 }
 
-/** The last look: who has waited as long as the limit lets actions wait is denied. */
+/** Denies an action that would be queued again after it has waited for as long as the limit allows. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
   return queue === undefined ? ruling : { ...rest, decision: denied(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
@@ -135,8 +135,8 @@ function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
 }
 
 /**
- * What a proposal revises is an action of the same agent (or of one in the same chain) for which a person asked for changes: else it would
- * tell people that it does what they asked for, when nobody asked.
+ * A proposal may revise only an action of the same agent, or of one in the same chain, for which a person requested changes. Otherwise it
+ * would claim to do what people requested although nobody did.
  *
  * @throws CountersignError INVALID_PROPOSAL
  */
@@ -144,9 +144,10 @@ async function assertRevises({ proposal, agent }: Authentic, { ledger }: Depende
   const { revises } = proposal;
   if (revises === undefined) return;
   const outcome = (await ledger.actions.find(agent.tenant, revises))?.outcome;
-  const asker = outcome?.facts?.agent;
-  if (outcome?.error?.code === 'CHANGES_REQUESTED' && asker !== undefined && rootOf(asker) === rootOf(agent)) return;
-  // Whether another agent's action exists is nobody else's business: the answer is the same.
+  const proposer = outcome?.facts?.agent;
+  if (outcome?.error?.code === 'CHANGES_REQUESTED' && proposer !== undefined && rootOf(proposer) === rootOf(agent))
+    return;
+  // The error is the same when there is no such action, so that no agent learns of another agent's actions.
   throw new CountersignError('INVALID_PROPOSAL', `No changes were asked for of an action ${revises} of this agent.`, {
     field: 'proposal.revises',
     expected: 'the id of an action of the same agent that ended with CHANGES_REQUESTED',

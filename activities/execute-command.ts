@@ -1,4 +1,4 @@
-/** A signed command is carried out: who says it, whether they may, and whether it was said before. */
+/** Carries out signed commands: verifies who signed one, whether they may give it, and that it was not used before. */
 import { Context } from '@temporalio/activity';
 import { CountersignError } from '../src/action/errors.js';
 import { freezeNotFound } from '../src/action/errors-not-found.js';
@@ -26,8 +26,8 @@ type Recover = Extract<SignedCommand, { kind: 'recover' }>;
 const NONCES = 'statement';
 
 /**
- * Everything here can be repeated without a second effect, so a worker that dies in the middle leaves it to another. What cannot be
- * repeated is the signed command: handed in anew, it is refused.
+ * Carries out a signed command. Each part can be repeated without a second effect, so another worker can continue when this one dies. The
+ * signed command itself works only once: it is refused when it is submitted again.
  *
  * @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
  */
@@ -60,7 +60,7 @@ async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies
   }
 }
 
-/** It is for the workflow that waits for it: carried out by any other, it would be said and not heard. */
+/** Checks that a `recover` command was submitted to the workflow that waits for it. In any other it would have no effect. */
 function assertAddressee({ tenant, subject }: Recover): void {
   const expected = compensationWorkflowId(tenant, subject);
   if (Context.current().info.workflowExecution?.workflowId === expected) return;
@@ -73,31 +73,35 @@ function assertAddressee({ tenant, subject }: Recover): void {
 
 async function recover(command: Recover, deps: Dependencies): Promise<CommandResult> {
   const { by, verdict, subject, reason } = command;
-  const said =
+  const summary =
     verdict === 'retry'
       ? `${by} has the undoing of ${subject} tried again: ${reason}`
       : `${by} accepts that ${subject} is not undone: ${reason}`;
-  return { kind: 'recover', verdict, by, reason, receipt: await appendCommandReceipt(command, said, deps) };
+  return { kind: 'recover', verdict, by, reason, receipt: await appendCommandReceipt(command, summary, deps) };
 }
 
-/** Whose own credential was revoked has nothing to say. */
+/** Refuses a command whose signer's credential was revoked. @throws CountersignError CREDENTIAL_REVOKED */
 async function assertCredentialsValid({ tenant, credentials }: SignedCommand, { ledger }: Dependencies): Promise<void> {
-  const gone = await ledger.controls.revoked({ tenant, credentials });
-  if (gone === undefined) return;
-  throw new CountersignError('CREDENTIAL_REVOKED', `The credential that signed this was revoked: ${gone.reason}`, {
-    field: 'command.credential',
-    fix: 'Ask the operator for a new credential.',
-  });
+  const revocation = await ledger.controls.revoked({ tenant, credentials });
+  if (revocation === undefined) return;
+  throw new CountersignError(
+    'CREDENTIAL_REVOKED',
+    `The credential that signed this was revoked: ${revocation.reason}`,
+    {
+      field: 'command.credential',
+      fix: 'Ask the operator for a new credential.',
+    },
+  );
 }
 
-/** What is not of the signer's tenant does not exist for them. A freeze of every tenant is everybody's. */
+/** Finds the freeze to lift. To the signer, only freezes of their own tenant and of all tenants exist. @throws CountersignError NOT_FOUND */
 async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies): Promise<Freeze> {
   const found = (await ledger.controls.freezes()).find(({ id }) => id === Number(subject));
   if (found !== undefined && (found.tenant === tenant || found.tenant === '*')) return found;
   throw freezeNotFound(subject, ` of tenant ${tenant}`);
 }
 
-/** An agent's revocation of what was delegated below it needs no role: the signature itself shows that it stands above. */
+/** Checks that the signer has a role for the command. An agent needs none: verifying its signature showed that it may revoke this. */
 function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
   if (command.signer === 'agent') return;
   const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[command.kind];
@@ -109,7 +113,7 @@ function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { setti
   });
 }
 
-/** A later attempt of this very activity is the same taker. */
+/** Uses up the command's id. A retry of the same activity is the same use. @throws CountersignError COMMAND_INVALID */
 async function useOnce({ jti, expiresAt }: SignedCommand, { ledger }: Dependencies): Promise<void> {
   const { workflowExecution, activityId } = Context.current().info;
   const by = `${workflowExecution?.workflowId ?? ''}/${workflowExecution?.runId ?? ''}/${activityId}`;
@@ -125,10 +129,10 @@ async function lift(command: Unfreeze, freeze: Freeze, deps: Dependencies): Prom
   const { by, reason } = command;
   const lifted = await deps.ledger.controls.unfreeze(freeze.id, { by, reason });
   const end = lifted.lifted;
-  // Found lifted by the same words, it was this very signed command's first attempt that lifted it.
+  // A freeze that the same person lifted for the same reason was lifted by an earlier attempt of this command.
   if (end?.by !== by || end.reason !== reason) throw liftedBefore(lifted);
-  const what = freeze.scope.kind === 'all' ? 'everything' : `${freeze.scope.kind} ${freeze.scope.value ?? ''}`;
-  const receipt = await appendCommandReceipt(command, `${by} lifted freeze ${freeze.id} (${what}): ${reason}`, deps);
+  const scope = freeze.scope.kind === 'all' ? 'everything' : `${freeze.scope.kind} ${freeze.scope.value ?? ''}`;
+  const receipt = await appendCommandReceipt(command, `${by} lifted freeze ${freeze.id} (${scope}): ${reason}`, deps);
   return { kind: 'unfreeze', freeze: lifted, receipt };
 }
 
@@ -148,7 +152,7 @@ async function revoke(command: Revoke, deps: Dependencies): Promise<CommandResul
   return { kind: 'revoke', revocation, receipt };
 }
 
-/** The outcome stays what it was but for the question that was open: whether the effect happened. */
+/** Records whether the effect happened. The rest of the outcome stays as it was. @throws CountersignError NOT_FOUND, NOT_UNKNOWN */
 async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Outcome> {
   const { tenant, subject: actionId, verdict, by, roles, at, reason: evidence } = command;
   const record = await deps.ledger.actions.find(tenant, actionId);
@@ -159,7 +163,7 @@ async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Out
   }
   const { outcome: recorded } = record;
   if (recorded?.resolution?.digest === command.digest) return recorded;
-  if (recorded?.status !== 'unknown') throw known(actionId, record.status);
+  if (recorded?.status !== 'unknown') throw notUnknown(actionId, record.status);
   const { receipt: _receipt, error: _error, ...before } = recorded;
   const happened = verdict === 'happened';
   const outcome: UnreceiptedOutcome = {
@@ -183,10 +187,10 @@ async function resolveUnknown(command: Resolve, deps: Dependencies): Promise<Out
     holds: { disposition: happened ? 'consume' : 'release' },
   });
   if (settled.outcome.resolution?.digest === command.digest) return settled.outcome;
-  throw known(actionId, settled.outcome.status);
+  throw notUnknown(actionId, settled.outcome.status);
 }
 
-function known(actionId: string, status: string): CountersignError {
+function notUnknown(actionId: string, status: string): CountersignError {
   return new CountersignError('NOT_UNKNOWN', `The outcome of ${actionId} is not unknown: it is ${status}.`, {
     field: 'actionId',
     expected: 'an action whose outcome is unknown',

@@ -1,4 +1,4 @@
-/** Step 6, `execute`: the effect. Nothing reaches a tool's `execute` but through here, and nothing passes here without a grant. */
+/** Step 6, `execute`: makes the effect. A tool's `execute` is called only here, and only under a valid grant. */
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
@@ -12,16 +12,16 @@ import type { Dependencies } from './deps.js';
 import { checkGrant, passGate, type Passed } from './grant-gate.js';
 import { StepRun, workflowIdentity } from './step.js';
 
-/** A result is carried in history; a larger one is refused before it is returned. */
+/** The largest result that history carries. A larger one is left out; for a read, the action fails. */
 const MAX_RESULT_BYTES = 256 * 1024;
 
-/** A heartbeat is a write in the server, which the activity's completion then waits for: an effect that is over sooner sends none. */
+/** An effect sends no heartbeat before this time. A heartbeat is a write in the server, and the activity's completion waits for it. */
 const QUIET_MS = 1_000;
 
-/** When a system that was out of reach is tried again, unless it says itself. */
-const OUT_OF_REACH_MS = 500;
+/** When to try an unreachable system again, unless it states a time itself. Milliseconds. */
+const UNREACHABLE_RETRY_MS = 500;
 
-/** Nothing happened, and the reason may be gone with a new grant. */
+/** Errors after which nothing happened, and which a new grant may remove. */
 const LAPSING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
 
 export async function execute(
@@ -36,16 +36,16 @@ export async function execute(
 async function report(untrusted: Proposal, token: string, deps: Dependencies): Promise<Report> {
   const startedAt = Date.now();
   let passed: Passed | 'returned';
-  let asked = false;
+  let reachedLedger = false;
   try {
     const granted = await checkGrant(untrusted, token, deps);
-    asked = true;
+    reachedLedger = true;
     passed = await passGate(granted, deps);
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    // This worker may know another time or other tools than the one that tried before: only the ledger can say that nothing was begun.
-    if (!asked && Context.current().info.attempt > 1) return { kind: 'unknown', error: error.toJSON() };
+    // This worker's clock or tools may differ from those of an earlier attempt: only the ledger can tell that no effect was begun.
+    if (!reachedLedger && Context.current().info.attempt > 1) return { kind: 'unknown', error: error.toJSON() };
     return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON(), notAttempted: true };
   }
   const { activity: usedBy } = workflowIdentity();
@@ -54,10 +54,10 @@ async function report(untrusted: Proposal, token: string, deps: Dependencies): P
   return made.kind === 'done' || made.kind === 'unknown' ? made : { ...made, usedBy };
 }
 
-/** What was tried, before it is sealed. */
+/** An `EffectReport` before it is sealed, without its times. */
 type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<One, 'at' | 'tookMs'> : never) : never;
 
-/** Of what cannot be digested nothing can be executed either: `report` says why. */
+/** A proposal that is not JSON gets the digest of `null`. It cannot be executed, and `report` says why. */
 function digestOf(untrusted: unknown): Digest {
   try {
     assertJson(untrusted, 'proposal');
@@ -72,7 +72,7 @@ async function makeEffect(
   startedAt: number,
   deps: Dependencies,
 ): Promise<Report> {
-  // An earlier attempt may have left. It is repeated only where that cannot make a second effect, and not when it is barred.
+  // An earlier attempt may have reached the system. It is repeated only where that cannot make a second effect, and not when it is barred.
   const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
   if (tried && (idempotency !== 'native' || barred !== undefined)) {
     const found = await lookUpEarlier(tool, idempotency, input, claims, startedAt);
@@ -102,7 +102,7 @@ async function makeEffect(
     return { kind: 'done', execution: carriable(execution), startedAt };
   } catch (thrown) {
     const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
-    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await returned(error, claims, deps);
+    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await returnGrant(error, claims, deps);
     return classify(error, idempotency, signal.aborted, watch.freeze);
   } finally {
     watch.end();
@@ -115,10 +115,11 @@ function nothingSent(error: CountersignError): boolean {
 }
 
 /**
- * Another attempt under this grant could not know that this one sent nothing, and must take the outcome for unknown. So it is recorded
- * before there is one, and a new grant is asked for. Where that fails, the action has failed: that much is certain.
+ * Returns the grant of an attempt that sent nothing. Another attempt under the same grant could not know that, and would have to report the
+ * effect as unknown. So the ledger records it before any other attempt starts, and a new grant is requested. When the ledger cannot record
+ * it, the action fails, because it is certain that nothing was sent.
  */
-async function returned(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Report> {
+async function returnGrant(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Report> {
   const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
   try {
@@ -127,21 +128,21 @@ async function returned(error: CountersignError, claims: GrantClaims, { ledger }
   } catch {
     return { kind: 'not_done', error: view };
   }
-  const { retryable: again, retryAfterMs = OUT_OF_REACH_MS } = error;
-  return { kind: 'grant_lapsed', error: view, ...(again ? { retryAfterMs } : {}) };
+  const { retryable, retryAfterMs = UNREACHABLE_RETRY_MS } = error;
+  return { kind: 'grant_lapsed', error: view, ...(retryable ? { retryAfterMs } : {}) };
 }
 
-/** What an attempt says of itself that died, or was given up, after it had recorded that it sent nothing. */
+/** The error of an attempt that died or was given up after it had recorded that it sent nothing. */
 function unsent(): CountersignError {
   return new CountersignError('TOOL_UNAVAILABLE', 'Nothing was sent under this grant.', { retryable: true });
 }
 
-/** One key for all attempts of an action, and for no other. */
+/** The key that the tool gets. It is the same for all attempts of one action. */
 export function idempotencyKey({ tenant, actionId }: Pick<GrantClaims, 'tenant' | 'actionId'>): string {
   return `countersign:${tenant}/${actionId}`;
 }
 
-/** Asks the system whether an earlier attempt made the effect; undefined when it is certain that it did not and never will. */
+/** Looks up whether an earlier attempt made the effect. Returns undefined when it certainly did not and never will. */
 async function lookUpEarlier(
   tool: Tool,
   idempotency: Idempotency,
@@ -154,28 +155,29 @@ async function lookUpEarlier(
     error: { code: 'EFFECT_UNKNOWN', message: 'An earlier attempt may have reached the system; it is not sent again.' },
   };
   if (idempotency === 'none' || tool.lookUp === undefined) return unknown;
-  const answer = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal }, input);
-  if (answer.happened === 'yes') {
-    return { kind: 'done', execution: answer.execution, startedAt };
+  const found = await tool.lookUp(idempotencyKey(claims), { signal: Context.current().cancellationSignal }, input);
+  if (found.happened === 'yes') {
+    return { kind: 'done', execution: found.execution, startedAt };
   }
-  return answer.happened === 'no' ? undefined : unknown;
+  return found.happened === 'no' ? undefined : unknown;
 }
 
 function classify(
   error: CountersignError,
   idempotency: Idempotency,
-  told: boolean,
+  aborted: boolean,
   freeze: Freeze | undefined,
 ): Report {
-  const why = freeze === undefined ? error.toJSON() : { ...frozen(freeze).toJSON(), message: stoppedBy(freeze, error) };
+  const view =
+    freeze === undefined ? error.toJSON() : { ...frozen(freeze).toJSON(), message: stoppedBy(freeze, error) };
   if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
-    // Where the key makes it one effect, trying again is how the truth is found.
-    if (idempotency === 'native' && !told) throw retryable(error);
-    return { kind: 'unknown', error: why };
+    // The idempotency key makes a repetition safe, so another attempt finds out what happened.
+    if (idempotency === 'native' && !aborted) throw retryable(error);
+    return { kind: 'unknown', error: view };
   }
-  if (told) {
+  if (aborted) {
     const code = freeze === undefined ? 'CANCELLED' : 'FROZEN';
-    return { kind: 'stopped', error: { ...why, code } };
+    return { kind: 'stopped', error: { ...view, code } };
   }
   if (error.retryable) throw error;
   return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON() };
@@ -189,7 +191,7 @@ function retryable(error: CountersignError): CountersignError {
   return new CountersignError(error.code, error.message, { cause: error, retryable: true });
 }
 
-/** An effect that was made is reported, whatever its tool returned: a result that cannot be carried is left out. */
+/** Leaves out a result that history cannot carry. An effect that was made is reported whatever its tool returned. */
 function carriable(execution: Execution): Execution {
   try {
     assertCarriable(execution.result);

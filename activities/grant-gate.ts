@@ -1,4 +1,4 @@
-/** What stands before an effect: the grant is good for exactly this, and the ledger lets it be used once. */
+/** The gate before an effect: it checks that the grant is valid for exactly this action, and uses it in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson, digest } from '../src/action/json.js';
@@ -10,14 +10,14 @@ import { findTool } from './authenticate.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
 
-/** What has passed. */
+/** A grant that was checked and used. */
 export interface Passed {
   readonly tool: Tool;
   readonly claims: GrantClaims;
   readonly input: unknown;
   /** Whether an earlier attempt passed this gate and may have made the effect. */
   readonly tried: boolean;
-  /** A freeze or a revocation that came after the earlier attempt. */
+  /** A freeze or a revocation that came after the earlier attempt: nothing may be sent again. */
   readonly barred?: CountersignError;
 }
 
@@ -25,14 +25,17 @@ interface Granted extends Pick<Passed, 'tool' | 'claims' | 'input'> {
   readonly expired: boolean;
 }
 
-/** Whether the grant is good for exactly this. It stands on the grant's signature and the server's word of who runs this. */
+/**
+ * Checks that the grant is valid for exactly this action. The check relies only on the grant's signature and on the workflow id that the
+ * Temporal server states.
+ */
 export async function checkGrant(untrusted: unknown, token: string, deps: Dependencies): Promise<Granted> {
   const now = new Date();
   const { claims, expired } = await verifyGrant(deps.keyring, token, { now, allowExpired: true });
   assertJson(untrusted, 'proposal');
   const { tenant, actionId } = workflowIdentity();
   if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
-  // The digest is of a proposal that was checked before it was granted; what has another digest is not looked at further.
+  // The granted proposal was validated before. A proposal with another digest is not read any further.
   if (claims.proposalDigest !== digest(untrusted)) throw foreign('another proposal', 'proposal');
   const proposal = untrusted as unknown as Proposal;
 
@@ -44,7 +47,7 @@ export async function checkGrant(untrusted: unknown, token: string, deps: Depend
   return { tool, claims, input: parsed.data, expired };
 }
 
-/** The ledger lets a grant be used once, and by nothing that is frozen or revoked. */
+/** Uses the grant in the ledger. The ledger allows one use, and none when the action is frozen or a credential was revoked. */
 export async function passGate(
   { tool, claims, input, expired }: Granted,
   deps: Dependencies,
@@ -64,7 +67,7 @@ export async function passGate(
   switch (use.kind) {
     case 'first':
       if (expired) {
-        // By this worker's clock, though not by the ledger's. Nothing is sent under it, so it is not left among those that may have been.
+        // The grant has expired by this worker's clock, not by the ledger's. Nothing is sent, so this use must not count as an effect.
         await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy });
         throw grantExpired(claims);
       }

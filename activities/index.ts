@@ -1,4 +1,4 @@
-/** The activities of a worker, each bound to what it stands on. */
+/** The activities of a worker, each bound to its dependencies. */
 import { authorize } from './authorize.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
@@ -18,16 +18,16 @@ import { settle } from './settle.js';
 import { asActivity, heartbeating } from './step.js';
 import { verify } from './verify.js';
 
-/** `maxThrottled`: how many proposals of those who are refused again and again may wait at once. */
-export function createActivities(given: Omit<Dependencies, 'refusals'>, maxThrottled = 50): Activities {
-  const deps: Dependencies = { ...given, refusals: new RefusalThrottle(maxThrottled) };
+/** `maxThrottled`: how many proposals may wait at the same time because their agents were refused repeatedly. */
+export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, maxThrottled = 50): Activities {
+  const deps: Dependencies = { ...dependencies, refusals: new RefusalThrottle(maxThrottled) };
   const { faults } = deps;
   const step = <T>(name: Interruptible, body: () => Promise<T>): Promise<T> =>
     asActivity(async () => {
       await faults.at(`${name}.begin`);
-      const done = await body();
+      const result = await body();
       await faults.at(`${name}.end`);
-      return done;
+      return result;
     });
   return {
     propose: (request) => step('propose', () => propose(request, deps)),
@@ -51,7 +51,7 @@ export function createActivities(given: Omit<Dependencies, 'refusals'>, maxThrot
   };
 }
 
-/** The activities that leave something behind. */
+/** The activities that a test can interrupt at their beginning and end. */
 type Interruptible = Extract<FaultPoint, `${string}.begin`> extends `${infer Name}.begin` ? Name : never;
 
 export { FAULT_POINTS, type Dependencies, type ApprovalRateLimit, type FaultPoint, type CommandRoles } from './deps.js';

@@ -1,4 +1,4 @@
-/** Limits, where they meet an action: what they say before it is granted, and what becomes of its holds when it has ended. */
+/** Applies limits to an action: what they decide before it is granted, and how its holds are settled when it has ended. */
 import type { Decision, Facts } from '../src/action/decision.js';
 import { asCountersignError, CountersignError, type Problem } from '../src/action/errors.js';
 import { DISPOSITIONS, type HoldRequest, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
@@ -23,67 +23,71 @@ import { assertHonourable } from './constraints.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Authentic } from './authenticate.js';
 
-/** Undefined when no limit says anything of the action. @throws CountersignError POLICY_ERROR */
-export function limitsMet(policy: Policy, facts: Facts, authentic: Authentic): ResolvedLimits | undefined {
+/** The limits that apply to the action; undefined when none does. @throws CountersignError POLICY_ERROR */
+export function applicableLimits(policy: Policy, facts: Facts, authentic: Authentic): ResolvedLimits | undefined {
   const { proposal, authority } = authentic;
   const { input, traceId } = proposal;
-  const met = resolveLimits(policy, facts, { input, ...(traceId === undefined ? {} : { traceId }) }, authority);
-  return met.limits.length + met.exceeded.length + met.depths.length === 0 ? undefined : met;
+  const resolved = resolveLimits(policy, facts, { input, ...(traceId === undefined ? {} : { traceId }) }, authority);
+  return resolved.limits.length + resolved.exceeded.length + resolved.depths.length === 0 ? undefined : resolved;
 }
 
-/** What policy and limits say together. */
+/** The decision of policy and limits together. */
 export interface Ruling {
   readonly facts: Facts;
   readonly decision: Decision;
-  /** What stands beside the decision's code when it denies. */
+  /** The field, expectation and fix that go with the decision's code when it denies. */
   readonly problem?: Problem;
   /** Set when the action may wait for room. */
   readonly queue?: Extract<AtLimits, { kind: 'queue' }>;
-  /** To be placed once people, if any are needed, have decided. */
+  /** The holds to place, after people have approved where the decision requires it. */
   readonly holds: readonly HoldRequest[];
   /** The amounts that the limits found in the input. */
   readonly measured: readonly Measured[];
 }
 
-/** Policy decides with the figures before it; what it lets pass, the limits may still stop. @throws CountersignError the refusal */
+/**
+ * Evaluates policy on the facts and the figures of the limits. The limits may stop what policy allows.
+ *
+ * @throws CountersignError CONSTRAINT_UNSUPPORTED
+ */
 export function rule(
   policy: Policy,
-  before: Facts,
+  baseFacts: Facts,
   tool: Tool,
-  met: ResolvedLimits,
+  resolved: ResolvedLimits,
   readings: readonly LimitReading[],
 ): Ruling {
-  const facts: Facts = { ...before, limits: [...met.depths, ...figuresOf(met.limits, readings)] };
+  const facts: Facts = { ...baseFacts, limits: [...resolved.depths, ...figuresOf(resolved.limits, readings)] };
   const decision = evaluate(policy, facts);
-  const { measured } = met;
+  const { measured } = resolved;
   if (decision.effect === 'deny') return { facts, decision, holds: [], measured };
   assertHonourable(decision.constraints, tool);
-  if (met.exceeded.length > 0) {
-    const reason = met.exceeded.map((violation) => violation.reason).join('; ');
-    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, met.exceeded), holds: [], measured };
+  if (resolved.exceeded.length > 0) {
+    const reason = resolved.exceeded.map((violation) => violation.reason).join('; ');
+    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, resolved.exceeded), holds: [], measured };
   }
-  const at = atLimits(met.limits, readings, facts);
-  const holds = met.limits.map(({ demand }): HoldRequest => demand);
-  switch (at.kind) {
+  const verdict = atLimits(resolved.limits, readings, facts);
+  const holds = resolved.limits.map(({ demand }): HoldRequest => demand);
+  switch (verdict.kind) {
     case 'fits':
       return { facts, decision, holds, measured };
     case 'queue':
-      return { facts, decision, queue: at, holds: [], measured };
+      return { facts, decision, queue: verdict, holds: [], measured };
     case 'deny': {
-      const { kind: _kind, code, reason, violations, retryAfterMs: _retry, ...problem } = at;
+      const { kind: _kind, code, reason, violations, retryAfterMs: _retry, ...problem } = verdict;
       return { facts, decision: denied(decision, code, reason, violations), problem, holds: [], measured };
     }
     case 'approve':
       return {
         facts,
-        decision: asked(decision, at.requirements),
-        holds: holds.map((demand) => (at.over.includes(demand.limit) ? { ...demand, over: true } : demand)),
+        decision: requireApproval(decision, verdict.requirements),
+        holds: holds.map((demand) => (verdict.over.includes(demand.limit) ? { ...demand, over: true } : demand)),
         measured,
       };
   }
 }
 
-/** The decision when there is no room, and no more waiting for it. */
+/** The decision when a limit leaves no room and the action may not wait for any. */
 export function denied(
   decision: Decision,
   code: 'LIMIT_EXCEEDED' | 'BREAKER_OPEN',
@@ -100,7 +104,7 @@ export function denied(
   };
 }
 
-function asked(decision: Decision, requirements: Decision['requirements']): Decision {
+function requireApproval(decision: Decision, requirements: Decision['requirements']): Decision {
   const reasons = [
     ...(decision.effect === 'allow' ? [] : [decision.reason]),
     ...requirements.map(({ reason }) => reason),
@@ -115,14 +119,14 @@ function asked(decision: Decision, requirements: Decision['requirements']): Deci
 
 export interface Spending {
   readonly status: OutcomeStatus;
-  /** The tool was never asked. */
+  /** The tool was never called. */
   readonly notAttempted?: boolean;
-  /** It is spent, though it is not known how the action ended. */
+  /** The held amounts are spent, although it is not known how the action ended. */
   readonly spent?: boolean;
   readonly amounts?: Readonly<Record<string, number>>;
 }
 
-/** What the end of an action says of what it holds. */
+/** How the holds of an action are settled, given how it ended. */
 export function holdsOf({ status, notAttempted = false, spent = false, amounts }: Spending): HoldSettlement {
   const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && !notAttempted);
   return {
@@ -132,7 +136,7 @@ export function holdsOf({ status, notAttempted = false, spent = false, amounts }
   };
 }
 
-/** What was really spent by an effect that was made. Where it cannot be told, what was held counts as spent. */
+/** The amounts that the effect really spent. Undefined when they cannot be determined: then what was held counts as spent. */
 export async function spentBy(
   authentic: Authentic,
   { facts, decision }: { readonly facts: Facts; readonly decision: Decision },
@@ -142,18 +146,18 @@ export async function spentBy(
   if (facts.limits === undefined) return undefined;
   try {
     const policy = await policyOf(decision, deps);
-    const met = limitsMet(policy, facts, authentic);
-    if (met === undefined) return undefined;
-    return settledAmounts([...met.limits, ...heldInAdvance(facts.limits, met.measured)], result);
+    const resolved = applicableLimits(policy, facts, authentic);
+    if (resolved === undefined) return undefined;
+    return settledAmounts([...resolved.limits, ...heldInAdvance(facts.limits, resolved.measured)], result);
   } catch (thrown) {
-    // A ledger that is away is waited for; an expression that fails on this result is not going to do better.
+    // The step is retried while the ledger is unavailable. An expression that fails on this result would fail again.
     const error = asCountersignError(thrown);
     if (error.retryable) throw error;
     return undefined;
   }
 }
 
-/** The policy that decided, also when another one is active by now. */
+/** The policy that made the decision, even when another one is active now. */
 async function policyOf({ policyDigest }: Decision, { policy, ledger }: Dependencies): Promise<Policy> {
   const current = policy.current();
   if (current.digest === policyDigest) return current;

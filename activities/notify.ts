@@ -1,4 +1,4 @@
-/** Tells people of an action on one channel, and keeps the proof of it. */
+/** Notifies people of an action on one channel, and records each delivery. */
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Ledger } from '../src/ledger/index.js';
@@ -16,54 +16,54 @@ import { oneLine } from '../src/notify/one-line.js';
 import type { DeliveryEnd, Routing } from './contract.js';
 import type { Dependencies } from './deps.js';
 
-/** How the trail says that a delivery that failed is not over. */
+/** The recorded detail of a failed delivery begins with this while another attempt is due. */
 const AGAIN = 'again later: ';
 
-/** So often a channel waits for the first trace of what it was to tell before. By then whoever began to tell it has left one. */
+/** For how many attempts a channel waits until the ledger has a record of its earlier notification. */
 const MAX_WAITS = 8;
 
 const MAX_DETAIL = 500;
 
 type Deps = Pick<Dependencies, 'ledger' | 'notifier'>;
 
-/** Which channels are to tell it. @throws CountersignError NOT_FOUND, LEDGER_UNAVAILABLE, DELIVERY_FAILED */
-export async function route(given: Announcement, deps: Deps): Promise<Routing> {
-  const announcement = checkedAnnouncement(given);
+/** Selects the channels for an announcement. @throws CountersignError NOT_FOUND, LEDGER_UNAVAILABLE, DELIVERY_FAILED */
+export async function route(untrusted: Announcement, deps: Deps): Promise<Routing> {
+  const announcement = checkedAnnouncement(untrusted);
   const notifier = notifierOf(deps);
   const notice = notifier.notice(announcement, await actionSummaryOf(announcement, deps.ledger), announcedAt());
   return { channels: notifier.channelsFor(notice), maxWaitMs: notifier.maxWaitMs };
 }
 
 /**
- * One attempt. Returns when it is over: delivered, refused for good, or pointless by now.
+ * Makes one attempt to deliver. Returns when the delivery has ended: it succeeded, was refused for good, or is of no use any more.
  *
  * @throws CountersignError when another attempt is due: DELIVERY_FAILED, LEDGER_UNAVAILABLE …
  */
-export async function notify(given: Announcement, name: string, deps: Deps): Promise<DeliveryEnd> {
-  const announcement = checkedAnnouncement(given);
+export async function notify(untrusted: Announcement, name: string, deps: Deps): Promise<DeliveryEnd> {
+  const announcement = checkedAnnouncement(untrusted);
   const { tenant, actionId } = announcement;
   const { ledger } = deps;
   const id = deliveryId(announcement, name);
-  const trail = await ledger.deliveries.list(tenant, actionId);
-  const before = trail.find((one) => one.deliveryId === id);
-  // A worker may have died between the delivery and its report, or the report got lost.
-  if (before !== undefined && isOver(before)) return endOf(before);
+  const deliveries = await ledger.deliveries.list(tenant, actionId);
+  const previous = deliveries.find((one) => one.deliveryId === id);
+  // The delivery may have ended in an earlier attempt whose worker died, or whose report was lost.
+  if (previous !== undefined && isOver(previous)) return endOf(previous);
 
-  const story = await actionSummaryOf(announcement, ledger);
-  const over = pointless(announcement, story);
-  if (over !== undefined) return record(announcement, name, 'failed', `not told any more: ${over}`, ledger);
+  const summary = await actionSummaryOf(announcement, ledger);
+  const obsolete = pointless(announcement, summary);
+  if (obsolete !== undefined) return record(announcement, name, 'failed', `not told any more: ${obsolete}`, ledger);
   try {
     const notifier = notifierOf(deps);
     const channel = channelOf(notifier, name);
-    const earlier = trail.filter((one) => one.channel === name && one.deliveryId !== id && ASKING.has(one.kind));
+    const earlier = deliveries.filter((one) => one.channel === name && one.deliveryId !== id && ASKING.has(one.kind));
     if (channel.follows === true && !ASKING.has(announcement.kind)) {
-      const asked = notifier.notice({ tenant, actionId, n: 0, kind: 'asked' }, story, announcedAt());
+      const asked = notifier.notice({ tenant, actionId, n: 0, kind: 'asked' }, summary, announcedAt());
       const expected = notifier.channelsFor(asked).includes(name) && attempt() <= MAX_WAITS;
       if (!earlier.every(isOver) || (expected && !earlier.some(({ kind }) => kind === 'asked'))) {
         throw undelivered('what it was to tell before is not told yet', { retryable: true });
       }
     }
-    const { detail } = await channel.deliver(notifier.notice(announcement, story, announcedAt()), {
+    const { detail } = await channel.deliver(notifier.notice(announcement, summary, announcedAt()), {
       deliveryId: id,
       signal: Context.current().cancellationSignal,
       earlier: earlier.filter(({ status }) => status === 'delivered'),
@@ -82,37 +82,37 @@ export async function notify(given: Announcement, name: string, deps: Deps): Pro
     }
     await record(announcement, name, 'failed', `${AGAIN}${error.message}`, ledger);
     if (error.retryable) throw error;
-    // Such as a secret that is not there: whoever is responsible may bring it while there is time.
+    // A missing secret, for example, may still be configured before the time is over.
     throw undelivered(error.message, { retryable: true });
   }
 }
 
-/** Nobody could be told on this channel in all the time there was. */
-export async function giveUp(given: Announcement, name: string, reason: string, deps: Deps): Promise<DeliveryEnd> {
-  const announcement = checkedAnnouncement(given);
+/** Records that the channel could not deliver within the time it had, unless the delivery has ended in some way. */
+export async function giveUp(untrusted: Announcement, name: string, reason: string, deps: Deps): Promise<DeliveryEnd> {
+  const announcement = checkedAnnouncement(untrusted);
   const { tenant, actionId } = announcement;
   const id = deliveryId(announcement, name);
-  const trail = await deps.ledger.deliveries.list(tenant, actionId);
-  const before = trail.find((one) => one.deliveryId === id);
-  if (before !== undefined && isOver(before)) return endOf(before);
-  const last = before?.detail.startsWith(AGAIN) === true ? before.detail.slice(AGAIN.length) : reason;
-  Context.current().log.warn('people are not told', { channel: name, kind: announcement.kind, detail: last });
-  return record(announcement, name, 'failed', `given up: ${last}`, deps.ledger, before?.attempts ?? 1);
+  const deliveries = await deps.ledger.deliveries.list(tenant, actionId);
+  const previous = deliveries.find((one) => one.deliveryId === id);
+  if (previous !== undefined && isOver(previous)) return endOf(previous);
+  const detail = previous?.detail.startsWith(AGAIN) === true ? previous.detail.slice(AGAIN.length) : reason;
+  Context.current().log.warn('people are not told', { channel: name, kind: announcement.kind, detail });
+  return record(announcement, name, 'failed', `given up: ${detail}`, deps.ledger, previous?.attempts ?? 1);
 }
 
-/** What the ledger says happened, whoever asks for it to be told. */
+/** Reads from the ledger what happened to the action. A notification never relies on its caller for that. */
 async function actionSummaryOf({ tenant, actionId }: Announcement, ledger: Ledger): Promise<ActionSummary> {
-  const [ask, action] = await Promise.all([
+  const [request, action] = await Promise.all([
     ledger.approvalRequests.find(tenant, actionId),
     ledger.actions.find(tenant, actionId),
   ]);
-  if (ask === undefined) throw new CountersignError('NOT_FOUND', `Nobody was asked about ${actionId}.`);
+  if (request === undefined) throw new CountersignError('NOT_FOUND', `Nobody was asked about ${actionId}.`);
   const status = action?.outcome?.status;
   return {
-    shown: ask.shown,
-    expiresAt: ask.expiresAt,
-    open: ask.closedAt === undefined,
-    decisions: ask.decisions.map(({ approver: by, verdict }) => ({ by, verdict })),
+    shown: request.shown,
+    expiresAt: request.expiresAt,
+    open: request.closedAt === undefined,
+    decisions: request.decisions.map(({ approver: by, verdict }) => ({ by, verdict })),
     ...(status === undefined ? {} : { status }),
   };
 }
@@ -130,7 +130,7 @@ async function record(
   attempts = attempt(),
 ): Promise<DeliveryEnd> {
   const { tenant, actionId, kind } = announcement;
-  const kept = await deliveries.record({
+  const recorded = await deliveries.record({
     deliveryId: deliveryId(announcement, channel),
     tenant,
     actionId,
@@ -140,14 +140,14 @@ async function record(
     status,
     detail: oneLine(detail, MAX_DETAIL),
   });
-  return endOf(kept);
+  return endOf(recorded);
 }
 
 function endOf({ channel, deliveryId: id, status, attempts, detail }: DeliveryEnd): DeliveryEnd {
   return { channel, deliveryId: id, status, attempts, detail };
 }
 
-/** Another worker may have it, or this one when it is configured as the others. */
+/** The error is retryable, because another worker may have channels, or this one after a change of its config. */
 function notifierOf({ notifier }: Deps): Notifier {
   if (notifier === undefined) throw undelivered('this worker has no channels', { retryable: true });
   return notifier;
@@ -164,7 +164,7 @@ function attempt(): number {
   return Context.current().info.attempt;
 }
 
-/** The same on every attempt. Milliseconds since the epoch. */
+/** When the notification was scheduled, the same on every attempt. Milliseconds since the epoch. */
 function announcedAt(): number {
   return Context.current().info.scheduledTimestampMs;
 }

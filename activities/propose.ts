@@ -1,4 +1,4 @@
-/** Step 1, `propose`: who proposes what is certain, the tool understands it, and a preview shows what it would touch. */
+/** Step 1, `propose`: authenticates the agent, reads the input by the tool's schema and previews what the action would touch. */
 import { Context } from '@temporalio/activity';
 import type { Preview } from '../src/action/decision.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
@@ -29,6 +29,6 @@ export async function propose(request: ActionRequest, deps: Dependencies): Retur
 
 async function previewOf({ tool, input, actionType }: ToolInput): Promise<Preview> {
   const preview = await tool.preview(input, { signal: Context.current().cancellationSignal });
-  // What a read would return is its result, not something to be shown before it is allowed.
+  // What a read would return is its result, which nobody may see before the read is allowed.
   return actionType === 'READ' ? { ...preview, sample: [] } : preview;
 }

@@ -1,4 +1,4 @@
-/** Settles actions that were left behind: their workflow ended without an outcome, was terminated or is gone. */
+/** Settles abandoned actions: their workflow ended without an outcome, was terminated or is gone. */
 import { Context } from '@temporalio/activity';
 import { CountersignError, type ErrorView } from '../src/action/errors.js';
 import type { HoldSettlement } from '../src/action/limits.js';
@@ -11,27 +11,27 @@ import { idempotencyKey } from './execute.js';
 import { holdsOf } from './limits.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 
-/** A workflow that has just begun is not asked about. Milliseconds. */
+/** Actions admitted more recently than this are left to their workflows. Milliseconds. */
 const OLDER_THAN_MS = 60_000;
 
-/** How many are looked at in one run; the next goes on from there. A multiple of the ledger's page. */
-const MOST = 1_000;
+/** How many actions one run looks at. The next run continues after them. A multiple of the ledger's page size. */
+const MAX_ACTIONS = 1_000;
 
-/** Questions to Temporal at once. */
-const AT_ONCE = 8;
+/** How many requests to Temporal run at the same time. */
+const CONCURRENT_REQUESTS = 8;
 
-/** What a tool that cannot be asked, or is configured nowhere near, is waited for before a person has to decide. Milliseconds. */
+/** For how long an action waits for a tool that is unreachable or unknown to this worker, before a person has to decide. Milliseconds. */
 const MAX_WAIT_MS = 60 * 60_000;
 
 export async function reconcile(options: ReconcileOptions, deps: Dependencies): Promise<Reconciled> {
   const olderThanMs = options.olderThanMs ?? OLDER_THAN_MS;
   let { after } = options;
   let [seen, settled] = [0, 0];
-  while (seen < MOST) {
+  while (seen < MAX_ACTIONS) {
     const from = { olderThanMs, ...(after === undefined ? {} : { after }) };
     const page = await deps.ledger.actions.listOpen(from);
-    const left = await leftBehind(page, deps);
-    if (left.length > 0) settled += await settleAll(left, from, deps);
+    const abandoned = await abandonedOf(page, deps);
+    if (abandoned.length > 0) settled += await settleAll(abandoned, from, deps);
     seen += page.length;
     after = cursorOf(page.at(-1));
     Context.current().heartbeat();
@@ -44,34 +44,34 @@ function cursorOf(last: OpenAction | undefined): ActionCursor | undefined {
   return last && { tenant: last.tenant, actionId: last.actionId, admittedAt: last.admittedAt };
 }
 
-/** Those whose workflow will not settle them. One that was reset runs again, under the same id. */
-async function leftBehind(page: readonly OpenAction[], { workflows }: Dependencies): Promise<readonly OpenAction[]> {
-  const left: OpenAction[] = [];
-  for (let at = 0; at < page.length; at += AT_ONCE) {
-    const some = page.slice(at, at + AT_ONCE);
-    const states = await Promise.all(some.map(({ tenant, actionId }) => workflows.state(`${tenant}/${actionId}`)));
-    left.push(...some.filter((_, i) => states[i] !== 'running'));
+/** The actions whose workflow will not settle them. A workflow that was reset runs again under the same id, and counts as running. */
+async function abandonedOf(page: readonly OpenAction[], { workflows }: Dependencies): Promise<readonly OpenAction[]> {
+  const abandoned: OpenAction[] = [];
+  for (let at = 0; at < page.length; at += CONCURRENT_REQUESTS) {
+    const batch = page.slice(at, at + CONCURRENT_REQUESTS);
+    const states = await Promise.all(batch.map(({ tenant, actionId }) => workflows.state(`${tenant}/${actionId}`)));
+    abandoned.push(...batch.filter((_, i) => states[i] !== 'running'));
     Context.current().heartbeat();
   }
-  return left;
+  return abandoned;
 }
 
 /**
- * Their grants are void from now on, and only then it is read how many were used: no effect can begin after that. One that is still
- * running, in an activity whose workflow is gone, is found out by the tool's look-up.
+ * Settles abandoned actions, and returns how many. Their unused grants are deleted before the number of used grants is read, so that no
+ * effect can begin in between. The tool's look-up must find an effect that still runs in an activity whose workflow is gone.
  */
 async function settleAll(
-  left: readonly OpenAction[],
+  abandoned: readonly OpenAction[],
   page: Parameters<Dependencies['ledger']['actions']['listOpen']>[0],
   deps: Dependencies,
 ): Promise<number> {
-  for (const { tenant, actionId } of left) await deps.ledger.grants.deleteUnused(tenant, actionId);
-  const now = new Map((await deps.ledger.actions.listOpen(page)).map((action) => [nameOf(action), action]));
+  for (const { tenant, actionId } of abandoned) await deps.ledger.grants.deleteUnused(tenant, actionId);
+  const current = new Map((await deps.ledger.actions.listOpen(page)).map((action) => [nameOf(action), action]));
   let settled = 0;
-  for (const { tenant, actionId } of left) {
-    const action = now.get(nameOf({ tenant, actionId }));
-    const truth = action && (await truthOf(action, deps));
-    if (action !== undefined && truth !== undefined && (await settle(action, truth, deps))) settled++;
+  for (const { tenant, actionId } of abandoned) {
+    const action = current.get(nameOf({ tenant, actionId }));
+    const ending = action && (await findEnding(action, deps));
+    if (action !== undefined && ending !== undefined && (await settle(action, ending, deps))) settled++;
     Context.current().heartbeat();
   }
   return settled;
@@ -88,8 +88,8 @@ interface Found {
   readonly result?: Outcome['result'];
 }
 
-/** Undefined when it cannot be told yet, or is for another worker to tell. */
-async function truthOf(action: OpenAction, deps: Dependencies): Promise<Found | undefined> {
+/** How the action ended. Undefined when that cannot be determined yet, or only by another worker. */
+async function findEnding(action: OpenAction, deps: Dependencies): Promise<Found | undefined> {
   if (action.uses === 0) {
     return {
       status: 'cancelled',
@@ -97,8 +97,8 @@ async function truthOf(action: OpenAction, deps: Dependencies): Promise<Found | 
       holds: holdsOf({ status: 'cancelled' }),
     };
   }
-  const answer = await lookUp(action, deps);
-  switch (answer?.happened) {
+  const found = await lookUp(action, deps);
+  switch (found?.happened) {
     case undefined:
       return undefined;
     case 'no':
@@ -108,17 +108,17 @@ async function truthOf(action: OpenAction, deps: Dependencies): Promise<Found | 
         holds: holdsOf({ status: 'failed', notAttempted: true }),
       };
     case 'yes':
-      // Spent it is; but what it was to be compared with went with its workflow, so nobody can call it done.
+      // The amounts are spent. But the records to verify the effect against were lost with the workflow, so it is not a success.
       return {
         status: 'unknown',
         error: unknown('The effect was made, and its workflow ended from outside before it was verified.'),
         holds: { disposition: 'consume' },
-        result: answer.execution.result,
+        result: found.execution.result,
       };
     case 'unknown':
       return {
         status: 'unknown',
-        error: unknown(`Its workflow was ended from outside during the effect: ${answer.reason}`),
+        error: unknown(`Its workflow was ended from outside during the effect: ${found.reason}`),
         holds: holdsOf({ status: 'unknown' }),
       };
   }
@@ -135,19 +135,20 @@ function unknown(message: string): ErrorView {
 async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): Promise<LookUp | undefined> {
   const tool = tools.get(action.tool);
   const waitedLong = Date.now() - Date.parse(action.admittedAt) > MAX_WAIT_MS;
-  const givenUp = (reason: string): LookUp | undefined => (waitedLong ? { happened: 'unknown', reason } : undefined);
-  if (tool === undefined) return givenUp(`no worker that was asked has the tool ${action.tool}.`);
-  // Its own workers have a schedule of their own.
+  const unknownAfterMaxWait = (reason: string): LookUp | undefined =>
+    waitedLong ? { happened: 'unknown', reason } : undefined;
+  if (tool === undefined) return unknownAfterMaxWait(`no worker that was asked has the tool ${action.tool}.`);
+  // The workers of its task queue have a schedule of their own.
   if (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue) return undefined;
   if (tool.lookUp === undefined) return { happened: 'unknown', reason: `the tool ${tool.name} cannot look it up.` };
   try {
     return await tool.lookUp(idempotencyKey(action), { signal: Context.current().cancellationSignal });
   } catch {
-    return givenUp(`the tool ${tool.name} could not be asked.`);
+    return unknownAfterMaxWait(`the tool ${tool.name} could not be asked.`);
   }
 }
 
-/** @returns whether it was: not when a grant was used since it was looked at */
+/** Settles one action. @returns whether it was settled; it is not when a grant was used since the action was read */
 async function settle(action: OpenAction, found: Found, deps: Dependencies): Promise<boolean> {
   const { tenant, actionId, digest: proposalDigest, tool, agent, environment } = action;
   const { status, error, holds, result } = found;
@@ -164,7 +165,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...(result === undefined ? {} : { result }),
     steps: {},
   };
-  const command = {
+  const statement = {
     ...receiptStatementOf(outcome, agent === null ? {} : { agent }),
     ...(environment === null ? {} : { environment }),
   };
@@ -176,13 +177,13 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     outcome,
     holds,
     effectRuledOut: status === 'failed',
-    sign: (link) => sign({ ...command, ...link }, deps),
+    sign: (link) => sign({ ...statement, ...link }, deps),
   });
   await deps.faults.at('reconcile.after-settle');
   return kind === 'settled';
 }
 
-/** What is recorded of an action, whoever recorded it. @throws CountersignError NOT_FOUND */
+/** The outcome recorded for an action, whoever recorded it. @throws CountersignError NOT_FOUND */
 export async function recordedOutcome(tenant: string, actionId: string, { ledger }: Dependencies): Promise<Outcome> {
   const record = await ledger.actions.find(tenant, actionId);
   if (record?.outcome !== undefined) return record.outcome;

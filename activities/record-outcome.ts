@@ -1,4 +1,4 @@
-/** The outcome and its receipt, committed together. */
+/** Records the outcome of an action and its receipt, in one transaction. */
 import { asCountersignError, type CountersignError } from '../src/action/errors.js';
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import type { Cause } from '../src/action/decision.js';
@@ -16,7 +16,7 @@ import { holdsOf } from './limits.js';
 import type { Author } from './author.js';
 import { workflowIdentity } from './step.js';
 
-/** The chain for refusals whose tenant nobody attested: a forger must not write into a real tenant's chain. */
+/** The chain of receipts for refusals whose tenant could not be verified: a forger must not write into a real tenant's chain. */
 const UNAUTHENTICATED = '_unauthenticated';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -28,13 +28,13 @@ export interface OutcomeSettlement {
   /** Present unless the status is `success`. */
   readonly error?: CountersignError;
   readonly reason?: string;
-  /** The tool was never asked: a failure is none of its own. */
+  /** The tool was never called, so a failure does not count against it. */
   readonly notAttempted?: boolean;
-  /** What the action holds is spent, though it is not known how it ended. */
+  /** The held amounts are spent, although it is not known how the action ended. */
   readonly spent?: boolean;
-  /** The uses of grants that are known to have had no effect: by activity, or all of them. */
+  /** The activities whose use of a grant is known to have had no effect, or all of them. */
   readonly ruledOut?: readonly string[] | 'all';
-  /** What was really spent, by limit, where it can be told. */
+  /** What was really spent, by limit, where it can be determined. */
   readonly amounts?: Readonly<Record<string, number>>;
   readonly facts?: Plan['facts'];
   readonly decision?: Plan['decision'];
@@ -48,36 +48,39 @@ export interface OutcomeSettlement {
 }
 
 export type RecordedOutcome =
-  /** `recorded`: the action had this outcome before, and keeps it. */
+  /** `recorded`: the action already had this outcome, and keeps it. */
   | { readonly kind: 'settled'; readonly outcome: Outcome; readonly recorded: boolean }
   /** Nothing is recorded: another use of a grant may have made the effect. */
   | { readonly kind: 'effect_possible' };
 
-/** Records how an action ended, with its receipt. The ledger records no ending without an effect over one that may have been made. */
+/**
+ * Records how an action ended, with its receipt. The ledger does not record an end without an effect while a use of a grant that is not
+ * ruled out may have made one.
+ */
 export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
   const { author, error, facts, grant, ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, agent, cause } = author;
   const outcome = outcomeOf(settlement);
-  const command = receiptStatementOf(outcome, {
+  const statement = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
     ...(grant === undefined ? {} : { grant: grant.jti }),
     ...(cause === undefined ? {} : { cause }),
   });
-  const place = { tenant, actionId };
-  const signed = (link: ChainLink) => sign({ ...command, ...link }, deps);
-  // A conflicting proposal is refused for the record, but the action keeps the outcome of the proposal it belongs to.
+  const action = { tenant, actionId };
+  const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
+  // The refusal of a conflicting proposal gets a receipt, but the action keeps the outcome of the proposal that it belongs to.
   if (error?.code === 'ACTION_CONFLICT') {
-    const receipt = await deps.ledger.receipts.append({ ...place, sign: signed });
+    const receipt = await deps.ledger.receipts.append({ ...action, sign: signed });
     return { kind: 'settled', outcome: { ...outcome, receipt }, recorded: false };
   }
   try {
     return await deps.ledger.receipts.settle({
-      ...place,
+      ...action,
       proposalDigest,
       outcome,
       sign: signed,
       ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
-      // Without figures in the facts there is nothing to be said of them; what may be left of an earlier grant follows the status.
+      // Without limits in the facts, this run held nothing. The ledger settles what an earlier grant still holds by the status.
       ...(facts?.limits === undefined && settlement.spent !== true ? {} : { holds: holdsOf(settlement) }),
     });
   } catch (thrown) {
@@ -110,7 +113,7 @@ function outcomeOf(settlement: OutcomeSettlement): Outcome {
   };
 }
 
-/** Refuses a proposal whose author is not certain. The receipt goes to a chain of its own. */
+/** Refuses a proposal whose author could not be verified. The receipt goes to a separate chain. */
 export async function recordUnauthenticated(
   request: ActionRequest,
   error: CountersignError,
@@ -130,16 +133,16 @@ export async function recordUnauthenticated(
     checks: [],
     steps: {},
   };
-  const command = { ...receiptStatementOf(outcome, {}), tenant: UNAUTHENTICATED };
+  const statement = { ...receiptStatementOf(outcome, {}), tenant: UNAUTHENTICATED };
   const receipt = await deps.ledger.receipts.append({
     tenant: UNAUTHENTICATED,
     actionId: `${tenant}/${actionId}`,
-    sign: (link) => sign({ ...command, ...link }, deps),
+    sign: (link) => sign({ ...statement, ...link }, deps),
   });
   return { ...outcome, receipt };
 }
 
-/** A name that nobody attested, cut to what every store takes. */
+/** A name that was not verified, reduced to what every store accepts. */
 function storable(name: string): string {
   return name.slice(0, 64).toWellFormed().replaceAll('\u0000', '\ufffd');
 }

@@ -1,4 +1,4 @@
-/** What the steps of an action hand on, and what each is given. Types only: the workflow sandbox loads no value from here. */
+/** The records that steps of an action hand on, and the inputs of the steps. Types only: the workflow sandbox loads no value from here. */
 import type { Decision, Facts, Preview, ActionType } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
@@ -16,13 +16,14 @@ export interface ActionRequest {
   readonly proposal: Proposal;
   readonly digest: Digest;
   readonly signature: string;
-  /** The action is recorded as cancelled and its effect is not made: a saga that is cancelled settles its next step so. */
+  /** The action is recorded as cancelled, and its effect is not made. A cancelled saga settles its next step in this way. */
   readonly cancelled?: boolean;
 }
 
 /**
- * What a step hands on. It passes through history, which whoever has access to Temporal can write, so it carries a seal: a signature over
- * the workflow's id, the step's name, the proposal's digest and the record's digest. The next step refuses a record whose seal is not good.
+ * A record that a step hands on. It passes through history, which whoever has access to Temporal can write, so it carries a seal: a
+ * signature over the workflow's id, the step's name, the proposal's digest and the record's digest. The next step refuses a record without
+ * a valid seal.
  */
 export type Sealed<Record> = Record & { readonly seal: string };
 
@@ -33,18 +34,18 @@ export interface StepRecord {
   readonly tookMs: number;
 }
 
-/** A step says no. Sealed like any other record, so that a receipt states no reason that no step gave. */
+/** A step refused the action. The record is sealed like any other, so that a receipt states no reason that no step gave. */
 export interface Refused extends StepRecord {
   readonly kind: 'refused';
-  /** The one that says no. */
+  /** The step that refused. */
   readonly step: SealedStep;
   readonly error: ErrorView;
-  /** What was known by then. */
+  /** The facts and the decision, as far as they had been determined. */
   readonly facts?: Facts;
   readonly decision?: Decision;
 }
 
-/** The action has an outcome in the ledger already: that one counts. */
+/** The ledger already has an outcome of the action, which counts. */
 export interface Ended {
   readonly kind: 'ended';
   readonly outcome: Outcome;
@@ -56,7 +57,7 @@ export interface OtherTaskQueue {
   readonly taskQueue: string;
 }
 
-/** What is proposed, as the tool reads it, and what it would touch, as the real system shows it. */
+/** The proposal as the tool reads it, and a preview of what it would touch in the real system. */
 export interface Proposed extends StepRecord {
   readonly kind: 'proposed';
   readonly tool: Facts['tool'];
@@ -65,75 +66,75 @@ export interface Proposed extends StepRecord {
   readonly preview: Preview;
 }
 
-/** What policy and limits say together. */
+/** Policy and limits allow the action, or require approval. */
 export interface Enforced extends StepRecord {
   readonly kind: 'enforced';
   readonly facts: Facts;
   readonly decision: Decision;
-  /** Ids of what the agent's authority rests on: one revoked, and the grant is no longer valid. */
+  /** Ids of the credentials behind the agent's authority. When one is revoked, the grant is no longer valid. */
   readonly credentials: readonly string[];
-  /** What the action asks of its limits: `authorize` places it. */
+  /** What the action must hold of its limits. `authorize` places these holds. */
   readonly holds: readonly HoldRequest[];
   /** The amounts that the limits found in the input: the budgets of standing approvals count them too. */
   readonly measured: readonly Pick<Measured, 'unit' | 'amount'>[];
 }
 
-/** A limit leaves no room now, and lets the action wait for some. */
+/** A limit leaves no room now, and the action may wait for some. */
 export interface Queued extends StepRecord {
   readonly kind: 'queued';
   readonly facts: Facts;
   readonly decision: Decision;
   readonly reason: string;
-  /** When to look again. */
+  /** How long to wait before `enforce` runs again. Milliseconds. */
   readonly retryAfterMs: number;
-  /** Longest the action waits in all, from when it first met the limit. */
+  /** The longest time that the action waits in total, from when it first reached the limit. Milliseconds. */
   readonly maxWaitMs: number;
 }
 
-/** The state that the action can change, before it does. */
+/** The state that the action can change, before it changes it. */
 export interface PreState extends StepRecord {
   readonly kind: 'pre_state';
   readonly snapshot: Snapshot;
 }
 
-/** The people whom policy asks for have said yes, now or in advance. */
+/** The people whom policy requires have approved, now or in advance. */
 export interface Approved extends StepRecord {
   readonly kind: 'approved';
-  /** Of what they approved. */
+  /** Digest of what they approved. */
   readonly shownDigest: Digest;
   readonly approvals: readonly ApprovalRecord[];
-  /** The budgets of the standing approvals it rests on: `authorize` places what they hold. */
+  /** What the action must hold of the budgets of its standing approvals. `authorize` places these holds. */
   readonly holds: readonly HoldRequest[];
-  /** Where these budgets stand, before this action. */
+  /** The state of these budgets before this action. */
   readonly figures: readonly LimitFigure[];
-  /** Ids of what the standing approvals rest on: one revoked, and the grant is no longer valid. */
+  /** Ids of the standing approvals and of the credentials behind them. When one is revoked, the grant is no longer valid. */
   readonly credentials: readonly string[];
 }
 
-/** People are asked. */
+/** People have yet to decide. An approval request is open. */
 export interface Pending {
   readonly kind: 'pending';
   readonly shown: Shown;
   readonly shownDigest: Digest;
-  /** Of what they decide on, with the approvals given in advance. */
+  /** The plan that they decide on, with the approvals given in advance. */
   readonly plan: Plan;
-  /** Tokens given that still count. */
+  /** The tokens of the decisions that still count. */
   readonly counting: readonly string[];
-  /** Why the others do not. */
+  /** Why each of the other decisions does not count. */
   readonly dropped: readonly ErrorView[];
-  /** Somebody is to be told of what becomes of the wait. */
+  /** Whether people are to be notified of the request and of how it ends. */
   readonly announce?: boolean;
 }
 
-/** The effect may be made, once. */
+/** The grant is signed: the effect may be made, once. */
 export interface Granted extends StepRecord {
   readonly kind: 'granted';
   readonly grant: string;
-  /** Longest the effect may take. */
+  /** The longest time that the effect may take. Milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Others took the room between the reading and the placing, or the records are too old: everything is looked at again. */
+/** Other actions took the room before the holds were placed, or the records are too old: the earlier steps must run again. */
 export interface LookAgain {
   readonly kind: 'look_again';
   readonly because: 'limits' | 'standing_approvals' | 'stale_records';
@@ -147,12 +148,12 @@ export type EffectReport = StepRecord &
         readonly execution: Execution;
         /** Milliseconds since the epoch. */ readonly startedAt: number;
       }
-    /** Nothing happened, and trying again is no use. */
+    /** Nothing happened, and another attempt is of no use. */
     | (NotMade & { readonly kind: 'not_done' })
-    /** Nothing happened, because the grant is no longer valid (it expired, or the state moved): a new one may be asked for. */
+    /** Nothing happened, because the grant expired, the state changed or the system was unreachable. A new grant may be requested. */
     | (NotMade & {
         readonly kind: 'grant_lapsed';
-        /** The system was out of reach: a new grant is of use after this, milliseconds. */
+        /** The system was unreachable: a new grant is of use only after this time. Milliseconds. */
         readonly retryAfterMs?: number;
       })
     /** It was stopped before it happened. */
@@ -163,49 +164,49 @@ export type EffectReport = StepRecord &
 
 interface NotMade {
   readonly error: ErrorView;
-  /** The tool was not even asked. */
+  /** The tool was not called. */
   readonly notAttempted?: boolean;
-  /** The activity under whose name the grant was used, when it was: that use is known to have had no effect. */
+  /** The activity that used the grant, if any. This use is known to have had no effect. */
   readonly usedBy?: string;
 }
 
 /** The effect was made. */
 export type Done = Extract<EffectReport, { kind: 'done' }>;
 
-/** Why an action ends whose effect was not made, where no step said so: the workflow knows, and people signed. */
+/** Why an action ends without an effect although no step refused it: the workflow states it, and people's decisions are signed. */
 export type Stopped =
   | { readonly kind: 'cancelled'; readonly during: 'approval' | 'pipeline' }
   | { readonly kind: 'cancelled'; readonly during: 'queue'; readonly queued: Sealed<Queued> }
-  /** Nobody decided in time. RFC 3339 UTC. */
+  /** Nobody decided in time. `expiresAt` is RFC 3339 UTC. */
   | { readonly kind: 'expired'; readonly expiresAt: string }
-  /** People decided against it: the decisions they signed. */
+  /** People decided against the action. `tokens` are the decisions that they signed. */
   | { readonly kind: 'decided'; readonly tokens: readonly string[] }
   | { readonly kind: 'no_room'; readonly queued: Sealed<Queued> }
-  /** A step could not be carried out at all. */
+  /** Temporal could not carry out a step. */
   | { readonly kind: 'step_failed'; readonly error: ErrorView };
 
-/** What is known once the real system was read again. */
+/** The real system after the effect, as far as it could be read. */
 export type PostState = StepRecord &
   (
     | {
         readonly kind: 'post_state';
         readonly snapshot: Snapshot;
         readonly delta: Delta;
-        /** Why there is no second sample. */
+        /** Why there is no sample of rows after the effect. */
         readonly unsampled?: string;
-        /** What to say of the checks that were waited for, by name. */
+        /** Details of the checks that had a deadline of their own, by name. */
         readonly waited?: Readonly<Record<string, string>>;
-        /** What the tool's look-up found, where the report did not know. */
+        /** What the tool's look-up found, where the report did not say whether the effect was made. */
         readonly found?: Execution;
       }
-    /** The effect was found, but this run does not know the state before it, so there is nothing to compare with. */
+    /** The effect was found, but this run has no state from before it, so it cannot be verified. */
     | { readonly kind: 'made_unverified'; readonly found: Execution }
     /** The tool has made sure that the effect did not happen and never will. */
     | { readonly kind: 'not_made'; readonly error: ErrorView }
     | { readonly kind: 'unknown'; readonly error: ErrorView }
   );
 
-/** What was settled before the effect: `authorize` bound it by digest in the grant. */
+/** What was decided before the effect. `authorize` bound it in the grant by digest. */
 export interface AuthorizedAction {
   readonly enforced: Sealed<Enforced>;
   readonly approved?: Sealed<Approved>;
@@ -213,13 +214,13 @@ export interface AuthorizedAction {
   readonly grant: string;
 }
 
-/** How long each step took. */
+/** How long each step took, in milliseconds. */
 export type RecordedTimes = Outcome['steps'];
 
 export interface EnforceInput {
   readonly request: ActionRequest;
   readonly proposed: Sealed<Proposed>;
-  /** The action has waited for room as long as it may: it is denied if there still is none. */
+  /** The action has waited for room as long as it may. It is denied if there still is none. */
   readonly maxWaitOver: boolean;
 }
 
@@ -233,9 +234,9 @@ export interface ApprovalInput {
   readonly enforced: Sealed<Enforced>;
   /** Absent for a read, which changes nothing. */
   readonly pre: Sealed<PreState> | undefined;
-  /** The decisions people signed so far. */
+  /** The decisions that people have signed so far. */
   readonly tokens: readonly string[];
-  /** Others keep taking the budgets of standing approvals: people are asked. */
+  /** Other actions keep using up the budgets of standing approvals, so these are ignored and people are asked. */
   readonly withoutStandingApprovals: boolean;
 }
 
@@ -245,24 +246,24 @@ export interface AuthorizeInput {
   /** Absent for a read, which changes nothing. */
   readonly pre: Sealed<PreState> | undefined;
   readonly approved: Sealed<Approved> | undefined;
-  /** Everything was looked at again often enough: what does not fit now is refused. */
+  /** The earlier steps were repeated often enough. An action that does not fit now is refused. */
   readonly lastLook: boolean;
 }
 
 export interface CapturePostStateInput {
   readonly request: ActionRequest;
-  /** Absent where an earlier run made the effect, or may have, and this one was refused. */
+  /** Absent when an earlier run made the effect, or may have made it, and this run was refused. */
   readonly authorized?: AuthorizedAction;
-  /** Without a seal it counts as unknown, whatever it says. */
+  /** A report without a seal counts as `unknown`, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
 }
 
 export interface VerifyInput {
   readonly request: ActionRequest;
   readonly authorized?: AuthorizedAction;
-  /** Without a seal it counts as unknown, whatever it says. */
+  /** A report without a seal counts as `unknown`, whatever it says. */
   readonly report: EffectReport & { readonly seal?: string };
-  /** Absent where the effect was not made, or the system has been out of reach for too long. */
+  /** Absent when the effect was not made, or when the system was unreachable for too long. */
   readonly post?: Sealed<PostState>;
   /** How this run ends when it turns out that an earlier run made no effect. */
   readonly instead?: SettleInput;
@@ -274,7 +275,7 @@ export interface VerifyInput {
 export interface SettleInput {
   readonly request: ActionRequest;
   readonly ending: Sealed<Refused> | Stopped;
-  /** What was known by then. */
+  /** Absent when the action ended before policy and limits allowed it. */
   readonly enforced?: Sealed<Enforced>;
   readonly pre?: Sealed<PreState>;
   /** Attempts of this run that had no effect. */
@@ -282,13 +283,13 @@ export interface SettleInput {
   readonly steps: RecordedTimes;
 }
 
-/** What an outcome says beyond what the steps before handed on already: history need not carry it twice. */
+/** The parts of an outcome that are not in the records of earlier steps, so that history carries nothing twice. */
 export type Ending = Omit<
   Outcome,
   keyof Plan | 'post' | 'delta' | 'result' | 'tenant' | 'actionId' | 'proposalDigest' | 'tool'
 >;
 
-/** How an action ended. The receipt is written. */
+/** How an action ended. Its receipt is written, except for `effect_possible`. */
 export type Concluded =
   | { readonly kind: 'verified'; readonly ending: Ending }
   | { readonly kind: 'complete'; readonly outcome: Outcome }

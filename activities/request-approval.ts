@@ -1,4 +1,4 @@
-/** Step 4, `requestApproval`: whether the people whom policy asks for have said yes; where they have not, they are asked. */
+/** Step 4, `requestApproval`: checks whether the people whom policy requires have approved, and opens an approval request if not. */
 import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
@@ -25,19 +25,19 @@ export async function requestApproval(
   deps: Dependencies,
 ): ReturnType<Activities['requestApproval']> {
   const run = new StepRun('requestApproval', input.request.digest, deps);
-  const known: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
+  const context: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
   try {
     const enforced = run.open<Enforced>('enforce', input.enforced);
-    known.facts = enforced.facts;
-    known.decision = enforced.decision;
+    context.facts = enforced.facts;
+    context.decision = enforced.decision;
     const { snapshot } = run.open<PreState>('capturePreState', input.pre);
-    return await ask(input, enforced, snapshot, run, deps);
+    return await approvedOrPending(input, enforced, snapshot, run, deps);
   } catch (thrown) {
-    return run.refuse(thrown, known);
+    return run.refuse(thrown, context);
   }
 }
 
-async function ask(
+async function approvedOrPending(
   { request, tokens, withoutStandingApprovals }: ApprovalInput,
   enforced: Enforced,
   pre: Plan['pre'],
@@ -66,10 +66,10 @@ async function ask(
     return approved(records, []);
   }
   const standing = withoutStandingApprovals ? [] : await usableApprovals(actionId, facts, shown, measured, deps);
-  const enough = neededStandingApprovals(requirements, records, standing);
-  if (enough !== undefined) return approved([...records, ...enough.map(({ record }) => record)], enough);
+  const needed = neededStandingApprovals(requirements, records, standing);
+  if (needed !== undefined) return approved([...records, ...needed.map(({ record }) => record)], needed);
 
-  // Nobody is asked about an action that has ended, conflicts or is frozen; and nothing is held while people think.
+  // No request is opened for an action that has ended, conflicts or is frozen. Nothing is held while people decide.
   const admitted = await admit(enforced, request, deps, []);
   if (admitted.kind === 'ended') return admitted;
   const approvals = [...records, ...standing.map(({ record }) => record)];
@@ -94,7 +94,7 @@ async function ask(
   };
 }
 
-/** Exactly what people are shown: their decisions are bound to its digest. */
+/** Builds exactly what people are shown. Their decisions are bound to its digest. */
 export function shownOf(
   { proposal, digest: proposalDigest }: Pick<ActionRequest, 'proposal' | 'digest'>,
   { facts, decision, pre }: Pick<Plan, 'facts' | 'decision' | 'pre'>,

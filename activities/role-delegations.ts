@@ -1,4 +1,4 @@
-/** What people gave others: read from the ledger, believed for what they signed. */
+/** Reads role delegations from the ledger. Only what their givers signed counts. */
 import { decodeJwt } from 'jose';
 import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
@@ -10,8 +10,8 @@ import { verifyCommand, type Keyring, type SignedCommand } from '../src/trust/in
 import type { Dependencies } from './deps.js';
 
 /**
- * A signed command that was carried out before, as it was good when it was signed. By the keys of now: one taken out takes with it what
- * was signed below it.
+ * Verifies a signed command that was carried out before, as of the time it was signed but with the current keys: removing a key
+ * invalidates everything that was signed under it.
  *
  * @throws CountersignError COMMAND_INVALID
  */
@@ -27,7 +27,7 @@ export async function verifyAsOfSigning(keyring: Keyring, token: string): Promis
 
 type DelegateRole = Extract<SignedCommand, { kind: 'delegate_role' }>;
 
-/** What a signed command says, as the ledger keeps it. */
+/** The entry that the ledger keeps for a signed command. */
 export function roleDelegationOf(command: DelegateRole, token: string): NewAuthorization<RoleDelegation> {
   const { tenant, subject, role, from, until, jti, by, credentials, reason } = command;
   return {
@@ -46,7 +46,8 @@ export function roleDelegationOf(command: DelegateRole, token: string): NewAutho
 }
 
 /**
- * The roles that a person has for others now. Each was given by somebody who has it themselves, and rests on nothing that was revoked.
+ * The roles delegated to a person that they may exercise now. Each was delegated by somebody who has the role themselves, and rests on
+ * nothing that was revoked.
  *
  * @throws CountersignError LEDGER_UNAVAILABLE
  */

@@ -1,4 +1,4 @@
-/** The activity `settle`: records an action that ends without an effect, and why. */
+/** The activity `settle`: records the end of an action without an effect, and the reason. */
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
 import { progress, refusalBy } from '../src/action/quorum.js';
 import type { ApprovalRecord } from '../src/action/outcome.js';
@@ -15,7 +15,7 @@ export async function settle(input: SettleInput, deps: Dependencies): ReturnType
   return recordEnding(input, {}, deps);
 }
 
-/** `ruledOut`: every effect that an earlier run may have made is known not to have been made. */
+/** Records the end of an action without an effect. `ruledOut`: it is certain that no earlier run made the effect either. */
 export async function recordEnding(
   input: SettleInput,
   { ruledOut }: { readonly ruledOut?: 'all' },
@@ -31,34 +31,34 @@ export async function recordEnding(
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: 'complete', outcome: await recordUnauthenticated(request, error, deps) };
   }
-  const { known, ending } = await readEnding(input, run, deps);
+  const { prior, ending } = await readEnding(input, run, deps);
   const uses = usesOf(attempts.map((attempt) => openReport(attempt, run)));
   const recorded = await recordOutcome(
-    { author, ...known, ...ending, ruledOut: ruledOut ?? uses, steps: { ...steps, settle: run.tookMs } },
+    { author, ...prior, ...ending, ruledOut: ruledOut ?? uses, steps: { ...steps, settle: run.tookMs } },
     deps,
   );
   return recorded.kind === 'effect_possible' ? recorded : { kind: 'complete', outcome: recorded.outcome };
 }
 
-/** What no step of this action said is no reason on its receipt. */
+/** Reads why the action ended. When a record was not sealed by a step of this action, the receipt states only that. */
 async function readEnding(
   input: SettleInput,
   run: StepRun,
   deps: Dependencies,
-): Promise<{ known: Known; ending: Ending }> {
+): Promise<{ prior: PriorRecords; ending: Ending }> {
   try {
-    const known = knownBy(input, run);
-    return { known, ending: await endingOf(input, known, run, deps) };
+    const prior = priorRecords(input, run);
+    return { prior, ending: await endingOf(input, prior, run, deps) };
   } catch (thrown) {
     const error = asCountersignError(thrown);
     if (error.code !== 'SEAL_INVALID') throw error;
-    return { known: {}, ending: { status: 'denied', error } };
+    return { prior: {}, ending: { status: 'denied', error } };
   }
 }
 
-type Known = Pick<OutcomeSettlement, 'facts' | 'decision' | 'pre'>;
+type PriorRecords = Pick<OutcomeSettlement, 'facts' | 'decision' | 'pre'>;
 
-function knownBy({ ending, enforced, pre }: SettleInput, run: StepRun): Known {
+function priorRecords({ ending, enforced, pre }: SettleInput, run: StepRun): PriorRecords {
   const refused = ending.kind === 'refused' ? run.open<Refused>(ending.step, ending) : undefined;
   const from = refused?.facts === undefined ? enforced && run.open<Enforced>('enforce', enforced) : refused;
   const captured = pre && run.open<PreState>('capturePreState', pre);
@@ -73,7 +73,7 @@ type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts'
 
 async function endingOf(
   { request, ending }: SettleInput,
-  known: Known,
+  prior: PriorRecords,
   run: StepRun,
   deps: Dependencies,
 ): Promise<Ending> {
@@ -92,8 +92,8 @@ async function endingOf(
       return { status: 'expired', error: fromView({ code: 'APPROVAL_EXPIRED', message: `Nobody decided ${by}.` }) };
     }
     case 'decided': {
-      const approvals = await decisionsOf(request, ending.tokens, known, deps);
-      const requirements = known.decision?.requirements ?? [];
+      const approvals = await decisionsOf(request, ending.tokens, prior, deps);
+      const requirements = prior.decision?.requirements ?? [];
       return { status: 'denied', error: fromView(refusalBy(progress(requirements, approvals), approvals)), approvals };
     }
     case 'no_room': {
@@ -111,11 +111,11 @@ const CANCELLED = {
   pipeline: 'Cancelled before the effect.',
 } as const;
 
-/** The decisions that people signed on what they were shown, checked once more. */
+/** Verifies once more the decisions that people signed on what they were shown. */
 async function decisionsOf(
   request: SettleInput['request'],
   tokens: readonly string[],
-  { facts, decision, pre }: Known,
+  { facts, decision, pre }: PriorRecords,
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
   if (facts === undefined || decision === undefined || pre === undefined) return [];
@@ -123,7 +123,7 @@ async function decisionsOf(
   return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;
 }
 
-/** Temporal's word alone says so: it names a step that could not be carried out, and nothing else. */
+/** Only Temporal reported this error, so it may say that a step could not be carried out, and nothing else. */
 function stepFailed({ code, message }: ErrorView): CountersignError {
   return new CountersignError(code, message.slice(0, 1_000), {
     fix: 'Nothing was done. Propose again under a new actionId when the system is back.',

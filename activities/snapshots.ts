@@ -1,4 +1,4 @@
-/** Captured states. What is too large for history goes to the ledger. */
+/** Captures states. Those too large for history are kept in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';
@@ -8,7 +8,7 @@ import type { Dependencies } from './deps.js';
 export interface Captured {
   readonly state: State;
   readonly snapshot: Snapshot;
-  /** Why there is no second sample. */
+  /** Why there is no sample of rows after the effect. */
   readonly unsampled?: string;
 }
 
@@ -29,7 +29,7 @@ export async function capture(
   return { state, ...taken, snapshot: { ...taken.snapshot, sample: sample.state } };
 }
 
-/** Keeps a state that history is too small for. Idempotent: it is stored under its digest. */
+/** Stores in the ledger a state that is too large for history. It can be repeated, because the state is stored under its digest. */
 export async function keep(
   tenant: string,
   { snapshot, large }: { snapshot: Snapshot; large?: State },
@@ -38,7 +38,7 @@ export async function keep(
   if (large !== undefined) await ledger.content.putSnapshot(tenant, snapshot.digest, large);
 }
 
-/** The whole state of a snapshot, wherever it is. */
+/** Loads the whole state of a snapshot, from the snapshot itself or from the ledger. @throws CountersignError NOT_FOUND */
 export async function recall(tenant: string, snapshot: Snapshot, { ledger }: Dependencies): Promise<State> {
   if (snapshot.state !== undefined) return snapshot.state;
   const state = await ledger.content.getSnapshot(tenant, snapshot.digest);

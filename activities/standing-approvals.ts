@@ -1,4 +1,4 @@
-/** Standing approvals: which of what people approved in advance is about an action, and which of it the action needs. */
+/** Standing approvals: finds those that apply to an action, and of these the ones that the action needs. */
 import type { Facts, Requirement } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import { digest } from '../src/action/json.js';
@@ -13,20 +13,20 @@ import { matchesWildcard, assertMayDecide, type SignedCommand } from '../src/tru
 import type { Dependencies } from './deps.js';
 import { verifyAsOfSigning } from './role-delegations.js';
 
-/** A standing approval that counts as a yes to the action, as far as can be told before its budgets are held. */
+/** A standing approval that counts as an approval of the action, as far as can be told before its budgets are held. */
 export interface UsableApproval {
   readonly record: ApprovalRecord;
-  /** Its budgets. */
+  /** The holds on its budgets. */
   readonly holds: readonly HoldRequest[];
-  /** Where they stand, before this action. */
+  /** The state of its budgets before this action. */
   readonly figures: readonly LimitFigure[];
-  /** What it rests on: its own id, and the credentials of whoever gave it. */
+  /** Its own id and the credentials of its giver. Revoking one of them ends it. */
   readonly credentials: readonly string[];
 }
 
 type CreateStandingApproval = Extract<SignedCommand, { kind: 'create_standing_approval' }>;
 
-/** What a signed command says, as the ledger keeps it. */
+/** The entry that the ledger keeps for a signed command. */
 export function standingApprovalOf(command: CreateStandingApproval, token: string): NewAuthorization<StandingApproval> {
   const { tenant, subject, tool, operation, environment, maxRows, actions, amounts, roles, until } = command;
   const { jti, by, credentials, reason } = command;
@@ -51,8 +51,8 @@ export function standingApprovalOf(command: CreateStandingApproval, token: strin
 }
 
 /**
- * The standing approvals that are about this action, hold now, and have room for it in their budgets; those that end soonest first.
- * None lifts a limit: who approved in advance did not know that it would be reached.
+ * The standing approvals that apply to this action, are valid now, and have room for it in their budgets. Those that end soonest come first.
+ * None counts where a limit requires the approval, because whoever approved in advance did not know that the limit would be reached.
  *
  * @throws CountersignError LEDGER_UNAVAILABLE
  */
@@ -69,18 +69,18 @@ export async function usableApprovals(
   const { tenant, id } = agent;
   const rows = await deps.ledger.standingApprovals.for({
     tenant,
-    agents: named(id),
+    agents: agentIds(id),
     tool: tool.name,
     environment: tool.environment,
     rows: facts.preview.rows,
   });
-  const about = rows.filter((row) => matchesWildcard(row.operation ?? '*', operation));
+  const matching = rows.filter((row) => matchesWildcard(row.operation ?? '*', operation));
   const found: {
     readonly row: StandingApproval;
     readonly record: ApprovalRecord;
     readonly limits: readonly ResolvedLimit[];
   }[] = [];
-  for (const row of about) {
+  for (const row of matching) {
     const limits = standingLimits(row, measured);
     const record = limits === undefined ? undefined : await recordOf(row, shown, deps);
     if (limits !== undefined && record !== undefined) found.push({ row, record, limits });
@@ -97,13 +97,13 @@ export async function usableApprovals(
   });
 }
 
-/** The agent, and the first of its chain, whose doing it is. To undo what an agent did is not its doing. */
-function named(id: string): readonly string[] {
+/** The agent, and the first agent of its chain, on whose behalf it acts. A compensation does not act on an agent's behalf. */
+function agentIds(id: string): readonly string[] {
   const [root = id] = id.split('/');
   return root === id || isUndoAgent(id) ? [id] : [id, root];
 }
 
-/** The row is only where to look: what counts is what its giver signed, and whether they may decide this. */
+/** The approval that a row stands for. What counts is not the row but what its giver signed, and whether they may decide on this action. */
 async function recordOf(
   { at: _at, ended: _ended, ...row }: SignedAuthorization<StandingApproval>,
   { agent, requirements }: Pick<Shown, 'agent' | 'requirements'>,
@@ -136,19 +136,19 @@ async function recordOf(
 }
 
 /**
- * As few of them as satisfy the requirements together with what people decided; those without a budget first. Undefined when all of them
- * do not.
+ * Selects no more standing approvals than are needed to satisfy the requirements together with the decisions of people, those without a
+ * budget first. Undefined when even all of them are not enough.
  */
 export function neededStandingApprovals(
   requirements: readonly Requirement[],
   decided: readonly ApprovalRecord[],
-  given: readonly UsableApproval[],
+  usable: readonly UsableApproval[],
 ): readonly UsableApproval[] | undefined {
-  const suffice = (some: readonly UsableApproval[]): boolean =>
-    progress(requirements, [...decided, ...some.map(({ record }) => record)]).state === 'approved';
-  if (!suffice(given)) return undefined;
-  const free = given.filter(({ holds }) => holds.length === 0);
-  let kept = [...free, ...given.filter(({ holds }) => holds.length > 0)];
+  const suffice = (selection: readonly UsableApproval[]): boolean =>
+    progress(requirements, [...decided, ...selection.map(({ record }) => record)]).state === 'approved';
+  if (!suffice(usable)) return undefined;
+  const withoutBudget = usable.filter(({ holds }) => holds.length === 0);
+  let kept = [...withoutBudget, ...usable.filter(({ holds }) => holds.length > 0)];
   for (const one of kept.toReversed()) {
     const others = kept.filter((other) => other !== one);
     if (suffice(others)) kept = others;

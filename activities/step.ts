@@ -1,4 +1,4 @@
-/** What every step shares: its record and seal, its failures as Temporal's, and whose workflow it runs in. */
+/** What all steps share: sealed records, errors as Temporal failures, and the identity of the running workflow. */
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { assertJson, digest, type Digest } from '../src/action/json.js';
@@ -7,7 +7,7 @@ import { openSealed, sealRecord, type SealedStep } from '../src/trust/index.js';
 import type { ActionRequest, Refused, Sealed, StepRecord } from './contract.js';
 import type { Dependencies } from './deps.js';
 
-/** What a record says beside when it was made. */
+/** The content of a record, without its times. */
 type Content<Record> = Record extends StepRecord ? Omit<Record, keyof StepRecord> : never;
 
 /** One run of a step: it times the step, seals what it hands on, and opens what other steps handed it. */
@@ -34,17 +34,17 @@ export class StepRun {
   }
 
   /**
-   * The record that says no. What may pass by itself, or is a fault of ours, is thrown instead: Temporal tries the step again.
+   * Seals a refusal. An error that may pass by itself, or is a fault of ours, is thrown instead, so that Temporal retries the step.
    *
    * @throws CountersignError the error itself, when it is retryable or INTERNAL
    */
-  refuse(thrown: unknown, known: Pick<Refused, 'facts' | 'decision'> = {}): Sealed<Refused> {
+  refuse(thrown: unknown, context: Pick<Refused, 'facts' | 'decision'> = {}): Sealed<Refused> {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
-    return this.seal<Refused>({ kind: 'refused', step: this.#step, error: error.toJSON(), ...known });
+    return this.seal<Refused>({ kind: 'refused', step: this.#step, error: error.toJSON(), ...context });
   }
 
-  /** @throws CountersignError SEAL_INVALID */
+  /** Opens the record of another step of this action. @throws CountersignError SEAL_INVALID */
   open<Record extends StepRecord>(step: SealedStep, sealed: Sealed<Record> | undefined): Record {
     return openSealed<Record>(this.#keyring, this.#context(step), sealed);
   }
@@ -56,8 +56,8 @@ export class StepRun {
 }
 
 /**
- * The proposal that the records of an action are of. It was validated before any of them was sealed; what has another digest is not looked
- * at further.
+ * The proposal that the records of an action belong to. It was validated before any record was sealed. A proposal with another digest is
+ * not read any further.
  *
  * @throws CountersignError SEAL_INVALID
  */
@@ -72,7 +72,7 @@ export function sealedProposal({ proposal, digest: expected }: ActionRequest): P
   });
 }
 
-/** Runs an activity's body; what it throws reaches the workflow as an ApplicationFailure with the error view as its detail. */
+/** Runs the body of an activity. Its errors reach the workflow as an ApplicationFailure with the error view as its detail. */
 export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
   try {
     return await body();
@@ -82,7 +82,7 @@ export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
     throw ApplicationFailure.create({
       message: error.message,
       type: error.code,
-      // A fault of ours may be a passing one; everything else says of itself whether trying again is of use.
+      // An internal error may be transient. Every other error states whether a retry is of use.
       nonRetryable: error.code !== 'INTERNAL' && !error.retryable,
       ...(error.retryable && error.retryAfterMs !== undefined ? { nextRetryDelay: error.retryAfterMs } : {}),
       details: [error.toJSON()],
@@ -91,10 +91,10 @@ export async function asActivity<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-/** How often a step says that its worker lives: a slow ledger or system is no dead worker. Well under the heartbeat timeouts. Milliseconds. */
+/** How often a slow step sends a heartbeat, so that its worker does not count as dead. Below every heartbeat timeout. Milliseconds. */
 const HEARTBEAT_EVERY_MS = 1_000;
 
-/** Heartbeats all the while, so that a worker that was killed is noticed. */
+/** Sends heartbeats while the body runs, so that a killed worker is noticed. A local activity sends none. */
 export async function heartbeating<T>(body: () => Promise<T>): Promise<T> {
   const context = Context.current();
   if (context.info.isLocal) return body();
@@ -106,7 +106,7 @@ export async function heartbeating<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The tenant and action that the running workflow is about, from the server's own word of its id; `activity` names this activity. */
+/** The tenant and action of the running workflow, by the workflow id that the Temporal server states. `activity` names this activity. */
 export function workflowIdentity(): { tenant: string; actionId: string; activity: string } {
   const { workflowExecution, activityId } = Context.current().info;
   if (workflowExecution === undefined) throw new CountersignError('INTERNAL', 'The step runs outside a workflow.');

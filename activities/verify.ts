@@ -1,4 +1,4 @@
-/** Step 8, `verify`: the real system is compared with what was promised; the holds are settled and the receipt is signed. */
+/** Step 8, `verify`: compares the real system with what was promised, settles the holds and signs the receipt. */
 import { CountersignError, type ErrorView } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
@@ -28,14 +28,14 @@ type Verdict = Pick<
 export async function verify(input: VerifyInput, deps: Dependencies): ReturnType<Activities['verify']> {
   const { request, authorized, instead, post } = input;
   const run = new StepRun('capturePostState', request.digest, deps);
-  const seen = post && run.open<PostState>('capturePostState', post);
-  // The effect of an earlier run is ruled out: this run ends as it would have without it.
-  if (seen?.kind === 'not_made' && instead !== undefined) return recordEnding(instead, { ruledOut: 'all' }, deps);
+  const postState = post && run.open<PostState>('capturePostState', post);
+  // The tool ruled out that an earlier run made the effect, so this run ends as it would have without that run.
+  if (postState?.kind === 'not_made' && instead !== undefined) return recordEnding(instead, { ruledOut: 'all' }, deps);
 
   const plan = authorized && planOf(authorized.enforced, authorized.pre, authorized.approved);
   const grant = authorized && plan && (await grantOf(authorized, plan, deps));
   const author = await authorOf(request, deps, grant && new Date(grant.iat * 1000));
-  const verdict = await judge(input, seen, plan, run, deps);
+  const verdict = await judge(input, postState, plan, run, deps);
   const { tookMs } = run;
   const settlement: OutcomeSettlement = {
     author,
@@ -51,7 +51,7 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
   return endingOf(outcome);
 }
 
-/** What history has already, the workflow adds itself. */
+/** Leaves out what history has already. The workflow adds it to the outcome. */
 function endingOf(outcome: Extract<Concluded, { kind: 'complete' }>['outcome']): Concluded {
   const { facts: _facts, decision: _decision, approvals: _approvals, pre: _pre, ...rest } = outcome;
   const { post: _post, delta: _delta, result: _result, tenant: _tenant, actionId: _id, ...more } = rest;
@@ -59,7 +59,7 @@ function endingOf(outcome: Extract<Concluded, { kind: 'complete' }>['outcome']):
   return { kind: 'verified', ending };
 }
 
-/** The plan must be the one that was granted: it came back through history, which others can write. */
+/** Opens the grant. The plan came back through history, which others can write, so it must be the one that was granted. */
 async function grantOf({ grant }: AuthorizedAction, plan: Plan, { keyring }: Dependencies): Promise<GrantClaims> {
   const claims = await openGrant(keyring, grant);
   if (claims.planDigest === digest(plan)) return claims;
@@ -68,23 +68,24 @@ async function grantOf({ grant }: AuthorizedAction, plan: Plan, { keyring }: Dep
 
 async function judge(
   { request, report, attempts }: VerifyInput,
-  seen: PostState | undefined,
+  postState: PostState | undefined,
   plan: Plan | undefined,
   run: StepRun,
   deps: Dependencies,
 ): Promise<Verdict> {
-  const told = openReport(report, run);
-  switch (seen?.kind) {
+  const effectReport = openReport(report, run);
+  switch (postState?.kind) {
     case undefined:
-      if (told.kind === 'done' && plan?.facts.actionType === 'READ') {
-        return compare(request, { snapshot: EMPTY_SNAPSHOT, delta: EMPTY_DELTA }, told.execution, plan, deps);
+      if (effectReport.kind === 'done' && plan?.facts.actionType === 'READ') {
+        return compare(request, { snapshot: EMPTY_SNAPSHOT, delta: EMPTY_DELTA }, effectReport.execution, plan, deps);
       }
-      return unread(told, [...attempts.map((attempt) => openReport(attempt, run)), told]);
+      return unread(effectReport, [...attempts.map((attempt) => openReport(attempt, run)), effectReport]);
     case 'unknown':
-      return { status: 'unknown', error: fromView(seen.error) };
+      return { status: 'unknown', error: fromView(postState.error) };
     case 'not_made':
-      if (told.kind === 'done' || told.kind === 'unknown') return { ...notMade(seen.error), ruledOut: 'all' };
-      return { ...unread(told, []), ruledOut: 'all' };
+      if (effectReport.kind === 'done' || effectReport.kind === 'unknown')
+        return { ...notMade(postState.error), ruledOut: 'all' };
+      return { ...unread(effectReport, []), ruledOut: 'all' };
     case 'made_unverified':
       return {
         status: 'unknown',
@@ -93,32 +94,32 @@ async function judge(
           message: 'An earlier run made the effect and ended before it was verified.',
           fix: 'Look at the system itself, then say what you found: countersign resolve <action> --happened | --did-not-happen.',
         }),
-        result: seen.found.result,
+        result: postState.found.result,
         spent: true,
       };
     case 'post_state': {
-      const execution = told.kind === 'done' ? told.execution : seen.found;
+      const execution = effectReport.kind === 'done' ? effectReport.execution : postState.found;
       if (execution === undefined || plan === undefined) throw unjudgeable();
-      return compare(request, seen, execution, plan, deps);
+      return compare(request, postState, execution, plan, deps);
     }
   }
 }
 
-/** The system was not read again: nothing happened, or it has been out of reach for too long. */
-function unread(told: EffectReport, reports: readonly EffectReport[]): Verdict {
-  switch (told.kind) {
+/** The verdict when the system was not read again, because nothing happened or because it was unreachable for too long. */
+function unread(effectReport: EffectReport, reports: readonly EffectReport[]): Verdict {
+  switch (effectReport.kind) {
     case 'done':
-      return { status: 'unknown', error: unverified(), result: told.execution.result };
+      return { status: 'unknown', error: unverified(), result: effectReport.execution.result };
     case 'unknown':
-      return { status: 'unknown', error: fromView(told.error) };
+      return { status: 'unknown', error: fromView(effectReport.error) };
     case 'stopped':
-      return { status: 'cancelled', error: fromView(told.error), ruledOut: usesOf(reports) };
+      return { status: 'cancelled', error: fromView(effectReport.error), ruledOut: usesOf(reports) };
     case 'not_done':
     case 'grant_lapsed':
       return {
         status: 'failed',
-        error: fromView(told.error),
-        notAttempted: told.notAttempted === true,
+        error: fromView(effectReport.error),
+        notAttempted: effectReport.notAttempted === true,
         ruledOut: usesOf(reports),
       };
   }
@@ -145,20 +146,20 @@ async function compare(
   const { tenant } = workflowIdentity();
   const read = readInput(sealedProposal(request), deps);
   const [pre, post] = [await recall(tenant, plan.pre, deps), await recall(tenant, snapshot, deps)];
-  const seen = { read, plan, pre, post, snapshot, delta, unsampled, execution };
-  const found = await verifyEffect(verificationOf(seen, deps));
+  const observed = { read, plan, pre, post, snapshot, delta, unsampled, execution };
+  const found = await verifyEffect(verificationOf(observed, deps));
   const checks = found.map((check) =>
     Object.hasOwn(waited, check.name) ? { ...check, detail: waited[check.name] as string } : check,
   );
-  return verdictOf(await withMeaning(request, delta, checks, deps), {
+  return verdictOf(await withSemanticCheck(request, delta, checks, deps), {
     post: snapshot,
     delta,
     result: execution.result,
   });
 }
 
-/** Meaning is asked for last, once, and only of what holds: it can only take away from a success. */
-async function withMeaning(
+/** Runs the semantic check last, once, and only when all other checks hold: it can only turn a success into a mismatch. */
+async function withSemanticCheck(
   { proposal: { expectedOutcome }, digest: about }: VerifyInput['request'],
   delta: NonNullable<Verdict['delta']>,
   checks: readonly Check[],
@@ -168,9 +169,9 @@ async function withMeaning(
   return [...checks, await verification.semantic.check({ about, expectedOutcome, delta, checks })];
 }
 
-function verdictOf(checks: readonly Check[], seen: Required<Pick<Verdict, 'post' | 'delta' | 'result'>>): Verdict {
+function verdictOf(checks: readonly Check[], observed: Required<Pick<Verdict, 'post' | 'delta' | 'result'>>): Verdict {
   if (allHold(checks)) {
-    return { status: 'success', reason: `Done and verified: ${checks.length} checks hold.`, ...seen, checks };
+    return { status: 'success', reason: `Done and verified: ${checks.length} checks hold.`, ...observed, checks };
   }
   const broken = checks.filter(({ ok }) => !ok);
   const details = broken.map(({ name, detail }) => `${name}: ${detail ?? 'does not hold'}`);
@@ -182,10 +183,10 @@ function verdictOf(checks: readonly Check[], seen: Required<Pick<Verdict, 'post'
       fix: 'Compare the delta with the proposal; the pre-state is recorded.',
     },
   );
-  return { status: 'mismatch', error, ...seen, checks };
+  return { status: 'mismatch', error, ...observed, checks };
 }
 
-/** What the effect really spent, where the limits can tell. */
+/** Adds what the effect really spent, where the limits can determine it. */
 async function withSpending(
   settlement: OutcomeSettlement,
   author: Author,

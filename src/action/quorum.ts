@@ -58,8 +58,8 @@ export function progress(
   if (asking.length > 0) return { state: 'changes_requested', missing: [], by: first(asking) };
 
   const against = people(noes);
-  const yeses = said('approve').filter(({ approver }) => !against.has(identity(approver)));
-  const missing = requirements.flatMap((wanted) => missingOf(wanted, yeses, waitedSeconds));
+  const approving = said('approve').filter(({ approver }) => !against.has(identity(approver)));
+  const missing = requirements.flatMap((wanted) => missingOf(wanted, approving, waitedSeconds));
   return { state: missing.length === 0 ? 'approved' : 'waiting', missing };
 }
 
@@ -92,11 +92,11 @@ function appliesTo(wanted: Requirement, given: ApprovalRecord): boolean {
 
 function missingOf(
   wanted: Requirement,
-  yeses: readonly ApprovalRecord[],
+  approvals: readonly ApprovalRecord[],
   waitedSeconds: number,
 ): readonly MissingApprovals[] {
   const { policy, quorum, passkey = false } = wanted;
-  const counting = yeses.filter(
+  const counting = approvals.filter(
     (yes) => appliesTo(wanted, yes) && (!passkey || (yes.passkey !== undefined && yes.standingApproval === undefined)),
   );
   // A quorum that is no number, or below one, must not mean that nobody is needed.
@@ -118,9 +118,9 @@ function missingOf(
  * How many different seats these people fill, each person one of those that are theirs: their own, where they have a role of their own,
  * else that of anyone they have it from. The largest number there can be (Kuhn's algorithm), so that one more yes never takes one away.
  */
-function seats(wanted: Requirement, yeses: readonly ApprovalRecord[]): number {
+function seats(wanted: Requirement, approvals: readonly ApprovalRecord[]): number {
   const open = new Map<string, Set<string>>();
-  for (const yes of yeses) {
+  for (const yes of approvals) {
     const person = identity(yes.approver);
     const theirs = open.get(person) ?? new Set<string>();
     for (const seat of seatsOf(wanted, yes)) theirs.add(seat);

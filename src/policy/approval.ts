@@ -9,11 +9,11 @@ import type { Requirement } from '../action/decision.js';
 import { DAY_SECONDS, parseSeconds } from '../action/duration.js';
 import { GrammarError } from './grammar.js';
 
-/** One requirement, before it is known what it is asked for. Options that were not given are absent. */
+/** One requirement, without the policy that it belongs to. Options that the text does not give are absent. */
 export type ApprovalTerms = Omit<Requirement, 'policy' | 'reason'>;
 
 const ROLE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
-/** Of a quorum of yeses or of noes. */
+/** The largest quorum of approvals or of denials. */
 const MAX_PEOPLE = 20;
 const MAX_TTL_SECONDS = 30 * DAY_SECONDS;
 const DEFAULT_TTL_SECONDS = DAY_SECONDS;
@@ -25,7 +25,7 @@ const OPTIONS = 'quorum=2, ttl=4h, denials=2, passkey, self, remind=30m and esca
 
 type Options = { -readonly [name in keyof Omit<ApprovalTerms, 'roles'>]?: ApprovalTerms[name] };
 
-/** @throws GrammarError */
+/** Parses the text of an `@approval`, or the part after `approve by`. @throws GrammarError */
 export function parseApprovals(text: string): readonly ApprovalTerms[] {
   const parts = text.split(';');
   if (parts.length > MAX_REQUIREMENTS) {
@@ -106,7 +106,7 @@ function parseTime(name: string, text: string): number {
 }
 
 function parseEscalation(text: string): NonNullable<ApprovalTerms['escalations']>[number] {
-  // A role's name may have a colon in it, a time none.
+  // The name of a role may contain a colon, a duration never does.
   const colon = text.indexOf(':');
   if (colon < 0) {
     throw new GrammarError(
@@ -132,7 +132,7 @@ function mayEscalateSo(escalations: readonly { readonly afterSeconds: number }[]
   }
 }
 
-/** What is never going to happen is not what was meant. */
+/** Refuses a reminder or escalation that comes too late to happen. @throws GrammarError */
 function inTime(name: string, seconds: number | undefined, ttlSeconds: number): void {
   if (seconds === undefined || seconds < ttlSeconds) return;
   throw new GrammarError(

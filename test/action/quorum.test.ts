@@ -64,7 +64,7 @@ describe('quorum', () => {
     expect(progress([needs(['dba'])], [says('approve', 'eve', 'intern')]).state).toBe('waiting');
   });
 
-  test('a no after enough yeses still denies, and says who', () => {
+  test('a denial after enough approvals still denies, and names the person', () => {
     const said = [says('approve', 'ann', 'dba'), says('approve', 'bob', 'dba'), says('deny', 'cat', 'dba')];
     expect(progress([needs(['dba'], 2)], said)).toEqual({ state: 'denied', missing: [], by: 'cat' });
   });

@@ -339,8 +339,8 @@ describe('the person who answers for the agent', () => {
   });
 });
 
-describe('too many yeses in too short a time', () => {
-  test('those after the limit need a second person; after twice as many, none is taken; noes always are', async () => {
+describe('too many approvals in too short a time', () => {
+  test('approvals over the limit need a second person; after twice as many, none is accepted; denials always are', async () => {
     const hasty = await person('dba');
     const states: string[] = [];
     const actions: PendingAction[] = [];

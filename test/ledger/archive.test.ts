@@ -395,7 +395,7 @@ describe('the whole record of an action', () => {
     expect(record?.decisions).toMatchObject([
       { approver: 'bob', verdict: 'request_changes', reason: 'Fewer.', shownDigest: stale.shownDigest, refused: false },
       { approver: 'carol', refused: true, digest: tooFast.digest },
-      { approver: 'ann', refused: false, digest: good.digest, yesesBefore: 0 },
+      { approver: 'ann', refused: false, digest: good.digest, priorApprovals: 0 },
     ]);
     expect(record).not.toHaveProperty('previously');
     expect(record).not.toHaveProperty('undoes');

@@ -44,10 +44,10 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
   'ApprovalRequests.fingerprint': async (tenant) =>
     (await ledger.approvalRequests.fingerprint(tenant)) === '0' ? undefined : SECRET,
   'ApprovalRequests.recordDecision': async (tenant) => {
-    const { waitedSeconds, yesesBefore } = await ledger.approvalRequests.recordDecision(
+    const { waitedSeconds, priorApprovals } = await ledger.approvalRequests.recordDecision(
       yes({ tenant, actionId: 'a-3', shownDigest: token() }, SECRET),
     );
-    return waitedSeconds === 0 && yesesBefore === 0 ? undefined : SECRET;
+    return waitedSeconds === 0 && priorApprovals === 0 ? undefined : SECRET;
   },
   'ApprovalRequests.secondsWaited': async (tenant) =>
     (await ledger.approvalRequests.secondsWaited(tenant, 'a-1')) === 0 ? undefined : SECRET,

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => testLedger.stop());
 
-/** Yeses about actions that nobody was asked about: where nothing else is of interest. */
+/** An action for which no approval request was opened, for tests where only the decision matters. */
 function unasked(tenant: string, actionId: string) {
   return { tenant, actionId, shownDigest: token() };
 }
@@ -36,7 +36,7 @@ describe('a decision that is recorded', () => {
   test('has waited no time when there was no request', async () => {
     expect(await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'a-1')))).toEqual({
       waitedSeconds: 0,
-      yesesBefore: 0,
+      priorApprovals: 0,
       overRateLimit: false,
       refused: false,
     });
@@ -48,7 +48,7 @@ describe('a decision that is recorded', () => {
     await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'a-0')));
     const decision = yes(ask, 'ann@example.com', { overRateLimitFrom: 1 });
     const first = await ledger.approvalRequests.recordDecision(decision);
-    expect(first).toMatchObject({ yesesBefore: 1, overRateLimit: true });
+    expect(first).toMatchObject({ priorApprovals: 1, overRateLimit: true });
     for (let i = 2; i < 6; i++) await ledger.approvalRequests.recordDecision(yes(unasked(tenant, `a-${i}`)));
     await ledger.approvalRequests.close(ask);
     await testLedger.pool.query(
@@ -67,7 +67,7 @@ describe('a decision that is recorded', () => {
     expect(await times(5, () => again.approvalRequests.recordDecision(decision))).toEqual(Array(5).fill(first));
   });
 
-  test('of the yeses that one person gives at once, from several processes, each counts those before it', async () => {
+  test('simultaneous approvals of one person, from several processes, each count those recorded before them', async () => {
     const tenant = newTenant();
     const other = await testLedger.another();
     const decided = await times(40, (i) =>
@@ -75,15 +75,15 @@ describe('a decision that is recorded', () => {
         yes(unasked(tenant, `a-${i}`), i % 3 === 0 ? 'Ann@x' : 'ann@x'),
       ),
     );
-    expect(decided.map(({ yesesBefore }) => yesesBefore).sort((a, b) => a - b)).toEqual(
+    expect(decided.map(({ priorApprovals }) => priorApprovals).sort((a, b) => a - b)).toEqual(
       Array.from({ length: 40 }, (_, i) => i),
     );
   });
 
-  test("counts this person's yeses to other actions of this tenant, in the window, and nothing else", async () => {
+  test("counts this person's approvals of other actions of this tenant, in the window, and nothing else", async () => {
     const tenant = newTenant();
     const count = async (actionId: string, more: Parameters<typeof yes>[2] = {}): Promise<number> =>
-      (await ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', more))).yesesBefore;
+      (await ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', more))).priorApprovals;
     await ledger.approvalRequests.recordDecision(yes(unasked(tenant, 'x-1'), 'bob'));
     await ledger.approvalRequests.recordDecision(yes(unasked(newTenant(), 'x-2'), 'ann'));
     expect(await count('a-1')).toBe(0);
@@ -97,18 +97,18 @@ describe('a decision that is recorded', () => {
     expect(await count('a-7')).toBe(4);
   });
 
-  test('is over the rate limit, then refused, from the given numbers on; a refused yes does not count, and a no is never either', async () => {
+  test('is over the rate limit, then refused, from the given numbers on; a refused approval does not count, and a denial is never either', async () => {
     const tenant = newTenant();
     const limits = { overRateLimitFrom: 2, refusedFrom: 4 };
     const decide = (actionId: string, more = {}) =>
       ledger.approvalRequests.recordDecision(yes(unasked(tenant, actionId), 'ann', { ...limits, ...more }));
     const all = [];
     for (let i = 0; i < 7; i++) all.push(await decide(`a-${i}`));
-    expect(all.map(({ yesesBefore }) => yesesBefore)).toEqual([0, 1, 2, 3, 4, 4, 4]);
+    expect(all.map(({ priorApprovals }) => priorApprovals)).toEqual([0, 1, 2, 3, 4, 4, 4]);
     expect(all.map(({ overRateLimit }) => overRateLimit)).toEqual([false, false, true, true, true, true, true]);
     expect(all.map(({ refused }) => refused)).toEqual([false, false, false, false, true, true, true]);
     expect(await decide('a-9', { verdict: 'deny' })).toMatchObject({
-      yesesBefore: 4,
+      priorApprovals: 4,
       overRateLimit: false,
       refused: false,
     });
@@ -129,7 +129,7 @@ describe('a decision that is recorded', () => {
       });
     }
     const elsewhere = await ledger.approvalRequests.recordDecision({ ...decision, tenant: newTenant() });
-    expect(elsewhere.yesesBefore).toBe(0);
+    expect(elsewhere.priorApprovals).toBe(0);
   });
 
   test('is final: the database refuses to change or to delete it', async () => {

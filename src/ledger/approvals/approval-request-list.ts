@@ -54,10 +54,11 @@ export interface PersonDecision {
   readonly verdict: Verdict;
   /** Of the signed decision: its identity here. */
   readonly digest: Digest;
-  /** How far back yeses are counted. */
+  /** How far back the person's approvals are counted, in seconds. */
   readonly windowSeconds: number;
-  /** From so many yeses before it in the window on, a yes is over the approval rate limit; and refused. Default never. */
+  /** An approval is over the approval rate limit when the person gave at least this many before it in the window. Default: never. */
   readonly overRateLimitFrom?: number;
+  /** An approval is refused when the person gave at least this many before it in the window. Default: never. */
   readonly refusedFrom?: number;
   /** The rest of the `ApprovalRecord`, for lists and the archive. */
   readonly roles?: readonly string[];
@@ -70,13 +71,13 @@ export interface PersonDecision {
   readonly self?: boolean;
 }
 
-/** What the first record of a decision found; the same whenever it is asked again. */
+/** What the ledger found when it first recorded a decision. Recording the decision again returns the same. */
 export interface RecordedDecision {
-  /** Since the action was first asked about; 0 when it never was. */
+  /** Seconds since the action's approval request was first opened; 0 when there never was one. */
   readonly waitedSeconds: number;
-  /** Other actions of the tenant that this person said yes to in the window before. Refused yeses do not count. */
-  readonly yesesBefore: number;
+  /** How many other actions of the tenant this person approved in the window before. Refused approvals do not count. */
+  readonly priorApprovals: number;
   readonly overRateLimit: boolean;
-  /** It is kept for the archive, and on no list of decisions. */
+  /** Whether the decision was refused: the archive keeps it, but no list of decisions shows it. */
   readonly refused: boolean;
 }

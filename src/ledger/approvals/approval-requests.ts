@@ -53,7 +53,8 @@ export class ApprovalRequests {
   }
 
   /**
-   * Records a signed decision that verified. Of several yeses of one person at once each counts those before it: they go one by one.
+   * Records a signed decision that was verified. Decisions of one person are recorded one at a time, so each of several simultaneous
+   * approvals counts those recorded before it.
    *
    * @throws CountersignError INTERNAL when the digest was recorded for another decision
    */

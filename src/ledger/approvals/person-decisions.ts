@@ -1,4 +1,4 @@
-/** Recording what people decided, each person's decisions one by one. */
+/** Records the decisions of people, one at a time for each person. */
 import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import { canonical } from '../../action/json.js';
@@ -12,7 +12,7 @@ interface DecidedRow {
   readonly person: string;
   readonly verdict: Verdict;
   readonly waited_seconds: number | null;
-  readonly yeses_before: number;
+  readonly prior_approvals: number;
   readonly over_rate_limit: boolean;
   readonly refused: boolean;
 }
@@ -24,7 +24,7 @@ export async function decide(database: Database, request: PersonDecision): Promi
     name: 'one_by_one',
     query: sql`select pg_advisory_xact_lock(hashtextextended(${`${schema}/${request.tenant}/${person}`}, 0))`,
   };
-  // The count must see what the holder before committed: a statement of its own, after the lock.
+  // A separate statement after the lock, so that its snapshot includes what the previous holder of the lock committed.
   const [row] = await database.transaction(async (session) => {
     const begun = [session.run('begin'), session.rows(lock)];
     const rows = session.rows(deciding(database, request, person));
@@ -36,7 +36,7 @@ export async function decide(database: Database, request: PersonDecision): Promi
   }
   return {
     waitedSeconds: row.waited_seconds ?? 0,
-    yesesBefore: row.yeses_before,
+    priorApprovals: row.prior_approvals,
     overRateLimit: row.over_rate_limit,
     refused: row.refused,
   };
@@ -65,7 +65,7 @@ function deciding(database: Database, request: PersonDecision, person: string): 
     ...(delegatedRoles === undefined ? {} : { delegatedRoles }),
     ...(self === undefined ? {} : { self }),
   };
-  const yes = sql.lit(verdict === 'approve');
+  const approving = sql.lit(verdict === 'approve');
   const decisions = database.table('decisions');
   return {
     name: `decide_${verdict}`,
@@ -75,29 +75,29 @@ function deciding(database: Database, request: PersonDecision, person: string): 
         select first_asked_at from ${database.table('approval_requests')} where tenant = ${tenant} and action_id = ${actionId}
       ),
       counted as materialized (
-        select count(distinct action_id)::int as yeses from ${decisions}, now
+        select count(distinct action_id)::int as approvals from ${decisions}, now
         where tenant = ${tenant} and person = ${person} and verdict = 'approve' and not refused
           and action_id <> ${actionId} and decided_at > now.at - ${windowSeconds}::float8 * interval '1 second'
       ),
       made as (
         insert into ${decisions} (
-          tenant, digest, action_id, shown_digest, person, verdict, record, waited_seconds, yeses_before, over_rate_limit, refused, decided_at
+          tenant, digest, action_id, shown_digest, person, verdict, record, waited_seconds, prior_approvals, over_rate_limit, refused, decided_at
         )
         select
           ${tenant}, ${digest}, ${actionId}, ${shownDigest}, ${person}, ${verdict}, ${canonical(record)},
           case when request.first_asked_at is not null then
             round(greatest(0, extract(epoch from now.at - request.first_asked_at)), 3)::float8
-          end, counted.yeses,
-          ${yes} and coalesce(counted.yeses >= ${overRateLimitFrom}::int, false),
-          ${yes} and coalesce(counted.yeses >= ${refusedFrom}::int, false), now.at
+          end, counted.approvals,
+          ${approving} and coalesce(counted.approvals >= ${overRateLimitFrom}::int, false),
+          ${approving} and coalesce(counted.approvals >= ${refusedFrom}::int, false), now.at
         from now cross join counted left join request on true
         on conflict (tenant, digest) do nothing
-        returning action_id, person, verdict, waited_seconds, yeses_before, over_rate_limit, refused
+        returning action_id, person, verdict, waited_seconds, prior_approvals, over_rate_limit, refused
       ),
       ${changed(database, tenant, actionId, sql`made`)}
       select * from made
       union all
-      select action_id, person, verdict, waited_seconds, yeses_before, over_rate_limit, refused from ${decisions}
+      select action_id, person, verdict, waited_seconds, prior_approvals, over_rate_limit, refused from ${decisions}
       where tenant = ${tenant} and digest = ${digest}`,
   };
 }

@@ -36,7 +36,7 @@ export interface ArchivedDecision extends ApprovalRecord {
   readonly shownDigest: Digest;
   readonly decidedAt: string;
   /** As in `RecordedDecision`. */
-  readonly yesesBefore: number;
+  readonly priorApprovals: number;
   readonly refused: boolean;
 }
 
@@ -198,7 +198,7 @@ export class Archive {
     const rows = await this.#database.rows<DecisionRow>({
       name: 'archived_decisions',
       query: sql<DecisionRow>`
-        select record, waited_seconds as waited, over_rate_limit as "overRateLimit", shown_digest, decided_at, yeses_before, refused
+        select record, waited_seconds as waited, over_rate_limit as "overRateLimit", shown_digest, decided_at, prior_approvals, refused
         from ${this.#database.table('decisions')}
         where tenant = ${tenant} and action_id = ${actionId}
         order by decided_at, digest
@@ -208,7 +208,7 @@ export class Archive {
       ...recordOf(row),
       shownDigest: row.shown_digest,
       decidedAt: row.decided_at.toISOString(),
-      yesesBefore: row.yeses_before,
+      priorApprovals: row.prior_approvals,
       refused: row.refused,
     }));
   }
@@ -241,6 +241,6 @@ interface FoundRow extends SearchedRow, EndColumns {
 interface DecisionRow extends DecisionJson {
   readonly shown_digest: Digest;
   readonly decided_at: Date;
-  readonly yeses_before: number;
+  readonly prior_approvals: number;
   readonly refused: boolean;
 }

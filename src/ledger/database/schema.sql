@@ -836,7 +836,7 @@ create table countersign.decisions (
   record json not null,
   -- Null where nothing had been asked.
   waited_seconds double precision check (waited_seconds >= 0),
-  yeses_before integer not null check (yeses_before >= 0),
+  prior_approvals integer not null check (prior_approvals >= 0),
   over_rate_limit boolean not null,
   refused boolean not null,
   decided_at timestamptz not null,

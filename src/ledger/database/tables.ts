@@ -81,7 +81,7 @@ export interface LedgerTables {
     verdict: Verdict;
     record: JsonText<ApprovalRecord>;
     waited_seconds: number | null;
-    yeses_before: number;
+    prior_approvals: number;
     over_rate_limit: boolean;
     refused: boolean;
     decided_at: Date;
