@@ -8,31 +8,31 @@ import { ACCUMULATOR, type Expr, type Kind } from './syntax.js';
 /** A parsed expression with its positions, as `@bufbuild/cel` makes and evaluates it. */
 export type Program = ReturnType<typeof parse>;
 
-/** What an expression may be. */
+/** What an expression may contain. */
 export interface Terms<Root extends string = string> {
   /** The names that it can read. */
   readonly roots: readonly Root[];
-  /** Those of them that may themselves be the value. */
+  /** Those of `roots` that may be used as a value, not only as the start of a path. */
   readonly bare: readonly Root[];
   readonly yields: 'boolean' | 'number';
   /** How many comprehensions may nest. */
   readonly loops: number;
   /** Functions beyond those of CEL, by name. */
   readonly helpers?: ReadonlyMap<string, CelHelper<Root>>;
-  /** An expression that would do, for the hints of refusals. */
+  /** A valid expression, shown as a hint when another is refused. */
   readonly example: string;
 }
 
-/** A function that the evaluator has beyond those of CEL. */
+/** A function that the evaluator offers in addition to those of CEL. */
 export interface CelHelper<Root extends string = string> {
-  /** Fewest and most arguments. */
+  /** The fewest and the most arguments. */
   readonly arguments: readonly [least: number, most: number];
-  /** Roots that it reads without being given them. */
+  /** The roots that it reads although they are not arguments. */
   readonly reads: readonly Root[];
   readonly yields: 'boolean' | 'number' | 'list';
 }
 
-/** Called with a problem; does not return. */
+/** Reports a problem by throwing; it never returns. */
 export type ReportProblem = (
   problem: string,
   offset: number | undefined,
@@ -57,8 +57,8 @@ interface Place {
 }
 
 /**
- * Refuses unknown names, functions out of place and too much of anything; returns the roots that are read, sorted. Changes the tree:
- * - every turn of a comprehension is charged, through `@step`, with the number of nodes it evaluates;
+ * Refuses unknown names, misplaced functions and excessive size; returns the roots that the program reads, sorted. It changes the tree:
+ * - every iteration of a comprehension is charged, through `@step`, with the number of nodes it evaluates;
  * - the lists that comprehensions build grow in place, through `@append`: CEL's concatenation nests one level per item;
  * - `has(x["key"])` becomes the test that `has(x.key)` is.
  */
@@ -86,7 +86,7 @@ class ProgramCheck<Root extends string> {
     this.#refuse = refuse;
   }
 
-  /** Visits a node and all below it; returns how many there are. */
+  /** Visits a node and all nodes below it, and returns their number. */
   visit(expr: Expr | undefined, place: Place): number {
     if (expr === undefined) return 0;
     if (++this.#nodes > MAX_NODES || place.depth > MAX_DEPTH) {
@@ -125,7 +125,7 @@ class ProgramCheck<Root extends string> {
     return this.#nodes - before + 1;
   }
 
-  /** Refuses what is certain to yield something else. What is read from data is known only when it is evaluated. */
+  /** Refuses an expression that certainly yields another type. The type of values from data is known only at evaluation. */
   yields(expr: Expr): void {
     const { yields, example } = this.#terms;
     if (!this.#certainlyNot(expr, yields)) return;
@@ -150,7 +150,7 @@ class ProgramCheck<Root extends string> {
           (this.#terms.helpers?.get(exprKind.value.function)?.yields ?? yields) !== yields
         );
       case 'comprehensionExpr':
-        // Those that build a list; all, exists and exists_one are booleans.
+        // These comprehensions build a list; all, exists and exists_one yield booleans.
         return yields === 'number' || exprKind.value.accuInit?.exprKind.case === 'listExpr';
       default:
         return false;
@@ -191,7 +191,7 @@ class ProgramCheck<Root extends string> {
     if (call.function === 'matches') this.#pattern(expr, call.args[0]);
   }
 
-  /** Notes what a helper reads. */
+  /** Whether the function exists. It also notes the roots that a helper reads. */
   #isKnown({ function: name, target, args }: Kind<'callExpr'>): boolean {
     const helper = target === undefined ? this.#terms.helpers?.get(name) : undefined;
     if (helper === undefined) {

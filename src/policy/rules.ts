@@ -18,9 +18,9 @@ export interface Rule extends PolicySource {
   readonly effect: 'permit' | 'forbid';
   /** The action types that its scope can match. */
   readonly actions: ReadonlySet<ActionType>;
-  /** The template of its sentence. */
+  /** The template of its `@reason`. */
   readonly reason?: string;
-  /** Set on a soft forbid: what people must do to lift it, all of it. */
+  /** Present on a soft forbid: the requirements to lift it, all of which must be met. */
   readonly approvals?: readonly ApprovalTerms[];
   readonly constraints: readonly NamedValue[];
 }
@@ -37,13 +37,13 @@ const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "
 /** The Cedar of a bundle. */
 export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly rules: readonly Rule[];
-  /** The schema as Cedar gets it. */
+  /** The schema that Cedar gets. */
   readonly schema: string;
   /** What of a tool's input the context's `input` declares, by action type. */
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
 
-/** @param limits the ids of the bundle's limits @throws CountersignError POLICY_INVALID */
+/** Reads the policies of a bundle. `limits` are the ids of its limits. @throws CountersignError POLICY_INVALID */
 export function readRules(files: Readonly<Record<string, string>>, written: string, limits: readonly string[]): Rules {
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
@@ -71,7 +71,7 @@ function refuseIfAny(problems: readonly BundleProblem[]): void {
   if (first !== undefined) throw policyInvalid([first, ...others]);
 }
 
-/** Cedar returns its errors; when it throws, its stack overflowed. */
+/** Calls Cedar, which returns its errors. When it throws instead, its stack has overflowed. @throws CountersignError POLICY_INVALID */
 function guard<Value>(file: string, read: () => Value): Value {
   try {
     return read();
@@ -116,7 +116,7 @@ function checkIds(rules: readonly Rule[], problems: BundleProblem[]): void {
   }
 }
 
-/** Constraints of one name are merged to the strictest, which takes values that can be compared. */
+/** Constraints of one name are merged to the strictest one, so their values must be comparable. */
 function checkConstraintTypes(rules: readonly Rule[], problems: BundleProblem[]): void {
   const types = new Map<string, { readonly type: string; readonly rule: Rule }>();
   for (const rule of rules.filter((rule) => rule.effect === 'permit')) {
@@ -147,7 +147,7 @@ function validate(
     return;
   }
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
-  // A warning counts too: a policy that can never apply, or a name in letters that only look alike, is a rule that silently is not there.
+  // Warnings count too: a policy that can never apply, or a name in look-alike letters, is a rule that is missing without notice.
   for (const { policyId, error } of [...answer.validationErrors, ...answer.validationWarnings]) {
     const rule = byId.get(policyId);
     if (rule === undefined) problems.push(locate(error, policyId, ''));
@@ -156,7 +156,7 @@ function validate(
   pushAll(problems, answer.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
 }
 
-/** Policies by id, as Cedar takes them. */
+/** The policies by id, in the form that Cedar accepts. */
 export function staticPolicies(rules: readonly Rule[]): Record<string, CedarPolicy> {
   return Object.fromEntries(rules.map((rule) => [rule.id, rule.text]));
 }

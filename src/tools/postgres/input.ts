@@ -49,7 +49,7 @@ const rowCount = z.union([
 const select = z.strictObject({
   op: z.literal('select'),
   table: name,
-  /** Default: all. */
+  /** The columns to return. Default: all. */
   columns: z.array(name).min(1).max(1_600).optional(),
   where: where.optional(),
   orderBy: z
@@ -63,7 +63,7 @@ const select = z.strictObject({
 const insert = z.strictObject({
   op: z.literal('insert'),
   table: name,
-  /** A column left out takes its default. */
+  /** The rows to insert. A column that is left out gets its default. */
   rows: z.array(row).min(1).max(10_000),
 });
 
@@ -73,7 +73,7 @@ const update = z
     table: name,
     set: row.refine((set) => Object.keys(set).length > 0, { message: 'at least one column' }),
     where: where.optional(),
-    /** Says that every row is meant; only with an empty `where`. */
+    /** Confirms that every row is meant. Allowed only with an empty `where`. */
     all: z.literal(true).optional(),
     rows: rowCount.optional(),
   })
@@ -84,14 +84,14 @@ const remove = z
     op: z.literal('delete'),
     table: name,
     where: where.optional(),
-    /** Instead of `where`: exactly these rows, by the text that names each in captured states: `41`, or `eu,41` for two columns. */
+    /** Exactly these rows, instead of `where`, by their keys in captured states: `41`, or `eu,41` for two columns. */
     keys: z.array(z.string()).min(1).max(10_000).optional(),
     all: z.literal(true).optional(),
     rows: rowCount.optional(),
   })
   .superRefine(sayWhichRows);
 
-/** Puts whole rows back, by primary key: those that are there are overwritten, those that are not are inserted. What `compensate` proposes. */
+/** Restores whole rows by primary key: existing ones are overwritten, missing ones are inserted. `compensate` proposes it. */
 const restore = z.strictObject({
   op: z.literal('restore'),
   table: name,
@@ -107,14 +107,14 @@ const describe = z.strictObject({
 
 const sql = z.strictObject({
   op: z.literal('sql'),
-  /** One statement. Values belong in `params`, as $1, $2 … */
+  /** One statement. It refers to the values in `params` as $1, $2 … */
   sql: z.string().min(1).max(100_000),
   params: z.array(z.json()).max(1_000).default([]),
   /** Of a change of rows. */
   rows: rowCount.optional(),
 });
 
-/** An `update` or `delete` of every row must be meant: a forgotten condition is the most expensive typing error there is. */
+/** Refuses an `update` or `delete` of every row that is not confirmed, because a forgotten condition is an expensive mistake. */
 function sayWhichRows(
   input: { where?: object | undefined; keys?: unknown[] | undefined; all?: true | undefined },
   context: z.RefinementCtx,
