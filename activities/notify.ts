@@ -6,7 +6,7 @@ import {
   ASKING,
   checkedAnnouncement,
   deliveryId,
-  pointless,
+  obsoleteReason,
   type Announcement,
   type ActionSummary,
 } from '../src/notify/notice.js';
@@ -50,7 +50,7 @@ export async function notify(untrusted: Announcement, name: string, deps: Deps):
   if (previous !== undefined && isOver(previous)) return endOf(previous);
 
   const summary = await actionSummaryOf(announcement, ledger);
-  const obsolete = pointless(announcement, summary);
+  const obsolete = obsoleteReason(announcement, summary);
   if (obsolete !== undefined) return record(announcement, name, 'failed', `not told any more: ${obsolete}`, ledger);
   try {
     const notifier = notifierOf(deps);

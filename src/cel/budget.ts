@@ -1,15 +1,15 @@
-/** What an evaluation may still take. Once it exceeds a limit it stays exceeded, whatever the expression makes of the error. */
+/** Counts what an evaluation costs. A limit stays exceeded, even when the expression ignores the resulting error. */
 
 export interface CelLimits {
-  /** Syntax nodes that the turns of comprehensions may evaluate, in all. */
+  /** The most syntax nodes that all iterations of comprehensions may evaluate together. */
   readonly steps: number;
-  /** Characters of a text that `+` makes. */
+  /** The longest text that `+` may make, in characters. */
   readonly text: number;
-  /** Items of a list that `+`, map or filter make. */
+  /** The longest list that `+`, `map` or `filter` may make, in items. */
   readonly items: number;
-  /** Characters of a text that a pattern is matched against. */
+  /** The longest text that a pattern is matched against, in characters. */
   readonly matched: number;
-  /** Time, looked at on every turn of a comprehension. */
+  /** The longest time, checked in every iteration of a comprehension. */
   readonly milliseconds: number;
 }
 
@@ -23,30 +23,30 @@ export class Budget {
     this.limits = limits;
   }
 
-  /** Starts counting anew. */
+  /** Starts counting from zero. */
   begin(): void {
     this.#steps = this.limits.steps;
     this.#deadline = performance.now() + this.limits.milliseconds;
     this.#exceeded = undefined;
   }
 
-  /** Which limit was exceeded, since `begin`. */
+  /** The first limit exceeded since `begin`; undefined when none was. */
   get exceeded(): string | undefined {
     return this.#exceeded;
   }
 
-  /** For functions whose cost is in the data, not in the program. */
+  /** Adds steps for a function whose cost depends on the data rather than on the program. */
   charge(steps: number): void {
     this.#steps -= steps;
     if (this.#steps < 0) this.exceed(`more than ${this.limits.steps} steps`);
   }
 
-  /** Looks at the time. */
+  /** Checks the time limit. */
   checkTime(): void {
     if (performance.now() > this.#deadline) this.exceed(`more than ${this.limits.milliseconds} ms`);
   }
 
-  /** Returns a list that is not too long. */
+  /** Returns the list, unless it is too long. */
   bounded<List extends { readonly size: number }>(list: List): List {
     return list.size > this.limits.items ? this.exceed(`a list of more than ${this.limits.items} items`) : list;
   }

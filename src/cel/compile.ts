@@ -1,10 +1,10 @@
-/** Compiles CEL: parses a text, refuses what it may not use, and bounds what it can cost, all before it meets any data. */
+/** Compiles CEL: parses a text, refuses what it may not use, and bounds what it can cost, all before it is evaluated on any data. */
 import { checkProgram, type Program, type Terms } from './program.js';
 import { cel } from './library.js';
 
 const { parse } = cel;
 
-/** The parser backtracks over open brackets, in time cubic in their number. Counted inside texts too, so that none can hide there. */
+/** The most opening brackets: the parser takes time cubic in their number. Those in string literals count too, so none can hide there. */
 const MAX_BRACKETS = 100;
 
 /** A checked syntax tree, as plain data, with the names that it reads, sorted. */
@@ -13,12 +13,12 @@ export interface Compiled<Root extends string> {
   readonly uses: readonly Root[];
 }
 
-/** What is wrong with a text; its message goes after its subject: "has 120 opening brackets". */
+/** A problem with a text. The message has no subject of its own: "has 120 opening brackets". */
 export class CelProblem extends Error {
   override readonly name = 'CelProblem';
   readonly expected: string;
   readonly fix: string;
-  /** UTF-16 code units into the text. Absent when it is the text as a whole. */
+  /** Position in the text, in UTF-16 code units. Absent when the problem is the text as a whole. */
   readonly offset: number | undefined;
 
   constructor(message: string, offset: number | undefined, hints: { expected: string; fix: string; cause?: unknown }) {
@@ -29,7 +29,7 @@ export class CelProblem extends Error {
   }
 }
 
-/** @throws CelProblem */
+/** Parses a text and checks it against `terms`. `maxLength` is in UTF-16 code units. @throws CelProblem */
 export function compileCel<Root extends string>(source: string, maxLength: number, terms: Terms<Root>): Compiled<Root> {
   if (typeof source !== 'string' || source.length === 0 || source.length > maxLength) {
     throw new CelProblem(`has ${typeof source === 'string' ? source.length : 'no'} characters`, undefined, {
@@ -68,7 +68,7 @@ function parseSource(source: string, { roots, yields, example }: Terms): Program
         cause: error,
       });
     }
-    // The parser's message leads with its own name for the source, and may list every token that CEL has.
+    // The parser's message begins with its own name for the source, and may list every token of CEL.
     const [, line, column, rest = ''] = /^<input>:(\d+):(\d+): (.*)$/su.exec((error as Error).message) ?? [];
     const offset = line === undefined ? undefined : offsetOf(source, Number(line), Number(column));
     throw new CelProblem(`does not compile: ${(rest || (error as Error).message).slice(0, 200)}`, offset, {
@@ -84,7 +84,7 @@ function offsetOf(source: string, line: number, column: number): number {
   return before.reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
 }
 
-/** `line 1, column 7`, both counted from 1. */
+/** Formats an offset as `line 1, column 7`, both counted from 1. */
 export function position(source: string, offset: number): string {
   const before = source.slice(0, offset).split('\n');
   return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;

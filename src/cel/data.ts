@@ -1,4 +1,4 @@
-/** JSON data as CEL reads it: in place, without a copy, and with no key that the data does not have. */
+/** Gives CEL a view of JSON data: without a copy, and without any key that the data does not have. */
 import type { CelInput, CelMap } from '@bufbuild/cel';
 import { cel } from './library.js';
 
@@ -71,6 +71,6 @@ export function toCel(value: unknown): CelInput {
 
 function viewOf(value: JsonObjectLike): CelMap {
   const object = new ObjectView(value);
-  // The library's own test takes a key whose value is null for absent; CEL does not.
+  // The library's own test treats a key whose value is null as absent, which CEL does not.
   return Object.assign(celMap(object), { has: (key: unknown) => object.has(key) });
 }

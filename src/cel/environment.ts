@@ -1,6 +1,6 @@
 /**
- * The functions and bounds that CEL is evaluated with, in the evaluator thread and in this process. What grows (texts, lists) is
- * bounded, turns of comprehensions are counted, and data is read in place.
+ * The functions and limits with which CEL is evaluated, in the evaluator thread and in this process. The size of texts and lists is
+ * limited, the iterations of comprehensions are counted, and data is read in place.
  */
 import type { CelEnv, CelError, CelFunc, CelInput, CelList, CelResult } from '@bufbuild/cel';
 import { Budget, type CelLimits } from './budget.js';
@@ -23,7 +23,7 @@ const {
 const { BOOL, DOUBLE, INT, STRING } = CelScalar;
 const LIST = listType(CelScalar.DYN);
 
-/** Compiled patterns that are kept. The library compiles a pattern anew for every text; those of a program are few and written out. */
+/** How many compiled patterns are cached. The library would compile a pattern for every text, but programs contain only a few patterns. */
 const KEPT_PATTERNS = 100;
 
 /** Evaluates one expression over the variables given. */
@@ -47,20 +47,20 @@ export class CelEnvironment {
     return plan(this.#env, expr);
   }
 
-  /** Starts counting anew. */
+  /** Starts counting from zero. */
   begin(): void {
     this.#budget.begin();
   }
 
-  /** Which limit was exceeded, since `begin`. */
+  /** The first limit exceeded since `begin`; undefined when none was. */
   get exceeded(): string | undefined {
     return this.#budget.exceeded;
   }
 }
 
-/** What turns, and what grows. The checked program calls `@step` on every turn and `@append` for every item that a loop collects. */
+/** The functions that loop or grow. A checked program calls `@step` in every iteration and `@append` for every collected item. */
 function boundedFunctions(budget: Budget): CelFunc[] {
-  // The lists that a comprehension is building: nobody else holds them, so they can grow in place.
+  // The lists that comprehensions are building. Nothing else refers to them yet, so they can grow in place.
   const growing = new WeakMap<CelList, CelInput[]>();
   const append = (list: CelList, one: CelList): CelList => {
     let items = growing.get(list);
@@ -88,7 +88,7 @@ function boundedFunctions(budget: Budget): CelFunc[] {
   ];
 }
 
-/** Stricter than JavaScript's own conversions, for which an empty text is zero. */
+/** Conversions that are stricter than those of JavaScript, where an empty text is zero. */
 function conversions(): CelFunc[] {
   return [
     celFunc('size', [STRING], INT, codePoints),
@@ -119,7 +119,7 @@ function toDouble(text: string): number {
   return Number(text);
 }
 
-/** JSON has one kind of number: so a whole one may meet a fraction, and the result is a double. */
+/** Arithmetic of an integer with a double, which yields a double. JSON has only one kind of number, so the two are mixed freely. */
 function arithmetic(): CelFunc[] {
   const mixed = (operator: string, compute: (left: number, right: number) => number): CelFunc[] => [
     celFunc(operator, [INT, DOUBLE], DOUBLE, (left, right) => compute(Number(left), right)),
@@ -155,13 +155,13 @@ function cachedPatterns(budget: Budget): { compile(pattern: string): { test(text
 
 const MISSED_INDEX = /^index (.*) out of bounds \[0, -1\)$/;
 
-/** Why a value could not be computed. */
+/** The reason why a value could not be computed, from the library's error. */
 export function reasonOf({ message }: CelError): string {
   const missed = MISSED_INDEX.exec(message);
   return missed === null ? message : `no item ${missed[1]} (if that is a key, it is a text: ["${missed[1]}"])`;
 }
 
-/** A value in a few words, for messages. */
+/** Describes a value in a few words, for messages. */
 export function describeValue(value: unknown): string {
   if (isCelMap(value)) return `a map of ${value.size}`;
   if (isCelList(value)) return `a list of ${value.size}`;

@@ -1,4 +1,4 @@
-/** Evaluates compiled CEL in this process, synchronously: for expressions of the operator over data of bounded size. */
+/** Evaluates compiled CEL in this process, synchronously. It is meant for the operator's expressions over data of bounded size. */
 import type { CelInput } from '@bufbuild/cel';
 import type { CelLimits } from './budget.js';
 import { toCel } from './data.js';
@@ -8,17 +8,18 @@ import { cel } from './library.js';
 
 const { isCelError } = cel;
 
-/** A program made ready to be evaluated again and again. */
+/** Evaluates a prepared program on variables, any number of times. @throws Error saying what failed */
 export type Evaluate = (variables: CelVariables) => unknown;
 
-/** Values as CEL reads them, from `variables`. */
+/** Values as CEL reads them. `celVariables` makes them. */
 export interface CelVariables {
   readonly values: Readonly<Record<string, CelInput>>;
 }
 
 /**
- * Not every operation can be interrupted: each takes time linear in the data, and comprehensions are stopped by the limits. So this is for
- * data of at most a few hundred KB and for programs that do not come from agents; expectations have a thread of their own.
+ * Evaluates programs within limits. A single operation takes time linear in the data and cannot be interrupted; only comprehensions are
+ * stopped by the limits. So it is meant for data of at most a few hundred KB and for programs that do not come from agents. Expectations
+ * are evaluated in a thread of their own.
  */
 export class CelEvaluator {
   readonly #environment: CelEnvironment;
@@ -27,7 +28,7 @@ export class CelEvaluator {
     this.#environment = new CelEnvironment(limits);
   }
 
-  /** The program's value: a bigint, number, boolean, text, null, or one of the library's own. The function throws Error saying what failed. */
+  /** Prepares a program. Its value is a bigint, number, boolean, text, null, or an object of the library. */
   plan(program: Program): Evaluate {
     const environment = this.#environment;
     const evaluate = environment.plan(program.expr);
@@ -40,20 +41,20 @@ export class CelEvaluator {
     };
   }
 
-  /** What is evaluated from now on shares what one evaluation may take. */
+  /** Starts counting from zero: everything evaluated until the next call shares the limits of one evaluation. */
   begin(): void {
     this.#environment.begin();
   }
 }
 
-/** Values for programs. They must not change. */
+/** Makes variables from JSON values. The values must not change afterwards. */
 export function celVariables(values: Readonly<Record<string, unknown>>): CelVariables {
   const own: Record<string, CelInput> = Object.create(null) as Record<string, CelInput>;
   for (const [name, value] of Object.entries(values)) own[name] = toCel(value);
   return { values: own };
 }
 
-/** Errors are values in CEL, and can come by the thousand: their stack traces would be most of the cost. */
+/** Runs without collecting stack traces. Errors are values in CEL, and the traces of thousands of them would be most of the cost. */
 function withoutTraces<Value>(run: () => Value): Value {
   const before = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;

@@ -5,7 +5,7 @@ const TEXT_TEST = { method: [1] } as const;
 const GETTER = { method: [0] } as const;
 
 /**
- * Everything that can be called, with the numbers of arguments. Left out on purpose: `bytes` allocates memory that the
+ * Everything that can be called, with the allowed numbers of arguments. Left out on purpose: `bytes` allocates memory that the
  * evaluator's limit does not cover, and so do getters with a time zone; `type` and `dyn` have no use without a type checker.
  */
 export const CALLABLE = new Map<string, { readonly call?: readonly number[]; readonly method?: readonly number[] }>([
@@ -47,10 +47,10 @@ export const CALLABLE = new Map<string, { readonly call?: readonly number[]; rea
   ].map((name) => [`get${name}`, GETTER] as const),
 ]);
 
-/** Those with a name of their own. */
+/** The functions, without the operators. */
 export const FUNCTIONS = [...CALLABLE.keys()].filter((name) => /^[a-z]/.test(name));
 
-/** Calls that yield a number, or what is read or added up like one. */
+/** Calls that yield a number, or a value that is used like one. */
 const NUMERIC = [
   '_+_',
   '_-_',
@@ -64,7 +64,7 @@ const NUMERIC = [
   ...FUNCTIONS.filter((name) => name.startsWith('get')),
 ];
 
-/** What calls never yield. */
+/** The calls that certainly never yield a boolean, and those that certainly never yield a number. */
 export const NEVER: Readonly<Record<'boolean' | 'number', ReadonlySet<string>>> = {
   boolean: new Set([...NUMERIC, 'string', 'timestamp', 'duration']),
   number: new Set([...CALLABLE.keys()].filter((name) => !NUMERIC.includes(name) && !['_?_:_', '_[_]'].includes(name))),

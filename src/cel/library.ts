@@ -1,6 +1,6 @@
 /**
- * The CEL library, loaded once for the process and once for each evaluator thread. As CommonJS: as ES modules its hundred files take a
- * third more time to load, in every thread.
+ * The CEL library, loaded once for the process and once for each evaluator thread. It is loaded as CommonJS, because as ES modules its
+ * hundred files take a third longer to load in every thread.
  */
 import { createRequire } from 'node:module';
 import type * as Cel from '@bufbuild/cel';

@@ -1,4 +1,4 @@
-/** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or unhandy. */
+/** Checks the syntax tree of a CEL expression, and rewrites the few places where CEL's own form is unbounded or inconvenient. */
 import type { parse } from '@bufbuild/cel';
 import { CALLABLE, FUNCTIONS, NEVER } from './functions.js';
 import { cel } from './library.js';
@@ -10,31 +10,31 @@ export type Program = ReturnType<typeof parse>;
 type Expr = Program['expr'];
 type Kind<C extends string> = Extract<Expr['exprKind'], { case: C }>['value'];
 
-/** What an expression may be. */
+/** What an expression may contain. */
 export interface Terms<Root extends string = string> {
   /** The names that it can read. */
   readonly roots: readonly Root[];
-  /** Those of them that may themselves be the value. */
+  /** Those of `roots` that may be used as a value, not only as the start of a path. */
   readonly bare: readonly Root[];
   readonly yields: 'boolean' | 'number';
   /** How many comprehensions may nest. */
   readonly loops: number;
   /** Functions beyond those of CEL, by name. */
   readonly helpers?: ReadonlyMap<string, CelHelper<Root>>;
-  /** An expression that would do, for the hints of refusals. */
+  /** A valid expression, shown as a hint when another is refused. */
   readonly example: string;
 }
 
-/** A function that the evaluator has beyond those of CEL. */
+/** A function that the evaluator offers in addition to those of CEL. */
 export interface CelHelper<Root extends string = string> {
-  /** Fewest and most arguments. */
+  /** The fewest and the most arguments. */
   readonly arguments: readonly [least: number, most: number];
-  /** Roots that it reads without being given them. */
+  /** The roots that it reads although they are not arguments. */
   readonly reads: readonly Root[];
   readonly yields: 'boolean' | 'number' | 'list';
 }
 
-/** Called with a problem; does not return. */
+/** Reports a problem by throwing; it never returns. */
 export type ReportProblem = (
   problem: string,
   offset: number | undefined,
@@ -64,8 +64,8 @@ interface Place {
 }
 
 /**
- * Refuses unknown names, functions out of place and too much of anything; returns the roots that are read, sorted. Changes the tree:
- * - every turn of a comprehension is charged, through `@step`, with the number of nodes it evaluates;
+ * Refuses unknown names, misplaced functions and excessive size; returns the roots that the program reads, sorted. It changes the tree:
+ * - every iteration of a comprehension is charged, through `@step`, with the number of nodes it evaluates;
  * - the lists that comprehensions build grow in place, through `@append`: CEL's concatenation nests one level per item;
  * - `has(x["key"])` becomes the test that `has(x.key)` is.
  */
@@ -93,7 +93,7 @@ class ProgramCheck<Root extends string> {
     this.#refuse = refuse;
   }
 
-  /** Visits a node and all below it; returns how many there are. */
+  /** Visits a node and all nodes below it, and returns their number. */
   visit(expr: Expr | undefined, place: Place): number {
     if (expr === undefined) return 0;
     if (++this.#nodes > MAX_NODES || place.depth > MAX_DEPTH) {
@@ -132,7 +132,7 @@ class ProgramCheck<Root extends string> {
     return this.#nodes - before + 1;
   }
 
-  /** Refuses what is certain to yield something else. What is read from data is known only when it is evaluated. */
+  /** Refuses an expression that certainly yields another type. The type of values from data is known only at evaluation. */
   yields(expr: Expr): void {
     const { yields, example } = this.#terms;
     if (!this.#certainlyNot(expr, yields)) return;
@@ -157,7 +157,7 @@ class ProgramCheck<Root extends string> {
           (this.#terms.helpers?.get(exprKind.value.function)?.yields ?? yields) !== yields
         );
       case 'comprehensionExpr':
-        // Those that build a list; all, exists and exists_one are booleans.
+        // These comprehensions build a list; all, exists and exists_one yield booleans.
         return yields === 'number' || exprKind.value.accuInit?.exprKind.case === 'listExpr';
       default:
         return false;
@@ -198,7 +198,7 @@ class ProgramCheck<Root extends string> {
     if (call.function === 'matches') this.#pattern(expr, call.args[0]);
   }
 
-  /** Notes what a helper reads. */
+  /** Whether the function exists. It also notes the roots that a helper reads. */
   #isKnown({ function: name, target, args }: Kind<'callExpr'>): boolean {
     const helper = target === undefined ? this.#terms.helpers?.get(name) : undefined;
     if (helper === undefined) {
@@ -259,7 +259,7 @@ class ProgramCheck<Root extends string> {
     loop.loopCondition = charged(loop.loopCondition, cost);
   }
 
-  /** The engine (RE2) is linear in the text; this bounds its other factor, and finds a bad pattern before the effect. */
+  /** Limits the size of a pattern, and refuses an invalid one before the effect. The engine (RE2) takes time linear in the text. */
   #pattern(expr: Expr, argument: Expr | undefined): void {
     const constant = argument?.exprKind.case === 'constExpr' ? argument.exprKind.value.constantKind : undefined;
     if (constant?.case !== 'stringValue') {
@@ -304,7 +304,7 @@ function patternProblem(pattern: string): string | undefined {
   return isCelError(result) ? result.message.slice(0, 200) : undefined;
 }
 
-/** `@result + [x]`, in the step of map and filter, becomes `@append(@result, [x])`. Nobody else holds the list that it changes. */
+/** Turns `@result + [x]`, in the step of map and filter, into `@append(@result, [x])`, which changes the list that only it refers to. */
 function growInPlace(step: Expr | undefined): void {
   if (step?.exprKind.case !== 'callExpr') return;
   const call = step.exprKind.value;
@@ -314,7 +314,7 @@ function growInPlace(step: Expr | undefined): void {
   if (call.function === '_+_' && accumulates && right?.exprKind.case === 'listExpr') call.function = '@append';
 }
 
-/** `@step(condition, cost)`: the condition, or an error once the evaluation has spent what it may. */
+/** Builds `@step(condition, cost)`, which yields the condition, or an error once the evaluation has exceeded its steps. */
 function charged(condition: Expr | undefined, cost: number): Expr {
   const price: Expr = {
     $typeName: 'cel.expr.Expr',

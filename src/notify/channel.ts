@@ -1,14 +1,14 @@
-/** The port of a channel: a way to tell people. */
+/** The interface of a channel: a way to notify people. */
 import { CountersignError } from '../action/errors.js';
 import type { Notice } from './notice.js';
 
 export interface Channel {
-  /** Which no other channel of the config has; part of the delivery ids. */
+  /** The name, unique in the config. It is part of the delivery ids. */
   readonly name: string;
-  /** Whether it also wants to hear that something was decided or has ended which it told people of, so that what they see stays true. */
+  /** Whether it also gets the decisions and the end of actions about which it asked people, so that it can update what they see. */
   readonly follows?: boolean;
   /**
-   * Delivers once, and is called again with the same delivery id until it has: whoever receives must be able to tell a repeat by it.
+   * Delivers a notice. It is called again with the same delivery id until it succeeds, so that receivers can recognize a repeat by it.
    *
    * @throws CountersignError DELIVERY_FAILED: retryable, or for good
    */
@@ -18,21 +18,21 @@ export interface Channel {
 
 export interface DeliveryContext {
   readonly deliveryId: string;
-  /** Aborts when the attempt is not wanted any more. */
+  /** Aborts when the attempt is cancelled. */
   readonly signal: AbortSignal;
-  /** What the channel answered when it delivered earlier notices of the action, oldest first. */
+  /** What the channel returned when it delivered earlier notices of the action, oldest first. */
   readonly earlier: readonly Delivered[];
 }
 
 export interface Delivered {
-  /** The provider's answer, for the trail: at most 500 characters, no secret. By it a channel also finds again what it delivered. */
+  /** The provider's response, for the ledger: at most 500 characters, no secret. It also lets a channel find what it delivered. */
   readonly detail: string;
 }
 
-/** The longest that somebody who says when to come again is obeyed. Milliseconds. */
+/** The longest retry delay that is accepted from a receiver. Milliseconds. */
 export const MAX_RETRY_AFTER_MS = 60 * 60_000;
 
-/** It carries no cause: causes end up in Temporal's history, and those of others' code may hold a token. */
+/** A DELIVERY_FAILED error. It has no cause, because causes end up in Temporal's history and may contain a token. */
 export function undelivered(
   message: string,
   { retryable, retryAfterMs }: { readonly retryable: boolean; readonly retryAfterMs?: number | undefined },

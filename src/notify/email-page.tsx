@@ -1,13 +1,13 @@
-/** What a notice looks like as an e-mail. The markup's own escaping makes text of whatever comes from others. */
+/** Renders a notice as an e-mail. The markup escapes everything, so text from others stays text. */
 import type { Notice } from './notice.js';
 import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
 
-/** One line; what could begin another header is gone with the line breaks. */
+/** The subject, on one line: without line breaks, no text can begin another header. */
 export function subjectOf(notice: Notice): string {
   return `[Countersign] ${titleOf(notice)} in ${notice.environment}: ${notice.summary}`;
 }
 
-/** What there is to say, in order: pairs of a label and a text. */
+/** The facts of the notice, in order: pairs of a label and a text. */
 function facts(notice: Notice): [string, string][] {
   const { summary, tool, environment, agent, expiresAt, status } = notice;
   const decided = decisionsOf(notice);
@@ -21,13 +21,13 @@ function facts(notice: Notice): [string, string][] {
 }
 
 export function textOf(notice: Notice): string {
-  const wanted = notice.status === undefined ? requirementLines(notice) : [];
+  const needed = notice.status === undefined ? requirementLines(notice) : [];
   return [
     `${titleOf(notice)}.`,
     facts(notice)
       .map(([label, text]) => `${label}: ${text}`)
       .join('\n'),
-    ...(wanted.length === 0 ? [] : [`Needed:\n${wanted.map((line) => `- ${line}`).join('\n')}`]),
+    ...(needed.length === 0 ? [] : [`Needed:\n${needed.map((line) => `- ${line}`).join('\n')}`]),
     ...(notice.reasoning === undefined ? [] : [`Why, in the agent's own words:\n> ${notice.reasoning}`]),
     `Look and decide there, after logging in:\n${notice.link}`,
     'This message decides nothing, and answering it does nothing.',
@@ -35,7 +35,7 @@ export function textOf(notice: Notice): string {
 }
 
 export async function htmlOf(notice: Notice): Promise<string> {
-  const wanted = notice.status === undefined ? requirementLines(notice) : [];
+  const needed = notice.status === undefined ? requirementLines(notice) : [];
   const page = (
     <html lang="en">
       <body>
@@ -48,9 +48,9 @@ export async function htmlOf(notice: Notice): Promise<string> {
             </tr>
           ))}
         </table>
-        {wanted.length === 0 ? null : (
+        {needed.length === 0 ? null : (
           <ul>
-            {wanted.map((line) => (
+            {needed.map((line) => (
               <li>{line}</li>
             ))}
           </ul>

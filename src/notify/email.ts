@@ -10,32 +10,34 @@ import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './one-line.js';
 
 export interface EmailOptions {
-  /** Which no other channel has. Default `email`. */
+  /** The name, unique among the channels. Default `email`. */
   readonly name?: string;
-  /** An address: `countersign@example.com`. */
+  /** The sender: `countersign@example.com`. */
   readonly from: string;
-  /** Addresses. Everybody in one message. */
+  /** The recipients. They all get the same message. */
   readonly to: readonly string[];
   readonly host: string;
-  /** Default 587; 465 for implicit TLS. */
+  /** The port. Default 587, or 465 for implicit TLS. */
   readonly port?: number;
   /**
-   * `starttls`: nothing is sent before the connection is encrypted, and nothing at all to a server that cannot; `implicit`: from the first byte
-   * on; `none`: to this machine only. Default `starttls`, on port 465 `implicit`.
+   * `starttls`: nothing is sent before the connection is encrypted, and nothing at all to a server that cannot encrypt. `implicit`: the
+   * connection is encrypted from its first byte. `none`: no encryption, allowed only to this machine. Default `starttls`, or `implicit` on
+   * port 465.
    */
   readonly tls?: 'starttls' | 'implicit' | 'none';
-  /** Trusted instead of the system's authorities, PEM. */
+  /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
   readonly auth?: { readonly user: string; readonly password: SecretRef };
-  /** For each wait of one attempt, milliseconds. Default 10,000. */
+  /** The timeout of each network operation of an attempt. Milliseconds, default 10,000. */
   readonly timeoutMs?: number;
 }
 
-/** Plain ones only: whatever means something in a header or a command is not in it. */
+/** Plain addresses only, without any character that has a meaning in a header or an SMTP command. */
 const ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 
 /**
- * Delivered is what the server took. Refusals for good (5xx) end the delivery; everything else is tried again, with the same Message-ID.
+ * A channel that sends e-mail. A message counts as delivered when the server accepted it. A permanent refusal (5xx) ends the delivery;
+ * after any other failure it is tried again, with the same Message-ID.
  *
  * @throws CountersignError CONFIG_INVALID
  */
@@ -85,7 +87,7 @@ export function email(options: EmailOptions): Channel {
         text: textOf(notice),
         html: await htmlOf(notice),
         messageId: `<${deliveryId}@${from.slice(from.lastIndexOf('@') + 1)}>`,
-        // Nobody's absence is to answer it (RFC 3834).
+        // Keeps out-of-office replies away (RFC 3834).
         headers: { 'Auto-Submitted': 'auto-generated' },
       });
       try {
@@ -115,7 +117,7 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-/** What nodemailer adds to its errors. */
+/** The fields that nodemailer adds to its errors. */
 interface SmtpError extends NodeJS.ErrnoException {
   readonly responseCode?: number;
   readonly response?: string;
@@ -123,8 +125,8 @@ interface SmtpError extends NodeJS.ErrnoException {
 
 function failure(thrown: unknown, secrets: Secrets): Error {
   const { code, responseCode, response, message } = thrown as SmtpError;
-  const said = oneLine(secrets.strike(response ?? message), 300);
-  // No encryption may be somebody on the way who takes it away.
+  const serverMessage = oneLine(secrets.strike(response ?? message), 300);
+  // A missing STARTTLS may be the work of an attacker on the way, so it is not final.
   const final = responseCode !== undefined && responseCode >= 500 && code !== 'ETLS';
-  return undelivered(`SMTP: ${said}`, { retryable: !final });
+  return undelivered(`SMTP: ${serverMessage}`, { retryable: !final });
 }

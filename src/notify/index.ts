@@ -1,4 +1,4 @@
-/** Notifications: how people hear that something waits for them. */
+/** Notifications: they tell people that an approval request waits for them. */
 export { webhook, type WebhookOptions } from './webhook.js';
 export { slack, type SlackOptions } from './slack.js';
 export { email, type EmailOptions } from './email.js';

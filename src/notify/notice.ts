@@ -1,36 +1,36 @@
-/** What people are told of an action, made of what the ledger has of it. It holds no row, no input and no secret: the page it links to shows those. */
+/** Builds notices about actions from the ledger. A notice contains no rows, input or secret; the page that it links to shows those. */
 import type { OutcomeStatus, Shown, Verdict } from '../action/outcome.js';
 import { digest } from '../action/json.js';
 import { CountersignError } from '../action/errors.js';
 import { oneLine } from './one-line.js';
 
 /**
- * `asked`: people are needed; `reminded`: they still are; `escalated`: others may decide as well from now on; `decided`: they have;
- * `ended`: an action that they were asked about has an outcome.
+ * `asked`: people must decide; `reminded`: they still must; `escalated`: others may decide as well from now on; `decided`: people have
+ * decided; `ended`: an action that people were asked about has an outcome.
  */
 export const NOTICE_KINDS = ['asked', 'reminded', 'escalated', 'decided', 'ended'] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
-/** The kinds that want something of people. They are pointless once it is not wanted any more. */
+/** The kinds that ask people to decide. They are obsolete once no decision is needed any more. */
 export const ASKING: ReadonlySet<NoticeKind> = new Set(['asked', 'reminded', 'escalated']);
 
-/** That something is to be told. Only what names it: the rest is read from the ledger, so that access to Temporal cannot make up a text. */
+/** An order to notify people. It only identifies the notice; the text is built from the ledger, so nobody can forge it through Temporal. */
 export interface Announcement {
   readonly tenant: string;
   readonly actionId: string;
-  /** Running number of the announcements of an action's workflow, from 0. */
+  /** The number of this announcement in the action's workflow, from 0. */
   readonly n: number;
   readonly kind: NoticeKind;
-  /** Whom in particular: the roles that may decide as well from now on. Those that no requirement names are left out. */
+  /** For `escalated`: the roles that may decide as well from now on. A role that no requirement names is ignored. */
   readonly roles?: readonly string[];
 }
 
-/** What the ledger has of an action that people were asked about. */
+/** What the ledger knows about an action that people were asked about. */
 export interface ActionSummary {
   readonly shown: Shown;
-  /** RFC 3339 UTC. */
+  /** Until when people may decide. RFC 3339 UTC. */
   readonly expiresAt: string;
-  /** Whether people are still waited for. */
+  /** Whether the action still waits for people. */
   readonly open: boolean;
   readonly decisions: readonly { readonly by: string; readonly verdict: Verdict }[];
   /** Once the action has ended. */
@@ -42,20 +42,20 @@ export interface Notice {
   readonly n: number;
   readonly tenant: string;
   readonly actionId: string;
-  /** One line: `update, 3 rows of orders`. */
+  /** The action on one line: `update, 3 rows of orders`. */
   readonly summary: string;
   readonly tool: string;
   readonly environment: string;
   readonly agent: string;
-  /** Why, in the agent's words: anything can be in there. At most 500 characters, on one line. */
+  /** The agent's reasoning, which can contain anything. At most 500 characters, on one line. */
   readonly reasoning?: string;
-  /** What is asked for: the policies' texts. */
+  /** The requirements for an approval, with the policies' reasons. */
   readonly requirements: readonly {
     readonly reason: string;
     readonly roles: readonly string[];
     readonly quorum: number;
   }[];
-  /** Whom the notice is for. */
+  /** The roles that the notice is for. */
   readonly roles: readonly string[];
   /** Until when people may decide. RFC 3339 UTC. */
   readonly expiresAt: string;
@@ -63,9 +63,9 @@ export interface Notice {
   readonly decisions: readonly { readonly by: string; readonly verdict: Verdict }[];
   /** Once the action has ended. */
   readonly status?: OutcomeStatus;
-  /** The action's page. Whoever opens it logs in first. */
+  /** The URL of the action's page, which requires a login. */
   readonly link: string;
-  /** When it was announced, RFC 3339 UTC. */
+  /** When the notice was announced. RFC 3339 UTC. */
   readonly at: string;
 }
 
@@ -75,15 +75,15 @@ export interface NoticeOptions {
   readonly gatewayUrl: string;
   /** Milliseconds since the epoch. */
   readonly announcedAt: number;
-  /** Whether the agent's words go along. */
+  /** Whether the notice contains the agent's reasoning. */
   readonly reasoning: boolean;
-  /** Whether the tool's own line is told, which may quote the input, rather than one made of facts. */
+  /** Whether the summary is the tool's own, which may quote the input, rather than one built from facts. */
   readonly toolSummary: boolean;
 }
 
-export function noticeOf(announcement: Announcement, story: ActionSummary, options: NoticeOptions): Notice {
+export function noticeOf(announcement: Announcement, summary: ActionSummary, options: NoticeOptions): Notice {
   const { tenant, actionId, n, kind } = announcement;
-  const { shown, expiresAt, decisions, status } = story;
+  const { shown, expiresAt, decisions, status } = summary;
   const { reasoning } = shown.proposal;
   return {
     kind,
@@ -111,8 +111,8 @@ export function noticeOf(announcement: Announcement, story: ActionSummary, optio
   };
 }
 
-/** Why there is no point in telling it any more. */
-export function pointless(
+/** Why an announcement is obsolete; undefined when it is not. */
+export function obsoleteReason(
   { kind }: Pick<Announcement, 'kind'>,
   { open, status, expiresAt }: ActionSummary,
 ): string | undefined {
@@ -123,36 +123,47 @@ export function pointless(
 }
 
 /**
- * By which a repeat is recognised: the same for every attempt, and another for every other notice and channel. `ntc_` and 48 hex
- * digits of a SHA-256.
+ * The id by which receivers recognize a repeat. It is the same for all attempts, and different for every other notice and channel. It is
+ * `ntc_` and 48 hex digits of a SHA-256.
  */
 export function deliveryId({ tenant, actionId, n, kind }: Announcement, channel: string): string {
   return `ntc_${digest({ tenant, actionId, n, kind, channel }).slice('sha256:'.length, 'sha256:'.length + 48)}`;
 }
 
-/** Anybody with access to Temporal can start a workflow with anything. @throws CountersignError INTERNAL, not to be retried */
+/** Validates an announcement: whoever has access to Temporal can start a workflow with any input. @throws CountersignError NOT_FOUND */
 export function checkedAnnouncement(value: unknown): Announcement {
   const { tenant, actionId, n, kind, roles } = (value ?? {}) as Record<string, unknown>;
-  const known = NOTICE_KINDS.find((one) => one === kind);
-  const named = Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : undefined;
-  if (typeof tenant === 'string' && typeof actionId === 'string' && Number.isSafeInteger(n) && known !== undefined) {
-    return { tenant, actionId, n: n as number, kind: known, ...(named === undefined ? {} : { roles: named }) };
+  const knownKind = NOTICE_KINDS.find((one) => one === kind);
+  const knownRoles = Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : undefined;
+  if (
+    typeof tenant === 'string' &&
+    typeof actionId === 'string' &&
+    Number.isSafeInteger(n) &&
+    knownKind !== undefined
+  ) {
+    return {
+      tenant,
+      actionId,
+      n: n as number,
+      kind: knownKind,
+      ...(knownRoles === undefined ? {} : { roles: knownRoles }),
+    };
   }
   throw new CountersignError('NOT_FOUND', 'What is to be announced does not have the right shape.');
 }
 
-/** Made of names and numbers that the operator's side gave: no value of the input is in it. */
+/** Summarizes the action by names and numbers only, without any value of the input. */
 function factsOf({ operation, preview: { rows, targets, reads, schemaChange } }: Shown): string {
-  const places = targets.length > 0 ? targets : reads;
-  const few = places.slice(0, 5).join(', ');
-  const more = places.length > 5 ? ` and ${places.length - 5} more` : '';
-  const where = few === '' ? '' : ` of ${few}${more}`;
+  const tables = targets.length > 0 ? targets : reads;
+  const listed = tables.slice(0, 5).join(', ');
+  const more = tables.length > 5 ? ` and ${tables.length - 5} more` : '';
+  const where = listed === '' ? '' : ` of ${listed}${more}`;
   return `${operation}, ${rows} ${rows === 1 ? 'row' : 'rows'}${where}${schemaChange ? ', changes the schema' : ''}`;
 }
 
 function rolesFor({ kind, roles }: Announcement, { requirements }: Shown): readonly string[] {
-  const own = requirements.flatMap((one) => one.roles);
-  const others = requirements.flatMap(({ escalations = [] }) => escalations.flatMap((one) => one.roles));
+  const own = requirements.flatMap((requirement) => requirement.roles);
+  const others = requirements.flatMap(({ escalations = [] }) => escalations.flatMap((escalation) => escalation.roles));
   const all = [...new Set([...own, ...others])];
   if (roles !== undefined) return all.filter((role) => roles.includes(role));
   if (kind === 'escalated') return [...new Set(others)];

@@ -1,9 +1,9 @@
-/** The operator's channels, and which of them a notice is for. */
+/** The operator's channels, and the choice of those that a notice is for. */
 import { checkNotifications, type NotificationsConfig, type Route } from '../config/notifications.js';
 import type { Channel } from './channel.js';
 import { ASKING, noticeOf, type Announcement, type Notice, type NoticeKind, type ActionSummary } from './notice.js';
 
-/** `decided` is told only where a route asks for it; Slack's messages are changed anyway. */
+/** The kinds that a route covers by default. `decided` needs a route that names it; Slack messages are updated anyway. */
 export const DEFAULT_KINDS: readonly NoticeKind[] = ['asked', 'reminded', 'escalated', 'ended'];
 
 export class Notifier {
@@ -23,17 +23,17 @@ export class Notifier {
     return this.#channels.get(name);
   }
 
-  notice(announcement: Announcement, story: ActionSummary, announcedAt: number): Notice {
+  notice(announcement: Announcement, action: ActionSummary, announcedAt: number): Notice {
     const { gatewayUrl, reasoning = true, summary = 'facts' } = this.#config;
-    return noticeOf(announcement, story, { gatewayUrl, announcedAt, reasoning, toolSummary: summary === 'tool' });
+    return noticeOf(announcement, action, { gatewayUrl, announcedAt, reasoning, toolSummary: summary === 'tool' });
   }
 
-  /** Names of the channels that a notice is for: by its routes, or because they follow what they were to tell before. */
+  /** Names of the channels that a notice is for: by the routes, or because they asked people about the action and follow it. */
   channelsFor(notice: Pick<Notice, 'kind' | 'roles' | 'environment' | 'tool'>): readonly string[] {
     const routed = this.#routed(notice);
     if (ASKING.has(notice.kind)) return routed;
-    const told = [...ASKING].flatMap((kind) => this.#routed({ ...notice, kind }));
-    const following = told.filter((name) => this.#channels.get(name)?.follows === true);
+    const asking = [...ASKING].flatMap((kind) => this.#routed({ ...notice, kind }));
+    const following = asking.filter((name) => this.#channels.get(name)?.follows === true);
     return [...new Set([...routed, ...following])];
   }
 

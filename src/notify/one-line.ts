@@ -1,7 +1,7 @@
-/** Texts of strangers on one line, of a bounded length. */
+/** Puts untrusted text on one line of limited length. */
 import { sanitize } from '../presentation/sanitize.js';
 
-/** What could move, hide or reverse text is spelled out; breaks and runs of spaces are one space. At most `most` characters. */
+/** Escapes characters that could move, hide or reverse text, and turns each run of whitespace into one space. At most `most` characters. */
 export function oneLine(text: string, most: number): string {
   const line = sanitize(
     text

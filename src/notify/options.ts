@@ -1,11 +1,11 @@
-/** What the channels' options have in common, and how they are checked. */
+/** Checks of the options that the channels have in common. */
 import { configInvalid } from '../action/errors-config.js';
 import { NAME_PATTERN } from '../action/proposal.js';
 import { isThisMachine } from '../http/addresses.js';
 
 export type { SecretRef } from '../http/options.js';
 
-/** For one attempt, milliseconds. */
+/** The default timeout of one attempt. Milliseconds. */
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** @throws CountersignError CONFIG_INVALID */
@@ -14,7 +14,7 @@ export function checkedName(name: unknown, field: string): string {
   throw configInvalid(field, 'a name: 1 to 63 of A-Z a-z 0-9 . _ -, beginning with a letter or digit');
 }
 
-/** @throws CountersignError CONFIG_INVALID. What does not parse is not quoted: it may hold a password. */
+/** Parses a URL. The error does not quote the value, which may contain a password. @throws CountersignError CONFIG_INVALID */
 export function checkedUrl(value: unknown, field: string, { loopback }: { readonly loopback: boolean }): URL {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || url.username !== '' || url.password !== '' || url.hash !== '') {

@@ -1,9 +1,9 @@
-/** What a notice looks like in Slack (https://docs.slack.dev/reference/block-kit). Whatever comes from others is plain text, and escaped as well. */
+/** Renders a notice for Slack (https://docs.slack.dev/reference/block-kit). Untrusted text is plain text, and is escaped as well. */
 import type { KnownBlock, PlainTextElement } from '@slack/web-api';
 import { ASKING, type Notice } from './notice.js';
 import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
 
-/** What the buttons send, and the gateway's `/slack/interactions` answers. */
+/** The action ids that the buttons send to the gateway's `/slack/interactions`. */
 export const SLACK_ACTIONS = {
   approve: 'countersign.approve',
   deny: 'countersign.deny',
@@ -11,12 +11,12 @@ export const SLACK_ACTIONS = {
 } as const;
 
 export interface SlackMessage {
-  /** For notifications and screen readers. */
+  /** The text for notifications and screen readers. */
   readonly text: string;
   readonly blocks: KnownBlock[];
 }
 
-/** Longest texts that Slack takes. */
+/** The longest texts that Slack accepts, in characters. */
 const MAX = { header: 150, field: 2000, section: 3000 } as const;
 
 export function messageOf(notice: Notice, { buttons }: { readonly buttons: boolean }): SlackMessage {
@@ -43,7 +43,7 @@ export function messageOf(notice: Notice, { buttons }: { readonly buttons: boole
   };
 }
 
-/** A decision is not made here: the buttons lead to the page where it is. */
+/** The buttons make no decision: they lead to the page where people decide. */
 function buttonsOf({ actionId, link }: Notice, deciding: boolean) {
   const button = (action: keyof typeof SLACK_ACTIONS, label: string) =>
     ({ type: 'button', action_id: SLACK_ACTIONS[action], text: plain(label), value: actionId }) as const;
@@ -64,12 +64,12 @@ function plain(text: string, most: number = MAX.section): PlainTextElement {
   return { type: 'plain_text', text: cut(escaped(text), most), emoji: false };
 }
 
-/** Slack reads `<!channel>`, `<@U1>` and `<https://…|label>` in texts; without these three characters there is none of them. */
+/** Escapes the three characters without which Slack finds no `<!channel>`, `<@U1>` or `<https://…|label>` in a text. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** Not in the middle of an escape or a pair. */
+/** Shortens a text, but not in the middle of an escape or a surrogate pair. */
 function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1).replace(/(&[a-z]*|[\ud800-\udbff])$/, '')}…`;
 }

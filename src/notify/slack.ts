@@ -1,4 +1,4 @@
-/** A channel that posts to Slack, and keeps what it posted true. */
+/** A channel that posts to Slack, and updates what it posted. */
 import { configInvalid } from '../action/errors-config.js';
 import {
   LogLevel,
@@ -19,25 +19,25 @@ import { messageOf } from './slack-blocks.js';
 import { oneLine } from './one-line.js';
 
 export interface SlackOptions {
-  /** Which no other channel has. Default `slack`. */
+  /** The name, unique among the channels. Default `slack`. */
   readonly name?: string;
   /** The bot's token (`xoxb-…`), with the scope `chat:write`. */
   readonly token: SecretRef;
   /** Id of the conversation that it posts to: `C0123456789`. */
   readonly channel: string;
-  /** Whether there are buttons to approve and deny: they need the gateway's `slack.signingSecret`. Default true; else a link only. */
+  /** Whether messages have buttons to approve and deny, which need the gateway's `slack.signingSecret`, or only a link. Default true. */
   readonly buttons?: boolean;
-  /** Default `https://slack.com/api/`. */
+  /** The URL of Slack's API. Default `https://slack.com/api/`. */
   readonly apiUrl?: string;
-  /** For one call, milliseconds. Default 10,000. */
+  /** The timeout of one call. Milliseconds, default 10,000. */
   readonly timeoutMs?: number;
 }
 
-/** Of Slack's answer to one call. */
-const MAX_ANSWER_BYTES = 1024 * 1024;
+/** The largest response of Slack to one call. */
+const MAX_RESPONSE_BYTES = 1024 * 1024;
 
-/** What Slack answers when another time may be better (https://docs.slack.dev/reference/methods/chat.postMessage#errors). */
-const PASSING: ReadonlySet<string> = new Set([
+/** The errors of Slack after which a retry may succeed (https://docs.slack.dev/reference/methods/chat.postMessage#errors). */
+const TRANSIENT_ERRORS: ReadonlySet<string> = new Set([
   'ratelimited',
   'rate_limited',
   'message_limit_exceeded',
@@ -49,8 +49,8 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Asks in a message each, whose metadata holds the delivery id (`countersign_notice`, `delivery_id`); when people have decided or the
- * action has ended, the messages are changed and nothing new is posted.
+ * A channel that asks people in a message for each notice. The metadata of the message contains the delivery id (`countersign_notice`,
+ * `delivery_id`). When people have decided or the action has ended, the messages are updated and nothing new is posted.
  *
  * @throws CountersignError CONFIG_INVALID
  */
@@ -68,14 +68,14 @@ export function slack(options: SlackOptions): Channel {
   const send = guardedFetch({
     allow: { loopback: isThisMachine(new URL(slackApiUrl).hostname) },
     timeoutMs,
-    maxBytes: MAX_ANSWER_BYTES,
+    maxBytes: MAX_RESPONSE_BYTES,
   });
 
   const clientFor = async (signal: AbortSignal): Promise<WebClient> =>
     new WebClient(await secrets.read(token), {
       slackApiUrl,
       allowAbsoluteUrls: false,
-      // When to try again is the delivery's to say, not the call's.
+      // The workflow of the delivery retries, not the client.
       retryConfig: { retries: 0 },
       rejectRateLimitedCalls: true,
       logger: SILENT,
@@ -121,7 +121,7 @@ export function slack(options: SlackOptions): Channel {
   };
 }
 
-/** Where a message is, of what was answered when it was posted. */
+/** The place of a posted message, from the recorded detail of its delivery. */
 function placeOf(detail: string): { channel: string; ts: string }[] {
   const [, channel, ts] = /^posted ([A-Z0-9]+) (\d+\.\d+)$/.exec(detail) ?? [];
   return channel === undefined || ts === undefined ? [] : [{ channel, ts }];
@@ -133,22 +133,24 @@ function failure(thrown: unknown, secrets: Secrets): Error {
     return undelivered(`Slack: rate limited for ${retryAfter} s`, { retryable: true, retryAfterMs: retryAfter * 1000 });
   }
   if (thrown instanceof WebAPIHTTPError) {
-    // A redirection is a proxy's word, not Slack's.
-    return undelivered(`Slack: HTTP ${thrown.statusCode}`, { retryable: thrown.statusCode < 400 || thrown.statusCode >= 500 });
+    // A redirection comes from a proxy, not from Slack.
+    return undelivered(`Slack: HTTP ${thrown.statusCode}`, {
+      retryable: thrown.statusCode < 400 || thrown.statusCode >= 500,
+    });
   }
   if (thrown instanceof WebAPIPlatformError) {
     const { error: code } = thrown.data;
-    // What is no code is not quoted: an answer that is no JSON comes as its whole text.
-    const known = /^[a-z_]{1,60}$/.test(code);
-    return undelivered(`Slack: ${known ? code : 'an answer that is none of the API'}`, {
-      retryable: !known || PASSING.has(code),
+    // Only a code is quoted: when the response is not JSON, this is its whole text.
+    const isCode = /^[a-z_]{1,60}$/.test(code);
+    return undelivered(`Slack: ${isCode ? code : 'an answer that is none of the API'}`, {
+      retryable: !isCode || TRANSIENT_ERRORS.has(code),
     });
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return undelivered(`Slack: no answer: ${oneLine(secrets.strike(message), 200)}`, { retryable: true });
 }
 
-/** Its log would tell what is in messages and headers. */
+/** Keeps the client from logging, because its log would contain messages and headers. */
 const ignore = (): void => {};
 const SILENT: Logger = {
   debug: ignore,

@@ -1,4 +1,4 @@
-/** Texts of strangers on their way to people: on one line, of a bounded length, and nothing but text in whatever carries them. */
+/** The texts that all channels use. */
 import type { Notice, NoticeKind } from './notice.js';
 
 const TITLES: Readonly<Record<NoticeKind, string>> = {
@@ -11,22 +11,22 @@ const TITLES: Readonly<Record<NoticeKind, string>> = {
 
 const WORDS = { approve: 'approved', deny: 'denied', request_changes: 'asked for changes' } as const;
 
-/** What it is about, in a few words of our own. The newest truth, whatever the notice was sent for. */
+/** The title of a notice, by the current state of the action, whatever the notice was sent for. */
 export function titleOf({ kind, status }: Pick<Notice, 'kind' | 'status'>): string {
   return status === undefined ? TITLES[kind] : `Ended: ${status}`;
 }
 
-/** `ann approved, bob denied`. Empty without any decision. */
+/** The decisions in words: `ann approved, bob denied`. Empty when there is none. */
 export function decisionsOf({ decisions }: Pick<Notice, 'decisions'>): string {
   return decisions.map(({ by, verdict }) => `${by} ${WORDS[verdict]}`).join(', ');
 }
 
-/** `2 × dba or lead: production needs a second pair of eyes`. */
+/** One line for each requirement: `2 × dba or lead: production needs a second pair of eyes`. */
 export function requirementLines({ requirements }: Pick<Notice, 'requirements'>): string[] {
   return requirements.map(({ quorum, roles, reason }) => `${quorum} × ${roles.join(' or ')}: ${reason}`);
 }
 
-/** `2026-05-01 12:00 UTC`. */
+/** Formats an instant as `2026-05-01 12:00 UTC`. */
 export function moment(rfc3339: string): string {
   return `${rfc3339.slice(0, 16).replace('T', ' ')} UTC`;
 }

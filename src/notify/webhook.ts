@@ -12,25 +12,25 @@ import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
 
 export interface WebhookOptions {
-  /** Which no other channel has. Default `webhook`. */
+  /** The name, unique among the channels. Default `webhook`. */
   readonly name?: string;
   readonly url: string;
-  /** `whsec_` and at least 24 bytes in base64 each. While one takes the place of another, both: every one of them signs. */
+  /** The signing secrets: each is `whsec_` and at least 24 bytes in base64. Each of them signs, so list both while one replaces another. */
   readonly secrets: readonly SecretRef[];
-  /** Which addresses that are not public may be posted to. Default none. */
+  /** The addresses that are not public and may be posted to. Default none. */
   readonly allow?: Pick<Allow, 'loopback' | 'networks'>;
-  /** Trusted instead of the system's authorities, PEM. */
+  /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
-  /** For one attempt, milliseconds. Default 10,000. */
+  /** The timeout of one attempt. Milliseconds, default 10,000. */
   readonly timeoutMs?: number;
 }
 
-/** Nobody needs a long answer. */
-const MAX_ANSWER_BYTES = 64 * 1024;
+/** The largest response that is read. Its body is not used. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 
 /**
- * Delivered is what was answered with 2xx. `410 Gone` ends the delivery; everything else is tried again, as the standard has it, and
- * not before the time that `Retry-After` names. Redirections are not followed.
+ * A channel that posts notices. A response with 2xx means delivered, and `410 Gone` ends the delivery. After anything else it is tried
+ * again, as the standard says, and not before the time that `Retry-After` names. Redirections are not followed.
  *
  * @throws CountersignError CONFIG_INVALID
  */
@@ -48,7 +48,7 @@ export function webhook(options: WebhookOptions): Channel {
   }
   if (options.ca !== undefined) secrets.check(options.ca, `${name}.ca`);
   const wire = new Wire(
-    { connectMs: timeoutMs, headersMs: timeoutMs, bodyMs: timeoutMs, bodyBytes: MAX_ANSWER_BYTES },
+    { connectMs: timeoutMs, headersMs: timeoutMs, bodyMs: timeoutMs, bodyBytes: MAX_RESPONSE_BYTES },
     {
       isAllowed: addressGuard(allow),
       connectMs: timeoutMs,
@@ -74,43 +74,43 @@ export function webhook(options: WebhookOptions): Channel {
         'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
         'webhook-signature': signatures.join(' '),
       };
-      let answer: Pick<Answer, 'status' | 'headers'>;
+      let response: Pick<Answer, 'status' | 'headers'>;
       try {
-        answer = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
+        response = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
       } catch (thrown) {
-        answer = begun(thrown, secrets);
+        response = partialResponse(thrown, secrets);
       }
-      return judged(answer);
+      return deliveredBy(response);
     },
     close: () => wire.close(),
   };
 }
 
-/** What receivers get. The names of the types are `action.asked`, `action.reminded` and so on. */
+/** The body that receivers get. Its `type` is `action.asked`, `action.reminded` and so on. */
 function payloadOf(notice: Notice): object {
   const { at, kind, ...data } = notice;
   return { type: `action.${kind}`, timestamp: at, data };
 }
 
-/** An answer that began is one: its status came first. @throws CountersignError DELIVERY_FAILED */
-function begun(thrown: unknown, secrets: Secrets): Pick<Answer, 'status' | 'headers'> {
+/** The response of a failed call, when its status had been received before the failure. @throws CountersignError DELIVERY_FAILED */
+function partialResponse(thrown: unknown, secrets: Secrets): Pick<Answer, 'status' | 'headers'> {
   if (!(thrown instanceof WireFailure)) throw thrown;
   if (thrown.status !== undefined) return { status: thrown.status, headers: {} };
   throw undelivered(`no answer: ${secrets.strike(thrown.message)}`, { retryable: thrown.code !== 'FORBIDDEN_ADDRESS' });
 }
 
-/** The answer's body is not kept: it is the receiver's own business. */
-function judged(answer: Pick<Answer, 'status' | 'headers'>): Delivered {
-  const { status } = answer;
+/** Decides by the status whether the notice was delivered. The body of the response is ignored. @throws CountersignError DELIVERY_FAILED */
+function deliveredBy(response: Pick<Answer, 'status' | 'headers'>): Delivered {
+  const { status } = response;
   if (status >= 200 && status <= 299) return { detail: `HTTP ${status}` };
   if (status === 410) throw undelivered('HTTP 410: the receiver wants no more', { retryable: false });
   throw undelivered(`HTTP ${status}`, {
     retryable: true,
-    retryAfterMs: retryAfter(answer, MAX_RETRY_AFTER_MS),
+    retryAfterMs: retryAfter(response, MAX_RETRY_AFTER_MS),
   });
 }
 
-/** @throws CountersignError CONFIG_INVALID, which names the reference and never the secret */
+/** Makes a signer. The error names the reference of the secret, never the secret. @throws CountersignError CONFIG_INVALID */
 function signerOf(secret: string, ref: SecretRef): Webhook {
   const key = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1];
   if (key === undefined || Buffer.from(key, 'base64').length < 24) {

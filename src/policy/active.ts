@@ -1,11 +1,11 @@
-/** The policy that a worker decides by now, and its exchange without a restart. A folder that cannot be used changes nothing. */
+/** The policy that is active on a worker, and its replacement without a restart. An unusable folder changes nothing. */
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
 import type { PolicyBundle } from './bundle.js';
 import { compilePolicy, type Policy } from './compile.js';
 import { folderFingerprint, readFolder } from './folder.js';
 
-/** The part of pino's logger that is used here. */
+/** The part of pino's logger that this module uses. */
 export interface PolicyLogger {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
@@ -14,20 +14,20 @@ export interface PolicyLogger {
 export interface ActivePolicyOptions {
   readonly folder: string;
   readonly logger: PolicyLogger;
-  /** Keeps the bundle by its digest, before it decides anything: a decision must never name a policy that nobody has. */
+  /** Stores the bundle under its digest before it is used: a decision must never name a policy that nobody has. */
   readonly store?: (bundle: PolicyBundle) => Promise<void>;
 }
 
-/** How a reload ended. On a refusal the policy before goes on deciding. */
+/** How a reload ended. When the folder was refused, the previous policy stays active. */
 export type Reload =
   | { readonly ok: true; readonly changed: boolean; readonly digest: Digest }
   | { readonly ok: false; readonly error: CountersignError };
 
 export interface PolicyStatus {
   readonly folder: string;
-  /** Of the policy that decides now. */
+  /** Digest of the active policy. */
   readonly digest?: Digest;
-  /** Why the folder as it is now is not what decides. */
+  /** Why the current content of the folder is not active. */
   readonly lastError?: CountersignError;
 }
 
@@ -35,9 +35,9 @@ export class ActivePolicy {
   readonly #options: ActivePolicyOptions;
   #policy: Policy | undefined;
   #lastError: CountersignError | undefined;
-  /** The folder as it was when last judged; undefined when the same folder may be judged differently next time. */
-  #judged: string | undefined;
-  /** The reload that was asked for and has not begun. */
+  /** Fingerprint of the folder when it was last checked; undefined when the same folder may be accepted next time. */
+  #checked: string | undefined;
+  /** The reload that was requested and has not begun. */
   #waiting: Promise<Reload> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -45,7 +45,7 @@ export class ActivePolicy {
     this.#options = options;
   }
 
-  /** @throws CountersignError POLICY_UNAVAILABLE before the first successful load */
+  /** The active policy. @throws CountersignError POLICY_UNAVAILABLE before the first successful load */
   current(): Policy {
     if (this.#policy !== undefined) return this.#policy;
     throw new CountersignError('POLICY_UNAVAILABLE', `No policy is active: ${this.#options.folder} was not loaded.`, {
@@ -65,8 +65,8 @@ export class ActivePolicy {
   }
 
   /**
-   * Reads the folder and, if it is good, decides by it from then on. Never rejects; both outcomes are logged.
-   * Calls during a reload share the one that follows it, since the running one may have read the folder before their change.
+   * Reads the folder and, if it is valid, activates it. Never rejects; success and failure are both logged.
+   * Calls during a reload share the reload that follows it, because the running one may have read the folder before their change.
    */
   reload(): Promise<Reload> {
     if (this.#waiting !== undefined) return this.#waiting;
@@ -83,9 +83,9 @@ export class ActivePolicy {
     const { folder, logger, store } = this.#options;
     const before = this.#policy;
     try {
-      this.#judged = undefined;
+      this.#checked = undefined;
       const read = await readFolder(folder);
-      this.#judged = read.fingerprint;
+      this.#checked = read.fingerprint;
       const bundle = read.load();
       const changed = bundle.digest !== before?.digest;
       if (changed) {
@@ -99,10 +99,10 @@ export class ActivePolicy {
       return { ok: true, changed, digest: bundle.digest };
     } catch (cause) {
       const error = asCountersignError(cause);
-      // The same files stay as wrong as they are (a folder that cannot be listed has its error as its fingerprint); anything else,
-      // such as a ledger that is down, may pass.
-      if (error.code === 'POLICY_INVALID' && !error.retryable) this.#judged ??= String(error);
-      else this.#judged = undefined;
+      // The same files stay invalid, so they need no second check. (The fingerprint of a folder that cannot be listed is its error.) Any
+      // other problem, such as an unavailable ledger, may pass.
+      if (error.code === 'POLICY_INVALID' && !error.retryable) this.#checked ??= String(error);
+      else this.#checked = undefined;
       this.#lastError = error;
       const kept = before === undefined ? 'no policy is active' : 'the policy before stays active';
       logger.error(
@@ -114,20 +114,20 @@ export class ActivePolicy {
   }
 
   /**
-   * Looks at the folder every `intervalMs` milliseconds and reloads when it changed. It must then hold still for one interval, so
-   * that a file is not read half written. Polled, because file events are lost on network and container mounts. Does not keep the
-   * process alive. Returns what stops it.
+   * Checks the folder every `intervalMs` milliseconds and reloads it after a change, once it has not changed for one interval, so that a
+   * file is not read half written. It polls, because file events are lost on network and container mounts. It does not keep the process
+   * alive. Returns the function that stops it.
    */
   watch(intervalMs: number): () => void {
     let stopped = false;
     let timer: NodeJS.Timeout | undefined;
-    let moving: string | undefined;
+    let changing: string | undefined;
     const look = async (): Promise<void> => {
-      const seen = await folderFingerprint(this.#options.folder);
-      if (stopped || seen === this.#judged) moving = undefined;
-      else if (seen !== moving) moving = seen;
+      const fingerprint = await folderFingerprint(this.#options.folder);
+      if (stopped || fingerprint === this.#checked) changing = undefined;
+      else if (fingerprint !== changing) changing = fingerprint;
       else {
-        moving = undefined;
+        changing = undefined;
         await this.reload();
       }
     };

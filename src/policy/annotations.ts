@@ -1,5 +1,5 @@
 /**
- * The annotations that Countersign gives meaning to. Cedar's annotations hold one text each, so these have a small grammar:
+ * The annotations that Countersign interprets. An annotation in Cedar holds one text, so these have a small grammar:
  *
  *     @id("protected-tables")                       a-z, 0-9 and -, at most 64; unique in the bundle
  *     @reason("{rows} rows in {environment}")       placeholders: see reason.ts
@@ -24,7 +24,7 @@ export interface NamedValue {
 export interface RuleAnnotations {
   readonly id: string;
   readonly reason?: string;
-  /** What people must do to lift it: at least one, all of them to be met. */
+  /** What people must do to lift the forbid: at least one requirement, and all of them must be met. */
   readonly approvals?: readonly ApprovalTerms[];
   readonly constraints: readonly NamedValue[];
 }
@@ -34,7 +34,7 @@ export interface AnnotationProblem {
   readonly fix: string;
 }
 
-/** Reads one policy's annotations (a value is null where Cedar's text gives none), adding what is wrong to `problems`. */
+/** Reads the annotations of one policy, and adds what is wrong with them to `problems`. An annotation without a text has the value null. */
 export function readAnnotations(
   effect: 'permit' | 'forbid',
   annotations: Readonly<Record<string, string | null>>,

@@ -40,8 +40,8 @@ function parseApproval(text: string): ApprovalTerms {
   const options: Options = {};
   for (const option of rest) readOption(option, options);
   const { quorum = 1, ttlSeconds = DEFAULT_TTL_SECONDS, escalations, ...others } = options;
-  inTime('remind', others.remindSeconds, ttlSeconds);
-  for (const { afterSeconds } of escalations ?? []) inTime('escalate', afterSeconds, ttlSeconds);
+  assertInTime('remind', others.remindSeconds, ttlSeconds);
+  for (const { afterSeconds } of escalations ?? []) assertInTime('escalate', afterSeconds, ttlSeconds);
   return {
     roles,
     quorum,
@@ -87,7 +87,7 @@ function readOption(option: string, options: Options): void {
     case 'escalate':
       if (value === undefined) break;
       options.escalations = [...(options.escalations ?? []), parseEscalation(value)];
-      mayEscalateSo(options.escalations);
+      assertEscalations(options.escalations);
       return;
   }
   throw new GrammarError(`${JSON.stringify(option)} is unknown or comes twice`, `Options are ${OPTIONS}. ${FIX}`);
@@ -120,7 +120,7 @@ function parseEscalation(text: string): NonNullable<ApprovalTerms['escalations']
   };
 }
 
-function mayEscalateSo(escalations: readonly { readonly afterSeconds: number }[]): void {
+function assertEscalations(escalations: readonly { readonly afterSeconds: number }[]): void {
   if (escalations.length > MAX_ESCALATIONS) {
     throw new GrammarError('it escalates too often', `Escalate at most ${MAX_ESCALATIONS} times.`);
   }
@@ -133,7 +133,7 @@ function mayEscalateSo(escalations: readonly { readonly afterSeconds: number }[]
 }
 
 /** Refuses a reminder or escalation that comes too late to happen. @throws GrammarError */
-function inTime(name: string, seconds: number | undefined, ttlSeconds: number): void {
+function assertInTime(name: string, seconds: number | undefined, ttlSeconds: number): void {
   if (seconds === undefined || seconds < ttlSeconds) return;
   throw new GrammarError(
     `${name} comes after ${seconds} s, when the time to decide (${ttlSeconds} s) is over`,

@@ -1,4 +1,4 @@
-/** A policy bundle: the files that decide, under one digest. */
+/** A policy bundle: the files of a policy, with their digest. */
 import { CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
 import { LIMITS_FILE, NO_LIMITS, type LimitSet } from './limits/limit.js';
@@ -13,23 +13,23 @@ export const BUNDLE_FILE =
 export const BUNDLE_FILE_NAMES = `*.cedar, ${SCHEMA_FILE}, limits.yaml and tests/*.yaml`;
 
 export interface PolicyBundle {
-  /** Text by path (`roles.cedar`, `tests/matrix.yaml`), with line ends as LF. */
+  /** The texts by path (`roles.cedar`, `tests/matrix.yaml`), with LF line ends. */
   readonly files: Readonly<Record<string, string>>;
-  /** Over the canonical JSON (RFC 8785) of `files`. */
+  /** Digest of the canonical JSON (RFC 8785) of `files`. */
   readonly digest: Digest;
 }
 
-/** What a bundle says, parsed and validated. */
+/** The content of a bundle, parsed and validated. */
 export interface BundleContents extends Rules {
   readonly limits: LimitSet;
 }
 
 const contentsOf = new WeakMap<PolicyBundle, BundleContents>();
 
-/** Read once per bundle. @throws CountersignError POLICY_INVALID */
+/** Parses and validates a bundle, once. @throws CountersignError POLICY_INVALID */
 export function bundleContents(bundle: PolicyBundle): BundleContents {
-  const known = contentsOf.get(bundle);
-  if (known !== undefined) return known;
+  const cached = contentsOf.get(bundle);
+  if (cached !== undefined) return cached;
   const own = bundleFromFiles(bundle.files);
   if (own.digest !== bundle.digest) {
     throw new CountersignError(
@@ -46,7 +46,7 @@ export function bundleContents(bundle: PolicyBundle): BundleContents {
 }
 
 /**
- * A bundle from the texts of its files, as the ledger stores them.
+ * Makes a bundle from the texts of its files, as the ledger stores them.
  *
  * @throws CountersignError POLICY_INVALID: a file is unknown, too large or not text; the schema or every policy is missing; a policy
  *   does not parse, does not fit the schema, or has annotations that mean nothing; a limit cannot be used. The message names file,

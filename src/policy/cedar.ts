@@ -1,4 +1,4 @@
-/** Cedar's WebAssembly module: instances of it, and the places that its errors point at. */
+/** Instances of Cedar's WebAssembly module, and the source locations of its errors. */
 import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import type * as CedarModule from '@cedar-policy/cedar-wasm/nodejs';
@@ -11,15 +11,14 @@ export type Cedar = typeof CedarModule;
 setFlagsFromString('--no-turbo-inline-js-wasm-calls');
 
 /**
- * A new instance of Cedar with its own memory.
+ * Makes a new instance of Cedar with its own memory. This takes 10 to 20 ms.
  *
- * Why not one for the process: a text that nests too deeply overflows the module's stack, and from then on every call into that
- * instance fails. With an instance each, a bundle that does so cannot take the running policy with it. It is also the only way to
- * give memory back: what is preparsed into an instance is never freed, but an instance that nobody holds is collected.
- * Costs 10 to 20 ms.
+ * The process does not share one instance, because a text that nests too deeply overflows the module's stack, and from then on every call
+ * into that instance fails. With an instance each, a bad bundle cannot break the active policy. It is also the only way to free memory:
+ * what was preparsed into an instance is never freed, but an unused instance is garbage-collected.
  */
 export function newCedar(): Cedar {
-  // A fresh `require` each time: it keeps a list of what it loaded, which would hold every instance for ever.
+  // A new `require` each time, because a `require` keeps references to everything that it loaded.
   const load = createRequire(import.meta.url);
   const path = load.resolve('@cedar-policy/cedar-wasm/nodejs');
   const before = load.cache[path];
@@ -32,21 +31,21 @@ export function newCedar(): Cedar {
   }
 }
 
-/** A place in a bundle's file; lines and columns count from 1, columns in characters. */
+/** A place in a file of a bundle. Lines and columns count from 1, columns in characters. */
 export interface SourceLocation {
   readonly file: string;
   readonly line: number;
   readonly column: number;
 }
 
-/** The place `bytes` UTF-8 bytes into a file: Cedar counts bytes. */
+/** Converts an offset in UTF-8 bytes, as Cedar counts, to a place in the file. */
 export function locationAt(file: string, text: string, bytes: number): SourceLocation {
   const before = Buffer.from(text, 'utf8').subarray(0, bytes).toString('utf8');
   const lineStart = before.lastIndexOf('\n') + 1;
   return { file, line: before.split('\n').length, column: Array.from(before.slice(lineStart)).length + 1 };
 }
 
-/** `production.cedar:12:3` */
+/** Formats a place as `production.cedar:12:3`. */
 export function locationText(place: SourceLocation): string {
   return `${place.file}:${place.line}:${place.column}`;
 }

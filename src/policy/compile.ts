@@ -1,4 +1,4 @@
-/** A bundle made ready to decide: parsed once, sliced by action type, so that a decision sees only the policies that can apply. */
+/** Compiles bundles: a bundle is parsed once and sliced by action type, so that a decision evaluates only the policies that can apply. */
 import type { AuthorizationAnswer, CedarValueJson, Response } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
@@ -14,12 +14,12 @@ import { policyInvalid } from './problems.js';
 import { toCedarRequest, type CedarRequest } from './request.js';
 import { SCHEMA_FILE, staticPolicies, type Rule } from './rules.js';
 
-/** Which policies are asked: all of the slice, or all but the soft forbids. */
+/** Which policies are evaluated: all of the slice, or all but the soft forbids. */
 export type PolicySet = 'all' | 'without-soft';
 
 /**
- * A policy that can be asked. Immutable; holds a few MB outside the JavaScript heap, which go when nothing refers to it any more.
- * Not for two threads: each compiles its own.
+ * A compiled policy. It is immutable, and holds a few MB outside the JavaScript heap that are freed when it is garbage-collected. Threads
+ * cannot share it; each must compile its own.
  */
 export class Policy {
   readonly bundle: PolicyBundle;
@@ -61,7 +61,7 @@ export class Policy {
     return rule;
   }
 
-  /** The facts as this policy's schema has them. @throws CountersignError POLICY_ERROR */
+  /** Converts the facts to a request that fits the policy's schema. @throws CountersignError POLICY_ERROR */
   request(facts: Facts): CedarRequest {
     const request = toCedarRequest(facts);
     const { actionType } = facts;
@@ -74,8 +74,8 @@ export class Policy {
   }
 
   /**
-   * What the schema declares of a tool's input, to be recorded as `facts.input`; undefined when it declares nothing for this action
-   * type. `input` is the one that the tool acts on: validated, with its defaults.
+   * Extracts what the schema declares of a tool's input, to be recorded as `facts.input`; undefined when it declares nothing for this
+   * action type. `input` is the one that the tool acts on: validated, with its defaults.
    *
    * @throws CountersignError POLICY_ERROR when that is over 16 KiB or not JSON
    */
@@ -85,7 +85,7 @@ export class Policy {
   }
 
   /**
-   * Says of facts that `evaluate` denies for their input which part of it, and what would be right.
+   * Checks `facts.input` against the declared types. `evaluate` denies such facts too; this error names the wrong part and the right type.
    *
    * @throws CountersignError POLICY_ERROR when a part of `facts.input` is not of its declared type
    */
@@ -98,25 +98,25 @@ export class Policy {
     return type === undefined || input === undefined ? undefined : inputContext(type, input);
   }
 
-  /** Cedar's answer. @throws CountersignError POLICY_ERROR when it gives none */
+  /** Evaluates a request with Cedar. @throws CountersignError POLICY_ERROR when Cedar returns no decision */
   ask(request: CedarRequest, set: PolicySet): Response {
     const { actionType, ...call } = request;
     const cedar = (this.#cedar ??= this.#load());
-    let answer: AuthorizationAnswer;
+    let result: AuthorizationAnswer;
     try {
-      answer = cedar.statefulIsAuthorized({
+      result = cedar.statefulIsAuthorized({
         ...call,
         preparsedPolicySetId: setName(actionType, set),
         preparsedSchemaName: SCHEMA_FILE,
         validateRequest: true,
       });
     } catch (error) {
-      // Whatever made it throw may have left its stack unusable: the next question gets a new instance.
+      // Whatever made Cedar throw may have left its stack unusable, so the next call gets a new instance.
       this.#cedar = undefined;
       throw error;
     }
-    if (answer.type === 'success') return answer.response;
-    const messages = answer.errors.map((error) => error.message).join('; ');
+    if (result.type === 'success') return result.response;
+    const messages = result.errors.map((error) => error.message).join('; ');
     throw new CountersignError('POLICY_ERROR', messages, { fix: "Make the bundle's schema and the facts agree." });
   }
 
@@ -131,7 +131,7 @@ export class Policy {
         cedar.preparsePolicySet(setName(actionType, 'without-soft'), { staticPolicies: staticPolicies(hard) }),
       );
     }
-    const failure = parsed.find((answer) => answer.type === 'failure');
+    const failure = parsed.find((result) => result.type === 'failure');
     if (failure === undefined) return cedar;
     const message = failure.errors.map((error) => error.message).join('; ');
     throw policyInvalid([{ at: 'the folder', message, fix: 'Correct the policy named.' }]);
@@ -143,7 +143,7 @@ function setName(actionType: ActionType, set: PolicySet): string {
 }
 
 /**
- * Makes a bundle ready to decide. Costs tens of milliseconds: do it once, when the bundle is loaded.
+ * Compiles a bundle. This takes tens of milliseconds, so do it once, when the bundle is loaded.
  *
  * @throws CountersignError POLICY_INVALID, also when the schema does not describe the facts that Countersign gives
  */
@@ -179,7 +179,7 @@ const SAMPLE_FIGURE: Omit<LimitFigure, 'limit'> = {
   text: '',
 };
 
-/** A schema that does not fit would deny every action: better said at load. */
+/** Checks at load that sample facts fit the schema. Otherwise the policy would deny every action. */
 function checkSchema(policy: Policy, facts: Facts): void {
   try {
     policy.ask(policy.request(facts), 'all');

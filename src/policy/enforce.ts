@@ -1,4 +1,4 @@
-/** Policy in a unit test: what would be decided on this proposal? No worker, no ledger, no clock. */
+/** Evaluates a policy in a unit test: the decision on a proposal, without worker, ledger or clock. */
 import type { ActionType, Decision, Facts, Preview } from '../action/decision.js';
 import type { JsonObject } from '../action/json.js';
 import type { Agent } from '../action/principal.js';
@@ -6,31 +6,31 @@ import type { Proposal } from '../action/proposal.js';
 import type { Policy } from './compile.js';
 import { evaluate, undecidable } from './evaluate.js';
 
-/** The time of `enforce` when its context gives none: a Wednesday noon, always the same. */
+/** The time that `enforce` uses when its context gives none: noon on a Wednesday. */
 export const ENFORCE_NOW = '2025-01-01T12:00:00.000Z';
 
-/** What the worker would know besides the proposal. Nothing here can come from the agent. */
+/** What a worker knows in addition to the proposal. Nothing here can come from the agent. */
 export interface EnforceContext {
   readonly policy: Policy;
   readonly agent: Agent;
   readonly tool: Facts['tool'];
-  /** What the tool would say this input is. */
+  /** The action type that the tool gives to this input. */
   readonly actionType: ActionType;
-  /** Default: `input.operation` when it is a text, else the action type in lower case. */
+  /** The operation. Default: `input.operation` when it is a text, else the action type in lower case. */
   readonly operation?: string;
   /**
-   * What the tool's dry run would have found. Defaults: no rows, no schema change, and `input.table`, when it is a text, as the one
+   * The result of the tool's dry run. Defaults: no rows, no schema change, and `input.table`, when it is a text, as the one
    * target (of a READ: as the one table read).
    */
   readonly preview?: Partial<Preview>;
-  /** Where the limits that it meets stand, for policies that read `context.limits`. Default none. */
+  /** The figures of the limits that apply, for policies that read `context.limits`. Default none. */
   readonly limits?: Facts['limits'];
-  /** RFC 3339 UTC. Default `ENFORCE_NOW`. */
+  /** The time of the decision. RFC 3339 UTC, default `ENFORCE_NOW`. */
   readonly now?: string;
 }
 
 /**
- * The decision that the policy takes on a proposal. Pure, synchronous, never throws.
+ * The decision of the policy on a proposal. It is pure and synchronous, and never throws.
  *
  *     const policy = await loadStarterPolicy();
  *     const decision = enforce(
@@ -46,9 +46,9 @@ export interface EnforceContext {
  *     expect(decision.effect).toBe('deny');
  *     expect(decision.reason).toContain('protected table');
  *
- * Only `tool` and `input` of the proposal are looked at, and of the input only what the policy's schema declares, and what fills
- * `operation` and `preview` when they are not given. Give it as the tool reads it, with its defaults. What the proposal claims or reasons
- * is not read, as in the worker.
+ * Of the proposal, only `tool` and `input` are read, and of the input only what the policy's schema declares and what fills `operation` and
+ * `preview` when they are not given. Give the input as the tool reads it, with its defaults. As in a worker, the agent's reasoning and
+ * expectations are not read.
  */
 export function enforce(
   proposal: Pick<Proposal, 'tool' | 'input'> & Partial<Proposal>,

@@ -1,4 +1,4 @@
-/** The decision: Cedar's default deny and forbid-wins, with one rule added, that a soft forbid can be lifted by people. */
+/** Decides on facts by Cedar's rules, default deny and forbid wins, with one more rule: people can lift a soft forbid. */
 import type { AuthorizationError } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Constraint, Decision, Facts, Requirement, Violation } from '../action/decision.js';
 import { canonical } from '../action/json.js';
@@ -6,36 +6,36 @@ import type { Policy } from './compile.js';
 import { clip, fillReason, listed } from './reason.js';
 import type { Rule } from './rules.js';
 
-/** Cedar's messages can quote the whole context. */
+/** The longest part of a message of Cedar that is used. Its messages can quote the whole context. */
 const MESSAGE_LENGTH = 400;
 
 /**
- * Decides on facts. Pure: the same policy and facts give the same decision. Never throws: whatever goes wrong is a deny.
+ * Decides on facts. It is pure, so the same policy and facts give the same decision, and never throws: every failure is a deny.
  *
- * 1. A policy that cannot be evaluated: `deny`, POLICY_ERROR. Cedar alone would skip it, and a forbid skipped is a forbid gone.
- * 2. Allowed: `allow`.
- * 3. A final forbid stands against it, or no policy allows it: `deny`.
- * 4. Only soft forbids stand against it: asked again without them. Allowed then: `require_approval`, with what each of them asks for;
- *    otherwise `deny`, so that nobody is asked in vain.
+ * 1. When a policy cannot be evaluated: `deny` with POLICY_ERROR. Cedar alone would skip the policy, and so ignore a forbid.
+ * 2. When Cedar allows the action: `allow`.
+ * 3. When a final forbid applies, or no policy allows the action: `deny`.
+ * 4. When only soft forbids apply, the action is evaluated again without them. If it is allowed then: `require_approval`, with the
+ *    requirements of each of them. Otherwise `deny`, so that people are not asked in vain.
  *
- * An agent that others delegated to needs all of that for itself and for each agent above it: what is forbidden to a role is
- * forbidden to whomever its holder sends.
+ * All of this is evaluated for the agent and for each agent above it in a chain of delegations: what is forbidden to an agent is forbidden
+ * to those it delegates to.
  */
 export function evaluate(policy: Policy, facts: Facts): Decision {
   const own = evaluateOne(policy, facts);
   if (own.effect === 'deny' || facts.above === undefined) return own;
-  return together([own, ...facts.above.map((agent) => named(agent.id, evaluateOne(policy, { ...facts, agent })))]);
+  return merged([own, ...facts.above.map((agent) => forAgent(agent.id, evaluateOne(policy, { ...facts, agent })))]);
 }
 
-/** Says for whom of a chain a refusal was spoken. */
-function named(id: string, decision: Decision): Decision {
+/** Adds to the reason for which agent of a chain the action is not allowed. */
+function forAgent(id: string, decision: Decision): Decision {
   return decision.effect === 'allow'
     ? decision
     : { ...decision, reason: `for ${clip(id)}, who delegated: ${decision.reason}` };
 }
 
-/** The first deny; else whatever any of them asks for and obliges to. */
-function together(decisions: readonly Decision[]): Decision {
+/** Merges the decisions of a chain: the first deny, or else all requirements and constraints together. */
+function merged(decisions: readonly Decision[]): Decision {
   const [first] = decisions as [Decision];
   const deny = decisions.find(({ effect }) => effect === 'deny');
   if (deny !== undefined) return deny;
@@ -61,7 +61,7 @@ function evaluateOne(policy: Policy, facts: Facts): Decision {
   }
 }
 
-/** The decision where there can be none. */
+/** The decision when evaluation failed: a deny with POLICY_ERROR. */
 export function undecidable(policy: Policy, error: unknown): Decision {
   const message = error instanceof Error ? error.message : String(error);
   return {
@@ -74,20 +74,20 @@ export function undecidable(policy: Policy, error: unknown): Decision {
 
 function decide(policy: Policy, facts: Facts): Decision {
   const request = policy.request(facts);
-  const answer = policy.ask(request, 'all');
-  const { errors } = answer.diagnostics;
-  const rules = determining(policy, answer.diagnostics.reason);
+  const response = policy.ask(request, 'all');
+  const { errors } = response.diagnostics;
+  const rules = determining(policy, response.diagnostics.reason);
   if (errors.length > 0) return unevaluated(policy, facts, rules, errors);
-  if (answer.decision === 'allow') return allowed(policy, facts, rules);
+  if (response.decision === 'allow') return allowed(policy, facts, rules);
   if (rules.length === 0)
-    return { ...nothing(policy), effect: 'deny', code: 'POLICY_DENIED', reason: nobodyAllows(facts) };
+    return { ...nothing(policy), effect: 'deny', code: 'POLICY_DENIED', reason: noPermitReason(facts) };
 
   const final = rules.filter((rule) => rule.approvals === undefined);
   if (final.length > 0) return denied(policy, facts, rules, final.map((rule) => sentence(rule, facts)).join('; '));
 
   const without = policy.ask(request, 'without-soft');
   if (without.decision !== 'allow' || without.diagnostics.errors.length > 0) {
-    return denied(policy, facts, rules, nobodyAllows(facts));
+    return denied(policy, facts, rules, noPermitReason(facts));
   }
   return {
     ...nothing(policy),
@@ -149,7 +149,7 @@ function unevaluated(
   };
 }
 
-function nobodyAllows({ actionType, tool, agent }: Facts): string {
+function noPermitReason({ actionType, tool, agent }: Facts): string {
   const roles = agent.roles.length === 0 ? 'an agent without roles' : `roles ${listed([...agent.roles].sort())}`;
   return `no policy allows ${actionType} on ${clip(tool.name)} for ${roles}`;
 }
@@ -158,16 +158,20 @@ function sentence(rule: Rule, facts: Facts): string {
   return rule.reason === undefined ? rule.id : `${rule.id}: ${fillReason(rule.reason, facts)}`;
 }
 
-function why(rule: Rule, facts: Facts): string {
+function forbidReason(rule: Rule, facts: Facts): string {
   return rule.reason === undefined ? `${rule.id} forbids it` : fillReason(rule.reason, facts);
 }
 
 function violations(forbids: readonly Rule[], facts: Facts): readonly Violation[] {
-  return forbids.map((rule) => ({ policy: rule.id, reason: why(rule, facts) }));
+  return forbids.map((rule) => ({ policy: rule.id, reason: forbidReason(rule, facts) }));
 }
 
 function requirementsOf(rule: Rule, facts: Facts): readonly Requirement[] {
-  return (rule.approvals ?? []).map((approval) => ({ policy: rule.id, reason: why(rule, facts), ...approval }));
+  return (rule.approvals ?? []).map((approval) => ({
+    policy: rule.id,
+    reason: forbidReason(rule, facts),
+    ...approval,
+  }));
 }
 
 function labels(rules: readonly Rule[]): readonly Constraint[] {
@@ -177,8 +181,8 @@ function labels(rules: readonly Rule[]): readonly Constraint[] {
 }
 
 /**
- * What the permits put on execution, together: of numbers the smallest, of booleans false before true. Texts cannot be ranked, so
- * each different one binds, as a constraint of its own. When two policies say the same, the first by id is named.
+ * The constraints of the permits together: of numbers the smallest, of booleans false before true. Texts cannot be ranked, so each
+ * different text is a constraint of its own. When two policies have the same constraint, the first by id is named.
  */
 function obligations(permits: readonly Rule[]): readonly Constraint[] {
   return strictest(labels(permits));

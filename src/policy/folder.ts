@@ -1,4 +1,4 @@
-/** A policy bundle on disk: the folder read in one consistent state, and cheaply compared with what it was. */
+/** Reads a policy bundle from a folder, in one consistent state, and detects changes of the folder cheaply. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CountersignError } from '../action/errors.js';
@@ -18,9 +18,9 @@ const READ_ATTEMPTS = 3;
 /**
  * Reads, checks and validates the bundle in a folder.
  *
- * Read are `*.cedar`, `schema.cedarschema`, `limits.yaml` and `tests/*.yaml`. Names that start with a dot or end in `~` or `.md` are
- * left alone; anything else is refused, so that no policy is overlooked because of its name or place. Links are followed within the
- * folder only.
+ * It reads `*.cedar`, `schema.cedarschema`, `limits.yaml` and `tests/*.yaml`. Names that start with a dot or end in `~` or `.md` are
+ * ignored. Anything else is refused, so that no policy is overlooked because of its name or place. Links are followed only within the
+ * folder.
  *
  * @throws CountersignError POLICY_INVALID, as `bundleFromFiles`; retryable when the folder changed while it was read
  */
@@ -28,30 +28,31 @@ export async function loadBundle(folder: string): Promise<PolicyBundle> {
   return (await readFolder(folder)).load();
 }
 
-/** What is cheap to compare: it differs whenever a file of the folder does. A folder that cannot be listed has its error as one. */
+/** A text that differs whenever a file of the folder differs, cheap to compute. For a folder that cannot be listed, it is the error. */
 export async function folderFingerprint(folder: string): Promise<string> {
   return listFiles(folder).then(fingerprint, (error: unknown) => String(error));
 }
 
 export interface FolderRead {
-  /** As `folderFingerprint`, of exactly what was read. */
+  /** The fingerprint, as of `folderFingerprint`, of exactly what was read. */
   readonly fingerprint: string;
-  /** @throws CountersignError POLICY_INVALID */
+  /** Makes a bundle of the files. @throws CountersignError POLICY_INVALID */
   load(): PolicyBundle;
 }
 
 /**
  * Reads the folder in one consistent state: its files are listed before and after, and must be the same.
  *
- * @throws CountersignError POLICY_INVALID when it cannot be listed; retryable when it never holds still
+ * @throws CountersignError POLICY_INVALID when it cannot be listed; retryable when it keeps changing
  */
 export async function readFolder(folder: string): Promise<FolderRead> {
   for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
     const before = await listFiles(folder);
-    const seen = fingerprint(before);
+    const current = fingerprint(before);
     const contents: [string, Buffer][] = [];
     for (const { path, real } of before) contents.push([path, await orMissing(path, readFile(real))]);
-    if (seen === (await folderFingerprint(folder))) return { fingerprint: seen, load: () => bundleFromBytes(contents) };
+    if (current === (await folderFingerprint(folder)))
+      return { fingerprint: current, load: () => bundleFromBytes(contents) };
   }
   throw new CountersignError('POLICY_INVALID', `${folder} keeps changing while it is read.`, {
     field: folder,
@@ -101,11 +102,11 @@ async function listNames(path: string, real: string): Promise<readonly string[]>
   return (await orMissing(path, readdir(real))).filter((name) => !BESIDE.test(name)).sort();
 }
 
-/** A file may go while the folder is read, a link may lead to nothing, and what is named may be no folder. */
+/** Turns file system errors into POLICY_INVALID: a file may vanish while it is read, a link may be broken, a path may be no folder. */
 async function orMissing<Value>(path: string, reading: Promise<Value>): Promise<Value> {
   return reading.catch((error: unknown) => {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : 'it cannot be read';
-    throw policyInvalid([{ at: path, message: why, fix: 'Name a folder that holds a policy bundle.' }], error);
+    const problem = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : 'it cannot be read';
+    throw policyInvalid([{ at: path, message: problem, fix: 'Name a folder that holds a policy bundle.' }], error);
   });
 }
 

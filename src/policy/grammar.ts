@@ -1,6 +1,6 @@
-/** What the small grammars of a bundle's texts share. */
+/** The error that the small grammars of a bundle's texts share. */
 
-/** A text that does not fit its small grammar. */
+/** A text does not fit its grammar. */
 export class GrammarError extends Error {
   readonly fix: string;
   constructor(message: string, fix: string) {

@@ -1,4 +1,4 @@
-/** `countersign/policy`: load, check and ask Cedar policy bundles. */
+/** `countersign/policy`: load, check and evaluate Cedar policy bundles. */
 export { ActivePolicy, type ActivePolicyOptions, type PolicyLogger, type PolicyStatus, type Reload } from './active.js';
 export type { NamedValue } from './annotations.js';
 export type { ApprovalTerms } from './approval.js';

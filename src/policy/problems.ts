@@ -1,4 +1,4 @@
-/** What is wrong with a bundle, gathered so that its author sees several problems at once. */
+/** Collects the problems of a bundle, so that its author sees all of them at once. */
 import { CountersignError } from '../action/errors.js';
 import { locationText, type SourceLocation } from './cedar.js';
 
@@ -12,7 +12,7 @@ export interface BundleProblem {
 
 const SHOWN = 5;
 
-/** One error for all problems: `roles.cedar:3:1: …; production.cedar:9:2: …`. Its field, expectation and fix are the first's. */
+/** One error for all problems: `roles.cedar:3:1: …; production.cedar:9:2: …`. Its field, expectation and fix are those of the first. */
 export function policyInvalid(
   problems: readonly [BundleProblem, ...BundleProblem[]],
   cause?: unknown,

@@ -1,4 +1,4 @@
-/** The sentences of `@reason`, with the facts filled in: "DELETE on a protected table ({targets})". */
+/** Fills the facts into the sentences of `@reason`: "DELETE on a protected table ({targets})". */
 import type { Facts } from '../action/decision.js';
 
 const PLACEHOLDER = /\{([^{}]*)\}/g;
@@ -17,7 +17,7 @@ const FILLERS: Readonly<Record<string, (facts: Facts) => string>> = {
   tool: (facts) => clip(facts.tool.name),
 };
 
-/** Returns the template when every placeholder in it is one we fill. @throws Error naming the one that is not */
+/** Returns the template when all its placeholders are known. @throws Error naming the unknown one */
 export function checkReason(template: string): string {
   for (const [whole, name = ''] of template.matchAll(PLACEHOLDER)) {
     if (!Object.hasOwn(FILLERS, name)) {
@@ -27,14 +27,14 @@ export function checkReason(template: string): string {
   return template;
 }
 
-/** Fills the placeholders in one pass: a fact that looks like a placeholder stays as it is. */
+/** Fills the placeholders in one pass, so that a fact that looks like a placeholder stays unchanged. */
 export function fillReason(template: string, facts: Facts): string {
   return template.replace(PLACEHOLDER, (whole, name: string) =>
     Object.hasOwn(FILLERS, name) ? (FILLERS[name]?.(facts) ?? whole) : whole,
   );
 }
 
-/** A list of values for a sentence: at most ten, each clipped. */
+/** Formats a list of values for a sentence: at most ten, each clipped. */
 export function listed(values: readonly string[]): string {
   const shown = values
     .slice(0, LISTED)
@@ -43,7 +43,7 @@ export function listed(values: readonly string[]): string {
   return values.length > LISTED ? `${shown} and ${values.length - LISTED} more` : shown;
 }
 
-/** Facts come from agents and databases: control and direction characters could forge a line of a log or of what a person reads. */
+/** Shortens a value and removes control and direction characters, which could forge a line in a log or in what a person reads. */
 export function clip(value: string, length = CLIPPED): string {
   const plain = value.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
   return plain.length > length ? `${plain.slice(0, length)}…` : plain;

@@ -1,4 +1,4 @@
-/** The facts of an action as a request to Cedar. Values go in as JSON, never as policy text; what cannot be a fact is refused. */
+/** Converts the facts of an action to a request to Cedar. Values are passed as JSON, never as policy text. Invalid facts are refused. */
 import type { CedarValueJson, Context, Entities, EntityUid } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
@@ -14,7 +14,7 @@ export interface CedarRequest {
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
-/** @throws CountersignError POLICY_ERROR naming the fact that Cedar could not carry faithfully */
+/** Converts facts to a request. @throws CountersignError POLICY_ERROR naming the fact that Cedar cannot represent exactly */
 export function toCedarRequest(facts: Facts): CedarRequest {
   const { agent, tool, preview } = facts;
   if (!ACTION_TYPES.includes(facts.actionType)) throw unusable('actionType', ACTION_TYPES.join(', '));
@@ -32,7 +32,7 @@ export function toCedarRequest(facts: Facts): CedarRequest {
     context: {
       operation: text(facts.operation, 'operation'),
       environment,
-      // Lower case by contract; done again here because a forbid that misses a table by its case is no forbid.
+      // Targets are lower case by contract. This is repeated here, because a forbid must not miss a table by its case.
       targets: texts(preview.targets, 'preview.targets').map((target) => target.toLowerCase()),
       reads: texts(preview.reads, 'preview.reads').map((target) => target.toLowerCase()),
       rows: rows(preview.rows),
@@ -60,7 +60,7 @@ function texts(values: unknown, field: string): string[] {
   return values.map((value, index) => text(value, `${field}[${index}]`));
 }
 
-/** Cedar's Long would take more, but a JSON number carries integers exactly only this far; a count below zero would pass every ceiling. */
+/** Checks a count of rows. JSON numbers are exact only up to this size, and a negative count would pass every ceiling. */
 function rows(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
     throw unusable('preview.rows', 'a whole number from 0 to 2^53-1');

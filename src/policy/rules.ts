@@ -1,4 +1,4 @@
-/** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
+/** Reads the policies of a bundle: Cedar parses them and validates them against the schema, and their annotations are read. */
 import type { Policy as CedarPolicy, PolicyJson, DetailedError, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
@@ -10,19 +10,19 @@ import { policyInvalid, type BundleProblem } from './problems.js';
 
 /** One policy of a bundle. */
 export interface Rule {
-  /** Its `@id`. */
+  /** The `@id` of the policy. */
   readonly id: string;
   readonly effect: 'permit' | 'forbid';
   readonly place: SourceLocation;
-  /** UTF-8 bytes before it in its file. */
+  /** How many UTF-8 bytes precede it in its file. */
   readonly offset: number;
   /** Cedar's text of this policy alone. */
   readonly text: string;
   /** The action types that its scope can match. */
   readonly actions: ReadonlySet<ActionType>;
-  /** The template of its sentence. */
+  /** The template of its `@reason`. */
   readonly reason?: string;
-  /** Set on a soft forbid: what people must do to lift it, all of it. */
+  /** Present on a soft forbid: the requirements to lift it, all of which must be met. */
   readonly approvals?: readonly ApprovalTerms[];
   readonly constraints: readonly NamedValue[];
 }
@@ -37,20 +37,20 @@ export const SCHEMA_FILE = 'schema.cedarschema';
 const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
-/** The Cedar of a bundle. */
+/** The policies and the schema of a bundle. */
 export interface Rules {
   readonly rules: readonly Rule[];
-  /** The schema as Cedar gets it. */
+  /** The schema that Cedar gets. */
   readonly schema: string;
   /** The action types whose context has `limits`. */
   readonly withLimits: ReadonlySet<ActionType>;
   /** The action types whose context has `compensates`. */
   readonly withCompensates: ReadonlySet<ActionType>;
-  /** What of a tool's input the context's `input` declares, by action type. */
+  /** The type of the context's `input`, by action type. */
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
 
-/** @param limits the ids of the bundle's limits @throws CountersignError POLICY_INVALID */
+/** Reads the policies of a bundle. `limits` are the ids of its limits. @throws CountersignError POLICY_INVALID */
 export function readRules(files: Readonly<Record<string, string>>, written: string, limits: readonly string[]): Rules {
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
@@ -78,7 +78,7 @@ function refuseIfAny(problems: readonly BundleProblem[]): void {
   if (first !== undefined) throw policyInvalid([first, ...others]);
 }
 
-/** Cedar returns its errors; when it throws, its stack overflowed. */
+/** Calls Cedar, which returns its errors. When it throws instead, its stack has overflowed. @throws CountersignError POLICY_INVALID */
 function guard<Value>(file: string, read: () => Value): Value {
   try {
     return read();
@@ -147,7 +147,7 @@ function actionParents(schema: SchemaJson<string>): ReadonlyMap<string, readonly
 
 type Source = Pick<Rule, 'text' | 'place' | 'offset'>;
 
-/** The policies of one file in order, each with its place. Between two policies there can only be space and comments. */
+/** Splits a file into its policies, in order, each with its place. Between policies there can only be space and comments. */
 function splitFile(cedar: Cedar, file: string, text: string, problems: BundleProblem[]): readonly Source[] {
   const answer = cedar.policySetTextToParts(text);
   if (answer.type === 'failure') {
@@ -184,7 +184,7 @@ function splitFile(cedar: Cedar, file: string, text: string, problems: BundlePro
 
 const BETWEEN = /(?:\s+|\/\/[^\n]*)*/y;
 
-/** Cedar numbers policies policy0, policy1 … in file order, and returns them sorted by that name as text. */
+/** Restores the order of the file. Cedar names policies policy0, policy1 … in that order, and returns them sorted by name as text. */
 function inFileOrder(parts: readonly string[]): readonly string[] {
   const numbers = parts.map((_, number) => number).sort((a, b) => (String(a) < String(b) ? -1 : 1));
   const ordered: string[] = [];
@@ -211,19 +211,19 @@ function readRule(cedar: Cedar, source: Source, actions: ActionIndex, problems: 
 
 function matchedActions(scope: PolicyJson['action'], index: ActionIndex): ReadonlySet<ActionType> {
   if (scope.op === 'All') return new Set(ACTION_TYPES);
-  // A slot would be a template's; those are refused. Were one to come, the policy is kept everywhere.
+  // Only templates have a slot, and they are refused. A policy with one would be kept for all action types.
   const entities = 'entities' in scope ? scope.entities : 'entity' in scope ? [scope.entity] : undefined;
   if (entities === undefined) return new Set(ACTION_TYPES);
   return new Set(
     entities.flatMap((entity) => {
       const { type, id } = '__entity' in entity ? entity['__entity'] : entity;
-      // `==` on a group matches nothing, and its being kept for the group's members does no harm.
+      // `==` on a group matches nothing, and keeping the policy for the group's members does no harm.
       return [...(index.get(key(type, id)) ?? [])];
     }),
   );
 }
 
-/** Whether operators nest deeper than `limit`. Walks with its own stack: the depth is the policy's to choose. */
+/** Whether operators nest deeper than `limit`. It uses a stack of its own, because a policy can nest to any depth. */
 function deeperThan(conditions: unknown, limit: number): boolean {
   const waiting: { readonly value: unknown; readonly depth: number }[] = [{ value: conditions, depth: 0 }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -256,7 +256,7 @@ function checkIds(rules: readonly Rule[], problems: BundleProblem[]): void {
   }
 }
 
-/** Constraints of one name are merged to the strictest, which takes values that can be compared. */
+/** Constraints of one name are merged to the strictest one, so their values must be comparable. */
 function checkConstraintTypes(rules: readonly Rule[], problems: BundleProblem[]): void {
   const types = new Map<string, { readonly type: string; readonly rule: Rule }>();
   for (const rule of rules.filter((rule) => rule.effect === 'permit')) {
@@ -287,7 +287,7 @@ function validate(
     return;
   }
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
-  // A warning counts too: a policy that can never apply, or a name in letters that only look alike, is a rule that silently is not there.
+  // Warnings count too: a policy that can never apply, or a name in look-alike letters, is a rule that is missing without notice.
   for (const { policyId, error } of [...answer.validationErrors, ...answer.validationWarnings]) {
     const rule = byId.get(policyId);
     if (rule === undefined) problems.push(locate(error, policyId, ''));
@@ -296,7 +296,7 @@ function validate(
   pushAll(problems, answer.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
 }
 
-/** Policies by id, as Cedar takes them. */
+/** The policies by id, in the form that Cedar accepts. */
 export function staticPolicies(rules: readonly Rule[]): Record<string, CedarPolicy> {
   return Object.fromEntries(rules.map((rule) => [rule.id, rule.text]));
 }
@@ -319,7 +319,7 @@ function locate(error: DetailedError, file: string, text: string): BundleProblem
   };
 }
 
-/** Cedar saw the policy's text alone: its places count from the policy's first byte. */
+/** Converts an error to a problem with its place in the file. Cedar got only this policy's text, so it counts from its first byte. */
 function locateIn(rule: Rule, error: DetailedError, fileText: string): BundleProblem {
   const { file } = rule.place;
   const source = error.sourceLocations?.[0];

@@ -1,19 +1,19 @@
-/** Says which rows or objects differ from what was expected, and in what, for the checks that tools derive. */
+/** Compares rows or objects with what was expected, for the checks that tools derive. */
 import { canonical, type Json, type JsonObject } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { State } from '../action/snapshot.js';
 
-/** Differences that a check spells out; the others are counted. */
+/** How many differences a check describes; it only counts the others. */
 const SHOWN = 5;
 
-/** Characters of one value that are shown. */
+/** The longest part of a value that is shown, in characters. */
 const MAX_VALUE = 80;
 
-/** What a row or object is to hold, by its members; null: it is to be gone. */
+/** The members that each row or object must have, by table and key. Null means that it must not exist. */
 export type ExpectedRows = Readonly<Record<string, Readonly<Record<string, JsonObject | null>>>>;
 
 /**
- * The check `derived` of a tool that expects these rows or objects. Its detail counts what is as expected and names the rest:
+ * Makes the check `derived` of a tool that expects these rows or objects. Its detail counts those as expected and describes the rest:
  * `3 of 5 rows are as expected; orders/7.status is "open", expected "closed"; …`.
  */
 export function checkExpectedRows(expected: ExpectedRows, post: State): Check {
@@ -38,12 +38,12 @@ function problemsOf(place: string, row: JsonObject | null, actual: Json | undefi
     .map(([name, value]) => differs(place, name, value, memberOf(actual, name)));
 }
 
-/** `3 of 5 rows are as expected`. */
+/** Counts in words: `3 of 5 rows are as expected`. */
 export function countOf(good: number, total: number): string {
   return `${good} of ${total} ${total === 1 ? 'row is' : 'rows are'} as expected`;
 }
 
-/** `orders/7.status is "open", expected "closed"`. */
+/** Describes a difference: `orders/7.status is "open", expected "closed"`. */
 export function differs(place: string, name: string, expected: Json | undefined, actual: Json | undefined): string {
   return `${place}.${name} is ${shown(actual)}, expected ${shown(expected)}`;
 }
@@ -58,7 +58,7 @@ export function same(one: Json | undefined, other: Json | undefined): boolean {
   return canonical(one) === canonical(other);
 }
 
-/** A check that holds when there are no problems; of many, the first are named, after the count if there is one. */
+/** Makes a check that holds when there are no problems. Its detail has the count, if given, and the first problems. */
 export function check(name: string, problems: readonly string[], count?: string): Check {
   if (problems.length === 0) return { name, ok: true };
   const more = problems.length > SHOWN ? [`and ${problems.length - SHOWN} more`] : [];

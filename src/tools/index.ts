@@ -1,4 +1,4 @@
-/** The tools that actions stand on, and the port to write others for. */
+/** The built-in tools, and the interface for writing others. */
 export type {
   CaptureOptions,
   ObservedEffect,

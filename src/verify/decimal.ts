@@ -10,7 +10,7 @@ export const ZERO: Decimal = { digits: 0n, scale: 0 };
 
 const WRITTEN = /^([+-]?)(\d{0,200})(?:\.(\d{0,200}))?(?:[eE]([+-]?\d{1,3}))?$/;
 
-/** @throws Error when the value is not a number */
+/** Parses a number as it is written. @throws Error when the value is not a number */
 export function parseDecimal(value: unknown): Decimal {
   if (typeof value === 'bigint') return { digits: value, scale: 0 };
   const text = typeof value === 'number' ? String(value) : value;
@@ -38,7 +38,7 @@ export function isAtMost(value: Decimal, most: Decimal): boolean {
   return one <= other;
 }
 
-/** The nearest double, which may be infinite. */
+/** Converts to the nearest double, which may be infinite. */
 export function toDouble({ digits, scale }: Decimal): number {
   const text = absolute(digits)
     .toString()
@@ -47,7 +47,7 @@ export function toDouble({ digits, scale }: Decimal): number {
   return Number(`${digits < 0n ? '-' : ''}${text.slice(0, point)}.${text.slice(point)}0`);
 }
 
-/** Both at the larger scale. */
+/** Brings both to the larger scale. */
 function aligned(left: Decimal, right: Decimal): [left: bigint, right: bigint, scale: number] {
   const scale = Math.max(left.scale, right.scale);
   const raised = ({ digits, scale: from }: Decimal): bigint =>

@@ -10,14 +10,14 @@ export const MAX_PATCH_OPERATIONS = 200;
 /** … and at most about this many characters of them, so that one large column cannot swell history. */
 export const MAX_PATCH_CHARS = 64 * 1024;
 
-/** As deep as `assertJson` lets a state nest. */
+/** The deepest nesting that `assertJson` allows in a state. */
 const MAX_DEPTH = 64;
 
-/** Finding the shortest edit of two lists is quadratic: only short lists of scalars get one, and only so many of them in a delta. */
+/** Finding the shortest edit of two lists takes quadratic time, so only short lists of scalars get one, and only a few in a delta. */
 const MAX_EDITED_LIST = 16;
 const MAX_EDITED_LISTS = 50;
 
-/** What rfc6902 and other appliers skip or refuse inside a path, as a guard against prototype pollution. Never descended into. */
+/** Names that rfc6902 and others skip or refuse in a path, against prototype pollution. The comparison never descends into them. */
 const OPAQUE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 type JsonMap = Readonly<Record<string, unknown>>;
@@ -29,7 +29,7 @@ interface Walk {
 }
 
 /**
- * The delta from `pre` to `post`. `patch` is the beginning of `fullPatch`: up to 200 operations and about 64 Ki characters;
+ * Creates the delta from `pre` to `post`. `patch` is the beginning of `fullPatch`: up to 200 operations and about 64 Ki characters;
  * `operations` counts all of them. `latencyMs` is milliseconds, rounded.
  *
  * @throws CountersignError INVALID_JSON when a state nests deeper than 64 levels
@@ -40,7 +40,7 @@ export function createDelta(pre: State, post: State, latencyMs: number): Delta {
   let room = MAX_PATCH_CHARS;
   compare(pre, post, (operation) => {
     operations++;
-    // Only a beginning of the full patch is kept: an operation that came after a left-out one might not apply.
+    // Only the beginning of the full patch is kept: an operation after one that was left out might not apply.
     if (room <= 0 || patch.length === MAX_PATCH_OPERATIONS) return;
     room -= charsOf(operation);
     if (room > 0) patch.push(operation);
@@ -82,7 +82,7 @@ function compareObjects(pre: JsonMap, post: JsonMap, path: string, depth: number
 }
 
 function compareMember(pre: unknown, post: unknown, key: string, path: string, depth: number, walk: Walk): void {
-  // As in JSON, a member that is undefined is not there.
+  // As in JSON, a member that is undefined does not exist.
   if (pre === post) return;
   if (post === undefined) return walk.emit({ op: 'remove', path });
   if (pre === undefined) return walk.emit({ op: 'add', path, value: post as Json });
@@ -136,7 +136,7 @@ function own(object: JsonMap, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** RFC 6901, section 3. */
+/** Escapes a token of a JSON Pointer (RFC 6901, section 3). */
 function escapeToken(key: string): string {
   return key.includes('~') || key.includes('/') ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key;
 }

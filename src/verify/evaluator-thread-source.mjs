@@ -1,5 +1,5 @@
 /**
- * The evaluator thread where Countersign runs from TypeScript source, as in its tests: the thread's modules are compiled into one, which
+ * The evaluator thread for when Countersign runs from TypeScript source, as in its tests: the thread's modules are compiled into one, which
  * is faster than having a loader compile each. The built package has no such file and needs none.
  */
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ const { outputFiles } = await build({
   platform: 'node',
   format: 'esm',
   write: false,
-  // What the modules load, they load relative to themselves; a module that is never written has no place.
+  // The modules load others relative to themselves, but a module that exists only in memory has no location.
   define: { 'import.meta.url': JSON.stringify(import.meta.url) },
 });
 await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);

@@ -1,8 +1,8 @@
 /**
- * The evaluator thread. It gets the limits as `workerData`, says `ready`, and answers each job with an `EvaluationResult`.
+ * The evaluator thread. It gets the limits as `workerData`, posts `ready`, and posts an `EvaluationResult` for each job.
  *
- * A thread that runs out of heap step by step is ended by Node and the process lives; one that asks for a lot at once can take the
- * process with it. Therefore nothing in here, and nothing that it is given to evaluate with, may allocate much at once.
+ * Node ends a thread that runs out of heap gradually, and the process survives. But a single large allocation can crash the process.
+ * Therefore nothing in this module, and no function that expressions can call, may allocate much at once.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CelInput, CelMap, CelResult } from '@bufbuild/cel';
@@ -15,7 +15,7 @@ import { cel } from '../cel/library.js';
 
 const { celMap, isCelError, unparse } = cel;
 
-/** What the evaluator thread answers. `costly` says that it was stopped by a limit, whatever the value would have been. */
+/** The result of an evaluation. `costly` means that a limit stopped it, whatever the value would have been. */
 export interface EvaluationResult {
   readonly ok: boolean;
   readonly costly: boolean;
@@ -24,7 +24,7 @@ export interface EvaluationResult {
   readonly detail?: string;
 }
 
-/** What the thread is sent: a checked program, and each value that it reads as a JSON text. */
+/** A job for the thread: a checked program, and each value that it reads, as JSON text. */
 export interface EvaluationJob {
   readonly program: Program;
   readonly values: Readonly<Record<string, string>>;
@@ -38,16 +38,16 @@ type Variables = Readonly<Record<string, CelInput>>;
 const COMPARISONS: ReadonlySet<string> = new Set(['_==_', '_!=_', '_<_', '_<=_', '_>_', '_>=_', '@in']);
 const LONGEST_DETAIL = 500;
 
-// Errors are values here, made by the thousand: a stack trace for each would be most of the cost.
+// Errors are values in CEL, and stack traces for thousands of them would be most of the cost.
 Error.stackTraceLimit = 0;
 
-// The library's own test takes a key whose value is null for absent; CEL does not.
+// The library's own test treats a key whose value is null as absent, which CEL does not.
 const mapPrototype = Object.getPrototypeOf(celMap(new Map())) as CelMap;
 mapPrototype.has = function (this: CelMap, key): boolean {
   return this.get(key) !== undefined;
 };
 
-/** The states of the job at hand, as plain data. */
+/** The states of the current job, as plain data. */
 let states: Readonly<Record<string, unknown>> = {};
 const environment = new CelEnvironment(workerData as CelLimits, (budget) => helperFunctions(budget, () => states));
 
@@ -80,7 +80,7 @@ function evaluate(expr: Expr, variables: Variables): CelResult {
   return environment.plan(expr)(variables);
 }
 
-/** Says which part of a conjunction is false and, of a comparison, what its sides are. */
+/** Explains which part of a conjunction is false and, for a comparison, the values of its sides. */
 function explain(program: Program, variables: Variables): string {
   const part = conjuncts(program.expr).find((one) => evaluate(one, variables) === false);
   if (part === undefined) return 'does not hold';

@@ -1,4 +1,4 @@
-/** Evaluates expectations in a thread of its own, with a deadline and a memory limit, so that none can stop or end the process. */
+/** Evaluates expectations in a separate thread, with a deadline and a memory limit, so that none can block or crash the process. */
 import { Worker } from 'node:worker_threads';
 import { CountersignError } from '../action/errors.js';
 import type { Json } from '../action/json.js';
@@ -9,31 +9,31 @@ import type { Program } from '../cel/program.js';
 import type { EvaluationJob, ThreadMessage, EvaluationResult } from './evaluator-thread.js';
 import type { Expectation } from './expectation.js';
 
-/** What an expectation reads. */
+/** The values that an expectation reads. */
 export interface ExpectationValues {
   readonly pre: State;
   readonly post: State;
   readonly delta: Delta;
-  /** What the tool returned; null when that is not known. */
+  /** The result of the tool; null when it is not known. */
   readonly result: Json;
 }
 
 export interface ExpectationRunnerOptions {
-  /** Longest one evaluation may take, milliseconds from when the thread has it. Default 1000. */
+  /** The longest time of one evaluation, from when the thread gets it. Milliseconds, default 1000. */
   readonly deadlineMs?: number;
-  /** Evaluations that may wait for the thread; one more is a failed check. Default 1000. */
+  /** How many evaluations may wait for the thread; one more is a failed check. Default 1000. */
   readonly queueLimit?: number;
-  /** Heap of the thread, MiB. Default 512, and what the least favourable state needs; less only makes the refusal come earlier. */
+  /** The thread's heap. MiB, default 512, which is enough for the least favourable state; with less, evaluations are refused earlier. */
   readonly heapMb?: number;
 }
 
-/** The thread's module: as built, or where this runs from TypeScript source, the one that compiles it. */
+/** The thread's module: the built one, or the one that compiles it when this runs from TypeScript source. */
 const THREAD = import.meta.url.endsWith('.ts') ? './evaluator-thread-source.mjs' : './evaluator-thread.js';
 
-/** A thread that is not ready by then is given up. Only a machine in distress is that slow: it takes 100 ms. */
+/** A thread that is not ready by then is ended. Normally it takes 100 ms; only an overloaded machine is that slow. */
 const START_LIMIT_MS = 30_000;
 
-/** Characters of JSON that the thread is sent for one evaluation; parsed, even the least favourable JSON stays under its heap. */
+/** The most characters of JSON for one evaluation. Even the least favourable JSON of this size fits into the thread's heap. */
 const MAX_JSON_CHARS = 16 * 1024 * 1024;
 
 /** Measured: 5 million steps take 0.5 to 1.5 seconds. */
@@ -41,12 +41,12 @@ const LIMITS: CelLimits = {
   steps: 5_000_000,
   text: 1024 * 1024,
   items: 100_000,
-  // The thread's deadline is kept from outside.
+  // The runner enforces the deadline from outside the thread.
   matched: Infinity,
   milliseconds: Infinity,
 };
 
-/** What the thread can evaluate: a checked program, and the names that it reads. */
+/** An expression that the thread can evaluate: a checked program, and the names that it reads. */
 export interface Evaluable {
   readonly program: Program;
   readonly uses: readonly string[];
@@ -66,8 +66,8 @@ interface Thread {
 }
 
 /**
- * Holds one thread, started when it is first needed and replaced when it had to be ended. Evaluations queue for it. It never keeps
- * the process alive on its own.
+ * Evaluates expectations in one thread, which is started when it is first needed and replaced after it had to be ended. Evaluations queue
+ * for it. The thread does not keep the process alive.
  */
 export class ExpectationRunner {
   readonly #deadlineMs: number;
@@ -87,8 +87,8 @@ export class ExpectationRunner {
   }
 
   /**
-   * Says whether the expectation holds, as its check. Never rejects: an error, another value than true, and a limit
-   * exceeded (time, steps, memory) are a failed check whose detail says what happened.
+   * Evaluates an expectation and returns its check. Never rejects: an error, a value other than true, and an exceeded limit (time, steps,
+   * memory) are a failed check whose detail says what happened.
    */
   async evaluate(expectation: Expectation, values: ExpectationValues): Promise<Check> {
     const { ok, detail } = await this.judge(expectation, { ...values });
@@ -98,8 +98,8 @@ export class ExpectationRunner {
   }
 
   /**
-   * Evaluates the expectation as if the action had changed nothing, only to see what it costs. For before the effect; whether it
-   * holds does not matter.
+   * Evaluates the expectation as if the action had changed nothing, only to measure its cost before the effect. Whether it holds does not
+   * matter.
    *
    * @throws CountersignError INVALID_EXPECTATION when it exceeds a limit
    */
@@ -127,11 +127,11 @@ export class ExpectationRunner {
     await worker?.terminate();
   }
 
-  /** Evaluates anything that compiled, over what it reads. Never rejects. */
+  /** Evaluates any compiled expression on the values that it reads. Never rejects. */
   judge(evaluable: Evaluable, values: Values): Promise<EvaluationResult> {
     if (this.#closed || this.#queue.length >= this.#queueLimit) {
-      const why = this.#closed ? 'the evaluator is closed' : `${this.#queueLimit} others wait`;
-      return Promise.resolve({ ok: false, costly: false, detail: `was not evaluated: ${why}` });
+      const problem = this.#closed ? 'the evaluator is closed' : `${this.#queueLimit} others wait`;
+      return Promise.resolve({ ok: false, costly: false, detail: `was not evaluated: ${problem}` });
     }
     return new Promise((settle) => {
       this.#queue.push({ evaluable, values, settle });
@@ -195,7 +195,7 @@ export class ExpectationRunner {
     this.#limit(this.#deadlineMs, { ok: false, costly: true, detail: `took longer than ${this.#deadlineMs} ms` });
   }
 
-  /** Several expectations of an action read the same states, which do not change. */
+  /** The JSON of a value, cached because several expectations of an action read the same states, which do not change. */
   #textOf(value: unknown): string {
     if (typeof value !== 'object' || value === null) return JSON.stringify(value);
     let text = this.#texts.get(value);
@@ -206,11 +206,11 @@ export class ExpectationRunner {
     return text;
   }
 
-  /** Ends the thread and settles the job if it is still the same one after the time. */
+  /** After the time, ends the thread and settles the job, if it is still the same job. */
   #limit(ms: number, verdict: EvaluationResult): void {
     clearTimeout(this.#timer);
     const job = this.#job;
-    // When this thread was the busy one, the answer may have come long ago: a turn of the loop lets it be read first.
+    // When this thread itself was busy, the result may have arrived long ago. One turn of the event loop lets it be read first.
     this.#timer = setTimeout(() => {
       setImmediate(() => {
         if (this.#job !== job) return;

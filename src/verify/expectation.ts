@@ -1,4 +1,4 @@
-/** Compiles expectations: parses their CEL, refuses what they may not use, and bounds what they can cost, all before any effect. */
+/** Compiles expectations: parses their CEL, refuses what they may not use, and bounds their cost, all before any effect. */
 import { CountersignError } from '../action/errors.js';
 import type { Expect, Proposal } from '../action/proposal.js';
 import { CelProblem, compileCel, position, type Compiled } from '../cel/compile.js';
@@ -8,7 +8,7 @@ import { CHANGE_HELPERS, DATA_HELPERS } from './helpers.js';
 /** The longest expectation, in UTF-16 code units. */
 export const MAX_EXPECTATION_LENGTH = 4096;
 
-/** What an expectation can read. */
+/** The names that an expectation can read. */
 const ROOTS = ['pre', 'post', 'delta', 'result'] as const;
 export type Root = (typeof ROOTS)[number];
 
@@ -27,11 +27,11 @@ export interface Expectation {
   readonly check: string;
   /** The CEL text. */
   readonly source: string;
-  /** How long the real system may take to show it, milliseconds. */
+  /** How long it may take until the expectation holds in the real system. Milliseconds. */
   readonly withinMs: number;
   /** Which of `pre`, `post`, `delta` and `result` it reads. */
   readonly uses: readonly Root[];
-  /** The checked syntax tree, as plain data that a worker thread can be sent. */
+  /** The checked syntax tree, as plain data that can be posted to a worker thread. */
   readonly program: Program;
 }
 
@@ -48,7 +48,7 @@ export function compileExpectation(expect: string | Expect): Expectation {
 }
 
 /**
- * The same for whatever a proposal promises; none gives none.
+ * Compiles all expectations of a proposal; an empty list when it has none.
  *
  * @throws CountersignError INVALID_EXPECTATION
  */
@@ -79,7 +79,7 @@ function compileAs(check: string, field: string, expect: string | Expect): Expec
   return { check, source, withinMs, ...compiled };
 }
 
-/** Array.isArray does not tell a readonly list from an object. */
+/** Whether a value is a list. The type of `Array.isArray` does not distinguish readonly lists from objects. */
 export function isList<Item extends object>(value: string | object | readonly Item[]): value is readonly Item[] {
   return Array.isArray(value);
 }

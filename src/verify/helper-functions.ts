@@ -1,4 +1,4 @@
-/** Computes the helpers of expectations and invariants, in the evaluator thread. Each charges what it costs to the evaluation's steps. */
+/** Computes the helpers of expectations and invariants, in the evaluator thread. Each adds its cost to the steps of the evaluation. */
 import type { CelFunc, CelInput, CelList, CelValue } from '@bufbuild/cel';
 import type { Budget } from '../cel/budget.js';
 import { describeValue } from '../cel/environment.js';
@@ -9,12 +9,12 @@ const { CelScalar, celFunc, celList, isCelList, isCelMap, listType } = cel;
 const { BOOL, DYN } = CelScalar;
 const LIST = listType(DYN);
 
-/** The most names that the path of `changed` or `unchanged` has. */
+/** The most names in the path of `changed` or `unchanged`. */
 const LONGEST_PATH = 8;
 
 type PlainObject = Readonly<Record<string, unknown>>;
 
-/** `states` gives the states of the evaluation at hand, as plain data. */
+/** Makes the helper functions. `states` returns the states of the current evaluation, as plain data. */
 export function helperFunctions(
   budget: Budget,
   states: () => { readonly pre?: unknown; readonly post?: unknown },
@@ -42,7 +42,7 @@ function dataFunctions(budget: Budget): CelFunc[] {
       const value = column === undefined ? item : memberOf(item, column);
       if (value === undefined)
         throw new Error(`a row has no ${typeof column === 'string' ? column.slice(0, 64) : describeValue(column)}`);
-      // As in SQL.
+      // As in SQL, null does not count.
       if (value === null) continue;
       whole &&= typeof value === 'bigint';
       total = add(total, decimal(value));
@@ -83,7 +83,7 @@ function asDouble(total: Decimal): number {
 }
 
 function changeFunctions(budget: Budget, states: () => { readonly pre?: unknown; readonly post?: unknown }): CelFunc[] {
-  /** What is there before and after. What neither state holds was not looked at, so nothing can be said of it. */
+  /** The values at a path before and after. A value in neither state was not captured, so nothing is known of it. @throws Error then */
   const beforeAndAfter = (path: readonly unknown[]): [before: unknown, after: unknown] => {
     const names = path.map((name) => {
       if (typeof name !== 'string' && typeof name !== 'bigint')
@@ -108,7 +108,7 @@ function changeFunctions(budget: Budget, states: () => { readonly pre?: unknown;
       names.every((name) => Object.hasOwn(other, name) && same(one[name], other[name]))
     );
   };
-  /** The keys of those rows of a table that the test picks. */
+  /** The keys of those rows of a table that `pick` selects. */
   const keys = (table: unknown, pick: (before: PlainObject, after: PlainObject) => string[]): CelList => {
     const [before = {}, after = {}] = beforeAndAfter([table]);
     if (!isObject(before) || !isObject(after) || Array.isArray(before) || Array.isArray(after))
@@ -131,7 +131,7 @@ function changeFunctions(budget: Budget, states: () => { readonly pre?: unknown;
   ];
 }
 
-/** CEL has no functions with any number of arguments: one for each number. */
+/** Makes one function for each number of arguments, because CEL has no variadic functions. */
 function ofAnyLength(name: string, compute: (path: readonly unknown[]) => boolean): CelFunc[] {
   return Array.from({ length: LONGEST_PATH }, (_, at) =>
     celFunc(name, Array<typeof DYN>(at + 1).fill(DYN), BOOL, (...path: readonly unknown[]) => compute(path)),

@@ -1,4 +1,4 @@
-/** Verification: what an effect was meant to do, compared with the real system read back. */
+/** Verification: compares what an effect was meant to do with the real system. */
 export { createDelta, fullPatch, MAX_PATCH_CHARS, MAX_PATCH_OPERATIONS } from './delta.js';
 export { describeOutcome, MAX_DESCRIPTION_LENGTH } from './outcome-description.js';
 export { ExpectationRunner, type ExpectationRunnerOptions, type ExpectationValues } from './evaluator.js';

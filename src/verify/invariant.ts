@@ -1,4 +1,4 @@
-/** Invariants: what the operator says must hold of a tool's system whatever an action does, checked on every captured post-state. */
+/** Invariants: the operator's conditions on a tool's system, which every action must keep. They are checked on each captured post-state. */
 import { z } from 'zod';
 import { CountersignError } from '../action/errors.js';
 import type { Json } from '../action/json.js';
@@ -12,7 +12,7 @@ import { MAX_EXPECTATION_LENGTH } from './expectation.js';
 import { DATA_HELPERS } from './helpers.js';
 import { referencedTables } from './referenced-tables.js';
 
-/** As an operator writes it. */
+/** An invariant as an operator writes it. */
 export interface InvariantOptions {
   /** Part of the check's name: `invariant.<name>`. */
   readonly name: string;
@@ -21,7 +21,7 @@ export interface InvariantOptions {
    * actions whose captured state has every table that it names.
    */
   readonly cel: string;
-  /** What people read when it is broken. */
+  /** The text that people read when the invariant is broken. */
   readonly reason: string;
 }
 
@@ -29,11 +29,11 @@ export interface InvariantOptions {
 export interface Invariant extends InvariantOptions {
   readonly uses: readonly 'state'[];
   readonly program: Program;
-  /** The tables without which it says nothing. */
+  /** The tables that it needs. It applies only when all of them were captured. */
   readonly tables: readonly string[];
 }
 
-/** Of one tool. */
+/** The most invariants of one tool. */
 const MAX_INVARIANTS = 50;
 
 const TERMS: Terms<'state'> = {
@@ -58,7 +58,7 @@ const optionsSchema = z
 /**
  * Compiles the invariants of each tool.
  *
- * @param tools the names of the tools there are
+ * @param tools the names of all configured tools
  * @throws CountersignError CONFIG_INVALID with the field: `invariants.shop-db.0.cel`
  */
 export function compileInvariants(
@@ -118,12 +118,12 @@ function invalid(field: string, message: string, hints: { expected: string; fix:
   return new CountersignError('CONFIG_INVALID', message, { field, ...hints });
 }
 
-/** Those that say something of this state. */
+/** The invariants that apply to this state. */
 function applicable(invariants: readonly Invariant[], state: State): readonly Invariant[] {
   return invariants.filter(({ tables }) => tables.every((table) => Object.hasOwn(state, table)));
 }
 
-/** A check for each invariant that says something of the post-state. Never rejects. One after the other, as one action's fair share. */
+/** Checks each invariant that applies to the post-state. Never rejects. It runs one at a time, so that other actions get a turn. */
 export async function checkInvariants(
   invariants: readonly Invariant[],
   states: { readonly pre: State; readonly post: State },
@@ -137,7 +137,7 @@ export async function checkInvariants(
 }
 
 /**
- * Evaluates the invariants that apply on the state before the effect, only to see what they cost.
+ * Evaluates the applicable invariants on the state before the effect, only to measure their cost.
  *
  * @throws CountersignError CONFIG_INVALID when one exceeds a limit
  */
@@ -171,8 +171,8 @@ async function checkInvariant(
 }
 
 /**
- * Where the invariant was broken before, other rows may have been added to those that break it. So what the action changed is looked
- * at alone as well: if that held before and is broken now, it is the action's doing.
+ * Whether the invariant was broken before the action, and the action broke nothing more. When it was broken before, the rows that the
+ * action changed are checked alone as well: if the invariant held for them before and is broken now, the action broke it.
  */
 async function wasBroken(
   invariant: Invariant,
@@ -186,7 +186,7 @@ async function wasBroken(
   return !(before.ok && after.broken === true);
 }
 
-/** The rows that are not in the other state as they are in this one. */
+/** The rows that are absent or different in the other state. */
 function differing(state: State, other: State): State {
   return Object.fromEntries(
     Object.entries(state).map(([table, rows]): [string, Json] => {

@@ -1,4 +1,4 @@
-/** What became of an action, in words: made from the delta and the checks alone, so that it holds no more than they do. */
+/** Describes the outcome of an action in words, from the delta and the checks alone, so that it reveals no more than they do. */
 import type { Json } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { Delta, PatchOperation } from '../action/snapshot.js';
@@ -6,10 +6,10 @@ import type { Delta, PatchOperation } from '../action/snapshot.js';
 /** The longest description, in UTF-16 code units. */
 export const MAX_DESCRIPTION_LENGTH = 2000;
 
-/** The longest value in it. */
+/** The longest value in a description, in UTF-16 code units. */
 const MAX_VALUE = 160;
 
-/** The same for the same delta and checks, however long anything took. */
+/** Describes an outcome. The text is the same for the same delta and checks, however long anything took. */
 export function describeOutcome(delta: Delta, checks: readonly Check[]): string {
   const changes = delta.patch.map((operation) => describeOperation(operation));
   const more = delta.operations - delta.patch.length;
@@ -55,7 +55,7 @@ function cut(text: string): string {
   return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
 }
 
-/** As many whole lines as fit. */
+/** The first lines that fit, each whole. */
 function fitting(lines: readonly string[], limit: number): readonly string[] {
   let room = limit;
   return lines.filter((line) => (room -= line.length + 1) >= 0);

@@ -1,4 +1,4 @@
-/** Which members of a root an expression names, so that it is known what it speaks of before it meets any data. */
+/** Finds the members of a root that an expression names, without evaluating it. */
 import type { Program } from '../cel/program.js';
 
 type Expr = Program['expr'];

@@ -1,22 +1,22 @@
-/** The differential frame: a sample of what an action should leave as it is, taken before and after, must be equal. */
+/** The differential frame: a sample of what an action should not change, taken before and after it, must be equal. */
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { assertJson, canonical, canonicalBytes } from '../action/json.js';
 import type { Check } from '../action/outcome.js';
 import type { State } from '../action/snapshot.js';
 import type { Execution, SampleOptions, Tool } from '../tools/tool.js';
 
-/** History carries a sample twice. Bytes of canonical JSON. */
+/** The largest sample, because history carries it twice. Bytes of canonical JSON. */
 export const MAX_SAMPLE_BYTES = 16 * 1024;
 
 /** How many targets a check names. */
 const SHOWN = 5;
 
-/** A sample, or after the effect why there is none. */
+/** A sample, or the reason why there is none after the effect. */
 export type Sample = { readonly state: State } | { readonly problem: string };
 
 /**
- * Takes a tool's sample; of a tool that has none, an empty one. Before the effect what fails is thrown: nothing has been done, and the operator asked for it. After the effect
- * only what may pass is thrown; the rest makes the check fail.
+ * Takes a tool's sample; it is empty for a tool without one. Before the effect every failure is thrown, because nothing has been done and
+ * the operator requires the sample. After the effect only retryable errors are thrown; any other makes the check fail.
  *
  * @throws CountersignError as the tool does; TOOL_FAILED when the sample is over 16 KiB
  */
@@ -51,15 +51,15 @@ export async function takeSample<I>(
 export interface Sampled {
   readonly before: State;
   readonly after: Sample;
-  /** What was captured of the action's own rows or objects before it. */
+  /** The action's own rows or objects, captured before it. */
   readonly pre: State;
   readonly execution: Execution | undefined;
 }
 
 /**
- * The check `frame.sample`. Others may write at the same time, so a difference fails the action only where it may be the action's own
- * doing: where the system's own count of what the action wrote (`affectedRows`) does not exclude it. Where it does, the check holds and its
- * detail says what changed.
+ * Makes the check `frame.sample`. Others may write at the same time, so a difference fails the check only when the action may have caused
+ * it: when the system's own count of the rows that the action wrote (`affectedRows`) does not exclude that. Otherwise the check holds, and
+ * its detail says what changed.
  */
 export function sampleCheck({ before, after, pre, execution }: Sampled): Check {
   const name = 'frame.sample';
@@ -83,7 +83,7 @@ export function sampleCheck({ before, after, pre, execution }: Sampled): Check {
   };
 }
 
-/** Whether the system counted no more rows of the target as written than those that were captured or came into being. */
+/** Whether the action wrote no more rows of the target, by the count of the system, than it captured or created there. */
 function isExcluded(target: string, pre: State, execution: Execution | undefined): boolean {
   if (execution?.affectedRows === undefined) return false;
   if (!Object.hasOwn(execution.affectedRows, target)) return true;

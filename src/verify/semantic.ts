@@ -1,4 +1,4 @@
-/** Compares what the agent said would come out with what came out, by meaning: the similarity of their embeddings. */
+/** Compares the outcome that the agent expected with the actual one by meaning: by the similarity of their embeddings. */
 import { createHash } from 'node:crypto';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
@@ -8,22 +8,22 @@ import { describeOutcome } from './outcome-description.js';
 export interface SemanticOptions {
   /**
    * An embedding model of any AI SDK provider: `createOpenAICompatible({…}).embeddingModel('…')`. It is sent the agent's
-   * `expectedOutcome` and a description of the delta. A text in place of a model is refused, because it would mean a gateway that
-   * nobody configured here.
+   * `expectedOutcome` and a description of the delta. The name of a model is refused, because the SDK would send it to a
+   * gateway that nobody configured here.
    */
   readonly model: object;
-  /** The least similarity that counts as a match, over 0 up to 1. Default 0.85. */
+  /** The least similarity that counts as a match, more than 0 and at most 1. Default 0.85. */
   readonly threshold?: number;
   /**
    * `advise` (default): the check is recorded and never fails. `require`: an outcome that does not match, or that cannot be compared,
    * is a mismatch.
    */
   readonly mode?: 'advise' | 'require';
-  /** The longest the model is waited for, once for each action, milliseconds from 100 to 10 000. Default 5000. */
+  /** The longest time to wait for the model, once for each action. Milliseconds, from 100 to 10 000, default 5000. */
   readonly timeoutMs?: number;
 }
 
-/** The part of the AI SDK that is used. */
+/** The part of the AI SDK that this module uses. */
 interface Sdk {
   embed(call: {
     model: never;
@@ -36,13 +36,13 @@ interface Sdk {
 
 type Compared = { readonly similarity: number } | { readonly problem: string };
 
-/** Answers kept, so that an outcome that is concluded again is not compared again. */
-const KEPT = 256;
+/** How many comparisons are cached, so that an outcome that is verified again is not compared again. */
+const MAX_CACHED = 256;
 
 export interface SemanticQuestion {
-  /** Digest of the proposal: an answer is kept for it alone. */
+  /** Digest of the proposal. A comparison is cached only for this proposal. */
   readonly about: string;
-  /** The proposal's. */
+  /** The `expectedOutcome` of the proposal. */
   readonly expectedOutcome: string;
   readonly delta: Delta;
   readonly checks: readonly Check[];
@@ -54,7 +54,7 @@ export class SemanticMatcher {
   readonly #threshold: number;
   readonly #mode: 'advise' | 'require';
   readonly #timeoutMs: number;
-  readonly #kept = new Map<string, Promise<Compared>>();
+  readonly #cache = new Map<string, Promise<Compared>>();
 
   private constructor(sdk: Sdk, { model, threshold = 0.85, mode = 'advise', timeoutMs = 5000 }: SemanticOptions) {
     this.#sdk = sdk;
@@ -88,8 +88,8 @@ export class SemanticMatcher {
   }
 
   /**
-   * The check `semantic` of an effect whose other checks all hold. Never rejects; asks the model once for each proposal and outcome,
-   * also when it fails.
+   * Makes the check `semantic` of an effect whose other checks all hold. Never rejects. It calls the model once for each proposal and
+   * outcome, even when the call fails.
    */
   async check({ about, expectedOutcome, delta, checks }: SemanticQuestion): Promise<Check> {
     const compared = await this.#compared(about, expectedOutcome, describeOutcome(delta, checks));
@@ -115,12 +115,12 @@ export class SemanticMatcher {
     const key = createHash('sha256')
       .update(JSON.stringify([about, expected, described]))
       .digest('base64');
-    let compared = this.#kept.get(key);
+    let compared = this.#cache.get(key);
     if (compared === undefined) {
       compared = this.#compare(expected, described);
-      this.#kept.set(key, compared);
-      const [oldest] = this.#kept.keys();
-      if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
+      this.#cache.set(key, compared);
+      const [oldest] = this.#cache.keys();
+      if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
     }
     return compared;
   }
@@ -128,7 +128,7 @@ export class SemanticMatcher {
   async #compare(expected: string, described: string): Promise<Compared> {
     const abort = new AbortController();
     let timer: NodeJS.Timeout | undefined;
-    // A model of somebody else's may not listen to the signal.
+    // A model from another package may ignore the signal.
     const late = new Promise<Compared>((resolve) => {
       timer = setTimeout(() => {
         resolve({ problem: `no answer within ${this.#timeoutMs} ms` });
@@ -156,7 +156,7 @@ export class SemanticMatcher {
   }
 }
 
-/** Not its message, which may quote what was sent, or a key. */
+/** The kind of an error. Its message is not used, because it may quote what was sent, or a key. */
 function kindOf(error: unknown): string {
   const { name, statusCode } = error as { readonly name?: unknown; readonly statusCode?: unknown };
   if (typeof statusCode === 'number') return `HTTP ${statusCode}`;

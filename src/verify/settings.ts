@@ -1,12 +1,12 @@
-/** What the operator's config adds to verification: made ready once, when the worker starts. */
+/** The operator's configuration of verification, loaded once when the worker starts. */
 import type { Tool } from '../tools/tool.js';
 import { compileInvariants, type Invariant, type InvariantOptions } from './invariant.js';
 import { SemanticMatcher, type SemanticOptions } from './semantic.js';
 
 export interface VerificationConfig {
-  /** By name of the tool: what must hold of its system after every effect. A broken one is a mismatch. Default none. */
+  /** The invariants by name of the tool: conditions on its system after every effect. A broken one is a mismatch. Default none. */
   readonly invariants?: Readonly<Record<string, readonly InvariantOptions[]>>;
-  /** Compares the agent's `expectedOutcome` with what came out, by meaning. Needs the package `ai`. Default: not compared. */
+  /** Compares the agent's `expectedOutcome` with the actual outcome by meaning. Needs the package `ai`. Default: no comparison. */
   readonly semantic?: SemanticOptions;
 }
 
@@ -15,7 +15,7 @@ export interface VerificationSettings {
   readonly semantic?: SemanticMatcher;
 }
 
-/** @throws CountersignError CONFIG_INVALID with field, expected and fix */
+/** Compiles the invariants and loads the semantic check. @throws CountersignError CONFIG_INVALID with field, expected and fix */
 export async function loadVerification(
   { invariants = {}, semantic }: VerificationConfig,
   tools: readonly Pick<Tool, 'name'>[],

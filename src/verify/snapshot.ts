@@ -1,4 +1,4 @@
-/** Turns captured state into the snapshot that history carries, or hands it over for the ledger when it is too large. */
+/** Turns a captured state into the snapshot that history carries. A state that is too large is returned separately, for the ledger. */
 import { assertJson, canonical, digestText } from '../action/json.js';
 import type { Snapshot, State } from '../action/snapshot.js';
 
@@ -12,9 +12,9 @@ export interface TakenSnapshot {
 }
 
 /**
- * Digests a captured state. `tookMs` is how long reading it took, milliseconds.
+ * Makes the snapshot of a captured state. `tookMs` is how long reading it took, in milliseconds.
  *
- * @throws CountersignError INVALID_NUMBER, INVALID_TEXT or INVALID_JSON when the tool captured what JSON cannot carry faithfully:
+ * @throws CountersignError INVALID_NUMBER, INVALID_TEXT or INVALID_JSON when the tool captured what JSON cannot represent exactly:
  *   a Date, an integer beyond 2^53, a NUL byte, a key `__proto__`
  */
 export function takeSnapshot(state: State, tookMs: number): TakenSnapshot {
@@ -25,7 +25,7 @@ export function takeSnapshot(state: State, tookMs: number): TakenSnapshot {
   return { snapshot: { state, ...about } };
 }
 
-/** Rows over all tables. A table that is a list counts its items; one that is a single value counts as one. */
+/** Counts the rows of all tables. A table that is a list counts its items; one that is a single value counts as one. */
 function countRows(state: State): number {
   let rows = 0;
   for (const table of Object.values(state)) {

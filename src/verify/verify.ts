@@ -1,4 +1,4 @@
-/** The checks that decide between success and mismatch: the tool's own, the constraints', the operator's and the agent's. */
+/** Runs the checks that decide between success and mismatch: of the tool, the constraints, the operator and the agent. */
 import type { Constraint, Preview } from '../action/decision.js';
 import { asCountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
@@ -17,25 +17,25 @@ export interface Verification<I> {
   readonly pre: State;
   readonly post: State;
   readonly delta: Delta;
-  /** Absent when the effect was found by look-up and its result is not known. */
+  /** Absent when a look-up found the effect and its result is not known. */
   readonly execution?: Execution | undefined;
-  /** The proposal's. */
+  /** The expectations of the proposal. */
   readonly expect?: Proposal['expect'];
-  /** The decision's. */
+  /** The constraints of the decision. */
   readonly constraints?: readonly Constraint[];
-  /** The operator's, of this tool. */
+  /** The operator's invariants for this tool. */
   readonly invariants?: readonly Invariant[] | undefined;
-  /** Of a tool that sampled before the effect. */
+  /** Present when the tool took a sample before the effect. */
   readonly sample?: { readonly before: State; readonly after: Sample } | undefined;
   readonly runner: ExpectationRunner;
 }
 
-/** Parts not done that a check names; the others are counted. */
+/** How many undone parts a check names; it only counts the others. */
 const SHOWN = 5;
 
 /**
- * Checks an effect against what was expected. Never rejects: what throws is a failed check. At least one check comes back, and
- * a tool that derives none is a failed check too, because success means verified.
+ * Checks an effect against what was expected. Never rejects: an error is a failed check. It returns at least one check; a tool that derives
+ * none yields a failed check too, because success must mean verified.
  */
 export async function verifyEffect<I>(verification: Verification<I>): Promise<readonly Check[]> {
   const derived = toolChecks(verification);
@@ -64,7 +64,7 @@ function toolChecks<I>({ tool, input, preview, pre, post, delta, execution }: Ve
   } catch (error) {
     return [failed('derived', `The tool's verification failed: ${asCountersignError(error).message}`)];
   }
-  // A tool may be written without types; one that answers with a promise has not verified anything yet.
+  // A tool may be written without types, and one that returns a promise has not verified anything yet.
   if (!Array.isArray(checks) || checks.length === 0) return [failed('derived', 'The tool derived no check.')];
   return checks.map((check: Partial<Check> | null) => {
     const name = typeof check?.name === 'string' ? check.name : 'derived';
@@ -74,19 +74,21 @@ function toolChecks<I>({ tool, input, preview, pre, post, delta, execution }: Ve
   });
 }
 
-/** What the tool itself says it did not do. That it did the rest is its word, which the other checks are for. */
+/** Fails when the tool reports that it did not do a part. Whether it really did the others is for the other checks. */
 function partsCheck(execution: Execution | undefined): readonly Check[] {
   if (execution?.parts === undefined) return [];
   const { parts } = execution;
-  const open = parts.filter(({ done }) => !done);
-  if (open.length === 0) return [{ name: 'parts', ok: true }];
-  const named = open.slice(0, SHOWN).map(({ name, detail }) => (detail === undefined ? name : `${name} (${detail})`));
-  const more = open.length > SHOWN ? `; and ${open.length - SHOWN} more` : '';
-  const count = `${parts.length - open.length} of ${parts.length} parts were done`;
-  return [failed('parts', `${count}; not done: ${named.join('; ')}${more}`.slice(0, 2000))];
+  const undone = parts.filter(({ done }) => !done);
+  if (undone.length === 0) return [{ name: 'parts', ok: true }];
+  const described = undone
+    .slice(0, SHOWN)
+    .map(({ name, detail }) => (detail === undefined ? name : `${name} (${detail})`));
+  const more = undone.length > SHOWN ? `; and ${undone.length - SHOWN} more` : '';
+  const count = `${parts.length - undone.length} of ${parts.length} parts were done`;
+  return [failed('parts', `${count}; not done: ${described.join('; ')}${more}`.slice(0, 2000))];
 }
 
-/** The only constraint that can be checked from outside the tool is the row ceiling, by what the system itself counted. */
+/** Checks the ceiling on rows, by the system's own count. It is the only constraint that can be checked from outside the tool. */
 function constraintChecks<I>({ constraints = [], execution }: Verification<I>): readonly Check[] {
   if (execution?.affectedRows === undefined) return [];
   const affectedRows = Object.values(execution.affectedRows).reduce((sum, rows) => sum + rows, 0);

@@ -1,25 +1,25 @@
-/** Waits for a system that shows an effect late: reads again and again, ever more slowly, until all checks hold or time is over. */
+/** Waits for a system that shows an effect late: it reads repeatedly, with growing pauses, until all checks hold or the time is over. */
 import { asCountersignError } from '../action/errors.js';
 import type { Check } from '../action/outcome.js';
 import type { Proposal } from '../action/proposal.js';
 import { expectedWithinMs } from '../action/expect.js';
 import { isList } from './expectation.js';
 
-/** Pauses between readings: 50 ms, doubling, at most a second. No jitter: what was done can be told from the time alone. */
+/** The first pause between readings. Pauses double, up to a second, without jitter, so that the times of all readings are predictable. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 
-/** Milliseconds. Only differences of `now` count. */
+/** A clock in milliseconds. Only differences of `now` are used. */
 export interface Clock {
   now(): number;
   sleep(ms: number): Promise<void>;
 }
 
-/** How long each check may take to come true, milliseconds from the first reading. */
+/** How long each check may take until it holds. Milliseconds from the first reading. */
 export interface Deadlines {
-  /** Of every check that has none of its own: the tool's, the invariants' and the frame's. */
+  /** The deadline of every check without one of its own: those of the tool, the invariants and the frame. */
   readonly longestMs: number;
-  /** By name of the check, of those that may take any time. */
+  /** The deadlines by name, of the checks that have one of their own. */
   readonly own: ReadonlyMap<string, number>;
 }
 
@@ -34,11 +34,11 @@ export function deadlinesOf(proposal: Pick<Proposal, 'expect'>): Deadlines {
 }
 
 /**
- * Reads until every check holds, or one that does not hold has had its time; the last reading is at that instant. A reading that
- * fails with a retryable error is taken again within the longest time; when that is over, the error is thrown: what was read before
- * says nothing of what is there now.
+ * Reads until every check holds, or until the deadline of a check that does not hold. The last reading is at that instant. A reading that
+ * fails with a retryable error is repeated within the longest time. When that is over the error is thrown, because an earlier reading says
+ * nothing about the present.
  *
- * The checks of expectations that were given time say in their detail when they came true.
+ * The detail of a check with a deadline of its own says when it began to hold.
  */
 export async function awaitChecks<Reading extends { readonly checks: readonly Check[] }>(
   read: () => Promise<Reading>,
@@ -50,16 +50,16 @@ export async function awaitChecks<Reading extends { readonly checks: readonly Ch
   for (let count = 1, pause = FIRST_PAUSE_MS; ; count++, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const attempt = await attempted(read);
     const at = clock.now() - start;
-    let left: number;
+    let remaining: number;
     if (attempt.ok) {
       note(attempt.reading.checks, at, heldSince);
-      left = leftOf(attempt.reading.checks, at, deadlines);
-      if (left <= 0) return withTimings(attempt.reading, { at, count, heldSince }, deadlines);
+      remaining = timeLeft(attempt.reading.checks, at, deadlines);
+      if (remaining <= 0) return withTimings(attempt.reading, { at, count, heldSince }, deadlines);
     } else {
-      left = deadlines.longestMs - at;
-      if (left <= 0) throw attempt.error;
+      remaining = deadlines.longestMs - at;
+      if (remaining <= 0) throw attempt.error;
     }
-    await clock.sleep(Math.min(pause, left));
+    await clock.sleep(Math.min(pause, remaining));
   }
 }
 
@@ -75,13 +75,13 @@ async function attempted<Reading>(read: () => Promise<Reading>): Promise<Attempt
   }
 }
 
-/** How long the check with the least time left may still take; 0 when all hold. */
-function leftOf(checks: readonly Check[], at: number, { longestMs, own }: Deadlines): number {
+/** The time left of the failing check with the earliest deadline, in milliseconds; 0 when all checks hold. */
+function timeLeft(checks: readonly Check[], at: number, { longestMs, own }: Deadlines): number {
   const left = checks.filter(({ ok }) => !ok).map(({ name }) => (own.get(name) ?? longestMs) - at);
   return left.length === 0 ? 0 : Math.min(...left);
 }
 
-/** What held once and no longer does has to hold anew. */
+/** Notes since when each check holds. A check that no longer holds starts anew. */
 function note(checks: readonly Check[], at: number, heldSince: Map<string, number>): void {
   for (const { name, ok } of checks) {
     if (!ok) heldSince.delete(name);

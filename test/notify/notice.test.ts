@@ -6,7 +6,7 @@ import {
   checkedAnnouncement,
   deliveryId,
   noticeOf,
-  pointless,
+  obsoleteReason,
   type Announcement,
   type ActionSummary,
 } from '../../src/notify/notice.js';
@@ -80,11 +80,11 @@ describe('a notice', () => {
   });
 
   test('that asks is pointless once nobody is waited for; one that tells an end never is', () => {
-    expect(pointless(ASKED, story())).toBeUndefined();
-    expect(pointless(ASKED, story({ status: 'denied' }))).toContain('denied');
-    expect(pointless(ASKED, story({ open: false }))).toBeDefined();
-    expect(pointless(ASKED, story({ expiresAt: new Date(0).toISOString() }))).toBeDefined();
-    expect(pointless({ kind: 'ended' }, story({ status: 'denied', open: false }))).toBeUndefined();
+    expect(obsoleteReason(ASKED, story())).toBeUndefined();
+    expect(obsoleteReason(ASKED, story({ status: 'denied' }))).toContain('denied');
+    expect(obsoleteReason(ASKED, story({ open: false }))).toBeDefined();
+    expect(obsoleteReason(ASKED, story({ expiresAt: new Date(0).toISOString() }))).toBeDefined();
+    expect(obsoleteReason({ kind: 'ended' }, story({ status: 'denied', open: false }))).toBeUndefined();
   });
 });
 

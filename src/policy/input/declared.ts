@@ -1,19 +1,19 @@
 /**
- * `context.input`: of a tool's input, what the policy's schema declares. An attribute that is absent may make a forbid not match, so
- * what is there and is not of its type is an error, and never left out.
+ * Builds `context.input`: the part of a tool's input that the policy's schema declares. A forbid may fail to match when an attribute is
+ * absent, so a value of a wrong type is an error and is never left out.
  */
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { assertJson, canonicalBytes, type Json, type JsonObject } from '../../action/json.js';
 import type { InputRecord, InputType, ScalarKind } from './type.js';
 
-/** What of an input may be recorded with a decision: canonical JSON. */
+/** The largest declared input that is recorded with a decision. Bytes of canonical JSON. */
 const MAX_BYTES = 16 * 1024;
 const ROOT = 'proposal.input';
 
 /**
- * The declared part of an input, as it is recorded among the facts. Values that are not of their declared type are in it as they came:
- * `inputContext` refuses them, now and whenever the recorded facts are asked again.
+ * The declared part of an input, as it is recorded in the facts. Values that are not of their declared type are included unchanged:
+ * `inputContext` refuses them, now and whenever the recorded facts are evaluated again.
  *
  * @throws CountersignError POLICY_ERROR when it is over 16 KiB or not JSON
  */
@@ -28,7 +28,7 @@ export function declaredInput(type: InputRecord, input: unknown): JsonObject {
   }
   const bytes = canonicalBytes(declared);
   if (bytes <= MAX_BYTES) return declared;
-  // Where its size comes from a value of the wrong type, that says more.
+  // When a value of a wrong type makes it too large, that error is more helpful.
   inputContext(type, declared);
   throw unusable(
     ROOT,
@@ -38,17 +38,17 @@ export function declaredInput(type: InputRecord, input: unknown): JsonObject {
   );
 }
 
-/** @throws CountersignError POLICY_ERROR naming the first value that is not of its declared type */
+/** Converts the declared part to Cedar values. @throws CountersignError POLICY_ERROR naming the first value of a wrong type */
 export function inputContext(type: InputRecord, declared: JsonObject): Record<string, CedarValueJson> {
   return recordValue(type, declared, ROOT);
 }
 
-/** An input that has everything the type declares. */
+/** A sample input that has every attribute of the type. */
 export function sampleInput({ attributes }: InputRecord): JsonObject {
   return Object.fromEntries([...attributes].map(([name, type]) => [name, sample(type)]));
 }
 
-/** What no policy declares is cut away. What is no plain object where a record is declared stays whole, to be refused. */
+/** Removes what is not declared. A value that is not a plain object where a record is declared stays unchanged, and is refused later. */
 function declaredPart({ attributes }: InputRecord, value: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const found: [string, unknown][] = [];
   for (const [name, type] of attributes) {
@@ -90,7 +90,7 @@ function scalarValue(kind: ScalarKind, value: unknown, path: string): CedarValue
       if (typeof value === 'boolean') return value;
       break;
     case 'Long':
-      // Not -0, which is no whole number to Cedar.
+      // Turns -0, which is no integer to Cedar, into 0.
       if (typeof value === 'number' && Number.isSafeInteger(value)) return value + 0;
       break;
     case 'decimal': {
@@ -101,11 +101,11 @@ function scalarValue(kind: ScalarKind, value: unknown, path: string): CedarValue
   throw mistyped(path, value, { kind });
 }
 
-/** Cedar's decimal holds ±922337203685477.5807; the last fraction of that is left out, where a JSON number is too coarse for it. */
+/** The largest decimal. Cedar's range ends at ±922337203685477.5807, where a JSON number is too coarse for the last fraction. */
 const MAX_DECIMAL = 922_337_203_685_477;
 const DECIMAL = /^-?\d+(?:\.\d{1,4})?$/;
 
-/** The number exactly as JSON writes it: what the tool sends is what is compared. */
+/** The number exactly as JSON writes it, so that the value that the tool sends is the one that is compared. */
 function decimalText(value: unknown): string | undefined {
   if (typeof value !== 'number' || !(Math.abs(value) <= MAX_DECIMAL)) return undefined;
   const text = String(value);
@@ -128,7 +128,7 @@ const EXPECTED: Readonly<Record<InputType['kind'], string>> = {
   Record: 'an object',
 };
 
-/** Says what kind of value it is, not which: it may be one that is not for logs. */
+/** The error for a value of a wrong type. It names the kind of the value but not the value, which may be confidential. */
 function mistyped(path: string, value: unknown, { kind }: InputType | { readonly kind: ScalarKind }): CountersignError {
   const expected = EXPECTED[kind];
   return unusable(

@@ -1,4 +1,4 @@
-/** Which arguments of a tool's input a schema declares, in the context's attribute `input`: read from the schema, and checked once, at load. */
+/** Reads from the schema which arguments of a tool's input it declares, in the context's attribute `input`. Checked once, at load. */
 import type { SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../../action/decision.js';
 import type { Cedar } from '../cedar.js';
@@ -11,13 +11,13 @@ export type InputType =
 
 export interface InputRecord {
   readonly kind: 'Record';
-  /** In the order of their names. */
+  /** The attributes, ordered by name. */
   readonly attributes: ReadonlyMap<string, InputType>;
 }
 
-/** Attributes of one `input`, with those of the records in it. More is a slip, or types that multiply each other. */
+/** The most attributes of one `input`, including those of nested records. More are a mistake, or types that multiply each other. */
 const MAX_ATTRIBUTES = 256;
-/** Deeper than any input that a tool takes, and far from where Cedar overflows its stack. */
+/** The deepest nesting: deeper than the input of any tool, and far from where Cedar overflows its stack. */
 const MAX_DEPTH = 16;
 const SCALARS: Readonly<Record<string, ScalarKind>> = {
   String: 'String',
@@ -26,10 +26,10 @@ const SCALARS: Readonly<Record<string, ScalarKind>> = {
   Boolean: 'Bool',
   decimal: 'decimal',
 };
-/** A record with one of these is something else in Cedar's JSON, or nothing that a proposal may carry. */
+/** Attribute names that have another meaning in Cedar's JSON, or that a proposal may not contain. */
 const RESERVED = new Set(['__entity', '__extn', '__expr', '__proto__']);
 
-/** As Cedar gives a schema whose names it has resolved. */
+/** A type in a schema whose names Cedar has resolved. */
 interface TypeJson {
   readonly type: string;
   readonly name?: string;
@@ -38,7 +38,7 @@ interface TypeJson {
 }
 
 interface AttributeJson extends TypeJson {
-  /** Default true. */
+  /** Whether the attribute is required. Default true. */
   readonly required?: boolean;
 }
 
@@ -53,36 +53,36 @@ export function inputTypes(
   at: string,
 ): ReadonlyMap<ActionType, InputRecord> {
   const found = new Map<ActionType, InputRecord>();
-  const answer = cedar.schemaToJsonWithResolvedTypes(schema);
-  if (answer.type === 'failure') {
-    // As a rule, whatever is wrong with it was found when it was read the first time.
-    const message = answer.errors.map((error) => error.message).join('; ');
+  const result = cedar.schemaToJsonWithResolvedTypes(schema);
+  if (result.type === 'failure') {
+    // Usually the problems were already found when the schema was first read.
+    const message = result.errors.map((error) => error.message).join('; ');
     if (problems.length === 0) problems.push({ at, message, fix: 'Correct the schema.' });
     return found;
   }
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const actionType of ACTION_TYPES) {
-    const applies = answer.json['Countersign']?.actions[actionType]?.appliesTo as { context?: TypeJson } | undefined;
-    const context = follow(answer.json, applies?.context);
+    const applies = result.json['Countersign']?.actions[actionType]?.appliesTo as { context?: TypeJson } | undefined;
+    const context = follow(result.json, applies?.context);
     const declared =
       context?.attributes !== undefined && Object.hasOwn(context.attributes, 'input')
         ? context.attributes['input']
         : undefined;
     if (declared === undefined) continue;
     try {
-      found.set(actionType, new Reader(answer.json).input(declared));
+      found.set(actionType, new Reader(result.json).input(declared));
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
       // The four action types usually share one context.
-      if (!told.has(error.message))
+      if (!reported.has(error.message))
         problems.push({ at, message: error.message, expected: error.expected, fix: error.fix });
-      told.add(error.message);
+      reported.add(error.message);
     }
   }
   return found;
 }
 
-/** What cannot be declared of an input. */
+/** A declaration that is not possible for an input. */
 class Unusable extends Error {
   readonly expected: string;
   readonly fix: string;
@@ -152,7 +152,7 @@ class Reader {
   }
 }
 
-/** The type behind a name, and behind that one's. Cedar has refused names that lead to themselves. */
+/** Resolves a named type, over several names if need be. Cedar refuses cyclic names. */
 function follow(schema: SchemaJson<string>, type: TypeJson | undefined): TypeJson | undefined {
   let at = type;
   for (let next = at; next !== undefined; next = commonType(schema, next.type)) at = next;

@@ -1,4 +1,4 @@
-/** The caps that delegations and standing approvals carry, as limits: each is counted in the ledger, and at it there is only refusal. */
+/** The caps that delegations and standing approvals carry, as limits. The ledger counts each of them, and an action over one is denied. */
 import type { Violation } from '../../action/decision.js';
 import type { Json } from '../../action/json.js';
 import { standingLimit, type LimitFigure } from '../../action/limits.js';
@@ -7,25 +7,25 @@ import type { LimitSet } from './limit.js';
 import type { Measured, ResolvedLimit } from './resolved.js';
 
 /**
- * The demands of every cap: its actions under `delegation:<jti>`, its amounts under `delegation:<jti>:<unit>`. An amount of a unit is the
- * largest that the budgets of that unit make of the action; no such budget meets it: nothing is spent. A unit that no budget of the
- * whole policy measures could be spent unseen: such a cap refuses everything.
+ * The limits for the caps of delegations: actions under `delegation:<jti>`, amounts under `delegation:<jti>:<unit>`. The amount of a unit
+ * is the largest that a budget of this unit measures for the action; there is no limit when no such budget applies to it. When the whole
+ * policy has no budget of the unit, it could be spent without being measured, so such a cap denies every action.
  */
 export function capLimits(
   caps: readonly DelegationCap[],
   { limits }: LimitSet,
   measured: readonly Measured[],
 ): { readonly limits: readonly ResolvedLimit[]; readonly exceeded: readonly Violation[] } {
-  const found: ResolvedLimit[] = [];
+  const capped: ResolvedLimit[] = [];
   const exceeded: Violation[] = [];
   const units = new Set(limits.flatMap((limit) => (limit.kind === 'budget' ? [limit.unit] : [])));
   for (const { jti, actions, amounts = {} } of caps) {
     const name = `delegation:${jti}`;
-    if (actions !== undefined) found.push(counted(name, actions));
+    if (actions !== undefined) capped.push(counted(name, actions));
     for (const [unit, max] of Object.entries(amounts)) {
       const limit = `${name}:${unit}`;
       if (units.has(unit)) {
-        found.push(...summed(limit, unit, max, measured));
+        capped.push(...summed(limit, unit, max, measured));
         continue;
       }
       exceeded.push({
@@ -34,12 +34,12 @@ export function capLimits(
       });
     }
   }
-  return { limits: found, exceeded };
+  return { limits: capped, exceeded };
 }
 
 /**
- * What an action asks of a standing approval's budgets. Undefined when one of them is of a unit that no budget makes anything of for this
- * action: what nobody measures was not approved in advance.
+ * The limits for the budgets of a standing approval. Undefined when no budget of the policy measures one of its units for this action: an
+ * amount that is not measured was not approved in advance.
  */
 export function standingLimits(
   {
@@ -49,16 +49,16 @@ export function standingLimits(
   }: { readonly id: string; readonly actions?: number; readonly amounts?: Readonly<Record<string, number>> },
   measured: readonly Measured[],
 ): readonly ResolvedLimit[] | undefined {
-  const found = actions === undefined ? [] : [counted(standingLimit(id), actions)];
+  const standing = actions === undefined ? [] : [counted(standingLimit(id), actions)];
   for (const [unit, max] of Object.entries(amounts)) {
-    const asked = summed(standingLimit(id, unit), unit, max, measured);
-    if (asked.length === 0) return undefined;
-    found.push(...asked);
+    const amountLimits = summed(standingLimit(id, unit), unit, max, measured);
+    if (amountLimits.length === 0) return undefined;
+    standing.push(...amountLimits);
   }
-  return found;
+  return standing;
 }
 
-/** The amounts of standing approvals that an action held, from its figures: to be settled as the budgets are that measured them. */
+/** The limits of standing approvals that an action held, from its figures. They are settled like the budgets that measured them. */
 export function heldInAdvance(
   figures: readonly LimitFigure[],
   measured: readonly Measured[],
@@ -75,7 +75,7 @@ function counted(limit: string, max: number): ResolvedLimit {
   return { demand, atLimit: { kind: 'deny' }, label: limit };
 }
 
-/** Empty when no budget of the unit meets the action. */
+/** The limit for an amount of a unit. Empty when no budget of the unit applies to the action. */
 function summed(limit: string, unit: string, max: number, measured: readonly Measured[]): readonly ResolvedLimit[] {
   const own = measured.filter((one) => one.unit === unit);
   if (own.length === 0) return [];

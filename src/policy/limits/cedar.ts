@@ -1,16 +1,16 @@
-/** `context.limits`: how Cedar policies ask where limits stand, in a type made from the ids of limits.yaml. */
+/** Builds `context.limits`, by which Cedar policies read the state of limits. Its type is made from the ids of limits.yaml. */
 import type { CedarValueJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { LimitFigure } from '../../action/limits.js';
 import type { Cedar } from '../cedar.js';
 
-/** The type that a schema may name without declaring it. */
+/** The name of the type that a schema may use without declaring it. */
 const TYPE = 'Limits';
 const FIGURE = '{ max: Long, used: Long, held: Long, left: Long, fits: Bool }';
 
 /**
- * The schema as Cedar gets it. One that names `Limits` and does not declare it gets that type: a record with an optional attribute for
+ * Adds the type `Limits` to a schema that uses but does not declare it: a record with an optional attribute for
  * each limit, so that a policy that misspells a limit is refused at load. It is declared after the author's text, in the empty
  * namespace, so every line and column stays as it is.
  */
@@ -20,7 +20,7 @@ export function withLimitsType(cedar: Cedar, schema: string, ids: readonly strin
   return `${schema}\ntype ${TYPE} = {\n${attributes}};\n`;
 }
 
-/** The action types whose context has the attribute. Others are not given it: Cedar refuses what a schema does not know. */
+/** The action types whose context has the attribute. Others must not get it, because Cedar refuses what the schema does not declare. */
 export function actionsWith(attribute: 'limits' | 'compensates', schema: SchemaJson<string>): ReadonlySet<ActionType> {
   const actions = schema['Countersign']?.actions ?? {};
   return new Set(
@@ -58,8 +58,8 @@ function commonType(schema: SchemaJson<string>, name: string): TypeJson | undefi
 }
 
 /**
- * The attribute `limits` for figures of the policy's own limits. Where a limit has several counters, the one that is most against the
- * action stands for it. Cedar's Long is whole: what is left is rounded down, what is used or held is rounded up.
+ * Builds the attribute `limits` from the figures of the policy's own limits. When a limit has several counters, the tightest one is used.
+ * Cedar's Long is an integer, so what is left is rounded down, and what is used or held is rounded up.
  *
  * @throws CountersignError POLICY_ERROR when a figure is no number
  */

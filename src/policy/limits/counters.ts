@@ -1,4 +1,4 @@
-/** A ledger's counters beside the limits that policy declares, for people. */
+/** Describes a ledger's counters for people, together with the limits that policy declares. */
 import type { LimitKind } from '../../action/limits.js';
 import { formatDuration } from '../../action/duration.js';
 import { amountText, usageText } from './figures.js';
@@ -16,11 +16,11 @@ export interface Counter {
 }
 
 export interface CounterFigure {
-  /** Absent when the policy at hand does not declare the limit, or no longer as this kind. */
+  /** Absent when the given policy does not declare the limit, or no longer with this kind. */
   readonly max?: number;
   readonly unit?: string;
   readonly left?: number;
-  /** `refunds-per-day agent=billing-bot: 380 of 500 EUR left`, or what is counted where nobody says out of how much. */
+  /** `refunds-per-day agent=billing-bot: 380 of 500 EUR left`, or only what is counted when the maximum is not known. */
   readonly text: string;
 }
 
@@ -47,7 +47,7 @@ function unitOf(limit: Limit): string | undefined {
   return limit.kind === 'count' || limit.kind === 'rate' ? 'actions' : undefined;
 }
 
-/** What a limit says, in a sentence: `500 EUR in 1d for each agent; at the limit: deny`. */
+/** Describes a limit in a sentence: `500 EUR in 1d for each agent; at the limit: deny`. */
 export function limitText(limit: Limit): string {
   if (limit.kind === 'depth') return `at most ${limit.max} delegations deep`;
   const apart = limit.scope.filter((scope) => scope !== 'tenant');

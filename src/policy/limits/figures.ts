@@ -1,12 +1,12 @@
-/** Limits as people, agents and policies see them: one figure for each counter, with its sentence. */
+/** Figures: limits as people, agents and policies see them, one for each counter, with a sentence. */
 import { CountersignError } from '../../action/errors.js';
 import type { LimitDemand, LimitFigure, LimitReading } from '../../action/limits.js';
 import type { ResolvedLimit } from './resolved.js';
 
 /**
- * What the ledger read, as figures, in the order of the limits.
+ * Converts the readings of the ledger to figures, in the order of the limits.
  *
- * @throws CountersignError INTERNAL when the readings are not those of the limits: then nothing may be concluded from them
+ * @throws CountersignError INTERNAL when the readings are not those of the limits: then they mean nothing
  */
 export function figuresOf(limits: readonly ResolvedLimit[], readings: readonly LimitReading[]): readonly LimitFigure[] {
   const several = new Set<string>();
@@ -32,7 +32,7 @@ export function figuresOf(limits: readonly ResolvedLimit[], readings: readonly L
   });
 }
 
-/** @throws CountersignError INTERNAL */
+/** Pairs each limit with its reading. @throws CountersignError INTERNAL when the readings are not those of the limits */
 export function paired(
   limits: readonly ResolvedLimit[],
   readings: readonly LimitReading[],
@@ -54,7 +54,7 @@ export function depthFigure(limit: string, max: number, used: number): LimitFigu
   return { limit, key: '', kind: 'depth', max, used, held: 0, left, fits: used <= max, text };
 }
 
-/** `380 of 500 EUR left`, `1 of 2 free`, `open`. */
+/** The state of a counter in words: `380 of 500 EUR left`, `1 of 2 free`, `open`. */
 export function usageText({
   kind,
   left,
@@ -80,7 +80,7 @@ export function unitOf(demand: LimitDemand): string | undefined {
   return demand.kind === 'rate' ? 'actions' : undefined;
 }
 
-/** Without the dust of binary fractions: `0.3`, not `0.30000000000000004`. */
+/** Formats an amount without binary rounding errors: `0.3`, not `0.30000000000000004`. */
 export function amountText(amount: number): string {
   return String(Number(amount.toFixed(6)));
 }

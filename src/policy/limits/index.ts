@@ -1,4 +1,4 @@
-/** Limits: what limits.yaml declares, what an action asks of it, and what follows from where the counters stand. */
+/** Limits: what limits.yaml declares, what an action needs of it, and what follows from the state of the counters. */
 export { atLimits } from './at-limits.js';
 export { heldInAdvance, standingLimits } from './caps.js';
 export { counterFigure, limitText } from './counters.js';

@@ -1,13 +1,13 @@
-/** Which counters of a limit an action falls under: their keys, in one canonical form that no value can imitate. */
+/** Determines the keys of the counters of a limit for an action, in a canonical form that no value can imitate. */
 import type { Facts } from '../../action/decision.js';
 import { digestText } from '../../action/json.js';
 import type { LimitScope } from '../../action/limits.js';
 
-/** Longer values are cut, and told apart by their digest: a key is part of an index, whose entries may not grow. */
+/** Longer values are cut, and distinguished by their digest, because the size of an index entry is limited. Characters. */
 const MAX_VALUE = 200;
 const KEPT = 80;
 
-/** Whose counters: one agent of a chain, and the one that the chain begins with. */
+/** The agent whose counters are meant, and the first agent of its chain. */
 export interface Whose {
   readonly agent: string;
   readonly first: string;
@@ -15,11 +15,11 @@ export interface Whose {
 }
 
 /**
- * The keys for a scope, different from each other, in the order of the facts: `agent=billing-bot,target=orders`; values are
- * percent-encoded (RFC 3986), so that `,` and `=` in them separate nothing. The tenant is in none: counters are the tenant's anyway.
+ * The distinct keys for a scope, in the order of the facts: `agent=billing-bot,target=orders`. Values are percent-encoded (RFC 3986), so
+ * that `,` and `=` in them separate nothing. No key contains the tenant, because every counter belongs to a tenant anyway.
  *
- * - `target`: one for each target; of an action that writes nothing, for each that it reads; `target=` when there is neither.
- * - `trace`: without a trace id, `trace=` of the agent that the chain begins with. So nobody gets around a limit by leaving it out.
+ * - `target`: one key for each target, or for each table read when the action writes nothing; `target=` when there is neither.
+ * - `trace`: without a trace id, `trace=` and the first agent of the chain, so that leaving the trace id out does not evade a limit.
  */
 export function keysOf(scope: readonly LimitScope[], facts: Facts, whose: Whose): readonly string[] {
   let keys: readonly string[] = [''];
@@ -56,7 +56,7 @@ function part(name: LimitScope, value: string): string {
   return `${name}=${encoded(value)}`;
 }
 
-/** `#` is in no encoded value, so a cut one is like none that was not. */
+/** Percent-encodes a value. `#` never occurs in an encoded value, so a cut value differs from every value that was not cut. */
 function encoded(value: string): string {
   const text = encodeURIComponent(value);
   return text.length <= MAX_VALUE ? text : `${text.slice(0, KEPT)}#${digestText(value)}`;

@@ -1,13 +1,13 @@
-/** The limits that a policy declares, read from limits.yaml and ready to be asked. */
+/** The limits that a policy declares in limits.yaml. */
 import type { LimitScope } from '../../action/limits.js';
 import type { CelEvaluator, Evaluate } from '../../cel/evaluator.js';
 import type { SourceLocation } from '../cedar.js';
 import type { AtLimit } from './resolved.js';
 
-/** CEL, planned, with where it is written. */
+/** A compiled CEL expression, with its place in the file. */
 export interface LimitExpression {
   readonly evaluate: Evaluate;
-  /** Whether its value can depend on who asks. */
+  /** Whether its value can depend on the agent. */
   readonly readsAgent: boolean;
   readonly place: SourceLocation;
 }
@@ -18,7 +18,7 @@ interface Declared {
   /** a-z, 0-9 and -, at most 64; unique in the file. */
   readonly id: string;
   readonly place: SourceLocation;
-  /** Which actions it counts; all when absent. */
+  /** The condition under which the limit applies to an action. Absent: it applies to all. */
   readonly when?: LimitExpression;
 }
 
@@ -34,7 +34,7 @@ export interface BudgetLimit extends Scoped {
   readonly unit: string;
   readonly amount: LimitExpression;
   readonly settled?: LimitExpression;
-  /** Absent: for good. */
+  /** The window of the budget. Absent: it never resets. */
   readonly window?: Window;
 }
 
@@ -66,7 +66,7 @@ export interface BreakerLimit extends Scoped {
 
 export interface DepthLimit extends Declared {
   readonly kind: 'depth';
-  /** Agents between the one with the issuer's credential and the one that proposes, the former included. */
+  /** The most agents above the proposing one, counted from the agent whose credential the issuer signed. */
   readonly max: number;
 }
 
@@ -75,7 +75,7 @@ export type Limit = CountedLimit | DepthLimit;
 
 /** The limits of one policy. */
 export interface LimitSet {
-  /** In the order of the file. */
+  /** The limits in the order of the file. */
   readonly limits: readonly Limit[];
   /** Absent when the file has no CEL. */
   readonly evaluator?: CelEvaluator;

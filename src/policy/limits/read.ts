@@ -1,4 +1,4 @@
-/** Reads limits.yaml: its shape, its grammars and its CEL, telling everything that is wrong with it at once. */
+/** Reads limits.yaml: its shape, its grammars and its CEL. All problems are reported together. */
 import { z } from 'zod';
 import type { CelLimits } from '../../cel/budget.js';
 import { CelProblem, compileCel, position } from '../../cel/compile.js';
@@ -10,13 +10,13 @@ import { LIMITS_FILE, NO_LIMITS, type LimitExpression, type Limit, type LimitSet
 import { expectedOf, FIELDS, LIMIT_ID, limitSchema, MAX_LIMITS, type LimitShape } from './schema.js';
 import { readYaml, type YamlFile } from './yaml.js';
 
-/** Finding a key that is there twice takes time quadratic in the keys. */
+/** The largest file, in characters. Finding duplicate keys takes time quadratic in their number. */
 const MAX_CHARS = 64 * 1024;
 const MAX_EXPRESSION = 2048;
 
 /**
- * What evaluating the CEL of one action may take, all limits together. Inputs come from agents, so everything that grows with them
- * is bounded: patterns are matched in linear time against short texts, and comprehensions do not nest.
+ * What evaluating the CEL of all limits may cost for one action. Inputs come from agents, so everything that grows with them is bounded:
+ * patterns are matched in linear time against short texts, and comprehensions do not nest.
  */
 const COST: CelLimits = { steps: 100_000, text: 256 * 1024, items: 10_000, matched: 16 * 1024, milliseconds: 250 };
 
@@ -33,7 +33,7 @@ type Expressions = { readonly [field in keyof typeof TERMS]?: LimitExpression };
 
 const fileSchema = z.strictObject({ limits: z.record(z.string(), z.unknown()) });
 
-/** The limits of the file, as far as they are good; what is not is added to `problems`. */
+/** Parses the file. Invalid limits are left out, and their problems added to `problems`. */
 export function parseLimits(text: string, problems: BundleProblem[]): LimitSet {
   if (text.length > MAX_CHARS) {
     problems.push({

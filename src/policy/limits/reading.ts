@@ -1,4 +1,4 @@
-/** What the expressions of limits say of one action, for one agent of its chain. */
+/** Evaluates the expressions of limits on one action, for one agent of its chain. */
 import type { Facts } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
@@ -10,13 +10,13 @@ import type { BudgetLimit, LimitExpression, Limit, LimitSet } from './limit.js';
 
 const MESSAGE_LENGTH = 300;
 
-/** Of the proposal, what limits can read. */
+/** The part of the proposal that limits can read. */
 export interface LimitedProposal {
   readonly input: JsonObject;
   readonly traceId?: string | undefined;
 }
 
-/** Every method throws CountersignError POLICY_ERROR when an expression fails, costs too much or yields what it must not. */
+/** Every method throws CountersignError POLICY_ERROR when an expression fails, is too costly or yields an invalid value. */
 export class Reading {
   /** The agent's id. */
   readonly agent: string;
@@ -32,13 +32,13 @@ export class Reading {
 
   applies({ id, when }: Limit): boolean {
     if (when === undefined) return true;
-    const value = this.#evaluate(id, 'when', when, this.#given());
+    const value = this.#evaluate(id, 'when', when, this.#proposalVariables());
     if (typeof value === 'boolean') return value;
     throw unusable(id, 'when', when, `is ${describeValue(value)}, not true or false`);
   }
 
   amount({ id, amount }: BudgetLimit): number {
-    return this.#amount(id, 'amount', amount, this.#given());
+    return this.#amount(id, 'amount', amount, this.#proposalVariables());
   }
 
   settled({ id }: BudgetLimit, settled: LimitExpression, result: Json): number {
@@ -55,7 +55,7 @@ export class Reading {
     if (!(amount >= 0 && amount <= Number.MAX_SAFE_INTEGER)) {
       throw unusable(id, field, expression, `is ${amount}, not a number from 0 to 2^53-1`);
     }
-    // Not -0, which JSON does not carry.
+    // Turns -0, which JSON cannot express, into 0.
     return amount + 0;
   }
 
@@ -67,7 +67,7 @@ export class Reading {
     }
   }
 
-  #given(): CelVariables {
+  #proposalVariables(): CelVariables {
     return (this.#variables ??= celVariables(this.#values));
   }
 
@@ -77,7 +77,7 @@ export class Reading {
   }
 }
 
-/** What CEL reads. Of the preview only what is the same for people and for the record: no sample, no sentences. */
+/** The variables of the expressions. Of the preview they contain only facts: no sample and no texts. */
 function valuesOf(facts: Facts, input: JsonObject, traceId: string | undefined): Readonly<Record<string, unknown>> {
   const { agent, tool, actionType, operation, preview } = facts;
   const { id, tenant, roles, owner, via = [] } = agent;

@@ -1,4 +1,4 @@
-/** Finds the limits that an action meets, and what it asks of each. */
+/** Finds the limits that apply to an action, and what it needs of each. */
 import type { Facts, Violation } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
@@ -13,18 +13,18 @@ import type { BudgetLimit, CountedLimit, DepthLimit } from './limit.js';
 import { Reading, type LimitedProposal } from './reading.js';
 import type { Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';
 
-/** Of one action. Targets come from inputs, and each may be a counter of its own. */
+/** The most counters of one action. Targets come from inputs, and each may be a counter of its own. */
 const MAX_DEMANDS = 200;
 
 const NOTHING: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [], measured: [] });
 
 /**
- * What an action asks of its policy's limits and of the caps that its delegations carry. A limit is asked of every agent of a chain as
- * if it did the action itself, so nobody gets around one by delegating. Pure; costs nothing when the policy has no limits and the
- * authority no caps. The same action gives the same limits in the same order.
+ * Determines what an action needs of its policy's limits and of the caps of its delegations. A limit is evaluated for every agent of a
+ * chain as if that agent did the action itself, so delegating does not evade a limit. The function is pure, and does nothing when the
+ * policy has no limits and the authority no caps. The same action gives the same limits in the same order.
  *
- * @throws CountersignError POLICY_ERROR when a limit cannot be evaluated for this action: its CEL fails, is too costly, or yields
- *   another value than it must; an amount is negative or not finite; the action has too many counters
+ * @throws CountersignError POLICY_ERROR when a limit cannot be evaluated for this action: its CEL fails, is too costly, or yields an
+ *   invalid value; an amount is negative or not finite; the action has too many counters
  */
 export function resolveLimits(
   policy: Policy,
@@ -35,7 +35,7 @@ export function resolveLimits(
   const caps = authority?.caps ?? [];
   const { limits: declared } = policy.limits;
   if (declared.length === 0 && caps.length === 0) return NOTHING;
-  const resolving = new Resolving(policy, facts, proposal, authority?.above);
+  const resolving = new LimitResolver(policy, facts, proposal, authority?.above);
   for (const limit of declared) resolving.add(limit);
   const capped = capLimits(caps, policy.limits, resolving.measured);
   const limits = [...resolving.limits, ...capped.limits];
@@ -50,15 +50,15 @@ export function resolveLimits(
   return { limits, exceeded: [...resolving.exceeded, ...capped.exceeded], depths, measured };
 }
 
-class Resolving {
+class LimitResolver {
   readonly limits: ResolvedLimit[] = [];
   readonly exceeded: Violation[] = [];
   readonly depths: LimitFigure[] = [];
-  /** What each budget made of the action. */
+  /** The amount that each budget measured. */
   readonly measured: Measured[] = [];
   readonly #facts: Facts;
   readonly #traceId: string | undefined;
-  /** One for each agent of the chain, the one that proposes first. */
+  /** One reading for each agent of the chain. The agent that proposes comes first. */
   readonly #readings: readonly [Reading, ...Reading[]];
 
   constructor(policy: Policy, facts: Facts, proposal: LimitedProposal, above: readonly Agent[] | undefined) {
@@ -70,13 +70,14 @@ class Resolving {
   }
 
   add(limit: CountedLimit | DepthLimit): void {
-    const under = this.#under(limit);
+    const under = this.#readingsUnder(limit);
     if (under.length === 0) return;
     if (limit.kind === 'depth') return this.#depth(limit);
     if (limit.kind !== 'budget') return this.#counted(limit, under, () => demandOf(limit));
     const { kind, max, unit, window } = limit;
     const amounts = new Map<Reading, number>();
-    for (const reading of under) amounts.set(reading, amounts.get(this.#same(limit, reading)) ?? reading.amount(limit));
+    for (const reading of under)
+      amounts.set(reading, amounts.get(this.#sharedReading(limit, reading)) ?? reading.amount(limit));
     const settle = settleOf(limit, under);
     this.measured.push({ unit, amount: Math.max(...amounts.values()), ...(settle === undefined ? {} : { settle }) });
     this.#counted(
@@ -93,16 +94,16 @@ class Resolving {
     );
   }
 
-  /** The agents of the chain to which the limit applies. */
-  #under(limit: CountedLimit | DepthLimit): readonly Reading[] {
+  /** The readings of those agents of the chain to which the limit applies. */
+  #readingsUnder(limit: CountedLimit | DepthLimit): readonly Reading[] {
     const { when } = limit;
     if (when === undefined) return this.#readings;
     if (when.readsAgent) return this.#readings.filter((reading) => reading.applies(limit));
     return this.#readings[0].applies(limit) ? this.#readings : [];
   }
 
-  /** Whose amount is this one's too: what does not read the agent is read once. */
-  #same({ amount }: BudgetLimit, reading: Reading): Reading {
+  /** The reading whose amount is the same: an expression that does not read the agent is evaluated only once. */
+  #sharedReading({ amount }: BudgetLimit, reading: Reading): Reading {
     return amount.readsAgent ? reading : this.#readings[0];
   }
 
@@ -115,25 +116,25 @@ class Resolving {
     this.exceeded.push({ policy: `limit:${id}`, reason });
   }
 
-  /** Several agents may share a counter, when its scope does not tell them apart: the largest amount counts. */
+  /** Adds the counters of a limit. Agents that share a counter, because its scope does not distinguish them, need the largest amount. */
   #counted(
     { id, atLimit, scope }: CountedLimit,
     under: readonly Reading[],
-    ask: (reading: Reading) => Asked,
+    ask: (reading: Reading) => CounterDemand,
     settled?: (result: Json) => number,
   ): void {
     const first = this.#facts.agent.via?.[0] ?? this.#facts.agent.id;
-    const byKey = new Map<string, Asked>();
+    const byKey = new Map<string, CounterDemand>();
     for (const reading of under) {
-      const asked = ask(reading);
+      const demand = ask(reading);
       for (const key of keysOf(scope, this.#facts, { agent: reading.agent, first, traceId: this.#traceId })) {
         const other = byKey.get(key);
-        if (other === undefined || amountOf(asked) > amountOf(other)) byKey.set(key, asked);
+        if (other === undefined || amountOf(demand) > amountOf(other)) byKey.set(key, demand);
       }
     }
-    for (const [key, asked] of byKey) {
+    for (const [key, demand] of byKey) {
       this.limits.push({
-        demand: { limit: id, key, ...asked },
+        demand: { limit: id, key, ...demand },
         atLimit,
         label: key === '' ? id : `${id} ${key}`,
         ...(settled === undefined ? {} : { settled }),
@@ -142,30 +143,30 @@ class Resolving {
   }
 }
 
-/** The agents above one, as they are; without the chain at hand, at least by their ids. */
+/** The agents above an agent. Where they are not given, they have the agent's own attributes and only another id. */
 function chainAbove(agent: Agent, above: readonly Agent[] | undefined): readonly Agent[] {
   const { via = [] } = agent;
   return via.map((id, index) => {
-    const known = above?.[index];
-    return { ...(known?.id === id ? known : { ...agent, id }), via: via.slice(0, index) };
+    const given = above?.[index];
+    return { ...(given?.id === id ? given : { ...agent, id }), via: via.slice(0, index) };
   });
 }
 
 function settleOf(limit: BudgetLimit, under: readonly Reading[]): ((result: Json) => number) | undefined {
   const { settled } = limit;
   if (settled === undefined) return undefined;
-  const asked = settled.readsAgent ? under : under.slice(0, 1);
-  return (result) => Math.max(...asked.map((reading) => reading.settled(limit, settled, result)));
+  const readings = settled.readsAgent ? under : under.slice(0, 1);
+  return (result) => Math.max(...readings.map((reading) => reading.settled(limit, settled, result)));
 }
 
 type Demanded<Demand> = Demand extends LimitDemand ? Omit<Demand, 'limit' | 'key'> : never;
-type Asked = Demanded<LimitDemand>;
+type CounterDemand = Demanded<LimitDemand>;
 
-function amountOf(asked: Asked): number {
-  return 'amount' in asked ? asked.amount : 0;
+function amountOf(demand: CounterDemand): number {
+  return 'amount' in demand ? demand.amount : 0;
 }
 
-function demandOf(limit: Exclude<CountedLimit, BudgetLimit>): Asked {
+function demandOf(limit: Exclude<CountedLimit, BudgetLimit>): CounterDemand {
   switch (limit.kind) {
     case 'count': {
       const { kind, max, window } = limit;

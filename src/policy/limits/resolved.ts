@@ -1,4 +1,4 @@
-/** What an action meets of its policy's limits: the terms in which limits, ledger and workflow speak of them. */
+/** The limits that apply to an action, in the types that limits, ledger and activities share. */
 import type { ErrorCode, Problem } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { LimitDemand, LimitFigure } from '../../action/limits.js';
@@ -8,59 +8,59 @@ import type { ApprovalTerms } from '../approval.js';
 /** What happens to an action that does not fit. */
 export type AtLimit =
   | { readonly kind: 'deny' }
-  /** It waits, and is prepared again, for at most so long. */
+  /** The action waits and is evaluated again, for at most `maxWaitMs` milliseconds. */
   | { readonly kind: 'queue'; readonly maxWaitMs: number }
   | { readonly kind: 'approve'; readonly approvals: readonly ApprovalTerms[] };
 
-/** One demand of an action, and what its limit says of it. */
+/** What an action needs of one counter of a limit. */
 export interface ResolvedLimit {
   readonly demand: LimitDemand;
   readonly atLimit: AtLimit;
-  /** Names the counter for people: `refunds-per-day agent=billing-bot`. */
+  /** The name of the counter, for people: `refunds-per-day agent=billing-bot`. */
   readonly label: string;
-  /** What was really spent, from what the tool returned. Absent: what was held. @throws CountersignError POLICY_ERROR */
+  /** Computes what was really spent from the result of the tool. Absent: what was held is spent. @throws CountersignError POLICY_ERROR */
   readonly settled?: (result: Json) => number;
 }
 
-/** Everything that an action meets. Both `limits` and `exceeded` empty: no limit says anything of it. */
+/** All limits that apply to an action. When `limits`, `exceeded` and `depths` are empty, none does. */
 export interface ResolvedLimits {
-  /** To be read and placed. Different counters, in an order that is the same for the same action. */
+  /** The demands to read and place, each of a different counter. Their order is the same for the same action. */
   readonly limits: readonly ResolvedLimit[];
-  /** What denies the action whatever the ledger says: a chain of agents that is too long, a cap that nothing measures. */
+  /** Reasons to deny the action whatever the ledger reads: a chain of agents that is too long, a cap that no budget measures. */
   readonly exceeded: readonly Violation[];
-  /** Of the depth limits it meets: they have no counter in the ledger. Belongs in front of `figuresOf`'s. */
+  /** The figures of depth limits, which have no counter in the ledger. They come before those of `figuresOf`. */
   readonly depths: readonly LimitFigure[];
-  /** What each budget makes of the action. */
+  /** The amount that each budget measures for the action. */
   readonly measured: readonly Measured[];
 }
 
-/** What one budget of the policy made of the action. */
+/** The amount that one budget of the policy measures for the action. */
 export interface Measured {
   readonly unit: string;
   readonly amount: number;
-  /** What was really spent, from what the tool returned. */
+  /** Computes what was really spent from the result of the tool. */
   readonly settle?: (result: Json) => number;
 }
 
-/** What limits say, once the ledger has said where their counters stand. */
+/** What the limits decide, given the readings of the ledger. */
 export type AtLimits =
   | { readonly kind: 'fits' }
   | (Problem & {
       readonly kind: 'deny';
-      /** LIMIT_EXCEEDED; BREAKER_OPEN when nothing but breakers stands against it. */
+      /** BREAKER_OPEN when only breakers deny the action, else LIMIT_EXCEEDED. */
       readonly code: Extract<ErrorCode, 'LIMIT_EXCEEDED' | 'BREAKER_OPEN'>;
       readonly reason: string;
       readonly violations: readonly Violation[];
-      /** When it may fit, milliseconds from the facts' `now`. Absent when nobody knows, or never. */
+      /** When the action may fit, in milliseconds from the facts' `now`. Absent when that is not known, or never. */
       readonly retryAfterMs?: number;
     })
   | {
       readonly kind: 'queue';
       readonly reason: string;
-      /** Longest the action waits, from when it first met the limit. */
+      /** The longest time that the action waits, from when it first reached the limit. Milliseconds. */
       readonly maxWaitMs: number;
-      /** When to look again. */
+      /** How long to wait before the limits are read again. Milliseconds. */
       readonly retryAfterMs: number;
     }
-  /** `over`: the ids of the limits that people may lift for this action; their demands are to be placed with `over: true`. */
+  /** `over`: the ids of the limits that people may lift for this action. Their demands must be placed with `over: true`. */
   | { readonly kind: 'approve'; readonly requirements: readonly Requirement[]; readonly over: readonly string[] };

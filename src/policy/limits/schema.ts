@@ -19,7 +19,7 @@ const CEL_OVER = 'a CEL expression over agent, tool, actionType, operation, inpu
 const WHOLE = (least: number, most: string) => `a whole number from ${least} to ${most}`;
 const EXACT = '2^53-1';
 
-/** What each field holds, for errors; under `kind.field` where a kind has its own. */
+/** What each field must contain, for errors. The key is `kind.field` where the kinds differ. */
 const EXPECTED: Readonly<Record<string, string>> = {
   kind: 'budget, count, rate, concurrency, breaker or depth',
   scope: `one of ${LIMIT_SCOPES.join(', ')}, or a list of them`,
@@ -49,7 +49,7 @@ export function expectedOf(kind: string, field: string): string {
 const AT_LIMIT_FIX =
   'Write deny, queue for 30s, approve by finance, or approve by finance|lead, quorum=2, ttl=4h, in quotes if you like.';
 
-/** A text read by `parse`, whose error becomes the field's. */
+/** A text that `parse` reads. An error of `parse` becomes an error of the field. */
 function read<Value>(parse: (text: string) => Value) {
   return z.string().transform((text, context): Value => {
     try {
@@ -130,7 +130,7 @@ export const limitSchema = z.discriminatedUnion('kind', [
 
 export type LimitShape = z.infer<typeof limitSchema>;
 
-/** The fields of each kind. */
+/** The fields of each kind of limit. */
 export const FIELDS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   limitSchema.options.map((option) => [option.shape.kind.value, Object.keys(option.shape)]),
 );

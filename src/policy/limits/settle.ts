@@ -1,11 +1,11 @@
-/** What was really spent, as the limits' `settled` reads it from what the tool returned. */
+/** Computes what was really spent, by the `settled` expressions of the limits, from the result of the tool. */
 import type { Json } from '../../action/json.js';
 import type { ResolvedLimit } from './resolved.js';
 
 /**
- * Amounts by limit id, of the limits that say how to settle. `limits`: those resolved for the same action. A limit whose `settled` fails
- * on this result is left out, so that what was held is consumed: the effect has happened, and nothing is given back on a guess.
- * `failed` is told of each.
+ * The amounts by limit id, for the limits with `settled`. `limits` are those resolved for the same action. A limit whose `settled` fails on
+ * this result is left out, so that what was held is consumed: the effect has happened, and nothing is released on a guess. `failed` is
+ * called for each of them.
  */
 export function settledAmounts(
   limits: readonly ResolvedLimit[],
@@ -15,7 +15,7 @@ export function settledAmounts(
   const amounts: Record<string, number> = {};
   const tried = new Set<string>();
   for (const { demand, settled } of limits) {
-    // A limit's counters all stand for the one amount.
+    // All counters of a limit have the same amount.
     if (settled === undefined || tried.has(demand.limit)) continue;
     tried.add(demand.limit);
     try {

@@ -1,4 +1,4 @@
-/** limits.yaml as a document: its values, and the line and column of each. */
+/** Reads limits.yaml as a document: its values, and the line and column of each. */
 import {
   CST,
   isAlias,
@@ -16,16 +16,16 @@ import type { SourceLocation } from '../cedar.js';
 import type { BundleProblem } from '../problems.js';
 import { LIMITS_FILE } from './limit.js';
 
-/** Nothing in this file nests deeper than a few levels; the parser's own stack ends at thousands. */
+/** The deepest nesting. The file needs only a few levels, and the parser overflows its stack at thousands. */
 const MAX_NESTING = 64;
 
 export interface YamlFile {
   readonly value: unknown;
-  /** Of the value at a path; of its key, when it has none; of what is above it, when it is not there. */
+  /** The place of the value at a path, or of its key when it has no value, or of the nearest parent when it does not exist. */
   at(path: readonly PropertyKey[]): SourceLocation;
-  /** Of a key. */
+  /** The place of the key at a path. */
   atKey(path: readonly PropertyKey[]): SourceLocation;
-  /** Of a character of the text at a path; of the text, when that was folded or escaped and cannot be counted through. */
+  /** The place of a character of the text at a path, or of the whole text when folding or escapes make counting impossible. */
   within(
     path: readonly PropertyKey[],
     text: string,
@@ -33,7 +33,7 @@ export interface YamlFile {
   ): { readonly place: SourceLocation; readonly exact: boolean };
 }
 
-/** Returns undefined, with the reasons in `problems`, when the text is not plain YAML. */
+/** Parses the text. Returns undefined, with the reasons in `problems`, when it is not plain YAML. */
 export function readYaml(text: string, problems: BundleProblem[]): YamlFile | undefined {
   if (nestsTooDeeply(text)) {
     problems.push({ at: LIMITS_FILE, message: 'it nests too deeply', fix: 'Write it flatter.' });
@@ -64,7 +64,7 @@ export function readYaml(text: string, problems: BundleProblem[]): YamlFile | un
   }
   visit(document, {
     Pair: (_, { key }) => {
-      // JavaScript gives this one name a meaning of its own, and libraries leave it out: a limit would silently not be there.
+      // In JavaScript this name has a special meaning and libraries leave it out, so a limit would be missing without notice.
       if (!isScalar(key) || key.value !== '__proto__') return undefined;
       const at = placeOf(key.range?.[0] ?? 0);
       problems.push({ at, message: 'a key is "__proto__"', expected: 'another key', fix: 'Rename it.' });
@@ -86,7 +86,7 @@ export function readYaml(text: string, problems: BundleProblem[]): YamlFile | un
   return problems.length > before ? undefined : new Reader(text, document, placeOf);
 }
 
-/** Few lines of anchors can stand for gigabytes; and what is read elsewhere has no line of its own. */
+/** Refuses anchors and aliases: a few lines of them can expand to gigabytes, and an aliased value has no line of its own. */
 function sharing(node: Node): string | undefined {
   if (isAlias(node)) return 'an alias';
   if ('anchor' in node && node.anchor !== undefined) return 'an anchor';
@@ -96,7 +96,7 @@ function sharing(node: Node): string | undefined {
 const INDICATORS: ReadonlySet<string> = new Set(['seq-item-ind', 'explicit-key-ind', 'map-value-ind']);
 
 /**
- * Whether the text could nest too deeply for the parser, which ends the process when it runs out of stack. Told from its tokens alone:
+ * Whether the text could nest too deeply for the parser, which ends the process when its stack overflows. Determined by the tokens alone:
  * open brackets, and how far a line begins from the margin with how many indicators on it, since each level takes one of them.
  */
 function nestsTooDeeply(text: string): boolean {

@@ -1,6 +1,6 @@
 /**
- * What a transaction really wrote, as the server itself counted it: catches what triggers, cascades and rules did beside the
- * statement. The counts of a session's earlier transactions linger, so they are read before and after.
+ * Reads what a transaction really wrote, by the server's own counts. They include what triggers, cascades and rules wrote in addition to
+ * the statement. The counts of earlier transactions of the session linger, so they are read before and after.
  */
 import { CountersignError } from '../../action/errors.js';
 import type { QueryResult } from './connection.js';
@@ -19,10 +19,10 @@ interface Counted extends Counts {
   readonly name: string;
 }
 
-/** By oid. */
+/** The counts by the oid of the table. */
 export type AffectedTables = ReadonlyMap<string, Counted>;
 
-/** One JSON text. The system's own tables are in it: a trigger that truncates or alters something writes there. */
+/** Returns one JSON text. It includes system tables, because a trigger that truncates or alters something writes to them. */
 export const AFFECTED_TABLES_SQL = `
 SELECT coalesce(json_agg(json_build_array(oid::text, (SELECT nspname FROM pg_namespace n WHERE n.oid = relnamespace), relname,
   pg_stat_get_xact_tuples_inserted(oid), pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_deleted(oid))), '[]')::text
@@ -36,7 +36,7 @@ export function affectedTablesFrom(text: string | null | undefined): AffectedTab
   );
 }
 
-/** What came in addition. */
+/** The counts that were added since `before`. */
 export function affectedTablesSince(before: AffectedTables, answer: QueryResult | undefined): AffectedTables {
   const after = affectedTablesFrom(answer?.rows[0]?.[0]);
   const since = [...after].map(([oid, now]): [string, Counted] => {
@@ -62,7 +62,7 @@ export interface ExpectedChange {
 /**
  * Checks that a change of rows wrote the expected number of rows of its table and nothing else.
  *
- * @returns rows by table, for the record
+ * @returns the number of written rows by table, to be recorded
  * @throws CountersignError CONSTRAINT_VIOLATED
  */
 export function checkRows(
@@ -97,7 +97,7 @@ export function checkRows(
   ]);
 }
 
-/** Checks that a change of definition wrote no rows but those of its own tables; the system's tables are what it is for. */
+/** Checks that a change of definition wrote rows of its own and of system tables only. @throws CountersignError CONSTRAINT_VIOLATED */
 export function checkDefinition(
   plan: DefinitionPlan,
   affectedRows: AffectedTables,
@@ -130,7 +130,7 @@ function checkOthers(
   );
 }
 
-/** Moving a row to another partition counts as a deletion and an insertion. */
+/** Whether the counts fit the statement. A row that moves to another partition counts as a deletion and an insertion. */
 function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: Counts, rows: number): boolean {
   switch (verb) {
     case 'insert':

@@ -1,13 +1,13 @@
-/** Which functions, operators, casts and types of this database a statement may use: those known to have no effect of their own. */
+/** Decides which functions, operators, casts and types of this database a statement may use: those known to be free of effects. */
 import type { FunctionUse, QualifiedName, Uses } from './uses.js';
 import { words } from './grammar.js';
 import { refuseStatement } from './parser.js';
 import { FIRST_USER_OID } from './values.js';
 
 export interface AllowedFunctions {
-  /** Functions of pg_catalog of which every form is immutable. */
+  /** Functions of pg_catalog whose overloads are all immutable. */
   readonly immutable: ReadonlySet<string>;
-  /** Functions of pg_catalog that are not, and that can be called with one argument, as `argument.name` does. */
+  /** Other functions of pg_catalog that can be called with one argument, as `argument.name` does. */
   readonly callableAsAttribute: ReadonlySet<string>;
   /** Functions of the configured schema. */
   readonly own: ReadonlySet<string>;
@@ -15,17 +15,17 @@ export interface AllowedFunctions {
   readonly riskyOperators: ReadonlySet<string>;
   /** Types of the configured schema. */
   readonly types: ReadonlyMap<string, number>;
-  /** Types that a function of the database casts from or to, and all that contain one. */
+  /** Types that a function of the database casts from or to, and all types that contain one. */
   readonly castTypes: ReadonlySet<number>;
   /** Domains that a function of the database checks, and all types that contain one. */
   readonly checkedTypes: ReadonlySet<number>;
-  /** Whether a function of the database casts between two types of the server's own, so that it might run anywhere. */
+  /** Whether a function of the database casts between two built-in types, so that it could run anywhere. */
   readonly castsEverywhere: boolean;
 }
 
 /**
- * One JSON text. $1 is the configured schema. Only a superuser can make a function in C, so those are as much the server's own as
- * pg_catalog; anything else is only as harmless as its author says.
+ * Returns one JSON text. $1 is the configured schema. Only a superuser can create a function in C, so these are trusted like pg_catalog.
+ * Other functions are only as harmless as their author claims.
  */
 export const ALLOWED_FUNCTIONS_SQL = `
 WITH RECURSIVE trusted AS (
@@ -55,7 +55,7 @@ SELECT json_build_object(
   'everywhere', EXISTS (SELECT FROM casts WHERE castsource < ${FIRST_USER_OID} AND casttarget < ${FIRST_USER_OID})
 )::text`;
 
-/** The server prints an oid either way. */
+/** An oid. The server prints it as a number or as a text. */
 type Oid = number | string;
 
 export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
@@ -81,7 +81,7 @@ export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
   };
 }
 
-/** Functions of pg_catalog that are not immutable (they heed a setting, a zone, the transaction's time) and change nothing. */
+/** Functions of pg_catalog that change nothing but are not immutable: they depend on a setting, a time zone or the transaction's time. */
 const STABLE = words(`
   now transaction_timestamp statement_timestamp age date date_part date_trunc date_add date_subtract extract
   timezone timestamp timestamptz time timetz overlaps make_timestamptz to_char to_date to_number to_timestamp
@@ -96,10 +96,10 @@ const STABLE = words(`
   phraseto_tsquery websearch_to_tsquery ts_headline
 `);
 
-/** Functions that give another value each time: right for what a column is set to, never for which rows are meant. */
+/** Functions that return another value each time. They may set a column, but must not select rows. */
 const FRESH = words(`random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp`);
 
-/** Operators that syntax calls without writing them: IN, BETWEEN, LIKE, CASE, NULLIF, JOIN USING, DISTINCT, ORDER BY. */
+/** Operators that are called implicitly: by IN, BETWEEN, LIKE, CASE, NULLIF, JOIN USING, DISTINCT and ORDER BY. */
 const SILENT_OPERATORS = ['=', '<>', '<', '<=', '>', '>=', '~~', '!~~'];
 
 export interface TrustedFunctions {
@@ -123,7 +123,7 @@ export function checkAllowedFunctions(
   for (const operator of [...uses.operators, ...SILENT_OPERATORS.map((name) => ({ name }))]) {
     checkOperator(operator, allowed, trusted);
   }
-  // A type's name can be written as a function: `mood('good')`.
+  // The name of a type can be used as a function: `mood('good')`.
   const asCalls = uses.functions.filter((use) => use.maybeCast && allowed.types.has(use.name));
   for (const type of [...uses.types, ...asCalls]) checkType(type, allowed, trusted);
   if (allowed.castsEverywhere || columnTypes.some((oid) => allowed.castTypes.has(oid))) {
@@ -144,7 +144,7 @@ function checkFunction(
       return;
     throw refuseFunction(`${use.schema}.${name}`);
   }
-  // A function of the configured schema may be chosen before the server's own of the same name, when it fits the arguments better.
+  // A function of the configured schema may be chosen over a built-in one of the same name, when it fits the arguments better.
   if (use.schema === undefined && allowed.own.has(name)) {
     if (readOnlyFunctions.has(name) || readOnlyFunctions.has(`${schema}.${name}`)) return;
     throw refuseFunction(name, use.attribute);
@@ -158,7 +158,7 @@ function checkFunction(
       `${name}() only as the value that a column is set to`,
     );
   }
-  // A cast written as a call: checked with the types.
+  // A cast written as a call is checked with the types.
   if (use.maybeCast && !use.attribute && allowed.types.has(name)) return;
   throw refuseFunction(name, use.attribute);
 }

@@ -1,4 +1,4 @@
-/** The values that columns are to hold, in the database's own form, so that what is read back can be compared exactly. */
+/** Determines the values that columns should have, in the database's own form, so that what is read back can be compared exactly. */
 import { canonical, type Json } from '../../action/json.js';
 import type { Column, Table } from './catalog.js';
 import { columnOf } from './catalog.js';
@@ -16,8 +16,8 @@ interface Cell {
 }
 
 /**
- * Rows of values where the database's form is another than the input's: some known here, the others for the database to say. What
- * is not among them is as the input says.
+ * The values whose form in the database differs from the input. Some are known already; queries compute the others. Values that are not
+ * included are as in the input.
  */
 export interface Assignment {
   readonly rows: readonly Row[];
@@ -25,10 +25,10 @@ export interface Assignment {
   readonly cells: readonly Cell[];
 }
 
-/** A SELECT may have 1664 columns. */
+/** How many values one query computes. A SELECT may have at most 1664 columns. */
 const CELLS_PER_QUERY = 500;
 
-/** From a structured input: every value given. */
+/** The assignment of a structured input, whose values are all given. */
 export function assignValues(table: Table, rows: readonly Row[], field: string): Assignment {
   const cells: Cell[] = [];
   const known = rows.map((row, at) => {
@@ -48,7 +48,7 @@ export function assignValues(table: Table, rows: readonly Row[], field: string):
   return { rows: known, cells, queries: queriesOf(cells) };
 }
 
-/** From raw SQL: those values that are the same for every row and each time. */
+/** The assignment of raw SQL: those values that are the same for every row and every evaluation. */
 export function assignExpressions(rows: readonly ReadonlyMap<Column, SqlExpression>[]): Assignment {
   const cells = rows.flatMap((row, at) =>
     [...row].flatMap(([column, source]) => (source.constant ? [{ row: at, column, source }] : [])),
@@ -56,7 +56,7 @@ export function assignExpressions(rows: readonly ReadonlyMap<Column, SqlExpressi
   return { rows: rows.map(() => ({})), cells, queries: queriesOf(cells) };
 }
 
-/** As few queries as may be; their answers, one after the other, are the cells in order. */
+/** As few queries as possible. Their results, one after the other, are the cells in order. */
 function queriesOf(cells: readonly Cell[]): readonly Query[] {
   const queries: Query[] = [];
   let parameters = new Parameters();
@@ -67,7 +67,7 @@ function queriesOf(cells: readonly Cell[]): readonly Query[] {
     casts = [];
   };
   for (const { source, column } of cells) {
-    // An expression's placeholders are its own, so it does not share a text with others.
+    // An expression has placeholders of its own, so it needs a query of its own.
     const alone = 'text' in source && source.values.length > 0;
     if (alone || casts.length === CELLS_PER_QUERY) flush();
     if (alone) {
@@ -80,9 +80,9 @@ function queriesOf(cells: readonly Cell[]): readonly Query[] {
   return queries;
 }
 
-/** The rows, with what the database answered; undefined when all is as the input says. */
-export function assignedRows(assignment: Assignment, answers: readonly QueryResult[]): readonly Row[] | undefined {
-  const texts = answers.flatMap((answer) => answer.rows[0] ?? []);
+/** The rows with the computed values; undefined when everything is as in the input. */
+export function assignedRows(assignment: Assignment, results: readonly QueryResult[]): readonly Row[] | undefined {
+  const texts = results.flatMap((result) => result.rows[0] ?? []);
   const rows = assignment.rows.map((row) => Object.entries(row));
   assignment.cells.forEach(({ row, column, source }, at) => {
     const stored = fromPostgres(texts[at] ?? null, column.value);

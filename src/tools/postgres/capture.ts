@@ -1,4 +1,4 @@
-/** The state that an action can change: read alike for the snapshot before, inside the execution, and after. */
+/** Captures the state that an action can change, in the same way before, during and after the execution. */
 import { assertJson } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
@@ -17,7 +17,7 @@ export interface Reader {
   readonly maxRows: number;
 }
 
-/** The queries whose answers `stateFrom` takes. */
+/** The queries whose results `stateFrom` takes. */
 export function stateQueries(plan: ChangePlan, maxRows: number): readonly Query[] {
   switch (plan.kind) {
     case 'read':
@@ -29,15 +29,15 @@ export function stateQueries(plan: ChangePlan, maxRows: number): readonly Query[
   }
 }
 
-/** @throws CountersignError TOO_MANY_ROWS */
-export function stateFrom(plan: ChangePlan, answers: readonly QueryResult[], reader: Reader): State {
-  const state = stateOfPlan(plan, answers, reader);
+/** Builds the state from the results of `stateQueries`. @throws CountersignError TOO_MANY_ROWS */
+export function stateFrom(plan: ChangePlan, results: readonly QueryResult[], reader: Reader): State {
+  const state = stateOfPlan(plan, results, reader);
   assertJson(state, 'state');
   return state;
 }
 
-function stateOfPlan(plan: ChangePlan, answers: readonly QueryResult[], reader: Reader): State {
-  const [first, ...others] = answers;
+function stateOfPlan(plan: ChangePlan, results: readonly QueryResult[], reader: Reader): State {
+  const [first, ...others] = results;
   switch (plan.kind) {
     case 'read':
       return {};
@@ -45,10 +45,10 @@ function stateOfPlan(plan: ChangePlan, answers: readonly QueryResult[], reader: 
       return stateOf(plan.table, first === undefined ? [] : bounded(first, plan.table.name, reader));
     case 'definition': {
       const rows = plan.emptied.map((table, at) => {
-        const answer = others[at];
-        return stateOf(table, answer === undefined ? [] : bounded(answer, table.name, reader));
+        const result = others[at];
+        return stateOf(table, result === undefined ? [] : bounded(result, table.name, reader));
       });
-      // Not by assignment: a table may have any name.
+      // Built from entries, because a table may have any name, even `__proto__`.
       return Object.fromEntries(
         [definitionsOf(plan, first, reader.scope), ...rows].flatMap((part) => Object.entries(part)),
       );
@@ -57,12 +57,12 @@ function stateOfPlan(plan: ChangePlan, answers: readonly QueryResult[], reader: 
 }
 
 function bounded(
-  answer: QueryResult,
+  result: QueryResult,
   table: string,
   { database, maxRows }: Reader,
 ): ReturnType<PostgresDatabase['objects']> {
-  if (answer.rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, table, maxRows);
-  return database.objects(answer);
+  if (result.rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, table, maxRows);
+  return database.objects(result);
 }
 
 export function tooManyRows(count: string, table: string, maxRows: number): CountersignError {
@@ -78,8 +78,7 @@ export function tooManyRows(count: string, table: string, maxRows: number): Coun
 }
 
 /**
- * After the effect: the rows captured before and those that came into being, wherever they are now, and the rows that the condition
- * means now.
+ * Captures the state after the effect: the rows captured before, the rows that were created, and the rows that match the condition now.
  */
 export async function captureAfter(
   plan: ChangePlan,
@@ -95,10 +94,10 @@ export async function captureAfter(
     ...keyQueries(plan, after),
     ...(plan.matching === undefined ? [] : [ordered(plan.matching, plan.table, reader.maxRows)]),
   ];
-  const answers = queries.length === 0 ? [] : await reader.database.read(queries, signal);
+  const results = queries.length === 0 ? [] : await reader.database.read(queries, signal);
   const state = stateOf(
     plan.table,
-    answers.flatMap((answer) => reader.database.objects(answer)),
+    results.flatMap((result) => reader.database.objects(result)),
   );
   assertJson(state, 'state');
   return state;

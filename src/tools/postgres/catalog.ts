@@ -1,20 +1,20 @@
-/** What the database's own catalog says of tables: columns, keys, and whatever else acts when a table is written. */
+/** Reads tables from the database's catalog: columns, keys, and triggers, rules and cascades that run when a table is written. */
 import { CountersignError } from '../../action/errors.js';
 import type { QualifiedName } from './uses.js';
 import type { ValueType } from './values.js';
 
 export interface Column {
   readonly name: string;
-  /** For people, with length or precision: `numeric(10,2)`. */
+  /** The type for people, with length or precision: `numeric(10,2)`. */
   readonly type: string;
-  /** For casts: without them, because a cast to `varchar(3)` would cut silently. */
+  /** The type for casts, without length or precision, because a cast to `varchar(3)` would truncate silently. */
   readonly bareType: string;
   readonly value: ValueType;
   readonly typmod: number;
   /** Whether its type is a domain, which may refuse values. */
   readonly domain: boolean;
   readonly generated: boolean;
-  /** GENERATED ALWAYS AS IDENTITY. */
+  /** Whether it is GENERATED ALWAYS AS IDENTITY. */
   readonly identityAlways: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface Trigger {
   readonly on: readonly ('insert' | 'update' | 'delete' | 'truncate')[];
 }
 
-/** Another table's foreign key to this one that acts on its own when a row here is deleted. */
+/** A foreign key of another table to this one that deletes or changes rows there when a row here is deleted. */
 export interface Cascade {
   readonly table: string;
   readonly sql: string;
@@ -35,32 +35,32 @@ export interface Cascade {
 export type TableKind = 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table' | 'other';
 
 export interface Table {
-  /** As states, targets and messages call it: without the schema when that is the configured one. */
+  /** The name in states, targets and messages, without the schema when that is the configured one. */
   readonly name: string;
   readonly schema: string;
   readonly relation: string;
-  /** Quoted and qualified. */
+  /** The quoted and qualified name. */
   readonly sql: string;
   readonly kind: TableKind;
   readonly columns: readonly Column[];
-  /** The columns that identify a row: the primary key, or else the first unique index on columns that are never null. Empty without. */
+  /** The columns that identify a row: the primary key, or else the first unique index on columns that are never null. May be empty. */
   readonly key: readonly Column[];
   readonly triggers: readonly Trigger[];
   /** Rewrite rules, with the operations they are for. */
   readonly rules: readonly Trigger[];
-  /** Whether row-level security applies to us here. */
+  /** Whether row-level security applies to the tool's role. */
   readonly rowSecurity: boolean;
   readonly cascades: readonly Cascade[];
   /** Its own oid and those of its partitions. */
   readonly members: readonly string[];
   /** Whether another table inherits from it without being a partition, or a partition is a foreign table. */
   readonly mixed: boolean;
-  /** Oids of its columns' types. */
+  /** The oids of the types of its columns. */
   readonly typeOids: readonly number[];
   readonly viewText: string | undefined;
 }
 
-/** One row of TABLES_SQL. */
+/** One row of the result of TABLES_SQL. */
 interface CatalogRow {
   readonly schema: string;
   readonly name: string;
@@ -71,7 +71,7 @@ interface CatalogRow {
     name: string;
     type: string;
     bare: string;
-    /** The server may print an oid either way. */
+    /** An oid. The server prints it as a number or as a text. */
     base: number | string;
     oid: number | string;
     elem: number | string | null;
@@ -96,7 +96,7 @@ interface CatalogRow {
 }
 
 /**
- * One JSON text for each relation of the given schemas ($1) and names ($2). An identifying key has no JSON or array column, because
+ * Returns one JSON text for each relation of the given schemas ($1) and names ($2). An identifying key has no JSON or array column, because
  * its text must be usable as a name.
  */
 export const TABLES_SQL = `
@@ -144,12 +144,12 @@ SELECT json_build_object(
   'view', CASE WHEN asked.relkind = 'v' THEN pg_get_viewdef(asked.oid) END
 )::text FROM asked`;
 
-/** The relations of a schema ($1), for messages. */
+/** Returns the relations of a schema ($1), for messages. */
 export const RELATIONS_SQL = `
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY c.relname LIMIT 50`;
 
-/** The tables of indexes, by the indexes' schemas ($1) and names ($2). */
+/** Returns the tables of indexes, by the schemas ($1) and names ($2) of the indexes. */
 export const INDEXES_SQL = `
 SELECT DISTINCT tn.nspname, t.relname FROM unnest($1::text[], $2::text[]) AS a(s, t) JOIN pg_namespace n ON n.nspname = a.s
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = a.t JOIN pg_index i ON i.indexrelid = c.oid
@@ -172,7 +172,7 @@ const TRIGGER_EVENTS = [
 ] as const;
 const RULE_EVENTS: Readonly<Record<string, Trigger['on']>> = { '2': ['update'], '3': ['insert'], '4': ['delete'] };
 
-/** Makes tables of TABLES_SQL's answer. */
+/** Makes tables from the result of TABLES_SQL. */
 export function tablesFrom(texts: readonly (string | null)[], configured: string): readonly Table[] {
   return texts.map((text) => tableFrom(JSON.parse(text ?? '{}') as CatalogRow, configured));
 }
@@ -220,14 +220,14 @@ export function displayName({ schema, name }: QualifiedName, configured: string)
   return schema === undefined || schema === configured ? name : `${schema}.${name}`;
 }
 
-/** `orders` or `sales.orders`. */
+/** Parses a name such as `orders` or `sales.orders`. */
 export function parseName(name: string): QualifiedName {
   const dot = name.indexOf('.');
   return dot === -1 ? { name } : { schema: name.slice(0, dot), name: name.slice(dot + 1) };
 }
 
 /**
- * The column of that name.
+ * Finds the column of a name.
  *
  * @throws CountersignError INVALID_INPUT
  */
@@ -241,12 +241,12 @@ export function columnOf(table: Table, name: string, field: string): Column {
   });
 }
 
-/** The columns that states hold: what is generated follows from the others. */
+/** The columns that states contain. Generated columns are left out, because they follow from the others. */
 export function storedColumns(table: Table): readonly Column[] {
   return table.columns.filter((column) => !column.generated);
 }
 
-/** Partitions have their parent's triggers under the same names. */
+/** Removes duplicates by name, because partitions have the triggers of their parent under the same names. */
 function distinctByName<T extends { readonly name: string }>(items: readonly T[]): readonly T[] {
   return [...new Map(items.map((item) => [item.name, item])).values()];
 }

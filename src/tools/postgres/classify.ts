@@ -1,4 +1,4 @@
-/** What kind of statement a text of SQL is, and what it would write and read. Pure: nothing is looked up in a database. */
+/** Classifies SQL: the kind of the statement, and what it would write and read. Pure: it does not use the database. */
 import type { ActionType } from '../../action/decision.js';
 import { words } from './grammar.js';
 import { isAst, parseOne, refuseStatement, unwrap, type Ast } from './parser.js';
@@ -13,7 +13,7 @@ interface Classified {
   readonly text: string;
   readonly node: Ast;
   readonly actionType: ActionType;
-  /** `sql.delete`, `sql.alter_table` … */
+  /** The operation: `sql.delete`, `sql.alter_table` … */
   readonly operation: string;
   readonly uses: Uses;
 }
@@ -26,9 +26,9 @@ export interface SelectStatement extends Classified {
 export interface RowStatement extends Classified {
   readonly verb: RowVerb;
   readonly target: QualifiedName;
-  /** What the statement calls its target. */
+  /** The name or alias of the target in the statement. */
   readonly alias: string;
-  /** The columns it sets; for an insert those it names, and undefined when it names none. */
+  /** The columns that it sets. For an insert, those that it names; undefined when it names none. */
   readonly columns: readonly string[] | undefined;
   /** Whether it ends in a RETURNING clause. */
   readonly returning: boolean;
@@ -69,7 +69,7 @@ export function classify(sql: string): Classification {
   }
 }
 
-/** A parameter's type follows from where it stands. In two places it could mean two things, and the preview might see another than the execution. */
+/** Refuses a parameter that is used twice: its type depends on its place, so preview and execution might read different values. */
 function checkParams(uses: Uses, type: string): void {
   if (type === 'SelectStmt' || new Set(uses.params).size === uses.params.length) return;
   throw refuseStatement(
@@ -169,7 +169,7 @@ function alterTable(base: Base): SchemaStatement {
       );
     }
     noCascade(node, 'DROP');
-    // A column's data go with it, and a change of type may lose some.
+    // Dropping a column deletes its data, and changing its type may lose some.
     destroys ||= node['subtype'] === 'AT_DropColumn';
   }
   return schema(base, 'alter_table', destroys ? 'DELETE' : 'WRITE', [tableName(relationOf(base.node))]);

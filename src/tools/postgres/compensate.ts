@@ -1,4 +1,4 @@
-/** The proposal that would put things back as they were captured, where that is possible. Pure. */
+/** Computes the input that would restore the captured state, where that is possible. Pure. */
 import type { Json, JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import { displayName, parseName } from './catalog.js';
@@ -7,8 +7,8 @@ import type { PostgresInput } from './input.js';
 import { same } from '../expected-rows.js';
 
 /**
- * @returns the input of a `restore` of what was changed or deleted, or of a `delete` of what was inserted; undefined when nothing
- *   changed, or the change cannot be undone by one action: definitions, and a mixture of both
+ * @returns the input of a `restore` of the changed or deleted rows, or of a `delete` of the inserted rows; undefined when nothing changed,
+ *   or when one action cannot undo the change: a change of definition, or inserted rows together with changed ones
  */
 export function compensationInput(
   input: PostgresInput,
@@ -22,7 +22,7 @@ export function compensationInput(
   const after = (post[table] ?? {}) as JsonObject;
   const known = new Set(before.map(([key]) => key));
   const changed = before.filter(([key, row]) => !same(row, Object.hasOwn(after, key) ? after[key] : undefined));
-  // Rows that match by now although the action did not make them are somebody else's.
+  // Other rows that match by now were not made by this action.
   const made = inserts(input) ? Object.keys(after).filter((key) => !known.has(key)) : [];
   if (changed.length > 0 && made.length > 0) return undefined;
   if (made.length > 0) return { op: 'delete', table, keys: made };
@@ -41,7 +41,7 @@ function tableOf(input: PostgresInput, schema: string): string | undefined {
   if (input.op !== 'sql') return displayName(parseName(input.table), schema);
   const statement = classify(input.sql);
   if ('target' in statement) return displayName(statement.target, schema);
-  // A truncate leaves the definition, so its rows can come back; what a drop took with it cannot be rebuilt from the catalog alone.
+  // A truncate leaves the definition, so its rows can be restored. What a drop removed cannot be rebuilt from the catalog alone.
   if (statement.verb === 'truncate' && statement.targets.length === 1) {
     const [name] = statement.targets;
     return name === undefined ? undefined : displayName(name, schema);

@@ -1,4 +1,4 @@
-/** Sessions with the database: a pool opened when first needed, one snapshot for everything read together, cancellation on the server. */
+/** Sessions with the database: a pool that opens when first needed, one snapshot for reads together, and cancellation on the server. */
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
 import { asFailure, isConnectionLost } from './failure.js';
@@ -10,11 +10,11 @@ export interface Query {
   readonly values?: readonly Parameter[];
 }
 
-/** Rows as the server's text, in the order of `fields`. */
+/** The result of a query: rows as the server's text, in the order of `fields`. */
 export interface QueryResult {
   readonly fields: readonly { readonly name: string; readonly oid: number }[];
   readonly rows: readonly (readonly (string | null)[])[];
-  /** Rows returned or changed. */
+  /** The number of rows returned or changed. */
   readonly count: number;
   readonly command: string;
 }
@@ -27,13 +27,13 @@ export interface PostgresConnectionOptions {
   readonly maxConnections: number;
 }
 
-/** How long a connection may take to come, milliseconds. */
+/** The longest time to connect. Milliseconds. */
 const CONNECT_MS = 10_000;
 
-/** How much longer than the server an answer may take, milliseconds, before the connection counts as lost. */
+/** How much longer than the server's own timeout a result may take before the connection counts as lost. Milliseconds. */
 const SILENCE_MS = 2_000;
 
-/** pg decodes nothing: values.ts does, exactly. */
+/** Keeps pg from decoding values, because values.ts does so exactly. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 export class PostgresDatabase {
@@ -49,7 +49,7 @@ export class PostgresDatabase {
   }
 
   /**
-   * Reads, in one READ ONLY snapshot and one round trip.
+   * Runs the queries in one READ ONLY snapshot and one round trip.
    *
    * @param timeoutMs of each query; the tool's unless given
    * @throws CountersignError, as asFailure makes them; TOOL_UNAVAILABLE when the signal aborts
@@ -63,19 +63,19 @@ export class PostgresDatabase {
     try {
       const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${this.settings(timeoutMs)}`;
       const all = [{ text: begin }, ...queries, { text: 'COMMIT' }];
-      const answers = await session.run(all, signal);
-      await this.learnTypes(session, answers.slice(1, -1));
+      const results = await session.run(all, signal);
+      await this.learnTypes(session, results.slice(1, -1));
       session.release();
-      return answers.slice(1, -1);
+      return results.slice(1, -1);
     } catch (error) {
-      // After an error the COMMIT that was sent along has rolled back; a session that broke or was cancelled is not used again.
+      // After an error, the COMMIT that was sent along has rolled back. A session that broke or was cancelled is not reused.
       session.release(isConnectionLost(error) || signal.aborted);
       if (signal.aborted) throw cancelled(this.#options.tool, error);
       throw asFailure(error, { tool: this.#options.tool, phase: 'reading' });
     }
   }
 
-  /** @throws CountersignError TOOL_UNAVAILABLE */
+  /** Takes a connection from the pool. @throws CountersignError TOOL_UNAVAILABLE */
   async session(): Promise<PostgresSession> {
     this.#pool ??= this.#open();
     try {
@@ -86,8 +86,8 @@ export class PostgresDatabase {
   }
 
   /**
-   * Everything that would make the same text mean another thing, fixed for this transaction alone; so a pooler may share the session.
-   * PostgreSQL's parser read the text with standard strings; the forms of values are those that values.ts reads.
+   * The SQL that fixes every setting on which the meaning of a text depends. It applies to this transaction only, so that a pooler may
+   * share the session. Strings are standard, as in the parser, and values have the forms that values.ts reads.
    */
   settings(timeoutMs: number): string {
     const ms = Math.max(1, Math.floor(timeoutMs));
@@ -106,12 +106,12 @@ export class PostgresDatabase {
     ].join('; ');
   }
 
-  /** The rows as JSON objects. A name that comes twice is numbered: `id`, `id (2)`. */
-  objects(answer: QueryResult): readonly { readonly [column: string]: Json }[] {
-    const names = numbered(answer.fields.map((field) => field.name));
-    const types = answer.fields.map((field) => this.#type(field.oid));
-    return answer.rows.map((row) =>
-      // fromEntries, unlike assignment, makes a column of any name an own property.
+  /** Converts rows to JSON objects. Repeated names of columns are numbered: `id`, `id (2)`. */
+  objects(result: QueryResult): readonly { readonly [column: string]: Json }[] {
+    const names = numbered(result.fields.map((field) => field.name));
+    const types = result.fields.map((field) => this.#type(field.oid));
+    return result.rows.map((row) =>
+      // fromEntries, unlike assignment, makes an own property for a column of any name.
       Object.fromEntries(row.map((text, at) => [names[at] ?? '', fromPostgres(text, types[at] ?? { oid: 0 })])),
     );
   }
@@ -120,9 +120,9 @@ export class PostgresDatabase {
     return { oid, element: this.#elements.get(oid) };
   }
 
-  /** Makes sure that array types among the answers are known before `objects` reads them. */
-  async learnTypes(session: PostgresSession, answers: readonly QueryResult[]): Promise<void> {
-    const oids = answers.flatMap((answer) => answer.fields.map((field) => field.oid));
+  /** Loads the array types in the results, which `objects` needs. */
+  async learnTypes(session: PostgresSession, results: readonly QueryResult[]): Promise<void> {
+    const oids = results.flatMap((result) => result.fields.map((field) => field.oid));
     if (this.#loaded && !oids.some((oid) => isUnknownType(oid, this.#known))) return;
     const [types] = await session.run([
       { text: `SELECT oid, typelem FROM pg_type WHERE typcategory = 'A' AND typdelim = ','` },
@@ -141,16 +141,16 @@ export class PostgresDatabase {
       keepAlive: true,
       max: this.#options.maxConnections,
       connectionTimeoutMillis: CONNECT_MS,
-      // The server ends what takes too long; this is for a network that swallows its answer.
+      // The server ends what takes too long. This timeout is for a network that loses the server's message.
       query_timeout: this.#options.timeoutMs + SILENCE_MS,
       allowExitOnIdle: true,
     });
-    // An idle connection that the server ends is replaced when the next one is needed.
+    // When the server ends an idle connection, the pool opens another one when needed.
     pool.on('error', () => {});
     return pool;
   }
 
-  /** On a connection of its own, because the pool may be full of what is to be cancelled. Gives up silently: the timeouts end it too. */
+  /** Cancels on a separate connection, because the pool may be exhausted. It ignores failures, because timeouts end the query too. */
   async #cancel(pid: number): Promise<void> {
     const client = new pg.Client({
       ...this.#options.client,
@@ -162,7 +162,7 @@ export class PostgresDatabase {
       await client.connect();
       await client.query('SELECT pg_cancel_backend($1)', [pid]);
     } catch {
-      // The session is destroyed next, and with it the transaction.
+      // The caller destroys the session, and with it the transaction.
     } finally {
       await client.end().catch(() => {});
     }
@@ -175,7 +175,7 @@ export class PostgresDatabase {
   }
 }
 
-/** One connection, ours until it is released. */
+/** A connection, in exclusive use until it is released. */
 export class PostgresSession {
   readonly #client: pg.PoolClient;
   readonly #cancel: (pid: number) => Promise<void>;
@@ -187,20 +187,20 @@ export class PostgresSession {
     this.#client = client;
     this.#cancel = cancel;
     this.#pid = pidOf(client);
-    // A connection that breaks fails the queries on it; without a listener it would end the process.
+    // A broken connection fails its queries. Without a listener, its error would end the process.
     client.on('error', this.#ignore);
   }
 
-  /** Which backend serves the transaction: behind a pooler, not the one that was announced when connecting. */
+  /** Sets the backend that serves the transaction. Behind a pooler, it is not the one that was announced when connecting. */
   backend(pid: number): void {
     this.#pid = pid;
   }
 
   /**
-   * Sends the queries together and waits for all answers. The first error is thrown once all are answered; in a transaction, what
-   * followed it did nothing. When the signal aborts, the server is told to stop.
+   * Sends the queries together and waits for all results. Then the first error is thrown; in a transaction, the queries after it did
+   * nothing. When the signal aborts, the server is told to cancel.
    *
-   * A text without values may hold several statements; its answer is that of the last.
+   * A text without values may contain several statements; its result is that of the last one.
    */
   async run(queries: readonly Query[], signal?: AbortSignal): Promise<readonly QueryResult[]> {
     const stop = (): void => {
@@ -215,7 +215,7 @@ export class PostgresSession {
       return results.map((result) => (result as PromiseFulfilledResult<QueryResult>).value);
     } finally {
       signal?.removeEventListener('abort', stop);
-      // A cancellation still under way could hit the next statement.
+      // A cancellation that is still in progress could hit the next statement.
       await this.#cancelling;
     }
   }
@@ -235,10 +235,10 @@ export class PostgresSession {
     };
   }
 
-  /** Gives the connection back to the pool, or ends it. */
+  /** Returns the connection to the pool, or ends it when it is broken. */
   release(broken = false): void {
     this.#client.off('error', this.#ignore);
-    // A connection that is ended may still report its own end.
+    // A connection that is being ended may still emit an error.
     if (broken) this.#client.on('error', () => {});
     this.#client.release(broken);
   }
@@ -249,10 +249,10 @@ function pidOf(client: pg.PoolClient): number {
 }
 
 function numbered(names: readonly string[]): readonly string[] {
-  const seen = new Map<string, number>();
+  const counts = new Map<string, number>();
   return names.map((name) => {
-    const times = (seen.get(name) ?? 0) + 1;
-    seen.set(name, times);
+    const times = (counts.get(name) ?? 0) + 1;
+    counts.set(name, times);
     return times === 1 ? name : `${name} (${times})`;
   });
 }

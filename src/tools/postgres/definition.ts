@@ -1,4 +1,4 @@
-/** Changes of a table's definition, and truncates: what the catalog says of the named tables before and after. */
+/** Plans changes of a table's definition and truncates, and reads the definitions of the named tables from the catalog. */
 import type { Json, JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import { parseName, type Table } from './catalog.js';
@@ -13,24 +13,26 @@ export interface DefinitionPlan {
   readonly kind: 'definition';
   readonly verb: SchemaStatement['verb'];
   readonly statement: Query;
-  /** The tables whose definitions it may change, as states call them. One may not exist (yet, or any more). */
+  /** The names in states of the tables whose definitions it may change. A table need not exist, before or after. */
   readonly tables: readonly string[];
   readonly existing: readonly Table[];
   /** Tables whose rows it removes. */
   readonly emptied: readonly Table[];
   readonly reads: readonly string[];
-  /** Reads the definitions; its answer goes to `definitionsOf`. */
+  /** The query that reads the definitions. Its result goes to `definitionsOf`. */
   readonly definitions: Query;
 }
 
-/** Where states hold definitions: no table has this name unless somebody quotes it on purpose. */
+/** The name under which states contain definitions. A table has such a name only when somebody quotes it on purpose. */
 export const DEFINITIONS = '$schema';
 
-/** Below it, a digest over all other tables of the schema. */
+/** The name, below it, of a digest over all other tables of the schema. */
 export const OTHERS = '$others';
 
 /**
- * @param named the tables, once they are known: after the effect a table or index may be gone, and the names come from before
+ * Plans a change of definition.
+ *
+ * @param named the tables, when they are known from before the effect: after it a table or index may no longer exist
  * @throws CountersignError INVALID_INPUT or STATEMENT_REFUSED
  */
 export async function definitionPlan(
@@ -42,8 +44,9 @@ export async function definitionPlan(
 ): Promise<DefinitionPlan> {
   const names = named ?? (await namedTables(statement, scope, signal));
   const existing = await scope.existing(names, 'input.sql', signal);
-  const odd = existing.find((table) => table.kind !== 'table' && table.kind !== 'partitioned');
-  if (odd !== undefined) throw refuseStatement(`${odd.name} is a ${odd.kind}; only tables are changed.`, 'a table');
+  const unsupported = existing.find((table) => table.kind !== 'table' && table.kind !== 'partitioned');
+  if (unsupported !== undefined)
+    throw refuseStatement(`${unsupported.name} is a ${unsupported.kind}; only tables are changed.`, 'a table');
   const mixed = existing.find((table) => table.mixed);
   if (mixed !== undefined) throw refuseStatement(`Other tables inherit from ${mixed.name} and would change with it.`);
   const tables = [...new Set(names.map((name) => scope.display(name)))].sort();
@@ -59,7 +62,7 @@ export async function definitionPlan(
   };
 }
 
-/** The tables that the statement changes, which must be there unless it makes them or says IF EXISTS. */
+/** The tables that the statement changes. They must exist unless it creates them or says IF EXISTS. */
 async function namedTables(
   statement: SchemaStatement,
   scope: SqlScope,
@@ -73,7 +76,7 @@ async function namedTables(
   return targets;
 }
 
-/** All rows of a table. */
+/** A query for all rows of a table. */
 export function rowsQuery(table: Table): Query {
   return { text: `SELECT ${storedList(table)} FROM ${table.sql}` };
 }
@@ -84,8 +87,8 @@ function definitionsQuery(names: readonly QualifiedName[], schema: string): Quer
 }
 
 /**
- * One JSON text. $1, $2: schemas and names of the tables; $3: the configured schema, whose other tables are digested by names and
- * types alone, since the text of their constraints may name a table that is renamed.
+ * Returns one JSON text. $1 and $2 are the schemas and names of the tables. $3 is the configured schema; its other tables are digested by
+ * names and types only, because the text of their constraints may contain the name of a renamed table.
  */
 const DEFINITIONS_SQL = `
 WITH asked AS (SELECT s, t FROM unnest($1::text[], $2::text[]) AS a(s, t)),
@@ -120,9 +123,9 @@ SELECT json_build_object(
   ) lines)
 )::text`;
 
-/** `{$schema: {orders: {columns, constraints, indexes, triggers}, $others: digest}}`; null for a table that is not there. */
-export function definitionsOf(plan: DefinitionPlan, answer: QueryResult | undefined, scope: SqlScope): JsonObject {
-  const read = JSON.parse(answer?.rows[0]?.[0] ?? '{}') as {
+/** Builds `{$schema: {orders: {columns, constraints, indexes, triggers}, $others: digest}}`, with null for a table that does not exist. */
+export function definitionsOf(plan: DefinitionPlan, result: QueryResult | undefined, scope: SqlScope): JsonObject {
+  const read = JSON.parse(result?.rows[0]?.[0] ?? '{}') as {
     readonly tables: readonly { readonly schema: string; readonly name: string; readonly definition: Json }[];
     readonly others: string;
   };
@@ -131,7 +134,7 @@ export function definitionsOf(plan: DefinitionPlan, answer: QueryResult | undefi
   return Object.fromEntries([[DEFINITIONS, Object.fromEntries([...definitions, [OTHERS, `md5:${read.others}`]])]]);
 }
 
-/** The tables whose definitions a state holds. */
+/** The tables whose definitions a state contains. */
 export function definedTables(state: State | undefined): readonly QualifiedName[] | undefined {
   const definitions = state?.[DEFINITIONS];
   if (typeof definitions !== 'object' || definitions === null) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The table that makes an effect happen once: its key commits in the effect's own transaction, so a second attempt finds it or fails
- * on it. A key that is marked void can never take effect any more.
+ * The table of effects, which makes an effect happen once: its key is committed in the effect's own transaction, so a second attempt finds
+ * the key or fails on it. A key that is marked void can never take effect.
  */
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
@@ -11,12 +11,12 @@ import { asFailure, isConnectionLost, isMissingTable, sqlState } from './failure
 
 export const DEFAULT_EFFECTS_SCHEMA = 'countersign_effects';
 
-/** What an administrator may run, when the tool's own role may not create a schema. The role needs SELECT and INSERT on the table. */
+/** The DDL for an administrator, when the tool's own role may not create a schema. The role needs SELECT and INSERT on the table. */
 export function effectsDdl(schema = DEFAULT_EFFECTS_SCHEMA): string {
   return `${createSchema(schema)};\n${createTable(schema)};`;
 }
 
-/** The same for the default schema. */
+/** The DDL for the default schema. */
 export const EFFECTS_DDL = effectsDdl();
 
 function createSchema(schema: string): string {
@@ -39,12 +39,12 @@ function tableOf(schema: string): string {
   return `${pg.escapeIdentifier(schema)}.effects`;
 }
 
-/** Any number that two of ours agree on: creating the table is not safe to do twice at once, IF NOT EXISTS or not. */
+/** The advisory lock (any number) for creating the table, which is not safe to do twice at the same time, even with IF NOT EXISTS. */
 const CREATION_LOCK = 7_203_117_441;
-/** How long a look-up waits for an attempt that is about to commit, milliseconds. */
+/** How long a look-up waits for an attempt that is about to commit. Milliseconds. */
 const LOOK_UP_LOCK_MS = 5_000;
 
-/** What is recorded of a key. */
+/** The record of a key. */
 export type RecordedEffect =
   | { readonly status: 'done'; readonly input: string | null; readonly execution: Execution }
   | { readonly status: 'void' };
@@ -64,13 +64,13 @@ export class Effects {
     return tableOf(this.#schema);
   }
 
-  /** As one statement's text, to be sent together with COMMIT. */
+  /** The text of the statement that records the key, to be sent together with COMMIT. */
   recordText(key: string, input: Digest, execution: Execution): string {
     const values = [key, 'done', input, JSON.stringify(execution)].map((value) => pg.escapeLiteral(value));
     return `INSERT INTO ${this.table} (key, status, input, execution) VALUES (${values.join(', ')})`;
   }
 
-  /** A record from its columns; undefined when there is none. */
+  /** Reads a record from its columns; undefined when there is none. */
   recorded(
     status: string | null | undefined,
     input: string | null | undefined,
@@ -82,7 +82,7 @@ export class Effects {
   }
 
   /**
-   * What an earlier attempt with the key did.
+   * The execution of an earlier attempt with the key.
    *
    * @throws CountersignError TOOL_FAILED when the key is void, or was used for another input
    */
@@ -100,41 +100,41 @@ export class Effects {
     });
   }
 
-  /** What is recorded of a key now, without making it final. Undefined too when the database cannot tell. */
+  /** Reads the record of a key without making it final. Undefined when there is none, or when the database is unavailable. */
   async find(key: string, signal: AbortSignal): Promise<RecordedEffect | undefined> {
     const text = `SELECT status, input, execution::text FROM ${this.table} WHERE key = $1`;
-    const [answer] = await this.#database.read([{ text, values: [key] }], signal).catch(() => []);
-    const [status, input, execution] = answer?.rows[0] ?? [];
+    const [result] = await this.#database.read([{ text, values: [key] }], signal).catch(() => []);
+    const [status, input, execution] = result?.rows[0] ?? [];
     return this.recorded(status, input, execution);
   }
 
-  /** Whether the error says that another attempt's record of the key was first. */
+  /** Whether the error says that another attempt recorded the key first. */
   isKeyTaken(error: unknown): boolean {
     if (sqlState(error) !== '23505') return false;
     const { schema, table } = error as pg.DatabaseError;
     return schema === this.#schema && table === 'effects';
   }
 
-  /** @throws CountersignError TOOL_FAILED, with the SQL to run, when the role may not create the table */
+  /** Creates the table if it is missing. @throws CountersignError TOOL_FAILED, with the SQL to run, when the role may not */
   async ensure(): Promise<void> {
     const session = await this.#database.session();
     try {
       await session.run([{ text: `BEGIN; SELECT pg_advisory_xact_lock(${CREATION_LOCK})` }]);
-      const [found] = await session.run([
+      const [existing] = await session.run([
         {
           text: 'SELECT to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL',
           values: [pg.escapeIdentifier(this.#schema), this.table],
         },
       ]);
-      const [schemaExists, tableExists] = found?.rows[0] ?? [];
-      // Asked for only when missing: IF NOT EXISTS wants the privilege to create all the same.
+      const [schemaExists, tableExists] = existing?.rows[0] ?? [];
+      // Created only when missing, because even IF NOT EXISTS requires the privilege to create.
       if (schemaExists !== 't') await session.run([{ text: createSchema(this.#schema) }]);
       if (tableExists !== 't') await session.run([{ text: createTable(this.#schema) }]);
       await session.run([{ text: 'COMMIT' }]);
       session.release();
     } catch (error) {
       await this.#abandon(session, error);
-      // Made by somebody else meanwhile, who did not take the lock.
+      // Somebody who did not take the lock created it in the meantime.
       if (['42P06', '42P07', '23505'].includes(sqlState(error) ?? '')) return;
       if (sqlState(error) !== '42501') throw asFailure(error, { tool: this.#tool, phase: 'writing' });
       throw new CountersignError(
@@ -149,14 +149,14 @@ export class Effects {
     }
   }
 
-  /** Whether the effect of a key happened. When it did not, the key is made void first, so that no late attempt can commit it. */
+  /** Looks up whether the effect of a key happened. If it did not, the key is made void first, so that no late attempt can commit it. */
   async lookUp(key: string): Promise<LookUp> {
     const session = await this.#database.session();
     try {
       const literal = pg.escapeLiteral(key);
       const [, record] = await session.run([
         {
-          // Waits for an attempt that has recorded the key and not yet committed.
+          // This waits for an attempt that has recorded the key but not committed yet.
           text:
             `BEGIN; SET LOCAL lock_timeout = ${LOOK_UP_LOCK_MS}; SET LOCAL statement_timeout = ${2 * LOOK_UP_LOCK_MS}; ` +
             `INSERT INTO ${this.table} (key, status) VALUES (${literal}, 'void') ON CONFLICT (key) DO NOTHING; COMMIT`,

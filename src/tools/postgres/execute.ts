@@ -1,11 +1,11 @@
-/** Makes the effect, once for each key: repeats what got into another's way, and finds out what became of a lost commit. */
+/** Makes the effect, once for each key: repeats transactions that conflict, and finds out whether a lost commit took effect. */
 import { CountersignError } from '../../action/errors.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { asFailure, isConflict, isMissingTable } from './failure.js';
 import { CommitLost, limitOf, Transaction, type ExecuteOptions, type Order, type Time } from './transaction.js';
 
-/** Transactions that get into each other's way are tried again this often. */
+/** How often a transaction is attempted when it conflicts with others. */
 const ATTEMPTS = 4;
 const HEARTBEAT_MS = 1_000;
 
@@ -31,7 +31,7 @@ export async function executeChange(
         committing ||= error instanceof CommitLost;
         const again = attempt < ATTEMPTS && !time.signal.aborted;
         if (isMissingTable(error) && again) await options.effects.ensure();
-        // Safe after a lost commit as well: if it took effect, the key is there; if it is still under way, we wait for its locks.
+        // This is safe after a lost commit too: if it took effect, the key exists; if it is still in progress, we wait for its locks.
         else if (!again || !(isConflict(error) || options.effects.isKeyTaken(error) || error instanceof CommitLost))
           throw error;
       }
@@ -63,7 +63,7 @@ function failureOf(error: unknown, context: ExecuteContext, { tool }: ExecuteOpt
   return asFailure(error, { tool, phase: 'writing' });
 }
 
-/** A commit may have been lost on the way: only the key's record can tell, and only after it was made final. */
+/** Finds out whether a lost commit took effect. Only the record of the key can tell, and only once it is final. */
 async function settle(key: string, failure: CountersignError, { effects, tool }: ExecuteOptions): Promise<Execution> {
   let found;
   try {
@@ -74,7 +74,7 @@ async function settle(key: string, failure: CountersignError, { effects, tool }:
   if (found.happened === 'yes') return found.execution;
   if (found.happened === 'unknown') throw unknownEffect(tool, failure);
   if (failure.code !== 'TOOL_UNAVAILABLE' && failure.code !== 'EFFECT_UNKNOWN') throw failure;
-  // The key is void from now on, so trying again with it would be no use.
+  // The key is void from now on, so another attempt with it is of no use.
   throw new CountersignError('TOOL_FAILED', `${tool}: the connection was lost and the change was not made.`, {
     fix: 'Propose the action again.',
     cause: failure,

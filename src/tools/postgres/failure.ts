@@ -1,13 +1,13 @@
-/** What PostgreSQL's errors mean for an action: whether anything happened, and whether trying again is of use. */
+/** Interprets PostgreSQL's errors: whether anything happened, and whether another attempt is of use. */
 import pg from 'pg';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 
-/** SQLSTATE of a server's error; undefined for anything else, such as a lost connection. */
+/** The SQLSTATE of a server error; undefined for any other error, such as a lost connection. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
-/** Whether the connection is gone, so that nobody can say what became of what was last sent. */
+/** Whether the connection is lost, so that the effect of what was sent last is unknown. */
 export function isConnectionLost(error: unknown): boolean {
   if (error instanceof CountersignError || error instanceof DOMException || isFault(error)) return false;
   const state = sqlState(error);
@@ -15,12 +15,12 @@ export function isConnectionLost(error: unknown): boolean {
   return state === undefined || /^(08|57P0)/.test(state);
 }
 
-/** A mistake of ours, not the database's doing. */
+/** Whether the error is a bug of ours rather than an error of the database. */
 function isFault(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
 }
 
-/** Two transactions were in each other's way and this one was rolled back: at once again may succeed. */
+/** Whether two transactions conflicted and this one was rolled back. Another attempt may succeed at once. */
 export function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
@@ -32,18 +32,18 @@ export function isMissingTable(error: unknown): boolean {
 export interface FailureContext {
   /** The tool's name. */
   readonly tool: string;
-  /** `reading`: any failure leaves nothing behind; `writing`: it was rolled back. */
+  /** `reading`: the query had no effect; `writing`: the transaction was rolled back. */
   readonly phase: 'reading' | 'writing';
 }
 
-/** Server errors that are the proposal's fault: syntax and names (42), data (22), a domain's check (23), and what cannot be done like this (0A). */
-const PROPOSALS_FAULT = /^(42|22|23|0A)/;
-/** Too many connections, starting up or shutting down, lock not available, out of resources. */
-const PASSING = /^(08|40|53|57P|55P03)/;
+/** Server errors caused by the proposal: syntax and names (42), data (22), the check of a domain (23), and unsupported features (0A). */
+const CAUSED_BY_PROPOSAL = /^(42|22|23|0A)/;
+/** Transient server errors: too many connections, starting up or shutting down, lock not available, out of resources. */
+const TRANSIENT = /^(08|40|53|57P|55P03)/;
 
 /**
- * Any error of a call to the database as one of ours. What is said is the server's own message and never its detail, which may quote
- * other rows; a password is in neither.
+ * Converts an error of the database to a CountersignError. It quotes the server's message but never its detail, which may contain other
+ * rows. Neither contains a password.
  */
 export function asFailure(error: unknown, { tool, phase }: FailureContext): CountersignError {
   if (error instanceof CountersignError || isFault(error)) return asCountersignError(error);
@@ -57,7 +57,7 @@ export function asFailure(error: unknown, { tool, phase }: FailureContext): Coun
       cause: error,
     });
   }
-  if (PASSING.test(state)) {
+  if (TRANSIENT.test(state)) {
     return new CountersignError('TOOL_UNAVAILABLE', `${tool}: ${message}`, {
       fix: 'Try again later; nothing was changed.',
       retryable: true,
@@ -79,7 +79,7 @@ export function asFailure(error: unknown, { tool, phase }: FailureContext): Coun
       cause: error,
     });
   }
-  if (phase === 'reading' && state !== '42501' && PROPOSALS_FAULT.test(state)) {
+  if (phase === 'reading' && state !== '42501' && CAUSED_BY_PROPOSAL.test(state)) {
     return new CountersignError('INVALID_INPUT', `${tool}: ${message}`, {
       field: 'input',
       expected: 'what the database accepts',

@@ -1,11 +1,11 @@
 /**
- * The part of SQL that can be classified: every node type and field that may occur in a statement. What is not here is refused, so a
- * construct that nobody thought of (or that a later PostgreSQL adds) never passes unexamined.
+ * The part of SQL that can be classified: every node type and field that may occur in a statement. Anything else is refused, so that a
+ * construct that was overlooked, or that a later PostgreSQL adds, is never executed unchecked.
  */
 
 /**
- * What a field holds: `value`: a plain value; `names`: a list of names that its owner looks at; `nodes`: a node or a list of nodes;
- * anything else: the node type of an object that stands there without its type.
+ * What a field contains. `value`: a plain value. `names`: a list of names that the code for its node reads. `nodes`: a node or a list of
+ * nodes. Anything else: the node type of an object that the tree contains without its type.
  */
 export type FieldKind = 'value' | 'names' | 'nodes' | NodeType;
 
@@ -98,7 +98,7 @@ const QUERY = {
 const EXPRESSION = {
   ColumnRef: { fields: 'names' },
   A_Star: {},
-  // A constant's value is not a node although it looks like one.
+  // The value of a constant looks like a node but is none.
   A_Const: { ival: 'names', fval: 'names', boolval: 'names', sval: 'names', bsval: 'names', isnull: 'value' },
   String: { sval: 'value' },
   Integer: { ival: 'value' },
@@ -215,7 +215,7 @@ export function fieldsOf(type: string): Fields | undefined {
   return Object.hasOwn(GRAMMAR, type) ? (GRAMMAR as Readonly<Record<string, Fields>>)[type] : undefined;
 }
 
-/** Why some constructs are refused, for the people and agents who meet them. Others get a general sentence. */
+/** Why some constructs are refused, for people and agents. Others get a general sentence. */
 const REASONS: Readonly<Record<string, string>> = {
   CopyStmt: 'COPY moves rows, files or programs past every check',
   DoStmt: 'DO runs code that cannot be examined',
@@ -266,7 +266,7 @@ export function reasonAgainst(type: string, field?: string): { reason: string; f
   return { reason: REASONS[key] ?? `${key} is not a construct that can be classified`, fix: FIXES[key] };
 }
 
-/** A set of words, written as a text. */
+/** Splits a text into a set of words. */
 export function words(text: string): ReadonlySet<string> {
   return new Set(text.trim().split(/\s+/));
 }

@@ -1,4 +1,4 @@
-/** The `postgres` tool: rows and definitions of a PostgreSQL database, previewed, captured, changed exactly once, read back. */
+/** The `postgres` tool: it changes rows and definitions of a PostgreSQL database, with preview, capture and verification, exactly once. */
 import type { ActionType } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import { assertJson, digest, type JsonObject } from '../../action/json.js';
@@ -26,43 +26,43 @@ export type { PostgresInput } from './input.js';
 export type { FrameOptions } from './sample.js';
 
 export interface PostgresOptions {
-  /** What proposals call the tool. */
+  /** The name of the tool in proposals. */
   readonly name: string;
-  /** What policies know its database as: `production`, `staging` … */
+  /** The environment of the database in policies: `production`, `staging` … */
   readonly environment: string;
-  /** `postgres://user:password@host:port/database`. Or else `connection`. */
+  /** The URL of the database: `postgres://user:password@host:port/database`. Either this or `connection` is required. */
   readonly url?: string;
-  /** node-postgres's own settings: host, port, user, password (also a function), database, ssl. */
+  /** The settings of node-postgres: host, port, user, password (also a function), database, ssl. */
   readonly connection?: ClientConfig;
-  /** The schema that names without one are in. Default `public`. */
+  /** The schema of names without one. Default `public`. */
   readonly schema?: string;
-  /** The only tables it covers: `orders`, or `sales.orders` for another schema. Default: every table of the schema. */
+  /** The only tables that the tool covers: `orders`, or `sales.orders` for another schema. Default: every table of the schema. */
   readonly tables?: readonly string[];
   /** The most rows that one action may change or return. Default 10,000. */
   readonly maxRows?: number;
-  /** The longest one statement, and one execution, may take, milliseconds. Default 30,000. */
+  /** The longest time of one statement, and of one execution. Milliseconds, default 30,000. */
   readonly timeoutMs?: number;
-  /** Tables that triggers and foreign keys may write beside the action's own, such as an audit log. Default none. */
+  /** Tables, such as an audit log, that triggers and foreign keys may write in addition to the action's own. Default none. */
   readonly sideEffectTables?: readonly string[];
-  /** Columns that triggers keep, such as `updated_at`: they may change with any update. Default none. */
+  /** Columns that triggers maintain, such as `updated_at`. They may change with any update. Default none. */
   readonly maintainedColumns?: readonly string[];
   /**
-   * Samples rows that an action does not name before and after it: the check `frame.sample`. Costs two short reads for each action.
-   * Default: none is taken.
+   * Takes samples of other rows before and after an action, for the check `frame.sample`. This costs two short reads for each action.
+   * Default: no sample.
    */
   readonly frame?: FrameOptions;
-  /** Functions of the database that raw SQL may call, that the operator declares free of effects: `full_name`, `tools.slug`. Default none. */
+  /** Functions of the database that the operator declares free of effects, for raw SQL: `full_name`, `tools.slug`. Default none. */
   readonly readOnlyFunctions?: readonly string[];
-  /** Where keys of effects are recorded. Created when missing; no action may touch it. Default `countersign_effects`. */
+  /** The schema for the keys of effects. It is created when missing, and no action may touch it. Default `countersign_effects`. */
   readonly effectsSchema?: string;
-  /** Connections kept at most. Default 10. */
+  /** The most connections in the pool. Default 10. */
   readonly maxConnections?: number;
-  /** How long the catalog's answers (columns, triggers, functions) are used again, milliseconds. Default 5,000. */
+  /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
 }
 
 /**
- * A tool for one database. Connects when first used.
+ * Creates a tool for one database. It connects when it is first used.
  *
  * @throws CountersignError CONFIG_INVALID
  */
@@ -117,7 +117,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
           return stateFrom(plan, queries.length === 0 ? [] : await database.read(queries, signal), reader);
         });
       }
-      // The definition may just have changed, also by another worker.
+      // The definition may just have changed, perhaps by another worker.
       if (isDefinition(input)) scope.forget();
       const plan = await planFor(input, scope, signal, after.pre);
       return await captureAfter(plan, after, reader, signal);
@@ -139,7 +139,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
         return await executeChange({ plan, input: inputDigest }, context, options);
       } catch (error) {
         scope.forget();
-        // An earlier attempt may have dropped or renamed what this one stumbles over.
+        // An earlier attempt may have dropped or renamed what this one does not find.
         const recorded = isDefinition(input) ? await effects.find(context.idempotencyKey, context.signal) : undefined;
         if (recorded?.status === 'done') return effects.again(recorded, inputDigest);
         throw error;
@@ -171,8 +171,8 @@ async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, contex
     ...plan.query,
     text: `SELECT * FROM (\n${plan.query.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}`,
   };
-  const [answer] = await database.read([query], withTimeout(context));
-  const rows = answer === undefined ? [] : database.objects(answer);
+  const [result] = await database.read([query], withTimeout(context));
+  const rows = result === undefined ? [] : database.objects(result);
   if (rows.length > most)
     throw violated(
       `The action reads more than ${most} rows.`,
@@ -202,7 +202,7 @@ function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {
     });
   }
   if (url === undefined) return connection ?? {};
-  // The parser's own error quotes the address, and with it the password.
+  // The error of the URL parser would quote the URL with its password.
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
     throw new CountersignError(
       'CONFIG_INVALID',
@@ -217,7 +217,7 @@ function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {
   return { connectionString: url };
 }
 
-/** Where effects are recorded must be out of every action's reach: who can write there can forge that something happened. */
+/** Checks that no action can reach the schema of effects: whoever can write there can forge that an effect happened. */
 function checkSchemas({ name, tables = [] }: PostgresOptions, schema: string, effectsSchema: string): void {
   const reachable = schema === effectsSchema || tables.some((table) => table.startsWith(`${effectsSchema}.`));
   if (!reachable) return;

@@ -1,4 +1,4 @@
-/** What an agent may ask of the `postgres` tool: five structured operations, and raw SQL. */
+/** The input of the `postgres` tool: five structured operations, and raw SQL. */
 import { z } from 'zod';
 
 const name = z.string().min(1).max(127);
@@ -26,13 +26,13 @@ const condition = z.union([
 
 /** A conjunction: every column must meet its condition. A plain value means equal, null means IS NULL. */
 const where = z.record(name, condition);
-/** A value of any type. For a `json` column `{"$json": "<text>"}` carries JSON that a JSON number could not carry exactly. */
+/** Values of any type. In a `json` column, `{"$json": "<text>"}` stands for JSON with numbers that would lose precision. */
 const row = z.record(name, z.json());
 
 const select = z.strictObject({
   op: z.literal('select'),
   table: name,
-  /** Default: all. */
+  /** The columns to return. Default: all. */
   columns: z.array(name).min(1).max(1_600).optional(),
   where: where.optional(),
   orderBy: z
@@ -46,7 +46,7 @@ const select = z.strictObject({
 const insert = z.strictObject({
   op: z.literal('insert'),
   table: name,
-  /** A column left out takes its default. */
+  /** The rows to insert. A column that is left out gets its default. */
   rows: z.array(row).min(1).max(10_000),
 });
 
@@ -56,7 +56,7 @@ const update = z
     table: name,
     set: row.refine((set) => Object.keys(set).length > 0, { message: 'at least one column' }),
     where: where.optional(),
-    /** Says that every row is meant; only with an empty `where`. */
+    /** Confirms that every row is meant. Allowed only with an empty `where`. */
     all: z.literal(true).optional(),
   })
   .superRefine(sayWhichRows);
@@ -66,13 +66,13 @@ const remove = z
     op: z.literal('delete'),
     table: name,
     where: where.optional(),
-    /** Instead of `where`: exactly these rows, by the text that names each in captured states: `41`, or `eu,41` for two columns. */
+    /** Exactly these rows, instead of `where`, by their keys in captured states: `41`, or `eu,41` for two columns. */
     keys: z.array(z.string()).min(1).max(10_000).optional(),
     all: z.literal(true).optional(),
   })
   .superRefine(sayWhichRows);
 
-/** Puts whole rows back, by primary key: those that are there are overwritten, those that are not are inserted. What `compensate` proposes. */
+/** Restores whole rows by primary key: existing ones are overwritten, missing ones are inserted. `compensate` proposes it. */
 const restore = z.strictObject({
   op: z.literal('restore'),
   table: name,
@@ -81,12 +81,12 @@ const restore = z.strictObject({
 
 const sql = z.strictObject({
   op: z.literal('sql'),
-  /** One statement. Values belong in `params`, as $1, $2 … */
+  /** One statement. It refers to the values in `params` as $1, $2 … */
   sql: z.string().min(1).max(100_000),
   params: z.array(z.json()).max(1_000).default([]),
 });
 
-/** An `update` or `delete` of every row must be meant: a forgotten condition is the most expensive typing error there is. */
+/** Refuses an `update` or `delete` of every row that is not confirmed, because a forgotten condition is an expensive mistake. */
 function sayWhichRows(
   input: { where?: object | undefined; keys?: unknown[] | undefined; all?: true | undefined },
   context: z.RefinementCtx,

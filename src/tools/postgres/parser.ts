@@ -1,4 +1,4 @@
-/** PostgreSQL's own parser (libpg_query), guarded: one statement, bounded, and rewritten only when the rewriting reads back the same. */
+/** Uses PostgreSQL's own parser (libpg_query) safely: it parses one statement of limited size, and parses again what it prints. */
 import { deparseSync, loadModule, parseSync } from 'pgsql-parser';
 import { CountersignError } from '../../action/errors.js';
 import { canonical } from '../../action/json.js';
@@ -9,16 +9,16 @@ await loadModule();
 export type Ast = { readonly [field: string]: unknown };
 
 export interface SqlStatement {
-  /** The node's type: `DeleteStmt`. */
+  /** The type of the node, such as `DeleteStmt`. */
   readonly type: string;
   readonly node: Ast;
-  /** The statement alone, without a semicolon. May end in a comment: put a line break before appending to it. */
+  /** The statement alone, without a semicolon. It may end in a comment, so append to it only after a line break. */
   readonly text: string;
 }
 
 /**
- * The parser recurses in WebAssembly, where running out of stack leaves its memory damaged for every later call. Counting words and
- * signs, inside literals too, never undercounts the levels a text can nest; half of this was measured to be the depth that fails.
+ * The most words and signs of a text. The parser recurses in WebAssembly, and a stack overflow damages its memory for all later calls. The
+ * words and signs, counted in literals too, are never fewer than the levels of nesting. Half of the measured depth at which it fails.
  */
 const MAX_PIECES = 3_000;
 
@@ -40,14 +40,14 @@ export function parseOne(sql: string): SqlStatement {
     );
   }
   const [type, node] = unwrap(only.stmt);
-  // Positions count bytes.
+  // The positions of the parser count bytes.
   const bytes = Buffer.from(sql, 'utf8');
   const start = only.stmt_location ?? 0;
   const text = bytes.subarray(start, only.stmt_len ? start + only.stmt_len : bytes.length).toString('utf8');
   return { type, node, text };
 }
 
-/** The type and the fields of `{SelectStmt: {…}}`. */
+/** Unwraps `{SelectStmt: {…}}` into the type and the fields. */
 export function unwrap(wrapped: unknown): [type: string, node: Ast] {
   const entries = isAst(wrapped) ? Object.entries(wrapped) : [];
   const [type, node] = entries[0] ?? [];
@@ -61,7 +61,7 @@ export function isAst(value: unknown): value is Ast {
 }
 
 /**
- * A tree as SQL. The text is parsed again and must give the same tree, so that a fault in the printer cannot make us run something else.
+ * Prints a tree as SQL. The text is parsed again and must give the same tree, so that a bug in the printer cannot change the statement.
  *
  * @throws CountersignError STATEMENT_REFUSED
  */
@@ -79,12 +79,12 @@ export function print(type: string, node: Ast): string {
   return text;
 }
 
-/** An expression as SQL, checked in the same way. */
+/** Prints an expression as SQL, with the same check. */
 export function printExpression(expression: unknown): string {
   return print('SelectStmt', selectOf([expression])).replace(/^SELECT\s+/, '');
 }
 
-/** `SELECT <expressions> …` as a tree. */
+/** Builds the tree of `SELECT <expressions> …`. */
 export function selectOf(expressions: readonly unknown[], rest: Ast = {}): Ast {
   return {
     targetList: expressions.map((val) => ({ ResTarget: { val } })),
@@ -95,7 +95,7 @@ export function selectOf(expressions: readonly unknown[], rest: Ast = {}): Ast {
 }
 
 function parse(sql: string): { stmts?: { stmt?: unknown; stmt_location?: number; stmt_len?: number }[] } {
-  // The parser reads a C string: it would stop at a NUL, where the server might not.
+  // The parser reads a C string, so it would stop at a NUL where the server might not.
   if (sql.includes('\u0000') || !sql.isWellFormed()) {
     throw refuseStatement('The text holds a NUL byte or a lone surrogate.', 'well-formed text');
   }
@@ -112,7 +112,7 @@ function parse(sql: string): { stmts?: { stmt?: unknown; stmt_location?: number;
     return parseSync(sql);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // Out of stack, or a trap of WebAssembly.
+    // A stack overflow, or a trap of WebAssembly.
     if (error instanceof Error && ['RangeError', 'RuntimeError'].includes(error.name)) damaged = true;
     throw refuseStatement(
       `The SQL cannot be parsed: ${message}`,
@@ -123,12 +123,12 @@ function parse(sql: string): { stmts?: { stmt?: unknown; stmt_location?: number;
   }
 }
 
-/** The tree without positions, whatever the order of its fields. */
+/** A text of the tree without positions, independent of the order of its fields. */
 function shape(value: unknown): string {
   return canonical(JSON.parse(JSON.stringify(value, (key, item: unknown) => (POSITION.test(key) ? undefined : item))));
 }
 
-/** Fields that say where in the text something stood. */
+/** Fields with positions in the text. */
 export const POSITION = /^(location|stmt_location|stmt_len|list_start|list_end|rexpr_list_start|rexpr_list_end)$/;
 
 export function refuseStatement(message: string, expected?: string, fix?: string, cause?: unknown): CountersignError {

@@ -1,4 +1,4 @@
-/** What an input comes to in this database: the statement, the rows it means, and everything to be checked around it. */
+/** Plans an input for this database: the statement, the rows that it matches, and everything that must be checked. */
 import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import { assignExpressions, assignValues, type Assignment } from './assignment.js';
@@ -12,37 +12,37 @@ import { requireKey, type Row } from './rows.js';
 import type { SqlScope } from './scope.js';
 import * as structured from './structured.js';
 
-/** Only reads. */
+/** The plan of a read. */
 export interface ReadPlan {
   readonly kind: 'read';
   readonly query: Query;
   readonly reads: readonly string[];
-  /** Whether the rows have an order that is the same each time. */
+  /** Whether the order of the rows is the same each time. */
   readonly ordered: boolean;
-  /** Whether what it returns depends on the time of day. */
+  /** Whether the result depends on the clock. */
   readonly clock: boolean;
 }
 
-/** Changes rows of one table. */
+/** The plan of a change of rows of one table. */
 export interface RowPlan {
   readonly kind: 'rows';
   readonly verb: RowVerb | 'restore';
   readonly table: Table;
   readonly reads: readonly string[];
-  /** Returns the key of every changed row, after what it returns anyway. */
+  /** The statement. It returns the key of every changed row, after its own RETURNING columns. */
   readonly statement: Query;
-  /** The rows it means, as they are now. For an insert those that already have a given key; undefined when no key is given. */
+  /** The rows that it matches now. For an insert, those that already have a given key; undefined when no key is given. */
   readonly matching: Query | undefined;
-  /** One row for each way that an update's join matches a row. */
+  /** One row for each combination in which the join of an update matches a row. */
   readonly matches: Query | undefined;
-  /** Queries that fail when the server would refuse the statement or a value. */
+  /** Queries that fail if the server would refuse the statement or a value. */
   readonly examination: readonly Query[];
-  /** The rows that an `INSERT … SELECT` takes, and the columns they are for, when those are named. */
+  /** The rows that an `INSERT … SELECT` inserts, and their columns when they are named. */
   readonly source: Query | undefined;
   readonly sourceColumns: readonly string[] | undefined;
-  /** The rows of an insert or restore, for people. */
+  /** The given rows of an insert or restore, for people. */
   readonly given: readonly Row[];
-  /** Columns that an update sets. */
+  /** The columns that an update sets. */
   readonly columns: readonly string[];
   readonly assignment: Assignment | undefined;
   readonly clock: boolean;
@@ -53,7 +53,7 @@ export type ChangePlan = ReadPlan | RowPlan | DefinitionPlan;
 /**
  * Plans an input.
  *
- * @param pre what was captured before, when the effect has happened already
+ * @param pre the captured pre-state, when the effect has already happened
  * @throws CountersignError INVALID_INPUT, STATEMENT_REFUSED or TOOL_UNAVAILABLE
  */
 export async function planFor(
@@ -191,7 +191,7 @@ function planRows(
   }
 }
 
-/** A row of `VALUES`, for people: what is not a plain value as its SQL. */
+/** A row of `VALUES`, for people. A value that is not plain is shown as SQL. */
 function shown(row: Awaited<ReturnType<typeof raw.insertedExpressions>>[number]): Row {
   return Object.fromEntries(
     [...row].map(([column, { text, values }]) => {
@@ -217,7 +217,7 @@ const NOTHING_MORE = {
   clock: false,
 } as const;
 
-/** @throws CountersignError INVALID_INPUT when rows of the table cannot be written and read back one by one */
+/** Checks that rows of the table can be written and read back one by one. @throws CountersignError INVALID_INPUT */
 function requireWritable(table: Table, field: string): void {
   if (table.kind !== 'table' && table.kind !== 'partitioned') {
     throw new CountersignError('INVALID_INPUT', `${table.name} is a ${table.kind}; only tables are written.`, {

@@ -1,4 +1,4 @@
-/** The dry run: counts and samples what an action would touch, and names whatever else would act with it. */
+/** The dry run: it counts and samples what an action would touch, and names everything else that would run with it. */
 import type { Preview } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import { canonicalBytes, type Json, type JsonObject } from '../../action/json.js';
@@ -16,11 +16,11 @@ export interface PreviewOptions extends Reader {
   readonly sideEffectTables: ReadonlySet<string>;
 }
 
-/** Rows shown to people. */
+/** How many rows are shown to people. */
 const SAMPLE = 10;
-/** Characters of one value shown to people. */
+/** The longest part of a value that is shown to people, in characters. */
 const SHOWN = 200;
-/** Rows are counted exactly up to here, so that a policy can speak of the number even when it is too large to record. */
+/** Rows are counted exactly up to this number, so that policies can use the count even when it is too large to record. */
 const COUNT_LIMIT = 1_000_000;
 const CASCADE_LIMIT = 1_000;
 const MAX_STORED_BYTES = 128 * 1024;
@@ -44,7 +44,7 @@ async function previewRead(
   const { text } = plan.query;
   const order = plan.ordered ? '' : `ORDER BY ${ANY_ORDER} `;
   const sample = { ...plan.query, text: `SELECT * FROM (\n${text}\n) q ${order}LIMIT ${SAMPLE}` };
-  // What shows the time of day is another sample each time, and people sign what they are shown.
+  // A result that depends on the clock would give another sample each time, and people sign what they are shown.
   const queries = [counted(plan.query, maxRows + 1), ...(plan.clock ? [] : [sample])];
   const [count, rows] = await database.read(queries, signal);
   const total = numberIn(count);
@@ -76,17 +76,17 @@ async function previewRows(plan: RowPlan, options: PreviewOptions, signal: Abort
   for (const [at, query] of [...plan.examination, ...(plan.assignment?.queries ?? [])].entries()) {
     queries.set(`examination ${at}`, query);
   }
-  const answers = await readNamed(queries, database, signal);
-  checkSize(plan, answers);
-  const matching = numberIn(answers.get('matching'));
-  const rows = !isNew ? matching : plan.source === undefined ? plan.given.length : numberIn(answers.get('source'));
+  const results = await readNamed(queries, database, signal);
+  checkSize(plan, results);
+  const matching = numberIn(results.get('matching'));
+  const rows = !isNew ? matching : plan.source === undefined ? plan.given.length : numberIn(results.get('source'));
   if (rows > COUNT_LIMIT) throw tooManyRows(`more than ${COUNT_LIMIT}`, table.name, options.maxRows);
-  if (plan.matches !== undefined && numberIn(answers.get('matches')) > rows) throw ambiguousJoin(table);
-  const sample = answers.get('sample');
+  if (plan.matches !== undefined && numberIn(results.get('matches')) > rows) throw ambiguousJoin(table);
+  const sample = results.get('sample');
   const shown = sample === undefined ? plan.given.slice(0, SAMPLE) : database.objects(sample);
   const warnings = [
     ...actsWith(table, verb === 'restore' ? ['insert', 'update'] : [verb]),
-    ...cascadeWarnings(plan, answers, options),
+    ...cascadeWarnings(plan, results, options),
     ...(verb === 'insert' && matching > 0
       ? [
           `${plural(matching)} with a key given here ${matching === 1 ? 'is' : 'are'} there already, so the insert will fail`,
@@ -104,14 +104,14 @@ async function previewRows(plan: RowPlan, options: PreviewOptions, signal: Abort
   };
 }
 
-/** What the database makes of the values is recorded with the execution, and has to fit there. */
-function checkSize(plan: RowPlan, answers: ReadonlyMap<string, QueryResult>): void {
+/** Checks that the values in the database's form, which are recorded with the execution, are not too large. */
+function checkSize(plan: RowPlan, results: ReadonlyMap<string, QueryResult>): void {
   if (plan.assignment === undefined) return;
-  const stored = plan.assignment.queries.map((_, at) => answers.get(`examination ${plan.examination.length + at}`));
+  const stored = plan.assignment.queries.map((_, at) => results.get(`examination ${plan.examination.length + at}`));
   const bytes = canonicalBytes(
     assignedRows(
       plan.assignment,
-      stored.flatMap((answer) => answer ?? []),
+      stored.flatMap((result) => result ?? []),
     ) ?? [],
   );
   if (bytes <= MAX_STORED_BYTES) return;
@@ -139,7 +139,7 @@ function summaryOf({ verb, table, columns }: RowPlan, rows: number): string {
   }
 }
 
-/** The rows as they would be: under the names of the columns they are for. */
+/** A sample of the rows that would be inserted, under the names of their columns. */
 function sourceSample(source: Query, columns: readonly string[] | undefined): Query {
   const names = columns === undefined ? '' : ` (${columns.map((name) => quote(name)).join(', ')})`;
   return { ...source, text: `SELECT * FROM (\n${source.text}\n) q${names} ORDER BY ${ANY_ORDER} LIMIT ${SAMPLE}` };
@@ -155,29 +155,29 @@ function ambiguousJoin(table: Table): CountersignError {
 
 function cascadeCount(plan: RowPlan, cascade: Cascade): Query {
   const stored = new Set(storedColumns(plan.table).map((column) => column.name));
-  // A foreign key to a generated column: its rows cannot be told apart here, so all of them count.
-  const known = cascade.references.every((name) => stored.has(name)) && plan.matching !== undefined;
+  // When the foreign key refers to a generated column, its rows cannot be distinguished, so all of them count.
+  const isLimited = cascade.references.every((name) => stored.has(name)) && plan.matching !== undefined;
   const columns = cascade.columns.map((name) => quote(name)).join(', ');
   const references = cascade.references.map((name) => `q.${quote(name)}`).join(', ');
-  const condition = known ? `(${columns}) IN (SELECT ${references} FROM (\n${plan.matching?.text}\n) q)` : 'true';
+  const condition = isLimited ? `(${columns}) IN (SELECT ${references} FROM (\n${plan.matching?.text}\n) q)` : 'true';
   return {
     text: `SELECT count(*) FROM (SELECT 1 FROM ${cascade.sql} WHERE ${condition} LIMIT ${CASCADE_LIMIT + 1}) n`,
-    ...(known && plan.matching?.values !== undefined ? { values: plan.matching.values } : {}),
+    ...(isLimited && plan.matching?.values !== undefined ? { values: plan.matching.values } : {}),
   };
 }
 
 /**
- * What a delete would take with it. Rows of tables that the action does not name are not part of what is decided and recorded, so
- * they stop it, here where the agent still can do something about it, unless the operator lists the table in `sideEffectTables`.
+ * Counts what a delete would remove or change in other tables. These rows are not part of the decision and the record, so they stop the
+ * action here, where the agent can still correct it, unless the operator lists the table in `sideEffectTables`.
  */
 function cascadeWarnings(
   plan: RowPlan,
-  answers: ReadonlyMap<string, QueryResult>,
+  results: ReadonlyMap<string, QueryResult>,
   { sideEffectTables }: PreviewOptions,
 ): string[] {
   if (plan.verb !== 'delete') return [];
   return plan.table.cascades.flatMap((cascade, at) => {
-    const rows = numberIn(answers.get(`cascade ${at}`));
+    const rows = numberIn(results.get(`cascade ${at}`));
     if (rows === 0) return [];
     const what = `${rows > CASCADE_LIMIT ? `more than ${CASCADE_LIMIT} rows` : plural(rows)} of ${cascade.table}`;
     if (sideEffectTables.has(cascade.table)) return [`foreign key: ${cascade.action} on ${what}`];
@@ -202,14 +202,14 @@ async function previewDefinition(
     counted(rowsQuery(table), COUNT_LIMIT + 1),
     ordered(rowsQuery(table), table, SAMPLE),
   ]);
-  const answers = queries.length === 0 ? [] : await database.read(queries, signal);
-  const counts = plan.emptied.map((_, at) => numberIn(answers[2 * at]));
+  const results = queries.length === 0 ? [] : await database.read(queries, signal);
+  const counts = plan.emptied.map((_, at) => numberIn(results[2 * at]));
   const rows = counts.reduce((sum, count) => sum + count, 0);
   const tooMany = plan.emptied.find((_, at) => (counts[at] ?? 0) > COUNT_LIMIT);
   if (tooMany !== undefined) throw tooManyRows(`more than ${COUNT_LIMIT}`, tooMany.name, COUNT_LIMIT);
   const sample = plan.emptied.flatMap((_, at) => {
-    const answer = answers[2 * at + 1];
-    return answer === undefined ? [] : database.objects(answer);
+    const result = results[2 * at + 1];
+    return result === undefined ? [] : database.objects(result);
   });
   const warnings = plan.existing.flatMap((table) => actsWith(table, plan.verb === 'truncate' ? ['truncate'] : []));
   const removed = plan.emptied.length === 0 ? '' : ` (${plural(rows)})`;
@@ -243,14 +243,14 @@ async function readNamed(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, QueryResult>> {
   if (queries.size === 0) return new Map();
-  const answers = await database.read([...queries.values()], signal);
+  const results = await database.read([...queries.values()], signal);
   return new Map(
-    [...queries.keys()].flatMap((name, at) => (answers[at] === undefined ? [] : [[name, answers[at]] as const])),
+    [...queries.keys()].flatMap((name, at) => (results[at] === undefined ? [] : [[name, results[at]] as const])),
   );
 }
 
-function numberIn(answer: QueryResult | undefined): number {
-  return Number(answer?.rows[0]?.[0] ?? 0);
+function numberIn(result: QueryResult | undefined): number {
+  return Number(result?.rows[0]?.[0] ?? 0);
 }
 
 function shortened(row: JsonObject): JsonObject {
@@ -260,7 +260,7 @@ function shortened(row: JsonObject): JsonObject {
 function shortenedValue(value: Json): Json {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   if (text.length <= SHOWN) return value;
-  // Not in the middle of a surrogate pair.
+  // toWellFormed repairs a surrogate pair that was cut in the middle.
   return `${text.slice(0, SHOWN).toWellFormed()}… (${text.length} characters)`;
 }
 

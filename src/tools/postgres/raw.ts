@@ -1,4 +1,4 @@
-/** Raw SQL taken apart: the rows it would change as a query of their own, and the values it would set. */
+/** Analyzes raw SQL: derives a query for the rows that it would change, and the values that it would set. */
 import type { Json } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
@@ -9,15 +9,15 @@ import { quote } from './sql.js';
 import { listOf } from './uses.js';
 import { looseParameter, type Parameter } from './values.js';
 
-/** One value that a statement sets, as an expression that stands alone. */
+/** One value that a statement sets, as a separate expression. */
 export interface SqlExpression {
   readonly text: string;
   readonly values: readonly Parameter[];
-  /** Whether it is the same for every row and each time. */
+  /** Whether it is the same for every row and every evaluation. */
   readonly constant: boolean;
 }
 
-/** @throws CountersignError INVALID_INPUT when the parameters given are not those that the statement names */
+/** Checks that the given parameters are those that the statement uses. @throws CountersignError INVALID_INPUT */
 export function checkParameters(numbers: readonly number[], params: readonly Json[]): void {
   const used = new Set(numbers);
   const missing = params.findIndex((_, at) => !used.has(at + 1));
@@ -37,19 +37,19 @@ export function selectText(statement: SelectStatement, params: readonly Json[]):
   return { text: statement.text, values: params.map((value) => looseParameter(value)) };
 }
 
-/** The statement itself, returning the keys of the rows it changed after whatever it returns anyway. */
+/** The statement itself, which also returns the keys of the changed rows, after its own RETURNING columns. */
 export function statementReturningKeys(statement: RowStatement, table: Table, params: readonly Json[]): Query {
   const keys = table.key.map((column) => `${quote(statement.alias)}.${quote(column.name)}`).join(', ');
   return {
-    // On a line of its own: the text may end in a comment.
+    // On a line of its own, because the text may end in a comment.
     text: `${statement.text}\n${statement.returning ? ',' : 'RETURNING'} ${keys}`,
     values: params.map((value) => looseParameter(value)),
   };
 }
 
 /**
- * What an update or delete would change: the rows of its target that its condition means, with all that is stored in them. A row
- * that joins several times is one row.
+ * A query for the rows that an update or delete would change: the rows of its target that match its condition, with all stored columns. A
+ * row that joins several times is returned once.
  */
 export function matchingRows(statement: RowStatement, table: Table, params: readonly Json[]): Query {
   const { node } = statement;
@@ -64,7 +64,7 @@ export function matchingRows(statement: RowStatement, table: Table, params: read
   };
 }
 
-/** For an update that joins: one row for each way a row of the target is matched; undefined when it does not join. */
+/** For an update with a join: a query with one row for each match of a target row. Undefined when there is no join. */
 export function matches(statement: RowStatement, table: Table, params: readonly Json[]): Query | undefined {
   if (statement.verb !== 'update' || listOf(statement.node['fromClause']).length === 0) return undefined;
   return selectFrom(statement, table.key, params);
@@ -83,7 +83,7 @@ function selectFrom(statement: RowStatement, columns: readonly Column[], params:
   return printed(tree, params);
 }
 
-/** The rows that an `INSERT … SELECT` would insert; undefined for `VALUES`. */
+/** A query for the rows that an `INSERT … SELECT` would insert; undefined for `VALUES`. */
 export function insertedQuery(statement: RowStatement, params: readonly Json[]): Query | undefined {
   const source = statement.node['selectStmt'];
   if (source === undefined) return undefined;
@@ -95,13 +95,13 @@ export function insertedQuery(statement: RowStatement, params: readonly Json[]):
   return printed(clause === undefined ? select : { ...select, withClause: clause }, params);
 }
 
-/** `VALUES` with a limit or an order of its own is a query. */
+/** Whether it is plain `VALUES`. With a limit or an order of its own, it counts as a query. */
 function isPlainValues(select: Ast): boolean {
   const more = ['limitCount', 'limitOffset', 'sortClause', 'withClause'];
   return select['valuesLists'] !== undefined && more.every((field) => select[field] === undefined);
 }
 
-/** The expressions of `INSERT … VALUES`, by row and column; a column left to its default is not there. */
+/** The expressions of `INSERT … VALUES`, by row and column. A column that gets its default is left out. */
 export function insertedExpressions(
   statement: RowStatement,
   table: Table,
@@ -119,7 +119,7 @@ export function insertedExpressions(
   });
 }
 
-/** The columns named; undefined for one of which only a part is set, such as `a[1]`. */
+/** The named columns; undefined for a column of which only a part is set, such as `a[1]`. */
 function wholeColumns(targets: unknown, table: Table): readonly (Column | undefined)[] {
   return listOf(targets).map((target) => {
     const [, node] = unwrap(target);
@@ -156,7 +156,7 @@ function expressions(
   return found;
 }
 
-/** For people only, so one that cannot be printed faithfully is no reason to refuse the statement. */
+/** Prints an expression for people only, so that one that cannot be printed exactly does not make the statement refused. */
 function shownExpression(tree: unknown): string {
   try {
     return printExpression(tree);
@@ -179,7 +179,7 @@ function printed(tree: Ast, params: readonly Json[]): Query {
   return { text: print('SelectStmt', renumbered.tree as Ast), values: renumbered.values };
 }
 
-/** A part of a statement uses some of its parameters: they get new numbers, because the server wants to see each. */
+/** Renumbers the parameters of a part of a statement, because the server requires consecutive numbers. */
 function renumber(tree: unknown, params: readonly Json[]): { tree: unknown; values: readonly Parameter[] } {
   const values: Parameter[] = [];
   const numbers = new Map<number, number>();
@@ -195,8 +195,8 @@ function renumber(tree: unknown, params: readonly Json[]): { tree: unknown; valu
   };
   const numbered = (node: Ast): Ast => {
     const old = Number(node['number'] ?? 0);
-    const known = numbers.get(old);
-    if (known !== undefined) return { ...node, number: known };
+    const existing = numbers.get(old);
+    if (existing !== undefined) return { ...node, number: existing };
     values.push(looseParameter(params[old - 1] ?? null));
     numbers.set(old, values.length);
     return { ...node, number: values.length };
@@ -204,7 +204,7 @@ function renumber(tree: unknown, params: readonly Json[]): { tree: unknown; valu
   return { tree: copy(tree), values };
 }
 
-/** Has the server examine the statement, types and all, without running it: what it would refuse is refused before anybody is asked. */
+/** Queries by which the server checks the statement with its types, without running it, so that errors come before people are asked. */
 export function examination(statement: Query): readonly Query[] {
   return [
     { text: `PREPARE countersign_examination AS ${statement.text}` },

@@ -1,11 +1,11 @@
-/** Rows as states hold them: by table and by the text of their key. */
+/** Rows in states: by table and by the text of their key. */
 import type { Json, JsonObject } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Column, Table } from './catalog.js';
 
 export type Row = { readonly [column: string]: Json };
 
-/** The text that names a row: its key's values, joined with commas. A comma or backslash within one of several values is escaped. */
+/** The text that identifies a row: the values of its key, joined by commas. Commas and backslashes in several values are escaped. */
 export function keyOf(table: Table, row: Row): string {
   const parts = table.key.map((column) => keyPart(row[column.name] ?? null));
   return parts.length === 1 ? (parts[0] ?? '') : parts.map((part) => part.replace(/[\\,]/g, '\\$&')).join(',');
@@ -15,7 +15,7 @@ function keyPart(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** The values of a key's text, for parameters. */
+/** Splits the text of a key into its values, for parameters. */
 export function splitKey(columns: readonly Column[], key: string): readonly string[] {
   if (columns.length === 1) return [key];
   const parts = [''];
@@ -27,14 +27,14 @@ export function splitKey(columns: readonly Column[], key: string): readonly stri
   return parts;
 }
 
-/** `{table: {key: row}}`; the rows of a table without a key are numbered. */
+/** Builds `{table: {key: row}}`. The rows of a table without a key are numbered. */
 export function stateOf(table: Table, rows: readonly Row[]): { readonly [table: string]: JsonObject } {
   const named = rows.map((row, at) => [table.key.length > 0 ? keyOf(table, row) : String(at + 1), row]);
   return Object.fromEntries([[table.name, Object.fromEntries(named) as JsonObject]]);
 }
 
 /**
- * Refuses to write to a table whose rows have no name: what was written could not be found again, let alone verified or undone.
+ * Refuses to write to a table without a key: the written rows could not be found again, verified or undone.
  *
  * @throws CountersignError INVALID_INPUT
  */

@@ -1,4 +1,4 @@
-/** A sample of the rows that an action does not name, to be compared before and after it. Bounded in tables, rows and time. */
+/** Samples other rows than those of an action, to be compared before and after it. Limited in tables, rows and time. */
 import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import type { SampleOptions } from '../tool.js';
@@ -9,17 +9,17 @@ import type { ChangePlan } from './plan.js';
 import { keyCondition, Parameters, quote } from './sql.js';
 
 export interface FrameOptions {
-  /** Rows of each table, those with the lowest keys, beside the action's own: 1 to 1000. */
+  /** How many rows of each table are sampled, besides the action's own: those with the lowest keys, from 1 to 1000. */
   readonly sampleRows: number;
-  /** Tables to sample beside the one that the action changes, at most 20. Default none. */
+  /** Tables to sample in addition to the one that the action changes, at most 20. Default none. */
   readonly tables?: readonly string[];
-  /** The longest a sample may take, milliseconds from 100 to 5000. Default 1000. */
+  /** The longest time of a sample. Milliseconds, from 100 to 5000, default 1000. */
   readonly timeoutMs?: number;
 }
 
 const MAX_FRAME_TABLES = 20;
 
-/** @throws CountersignError CONFIG_INVALID */
+/** Checks the options. @throws CountersignError CONFIG_INVALID */
 export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: ReadonlySet<string>): void {
   const invalid = (field: string, expected: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `The tool ${tool}: frame.${field} must be ${expected}.`, {
@@ -40,8 +40,8 @@ export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: 
 }
 
 /**
- * How many rows were looked at in each table, and one digest over them: `{orders: {rows: 100, digest: 'md5:…'}}`. The rows captured
- * before and those that came into being are left out. Empty for an action that only reads.
+ * Takes the sample: the number of sampled rows of each table and one digest over them, `{orders: {rows: 100, digest: 'md5:…'}}`. The
+ * captured rows and those that the action created are left out. The sample is empty for an action that only reads.
  *
  * @throws CountersignError INVALID_INPUT, CONFIG_INVALID, TOOL_UNAVAILABLE, or TOOL_FAILED when it takes too long
  */
@@ -67,10 +67,10 @@ export async function sampleAround(
     return sampleQuery(table, [...keysIn(pre, table.name), ...created], frame.sampleRows);
   });
   const timeoutMs = (frame.timeoutMs ?? 1000) / queries.length;
-  const answers = await database.read(queries, signal, timeoutMs);
+  const results = await database.read(queries, signal, timeoutMs);
   return Object.fromEntries(
     tables.map((table, at) => {
-      const [rows, digest] = answers[at]?.rows[0] ?? [];
+      const [rows, digest] = results[at]?.rows[0] ?? [];
       return [table.name, { rows: Number(rows), digest: `md5:${digest}` }];
     }),
   );

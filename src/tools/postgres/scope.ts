@@ -1,4 +1,4 @@
-/** The tables that a tool may touch, as the catalog has them, and what views stand for. */
+/** The tables that a tool may touch, from the catalog, and the tables that views read. */
 import { CountersignError } from '../../action/errors.js';
 import { displayName, INDEXES_SQL, RELATIONS_SQL, TABLES_SQL, tablesFrom, type Table } from './catalog.js';
 import type { PostgresDatabase } from './connection.js';
@@ -14,19 +14,19 @@ import {
 
 export interface ScopeOptions extends TrustedFunctions {
   readonly tool: string;
-  /** Names as `displayName` gives them; undefined: every table of the configured schema. */
+  /** The names of the covered tables, as `displayName` returns them; undefined: every table of the configured schema. */
   readonly tables: ReadonlySet<string> | undefined;
-  /** How long the catalog's answers are used again, milliseconds. */
+  /** How long the catalog is cached. Milliseconds. */
   readonly maxAgeMs: number;
 }
 
 interface Kept<T> {
   readonly value: T;
-  /** Worker's time, milliseconds. */
+  /** When the value was cached, by the worker's clock. Milliseconds. */
   readonly since: number;
 }
 
-/** Levels of views over views. */
+/** The most levels of views over views. */
 const MAX_VIEW_DEPTH = 16;
 
 export class SqlScope {
@@ -40,13 +40,13 @@ export class SqlScope {
     this.#options = options;
   }
 
-  /** Forgets what the catalog said: it was changed. */
+  /** Clears the cache, because the catalog was changed. */
   forget(): void {
     this.#tables.clear();
     this.#allowedFunctions = undefined;
   }
 
-  /** Tries again with what the catalog says now, when an input does not fit what it said a while ago. */
+  /** Makes a second attempt with a fresh catalog when the input does not fit the cached one. */
   async upToDate<T>(attempt: () => Promise<T>): Promise<T> {
     const started = Date.now();
     try {
@@ -70,7 +70,7 @@ export class SqlScope {
   }
 
   /**
-   * The tables of these names, in their order; only those that the tool may touch.
+   * Finds the tables of these names, in their order, all of which the tool must be allowed to touch.
    *
    * @throws CountersignError INVALID_INPUT
    */
@@ -82,18 +82,18 @@ export class SqlScope {
     return names.flatMap((name) => found.get(this.display(name)) ?? []);
   }
 
-  /** Those of the names that exist. */
+  /** Finds those of the tables that exist. */
   async existing(names: readonly QualifiedName[], field: string, signal: AbortSignal): Promise<readonly Table[]> {
     for (const name of names) this.#checkAllowed(name, field);
     return [...(await this.#lookUp(names, signal)).values()];
   }
 
-  /** The tables that these indexes are of; an index that does not exist has none. */
+  /** Finds the tables of these indexes. An index that does not exist has none. */
   async tablesOfIndexes(names: readonly QualifiedName[], signal: AbortSignal): Promise<readonly QualifiedName[]> {
     const schemas = names.map((name) => name.schema ?? this.#options.schema);
     const query = { text: INDEXES_SQL, values: [schemas, names.map((name) => name.name)] };
-    const [answer] = await this.#database.read([query], signal);
-    const found = (answer?.rows ?? []).map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }));
+    const [result] = await this.#database.read([query], signal);
+    const found = (result?.rows ?? []).map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }));
     if (found.length > 0) return found;
     throw new CountersignError(
       'INVALID_INPUT',
@@ -110,7 +110,7 @@ export class SqlScope {
     const { tables, schema } = this.#options;
     const display = this.display(name);
     const outside = name.schema !== undefined && name.schema !== schema;
-    // An unqualified name of pg_catalog's is found there first; all begin with pg_.
+    // An unqualified name is looked up in pg_catalog first, where all names begin with pg_.
     const system = name.schema === undefined && name.name.startsWith('pg_');
     if (!system && (tables === undefined ? !outside : tables.has(display))) return;
     throw new CountersignError('INVALID_INPUT', `The tool ${this.#options.tool} does not cover the table ${display}.`, {
@@ -132,9 +132,9 @@ export class SqlScope {
     if (unknown.length === 0) return found;
     const schemas = unknown.map((name) => name.schema ?? this.#options.schema);
     const query = { text: TABLES_SQL, values: [schemas, unknown.map((name) => name.name)] };
-    const [answer] = await this.#database.read([query], signal);
+    const [result] = await this.#database.read([query], signal);
     for (const table of tablesFrom(
-      (answer?.rows ?? []).map((row) => row[0] ?? null),
+      (result?.rows ?? []).map((row) => row[0] ?? null),
       this.#options.schema,
     )) {
       found.set(table.name, table);
@@ -145,8 +145,8 @@ export class SqlScope {
 
   async #noSuchTable(name: QualifiedName, field: string, signal: AbortSignal): Promise<CountersignError> {
     const { schema, tables } = this.#options;
-    const [answer] = await this.#database.read([{ text: RELATIONS_SQL, values: [name.schema ?? schema] }], signal);
-    const existing = (answer?.rows ?? [])
+    const [result] = await this.#database.read([{ text: RELATIONS_SQL, values: [name.schema ?? schema] }], signal);
+    const existing = (result?.rows ?? [])
       .map((row) => this.display({ schema: name.schema ?? schema, name: row[0] ?? '' }))
       .filter((table) => tables === undefined || tables.has(table));
     return new CountersignError('INVALID_INPUT', `There is no table ${this.display(name)}.`, {
@@ -157,7 +157,7 @@ export class SqlScope {
   }
 
   /**
-   * Everything that reading these tables reads: the tables, and those behind views.
+   * Finds everything that reading these tables reads: the tables themselves, and those behind views.
    *
    * @throws CountersignError STATEMENT_REFUSED when a view runs a function that is not known to be free of effects
    */
@@ -181,7 +181,7 @@ export class SqlScope {
   async #behindView(view: Table, text: string, signal: AbortSignal, depth: number): Promise<Reads> {
     const { type, node } = parseOne(text);
     const uses = usesOf(type, node);
-    // A view shows what its owner meant it to show: the tables behind it need not be among those that the tool covers.
+    // The owner of a view decides what it shows, so the tool need not cover the tables behind it.
     const tables = await this.#lookUp(
       uses.tables.filter((name) => name.schema !== 'pg_catalog' && name.schema !== 'information_schema'),
       signal,
@@ -191,7 +191,7 @@ export class SqlScope {
     return { names: below.names, clock: below.clock || uses.clockInOutput };
   }
 
-  /** @throws CountersignError STATEMENT_REFUSED */
+  /** Checks that a statement uses only allowed functions, operators and types. @throws CountersignError STATEMENT_REFUSED */
   async checkUses(uses: Uses, tables: readonly Table[], signal: AbortSignal): Promise<void> {
     const types = tables.flatMap((table) => table.typeOids);
     checkAllowedFunctions(uses, await this.#readAllowedFunctions(signal), this.#options, types);
@@ -201,11 +201,11 @@ export class SqlScope {
     const now = Date.now();
     const kept = this.#allowedFunctions;
     if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) return kept.value;
-    const [answer] = await this.#database.read(
+    const [result] = await this.#database.read(
       [{ text: ALLOWED_FUNCTIONS_SQL, values: [this.#options.schema] }],
       signal,
     );
-    const value = allowedFunctionsFrom(answer?.rows[0]?.[0] ?? null);
+    const value = allowedFunctionsFrom(result?.rows[0]?.[0] ?? null);
     this.#allowedFunctions = { value, since: now };
     return value;
   }
@@ -213,6 +213,6 @@ export class SqlScope {
 
 export interface Reads {
   readonly names: ReadonlySet<string>;
-  /** Whether a view shows the time of day. */
+  /** Whether a view depends on the clock. */
   readonly clock: boolean;
 }

@@ -1,4 +1,4 @@
-/** The structured operations as SQL. */
+/** Translates the structured operations to SQL. */
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
@@ -18,7 +18,7 @@ export function selectQuery(input: SelectInput, table: Table): Query {
     ({ column, direction }, at) =>
       `q.${quote(columnOf(table, column, `input.orderBy.${at}.column`).name)} ${direction}`,
   );
-  // Rows that the wish leaves equal still have one order, so that a limit always means the same rows.
+  // Rows that are equal in the requested order are ordered further, so that a limit always selects the same rows.
   const rest = table.key.length > 0 ? table.key.map((column) => `q.${quote(column.name)}`) : [ANY_ORDER];
   return {
     text:
@@ -28,14 +28,14 @@ export function selectQuery(input: SelectInput, table: Table): Query {
   };
 }
 
-/** The rows that a condition means, with all that is stored in them. */
+/** A query for the rows that match a condition, with all stored columns. */
 export function matchingQuery(table: Table, input: UpdateInput | DeleteInput): Query {
   const parameters = new Parameters();
   const condition = rowsMeant(table, input, parameters);
   return { text: `SELECT ${storedList(table)} FROM ${table.sql} WHERE ${condition}`, values: parameters.values };
 }
 
-/** The rows of these keys, with all that is stored in them. */
+/** A query for the rows of these keys, with all stored columns. */
 export function keyQuery(table: Table, keys: readonly string[]): Query {
   const parameters = new Parameters();
   const condition = keyCondition(table, keys, parameters);
@@ -70,7 +70,7 @@ export function deleteStatement(table: Table, input: DeleteInput): Query {
 
 export function insertStatement(table: Table, input: InsertInput): Query {
   const names = unionOfColumns(input.rows);
-  // A row of defaults alone still needs a column to say DEFAULT for.
+  // A row that consists only of defaults still needs a column for the word DEFAULT.
   const columns =
     names.length === 0 ? table.columns.slice(0, 1) : names.map((name) => columnOf(table, name, 'input.rows'));
   const { tuples, parameters } = valuesOf(input.rows, columns);
@@ -80,7 +80,7 @@ export function insertStatement(table: Table, input: InsertInput): Query {
   };
 }
 
-/** Inserts the rows, and overwrites those whose key is there. */
+/** A statement that inserts the rows, and overwrites those whose key exists. */
 export function restoreStatement(table: Table, input: RestoreInput): Query {
   const columns = unionOfColumns(input.rows).map((name) => columnOf(table, name, 'input.rows'));
   const { tuples, parameters } = valuesOf(input.rows, columns);
@@ -98,7 +98,7 @@ export function restoreStatement(table: Table, input: RestoreInput): Query {
 }
 
 /**
- * The keys of rows that are given with their whole key; rows that leave part of it to a default have none yet.
+ * The keys of those rows whose whole key is given. A row with a default in its key has no key yet.
  *
  * @throws CountersignError INVALID_INPUT when `required` and a row has none, or two rows have the same
  */
@@ -125,9 +125,9 @@ export function givenKeys(table: Table, rows: readonly Row[], required: boolean)
 
 function rowsMeant(table: Table, input: UpdateInput | DeleteInput, parameters: Parameters): string {
   if (input.op === 'delete' && input.keys !== undefined) {
-    const odd = input.keys.find((key) => splitKey(table.key, key).length !== table.key.length);
-    if (odd === undefined) return keyCondition(table, input.keys, parameters);
-    throw new CountersignError('INVALID_INPUT', `${JSON.stringify(odd)} is not a key of ${table.name}.`, {
+    const invalidKey = input.keys.find((key) => splitKey(table.key, key).length !== table.key.length);
+    if (invalidKey === undefined) return keyCondition(table, input.keys, parameters);
+    throw new CountersignError('INVALID_INPUT', `${JSON.stringify(invalidKey)} is not a key of ${table.name}.`, {
       field: 'input.keys',
       expected: `the values of ${table.key.map((column) => column.name).join(', ')}, joined with commas`,
       fix: 'Give keys as captured states name them.',
@@ -157,7 +157,7 @@ function conditions(where: RowCondition | undefined, table: Table, parameters: P
   return all.length === 0 ? 'true' : all.join(' AND ');
 }
 
-/** @throws CountersignError INVALID_INPUT */
+/** Refuses to set a column of the key. @throws CountersignError INVALID_INPUT */
 export function refuseKey(table: Table, column: Column, field: string): void {
   if (!table.key.some((key) => key.name === column.name)) return;
   throw new CountersignError(

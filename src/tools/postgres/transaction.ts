@@ -31,19 +31,19 @@ export interface ExecuteOptions extends Reader {
 
 export interface Order {
   readonly plan: RowPlan | DefinitionPlan;
-  /** Digest of the input: a key is for one input alone. */
+  /** Digest of the input. A key belongs to one input only. */
   readonly input: Digest;
 }
 
-/** What RETURNING gives back is dropped beyond this. */
+/** The largest result of RETURNING. A larger one is left out. */
 const MAX_RETURNED_BYTES = 64 * 1024;
-/** What must be remembered to verify the effect has to fit into an answer; beyond this the action is too large. */
+/** The largest record for verifying the effect. An action that needs a larger one is refused. */
 const MAX_RECORD_BYTES = 1024 * 1024;
 
-/** The connection broke while the commit was under way. */
+/** The connection was lost during the commit. */
 export class CommitLost extends Error {}
 
-/** What is left of the time for all attempts together; ends early when the action is cancelled. */
+/** The time left for all attempts together. It ends early when the action is cancelled. */
 export interface Time {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -62,7 +62,7 @@ export class Transaction {
     this.#time = time;
   }
 
-  /** Three round trips: what is there; the statement and what it wrote; the key and the commit. */
+  /** Runs the transaction in three round trips: the pre-state; the statement and what it wrote; the key and the commit. */
   async run(): Promise<Execution> {
     const session = await this.#options.database.session();
     try {
@@ -71,7 +71,7 @@ export class Transaction {
       return execution;
     } catch (error) {
       const broken = isConnectionLost(error) || error instanceof CommitLost || this.#time.signal.aborted;
-      // Also when cancelled: the locks should go before anybody is told.
+      // Also after a cancellation, so that the locks are released before the caller continues.
       if (!isConnectionLost(error) && !(error instanceof CommitLost))
         await session.run([{ text: 'ROLLBACK' }]).catch(() => {});
       session.release(broken);
@@ -113,13 +113,13 @@ export class Transaction {
     const key = pg.escapeLiteral(this.#context.idempotencyKey);
     const lock =
       plan.kind === 'definition' && plan.existing.length > 0
-        ? // Before the snapshot: a truncate removes rows that the snapshot does not see.
+        ? // Taken before the snapshot, because a truncate removes rows that the snapshot does not see.
           [`LOCK TABLE ${plan.existing.map((table) => table.sql).join(', ')} IN ${lockMode(plan)} MODE`]
         : [];
     return [
       'BEGIN ISOLATION LEVEL REPEATABLE READ',
       this.#options.database.settings(this.#time.timeoutMs),
-      // Deferred triggers would otherwise act at the commit, unseen.
+      // Otherwise deferred triggers would run at the commit, where they are not noticed.
       'SET CONSTRAINTS ALL IMMEDIATE',
       ...lock,
       `SELECT pg_backend_pid(), e.status, e.input, e.execution::text, (${AFFECTED_TABLES_SQL}) ` +
@@ -157,11 +157,11 @@ export class Transaction {
   #check(
     plan: RowPlan | DefinitionPlan,
     pre: State,
-    answers: readonly QueryResult[],
+    results: readonly QueryResult[],
     before: AffectedTables,
     assigned: readonly QueryResult[],
   ): Execution {
-    const [statement, counts] = answers;
+    const [statement, counts] = results;
     const since = affectedTablesSince(before, counts);
     const expected = { rows: this.#context.rows, sideEffectTables: this.#options.sideEffectTables };
     const { scope, database } = this.#options;
@@ -176,14 +176,14 @@ export class Transaction {
     const isNew = plan.verb === 'insert' || plan.verb === 'restore';
     if (!isNew) checkSameRows(plan, keys, Object.keys(pre[plan.table.name] ?? {}));
     const affectedRows = checkRows(plan, since, scope, expected);
-    const known = new Set(Object.keys(pre[plan.table.name] ?? {}));
+    const captured = new Set(Object.keys(pre[plan.table.name] ?? {}));
     const returned = statement.fields.length > width ? database.objects(part(statement, 0, -width)) : undefined;
     const result: Record<string, Json> = { rowCount: statement.count };
     const stored = plan.assignment === undefined ? undefined : assignedRows(plan.assignment, assigned);
     if (stored !== undefined) result['assigned'] = stored;
     if (returned !== undefined)
       result['rows'] = canonicalBytes(returned) <= MAX_RETURNED_BYTES ? returned : 'too large';
-    const created = keys.filter((key) => !known.has(key));
+    const created = keys.filter((key) => !captured.has(key));
     const execution = {
       result,
       affectedRows,
@@ -209,7 +209,7 @@ export class Transaction {
       if (committed?.command !== 'COMMIT')
         throw new CountersignError('TOOL_FAILED', 'The transaction was rolled back.');
     } catch (error) {
-      // Errors about the record itself come before the commit; any other may have come after it.
+      // These errors come before the commit. Any other error may have come after it.
       if (error instanceof CountersignError || /^(22|23|25|40|42|55|57014)/.test(sqlState(error) ?? '')) throw error;
       throw new CommitLost('The commit was lost.', { cause: error });
     }
@@ -227,15 +227,15 @@ function checkSameRows(plan: RowPlan, changed: readonly string[], captured: read
   );
 }
 
-function part(answer: QueryResult, from: number, to?: number): QueryResult {
-  return { ...answer, fields: answer.fields.slice(from, to), rows: answer.rows.map((row) => row.slice(from, to)) };
+function part(result: QueryResult, from: number, to?: number): QueryResult {
+  return { ...result, fields: result.fields.slice(from, to), rows: result.rows.map((row) => row.slice(from, to)) };
 }
 
 function lockMode(plan: DefinitionPlan): string {
   return plan.verb === 'create_index' ? 'SHARE' : 'ACCESS EXCLUSIVE';
 }
 
-/** The lowest limit of that name that policy set. */
+/** The lowest value of a constraint that policy set. */
 export function limitOf(context: ExecuteContext, name: string): number | undefined {
   const values = context.constraints.flatMap((constraint) => {
     if (constraint.name !== name) return [];

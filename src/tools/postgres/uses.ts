@@ -1,56 +1,56 @@
-/** What a statement uses: tables, functions, operators, types and parameters, wherever in it they stand. */
+/** Finds everything that a statement uses: tables, functions, operators, types and parameters. */
 import { fieldsOf, reasonAgainst, words, type NodeType } from './grammar.js';
 import { isAst, POSITION, refuseStatement, unwrap, type Ast } from './parser.js';
 
-/** A name as the statement wrote it. */
+/** A name as the statement writes it. */
 export interface QualifiedName {
   readonly schema?: string;
   readonly name: string;
 }
 
 /**
- * Where an expression stands. `value`: what a column is set to, evaluated once for a row; `condition`: it decides which rows are
- * meant; `output`: what a select returns; `source`: the query of an insert, whose VALUES are values and everything else output.
+ * The place of an expression. `value`: a column is set to it, and it is evaluated once for each row. `condition`: it selects rows.
+ * `output`: a select returns it. `source`: the query of an insert, whose VALUES are values and everything else is output.
  */
 export type SqlPosition = 'value' | 'condition' | 'output' | 'source';
 
 export interface FunctionUse extends QualifiedName {
   readonly place: SqlPosition;
-  /** `expression.name`, which is a column or else a call of the function `name`. */
+  /** Whether it is written `expression.name`, which is a column or else a call of the function `name`. */
   readonly attribute: boolean;
-  /** Given one argument, so that it may as well be a cast to the type of that name. */
+  /** Whether it has one argument, so that it may be a cast to the type of that name. */
   readonly maybeCast: boolean;
 }
 
 export interface Uses {
-  /** Tables and views that are read; the target of a write is not among them unless it is read as well. */
+  /** The tables and views that are read. The target of a write is included only when it is read as well. */
   readonly tables: readonly QualifiedName[];
   readonly functions: readonly FunctionUse[];
   readonly operators: readonly QualifiedName[];
   readonly types: readonly QualifiedName[];
-  /** The number of every parameter, once for each place it stands in. */
+  /** The number of every parameter, once for each place where it is used. */
   readonly params: readonly number[];
-  /** Whether what a select returns depends on the time of day. */
+  /** Whether the output of a select depends on the clock. */
   readonly clockInOutput: boolean;
 }
 
-/** Functions of the server's clock: the same within a transaction, another in the next. */
+/** Functions that depend on the server's clock. */
 const CLOCK = words(`now transaction_timestamp statement_timestamp clock_timestamp timeofday age`);
 
-/** Levels of nesting that are walked; the parser's own bound is higher. */
+/** The deepest nesting that is walked. The limit of the parser is higher. */
 const MAX_DEPTH = 600;
 
 interface SqlScope {
   readonly place: SqlPosition;
-  /** Names of WITH queries in sight. */
+  /** The names of the WITH queries in scope. */
   readonly ctes: ReadonlySet<string>;
   readonly depth: number;
 }
 
 /**
- * Walks a statement.
+ * Collects everything that a statement uses.
  *
- * @throws CountersignError STATEMENT_REFUSED when it holds a construct outside the grammar that is classified
+ * @throws CountersignError STATEMENT_REFUSED when it contains a construct outside the classified grammar
  */
 export function usesOf(type: string, node: Ast): Uses {
   const walk = new Walk();
@@ -102,7 +102,7 @@ class Walk {
         place: outer.place === 'output' || outer.place === 'source' ? 'output' : 'condition',
         depth: outer.depth + 1,
       });
-    // The target of a write is judged by the classifier; a foreign key's table is read.
+    // The classifier checks the target of a write. The table of a foreign key is read.
     if (kind === 'RangeVar' && owner !== 'Constraint') return this.#target(content, inner);
     return this.enter(kind, content, inner);
   }
@@ -113,8 +113,8 @@ class Walk {
       if (!POSITION.test(field) && fieldsOf('WithClause')?.[field] === undefined) throw against('WithClause', field);
     }
     const ctes = listOf(clause['ctes']).map((cte) => unwrap(cte));
-    const seen = new Set(outer.ctes);
-    if (clause['recursive'] === true) for (const [, cte] of ctes) seen.add(text(cte['ctename']));
+    const visible = new Set(outer.ctes);
+    if (clause['recursive'] === true) for (const [, cte] of ctes) visible.add(text(cte['ctename']));
     for (const [type, cte] of ctes) {
       const [query] = unwrap(cte['ctequery']);
       if (query !== 'SelectStmt') {
@@ -124,8 +124,8 @@ class Walk {
           'Propose each write as an action of its own.',
         );
       }
-      this.enter(type, cte, { ...outer, ctes: new Set(seen) });
-      seen.add(text(cte['ctename']));
+      this.enter(type, cte, { ...outer, ctes: new Set(visible) });
+      visible.add(text(cte['ctename']));
     }
   }
 
@@ -138,7 +138,7 @@ class Walk {
 
   #nodes(content: unknown, scope: SqlScope): void {
     for (const item of Array.isArray(content) ? content : [content]) {
-      // libpg_query prints an absent list item as {}.
+      // libpg_query prints a missing list item as {}.
       if (isAst(item) && Object.keys(item).length === 0) continue;
       const [type, node] = unwrap(item);
       this.enter(type, node, scope);
@@ -192,7 +192,7 @@ class Walk {
     }
   }
 
-  /** `a.b` calls the function b when a has no column b: also on plain values, `('x'::text).pg_sleep`. */
+  /** `a.b` calls the function b when a has no column b, even on plain values: `('x'::text).pg_sleep`. */
   #attributes(names: readonly unknown[], place: SqlPosition): void {
     for (const item of names) {
       const [type, node] = unwrap(item);
@@ -223,7 +223,7 @@ export function tableName(node: Ast): QualifiedName {
   return { ...(typeof schema === 'string' ? { schema } : {}), name: text(node['relname']) };
 }
 
-/** `[a]` or `[schema, a]`, as a name. */
+/** Converts `[a]` or `[schema, a]` to a name. */
 export function qualified(names: unknown, what: string): QualifiedName {
   const parts = listOf(names).map((item) => {
     const [type, node] = unwrap(item);

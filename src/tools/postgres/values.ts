@@ -1,13 +1,13 @@
 /**
- * Values between PostgreSQL's text form and JSON, exactly: what a JSON number cannot carry (bigint, numeric, NaN) is a string, and
- * every value put back gives the same value again.
+ * Converts values exactly between PostgreSQL's text form and JSON. A value that a JSON number cannot represent (bigint, numeric, NaN) is a
+ * string, and converting a value back gives the same value.
  */
 import pg from 'pg';
 import type { Json } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import { parseJson } from '../../action/parse.js';
 
-/** Type oids of pg_type that have a form of their own in JSON; all others are their text. */
+/** The oids of the types in pg_type that have a form of their own in JSON. Values of all other types are text. */
 const BOOL = 16;
 const SMALL_NUMBERS: ReadonlySet<number> = new Set([21, 23, 26]);
 const FLOATS: ReadonlySet<number> = new Set([700, 701]);
@@ -15,21 +15,21 @@ const TIMESTAMP = 1114;
 const TIMESTAMPTZ = 1184;
 const JSON_TYPES: ReadonlySet<number> = new Set([114, 3802]);
 const TEXT_ARRAY = 1009;
-/** The server's own objects have smaller oids. */
+/** The first oid of user-defined objects. Built-in ones have smaller oids. */
 export const FIRST_USER_OID = 16_384;
 
-/** Levels of a JSON document that are carried as JSON; leaves room for the state around it. */
+/** The deepest JSON document that is converted to JSON. It leaves room for the levels of the state around it. */
 const MAX_JSON_DEPTH = 48;
 
-/** What is needed to read and write values of a column. */
+/** The type information for reading and writing the values of a column. */
 export interface ValueType {
-  /** The type's oid; of a domain, its base type's. */
+  /** The oid of the type; for a domain, that of its base type. */
   readonly oid: number;
-  /** For an array: its elements' type (a domain's base type). */
+  /** For an array: the oid of the type of its elements; for a domain, that of its base type. */
   readonly element?: number | undefined;
 }
 
-/** Whether the type may be an array type that the map was loaded too early to know. */
+/** Whether the type may be an array type that was created after the types were loaded. */
 export function isUnknownType(oid: number, known: ReadonlySet<number>): boolean {
   return oid >= FIRST_USER_OID && !known.has(oid);
 }
@@ -38,7 +38,7 @@ function isJsonType(oid: number): boolean {
   return JSON_TYPES.has(oid);
 }
 
-/** PostgreSQL's text form as JSON. Needs the session's DateStyle ISO, TimeZone UTC and bytea_output hex. */
+/** Converts PostgreSQL's text form to JSON. It needs the session's DateStyle ISO, TimeZone UTC and bytea_output hex. */
 export function fromPostgres(text: string | null, type: ValueType): Json {
   if (text === null) return null;
   if (type.element !== undefined) return arrayFromPostgres(text, { oid: type.element });
@@ -56,13 +56,13 @@ function float(text: string): Json {
   return carried && !Object.is(number, -0) ? number : text;
 }
 
-/** `2024-05-01 10:00:00.5+00` as `2024-05-01T10:00:00.5Z`; infinity and years BC stay as they are. */
+/** Converts `2024-05-01 10:00:00.5+00` to `2024-05-01T10:00:00.5Z`. Infinity and years BC stay unchanged. */
 function timestamp(text: string): string {
   const match = /^(\d{4,6}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(\+00)?$/.exec(text);
   return match === null ? text : `${match[1]}T${match[2]}${match[3] === undefined ? '' : 'Z'}`;
 }
 
-/** JSON as JSON; what JSON numbers or our limits cannot carry, and JSON's own null, as `{"$json": text}`. */
+/** Parses JSON. JSON's null, and a document that would lose precision or exceeds our limits, becomes `{"$json": text}`. */
 function json(text: string): Json {
   const asText = { $json: text };
   let value: Json;
@@ -83,7 +83,7 @@ function depth(value: Json): number {
 type Nested = string | null | readonly Nested[];
 
 function arrayFromPostgres(text: string, element: ValueType): Json {
-  // Bounds of its own, which a JSON array cannot carry.
+  // The array has explicit bounds, which a JSON array cannot represent.
   if (text.startsWith('[')) return text;
   const parse = pg.types.getTypeParser(TEXT_ARRAY as never, 'text') as (text: string) => readonly Nested[];
   const convert = (item: Nested): Json =>
@@ -95,9 +95,9 @@ function arrayFromPostgres(text: string, element: ValueType): Json {
 export type Parameter = string | null | readonly Parameter[];
 
 /**
- * JSON as a parameter for a column of this type.
+ * Converts JSON to a parameter for a column of this type.
  *
- * @throws CountersignError INVALID_INPUT when the value is an object or array and the column holds neither JSON nor arrays
+ * @throws CountersignError INVALID_INPUT when the value is an object or array and the type of the column is neither JSON nor an array
  */
 export function toPostgres(value: Json, type: ValueType, field: string): Parameter {
   if (value === null) return null;
@@ -133,7 +133,7 @@ function jsonText(value: Json): string {
   return JSON.stringify(value);
 }
 
-/** A parameter of raw SQL, whose type only the server knows: objects are JSON, arrays are arrays. */
+/** Converts JSON to a parameter of raw SQL, whose type only the server knows: objects become JSON, arrays become arrays. */
 export function looseParameter(value: Json): Parameter {
   if (Array.isArray(value)) return value.map((item: Json) => looseParameter(item));
   if (typeof value === 'object' && value !== null) return jsonText(value);
@@ -141,8 +141,8 @@ export function looseParameter(value: Json): Parameter {
 }
 
 /**
- * What the column will hold when this value is stored, where that is plain without asking the server; undefined where it is not
- * (numeric's scale, timestamps' zones, padding …).
+ * The value that the column will have when this value is stored, if that is certain without a query; undefined otherwise (the scale of
+ * numeric, time zones of timestamps, padding …).
  */
 export function storedForm(value: Json, type: ValueType, typmod: number): Json | undefined {
   if (value === null) return null;

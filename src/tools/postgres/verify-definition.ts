@@ -1,4 +1,4 @@
-/** Judges a change of definition by the catalog before and after. Pure. */
+/** Verifies a change of definition by the catalog before and after. Pure. */
 import type { Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { State } from '../../action/snapshot.js';

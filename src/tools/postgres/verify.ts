@@ -1,4 +1,4 @@
-/** Judges an effect by what was read back: the rows hold what they were set to, and nothing else changed. Pure. */
+/** Verifies an effect by what was read back: the rows have the values that were set, and nothing else changed. Pure. */
 import { canonical, type Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { State } from '../../action/snapshot.js';
@@ -14,7 +14,7 @@ import { verifyDefinition } from './verify-definition.js';
 export interface VerifyOptions {
   readonly schema: string;
   readonly sideEffectTables: ReadonlySet<string>;
-  /** Columns that triggers keep, such as `updated_at`: they may change with any update. */
+  /** Columns that triggers maintain, such as `updated_at`. They may change with any update. */
   readonly maintainedColumns: ReadonlySet<string>;
 }
 
@@ -45,7 +45,7 @@ export function verifyChange(effect: ObservedEffect<PostgresInput>, options: Ver
   }
 }
 
-/** A read is good when it answered, and nothing is counted or seen as changed by it. */
+/** A read succeeds when it returned rows, and changed nothing by the counts and the delta. */
 function verifyRead({ execution, delta }: ObservedEffect<PostgresInput>): readonly Check[] {
   const { rows, rowCount } = (execution?.result ?? {}) as { rows?: Json; rowCount?: Json };
   const answered = Array.isArray(rows) && rows.length === rowCount;
@@ -66,7 +66,7 @@ function verifyRead({ execution, delta }: ObservedEffect<PostgresInput>): readon
 interface Change {
   readonly verb: RowPlan['verb'];
   readonly table: string;
-  /** Columns that may change. */
+  /** The columns that may change. */
   readonly columns: readonly string[];
 }
 
@@ -80,7 +80,7 @@ function verifyRows(effect: ObservedEffect<PostgresInput>, change: Change, optio
   return [...checks, affectedTablesCheck(effect, change.table, options)];
 }
 
-/** What follows from the input itself: how many rows are as expected, and in what the others differ. */
+/** The check that follows from the input: how many rows are as expected, and how the others differ. */
 function derived(effect: ObservedEffect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
   const rows = differences(effect, change, pre, post);
   const expected = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.preview.rows;
@@ -91,7 +91,7 @@ function derived(effect: ObservedEffect<PostgresInput>, change: Change, pre: Row
   return check('derived', problems, count);
 }
 
-/** For each expected row, what is wrong with it. */
+/** The problems of each expected row. */
 function differences(
   effect: ObservedEffect<PostgresInput>,
   change: Change,
@@ -133,15 +133,15 @@ function partOf(row: Row, columns: readonly string[]): string {
   return canonical(columns.map((column) => valueIn(row, column) ?? null));
 }
 
-/** No captured row vanished, and none appeared that the execution could have made. */
+/** Checks that no captured row vanished, and that no row appeared that the execution could have created. */
 function frameRows(effect: ObservedEffect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
   const problems: string[] = [];
   if (change.verb !== 'delete') {
     for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table}/${key} vanished`);
   }
-  const ours = new Set(createdIn(effect, change.table));
-  const appeared = [...post.keys()].filter((key) => !pre.has(key) && !ours.has(key));
-  // The server counted every row that our transaction wrote: what is beyond that came from elsewhere, before we looked again.
+  const created = new Set(createdIn(effect, change.table));
+  const appeared = [...post.keys()].filter((key) => !pre.has(key) && !created.has(key));
+  // The server counted every row that our transaction wrote, so any other new row was written by somebody else before we read again.
   const accounted = effect.execution?.affectedRows?.[change.table] === effect.preview.rows;
   if (accounted && problems.length === 0 && appeared.length > 0) {
     return {
@@ -153,7 +153,7 @@ function frameRows(effect: ObservedEffect<PostgresInput>, change: Change, pre: R
   return check('frame.rows', [...problems, ...appeared.map((key) => `${change.table}/${key} appeared`)]);
 }
 
-/** Only the columns named changed. */
+/** Checks that only the named columns changed. */
 function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOptions): Check {
   const problems: string[] = [];
   const free = new Set([...change.columns, ...options.maintainedColumns]);
@@ -169,7 +169,7 @@ function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOpti
   return check('frame.columns', problems);
 }
 
-/** The server's own count of what the transaction wrote. */
+/** Checks the server's own count of the rows that the transaction wrote. */
 function affectedTablesCheck(
   effect: ObservedEffect<PostgresInput>,
   table: string | undefined,
@@ -191,7 +191,7 @@ function affectedTablesCheck(
   return check('frame.affectedTables', problems);
 }
 
-/** The values given, and where the database's own form is another, that form as the execution recorded it. */
+/** The given values or, where the form in the database differs, the form that the execution recorded. */
 function expectedRows({ input, execution }: ObservedEffect<PostgresInput>): readonly Row[] {
   const given = input.op === 'update' ? [input.set] : 'rows' in input ? input.rows : [];
   const result = execution?.result;
