@@ -13,7 +13,7 @@ const tool = (operation: Partial<HttpOperation>, more: Partial<HttpOptions> = {}
     ...more,
   });
 
-describe('what cannot be verified is refused while it is only config', () => {
+describe('an operation that cannot be verified is refused as config', () => {
   test.each<[string, Partial<HttpOperation>, RegExp]>([
     ['a change without a probe', { probes: {} }, /one\.probes/],
     ['a POST that ensures nothing', { ensures: [] }, /one\.ensures/],
@@ -84,7 +84,7 @@ describe('defaults', () => {
     expect(made.idempotency).toBe('native');
   });
 
-  test('zod schemas check as they are', () => {
+  test('zod schemas validate without transforming', () => {
     const made = small({
       find: {
         method: 'POST',
@@ -137,7 +137,7 @@ describe('JSON pointers', () => {
     expect(['', '/', '/a~0', 'a', '/a~2', '#/a'].map(isPointer)).toEqual([true, true, true, false, false, false]);
   });
 
-  test('leave out without touching the original', () => {
+  test('leave out a part without changing the original', () => {
     const value = { a: { b: 1, c: 2 }, d: [{ e: 1 }, { e: 2 }] };
     expect(without(value, ['a', 'b'])).toEqual({ a: { c: 2 }, d: [{ e: 1 }, { e: 2 }] });
     expect(without(value, ['d', '1', 'e'])).toEqual({ a: { b: 1, c: 2 }, d: [{ e: 1 }, {}] });

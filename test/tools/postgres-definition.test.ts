@@ -11,7 +11,7 @@ let tool: Tool<PostgresInput>;
 
 beforeAll(async () => {
   shop = await openShop();
-  // As in production: the catalog's answers are kept, and forgotten when the definition changes.
+  // As in production, the catalog is cached, and the cache is cleared when a definition changes.
   tool = shop.tool({ catalogMaxAgeMs: 60_000 });
 });
 afterAll(async () => {
@@ -100,7 +100,7 @@ describe('changes of definition', () => {
         signal: never(),
         heartbeat: () => {},
       };
-      // By another worker, which may remember the table, and by one that never saw it.
+      // Executed by another worker, which may have cached the table, and by one that never read it.
       expect(await tool.execute(first.input, context)).toEqual(first.execution);
       expect(await shop.tool().execute(first.input, context)).toEqual(first.execution);
       const other = { ...context, idempotencyKey: `${first.key} other` };
@@ -110,7 +110,7 @@ describe('changes of definition', () => {
     },
   );
 
-  test('what others changed is known at once, although the catalog is kept', async () => {
+  test('changes by others take effect at once, although the catalog is cached', async () => {
     await act(tool, { op: 'select', table: 'stock' });
     await shop.sql('ALTER TABLE stock ADD COLUMN late int');
     const taken = await act(tool, { op: 'update', table: 'stock', set: { late: 1 }, where: { id: 1 } });
@@ -124,7 +124,7 @@ describe('changes of definition', () => {
     expect(error.field).toBe('input.set.late');
   });
 
-  test('rows that came since the capture stop a truncate, also when they are not committed before it starts', async () => {
+  test('rows added since the capture stop a truncate, even when they are committed after it starts', async () => {
     await expectCode(
       act(tool, sql('TRUNCATE stock'), { between: async () => void (await shop.sql(`INSERT INTO stock VALUES (3)`)) }),
       'STATE_CHANGED',
@@ -175,7 +175,7 @@ describe('changes of definition', () => {
     expect(await shop.sql('SELECT count(*)::int AS n FROM stock')).toEqual([{ n: 2 }]);
   });
 
-  test('an event trigger that writes rows elsewhere is seen: rolled back', async () => {
+  test('an event trigger that writes rows elsewhere is detected: rolled back', async () => {
     await shop.sql(`CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit (what) VALUES ('ddl'); END $$;
       CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION on_ddl()`);
     try {
@@ -189,7 +189,7 @@ describe('changes of definition', () => {
     ).toEqual([]);
   });
 
-  test('an event trigger that changes another table is seen by verification', async () => {
+  test('an event trigger that changes another table is detected by verification', async () => {
     await shop.sql(`CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NOT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'sneaked') THEN
           ALTER TABLE audit ADD COLUMN sneaked int; END IF; END $$;

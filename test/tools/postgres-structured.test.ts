@@ -82,20 +82,20 @@ describe('inputs', () => {
     ],
     ['a key of the wrong length', { op: 'delete', table: 'order_items', keys: ['1'] }, 'input.keys'],
     ['a value that does not fit', { op: 'delete', table: 'orders', where: { id: 'one' } }, 'input'],
-  ])('%s is refused by the preview, naming the field and what there is', async (_, raw, field) => {
+  ])('%s is refused by the preview, naming the field and what exists', async (_, raw, field) => {
     const error = await expectCode(tool.preview(tool.input.parse(raw), { signal: never() }), 'INVALID_INPUT');
     expect(error.field).toBe(field);
     expect(error.expected).toBeTruthy();
     expect(error.fix).toBeTruthy();
   });
 
-  test('the refusal of a column names the columns there are', async () => {
+  test('the refusal of a column names the columns of the table', async () => {
     const input = tool.input.parse({ op: 'delete', table: 'customers', where: { nope: 1 } });
     const error = await expectCode(tool.preview(input, { signal: never() }), 'INVALID_INPUT');
     expect(error.expected).toBe('one of id, name, email, tier');
   });
 
-  test('configuration that cannot work is refused at once, without the password', () => {
+  test('invalid configuration is refused at once, and the error does not contain the password', () => {
     const base = { name: 'x', environment: 'test' };
     for (const options of [
       base,
@@ -117,7 +117,7 @@ describe('inputs', () => {
   });
 });
 
-describe('conditions mean what they say', () => {
+describe('conditions match the right rows', () => {
   test.each<[object, number[]]>([
     [{ id: 3 }, [3]],
     [{ id: '3' }, [3]],
@@ -157,7 +157,7 @@ describe('conditions mean what they say', () => {
     ).toEqual([{ id: 5, name: 'Customer 5', email: 'c5@example.com', tier: 'basic' }]);
   });
 
-  test('a table without a key is read in one order, and not written', async () => {
+  test('a table without a key is read in a fixed order, and not written', async () => {
     await shop.sql(`CREATE TABLE loose (a int, j json); INSERT INTO loose VALUES (2, '1'), (1, '2'), (3, NULL)`);
     expect(await rows({ op: 'select', table: 'loose', columns: ['a'] })).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
     for (const raw of [
@@ -175,7 +175,7 @@ describe('conditions mean what they say', () => {
 });
 
 describe('previews', () => {
-  test('say what would happen in one line, with rows as they are or as they would be', async () => {
+  test('summarize the action in one line, with rows as they are or as they would be', async () => {
     const shown = async (raw: object) => await tool.preview(tool.input.parse(raw), { signal: never() });
     expect(await shown({ op: 'select', table: 'customers', columns: ['id'], limit: 2 })).toEqual({
       rows: 2,
@@ -221,7 +221,7 @@ describe('previews', () => {
   });
 });
 
-describe('insert, and what it leaves to the database', () => {
+describe('an insert with values from the database', () => {
   test('defaults, generated keys and rows of different columns', async () => {
     const taken = await act(tool, {
       op: 'insert',
@@ -267,7 +267,7 @@ describe('compensation', () => {
       { op: 'sql', sql: 'INSERT INTO orders (customer_id, total) SELECT id, 1 FROM customers' },
     ],
     ['a truncate', { op: 'sql', sql: 'TRUNCATE order_items' }],
-  ])('%s: what it proposes restores the exact state', async (_, raw) => {
+  ])('%s: the proposed compensation restores the exact state', async (_, raw) => {
     await shop.sql(`INSERT INTO order_items VALUES (2, 1, 'a'), (2, 2, 'b') ON CONFLICT DO NOTHING`);
     const before = await everything();
     const taken = await act(tool, raw);
@@ -277,7 +277,7 @@ describe('compensation', () => {
     expect(await everything()).toEqual(before);
   });
 
-  test('a restore is itself undone', async () => {
+  test('a restore can itself be undone', async () => {
     const gone = await act(tool, { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: { in: [2, 3] } } });
     const undone = await act(tool, tool.compensate?.(gone.input, gone.pre, gone.post));
     const redone = await act(tool, tool.compensate?.(undone.input, undone.pre, undone.post));
@@ -286,7 +286,7 @@ describe('compensation', () => {
     expect(await shop.sql('SELECT note FROM orders WHERE note IS NOT NULL')).toEqual([]);
   });
 
-  test('identity columns that are always generated come back with their values', async () => {
+  test('identity columns that are always generated are restored with their values', async () => {
     const inserted = await act(tool, { op: 'insert', table: 'audit', rows: [{ what: 'a' }, { what: 'b' }] });
     const removed = await act(tool, {
       op: 'delete',
@@ -297,7 +297,7 @@ describe('compensation', () => {
     expect(undone.post).toEqual(removed.pre);
   });
 
-  test('there is none where nothing changed, or where one action cannot undo it', async () => {
+  test('there is none when nothing changed, or when one action cannot undo the change', async () => {
     const nothing = await act(tool, { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: -1 } });
     expect(tool.compensate?.(nothing.input, nothing.pre, nothing.post)).toBeUndefined();
     const read = await act(tool, { op: 'select', table: 'orders' });

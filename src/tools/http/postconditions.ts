@@ -46,7 +46,7 @@ const ENVIRONMENT = celEnv({
   ],
 });
 
-/** Compiles CEL over `input`, `pre`, `post` and `result`. @throws CountersignError CONFIG_INVALID when it is invalid or reads other names */
+/** Compiles CEL over `input`, `pre`, `post` and `result`. @throws CountersignError CONFIG_INVALID if it is invalid or reads other names */
 export function compilePostcondition(source: string, field: string): Postcondition {
   const invalid = (why: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `${field} does not compile: ${why.slice(0, 200)}`, {

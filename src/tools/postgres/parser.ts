@@ -18,7 +18,7 @@ export interface SqlStatement {
 
 /**
  * The most words and signs of a text. The parser recurses in WebAssembly, and a stack overflow damages its memory for all later calls. The
- * words and signs, counted in literals too, are never fewer than the levels of nesting. Half of the measured depth at which it fails.
+ * words and signs, counted in literals too, are never fewer than the levels of nesting. This is half of the depth measured to fail.
  */
 const MAX_PIECES = 3_000;
 
