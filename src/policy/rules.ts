@@ -99,13 +99,13 @@ function readActions(
   schema: string,
   problems: BundleProblem[],
 ): { readonly actions: ActionIndex } & Pick<Rules, 'withLimits' | 'withCompensates'> {
-  const answer = cedar.schemaToJson(schema);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, SCHEMA_FILE, schema));
+  const result = cedar.schemaToJson(schema);
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => locate(error, SCHEMA_FILE, schema));
     return { actions: new Map(), withLimits: new Set(), withCompensates: new Set() };
   }
-  pushAll(problems, answer.warnings, (error) => locate(error, SCHEMA_FILE, schema));
-  const parents = actionParents(answer.json);
+  pushAll(problems, result.warnings, (error) => locate(error, SCHEMA_FILE, schema));
+  const parents = actionParents(result.json);
   const index = new Map<string, Set<ActionType>>();
   for (const type of ACTION_TYPES) {
     const queue = [key(ACTION_ENTITY, type)];
@@ -121,8 +121,8 @@ function readActions(
   }
   return {
     actions: index,
-    withLimits: actionsWith('limits', answer.json),
-    withCompensates: actionsWith('compensates', answer.json),
+    withLimits: actionsWith('limits', result.json),
+    withCompensates: actionsWith('compensates', result.json),
   };
 }
 
@@ -149,12 +149,12 @@ type Source = Pick<Rule, 'text' | 'place' | 'offset'>;
 
 /** Splits a file into its policies, in order, each with its place. Between policies there can only be space and comments. */
 function splitFile(cedar: Cedar, file: string, text: string, problems: BundleProblem[]): readonly Source[] {
-  const answer = cedar.policySetTextToParts(text);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, file, text));
+  const result = cedar.policySetTextToParts(text);
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => locate(error, file, text));
     return [];
   }
-  const [template] = answer.policy_templates;
+  const [template] = result.policy_templates;
   if (template !== undefined) {
     problems.push({
       at: locationAt(file, text, Buffer.byteLength(text.slice(0, text.indexOf(template)), 'utf8')),
@@ -172,7 +172,7 @@ function splitFile(cedar: Cedar, file: string, text: string, problems: BundlePro
     if (passed.includes('\n')) lineStart = at + passed.lastIndexOf('\n') + 1;
     at += length;
   };
-  for (const part of inFileOrder(answer.policies)) {
+  for (const part of inFileOrder(result.policies)) {
     BETWEEN.lastIndex = at;
     advance(BETWEEN.exec(text)?.[0].length ?? 0);
     const column = Array.from(text.slice(lineStart, at)).length + 1;
@@ -194,12 +194,12 @@ function inFileOrder(parts: readonly string[]): readonly string[] {
 
 function readRule(cedar: Cedar, source: Source, actions: ActionIndex, problems: BundleProblem[]): Rule {
   const { text, place } = source;
-  const answer = cedar.policyToJson(text);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => ({ ...locate(error, place.file, text), at: place }));
+  const result = cedar.policyToJson(text);
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => ({ ...locate(error, place.file, text), at: place }));
     return { ...source, id: '', effect: 'forbid', actions: new Set(), constraints: [] };
   }
-  const { effect, annotations = {}, action, conditions } = answer.json;
+  const { effect, annotations = {}, action, conditions } = result.json;
   const own: AnnotationProblem[] = [];
   const read = readAnnotations(effect, annotations, own);
   for (const problem of own) problems.push({ at: place, ...problem });
@@ -281,19 +281,19 @@ function validate(
   schema: string,
   problems: BundleProblem[],
 ): void {
-  const answer = cedar.validate({ schema, policies: { staticPolicies: staticPolicies(rules) } });
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, 'the folder', ''));
+  const result = cedar.validate({ schema, policies: { staticPolicies: staticPolicies(rules) } });
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => locate(error, 'the folder', ''));
     return;
   }
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   // Warnings count too: a policy that can never apply, or a name in look-alike letters, is a rule that is missing without notice.
-  for (const { policyId, error } of [...answer.validationErrors, ...answer.validationWarnings]) {
+  for (const { policyId, error } of [...result.validationErrors, ...result.validationWarnings]) {
     const rule = byId.get(policyId);
     if (rule === undefined) problems.push(locate(error, policyId, ''));
     else problems.push(locateIn(rule, error, files[rule.place.file] ?? ''));
   }
-  pushAll(problems, answer.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
+  pushAll(problems, result.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
 }
 
 /** The policies by id, in the form that Cedar accepts. */

@@ -106,9 +106,9 @@ describe('a click', () => {
   ])('on %s is answered, to the one who clicked, with the page that has it preselected', async (verdict, action) => {
     const body = click(action, 'price-1');
     const began = Date.now();
-    const answer = await send(body, headersOf(body));
-    expect(answer.status).toBe(200);
-    expect(await answer.text()).toBe('');
+    const response = await send(body, headersOf(body));
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe('');
     expect(Date.now() - began).toBeLessThan(3000);
     await until(
       async () => hooks.seen.length,
@@ -202,9 +202,9 @@ describe('a request is refused that', () => {
   ];
   test.each(refused)('%s', async (_name, forged) => {
     const body = click('countersign.approve', 'price-1');
-    const answer = await send(body, forged(body));
-    expect(answer.status).toBe(401);
-    const problem = (await answer.json()) as object;
+    const response = await send(body, forged(body));
+    expect(response.status).toBe(401);
+    const problem = (await response.json()) as object;
     expect(problem).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(JSON.stringify(problem)).not.toContain(SECRET);
     expect(hooks.seen).toEqual([]);
@@ -231,8 +231,8 @@ describe('a request is refused that', () => {
     const away = await Ledger.connect({ url: 'postgres://nobody@127.0.0.1:1/none' });
     const on = await serving(away);
     const fresh = click('countersign.approve', 'price-1');
-    const answer = await send(fresh, headersOf(fresh), on);
-    expect(answer.status).toBeGreaterThanOrEqual(500);
+    const response = await send(fresh, headersOf(fresh), on);
+    expect(response.status).toBeGreaterThanOrEqual(500);
     expect(hooks.seen).toEqual([]);
     await away.close();
   });

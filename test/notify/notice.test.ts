@@ -52,31 +52,36 @@ const summary = (more: Partial<ActionSummary> = {}): ActionSummary => ({
 });
 
 const OPTIONS = { gatewayUrl: 'https://gate.example', announcedAt: 0, reasoning: true, toolSummary: false };
-const told = (announcement: Partial<Announcement> = {}, options: Partial<typeof OPTIONS> = {}): Notice =>
+const noticeFor = (announcement: Partial<Announcement> = {}, options: Partial<typeof OPTIONS> = {}): Notice =>
   noticeOf({ ...ASKED, ...announcement }, summary(), { ...OPTIONS, ...options });
 
 describe('a notice', () => {
   test('contains no input, no rows and no secret, whatever the summary of the tool contains', () => {
-    expect(told()).toMatchObject({ summary: 'refund, 1 row of payments.refunds', reasoning: 'The customer asked.' });
-    expect(JSON.stringify(told())).not.toMatch(/INPUT|SAMPLE|WARNING/);
+    expect(noticeFor()).toMatchObject({
+      summary: 'refund, 1 row of payments.refunds',
+      reasoning: 'The customer asked.',
+    });
+    expect(JSON.stringify(noticeFor())).not.toMatch(/INPUT|SAMPLE|WARNING/);
   });
 
   test('contains the tool’s summary only if the operator wants it, and the agent’s reasoning unless they do not', () => {
-    expect(told({}, { toolSummary: true }).summary).toContain('DE00-INPUT');
-    expect(told({}, { reasoning: false })).not.toHaveProperty('reasoning');
+    expect(noticeFor({}, { toolSummary: true }).summary).toContain('DE00-INPUT');
+    expect(noticeFor({}, { reasoning: false })).not.toHaveProperty('reasoning');
   });
 
   test('leads to the action’s page, below whatever path the gateway has', () => {
-    expect(told().link).toBe('https://gate.example/actions/pay-1');
-    expect(told({}, { gatewayUrl: 'https://example.com/gate' }).link).toBe('https://example.com/gate/actions/pay-1');
-    expect(told({ actionId: 'a:b' }).link).toBe('https://gate.example/actions/a%3Ab');
+    expect(noticeFor().link).toBe('https://gate.example/actions/pay-1');
+    expect(noticeFor({}, { gatewayUrl: 'https://example.com/gate' }).link).toBe(
+      'https://example.com/gate/actions/pay-1',
+    );
+    expect(noticeFor({ actionId: 'a:b' }).link).toBe('https://gate.example/actions/a%3Ab');
   });
 
   test('is for the roles that may decide, and for a named role only if it may decide', () => {
-    expect(told().roles).toEqual(['lead']);
-    expect(told({ kind: 'escalated' }).roles).toEqual(['cfo']);
-    expect(told({ kind: 'escalated', roles: ['cfo', 'stranger'] }).roles).toEqual(['cfo']);
-    expect(told({ kind: 'ended' }).roles).toEqual(['lead', 'cfo']);
+    expect(noticeFor().roles).toEqual(['lead']);
+    expect(noticeFor({ kind: 'escalated' }).roles).toEqual(['cfo']);
+    expect(noticeFor({ kind: 'escalated', roles: ['cfo', 'stranger'] }).roles).toEqual(['cfo']);
+    expect(noticeFor({ kind: 'ended' }).roles).toEqual(['lead', 'cfo']);
   });
 
   test('that asks is obsolete once no decision is needed; one about the end never is', () => {
@@ -130,7 +135,7 @@ describe('routes', () => {
     ...more,
   });
   const of = (more: Partial<NotificationsConfig>, notice: Partial<Notice>): readonly string[] =>
-    new Notifier(config(more)).channelsFor({ ...told(), ...notice });
+    new Notifier(config(more)).channelsFor({ ...noticeFor(), ...notice });
 
   test('by default every channel gets requests and the end; only channels that follow get decisions', () => {
     for (const kind of ['asked', 'reminded', 'escalated', 'ended'] as const)

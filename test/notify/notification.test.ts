@@ -381,11 +381,11 @@ test('when a worker dies during a delivery, the notice is delivered nevertheless
   const inTheMiddle = new Promise<void>((resolve) => (reached = resolve));
   http.answers.push(() => reached());
   Object.assign(process.env, { WORKER_WEBHOOK_URL: http.url, WORKER_WEBHOOK_SECRET: SECRET });
-  const doomed = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  const killedWorker = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
   const action = await pending(agent, PURGE);
   await inTheMiddle;
-  await doomed.kill();
-  const heir = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  await killedWorker.kill();
+  const secondWorker = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
   try {
     const { actionId } = action;
     const done = await waitForDelivery(actionId, 'asked', 'webhook');
@@ -396,7 +396,7 @@ test('when a worker dies during a delivery, the notice is delivered nevertheless
     expect((await action.outcome()).status).toBe('success');
     await waitForDelivery(actionId, 'ended', 'webhook');
   } finally {
-    await heir.kill();
+    await secondWorker.kill();
   }
 });
 
@@ -443,8 +443,10 @@ describe('a person with access to Temporal', () => {
     });
     expect(http.seen.at(-1)?.body).not.toMatch(/at once|evil/);
 
-    const nobodys: Announcement = { tenant: TENANT, actionId: 'never-proposed', n: 0, kind: 'asked' };
-    await expect((await start(`x-${randomUUID()}`, nobodys)).result()).rejects.toThrow('Workflow execution failed');
+    const unknownAction: Announcement = { tenant: TENANT, actionId: 'never-proposed', n: 0, kind: 'asked' };
+    await expect((await start(`x-${randomUUID()}`, unknownAction)).result()).rejects.toThrow(
+      'Workflow execution failed',
+    );
     await expect((await start(`x-${randomUUID()}`, 'nonsense')).result()).rejects.toThrow('Workflow execution failed');
     expect(http.seen).toHaveLength(2);
     await agent.cancel(action.actionId);

@@ -306,8 +306,8 @@ describe('watching', () => {
     active.watch(5)();
     await write('b.cedar', FORBID_ALL);
     const other = new Log();
-    const witness = new ActivePolicy({ folder, logger: other });
-    stop = witness.watch(5);
+    const watcher = new ActivePolicy({ folder, logger: other });
+    stop = watcher.watch(5);
     await other.line((line) => line.level === 'info');
     expect(log.lines).toHaveLength(1);
     expect(decide(active)).toBe('allow');

@@ -207,16 +207,16 @@ describe('hostile facts', () => {
   test('a caller that runs out of stack gets a deny, and the right decision when it has stack again', () => {
     const facts = factsOf({ agent: { roles: ['dba'] } });
     const seen = new Set<string>();
-    const dive = (): void => {
+    const recurse = (): void => {
       try {
-        dive();
+        recurse();
       } catch {
         // Evaluates again one level up, as long as not even a deny fits on the stack.
         seen.add(evaluate(policy, facts).code ?? 'none');
       }
     };
     for (let i = 0; i < 5; i++) {
-      dive();
+      recurse();
       expect(evaluate(policy, facts).effect).toBe('allow');
     }
     expect(seen).toContain('POLICY_ERROR');

@@ -116,9 +116,11 @@ describe('a file that can be used', () => {
 
   test('CRLF changes neither the limits nor the digest', () => {
     const unix = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE });
-    const dos = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE.replaceAll('\n', '\r\n') });
-    expect(dos.digest).toBe(unix.digest);
-    expect(compilePolicy(dos).limits.limits.map(limitText)).toEqual(compilePolicy(unix).limits.limits.map(limitText));
+    const crlfBundle = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE.replaceAll('\n', '\r\n') });
+    expect(crlfBundle.digest).toBe(unix.digest);
+    expect(compilePolicy(crlfBundle).limits.limits.map(limitText)).toEqual(
+      compilePolicy(unix).limits.limits.map(limitText),
+    );
   });
 
   test('a change of a limit changes the digest', () => {

@@ -10,13 +10,13 @@ import { EXAMPLE_REFUSAL, limited, oneLimit, readingOf, refundFacts } from './li
 const BUDGET = 'kind: budget, scope: agent, amount: input.amount, unit: EUR, max: 500, window: 1d';
 const OVER = { used: 420, left: 80, fits: false, retryAfterMs: 12_000_000 } as const;
 
-function met(fields: string, amount = 120) {
+function resolvedLimits(fields: string, amount = 120) {
   return resolveLimits(oneLimit(fields), refundFacts, { input: { amount } }).limits;
 }
 
 /** What a single limit decides for a reading of its counter. */
 function at(fields: string, reading: Partial<LimitReading>, amount = 120): AtLimits {
-  const limits = met(fields, amount);
+  const limits = resolvedLimits(fields, amount);
   return atLimits(
     limits,
     limits.map((limit) => readingOf(limit, reading)),
@@ -48,7 +48,7 @@ describe('figures', () => {
     ],
     ['kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m', {}, 'one: closed'],
   ])('%s', (fields, reading, text) => {
-    const limits = met(fields);
+    const limits = resolvedLimits(fields);
     expect(
       figuresOf(
         limits,
@@ -58,7 +58,7 @@ describe('figures', () => {
   });
 
   test('contain everything that was read, and the unit', () => {
-    const limits = met(BUDGET);
+    const limits = resolvedLimits(BUDGET);
     const [limit] = limits;
     const reading = { ...readingOf(limit as (typeof limits)[0]), ...OVER, held: 3 };
     expect(figuresOf(limits, [reading])).toEqual([{ ...reading, unit: 'EUR', text: 'one: 80 of 500 EUR left' }]);
@@ -79,7 +79,7 @@ describe('figures', () => {
   });
 
   test('of other counters than the requested ones are refused, because they mean nothing', () => {
-    const limits = met(BUDGET);
+    const limits = resolvedLimits(BUDGET);
     const [reading] = limits.map((limit) => readingOf(limit)) as [LimitReading];
     const wrong: (readonly LimitReading[])[] = [
       [],
@@ -310,7 +310,7 @@ denies: {kind: concurrency, scope: agent, max: 1}`),
 
 describe('what was really spent', () => {
   const settled = (expression: string, result: Parameters<typeof settledAmounts>[1], failed: string[] = []) =>
-    settledAmounts(met(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
+    settledAmounts(resolvedLimits(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
       failed.push(`${limit}: ${(error as CountersignError).code}`),
     );
 
@@ -319,7 +319,7 @@ describe('what was really spent', () => {
     expect(settled('result', 7)).toEqual({ one: 7 });
     expect(settled('input.amount - double(result.fee)', { fee: '20' })).toEqual({ one: 100 });
     expect(settled('result.paid', { paid: 5000 })).toEqual({ one: 5000 });
-    expect(settledAmounts(met(BUDGET), { paid: 1 })).toEqual({});
+    expect(settledAmounts(resolvedLimits(BUDGET), { paid: 1 })).toEqual({});
   });
 
   test.each([null, {}, { paid: -1 }, { paid: '5' }, { paid: null }, { paid: 1e308 }, [], 'x'])(

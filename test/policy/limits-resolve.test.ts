@@ -51,25 +51,27 @@ function amounts({ limits }: ResolvedLimits): readonly number[] {
 
 describe('an action', () => {
   test('has the limits whose condition is true, in the order of the file', () => {
-    const met = resolveLimits(policy, refundFacts, { input: { amount: 120 }, traceId: 'task-7' });
-    expect(counters(met)).toEqual([
+    const resolved = resolveLimits(policy, refundFacts, { input: { amount: 120 }, traceId: 'task-7' });
+    expect(counters(resolved)).toEqual([
       'refunds-per-day agent=billing-bot',
       'calls-per-task tool=payments,trace=task-7',
       'writes-per-minute agent=billing-bot',
       'payments-at-once tool=payments',
       'failing-target tool=payments,target=post%20%2Frefunds',
     ]);
-    expect(met.limits.map(({ demand }) => demand)).toMatchObject([
+    expect(resolved.limits.map(({ demand }) => demand)).toMatchObject([
       { kind: 'budget', amount: 120, max: 500, unit: 'EUR', window: { kind: 'fixed', ms: 86_400_000 } },
       { kind: 'count', amount: 1, max: 50, unit: 'actions' },
       { kind: 'rate', capacity: 10, refillMs: 2000 },
       { kind: 'concurrency', max: 5 },
       { kind: 'breaker', windowMs: 300_000, minimum: 10, ratio: 0.5, openMs: 60_000, probes: 2 },
     ]);
-    expect(met.limits[1]?.demand).not.toHaveProperty('window');
-    expect(met.limits[0]?.label).toBe('refunds-per-day agent=billing-bot');
-    expect(met.exceeded).toEqual([]);
-    expect(met.depths.map(({ text, fits }) => [text, fits])).toEqual([['short-chains: 0 of 3 delegations deep', true]]);
+    expect(resolved.limits[1]?.demand).not.toHaveProperty('window');
+    expect(resolved.limits[0]?.label).toBe('refunds-per-day agent=billing-bot');
+    expect(resolved.exceeded).toEqual([]);
+    expect(resolved.depths.map(({ text, fits }) => [text, fits])).toEqual([
+      ['short-chains: 0 of 3 delegations deep', true],
+    ]);
   });
 
   test('has the same demands each time', () => {
@@ -80,9 +82,9 @@ describe('an action', () => {
 
   test('costs nothing without limits, and has none of a hundred limits for other actions', () => {
     const none = policyFromText({ 'permit.cedar': PERMIT_ALL });
-    const met = resolveLimits(none, refundFacts, { input: {} }, capped());
-    expect(met).toEqual({ limits: [], exceeded: [], depths: [], measured: [] });
-    expect(resolveLimits(none, factsOf(), { input: { a: 1 } })).toBe(met);
+    const resolved = resolveLimits(none, refundFacts, { input: {} }, capped());
+    expect(resolved).toEqual({ limits: [], exceeded: [], depths: [], measured: [] });
+    expect(resolveLimits(none, factsOf(), { input: { a: 1 } })).toBe(resolved);
     const many = limited(
       Array.from(
         { length: 100 },
@@ -167,10 +169,10 @@ describe('a limit cannot be evaded', () => {
   const delegated = factsOf({ agent: { id: 'child', via: ['root', 'middle'] }, preview: { targets: ['t', 'u'] } });
 
   test('by delegating: an agent counts for itself and for each above it', () => {
-    const met = resolveLimits(oneLimit('kind: count, scope: [agent, target], max: 5, window: 1d'), delegated, {
+    const resolved = resolveLimits(oneLimit('kind: count, scope: [agent, target], max: 5, window: 1d'), delegated, {
       input: {},
     });
-    expect(met.limits.map(({ demand }) => demand.key)).toEqual(
+    expect(resolved.limits.map(({ demand }) => demand.key)).toEqual(
       ['child', 'root', 'middle'].flatMap((agent) => [`agent=${agent},target=t`, `agent=${agent},target=u`]),
     );
   });
@@ -183,17 +185,17 @@ describe('a limit cannot be evaded', () => {
       { id: 'middle', tenant: 'acme', roles: [], scopes: ['*'], owner: 'ann' },
     ],
   };
-  const asked = (fields: string, authority?: Authority, input = {}): readonly string[] =>
+  const demanded = (fields: string, authority?: Authority, input = {}): readonly string[] =>
     counters(resolveLimits(oneLimit(fields), delegated, { input }, authority));
 
   test('by delegating to an agent that the condition does not name, or that lacks the role it names', () => {
     const rate = 'kind: rate, scope: agent, max: 1, per: 1m';
-    expect(asked(`${rate}, when: 'agent.id == "root"'`, chain)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: 'agent.id == "root"'`)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: '"intern" in agent.roles'`, chain)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: '"intern" in agent.roles && size(agent.via) > 0'`, chain)).toEqual([]);
-    expect(asked(`${rate}, when: 'has(agent.owner)'`, chain)).toEqual(['one agent=root', 'one agent=middle']);
-    expect(asked(`kind: concurrency, scope: tool, max: 1, when: 'agent.id == "root"'`, chain)).toEqual([
+    expect(demanded(`${rate}, when: 'agent.id == "root"'`, chain)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: 'agent.id == "root"'`)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: '"intern" in agent.roles'`, chain)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: '"intern" in agent.roles && size(agent.via) > 0'`, chain)).toEqual([]);
+    expect(demanded(`${rate}, when: 'has(agent.owner)'`, chain)).toEqual(['one agent=root', 'one agent=middle']);
+    expect(demanded(`kind: concurrency, scope: tool, max: 1, when: 'agent.id == "root"'`, chain)).toEqual([
       'one tool=shop-db',
     ]);
     expect(
@@ -204,7 +206,7 @@ describe('a limit cannot be evaded', () => {
 
   test('by delegating to an agent for whom the amount is smaller', () => {
     const amount = `kind: budget, unit: EUR, max: 99, window: 1d, amount: '"intern" in agent.roles ? input.a * 2 : input.a', settled: '"intern" in agent.roles ? result * 2 : result'`;
-    const met = (scope: string) =>
+    const resolved = (scope: string) =>
       resolveLimits(
         oneLimit(`${amount}, scope: ${scope}`),
         delegated,
@@ -212,7 +214,7 @@ describe('a limit cannot be evaded', () => {
         { ...chain, caps: [{ jti: 'd', amounts: { EUR: 50 } }] },
       );
     const figures = (scope: string) =>
-      met(scope).limits.map(({ demand }) => [demand.limit, demand.key, (demand as BudgetDemand).amount]);
+      resolved(scope).limits.map(({ demand }) => [demand.limit, demand.key, (demand as BudgetDemand).amount]);
     expect(figures('agent')).toEqual([
       ['one', 'agent=child', 5],
       ['one', 'agent=root', 10],
@@ -223,13 +225,13 @@ describe('a limit cannot be evaded', () => {
       ['one', 'tool=shop-db', 10],
       ['delegation:d:EUR', '', 10],
     ]);
-    expect(settledAmounts(met('tool').limits, 4)).toEqual({ one: 8, 'delegation:d:EUR': 8 });
+    expect(settledAmounts(resolved('tool').limits, 4)).toEqual({ one: 8, 'delegation:d:EUR': 8 });
   });
 
   test('by delegating in a circle: each agent counts once', () => {
     const facts = factsOf({ agent: { id: 'a', via: ['a', 'b', 'a'] } });
-    const met = resolveLimits(oneLimit('kind: concurrency, scope: agent, max: 1'), facts, { input: {} });
-    expect(met.limits.map(({ demand }) => demand.key)).toEqual(['agent=a', 'agent=b']);
+    const resolved = resolveLimits(oneLimit('kind: concurrency, scope: agent, max: 1'), facts, { input: {} });
+    expect(resolved.limits.map(({ demand }) => demand.key)).toEqual(['agent=a', 'agent=b']);
   });
 
   test('by leaving the trace out: untraced actions of a whole chain share one counter', () => {
@@ -264,11 +266,11 @@ describe('a cap of a delegation', () => {
     resolveLimits(policy, refundFacts, { input: { amount } }, authority);
 
   test('counts actions and amounts under its own id, every delegation of the chain for itself', () => {
-    const met = refund(
+    const resolved = refund(
       30,
       capped({ jti: 'd1', actions: 3, amounts: { EUR: 50 } }, { jti: 'd2', amounts: { EUR: 40 } }),
     );
-    expect(met.limits.slice(5)).toMatchObject([
+    expect(resolved.limits.slice(5)).toMatchObject([
       {
         demand: { limit: 'delegation:d1', key: '', kind: 'count', amount: 1, max: 3, unit: 'actions' },
         atLimit: { kind: 'deny' },
@@ -282,13 +284,13 @@ describe('a cap of a delegation', () => {
         atLimit: { kind: 'deny' },
       },
     ]);
-    for (const { demand } of met.limits.slice(5)) expect(demand).not.toHaveProperty('window');
+    for (const { demand } of resolved.limits.slice(5)) expect(demand).not.toHaveProperty('window');
   });
 
   test('applies even when the policy has no limits', () => {
     const none = policyFromText({ 'permit.cedar': PERMIT_ALL });
-    const met = resolveLimits(none, factsOf(), { input: {} }, capped({ jti: 'd', actions: 1 }));
-    expect(counters(met)).toEqual(['delegation:d']);
+    const resolved = resolveLimits(none, factsOf(), { input: {} }, capped({ jti: 'd', actions: 1 }));
+    expect(counters(resolved)).toEqual(['delegation:d']);
   });
 
   test('uses the largest amount that the budgets of its unit measure', () => {
@@ -309,9 +311,9 @@ dollars: {kind: budget, scope: agent, amount: '1000', unit: USD, max: 9999, wind
   });
 
   test('has no demand when no budget of its unit applies to the action', () => {
-    const met = resolveLimits(policy, factsOf(), { input: {} }, capped({ jti: 'd', amounts: { EUR: 20 } }));
-    expect(counters(met).filter((counter) => counter.startsWith('delegation'))).toEqual([]);
-    expect(met.exceeded).toEqual([]);
+    const resolved = resolveLimits(policy, factsOf(), { input: {} }, capped({ jti: 'd', amounts: { EUR: 20 } }));
+    expect(counters(resolved).filter((counter) => counter.startsWith('delegation'))).toEqual([]);
+    expect(resolved.exceeded).toEqual([]);
   });
 
   test.each(['USD', 'eur', '__proto__', 'constructor'])(
@@ -341,8 +343,8 @@ describe('an amount', () => {
     ['preview.rows', { rows: 1_000_000 }, 1],
     ['input.amount', { amount: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER],
   ])('%s of %j is %d', (expression, input, expected) => {
-    const met = amounts(resolveLimits(amountOf(expression), factsOf(), { input }));
-    expect(met.map((amount) => [amount, Object.is(amount, -0)])).toEqual([[expected, false]]);
+    const resolved = amounts(resolveLimits(amountOf(expression), factsOf(), { input }));
+    expect(resolved.map((amount) => [amount, Object.is(amount, -0)])).toEqual([[expected, false]]);
   });
 
   test.each<[string, JsonObject, RegExp]>([

@@ -25,7 +25,7 @@ export interface ToolScenario<I = unknown> {
 }
 
 /** The results of one action that went through all steps, as in the workflow. */
-export interface Taken<I> {
+export interface PerformedAction<I> {
   readonly input: I;
   readonly key: string;
   readonly preview: Preview;
@@ -48,7 +48,7 @@ export interface ActOptions {
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** Previews, captures, executes, captures again and verifies. */
-export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = {}): Promise<Taken<I>> {
+export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = {}): Promise<PerformedAction<I>> {
   const input = tool.input.parse(raw);
   const key = options.key ?? randomUUID();
   const preview = await tool.preview(input, { signal: never() });
@@ -102,7 +102,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       key,
       preview,
       pre,
-    }: Pick<Taken<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
+    }: Pick<PerformedAction<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
       return await tool.execute(input, {
         idempotencyKey: key,
         preDigest: digest(pre),
@@ -161,21 +161,21 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
     });
 
     test('a read changes nothing, and has nothing to capture or touch', async () => {
-      const taken = await act(tool, scenario.read);
-      expect(taken.preview.targets).toEqual([]);
-      assertJson(taken.execution, 'execution');
-      expect(digest(taken.post)).toBe(digest(taken.pre));
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+      const performed = await act(tool, scenario.read);
+      expect(performed.preview.targets).toEqual([]);
+      assertJson(performed.execution, 'execution');
+      expect(digest(performed.post)).toBe(digest(performed.pre));
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
 
     test('an execution makes one effect, which is verified', async () => {
       const raw = await scenario.write();
-      const taken = await act(tool, raw);
+      const performed = await act(tool, raw);
       expect(await scenario.effects(raw)).toBe(1);
-      assertJson(taken.execution, 'execution');
-      expect(digest(taken.post)).not.toBe(digest(taken.pre));
-      expect(taken.checks.length).toBeGreaterThan(0);
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+      assertJson(performed.execution, 'execution');
+      expect(digest(performed.post)).not.toBe(digest(performed.pre));
+      expect(performed.checks.length).toBeGreaterThan(0);
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
 
     test('an effect that did not happen does not verify', async () => {
@@ -188,8 +188,8 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
     });
 
     test('verification is pure: it gives the same checks twice and does not change its argument', async () => {
-      const taken = await act(tool, await scenario.write());
-      const effect = { ...taken, delta: NO_DELTA };
+      const performed = await act(tool, await scenario.write());
+      const effect = { ...performed, delta: NO_DELTA };
       const before = digest(effect);
       expect(tool.verify(effect)).toEqual(tool.verify(effect));
       expect(digest(effect)).toBe(before);
@@ -217,8 +217,8 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
     });
 
     test('a look-up finds what happened', async () => {
-      const taken = await act(tool, await scenario.write());
-      const found = await tool.lookUp?.(taken.key, { signal: never() });
+      const performed = await act(tool, await scenario.write());
+      const found = await tool.lookUp?.(performed.key, { signal: never() });
       expect(found?.happened ?? tool.idempotency).toBe(tool.idempotency === 'none' ? 'none' : 'yes');
     });
 
@@ -256,13 +256,13 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
 
     test('the compensation that it proposes restores the state', async () => {
       const raw = await scenario.write();
-      const taken = await act(tool, raw);
-      const undo = tool.compensate?.(taken.input, taken.pre, taken.post);
+      const performed = await act(tool, raw);
+      const undo = tool.compensate?.(performed.input, performed.pre, performed.post);
       const undone = undo === undefined ? undefined : await act(tool, undo);
       expect(undone?.checks.filter((one) => !one.ok) ?? []).toEqual([]);
       expect(await scenario.effects(raw)).toBe(undo === undefined ? 1 : 0);
-      const now = undo === undefined ? taken.pre : await tool.capture(taken.input, {}, { signal: never() });
-      expect(digest(now)).toBe(digest(taken.pre));
+      const now = undo === undefined ? performed.pre : await tool.capture(performed.input, {}, { signal: never() });
+      expect(digest(now)).toBe(digest(performed.pre));
     });
   });
 }

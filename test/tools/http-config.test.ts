@@ -61,9 +61,9 @@ describe('defaults', () => {
 
   test('the type of an action follows from the method', () => {
     const of = (op: string) => {
-      const made = toolOn(BASE);
-      return made.actionType(
-        made.input.parse({ op, path: { id: '1' }, ...(BODIES[op] === undefined ? {} : { body: BODIES[op] }) }),
+      const tool = toolOn(BASE);
+      return tool.actionType(
+        tool.input.parse({ op, path: { id: '1' }, ...(BODIES[op] === undefined ? {} : { body: BODIES[op] }) }),
       );
     };
     const BODIES: Record<string, object> = { refund: { amount: 1 }, replaceOrder: { status: 'x' }, noteOrder: {} };
@@ -77,15 +77,15 @@ describe('defaults', () => {
   });
 
   test('a POST that is a READ needs no probe', () => {
-    const made = small({
+    const tool = small({
       find: { method: 'POST', url: '/find', actionType: 'READ', input: { body: { type: 'object' } } },
     });
-    expect(made.actionType(made.input.parse({ op: 'find', body: {} }))).toBe('READ');
-    expect(made.idempotency).toBe('native');
+    expect(tool.actionType(tool.input.parse({ op: 'find', body: {} }))).toBe('READ');
+    expect(tool.idempotency).toBe('native');
   });
 
   test('zod schemas validate without transforming', () => {
-    const made = small({
+    const tool = small({
       find: {
         method: 'POST',
         url: '/find',
@@ -93,8 +93,8 @@ describe('defaults', () => {
         input: { body: z.strictObject({ q: z.string().max(3) }) },
       },
     });
-    expect(made.input.safeParse({ op: 'find', body: { q: 'abc' } }).success).toBe(true);
-    const refused = made.input.safeParse({ op: 'find', body: { q: 'abcd' } });
+    expect(tool.input.safeParse({ op: 'find', body: { q: 'abc' } }).success).toBe(true);
+    const refused = tool.input.safeParse({ op: 'find', body: { q: 'abcd' } });
     expect(refused.error?.issues[0]?.path).toEqual(['body', 'q']);
   });
 });

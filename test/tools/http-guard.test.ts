@@ -45,16 +45,16 @@ const to =
     void response.writeHead(status, { location }).end();
 
 /** A resolver that returns these addresses for every name, one list after the other. */
-function resolver(...answers: (readonly string[])[]): LookupFunction & { readonly asked: string[] } {
-  const asked: string[] = [];
+function resolver(...answers: (readonly string[])[]): LookupFunction & { readonly lookedUp: string[] } {
+  const lookedUp: string[] = [];
   const lookup: LookupFunction = (hostname, options, callback) => {
-    const addresses = answers[Math.min(asked.length, answers.length - 1)] ?? [];
-    asked.push(hostname);
+    const addresses = answers[Math.min(lookedUp.length, answers.length - 1)] ?? [];
+    lookedUp.push(hostname);
     const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     if (options.all === true) callback(null, all);
     else callback(null, all[0]?.address ?? '', all[0]?.family);
   };
-  return Object.assign(lookup, { asked });
+  return Object.assign(lookup, { lookedUp });
 }
 
 describe('addresses', () => {
@@ -185,9 +185,9 @@ describe('connections go only to checked addresses', () => {
     const lookup = resolver(['127.0.0.1'], ['10.0.0.1']);
     const tool = toolAt(`http://payments.example:${port}`, { lookup, allow: { plainHttp: true, loopback: true } });
     expect((await execute(tool, LOOK)).result).toMatchObject({ status: 200 });
-    expect(lookup.asked).toHaveLength(1);
+    expect(lookup.lookedUp).toHaveLength(1);
     await expectCode(execute(tool, LOOK), 'TOOL_FAILED');
-    expect(lookup.asked).toHaveLength(2);
+    expect(lookup.lookedUp).toHaveLength(2);
     expect(seen).toHaveLength(1);
   });
 
@@ -265,7 +265,7 @@ describe('redirections', () => {
     const tool = toolAt(`http://127.0.0.1:${port}`, { lookup, allow });
     const error = await expectCode(execute(tool, LOOK), 'TOOL_FAILED');
     expect(error.message).toContain('10.0.0.7');
-    expect(lookup.asked).toEqual(['files.example']);
+    expect(lookup.lookedUp).toEqual(['files.example']);
   });
 });
 

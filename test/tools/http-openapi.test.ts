@@ -212,8 +212,8 @@ describe('an imported operation', () => {
     });
     const tool = desk.tool({ operations });
     const order = desk.payments.newOrder();
-    const taken = await act(tool, { op: 'putOrder', path: { id: order.id }, body: { status: 'held' } });
-    expect(taken.checks.filter(({ ok }) => !ok)).toEqual([]);
+    const performed = await act(tool, { op: 'putOrder', path: { id: order.id }, body: { status: 'held' } });
+    expect(performed.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(order.status).toBe('held');
     const read = await act(tool, { op: 'getOrder', path: { id: order.id }, query: { expand: ['items'] } });
     expect(read.execution.result).toMatchObject({ status: 200, body: { status: 'held' } });

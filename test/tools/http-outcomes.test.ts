@@ -234,9 +234,9 @@ describe('a look-up', () => {
   });
 
   test('finds what appears while it waits', async () => {
-    let asked = 0;
+    let lookUps = 0;
     desk.payments.before = (_seen, _request, response) => {
-      response.writeHead(++asked < 3 ? 404 : 200, { 'content-type': 'application/json' }).end('{"id":1}');
+      response.writeHead(++lookUps < 3 ? 404 : 200, { 'content-type': 'application/json' }).end('{"id":1}');
       return true;
     };
     const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', finalAfterMs: 30_000 } });
@@ -312,7 +312,7 @@ describe('operations differ in what may be repeated', () => {
 
 describe('verification reads the state of the service, not its claims', () => {
   /** What the service really does, although it responds 201 as if it had made the effect. */
-  const lies: Record<string, (id: string) => void> = {
+  const falseSuccesses: Record<string, (id: string) => void> = {
     'nothing at all': (id) => revise(id, (one) => void (one.refunded -= 5), true),
     'the refund, but not the order': (id) => revise(id, (one) => void (one.refunded -= 5)),
     'the order, but no refund': (id) => revise(id, () => {}, true),
@@ -338,15 +338,15 @@ describe('verification reads the state of the service, not its claims', () => {
     if (noRefund) desk.payments.refunds.clear();
   }
 
-  test.each(Object.entries(lies))('201, and what was done is %s', async (_name, lie) => {
+  test.each(Object.entries(falseSuccesses))('201, and what was done is %s', async (_name, lie) => {
     const input = refund();
     desk.payments.after = ({ method }) => {
       if (method === 'POST') lie(input.path.id);
       return false;
     };
-    const taken = await act(desk.tool(), input);
-    expect(taken.execution.result).toMatchObject({ status: 201 });
-    const broken = taken.checks.filter(({ ok }) => !ok);
+    const performed = await act(desk.tool(), input);
+    expect(performed.execution.result).toMatchObject({ status: 201 });
+    const broken = performed.checks.filter(({ ok }) => !ok);
     expect(broken.length).toBeGreaterThan(0);
     for (const { detail } of broken) expect(detail).toMatch(/\S/);
   });

@@ -55,7 +55,7 @@ export async function openPayments(): Promise<Payments> {
   const seen: Seen[] = [];
   const replies = new Map<string, Reply | 'busy'>();
   const closedKeys = new Set<string>();
-  const made = new Map<string, unknown>();
+  const effectsByKey = new Map<string, unknown>();
   let next = 40;
 
   const keyed = async (key: string | undefined, act: () => Reply): Promise<Reply> => {
@@ -71,7 +71,7 @@ export async function openPayments(): Promise<Payments> {
     replies.set(key, reply);
     if (reply.status < 300) {
       journal.push({ key, what: JSON.stringify(reply.body ?? null) });
-      made.set(key, reply.body ?? { done: true });
+      effectsByKey.set(key, reply.body ?? { done: true });
     }
     return reply;
   };
@@ -95,7 +95,7 @@ export async function openPayments(): Promise<Payments> {
       return { status: 200, body: { data: all } };
     }
     if (method === 'GET' && kind === 'keys') {
-      const found = made.get(searchParams.get('key') ?? '');
+      const found = effectsByKey.get(searchParams.get('key') ?? '');
       if (found !== undefined) return { status: 200, body: found };
       if (searchParams.has('close')) closedKeys.add(searchParams.get('key') ?? '');
       return { status: 404 };
@@ -121,11 +121,11 @@ export async function openPayments(): Promise<Payments> {
       });
     }
     if ((method === 'PUT' || method === 'PATCH') && order !== undefined) {
-      const wanted = headers['if-match'];
-      if (wanted !== undefined && wanted !== etagOf(order)) return { status: 412 };
+      const expectedTag = headers['if-match'];
+      if (expectedTag !== undefined && expectedTag !== etagOf(order)) return { status: 412 };
       Object.assign(order, JSON.parse(body));
       journal.push({ key, what: body });
-      if (key !== undefined) made.set(key, { ...order });
+      if (key !== undefined) effectsByKey.set(key, { ...order });
       return { status: 200, body: order };
     }
     return { status: 404 };

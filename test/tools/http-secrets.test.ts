@@ -75,10 +75,12 @@ describe('a secret', () => {
       return true;
     };
     const tool = desk.tool({ headers });
-    const taken = await act(tool, refund());
+    const performed = await act(tool, refund());
     const looked = await execute(tool, { op: 'getOrder', path: { id: '1' } });
-    expect(JSON.stringify(taken.pre)).toContain('[secret]');
-    expect(leaked(taken.preview, taken.pre, taken.post, taken.execution, taken.checks, looked)).toEqual([]);
+    expect(JSON.stringify(performed.pre)).toContain('[secret]');
+    expect(
+      leaked(performed.preview, performed.pre, performed.post, performed.execution, performed.checks, looked),
+    ).toEqual([]);
   });
 
   test.each([400, 401, 409, 422, 500, 503])(

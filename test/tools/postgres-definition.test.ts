@@ -54,10 +54,10 @@ describe('changes of definition', () => {
     ['the table gone', 'DROP TABLE stock', 2, ['stock']],
     ['a table gone that is not there', 'DROP TABLE IF EXISTS lines', 0, ['lines']],
   ])('%s: previewed, made and verified', async (_, statement, rows, targets) => {
-    const taken = await act(tool, sql(statement));
-    expect(taken.preview).toMatchObject({ rows, targets, schemaChange: !statement.startsWith('TRUNCATE') });
-    expect(taken.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.affectedTables']);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, sql(statement));
+    expect(performed.preview).toMatchObject({ rows, targets, schemaChange: !statement.startsWith('TRUNCATE') });
+    expect(performed.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.affectedTables']);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test('the snapshot shows columns, constraints and indexes, and digests the other tables', async () => {
@@ -79,8 +79,8 @@ describe('changes of definition', () => {
   test('right after a change the tool knows the new columns', async () => {
     await act(tool, { op: 'select', table: 'stock' });
     await act(tool, sql('ALTER TABLE stock ADD COLUMN note text'));
-    const taken = await act(tool, { op: 'update', table: 'stock', set: { note: 'seen' }, where: { id: 1 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'stock', set: { note: 'seen' }, where: { id: 1 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test.each([
@@ -113,8 +113,8 @@ describe('changes of definition', () => {
   test('changes by others take effect at once, although the catalog is cached', async () => {
     await act(tool, { op: 'select', table: 'stock' });
     await shop.sql('ALTER TABLE stock ADD COLUMN late int');
-    const taken = await act(tool, { op: 'update', table: 'stock', set: { late: 1 }, where: { id: 1 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'stock', set: { late: 1 }, where: { id: 1 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await shop.sql('ALTER TABLE stock DROP COLUMN late');
     await act(tool, { op: 'select', table: 'stock' });
     const error = await expectCode(
@@ -149,9 +149,9 @@ describe('changes of definition', () => {
 
   test('a table without a key can be emptied, its rows recorded by number', async () => {
     await shop.sql(`CREATE TABLE lines (a int); INSERT INTO lines VALUES (2), (1)`);
-    const taken = await act(tool, sql('TRUNCATE lines'));
-    expect(taken.pre['lines']).toEqual({ '1': { a: 1 }, '2': { a: 2 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, sql('TRUNCATE lines'));
+    expect(performed.pre['lines']).toEqual({ '1': { a: 1 }, '2': { a: 2 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test.each([
@@ -195,8 +195,8 @@ describe('changes of definition', () => {
           ALTER TABLE audit ADD COLUMN sneaked int; END IF; END $$;
       CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION on_ddl()`);
     try {
-      const taken = await act(tool, sql('CREATE INDEX ON stock (qty)'));
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([
+      const performed = await act(tool, sql('CREATE INDEX ON stock (qty)'));
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([
         { name: 'frame.tables', ok: false, detail: 'a table that is not named changed its definition' },
       ]);
     } finally {

@@ -139,11 +139,11 @@ describe('exactly once', () => {
     const id = await order();
     const { context, execute } = await prepare(tool, setStatus(id));
     const late = await withRowLocked(id, async (release) => {
-      const zombie = failureOf(execute());
+      const lateAttempt = failureOf(execute());
       await shop.blocked();
       expect(await tool.lookUp?.(context.idempotencyKey, { signal: never() })).toEqual({ happened: 'no' });
       await release('ROLLBACK');
-      return await zombie;
+      return await lateAttempt;
     });
     expect(late.code).toBe('TOOL_FAILED');
     expect(await statusOf(id)).toBe('open');
@@ -162,18 +162,18 @@ describe('exactly once', () => {
     const url = new URL(shop.url);
     url.username = 'clerk';
     url.password = 'clerk-secret';
-    const clerk = shop.tool({ url: url.href, effectsSchema: 'clerk_effects' });
+    const restricted = shop.tool({ url: url.href, effectsSchema: 'clerk_effects' });
     const id = await order();
-    const error = await expectCode(act(clerk, setStatus(id)), 'TOOL_FAILED');
+    const error = await expectCode(act(restricted, setStatus(id)), 'TOOL_FAILED');
     expect(error.fix).toContain('CREATE TABLE IF NOT EXISTS "clerk_effects".effects');
     expect(await statusOf(id)).toBe('open');
     await shop.sql(error.fix?.replace(/^[^\n]*\n/, '') ?? '');
     await shop.sql(
       'GRANT USAGE ON SCHEMA clerk_effects TO clerk; GRANT SELECT, INSERT ON clerk_effects.effects TO clerk',
     );
-    await act(clerk, setStatus(id));
+    await act(restricted, setStatus(id));
     expect(await statusOf(id)).toBe('sent');
-    await clerk.close();
+    await restricted.close();
     await shop.sql('DROP OWNED BY clerk; DROP ROLE clerk');
   });
 });
@@ -428,9 +428,9 @@ describe('triggers, cascades and rules', () => {
   test('the same trigger passes when the operator listed the table', async () => {
     const id = await order();
     await withTrigger('AFTER UPDATE ON orders', LOGS, async () => {
-      const taken = await act(shop.tool({ sideEffectTables: ['audit'] }), setStatus(id));
-      expect(taken.execution.affectedRows).toEqual({ orders: 1, audit: 1 });
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+      const performed = await act(shop.tool({ sideEffectTables: ['audit'] }), setStatus(id));
+      expect(performed.execution.affectedRows).toEqual({ orders: 1, audit: 1 });
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
   });
 
@@ -451,8 +451,8 @@ describe('triggers, cascades and rules', () => {
   test('counts of an earlier transaction on the same connection do not affect the next', async () => {
     const one = shop.tool({ maxConnections: 1, sideEffectTables: ['audit'] });
     await withTrigger('AFTER UPDATE ON orders', LOGS, () => order().then((id) => act(one, setStatus(id))));
-    const taken = await act(one, setStatus(await order()));
-    expect(taken.execution.affectedRows).toEqual({ orders: 1 });
+    const performed = await act(one, setStatus(await order()));
+    expect(performed.execution.affectedRows).toEqual({ orders: 1 });
   });
 
   test('a trigger that changes other rows of the same table: rolled back', async () => {
@@ -519,9 +519,9 @@ describe('triggers, cascades and rules', () => {
     const error = await expectCode(act(tool, gone), 'INVALID_INPUT');
     expect(error.message).toContain('2 rows of order_items');
     const lenient = shop.tool({ sideEffectTables: ['order_items'] });
-    const taken = await act(lenient, gone);
-    expect(taken.preview.warnings).toEqual(['foreign key: cascade on 2 rows of order_items']);
-    expect(taken.execution.affectedRows).toEqual({ orders: 1, order_items: 2 });
+    const performed = await act(lenient, gone);
+    expect(performed.preview.warnings).toEqual(['foreign key: cascade on 2 rows of order_items']);
+    expect(performed.execution.affectedRows).toEqual({ orders: 1, order_items: 2 });
   });
 
   test('a row that would cascade only since the preview: rolled back', async () => {
@@ -577,8 +577,8 @@ describe('triggers, cascades and rules', () => {
     url.username = 'viewer';
     url.password = 'v';
     const viewer = shop.tool({ url: url.href, effectsSchema: 'viewer_effects' });
-    const taken = await act(viewer, { op: 'update', table: 'secrets', set: { v: 1 }, all: true });
-    expect(taken.preview).toMatchObject({
+    const performed = await act(viewer, { op: 'update', table: 'secrets', set: { v: 1 }, all: true });
+    expect(performed.preview).toMatchObject({
       rows: 1,
       warnings: ['row-level security on secrets hides rows from this tool'],
     });
@@ -596,11 +596,11 @@ describe('triggers, cascades and rules', () => {
       'TOOL_FAILED',
     );
     expect(error.message).toContain('customers_pkey');
-    const taken = await expectCode(
+    const performed = await expectCode(
       act(tool, { op: 'update', table: 'customers', set: { email: 'c2@example.com' }, where: { id: 1 } }),
       'TOOL_FAILED',
     );
-    expect(taken.message).not.toContain('c2@example.com');
+    expect(performed.message).not.toContain('c2@example.com');
   });
 });
 
@@ -615,9 +615,9 @@ describe('partitions', () => {
       CREATE TABLE regions_us PARTITION OF regions FOR VALUES IN ('us');
       ALTER TABLE regions ADD PRIMARY KEY (id, region);
       INSERT INTO events VALUES (1, 'eu', 0), (150, 'us', 0)`);
-    const taken = await act(tool, { op: 'update', table: 'events', set: { v: 1 }, all: true });
-    expect(taken.execution.affectedRows).toEqual({ events: 2 });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'events', set: { v: 1 }, all: true });
+    expect(performed.execution.affectedRows).toEqual({ events: 2 });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await shop.sql(`CREATE TABLE spans (id int PRIMARY KEY, v int); CREATE TABLE child_spans () INHERITS (spans)`);
     await expectCode(act(tool, { op: 'update', table: 'spans', set: { v: 1 }, all: true }), 'INVALID_INPUT');
   });

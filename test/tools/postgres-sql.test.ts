@@ -118,15 +118,15 @@ describe('functions that could do more than compute', () => {
   });
 
   test('a new value may differ at each evaluation, because it is set once', async () => {
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'sql',
       sql: `INSERT INTO audit (what) VALUES (gen_random_uuid()::text), (now()::text), (random()::text)`,
     });
-    expect(taken.preview).toMatchObject({
+    expect(performed.preview).toMatchObject({
       rows: 3,
       sample: [{ what: '(gen_random_uuid())::text' }, { what: '(now())::text' }, {}],
     });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test('a function that the operator declares free of effects is allowed, by name or with its schema', async () => {
@@ -189,10 +189,10 @@ describe('tables', () => {
   test('a covered table of another schema has its qualified name', async () => {
     const wide = shop.tool({ tables: ['orders', 'other.private'] });
     const sql = 'UPDATE other.private SET v = $1 WHERE id = 1 AND EXISTS (SELECT FROM orders)';
-    const taken = await act(wide, { op: 'sql', sql, params: ['new'] });
-    expect(taken.preview).toMatchObject({ targets: ['other.private'], reads: ['orders'] });
-    expect(Object.keys(taken.pre)).toEqual(['other.private']);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(wide, { op: 'sql', sql, params: ['new'] });
+    expect(performed.preview).toMatchObject({ targets: ['other.private'], reads: ['orders'] });
+    expect(Object.keys(performed.pre)).toEqual(['other.private']);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await act(wide, { op: 'update', table: 'other.private', set: { v: 'secret' }, where: { id: 1 } });
   });
 
@@ -257,11 +257,11 @@ describe('what raw SQL would change', () => {
     const shown = await preview(sql);
     expect(shown.rows).toBe(rows);
     expect(digest(await preview(sql))).toBe(digest(shown));
-    const taken = await act(tool, input);
-    expect(taken.execution.result).toMatchObject({ rowCount: rows });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, input);
+    expect(performed.execution.result).toMatchObject({ rowCount: rows });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     // Restores everything for the next case.
-    const undo = tool.compensate?.(taken.input, taken.pre, taken.post);
+    const undo = tool.compensate?.(performed.input, performed.pre, performed.post);
     if (undo !== undefined) await act(tool, undo);
     expect(await shop.sql('SELECT count(*)::int AS n, sum(total)::text AS s FROM orders')).toEqual([
       { n: 20, s: '2100.00' },
@@ -285,12 +285,12 @@ describe('what raw SQL would change', () => {
 
   test('parameters are values and never part of the text', async () => {
     const sql = 'SELECT $1::text AS a, $2::int + 1 AS b, $3::jsonb AS c, $4::int[] AS d, $5::text AS e';
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'sql',
       sql,
       params: [`'; DROP TABLE orders; --`, 41, { x: [1] }, [1, 2], null],
     });
-    expect(taken.execution.result).toEqual({
+    expect(performed.execution.result).toEqual({
       rowCount: 1,
       rows: [{ a: `'; DROP TABLE orders; --`, b: 42, c: { x: [1] }, d: [1, 2], e: null }],
     });
@@ -309,20 +309,20 @@ describe('what raw SQL would change', () => {
   test('parameters in a part that is previewed separately keep their values', async () => {
     const sql =
       'UPDATE orders SET note = $2, status = $1 FROM customers c WHERE c.id = customer_id AND c.name = $4 AND orders.id < $3';
-    const taken = await act(tool, { op: 'sql', sql, params: ['s', 'n', 10, 'Customer 1'] });
-    expect(taken.preview.rows).toBe(1);
-    expect(taken.execution.result).toMatchObject({ assigned: [{ note: 'n', status: 's' }] });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const performed = await act(tool, { op: 'sql', sql, params: ['s', 'n', 10, 'Customer 1'] });
+    expect(performed.preview.rows).toBe(1);
+    expect(performed.execution.result).toMatchObject({ assigned: [{ note: 'n', status: 's' }] });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 
   test('what the statement returns comes back beside the keys', async () => {
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'sql',
       sql: `INSERT INTO audit (what) VALUES ('r') RETURNING what, id + 0 AS id -- done`,
     });
-    const [row] = (taken.execution.result as { rows: { id: string }[] }).rows;
-    expect(taken.execution.created).toEqual({ audit: [row?.id] });
+    const [row] = (performed.execution.result as { rows: { id: string }[] }).rows;
+    expect(performed.execution.created).toEqual({ audit: [row?.id] });
     expect(row).toMatchObject({ what: 'r' });
   });
 

@@ -17,8 +17,8 @@ afterAll(async () => {
 });
 
 async function rows(raw: object): Promise<unknown> {
-  const taken = await act(tool, raw);
-  return (taken.execution.result as { rows: unknown }).rows;
+  const performed = await act(tool, raw);
+  return (performed.execution.result as { rows: unknown }).rows;
 }
 
 async function ids(where: object): Promise<unknown[]> {
@@ -169,8 +169,8 @@ describe('conditions match the right rows', () => {
       expect(error.fix).toContain('ADD PRIMARY KEY');
     }
     await shop.sql(`CREATE TABLE named (code text NOT NULL UNIQUE, v int); INSERT INTO named VALUES ('a', 1)`);
-    const taken = await act(tool, { op: 'update', table: 'named', set: { v: 2 }, where: { code: 'a' } });
-    expect(taken.pre).toEqual({ named: { a: { code: 'a', v: 1 } } });
+    const performed = await act(tool, { op: 'update', table: 'named', set: { v: 2 }, where: { code: 'a' } });
+    expect(performed.pre).toEqual({ named: { a: { code: 'a', v: 1 } } });
   });
 });
 
@@ -223,25 +223,25 @@ describe('previews', () => {
 
 describe('an insert with values from the database', () => {
   test('defaults, generated keys and rows of different columns', async () => {
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'insert',
       table: 'orders',
       rows: [{ customer_id: 1 }, { total: '3.5', note: 'n' }, {}, { customer_id: null, placed_at: '2024-01-01' }],
     });
-    expect(taken.execution.created?.['orders']).toHaveLength(4);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    const [first, second, third, fourth] = Object.values(taken.post['orders'] as Record<string, object>);
+    expect(performed.execution.created?.['orders']).toHaveLength(4);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    const [first, second, third, fourth] = Object.values(performed.post['orders'] as Record<string, object>);
     expect(first).toMatchObject({ customer_id: 1, status: 'open', total: '0.00' });
     expect(second).toMatchObject({ customer_id: null, total: '3.50', note: 'n' });
     expect(third).toMatchObject({ customer_id: null, status: 'open' });
     expect(fourth).toMatchObject({ placed_at: '2024-01-01T00:00:00Z' });
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 
   test('a row of nothing but defaults', async () => {
-    const taken = await act(tool, { op: 'insert', table: 'orders', rows: [{}] });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const performed = await act(tool, { op: 'insert', table: 'orders', rows: [{}] });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 });
 
@@ -270,9 +270,9 @@ describe('compensation', () => {
   ])('%s: the proposed compensation restores the exact state', async (_, raw) => {
     await shop.sql(`INSERT INTO order_items VALUES (2, 1, 'a'), (2, 2, 'b') ON CONFLICT DO NOTHING`);
     const before = await everything();
-    const taken = await act(tool, raw);
+    const performed = await act(tool, raw);
     expect(await everything()).not.toEqual(before);
-    const undone = await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const undone = await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
     expect(undone.checks.filter((one) => !one.ok)).toEqual([]);
     expect(await everything()).toEqual(before);
   });

@@ -154,8 +154,8 @@ describe('values are converted exactly', () => {
     expect(await read('small', '3')).toBe(3);
     const [row] = await shop.sql('SELECT id FROM kinds WHERE small = 3');
     const where = { id: row?.['id'] };
-    const taken = await act(tool, { op: 'update', table: 'kinds', set: { small: 4 }, where });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'kinds', set: { small: 4 }, where });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     const selected = await act(tool, { op: 'select', table: 'kinds', columns: ['twice'], where });
     expect(selected.execution.result).toEqual({ rowCount: 1, rows: [{ twice: 8 }] });
   });
@@ -238,9 +238,9 @@ describe('values that are set are compared in the form of the database', () => {
       num: `${at}.50`,
       instant: '2024-01-01',
     }));
-    const taken = await act(tool, { op: 'insert', table: 'kinds', rows });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    expect(taken.execution.result).toMatchObject({ rowCount: 800 });
+    const performed = await act(tool, { op: 'insert', table: 'kinds', rows });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    expect(performed.execution.result).toMatchObject({ rowCount: 800 });
     const many = Array.from({ length: 9_000 }, (_, at) => ({ id: 1_000_000 + at, price: at }));
     await expectCode(
       tool.preview(tool.input.parse({ op: 'insert', table: 'kinds', rows: many }), { signal: never() }),

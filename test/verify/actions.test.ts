@@ -15,23 +15,23 @@ const SHOP = `
 `;
 
 /** Changes to the real tool: something that happens right after the effect or instead of a reading. */
-interface Twist {
+interface ToolChanges {
   afterEffect?: (execution: Execution) => Promise<Execution> | Execution;
   /** How many readings after the effect fail. */
   away?: number;
 }
-const twist: Twist = {};
+const changes: ToolChanges = {};
 
 function twisted(tool: Tool): Tool {
   return {
     ...tool,
     async execute(input, context) {
       const execution = await tool.execute(input, context);
-      return (await twist.afterEffect?.(execution)) ?? execution;
+      return (await changes.afterEffect?.(execution)) ?? execution;
     },
     async capture(input, options, context) {
-      if (options.after !== undefined && (twist.away ?? 0) > 0) {
-        twist.away = (twist.away ?? 0) - 1;
+      if (options.after !== undefined && (changes.away ?? 0) > 0) {
+        changes.away = (changes.away ?? 0) - 1;
         throw new CountersignError('TOOL_UNAVAILABLE', 'The replica is away.', { retryable: true });
       }
       return tool.capture(input, options, context);
@@ -163,14 +163,14 @@ describe('a system that shows an effect late', () => {
     ['in the same breath', 1000],
     ['in an activity of its own', 30_000],
   ])('is read again while it is unavailable, %s', async (_, withinMs) => {
-    twist.away = 3;
+    changes.away = 3;
     const outcome = await ended(
       agent,
       setStock('b', withinMs, { expect: { cel: `post.products["b"].stock == ${withinMs}`, withinMs } }),
     );
     expect(outcome.status).toBe('success');
     expect(named(outcome)['expect']?.detail).toMatch(/^Held after \d+ ms \(\d+ readings?\)\.$/);
-    expect(twist.away).toBe(0);
+    expect(changes.away).toBe(0);
   });
 
   test('and never does is a mismatch that states how long it was waited for', async () => {
@@ -223,24 +223,24 @@ describe('the frame', () => {
   });
 
   test('does not fail the action when others write at the same time, but reports it', async () => {
-    twist.afterEffect = async (execution) => {
+    changes.afterEffect = async (execution) => {
       await stack.shop.query('UPDATE prices SET amount = amount + 1 WHERE id = 3');
       return execution;
     };
-    const outcome = await ended(agent, setStock('d', 4, { tool: 'framed' })).finally(() => delete twist.afterEffect);
+    const outcome = await ended(agent, setStock('d', 4, { tool: 'framed' })).finally(() => delete changes.afterEffect);
     expect(outcome.status).toBe('success');
     expect(named(outcome)['frame.sample']?.detail).toContain("changed in prices: another's doing");
   });
 
   test('gives the same result when the reading is an activity of its own', async () => {
-    twist.afterEffect = async (execution) => {
+    changes.afterEffect = async (execution) => {
       await stack.shop.query('UPDATE prices SET amount = amount + 1 WHERE id = 3');
       return { ...execution, affectedRows: { ...execution.affectedRows, prices: 1 } };
     };
     const outcome = await ended(
       agent,
       setStock('d', 3, { tool: 'framed', expect: { cel: 'true', withinMs: 5000 } }),
-    ).finally(() => delete twist.afterEffect);
+    ).finally(() => delete changes.afterEffect);
     expect(outcome.status).toBe('mismatch');
     expect(named(outcome)['frame.sample']).toMatchObject({ ok: false });
   });

@@ -235,19 +235,19 @@ describe('an expectation that costs too much', () => {
   });
 
   test('is ended at the deadline while the process goes on, and the next one is evaluated', async () => {
-    const hasty = ownRunner({ deadlineMs: 150 });
+    const impatient = ownRunner({ deadlineMs: 150 });
     let turns = 0;
     const turning = setInterval(() => turns++, 5);
     const result = await check(
       'post.orders.all(k, post.orders == pre.orders)',
       TEN_THOUSAND,
       { pre: structuredClone(TEN_THOUSAND) },
-      hasty,
+      impatient,
     );
     clearInterval(turning);
     expect(result).toEqual({ name: 'expect', ok: false, detail: 'The expectation took longer than 150 ms.' });
     expect(turns).toBeGreaterThan(5);
-    expect(await check('post.a == 1', { a: 1 }, {}, hasty)).toEqual({ name: 'expect', ok: true });
+    expect(await check('post.a == 1', { a: 1 }, {}, impatient)).toEqual({ name: 'expect', ok: true });
   });
 
   test('that exhausts the memory of the thread leaves the process alive, and the next one is evaluated', async () => {
@@ -294,39 +294,39 @@ describe('before the effect', () => {
 
 describe('the thread', () => {
   test('gives each of many callers its own result', async () => {
-    const answers = await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 200 }, (_, index) => check(`result == ${index - (index % 2)}`, {}, { result: index })),
     );
-    expect(answers.map(({ ok }) => ok)).toEqual(Array.from({ length: 200 }, (_, index) => index % 2 === 0));
+    expect(results.map(({ ok }) => ok)).toEqual(Array.from({ length: 200 }, (_, index) => index % 2 === 0));
   });
 
   test('only the slow expectation fails: those that wait behind it are evaluated', async () => {
-    const hasty = ownRunner({ deadlineMs: 150 });
+    const impatient = ownRunner({ deadlineMs: 150 });
     const slow = check(
       'post.orders.all(k, post.orders == pre.orders)',
       TEN_THOUSAND,
       { pre: structuredClone(TEN_THOUSAND) },
-      hasty,
+      impatient,
     );
-    const quick = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, hasty)));
+    const quick = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, impatient)));
     expect(quick.every(({ ok }) => ok)).toBe(true);
     expect((await slow).ok).toBe(false);
   });
 
   test('a busy process does not take a timely result for a late one', async () => {
-    const hasty = ownRunner({ deadlineMs: 100 });
-    await check('true', {}, {}, hasty);
-    const answer = check('post.a == 1', { a: 1 }, {}, hasty);
+    const impatient = ownRunner({ deadlineMs: 100 });
+    await check('true', {}, {}, impatient);
+    const result = check('post.a == 1', { a: 1 }, {}, impatient);
     const until = performance.now() + 400;
     while (performance.now() < until);
-    expect(await answer).toEqual({ name: 'expect', ok: true });
+    expect(await result).toEqual({ name: 'expect', ok: true });
   });
 
   test('more callers than may wait get a failed check', async () => {
     const narrow = ownRunner({ deadlineMs: 5000, queueLimit: 2 });
-    const answers = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, narrow)));
-    expect(answers.filter(({ ok }) => ok)).toHaveLength(3);
-    expect(answers.at(-1)?.detail).toMatch(/2 others wait/);
+    const results = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, narrow)));
+    expect(results.filter(({ ok }) => ok)).toHaveLength(3);
+    expect(results.at(-1)?.detail).toMatch(/2 others wait/);
   });
 
   test('closing fails waiting and later evaluations, and can be repeated', async () => {
@@ -334,8 +334,8 @@ describe('the thread', () => {
     const waiting = [check('true', {}, {}, closing), check('true', {}, {}, closing)];
     await closing.close();
     await closing.close();
-    for (const answer of [...(await Promise.all(waiting)), await check('true', {}, {}, closing)]) {
-      expect(answer).toEqual({
+    for (const result of [...(await Promise.all(waiting)), await check('true', {}, {}, closing)]) {
+      expect(result).toEqual({
         name: 'expect',
         ok: false,
         detail: 'The expectation was not evaluated: the evaluator is closed.',
@@ -384,8 +384,8 @@ describe('the thread', () => {
       fc.asyncProperty(expression, async (text) => {
         const expectation = compiled(text);
         fc.pre(expectation !== undefined);
-        const answer = await runner.evaluate(expectation, values(data, { pre: data, result: [1, 2] }));
-        expect(answer.ok ? 'holds' : answer.detail).toMatch(/^(holds|The expectation .+)$/s);
+        const result = await runner.evaluate(expectation, values(data, { pre: data, result: [1, 2] }));
+        expect(result.ok ? 'holds' : result.detail).toMatch(/^(holds|The expectation .+)$/s);
       }),
       { numRuns: 500 },
     );

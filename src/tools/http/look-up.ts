@@ -29,7 +29,7 @@ export async function lookUpEffect(
   const bounded = within(service, signal, service.limits.totalMs + (finalAfterMs ?? 0));
   try {
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      const asked = performance.now();
+      const askedAt = performance.now();
       const scope = input === undefined ? { key } : scopeOf(input, { key });
       const response = await readTemplate(service, lookUp.url, scope, bounded);
       if (response === undefined) return { happened: 'unknown', reason: 'the look-up needs more than the action has' };
@@ -38,7 +38,7 @@ export async function lookUpEffect(
         return { happened: 'yes', execution: { result: resultOf(response.result?.status ?? 200, found) } };
       if (finalAfterMs === undefined)
         return { happened: 'unknown', reason: 'the service knows nothing of the key, yet' };
-      const left = finalAfterMs - (asked - start);
+      const left = finalAfterMs - (askedAt - start);
       if (left <= 0) return { happened: 'no' };
       await delay(Math.min(pause, left), undefined, { signal: bounded });
     }
