@@ -86,12 +86,12 @@ function guard<Value>(file: string, read: () => Value): Value {
 
 function readRule(cedar: Cedar, source: PolicySource, actions: ActionIndex, problems: BundleProblem[]): Rule {
   const { text, place } = source;
-  const answer = cedar.policyToJson(text);
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => ({ ...locate(error, place.file, text), at: place }));
+  const result = cedar.policyToJson(text);
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => ({ ...locate(error, place.file, text), at: place }));
     return { ...source, id: '', effect: 'forbid', actions: new Set(), constraints: [] };
   }
-  const { effect, annotations = {}, action, conditions } = answer.json;
+  const { effect, annotations = {}, action, conditions } = result.json;
   const own: AnnotationProblem[] = [];
   const read = readAnnotations(effect, annotations, own);
   for (const problem of own) problems.push({ at: place, ...problem });
@@ -141,19 +141,19 @@ function validate(
   schema: string,
   problems: BundleProblem[],
 ): void {
-  const answer = cedar.validate({ schema, policies: { staticPolicies: staticPolicies(rules) } });
-  if (answer.type === 'failure') {
-    pushAll(problems, answer.errors, (error) => locate(error, 'the folder', ''));
+  const result = cedar.validate({ schema, policies: { staticPolicies: staticPolicies(rules) } });
+  if (result.type === 'failure') {
+    pushAll(problems, result.errors, (error) => locate(error, 'the folder', ''));
     return;
   }
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   // Warnings count too: a policy that can never apply, or a name in look-alike letters, is a rule that is missing without notice.
-  for (const { policyId, error } of [...answer.validationErrors, ...answer.validationWarnings]) {
+  for (const { policyId, error } of [...result.validationErrors, ...result.validationWarnings]) {
     const rule = byId.get(policyId);
     if (rule === undefined) problems.push(locate(error, policyId, ''));
     else problems.push(locateIn(rule, error, files[rule.place.file] ?? ''));
   }
-  pushAll(problems, answer.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
+  pushAll(problems, result.otherWarnings, (error) => locate(error, SCHEMA_FILE, schema));
 }
 
 /** The policies by id, in the form that Cedar accepts. */

@@ -24,14 +24,14 @@ export interface ReadContext {
 export interface ExecuteContext extends ReadContext {
   /** The idempotency key: unique to the action and the same for every attempt. */
   readonly idempotencyKey: string;
-  /** Digest of the captured pre-state. If the tool can, it must refuse (STATE_CHANGED) when the state differs at the instant of the effect. */
+  /** Digest of the captured pre-state. If the tool can, it must refuse (STATE_CHANGED) when the state differs just before the effect. */
   readonly preDigest: Digest;
   readonly constraints: readonly Constraint[];
   /** The number of rows or objects that the preview announced. A tool must not change more. */
   readonly rows: number;
   /**
-   * True when an earlier attempt may have reached the system and its effect is unknown: a failure of this attempt does not prove that nothing
-   * happened. It is set only when the idempotency is `native`; otherwise there is no such second attempt.
+   * True when an earlier attempt may have reached the system and its effect is unknown: a failure of this attempt does not prove that
+   * nothing happened. It is set only when the idempotency is `native`; otherwise there is no such second attempt.
    */
   readonly retried?: boolean;
   /** Reports that the work continues, and makes cancellation arrive through `signal`. It is cheap, so call it often. */
@@ -46,8 +46,8 @@ export interface Execution {
   /** The keys of created objects, for the capture afterwards: `{orders: ["41"]}`. */
   readonly created?: Readonly<Record<string, readonly string[]>>;
   /**
-   * The result of each part, when an action consists of several calls or rows that are not all or nothing. A tool that did only some of them
-   * returns this instead of throwing, so that these are verified and recorded. A part that was not done is a failed check.
+   * The result of each part, when an action consists of several calls or rows that are not all or nothing. A tool that did only some of
+   * them returns this instead of throwing, so that these are verified and recorded. A part that was not done is a failed check.
    */
   readonly parts?: readonly ExecutionPart[];
 }

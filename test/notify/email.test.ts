@@ -1,4 +1,4 @@
-/** The e-mail channel on a real SMTP server; what it sent is read with a real parser. */
+/** Tests the e-mail channel against a real SMTP server, and reads what it sent with a real parser. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SMTPServerOptions } from 'smtp-server';
 import { email, type EmailOptions } from '../../src/notify/index.js';
@@ -35,7 +35,7 @@ const channel = (more: Partial<EmailOptions> = {}) =>
     ...more,
   });
 
-/** Refuses with the code, so many times. */
+/** A server that refuses messages with the code, the given number of times. */
 function refusing(code: number, text: string, times = Infinity): SMTPServerOptions {
   let left = times;
   return {
@@ -47,7 +47,7 @@ function refusing(code: number, text: string, times = Infinity): SMTPServerOptio
 }
 
 describe('a mail', () => {
-  test('goes encrypted to everybody, as text and as HTML, and the server’s answer is kept', async () => {
+  test('goes encrypted to all recipients, as text and as HTML, and the server’s response is recorded', async () => {
     const { detail } = await channel().deliver(notice(), delivery());
     expect(detail).toBe('250 queued as 4Zx1');
     const [mail] = server.mails;
@@ -75,7 +75,7 @@ describe('a mail', () => {
     ]);
   });
 
-  test('says how it ended', async () => {
+  test('says how the action ended', async () => {
     const decisions = [{ by: 'ann', verdict: 'deny' as const }];
     await channel().deliver(notice({ kind: 'ended', status: 'denied', decisions }), delivery());
     expect(server.mails[0]?.subject).toContain('Ended: denied');
@@ -102,7 +102,7 @@ describe('a mail', () => {
 describe('hostile texts', () => {
   const CRLF = 'x\r\nBcc: evil@example.com\r\n\r\n<b>body</b>';
 
-  test('make no header, no recipient and no body', async () => {
+  test('add no header, no recipient and no body', async () => {
     await channel().deliver(notice({ summary: CRLF, environment: CRLF, agent: CRLF, reasoning: CRLF }), delivery());
     const [mail] = server.mails;
     expect(mail?.recipients).toEqual(['dba@example.com', 'lead@example.com']);
@@ -111,7 +111,7 @@ describe('hostile texts', () => {
     expect(mail?.subject).not.toMatch(/[\r\n]/);
   });
 
-  test('are text in HTML', async () => {
+  test('stay text in HTML', async () => {
     const markup = `<script>alert(1)</script><img src=x onerror=alert(1)>"'><a href="https://evil.example">Approve</a>`;
     await channel().deliver(notice({ summary: markup, reasoning: markup, agent: markup }), delivery());
     const html = server.mails[0]?.html ?? '';
@@ -122,14 +122,14 @@ describe('hostile texts', () => {
 });
 
 describe('a server', () => {
-  test('that cannot encrypt gets nothing, and not for good', async () => {
+  test('that cannot encrypt gets nothing, and the delivery is tried again', async () => {
     const { port, mails } = await serving({ disabledCommands: ['STARTTLS', 'AUTH'] });
     const refused = channel({ port }).deliver(notice(), delivery());
     await expect(refused).rejects.toMatchObject({ code: 'DELIVERY_FAILED', retryable: true });
     expect(mails).toEqual([]);
   });
 
-  test('whose certificate is nobody’s gets nothing', async () => {
+  test('whose certificate is not trusted gets nothing', async () => {
     const { ca: _ca, ...others } = { ca: undefined };
     const untrusting = email({
       from: 'a@example.com',
@@ -146,7 +146,7 @@ describe('a server', () => {
     expect(server.mails).toEqual([]);
   });
 
-  test('that says "not now" (4xx) is asked again, and takes it then', async () => {
+  test('that refuses for now (4xx) is tried again, and then accepts the mail', async () => {
     const { port, mails } = await serving(refusing(451, '4.7.1 greylisted, come again', 1));
     const refused = channel({ port }).deliver(notice(), delivery());
     await expect(refused).rejects.toMatchObject({ retryable: true, message: expect.stringContaining('greylisted') });
@@ -154,7 +154,7 @@ describe('a server', () => {
     expect(mails).toHaveLength(1);
   });
 
-  test('that says "never" (5xx) is not asked again', async () => {
+  test('that refuses for good (5xx) is not tried again', async () => {
     const { port } = await serving(refusing(550, '5.7.1 not from you'));
     const refused = channel({ port }).deliver(notice(), delivery());
     await expect(refused).rejects.toMatchObject({
@@ -163,7 +163,7 @@ describe('a server', () => {
     });
   });
 
-  test('that knows one of two: the other has it, and that is said', async () => {
+  test('that refuses one of two recipients delivers to the other, and the detail says so', async () => {
     const { port, mails } = await serving({
       onRcptTo: ({ address }, _session, done) =>
         address.startsWith('lead') ? done(Object.assign(new Error('no such user'), { responseCode: 550 })) : done(),
@@ -173,7 +173,7 @@ describe('a server', () => {
     expect(mails[0]?.recipients).toEqual(['dba@example.com']);
   });
 
-  test('that does not take the password: it is in no error', async () => {
+  test('that refuses the password: no error contains the password', async () => {
     const { port } = await serving({
       authOptional: false,
       onAuth: ({ password }, _session, done) => done(new Error(`wrong: ${password ?? ''}`)),
@@ -187,7 +187,7 @@ describe('a server', () => {
     expect(`${String(failed)} ${(failed as Error).stack} ${JSON.stringify(failed)}`).not.toContain(PASSWORD);
   });
 
-  test('that is not there is tried again', async () => {
+  test('that is unreachable is tried again', async () => {
     const gone = await openMail();
     await gone.stop();
     await expect(channel({ port: gone.port }).deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });

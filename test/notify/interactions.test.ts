@@ -1,4 +1,4 @@
-/** Clicks in Slack, as Slack sends them to the gateway: only its own are taken, each once, and none of them decides anything. */
+/** Clicks in Slack, as Slack sends them to the gateway: only those from Slack are accepted, each once, and none decides anything. */
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -44,7 +44,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** The routes on a server of their own, with the gateway's way to tell errors. */
+/** Serves the routes on a separate server, with the error handling of the gateway. */
 async function serving(on: Ledger): Promise<string> {
   const settings = {
     publicUrl: PUBLIC,
@@ -61,7 +61,7 @@ async function serving(on: Ledger): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/slack/interactions`;
 }
 
-/** Makes each request another one, as Slack's are. */
+/** Counts requests, so that each has a different trigger id, as those of Slack have. */
 let trigger = 0;
 
 function click(action: string, value: string, more: object = {}): string {
@@ -106,9 +106,9 @@ describe('a click', () => {
   ])('on %s is answered, to the one who clicked, with the page that has it preselected', async (verdict, action) => {
     const body = click(action, 'price-1');
     const began = Date.now();
-    const answer = await send(body, headersOf(body));
-    expect(answer.status).toBe(200);
-    expect(await answer.text()).toBe('');
+    const response = await send(body, headersOf(body));
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe('');
     expect(Date.now() - began).toBeLessThan(3000);
     await until(
       async () => hooks.seen.length,
@@ -122,7 +122,7 @@ describe('a click', () => {
     expect(hooks.seen[0]?.body).toContain('Nothing is decided yet');
   });
 
-  test('is acknowledged at once, also when its answer takes long', async () => {
+  test('is acknowledged at once, even when its response takes long', async () => {
     let release: () => void = () => {};
     hooks.answers.push((response) => {
       release = () => void response.end();
@@ -144,10 +144,10 @@ describe('a click', () => {
     ['of another kind', () => click('countersign.approve', 'price-1', { type: 'view_submission' })],
     ['that is no JSON', () => 'payload=%7B'],
     ['that is nothing', () => ''],
-  ])('%s is acknowledged, and nothing is said', async (_name, made) => {
+  ])('%s is acknowledged, and gets no response', async (_name, made) => {
     const body = made();
     expect((await send(body, headersOf(body))).status).toBe(200);
-    // What comes after it is answered, and it alone.
+    // Only the click after it gets a response.
     const next = click('countersign.deny', 'the-next');
     await send(next, headersOf(next));
     await until(
@@ -157,7 +157,7 @@ describe('a click', () => {
     expect(hooks.seen.map((one) => one.body)).toEqual([expect.stringContaining('the-next')]);
   });
 
-  test('that wants its answer elsewhere gets none: the gateway calls nobody but Slack', async () => {
+  test('with a response URL elsewhere gets no response: the gateway calls only Slack', async () => {
     const elsewhere = await openReceiver();
     const body = click('countersign.approve', 'price-1', { response_url: elsewhere.url });
     expect((await send(body, headersOf(body))).status).toBe(200);
@@ -166,13 +166,13 @@ describe('a click', () => {
       (lines) => lines > 0,
     );
     expect(elsewhere.seen).toEqual([]);
-    // The address is a key to the conversation.
+    // The response URL gives access to the conversation.
     expect(logged.join()).toContain('price-1');
     expect(logged.join()).not.toContain(elsewhere.url);
     await elsewhere.stop();
   });
 
-  test('whose answer is sent on to elsewhere does not follow', async () => {
+  test('whose response URL redirects is not followed', async () => {
     const elsewhere = await openReceiver();
     hooks.answers.push(status(307, { location: elsewhere.url }));
     const body = click('countersign.approve', 'price-1');
@@ -202,15 +202,15 @@ describe('a request is refused that', () => {
   ];
   test.each(refused)('%s', async (_name, forged) => {
     const body = click('countersign.approve', 'price-1');
-    const answer = await send(body, forged(body));
-    expect(answer.status).toBe(401);
-    const problem = (await answer.json()) as object;
+    const response = await send(body, forged(body));
+    expect(response.status).toBe(401);
+    const problem = (await response.json()) as object;
     expect(problem).toMatchObject({ code: 'UNAUTHENTICATED' });
     expect(JSON.stringify(problem)).not.toContain(SECRET);
     expect(hooks.seen).toEqual([]);
   });
 
-  test('came before: whoever listened in gets nothing by sending it again, here or at another gateway', async () => {
+  test('came before: replaying an intercepted request has no effect, at this or another gateway', async () => {
     const again = click('countersign.approve', 'price-1');
     const headers = headersOf(again);
     expect((await send(again, headers)).status).toBe(200);
@@ -227,12 +227,12 @@ describe('a request is refused that', () => {
     expect(hooks.seen).toHaveLength(1);
   });
 
-  test('comes while the ledger is away: what cannot be known to be new is not taken', async () => {
+  test('comes while the ledger is unavailable, because it may be a replay', async () => {
     const away = await Ledger.connect({ url: 'postgres://nobody@127.0.0.1:1/none' });
     const on = await serving(away);
     const fresh = click('countersign.approve', 'price-1');
-    const answer = await send(fresh, headersOf(fresh), on);
-    expect(answer.status).toBeGreaterThanOrEqual(500);
+    const response = await send(fresh, headersOf(fresh), on);
+    expect(response.status).toBeGreaterThanOrEqual(500);
     expect(hooks.seen).toEqual([]);
     await away.close();
   });

@@ -1,4 +1,4 @@
-/** What a notice holds and does not hold, when it is pointless, and whom it is for. */
+/** What a notice contains and does not contain, when it is obsolete, and for whom it is. */
 import { describe, expect, test } from 'vitest';
 import type { Shown } from '../../src/action/outcome.js';
 import { Notifier, undelivered, type Channel, type Notice, type NotificationsConfig } from '../../src/notify/index.js';
@@ -43,7 +43,7 @@ const shown = {
   ],
 } as unknown as Shown;
 
-const story = (more: Partial<ActionSummary> = {}): ActionSummary => ({
+const summary = (more: Partial<ActionSummary> = {}): ActionSummary => ({
   shown,
   expiresAt: new Date(Date.now() + 60_000).toISOString(),
   open: true,
@@ -52,43 +52,48 @@ const story = (more: Partial<ActionSummary> = {}): ActionSummary => ({
 });
 
 const OPTIONS = { gatewayUrl: 'https://gate.example', announcedAt: 0, reasoning: true, toolSummary: false };
-const told = (announcement: Partial<Announcement> = {}, options: Partial<typeof OPTIONS> = {}): Notice =>
-  noticeOf({ ...ASKED, ...announcement }, story(), { ...OPTIONS, ...options });
+const noticeFor = (announcement: Partial<Announcement> = {}, options: Partial<typeof OPTIONS> = {}): Notice =>
+  noticeOf({ ...ASKED, ...announcement }, summary(), { ...OPTIONS, ...options });
 
 describe('a notice', () => {
-  test('holds no input, no rows and no secret, whatever the tool says of itself', () => {
-    expect(told()).toMatchObject({ summary: 'refund, 1 row of payments.refunds', reasoning: 'The customer asked.' });
-    expect(JSON.stringify(told())).not.toMatch(/INPUT|SAMPLE|WARNING/);
+  test('contains no input, no rows and no secret, whatever the summary of the tool contains', () => {
+    expect(noticeFor()).toMatchObject({
+      summary: 'refund, 1 row of payments.refunds',
+      reasoning: 'The customer asked.',
+    });
+    expect(JSON.stringify(noticeFor())).not.toMatch(/INPUT|SAMPLE|WARNING/);
   });
 
-  test('tells the tool’s own line only where the operator wants it, and the agent’s words only where not unwanted', () => {
-    expect(told({}, { toolSummary: true }).summary).toContain('DE00-INPUT');
-    expect(told({}, { reasoning: false })).not.toHaveProperty('reasoning');
+  test('contains the tool’s summary only if the operator wants it, and the agent’s reasoning unless they do not', () => {
+    expect(noticeFor({}, { toolSummary: true }).summary).toContain('DE00-INPUT');
+    expect(noticeFor({}, { reasoning: false })).not.toHaveProperty('reasoning');
   });
 
   test('leads to the action’s page, below whatever path the gateway has', () => {
-    expect(told().link).toBe('https://gate.example/actions/pay-1');
-    expect(told({}, { gatewayUrl: 'https://example.com/gate' }).link).toBe('https://example.com/gate/actions/pay-1');
-    expect(told({ actionId: 'a:b' }).link).toBe('https://gate.example/actions/a%3Ab');
+    expect(noticeFor().link).toBe('https://gate.example/actions/pay-1');
+    expect(noticeFor({}, { gatewayUrl: 'https://example.com/gate' }).link).toBe(
+      'https://example.com/gate/actions/pay-1',
+    );
+    expect(noticeFor({ actionId: 'a:b' }).link).toBe('https://gate.example/actions/a%3Ab');
   });
 
-  test('is for those who may decide, and of those named for nobody who may not', () => {
-    expect(told().roles).toEqual(['lead']);
-    expect(told({ kind: 'escalated' }).roles).toEqual(['cfo']);
-    expect(told({ kind: 'escalated', roles: ['cfo', 'stranger'] }).roles).toEqual(['cfo']);
-    expect(told({ kind: 'ended' }).roles).toEqual(['lead', 'cfo']);
+  test('is for the roles that may decide, and for a named role only if it may decide', () => {
+    expect(noticeFor().roles).toEqual(['lead']);
+    expect(noticeFor({ kind: 'escalated' }).roles).toEqual(['cfo']);
+    expect(noticeFor({ kind: 'escalated', roles: ['cfo', 'stranger'] }).roles).toEqual(['cfo']);
+    expect(noticeFor({ kind: 'ended' }).roles).toEqual(['lead', 'cfo']);
   });
 
-  test('that asks is pointless once nobody is waited for; one that tells an end never is', () => {
-    expect(obsoleteReason(ASKED, story())).toBeUndefined();
-    expect(obsoleteReason(ASKED, story({ status: 'denied' }))).toContain('denied');
-    expect(obsoleteReason(ASKED, story({ open: false }))).toBeDefined();
-    expect(obsoleteReason(ASKED, story({ expiresAt: new Date(0).toISOString() }))).toBeDefined();
-    expect(obsoleteReason({ kind: 'ended' }, story({ status: 'denied', open: false }))).toBeUndefined();
+  test('that asks is obsolete once no decision is needed; one about the end never is', () => {
+    expect(obsoleteReason(ASKED, summary())).toBeUndefined();
+    expect(obsoleteReason(ASKED, summary({ status: 'denied' }))).toContain('denied');
+    expect(obsoleteReason(ASKED, summary({ open: false }))).toBeDefined();
+    expect(obsoleteReason(ASKED, summary({ expiresAt: new Date(0).toISOString() }))).toBeDefined();
+    expect(obsoleteReason({ kind: 'ended' }, summary({ status: 'denied', open: false }))).toBeUndefined();
   });
 });
 
-test('a delivery id is the same for the same, and another for everything else', () => {
+test('a delivery id is the same for the same notice and channel, and differs for any other', () => {
   const id = deliveryId(ASKED, 'hook');
   expect(id).toMatch(/^ntc_[0-9a-f]{48}$/);
   expect(deliveryId({ ...ASKED, roles: ['x'] }, 'hook')).toBe(id);
@@ -102,14 +107,14 @@ test('a delivery id is the same for the same, and another for everything else', 
   expect(new Set([id, ...others]).size).toBe(6);
 });
 
-test('what is no announcement is refused', () => {
+test('an invalid announcement is refused', () => {
   for (const value of [null, 'x', {}, { ...ASKED, kind: 'phished' }, { ...ASKED, n: 0.5 }, { ...ASKED, tenant: 1 }]) {
     expect(() => checkedAnnouncement(value)).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
   }
   expect(checkedAnnouncement({ ...ASKED, link: 'https://evil.example' })).toEqual(ASKED);
 });
 
-test('a line of a stranger is one line, bounded, and nothing in it moves or hides', () => {
+test('untrusted text becomes one line of limited length, in which nothing moves or hides', () => {
   expect(oneLine('a\r\n b\u2028\tc', 50)).toBe('a b c');
   expect(oneLine('x'.repeat(500), 20)).toHaveLength(20);
   expect(oneLine('\u202Eabc\u0000', 50)).toBe(String.raw`\u{202E}abc\u{0}`);
@@ -130,15 +135,15 @@ describe('routes', () => {
     ...more,
   });
   const of = (more: Partial<NotificationsConfig>, notice: Partial<Notice>): readonly string[] =>
-    new Notifier(config(more)).channelsFor({ ...told(), ...notice });
+    new Notifier(config(more)).channelsFor({ ...noticeFor(), ...notice });
 
-  test('by default every channel is asked, and hears the end; only who follows hears of decisions', () => {
+  test('by default every channel gets requests and the end; only channels that follow get decisions', () => {
     for (const kind of ['asked', 'reminded', 'escalated', 'ended'] as const)
       expect(of({}, { kind })).toEqual(['hook', 'chat']);
     expect(of({}, { kind: 'decided' })).toEqual(['chat']);
   });
 
-  test('fit by role, environment, tool and kind; several of them name a channel once', () => {
+  test('match by role, environment, tool and kind; a channel named by several routes comes once', () => {
     const routes = [
       { channels: ['hook'], roles: ['lead'], environments: ['production'] },
       { channels: ['hook', 'chat'], tools: ['payments'], kinds: ['decided'] as const },
@@ -168,6 +173,6 @@ describe('routes', () => {
   });
 });
 
-test('whoever says when to come again is obeyed for an hour at most', () => {
+test('a retry delay is obeyed up to an hour', () => {
   expect(undelivered('x', { retryable: true, retryAfterMs: 1e12 }).retryAfterMs).toBe(3_600_000);
 });

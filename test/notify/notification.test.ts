@@ -1,4 +1,4 @@
-/** People are told beside the action, on real Temporal and Postgres: a channel can be late, gone or hostile, and the action never is. */
+/** Notifications on real Temporal and Postgres: a channel that is late, unreachable or hostile never affects the action. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -22,7 +22,7 @@ const PURGE = { tool: 'shop-db', input: { op: 'delete', table: 'sessions', where
 const AGENT = { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] };
 
 let stack: Stack;
-/** Of the test that runs: each has a task queue of its own, so that no other's notices come its way. */
+/** The agent of the running test. Each test has a task queue of its own, so that it gets no notices of other tests. */
 let agent: Countersign;
 let queue: TemporalSettings;
 let dba: Credential;
@@ -34,7 +34,7 @@ beforeAll(async () => {
   Object.assign(process.env, { NOTIFY_SECRET: SECRET, NOTIFY_TOKEN: TOKEN });
   stack = await startStack({ schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)', worker: false });
   dba = await stack.approver('dora', ['dba']);
-  // Whoever decides does so through some client.
+  // People decide through any client.
   await stack.agent({ id: 'somebody' });
   connection = await Connection.connect({ address: stack.temporal.address });
   temporal = new Client({ connection, namespace: stack.temporal.namespace });
@@ -77,8 +77,13 @@ const hook = (url: string, name = 'hook', timeoutMs = 2000) =>
 
 const trail = (actionId: string) => stack.ledger.deliveries.list(TENANT, actionId);
 
-/** What is on record of a delivery, once it is what is waited for. */
-async function told(actionId: string, kind: string, channel: string, has: { status?: string; detail?: RegExp } = {}) {
+/** Waits until the ledger has a delivery as expected, and returns it. */
+async function waitForDelivery(
+  actionId: string,
+  kind: string,
+  channel: string,
+  has: { status?: string; detail?: RegExp } = {},
+) {
   const all = await until(
     () => trail(actionId),
     (deliveries) =>
@@ -108,7 +113,7 @@ function received({ seen }: HttpReceiver): Received[] {
   );
 }
 
-/** As text, with what its payloads hold. */
+/** The history of a workflow as text, with the content of its payloads. */
 async function historyOf(workflowId: string): Promise<string> {
   const history = await temporal.workflow.getHandle(workflowId).fetchHistory();
   const text = JSON.stringify(history);
@@ -118,7 +123,7 @@ async function historyOf(workflowId: string): Promise<string> {
   return [text, ...payloads].join('\n');
 }
 
-/** A port on which nobody listens, for now. */
+/** A port on which nothing listens yet. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -128,8 +133,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('people are told', () => {
-  test('on every channel, and every delivery is on record with the provider’s answer', async () => {
+describe('people are notified', () => {
+  test('on every channel, and every delivery is recorded with the provider’s response', async () => {
     const [http, chat, mail] = await Promise.all([
       opening(openReceiver()),
       opening(openSlack(TOKEN)),
@@ -150,11 +155,11 @@ describe('people are told', () => {
     });
     const action = await pending(agent, { ...PURGE, reasoning: 'They are stale.' });
     const { actionId } = action;
-    expect(await told(actionId, 'asked', 'hook')).toMatchObject({ attempts: 1, detail: 'HTTP 204' });
-    expect(await told(actionId, 'asked', 'slack')).toMatchObject({
+    expect(await waitForDelivery(actionId, 'asked', 'hook')).toMatchObject({ attempts: 1, detail: 'HTTP 204' });
+    expect(await waitForDelivery(actionId, 'asked', 'slack')).toMatchObject({
       detail: expect.stringMatching(/^posted C0123456789 \d/),
     });
-    expect(await told(actionId, 'asked', 'email')).toMatchObject({ detail: '250 queued as 4Zx1' });
+    expect(await waitForDelivery(actionId, 'asked', 'email')).toMatchObject({ detail: '250 queued as 4Zx1' });
     expect(received(http)).toMatchObject([
       {
         type: 'action.asked',
@@ -174,9 +179,9 @@ describe('people are told', () => {
 
     await stack.decide(action, dba, 'deny', 'Not today: classified.');
     expect((await action.outcome()).status).toBe('denied');
-    await told(actionId, 'ended', 'hook');
-    await told(actionId, 'ended', 'email');
-    expect(await told(actionId, 'ended', 'slack')).toMatchObject({
+    await waitForDelivery(actionId, 'ended', 'hook');
+    await waitForDelivery(actionId, 'ended', 'email');
+    expect(await waitForDelivery(actionId, 'ended', 'slack')).toMatchObject({
       detail: expect.stringMatching(/^updated C0123456789 \d/),
     });
     expect(chat.messages.size).toBe(1);
@@ -185,7 +190,7 @@ describe('people are told', () => {
     expect(message?.['blocks']).not.toContain('countersign.approve');
     expect(received(http).at(-1)).toMatchObject({ type: 'action.ended', data: { status: 'denied' } });
 
-    // Neither what is sent nor what Temporal keeps of it holds rows, input, people's words or credentials.
+    // Neither the sent notices nor Temporal's history contain rows, input, people's reasons or credentials.
     const sent = JSON.stringify([http.seen, chat.calls.map(({ fields }) => fields), mail.mails]);
     expect(sent).not.toMatch(/classified/);
     for (const kind of ['0-asked', '1-decided', '2-ended']) {
@@ -196,7 +201,7 @@ describe('people are told', () => {
     expect(JSON.stringify(await trail(actionId))).not.toMatch(/classified|whsec_|xoxb/);
   });
 
-  test('again after a while, and then others too, for whom it goes elsewhere', async () => {
+  test('again as a reminder, and then the roles that it is escalated to, on their channel', async () => {
     const [dbas, bosses] = await Promise.all([opening(openReceiver()), opening(openReceiver())]);
     await worker({
       channels: [hook(dbas.url, 'dbas'), hook(bosses.url, 'bosses')],
@@ -209,8 +214,8 @@ describe('people are told', () => {
       text.replaceAll('@approval("dba")', '@approval("dba, remind=1s, escalate=2s:cto")');
     await stack.withPolicy('production.cedar', slow, async () => {
       const action = await pending(agent, PURGE);
-      await told(action.actionId, 'reminded', 'dbas');
-      await told(action.actionId, 'escalated', 'bosses');
+      await waitForDelivery(action.actionId, 'reminded', 'dbas');
+      await waitForDelivery(action.actionId, 'escalated', 'bosses');
       expect(received(bosses)).toMatchObject([{ type: 'action.escalated', data: { roles: ['cto'] } }]);
       expect(
         received(dbas)
@@ -222,7 +227,7 @@ describe('people are told', () => {
     });
   });
 
-  test('nothing of an action that nobody was asked about', async () => {
+  test('not at all about an action without an approval request', async () => {
     const http = await opening(openReceiver());
     await worker({ channels: [hook(http.url)] });
     const outcome = await ended(agent, {
@@ -231,7 +236,7 @@ describe('people are told', () => {
     });
     expect(outcome.status).toBe('success');
     const asked = await pending(agent, PURGE);
-    await told(asked.actionId, 'asked', 'hook');
+    await waitForDelivery(asked.actionId, 'asked', 'hook');
     expect(received(http)).toHaveLength(1);
     await agent.cancel(asked.actionId);
   });
@@ -252,9 +257,12 @@ test('a message that reaches Slack only when the action has ended does not keep 
   );
   await stack.decide(action, dba, 'deny');
   expect((await action.outcome()).status).toBe('denied');
-  await told(actionId, 'ended', 'slack', { status: 'failed', detail: /^again later: what it was to tell before/ });
+  await waitForDelivery(actionId, 'ended', 'slack', {
+    status: 'failed',
+    detail: /^again later: what it was to tell before/,
+  });
   open();
-  expect(await told(actionId, 'ended', 'slack')).toMatchObject({
+  expect(await waitForDelivery(actionId, 'ended', 'slack')).toMatchObject({
     detail: expect.stringMatching(/^updated C0123456789 \d/),
   });
   const [[, message] = []] = chat.messages;
@@ -263,31 +271,31 @@ test('a message that reaches Slack only when the action has ended does not keep 
 });
 
 describe('a channel that is down', () => {
-  test('neither delays nor loses the approval, and tells how it ended when it is back', async () => {
+  test('neither delays nor loses the approval, and gets the end of the action when it is back', async () => {
     const port = await freePort();
     const quick = await opening(openReceiver());
     await worker({ channels: [hook(`http://127.0.0.1:${port}/`, 'down'), hook(quick.url, 'up')] });
     const action = await pending(agent, PURGE);
     const { actionId } = action;
-    await told(actionId, 'asked', 'up');
-    await told(actionId, 'asked', 'down', { status: 'failed', detail: /^again later: / });
+    await waitForDelivery(actionId, 'asked', 'up');
+    await waitForDelivery(actionId, 'asked', 'down', { status: 'failed', detail: /^again later: / });
     await stack.decide(action, dba);
     expect(await action.outcome()).toMatchObject({ status: 'success' });
     expect(await rowsLeft()).toBe(0);
-    await told(actionId, 'ended', 'down', { status: 'failed', detail: /^again later: / });
+    await waitForDelivery(actionId, 'ended', 'down', { status: 'failed', detail: /^again later: / });
 
     const back = await opening(openReceiver(port));
-    const late = await told(actionId, 'ended', 'down');
+    const late = await waitForDelivery(actionId, 'ended', 'down');
     expect(late?.attempts).toBeGreaterThan(1);
     expect(received(back).map(({ type }) => type)).toEqual(['action.ended']);
-    // To ask for what is decided would only confuse.
-    await told(actionId, 'asked', 'down', {
+    // A request for what is already decided would only confuse.
+    await waitForDelivery(actionId, 'asked', 'down', {
       status: 'failed',
       detail: /^not told any more: the action has ended: success/,
     });
   });
 
-  test('that hangs does not hold the action up', async () => {
+  test('that hangs does not delay the action', async () => {
     const http = await opening(openReceiver());
     http.otherwise = () => {};
     await worker({ channels: [hook(http.url, 'hook', 30_000)] });
@@ -298,27 +306,27 @@ describe('a channel that is down', () => {
     );
     await stack.decide(action, dba);
     expect((await action.outcome()).status).toBe('success');
-    // The first attempt still waits for its answer.
+    // The first attempt still waits for its response.
     expect(await trail(action.actionId)).toEqual([]);
   });
 
-  test('for too long is given up, and that is on record', async () => {
+  test('for too long is given up, and that is recorded', async () => {
     const port = await freePort();
     await worker({ channels: [hook(`http://127.0.0.1:${port}/`)], giveUpAfterSeconds: 3 });
     const action = await pending(agent, PURGE);
-    const over = await told(action.actionId, 'asked', 'hook', { status: 'failed', detail: /^given up: / });
+    const over = await waitForDelivery(action.actionId, 'asked', 'hook', { status: 'failed', detail: /^given up: / });
     expect(over?.detail).toContain('ECONNREFUSED');
     expect(over?.attempts).toBeGreaterThan(1);
     await stack.decide(action, dba, 'deny');
     expect((await action.outcome()).status).toBe('denied');
   });
 
-  test('is come back to when it says, and not before', async () => {
+  test('is tried again at the time that it states, and not before', async () => {
     const http = await opening(openReceiver());
     http.answers.push(status(429, { 'retry-after': '3' }));
     await worker({ channels: [hook(http.url)] });
     const action = await pending(agent, PURGE);
-    const done = await told(action.actionId, 'asked', 'hook');
+    const done = await waitForDelivery(action.actionId, 'asked', 'hook');
     expect(done?.attempts).toBe(2);
     const [first, second] = http.seen;
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2900);
@@ -326,7 +334,7 @@ describe('a channel that is down', () => {
     await agent.cancel(action.actionId);
   });
 
-  test('for good (410, SMTP 5xx) is not asked again; for now (SMTP 4xx) it is', async () => {
+  test('for good (410, SMTP 5xx) is not tried again; for now (SMTP 4xx) it is', async () => {
     const http = await opening(openReceiver());
     http.otherwise = status(410);
     let refusals = 1;
@@ -348,13 +356,15 @@ describe('a channel that is down', () => {
     await worker({ channels: [hook(http.url), mail('grey', greylisting.port), mail('shut', refusing.port)] });
     const action = await pending(agent, PURGE);
     const { actionId } = action;
-    expect(await told(actionId, 'asked', 'hook', { status: 'failed', detail: /^HTTP 410/ })).toMatchObject({
+    expect(await waitForDelivery(actionId, 'asked', 'hook', { status: 'failed', detail: /^HTTP 410/ })).toMatchObject({
       attempts: 1,
     });
-    expect(await told(actionId, 'asked', 'shut', { status: 'failed', detail: /5\.7\.1 never/ })).toMatchObject({
+    expect(
+      await waitForDelivery(actionId, 'asked', 'shut', { status: 'failed', detail: /5\.7\.1 never/ }),
+    ).toMatchObject({
       attempts: 1,
     });
-    expect(await told(actionId, 'asked', 'grey')).toMatchObject({ attempts: 2 });
+    expect(await waitForDelivery(actionId, 'asked', 'grey')).toMatchObject({ attempts: 2 });
     expect(greylisting.mails.map(({ messageId }) => messageId)).toEqual([
       `<${deliveryId({ tenant: TENANT, actionId, n: 0, kind: 'asked' }, 'grey')}@example.com>`,
     ]);
@@ -365,36 +375,36 @@ describe('a channel that is down', () => {
   });
 });
 
-test('a worker that dies in the middle of a delivery: it is delivered all the same, with the same id', async () => {
+test('when a worker dies during a delivery, the notice is delivered nevertheless, with the same id', async () => {
   const http = await opening(openReceiver());
   let reached: () => void = () => {};
   const inTheMiddle = new Promise<void>((resolve) => (reached = resolve));
   http.answers.push(() => reached());
   Object.assign(process.env, { WORKER_WEBHOOK_URL: http.url, WORKER_WEBHOOK_SECRET: SECRET });
-  const doomed = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  const killedWorker = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
   const action = await pending(agent, PURGE);
   await inTheMiddle;
-  await doomed.kill();
-  const heir = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
+  await killedWorker.kill();
+  const secondWorker = await spawnWorker({ ...stack, temporal: queue }, stack.policies);
   try {
     const { actionId } = action;
-    const done = await told(actionId, 'asked', 'webhook');
+    const done = await waitForDelivery(actionId, 'asked', 'webhook');
     expect(done?.attempts).toBe(2);
     const ids = http.seen.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([done?.deliveryId, done?.deliveryId]);
     await stack.decide(action, dba);
     expect((await action.outcome()).status).toBe('success');
-    await told(actionId, 'ended', 'webhook');
+    await waitForDelivery(actionId, 'ended', 'webhook');
   } finally {
-    await heir.kill();
+    await secondWorker.kill();
   }
 });
 
-describe('somebody with access to Temporal', () => {
+describe('a person with access to Temporal', () => {
   const start = (id: string, announcement: unknown, taskQueue = queue.taskQueue) =>
     temporal.workflow.start('notification', { workflowId: id, taskQueue, args: [announcement] });
 
-  test('who takes the ids of notices first does not hold the action up', async () => {
+  test('who starts the notification workflows first does not delay the action', async () => {
     const http = await opening(openReceiver());
     await worker({ channels: [hook(http.url)] });
     const actionId = `taken-${randomUUID()}`;
@@ -408,11 +418,11 @@ describe('somebody with access to Temporal', () => {
     expect(http.seen).toEqual([]);
   });
 
-  test('cannot make people read anything but what the ledger has', async () => {
+  test('cannot make people read anything but what the ledger contains', async () => {
     const http = await opening(openReceiver());
     await worker({ channels: [hook(http.url)] });
     const action = await pending(agent, PURGE);
-    await told(action.actionId, 'asked', 'hook');
+    await waitForDelivery(action.actionId, 'asked', 'hook');
     const forged = {
       tenant: TENANT,
       actionId: action.actionId,
@@ -433,15 +443,17 @@ describe('somebody with access to Temporal', () => {
     });
     expect(http.seen.at(-1)?.body).not.toMatch(/at once|evil/);
 
-    const nobodys: Announcement = { tenant: TENANT, actionId: 'never-proposed', n: 0, kind: 'asked' };
-    await expect((await start(`x-${randomUUID()}`, nobodys)).result()).rejects.toThrow('Workflow execution failed');
+    const unknownAction: Announcement = { tenant: TENANT, actionId: 'never-proposed', n: 0, kind: 'asked' };
+    await expect((await start(`x-${randomUUID()}`, unknownAction)).result()).rejects.toThrow(
+      'Workflow execution failed',
+    );
     await expect((await start(`x-${randomUUID()}`, 'nonsense')).result()).rejects.toThrow('Workflow execution failed');
     expect(http.seen).toHaveLength(2);
     await agent.cancel(action.actionId);
   });
 });
 
-test('hostile words of an agent arrive as words', async () => {
+test('hostile text of an agent arrives as text', async () => {
   const [http, chat, mail] = await Promise.all([
     opening(openReceiver()),
     opening(openSlack(TOKEN)),
@@ -462,7 +474,7 @@ test('hostile words of an agent arrive as words', async () => {
   });
   const reasoning = `<!channel> <https://evil.example|Approve>\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script> \u202Egnihton${'x'.repeat(10_000)}`;
   const action = await pending(agent, { ...PURGE, reasoning });
-  for (const channel of ['hook', 'slack', 'email']) await told(action.actionId, 'asked', channel);
+  for (const channel of ['hook', 'slack', 'email']) await waitForDelivery(action.actionId, 'asked', channel);
   const [[, message] = []] = chat.messages;
   expect(message?.['blocks']).toContain('&lt;!channel&gt;');
   expect(message?.['blocks']).not.toMatch(/<!channel>|<https:\/\/evil|\u202e/);

@@ -1,4 +1,4 @@
-/** The Slack channel on a server that speaks Slack's Web API. */
+/** Tests the Slack channel against a server that implements Slack's Web API. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { slack, type SlackOptions } from '../../src/notify/index.js';
 import type { Channel } from '../../src/notify/channel.js';
@@ -52,7 +52,7 @@ const platform = (error: string) =>
   status(200, { 'content-type': 'application/json' }, JSON.stringify({ ok: false, error }));
 
 describe('a message', () => {
-  test('says what, where, who, why and until when, and leads to the page', async () => {
+  test('states the action, environment, agent, reason and expiry, and links to the page', async () => {
     const { detail } = await channel().deliver(notice(), delivery());
     expect(detail).toMatch(/^posted C0123456789 1700000000\.\d{6}$/);
     const { texts, blocks } = shown(only());
@@ -75,7 +75,7 @@ describe('a message', () => {
     expect(only()).toMatchObject({ parse: 'none', link_names: 'false', unfurl_links: 'false', unfurl_media: 'false' });
   });
 
-  test('has a delivery id in its metadata, by which a repeat is known', async () => {
+  test('has a delivery id in its metadata, by which a repeat is recognized', async () => {
     await channel().deliver(notice(), delivery());
     await channel().deliver(notice(), delivery());
     const ids = [...server.messages.values()].map(({ metadata = '' }) => JSON.parse(metadata) as object);
@@ -84,7 +84,7 @@ describe('a message', () => {
     expect(ids[0]).toMatchObject({ event_payload: { delivery_id: 'ntc_0123', action_id: 'price-1' } });
   });
 
-  test('without buttons has a link only', async () => {
+  test('without buttons has only a link', async () => {
     await channel({ buttons: false }).deliver(notice(), delivery());
     expect(shown(only()).buttons).toEqual(['countersign.open']);
   });
@@ -93,14 +93,14 @@ describe('a message', () => {
     ['<!channel> hello', '&lt;!channel&gt; hello'],
     ['<https://evil.example|Approve here>', '&lt;https://evil.example|Approve here&gt;'],
     ['<@U123> & <#C1>', '&lt;@U123&gt; &amp; &lt;#C1&gt;'],
-  ])('takes %s for text: nobody is called and nothing is linked', async (words, escaped) => {
+  ])('treats %s as text: nobody is mentioned and nothing is linked', async (words, escaped) => {
     await channel().deliver(notice({ reasoning: words, summary: words, agent: words, environment: words }), delivery());
     const { texts, blocks } = shown(only());
     expect(texts).toContain(`own words: “${escaped}”`);
     expect(texts).toContain(`What: ${escaped}`);
     expect(only()?.['text']).toContain(escaped);
     expect(only()?.['text']).not.toMatch(/[<>]/);
-    // What is of others is in no text that Slack reads as markup.
+    // No text that Slack reads as markup contains untrusted text.
     const kinds = blocks.flatMap(({ text, fields = [], elements = [] }) => [
       text,
       ...fields,
@@ -109,7 +109,7 @@ describe('a message', () => {
     expect(new Set(kinds.flatMap((one) => (one === undefined ? [] : [one.type])))).toEqual(new Set(['plain_text']));
   });
 
-  test('of the longest texts is within what Slack takes', async () => {
+  test('with the longest texts is within the limits of Slack', async () => {
     const long = '<&>'.repeat(2000);
     const needs = Array.from({ length: 50 }, () => ({ reason: long, roles: [long], quorum: 1 }));
     await channel().deliver(
@@ -124,7 +124,7 @@ describe('a message', () => {
 });
 
 describe('what was posted', () => {
-  test('is changed when it is decided and when it has ended, and offers nothing any more', async () => {
+  test('is updated when people have decided and when the action has ended, and has no buttons any more', async () => {
     const posted = await channel().deliver(notice(), delivery());
     const reminded = await channel().deliver(notice({ kind: 'reminded' }), delivery());
     const earlier = [posted, reminded];
@@ -141,14 +141,14 @@ describe('what was posted', () => {
     expect(server.messages.size).toBe(2);
   });
 
-  test('is nothing: then nothing new is posted either', async () => {
+  test('does not exist: then nothing new is posted either', async () => {
     expect(await channel().deliver(notice({ kind: 'ended', status: 'denied' }), delivery())).toEqual({
       detail: 'updated nothing',
     });
     expect(server.calls).toEqual([]);
   });
 
-  test('was deleted by somebody: that is said, for good', async () => {
+  test('was deleted by somebody: the delivery fails for good and says so', async () => {
     const earlier = [{ detail: 'posted C0123456789 1600000000.000001' }];
     const gone = channel().deliver(notice({ kind: 'decided' }), delivery({ earlier }));
     await expect(gone).rejects.toMatchObject({ retryable: false, message: 'Slack: message_not_found' });
@@ -187,7 +187,7 @@ describe('a failure', () => {
     ['no JSON', status(200, { 'content-type': 'text/html' }, `<html>${TOKEN}</html>`)],
     ['a broken connection', (response) => void response.destroy()],
     ['a redirection', status(302, { location: 'https://evil.example/' })],
-  ])('%s is told without the token and tried again', async (_name, answer) => {
+  ])('%s is reported without the token and tried again', async (_name, answer) => {
     server.answers.push(answer);
     const failed = await channel()
       .deliver(notice(), delivery())
@@ -197,7 +197,7 @@ describe('a failure', () => {
     expect((failed as Error).cause).toBeUndefined();
   });
 
-  test('of a wait that is over ends the call', async () => {
+  test('by a timeout ends the call', async () => {
     server.answers.push(() => {});
     const began = Date.now();
     await expect(channel({ timeoutMs: 200 }).deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });

@@ -1,4 +1,4 @@
-/** What notifications are delivered to in tests: servers of their own that speak HTTP, Slack's Web API and SMTP, and a notice. */
+/** Test servers for notifications, which speak HTTP, Slack's Web API and SMTP, and a sample notice. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import {
@@ -22,7 +22,7 @@ export interface Seen {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** Milliseconds since the epoch. */
+  /** When the request arrived. Milliseconds since the epoch. */
   readonly at: number;
 }
 
@@ -32,7 +32,7 @@ export interface HttpReceiver {
   readonly url: string;
   readonly port: number;
   readonly seen: Seen[];
-  /** What it answers next, once each; then `otherwise`. */
+  /** The next responses, each used once; afterwards `otherwise`. */
   readonly answers: Answer[];
   otherwise: Answer;
   stop(): Promise<void>;
@@ -88,15 +88,15 @@ export interface SlackCall {
 export interface SlackServer {
   readonly apiUrl: string;
   readonly calls: SlackCall[];
-  /** Messages as they are now, by `ts`. */
+  /** The current messages by `ts`. */
   readonly messages: Map<string, Readonly<Record<string, string>>>;
   readonly answers: Answer[];
-  /** What the next calls wait for before they are carried out, one each. */
+  /** Promises for which the next calls wait before they are carried out, one each. */
   readonly gates: Promise<void>[];
   stop(): Promise<void>;
 }
 
-/** As much of Slack's Web API as a bot with `chat:write` needs: form-encoded calls, answers with `ok`. */
+/** The part of Slack's Web API that a bot with `chat:write` needs: form-encoded calls, and responses with `ok`. */
 export async function openSlack(token: string): Promise<SlackServer> {
   const receiver = await openReceiver();
   const messages = new Map<string, Readonly<Record<string, string>>>();
@@ -141,7 +141,7 @@ export interface MailServer {
   stop(): Promise<void>;
 }
 
-/** Takes what comes, unless the options say otherwise. */
+/** Accepts all mail, unless the options say otherwise. */
 export async function openMail(options: SMTPServerOptions = {}): Promise<MailServer> {
   const mails: MailServer['mails'] = [];
   const server = new SMTPServer({
@@ -156,7 +156,7 @@ export async function openMail(options: SMTPServerOptions = {}): Promise<MailSer
     }),
     ...options,
   });
-  // A client that goes away because it does not trust the certificate is no fault of the server.
+  // A client that disconnects because it does not trust the certificate must not fail the server.
   server.on('error', () => {});
   server.listen(0, '127.0.0.1');
   await once(server.server, 'listening');

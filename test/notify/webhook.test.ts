@@ -1,4 +1,4 @@
-/** The webhook channel on a real HTTP server, judged by the library that receivers use. */
+/** Tests the webhook channel against a real HTTP server, which verifies with the library that receivers use. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -63,7 +63,7 @@ describe('a delivery', () => {
     expect(() => verifiedBy(NEW)).toThrow(/signature/i);
   });
 
-  test('is signed by every secret while one takes the place of another', async () => {
+  test('is signed with every secret while one replaces another', async () => {
     await hook({ secrets: ['env:HOOK_NEW', 'env:HOOK_OLD'] }).deliver(notice(), delivery());
     expect(verifiedBy(OLD)).toEqual(verifiedBy(NEW));
   });
@@ -81,19 +81,19 @@ describe('a delivery', () => {
   });
 });
 
-describe('an answer', () => {
+describe('a response', () => {
   test.each([
     [429, { 'retry-after': '7' }, { retryable: true, retryAfterMs: 7000 }],
     [503, { 'retry-after': '999999' }, { retryable: true, retryAfterMs: 3_600_000 }],
     [500, {}, { retryable: true, retryAfterMs: undefined }],
     [404, {}, { retryable: true, retryAfterMs: undefined }],
     [410, {}, { retryable: false, message: expect.stringContaining('410') }],
-  ])('of %i says whether and when to come again', async (code, headers, error) => {
+  ])('of %i determines whether and when the delivery is tried again', async (code, headers, error) => {
     receiver.answers.push(status(code, headers));
     await expect(hook().deliver(notice(), delivery())).rejects.toMatchObject({ code: 'DELIVERY_FAILED', ...error });
   });
 
-  test('that leads elsewhere is not followed: whoever is there gets nothing', async () => {
+  test('that redirects is not followed: the other server gets nothing', async () => {
     const other = await openReceiver();
     receiver.answers.push(status(307, { location: other.url }));
     await expect(hook().deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true, message: 'HTTP 307' });
@@ -101,7 +101,7 @@ describe('an answer', () => {
     await other.stop();
   });
 
-  test('is not quoted: it may echo what was sent to it', async () => {
+  test('is not quoted, because it may echo what was sent', async () => {
     receiver.answers.push(status(500, {}, OLD));
     const failed = await hook()
       .deliver(notice(), delivery())
@@ -126,7 +126,7 @@ describe('an answer', () => {
     silent.close();
   });
 
-  test('of nobody: a refused connection is tried again', async () => {
+  test('that never comes because the connection is refused: the delivery is tried again', async () => {
     const gone = await openReceiver();
     await gone.stop();
     await expect(hook({ url: gone.url }).deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });

@@ -23,7 +23,7 @@ interface Line {
   readonly message: string;
 }
 
-/** A log that can be waited on. */
+/** A log whose entries a test can wait for. */
 class Log {
   readonly lines: Line[] = [];
   #changed: (() => void)[] = [];
@@ -61,7 +61,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** As an editor writes: the whole new file takes the old one's place at once. */
+/** Replaces the whole file at once, as an editor does. */
 async function write(name: string, text: string): Promise<void> {
   await writeFile(join(folder, `.${name}.new`), text);
   await rename(join(folder, `.${name}.new`), join(folder, name));
@@ -75,13 +75,13 @@ function ok(reload: Reload): Extract<Reload, { ok: true }> {
 }
 
 describe('before a first load', () => {
-  test('there is no policy, and asking for one says so', () => {
+  test('there is no policy, and `current` throws an error that says so', () => {
     const active = new ActivePolicy({ folder, logger: log });
     expect(() => active.current()).toThrow(expect.objectContaining({ code: 'POLICY_UNAVAILABLE' }));
     expect(active.status()).toEqual({ folder });
   });
 
-  test('a folder that cannot be used leaves it so, with the reason', async () => {
+  test('an unusable folder changes nothing, and the reason is kept', async () => {
     await write('a.cedar', 'permit (principal, action, resource)');
     const active = new ActivePolicy({ folder, logger: log });
     expect(await active.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
@@ -93,7 +93,7 @@ describe('before a first load', () => {
 });
 
 describe('a reload', () => {
-  test('exchanges the policy and says from which digest to which', async () => {
+  test('replaces the policy, and logs the old and new digest', async () => {
     const active = new ActivePolicy({ folder, logger: log });
     const { digest: first } = ok(await active.reload());
     expect(decide(active)).toBe('allow');
@@ -107,7 +107,7 @@ describe('a reload', () => {
     ]);
   });
 
-  test('of a folder with a syntax error keeps the policy at work, says where, and takes the corrected one', async () => {
+  test('of a folder with a syntax error keeps the active policy, says where the error is, and accepts the corrected one', async () => {
     const active = new ActivePolicy({ folder, logger: log });
     const { digest } = ok(await active.reload());
     const running = active.current();
@@ -127,7 +127,7 @@ describe('a reload', () => {
     expect(active.status().lastError).toBeUndefined();
   });
 
-  test('of a folder that is gone keeps the policy at work', async () => {
+  test('of a missing folder keeps the active policy', async () => {
     const active = new ActivePolicy({ folder, logger: log });
     await active.reload();
     await rename(folder, `${folder}-gone`);
@@ -152,7 +152,7 @@ describe('a reload', () => {
 });
 
 describe('storing', () => {
-  test('comes before deciding: a policy that could not be stored never decides', async () => {
+  test('comes first: a policy that could not be stored is never used', async () => {
     let down = false;
     const active = new ActivePolicy({
       folder,
@@ -172,7 +172,7 @@ describe('storing', () => {
     expect(decide(active)).toBe('deny');
   });
 
-  test('is awaited: until it ends the policy before decides', async () => {
+  test('is awaited: until it ends, the previous policy is used', async () => {
     let release: () => void = () => undefined;
     let reached: () => void = () => undefined;
     let gate: Promise<void> | undefined;
@@ -195,7 +195,7 @@ describe('storing', () => {
 });
 
 describe('concurrent reloads', () => {
-  test('are one, and a change made while one runs is not missed', async () => {
+  test('share one reload, and a change made during a reload is not missed', async () => {
     let release: () => void = () => undefined;
     let gate: Promise<void> | undefined = new Promise((resolve) => (release = resolve));
     let reached: () => void = () => undefined;
@@ -224,7 +224,7 @@ describe('concurrent reloads', () => {
 });
 
 describe('watching', () => {
-  test('takes changes, refuses broken ones once, and takes the correction', async () => {
+  test('accepts changes, refuses a broken one once, and accepts the correction', async () => {
     const active = new ActivePolicy({ folder, logger: log });
     await active.reload();
     stop = active.watch(10);
@@ -244,7 +244,7 @@ describe('watching', () => {
     expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
   });
 
-  test('refuses a folder that is gone, once, and takes it when it is back', async () => {
+  test('refuses a missing folder once, and accepts it when it is back', async () => {
     const active = new ActivePolicy({ folder, logger: log });
     await active.reload();
     stop = active.watch(10);
@@ -274,13 +274,13 @@ describe('watching', () => {
     expect(log.lines.map((line) => line.level)).toEqual(['error', 'error', 'info']);
   });
 
-  test('does not read a folder that does not hold still', async () => {
+  test('does not read a folder while it keeps changing', async () => {
     const interval = 100;
     const active = new ActivePolicy({ folder, logger: log });
     await active.reload();
     stop = active.watch(interval);
-    // Each text is a good policy that its author has not finished. On a machine too busy to write without pause, the pause may be
-    // taken for the end: such a try says nothing, and there is another.
+    // Each text is a valid policy that its author has not finished. On a busy machine, a pause between writes may be taken for the end.
+    // Such an attempt proves nothing, and is repeated.
     for (let tries = 0; ; tries++) {
       await active.reload();
       const before = log.lines.length;
@@ -306,8 +306,8 @@ describe('watching', () => {
     active.watch(5)();
     await write('b.cedar', FORBID_ALL);
     const other = new Log();
-    const witness = new ActivePolicy({ folder, logger: other });
-    stop = witness.watch(5);
+    const watcher = new ActivePolicy({ folder, logger: other });
+    stop = watcher.watch(5);
     await other.line((line) => line.level === 'info');
     expect(log.lines).toHaveLength(1);
     expect(decide(active)).toBe('allow');

@@ -9,7 +9,7 @@ import { factsOf, PERMIT_ALL } from './facts.js';
 const DAY = 86_400;
 
 describe('what people must do', () => {
-  test('everything that can be said of it', () => {
+  test('can have every option', () => {
     const text =
       'dba|lead, quorum=2, ttl=4h, denials=2, passkey, self, remind=30m, escalate=2h:ceo, escalate=1h:lead|cto; security, ttl=30m';
     expect(parseApprovals(text)).toEqual([
@@ -30,24 +30,24 @@ describe('what people must do', () => {
     ]);
   });
 
-  test('what is not said is not there: what was shown before there were options keeps its digest', () => {
+  test('has no option that the text does not give, so that older approval requests keep their digest', () => {
     expect(parseApprovals('dba')).toEqual([{ roles: ['dba'], quorum: 1, ttlSeconds: DAY }]);
     expect(Object.keys(parseApprovals('dba')[0] as object)).toEqual(['roles', 'quorum', 'ttlSeconds']);
   });
 
-  test('spaces say nothing', () => {
+  test('ignores spaces', () => {
     expect(parseApprovals(' dba | lead ,denials = 2 , escalate = 1h : cto | cfo ;  security ')).toEqual(
       parseApprovals('dba|lead,denials=2,escalate=1h:cto|cfo;security'),
     );
   });
 
-  test("a role's name may have a colon in it, also where it is escalated to", () => {
+  test('can name a role with a colon, also in an escalation', () => {
     expect(parseApprovals('team:db, escalate=1h:team:lead|cto')).toMatchObject([
       { roles: ['team:db'], escalations: [{ afterSeconds: 3600, roles: ['cto', 'team:lead'] }] },
     ]);
   });
 
-  test('each requirement of a policy is asked for, in its order, for the same reason', () => {
+  test('is one requirement for each part of a policy, in order, with the same reason', () => {
     const policy = policyFromText({
       'permit.cedar': PERMIT_ALL,
       'soft.cedar':

@@ -121,7 +121,7 @@ describe('a policy is refused, with its file, line and column, when', () => {
     expect(error.fix).toMatch(/\w/);
   });
 
-  test('several are wrong: all are named, the first leads', () => {
+  test('several are wrong: all are named, and the fields are those of the first', () => {
     const error = one(
       '@id("a") @reasn("x") permit (principal, action, resource);\npermit (principal, action, resource);',
     );
@@ -129,7 +129,7 @@ describe('a policy is refused, with its file, line and column, when', () => {
     expect(error.message).toMatch(/a\.cedar:1:1: .*@reasn.*; a\.cedar:2:1: .*no @id/);
   });
 
-  test('places hold in a later file and behind many policies, comments and letters of several bytes', () => {
+  test('places are right in a later file and after many policies, comments and multi-byte letters', () => {
     const many = Array.from(
       { length: 25 },
       (_, i) => `// ünï ${i} permit (principal, action, resource);\n@id("p${i}") permit (principal, action, resource);`,
@@ -226,7 +226,7 @@ describe('a schema is refused when', () => {
     expect(error.message).toContain(named);
   });
 
-  test('but action groups and optional attributes of its own are welcome', () => {
+  test('but action groups and optional attributes of its own are accepted', () => {
     const own = schema
       .replace('action READ,', 'action Change; action Everything;\n  action READ,')
       .replace('CALL_API appliesTo', 'CALL_API in [Change, Everything] appliesTo')
@@ -260,7 +260,7 @@ describe('slices', () => {
     ...ACTION_TYPES.map((name) => `action == Countersign::Action::"${name}"`),
     'action in [Countersign::Action::"Seldom", Countersign::Action::"READ"]',
     'action in [Countersign::Action::"Change", Countersign::Action::"All"]',
-  ])('hold every policy that Cedar could apply: %s', (scope) => {
+  ])('contain every policy that Cedar could apply: %s', (scope) => {
     const text = `@id("a") permit (principal, ${scope}, resource);`;
     const policy = policyFromText({ 'schema.cedarschema': grouped, 'a.cedar': text });
     const envs = getValidRequestEnvsPolicy(text, `${grouped}\ntype Limits = {};`);
@@ -272,7 +272,7 @@ describe('slices', () => {
     }
   });
 
-  test('hold only what can apply: of 1,000 policies for single actions, a quarter', () => {
+  test('contain only policies that can apply: a quarter of 1,000 policies for single actions', () => {
     const policies = Array.from(
       { length: 1000 },
       (_, i) =>
@@ -312,7 +312,7 @@ describe('the digest', () => {
     expect(refusal(() => compilePolicy(forged))).toMatchObject({ code: 'POLICY_INVALID', field: 'bundle.digest' });
   });
 
-  test('leads back to the same policy through what a ledger stores', () => {
+  test('stays the same when the ledger stores and returns the files', () => {
     const stored = JSON.parse(JSON.stringify(starter.files)) as Record<string, string>;
     const policy = compilePolicy(bundleFromFiles(stored));
     expect(policy.digest).toBe(starter.digest);
@@ -371,7 +371,7 @@ describe('a folder', () => {
     },
   );
 
-  test('with policies in a folder of its own is refused', async () => {
+  test('with policies in a subfolder is refused', async () => {
     await mkdir(join(folder, 'more'));
     await writeFile(join(folder, 'more', 'b.cedar'), PERMIT_ALL);
     expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: 'more/' });
@@ -416,7 +416,7 @@ describe('a policy that nests without end', () => {
     calls: (n) => `context.now${'.offset(duration("1d"))'.repeat(n)} > context.now`,
   };
 
-  test.each(Object.keys(nested))('of %s is refused, and a policy at work goes on deciding', (shape) => {
+  test.each(Object.keys(nested))('of %s is refused, and the active policy still works', (shape) => {
     const working = policyFromText({ 'a.cedar': PERMIT_ALL });
     for (const n of [120, 1000, 10_000]) {
       const error = one(`@id("deep") permit (principal, action, resource) when { ${nested[shape]?.(n)} };`);
@@ -425,7 +425,7 @@ describe('a policy that nests without end', () => {
     }
   });
 
-  test('up to what is accepted is evaluated, also from deep within a program', () => {
+  test('up to the accepted depth is evaluated, even on a deep call stack', () => {
     const text = Object.entries(nested)
       .filter(([shape]) => shape !== 'sets')
       .map(([shape, make]) => `@id("${shape}") forbid (principal, action, resource) when { ${make(44)} };`);

@@ -5,7 +5,7 @@ import { newCedar, locationAt } from '../../src/policy/cedar.js';
 
 const src = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href);
 
-/** Runs a module in a Node of its own and returns what it printed. @throws when the process dies */
+/** Runs a module in a separate Node process and returns its output. @throws when the process dies */
 async function run(program: string, ...flags: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -17,7 +17,7 @@ async function run(program: string, ...flags: readonly string[]): Promise<string
 
 describe("V8's fault with inlined WebAssembly calls", () => {
   test('does not abort the process when code is deoptimized while Cedar runs', async () => {
-    // `toJSON` is called from within Cedar's call, and there takes away the optimized code that the call returns to.
+    // `toJSON` runs during Cedar's call, and removes the optimized code to which that call returns.
     const program = `
       import { newCedar } from ${src('policy/cedar.ts')};
       const cedar = newCedar();
@@ -34,7 +34,7 @@ describe("V8's fault with inlined WebAssembly calls", () => {
 });
 
 describe('instances of Cedar', () => {
-  test('do not share what is preparsed, nor a stack that overflowed', () => {
+  test('share neither preparsed policies nor an overflowed stack', () => {
     const [broken, other] = [newCedar(), newCedar()];
     const policies = { staticPolicies: 'permit (principal, action, resource);' };
     expect(broken.preparsePolicySet('mine', policies)).toEqual({ type: 'success' });
@@ -46,8 +46,11 @@ describe('instances of Cedar', () => {
     expect(other.statefulIsAuthorized({ ...call, preparsedPolicySetId: 'mine' })).toMatchObject({ type: 'failure' });
   });
 
-  test('are given back: twelve policies in turn do not hold twelve instances', { timeout: 180_000 }, async () => {
-    const program = `
+  test(
+    'are garbage-collected: twelve policies in turn do not keep twelve instances',
+    { timeout: 180_000 },
+    async () => {
+      const program = `
       import { setTimeout as turn } from 'node:timers/promises';
       import { policyFromText } from ${src('testing/index.ts')};
       const seen = [];
@@ -57,8 +60,9 @@ describe('instances of Cedar', () => {
         globalThis.gc();
       }
       console.log(seen.filter((policy) => policy.deref() !== undefined).length);`;
-    expect(Number(await run(program, '--expose-gc'))).toBeLessThan(4);
-  });
+      expect(Number(await run(program, '--expose-gc'))).toBeLessThan(4);
+    },
+  );
 });
 
 test.each([

@@ -39,7 +39,7 @@ describe('a delegate', () => {
     });
   });
 
-  test('is asked for what any of the chain is asked for, once each, and bound by the strictest constraints', () => {
+  test('has the requirements of every agent in the chain, once each, and the strictest constraints', () => {
     const policy = policyFromText({
       'a.cedar': `@id("billing") @constraint("maxRows=100") permit (principal in Countersign::Role::"billing_agent", action, resource);
 @id("interns") @constraint("maxRows=5") permit (principal in Countersign::Role::"intern", action, resource);

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 
 describe('a unit test of a policy', () => {
-  test('says what would be decided on a proposal', () => {
+  test('returns the decision on a proposal', () => {
     const decision = enforce(
       { tool: 'shop-db', input: { operation: 'delete', table: 'audit_logs', where: { id: 7 } } },
       {
@@ -28,7 +28,7 @@ describe('a unit test of a policy', () => {
     expect(decision.reason).toContain('protected table');
   });
 
-  test('sees that a proposal which claims to be in a test environment changes nothing', () => {
+  test('shows that a proposal cannot claim another environment', () => {
     const context = {
       policy,
       agent: anAgent({ roles: ['read_write_user'] }),
@@ -54,7 +54,7 @@ describe('a unit test of a policy', () => {
     expect(enforce(claiming, context).effect).toBe('require_approval');
   });
 
-  test('gets the table from the input, lower case, as written to or read', () => {
+  test('takes the table from the input, in lower case, as written or read', () => {
     const echo = policyFromText({
       'a.cedar':
         '@id("echo") @reason("{operation} {targets} / {reads} / {rows}") permit (principal, action, resource);',
@@ -66,7 +66,7 @@ describe('a unit test of a policy', () => {
     expect(reason({}, 'READ')).toBe('allowed by echo: read  /  / 0');
   });
 
-  test('has a clock that stands still unless it is set', () => {
+  test('has a fixed time unless it is set', () => {
     const hours = policyFromText({
       'a.cedar': `@id("noon") permit (principal, action, resource) when { context.now == datetime("${ENFORCE_NOW}") };`,
     });
@@ -76,7 +76,7 @@ describe('a unit test of a policy', () => {
     expect(enforce(proposal, { ...context, now: '2025-01-01T12:00:01Z' }).effect).toBe('deny');
   });
 
-  test('that mixes up its tools is told so', () => {
+  test('with a proposal for another tool fails with an error that says so', () => {
     const context = {
       policy,
       agent: anAgent({ roles: ['admin_user'] }),

@@ -9,11 +9,11 @@ const soft = (id: string, approval: string, when: string): string =>
   `@id("${id}") @reason("${id} of {rows}") @approval("${approval}") forbid (principal, action, resource) when { ${when} };\n`;
 const final = (id: string, when: string): string =>
   `@id("${id}") @reason("${id} is final") forbid (principal, action, resource) when { ${when} };\n`;
-/** Adds to the largest Long: cannot be evaluated for any row count but 0, and no validator can tell. */
+/** Adds to the largest Long, so it can be evaluated only for 0 rows, which no validator notices. */
 const OVERFLOW = 'context.rows + 9223372036854775807 > 0';
 
 describe('soft forbids', () => {
-  test('ask for all that stand against the action, and for nothing else', () => {
+  test('require the approvals of all that apply to the action, and no others', () => {
     const policy = policyFromText({
       'a.cedar':
         PERMIT_ALL +
@@ -33,7 +33,7 @@ describe('soft forbids', () => {
     });
   });
 
-  test('with no permit behind them deny: nobody is asked in vain', () => {
+  test('without a permit deny: nobody is asked in vain', () => {
     const policy = policyFromText({
       'a.cedar':
         soft('ask', 'dba', 'true == (context.rows > 0)') +
@@ -49,7 +49,7 @@ describe('soft forbids', () => {
     expect(evaluate(policy, factsOf({ actionType: 'READ' })).effect).toBe('require_approval');
   });
 
-  test('beside a final forbid deny, and the reason is the final one', () => {
+  test('together with a final forbid deny, with the reason of the final one', () => {
     const policy = policyFromText({
       'a.cedar': PERMIT_ALL + soft('ask', 'dba', 'context.rows > 0') + final('never', 'context.rows > 0'),
     });
@@ -93,7 +93,7 @@ describe('a policy that cannot be evaluated', () => {
 });
 
 describe('constraints', () => {
-  test('of several permits bind together, the strictest of each', () => {
+  test('of several permits apply together, each with its strictest value', () => {
     const permit = (id: string, constraint: string) =>
       `@id("${id}") @constraint("${constraint}") permit (principal, action, resource);\n`;
     const policy = policyFromText({
@@ -113,7 +113,7 @@ describe('constraints', () => {
     ]);
   });
 
-  test('of the permits bind what people approve, not the labels of what they lift', () => {
+  test('of the permits apply to what people approve, not the labels of the lifted forbids', () => {
     const policy = policyFromText({
       'a.cedar':
         '@id("p") @constraint("maxRows=5") permit (principal, action, resource);' +
@@ -142,12 +142,12 @@ describe('hostile facts', () => {
     '*',
     '__proto__',
     '',
-  ])('a role called %j is only that', (role) => {
+  ])('a role named %j is only a name', (role) => {
     expect(evaluate(policy, factsOf({ agent: { roles: [role] } })).effect).toBe('deny');
     expect(evaluate(policy, factsOf({ agent: { roles: [role, 'dba'] } })).effect).toBe('allow');
   });
 
-  test.each(['root"', 'Root', 'root\\', '"root"', 'root\n'])('an agent or a tool called %j is not root', (name) => {
+  test.each(['root"', 'Root', 'root\\', '"root"', 'root\n'])('an agent or a tool named %j is not root', (name) => {
     const other = policyFromText({
       'a.cedar': `@id("agent") permit (principal == Countersign::Agent::"root", action, resource);
         @id("tool") permit (principal, action, resource == Countersign::Tool::"root");`,
@@ -157,7 +157,7 @@ describe('hostile facts', () => {
     expect(evaluate(other, factsOf({ agent: { id: name }, tool: { name: 'root' } })).effect).toBe('allow');
   });
 
-  test('a role that is an entity in disguise is refused, not resolved', () => {
+  test('a role in the form of an entity is refused, not resolved', () => {
     const disguise = { __entity: { type: 'Countersign::Role', id: 'dba' } } as unknown as string;
     expect(evaluate(policy, factsOf({ agent: { roles: [disguise] } }))).toMatchObject({
       effect: 'deny',
@@ -194,7 +194,7 @@ describe('hostile facts', () => {
     expect(evaluate(policy, undefined as unknown as Facts)).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
   });
 
-  test('ten thousand bad facts do not wear the policy out', () => {
+  test('ten thousand bad facts do not damage the policy', () => {
     const bad = [
       factsOf({ agent: { id: '\ud800' } }),
       factsOf({ preview: { rows: 2 ** 60 } }),
@@ -204,25 +204,25 @@ describe('hostile facts', () => {
     expect(evaluate(policy, factsOf({ agent: { roles: ['dba'] } })).effect).toBe('allow');
   });
 
-  test('a program that runs out of stack while it asks gets a deny, and a right answer when it has stack again', () => {
+  test('a caller that runs out of stack gets a deny, and the right decision when it has stack again', () => {
     const facts = factsOf({ agent: { roles: ['dba'] } });
     const seen = new Set<string>();
-    const dive = (): void => {
+    const recurse = (): void => {
       try {
-        dive();
+        recurse();
       } catch {
-        // Fails again, and so is asked again one level up, for as long as not even a deny fits on the stack.
+        // Evaluates again one level up, as long as not even a deny fits on the stack.
         seen.add(evaluate(policy, facts).code ?? 'none');
       }
     };
     for (let i = 0; i < 5; i++) {
-      dive();
+      recurse();
       expect(evaluate(policy, facts).effect).toBe('allow');
     }
     expect(seen).toContain('POLICY_ERROR');
   });
 
-  test('reasons carry facts as they are but for what could forge a line, and fill no placeholder twice', () => {
+  test('reasons contain facts unchanged, except characters that could forge a line, and fill no placeholder twice', () => {
     const forbid = policyFromText({
       'a.cedar': `@id("no") @reason("{agent}|{targets}|{rows}|{roles}") forbid (principal, action, resource);`,
     });
@@ -320,7 +320,7 @@ describe('for any policies and facts', () => {
     );
   });
 
-  test('making a soft forbid final never turns a deny into anything else, and what asked before is then denied', () => {
+  test('making a soft forbid final keeps every deny, and turns each approval that it required into a deny', () => {
     fc.assert(
       fc.property(fc.array(rule, { minLength: 1, maxLength: 6 }), anyFacts, (rules, facts) => {
         const hard = rules.map((rule) => ({ ...rule, kind: rule.kind === 'soft' ? 'forbid' : rule.kind }));

@@ -1,4 +1,4 @@
-/** Facts and policies that the tests of this folder share. */
+/** The facts and policies that the tests in this folder share. */
 import type { ActionType, Facts, Preview } from '../../src/action/decision.js';
 import type { Agent } from '../../src/action/principal.js';
 import { anAgent, aTool } from '../../src/testing/index.js';

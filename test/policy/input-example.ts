@@ -1,4 +1,4 @@
-/** One HTTP tool with several operations, ruled by operation and argument: the bundle that the tests and the page share. */
+/** The example bundle of the tests and of the docs page: policies on the operations and arguments of an HTTP tool. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Facts } from '../../src/action/decision.js';

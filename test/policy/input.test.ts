@@ -1,4 +1,4 @@
-/** `context.input`: rules over the arguments of a tool. Whatever is not what the schema declares is refused; nothing of it goes missing. */
+/** `context.input`: policies on the arguments of a tool. A value that is not of its declared type is refused, and never left out. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Decision, Facts } from '../../src/action/decision.js';
@@ -20,7 +20,7 @@ const ATTRIBUTES = `op?: String,
 
 const plain = policyOn(ATTRIBUTES);
 
-/** Whether a policy that asks this of an input finds it so. */
+/** Whether a condition on the input holds in a policy. */
 function holds(condition: string, input: unknown): boolean {
   const policy = policyOn(ATTRIBUTES, condition);
   const decision = evaluate(policy, factsWith(policy, input));
@@ -36,7 +36,7 @@ interface Refusal {
   readonly fix: string;
 }
 
-/** What is wrong with an input, or undefined. */
+/** The refusal of an input, or undefined. */
 function problem(input: unknown): Refusal | undefined {
   try {
     plain.checkInput(factsWith(plain, input));
@@ -56,7 +56,7 @@ function enforceOn(input: JsonObject): Decision {
 }
 
 describe('a policy', () => {
-  test('asks for each kind of argument, at any depth', () => {
+  test('reads each kind of argument, at any depth', () => {
     const input = {
       op: 'refund',
       dryRun: false,
@@ -82,7 +82,7 @@ describe('a policy', () => {
     }
   });
 
-  test('finds absent what is not in the input, and the input itself there', () => {
+  test('finds an attribute absent that is not in the input, and the input itself present', () => {
     expect(holds('context has input && !(context.input has body)', {})).toBe(true);
     expect(holds('context has input.body && !(context has input.body.amount)', { body: {} })).toBe(true);
   });
@@ -112,7 +112,7 @@ describe('a policy', () => {
     expect(holds(`context has input.price && context.input.price == decimal("${text}")`, { price })).toBe(true);
   });
 
-  test('is told every number that a decimal can be, digit by digit', () => {
+  test('reads every number that a decimal can represent, digit by digit', () => {
     const differ = 'context has input.price && context has input.same && context.input.price != context.input.same';
     const policy = policyOn('price?: decimal, same?: decimal', differ);
     const fraction = fc.tuple(fc.integer({ min: -1e9, max: 1e9 }), fc.integer({ min: 0, max: 4 }));
@@ -129,7 +129,7 @@ describe('a policy', () => {
   });
 });
 
-describe('an argument that is there and is not of its declared type is refused, never absent:', () => {
+describe('an argument that is not of its declared type is refused, never absent:', () => {
   const LONG = 'a whole number within ±(2^53-1)';
   const DECIMAL = 'a number with at most 4 fractional digits, within ±922337203685477';
   test.each<[string, JsonObject, string, string]>([
@@ -174,7 +174,7 @@ describe('an argument that is there and is not of its declared type is refused, 
     expect(enforceOn(input).reason).toContain(field);
   });
 
-  test('also whenever the recorded facts are asked again', () => {
+  test('also when the recorded facts are evaluated again', () => {
     const recorded = JSON.parse(JSON.stringify(factsWith(plain, { body: { amount: '100' } }))) as Facts;
     const again = evaluate(plain, recorded);
     expect(again).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
@@ -199,7 +199,7 @@ describe('an argument that is there and is not of its declared type is refused, 
             return error as { code: string };
           }
         })();
-        // POLICY_DENIED would mean that the forbid found it absent.
+        // POLICY_DENIED would mean that the forbid found the value absent.
         expect(decision).toMatchObject(whole ? { effect: 'allow' } : { code: 'POLICY_ERROR' });
       }),
       { numRuns: 300 },
@@ -208,7 +208,7 @@ describe('an argument that is there and is not of its declared type is refused, 
 });
 
 describe('a hostile input', () => {
-  test('gains nothing from the names of an object’s prototype', () => {
+  test('cannot use the names of an object’s prototype', () => {
     const policy = policyOn(
       'constructor?: String, toString?: { length?: Long }, hasOwnProperty?: Bool, valueOf?: Long',
     );
@@ -225,7 +225,7 @@ describe('a hostile input', () => {
     expect(({} as Record<string, unknown>)['valueOf']).toBeTypeOf('function');
   });
 
-  test('that a tool’s schema made into something other than JSON is refused, not looked through', () => {
+  test('that the schema of a tool transformed into something other than JSON is refused', () => {
     class Money {
       amount = 100;
     }
@@ -245,7 +245,7 @@ describe('a hostile input', () => {
     }
   });
 
-  test('does not get a look-alike name past a rule that wants the real one', () => {
+  test('cannot satisfy a policy with a look-alike name', () => {
     const rule = `@id("small") permit (principal, action, resource) when { context has input.body.amount && context.input.body.amount <= 100 };`;
     const policy = policyFromText({ 'schema.cedarschema': schemaWith('body?: { amount?: Long }'), 'a.cedar': rule });
     const decide = (body: JsonObject): string => evaluate(policy, factsWith(policy, { body })).effect;
@@ -259,7 +259,7 @@ describe('a hostile input', () => {
     });
   });
 
-  test('carries texts in any script, and what looks like a policy, as texts', () => {
+  test('keeps texts in any script, and texts that look like a policy, as texts', () => {
     const policy = policyOn('op?: String', 'context has input.op && context.input.op == "refund"');
     for (const op of ['refund" || true || "', '\u202Edufer', '\uFF52efund', '\\u{72}efund', '', '💶'.repeat(100)]) {
       expect(evaluate(policy, factsWith(policy, { op })).effect).toBe('allow');
@@ -268,7 +268,7 @@ describe('a hostile input', () => {
     expect(problem({ op: 'a\u0000' })).toMatchObject({ code: 'POLICY_ERROR' });
   });
 
-  test('of any size is recorded only as far as it is declared, and over 16 KiB refused', () => {
+  test('of any size is recorded only as far as it is declared, and refused over 16 KiB', () => {
     const noise = { junk: 'x'.repeat(200_000), more: Array.from({ length: 10_000 }, (_, i) => i) };
     expect(factsWith(plain, { ...noise, op: 'refund' }).input).toEqual({ op: 'refund' });
     const room = 16 * 1024 - canonicalBytes({ op: '' });
@@ -277,18 +277,18 @@ describe('a hostile input', () => {
     expect(problem({ tags: Array.from({ length: 5_000 }, (_, i) => `tag-${i}`) })).toMatchObject({
       expected: 'at most 16384 bytes of what schema.cedarschema declares',
     });
-    // Where it is large because it is something else, that is said.
+    // When it is too large because it has a wrong type, the error is about the type.
     expect(problem({ body: { amount: 'x'.repeat(20_000) } })).toMatchObject({ field: 'proposal.input.body.amount' });
   });
 
-  test('may nest as deep as it likes beside what is declared, and not within', () => {
+  test('may nest to any depth outside the declared part, but not within it', () => {
     let deep: JsonObject = {};
     for (let level = 0; level < 5_000; level++) deep = { deep };
     expect(problem({ op: 'refund', deep, body: { amount: 1, deep } })).toBeUndefined();
     expect(problem({ body: { amount: deep } })).toMatchObject({ code: 'POLICY_ERROR' });
   });
 
-  test('may be at the deepest place that a schema can declare', () => {
+  test('may have values at the deepest place that a schema can declare', () => {
     const depth = 15;
     const policy = policyOn(`${'a?: { '.repeat(depth)}x?: Long${' }'.repeat(depth)}`);
     const input = JSON.parse(`${'{"a":'.repeat(depth)}{"x":1}${'}'.repeat(depth)}`) as JsonObject;
@@ -305,7 +305,7 @@ describe('recorded facts', () => {
     'context has input.body.amount && context.input.body.amount > 100',
   );
 
-  test('hold the declared arguments and nothing else, and give the same decision again', () => {
+  test('contain the declared arguments and nothing else, and give the same decision again', () => {
     const facts = factsWith(policy, { op: 'refund', body: { amount: 101, card: '4242' }, note: 'n' });
     expect(facts.input).toEqual({ body: { amount: 101 } });
     const again = JSON.parse(JSON.stringify(facts)) as Facts;
@@ -313,7 +313,7 @@ describe('recorded facts', () => {
     expect(evaluate(policy, again).policies).toEqual(['forbidden']);
   });
 
-  test('are not a byte longer where the schema declares no input', () => {
+  test('are not longer when the schema declares no input', () => {
     const without = policyFromText({ 'a.cedar': PERMIT_ALL });
     expect(without.declaredInput('WRITE', { op: 'x' })).toBeUndefined();
     expect(JSON.stringify(factsWith(without, { op: 'x' }))).toBe(JSON.stringify(factsOf()));
@@ -321,7 +321,7 @@ describe('recorded facts', () => {
     expect(without.declaredInput('WRITE', 'whatever')).toBeUndefined();
   });
 
-  test('are asked of a policy that declares less, other things, or nothing', () => {
+  test('can be evaluated by a policy that declares less, other attributes, or nothing', () => {
     const facts = factsWith(policy, { body: { amount: 101 } });
     expect(evaluate(policyFromText({ 'a.cedar': PERMIT_ALL }), facts).effect).toBe('allow');
     expect(evaluate(policyOn('body?: { amount?: decimal }'), facts).effect).toBe('allow');
@@ -329,7 +329,7 @@ describe('recorded facts', () => {
     expect(evaluate(policyOn('op?: String'), facts).effect).toBe('allow');
   });
 
-  test('from before there were any: absent where `input` is optional, a deny where it is not', () => {
+  test('without `input` give an absent `input` where it is optional, and a deny where it is required', () => {
     expect(evaluate(policy, factsOf()).effect).toBe('allow');
     const strict = policyFromText({
       'schema.cedarschema': schemaWith('op?: String', 'input: Input'),
@@ -339,7 +339,7 @@ describe('recorded facts', () => {
     expect(evaluate(strict, factsOf())).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
   });
 
-  test('that were tampered into something that is no object are denied', () => {
+  test('whose `input` was replaced by something other than an object are denied', () => {
     for (const input of ['x', [], null, 1]) {
       const facts = { ...factsOf(), input: input as unknown as JsonObject };
       expect(evaluate(policy, facts)).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
@@ -347,7 +347,7 @@ describe('recorded facts', () => {
   });
 });
 
-test('an agent above in the chain is judged by the same arguments', () => {
+test('the same arguments are evaluated for an agent above in the chain', () => {
   const policy = policyFromText({
     'schema.cedarschema': schemaWith('body?: { amount?: Long }'),
     'a.cedar': `${PERMIT_ALL}@id("juniors") @reason("juniors refund up to 100") forbid (principal in Countersign::Role::"junior", action, resource)
@@ -363,12 +363,12 @@ describe('in a unit test', () => {
   const policy = policyOn('amount?: Long', 'context has input.amount && context.input.amount > 100');
   const context = { policy, agent: anAgent(), tool: aTool(), actionType: 'CALL_API' as const };
 
-  test('the input of the proposal is what policies see', () => {
+  test('policies read the input of the proposal', () => {
     expect(enforce({ tool: 'shop-db', input: { amount: 100 } }, context).effect).toBe('allow');
     expect(enforce({ tool: 'shop-db', input: { amount: 101 } }, context).code).toBe('POLICY_DENIED');
   });
 
-  test('nothing throws: an input that cannot be one is a deny', () => {
+  test('nothing throws: an invalid input is a deny', () => {
     for (const amount of ['1', 1.5, null]) {
       const decision = enforce({ tool: 'shop-db', input: { amount } }, context);
       expect(decision).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
@@ -406,13 +406,13 @@ describe('a schema', () => {
     expect(load(schemaWith(attributes))).toThrow(`schema.cedarschema: ${message}`);
   });
 
-  test('whose types multiply each other or lead to themselves is refused', () => {
+  test('whose types multiply each other or are cyclic is refused', () => {
     const doubling = Array.from({ length: 9 }, (_, i) => `type T${i} = { a?: T${i + 1}, b?: T${i + 1} };`).join(' ');
     expect(load(schemaWith(`a?: T0 }; ${doubling} type T9 = { x?: Long`))).toThrow(/declares too much/);
     expect(load(schemaWith('a?: Input'))).toThrow(/cycle/);
   });
 
-  test('whose input is no record is refused', () => {
+  test('whose input is not a record is refused', () => {
     for (const type of ['Long', 'Set<String>', 'Agent']) {
       expect(load(STARTER_SCHEMA.replace('type Facts = {', `type Facts = { input?: ${type},`))).toThrow(
         /schema\.cedarschema: input is/,
@@ -420,7 +420,7 @@ describe('a schema', () => {
     }
   });
 
-  test('may name the type as it likes, write it in place, outside the namespace, or through others', () => {
+  test('may give the type any name, or declare it inline, outside the namespace, or through other types', () => {
     const asking = `${PERMIT_ALL}@id("f") forbid (principal, action, resource) when { context has input.amount && context.input.amount > 1 };`;
     const at = (input: string) => STARTER_SCHEMA.replace('type Facts = {', `type Facts = { input?: ${input},`);
     for (const schema of [
@@ -462,7 +462,7 @@ describe('a schema', () => {
     ['an argument that it does not declare', 'context has input.amuont && context.input.amuont > 1'],
     ['one without asking whether it is there', 'context.input.amount > 1'],
     ['one as another type', 'context has input.amount && context.input.amount == "1"'],
-  ])('lets no policy ask for %s', (_, condition) => {
+  ])('refuses a policy that reads %s', (_, condition) => {
     const cedar = `@id("f") forbid (principal, action, resource) when { ${condition} };`;
     expect(load(schemaWith('amount?: Long'), cedar)).toThrow(/a\.cedar:1:\d+/);
   });

@@ -1,4 +1,4 @@
-/** `context.limits`: what Cedar policies can ask of limits, and that a slip in asking is found at load. */
+/** `context.limits`: what Cedar policies can read of limits, and that a mistake in doing so is found at load. */
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../src/action/decision.js';
 import type { LimitFigure } from '../../src/action/limits.js';
@@ -59,13 +59,13 @@ describe('a policy', () => {
     });
   });
 
-  test('finds nothing of limits that the action does not fall under, or that were not read', () => {
+  test('finds a limit absent that does not apply to the action, or was not read', () => {
     expect(evaluate(policy, facts()).effect).toBe('allow');
     expect(evaluate(policy, factsOf()).effect).toBe('allow');
     expect(evaluate(policy, facts(figure({ limit: 'deep', left: 0 }))).effect).toBe('allow');
   });
 
-  test('sees whole numbers: what is left rounded down, what is used or held up', () => {
+  test('reads integers: what is left rounded down, what is used or held rounded up', () => {
     expect(
       holds('x.left == 99 && x.used == 401 && x.held == 1', figure({ left: 99.999, used: 400.001, held: 0.1 })),
     ).toBe(true);
@@ -75,14 +75,14 @@ describe('a policy', () => {
     expect(holds('x.left == 9007199254740991', figure({ left: 1e300 }))).toBe(true);
   });
 
-  test('sees the tightest of several counters', () => {
+  test('reads the tightest of several counters', () => {
     expect(holds('x.left == 5', figure({ left: 50 }), figure({ left: 5 }), figure({ left: 70 }))).toBe(true);
     expect(
       holds('x.left == 50 && !x.fits', figure({ left: 5 }), figure({ left: 50, fits: false }), figure({ left: 3 })),
     ).toBe(true);
   });
 
-  test('that gets a figure which is no number denies', () => {
+  test('denies when a figure is not a number', () => {
     for (const left of [Number.NaN, '5', null, undefined]) {
       const decision = evaluate(policy, facts(figure({ left: left as number })));
       expect(decision).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
@@ -90,7 +90,7 @@ describe('a policy', () => {
     }
   });
 
-  test('is asked again later with what was recorded, and another policy about limits that it has not', () => {
+  test('can be evaluated again later on the recorded facts, and so can a policy with other limits', () => {
     const recorded = JSON.parse(
       JSON.stringify(facts(figure({ left: 20 }), figure({ limit: 'delegation:d1', left: 0 }))),
     ) as Facts;
@@ -102,7 +102,7 @@ describe('a policy', () => {
     expect(evaluate(other, recorded).effect).toBe('allow');
   });
 
-  test('is tried in a unit test with figures of one’s own', () => {
+  test('can be evaluated in a unit test with given figures', () => {
     const proposal = { tool: 'shop-db', input: { amount: 20 } };
     const context = { policy, agent: anAgent(), tool: aTool(), actionType: 'WRITE' as const };
     expect(enforce(proposal, { ...context, limits: [figure({ left: 1 })] }).effect).toBe('require_approval');
@@ -133,7 +133,7 @@ describe('is refused at load, with its place, when it', () => {
     expect(load(policy)).toThrow(/b\.cedar:1:\d+/);
   });
 
-  test('names a limit that a change of limits.yaml took away', () => {
+  test('names a limit that a change of limits.yaml removed', () => {
     expect(() => limited(LIMITS, { 'asking.cedar': ASKING })).not.toThrow();
     expect(() => limited('deep: {kind: depth, max: 3}', { 'asking.cedar': ASKING })).toThrow(/asking\.cedar/);
   });
@@ -145,13 +145,13 @@ describe('a schema', () => {
     () =>
       compilePolicy(bundleFromFiles({ 'schema.cedarschema': text, 'a.cedar': cedar, 'limits.yaml': limits }));
 
-  test('without limits is given none, whatever limits there are', () => {
+  test('without `limits` gets none, whatever limits exist', () => {
     expect(without).not.toContain('Limits');
     const policy = bundle(without)();
     expect(evaluate(policy, facts(figure())).effect).toBe('allow');
   });
 
-  test('may have it optional, in some actions only, or through types of its own', () => {
+  test('may declare `limits` as optional, for some actions only, or through its own types', () => {
     const optional = schema.replace('limits: Limits,', 'limits?: Limits,');
     expect(evaluate(bundle(optional)(), facts(figure())).effect).toBe('allow');
     const some = schema
@@ -176,7 +176,7 @@ describe('a schema', () => {
     expect(evaluate(policy, facts(figure({ limit: 'deep' }))).effect).toBe('deny');
   });
 
-  test('may declare the type itself: then it must hold every limit', () => {
+  test('may declare the type itself, which must then contain every limit', () => {
     const own = (ids: readonly string[]): string =>
       `${schema}\ntype Limits = { ${ids.map((id) => `"${id}"?: { max: Long, used: Long, held: Long, left: Long, fits: Bool }`).join(', ')} };\n`;
     expect(bundle(own(['refunds-per-day', 'deep', 'later']))).not.toThrow();
@@ -192,7 +192,7 @@ describe('a schema', () => {
     expect(line).toBeGreaterThan(1);
   });
 
-  test('that calls something else Limits is left alone', () => {
+  test('with another type named Limits stays unchanged', () => {
     const text = without.replace('entity Role;', 'entity Role;\n  entity Limits;');
     expect(bundle(text)).not.toThrow();
   });

@@ -1,4 +1,4 @@
-/** Limits that several tests ask, and what is read of them. */
+/** Example limits and readings for several tests. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Facts } from '../../src/action/decision.js';
@@ -11,7 +11,7 @@ import { factsOf, PERMIT_ALL } from './facts.js';
 
 export const EXAMPLE = readFileSync(join(ROOT, 'policies/examples/limits/limits.yaml'), 'utf8');
 
-/** Of `refundFacts` with 120 EUR, when 420 are used. */
+/** The refusal of `refundFacts` with 120 EUR when 420 EUR are used. */
 export const EXAMPLE_REFUSAL =
   'refunds-per-day agent=billing-bot: 120 EUR asked, 80 of 500 EUR left; try again in 3h 20m, at 2025-01-02T00:00:00Z';
 
@@ -35,7 +35,7 @@ export function oneLimit(fields: string): Policy {
   return limited(`one: {${fields}}`);
 }
 
-/** What a ledger would answer. */
+/** The reading that a ledger would return. */
 export function readingOf({ demand }: ResolvedLimit, reading: Partial<LimitReading> = {}): LimitReading {
   const max = maxOf(demand);
   const { limit, key, kind } = demand;

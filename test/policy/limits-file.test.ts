@@ -1,4 +1,4 @@
-/** What limits.yaml can say, and that everything else is refused at load: with its place, what was expected, and a way out. */
+/** What limits.yaml can contain, and that everything else is refused at load, with its place, what was expected, and a fix. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
@@ -43,7 +43,7 @@ describe('a file that can be used', () => {
     expect(compilePolicy(bundleFromFiles({ ...starter.files, 'limits.yaml': text })).limits.limits).toEqual([]);
   });
 
-  test('the starter bundle sets no limit, and what it suggests would load', () => {
+  test('the starter bundle has no limit, and the limits it suggests would load', () => {
     const text = starter.files['limits.yaml'] ?? '';
     expect(problemsOf(text)).toEqual([]);
     expect(compilePolicy(starter).limits.limits).toEqual([]);
@@ -107,7 +107,7 @@ describe('a file that can be used', () => {
     expect(limited(`one: {kind: rate, scope: agent, ${fields}}`).limits.limits).toMatchObject([expected]);
   });
 
-  test('what is left out has its default', () => {
+  test('a field that is left out has its default', () => {
     const [breaker] = limited('one: {kind: breaker, scope: target, window: 5m, minimum: 4, ratio: 1, open: 10s}').limits
       .limits;
     expect(breaker).toMatchObject({ probes: 1, atLimit: { kind: 'deny' }, windowMs: 300_000, openMs: 10_000 });
@@ -116,9 +116,11 @@ describe('a file that can be used', () => {
 
   test('CRLF changes neither the limits nor the digest', () => {
     const unix = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE });
-    const dos = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE.replaceAll('\n', '\r\n') });
-    expect(dos.digest).toBe(unix.digest);
-    expect(compilePolicy(dos).limits.limits.map(limitText)).toEqual(compilePolicy(unix).limits.limits.map(limitText));
+    const crlfBundle = bundleFromFiles({ ...starter.files, 'limits.yaml': EXAMPLE.replaceAll('\n', '\r\n') });
+    expect(crlfBundle.digest).toBe(unix.digest);
+    expect(compilePolicy(crlfBundle).limits.limits.map(limitText)).toEqual(
+      compilePolicy(unix).limits.limits.map(limitText),
+    );
   });
 
   test('a change of a limit changes the digest', () => {
@@ -128,7 +130,7 @@ describe('a file that can be used', () => {
   });
 });
 
-/** Takes the mark ¦ out of a text, and says where it was. */
+/** Removes the mark ¦ from a text, and returns its place. */
 function marked(text: string): { readonly text: string; readonly at: string } {
   const before = (text.split('¦')[0] ?? '').split('\n');
   expect(text.split('¦')).toHaveLength(2);
@@ -137,7 +139,7 @@ function marked(text: string): { readonly text: string; readonly at: string } {
 
 describe('a file is refused, with line and column (at the ¦), when', () => {
   const one = (fields: string): string => `limits:\n  one: {${fields}}\n`;
-  /** A budget with one field wrong; the wrong place is where its value begins. */
+  /** A budget with one invalid field, whose value is marked. */
   const budget = (field: string, value: string): string => {
     const fields = { kind: 'budget', scope: 'agent', amount: 'input.a', unit: 'EUR', max: '5', window: '1d' };
     return one(
@@ -237,7 +239,7 @@ describe('a file is refused, with line and column (at the ¦), when', () => {
     expect(error.fix).toMatch(/\w{3}/);
   });
 
-  test('each of its problems is told, in the order of the file', () => {
+  test('it has several problems: each is reported, in the order of the file', () => {
     const text = `limits:
   a: {kind: budget, scope: agent, amount: input., unit: EUR, max: -1, window: 1d}
   b: {kind: rate, scope: nobody, max: 5, per: soon}
@@ -254,13 +256,13 @@ describe('a file is refused, with line and column (at the ¦), when', () => {
     for (const { message } of problems.slice(0, 5)) expect(error.message).toContain(message);
   });
 
-  test('it has more limits than anybody oversees', () => {
+  test('it has too many limits', () => {
     const many = Array.from({ length: 101 }, (_, i) => `  l${i}: {kind: depth, max: 1}`).join('\n');
     expect(refusal(`limits:\n${many}`)).toMatchObject({ field: 'limits.yaml:1:1', expected: 'at most 100' });
   });
 });
 
-describe('CEL that cannot be used is refused where it is wrong', () => {
+describe('invalid CEL is refused at the place of the mistake', () => {
   const budget = (amount: string): string => `limits:
   one:
     kind: budget
@@ -312,7 +314,7 @@ describe('CEL that cannot be used is refused where it is wrong', () => {
     expect(error.fix).toBeTruthy();
   });
 
-  test('a condition has to be true or false; what was settled may read the result', () => {
+  test('a condition must be true or false; `settled` may read the result', () => {
     expect(refusal('limits:\n  one: {kind: depth, max: 1, when: size(agent.via)}').message).toMatch(
       /when does not yield a boolean/,
     );
@@ -368,7 +370,7 @@ describe('a hostile file', () => {
     expect(error.message.length).toBeLessThan(3000);
   });
 
-  test('nesting within what is allowed does not trouble the parser', () => {
+  test('nesting up to the limit does not break the parser', () => {
     const deep = `limits:\n${' '.repeat(60)}one: ${'['.repeat(60)}${']'.repeat(60)}`;
     expect(problemsOf(deep).length).toBeGreaterThan(0);
   });
@@ -378,7 +380,7 @@ describe('a hostile file', () => {
     expect(problemsOf(text)).toEqual([]);
   });
 
-  test('whatever the text: limits, or problems with a place and a fix, never another error', () => {
+  test('any text gives limits, or problems with a place and a fix, and never another error', () => {
     const tokens =
       'limits:|\n  |one:| |{|}|[|]|,|: |- |? |&a|*a|!!str|"|\'|>|#|\n|kind: budget|kind: rate|max: 5|scope: agent';
     const fragment = fc.constantFrom(...`${tokens}|amount: input.a|window: 1d|unit: EUR|~|1e9|.nan`.split('|'), '|');
@@ -394,7 +396,7 @@ describe('a hostile file', () => {
   });
 });
 
-test('problems of limits.yaml keep a policy from being used, whatever the Cedar files say', () => {
+test('problems in limits.yaml prevent the policy from being used, whatever the Cedar files contain', () => {
   const files = { ...starter.files, 'a.cedar': PERMIT_ALL.replace('permit-all', 'mine') };
   expect(() => bundleFromFiles({ ...files, 'limits.yaml': 'limits: {one: {}}' })).toThrow(
     /limits\.one: a limit needs kind/,

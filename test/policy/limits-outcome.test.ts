@@ -1,4 +1,4 @@
-/** What follows from where the counters stand: figures, refusals with a way out, waiting, asking people, and what was really spent. */
+/** What follows from the state of the counters: figures, refusals with a fix, waiting, approvals, and the amounts really spent. */
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { LimitReading } from '../../src/action/limits.js';
@@ -10,13 +10,13 @@ import { EXAMPLE_REFUSAL, limited, oneLimit, readingOf, refundFacts } from './li
 const BUDGET = 'kind: budget, scope: agent, amount: input.amount, unit: EUR, max: 500, window: 1d';
 const OVER = { used: 420, left: 80, fits: false, retryAfterMs: 12_000_000 } as const;
 
-function met(fields: string, amount = 120) {
+function resolvedLimits(fields: string, amount = 120) {
   return resolveLimits(oneLimit(fields), refundFacts, { input: { amount } }).limits;
 }
 
-/** What a single limit says when its counter reads so. */
+/** What a single limit decides for a reading of its counter. */
 function at(fields: string, reading: Partial<LimitReading>, amount = 120): AtLimits {
-  const limits = met(fields, amount);
+  const limits = resolvedLimits(fields, amount);
   return atLimits(
     limits,
     limits.map((limit) => readingOf(limit, reading)),
@@ -48,7 +48,7 @@ describe('figures', () => {
     ],
     ['kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m', {}, 'one: closed'],
   ])('%s', (fields, reading, text) => {
-    const limits = met(fields);
+    const limits = resolvedLimits(fields);
     expect(
       figuresOf(
         limits,
@@ -57,8 +57,8 @@ describe('figures', () => {
     ).toMatchObject([{ limit: 'one', text, ...reading }]);
   });
 
-  test('carry everything that was read, and the unit', () => {
-    const limits = met(BUDGET);
+  test('contain everything that was read, and the unit', () => {
+    const limits = resolvedLimits(BUDGET);
     const [limit] = limits;
     const reading = { ...readingOf(limit as (typeof limits)[0]), ...OVER, held: 3 };
     expect(figuresOf(limits, [reading])).toEqual([{ ...reading, unit: 'EUR', text: 'one: 80 of 500 EUR left' }]);
@@ -78,8 +78,8 @@ describe('figures', () => {
     ).toEqual(['one target=a: 2 of 2 free', 'one target=b: 2 of 2 free']);
   });
 
-  test('of other counters than those asked for are refused: nothing may be concluded from them', () => {
-    const limits = met(BUDGET);
+  test('of other counters than the requested ones are refused, because they mean nothing', () => {
+    const limits = resolvedLimits(BUDGET);
     const [reading] = limits.map((limit) => readingOf(limit)) as [LimitReading];
     const wrong: (readonly LimitReading[])[] = [
       [],
@@ -103,7 +103,7 @@ describe('an action that fits', () => {
 });
 
 describe('a refusal', () => {
-  test('says which limit, how much was asked, how much is left, and when to try again', () => {
+  test('states the limit, the needed amount, the amount left, and when to try again', () => {
     const limits = resolveLimits(limited(`refunds-per-day: {${BUDGET}}`), refundFacts, {
       input: { amount: 120 },
     }).limits;
@@ -134,7 +134,7 @@ describe('a refusal', () => {
     expect(at(BUDGET, { ...OVER }, 501)).not.toHaveProperty('retryAfterMs');
   });
 
-  test('that hangs on others says so', () => {
+  test('that depends on other actions says so', () => {
     expect(at('kind: concurrency, scope: agent, max: 2', { held: 2, left: 0, fits: false })).toMatchObject({
       code: 'LIMIT_EXCEEDED',
       reason: 'one agent=billing-bot: 0 of 2 free; try again when others have ended',
@@ -163,7 +163,7 @@ describe('a refusal', () => {
     expect(result.kind === 'deny' && result.fix).toMatch(/\w/);
   });
 
-  test('is the breaker’s only when nothing but breakers stands against the action', () => {
+  test('has the code of a breaker only when nothing but breakers denies the action', () => {
     const limits = resolveLimits(
       limited(
         `a: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}\nb: {kind: count, scope: agent, max: 1, window: 1d}`,
@@ -187,7 +187,7 @@ describe('a refusal', () => {
 describe('waiting', () => {
   const RATE = 'kind: rate, scope: agent, max: 30, per: 1m, atLimit: queue for 30s';
 
-  test('is as long as its limit has patience, and looks again when there may be room', () => {
+  test('lasts at most as long as its limit allows, and the limits are read again when there may be room', () => {
     expect(at(RATE, { left: 0, fits: false, retryAfterMs: 1500 })).toEqual({
       kind: 'queue',
       reason: 'one agent=billing-bot: 0 of 30 actions left; try again in 2s, at 2025-01-01T20:40:02Z',
@@ -196,7 +196,7 @@ describe('waiting', () => {
     });
   });
 
-  test('looks again every second when that hangs on others, and never in a busy loop', () => {
+  test('reads the limits every second when it depends on other actions, and never in a busy loop', () => {
     const lease = 'kind: concurrency, scope: agent, max: 1, atLimit: queue for 2m';
     expect(at(lease, { held: 1, left: 0, fits: false })).toMatchObject({
       kind: 'queue',
@@ -208,7 +208,7 @@ describe('waiting', () => {
     expect(at(`${BUDGET}, atLimit: queue for 1h`, held)).toMatchObject({ kind: 'queue', retryAfterMs: 1000 });
   });
 
-  test('in vain is refused at once: the window ends after the patience, or the amount will never fit', () => {
+  test('in vain is refused at once: the window ends after the longest wait, or the amount never fits', () => {
     expect(at(`${BUDGET}, atLimit: queue for 1h`, OVER)).toMatchObject({ kind: 'deny', retryAfterMs: 12_000_000 });
     expect(at(`${BUDGET}, atLimit: queue for 4h`, OVER)).toMatchObject({ kind: 'queue', retryAfterMs: 12_000_000 });
     expect(at(`${BUDGET}, atLimit: queue for 4h`, { ...OVER, held: 10 }, 501)).toMatchObject({ kind: 'deny' });
@@ -218,7 +218,7 @@ describe('waiting', () => {
 describe('asking people', () => {
   const ASK = `${BUDGET}, atLimit: "approve by finance|cfo, quorum=2, ttl=4h"`;
 
-  test('takes those whom the limit names', () => {
+  test('uses the approval terms of the limit', () => {
     expect(at(ASK, OVER)).toEqual({
       kind: 'approve',
       requirements: [
@@ -234,13 +234,13 @@ describe('asking people', () => {
     });
   });
 
-  test('shows the same while others spend: an approval does not go stale by it', () => {
+  test('shows people the same while others spend, so that approvals do not become stale', () => {
     const first = at(ASK, OVER);
     expect(at(ASK, { used: 450, held: 12, left: 38, fits: false, retryAfterMs: 1 })).toEqual(first);
     expect(at(ASK, OVER, 121)).not.toEqual(first);
   });
 
-  test('can also let pass what is over the whole limit', () => {
+  test('can also allow an amount over the whole limit', () => {
     expect(at(ASK, { ...OVER }, 501)).toMatchObject({ kind: 'approve', over: ['one'] });
   });
 
@@ -258,7 +258,7 @@ describe('asking people', () => {
     expect(result.kind === 'approve' && result.requirements[0]?.reason).toMatch(/^one: \w+/);
   });
 
-  test('is once for a limit, however many of its counters are full', () => {
+  test('happens once for each limit, however many of its counters are full', () => {
     const limits = resolveLimits(
       oneLimit('kind: count, scope: target, max: 1, window: 1d, atLimit: approve by lead'),
       factsOf({ preview: { targets: ['a', 'b', 'c'] } }),
@@ -298,7 +298,7 @@ denies: {kind: concurrency, scope: agent, max: 1}`),
     });
   });
 
-  test('it waits before it asks, and as long as the least patient', () => {
+  test('waiting comes before asking, and lasts as long as the shortest wait of them', () => {
     expect(decide('asks', 'waits', 'waits-less')).toMatchObject({
       kind: 'queue',
       maxWaitMs: 20_000,
@@ -310,7 +310,7 @@ denies: {kind: concurrency, scope: agent, max: 1}`),
 
 describe('what was really spent', () => {
   const settled = (expression: string, result: Parameters<typeof settledAmounts>[1], failed: string[] = []) =>
-    settledAmounts(met(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
+    settledAmounts(resolvedLimits(`${BUDGET}, settled: ${JSON.stringify(expression)}`), result, (limit, error) =>
       failed.push(`${limit}: ${(error as CountersignError).code}`),
     );
 
@@ -319,7 +319,7 @@ describe('what was really spent', () => {
     expect(settled('result', 7)).toEqual({ one: 7 });
     expect(settled('input.amount - double(result.fee)', { fee: '20' })).toEqual({ one: 100 });
     expect(settled('result.paid', { paid: 5000 })).toEqual({ one: 5000 });
-    expect(settledAmounts(met(BUDGET), { paid: 1 })).toEqual({});
+    expect(settledAmounts(resolvedLimits(BUDGET), { paid: 1 })).toEqual({});
   });
 
   test.each([null, {}, { paid: -1 }, { paid: '5' }, { paid: null }, { paid: 1e308 }, [], 'x'])(
@@ -332,7 +332,7 @@ describe('what was really spent', () => {
   );
 });
 
-describe('a counter of the ledger, beside the policy', () => {
+describe('a counter of the ledger, together with the policy', () => {
   const limits = limited(`refunds-per-day: {${BUDGET}}
 calls: {kind: rate, scope: agent, max: 30, per: 1m, burst: 5}
 breaks: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}`).limits.limits;
@@ -355,11 +355,11 @@ breaks: {kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m}
     });
   });
 
-  test('that is over its limit has nothing left', () => {
+  test('that is over its maximum has nothing left', () => {
     expect(counterFigure({ ...counter, used: 600 }, limits)).toMatchObject({ left: 0 });
   });
 
-  test('of a limit that is not declared, or as another kind, says what was counted', () => {
+  test('of a limit that is not declared, or declared as another kind, shows only what was counted', () => {
     const text = 'refunds-per-day agent=billing-bot: 100 used, 20 held';
     expect(counterFigure(counter, [])).toEqual({ text });
     expect(counterFigure({ ...counter, kind: 'count' }, limits)).toEqual({ text });

@@ -1,4 +1,4 @@
-/** Which limits an action meets and what it asks of each: keys that cannot be imitated, no way around, nothing unbounded, errors that deny. */
+/** The limits that apply to an action and its demands: keys cannot be imitated, limits not evaded, nothing is unbounded, errors deny. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '../../src/action/decision.js';
@@ -22,7 +22,7 @@ function counters({ limits }: ResolvedLimits): readonly string[] {
   return limits.map(({ demand }) => `${demand.limit} ${demand.key}`.trim());
 }
 
-/** What it returns, or the refusal that it throws: any other error fails the test. */
+/** Returns the value, or the refusal that was thrown. Any other error fails the test. */
 function attempt<Value>(run: () => Value): Value | CountersignError {
   try {
     return run();
@@ -50,39 +50,41 @@ function amounts({ limits }: ResolvedLimits): readonly number[] {
 }
 
 describe('an action', () => {
-  test('meets the limits whose condition is true, in the order of the file', () => {
-    const met = resolveLimits(policy, refundFacts, { input: { amount: 120 }, traceId: 'task-7' });
-    expect(counters(met)).toEqual([
+  test('has the limits whose condition is true, in the order of the file', () => {
+    const resolved = resolveLimits(policy, refundFacts, { input: { amount: 120 }, traceId: 'task-7' });
+    expect(counters(resolved)).toEqual([
       'refunds-per-day agent=billing-bot',
       'calls-per-task tool=payments,trace=task-7',
       'writes-per-minute agent=billing-bot',
       'payments-at-once tool=payments',
       'failing-target tool=payments,target=post%20%2Frefunds',
     ]);
-    expect(met.limits.map(({ demand }) => demand)).toMatchObject([
+    expect(resolved.limits.map(({ demand }) => demand)).toMatchObject([
       { kind: 'budget', amount: 120, max: 500, unit: 'EUR', window: { kind: 'fixed', ms: 86_400_000 } },
       { kind: 'count', amount: 1, max: 50, unit: 'actions' },
       { kind: 'rate', capacity: 10, refillMs: 2000 },
       { kind: 'concurrency', max: 5 },
       { kind: 'breaker', windowMs: 300_000, minimum: 10, ratio: 0.5, openMs: 60_000, probes: 2 },
     ]);
-    expect(met.limits[1]?.demand).not.toHaveProperty('window');
-    expect(met.limits[0]?.label).toBe('refunds-per-day agent=billing-bot');
-    expect(met.exceeded).toEqual([]);
-    expect(met.depths.map(({ text, fits }) => [text, fits])).toEqual([['short-chains: 0 of 3 delegations deep', true]]);
+    expect(resolved.limits[1]?.demand).not.toHaveProperty('window');
+    expect(resolved.limits[0]?.label).toBe('refunds-per-day agent=billing-bot');
+    expect(resolved.exceeded).toEqual([]);
+    expect(resolved.depths.map(({ text, fits }) => [text, fits])).toEqual([
+      ['short-chains: 0 of 3 delegations deep', true],
+    ]);
   });
 
-  test('asks the same of the same limits each time', () => {
+  test('has the same demands each time', () => {
     const facts = { ...refundFacts, preview: { ...refundFacts.preview, targets: ['b', 'a', 'c'] } };
     const ask = () => JSON.stringify(resolveLimits(policy, facts, { input: { amount: 1 } }));
     expect(ask()).toBe(ask());
   });
 
-  test('costs nothing without limits, and meets none of a hundred that are for others', () => {
+  test('costs nothing without limits, and has none of a hundred limits for other actions', () => {
     const none = policyFromText({ 'permit.cedar': PERMIT_ALL });
-    const met = resolveLimits(none, refundFacts, { input: {} }, capped());
-    expect(met).toEqual({ limits: [], exceeded: [], depths: [], measured: [] });
-    expect(resolveLimits(none, factsOf(), { input: { a: 1 } })).toBe(met);
+    const resolved = resolveLimits(none, refundFacts, { input: {} }, capped());
+    expect(resolved).toEqual({ limits: [], exceeded: [], depths: [], measured: [] });
+    expect(resolveLimits(none, factsOf(), { input: { a: 1 } })).toBe(resolved);
     const many = limited(
       Array.from(
         { length: 100 },
@@ -92,7 +94,7 @@ describe('an action', () => {
     expect(resolveLimits(many, refundFacts, { input: {} }).limits).toEqual([]);
   });
 
-  test('reads what the page says, and nothing else', () => {
+  test('exposes what the docs list, and nothing else', () => {
     const reads = (when: string, facts = refundFacts): number =>
       resolveLimits(oneLimit(`kind: depth, max: 9, when: ${JSON.stringify(when)}`), facts, { input: { a: null } })
         .depths.length;
@@ -114,7 +116,7 @@ describe('an action', () => {
 
 describe('keys', () => {
   const WHOSE = { agent: 'a', first: 'a', traceId: 't' };
-  test('of values with commas, equal signs, percent signs or spaces are like no other', () => {
+  test('of values with commas, equal signs, percent signs or spaces are unique', () => {
     const keys = (targets: readonly string[], id = 'a'): readonly string[] =>
       keysOf(['agent', 'target'], factsOf({ preview: { targets } }), { agent: id, first: id });
     expect(keys(['x,agent=b', 'y=z', '100%', ' '])).toEqual([
@@ -132,7 +134,7 @@ describe('keys', () => {
     );
   });
 
-  test('of long values are short, and apart, and not to be imitated by a short value', () => {
+  test('of long values are short and distinct, and no short value can imitate them', () => {
     const long = (end: string): string => `${'x'.repeat(100_000)}${end}`;
     const key = (target: string): string =>
       keysOf(['target'], factsOf({ preview: { targets: [target] } }), WHOSE)[0] ?? '';
@@ -142,12 +144,12 @@ describe('keys', () => {
     expect(key(imitation)).not.toBe(key(long('a')));
   });
 
-  test('of targets are one each, in lower case, none twice', () => {
+  test('of targets are one for each target, in lower case, without duplicates', () => {
     const facts = factsOf({ preview: { targets: ['Orders', 'orders', 'lines'], reads: ['prices'] } });
     expect(keysOf(['target'], facts, WHOSE)).toEqual(['target=orders', 'target=lines']);
   });
 
-  test('of what writes nothing are those of what it reads; and one when it is neither', () => {
+  test('of an action that writes nothing are those of the tables it reads, or one when it reads none', () => {
     expect(keysOf(['target'], factsOf({ preview: { targets: [], reads: ['a', 'b'] } }), WHOSE)).toEqual([
       'target=a',
       'target=b',
@@ -155,7 +157,7 @@ describe('keys', () => {
     expect(keysOf(['target'], factsOf({ preview: { targets: [], reads: [] } }), WHOSE)).toEqual(['target=']);
   });
 
-  test('of the tenant alone are empty, and it is in no other', () => {
+  test('of the whole tenant are empty, and no key contains the tenant', () => {
     expect(keysOf(['tenant'], refundFacts, WHOSE)).toEqual(['']);
     expect(keysOf(['tenant', 'actionType', 'environment'], refundFacts, WHOSE)).toEqual([
       'actionType=CALL_API,environment=production',
@@ -163,14 +165,14 @@ describe('keys', () => {
   });
 });
 
-describe('no way around', () => {
+describe('a limit cannot be evaded', () => {
   const delegated = factsOf({ agent: { id: 'child', via: ['root', 'middle'] }, preview: { targets: ['t', 'u'] } });
 
   test('by delegating: an agent counts for itself and for each above it', () => {
-    const met = resolveLimits(oneLimit('kind: count, scope: [agent, target], max: 5, window: 1d'), delegated, {
+    const resolved = resolveLimits(oneLimit('kind: count, scope: [agent, target], max: 5, window: 1d'), delegated, {
       input: {},
     });
-    expect(met.limits.map(({ demand }) => demand.key)).toEqual(
+    expect(resolved.limits.map(({ demand }) => demand.key)).toEqual(
       ['child', 'root', 'middle'].flatMap((agent) => [`agent=${agent},target=t`, `agent=${agent},target=u`]),
     );
   });
@@ -183,17 +185,17 @@ describe('no way around', () => {
       { id: 'middle', tenant: 'acme', roles: [], scopes: ['*'], owner: 'ann' },
     ],
   };
-  const asked = (fields: string, authority?: Authority, input = {}): readonly string[] =>
+  const demanded = (fields: string, authority?: Authority, input = {}): readonly string[] =>
     counters(resolveLimits(oneLimit(fields), delegated, { input }, authority));
 
   test('by delegating to an agent that the condition does not name, or that lacks the role it names', () => {
     const rate = 'kind: rate, scope: agent, max: 1, per: 1m';
-    expect(asked(`${rate}, when: 'agent.id == "root"'`, chain)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: 'agent.id == "root"'`)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: '"intern" in agent.roles'`, chain)).toEqual(['one agent=root']);
-    expect(asked(`${rate}, when: '"intern" in agent.roles && size(agent.via) > 0'`, chain)).toEqual([]);
-    expect(asked(`${rate}, when: 'has(agent.owner)'`, chain)).toEqual(['one agent=root', 'one agent=middle']);
-    expect(asked(`kind: concurrency, scope: tool, max: 1, when: 'agent.id == "root"'`, chain)).toEqual([
+    expect(demanded(`${rate}, when: 'agent.id == "root"'`, chain)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: 'agent.id == "root"'`)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: '"intern" in agent.roles'`, chain)).toEqual(['one agent=root']);
+    expect(demanded(`${rate}, when: '"intern" in agent.roles && size(agent.via) > 0'`, chain)).toEqual([]);
+    expect(demanded(`${rate}, when: 'has(agent.owner)'`, chain)).toEqual(['one agent=root', 'one agent=middle']);
+    expect(demanded(`kind: concurrency, scope: tool, max: 1, when: 'agent.id == "root"'`, chain)).toEqual([
       'one tool=shop-db',
     ]);
     expect(
@@ -204,7 +206,7 @@ describe('no way around', () => {
 
   test('by delegating to an agent for whom the amount is smaller', () => {
     const amount = `kind: budget, unit: EUR, max: 99, window: 1d, amount: '"intern" in agent.roles ? input.a * 2 : input.a', settled: '"intern" in agent.roles ? result * 2 : result'`;
-    const met = (scope: string) =>
+    const resolved = (scope: string) =>
       resolveLimits(
         oneLimit(`${amount}, scope: ${scope}`),
         delegated,
@@ -212,7 +214,7 @@ describe('no way around', () => {
         { ...chain, caps: [{ jti: 'd', amounts: { EUR: 50 } }] },
       );
     const figures = (scope: string) =>
-      met(scope).limits.map(({ demand }) => [demand.limit, demand.key, (demand as BudgetDemand).amount]);
+      resolved(scope).limits.map(({ demand }) => [demand.limit, demand.key, (demand as BudgetDemand).amount]);
     expect(figures('agent')).toEqual([
       ['one', 'agent=child', 5],
       ['one', 'agent=root', 10],
@@ -223,13 +225,13 @@ describe('no way around', () => {
       ['one', 'tool=shop-db', 10],
       ['delegation:d:EUR', '', 10],
     ]);
-    expect(settledAmounts(met('tool').limits, 4)).toEqual({ one: 8, 'delegation:d:EUR': 8 });
+    expect(settledAmounts(resolved('tool').limits, 4)).toEqual({ one: 8, 'delegation:d:EUR': 8 });
   });
 
   test('by delegating in a circle: each agent counts once', () => {
     const facts = factsOf({ agent: { id: 'a', via: ['a', 'b', 'a'] } });
-    const met = resolveLimits(oneLimit('kind: concurrency, scope: agent, max: 1'), facts, { input: {} });
-    expect(met.limits.map(({ demand }) => demand.key)).toEqual(['agent=a', 'agent=b']);
+    const resolved = resolveLimits(oneLimit('kind: concurrency, scope: agent, max: 1'), facts, { input: {} });
+    expect(resolved.limits.map(({ demand }) => demand.key)).toEqual(['agent=a', 'agent=b']);
   });
 
   test('by leaving the trace out: untraced actions of a whole chain share one counter', () => {
@@ -264,11 +266,11 @@ describe('a cap of a delegation', () => {
     resolveLimits(policy, refundFacts, { input: { amount } }, authority);
 
   test('counts actions and amounts under its own id, every delegation of the chain for itself', () => {
-    const met = refund(
+    const resolved = refund(
       30,
       capped({ jti: 'd1', actions: 3, amounts: { EUR: 50 } }, { jti: 'd2', amounts: { EUR: 40 } }),
     );
-    expect(met.limits.slice(5)).toMatchObject([
+    expect(resolved.limits.slice(5)).toMatchObject([
       {
         demand: { limit: 'delegation:d1', key: '', kind: 'count', amount: 1, max: 3, unit: 'actions' },
         atLimit: { kind: 'deny' },
@@ -282,16 +284,16 @@ describe('a cap of a delegation', () => {
         atLimit: { kind: 'deny' },
       },
     ]);
-    for (const { demand } of met.limits.slice(5)) expect(demand).not.toHaveProperty('window');
+    for (const { demand } of resolved.limits.slice(5)) expect(demand).not.toHaveProperty('window');
   });
 
-  test('holds also where the policy has no limits', () => {
+  test('applies even when the policy has no limits', () => {
     const none = policyFromText({ 'permit.cedar': PERMIT_ALL });
-    const met = resolveLimits(none, factsOf(), { input: {} }, capped({ jti: 'd', actions: 1 }));
-    expect(counters(met)).toEqual(['delegation:d']);
+    const resolved = resolveLimits(none, factsOf(), { input: {} }, capped({ jti: 'd', actions: 1 }));
+    expect(counters(resolved)).toEqual(['delegation:d']);
   });
 
-  test('takes the largest of what several budgets of its unit make of the action', () => {
+  test('uses the largest amount that the budgets of its unit measure', () => {
     const two = limited(`small: {kind: budget, scope: agent, amount: input.net, unit: EUR, max: 99, window: 1d}
 large: {kind: budget, scope: agent, amount: input.net + input.tax, settled: result.paid, unit: EUR, max: 99, window: 1d}
 dollars: {kind: budget, scope: agent, amount: '1000', unit: USD, max: 9999, window: 1d}`);
@@ -302,16 +304,16 @@ dollars: {kind: budget, scope: agent, amount: '1000', unit: USD, max: 9999, wind
       capped({ jti: 'd', amounts: { EUR: 20 } }),
     );
     expect(limits.at(-1)).toMatchObject({ demand: { limit: 'delegation:d:EUR', amount: 12 } });
-    // The one without `settled` counts as it was held.
+    // The budget without `settled` counts the held amount.
     expect(settledAmounts(limits, { paid: 11 })).toEqual({ large: 11, 'delegation:d:EUR': 11 });
     expect(settledAmounts(limits, { paid: 3 })).toEqual({ large: 3, 'delegation:d:EUR': 10 });
     expect(settledAmounts(limits, { paid: 15 })).toEqual({ large: 15, 'delegation:d:EUR': 15 });
   });
 
-  test('asks nothing when the action falls under no budget of its unit', () => {
-    const met = resolveLimits(policy, factsOf(), { input: {} }, capped({ jti: 'd', amounts: { EUR: 20 } }));
-    expect(counters(met).filter((counter) => counter.startsWith('delegation'))).toEqual([]);
-    expect(met.exceeded).toEqual([]);
+  test('has no demand when no budget of its unit applies to the action', () => {
+    const resolved = resolveLimits(policy, factsOf(), { input: {} }, capped({ jti: 'd', amounts: { EUR: 20 } }));
+    expect(counters(resolved).filter((counter) => counter.startsWith('delegation'))).toEqual([]);
+    expect(resolved.exceeded).toEqual([]);
   });
 
   test.each(['USD', 'eur', '__proto__', 'constructor'])(
@@ -341,8 +343,8 @@ describe('an amount', () => {
     ['preview.rows', { rows: 1_000_000 }, 1],
     ['input.amount', { amount: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER],
   ])('%s of %j is %d', (expression, input, expected) => {
-    const met = amounts(resolveLimits(amountOf(expression), factsOf(), { input }));
-    expect(met.map((amount) => [amount, Object.is(amount, -0)])).toEqual([[expected, false]]);
+    const resolved = amounts(resolveLimits(amountOf(expression), factsOf(), { input }));
+    expect(resolved.map((amount) => [amount, Object.is(amount, -0)])).toEqual([[expected, false]]);
   });
 
   test.each<[string, JsonObject, RegExp]>([
@@ -374,7 +376,7 @@ describe('an amount', () => {
     expect(error.fix).toMatch(/has\(/);
   });
 
-  test('that is endless, whatever the agent sends, is never a demand', () => {
+  test('that is infinite never becomes a demand, whatever the agent sends', () => {
     const any = amountOf('input.amount');
     fc.assert(
       fc.property(fc.anything({ withNullPrototype: false }), (amount) => {
@@ -393,13 +395,13 @@ describe('a condition', () => {
     ['input.flag', {}, /when cannot be evaluated/],
     ['input.a.b.c == 1', { a: {} }, /when cannot be evaluated/],
     ['input.flag == "x" && input.none', { flag: 'x' }, /when cannot be evaluated/],
-  ])('%s of %j cannot be taken for false', (when, input, message) => {
+  ])('%s of %j does not count as false', (when, input, message) => {
     const error = refusal(oneLimit(`kind: depth, max: 1, when: ${JSON.stringify(when)}`), factsOf(), input);
     expect(error.code).toBe('POLICY_ERROR');
     expect(error.message).toMatch(message);
   });
 
-  test('says nothing that could forge a line of a log', () => {
+  test('gives no error that could forge a line in a log', () => {
     const error = refusal(oneLimit('kind: depth, max: 1, when: input.flag'), factsOf(), {
       flag: 'a\nERROR forged\u202e',
     });
@@ -408,9 +410,9 @@ describe('a condition', () => {
   });
 });
 
-describe('what an agent sends cannot make it costly', () => {
+describe('no input of an agent makes evaluation costly', () => {
   const big = 'a'.repeat(100_000);
-  /** Without the bounds these take minutes, or do not end; with them a quarter of a second, on a machine that is not busy. Milliseconds. */
+  /** Without the limits these take minutes or never end; with them a quarter of a second, on an idle machine. Milliseconds. */
   const FAR_FROM_EVER = 20_000;
   const timed = (policy: Policy, input: JsonObject): number => {
     const started = performance.now();
@@ -458,7 +460,7 @@ describe('what an agent sends cannot make it costly', () => {
     );
   });
 
-  test('all limits together may spend what one may', () => {
+  test('all limits together may cost as much as one', () => {
     const many = limited(
       Array.from(
         { length: 50 },
@@ -468,18 +470,18 @@ describe('what an agent sends cannot make it costly', () => {
     const items = Array<number>(5000).fill(1);
     expect(refusal(many, factsOf(), { items }).message).toMatch(/too costly: more than 100000 steps/);
     expect(timed(many, { items })).toBeLessThan(FAR_FROM_EVER);
-    // The next action starts anew.
+    // The next action starts from zero.
     expect(resolveLimits(many, factsOf(), { input: { items: [1] } }).depths).toHaveLength(50);
   });
 
-  test('an action with more targets than anybody counts is refused', () => {
+  test('an action with too many targets is refused', () => {
     const facts = factsOf({ preview: { targets: Array.from({ length: 201 }, (_, i) => `t${i}`) } });
     const error = refusal(oneLimit('kind: concurrency, scope: target, max: 1'), facts, {});
     expect(error).toMatchObject({ code: 'POLICY_ERROR', expected: 'at most 200 counters' });
     expect(error.message).toContain('201 counters');
   });
 
-  test('nothing of one evaluation is left to the next', () => {
+  test('one evaluation leaves nothing for the next', () => {
     const policy = when('input.items.exists(i, i == agent.id)');
     const evaluate = (items: readonly string[]): number =>
       resolveLimits(policy, factsOf(), { input: { items } }).depths.length;

@@ -18,7 +18,7 @@ const MAY: Readonly<Record<string, readonly ActionType[]>> = {
 };
 const PROTECTED = ['users', 'audit_logs', 'system_config'];
 
-/** The rules of the starter bundle as its documentation states them, written down a second time. */
+/** The rules of the starter bundle as its documentation states them, written a second time. */
 function expected(
   role: string,
   action: ActionType,
@@ -100,7 +100,7 @@ describe('protected tables', () => {
     expect(deleting(targets).effect).toBe('deny');
   });
 
-  test('nobody is asked for a large delete from one of them: people could not lift it', () => {
+  test('a large delete from one of them is denied without asking people, who could not lift it', () => {
     const decision = deleting(['users'], { rows: 5000 });
     expect(decision).toMatchObject({
       effect: 'deny',
@@ -119,7 +119,7 @@ describe('protected tables', () => {
 });
 
 describe('production', () => {
-  test('a large change asks any dba, once, within a day', () => {
+  test('a large change requires one approval of any dba within a day', () => {
     const decision = evaluate(
       policy,
       factsOf({ agent: { roles: ['read_write_user'] }, tool: { environment: 'production' }, preview: { rows: 101 } }),
@@ -137,7 +137,7 @@ describe('production', () => {
     });
   });
 
-  test('a large schema change asks for both reasons', () => {
+  test('a large schema change requires approval for both reasons', () => {
     const decision = evaluate(
       policy,
       factsOf({

@@ -4,7 +4,7 @@ import { CountersignError } from '../../src/action/errors.js';
 import { classify } from '../../src/tools/postgres/classify.js';
 import { parseOne, print } from '../../src/tools/postgres/parser.js';
 
-/** The action type, or the code of the refusal. Anything else thrown is a fault. */
+/** The action type, or the code of the refusal. Any other error fails the test. */
 function verdict(sql: string): string {
   try {
     return classify(sql).actionType;
@@ -146,7 +146,7 @@ describe('kinds of statement', () => {
 describe('tables that are read', () => {
   const reads = (sql: string): string[] => names(classify(sql).uses.tables);
 
-  test('wherever they stand', () => {
+  test('are found wherever they are used', () => {
     expect(
       reads(`SELECT (SELECT 1 FROM a), x FROM b JOIN c USING (id), LATERAL (SELECT * FROM d) s
              WHERE EXISTS (SELECT FROM e) AND x IN (SELECT 1 FROM f UNION SELECT 2 FROM s.g)
@@ -154,7 +154,7 @@ describe('tables that are read', () => {
     ).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'h', 'i', 'j', 's.g']);
   });
 
-  test('in every part of a write, and not its target', () => {
+  test('are found in every part of a write, except its target', () => {
     expect(
       reads(
         'UPDATE t SET a = (SELECT 1 FROM b) FROM c WHERE EXISTS (SELECT FROM d) RETURNING (SELECT 1 FROM e)',
@@ -164,15 +164,15 @@ describe('tables that are read', () => {
     expect(reads('INSERT INTO t VALUES ((SELECT 1 FROM b))')).toEqual(['b']);
   });
 
-  test('a WITH query hides a table of the same name only where it is in sight', () => {
+  test('a WITH query hides a table of the same name only within its scope', () => {
     expect(reads('WITH secret AS (SELECT 1) SELECT * FROM secret')).toEqual([]);
-    // Inside itself, without RECURSIVE, the name means the table.
+    // Within the WITH query itself, without RECURSIVE, the name means the table.
     expect(reads('WITH secret AS (SELECT * FROM secret) SELECT * FROM secret')).toEqual(['secret']);
     expect(reads('WITH RECURSIVE secret AS (SELECT 1 UNION SELECT * FROM secret) SELECT * FROM secret')).toEqual([]);
-    // A later one is not in sight of an earlier one.
+    // A later WITH query is not in the scope of an earlier one.
     expect(reads('WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a')).toEqual(['b']);
     expect(reads('WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b')).toEqual([]);
-    // Only in its own subquery.
+    // A WITH query is in scope only in its own subquery.
     expect(reads('SELECT * FROM (WITH secret AS (SELECT 1) SELECT * FROM secret) s, secret')).toEqual(['secret']);
     // A qualified name is never a WITH query.
     expect(reads('WITH secret AS (SELECT 1) SELECT * FROM public.secret')).toEqual(['public.secret']);
@@ -219,7 +219,7 @@ describe('functions', () => {
     expect(functions('SELECT s.t.nuke, (t.a).nuke2 FROM s.t').sort()).toEqual(['a', 'nuke', 'nuke2', 't']);
   });
 
-  test('know where they stand: a value that is set, a condition, or output', () => {
+  test('are recorded with their place: a value that is set, a condition, or output', () => {
     const places = (sql: string): Record<string, string> =>
       Object.fromEntries(classify(sql).uses.functions.map(({ name, place }) => [name, place]));
     expect(places('UPDATE t SET a = v(), b = (SELECT c1()) WHERE c2()')).toEqual({
@@ -245,7 +245,7 @@ describe('functions', () => {
     expect(places('CREATE TABLE t (a int DEFAULT v() CHECK (c()))')).toEqual({ v: 'value', c: 'condition' });
   });
 
-  test('of the clock count only where they show', () => {
+  test('of the clock count only when they are part of the output', () => {
     expect(classify('SELECT now()').uses.clockInOutput).toBe(true);
     expect(classify('SELECT current_date FROM t').uses.clockInOutput).toBe(true);
     expect(classify('WITH c AS (SELECT now() AS n) SELECT n FROM c').uses.clockInOutput).toBe(true);
@@ -260,7 +260,7 @@ describe('functions', () => {
 });
 
 describe('hostile texts', () => {
-  test('every text is classified or refused with a code, whatever it is', () => {
+  test('every text is either classified or refused with a code', () => {
     const word = fc.constantFrom(
       ...'select insert update delete from into where set values with as ( ) , ; * = $1 t u x.y \'a\' "b" 1 null and or not in union all returning copy do $$ -- /* */ :: case when then end limit lateral array[ ] recursive truncate drop table cascade alter create default'.split(
         ' ',
@@ -291,7 +291,7 @@ describe('hostile texts', () => {
     );
   });
 
-  test('what would exhaust the parser is refused before it gets there, so that the parser keeps working', () => {
+  test('a text that would overflow the parser is refused before parsing, so that the parser keeps working', () => {
     const deep = [
       `SELECT ${'(SELECT '.repeat(4_000)}1${')'.repeat(4_000)}`,
       `SELECT ${'1+'.repeat(30_000)}1`,
@@ -314,14 +314,14 @@ describe('hostile texts', () => {
     ['joins', (n: number) => `SELECT 1 FROM a${' JOIN a ON true'.repeat(n)}`],
     ['arrays', (n: number) => `SELECT ${'ARRAY['.repeat(n)}1${']'.repeat(n)}`],
     ['cases', (n: number) => `SELECT ${'CASE WHEN true THEN '.repeat(n)}1${' END'.repeat(n)}`],
-  ])('the deepest %s that are let through to the parser do not break it', (_, make) => {
+  ])('the deepest %s that are passed to the parser do not break it', (_, make) => {
     for (let n = 100; n <= 3_200; n += 100) expect(verdict(make(n))).toMatch(/^(READ|STATEMENT_REFUSED)$/);
     expect(classify('SELECT 1').operation).toBe('sql.select');
   });
 });
 
 describe('rewriting', () => {
-  test('what is printed parses to the same tree', () => {
+  test('a printed statement parses to the same tree', () => {
     for (const sql of [
       `SELECT a, "B c", 'it''s', E'x\\ny', 1.50, -1, NULL, true FROM s.t AS x (a, b) WHERE a BETWEEN 1 AND 2 AND b LIKE 'x%' ESCAPE '!'`,
       `SELECT DISTINCT ON (a) * FROM t LEFT JOIN u USING (id) WHERE (a, b) IN ((1, 2)) ORDER BY a DESC NULLS LAST LIMIT 3 OFFSET 1`,

@@ -1,4 +1,4 @@
-/** What every Tool must keep, whatever it acts on. Each implementation's tests run this suite with a scenario of its own. */
+/** The contract that every Tool must keep. The tests of each implementation run this suite with a scenario of their own. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ACTION_TYPES, type Constraint, type Preview } from '../../src/action/decision.js';
@@ -15,17 +15,17 @@ export interface ToolScenario<I = unknown> {
   readonly read: JsonObject;
   /** An input that its schema must refuse. */
   readonly invalid: JsonObject;
-  /** An input that changes something, on an object of its own each time. */
+  /** An input that changes something, on another object each time. */
   write(): Promise<JsonObject>;
-  /** How often the real system shows the effect of that input: 0, 1 … */
+  /** How many effects of that input the real system shows: 0, 1 … */
   effects(write: JsonObject): Promise<number>;
-  /** Changes what `capture` reads for that input, behind the tool's back. */
+  /** Changes what `capture` reads for that input, without the tool. */
   interfere?(write: JsonObject): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** One action taken all the way, as the workflow does. */
-export interface Taken<I> {
+/** The results of one action that went through all steps, as in the workflow. */
+export interface PerformedAction<I> {
   readonly input: I;
   readonly key: string;
   readonly preview: Preview;
@@ -41,14 +41,14 @@ export interface ActOptions {
   readonly signal?: AbortSignal;
   /** Runs between the capture and the execution. */
   readonly between?: () => Promise<void>;
-  /** Takes the place of what the preview promised. */
+  /** The number of rows to use instead of the one from the preview. */
   readonly rows?: number;
 }
 
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** Previews, captures, executes, captures again and verifies. */
-export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = {}): Promise<Taken<I>> {
+export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = {}): Promise<PerformedAction<I>> {
   const input = tool.input.parse(raw);
   const key = options.key ?? randomUUID();
   const preview = await tool.preview(input, { signal: never() });
@@ -69,7 +69,7 @@ export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = 
 
 const NO_DELTA = { patch: [], operations: 0, latencyMs: 0 } as const;
 
-/** The error that a promise is rejected with, which must be one of ours. */
+/** The error of a rejected promise, which must be a CountersignError. */
 export async function failureOf(promise: Promise<unknown>): Promise<CountersignError> {
   const error = await promise.then(
     () => undefined,
@@ -102,7 +102,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       key,
       preview,
       pre,
-    }: Pick<Taken<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
+    }: Pick<PerformedAction<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
       return await tool.execute(input, {
         idempotencyKey: key,
         preDigest: digest(pre),
@@ -113,7 +113,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       });
     }
 
-    test('it says what it is, and how long it may take', () => {
+    test('it declares what it is, and how long it may take', () => {
       expect(tool.name).toMatch(NAME_PATTERN);
       expect(tool.kind).not.toBe('');
       expect(tool.environment).not.toBe('');
@@ -122,13 +122,13 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(tool.idempotency === 'none' || 'lookUp' in tool, 'idempotency promises a look-up').toBe(true);
     });
 
-    test('an input that does not fit, or says more than is known, is refused by its schema', async () => {
+    test('an input that is invalid or has unknown fields is refused by its schema', async () => {
       expect(tool.input.safeParse(scenario.invalid).success).toBe(false);
       expect(tool.input.safeParse({ ...scenario.read, surplus: 1 }).success).toBe(false);
       expect(tool.input.safeParse({ ...(await scenario.write()), surplus: 1 }).success).toBe(false);
     });
 
-    test('it knows a read from a change', async () => {
+    test('it distinguishes a read from a change', async () => {
       expect(tool.actionType(tool.input.parse(scenario.read))).toBe('READ');
       const write = tool.input.parse(await scenario.write());
       expect(ACTION_TYPES).toContain(tool.actionType(write));
@@ -136,7 +136,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(tool.operation(write)).toMatch(/^[a-z0-9_.-]+$/i);
     });
 
-    test('a preview and a capture have no effect and say the same each time', async () => {
+    test('a preview and a capture have no effect, and return the same each time', async () => {
       const raw = await scenario.write();
       const input = tool.input.parse(raw);
       const previews = [await tool.preview(input, { signal: never() }), await tool.preview(input, { signal: never() })];
@@ -160,22 +160,22 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(preview.targets.filter((one) => preview.reads.includes(one))).toEqual([]);
     });
 
-    test('a read executes without a change, and has nothing to capture or touch', async () => {
-      const taken = await act(tool, scenario.read);
-      expect(taken.preview.targets).toEqual([]);
-      assertJson(taken.execution, 'execution');
-      expect(digest(taken.post)).toBe(digest(taken.pre));
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    test('a read changes nothing, and has nothing to capture or touch', async () => {
+      const performed = await act(tool, scenario.read);
+      expect(performed.preview.targets).toEqual([]);
+      assertJson(performed.execution, 'execution');
+      expect(digest(performed.post)).toBe(digest(performed.pre));
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
 
-    test('an execution makes one effect, and verification finds it', async () => {
+    test('an execution makes one effect, which is verified', async () => {
       const raw = await scenario.write();
-      const taken = await act(tool, raw);
+      const performed = await act(tool, raw);
       expect(await scenario.effects(raw)).toBe(1);
-      assertJson(taken.execution, 'execution');
-      expect(digest(taken.post)).not.toBe(digest(taken.pre));
-      expect(taken.checks.length).toBeGreaterThan(0);
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+      assertJson(performed.execution, 'execution');
+      expect(digest(performed.post)).not.toBe(digest(performed.pre));
+      expect(performed.checks.length).toBeGreaterThan(0);
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
 
     test('an effect that did not happen does not verify', async () => {
@@ -187,9 +187,9 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(checks.filter((one) => !one.ok).length).toBeGreaterThan(0);
     });
 
-    test('verification is pure: it gives the same verdict twice and leaves its argument alone', async () => {
-      const taken = await act(tool, await scenario.write());
-      const effect = { ...taken, delta: NO_DELTA };
+    test('verification is pure: it gives the same checks twice and does not change its argument', async () => {
+      const performed = await act(tool, await scenario.write());
+      const effect = { ...performed, delta: NO_DELTA };
       const before = digest(effect);
       expect(tool.verify(effect)).toEqual(tool.verify(effect));
       expect(digest(effect)).toBe(before);
@@ -198,13 +198,13 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
     test('the same key twice makes one effect and gives the same execution', async () => {
       const raw = await scenario.write();
       const first = await act(tool, raw);
-      // A tool that is not idempotent by itself is never asked again.
+      // A tool whose idempotency is not native is never executed again.
       const again = tool.idempotency === 'native' ? await executeAs(first) : first.execution;
       expect(digest(again)).toBe(digest(first.execution));
       expect(await scenario.effects(raw)).toBe(1);
     });
 
-    test('the same key at once, many times, makes one effect', async () => {
+    test('many concurrent executions with the same key make one effect', async () => {
       const raw = await scenario.write();
       const input = tool.input.parse(raw);
       const preview = await tool.preview(input, { signal: never() });
@@ -217,12 +217,12 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
     });
 
     test('a look-up finds what happened', async () => {
-      const taken = await act(tool, await scenario.write());
-      const found = await tool.lookUp?.(taken.key, { signal: never() });
+      const performed = await act(tool, await scenario.write());
+      const found = await tool.lookUp?.(performed.key, { signal: never() });
       expect(found?.happened ?? tool.idempotency).toBe(tool.idempotency === 'none' ? 'none' : 'yes');
     });
 
-    test('after a look-up said no, an attempt that comes late has no effect', async () => {
+    test('after a look-up returned no, a late attempt has no effect', async () => {
       const raw = await scenario.write();
       const key = randomUUID();
       const found = await tool.lookUp?.(key, { signal: never() });
@@ -233,7 +233,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(await tool.lookUp?.(key, { signal: never() })).toEqual(found);
     });
 
-    test('an execution on another state than was captured does nothing', async () => {
+    test('an execution does nothing when the state is not the captured one', async () => {
       const raw = await scenario.write();
       const between = async (): Promise<void> => await scenario.interfere?.(raw);
       if ('interfere' in scenario) await expectCode(act(tool, raw, { between }), 'STATE_CHANGED');
@@ -246,7 +246,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(await scenario.effects(raw)).toBe(0);
     });
 
-    test('a row ceiling from policy is kept', async () => {
+    test('a ceiling on rows from policy is enforced', async () => {
       const raw = await scenario.write();
       const constraints = [{ name: 'maxRows', value: 0, policy: 'none-at-all' }];
       if (tool.constraints.includes('maxRows'))
@@ -254,15 +254,15 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       expect(await scenario.effects(raw)).toBe(0);
     });
 
-    test('what it proposes as compensation puts things back', async () => {
+    test('the compensation that it proposes restores the state', async () => {
       const raw = await scenario.write();
-      const taken = await act(tool, raw);
-      const undo = tool.compensate?.(taken.input, taken.pre, taken.post);
+      const performed = await act(tool, raw);
+      const undo = tool.compensate?.(performed.input, performed.pre, performed.post);
       const undone = undo === undefined ? undefined : await act(tool, undo);
       expect(undone?.checks.filter((one) => !one.ok) ?? []).toEqual([]);
       expect(await scenario.effects(raw)).toBe(undo === undefined ? 1 : 0);
-      const now = undo === undefined ? taken.pre : await tool.capture(taken.input, {}, { signal: never() });
-      expect(digest(now)).toBe(digest(taken.pre));
+      const now = undo === undefined ? performed.pre : await tool.capture(performed.input, {}, { signal: never() });
+      expect(digest(now)).toBe(digest(performed.pre));
     });
   });
 }

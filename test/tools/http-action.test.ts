@@ -1,4 +1,4 @@
-/** The `http` tool behind the whole pipeline: the service drops replies and lies, and the outcome says what is true. */
+/** The `http` tool in the whole pipeline: the service drops responses and lies, and the outcome states the truth. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -43,7 +43,7 @@ const note = () => ({
   input: { op: 'noteOrder', path: { id: payments.newOrder().id }, body: { note: 'x' } },
 });
 
-/** Loses the next answer to a change. */
+/** Drops the next response to a change. */
 function losing(): Intercept {
   let over = false;
   return ({ method }, request) => {
@@ -65,7 +65,7 @@ test('an allowed refund is made once and verified', async () => {
   expect(payments.journal[0]?.key).toBe(`countersign:${outcome.tenant}/${outcome.actionId}`);
 });
 
-test('a lost answer where the key makes it one effect: sent again, done once, verified', async () => {
+test('a lost response with a native key: the request is sent again, done once and verified', async () => {
   payments.after = losing();
   const outcome = await ended(agent, refund());
   expect(outcome.status).toBe('success');
@@ -73,20 +73,20 @@ test('a lost answer where the key makes it one effect: sent again, done once, ve
   expect(payments.seen.filter(({ method }) => method === 'POST').length).toBeGreaterThan(1);
 });
 
-test('a lost answer where the service can be asked: the look-up finds it, and it is verified', async () => {
+test('a lost response with a look-up: the look-up finds the effect, and it is verified', async () => {
   payments.after = losing();
   expect((await ended(agent, replace())).status).toBe('success');
   expect(payments.journal).toHaveLength(1);
 });
 
-test('a lost answer where nothing can be asked is unknown, and nothing is sent again', async () => {
+test('a lost response without a look-up is unknown, and nothing is sent again', async () => {
   payments.after = losing();
   const outcome = await ended(agent, note());
   expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
   expect(payments.journal).toHaveLength(1);
 });
 
-test('a short refusal before the effect is no unknown, even where nothing can be asked', async () => {
+test('a short refusal before the effect is not unknown, even without a look-up', async () => {
   let refusals = 2;
   payments.before = ({ method }, _request, response) => {
     if (method === 'GET' || refusals-- <= 0) return false;
@@ -97,7 +97,7 @@ test('a short refusal before the effect is no unknown, even where nothing can be
   expect(payments.journal).toHaveLength(1);
 });
 
-test('200 and nothing done is a mismatch that names what differs', async () => {
+test('200 without an effect is a mismatch that names the difference', async () => {
   payments.before = ({ method }, _request, response) => {
     if (method === 'GET') return false;
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
@@ -108,7 +108,7 @@ test('200 and nothing done is a mismatch that names what differs', async () => {
   expect(outcome.reason).toContain('/order/status is "paid", expected "held"');
 });
 
-test('500 and everything done is found out', async () => {
+test('500 after the effect: the effect is found', async () => {
   payments.after = ({ method }, _request, response) => {
     if (method === 'GET') return false;
     response.writeHead(500).end();
@@ -118,7 +118,7 @@ test('500 and everything done is found out', async () => {
   expect(payments.journal).toHaveLength(1);
 });
 
-test('a refusal is a failure, and a path that would escape never gets that far', async () => {
+test('a refusal is a failure, and a path that would escape is refused earlier', async () => {
   payments.before = ({ method }, _request, response) => {
     if (method === 'GET') return false;
     response.writeHead(403, { 'content-type': 'application/problem+json' }).end('{"title":"not yours"}');

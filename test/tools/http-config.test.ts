@@ -13,7 +13,7 @@ const tool = (operation: Partial<HttpOperation>, more: Partial<HttpOptions> = {}
     ...more,
   });
 
-describe('what cannot be verified is refused while it is only config', () => {
+describe('an operation that cannot be verified is refused as config', () => {
   test.each<[string, Partial<HttpOperation>, RegExp]>([
     ['a change without a probe', { probes: {} }, /one\.probes/],
     ['a POST that ensures nothing', { ensures: [] }, /one\.ensures/],
@@ -61,9 +61,9 @@ describe('defaults', () => {
 
   test('the type of an action follows from the method', () => {
     const of = (op: string) => {
-      const made = toolOn(BASE);
-      return made.actionType(
-        made.input.parse({ op, path: { id: '1' }, ...(BODIES[op] === undefined ? {} : { body: BODIES[op] }) }),
+      const tool = toolOn(BASE);
+      return tool.actionType(
+        tool.input.parse({ op, path: { id: '1' }, ...(BODIES[op] === undefined ? {} : { body: BODIES[op] }) }),
       );
     };
     const BODIES: Record<string, object> = { refund: { amount: 1 }, replaceOrder: { status: 'x' }, noteOrder: {} };
@@ -77,15 +77,15 @@ describe('defaults', () => {
   });
 
   test('a POST that is a READ needs no probe', () => {
-    const made = small({
+    const tool = small({
       find: { method: 'POST', url: '/find', actionType: 'READ', input: { body: { type: 'object' } } },
     });
-    expect(made.actionType(made.input.parse({ op: 'find', body: {} }))).toBe('READ');
-    expect(made.idempotency).toBe('native');
+    expect(tool.actionType(tool.input.parse({ op: 'find', body: {} }))).toBe('READ');
+    expect(tool.idempotency).toBe('native');
   });
 
-  test('zod schemas check as they are', () => {
-    const made = small({
+  test('zod schemas validate without transforming', () => {
+    const tool = small({
       find: {
         method: 'POST',
         url: '/find',
@@ -93,8 +93,8 @@ describe('defaults', () => {
         input: { body: z.strictObject({ q: z.string().max(3) }) },
       },
     });
-    expect(made.input.safeParse({ op: 'find', body: { q: 'abc' } }).success).toBe(true);
-    const refused = made.input.safeParse({ op: 'find', body: { q: 'abcd' } });
+    expect(tool.input.safeParse({ op: 'find', body: { q: 'abc' } }).success).toBe(true);
+    const refused = tool.input.safeParse({ op: 'find', body: { q: 'abcd' } });
     expect(refused.error?.issues[0]?.path).toEqual(['body', 'q']);
   });
 });
@@ -137,7 +137,7 @@ describe('JSON pointers', () => {
     expect(['', '/', '/a~0', 'a', '/a~2', '#/a'].map(isPointer)).toEqual([true, true, true, false, false, false]);
   });
 
-  test('leave out without touching the original', () => {
+  test('leave out a part without changing the original', () => {
     const value = { a: { b: 1, c: 2 }, d: [{ e: 1 }, { e: 2 }] };
     expect(without(value, ['a', 'b'])).toEqual({ a: { c: 2 }, d: [{ e: 1 }, { e: 2 }] });
     expect(without(value, ['d', '1', 'e'])).toEqual({ a: { b: 1, c: 2 }, d: [{ e: 1 }, {}] });

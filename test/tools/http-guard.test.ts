@@ -44,17 +44,17 @@ const to =
   (_request, response) =>
     void response.writeHead(status, { location }).end();
 
-/** Answers for every name with these addresses, one answer after the other. */
-function resolver(...answers: (readonly string[])[]): LookupFunction & { readonly asked: string[] } {
-  const asked: string[] = [];
+/** A resolver that returns these addresses for every name, one list after the other. */
+function resolver(...answers: (readonly string[])[]): LookupFunction & { readonly lookedUp: string[] } {
+  const lookedUp: string[] = [];
   const lookup: LookupFunction = (hostname, options, callback) => {
-    const addresses = answers[Math.min(asked.length, answers.length - 1)] ?? [];
-    asked.push(hostname);
+    const addresses = answers[Math.min(lookedUp.length, answers.length - 1)] ?? [];
+    lookedUp.push(hostname);
     const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     if (options.all === true) callback(null, all);
     else callback(null, all[0]?.address ?? '', all[0]?.family);
   };
-  return Object.assign(lookup, { asked });
+  return Object.assign(lookup, { lookedUp });
 }
 
 describe('addresses', () => {
@@ -101,11 +101,11 @@ describe('addresses', () => {
       '64:ff9b::10.0.0.1',
     ],
     ['2002:7f00:1::', '2001::1', '::127.0.0.1', '', 'localhost', '127.1', '0x7f000001', '2130706433'],
-  ])('that are not public are closed: %s …', (...addresses) => {
+  ])('that are not public are forbidden: %s …', (...addresses) => {
     expect(addresses.filter(closed)).toEqual([]);
   });
 
-  test('that are public are open', () => {
+  test('that are public are allowed', () => {
     const open = [
       '8.8.8.8',
       '1.1.1.1',
@@ -119,7 +119,7 @@ describe('addresses', () => {
     expect(open.filter((address) => !closed(address))).toEqual([]);
   });
 
-  test('that config opens are open, link-local ones never', () => {
+  test('that the config allows are allowed, except link-local ones', () => {
     const guard = addressGuard({ loopback: true, networks: ['10.2.0.0/16', 'fd12::/16', '169.254.0.0/16'] });
     const all = [
       '127.0.0.1',
@@ -136,15 +136,15 @@ describe('addresses', () => {
     expect(all.filter(guard)).toEqual(all.slice(0, 6));
   });
 
-  test('a network that is none is refused as config', () => {
+  test('an invalid network is refused as config', () => {
     for (const network of ['10.0.0.0/33', 'internal', '10.0.0.0/-1', '10.0.0.0/x']) {
       expect(() => addressGuard({ networks: [network] })).toThrow(/is not a network/);
     }
   });
 });
 
-describe('what is connected to is what was judged', () => {
-  test('loopback is closed unless config opens it', async () => {
+describe('connections go only to checked addresses', () => {
+  test('loopback is forbidden unless the config allows it', async () => {
     const { port, seen } = await serve(ok);
     const tool = toolAt(`http://127.0.0.1:${port}`, { allow: { plainHttp: true } });
     await expectCode(execute(tool, LOOK), 'TOOL_FAILED');
@@ -158,7 +158,7 @@ describe('what is connected to is what was judged', () => {
     '2852039166',
     '0xa9fea9fe',
     '0251.0376.0251.0376',
-  ])('the metadata service is closed, however its address is written: %s', async (host) => {
+  ])('the metadata service is forbidden, however its address is written: %s', async (host) => {
     const tool = toolAt(`http://${host}`, { allow: { plainHttp: true, loopback: true, networks: ['169.254.0.0/16'] } });
     expect((await expectCode(execute(tool, LOOK), 'TOOL_FAILED')).message).toContain('may not connect');
   });
@@ -171,7 +171,7 @@ describe('what is connected to is what was judged', () => {
     expect(seen).toEqual([]);
   });
 
-  test('of several addresses one that is private spoils the answer', async () => {
+  test('a name with several addresses is refused when one of them is private', async () => {
     const { port, seen } = await serve(ok);
     const lookup = resolver(['8.8.8.8', '127.0.0.1']);
     const tool = toolAt(`http://payments.example:${port}`, { lookup, allow: { plainHttp: true } });
@@ -179,19 +179,19 @@ describe('what is connected to is what was judged', () => {
     expect(seen).toEqual([]);
   });
 
-  test('a name that changes its mind is asked once for each connection, and each answer is judged', async () => {
+  test('a name is resolved once for each connection, and each result is checked', async () => {
     const { port, seen } = await serve(ok);
-    // First an address that is allowed, later one that is not: between judging and connecting nobody asks again.
+    // The first address is allowed, the later one is not: the name is not resolved again between the check and the connection.
     const lookup = resolver(['127.0.0.1'], ['10.0.0.1']);
     const tool = toolAt(`http://payments.example:${port}`, { lookup, allow: { plainHttp: true, loopback: true } });
     expect((await execute(tool, LOOK)).result).toMatchObject({ status: 200 });
-    expect(lookup.asked).toHaveLength(1);
+    expect(lookup.lookedUp).toHaveLength(1);
     await expectCode(execute(tool, LOOK), 'TOOL_FAILED');
-    expect(lookup.asked).toHaveLength(2);
+    expect(lookup.lookedUp).toHaveLength(2);
     expect(seen).toHaveLength(1);
   });
 
-  test('plain HTTP is for loopback, or for who asks for it', () => {
+  test('plain HTTP is allowed for loopback, or when the config allows it', () => {
     expect(() => toolOn('http://payments.example')).toThrow(/https/);
     expect(() => toolOn('http://127.0.0.1:80', { allow: {} })).toThrow(/https/);
     expect(() => toolOn('http://127.0.0.1.evil.example')).toThrow(/https/);
@@ -265,7 +265,7 @@ describe('redirections', () => {
     const tool = toolAt(`http://127.0.0.1:${port}`, { lookup, allow });
     const error = await expectCode(execute(tool, LOOK), 'TOOL_FAILED');
     expect(error.message).toContain('10.0.0.7');
-    expect(lookup.asked).toEqual(['files.example']);
+    expect(lookup.lookedUp).toEqual(['files.example']);
   });
 });
 
@@ -332,7 +332,7 @@ describe('values stay where the template puts them', () => {
     'connection',
     'X-Upper',
     'a b',
-  ])('the header %j is not for the input to give', (name) => {
+  ])('the header %j cannot be set by the input', (name) => {
     expect(toolAt('https://payments.example').input.safeParse({ ...LOOK, headers: { [name]: 'x' } }).success).toBe(
       false,
     );

@@ -11,9 +11,9 @@ interface Authority {
   readonly url: string;
   readonly requests: { readonly authorization: string | undefined; readonly form: URLSearchParams }[];
   readonly issued: string[];
-  /** Seconds that the next token lasts. */
+  /** The lifetime of the next token, in seconds. */
   life: number | undefined;
-  /** Replies in place of a token. */
+  /** Responds instead of issuing a token. */
   instead: ((response: ServerResponse) => void) | undefined;
   stop(): Promise<void>;
 }
@@ -63,7 +63,7 @@ const refund = () => ({ op: 'refund', path: { id: desk.payments.newOrder().id },
 const bearers = () => desk.payments.seen.map(({ headers }) => headers.authorization);
 
 describe('client credentials', () => {
-  test('are form-encoded in the Basic scheme, and the token is used until it ends', async () => {
+  test('are form-encoded in the Basic scheme, and the token is used until it expires', async () => {
     const tool = desk.tool(credentials({ scope: 'refunds:write', audience: 'https://payments' }));
     await execute(tool, read());
     await execute(tool, refund());
@@ -81,19 +81,19 @@ describe('client credentials', () => {
     });
   });
 
-  test('go into the form when the server wants them there', async () => {
+  test('are sent in the form when the config says so', async () => {
     await execute(desk.tool(credentials({ authentication: 'post' })), read());
     expect(authority.requests[0]?.authorization).toBeUndefined();
     expect(authority.requests[0]?.form.get('client_secret')).toBe(SECRET);
   });
 
-  test('many actions at once wait for one token request', async () => {
+  test('many concurrent actions share one token request', async () => {
     const tool = desk.tool(credentials());
     await Promise.all(Array.from({ length: 12 }, () => execute(tool, read())));
     expect(authority.requests).toHaveLength(1);
   });
 
-  test('who gives up waiting does not end it for the others', async () => {
+  test('an action that is cancelled does not cancel the token request for others', async () => {
     const held: ServerResponse[] = [];
     authority.instead = (response) => void held.push(response);
     const tool = desk.tool(credentials());
@@ -111,14 +111,14 @@ describe('client credentials', () => {
     expect(authority.requests).toHaveLength(1);
   });
 
-  test('a token that has ended is renewed', async () => {
+  test('an expired token is renewed', async () => {
     authority.life = 0.001;
     const tool = desk.tool(credentials());
     await execute(tool, read());
     await expect.poll(async () => (await execute(tool, read()), authority.issued.length)).toBeGreaterThan(1);
   });
 
-  test('a token that the service no longer takes is renewed once, and the effect is made once', async () => {
+  test('a token that the service no longer accepts is renewed once, and the effect is made once', async () => {
     const tool = desk.tool(credentials());
     await execute(tool, read());
     const stale = `Bearer ${authority.issued[0]}`;
@@ -132,7 +132,7 @@ describe('client credentials', () => {
     expect(desk.payments.journal).toHaveLength(1);
   });
 
-  test('a service that takes no token is not asked for ever', async () => {
+  test('a service that accepts no token is not retried forever', async () => {
     desk.payments.before = (_seen, _request, response) => {
       response.writeHead(401).end();
       return true;
@@ -166,13 +166,13 @@ describe('an authorization server that fails', () => {
     expect(desk.payments.seen).toEqual([]);
   });
 
-  test('because it is gone is unavailable', async () => {
+  test('because it is unreachable is unavailable', async () => {
     await authority.stop();
     await expectCode(execute(desk.tool(credentials()), read()), 'TOOL_UNAVAILABLE');
     expect(desk.payments.seen).toEqual([]);
   });
 
-  test('is not asked where the config does not allow', async () => {
+  test('is not contacted at an address that the config does not allow', async () => {
     const tool = desk.tool(credentials({ tokenUrl: 'https://169.254.169.254/token' }));
     const error = await expectCode(execute(tool, read()), 'TOOL_UNAVAILABLE');
     expect(error.message).toContain('may not connect');

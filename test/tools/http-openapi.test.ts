@@ -81,7 +81,7 @@ components:
         parent: { $ref: '#/components/schemas/Order' }
 `;
 
-/** What is checked only where it matters: which inputs the operations take. */
+/** Whether the tool accepts an input. Everything else about the operations is irrelevant here. */
 function takes(
   source: string | JsonObject,
   ids: readonly string[],
@@ -138,7 +138,7 @@ describe('an OpenAPI 3.0 document', () => {
       false,
     ],
     ['an operation that was not imported', { op: 'search', query: { q: ['x'] } }, false],
-  ])('takes or refuses %s', (_name, input, expected) => {
+  ])('accepts or refuses %s', (_name, input, expected) => {
     expect(fits(input)).toBe(expected);
   });
 
@@ -206,21 +206,21 @@ describe('an imported operation', () => {
     await desk.stop();
   });
 
-  test('goes to the config’s address, with the GET of its URL as the probe, and is verified', async () => {
+  test('is sent to the configured address, has the GET of its URL as the probe, and is verified', async () => {
     const operations = fromOpenApi(DOCUMENT, {
       operations: { getOrder: {}, putOrder: { probes: { order: { get: '/orders/{id}', without: ['/readAt'] } } } },
     });
     const tool = desk.tool({ operations });
     const order = desk.payments.newOrder();
-    const taken = await act(tool, { op: 'putOrder', path: { id: order.id }, body: { status: 'held' } });
-    expect(taken.checks.filter(({ ok }) => !ok)).toEqual([]);
+    const performed = await act(tool, { op: 'putOrder', path: { id: order.id }, body: { status: 'held' } });
+    expect(performed.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(order.status).toBe('held');
     const read = await act(tool, { op: 'getOrder', path: { id: order.id }, query: { expand: ['items'] } });
     expect(read.execution.result).toMatchObject({ status: 200, body: { status: 'held' } });
     expect(desk.payments.seen.at(-1)?.url).toBe(`/orders/${order.id}?expand=items`);
   });
 
-  test('gets its probe by itself, and one that has none is refused until it is given one', () => {
+  test('gets its probe automatically, and is refused without one until it is given', () => {
     expect(fromOpenApi(DOCUMENT, { operations: { putOrder: {} } })['putOrder']?.probes).toEqual({
       resource: { get: '/orders/{id}' },
     });

@@ -15,12 +15,12 @@ afterEach(async () => {
 });
 
 const order = () => desk.payments.newOrder().id;
-/** Native: its key makes it one effect. */
+/** An operation with a native key, which makes one effect. */
 const refund = (id = order()) => ({ op: 'refund', path: { id }, body: { amount: 5 } });
-/** Looked up by its key. */
+/** An operation that is looked up by its key. */
 const replace = (id = order()) => ({ op: 'replaceOrder', path: { id }, body: { status: 'held' } });
 
-/** Answers changes with this, before the service acts, or after it did. */
+/** Responds to changes in this way, before or after the service acts. */
 const replying =
   (status: number, headers: Record<string, string> = {}, body: unknown = {}): Intercept =>
   ({ method }, _request, response) => {
@@ -33,7 +33,7 @@ const dropping: Intercept = ({ method }, request) => {
   request.socket.resetAndDestroy();
   return true;
 };
-/** Once only, then the service is itself again. */
+/** Intercepts once; afterwards the service behaves normally. */
 function once(intercept: Intercept): Intercept {
   let over = false;
   return (seen, request, response) => {
@@ -46,7 +46,7 @@ const without = (operation: keyof typeof OPERATIONS, more: object): Partial<Http
   operations: { ...OPERATIONS, [operation]: { ...OPERATIONS[operation], ...more } },
 });
 
-describe('what an answer says of an effect', () => {
+describe('what a response says about an effect', () => {
   test.each([
     [400, 'TOOL_FAILED'],
     [401, 'TOOL_FAILED'],
@@ -74,13 +74,13 @@ describe('what an answer says of an effect', () => {
     expect(desk.payments.seen.filter(({ method, url }) => method === 'GET' && url === '/orders/1')).toEqual([]);
   });
 
-  test('5xx means that nothing was done where the config vouches for it', async () => {
+  test('5xx means that nothing was done when the config says so', async () => {
     desk.payments.before = replying(500);
     const tool = desk.tool(without('replaceOrder', { meansNotDone: [500] }));
     expect((await expectCode(execute(tool, replace()), 'TOOL_FAILED')).message).toContain('refused with 500');
   });
 
-  test('2xx whose body does not fit the schema is unknown: who knows what answered', async () => {
+  test('2xx whose body does not fit the schema is unknown, because another system may have responded', async () => {
     desk.payments.after = replying(201, {}, { ok: true });
     const error = await expectCode(execute(desk.tool(), refund()), 'EFFECT_UNKNOWN');
     expect(error.message).toContain('response schema');
@@ -95,7 +95,7 @@ describe('what an answer says of an effect', () => {
     expect(error.message).toContain('status');
   });
 
-  test("the service's own words are passed on, on one line", async () => {
+  test("the service's error message is passed on, on one line", async () => {
     desk.payments.before = replying(403, {}, { title: 'not\nyours\u202e', detail: 'ask ann' });
     const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_FAILED');
     expect(error.message).toContain('(not yours ; ask ann)');
@@ -125,13 +125,13 @@ describe('Retry-After', () => {
     expect(error).toMatchObject({ retryable: true, retryAfterMs: expected });
   });
 
-  test('of 503 to an effect says that nothing was done', async () => {
+  test('with 503 to an effect means that nothing was done', async () => {
     desk.payments.before = replying(503, { 'retry-after': '60' });
     const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_UNAVAILABLE');
     expect(error.retryAfterMs).toBe(60_000);
   });
 
-  test('that fits into the time there is, is waited for, and the effect made once', async () => {
+  test('that fits into the time is waited for, and the effect is made once', async () => {
     desk.payments.before = once(replying(429, { 'retry-after': '0' }));
     const input = replace();
     expect((await execute(desk.tool(), input)).result).toMatchObject({ status: 200 });
@@ -140,7 +140,7 @@ describe('Retry-After', () => {
 });
 
 describe('the idempotency key', () => {
-  test('is a structured field string, the same on every attempt, and on nothing that only reads', async () => {
+  test('is a structured field string, the same for every attempt, and is not sent with reads', async () => {
     const key = 'countersign:acme/a"b\\c';
     desk.payments.before = replying(400);
     await expectCode(execute(desk.tool(), refund(), { idempotencyKey: key }), 'TOOL_FAILED');
@@ -162,7 +162,7 @@ describe('the idempotency key', () => {
     expect(error.message).toContain('in progress');
   });
 
-  test('409 is a refusal where the config says so', async () => {
+  test('409 is a refusal when the config says so', async () => {
     desk.payments.before = replying(409);
     await expectCode(execute(desk.tool(without('refund', { meansNotDone: [409] })), refund()), 'TOOL_FAILED');
     expect(desk.payments.seen.filter(({ method }) => method === 'POST')).toHaveLength(1);
@@ -174,7 +174,7 @@ describe('the idempotency key', () => {
     expect(error.message).toContain('the key stands for');
   });
 
-  test('brings the lost answer back when it is sent again, and the effect is one', async () => {
+  test('returns the lost response when it is sent again, and there is one effect', async () => {
     desk.payments.after = once(dropping);
     const [tool, input, key] = [desk.tool(), refund(), randomUUID()];
     const pre = digest(await tool.capture(tool.input.parse(input), {}, { signal: never() }));
@@ -196,7 +196,7 @@ describe('after an attempt that may have had an effect, another failure proves n
     expect(error.retryable).toBe(false);
   });
 
-  test('the state is another, and nothing tells whose doing it is', async () => {
+  test('the state has changed, and nothing shows who changed it', async () => {
     const tool = desk.tool(without('refund', { lookUp: undefined, idempotency: 'native' }));
     const input = refund();
     const pre = digest(await tool.capture(tool.input.parse(input), {}, { signal: never() }));
@@ -213,7 +213,7 @@ describe('a look-up', () => {
     return await tool.lookUp?.(key, { signal: never() }, tool.input.parse(replace('1')));
   };
 
-  test('finds an effect whose answer was lost', async () => {
+  test('finds an effect whose response was lost', async () => {
     desk.payments.after = dropping;
     const [tool, input, key] = [desk.tool(), replace(), randomUUID()];
     await expectCode(execute(tool, input, { idempotencyKey: key }), 'EFFECT_UNKNOWN');
@@ -221,11 +221,11 @@ describe('a look-up', () => {
     expect(found).toMatchObject({ happened: 'yes', execution: { result: { status: 200, body: { status: 'held' } } } });
   });
 
-  test('that finds nothing says unknown: the request may still be on its way', async () => {
+  test('that finds nothing returns unknown, because the request may still be on its way', async () => {
     expect(await lookUp({})).toMatchObject({ happened: 'unknown' });
   });
 
-  test('says no when the absence lasted as long as the service may take', async () => {
+  test('returns no when the effect was absent for as long as the service may take', async () => {
     const start = performance.now();
     const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', finalAfterMs: 350 } });
     expect(await lookUp(options)).toEqual({ happened: 'no' });
@@ -234,9 +234,9 @@ describe('a look-up', () => {
   });
 
   test('finds what appears while it waits', async () => {
-    let asked = 0;
+    let lookUps = 0;
     desk.payments.before = (_seen, _request, response) => {
-      response.writeHead(++asked < 3 ? 404 : 200, { 'content-type': 'application/json' }).end('{"id":1}');
+      response.writeHead(++lookUps < 3 ? 404 : 200, { 'content-type': 'application/json' }).end('{"id":1}');
       return true;
     };
     const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', finalAfterMs: 30_000 } });
@@ -250,13 +250,13 @@ describe('a look-up', () => {
     ['redirects away', replyingToAll(302), {}],
     ['answers with an empty list', replyingToAll(200, '{"data":[]}'), { at: '/data' }],
     ['answers with null', replyingToAll(200, 'null'), {}],
-  ])('of a service that %s says unknown', async (_name, intercept, more) => {
+  ])('of a service that %s returns unknown', async (_name, intercept, more) => {
     desk.payments.before = intercept;
     const options = without('replaceOrder', { lookUp: { get: '/keys?key={key}', ...more } });
     expect(await lookUp(options)).toMatchObject({ happened: 'unknown' });
   });
 
-  test('that cannot know which operation is meant says unknown', async () => {
+  test('that cannot determine the operation returns unknown', async () => {
     expect(await desk.tool().lookUp?.(randomUUID(), { signal: never() })).toMatchObject({ happened: 'unknown' });
   });
 });
@@ -269,7 +269,7 @@ function replyingToAll(status: number, body = ''): Intercept {
 }
 
 describe('If-Match', () => {
-  test('keeps a change out that came between the last look and the effect', async () => {
+  test('prevents the effect when the state changed after the last read', async () => {
     const input = { op: 'noteOrder', path: { id: order() }, body: { note: 'late' } };
     desk.payments.before = ({ method }) => {
       const found = desk.payments.orders.get(input.path.id);
@@ -295,7 +295,7 @@ describe('If-Match', () => {
 });
 
 describe('operations differ in what may be repeated', () => {
-  test('the tool speaks for the least safe, each input for itself', () => {
+  test('the tool has the idempotency of the least safe operation, and each input its own', () => {
     const tool = desk.tool();
     expect(tool.idempotency).toBe('none');
     const of = (raw: object) => tool.idempotencyOf?.(tool.input.parse(raw));
@@ -310,9 +310,9 @@ describe('operations differ in what may be repeated', () => {
   });
 });
 
-describe('verification reads the service, not its words', () => {
-  /** What the service really does, given that it answers 201 as if all were well. */
-  const lies: Record<string, (id: string) => void> = {
+describe('verification reads the state of the service, not its claims', () => {
+  /** What the service really does, although it responds 201 as if it had made the effect. */
+  const falseSuccesses: Record<string, (id: string) => void> = {
     'nothing at all': (id) => revise(id, (one) => void (one.refunded -= 5), true),
     'the refund, but not the order': (id) => revise(id, (one) => void (one.refunded -= 5)),
     'the order, but no refund': (id) => revise(id, () => {}, true),
@@ -338,20 +338,20 @@ describe('verification reads the service, not its words', () => {
     if (noRefund) desk.payments.refunds.clear();
   }
 
-  test.each(Object.entries(lies))('201, and what was done is %s', async (_name, lie) => {
+  test.each(Object.entries(falseSuccesses))('201, and what was done is %s', async (_name, lie) => {
     const input = refund();
     desk.payments.after = ({ method }) => {
       if (method === 'POST') lie(input.path.id);
       return false;
     };
-    const taken = await act(desk.tool(), input);
-    expect(taken.execution.result).toMatchObject({ status: 201 });
-    const broken = taken.checks.filter(({ ok }) => !ok);
+    const performed = await act(desk.tool(), input);
+    expect(performed.execution.result).toMatchObject({ status: 201 });
+    const broken = performed.checks.filter(({ ok }) => !ok);
     expect(broken.length).toBeGreaterThan(0);
     for (const { detail } of broken) expect(detail).toMatch(/\S/);
   });
 
-  test('and the truth verifies', async () => {
+  test('a true 201 is verified', async () => {
     expect((await act(desk.tool(), refund())).checks.filter(({ ok }) => !ok)).toEqual([]);
   });
 
@@ -365,7 +365,7 @@ describe('verification reads the service, not its words', () => {
     expect(replaced.checks.find(({ ok }) => !ok)?.detail).toBe('/order/status is "paid", expected "held"');
   });
 
-  test('an id that would lead a probe elsewhere leads nowhere: the effect is not verified', async () => {
+  test('an id in the result that would lead a probe elsewhere is not used: the effect is not verified', async () => {
     const probes = { ...OPERATIONS.refund.probes, made: { get: '/refunds/{result.body.id}' } };
     const changes = [...OPERATIONS.refund.changes, '/made'];
     const tool = desk.tool(without('refund', { probes, changes, ensures: ['post.made != null'] }));

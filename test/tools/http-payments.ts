@@ -1,4 +1,4 @@
-/** A payment service with a journal of its own, for the tests of the `http` tool. It speaks plain HTTP on loopback. */
+/** A payment service with a journal, for the tests of the `http` tool. It speaks plain HTTP on loopback. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HttpOperation } from '../../src/tools/index.js';
@@ -24,19 +24,19 @@ export interface Seen {
   readonly body: string;
 }
 
-/** Takes the place of the service's own reply, or lets it go on (undefined). */
+/** Responds instead of the service and returns true, or returns false to let the service respond. */
 export type Intercept = (seen: Seen, request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 
 export interface Payments {
   readonly url: string;
   readonly orders: Map<string, Order>;
   readonly refunds: Map<string, Refund>;
-  /** One entry for each effect, whatever was replied. */
+  /** One entry for each effect, whatever the response was. */
   readonly journal: { readonly key: string | undefined; readonly what: string }[];
   readonly seen: Seen[];
-  /** Called with every request before the service acts on it; true means that it was replied to. */
+  /** Called with every request before the service acts on it. True means that it responded. */
   before: Intercept | undefined;
-  /** Called when the service has acted, in place of its reply; true means that it was replied to. */
+  /** Called after the service has acted, before it responds. True means that it responded. */
   after: Intercept | undefined;
   newOrder(): Order;
   stop(): Promise<void>;
@@ -55,7 +55,7 @@ export async function openPayments(): Promise<Payments> {
   const seen: Seen[] = [];
   const replies = new Map<string, Reply | 'busy'>();
   const closedKeys = new Set<string>();
-  const made = new Map<string, unknown>();
+  const effectsByKey = new Map<string, unknown>();
   let next = 40;
 
   const keyed = async (key: string | undefined, act: () => Reply): Promise<Reply> => {
@@ -71,7 +71,7 @@ export async function openPayments(): Promise<Payments> {
     replies.set(key, reply);
     if (reply.status < 300) {
       journal.push({ key, what: JSON.stringify(reply.body ?? null) });
-      made.set(key, reply.body ?? { done: true });
+      effectsByKey.set(key, reply.body ?? { done: true });
     }
     return reply;
   };
@@ -95,7 +95,7 @@ export async function openPayments(): Promise<Payments> {
       return { status: 200, body: { data: all } };
     }
     if (method === 'GET' && kind === 'keys') {
-      const found = made.get(searchParams.get('key') ?? '');
+      const found = effectsByKey.get(searchParams.get('key') ?? '');
       if (found !== undefined) return { status: 200, body: found };
       if (searchParams.has('close')) closedKeys.add(searchParams.get('key') ?? '');
       return { status: 404 };
@@ -121,11 +121,11 @@ export async function openPayments(): Promise<Payments> {
       });
     }
     if ((method === 'PUT' || method === 'PATCH') && order !== undefined) {
-      const wanted = headers['if-match'];
-      if (wanted !== undefined && wanted !== etagOf(order)) return { status: 412 };
+      const expectedTag = headers['if-match'];
+      if (expectedTag !== undefined && expectedTag !== etagOf(order)) return { status: 412 };
       Object.assign(order, JSON.parse(body));
       journal.push({ key, what: body });
-      if (key !== undefined) made.set(key, { ...order });
+      if (key !== undefined) effectsByKey.set(key, { ...order });
       return { status: 200, body: order };
     }
     return { status: 404 };
@@ -175,7 +175,7 @@ function etagOf(order: Order): string {
 
 const ORDER = { get: '/orders/{id}', without: ['/readAt'] };
 
-/** What the tests do with it. */
+/** The operations that the tests use. */
 export const OPERATIONS = {
   getOrder: { method: 'GET', url: '/orders/{id}', response: { type: 'object', required: ['id', 'status'] } },
   refund: {

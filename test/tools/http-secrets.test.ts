@@ -30,7 +30,7 @@ afterEach(async () => {
 const headers: HttpOptions['headers'] = { authorization: { secret: 'env:HTTP_TEST_TOKEN', prefix: 'Bearer ' } };
 const refund = (id = desk.payments.newOrder().id) => ({ op: 'refund', path: { id }, body: { amount: 5 } });
 
-/** The forms of the secret that are in what was seen. */
+/** The forms of the secret that occur in the values. */
 function leaked(...values: unknown[]): readonly string[] {
   const text = values
     .map((value) =>
@@ -50,7 +50,7 @@ describe('a secret', () => {
     );
   });
 
-  test('from a file is read at each use, so that a new one is taken up', async () => {
+  test('from a file is read at each use, so that a new one takes effect', async () => {
     const file = path.join(folder, 'token');
     await writeFile(file, 'first-token\n');
     const tool = desk.tool({ headers: { authorization: { secret: `file:${file}`, prefix: 'Bearer ' } } });
@@ -75,10 +75,12 @@ describe('a secret', () => {
       return true;
     };
     const tool = desk.tool({ headers });
-    const taken = await act(tool, refund());
+    const performed = await act(tool, refund());
     const looked = await execute(tool, { op: 'getOrder', path: { id: '1' } });
-    expect(JSON.stringify(taken.pre)).toContain('[secret]');
-    expect(leaked(taken.preview, taken.pre, taken.post, taken.execution, taken.checks, looked)).toEqual([]);
+    expect(JSON.stringify(performed.pre)).toContain('[secret]');
+    expect(
+      leaked(performed.preview, performed.pre, performed.post, performed.execution, performed.checks, looked),
+    ).toEqual([]);
   });
 
   test.each([400, 401, 409, 422, 500, 503])(
@@ -97,7 +99,7 @@ describe('a secret', () => {
     },
   );
 
-  test('that an agent put into its input is struck out of what people are shown', async () => {
+  test('in the input of an agent is removed from what people are shown', async () => {
     const tool = desk.tool({ headers });
     await execute(tool, refund());
     const input = tool.input.parse({
@@ -139,7 +141,7 @@ describe('a secret', () => {
   });
 });
 
-test('of two secrets of which one holds the other, nothing is left', () => {
+test('when one secret contains another, both are removed completely', () => {
   const secrets = new Secrets('The tool payments');
   secrets.remember('abcd');
   secrets.remember('abcdefgh');

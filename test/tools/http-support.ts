@@ -1,4 +1,4 @@
-/** Shared by the tests of the `http` tool: a tool on a payment service, and a server that only knows bytes. */
+/** Helpers for the tests of the `http` tool: a tool on a payment service, and a server on the level of bytes. */
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { digest, type JsonObject } from '../../src/action/json.js';
@@ -44,7 +44,7 @@ export async function openDesk(): Promise<Desk> {
   };
 }
 
-/** Captures and executes, as the workflow does on an allowed action. */
+/** Captures and executes, as the workflow does for an allowed action. */
 export async function execute(
   tool: Tool<HttpInput>,
   raw: JsonObject,
@@ -69,7 +69,7 @@ export interface RawServer {
   stop(): Promise<void>;
 }
 
-/** Hands every connection to `serve`, with the bytes of the first piece that the client wrote. */
+/** Passes every connection to `serve`, with the first chunk that the client wrote. */
 export async function rawServer(serve: (socket: Socket, request: string) => void): Promise<RawServer> {
   const open = new Set<Socket>();
   let connections = 0;
@@ -93,14 +93,14 @@ export async function rawServer(serve: (socket: Socket, request: string) => void
   };
 }
 
-/** A port that nobody listens on. */
+/** A port on which nothing listens. */
 export async function freePort(): Promise<number> {
   const server = await rawServer(() => {});
   await server.stop();
   return Number(new URL(server.url).port);
 }
 
-/** One operation whose probe always answers the same, and whose effect goes wrong as `serve` likes. */
+/** One operation whose probe always returns the same, and whose effect fails as `serve` decides. */
 export const PAY: HttpOptions['operations'] = {
   pay: {
     method: 'POST',

@@ -56,7 +56,7 @@ const CA = { ca: file('ca.pem') };
 const CLIENT = { ...CA, cert: file('client.pem'), key: file('client.key') };
 const INPUT = { op: 'pay', body: {} };
 
-describe('the service proves who it is', () => {
+describe('the service proves its identity', () => {
   test('by a certificate of the authority that the config names', async () => {
     const { tool } = await secureService();
     expect((await execute(tool(CA), INPUT)).result).toMatchObject({ status: 200 });
@@ -74,7 +74,7 @@ describe('the service proves who it is', () => {
   });
 });
 
-describe('the tool proves who it is', () => {
+describe('the tool proves its identity', () => {
   test('by its client certificate', async () => {
     const { tool, seen } = await secureService({ mutual: true });
     expect((await execute(tool(CLIENT), INPUT)).result).toMatchObject({ status: 200 });

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** A server whose probe is sound and whose effect is `fault`. */
+/** A server whose probe works and whose effect is handled by `fault`. */
 async function faulty(fault: (socket: Socket, request: string) => void, options: Partial<HttpOptions> = {}) {
   const effects: string[] = [];
   const server = await rawServer((socket, request) => {
@@ -30,7 +30,7 @@ async function faulty(fault: (socket: Socket, request: string) => void, options:
 const INPUT = { op: 'pay', body: { amount: 1 } };
 
 describe('an effect that was never sent', () => {
-  test('to a service that refuses connections is unavailable, and can be tried again', async () => {
+  test('to a service that refuses connections is unavailable, and retryable', async () => {
     const tool = toolOn(`http://127.0.0.1:${await freePort()}`, { operations: PAY, limits: { totalMs: 300 } });
     closing.push(() => tool.close());
     const error = await expectCode(execute(tool, INPUT, { preDigest: 'sha256:0' }), 'TOOL_UNAVAILABLE');
@@ -55,8 +55,8 @@ describe('an effect that was never sent', () => {
       effects.push(request);
       socket.end(answer('{}'));
     });
-    // In front of it, a door that can be shut: then a connection is reset before anything was read.
-    const door = await rawServer((socket, request) => {
+    // A proxy in front of the service that can reset connections before it reads anything.
+    const proxy = await rawServer((socket, request) => {
       if (gate.refuse) {
         gate.refuse = false;
         return void socket.resetAndDestroy();
@@ -65,16 +65,16 @@ describe('an effect that was never sent', () => {
       through.write(request, 'latin1');
       through.pipe(socket);
     });
-    const tool = toolOn(door.url, { operations: PAY });
+    const tool = toolOn(proxy.url, { operations: PAY });
     closing.push(
       () => tool.close(),
-      () => door.stop(),
+      () => proxy.stop(),
       () => service.stop(),
     );
     const first = await execute(tool, INPUT);
     expect(first.result).toMatchObject({ status: 200 });
     gate.refuse = true;
-    // The probe before the effect meets the shut door: nothing was sent, and it is tried again.
+    // The connection of the probe before the effect is reset: nothing was sent, and it is tried again.
     await execute(tool, INPUT, { preDigest: digest({ balance: { amount: 1 } }) });
     expect(effects).toHaveLength(2);
   });
@@ -86,7 +86,7 @@ describe('an effect that was never sent', () => {
   });
 });
 
-describe('an effect that was sent and has no whole answer is unknown', () => {
+describe('an effect that was sent and has no complete response is unknown', () => {
   const faults: Record<string, (socket: Socket) => void> = {
     'the connection is reset after the request was read': (socket) => void socket.resetAndDestroy(),
     'the connection is closed without a word': (socket) => void socket.end(),
@@ -169,7 +169,7 @@ describe('an effect that was sent and has no whole answer is unknown', () => {
   });
 });
 
-describe('a read that goes wrong is only unavailable', () => {
+describe('a read that fails is only unavailable', () => {
   test.each([
     ['reset', (socket: Socket) => void socket.resetAndDestroy()],
     ['cut short', (socket: Socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}')],
@@ -181,8 +181,8 @@ describe('a read that goes wrong is only unavailable', () => {
   });
 });
 
-describe('replies sent twice', () => {
-  test('are not taken for the answer to the next request', async () => {
+describe('responses sent twice', () => {
+  test('are not taken for the response to the next request', async () => {
     let count = 0;
     const server = await rawServer((socket, request) => {
       count++;
@@ -225,13 +225,13 @@ describe('bodies', () => {
     expect(await bodyOf(raw)).toEqual(expected);
   });
 
-  test('what is packed once is unpacked', async () => {
+  test('that are compressed once are decompressed', async () => {
     const packed = gzipSync('{"ok":true}').toString('latin1');
     const raw = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: ${packed.length}\r\n\r\n${packed}`;
     expect(await bodyOf(raw)).toEqual({ ok: true });
   });
 
-  test('other bytes are named by their digest, not carried', async () => {
+  test('that are not text are replaced by their digest', async () => {
     expect(await bodyOf(answer('\x00\x01\x02', 'content-type: image/png'))).toMatchObject({
       contentType: 'image/png',
       bytes: 3,

@@ -1,4 +1,4 @@
-/** Effects that happen in part: what was done and what was not is named, row by row, against a real database that lies. */
+/** Effects that happen in part, on a real database that lies: each row that was not changed as expected is named. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/action/outcome.js';
 import type { PostgresInput } from '../../src/tools/index.js';
@@ -52,7 +52,7 @@ describe('of five rows, two are not as expected', () => {
     );
   });
 
-  test('after a delete of which another brought rows back before it was read', async () => {
+  test('after a delete, when somebody restored rows before they were read', async () => {
     const { input, preview, pre, execution } = await act(tool, { op: 'delete', table: 'orders', where: ALL });
     await shop.sql(`INSERT INTO orders (id, customer_id) VALUES (2, 1), (4, 1)`);
     const { signal } = new AbortController();

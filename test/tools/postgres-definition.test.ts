@@ -11,7 +11,7 @@ let tool: Tool<PostgresInput>;
 
 beforeAll(async () => {
   shop = await openShop();
-  // As in production: the catalog's answers are kept, and forgotten when the definition changes.
+  // As in production, the catalog is cached, and the cache is cleared when a definition changes.
   tool = shop.tool({ catalogMaxAgeMs: 60_000 });
 });
 afterAll(async () => {
@@ -54,10 +54,10 @@ describe('changes of definition', () => {
     ['the table gone', 'DROP TABLE stock', 2, ['stock']],
     ['a table gone that is not there', 'DROP TABLE IF EXISTS lines', 0, ['lines']],
   ])('%s: previewed, made and verified', async (_, statement, rows, targets) => {
-    const taken = await act(tool, sql(statement));
-    expect(taken.preview).toMatchObject({ rows, targets, schemaChange: !statement.startsWith('TRUNCATE') });
-    expect(taken.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.affectedTables']);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, sql(statement));
+    expect(performed.preview).toMatchObject({ rows, targets, schemaChange: !statement.startsWith('TRUNCATE') });
+    expect(performed.checks.map((one) => one.name)).toEqual(['derived', 'frame.tables', 'frame.affectedTables']);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test('the snapshot shows columns, constraints and indexes, and digests the other tables', async () => {
@@ -79,8 +79,8 @@ describe('changes of definition', () => {
   test('right after a change the tool knows the new columns', async () => {
     await act(tool, { op: 'select', table: 'stock' });
     await act(tool, sql('ALTER TABLE stock ADD COLUMN note text'));
-    const taken = await act(tool, { op: 'update', table: 'stock', set: { note: 'seen' }, where: { id: 1 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'stock', set: { note: 'seen' }, where: { id: 1 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test.each([
@@ -100,7 +100,7 @@ describe('changes of definition', () => {
         signal: never(),
         heartbeat: () => {},
       };
-      // By another worker, which may remember the table, and by one that never saw it.
+      // Executed by another worker, which may have cached the table, and by one that never read it.
       expect(await tool.execute(first.input, context)).toEqual(first.execution);
       expect(await shop.tool().execute(first.input, context)).toEqual(first.execution);
       const other = { ...context, idempotencyKey: `${first.key} other` };
@@ -110,11 +110,11 @@ describe('changes of definition', () => {
     },
   );
 
-  test('what others changed is known at once, although the catalog is kept', async () => {
+  test('changes by others take effect at once, although the catalog is cached', async () => {
     await act(tool, { op: 'select', table: 'stock' });
     await shop.sql('ALTER TABLE stock ADD COLUMN late int');
-    const taken = await act(tool, { op: 'update', table: 'stock', set: { late: 1 }, where: { id: 1 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'stock', set: { late: 1 }, where: { id: 1 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await shop.sql('ALTER TABLE stock DROP COLUMN late');
     await act(tool, { op: 'select', table: 'stock' });
     const error = await expectCode(
@@ -124,7 +124,7 @@ describe('changes of definition', () => {
     expect(error.field).toBe('input.set.late');
   });
 
-  test('rows that came since the capture stop a truncate, also when they are not committed before it starts', async () => {
+  test('rows added since the capture stop a truncate, even when they are committed after it starts', async () => {
     await expectCode(
       act(tool, sql('TRUNCATE stock'), { between: async () => void (await shop.sql(`INSERT INTO stock VALUES (3)`)) }),
       'STATE_CHANGED',
@@ -149,9 +149,9 @@ describe('changes of definition', () => {
 
   test('a table without a key can be emptied, its rows recorded by number', async () => {
     await shop.sql(`CREATE TABLE lines (a int); INSERT INTO lines VALUES (2), (1)`);
-    const taken = await act(tool, sql('TRUNCATE lines'));
-    expect(taken.pre['lines']).toEqual({ '1': { a: 1 }, '2': { a: 2 } });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, sql('TRUNCATE lines'));
+    expect(performed.pre['lines']).toEqual({ '1': { a: 1 }, '2': { a: 2 } });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
   test.each([
@@ -175,7 +175,7 @@ describe('changes of definition', () => {
     expect(await shop.sql('SELECT count(*)::int AS n FROM stock')).toEqual([{ n: 2 }]);
   });
 
-  test('an event trigger that writes rows elsewhere is seen: rolled back', async () => {
+  test('an event trigger that writes rows elsewhere is detected: rolled back', async () => {
     await shop.sql(`CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit (what) VALUES ('ddl'); END $$;
       CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION on_ddl()`);
     try {
@@ -189,14 +189,14 @@ describe('changes of definition', () => {
     ).toEqual([]);
   });
 
-  test('an event trigger that changes another table is seen by verification', async () => {
+  test('an event trigger that changes another table is detected by verification', async () => {
     await shop.sql(`CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NOT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'audit' AND column_name = 'sneaked') THEN
           ALTER TABLE audit ADD COLUMN sneaked int; END IF; END $$;
       CREATE EVENT TRIGGER on_ddl ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION on_ddl()`);
     try {
-      const taken = await act(tool, sql('CREATE INDEX ON stock (qty)'));
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([
+      const performed = await act(tool, sql('CREATE INDEX ON stock (qty)'));
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([
         { name: 'frame.tables', ok: false, detail: 'a table that is not named changed its definition' },
       ]);
     } finally {

@@ -35,7 +35,7 @@ function setStatus(id: number, status = 'sent'): object {
   return { op: 'update', table: 'orders', set: { status }, where: { id } };
 }
 
-/** All up to the execution. */
+/** Runs all steps before the execution. */
 async function prepare(on: Tool<PostgresInput>, raw: object, more: Partial<ExecuteContext> = {}) {
   const input = on.input.parse(raw);
   const preview = await on.preview(input, { signal: never() });
@@ -52,7 +52,7 @@ async function prepare(on: Tool<PostgresInput>, raw: object, more: Partial<Execu
   return { input, preview, pre, context, execute: () => on.execute(input, context) };
 }
 
-/** Holds a row's lock while `during` runs. */
+/** Holds the lock of a row while `during` runs. */
 async function withRowLocked<T>(
   id: number,
   during: (release: (how: 'COMMIT' | 'ROLLBACK') => Promise<void>) => Promise<T>,
@@ -75,7 +75,7 @@ async function withRowLocked<T>(
 }
 
 describe('exactly once', () => {
-  test('two workers that execute the same key at once make one effect and give one answer', async () => {
+  test('two workers that execute the same key concurrently make one effect and return the same', async () => {
     const other = shop.tool();
     const id = await order();
     const { input, context } = await prepare(tool, {
@@ -91,7 +91,7 @@ describe('exactly once', () => {
     expect(await shop.sql('SELECT total FROM orders WHERE id = $1', [id])).toEqual([{ total: '1.00' }]);
   });
 
-  test('the same insert at once under one key inserts one row', async () => {
+  test('concurrent inserts with the same key insert one row', async () => {
     const { input, context } = await prepare(tool, { op: 'insert', table: 'audit', rows: [{ what: 'once' }] });
     await Promise.all(Array.from({ length: 8 }, () => tool.execute(input, context)));
     expect(await shop.sql(`SELECT count(*)::int AS n FROM audit WHERE what = 'once'`)).toEqual([{ n: 1 }]);
@@ -105,10 +105,10 @@ describe('exactly once', () => {
     expect(await statusOf(two)).toBe('open');
   });
 
-  test('a look-up waits for an attempt that is about to commit, and then says yes', async () => {
+  test('a look-up waits for an attempt that is about to commit, and then returns yes', async () => {
     const { input, context } = await prepare(tool, { op: 'insert', table: 'audit', rows: [{ what: 'looked up' }] });
     await act(tool, setStatus(await order()));
-    // Holds the key's row uncommitted, as an attempt between its record and its commit does.
+    // Holds an uncommitted record of the key, as an attempt does before its commit.
     const attempt = new pg.Client({ connectionString: shop.url });
     await attempt.connect();
     await attempt.query('BEGIN');
@@ -123,7 +123,7 @@ describe('exactly once', () => {
     expect(await found).toEqual({ happened: 'yes', execution: { result: 7 } });
   });
 
-  test('a look-up that cannot wait any longer says unknown, and never no', async () => {
+  test('a look-up whose wait times out returns unknown, and never no', async () => {
     await act(tool, setStatus(await order()));
     const attempt = new pg.Client({ connectionString: shop.url });
     await attempt.connect();
@@ -139,46 +139,46 @@ describe('exactly once', () => {
     const id = await order();
     const { context, execute } = await prepare(tool, setStatus(id));
     const late = await withRowLocked(id, async (release) => {
-      const zombie = failureOf(execute());
+      const lateAttempt = failureOf(execute());
       await shop.blocked();
       expect(await tool.lookUp?.(context.idempotencyKey, { signal: never() })).toEqual({ happened: 'no' });
       await release('ROLLBACK');
-      return await zombie;
+      return await lateAttempt;
     });
     expect(late.code).toBe('TOOL_FAILED');
     expect(await statusOf(id)).toBe('open');
   });
 
-  test('the table of effects is made once, also when many need it first at once', async () => {
+  test('the table of effects is created once, even when many need it at the same time', async () => {
     const fresh = Array.from({ length: 6 }, () => shop.tool({ effectsSchema: 'other_effects' }));
     const ids = await Promise.all(fresh.map(() => order()));
     await Promise.all(fresh.map((one, at) => act(one, setStatus(ids[at] ?? 0))));
     expect(await shop.sql('SELECT count(*)::int AS n FROM other_effects.effects')).toEqual([{ n: 6 }]);
   });
 
-  test('a role that may not create the table is told what an administrator can run', async () => {
+  test('a role that may not create the table gets an error with the SQL for an administrator', async () => {
     await shop.sql(`DROP ROLE IF EXISTS clerk`);
     await shop.sql(`CREATE ROLE clerk LOGIN PASSWORD 'clerk-secret'; GRANT SELECT, UPDATE ON orders TO clerk`);
     const url = new URL(shop.url);
     url.username = 'clerk';
     url.password = 'clerk-secret';
-    const clerk = shop.tool({ url: url.href, effectsSchema: 'clerk_effects' });
+    const restricted = shop.tool({ url: url.href, effectsSchema: 'clerk_effects' });
     const id = await order();
-    const error = await expectCode(act(clerk, setStatus(id)), 'TOOL_FAILED');
+    const error = await expectCode(act(restricted, setStatus(id)), 'TOOL_FAILED');
     expect(error.fix).toContain('CREATE TABLE IF NOT EXISTS "clerk_effects".effects');
     expect(await statusOf(id)).toBe('open');
     await shop.sql(error.fix?.replace(/^[^\n]*\n/, '') ?? '');
     await shop.sql(
       'GRANT USAGE ON SCHEMA clerk_effects TO clerk; GRANT SELECT, INSERT ON clerk_effects.effects TO clerk',
     );
-    await act(clerk, setStatus(id));
+    await act(restricted, setStatus(id));
     expect(await statusOf(id)).toBe('sent');
-    await clerk.close();
+    await restricted.close();
     await shop.sql('DROP OWNED BY clerk; DROP ROLE clerk');
   });
 });
 
-describe('the state that was decided on', () => {
+describe('the captured state', () => {
   test('a row changed between capture and execution stops it', async () => {
     const id = await order();
     const { execute } = await prepare(tool, setStatus(id));
@@ -204,7 +204,7 @@ describe('the state that was decided on', () => {
       await release('ROLLBACK');
       return await attempt.catch(() => undefined);
     }).catch(() => undefined);
-    // Only locked and not changed: the execution goes through.
+    // The row was only locked and not changed, so the execution succeeds.
     expect(failure).toBeUndefined();
     const second = await prepare(tool, setStatus(id, 'late'));
     const holder = new pg.Client({ connectionString: shop.url });
@@ -232,7 +232,7 @@ describe('connections that break', () => {
   let behind: Tool<PostgresInput>;
   beforeEach(async () => {
     proxy = await startProxy(shop.url);
-    // The catalog is kept, so that the first COMMIT of an execution is its own.
+    // The catalog is cached, so that the first COMMIT of an execution is that of the effect.
     behind = shop.tool({ url: proxy.url, timeoutMs: 1_500, catalogMaxAgeMs: 60_000 });
     return async () => {
       await behind.close();
@@ -240,7 +240,7 @@ describe('connections that break', () => {
     };
   });
 
-  test('a commit whose answer is lost is found again, once, and answered as done', async () => {
+  test('a commit whose response is lost is found by its key, and reported as done', async () => {
     const id = await order();
     const { execute } = await prepare(behind, {
       op: 'sql',
@@ -252,7 +252,7 @@ describe('connections that break', () => {
     expect(await shop.sql('SELECT total FROM orders WHERE id = $1', [id])).toEqual([{ total: '1.00' }]);
   });
 
-  test('a commit after which the database stays away is unknown, and a later look-up tells', async () => {
+  test('a commit after which the database stays unreachable is unknown, and a later look-up resolves it', async () => {
     const id = await order();
     const { hostname, port, username, password, pathname } = new URL(proxy.url);
     const leaving = shop.tool({
@@ -276,7 +276,7 @@ describe('connections that break', () => {
     expect(await statusOf(id)).toBe('sent');
   });
 
-  test('a backend that is ended during the transaction leaves nothing and may be tried again', async () => {
+  test('a backend that is terminated during the transaction leaves nothing, and the error is retryable', async () => {
     const id = await order();
     const { input, context } = await prepare(tool, setStatus(id));
     const error = await withRowLocked(id, async () => {
@@ -290,7 +290,7 @@ describe('connections that break', () => {
     expect(await statusOf(id)).toBe('sent');
   });
 
-  test('a network that swallows everything ends in an error, not in waiting', async () => {
+  test('a network that drops everything leads to an error, not to endless waiting', async () => {
     const id = await order();
     const { execute } = await prepare(behind, setStatus(id));
     proxy.silence();
@@ -315,7 +315,7 @@ describe('connections that break', () => {
     }
   });
 
-  test('a wrong password is unavailable, not to be retried, and not repeated', async () => {
+  test('a wrong password is unavailable, not retryable, and not in the error', async () => {
     const url = new URL(shop.url);
     url.password = 'wrong-secret';
     const error = await failureOf(
@@ -357,7 +357,7 @@ describe('cancellation and time', () => {
     expect(await statusOf(id)).toBe('open');
   });
 
-  test('it says that it is alive while a statement runs', async () => {
+  test('it sends heartbeats while a statement runs', async () => {
     const id = await order();
     let beats = 0;
     const { execute } = await prepare(tool, setStatus(id), { heartbeat: () => void beats++ });
@@ -398,7 +398,7 @@ describe('cancellation and time', () => {
   });
 });
 
-describe('what acts beside the statement', () => {
+describe('triggers, cascades and rules', () => {
   async function withTrigger<T>(timing: string, body: string, during: () => Promise<T>): Promise<T> {
     await shop.sql(
       `CREATE FUNCTION acts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$; CREATE TRIGGER acts ${timing} FOR EACH ROW EXECUTE FUNCTION acts()`,
@@ -428,13 +428,13 @@ describe('what acts beside the statement', () => {
   test('the same trigger passes when the operator listed the table', async () => {
     const id = await order();
     await withTrigger('AFTER UPDATE ON orders', LOGS, async () => {
-      const taken = await act(shop.tool({ sideEffectTables: ['audit'] }), setStatus(id));
-      expect(taken.execution.affectedRows).toEqual({ orders: 1, audit: 1 });
-      expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+      const performed = await act(shop.tool({ sideEffectTables: ['audit'] }), setStatus(id));
+      expect(performed.execution.affectedRows).toEqual({ orders: 1, audit: 1 });
+      expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     });
   });
 
-  test('a trigger that is deferred to the commit is seen all the same', async () => {
+  test('a trigger that is deferred to the commit is detected too', async () => {
     const id = await order();
     await shop.sql(
       `CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${LOGS} END $$;
@@ -448,11 +448,11 @@ describe('what acts beside the statement', () => {
     expect(await statusOf(id)).toBe('open');
   });
 
-  test('counts of an earlier transaction on the same connection are not held against the next', async () => {
+  test('counts of an earlier transaction on the same connection do not affect the next', async () => {
     const one = shop.tool({ maxConnections: 1, sideEffectTables: ['audit'] });
     await withTrigger('AFTER UPDATE ON orders', LOGS, () => order().then((id) => act(one, setStatus(id))));
-    const taken = await act(one, setStatus(await order()));
-    expect(taken.execution.affectedRows).toEqual({ orders: 1 });
+    const performed = await act(one, setStatus(await order()));
+    expect(performed.execution.affectedRows).toEqual({ orders: 1 });
   });
 
   test('a trigger that changes other rows of the same table: rolled back', async () => {
@@ -464,7 +464,7 @@ describe('what acts beside the statement', () => {
     expect(await shop.sql('SELECT note FROM orders WHERE id = $1', [other])).toEqual([{ note: null }]);
   });
 
-  test('a trigger that empties another table is seen although nothing counts as deleted', async () => {
+  test('a trigger that truncates another table is detected although nothing counts as deleted', async () => {
     await shop.sql(`CREATE TABLE victims (id int PRIMARY KEY); INSERT INTO victims VALUES (1)`);
     await withTrigger('AFTER UPDATE ON orders', 'TRUNCATE victims; RETURN NEW;', async () => {
       const error = await expectCode(act(tool, setStatus(await order())), 'CONSTRAINT_VIOLATED');
@@ -473,7 +473,7 @@ describe('what acts beside the statement', () => {
     expect(await shop.sql('SELECT id FROM victims')).toEqual([{ id: 1 }]);
   });
 
-  test('a trigger that drops the change silently: rolled back', async () => {
+  test('a trigger that silently suppresses the change: rolled back', async () => {
     const id = await order();
     await withTrigger('BEFORE UPDATE ON orders', 'RETURN NULL;', async () => {
       const error = await expectCode(act(tool, setStatus(id)), 'CONSTRAINT_VIOLATED');
@@ -481,7 +481,7 @@ describe('what acts beside the statement', () => {
     });
   });
 
-  test('a trigger that makes another row of it: rolled back', async () => {
+  test('a trigger that turns it into another row: rolled back', async () => {
     const id = await order();
     await withTrigger('BEFORE UPDATE ON orders', 'NEW.id := NEW.id + 1000000; RETURN NEW;', async () => {
       const error = await expectCode(act(tool, setStatus(id)), 'CONSTRAINT_VIOLATED');
@@ -519,9 +519,9 @@ describe('what acts beside the statement', () => {
     const error = await expectCode(act(tool, gone), 'INVALID_INPUT');
     expect(error.message).toContain('2 rows of order_items');
     const lenient = shop.tool({ sideEffectTables: ['order_items'] });
-    const taken = await act(lenient, gone);
-    expect(taken.preview.warnings).toEqual(['foreign key: cascade on 2 rows of order_items']);
-    expect(taken.execution.affectedRows).toEqual({ orders: 1, order_items: 2 });
+    const performed = await act(lenient, gone);
+    expect(performed.preview.warnings).toEqual(['foreign key: cascade on 2 rows of order_items']);
+    expect(performed.execution.affectedRows).toEqual({ orders: 1, order_items: 2 });
   });
 
   test('a row that would cascade only since the preview: rolled back', async () => {
@@ -577,8 +577,8 @@ describe('what acts beside the statement', () => {
     url.username = 'viewer';
     url.password = 'v';
     const viewer = shop.tool({ url: url.href, effectsSchema: 'viewer_effects' });
-    const taken = await act(viewer, { op: 'update', table: 'secrets', set: { v: 1 }, all: true });
-    expect(taken.preview).toMatchObject({
+    const performed = await act(viewer, { op: 'update', table: 'secrets', set: { v: 1 }, all: true });
+    expect(performed.preview).toMatchObject({
       rows: 1,
       warnings: ['row-level security on secrets hides rows from this tool'],
     });
@@ -596,11 +596,11 @@ describe('what acts beside the statement', () => {
       'TOOL_FAILED',
     );
     expect(error.message).toContain('customers_pkey');
-    const taken = await expectCode(
+    const performed = await expectCode(
       act(tool, { op: 'update', table: 'customers', set: { email: 'c2@example.com' }, where: { id: 1 } }),
       'TOOL_FAILED',
     );
-    expect(taken.message).not.toContain('c2@example.com');
+    expect(performed.message).not.toContain('c2@example.com');
   });
 });
 
@@ -615,9 +615,9 @@ describe('partitions', () => {
       CREATE TABLE regions_us PARTITION OF regions FOR VALUES IN ('us');
       ALTER TABLE regions ADD PRIMARY KEY (id, region);
       INSERT INTO events VALUES (1, 'eu', 0), (150, 'us', 0)`);
-    const taken = await act(tool, { op: 'update', table: 'events', set: { v: 1 }, all: true });
-    expect(taken.execution.affectedRows).toEqual({ events: 2 });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'events', set: { v: 1 }, all: true });
+    expect(performed.execution.affectedRows).toEqual({ events: 2 });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await shop.sql(`CREATE TABLE spans (id int PRIMARY KEY, v int); CREATE TABLE child_spans () INHERITS (spans)`);
     await expectCode(act(tool, { op: 'update', table: 'spans', set: { v: 1 }, all: true }), 'INVALID_INPUT');
   });

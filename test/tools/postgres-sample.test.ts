@@ -1,4 +1,4 @@
-/** The sample of rows that an action does not name: what changes there is seen, by whomever, and what the action itself changes is not. */
+/** The sample of other rows: it shows changes by anybody, and excludes what the action itself changes. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { digest } from '../../src/action/json.js';
@@ -24,7 +24,7 @@ beforeEach(async () => {
   tool = shop.tool({ frame: { sampleRows: 10, tables: ['customers'] } });
 });
 
-/** An action with its samples; `meanwhile` runs right after the effect. */
+/** Runs an action with its samples. `meanwhile` runs right after the effect. */
 async function sampled(raw: object, meanwhile?: string, on = tool) {
   const input = on.input.parse(raw);
   const preview = await on.preview(input, { signal: never() });
@@ -76,11 +76,11 @@ describe('what the action itself does is not in the sample', () => {
     expect(before).toMatchObject({ orders: { rows: 10 }, customers: { rows: 5 } });
   });
 
-  test('a read takes none', async () => {
+  test('a read takes no sample', async () => {
     expect((await sampled({ op: 'select', table: 'orders', limit: 1 })).before).toEqual({});
   });
 
-  test('a change of definition samples the other tables alone', async () => {
+  test('a change of definition samples only the other tables', async () => {
     const { check, before } = await sampled({
       op: 'sql',
       sql: 'ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra int',
@@ -90,29 +90,32 @@ describe('what the action itself does is not in the sample', () => {
   });
 });
 
-describe('what anybody else does beside it', () => {
+describe('what others change at the same time', () => {
   test.each<[string, string, string]>([
     ['another row of the same table', `UPDATE orders SET note = 'x' WHERE id = 5`, 'orders'],
     ['a row that vanishes', 'DELETE FROM orders WHERE id = 7', 'orders'],
     ['a row that appears', 'INSERT INTO orders (id, customer_id) VALUES (-1, 1)', 'orders'],
     ['another table', `UPDATE customers SET tier = 'gold' WHERE id = 2`, 'customers'],
-  ])('%s is said, and not held against it, because the server counted what it wrote', async (_, sql, table) => {
-    const { check } = await sampled(CLOSE, sql);
-    expect(check).toMatchObject({
-      ok: true,
-      detail: expect.stringContaining(`changed in ${table}: another's doing`) as string,
-    });
-    await shop.sql(`UPDATE customers SET tier = 'basic'`);
-  });
+  ])(
+    '%s is reported and does not fail the check, because the server counted what the action wrote',
+    async (_, sql, table) => {
+      const { check } = await sampled(CLOSE, sql);
+      expect(check).toMatchObject({
+        ok: true,
+        detail: expect.stringContaining(`changed in ${table}: another's doing`) as string,
+      });
+      await shop.sql(`UPDATE customers SET tier = 'basic'`);
+    },
+  );
 
-  test('is held against it where the count does not clear it', async () => {
+  test('fails the check when the count does not exclude the action', async () => {
     const { before, after, pre, execution } = await sampled(CLOSE, `UPDATE orders SET note = 'x' WHERE id = 5`);
     const beyond = { ...execution, affectedRows: { orders: 4 } };
     expect(sampleCheck({ before, after, pre, execution: beyond }).ok).toBe(false);
     expect(sampleCheck({ before, after, pre, execution: undefined }).ok).toBe(false);
   });
 
-  test('beyond the bound is not seen', async () => {
+  test('beyond the sampled rows is not noticed', async () => {
     expect((await sampled(CLOSE, `UPDATE orders SET note = 'x' WHERE id = 20`)).check).toEqual({
       name: 'frame.sample',
       ok: true,
@@ -137,7 +140,7 @@ describe('a sample is bounded', () => {
     });
   });
 
-  test('to tables that are there, have a key and are in reach', async () => {
+  test('to tables that exist, have a key and are covered by the tool', async () => {
     const take = (tables: readonly string[]) => {
       const odd = shop.tool({ frame: { sampleRows: 5, tables } });
       return takeSample(odd, odd.input.parse(CLOSE), { pre: {}, after: false }, never());

@@ -117,26 +117,26 @@ describe('functions that could do more than compute', () => {
     });
   });
 
-  test('new values may be fresh each time: they are set once', async () => {
-    const taken = await act(tool, {
+  test('a new value may differ at each evaluation, because it is set once', async () => {
+    const performed = await act(tool, {
       op: 'sql',
       sql: `INSERT INTO audit (what) VALUES (gen_random_uuid()::text), (now()::text), (random()::text)`,
     });
-    expect(taken.preview).toMatchObject({
+    expect(performed.preview).toMatchObject({
       rows: 3,
       sample: [{ what: '(gen_random_uuid())::text' }, { what: '(now())::text' }, {}],
     });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
-  test('a function that the operator vouches for is allowed, by name or with its schema', async () => {
+  test('a function that the operator declares free of effects is allowed, by name or with its schema', async () => {
     const trusted = shop.tool({ readOnlyFunctions: ['liar', 'other.far', 'public.full_name'] });
     expect(await preview('SELECT liar(), other.far(), c.full_name FROM customers c', [], trusted)).toMatchObject({
       rows: 5,
     });
   });
 
-  test('a function that writes although it was vouched for is stopped by the read-only transaction', async () => {
+  test('a function that writes although it was declared free of effects is stopped by the read-only transaction', async () => {
     const fooled = shop.tool({ readOnlyFunctions: ['nuke'] });
     await shop.sql(`INSERT INTO audit (what) VALUES ('still here')`);
     await expectCode(preview('SELECT nuke()', [], fooled), 'STATEMENT_REFUSED');
@@ -163,7 +163,7 @@ describe('tables', () => {
     ['a column that does not exist', 'UPDATE orders SET nothing = 1'],
     ['a column that does not exist, read', 'SELECT nothing FROM orders'],
     ['a value that does not fit', `SELECT 'x'::int`],
-  ])('%s is refused with what would be right', async (_, sql) => {
+  ])('%s is refused with a fix', async (_, sql) => {
     const error = await expectCode(preview(sql), 'INVALID_INPUT');
     expect(error.field).toMatch(/^input/);
     expect(error.expected).toBeTruthy();
@@ -173,12 +173,12 @@ describe('tables', () => {
   test.each([
     ['a sequence', 'SELECT * FROM counter'],
     ['a composite type', 'SELECT * FROM money_box'],
-  ])('%s is no table', async (_, sql) => {
+  ])('%s is not a table', async (_, sql) => {
     const error = await expectCode(preview(sql), 'STATEMENT_REFUSED');
     expect(error.message).toContain('is not a plain table or view');
   });
 
-  test('the refusal of an unknown table names those that exist, and only those the tool covers', async () => {
+  test('the refusal of an unknown table names the tables that the tool covers', async () => {
     const narrow = shop.tool({ tables: ['orders', 'customers', 'ghosts'] });
     const error = await expectCode(preview('SELECT * FROM ghosts', [], narrow), 'INVALID_INPUT');
     expect(error.expected).toBe('one of customers, orders');
@@ -186,17 +186,17 @@ describe('tables', () => {
     expect(outside.expected).toBe('one of customers, ghosts, orders');
   });
 
-  test('a covered table of another schema goes by its qualified name', async () => {
+  test('a covered table of another schema has its qualified name', async () => {
     const wide = shop.tool({ tables: ['orders', 'other.private'] });
     const sql = 'UPDATE other.private SET v = $1 WHERE id = 1 AND EXISTS (SELECT FROM orders)';
-    const taken = await act(wide, { op: 'sql', sql, params: ['new'] });
-    expect(taken.preview).toMatchObject({ targets: ['other.private'], reads: ['orders'] });
-    expect(Object.keys(taken.pre)).toEqual(['other.private']);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(wide, { op: 'sql', sql, params: ['new'] });
+    expect(performed.preview).toMatchObject({ targets: ['other.private'], reads: ['orders'] });
+    expect(Object.keys(performed.pre)).toEqual(['other.private']);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     await act(wide, { op: 'update', table: 'other.private', set: { v: 'secret' }, where: { id: 1 } });
   });
 
-  test('views are read with the tables behind them, also those the tool does not cover itself', async () => {
+  test('views are read together with the tables behind them, even those that the tool does not cover', async () => {
     expect(await preview('SELECT * FROM big_orders')).toMatchObject({ rows: 10, reads: ['big_orders', 'orders'] });
     expect(await preview('SELECT * FROM secrets')).toMatchObject({ rows: 1, reads: ['other.private', 'secrets'] });
     expect(await preview('SELECT * FROM totals')).toMatchObject({ rows: 1, reads: ['totals'] });
@@ -257,18 +257,18 @@ describe('what raw SQL would change', () => {
     const shown = await preview(sql);
     expect(shown.rows).toBe(rows);
     expect(digest(await preview(sql))).toBe(digest(shown));
-    const taken = await act(tool, input);
-    expect(taken.execution.result).toMatchObject({ rowCount: rows });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    // Put everything back for the next case.
-    const undo = tool.compensate?.(taken.input, taken.pre, taken.post);
+    const performed = await act(tool, input);
+    expect(performed.execution.result).toMatchObject({ rowCount: rows });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    // Restores everything for the next case.
+    const undo = tool.compensate?.(performed.input, performed.pre, performed.post);
     if (undo !== undefined) await act(tool, undo);
     expect(await shop.sql('SELECT count(*)::int AS n, sum(total)::text AS s FROM orders')).toEqual([
       { n: 20, s: '2100.00' },
     ]);
   });
 
-  test('an update whose join matches a row twice is refused: which value wins is chance', async () => {
+  test('an update whose join matches a row twice is refused, because the resulting value is arbitrary', async () => {
     await shop.sql(`CREATE TABLE offers (order_id int, price int); INSERT INTO offers VALUES (1, 5), (1, 6), (2, 7)`);
     const sql = 'UPDATE orders SET total = price FROM offers WHERE offers.order_id = orders.id';
     await expectCode(preview(sql), 'STATEMENT_REFUSED');
@@ -283,14 +283,14 @@ describe('what raw SQL would change', () => {
     );
   });
 
-  test('parameters are values and never text', async () => {
+  test('parameters are values and never part of the text', async () => {
     const sql = 'SELECT $1::text AS a, $2::int + 1 AS b, $3::jsonb AS c, $4::int[] AS d, $5::text AS e';
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'sql',
       sql,
       params: [`'; DROP TABLE orders; --`, 41, { x: [1] }, [1, 2], null],
     });
-    expect(taken.execution.result).toEqual({
+    expect(performed.execution.result).toEqual({
       rowCount: 1,
       rows: [{ a: `'; DROP TABLE orders; --`, b: 42, c: { x: [1] }, d: [1, 2], e: null }],
     });
@@ -306,27 +306,27 @@ describe('what raw SQL would change', () => {
     expect(error.field).toBe('input.params');
   });
 
-  test('parameters in a part that is previewed alone keep their meaning', async () => {
+  test('parameters in a part that is previewed separately keep their values', async () => {
     const sql =
       'UPDATE orders SET note = $2, status = $1 FROM customers c WHERE c.id = customer_id AND c.name = $4 AND orders.id < $3';
-    const taken = await act(tool, { op: 'sql', sql, params: ['s', 'n', 10, 'Customer 1'] });
-    expect(taken.preview.rows).toBe(1);
-    expect(taken.execution.result).toMatchObject({ assigned: [{ note: 'n', status: 's' }] });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const performed = await act(tool, { op: 'sql', sql, params: ['s', 'n', 10, 'Customer 1'] });
+    expect(performed.preview.rows).toBe(1);
+    expect(performed.execution.result).toMatchObject({ assigned: [{ note: 'n', status: 's' }] });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 
   test('what the statement returns comes back beside the keys', async () => {
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'sql',
       sql: `INSERT INTO audit (what) VALUES ('r') RETURNING what, id + 0 AS id -- done`,
     });
-    const [row] = (taken.execution.result as { rows: { id: string }[] }).rows;
-    expect(taken.execution.created).toEqual({ audit: [row?.id] });
+    const [row] = (performed.execution.result as { rows: { id: string }[] }).rows;
+    expect(performed.execution.created).toEqual({ audit: [row?.id] });
     expect(row).toMatchObject({ what: 'r' });
   });
 
-  test('a read that shows the time of day shows no sample, so that the same preview can be signed twice', async () => {
+  test('a read that depends on the clock has no sample, so that its preview is the same each time', async () => {
     for (const sql of ['SELECT now(), id FROM orders', 'SELECT * FROM clocked']) {
       const shown = await preview(sql);
       expect(shown).toMatchObject({ rows: 20, sample: [] });
@@ -336,11 +336,11 @@ describe('what raw SQL would change', () => {
     expect(digest(await preview(inserted))).toBe(digest(await preview(inserted)));
   });
 
-  test('columns of one name are told apart', async () => {
+  test('columns of the same name are numbered', async () => {
     expect((await preview('SELECT 1 AS a, 2 AS a, 3')).sample).toEqual([{ a: 1, 'a (2)': 2, '?column?': 3 }]);
   });
 
-  test('rows are shown short, ten at most, in the order of the key', async () => {
+  test('at most ten shortened rows are shown, in the order of the key', async () => {
     await shop.sql(
       `CREATE TABLE long (id int PRIMARY KEY, t text); INSERT INTO long SELECT i, repeat('x', 5000) FROM generate_series(1, 30) i`,
     );
@@ -351,7 +351,7 @@ describe('what raw SQL would change', () => {
   });
 });
 
-describe('what the server would refuse is refused by the preview', () => {
+describe('a statement that the server would refuse is refused by the preview', () => {
   test.each([
     ['a value of another type', `UPDATE orders SET total = 'much' WHERE id = 1`],
     ['an expression of another type', 'UPDATE orders SET total = status WHERE id = 1'],
@@ -363,11 +363,11 @@ describe('what the server would refuse is refused by the preview', () => {
   ])('%s', async (_, sql) => {
     const error = await expectCode(preview(sql), 'INVALID_INPUT');
     expect(error.field).toBe('input');
-    // Nothing is left on the connection: the same is asked again.
+    // The failure leaves nothing on the connection, so the same statement gives the same error again.
     expect((await expectCode(preview(sql), 'INVALID_INPUT')).message).toBe(error.message);
   });
 
-  test('rows of an insert from a query are shown under the names they get', async () => {
+  test('rows of an insert from a query are shown under the names of their columns', async () => {
     expect(await preview('INSERT INTO audit (what) SELECT name FROM customers WHERE id = 1')).toMatchObject({
       rows: 1,
       sample: [{ what: 'Customer 1' }],
@@ -377,7 +377,7 @@ describe('what the server would refuse is refused by the preview', () => {
   });
 });
 
-describe('how much', () => {
+describe('large numbers of rows', () => {
   test('a delete of a million rows is counted for policy and refused for capture, quickly', async () => {
     await shop.sql(
       `CREATE TABLE many (id int PRIMARY KEY); INSERT INTO many SELECT generate_series(1, 1000000); ANALYZE many`,

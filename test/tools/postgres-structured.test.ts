@@ -17,8 +17,8 @@ afterAll(async () => {
 });
 
 async function rows(raw: object): Promise<unknown> {
-  const taken = await act(tool, raw);
-  return (taken.execution.result as { rows: unknown }).rows;
+  const performed = await act(tool, raw);
+  return (performed.execution.result as { rows: unknown }).rows;
 }
 
 async function ids(where: object): Promise<unknown[]> {
@@ -82,20 +82,20 @@ describe('inputs', () => {
     ],
     ['a key of the wrong length', { op: 'delete', table: 'order_items', keys: ['1'] }, 'input.keys'],
     ['a value that does not fit', { op: 'delete', table: 'orders', where: { id: 'one' } }, 'input'],
-  ])('%s is refused by the preview, naming the field and what there is', async (_, raw, field) => {
+  ])('%s is refused by the preview, naming the field and what exists', async (_, raw, field) => {
     const error = await expectCode(tool.preview(tool.input.parse(raw), { signal: never() }), 'INVALID_INPUT');
     expect(error.field).toBe(field);
     expect(error.expected).toBeTruthy();
     expect(error.fix).toBeTruthy();
   });
 
-  test('the refusal of a column names the columns there are', async () => {
+  test('the refusal of a column names the columns of the table', async () => {
     const input = tool.input.parse({ op: 'delete', table: 'customers', where: { nope: 1 } });
     const error = await expectCode(tool.preview(input, { signal: never() }), 'INVALID_INPUT');
     expect(error.expected).toBe('one of id, name, email, tier');
   });
 
-  test('configuration that cannot work is refused at once, without the password', () => {
+  test('invalid configuration is refused at once, and the error does not contain the password', () => {
     const base = { name: 'x', environment: 'test' };
     for (const options of [
       base,
@@ -117,7 +117,7 @@ describe('inputs', () => {
   });
 });
 
-describe('conditions mean what they say', () => {
+describe('conditions match the right rows', () => {
   test.each<[object, number[]]>([
     [{ id: 3 }, [3]],
     [{ id: '3' }, [3]],
@@ -157,7 +157,7 @@ describe('conditions mean what they say', () => {
     ).toEqual([{ id: 5, name: 'Customer 5', email: 'c5@example.com', tier: 'basic' }]);
   });
 
-  test('a table without a key is read in one order, and not written', async () => {
+  test('a table without a key is read in a fixed order, and not written', async () => {
     await shop.sql(`CREATE TABLE loose (a int, j json); INSERT INTO loose VALUES (2, '1'), (1, '2'), (3, NULL)`);
     expect(await rows({ op: 'select', table: 'loose', columns: ['a'] })).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
     for (const raw of [
@@ -169,13 +169,13 @@ describe('conditions mean what they say', () => {
       expect(error.fix).toContain('ADD PRIMARY KEY');
     }
     await shop.sql(`CREATE TABLE named (code text NOT NULL UNIQUE, v int); INSERT INTO named VALUES ('a', 1)`);
-    const taken = await act(tool, { op: 'update', table: 'named', set: { v: 2 }, where: { code: 'a' } });
-    expect(taken.pre).toEqual({ named: { a: { code: 'a', v: 1 } } });
+    const performed = await act(tool, { op: 'update', table: 'named', set: { v: 2 }, where: { code: 'a' } });
+    expect(performed.pre).toEqual({ named: { a: { code: 'a', v: 1 } } });
   });
 });
 
 describe('previews', () => {
-  test('say what would happen in one line, with rows as they are or as they would be', async () => {
+  test('summarize the action in one line, with rows as they are or as they would be', async () => {
     const shown = async (raw: object) => await tool.preview(tool.input.parse(raw), { signal: never() });
     expect(await shown({ op: 'select', table: 'customers', columns: ['id'], limit: 2 })).toEqual({
       rows: 2,
@@ -221,27 +221,27 @@ describe('previews', () => {
   });
 });
 
-describe('insert, and what it leaves to the database', () => {
+describe('an insert with values from the database', () => {
   test('defaults, generated keys and rows of different columns', async () => {
-    const taken = await act(tool, {
+    const performed = await act(tool, {
       op: 'insert',
       table: 'orders',
       rows: [{ customer_id: 1 }, { total: '3.5', note: 'n' }, {}, { customer_id: null, placed_at: '2024-01-01' }],
     });
-    expect(taken.execution.created?.['orders']).toHaveLength(4);
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    const [first, second, third, fourth] = Object.values(taken.post['orders'] as Record<string, object>);
+    expect(performed.execution.created?.['orders']).toHaveLength(4);
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    const [first, second, third, fourth] = Object.values(performed.post['orders'] as Record<string, object>);
     expect(first).toMatchObject({ customer_id: 1, status: 'open', total: '0.00' });
     expect(second).toMatchObject({ customer_id: null, total: '3.50', note: 'n' });
     expect(third).toMatchObject({ customer_id: null, status: 'open' });
     expect(fourth).toMatchObject({ placed_at: '2024-01-01T00:00:00Z' });
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 
   test('a row of nothing but defaults', async () => {
-    const taken = await act(tool, { op: 'insert', table: 'orders', rows: [{}] });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const performed = await act(tool, { op: 'insert', table: 'orders', rows: [{}] });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
   });
 });
 
@@ -267,17 +267,17 @@ describe('compensation', () => {
       { op: 'sql', sql: 'INSERT INTO orders (customer_id, total) SELECT id, 1 FROM customers' },
     ],
     ['a truncate', { op: 'sql', sql: 'TRUNCATE order_items' }],
-  ])('%s: what it proposes restores the exact state', async (_, raw) => {
+  ])('%s: the proposed compensation restores the exact state', async (_, raw) => {
     await shop.sql(`INSERT INTO order_items VALUES (2, 1, 'a'), (2, 2, 'b') ON CONFLICT DO NOTHING`);
     const before = await everything();
-    const taken = await act(tool, raw);
+    const performed = await act(tool, raw);
     expect(await everything()).not.toEqual(before);
-    const undone = await act(tool, tool.compensate?.(taken.input, taken.pre, taken.post));
+    const undone = await act(tool, tool.compensate?.(performed.input, performed.pre, performed.post));
     expect(undone.checks.filter((one) => !one.ok)).toEqual([]);
     expect(await everything()).toEqual(before);
   });
 
-  test('a restore is itself undone', async () => {
+  test('a restore can itself be undone', async () => {
     const gone = await act(tool, { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: { in: [2, 3] } } });
     const undone = await act(tool, tool.compensate?.(gone.input, gone.pre, gone.post));
     const redone = await act(tool, tool.compensate?.(undone.input, undone.pre, undone.post));
@@ -286,7 +286,7 @@ describe('compensation', () => {
     expect(await shop.sql('SELECT note FROM orders WHERE note IS NOT NULL')).toEqual([]);
   });
 
-  test('identity columns that are always generated come back with their values', async () => {
+  test('identity columns that are always generated are restored with their values', async () => {
     const inserted = await act(tool, { op: 'insert', table: 'audit', rows: [{ what: 'a' }, { what: 'b' }] });
     const removed = await act(tool, {
       op: 'delete',
@@ -297,7 +297,7 @@ describe('compensation', () => {
     expect(undone.post).toEqual(removed.pre);
   });
 
-  test('there is none where nothing changed, or where one action cannot undo it', async () => {
+  test('there is none when nothing changed, or when one action cannot undo the change', async () => {
     const nothing = await act(tool, { op: 'update', table: 'orders', set: { note: 'x' }, where: { id: -1 } });
     expect(tool.compensate?.(nothing.input, nothing.pre, nothing.post)).toBeUndefined();
     const read = await act(tool, { op: 'select', table: 'orders' });

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 let nextId = 1;
 
-/** Stores SQL's value and reads it back through a capture. */
+/** Stores the value of an SQL literal and reads it back through a capture. */
 async function read(column: string, literal: string): Promise<Json | undefined> {
   const id = nextId++;
   await shop.sql(`INSERT INTO kinds (id, ${column}) VALUES (${id}, ${literal})`);
@@ -131,15 +131,15 @@ const VALUES: [column: string, literal: string, json: Json][] = [
   ['n', `'name'`, 'name'],
 ];
 
-describe('values are carried exactly', () => {
+describe('values are converted exactly', () => {
   test.each(VALUES)('%s %s', async (column, literal, json) => {
     expect(await read(column, literal)).toEqual(json);
   });
 
-  test.each(VALUES)('%s %s, put back by a restore, is what it was', async (column, literal) => {
+  test.each(VALUES)('%s %s is unchanged after a restore', async (column, literal) => {
     const id = nextId++;
     await shop.sql(`INSERT INTO kinds (id, ${column}) VALUES (${id}, ${literal})`);
-    // As text; of json the value, because its spaces and doubled keys are not carried.
+    // Compared as text, except json, whose spaces and duplicate keys are not preserved.
     const text = `SELECT (${column === 'js' ? 'js::jsonb' : column})::text AS text FROM kinds WHERE id = ${id}`;
     const before = await shop.sql(text);
     const gone = await act(tool, { op: 'delete', table: 'kinds', where: { id } });
@@ -150,18 +150,18 @@ describe('values are carried exactly', () => {
     expect(await shop.sql(text)).toEqual(before);
   });
 
-  test('what is generated follows from the rest, and is not part of the state', async () => {
+  test('generated columns are not part of the state, because they follow from the others', async () => {
     expect(await read('small', '3')).toBe(3);
     const [row] = await shop.sql('SELECT id FROM kinds WHERE small = 3');
     const where = { id: row?.['id'] };
-    const taken = await act(tool, { op: 'update', table: 'kinds', set: { small: 4 }, where });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
+    const performed = await act(tool, { op: 'update', table: 'kinds', set: { small: 4 }, where });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
     const selected = await act(tool, { op: 'select', table: 'kinds', columns: ['twice'], where });
     expect(selected.execution.result).toEqual({ rowCount: 1, rows: [{ twice: 8 }] });
   });
 });
 
-describe('what is set is compared in the form that the database gives it', () => {
+describe('values that are set are compared in the form of the database', () => {
   test.each<[string, Json, Json]>([
     ['price', 5, '5.00'],
     ['price', '5.005', '5.01'],
@@ -188,7 +188,7 @@ describe('what is set is compared in the form that the database gives it', () =>
     const id = nextId++;
     await shop.sql(`INSERT INTO kinds (id) VALUES (${id})`);
     const updated = await act(tool, { op: 'update', table: 'kinds', set: { [column]: given }, where: { id } });
-    // Recorded only where it is another form than what was given.
+    // Recorded only when the form differs from the given value.
     const { assigned } = updated.execution.result as { assigned?: object[] };
     expect({ [column]: given, ...assigned?.[0] }).toEqual({ [column]: stored });
     expect(updated.checks.filter((one) => !one.ok)).toEqual([]);
@@ -203,7 +203,7 @@ describe('what is set is compared in the form that the database gives it', () =>
     ['day', 'yesterday-ish'],
     ['yes', 'perhaps'],
     ['jsb', { $json: '{' }],
-  ])('%s = %j does not fit, and the preview says so', async (column, given) => {
+  ])('%s = %j does not fit the column, and the preview says so', async (column, given) => {
     for (const raw of [
       { op: 'update', table: 'kinds', set: { [column]: given }, where: { id: 1 } },
       { op: 'insert', table: 'kinds', rows: [{ id: 0, [column]: given }] },
@@ -213,7 +213,7 @@ describe('what is set is compared in the form that the database gives it', () =>
     }
   });
 
-  test('what only the statement itself can tell is rolled back', async () => {
+  test('a value that only the statement itself can refuse is rolled back', async () => {
     const error = await expectCode(
       act(tool, { op: 'insert', table: 'kinds', rows: [{ id: nextId++, short: 'too long' }] }),
       'TOOL_FAILED',
@@ -221,7 +221,7 @@ describe('what is set is compared in the form that the database gives it', () =>
     expect(error.message).toContain('rolled back');
   });
 
-  test('an object or array for a plain column is refused before the database is asked', async () => {
+  test('an object or array for a plain column is refused without a query', async () => {
     for (const given of [{ a: 1 }, [1]]) {
       const error = await expectCode(
         act(tool, { op: 'update', table: 'kinds', set: { txt: given }, where: { id: 1 } }),
@@ -231,16 +231,16 @@ describe('what is set is compared in the form that the database gives it', () =>
     }
   });
 
-  test('many rows of values that the database has to say are asked for together', async () => {
+  test('the values of many rows that the database computes are read together', async () => {
     const rows = Array.from({ length: 800 }, (_, at) => ({
       id: nextId++,
       price: at,
       num: `${at}.50`,
       instant: '2024-01-01',
     }));
-    const taken = await act(tool, { op: 'insert', table: 'kinds', rows });
-    expect(taken.checks.filter((one) => !one.ok)).toEqual([]);
-    expect(taken.execution.result).toMatchObject({ rowCount: 800 });
+    const performed = await act(tool, { op: 'insert', table: 'kinds', rows });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+    expect(performed.execution.result).toMatchObject({ rowCount: 800 });
     const many = Array.from({ length: 9_000 }, (_, at) => ({ id: 1_000_000 + at, price: at }));
     await expectCode(
       tool.preview(tool.input.parse({ op: 'insert', table: 'kinds', rows: many }), { signal: never() }),
@@ -250,7 +250,7 @@ describe('what is set is compared in the form that the database gives it', () =>
 });
 
 describe('keys', () => {
-  test('of several columns name one row each, whatever they hold', () => {
+  test('of several columns identify one row each, whatever their values', () => {
     const key = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
     const table = { key } as unknown as Table;
     fc.assert(
@@ -265,7 +265,7 @@ describe('keys', () => {
     );
   });
 
-  test('with commas, backslashes and odd names survive a round trip through the database', async () => {
+  test('with commas, backslashes and unusual names survive a round trip through the database', async () => {
     await shop.sql(`CREATE TABLE odd (a text, b timestamptz, c boolean, v int, PRIMARY KEY (a, b, c))`);
     const rows = ['x,y', '\\', ',', '\\,', '', 'ü', '__proto', 'constructor'].map((a) => ({
       a,

@@ -7,11 +7,11 @@ import { until } from '../support/until.js';
 
 export interface Shop {
   readonly url: string;
-  /** A tool on it; closed by `stop`. The catalog is asked each time, because tests change it. */
+  /** A tool on the database, which `stop` closes. It does not cache the catalog, because tests change it. */
   tool(options?: Partial<PostgresOptions>): Tool<PostgresInput>;
   /** Runs SQL as the superuser. */
   sql(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
-  /** Waits until one of the tools' statements waits for a lock, and gives its backend's pid. */
+  /** Waits until a statement of one of the tools waits for a lock, and returns the pid of its backend. */
   blocked(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -35,7 +35,7 @@ INSERT INTO orders (customer_id, status, total) SELECT 1 + i % 5, CASE WHEN i % 
 export async function openShop(): Promise<Shop> {
   const database = await createDatabase();
   const admin = new pg.Pool({ connectionString: database.url, max: 4 });
-  // A connection that is closing when its database is dropped says so.
+  // A connection that is still closing when its database is dropped emits an error.
   admin.on('error', () => {});
   await admin.query(TABLES);
   const tools: Tool<PostgresInput>[] = [];

@@ -46,7 +46,7 @@ const PRE: Rows = { '1': { id: 1, a: '1.00', b: 'x', c: 1 }, '2': { id: 2, a: '2
 const POST: Rows = { '1': { id: 1, a: '5.00', b: 'x', c: 1 }, '2': { id: 2, a: '5.00', b: 'x', c: 1 } };
 
 describe('an update', () => {
-  test('that did what it says passes every check', () => {
+  test('that changed what it should passes every check', () => {
     expect(failed(verify(UPDATE, PRE, POST, DONE))).toEqual([]);
     expect(failed(verify(RAW, PRE, { '1': { ...POST['1'], c: 2 }, '2': { ...POST['2'], c: 2 } }, DONE))).toEqual([]);
   });
@@ -70,13 +70,13 @@ describe('an update', () => {
     expect(failed(verify(RAW, PRE, { ...POST, '1': { ...POST['1'], b: 'y' } }, DONE))).toEqual(['frame.columns']);
   });
 
-  test('that also changed a column which the operator said is maintained passes', () => {
+  test('that also changed a column which the operator listed as maintained passes', () => {
     const withTime = (rows: Rows, at: string): Rows =>
       Object.fromEntries(Object.entries(rows).map(([key, row]) => [key, { ...row, updated_at: at }]));
     expect(failed(verify(UPDATE, withTime(PRE, 'then'), withTime(POST, 'now'), DONE))).toEqual([]);
   });
 
-  test('rows that match only now are said, and held against it only when the counts do not clear it', () => {
+  test('reports rows that match only now, and fails only when the counts do not exclude the action', () => {
     const more = { ...POST, '3': { id: 3, a: '1.00', b: 'x', c: 1 } };
     const cleared = verify(UPDATE, PRE, more, DONE);
     expect(failed(cleared)).toEqual([]);
@@ -96,21 +96,21 @@ describe('an update', () => {
     expect(failed(verify(UPDATE, PRE, POST, { ...DONE, affectedRows: {} }))).toEqual(['frame.affectedTables']);
   });
 
-  test('of which nothing was recorded is not called verified', () => {
+  test('without a record of the execution is not verified', () => {
     expect(failed(verify({ ...UPDATE, set: { a: '5.00' } }, PRE, POST, undefined))).toEqual([
       'derived',
       'frame.affectedTables',
     ]);
   });
 
-  test('only the first five differences are spelled out', () => {
+  test('describes only the first five differences', () => {
     const many = Object.fromEntries(Array.from({ length: 9 }, (_, id) => [String(id), { id, a: '1.00' }]));
     const detail = verify(UPDATE, many, many, DONE)['derived']?.detail ?? '';
     expect(detail.split('; ')).toHaveLength(7);
     expect(detail).toContain('and 4 more');
   });
 
-  test('an added or lost column is a change', () => {
+  test('with an added or lost column has changed a row', () => {
     const { c: _, ...less } = POST['1'] ?? {};
     expect(failed(verify(UPDATE, PRE, { ...POST, '1': less }, DONE))).toEqual(['frame.columns']);
     expect(failed(verify(UPDATE, PRE, { ...POST, '1': { ...POST['1'], d: null } }, DONE))).toEqual(['frame.columns']);
@@ -121,7 +121,7 @@ describe('a delete', () => {
   const DELETE = { op: 'delete', table: 't', where: { b: 'x' } };
   const GONE: Execution = { result: { rowCount: 2 }, affectedRows: { t: 2 } };
 
-  test('passes when the rows are gone, and fails when one is there', () => {
+  test('passes when the rows do not exist any more, and fails when one does', () => {
     expect(failed(verify(DELETE, PRE, {}, GONE))).toEqual([]);
     const checks = verify(DELETE, PRE, { '2': PRE['2'] ?? {} }, GONE);
     expect(failed(checks)).toEqual(['derived']);
@@ -142,11 +142,11 @@ describe('an insert', () => {
   };
   const ROWS: Rows = { '7': { id: 7, a: '5.00', b: 'd' }, '8': { id: 8, a: '6.00', b: 'd' } };
 
-  test('passes when the rows are there with their values', () => {
+  test('passes when the rows exist with their values', () => {
     expect(failed(verify(INSERT, {}, ROWS, MADE, 2))).toEqual([]);
   });
 
-  test('fails when a row is missing, has another value, or came in addition', () => {
+  test('fails when a row is missing, has another value, or was added', () => {
     expect(failed(verify(INSERT, {}, { '7': ROWS['7'] ?? {} }, MADE, 2))).toEqual(['derived']);
     expect(failed(verify(INSERT, {}, { ...ROWS, '8': { ...ROWS['8'], a: '5.00' } }, MADE, 2))).toEqual(['derived']);
     expect(
@@ -161,11 +161,11 @@ describe('a restore', () => {
   const RESTORE = { op: 'restore', table: 't', rows: Object.values(PRE) };
   const BACK: Execution = { result: { rowCount: 2 }, affectedRows: { t: 2 }, created: { t: ['2'] } };
 
-  test('passes when every row is as it is to be', () => {
+  test('passes when every row is as expected', () => {
     expect(failed(verify(RESTORE, { '1': POST['1'] ?? {} }, PRE, BACK, 2))).toEqual([]);
   });
 
-  test('fails when a row is missing or another', () => {
+  test('fails when a row is missing or different', () => {
     expect(failed(verify(RESTORE, { '1': POST['1'] ?? {} }, { '1': PRE['1'] ?? {} }, BACK, 2))).toEqual(['derived']);
     expect(failed(verify(RESTORE, { '1': POST['1'] ?? {} }, POST, BACK, 2))).toEqual(['derived']);
   });
@@ -247,11 +247,11 @@ describe('a change of definition', () => {
     ['ALTER TABLE t RENAME COLUMN a TO b', { t: T }, { t: table({ id: column('integer'), b: column('integer') }) }],
     ['ALTER TABLE t RENAME TO u', { t: T, u: null }, { t: T, u: null }],
     ['TRUNCATE t', { t: T }, { t: table({}) }],
-  ])('%s that did not happen as said does not verify', (sql, before, after) => {
+  ])('%s that did not happen as stated does not verify', (sql, before, after) => {
     expect(judge(sql, before, after)).toEqual(['derived']);
   });
 
-  test('that changed another table besides: frame.tables', () => {
+  test('that also changed another table: frame.tables', () => {
     expect(judge('DROP TABLE t', { t: T }, { t: null }, 'md5:other')).toEqual(['frame.tables']);
   });
 });

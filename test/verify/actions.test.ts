@@ -1,4 +1,4 @@
-/** Verification on whole actions: what the operator and the agent ask for reaches the outcome, and what nobody asks for costs nothing. */
+/** Verification of whole actions: the checks that operator and agent configure reach the outcome, and others cost nothing. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { Check, Outcome } from '../../src/action/outcome.js';
@@ -14,24 +14,24 @@ const SHOP = `
   INSERT INTO prices SELECT n, n FROM generate_series(1, 10) n;
 `;
 
-/** The real tool, with something that happens right after the effect or in place of a reading. */
-interface Twist {
+/** Changes to the real tool: something that happens right after the effect or instead of a reading. */
+interface ToolChanges {
   afterEffect?: (execution: Execution) => Promise<Execution> | Execution;
   /** How many readings after the effect fail. */
   away?: number;
 }
-const twist: Twist = {};
+const changes: ToolChanges = {};
 
 function twisted(tool: Tool): Tool {
   return {
     ...tool,
     async execute(input, context) {
       const execution = await tool.execute(input, context);
-      return (await twist.afterEffect?.(execution)) ?? execution;
+      return (await changes.afterEffect?.(execution)) ?? execution;
     },
     async capture(input, options, context) {
-      if (options.after !== undefined && (twist.away ?? 0) > 0) {
-        twist.away = (twist.away ?? 0) - 1;
+      if (options.after !== undefined && (changes.away ?? 0) > 0) {
+        changes.away = (changes.away ?? 0) - 1;
         throw new CountersignError('TOOL_UNAVAILABLE', 'The replica is away.', { retryable: true });
       }
       return tool.capture(input, options, context);
@@ -39,7 +39,7 @@ function twisted(tool: Tool): Tool {
   };
 }
 
-/** An embedding model whose texts are alike when both or none of them speaks of the price. */
+/** The texts sent to an embedding model for which two texts are similar when both or neither mention the price. */
 let embedded: string[] = [];
 const model = {
   specificationVersion: 'v3',
@@ -98,7 +98,7 @@ const setStock = (sku: string, stock: number, more: Partial<ProposalInput> = {})
 const named = (outcome: Outcome): Record<string, Check> =>
   Object.fromEntries(outcome.checks.map((check) => [check.name, check]));
 
-test('an action that asks for nothing carries nothing more than its tool derives', async () => {
+test('an action without expectations has only the checks that its tool derives', async () => {
   const outcome = await ended(agent, setStock('a', 9));
   expect(outcome.checks).toEqual(
     ['derived', 'frame.rows', 'frame.columns', 'frame.affectedTables'].map((name) => ({ name, ok: true })),
@@ -151,7 +151,7 @@ describe('named expectations', () => {
     ['none', []],
     ['more than twenty', Array.from({ length: 21 }, (_, at) => ({ name: `n${at}`, cel: 'true' }))],
     ['one with a dot in its name', [{ name: 'a.b', cel: 'true' }]],
-  ])('%s is no proposal', async (_, promise) => {
+  ])('%s is an invalid proposal', async (_, promise) => {
     await expect(agent.perform(setStock('a', 1, { expect: promise }))).rejects.toMatchObject({
       code: 'INVALID_PROPOSAL',
     });
@@ -162,18 +162,18 @@ describe('a system that shows an effect late', () => {
   test.each([
     ['in the same breath', 1000],
     ['in an activity of its own', 30_000],
-  ])('is read again while it is away, %s', async (_, withinMs) => {
-    twist.away = 3;
+  ])('is read again while it is unavailable, %s', async (_, withinMs) => {
+    changes.away = 3;
     const outcome = await ended(
       agent,
       setStock('b', withinMs, { expect: { cel: `post.products["b"].stock == ${withinMs}`, withinMs } }),
     );
     expect(outcome.status).toBe('success');
     expect(named(outcome)['expect']?.detail).toMatch(/^Held after \d+ ms \(\d+ readings?\)\.$/);
-    expect(twist.away).toBe(0);
+    expect(changes.away).toBe(0);
   });
 
-  test('and never does is a mismatch that says how long it was waited for', async () => {
+  test('and never does is a mismatch that states how long it was waited for', async () => {
     const outcome = await ended(
       agent,
       setStock('b', 1, { expect: { cel: 'post.products["b"].stock == 2', withinMs: 200 } }),
@@ -222,32 +222,32 @@ describe('the frame', () => {
     expect(outcome.post?.sample).toEqual(outcome.pre?.sample);
   });
 
-  test('in which another writes at the same time does not fail the action, and is not silent', async () => {
-    twist.afterEffect = async (execution) => {
+  test('does not fail the action when others write at the same time, but reports it', async () => {
+    changes.afterEffect = async (execution) => {
       await stack.shop.query('UPDATE prices SET amount = amount + 1 WHERE id = 3');
       return execution;
     };
-    const outcome = await ended(agent, setStock('d', 4, { tool: 'framed' })).finally(() => delete twist.afterEffect);
+    const outcome = await ended(agent, setStock('d', 4, { tool: 'framed' })).finally(() => delete changes.afterEffect);
     expect(outcome.status).toBe('success');
     expect(named(outcome)['frame.sample']?.detail).toContain("changed in prices: another's doing");
   });
 
-  test('is judged the same where the reading is an activity of its own', async () => {
-    twist.afterEffect = async (execution) => {
+  test('gives the same result when the reading is an activity of its own', async () => {
+    changes.afterEffect = async (execution) => {
       await stack.shop.query('UPDATE prices SET amount = amount + 1 WHERE id = 3');
       return { ...execution, affectedRows: { ...execution.affectedRows, prices: 1 } };
     };
     const outcome = await ended(
       agent,
       setStock('d', 3, { tool: 'framed', expect: { cel: 'true', withinMs: 5000 } }),
-    ).finally(() => delete twist.afterEffect);
+    ).finally(() => delete changes.afterEffect);
     expect(outcome.status).toBe('mismatch');
     expect(named(outcome)['frame.sample']).toMatchObject({ ok: false });
   });
 });
 
 describe('an outcome in words', () => {
-  test('that came out is a success with a check more', async () => {
+  test('that matches is a success with one more check', async () => {
     const outcome = await ended(agent, {
       tool: 'shop-db',
       input: { op: 'update', table: 'products', set: { price: '7' }, where: { sku: 'e' } },
@@ -257,12 +257,12 @@ describe('an outcome in words', () => {
     expect(named(outcome)['semantic']?.detail).toBe('Similarity 1.000, at least 0.85.');
   });
 
-  test('that did not come out is a mismatch where the operator requires it', async () => {
+  test('that does not match is a mismatch when the operator requires a match', async () => {
     const outcome = await ended(agent, setStock('e', 2, { expectedOutcome: 'The price is seven.' }));
     expect(outcome).toMatchObject({ status: 'mismatch', error: { field: 'checks.semantic' } });
   });
 
-  test('never saves an action whose other checks fail: the model is not even asked', async () => {
+  test('never saves an action whose other checks fail: the model is not even called', async () => {
     embedded = [];
     const outcome = await ended(agent, setStock('e', 1, { expect: 'false', expectedOutcome: 'The stock is one.' }));
     expect(outcome.status).toBe('mismatch');
@@ -280,7 +280,7 @@ describe('an outcome in words', () => {
   });
 });
 
-test('the outcome that is returned is the one that the receipt is about', async () => {
+test('the returned outcome is the one that the receipt was signed for', async () => {
   for (const withinMs of [0, 5000]) {
     const actionId = `receipt-${withinMs}`;
     const outcome = await ended(

@@ -1,4 +1,4 @@
-/** The delta between two states: that it is right, whatever the keys, and bounded, whatever the sizes. */
+/** The delta between two states: it is correct for all keys, and bounded for all sizes. */
 import fc from 'fast-check';
 import { applyPatch, type Operation } from 'rfc6902';
 import { describe, expect, test } from 'vitest';
@@ -119,7 +119,7 @@ describe('the delta', () => {
     );
   });
 
-  test('carries the beginning of the full patch and counts all of it', () => {
+  test('contains the beginning of the full patch and counts all operations', () => {
     fc.assert(
       fc.property(state, state, (pre, post) => {
         const full = fullPatch(pre, post);
@@ -137,7 +137,7 @@ describe('the delta', () => {
     expect(delta.patch).toHaveLength(MAX_PATCH_OPERATIONS);
   });
 
-  test('names what changed in the words of RFC 6902, with ~ and / escaped', () => {
+  test('describes changes as in RFC 6902, with ~ and / escaped', () => {
     const pre = { 'a/b': { '1': { 'm~n': 1, gone: true } } };
     const post = { 'a/b': { '1': { 'm~n': 2 }, '2': {} } };
     expect(createDelta(pre, post, 12.4)).toEqual({
@@ -159,7 +159,7 @@ describe('the delta', () => {
     expect(long.patch).toEqual([{ op: 'replace', path: '/t/a/tags', value: [...before, 1000] }]);
   });
 
-  test('a large column cannot swell the delta', () => {
+  test('does not grow with a large column', () => {
     const delta = createDelta({ t: { a: { x: 1, y: 'small' } } }, { t: { a: { x: 2, y: 'y'.repeat(5_000_000) } } }, 0);
     expect(delta.operations).toBe(2);
     expect(delta.patch).toEqual([{ op: 'replace', path: '/t/a/x', value: 2 }]);
@@ -180,12 +180,12 @@ describe('the delta', () => {
     },
   );
 
-  test('two dates are never taken for equal', () => {
+  test('never treats two dates as equal', () => {
     const at = (ms: number): State => ({ t: { '1': { at: new Date(ms) as unknown as Json } } });
     expect(createDelta(at(0), at(1), 0).operations).toBe(1);
   });
 
-  test('a state that nests without end is refused, not followed', () => {
+  test('refuses a state that nests too deeply', () => {
     let deep: Json = 1;
     for (let level = 0; level < 50_000; level++) deep = { deep };
     expect(() => createDelta({ t: deep }, { t: structuredCloneOf(deep) }, 0)).toThrow(
@@ -193,7 +193,7 @@ describe('the delta', () => {
     );
   });
 
-  test('lists of lists, and ten thousand lists, stay linear', () => {
+  test('takes linear time for lists of lists and for ten thousand lists', () => {
     const nested = (last: number) =>
       Array.from({ length: 16 }, () => Array.from({ length: 16 }, () => Array.from({ length: 16 }, () => last)));
     expect(fastest(() => createDelta({ t: { a: { v: nested(1) } } }, { t: { a: { v: nested(2) } } }, 0))).toBeLessThan(
@@ -205,7 +205,7 @@ describe('the delta', () => {
     expect(fastest(() => createDelta(pre, post, 0))).toBeLessThan(400);
   });
 
-  test('five thousand changed rows of eight columns take less than 200 ms, equal states next to nothing', () => {
+  test('takes less than 200 ms for five thousand changed rows of eight columns, and next to nothing for equal states', () => {
     const changed = { id: -1, name: '', email: '', quantity: -1, price: -1, active: 'no', deleted_at: 1, note: '' };
     const [pre, same, post] = [table(10_000), table(10_000), table(10_000, (number) => (number < 5000 ? changed : {}))];
     expect(createDelta(pre, post, 0).operations).toBe(40_000);
@@ -215,7 +215,7 @@ describe('the delta', () => {
   });
 });
 
-/** `structuredClone` itself cannot follow a state this deep. */
+/** Copies a state that is too deep for `structuredClone`. */
 function structuredCloneOf(deep: Json): Json {
   let copy: Json = 1;
   for (let from = deep; typeof from === 'object'; from = (from as { deep: Json }).deep) copy = { deep: copy };

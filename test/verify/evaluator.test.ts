@@ -1,4 +1,4 @@
-/** The evaluator thread: what expressions mean over captured data, and that none of them can stop, starve or end the process. */
+/** The evaluator thread: the meaning of expressions on captured data, and that none can block, starve or crash the process. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fc from 'fast-check';
@@ -35,7 +35,7 @@ function check(cel: string, post: State = {}, more: Partial<ExpectationValues> =
   return by.evaluate(compileExpectation(cel), values(post, more));
 }
 
-/** Undefined for a text that is refused as it should be. */
+/** The compiled text; undefined when it is refused with the right code. */
 function compiled(cel: string): Expectation | undefined {
   try {
     return compileExpectation(cel);
@@ -94,7 +94,7 @@ describe('what an expectation means', () => {
     'delta.operations == 2 && delta.latencyMs < 500',
     '"1" in post.orders && !("7" in post.orders)',
     'has(post.orders["1"]) && !has(post.orders["7"]) && has(post.orders["1"].status)',
-    // A column that is null is there.
+    // A column that is null exists.
     'has(post.orders["1"].note) && "note" in post.orders["1"] && post.orders["1"].note == null',
     'post.orders.all(id, post.orders[id].qty > 0)',
     'post.orders.exists_one(id, post.orders[id].status == "paid")',
@@ -156,7 +156,7 @@ describe('what an expectation means', () => {
     expect(result.detail).toContain(why);
   });
 
-  test('a result that is not known reads as null', async () => {
+  test('an unknown result reads as null', async () => {
     expect(await check('result == null')).toMatchObject({ ok: true });
     expect(await check('result.rowCount == 0')).toMatchObject({ ok: false });
   });
@@ -217,7 +217,7 @@ describe('an expectation that costs too much', () => {
     expect((await check(`post.texts["1"].large.matches("${pattern}")`, TEN_THOUSAND)).ok).toBe(ok);
   });
 
-  test('what a sensible expectation does over ten thousand rows is within the limits', async () => {
+  test('a reasonable expectation over ten thousand rows is within the limits', async () => {
     const sensible = [
       'post == pre',
       'post.orders.all(k, post.orders[k].qty < 7 && post.orders[k].note == null)',
@@ -234,23 +234,23 @@ describe('an expectation that costs too much', () => {
     }
   });
 
-  test('is ended at the deadline while the process goes on, and the next one is answered', async () => {
-    const hasty = ownRunner({ deadlineMs: 150 });
+  test('is ended at the deadline while the process goes on, and the next one is evaluated', async () => {
+    const impatient = ownRunner({ deadlineMs: 150 });
     let turns = 0;
     const turning = setInterval(() => turns++, 5);
     const result = await check(
       'post.orders.all(k, post.orders == pre.orders)',
       TEN_THOUSAND,
       { pre: structuredClone(TEN_THOUSAND) },
-      hasty,
+      impatient,
     );
     clearInterval(turning);
     expect(result).toEqual({ name: 'expect', ok: false, detail: 'The expectation took longer than 150 ms.' });
     expect(turns).toBeGreaterThan(5);
-    expect(await check('post.a == 1', { a: 1 }, {}, hasty)).toEqual({ name: 'expect', ok: true });
+    expect(await check('post.a == 1', { a: 1 }, {}, impatient)).toEqual({ name: 'expect', ok: true });
   });
 
-  test('that exhausts the memory of the thread leaves the process alive, and the next one is answered', async () => {
+  test('that exhausts the memory of the thread leaves the process alive, and the next one is evaluated', async () => {
     const small = ownRunner({ deadlineMs: 60_000, heapMb: 48 });
     const maps = `${'{1:'.repeat(16)}1${'}'.repeat(16)}`;
     const result = await check(`size(post.orders.map(a, post.orders.map(b, ${maps}))) == 1`, TEN_THOUSAND, {}, small);
@@ -293,49 +293,49 @@ describe('before the effect', () => {
 });
 
 describe('the thread', () => {
-  test('gives each of many callers its own answer', async () => {
-    const answers = await Promise.all(
+  test('gives each of many callers its own result', async () => {
+    const results = await Promise.all(
       Array.from({ length: 200 }, (_, index) => check(`result == ${index - (index % 2)}`, {}, { result: index })),
     );
-    expect(answers.map(({ ok }) => ok)).toEqual(Array.from({ length: 200 }, (_, index) => index % 2 === 0));
+    expect(results.map(({ ok }) => ok)).toEqual(Array.from({ length: 200 }, (_, index) => index % 2 === 0));
   });
 
-  test('a slow expectation fails alone: those that wait behind it are answered', async () => {
-    const hasty = ownRunner({ deadlineMs: 150 });
+  test('only the slow expectation fails: those that wait behind it are evaluated', async () => {
+    const impatient = ownRunner({ deadlineMs: 150 });
     const slow = check(
       'post.orders.all(k, post.orders == pre.orders)',
       TEN_THOUSAND,
       { pre: structuredClone(TEN_THOUSAND) },
-      hasty,
+      impatient,
     );
-    const quick = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, hasty)));
+    const quick = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, impatient)));
     expect(quick.every(({ ok }) => ok)).toBe(true);
     expect((await slow).ok).toBe(false);
   });
 
-  test('a busy process does not take an answer that came in time for a late one', async () => {
-    const hasty = ownRunner({ deadlineMs: 100 });
-    await check('true', {}, {}, hasty);
-    const answer = check('post.a == 1', { a: 1 }, {}, hasty);
+  test('a busy process does not take a timely result for a late one', async () => {
+    const impatient = ownRunner({ deadlineMs: 100 });
+    await check('true', {}, {}, impatient);
+    const result = check('post.a == 1', { a: 1 }, {}, impatient);
     const until = performance.now() + 400;
     while (performance.now() < until);
-    expect(await answer).toEqual({ name: 'expect', ok: true });
+    expect(await result).toEqual({ name: 'expect', ok: true });
   });
 
   test('more callers than may wait get a failed check', async () => {
     const narrow = ownRunner({ deadlineMs: 5000, queueLimit: 2 });
-    const answers = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, narrow)));
-    expect(answers.filter(({ ok }) => ok)).toHaveLength(3);
-    expect(answers.at(-1)?.detail).toMatch(/2 others wait/);
+    const results = await Promise.all(Array.from({ length: 5 }, () => check('true', {}, {}, narrow)));
+    expect(results.filter(({ ok }) => ok)).toHaveLength(3);
+    expect(results.at(-1)?.detail).toMatch(/2 others wait/);
   });
 
-  test('closing fails what waits and what comes later, and can be done twice', async () => {
+  test('closing fails waiting and later evaluations, and can be repeated', async () => {
     const closing = ownRunner({});
     const waiting = [check('true', {}, {}, closing), check('true', {}, {}, closing)];
     await closing.close();
     await closing.close();
-    for (const answer of [...(await Promise.all(waiting)), await check('true', {}, {}, closing)]) {
-      expect(answer).toEqual({
+    for (const result of [...(await Promise.all(waiting)), await check('true', {}, {}, closing)]) {
+      expect(result).toEqual({
         name: 'expect',
         ok: false,
         detail: 'The expectation was not evaluated: the evaluator is closed.',
@@ -343,7 +343,7 @@ describe('the thread', () => {
     }
   });
 
-  test('does not keep a process alive, and a process that waits for an answer gets it', async () => {
+  test('does not keep a process alive, and a process that waits for a result gets it', async () => {
     const script = `
       import { compileExpectation, ExpectationRunner } from ${JSON.stringify(new URL('../../src/verify/index.ts', import.meta.url).href)};
       const values = { pre: {}, post: { a: 1 }, delta: { patch: [], operations: 0, latencyMs: 0 }, result: null };
@@ -378,14 +378,14 @@ describe('the thread', () => {
       fc.tuple(tie('any'), tie('any'), tie('any')).map(([a, b, c]) => `(${a} ? ${b} : ${c})`),
     ),
   })).any;
-  test('whatever compiles is answered with a check', async () => {
+  test('every compiled expression gives a check', async () => {
     const data: State = { a: { '1': { a: 1, b: 'text', c: [1, 2.5, null] } }, constructor: { '1': {} } };
     await fc.assert(
       fc.asyncProperty(expression, async (text) => {
         const expectation = compiled(text);
         fc.pre(expectation !== undefined);
-        const answer = await runner.evaluate(expectation, values(data, { pre: data, result: [1, 2] }));
-        expect(answer.ok ? 'holds' : answer.detail).toMatch(/^(holds|The expectation .+)$/s);
+        const result = await runner.evaluate(expectation, values(data, { pre: data, result: [1, 2] }));
+        expect(result.ok ? 'holds' : result.detail).toMatch(/^(holds|The expectation .+)$/s);
       }),
       { numRuns: 500 },
     );

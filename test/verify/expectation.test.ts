@@ -1,4 +1,4 @@
-/** What compiles as an expectation, and that everything else is refused quickly, with a code and a way out. */
+/** Which texts compile as expectations, and that all others are refused quickly, with a code and a fix. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
@@ -24,7 +24,7 @@ function refusal(source: string): CountersignError {
   throw new Error(`compiled: ${source.slice(0, 100)}`);
 }
 
-describe('an expectation that can be used', () => {
+describe('a valid expectation', () => {
   test.each([
     ['post.orders["41"].status == "paid"', ['post']],
     ['size(post.sessions) == 0 && result.rowCount == size(pre.sessions)', ['post', 'pre', 'result']],
@@ -45,18 +45,18 @@ describe('an expectation that can be used', () => {
     expect(compileExpectation(source)).toMatchObject({ source, uses, withinMs: 0 });
   });
 
-  test('keeps the time that the real system may take', () => {
+  test('keeps its deadline', () => {
     expect(compileExpectation({ cel: 'true', withinMs: 2500 }).withinMs).toBe(2500);
     expect(compileExpectation({ cel: 'true' }).withinMs).toBe(0);
   });
 
-  test('can be sent to a thread', () => {
+  test('can be posted to a thread', () => {
     const { program } = compileExpectation('has(post.t["1"]) && post.t.all(k, size(k) > 0)');
     expect(structuredClone(program)).toEqual(program);
   });
 });
 
-describe('an expectation that cannot be used', () => {
+describe('an invalid expectation', () => {
   test.each([
     ['a syntax error', 'post.orders ==', /does not compile: .+ \(line 1, column \d+\)/],
     ['a syntax error further down', 'post.orders == 1 &&\n  )', /line \d, column \d+/],
@@ -118,8 +118,8 @@ describe('an expectation that cannot be used', () => {
   );
 });
 
-describe('an expectation made to hurt', () => {
-  const bombs: [string, string][] = [
+describe('a hostile expectation', () => {
+  const hostile: [string, string][] = [
     ['five megabytes', `post.a == "${'x'.repeat(5_000_000)}"`],
     ['one character too long', 'a'.repeat(4097)],
     ['two thousand parentheses', `${'('.repeat(2000)}true${')'.repeat(2000)}`],
@@ -135,14 +135,14 @@ describe('an expectation made to hurt', () => {
     ['two thousand items', `post.a in [${'1,'.repeat(2000)}1]`],
     ['comprehensions twenty deep', `${'post.a.all(x, '.repeat(20)}true${')'.repeat(20)}`],
   ];
-  test.each(bombs)('%s: refused at once', (_, source) => {
+  test.each(hostile)('%s: refused at once', (_, source) => {
     const start = performance.now();
     expect(refusal(source)).toMatchObject({ code: 'INVALID_EXPECTATION', field: 'proposal.expect' });
     expect(performance.now() - start).toBeLessThan(2000);
   });
 
-  test('the error never repeats megabytes of it', () => {
-    for (const [, source] of bombs) expect(JSON.stringify(refusal(source)).length).toBeLessThan(2000);
+  test('is not repeated in the error', () => {
+    for (const [, source] of hostile) expect(JSON.stringify(refusal(source)).length).toBeLessThan(2000);
   });
 
   const token = fc.constantFrom(
@@ -152,7 +152,7 @@ describe('an expectation made to hurt', () => {
     ' ',
     '\n',
   );
-  test('whatever the text, it compiles or is refused with the one code, without a long wait', () => {
+  test('any text compiles or is refused with the same code, in a short time', () => {
     fc.assert(
       fc.property(fc.array(token, { maxLength: 120 }), (tokens) => {
         const start = performance.now();

@@ -1,4 +1,4 @@
-/** The helpers of expectations: what each means, that none says more than was captured, and that none is cheaper than its data. */
+/** The helpers of expectations: what each means, that none claims more than was captured, and that each is charged for its data. */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Json } from '../../src/action/json.js';
 import type { State } from '../../src/action/snapshot.js';
@@ -64,7 +64,7 @@ describe('what was not captured', () => {
     ['size(added("order")) == 0', 'neither state holds order'],
     ['size(removed("toString")) == 0', 'neither state holds toString'],
     ['sum(post.orders, "amount") == 0', 'a row has no amount'],
-  ])('is never said to be as it was: %s', async (cel, detail) => {
+  ])('never counts as unchanged: %s', async (cel, detail) => {
     const { ok, detail: said } = await check(cel);
     expect(ok).toBe(false);
     expect(said).toContain(detail);
@@ -138,7 +138,7 @@ describe('a helper out of place is refused before any effect', () => {
     expect(() => compileExpectation(cel)).toThrow(message);
   });
 
-  test('it reads both states, and so both are sent', () => {
+  test('a helper reads both states, so both are sent', () => {
     expect(compileExpectation('changed("orders")').uses).toEqual(['post', 'pre']);
     expect(compileExpectation('size(rows(post.orders)) > 0').uses).toEqual(['post']);
   });
@@ -169,13 +169,13 @@ describe('a helper is charged for its data', () => {
     expect(await check('unchanged("t") && sum(post.t, "n") == 49995000', state, state)).toMatchObject({ ok: true });
   });
 
-  test('a list of more rows than may be is not made', async () => {
+  test('a list of too many rows is not made', async () => {
     const state = { t: Object.fromEntries(Array.from({ length: 100_001 }, (_, at) => [String(at), 1])) };
     expect((await check('size(rows(post.t)) > 0', state, state)).detail).toContain('too costly');
   });
 });
 
-test('a failed promise says what its sides are', async () => {
+test('a failed comparison shows the values of its sides', async () => {
   expect((await check('unchanged("orders", "2") && size(added("orders")) == 2')).detail).toBe(
     'The expectation does not hold: size(added("orders")) == 2 is false (left side is 1).',
   );

@@ -1,4 +1,4 @@
-/** What the operator says must always hold: whatever breaks it is found, and only whoever broke it is blamed. */
+/** Invariants: every violation is found, and an action fails only when it caused the violation. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { Json } from '../../src/action/json.js';
@@ -28,18 +28,18 @@ const stock = (...amounts: Json[]): State => ({
   products: Object.fromEntries(amounts.map((amount, at) => [String(at + 1), { stock: amount }])),
 });
 
-async function judged(pre: State, post: State, invariant = STOCK) {
+async function checked(pre: State, post: State, invariant = STOCK) {
   const [check] = await checkInvariants(compiled(invariant), { pre, post }, runner);
   return check;
 }
 
 describe('an invariant', () => {
   test('that holds afterwards is a check that holds', async () => {
-    expect(await judged(stock(3), stock(0))).toEqual({ name: 'invariant.stock-never-negative', ok: true });
+    expect(await checked(stock(3), stock(0))).toEqual({ name: 'invariant.stock-never-negative', ok: true });
   });
 
   test('that the action breaks is a mismatch with its reason', async () => {
-    expect(await judged(stock(3, 1), stock(3, -1))).toEqual({
+    expect(await checked(stock(3, 1), stock(3, -1))).toEqual({
       name: 'invariant.stock-never-negative',
       ok: false,
       detail:
@@ -47,51 +47,51 @@ describe('an invariant', () => {
     });
   });
 
-  test('that the action mends is a check that holds', async () => {
-    expect(await judged(stock(-3), stock(1))).toEqual({ name: 'invariant.stock-never-negative', ok: true });
+  test('that the action repairs is a check that holds', async () => {
+    expect(await checked(stock(-3), stock(1))).toEqual({ name: 'invariant.stock-never-negative', ok: true });
   });
 
-  test('that was broken before is reported, and not blamed on the action', async () => {
-    expect(await judged(stock(-3, 5), stock(-3, 4))).toEqual({
+  test('that was broken before is reported, and does not fail the action', async () => {
+    expect(await checked(stock(-3, 5), stock(-3, 4))).toEqual({
       name: 'invariant.stock-never-negative',
       ok: true,
       detail: 'It was broken before, and not by this action: Stock would be negative.',
     });
-    expect(await judged(stock(-3), stock(-1))).toMatchObject({ ok: true });
+    expect(await checked(stock(-3), stock(-1))).toMatchObject({ ok: true });
   });
 
-  test('that was broken before is no cover for breaking it elsewhere', async () => {
-    expect(await judged(stock(-3, 5), stock(-3, -4))).toMatchObject({ ok: false });
+  test('that was broken before fails an action that breaks it elsewhere', async () => {
+    expect(await checked(stock(-3, 5), stock(-3, -4))).toMatchObject({ ok: false });
     const inserted: State = { products: { ...(stock(-3)['products'] as object), '9': { stock: -1 } } };
-    expect(await judged(stock(-3), inserted)).toMatchObject({ ok: false });
+    expect(await checked(stock(-3), inserted)).toMatchObject({ ok: false });
   });
 
   test('over a total that was broken before is blamed on what made it worse alone', async () => {
     const total = { name: 'total', cel: 'sum(state.products, "stock") >= 0', reason: 'Less than nothing.' };
-    expect(await judged(stock(-9, 5), stock(-9, 6), total)).toMatchObject({ ok: true });
-    expect(await judged(stock(-9, 5), stock(-9, -1), total)).toMatchObject({ ok: false });
+    expect(await checked(stock(-9, 5), stock(-9, 6), total)).toMatchObject({ ok: true });
+    expect(await checked(stock(-9, 5), stock(-9, -1), total)).toMatchObject({ ok: false });
   });
 
-  test('that cannot be evaluated is broken, whatever was before', async () => {
-    const check = await judged(stock('many'), stock('many'));
+  test('that cannot be evaluated is broken, whatever it was before', async () => {
+    const check = await checked(stock('many'), stock('many'));
     expect(check).toMatchObject({ ok: false, detail: expect.stringContaining('cannot be evaluated') as string });
-    expect(await judged({}, stock(-1))).toMatchObject({ ok: false });
-    expect(await judged(stock(-1), stock('many'))).toMatchObject({ ok: false });
+    expect(await checked({}, stock(-1))).toMatchObject({ ok: false });
+    expect(await checked(stock(-1), stock('many'))).toMatchObject({ ok: false });
   });
 
-  test('that names a table which was not captured says nothing', async () => {
-    expect(await judged({ orders: {} }, { orders: {} })).toBeUndefined();
+  test('that names a table which was not captured does not apply', async () => {
+    expect(await checked({ orders: {} }, { orders: {} })).toBeUndefined();
     const index = { ...STOCK, cel: 'state["products"].all(id, id in state.orders)' };
-    expect(await judged(stock(1), stock(1), index)).toBeUndefined();
-    expect(await judged(stock(1), { ...stock(1), orders: { '1': {} } }, index)).toMatchObject({ ok: true });
+    expect(await checked(stock(1), stock(1), index)).toBeUndefined();
+    expect(await checked(stock(1), { ...stock(1), orders: { '1': {} } }, index)).toMatchObject({ ok: true });
   });
 
   test('over the whole state always applies', async () => {
     const any = { name: 'any', cel: 'state.all(table, size(state[table]) <= 1)', reason: 'One row at a time.' };
-    expect(await judged({}, stock(1, 2), any)).toMatchObject({ ok: false });
+    expect(await checked({}, stock(1, 2), any)).toMatchObject({ ok: false });
   });
 
-  test('is a failed check when the evaluator is gone', async () => {
+  test('is a failed check when the evaluator is closed', async () => {
     const closed = new ExpectationRunner();
     await closed.close();
     expect(await checkInvariants(compiled(STOCK), { pre: stock(1), post: stock(1) }, closed)).toMatchObject([
@@ -112,7 +112,7 @@ describe('an invariant', () => {
   });
 });
 
-describe('a config whose invariants cannot be used is refused', () => {
+describe('a config with invalid invariants is refused', () => {
   const refusal = (config: unknown): CountersignError => {
     try {
       compileInvariants(config as Parameters<typeof compileInvariants>[0], ['shop']);

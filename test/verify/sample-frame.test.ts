@@ -1,4 +1,4 @@
-/** What an action should leave alone: a difference is never silent, and fails the action exactly when it may be its own doing. */
+/** The frame sample: a difference is always reported, and fails the check exactly when the action may have caused it. */
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { State } from '../../src/action/snapshot.js';
@@ -9,7 +9,7 @@ const BEFORE: State = { orders: { rows: 3, digest: 'a' }, products: { rows: 1, d
 const MOVED: State = { ...BEFORE, orders: { rows: 3, digest: 'z' } };
 const PRE: State = { orders: { '1': {}, '2': {} } };
 
-function judged(after: State | Sample, execution?: Execution) {
+function checked(after: State | Sample, execution?: Execution) {
   const sample = 'state' in after || 'problem' in after ? (after as Sample) : { state: after };
   return sampleCheck({ before: BEFORE, after: sample, pre: PRE, execution });
 }
@@ -21,46 +21,46 @@ const affectedRows = (counts: Record<string, number>, more: Partial<Execution> =
 });
 
 describe('a sample', () => {
-  test('that is as before holds, whatever the order of its keys', () => {
-    expect(judged({ products: { digest: 'b', rows: 1 }, orders: { digest: 'a', rows: 3 } })).toEqual({
+  test('that is unchanged holds, whatever the order of its keys', () => {
+    expect(checked({ products: { digest: 'b', rows: 1 }, orders: { digest: 'a', rows: 3 } })).toEqual({
       name: 'frame.sample',
       ok: true,
     });
   });
 
-  test('that differs where the system counted none of our writes is said to be the doing of another', () => {
-    const check = judged({ ...BEFORE, products: { rows: 0, digest: '' } }, affectedRows({ orders: 2 }));
+  test('that differs where the system counted none of our writes is attributed to others', () => {
+    const check = checked({ ...BEFORE, products: { rows: 0, digest: '' } }, affectedRows({ orders: 2 }));
     expect(check.ok).toBe(true);
     expect(check.detail).toContain("changed in products: another's doing");
   });
 
   test("that differs in the action's own table holds as long as it wrote no more rows than it named", () => {
-    expect(judged(MOVED, affectedRows({ orders: 2 })).ok).toBe(true);
-    expect(judged(MOVED, affectedRows({ orders: 3 })).ok).toBe(false);
-    expect(judged(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['3'] } })).ok).toBe(true);
-    expect(judged(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['1'] } })).ok).toBe(false);
+    expect(checked(MOVED, affectedRows({ orders: 2 })).ok).toBe(true);
+    expect(checked(MOVED, affectedRows({ orders: 3 })).ok).toBe(false);
+    expect(checked(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['3'] } })).ok).toBe(true);
+    expect(checked(MOVED, affectedRows({ orders: 3 }, { created: { orders: ['1'] } })).ok).toBe(false);
   });
 
-  test('that differs where nothing was counted fails, and says that it may be the doing of another', () => {
+  test('that differs where nothing was counted fails, and says that others may have caused it', () => {
     for (const execution of [undefined, { result: null }]) {
-      const check = judged(MOVED, execution);
+      const check = checked(MOVED, execution);
       expect(check.ok).toBe(false);
       expect(check.detail).toMatch(/changed in orders\. It may be another's doing/);
     }
   });
 
-  test('of which a target vanished or appeared differs', () => {
-    expect(judged({ orders: BEFORE['orders'] ?? null }).detail).toContain('products');
-    expect(judged({ ...BEFORE, more: 1 }).detail).toContain('more');
+  test('differs when a target vanished or appeared', () => {
+    expect(checked({ orders: BEFORE['orders'] ?? null }).detail).toContain('products');
+    expect(checked({ ...BEFORE, more: 1 }).detail).toContain('more');
   });
 
-  test('names a few targets only', () => {
+  test('names only a few targets', () => {
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`t${String(at).padStart(2, '0')}`, at]));
-    expect(judged({ ...BEFORE, ...many }).detail).toContain('t00, t01, t02, t03, t04 and 15 more');
+    expect(checked({ ...BEFORE, ...many }).detail).toContain('t00, t01, t02, t03, t04 and 15 more');
   });
 
   test('that could not be taken again fails', () => {
-    expect(judged({ problem: 'timeout' })).toEqual({
+    expect(checked({ problem: 'timeout' })).toEqual({
       name: 'frame.sample',
       ok: false,
       detail: 'The sample could not be taken again: timeout',
@@ -79,20 +79,20 @@ describe('taking a sample', () => {
     await expect(take(failing(false), false)).rejects.toMatchObject({ code: 'TOOL_FAILED' });
   });
 
-  test('that fails after the effect makes the check fail, unless trying again may help', async () => {
+  test('that fails after the effect makes the check fail, unless the error is retryable', async () => {
     expect(await take(failing(false), true)).toEqual({ problem: 'too slow' });
     await expect(take(failing(true), true)).rejects.toMatchObject({ retryable: true });
   });
 
-  test('that history could not carry is no sample', async () => {
+  test('fails when history cannot carry the sample', async () => {
     const large = () => Promise.resolve({ t: 'x'.repeat(17 * 1024) });
     await expect(take(large, false)).rejects.toThrow(/at most 16384/);
     expect(await take(large, true)).toMatchObject({ problem: expect.stringContaining('16384') as string });
-    const odd = () => Promise.resolve({ t: new Date() } as unknown as State);
-    await expect(take(odd, false)).rejects.toMatchObject({ code: 'INVALID_JSON' });
+    const unserializable = () => Promise.resolve({ t: new Date() } as unknown as State);
+    await expect(take(unserializable, false)).rejects.toMatchObject({ code: 'INVALID_JSON' });
   });
 
-  test('of a tool that has none is empty', async () => {
+  test('gives an empty one for a tool without samples', async () => {
     expect(await takeSample({}, {}, { pre: PRE, after: false }, signal)).toEqual({ state: {} });
   });
 });

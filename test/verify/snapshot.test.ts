@@ -1,11 +1,11 @@
-/** Snapshots: what goes into history, what goes to the ledger, and what no snapshot may hold. */
+/** Snapshots: what goes into history, what goes to the ledger, and what no snapshot may contain. */
 import { describe, expect, test } from 'vitest';
 import { canonicalBytes, digest, type Json } from '../../src/action/json.js';
 import type { State } from '../../src/action/snapshot.js';
 import { MAX_SNAPSHOT_BYTES, takeSnapshot } from '../../src/verify/index.js';
 
 describe('a snapshot', () => {
-  test('holds a small state, its digest and its number of rows', () => {
+  test('contains a small state, its digest and its number of rows', () => {
     const state = {
       orders: { '1': { qty: 1 }, '2': { qty: 2 } },
       sessions: {},
@@ -20,7 +20,7 @@ describe('a snapshot', () => {
     expect(takeSnapshot({ t: { b: {}, a: { y: 2, x: 1 } } }, 0).snapshot.digest).toBe(one);
   });
 
-  test('leaves out a state of one byte more than 64 KiB and hands it over', () => {
+  test('leaves out a state of one byte more than 64 KiB and returns it separately', () => {
     const state = (length: number): State => ({ t: { '1': { text: 'x'.repeat(length) } } });
     const room = MAX_SNAPSHOT_BYTES - canonicalBytes(state(0));
     expect(takeSnapshot(state(room), 0).large).toBeUndefined();

@@ -1,4 +1,4 @@
-/** The checks that make a success: nothing that throws, lies or says nothing may count as verified. */
+/** The checks that make a success: nothing that throws, lies or checks nothing may count as verified. */
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Check } from '../../src/action/outcome.js';
 import type { State } from '../../src/action/snapshot.js';
@@ -53,7 +53,7 @@ describe('an effect is verified', () => {
     expect(allHold(checks)).toBe(true);
   });
 
-  test('by the tool alone when nothing else was asked for', async () => {
+  test('by the tool alone when nothing else is configured', async () => {
     expect(await verified()).toEqual([{ name: 'derived', ok: true }]);
   });
 });
@@ -93,7 +93,7 @@ describe('several expectations', () => {
   });
 });
 
-describe('what the operator adds', () => {
+describe('an invariant of the operator', () => {
   test('is checked between the constraints and the expectation', async () => {
     const invariants = compileInvariants(
       { shop: [{ name: 'few', cel: 'rows(state.orders).all(order, order.qty < 2)', reason: 'At most one.' }] },
@@ -122,7 +122,7 @@ describe('an effect of several parts', () => {
     ...(detail === undefined ? {} : { detail }),
   });
 
-  test('that were all done is verified like any other', async () => {
+  test('all of which were done is verified like any other', async () => {
     const checks = await verified({ execution: { ...execution, parts: [part('a', true), part('b', true)] } });
     expect(checks).toEqual([
       { name: 'derived', ok: true },
@@ -130,7 +130,7 @@ describe('an effect of several parts', () => {
     ]);
   });
 
-  test('of which some were not done says which, and why', async () => {
+  test('of which some were not done reports which, and why', async () => {
     const parts = [part('orders/1', true), part('orders/2', false, '409'), part('orders/3', false)];
     expect(await verified({ execution: { ...execution, parts } })).toContainEqual({
       name: 'parts',
@@ -139,7 +139,7 @@ describe('an effect of several parts', () => {
     });
   });
 
-  test('names a few of many', async () => {
+  test('names only a few of many undone parts', async () => {
     const parts = Array.from({ length: 500 }, (_, at) => part(`p${at}`, false, 'x'.repeat(1000)));
     const checks = await verified({ execution: { ...execution, parts } });
     const detail = checks.find(({ name }) => name === 'parts')?.detail ?? '';
@@ -183,7 +183,7 @@ describe('an effect is not verified', () => {
         throw 'text';
       },
     ],
-  ])('when the tool answers with %s', async (_, verify) => {
+  ])('when the tool returns %s', async (_, verify) => {
     const checks = await verified({ verify, expect: 'true' });
     expect(checks[0]).toMatchObject({ name: 'derived', ok: false, detail: expect.any(String) as string });
     expect(checks.at(-1)).toEqual({ name: 'expect', ok: true });
@@ -200,12 +200,12 @@ describe('an effect is not verified', () => {
     });
   });
 
-  test('when a row ceiling is not a number, it was not honoured', async () => {
+  test('when a ceiling on rows is not a number', async () => {
     const checks = await verified({ constraints: [{ name: 'maxRows', value: 'many', policy: 'p' }] });
     expect(checks).toContainEqual(expect.objectContaining({ name: 'constraint.maxRows', ok: false }));
   });
 
-  test('when the expectation itself is unusable', async () => {
+  test('when the expectation itself is invalid', async () => {
     const checks = await verified({ expect: 'post.orders ==' });
     expect(checks.at(-1)).toMatchObject({
       name: 'expect',
@@ -214,13 +214,13 @@ describe('an effect is not verified', () => {
     });
   });
 
-  test('when the evaluator is gone', async () => {
+  test('when the evaluator is closed', async () => {
     const closed = new ExpectationRunner();
     await closed.close();
     expect(allHold(await verified({ runner: closed, expect: 'true' }))).toBe(false);
   });
 
-  test('by no checks at all', () => {
+  test('without any checks', () => {
     expect(allHold([])).toBe(false);
     expect(allHold([{ name: 'a', ok: true }])).toBe(true);
     expect(
@@ -233,12 +233,12 @@ describe('an effect is not verified', () => {
 });
 
 describe('an unknown result', () => {
-  test('an expectation over it fails; one over the state is still answered', async () => {
+  test('makes an expectation on it fail, and not one on the state', async () => {
     expect(allHold(await verified({ execution: undefined, expect: 'result.rowCount == 1' }))).toBe(false);
     expect(allHold(await verified({ execution: undefined, expect: 'post.orders["1"].qty == 2' }))).toBe(true);
   });
 
-  test('no row count is claimed for it', async () => {
+  test('gives no check of the row count', async () => {
     const checks = await verified({ execution: undefined, constraints: [{ name: 'maxRows', value: 1, policy: 'p' }] });
     expect(checks.map(({ name }) => name)).toEqual(['derived']);
   });

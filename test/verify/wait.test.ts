@@ -1,4 +1,4 @@
-/** Waiting for a system that shows an effect late: when it is read, when it is given up, and what is said of it. On a clock of the test. */
+/** Waiting for a system that shows an effect late: when it is read, when the wait ends, and what the checks report. Uses a test clock. */
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { Check } from '../../src/action/outcome.js';
@@ -7,8 +7,8 @@ import { awaitChecks, deadlinesOf } from '../../src/verify/index.js';
 
 type Reading = Record<string, boolean> | 'away' | 'broken';
 
-/** Reads what `seen` says of the time at which it is read; each reading takes `tookMs`. */
-async function wait(expect: Proposal['expect'], seen: (at: number) => Reading, tookMs = 0) {
+/** Waits for a system that returns `readingAt` of the time of the read. Each reading takes `tookMs`. */
+async function wait(expect: Proposal['expect'], readingAt: (at: number) => Reading, tookMs = 0) {
   let now = 1_000_000;
   const start = now;
   const times: number[] = [];
@@ -16,7 +16,7 @@ async function wait(expect: Proposal['expect'], seen: (at: number) => Reading, t
     const at = now - start;
     times.push(at);
     now += tookMs;
-    const reading = seen(at);
+    const reading = readingAt(at);
     if (reading === 'away') throw new CountersignError('TOOL_UNAVAILABLE', 'away', { retryable: true });
     if (reading === 'broken') throw new CountersignError('TOO_MANY_ROWS', 'broken');
     const checks = Object.entries(reading).map(([name, ok]): Check =>
@@ -34,7 +34,7 @@ async function wait(expect: Proposal['expect'], seen: (at: number) => Reading, t
 const within = (withinMs: number) => ({ cel: 'true', withinMs });
 
 describe('the readings', () => {
-  test('without a deadline there is one, whatever it shows', async () => {
+  test('without a deadline consist of one, whatever it shows', async () => {
     for (const promise of [undefined, 'true', { cel: 'true' }, within(0)]) {
       expect((await wait(promise, () => ({ expect: false }))).times).toEqual([0]);
     }
@@ -50,7 +50,7 @@ describe('the readings', () => {
     expect(runs[0]?.times).toEqual(runs[1]?.times);
   });
 
-  test('end with the first that shows everything', async () => {
+  test('end with the first that meets all expectations', async () => {
     const { times, ended } = await wait(within(5000), (at) => ({ derived: true, expect: at >= 300 }));
     expect(times).toEqual([0, 50, 150, 350]);
     expect(ended).toMatchObject({
@@ -73,19 +73,19 @@ describe('the readings', () => {
 });
 
 describe('at the edge of the deadline', () => {
-  test('what comes true at that instant is seen', async () => {
+  test('a check that holds at that instant counts', async () => {
     expect((await wait(within(100), (at) => ({ expect: at >= 100 }))).ended).toMatchObject({
       checks: [{ ok: true, detail: 'Held after 100 ms (3 readings).' }],
     });
   });
 
-  test('what comes true a millisecond later is not waited for', async () => {
+  test('a check that holds a millisecond later does not', async () => {
     const { times, ended } = await wait(within(100), (at) => ({ expect: at >= 101 }));
     expect(times).toEqual([0, 50, 100]);
     expect(ended).toMatchObject({ checks: [{ ok: false, detail: 'No. Waited 100 ms (3 readings).' }] });
   });
 
-  test('a reading that is slower than the deadline is the only one', async () => {
+  test('a reading that takes longer than the deadline is the only one', async () => {
     expect((await wait(within(100), () => ({ expect: false }), 150)).times).toEqual([0]);
   });
 
@@ -100,13 +100,13 @@ describe('several expectations', () => {
     { name: 'later', cel: 'true', withinMs: 2000 },
   ];
 
-  test('each has its own time: one whose time is over ends the wait', async () => {
+  test('each has its own deadline: the first that passes ends the wait', async () => {
     const { times, ended } = await wait(both, () => ({ 'expect.soon': false, 'expect.later': false }));
     expect(times).toEqual([0, 50, 100]);
     expect(ended).toMatchObject({ checks: [{ name: 'expect.soon', ok: false }, { ok: false }] });
   });
 
-  test('one that came true in its time waits with the other', async () => {
+  test('one that held in time waits for the other', async () => {
     const { times, ended } = await wait(both, (at) => ({ 'expect.soon': at >= 50, 'expect.later': at >= 1000 }));
     expect(times.at(-1)).toBe(1550);
     expect(ended).toMatchObject({
@@ -117,12 +117,12 @@ describe('several expectations', () => {
     });
   });
 
-  test('one that held and no longer does has broken its promise', async () => {
+  test('one that held and no longer does fails', async () => {
     const { ended } = await wait(both, (at) => ({ 'expect.soon': at < 100, 'expect.later': false }));
     expect(ended).toMatchObject({ checks: [{ name: 'expect.soon', ok: false }, { ok: false }] });
   });
 
-  test('one without a time must hold at once', async () => {
+  test('one without a deadline must hold at once', async () => {
     const mixed = [{ name: 'now', cel: 'true' }, both[1] as (typeof both)[1]];
     const { times } = await wait(mixed, () => ({ 'expect.now': false, 'expect.later': false }));
     expect(times).toEqual([0]);
@@ -130,32 +130,32 @@ describe('several expectations', () => {
 });
 
 describe('a reading that fails', () => {
-  test('is taken again within the deadline', async () => {
+  test('is repeated within the deadline', async () => {
     const { times, ended } = await wait(within(1000), (at) => (at < 300 ? 'away' : { expect: true }));
     expect(times).toEqual([0, 50, 150, 350]);
     expect(ended).toMatchObject({ checks: [{ ok: true, detail: 'Held after 350 ms (4 readings).' }] });
   });
 
-  test('at the end is the end: what was read before says nothing of what is there now', async () => {
+  test('at the end fails the wait, because an earlier reading says nothing about the present', async () => {
     const { times, ended } = await wait(within(200), (at) => (at < 100 ? { expect: false } : 'away'));
     expect(times).toEqual([0, 50, 150, 200]);
     expect(ended).toMatchObject({ code: 'TOOL_UNAVAILABLE' });
   });
 
-  test('without a deadline is not taken again here', async () => {
+  test('without a deadline is not repeated here', async () => {
     const { times, ended } = await wait(undefined, () => 'away');
     expect(times).toEqual([0]);
     expect(ended).toMatchObject({ code: 'TOOL_UNAVAILABLE' });
   });
 
-  test('for good is not taken again at all', async () => {
+  test('for good is not repeated at all', async () => {
     const { times, ended } = await wait(within(5000), () => 'broken');
     expect(times).toEqual([0]);
     expect(ended).toMatchObject({ code: 'TOO_MANY_ROWS' });
   });
 });
 
-test('an action without a deadline says nothing of time', async () => {
+test('the checks of an action without a deadline do not mention time', async () => {
   expect((await wait('true', () => ({ derived: true, expect: true }))).ended).toEqual({
     at: 0,
     checks: [

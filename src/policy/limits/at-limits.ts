@@ -95,11 +95,11 @@ function over(demand: ResolvedLimit['demand']): string {
 
 function reasonOf(one: Unfit, facts: Facts): string {
   const [{ demand, label }, reading] = one;
-  const asked =
+  const amount =
     demand.kind === 'budget' || demand.kind === 'count' ? `${amountText(demand.amount)} ${demand.unit} asked, ` : '';
   const unit = unitOf(demand);
-  const stands = usageText({ ...reading, ...(unit === undefined ? {} : { unit }) });
-  return `${label}: ${asked}${stands}; ${neverFits(one) ? 'it will never fit' : retryHint(reading.retryAfterMs, facts)}`;
+  const state = usageText({ ...reading, ...(unit === undefined ? {} : { unit }) });
+  return `${label}: ${amount}${state}; ${neverFits(one) ? 'it will never fit' : retryHint(reading.retryAfterMs, facts)}`;
 }
 
 /** States when to try again: `try again in 3h 20m, at 2025-01-02T00:00:00Z`. */

@@ -1,4 +1,4 @@
-/** Talks to one service: adds its credentials, follows what may be followed, and keeps both from every other origin. */
+/** The HTTP client for one service. It adds the credentials, follows allowed redirections, and sends no credential to another origin. */
 import { CountersignError } from '../../action/errors.js';
 import { one } from '../../http/body.js';
 import { resolveHeaders } from './headers.js';
@@ -12,9 +12,9 @@ export interface ClientOptions {
   readonly base: URL;
   readonly headers: Readonly<Record<string, HeaderValue>>;
   readonly secrets: Secrets;
-  /** To the service, with its client certificate. */
+  /** Connections to the service, with its client certificate. */
   readonly own: Wire;
-  /** To other origins, without. */
+  /** Connections to other origins, without a client certificate. */
   readonly others: Wire;
   readonly tokens: AccessTokens | undefined;
   readonly hosts: ReadonlySet<string>;
@@ -42,10 +42,10 @@ export class Client {
   }
 
   /**
-   * Sends a request to the service and returns its answer, whatever it is. A redirection is an answer. A token that is not taken (401) is
-   * renewed once: who is not let in has not done anything.
+   * Sends a request to the service and returns its response, whatever the status; redirections are not followed. When the service refuses
+   * the token (401), the token is renewed once and the request repeated, because a refused request has had no effect.
    *
-   * @throws WireFailure; CountersignError when it could not even be made up, so that nothing was sent
+   * @throws WireFailure; CountersignError when the request could not be built, so that nothing was sent
    */
   async send(request: Outgoing, signal: AbortSignal): Promise<Answer> {
     const { own, tokens, headers, secrets, base } = this.#options;
@@ -55,33 +55,33 @@ export class Client {
     const resolved = { ...PLAIN, ...(await resolveHeaders({ ...headers, ...request.headers }, secrets)) };
     if (tokens === undefined) return await own.send({ ...request, headers: resolved }, signal);
     const token = await tokens.get(signal);
-    const answer = await own.send({ ...request, headers: bearing(resolved, token) }, signal);
-    if (answer.status !== 401) return answer;
+    const response = await own.send({ ...request, headers: bearing(resolved, token) }, signal);
+    if (response.status !== 401) return response;
     tokens.reject(token);
     return await own.send({ ...request, headers: bearing(resolved, await tokens.get(signal)) }, signal);
   }
 
   /**
-   * A GET or HEAD that follows redirections, to allowed hosts only. No credential crosses to another origin.
+   * Sends a GET or HEAD and follows redirections, to allowed hosts only. No credential is sent to another origin.
    *
    * @throws WireFailure; CountersignError TOOL_FAILED when a redirection may not be followed
    */
   async read(request: Outgoing, signal: AbortSignal): Promise<Answer> {
     let { url } = request;
-    let answer = await this.send(request, signal);
-    for (let hops = 0; REDIRECTS.has(answer.status); hops++) {
+    let response = await this.send(request, signal);
+    for (let hops = 0; REDIRECTS.has(response.status); hops++) {
       if (hops >= this.#options.redirects) throw this.#notFollowed(`more than ${this.#options.redirects} in a row`);
-      url = this.#target(answer, url);
-      answer =
+      url = this.#target(response, url);
+      response =
         url.origin === this.#options.base.origin
           ? await this.send({ ...request, url }, signal)
           : await this.#options.others.send({ method: request.method, url, headers: PLAIN }, signal);
     }
-    return answer;
+    return response;
   }
 
-  #target(answer: Answer, from: URL): URL {
-    const location = one(answer.headers['location']) ?? '';
+  #target(response: Answer, from: URL): URL {
+    const location = one(response.headers['location']) ?? '';
     const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
     if (url === undefined || location === '') throw this.#notFollowed('it names no URL');
     const { base, hosts, mayBePlain } = this.#options;
@@ -108,7 +108,7 @@ export class Client {
   }
 }
 
-/** Packing saves nothing that is worth unpacking an unknown body for. */
+/** The default headers. They ask for no compression, because unpacking an unknown body is a risk that saves little. */
 const PLAIN = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'countersign' };
 
 function bearing(headers: Readonly<Record<string, string>>, token: string): Record<string, string> {

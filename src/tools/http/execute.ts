@@ -1,4 +1,4 @@
-/** Makes an effect: checks once more that the state is the one that was captured, sends, and says what is known afterwards. */
+/** Makes an effect: checks again that the state is the one that was captured, sends the request, and reports what is known afterwards. */
 import { retryAfter } from '../../http/retry-after.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Constraint } from '../../action/decision.js';
@@ -24,11 +24,11 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
 /**
- * What was certainly not sent is tried again within the time there is, unless the key makes another attempt of the whole step harmless:
- * seen from outside, a second attempt could not be told from one after an effect.
+ * Makes the effect. A request that was certainly not sent is tried again here within the time, unless the key makes another attempt of the
+ * whole step harmless: from outside, a second attempt cannot be distinguished from one after an effect.
  *
- * @throws CountersignError as the port says. After an earlier attempt that may have left, nothing but an answer proves that nothing
- *   was done: every other failure is EFFECT_UNKNOWN then.
+ * @throws CountersignError as `Tool.execute` says. After an earlier attempt that may have reached the service, only a response proves
+ *   that nothing was done, so every other failure is EFFECT_UNKNOWN then.
  */
 export async function execute(
   service: Service,
@@ -61,12 +61,12 @@ export async function execute(
   }
 }
 
-/** Whether the time passed without being cut short. */
+/** Waits. Returns false when the signal ended the wait early. */
 async function slept(ms: number, signal: AbortSignal): Promise<boolean> {
   return await delay(ms, true, { signal }).catch(() => false);
 }
 
-/** What is to be sent, or the execution when it turns out that it was. Nothing is sent by it that has an effect. */
+/** Prepares the request, or returns the execution when it turns out to have happened. It sends only reads. */
 async function prepare(
   service: Service,
   operation: Operation,
@@ -81,7 +81,7 @@ async function prepare(
   if (digest(state) !== context.preDigest) {
     if (operation.idempotency !== 'none') {
       const found = await lookUpEffect(service, operation.lookUp, context.idempotencyKey, input, signal);
-      // It was our own effect that changed it: the key brings its first answer back.
+      // Our own effect changed the state, and the key makes the service return its first response again.
       if (found.happened === 'yes') return operation.idempotency === 'native' ? keyed : found.execution;
     }
     throw new CountersignError('STATE_CHANGED', `The state of ${operation.target} changed since it was captured.`);
@@ -105,9 +105,9 @@ async function makeEffect(
   const about = contextOf(service, operation.method, operation.url);
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     context.heartbeat();
-    const answer = await send(service, request, about, signal);
-    if (!isInProgress(answer, operation)) return { result: await resultOfEffect(answer, operation, about) };
-    if (!(await slept(retryAfter(answer, LONGEST_PAUSE_MS) ?? pause, signal))) {
+    const response = await send(service, request, about, signal);
+    if (!isInProgress(response, operation)) return { result: await resultOfEffect(response, operation, about) };
+    if (!(await slept(retryAfter(response, LONGEST_PAUSE_MS) ?? pause, signal))) {
       throw unknown(`${about.what} is still in progress under this key.`);
     }
   }
@@ -126,7 +126,7 @@ async function send(
   }
 }
 
-/** What it would change was counted in the preview; this is the last moment to refuse it. */
+/** Refuses the effect when the preview counted more rows than a constraint allows. @throws CountersignError CONSTRAINT_VIOLATED */
 function checkRows({ constraints, rows }: ExecuteContext): void {
   const most = limit(constraints, 'maxRows');
   if (most === undefined || rows <= most) return;
@@ -136,7 +136,7 @@ function checkRows({ constraints, rows }: ExecuteContext): void {
   });
 }
 
-/** The smallest value of a constraint. */
+/** The smallest value of a constraint, over all policies. */
 function limit(constraints: readonly Constraint[], name: string): number | undefined {
   const values = constraints.filter((one) => one.name === name).map(({ value }) => Number(value));
   return values.length === 0 ? undefined : Math.min(...values);

@@ -1,11 +1,11 @@
-/** Values with references in them, filled: `{post.refund.id}` becomes what it refers to, with its type. */
+/** Fills references in values: `{post.refund.id}` becomes what it refers to, with its type. */
 import type { Json, JsonObject } from '../../action/json.js';
 import { pointerOf, tokensOf } from './pointer.js';
 import { referenceOf, scalarAt, valueAt, type TemplateScope } from './template.js';
 
 const WHOLE = /^\{([^{}]+)\}$/;
 
-/** The value with every reference replaced; undefined when one leads nowhere. A text that holds more than the reference is kept as it is. */
+/** Replaces every reference in a value; undefined when one leads nowhere. A text with more than a reference stays unchanged. */
 export function fill(value: Json, scope: TemplateScope): Json | undefined {
   if (typeof value === 'string') {
     const name = WHOLE.exec(value)?.[1];
@@ -25,7 +25,7 @@ export function fill(value: Json, scope: TemplateScope): Json | undefined {
   return filled;
 }
 
-/** A JSON pointer whose tokens may be references: `/items/{path.id}`. Undefined when one leads nowhere. */
+/** Replaces the references in a JSON pointer: `/items/{path.id}`. Undefined when one leads nowhere. */
 export function fillPointer(pointer: string, scope: TemplateScope): string | undefined {
   const tokens = tokensOf(pointer).map((token) => {
     const name = WHOLE.exec(token)?.[1];

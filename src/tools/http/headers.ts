@@ -1,13 +1,13 @@
-/** Request headers: which ones config and input may name, and how secrets get into them. */
+/** Request headers: checks which ones config and input may set, and puts secrets into them. */
 import { CountersignError } from '../../action/errors.js';
 import type { HeaderValue } from './options.js';
 import type { Secrets } from '../../http/secrets.js';
 
 const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
-/** Visible ASCII and spaces inside (RFC 9110, section 5.5, without obs-text). */
+/** A header value: visible ASCII, with spaces inside (RFC 9110, section 5.5, without obs-text). */
 const VALUE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 
-/** Those that say what is sent, where and how: the tool's own. */
+/** Headers that only the tool sets, because they say what is sent, where and how. */
 const OWN: ReadonlySet<string> = new Set([
   'accept-encoding',
   'connection',
@@ -24,10 +24,10 @@ const OWN: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Those that carry credentials: an input may not name them, and config only by reference. */
+/** Headers that carry credentials. An input may not set them, and config only by reference to a secret. */
 const CREDENTIALS = /^(authorization|cookie|proxy-.*|x-api-key|api-key|.*(-|_)(token|secret|password|api-?key))$/;
 
-/** @throws CountersignError CONFIG_INVALID */
+/** Checks the headers of the config. @throws CountersignError CONFIG_INVALID */
 export function checkHeaders(headers: Readonly<Record<string, HeaderValue>>, field: string, secrets: Secrets): void {
   const seen = new Set<string>();
   for (const [name, value] of Object.entries(headers)) {
@@ -46,7 +46,7 @@ export function checkHeaders(headers: Readonly<Record<string, HeaderValue>>, fie
   }
 }
 
-/** Names in lower case. @throws CountersignError CONFIG_INVALID */
+/** Reads the secrets of the headers. The names are returned in lower case. @throws CountersignError CONFIG_INVALID */
 export async function resolveHeaders(
   headers: Readonly<Record<string, HeaderValue>>,
   secrets: Secrets,
@@ -67,7 +67,7 @@ export function headerProblem(name: string, value: unknown): string | undefined 
   return typeof value === 'string' && VALUE.test(value) ? undefined : 'is not a text of visible ASCII';
 }
 
-/** The key as a structured field string (RFC 8941, section 3.3.3), as draft-ietf-httpapi-idempotency-key-header has it. */
+/** Formats the key as a structured field string (RFC 8941, section 3.3.3), as draft-ietf-httpapi-idempotency-key-header says. */
 export function idempotencyKeyHeader(key: string): string {
   if (!/^[\x20-\x7e]*$/.test(key)) {
     throw new CountersignError('INVALID_INPUT', 'The idempotency key is not ASCII.', { field: 'actionId' });

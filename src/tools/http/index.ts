@@ -1,4 +1,4 @@
-/** The `http` tool: declared operations of one service, previewed and captured by probes, sent guarded, read back. */
+/** The `http` tool: it runs declared operations of one service, which it previews, captures and verifies by read requests. */
 import { configInvalid } from '../../action/errors-config.js';
 import { isIP } from 'node:net';
 import { CountersignError } from '../../action/errors.js';
@@ -28,7 +28,7 @@ export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/option
 export type { HttpOperation, HttpOptions, LookUpRequest, Probe } from './options.js';
 
 /**
- * A tool for one service. Connects when first used.
+ * Creates a tool for one service. It connects when it is first used.
  *
  * @throws CountersignError CONFIG_INVALID
  */
@@ -47,7 +47,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const changing = [...operations.values()].filter(({ actionType }) => actionType !== 'READ');
   const idempotency = SAFETY.find((one) => changing.some((operation) => operation.idempotency === one)) ?? 'native';
   const lookUps = lookUpsOf(changing);
-  // Asked without an input, only one answer can be right: the look-up that all operations share.
+  // Without an input, a look-up is possible only when all operations that change something share one.
   const shared = lookUps.size === 1 && changing.every(({ lookUp }) => lookUp !== undefined);
   const onlyLookUp = shared ? [...lookUps.values()][0] : undefined;
 
@@ -66,7 +66,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     preview: (input, { signal }) => previewOf(service, find(input), input, within(service, signal)),
     async capture(input, { after }, { signal }) {
       const operation = find(input);
-      // A read changes nothing: what it returns is its result, not a state.
+      // A read changes nothing, and what it returns is its result, not a state.
       if (operation.actionType === 'READ') return {};
       return (await probe(service, operation, input, after?.execution, within(service, signal))).state;
     },
@@ -87,7 +87,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   };
 }
 
-/** The least safe first: it speaks for the tool. */
+/** From the least safe on. The least safe idempotency of the operations is that of the tool. */
 const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];
 
 /** The different look-ups of the operations that change something. */
@@ -158,7 +158,7 @@ function clientOf(options: HttpOptions, limits: ReturnType<typeof limitsOf>, sec
 
 function addressOf(text: string, field: string, allow: Allow): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  // What does not parse is not quoted: it may hold a password.
+  // The error does not quote the URL, which may contain a password.
   if (url === undefined || url.username !== '' || url.password !== '' || url.hash !== '') {
     throw invalid(field, 'a URL without credentials and fragment');
   }
@@ -168,7 +168,7 @@ function addressOf(text: string, field: string, allow: Allow): URL {
   return url;
 }
 
-/** Without TLS, whoever is on the way can read the credentials: only the way within this machine is short enough. */
+/** Whether plain HTTP is safe. Without TLS, anybody on the network can read the credentials, so only this machine is safe. */
 function plainIsSafe({ hostname }: URL, { loopback = false, plainHttp = false }: Allow): boolean {
   const host = hostname.replace(/^\[|\]$/g, '');
   return plainHttp || (loopback && (host === 'localhost' || (isIP(host) !== 0 && isLoopback(host))));

@@ -1,4 +1,4 @@
-/** What an action on an HTTP service is asked with: which operation, and what goes into its URL, headers and body. */
+/** The input of an HTTP tool: the operation, and the values for its URL, headers and body. */
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
 import { headerProblem } from './headers.js';
@@ -8,18 +8,18 @@ import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
 export interface HttpInput {
   /** The name of an operation in the config. */
   readonly op: string;
-  /** Values of the URL's names. */
+  /** The values for the names in the URL. */
   readonly path?: JsonObject | undefined;
-  /** A text, number or boolean for each name, or a list of them. */
+  /** The query parameters: for each name a text, number or boolean, or a list of them. */
   readonly query?: JsonObject | undefined;
-  /** Names in lower case. */
+  /** The headers, with names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: Json | undefined;
 }
 
 const PARTS = ['path', 'query', 'headers', 'body'] as const;
 
-/** Refuses what does not fit the operation's schemas, and what fits them and could still leave its place in the request. */
+/** The schema of the input. It also refuses values that fit the operation's schemas but could leave their place in the request. */
 export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodType<HttpInput> {
   const members = z.record(z.string(), z.json());
   return z
@@ -41,7 +41,7 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
           if (input[part] !== undefined) refuse([part], `${operation.name} takes no ${part}`);
           continue;
         }
-        // Parts that are objects may be left out where nothing in them is required; a body is there or not.
+        // A missing part counts as an empty object, except the body.
         const given: unknown = part === 'body' ? input.body : (input[part] ?? {});
         if (given === undefined) {
           if (!operation.bodyOptional) refuse([part], `${operation.name} needs a body`);
@@ -63,12 +63,12 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
     });
 }
 
-/** What the references of an action lead into. */
+/** The values that the references of an action can lead to. */
 export function scopeOf({ path, query, headers, body }: HttpInput, more: TemplateScope = {}): TemplateScope {
   return { path: path ?? {}, query: query ?? {}, headers: headers ?? {}, body, ...more };
 }
 
-/** As the query's pairs carry it; undefined for what they cannot. */
+/** The texts of a query parameter; undefined when the value cannot be one. */
 export function queryValues(value: Json): readonly string[] | undefined {
   const items = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (items.some((item) => item === null || typeof item === 'object')) return undefined;

@@ -1,4 +1,4 @@
-/** Asks the service whether the effect of an idempotency key happened. */
+/** Looks up at the service whether the effect of an idempotency key happened. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
@@ -13,8 +13,8 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
 
 /**
- * `yes` with what was found as the result's body; `no` when the absence lasted as long as the config takes for final. Asked from when
- * every attempt has ended. Never rejects for what the service does: that is `unknown`.
+ * Looks up the effect, after every attempt to make it has ended. `yes` has what was found as the body of the result. `no` means that it was
+ * absent for as long as the config says is final. Failures of the service give `unknown`, never a rejection.
  */
 export async function lookUpEffect(
   service: Service,
@@ -29,16 +29,16 @@ export async function lookUpEffect(
   const bounded = within(service, signal, service.limits.totalMs + (finalAfterMs ?? 0));
   try {
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      const asked = performance.now();
+      const askedAt = performance.now();
       const scope = input === undefined ? { key } : scopeOf(input, { key });
-      const answer = await readTemplate(service, lookUp.url, scope, bounded);
-      if (answer === undefined) return { happened: 'unknown', reason: 'the look-up needs more than the action has' };
-      const found = at(answer.result?.body, lookUp.at);
+      const response = await readTemplate(service, lookUp.url, scope, bounded);
+      if (response === undefined) return { happened: 'unknown', reason: 'the look-up needs more than the action has' };
+      const found = at(response.result?.body, lookUp.at);
       if (isThere(found))
-        return { happened: 'yes', execution: { result: resultOf(answer.result?.status ?? 200, found) } };
+        return { happened: 'yes', execution: { result: resultOf(response.result?.status ?? 200, found) } };
       if (finalAfterMs === undefined)
         return { happened: 'unknown', reason: 'the service knows nothing of the key, yet' };
-      const left = finalAfterMs - (asked - start);
+      const left = finalAfterMs - (askedAt - start);
       if (left <= 0) return { happened: 'no' };
       await delay(Math.min(pause, left), undefined, { signal: bounded });
     }

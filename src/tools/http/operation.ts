@@ -1,4 +1,4 @@
-/** Reads what an operator declared of an operation, fills in what follows from the method, and refuses what cannot be verified. */
+/** Compiles the operations that an operator declared: adds what follows from the method, and refuses those that cannot be verified. */
 import { configInvalid } from '../../action/errors-config.js';
 import type { ActionType } from '../../action/decision.js';
 import type { CountersignError } from '../../action/errors.js';
@@ -32,20 +32,20 @@ export interface Operation {
   readonly method: Method;
   readonly url: Template;
   readonly headers: Readonly<Record<string, HeaderValue>>;
-  /** Undefined: the input must not have that part. */
+  /** The validators of the parts of the input. Undefined: the input must not have that part. */
   readonly input: { readonly [part in 'path' | 'query' | 'headers' | 'body']: Validate | undefined };
   readonly bodyOptional: boolean;
   readonly response: Validate | undefined;
   readonly actionType: ActionType;
-  /** What it writes or reads: `payments.refunds`. */
+  /** The target that it writes or reads: `payments.refunds`. */
   readonly target: string;
   readonly rows: readonly string[] | undefined;
   readonly probes: readonly CompiledProbe[];
-  /** The probe of the URL that the operation itself is sent to. */
+  /** The probe of the same URL as the operation itself. */
   readonly ownProbe: CompiledProbe | undefined;
-  /** Empty: what follows from the method is checked instead. */
+  /** The postconditions. When empty, what follows from the method is checked instead. */
   readonly ensures: readonly Postcondition[];
-  /** Undefined: what follows from the method may change. */
+  /** The pointers to what may change. Undefined: what follows from the method. */
   readonly changes: readonly string[] | undefined;
   readonly idempotency: Idempotency;
   readonly lookUp: CompiledLookUp | undefined;
@@ -60,10 +60,10 @@ const TARGET = /^[a-z0-9_][a-z0-9_.-]{0,126}$/;
 const PROBE_ROOTS: ReadonlySet<string> = new Set(['path', 'query', 'headers', 'body', 'result']);
 const LOOK_UP_ROOTS: ReadonlySet<string> = new Set(['path', 'query', 'headers', 'body', 'key']);
 
-/** Methods for which what must be true afterwards follows from the request. */
+/** Methods whose postcondition follows from the request. */
 const SELF_EVIDENT: ReadonlySet<Method> = new Set(['PUT', 'PATCH', 'DELETE']);
 
-/** @throws CountersignError CONFIG_INVALID */
+/** Compiles all operations. @throws CountersignError CONFIG_INVALID */
 export function compileOperations(options: HttpOptions, secrets: Secrets): ReadonlyMap<string, Operation> {
   const compiled = new Map<string, Operation>();
   const toolLookUp = options.lookUp === undefined ? undefined : compileLookUp(options.lookUp, 'lookUp');
@@ -140,7 +140,7 @@ function defaultType(method: Method): ActionType {
   return method === 'DELETE' ? 'DELETE' : 'CALL_API';
 }
 
-/** Success means verified: an operation whose effect could never be seen is refused while it is only a text. */
+/** Refuses an operation whose effect could not be verified, because success must mean verified. @throws CountersignError CONFIG_INVALID */
 function checkVerifiable(
   { ensures = [], changes }: HttpOperation,
   { method, probes, ownProbe, field }: Pick<Operation, 'method' | 'probes' | 'ownProbe'> & { field: string },

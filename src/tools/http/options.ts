@@ -1,4 +1,4 @@
-/** What an operator declares: where a service is, what may be done there, and how each thing is read back. */
+/** The options of the `http` tool: where a service is, which operations it has, and how their effects are read back. */
 import type { LookupFunction } from 'node:net';
 import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
@@ -6,41 +6,41 @@ import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
 import type { Idempotency } from '../tool.js';
 
-/** A header's value: a text that anybody may see, or a secret by reference. */
+/** The value of a header: a text that is not secret, or a reference to a secret. */
 export type HeaderValue = string | { readonly secret: SecretRef; readonly prefix?: string };
 
-/** A JSON Schema (2020-12) or a zod schema. Only checked against: zod's transforms and defaults are not applied to what is sent. */
+/** A JSON Schema (2020-12) or a zod schema. It only validates: zod's transforms and defaults are not applied to what is sent. */
 export type Schema = boolean | JsonObject | z.ZodType;
 
-/** A read request whose answer is part of the state that an operation can change. */
+/** A read request whose response is part of the state that an operation can change. */
 export interface Probe {
   /**
-   * URL below `baseUrl`, with references: `/orders/{id}`, `/refunds?order={path.id}`, `/refunds/{result.body.id}`. A reference is to
-   * `path` (its name alone will do), `query`, `headers`, `body` or, after the effect, `result`. One that leads nowhere: the state is null.
+   * The URL below `baseUrl`, with references: `/orders/{id}`, `/refunds?order={path.id}`, `/refunds/{result.body.id}`. A reference leads to
+   * `path` (whose name may be left out), `query`, `headers`, `body` or, after the effect, `result`. If it leads nowhere, the state is null.
    */
   readonly get: string;
-  /** JSON pointer to what of the answer is the state. Default the whole. */
+  /** JSON pointer to the part of the response that is the state. Default: the whole body. */
   readonly at?: string;
-  /** JSON pointers, below `at`, to what changes by itself (`/updatedAt`): left out of the state. */
+  /** JSON pointers, below `at`, to what changes by itself (`/updatedAt`) and is left out of the state. */
   readonly without?: readonly string[];
   /** Whether it must find something before the effect: where it is null or an empty list, the action is refused with NOTHING_MATCHED. Default false. */
   readonly mustFind?: boolean;
 }
 
-/** How the service is asked whether the effect of an idempotency key happened. */
+/** A read request by which the tool finds out whether the effect of an idempotency key happened. */
 export interface LookUpRequest {
-  /** URL below `baseUrl` with `{key}` and the references of a probe: `/refunds?idempotency_key={key}`. */
+  /** The URL below `baseUrl`, with `{key}` and the references of a probe: `/refunds?idempotency_key={key}`. */
   readonly get: string;
-  /** JSON pointer to what was found: nothing there, null or an empty list means absent, as does 404 or 410. Default the whole. */
+  /** JSON pointer to the effect. Nothing, null or an empty list means that it is absent, as does 404 or 410. Default: the whole body. */
   readonly at?: string;
   /**
-   * How long an absence must last to be final, milliseconds. 0: at once, because the service refuses a key that was looked up in vain.
-   * Default: never, because a request that is still on its way can arrive after any look.
+   * How long the effect must be absent until that is final. Milliseconds. 0: at once, when the service refuses a key after it was looked up
+   * in vain. Default: never, because a request that is still on its way can arrive after any look-up.
    */
   readonly finalAfterMs?: number;
 }
 
-/** The input of the operation that undoes this one. A text that is all one reference (`{post.refund.id}`) becomes what it refers to. */
+/** The input of the operation that undoes this one. A text that is one reference (`{post.refund.id}`) becomes what it refers to. */
 export interface Inverse {
   readonly op: string;
   readonly path?: JsonObject;
@@ -51,86 +51,86 @@ export interface Inverse {
 
 export interface HttpOperation {
   readonly method: Method;
-  /** Path below `baseUrl`: `/orders/{id}/refunds`. `{id}` is one segment, from `input.path.id`. A fixed query may follow. */
+  /** The path below `baseUrl`: `/orders/{id}/refunds`. `{id}` is one segment, from `input.path.id`. A fixed query may follow. */
   readonly url: string;
-  /** Headers of this operation, beside the tool's. */
+  /** Headers of this operation, in addition to those of the tool. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;
-  /** What the input may hold. Without a schema: `path` takes plain texts and integers for the URL's names; the others must be absent. */
+  /** The schemas of the input. Without a schema, `path` takes plain texts and integers for the URL's names; other parts must be absent. */
   readonly input?: {
     readonly path?: Schema;
     readonly query?: Schema;
-    /** Names in lower case. */
+    /** The schema of the headers, with names in lower case. */
     readonly headers?: Schema;
     readonly body?: Schema;
     /** Whether the body may be left out. Default false. */
     readonly bodyOptional?: boolean;
   };
-  /** What the body of a 2xx answer must fit. Default anything. */
+  /** The schema of the body of a 2xx response. Default: anything. */
   readonly response?: Schema;
-  /** Default READ for GET and HEAD, DELETE for DELETE, else CALL_API. What is READ is taken to change nothing, and may be repeated. */
+  /** Default READ for GET and HEAD, DELETE for DELETE, else CALL_API. A READ is assumed to change nothing, and may be repeated. */
   readonly actionType?: ActionType;
-  /** What it writes, for policies, limits and freezes: `refunds`. Default the fixed segments of the URL. */
+  /** The target that it writes, for policies, limits and freezes: `refunds`. Default: the fixed segments of the URL. */
   readonly target?: string;
-  /** JSON pointer into the body to the list of what is changed; its length is the preview's rows. Default one object. */
+  /** JSON pointer into the body to the list of changed objects, whose length is the preview's number of rows. Default: one object. */
   readonly rows?: string;
-  /** The state it can change, by names of your choice. Needed by everything but a READ: what cannot be read back cannot be verified. */
+  /** The state that it can change, by names of your choice. Required unless it is a READ: what cannot be read back cannot be verified. */
   readonly probes?: Readonly<Record<string, Probe>>;
   /**
-   * CEL over `input`, `pre`, `post` and `result` (`{status, body}`), each of which must be true afterwards. Default for PUT and PATCH: the
-   * probe of the same URL holds the body; for DELETE: it is gone. POST has no default.
+   * CEL expressions over `input`, `pre`, `post` and `result` (`{status, body}`), all of which must be true afterwards. Default for PUT and
+   * PATCH: the probe of the same URL contains the body. Default for DELETE: it shows null. POST has no default.
    */
   readonly ensures?: readonly string[];
   /**
-   * JSON pointers into the state to what may change; everything else in the probes must stay as it was. With references:
-   * `/order/items/{path.item}`. Default: what the default of `ensures` is about.
+   * JSON pointers into the state to what may change, with references: `/order/items/{path.item}`. Everything else in the probes must stay
+   * unchanged. Default: what the default of `ensures` covers.
    */
   readonly changes?: readonly string[];
-  /** Whether the service makes one effect of one `Idempotency-Key`. Default `none`. READ needs none. */
+  /** How the service treats a repeated `Idempotency-Key`. Default `none`. A READ needs none. */
   readonly idempotency?: Idempotency;
-  /** Needed for `lookup`. Default the tool's. */
+  /** The look-up, required when `idempotency` is `lookup`. Default: that of the tool. */
   readonly lookUp?: LookUpRequest;
-  /** Status codes that the service answers only when nothing was done, beside 4xx: `[500, 503]`. For 409: a refusal, not "in progress". */
+  /** Status codes, besides 4xx, that mean nothing was done: `[500, 503]`. 409 in this list means a refusal, not "in progress". */
   readonly meansNotDone?: readonly number[];
-  /** Sends the entity tag of the probe of the same URL as If-Match, so that nothing is changed that was not captured. Default false. */
+  /** Whether If-Match carries the entity tag of the probe of the same URL, so that only the captured state is changed. Default false. */
   readonly ifMatch?: boolean;
   readonly compensate?: Inverse;
 }
 
 export interface HttpLimits {
-  /** Until connected, TLS included. Milliseconds, default 5,000. */
+  /** The longest time to connect, including TLS. Milliseconds, default 5,000. */
   readonly connectMs?: number;
-  /** From the request's end to the answer's headers. Milliseconds, default 15,000. */
+  /** The longest time from the end of the request to the headers of the response. Milliseconds, default 15,000. */
   readonly headersMs?: number;
-  /** Between two pieces of the answer's body. Milliseconds, default 15,000. */
+  /** The longest time between two chunks of the response's body. Milliseconds, default 15,000. */
   readonly bodyMs?: number;
-  /** For one step (a preview, a capture, an execution) with all its requests. Milliseconds, default 30,000. */
+  /** The longest time of one step (a preview, a capture, an execution) with all its requests. Milliseconds, default 30,000. */
   readonly totalMs?: number;
-  /** Of an answer's body, as sent and as unpacked. Bytes, default 1 MiB. */
+  /** The largest body of a response, both as sent and as unpacked. Bytes, default 1 MiB. */
   readonly bodyBytes?: number;
-  /** That one GET may follow. Default 3. */
+  /** The most redirections that one GET follows. Default 3. */
   readonly redirects?: number;
-  /** The longest that a Retry-After is obeyed. Milliseconds, default 60,000. */
+  /** The longest Retry-After that is obeyed. Milliseconds, default 60,000. */
   readonly retryAfterMs?: number;
 }
 
 export interface HttpOptions {
-  /** What proposals call the tool. */
+  /** The name of the tool in proposals. */
   readonly name: string;
-  /** What policies know the service as: `production`, `staging` … */
+  /** The environment of the service in policies: `production`, `staging` … */
   readonly environment: string;
-  /** `https://api.example.com/v1`. Every operation is below it. */
+  /** The base URL of all operations: `https://api.example.com/v1`. */
   readonly baseUrl: string;
   readonly operations: Readonly<Record<string, HttpOperation>>;
-  /** Sent with every request to the service, and to no other origin. */
+  /** Headers of every request to the service. They are sent to no other origin. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;
   readonly oauth?: ClientCredentials;
   readonly tls?: TlsOptions;
-  /** For every operation whose idempotency is not `none`. */
+  /** The look-up of every operation whose idempotency is not `none`. */
   readonly lookUp?: LookUpRequest;
   readonly allow?: Allow;
   readonly limits?: HttpLimits;
-  /** How names are resolved. Default as the system does. What it answers is checked like any other address. */
+  /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
-  /** Set when its steps must run on another worker. */
+  /** The task queue, when the steps of this tool must run on another worker. */
   readonly taskQueue?: string;
 }

@@ -1,4 +1,4 @@
-/** JSON pointers (RFC 6901), read-only and over own members alone. */
+/** JSON pointers (RFC 6901), which read only own members of a value. */
 import type { Json } from '../../action/json.js';
 
 const SYNTAX = /^(\/([^~/]|~[01])*)*$/u;
@@ -18,19 +18,19 @@ export function tokensOf(pointer: string): string[] {
     .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-/** What a pointer points to; undefined when nothing is there. */
+/** The value that a pointer points to; undefined when there is none. */
 export function at(value: Json | undefined, tokens: readonly string[]): Json | undefined {
   let found = value;
   for (const token of tokens) {
     if (typeof found !== 'object' || found === null || !Object.hasOwn(found, token)) return undefined;
-    // A list has own members that are not items.
+    // A list has own members that are not items, such as its length.
     if (Array.isArray(found) && !/^(0|[1-9]\d*)$/.test(token)) return undefined;
     found = (found as Readonly<Record<string, Json>>)[token];
   }
   return found;
 }
 
-/** The value without what the tokens lead to. The value itself is left alone. */
+/** A copy of the value without the part that the tokens lead to. */
 export function without(value: Json, [token, ...rest]: readonly string[]): Json {
   if (token === undefined || typeof value !== 'object' || value === null || !Object.hasOwn(value, token)) return value;
   if (Array.isArray(value)) {

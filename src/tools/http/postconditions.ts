@@ -1,4 +1,4 @@
-/** What an operation ensures: CEL of the operator's, over what was asked, what was before, what is now and what was answered. */
+/** Postconditions of an operation: the operator's CEL over the input, the states before and after, and the result. */
 import {
   CelScalar,
   celEnv,
@@ -23,13 +23,13 @@ export interface PostconditionValues {
   readonly result: Json;
 }
 
-/** Says whether it holds, as the check `ensures`. Never throws: what cannot be evaluated does not hold. */
+/** Evaluates to the check `ensures`. Never throws: a postcondition that cannot be evaluated does not hold. */
 export type Postcondition = (values: PostconditionValues) => Check;
 
 const ROOTS = ['input', 'pre', 'post', 'result'];
 const { INT, DOUBLE } = CelScalar;
 
-/** JSON has one kind of number: so a whole one may meet a fraction, and the result is a double. */
+/** Arithmetic of an integer with a double, which yields a double. JSON has only one kind of number, so the two are mixed freely. */
 function mixed(operator: string, compute: (left: number, right: number) => number) {
   return [
     celFunc(operator, [INT, DOUBLE], DOUBLE, (left, right) => compute(Number(left), right)),
@@ -46,7 +46,7 @@ const ENVIRONMENT = celEnv({
   ],
 });
 
-/** @throws CountersignError CONFIG_INVALID: it is no CEL, or names something else than `input`, `pre`, `post` and `result` */
+/** Compiles CEL over `input`, `pre`, `post` and `result`. @throws CountersignError CONFIG_INVALID if it is invalid or reads other names */
 export function compilePostcondition(source: string, field: string): Postcondition {
   const invalid = (why: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `${field} does not compile: ${why.slice(0, 200)}`, {
@@ -82,7 +82,7 @@ export function compilePostcondition(source: string, field: string): Postconditi
   };
 }
 
-/** A name that is neither a root nor the variable of a comprehension. */
+/** The first name that is neither a root nor the variable of a comprehension. */
 function unknownName(expression: unknown): string | undefined {
   const named = new Set<string>();
   const known = new Set(ROOTS);
@@ -98,7 +98,7 @@ function unknownName(expression: unknown): string | undefined {
   return [...named].find((name) => !known.has(name));
 }
 
-/** A JSON integer is a CEL int, any other number a double. */
+/** Converts JSON to CEL: an integer is an int, any other number a double. */
 function toCel(value: Json): CelInput {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value !== 'object' || value === null) return value;

@@ -1,4 +1,4 @@
-/** What an operation would touch, for policies and people, from the present state of the service. */
+/** Previews an operation, for policies and people: what it would touch, from the current state of the service. */
 import type { Preview } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
@@ -10,7 +10,7 @@ import type { Service } from './service.js';
 
 const MAX_SUMMARY = 300;
 
-/** @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
+/** Makes the preview. @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
 export async function previewOf(
   service: Service,
   operation: Operation,
@@ -53,14 +53,14 @@ function isNothing(found: Json): boolean {
   return found === null || (Array.isArray(found) && found.length === 0);
 }
 
-/** The items of the list in the body that the config names, or one object. */
+/** The number of items in the list in the body that the config names, or 1. */
 function rowsOf({ rows }: Operation, { body }: HttpInput): number {
   if (rows === undefined) return 1;
   const items = at(body, rows);
   return Array.isArray(items) ? items.length : 1;
 }
 
-/** `POST /orders/41/refunds on payments: {"amount":12}`. */
+/** Describes the request: `POST /orders/41/refunds on payments: {"amount":12}`. */
 function summary(tool: string, { method, url }: Operation, { path, query, body }: HttpInput): string {
   const place = url.path.replaceAll(/\{([^{}]+)\}/g, (_all, name: string) => shown(path?.[name]));
   const search = query === undefined || Object.keys(query).length === 0 ? '' : ` ?${JSON.stringify(query)}`;

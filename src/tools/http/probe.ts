@@ -1,4 +1,4 @@
-/** The state that an operation can change, as the service's own read requests show it. */
+/** Reads the state that an operation can change, by the operation's probes. */
 import type { Json } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
@@ -10,13 +10,13 @@ import { readTemplate, type Service } from './service.js';
 import type { TemplateScope } from './template.js';
 
 export interface Probed {
-  /** By the probes' names; null is what is not there. */
+  /** The state by the names of the probes. Null means that the service has no such object. */
   readonly state: State;
-  /** The strong entity tag of the operation's own URL. */
+  /** The strong entity tag of the operation's own URL, if it has one. */
   readonly etag: string | undefined;
 }
 
-/** @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
+/** Runs the probes. @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
 export async function probe(
   service: Service,
   operation: Operation,
@@ -41,6 +41,6 @@ async function readProbe(
   const found = await readTemplate(service, url, scope, signal);
   const whole = at(found?.result?.body, tokens) ?? null;
   const value = left.reduce<Json>((state, path) => without(state, path), whole);
-  const tag = one(found?.answer.headers['etag']);
+  const tag = one(found?.response.headers['etag']);
   return { value, etag: tag !== undefined && /^"[\x21\x23-\x7e]*"$/.test(tag) ? tag : undefined };
 }

@@ -1,4 +1,4 @@
-/** What an answer, or its absence, says of what happened. */
+/** Determines from a response, or from a failure, what happened. */
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import { bodyOf, BrokenBody } from '../../http/body.js';
@@ -9,23 +9,23 @@ import { retryAfter } from '../../http/retry-after.js';
 import { WireFailure, type Answer } from '../../http/wire.js';
 
 export interface ResponseContext {
-  /** For people: `POST /refunds on payments`. */
+  /** The request, for people: `POST /refunds on payments`. */
   readonly what: string;
   readonly secrets: Secrets;
   readonly bodyBytes: number;
-  /** The longest that a Retry-After is obeyed, milliseconds. */
+  /** The longest Retry-After that is obeyed. Milliseconds. */
   readonly retryAfterMs: number;
 }
 
-/** What `execute` returns as its result, and CEL sees as `result`. */
+/** The result of `execute`, which CEL expressions read as `result`. */
 export interface HttpResult extends JsonObject {
   readonly status: number;
   readonly body: Json;
 }
 
-/** Not now: the service says so, or something between us and it does. Nobody has acted on the request. */
+/** The service, or a proxy in front of it, refuses the request for now. Nothing was done. */
 const RETRY_LATER: ReadonlySet<number> = new Set([408, 425, 429]);
-/** The request was not acted on; it was to be sent elsewhere. */
+/** The request should be sent elsewhere. Nothing was done. */
 const REDIRECTED: ReadonlySet<number> = new Set([307, 308]);
 
 /**
@@ -34,27 +34,27 @@ const REDIRECTED: ReadonlySet<number> = new Set([307, 308]);
  * @throws CountersignError TOOL_UNAVAILABLE (retryable) or TOOL_FAILED
  */
 export async function resultOfRead(
-  answer: Answer,
+  response: Answer,
   validate: Validate | undefined,
   context: ResponseContext,
 ): Promise<HttpResult> {
-  const { status } = answer;
-  if (status >= 500 || RETRY_LATER.has(status)) throw await unavailable(answer, context);
-  if (status < 200 || status > 299) throw await refused(answer, context);
+  const { status } = response;
+  if (status >= 500 || RETRY_LATER.has(status)) throw await unavailable(response, context);
+  if (status < 200 || status > 299) throw await refused(response, context);
   try {
-    return await validResult(answer, validate, context);
+    return await validResult(response, validate, context);
   } catch (error) {
     if (!(error instanceof BrokenBody)) throw error;
     throw failed(`${context.what} was answered, but ${context.secrets.strike(error.message)}.`);
   }
 }
 
-/** Whether the answer to a read says that there is no such thing. */
+/** Whether the response to a read says that the object does not exist. */
 export function isAbsent({ status }: Answer): boolean {
   return status === 404 || status === 410;
 }
 
-/** A read that got no answer can be tried again; one whose address is forbidden is no use. */
+/** The error for a read without a response. A retry can help, except when the address is forbidden. */
 export function readFailure(thrown: unknown, context: Pick<ResponseContext, 'what' | 'secrets'>): CountersignError {
   if (thrown instanceof CountersignError) return thrown;
   if (!(thrown instanceof WireFailure)) throw thrown;
@@ -70,40 +70,40 @@ export function readFailure(thrown: unknown, context: Pick<ResponseContext, 'wha
  * @throws CountersignError STATE_CHANGED, TOOL_FAILED or TOOL_UNAVAILABLE: nothing was done; EFFECT_UNKNOWN
  */
 export async function resultOfEffect(
-  answer: Answer,
+  response: Answer,
   operation: Operation,
   context: ResponseContext,
 ): Promise<HttpResult> {
-  const { status } = answer;
-  if (operation.meansNotDone.has(status)) throw await refused(answer, context);
+  const { status } = response;
+  if (operation.meansNotDone.has(status)) throw await refused(response, context);
   if (status >= 200 && status <= 299) {
     try {
-      return await validResult(answer, operation.response, context);
+      return await validResult(response, operation.response, context);
     } catch (error) {
       const why = error instanceof Error ? context.secrets.strike(error.message) : 'it cannot be read';
       throw unknown(`${context.what} was answered with ${status}, but ${why}.`);
     }
   }
-  if (RETRY_LATER.has(status)) throw await unavailable(answer, context);
-  if (status === 503 && answer.headers['retry-after'] !== undefined) throw await unavailable(answer, context);
+  if (RETRY_LATER.has(status)) throw await unavailable(response, context);
+  if (status === 503 && response.headers['retry-after'] !== undefined) throw await unavailable(response, context);
   if (status === 412 && operation.ifMatch) {
     throw new CountersignError('STATE_CHANGED', `${context.what}: the state changed since it was captured.`);
   }
-  if (operation.idempotency === 'native' && (await isAboutTheKey(answer, context))) {
+  if (operation.idempotency === 'native' && (await isAboutTheKey(response, context))) {
     throw unknown(
       `${context.what} was answered with ${status}: the key stands for a request that may have had an effect.`,
     );
   }
-  if ((status >= 400 && status <= 499) || REDIRECTED.has(status)) throw await refused(answer, context);
-  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(answer, context)}.`);
+  if ((status >= 400 && status <= 499) || REDIRECTED.has(status)) throw await refused(response, context);
+  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`);
 }
 
-/** Whether the service says that it is still at work on the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
+/** Whether the service still processes a request with the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
 export function isInProgress({ status }: Answer, { idempotency, meansNotDone }: Operation): boolean {
   return status === 409 && idempotency === 'native' && !meansNotDone.has(409);
 }
 
-/** No answer to an effect: what counts is whether the request was written. */
+/** The error for an effect without a response. It depends on whether the request was written. */
 export function effectFailure(thrown: unknown, context: Pick<ResponseContext, 'what' | 'secrets'>): CountersignError {
   if (thrown instanceof CountersignError) return thrown;
   if (!(thrown instanceof WireFailure)) throw thrown;
@@ -120,35 +120,35 @@ export function unknown(message: string): CountersignError {
 }
 
 async function validResult(
-  answer: Answer,
+  response: Answer,
   validate: Validate | undefined,
   context: ResponseContext,
 ): Promise<HttpResult> {
-  const body = await bodyOf(answer, context.bodyBytes);
+  const body = await bodyOf(response, context.bodyBytes);
   const [problem] = validate?.(body) ?? [];
   if (problem !== undefined) {
     throw new BrokenBody(
       `its body does not fit the response schema: ${['body', ...problem.path].join('.')} ${problem.message}`,
     );
   }
-  return { status: answer.status, body: context.secrets.strikeJson(body) };
+  return { status: response.status, body: context.secrets.strikeJson(body) };
 }
 
-/** 409 is "in progress" and 422 "another payload": both mean that there was an earlier request. A 422 may also be about the body. */
-async function isAboutTheKey(answer: Answer, context: ResponseContext): Promise<boolean> {
-  if (answer.status === 409) return true;
-  return answer.status === 422 && /idempoten/i.test(await serviceMessage(answer, context));
+/** Whether the error is about the key, so that there was an earlier request: 409 is "in progress", 422 "another payload" or a bad body. */
+async function isAboutTheKey(response: Answer, context: ResponseContext): Promise<boolean> {
+  if (response.status === 409) return true;
+  return response.status === 422 && /idempoten/i.test(await serviceMessage(response, context));
 }
 
-async function refused(answer: Answer, context: ResponseContext): Promise<CountersignError> {
-  return failed(`${context.what} was refused with ${answer.status}${await serviceMessage(answer, context)}.`);
+async function refused(response: Answer, context: ResponseContext): Promise<CountersignError> {
+  return failed(`${context.what} was refused with ${response.status}${await serviceMessage(response, context)}.`);
 }
 
-async function unavailable(answer: Answer, context: ResponseContext): Promise<CountersignError> {
-  const retryAfterMs = retryAfter(answer, context.retryAfterMs);
+async function unavailable(response: Answer, context: ResponseContext): Promise<CountersignError> {
+  const retryAfterMs = retryAfter(response, context.retryAfterMs);
   return new CountersignError(
     'TOOL_UNAVAILABLE',
-    `${context.what} was put off with ${answer.status}${await serviceMessage(answer, context)}.`,
+    `${context.what} was put off with ${response.status}${await serviceMessage(response, context)}.`,
     { retryable: true, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   );
 }
@@ -165,16 +165,16 @@ function forbidden(what: string, why: string): CountersignError {
   });
 }
 
-/** The service's own words (RFC 9457 first), on one line. */
-async function serviceMessage(answer: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
-  const body = await bodyOf(answer, bodyBytes).catch(() => null);
+/** The error message of the service (RFC 9457 if possible), on one line. */
+async function serviceMessage(response: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
+  const body = await bodyOf(response, bodyBytes).catch(() => null);
   const members = typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as JsonObject) : {};
   const texts = ['type', 'title', 'detail', 'code', 'error', 'message'].flatMap((name) => {
     const value = Object.hasOwn(members, name) ? members[name] : undefined;
     return typeof value === 'string' ? [value] : [];
   });
   const text = typeof body === 'string' ? body : texts.join('; ');
-  // Struck out before it is cut: half a secret is one too.
+  // Secrets are removed before the text is cut, because half a secret must not leak either.
   const line = secrets
     .strike(text)
     .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')

@@ -1,4 +1,4 @@
-/** JSON Schema and zod behind one face: what is wrong with a value. */
+/** Validates values by JSON Schema or zod, with one interface. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { z } from 'zod';
@@ -10,10 +10,10 @@ export interface SchemaProblem {
   readonly message: string;
 }
 
-/** What does not fit; empty when the value fits. Never changes the value. */
+/** Returns the problems of a value; empty when it is valid. Never changes the value. */
 export type Validate = (value: unknown) => readonly SchemaProblem[];
 
-/** @throws CountersignError CONFIG_INVALID: the schema itself is none */
+/** Compiles a schema. @throws CountersignError CONFIG_INVALID when the schema itself is invalid */
 export function compileSchema(schema: Schema, field: string): Validate {
   if (schema instanceof z.ZodType) return (value) => zodProblems(schema, value);
   let validate: ValidateFunction;
@@ -29,12 +29,12 @@ export function compileSchema(schema: Schema, field: string): Validate {
   return (value) => (validate(value) ? [] : (validate.errors ?? []).map(ajvProblem));
 }
 
-/** Shared, because it costs much to make. */
+/** The shared validator, which is expensive to create. */
 let shared: Ajv2020 | undefined;
 
 function ajv(): Ajv2020 {
   if (shared !== undefined) return shared;
-  // Not strict: schemas come from OpenAPI documents too, with keywords of their own. One error is enough, and bounds the work.
+  // Not strict, because schemas from OpenAPI documents have other keywords too. It stops at the first error, which bounds the work.
   shared = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true, addUsedSchema: false });
   formats.default(shared);
   return shared;

@@ -1,4 +1,4 @@
-/** One configured service: what its operations are, how it is reached, and how its reads are asked. */
+/** One configured service: its operations, the client that reaches it, and its read requests. */
 import { timeoutSignal } from '../../timeout-signal.js';
 import {
   isAbsent,
@@ -24,7 +24,7 @@ export interface Service {
   readonly limits: { readonly totalMs: number; readonly bodyBytes: number; readonly retryAfterMs: number };
 }
 
-/** The request of an operation, without what is sent for the action's sake. */
+/** The request of an operation, without headers such as the idempotency key. */
 export interface OperationRequest {
   readonly method: Method;
   readonly url: URL;
@@ -33,9 +33,9 @@ export interface OperationRequest {
 }
 
 export interface ReadResult {
-  /** Undefined when there is no such thing. */
+  /** Undefined when the service has no such object. */
   readonly result: HttpResult | undefined;
-  readonly answer: Answer;
+  readonly response: Answer;
 }
 
 export function contextOf(service: Service, method: Method, template: Template): ResponseContext {
@@ -43,7 +43,7 @@ export function contextOf(service: Service, method: Method, template: Template):
   return { what: `${method} ${template.path} on ${tool}`, secrets, ...limits };
 }
 
-/** @throws CountersignError INVALID_INPUT */
+/** Builds the request of an operation. @throws CountersignError INVALID_INPUT */
 export function requestOf(operation: Operation, input: HttpInput, base: URL): OperationRequest {
   const pairs = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
     (queryValues(value) ?? []).map((item) => [name, item] as const),
@@ -64,7 +64,7 @@ export function requestOf(operation: Operation, input: HttpInput, base: URL): Op
 }
 
 /**
- * Reads what a template names; undefined when a reference in it leads nowhere.
+ * Sends a GET to the URL of a template. Undefined when a reference in it leads nowhere.
  *
  * @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED
  */
@@ -78,8 +78,8 @@ export async function readTemplate(
   if (url === undefined) return undefined;
   const context = contextOf(service, 'GET', template);
   try {
-    const answer = await service.client.read({ method: 'GET', url }, signal);
-    return { answer, result: isAbsent(answer) ? undefined : await resultOfRead(answer, undefined, context) };
+    const response = await service.client.read({ method: 'GET', url }, signal);
+    return { response, result: isAbsent(response) ? undefined : await resultOfRead(response, undefined, context) };
   } catch (error) {
     throw readFailure(error, context);
   }
@@ -95,14 +95,14 @@ export async function readOperation(
   const context = contextOf(service, operation.method, operation.url);
   try {
     const follow = operation.method === 'GET' || operation.method === 'HEAD';
-    const answer = await (follow ? service.client.read(request, signal) : service.client.send(request, signal));
-    return await resultOfRead(answer, operation.response, context);
+    const response = await (follow ? service.client.read(request, signal) : service.client.send(request, signal));
+    return await resultOfRead(response, operation.response, context);
   } catch (error) {
     throw readFailure(error, context);
   }
 }
 
-/** Ends with the step, or when the tool's own time for a step is over. */
+/** A signal that aborts with the step, or when the tool's own time for a step is over. */
 export function within(service: Service, signal: AbortSignal, ms = service.limits.totalMs): AbortSignal {
   return timeoutSignal(signal, ms);
 }

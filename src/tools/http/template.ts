@@ -3,10 +3,10 @@ import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import { at } from './pointer.js';
 
-/** What references lead into. */
+/** The values that references can lead to. */
 export type TemplateScope = Readonly<Record<string, Json | undefined>>;
 
-/** `path.id`: a name in the scope, then members. A name alone is one of `path`, `key` excepted. */
+/** A reference such as `path.id`: a name in the scope, then members. A name alone is looked up in `path`, except `key`. */
 export type Reference = readonly string[];
 
 interface Segment {
@@ -22,13 +22,13 @@ export interface Template {
 }
 
 const REFERENCE = /^[A-Za-z_][\w-]*(\.[\w-]+)*$/;
-/** Unreserved and sub-delims of RFC 3986, without the percent sign: fixed text is written as it is sent. */
+/** Fixed text: unreserved characters and sub-delims of RFC 3986. It has no percent signs, because it is written as it is sent. */
 const FIXED = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]*$/;
-/** What a server, a proxy or a second decoding could take for the end of a segment, or for more than text. */
+/** Characters that a server, a proxy or a second decoding could take for the end of a segment, or for more than text. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE = /[/\\%?#\u0000-\u001f\u007f-\u009f\u2028\u2029]/u;
 
-/** @throws CountersignError CONFIG_INVALID */
+/** Parses a template. @throws CountersignError CONFIG_INVALID */
 export function parseTemplate(source: string, field: string): Template {
   const invalid = (problem: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `${field} ${problem}: ${source}`, {
@@ -58,7 +58,7 @@ export function parseTemplate(source: string, field: string): Template {
     .split('/')
     .map((segment) => ({ parts: partsOf(segment) }));
   const isEmpty = ({ parts }: Segment): boolean => parts.length === 1 && parts[0] === '';
-  // A slash at the end is part of some services' URLs.
+  // The URLs of some services end with a slash.
   if (segments.slice(0, -1).some(isEmpty) || segments.some(({ parts }) => isDots(parts.join('')))) {
     throw invalid('has an empty segment, or one that is "." or ".."');
   }
@@ -81,7 +81,7 @@ export function referenceOf(text: string): Reference {
   return names.length === 1 && text !== 'key' ? ['path', text] : names;
 }
 
-/** What a reference leads to, when it is a text, a number or a boolean. */
+/** The text, number or boolean that a reference leads to, as a text; undefined when it is none of them. */
 export function scalarAt(scope: TemplateScope, reference: Reference): string | undefined {
   const value = valueAt(scope, reference);
   return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
@@ -100,7 +100,7 @@ export function segmentProblem(value: string): string | undefined {
 }
 
 /**
- * The URL below `base`; undefined when a reference leads nowhere.
+ * Fills a template and returns the URL below `base`; undefined when a reference leads nowhere.
  *
  * @throws CountersignError INVALID_INPUT: a value would leave its segment
  */
@@ -129,21 +129,21 @@ export function expand(
   const path = `${base.pathname.replace(/\/$/, '')}/${segments.join('/')}`;
   const url = new URL(base.origin);
   url.pathname = path;
-  // The URL standard would have resolved dots and turned backslashes: then this is not the place that the template names.
+  // URL parsing resolves dots and converts backslashes. If it changed the path, the URL is not the one that the template names.
   if (url.pathname !== path || segments.some((segment) => isDots(segment ?? ''))) throw leaves('path');
   for (const [name, value] of query) url.searchParams.append(name, value ?? '');
   for (const [name, value] of more) url.searchParams.append(name, value);
   return url;
 }
 
-/** What the service itself answered is nobody's input: what cannot stand in a URL leads nowhere. */
+/** The value of a reference. A value from the service that cannot be part of a URL counts as absent; it is not the agent's mistake. */
 function usable(scope: TemplateScope, reference: Reference): string | undefined {
   const value = scalarAt(scope, reference);
   return reference[0] === 'result' && value !== undefined && segmentProblem(value) !== undefined ? undefined : value;
 }
 
 function encodeSegment(value: string, reference: Reference): string {
-  // The key is made by Countersign, of a tenant and an action id, and is one value with its slash.
+  // Countersign makes the key of a tenant and an action id. It is one value, although it contains a slash.
   if (reference[0] !== 'key' && segmentProblem(value) !== undefined) throw leaves(reference.join('.'));
   return encodeURIComponent(value);
 }

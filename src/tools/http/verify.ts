@@ -1,4 +1,4 @@
-/** Judges an effect by what the probes show: what was to become true is, and nothing else in them changed. Pure. */
+/** Verifies an effect by the probes: the postconditions hold, and nothing else in the state changed. Pure. */
 import type { Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import { fullPatch } from '../../verify/delta.js';
@@ -15,7 +15,7 @@ export function verifyCall(operation: Operation, effect: ObservedEffect<HttpInpu
   return [...checks, ...derived(operation, effect), frame(effect, allowedChanges(operation, effect.input))];
 }
 
-/** A 2xx is the service's word, never the evidence: it is only needed, not enough. */
+/** Checks for a 2xx. It is only the service's claim, so it is required but never sufficient. */
 function answered({ execution }: ObservedEffect<HttpInput>): Check {
   const result = execution?.result;
   const status = typeof result === 'object' && result !== null && 'status' in result ? Number(result['status']) : NaN;
@@ -45,23 +45,23 @@ function derived(
   return [check('derived', problems)];
 }
 
-/** What of `wanted` is not in `now`. Members that were not sent may be anything; of a merge patch (RFC 7396), null means gone. */
-function lacking(wanted: Json, now: Json | undefined, path: string, problems: string[]): void {
-  if (isMembers(wanted) && isMembers(now)) {
-    for (const [key, value] of Object.entries(wanted)) {
-      lacking(value, Object.hasOwn(now, key) ? now[key] : undefined, `${path}${pointerOf([key])}`, problems);
+/** Adds what of `expected` is missing in `actual`. Other members may be anything. In a merge patch (RFC 7396), null means absent. */
+function lacking(expected: Json, actual: Json | undefined, path: string, problems: string[]): void {
+  if (isMembers(expected) && isMembers(actual)) {
+    for (const [key, value] of Object.entries(expected)) {
+      lacking(value, Object.hasOwn(actual, key) ? actual[key] : undefined, `${path}${pointerOf([key])}`, problems);
     }
     return;
   }
-  if (wanted === null && (now === undefined || now === null)) return;
-  if (!same(wanted, now)) problems.push(`${path} is ${shown(now)}, expected ${shown(wanted)}`);
+  if (expected === null && (actual === undefined || actual === null)) return;
+  if (!same(expected, actual)) problems.push(`${path} is ${shown(actual)}, expected ${shown(expected)}`);
 }
 
 function isMembers(value: Json | undefined): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Pointers into the state; a reference that leads nowhere allows nothing. */
+/** The pointers to what may change. A reference that leads nowhere allows nothing. */
 function allowedChanges({ changes, ownProbe, method }: Operation, input: HttpInput): readonly string[] {
   if (changes !== undefined) return changes.flatMap((pointer) => fillPointer(pointer, scopeOf(input)) ?? []);
   const own = pointerOf([ownProbe?.name ?? '']);

@@ -1,6 +1,6 @@
 /**
- * Reads what a transaction really wrote, by the server's own counts. They include what triggers, cascades and rules wrote in addition to the
- * statement. The counts of earlier transactions of the session linger, so they are read before and after.
+ * Reads what a transaction really wrote, by the server's own counts. They include what triggers, cascades and rules wrote in addition to
+ * the statement. The counts of earlier transactions of the session linger, so they are read before and after.
  */
 import { CountersignError } from '../../action/errors.js';
 import type { QueryResult } from './connection.js';
@@ -97,7 +97,7 @@ export function checkRows(
   ]);
 }
 
-/** Checks that a change of definition wrote rows only of its own tables and of system tables. @throws CountersignError CONSTRAINT_VIOLATED */
+/** Checks that a change of definition wrote rows of its own and of system tables only. @throws CountersignError CONSTRAINT_VIOLATED */
 export function checkDefinition(
   plan: DefinitionPlan,
   affectedRows: AffectedTables,

@@ -31,7 +31,7 @@ const CELLS_PER_QUERY = 500;
 /** The assignment of a structured input, whose values are all given. */
 export function assignValues(table: Table, rows: readonly Row[], field: string): Assignment {
   const cells: Cell[] = [];
-  const known = rows.map((row, at) => {
+  const knownForms = rows.map((row, at) => {
     const entries: [string, Json][] = [];
     for (const [name, value] of Object.entries(row)) {
       const column = columnOf(table, name, field);
@@ -45,7 +45,7 @@ export function assignValues(table: Table, rows: readonly Row[], field: string):
     }
     return Object.fromEntries(entries);
   });
-  return { rows: known, cells, queries: queriesOf(cells) };
+  return { rows: knownForms, cells, queries: queriesOf(cells) };
 }
 
 /** The assignment of raw SQL: those values that are the same for every row and every evaluation. */
@@ -82,7 +82,7 @@ function queriesOf(cells: readonly Cell[]): readonly Query[] {
 
 /** The rows with the computed values; undefined when everything is as in the input. */
 export function assignedRows(assignment: Assignment, results: readonly QueryResult[]): readonly Row[] | undefined {
-  const texts = results.flatMap((answer) => answer.rows[0] ?? []);
+  const texts = results.flatMap((result) => result.rows[0] ?? []);
   const rows = assignment.rows.map((row) => Object.entries(row));
   assignment.cells.forEach(({ row, column, source }, at) => {
     const stored = fromPostgres(texts[at] ?? null, column.value);

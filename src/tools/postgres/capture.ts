@@ -45,8 +45,8 @@ function stateOfPlan(plan: ChangePlan, results: readonly QueryResult[], reader: 
       return stateOf(plan.table, first === undefined ? [] : bounded(first, plan.table.name, reader));
     case 'definition': {
       const rows = plan.emptied.map((table, at) => {
-        const answer = others[at];
-        return stateOf(table, answer === undefined ? [] : bounded(answer, table.name, reader));
+        const result = others[at];
+        return stateOf(table, result === undefined ? [] : bounded(result, table.name, reader));
       });
       // Built from entries, because a table may have any name, even `__proto__`.
       return Object.fromEntries(
@@ -57,12 +57,12 @@ function stateOfPlan(plan: ChangePlan, results: readonly QueryResult[], reader: 
 }
 
 function bounded(
-  answer: QueryResult,
+  result: QueryResult,
   table: string,
   { database, maxRows }: Reader,
 ): ReturnType<PostgresDatabase['objects']> {
-  if (answer.rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, table, maxRows);
-  return database.objects(answer);
+  if (result.rows.length > maxRows) throw tooManyRows(`more than ${maxRows}`, table, maxRows);
+  return database.objects(result);
 }
 
 export function tooManyRows(count: string, table: string, maxRows: number): CountersignError {
@@ -97,7 +97,7 @@ export async function captureAfter(
   const results = queries.length === 0 ? [] : await reader.database.read(queries, signal);
   const state = stateOf(
     plan.table,
-    results.flatMap((answer) => reader.database.objects(answer)),
+    results.flatMap((result) => reader.database.objects(result)),
   );
   assertJson(state, 'state');
   return state;

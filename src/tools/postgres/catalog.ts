@@ -43,7 +43,7 @@ export interface Table {
   readonly sql: string;
   readonly kind: TableKind;
   readonly columns: readonly Column[];
-  /** The columns that identify a row: the primary key, or else the first unique index on columns that are never null. Empty when there is none. */
+  /** The columns that identify a row: the primary key, or else the first unique index on columns that are never null. May be empty. */
   readonly key: readonly Column[];
   readonly triggers: readonly Trigger[];
   /** Rewrite rules, with the operations they are for. */

@@ -20,12 +20,12 @@ export function compensationInput(
   if (table === undefined) return undefined;
   const before = Object.entries(pre[table] ?? {}) as [string, Json][];
   const after = (post[table] ?? {}) as JsonObject;
-  const known = new Set(before.map(([key]) => key));
+  const captured = new Set(before.map(([key]) => key));
   const changed = before.filter(([key, row]) => !same(row, Object.hasOwn(after, key) ? after[key] : undefined));
   // Other rows that match by now were not made by this action.
-  const made = inserts(input) ? Object.keys(after).filter((key) => !known.has(key)) : [];
-  if (changed.length > 0 && made.length > 0) return undefined;
-  if (made.length > 0) return { op: 'delete', table, keys: made };
+  const inserted = inserts(input) ? Object.keys(after).filter((key) => !captured.has(key)) : [];
+  if (changed.length > 0 && inserted.length > 0) return undefined;
+  if (inserted.length > 0) return { op: 'delete', table, keys: inserted };
   if (changed.length > 0) return { op: 'restore', table, rows: changed.map(([, row]) => row) };
   return undefined;
 }

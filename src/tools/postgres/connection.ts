@@ -1,4 +1,4 @@
-/** Sessions with the database: a pool that opens when first needed, one snapshot for each group of reads, and cancellation on the server. */
+/** Sessions with the database: a pool that opens when first needed, one snapshot for reads together, and cancellation on the server. */
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
 import { asFailure, isConnectionLost } from './failure.js';
@@ -86,8 +86,8 @@ export class PostgresDatabase {
   }
 
   /**
-   * The SQL that fixes every setting on which the meaning of a text depends. It applies to this transaction only, so that a pooler may share
-   * the session. Strings are standard, as in the parser, and values have the forms that values.ts reads.
+   * The SQL that fixes every setting on which the meaning of a text depends. It applies to this transaction only, so that a pooler may
+   * share the session. Strings are standard, as in the parser, and values have the forms that values.ts reads.
    */
   settings(timeoutMs: number): string {
     const ms = Math.max(1, Math.floor(timeoutMs));
@@ -150,7 +150,7 @@ export class PostgresDatabase {
     return pool;
   }
 
-  /** Cancels on a separate connection, because the pool may be exhausted by what is to be cancelled. It ignores failures: timeouts end it too. */
+  /** Cancels on a separate connection, because the pool may be exhausted. It ignores failures, because timeouts end the query too. */
   async #cancel(pid: number): Promise<void> {
     const client = new pg.Client({
       ...this.#options.client,
@@ -249,10 +249,10 @@ function pidOf(client: pg.PoolClient): number {
 }
 
 function numbered(names: readonly string[]): readonly string[] {
-  const seen = new Map<string, number>();
+  const counts = new Map<string, number>();
   return names.map((name) => {
-    const times = (seen.get(name) ?? 0) + 1;
-    seen.set(name, times);
+    const times = (counts.get(name) ?? 0) + 1;
+    counts.set(name, times);
     return times === 1 ? name : `${name} (${times})`;
   });
 }

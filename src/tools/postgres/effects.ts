@@ -39,7 +39,7 @@ function tableOf(schema: string): string {
   return `${pg.escapeIdentifier(schema)}.effects`;
 }
 
-/** The advisory lock for creating the table, which is not safe to do twice at the same time, even with IF NOT EXISTS. Any number will do. */
+/** The advisory lock (any number) for creating the table, which is not safe to do twice at the same time, even with IF NOT EXISTS. */
 const CREATION_LOCK = 7_203_117_441;
 /** How long a look-up waits for an attempt that is about to commit. Milliseconds. */
 const LOOK_UP_LOCK_MS = 5_000;

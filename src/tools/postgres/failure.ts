@@ -36,7 +36,7 @@ export interface FailureContext {
   readonly phase: 'reading' | 'writing';
 }
 
-/** Server errors caused by the proposal: syntax and names (42), data (22), constraints (23), and unsupported features (0A). */
+/** Server errors caused by the proposal: syntax and names (42), data (22), the check of a domain (23), and unsupported features (0A). */
 const CAUSED_BY_PROPOSAL = /^(42|22|23|0A)/;
 /** Transient server errors: too many connections, starting up or shutting down, lock not available, out of resources. */
 const TRANSIENT = /^(08|40|53|57P|55P03)/;

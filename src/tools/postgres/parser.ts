@@ -1,4 +1,4 @@
-/** Uses PostgreSQL's own parser (libpg_query) safely: it parses one statement of limited size, and checks what it prints by parsing it again. */
+/** Uses PostgreSQL's own parser (libpg_query) safely: it parses one statement of limited size, and parses again what it prints. */
 import { deparseSync, loadModule, parseSync } from 'pgsql-parser';
 import { CountersignError } from '../../action/errors.js';
 import { canonical } from '../../action/json.js';
@@ -17,8 +17,8 @@ export interface SqlStatement {
 }
 
 /**
- * The most words and signs of a text. The parser recurses in WebAssembly, and a stack overflow damages its memory for all later calls. Words
- * and signs, counted in literals too, are never fewer than the levels of nesting; the parser was measured to fail at half this many levels.
+ * The most words and signs of a text. The parser recurses in WebAssembly, and a stack overflow damages its memory for all later calls. The
+ * words and signs, counted in literals too, are never fewer than the levels of nesting. This is half of the depth measured to fail.
  */
 const MAX_PIECES = 3_000;
 

@@ -5,7 +5,7 @@ import type { Column, Table } from './catalog.js';
 
 export type Row = { readonly [column: string]: Json };
 
-/** The text that identifies a row: the values of its key, joined by commas. With several values, commas and backslashes in them are escaped. */
+/** The text that identifies a row: the values of its key, joined by commas. Commas and backslashes in several values are escaped. */
 export function keyOf(table: Table, row: Row): string {
   const parts = table.key.map((column) => keyPart(row[column.name] ?? null));
   return parts.length === 1 ? (parts[0] ?? '') : parts.map((part) => part.replace(/[\\,]/g, '\\$&')).join(',');

@@ -40,8 +40,8 @@ export function checkFrame(tool: string, frame: FrameOptions, sideEffectTables: 
 }
 
 /**
- * Takes the sample: the number of sampled rows of each table and one digest over them: `{orders: {rows: 100, digest: 'md5:…'}}`. The captured
- * rows and those that the action created are left out. Empty for an action that only reads.
+ * Takes the sample: the number of sampled rows of each table and one digest over them, `{orders: {rows: 100, digest: 'md5:…'}}`. The
+ * captured rows and those that the action created are left out. The sample is empty for an action that only reads.
  *
  * @throws CountersignError INVALID_INPUT, CONFIG_INVALID, TOOL_UNAVAILABLE, or TOOL_FAILED when it takes too long
  */

@@ -9,8 +9,8 @@ export interface QualifiedName {
 }
 
 /**
- * The place of an expression. `value`: a column is set to it, and it is evaluated once for each row. `condition`: it selects rows. `output`:
- * a select returns it. `source`: the query of an insert, whose VALUES are values and everything else is output.
+ * The place of an expression. `value`: a column is set to it, and it is evaluated once for each row. `condition`: it selects rows.
+ * `output`: a select returns it. `source`: the query of an insert, whose VALUES are values and everything else is output.
  */
 export type SqlPosition = 'value' | 'condition' | 'output' | 'source';
 

@@ -48,11 +48,11 @@ export function verifyChange(effect: ObservedEffect<PostgresInput>, options: Ver
 /** A read succeeds when it returned rows, and changed nothing by the counts and the delta. */
 function verifyRead({ execution, delta }: ObservedEffect<PostgresInput>): readonly Check[] {
   const { rows, rowCount } = (execution?.result ?? {}) as { rows?: Json; rowCount?: Json };
-  const answered = Array.isArray(rows) && rows.length === rowCount;
+  const hasRows = Array.isArray(rows) && rows.length === rowCount;
   const affectedRows = Object.entries(execution?.affectedRows ?? {}).filter(([, count]) => count !== 0);
   const unchanged = delta.operations === 0 && affectedRows.length === 0;
   return [
-    { name: 'derived', ok: answered, ...(answered ? {} : { detail: 'the answer holds no rows' }) },
+    { name: 'derived', ok: hasRows, ...(hasRows ? {} : { detail: 'the answer holds no rows' }) },
     {
       name: 'frame.affectedTables',
       ok: unchanged,

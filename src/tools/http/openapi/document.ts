@@ -1,4 +1,4 @@
-/** An OpenAPI 3 document: read, and its references followed within it and nowhere else. */
+/** Reads an OpenAPI 3 document, and follows references within it, but never to other documents. */
 import { CountersignError } from '../../../action/errors.js';
 import { assertJson, type Json, type JsonObject } from '../../../action/json.js';
 import { parseJson, parseYaml } from '../../../action/parse.js';
@@ -6,13 +6,13 @@ import { at, tokensOf } from '../pointer.js';
 
 export interface OpenApiDocument {
   readonly root: JsonObject;
-  /** 3.0 has a dialect of JSON Schema of its own; from 3.1 on it is 2020-12. */
+  /** The dialect of JSON Schema: 3.0 has its own, and 3.1 and later use 2020-12. */
   readonly dialect: '3.0' | '2020-12';
 }
 
 const MAX_HOPS = 16;
 
-/** @throws CountersignError CONFIG_INVALID, INVALID_JSON or INVALID_YAML */
+/** Reads a document. @throws CountersignError CONFIG_INVALID, INVALID_JSON or INVALID_YAML */
 export function readDocument(source: string | JsonObject): OpenApiDocument {
   const root: Json =
     typeof source !== 'string'
@@ -28,7 +28,7 @@ export function readDocument(source: string | JsonObject): OpenApiDocument {
   throw unusable('openapi', 'is not that of an OpenAPI 3 document', 'openapi: 3.0.x or 3.1.x');
 }
 
-/** The node itself, or what its `$ref` leads to. @throws CountersignError CONFIG_INVALID */
+/** Returns the node itself, or what its `$ref` leads to. @throws CountersignError CONFIG_INVALID */
 export function follow({ root }: OpenApiDocument, node: Json | undefined, field: string): JsonObject {
   let found = node;
   for (let hops = 0; isObject(found) && typeof found['$ref'] === 'string'; hops++) {
@@ -40,7 +40,7 @@ export function follow({ root }: OpenApiDocument, node: Json | undefined, field:
 }
 
 export function resolve(root: JsonObject, ref: string, field: string): Json {
-  // Another document is another author: nothing is fetched or read for it.
+  // Another document may have another author, so it is neither fetched nor read.
   if (!ref.startsWith('#'))
     throw unusable(field, `refers to ${ref.slice(0, 100)}`, 'references within the document (#/…)');
   let pointer: string;

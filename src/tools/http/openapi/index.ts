@@ -1,4 +1,4 @@
-/** Makes operations from an OpenAPI 3 document: what may be sent and what comes back. How it is verified, the operator adds. */
+/** Makes operations from an OpenAPI 3 document: their requests and responses. The operator adds how they are verified. */
 import type { Json, JsonObject } from '../../../action/json.js';
 import { METHODS, type Method } from '../../../http/options.js';
 import { type HttpOperation } from '../options.js';
@@ -7,13 +7,13 @@ import { schemaOf } from './schema.js';
 
 export interface OpenApiOptions {
   /**
-   * The operations that there are to be, by `operationId`, with what the document does not say. What is not named is not imported.
-   * PUT, PATCH and DELETE of a URL that also has a GET get that as their probe `resource`, when no probe is given.
+   * The operations to import, by `operationId`, with what the document does not say. Operations that are not named are not imported.
+   * PUT, PATCH and DELETE of a URL that also has a GET get it as their probe `resource`, unless a probe is given.
    */
   readonly operations: Readonly<Record<string, Omit<Partial<HttpOperation>, 'method' | 'url'>>>;
 }
 
-/** Parameters that OpenAPI leaves to other parts, and those that the tool sends itself. */
+/** Header parameters that OpenAPI describes elsewhere, and those that the tool sets itself. */
 const IGNORED_HEADERS: ReadonlySet<string> = new Set([
   'accept',
   'content-type',
@@ -30,8 +30,8 @@ interface Located {
 }
 
 /**
- * For `http({ operations })`. Takes a document as JSON, YAML or parsed. Its `servers` and `security` are not used: where requests go and
- * with which credentials is the config's to say.
+ * Makes the `operations` of `http`. The document is JSON, YAML or already parsed. Its `servers` and `security` are not used, because the
+ * config says where requests go and with which credentials.
  *
  * @throws CountersignError CONFIG_INVALID, INVALID_JSON, INVALID_YAML
  */
@@ -96,7 +96,7 @@ function isReadable(document: OpenApiDocument, path: string, located: ReadonlyMa
   return !all.some((one) => one['required'] === true && one['in'] !== 'path' && !isIgnored(one));
 }
 
-/** The operation's own parameters win over those of its path (same name and place). */
+/** Merges parameters: those of the operation win over those of its path with the same name and place. */
 function mergedParameters(
   document: OpenApiDocument,
   item: JsonObject,
@@ -177,7 +177,7 @@ function bodyOf(
   throw unusable(`${id}.requestBody`, 'is required in a form that is not supported', 'application/json');
 }
 
-/** What any of the 2xx answers may hold; undefined when the document says nothing of them. */
+/** The schema of all 2xx responses; undefined when the document does not describe them. */
 function responseOf(document: OpenApiDocument, operation: JsonObject, id: string): JsonObject | undefined {
   const responses = isObject(operation['responses']) ? operation['responses'] : {};
   const successes = Object.entries(responses).filter(([status]) => /^2(\d\d|XX)$/i.test(status));
@@ -187,10 +187,10 @@ function responseOf(document: OpenApiDocument, operation: JsonObject, id: string
     const { content } = follow(document, node, field);
     const schema = jsonSchemaIn(content);
     if (schema !== undefined) return schemaOf(document, schema, 'response', field);
-    // Described as something else than JSON, it may be anything; not described, there is none.
+    // A body described as something other than JSON may be anything; without a description there is none.
     return content === undefined ? { type: 'null' } : {};
   });
-  // Each carries its own definitions, and references lead to the root: an identifier makes each a root.
+  // Each schema has its own definitions, and references start at the root, so an identifier makes each schema a root.
   return { anyOf: anyOf.map((schema, index) => ({ $id: `urn:countersign:${index}`, ...schema })) };
 }
 

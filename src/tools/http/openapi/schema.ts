@@ -1,8 +1,8 @@
-/** Schemas of an OpenAPI document as self-contained JSON Schema 2020-12: what they refer to is carried along, recursion included. */
+/** Converts schemas of an OpenAPI document to self-contained JSON Schema 2020-12, with everything that they refer to, even recursively. */
 import type { Json, JsonObject } from '../../../action/json.js';
 import { follow, isObject, resolve, unusable, type OpenApiDocument } from './document.js';
 
-/** What is read-only may be missing from a request though it is required, and what is write-only from a response. */
+/** A required property may be missing from a request when it is read-only, and from a response when it is write-only. */
 export type Direction = 'request' | 'response';
 
 const ONE: ReadonlySet<string> = new Set([
@@ -19,9 +19,9 @@ const ONE: ReadonlySet<string> = new Set([
 ]);
 const LISTS: ReadonlySet<string> = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const MAPS: ReadonlySet<string> = new Set(['properties', 'patternProperties', 'dependentSchemas']);
-/** They change what references mean. */
+/** Keywords that change what references mean. They are refused. */
 const UNSUPPORTED = ['$id', '$anchor', '$dynamicRef', '$dynamicAnchor', '$recursiveRef'];
-/** Found by pointer where they are referred to; or they mean something else to the validator. */
+/** Keywords that are left out: references find them by pointer, or they have another meaning for the validator. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
   '$defs',
   '$schema',
@@ -32,7 +32,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'default',
 ]);
 
-/** @throws CountersignError CONFIG_INVALID */
+/** Converts a schema. @throws CountersignError CONFIG_INVALID */
 export function schemaOf(document: OpenApiDocument, schema: Json, direction: Direction, field: string): JsonObject {
   const conversion = new Conversion(document, direction, field);
   const converted = conversion.convert(schema);
@@ -43,7 +43,7 @@ class Conversion {
   readonly #document: OpenApiDocument;
   readonly #direction: Direction;
   readonly #field: string;
-  /** By reference; the value is set once it is converted, and its name stands before that, so that recursion ends. */
+  /** The names of converted definitions, by reference. A name is set before its definition is converted, so that recursion ends. */
   readonly #names = new Map<string, string>();
   readonly #definitions: Record<string, Json> = {};
 
@@ -66,7 +66,7 @@ class Conversion {
     const { $ref, ...siblings } = schema;
     if (typeof $ref === 'string') {
       const reference = { $ref: `#/$defs/${this.#definition($ref)}` };
-      // In 3.0, what stands beside a reference is ignored.
+      // In 3.0, siblings of a reference are ignored.
       if (this.#document.dialect === '3.0' || Object.keys(siblings).length === 0) return reference;
       return { allOf: [reference, this.convert(siblings)] };
     }
@@ -107,7 +107,7 @@ class Conversion {
   }
 }
 
-/** 3.0: `nullable`, and exclusive bounds as booleans. */
+/** Converts the keywords of 3.0: `nullable`, and exclusive bounds as booleans. */
 function from30(schema: JsonObject, converted: Record<string, Json>): JsonObject {
   const { nullable, type, enum: values } = schema;
   if (nullable === true && typeof type === 'string') {
