@@ -43,7 +43,7 @@ async function temporalThat(answers: Reply): Promise<{ address: string; queried:
   return { address: `127.0.0.1:${port}`, queried };
 }
 
-test.concurrent.each<[string, Reply]>([
+test.each<[string, Reply]>([
   ['is tried again because the server is unavailable', (_call, reply) => reply({ code: status.UNAVAILABLE })],
   ['is not answered yet', () => {}],
 ])('a process that closes its client while a call %s lives on and ends well', async (_when, answers) => {
