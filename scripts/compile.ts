@@ -15,11 +15,14 @@ export async function compileInto(folder: string): Promise<void> {
   // Types are checked by `npm run typecheck`.
   const flags = ['--noCheck', '-p', path.join(ROOT, 'tsconfig.compiled.json'), '--outDir', folder];
   const isBeside = (file: string): boolean => !/\.tsx?$/.test(file);
+  // Before the compiler: `cp` fails when somebody else makes the same folder meanwhile.
+  const beside = ['src', 'chaos', 'policies'].map((part) =>
+    cp(path.join(ROOT, part), path.join(folder, part), { recursive: true, filter: isBeside }),
+  );
+  await Promise.all(beside);
+  const bundle = await workflowBundlePath();
   await Promise.all([
     promisify(execFile)(process.execPath, [compiler, ...flags]),
-    ...['src', 'chaos', 'policies'].map((part) =>
-      cp(path.join(ROOT, part), path.join(folder, part), { recursive: true, filter: isBeside }),
-    ),
-    workflowBundlePath().then((bundle) => cp(bundle, path.join(folder, 'workflow-bundle.js'))),
+    cp(bundle, path.join(folder, 'workflow-bundle.js')),
   ]);
 }
