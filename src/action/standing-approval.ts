@@ -1,12 +1,10 @@
 /** A standing approval: what a person approves in advance, for one agent, within bounds and for a while. */
 import type { PersonAuthorization } from './person-authorization.js';
 
-/** A bound that is absent bounds nothing. */
-export interface StandingApproval extends PersonAuthorization {
-  /** The agent's id. Of one with a credential of its own, it is for those below it too. */
-  readonly agent: string;
+/** What it covers. A bound that is absent bounds nothing. */
+export interface StandingApprovalBounds {
+  /** `*` stands for any run of characters, as in scopes; in the operation too. */
   readonly tool: string;
-  /** `*` stands for any run of characters, as in scopes. */
   readonly operation?: string;
   readonly environment?: string;
   /** Of the preview of each action. */
@@ -15,6 +13,11 @@ export interface StandingApproval extends PersonAuthorization {
   readonly actions?: number;
   /** How much in all, by unit: `{EUR: 50}`. */
   readonly amounts?: Readonly<Record<string, number>>;
+}
+
+export interface StandingApproval extends PersonAuthorization, StandingApprovalBounds {
+  /** The agent's id. Of one with a credential of its own, it is for those below it too. */
+  readonly agent: string;
   /** Of the giver: it counts as the yes of somebody with these. */
   readonly roles: readonly string[];
 }

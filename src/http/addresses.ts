@@ -51,7 +51,7 @@ export function addressGuard({ loopback = false, networks = [] }: Allow): IsAllo
   };
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   const family = isIP(address);
   return family !== 0 && LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }

@@ -1,6 +1,7 @@
 /** What may be said with a signed command: for each kind its shape, as it is asked for and as it is signed. */
 import { z } from 'zod';
 import type { Resolution } from '../action/outcome.js';
+import type { StandingApprovalBounds } from '../action/standing-approval.js';
 import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
 import {
   actionIdSchema,
@@ -149,24 +150,12 @@ export type Command = Common &
         readonly response: string;
       }
     | { readonly kind: 'retire_passkey'; /** Id of the passkey. */ readonly subject: string }
-    | {
+    | ({
         readonly kind: 'create_standing_approval';
         /** The agent's id. */ readonly subject: string;
-        /** `*` stands for any run of characters, in the operation too. */
-        readonly tool: string;
-        /** Default any. */
-        readonly operation?: string;
-        /** Default any. */
-        readonly environment?: string;
-        /** Rows or objects that one action may touch. Default as many as policy lets it. */
-        readonly maxRows?: number;
-        /** Actions in all. */
-        readonly actions?: number;
-        /** Amounts in all, by unit: `{EUR: 50}`. */
-        readonly amounts?: Readonly<Record<string, number>>;
         /** RFC 3339 UTC. */
         readonly until: string;
-      }
+      } & StandingApprovalBounds)
     | { readonly kind: 'withdraw_standing_approval'; /** Id of the standing approval. */ readonly subject: string }
     | {
         readonly kind: 'delegate_role';

@@ -30,7 +30,7 @@ interface Fault {
  */
 export function faultsFromEnv(env: NodeJS.ProcessEnv): Faults {
   const text = variable('COUNTERSIGN_FAULT', env);
-  if (text === undefined || text === '') return NO_FAULTS;
+  if (text === undefined) return NO_FAULTS;
   if (isProduction(env)) {
     throw new CountersignError('CONFIG_INVALID', 'Fault injection cannot be switched on in production.', {
       field: 'COUNTERSIGN_FAULT',

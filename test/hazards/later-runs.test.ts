@@ -11,7 +11,7 @@ import type { Outcome } from '../../src/action/outcome.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
-import { issueAgent, signProposal, verifyReceipt, type Credential } from '../../src/trust/index.js';
+import { issueAgent, signProposal, type Credential } from '../../src/trust/index.js';
 import { shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { executed, prepared, steps, type Steps } from '../support/steps.js';
 
@@ -71,14 +71,8 @@ async function proposeAgain(proposal: Proposal, by = client): Promise<Outcome> {
 }
 
 async function receiptsOf(actionId: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const tenant of await stack.ledger.receipts.tenants()) {
-    for await (const { jws } of stack.ledger.receipts.list(tenant)) {
-      const claims = await verifyReceipt(stack.keyring, jws);
-      if (claims.actionId.endsWith(actionId)) found.push(claims.status);
-    }
-  }
-  return found;
+  const own = (await stack.receipts()).filter((claims) => claims.actionId.endsWith(actionId));
+  return own.map(({ status }) => status);
 }
 
 /** What is told is what is recorded, in one receipt; and the effect's budget is spent for good. */

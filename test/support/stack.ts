@@ -12,6 +12,7 @@ import type { TemporalSettings } from '../../src/environment.js';
 import { setUpTables } from '../../src/gateway/store/set-up.js';
 import { Database, Ledger } from '../../src/ledger/index.js';
 import type { Hold } from '../../src/action/hold.js';
+import type { ReceiptClaims } from '../../src/action/receipt.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { postgres } from '../../src/tools/index.js';
 import {
@@ -20,6 +21,7 @@ import {
   issueApprover,
   parseKeyring,
   signApproval,
+  verifyReceipt,
   type AgentOptions,
   type Credential,
   type Keyring,
@@ -61,6 +63,8 @@ export interface Stack {
   approver(id: string, roles: readonly string[], tenant?: string): Promise<Credential>;
   /** What an action holds: `limit`, `amount` and `status` of each hold. */
   holdsOf(actionId: string): Promise<readonly Pick<Hold, 'limit' | 'amount' | 'status'>[]>;
+  /** The claims of every receipt, chain by chain, each with its signature verified. */
+  receipts(): Promise<readonly ReceiptClaims[]>;
   /** What is used and held of a limit, over all of its counters. */
   spent(limit: string): Promise<{ used: number; held: number }>;
   /** Signs and hands in a decision on what the action shows now. */
@@ -159,6 +163,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async holdsOf(actionId) {
       const holds = await ledger.limits.holds({ tenant: TENANT, actionId });
       return holds.map(({ limit, amount, status }) => ({ limit, amount, status }));
+    },
+    async receipts() {
+      const claims: ReceiptClaims[] = [];
+      for (const tenant of await ledger.receipts.tenants()) {
+        for await (const { jws } of ledger.receipts.list(tenant)) claims.push(await verifyReceipt(keyring, jws));
+      }
+      return claims;
     },
     async spent(limit) {
       const counters = (await ledger.limits.counters({ tenant: TENANT })).filter((counter) => counter.limit === limit);

@@ -3,7 +3,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
-import { guardedFetch } from '../../http/guarded-fetch.js';
+import { guardedFetch, type GuardedFetch } from '../../http/guarded-fetch.js';
 import { isThisMachine } from '../../http/addresses.js';
 import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import { SLACK_ACTIONS } from '../../notify/slack-blocks.js';
@@ -38,6 +38,7 @@ export function slack(deps: Pick<GatewayDependencies, 'settings' | 'ledger' | 'l
   const app = new Hono<GatewayEnv>();
   if (settings.slack === undefined) return app;
   const { signingSecret, responseOrigins = HOOKS } = settings.slack;
+  const senders = new Map(responseOrigins.map((origin) => [origin, senderTo(origin)]));
 
   app.post('/interactions', async (c) => {
     const body = Buffer.from(await c.req.arrayBuffer());
@@ -56,7 +57,7 @@ export function slack(deps: Pick<GatewayDependencies, 'settings' | 'ledger' | 'l
 
     const click = clickOf(body);
     if (click !== undefined) {
-      respond(click, settings.publicUrl, responseOrigins).catch((error: unknown) => {
+      respond(click, settings.publicUrl, senders).catch((error: unknown) => {
         // Its URL is a key to the conversation, and stays out of the log.
         logger.warn(
           { actionId: click.actionId, reason: error instanceof Error ? error.name : 'unknown' },
@@ -115,21 +116,25 @@ function clickOf(body: Buffer): Click | undefined {
   return undefined;
 }
 
+function senderTo(origin: string): GuardedFetch {
+  return guardedFetch({
+    allow: { loopback: isThisMachine(new URL(origin).hostname) },
+    timeoutMs: RESPOND_MS,
+    maxBytes: MAX_ANSWER_BYTES,
+  });
+}
+
 /** Seen by the one who clicked alone. It says nothing of the action: Slack's people are not known here. */
 async function respond(
   { actionId, verdict, responseUrl }: Click,
   publicUrl: string,
-  origins: readonly string[],
+  senders: ReadonlyMap<string, GuardedFetch>,
 ): Promise<void> {
   const url = URL.canParse(responseUrl) ? new URL(responseUrl) : undefined;
-  if (url === undefined || !origins.includes(url.origin)) throw new TypeError('not an address of Slack');
+  const send = senders.get(url?.origin ?? '');
+  if (url === undefined || send === undefined) throw new TypeError('not an address of Slack');
   const link = `${publicUrl.replace(/\/$/, '')}/actions/${encodeURIComponent(actionId)}?verdict=${verdict}`;
   const text = `To ${verdict} this, log in and sign: <${link}|open the action>. Nothing is decided yet.`;
-  const send = guardedFetch({
-    allow: { loopback: isThisMachine(url.hostname) },
-    timeoutMs: RESPOND_MS,
-    maxBytes: MAX_ANSWER_BYTES,
-  });
   const answer = await send(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

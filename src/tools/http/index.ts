@@ -1,10 +1,9 @@
 /** The `http` tool: it runs declared operations of one service, which it previews, captures and verifies by read requests. */
 import { configInvalid } from '../../action/errors-config.js';
-import { isIP } from 'node:net';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
-import { addressGuard, isLoopback } from '../../http/addresses.js';
+import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
@@ -170,8 +169,7 @@ function addressOf(text: string, field: string, allow: Allow): URL {
 
 /** Whether plain HTTP is safe. Without TLS, anybody on the network can read the credentials, so only this machine is safe. */
 function plainIsSafe({ hostname }: URL, { loopback = false, plainHttp = false }: Allow): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '');
-  return plainHttp || (loopback && (host === 'localhost' || (isIP(host) !== 0 && isLoopback(host))));
+  return plainHttp || (loopback && isThisMachine(hostname));
 }
 
 function invalid(field: string, expected: string): CountersignError {

@@ -19,21 +19,12 @@ export function Resolve({
     <section class="settle" aria-labelledby="resolve">
       <h2 id="resolve">Did the effect happen?</h2>
       <p class="mute">Check in the system itself. Your answer is signed and recorded with a receipt.</p>
-      <form method="post" action={`${actionPath(outcome.actionId)}/resolution`}>
-        <Csrf token={person.session.csrf} />
-        <label>
-          How do you know?
-          <textarea name="reason" rows={3} maxlength={2000} required></textarea>
-        </label>
-        <div class="row">
-          <button class="button" name="verdict" value="happened">
-            It happened
-          </button>
-          <button class="button" name="verdict" value="did_not_happen">
-            It did not happen
-          </button>
-        </div>
-      </form>
+      <VerdictForm
+        person={person}
+        action={`${actionPath(outcome.actionId)}/resolution`}
+        question="How do you know?"
+        verdicts={{ happened: 'It happened', did_not_happen: 'It did not happen' }}
+      />
     </section>
   );
 }
@@ -54,21 +45,43 @@ export function Recover({
         </p>
       </Notice>
       <h2 id="recover">How should this go on?</h2>
-      <form method="post" action={`${actionPath(stuck.cause)}/recovery`}>
-        <Csrf token={person.session.csrf} />
-        <label>
-          Reason
-          <textarea name="reason" rows={3} maxlength={2000} required></textarea>
-        </label>
-        <div class="row">
-          <button class="button" name="verdict" value="retry">
-            Retry the compensation
-          </button>
-          <button class="button" name="verdict" value="accept">
-            Accept it as it is
-          </button>
-        </div>
-      </form>
+      <VerdictForm
+        person={person}
+        action={`${actionPath(stuck.cause)}/recovery`}
+        question="Reason"
+        verdicts={{ retry: 'Retry the compensation', accept: 'Accept it as it is' }}
+      />
     </section>
+  );
+}
+
+/** Asks for the reason, and has a button for each verdict. */
+function VerdictForm({
+  person,
+  action,
+  question,
+  verdicts,
+}: {
+  readonly person: PersonPrincipal;
+  readonly action: string;
+  readonly question: string;
+  /** The labels of the buttons, by verdict. */
+  readonly verdicts: Readonly<Record<string, string>>;
+}): JSX.Element {
+  return (
+    <form method="post" action={action}>
+      <Csrf token={person.session.csrf} />
+      <label>
+        {question}
+        <textarea name="reason" rows={3} maxlength={2000} required></textarea>
+      </label>
+      <div class="row">
+        {Object.entries(verdicts).map(([verdict, label]) => (
+          <button class="button" name="verdict" value={verdict}>
+            {label}
+          </button>
+        ))}
+      </div>
+    </form>
   );
 }
