@@ -135,6 +135,7 @@ function claimsOf(
     // The grant depends on the credentials behind its standing approvals too, until the moment of the effect.
     credentials: [...new Set([...enforced.credentials, ...(approved?.credentials ?? [])])],
     rows: preview.rows,
+    ...(preview.rehearsal === undefined ? {} : { rehearsal: preview.rehearsal.digest }),
     iat,
     exp,
   };

@@ -140,11 +140,13 @@ function waitedFor(checks: readonly Check[], { own }: Deadlines): Readonly<Recor
 }
 
 async function readOnce(
-  { read: { tool, input, actionType }, pre, execution }: Effect,
+  { read: { tool, input, actionType }, plan, pre, execution }: Effect,
   deps: Dependencies,
 ): Promise<Captured> {
   if (actionType === 'READ') return { state: {}, snapshot: EMPTY_SNAPSHOT };
-  const captured = await capture(tool, input, { after: { pre, execution } }, Context.current().cancellationSignal);
+  const { rehearsal } = plan.facts.preview;
+  const options = { after: { pre, execution }, rehearsal };
+  const captured = await capture(tool, input, options, Context.current().cancellationSignal);
   await keep(workflowIdentity().tenant, captured, deps);
   return captured;
 }

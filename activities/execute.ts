@@ -91,6 +91,7 @@ async function makeEffect(
       preDigest: claims.preDigest,
       constraints: claims.constraints,
       rows: claims.rows,
+      ...(claims.rehearsal === undefined ? {} : { rehearsal: claims.rehearsal }),
       retried: tried && idempotency === 'native',
       signal,
       heartbeat: () => {

@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorView } from './errors.js';
 import type { Digest, JsonObject } from './json.js';
 import type { LimitFigure } from './limits.js';
 import type { Agent } from './principal.js';
+import type { Rehearsal } from './rehearsal.js';
 
 export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
 export type ActionType = (typeof ACTION_TYPES)[number];
@@ -27,6 +28,8 @@ export interface Preview {
   readonly warnings?: readonly string[];
   /** Why it would not do what was asked for, such as NOTHING_MATCHED. The agent is told once policy allows the action, and nothing is done. */
   readonly refusal?: ErrorView;
+  /** What it did when it was tried and rolled back, where the tool rehearses. Then `rows` and `targets` are those of the rehearsal. */
+  readonly rehearsal?: Rehearsal;
 }
 
 /** The action that a compensation undoes. */

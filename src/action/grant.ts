@@ -29,6 +29,8 @@ export interface GrantClaims {
   readonly credentials?: readonly string[];
   /** Rows or objects the preview promised. */
   readonly rows: number;
+  /** Digest of what the change did when it was rehearsed. Absent when it was not. */
+  readonly rehearsal?: Digest;
   /** Seconds since the epoch. */
   readonly iat: number;
   readonly exp: number;

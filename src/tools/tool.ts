@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
+import type { Rehearsal } from '../action/rehearsal.js';
 import type { Delta, State } from '../action/snapshot.js';
 
 /**
@@ -29,6 +30,8 @@ export interface ExecuteContext extends ReadContext {
   readonly constraints: readonly Constraint[];
   /** The number of rows or objects that the preview announced. A tool must not change more. */
   readonly rows: number;
+  /** The digest of what was rehearsed. The tool must not change anything else. Absent when nothing was rehearsed. */
+  readonly rehearsal?: Digest;
   /**
    * True when an earlier attempt may have reached the system and its effect is unknown: a failure of this attempt does not prove that
    * nothing happened. It is set only when the idempotency is `native`; otherwise there is no such second attempt.
@@ -71,6 +74,8 @@ export interface SampleOptions {
 export interface CaptureOptions {
   /** After the effect: the pre-state and the execution, so that the same objects are read again. Absent before the effect. */
   readonly after?: { readonly pre: State; readonly execution?: Execution };
+  /** What the preview rehearsed. Absent when nothing was. */
+  readonly rehearsal?: Rehearsal | undefined;
 }
 
 /** Whether the effect of a key happened. `no` is final: the tool has made sure that a late attempt can no longer take effect. */

@@ -48,6 +48,7 @@ const claimsSchema: z.ZodType<GrantClaims> = z
     targets: z.array(textSchema),
     credentials: z.array(textSchema.min(1).max(128)).exactOptional(),
     rows: z.number().int().min(0),
+    rehearsal: digestSchema.exactOptional(),
     iat: secondsSchema,
     exp: secondsSchema,
   })

@@ -52,17 +52,19 @@ export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = 
   const input = tool.input.parse(raw);
   const key = options.key ?? randomUUID();
   const preview = await tool.preview(input, { signal: never() });
-  const pre = await tool.capture(input, {}, { signal: never() });
+  const { rehearsal } = preview;
+  const pre = await tool.capture(input, { rehearsal }, { signal: never() });
   await options.between?.();
   const execution = await tool.execute(input, {
     idempotencyKey: key,
     preDigest: digest(pre),
     constraints: options.constraints ?? [],
     rows: options.rows ?? preview.rows,
+    ...(rehearsal === undefined ? {} : { rehearsal: rehearsal.digest }),
     signal: options.signal ?? never(),
     heartbeat: () => {},
   });
-  const post = await tool.capture(input, { after: { pre, execution } }, { signal: never() });
+  const post = await tool.capture(input, { after: { pre, execution }, rehearsal }, { signal: never() });
   const checks = tool.verify({ input, preview, pre, post, delta: NO_DELTA, execution });
   return { input, key, preview, pre, execution, post, checks };
 }
@@ -108,6 +110,7 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
         preDigest: digest(pre),
         constraints: [],
         rows: preview.rows,
+        ...(preview.rehearsal === undefined ? {} : { rehearsal: preview.rehearsal.digest }),
         signal: never(),
         heartbeat: () => {},
       });

@@ -97,7 +97,7 @@ const STABLE = words(`
 `);
 
 /** Functions that return another value each time. They may set a column, but must not select rows. */
-const FRESH = words(`random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp`);
+export const FRESH = words(`random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp`);
 
 /** Operators that are called implicitly: by IN, BETWEEN, LIKE, CASE, NULLIF, JOIN USING, DISTINCT and ORDER BY. */
 const SILENT_OPERATORS = ['=', '<>', '<', '<=', '>', '>=', '~~', '!~~'];

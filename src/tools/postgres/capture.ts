@@ -5,7 +5,9 @@ import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
 import { definitionsOf, rowsQuery } from './definition.js';
 import type { QueryResult, PostgresDatabase, Query } from './connection.js';
-import type { ChangePlan, RowPlan } from './plan.js';
+import { parseName } from './catalog.js';
+import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
+import { identified, rowsOf } from './touched-rows.js';
 import { stateOf } from './rows.js';
 import type { SqlScope } from './scope.js';
 import { ordered } from './sql.js';
@@ -17,8 +19,11 @@ export interface Reader {
   readonly maxRows: number;
 }
 
+/** The plan of an action whose state queries tell, without a rehearsal. */
+export type QueriedPlan = Exclude<ChangePlan, RehearsedPlan>;
+
 /** The queries whose results `stateFrom` takes. */
-export function stateQueries(plan: ChangePlan, maxRows: number): readonly Query[] {
+export function stateQueries(plan: QueriedPlan, maxRows: number): readonly Query[] {
   switch (plan.kind) {
     case 'read':
       return [];
@@ -30,13 +35,13 @@ export function stateQueries(plan: ChangePlan, maxRows: number): readonly Query[
 }
 
 /** Builds the state from the results of `stateQueries`. @throws CountersignError TOO_MANY_ROWS */
-export function stateFrom(plan: ChangePlan, results: readonly QueryResult[], reader: Reader): State {
+export function stateFrom(plan: QueriedPlan, results: readonly QueryResult[], reader: Reader): State {
   const state = stateOfPlan(plan, results, reader);
   assertJson(state, 'state');
   return state;
 }
 
-function stateOfPlan(plan: ChangePlan, results: readonly QueryResult[], reader: Reader): State {
+function stateOfPlan(plan: QueriedPlan, results: readonly QueryResult[], reader: Reader): State {
   const [first, ...others] = results;
   switch (plan.kind) {
     case 'read':
@@ -81,7 +86,7 @@ export function tooManyRows(count: string, table: string, maxRows: number): Coun
  * Captures the state after the effect: the rows captured before, the rows that were created, and the rows that match the condition now.
  */
 export async function captureAfter(
-  plan: ChangePlan,
+  plan: QueriedPlan,
   after: { readonly pre: State; readonly execution?: Execution },
   reader: Reader,
   signal: AbortSignal,
@@ -101,6 +106,27 @@ export async function captureAfter(
   );
   assertJson(state, 'state');
   return state;
+}
+
+/** Captures the rows of a rehearsed change after the effect: those of the pre-state, and those that were created. */
+export async function captureRehearsed(
+  { pre, execution }: { readonly pre: State; readonly execution?: Execution },
+  { database, scope }: Reader,
+  signal: AbortSignal,
+): Promise<State> {
+  const created = execution?.created ?? {};
+  const names = [...new Set([...Object.keys(pre), ...Object.keys(created)])];
+  const tables = await scope.tables(names.map(parseName), 'input', signal);
+  const queries = tables.map((table) => {
+    const { name } = table;
+    const known = Object.hasOwn(pre, name) ? Object.keys(pre[name] ?? {}) : [];
+    return rowsOf(table, [...known, ...(Object.hasOwn(created, name) ? (created[name] ?? []) : [])]);
+  });
+  const results = queries.length === 0 ? [] : await database.read(queries, signal);
+  const rows = tables.map((table, at) => [table.name, Object.fromEntries(identified(table, results[at], database))]);
+  const state: unknown = Object.fromEntries(rows);
+  assertJson(state, 'state');
+  return state as State;
 }
 
 function keyQueries(

@@ -16,6 +16,8 @@ export interface Column {
   readonly generated: boolean;
   /** Whether it is GENERATED ALWAYS AS IDENTITY. */
   readonly identityAlways: boolean;
+  /** Whether its default is another value each time: an identity, a sequence, a clock, a random value. */
+  readonly volatileDefault: boolean;
 }
 
 export interface Trigger {
@@ -23,7 +25,7 @@ export interface Trigger {
   readonly on: readonly ('insert' | 'update' | 'delete' | 'truncate')[];
 }
 
-/** A foreign key of another table to this one that deletes or changes rows there when a row here is deleted. */
+/** A foreign key to this table that deletes or changes rows there when a row here is deleted. */
 export interface Cascade {
   readonly table: string;
   readonly sql: string;
@@ -51,6 +53,8 @@ export interface Table {
   /** Whether row-level security applies to the tool's role. */
   readonly rowSecurity: boolean;
   readonly cascades: readonly Cascade[];
+  /** Columns that foreign keys refer to whose rows change when the column is updated. */
+  readonly cascadingColumns: readonly string[];
   /** Its own oid and those of its partitions. */
   readonly members: readonly string[];
   /** Whether another table inherits from it without being a partition, or a partition is a foreign table. */
@@ -78,6 +82,7 @@ interface CatalogRow {
     typmod: number;
     generated: boolean;
     always: boolean;
+    fresh: boolean;
   }[];
   readonly key: readonly string[] | null;
   readonly triggers: readonly { name: string; type: number }[];
@@ -90,10 +95,19 @@ interface CatalogRow {
     columns: readonly string[];
     references: readonly string[];
   }[];
+  readonly cascading: readonly string[];
   readonly members: readonly string[];
   readonly mixed: boolean;
   readonly view: string | null;
 }
+
+/** Defaults that are another value each time, by what they call. Functions of the database count when they are declared volatile. */
+const VOLATILE_DEFAULT = String.raw`
+  a.attidentity <> '' OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' AND (
+    pg_get_expr(d.adbin, d.adrelid) ~* '\m(nextval|now|random|random_normal|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|txid_current|pg_current_xact_id)\s*\('
+    OR pg_get_expr(d.adbin, d.adrelid) ~ '\m(CURRENT_TIMESTAMP|CURRENT_DATE|CURRENT_TIME|LOCALTIME|LOCALTIMESTAMP)\M'
+    OR EXISTS (SELECT FROM pg_depend e JOIN pg_proc p ON p.oid = e.refobjid WHERE e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid
+      AND e.refclassid = 'pg_proc'::regclass AND p.provolatile = 'v')))`;
 
 /**
  * Returns one JSON text for each relation of the given schemas ($1) and names ($2). An identifying key has no JSON or array column, because
@@ -116,7 +130,8 @@ SELECT json_build_object(
   'rls', asked.relkind IN ('r', 'p') AND row_security_active(asked.oid),
   'columns', (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
       'bare', format_type(a.atttypid, -1), 'base', p.oid, 'oid', a.atttypid, 'elem', CASE WHEN t.typcategory = 'A' AND t.typdelim = ',' THEN t.typelem END,
-      'typmod', a.atttypmod, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a') ORDER BY a.attnum), '[]')
+      'typmod', a.atttypmod, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a',
+      'fresh', ${VOLATILE_DEFAULT}) ORDER BY a.attnum), '[]')
     FROM pg_attribute a JOIN plain p ON p.start = a.atttypid JOIN pg_type t ON t.oid = p.oid
     WHERE a.attrelid = asked.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT (SELECT json_agg(a.attname ORDER BY k.at) FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, at)
@@ -138,6 +153,8 @@ SELECT json_build_object(
         JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)) ORDER BY n.nspname, c.relname, f.conname), '[]')
     FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE f.contype = 'f' AND f.confrelid = asked.oid AND f.confdeltype IN ('c', 'n', 'd') AND f.conparentid = 0),
+  'cascading', (SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_constraint f, unnest(f.confkey) AS k(attnum), pg_attribute a
+    WHERE f.contype = 'f' AND f.confrelid = asked.oid AND f.confupdtype IN ('c', 'n', 'd') AND a.attrelid = f.confrelid AND a.attnum = k.attnum),
   'members', (SELECT json_agg(tree.oid::text ORDER BY tree.oid) FROM tree WHERE root = asked.oid),
   'mixed', EXISTS (SELECT FROM tree JOIN pg_class c ON c.oid = tree.oid WHERE root = asked.oid AND tree.oid <> root
     AND (c.relkind = 'f' OR NOT c.relispartition)),
@@ -187,6 +204,7 @@ function tableFrom(row: CatalogRow, configured: string): Table {
     domain: Number(column.oid) !== Number(column.base),
     generated: column.generated,
     identityAlways: column.always,
+    volatileDefault: column.fresh,
   }));
   return {
     name: displayName({ schema: row.schema, name: row.name }, configured),
@@ -209,6 +227,7 @@ function tableFrom(row: CatalogRow, configured: string): Table {
       columns: cascade.columns,
       references: cascade.references,
     })),
+    cascadingColumns: row.cascading,
     members: row.members,
     mixed: row.mixed,
     typeOids: [...new Set(row.columns.map((column) => Number(column.oid)))],

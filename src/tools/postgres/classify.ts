@@ -2,7 +2,7 @@
 import type { ActionType } from '../../action/decision.js';
 import { words } from './grammar.js';
 import { isAst, parseOne, refuseStatement, unwrap, type Ast } from './parser.js';
-import { listOf, qualified, tableName, text, usesOf, type QualifiedName, type Uses } from './uses.js';
+import { listOf, qualified, tableName, text, usesOf, type QualifiedName, type Uses, type WriteUse } from './uses.js';
 
 export type RowVerb = 'insert' | 'update' | 'delete';
 export type SchemaVerb =
@@ -34,6 +34,23 @@ export interface RowStatement extends Classified {
   readonly returning: boolean;
 }
 
+/**
+ * A write that only a rehearsal can preview: an `INSERT … ON CONFLICT`, a `MERGE`, or a statement with WITH queries that write. What it
+ * changes depends on rows that it does not name.
+ */
+export interface CompoundStatement extends Classified {
+  readonly verb: 'compound';
+  readonly writes: readonly TableWrite[];
+  readonly returning: boolean;
+}
+
+/** One of the writes of a statement. */
+export interface TableWrite {
+  readonly type: WriteUse['type'];
+  readonly target: QualifiedName;
+  readonly node: Ast;
+}
+
 /** A change of a table's definition, or a truncate. */
 export interface SchemaStatement extends Classified {
   readonly verb: SchemaVerb;
@@ -43,7 +60,7 @@ export interface SchemaStatement extends Classified {
   readonly empties: readonly QualifiedName[];
 }
 
-export type Classification = SelectStatement | RowStatement | SchemaStatement;
+export type Classification = SelectStatement | RowStatement | CompoundStatement | SchemaStatement;
 
 /**
  * Classifies one statement.
@@ -53,8 +70,9 @@ export type Classification = SelectStatement | RowStatement | SchemaStatement;
 export function classify(sql: string): Classification {
   const { type, node, text: statement } = parseOne(sql);
   const uses = usesOf(type, node);
-  checkParams(uses, type);
   const base = { text: statement, node, uses };
+  if (isCompound(uses, type)) return compoundStatement(base, type);
+  checkParams(uses, type);
   switch (type) {
     case 'SelectStmt':
       return { ...base, verb: 'select', actionType: 'READ', operation: 'sql.select' };
@@ -67,6 +85,25 @@ export function classify(sql: string): Classification {
     default:
       return schemaStatement(base, type);
   }
+}
+
+function isCompound({ writes }: Uses, type: string): boolean {
+  const [only] = writes;
+  if (only === undefined) return false;
+  return writes.length > 1 || only.type !== type || type === 'MergeStmt' || 'onConflictClause' in only.node;
+}
+
+function compoundStatement(base: Base, type: string): CompoundStatement {
+  const writes = base.uses.writes.map((write) => ({ ...write, target: targetOf(write.node) }));
+  const deletes = writes.some(({ type: kind, node }) => kind === 'DeleteStmt' || mergeDeletes(node));
+  const alone = writes.length === 1 && writes[0]?.type === type;
+  const operation = !alone ? 'sql.with' : type === 'MergeStmt' ? 'sql.merge' : 'sql.upsert';
+  const returning = type === 'SelectStmt' || base.node['returningClause'] !== undefined;
+  return { ...base, verb: 'compound', actionType: deletes ? 'DELETE' : 'WRITE', operation, writes, returning };
+}
+
+function mergeDeletes(node: Ast): boolean {
+  return listOf(node['mergeWhenClauses']).some((clause) => unwrap(clause)[1]['commandType'] === 'CMD_DELETE');
 }
 
 /** Refuses a parameter that is used twice: its type depends on its place, so preview and execution might read different values. */
@@ -82,9 +119,8 @@ function checkParams(uses: Uses, type: string): void {
 type Base = Pick<Classified, 'text' | 'node' | 'uses'>;
 
 function rowStatement(base: Base, verb: RowVerb, columns: readonly string[] | undefined): RowStatement {
-  const relation = isAst(base.node['relation']) ? base.node['relation'] : {};
-  if (relation['inh'] !== true) throw refuseStatement('ONLY leaves rows of the table out.', 'the table without ONLY');
-  const target = tableName(relation);
+  const target = targetOf(base.node);
+  const relation = relationOf(base.node);
   const alias = isAst(relation['alias']) ? text(relation['alias']['aliasname']) : target.name;
   return {
     ...base,
@@ -96,6 +132,12 @@ function rowStatement(base: Base, verb: RowVerb, columns: readonly string[] | un
     columns,
     returning: base.node['returningClause'] !== undefined,
   };
+}
+
+function targetOf(node: Ast): QualifiedName {
+  const relation = relationOf(node);
+  if (relation['inh'] !== true) throw refuseStatement('ONLY leaves rows of the table out.', 'the table without ONLY');
+  return tableName(relation);
 }
 
 function insertedColumns(node: Ast): readonly string[] | undefined {

@@ -48,6 +48,11 @@ export class PostgresDatabase {
     this.#options = options;
   }
 
+  /** The same database for another role. */
+  as(client: pg.ClientConfig): PostgresDatabase {
+    return new PostgresDatabase({ ...this.#options, client });
+  }
+
   /**
    * Runs the queries in one READ ONLY snapshot and one round trip.
    *

@@ -3,7 +3,7 @@ import { CountersignError } from '../../action/errors.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { asFailure, isConflict, isMissingTable } from './failure.js';
-import { CommitLost, limitOf, Transaction, type ExecuteOptions, type Order, type Time } from './transaction.js';
+import { CommitLost, limitOf, type EffectTransaction, type ExecuteOptions, type Time } from './effect-transaction.js';
 
 /** How often a transaction is attempted when it conflicts with others. */
 const ATTEMPTS = 4;
@@ -15,7 +15,7 @@ const HEARTBEAT_MS = 1_000;
  * @throws CountersignError STATE_CHANGED, CONSTRAINT_VIOLATED, TOOL_FAILED, TOOL_UNAVAILABLE: nothing happened; EFFECT_UNKNOWN
  */
 export async function executeChange(
-  order: Order,
+  transaction: (time: Time) => EffectTransaction,
   context: ExecuteContext,
   options: ExecuteOptions,
 ): Promise<Execution> {
@@ -26,7 +26,7 @@ export async function executeChange(
   try {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await new Transaction(order, context, options, time).run();
+        return await transaction(time).run();
       } catch (error) {
         committing ||= error instanceof CommitLost;
         const again = attempt < ATTEMPTS && !time.signal.aborted;

@@ -39,6 +39,25 @@ const QUERY = {
     returningClause: 'ReturningClause',
     withClause: 'WithClause',
     override: 'value',
+    onConflictClause: 'OnConflictClause',
+  },
+  OnConflictClause: { action: 'value', infer: 'InferClause', targetList: 'nodes', whereClause: 'nodes' },
+  InferClause: { indexElems: 'nodes', whereClause: 'nodes', conname: 'value' },
+  MergeStmt: {
+    relation: 'RangeVar',
+    sourceRelation: 'nodes',
+    joinCondition: 'nodes',
+    mergeWhenClauses: 'nodes',
+    returningClause: 'ReturningClause',
+    withClause: 'WithClause',
+  },
+  MergeWhenClause: {
+    matchKind: 'value',
+    commandType: 'value',
+    override: 'value',
+    condition: 'nodes',
+    targetList: 'nodes',
+    values: 'nodes',
   },
   UpdateStmt: {
     relation: 'RangeVar',
@@ -237,11 +256,9 @@ const REASONS: Readonly<Record<string, string>> = {
   CreateTrigStmt: 'a trigger could do anything later',
   RuleStmt: 'a rule could do anything later',
   CreateExtensionStmt: 'an extension could do anything later',
-  MergeStmt: 'what MERGE would change cannot be previewed exactly',
   CreateTableAsStmt: 'CREATE TABLE AS mixes a change of schema with rows',
   'SelectStmt.intoClause': 'SELECT INTO creates a table',
   'SelectStmt.lockingClause': 'FOR UPDATE and FOR SHARE lock rows without an effect of their own',
-  'InsertStmt.onConflictClause': 'what ON CONFLICT would change cannot be previewed exactly',
   RangeTableSample: 'TABLESAMPLE picks other rows each time',
   CurrentOfExpr: 'there are no cursors',
   'IndexStmt.concurrent': 'CREATE INDEX CONCURRENTLY cannot be rolled back',
@@ -253,8 +270,6 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 const FIXES: Readonly<Record<string, string>> = {
-  MergeStmt: 'Propose the updates, inserts and deletes as actions of their own.',
-  'InsertStmt.onConflictClause': 'Read first, then propose an update or an insert.',
   'SelectStmt.lockingClause': 'Leave the clause out: execution checks that the rows did not change.',
   'IndexStmt.concurrent': 'Leave CONCURRENTLY out.',
   'DropStmt.concurrent': 'Leave CONCURRENTLY out.',

@@ -1,21 +1,26 @@
 /** The `postgres` tool: it changes rows and definitions of a PostgreSQL database, with preview, capture and verification, exactly once. */
-import type { ActionType } from '../../action/decision.js';
-import { CountersignError } from '../../action/errors.js';
+import type { ActionType, Preview } from '../../action/decision.js';
+import { CountersignError, type ErrorView } from '../../action/errors.js';
 import { assertJson, digest, type JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import type { ClientConfig } from 'pg';
 import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext, ReadContext, SampleOptions, Tool } from '../tool.js';
-import { captureAfter, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
+import { captureAfter, captureRehearsed, stateFrom, stateQueries, tooManyRows, type Reader } from './capture.js';
 import { classify } from './classify.js';
 import { compensationInput } from './compensate.js';
 import { PostgresDatabase } from './connection.js';
 import { DEFAULT_EFFECTS_SCHEMA, Effects } from './effects.js';
 import { executeChange } from './execute.js';
 import { postgresInput, type PostgresInput } from './input.js';
-import { limitOf } from './transaction.js';
-import { planFor, type ReadPlan } from './plan.js';
-import { previewChange } from './preview.js';
+import { limitOf } from './effect-transaction.js';
+import { planFor, rehearsed, type ChangePlan, type ReadPlan, type RehearsedPlan } from './plan.js';
+import { actsWith, previewChange } from './preview.js';
+import { rehearse, rehearsalRefusal, rehearsedPreview, type Rehearsed } from './rehearse.js';
+import { RehearsedTransaction } from './rehearsed-transaction.js';
+import { rehearsalSettings, wantsRehearsal, type RehearsalMode, type RehearsalOptions } from './rehearsal-options.js';
+import { Transaction } from './transaction.js';
+import { total } from './trial.js';
 import { countRefusal } from './row-count.js';
 import { checkFrame, sampleAround, type FrameOptions } from './sample.js';
 import { SqlScope } from './scope.js';
@@ -25,6 +30,7 @@ import { violated } from './affected-tables.js';
 export { EFFECTS_DDL, effectsDdl } from './effects.js';
 export type { PostgresInput } from './input.js';
 export type { FrameOptions } from './sample.js';
+export type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 
 export interface PostgresOptions {
   /** The name of the tool in proposals. */
@@ -47,6 +53,14 @@ export interface PostgresOptions {
   readonly sideEffectTables?: readonly string[];
   /** Columns that triggers maintain, such as `updated_at`. They may change with any update. Default none. */
   readonly maintainedColumns?: readonly string[];
+  /**
+   * When a change of rows is tried in a transaction that is rolled back, before it is decided on: `always`; `when-asked`: when the input says
+   * `rehearse: true`, and for changes that only a rehearsal can preview (upserts, MERGE, WITH queries that write, cascades, changed keys,
+   * tables without a key); `never`: then these changes are refused. Default `when-asked`.
+   */
+  readonly rehearse?: RehearsalMode;
+  /** How it rehearses: with which role, and for how long. */
+  readonly rehearsal?: RehearsalOptions;
   /**
    * Takes samples of other rows before and after an action, for the check `frame.sample`. This costs two short reads for each action.
    * Default: no sample.
@@ -91,7 +105,27 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const sideEffectTables = new Set(options.sideEffectTables);
   const { frame } = options;
   if (frame !== undefined) checkFrame(name, frame, sideEffectTables);
-  const verifyOptions = { schema, sideEffectTables, maintainedColumns: new Set(options.maintainedColumns) };
+  const maintainedColumns = new Set(options.maintainedColumns);
+  const verifyOptions = { schema, sideEffectTables, maintainedColumns };
+  const mode = options.rehearse ?? 'when-asked';
+  const limits = rehearsalSettings(name, options.rehearsal);
+  const rehearsing = limits.client === undefined ? database : database.as(limits.client);
+  const rehearsalOptions = {
+    tool: name,
+    database: rehearsing,
+    scope,
+    maxRows,
+    sideEffectTables,
+    maintainedColumns,
+    limits,
+  };
+
+  /** The plan of an input, as one to be rehearsed where it is. */
+  const planned = async (input: PostgresInput, signal: AbortSignal): Promise<ChangePlan> => {
+    const plan = await planFor(input, scope, signal);
+    if (!wantsRehearsal(plan, input, mode, name)) return plan;
+    return plan.kind === 'rows' || plan.kind === 'rehearsed' ? rehearsed(plan, returns(input)) : plan;
+  };
 
   return {
     name,
@@ -106,23 +140,34 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
 
     preview: (input, { signal }) =>
       scope.upToDate(async () => {
-        const plan = await planFor(input, scope, signal);
+        const plan = await planned(input, signal);
+        if (plan.kind === 'rehearsed') {
+          const found = await rehearse(plan, rehearsalOptions, signal);
+          return previewOf(plan, input, found, rehearsing);
+        }
         const preview = await previewChange(plan, { ...reader, sideEffectTables }, signal);
-        const refusal = countRefusal(plan, input, preview.rows);
-        return refusal === undefined ? preview : { ...preview, refusal };
+        if (plan.kind !== 'rows') return preview;
+        return withRefusal(preview, countRefusal(plan.table.name, input, preview.rows));
       }),
 
-    async capture(input, { after }, { signal }) {
+    async capture(input, { after, rehearsal }, { signal }) {
       if (after === undefined) {
         return await scope.upToDate(async () => {
-          const plan = await planFor(input, scope, signal);
+          const plan = await planned(input, signal);
+          if (plan.kind === 'rehearsed') {
+            const found = await rehearse(plan, rehearsalOptions, signal);
+            if (rehearsal !== undefined && rehearsal.digest !== found.rehearsal.digest) throw rehearsedOtherwise();
+            return found.trial.before;
+          }
           const queries = stateQueries(plan, maxRows);
           return stateFrom(plan, queries.length === 0 ? [] : await database.read(queries, signal), reader);
         });
       }
+      if (rehearsal !== undefined) return await captureRehearsed(after, reader, signal);
       // The definition may just have changed, perhaps by another worker.
       if (isDefinition(input)) scope.forget();
       const plan = await planFor(input, scope, signal, after.pre);
+      if (plan.kind === 'rehearsed') throw notRehearsed(name, plan);
       return await captureAfter(plan, after, reader, signal);
     },
 
@@ -138,8 +183,20 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       try {
         const plan = await planFor(input, scope, context.signal);
         if (plan.kind === 'read') return await executeRead(plan, reader, context);
-        const options = { ...reader, tool: name, effects, sideEffectTables, timeoutMs };
-        return await executeChange({ plan, input: inputDigest }, context, options);
+        const options = { ...reader, tool: name, effects, sideEffectTables, maintainedColumns, timeoutMs };
+        const { rehearsal } = context;
+        if (rehearsal !== undefined && plan.kind !== 'definition') {
+          const order = { plan: rehearsed(plan, returns(input)), input: inputDigest, rehearsal };
+          return await executeChange(
+            (time) => new RehearsedTransaction(order, context, options, time),
+            context,
+            options,
+          );
+        }
+        if (plan.kind === 'rehearsed' || (plan.kind === 'rows' && plan.onlyRehearsed !== undefined))
+          throw notRehearsed(name, plan);
+        const order = { plan, input: inputDigest };
+        return await executeChange((time) => new Transaction(order, context, options, time), context, options);
       } catch (error) {
         scope.forget();
         // An earlier attempt may have dropped or renamed what this one does not find.
@@ -155,7 +212,10 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     verify: (effect) => verifyChange(effect, verifyOptions),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),
-    close: () => database.close(),
+    async close() {
+      await database.close();
+      if (rehearsing !== database) await rehearsing.close();
+    },
   };
 }
 
@@ -163,10 +223,55 @@ const ACTION_TYPES: Readonly<Record<Exclude<PostgresInput['op'], 'sql'>, ActionT
   describe: 'READ',
   select: 'READ',
   insert: 'WRITE',
+  upsert: 'WRITE',
   update: 'WRITE',
   restore: 'WRITE',
   delete: 'DELETE',
 };
+
+/** Whether a statement returns rows that the agent asked for. */
+function returns(input: PostgresInput): boolean {
+  if (input.op !== 'sql') return false;
+  const statement = classify(input.sql);
+  return 'returning' in statement && statement.returning;
+}
+
+function previewOf(plan: RehearsedPlan, input: PostgresInput, found: Rehearsed, database: PostgresDatabase): Preview {
+  const verb = plan.rows?.verb;
+  const events = verb === undefined || verb === 'restore' ? (['insert', 'update', 'delete'] as const) : [verb];
+  const warnings = plan.targets.flatMap((table) => actsWith(table, events));
+  const preview = rehearsedPreview(plan, found, input.op, warnings);
+  const names = plan.targets.map((table) => table.name);
+  const rows = names.reduce((sum, name) => sum + total(found.rehearsal.tables[name] ?? NO_ROWS), 0);
+  const refusal = countRefusal(names.join(', '), input, rows) ?? rehearsalRefusal(plan, found, input, database);
+  return withRefusal(preview, refusal);
+}
+
+const NO_ROWS = { inserted: 0, updated: 0, deleted: 0 } as const;
+
+function withRefusal(preview: Preview, refusal: ErrorView | undefined): Preview {
+  return refusal === undefined ? preview : { ...preview, refusal };
+}
+
+function rehearsedOtherwise(): CountersignError {
+  return new CountersignError('STATE_CHANGED', 'The change no longer does what it did when it was first rehearsed.', {
+    expected: 'a change that does the same each time',
+    fix: 'Propose the action again. If it happens again, see which trigger acts differently each time.',
+  });
+}
+
+function notRehearsed(tool: string, plan: ChangePlan): CountersignError {
+  const why = 'onlyRehearsed' in plan && plan.onlyRehearsed !== undefined ? `, because ${plan.onlyRehearsed}` : '';
+  return new CountersignError(
+    'CONSTRAINT_VIOLATED',
+    `${tool}: the change must be rehearsed first${why}; nothing was done.`,
+    {
+      field: 'input',
+      expected: 'a change that was rehearsed before it was decided on',
+      fix: 'Propose the action again.',
+    },
+  );
+}
 
 async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, context: ExecuteContext): Promise<Execution> {
   context.heartbeat();

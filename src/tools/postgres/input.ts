@@ -1,4 +1,4 @@
-/** What an agent may ask of the `postgres` tool: six structured operations, and raw SQL. */
+/** What an agent may ask of the `postgres` tool: structured operations, and raw SQL. */
 import { z } from 'zod';
 
 const name = z.string().min(1).max(127);
@@ -36,6 +36,9 @@ const part = where.refine((conditions) => Object.keys(conditions).length > 0, { 
 /** A value of any type. For a `json` column `{"$json": "<text>"}` carries JSON that a JSON number could not carry exactly. */
 const row = z.record(name, z.json());
 
+/** Whether it is tried in a transaction that is rolled back, before it is decided on, where the tool does not do so anyway. */
+const rehearse = z.boolean();
+
 const count = z.number().int().min(0).max(1_000_000);
 
 /** How many rows a change must be of: exactly so many, or at least `min` and at most `max`. Default at least one. */
@@ -65,7 +68,25 @@ const insert = z.strictObject({
   table: name,
   /** The rows to insert. A column that is left out gets its default. */
   rows: z.array(row).min(1).max(10_000),
+  rehearse: rehearse.optional(),
 });
+
+/** Inserts rows, and updates those that are there already. */
+const upsert = z
+  .strictObject({
+    op: z.literal('upsert'),
+    table: name,
+    rows: z.array(row).min(1).max(10_000),
+    /** The columns of the unique key by which a row is found. Default: the primary key. */
+    on: z.array(name).min(1).max(32).optional(),
+    /** The columns that a row which is there already gets from the given row. Default: all given ones that are not in `on`. */
+    update: z.array(name).max(1_600).optional(),
+    rehearse: rehearse.optional(),
+  })
+  .refine(({ rows: [first = {}, ...others] }) => others.every((one) => sameColumns(first, one)), {
+    path: ['rows'],
+    message: 'the same columns in every row',
+  });
 
 const update = z
   .strictObject({
@@ -76,6 +97,7 @@ const update = z
     /** Confirms that every row is meant. Allowed only with an empty `where`. */
     all: z.literal(true).optional(),
     rows: rowCount.optional(),
+    rehearse: rehearse.optional(),
   })
   .superRefine(sayWhichRows);
 
@@ -88,6 +110,7 @@ const remove = z
     keys: z.array(z.string()).min(1).max(10_000).optional(),
     all: z.literal(true).optional(),
     rows: rowCount.optional(),
+    rehearse: rehearse.optional(),
   })
   .superRefine(sayWhichRows);
 
@@ -96,6 +119,7 @@ const restore = z.strictObject({
   op: z.literal('restore'),
   table: name,
   rows: z.array(row).min(1).max(10_000),
+  rehearse: rehearse.optional(),
 });
 
 /** What there is to read and write: tables, columns, keys. */
@@ -112,7 +136,13 @@ const sql = z.strictObject({
   params: z.array(z.json()).max(1_000).default([]),
   /** Of a change of rows. */
   rows: rowCount.optional(),
+  rehearse: rehearse.optional(),
 });
+
+function sameColumns(one: object, other: object): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((column) => Object.hasOwn(other, column));
+}
 
 /** Refuses an `update` or `delete` of every row that is not confirmed, because a forgotten condition is an expensive mistake. */
 function sayWhichRows(
@@ -129,11 +159,21 @@ function sayWhichRows(
   context.addIssue({ code: 'custom', path: ['where'], message });
 }
 
-export const postgresInput = z.discriminatedUnion('op', [describe, select, insert, update, remove, restore, sql]);
+export const postgresInput = z.discriminatedUnion('op', [
+  describe,
+  select,
+  insert,
+  upsert,
+  update,
+  remove,
+  restore,
+  sql,
+]);
 
 export type PostgresInput = z.infer<typeof postgresInput>;
 export type SelectInput = Extract<PostgresInput, { op: 'select' }>;
 export type InsertInput = Extract<PostgresInput, { op: 'insert' }>;
+export type UpsertInput = Extract<PostgresInput, { op: 'upsert' }>;
 export type UpdateInput = Extract<PostgresInput, { op: 'update' }>;
 export type DeleteInput = Extract<PostgresInput, { op: 'delete' }>;
 export type RestoreInput = Extract<PostgresInput, { op: 'restore' }>;

@@ -9,6 +9,7 @@ import type { PostgresInput } from './input.js';
 import { definedTables, definitionPlan, type DefinitionPlan } from './definition.js';
 import * as raw from './raw.js';
 import { requireKey, type Row } from './rows.js';
+import { assignedByRows, assignedByStatement, NOTHING_ASSIGNED, type AssignedColumns } from './assigned-columns.js';
 import type { SqlScope } from './scope.js';
 import * as structured from './structured.js';
 
@@ -47,10 +48,31 @@ export interface RowPlan {
   /** The columns that an update sets. */
   readonly columns: readonly string[];
   readonly assignment: Assignment | undefined;
+  readonly assigned: AssignedColumns;
   readonly clock: boolean;
+  /** Why queries cannot tell what it changes, so that it must be rehearsed; undefined when they can. */
+  readonly onlyRehearsed: string | undefined;
+  /** Whether foreign keys may change rows of other tables with it. */
+  readonly cascades: boolean;
 }
 
-export type ChangePlan = ReadPlan | RowPlan | DefinitionPlan;
+/** The plan of a change whose rows are found by rehearsing it. */
+export interface RehearsedPlan {
+  readonly kind: 'rehearsed';
+  readonly statement: Query;
+  /** How many columns of the statement's result are not the agent's, at its end; undefined when none of them is. */
+  readonly hidden: number | undefined;
+  /** The tables that the statement names as written. */
+  readonly targets: readonly Table[];
+  readonly reads: readonly string[];
+  /** What the statement sets, by table. */
+  readonly assigned: ReadonlyMap<string, AssignedColumns>;
+  /** The plan by queries, of a change of one table. */
+  readonly rows: RowPlan | undefined;
+  readonly onlyRehearsed: string | undefined;
+}
+
+export type ChangePlan = ReadPlan | RowPlan | RehearsedPlan | DefinitionPlan;
 
 /**
  * Plans an input.
@@ -80,6 +102,10 @@ export async function planFor(
     return { kind: 'read', query, reads: sorted(reads.names), ordered: true, clock: reads.clock, page };
   }
   requireWritable(table, 'input.table');
+  if (input.op === 'upsert') {
+    const [statement, assigned] = [structured.upsertStatement(table, input), assignedByRows(input.rows)];
+    return compound(statement, { targets: [table], assigned: new Map([[table.name, assigned]]) });
+  }
   const base = { ...NOTHING_MORE, table, verb: input.op };
   switch (input.op) {
     case 'insert': {
@@ -91,9 +117,12 @@ export async function planFor(
         matching: keys.length === 0 ? undefined : structured.keyQuery(table, keys),
         given: input.rows,
         assignment: assignValues(table, input.rows, 'input.rows'),
+        assigned: assignedByRows(input.rows),
+        onlyRehearsed: withoutKey(table),
       };
     }
     case 'restore': {
+      requireKey(table, 'input.table');
       const names = new Set(input.rows.map((row) => Object.keys(row).sort().join('\n')));
       if (names.size > 1) throw unevenRows();
       return {
@@ -102,6 +131,7 @@ export async function planFor(
         matching: structured.keyQuery(table, structured.givenKeys(table, input.rows, true)),
         given: input.rows,
         assignment: assignValues(table, input.rows, 'input.rows'),
+        assigned: assignedByRows(input.rows),
       };
     }
     case 'update':
@@ -111,12 +141,16 @@ export async function planFor(
         matching: structured.matchingQuery(table, input),
         columns: Object.keys(input.set),
         assignment: assignValues(table, [input.set], 'input.set'),
+        onlyRehearsed: movesRows(table, Object.keys(input.set)),
+        cascades: cascadesFrom(table, Object.keys(input.set)),
       };
     case 'delete':
       return {
         ...base,
         statement: structured.deleteStatement(table, input),
         matching: structured.matchingQuery(table, input),
+        onlyRehearsed: withoutKey(table),
+        cascades: table.cascades.length > 0,
       };
   }
 }
@@ -139,7 +173,7 @@ async function planSql(
       await scope.checkUses(statement.uses, read, signal);
       return {
         kind: 'read',
-        query: raw.selectText(statement, params),
+        query: raw.statementText(statement, params),
         reads: sorted(reads.names),
         ordered: false,
         clock,
@@ -152,6 +186,25 @@ async function planSql(
       await scope.checkUses(statement.uses, [table, ...read], signal);
       requireWritable(table, 'input.sql');
       return planRows(statement, table, params, sorted(reads.names, [table.name]), clock);
+    }
+    case 'compound': {
+      const names = statement.writes.map((write) => write.target);
+      const tables = await scope.tables(names, 'input.sql', signal);
+      await scope.checkUses(statement.uses, [...tables, ...read], signal);
+      for (const table of tables) requireWritable(table, 'input.sql');
+      const assigned = new Map<string, AssignedColumns>();
+      for (const [at, table] of tables.entries()) {
+        const write = statement.writes[at];
+        if (write !== undefined)
+          assigned.set(table.name, both(assigned.get(table.name), assignedByStatement(write, table)));
+      }
+      const targets = [...new Map(tables.map((table) => [table.name, table])).values()];
+      const hidden = statement.returning ? 0 : undefined;
+      const reachable = sorted(
+        reads.names,
+        targets.map((table) => table.name),
+      );
+      return { ...compound(raw.statementText(statement, params), { targets, assigned }), hidden, reads: reachable };
     }
     default:
       await scope.checkUses(statement.uses, read, signal);
@@ -174,7 +227,9 @@ function planRows(
     reads,
     statement: returningKeys,
     examination: raw.examination(returningKeys),
+    assigned: assignedByStatement({ type: STATEMENT_TYPES[statement.verb], node: statement.node }, table),
     clock,
+    onlyRehearsed: withoutKey(table),
   };
   switch (statement.verb) {
     case 'insert': {
@@ -184,8 +239,7 @@ function planRows(
       return { ...base, given: rows.map((row) => shown(row)), assignment: assignExpressions(rows) };
     }
     case 'update': {
-      for (const name of statement.columns ?? [])
-        structured.refuseKey(table, columnOf(table, name, 'input.sql'), 'input.sql');
+      for (const name of statement.columns ?? []) columnOf(table, name, 'input.sql');
       const values = raw.updatedExpressions(statement, table, params);
       return {
         ...base,
@@ -193,11 +247,67 @@ function planRows(
         matches: raw.matches(statement, table, params),
         columns: statement.columns ?? [],
         assignment: assignExpressions([values]),
+        onlyRehearsed: movesRows(table, statement.columns ?? []),
+        cascades: cascadesFrom(table, statement.columns ?? []),
       };
     }
     case 'delete':
-      return { ...base, matching: raw.matchingRows(statement, table, params) };
+      return {
+        ...base,
+        matching: raw.matchingRows(statement, table, params),
+        cascades: table.cascades.length > 0,
+      };
   }
+}
+
+const STATEMENT_TYPES = { insert: 'InsertStmt', update: 'UpdateStmt', delete: 'DeleteStmt' } as const;
+
+/** A plan of a statement of which only a rehearsal can tell what it changes. */
+function compound(statement: Query, { targets, assigned }: Pick<RehearsedPlan, 'targets' | 'assigned'>): RehearsedPlan {
+  return {
+    kind: 'rehearsed',
+    statement,
+    hidden: undefined,
+    targets,
+    reads: [],
+    assigned,
+    rows: undefined,
+    onlyRehearsed: 'which rows it changes depends on rows that it does not name',
+  };
+}
+
+/** The plan of a change of rows, to be rehearsed. */
+export function rehearsed(plan: RowPlan | RehearsedPlan, returns: boolean): RehearsedPlan {
+  if (plan.kind === 'rehearsed') return plan;
+  return {
+    kind: 'rehearsed',
+    statement: plan.statement,
+    hidden: returns ? plan.table.key.length : undefined,
+    targets: [plan.table],
+    reads: plan.reads,
+    assigned: new Map([[plan.table.name, plan.assigned]]),
+    rows: plan,
+    onlyRehearsed: plan.onlyRehearsed,
+  };
+}
+
+function withoutKey(table: Table): string | undefined {
+  return table.key.length > 0 ? undefined : `${table.name} has no primary key`;
+}
+
+function movesRows(table: Table, columns: readonly string[]): string | undefined {
+  const moved = table.key.some((column) => columns.includes(column.name));
+  return moved ? `it changes the key of rows of ${table.name}` : withoutKey(table);
+}
+
+function cascadesFrom(table: Table, columns: readonly string[]): boolean {
+  return table.cascadingColumns.some((name) => columns.includes(name));
+}
+
+function both(one: AssignedColumns = NOTHING_ASSIGNED, other: AssignedColumns): AssignedColumns {
+  if (one === NOTHING_ASSIGNED) return other;
+  const given = [...one.given].filter((name) => other.given.has(name));
+  return { given: new Set(given), fresh: new Set([...one.fresh, ...other.fresh]) };
 }
 
 /** A row of `VALUES`, for people. A value that is not plain is shown as SQL. */
@@ -223,7 +333,10 @@ const NOTHING_MORE = {
   given: [] as readonly Row[],
   columns: [] as readonly string[],
   assignment: undefined,
+  assigned: NOTHING_ASSIGNED,
   clock: false,
+  onlyRehearsed: undefined as string | undefined,
+  cascades: false as boolean,
 } as const;
 
 /** Checks that rows of the table can be written and read back one by one. @throws CountersignError INVALID_INPUT */
@@ -246,7 +359,6 @@ function requireWritable(table: Table, field: string): void {
       },
     );
   }
-  requireKey(table, field);
 }
 
 function unevenRows(): CountersignError {

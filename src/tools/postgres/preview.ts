@@ -4,10 +4,10 @@ import { CountersignError } from '../../action/errors.js';
 import { canonicalBytes, type Json, type JsonObject } from '../../action/json.js';
 import { assignedRows } from './assignment.js';
 import type { Cascade, Table } from './catalog.js';
-import { tooManyRows, type Reader } from './capture.js';
+import { tooManyRows, type QueriedPlan, type Reader } from './capture.js';
 import type { QueryResult, Query } from './connection.js';
 import { rowsQuery, type DefinitionPlan } from './definition.js';
-import type { ChangePlan, ReadPlan, RowPlan } from './plan.js';
+import type { ReadPlan, RowPlan } from './plan.js';
 import { refuseStatement } from './parser.js';
 import { storedColumns } from './catalog.js';
 import { ANY_ORDER, counted, ordered, quote } from './sql.js';
@@ -25,7 +25,7 @@ const COUNT_LIMIT = 1_000_000;
 const CASCADE_LIMIT = 1_000;
 const MAX_STORED_BYTES = 128 * 1024;
 
-export async function previewChange(plan: ChangePlan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+export async function previewChange(plan: QueriedPlan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
   switch (plan.kind) {
     case 'read':
       return await previewRead(plan, options, signal);
@@ -224,7 +224,7 @@ async function previewDefinition(
   };
 }
 
-function actsWith(table: Table, events: readonly ('insert' | 'update' | 'delete' | 'truncate')[]): string[] {
+export function actsWith(table: Table, events: readonly ('insert' | 'update' | 'delete' | 'truncate')[]): string[] {
   const concerned = ({ on }: Table['triggers'][number]): boolean => on.some((event) => events.includes(event));
   return [
     ...table.triggers

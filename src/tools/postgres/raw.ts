@@ -2,7 +2,7 @@
 import type { Json } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import { columnOf, storedColumns, type Column, type Table } from './catalog.js';
-import type { RowStatement, SelectStatement } from './classify.js';
+import type { CompoundStatement, RowStatement, SelectStatement } from './classify.js';
 import type { Query } from './connection.js';
 import { isAst, print, printExpression, refuseStatement, selectOf, unwrap, type Ast } from './parser.js';
 import { quote } from './sql.js';
@@ -33,17 +33,19 @@ export function checkParameters(numbers: readonly number[], params: readonly Jso
   );
 }
 
-export function selectText(statement: SelectStatement, params: readonly Json[]): Query {
+export function statementText(statement: SelectStatement | CompoundStatement, params: readonly Json[]): Query {
   return { text: statement.text, values: params.map((value) => looseParameter(value)) };
 }
 
 /** The statement itself, which also returns the keys of the changed rows, after its own RETURNING columns. */
 export function statementReturningKeys(statement: RowStatement, table: Table, params: readonly Json[]): Query {
+  const values = params.map((value) => looseParameter(value));
+  if (table.key.length === 0) return { text: statement.text, values };
   const keys = table.key.map((column) => `${quote(statement.alias)}.${quote(column.name)}`).join(', ');
   return {
     // On a line of its own, because the text may end in a comment.
     text: `${statement.text}\n${statement.returning ? ',' : 'RETURNING'} ${keys}`,
-    values: params.map((value) => looseParameter(value)),
+    values,
   };
 }
 
@@ -55,9 +57,9 @@ export function matchingRows(statement: RowStatement, table: Table, params: read
   const { node } = statement;
   const joins = listOf(node['fromClause'] ?? node['usingClause']);
   if (joins.length === 0) return selectFrom(statement, storedColumns(table), params);
-  const keys = selectFrom(statement, table.key, params);
+  const keys = selectFrom(statement, keyOrAll(table), params);
   const columns = storedColumns(table).map((column) => `r.${quote(column.name)}`);
-  const key = table.key.map((column) => `r.${quote(column.name)}`);
+  const key = keyOrAll(table).map((column) => `r.${quote(column.name)}`);
   return {
     text: `SELECT ${columns.join(', ')} FROM ${table.sql} r WHERE (${key.join(', ')}) IN (\n${keys.text}\n)`,
     ...(keys.values === undefined ? {} : { values: keys.values }),
@@ -67,7 +69,12 @@ export function matchingRows(statement: RowStatement, table: Table, params: read
 /** For an update with a join: a query with one row for each match of a target row. Undefined when there is no join. */
 export function matches(statement: RowStatement, table: Table, params: readonly Json[]): Query | undefined {
   if (statement.verb !== 'update' || listOf(statement.node['fromClause']).length === 0) return undefined;
-  return selectFrom(statement, table.key, params);
+  return selectFrom(statement, keyOrAll(table), params);
+}
+
+/** The columns by which rows are told apart: the key, or all of them where there is none. */
+function keyOrAll(table: Table): readonly Column[] {
+  return table.key.length > 0 ? table.key : storedColumns(table);
 }
 
 function selectFrom(statement: RowStatement, columns: readonly Column[], params: readonly Json[]): Query {

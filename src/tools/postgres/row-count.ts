@@ -1,13 +1,10 @@
 /** How many rows a change must be of: one that matches nothing has not done what the agent was asked to do. */
 import type { ErrorView } from '../../action/errors.js';
 import type { PostgresInput, RowCount } from './input.js';
-import type { ChangePlan } from './plan.js';
 
 /** Why a change of so many rows is not what its input expects; undefined when it is. */
-export function countRefusal(plan: ChangePlan, input: PostgresInput, rows: number): ErrorView | undefined {
-  if (plan.kind !== 'rows') return undefined;
+export function countRefusal(table: string, input: PostgresInput, rows: number): ErrorView | undefined {
   const { min, max } = boundsOf(expectedCount(input));
-  const table = plan.table.name;
   if (rows < min) {
     return {
       code: 'NOTHING_MATCHED',

@@ -53,14 +53,15 @@ export async function sampleAround(
   signal: AbortSignal,
 ): Promise<State> {
   if (plan.kind === 'read') return {};
-  const own = new Set(plan.kind === 'rows' ? [plan.table.name] : plan.tables);
+  const changed = plan.kind === 'rows' ? [plan.table] : plan.kind === 'rehearsed' ? plan.targets : [];
+  const own = new Set([...changed.map((table) => table.name), ...(plan.kind === 'definition' ? plan.tables : [])]);
   const others = (frame.tables ?? []).filter((name) => !own.has(name));
   const named = await scope.tables(
     others.map((name) => parseName(name)),
     'frame.tables',
     signal,
   );
-  const tables = plan.kind === 'rows' ? [plan.table, ...named] : named;
+  const tables = [...changed.filter((table) => table.key.length > 0), ...named];
   if (tables.length === 0) return {};
   const queries = tables.map((table) => {
     const created = Object.hasOwn(execution?.created ?? {}, table.name) ? (execution?.created?.[table.name] ?? []) : [];

@@ -70,6 +70,12 @@ export class SqlScope {
     return displayName(name, this.#options.schema);
   }
 
+  /** Whether the tool covers a table, so that an action may change it. */
+  covers({ schema, name }: { readonly schema: string; readonly name: string }): boolean {
+    const { tables } = this.#options;
+    return tables === undefined ? schema === this.schema : tables.has(this.display({ schema, name }));
+  }
+
   /**
    * Finds the tables of these names, in their order, all of which the tool must be allowed to touch.
    *

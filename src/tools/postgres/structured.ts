@@ -9,6 +9,7 @@ import type {
   RestoreInput,
   SelectInput,
   UpdateInput,
+  UpsertInput,
   ColumnCondition,
   RowCondition,
 } from './input.js';
@@ -60,12 +61,11 @@ export function updateStatement(table: Table, input: UpdateInput): Query {
   const parameters = new Parameters();
   const assignments = Object.entries(input.set).map(([name, value]) => {
     const column = columnOf(table, name, `input.set.${name}`);
-    refuseKey(table, column, `input.set.${name}`);
     return `${quote(name)} = ${parameters.add(toPostgres(value, column.value, `input.set.${name}`))}`;
   });
   const condition = rowsMeant(table, input, parameters);
   return {
-    text: `UPDATE ${table.sql} SET ${assignments.join(', ')} WHERE ${condition} RETURNING ${keyList(table)}`,
+    text: `UPDATE ${table.sql} SET ${assignments.join(', ')} WHERE ${condition}${returningKeys(table)}`,
     values: parameters.values,
   };
 }
@@ -73,7 +73,7 @@ export function updateStatement(table: Table, input: UpdateInput): Query {
 export function deleteStatement(table: Table, input: DeleteInput): Query {
   const parameters = new Parameters();
   const condition = rowsMeant(table, input, parameters);
-  return { text: `DELETE FROM ${table.sql} WHERE ${condition} RETURNING ${keyList(table)}`, values: parameters.values };
+  return { text: `DELETE FROM ${table.sql} WHERE ${condition}${returningKeys(table)}`, values: parameters.values };
 }
 
 export function insertStatement(table: Table, input: InsertInput): Query {
@@ -83,9 +83,38 @@ export function insertStatement(table: Table, input: InsertInput): Query {
     names.length === 0 ? table.columns.slice(0, 1) : names.map((name) => columnOf(table, name, 'input.rows'));
   const { tuples, parameters } = valuesOf(input.rows, columns);
   return {
-    text: `INSERT INTO ${table.sql} (${list(columns)}) VALUES ${tuples} RETURNING ${keyList(table)}`,
+    text: `INSERT INTO ${table.sql} (${list(columns)}) VALUES ${tuples}${returningKeys(table)}`,
     values: parameters.values,
   };
+}
+
+/** A statement that inserts the rows, and updates those that are found by the columns of `on`. */
+export function upsertStatement(table: Table, input: UpsertInput): Query {
+  const names = unionOfColumns(input.rows);
+  const columns = names.map((name) => columnOf(table, name, 'input.rows'));
+  const found = (input.on ?? table.key.map((column) => column.name)).map((name) => columnOf(table, name, 'input.on'));
+  const missing = found.find((column) => !names.includes(column.name));
+  if (missing !== undefined || found.length === 0) throw nothingToFindBy(table, missing);
+  const rest = names.filter((name) => !found.some((column) => column.name === name));
+  const set = (input.update ?? rest).map((name) => {
+    const column = quote(columnOf(table, name, 'input.update').name);
+    return `${column} = EXCLUDED.${column}`;
+  });
+  const { tuples, parameters } = valuesOf(input.rows, columns);
+  const action = set.length === 0 ? 'NOTHING' : `UPDATE SET ${set.join(', ')}`;
+  return {
+    text: `INSERT INTO ${table.sql} (${list(columns)}) VALUES ${tuples} ON CONFLICT (${list(found)}) DO ${action}`,
+    values: parameters.values,
+  };
+}
+
+function nothingToFindBy(table: Table, missing: Column | undefined): CountersignError {
+  const what = missing === undefined ? `${table.name} has no primary key` : `the rows do not give ${missing.name}`;
+  return new CountersignError('INVALID_INPUT', `It is open which rows are there already: ${what}.`, {
+    field: 'input.on',
+    expected: 'the columns of a unique key, each with a value in every row',
+    fix: 'Name the columns of a unique key in on, and give them in every row.',
+  });
 }
 
 /** A statement that inserts the rows, and overwrites those whose key exists. */
@@ -100,7 +129,7 @@ export function restoreStatement(table: Table, input: RestoreInput): Query {
   return {
     text:
       `INSERT INTO ${table.sql} (${list(columns)}) OVERRIDING SYSTEM VALUE VALUES ${tuples} ` +
-      `ON CONFLICT (${list(table.key)}) DO UPDATE SET ${set} RETURNING ${keyList(table)}`,
+      `ON CONFLICT (${list(table.key)}) DO UPDATE SET ${set}${returningKeys(table)}`,
     values: parameters.values,
   };
 }
@@ -113,6 +142,7 @@ export function restoreStatement(table: Table, input: RestoreInput): Query {
 export function givenKeys(table: Table, rows: readonly Row[], required: boolean): readonly string[] {
   const whole = rows.filter((row) => table.key.every((column) => (row[column.name] ?? null) !== null));
   const names = table.key.map((column) => column.name).join(', ');
+  if (table.key.length === 0) return [];
   if (required && whole.length < rows.length) {
     throw new CountersignError('INVALID_INPUT', `A row lacks its key (${names}).`, {
       field: 'input.rows',
@@ -170,20 +200,6 @@ function conditions(where: RowCondition | undefined, table: Table, parameters: P
   return all.length === 0 ? 'true' : all.join(' AND ');
 }
 
-/** Refuses to set a column of the key. @throws CountersignError INVALID_INPUT */
-export function refuseKey(table: Table, column: Column, field: string): void {
-  if (!table.key.some((key) => key.name === column.name)) return;
-  throw new CountersignError(
-    'INVALID_INPUT',
-    `${column.name} is part of the key of ${table.name}: changing it makes it another row.`,
-    {
-      field,
-      expected: 'columns outside the key',
-      fix: 'Delete the row and insert the other, each as an action of its own.',
-    },
-  );
-}
-
 function unionOfColumns(rows: readonly Row[]): readonly string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
 }
@@ -216,6 +232,6 @@ function list(columns: readonly Column[]): string {
   return columns.map((column) => quote(column.name)).join(', ');
 }
 
-function keyList(table: Table): string {
-  return list(table.key);
+function returningKeys(table: Table): string {
+  return table.key.length === 0 ? '' : ` RETURNING ${list(table.key)}`;
 }

@@ -22,7 +22,15 @@ export interface FunctionUse extends QualifiedName {
   readonly maybeCast: boolean;
 }
 
+/** A statement that writes, alone or in a WITH query. */
+export interface WriteUse {
+  readonly type: 'InsertStmt' | 'UpdateStmt' | 'DeleteStmt' | 'MergeStmt';
+  readonly node: Ast;
+}
+
 export interface Uses {
+  /** The statements that write: the outer one first. Several can be made exactly only when they are rehearsed. */
+  readonly writes: readonly WriteUse[];
   /** The tables and views that are read. The target of a write is included only when it is read as well. */
   readonly tables: readonly QualifiedName[];
   readonly functions: readonly FunctionUse[];
@@ -35,7 +43,7 @@ export interface Uses {
 }
 
 /** Functions that depend on the server's clock. */
-const CLOCK = words(`now transaction_timestamp statement_timestamp clock_timestamp timeofday age`);
+export const CLOCK = words(`now transaction_timestamp statement_timestamp clock_timestamp timeofday age`);
 
 /** The deepest nesting that is walked. The limit of the parser is higher. */
 const MAX_DEPTH = 600;
@@ -55,7 +63,7 @@ interface SqlScope {
 export function usesOf(type: string, node: Ast): Uses {
   const walk = new Walk();
   walk.enter(type, node, {
-    place: type === 'SelectStmt' || type === 'InsertStmt' ? 'output' : 'condition',
+    place: placeIn(type),
     ctes: new Set(),
     depth: 0,
   });
@@ -64,6 +72,7 @@ export function usesOf(type: string, node: Ast): Uses {
 
 class Walk {
   readonly uses = {
+    writes: [] as WriteUse[],
     tables: [] as QualifiedName[],
     functions: [] as FunctionUse[],
     operators: [] as QualifiedName[],
@@ -78,6 +87,7 @@ class Walk {
     if (outer.depth > MAX_DEPTH)
       throw refuseStatement('The statement nests too deeply.', `at most ${MAX_DEPTH} levels`);
     const scope = this.#scopeWithin(node, { ...outer, depth: outer.depth + 1 });
+    if (isWrite(type)) this.uses.writes.push({ type, node });
     this.#note(type, node, scope);
     for (const [field, content] of Object.entries(node)) {
       if (POSITION.test(field)) continue;
@@ -117,14 +127,7 @@ class Walk {
     if (clause['recursive'] === true) for (const [, cte] of ctes) visible.add(text(cte['ctename']));
     for (const [type, cte] of ctes) {
       const [query] = unwrap(cte['ctequery']);
-      if (query !== 'SelectStmt') {
-        throw refuseStatement(
-          'A WITH query that writes cannot be previewed exactly.',
-          'WITH queries that only select',
-          'Propose each write as an action of its own.',
-        );
-      }
-      this.enter(type, cte, { ...outer, ctes: new Set(visible) });
+      this.enter(type, cte, { ...outer, ...(isWrite(query) ? { place: placeIn(query) } : {}), ctes: new Set(visible) });
       visible.add(text(cte['ctename']));
     }
   }
@@ -206,13 +209,30 @@ class Walk {
   }
 }
 
+function isWrite(type: string): type is WriteUse['type'] {
+  return type === 'InsertStmt' || type === 'UpdateStmt' || type === 'DeleteStmt' || type === 'MergeStmt';
+}
+
+/** The place of what a statement holds, unless its fields say otherwise. */
+function placeIn(type: string): SqlPosition {
+  return type === 'SelectStmt' || type === 'InsertStmt' ? 'output' : 'condition';
+}
+
+/** Fields whose expressions are values that columns are set to. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  UpdateStmt: ['targetList'],
+  OnConflictClause: ['targetList'],
+  MergeWhenClause: ['targetList', 'values'],
+};
+
 function placeOf(type: string, field: string, node: Ast, outer: SqlPosition): SqlPosition {
-  if (type === 'UpdateStmt' && field === 'targetList') return 'value';
+  if (VALUES[type]?.includes(field) === true) return 'value';
   if (type === 'InsertStmt' && field === 'selectStmt') return 'source';
   if (type === 'Constraint') return node['contype'] === 'CONSTR_DEFAULT' ? 'value' : 'condition';
   if (type === 'AlterTableCmd') return node['subtype'] === 'AT_ColumnDefault' ? 'value' : 'condition';
   if (type === 'SubLink' || type === 'RangeSubselect') return outer === 'output' ? 'output' : 'condition';
-  if (/^(whereClause|havingClause|quals|agg_filter)$/.test(field)) return 'condition';
+  if (/^(whereClause|havingClause|quals|agg_filter|condition|joinCondition|indexElems)$/.test(field))
+    return 'condition';
   if (outer === 'source') return field === 'valuesLists' ? 'value' : 'output';
   return outer;
 }

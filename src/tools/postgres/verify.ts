@@ -1,7 +1,8 @@
 /** Verifies an effect by what was read back: the rows have the values that were set, and nothing else changed. Pure. */
 import { canonical, type Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
-import type { State } from '../../action/snapshot.js';
+import type { Rehearsal } from '../../action/rehearsal.js';
+import { changeDigest, differencesFrom, rowsIn } from './change.js';
 import { check, countOf, differs, same, shown } from '../expected-rows.js';
 import type { ObservedEffect } from '../tool.js';
 import { displayName, parseName } from './catalog.js';
@@ -19,8 +20,10 @@ export interface VerifyOptions {
 }
 
 export function verifyChange(effect: ObservedEffect<PostgresInput>, options: VerifyOptions): readonly Check[] {
-  const { input } = effect;
+  const { input, preview } = effect;
+  if (preview.rehearsal !== undefined) return verifyRehearsed(effect, preview.rehearsal, options);
   if (input.op === 'select' || input.op === 'describe') return verifyRead(effect);
+  if (input.op === 'upsert') return [unrehearsed()];
   if (input.op !== 'sql') {
     const columns =
       input.op === 'update' ? Object.keys(input.set) : input.op === 'restore' ? Object.keys(input.rows[0] ?? {}) : [];
@@ -40,9 +43,34 @@ export function verifyChange(effect: ObservedEffect<PostgresInput>, options: Ver
       const table = displayName(statement.target, options.schema);
       return verifyRows(effect, { verb: statement.verb, table, columns: statement.columns ?? [] }, options);
     }
+    case 'compound':
+      return [unrehearsed()];
     default:
       return [...verifyDefinition(statement, effect, options.schema), affectedTablesCheck(effect, undefined, options)];
   }
+}
+
+/** Checks that the change did what it did when it was rehearsed, in every table, and that nothing else was written. */
+function verifyRehearsed(
+  { pre, post, execution }: ObservedEffect<PostgresInput>,
+  rehearsal: Rehearsal,
+  { sideEffectTables }: VerifyOptions,
+): readonly Check[] {
+  const asRehearsed = changeDigest(pre, post, rehearsal.varying) === rehearsal.digest;
+  const different = asRehearsed ? [] : differencesFrom(rehearsal, pre, post);
+  const problems = asRehearsed || different.length > 0 ? [...different] : ['the rows are not those of the rehearsal'];
+  if (execution === undefined) problems.push('the execution left no record to compare with');
+  const written = Object.keys(execution?.affectedRows ?? {});
+  const unexpected = written.filter((table) => !Object.hasOwn(rehearsal.tables, table) && !sideEffectTables.has(table));
+  const affected = [
+    ...(execution?.affectedRows === undefined ? ['the execution left no count of what it wrote'] : []),
+    ...unexpected.map((table) => `${table}: expected no change, ${execution?.affectedRows?.[table]} rows written`),
+  ];
+  return [check('derived', problems), check('frame.affectedTables', affected)];
+}
+
+function unrehearsed(): Check {
+  return check('derived', ['the change was not rehearsed, so nothing is known to compare with']);
 }
 
 /** A read succeeds when it returned rows, and changed nothing by the counts and the delta. */
@@ -63,7 +91,7 @@ function verifyRead({ execution, delta }: ObservedEffect<PostgresInput>): readon
   ];
 }
 
-interface Change {
+export interface Change {
   readonly verb: RowPlan['verb'];
   readonly table: string;
   /** The columns that may change. */
@@ -73,17 +101,30 @@ interface Change {
 type Rows = ReadonlyMap<string, Row>;
 
 function verifyRows(effect: ObservedEffect<PostgresInput>, change: Change, options: VerifyOptions): readonly Check[] {
-  const pre = rowsOf(effect.pre, change.table);
-  const post = rowsOf(effect.post, change.table);
-  const checks = [derived(effect, change, pre, post), frameRows(effect, change, pre, post)];
+  const pre = rowsIn(effect.pre, change.table);
+  const post = rowsIn(effect.post, change.table);
+  const checks = [
+    derived({ ...effect, rows: effect.preview.rows }, change, pre, post),
+    frameRows(effect, change, pre, post),
+  ];
   if (change.verb === 'update' || change.verb === 'restore') checks.push(frameColumns(change, pre, post, options));
   return [...checks, affectedTablesCheck(effect, change.table, options)];
 }
 
+/** What the check `derived` compares: the input with what the execution recorded of it. `rows` were expected. */
+export interface DerivedEffect extends Pick<ObservedEffect<PostgresInput>, 'input' | 'execution'> {
+  readonly rows: number;
+}
+
 /** The check that follows from the input: how many rows are as expected, and how the others differ. */
-function derived(effect: ObservedEffect<PostgresInput>, change: Change, pre: Rows, post: Rows): Check {
+export function derived(
+  effect: DerivedEffect,
+  change: Parameters<typeof differences>[1],
+  pre: Rows,
+  post: Rows,
+): Check {
   const rows = differences(effect, change, pre, post);
-  const expected = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.preview.rows;
+  const expected = change.verb === 'update' || change.verb === 'delete' ? pre.size : effect.rows;
   const good = rows.filter((problems) => problems.length === 0).length;
   const problems = rows.flat();
   const count = problems.length > 0 ? countOf(Math.min(good, expected), expected) : undefined;
@@ -93,8 +134,8 @@ function derived(effect: ObservedEffect<PostgresInput>, change: Change, pre: Row
 
 /** The problems of each expected row. */
 function differences(
-  effect: ObservedEffect<PostgresInput>,
-  change: Change,
+  effect: DerivedEffect,
+  change: Omit<Change, 'columns'> & { readonly columns?: readonly string[] },
   pre: Rows,
   post: Rows,
 ): readonly string[][] {
@@ -116,14 +157,15 @@ function differences(
       );
     case 'insert': {
       const keys = createdIn(effect, change.table);
-      const { rows } = effect.preview;
+      const { rows } = effect;
       const found = keys.map((key, at) => compared(key, expected[at]));
       return keys.length === rows ? found : [...found, [`expected ${rows} new rows, there are ${keys.length}`]];
     }
     case 'restore': {
-      const there = new Set([...post.values()].map((row) => partOf(row, change.columns)));
+      const columns = change.columns ?? Object.keys(expected[0] ?? {});
+      const there = new Set([...post.values()].map((row) => partOf(row, columns)));
       return expected.map((row) =>
-        there.has(partOf(row, change.columns)) ? [] : [`${change.table}: expected the row ${shown(row)}, is not there`],
+        there.has(partOf(row, columns)) ? [] : [`${change.table}: expected the row ${shown(row)}, is not there`],
       );
     }
   }
@@ -192,7 +234,7 @@ function affectedTablesCheck(
 }
 
 /** The given values or, where the form in the database differs, the form that the execution recorded. */
-function expectedRows({ input, execution }: ObservedEffect<PostgresInput>): readonly Row[] {
+function expectedRows({ input, execution }: DerivedEffect): readonly Row[] {
   const given = input.op === 'update' ? [input.set] : input.op === 'insert' || input.op === 'restore' ? input.rows : [];
   const result = execution?.result;
   const record = typeof result === 'object' && result !== null && !Array.isArray(result) ? result : {};
@@ -201,16 +243,11 @@ function expectedRows({ input, execution }: ObservedEffect<PostgresInput>): read
   return Array.from({ length: Math.max(given.length, stored.length) }, (_, at) => ({ ...given[at], ...stored[at] }));
 }
 
-function createdIn({ execution }: ObservedEffect<PostgresInput>, table: string): readonly string[] {
+function createdIn({ execution }: Pick<DerivedEffect, 'execution'>, table: string): readonly string[] {
   const created = execution?.created ?? {};
   return Object.hasOwn(created, table) ? (created[table] ?? []) : [];
 }
 
 function valueIn(row: Row, column: string): Json | undefined {
   return Object.hasOwn(row, column) ? row[column] : undefined;
-}
-
-function rowsOf(state: State, table: string): Rows {
-  const rows = Object.hasOwn(state, table) ? state[table] : undefined;
-  return new Map(typeof rows === 'object' && rows !== null ? (Object.entries(rows) as [string, Row][]) : []);
 }

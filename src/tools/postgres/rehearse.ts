@@ -1,0 +1,184 @@
+/** Rehearses a change: makes it in a transaction that is rolled back, so that what it does is known before anybody decides on it. */
+import type { ErrorView } from '../../action/errors.js';
+import { canonical } from '../../action/json.js';
+import type { Preview } from '../../action/decision.js';
+import type { ChangedRows, Rehearsal } from '../../action/rehearsal.js';
+import { timeoutSignal } from '../../timeout-signal.js';
+import { assignedRows } from './assignment.js';
+import { changeDigest, rowsIn, shownRows } from './change.js';
+import type { PostgresDatabase, QueryResult } from './connection.js';
+import { asFailure, isConnectionLost } from './failure.js';
+import type { RehearsedPlan } from './plan.js';
+import { assertTakenBack, CODE_SQL, type DatabaseCode } from './rehearsal-safety.js';
+import { columnsOf, WRITES_SQL, writesFrom } from './touched-rows.js';
+import { total, tryChange, type Trial, type TrialOptions } from './trial.js';
+import { keyOf } from './rows.js';
+import type { PostgresInput } from './input.js';
+import { derived } from './verify.js';
+
+export interface RehearsalLimits {
+  /** The longest that a rehearsal waits for a lock. Milliseconds. */
+  readonly lockTimeoutMs: number;
+  /** The longest time of one of its statements. Milliseconds. */
+  readonly timeoutMs: number;
+  /** Functions that the operator says a rollback takes back. */
+  readonly transactionalFunctions: ReadonlySet<string>;
+}
+
+export interface RehearseOptions extends Omit<TrialOptions, 'signal'> {
+  readonly tool: string;
+  /** The connection of the role that rehearses. */
+  readonly database: PostgresDatabase;
+  readonly limits: RehearsalLimits;
+}
+
+/** What a rehearsal found. */
+export interface Rehearsed {
+  readonly trial: Trial;
+  readonly rehearsal: Rehearsal;
+  /** The values of the input in the database's form, where they differ from it. */
+  readonly assigned: ReturnType<typeof assignedRows>;
+}
+
+/** How many rows are shown to people. */
+const SAMPLE = 10;
+
+/**
+ * @throws CountersignError STATEMENT_REFUSED when a rollback may not take everything back; INVALID_INPUT when the database refuses the
+ *   change; TOO_MANY_ROWS; TOOL_UNAVAILABLE when others hold the rows for too long
+ */
+export async function rehearse(plan: RehearsedPlan, options: RehearseOptions, outer: AbortSignal): Promise<Rehearsed> {
+  const { database, tool, limits } = options;
+  const signal = timeoutSignal(outer, 4 * limits.timeoutMs);
+  await assertReversible(plan, options, signal);
+  const session = await database.session();
+  let broken = true;
+  try {
+    const assign = plan.rows?.assignment?.queries ?? [];
+    const begin = [
+      'BEGIN ISOLATION LEVEL REPEATABLE READ',
+      database.settings(limits.timeoutMs),
+      `SET LOCAL lock_timeout = ${limits.lockTimeoutMs}`,
+      'SET CONSTRAINTS ALL IMMEDIATE',
+    ].join('; ');
+    const [, start, ...stored] = await session.run([{ text: begin }, { text: WRITES_SQL }, ...assign], signal);
+    await database.learnTypes(session, stored);
+    const trial = await tryChange(session, plan, writesFrom(start), { ...options, signal });
+    broken = false;
+    return { trial, rehearsal: rehearsalOf(trial), assigned: assignedOf(plan, stored) };
+  } catch (error) {
+    broken = isConnectionLost(error) || signal.aborted;
+    throw asFailure(error, { tool, phase: 'reading' });
+  } finally {
+    if (!broken) await session.run([{ text: 'ROLLBACK' }]).catch(() => (broken = true));
+    session.release(broken);
+  }
+}
+
+function assignedOf(plan: RehearsedPlan, stored: readonly QueryResult[]): ReturnType<typeof assignedRows> {
+  return plan.rows?.assignment === undefined ? undefined : assignedRows(plan.rows.assignment, stored);
+}
+
+async function assertReversible(
+  { targets }: RehearsedPlan,
+  { database, limits }: RehearseOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const plain = targets.every(
+    ({ triggers, rules, cascades, cascadingColumns }) =>
+      triggers.length + rules.length + cascades.length + cascadingColumns.length === 0,
+  );
+  if (plain) return;
+  const [result] = await database.read([{ text: CODE_SQL }], signal);
+  const code = JSON.parse(result?.rows[0]?.[0] ?? '{"functions":[],"tables":[]}') as DatabaseCode;
+  const changed = targets.map(({ schema, relation }) => ({ schema, name: relation }));
+  assertTakenBack(code, changed, limits.transactionalFunctions);
+}
+
+function rehearsalOf({ before, after, changes, sideEffects, varying }: Trial): Rehearsal {
+  const rows = shownRows(before, after, varying);
+  const beside = Object.entries(sideEffects).map(([name, updated]) => [name, { inserted: 0, updated, deleted: 0 }]);
+  return {
+    tables: { ...changes, ...(Object.fromEntries(beside) as Rehearsal['tables']) },
+    digest: changeDigest(before, after, varying),
+    varying,
+    ...(rows === undefined ? {} : { rows }),
+  };
+}
+
+/** The preview of a rehearsed change: what it really did. */
+export function rehearsedPreview(
+  plan: RehearsedPlan,
+  { trial, rehearsal }: Rehearsed,
+  operation: string,
+  warnings: readonly string[],
+): Preview {
+  const names = Object.keys(rehearsal.tables);
+  const first = plan.targets.map((table) => table.name);
+  const ordered = [
+    ...first.filter((name) => names.includes(name)),
+    ...names.filter((name) => !first.includes(name)).sort(),
+  ];
+  const described = ordered.map((name) => describeRows(name, rehearsal.tables[name]));
+  const rows = names.reduce((sum, name) => sum + total(rehearsal.tables[name] ?? NO_ROWS), 0);
+  const targets = [...new Set([...first, ...names].map((name) => name.toLowerCase()))].sort();
+  const sample = ordered.flatMap((name) => [...rowsIn(rows === 0 ? {} : sampleState(trial, name), name).values()]);
+  const varies = Object.entries(rehearsal.varying).flatMap(([table, columns]) => {
+    const named = columns.filter((column) => !column.startsWith('$'));
+    return named.length === 0 ? [] : [`${named.join(', ')} of ${table} will have other values than in the rehearsal`];
+  });
+  return {
+    rows,
+    targets,
+    reads: plan.reads
+      .map((name) => name.toLowerCase())
+      .filter((name) => !targets.includes(name))
+      .sort(),
+    schemaChange: false,
+    sample: sample.slice(0, SAMPLE),
+    summary: described.length === 0 ? `${operation}: no row of ${first.join(', ')} changes` : described.join(', '),
+    rehearsal,
+    ...(warnings.length + varies.length === 0 ? {} : { warnings: [...warnings, ...varies] }),
+  };
+}
+
+const NO_ROWS: ChangedRows = { inserted: 0, updated: 0, deleted: 0 };
+
+/** The rows as they are now. Inserted rows are shown in the rehearsal, because some of their values differ each time. */
+function sampleState({ before }: Trial, name: string): Trial['before'] {
+  return { [name]: before[name] ?? {} };
+}
+
+function describeRows(table: string, { inserted, updated, deleted } = NO_ROWS): string {
+  const parts = [
+    inserted === 0 ? '' : `insert ${inserted} into`,
+    updated === 0 ? '' : `update ${updated} of`,
+    deleted === 0 ? '' : `delete ${deleted} from`,
+  ];
+  return `${parts.filter((part) => part !== '').join(' and ')} ${table}`;
+}
+
+/** Why the rehearsed rows are not what the input asks for, such as a trigger that sets another value; undefined when they are. */
+export function rehearsalRefusal(
+  { rows: plan }: RehearsedPlan,
+  { trial: { before, after, statement }, assigned }: Rehearsed,
+  input: PostgresInput,
+  database: PostgresDatabase,
+): ErrorView | undefined {
+  if (plan === undefined || plan.onlyRehearsed !== undefined) return undefined;
+  const { table, verb } = plan;
+  // The statement returns the keys of its own rows; triggers may have changed more of them.
+  const keys = new Set(database.objects(columnsOf(statement, -table.key.length)).map((row) => keyOf(table, row)));
+  const pre = new Map([...rowsIn(before, table.name)].filter(([key]) => keys.has(key)));
+  const execution = { result: { assigned: assigned ?? [] }, created: { [table.name]: [...keys] } };
+  const rows = statement.count;
+  const check = derived({ input, execution, rows }, { verb, table: table.name }, pre, rowsIn(after, table.name));
+  if (check.ok) return undefined;
+  return {
+    code: 'REHEARSAL_DIFFERS',
+    message: `The rehearsal did something else than the input says: ${check.detail ?? canonical(input)}`,
+    field: 'input',
+    expected: 'rows that hold what the input sets',
+    fix: 'See which trigger or rule changes the rows, and propose what it makes of them.',
+  };
+}
