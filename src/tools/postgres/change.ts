@@ -65,31 +65,40 @@ export function shownRows(before: State, after: State, varying: VaryingValues): 
   )
     return undefined;
   const rows = Object.fromEntries(
-    tables.map((table): [string, Record<string, RehearsedRow>] => {
-      const changes = rowChanges(table).filter(({ row }) => !same(row.before ?? undefined, row.after ?? undefined));
-      const named = changes
-        .filter(({ floating }) => !floating)
-        .map(({ key, row }): [string, RehearsedRow] => [key, row]);
-      const added = changes.filter(({ floating }) => floating).map(({ row }) => row);
-      added.sort((one, other) => (canonical(one.after) < canonical(other.after) ? -1 : 1));
-      const numbered = added.map((row, at): [string, RehearsedRow] => [`new ${at + 1}`, row]);
-      return [table.name, Object.fromEntries([...named, ...numbered])];
+    tables.map((table) => {
+      const changed = Object.entries(namedRows(table)).filter(([, row]) => !isUnchanged(row));
+      return [table.name, Object.fromEntries(changed)];
     }),
   );
   return canonicalBytes(rows) > MAX_SHOWN_BYTES ? undefined : rows;
 }
 
-/** How the rows differ from those that were rehearsed, where these are known one by one. */
-export function differencesFrom(rehearsal: Rehearsal, before: State, after: State): readonly string[] {
-  const actual = shownRows(before, after, rehearsal.varying);
-  if (rehearsal.rows === undefined || actual === undefined) return [];
-  const names = [...new Set([...Object.keys(rehearsal.rows), ...Object.keys(actual)])];
-  return names.flatMap((table) => {
-    const [expected, found] = [rehearsal.rows?.[table] ?? {}, actual[table] ?? {}];
-    return [...new Set([...Object.keys(expected), ...Object.keys(found)])].flatMap((key) =>
-      rowDifferences(`${table}/${key}`, expected[key], found[key]),
-    );
+/** How each row differs from how it was rehearsed; undefined when the rows are not known one by one. */
+export function differencesFrom(rehearsal: Rehearsal, before: State, after: State): readonly string[][] | undefined {
+  const { rows: rehearsed, varying } = rehearsal;
+  if (rehearsed === undefined) return undefined;
+  const actual = Object.fromEntries(tablesIn(before, after, varying).map((table) => [table.name, namedRows(table)]));
+  return [...new Set([...Object.keys(rehearsed), ...Object.keys(actual)])].flatMap((table) => {
+    const [expected, found] = [rehearsed[table] ?? {}, actual[table] ?? {}];
+    const untouched = ([key, row]: [string, RehearsedRow]): boolean => !(key in expected) && isUnchanged(row);
+    const others = Object.entries(found).filter((entry) => !untouched(entry));
+    const keys = new Set([...Object.keys(expected), ...others.map(([key]) => key)]);
+    return [...keys].map((key) => rowDifferences(`${table}/${key}`, expected[key], found[key]));
   });
+}
+
+function isUnchanged({ before, after }: RehearsedRow): boolean {
+  return same(before ?? undefined, after ?? undefined);
+}
+
+/** The rows of a table by their key; inserted ones whose key differs each time are numbered. */
+function namedRows(table: TableChange): Readonly<Record<string, RehearsedRow>> {
+  const changes = rowChanges(table);
+  const named = changes.filter(({ floating }) => !floating).map(({ key, row }): [string, RehearsedRow] => [key, row]);
+  const added = changes.filter(({ floating }) => floating).map(({ row }) => row);
+  added.sort((one, other) => (canonical(one.after) < canonical(other.after) ? -1 : 1));
+  const numbered = added.map((row, at): [string, RehearsedRow] => [`new ${at + 1}`, row]);
+  return Object.fromEntries([...named, ...numbered]);
 }
 
 function rowDifferences(place: string, expected: RehearsedRow | undefined, found: RehearsedRow | undefined): string[] {

@@ -18,7 +18,7 @@ export function compensationInput(
 ): JsonObject | undefined {
   const table = tableOf(input, schema);
   // What other tables lost with it, one action could not give back.
-  if (table === undefined || Object.keys(pre).some((name) => name !== table)) return undefined;
+  if (table === undefined || Object.keys(pre).some((name) => name !== table && !name.startsWith('$'))) return undefined;
   const before = Object.entries(pre[table] ?? {}) as [string, Json][];
   const after = (post[table] ?? {}) as JsonObject;
   const captured = new Set(before.map(([key]) => key));

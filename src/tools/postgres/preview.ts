@@ -81,7 +81,7 @@ async function previewRows(plan: RowPlan, options: PreviewOptions, signal: Abort
   const matching = numberIn(results.get('matching'));
   const rows = !isNew ? matching : plan.source === undefined ? plan.given.length : numberIn(results.get('source'));
   if (rows > COUNT_LIMIT) throw tooManyRows(`more than ${COUNT_LIMIT}`, table.name, options.maxRows);
-  if (plan.matches !== undefined && numberIn(results.get('matches')) > rows) throw ambiguousJoin(table);
+  if (plan.matches !== undefined && numberIn(results.get('matches')) > rows) throw ambiguousJoin([table]);
   const sample = results.get('sample');
   const shown = sample === undefined ? plan.given.slice(0, SAMPLE) : database.objects(sample);
   const warnings = [
@@ -145,9 +145,9 @@ function sourceSample(source: Query, columns: readonly string[] | undefined): Qu
   return { ...source, text: `SELECT * FROM (\n${source.text}\n) q${names} ORDER BY ${ANY_ORDER} LIMIT ${SAMPLE}` };
 }
 
-function ambiguousJoin(table: Table): CountersignError {
+export function ambiguousJoin(tables: readonly Table[]): CountersignError {
   return refuseStatement(
-    `A row of ${table.name} is matched more than once, so which value it would get is a matter of chance.`,
+    `A row of ${tables.map(({ name }) => name).join(', ')} is matched more than once, so which value it would get is a matter of chance.`,
     'a join that matches each row of the target at most once',
     'Join on a key, or aggregate what is joined.',
   );

@@ -11,6 +11,8 @@ import { asFailure, isConnectionLost } from './failure.js';
 import type { RehearsedPlan } from './plan.js';
 import { assertTakenBack, CODE_SQL, type DatabaseCode } from './rehearsal-safety.js';
 import { columnsOf, WRITES_SQL, writesFrom } from './touched-rows.js';
+import { ambiguousJoin } from './preview.js';
+import { counted } from './sql.js';
 import { total, tryChange, type Trial, type TrialOptions } from './trial.js';
 import { keyOf } from './rows.js';
 import type { PostgresInput } from './input.js';
@@ -61,10 +63,16 @@ export async function rehearse(plan: RehearsedPlan, options: RehearseOptions, ou
       `SET LOCAL lock_timeout = ${limits.lockTimeoutMs}`,
       'SET CONSTRAINTS ALL IMMEDIATE',
     ].join('; ');
-    const [, start, ...stored] = await session.run([{ text: begin }, { text: WRITES_SQL }, ...assign], signal);
+    const matches = plan.rows?.matches === undefined ? [] : [counted(plan.rows.matches, options.maxRows + 1)];
+    const [, start, ...read] = await session.run(
+      [{ text: begin }, { text: WRITES_SQL }, ...assign, ...matches],
+      signal,
+    );
+    const stored = read.slice(0, assign.length);
     await database.learnTypes(session, stored);
     const trial = await tryChange(session, plan, writesFrom(start), { ...options, signal });
     broken = false;
+    if (Number(read[assign.length]?.rows[0]?.[0] ?? 0) > trial.statement.count) throw ambiguousJoin(plan.targets);
     return { trial, rehearsal: rehearsalOf(trial), assigned: assignedOf(plan, stored) };
   } catch (error) {
     broken = isConnectionLost(error) || signal.aborted;
@@ -120,7 +128,8 @@ export function rehearsedPreview(
     ...names.filter((name) => !first.includes(name)).sort(),
   ];
   const described = ordered.map((name) => describeRows(name, rehearsal.tables[name]));
-  const rows = names.reduce((sum, name) => sum + total(rehearsal.tables[name] ?? NO_ROWS), 0);
+  // What may be written beside the action is counted in the rehearsal, not among its rows.
+  const rows = Object.values(trial.changes).reduce((sum, change) => sum + total(change), 0);
   const targets = [...new Set([...first, ...names].map((name) => name.toLowerCase()))].sort();
   const sample = ordered.flatMap((name) => [...rowsIn(rows === 0 ? {} : sampleState(trial, name), name).values()]);
   const varies = Object.entries(rehearsal.varying).flatMap(([table, columns]) => {

@@ -58,6 +58,8 @@ export class RehearsedTransaction extends EffectTransaction {
     });
     if (digest(trial.before) !== this.context.preDigest) throw this.stateChanged();
     this.#checkSame(trial.before, trial.after, trial);
+    const rows = Object.values(trial.changes).reduce((sum, change) => sum + total(change), 0);
+    if (rows !== this.context.rows) throw otherwise(`it changed ${rows} rows instead of ${this.context.rows}`);
 
     const [before, statement, end] = await this.send(session, [
       { text: WRITES_SQL },

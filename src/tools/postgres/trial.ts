@@ -182,7 +182,7 @@ async function unkeyedStates(
 function stateFrom(tables: readonly Table[], rows: readonly IdentifiedRows[]): State {
   const state = Object.fromEntries(tables.map((table, at) => [table.name, Object.fromEntries(rows[at] ?? [])]));
   assertJson(state, 'state');
-  return state as State;
+  return state;
 }
 
 /**

@@ -57,8 +57,11 @@ function verifyRehearsed(
   { sideEffectTables }: VerifyOptions,
 ): readonly Check[] {
   const asRehearsed = changeDigest(pre, post, rehearsal.varying) === rehearsal.digest;
-  const different = asRehearsed ? [] : differencesFrom(rehearsal, pre, post);
-  const problems = asRehearsed || different.length > 0 ? [...different] : ['the rows are not those of the rehearsal'];
+  const rows = asRehearsed ? [] : (differencesFrom(rehearsal, pre, post) ?? []);
+  const problems = rows.flat();
+  const good = rows.filter((differences) => differences.length === 0).length;
+  const count = problems.length === 0 ? undefined : countOf(good, rows.length);
+  if (!asRehearsed && problems.length === 0) problems.push('the rows are not those of the rehearsal');
   if (execution === undefined) problems.push('the execution left no record to compare with');
   const written = Object.keys(execution?.affectedRows ?? {});
   const unexpected = written.filter((table) => !Object.hasOwn(rehearsal.tables, table) && !sideEffectTables.has(table));
@@ -66,7 +69,7 @@ function verifyRehearsed(
     ...(execution?.affectedRows === undefined ? ['the execution left no count of what it wrote'] : []),
     ...unexpected.map((table) => `${table}: expected no change, ${execution?.affectedRows?.[table]} rows written`),
   ];
-  return [check('derived', problems), check('frame.affectedTables', affected)];
+  return [check('derived', problems, count), check('frame.affectedTables', affected)];
 }
 
 function unrehearsed(): Check {
