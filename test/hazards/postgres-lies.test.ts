@@ -53,7 +53,7 @@ beforeAll(async () => {
   clerk.username = CLERK;
   clerk.password = 'clerk';
   // The tables are made anew for each lie, so nothing that was known of them is used again.
-  const fresh = { catalogMaxAgeMs: 0 };
+  const fresh = { catalogMaxAgeMs: 0, rehearse: 'never' } as const;
   await stack.startWorker({
     config: {
       policies: stack.policies,
@@ -68,6 +68,14 @@ beforeAll(async () => {
           name: 'clerk',
           effectsSchema: 'clerk_effects',
           sideEffectTables: ['hidden'],
+        }),
+        shopTool(stack.shopUrl, { ...fresh, name: 'rehearsing', rehearse: 'always' }),
+        shopTool(clerk.href, {
+          ...fresh,
+          name: 'rehearsing-clerk',
+          effectsSchema: 'clerk_effects',
+          sideEffectTables: ['hidden'],
+          rehearse: 'always',
         }),
       ],
     },
@@ -890,6 +898,55 @@ test.each(LIES)('%s: %s', async (_lie, _how, row) => {
   expect(reason).toMatch(row.says ?? /^Done and verified/);
   expect(outcome.receipt).toBeDefined();
   for (const [table, rows] of Object.entries(row.holds)) expect([table, await rowsOf(table)]).toEqual([table, rows]);
+});
+
+/** What becomes of each lie when the change is rehearsed: `denied` is before anybody is asked, and nothing was done. */
+const REHEARSED: readonly (readonly [lie: string, how: string, outcome: RegExp])[] = [
+  ['trigger undoes', 'before the row is written', /^denied REHEARSAL_DIFFERS .*status is "open", expected "closed"/],
+  // Only the agent's expectation says what the value should have been.
+  [
+    'trigger undoes',
+    'a change that is relative to what was there, and promised',
+    /^mismatch EXPECTATION_UNMET .*counted/,
+  ],
+  ['trigger undoes', 'after the row was written', /^denied REHEARSAL_DIFFERS/],
+  ['trigger undoes', 'when the transaction commits', /^denied REHEARSAL_DIFFERS/],
+  ['trigger undoes', 'an insert, by removing the row', /^denied NOTHING_MATCHED/],
+  ['trigger undoes', 'a delete, by inserting the row again', /^denied REHEARSAL_DIFFERS .*expected to be gone/],
+  ['RLS hides', 'the row as it would become', /^denied TOOL_FAILED .*row-level security/],
+  ['RLS hides', 'the row from its commit on: it was done, and cannot be verified', /^denied REHEARSAL_DIFFERS/],
+  ['rule rewrites', 'an update into nothing', /^denied INVALID_INPUT .*cannot perform UPDATE RETURNING/],
+  ['rule rewrites', 'an update into one of another table, and returns what was asked for', /^denied NOTHING_MATCHED/],
+  ['rule rewrites', 'a delete into an update', /^denied REHEARSAL_DIFFERS .*changed 0 of 1 rows/],
+  ['rule rewrites', 'an insert into one that writes elsewhere as well', /^success .*archive/],
+  ['cascade deletes more', 'and is refused before anybody is asked', /^success .*delete 2 from items/],
+  ['cascade deletes more', 'than the table that the operator allows for', /^success .*delete 1 from parts/],
+  ['cascade deletes more', 'of the same table', /^success .*delete 3 from orders/],
+  ['default overwrites', 'a value that was given', /^denied REHEARSAL_DIFFERS .*"draft", expected "paid"/],
+  [
+    'default overwrites',
+    'a column that the update does not name',
+    /^denied REHEARSAL_DIFFERS .*total is 0, expected 10/,
+  ],
+  ['default overwrites', 'a generated column that was set: refused', /^denied INVALID_INPUT/],
+  ['partial update', 'of rows that a trigger drops', /^denied REHEARSAL_DIFFERS .*changed 1 of 3 rows/],
+  ['partial update', 'of rows that a trigger leaves as they were', /^denied REHEARSAL_DIFFERS .*1 of 3 rows/],
+  ['constraint deferred', 'to the commit, a foreign key', /^denied INVALID_INPUT .*violates foreign key/],
+  ['constraint deferred', 'to the commit, uniqueness', /^denied INVALID_INPUT .*violates unique/],
+  ['constraint deferred', 'to the commit, and deferred again by a trigger', /^denied INVALID_INPUT/],
+];
+
+test.each(REHEARSED)('rehearsed, %s: %s', async (lie, how, outcome) => {
+  const row = LIES.find(([one, other]) => one === lie && other === how)?.[2];
+  await stack.shop.query(row?.setUp ?? '');
+  const before = await rowsOf('orders');
+  const { status, reason, error, facts } = await ended(admin, {
+    tool: row?.tool === 'clerk' ? 'rehearsing-clerk' : 'rehearsing',
+    input: row?.input ?? {},
+    ...(row?.expect === undefined ? {} : { expect: row.expect }),
+  });
+  expect(`${status} ${error?.code ?? ''} ${reason} ${facts?.preview.summary ?? ''}`).toMatch(outcome);
+  expect(status === 'denied' ? await rowsOf('orders') : before).toEqual(before);
 });
 
 test.each<[string, JsonObject, readonly string[]]>([

@@ -16,7 +16,7 @@ import { postgresInput, type PostgresInput } from './input.js';
 import { limitOf } from './effect-transaction.js';
 import { planFor, rehearsed, type ChangePlan, type ReadPlan, type RehearsedPlan } from './plan.js';
 import { actsWith, previewChange } from './preview.js';
-import { rehearse, rehearsalRefusal, rehearsedPreview, type Rehearsed } from './rehearse.js';
+import { rehearse, rehearsalRefusal, rehearsedPreview, type RehearseOptions, type Rehearsed } from './rehearse.js';
 import { RehearsedTransaction } from './rehearsed-transaction.js';
 import { rehearsalSettings, wantsRehearsal, type RehearsalMode, type RehearsalOptions } from './rehearsal-options.js';
 import { Transaction } from './transaction.js';
@@ -143,7 +143,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
         const plan = await planned(input, signal);
         if (plan.kind === 'rehearsed') {
           const found = await rehearse(plan, rehearsalOptions, signal);
-          return previewOf(plan, input, found, rehearsing);
+          return previewOf(plan, input, found, rehearsalOptions);
         }
         const preview = await previewChange(plan, { ...reader, sideEffectTables }, signal);
         if (plan.kind !== 'rows') return preview;
@@ -236,14 +236,14 @@ function returns(input: PostgresInput): boolean {
   return 'returning' in statement && statement.returning;
 }
 
-function previewOf(plan: RehearsedPlan, input: PostgresInput, found: Rehearsed, database: PostgresDatabase): Preview {
+function previewOf(plan: RehearsedPlan, input: PostgresInput, found: Rehearsed, options: RehearseOptions): Preview {
   const verb = plan.rows?.verb;
   const events = verb === undefined || verb === 'restore' ? (['insert', 'update', 'delete'] as const) : [verb];
   const warnings = plan.targets.flatMap((table) => actsWith(table, events));
   const preview = rehearsedPreview(plan, found, input.op, warnings);
   const names = plan.targets.map((table) => table.name);
   const rows = names.reduce((sum, name) => sum + total(found.rehearsal.tables[name] ?? NO_ROWS), 0);
-  const refusal = countRefusal(names.join(', '), input, rows) ?? rehearsalRefusal(plan, found, input, database);
+  const refusal = countRefusal(names.join(', '), input, rows) ?? rehearsalRefusal(plan, found, input, options);
   return withRefusal(preview, refusal);
 }
 

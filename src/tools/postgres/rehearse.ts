@@ -1,14 +1,13 @@
 /** Rehearses a change: makes it in a transaction that is rolled back, so that what it does is known before anybody decides on it. */
 import type { ErrorView } from '../../action/errors.js';
-import { canonical } from '../../action/json.js';
 import type { Preview } from '../../action/decision.js';
 import type { ChangedRows, Rehearsal } from '../../action/rehearsal.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import { assignedRows } from './assignment.js';
 import { changeDigest, rowsIn, shownRows } from './change.js';
-import type { PostgresDatabase, QueryResult } from './connection.js';
+import type { PostgresDatabase, Query, QueryResult } from './connection.js';
 import { asFailure, isConnectionLost } from './failure.js';
-import type { RehearsedPlan } from './plan.js';
+import type { RehearsedPlan, RowPlan } from './plan.js';
 import { assertTakenBack, CODE_SQL, type DatabaseCode } from './rehearsal-safety.js';
 import { columnsOf, WRITES_SQL, writesFrom } from './touched-rows.js';
 import { ambiguousJoin } from './preview.js';
@@ -16,7 +15,7 @@ import { counted } from './sql.js';
 import { total, tryChange, type Trial, type TrialOptions } from './trial.js';
 import { keyOf } from './rows.js';
 import type { PostgresInput } from './input.js';
-import { derived } from './verify.js';
+import { derived, frameColumns } from './verify.js';
 
 export interface RehearsalLimits {
   /** The longest that a rehearsal waits for a lock. Milliseconds. */
@@ -35,11 +34,9 @@ export interface RehearseOptions extends Omit<TrialOptions, 'signal'> {
 }
 
 /** What a rehearsal found. */
-export interface Rehearsed {
+export interface Rehearsed extends KnownBefore {
   readonly trial: Trial;
   readonly rehearsal: Rehearsal;
-  /** The values of the input in the database's form, where they differ from it. */
-  readonly assigned: ReturnType<typeof assignedRows>;
 }
 
 /** How many rows are shown to people. */
@@ -56,24 +53,22 @@ export async function rehearse(plan: RehearsedPlan, options: RehearseOptions, ou
   const session = await database.session();
   let broken = true;
   try {
-    const assign = plan.rows?.assignment?.queries ?? [];
     const begin = [
       'BEGIN ISOLATION LEVEL REPEATABLE READ',
       database.settings(limits.timeoutMs),
       `SET LOCAL lock_timeout = ${limits.lockTimeoutMs}`,
       'SET CONSTRAINTS ALL IMMEDIATE',
+      'SELECT pg_backend_pid()',
     ].join('; ');
-    const matches = plan.rows?.matches === undefined ? [] : [counted(plan.rows.matches, options.maxRows + 1)];
-    const [, start, ...read] = await session.run(
-      [{ text: begin }, { text: WRITES_SQL }, ...assign, ...matches],
-      signal,
-    );
-    const stored = read.slice(0, assign.length);
-    await database.learnTypes(session, stored);
+    const before = plan.rows === undefined ? [] : queriesBefore(plan.rows, options.maxRows);
+    const [begun, start, ...read] = await session.run([{ text: begin }, { text: WRITES_SQL }, ...before], signal);
+    session.backend(Number(begun?.rows[0]?.[0]));
+    await database.learnTypes(session, read);
     const trial = await tryChange(session, plan, writesFrom(start), { ...options, signal });
     broken = false;
-    if (Number(read[assign.length]?.rows[0]?.[0] ?? 0) > trial.statement.count) throw ambiguousJoin(plan.targets);
-    return { trial, rehearsal: rehearsalOf(trial), assigned: assignedOf(plan, stored) };
+    const known = plan.rows === undefined ? NOTHING_KNOWN : knownFrom(plan.rows, read);
+    if (known.matches > trial.statement.count) throw ambiguousJoin(plan.targets);
+    return { trial, rehearsal: rehearsalOf(trial), ...known };
   } catch (error) {
     broken = isConnectionLost(error) || signal.aborted;
     throw asFailure(error, { tool, phase: 'reading' });
@@ -83,8 +78,34 @@ export async function rehearse(plan: RehearsedPlan, options: RehearseOptions, ou
   }
 }
 
-function assignedOf(plan: RehearsedPlan, stored: readonly QueryResult[]): ReturnType<typeof assignedRows> {
-  return plan.rows?.assignment === undefined ? undefined : assignedRows(plan.rows.assignment, stored);
+/** What queries tell of a change of one table before it is made. */
+interface KnownBefore {
+  /** How many rows the statement must change; undefined when no query tells. */
+  readonly expected: number | undefined;
+  /** How often its join matches a row. */
+  readonly matches: number;
+  /** The values of the input in the database's form, where they differ from it. */
+  readonly assigned: ReturnType<typeof assignedRows>;
+}
+
+const NOTHING_KNOWN: KnownBefore = { expected: undefined, matches: 0, assigned: undefined };
+
+/** The queries whose results `knownFrom` takes. */
+function queriesBefore({ matching, matches, assignment }: RowPlan, maxRows: number): readonly Query[] {
+  const count = (query: Query | undefined): Query => (query === undefined ? NO_COUNT : counted(query, maxRows + 1));
+  return [count(matching), count(matches), ...(assignment?.queries ?? [])];
+}
+
+const NO_COUNT: Query = { text: 'SELECT 0' };
+
+function knownFrom(plan: RowPlan, [matching, matches, ...stored]: readonly QueryResult[]): KnownBefore {
+  const isNew = plan.verb === 'insert' || plan.verb === 'restore';
+  const given = plan.source === undefined ? plan.given.length : undefined;
+  return {
+    expected: isNew ? given : Number(matching?.rows[0]?.[0]),
+    matches: Number(matches?.rows[0]?.[0]),
+    assigned: plan.assignment === undefined ? undefined : assignedRows(plan.assignment, stored),
+  };
 }
 
 async function assertReversible(
@@ -127,7 +148,10 @@ export function rehearsedPreview(
     ...first.filter((name) => names.includes(name)),
     ...names.filter((name) => !first.includes(name)).sort(),
   ];
-  const described = ordered.map((name) => describeRows(name, rehearsal.tables[name]));
+  const described = ordered.flatMap((name) => {
+    const changed = rehearsal.tables[name] ?? NO_ROWS;
+    return total(changed) === 0 ? [] : [describeRows(name, changed)];
+  });
   // What may be written beside the action is counted in the rehearsal, not among its rows.
   const rows = Object.values(trial.changes).reduce((sum, change) => sum + total(change), 0);
   const targets = [...new Set([...first, ...names].map((name) => name.toLowerCase()))].sort();
@@ -158,7 +182,7 @@ function sampleState({ before }: Trial, name: string): Trial['before'] {
   return { [name]: before[name] ?? {} };
 }
 
-function describeRows(table: string, { inserted, updated, deleted } = NO_ROWS): string {
+function describeRows(table: string, { inserted, updated, deleted }: ChangedRows): string {
   const parts = [
     inserted === 0 ? '' : `insert ${inserted} into`,
     updated === 0 ? '' : `update ${updated} of`,
@@ -167,27 +191,50 @@ function describeRows(table: string, { inserted, updated, deleted } = NO_ROWS): 
   return `${parts.filter((part) => part !== '').join(' and ')} ${table}`;
 }
 
-/** Why the rehearsed rows are not what the input asks for, such as a trigger that sets another value; undefined when they are. */
+/** Why the rehearsed change is not what the input asks for, such as a trigger that sets another value; undefined when it is. */
 export function rehearsalRefusal(
   { rows: plan }: RehearsedPlan,
-  { trial: { before, after, statement }, assigned }: Rehearsed,
+  found: Rehearsed,
   input: PostgresInput,
-  database: PostgresDatabase,
+  options: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
 ): ErrorView | undefined {
-  if (plan === undefined || plan.onlyRehearsed !== undefined) return undefined;
-  const { table, verb } = plan;
+  if (plan === undefined) return undefined;
+  const { expected, trial } = found;
+  const { count } = trial.statement;
+  const detail =
+    expected !== undefined && expected !== count
+      ? `it changed ${count} of ${expected} rows of ${plan.table.name}`
+      : plan.onlyRehearsed === undefined
+        ? differenceFromInput(plan, found, input, options)
+        : undefined;
+  if (detail === undefined) return undefined;
+  return {
+    code: 'REHEARSAL_DIFFERS',
+    message: `The rehearsal did something else than the input says: ${detail}.`,
+    field: 'input',
+    expected: 'rows that hold what the input sets, and nothing else in them changed',
+    fix: 'See which trigger or rule acts on the rows. A column that triggers maintain belongs in maintainedColumns.',
+  };
+}
+
+/** How the rows of the statement itself differ from what the input says. */
+function differenceFromInput(
+  { table, verb, columns }: RowPlan,
+  { trial, assigned }: Rehearsed,
+  input: PostgresInput,
+  { database, maintainedColumns }: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
+): string | undefined {
+  const { before, after, statement, varying } = trial;
   // The statement returns the keys of its own rows; triggers may have changed more of them.
   const keys = new Set(database.objects(columnsOf(statement, -table.key.length)).map((row) => keyOf(table, row)));
   const pre = new Map([...rowsIn(before, table.name)].filter(([key]) => keys.has(key)));
+  const post = rowsIn(after, table.name);
   const execution = { result: { assigned: assigned ?? [] }, created: { [table.name]: [...keys] } };
-  const rows = statement.count;
-  const check = derived({ input, execution, rows }, { verb, table: table.name }, pre, rowsIn(after, table.name));
-  if (check.ok) return undefined;
-  return {
-    code: 'REHEARSAL_DIFFERS',
-    message: `The rehearsal did something else than the input says: ${check.detail ?? canonical(input)}`,
-    field: 'input',
-    expected: 'rows that hold what the input sets',
-    fix: 'See which trigger or rule changes the rows, and propose what it makes of them.',
-  };
+  const change = { verb, table: table.name };
+  const free = [...columns, ...(varying[table.name] ?? [])];
+  const checks = [
+    derived({ input, execution, rows: statement.count }, change, pre, post),
+    ...(verb === 'update' ? [frameColumns({ ...change, columns: free }, pre, post, maintainedColumns)] : []),
+  ];
+  return checks.find(({ ok }) => !ok)?.detail;
 }

@@ -110,7 +110,8 @@ function verifyRows(effect: ObservedEffect<PostgresInput>, change: Change, optio
     derived({ ...effect, rows: effect.preview.rows }, change, pre, post),
     frameRows(effect, change, pre, post),
   ];
-  if (change.verb === 'update' || change.verb === 'restore') checks.push(frameColumns(change, pre, post, options));
+  if (change.verb === 'update' || change.verb === 'restore')
+    checks.push(frameColumns(change, pre, post, options.maintainedColumns));
   return [...checks, affectedTablesCheck(effect, change.table, options)];
 }
 
@@ -199,9 +200,9 @@ function frameRows(effect: ObservedEffect<PostgresInput>, change: Change, pre: R
 }
 
 /** Checks that only the named columns changed. */
-function frameColumns(change: Change, pre: Rows, post: Rows, options: VerifyOptions): Check {
+export function frameColumns(change: Change, pre: Rows, post: Rows, maintained: ReadonlySet<string>): Check {
   const problems: string[] = [];
-  const free = new Set([...change.columns, ...options.maintainedColumns]);
+  const free = new Set([...change.columns, ...maintained]);
   for (const [key, before] of pre) {
     const after = post.get(key);
     if (after === undefined) continue;
