@@ -2,9 +2,16 @@
 import { guard } from './guard.js';
 import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
+import { rehearsal } from './rehearsal.js';
 import { runaway } from './runaway.js';
 
-const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = { guard, inbox, ledger, runaway };
+const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  guard,
+  inbox,
+  ledger,
+  rehearsal,
+  runaway,
+};
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = BENCHES[name];
