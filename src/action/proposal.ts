@@ -1,7 +1,7 @@
 /** What an agent asks for. */
 import { z } from 'zod';
 import { CountersignError } from './errors.js';
-import { assertJson, canonicalBytes, digest, type Digest, type JsonObject } from './json.js';
+import { assertJson, canonicalBytes, digest, withoutUndefined, type Digest, type JsonObject } from './json.js';
 
 /** A proposal's canonical size in bytes may not exceed this. Larger inputs belong in storage, with the proposal naming them. */
 const MAX_PROPOSAL_BYTES = 256 * 1024;
@@ -102,8 +102,31 @@ export function parseProposal(value: unknown): Proposal {
   return value as unknown as Proposal;
 }
 
-/** The digest that the agent signs and every later step is bound to. */
-export function proposalDigest(proposal: Proposal): Digest {
+/**
+ * The digest that identifies a proposal: over what would be done and what is promised of it (`tool`, `input`, `expect`, `expectedOutcome`,
+ * `onMismatch`), under its `actionId`. The agent's words (`reasoning`, `claims`) and where the proposal comes from (`revises`, `traceId`) are
+ * no part of it, because a model that repeats a call words them anew: it is the same action.
+ */
+export function proposalDigest({ actionId, tool, input, expect, expectedOutcome, onMismatch }: Proposal): Digest {
+  return digest({
+    actionId,
+    tool,
+    input,
+    ...(expect === undefined ? {} : { expect }),
+    ...(expectedOutcome === undefined ? {} : { expectedOutcome }),
+    ...(onMismatch === 'compensate' ? { onMismatch } : {}),
+  });
+}
+
+/** What a proposal says beside what identifies it: the agent's words, and where it comes from. */
+export type ProposalWords = Pick<Proposal, 'reasoning' | 'claims' | 'revises' | 'traceId'>;
+
+export function wordsOf({ reasoning, claims, revises, traceId }: Proposal): ProposalWords {
+  return withoutUndefined({ reasoning, claims, revises, traceId });
+}
+
+/** The digest that the agent signs and every sealed record is bound to: over the whole proposal, with the agent's words, because people decide on them. */
+export function signedProposalDigest(proposal: Proposal): Digest {
   return digest(proposal);
 }
 

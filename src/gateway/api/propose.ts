@@ -1,7 +1,7 @@
 /** An agent's proposal over HTTP: attested as the agent's own, and proposed in its name. */
 import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
-import { ACTION_ID_PATTERN, parseProposal, proposalDigest } from '../../action/proposal.js';
+import { ACTION_ID_PATTERN, parseProposal, proposalDigest, signedProposalDigest } from '../../action/proposal.js';
 import { attestAgent } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { AgentPrincipal } from '../auth/principal.js';
@@ -20,7 +20,7 @@ export async function propose(
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
-  const credential = await attestAgent(keyring, agent, proposalDigest(proposed)).catch(tooLargeToAttest);
+  const credential = await attestAgent(keyring, agent, signedProposalDigest(proposed)).catch(tooLargeToAttest);
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
     const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
