@@ -1,6 +1,7 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
+import { rowInOrder } from '../presentation/column-order.js';
 import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
 import { compact, listed, table, type Page } from './layout.js';
 import { formatDuration } from '../action/duration.js';
@@ -115,10 +116,12 @@ function tellPreview(page: Page, { preview }: Subject): void {
   tellSample(page, preview);
 }
 
-function tellSample(page: Page, { sample, rows }: Preview): void {
+function tellSample(page: Page, { sample, rows, columns = {} }: Preview): void {
   if (sample.length === 0) return;
+  const known = Object.values(columns).flat();
+  const ordered = sample.map((row) => rowInOrder(row, known));
   const more = rows > sample.length ? [page.pen.paint.dim(`… ${rows - sample.length} more`)] : [];
-  page.fact('sample', ...table(sample, page.pen), ...more);
+  page.fact('sample', ...table(ordered, page.pen), ...more);
 }
 
 function tellDecision(page: Page, decision: Decision, aside: string): void {
