@@ -2,6 +2,7 @@
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
 import { rowInOrder } from '../presentation/column-order.js';
+import { textWarnings } from '../presentation/text-warnings.js';
 import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
 import { compact, listed, table, type Page } from './layout.js';
 import { formatDuration } from '../action/duration.js';
@@ -14,6 +15,8 @@ export function tellAsked(page: Page, record: ActionRecord): void {
   const proposal = view.pending?.shown.proposal ?? record.proposal;
   tellProposed(page, record, subject, proposal);
   if (subject !== undefined) tellPreview(page, subject);
+  for (const warning of view.pending === undefined ? [] : textWarnings(view.pending.shown, { quote: true }))
+    page.fact('look twice', page.pen.paint.yellow(warning));
   const decision = view.pending?.decision ?? view.outcome?.decision;
   if (decision === undefined) return;
   // The decision is made anew when people have signed: what they sign are its requirements, told below.
