@@ -71,11 +71,11 @@ export async function admit(
 function conflict(actionId: string, other: Digest): CountersignError {
   return new CountersignError(
     'ACTION_CONFLICT',
-    `Action ${actionId} was proposed before with another content (${other}).`,
+    `Action ${actionId} was proposed before with another tool, input or expectation (${other}).`,
     {
       field: 'proposal.actionId',
-      expected: 'an actionId that was never used, or the same proposal again',
-      fix: 'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
+      expected: 'an actionId that was never used, or the same tool, input and expectation again',
+      fix: 'Use a new actionId for a new action; repeat the same tool, input and expectation to get the recorded outcome.',
     },
   );
 }

@@ -3,7 +3,13 @@ import type { ActionType } from '../src/action/decision.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Agent, Authority } from '../src/action/principal.js';
-import { parseProposal, proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import {
+  parseProposal,
+  proposalDigest,
+  signedProposalDigest,
+  zodError,
+  type Proposal,
+} from '../src/action/proposal.js';
 import { COMPENSATION_PREFIX } from '../src/action/compensation-ids.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
@@ -43,7 +49,7 @@ export interface ToolInput {
 }
 
 /**
- * Verifies who made a proposal. The signature covers the digest, the digest covers the proposal, and the workflow's id must be the agent's
+ * Verifies who made a proposal. The signature covers the whole proposal with its words, and the workflow's id must be the agent's
  * tenant and the proposal's action id, so nobody can run a proposal under another name. `at` is the time as of which it must verify, by default now.
  * A worker whose clock is wrong must not refuse what another worker takes up, so the ledger's clock is asked before anything is refused for now.
  *
@@ -72,7 +78,7 @@ const CLOCKS_AGREE_MS = 1_000;
 async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Date): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
-  const { agent, authority, authorization } = await proposerOf(request, proposal, digest, keyring, now);
+  const { agent, authority, authorization } = await proposerOf(request, proposal, keyring, now);
   const { tenant, actionId } = workflowIdentity();
   if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
     throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
@@ -86,18 +92,18 @@ async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Dat
 
 async function proposerOf(
   { signature }: ActionRequest,
-  { actionId }: Proposal,
-  digest: Digest,
+  proposal: Proposal,
   keyring: Keyring,
   now: Date,
 ): Promise<Pick<Authentic, 'agent' | 'authority' | 'authorization'>> {
+  const digest = signedProposalDigest(proposal);
   if (typeof signature === 'string' && isCompensationAuthorization(signature)) {
     const { agent, authority, claims } = await verifyCompensationAuthorization(keyring, signature, { digest, now });
     return { agent, authority, authorization: claims };
   }
   const proposer = await verifyProposal(keyring, signature, { digest, now });
   // An agent that used such an id first would prevent an action from being compensated.
-  if (!actionId.startsWith(COMPENSATION_PREFIX)) return proposer;
+  if (!proposal.actionId.startsWith(COMPENSATION_PREFIX)) return proposer;
   throw new CountersignError(
     'INVALID_PROPOSAL',
     `An action id that begins with "${COMPENSATION_PREFIX}" is for undoing.`,

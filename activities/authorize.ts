@@ -30,7 +30,7 @@ interface Records {
 
 export async function authorize(input: AuthorizeInput, deps: Dependencies): ReturnType<Activities['authorize']> {
   const { request, lastLook } = input;
-  const run = new StepRun('authorize', request.digest, deps);
+  const run = new StepRun('authorize', request.proposal, deps);
   const context: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
   try {
     const proposal = sealedProposal(request);

@@ -35,7 +35,7 @@ export async function capturePostState(
   { request, authorized, report }: CapturePostStateInput,
   deps: Dependencies,
 ): ReturnType<Activities['capturePostState']> {
-  const run = new StepRun('capturePostState', request.digest, deps);
+  const run = new StepRun('capturePostState', request.proposal, deps);
   const proposal = sealedProposal(request);
   const taskQueue = deps.tools.get(proposal.tool)?.taskQueue;
   if (taskQueue !== undefined && taskQueue !== deps.taskQueue) return { kind: 'other_task_queue', taskQueue };

@@ -13,7 +13,7 @@ export async function capturePreState(
   { request, proposed }: CapturePreStateInput,
   deps: Dependencies,
 ): ReturnType<Activities['capturePreState']> {
-  const run = new StepRun('capturePreState', request.digest, deps);
+  const run = new StepRun('capturePreState', request.proposal, deps);
   try {
     const { preview } = run.open<Proposed>('propose', proposed);
     const read = readInput(sealedProposal(request), deps);

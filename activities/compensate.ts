@@ -4,7 +4,7 @@ import { asCountersignError, CountersignError, type ErrorView } from '../src/act
 import { digest, type Json, type JsonObject } from '../src/action/json.js';
 import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import { sagaDigest } from '../src/action/saga.js';
-import { parseProposal, proposalDigest, type Proposal } from '../src/action/proposal.js';
+import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../src/action/proposal.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import { COMPENSATION_PREFIX, compensationActionId } from '../src/action/compensation-ids.js';
 import { same } from '../src/tools/expected-rows.js';
@@ -73,7 +73,6 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     ...(proposal.traceId === undefined ? {} : { traceId: proposal.traceId }),
   };
   const preDigest = await preDigestForUndo(tool, input, { pre, post }, cause.actionId);
-  const undoDigest = proposalDigest(undo);
   const iat = Math.floor(Date.now() / 1000);
   const { agent } = cause.facts;
   const claims: CompensationAuthorizationClaims = {
@@ -82,7 +81,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     agent: agent.id,
     ...(agent.owner === undefined ? {} : { owner: agent.owner }),
     tool: tool.name,
-    digest: undoDigest,
+    digest: signedProposalDigest(undo),
     preDigest,
     iat,
     exp: iat + COMPENSATION_AUTHORIZATION_TTL_SECONDS,
@@ -91,7 +90,7 @@ async function compensationPlanOf(request: CompensationRequest, deps: Dependenci
     kind: 'proposed',
     request: {
       proposal: undo,
-      digest: undoDigest,
+      digest: proposalDigest(undo),
       signature: await signCompensationAuthorization(deps.keyring, claims),
     },
   };

@@ -1,5 +1,6 @@
 /** Checks the state in which a compensation may act. */
 import { CountersignError } from '../src/action/errors.js';
+import { signedProposalDigest } from '../src/action/proposal.js';
 import type { Snapshot } from '../src/action/snapshot.js';
 import { isCompensationAuthorization, verifyCompensationAuthorization } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
@@ -12,13 +13,13 @@ import type { Dependencies } from './deps.js';
  * @throws CountersignError STATE_CHANGED
  */
 export async function assertAsLeft(
-  { signature, digest: proposalDigest }: ActionRequest,
+  { signature, proposal }: ActionRequest,
   pre: Pick<Snapshot, 'digest'>,
   { keyring }: Pick<Dependencies, 'keyring'>,
 ): Promise<void> {
   if (!isCompensationAuthorization(signature)) return;
   const { claims } = await verifyCompensationAuthorization(keyring, signature, {
-    digest: proposalDigest,
+    digest: signedProposalDigest(proposal),
     now: new Date(),
   });
   if (pre.digest === claims.preDigest) return;

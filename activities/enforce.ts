@@ -17,7 +17,7 @@ import { StepRun } from './step.js';
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
 export async function enforce(input: EnforceInput, deps: Dependencies): ReturnType<Activities['enforce']> {
   const { request, maxWaitOver } = input;
-  const run = new StepRun('enforce', request.digest, deps);
+  const run = new StepRun('enforce', request.proposal, deps);
   const context: { facts?: Facts; decision?: Decision } = {};
   let authentic: Authentic | undefined;
   try {

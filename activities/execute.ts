@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
-import { assertJson, canonicalBytes, digest, type Digest } from '../src/action/json.js';
+import { assertJson, canonicalBytes } from '../src/action/json.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
@@ -29,7 +29,7 @@ export async function execute(
   token: string,
   deps: Dependencies,
 ): ReturnType<Activities['execute']> {
-  const run = new StepRun('execute', digestOf(proposal), deps);
+  const run = new StepRun('execute', proposal, deps);
   return run.seal<EffectReport>(await report(proposal, token, deps));
 }
 
@@ -56,16 +56,6 @@ async function report(untrusted: Proposal, token: string, deps: Dependencies): P
 
 /** An `EffectReport` before it is sealed, without its times. */
 type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<One, 'at' | 'tookMs'> : never) : never;
-
-/** A proposal that is not JSON gets the digest of `null`. It cannot be executed, and `report` says why. */
-function digestOf(untrusted: unknown): Digest {
-  try {
-    assertJson(untrusted, 'proposal');
-    return digest(untrusted);
-  } catch {
-    return digest(null);
-  }
-}
 
 async function makeEffect(
   { tool, claims, input, tried, barred }: Passed,

@@ -1,8 +1,8 @@
 /** The gate before an effect: it checks that the grant is valid for exactly this action, and uses it in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
-import { assertJson, digest } from '../src/action/json.js';
-import { zodError, type Proposal } from '../src/action/proposal.js';
+import { assertJson } from '../src/action/json.js';
+import { proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
 import type { Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
@@ -36,8 +36,8 @@ export async function checkGrant(untrusted: unknown, token: string, deps: Depend
   const { tenant, actionId } = workflowIdentity();
   if (claims.tenant !== tenant || claims.actionId !== actionId) throw foreign('another action', 'workflowId');
   // The granted proposal was validated before. A proposal with another digest is not read any further.
-  if (claims.proposalDigest !== digest(untrusted)) throw foreign('another proposal', 'proposal');
-  const proposal = untrusted as unknown as Proposal;
+  const proposal = (untrusted ?? {}) as unknown as Proposal;
+  if (claims.proposalDigest !== proposalDigest(proposal)) throw foreign('another proposal', 'proposal');
 
   const tool = findTool(deps.tools, claims.tool);
   if (tool.environment !== claims.environment) throw foreign('another environment', 'tool.environment');

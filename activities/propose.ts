@@ -7,7 +7,7 @@ import type { Dependencies } from './deps.js';
 import { StepRun } from './step.js';
 
 export async function propose(request: ActionRequest, deps: Dependencies): ReturnType<Activities['propose']> {
-  const run = new StepRun('propose', request.digest, deps);
+  const run = new StepRun('propose', request.proposal, deps);
   let authentic: Authentic | undefined;
   try {
     authentic = await authenticate(request, deps);

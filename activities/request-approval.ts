@@ -24,7 +24,7 @@ export async function requestApproval(
   input: ApprovalInput,
   deps: Dependencies,
 ): ReturnType<Activities['requestApproval']> {
-  const run = new StepRun('requestApproval', input.request.digest, deps);
+  const run = new StepRun('requestApproval', input.request.proposal, deps);
   const context: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
   try {
     const enforced = run.open<Enforced>('enforce', input.enforced);

@@ -22,7 +22,7 @@ export async function recordEnding(
   deps: Dependencies,
 ): Promise<Concluded> {
   const { request, attempts, steps } = input;
-  const run = new StepRun('enforce', request.digest, deps);
+  const run = new StepRun('enforce', request.proposal, deps);
   let author: Author;
   try {
     author = await authorOf(request, deps);

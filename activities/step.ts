@@ -2,7 +2,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { assertJson, digest, type Digest } from '../src/action/json.js';
-import type { Proposal } from '../src/action/proposal.js';
+import { proposalDigest, signedProposalDigest, type Proposal } from '../src/action/proposal.js';
 import { openSealed, sealRecord, type SealedStep } from '../src/trust/index.js';
 import type { ActionRequest, Refused, Sealed, StepRecord } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -13,13 +13,14 @@ type Content<Record> = Record extends StepRecord ? Omit<Record, keyof StepRecord
 /** One run of a step: it times the step, seals what it hands on, and opens what other steps handed it. */
 export class StepRun {
   readonly #step: SealedStep;
-  readonly #proposalDigest: Digest;
+  /** Of the whole proposal: a record belongs to the words too that people are shown. */
+  readonly #signedDigest: Digest;
   readonly #keyring: Dependencies['keyring'];
   readonly #start = performance.now();
 
-  constructor(step: SealedStep, proposalDigest: Digest, { keyring }: Pick<Dependencies, 'keyring'>) {
+  constructor(step: SealedStep, proposal: Proposal, { keyring }: Pick<Dependencies, 'keyring'>) {
     this.#step = step;
-    this.#proposalDigest = proposalDigest;
+    this.#signedDigest = signedDigestOf(proposal);
     this.#keyring = keyring;
   }
 
@@ -51,25 +52,35 @@ export class StepRun {
 
   #context(step: SealedStep) {
     const { tenant, actionId } = workflowIdentity();
-    return { workflowId: `${tenant}/${actionId}`, proposalDigest: this.#proposalDigest, step };
+    return { workflowId: `${tenant}/${actionId}`, signedDigest: this.#signedDigest, step };
   }
 }
 
 /**
- * The proposal that the records of an action belong to. It was validated before any record was sealed. A proposal with another digest is
- * not read any further.
+ * The proposal that the records of an action belong to. It was validated before any record was sealed, and no record opens beside another
+ * one, words included. A proposal that is not the one that the request identifies is not read any further.
  *
  * @throws CountersignError SEAL_INVALID
  */
 export function sealedProposal({ proposal, digest: expected }: ActionRequest): Proposal {
   const untrusted: unknown = proposal;
   assertJson(untrusted, 'proposal');
-  if (digest(untrusted) === expected) return proposal;
+  if (proposalDigest(proposal) === expected) return proposal;
   throw new CountersignError('SEAL_INVALID', 'The proposal is not the one that the records are of.', {
     field: 'proposal',
     expected,
     fix: 'Propose through the client library.',
   });
+}
+
+/** A proposal that is not JSON gets the digest of `null`. No step takes it, and the first one says why. */
+function signedDigestOf(untrusted: Proposal): Digest {
+  try {
+    assertJson(untrusted, 'proposal');
+    return signedProposalDigest(untrusted);
+  } catch {
+    return digest(null);
+  }
 }
 
 /** Runs the body of an activity. Its errors reach the workflow as an ApplicationFailure with the error view as its detail. */

@@ -27,7 +27,7 @@ type Verdict = Pick<
 
 export async function verify(input: VerifyInput, deps: Dependencies): ReturnType<Activities['verify']> {
   const { request, authorized, instead, post } = input;
-  const run = new StepRun('capturePostState', request.digest, deps);
+  const run = new StepRun('capturePostState', request.proposal, deps);
   const postState = post && run.open<PostState>('capturePostState', post);
   // The tool ruled out that an earlier run made the effect, so this run ends as it would have without that run.
   if (postState?.kind === 'not_made' && instead !== undefined) return recordEnding(instead, { ruledOut: 'all' }, deps);

@@ -15,12 +15,15 @@ import type { ErrorView } from '../src/action/errors.js';
 import type { ActionView, Outcome, OutcomeReply, Phase, Step, StepTimings } from '../src/action/outcome.js';
 import { refuse } from './failures.js';
 import { Ends } from './interruptions.js';
-import { decideSignal, decideUpdate, outcomeUpdate, viewQuery } from './messages.js';
+import { decideSignal, decideUpdate, outcomeUpdate, restateUpdate, viewQuery, type Restatement } from './messages.js';
 import { People } from './people.js';
 import { showOutcome, showQueued, showSteps } from './temporal-ui.js';
 
 /** Between two looks at a limit, milliseconds. Every look costs events in history, so whoever has waited long looks seldom. */
 const PAUSE = { shortest: 250, longest: 5 * 60_000, shareOfWaited: 1 / 4 } as const;
+
+/** How often the words of a repeated call are kept: an agent must not fill the history, which ends the workflow. */
+const MAX_RESTATED = 20;
 
 /** How often the action looks again because others were quicker, or because its records became too old. */
 const MAX_LOOKS = 5;
@@ -49,6 +52,8 @@ export class Action {
   readonly #looks = { limits: 0, standing_approvals: 0, stale_records: 0 };
   #outcome: Outcome | undefined;
   #unrecorded: ErrorView | undefined;
+  /** How often the agent said the same in other words. */
+  #restated = 0;
   /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
   #queuedAt: number | undefined;
   /** Callers who wait to be told. Not a condition: that would end with a cancellation. */
@@ -64,6 +69,13 @@ export class Action {
     setHandler(viewQuery, () => this.#view());
     setHandler(outcomeUpdate, () => this.#reply(), {
       validator: (digest) => this.#sameProposal(digest),
+    });
+    // The history keeps what was said, and nobody acts on it.
+    const keep = (_restatement: Restatement): void => {
+      this.#restated++;
+    };
+    setHandler(restateUpdate, keep, {
+      validator: (_restatement: Restatement) => this.#mayRestate(),
     });
     setHandler(decideUpdate, (token) => uncancelled(() => this.#people.decide(token)), {
       validator: (_token: string) => {
@@ -210,12 +222,18 @@ export class Action {
     return pending === undefined ? undefined : { kind: 'pending', pending };
   }
 
+  /** Has no effect: a validator calls it. */
+  #mayRestate(): void {
+    if (this.#restated < MAX_RESTATED && this.#phase !== 'ended') return;
+    throw refuse('NOT_PENDING', `Action ${this.actionId} keeps no more words of repeated calls.`);
+  }
+
   #sameProposal(digest: string): void {
     if (digest === this.request.digest) return;
     throw refuse(
       'ACTION_CONFLICT',
-      `Action ${this.actionId} was proposed before with another content (${this.request.digest}).`,
-      'Use a new actionId for a new action; repeat the same proposal to get the recorded outcome.',
+      `Action ${this.actionId} was proposed before with another tool, input or expectation (${this.request.digest}).`,
+      'Use a new actionId for a new action; repeat the same tool, input and expectation to get the recorded outcome.',
     );
   }
 }

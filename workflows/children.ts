@@ -132,7 +132,7 @@ function ofRequest(outcome: Outcome, tenant: string, request: ActionRequest): Ou
   const { actionId } = request.proposal;
   return refused(tenant, request, {
     code: 'ACTION_CONFLICT',
-    message: `Action ${actionId} was proposed before with another content (${outcome.proposalDigest}).`,
+    message: `Action ${actionId} was proposed before with another tool, input or expectation (${outcome.proposalDigest}).`,
   });
 }
 

@@ -1,6 +1,7 @@
 /** The messages that a running action answers. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Digest } from '../src/action/json.js';
+import type { ProposalWords } from '../src/action/proposal.js';
 import type { ActionView, OutcomeReply } from '../src/action/outcome.js';
 import type { DecideReply } from '../src/action/outcome.js';
 import type { CommandResult } from '../activities/contract.js';
@@ -8,6 +9,18 @@ import type { CompensationView, SagaView, WaitsFor } from '../src/action/saga.js
 
 /** Answers with the outcome, or as soon as the action waits for people. Refused with ACTION_CONFLICT for any other proposal's digest. */
 export const outcomeUpdate = defineUpdate<OutcomeReply, [digest: Digest]>('outcome');
+
+/** What an agent said when it proposed the same action again, with its signature over the proposal that has these words. */
+export interface Restatement {
+  readonly words: ProposalWords;
+  readonly signature: string;
+}
+
+/**
+ * Keeps the words of a repeated call in the history. They change nothing: people decide on the words that they were shown. Refused with
+ * NOT_PENDING when the action has ended, or has kept as many as it keeps.
+ */
+export const restateUpdate = defineUpdate<void, [restatement: Restatement]>('restate');
 
 /** A person's signed decision. Answers at once whether it counts; refused with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING. */
 export const decideUpdate = defineUpdate<DecideReply, [token: string]>('decide');

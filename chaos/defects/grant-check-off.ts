@@ -29,7 +29,7 @@ async function execute(proposal: Proposal): Promise<Sealed<EffectReport>> {
   const keyring = await loadKeyring({ env: process.env });
   return sealRecord<EffectReport>(
     keyring,
-    { workflowId, proposalDigest: digest(proposal), step: 'execute' },
+    { workflowId, signedDigest: digest(proposal), step: 'execute' },
     { kind: 'done', execution, startedAt, at: now, tookMs: now - startedAt },
   );
 }

@@ -22,6 +22,11 @@ export interface Preview {
   readonly schemaChange: boolean;
   /** At most ten of the rows, as they are now (for an insert: as they would be). */
   readonly sample: readonly JsonObject[];
+  /**
+   * The columns of each target as states name it, the key first and then in the order that people know them in. Objects do not keep it:
+   * canonical JSON sorts their names. Absent of a tool that knows of no order.
+   */
+  readonly columns?: Readonly<Record<string, readonly string[]>>;
   /** One line for people: `delete 3 rows from sessions`. */
   readonly summary: string;
   /** Anything else a person should see first: triggers, cascades. */

@@ -1,7 +1,8 @@
 /** What an agent asks for. */
 import { z } from 'zod';
+import { hasCharacters } from './characters.js';
 import { CountersignError } from './errors.js';
-import { assertJson, canonicalBytes, digest, type Digest, type JsonObject } from './json.js';
+import { assertJson, canonicalBytes, digest, withoutUndefined, type Digest, type JsonObject } from './json.js';
 
 /** A proposal's canonical size in bytes may not exceed this. Larger inputs belong in storage, with the proposal naming them. */
 const MAX_PROPOSAL_BYTES = 256 * 1024;
@@ -13,24 +14,40 @@ export const CHECK_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 export const ACTION_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /** How many named expectations a proposal may hold. */
-const MAX_EXPECTATIONS = 20;
+export const MAX_EXPECTATIONS = 20;
+
+/** The longest texts of a proposal, characters; and how long an expectation may wait, milliseconds. */
+export const MAX_CEL = 4096;
+export const MAX_WITHIN_MS = 600_000;
+export const MAX_EXPECTED_OUTCOME = 2000;
+export const MAX_REASONING = 16_384;
+export const MAX_CLAIM = { name: 64, value: 256 } as const;
+
+/** So many characters. */
+function words(min: number, max: number) {
+  const error = min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
+  return z.string().refine((text) => hasCharacters(text, min, max), { error });
+}
 
 const expectation = {
   /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
-  cel: z.string().min(1).max(4096),
+  cel: words(1, MAX_CEL),
   /** How long the real system may take to show it. Milliseconds, default 0. */
-  withinMs: z.number().int().min(0).max(600_000).optional(),
+  withinMs: z.number().int().min(0).max(MAX_WITHIN_MS).optional(),
 };
 
 const expectSchema = z.union([
-  z.string().min(1).max(4096),
+  words(1, MAX_CEL),
   z.strictObject(expectation),
   /** Each is a check of its own, `expect.<name>`. */
   z
     .array(z.strictObject({ name: z.string().regex(CHECK_NAME_PATTERN), ...expectation }))
     .min(1)
     .max(MAX_EXPECTATIONS)
-    .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, 'a name that no other has'),
+    .refine((list) => new Set(list.map(({ name }) => name)).size === list.length, {
+      error: 'a name that no other has',
+      params: { semantic: true },
+    }),
 ]);
 
 export const proposalSchema = z.strictObject({
@@ -43,9 +60,9 @@ export const proposalSchema = z.strictObject({
   /** What must be true afterwards. When absent, only what the tool derives from the input is checked. */
   expect: expectSchema.optional(),
   /** The outcome in the agent's words. Compared by meaning where the operator has configured a model for it; else only recorded. */
-  expectedOutcome: z.string().min(1).max(2000).optional(),
+  expectedOutcome: words(1, MAX_EXPECTED_OUTCOME).optional(),
   /** Why, in the agent's words. Shown to people as such; no policy reads it. */
-  reasoning: z.string().max(16_384).optional(),
+  reasoning: words(0, MAX_REASONING).optional(),
   /** The action that this one is proposed instead of, after a person asked for changes. Of the same agent. */
   revises: z.string().regex(ACTION_ID_PATTERN).optional(),
   /** Groups the actions of one task. */
@@ -53,7 +70,7 @@ export const proposalSchema = z.strictObject({
   /** What becomes of an effect that is not what was promised: it is undone (`compensate`) or left for somebody to look at. Default `keep`. */
   onMismatch: z.enum(['compensate', 'keep']).optional(),
   /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
-  claims: z.record(z.string().max(64), z.string().max(256)).optional(),
+  claims: z.record(words(0, MAX_CLAIM.name), words(0, MAX_CLAIM.value)).optional(),
 });
 
 export interface Expect {
@@ -102,8 +119,31 @@ export function parseProposal(value: unknown): Proposal {
   return value as unknown as Proposal;
 }
 
-/** The digest that the agent signs and every later step is bound to. */
-export function proposalDigest(proposal: Proposal): Digest {
+/**
+ * The digest that identifies a proposal: over what would be done and what is promised of it (`tool`, `input`, `expect`, `expectedOutcome`,
+ * `onMismatch`), under its `actionId`. The agent's words (`reasoning`, `claims`) and where the proposal comes from (`revises`, `traceId`) are
+ * no part of it, because a model that repeats a call words them anew: it is the same action.
+ */
+export function proposalDigest({ actionId, tool, input, expect, expectedOutcome, onMismatch }: Proposal): Digest {
+  return digest({
+    actionId,
+    tool,
+    input,
+    ...(expect === undefined ? {} : { expect }),
+    ...(expectedOutcome === undefined ? {} : { expectedOutcome }),
+    ...(onMismatch === 'compensate' ? { onMismatch } : {}),
+  });
+}
+
+/** What a proposal says beside what identifies it: the agent's words, and where it comes from. */
+export type ProposalWords = Pick<Proposal, 'reasoning' | 'claims' | 'revises' | 'traceId'>;
+
+export function wordsOf({ reasoning, claims, revises, traceId }: Proposal): ProposalWords {
+  return withoutUndefined({ reasoning, claims, revises, traceId });
+}
+
+/** The digest that the agent signs and every sealed record is bound to: over the whole proposal, with the agent's words, because people decide on them. */
+export function signedProposalDigest(proposal: Proposal): Digest {
   return digest(proposal);
 }
 

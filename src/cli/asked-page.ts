@@ -1,6 +1,8 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
+import { rowInOrder } from '../presentation/column-order.js';
+import { textWarnings } from '../presentation/text-warnings.js';
 import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
 import { compact, listed, table, type Page } from './layout.js';
 import { formatDuration } from '../action/duration.js';
@@ -13,6 +15,8 @@ export function tellAsked(page: Page, record: ActionRecord): void {
   const proposal = view.pending?.shown.proposal ?? record.proposal;
   tellProposed(page, record, subject, proposal);
   if (subject !== undefined) tellPreview(page, subject);
+  for (const warning of view.pending === undefined ? [] : textWarnings(view.pending.shown, { quote: true }))
+    page.fact('look twice', page.pen.paint.yellow(warning));
   const decision = view.pending?.decision ?? view.outcome?.decision;
   if (decision === undefined) return;
   // The decision is made anew when people have signed: what they sign are its requirements, told below.
@@ -115,10 +119,12 @@ function tellPreview(page: Page, { preview }: Subject): void {
   tellSample(page, preview);
 }
 
-function tellSample(page: Page, { sample, rows }: Preview): void {
+function tellSample(page: Page, { sample, rows, columns = {} }: Preview): void {
   if (sample.length === 0) return;
+  const known = Object.values(columns).flat();
+  const ordered = sample.map((row) => rowInOrder(row, known));
   const more = rows > sample.length ? [page.pen.paint.dim(`… ${rows - sample.length} more`)] : [];
-  page.fact('sample', ...table(sample, page.pen), ...more);
+  page.fact('sample', ...table(ordered, page.pen), ...more);
 }
 
 function tellDecision(page: Page, decision: Decision, aside: string): void {

@@ -202,8 +202,23 @@ export class Context {
     throw usageError('The tenant of the action is not known.', {
       field: '--tenant',
       expected: 'a tenant',
-      fix: `Write --tenant T or <tenant>/${named.actionId}, or set COUNTERSIGN_AGENT or COUNTERSIGN_APPROVER.`,
+      fix: `Write --tenant T or <tenant>/${named.actionId}, or set COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER or COUNTERSIGN_LEDGER_URL.`,
     });
+  }
+
+  /**
+   * As `action`, for commands that only look: where no tenant was named, and that of the credential has no such action or there is none,
+   * the ledger is asked which tenant has it.
+   *
+   * @throws CountersignError USAGE when several tenants have it, NOT_FOUND; KEYS_*
+   */
+  async anyAction(name: string, tenant: string | undefined): Promise<ActionName> {
+    const { splitAction } = await import('./action-name.js');
+    const named = splitAction(name);
+    const own = named.tenant ?? (await this.tenant(tenant));
+    if (named.tenant !== undefined || tenant !== undefined || !this.hasLedger()) return this.action(name, tenant);
+    const { tenantOfAction } = await import('./tenant-of-action.js');
+    return { tenant: await tenantOfAction(this, named.actionId, own), actionId: named.actionId };
   }
 
   #ledgerUrl(): string | undefined {

@@ -3,12 +3,18 @@ import { WithStartWorkflowOperation, type Client, type WorkflowHandle } from '@t
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { ActionRequest } from '../../activities/contract.js';
 import type { Digest } from '../action/json.js';
+import { signedProposalDigest, wordsOf, type Proposal } from '../action/proposal.js';
 import type { Outcome, OutcomeReply } from '../action/outcome.js';
 import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, MAX_SUMMARY, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
-import { outcomeUpdate } from '../../workflows/messages.js';
+import { outcomeUpdate, restateUpdate } from '../../workflows/messages.js';
 import { hasEnded } from './failures.js';
 import { describeInput, quoteReasoning } from './workflow-text.js';
+
+/** The same call gets the reply that was recorded for the first one. */
+function updateId(digest: Digest): string {
+  return digest.slice('sha256:'.length, 32 + 'sha256:'.length);
+}
 
 export type TrustedAction = (request: ActionRequest) => Promise<Outcome>;
 
@@ -31,7 +37,6 @@ export async function startAction(
 ): Promise<OutcomeReply> {
   const { proposal, digest } = request;
   const handle = actionHandle(temporal, agent.tenant, proposal.actionId);
-  const updateId = digest.slice('sha256:'.length, 32 + 'sha256:'.length);
   const operation = new WithStartWorkflowOperation<TrustedAction>('trustedAction', {
     workflowId: handle.workflowId,
     taskQueue,
@@ -55,7 +60,7 @@ export async function startAction(
   try {
     return await temporal.workflow.executeUpdateWithStart<TrustedAction, OutcomeReply, [Digest]>(outcomeUpdate, {
       args: [digest],
-      updateId: since === undefined ? updateId : `${updateId}-${since}`,
+      updateId: since === undefined ? updateId(digest) : `${updateId(digest)}-${since}`,
       startWorkflowOperation: operation,
     });
   } catch (error) {
@@ -63,4 +68,19 @@ export async function startAction(
     if (hasEnded(error)) return { kind: 'outcome', outcome: await handle.result() };
     throw error;
   }
+}
+
+/**
+ * Has the action's history keep what the agent says this time, where it differs from what people are shown. It is for the record only, so
+ * a call is not failed for it: an action that ends just now, or has kept enough, keeps no more.
+ */
+export async function restate(
+  handle: WorkflowHandle<TrustedAction>,
+  { proposal, signature }: Pick<ActionRequest, 'proposal' | 'signature'>,
+  shown: Proposal,
+): Promise<void> {
+  const said = signedProposalDigest(proposal);
+  if (said === signedProposalDigest(shown)) return;
+  const restatement = { words: wordsOf(proposal), signature };
+  await handle.executeUpdate(restateUpdate, { args: [restatement], updateId: updateId(said) }).catch(() => {});
 }

@@ -5,11 +5,11 @@ import type { CommandResult } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
-import { parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
+import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
-import { actionHandle, startAction, type TrustedAction } from './action.js';
+import { actionHandle, restate, startAction, type TrustedAction } from './action.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
 import { connectTemporal } from './connection.js';
 import { conflict, timedOut, translated, unrecorded } from './failures.js';
@@ -107,7 +107,7 @@ export class Countersign {
     const tenant = this.#tenant();
     const { actionId } = proposal;
     const digest = proposalDigest(proposal);
-    const signature = await signProposal(credential, digest);
+    const signature = await signProposal(credential, signedProposalDigest(proposal));
     const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
@@ -128,6 +128,7 @@ export class Countersign {
     const view = await this.#guard(actionId, timeoutMs, () => this.view(actionId, tenant));
     if (view.outcome !== undefined) return this.#latest(view.outcome);
     const pending = view.pending ?? reply.pending;
+    await this.#guard(actionId, timeoutMs, () => restate(handle, { proposal, signature }, pending.shown.proposal));
     return {
       status: 'pending',
       tenant,

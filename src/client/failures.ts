@@ -63,13 +63,17 @@ export function timedOut(actionId: string, timeoutMs: number, cause: unknown): C
   );
 }
 
-/** Another proposal has this id. */
+/** Another proposal has this id: other words would not make it another one. */
 export function conflict(actionId: string): CountersignError {
-  return new CountersignError('ACTION_CONFLICT', `Action ${actionId} was proposed before with another content.`, {
-    field: 'actionId',
-    expected: 'an actionId that was never used, or the same proposal again',
-    fix: 'Use a new actionId for a new action.',
-  });
+  return new CountersignError(
+    'ACTION_CONFLICT',
+    `Action ${actionId} was proposed before with another tool, input or expectation.`,
+    {
+      field: 'actionId',
+      expected: 'an actionId that was never used, or the same tool, input and expectation again',
+      fix: 'Use a new actionId for a new action.',
+    },
+  );
 }
 
 /** What an agent is told is what is recorded: where nothing can be recorded there is no outcome yet. */

@@ -4,7 +4,13 @@ import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy 
 import type { ActionRequest, CommandResult, SagaRequest } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import { canonicalBytes, digestText, withoutUndefined, type Digest } from '../action/json.js';
-import { ACTION_ID_PATTERN, parseProposal, proposalDigest, type Proposal } from '../action/proposal.js';
+import {
+  ACTION_ID_PATTERN,
+  parseProposal,
+  proposalDigest,
+  signedProposalDigest,
+  type Proposal,
+} from '../action/proposal.js';
 import {
   MAX_SAGA_BYTES,
   MAX_SAGA_STEPS,
@@ -74,8 +80,8 @@ export async function signSaga(credential: Credential, { traceId, steps }: SagaI
   }
   const requests = await Promise.all(
     proposals.map(async (proposal): Promise<ActionRequest> => {
-      const digest = proposalDigest(proposal);
-      return { proposal, digest, signature: await signProposal(credential, digest) };
+      const signature = await signProposal(credential, signedProposalDigest(proposal));
+      return { proposal, digest: proposalDigest(proposal), signature };
     }),
   );
   const manifest: SagaManifest = {

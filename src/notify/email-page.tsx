@@ -1,6 +1,6 @@
 /** Renders a notice as an e-mail. The markup escapes everything, so text from others stays text. */
 import type { Notice } from './notice.js';
-import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
+import { cautionLines, decisionsOf, moment, requirementLines, titleOf } from './text.js';
 
 /** The subject, on one line: without line breaks, no text can begin another header. */
 export function subjectOf(notice: Notice): string {
@@ -20,8 +20,14 @@ function facts(notice: Notice): [string, string][] {
   ];
 }
 
+/** Of an action that still waits. */
+function cautionsOf(notice: Notice): string[] {
+  return notice.status === undefined ? cautionLines(notice) : [];
+}
+
 export function textOf(notice: Notice): string {
   const needed = notice.status === undefined ? requirementLines(notice) : [];
+  const cautions = cautionsOf(notice);
   return [
     `${titleOf(notice)}.`,
     facts(notice)
@@ -29,6 +35,7 @@ export function textOf(notice: Notice): string {
       .join('\n'),
     ...(needed.length === 0 ? [] : [`Needed:\n${needed.map((line) => `- ${line}`).join('\n')}`]),
     ...(notice.reasoning === undefined ? [] : [`Why, in the agent's own words:\n> ${notice.reasoning}`]),
+    ...(cautions.length === 0 ? [] : [cautions.join('\n')]),
     `Look and decide there, after logging in:\n${notice.link}`,
     'This message decides nothing, and answering it does nothing.',
   ].join('\n\n');
@@ -61,6 +68,11 @@ export async function htmlOf(notice: Notice): Promise<string> {
             <blockquote>{notice.reasoning}</blockquote>
           </>
         )}
+        {cautionsOf(notice).map((line) => (
+          <p>
+            <strong>{line}</strong>
+          </p>
+        ))}
         <p>
           <a href={notice.link}>Look and decide there</a>, after logging in.
         </p>

@@ -2,7 +2,8 @@
 import type { OutcomeStatus, Shown, Verdict } from '../action/outcome.js';
 import { digest } from '../action/json.js';
 import { CountersignError } from '../action/errors.js';
-import { oneLine } from './one-line.js';
+import { textWarnings } from '../presentation/text-warnings.js';
+import { isCut, oneLine } from './one-line.js';
 
 /**
  * `asked`: people must decide; `reminded`: they still must; `escalated`: others may decide as well from now on; `decided`: people have
@@ -47,8 +48,12 @@ export interface Notice {
   readonly tool: string;
   readonly environment: string;
   readonly agent: string;
-  /** The agent's reasoning, which can contain anything. At most 500 characters, on one line. */
+  /** The agent's reasoning, which can contain anything. At most 500 characters of its two ends, on one line. */
   readonly reasoning?: string;
+  /** Something is left out of the texts here: the whole is on the page behind the link. */
+  readonly cut?: true;
+  /** What to look at twice on the page: texts whose end is out of sight, names that mix scripts. */
+  readonly warnings?: readonly string[];
   /** The requirements for an approval, with the policies' reasons. */
   readonly requirements: readonly {
     readonly reason: string;
@@ -85,18 +90,22 @@ export function noticeOf(announcement: Announcement, summary: ActionSummary, opt
   const { tenant, actionId, n, kind } = announcement;
   const { shown, expiresAt, decisions, status } = summary;
   const { reasoning } = shown.proposal;
+  const line = options.toolSummary ? shown.preview.summary : factsOf(shown);
+  const words = options.reasoning && reasoning !== undefined && reasoning !== '' ? reasoning : undefined;
+  const cut = isCut(line, MAX.line) || (words !== undefined && isCut(words, MAX.reasoning));
+  const warnings = textWarnings(shown, { quote: false });
   return {
     kind,
     n,
     tenant,
     actionId,
-    summary: oneLine(options.toolSummary ? shown.preview.summary : factsOf(shown), MAX.line),
+    summary: oneLine(line, MAX.line),
     tool: oneLine(shown.tool.name, MAX.name),
     environment: oneLine(shown.tool.environment, MAX.name),
     agent: oneLine(shown.agent.id, MAX.line),
-    ...(options.reasoning && reasoning !== undefined && reasoning !== ''
-      ? { reasoning: oneLine(reasoning, MAX.reasoning) }
-      : {}),
+    ...(words === undefined ? {} : { reasoning: oneLine(words, MAX.reasoning) }),
+    ...(cut ? { cut } : {}),
+    ...(warnings.length === 0 ? {} : { warnings }),
     requirements: shown.requirements.slice(0, MAX.list).map(({ reason, roles, quorum }) => ({
       reason: oneLine(reason, MAX.line),
       roles: names(roles),

@@ -1,7 +1,7 @@
 /** Renders a notice for Slack (https://docs.slack.dev/reference/block-kit). Untrusted text is plain text, and is escaped as well. */
 import type { KnownBlock, PlainTextElement } from '@slack/web-api';
 import { ASKING, type Notice } from './notice.js';
-import { decisionsOf, moment, requirementLines, titleOf } from './text.js';
+import { cautionLines, decisionsOf, moment, requirementLines, titleOf } from './text.js';
 
 /** The action ids that the buttons send to the gateway's `/slack/interactions`. */
 export const SLACK_ACTIONS = {
@@ -22,6 +22,7 @@ const MAX = { header: 150, field: 2000, section: 3000 } as const;
 export function messageOf(notice: Notice, { buttons }: { readonly buttons: boolean }): SlackMessage {
   const title = `${titleOf(notice)} (${notice.environment})`;
   const open = notice.status === undefined && ASKING.has(notice.kind);
+  const cautions = cautionLines(notice);
   return {
     text: escaped(`${title}: ${notice.summary} on ${notice.tool}`).slice(0, MAX.section),
     blocks: [
@@ -36,14 +37,15 @@ export function messageOf(notice: Notice, { buttons }: { readonly buttons: boole
         ],
       },
       ...section(notice.reasoning === undefined ? undefined : `The agent's own words: “${notice.reasoning}”`),
+      ...section(open ? cautions.join('\n') : undefined),
       ...section(open ? requirementLines(notice).join('\n') : undefined),
       ...section(decisionsOf(notice)),
-      { type: 'actions', elements: buttonsOf(notice, open && buttons) },
+      { type: 'actions', elements: buttonsOf(notice, open && buttons && cautions.length === 0) },
     ],
   };
 }
 
-/** The buttons make no decision: they lead to the page where people decide. */
+/** The buttons make no decision: they lead to the page where people decide. Where something here is cut, only the page offers one. */
 function buttonsOf({ actionId, link }: Notice, deciding: boolean) {
   const button = (action: keyof typeof SLACK_ACTIONS, label: string) =>
     ({ type: 'button', action_id: SLACK_ACTIONS[action], text: plain(label), value: actionId }) as const;

@@ -26,6 +26,14 @@ export function requirementLines({ requirements }: Pick<Notice, 'requirements'>)
   return requirements.map(({ quorum, roles, reason }) => `${quorum} × ${roles.join(' or ')}: ${reason}`);
 }
 
+/** What to know of this message before deciding on it. */
+export function cautionLines({ cut, warnings = [] }: Pick<Notice, 'cut' | 'warnings'>): string[] {
+  return [
+    ...(cut === true ? ['This message shows a part of the texts: read the whole on the page.'] : []),
+    ...warnings.map((warning) => `Look twice: ${warning}.`),
+  ];
+}
+
 /** Formats an instant as `2026-05-01 12:00 UTC`. */
 export function moment(rfc3339: string): string {
   return `${rfc3339.slice(0, 16).replace('T', ' ')} UTC`;

@@ -1,13 +1,5 @@
 /** Text from agents and from systems they can write to, made harmless for a terminal: nothing in it can move, colour, hide or reverse. */
-
-/**
- * Control and format characters (escape sequences begin with one; bidi overrides and zero-width characters are others), private
- * and unassigned code points, lone surrogates, and whatever else is by default not drawn. U+FE0F only makes a symbol colourful.
- */
-export const UNSAFE = /(?!\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
-
-/** More marks than any script stacks on one letter: they would be drawn over the lines above and below. */
-export const STACKED_MARKS = /(?<=\p{M}{4})\p{M}/gu;
+import { blankText, cutPieces, piecesOf, type Piece } from './text-pieces.js';
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
@@ -16,14 +8,19 @@ interface SanitizeOptions {
   readonly max?: number;
 }
 
+/** How much of the end of a long text stays, so that what matters cannot hide behind what does not. */
+const TAIL = 80;
+/** A text that is cut to less than this loses its end: there is no room for both. */
+const WITH_TAIL = 200;
+
 /**
  * One line of text that can do nothing but be read. What is unsafe is not dropped but shown as its code point, `\u{202E}`, so that
- * two texts never look the same because of it.
+ * two texts never look the same because of it; so is a letter of another script than its word's. A long blank is told in words.
  */
 export function sanitize(text: string, { max = 2000 }: SanitizeOptions = {}): string {
-  const { kept, dropped } = cut(text, max);
-  const shown = kept.replace(UNSAFE, spelled).replace(STACKED_MARKS, spelled);
-  return dropped === 0 ? shown : `${shown}… (${dropped} more characters)`;
+  const { head, hidden, tail } = cutPieces(piecesOf(text), max, max < WITH_TAIL ? 0 : TAIL);
+  if (hidden === 0) return spelled(head);
+  return `${spelled(head)}… (${hidden} more characters)${tail.length === 0 ? '' : ` …${spelled(tail)}`}`;
 }
 
 /** The same for text of several lines. */
@@ -31,23 +28,29 @@ export function sanitizeLines(
   text: string,
   { max = 4000, maxLines = 40 }: SanitizeOptions & { maxLines?: number } = {},
 ): string[] {
-  const { kept, dropped } = cut(text, max);
-  const lines = kept.split(/\r\n|\n|\r/).map((line) => sanitize(line.replaceAll('\t', '  '), { max: Infinity }));
+  const normal = text.replaceAll(/\r\n|\r/g, '\n');
+  const { head, hidden } = cutPieces(piecesOf(normal, { lines: true }), max, 0);
+  const lines = spelled(head).replaceAll('\t', '  ').split('\n');
   const shown = lines.slice(0, maxLines);
-  const hidden = lines.length - shown.length;
-  if (hidden > 0) shown.push(`… (${hidden} more lines)`);
-  if (dropped > 0) shown.push(`… (${dropped} more characters)`);
+  const more = lines.length - shown.length;
+  if (more > 0) shown.push(`… (${more} more lines)`);
+  if (hidden > 0) shown.push(`… (${hidden} more characters)`);
+  if (more > 0 || hidden > 0) shown.push(`…${tailOf(normal)}`);
   return shown;
 }
 
-/** Never between the halves of a surrogate pair. */
-function cut(text: string, max: number): { kept: string; dropped: number } {
-  if (text.length <= max) return { kept: text, dropped: 0 };
-  const code = text.charCodeAt(max - 1);
-  const end = code >= 0xd800 && code <= 0xdbff ? max - 1 : max;
-  return { kept: text.slice(0, end), dropped: text.length - end };
+/** The end of a text, on one line. */
+export function tailOf(text: string): string {
+  const { tail } = cutPieces(piecesOf(text.trimEnd()), TAIL, TAIL);
+  return spelled(tail.length === 0 ? piecesOf(text.trimEnd()) : tail);
 }
 
-function spelled(character: string): string {
-  return NAMED[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
+function spelled(pieces: readonly Piece[]): string {
+  return pieces
+    .map((piece) => {
+      if (typeof piece === 'string') return piece;
+      if (piece.kind === 'blank') return `⟨${blankText(piece.text)}⟩`;
+      return NAMED[piece.text] ?? `\\u{${(piece.text.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
+    })
+    .join('');
 }

@@ -1,5 +1,6 @@
 /** The shapes that several kinds of signed claims share, and how far clocks may disagree. */
 import { z } from 'zod';
+import { hasCharacters } from '../action/characters.js';
 import { CountersignError, type ErrorCode, type Problem } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
 import { ACTION_ID_PATTERN, NAME_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
@@ -28,14 +29,14 @@ export const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
 export const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && DIGEST_PATTERN.test(value));
 /** Text that a signature and a database carry faithfully. */
 export const textSchema = z.string().refine((text) => text.isWellFormed() && !text.includes('\u0000'));
-const MAX_REASON_LENGTH = 2000;
+export const MAX_REASON_LENGTH = 2000;
 /** A person's reason: well-formed, and without control characters other than tab and line feed, because it is shown in terminals. */
 export const reasonSchema = z
   .string()
-  .min(1)
-  .max(MAX_REASON_LENGTH)
+  .refine((text) => hasCharacters(text, 1, MAX_REASON_LENGTH))
   // oxlint-disable-next-line no-control-regex -- they are what is refused
   .refine((text) => text.isWellFormed() && !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(text));
+
 export const REASON_EXPECTED = `1 to ${MAX_REASON_LENGTH} characters of well-formed text without control characters`;
 
 /** Text as a person typed it: forms send CRLF, and a bare CR would overwrite a terminal's line. */

@@ -1,5 +1,6 @@
 /** What may be said with a signed command: for each kind its shape, as it is asked for and as it is signed. */
 import { z } from 'zod';
+import { hasCharacters } from '../action/characters.js';
 import type { Resolution } from '../action/outcome.js';
 import type { StandingApprovalBounds } from '../action/standing-approval.js';
 import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
@@ -16,6 +17,11 @@ import {
 import { chainSchema } from './effective-credential.js';
 import { MAX_REGISTRATION_CHARACTERS } from './passkeys/registration.js';
 import { credentialIdSchema } from './passkeys/response.js';
+
+/** Ids, and names of operations. */
+export const ID_PATTERN = /^[!-~]{1,128}$/;
+/** The tools of a standing approval, where `*` stands for any run of characters. */
+export const TOOLS_PATTERN = /^[A-Za-z0-9._*-]{1,63}$/;
 
 const DEFAULT_TTL_SECONDS = 300;
 /** It is signed to be handed in at once. */
@@ -35,7 +41,7 @@ const recover = {
   subject: actionIdSchema,
   verdict: z.enum(['retry', 'accept']),
 };
-const idSchema = z.string().regex(/^[!-~]{1,128}$/);
+const idSchema = z.string().regex(ID_PATTERN);
 const revoke = { ...common, kind: z.literal('revoke'), subject: idSchema };
 /** RFC 3339 UTC. */
 const timeSchema = z.iso.datetime();
@@ -51,9 +57,9 @@ const createStandingApproval = {
   kind: z.literal('create_standing_approval'),
   subject: agentIdSchema,
   /** `*` stands for any run of characters, as in scopes. */
-  tool: z.string().regex(/^[A-Za-z0-9._*-]{1,63}$/),
+  tool: z.string().regex(TOOLS_PATTERN),
   operation: idSchema.exactOptional(),
-  environment: textSchema.min(1).max(128).exactOptional(),
+  environment: textSchema.refine((text) => hasCharacters(text, 1, 128)).exactOptional(),
   maxRows: z.number().int().min(0).exactOptional(),
   actions: z.number().int().min(1).exactOptional(),
   amounts: amountsSchema.exactOptional(),

@@ -25,7 +25,8 @@ export type SealedStep = keyof typeof SEAL_KEYS;
 export interface SealContext {
   /** As the Temporal server names the workflow that runs the step. */
   readonly workflowId: string;
-  readonly proposalDigest: Digest;
+  /** Of the action's proposal with the agent's words, as the agent signed it. */
+  readonly signedDigest: Digest;
   readonly step: SealedStep;
 }
 
@@ -60,9 +61,9 @@ export function openSealed<Content extends object>(
 }
 
 /** A line each, none of which can hold a line break; no token that is signed with these keys begins like this. */
-function sealedBytes({ workflowId, proposalDigest, step }: SealContext, record: object): Buffer {
+function sealedBytes({ workflowId, signedDigest, step }: SealContext, record: object): Buffer {
   return Buffer.from(
-    ['countersign-seal-v1', JSON.stringify(workflowId), proposalDigest, step, digest(record)].join('\n'),
+    ['countersign-seal-v1', JSON.stringify(workflowId), signedDigest, step, digest(record)].join('\n'),
   );
 }
 

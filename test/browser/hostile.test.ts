@@ -71,6 +71,38 @@ test('a proposal full of markup, hidden characters and 100 KB of text is text', 
   expect(await page.getByRole('columnheader', { name: '<img src=x onerror=window.hacked=6>' }).count()).toBe(1);
 });
 
+test('the end of a long statement, a padding and a name that mixes scripts are seen before a yes', async () => {
+  await world.stack.shop.query('CREATE TABLE "p\u0430youts" (id int PRIMARY KEY, note text)');
+  await world.stack.shop.query('INSERT INTO "p\u0430youts" SELECT i, $1 FROM generate_series(1, 150) i', ['paid']);
+  const ids = '1, '.repeat(1660);
+  const padding = '\u3000'.repeat(3000);
+  for (const [actionId, sql] of [
+    ['long-tail', `DELETE FROM "p\u0430youts" WHERE id IN (${ids}1) OR true`],
+    ['padded', `DELETE FROM "p\u0430youts" WHERE id = 1 /*${padding}*/ OR true`],
+  ] as const) {
+    const { body } = await world.propose({ actionId, tool: 'shop-db', input: { op: 'sql', sql } });
+    expect([actionId, body]).toMatchObject([actionId, { status: 'pending' }]);
+    await page.goto(`/actions/${actionId}`);
+    // Folded or squeezed, and the end is in sight.
+    const statement = page.locator('h3:has-text("The statement") + *');
+    await statement.getByText('OR true').first().waitFor();
+    expect(await statement.locator('.block').first().textContent()).toMatch(/pU\+0430youts/);
+    await page.keyboard.press('a');
+    const dialog = page.getByRole('dialog');
+    const warnings = await dialog.locator('.warnings').textContent();
+    expect(warnings).toContain('mixes scripts');
+    expect(warnings).toMatch(actionId === 'padded' ? /3000 blank characters/ : /it ends in: .*OR true/);
+    await page.keyboard.press('Escape');
+    // The whole can be reached, whatever is folded.
+    await page.getByText('Everything that a decision here is bound to').click();
+    expect(
+      await page.locator('details', { hasText: 'Everything that a decision here is bound to' }).textContent(),
+    ).toContain('OR true');
+  }
+  await page.goto('/');
+  expect(await page.getByRole('main').textContent()).toContain('pU+0430youts');
+});
+
 test('what is typed into an address or a form comes back as text', async () => {
   const query = encodeURIComponent(`"><script>window.hacked = 9</script>${BIDI}`);
   for (const at of [

@@ -44,6 +44,46 @@ describe('what would change', () => {
     expect([...(changes?.changed ?? [])]).toEqual(['status']);
   });
 
+  test('reads like the table: its columns in their order, the key first, and what changes where it stands', () => {
+    const row = { amount: 5, customer: 7, id: 1, status: 'unpaid' };
+    const preview = {
+      ...shown({}).preview,
+      sample: [row],
+      columns: { orders: ['id', 'customer', 'status', 'amount'] },
+    };
+    const update = { op: 'update', table: 'orders', set: { status: 'paid' }, where: {} };
+    const changes = changesAhead(shown(update, { preview }));
+    expect(changes?.columns).toEqual(['id', 'customer', 'status', 'amount']);
+    expect([...(changes?.changed ?? [])]).toEqual(['status']);
+    // What the tool did not name is shown all the same.
+    const more = { ...preview, sample: [{ ...row, extra: 1 }] };
+    expect(changesAhead(shown(update, { preview: more }))?.columns).toEqual([
+      'id',
+      'customer',
+      'status',
+      'amount',
+      'extra',
+    ]);
+  });
+
+  test('and was changed: field by field in the order of the table', () => {
+    const columns = { 'my orders': ['id', 'customer', 'status'] };
+    const patch = [
+      { op: 'replace', path: '/my orders/2/status', value: 'paid' },
+      { op: 'replace', path: '/my orders/1/status', value: 'paid' },
+      { op: 'replace', path: '/my orders/1/customer', value: 8 },
+      { op: 'add', path: '/my orders/3', value: { customer: 1, id: 3, status: 'new' } },
+    ] as const;
+    const made = changesMade({ patch, operations: 4, latencyMs: 1 }, undefined, columns);
+    expect(made.map(({ object, field }) => `${object} ${field}`.trim())).toEqual([
+      'my orders 2 status',
+      'my orders 1 customer',
+      'my orders 1 status',
+      'my orders 3',
+    ]);
+    expect(Object.keys(made[3]?.after as object)).toEqual(['id', 'customer', 'status']);
+  });
+
   test('by a signed command is not guessed', () => {
     const changes = changesAhead(shown({ op: 'sql', sql: 'UPDATE …' }, { operation: 'sql.update' }));
     expect(changes).toMatchObject({ kind: 'change', foreseen: false });

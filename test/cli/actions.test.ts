@@ -312,6 +312,34 @@ describe('show', () => {
     expect(away.stdout).toMatch(/input +no longer kept/);
   });
 
+  test('finds an action by its id alone, whosever it is, and names the tenants where several have it', async () => {
+    const { COUNTERSIGN_AGENT: _own, ...nobody } = env;
+    const globex = await asAgent('bot', 'globex');
+    await proposeAs(globex, 'only-theirs', setStatus('theirs', { id: 10 }));
+    await Promise.all([propose('both', setStatus('ours', { id: 11 })), proposeAs(globex, 'both', '{"op":"none"}')]);
+
+    const show = (name: string, as: Readonly<Record<string, string>>) => cli(['show', name, '--json'], { env: as });
+    const [alone, elsewhere, own, ambiguous, nowhere] = await Promise.all([
+      show('only-theirs', nobody),
+      show('only-theirs', env),
+      show('both', env),
+      show('both', nobody),
+      show('never', nobody),
+    ]);
+    expect([alone.json(), elsewhere.json()]).toMatchObject([{ tenant: 'globex' }, { tenant: 'globex' }]);
+    expect(own.json()).toMatchObject({ tenant: TENANT });
+    expect(ambiguous.code).toBe(2);
+    expect(errorOf(ambiguous)).toMatchObject({
+      code: 'USAGE',
+      field: '--tenant',
+      expected: 'one of acme/both, globex/both',
+    });
+    expect(errorOf(nowhere).code).toBe('NOT_FOUND');
+
+    // What stops an action takes no other tenant's for one's own.
+    expect(errorOf(await cli(['cancel', 'only-theirs', '--json'], { env })).code).toBe('NOT_FOUND');
+  });
+
   test('an action that nobody knows: exit code 2', async () => {
     const ended = await cli(['show', 'never', '--json'], { env });
     expect(ended.code).toBe(2);

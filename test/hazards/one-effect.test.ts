@@ -3,9 +3,10 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
-import { encodeCredential, issueAgent } from '../../src/trust/index.js';
+import { proposalDigest, signedProposalDigest } from '../../src/action/proposal.js';
+import { encodeCredential, issueAgent, signApproval, signProposal } from '../../src/trust/index.js';
 import { ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -18,6 +19,14 @@ beforeAll(async () => {
   admin = await stack.agent();
 });
 afterAll(() => stack?.stop());
+
+/** Each is another action: something else would be done, or promised. */
+const OTHER_CONTENT = [
+  { input: { op: 'update', table: 'counters', set: { n: 1 }, all: true } },
+  { expect: 'delta.rows == 1' },
+  { expectedOutcome: 'All counters are reset.' },
+  { onMismatch: 'compensate' as const },
+];
 
 let nextCounter = 0;
 
@@ -86,7 +95,7 @@ test('two processes that start the same action at once make one effect', async (
 test('the same action id with another content is a conflict, while it runs, after it ended, and after Temporal forgot it', async () => {
   const { proposal, effects } = increment();
   expect((await ended(admin, proposal)).status).toBe('success');
-  const changed = { ...proposal, reasoning: 'something else' };
+  const changed = { ...proposal, expect: 'delta.rows == 2' };
   await expect(admin.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
   await stack.afterRetention(async (client) => {
     await expect(client.perform(changed)).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
@@ -101,7 +110,9 @@ test('while an action waits for people, its id with another content is a conflic
     input: { op: 'update', table: 'counters', set: { n: 0 }, all: true },
   };
   const action = await pending(admin, proposal);
-  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  for (const other of OTHER_CONTENT) {
+    await expect(admin.perform({ ...proposal, ...other })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  }
   expect(await pending(admin, proposal)).toMatchObject({ actionId: action.actionId });
   await admin.cancel(action.actionId);
   expect((await action.outcome()).status).toBe('cancelled');
@@ -139,8 +150,110 @@ test('an action whose workflow was terminated while it waited executes nothing, 
   await expect(action.outcome()).rejects.toMatchObject({ code: 'EFFECT_UNKNOWN' });
   // Nothing was decided for good: the same proposal asks people again.
   expect((await pending(admin, proposal)).actionId).toBe(action.actionId);
-  await expect(admin.perform({ ...proposal, reasoning: 'other' })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
+  await expect(admin.perform({ ...proposal, ...OTHER_CONTENT[0] })).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
 });
+
+describe('the same action in other words', () => {
+  /** Needs a dba. Sets all counters to a value of its own. */
+  const wide = (n: number) => ({
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'update', table: 'counters', set: { n }, all: true },
+    reasoning: 'The nightly reset.',
+  });
+
+  test.each([
+    ['reasoning', { reasoning: 'As I said, but put differently.' }],
+    ['claims', { claims: { environment: 'test' } }],
+    ['a trace of its own', { traceId: 'attempt-2' }],
+    ['none of the words', { reasoning: undefined }],
+    ['what holds by default', { onMismatch: 'keep' as const }],
+  ])('is the same action, done once: %s', async (_what, words) => {
+    const { proposal, effects } = increment();
+    const first = await ended(admin, { ...proposal, reasoning: 'Because.' });
+    expect(await ended(admin, { ...proposal, reasoning: 'Because.', ...words })).toEqual(first);
+    expect(await effects()).toBe(1);
+  });
+
+  test('after Temporal has forgotten it too', async () => {
+    const { proposal, effects } = increment();
+    const first = await ended(admin, { ...proposal, reasoning: 'Because.' });
+    await stack.afterRetention(async (client) => {
+      expect(await ended(client, { ...proposal, reasoning: 'Put differently.' })).toEqual(first);
+    });
+    expect(await effects()).toBe(1);
+  });
+
+  test('at once from many callers makes one effect and one answer', async () => {
+    const { proposal, effects } = increment();
+    const calls = Array.from({ length: 12 }, (_, n) => ended(admin, { ...proposal, reasoning: `Attempt ${n}.` }));
+    const outcomes = await Promise.all(calls);
+    expect(new Set(outcomes.map(({ receipt }) => receipt?.seq)).size).toBe(1);
+    expect(await effects()).toBe(1);
+  });
+
+  test('while people are asked: they see the first words, the history keeps the others, and a yes is for what was shown', async () => {
+    const proposal = wide(11);
+    const first = await pending(admin, proposal);
+    const { shownDigest } = first.pending;
+    for (let n = 0; n < 25; n++) {
+      const again = await pending(admin, { ...proposal, reasoning: `Harmless, honestly (${n}).` });
+      expect(again.pending).toMatchObject({ shownDigest, shown: { proposal: { reasoning: proposal.reasoning } } });
+    }
+    await pending(admin, { ...proposal, reasoning: 'Harmless, honestly (0).' });
+    const kept = await restatements(`${TENANT}/${proposal.actionId}`);
+    // As many as an agent may add: it must not fill the history, and people can still decide.
+    expect(kept).toHaveLength(20);
+    expect(kept[0]).toMatchObject({ words: { reasoning: 'Harmless, honestly (0).' }, signature: expect.any(String) });
+    await stack.decide(first, await stack.approver('dora', ['dba']));
+    expect(await first.outcome()).toMatchObject({ status: 'success', approvals: [{ approver: 'dora' }] });
+  });
+
+  test('no other words slip under a yes: a run that shows others asks anew', async () => {
+    const proposal = wide(12);
+    const first = await pending(admin, proposal);
+    const dora = await stack.approver('dora', ['dba']);
+    const about = { tenant: TENANT, actionId: proposal.actionId, verdict: 'approve' } as const;
+    const yes = await signApproval(dora, { ...about, shownDigest: first.pending.shownDigest });
+    await admin.temporal.workflow.getHandle(`${TENANT}/${proposal.actionId}`).terminate('operator');
+    const second = await pending(admin, { ...proposal, reasoning: 'Deletes nothing that anybody needs.' });
+    expect(second.pending.shown.proposal.reasoning).toBe('Deletes nothing that anybody needs.');
+    await expect(admin.decide(proposal.actionId, yes)).rejects.toMatchObject({ code: 'APPROVAL_STALE' });
+    expect((await admin.view(proposal.actionId)).phase).toBe('pending');
+    await admin.cancel(proposal.actionId);
+    expect((await second.outcome()).status).toBe('cancelled');
+  });
+
+  test('words that the agent did not sign are refused', async () => {
+    const { proposal, effects } = increment();
+    const credential = await issueAgent(stack.keyring, {
+      id: 'agent-1',
+      tenant: TENANT,
+      roles: ['admin_user'],
+      scopes: ['*'],
+    });
+    const signature = await signProposal(credential, signedProposalDigest(proposal));
+    const handle = await admin.temporal.workflow.start('trustedAction', {
+      workflowId: `${TENANT}/${proposal.actionId}`,
+      taskQueue: stack.temporal.taskQueue,
+      args: [{ proposal: { ...proposal, reasoning: 'forged' }, digest: proposalDigest(proposal), signature }],
+    });
+    expect(await handle.result()).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
+    expect(await effects()).toBe(0);
+  });
+});
+
+/** What the history kept of calls in other words. */
+async function restatements(workflowId: string): Promise<unknown[]> {
+  const { temporal } = admin;
+  const { events } = await temporal.workflow.getHandle(workflowId).fetchHistory();
+  const { payloadConverter } = temporal.options.loadedDataConverter;
+  return (events ?? []).flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => {
+    const { name, args } = accepted?.acceptedRequest?.input ?? {};
+    const [first] = args?.payloads ?? [];
+    return name === 'restate' && first ? [payloadConverter.fromPayload<unknown>(first)] : [];
+  });
+}
 
 test('a workflow started by hand with a proposal that its agent never signed is refused', async () => {
   const { proposal, effects } = increment();

@@ -174,6 +174,26 @@ describe('after the effect, a record that', () => {
   });
 });
 
+describe('words that were changed on the way', () => {
+  let own: Records;
+  let other: ActionRequest;
+  beforeAll(async () => {
+    own = await prepared(stack, worker, await large());
+    // The same proposal by its digest: what would be done is the same, what people would read is not.
+    other = { ...own.request, proposal: { ...own.request.proposal, reasoning: 'Nothing to see here.' } };
+  });
+
+  test.each(['enforce', 'capturePreState', 'requestApproval', 'authorize'] as const)(
+    'are no words of this action to %s',
+    async (step) => {
+      const more = { maxWaitOver: false, tokens: [], withoutStandingApprovals: false, lastLook: true };
+      const input = { ...own, ...more, request: other };
+      const activity: (given: typeof input) => Promise<unknown> = worker.activities[step];
+      expect(await worker.run(own.request, activity, input)).toMatchObject(SEAL_INVALID);
+    },
+  );
+});
+
 test('a refusal that no step gave is no reason on a receipt', async () => {
   const request = await small();
   const forged = { kind: 'refused', step: 'enforce', at: 0, tookMs: 0, seal: 'A'.repeat(86) } as const;
@@ -210,7 +230,7 @@ test("with a tool's credentials alone, a worker captures and executes, and can s
       type: 'KEYS_MISSING',
     });
     for (const step of Object.keys(SEAL_KEYS) as SealedStep[]) {
-      const context = { workflowId: `${TENANT}/${request.proposal.actionId}`, proposalDigest: request.digest, step };
+      const context = { workflowId: `${TENANT}/${request.proposal.actionId}`, signedDigest: request.digest, step };
       expect(forged(keyring, context)).toBe(SEAL_KEYS[step] === 'tool' ? 'sealed' : 'KEYS_MISSING');
     }
   } finally {
@@ -222,7 +242,7 @@ test('records that are older than a grant may become are not granted on', async 
   const records = await prepared(stack, worker, await small());
   const context = (step: SealedStep) => ({
     workflowId: `${TENANT}/${records.request.proposal.actionId}`,
-    proposalDigest: records.request.digest,
+    signedDigest: records.request.digest,
     step,
   });
   const { seal: _seal, ...enforced } = records.enforced;

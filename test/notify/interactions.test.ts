@@ -53,7 +53,7 @@ async function serving(on: Ledger): Promise<string> {
   const logger = pino({}, { write: (line: string) => void logged.push(line) });
   const app = new Hono<GatewayEnv>();
   app.route('/slack', slack({ settings, ledger: on, logger }));
-  app.onError((thrown, c) => answerProblem(c, problemOf(c, PUBLIC, refusalOf(thrown))));
+  app.onError((thrown, c) => answerProblem(c, problemOf(c, PUBLIC, refusalOf(thrown, c.req.path))));
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   servers.push(server);
   server.listen(0, '127.0.0.1');

@@ -10,6 +10,7 @@ import {
   type Announcement,
   type ActionSummary,
 } from '../../src/notify/notice.js';
+import { textOf } from '../../src/notify/email-page.js';
 import { oneLine } from '../../src/notify/one-line.js';
 
 const ASKED: Announcement = { tenant: 'acme', actionId: 'pay-1', n: 0, kind: 'asked' };
@@ -62,6 +63,19 @@ describe('a notice', () => {
       reasoning: 'The customer asked.',
     });
     expect(JSON.stringify(noticeFor())).not.toMatch(/INPUT|SAMPLE|WARNING/);
+  });
+
+  test('says when something is left out or to be looked at twice, and quotes none of it', () => {
+    expect(noticeFor()).not.toHaveProperty('cut');
+    expect(noticeFor()).not.toHaveProperty('warnings');
+    const long = { ...shown.proposal, reasoning: `${'because '.repeat(100)}OR true` };
+    const cut = noticeOf(ASKED, summary({ shown: { ...shown, proposal: long } }), OPTIONS);
+    expect(cut).toMatchObject({ cut: true, reasoning: expect.stringMatching(/… .*OR true$/) as string });
+    const padded = { ...shown.proposal, input: { sql: `DE00-INPUT${'\u3000'.repeat(3000)}OR true` } };
+    const warned = noticeOf(ASKED, summary({ shown: { ...shown, proposal: padded } }), OPTIONS);
+    expect(warned.warnings?.join()).toMatch(/3000 blank characters/);
+    expect(JSON.stringify(warned)).not.toMatch(/INPUT|OR true/);
+    expect(textOf(warned)).toContain('Look twice: a text of the input holds 3000 blank characters');
   });
 
   test('contains the tool’s summary only if the operator wants it, and the agent’s reasoning unless they do not', () => {

@@ -84,6 +84,16 @@ describe('a message', () => {
     expect(ids[0]).toMatchObject({ event_payload: { delivery_id: 'ntc_0123', action_id: 'price-1' } });
   });
 
+  test.each([
+    ['whose texts are cut', { cut: true as const }, 'This message shows a part of the texts'],
+    ['with a text to look at twice', { warnings: ['a text of the input mixes scripts (Cyrillic)'] }, 'mixes scripts'],
+  ])('%s says so, and offers no button but the one to the page', async (_, more, part) => {
+    await channel().deliver({ ...notice(), ...more }, delivery());
+    const { texts, buttons } = shown(only());
+    expect(texts).toContain(part);
+    expect(buttons).toEqual(['countersign.open']);
+  });
+
   test('without buttons has only a link', async () => {
     await channel({ buttons: false }).deliver(notice(), delivery());
     expect(shown(only()).buttons).toEqual(['countersign.open']);

@@ -128,7 +128,7 @@ function appOf(deps: GatewayDependencies): Hono<GatewayEnv> {
     return c.json({ changed: true });
   });
   app.onError((thrown, c) => {
-    const refusal = refusalOf(thrown);
+    const refusal = refusalOf(thrown, c.req.path);
     return answerProblem(c, problemOf(c, deps.settings.publicUrl, refusal));
   });
   return app;

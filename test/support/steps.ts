@@ -16,7 +16,7 @@ import type {
 } from '../../activities/contract.js';
 import { createActivities } from '../../activities/index.js';
 import type { JsonObject } from '../../src/action/json.js';
-import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
+import { proposalDigest, signedProposalDigest, type Proposal } from '../../src/action/proposal.js';
 import { ActivePolicy } from '../../src/policy/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { issueAgent, signApproval, signProposal, type Keyring } from '../../src/trust/index.js';
@@ -77,8 +77,8 @@ export async function steps(
     activities,
     async request(input, more = {}) {
       const proposal: Proposal = { actionId: randomUUID(), tool: 'shop-db', input, ...more };
-      const digest = proposalDigest(proposal);
-      return { proposal, digest, signature: await signProposal(credential, digest) };
+      const signature = await signProposal(credential, signedProposalDigest(proposal));
+      return { proposal, digest: proposalDigest(proposal), signature };
     },
     run: async (request, activity, ...input) => {
       const environment = new MockActivityEnvironment({

@@ -60,6 +60,27 @@ describe('changes of definition', () => {
     expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
   });
 
+  test.each([
+    ['ALTER TABLE stock RENAME TO people', 'rename stock to people'],
+    ['ALTER TABLE stock RENAME COLUMN qty TO quantity', 'rename column qty of stock to quantity'],
+    ['CREATE TABLE fresh (id int)', 'create table fresh'],
+    ['DROP TABLE stock', 'drop table stock (2 rows)'],
+    ['TRUNCATE stock', 'truncate stock (2 rows)'],
+    ['CREATE UNIQUE INDEX by_sku ON stock (sku)', 'create unique index by_sku on stock'],
+    ['CREATE INDEX ON stock (qty)', 'create index on stock'],
+    ['DROP INDEX stock_sku', 'drop index stock_sku'],
+    [
+      'ALTER TABLE stock ADD COLUMN note text, DROP COLUMN sku, ALTER qty SET DEFAULT 5, ALTER qty TYPE bigint',
+      'alter table stock: add column note, drop column sku, set the default of qty, change the type of qty',
+    ],
+    [
+      'ALTER TABLE stock ALTER qty SET NOT NULL, ALTER sku DROP NOT NULL, ADD CONSTRAINT positive CHECK (qty >= 0), ADD UNIQUE (sku)',
+      'alter table stock: refuse null in qty, allow null in sku, add constraint positive, add a constraint',
+    ],
+  ])('%s is told in plain words: %s', async (statement, summary) => {
+    expect((await tool.preview(tool.input.parse(sql(statement)), { signal: never() })).summary).toBe(summary);
+  });
+
   test('the snapshot shows columns, constraints and indexes, and digests the other tables', async () => {
     const { pre, post } = await act(tool, sql('ALTER TABLE stock ADD COLUMN note text'));
     const definition = (state: typeof pre) => (state['$schema'] as { stock: { columns: Record<string, Json> } }).stock;

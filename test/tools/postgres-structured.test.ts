@@ -194,6 +194,7 @@ describe('previews', () => {
         { id: 1, tier: 'basic' },
         { id: 2, tier: 'basic' },
       ],
+      columns: { customers: ['id', 'name', 'email', 'tier'] },
       summary: 'update 2 rows of customers: set tier',
     });
     expect(await shown({ op: 'insert', table: 'customers', rows: [{ id: 9, name: 'New' }] })).toMatchObject({

@@ -24,7 +24,7 @@ export function saga(program: Command): void {
     .addHelpText('after', examples('countersign saga show order-1001', 'countersign saga show order-1001 --json'))
     .action(
       run(async (context, name: string, { tenant }: { tenant?: string }) => {
-        const found = await find(context, await context.action(name, tenant));
+        const found = await find(context, await sagaOrAction(context, name, tenant));
         const { out } = context;
         out.result(found, () => ('steps' in found ? tellSaga(found, out.paint) : tellUndoing(found, out.paint)));
       }),
@@ -46,6 +46,15 @@ export function saga(program: Command): void {
         ),
       );
   }
+}
+
+/** The ledger knows actions; a saga has an id of its own kind, which only a tenant finds. */
+async function sagaOrAction(context: Context, name: string, tenant: string | undefined): Promise<ActionName> {
+  if (tenant !== undefined || (await context.tenant(undefined)) !== undefined) return context.action(name, tenant);
+  return context.anyAction(name, tenant).catch((error: unknown) => {
+    if (error instanceof CountersignError && error.code === 'NOT_FOUND') return context.action(name, tenant);
+    throw error;
+  });
 }
 
 async function decide(

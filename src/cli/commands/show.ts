@@ -11,7 +11,7 @@ export function show(program: Command): void {
     .description(
       'tell what became of an action: who asked, what policy and people said, what changed, what was verified',
     )
-    .option('--tenant <tenant>', "whose action; default: the credential's tenant")
+    .option('--tenant <tenant>', "whose action; default: the credential's tenant, or the only one that has it")
     .option('--full', 'leave nothing out, however long')
     .addHelpText(
       'after',
@@ -20,7 +20,7 @@ export function show(program: Command): void {
     )
     .action(
       run(async (context, actionId: string, options: { tenant?: string; full?: boolean }) => {
-        const name = await context.action(actionId, options.tenant);
+        const name = await context.anyAction(actionId, options.tenant);
         const [{ readAction }, { actionSources }] = await Promise.all([
           import('../../action-records/read.js'),
           import('../action-sources.js'),

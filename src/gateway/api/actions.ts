@@ -3,25 +3,18 @@ import { createRoute, type OpenAPIHono, type RouteConfig, type RouteHandler, z }
 import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
-import { proposalSchema, zodError } from '../../action/proposal.js';
+import { zodError } from '../../action/proposal.js';
 import type { GatewayDependencies } from '../deps.js';
 import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
 import { waitAsked } from '../middleware/timeouts.js';
 import { findFor } from './found.js';
-import { idempotencyKey, propose } from './propose.js';
-import { responses, FOR_AGENTS, FOR_BOTH, jsonBody, newApi } from './route.js';
-import { action, ACTION_STATUSES, actionPage, actionParams, instantText, outcome, pageQuery, wait } from './schemas.js';
+import { instantText, textOf } from './described.js';
+import { proposal } from './proposal-schema.js';
+import { IDEMPOTENCY_KEY, idempotencyKey, propose } from './propose.js';
+import { responses, FOR_AGENTS, FOR_BOTH, FOR_BOTH_READING, jsonBody, newApi } from './route.js';
+import { action, ACTION_STATUSES, actionPage, actionParams, outcome, pageQuery, wait } from './schemas.js';
 import { actionFor, outcomeFor, outcomeOf } from './views.js';
 import { settled } from './waiting.js';
-
-const proposal = proposalSchema
-  .extend({
-    actionId: proposalSchema.shape.actionId.optional().openapi({
-      description:
-        'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
-    }),
-  })
-  .openapi('Proposal');
 
 const proposeRoute = createRoute({
   method: 'post',
@@ -33,7 +26,11 @@ const proposeRoute = createRoute({
   request: {
     query: z.object({ wait }),
     headers: z.object({
-      'idempotency-key': z.string().optional().openapi({ description: 'Taken as `actionId` where the body has none' }),
+      'idempotency-key': z
+        .string()
+        .regex(IDEMPOTENCY_KEY)
+        .optional()
+        .openapi({ description: 'Taken as `actionId` where the body has none; as it is, or in quotes' }),
     }),
     body: jsonBody(proposal),
   },
@@ -49,17 +46,20 @@ const filters = z.object({
     .transform((text) => text.split(','))
     .pipe(z.array(z.enum(ACTION_STATUSES)).max(ACTION_STATUSES.length))
     .optional()
-    .openapi({ type: 'string', description: `One or several, with commas: ${ACTION_STATUSES.join(', ')}` }),
-  tool: z.string().max(64).optional(),
-  agent: z.string().max(255).optional(),
-  environment: z.string().max(128).optional(),
+    .openapi({
+      type: 'string',
+      pattern: `^(?:${ACTION_STATUSES.join('|')})(?:,(?:${ACTION_STATUSES.join('|')})){0,${ACTION_STATUSES.length - 1}}$`,
+      description: `One or several, with commas: ${ACTION_STATUSES.join(', ')}`,
+    }),
+  tool: textOf({ max: 64 }).optional(),
+  agent: textOf({ max: 255 }).optional(),
+  environment: textOf({ max: 128 }).optional(),
   effect: z.enum(['allow', 'deny', 'require_approval']).optional(),
-  policy: z.string().max(256).optional(),
-  text: z
-    .string()
-    .max(200)
-    .optional()
-    .openapi({ description: 'The beginning of the id, or a part of agent, tool, reason or summary' }),
+  policy: textOf({ max: 256 }).optional(),
+  text: textOf({
+    max: 200,
+    description: 'The beginning of the id, or a part of agent, tool, reason or summary',
+  }).optional(),
   from: instantText.optional(),
   to: instantText.optional(),
   ...pageQuery,
@@ -70,7 +70,7 @@ const searchRoute = createRoute({
   path: '/v1/actions',
   summary: 'List and search actions',
   description: 'Open ones first, the latest first. Agents find their own, and those of agents below them.',
-  security: FOR_BOTH,
+  security: FOR_BOTH_READING,
   request: { query: filters },
   responses: responses({ 200: [actionPage, 'One page'] }),
 });
@@ -79,7 +79,7 @@ const readRoute = createRoute({
   method: 'get',
   path: '/v1/actions/{actionId}',
   summary: 'Look at an action',
-  security: FOR_BOTH,
+  security: FOR_BOTH_READING,
   request: { params: actionParams },
   responses: responses({ 200: [action, 'What is known of the action now'] }),
 });
@@ -88,7 +88,7 @@ const outcomeRoute = createRoute({
   method: 'get',
   path: '/v1/actions/{actionId}/outcome',
   summary: 'Wait for the outcome',
-  security: FOR_BOTH,
+  security: FOR_BOTH_READING,
   request: { params: actionParams, query: z.object({ wait }) },
   responses: responses({ 200: [outcome, 'The action has ended.'], 202: [action, 'The action goes on.'] }),
 });

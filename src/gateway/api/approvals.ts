@@ -6,8 +6,9 @@ import { rolesOfPerson } from '../auth/roles.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { findFor } from './found.js';
-import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { actionParams, approvalRequestPage, decided, decision, outcome, pageQuery, reasonText } from './schemas.js';
+import { responses, FOR_PEOPLE, FOR_PEOPLE_READING, jsonBody, newApi } from './route.js';
+import { actionParams, approvalRequestPage, decided, decision, outcome, pageQuery } from './schemas.js';
+import { reasonText, textOf } from './described.js';
 import { approvalRequestFor } from './views.js';
 
 const pendingRoute = createRoute({
@@ -16,13 +17,13 @@ const pendingRoute = createRoute({
   summary: 'List approval requests',
   description:
     'Soonest to expire first. `mine=true`: only what one of your roles may decide by now, those delegated to you among them.',
-  security: FOR_PEOPLE,
+  security: FOR_PEOPLE_READING,
   request: {
     query: z.object({
-      environment: z.string().max(128).optional(),
-      tool: z.string().max(64).optional(),
-      agent: z.string().max(255).optional(),
-      text: z.string().max(200).optional(),
+      environment: textOf({ max: 128 }).optional(),
+      tool: textOf({ max: 64 }).optional(),
+      agent: textOf({ max: 255 }).optional(),
+      text: textOf({ max: 200 }).optional(),
       mine: z.enum(['true', 'false']).optional(),
       ...pageQuery,
     }),

@@ -3,21 +3,39 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import { withoutUndefined } from '../../action/json.js';
+import { NAME_PATTERN } from '../../action/proposal.js';
+import { PRINCIPAL_PATTERN } from '../../trust/claim-schemas.js';
+import { ID_PATTERN, TOOLS_PATTERN } from '../../trust/commands.js';
 import type { CommandInput } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import { Freezing } from '../freezing.js';
 import type { GatewayEnv } from '../auth/identity.js';
-import { responses, FOR_PEOPLE, jsonBody, newApi } from './route.js';
-import { agentId, anything, freeze, freezeScope, instantText, reasonText } from './schemas.js';
+import { responses, FOR_PEOPLE, FOR_PEOPLE_READING, jsonBody, newApi } from './route.js';
+import { amount, instantText, namesOf, reasonText, textOf, wholeNumber } from './described.js';
+import { agentId, anything, freeze, freezeScope } from './schemas.js';
 
 const yesNo = z.enum(['true', 'false']).optional();
 const freezeParams = z.object({
   id: z
     .string()
     .regex(/^[1-9]\d{0,8}$/)
-    .openapi({ type: 'integer', minimum: 1 }),
+    .openapi({ type: 'integer', minimum: 1, maximum: 999_999_999 }),
 });
-const givenParams = z.object({ id: z.string().regex(/^[!-~]{1,128}$/) });
+/** A UUID, as all ids of standing approvals and role delegations. */
+const GIVEN_ID = /^[A-Za-z0-9-]{1,128}$/;
+const givenParams = z.object({ id: z.string().regex(GIVEN_ID) });
+/** At most 16 units. */
+const amounts = z
+  .record(z.string().regex(NAME_PATTERN), amount)
+  .refine((given) => Object.keys(given).length >= 1 && Object.keys(given).length <= 16, { error: '1 to 16 units' })
+  .openapi({
+    type: 'object',
+    minProperties: 1,
+    maxProperties: 16,
+    ...namesOf(NAME_PATTERN),
+    additionalProperties: { type: 'number', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+  });
+
 const becauseQuery = z.object({ reason: reasonText });
 
 const listed = (name: string) => z.object({ [name]: z.array(anything) }).openapi(`${name}List`);
@@ -27,7 +45,7 @@ const routes = {
     method: 'get',
     path: '/v1/freezes',
     summary: 'List freezes',
-    security: FOR_PEOPLE,
+    security: FOR_PEOPLE_READING,
     request: { query: z.object({ lifted: yesNo.openapi({ description: 'Also lifted freezes' }) }) },
     responses: responses({
       200: [z.object({ freezes: z.array(freeze) }).openapi('Freezes'), 'The freezes that stop actions of your tenant'],
@@ -54,7 +72,7 @@ const routes = {
     method: 'get',
     path: '/v1/standing-approvals',
     summary: 'List standing approvals',
-    security: FOR_PEOPLE,
+    security: FOR_PEOPLE_READING,
     request: { query: z.object({ active: yesNo.openapi({ description: 'Only those in force now. Default true' }) }) },
     responses: responses({ 200: [listed('standingApprovals'), 'With what has been used of each, the newest first'] }),
   }),
@@ -69,12 +87,12 @@ const routes = {
         z
           .strictObject({
             agent: agentId,
-            tool: z.string().min(1).max(64),
-            operation: z.string().max(128).optional(),
-            environment: z.string().max(128).optional(),
-            maxRows: z.number().int().min(0).optional(),
-            actions: z.number().int().min(1).optional(),
-            amounts: z.record(z.string(), z.number().min(0)).optional(),
+            tool: z.string().regex(TOOLS_PATTERN),
+            operation: z.string().regex(ID_PATTERN).optional(),
+            environment: textOf({ min: 1, max: 128 }).optional(),
+            maxRows: wholeNumber(0).optional(),
+            actions: wholeNumber(1).optional(),
+            amounts: amounts.optional(),
             until: instantText,
             reason: reasonText,
           })
@@ -95,7 +113,7 @@ const routes = {
     method: 'get',
     path: '/v1/role-delegations',
     summary: 'List role delegations',
-    security: FOR_PEOPLE,
+    security: FOR_PEOPLE_READING,
     request: {
       query: z.object({ active: yesNo.openapi({ description: 'Only those that are not over. Default true' }) }),
     },
@@ -110,8 +128,8 @@ const routes = {
       body: jsonBody(
         z
           .strictObject({
-            person: z.string().max(63),
-            role: z.string().max(63),
+            person: z.string().regex(PRINCIPAL_PATTERN),
+            role: z.string().regex(NAME_PATTERN),
             from: instantText,
             until: instantText,
             reason: reasonText,

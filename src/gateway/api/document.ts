@@ -1,5 +1,6 @@
 /** The API's OpenAPI 3.1 document. */
 import { createRequire } from 'node:module';
+import { jsonValueSchema } from './described.js';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayEnv } from '../auth/identity.js';
 
@@ -30,6 +31,7 @@ const { version } = createRequire(import.meta.url)('countersign/package.json') a
 export function documentOf(app: OpenAPIHono<GatewayEnv>, publicUrl: string): ApiDocument {
   for (const [name, scheme] of Object.entries(SECURITY))
     app.openAPIRegistry.registerComponent('securitySchemes', name, scheme);
+  app.openAPIRegistry.registerComponent('schemas', 'JsonValue', jsonValueSchema as object);
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

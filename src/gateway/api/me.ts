@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
 import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
-import { responses, FOR_BOTH, newApi } from './route.js';
+import { responses, FOR_BOTH_READING, newApi } from './route.js';
 
 const route = createRoute({
   method: 'get',
@@ -10,7 +10,7 @@ const route = createRoute({
   summary: 'Who you are here',
   description:
     'People also get the `csrf` token: requests that change something carry it in the header `x-csrf-token`.',
-  security: FOR_BOTH,
+  security: FOR_BOTH_READING,
   responses: responses({
     200: [
       z

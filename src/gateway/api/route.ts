@@ -40,8 +40,11 @@ export function jsonBody<S extends z.ZodType>(schema: S) {
 }
 
 export const FOR_AGENTS = [{ bearer: [] }];
+/** With a session, what changes something carries its token. */
 export const FOR_PEOPLE = [{ session: [], csrf: [] }];
-export const FOR_BOTH = [{ bearer: [] }, { session: [] }];
+export const FOR_PEOPLE_READING = [{ session: [] }];
+export const FOR_BOTH = [{ bearer: [] }, { session: [], csrf: [] }];
+export const FOR_BOTH_READING = [{ bearer: [] }, { session: [] }];
 
 /** A body is JSON in UTF-8 whose objects have each key once: two readers of one text must not see two things. */
 export const strictJson: MiddlewareHandler<GatewayEnv> = async (c, next) => {

@@ -1,9 +1,10 @@
 /** The shapes of the API's requests and answers, as its document tells them. */
 import { z } from '@hono/zod-openapi';
-import { VERDICTS } from '../../action/outcome.js';
+import { VERDICTS, type Phase } from '../../action/outcome.js';
 import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
-import { agentIdSchema, REASON_EXPECTED, reasonSchema, typedText } from '../../trust/claim-schemas.js';
+import { agentIdSchema } from '../../trust/claim-schemas.js';
+import { jsonObject, reasonText, textOf } from './described.js';
 
 export const ACTION_STATUSES = [
   'open',
@@ -17,6 +18,15 @@ export const ACTION_STATUSES = [
   'unknown',
 ] as const;
 
+const PHASES = [
+  'preparing',
+  'queued',
+  'pending',
+  'executing',
+  'verifying',
+  'ended',
+] as const satisfies readonly Phase[];
+
 const open = { type: 'object', additionalProperties: true } as const;
 const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
 const tenantSchema = z.string().regex(TENANT_PATTERN);
@@ -28,12 +38,6 @@ const digest = z
   .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
 const digestSchema = digest.transform((text) => text as `sha256:${string}`);
-export const reasonText = z
-  .string()
-  .transform(typedText)
-  .pipe(reasonSchema)
-  .openapi({ type: 'string', minLength: 1, maxLength: 2000, description: `Your reason: ${REASON_EXPECTED}` });
-
 export const actionParams = z.object({ actionId: actionIdSchema.openapi({ param: { name: 'actionId', in: 'path' } }) });
 
 export const wait = z
@@ -49,7 +53,11 @@ export const wait = z
   });
 
 export const pageQuery = {
-  cursor: z.string().max(1024).optional().openapi({ description: 'The `next` of the page before' }),
+  cursor: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,1024}$/)
+    .optional()
+    .openapi({ description: 'The `next` of the page before' }),
   limit: z
     .string()
     .regex(/^\d{1,3}$/)
@@ -115,7 +123,7 @@ export const action = z
     status: z.enum(ACTION_STATUSES),
     tool: z.string(),
     proposalDigest: digest.optional(),
-    phase: z.enum(['preparing', 'queued', 'pending', 'executing', 'concluding', 'ended']).optional(),
+    phase: z.enum(PHASES).optional(),
     agent: z.string().optional(),
     environment: z.string().optional(),
     summary: z.string().optional(),
@@ -168,7 +176,10 @@ export const decision = z
     verdict: z.enum(VERDICTS),
     reason: reasonText.optional(),
     assertion: z
-      .strictObject({ policyDigest: digestSchema.openapi({ type: 'string' }), response: thing.openapi(open) })
+      .strictObject({
+        policyDigest: digestSchema.openapi({ type: 'string' }),
+        response: jsonObject('As the browser made it'),
+      })
       .optional()
       .openapi({ description: "A passkey's assertion, where policy asks for one" }),
   })
@@ -177,10 +188,16 @@ export const decided = z
   .object({ recorded: thing.openapi(open), state: z.enum(['waiting', 'approved', 'denied', 'changes_requested']) })
   .openapi('Decided');
 
-export const freezeScope = z.strictObject({
-  kind: z.enum(['all', 'tenant', 'agent', 'tool', 'target']),
-  value: z.string().min(1).max(500).exactOptional(),
-});
+export const freezeScope = z
+  .union([
+    z.strictObject({ kind: z.literal('all') }),
+    z.strictObject({
+      kind: z.literal('tenant'),
+      value: tenantSchema.exactOptional().openapi({ description: 'Yours, which is the default' }),
+    }),
+    z.strictObject({ kind: z.enum(['agent', 'tool', 'target']), value: textOf({ min: 1, max: 500 }) }),
+  ])
+  .openapi({ description: 'What is stopped, within your tenant' });
 export const freeze = z
   .looseObject({
     id: z.number().int(),
@@ -193,5 +210,4 @@ export const freeze = z
   .openapi('Freeze');
 
 export const agentId = agentIdSchema;
-export const instantText = z.iso.datetime().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
 export { thing as anything };

@@ -8,7 +8,7 @@ import { InboxWatch } from './inbox-watch.js';
 import type { Metrics } from '../server/metrics.js';
 import { ending, Streams } from './streams.js';
 import { findFor } from '../api/found.js';
-import { FOR_BOTH, FOR_PEOPLE, newApi } from '../api/route.js';
+import { FOR_BOTH_READING, FOR_PEOPLE_READING, newApi } from '../api/route.js';
 import { actionParams, problem } from '../api/schemas.js';
 import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
 import { settled } from '../api/waiting.js';
@@ -27,7 +27,7 @@ const actionEvents = createRoute({
   path: '/v1/actions/{actionId}/events',
   summary: 'Follow an action',
   description: '`status`: the action, now and whenever it changes. `outcome`: how it ended; the stream ends with it.',
-  security: FOR_BOTH,
+  security: FOR_BOTH_READING,
   request: { params: actionParams },
   responses: stream,
 });
@@ -37,7 +37,7 @@ const inboxEvents = createRoute({
   path: '/v1/events',
   summary: 'Follow the inbox',
   description: '`inbox`: the list of what waits for people has changed; look at it again. Ends with your session.',
-  security: FOR_PEOPLE,
+  security: FOR_PEOPLE_READING,
   responses: stream,
 });
 

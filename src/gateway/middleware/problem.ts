@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { ZodError } from 'zod';
 import { CountersignError, ERROR_CODES, type ErrorCode } from '../../action/errors.js';
 
 export interface ProblemDocument {
@@ -63,9 +64,34 @@ export function statusOf(code: ErrorCode): ContentfulStatusCode {
   return STATUS[code] ?? 500;
 }
 
-/** Anything thrown, as the error that is told. What HTTP itself refuses has no code of its own. */
-export function refusalOf(thrown: unknown): { error: CountersignError; status: ContentfulStatusCode } {
-  if (thrown instanceof CountersignError) return { error: thrown, status: statusOf(thrown.code) };
+/** What a body or a parameter that does not fit the API's document is refused with. */
+const MALFORMED: ReadonlySet<ErrorCode> = new Set(['INVALID_JSON', 'INVALID_TEXT', 'INVALID_NUMBER']);
+
+/**
+ * 400 for what the API's document does not allow; 422 for what it allows and cannot be done, such as a time that is over. Whoever sends what
+ * the document allows is never told that it is malformed.
+ */
+function statusFor(error: CountersignError): ContentfulStatusCode {
+  const status = statusOf(error.code);
+  if (status !== 400 || MALFORMED.has(error.code)) return status;
+  return error.cause instanceof ZodError && error.cause.issues.some((issue) => !isSemantic(issue)) ? 400 : 422;
+}
+
+export function isApi(path: string): boolean {
+  return path.startsWith('/v1/');
+}
+
+/** Of a rule that no JSON Schema can say. */
+function isSemantic(issue: ZodError['issues'][number]): boolean {
+  return issue.code === 'custom' && issue.params?.['semantic'] === true;
+}
+
+/** Anything thrown at a path, as the error that is told. What HTTP itself refuses has no code of its own. */
+export function refusalOf(
+  thrown: unknown,
+  path: string,
+): { error: CountersignError; status: ContentfulStatusCode } {
+  if (thrown instanceof CountersignError) return { error: thrown, status: isApi(path) ? statusFor(thrown) : statusOf(thrown.code) };
   if (thrown instanceof HTTPException && thrown.status < 500) {
     const { status } = thrown;
     return { error: httpRefusal(status), status };

@@ -14,7 +14,7 @@ import { Metrics } from './metrics.js';
 import { requestLogging } from '../middleware/request-logging.js';
 import { pages, problemPage } from '../inbox/index.js';
 import type { PersonPrincipal } from '../auth/principal.js';
-import { answerProblem, problemHeaders, problemOf, refusalOf } from '../middleware/problem.js';
+import { answerProblem, isApi, problemHeaders, problemOf, refusalOf } from '../middleware/problem.js';
 import { rateLimit } from '../middleware/rate-limit.js';
 import { slack } from '../api/slack-interactions.js';
 import { timeouts } from '../middleware/timeouts.js';
@@ -58,7 +58,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
 }
 
 async function refuse(deps: GatewayDependencies, c: Context<GatewayEnv>, thrown: unknown, as?: 405): Promise<Response> {
-  const { error, status } = refusalOf(thrown);
+  const { error, status } = refusalOf(thrown, c.req.path);
   if (status >= 500) deps.logger.error({ requestId: c.get('requestId'), err: thrown }, 'request failed');
   for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
   const problem = problemOf(c, deps.settings.publicUrl, { error, status: as ?? status });
@@ -96,7 +96,7 @@ function tooLarge(c: Context, bodyBytes: number): never {
 /** Whether a browser asks for a page. The API always answers in JSON. */
 function isPage(c: Context): boolean {
   const { path } = c.req;
-  if (path.startsWith('/v1/') || c.req.header('authorization') !== undefined) return false;
+  if (isApi(path) || c.req.header('authorization') !== undefined) return false;
   return /(?:^|,)\s*text\/html\b/i.test(c.req.header('accept') ?? '');
 }
 

@@ -122,6 +122,16 @@ export class Archive {
     return await this.#database.ask(async (kysely) => (await query.execute(kysely)).rows);
   }
 
+  /** The tenants that have an action of this id, at most 20, in order. */
+  async tenantsOf(actionId: string): Promise<readonly string[]> {
+    const rows = await this.#database.rows({
+      name: 'tenants_of_action',
+      query: sql<{ tenant: string }>`
+        select tenant from ${this.#database.table('actions')} where action_id = ${actionId} order by tenant limit 20`,
+    });
+    return rows.map(({ tenant }) => tenant);
+  }
+
   /** All that is recorded of an action. Undefined when the tenant has none of this id. */
   async action(tenant: string, actionId: string): Promise<ArchivedRecord | undefined> {
     const row = await this.#find(tenant, actionId);

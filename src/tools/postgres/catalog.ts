@@ -269,3 +269,10 @@ export function storedColumns(table: Table): readonly Column[] {
 function distinctByName<T extends { readonly name: string }>(items: readonly T[]): readonly T[] {
   return [...new Map(items.map((item) => [item.name, item])).values()];
 }
+
+/** The names of the columns of each table as people know it: the key first, the others in the table's order. */
+export function columnOrder(tables: readonly Table[]): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
+    tables.map(({ name, key, columns }) => [name, [...new Set([...key, ...columns].map((column) => column.name))]]),
+  );
+}

@@ -4,6 +4,7 @@ import type { State } from '../../action/snapshot.js';
 import { parseName, type Table } from './catalog.js';
 import type { SchemaStatement } from './classify.js';
 import type { QueryResult, Query } from './connection.js';
+import { definitionText } from './definition-text.js';
 import { refuseStatement } from './parser.js';
 import type { SqlScope } from './scope.js';
 import { storedList } from './structured.js';
@@ -13,6 +14,8 @@ export interface DefinitionPlan {
   readonly kind: 'definition';
   readonly verb: SchemaStatement['verb'];
   readonly statement: Query;
+  /** What it does, in plain words. */
+  readonly text: string;
   /** The names in states of the tables whose definitions it may change. A table need not exist, before or after. */
   readonly tables: readonly string[];
   readonly existing: readonly Table[];
@@ -54,6 +57,7 @@ export async function definitionPlan(
     kind: 'definition',
     verb: statement.verb,
     statement: { text: statement.text },
+    text: definitionText(statement, (name) => scope.display(name)),
     tables,
     existing,
     emptied: existing.filter((table) => statement.empties.some((name) => scope.display(name) === table.name)),

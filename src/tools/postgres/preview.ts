@@ -9,7 +9,7 @@ import type { QueryResult, Query } from './connection.js';
 import { rowsQuery, type DefinitionPlan } from './definition.js';
 import type { ReadPlan, RowPlan } from './plan.js';
 import { refuseStatement } from './parser.js';
-import { storedColumns } from './catalog.js';
+import { columnOrder, storedColumns } from './catalog.js';
 import { ANY_ORDER, counted, ordered, quote } from './sql.js';
 
 export interface PreviewOptions extends Reader {
@@ -99,6 +99,7 @@ async function previewRows(plan: RowPlan, options: PreviewOptions, signal: Abort
     reads: lower(plan.reads),
     schemaChange: false,
     sample: shown.map((row) => shortened(row)),
+    ...(shown.length === 0 ? {} : { columns: columnOrder([table]) }),
     summary: summaryOf(plan, rows),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
@@ -219,7 +220,8 @@ async function previewDefinition(
     reads: lower(plan.reads),
     schemaChange: plan.verb !== 'truncate',
     sample: sample.slice(0, SAMPLE).map((row) => shortened(row)),
-    summary: `${plan.verb.replace('_', ' ')}: ${plan.tables.join(', ')}${removed}`,
+    ...(sample.length === 0 ? {} : { columns: columnOrder(plan.emptied) }),
+    summary: `${plan.text}${removed}`,
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

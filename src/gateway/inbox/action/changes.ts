@@ -1,7 +1,11 @@
 /** What an action would change, or has changed, as rows to compare: read out of what people sign, never guessed beyond it. */
+import type { Preview } from '../../../action/decision.js';
+import { inOrder, rowInOrder } from '../../../presentation/column-order.js';
 import type { Shown } from '../../../action/outcome.js';
 import type { JsonObject } from '../../../action/json.js';
 import type { Delta, PatchOperation, Snapshot } from '../../../action/snapshot.js';
+
+type Columns = NonNullable<Preview['columns']>;
 
 /** One row or object, as it is and as it would be. */
 export interface RowChange {
@@ -14,7 +18,7 @@ export interface RowChange {
 export interface Changes {
   readonly kind: RowChange['kind'];
   readonly rows: readonly RowChange[];
-  /** In the order they are shown in: what changes comes right after what names the row. */
+  /** In the order they are shown in: the table's, where the tool tells it; else what changes comes right after what names the row. */
   readonly columns: readonly string[];
   /** Those whose values change. */
   readonly changed: ReadonlySet<string>;
@@ -39,7 +43,7 @@ export function changesAhead({ preview, proposal, operation, actionType, tool }:
   return {
     kind,
     rows: changes,
-    columns: ordered(changes, changed),
+    columns: ordered(changes, changed, preview.columns),
     changed,
     more: Math.max(0, rows - sample.length),
     foreseen: kind !== 'change' || set !== undefined,
@@ -62,8 +66,13 @@ function assigned(input: JsonObject): JsonObject | undefined {
   return set as JsonObject;
 }
 
-function ordered(rows: readonly RowChange[], changed: ReadonlySet<string>): readonly string[] {
+function ordered(
+  rows: readonly RowChange[],
+  changed: ReadonlySet<string>,
+  columns: Columns | undefined,
+): readonly string[] {
   const all = [...new Set(rows.flatMap(({ before, after }) => Object.keys({ ...before, ...after })))];
+  if (columns !== undefined) return inOrder(all, Object.values(columns).flat());
   const [first, ...rest] = all;
   if (first === undefined) return [];
   if (changed.has(first))
@@ -83,25 +92,47 @@ export interface ValueChange {
 }
 
 /** Of an action that has ended: from the recorded patch. */
-export function changesMade({ patch }: Delta, pre: Snapshot | undefined): readonly ValueChange[] {
-  return patch.map((operation) => valueChange(operation, pre));
+export function changesMade(
+  { patch }: Delta,
+  pre: Snapshot | undefined,
+  columns: Columns = {},
+): readonly ValueChange[] {
+  const made = patch.map((operation) => valueChange(operation, pre, columns));
+  const firstOf = new Map(made.map(({ object }, at) => [object, at] as const).toReversed());
+  // The objects stay where they are; of one object, its fields come in the table's order.
+  const placed = made.map((change, at) => ({
+    change,
+    place: firstOf.get(change.object) ?? 0,
+    rank: (columns[tokens(patch[at]?.path ?? '')[0] ?? ''] ?? []).indexOf(change.field),
+  }));
+  return placed.toSorted((a, b) => a.place - b.place || a.rank - b.rank).map(({ change }) => change);
 }
 
-function valueChange({ op, path, value, from }: PatchOperation, pre: Snapshot | undefined): ValueChange {
+function valueChange(
+  { op, path, value, from }: PatchOperation,
+  pre: Snapshot | undefined,
+  columns: Columns,
+): ValueChange {
   const [table = '', key = '', ...field] = tokens(path);
   const place = { object: `${table} ${key}`.trim(), field: field.join('.') };
+  const whole = (row: unknown): unknown => (field.length === 0 ? wholeRow(row, columns[table]) : row);
   switch (op) {
     case 'add':
-      return { ...place, kind: 'add', after: value };
+      return { ...place, kind: 'add', after: whole(value) };
     case 'remove':
-      return { ...place, kind: 'remove', before: valueAt(pre, path) };
+      return { ...place, kind: 'remove', before: whole(valueAt(pre, path)) };
     case 'replace':
     case 'test':
-      return { ...place, kind: 'change', before: valueAt(pre, path), after: value };
+      return { ...place, kind: 'change', before: whole(valueAt(pre, path)), after: whole(value) };
     case 'move':
     case 'copy':
       return { ...place, kind: 'change', before: valueAt(pre, from ?? ''), after: valueAt(pre, from ?? '') };
   }
+}
+
+function wholeRow(row: unknown, known: readonly string[] | undefined): unknown {
+  if (known === undefined || typeof row !== 'object' || row === null || Array.isArray(row)) return row;
+  return rowInOrder(row as JsonObject, known);
 }
 
 /** RFC 6901. */

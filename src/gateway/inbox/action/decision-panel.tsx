@@ -1,7 +1,8 @@
 /** Where a person decides: the time left, who is needed, and the choices. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
-import type { ApprovalRecord, PendingView, Verdict } from '../../../action/outcome.js';
+import type { ApprovalRecord, PendingView, Shown, Verdict } from '../../../action/outcome.js';
+import { textWarnings } from '../../../presentation/text-warnings.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
@@ -103,6 +104,7 @@ function Forms({ person, pending, rights, mine, draft }: FormsProps): JSX.Elemen
       ) : null}
       <form class="no-js choices" method="post" action={action}>
         <Bound person={person} pending={pending} />
+        <LookTwice shown={pending.shown} />
         <label>
           Reason <span class="mute">(required unless you approve)</span>
           <textarea name="reason" rows={3} maxlength={2000}>
@@ -133,6 +135,25 @@ function Bound({ person, pending }: { readonly person: PersonPrincipal; readonly
       <input type="hidden" name="shownDigest" value={pending.shownDigest} />
       <input type="hidden" name="policyDigest" value={pending.decision.policyDigest} />
     </>
+  );
+}
+
+/** Said beside the yes itself: a text that is folded or padded may end in what matters. */
+function LookTwice({ shown }: { readonly shown: Shown }): JSX.Element {
+  const warnings = textWarnings(shown, { quote: true });
+  if (warnings.length === 0) return <></>;
+  return (
+    <ul class="warnings">
+      {warnings.map((warning) => (
+        <li>
+          <span class="sign" aria-hidden="true">
+            !
+          </span>
+          <span class="visually-hidden">Look twice: </span>
+          <Sanitized text={warning} max={400} />
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -169,6 +190,7 @@ function Dialog({
         <p class="summary">
           <Environment name={shown.tool.environment} /> <Sanitized text={shown.preview.summary} max={300} />
         </p>
+        <LookTwice shown={shown} />
         <label>
           <span data-reason-label>Reason</span>
           <textarea name="reason" rows={4} maxlength={2000}>

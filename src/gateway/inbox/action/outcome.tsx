@@ -100,7 +100,10 @@ export function WhatChanged({ outcome }: { readonly outcome: Outcome }): JSX.Ele
               <p class="mute">
                 {plural(delta.operations, 'value')}, seen {latency(delta.latencyMs)} after the effect began
               </p>
-              <ValueDiff changes={changesMade(delta, pre)} operations={delta.operations} />
+              <ValueDiff
+                changes={changesMade(delta, pre, outcome.facts?.preview.columns)}
+                operations={delta.operations}
+              />
             </>
           )}
         </section>

@@ -1,8 +1,9 @@
 /** The proposal: its reasons, what exactly would change, and which policies require approval. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import type { Decision, Preview, Requirement } from '../../../action/decision.js';
+import type { Decision, Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
 import type { Expect, Proposal } from '../../../action/proposal.js';
+import { textWarnings } from '../../../presentation/text-warnings.js';
 import { changesAhead, money } from './changes.js';
 import { RowDiff } from '../components/diff.js';
 import { count, duration, either, plural } from '../components/format.js';
@@ -79,7 +80,7 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
   return (
     <section aria-labelledby="what">
       <h2 id="what">{actionType === 'READ' ? 'What would be read' : 'What would change'}</h2>
-      <Warnings preview={preview} />
+      <Warnings shown={shown} />
       <dl class="facts figures">
         <Fact label={preview.rows === 1 ? 'row or object' : 'rows or objects'}>
           <strong class="big">{count(preview.rows)}</strong>
@@ -110,14 +111,17 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
       </dl>
       {changes === undefined ? null : <RowDiff changes={changes} />}
       <Input proposal={proposal} />
+      <Whole shown={shown} />
     </section>
   );
 }
 
-function Warnings({ preview }: { readonly preview: Preview }): JSX.Element {
+function Warnings({ shown }: { readonly shown: Shown }): JSX.Element {
+  const { preview } = shown;
   const all = [
     ...(preview.schemaChange ? ['The action changes the database schema.'] : []),
     ...(preview.warnings ?? []),
+    ...textWarnings(shown, { quote: true }).map((warning) => `Look twice: ${warning}`),
   ];
   if (all.length === 0) return <></>;
   return (
@@ -132,6 +136,16 @@ function Warnings({ preview }: { readonly preview: Preview }): JSX.Element {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Whatever the page cuts elsewhere can be read here: nobody signs what they could not have seen. */
+function Whole({ shown }: { readonly shown: Shown }): JSX.Element {
+  return (
+    <details class="plain">
+      <summary>Everything that a decision here is bound to</summary>
+      <SanitizedBlock text={JSON.stringify(shown, null, 2)} code max={3000} />
+    </details>
   );
 }
 

@@ -1,21 +1,11 @@
 /** Text from agents and from systems they can write to, as it may stand on a page: it can be read, and do nothing else. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import { UNSAFE, STACKED_MARKS } from '../../../presentation/sanitize.js';
+import { blankText, codePoint, cutPieces, piecesOf, type Mark, type Piece } from '../../../presentation/text-pieces.js';
 
-/** Text is markup for nobody here: JSX escapes it. What is left are characters that hide, reverse or overprint others. */
-function pieces(text: string, keepLines: boolean): Child[] {
-  const found: Child[] = [];
-  let rest = 0;
-  const odd = new RegExp(`${UNSAFE.source}|${STACKED_MARKS.source}`, 'gu');
-  for (const { 0: character, index } of text.matchAll(odd)) {
-    if (keepLines && (character === '\n' || character === '\t')) continue;
-    if (index > rest) found.push(text.slice(rest, index));
-    found.push(<Odd character={character} />);
-    rest = index + character.length;
-  }
-  if (rest < text.length) found.push(text.slice(rest));
-  return found;
+/** Text is markup for nobody here: JSX escapes it. What is left is what a reader would not notice. */
+function drawn(pieces: readonly Piece[]): Child[] {
+  return pieces.map((piece) => (typeof piece === 'string' ? piece : <Odd mark={piece} />));
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -41,36 +31,40 @@ const NAMES: Readonly<Record<string, string>> = {
   '\uFEFF': 'zero width no-break space',
 };
 
-/** A character that would not be seen, shown by its code point. */
-function Odd({ character }: { readonly character: string }): JSX.Element {
-  const code = `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
-  const name = NAMES[character];
+/** What would not be noticed: a character by its code point, a long blank in words. */
+function Odd({ mark: { kind, text, script } }: { readonly mark: Mark }): JSX.Element {
+  if (kind === 'blank') return <span class="odd">{blankText(text)}</span>;
+  const title =
+    kind === 'foreign'
+      ? `“${text}”, a letter of another script than the word it stands in: ${script ?? 'unknown'}`
+      : (NAMES[text] ?? 'a character that is not seen');
   return (
-    <span class="odd" title={name === undefined ? 'a character that is not seen' : name}>
-      {code}
+    <span class="odd" title={title}>
+      {codePoint(text)}
     </span>
   );
 }
 
-/** Never between the halves of a surrogate pair. */
-function cut(text: string, max: number): string {
-  const code = text.charCodeAt(max - 1);
-  return text.slice(0, code >= 0xd800 && code <= 0xdbff ? max - 1 : max);
-}
+/** How much of the end of a long text is shown, so that what matters cannot hide behind what does not. */
+const TAIL = { line: 30, block: 300 } as const;
 
-/** One line. Longer text is cut, and says so. It cannot turn around what stands beside it. */
+/** One line. Longer text is cut, says so and shows its end. It cannot turn around what stands beside it. */
 export function Sanitized({ text, max = 300 }: { readonly text: string; readonly max?: number }): JSX.Element {
-  if (text.length <= max) return <bdi>{pieces(text, false)}</bdi>;
-  const kept = cut(text, max);
+  const { head, hidden, tail } = cutPieces(piecesOf(text), max, max < 2 * TAIL.line ? 0 : TAIL.line);
+  if (hidden === 0) return <bdi>{drawn(head)}</bdi>;
   return (
     <bdi>
-      {pieces(kept, false)}
-      <span class="cut">… {(text.length - kept.length).toLocaleString('en')} more</span>
+      {drawn(head)}
+      <span class="cut">… {hidden.toLocaleString('en')} more …</span>
+      {drawn(tail)}
     </bdi>
   );
 }
 
-/** Several lines, in a block of their own. What is long is folded away, not left out. */
+/** How many lines are shown of a text that is folded, and how many of its end. */
+const LINES = { head: 24, tail: 4 } as const;
+
+/** Several lines, in a block of their own. What is long is folded away between its beginning and its end, not left out. */
 export function SanitizedBlock({
   text,
   max = 1500,
@@ -83,13 +77,26 @@ export function SanitizedBlock({
   const normal = text.replaceAll(/\r\n/g, '\n');
   const kind = code ? 'block code' : 'block';
   const lines = normal.split('\n');
-  const short = cut(lines.slice(0, 24).join('\n'), Math.min(max, normal.length));
-  if (short.length >= normal.length) return <div class={kind}>{pieces(normal, true)}</div>;
+  const whole = piecesOf(normal, { lines: true });
+  const { hidden } = cutPieces(whole, max, 0);
+  const isLong = hidden > 0 || drawnLines(whole) > LINES.head + LINES.tail;
+  if (!isLong) return <div class={kind}>{drawn(whole)}</div>;
+  const { head } = cutPieces(piecesOf(lines.slice(0, LINES.head).join('\n'), { lines: true }), max - TAIL.block, 0);
+  const end = piecesOf(
+    lines
+      .slice(-LINES.tail)
+      .join('\n')
+      .slice(-8 * TAIL.block)
+      .toWellFormed(),
+    { lines: true },
+  );
+  const { tail } = cutPieces(end, TAIL.block, TAIL.block);
   return (
     <div class="folded">
       <div class={kind}>
-        {pieces(short, true)}
-        <span class="cut"> …</span>
+        {drawn(head)}
+        <span class="cut"> … folded here; it ends in … </span>
+        {drawn(tail.length === 0 ? end : tail)}
       </div>
       <details>
         <summary>
@@ -97,11 +104,16 @@ export function SanitizedBlock({
           {lines.length > 1 ? ` on ${lines.length.toLocaleString('en')} lines` : ''}
         </summary>
         <div class={`${kind} whole`} tabindex={0} role="region" aria-label="The whole text">
-          {pieces(normal, true)}
+          {drawn(whole)}
         </div>
       </details>
     </div>
   );
+}
+
+/** Long blanks are told in words, on one line. */
+function drawnLines(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? piece.split('\n').length - 1 : 0), 1);
 }
 
 /** Any JSON value on one line. */

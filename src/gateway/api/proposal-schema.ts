@@ -1,0 +1,56 @@
+/** A proposal as it comes over HTTP: checked as every proposal is, and described to the last character. */
+import {
+  CHECK_NAME_PATTERN,
+  MAX_CEL,
+  MAX_CLAIM,
+  MAX_EXPECTATIONS,
+  MAX_EXPECTED_OUTCOME,
+  MAX_REASONING,
+  MAX_WITHIN_MS,
+  proposalSchema,
+} from '../../action/proposal.js';
+import { jsonObject, textSchemaOf } from './described.js';
+
+const { shape } = proposalSchema;
+
+const cel = textSchemaOf({ min: 1, max: MAX_CEL, description: 'CEL over `pre`, `post`, `delta` and `result`' });
+const withinMs = { type: 'integer', minimum: 0, maximum: MAX_WITHIN_MS } as const;
+
+const expectations = {
+  anyOf: [
+    cel,
+    { type: 'object', required: ['cel'], properties: { cel, withinMs }, additionalProperties: false },
+    {
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_EXPECTATIONS,
+      description: 'No two of one name',
+      items: {
+        type: 'object',
+        required: ['name', 'cel'],
+        properties: { name: { type: 'string', pattern: CHECK_NAME_PATTERN.source }, cel, withinMs },
+        additionalProperties: false,
+      },
+    },
+  ],
+} as const;
+
+export const proposal = proposalSchema
+  .extend({
+    actionId: shape.actionId.optional().openapi({
+      description:
+        'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
+    }),
+    input: jsonObject("The tool's own input"),
+    expect: shape.expect.openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
+    expectedOutcome: shape.expectedOutcome.openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
+    reasoning: shape.reasoning.openapi(
+      textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' }),
+    ),
+    claims: shape.claims.openapi({
+      type: 'object',
+      ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
+      additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),
+    }),
+  })
+  .openapi('Proposal');
