@@ -1,6 +1,7 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
 import type { Expect, Proposal } from '../action/proposal.js';
+import type { Rehearsal } from '../action/rehearsal.js';
 import { rowInOrder } from '../presentation/column-order.js';
 import { textWarnings } from '../presentation/text-warnings.js';
 import { sanitize, sanitizeLines } from '../presentation/sanitize.js';
@@ -113,10 +114,19 @@ function tellPreview(page: Page, { preview }: Subject): void {
     'touches',
     `${preview.rows} ${preview.rows === 1 ? 'row' : 'rows'}; writes ${listed(preview.targets, 'nothing')}; reads ${listed(preview.reads, 'nothing')}`,
   );
+  if (preview.rehearsal !== undefined) page.fact('rehearsed', ...rehearsedLines(preview.rehearsal));
   if (preview.schemaChange) page.fact('schema', paint.red('changes the schema'));
   for (const warning of preview.warnings ?? [])
     page.fact('warning', paint.yellow(sanitize(warning, full ? { max: Infinity } : {})));
   tellSample(page, preview);
+}
+
+/** What the change did to each table when it was tried and rolled back. */
+function rehearsedLines({ tables }: Rehearsal): readonly string[] {
+  return Object.entries(tables).map(
+    ([table, { inserted, updated, deleted }]) =>
+      `${sanitize(table)}: ${inserted} inserted, ${updated} updated, ${deleted} deleted`,
+  );
 }
 
 function tellSample(page: Page, { sample, rows, columns = {} }: Preview): void {

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../src/action/json.js';
 import type { Shown } from '../../src/action/outcome.js';
 import type { PersonPrincipal } from '../../src/gateway/auth/principal.js';
 import { changesAhead, changesMade, money } from '../../src/gateway/inbox/action/changes.js';
+import { countsText, rehearsedChanges } from '../../src/gateway/inbox/action/rehearsed-changes.js';
 import { decisionRightsOf } from '../../src/gateway/inbox/action/decision-rights.js';
 import { coarse, left, urgency } from '../../src/gateway/inbox/components/format.js';
 import { Sanitized, SanitizedBlock } from '../../src/gateway/inbox/components/sanitized-text.js';
@@ -42,6 +43,32 @@ describe('what would change', () => {
       more: 11,
     });
     expect([...(changes?.changed ?? [])]).toEqual(['status']);
+  });
+
+  test('of a rehearsed action are the rows of every table, the named one first', () => {
+    const rehearsal = {
+      tables: { customers: { inserted: 0, updated: 0, deleted: 1 }, orders: { inserted: 0, updated: 2, deleted: 0 } },
+      digest: DIGEST,
+      varying: { orders: ['at'] },
+      rows: {
+        customers: { 1: { before: { id: 1, name: 'Ann' }, after: null } },
+        orders: {
+          7: { before: { at: 'then', customer: 1, id: 7 }, after: { at: { $varies: true }, customer: null, id: 7 } },
+        },
+      },
+    };
+    const columns = { customers: ['id', 'name'], orders: ['id', 'customer', 'at'] };
+    const preview = { ...shown({}).preview, rehearsal, columns };
+    const tables = rehearsedChanges(shown({ op: 'delete', table: 'customers' }, { preview }));
+    expect(tables).toMatchObject([
+      { table: 'customers', changes: { kind: 'remove', rows: [{ before: { name: 'Ann' } }], columns: ['id', 'name'] } },
+      {
+        table: 'orders',
+        changes: { kind: 'change', columns: ['id', 'customer', 'at'], changed: new Set(['customer', 'at']) },
+      },
+    ]);
+    expect(tables?.map(({ counts }) => countsText(counts))).toEqual(['1 row removed', '2 rows changed']);
+    expect(rehearsedChanges(shown({ op: 'delete', table: 'customers' }))).toBeUndefined();
   });
 
   test('reads like the table: its columns in their order, the key first, and what changes where it stands', () => {

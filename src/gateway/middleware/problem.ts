@@ -87,11 +87,9 @@ function isSemantic(issue: ZodError['issues'][number]): boolean {
 }
 
 /** Anything thrown at a path, as the error that is told. What HTTP itself refuses has no code of its own. */
-export function refusalOf(
-  thrown: unknown,
-  path: string,
-): { error: CountersignError; status: ContentfulStatusCode } {
-  if (thrown instanceof CountersignError) return { error: thrown, status: isApi(path) ? statusFor(thrown) : statusOf(thrown.code) };
+export function refusalOf(thrown: unknown, path: string): { error: CountersignError; status: ContentfulStatusCode } {
+  if (thrown instanceof CountersignError)
+    return { error: thrown, status: isApi(path) ? statusFor(thrown) : statusOf(thrown.code) };
   if (thrown instanceof HTTPException && thrown.status < 500) {
     const { status } = thrown;
     return { error: httpRefusal(status), status };

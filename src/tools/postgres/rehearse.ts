@@ -4,6 +4,7 @@ import type { Preview } from '../../action/decision.js';
 import type { ChangedRows, Rehearsal } from '../../action/rehearsal.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import { assignedRows } from './assignment.js';
+import { columnOrder, type Table } from './catalog.js';
 import { changeDigest, rowsIn, shownRows } from './change.js';
 import type { PostgresDatabase, Query, QueryResult } from './connection.js';
 import { asFailure, isConnectionLost } from './failure.js';
@@ -169,10 +170,15 @@ export function rehearsedPreview(
       .sort(),
     schemaChange: false,
     sample: sample.slice(0, SAMPLE),
+    ...(trial.tables.length === 0 ? {} : { columns: columnOrder(inOrderOf(ordered, trial.tables)) }),
     summary: described.length === 0 ? `${operation}: no row of ${first.join(', ')} changes` : described.join(', '),
     rehearsal,
     ...(warnings.length + varies.length === 0 ? {} : { warnings: [...warnings, ...varies] }),
   };
+}
+
+function inOrderOf(names: readonly string[], tables: readonly Table[]): readonly Table[] {
+  return names.flatMap((name) => tables.filter((table) => table.name === name));
 }
 
 const NO_ROWS: ChangedRows = { inserted: 0, updated: 0, deleted: 0 };

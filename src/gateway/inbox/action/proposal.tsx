@@ -5,6 +5,7 @@ import type { Shown } from '../../../action/outcome.js';
 import type { Expect, Proposal } from '../../../action/proposal.js';
 import { textWarnings } from '../../../presentation/text-warnings.js';
 import { changesAhead, money } from './changes.js';
+import { countsText, rehearsedChanges, type TableChanges } from './rehearsed-changes.js';
 import { RowDiff } from '../components/diff.js';
 import { count, duration, either, plural } from '../components/format.js';
 import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
@@ -76,7 +77,8 @@ function ClaimCheck(props: {
 
 export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Element {
   const { preview, proposal, operation, actionType } = shown;
-  const changes = changesAhead(shown);
+  const rehearsed = rehearsedChanges(shown);
+  const changes = rehearsed === undefined ? changesAhead(shown) : undefined;
   return (
     <section aria-labelledby="what">
       <h2 id="what">{actionType === 'READ' ? 'What would be read' : 'What would change'}</h2>
@@ -110,9 +112,27 @@ export function WhatWouldChange({ shown }: { readonly shown: Shown }): JSX.Eleme
         )}
       </dl>
       {changes === undefined ? null : <RowDiff changes={changes} />}
+      {rehearsed === undefined ? null : <Rehearsed tables={rehearsed} />}
       <Input proposal={proposal} />
       <Whole shown={shown} />
     </section>
+  );
+}
+
+/** The rows of every table that the change wrote when it was tried and rolled back. */
+function Rehearsed({ tables }: { readonly tables: readonly TableChanges[] }): JSX.Element {
+  return (
+    <div class="rehearsed">
+      <p class="note">The change was rehearsed: it was made, looked at and rolled back. This is all that it did.</p>
+      {tables.map(({ table, counts, changes }) => (
+        <section>
+          <h3>
+            <Sanitized text={table} max={120} /> <span class="mute">{countsText(counts)}</span>
+          </h3>
+          {changes === undefined ? null : <RowDiff changes={changes} />}
+        </section>
+      ))}
+    </div>
   );
 }
 

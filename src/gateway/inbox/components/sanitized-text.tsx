@@ -122,5 +122,11 @@ export function Value({ value, max = 160 }: { readonly value: unknown; readonly 
   if (value === undefined) return <span class="null">—</span>;
   if (typeof value === 'string')
     return value === '' ? <span class="null">empty</span> : <Sanitized text={value} max={max} />;
+  if (varies(value)) return <span class="null">differs each time</span>;
   return <Sanitized text={JSON.stringify(value)} max={max} />;
+}
+
+/** Whether a rehearsal marked the value as one that differs each time. */
+function varies(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && '$varies' in value && Object.keys(value).length === 1;
 }
