@@ -225,3 +225,35 @@ describe('changes of definition', () => {
     }
   });
 });
+
+describe('a table with more rows than are recorded', () => {
+  test.each([
+    ['TRUNCATE big, small', { big: 300, small: 2 }],
+    ['DROP TABLE big, small', { big: 300, small: 2 }],
+  ])('%s: counted, shown by a sample, and kept by a digest', async (sql) => {
+    await shop.sql(`DROP TABLE IF EXISTS big, small;
+      CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT n, 'v' FROM generate_series(1, 300) n;
+      CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1), (2)`);
+    const narrow = shop.tool({ maxRows: 10 });
+    const { preview, pre, post, checks, input } = await act(narrow, { op: 'sql', sql });
+    expect(preview).toMatchObject({ rows: 302, targets: ['big', 'small'], sample: { length: 10 } });
+    expect(preview.warnings?.join()).toContain('the rows of big are recorded by their count and digest only');
+    expect(pre).toMatchObject({
+      $rows: { big: { rows: 300, digest: expect.stringMatching(/^md5:[0-9a-f]{32}$/) } },
+      small: { 1: { id: 1 }, 2: { id: 2 } },
+    });
+    expect(post).not.toHaveProperty('$rows');
+    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(narrow.compensate?.(input, pre, post)).toBeUndefined();
+  });
+
+  test('is not emptied when a row of it changed since it was looked at', async () => {
+    await shop.sql(`DROP TABLE IF EXISTS big; CREATE TABLE big (id int PRIMARY KEY, v text);
+      INSERT INTO big SELECT n, 'v' FROM generate_series(1, 300) n`);
+    const between = async (): Promise<void> => {
+      await shop.sql(`UPDATE big SET v = 'other' WHERE id = 299`);
+    };
+    await expectCode(act(shop.tool({ maxRows: 10 }), { op: 'sql', sql: 'TRUNCATE big' }, { between }), 'STATE_CHANGED');
+    expect(await shop.sql('SELECT count(*)::int AS n FROM big')).toEqual([{ n: 300 }]);
+  });
+});

@@ -1,9 +1,9 @@
 /** Captures the state that an action can change, in the same way before, during and after the execution. */
-import { assertJson } from '../../action/json.js';
+import { assertJson, type Json } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
-import { definitionsOf, rowsQuery } from './definition.js';
+import { definitionsOf, ROWS, rowsDigestQuery, rowsQuery } from './definition.js';
 import type { QueryResult, PostgresDatabase, Query } from './connection.js';
 import { parseName } from './catalog.js';
 import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
@@ -30,7 +30,13 @@ export function stateQueries(plan: QueriedPlan, maxRows: number): readonly Query
     case 'rows':
       return plan.matching === undefined ? [] : [ordered(plan.matching, plan.table, maxRows + 1)];
     case 'definition':
-      return [plan.definitions, ...plan.emptied.map((table) => ordered(rowsQuery(table), table, maxRows + 1))];
+      return [
+        plan.definitions,
+        ...plan.emptied.flatMap((table) => [
+          ordered(rowsQuery(table), table, maxRows + 1),
+          rowsDigestQuery(table, maxRows),
+        ]),
+      ];
   }
 }
 
@@ -49,13 +55,19 @@ function stateOfPlan(plan: QueriedPlan, results: readonly QueryResult[], reader:
     case 'rows':
       return stateOf(plan.table, first === undefined ? [] : bounded(first, plan.table.name, reader));
     case 'definition': {
-      const rows = plan.emptied.map((table, at) => {
-        const result = others[at];
-        return stateOf(table, result === undefined ? [] : bounded(result, table.name, reader));
-      });
+      const rows: ReturnType<typeof stateOf>[] = [];
+      const digests: [string, Json][] = [];
+      for (const [at, table] of plan.emptied.entries()) {
+        const [result, whole] = [others[2 * at], others[2 * at + 1]];
+        const isLarge = (result?.rows.length ?? 0) > reader.maxRows;
+        rows.push(stateOf(table, result === undefined || isLarge ? [] : reader.database.objects(result)));
+        const [count, digest] = whole?.rows[0] ?? [];
+        if (isLarge) digests.push([table.name, { rows: Number(count), digest: `md5:${digest}` }]);
+      }
+      const large = digests.length === 0 ? {} : { [ROWS]: Object.fromEntries(digests) };
       // Built from entries, because a table may have any name, even `__proto__`.
       return Object.fromEntries(
-        [definitionsOf(plan, first, reader.scope), ...rows].flatMap((part) => Object.entries(part)),
+        [definitionsOf(plan, first, reader.scope), large, ...rows].flatMap((part) => Object.entries(part)),
       );
     }
   }

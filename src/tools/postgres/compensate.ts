@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
 import { displayName, parseName } from './catalog.js';
+import { ROWS } from './definition.js';
 import { classify } from './classify.js';
 import type { PostgresInput } from './input.js';
 import { same } from '../expected-rows.js';
@@ -19,6 +20,8 @@ export function compensationInput(
   const table = tableOf(input, schema);
   // What other tables lost with it, one action could not give back.
   if (table === undefined || Object.keys(pre).some((name) => name !== table && !name.startsWith('$'))) return undefined;
+  // Of rows that are recorded by their digest only, nothing can be put back.
+  if (ROWS in pre) return undefined;
   const before = Object.entries(pre[table] ?? {}) as [string, Json][];
   const after = (post[table] ?? {}) as JsonObject;
   const captured = new Set(before.map(([key]) => key));

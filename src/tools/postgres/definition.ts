@@ -32,6 +32,9 @@ export const DEFINITIONS = '$schema';
 /** The name, below it, of a digest over all other tables of the schema. */
 export const OTHERS = '$others';
 
+/** The name under which states contain count and digest of the rows of tables that have more than are recorded one by one. */
+export const ROWS = '$rows';
+
 /**
  * Plans a change of definition.
  *
@@ -83,6 +86,22 @@ async function namedTables(
 /** A query for all rows of a table. */
 export function rowsQuery(table: Table): Query {
   return { text: `SELECT ${storedList(table)} FROM ${table.sql}` };
+}
+
+/** A query for the count of all rows and a digest over them, where there are more than `most`; else the count is 0. */
+export function rowsDigestQuery(table: Table, most: number): Query {
+  return {
+    text:
+      `SELECT count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text) COLLATE "C")) FROM ${table.sql} t ` +
+      `WHERE (SELECT count(*) FROM (SELECT 1 FROM ${table.sql} LIMIT ${most + 1}) n) > ${most}`,
+  };
+}
+
+/** How many rows of a table a state holds, one by one or as a digest. */
+export function rowCountIn(state: State, table: string): number {
+  const digests = (state[ROWS] ?? {}) as Readonly<Record<string, { readonly rows: number }>>;
+  if (Object.hasOwn(digests, table)) return digests[table]?.rows ?? 0;
+  return Object.hasOwn(state, table) ? Object.keys(state[table] ?? {}).length : 0;
 }
 
 function definitionsQuery(names: readonly QualifiedName[], schema: string): Query {

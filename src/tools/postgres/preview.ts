@@ -196,7 +196,7 @@ function cascadeWarnings(
 
 async function previewDefinition(
   plan: DefinitionPlan,
-  { database }: PreviewOptions,
+  { database, maxRows }: PreviewOptions,
   signal: AbortSignal,
 ): Promise<Preview> {
   const queries = plan.emptied.flatMap((table) => [
@@ -213,6 +213,9 @@ async function previewDefinition(
     return result === undefined ? [] : database.objects(result);
   });
   const warnings = plan.existing.flatMap((table) => actsWith(table, plan.verb === 'truncate' ? ['truncate'] : []));
+  const large = plan.emptied.filter((_, at) => (counts[at] ?? 0) > maxRows);
+  for (const { name } of large)
+    warnings.push(`the rows of ${name} are recorded by their count and digest only, so that they cannot be put back`);
   const removed = plan.emptied.length === 0 ? '' : ` (${plural(rows)})`;
   return {
     rows,

@@ -6,7 +6,7 @@ import type { Execution, ExecuteContext } from '../tool.js';
 import { assignedRows } from './assignment.js';
 import { stateFrom, stateQueries, tooManyRows } from './capture.js';
 import type { QueryResult, PostgresSession } from './connection.js';
-import type { DefinitionPlan } from './definition.js';
+import { rowCountIn, type DefinitionPlan } from './definition.js';
 import {
   EffectTransaction,
   MAX_RECORD_BYTES,
@@ -78,7 +78,7 @@ export class Transaction extends EffectTransaction {
     const expected = { rows: this.context.rows, sideEffectTables: this.options.sideEffectTables };
     const { scope, database } = this.options;
     if (plan.kind === 'definition') {
-      const removed = plan.emptied.reduce((sum, table) => sum + Object.keys(pre[table.name] ?? {}).length, 0);
+      const removed = plan.emptied.reduce((sum, table) => sum + rowCountIn(pre, table.name), 0);
       if (removed !== expected.rows) throw this.#otherCount(removed);
       return { result: { done: plan.verb }, affectedRows: checkDefinition(plan, since, scope, expected) };
     }

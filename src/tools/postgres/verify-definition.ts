@@ -5,7 +5,7 @@ import type { State } from '../../action/snapshot.js';
 import type { ObservedEffect } from '../tool.js';
 import { displayName } from './catalog.js';
 import type { SchemaStatement } from './classify.js';
-import { DEFINITIONS, OTHERS } from './definition.js';
+import { DEFINITIONS, OTHERS, rowCountIn } from './definition.js';
 import type { PostgresInput } from './input.js';
 import { isAst, unwrap, type Ast } from './parser.js';
 import { listOf, text } from './uses.js';
@@ -48,7 +48,7 @@ export function verifyDefinition(
       break;
     case 'truncate':
       for (const name of names) {
-        expect(Object.keys(effect.post[name] ?? {}).length === 0, `the table ${name} to be empty`);
+        expect(rowCountIn(effect.post, name) === 0, `the table ${name} to be empty`);
         expect(same(before.raw(name), after.raw(name)), `the definition of ${name} to stay`);
       }
       break;
