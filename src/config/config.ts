@@ -1,5 +1,6 @@
 /** The operator's configuration: which tools there are, with which credentials, under which policies. */
 import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -73,7 +74,9 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
     throw new CountersignError('CONFIG_INVALID', `${found} cannot be loaded: ${asCountersignError(error).message}`, {
       field: 'config',
       expected: 'an ES module with a default export made by defineConfig()',
-      fix: 'Create it (see the README), or name another with --config.',
+      fix: existsSync(found)
+        ? 'Correct what the message says; a package that is not found has to be installed beside the config.'
+        : 'Create it (see the README), or name another with --config.',
       cause: error,
     });
   }

@@ -104,7 +104,11 @@ function connectionUrl(password: string, port: number, database: string): string
 
 async function useExternal(url: string): Promise<PostgresServer> {
   const checkExternal = (): Promise<void> =>
-    check(url, 'Start that server or correct DATABASE_URL; unset it to use the embedded Postgres.', 'DATABASE_URL');
+    check(
+      url,
+      'Unset DATABASE_URL to use the embedded Postgres (an env file of an earlier run may have set it). Or start that server, or correct the address.',
+      'DATABASE_URL',
+    );
   await checkExternal();
   return {
     url,
@@ -121,13 +125,19 @@ async function check(url: string, fix: string, field?: string): Promise<void> {
   try {
     await query(url, 'SELECT 1');
   } catch (error) {
-    throw new CountersignError('LEDGER_UNAVAILABLE', `Postgres at ${withoutSecrets(url)} does not answer.`, {
-      ...(field === undefined ? {} : { field }),
-      expected: 'postgres://user:password@host:port/database of a running Postgres',
-      fix,
-      retryable: true,
-      cause: error,
-    });
+    throw new CountersignError(
+      'LEDGER_UNAVAILABLE',
+      field === undefined
+        ? `Postgres at ${withoutSecrets(url)} does not answer.`
+        : `${field} is set in the environment, and no Postgres answers at ${withoutSecrets(url)}.`,
+      {
+        ...(field === undefined ? {} : { field }),
+        expected: 'postgres://user:password@host:port/database of a running Postgres',
+        fix,
+        retryable: true,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -216,11 +216,13 @@ async function check(address: string, namespace: string, field?: string): Promis
     if (error instanceof CountersignError) throw error;
     throw new CountersignError(
       'TEMPORAL_UNAVAILABLE',
-      `Temporal at ${address} does not answer for namespace ${namespace}.`,
+      field === undefined
+        ? `Temporal at ${address} does not answer for namespace ${namespace}.`
+        : `${field} is set in the environment, and no Temporal at ${address} answers for namespace ${namespace}.`,
       {
         ...(field === undefined ? {} : { field }),
         expected: 'host:port of a running Temporal server that has the namespace',
-        fix: `Start that server, or: temporal operator namespace create --address ${address} --namespace ${namespace}`,
+        fix: `${field === undefined ? '' : `Unset ${field} to start an embedded server (an env file of an earlier run may have set it). Or `}start that server, or: temporal operator namespace create --address ${address} --namespace ${namespace}`,
         retryable: true,
         cause: error,
       },

@@ -136,6 +136,12 @@ export interface Tool<I = unknown> {
   verify(effect: ObservedEffect<I>): readonly Check[];
   /** The input of a proposal that would restore `pre`; undefined when it cannot be restored. Pure. */
   compensate?(input: I, pre: State, post: State): JsonObject | undefined;
+  /**
+   * Checks that it can reach its system, and that its role may do what every effect needs. Has no effect but to prepare its own records.
+   *
+   * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
+   */
+  check?(context: ReadContext): Promise<void>;
   /** Closes connections. */
   close(): Promise<void>;
 }

@@ -3,13 +3,14 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
-import { CountersignError } from '../action/errors.js';
+import { asCountersignError, CountersignError } from '../action/errors.js';
 import { Closing } from '../closing.js';
 import { temporalUnavailable } from '../client/connection.js';
 import type { TemporalSettings } from '../environment.js';
 import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
 import { ActivePolicy } from '../policy/index.js';
+import type { Tool } from '../tools/tool.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
 import { buildIdOf, workflowBundlePath } from './bundle.js';
@@ -84,6 +85,23 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 }
 
+/** The longest time for a tool's system to answer before the worker starts without it. Milliseconds. */
+const TOOL_CHECK_MS = 5_000;
+
+/**
+ * Checks a tool before the worker takes any action. A system that does not answer may be back later; what an operator must put right stops
+ * the worker, so that it does not show at the first effect.
+ */
+async function checkTool(tool: Tool, logger: Logger): Promise<void> {
+  try {
+    await tool.check?.({ signal: AbortSignal.timeout(TOOL_CHECK_MS) });
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (!error.retryable) throw error;
+    logger.warn({ tool: tool.name, err: error }, "a tool's system does not answer; its actions will wait for it");
+  }
+}
+
 interface Assembled {
   readonly deps: Omit<Dependencies, 'refusals'>;
   readonly policy: ActivePolicy;
@@ -112,6 +130,8 @@ async function assemble(
   const expectations = new ExpectationRunner();
   closing.add(() => expectations.close());
   for (const tool of config.tools) closing.add(() => tool.close());
+  const own = config.tools.filter(({ taskQueue }) => taskQueue === undefined || taskQueue === temporal.taskQueue);
+  await Promise.all(own.map((tool) => checkTool(tool, logger)));
 
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());

@@ -624,3 +624,23 @@ describe('partitions', () => {
     await expectCode(act(tool, { op: 'update', table: 'spans', set: { v: 1 }, all: true }), 'INVALID_INPUT');
   });
 });
+
+describe('a check of the tool', () => {
+  test('prepares its record of effects, and says when its role may not use it', async () => {
+    await tool.check?.({ signal: never() });
+    const role = `limited_${randomUUID().slice(0, 8)}`;
+    await shop.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'limited'`);
+    const url = new URL(shop.url);
+    url.username = role;
+    url.password = 'limited';
+    const limited = shop.tool({ connection: { connectionString: url.href } });
+    const error = await expectCode(limited.check?.({ signal: never() }) ?? Promise.resolve(), 'TOOL_FAILED');
+    expect(error.message).toContain('may not use the table');
+    expect(error.fix).toContain('GRANT');
+    await shop.sql(`GRANT USAGE ON SCHEMA countersign_effects TO ${role};
+      GRANT SELECT, INSERT ON countersign_effects.effects TO ${role}`);
+    await limited.check?.({ signal: never() });
+    await limited.close();
+    await shop.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+});

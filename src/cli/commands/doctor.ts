@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { asCountersignError, type CountersignError } from '../../action/errors.js';
+import type { Tool } from '../../tools/tool.js';
 import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
@@ -141,6 +142,7 @@ async function configChecks(context: Context, file: string | undefined): Promise
   const tools = config.tools.map(({ name, environment }) => `${name} (${environment})`).join(', ');
   return [
     { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
+    ...(await Promise.all(config.tools.map((tool) => toolCheck(tool)))),
     await check('policies', async () => {
       const { compilePolicy, loadBundle } = await import('../../policy/index.js');
       const { digest } = compilePolicy(await loadBundle(config.policies));
@@ -148,6 +150,17 @@ async function configChecks(context: Context, file: string | undefined): Promise
     }),
   ];
 }
+
+async function toolCheck(tool: Tool): Promise<Check> {
+  const name = `tool ${tool.name}`;
+  return await check(name, async () => {
+    await tool.check?.({ signal: AbortSignal.timeout(TOOL_CHECK_MS) });
+    return { name, ok: true, detail: tool.check === undefined ? 'not checked: it has no check' : 'ready for effects' };
+  });
+}
+
+/** The longest time for a tool's system to answer. Milliseconds. */
+const TOOL_CHECK_MS = 5_000;
 
 async function check(name: string, look: () => Promise<Check>): Promise<Check> {
   try {

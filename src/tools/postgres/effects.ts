@@ -149,6 +149,26 @@ export class Effects {
     }
   }
 
+  /** Checks that the table is there, or can be made, and that the role may use it. @throws CountersignError TOOL_FAILED, TOOL_UNAVAILABLE */
+  async check(signal: AbortSignal): Promise<void> {
+    const usable = await this.#usable(signal);
+    if (usable === true) return;
+    if (usable === undefined) return await this.ensure();
+    throw new CountersignError('TOOL_FAILED', `${this.#tool}: its role may not use the table ${this.table}.`, {
+      expected: `USAGE on the schema, and SELECT and INSERT on ${this.table}`,
+      fix: `Have an administrator run: GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(this.#schema)} TO <role>; GRANT SELECT, INSERT ON ${this.table} TO <role>;`,
+    });
+  }
+
+  /** Whether the role may use the table; undefined when there is none. */
+  async #usable(signal: AbortSignal): Promise<boolean | undefined> {
+    const text = `SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'effects'`;
+    const [result] = await this.#database.read([{ text, values: [this.#schema] }], signal);
+    const [usable] = result?.rows[0] ?? [];
+    return usable === undefined ? undefined : usable === 't';
+  }
+
   /** Looks up whether the effect of a key happened. If it did not, the key is made void first, so that no late attempt can commit it. */
   async lookUp(key: string): Promise<LookUp> {
     const session = await this.#database.session();

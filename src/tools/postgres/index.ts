@@ -208,6 +208,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       }
     },
 
+    check: ({ signal }) => effects.check(signal),
     lookUp: (key) => effects.lookUp(key),
     verify: (effect) => verifyChange(effect, verifyOptions),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
