@@ -17,7 +17,13 @@ let admin: Countersign;
 let dba: Credential;
 
 beforeAll(async () => {
-  stack = await startStack({ schema: 'CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL)' });
+  stack = await startStack({
+    schema: `CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL);
+      CREATE TABLE carts (id int PRIMARY KEY);
+      CREATE TABLE marks (id int PRIMARY KEY, cart int REFERENCES carts ON DELETE CASCADE);
+      CREATE TABLE drafts (id int PRIMARY KEY);
+      CREATE TABLE audit_logs (id int PRIMARY KEY, draft int REFERENCES drafts ON DELETE CASCADE)`,
+  });
   admin = await stack.agent({ owner: 'owen' });
   dba = await stack.approver('dora', ['dba']);
 });
@@ -198,6 +204,39 @@ test('when the state changes while people think, their yes no longer counts and 
   await stack.decide(action, dba);
   expect(await action.outcome()).toMatchObject({ status: 'success' });
   expect(await left()).toBe(20);
+});
+
+test('of a rehearsed change covers what it does to other tables: one row more there, and people are asked anew', async () => {
+  await stack.shop.query(`INSERT INTO carts SELECT generate_series(1, 150); INSERT INTO marks VALUES (1, 1), (2, 1)`);
+  const action = await pending(admin, { tool: 'shop-db', input: { op: 'delete', table: 'carts', all: true } });
+  const { preview } = action.pending.shown;
+  expect(preview).toMatchObject({ rows: 152, targets: ['carts', 'marks'] });
+  expect(preview.rehearsal?.tables).toMatchObject({ marks: { deleted: 2 }, carts: { deleted: 150 } });
+  await stack.shop.query('INSERT INTO marks VALUES (3, 2)');
+  await admin.decide(action.actionId, await token(action, dba));
+  const view = await until(
+    () => admin.view(action.actionId),
+    ({ phase, refusedApprovals }) => phase === 'pending' && refusedApprovals.length > 0,
+  );
+  expect(view.refusedApprovals).toMatchObject([{ code: 'APPROVAL_STALE' }]);
+  expect(view.pending?.shown.preview.rows).toBe(153);
+
+  await stack.decide(action, dba);
+  const outcome = await action.outcome();
+  expect(outcome).toMatchObject({ status: 'success', checks: [{ name: 'derived' }, { name: 'frame.affectedTables' }] });
+  expect(outcome.delta?.operations).toBe(153);
+  const { rows } = await stack.shop.query('SELECT FROM carts UNION ALL SELECT FROM marks');
+  expect(rows).toEqual([]);
+});
+
+test('a cascade into a protected table is denied, and nobody is asked', async () => {
+  await stack.shop.query('INSERT INTO drafts VALUES (1); INSERT INTO audit_logs VALUES (1, 1)');
+  const input = { op: 'delete', table: 'drafts', where: { id: 1 } };
+  const outcome = await admin.perform({ actionId: randomUUID(), tool: 'shop-db', input });
+  expect(outcome).toMatchObject({ status: 'denied', error: { code: 'POLICY_DENIED' } });
+  expect(outcome.reason).toContain('protected table');
+  const { rows } = await stack.shop.query('SELECT id FROM drafts');
+  expect(rows).toEqual([{ id: 1 }]);
 });
 
 describe('the signal `decide`, for those who can only signal', () => {

@@ -249,6 +249,16 @@ describe('what a trigger does', () => {
     expect(await shop.sql('SELECT status FROM orders WHERE id = 1')).toEqual([{ status: 'open' }]);
   });
 
+  test('that deletes rows with a change that is no delete is refused, because policies that protect them do not see it', async () => {
+    await trigger('orders', 'AFTER UPDATE', 'DELETE FROM items WHERE order_id = NEW.id; RETURN NULL;');
+    const input = { op: 'update', table: 'orders', set: { total: 5 }, where: { id: 1 }, rehearse: true };
+    const { refusal } = await preview(input);
+    expect(refusal).toMatchObject({
+      code: 'REHEARSAL_DIFFERS',
+      message: expect.stringContaining('deleted rows of items'),
+    });
+  });
+
   test('to a table that the tool does not cover is refused with its name and count', async () => {
     const narrow = shop.tool({ tables: ['customers'] });
     const error = await expectCode(

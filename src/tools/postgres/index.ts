@@ -135,7 +135,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     constraints: ['maxRows', 'timeoutMs'],
     timeoutMs,
     input: postgresInput,
-    actionType: (input) => (input.op === 'sql' ? classify(input.sql).actionType : ACTION_TYPES[input.op]),
+    actionType: actionTypeOf,
     operation: (input) => (input.op === 'sql' ? classify(input.sql).operation : input.op),
 
     preview: (input, { signal }) =>
@@ -220,6 +220,10 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   };
 }
 
+function actionTypeOf(input: PostgresInput): ActionType {
+  return input.op === 'sql' ? classify(input.sql).actionType : ACTION_TYPES[input.op];
+}
+
 const ACTION_TYPES: Readonly<Record<Exclude<PostgresInput['op'], 'sql'>, ActionType>> = {
   describe: 'READ',
   select: 'READ',
@@ -244,7 +248,9 @@ function previewOf(plan: RehearsedPlan, input: PostgresInput, found: Rehearsed, 
   const preview = rehearsedPreview(plan, found, input.op, warnings);
   const names = plan.targets.map((table) => table.name);
   const rows = names.reduce((sum, name) => sum + total(found.rehearsal.tables[name] ?? NO_ROWS), 0);
-  const refusal = countRefusal(names.join(', '), input, rows) ?? rehearsalRefusal(plan, found, input, options);
+  const refusal =
+    countRefusal(names.join(', '), input, rows) ??
+    rehearsalRefusal(plan, found, { input, actionType: actionTypeOf(input) }, options);
   return withRefusal(preview, refusal);
 }
 

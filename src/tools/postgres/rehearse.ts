@@ -1,6 +1,6 @@
 /** Rehearses a change: makes it in a transaction that is rolled back, so that what it does is known before anybody decides on it. */
 import type { ErrorView } from '../../action/errors.js';
-import type { Preview } from '../../action/decision.js';
+import type { ActionType, Preview } from '../../action/decision.js';
 import type { ChangedRows, Rehearsal } from '../../action/rehearsal.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import { assignedRows } from './assignment.js';
@@ -201,18 +201,12 @@ function describeRows(table: string, { inserted, updated, deleted }: ChangedRows
 export function rehearsalRefusal(
   { rows: plan }: RehearsedPlan,
   found: Rehearsed,
-  input: PostgresInput,
+  { input, actionType }: { readonly input: PostgresInput; readonly actionType: ActionType },
   options: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
 ): ErrorView | undefined {
-  if (plan === undefined) return undefined;
-  const { expected, trial } = found;
-  const { count } = trial.statement;
   const detail =
-    expected !== undefined && expected !== count
-      ? `it changed ${count} of ${expected} rows of ${plan.table.name}`
-      : plan.onlyRehearsed === undefined
-        ? differenceFromInput(plan, found, input, options)
-        : undefined;
+    unnamedDeletion(found.trial, actionType) ??
+    (plan === undefined ? undefined : (otherCount(plan, found) ?? differenceFromInput(plan, found, input, options)));
   if (detail === undefined) return undefined;
   return {
     code: 'REHEARSAL_DIFFERS',
@@ -223,13 +217,28 @@ export function rehearsalRefusal(
   };
 }
 
+/** Policies that protect tables from deletion look at the action type, which follows from the input alone. */
+function unnamedDeletion({ changes }: Trial, actionType: ActionType): string | undefined {
+  if (actionType === 'DELETE') return undefined;
+  const lost = Object.entries(changes).find(([, { deleted, inserted }]) => deleted > inserted);
+  return lost && `it deleted rows of ${lost[0]}, and it is no delete`;
+}
+
+function otherCount(plan: RowPlan, { expected, trial }: Rehearsed): string | undefined {
+  const { count } = trial.statement;
+  if (expected === undefined || expected === count) return undefined;
+  return `it changed ${count} of ${expected} rows of ${plan.table.name}`;
+}
+
 /** How the rows of the statement itself differ from what the input says. */
 function differenceFromInput(
-  { table, verb, columns }: RowPlan,
+  { table, verb, columns, onlyRehearsed }: RowPlan,
   { trial, assigned }: Rehearsed,
   input: PostgresInput,
   { database, maintainedColumns }: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
 ): string | undefined {
+  // Rows that move to another key, or have none, cannot be compared with the input one by one.
+  if (onlyRehearsed !== undefined) return undefined;
   const { before, after, statement, varying } = trial;
   // The statement returns the keys of its own rows; triggers may have changed more of them.
   const keys = new Set(database.objects(columnsOf(statement, -table.key.length)).map((row) => keyOf(table, row)));
