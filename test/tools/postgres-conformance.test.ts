@@ -1,4 +1,5 @@
-import { describeTool } from './conformance.js';
+import type { PostgresInput, PostgresOptions } from '../../src/tools/index.js';
+import { describeTool, type ToolScenario } from './conformance.js';
 import { openShop, type Shop } from './shop.js';
 
 let next = 1_000;
@@ -12,10 +13,10 @@ async function newOrder(shop: Shop): Promise<number> {
 const READ = { op: 'select', table: 'orders', where: { status: 'open' } };
 const INVALID = { op: 'update', table: 'orders', set: { status: 'x' } };
 
-describeTool('postgres, updating a row', async () => {
+async function updating(options: Partial<PostgresOptions> = {}): Promise<ToolScenario<PostgresInput>> {
   const shop = await openShop();
   return {
-    tool: shop.tool(),
+    tool: shop.tool(options),
     read: READ,
     invalid: INVALID,
     write: async () => ({
@@ -31,7 +32,10 @@ describeTool('postgres, updating a row', async () => {
     },
     stop: () => shop.stop(),
   };
-});
+}
+
+describeTool('postgres, updating a row', () => updating());
+describeTool('postgres, updating a row that is rehearsed', () => updating({ rehearse: 'always' }));
 
 describeTool('postgres, inserting rows', async () => {
   const shop = await openShop();
