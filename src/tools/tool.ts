@@ -7,6 +7,7 @@ import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { SendBound, Sends } from './sends.js';
 
 /**
  * Whether the same idempotency key may be executed again:
@@ -34,6 +35,11 @@ export interface ExecuteContext extends ReadContext {
    * nothing happened. It is set only when the idempotency is `native`; otherwise there is no such second attempt.
    */
   readonly retried?: boolean;
+  /**
+   * Counts the sends of the action. One send is counted before `execute` is called; a tool that may send more than once in one call begins
+   * each send here. Absent where nobody counts: then the tool bounds the sends of the call by itself.
+   */
+  readonly sends?: Sends;
   /** Reports that the work continues, and makes cancellation arrive through `signal`. It is cheap, so call it often. */
   heartbeat(): void;
 }
@@ -104,6 +110,8 @@ export interface Tool<I = unknown> {
   readonly taskQueue?: string;
   /** The longest time of one execution. Milliseconds. */
   readonly timeoutMs: number;
+  /** How often one action may be sent in all. Default DEFAULT_SENDS: 5 times within a minute. */
+  readonly sends?: SendBound;
   readonly input: z.ZodType<I>;
   /** The action type of an input. @throws CountersignError INVALID_INPUT or STATEMENT_REFUSED when it cannot be classified */
   actionType(input: I): ActionType;

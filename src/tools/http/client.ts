@@ -43,22 +43,27 @@ export class Client {
 
   /**
    * Sends a request to the service and returns its response, whatever the status; redirections are not followed. When the service refuses
-   * the token (401), the token is renewed once and the request repeated, because a refused request has had no effect.
+   * the token (401), the token is renewed once and the request repeated, because a refused request has had no effect. `begin` is called
+   * right before each time that it is sent.
    *
    * @throws WireFailure; CountersignError when the request could not be built, so that nothing was sent
    */
-  async send(request: Outgoing, signal: AbortSignal): Promise<Answer> {
+  async send(request: Outgoing, signal: AbortSignal, begin = async (): Promise<void> => {}): Promise<Answer> {
     const { own, tokens, headers, secrets, base } = this.#options;
     if (request.url.origin !== base.origin) {
       throw new CountersignError('INTERNAL', 'A request with credentials was about to leave the service.');
     }
     const resolved = { ...PLAIN, ...(await resolveHeaders({ ...headers, ...request.headers }, secrets)) };
-    if (tokens === undefined) return await own.send({ ...request, headers: resolved }, signal);
+    const sent = async (all: Record<string, string>): Promise<Answer> => {
+      await begin();
+      return await own.send({ ...request, headers: all }, signal);
+    };
+    if (tokens === undefined) return await sent(resolved);
     const token = await tokens.get(signal);
-    const response = await own.send({ ...request, headers: bearing(resolved, token) }, signal);
+    const response = await sent(bearing(resolved, token));
     if (response.status !== 401) return response;
     tokens.reject(token);
-    return await own.send({ ...request, headers: bearing(resolved, await tokens.get(signal)) }, signal);
+    return await sent(bearing(resolved, await tokens.get(signal)));
   }
 
   /**

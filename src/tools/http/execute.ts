@@ -1,9 +1,10 @@
 /** Makes an effect: checks again that the state is the one that was captured, sends the request, and reports what is known afterwards. */
-import { retryAfter } from '../../http/retry-after.js';
+import { LONGEST_STATED_MS, retryAfter } from '../../http/retry-after.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Constraint } from '../../action/decision.js';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { digest } from '../../action/json.js';
+import { Sends } from '../sends.js';
 import type { ExecuteContext, Execution } from '../tool.js';
 import {
   effectFailure,
@@ -18,14 +19,14 @@ import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
-import type { Answer } from '../../http/wire.js';
+import { WireFailure, type Answer } from '../../http/wire.js';
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 2_000;
+/** How often a running call says that it goes on. Below every heartbeat timeout. Milliseconds. */
+const HEARTBEAT_MS = 1_000;
 
 /**
- * Makes the effect. A request that was certainly not sent is tried again here within the time, unless the key makes another attempt of the
- * whole step harmless: from outside, a second attempt cannot be distinguished from one after an effect.
+ * Makes the effect. A request that certainly had no effect is sent again within the time of the call and the bound on sends. What is left
+ * of either decides whether the caller may try again: from outside, a second attempt cannot be distinguished from one after an effect.
  *
  * @throws CountersignError as `Tool.execute` says. After an earlier attempt that may have reached the service, only a response proves
  *   that nothing was done, so every other failure is EFFECT_UNKNOWN then.
@@ -40,29 +41,54 @@ export async function execute(
   checkRows(context);
   const ms = Math.min(limit(context.constraints, 'timeoutMs') ?? Infinity, service.limits.totalMs);
   const signal = within(service, context.signal, ms);
-  const end = performance.now() + ms;
-  if (operation.actionType === 'READ') return { result: await readOperation(service, operation, input, signal) };
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  const call: Call = { context, signal, end: performance.now() + ms, sends: context.sends ?? Sends.ofOneCall(service.sends) };
+  const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    if (operation.actionType === 'READ') return { result: await readOperation(service, operation, input, signal) };
+    return await sendUntilAnswered(service, operation, input, call);
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
+/** One call of `execute`. */
+interface Call {
+  readonly context: ExecuteContext;
+  readonly signal: AbortSignal;
+  /** When its time is over, by `performance.now()`. */
+  readonly end: number;
+  readonly sends: Sends;
+}
+
+async function sendUntilAnswered(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  call: Call,
+): Promise<Execution> {
+  const { context, sends } = call;
+  for (;;) {
     try {
-      const ready = await prepare(service, operation, input, context, signal);
+      const ready = await prepare(service, operation, input, call);
       if ('result' in ready) return ready;
-      return await makeEffect(service, operation, ready, context, signal);
+      return await makeEffect(service, operation, ready, call);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
       if (error.code === 'EFFECT_UNKNOWN') throw error;
       if (context.retried === true) {
-        throw unknown(`An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`);
+        throw unknown(`An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`, error);
       }
-      const wait = error.retryAfterMs ?? pause;
-      const mayTryAgain = error.retryable && operation.idempotency !== 'native' && performance.now() + wait < end;
-      if (!mayTryAgain || !(await slept(wait, signal))) throw error;
-      context.heartbeat();
+      if (!error.retryable) throw error;
+      const pauseMs = sends.pauseAfter(error);
+      if (pauseMs === undefined) throw sends.over(error);
+      if (!(await paused(pauseMs, call))) throw error;
     }
   }
 }
 
-/** Waits. Returns false when the signal ended the wait early. */
-async function slept(ms: number, signal: AbortSignal): Promise<boolean> {
+/** Waits. Returns false when the wait does not fit into the call. */
+async function paused(ms: number, { signal, end }: Call): Promise<boolean> {
+  if (performance.now() + ms >= end) return false;
   return await delay(ms, true, { signal }).catch(() => false);
 }
 
@@ -71,8 +97,7 @@ async function prepare(
   service: Service,
   operation: Operation,
   input: HttpInput,
-  context: ExecuteContext,
-  signal: AbortSignal,
+  { context, signal }: Call,
 ): Promise<OperationRequest | Execution> {
   const request = requestOf(operation, input, service.client.base);
   const key = { 'idempotency-key': idempotencyKeyHeader(context.idempotencyKey) };
@@ -99,16 +124,16 @@ async function makeEffect(
   service: Service,
   operation: Operation,
   request: OperationRequest,
-  context: ExecuteContext,
-  signal: AbortSignal,
+  call: Call,
 ): Promise<Execution> {
   const about = contextOf(service, operation.method, operation.url);
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    context.heartbeat();
-    const response = await send(service, request, about, signal);
+  for (;;) {
+    const response = await send(service, request, about, call);
     if (!isInProgress(response, operation)) return { result: await resultOfEffect(response, operation, about) };
-    if (!(await slept(retryAfter(response, LONGEST_PAUSE_MS) ?? pause, signal))) {
-      throw unknown(`${about.what} is still in progress under this key.`);
+    const stated = { retryAfterMs: retryAfter(response, LONGEST_STATED_MS) };
+    const pauseMs = call.sends.pauseAfter(stated);
+    if (pauseMs === undefined || !(await paused(pauseMs, call))) {
+      throw unknown(`${about.what} is still in progress under this key.`, stated);
     }
   }
 }
@@ -117,11 +142,12 @@ async function send(
   service: Service,
   request: OperationRequest,
   about: ResponseContext,
-  signal: AbortSignal,
+  { signal, sends }: Call,
 ): Promise<Answer> {
   try {
-    return await service.client.send(request, signal);
+    return await service.client.send(request, signal, () => sends.begin());
   } catch (error) {
+    if (error instanceof WireFailure && !error.sent) sends.unsent();
     throw effectFailure(error, about);
   }
 }

@@ -2,6 +2,7 @@
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
+import { sendBoundOf } from '../sends.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
@@ -36,7 +37,8 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const operations = compileOperations(options, secrets);
   const limits = limitsOf(options);
   const client = clientOf(options, limits, secrets);
-  const service: Service = { tool: options.name, client, operations, secrets, limits };
+  const sends = sendBoundOf(options.sends, "the tool's config");
+  const service: Service = { tool: options.name, client, operations, secrets, limits, sends };
   const find = ({ op }: HttpInput): Operation => {
     const operation = operations.get(op);
     if (operation === undefined)
@@ -58,6 +60,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     idempotencyOf: (input) => find(input).idempotency,
     constraints: ['maxRows', 'timeoutMs'],
     timeoutMs: limits.totalMs,
+    sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
     input: inputSchema(operations),
     actionType: (input) => find(input).actionType,
@@ -107,12 +110,11 @@ const DEFAULT_LIMITS = {
   totalMs: 30_000,
   bodyBytes: 1024 * 1024,
   redirects: 3,
-  retryAfterMs: 60_000,
 } as const;
 
 function limitsOf({ limits = {} }: HttpOptions): Record<keyof typeof DEFAULT_LIMITS, number> {
   for (const [name, value] of Object.entries(limits) as [keyof typeof DEFAULT_LIMITS, number][]) {
-    const least = name === 'redirects' || name === 'retryAfterMs' ? 0 : 1;
+    const least = name === 'redirects' ? 0 : 1;
     if (!Object.hasOwn(DEFAULT_LIMITS, name) || !(Number.isSafeInteger(value) && value >= least)) {
       throw invalid(`limits.${name}`, `one of ${Object.keys(DEFAULT_LIMITS).join(', ')}, as a whole number`);
     }

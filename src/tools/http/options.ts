@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
+import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
@@ -109,8 +110,6 @@ export interface HttpLimits {
   readonly bodyBytes?: number;
   /** The most redirections that one GET follows. Default 3. */
   readonly redirects?: number;
-  /** The longest Retry-After that is obeyed. Milliseconds, default 60,000. */
-  readonly retryAfterMs?: number;
 }
 
 export interface HttpOptions {
@@ -129,6 +128,11 @@ export interface HttpOptions {
   readonly lookUp?: LookUpRequest;
   readonly allow?: Allow;
   readonly limits?: HttpLimits;
+  /**
+   * How often one action may be sent in all: by every attempt and under every grant. Default 5 sends within 60,000 ms. A Retry-After is
+   * obeyed within that time; a longer one ends the action.
+   */
+  readonly sends?: Partial<SendBound>;
   /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
   /** The task queue, when the steps of this tool must run on another worker. */

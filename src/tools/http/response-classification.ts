@@ -1,11 +1,11 @@
 /** Determines from a response, or from a failure, what happened. */
-import { CountersignError } from '../../action/errors.js';
+import { CountersignError, type CountersignErrorOptions } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import { bodyOf, BrokenBody } from '../../http/body.js';
 import type { Operation } from './operation.js';
 import type { Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
-import { retryAfter } from '../../http/retry-after.js';
+import { LONGEST_STATED_MS, retryAfter } from '../../http/retry-after.js';
 import { WireFailure, type Answer } from '../../http/wire.js';
 
 export interface ResponseContext {
@@ -13,8 +13,8 @@ export interface ResponseContext {
   readonly what: string;
   readonly secrets: Secrets;
   readonly bodyBytes: number;
-  /** The longest Retry-After that is obeyed. Milliseconds. */
-  readonly retryAfterMs: number;
+  /** The longest Retry-After that is waited for. Milliseconds. */
+  readonly longestWaitMs: number;
 }
 
 /** The result of `execute`, which CEL expressions read as `result`. */
@@ -95,7 +95,9 @@ export async function resultOfEffect(
     );
   }
   if ((status >= 400 && status <= 499) || REDIRECTED.has(status)) throw await refused(response, context);
-  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`);
+  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`, {
+    retryAfterMs: retryAfter(response, LONGEST_STATED_MS),
+  });
 }
 
 /** Whether the service still processes a request with the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
@@ -113,9 +115,14 @@ export function effectFailure(thrown: unknown, context: Pick<ResponseContext, 'w
   return new CountersignError('TOOL_UNAVAILABLE', `${context.what} was not sent: ${why}.`, { retryable: true });
 }
 
-export function unknown(message: string): CountersignError {
+/** `retryAfterMs`: when a request under the same key is of use, as the service says. */
+export function unknown(
+  message: string,
+  { retryAfterMs }: Pick<CountersignErrorOptions, 'retryAfterMs'> = {},
+): CountersignError {
   return new CountersignError('EFFECT_UNKNOWN', message, {
     fix: 'Look at the service; the state before is in the record.',
+    retryAfterMs,
   });
 }
 
@@ -145,11 +152,12 @@ async function refused(response: Answer, context: ResponseContext): Promise<Coun
 }
 
 async function unavailable(response: Answer, context: ResponseContext): Promise<CountersignError> {
-  const retryAfterMs = retryAfter(response, context.retryAfterMs);
+  const retryAfterMs = retryAfter(response, LONGEST_STATED_MS);
   return new CountersignError(
     'TOOL_UNAVAILABLE',
     `${context.what} was put off with ${response.status}${await serviceMessage(response, context)}.`,
-    { retryable: true, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    // Nobody waits for longer than an action may be sent at all: then it ends, and says when to come again.
+    { retryable: (retryAfterMs ?? 0) <= context.longestWaitMs, retryAfterMs },
   );
 }
 

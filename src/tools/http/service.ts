@@ -1,4 +1,5 @@
 /** One configured service: its operations, the client that reaches it, and its read requests. */
+import type { SendBound } from '../sends.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import {
   isAbsent,
@@ -21,7 +22,8 @@ export interface Service {
   readonly client: Client;
   readonly operations: ReadonlyMap<string, Operation>;
   readonly secrets: Secrets;
-  readonly limits: { readonly totalMs: number; readonly bodyBytes: number; readonly retryAfterMs: number };
+  readonly limits: { readonly totalMs: number; readonly bodyBytes: number };
+  readonly sends: SendBound;
 }
 
 /** The request of an operation, without headers such as the idempotency key. */
@@ -39,8 +41,9 @@ export interface ReadResult {
 }
 
 export function contextOf(service: Service, method: Method, template: Template): ResponseContext {
-  const { secrets, limits, tool } = service;
-  return { what: `${method} ${template.path} on ${tool}`, secrets, ...limits };
+  const { secrets, limits, sends, tool } = service;
+  const what = `${method} ${template.path} on ${tool}`;
+  return { what, secrets, bodyBytes: limits.bodyBytes, longestWaitMs: sends.withinMs };
 }
 
 /** Builds the request of an operation. @throws CountersignError INVALID_INPUT */
