@@ -124,7 +124,6 @@ test('the defaults are those of the code', async () => {
     'totalMs',
     'bodyBytes',
     'redirects',
-    'retryAfterMs',
   ]);
   for (const [name, value = ''] of defaults) {
     const text = value === '1024 * 1024' ? '1 MiB' : Number(value.replaceAll('_', '')).toLocaleString('en');

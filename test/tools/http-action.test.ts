@@ -13,9 +13,10 @@ let agent: Countersign;
 
 beforeAll(async () => {
   payments = await openPayments();
-  stack = await startStack({ schema: 'SELECT 1', tools: () => [toolOn(payments.url)] });
+  const hasty = () => toolOn(payments.url, { name: 'hasty', sends: { max: 3 } });
+  stack = await startStack({ schema: 'SELECT 1', tools: () => [toolOn(payments.url), hasty()] });
   const permit = `@id("admins-call-payments")
-permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource == Countersign::Tool::"payments");`;
+permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty"]);`;
   await writeFile(path.join(stack.policies, 'payments.cedar'), permit);
   await stack.worker?.policy.reload();
   agent = await stack.agent();
@@ -133,4 +134,48 @@ test('a refusal is a failure, and a path that would escape is refused earlier', 
     error: { code: 'INVALID_INPUT' },
   });
   expect(payments.journal).toEqual([]);
+});
+
+test.each([
+  ['none', note],
+  ['lookup', replace],
+  ['native', refund],
+])('a service that always says 429 is sent the action three times (%s), then it has failed', async (_name, propose) => {
+  let sent = 0;
+  payments.before = ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    sent++;
+    response.writeHead(429, { 'retry-after': '0' }).end();
+    return true;
+  };
+  const outcome = await ended(agent, { ...propose(), tool: 'hasty' });
+  expect(outcome).toMatchObject({ status: 'failed', error: { code: 'TOOL_UNAVAILABLE' } });
+  expect(outcome.error?.retryAfterMs).toBeGreaterThan(0);
+  expect(sent).toBe(3);
+});
+
+test('a service that never answers a native request is sent it three times over all attempts; the look-up rules it out', async () => {
+  let sent = 0;
+  payments.before = ({ method }, request) => {
+    if (method === 'GET') return false;
+    sent++;
+    request.socket.resetAndDestroy();
+    return true;
+  };
+  const outcome = await ended(agent, { ...refund(), tool: 'hasty' });
+  expect(outcome).toMatchObject({ status: 'failed', error: { code: 'TOOL_FAILED' } });
+  expect(sent).toBe(3);
+});
+
+test('a Retry-After of a day ends the action as failed, with the time, after one send', async () => {
+  let sent = 0;
+  payments.before = ({ method }, _request, response) => {
+    if (method === 'GET') return false;
+    sent++;
+    response.writeHead(429, { 'retry-after': '86400' }).end();
+    return true;
+  };
+  const outcome = await ended(agent, note());
+  expect(outcome).toMatchObject({ status: 'failed', error: { code: 'TOOL_UNAVAILABLE', retryAfterMs: 86_400_000 } });
+  expect(sent).toBe(1);
 });

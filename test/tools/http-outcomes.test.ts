@@ -70,7 +70,7 @@ describe('what a response says about an effect', () => {
     [504, 'EFFECT_UNKNOWN'],
   ] as const)('%i is %s', async (status, code) => {
     desk.payments.before = replying(status, { location: '/orders/1' });
-    await expectCode(execute(desk.tool({ limits: { totalMs: 250 } }), replace()), code);
+    await expectCode(execute(desk.tool({ sends: { max: 1 } }), replace()), code);
     expect(desk.payments.seen.filter(({ method, url }) => method === 'GET' && url === '/orders/1')).toEqual([]);
   });
 
@@ -113,29 +113,76 @@ describe('Retry-After', () => {
 
   test.each([
     ['7', 7_000],
-    ['100000', 60_000],
-    ['0', 0],
-    ['nonsense', undefined],
+    ['100000', 100_000_000],
+    ['0', undefined],
+    ['soon', undefined],
     ['-5', undefined],
-    [new Date(0).toUTCString(), 0],
-    [new Date(4e12).toUTCString(), 60_000],
+    ['1.5', undefined],
+    [new Date(0).toUTCString(), undefined],
+    [new Date(4e12).toUTCString(), 366 * 86_400_000],
   ])('%s is %s ms', async (value, expected) => {
     desk.payments.before = later(value);
     const error = await expectCode(execute(desk.tool(), READ), 'TOOL_UNAVAILABLE');
-    expect(error).toMatchObject({ retryable: true, retryAfterMs: expected });
+    expect(error).toMatchObject({ retryable: (expected ?? 0) <= 60_000, retryAfterMs: expected });
+  });
+
+  test("as a date is compared with the service's own clock", async () => {
+    const now = Date.now() - 3_600_000;
+    desk.payments.before = (_seen, _request, response) => {
+      response.sendDate = false;
+      const dates = { date: new Date(now).toUTCString(), 'retry-after': new Date(now + 20_000).toUTCString() };
+      response.writeHead(503, dates).end();
+      return true;
+    };
+    expect((await expectCode(execute(desk.tool(), READ), 'TOOL_UNAVAILABLE')).retryAfterMs).toBe(20_000);
   });
 
   test('with 503 to an effect means that nothing was done', async () => {
-    desk.payments.before = replying(503, { 'retry-after': '60' });
+    desk.payments.before = replying(503, { 'retry-after': '61' });
     const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_UNAVAILABLE');
-    expect(error.retryAfterMs).toBe(60_000);
+    expect(error.retryAfterMs).toBe(61_000);
   });
 
   test('that fits into the time is waited for, and the effect is made once', async () => {
-    desk.payments.before = once(replying(429, { 'retry-after': '0' }));
+    desk.payments.before = once(replying(429, { 'retry-after': '1' }));
     const input = replace();
     expect((await execute(desk.tool(), input)).result).toMatchObject({ status: 200 });
     expect(desk.payments.journal).toHaveLength(1);
+  });
+});
+
+describe('a service that always puts off is sent each action a few times only', () => {
+  const sent = () => desk.payments.seen.filter(({ method }) => method !== 'GET').length;
+  const FEW = { sends: { max: 3 } };
+
+  test.each([
+    ['with a native key', refund, '0'],
+    ['with a look-up', replace, 'soon'],
+    [
+      'with neither',
+      () => ({ op: 'noteOrder', path: { id: order() }, body: { note: 'x' } }),
+      new Date(0).toUTCString(),
+    ],
+  ])('%s', async (_name, input, retryAfter) => {
+    desk.payments.before = replying(429, { 'retry-after': retryAfter });
+    const error = await expectCode(execute(desk.tool(FEW), input()), 'TOOL_UNAVAILABLE');
+    expect(sent()).toBe(3);
+    expect(error).toMatchObject({ retryable: false, expected: 'at most 3 sends of an action within 60000 ms' });
+    expect(error.retryAfterMs).toBeGreaterThan(0);
+  });
+
+  test('a long wait is not begun: the action ends at once, and says when to come again', async () => {
+    desk.payments.before = replying(429, { 'retry-after': '86400' });
+    const error = await expectCode(execute(desk.tool(FEW), replace()), 'TOOL_UNAVAILABLE');
+    expect(sent()).toBe(1);
+    expect(error).toMatchObject({ retryable: false, retryAfterMs: 86_400_000 });
+  });
+
+  test('a request in progress (409) is asked for a few times only', async () => {
+    desk.payments.before = replying(409);
+    const error = await expectCode(execute(desk.tool(FEW), refund()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('in progress');
+    expect(sent()).toBe(3);
   });
 });
 
@@ -158,7 +205,7 @@ describe('the idempotency key', () => {
 
   test('that stays in progress is unknown', async () => {
     desk.payments.before = replying(409);
-    const error = await expectCode(execute(desk.tool({ limits: { totalMs: 400 } }), refund()), 'EFFECT_UNKNOWN');
+    const error = await expectCode(execute(desk.tool({ sends: { max: 2 } }), refund()), 'EFFECT_UNKNOWN');
     expect(error.message).toContain('in progress');
   });
 

@@ -25,8 +25,8 @@ import { WireFailure, type Answer } from '../../http/wire.js';
 const HEARTBEAT_MS = 1_000;
 
 /**
- * Makes the effect. A request that certainly had no effect is sent again within the time of the call and the bound on sends. What is left
- * of either decides whether the caller may try again: from outside, a second attempt cannot be distinguished from one after an effect.
+ * Makes the effect. A request that certainly had no effect is sent again in here, within the bound on sends: from outside, a second
+ * attempt cannot be distinguished from one after an effect.
  *
  * @throws CountersignError as `Tool.execute` says. After an earlier attempt that may have reached the service, only a response proves
  *   that nothing was done, so every other failure is EFFECT_UNKNOWN then.
@@ -39,24 +39,34 @@ export async function execute(
 ): Promise<Execution> {
   context.heartbeat();
   checkRows(context);
-  const ms = Math.min(limit(context.constraints, 'timeoutMs') ?? Infinity, service.limits.totalMs);
-  const signal = within(service, context.signal, ms);
-  const call: Call = { context, signal, end: performance.now() + ms, sends: context.sends ?? Sends.ofOneCall(service.sends) };
+  const { limits, sends } = service;
+  const most = limit(context.constraints, 'timeoutMs') ?? Infinity;
+  const call: Call = {
+    context,
+    end: performance.now() + Math.min(most, limits.totalMs + sends.withinMs),
+    triedForMs: Math.min(most, limits.totalMs),
+    sends: context.sends ?? Sends.ofOneCall(sends),
+  };
   const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   try {
-    if (operation.actionType === 'READ') return { result: await readOperation(service, operation, input, signal) };
+    if (operation.actionType === 'READ') {
+      return {
+        result: await readOperation(service, operation, input, within(service, context.signal, call.triedForMs)),
+      };
+    }
     return await sendUntilAnswered(service, operation, input, call);
   } finally {
     clearInterval(pulse);
   }
 }
 
-/** One call of `execute`. */
+/** One call of `execute`. It may try several times, with pauses in between. */
 interface Call {
   readonly context: ExecuteContext;
-  readonly signal: AbortSignal;
-  /** When its time is over, by `performance.now()`. */
+  /** When the call must be over, by `performance.now()`. */
   readonly end: number;
+  /** How long one try may take. Milliseconds. */
+  readonly triedForMs: number;
   readonly sends: Sends;
 }
 
@@ -76,7 +86,8 @@ async function sendUntilAnswered(
       const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
       if (error.code === 'EFFECT_UNKNOWN') throw error;
       if (context.retried === true) {
-        throw unknown(`An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`, error);
+        const message = `An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`;
+        throw unknown(message, error);
       }
       if (!error.retryable) throw error;
       const pauseMs = sends.pauseAfter(error);
@@ -87,9 +98,14 @@ async function sendUntilAnswered(
 }
 
 /** Waits. Returns false when the wait does not fit into the call. */
-async function paused(ms: number, { signal, end }: Call): Promise<boolean> {
+async function paused(ms: number, { context, end }: Call): Promise<boolean> {
   if (performance.now() + ms >= end) return false;
-  return await delay(ms, true, { signal }).catch(() => false);
+  return await delay(ms, true, { signal: context.signal }).catch(() => false);
+}
+
+/** A signal that aborts when the time of one try is over, or of the call. */
+function oneTry(service: Service, { context, end, triedForMs }: Call): AbortSignal {
+  return within(service, context.signal, Math.max(1, Math.ceil(Math.min(triedForMs, end - performance.now()))));
 }
 
 /** Prepares the request, or returns the execution when it turns out to have happened. It sends only reads. */
@@ -97,8 +113,10 @@ async function prepare(
   service: Service,
   operation: Operation,
   input: HttpInput,
-  { context, signal }: Call,
+  call: Call,
 ): Promise<OperationRequest | Execution> {
+  const { context } = call;
+  const signal = oneTry(service, call);
   const request = requestOf(operation, input, service.client.base);
   const key = { 'idempotency-key': idempotencyKeyHeader(context.idempotencyKey) };
   const keyed: OperationRequest = { ...request, headers: { ...request.headers, ...key } };
@@ -138,14 +156,10 @@ async function makeEffect(
   }
 }
 
-async function send(
-  service: Service,
-  request: OperationRequest,
-  about: ResponseContext,
-  { signal, sends }: Call,
-): Promise<Answer> {
+async function send(service: Service, request: OperationRequest, about: ResponseContext, call: Call): Promise<Answer> {
+  const { sends } = call;
   try {
-    return await service.client.send(request, signal, () => sends.begin());
+    return await service.client.send(request, oneTry(service, call), () => sends.begin());
   } catch (error) {
     if (error instanceof WireFailure && !error.sent) sends.unsent();
     throw effectFailure(error, about);

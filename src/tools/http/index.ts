@@ -59,7 +59,8 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     idempotency,
     idempotencyOf: (input) => find(input).idempotency,
     constraints: ['maxRows', 'timeoutMs'],
-    timeoutMs: limits.totalMs,
+    // The pauses between sends are part of the execution.
+    timeoutMs: limits.totalMs + sends.withinMs,
     sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
     input: inputSchema(operations),

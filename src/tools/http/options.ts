@@ -104,7 +104,7 @@ export interface HttpLimits {
   readonly headersMs?: number;
   /** The longest time between two chunks of the response's body. Milliseconds, default 15,000. */
   readonly bodyMs?: number;
-  /** The longest time of one step (a preview, a capture, an execution) with all its requests. Milliseconds, default 30,000. */
+  /** The longest time of a preview, of a capture and of one try to make the effect, with all its requests. Milliseconds, default 30,000. */
   readonly totalMs?: number;
   /** The largest body of a response, both as sent and as unpacked. Bytes, default 1 MiB. */
   readonly bodyBytes?: number;
