@@ -83,7 +83,8 @@ export interface CaptureOptions {
 export type LookUp =
   | { readonly happened: 'yes'; readonly execution: Execution }
   | { readonly happened: 'no' }
-  | { readonly happened: 'unknown'; readonly reason: string };
+  /** `final`: asking again is of no use. */
+  | { readonly happened: 'unknown'; readonly reason: string; readonly final?: true };
 
 /** Everything that was observed of an effect, for the tool to verify. */
 export interface ObservedEffect<I> {

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import { ended, startStack, type Stack } from '../support/stack.js';
-import { openPayments, type Intercept, type Payments } from './http-payments.js';
+import type { HttpOperation } from '../../src/tools/index.js';
+import { OPERATIONS, openPayments, type Intercept, type Payments } from './http-payments.js';
 import { toolOn } from './http-support.js';
 
 let payments: Payments;
@@ -14,9 +15,18 @@ let agent: Countersign;
 beforeAll(async () => {
   payments = await openPayments();
   const hasty = () => toolOn(payments.url, { name: 'hasty', sends: { max: 3 } });
-  stack = await startStack({ schema: 'SELECT 1', tools: () => [toolOn(payments.url), hasty()] });
+  // Nothing but the key says what became of a request.
+  const blind = () =>
+    toolOn(payments.url, {
+      name: 'blind',
+      operations: { refund: unseen('refund'), cancelRefund: unseen('cancelRefund') },
+    });
+  const forgetful = () =>
+    toolOn(payments.url, { name: 'forgetful', operations: { refund: { ...unseen('refund'), keyLifetimeMs: 1 } } });
+  const tools = () => [toolOn(payments.url), hasty(), blind(), forgetful()];
+  stack = await startStack({ schema: 'SELECT 1', tools });
   const permit = `@id("admins-call-payments")
-permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty"]);`;
+permit (principal in Countersign::Role::"admin_user", action in [Countersign::Action::"CALL_API", Countersign::Action::"DELETE"], resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty", Countersign::Tool::"blind", Countersign::Tool::"forgetful"]);`;
   await writeFile(path.join(stack.policies, 'payments.cedar'), permit);
   await stack.worker?.policy.reload();
   agent = await stack.agent();
@@ -30,6 +40,13 @@ beforeEach(() => {
   payments.after = undefined;
   payments.journal.length = 0;
 });
+
+/** An operation with a native key and without a look-up. */
+function unseen(name: 'refund' | 'cancelRefund'): HttpOperation {
+  const { lookUp: _lookUp, ...declared } = { compensate: undefined, ...OPERATIONS[name] };
+  const { compensate: _compensate, ...operation } = declared;
+  return operation;
+}
 
 const refund = () => ({
   tool: 'payments',
@@ -178,4 +195,37 @@ test('a Retry-After of a day ends the action as failed, with the time, after one
   const outcome = await ended(agent, note());
   expect(outcome).toMatchObject({ status: 'failed', error: { code: 'TOOL_UNAVAILABLE', retryAfterMs: 86_400_000 } });
   expect(sent).toBe(1);
+});
+
+test('a lost response of a native request without a look-up: it is sent again, done once and verified', async () => {
+  payments.after = losing();
+  const outcome = await ended(agent, { ...refund(), tool: 'blind' });
+  expect(outcome.reason).toContain('Done and verified');
+  expect(payments.journal).toHaveLength(1);
+});
+
+test.each([204, 404])(
+  'a lost response of a native DELETE, and the second says %i: the probe decides',
+  async (status) => {
+    const id = `d${status}`;
+    payments.refunds.set(id, { id, order: payments.newOrder().id, amount: 0 });
+    payments.after = losing();
+    let sent = 0;
+    payments.before = ({ method }, _request, response) => {
+      if (method !== 'DELETE' || ++sent === 1 || status === 204) return false;
+      response.writeHead(404).end();
+      return true;
+    };
+    const outcome = await ended(agent, { tool: 'blind', input: { op: 'cancelRefund', path: { id } } });
+    expect(outcome.reason).toContain('Done and verified');
+    expect(sent).toBe(2);
+    expect(payments.journal).toHaveLength(1);
+  },
+);
+
+test('a lost response of a service that may have forgotten the key: unknown, and nothing is sent again', async () => {
+  payments.after = losing();
+  const outcome = await ended(agent, { ...refund(), tool: 'forgetful' });
+  expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+  expect(payments.journal).toHaveLength(1);
 });

@@ -13,7 +13,7 @@ import {
   unknown,
   type ResponseContext,
 } from './response-classification.js';
-import { idempotencyKeyHeader } from './headers.js';
+import { keyHeader, withKeyInBody } from './idempotency-key.js';
 import type { HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
@@ -115,20 +115,16 @@ async function prepare(
   input: HttpInput,
   call: Call,
 ): Promise<OperationRequest | Execution> {
-  const { context } = call;
+  const { idempotencyKey, preDigest, retried = false } = call.context;
   const signal = oneTry(service, call);
-  const request = requestOf(operation, input, service.client.base);
-  const key = { 'idempotency-key': idempotencyKeyHeader(context.idempotencyKey) };
-  const keyed: OperationRequest = { ...request, headers: { ...request.headers, ...key } };
+  const request = requestOf(operation, withKeyInBody(input, idempotencyKey, service.key), service.client.base);
+  const keyed: OperationRequest = {
+    ...request,
+    headers: { ...request.headers, ...keyHeader(idempotencyKey, service.key) },
+  };
+  if (retried && isForgotten(operation, call)) return await findInstead(service, operation, input, call);
   const { state, etag } = await probe(service, operation, input, undefined, signal);
-  if (digest(state) !== context.preDigest) {
-    if (operation.idempotency !== 'none') {
-      const found = await lookUpEffect(service, operation.lookUp, context.idempotencyKey, input, signal);
-      // Our own effect changed the state, and the key makes the service return its first response again.
-      if (found.happened === 'yes') return operation.idempotency === 'native' ? keyed : found.execution;
-    }
-    throw new CountersignError('STATE_CHANGED', `The state of ${operation.target} changed since it was captured.`);
-  }
+  if (digest(state) !== preDigest) return (await changedByUs(service, operation, input, call)) ?? keyed;
   if (!operation.ifMatch) return keyed;
   if (etag !== undefined) return { ...keyed, headers: { ...keyed.headers, 'if-match': etag } };
   throw new CountersignError('TOOL_FAILED', `${service.tool} gave no strong entity tag for ${operation.url.path}.`, {
@@ -136,6 +132,44 @@ async function prepare(
     expected: 'a strong ETag in the answer to the probe',
     fix: 'Leave ifMatch out, or have the service send one.',
   });
+}
+
+/**
+ * Finds out whether it was our own effect that changed the state: returns it, or undefined when the request is to be sent again. The key
+ * makes the service return its first response then, and the probes verify it.
+ *
+ * @throws CountersignError STATE_CHANGED
+ */
+async function changedByUs(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  call: Call,
+): Promise<Execution | undefined> {
+  const { idempotencyKey, retried = false } = call.context;
+  const { idempotency, lookUp, target } = operation;
+  if (idempotency !== 'none') {
+    const found = await lookUpEffect(service, lookUp, idempotencyKey, input, oneTry(service, call));
+    if (found.happened === 'yes') return idempotency === 'native' ? undefined : found.execution;
+    if (found.happened === 'unknown' && idempotency === 'native' && retried) return undefined;
+    // It is certain that no attempt had an effect. The state is not the one that was granted, so none may have one any more.
+    if (found.happened === 'no') call.sends.close();
+  }
+  throw new CountersignError('STATE_CHANGED', `The state of ${target} changed since it was captured.`);
+}
+
+/** Whether the service may no longer know the key, so that the same request could have another effect. */
+function isForgotten({ keyLifetimeMs }: Operation, { sends }: Call): boolean {
+  return keyLifetimeMs !== undefined && sends.sinceFirstMs > keyLifetimeMs;
+}
+
+/** What is known of an earlier attempt, when the request may not be sent again. @throws CountersignError TOOL_FAILED, EFFECT_UNKNOWN */
+async function findInstead(service: Service, operation: Operation, input: HttpInput, call: Call): Promise<Execution> {
+  const { idempotencyKey } = call.context;
+  const found = await lookUpEffect(service, operation.lookUp, idempotencyKey, input, oneTry(service, call));
+  if (found.happened === 'yes') return found.execution;
+  call.sends.close();
+  throw unknown(`${service.tool} may have forgotten the idempotency key; the request is not sent again.`);
 }
 
 async function makeEffect(
@@ -147,10 +181,13 @@ async function makeEffect(
   const about = contextOf(service, operation.method, operation.url);
   for (;;) {
     const response = await send(service, request, about, call);
-    if (!isInProgress(response, operation)) return { result: await resultOfEffect(response, operation, about) };
+    if (!isInProgress(response, operation)) {
+      const isRepeated = call.context.retried === true;
+      return { result: await resultOfEffect(response, operation, about, isRepeated) };
+    }
     const stated = { retryAfterMs: retryAfter(response, LONGEST_STATED_MS) };
     const pauseMs = call.sends.pauseAfter(stated);
-    if (pauseMs === undefined || !(await paused(pauseMs, call))) {
+    if (pauseMs === undefined || !(await paused(pauseMs, call)) || isForgotten(operation, call)) {
       throw unknown(`${about.what} is still in progress under this key.`, stated);
     }
   }

@@ -9,10 +9,11 @@ import { Client } from './client.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
 import { checkHeaders } from './headers.js';
+import { keyPlaceOf } from './idempotency-key.js';
 import { inputSchema, scopeOf, type HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import { AccessTokens } from '../../http/access-tokens.js';
-import { compileOperations, type CompiledLookUp, type Operation } from './operation.js';
+import { checkKeyPlaces, compileOperations, type CompiledLookUp, type Operation } from './operation.js';
 import type { Allow } from '../../http/options.js';
 import type { HttpOptions } from './options.js';
 import { previewOf } from './preview.js';
@@ -25,7 +26,7 @@ import { Wire } from '../../http/wire.js';
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
-export type { HttpOperation, HttpOptions, LookUpRequest, Probe } from './options.js';
+export type { HttpOperation, HttpOptions, IdempotencyKeyOptions, LookUpRequest, Probe } from './options.js';
 
 /**
  * Creates a tool for one service. It connects when it is first used.
@@ -38,7 +39,9 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const limits = limitsOf(options);
   const client = clientOf(options, limits, secrets);
   const sends = sendBoundOf(options.sends, "the tool's config");
-  const service: Service = { tool: options.name, client, operations, secrets, limits, sends };
+  const key = keyPlaceOf(options.idempotencyKey, namesOfHeaders(options));
+  checkKeyPlaces(operations, key);
+  const service: Service = { tool: options.name, client, operations, secrets, limits, sends, key };
   const find = ({ op }: HttpInput): Operation => {
     const operation = operations.get(op);
     if (operation === undefined)
@@ -63,7 +66,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     timeoutMs: limits.totalMs + sends.withinMs,
     sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
-    input: inputSchema(operations),
+    input: inputSchema(operations, key),
     actionType: (input) => find(input).actionType,
     operation: ({ op }) => op,
     preview: (input, { signal }) => previewOf(service, find(input), input, within(service, signal)),
@@ -88,6 +91,10 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     },
     close: () => client.close(),
   };
+}
+
+function namesOfHeaders({ headers = {}, operations }: HttpOptions): readonly string[] {
+  return [headers, ...Object.values(operations).map((operation) => operation.headers ?? {})].flatMap(Object.keys);
 }
 
 /** From the least safe on. The least safe idempotency of the operations is that of the tool. */

@@ -11,6 +11,7 @@ import { type HeaderValue, type HttpOperation, type HttpOptions, type Inverse, t
 import { isPointer, tokensOf } from './pointer.js';
 import { compileSchema, type Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
+import type { KeyPlace } from './idempotency-key.js';
 import { parseTemplate, type Template } from './template.js';
 
 export interface CompiledProbe {
@@ -48,6 +49,7 @@ export interface Operation {
   /** The pointers to what may change. Undefined: what follows from the method. */
   readonly changes: readonly string[] | undefined;
   readonly idempotency: Idempotency;
+  readonly keyLifetimeMs: number | undefined;
   readonly lookUp: CompiledLookUp | undefined;
   readonly meansNotDone: ReadonlySet<number>;
   readonly ifMatch: boolean;
@@ -105,6 +107,7 @@ function compileOperation(
   if (declared.input?.body !== undefined && (method === 'GET' || method === 'HEAD')) {
     throw invalid(`${field}.input.body`, 'left out: GET and HEAD have none');
   }
+  checkKeyLifetime(declared, idempotency, field);
   for (const pointer of declared.changes ?? []) checkPointer(pointer, `${field}.changes`);
   if (declared.rows !== undefined) checkPointer(declared.rows, `${field}.rows`);
   if (actionType !== 'READ') checkVerifiable(declared, { method, probes, ownProbe, field });
@@ -128,11 +131,29 @@ function compileOperation(
     ensures,
     changes: declared.changes,
     idempotency,
+    keyLifetimeMs: declared.keyLifetimeMs,
     lookUp,
     meansNotDone: new Set(declared.meansNotDone),
     ifMatch,
     compensate: declared.compensate,
   };
+}
+
+function checkKeyLifetime({ keyLifetimeMs }: HttpOperation, idempotency: Idempotency, field: string): void {
+  if (keyLifetimeMs === undefined) return;
+  if (idempotency !== 'native') throw invalid(`${field}.keyLifetimeMs`, 'left out: it is for native only');
+  if (!Number.isSafeInteger(keyLifetimeMs) || keyLifetimeMs < 1) {
+    throw invalid(`${field}.keyLifetimeMs`, 'a whole number of milliseconds, at least 1');
+  }
+}
+
+/** Refuses operations that need a key and have no place for it. @throws CountersignError CONFIG_INVALID */
+export function checkKeyPlaces(operations: ReadonlyMap<string, Operation>, { body }: KeyPlace): void {
+  if (body === undefined) return;
+  for (const { name, idempotency, actionType, input } of operations.values()) {
+    if (actionType === 'READ' || idempotency === 'none' || input.body !== undefined) continue;
+    throw invalid(`operations.${name}.input.body`, 'given: the idempotency key goes into it');
+  }
 }
 
 function defaultType(method: Method): ActionType {

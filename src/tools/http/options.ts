@@ -88,6 +88,11 @@ export interface HttpOperation {
   readonly changes?: readonly string[];
   /** How the service treats a repeated `Idempotency-Key`. Default `none`. A READ needs none. */
   readonly idempotency?: Idempotency;
+  /**
+   * How long the service remembers a key, for `native`: a request is not sent again later than this after the first one. Milliseconds.
+   * Default: for as long as an action is sent at all.
+   */
+  readonly keyLifetimeMs?: number;
   /** The look-up, required when `idempotency` is `lookup`. Default: that of the tool. */
   readonly lookUp?: LookUpRequest;
   /** Status codes, besides 4xx, that mean nothing was done: `[500, 503]`. 409 in this list means a refusal, not "in progress". */
@@ -95,6 +100,21 @@ export interface HttpOperation {
   /** Whether If-Match carries the entity tag of the probe of the same URL, so that only the captured state is changed. Default false. */
   readonly ifMatch?: boolean;
   readonly compensate?: Inverse;
+}
+
+/** Where the service takes the idempotency key, and in which form. */
+export interface IdempotencyKeyOptions {
+  /** The name of the header. Default `Idempotency-Key`. */
+  readonly header?: string;
+  /** JSON pointer into the body, instead of a header: `/idempotency_key`. Operations without a body then cannot be `native`. */
+  readonly body?: string;
+  /**
+   * - `quoted`: a structured field string, `"countersign:<tenant>/<actionId>"`. The default in a header.
+   * - `plain`: the same without quotes. The default in the body.
+   * - `uuid`: the UUID of version 5 of that text in the namespace of URLs, which fits `[A-Za-z0-9-]{1,64}`.
+   * - `sha256`: its SHA-256 in hexadecimal digits.
+   */
+  readonly format?: 'quoted' | 'plain' | 'uuid' | 'sha256';
 }
 
 export interface HttpLimits {
@@ -124,6 +144,7 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, HeaderValue>>;
   readonly oauth?: ClientCredentials;
   readonly tls?: TlsOptions;
+  readonly idempotencyKey?: IdempotencyKeyOptions;
   /** The look-up of every operation whose idempotency is not `none`. */
   readonly lookUp?: LookUpRequest;
   readonly allow?: Allow;

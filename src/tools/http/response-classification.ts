@@ -23,6 +23,11 @@ export interface HttpResult extends JsonObject {
   readonly body: Json;
 }
 
+/** The result of a repeated DELETE whose object was gone: an earlier attempt may have deleted it, and the probes show whether it is. */
+interface GoneResult extends HttpResult {
+  readonly gone: true;
+}
+
 /** The service, or a proxy in front of it, refuses the request for now. Nothing was done. */
 const RETRY_LATER: ReadonlySet<number> = new Set([408, 425, 429]);
 /** The request should be sent elsewhere. Nothing was done. */
@@ -65,7 +70,7 @@ export function readFailure(thrown: unknown, context: Pick<ResponseContext, 'wha
 }
 
 /**
- * The result of an effect.
+ * The result of an effect. `isRepeated`: an earlier attempt may have had it.
  *
  * @throws CountersignError STATE_CHANGED, TOOL_FAILED or TOOL_UNAVAILABLE: nothing was done; EFFECT_UNKNOWN
  */
@@ -73,8 +78,10 @@ export async function resultOfEffect(
   response: Answer,
   operation: Operation,
   context: ResponseContext,
-): Promise<HttpResult> {
+  isRepeated = false,
+): Promise<HttpResult | GoneResult> {
   const { status } = response;
+  if (isRepeated && operation.method === 'DELETE' && isAbsent(response)) return { status, body: null, gone: true };
   if (operation.meansNotDone.has(status)) throw await refused(response, context);
   if (status >= 200 && status <= 299) {
     try {

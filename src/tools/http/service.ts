@@ -10,6 +10,7 @@ import {
 } from './response-classification.js';
 import type { Client } from './client.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
+import type { KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
 import type { Method } from '../../http/options.js';
 import type { HeaderValue } from './options.js';
@@ -24,6 +25,7 @@ export interface Service {
   readonly secrets: Secrets;
   readonly limits: { readonly totalMs: number; readonly bodyBytes: number };
   readonly sends: SendBound;
+  readonly key: KeyPlace;
 }
 
 /** The request of an operation, without headers such as the idempotency key. */
