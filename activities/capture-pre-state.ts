@@ -15,9 +15,9 @@ export async function capturePreState(
 ): ReturnType<Activities['capturePreState']> {
   const run = new StepRun('capturePreState', request.digest, deps);
   try {
-    run.open<Proposed>('propose', proposed);
+    const { preview } = run.open<Proposed>('propose', proposed);
     const read = readInput(sealedProposal(request), deps);
-    const captured = await capture(read.tool, read.input, {}, Context.current().cancellationSignal);
+    const captured = await capture(read.tool, read.input, { preview }, Context.current().cancellationSignal);
     await keep(workflowIdentity().tenant, captured, deps);
     // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);

@@ -242,7 +242,9 @@ function carriable(execution: Execution): Execution {
     assertCarriable(execution.result);
     return execution;
   } catch (error) {
-    return { ...execution, result: { omitted: asCountersignError(error).message } };
+    const rest = 'Read it from the system itself.';
+    const result = { truncated: true, limit: MAX_RESULT_BYTES, omitted: asCountersignError(error).message, rest };
+    return { ...execution, result };
   }
 }
 

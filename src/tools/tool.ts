@@ -75,6 +75,8 @@ export interface SampleOptions {
 }
 
 export interface CaptureOptions {
+  /** The preview of the action, read a moment ago: a tool that saw the state then need not read it again. Before the effect only. */
+  readonly preview?: Preview;
   /** After the effect: the pre-state and the execution, so that the same objects are read again. Absent before the effect. */
   readonly after?: { readonly pre: State; readonly execution?: Execution };
 }
@@ -138,6 +140,8 @@ export interface Tool<I = unknown> {
   lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
   /** Checks the derived expectation and the frame condition: these objects now have these values, and nothing else changed. Pure. */
   verify(effect: ObservedEffect<I>): readonly Check[];
+  /** How long it may take until the system shows the effect, where `verify` need not hold at once. Milliseconds. Pure. */
+  settlesWithinMs?(input: I, execution: Execution): number;
   /** The input of a proposal that would restore `pre`; undefined when it cannot be restored. Pure. */
   compensate?(input: I, pre: State, post: State): JsonObject | undefined;
   /** Closes connections. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import { ended, startStack, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 import type { HttpOperation } from '../../src/tools/index.js';
 import { OPERATIONS, openPayments, type Intercept, type Payments } from './http-payments.js';
 import { toolOn } from './http-support.js';
@@ -23,10 +24,11 @@ beforeAll(async () => {
     });
   const forgetful = () =>
     toolOn(payments.url, { name: 'forgetful', operations: { refund: { ...unseen('refund'), keyLifetimeMs: 1 } } });
-  const tools = () => [toolOn(payments.url), hasty(), blind(), forgetful()];
+  const jobs = () => toolOn(payments.url, { name: 'jobs', operations: { later: LATER, followed: FOLLOWED } });
+  const tools = () => [toolOn(payments.url), hasty(), blind(), forgetful(), jobs()];
   stack = await startStack({ schema: 'SELECT 1', tools });
   const permit = `@id("admins-call-payments")
-permit (principal in Countersign::Role::"admin_user", action in [Countersign::Action::"CALL_API", Countersign::Action::"DELETE"], resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty", Countersign::Tool::"blind", Countersign::Tool::"forgetful"]);`;
+permit (principal in Countersign::Role::"admin_user", action in [Countersign::Action::"CALL_API", Countersign::Action::"DELETE"], resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty", Countersign::Tool::"blind", Countersign::Tool::"forgetful", Countersign::Tool::"jobs"]);`;
   await writeFile(path.join(stack.policies, 'payments.cedar'), permit);
   await stack.worker?.policy.reload();
   agent = await stack.agent();
@@ -40,6 +42,19 @@ beforeEach(() => {
   payments.after = undefined;
   payments.journal.length = 0;
 });
+
+/** A refund that the service accepts with 202 and makes later. */
+const { lookUp: _lookUp, compensate: _compensate, response: _response, ...REFUND } = OPERATIONS.refund;
+const LATER: HttpOperation = { ...REFUND, idempotency: 'none', settlesWithin: '20s' };
+const FOLLOWED: HttpOperation = {
+  ...LATER,
+  accepted: {
+    poll: '/jobs/{result.body.id}',
+    done: "result.status == 'done'",
+    failed: "result.status == 'failed'",
+    within: '2s',
+  },
+};
 
 /** An operation with a native key and without a look-up. */
 function unseen(name: 'refund' | 'cancelRefund'): HttpOperation {
@@ -228,4 +243,70 @@ test('a lost response of a service that may have forgotten the key: unknown, and
   const outcome = await ended(agent, { ...refund(), tool: 'forgetful' });
   expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
   expect(payments.journal).toHaveLength(1);
+});
+
+/** Accepts a refund with 202 and says of its job what it is told to; `make` makes the refund. */
+function accepting(status: 'running' | 'done' | 'failed') {
+  const made: { make?: () => void; reads: number } = { reads: 0 };
+  payments.before = ({ method, url, body }, _request, response) => {
+    const answer = (code: number, content: object): true => {
+      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(content));
+      return true;
+    };
+    if (url.startsWith('/jobs/')) return answer(200, { id: 'j1', status, detail: 'the bank is closed' });
+    if (method === 'GET') {
+      made.reads++;
+      return false;
+    }
+    const order = payments.orders.get(url.split('/')[2] ?? '');
+    const { amount } = JSON.parse(body) as { amount: number };
+    made.make = () => {
+      if (order === undefined) return;
+      order.refunded += amount;
+      payments.refunds.set(`later-${order.id}`, { id: `later-${order.id}`, order: order.id, amount });
+    };
+    made.reads = 0;
+    return answer(202, { id: 'j1' });
+  };
+  return made;
+}
+const later = (op: 'later' | 'followed') => ({
+  tool: 'jobs',
+  input: { op, path: { id: payments.newOrder().id }, body: { amount: 5 } },
+});
+
+test('202 whose job is not followed: the effect is awaited before a mismatch is said', async () => {
+  const accepted = accepting('running');
+  const action = ended(agent, later('later'));
+  // It is made once the system was read in vain.
+  await until(
+    async () => accepted.reads,
+    (reads) => reads > 2,
+  );
+  accepted.make?.();
+  const outcome = await action;
+  expect(outcome.reason).toContain('Done and verified');
+});
+
+test("202 whose job fails is a mismatch with the job's words", async () => {
+  accepting('failed');
+  const outcome = await ended(agent, later('followed'));
+  expect(outcome).toMatchObject({ status: 'mismatch', error: { code: 'EXPECTATION_UNMET' } });
+  expect(outcome.checks.find(({ name }) => name === 'parts')?.detail).toContain('the bank is closed');
+});
+
+test('202 whose job never ends is unknown, although the service may do it yet', async () => {
+  accepting('running');
+  const outcome = await ended(agent, later('followed'));
+  expect(outcome).toMatchObject({ status: 'unknown', error: { code: 'EFFECT_UNKNOWN' } });
+  expect(outcome.reason).toContain('has not ended within 2000 ms');
+});
+
+test('before an effect each probe is read twice: for the preview and the state, and right before the request', async () => {
+  const proposal = refund();
+  payments.seen.length = 0;
+  expect((await ended(agent, proposal)).status).toBe('success');
+  const sent = payments.seen.findIndex(({ method }) => method === 'POST');
+  const reads = payments.seen.slice(0, sent).map(({ url }) => url);
+  expect(reads.filter((url) => url === `/orders/${proposal.input.path.id}`)).toHaveLength(2);
 });

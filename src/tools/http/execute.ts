@@ -13,10 +13,12 @@ import {
   unknown,
   type ResponseContext,
 } from './response-classification.js';
-import { keyHeader, withKeyInBody } from './idempotency-key.js';
+import { followJob } from './accepted.js';
+import { keyHeader, withKey } from './idempotency-key.js';
 import type { HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
+import { withRest } from './pages.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
 import { WireFailure, type Answer } from '../../http/wire.js';
@@ -45,14 +47,15 @@ export async function execute(
     context,
     end: performance.now() + Math.min(most, limits.totalMs + sends.withinMs),
     triedForMs: Math.min(most, limits.totalMs),
+    longestMs: most,
     sends: context.sends ?? Sends.ofOneCall(sends),
   };
   const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
   try {
     if (operation.actionType === 'READ') {
-      return {
-        result: await readOperation(service, operation, input, within(service, context.signal, call.triedForMs)),
-      };
+      const signal = within(service, context.signal, call.triedForMs);
+      const { result, response, url } = await readOperation(service, operation, input, signal);
+      return { result: withRest(service, result, response, url) };
     }
     return await sendUntilAnswered(service, operation, input, call);
   } finally {
@@ -67,6 +70,8 @@ interface Call {
   readonly end: number;
   /** How long one try may take. Milliseconds. */
   readonly triedForMs: number;
+  /** How long policy lets it take at most. Milliseconds. */
+  readonly longestMs: number;
   readonly sends: Sends;
 }
 
@@ -81,7 +86,7 @@ async function sendUntilAnswered(
     try {
       const ready = await prepare(service, operation, input, call);
       if ('result' in ready) return ready;
-      return await makeEffect(service, operation, ready, call);
+      return await makeEffect(service, operation, input, ready, call);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
       if (error.code === 'EFFECT_UNKNOWN') throw error;
@@ -117,7 +122,9 @@ async function prepare(
 ): Promise<OperationRequest | Execution> {
   const { idempotencyKey, preDigest, retried = false } = call.context;
   const signal = oneTry(service, call);
-  const request = requestOf(operation, withKeyInBody(input, idempotencyKey, service.key), service.client.base);
+  const request = requestOf(operation, input, service.client.base, (body) =>
+    withKey(body, idempotencyKey, service.key),
+  );
   const keyed: OperationRequest = {
     ...request,
     headers: { ...request.headers, ...keyHeader(idempotencyKey, service.key) },
@@ -175,6 +182,7 @@ async function findInstead(service: Service, operation: Operation, input: HttpIn
 async function makeEffect(
   service: Service,
   operation: Operation,
+  input: HttpInput,
   request: OperationRequest,
   call: Call,
 ): Promise<Execution> {
@@ -182,14 +190,37 @@ async function makeEffect(
   for (;;) {
     const response = await send(service, request, about, call);
     if (!isInProgress(response, operation)) {
-      const isRepeated = call.context.retried === true;
-      return { result: await resultOfEffect(response, operation, about, isRepeated) };
+      return await executionOf(service, operation, input, response, call);
     }
     const stated = { retryAfterMs: retryAfter(response, LONGEST_STATED_MS) };
     const pauseMs = call.sends.pauseAfter(stated);
     if (pauseMs === undefined || !(await paused(pauseMs, call)) || isForgotten(operation, call)) {
       throw unknown(`${about.what} is still in progress under this key.`, stated);
     }
+  }
+}
+
+/** What a response came to, with the job that it names. */
+async function executionOf(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  response: Answer,
+  { context, sends, longestMs }: Call,
+): Promise<Execution> {
+  const { accepted } = operation;
+  const about = contextOf(service, operation.method, operation.url);
+  const execution = await resultOfEffect(response, operation, about, context.retried);
+  if (response.status !== 202 || accepted === undefined) return execution;
+  try {
+    const { result } = execution;
+    const withinMs = Math.min(accepted.withinMs, longestMs);
+    const job = { operation, accepted: { ...accepted, withinMs }, input, response, result };
+    return await followJob(service, job, context.signal);
+  } catch (thrown) {
+    // The service has the request. Sent again, it would be another one, or this one for another time.
+    sends.close();
+    throw unknown(asCountersignError(thrown).message);
   }
 }
 

@@ -63,10 +63,9 @@ export function keyHeader(key: string, place: KeyPlace): Readonly<Record<string,
   return { [place.header]: place.format === 'quoted' ? quoted(value) : value };
 }
 
-/** The input with the key in its body, if the body carries it. */
-export function withKeyInBody<Input extends Parts>(input: Input, key: string, place: KeyPlace): Input {
-  if (place.body === undefined) return input;
-  return { ...input, body: put(input.body, place.body, keyValue(key, place)) };
+/** The body with the key, if the body carries it. */
+export function withKey(body: Json | undefined, key: string, place: KeyPlace): Json | undefined {
+  return place.body === undefined ? body : put(body, place.body, keyValue(key, place));
 }
 
 /** Whether an input sets the key itself, which is not for an agent to do. */

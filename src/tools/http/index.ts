@@ -16,7 +16,7 @@ import { AccessTokens } from '../../http/access-tokens.js';
 import { checkKeyPlaces, compileOperations, type CompiledLookUp, type Operation } from './operation.js';
 import type { Allow } from '../../http/options.js';
 import type { HttpOptions } from './options.js';
-import { previewOf } from './preview.js';
+import { previewOf, stateIn } from './preview.js';
 import { probe } from './probe.js';
 import { Secrets } from '../../http/secrets.js';
 import { within, type Service } from './service.js';
@@ -26,7 +26,15 @@ import { Wire } from '../../http/wire.js';
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
-export type { HttpOperation, HttpOptions, IdempotencyKeyOptions, LookUpRequest, Probe } from './options.js';
+export type {
+  Accepted,
+  HttpOperation,
+  HttpOptions,
+  IdempotencyKeyOptions,
+  LookUpRequest,
+  Pages,
+  Probe,
+} from './options.js';
 
 /**
  * Creates a tool for one service. It connects when it is first used.
@@ -62,18 +70,20 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     idempotency,
     idempotencyOf: (input) => find(input).idempotency,
     constraints: ['maxRows', 'timeoutMs'],
-    // The pauses between sends are part of the execution.
-    timeoutMs: limits.totalMs + sends.withinMs,
+    // The pauses between sends, and the time of a job, are part of the execution.
+    timeoutMs: limits.totalMs + sends.withinMs + longestJobMs(operations),
     sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
     input: inputSchema(operations, key),
     actionType: (input) => find(input).actionType,
     operation: ({ op }) => op,
     preview: (input, { signal }) => previewOf(service, find(input), input, within(service, signal)),
-    async capture(input, { after }, { signal }) {
+    async capture(input, { after, preview }, { signal }) {
       const operation = find(input);
       // A read changes nothing, and what it returns is its result, not a state.
       if (operation.actionType === 'READ') return {};
+      // The preview has read the same probes. Right before the effect they are read again, and must be the same.
+      if (after === undefined && preview !== undefined) return stateIn(preview);
       return (await probe(service, operation, input, after?.execution, within(service, signal))).state;
     },
     execute: (input, context) => execute(service, find(input), input, context),
@@ -84,6 +94,11 @@ export function http(options: HttpOptions): Tool<HttpInput> {
             lookUpEffect(service, input === undefined ? onlyLookUp : find(input).lookUp, key, input, signal),
         }),
     verify: (effect) => verifyCall(find(effect.input), effect),
+    settlesWithinMs(input, { result }) {
+      const { settlesWithinMs, accepted } = find(input);
+      const isOpen = accepted === undefined && (result as { status?: unknown } | null)?.status === 202;
+      return settlesWithinMs ?? (isOpen ? ACCEPTED_SETTLES_MS : 0);
+    },
     compensate(input, pre, post): JsonObject | undefined {
       const { compensate } = find(input);
       const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));
@@ -96,6 +111,13 @@ export function http(options: HttpOptions): Tool<HttpInput> {
 function namesOfHeaders({ headers = {}, operations }: HttpOptions): readonly string[] {
   return [headers, ...Object.values(operations).map((operation) => operation.headers ?? {})].flatMap(Object.keys);
 }
+
+function longestJobMs(operations: ReadonlyMap<string, Operation>): number {
+  return Math.max(0, ...[...operations.values()].map(({ accepted }) => accepted?.withinMs ?? 0));
+}
+
+/** How long the effect of an accepted request is awaited whose job is not followed. Milliseconds. */
+const ACCEPTED_SETTLES_MS = 30_000;
 
 /** From the least safe on. The least safe idempotency of the operations is that of the tool. */
 const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];

@@ -26,6 +26,36 @@ export interface Probe {
   readonly without?: readonly string[];
   /** Whether it must find something before the effect: where it is null or an empty list, the action is refused with NOTHING_MATCHED. Default false. */
   readonly mustFind?: boolean;
+  /** Sent as a POST with this body, with references, where a read of the service is a POST (GraphQL): `{ query: '…', variables: '{body}' }`. */
+  readonly body?: Json;
+  /** JSON pointer to the errors in a 2xx. Where there are any, the probe fails. Default: that of the operation. */
+  readonly errors?: string;
+  /** How a list goes on. Without it, a list with a next page is marked as truncated. */
+  readonly pages?: Pages;
+}
+
+/** How a list that comes in pages goes on. `at` points to the list in each page; the state is all of them together. */
+export interface Pages {
+  /** `link`: the Link header with `rel="next"` (RFC 8288). Else a JSON pointer to the next page's URL, or to the cursor for `parameter`. */
+  readonly next: string;
+  /** The query parameter that takes the cursor. */
+  readonly parameter?: string;
+  /** The most pages that are read. 1 to 100, default 20. What is left out is said: `truncated` in the state, and in the preview's warnings. */
+  readonly max?: number;
+}
+
+/** A job that the service accepts with 202 and does later. */
+export interface Accepted {
+  /** The URL of the job, with the references of a probe: `/jobs/{result.body.id}`. `location`: the header of that name. */
+  readonly poll: string;
+  /** CEL over `input` and `result` (the body of the job) that is true once the job is done: `result.status == 'done'`. */
+  readonly done: string;
+  /** CEL that is true once the job has failed: `result.status == 'failed'`. */
+  readonly failed?: string;
+  /** JSON pointer to the job's words on why it failed. Default: its members named as in RFC 9457. */
+  readonly message?: string;
+  /** How long the job may take: `30s`, `2m`, at most `10m`. After it the outcome is unknown. */
+  readonly within: string;
 }
 
 /** A read request by which the tool finds out whether the effect of an idempotency key happened. */
@@ -95,6 +125,23 @@ export interface HttpOperation {
   readonly keyLifetimeMs?: number;
   /** The look-up, required when `idempotency` is `lookup`. Default: that of the tool. */
   readonly lookUp?: LookUpRequest;
+  /** How a job is followed that the service accepts with 202. */
+  readonly accepted?: Accepted;
+  /**
+   * How long it may take until `ensures` hold: `10s`, at most `10m`. The probes are read again until then. Default: they must hold at once;
+   * after a 202 whose job is not followed, `30s`.
+   */
+  readonly settlesWithin?: string;
+  /**
+   * JSON pointer to the errors in a 2xx, as GraphQL has them: `/errors`. Where there are any, the action has failed; where the response
+   * has other `data` with them, it is a mismatch.
+   */
+  readonly errors?: string;
+  /**
+   * The body that is sent, with references, where it is not the agent's body itself: `{ query: 'mutation …', variables: '{body}' }`. A text
+   * that is all one reference becomes what it refers to.
+   */
+  readonly bodyTemplate?: Json;
   /** Status codes, besides 4xx, that mean nothing was done: `[500, 503]`. 409 in this list means a refusal, not "in progress". */
   readonly meansNotDone?: readonly number[];
   /** Whether If-Match carries the entity tag of the probe of the same URL, so that only the captured state is changed. Default false. */

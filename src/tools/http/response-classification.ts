@@ -2,7 +2,9 @@
 import { CountersignError, type CountersignErrorOptions } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import { bodyOf, BrokenBody } from '../../http/body.js';
+import type { Execution } from '../tool.js';
 import type { Operation } from './operation.js';
+import { at } from './pointer.js';
 import type { Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
 import { LONGEST_STATED_MS, retryAfter } from '../../http/retry-after.js';
@@ -28,6 +30,12 @@ interface GoneResult extends HttpResult {
   readonly gone: true;
 }
 
+/** What a service says of an effect. */
+interface ClaimedEffect {
+  readonly result: HttpResult | GoneResult;
+  readonly parts?: NonNullable<Execution['parts']>;
+}
+
 /** The service, or a proxy in front of it, refuses the request for now. Nothing was done. */
 const RETRY_LATER: ReadonlySet<number> = new Set([408, 425, 429]);
 /** The request should be sent elsewhere. Nothing was done. */
@@ -42,12 +50,16 @@ export async function resultOfRead(
   response: Answer,
   validate: Validate | undefined,
   context: ResponseContext,
+  errors?: readonly string[],
 ): Promise<HttpResult> {
   const { status } = response;
   if (status >= 500 || RETRY_LATER.has(status)) throw await unavailable(response, context);
   if (status < 200 || status > 299) throw await refused(response, context);
   try {
-    return await validResult(response, validate, context);
+    const result = await validResult(response, validate, context);
+    const found = errorsIn(result, errors);
+    if (found !== undefined) throw failed(`${context.what} was answered with errors: ${found}.`);
+    return result;
   } catch (error) {
     if (!(error instanceof BrokenBody)) throw error;
     throw failed(`${context.what} was answered, but ${context.secrets.strike(error.message)}.`);
@@ -79,14 +91,17 @@ export async function resultOfEffect(
   operation: Operation,
   context: ResponseContext,
   isRepeated = false,
-): Promise<HttpResult | GoneResult> {
+): Promise<ClaimedEffect> {
   const { status } = response;
-  if (isRepeated && operation.method === 'DELETE' && isAbsent(response)) return { status, body: null, gone: true };
+  if (isRepeated && operation.method === 'DELETE' && isAbsent(response)) {
+    return { result: { status, body: null, gone: true } };
+  }
   if (operation.meansNotDone.has(status)) throw await refused(response, context);
   if (status >= 200 && status <= 299) {
     try {
-      return await validResult(response, operation.response, context);
+      return claimed(await validResult(response, operation.response, context), operation, context);
     } catch (error) {
+      if (error instanceof CountersignError) throw error;
       const why = error instanceof Error ? context.secrets.strike(error.message) : 'it cannot be read';
       throw unknown(`${context.what} was answered with ${status}, but ${why}.`);
     }
@@ -105,6 +120,36 @@ export async function resultOfEffect(
   throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`, {
     retryAfterMs: retryAfter(response, LONGEST_STATED_MS),
   });
+}
+
+/**
+ * A 2xx, unless it has errors in it. Without other data nothing was done; with some, part of the effect may have been made.
+ *
+ * @throws CountersignError TOOL_FAILED
+ */
+function claimed(result: HttpResult, { errors }: Operation, { what }: ResponseContext): ClaimedEffect {
+  const found = errorsIn(result, errors);
+  if (found === undefined) return { result };
+  if (isBlank(at(result.body, ['data']))) throw failed(`${what} was answered with errors: ${found}.`);
+  return { result, parts: [{ name: 'response', done: false, detail: `it has errors: ${found}` }] };
+}
+
+/** The errors in a body, as a text; undefined when there are none. */
+function errorsIn({ body }: HttpResult, errors: readonly string[] | undefined): string | undefined {
+  const found = errors === undefined ? undefined : at(body, errors);
+  if (isBlank(found)) return undefined;
+  const words = Array.isArray(found) ? found.map((one: Json) => at(one, ['message']) ?? one) : [found];
+  return words
+    .map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))
+    .join('; ')
+    .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
+    .slice(0, 300);
+}
+
+/** Whether a value holds nothing but nulls. */
+function isBlank(value: Json | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === 'object' && Object.values(value).every((member: Json) => isBlank(member));
 }
 
 /** Whether the service still processes a request with the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
@@ -181,7 +226,7 @@ function forbidden(what: string, why: string): CountersignError {
 }
 
 /** The error message of the service (RFC 9457 if possible), on one line. */
-async function serviceMessage(response: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
+export async function serviceMessage(response: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
   const body = await bodyOf(response, bodyBytes).catch(() => null);
   const members = typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as JsonObject) : {};
   const texts = ['type', 'title', 'detail', 'code', 'error', 'message'].flatMap((name) => {
