@@ -242,8 +242,9 @@ function carriable(execution: Execution): Execution {
     assertCarriable(execution.result);
     return execution;
   } catch (error) {
-    const rest = 'Read it from the system itself.';
-    const result = { truncated: true, limit: MAX_RESULT_BYTES, omitted: asCountersignError(error).message, rest };
+    const more = 'Read it from the system itself.';
+    const omitted = asCountersignError(error).message;
+    const result = { truncated: true, limitBytes: MAX_RESULT_BYTES, omitted, more };
     return { ...execution, result };
   }
 }

@@ -1,6 +1,6 @@
 /** Bounds how often one action is sent to its system, and paces the sends: exponential back-off with jitter, and what the system asks for. */
 import { configInvalid } from '../action/errors-config.js';
-import { CountersignError } from '../action/errors.js';
+import { CountersignError, type CountersignErrorOptions } from '../action/errors.js';
 
 /** How often one action may be sent to its system in all: by every attempt, under every grant, in every run. */
 export interface SendBound {
@@ -112,7 +112,7 @@ export class Sends {
   }
 
   /** How long to wait before the next send. Milliseconds; undefined when there may be none. It is never 0. */
-  pauseAfter({ retryAfterMs = 0 }: Pick<CountersignError, 'retryAfterMs'>): number | undefined {
+  pauseAfter({ retryAfterMs = 0 }: Pick<CountersignErrorOptions, 'retryAfterMs'>): number | undefined {
     const own = Math.min(FIRST_PAUSE_MS * 2 ** Math.max(this.#failures++, this.#sent.sends - 1), LONGEST_PAUSE_MS);
     const stated = retryAfterMs * (1 + STATED_JITTER * Math.random());
     const pause = Math.ceil(Math.max(stated, own * (0.5 + Math.random() / 2)));

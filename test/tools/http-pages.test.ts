@@ -82,7 +82,7 @@ describe('a probe of a list in pages', () => {
     const { pre } = await act(tool(await listing(3)), { op: 'add' });
     expect(pre).toMatchObject({
       items: [1, 2],
-      items_truncated: { truncated: true, rest: 'Declare pages for the probe.' },
+      items_truncated: { truncated: true, more: 'Declare pages for the probe.' },
     });
     const whole = await act(tool(await listing(1)), { op: 'add' });
     expect(whole.pre).toEqual({ items: [1] });
@@ -120,7 +120,7 @@ test('a read that is one page of several says so, and how to ask for the next', 
     status: 200,
     truncated: true,
     limit: 'one page',
-    rest: 'Ask again with the query {"kind":"a","from":"2"}.',
+    more: 'Ask again with the query {"kind":"a","from":"2"}.',
   });
   const whole = tool(await listing(2));
   expect((await execute(whole, { op: 'list' })).result).not.toHaveProperty('truncated');

@@ -17,7 +17,7 @@ export interface Truncated extends JsonObject {
   /** What was read. */
   readonly limit: string;
   /** How the rest is got. */
-  readonly rest: string;
+  readonly more: string;
 }
 
 export interface PagedList {
@@ -43,9 +43,9 @@ export function withRest({ secrets }: Service, result: HttpResult, response: Ans
   if (link === undefined) return result;
   const next = URL.canParse(link, url.href) ? new URL(link, url) : undefined;
   const query = Object.fromEntries(next?.searchParams ?? []);
-  const rest =
+  const more =
     next?.pathname === url.pathname ? `Ask again with the query ${JSON.stringify(query)}.` : `It goes on at ${link}.`;
-  return { ...result, truncated: true, limit: 'one page', rest: secrets.strike(rest).slice(0, 1_000) };
+  return { ...result, truncated: true, limit: 'one page', more: secrets.strike(more).slice(0, 1_000) };
 }
 
 /**
@@ -110,8 +110,8 @@ function listIn({ result }: ReadResult, tokens: readonly string[], context: Resp
   throw broken(context, 'a page of it has no list where the config says');
 }
 
-function cut(limit: string, rest: string): Truncated {
-  return { truncated: true, limit, rest };
+function cut(limit: string, more: string): Truncated {
+  return { truncated: true, limit, more };
 }
 
 function broken({ what }: ResponseContext, why: string): CountersignError {
