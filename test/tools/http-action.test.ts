@@ -45,9 +45,10 @@ beforeEach(() => {
 
 /** A refund that the service accepts with 202 and makes later. */
 const { lookUp: _lookUp, compensate: _compensate, response: _response, ...REFUND } = OPERATIONS.refund;
-const LATER: HttpOperation = { ...REFUND, idempotency: 'none', settlesWithin: '20s' };
+const ACCEPTED_REFUND: HttpOperation = { ...REFUND, idempotency: 'none' };
+const LATER: HttpOperation = { ...ACCEPTED_REFUND, settlesWithin: '20s' };
 const FOLLOWED: HttpOperation = {
-  ...LATER,
+  ...ACCEPTED_REFUND,
   accepted: {
     poll: '/jobs/{result.body.id}',
     done: "result.status == 'done'",

@@ -33,7 +33,7 @@ const ACCEPTED = {
   poll: '/jobs/{result.body.id}',
   done: "result.status == 'done'",
   failed: "result.status == 'failed'",
-  within: '2s',
+  within: '5s',
 } as const;
 
 function tool({ url }: JsonService, more: Partial<HttpOperation> = { accepted: ACCEPTED }) {

@@ -94,8 +94,10 @@ export function http(options: HttpOptions): Tool<HttpInput> {
             lookUpEffect(service, input === undefined ? onlyLookUp : find(input).lookUp, key, input, signal),
         }),
     verify: (effect) => verifyCall(find(effect.input), effect),
-    settlesWithinMs(input, { result }) {
+    settlesWithinMs(input, { result, parts = [] }) {
       const { settlesWithinMs, accepted } = find(input);
+      // What has failed is not waited for.
+      if (parts.some(({ done }) => !done)) return 0;
       const isOpen = accepted === undefined && (result as { status?: unknown } | null)?.status === 202;
       return settlesWithinMs ?? (isOpen ? ACCEPTED_SETTLES_MS : 0);
     },
