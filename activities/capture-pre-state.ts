@@ -17,12 +17,7 @@ export async function capturePreState(
   try {
     const { preview } = run.open<Proposed>('propose', proposed);
     const read = readInput(sealedProposal(request), deps);
-    const captured = await capture(
-      read.tool,
-      read.input,
-      { rehearsal: preview.rehearsal },
-      Context.current().cancellationSignal,
-    );
+    const captured = await capture(read.tool, read.input, { preview }, Context.current().cancellationSignal);
     await keep(workflowIdentity().tenant, captured, deps);
     // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);

@@ -5,6 +5,7 @@ import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson, canonicalBytes } from '../src/action/json.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/action/freeze.js';
+import { DEFAULT_SENDS, Sends } from '../src/tools/sends.js';
 import type { Execution, Idempotency, Tool } from '../src/tools/tool.js';
 import { frozen } from './admit.js';
 import type { Activities, EffectReport } from './contract.js';
@@ -17,9 +18,6 @@ const MAX_RESULT_BYTES = 256 * 1024;
 
 /** An effect sends no heartbeat before this time. A heartbeat is a write in the server, and the activity's completion waits for it. */
 const QUIET_MS = 1_000;
-
-/** When to try an unreachable system again, unless it states a time itself. Milliseconds. */
-const UNREACHABLE_RETRY_MS = 500;
 
 /** Errors after which nothing happened, and which a new grant may remove. */
 const LAPSING: ReadonlySet<ErrorCode> = new Set(['GRANT_EXPIRED', 'STATE_CHANGED']);
@@ -57,11 +55,8 @@ async function report(untrusted: Proposal, token: string, deps: Dependencies): P
 /** An `EffectReport` before it is sealed, without its times. */
 type Report = EffectReport extends infer One ? (One extends EffectReport ? Omit<One, 'at' | 'tookMs'> : never) : never;
 
-async function makeEffect(
-  { tool, claims, input, tried, barred }: Passed,
-  startedAt: number,
-  deps: Dependencies,
-): Promise<Report> {
+async function makeEffect(passed: Passed, startedAt: number, deps: Dependencies): Promise<Report> {
+  const { tool, claims, input, tried, barred } = passed;
   // An earlier attempt may have reached the system. It is repeated only where that cannot make a second effect, and not when it is barred.
   const idempotency = tool.idempotencyOf?.(input) ?? tool.idempotency;
   if (tried && (idempotency !== 'native' || barred !== undefined)) {
@@ -73,8 +68,10 @@ async function makeEffect(
   const context = Context.current();
   const watch = deps.freezes.begin(claims);
   const signal = AbortSignal.any([context.cancellationSignal, watch.signal]);
+  const sends = sendsOf(passed, deps);
   const start = performance.now();
   try {
+    await sends.reserve();
     await deps.faults.at('execute.before-effect');
     const execution = await tool.execute(input, {
       idempotencyKey: idempotencyKey(claims),
@@ -83,6 +80,7 @@ async function makeEffect(
       rows: claims.rows,
       ...(claims.rehearsal === undefined ? {} : { rehearsal: claims.rehearsal }),
       retried: tried && idempotency === 'native',
+      sends,
       signal,
       heartbeat: () => {
         if (performance.now() - start > QUIET_MS) context.heartbeat();
@@ -93,16 +91,55 @@ async function makeEffect(
     return { kind: 'done', execution: carriable(execution), startedAt };
   } catch (thrown) {
     const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
-    if (idempotency === 'none' && !signal.aborted && nothingSent(error)) return await returnGrant(error, claims, deps);
-    return classify(error, idempotency, signal.aborted, watch.freeze);
+    const { aborted } = signal;
+    return await afterFailure(error, { claims, idempotency, tried, sends, aborted, freeze: watch.freeze }, deps);
   } finally {
     watch.end();
   }
 }
 
+/** The sends of the action. The ledger counts them, because a worker that dies must not forget what it sent. */
+function sendsOf({ tool, claims, sent }: Passed, { ledger }: Dependencies): Sends {
+  const { tenant, actionId } = claims;
+  const bound = tool.sends ?? DEFAULT_SENDS;
+  const count = async () => {
+    const counted = await ledger.grants.countSend({ tenant, actionId, stretchMs: bound.withinMs });
+    if (counted !== undefined) return counted;
+    throw new CountersignError('GRANT_REPLAYED', 'The action has ended; nothing is sent in its name any more.');
+  };
+  return new Sends(bound, count, sent);
+}
+
+/** An attempt to make the effect that failed. */
+interface FailedAttempt {
+  readonly claims: GrantClaims;
+  readonly idempotency: Idempotency;
+  readonly tried: boolean;
+  readonly sends: Sends;
+  readonly aborted: boolean;
+  readonly freeze: Freeze | undefined;
+}
+
+async function afterFailure(error: CountersignError, attempt: FailedAttempt, deps: Dependencies): Promise<Report> {
+  const { claims, idempotency, tried, sends, aborted } = attempt;
+  const pauseMs = mayHaveHappened(error) || error.retryable ? sends.pauseAfter(error) : undefined;
+  if (LAPSING.has(error.code) && sends.reserved) await discount(claims, deps);
+  if (idempotency === 'native' || tried || aborted || !nothingSent(error)) return classify(error, pauseMs, attempt);
+  if (error.retryable && pauseMs === undefined) return { kind: 'not_done', error: sends.over(error).toJSON() };
+  return returnGrant(error, pauseMs, claims, deps);
+}
+
+/** A send that was counted and not made leaves its place to the next. Where the ledger is away, the action has one send less. */
+async function discount({ tenant, actionId }: GrantClaims, { ledger }: Dependencies): Promise<void> {
+  await ledger.grants.discountSend(tenant, actionId).catch(() => undefined);
+}
+
+function mayHaveHappened({ code }: CountersignError): boolean {
+  return code === 'EFFECT_UNKNOWN' || code === 'INTERNAL';
+}
+
 function nothingSent(error: CountersignError): boolean {
-  if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') return false;
-  return error.retryable || LAPSING.has(error.code);
+  return !mayHaveHappened(error) && (error.retryable || LAPSING.has(error.code));
 }
 
 /**
@@ -110,7 +147,12 @@ function nothingSent(error: CountersignError): boolean {
  * effect as unknown. So the ledger records it before any other attempt starts, and a new grant is requested. When the ledger cannot record
  * it, the action fails, because it is certain that nothing was sent.
  */
-async function returnGrant(error: CountersignError, claims: GrantClaims, { ledger }: Dependencies): Promise<Report> {
+async function returnGrant(
+  error: CountersignError,
+  retryAfterMs: number | undefined,
+  claims: GrantClaims,
+  { ledger }: Dependencies,
+): Promise<Report> {
   const { jti, tenant, actionId } = claims;
   const view = error.toJSON();
   try {
@@ -119,8 +161,7 @@ async function returnGrant(error: CountersignError, claims: GrantClaims, { ledge
   } catch {
     return { kind: 'not_done', error: view };
   }
-  const { retryable, retryAfterMs = UNREACHABLE_RETRY_MS } = error;
-  return { kind: 'grant_lapsed', error: view, ...(retryable ? { retryAfterMs } : {}) };
+  return { kind: 'grant_lapsed', error: view, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 /** The error of an attempt that died or was given up after it had recorded that it sent nothing. */
@@ -153,33 +194,37 @@ async function lookUpEarlier(
   return found.happened === 'no' ? undefined : unknown;
 }
 
+/** `pauseMs`: when the action may be sent again; undefined when it may not. */
 function classify(
   error: CountersignError,
-  idempotency: Idempotency,
-  aborted: boolean,
-  freeze: Freeze | undefined,
+  pauseMs: number | undefined,
+  { claims, idempotency, tried, sends, aborted, freeze }: FailedAttempt,
 ): Report {
   const view =
     freeze === undefined ? error.toJSON() : { ...frozen(freeze).toJSON(), message: stoppedBy(freeze, error) };
-  if (error.code === 'EFFECT_UNKNOWN' || error.code === 'INTERNAL') {
+  if (mayHaveHappened(error)) {
     // The idempotency key makes a repetition safe, so another attempt finds out what happened.
-    if (idempotency === 'native' && !aborted) throw retryable(error);
+    if (idempotency === 'native' && !aborted && pauseMs !== undefined) throw retryable(error, pauseMs);
     return { kind: 'unknown', error: view };
   }
   if (aborted) {
     const code = freeze === undefined ? 'CANCELLED' : 'FROZEN';
     return { kind: 'stopped', error: { ...view, code } };
   }
-  if (error.retryable) throw error;
-  return { kind: LAPSING.has(error.code) ? 'grant_lapsed' : 'not_done', error: error.toJSON() };
+  if (error.retryable && pauseMs !== undefined) throw retryable(error, pauseMs);
+  const last = error.retryable ? sends.over(error) : error;
+  // That this attempt had no effect says nothing of an earlier one.
+  const earlier = tried && idempotency === 'native' && claims.actionType !== 'READ';
+  if (earlier && last.code === 'TOOL_UNAVAILABLE') return { kind: 'unknown', error: last.toJSON() };
+  return { kind: LAPSING.has(last.code) ? 'grant_lapsed' : 'not_done', error: last.toJSON() };
 }
 
 function stoppedBy(freeze: Freeze, { message }: CountersignError): string {
   return `${frozen(freeze).message} It came while the effect ran: ${message}`;
 }
 
-function retryable(error: CountersignError): CountersignError {
-  return new CountersignError(error.code, error.message, { cause: error, retryable: true });
+function retryable(error: CountersignError, retryAfterMs: number): CountersignError {
+  return new CountersignError(error.code, error.message, { cause: error, retryable: true, retryAfterMs });
 }
 
 /** Leaves out a result that history cannot carry. An effect that was made is reported whatever its tool returned. */
@@ -188,7 +233,10 @@ function carriable(execution: Execution): Execution {
     assertCarriable(execution.result);
     return execution;
   } catch (error) {
-    return { ...execution, result: { omitted: asCountersignError(error).message } };
+    const more = 'Read it from the system itself.';
+    const omitted = asCountersignError(error).message;
+    const result = { truncated: true, limitBytes: MAX_RESULT_BYTES, omitted, more };
+    return { ...execution, result };
   }
 }
 

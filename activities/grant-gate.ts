@@ -3,10 +3,12 @@ import { CountersignError } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
 import { assertJson } from '../src/action/json.js';
 import { proposalDigest, zodError, type Proposal } from '../src/action/proposal.js';
+import { DEFAULT_SENDS } from '../src/tools/sends.js';
 import type { Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
 import { findTool } from './authenticate.js';
+import type { SendCount } from '../src/ledger/index.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
 
@@ -17,6 +19,8 @@ export interface Passed {
   readonly input: unknown;
   /** Whether an earlier attempt passed this gate and may have made the effect. */
   readonly tried: boolean;
+  /** The sends of the action, where the use of the grant counted one. */
+  readonly sent?: SendCount;
   /** A freeze or a revocation that came after the earlier attempt: nothing may be sent again. */
   readonly barred?: CountersignError;
 }
@@ -63,6 +67,7 @@ export async function passGate(
     targets: claims.targets,
     credentials: claims.credentials ?? [],
     usedBy,
+    stretchMs: (tool.sends ?? DEFAULT_SENDS).withinMs,
   });
   switch (use.kind) {
     case 'first':
@@ -71,7 +76,7 @@ export async function passGate(
         await deps.ledger.grants.return({ jti: claims.jti, tenant, actionId, usedBy });
         throw grantExpired(claims);
       }
-      return { tool, claims, input, tried: use.otherUses > 0 };
+      return { tool, claims, input, tried: use.otherUses > 0, sent: use.sent };
     case 'again': {
       const { freeze, revocation } = use;
       const barred = freeze !== undefined ? frozen(freeze) : revocation !== undefined ? revoked(revocation) : undefined;

@@ -34,7 +34,7 @@ export async function lookUpEffect(proposal: Proposal, key: string, deps: Depend
       { signal: context.cancellationSignal },
       parsed.success ? parsed.data : undefined,
     );
-    if (found.happened !== 'unknown') return found;
+    if (found.happened !== 'unknown' || found.final === true) return found;
     const pause = LOOK_AGAIN_MS[Math.min(attempt, LOOK_AGAIN_MS.length - 1)] as number;
     if (performance.now() - start + pause > maxWaitMs) {
       if (maxWaitMs === longest) return found;

@@ -124,8 +124,9 @@ async function decisionsOf(
 }
 
 /** Only Temporal reported this error, so it may say that a step could not be carried out, and nothing else. */
-function stepFailed({ code, message }: ErrorView): CountersignError {
+function stepFailed({ code, message, retryAfterMs }: ErrorView): CountersignError {
   return new CountersignError(code, message.slice(0, 1_000), {
     fix: 'Nothing was done. Propose again under a new actionId when the system is back.',
+    retryAfterMs: typeof retryAfterMs === 'number' ? retryAfterMs : undefined,
   });
 }

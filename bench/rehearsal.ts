@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import type { Preview } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
 import { postgres, type PostgresInput } from '../src/tools/index.js';
 import type { Tool } from '../src/tools/tool.js';
@@ -61,27 +62,27 @@ async function once(tool: Tool<PostgresInput>, url: string): Promise<Record<Step
   const signal = new AbortController().signal;
   const change = (rehearse: boolean): PostgresInput =>
     tool.input.parse({ op: 'sql', sql: 'UPDATE accounts SET seats = seats + 1', rehearse });
-  const execute = async (input: PostgresInput, rehearsed?: Awaited<ReturnType<typeof tool.preview>>['rehearsal']) => {
-    const pre = await tool.capture(input, { rehearsal: rehearsed }, { signal });
+  const execute = async (input: PostgresInput, shown?: Preview) => {
+    const pre = await tool.capture(input, { preview: shown }, { signal });
     return await lockedWhile(url, () =>
       tool.execute(input, {
         idempotencyKey: randomUUID(),
         preDigest: digest(pre),
         constraints: [],
         rows: ROWS,
-        ...(rehearsed === undefined ? {} : { rehearsal: rehearsed.digest }),
+        ...(shown?.rehearsal === undefined ? {} : { rehearsal: shown.rehearsal.digest }),
         signal,
         heartbeat: () => {},
       }),
     );
   };
   const asked = change(true);
-  let preview: Awaited<ReturnType<typeof tool.preview>> | undefined;
+  let preview: Preview | undefined;
   const previewing = await lockedWhile(url, async () => {
     preview = await tool.preview(asked, { signal });
   });
-  const capture = await lockedWhile(url, () => tool.capture(asked, { rehearsal: preview?.rehearsal }, { signal }));
-  const executionRehearsed = await execute(asked, preview?.rehearsal);
+  const capture = await lockedWhile(url, () => tool.capture(asked, { preview }, { signal }));
+  const executionRehearsed = await execute(asked, preview);
   const execution = await execute(change(false));
   return { rehearsal: previewing, capture, executionRehearsed, execution };
 }

@@ -5,7 +5,7 @@ import pg from 'pg';
 import type { ReceiptClaims } from '../src/action/receipt.js';
 import { verifyReceipts } from '../src/receipts/verify.js';
 import type { ChainPosition } from '../src/trust/index.js';
-import type { Effect, Evidence, FreezeSpan, HeldAmount, Recorded } from './evidence.js';
+import type { Effect, Evidence, FreezeSpan, HeldAmount, Recorded, Send } from './evidence.js';
 import { readJournal, type Entry } from './payments/journal.js';
 import { shopEffects } from './world/shop.js';
 import { TENANT, type World } from './world/world.js';
@@ -29,6 +29,7 @@ export async function collect(world: World, temporal: Client, testimony: Testimo
   return {
     ...told,
     effects: [...paymentEffects(journal), ...changes],
+    sends: paymentSends(journal),
     recorded,
     receipts,
     holds,
@@ -56,6 +57,12 @@ function paymentEffects(entries: readonly Entry[]): readonly Effect[] {
           },
         ]
       : [],
+  );
+}
+
+function paymentSends(entries: readonly Entry[]): readonly Send[] {
+  return entries.flatMap((entry) =>
+    entry.kind === 'received' ? [{ actionId: entry.reference, where: `${entry.collection} at ${entry.at}` }] : [],
   );
 }
 

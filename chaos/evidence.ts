@@ -19,6 +19,13 @@ export interface Effect {
   readonly where: string;
 }
 
+/** One request that a system received in the name of an action, whatever became of it. */
+export interface Send {
+  readonly actionId: string;
+  /** Where it stands in its journal. */
+  readonly where: string;
+}
+
 export interface Proposed {
   readonly actionId: string;
   readonly digest: string;
@@ -90,6 +97,7 @@ export interface ReceiptEvidence {
 export interface Evidence {
   readonly proposed: readonly Proposed[];
   readonly effects: readonly Effect[];
+  readonly sends: readonly Send[];
   readonly recorded: readonly Recorded[];
   readonly told: readonly Told[];
   readonly holds: readonly HeldAmount[];

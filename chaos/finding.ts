@@ -1,5 +1,5 @@
 /** What the judge finds wrong. */
-export const FAULTS = ['lost', 'duplicated', 'overspent', 'unexplained'] as const;
+export const FAULTS = ['lost', 'duplicated', 'overspent', 'oversent', 'unexplained'] as const;
 export type Fault = (typeof FAULTS)[number];
 
 export interface Finding {

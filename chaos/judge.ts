@@ -1,6 +1,7 @@
 /** The judge: decides from the evidence alone, without a look at how it came about. What each word means is in docs/chaos.md. */
 import { digest } from '../src/action/json.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
+import { DEFAULT_SENDS } from '../src/tools/sends.js';
 import type { Effect, Evidence, Proposed, Recorded } from './evidence.js';
 import { FAULTS, type Fault, type Finding } from './finding.js';
 import { groupBy } from './groups.js';
@@ -18,6 +19,7 @@ export interface Verdict {
   readonly lost: number;
   readonly duplicated: number;
   readonly overspent: number;
+  readonly oversent: number;
   readonly unexplained: number;
   readonly receiptsValid: boolean;
   readonly findings: readonly Finding[];
@@ -49,6 +51,9 @@ const HOLDS: Readonly<Record<OutcomeStatus, readonly string[]>> = {
 /** A freeze is effective on every worker within a second, and a busy machine gets two more. Milliseconds. */
 const FREEZE_SLACK_MS = 3_000;
 
+/** What a tool sends of one action at most, unless its config says otherwise: the tools of the run do not. */
+const MAX_SENDS = DEFAULT_SENDS.max;
+
 interface Case {
   readonly actionId: string;
   readonly proposals: readonly Proposed[];
@@ -70,7 +75,7 @@ export function judge(evidence: Evidence): Verdict {
     );
   }
   findings.push(...strangeEffects(evidence), ...strangeRecords(evidence), ...frozenEffects(evidence));
-  findings.push(...overspending(evidence));
+  findings.push(...overspending(evidence), ...retryStorms(evidence));
   findings.push(...evidence.receipts.problems.map((what): Finding => ({ fault: 'receipts', actionId: '', what })));
 
   const ended = (status: OutcomeStatus): number => cases.filter((one) => one.ended === status).length;
@@ -87,6 +92,7 @@ export function judge(evidence: Evidence): Verdict {
     lost: faults('lost'),
     duplicated: faults('duplicated'),
     overspent: faults('overspent'),
+    oversent: faults('oversent'),
     unexplained: faults('unexplained'),
     receiptsValid: evidence.receipts.valid && !findings.some(({ fault }) => fault === 'receipts'),
     findings,
@@ -216,6 +222,17 @@ function strangeRecords({ recorded, proposed }: Evidence): readonly Finding[] {
   return recorded
     .filter(({ actionId, digest }) => !known.has(`${actionId} ${digest}`))
     .map(({ actionId }) => ({ fault: 'unexplained', actionId, what: 'the ledger has an action that nobody proposed' }));
+}
+
+/** A system was sent the same action more often than the bound on sends allows. */
+function retryStorms({ sends }: Evidence): readonly Finding[] {
+  return [...groupBy(sends, ({ actionId }) => actionId)]
+    .filter(([, received]) => received.length > MAX_SENDS)
+    .map(([actionId, received]) => ({
+      fault: 'oversent',
+      actionId,
+      what: `it was sent ${received.length} times (${received.map(({ where }) => where).join('; ')})`,
+    }));
 }
 
 function frozenEffects({ effects, proposed, freezes }: Evidence): readonly Finding[] {

@@ -178,7 +178,7 @@ export async function execute(action: Action, { enforced, grant, timeoutMs }: Au
   action.did('execute', report, report.kind === 'done' ? 'done' : `${report.kind}: ${report.error.message}`);
   if (report.kind === 'grant_lapsed' && action.attempts.length < MAX_LAPSED_GRANTS && !action.cancelRequested) {
     action.attempts.push(report as Sealed<EffectReport>);
-    if (report.retryAfterMs !== undefined) await action.pause(report.retryAfterMs * 2 ** action.attempts.length);
+    if (report.retryAfterMs !== undefined) await action.pause(report.retryAfterMs);
     throw new LooksAgain();
   }
   return report;

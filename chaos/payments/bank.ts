@@ -73,6 +73,10 @@ export class Bank {
     return found.map(shown);
   }
 
+  received(collection: Collection, reference: string): void {
+    this.#write({ kind: 'received', collection, reference, at: new Date().toISOString() });
+  }
+
   misbehaved(what: string, request: string): void {
     this.#write({ kind: 'mischief', what, request, at: new Date().toISOString() });
   }

@@ -25,6 +25,14 @@ export interface Booking extends Order {
   readonly at: string;
 }
 
+/** An order came in. A proxy that repeats it repeats none of these. */
+export interface Received {
+  readonly kind: 'received';
+  readonly collection: Collection;
+  readonly reference: string;
+  readonly at: string;
+}
+
 /** A key that was looked up in vain: no request with it is carried out any more. */
 export interface VoidedKey {
   readonly kind: 'void';
@@ -41,7 +49,7 @@ export interface Misdeed {
   readonly at: string;
 }
 
-export type Entry = Booking | VoidedKey | Misdeed;
+export type Entry = Received | Booking | VoidedKey | Misdeed;
 
 export class Journal {
   readonly #file: number;

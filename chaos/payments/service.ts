@@ -74,6 +74,7 @@ async function take(
   const receivedAt = new Date();
   const order = orderSchema.safeParse(JSON.parse(await bodyOf(request)));
   if (!order.success) return answer(response, { status: 400, body: { error: 'not an order' } });
+  bank.received(collection, order.data.reference);
   const header = request.headers['idempotency-key'];
   const key = typeof header === 'string' ? header.replace(/^"(.*)"$/, '$1') : undefined;
   const book = (): Answer => bank.order(collection, order.data, key, receivedAt);

@@ -93,8 +93,8 @@ export interface CountersignErrorOptions extends Problem {
   readonly cause?: unknown;
   /** Whether the same call may succeed later without a change by the caller. Default false. */
   readonly retryable?: boolean;
-  /** When trying again is of use, as the system itself says. Milliseconds from now; for a retryable error only. */
-  readonly retryAfterMs?: number;
+  /** When trying again is of use, as the system itself says. Milliseconds from now. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** Any error that Countersign raises on purpose. `code` is stable; `message` is for people. */
@@ -124,6 +124,7 @@ export class CountersignError extends Error {
       ...(this.field === undefined ? {} : { field: this.field }),
       ...(this.expected === undefined ? {} : { expected: this.expected }),
       ...(this.fix === undefined ? {} : { fix: this.fix }),
+      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
     };
   }
 }
@@ -132,6 +133,8 @@ export class CountersignError extends Error {
 export interface ErrorView extends Problem {
   readonly code: ErrorCode;
   readonly message: string;
+  /** When trying again is of use, as the system itself says. Milliseconds from when the error was raised. */
+  readonly retryAfterMs?: number;
 }
 
 /** Turns anything thrown into a CountersignError; what is not ours becomes `fallback`. */

@@ -11,15 +11,19 @@ export type {
   SampleOptions,
   Tool,
 } from './tool.js';
+export type { SendBound, Sends } from './sends.js';
 export {
   fromOpenApi,
   http,
+  type Accepted,
   type ClientCredentials,
   type HttpInput,
   type HttpOperation,
   type HttpOptions,
+  type IdempotencyKeyOptions,
   type LookUpRequest,
   type OpenApiOptions,
+  type Pages,
   type Probe,
   type SecretRef,
   type TlsOptions,

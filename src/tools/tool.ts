@@ -6,8 +6,8 @@ import type { z } from 'zod';
 import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
-import type { Rehearsal } from '../action/rehearsal.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { SendBound, Sends } from './sends.js';
 
 /**
  * Whether the same idempotency key may be executed again:
@@ -37,6 +37,11 @@ export interface ExecuteContext extends ReadContext {
    * nothing happened. It is set only when the idempotency is `native`; otherwise there is no such second attempt.
    */
   readonly retried?: boolean;
+  /**
+   * Counts the sends of the action. One send is counted before `execute` is called; a tool that may send more than once in one call begins
+   * each send here. Absent where nobody counts: then the tool bounds the sends of the call by itself.
+   */
+  readonly sends?: Sends;
   /** Reports that the work continues, and makes cancellation arrive through `signal`. It is cheap, so call it often. */
   heartbeat(): void;
 }
@@ -72,17 +77,18 @@ export interface SampleOptions {
 }
 
 export interface CaptureOptions {
+  /** The preview of the action. Before the effect it was made a moment ago: a tool that saw the state then need not read it again. */
+  readonly preview?: Preview | undefined;
   /** After the effect: the pre-state and the execution, so that the same objects are read again. Absent before the effect. */
   readonly after?: { readonly pre: State; readonly execution?: Execution };
-  /** What the preview rehearsed. Absent when nothing was. */
-  readonly rehearsal?: Rehearsal | undefined;
 }
 
 /** Whether the effect of a key happened. `no` is final: the tool has made sure that a late attempt can no longer take effect. */
 export type LookUp =
   | { readonly happened: 'yes'; readonly execution: Execution }
   | { readonly happened: 'no' }
-  | { readonly happened: 'unknown'; readonly reason: string };
+  /** `final`: asking again is of no use. */
+  | { readonly happened: 'unknown'; readonly reason: string; readonly final?: true };
 
 /** Everything that was observed of an effect, for the tool to verify. */
 export interface ObservedEffect<I> {
@@ -109,6 +115,8 @@ export interface Tool<I = unknown> {
   readonly taskQueue?: string;
   /** The longest time of one execution. Milliseconds. */
   readonly timeoutMs: number;
+  /** How often one action may be sent in all. Default DEFAULT_SENDS: 5 times within a minute. */
+  readonly sends?: SendBound;
   readonly input: z.ZodType<I>;
   /** The action type of an input. @throws CountersignError INVALID_INPUT or STATEMENT_REFUSED when it cannot be classified */
   actionType(input: I): ActionType;
@@ -134,6 +142,8 @@ export interface Tool<I = unknown> {
   lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
   /** Checks the derived expectation and the frame condition: these objects now have these values, and nothing else changed. Pure. */
   verify(effect: ObservedEffect<I>): readonly Check[];
+  /** How long it may take until the system shows the effect, where `verify` need not hold at once. Milliseconds. Pure. */
+  settlesWithinMs?(input: I, execution: Execution): number;
   /** The input of a proposal that would restore `pre`; undefined when it cannot be restored. Pure. */
   compensate?(input: I, pre: State, post: State): JsonObject | undefined;
   /**

@@ -43,6 +43,7 @@ function evidence(statuses: Readonly<Record<string, Recorded['status']>>, more: 
       intent: { what: 'pay', content: { account: 'a', amount: 10 }, amount: 10 },
     })),
     effects: done.map((id) => effect(id)),
+    sends: done.map((actionId) => ({ actionId, where: `payments at ${AT}` })),
     recorded,
     told: recorded.map(({ actionId, digest, status }) => ({ actionId, digest, answer: status })),
     holds: done.map((id) => hold(id)),
@@ -209,4 +210,15 @@ test('an effect that came in under a freeze is unexplained; one that was on its 
   expect(faults(during(10))).toEqual(['unexplained']);
   expect(faults(during(1))).toEqual([]);
   expect(faults(during(61))).toEqual([]);
+});
+
+test('an action that was sent more often than the bound allows is oversent, whatever its outcome', () => {
+  const sent = (times: number): Evidence =>
+    evidence(
+      { a: 'failed' },
+      { sends: Array.from({ length: times }, (_, n) => ({ actionId: 'a', where: `payments at ${at(n)}` })) },
+    );
+  expect(faults(sent(5))).toEqual([]);
+  expect(faults(sent(6))).toEqual(['oversent']);
+  expect(passes(judge(sent(6)))).toBe(false);
 });

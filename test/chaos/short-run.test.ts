@@ -50,6 +50,7 @@ test(
       lost: 0,
       duplicated: 0,
       overspent: 0,
+      oversent: 0,
       unexplained: 0,
       receiptsValid: true,
       seed: 'ci',

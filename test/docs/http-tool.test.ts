@@ -94,6 +94,14 @@ test('oauth.mjs', async () => {
   expect(crm?.input.safeParse({ op: 'getContact', path: { id: '7' } }).success).toBe(true);
 });
 
+test('accepted.mjs and graphql.mjs', async () => {
+  const { reports } = await loaded('accepted.mjs');
+  expect(reports?.input.safeParse({ op: 'rebuild', path: { id: '7' } }).success).toBe(true);
+  const { tickets } = await loaded('graphql.mjs');
+  expect(tickets?.input.safeParse({ op: 'close', body: { id: '7' } }).success).toBe(true);
+  expect(tickets?.input.safeParse({ op: 'close', body: { query: '{ all }' } }).success).toBe(false);
+});
+
 test('openapi.mjs', async () => {
   const order = `{ type: object, required: [status], properties: { status: { type: string } } }`;
   const content = `content: { application/json: { schema: ${order} } }`;
@@ -124,7 +132,6 @@ test('the defaults are those of the code', async () => {
     'totalMs',
     'bodyBytes',
     'redirects',
-    'retryAfterMs',
   ]);
   for (const [name, value = ''] of defaults) {
     const text = value === '1024 * 1024' ? '1 MiB' : Number(value.replaceAll('_', '')).toLocaleString('en');

@@ -109,7 +109,7 @@ test('a grant is returned once, by the activity that used it, and is good for no
   };
   const one = await admitted(randomUUID(), randomUUID());
   expect(await stack.ledger.grants.return(one)).toBe(false);
-  expect(await stack.ledger.grants.use(one)).toEqual({ kind: 'first', otherUses: 0 });
+  expect(await stack.ledger.grants.use(one)).toMatchObject({ kind: 'first', otherUses: 0 });
   expect(await stack.ledger.grants.return({ ...one, usedBy: 'run/2' })).toBe(false);
   const returned = await Promise.all(Array.from({ length: 8 }, () => stack.ledger.grants.return(one)));
   expect(returned.filter(Boolean)).toHaveLength(1);
@@ -120,9 +120,9 @@ test('a grant is returned once, by the activity that used it, and is good for no
     usedBy: 'run/1',
   });
   const next = await admitted(randomUUID(), one.actionId);
-  expect(await stack.ledger.grants.use(next)).toEqual({ kind: 'first', otherUses: 0 });
+  expect(await stack.ledger.grants.use(next)).toMatchObject({ kind: 'first', otherUses: 0 });
   const third = await admitted(randomUUID(), one.actionId);
-  expect(await stack.ledger.grants.use(third)).toEqual({ kind: 'first', otherUses: 1 });
+  expect(await stack.ledger.grants.use(third)).toMatchObject({ kind: 'first', otherUses: 1 });
 });
 
 test('a system that cannot tell yet is asked again, and the effect is found', async () => {

@@ -323,7 +323,7 @@ describe('replies that are lost', () => {
     proxy.loseReplyTo('SELECT');
     expect(await ledger.actions.admit(request)).toEqual({ kind: 'admitted' });
     expect(proxy.cuts).toBe(cuts + 1);
-    expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request))).toMatchObject({ kind: 'first', otherUses: 0 });
   });
 });
 

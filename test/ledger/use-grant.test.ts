@@ -32,7 +32,7 @@ async function admitted(more: Partial<AdmitRequest> = {}): Promise<AdmitRequest>
 describe('using a grant', () => {
   test('works once; the same activity is told that it used it before, any other that it is spent', async () => {
     const request = await admitted();
-    expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(request, 'run/5'))).toMatchObject({ kind: 'first', otherUses: 0 });
     expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
     expect(await ledger.grants.use(useOf(request, 'other/5'))).toEqual({
       kind: 'replayed',
@@ -66,7 +66,7 @@ describe('using a grant', () => {
     for (const [key, value] of Object.entries(elsewhere)) {
       expect(await ledger.grants.use({ ...use, [key]: value })).toEqual({ kind: 'unknown', otherUses: 0 });
     }
-    expect(await ledger.grants.use(use)).toEqual({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(use)).toMatchObject({ kind: 'first', otherUses: 0 });
   });
 
   test('each grant of an action is told how many others were used', async () => {
@@ -74,10 +74,10 @@ describe('using a grant', () => {
     const [second, third] = [admission(first), admission(first)];
     await ledger.actions.admit(second);
     await ledger.actions.admit(third);
-    expect(await ledger.grants.use(useOf(first, 'run-1'))).toEqual({ kind: 'first', otherUses: 0 });
-    expect(await ledger.grants.use(useOf(second, 'run-2'))).toEqual({ kind: 'first', otherUses: 1 });
+    expect(await ledger.grants.use(useOf(first, 'run-1'))).toMatchObject({ kind: 'first', otherUses: 0 });
+    expect(await ledger.grants.use(useOf(second, 'run-2'))).toMatchObject({ kind: 'first', otherUses: 1 });
     expect(await ledger.grants.use(useOf(first, 'run-1'))).toEqual({ kind: 'again', otherUses: 1 });
-    expect(await ledger.grants.use(useOf(third, 'run-3'))).toEqual({ kind: 'first', otherUses: 2 });
+    expect(await ledger.grants.use(useOf(third, 'run-3'))).toMatchObject({ kind: 'first', otherUses: 2 });
   });
 
   test('nothing of an ended action can be used, not by the activity that used it before either', async () => {
@@ -156,11 +156,57 @@ describe('races', () => {
     });
     expect(ends).toEqual(
       ends.map((_, index) => ({
-        use: { kind: 'first', otherUses: 0 },
+        use: {
+          kind: 'first',
+          otherUses: 0,
+          sent: { sends: 1, sendingMs: expect.any(Number), sinceFirstMs: expect.any(Number) },
+        },
         digest: proposal(`a-${index}`),
         recorded: false,
       })),
     );
     for (const tenant of tenants) expect((await ledger.receipts.head(tenant)).seq).toBe(50);
+  });
+});
+
+describe('the sends of an action', () => {
+  const sentBy = (use: Awaited<ReturnType<Ledger['grants']['use']>>) => (use.kind === 'first' ? use.sent.sends : 0);
+
+  test('are counted over its grants, a repeated use of one counts nothing, and one that was not made is taken back', async () => {
+    const request = await admitted();
+    const { tenant, actionId } = request;
+    const renewed = { ...request, grant: grant() };
+    expect(sentBy(await ledger.grants.use(useOf(request, 'run/5')))).toBe(1);
+    expect(await ledger.grants.use(useOf(request, 'run/5'))).toEqual({ kind: 'again', otherUses: 0 });
+    expect(await ledger.grants.countSend({ tenant, actionId })).toMatchObject({ sends: 2 });
+    await ledger.grants.discountSend(tenant, actionId);
+    await ledger.actions.admit(renewed);
+    expect(sentBy(await ledger.grants.use(useOf(renewed, 'run/6')))).toBe(2);
+    const counts = await times(10, () => ledger.grants.countSend({ tenant, actionId }));
+    expect(counts.map((counted) => counted?.sends).toSorted((a = 0, b = 0) => a - b)).toEqual([
+      3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+    ]);
+  });
+
+  test('are timed from the first of a stretch; a later one begins a new stretch and forgets no send', async () => {
+    const request = await admitted();
+    const { tenant, actionId } = request;
+    await ledger.grants.use(useOf(request));
+    await at.pool.query('select pg_sleep(0.05)');
+    const same = await ledger.grants.countSend({ tenant, actionId, stretchMs: 60_000 });
+    expect(same?.sendingMs).toBeGreaterThanOrEqual(50);
+    await at.pool.query('select pg_sleep(0.02)');
+    const anew = await ledger.grants.countSend({ tenant, actionId, stretchMs: 10 });
+    expect(anew).toMatchObject({ sends: 3 });
+    expect(anew?.sendingMs).toBeLessThan(10);
+    expect(anew?.sinceFirstMs).toBeGreaterThanOrEqual(70);
+  });
+
+  test('of an action that has ended are not counted any more', async () => {
+    const request = await admitted();
+    const { tenant, actionId } = request;
+    await ledger.grants.use(useOf(request));
+    await recordOutcome(ledger, settlement(request));
+    expect(await ledger.grants.countSend({ tenant, actionId })).toBeUndefined();
   });
 });

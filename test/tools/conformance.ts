@@ -7,6 +7,7 @@ import { assertJson, digest, type JsonObject } from '../../src/action/json.js';
 import type { Check } from '../../src/action/outcome.js';
 import { NAME_PATTERN } from '../../src/action/proposal.js';
 import type { State } from '../../src/action/snapshot.js';
+import { DEFAULT_SENDS, Sends } from '../../src/tools/sends.js';
 import type { Execution, Tool } from '../../src/tools/tool.js';
 
 export interface ToolScenario<I = unknown> {
@@ -21,7 +22,20 @@ export interface ToolScenario<I = unknown> {
   effects(write: JsonObject): Promise<number>;
   /** Changes what `capture` reads for that input, without the tool. */
   interfere?(write: JsonObject): Promise<void>;
+  /** An input that reads more than one result holds. */
+  readonly cut: JsonObject;
+  /** An input like `write`, of something that is not there. */
+  readonly unmatched?: JsonObject;
+  /** Lets the system put off every change of that input from now on, for another time. */
+  putOff(write: JsonObject): Promise<PuttingOff>;
   stop(): Promise<void>;
+}
+
+export interface PuttingOff {
+  /** How often the system has put it off. */
+  times(): Promise<number>;
+  /** How often it does so in one send at most: a transaction that conflicts is repeated at once. */
+  readonly perSend: number;
 }
 
 /** The results of one action that went through all steps, as in the workflow. */
@@ -53,7 +67,7 @@ export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = 
   const key = options.key ?? randomUUID();
   const preview = await tool.preview(input, { signal: never() });
   const { rehearsal } = preview;
-  const pre = await tool.capture(input, { rehearsal }, { signal: never() });
+  const pre = await tool.capture(input, { preview }, { signal: never() });
   await options.between?.();
   const execution = await tool.execute(input, {
     idempotencyKey: key,
@@ -64,7 +78,7 @@ export async function act<I>(tool: Tool<I>, raw: unknown, options: ActOptions = 
     signal: options.signal ?? never(),
     heartbeat: () => {},
   });
-  const post = await tool.capture(input, { after: { pre, execution }, rehearsal }, { signal: never() });
+  const post = await tool.capture(input, { after: { pre, execution }, preview }, { signal: never() });
   const checks = tool.verify({ input, preview, pre, post, delta: NO_DELTA, execution });
   return { input, key, preview, pre, execution, post, checks };
 }
@@ -104,13 +118,15 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       key,
       preview,
       pre,
-    }: Pick<PerformedAction<I>, 'input' | 'key' | 'preview' | 'pre'>): Promise<Execution> {
+      sends,
+    }: Pick<PerformedAction<I>, 'input' | 'key' | 'preview' | 'pre'> & { sends?: Sends }): Promise<Execution> {
       return await tool.execute(input, {
         idempotencyKey: key,
         preDigest: digest(pre),
         constraints: [],
         rows: preview.rows,
         ...(preview.rehearsal === undefined ? {} : { rehearsal: preview.rehearsal.digest }),
+        ...(sends === undefined ? {} : { sends }),
         signal: never(),
         heartbeat: () => {},
       });
@@ -205,6 +221,42 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       const again = tool.idempotency === 'native' ? await executeAs(first) : first.execution;
       expect(digest(again)).toBe(digest(first.execution));
       expect(await scenario.effects(raw)).toBe(1);
+    });
+
+    test('a result that is cut says so, and how to get the rest; one that is whole does not', async () => {
+      const of = async (raw: JsonObject) => (await act(tool, raw)).execution.result;
+      expect(await of(scenario.cut)).toMatchObject({
+        truncated: true,
+        limit: expect.anything(),
+        more: expect.any(String),
+      });
+      expect(await of(scenario.read)).not.toHaveProperty('truncated');
+    });
+
+    test('a change that matches nothing is refused before anything is done', async () => {
+      const raw = scenario.unmatched;
+      const preview = raw && (await tool.preview(tool.input.parse(raw), { signal: never() }));
+      expect(preview?.refusal?.code).toBe(raw === undefined ? undefined : 'NOTHING_MATCHED');
+    });
+
+    test('a system that puts every send off is sent an action a bounded number of times', async () => {
+      const raw = await scenario.write();
+      const input = tool.input.parse(raw);
+      const preview = await tool.preview(input, { signal: never() });
+      const prepared = { input, preview, pre: await tool.capture(input, {}, { signal: never() }), key: randomUUID() };
+      const puttingOff = await scenario.putOff(raw);
+      const bound = tool.sends ?? DEFAULT_SENDS;
+      const sends = Sends.ofOneCall(bound);
+      let last = new CountersignError('INTERNAL', 'never sent', { retryable: true });
+      // As the activity does it, without its pauses.
+      for (let attempt = 1; attempt <= 10 && last.retryable && sends.pauseAfter({}) !== undefined; attempt++) {
+        await sends.reserve();
+        last = await failureOf(executeAs({ ...prepared, sends }));
+      }
+      expect(['TOOL_UNAVAILABLE', 'TOOL_FAILED']).toContain(last.code);
+      expect(await puttingOff.times()).toBeGreaterThan(0);
+      expect(await puttingOff.times()).toBeLessThanOrEqual(bound.max * puttingOff.perSend);
+      expect(await scenario.effects(raw)).toBe(0);
     });
 
     test('many concurrent executions with the same key make one effect', async () => {

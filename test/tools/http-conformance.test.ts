@@ -12,17 +12,29 @@ async function scenario(
   const readable = payments.newOrder();
   const operations: Record<string, HttpOperation> = { getOrder: OPERATIONS.getOrder };
   for (const name of names) operations[name] = OPERATIONS[name];
+  const [first = 'refund'] = names;
+  operations['listOrders'] = { method: 'GET', url: '/orders' };
+  operations['existing'] = mustFind(OPERATIONS[first]);
+  // Of the orders, only the first page is answered.
+  payments.before = ({ url }, _request, response) => {
+    if (url !== '/orders') return false;
+    response.writeHead(200, { 'content-type': 'application/json', link: '</orders?page=2>; rel="next"' }).end('[]');
+    return true;
+  };
   const tool = http({
     name: 'payments',
     environment: 'test',
     baseUrl: payments.url,
     operations,
     allow: { loopback: true },
+    sends: { max: 3 },
   });
   const orderIn = (input: JsonObject): string => (input['path'] as { id: string }).id;
   return {
     tool,
     read: { op: 'getOrder', path: { id: readable.id } },
+    cut: { op: 'listOrders' },
+    unmatched: { ...write('none'), op: 'existing' },
     invalid: { op: 'getOrder', path: { id: '../admin' } },
     write: async () => write(payments.newOrder().id),
     effects: async (input: JsonObject) => effects(payments, orderIn(input)),
@@ -30,11 +42,28 @@ async function scenario(
       const order = payments.orders.get(orderIn(input));
       if (order !== undefined) order.status = 'disputed';
     },
+    putOff: async (input: JsonObject) => {
+      const of = `/orders/${orderIn(input)}`;
+      let times = 0;
+      const { before } = payments;
+      payments.before = (seen, request, response) => {
+        if (seen.method === 'GET' || !seen.url.startsWith(of)) return before?.(seen, request, response) ?? false;
+        times++;
+        response.writeHead(429).end();
+        return true;
+      };
+      return { times: async () => times, perSend: 1 };
+    },
     stop: async () => {
       await tool.close();
       await payments.stop();
     },
   };
+}
+
+function mustFind(operation: HttpOperation): HttpOperation {
+  const { order, ...others } = operation.probes ?? {};
+  return { ...operation, ...(order && { probes: { order: { ...order, mustFind: true }, ...others } }) };
 }
 
 const refundsOf = ({ refunds }: Payments, order: string): number =>

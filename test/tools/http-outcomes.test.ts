@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { digest } from '../../src/action/json.js';
+import { digest, type JsonObject } from '../../src/action/json.js';
 import type { HttpOptions } from '../../src/tools/index.js';
+import { Sends } from '../../src/tools/sends.js';
+import type { Execution } from '../../src/tools/tool.js';
 import { act, expectCode, never } from './conformance.js';
 import { OPERATIONS, type Intercept } from './http-payments.js';
 import { execute, openDesk, type Desk } from './http-support.js';
@@ -70,7 +72,7 @@ describe('what a response says about an effect', () => {
     [504, 'EFFECT_UNKNOWN'],
   ] as const)('%i is %s', async (status, code) => {
     desk.payments.before = replying(status, { location: '/orders/1' });
-    await expectCode(execute(desk.tool({ limits: { totalMs: 250 } }), replace()), code);
+    await expectCode(execute(desk.tool({ sends: { max: 1 } }), replace()), code);
     expect(desk.payments.seen.filter(({ method, url }) => method === 'GET' && url === '/orders/1')).toEqual([]);
   });
 
@@ -113,29 +115,76 @@ describe('Retry-After', () => {
 
   test.each([
     ['7', 7_000],
-    ['100000', 60_000],
-    ['0', 0],
-    ['nonsense', undefined],
+    ['100000', 100_000_000],
+    ['0', undefined],
+    ['soon', undefined],
     ['-5', undefined],
-    [new Date(0).toUTCString(), 0],
-    [new Date(4e12).toUTCString(), 60_000],
+    ['1.5', undefined],
+    [new Date(0).toUTCString(), undefined],
+    [new Date(4e12).toUTCString(), 366 * 86_400_000],
   ])('%s is %s ms', async (value, expected) => {
     desk.payments.before = later(value);
     const error = await expectCode(execute(desk.tool(), READ), 'TOOL_UNAVAILABLE');
-    expect(error).toMatchObject({ retryable: true, retryAfterMs: expected });
+    expect(error).toMatchObject({ retryable: (expected ?? 0) <= 60_000, retryAfterMs: expected });
+  });
+
+  test("as a date is compared with the service's own clock", async () => {
+    const now = Date.now() - 3_600_000;
+    desk.payments.before = (_seen, _request, response) => {
+      response.sendDate = false;
+      const dates = { date: new Date(now).toUTCString(), 'retry-after': new Date(now + 20_000).toUTCString() };
+      response.writeHead(503, dates).end();
+      return true;
+    };
+    expect((await expectCode(execute(desk.tool(), READ), 'TOOL_UNAVAILABLE')).retryAfterMs).toBe(20_000);
   });
 
   test('with 503 to an effect means that nothing was done', async () => {
-    desk.payments.before = replying(503, { 'retry-after': '60' });
+    desk.payments.before = replying(503, { 'retry-after': '61' });
     const error = await expectCode(execute(desk.tool(), refund()), 'TOOL_UNAVAILABLE');
-    expect(error.retryAfterMs).toBe(60_000);
+    expect(error.retryAfterMs).toBe(61_000);
   });
 
   test('that fits into the time is waited for, and the effect is made once', async () => {
-    desk.payments.before = once(replying(429, { 'retry-after': '0' }));
+    desk.payments.before = once(replying(429, { 'retry-after': '1' }));
     const input = replace();
     expect((await execute(desk.tool(), input)).result).toMatchObject({ status: 200 });
     expect(desk.payments.journal).toHaveLength(1);
+  });
+});
+
+describe('a service that always puts off is sent each action a few times only', () => {
+  const sent = () => desk.payments.seen.filter(({ method }) => method !== 'GET').length;
+  const FEW = { sends: { max: 3 } };
+
+  test.each([
+    ['with a native key', refund, '0'],
+    ['with a look-up', replace, 'soon'],
+    [
+      'with neither',
+      () => ({ op: 'noteOrder', path: { id: order() }, body: { note: 'x' } }),
+      new Date(0).toUTCString(),
+    ],
+  ])('%s', async (_name, input, retryAfter) => {
+    desk.payments.before = replying(429, { 'retry-after': retryAfter });
+    const error = await expectCode(execute(desk.tool(FEW), input()), 'TOOL_UNAVAILABLE');
+    expect(sent()).toBe(3);
+    expect(error).toMatchObject({ retryable: false, expected: 'at most 3 sends of an action within 60000 ms' });
+    expect(error.retryAfterMs).toBeGreaterThan(0);
+  });
+
+  test('a long wait is not begun: the action ends at once, and says when to come again', async () => {
+    desk.payments.before = replying(429, { 'retry-after': '86400' });
+    const error = await expectCode(execute(desk.tool(FEW), replace()), 'TOOL_UNAVAILABLE');
+    expect(sent()).toBe(1);
+    expect(error).toMatchObject({ retryable: false, retryAfterMs: 86_400_000 });
+  });
+
+  test('a request in progress (409) is asked for a few times only', async () => {
+    desk.payments.before = replying(409);
+    const error = await expectCode(execute(desk.tool(FEW), refund()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('in progress');
+    expect(sent()).toBe(3);
   });
 });
 
@@ -148,6 +197,55 @@ describe('the idempotency key', () => {
     expect(new Set(keys.map(String))).toEqual(new Set(['GET,', 'POST,"countersign:acme/a\\"b\\\\c"']));
   });
 
+  const KEY = 'countersign:acme/refund-41-1';
+  test.each([
+    [{ format: 'plain' }, 'idempotency-key', KEY],
+    [{ format: 'uuid' }, 'idempotency-key', 'f91e4d1e-480f-524a-87a1-e1256e1cc10b'],
+    [{ header: 'X-Request-Id', format: 'uuid' }, 'x-request-id', 'f91e4d1e-480f-524a-87a1-e1256e1cc10b'],
+    [{ header: 'X-Razorpay-Idempotency' }, 'x-razorpay-idempotency', `"${KEY}"`],
+    [{ format: 'sha256' }, 'idempotency-key', createHash('sha256').update(KEY).digest('hex')],
+  ] as const)('goes where the config says, in the format that it says: %o', async (idempotencyKey, header, value) => {
+    desk.payments.before = replying(400);
+    await expectCode(execute(desk.tool({ idempotencyKey }), refund(), { idempotencyKey: KEY }), 'TOOL_FAILED');
+    const sent = desk.payments.seen.find(({ method }) => method === 'POST');
+    expect(sent?.headers[header]).toBe(value);
+    const others = header === 'idempotency-key' ? [] : [sent?.headers['idempotency-key']];
+    expect(others.filter((other) => other !== undefined)).toEqual([]);
+  });
+
+  test('as a UUID fits what services take that refuse quotes, colons and slashes', async () => {
+    desk.payments.before = ({ method, headers }, _request, response) => {
+      if (method === 'GET' || /^[A-Za-z0-9-]{1,64}$/.test(String(headers['idempotency-key']))) return false;
+      response.writeHead(422).end();
+      return true;
+    };
+    const tool = desk.tool({ idempotencyKey: { format: 'uuid' } });
+    const key = `countersign:acme/${'x'.repeat(128)}`;
+    expect((await execute(tool, refund(), { idempotencyKey: key })).result).toMatchObject({ status: 201 });
+    // A look-up asks for the key as the service knows it.
+    expect(await tool.lookUp?.(key, { signal: never() }, tool.input.parse(refund('1')))).toMatchObject({
+      happened: 'yes',
+    });
+  });
+
+  test('goes into the body where the config says so, and the agent cannot set it', async () => {
+    const body = { type: 'object', properties: { amount: { type: 'integer' }, meta: { type: 'object' } } };
+    const { compensate: _compensate, ...declared } = OPERATIONS.refund;
+    const tool = desk.tool({
+      idempotencyKey: { body: '/meta/key', format: 'sha256' },
+      operations: { refund: { ...declared, input: { body } } },
+    });
+    desk.payments.before = replying(400);
+    const input = { op: 'refund', path: { id: order() }, body: { amount: 5, meta: { by: 'ann' } } };
+    await expectCode(execute(tool, input, { idempotencyKey: KEY }), 'TOOL_FAILED');
+    const sent = desk.payments.seen.find(({ method }) => method === 'POST');
+    const key = createHash('sha256').update(KEY).digest('hex');
+    expect(JSON.parse(sent?.body ?? '')).toEqual({ amount: 5, meta: { by: 'ann', key } });
+    expect(sent?.headers['idempotency-key']).toBeUndefined();
+    const own = { ...input, body: { amount: 5, meta: { key: 'mine' } } };
+    expect(tool.input.safeParse(own).error?.issues[0]?.message).toBe('sets the idempotency key');
+  });
+
   test('in progress (409) is waited for', async () => {
     let busy = 2;
     desk.payments.before = (seen, request, response) =>
@@ -158,7 +256,7 @@ describe('the idempotency key', () => {
 
   test('that stays in progress is unknown', async () => {
     desk.payments.before = replying(409);
-    const error = await expectCode(execute(desk.tool({ limits: { totalMs: 400 } }), refund()), 'EFFECT_UNKNOWN');
+    const error = await expectCode(execute(desk.tool({ sends: { max: 2 } }), refund()), 'EFFECT_UNKNOWN');
     expect(error.message).toContain('in progress');
   });
 
@@ -196,14 +294,96 @@ describe('after an attempt that may have had an effect, another failure proves n
     expect(error.retryable).toBe(false);
   });
 
-  test('the state has changed, and nothing shows who changed it', async () => {
-    const tool = desk.tool(without('refund', { lookUp: undefined, idempotency: 'native' }));
-    const input = refund();
+  test('the state has changed, and a look-up rules out that we changed it', async () => {
+    const [tool, input] = [desk.tool(), refund()];
     const pre = digest(await tool.capture(tool.input.parse(input), {}, { signal: never() }));
     const found = desk.payments.orders.get(input.path.id);
     if (found !== undefined) found.status = 'disputed';
     await expectCode(execute(tool, input, { retried: true, preDigest: pre }), 'EFFECT_UNKNOWN');
     expect(desk.payments.journal).toEqual([]);
+  });
+});
+
+describe('a repeated native request, whose first answer was lost', () => {
+  const alone = (operation: 'refund' | 'cancelRefund', more: object = {}) =>
+    desk.tool(without(operation, { lookUp: undefined, ...more }));
+
+  async function attempts(tool: ReturnType<Desk['tool']>, input: JsonObject, key = randomUUID()) {
+    const parsed = tool.input.parse(input);
+    const pre = await tool.capture(parsed, {}, { signal: never() });
+    const attempt = (retried: boolean, sends?: Sends) =>
+      execute(tool, input, {
+        idempotencyKey: key,
+        preDigest: digest(pre),
+        retried,
+        ...(sends === undefined ? {} : { sends }),
+      });
+    await expectCode(attempt(false), 'EFFECT_UNKNOWN');
+    const checks = async (execution: Execution) => {
+      const post = await tool.capture(parsed, { after: { pre, execution } }, { signal: never() });
+      const preview = await tool.preview(parsed, { signal: never() });
+      const delta = { patch: [], operations: 0, latencyMs: 0 };
+      return tool.verify({ input: parsed, preview, pre, post, delta, execution }).filter(({ ok }) => !ok);
+    };
+    return { attempt, checks };
+  }
+
+  test('is sent again although its own effect moved the state, and the probes verify it', async () => {
+    desk.payments.after = once(dropping);
+    const { attempt, checks } = await attempts(alone('refund'), refund());
+    const execution = await attempt(true);
+    expect(execution.result).toMatchObject({ status: 201 });
+    expect(await checks(execution)).toEqual([]);
+    expect(desk.payments.journal).toHaveLength(1);
+  });
+
+  test('that finds a state that another changed is a mismatch', async () => {
+    desk.payments.before = once(dropping);
+    const input = refund();
+    const { attempt, checks } = await attempts(alone('refund'), input);
+    const found = desk.payments.orders.get(input.path.id);
+    if (found !== undefined) found.status = 'disputed';
+    expect((await checks(await attempt(true))).map(({ detail }) => detail)).toEqual([
+      '/order/status: became "disputed"',
+    ]);
+  });
+
+  test('of a DELETE whose object is gone is verified, whether the service repeats its answer or says 404', async () => {
+    for (const again of [undefined, replying(404)]) {
+      desk.payments.refunds.set('r1', { id: 'r1', order: order(), amount: 1 });
+      desk.payments.before = undefined;
+      desk.payments.after = once(dropping);
+      const { attempt, checks } = await attempts(alone('cancelRefund'), { op: 'cancelRefund', path: { id: 'r1' } });
+      desk.payments.before = again;
+      const execution = await attempt(true);
+      expect(execution.result).toMatchObject(again === undefined ? { status: 204 } : { status: 404, gone: true });
+      expect(await checks(execution)).toEqual([]);
+    }
+  });
+
+  test('of a DELETE that says 404 is a mismatch where the object is still there', async () => {
+    desk.payments.refunds.set('r1', { id: 'r1', order: order(), amount: 1 });
+    desk.payments.before = once(dropping);
+    const { attempt, checks } = await attempts(alone('cancelRefund'), { op: 'cancelRefund', path: { id: 'r1' } });
+    desk.payments.before = replying(404);
+    expect((await checks(await attempt(true)))[0]?.detail).toBe('/refund is there, expected to be gone');
+  });
+
+  test('is not sent when the service may have forgotten the key: it is looked up, or unknown', async () => {
+    const past = () => {
+      const sent = { sends: 2, sendingMs: 3_000, sinceFirstMs: 3_000 };
+      return new Sends({ max: 5, withinMs: 60_000 }, async () => sent, sent);
+    };
+    desk.payments.after = once(dropping);
+    const blind = await attempts(alone('refund', { keyLifetimeMs: 1_000 }), refund());
+    const error = await expectCode(blind.attempt(true, past()), 'EFFECT_UNKNOWN');
+    expect(error.message).toContain('may have forgotten the idempotency key');
+    desk.payments.after = once(dropping);
+    const seeing = await attempts(desk.tool(without('refund', { keyLifetimeMs: 1_000 })), refund());
+    const execution = await seeing.attempt(true, past());
+    expect(await seeing.checks(execution)).toEqual([]);
+    expect(desk.payments.seen.filter(({ method }) => method === 'POST')).toHaveLength(2);
+    expect(desk.payments.journal).toHaveLength(2);
   });
 });
 

@@ -1,7 +1,8 @@
 /** Helpers for the tests of the `http` tool: a tool on a payment service, and a server on the level of bytes. */
 import { randomUUID } from 'node:crypto';
+import { createServer as createHttpServer, type IncomingHttpHeaders } from 'node:http';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { digest, type JsonObject } from '../../src/action/json.js';
+import { digest, type Json, type JsonObject } from '../../src/action/json.js';
 import { http, type HttpInput, type HttpOptions } from '../../src/tools/index.js';
 import type { Execution, ExecuteContext, Tool } from '../../src/tools/tool.js';
 import { never } from './conformance.js';
@@ -117,3 +118,51 @@ export const answer = (body: string, headers = 'content-type: application/json')
   `HTTP/1.1 200 OK\r\n${headers}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
 export const BALANCE = answer('{"amount":1}');
+
+export interface Served {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: JsonObject | null;
+}
+
+export interface Response {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Json;
+}
+
+export interface JsonService {
+  readonly url: string;
+  /** What came in, as `GET /orders?page=2`. */
+  readonly seen: string[];
+  stop(): Promise<void>;
+}
+
+/** A service that speaks JSON. `undefined` breaks the connection, and a missing status is 200. */
+export async function jsonService(answerTo: (request: Served) => Response | undefined): Promise<JsonService> {
+  const seen: string[] = [];
+  const server = createHttpServer((request, response) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const text = Buffer.concat(chunks).toString();
+      const { method = '', url = '', headers } = request;
+      seen.push(`${method} ${url}`);
+      const body = text === '' ? null : (JSON.parse(text) as JsonObject);
+      const found = answerTo({ method, url: new URL(url, 'http://service'), headers, body });
+      if (found === undefined) return void request.socket.resetAndDestroy();
+      response.writeHead(found.status ?? 200, { 'content-type': 'application/json', ...found.headers });
+      response.end(found.body === undefined ? undefined : JSON.stringify(found.body));
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,5 +1,5 @@
 import type { PostgresInput, PostgresOptions } from '../../src/tools/index.js';
-import { describeTool, type ToolScenario } from './conformance.js';
+import { describeTool, type PuttingOff, type ToolScenario } from './conformance.js';
 import { openShop, type Shop } from './shop.js';
 
 let next = 1_000;
@@ -8,6 +8,30 @@ async function newOrder(shop: Shop): Promise<number> {
   const id = next++;
   await shop.sql(`INSERT INTO orders (id, customer_id, total) VALUES ($1, 1, 5)`, [id]);
   return id;
+}
+
+/** More rows than one page has. */
+const CUT = { op: 'select', table: 'customers', limit: 2 };
+
+/** Every change of that row conflicts with another transaction. A sequence forgets nothing when a statement is rolled back. */
+async function conflicting(shop: Shop, table: string, column: string, value: unknown): Promise<PuttingOff> {
+  const name = `conflict_${next++}`;
+  await shop.sql(`CREATE SEQUENCE ${name}`);
+  await shop.sql(`CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (TG_OP = 'DELETE' AND OLD.${column} = ${Number(value)}) OR (TG_OP <> 'DELETE' AND NEW.${column} = ${Number(value)}) THEN
+      PERFORM nextval('${name}');
+      RAISE EXCEPTION 'another transaction' USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+    RETURN NEW; END $$`);
+  await shop.sql(
+    `CREATE TRIGGER ${name} BEFORE INSERT OR UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
+  );
+  const times = async () => {
+    const [row] = await shop.sql(`SELECT last_value, is_called FROM ${name}`);
+    return row?.['is_called'] === true ? Number(row['last_value']) : 0;
+  };
+  return { times, perSend: 4 };
 }
 
 const READ = { op: 'select', table: 'orders', where: { status: 'open' } };
@@ -30,6 +54,9 @@ async function updating(options: Partial<PostgresOptions> = {}): Promise<ToolSce
     interfere: async ({ where }) => {
       await shop.sql(`UPDATE orders SET note = 'meanwhile' WHERE id = $1`, [(where as { id: number }).id]);
     },
+    cut: CUT,
+    unmatched: { op: 'update', table: 'orders', set: { status: 'sent' }, where: { id: 999_999 } },
+    putOff: ({ where }) => conflicting(shop, 'orders', 'id', (where as { id: number }).id),
     stop: () => shop.stop(),
   };
 }
@@ -51,6 +78,8 @@ describeTool('postgres, inserting rows', async () => {
     effects: async ({ rows }) =>
       (await shop.sql(`SELECT 1 FROM order_items WHERE order_id = $1`, [(rows as { order_id: number }[])[0]?.order_id]))
         .length,
+    cut: CUT,
+    putOff: ({ rows }) => conflicting(shop, 'order_items', 'order_id', (rows as { order_id: number }[])[0]?.order_id),
     stop: () => shop.stop(),
   };
 });
@@ -67,6 +96,9 @@ describeTool('postgres, deleting a row with raw SQL', async () => {
     interfere: async ({ params }) => {
       await shop.sql(`UPDATE orders SET total = total + 1 WHERE id = $1`, [(params as number[])[0]]);
     },
+    cut: CUT,
+    unmatched: { op: 'sql', sql: 'DELETE FROM orders WHERE id = 999999' },
+    putOff: ({ params }) => conflicting(shop, 'orders', 'id', (params as number[])[0]),
     stop: () => shop.stop(),
   };
 });

@@ -77,6 +77,7 @@ const error = z.object({
   field: z.string().optional(),
   expected: z.string().optional(),
   fix: z.string().optional(),
+  retryAfterMs: z.number().optional(),
 });
 
 export const problem = z

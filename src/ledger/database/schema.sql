@@ -58,6 +58,11 @@ create table countersign.actions (
   -- How many of its grants were used, and how many of those were returned because nothing was sent under them.
   uses integer not null default 0,
   returned integer not null default 0 check (returned between 0 and uses),
+  -- How often the action was sent to its system, over all of its grants and runs: when first, when last, and since when at a stretch.
+  sends integer not null default 0 check (sends >= 0),
+  first_sent_at timestamptz,
+  last_sent_at timestamptz,
+  sending_since timestamptz,
   status text check (status in ('success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown')),
   outcome json,
   receipt_seq bigint,

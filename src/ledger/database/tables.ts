@@ -25,6 +25,12 @@ export interface LedgerTables {
     uses: Generated<number>;
     /** How many of those were returned, because nothing was sent under them. */
     returned: Generated<number>;
+    /** How often the action was sent to its system. */
+    sends: Generated<number>;
+    first_sent_at: Date | null;
+    last_sent_at: Date | null;
+    /** When the present stretch of sends began. */
+    sending_since: Date | null;
     status: OutcomeStatus | null;
     outcome: JsonText<UnreceiptedOutcome | null>;
     receipt_seq: BigInteger | null;

@@ -13,6 +13,17 @@ export interface UseGrantRequest {
   readonly credentials?: readonly string[];
   /** Names the one activity that may use the grant, the same on each of its attempts. */
   readonly usedBy: string;
+  /** A send later than this after the one before begins a new stretch. Milliseconds, default 60,000. */
+  readonly stretchMs?: number;
+}
+
+/** How often an action was sent to its system, over all of its grants and runs. */
+export interface SendCount {
+  readonly sends: number;
+  /** Milliseconds since the first send of the present stretch. */
+  readonly sendingMs: number;
+  /** Milliseconds since the first send of all. */
+  readonly sinceFirstMs: number;
 }
 
 /**
@@ -23,8 +34,8 @@ export interface UseGrantRequest {
 export type GrantUse = { readonly otherUses: number } & GrantVerdict;
 
 type GrantVerdict =
-  /** The grant is this activity's from now on. */
-  | { readonly kind: 'first' }
+  /** The grant is this activity's from now on. `sent`: the sends of the action, with the one that this use is for. */
+  | { readonly kind: 'first'; readonly sent: SendCount }
   /**
    * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
    * use was lost). A freeze or a revocation that came since does not hide that.
@@ -44,6 +55,9 @@ type GrantVerdict =
   | { readonly kind: 'revoked'; readonly revocation: Revocation }
   /** The action has its outcome; nothing may be done in its name any more. */
   | { readonly kind: 'ended' };
+
+/** Another send of an action. */
+export type CountSendRequest = Pick<UseGrantRequest, 'tenant' | 'actionId' | 'stretchMs'>;
 
 /** That nothing was sent under a grant, by the activity that used it. */
 export type ReturnGrantRequest = Pick<UseGrantRequest, 'jti' | 'tenant' | 'actionId' | 'usedBy'>;

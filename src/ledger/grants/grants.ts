@@ -1,9 +1,11 @@
 /** Grants: used once, returned when nothing was sent under them, deleted while nobody used them. */
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
 import type { Database } from '../database/database.js';
-import type { GrantUse, ReturnGrantRequest, UseGrantRequest } from './grant-use.js';
+import type { CountSendRequest, GrantUse, ReturnGrantRequest, SendCount, UseGrantRequest } from './grant-use.js';
+
+const STRETCH_MS = 60_000;
 
 interface GrantRow {
   readonly used_by: string | null;
@@ -15,6 +17,7 @@ interface GrantRow {
   readonly others: number;
   /** How many grants of the action were used and not returned, after this call; null when it used none. */
   readonly uses_now: number | null;
+  readonly sent: SendCount | null;
   readonly frozen: FreezeJson | null;
   readonly revoked: RevocationJson | null;
 }
@@ -29,7 +32,7 @@ export class Grants {
 
   /** Uses a grant, once: of any number of callers that race, one gets `first`. One round trip. */
   async use(request: UseGrantRequest): Promise<GrantUse> {
-    const { jti, tenant, actionId, agent, tool, usedBy } = request;
+    const { jti, tenant, actionId, agent, tool, usedBy, stretchMs } = request;
     const rows = await this.#database.rows({
       name: 'use_grant',
       // Race by race: callers with one grant queue at its row, and each reads it as the one before left it ("for update" does, whatever
@@ -47,12 +50,12 @@ export class Grants {
         frozen as materialized (${activeFreeze(this.#database, request)}),
         revoked as materialized (${revokedCredential(this.#database, request)}),
         counted as (
-          update ${this.#database.table('actions')} as a set uses = a.uses + 1
+          update ${this.#database.table('actions')} as a set uses = a.uses + 1, ${countedSend(stretchMs)}
           from "grant"
           where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
             and "grant".used_by is null and "grant".live
             and not exists (select from frozen) and not exists (select from revoked)
-          returning a.uses - a.returned as uses
+          returning a.uses - a.returned as uses, ${sentNow}
         ),
         used as (
           update ${this.#database.table('grants')} as g set used_at = clock_timestamp(), used_by = ${usedBy}
@@ -68,6 +71,7 @@ export class Grants {
             where jti = ${jti} and tenant = ${tenant} and action_id = ${actionId} and used_at is not null and returned_at is null
           ) as others,
           (select uses from counted) as uses_now,
+          (select sent from counted) as sent,
           (select row_to_json(frozen) from frozen) as frozen,
           (select row_to_json(revoked) from revoked) as revoked
         from ${this.#database.table('actions')} as a
@@ -76,7 +80,9 @@ export class Grants {
     });
     const row = rows[0];
     if (row === undefined) return { kind: 'unknown', otherUses: 0 };
-    if (row.uses_now !== null) return { kind: 'first', otherUses: row.uses_now - 1 };
+    if (row.uses_now !== null && row.sent !== null) {
+      return { kind: 'first', otherUses: row.uses_now - 1, sent: row.sent };
+    }
     const otherUses = row.others;
     if (row.live === null) return { kind: 'unknown', otherUses };
     if (row.ended) return { kind: 'ended', otherUses };
@@ -95,6 +101,33 @@ export class Grants {
     if (!row.live) return { kind: 'expired', otherUses };
     // Usable when the statement began, and not used by it: the action ended meanwhile.
     return { kind: 'ended', otherUses };
+  }
+
+  /**
+   * Counts one more send of an action, before it is made. The first send under a grant is counted by its use.
+   *
+   * @returns undefined when the action has ended
+   */
+  async countSend({ tenant, actionId, stretchMs }: CountSendRequest): Promise<SendCount | undefined> {
+    const rows = await this.#database.rows({
+      name: 'count_send',
+      query: sql<{ sent: SendCount }>`
+        update ${this.#database.table('actions')} as a set ${countedSend(stretchMs)}
+        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
+        returning ${sentNow}`,
+    });
+    return rows[0]?.sent;
+  }
+
+  /** Takes back the count of one send that was not made. */
+  async discountSend(tenant: string, actionId: string): Promise<void> {
+    await this.#database.rows({
+      name: 'discount_send',
+      query: sql<{ sends: number }>`
+        update ${this.#database.table('actions')} as a set sends = a.sends - 1
+        where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null and a.sends > 0
+        returning a.sends`,
+    });
   }
 
   /**
@@ -144,3 +177,21 @@ export class Grants {
     return rows.length;
   }
 }
+
+/** Counts a send in an update of the action's row. Counting and reading use one clock, which all workers share. */
+function countedSend(stretchMs = STRETCH_MS): RawBuilder<unknown> {
+  return sql`
+    sends = a.sends + 1,
+    first_sent_at = coalesce(a.first_sent_at, clock_timestamp()),
+    last_sent_at = clock_timestamp(),
+    sending_since = case
+      when a.last_sent_at > clock_timestamp() - make_interval(secs => ${stretchMs / 1000}::float8) then a.sending_since
+      else clock_timestamp()
+    end`;
+}
+
+const sentNow = sql`json_build_object(
+  'sends', a.sends,
+  'sendingMs', greatest(0, extract(epoch from clock_timestamp() - a.sending_since) * 1000)::float8,
+  'sinceFirstMs', greatest(0, extract(epoch from clock_timestamp() - a.first_sent_at) * 1000)::float8
+) as sent`;

@@ -1,2 +1,2 @@
 /** Grants, each used once. */
-export type { UseGrantRequest } from './grant-use.js';
+export type { SendCount, UseGrantRequest } from './grant-use.js';

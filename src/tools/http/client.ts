@@ -43,22 +43,27 @@ export class Client {
 
   /**
    * Sends a request to the service and returns its response, whatever the status; redirections are not followed. When the service refuses
-   * the token (401), the token is renewed once and the request repeated, because a refused request has had no effect.
+   * the token (401), the token is renewed once and the request repeated, because a refused request has had no effect. `begin` is called
+   * right before each time that it is sent.
    *
    * @throws WireFailure; CountersignError when the request could not be built, so that nothing was sent
    */
-  async send(request: Outgoing, signal: AbortSignal): Promise<Answer> {
+  async send(request: Outgoing, signal: AbortSignal, begin = async (): Promise<void> => {}): Promise<Answer> {
     const { own, tokens, headers, secrets, base } = this.#options;
     if (request.url.origin !== base.origin) {
       throw new CountersignError('INTERNAL', 'A request with credentials was about to leave the service.');
     }
     const resolved = { ...PLAIN, ...(await resolveHeaders({ ...headers, ...request.headers }, secrets)) };
-    if (tokens === undefined) return await own.send({ ...request, headers: resolved }, signal);
+    const sent = async (all: Record<string, string>): Promise<Answer> => {
+      await begin();
+      return await own.send({ ...request, headers: all }, signal);
+    };
+    if (tokens === undefined) return await sent(resolved);
     const token = await tokens.get(signal);
-    const response = await own.send({ ...request, headers: bearing(resolved, token) }, signal);
+    const response = await sent(bearing(resolved, token));
     if (response.status !== 401) return response;
     tokens.reject(token);
-    return await own.send({ ...request, headers: bearing(resolved, await tokens.get(signal)) }, signal);
+    return await sent(bearing(resolved, await tokens.get(signal)));
   }
 
   /**
@@ -68,36 +73,43 @@ export class Client {
    */
   async read(request: Outgoing, signal: AbortSignal): Promise<Answer> {
     let { url } = request;
-    let response = await this.send(request, signal);
+    let response = await this.#readOnce(request, url, signal);
     for (let hops = 0; REDIRECTS.has(response.status); hops++) {
       if (hops >= this.#options.redirects) throw this.#notFollowed(`more than ${this.#options.redirects} in a row`);
-      url = this.#target(response, url);
-      response =
-        url.origin === this.#options.base.origin
-          ? await this.send({ ...request, url }, signal)
-          : await this.#options.others.send({ method: request.method, url, headers: PLAIN }, signal);
+      url = this.target(one(response.headers['location']), url);
+      response = await this.#readOnce(request, url, signal);
     }
     return response;
   }
 
-  #target(response: Answer, from: URL): URL {
-    const location = one(response.headers['location']) ?? '';
+  async #readOnce(request: Outgoing, url: URL, signal: AbortSignal): Promise<Answer> {
+    if (url.origin === this.#options.base.origin) return await this.send({ ...request, url }, signal);
+    this.#assertAllowed(url);
+    return await this.#options.others.send({ method: request.method, url, headers: PLAIN }, signal);
+  }
+
+  /** Where an address that the service gave in a response leads. @throws CountersignError TOOL_FAILED when it may not be read */
+  target(location = '', from: URL): URL {
     const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
     if (url === undefined || location === '') throw this.#notFollowed('it names no URL');
-    const { base, hosts, mayBePlain } = this.#options;
+    const { mayBePlain } = this.#options;
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && mayBePlain(url))) {
       throw this.#notFollowed(`it leads to ${url.protocol.slice(0, 16)}`);
     }
     if (url.protocol === 'http:' && from.protocol === 'https:') throw this.#notFollowed('it leads out of TLS');
     if (url.username !== '' || url.password !== '') throw this.#notFollowed('it holds credentials');
-    if (url.origin !== base.origin && !hosts.has(url.host)) {
-      throw this.#notFollowed(`it leads to ${url.host.slice(0, 100)}, which allow.hosts does not name`);
-    }
+    this.#assertAllowed(url);
     return url;
   }
 
+  #assertAllowed(url: URL): void {
+    const { base, hosts } = this.#options;
+    if (url.origin === base.origin || hosts.has(url.host)) return;
+    throw this.#notFollowed(`it leads to ${url.host.slice(0, 100)}, which allow.hosts does not name`);
+  }
+
   #notFollowed(why: string): CountersignError {
-    return new CountersignError('TOOL_FAILED', `A redirection of ${this.#options.tool} is not followed: ${why}.`, {
+    return new CountersignError('TOOL_FAILED', `An address that ${this.#options.tool} gave is not followed: ${why}.`, {
       field: 'allow.hosts',
       fix: 'Correct the URL of the operation or probe, or allow the host.',
     });

@@ -1,9 +1,10 @@
 /** Makes an effect: checks again that the state is the one that was captured, sends the request, and reports what is known afterwards. */
-import { retryAfter } from '../../http/retry-after.js';
+import { LONGEST_STATED_MS, retryAfter } from '../../http/retry-after.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Constraint } from '../../action/decision.js';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { digest } from '../../action/json.js';
+import { Sends } from '../sends.js';
 import type { ExecuteContext, Execution } from '../tool.js';
 import {
   effectFailure,
@@ -12,20 +13,22 @@ import {
   unknown,
   type ResponseContext,
 } from './response-classification.js';
-import { idempotencyKeyHeader } from './headers.js';
+import { followJob } from './accepted.js';
+import { keyHeader, withKey } from './idempotency-key.js';
 import type { HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import type { Operation } from './operation.js';
+import { withRest } from './pages.js';
 import { probe } from './probe.js';
 import { contextOf, readOperation, requestOf, within, type OperationRequest, type Service } from './service.js';
-import type { Answer } from '../../http/wire.js';
+import { WireFailure, type Answer } from '../../http/wire.js';
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 2_000;
+/** How often a running call says that it goes on. Below every heartbeat timeout. Milliseconds. */
+const HEARTBEAT_MS = 1_000;
 
 /**
- * Makes the effect. A request that was certainly not sent is tried again here within the time, unless the key makes another attempt of the
- * whole step harmless: from outside, a second attempt cannot be distinguished from one after an effect.
+ * Makes the effect. A request that certainly had no effect is sent again in here, within the bound on sends: from outside, a second
+ * attempt cannot be distinguished from one after an effect.
  *
  * @throws CountersignError as `Tool.execute` says. After an earlier attempt that may have reached the service, only a response proves
  *   that nothing was done, so every other failure is EFFECT_UNKNOWN then.
@@ -38,32 +41,76 @@ export async function execute(
 ): Promise<Execution> {
   context.heartbeat();
   checkRows(context);
-  const ms = Math.min(limit(context.constraints, 'timeoutMs') ?? Infinity, service.limits.totalMs);
-  const signal = within(service, context.signal, ms);
-  const end = performance.now() + ms;
-  if (operation.actionType === 'READ') return { result: await readOperation(service, operation, input, signal) };
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  const { limits, sends } = service;
+  const most = limit(context.constraints, 'timeoutMs') ?? Infinity;
+  const call: Call = {
+    context,
+    end: performance.now() + Math.min(most, limits.totalMs + sends.withinMs),
+    triedForMs: Math.min(most, limits.totalMs),
+    longestMs: most,
+    sends: context.sends ?? Sends.ofOneCall(sends),
+  };
+  const pulse = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    if (operation.actionType === 'READ') {
+      const signal = within(service, context.signal, call.triedForMs);
+      const { result, response, url } = await readOperation(service, operation, input, signal);
+      return { result: withRest(service, result, response, url) };
+    }
+    return await sendUntilAnswered(service, operation, input, call);
+  } finally {
+    clearInterval(pulse);
+  }
+}
+
+/** One call of `execute`. It may try several times, with pauses in between. */
+interface Call {
+  readonly context: ExecuteContext;
+  /** When the call must be over, by `performance.now()`. */
+  readonly end: number;
+  /** How long one try may take. Milliseconds. */
+  readonly triedForMs: number;
+  /** How long policy lets it take at most. Milliseconds. */
+  readonly longestMs: number;
+  readonly sends: Sends;
+}
+
+async function sendUntilAnswered(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  call: Call,
+): Promise<Execution> {
+  const { context, sends } = call;
+  for (;;) {
     try {
-      const ready = await prepare(service, operation, input, context, signal);
+      const ready = await prepare(service, operation, input, call);
       if ('result' in ready) return ready;
-      return await makeEffect(service, operation, ready, context, signal);
+      return await makeEffect(service, operation, input, ready, call);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'EFFECT_UNKNOWN');
       if (error.code === 'EFFECT_UNKNOWN') throw error;
       if (context.retried === true) {
-        throw unknown(`An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`);
+        const message = `An earlier attempt may have had an effect, and this one says nothing of it: ${error.message}`;
+        throw unknown(message, error);
       }
-      const wait = error.retryAfterMs ?? pause;
-      const mayTryAgain = error.retryable && operation.idempotency !== 'native' && performance.now() + wait < end;
-      if (!mayTryAgain || !(await slept(wait, signal))) throw error;
-      context.heartbeat();
+      if (!error.retryable) throw error;
+      const pauseMs = sends.pauseAfter(error);
+      if (pauseMs === undefined) throw sends.over(error);
+      if (!(await paused(pauseMs, call))) throw error;
     }
   }
 }
 
-/** Waits. Returns false when the signal ended the wait early. */
-async function slept(ms: number, signal: AbortSignal): Promise<boolean> {
-  return await delay(ms, true, { signal }).catch(() => false);
+/** Waits. Returns false when the wait does not fit into the call. */
+async function paused(ms: number, { context, end }: Call): Promise<boolean> {
+  if (performance.now() + ms >= end) return false;
+  return await delay(ms, true, { signal: context.signal }).catch(() => false);
+}
+
+/** A signal that aborts when the time of one try is over, or of the call. */
+function oneTry(service: Service, { context, end, triedForMs }: Call): AbortSignal {
+  return within(service, context.signal, Math.max(1, Math.ceil(Math.min(triedForMs, end - performance.now()))));
 }
 
 /** Prepares the request, or returns the execution when it turns out to have happened. It sends only reads. */
@@ -71,21 +118,20 @@ async function prepare(
   service: Service,
   operation: Operation,
   input: HttpInput,
-  context: ExecuteContext,
-  signal: AbortSignal,
+  call: Call,
 ): Promise<OperationRequest | Execution> {
-  const request = requestOf(operation, input, service.client.base);
-  const key = { 'idempotency-key': idempotencyKeyHeader(context.idempotencyKey) };
-  const keyed: OperationRequest = { ...request, headers: { ...request.headers, ...key } };
+  const { idempotencyKey, preDigest, retried = false } = call.context;
+  const signal = oneTry(service, call);
+  const request = requestOf(operation, input, service.client.base, (body) =>
+    withKey(body, idempotencyKey, service.key),
+  );
+  const keyed: OperationRequest = {
+    ...request,
+    headers: { ...request.headers, ...keyHeader(idempotencyKey, service.key) },
+  };
+  if (retried && isForgotten(operation, call)) return await findInstead(service, operation, input, call);
   const { state, etag } = await probe(service, operation, input, undefined, signal);
-  if (digest(state) !== context.preDigest) {
-    if (operation.idempotency !== 'none') {
-      const found = await lookUpEffect(service, operation.lookUp, context.idempotencyKey, input, signal);
-      // Our own effect changed the state, and the key makes the service return its first response again.
-      if (found.happened === 'yes') return operation.idempotency === 'native' ? keyed : found.execution;
-    }
-    throw new CountersignError('STATE_CHANGED', `The state of ${operation.target} changed since it was captured.`);
-  }
+  if (digest(state) !== preDigest) return (await changedByUs(service, operation, input, call)) ?? keyed;
   if (!operation.ifMatch) return keyed;
   if (etag !== undefined) return { ...keyed, headers: { ...keyed.headers, 'if-match': etag } };
   throw new CountersignError('TOOL_FAILED', `${service.tool} gave no strong entity tag for ${operation.url.path}.`, {
@@ -95,33 +141,95 @@ async function prepare(
   });
 }
 
+/**
+ * Finds out whether it was our own effect that changed the state: returns it, or undefined when the request is to be sent again. The key
+ * makes the service return its first response then, and the probes verify it.
+ *
+ * @throws CountersignError STATE_CHANGED
+ */
+async function changedByUs(
+  service: Service,
+  operation: Operation,
+  input: HttpInput,
+  call: Call,
+): Promise<Execution | undefined> {
+  const { idempotencyKey, retried = false } = call.context;
+  const { idempotency, lookUp, target } = operation;
+  if (idempotency !== 'none') {
+    const found = await lookUpEffect(service, lookUp, idempotencyKey, input, oneTry(service, call));
+    if (found.happened === 'yes') return idempotency === 'native' ? undefined : found.execution;
+    if (found.happened === 'unknown' && idempotency === 'native' && retried) return undefined;
+    // It is certain that no attempt had an effect. The state is not the one that was granted, so none may have one any more.
+    if (found.happened === 'no') call.sends.close();
+  }
+  throw new CountersignError('STATE_CHANGED', `The state of ${target} changed since it was captured.`);
+}
+
+/** Whether the service may no longer know the key, so that the same request could have another effect. */
+function isForgotten({ keyLifetimeMs }: Operation, { sends }: Call): boolean {
+  return keyLifetimeMs !== undefined && sends.sinceFirstMs > keyLifetimeMs;
+}
+
+/** What is known of an earlier attempt, when the request may not be sent again. @throws CountersignError TOOL_FAILED, EFFECT_UNKNOWN */
+async function findInstead(service: Service, operation: Operation, input: HttpInput, call: Call): Promise<Execution> {
+  const { idempotencyKey } = call.context;
+  const found = await lookUpEffect(service, operation.lookUp, idempotencyKey, input, oneTry(service, call));
+  if (found.happened === 'yes') return found.execution;
+  call.sends.close();
+  throw unknown(`${service.tool} may have forgotten the idempotency key; the request is not sent again.`);
+}
+
 async function makeEffect(
   service: Service,
   operation: Operation,
+  input: HttpInput,
   request: OperationRequest,
-  context: ExecuteContext,
-  signal: AbortSignal,
+  call: Call,
 ): Promise<Execution> {
   const about = contextOf(service, operation.method, operation.url);
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    context.heartbeat();
-    const response = await send(service, request, about, signal);
-    if (!isInProgress(response, operation)) return { result: await resultOfEffect(response, operation, about) };
-    if (!(await slept(retryAfter(response, LONGEST_PAUSE_MS) ?? pause, signal))) {
-      throw unknown(`${about.what} is still in progress under this key.`);
+  for (;;) {
+    const response = await send(service, request, about, call);
+    if (!isInProgress(response, operation)) {
+      return await executionOf(service, operation, input, response, call);
+    }
+    const stated = { retryAfterMs: retryAfter(response, LONGEST_STATED_MS) };
+    const pauseMs = call.sends.pauseAfter(stated);
+    if (pauseMs === undefined || !(await paused(pauseMs, call)) || isForgotten(operation, call)) {
+      throw unknown(`${about.what} is still in progress under this key.`, stated);
     }
   }
 }
 
-async function send(
+/** What a response came to, with the job that it names. */
+async function executionOf(
   service: Service,
-  request: OperationRequest,
-  about: ResponseContext,
-  signal: AbortSignal,
-): Promise<Answer> {
+  operation: Operation,
+  input: HttpInput,
+  response: Answer,
+  { context, sends, longestMs }: Call,
+): Promise<Execution> {
+  const { accepted } = operation;
+  const about = contextOf(service, operation.method, operation.url);
+  const execution = await resultOfEffect(response, operation, about, context.retried);
+  if (response.status !== 202 || accepted === undefined) return execution;
   try {
-    return await service.client.send(request, signal);
+    const { result } = execution;
+    const withinMs = Math.min(accepted.withinMs, longestMs);
+    const job = { operation, accepted: { ...accepted, withinMs }, input, response, result };
+    return await followJob(service, job, context.signal);
+  } catch (thrown) {
+    // The service has the request. Sent again, it would be another one, or this one for another time.
+    sends.close();
+    throw unknown(asCountersignError(thrown).message);
+  }
+}
+
+async function send(service: Service, request: OperationRequest, about: ResponseContext, call: Call): Promise<Answer> {
+  const { sends } = call;
+  try {
+    return await service.client.send(request, oneTry(service, call), () => sends.begin());
   } catch (error) {
+    if (error instanceof WireFailure && !error.sent) sends.unsent();
     throw effectFailure(error, about);
   }
 }

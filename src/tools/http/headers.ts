@@ -63,16 +63,13 @@ export async function resolveHeaders(
 /** Why a header of the input cannot be sent; undefined when it can. */
 export function headerProblem(name: string, value: unknown): string | undefined {
   if (!NAME.test(name)) return 'is not a header name in lower case';
-  if (OWN.has(name) || CREDENTIALS.test(name)) return 'is not for the input to give';
+  if (isReservedHeader(name)) return 'is not for the input to give';
   return typeof value === 'string' && VALUE.test(value) ? undefined : 'is not a text of visible ASCII';
 }
 
-/** Formats the key as a structured field string (RFC 8941, section 3.3.3), as draft-ietf-httpapi-idempotency-key-header says. */
-export function idempotencyKeyHeader(key: string): string {
-  if (!/^[\x20-\x7e]*$/.test(key)) {
-    throw new CountersignError('INVALID_INPUT', 'The idempotency key is not ASCII.', { field: 'actionId' });
-  }
-  return `"${key.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+/** Whether a name is no header, or one that the tool makes itself or that carries credentials. */
+export function isReservedHeader(name: string): boolean {
+  return !NAME.test(name) || OWN.has(name) || CREDENTIALS.test(name);
 }
 
 function invalid(field: string, expected: string, fix = 'Correct the header.'): CountersignError {

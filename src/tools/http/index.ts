@@ -2,19 +2,21 @@
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
+import { sendBoundOf } from '../sends.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
 import { checkHeaders } from './headers.js';
+import { keyPlaceOf } from './idempotency-key.js';
 import { inputSchema, scopeOf, type HttpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import { AccessTokens } from '../../http/access-tokens.js';
-import { compileOperations, type CompiledLookUp, type Operation } from './operation.js';
+import { checkKeyPlaces, compileOperations, type CompiledLookUp, type Operation } from './operation.js';
 import type { Allow } from '../../http/options.js';
 import type { HttpOptions } from './options.js';
-import { previewOf } from './preview.js';
+import { previewOf, stateIn } from './preview.js';
 import { probe } from './probe.js';
 import { Secrets } from '../../http/secrets.js';
 import { within, type Service } from './service.js';
@@ -24,7 +26,15 @@ import { Wire } from '../../http/wire.js';
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
-export type { HttpOperation, HttpOptions, LookUpRequest, Probe } from './options.js';
+export type {
+  Accepted,
+  HttpOperation,
+  HttpOptions,
+  IdempotencyKeyOptions,
+  LookUpRequest,
+  Pages,
+  Probe,
+} from './options.js';
 
 /**
  * Creates a tool for one service. It connects when it is first used.
@@ -36,7 +46,10 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const operations = compileOperations(options, secrets);
   const limits = limitsOf(options);
   const client = clientOf(options, limits, secrets);
-  const service: Service = { tool: options.name, client, operations, secrets, limits };
+  const sends = sendBoundOf(options.sends, "the tool's config");
+  const key = keyPlaceOf(options.idempotencyKey, namesOfHeaders(options));
+  checkKeyPlaces(operations, key);
+  const service: Service = { tool: options.name, client, operations, secrets, limits, sends, key };
   const find = ({ op }: HttpInput): Operation => {
     const operation = operations.get(op);
     if (operation === undefined)
@@ -57,16 +70,20 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     idempotency,
     idempotencyOf: (input) => find(input).idempotency,
     constraints: ['maxRows', 'timeoutMs'],
-    timeoutMs: limits.totalMs,
+    // The pauses between sends, and the time of a job, are part of the execution.
+    timeoutMs: limits.totalMs + sends.withinMs + longestJobMs(operations),
+    sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
-    input: inputSchema(operations),
+    input: inputSchema(operations, key),
     actionType: (input) => find(input).actionType,
     operation: ({ op }) => op,
     preview: (input, { signal }) => previewOf(service, find(input), input, within(service, signal)),
-    async capture(input, { after }, { signal }) {
+    async capture(input, { after, preview }, { signal }) {
       const operation = find(input);
       // A read changes nothing, and what it returns is its result, not a state.
       if (operation.actionType === 'READ') return {};
+      // The preview has read the same probes. Right before the effect they are read again, and must be the same.
+      if (after === undefined && preview !== undefined) return stateIn(preview);
       return (await probe(service, operation, input, after?.execution, within(service, signal))).state;
     },
     execute: (input, context) => execute(service, find(input), input, context),
@@ -77,6 +94,13 @@ export function http(options: HttpOptions): Tool<HttpInput> {
             lookUpEffect(service, input === undefined ? onlyLookUp : find(input).lookUp, key, input, signal),
         }),
     verify: (effect) => verifyCall(find(effect.input), effect),
+    settlesWithinMs(input, { result, parts = [] }) {
+      const { settlesWithinMs, accepted } = find(input);
+      // What has failed is not waited for.
+      if (parts.some(({ done }) => !done)) return 0;
+      const isOpen = accepted === undefined && (result as { status?: unknown } | null)?.status === 202;
+      return settlesWithinMs ?? (isOpen ? ACCEPTED_SETTLES_MS : 0);
+    },
     compensate(input, pre, post): JsonObject | undefined {
       const { compensate } = find(input);
       const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));
@@ -85,6 +109,17 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     close: () => client.close(),
   };
 }
+
+function namesOfHeaders({ headers = {}, operations }: HttpOptions): readonly string[] {
+  return [headers, ...Object.values(operations).map((operation) => operation.headers ?? {})].flatMap(Object.keys);
+}
+
+function longestJobMs(operations: ReadonlyMap<string, Operation>): number {
+  return Math.max(0, ...[...operations.values()].map(({ accepted }) => accepted?.withinMs ?? 0));
+}
+
+/** How long the effect of an accepted request is awaited whose job is not followed. Milliseconds. */
+const ACCEPTED_SETTLES_MS = 30_000;
 
 /** From the least safe on. The least safe idempotency of the operations is that of the tool. */
 const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];
@@ -107,12 +142,11 @@ const DEFAULT_LIMITS = {
   totalMs: 30_000,
   bodyBytes: 1024 * 1024,
   redirects: 3,
-  retryAfterMs: 60_000,
 } as const;
 
 function limitsOf({ limits = {} }: HttpOptions): Record<keyof typeof DEFAULT_LIMITS, number> {
   for (const [name, value] of Object.entries(limits) as [keyof typeof DEFAULT_LIMITS, number][]) {
-    const least = name === 'redirects' || name === 'retryAfterMs' ? 0 : 1;
+    const least = name === 'redirects' ? 0 : 1;
     if (!Object.hasOwn(DEFAULT_LIMITS, name) || !(Number.isSafeInteger(value) && value >= least)) {
       throw invalid(`limits.${name}`, `one of ${Object.keys(DEFAULT_LIMITS).join(', ')}, as a whole number`);
     }

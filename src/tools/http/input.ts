@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
 import { headerProblem } from './headers.js';
+import { setsKey, type KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
 import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
 
@@ -20,7 +21,7 @@ export interface HttpInput {
 const PARTS = ['path', 'query', 'headers', 'body'] as const;
 
 /** The schema of the input. It also refuses values that fit the operation's schemas but could leave their place in the request. */
-export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodType<HttpInput> {
+export function inputSchema(operations: ReadonlyMap<string, Operation>, key: KeyPlace): z.ZodType<HttpInput> {
   const members = z.record(z.string(), z.json());
   return z
     .strictObject({
@@ -47,6 +48,7 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
           if (!operation.bodyOptional) refuse([part], `${operation.name} needs a body`);
         } else for (const { path, message } of validate(given)) refuse([part, ...path], message);
       }
+      if (setsKey(input, key)) refuse([key.header === undefined ? 'body' : 'headers'], 'sets the idempotency key');
       for (const reference of operation.url.references) {
         const value = scalarAt(scopeOf(input), reference);
         const problem = value === undefined ? 'is needed for the URL' : segmentProblem(value);

@@ -4,6 +4,7 @@ import { asCountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import type { LookUp } from '../tool.js';
 import type { HttpResult } from './response-classification.js';
+import { keyValue } from './idempotency-key.js';
 import { scopeOf, type HttpInput } from './input.js';
 import type { CompiledLookUp } from './operation.js';
 import { at } from './pointer.js';
@@ -23,14 +24,15 @@ export async function lookUpEffect(
   input: HttpInput | undefined,
   signal: AbortSignal,
 ): Promise<LookUp> {
-  if (lookUp === undefined) return { happened: 'unknown', reason: 'the operation declares no look-up' };
+  if (lookUp === undefined) return { happened: 'unknown', reason: 'the operation declares no look-up', final: true };
   const start = performance.now();
+  const known = { key: keyValue(key, service.key) };
   const { finalAfterMs } = lookUp;
   const bounded = within(service, signal, service.limits.totalMs + (finalAfterMs ?? 0));
   try {
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       const askedAt = performance.now();
-      const scope = input === undefined ? { key } : scopeOf(input, { key });
+      const scope = input === undefined ? known : scopeOf(input, known);
       const response = await readTemplate(service, lookUp.url, scope, bounded);
       if (response === undefined) return { happened: 'unknown', reason: 'the look-up needs more than the action has' };
       const found = at(response.result?.body, lookUp.at);

@@ -2,15 +2,18 @@
 import { configInvalid } from '../../action/errors-config.js';
 import type { ActionType } from '../../action/decision.js';
 import type { CountersignError } from '../../action/errors.js';
+import { parseDuration } from '../../action/duration.js';
+import type { Json } from '../../action/json.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compilePostcondition, type Postcondition } from './postconditions.js';
 import { checkHeaders } from './headers.js';
 import { METHODS, type Method } from '../../http/options.js';
-import { type HeaderValue, type HttpOperation, type HttpOptions, type Inverse, type LookUpRequest } from './options.js';
+import type { Accepted, HeaderValue, HttpOperation, HttpOptions, Inverse, LookUpRequest, Pages } from './options.js';
 import { isPointer, tokensOf } from './pointer.js';
 import { compileSchema, type Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
+import type { KeyPlace } from './idempotency-key.js';
 import { parseTemplate, type Template } from './template.js';
 
 export interface CompiledProbe {
@@ -19,6 +22,24 @@ export interface CompiledProbe {
   readonly at: readonly string[];
   readonly without: readonly (readonly string[])[];
   readonly mustFind: boolean;
+  readonly body: Json | undefined;
+  readonly errors: readonly string[] | undefined;
+  readonly pages: CompiledPages | undefined;
+}
+
+export interface CompiledPages {
+  /** The tokens of the pointer to the next page, or the Link header. */
+  readonly next: readonly string[] | 'link';
+  readonly parameter: string | undefined;
+  readonly max: number;
+}
+
+export interface CompiledAccepted {
+  readonly poll: Template | 'location';
+  readonly done: Postcondition;
+  readonly failed: Postcondition | undefined;
+  readonly message: readonly string[] | undefined;
+  readonly withinMs: number;
 }
 
 export interface CompiledLookUp {
@@ -48,13 +69,22 @@ export interface Operation {
   /** The pointers to what may change. Undefined: what follows from the method. */
   readonly changes: readonly string[] | undefined;
   readonly idempotency: Idempotency;
+  readonly keyLifetimeMs: number | undefined;
   readonly lookUp: CompiledLookUp | undefined;
+  readonly accepted: CompiledAccepted | undefined;
+  /** How long the postconditions may take to hold; undefined where it is not declared. Milliseconds. */
+  readonly settlesWithinMs: number | undefined;
+  readonly errors: readonly string[] | undefined;
+  readonly bodyTemplate: Json | undefined;
   readonly meansNotDone: ReadonlySet<number>;
   readonly ifMatch: boolean;
   readonly compensate: Inverse | undefined;
 }
 
 const MAX_PROBES = 10;
+const MAX_PAGES = 20;
+const MAX_WITHIN_MS = 600_000;
+const JOB_ROOTS = ['input', 'result'];
 const PROBE_NAME = /^[A-Za-z_]\w{0,62}$/;
 const TARGET = /^[a-z0-9_][a-z0-9_.-]{0,126}$/;
 const PROBE_ROOTS: ReadonlySet<string> = new Set(['path', 'query', 'headers', 'body', 'result']);
@@ -105,6 +135,8 @@ function compileOperation(
   if (declared.input?.body !== undefined && (method === 'GET' || method === 'HEAD')) {
     throw invalid(`${field}.input.body`, 'left out: GET and HEAD have none');
   }
+  checkKeyLifetime(declared, idempotency, field);
+  if (declared.errors !== undefined) checkPointer(declared.errors, `${field}.errors`);
   for (const pointer of declared.changes ?? []) checkPointer(pointer, `${field}.changes`);
   if (declared.rows !== undefined) checkPointer(declared.rows, `${field}.rows`);
   if (actionType !== 'READ') checkVerifiable(declared, { method, probes, ownProbe, field });
@@ -128,11 +160,34 @@ function compileOperation(
     ensures,
     changes: declared.changes,
     idempotency,
+    keyLifetimeMs: declared.keyLifetimeMs,
     lookUp,
+    accepted: declared.accepted && compileAccepted(declared.accepted, `${field}.accepted`),
+    settlesWithinMs:
+      declared.settlesWithin === undefined ? undefined : within(declared.settlesWithin, `${field}.settlesWithin`),
+    errors: declared.errors === undefined ? undefined : tokensOf(declared.errors),
+    bodyTemplate: declared.bodyTemplate,
     meansNotDone: new Set(declared.meansNotDone),
     ifMatch,
     compensate: declared.compensate,
   };
+}
+
+function checkKeyLifetime({ keyLifetimeMs }: HttpOperation, idempotency: Idempotency, field: string): void {
+  if (keyLifetimeMs === undefined) return;
+  if (idempotency !== 'native') throw invalid(`${field}.keyLifetimeMs`, 'left out: it is for native only');
+  if (!Number.isSafeInteger(keyLifetimeMs) || keyLifetimeMs < 1) {
+    throw invalid(`${field}.keyLifetimeMs`, 'a whole number of milliseconds, at least 1');
+  }
+}
+
+/** Refuses operations that need a key and have no place for it. @throws CountersignError CONFIG_INVALID */
+export function checkKeyPlaces(operations: ReadonlyMap<string, Operation>, { body }: KeyPlace): void {
+  if (body === undefined) return;
+  for (const { name, idempotency, actionType, input } of operations.values()) {
+    if (actionType === 'READ' || idempotency === 'none' || input.body !== undefined) continue;
+    throw invalid(`operations.${name}.input.body`, 'given: the idempotency key goes into it');
+  }
 }
 
 function defaultType(method: Method): ActionType {
@@ -176,21 +231,65 @@ function compileInput({ input = {} }: HttpOperation, url: Template, field: strin
 
 const PLAIN_SEGMENT = { type: ['string', 'integer'], minLength: 1, maxLength: 256 };
 
-function compileProbes({ probes = {} }: HttpOperation, field: string): readonly CompiledProbe[] {
+function compileProbes(
+  { probes = {}, errors: operationErrors }: HttpOperation,
+  field: string,
+): readonly CompiledProbe[] {
   const entries = Object.entries(probes);
   if (entries.length > MAX_PROBES) throw invalid(`${field}.probes`, `at most ${MAX_PROBES} probes`);
   return entries.map(([name, probe]) => {
     const place = `${field}.probes.${name}`;
-    if (!PROBE_NAME.test(name)) throw invalid(place, 'a name of letters, digits and "_"');
+    if (!PROBE_NAME.test(name) || name.endsWith('_truncated')) {
+      throw invalid(place, 'a name of letters, digits and "_" that does not end with _truncated');
+    }
     const url = parseTemplate(probe.get, `${place}.get`);
     checkReferences(url, PROBE_ROOTS, `${place}.get`);
-    for (const pointer of [probe.at ?? '', ...(probe.without ?? [])]) checkPointer(pointer, place);
+    const { errors = operationErrors } = probe;
+    for (const pointer of [probe.at ?? '', errors ?? '', ...(probe.without ?? [])]) checkPointer(pointer, place);
     const { mustFind = false } = probe;
     if (mustFind && url.references.some(([root]) => root === 'result')) {
       throw invalid(`${place}.mustFind`, 'left out: nothing of the result is there before the effect');
     }
-    return { name, url, at: tokensOf(probe.at ?? ''), without: (probe.without ?? []).map(tokensOf), mustFind };
+    return {
+      name,
+      url,
+      at: tokensOf(probe.at ?? ''),
+      without: (probe.without ?? []).map(tokensOf),
+      mustFind,
+      body: probe.body,
+      errors: errors === undefined ? undefined : tokensOf(errors),
+      pages: probe.pages && compilePages(probe.pages, `${place}.pages`),
+    };
   });
+}
+
+function compilePages({ next, parameter, max = MAX_PAGES }: Pages, field: string): CompiledPages {
+  if (next !== 'link') checkPointer(next, `${field}.next`);
+  if (parameter !== undefined && (next === 'link' || !/^[A-Za-z0-9_.[\]-]{1,64}$/.test(parameter))) {
+    throw invalid(`${field}.parameter`, 'the name of a query parameter, where next is a pointer to a cursor');
+  }
+  if (!Number.isInteger(max) || max < 1 || max > 100) throw invalid(`${field}.max`, 'a whole number from 1 to 100');
+  return { next: next === 'link' ? next : tokensOf(next), parameter, max };
+}
+
+function compileAccepted(accepted: Accepted, field: string): CompiledAccepted {
+  const { poll, done, failed, message } = accepted;
+  const url = poll === 'location' ? poll : parseTemplate(poll, `${field}.poll`);
+  if (url !== 'location') checkReferences(url, PROBE_ROOTS, `${field}.poll`);
+  if (message !== undefined) checkPointer(message, `${field}.message`);
+  return {
+    poll: url,
+    done: compilePostcondition(done, `${field}.done`, JOB_ROOTS),
+    failed: failed === undefined ? undefined : compilePostcondition(failed, `${field}.failed`, JOB_ROOTS),
+    message: message === undefined ? undefined : tokensOf(message),
+    withinMs: within(accepted.within, `${field}.within`),
+  };
+}
+
+function within(text: string, field: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms > MAX_WITHIN_MS) throw invalid(field, 'a duration such as 30s or 2m, at most 10m');
+  return ms;
 }
 
 function compileLookUp(lookUp: LookUpRequest, field: string): CompiledLookUp {

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
+import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
@@ -25,6 +26,36 @@ export interface Probe {
   readonly without?: readonly string[];
   /** Whether it must find something before the effect: where it is null or an empty list, the action is refused with NOTHING_MATCHED. Default false. */
   readonly mustFind?: boolean;
+  /** Sent as a POST with this body, with references, where a read of the service is a POST (GraphQL): `{ query: '…', variables: '{body}' }`. */
+  readonly body?: Json;
+  /** JSON pointer to the errors in a 2xx. Where there are any, the probe fails. Default: that of the operation. */
+  readonly errors?: string;
+  /** How a list goes on. Without it, a list with a next page is marked as truncated. */
+  readonly pages?: Pages;
+}
+
+/** How a list that comes in pages goes on. `at` points to the list in each page; the state is all of them together. */
+export interface Pages {
+  /** `link`: the Link header with `rel="next"` (RFC 8288). Else a JSON pointer to the next page's URL, or to the cursor for `parameter`. */
+  readonly next: string;
+  /** The query parameter that takes the cursor. */
+  readonly parameter?: string;
+  /** The most pages that are read. 1 to 100, default 20. What is left out is said: `truncated` in the state, and in the preview's warnings. */
+  readonly max?: number;
+}
+
+/** A job that the service accepts with 202 and does later. */
+export interface Accepted {
+  /** The URL of the job, with the references of a probe: `/jobs/{result.body.id}`. `location`: the header of that name. */
+  readonly poll: string;
+  /** CEL over `input` and `result` (the body of the job) that is true once the job is done: `result.status == 'done'`. */
+  readonly done: string;
+  /** CEL that is true once the job has failed: `result.status == 'failed'`. */
+  readonly failed?: string;
+  /** JSON pointer to the job's words on why it failed. Default: its members named as in RFC 9457. */
+  readonly message?: string;
+  /** How long the job may take: `30s`, `2m`, at most `10m`. After it the outcome is unknown. */
+  readonly within: string;
 }
 
 /** A read request by which the tool finds out whether the effect of an idempotency key happened. */
@@ -87,13 +118,50 @@ export interface HttpOperation {
   readonly changes?: readonly string[];
   /** How the service treats a repeated `Idempotency-Key`. Default `none`. A READ needs none. */
   readonly idempotency?: Idempotency;
+  /**
+   * How long the service remembers a key, for `native`: a request is not sent again later than this after the first one. Milliseconds.
+   * Default: for as long as an action is sent at all.
+   */
+  readonly keyLifetimeMs?: number;
   /** The look-up, required when `idempotency` is `lookup`. Default: that of the tool. */
   readonly lookUp?: LookUpRequest;
+  /** How a job is followed that the service accepts with 202. */
+  readonly accepted?: Accepted;
+  /**
+   * How long it may take until `ensures` hold: `10s`, at most `10m`. The probes are read again until then. Default: they must hold at once;
+   * after a 202 whose job is not followed, `30s`.
+   */
+  readonly settlesWithin?: string;
+  /**
+   * JSON pointer to the errors in a 2xx, as GraphQL has them: `/errors`. Where there are any, the action has failed; where the response
+   * has other `data` with them, it is a mismatch.
+   */
+  readonly errors?: string;
+  /**
+   * The body that is sent, with references, where it is not the agent's body itself: `{ query: 'mutation …', variables: '{body}' }`. A text
+   * that is all one reference becomes what it refers to.
+   */
+  readonly bodyTemplate?: Json;
   /** Status codes, besides 4xx, that mean nothing was done: `[500, 503]`. 409 in this list means a refusal, not "in progress". */
   readonly meansNotDone?: readonly number[];
   /** Whether If-Match carries the entity tag of the probe of the same URL, so that only the captured state is changed. Default false. */
   readonly ifMatch?: boolean;
   readonly compensate?: Inverse;
+}
+
+/** Where the service takes the idempotency key, and in which form. */
+export interface IdempotencyKeyOptions {
+  /** The name of the header. Default `Idempotency-Key`. */
+  readonly header?: string;
+  /** JSON pointer into the body, instead of a header: `/idempotency_key`. Operations without a body then cannot be `native`. */
+  readonly body?: string;
+  /**
+   * - `quoted`: a structured field string, `"countersign:<tenant>/<actionId>"`. The default in a header.
+   * - `plain`: the same without quotes. The default in the body.
+   * - `uuid`: the UUID of version 5 of that text in the namespace of URLs, which fits `[A-Za-z0-9-]{1,64}`.
+   * - `sha256`: its SHA-256 in hexadecimal digits.
+   */
+  readonly format?: 'quoted' | 'plain' | 'uuid' | 'sha256';
 }
 
 export interface HttpLimits {
@@ -103,14 +171,12 @@ export interface HttpLimits {
   readonly headersMs?: number;
   /** The longest time between two chunks of the response's body. Milliseconds, default 15,000. */
   readonly bodyMs?: number;
-  /** The longest time of one step (a preview, a capture, an execution) with all its requests. Milliseconds, default 30,000. */
+  /** The longest time of a preview, of a capture and of one try to make the effect, with all its requests. Milliseconds, default 30,000. */
   readonly totalMs?: number;
   /** The largest body of a response, both as sent and as unpacked. Bytes, default 1 MiB. */
   readonly bodyBytes?: number;
   /** The most redirections that one GET follows. Default 3. */
   readonly redirects?: number;
-  /** The longest Retry-After that is obeyed. Milliseconds, default 60,000. */
-  readonly retryAfterMs?: number;
 }
 
 export interface HttpOptions {
@@ -125,10 +191,16 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, HeaderValue>>;
   readonly oauth?: ClientCredentials;
   readonly tls?: TlsOptions;
+  readonly idempotencyKey?: IdempotencyKeyOptions;
   /** The look-up of every operation whose idempotency is not `none`. */
   readonly lookUp?: LookUpRequest;
   readonly allow?: Allow;
   readonly limits?: HttpLimits;
+  /**
+   * How often one action may be sent in all: by every attempt and under every grant. Default 5 sends within 60,000 ms. A Retry-After is
+   * obeyed within that time; a longer one ends the action.
+   */
+  readonly sends?: Partial<SendBound>;
   /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
   /** The task queue, when the steps of this tool must run on another worker. */

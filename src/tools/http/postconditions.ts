@@ -47,11 +47,11 @@ const ENVIRONMENT = celEnv({
 });
 
 /** Compiles CEL over `input`, `pre`, `post` and `result`. @throws CountersignError CONFIG_INVALID if it is invalid or reads other names */
-export function compilePostcondition(source: string, field: string): Postcondition {
+export function compilePostcondition(source: string, field: string, roots: readonly string[] = ROOTS): Postcondition {
   const invalid = (why: string): CountersignError =>
     new CountersignError('CONFIG_INVALID', `${field} does not compile: ${why.slice(0, 200)}`, {
       field,
-      expected: `a CEL expression over ${ROOTS.join(', ')}`,
+      expected: `a CEL expression over ${roots.join(', ')}`,
       fix: "Correct the expression, for instance: post.order.status == 'refunded'",
     });
   let evaluate: (values: Record<string, CelInput>) => unknown;
@@ -59,7 +59,7 @@ export function compilePostcondition(source: string, field: string): Postconditi
   try {
     const program = parse(source);
     evaluate = plan(ENVIRONMENT, program) as typeof evaluate;
-    unknown = unknownName(program.expr);
+    unknown = unknownName(program.expr, roots);
   } catch (error) {
     throw invalid((error as Error).message);
   }
@@ -83,9 +83,9 @@ export function compilePostcondition(source: string, field: string): Postconditi
 }
 
 /** The first name that is neither a root nor the variable of a comprehension. */
-function unknownName(expression: unknown): string | undefined {
+function unknownName(expression: unknown, roots: readonly string[]): string | undefined {
   const named = new Set<string>();
-  const known = new Set(ROOTS);
+  const known = new Set(roots);
   const visit = (node: unknown): void => {
     if (typeof node !== 'object' || node === null) return;
     const { case: kind, value } = node as { case?: string; value?: Readonly<Record<string, unknown>> };

@@ -5,7 +5,7 @@ import type { State } from '../../action/snapshot.js';
 import type { HttpInput } from './input.js';
 import type { Operation } from './operation.js';
 import { at } from './pointer.js';
-import { probe } from './probe.js';
+import { probe, truncationOf } from './probe.js';
 import type { Service } from './service.js';
 
 const MAX_SUMMARY = 300;
@@ -19,10 +19,14 @@ export async function previewOf(
 ): Promise<Preview> {
   const isRead = operation.actionType === 'READ';
   const { state } = await probe(service, operation, input, undefined, signal);
-  const warnings =
-    isRead || operation.idempotency !== 'none'
+  const warnings = [
+    ...(isRead || operation.idempotency !== 'none'
       ? []
-      : ['It cannot be repeated safely: a lost answer leaves it unknown.'];
+      : ['It cannot be repeated safely: a lost answer leaves it unknown.']),
+    ...operation.probes
+      .filter(({ name }) => Object.hasOwn(state, truncationOf(name)))
+      .map(({ name }) => `The list ${name} goes on after what was read of it, and what is there is not seen.`),
+  ];
   return {
     rows: rowsOf(operation, input),
     targets: isRead ? [] : [operation.target],
@@ -33,6 +37,11 @@ export async function previewOf(
     ...(warnings.length === 0 ? {} : { warnings }),
     ...refusalOf(operation, state),
   };
+}
+
+/** The state that a preview has read. */
+export function stateIn({ sample }: Preview): State {
+  return Object.assign({}, ...sample) as State;
 }
 
 /** An operation on something that is not there does not do what the agent was asked to do. */

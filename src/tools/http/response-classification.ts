@@ -1,11 +1,13 @@
 /** Determines from a response, or from a failure, what happened. */
-import { CountersignError } from '../../action/errors.js';
+import { CountersignError, type CountersignErrorOptions } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import { bodyOf, BrokenBody } from '../../http/body.js';
+import type { Execution } from '../tool.js';
 import type { Operation } from './operation.js';
+import { at } from './pointer.js';
 import type { Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
-import { retryAfter } from '../../http/retry-after.js';
+import { LONGEST_STATED_MS, retryAfter } from '../../http/retry-after.js';
 import { WireFailure, type Answer } from '../../http/wire.js';
 
 export interface ResponseContext {
@@ -13,14 +15,25 @@ export interface ResponseContext {
   readonly what: string;
   readonly secrets: Secrets;
   readonly bodyBytes: number;
-  /** The longest Retry-After that is obeyed. Milliseconds. */
-  readonly retryAfterMs: number;
+  /** The longest Retry-After that is waited for. Milliseconds. */
+  readonly longestWaitMs: number;
 }
 
 /** The result of `execute`, which CEL expressions read as `result`. */
 export interface HttpResult extends JsonObject {
   readonly status: number;
   readonly body: Json;
+}
+
+/** The result of a repeated DELETE whose object was gone: an earlier attempt may have deleted it, and the probes show whether it is. */
+interface GoneResult extends HttpResult {
+  readonly gone: true;
+}
+
+/** What a service says of an effect. */
+interface ClaimedEffect {
+  readonly result: HttpResult | GoneResult;
+  readonly parts?: NonNullable<Execution['parts']>;
 }
 
 /** The service, or a proxy in front of it, refuses the request for now. Nothing was done. */
@@ -37,12 +50,16 @@ export async function resultOfRead(
   response: Answer,
   validate: Validate | undefined,
   context: ResponseContext,
+  errors?: readonly string[],
 ): Promise<HttpResult> {
   const { status } = response;
   if (status >= 500 || RETRY_LATER.has(status)) throw await unavailable(response, context);
   if (status < 200 || status > 299) throw await refused(response, context);
   try {
-    return await validResult(response, validate, context);
+    const result = await validResult(response, validate, context);
+    const found = errorsIn(result, errors);
+    if (found !== undefined) throw failed(`${context.what} was answered with errors: ${found}.`);
+    return result;
   } catch (error) {
     if (!(error instanceof BrokenBody)) throw error;
     throw failed(`${context.what} was answered, but ${context.secrets.strike(error.message)}.`);
@@ -65,7 +82,7 @@ export function readFailure(thrown: unknown, context: Pick<ResponseContext, 'wha
 }
 
 /**
- * The result of an effect.
+ * The result of an effect. `isRepeated`: an earlier attempt may have had it.
  *
  * @throws CountersignError STATE_CHANGED, TOOL_FAILED or TOOL_UNAVAILABLE: nothing was done; EFFECT_UNKNOWN
  */
@@ -73,13 +90,18 @@ export async function resultOfEffect(
   response: Answer,
   operation: Operation,
   context: ResponseContext,
-): Promise<HttpResult> {
+  isRepeated = false,
+): Promise<ClaimedEffect> {
   const { status } = response;
+  if (isRepeated && operation.method === 'DELETE' && isAbsent(response)) {
+    return { result: { status, body: null, gone: true } };
+  }
   if (operation.meansNotDone.has(status)) throw await refused(response, context);
   if (status >= 200 && status <= 299) {
     try {
-      return await validResult(response, operation.response, context);
+      return claimed(await validResult(response, operation.response, context), operation, context);
     } catch (error) {
+      if (error instanceof CountersignError) throw error;
       const why = error instanceof Error ? context.secrets.strike(error.message) : 'it cannot be read';
       throw unknown(`${context.what} was answered with ${status}, but ${why}.`);
     }
@@ -95,7 +117,39 @@ export async function resultOfEffect(
     );
   }
   if ((status >= 400 && status <= 499) || REDIRECTED.has(status)) throw await refused(response, context);
-  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`);
+  throw unknown(`${context.what} was answered with ${status}${await serviceMessage(response, context)}.`, {
+    retryAfterMs: retryAfter(response, LONGEST_STATED_MS),
+  });
+}
+
+/**
+ * A 2xx, unless it has errors in it. Without other data nothing was done; with some, part of the effect may have been made.
+ *
+ * @throws CountersignError TOOL_FAILED
+ */
+function claimed(result: HttpResult, { errors }: Operation, { what }: ResponseContext): ClaimedEffect {
+  const found = errorsIn(result, errors);
+  if (found === undefined) return { result };
+  if (isBlank(at(result.body, ['data']))) throw failed(`${what} was answered with errors: ${found}.`);
+  return { result, parts: [{ name: 'response', done: false, detail: `it has errors: ${found}` }] };
+}
+
+/** The errors in a body, as a text; undefined when there are none. */
+function errorsIn({ body }: HttpResult, errors: readonly string[] | undefined): string | undefined {
+  const found = errors === undefined ? undefined : at(body, errors);
+  if (isBlank(found)) return undefined;
+  const words = Array.isArray(found) ? found.map((one: Json) => at(one, ['message']) ?? one) : [found];
+  return words
+    .map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))
+    .join('; ')
+    .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
+    .slice(0, 300);
+}
+
+/** Whether a value holds nothing but nulls. */
+function isBlank(value: Json | undefined): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === 'object' && Object.values(value).every((member: Json) => isBlank(member));
 }
 
 /** Whether the service still processes a request with the same key (draft-ietf-httpapi-idempotency-key-header, section 2.6). */
@@ -113,9 +167,14 @@ export function effectFailure(thrown: unknown, context: Pick<ResponseContext, 'w
   return new CountersignError('TOOL_UNAVAILABLE', `${context.what} was not sent: ${why}.`, { retryable: true });
 }
 
-export function unknown(message: string): CountersignError {
+/** `retryAfterMs`: when a request under the same key is of use, as the service says. */
+export function unknown(
+  message: string,
+  { retryAfterMs }: Pick<CountersignErrorOptions, 'retryAfterMs'> = {},
+): CountersignError {
   return new CountersignError('EFFECT_UNKNOWN', message, {
     fix: 'Look at the service; the state before is in the record.',
+    retryAfterMs,
   });
 }
 
@@ -145,11 +204,12 @@ async function refused(response: Answer, context: ResponseContext): Promise<Coun
 }
 
 async function unavailable(response: Answer, context: ResponseContext): Promise<CountersignError> {
-  const retryAfterMs = retryAfter(response, context.retryAfterMs);
+  const retryAfterMs = retryAfter(response, LONGEST_STATED_MS);
   return new CountersignError(
     'TOOL_UNAVAILABLE',
     `${context.what} was put off with ${response.status}${await serviceMessage(response, context)}.`,
-    { retryable: true, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    // Nobody waits for longer than an action may be sent at all: then it ends, and says when to come again.
+    { retryable: (retryAfterMs ?? 0) <= context.longestWaitMs, retryAfterMs },
   );
 }
 
@@ -166,7 +226,7 @@ function forbidden(what: string, why: string): CountersignError {
 }
 
 /** The error message of the service (RFC 9457 if possible), on one line. */
-async function serviceMessage(response: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
+export async function serviceMessage(response: Answer, { secrets, bodyBytes }: ResponseContext): Promise<string> {
   const body = await bodyOf(response, bodyBytes).catch(() => null);
   const members = typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as JsonObject) : {};
   const texts = ['type', 'title', 'detail', 'code', 'error', 'message'].flatMap((name) => {

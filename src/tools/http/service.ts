@@ -1,4 +1,7 @@
 /** One configured service: its operations, the client that reaches it, and its read requests. */
+import { CountersignError } from '../../action/errors.js';
+import type { Json } from '../../action/json.js';
+import type { SendBound } from '../sends.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import {
   isAbsent,
@@ -8,7 +11,9 @@ import {
   type HttpResult,
 } from './response-classification.js';
 import type { Client } from './client.js';
+import { fill } from './fill.js';
 import { queryValues, scopeOf, type HttpInput } from './input.js';
+import type { KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
 import type { Method } from '../../http/options.js';
 import type { HeaderValue } from './options.js';
@@ -21,7 +26,9 @@ export interface Service {
   readonly client: Client;
   readonly operations: ReadonlyMap<string, Operation>;
   readonly secrets: Secrets;
-  readonly limits: { readonly totalMs: number; readonly bodyBytes: number; readonly retryAfterMs: number };
+  readonly limits: { readonly totalMs: number; readonly bodyBytes: number };
+  readonly sends: SendBound;
+  readonly key: KeyPlace;
 }
 
 /** The request of an operation, without headers such as the idempotency key. */
@@ -39,18 +46,35 @@ export interface ReadResult {
 }
 
 export function contextOf(service: Service, method: Method, template: Template): ResponseContext {
-  const { secrets, limits, tool } = service;
-  return { what: `${method} ${template.path} on ${tool}`, secrets, ...limits };
+  const { secrets, limits, sends, tool } = service;
+  const what = `${method} ${template.path} on ${tool}`;
+  return { what, secrets, bodyBytes: limits.bodyBytes, longestWaitMs: sends.withinMs };
 }
 
-/** Builds the request of an operation. @throws CountersignError INVALID_INPUT */
-export function requestOf(operation: Operation, input: HttpInput, base: URL): OperationRequest {
+/** The body that is sent: the agent's, or the operator's with the agent's in its place. @throws CountersignError INVALID_INPUT */
+function bodyOf({ bodyTemplate }: Operation, input: HttpInput): Json | undefined {
+  if (bodyTemplate === undefined) return input.body;
+  const body = fill(bodyTemplate, scopeOf(input));
+  if (body !== undefined) return body;
+  throw new CountersignError('INVALID_INPUT', 'The input has not all that the body of the request needs.', {
+    field: 'proposal.input',
+  });
+}
+
+/** Builds the request of an operation. `completed` adds to the body what is not the agent's. @throws CountersignError INVALID_INPUT */
+export function requestOf(
+  operation: Operation,
+  input: HttpInput,
+  base: URL,
+  completed = (body: Json | undefined): Json | undefined => body,
+): OperationRequest {
   const pairs = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
     (queryValues(value) ?? []).map((item) => [name, item] as const),
   );
   const url = expand(operation.url, base, scopeOf(input), pairs);
   if (url === undefined) throw new TypeError(`${operation.name} was not checked against its schema`);
-  const { body, headers = {} } = input;
+  const { headers = {} } = input;
+  const body = completed(bodyOf(operation, input));
   return {
     method: operation.method,
     url,
@@ -61,6 +85,38 @@ export function requestOf(operation: Operation, input: HttpInput, base: URL): Op
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
+}
+
+/** A read request: a GET, or a POST where it has a body. */
+export interface ReadRequest {
+  readonly url: URL;
+  readonly body?: Json | undefined;
+  /** The tokens of the pointer to errors in a 2xx. */
+  readonly errors?: readonly string[] | undefined;
+}
+
+/** @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
+export async function readAt(
+  service: Service,
+  { url, body, errors }: ReadRequest,
+  context: ResponseContext,
+  signal: AbortSignal,
+): Promise<ReadResult> {
+  try {
+    const response =
+      body === undefined
+        ? await service.client.read({ method: 'GET', url }, signal)
+        : await service.client.send(
+            { method: 'POST', url, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+            signal,
+          );
+    return {
+      response,
+      result: isAbsent(response) ? undefined : await resultOfRead(response, undefined, context, errors),
+    };
+  } catch (error) {
+    throw readFailure(error, context);
+  }
 }
 
 /**
@@ -76,13 +132,7 @@ export async function readTemplate(
 ): Promise<ReadResult | undefined> {
   const url = expand(template, service.client.base, scope);
   if (url === undefined) return undefined;
-  const context = contextOf(service, 'GET', template);
-  try {
-    const response = await service.client.read({ method: 'GET', url }, signal);
-    return { response, result: isAbsent(response) ? undefined : await resultOfRead(response, undefined, context) };
-  } catch (error) {
-    throw readFailure(error, context);
-  }
+  return await readAt(service, { url }, contextOf(service, 'GET', template), signal);
 }
 
 export async function readOperation(
@@ -90,13 +140,17 @@ export async function readOperation(
   operation: Operation,
   input: HttpInput,
   signal: AbortSignal,
-): Promise<HttpResult> {
+): Promise<{ readonly result: HttpResult; readonly response: Answer; readonly url: URL }> {
   const request = requestOf(operation, input, service.client.base);
   const context = contextOf(service, operation.method, operation.url);
   try {
     const follow = operation.method === 'GET' || operation.method === 'HEAD';
     const response = await (follow ? service.client.read(request, signal) : service.client.send(request, signal));
-    return await resultOfRead(response, operation.response, context);
+    return {
+      response,
+      url: request.url,
+      result: await resultOfRead(response, operation.response, context, operation.errors),
+    };
   } catch (error) {
     throw readFailure(error, context);
   }

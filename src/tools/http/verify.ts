@@ -10,16 +10,19 @@ import type { Operation } from './operation.js';
 import { isWithin, pointerOf } from './pointer.js';
 
 export function verifyCall(operation: Operation, effect: ObservedEffect<HttpInput>): readonly Check[] {
-  const checks = [answered(effect)];
+  const checks = [answered(operation, effect)];
   if (operation.actionType === 'READ') return [...checks, frame(effect, [])];
   return [...checks, ...derived(operation, effect), frame(effect, allowedChanges(operation, effect.input))];
 }
 
-/** Checks for a 2xx. It is only the service's claim, so it is required but never sufficient. */
-function answered({ execution }: ObservedEffect<HttpInput>): Check {
+/**
+ * Checks for a 2xx, or for a repeated DELETE that found its object gone. It is only the service's claim, so it is required but never
+ * sufficient.
+ */
+function answered({ method }: Operation, { execution }: ObservedEffect<HttpInput>): Check {
   const result = execution?.result;
-  const status = typeof result === 'object' && result !== null && 'status' in result ? Number(result['status']) : NaN;
-  const ok = status >= 200 && status <= 299;
+  const { status, gone } = isMembers(result) ? result : {};
+  const ok = (Number(status) >= 200 && Number(status) <= 299) || (method === 'DELETE' && gone === true);
   return check('answered', ok ? [] : ['the service has not answered that it is done']);
 }
 

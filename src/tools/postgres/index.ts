@@ -150,7 +150,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
         return withRefusal(preview, countRefusal(plan.table.name, input, preview.rows));
       }),
 
-    async capture(input, { after, rehearsal }, { signal }) {
+    async capture(input, { after, preview: { rehearsal } = {} }, { signal }) {
       if (after === undefined) {
         return await scope.upToDate(async () => {
           const plan = await planned(input, signal);

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { CountersignError } from '../../src/action/errors.js';
+import { DEFAULT_SENDS, sendBoundOf, Sends, type SentSoFar } from '../../src/tools/sends.js';
+import { expectCode } from './conformance.js';
+
+const FAILURE = new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true });
+const putOff = (retryAfterMs: number) =>
+  new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true, retryAfterMs });
+
+/** The sends of an action of which so many were made before, in so many milliseconds. */
+function after(sends: number, sendingMs = 0): Sends {
+  let count = sends;
+  const sent = (): SentSoFar => ({ sends: count, sendingMs, sinceFirstMs: sendingMs });
+  return new Sends(DEFAULT_SENDS, async () => ({ ...sent(), sends: ++count }));
+}
+
+describe('the pauses between sends', () => {
+  test.each([
+    [1, 250, 500],
+    [2, 500, 1_000],
+    [3, 1_000, 2_000],
+    [4, 2_000, 4_000],
+  ])('after %i sends it is from %i to %i ms, and not always the same', async (made, least, most) => {
+    const pauses = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const sends = after(made - 1);
+        await sends.begin();
+        return sends.pauseAfter(FAILURE) ?? 0;
+      }),
+    );
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(least);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+    expect(new Set(pauses).size).toBeGreaterThan(1);
+  });
+
+  test.each([
+    [2_000, 2_000, 2_200],
+    [0, 250, 500],
+    [1, 250, 500],
+  ])('what the system states (%i ms) is obeyed, and is never less than our own', async (stated, least, most) => {
+    const sends = after(0);
+    await sends.begin();
+    const pause = sends.pauseAfter(putOff(stated));
+    expect(pause).toBeGreaterThanOrEqual(least);
+    expect(pause).toBeLessThanOrEqual(most);
+  });
+
+  test.each([
+    ['the fifth send', 4, 0, 0],
+    ['a time stated that is longer than a minute', 0, 0, 86_400_000],
+    ['a time stated that is longer than what is left of it', 1, 45_000, 20_000],
+    ['a minute of sending', 1, 59_900, 0],
+  ])('there is none after %s', async (_what, before, sendingMs, stated) => {
+    const sends = after(before, sendingMs);
+    await sends.begin();
+    expect(sends.pauseAfter(putOff(stated))).toBeUndefined();
+  });
+});
+
+describe('a send that may not be made is refused before it', () => {
+  test.each([
+    ['the sixth', 5, 0],
+    ['one after a minute', 1, 60_001],
+  ])('%s', async (_what, before, sendingMs) => {
+    const error = await expectCode(after(before, sendingMs).begin(), 'TOOL_UNAVAILABLE');
+    expect(error).toMatchObject({ retryable: false, expected: 'at most 5 sends of an action within 60000 ms' });
+  });
+
+  test('a send that never left does not count, and one that is reserved counts once', async () => {
+    const sends = after(3);
+    await sends.reserve();
+    await sends.reserve();
+    await sends.begin();
+    sends.unsent();
+    await sends.begin();
+    await sends.begin();
+    expect((await expectCode(sends.begin(), 'TOOL_UNAVAILABLE')).retryAfterMs).toBeGreaterThan(0);
+  });
+
+  test('the last error says what the system said, and when to come again', () => {
+    expect(after(5).over(putOff(86_400_000)).toJSON()).toMatchObject({
+      code: 'TOOL_UNAVAILABLE',
+      message: 'Put off. It is not sent again.',
+      retryAfterMs: 86_400_000,
+    });
+  });
+});
+
+test.each([{ max: 0 }, { max: 21 }, { max: 1.5 }, { withinMs: 999 }, { withinMs: 600_001 }, { often: 3 }])(
+  'a bound of %o is refused when the config is loaded',
+  (declared) => {
+    expect(() => sendBoundOf(declared, 'the config')).toThrow(/sends\.\w+ in the config must be max \(1 to 20\)/);
+  },
+);
