@@ -14,7 +14,9 @@ export type {
 export {
   fromOpenApi,
   http,
+  type BodyFieldStyle,
   type ClientCredentials,
+  type FieldStyle,
   type HttpInput,
   type HttpOperation,
   type HttpOptions,

@@ -24,6 +24,8 @@ import { Wire } from '../../http/wire.js';
 export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
 export type { HttpInput } from './input.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
+export type { FieldStyle } from './fields.js';
+export type { BodyFieldStyle } from './request-body.js';
 export type { HttpOperation, HttpOptions, LookUpRequest, Probe } from './options.js';
 
 /**

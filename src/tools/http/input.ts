@@ -1,8 +1,10 @@
 /** The input of an HTTP tool: the operation, and the values for its URL, headers and body. */
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
+import { fieldsOf, UnwritableField } from './fields.js';
 import { headerProblem } from './headers.js';
 import type { Operation } from './operation.js';
+import { encodeBody } from './request-body.js';
 import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
 
 export interface HttpInput {
@@ -10,7 +12,7 @@ export interface HttpInput {
   readonly op: string;
   /** The values for the names in the URL. */
   readonly path?: JsonObject | undefined;
-  /** The query parameters: for each name a text, number or boolean, or a list of them. */
+  /** The query parameters: for each name a text, number or boolean, or a list of them; objects where the operation declares a style. */
   readonly query?: JsonObject | undefined;
   /** The headers, with names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -52,10 +54,9 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
         const problem = value === undefined ? 'is needed for the URL' : segmentProblem(value);
         if (problem !== undefined) refuse(reference, problem);
       }
-      for (const [name, value] of Object.entries(input.query ?? {})) {
-        if (queryValues(value) === undefined)
-          refuse(['query', name], 'must be a text, a number or a boolean, or a list of them');
-      }
+      refuseUnwritable('query', refuse, () => fieldsOf(input.query ?? {}, operation.queryStyles));
+      const { body } = input;
+      if (body !== undefined) refuseUnwritable('body', refuse, () => encodeBody(body, operation.bodyFormat));
       for (const [name, value] of Object.entries(input.headers ?? {})) {
         const problem = headerProblem(name, value);
         if (problem !== undefined) refuse(['headers', name], problem);
@@ -68,9 +69,16 @@ export function scopeOf({ path, query, headers, body }: HttpInput, more: Templat
   return { path: path ?? {}, query: query ?? {}, headers: headers ?? {}, body, ...more };
 }
 
-/** The texts of a query parameter; undefined when the value cannot be one. */
-export function queryValues(value: Json): readonly string[] | undefined {
-  const items = Array.isArray(value) ? (value as readonly Json[]) : [value];
-  if (items.some((item) => item === null || typeof item === 'object')) return undefined;
-  return items.map(String);
+/** Refuses what could not be written when the request is made. */
+function refuseUnwritable(
+  part: string,
+  refuse: (path: readonly string[], message: string) => void,
+  write: () => unknown,
+): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof UnwritableField)) throw error;
+    refuse([part, ...error.path], error.message);
+  }
 }

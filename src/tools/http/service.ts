@@ -8,10 +8,12 @@ import {
   type HttpResult,
 } from './response-classification.js';
 import type { Client } from './client.js';
-import { queryValues, scopeOf, type HttpInput } from './input.js';
+import { fieldsOf } from './fields.js';
+import { scopeOf, type HttpInput } from './input.js';
 import type { Operation } from './operation.js';
 import type { Method } from '../../http/options.js';
 import type { HeaderValue } from './options.js';
+import { encodeBody } from './request-body.js';
 import type { Secrets } from '../../http/secrets.js';
 import { expand, type TemplateScope, type Template } from './template.js';
 import type { Answer } from '../../http/wire.js';
@@ -29,7 +31,7 @@ export interface OperationRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers: Readonly<Record<string, HeaderValue>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 export interface ReadResult {
@@ -45,21 +47,19 @@ export function contextOf(service: Service, method: Method, template: Template):
 
 /** Builds the request of an operation. @throws CountersignError INVALID_INPUT */
 export function requestOf(operation: Operation, input: HttpInput, base: URL): OperationRequest {
-  const pairs = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
-    (queryValues(value) ?? []).map((item) => [name, item] as const),
-  );
-  const url = expand(operation.url, base, scopeOf(input), pairs);
+  const url = expand(operation.url, base, scopeOf(input), fieldsOf(input.query ?? {}, operation.queryStyles));
   if (url === undefined) throw new TypeError(`${operation.name} was not checked against its schema`);
-  const { body, headers = {} } = input;
+  const { headers = {} } = input;
+  const body = input.body === undefined ? undefined : encodeBody(input.body, operation.bodyFormat);
   return {
     method: operation.method,
     url,
     headers: {
       ...headers,
       ...operation.headers,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined ? {} : { 'content-type': body.contentType }),
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: body.bytes }),
   };
 }
 
