@@ -12,6 +12,7 @@ export type {
   Tool,
 } from './tool.js';
 export {
+  describeOpenApi,
   fromOpenApi,
   http,
   type BodyFieldStyle,
@@ -21,6 +22,9 @@ export {
   type HttpOperation,
   type HttpOptions,
   type LookUpRequest,
+  type OpenApiDescription,
+  type OpenApiOperation,
+  type OpenApiOperationDescription,
   type OpenApiOptions,
   type Probe,
   type SecretRef,
