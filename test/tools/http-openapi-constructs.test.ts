@@ -1,5 +1,5 @@
 /** Each construct of OpenAPI by an excerpt of its own: what an agent proposes, and what a real server then receives. */
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CountersignError } from '../../src/action/errors.js';
@@ -11,7 +11,7 @@ import { execute, toolOn } from './http-support.js';
 
 interface Received {
   readonly request: string;
-  readonly headers: Readonly<Record<string, unknown>>;
+  readonly headers: IncomingHttpHeaders;
   readonly bytes: Buffer;
 }
 
@@ -258,7 +258,7 @@ const CONSTRUCTS: readonly Construct[] = [
       withBody({
         type: 'object',
         properties: {
-          n: { type: 'integer', maximum: 18_446_744_073_709_551_615, example: 18_446_744_073_709_551_615 },
+          n: { type: 'integer', maximum: 2 ** 64, example: 2 ** 64 },
           s: { type: 'string', pattern: '^[\\w\\-\\_]+\\@\\/x$' },
         },
       }),
@@ -497,7 +497,7 @@ const CONSTRUCTS: readonly Construct[] = [
 
 /** The body as a reader of its format sees it. */
 async function read({ headers, bytes }: Received): Promise<unknown> {
-  const type = String(headers['content-type'] ?? '');
+  const type = headers['content-type'] ?? '';
   if (/^(application\/x-www-form-urlencoded|multipart\/form-data)/.test(type)) {
     const form = await new Response(new Uint8Array(bytes), { headers: { 'content-type': type } }).formData();
     return await Promise.all(
@@ -514,9 +514,8 @@ describe('a construct of OpenAPI', () => {
     expect(received.map(({ request }) => request)).toEqual([construct.request]);
     const [one] = received;
     expect(one === undefined ? undefined : await read(one)).toEqual(construct.body);
-    for (const refused of construct.refused ?? []) {
-      expect(tool.input.safeParse({ op: 'x', ...refused }).success, JSON.stringify(refused)).toBe(false);
-    }
+    const refused = construct.refused ?? [];
+    expect(refused.filter((input) => tool.input.safeParse({ op: 'x', ...input }).success)).toEqual([]);
   });
 
   test.each(['{', '- '])('in JSON and in YAML alike: %s', async (form) => {

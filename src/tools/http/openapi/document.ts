@@ -82,6 +82,11 @@ export function listOf(node: Json | undefined): readonly Json[] {
   return Array.isArray(node) ? (node as readonly Json[]) : [];
 }
 
+/** A value of the document for a message, cut short. */
+export function quoted(value: Json | undefined): string {
+  return (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')).slice(0, 80);
+}
+
 export function unusable(field: string, problem: string, expected: string): CountersignError {
   return new CountersignError('CONFIG_INVALID', `${field} of the OpenAPI document ${problem}.`, {
     field,

@@ -6,7 +6,7 @@ import type { HttpOperation } from '../options.js';
 import { schemaProblem } from '../schema.js';
 import { parseTemplate } from '../template.js';
 import { bodyOf } from './body.js';
-import { readDocument, unusable, type OpenApiDocument } from './document.js';
+import { quoted, readDocument, unusable, type OpenApiDocument } from './document.js';
 import type { OperationImport } from './import.js';
 import { allOperations, findOperation, operationAt } from './locate.js';
 import { isSetByTool, mergedParameters, parametersOf } from './parameters.js';
@@ -163,7 +163,7 @@ function isReadable(document: OpenApiDocument, path: string): boolean {
   const all = mergedParameters(document, get, path);
   return !all.some(
     ({ required, in: place, name }) =>
-      required === true && place !== 'path' && !(place === 'header' && isSetByTool(String(name))),
+      required === true && place !== 'path' && !(place === 'header' && isSetByTool(quoted(name))),
   );
 }
 

@@ -4,7 +4,7 @@ import type { FieldStyle } from '../fields.js';
 import { headerProblem } from '../headers.js';
 import { isJsonType } from '../request-body.js';
 import type { Template } from '../template.js';
-import { follow, isObject, listOf, unusable, type OpenApiDocument } from './document.js';
+import { follow, isObject, listOf, quoted, unusable, type OpenApiDocument } from './document.js';
 import { leaveOut, type Located, type OperationImport } from './import.js';
 import { schemaOf } from './schema.js';
 import { kindsOf, styleOf } from './styles.js';
@@ -107,25 +107,25 @@ interface Taken {
 function queryParameter(document: OpenApiDocument, parameter: JsonObject): Taken | string {
   const { schema, content, name } = parameter;
   if (content !== undefined) {
-    const [[type = '', media] = []] = isObject(content) ? Object.entries(content) : [];
+    const [[type, media] = ['', undefined]] = isObject(content) ? Object.entries(content) : [];
     if (!isJsonType(type)) return `with content of ${type.slice(0, 80)}`;
     return { schema: (isObject(media) ? media['schema'] : undefined) ?? {}, style: 'json' };
   }
   if (schema === undefined) return 'without a schema';
   const style = styleOf(parameter);
-  if (style === undefined) return `in the style ${String(parameter['style']).slice(0, 80)}`;
+  if (style === undefined) return `in the style ${quoted(parameter['style'])}`;
   const kinds = kindsOf(document, schema);
   // What needs no style gets none, so that what is imported stays readable.
-  const isPlain = style === 'form' && kinds.size > 0 && !kinds.has('object') && !/[[\]]/.test(String(name));
+  const isPlain = style === 'form' && kinds.size > 0 && !kinds.has('object') && !/[[\]]/.test(quoted(name));
   return { schema, style: isPlain ? undefined : style };
 }
 
 /** A parameter of the path or of the headers, which is one text, or why it cannot be sent. */
 function singleParameter(document: OpenApiDocument, parameter: JsonObject): Taken | string {
   const { schema, in: place } = parameter;
-  if (place !== 'path' && place !== 'header') return `in the place ${String(place).slice(0, 80)}`;
+  if (place !== 'path' && place !== 'header') return `in the place ${quoted(place)}`;
   if (schema === undefined) return 'without a schema';
-  if ((parameter['style'] ?? 'simple') !== 'simple') return `in the style ${String(parameter['style']).slice(0, 80)}`;
+  if ((parameter['style'] ?? 'simple') !== 'simple') return `in the style ${quoted(parameter['style'])}`;
   const kinds = kindsOf(document, schema);
   if (kinds.size > 0 && !kinds.has('scalar')) return `in the ${place} with a list or an object as its value`;
   return { schema: place === 'header' ? asText(document, schema) : schema, style: undefined };

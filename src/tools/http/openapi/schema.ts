@@ -136,7 +136,7 @@ class Conversion {
       if (keyword === 'dependentSchemas' && isObject(value)) return [[keyword, this.#each(value, same)]];
       if (keyword === 'properties' && isObject(value)) return [[keyword, this.#each(value, below)]];
       if (keyword === 'patternProperties' && isObject(value)) {
-        const patterns = Object.entries(value).map(([pattern, one]) => [String(this.#pattern(pattern)), one] as const);
+        const patterns = Object.entries(value).map(([pattern, one]) => [this.#pattern(pattern), one] as const);
         return [[keyword, this.#each(Object.fromEntries(patterns), below)]];
       }
       return [[keyword, value]];
@@ -172,7 +172,7 @@ class Conversion {
     return { $ref: `#/$defs/${name}` };
   }
 
-  #pattern(value: Json): Json {
+  #pattern(value: Json): string {
     const pattern = typeof value === 'string' ? unicodePattern(value) : undefined;
     if (pattern !== undefined) return pattern;
     throw this.#unusable(

@@ -32,7 +32,7 @@ export function checkServer(
 ): void {
   const own = serverUrls(operation['servers'] ?? item['servers']);
   const usual = serverUrls(root['servers']);
-  if (own.length === 0 || own.every((url) => usual.includes(url))) return;
+  if (own.every((url) => usual.includes(url))) return;
   if (accepted !== undefined && own.includes(accepted)) return;
   throw unusable(
     `${id}.servers`,
