@@ -5,7 +5,7 @@ import { fieldsOf, UnwritableField } from './fields.js';
 import { headerProblem } from './headers.js';
 import type { Operation } from './operation.js';
 import { encodeBody } from './request-body.js';
-import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
+import { segmentProblem, textsAt, type TemplateScope } from './template.js';
 
 export interface HttpInput {
   /** The name of an operation in the config. */
@@ -50,8 +50,8 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>): z.ZodTy
         } else for (const { path, message } of validate(given)) refuse([part, ...path], message);
       }
       for (const reference of operation.url.references) {
-        const value = scalarAt(scopeOf(input), reference);
-        const problem = value === undefined ? 'is needed for the URL' : segmentProblem(value);
+        const texts = textsAt(scopeOf(input), reference);
+        const [problem] = texts?.flatMap((text) => segmentProblem(text) ?? []) ?? ['is needed for the URL'];
         if (problem !== undefined) refuse(reference, problem);
       }
       refuseUnwritable('query', refuse, () => fieldsOf(input.query ?? {}, operation.queryStyles));

@@ -64,7 +64,7 @@ function rowsOf({ rows }: Operation, { body }: HttpInput): number {
 
 /** Describes the request: `POST /orders/41/refunds on payments: {"amount":12}`. */
 function summary(tool: string, { method, url, bodyFormat }: Operation, { path, query, body }: HttpInput): string {
-  const place = url.path.replaceAll(/\{([^{}]+)\}/g, (_all, name: string) =>
+  const place = url.path.replaceAll(/\{[.;]?([^{}*]+)\*?\}/g, (_all, name: string) =>
     shown(valueAt({ path: path ?? {} }, referenceOf(name))),
   );
   const search = query === undefined || Object.keys(query).length === 0 ? '' : ` ?${JSON.stringify(query)}`;
@@ -74,5 +74,6 @@ function summary(tool: string, { method, url, bodyFormat }: Operation, { path, q
 }
 
 function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.map(shown).join(',');
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '…';
 }

@@ -9,7 +9,7 @@ import { bodyOf } from './body.js';
 import { quoted, readDocument, unusable, type OpenApiDocument } from './document.js';
 import type { OperationImport } from './import.js';
 import { allOperations, findOperation, operationAt } from './locate.js';
-import { isSetByTool, mergedParameters, parametersOf } from './parameters.js';
+import { isSetByTool, mergedParameters, parametersOf, urlOf } from './parameters.js';
 import { responseOf } from './responses.js';
 import { checkServer, serverUrls } from './servers.js';
 
@@ -121,7 +121,7 @@ function convert(
   const { document, located, id } = operation;
   const { method, path } = located;
   checkServer(document, located, id, declared.server);
-  const url = urlOf(path);
+  const url = urlOf(operation);
   const template = parseTemplate(url, `${id}.path`);
   const foreign = template.references.find(([root, ...names]) => root !== 'path' || names.length !== 1);
   if (foreign !== undefined) throw unusable(`${id}.path`, `names {${foreign.join('.')}}`, 'names without a dot');
@@ -149,11 +149,6 @@ function inputOf(
     ...(Object.keys(bodyStyles).length === 0 ? {} : { body: bodyStyles }),
   };
   return { ...parameters, ...body, ...(Object.keys(styles).length === 0 ? {} : { styles }) };
-}
-
-/** `{key}` means the idempotency key in a template, so that a parameter of that name is written as `{path.key}`. */
-function urlOf(path: string): string {
-  return path.replaceAll('{key}', '{path.key}');
 }
 
 /** Whether the URL has a GET that needs nothing but the URL. */

@@ -20,8 +20,8 @@ const PARTS = ['path', 'query', 'headers'] as const;
 type Part = (typeof PARTS)[number];
 
 interface Members {
-  readonly properties: [string, Json][];
-  readonly required: string[];
+  readonly properties: Map<string, Json>;
+  readonly required: Set<string>;
 }
 
 /** Header parameters that OpenAPI describes elsewhere: in the content, and in the security. */
@@ -31,21 +31,17 @@ const PLAIN_SEGMENT: JsonObject = { type: ['string', 'integer'], minLength: 1, m
 /** @throws CountersignError CONFIG_INVALID */
 export function parametersOf(operation: OperationImport, url: Template): ImportedParameters {
   const { document, id, located } = operation;
-  const parts: Record<Part, Members> = {
-    path: { properties: [], required: [] },
-    query: { properties: [], required: [] },
-    headers: { properties: [], required: [] },
-  };
+  const parts: Record<Part, Members> = { path: noMembers(), query: noMembers(), headers: noMembers() };
   const styles: [string, FieldStyle][] = [];
   const inUrl = new Set(url.references.map(([, ...names]) => names.join('.')));
   for (const parameter of mergedParameters(document, located, id)) {
     const { name, in: place } = parameter;
-    if (typeof name !== 'string') throw unusable(`${id}.parameters`, 'holds one without a name', 'a name');
-    if (name === '__proto__') throw unusable(`${id}.parameters`, 'holds one named __proto__', 'other names');
+    if (typeof name !== 'string' || name === '__proto__') {
+      throw unusable(`${id}.parameters`, `holds one named ${quoted(name)}`, 'a name');
+    }
+    // What the tool sets itself is not for the input to give, and what the URL does not name cannot be put into it.
+    if ((place === 'header' && isSetByTool(name)) || (place === 'path' && !inUrl.has(name))) continue;
     const required = parameter['required'] === true || place === 'path';
-    if (place === 'header' && isSetByTool(name)) continue;
-    // What the URL does not name cannot be put into it.
-    if (place === 'path' && !inUrl.has(name)) continue;
     const taken = place === 'query' ? queryParameter(document, parameter) : singleParameter(document, parameter);
     if (typeof taken === 'string') {
       leaveOut(operation, `parameters.${name}`, required, taken, EXPECTED);
@@ -53,27 +49,32 @@ export function parametersOf(operation: OperationImport, url: Template): Importe
     }
     const part = parts[place === 'header' ? 'headers' : place === 'path' ? 'path' : 'query'];
     const key = place === 'header' ? name.toLowerCase() : name;
-    part.properties.push([key, taken.schema]);
-    if (required) part.required.push(key);
+    part.properties.set(key, taken.schema);
+    if (required) part.required.add(key);
     if (taken.style !== undefined) styles.push([name, taken.style]);
   }
-  const described = new Set(parts.path.properties.map(([name]) => name));
   for (const name of inUrl) {
-    if (described.has(name)) continue;
-    parts.path.properties.push([name, PLAIN_SEGMENT]);
-    parts.path.required.push(name);
+    if (!parts.path.properties.has(name)) parts.path.properties.set(name, PLAIN_SEGMENT);
+    parts.path.required.add(name);
   }
-  const schemas = PARTS.filter((part) => parts[part].properties.length > 0).map((part): [Part, JsonObject] => {
-    const { properties, required } = parts[part];
-    const schema = {
-      type: 'object',
-      properties: Object.fromEntries(properties),
-      required,
-      additionalProperties: false,
-    };
-    return [part, schemaOf(document, schema, 'request', `${id}.parameters`)];
-  });
+  const schemas = PARTS.filter((part) => parts[part].properties.size > 0).map((part): [Part, JsonObject] => [
+    part,
+    schemaOf(document, schemaOfMembers(parts[part]), 'request', `${id}.parameters`),
+  ]);
   return { ...Object.fromEntries(schemas), queryStyles: Object.fromEntries(styles) };
+}
+
+function noMembers(): Members {
+  return { properties: new Map(), required: new Set() };
+}
+
+function schemaOfMembers({ properties, required }: Members): JsonObject {
+  return {
+    type: 'object',
+    properties: Object.fromEntries(properties),
+    required: [...required],
+    additionalProperties: false,
+  };
 }
 
 const EXPECTED = 'a path, query or header parameter with a schema, in a style that the http tool can write';
@@ -120,15 +121,35 @@ function queryParameter(document: OpenApiDocument, parameter: JsonObject): Taken
   return { schema, style: isPlain ? undefined : style };
 }
 
-/** A parameter of the path or of the headers, which is one text, or why it cannot be sent. */
+/** A parameter of the path or of the headers, or why it cannot be sent. How a path writes it is said in the URL. */
 function singleParameter(document: OpenApiDocument, parameter: JsonObject): Taken | string {
-  const { schema, in: place } = parameter;
+  const { schema, in: place, style = 'simple' } = parameter;
   if (place !== 'path' && place !== 'header') return `in the place ${quoted(place)}`;
   if (schema === undefined) return 'without a schema';
-  if ((parameter['style'] ?? 'simple') !== 'simple') return `in the style ${quoted(parameter['style'])}`;
+  if (style !== 'simple' && place === 'header') return `in the style ${quoted(style)}`;
   const kinds = kindsOf(document, schema);
-  if (kinds.size > 0 && !kinds.has('scalar')) return `in the ${place} with a list or an object as its value`;
+  const isWritable = kinds.size === 0 || kinds.has('scalar') || (kinds.has('list') && place === 'path');
+  if (!isWritable) return `in the ${place} with ${place === 'path' ? 'an object' : 'a list or an object'} as its value`;
   return { schema: place === 'header' ? asText(document, schema) : schema, style: undefined };
+}
+
+const OPERATORS = new Map<Json, string>([
+  ['simple', ''],
+  ['label', '.'],
+  ['matrix', ';'],
+]);
+
+/** The URL with the styles of its parameters as RFC 6570 writes them: `/points{;at*}`. @throws CountersignError CONFIG_INVALID */
+export function urlOf({ document, located, id }: OperationImport): string {
+  const inPath = mergedParameters(document, located, id).filter((parameter) => parameter['in'] === 'path');
+  return located.path.replaceAll(/\{([^{}]+)\}/g, (_text, name: string) => {
+    const { style = 'simple', explode } = inPath.find((parameter) => parameter['name'] === name) ?? {};
+    const operator = OPERATORS.get(style);
+    if (operator === undefined)
+      throw unusable(`${id}.parameters.${name}`, `is required in the style ${quoted(style)}`, EXPECTED);
+    // `{key}` alone means the idempotency key.
+    return `{${operator}${name === 'key' ? 'path.key' : name}${operator !== '' && explode === true ? '*' : ''}}`;
+  });
 }
 
 /** The schema of a header, which is always a text. */
