@@ -147,7 +147,7 @@ export function expand(
   };
   const segments = template.segments.map(({ parts }) => fill(parts, written));
   const query = template.query.map(
-    ({ name, parts }) => [name, fill(parts, (_expression, [text]) => text ?? '')] as const,
+    ({ name, parts }) => [name, fill(parts, (_expression, texts) => texts.join(','))] as const,
   );
   if (segments.includes(undefined) || query.some(([, value]) => value === undefined)) return undefined;
 
