@@ -18,6 +18,26 @@ interface Counter {
   readonly key: string;
 }
 
+/** A window of time: fixed, or sliding with the time. */
+export type LimitWindow = FixedWindow | SlidingWindow;
+
+/**
+ * It begins at a multiple of its length since 1970-01-01, by the clock of its time zone. A day on which that clock changes is one window of
+ * 23 or 25 hours.
+ */
+export interface FixedWindow {
+  readonly kind: 'fixed';
+  readonly ms: number;
+  /** An IANA name: `Europe/Berlin`. The window is whole days then. Default UTC. */
+  readonly timezone?: string;
+}
+
+/** It may forget up to 1/32 of its length late, never early. */
+export interface SlidingWindow {
+  readonly kind: 'sliding';
+  readonly ms: number;
+}
+
 /** A sum over a window, or for good. Held when authorized, consumed on success, given back on failure. */
 export interface BudgetDemand extends Counter {
   readonly kind: 'budget' | 'count';
@@ -26,11 +46,8 @@ export interface BudgetDemand extends Counter {
   readonly max: number;
   /** `EUR`; a count's is `actions`. */
   readonly unit: string;
-  /**
-   * Fixed windows begin at multiples of their length since 1970-01-01 UTC. A sliding window may forget up to 1/32 of its length
-   * late, never early. Without a window it is for good.
-   */
-  readonly window?: { readonly kind: 'fixed' | 'sliding'; readonly ms: number };
+  /** Without a window it is for good. */
+  readonly window?: LimitWindow;
 }
 
 /** A token bucket: every action that is authorized takes one, whatever becomes of it. */

@@ -53,9 +53,21 @@ function toNumber(text: string, name: string): number {
 /**
  * Parses YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags.
  *
- * @throws CountersignError INVALID_YAML with line and column in the message
+ * @throws CountersignError INVALID_YAML with line and column in the message, INVALID_NUMBER or INVALID_TEXT
  */
 export function parseYaml(text: string, name: string): Json {
+  const value = readYaml(text, name);
+  assertJson(value, name);
+  return value;
+}
+
+/**
+ * Reads YAML like `parseYaml`, but leaves it to the caller to check the values that it uses: documents of others hold numbers, in places
+ * that do not matter, which JSON cannot carry exactly.
+ *
+ * @throws CountersignError INVALID_YAML
+ */
+export function readYaml(text: string, name: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true, version: '1.2' });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) {
@@ -66,12 +78,9 @@ export function parseYaml(text: string, name: string): Json {
       cause: problem,
     });
   }
-  let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount: 50 });
+    return document.toJS({ maxAliasCount: 50 });
   } catch (error) {
     throw new CountersignError('INVALID_YAML', `${name}: ${(error as Error).message}`, { field: name, cause: error });
   }
-  assertJson(value, name);
-  return value;
 }

@@ -13,15 +13,21 @@ export type {
 } from './tool.js';
 export type { SendBound, Sends } from './sends.js';
 export {
+  describeOpenApi,
   fromOpenApi,
   http,
   type Accepted,
+  type BodyFieldStyle,
   type ClientCredentials,
+  type FieldStyle,
   type HttpInput,
   type HttpOperation,
   type HttpOptions,
   type IdempotencyKeyOptions,
   type LookUpRequest,
+  type OpenApiDescription,
+  type OpenApiOperation,
+  type OpenApiOperationDescription,
   type OpenApiOptions,
   type Pages,
   type Probe,

@@ -102,6 +102,24 @@ test('accepted.mjs and graphql.mjs', async () => {
   expect(tickets?.input.safeParse({ op: 'close', body: { query: '{ all }' } }).success).toBe(false);
 });
 
+test('form.mjs', async () => {
+  const { billing } = await loaded('form.mjs');
+  const body = { customer: 'c1', metadata: { order: '41' }, lines: [{ price: 'p1' }] };
+  expect(billing?.input.safeParse({ op: 'createInvoice', body }).success).toBe(true);
+  expect(billing?.input.safeParse({ op: 'createInvoice', body: { ...body, metadata: { 'a][b': '' } } }).success).toBe(
+    false,
+  );
+});
+
+test('describe.mjs', async () => {
+  const { lines } = (await import(pathToFileURL(await written('describe.mjs')).href)) as { lines: readonly string[] };
+  expect(lines).toEqual([
+    'baseUrl is one of: https://eu.example.com/v1',
+    'getOrder: can be imported',
+    'POST /orders: POST /orders.requestBody of the OpenAPI document is required as application/xml.',
+  ]);
+});
+
 test('openapi.mjs', async () => {
   const order = `{ type: object, required: [status], properties: { status: { type: string } } }`;
   const content = `content: { application/json: { schema: ${order} } }`;

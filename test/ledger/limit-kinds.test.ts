@@ -1,7 +1,8 @@
 /** Windows, rates and breakers: when what was counted is forgotten, and what opens and closes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HoldSettlement } from '../../src/action/limits.js';
+import type { HoldSettlement, LimitReading } from '../../src/action/limits.js';
 import type { Admission, Ledger } from '../../src/ledger/index.js';
+import { demandRows } from '../../src/ledger/limits/demands.js';
 import { breaker, DAYS, spend, Tenant, token } from './limit-tenant.js';
 import { startLedger, times, type TestLedger } from './support.js';
 
@@ -107,6 +108,81 @@ describe('a window', () => {
     await tenant.end('a', { disposition: 'consume' });
     await tenant.end('b', { disposition: 'release' });
     expect(await tenant.sums()).toEqual({ spend: [90, 0] });
+  });
+});
+
+describe('a window of a minute', () => {
+  test('holds that are settled in the next one never erase what was spent there', async () => {
+    const tenant = new Tenant(at);
+    const minute = (amount: number) => spend(amount, { window: { kind: 'fixed', ms: 60_000 } });
+    for (const id of ['consumed', 'released']) await tenant.admit(id, minute(40));
+    await tenant.pass('spend', 60_000);
+    await tenant.admit('new', minute(30));
+    await tenant.end('consumed', { disposition: 'consume' });
+    await tenant.end('released', { disposition: 'release' });
+    // The row as it is written: what is in its window does not depend on how late it is now.
+    const { rows } = await at.pool.query(
+      'select used::float8, held::float8 from countersign.limit_counters where tenant = $1',
+      [tenant.name],
+    );
+    expect(rows).toEqual([{ used: 0, held: 30 }]);
+  });
+});
+
+describe('a day of a time zone', () => {
+  /** What a counter says at an instant that got 90 of 100 at another. */
+  async function readingAt(timezone: string, spentAt: number, now: number): Promise<LimitReading> {
+    const demand = spend(20, { window: { kind: 'fixed', ms: DAYS, timezone } });
+    const { rows } = await at.pool.query<{ reading: LimitReading }>(
+      `select countersign.limit_reading(countersign.with_added(spent, spent.slot, 90, 0), d, null, $3) as reading
+       from jsonb_populate_recordset(null::countersign.limit_demand, $1::jsonb) as d,
+         countersign.blank_counter('t', d, $2) as spent`,
+      [demandRows([demand]), Math.round(spentAt * 1000), Math.round(now * 1000)],
+    );
+    return rows[0]?.reading as LimitReading;
+  }
+
+  test.each([
+    ['Europe/Berlin', '2026-06-01', '2026-05-31T22:00:00Z', '2026-06-01T22:00:00Z', 24],
+    ['Europe/Berlin', '2026-03-29, when clocks go forward', '2026-03-28T23:00:00Z', '2026-03-29T22:00:00Z', 23],
+    ['Europe/Berlin', '2026-10-25, when clocks go back', '2026-10-24T22:00:00Z', '2026-10-25T23:00:00Z', 25],
+    ['America/New_York', '2026-03-08, when clocks go forward', '2026-03-08T05:00:00Z', '2026-03-09T04:00:00Z', 23],
+    ['America/New_York', '2026-11-01, when clocks go back', '2026-11-01T04:00:00Z', '2026-11-02T05:00:00Z', 25],
+    ['America/Havana', '2026-11-01, which begins twice', '2026-11-01T04:00:00Z', '2026-11-02T05:00:00Z', 25],
+    ['Africa/Cairo', '2026-04-24, which begins at 1', '2026-04-23T22:00:00Z', '2026-04-24T21:00:00Z', 23],
+    ['Asia/Kolkata', '2026-01-01', '2025-12-31T18:30:00Z', '2026-01-01T18:30:00Z', 24],
+  ])('in %s, %s, is counted from %s to %s', async (timezone, _day, begins, ends, hours) => {
+    const [from, to] = [Date.parse(begins), Date.parse(ends)];
+    expect(to - from).toBe(hours * 3600_000);
+    expect(await readingAt(timezone, from, from)).toMatchObject({
+      used: 90,
+      fits: false,
+      retryAfterMs: hours * 3600_000,
+    });
+    expect(await readingAt(timezone, from, to - 1)).toMatchObject({ used: 90, fits: false, retryAfterMs: 1 });
+    expect(await readingAt(timezone, from, to)).toMatchObject({ used: 0, fits: true });
+    expect(await readingAt(timezone, from - 1, from - 1)).toMatchObject({ used: 90, retryAfterMs: 1 });
+    expect(await readingAt(timezone, from - 1, from)).toMatchObject({ used: 0, fits: true });
+    expect(await readingAt(timezone, to - 1, to - 1)).toMatchObject({ used: 90, retryAfterMs: 1 });
+  });
+
+  test('is counted by the ledger, and forgets nothing when a policy changes the zone', async () => {
+    const tenant = new Tenant(at);
+    const day = (amount: number, timezone?: string) =>
+      spend(amount, { window: { kind: 'fixed', ms: 10_000 * DAYS, ...(timezone === undefined ? {} : { timezone }) } });
+    await tenant.admit('held', day(30, 'America/New_York'));
+    await tenant.admit('spent', day(20, 'America/New_York'));
+    await tenant.end('spent', { disposition: 'consume' });
+    expect(await tenant.read(day(51, 'Europe/Berlin'))).toMatchObject({ used: 20, held: 30, fits: false });
+    await tenant.admit('other', day(1, 'Europe/Berlin'));
+    await tenant.admit('utc', day(2));
+    expect(await tenant.sums()).toEqual({ spend: [20, 33] });
+    for (const id of ['held', 'other', 'utc']) await tenant.end(id, { disposition: 'consume' });
+    expect(await tenant.sums()).toEqual({ spend: [53, 0] });
+    await tenant.admit('last', day(47, 'America/New_York'));
+    expect(await tenant.admit('more', day(1, 'America/New_York'))).toMatchObject({ kind: 'limited' });
+    await tenant.pass('spend', 10_000 * DAYS);
+    expect(await tenant.admit('more', day(100, 'America/New_York'))).toMatchObject({ kind: 'admitted' });
   });
 });
 

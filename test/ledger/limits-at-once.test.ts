@@ -54,6 +54,23 @@ describe('at once', () => {
     expect([used, held]).toEqual([0, 7 * live.length]);
   });
 
+  test('of five at once at 9.90 of 10, one gets the last 0.10', async () => {
+    const tenant = new Tenant(at);
+    const workers = [ledger, await at.another(), await at.another({ poolSize: 5 })];
+    const max = { max: 10 };
+    await tenant.admit('before', spend(9.9, max));
+    await tenant.end('before', { disposition: 'consume' });
+    const kinds = await Promise.all(
+      [0, 1, 2, 3, 4].map(async (index) => {
+        const names = { tenant: tenant.name, actionId: `last-${index}` };
+        const worker = workers[index % workers.length] as Ledger;
+        return (await worker.actions.admit(admission(names, { holds: [spend(0.1, max)] }))).kind;
+      }),
+    );
+    expect(kinds.sort()).toEqual(['admitted', 'limited', 'limited', 'limited', 'limited']);
+    expect(await tenant.sums()).toEqual({ spend: [9.9, 0.1] });
+  });
+
   test('limits asked for in any order by anybody make no deadlock, and none is left with a part', async () => {
     const tenant = new Tenant(at);
     const workers = [ledger, await at.another({ poolSize: 20 })];

@@ -106,6 +106,17 @@ describe('a budget', () => {
     expect(await tenant.sums()).toEqual({ spend: [0, 0] });
   });
 
+  test('0.1 and 0.7 of 0.8 fit, and nothing more', async () => {
+    const tenant = new Tenant(at);
+    const of = (amount: number): HoldRequest => spend(amount, { max: 0.8 });
+    expect(await tenant.admit('a', of(0.1))).toMatchObject({ kind: 'admitted' });
+    expect(await tenant.admit('b', of(0.7))).toMatchObject({ kind: 'admitted', limits: [{ held: 0.1, left: 0.7 }] });
+    expect(await tenant.admit('c', of(0.0001))).toMatchObject({ kind: 'limited', limits: [{ held: 0.8, left: 0 }] });
+    await tenant.end('a', { disposition: 'consume' });
+    await tenant.end('b', { disposition: 'consume' });
+    expect(await tenant.sums()).toEqual({ spend: [0.8, 0] });
+  });
+
   test('people may let something pass that does not fit; it counts all the same, and a demand of nothing always fits', async () => {
     const tenant = new Tenant(at);
     await tenant.admit('a', spend(80));

@@ -71,6 +71,37 @@ describe('a file that can be used', () => {
   });
 
   test.each([
+    ['1d', 'Europe/Berlin', { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' }],
+    [
+      '7d',
+      'America/Argentina/Buenos_Aires',
+      { kind: 'fixed', ms: 7 * 86_400_000, timezone: 'America/Argentina/Buenos_Aires' },
+    ],
+    ['24h', 'UTC', { kind: 'fixed', ms: 86_400_000, timezone: 'UTC' }],
+  ])('the window %s of %s', (window, timezone, expected) => {
+    const [limit] = limited(`one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}`).limits.limits;
+    expect(limit?.kind === 'budget' && limit.window).toEqual(expected);
+    expect(limit === undefined ? '' : limitText(limit)).toContain(`by the clock of ${timezone}`);
+  });
+
+  test.each([
+    ['a place that is none', '1d', 'Europe/Atlantis', /is not a time zone/],
+    ['an abbreviation', '1d', 'CET', /is not a time zone/],
+    ['an offset', '1d', '"+02:00"', /is not a time zone/],
+    ['a rule of POSIX', '1d', '"CET-1CEST,M3.5.0,M10.5.0/3"', /is not a time zone/],
+    ['a name in other letters', '1d', 'europe/berlin', /is not a time zone/],
+    ['a window of hours', '12h', 'Europe/Berlin', /whole days/],
+    ['a window that slides', 'sliding 1d', 'Europe/Berlin', /whole days/],
+    ['no window', 'forever', 'Europe/Berlin', /whole days/],
+  ])('a time zone is refused: %s', (_name, window, timezone, message) => {
+    const [problem] = problemsOf(`limits:\n  one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}\n`);
+    expect(problem).toMatchObject({
+      message: expect.stringMatching(message) as string,
+      expected: expect.stringContaining('Europe/Berlin') as string,
+    });
+  });
+
+  test.each([
     ['deny', { kind: 'deny' }],
     ['queue for 30s', { kind: 'queue', maxWaitMs: 30_000 }],
     ['queue for 1d', { kind: 'queue', maxWaitMs: 86_400_000 }],

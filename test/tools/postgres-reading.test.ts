@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PostgresInput } from '../../src/tools/index.js';
 import type { Tool } from '../../src/tools/tool.js';
-import { act, expectCode, never } from './conformance.js';
+import { act, expectCode, failureOf, never } from './conformance.js';
 import { openShop, type Shop } from './shop.js';
 
 let shop: Shop;
@@ -118,5 +118,72 @@ describe('a select that does not return all there is', () => {
     expect(result['truncated']).toBe(truncated);
     const rest = { limit, more: expect.stringContaining('after the last one') as string };
     expect(result).toMatchObject({ rowCount, ...(truncated === undefined ? {} : rest) });
+  });
+});
+
+describe('an explanation', () => {
+  test.each([
+    ['of a select', 'EXPLAIN SELECT * FROM orders WHERE id = 1', /orders/],
+    ['of a write, which is not made', 'EXPLAIN (COSTS off) DELETE FROM customers', /Delete on customers/],
+    ['as JSON', `EXPLAIN (FORMAT json) UPDATE orders SET status = 'void'`, /ModifyTable/],
+  ])('%s is a read', async (_name, sql, plan) => {
+    const before = await shop.sql('SELECT count(*) FROM customers');
+    const { rows } = await resultOf({ op: 'sql', sql });
+    expect(JSON.stringify(rows)).toMatch(plan);
+    const preview = await tool.preview(tool.input.parse({ op: 'sql', sql }), { signal: never() });
+    expect(preview).toMatchObject({
+      targets: [],
+      sample: [],
+      summary: expect.stringContaining('explain how') as string,
+    });
+    expect(await shop.sql('SELECT count(*) FROM customers')).toEqual(before);
+  });
+
+  test.each([
+    ['of a function that is not known', `EXPLAIN SELECT pg_sleep(1)`, 'STATEMENT_REFUSED'],
+    ['of a table that the tool does not cover', 'EXPLAIN SELECT * FROM hr.salaries', 'INVALID_INPUT'],
+    ['of a write to such a table', 'EXPLAIN DELETE FROM hr.salaries', 'INVALID_INPUT'],
+  ] as const)('%s is refused', async (_name, sql, code) => {
+    const refused = await failureOf(tool.preview(tool.input.parse({ op: 'sql', sql }), { signal: never() }));
+    expect(refused.code).toBe(code);
+  });
+});
+
+describe('functions of extensions', () => {
+  const SIMILAR = `SELECT name FROM customers WHERE similarity(name, 'Customer 3') > 0.9`;
+  beforeAll(async () => {
+    await shop.sql(`CREATE EXTENSION pg_trgm; CREATE EXTENSION citext; CREATE SCHEMA tools;
+      CREATE EXTENSION fuzzystrmatch SCHEMA tools; CREATE EXTENSION hstore SCHEMA tools;
+      CREATE FUNCTION tools.hstore(int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN DELETE FROM public.audit; RETURN 1; END'`);
+  });
+  const trusting = (...trustedExtensions: string[]) => shop.tool({ trustedExtensions });
+
+  test.each([
+    ['that is immutable', SIMILAR, [{ name: 'Customer 3' }]],
+    ['that is stable', 'SELECT show_limit() AS n', [{ n: 0.3 }]],
+    ['of another schema', `SELECT tools.levenshtein('abc', 'abd') AS n`, [{ n: 1 }]],
+    ['behind an operator', `SELECT count(*)::int AS n FROM customers WHERE name % 'Customer 3'`, [{ n: 5 }]],
+  ])('one %s is read by a tool that trusts its extension', async (_name, sql, rows) => {
+    expect((await resultOf({ op: 'sql', sql }, trusting('pg_trgm', 'fuzzystrmatch'))).rows).toEqual(rows);
+  });
+
+  test.each([
+    ['an extension that is not trusted', SIMILAR, ['citext']],
+    ['no extension that is trusted', SIMILAR, []],
+    ['a function that its extension declares volatile', 'SELECT set_limit(0.5)', ['pg_trgm']],
+    ['a name that somebody else has overloaded', `SELECT tools.hstore('a', 'b')`, ['hstore']],
+    ['a function of another schema without its name', `SELECT levenshtein('a', 'b')`, ['fuzzystrmatch']],
+  ])('%s stays refused', async (_name, sql, extensions) => {
+    const input = tool.input.parse({ op: 'sql', sql });
+    const refused = await failureOf(trusting(...extensions).preview(input, { signal: never() }));
+    expect(refused.code).toBe('STATEMENT_REFUSED');
+  });
+
+  test.each(['tablefunc', 'xml2'])('%s, whose functions run queries, is not trusted', (extension) => {
+    expect(() => trusting('pg_trgm', extension)).toThrow(extension);
+  });
+
+  test("the server's version is read without any", async () => {
+    expect((await resultOf({ op: 'sql', sql: 'SELECT version() AS v' })).rows[0]?.['v']).toMatch(/^PostgreSQL/);
   });
 });

@@ -248,6 +248,8 @@ create table countersign.limit_counters (
   -- The window's shape: how long a slot is (0: one slot for good), how many older than the newest count, and the newest.
   width bigint not null default 0 check (width >= 0),
   keep smallint not null default 0 check (keep >= 0),
+  -- The time zone in which slots of whole days begin at midnight. Empty: UTC.
+  zone text not null default '',
   slot bigint not null default 0,
   -- The slots one by one, oldest first, where there is more than one: used and held of each; bad and good of a breaker's.
   slots bigint[],
@@ -279,6 +281,7 @@ create table countersign.holds (
   -- Where in the counter's window it stands, if the counter still has that slot in that shape.
   width bigint not null default 0,
   keep smallint not null default 0,
+  zone text not null default '',
   slot bigint not null default 0,
   -- A breaker's demand, by which its result is judged, and how often it had opened.
   breaker jsonb,
@@ -297,16 +300,37 @@ create trigger keep before truncate on countersign.holds for each statement exec
 -- A LimitDemand, with its window as slots and all times in microseconds. `max` is a rate's capacity and a breaker's probes. `stale` marks
 -- a hold that the action has and does not ask for any more.
 create type countersign.limit_demand as (
-  "limit" text, key text, kind text, amount numeric, max numeric, width bigint, keep smallint,
+  "limit" text, key text, kind text, amount numeric, max numeric, width bigint, keep smallint, zone text,
   minimum numeric, ratio numeric, open_for bigint, over boolean, stale boolean
 );
 
 -- How a counter's window moves on, and how something is put into it. These are pure: whoever calls them writes the row.
 
+-- The slot of an instant: a multiple of the width since 1970, by the clock on the wall of the zone, so that a day on which the clock changes is one
+-- slot of 23 or 25 hours.
+create function countersign.slot_of(at bigint, width bigint, zone text) returns bigint language sql immutable as $$
+  select case
+    when width = 0 then 0
+    when coalesce(zone, '') = '' then at / width
+    else (extract(epoch from ((timestamp 'epoch' + interval '1 microsecond' * at) at time zone 'UTC') at time zone zone) * 1000000)::bigint / width
+  end
+$$;
+
+-- When a slot begins. Where the clock on the wall shows that time twice, it is the first time.
+create function countersign.slot_begins(slot bigint, width bigint, zone text) returns bigint language plpgsql immutable as $$
+declare
+  hour constant bigint := 3600000000;
+  begins bigint;
+begin
+  if coalesce(zone, '') = '' then return slot * width; end if;
+  begins := (extract(epoch from (timestamp 'epoch' + interval '1 microsecond' * (slot * width)) at time zone zone) * 1000000)::bigint;
+  return case when countersign.slot_of(begins - hour, width, zone) >= slot then begins - hour else begins end;
+end $$;
+
 create function countersign.rolled(c countersign.limit_counters, at bigint) returns countersign.limit_counters language plpgsql immutable as $$
 declare
   -- A clock that was set back does not bring an old window back.
-  newest bigint := case when c.width = 0 then 0 else greatest(c.slot, at / c.width) end;
+  newest bigint := case when c.width = 0 then 0 else greatest(c.slot, countersign.slot_of(at, c.width, c.zone)) end;
 begin
   if c.keep > 0 then
     while c.slots[1] < newest - c.keep loop
@@ -325,14 +349,15 @@ begin
 end $$;
 
 -- A limit whose window was changed forgets nothing: what was in the old window is put into the newest slot of the new one.
-create function countersign.shaped(c countersign.limit_counters, new_width bigint, new_keep smallint, at bigint)
+create function countersign.shaped(c countersign.limit_counters, new_width bigint, new_keep smallint, new_zone text, at bigint)
 returns countersign.limit_counters language plpgsql immutable as $$
 begin
   c := countersign.rolled(c, at);
-  if c.width <> new_width or c.keep <> new_keep then
+  if c.width <> new_width or c.keep <> new_keep or c.zone <> coalesce(new_zone, '') then
     c.width := new_width;
     c.keep := new_keep;
-    c.slot := case when new_width = 0 then 0 else at / new_width end;
+    c.zone := coalesce(new_zone, '');
+    c.slot := countersign.slot_of(at, new_width, new_zone);
     if new_keep = 0 then
       c.slots := null;
       c.slot_used := null;
@@ -370,7 +395,7 @@ end $$;
 -- Whether the window that a hold was placed in is still counted. When it is over, the hold is in no sum any more.
 create function countersign.counts(c countersign.limit_counters, h countersign.holds) returns boolean language plpgsql immutable as $$
 begin
-  return h.width = c.width and h.keep = c.keep
+  return h.width = c.width and h.keep = c.keep and h.zone = c.zone
     and case when c.keep = 0 then h.slot = c.slot else h.slot = any (c.slots) end;
 end $$;
 
@@ -393,7 +418,7 @@ begin
     fits := own.status is not null or retry <= 0;
     if d.max < 1 then retry := null; end if;
   elsif d.kind = 'breaker' then
-    c := countersign.shaped(c, d.width, d.keep, at);
+    c := countersign.shaped(c, d.width, d.keep, d.zone, at);
     state := case when c.open_until is null then 'closed' when at < c.open_until then 'open' else 'half_open' end;
     if own.status = 'held' then c.held := c.held - own.amount; end if;
     room := case state when 'closed' then d.max when 'open' then 0 else d.max - c.held end;
@@ -404,12 +429,12 @@ begin
     if own.status = 'held' and countersign.counts(c, own) then
       c := countersign.with_added(c, own.slot, 0, -own.amount);
     end if;
-    c := countersign.shaped(c, d.width, d.keep, at);
+    c := countersign.shaped(c, d.width, d.keep, d.zone, at);
     room := d.max - c.used - c.held;
     fits := d.amount <= room or d.amount = 0 or (own.status is not distinct from 'held' and own.amount = d.amount);
     if fits is not true and d.amount <= d.max and d.width > 0 then
       if d.keep = 0 then
-        retry := (c.slot + 1) * d.width - at;
+        retry := countersign.slot_begins(c.slot + 1, d.width, d.zone) - at;
       else
         for i in 1 .. cardinality(c.slots) loop
           freed := freed + c.slot_used[i] + c.slot_held[i];
@@ -438,7 +463,8 @@ begin
   c.held := 0;
   c.width := coalesce(d.width, 0);
   c.keep := coalesce(d.keep, 0);
-  c.slot := case when c.width = 0 then 0 else at / c.width end;
+  c.zone := coalesce(d.zone, '');
+  c.slot := countersign.slot_of(at, c.width, c.zone);
   c.opened := 0;
   c.proved := 0;
   return c;
@@ -476,7 +502,7 @@ declare
   now_used numeric;
   now_held numeric;
   now_full bigint;
-  now_slot bigint := case when d.width > 0 then at / d.width else 0 end;
+  now_slot bigint := countersign.slot_of(at, d.width, d.zone);
 begin
   if d.kind = 'breaker' then
     select * into c from countersign.limit_counters as k
@@ -499,7 +525,7 @@ begin
     set used = case when k.slot < now_slot then 0 else k.used end,
       held = case when k.slot < now_slot then 0 else k.held end + d.amount, slot = now_slot, updated_at = clock_timestamp()
     where k.tenant = p_tenant and k."limit" = d."limit" and k.key = d.key and k.kind = d.kind
-      and k.width = d.width and k.keep = 0 and k.slot <= now_slot
+      and k.width = d.width and k.keep = 0 and k.zone = coalesce(d.zone, '') and k.slot <= now_slot
       and case when k.slot < now_slot then 0 else k.used + k.held end + d.amount <= d.max
     returning k.used, k.held - d.amount into now_used, now_held;
     if not found then return null; end if;
@@ -553,9 +579,9 @@ begin
           where asked."limit" = h."limit" and asked.key = h.key and asked.kind = h.kind)), '[]');
   elsif jsonb_array_length(p_demands) = 1 then
     d := jsonb_populate_record(null::countersign.limit_demand, p_demands -> 0);
-    insert into countersign.holds (tenant, action_id, "limit", key, kind, amount, width, keep, slot, breaker, status, settled_at)
+    insert into countersign.holds (tenant, action_id, "limit", key, kind, amount, width, keep, zone, slot, breaker, status, settled_at)
     values (p_tenant, p_action, d."limit", d.key, d.kind, case d.kind when 'rate' then 1 when 'breaker' then 0 else d.amount end,
-      d.width, d.keep, case when d.width > 0 then began / d.width else 0 end,
+      d.width, d.keep, coalesce(d.zone, ''), countersign.slot_of(began, d.width, d.zone),
       case when d.kind = 'breaker' then jsonb_strip_nulls(to_jsonb(d)) end,
       case when d.kind = 'rate' then 'consumed' else 'held' end, case when d.kind = 'rate' then clock_timestamp() end);
     reading := countersign.take(p_tenant, d, began);
@@ -563,9 +589,9 @@ begin
       return jsonb_build_object('fits', true, 'issued', issued, 'limits', jsonb_build_array(reading));
     end if;
   else
-    insert into countersign.holds (tenant, action_id, "limit", key, kind, amount, width, keep, slot, breaker, status, settled_at)
+    insert into countersign.holds (tenant, action_id, "limit", key, kind, amount, width, keep, zone, slot, breaker, status, settled_at)
     select p_tenant, p_action, f."limit", f.key, f.kind, case f.kind when 'rate' then 1 when 'breaker' then 0 else f.amount end,
-      f.width, f.keep, case when f.width > 0 then began / f.width else 0 end,
+      f.width, f.keep, coalesce(f.zone, ''), countersign.slot_of(began, f.width, f.zone),
       case when f.kind = 'breaker' then jsonb_strip_nulls(to_jsonb(f)) end,
       case when f.kind = 'rate' then 'consumed' else 'held' end, case when f.kind = 'rate' then clock_timestamp() end
     from jsonb_populate_recordset(null::countersign.limit_demand, p_demands) as f;
@@ -601,8 +627,8 @@ begin
       for update;
       if not found then
         c := countersign.blank_counter(p_tenant, d, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-        insert into countersign.limit_counters (tenant, "limit", key, kind, width, keep, slot)
-        values (c.tenant, c."limit", c.key, c.kind, c.width, c.keep, c.slot)
+        insert into countersign.limit_counters (tenant, "limit", key, kind, width, keep, zone, slot)
+        values (c.tenant, c."limit", c.key, c.kind, c.width, c.keep, c.zone, c.slot)
         on conflict do nothing;
         select * into c from countersign.limit_counters as k
         where k.tenant = p_tenant and k."limit" = d."limit" and k.key = d.key and k.kind = d.kind
@@ -659,12 +685,12 @@ begin
         c := countersign.with_added(c, own.slot, 0, -own.amount);
       end if;
       if d.stale is not true then
-        if c.width <> d.width or c.keep <> d.keep then
+        if c.width <> d.width or c.keep <> d.keep or c.zone <> coalesce(d.zone, '') then
           update countersign.holds as h
-          set width = d.width, keep = d.keep, slot = case when d.width = 0 then 0 else at / d.width end
+          set width = d.width, keep = d.keep, zone = coalesce(d.zone, ''), slot = countersign.slot_of(at, d.width, d.zone)
           where h.tenant = p_tenant and h."limit" = d."limit" and h.key = d.key and h.kind = d.kind
             and h.settled_at is null and countersign.counts(c, h);
-          c := countersign.shaped(c, d.width, d.keep, at);
+          c := countersign.shaped(c, d.width, d.keep, d.zone, at);
         end if;
         c := countersign.with_added(c, c.slot, 0, d.amount);
       end if;
@@ -674,21 +700,21 @@ begin
       update countersign.holds as h set status = 'released', settled_at = clock_timestamp()
       where h.tenant = p_tenant and h.action_id = p_action and h."limit" = d."limit" and h.key = d.key and h.kind = d.kind;
     elsif known then
-      insert into countersign.holds as h (tenant, action_id, "limit", key, kind, amount, width, keep, slot, breaker, opened, status, settled_at)
-      values (p_tenant, p_action, d."limit", d.key, d.kind, d.amount, c.width, c.keep, c.slot,
+      insert into countersign.holds as h (tenant, action_id, "limit", key, kind, amount, width, keep, zone, slot, breaker, opened, status, settled_at)
+      values (p_tenant, p_action, d."limit", d.key, d.kind, d.amount, c.width, c.keep, c.zone, c.slot,
         case when d.kind = 'breaker' then jsonb_strip_nulls(to_jsonb(d)) end, case when probe then c.opened end,
         case when d.kind = 'rate' then 'consumed' else 'held' end, case when d.kind = 'rate' then clock_timestamp() end)
       on conflict (tenant, action_id, "limit", key, kind) do update set
-        amount = excluded.amount, width = excluded.width, keep = excluded.keep, slot = excluded.slot,
+        amount = excluded.amount, width = excluded.width, keep = excluded.keep, zone = excluded.zone, slot = excluded.slot,
         breaker = excluded.breaker, opened = excluded.opened, status = excluded.status,
         placed_at = excluded.placed_at, settled_at = excluded.settled_at;
-    elsif probe or (d.kind in ('budget', 'count') and c.width > 0 and c.slot <> began / c.width) then
+    elsif probe or (d.kind in ('budget', 'count') and c.width > 0 and c.slot <> countersign.slot_of(began, c.width, c.zone)) then
       update countersign.holds as h set amount = d.amount, slot = c.slot, opened = case when probe then c.opened end
       where h.tenant = p_tenant and h.action_id = p_action and h."limit" = d."limit" and h.key = d.key and h.kind = d.kind;
     end if;
     continue when d.kind = 'breaker' and not probe and coalesce(own.amount, 0) = 0;
     update countersign.limit_counters as k
-    set used = c.used, held = c.held, width = c.width, keep = c.keep, slot = c.slot, slots = c.slots, slot_used = c.slot_used,
+    set used = c.used, held = c.held, width = c.width, keep = c.keep, zone = c.zone, slot = c.slot, slots = c.slots, slot_used = c.slot_used,
       slot_held = c.slot_held, full_at = c.full_at, updated_at = clock_timestamp()
     where k.tenant = p_tenant and k."limit" = d."limit" and k.key = d.key and k.kind = d.kind;
   end loop;
@@ -737,7 +763,7 @@ begin
       c.held := c.held - h.amount;
       if p_result is not null then
         d := jsonb_populate_record(null::countersign.limit_demand, h.breaker);
-        c := countersign.shaped(c, d.width, d.keep, at);
+        c := countersign.shaped(c, d.width, d.keep, d.zone, at);
         if c.open_until is null then
           c := countersign.with_added(c, c.slot, case p_result when 'bad' then 1 else 0 end, case p_result when 'bad' then 0 else 1 end);
           results := c.used + (select sum(good) from unnest(c.slot_held) good);
@@ -771,7 +797,7 @@ begin
     end if;
 
     update countersign.limit_counters as k
-    set used = c.used, held = c.held, width = c.width, keep = c.keep, slot = c.slot, slots = c.slots, slot_used = c.slot_used,
+    set used = c.used, held = c.held, width = c.width, keep = c.keep, zone = c.zone, slot = c.slot, slots = c.slots, slot_used = c.slot_used,
       slot_held = c.slot_held, open_until = c.open_until, opened = c.opened, proved = c.proved, updated_at = clock_timestamp()
     where k.tenant = p_tenant and k."limit" = id."limit" and k.key = id.key and k.kind = id.kind;
     update countersign.holds as o

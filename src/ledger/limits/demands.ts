@@ -12,6 +12,7 @@ interface DemandRow {
   readonly amount?: number;
   readonly width: number;
   readonly keep: number;
+  readonly zone?: string;
   readonly minimum?: number;
   readonly ratio?: number;
   readonly open_for?: number;
@@ -52,7 +53,8 @@ function demandRow(demand: HoldRequest, field: string): DemandRow {
       const keep = window?.kind === 'sliding' ? SLOTS : 0;
       const width = window === undefined ? 0 : microseconds(window.ms / (keep || 1), `${field}.window.ms`);
       const [max, amount] = [atLeast(0, demand.max, `${field}.max`), atLeast(0, demand.amount, `${field}.amount`)];
-      return { limit, key, kind, max, amount, width, keep, ...over };
+      const zone = window?.kind === 'fixed' && window.timezone !== undefined ? { zone: window.timezone } : {};
+      return { limit, key, kind, max, amount, width, keep, ...zone, ...over };
     }
     case 'concurrency':
       return { limit, key, kind, max: atLeast(0, demand.max, `${field}.max`), amount: 1, width: 0, keep: 0, ...over };

@@ -1,5 +1,5 @@
 /** Describes a ledger's counters for people, together with the limits that policy declares. */
-import type { LimitKind } from '../../action/limits.js';
+import type { LimitKind, LimitWindow } from '../../action/limits.js';
 import { formatDuration } from '../../action/duration.js';
 import { amountText, usageText } from './figures.js';
 import type { Limit } from './limit.js';
@@ -55,14 +55,18 @@ export function limitText(limit: Limit): string {
   return `${most(limit)} ${each}; at the limit: ${atLimitText(limit.atLimit)}`;
 }
 
+function during(window: LimitWindow | undefined): string {
+  if (window === undefined) return 'for good';
+  const length = formatDuration(window.ms);
+  if (window.kind === 'sliding') return `in any ${length}`;
+  return window.timezone === undefined ? `in ${length}` : `in ${length} by the clock of ${window.timezone}`;
+}
+
 function most(limit: Exclude<Limit, { kind: 'depth' }>): string {
   switch (limit.kind) {
     case 'budget':
     case 'count': {
-      const { window } = limit;
-      const during =
-        window === undefined ? 'for good' : `in ${window.kind === 'sliding' ? 'any ' : ''}${formatDuration(window.ms)}`;
-      return `${amountText(limit.max)} ${unitOf(limit) ?? ''} ${during}`;
+      return `${amountText(limit.max)} ${unitOf(limit) ?? ''} ${during(limit.window)}`;
     }
     case 'rate':
       return `${limit.capacity} actions at once and ${amountText(60_000 / limit.refillMs)} a minute`;

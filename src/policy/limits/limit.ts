@@ -1,5 +1,5 @@
 /** The limits that a policy declares in limits.yaml. */
-import type { LimitScope } from '../../action/limits.js';
+import type { LimitScope, LimitWindow } from '../../action/limits.js';
 import type { CelEvaluator, Evaluate } from '../../cel/evaluator.js';
 import type { SourceLocation } from '../cedar.js';
 import type { AtLimit } from './resolved.js';
@@ -11,8 +11,6 @@ export interface LimitExpression {
   readonly readsAgent: boolean;
   readonly place: SourceLocation;
 }
-
-export type Window = { readonly kind: 'fixed' | 'sliding'; readonly ms: number };
 
 interface Declared {
   /** a-z, 0-9 and -, at most 64; unique in the file. */
@@ -35,13 +33,13 @@ export interface BudgetLimit extends Scoped {
   readonly amount: LimitExpression;
   readonly settled?: LimitExpression;
   /** The window of the budget. Absent: it never resets. */
-  readonly window?: Window;
+  readonly window?: LimitWindow;
 }
 
 export interface CountLimit extends Scoped {
   readonly kind: 'count';
   readonly max: number;
-  readonly window?: Window;
+  readonly window?: LimitWindow;
 }
 
 export interface RateLimit extends Scoped {

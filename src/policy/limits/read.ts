@@ -5,6 +5,7 @@ import { CelProblem, compileCel, position } from '../../cel/compile.js';
 import { CelEvaluator } from '../../cel/evaluator.js';
 import type { Terms } from '../../cel/program.js';
 import type { SourceLocation } from '../cedar.js';
+import type { LimitWindow } from '../../action/limits.js';
 import type { BundleProblem } from '../problems.js';
 import { LIMITS_FILE, NO_LIMITS, type LimitExpression, type Limit, type LimitSet } from './limit.js';
 import { expectedOf, FIELDS, LIMIT_ID, limitSchema, MAX_LIMITS, type LimitShape } from './schema.js';
@@ -196,9 +197,9 @@ function toLimit(id: string, shape: LimitShape, { when, amount, settled }: Expre
   const counted = { ...declared, scope: shape.scope, atLimit: shape.atLimit ?? ({ kind: 'deny' } as const) };
   switch (shape.kind) {
     case 'budget': {
-      const { kind, max, unit, window } = shape;
+      const { kind, max, unit } = shape;
       if (amount === undefined) throw new TypeError('a budget without an amount passed its schema');
-      const optional = { ...(settled === undefined ? {} : { settled }), ...(window === undefined ? {} : { window }) };
+      const optional = { ...(settled === undefined ? {} : { settled }), ...windowOf(shape) };
       return { ...counted, kind, max, unit, amount, ...optional };
     }
     case 'count':
@@ -206,7 +207,7 @@ function toLimit(id: string, shape: LimitShape, { when, amount, settled }: Expre
         ...counted,
         kind: shape.kind,
         max: shape.max,
-        ...(shape.window === undefined ? {} : { window: shape.window }),
+        ...windowOf(shape),
       };
     case 'rate':
       return { ...counted, kind: shape.kind, capacity: shape.burst ?? shape.max, refillMs: shape.per / shape.max };
@@ -217,4 +218,11 @@ function toLimit(id: string, shape: LimitShape, { when, amount, settled }: Expre
       return { ...counted, kind, windowMs: window, minimum, ratio, openMs: open, probes };
     }
   }
+}
+
+function windowOf({ window, timezone }: Pick<Extract<LimitShape, { kind: 'count' }>, 'window' | 'timezone'>): {
+  readonly window?: LimitWindow;
+} {
+  if (window?.kind !== 'fixed' || timezone === undefined) return window === undefined ? {} : { window };
+  return { window: { ...window, timezone } };
 }

@@ -1,11 +1,10 @@
 /** The shape of limits.yaml, and the small grammars of its texts. */
 import { z } from 'zod';
-import { LIMIT_SCOPES, type LimitScope } from '../../action/limits.js';
+import { LIMIT_SCOPES, type LimitScope, type LimitWindow } from '../../action/limits.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import { parseApprovals } from '../approval.js';
 import { GrammarError } from '../grammar.js';
 import { DAY_SECONDS, parseSeconds } from '../../action/duration.js';
-import type { Window } from './limit.js';
 import type { AtLimit } from './resolved.js';
 
 export const MAX_LIMITS = 100;
@@ -28,6 +27,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
   settled: `${CEL_OVER}, result, that is a number`,
   unit: 'a unit such as EUR: at most 63 of A-Z, a-z, 0-9, ., _ and -, the first a letter or digit',
   window: '"1d", "sliding 1h" or "forever"; at most 366 days',
+  timezone: 'a name of the IANA database such as Europe/Berlin, with a fixed window of whole days',
   'breaker.window': `${DURATION}, at most 366 days`,
   per: `${DURATION}, at most 366 days`,
   open: `${DURATION}, at most 366 days`,
@@ -68,12 +68,47 @@ function seconds(text: string, most: number, what: string): number {
   throw new GrammarError(`${JSON.stringify(text.slice(0, 40))} is not ${what}`, `Write ${what}.`);
 }
 
-function parseWindow(text: string): Window | undefined {
+function parseWindow(text: string): LimitWindow | undefined {
   if (text === 'forever') return undefined;
   const sliding = /^sliding +(?=\S)/.exec(text)?.[0];
   const length = sliding === undefined ? text : text.slice(sliding.length);
   const found = seconds(length, MAX_WINDOW_SECONDS, 'a window such as 1d, sliding 1h or forever, of at most 366 days');
   return { kind: sliding === undefined ? 'fixed' : 'sliding', ms: found * 1000 };
+}
+
+/** An IANA name. Abbreviations and offsets are left out: they mean other things to other readers, and none of them knows when clocks change. */
+const TIMEZONE = /^(UTC|[A-Z][A-Za-z_]+(\/[A-Z][A-Za-z0-9_+-]*)+)$/;
+
+function parseTimezone(text: string): string {
+  if (TIMEZONE.test(text) && isTimezone(text)) return text;
+  throw new GrammarError(
+    `${JSON.stringify(text.slice(0, 40))} is not a time zone`,
+    'Write a name of the IANA database: Europe/Berlin.',
+  );
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** Only days begin at another time elsewhere. */
+function checkTimezone(
+  { window, timezone }: { readonly window?: LimitWindow | undefined; readonly timezone?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (timezone === undefined) return;
+  if (window?.kind === 'fixed' && window.ms % (DAY_SECONDS * 1000) === 0) return;
+  const message = 'only a fixed window of whole days has a time zone';
+  context.addIssue({
+    code: 'custom',
+    path: ['timezone'],
+    message,
+    params: { fix: 'Write window: 1d, or take timezone out.' },
+  });
 }
 
 function parseAtLimit(text: string): AtLimit {
@@ -103,17 +138,21 @@ const scope = z
 
 const counted = { scope, when: cel.optional(), atLimit: read(parseAtLimit).optional() };
 
+const windowed = { window: read(parseWindow), timezone: read(parseTimezone).optional() };
+
 export const limitSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('budget'),
-    ...counted,
-    max: z.number().min(0).max(Number.MAX_SAFE_INTEGER),
-    unit: z.string().regex(NAME_PATTERN),
-    amount: cel,
-    settled: cel.optional(),
-    window: read(parseWindow),
-  }),
-  z.strictObject({ kind: z.literal('count'), ...counted, max: whole(0), window: read(parseWindow) }),
+  z
+    .strictObject({
+      kind: z.literal('budget'),
+      ...counted,
+      max: z.number().min(0).max(Number.MAX_SAFE_INTEGER),
+      unit: z.string().regex(NAME_PATTERN),
+      amount: cel,
+      settled: cel.optional(),
+      ...windowed,
+    })
+    .superRefine(checkTimezone),
+  z.strictObject({ kind: z.literal('count'), ...counted, max: whole(0), ...windowed }).superRefine(checkTimezone),
   z.strictObject({ kind: z.literal('rate'), ...counted, max: whole(1), per: duration, burst: whole(1).optional() }),
   z.strictObject({ kind: z.literal('concurrency'), ...counted, max: whole(1) }),
   z.strictObject({

@@ -23,9 +23,18 @@ import { within, type Service } from './service.js';
 import { verifyCall } from './verify.js';
 import { Wire } from '../../http/wire.js';
 
-export { fromOpenApi, type OpenApiOptions } from './openapi/index.js';
+export {
+  describeOpenApi,
+  fromOpenApi,
+  type OpenApiDescription,
+  type OpenApiOperation,
+  type OpenApiOperationDescription,
+  type OpenApiOptions,
+} from './openapi/index.js';
 export type { HttpInput } from './input.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
+export type { FieldStyle } from './fields.js';
+export type { BodyFieldStyle } from './request-body.js';
 export type {
   Accepted,
   HttpOperation,

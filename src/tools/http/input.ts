@@ -1,17 +1,19 @@
 /** The input of an HTTP tool: the operation, and the values for its URL, headers and body. */
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
+import { fieldsOf, UnwritableField } from './fields.js';
 import { headerProblem } from './headers.js';
 import { setsKey, type KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
-import { scalarAt, segmentProblem, type TemplateScope } from './template.js';
+import { encodeBody } from './request-body.js';
+import { segmentProblem, textsAt, type TemplateScope } from './template.js';
 
 export interface HttpInput {
   /** The name of an operation in the config. */
   readonly op: string;
   /** The values for the names in the URL. */
   readonly path?: JsonObject | undefined;
-  /** The query parameters: for each name a text, number or boolean, or a list of them. */
+  /** The query parameters: for each name a text, number or boolean, or a list of them; objects where the operation declares a style. */
   readonly query?: JsonObject | undefined;
   /** The headers, with names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -50,14 +52,13 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>, key: Key
       }
       if (setsKey(input, key)) refuse([key.header === undefined ? 'body' : 'headers'], 'sets the idempotency key');
       for (const reference of operation.url.references) {
-        const value = scalarAt(scopeOf(input), reference);
-        const problem = value === undefined ? 'is needed for the URL' : segmentProblem(value);
+        const texts = textsAt(scopeOf(input), reference);
+        const [problem] = texts?.flatMap((text) => segmentProblem(text) ?? []) ?? ['is needed for the URL'];
         if (problem !== undefined) refuse(reference, problem);
       }
-      for (const [name, value] of Object.entries(input.query ?? {})) {
-        if (queryValues(value) === undefined)
-          refuse(['query', name], 'must be a text, a number or a boolean, or a list of them');
-      }
+      refuseUnwritable('query', refuse, () => fieldsOf(input.query ?? {}, operation.queryStyles));
+      const { body } = input;
+      if (body !== undefined) refuseUnwritable('body', refuse, () => encodeBody(body, operation.bodyFormat));
       for (const [name, value] of Object.entries(input.headers ?? {})) {
         const problem = headerProblem(name, value);
         if (problem !== undefined) refuse(['headers', name], problem);
@@ -70,9 +71,16 @@ export function scopeOf({ path, query, headers, body }: HttpInput, more: Templat
   return { path: path ?? {}, query: query ?? {}, headers: headers ?? {}, body, ...more };
 }
 
-/** The texts of a query parameter; undefined when the value cannot be one. */
-export function queryValues(value: Json): readonly string[] | undefined {
-  const items = Array.isArray(value) ? (value as readonly Json[]) : [value];
-  if (items.some((item) => item === null || typeof item === 'object')) return undefined;
-  return items.map(String);
+/** Refuses what could not be written when the request is made. */
+function refuseUnwritable(
+  part: string,
+  refuse: (path: readonly string[], message: string) => void,
+  write: () => unknown,
+): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof UnwritableField)) throw error;
+    refuse([part, ...error.path], error.message);
+  }
 }

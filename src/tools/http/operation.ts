@@ -7,10 +7,13 @@ import type { Json } from '../../action/json.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compilePostcondition, type Postcondition } from './postconditions.js';
+import { compileBodyFormat, compileQueryStyles } from './declared-format.js';
+import type { FieldStyle } from './fields.js';
 import { checkHeaders } from './headers.js';
 import { METHODS, type Method } from '../../http/options.js';
 import type { Accepted, HeaderValue, HttpOperation, HttpOptions, Inverse, LookUpRequest, Pages } from './options.js';
 import { isPointer, tokensOf } from './pointer.js';
+import { holdsFields, type BodyFormat } from './request-body.js';
 import { compileSchema, type Validate } from './schema.js';
 import type { Secrets } from '../../http/secrets.js';
 import type { KeyPlace } from './idempotency-key.js';
@@ -56,6 +59,8 @@ export interface Operation {
   /** The validators of the parts of the input. Undefined: the input must not have that part. */
   readonly input: { readonly [part in 'path' | 'query' | 'headers' | 'body']: Validate | undefined };
   readonly bodyOptional: boolean;
+  readonly bodyFormat: BodyFormat;
+  readonly queryStyles: Readonly<Record<string, FieldStyle>>;
   readonly response: Validate | undefined;
   readonly actionType: ActionType;
   /** The target that it writes or reads: `payments.refunds`. */
@@ -139,7 +144,8 @@ function compileOperation(
   if (declared.errors !== undefined) checkPointer(declared.errors, `${field}.errors`);
   for (const pointer of declared.changes ?? []) checkPointer(pointer, `${field}.changes`);
   if (declared.rows !== undefined) checkPointer(declared.rows, `${field}.rows`);
-  if (actionType !== 'READ') checkVerifiable(declared, { method, probes, ownProbe, field });
+  const bodyFormat = compileBodyFormat(declared, field);
+  if (actionType !== 'READ') checkVerifiable(declared, { method, probes, ownProbe, bodyFormat, field });
   if (ifMatch && ownProbe === undefined) throw invalid(`${field}.ifMatch`, 'used with a probe of the same URL');
 
   const target = declared.target ?? fixedSegments(url);
@@ -151,6 +157,8 @@ function compileOperation(
     headers,
     input: compileInput(declared, url, field),
     bodyOptional: declared.input?.bodyOptional ?? false,
+    bodyFormat,
+    queryStyles: compileQueryStyles(declared, field),
     response: declared.response === undefined ? undefined : compileSchema(declared.response, `${field}.response`),
     actionType,
     target: `${tool.toLowerCase()}.${target}`,
@@ -198,16 +206,23 @@ function defaultType(method: Method): ActionType {
 /** Refuses an operation whose effect could not be verified, because success must mean verified. @throws CountersignError CONFIG_INVALID */
 function checkVerifiable(
   { ensures = [], changes }: HttpOperation,
-  { method, probes, ownProbe, field }: Pick<Operation, 'method' | 'probes' | 'ownProbe'> & { field: string },
+  {
+    method,
+    probes,
+    ownProbe,
+    bodyFormat,
+    field,
+  }: Pick<Operation, 'method' | 'probes' | 'ownProbe' | 'bodyFormat'> & { field: string },
 ): void {
   if (probes.length === 0) {
     throw invalid(`${field}.probes`, 'at least one read request that shows what the operation changes');
   }
-  if (SELF_EVIDENT.has(method) && ownProbe !== undefined) return;
+  const isReadBack = SELF_EVIDENT.has(method) && (method === 'DELETE' || holdsFields(bodyFormat));
+  if (isReadBack && ownProbe !== undefined) return;
   if (ensures.length === 0)
-    throw invalid(`${field}.ensures`, 'what must be true afterwards: it does not follow from the method');
+    throw invalid(`${field}.ensures`, 'what must be true afterwards: it does not follow from the request');
   if (changes === undefined)
-    throw invalid(`${field}.changes`, 'JSON pointers to what may change: it does not follow from the method');
+    throw invalid(`${field}.changes`, 'JSON pointers to what may change: it does not follow from the request');
 }
 
 function compileInput({ input = {} }: HttpOperation, url: Template, field: string): Operation['input'] {

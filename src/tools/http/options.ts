@@ -6,6 +6,8 @@ import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
 import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
+import type { FieldStyle } from './fields.js';
+import type { BodyFieldStyle } from './request-body.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
 export type HeaderValue = string | { readonly secret: SecretRef; readonly prefix?: string };
@@ -95,6 +97,19 @@ export interface HttpOperation {
     readonly body?: Schema;
     /** Whether the body may be left out. Default false. */
     readonly bodyOptional?: boolean;
+    /**
+     * The media type of the body: JSON (also `application/merge-patch+json` and the like), `application/x-www-form-urlencoded`,
+     * `multipart/form-data`, or another, whose body is a text, or bytes as `{ base64: '…' }`. Default `application/json`.
+     */
+    readonly bodyType?: string;
+    /**
+     * How lists and objects are written, by the name of the query parameter or of the form's field. Default for the query: texts, numbers,
+     * booleans and lists of them as `repeat`, and no objects; for forms: `repeat`.
+     */
+    readonly styles?: {
+      readonly query?: Readonly<Record<string, FieldStyle>>;
+      readonly body?: Readonly<Record<string, BodyFieldStyle>>;
+    };
   };
   /** The schema of the body of a 2xx response. Default: anything. */
   readonly response?: Schema;

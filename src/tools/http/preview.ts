@@ -6,7 +6,9 @@ import type { HttpInput } from './input.js';
 import type { Operation } from './operation.js';
 import { at } from './pointer.js';
 import { probe, truncationOf } from './probe.js';
+import { shownBody } from './request-body.js';
 import type { Service } from './service.js';
+import { referenceOf, valueAt } from './template.js';
 
 const MAX_SUMMARY = 300;
 
@@ -70,14 +72,17 @@ function rowsOf({ rows }: Operation, { body }: HttpInput): number {
 }
 
 /** Describes the request: `POST /orders/41/refunds on payments: {"amount":12}`. */
-function summary(tool: string, { method, url }: Operation, { path, query, body }: HttpInput): string {
-  const place = url.path.replaceAll(/\{([^{}]+)\}/g, (_all, name: string) => shown(path?.[name]));
+function summary(tool: string, { method, url, bodyFormat }: Operation, { path, query, body }: HttpInput): string {
+  const place = url.path.replaceAll(/\{[.;]?([^{}*]+)\*?\}/g, (_all, name: string) =>
+    shown(valueAt({ path: path ?? {} }, referenceOf(name))),
+  );
   const search = query === undefined || Object.keys(query).length === 0 ? '' : ` ?${JSON.stringify(query)}`;
-  const text = `${method} ${place}${search} on ${tool}${body === undefined ? '' : `: ${JSON.stringify(body)}`}`;
+  const text = `${method} ${place}${search} on ${tool}${body === undefined ? '' : `: ${JSON.stringify(shownBody(body, bodyFormat))}`}`;
   const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
   return line.length > MAX_SUMMARY ? `${line.slice(0, MAX_SUMMARY).toWellFormed()}…` : line;
 }
 
 function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.map(shown).join(',');
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '…';
 }

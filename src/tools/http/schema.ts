@@ -29,6 +29,13 @@ export function compileSchema(schema: Schema, field: string): Validate {
   return (value) => (validate(value) ? [] : (validate.errors ?? []).map(ajvProblem));
 }
 
+/** Why a schema is no JSON Schema; undefined when it is one. It is not compiled, which takes long for a large one. */
+export function schemaProblem(schema: Schema): string | undefined {
+  if (schema instanceof z.ZodType || ajv().validateSchema(schema) === true) return undefined;
+  const [error] = ajv().errors ?? [];
+  return `${error?.instancePath ?? ''} ${error?.message ?? 'is not valid'}`.trim();
+}
+
 /** The shared validator, which is expensive to create. */
 let shared: Ajv2020 | undefined;
 

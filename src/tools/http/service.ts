@@ -12,11 +12,13 @@ import {
 } from './response-classification.js';
 import type { Client } from './client.js';
 import { fill } from './fill.js';
-import { queryValues, scopeOf, type HttpInput } from './input.js';
+import { fieldsOf } from './fields.js';
+import { scopeOf, type HttpInput } from './input.js';
 import type { KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
 import type { Method } from '../../http/options.js';
 import type { HeaderValue } from './options.js';
+import { encodeBody } from './request-body.js';
 import type { Secrets } from '../../http/secrets.js';
 import { expand, type TemplateScope, type Template } from './template.js';
 import type { Answer } from '../../http/wire.js';
@@ -36,7 +38,7 @@ export interface OperationRequest {
   readonly method: Method;
   readonly url: URL;
   readonly headers: Readonly<Record<string, HeaderValue>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 export interface ReadResult {
@@ -68,22 +70,20 @@ export function requestOf(
   base: URL,
   completed = (body: Json | undefined): Json | undefined => body,
 ): OperationRequest {
-  const pairs = Object.entries(input.query ?? {}).flatMap(([name, value]) =>
-    (queryValues(value) ?? []).map((item) => [name, item] as const),
-  );
-  const url = expand(operation.url, base, scopeOf(input), pairs);
+  const url = expand(operation.url, base, scopeOf(input), fieldsOf(input.query ?? {}, operation.queryStyles));
   if (url === undefined) throw new TypeError(`${operation.name} was not checked against its schema`);
   const { headers = {} } = input;
-  const body = completed(bodyOf(operation, input));
+  const content = completed(bodyOf(operation, input));
+  const body = content === undefined ? undefined : encodeBody(content, operation.bodyFormat);
   return {
     method: operation.method,
     url,
     headers: {
       ...headers,
       ...operation.headers,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(body === undefined ? {} : { 'content-type': body.contentType }),
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: body.bytes }),
   };
 }
 

@@ -1,4 +1,7 @@
-/** URL templates: fixed text and references in braces, filled so that no value can leave its place (RFC 6570, simple expansion). */
+/**
+ * URL templates: fixed text and references in braces, filled so that no value can leave its place. In a path, `{ids}`, `{.ids}`, `{;ids}` and,
+ * with `*`, `{.ids*}` and `{;ids*}` take a list too (RFC 6570, sections 3.2.2, 3.2.5 and 3.2.7).
+ */
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
 import { at } from './pointer.js';
@@ -9,8 +12,16 @@ export type TemplateScope = Readonly<Record<string, Json | undefined>>;
 /** A reference such as `path.id`: a name in the scope, then members. A name alone is looked up in `path`, except `key`. */
 export type Reference = readonly string[];
 
+interface Expression {
+  readonly reference: Reference;
+  /** How a value is written: alone, after a dot, or as `;name=value`. */
+  readonly operator: '' | '.' | ';';
+  /** Whether each item of a list is written like that, rather than all with commas between them. */
+  readonly exploded: boolean;
+}
+
 interface Segment {
-  readonly parts: readonly (string | Reference)[];
+  readonly parts: readonly (string | Expression)[];
 }
 
 export interface Template {
@@ -21,7 +32,7 @@ export interface Template {
   readonly references: readonly Reference[];
 }
 
-const REFERENCE = /^[A-Za-z_][\w-]*(\.[\w-]+)*$/;
+const EXPRESSION = /^(?<operator>[.;]?)(?<name>[A-Za-z_][\w-]*(\.[\w-]+)*)(?<exploded>\*?)$/;
 /** Fixed text: unreserved characters and sub-delims of RFC 3986. It has no percent signs, because it is written as it is sent. */
 const FIXED = /^[A-Za-z0-9\-._~!$&'()*+,;=:@]*$/;
 /** Characters that a server, a proxy or a second decoding could take for the end of a segment, or for more than text. */
@@ -39,7 +50,7 @@ export function parseTemplate(source: string, field: string): Template {
   const [path = '', query, ...more] = source.split('?');
   if (more.length > 0 || !path.startsWith('/')) throw invalid('is not a path with at most one query');
   const references: Reference[] = [];
-  const partsOf = (text: string): (string | Reference)[] => {
+  const partsOf = (text: string, inQuery = false): (string | Expression)[] => {
     const pieces = text.split(/[{}]/);
     if (pieces.length % 2 === 0) throw invalid('has a brace too many or too few');
     return pieces.map((piece, index) => {
@@ -47,10 +58,11 @@ export function parseTemplate(source: string, field: string): Template {
         if (!FIXED.test(piece)) throw invalid('holds a character that must not stand in a URL as it is');
         return piece;
       }
-      if (!REFERENCE.test(piece)) throw invalid(`has no name in {${piece}}`);
-      const reference = referenceOf(piece);
+      const { operator = '', name, exploded } = EXPRESSION.exec(piece)?.groups ?? {};
+      if (name === undefined || (inQuery && piece !== name)) throw invalid(`has no name in {${piece}}`);
+      const reference = referenceOf(name);
       references.push(reference);
-      return reference;
+      return { reference, operator: operator as Expression['operator'], exploded: exploded === '*' };
     });
   };
   const segments = path
@@ -59,7 +71,10 @@ export function parseTemplate(source: string, field: string): Template {
     .map((segment) => ({ parts: partsOf(segment) }));
   const isEmpty = ({ parts }: Segment): boolean => parts.length === 1 && parts[0] === '';
   // The URLs of some services end with a slash.
-  if (segments.slice(0, -1).some(isEmpty) || segments.some(({ parts }) => isDots(parts.join('')))) {
+  if (
+    segments.slice(0, -1).some(isEmpty) ||
+    segments.some(({ parts }) => parts.every((part) => typeof part === 'string') && isDots(parts.join('')))
+  ) {
     throw invalid('has an empty segment, or one that is "." or ".."');
   }
   const pairs = query === undefined || query === '' ? [] : query.split('&');
@@ -70,7 +85,7 @@ export function parseTemplate(source: string, field: string): Template {
     query: pairs.map((pair) => {
       const [name = '', value = '', ...rest] = pair.split('=');
       if (rest.length > 0 || name === '' || !FIXED.test(name)) throw invalid('has a query that is not name=value');
-      return { name, parts: partsOf(value) };
+      return { name, parts: partsOf(value, true) };
     }),
     references,
   };
@@ -85,6 +100,14 @@ export function referenceOf(text: string): Reference {
 export function scalarAt(scope: TemplateScope, reference: Reference): string | undefined {
   const value = valueAt(scope, reference);
   return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
+}
+
+/** The texts that stand in a URL: the one that a reference leads to, or, in `path`, those of a list. Undefined when there are none. */
+export function textsAt(scope: TemplateScope, reference: Reference): readonly string[] | undefined {
+  const value = valueAt(scope, reference);
+  const items = reference[0] === 'path' && Array.isArray(value) ? (value as readonly Json[]) : [value ?? null];
+  if (items.length === 0 || items.some((item) => item === null || typeof item === 'object')) return undefined;
+  return items.map(String);
 }
 
 export function valueAt(scope: TemplateScope, [name = '', ...members]: Reference): Json | undefined {
@@ -112,18 +135,20 @@ export function expand(
 ): URL | undefined {
   const fill = (
     parts: Segment['parts'],
-    encode: (value: string, reference: Reference) => string,
+    write: (expression: Expression, texts: readonly string[]) => string,
   ): string | undefined => {
     let text = '';
     for (const part of parts) {
-      const value = typeof part === 'string' ? undefined : usable(scope, part);
-      if (typeof part !== 'string' && value === undefined) return undefined;
-      text += typeof part === 'string' ? part : encode(value ?? '', part);
+      const texts = typeof part === 'string' ? [part] : usable(scope, part.reference);
+      if (texts === undefined) return undefined;
+      text += typeof part === 'string' ? part : write(part, texts);
     }
     return text;
   };
-  const segments = template.segments.map(({ parts }) => fill(parts, encodeSegment));
-  const query = template.query.map(({ name, parts }) => [name, fill(parts, (value) => value)] as const);
+  const segments = template.segments.map(({ parts }) => fill(parts, written));
+  const query = template.query.map(
+    ({ name, parts }) => [name, fill(parts, (_expression, texts) => texts.join(','))] as const,
+  );
   if (segments.includes(undefined) || query.some(([, value]) => value === undefined)) return undefined;
 
   const path = `${base.pathname.replace(/\/$/, '')}/${segments.join('/')}`;
@@ -136,10 +161,21 @@ export function expand(
   return url;
 }
 
-/** The value of a reference. A value from the service that cannot be part of a URL counts as absent; it is not the agent's mistake. */
-function usable(scope: TemplateScope, reference: Reference): string | undefined {
-  const value = scalarAt(scope, reference);
-  return reference[0] === 'result' && value !== undefined && segmentProblem(value) !== undefined ? undefined : value;
+/** The texts of a reference. A value from the service that cannot be part of a URL counts as absent; it is not the agent's mistake. */
+function usable(scope: TemplateScope, reference: Reference): readonly string[] | undefined {
+  const texts = textsAt(scope, reference);
+  return reference[0] === 'result' && texts?.some((text) => segmentProblem(text) !== undefined) === true
+    ? undefined
+    : texts;
+}
+
+function written({ reference, operator, exploded }: Expression, texts: readonly string[]): string {
+  const encoded = texts.map((text) => encodeSegment(text, reference));
+  if (operator === ';') {
+    const name = reference.at(-1) ?? '';
+    return exploded ? encoded.map((text) => `;${name}=${text}`).join('') : `;${name}=${encoded.join(',')}`;
+  }
+  return operator + encoded.join(operator === '.' && exploded ? '.' : ',');
 }
 
 function encodeSegment(value: string, reference: Reference): string {

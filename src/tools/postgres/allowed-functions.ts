@@ -1,5 +1,6 @@
 /** Decides which functions, operators, casts and types of this database a statement may use: those known to be free of effects. */
 import type { FunctionUse, QualifiedName, Uses } from './uses.js';
+import { configInvalid } from '../../action/errors-config.js';
 import { words } from './grammar.js';
 import { refuseStatement } from './parser.js';
 import { FIRST_USER_OID } from './values.js';
@@ -11,6 +12,8 @@ export interface AllowedFunctions {
   readonly callableAsAttribute: ReadonlySet<string>;
   /** Functions of the configured schema. */
   readonly own: ReadonlySet<string>;
+  /** Functions, as `schema.name`, of trusted extensions that declare all their overloads immutable or stable. */
+  readonly ofExtensions: ReadonlySet<string>;
   /** Operators of the configured schema whose function is not built in C and free of effects. */
   readonly riskyOperators: ReadonlySet<string>;
   /** Types of the configured schema. */
@@ -24,7 +27,8 @@ export interface AllowedFunctions {
 }
 
 /**
- * Returns one JSON text. $1 is the configured schema. Only a superuser can create a function in C, so these are trusted like pg_catalog.
+ * Returns one JSON text. $1 is the configured schema, $2 the trusted extensions. A name counts as an extension's only when every overload of
+ * it is, because the server may choose any of them; an aggregate is as volatile as the functions that it calls. Only a superuser can create a function in C, so these are trusted like pg_catalog.
  * Other functions are only as harmless as their author claims.
  */
 export const ALLOWED_FUNCTIONS_SQL = `
@@ -47,6 +51,17 @@ SELECT json_build_object(
   'attributes', (SELECT json_agg(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND provolatile <> 'i'
     AND pronargs > 0 AND pronargs - pronargdefaults <= 1 AND proargtypes[0] <> 'internal'::regtype),
   'own', (SELECT coalesce(json_agg(DISTINCT proname), '[]') FROM pg_proc WHERE pronamespace IN (SELECT oid FROM own)),
+  'extensions', (SELECT coalesce(json_agg(name), '[]') FROM (
+    SELECT n.nspname || '.' || p.proname AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.pronamespace <> 'pg_catalog'::regnamespace AND NOT EXISTS (SELECT FROM pg_proc c
+      WHERE c.pronamespace = 'pg_catalog'::regnamespace AND c.proname = p.proname AND c.provolatile <> 'i')
+    GROUP BY n.nspname, p.proname
+    HAVING bool_and(p.provolatile IN ('i', 's') AND p.prokind <> 'p'
+      AND EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+          AND e.extname = ANY ($2::text[]))
+      AND NOT EXISTS (SELECT FROM pg_aggregate a JOIN pg_proc f ON f.oid IN (aggtransfn, aggfinalfn, aggcombinefn, aggserialfn,
+        aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn) WHERE a.aggfnoid = p.oid AND f.provolatile = 'v'))) f),
   'operators', (SELECT coalesce(json_agg(DISTINCT oprname), '[]') FROM pg_operator
     WHERE oprnamespace IN (SELECT oid FROM own) AND oprcode NOT IN (SELECT oid FROM trusted)),
   'types', (SELECT coalesce(json_agg(json_build_array(typname, oid)), '[]') FROM pg_type WHERE typnamespace IN (SELECT oid FROM own)),
@@ -63,6 +78,7 @@ export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
     immutable: string[];
     attributes: string[];
     own: string[];
+    extensions: string[];
     operators: string[];
     types: [string, Oid][];
     casts: Oid[];
@@ -73,6 +89,7 @@ export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
     immutable: new Set(row.immutable),
     callableAsAttribute: new Set(row.attributes),
     own: new Set(row.own),
+    ofExtensions: new Set(row.extensions),
     riskyOperators: new Set(row.operators),
     types: new Map(row.types.map(([name, oid]) => [name, Number(oid)])),
     castTypes: new Set(row.casts.map(Number)),
@@ -81,7 +98,7 @@ export function allowedFunctionsFrom(text: string | null): AllowedFunctions {
   };
 }
 
-/** Functions of pg_catalog that change nothing but are not immutable: they depend on a setting, a time zone or the transaction's time. */
+/** Functions of pg_catalog that change nothing but are not immutable: they depend on a setting, a time zone, the transaction's time or the server. */
 const STABLE = words(`
   now transaction_timestamp statement_timestamp age date date_part date_trunc date_add date_subtract extract
   timezone timestamp timestamptz time timetz overlaps make_timestamptz to_char to_date to_number to_timestamp
@@ -93,7 +110,7 @@ const STABLE = words(`
   jsonb_populate_record jsonb_populate_recordset json_to_record json_to_recordset jsonb_to_record
   jsonb_to_recordset jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_tz jsonb_path_query_array_tz
   jsonb_path_query_first_tz enum_first enum_last enum_range pg_typeof to_tsvector to_tsquery plainto_tsquery
-  phraseto_tsquery websearch_to_tsquery ts_headline
+  phraseto_tsquery websearch_to_tsquery ts_headline version
 `);
 
 /** Functions that return another value each time. They may set a column, but must not select rows. */
@@ -106,6 +123,22 @@ export interface TrustedFunctions {
   readonly schema: string;
   /** Functions that the operator declares free of effects. */
   readonly readOnlyFunctions: ReadonlySet<string>;
+  /** Extensions whose word the operator takes for what their functions do. */
+  readonly trustedExtensions: readonly string[];
+}
+
+/** Extensions with functions that run a query given as text, and call themselves stable. */
+const RUN_QUERIES = words(`tablefunc xml2`);
+
+/** @throws CountersignError CONFIG_INVALID */
+export function checkTrustedExtensions(extensions: readonly string[], tool: string): void {
+  const runs = extensions.find((name) => RUN_QUERIES.has(name));
+  if (runs === undefined) return;
+  throw configInvalid(
+    'trustedExtensions',
+    `without ${runs}, whose functions run any query that they are given`,
+    `the tool ${tool}`,
+  );
 }
 
 /**
@@ -140,12 +173,14 @@ function checkFunction(
 ): void {
   const { name } = use;
   if (use.schema !== undefined && use.schema !== 'pg_catalog') {
+    if (allowed.ofExtensions.has(`${use.schema}.${name}`)) return;
     if (readOnlyFunctions.has(`${use.schema}.${name}`) || (use.schema === schema && readOnlyFunctions.has(name)))
       return;
     throw refuseFunction(`${use.schema}.${name}`);
   }
   // A function of the configured schema may be chosen over a built-in one of the same name, when it fits the arguments better.
   if (use.schema === undefined && allowed.own.has(name)) {
+    if (allowed.ofExtensions.has(`${schema}.${name}`)) return;
     if (readOnlyFunctions.has(name) || readOnlyFunctions.has(`${schema}.${name}`)) return;
     throw refuseFunction(name, use.attribute);
   }
@@ -168,10 +203,10 @@ function refuseFunction(name: string, attribute = false): Error {
     attribute
       ? `.${name} may call the function ${name}, which is not known to be free of effects.`
       : `The function ${name} is not known to be free of effects.`,
-    "the server's own functions that change nothing, or those in readOnlyFunctions",
+    "the server's own functions that change nothing, those of trustedExtensions that say so, or those in readOnlyFunctions",
     attribute
       ? 'Name the column without its table, or ask the operator to list the function in readOnlyFunctions.'
-      : 'Leave the function out, or ask the operator to list it in readOnlyFunctions.',
+      : 'Leave the function out, or ask the operator to list it in readOnlyFunctions, or its extension in trustedExtensions.',
   );
 }
 

@@ -20,6 +20,8 @@ interface Classified {
 
 export interface SelectStatement extends Classified {
   readonly verb: 'select';
+  /** Whether it explains a statement, which is not run. */
+  readonly explains?: boolean;
 }
 
 /** A write of rows of one table. */
@@ -69,6 +71,10 @@ export type Classification = SelectStatement | RowStatement | CompoundStatement 
  */
 export function classify(sql: string): Classification {
   const { type, node, text: statement } = parseOne(sql);
+  return type === 'ExplainStmt' ? explanation(node, statement) : classifyNode(type, node, statement);
+}
+
+function classifyNode(type: string, node: Ast, statement: string): Classification {
   const uses = usesOf(type, node);
   const base = { text: statement, node, uses };
   if (isCompound(uses, type)) return compoundStatement(base, type);
@@ -104,6 +110,35 @@ function compoundStatement(base: Base, type: string): CompoundStatement {
 
 function mergeDeletes(node: Ast): boolean {
   return listOf(node['mergeWhenClauses']).some((clause) => unwrap(clause)[1]['commandType'] === 'CMD_DELETE');
+}
+
+/** Options of EXPLAIN that do not run the statement. */
+const EXPLAIN_OPTIONS = words(`costs verbose format summary settings generic_plan buffers memory`);
+
+/** An EXPLAIN of a statement that could be proposed itself. It is a read even of a write, which is only planned. */
+function explanation(node: Ast, statement: string): SelectStatement {
+  const options = listOf(node['options']).map((option) => text(unwrap(option)[1]['defname']));
+  const foreign = options.find((option) => !EXPLAIN_OPTIONS.has(option));
+  if (foreign !== undefined) {
+    throw refuseStatement(
+      `EXPLAIN with ${foreign} may run the statement that it explains.`,
+      `EXPLAIN alone, or with ${[...EXPLAIN_OPTIONS].join(', ')}`,
+      'Leave the option out.',
+    );
+  }
+  const [type, explained] = unwrap(node['query']);
+  const inner = classifyNode(type, explained, statement);
+  if ('targets' in inner) throw refuseStatement('Only the plan of rows can be explained, not of a change of schema.');
+  const written = inner.uses.writes.map((write) => targetOf(write.node));
+  return {
+    text: statement,
+    node,
+    verb: 'select',
+    actionType: 'READ',
+    operation: 'sql.explain',
+    explains: true,
+    uses: { ...inner.uses, tables: [...inner.uses.tables, ...written] },
+  };
 }
 
 /** Refuses a parameter that is used twice: its type depends on its place, so preview and execution might read different values. */

@@ -241,7 +241,7 @@ const REASONS: Readonly<Record<string, string>> = {
   CallStmt: 'CALL runs a procedure that cannot be examined',
   PrepareStmt: 'PREPARE hides what EXECUTE will do',
   ExecuteStmt: 'EXECUTE runs what was prepared elsewhere',
-  ExplainStmt: 'EXPLAIN may run the statement it explains',
+  ExplainStmt: 'EXPLAIN explains statements, not other explanations',
   VariableSetStmt: 'SET changes what later statements mean',
   VariableShowStmt: 'SHOW reads settings, not data',
   TransactionStmt: 'the tool controls transactions itself',

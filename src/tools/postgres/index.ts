@@ -1,4 +1,5 @@
 /** The `postgres` tool: it changes rows and definitions of a PostgreSQL database, with preview, capture and verification, exactly once. */
+import { checkTrustedExtensions } from './allowed-functions.js';
 import type { ActionType, Preview } from '../../action/decision.js';
 import { CountersignError, type ErrorView } from '../../action/errors.js';
 import { assertJson, digest, type JsonObject } from '../../action/json.js';
@@ -68,6 +69,11 @@ export interface PostgresOptions {
   readonly frame?: FrameOptions;
   /** Functions of the database that the operator declares free of effects, so raw SQL may call them: `full_name`, `tools.slug`. Default none. */
   readonly readOnlyFunctions?: readonly string[];
+  /**
+   * Extensions whose functions raw SQL may call where the extension declares all their overloads IMMUTABLE or STABLE: `pg_trgm`, `postgis`.
+   * Not `tablefunc` and `xml2`, whose functions run queries that they are given as text. Default none.
+   */
+  readonly trustedExtensions?: readonly string[];
   /** The schema for the keys of effects. It is created when missing, and no action may touch it. Default `countersign_effects`. */
   readonly effectsSchema?: string;
   /** The most connections in the pool. Default 10. */
@@ -86,6 +92,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const effectsSchema = options.effectsSchema ?? DEFAULT_EFFECTS_SCHEMA;
   const client = clientOf(options);
   checkSchemas(options, schema, effectsSchema);
+  checkTrustedExtensions(options.trustedExtensions ?? [], name);
   const database = new PostgresDatabase({
     tool: name,
     client,
@@ -98,6 +105,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     schema,
     tables: options.tables === undefined ? undefined : new Set(options.tables),
     readOnlyFunctions: new Set(options.readOnlyFunctions),
+    trustedExtensions: options.trustedExtensions ?? [],
     maxAgeMs: options.catalogMaxAgeMs ?? 5_000,
   });
   const effects = new Effects(database, effectsSchema, name);
@@ -285,7 +293,8 @@ async function executeRead(plan: ReadPlan, { database, maxRows }: Reader, contex
   const most = limitOf(context, 'maxRows') ?? maxRows;
   const { query, page } = plan;
   const wanted = page?.withOneMore ?? query;
-  const bounded = { ...wanted, text: `SELECT * FROM (\n${wanted.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}` };
+  const limited = `SELECT * FROM (\n${wanted.text}\n) q LIMIT ${Math.min(most, maxRows) + 1}`;
+  const bounded = plan.explains === true ? wanted : { ...wanted, text: limited };
   const [answer] = await database.read([bounded], withTimeout(context));
   const found = answer === undefined ? [] : database.objects(answer);
   const rows = page === undefined ? found : found.slice(0, page.limit);

@@ -24,6 +24,8 @@ export interface ReadPlan {
   readonly clock: boolean;
   /** The most rows that it returns, where the input says so, and the query for one row more, which tells whether there are more. */
   readonly page?: { readonly limit: number; readonly withOneMore: Query };
+  /** Whether it is an EXPLAIN, which cannot stand within another query. */
+  readonly explains?: boolean;
 }
 
 /** The plan of a change of rows of one table. */
@@ -177,6 +179,7 @@ async function planSql(
         reads: sorted(reads.names),
         ordered: false,
         clock,
+        explains: statement.explains ?? false,
       };
     case 'insert':
     case 'update':

@@ -36,11 +36,9 @@ export async function previewChange(plan: QueriedPlan, options: PreviewOptions, 
   }
 }
 
-async function previewRead(
-  plan: ReadPlan,
-  { database, maxRows }: PreviewOptions,
-  signal: AbortSignal,
-): Promise<Preview> {
+async function previewRead(plan: ReadPlan, options: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+  const { database, maxRows } = options;
+  if (plan.explains === true) return await previewExplanation(plan, options, signal);
   const { text } = plan.query;
   const order = plan.ordered ? '' : `ORDER BY ${ANY_ORDER} `;
   const sample = { ...plan.query, text: `SELECT * FROM (\n${text}\n) q ${order}LIMIT ${SAMPLE}` };
@@ -57,6 +55,19 @@ async function previewRead(
     sample: rows === undefined ? [] : database.objects(rows).map((row) => shortened(row)),
     summary: `read ${plural(total)}${plan.reads.length === 0 ? '' : ` from ${plan.reads.join(', ')}`}`,
     ...(plan.clock ? { warnings: ['the rows depend on the time of day, so none are shown'] } : {}),
+  };
+}
+
+/** An explanation has other costs each time, and people sign what they are shown: they see of what it is. */
+async function previewExplanation(plan: ReadPlan, { database }: PreviewOptions, signal: AbortSignal): Promise<Preview> {
+  const [answer] = await database.read([plan.query], signal);
+  return {
+    rows: answer?.rows.length ?? 0,
+    targets: [],
+    reads: lower(plan.reads),
+    schemaChange: false,
+    sample: [],
+    summary: `explain how the server would run: ${plan.query.text.replaceAll(/\s+/gu, ' ').slice(0, SHOWN)}`,
   };
 }
 

@@ -218,7 +218,7 @@ export class SqlScope {
     const kept = this.#allowedFunctions;
     if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) return kept.value;
     const [result] = await this.#database.read(
-      [{ text: ALLOWED_FUNCTIONS_SQL, values: [this.#options.schema] }],
+      [{ text: ALLOWED_FUNCTIONS_SQL, values: [this.#options.schema, [...this.#options.trustedExtensions]] }],
       signal,
     );
     const value = allowedFunctionsFrom(result?.rows[0]?.[0] ?? null);

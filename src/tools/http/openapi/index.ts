@@ -1,201 +1,177 @@
 /** Makes operations from an OpenAPI 3 document: their requests and responses. The operator adds how they are verified. */
-import type { Json, JsonObject } from '../../../action/json.js';
-import { METHODS, type Method } from '../../../http/options.js';
-import { type HttpOperation } from '../options.js';
-import { follow, isObject, readDocument, unusable, type OpenApiDocument } from './document.js';
-import { schemaOf } from './schema.js';
+import { asCountersignError, CountersignError } from '../../../action/errors.js';
+import type { JsonObject } from '../../../action/json.js';
+import type { Method } from '../../../http/options.js';
+import type { HttpOperation } from '../options.js';
+import { schemaProblem } from '../schema.js';
+import { parseTemplate } from '../template.js';
+import { bodyOf } from './body.js';
+import { quoted, readDocument, unusable, type OpenApiDocument } from './document.js';
+import type { OperationImport } from './import.js';
+import { allOperations, findOperation, operationAt } from './locate.js';
+import { isSetByTool, mergedParameters, parametersOf, urlOf } from './parameters.js';
+import { responseOf } from './responses.js';
+import { checkServer, serverUrls } from './servers.js';
+
+/** An operation to import, with what the document does not say. What is given here replaces what the document says. */
+export interface OpenApiOperation extends Omit<Partial<HttpOperation>, 'method' | 'url'> {
+  /** Its `operationId` in the document, or its method and path: `POST /orders/{id}`. Default: its name. */
+  readonly from?: string;
+  /** The media type of the body, where several are described. Default: JSON, else a form, else a multipart form, else another. */
+  readonly bodyType?: string;
+  /** The server that the document gives this operation alone, to say that `baseUrl` is that server. */
+  readonly server?: string;
+}
 
 export interface OpenApiOptions {
   /**
-   * The operations to import, by `operationId`, with what the document does not say. Operations that are not named are not imported.
+   * The operations to import, by the names that proposals use. Operations that are not named are not imported, and nothing in them matters.
    * PUT, PATCH and DELETE of a URL that also has a GET get it as their probe `resource`, unless a probe is given.
    */
-  readonly operations: Readonly<Record<string, Omit<Partial<HttpOperation>, 'method' | 'url'>>>;
+  readonly operations: Readonly<Record<string, OpenApiOperation>>;
+  /** Called with each named operation that cannot be imported, which is left out. Default: an error that names all of them. */
+  readonly onProblem?: (problem: CountersignError, name: string) => void;
 }
 
-/** Header parameters that OpenAPI describes elsewhere, and those that the tool sets itself. */
-const IGNORED_HEADERS: ReadonlySet<string> = new Set([
-  'accept',
-  'content-type',
-  'authorization',
-  'idempotency-key',
-  'if-match',
-]);
-
-interface Located {
+/** What `describeOpenApi` says of one operation. */
+export interface OpenApiOperationDescription {
+  /** What `from` takes: the `operationId`, or the method and path where it is missing or not unique. */
+  readonly from: string;
   readonly method: Method;
   readonly path: string;
-  readonly item: JsonObject;
-  readonly operation: JsonObject;
+  /** Why it cannot be imported as it is. Absent: it can. */
+  readonly problem?: CountersignError;
+  /** Optional parameters and bodies that are left out, with the reason. */
+  readonly leftOut: readonly string[];
+}
+
+export interface OpenApiDescription {
+  /** The servers, with variables at their defaults: what `baseUrl` may be. */
+  readonly servers: readonly string[];
+  readonly operations: readonly OpenApiOperationDescription[];
 }
 
 /**
  * Makes the `operations` of `http`. The document is JSON, YAML or already parsed. Its `servers` and `security` are not used, because the
- * config says where requests go and with which credentials.
+ * config says where requests go and with which credentials. Nothing of the document is kept but what the operations need.
  *
  * @throws CountersignError CONFIG_INVALID, INVALID_JSON, INVALID_YAML
  */
 export function fromOpenApi(
   source: string | JsonObject,
-  { operations }: OpenApiOptions,
+  { operations, onProblem }: OpenApiOptions,
 ): Record<string, HttpOperation> {
   const document = readDocument(source);
-  const located = locate(document);
-  return Object.fromEntries(
-    Object.entries(operations).map(([id, additions]) => {
-      const found = located.get(id);
-      if (found === undefined)
-        throw unusable('paths', `has no operation ${id}`, `one of: ${[...located.keys()].join(', ')}`);
-      return [id, { ...operationOf(document, id, found, located), ...additions }];
-    }),
-  );
-}
-
-function locate(document: OpenApiDocument): ReadonlyMap<string, Located> {
-  const located = new Map<string, Located>();
-  const { paths } = document.root;
-  for (const [path, node] of Object.entries(isObject(paths) ? paths : {})) {
-    if (!path.startsWith('/')) continue;
-    const item = follow(document, node, `paths.${path}`);
-    for (const method of METHODS) {
-      const operation = item[method.toLowerCase()];
-      const id = isObject(operation) ? operation['operationId'] : undefined;
-      if (!isObject(operation) || typeof id !== 'string') continue;
-      if (located.has(id))
-        throw unusable(`paths.${path}`, `has the operationId ${id} for a second time`, 'each operationId once');
-      located.set(id, { method, path, item, operation });
+  const problems: CountersignError[] = [];
+  const imported = Object.entries(operations).flatMap(([name, declared]): [string, HttpOperation][] => {
+    try {
+      return [[name, importOperation(document, name, declared)]];
+    } catch (thrown) {
+      const problem = asCountersignError(thrown, 'CONFIG_INVALID');
+      if (onProblem === undefined) problems.push(problem);
+      else onProblem(problem, name);
+      return [];
     }
-  }
-  return located;
+  });
+  const [first, ...others] = problems;
+  if (first === undefined) return Object.fromEntries(imported);
+  if (others.length === 0) throw first;
+  throw new CountersignError('CONFIG_INVALID', problems.map(({ message }) => message).join(' '), {
+    field: problems.map(({ field }) => field).join(', '),
+    expected: 'operations that can be imported',
+    fix: 'Correct the document, declare these operations by hand, or leave them out by onProblem.',
+  });
 }
 
-function operationOf(
-  document: OpenApiDocument,
-  id: string,
-  { method, path, item, operation }: Located,
-  located: ReadonlyMap<string, Located>,
+/** Says of every operation whether it can be imported, and if not, why. @throws CountersignError CONFIG_INVALID, INVALID_JSON, INVALID_YAML */
+export function describeOpenApi(source: string | JsonObject): OpenApiDescription {
+  const document = readDocument(source);
+  const all = allOperations(document);
+  const counts = new Map<unknown, number>();
+  for (const { operation } of all)
+    counts.set(operation['operationId'], (counts.get(operation['operationId']) ?? 0) + 1);
+  const operations = all.map((located): OpenApiOperationDescription => {
+    const { method, path, operation } = located;
+    const id = operation['operationId'];
+    const from = typeof id === 'string' && counts.get(id) === 1 ? id : `${method} ${path}`;
+    const leftOut: string[] = [];
+    try {
+      convert({ document, located, id: from, bodyType: undefined, leftOut }, {});
+      return { from, method, path, leftOut };
+    } catch (thrown) {
+      return { from, method, path, leftOut, problem: asCountersignError(thrown, 'CONFIG_INVALID') };
+    }
+  });
+  return { servers: serverUrls(document.root['servers']), operations };
+}
+
+function importOperation(document: OpenApiDocument, name: string, declared: OpenApiOperation): HttpOperation {
+  const { from = name, bodyType, server, ...additions } = declared;
+  const located = findOperation(document, from);
+  const imported = convert({ document, located, id: from, bodyType, leftOut: [] }, { ...additions, server });
+  // A copy, because parts of a document keep all of it in memory.
+  const copy = JSON.parse(JSON.stringify(imported)) as HttpOperation;
+  return { ...copy, ...additions };
+}
+
+function convert(
+  operation: OperationImport,
+  declared: Pick<OpenApiOperation, 'input' | 'response' | 'probes'> & { readonly server?: string | undefined },
 ): HttpOperation {
-  const parameters = parametersOf(document, item, operation, id);
-  const body = bodyOf(document, operation, id);
-  const response = responseOf(document, operation, id);
-  const probed = ['PUT', 'PATCH', 'DELETE'].includes(method) && isReadable(document, path, located);
+  const { document, located, id } = operation;
+  const { method, path } = located;
+  checkServer(document, located, id, declared.server);
+  const url = urlOf(operation);
+  const template = parseTemplate(url, `${id}.path`);
+  const foreign = template.references.find(([root, ...names]) => root !== 'path' || names.length !== 1);
+  if (foreign !== undefined) throw unusable(`${id}.path`, `names {${foreign.join('.')}}`, 'names without a dot');
+  const response = declared.response === undefined ? responseOf(operation) : undefined;
+  const input = declared.input === undefined ? inputOf(operation, template) : undefined;
+  checkSchemas({ ...input, ...(response === undefined ? {} : { response }) }, id);
+  const isProbed = ['PUT', 'PATCH', 'DELETE'].includes(method) && isReadable(document, path);
   return {
     method,
-    url: path,
-    input: { ...parameters, ...body },
+    url,
+    ...(input === undefined ? {} : { input }),
     ...(response === undefined ? {} : { response }),
-    ...(probed ? { probes: { resource: { get: path } } } : {}),
+    ...(isProbed ? { probes: { resource: { get: url } } } : {}),
   };
 }
 
+function inputOf(
+  operation: OperationImport,
+  template: ReturnType<typeof parseTemplate>,
+): NonNullable<HttpOperation['input']> {
+  const { queryStyles, ...parameters } = parametersOf(operation, template);
+  const { bodyStyles = {}, ...body } = bodyOf(operation);
+  const styles = {
+    ...(Object.keys(queryStyles).length === 0 ? {} : { query: queryStyles }),
+    ...(Object.keys(bodyStyles).length === 0 ? {} : { body: bodyStyles }),
+  };
+  return { ...parameters, ...body, ...(Object.keys(styles).length === 0 ? {} : { styles }) };
+}
+
 /** Whether the URL has a GET that needs nothing but the URL. */
-function isReadable(document: OpenApiDocument, path: string, located: ReadonlyMap<string, Located>): boolean {
-  const get = [...located.values()].find((one) => one.path === path && one.method === 'GET');
+function isReadable(document: OpenApiDocument, path: string): boolean {
+  const get = operationAt(document, path, 'GET');
   if (get === undefined) return false;
-  const all = mergedParameters(document, get.item, get.operation, path);
-  return !all.some((one) => one['required'] === true && one['in'] !== 'path' && !isIgnored(one));
-}
-
-/** Merges parameters: those of the operation win over those of its path with the same name and place. */
-function mergedParameters(
-  document: OpenApiDocument,
-  item: JsonObject,
-  operation: JsonObject,
-  field: string,
-): readonly JsonObject[] {
-  const merged = new Map<string, JsonObject>();
-  for (const list of [item['parameters'], operation['parameters']]) {
-    for (const node of Array.isArray(list) ? (list as readonly Json[]) : []) {
-      const parameter = follow(document, node, `${field}.parameters`);
-      merged.set(JSON.stringify([parameter['in'], parameter['name']]), parameter);
-    }
-  }
-  return [...merged.values()];
-}
-
-function isIgnored({ in: place, name }: JsonObject): boolean {
-  return place === 'header' && typeof name === 'string' && IGNORED_HEADERS.has(name.toLowerCase());
-}
-
-const PARTS = { path: 'path', query: 'query', header: 'headers' } as const;
-
-function parametersOf(
-  document: OpenApiDocument,
-  item: JsonObject,
-  operation: JsonObject,
-  id: string,
-): { -readonly [part in 'path' | 'query' | 'headers']?: JsonObject } {
-  const parts: { [part in 'path' | 'query' | 'headers']?: { properties: Record<string, Json>; required: string[] } } =
-    {};
-  for (const parameter of mergedParameters(document, item, operation, id)) {
-    const place = parameter['in'];
-    const name = parameter['name'];
-    if (typeof name !== 'string') throw unusable(`${id}.parameters`, 'holds one without a name', 'a name');
-    const required = parameter['required'] === true;
-    if (isIgnored(parameter)) continue;
-    const part = place === 'path' || place === 'query' || place === 'header' ? PARTS[place] : undefined;
-    if (part === undefined || parameter['schema'] === undefined || !isPlainStyle(parameter)) {
-      if (!required) continue;
-      throw unusable(
-        `${id}.parameters.${name}`,
-        'is required in a form that is not supported',
-        'a path, query or header parameter with a schema in the default style',
-      );
-    }
-    const members = (parts[part] ??= { properties: {}, required: [] });
-    const key = part === 'headers' ? name.toLowerCase() : name;
-    members.properties[key] = parameter['schema'];
-    if (required || part === 'path') members.required.push(key);
-  }
-  return Object.fromEntries(
-    Object.entries(parts).map(([part, members]) => {
-      const schema: JsonObject = { type: 'object', ...members, additionalProperties: false };
-      return [part, schemaOf(document, schema, 'request', `${id}.parameters`)];
-    }),
+  const all = mergedParameters(document, get, path);
+  return !all.some(
+    ({ required, in: place, name }) =>
+      required === true && place !== 'path' && !(place === 'header' && isSetByTool(quoted(name))),
   );
 }
 
-function isPlainStyle({ in: place, style, explode }: JsonObject): boolean {
-  if (place === 'query') return (style ?? 'form') === 'form' && explode !== false;
-  return (style ?? 'simple') === 'simple';
-}
-
-function bodyOf(
-  document: OpenApiDocument,
-  operation: JsonObject,
+/** @throws CountersignError CONFIG_INVALID when the document's schema is none */
+function checkSchemas(
+  parts: Pick<NonNullable<HttpOperation['input']>, 'path' | 'query' | 'headers' | 'body'> &
+    Pick<HttpOperation, 'response'>,
   id: string,
-): { body?: JsonObject; bodyOptional?: boolean } {
-  if (operation['requestBody'] === undefined) return {};
-  const requestBody = follow(document, operation['requestBody'], `${id}.requestBody`);
-  const required = requestBody['required'] === true;
-  const schema = jsonSchemaIn(requestBody['content']);
-  if (schema !== undefined) {
-    const body = schemaOf(document, schema, 'request', `${id}.requestBody`);
-    return required ? { body } : { body, bodyOptional: true };
+): void {
+  for (const part of ['path', 'query', 'headers', 'body', 'response'] as const) {
+    const schema = parts[part];
+    const problem = schema === undefined ? undefined : schemaProblem(schema);
+    if (problem !== undefined)
+      throw unusable(`${id}.${part}`, `holds a schema that is none: ${problem}`, 'JSON Schema');
   }
-  if (!required) return {};
-  throw unusable(`${id}.requestBody`, 'is required in a form that is not supported', 'application/json');
-}
-
-/** The schema of all 2xx responses; undefined when the document does not describe them. */
-function responseOf(document: OpenApiDocument, operation: JsonObject, id: string): JsonObject | undefined {
-  const responses = isObject(operation['responses']) ? operation['responses'] : {};
-  const successes = Object.entries(responses).filter(([status]) => /^2(\d\d|XX)$/i.test(status));
-  if (successes.length === 0) return undefined;
-  const anyOf = successes.map(([status, node]): JsonObject => {
-    const field = `${id}.responses.${status}`;
-    const { content } = follow(document, node, field);
-    const schema = jsonSchemaIn(content);
-    if (schema !== undefined) return schemaOf(document, schema, 'response', field);
-    // A body described as something other than JSON may be anything; without a description there is none.
-    return content === undefined ? { type: 'null' } : {};
-  });
-  // Each schema has its own definitions, and references start at the root, so an identifier makes each schema a root.
-  return { anyOf: anyOf.map((schema, index) => ({ $id: `urn:countersign:${index}`, ...schema })) };
-}
-
-function jsonSchemaIn(content: Json | undefined): Json | undefined {
-  const types = isObject(content) ? Object.entries(content) : [];
-  const json = types.find(([type]) => /^application\/(.+\+)?json(\s*;|$)/i.test(type))?.[1];
-  return isObject(json) ? (json['schema'] ?? {}) : undefined;
 }
