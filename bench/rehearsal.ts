@@ -91,11 +91,11 @@ async function once(tool: Tool<PostgresInput>, url: string): Promise<Record<Step
 async function lockedWhile(url: string, work: () => Promise<unknown>): Promise<Times> {
   const asker = new pg.Client({ connectionString: url });
   await asker.connect();
-  let done = false;
+  const working = new AbortController();
   let locked = 0;
   let free = performance.now();
   const asking = (async () => {
-    while (!done) {
+    while (!working.signal.aborted) {
       const could = await asker.query('SELECT FROM accounts WHERE id = 1 FOR UPDATE SKIP LOCKED');
       const now = performance.now();
       if (could.rowCount === 1) free = now;
@@ -106,7 +106,7 @@ async function lockedWhile(url: string, work: () => Promise<unknown>): Promise<T
   const start = performance.now();
   await work();
   const took = performance.now() - start;
-  done = true;
+  working.abort();
   await asking;
   await asker.end();
   return { took, locked };

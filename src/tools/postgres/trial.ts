@@ -6,7 +6,7 @@ import type { State } from '../../action/snapshot.js';
 import { tooManyRows, type Reader } from './capture.js';
 import { TABLES_SQL, tablesFrom, type Table } from './catalog.js';
 import { changedRows, NEW_KEYS, type VaryingValues } from './change.js';
-import type { PostgresSession, Query, QueryResult } from './connection.js';
+import type { PostgresSession, QueryResult } from './connection.js';
 import type { RehearsedPlan } from './plan.js';
 import type { Row } from './rows.js';
 import {
@@ -261,11 +261,6 @@ function checkSize(written: readonly WrittenTable[], maxRows: number): void {
 
 export function total({ inserted, updated, deleted }: ChangedRows): number {
   return inserted + updated + deleted;
-}
-
-/** Queries for the rows of a state as they are now, one for each table. */
-export function stateQueriesOf(tables: readonly Table[], identities: readonly (readonly string[])[]): readonly Query[] {
-  return tables.map((table, at) => rowsOf(table, identities[at] ?? []));
 }
 
 function lockedByOthers(): CountersignError {
