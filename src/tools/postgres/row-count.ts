@@ -1,4 +1,5 @@
 /** How many rows a change must be of: one that matches nothing has not done what the agent was asked to do. */
+import type { Preview } from '../../action/decision.js';
 import type { ErrorView } from '../../action/errors.js';
 import type { PostgresInput, RowCount } from './input.js';
 
@@ -38,4 +39,9 @@ function expectedCount(input: PostgresInput): RowCount | undefined {
 function boundsOf(rows: RowCount | undefined): { readonly min: number; readonly max: number } {
   if (typeof rows === 'number') return { min: rows, max: rows };
   return { min: rows?.min ?? 1, max: rows?.max ?? Infinity };
+}
+
+/** The preview with why nothing would be done, if so. */
+export function withRefusal(preview: Preview, refusal: ErrorView | undefined): Preview {
+  return refusal === undefined ? preview : { ...preview, refusal };
 }

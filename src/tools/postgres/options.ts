@@ -1,0 +1,93 @@
+/** The options of the `postgres` tool, and what is checked of them. */
+import type { ClientConfig } from 'pg';
+import { CountersignError } from '../../action/errors.js';
+import type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
+import type { FrameOptions } from './sample.js';
+
+export interface PostgresOptions {
+  /** The name of the tool in proposals. */
+  readonly name: string;
+  /** The environment of the database in policies: `production`, `staging` … */
+  readonly environment: string;
+  /** The URL of the database: `postgres://user:password@host:port/database`. Either this or `connection` is required. */
+  readonly url?: string;
+  /** The settings of node-postgres: host, port, user, password (also a function), database, ssl. */
+  readonly connection?: ClientConfig;
+  /** The schema of names without one. Default `public`. */
+  readonly schema?: string;
+  /** The only tables that the tool covers: `orders`, or `sales.orders` for another schema. Default: every table of the schema. */
+  readonly tables?: readonly string[];
+  /** The most rows that one action may change or return. Default 10,000. */
+  readonly maxRows?: number;
+  /** The longest time of one statement, and of one execution. Milliseconds, default 30,000. */
+  readonly timeoutMs?: number;
+  /** Tables, such as an audit log, that triggers and foreign keys may write in addition to the action's own. Default none. */
+  readonly sideEffectTables?: readonly string[];
+  /** Columns that triggers maintain, such as `updated_at`. They may change with any update. Default none. */
+  readonly maintainedColumns?: readonly string[];
+  /**
+   * When a change of rows is tried in a transaction that is rolled back, before it is decided on: `always`; `when-asked`: when the input says
+   * `rehearse: true`, and for changes that only a rehearsal can preview (upserts, MERGE, WITH queries that write, cascades, changed keys,
+   * tables without a key); `never`: then these changes are refused. Default `when-asked`.
+   */
+  readonly rehearse?: RehearsalMode;
+  /** How it rehearses: with which role, and for how long. */
+  readonly rehearsal?: RehearsalOptions;
+  /**
+   * Takes samples of other rows before and after an action, for the check `frame.sample`. This costs two short reads for each action.
+   * Default: no sample.
+   */
+  readonly frame?: FrameOptions;
+  /** Functions of the database that the operator declares free of effects, so raw SQL may call them: `full_name`, `tools.slug`. Default none. */
+  readonly readOnlyFunctions?: readonly string[];
+  /**
+   * Extensions whose functions raw SQL may call where the extension declares all their overloads IMMUTABLE or STABLE: `pg_trgm`, `postgis`.
+   * Not `tablefunc` and `xml2`, whose functions run queries that they are given as text. Default none.
+   */
+  readonly trustedExtensions?: readonly string[];
+  /** The schema for the keys of effects. It is created when missing, and no action may touch it. Default `countersign_effects`. */
+  readonly effectsSchema?: string;
+  /** The most connections in the pool. Default 10. */
+  readonly maxConnections?: number;
+  /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
+  readonly catalogMaxAgeMs?: number;
+}
+
+export function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {
+  if ((url === undefined) === (connection === undefined)) {
+    throw new CountersignError('CONFIG_INVALID', `The tool ${name} needs the address of its database.`, {
+      field: 'url',
+      expected: 'either url or connection',
+      fix: 'Give one of the two.',
+    });
+  }
+  if (url === undefined) return connection ?? {};
+  // The error of the URL parser would quote the URL with its password.
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      `The address of the tool ${name}'s database is not a URL of PostgreSQL.`,
+      {
+        field: 'url',
+        expected: 'postgres://user:password@host:port/database',
+        fix: 'Correct the address; special characters in a password are percent-encoded.',
+      },
+    );
+  }
+  return { connectionString: url };
+}
+
+/** Checks that no action can reach the schema of effects: whoever can write there can forge that an effect happened. */
+export function checkSchemas({ name, tables = [] }: PostgresOptions, schema: string, effectsSchema: string): void {
+  const reachable = schema === effectsSchema || tables.some((table) => table.startsWith(`${effectsSchema}.`));
+  if (!reachable) return;
+  throw new CountersignError(
+    'CONFIG_INVALID',
+    `The tool ${name} could reach its own record of effects in ${effectsSchema}.`,
+    {
+      field: 'effectsSchema',
+      expected: 'a schema that neither schema nor tables name',
+      fix: 'Use a schema of its own.',
+    },
+  );
+}
