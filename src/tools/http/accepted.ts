@@ -100,7 +100,9 @@ async function wordsOf(
   const words =
     said === undefined
       ? await serviceMessage(response, contextOf(service, 'GET', operation.url))
-      : ` (${JSON.stringify(said).replaceAll(/[\p{C}\p{Z}]+/gu, ' ').slice(0, 300)})`;
+      : ` (${JSON.stringify(said)
+          .replaceAll(/[\p{C}\p{Z}]+/gu, ' ')
+          .slice(0, 300)})`;
   return `the service says that it failed${words}`;
 }
 
