@@ -126,7 +126,8 @@ export class Sends {
     const before = last === undefined ? '' : `${last.message} `;
     return new CountersignError('TOOL_UNAVAILABLE', `${before}It is not sent again.`, {
       expected: `at most ${max} sends of an action within ${withinMs} ms`,
-      fix: 'Nothing was done. Propose it again under a new actionId, not before the time in retryAfterMs.',
+      // Whether an earlier attempt had an effect is for the caller to say.
+      fix: 'If the outcome is failed, propose it again under a new actionId, not before the time in retryAfterMs.',
       retryAfterMs: Math.ceil(last?.retryAfterMs ?? LONGEST_PAUSE_MS),
       ...(last === undefined ? {} : { cause: last }),
     });

@@ -246,12 +246,13 @@ export function describeTool<I>(name: string, setup: () => Promise<ToolScenario<
       const prepared = { input, preview, pre: await tool.capture(input, {}, { signal: never() }), key: randomUUID() };
       const puttingOff = await scenario.putOff(raw);
       const bound = tool.sends ?? DEFAULT_SENDS;
-      const sends = Sends.ofOneCall(bound);
+      let made = 0;
+      const count = async () => ({ sends: ++made, sendingMs: 0, sinceFirstMs: 0 });
       let last = new CountersignError('INTERNAL', 'never sent', { retryable: true });
-      // As the activity does it, without its pauses.
-      for (let attempt = 1; attempt <= 10 && last.retryable && sends.pauseAfter({}) !== undefined; attempt++) {
-        await sends.reserve();
-        last = await failureOf(executeAs({ ...prepared, sends }));
+      // As the activity does it, attempt by attempt, without its pauses.
+      for (let attempt = 1; attempt <= 10 && last.retryable; attempt++) {
+        const sends = new Sends(bound, count);
+        last = await failureOf(sends.reserve().then(() => executeAs({ ...prepared, sends })));
       }
       expect(['TOOL_UNAVAILABLE', 'TOOL_FAILED']).toContain(last.code);
       expect(await puttingOff.times()).toBeGreaterThan(0);

@@ -27,9 +27,15 @@ beforeAll(async () => {
   const jobs = () => toolOn(payments.url, { name: 'jobs', operations: { later: LATER, followed: FOLLOWED } });
   const tools = () => [toolOn(payments.url), hasty(), blind(), forgetful(), jobs()];
   stack = await startStack({ schema: 'SELECT 1', tools });
-  const permit = `@id("admins-call-payments")
-permit (principal in Countersign::Role::"admin_user", action in [Countersign::Action::"CALL_API", Countersign::Action::"DELETE"], resource in [Countersign::Tool::"payments", Countersign::Tool::"hasty", Countersign::Tool::"blind", Countersign::Tool::"forgetful", Countersign::Tool::"jobs"]);`;
-  await writeFile(path.join(stack.policies, 'payments.cedar'), permit);
+  const permits = tools().map(
+    ({ name }) => `@id("admins-call-${name}")
+permit (
+  principal in Countersign::Role::"admin_user",
+  action in [Countersign::Action::"CALL_API", Countersign::Action::"DELETE"],
+  resource == Countersign::Tool::"${name}"
+);`,
+  );
+  await writeFile(path.join(stack.policies, 'payments.cedar'), permits.join('\n'));
   await stack.worker?.policy.reload();
   agent = await stack.agent();
 });

@@ -9,7 +9,7 @@ const WHOLE = /^\{([^{}]+)\}$/;
 export function fill(value: Json, scope: TemplateScope): Json | undefined {
   if (typeof value === 'string') {
     const name = WHOLE.exec(value)?.[1];
-    return name === undefined ? value : valueAt(scope, referenceOf(name));
+    return name === undefined ? value : referredTo(scope, name);
   }
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
@@ -23,6 +23,12 @@ export function fill(value: Json, scope: TemplateScope): Json | undefined {
     filled[key] = one;
   }
   return filled;
+}
+
+/** `body` alone is the whole body, where the URL has no such name. */
+function referredTo(scope: TemplateScope, name: string): Json | undefined {
+  const found = valueAt(scope, referenceOf(name));
+  return found === undefined && name === 'body' ? scope['body'] : found;
 }
 
 /** Replaces the references in a JSON pointer: `/items/{path.id}`. Undefined when one leads nowhere. */

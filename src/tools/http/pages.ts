@@ -28,7 +28,7 @@ export interface PagedList {
 }
 
 /** The address of the next page that the Link header names (RFC 8288). */
-export function nextLink({ headers }: Pick<Answer, 'headers'>): string | undefined {
+function nextLink({ headers }: Pick<Answer, 'headers'>): string | undefined {
   for (const link of (one(headers['link']) ?? '').split(/,\s*(?=<)/)) {
     const [, address, parameters = ''] = /^\s*<([^<>]*)>(.*)$/s.exec(link) ?? [];
     const [, quoted, plain] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters) ?? [];
