@@ -681,6 +681,47 @@ describe('what an operation cannot have', () => {
   });
 });
 
+describe('a body of many definitions', () => {
+  const count = 40;
+  const schemas = Object.fromEntries(
+    Array.from({ length: count }, (_, at) => [
+      `S${at}`,
+      {
+        type: 'object',
+        required: ['n'],
+        additionalProperties: false,
+        properties: {
+          n: { type: 'integer', enum: [at] },
+          $defs: { type: 'string' },
+          $id: { type: 'string' },
+          next: { $ref: `#/components/schemas/S${(at + 1) % count}` },
+          others: {
+            type: 'array',
+            items: { anyOf: [{ $ref: `#/components/schemas/S${(at + 7) % count}` }, { type: 'null' }] },
+          },
+        },
+      },
+    ]),
+  );
+  /** The issues of a body that nests around the whole circle, with something at its end. */
+  const issuesOf = (end: JsonObject, openapi: string) => {
+    const tool = toolFor(documentOf(withBody({ $ref: '#/components/schemas/S0' }), { schemas }, openapi));
+    let body: JsonObject = { n: 0, ...end };
+    for (let at = count - 1; at >= 0; at--) body = { n: at, next: body };
+    return tool.input.safeParse({ op: 'x', body }).error?.issues ?? [];
+  };
+  const depth = Array.from({ length: count }, () => 'next');
+
+  test.each(['3.0.3', '3.1.0'])('is validated at every depth, and errors name the place (%s)', (openapi) => {
+    expect(issuesOf({ others: [null, { n: 7, others: [null] }], $defs: 'a', $id: 'b' }, openapi)).toEqual([]);
+    expect(issuesOf({ n: 1 }, openapi)[0]?.path).toEqual(['body', ...depth, 'n']);
+    expect(issuesOf({ $defs: 1 }, openapi)[0]?.path).toEqual(['body', ...depth, '$defs']);
+    expect(issuesOf({ $id: 1 }, openapi)[0]?.path).toEqual(['body', ...depth, '$id']);
+    expect(issuesOf({ more: 1 }, openapi)[0]?.message).toContain('"more"');
+    expect(issuesOf({ others: [{ n: 8 }] }, openapi)[0]?.path.slice(0, -2)).toEqual(['body', ...depth, 'others']);
+  });
+});
+
 test('a document is described operation by operation', () => {
   const document = {
     ...documentOf({

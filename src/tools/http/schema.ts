@@ -1,8 +1,10 @@
 /** Validates values by JSON Schema or zod, with one interface. */
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { Ajv2020, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { z } from 'zod';
 import { CountersignError } from '../../action/errors.js';
+import type { JsonObject } from '../../action/json.js';
+import { addLazyDefinitions, lazily } from './lazy-definitions.js';
 import type { Schema } from './options.js';
 
 export interface SchemaProblem {
@@ -18,7 +20,7 @@ export function compileSchema(schema: Schema, field: string): Validate {
   if (schema instanceof z.ZodType) return (value) => zodProblems(schema, value);
   let validate: ValidateFunction;
   try {
-    validate = ajv().compile(schema);
+    validate = compiled(schema);
   } catch (error) {
     throw new CountersignError('CONFIG_INVALID', `${field} is not a JSON Schema: ${(error as Error).message}`, {
       field,
@@ -27,6 +29,16 @@ export function compileSchema(schema: Schema, field: string): Validate {
     });
   }
   return (value) => (validate(value) ? [] : (validate.errors ?? []).map(ajvProblem));
+}
+
+function compiled(schema: boolean | JsonObject): ValidateFunction {
+  const compile = (one: AnySchema): ValidateFunction => ajv().compile(one);
+  const lazy = typeof schema === 'boolean' ? undefined : lazily(schema, compile);
+  if (lazy === undefined) return compile(schema);
+  // The definitions are checked now, although they are compiled later.
+  const problem = schemaProblem(schema);
+  if (problem !== undefined) throw new TypeError(problem);
+  return compile(lazy);
 }
 
 /** Why a schema is no JSON Schema; undefined when it is one. It is not compiled, which takes long for a large one. */
@@ -42,8 +54,17 @@ let shared: Ajv2020 | undefined;
 function ajv(): Ajv2020 {
   if (shared !== undefined) return shared;
   // Not strict, because schemas from OpenAPI documents have other keywords too. It stops at the first error, which bounds the work.
-  shared = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true, addUsedSchema: false });
+  shared = new Ajv2020({
+    strict: false,
+    allErrors: false,
+    logger: false,
+    ownProperties: true,
+    addUsedSchema: false,
+    // Optimizing takes longer than all the validations of most operations.
+    code: { optimize: false },
+  });
   formats.default(shared);
+  addLazyDefinitions(shared);
   return shared;
 }
 

@@ -13,6 +13,11 @@ export function serverUrls(servers: Json | undefined): readonly string[] {
   });
 }
 
+/** Where a URL leads, whichever protocol is spoken there. */
+function place(url: string): string {
+  return url.replace(/^[a-z]+:/, '').replace(/\/$/, '');
+}
+
 function defaultOf(variables: JsonObject, name: string): string | undefined {
   const variable = Object.hasOwn(variables, name) ? variables[name] : undefined;
   const value = isObject(variable) ? variable['default'] : undefined;
@@ -32,7 +37,7 @@ export function checkServer(
 ): void {
   const own = serverUrls(operation['servers'] ?? item['servers']);
   const usual = serverUrls(root['servers']);
-  if (own.every((url) => usual.includes(url))) return;
+  if (own.every((url) => usual.some((other) => place(other) === place(url)))) return;
   if (accepted !== undefined && own.includes(accepted)) return;
   throw unusable(
     `${id}.servers`,
