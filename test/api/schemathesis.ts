@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url));
 
 const MISSING = [
-  'check:api needs Python 3.10 or later with its module venv, and there is none: `python3` does not start.',
+  'check:api needs Python 3.11 or later with its module venv, and there is none: `python3` does not start.',
   'Install it (Debian and Ubuntu: apt-get install python3 python3-venv; macOS: brew install python3), or name one in PYTHON.',
   "CI's images have it: it is the only thing besides Node that the job asks for.",
 ].join('\n');
@@ -27,7 +27,7 @@ export async function schemathesis(): Promise<string> {
   const complete = path.join(folder, 'complete');
   if (existsSync(complete)) return program;
   const python = process.env['PYTHON'] ?? 'python3';
-  await run(python, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 10))']).catch((cause: unknown) => {
+  await run(python, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))']).catch((cause: unknown) => {
     throw new Error(MISSING, { cause });
   });
   // Made where it stays, because its scripts name the folder; one that was left behind half made is made anew.
