@@ -20,7 +20,7 @@ max-stream-events = 1
 request-timeout = 20
 
 [generation]
-max-examples = 40
+max-examples = 6
 database = "none"
 with-security-parameters = false
 `;
@@ -62,7 +62,9 @@ async function check(sender: Sender): Promise<void> {
   let told = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (told += part.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
-  expect({ code, told }).toEqual({ code: 0, told: expect.anything() });
+  // What failed is told in full: requests to send again among it.
+  if (code !== 0) process.stderr.write(told);
+  expect(code).toBe(0);
 }
 
 test('as an agent', { timeout: 300_000 }, async () => {
