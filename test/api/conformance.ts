@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
+import { startTestGateway, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { schemathesis } from './schemathesis.js';
 
@@ -35,7 +35,6 @@ beforeAll(async () => {
   program = await schemathesis();
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-api-'));
   config = path.join(folder, 'schemathesis.toml');
-  await writeFile(config, CONFIG);
   stack = await startStack({
     schema:
       "CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL); INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1, 150) n",
@@ -50,14 +49,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function check(sender: Sender): Promise<void> {
-  const { 'content-type': _type, ...headers } = sender.headers;
-  const args = [
-    ...['--config-file', config],
-    'run',
-    `${gateway.url}/openapi.json`,
-    ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
-  ];
+/** @param auth what each scheme of the document is given: who is asked, so that it is tried without, too */
+async function check(auth: Readonly<Record<string, { bearer: string } | { api_key: string }>>): Promise<void> {
+  const schemes = Object.entries(auth).map(
+    ([scheme, given]) =>
+      `[auth.openapi.${scheme}]\n${Object.entries(given)
+        .map(([kind, secret]) => `${kind} = ${JSON.stringify(secret)}`)
+        .join('\n')}\n`,
+  );
+  await writeFile(config, `${CONFIG}\n${schemes.join('\n')}`);
+  const args = ['--config-file', config, 'run', `${gateway.url}/openapi.json`];
   const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   let told = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (told += part.toString()));
@@ -74,9 +75,10 @@ test('as an agent', { timeout: 300_000 }, async () => {
     tool: 'shop-db',
     input: { op: 'delete', table: 'sessions', where: { note: 'stale' } },
   });
-  await check(agent);
+  await check({ bearer: { bearer: agent.headers['authorization']?.replace('Bearer ', '') ?? '' } });
 });
 
 test('as a person', { timeout: 300_000 }, async () => {
-  await check(await gateway.person());
+  const { cookie = '', 'x-csrf-token': csrf = '' } = (await gateway.person()).headers;
+  await check({ session: { api_key: cookie.replace(/^countersign=/, '') }, csrf: { api_key: csrf } });
 });
