@@ -26,7 +26,7 @@ export interface FindOptions {
 }
 
 /** COUNTERSIGN_CACHE, else `countersign` in XDG_CACHE_HOME, else `~/.cache/countersign`. */
-function cacheFolder(env: NodeJS.ProcessEnv): string {
+export function cacheFolder(env: NodeJS.ProcessEnv): string {
   if (env['COUNTERSIGN_CACHE']) return env['COUNTERSIGN_CACHE'];
   return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'countersign');
 }

@@ -10,10 +10,16 @@ const LONG = 1500;
 /** How many warnings are given; the texts themselves are shown in any case. */
 const MAX_WARNINGS = 8;
 
+const TARGET = 'the name of a target';
+const INPUT = 'a text of the input';
+const SAID = 'what the agent says';
+
 interface Place {
   /** `input.sql`, or whose words it is. */
   readonly where: string;
   readonly text: string;
+  /** The place without anything of the input. */
+  readonly label: string;
   /** Whether it is part of what would be done, rather than of what is said about it. */
   readonly acts: boolean;
 }
@@ -30,25 +36,30 @@ function placesOf({ proposal, preview }: Shown): readonly Place[] {
   const { reasoning, expectedOutcome, claims, expect, input } = proposal;
   const said = [reasoning, expectedOutcome, claims === undefined ? undefined : JSON.stringify(claims)];
   return [
-    ...[...preview.targets, ...preview.reads].map((text) => ({ where: 'the name of a target', text, acts: true })),
+    ...[...preview.targets, ...preview.reads].map((text) => ({
+      where: TARGET,
+      label: TARGET,
+      text,
+      acts: true,
+    })),
     ...textsIn(input, 'input'),
     ...textsIn((expect ?? null) as Json, 'expect'),
-    ...said.flatMap((text) => (text === undefined ? [] : [{ where: 'what the agent says', text, acts: false }])),
+    ...said.flatMap((text) => (text === undefined ? [] : [{ where: SAID, label: SAID, text, acts: false }])),
   ];
 }
 
 function textsIn(value: Json, where: string): readonly Place[] {
-  if (typeof value === 'string') return [{ where, text: value, acts: true }];
+  if (typeof value === 'string') return [{ where, label: INPUT, text: value, acts: true }];
   if (typeof value !== 'object' || value === null) return [];
   if (Array.isArray(value)) return value.flatMap((item: Json, at) => textsIn(item, `${where}[${at}]`));
   return Object.entries(value).flatMap(([name, item]) => [
-    { where: `a name in ${where}`, text: name, acts: true },
+    { where: `a name in ${where}`, label: INPUT, text: name, acts: true },
     ...textsIn(item, `${where}.${name}`),
   ]);
 }
 
-function warningsOf({ where, text, acts }: Place, quote: boolean): readonly string[] {
-  const place = quote ? sanitize(where, { max: 80 }) : acts ? 'a text of the input' : where;
+function warningsOf({ where, label, text, acts }: Place, quote: boolean): readonly string[] {
+  const place = quote ? sanitize(where, { max: 80 }) : label;
   const blanks = piecesOf(text, { lines: true }).flatMap((piece) =>
     typeof piece !== 'string' && piece.kind === 'blank' ? [Array.from(piece.text).length] : [],
   );

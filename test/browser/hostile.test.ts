@@ -74,19 +74,19 @@ test('a proposal full of markup, hidden characters and 100 KB of text is text', 
 test('the end of a long statement, a padding and a name that mixes scripts are seen before a yes', async () => {
   await world.stack.shop.query('CREATE TABLE "p\u0430youts" (id int PRIMARY KEY, note text)');
   await world.stack.shop.query('INSERT INTO "p\u0430youts" SELECT i, $1 FROM generate_series(1, 150) i', ['paid']);
-  const ids = '1, '.repeat(1660);
+  const long = 'x'.repeat(4900);
   const padding = '\u3000'.repeat(3000);
   for (const [actionId, sql] of [
-    ['long-tail', `DELETE FROM "p\u0430youts" WHERE id IN (${ids}1) OR true`],
-    ['padded', `DELETE FROM "p\u0430youts" WHERE id = 1 /*${padding}*/ OR true`],
+    ['long-tail', `UPDATE "p\u0430youts" SET note = 'sent' WHERE note = '${long}' OR true`],
+    ['padded', `UPDATE "p\u0430youts" SET note = 'sent' WHERE id = 1 /*${padding}*/ OR true`],
   ] as const) {
     const { body } = await world.propose({ actionId, tool: 'shop-db', input: { op: 'sql', sql } });
-    expect([actionId, body]).toMatchObject([actionId, { status: 'pending' }]);
+    expect([actionId, body['status'], body['reason']]).toEqual([actionId, 'pending', expect.any(String)]);
     await page.goto(`/actions/${actionId}`);
     // Folded or squeezed, and the end is in sight.
     const statement = page.locator('h3:has-text("The statement") + *');
     await statement.getByText('OR true').first().waitFor();
-    expect(await statement.locator('.block').first().textContent()).toMatch(/pU\+0430youts/);
+    expect(await statement.textContent()).toMatch(/pU\+0430youts/);
     await page.keyboard.press('a');
     const dialog = page.getByRole('dialog');
     const warnings = await dialog.locator('.warnings').textContent();

@@ -156,8 +156,12 @@ describe('an action that waits', () => {
     const input = { sql: `${'select 1;\n'.repeat(2000)}drop table users;`, note: `${'x'.repeat(50_000)}END` };
     expect(told(waiting({ input }), {}, full)).toContain('drop table users;');
     expect(told(waiting({ input }), {}, full)).toContain('xEND"');
-    expect(told(waiting({ input }), {}, plain)).not.toContain('xEND"');
-    expect(told(waiting({ input }), {}, plain)).toMatch(/more characters\)/);
+    const cut = told(waiting({ input }), {}, plain);
+    expect(cut).not.toContain('x'.repeat(1000));
+    expect(cut).toMatch(/more characters\)/);
+    // What is cut shows its end, and is named once more before a decision.
+    expect(cut).toContain('xEND"');
+    expect(cut).toMatch(/look twice +input\.sql has 20017 characters; it ends in: .*drop table users;/);
   });
 
   test('each of several expectations with its name and its time, and the outcome in words', () => {

@@ -158,7 +158,7 @@ describe('a request', () => {
     ['cursor=..', 400],
     ['text=a%00b', 400],
     // What the document allows is not malformed, though there is no such page.
-    ['cursor=nonsense', 422],
+    ['cursor=nonsense', 409],
   ])('that searches for ?%s is refused with its place: %i', async (query, status) => {
     const answer = await bot.get(`/v1/actions?${query}`);
     expect(refusal(answer)).toMatchObject({ status, code: 'INVALID_INPUT' });

@@ -28,6 +28,13 @@ interface Operation {
   >;
 }
 
+interface EventSchema {
+  readonly properties: {
+    readonly event: { readonly enum: readonly string[] };
+    readonly data: { readonly contentSchema: object };
+  };
+}
+
 interface Document {
   readonly openapi: string;
   readonly info: { readonly title: string; readonly version: string };
@@ -200,6 +207,263 @@ test('what is answered has the shapes that the document names', async () => {
     await ask(dana, 'POST', path, { json: bodyFor(path) });
     await ask(dana, 'GET', path);
   }
+});
+
+/** What a table row sends: a body, parameters of the query or headers. */
+interface Sent {
+  readonly json?: unknown;
+  /** Sent as it is, for what no object of JavaScript holds. */
+  readonly text?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Whether the document allows it: its body and each of its parameters. */
+function allows(operation: Operation, { json, text, query = {}, headers = {} }: Sent): boolean {
+  const body = text === undefined ? json : (JSON.parse(text) as unknown);
+  const schema = operation.requestBody?.content['application/json']?.schema;
+  const bodyFits = body === undefined || schema === undefined || validator(schema)(body);
+  const given = { query, header: headers };
+  const parameters = (operation.parameters ?? []).filter((one) => one.in === 'query' || one.in === 'header');
+  const fitting = parameters.every((parameter) => {
+    const value = given[parameter.in as 'query' | 'header'][parameter.name];
+    if (value === undefined) return parameter.required !== true;
+    const isNumber = (parameter.schema as { type?: string }).type === 'integer' && /^-?\d+$/.test(value);
+    return validator(parameter.schema)(isNumber ? Number(value) : value);
+  });
+  return bodyFits && fitting;
+}
+
+/** The document and the API say the same of it: what is allowed is never malformed, and what is not is. */
+async function agrees(by: Sender, at: string, sent: Sent, allowed: boolean): Promise<void> {
+  const [method = '', path = ''] = at.split(' ');
+  const operation = document.paths[path]?.[method.toLowerCase()] as Operation;
+  const query = new URLSearchParams(sent.query).toString();
+  const answer = await by.send(method, `${path.replace('{actionId}', 'nobody-s').replace('{id}', '1')}?${query}`, {
+    ...(sent.json === undefined ? {} : { json: sent.json }),
+    ...(sent.text === undefined ? {} : { body: sent.text }),
+    headers: { ...(sent.text === undefined ? {} : { 'content-type': 'application/json' }), ...sent.headers },
+  });
+  const malformed = [400, 413, 415].includes(answer.status);
+  expect({ document: allows(operation, sent), api: !malformed, told: answer.text.slice(0, 300) }).toMatchObject({
+    document: allowed,
+    api: allowed,
+  });
+  expect(answer.status).toBeLessThan(500);
+  fits(answer, method, path);
+  // Whoever is refused is told where and what was expected.
+  if (malformed) expect(answer.body).toMatchObject({ field: expect.any(String), expected: expect.any(String) });
+}
+
+describe('the document and the API agree on', () => {
+  const PROPOSE = 'POST /v1/actions';
+  const nowhere = (more: object): object => ({ tool: 'nowhere', input: {}, ...more });
+
+  test.each<[string, Sent, boolean]>([
+    ['a text of any script', { json: nowhere({ input: { s: 'Zoë 返金 \t 😀 \u0085' } }) }, true],
+    ['a NUL in a text', { json: nowhere({ input: { s: 'a\u0000b' } }) }, false],
+    ['a NUL in a name', { json: nowhere({ input: { 'a\u0000b': 1 } }) }, false],
+    ['a NUL deep within', { json: nowhere({ input: { a: [{ b: ['\u0000'] }] } }) }, false],
+    ['a NUL in the agent’s words', { json: nowhere({ reasoning: '\u0000' }) }, false],
+    ['a name that would change what objects are', { text: '{"tool":"nowhere","input":{"__proto__":{}}}' }, false],
+    ['the largest exact integer', { json: nowhere({ input: { n: Number.MAX_SAFE_INTEGER } }) }, true],
+    ['the smallest fraction', { json: nowhere({ input: { n: 5e-324 } }) }, true],
+    ['an integer that is not exact', { json: nowhere({ input: { n: 1e307 } }) }, false],
+    ['its negative', { json: nowhere({ input: { n: -1e307 } }) }, false],
+    ['words as long as may be, in characters', { json: nowhere({ reasoning: '😀'.repeat(16_384) }) }, true],
+    ['words that are longer', { json: nowhere({ reasoning: 'x'.repeat(16_385) }) }, false],
+    ['a claim', { json: nowhere({ claims: { ['😀'.repeat(64)]: '😀'.repeat(256) } }) }, true],
+    ['a claim of a longer name', { json: nowhere({ claims: { ['x'.repeat(65)]: 'x' } }) }, false],
+    ['a claim that is no text', { json: nowhere({ claims: { a: 1 } }) }, false],
+    ['an expectation', { json: nowhere({ expect: { cel: 'true', withinMs: 600_000 } }) }, true],
+    ['an empty expectation', { json: nowhere({ expect: '' }) }, false],
+    ['an expectation that waits for longer', { json: nowhere({ expect: { cel: 'true', withinMs: 600_001 } }) }, false],
+    ['named expectations', { json: nowhere({ expect: [{ name: 'a', cel: 'true' }] }) }, true],
+    ['an expectation of an odd name', { json: nowhere({ expect: [{ name: 'a b', cel: 'true' }] }) }, false],
+    // No JSON Schema can say it: it is refused, and not as malformed.
+    ['two expectations of one name', { json: nowhere({ expect: Array(2).fill({ name: 'a', cel: 'true' }) }) }, true],
+    ['a member that is not known', { json: nowhere({ approved: true }) }, false],
+    ['an idempotency key', { json: nowhere({}), headers: { 'idempotency-key': randomUUID() } }, true],
+    ['one in quotes', { json: nowhere({}), headers: { 'idempotency-key': `"${randomUUID()}"` } }, true],
+    ['one that is none', { json: nowhere({}), headers: { 'idempotency-key': 'a b' } }, false],
+    [
+      'one that is none beside an id',
+      { json: nowhere({ actionId: randomUUID() }), headers: { 'idempotency-key': '"' } },
+      false,
+    ],
+    ['a time to wait', { json: nowhere({}), query: { wait: '60' } }, true],
+    ['a longer one', { json: nowhere({}), query: { wait: '61' } }, false],
+  ])('a proposal with %s', async (_, sent, allowed) => {
+    await agrees(bot, PROPOSE, sent, allowed);
+  });
+
+  test.each<[string, Readonly<Record<string, string>>, boolean]>([
+    ['statuses', { status: 'open,pending' }, true],
+    ['a status that there is not', { status: 'open,gone' }, false],
+    ['the status of nothing', { status: '' }, false],
+    ['a text of any script', { text: '返金 % _ \\ \u0001' }, true],
+    ['a NUL', { tool: '\u0000' }, false],
+    ['a text that is too long', { text: 'x'.repeat(201) }, false],
+    ['as many characters as may be', { text: '😀'.repeat(200) }, true],
+    ['a time of the year 121, with any offset', { from: '0121-03-01T00:00:00+17:29' }, true],
+    ['the last time that there is', { to: '9999-12-31T23:59:59.999999-23:59' }, true],
+    ['a leap second', { from: '2016-12-31T23:59:60Z' }, true],
+    ['a day that there is not', { from: '2026-02-30T00:00:00Z' }, false],
+    ['a time without an offset', { from: '2026-02-28T00:00:00' }, false],
+    ['a cursor of somebody else', { cursor: 'abc' }, true],
+    ['a cursor that is none', { cursor: '../..' }, false],
+    ['a limit', { limit: '200' }, true],
+    ['none', { limit: '0' }, false],
+  ])('a search for %s', async (_, query, allowed) => {
+    await agrees(dana, 'GET /v1/actions', { query }, allowed);
+  });
+
+  const until = '0121-03-01T00:00:00+17:29';
+  const standing = (more: object): object => ({ agent: 'bot', tool: 'shop-db', until, reason: 'r', ...more });
+  const delegation = (more: object): object => ({
+    person: 'ian',
+    role: 'dba',
+    from: until,
+    until,
+    reason: 'r',
+    ...more,
+  });
+  const shownDigest = `sha256:${'0'.repeat(64)}`;
+
+  test.each<[string, string, object, boolean]>([
+    // Each of these is understood, and refused because its time is over.
+    ['a standing approval until the year 121', 'POST /v1/standing-approvals', standing({}), true],
+    ['its amounts', 'POST /v1/standing-approvals', standing({ amounts: { EUR: 0.5 } }), true],
+    ['an amount of 1e307', 'POST /v1/standing-approvals', standing({ amounts: { EUR: 1e307 } }), false],
+    ['a negative amount', 'POST /v1/standing-approvals', standing({ amounts: { EUR: -1 } }), false],
+    ['amounts of nothing', 'POST /v1/standing-approvals', standing({ amounts: {} }), false],
+    ['an amount of an odd unit', 'POST /v1/standing-approvals', standing({ amounts: { 'a b': 1 } }), false],
+    ['half a row', 'POST /v1/standing-approvals', standing({ maxRows: 0.5 }), false],
+    ['rows beyond what is exact', 'POST /v1/standing-approvals', standing({ maxRows: 2 ** 53 }), false],
+    ['an agent that can be none', 'POST /v1/standing-approvals', standing({ agent: 'a b' }), false],
+    ['no tool', 'POST /v1/standing-approvals', standing({ tool: '' }), false],
+    ['an operation that can be none', 'POST /v1/standing-approvals', standing({ operation: 'a b' }), false],
+    ['no environment', 'POST /v1/standing-approvals', standing({ environment: '' }), false],
+    ['a time that is none', 'POST /v1/standing-approvals', standing({ until: 'soon' }), false],
+    ['a role delegation', 'POST /v1/role-delegations', delegation({}), true],
+    ['to nobody', 'POST /v1/role-delegations', delegation({ person: 'a b' }), false],
+    ['of no role', 'POST /v1/role-delegations', delegation({ role: '' }), false],
+    ['a reason of several lines', 'POST /v1/role-delegations', delegation({ reason: 'a\r\n\tb\n' }), true],
+    ['a reason that rings', 'POST /v1/role-delegations', delegation({ reason: '\u0007' }), false],
+    ['a reason with a C1 control', 'POST /v1/role-delegations', delegation({ reason: '\u0085' }), false],
+    ['a reason of 2,000 characters', 'POST /v1/role-delegations', delegation({ reason: '😀'.repeat(2000) }), true],
+    ['a longer one', 'POST /v1/role-delegations', delegation({ reason: 'x'.repeat(2001) }), false],
+    ['no reason', 'POST /v1/role-delegations', delegation({ reason: '' }), false],
+    ['a freeze of all with a name', 'POST /v1/freezes', { scope: { kind: 'all', value: 'x' }, reason: 'r' }, false],
+    ['a freeze of no agent', 'POST /v1/freezes', { scope: { kind: 'agent' }, reason: 'r' }, false],
+    [
+      'a freeze of another tenant',
+      'POST /v1/freezes',
+      { scope: { kind: 'tenant', value: 'globex' }, reason: 'r' },
+      true,
+    ],
+    [
+      'a decision on what is not there',
+      'POST /v1/actions/{actionId}/decision',
+      { shownDigest, verdict: 'approve', reason: 'r' },
+      true,
+    ],
+    [
+      'a decision on no digest',
+      'POST /v1/actions/{actionId}/decision',
+      { shownDigest: 'sha256:0', verdict: 'approve' },
+      false,
+    ],
+    [
+      'a resolution without evidence',
+      'POST /v1/actions/{actionId}/resolution',
+      { verdict: 'happened', evidence: '' },
+      false,
+    ],
+  ])('%s', async (_, at, json, allowed) => {
+    await agrees(dana, at, { json }, allowed);
+  });
+
+  test('who needs the token of a session, and who does not', async () => {
+    const { cookie = '' } = dana.headers;
+    const withoutToken = gateway.sender({ cookie });
+    const forPeople = routes.filter(({ operation }) => operation.security?.some((one) => 'session' in one));
+    expect(forPeople.length).toBeGreaterThan(10);
+    for (const { method, path, operation } of forPeople) {
+      // A stream would not end.
+      if (path.endsWith('events')) continue;
+      const wants = operation.security?.some((one) => 'session' in one && 'csrf' in one) ?? false;
+      const at = path.replaceAll('{actionId}', randomUUID()).replaceAll('{id}', '1');
+      const query = method === 'DELETE' ? '?reason=x' : '';
+      const answer = await withoutToken.send(method, `${at}${query}`, method === 'POST' ? { json: bodyFor(path) } : {});
+      expect([method, path, answer.body['code'] === 'CSRF']).toEqual([method, path, wants]);
+    }
+  });
+});
+
+/** The events of a stream until it ends, or so many of them. */
+async function eventsOf(sender: Sender, path: string, most = Infinity): Promise<Readonly<Record<string, string>>[]> {
+  const controller = new AbortController();
+  const response = await fetch(`${gateway.url}${path}`, { headers: sender.headers, signal: controller.signal });
+  const events: Readonly<Record<string, string>>[] = [];
+  let text = '';
+  for await (const part of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+    text += part;
+    for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
+      const fields = text
+        .slice(0, end)
+        .split('\n')
+        .map((line) => /^(\w+): (.*)$/.exec(line)?.slice(1) ?? []);
+      const event = Object.fromEntries(fields) as Readonly<Record<string, string>>;
+      if (event['data'] !== undefined) events.push(event);
+      text = text.slice(end + 2);
+    }
+    if (events.length >= most) break;
+  }
+  controller.abort();
+  return events;
+}
+
+describe('each event of a stream', () => {
+  const schemaOf = (path: string): object =>
+    document.paths[path]?.['get']?.responses['200']?.content?.['text/event-stream']?.schema as object;
+
+  function fitsStream(path: string, events: readonly Readonly<Record<string, string>>[]): void {
+    const schema = schemaOf(path) as { oneOf?: readonly object[] };
+    for (const event of events) {
+      const validate = validator(schema);
+      expect(validate(event), JSON.stringify([event, validate.errors])).toBe(true);
+      const kinds = (schema.oneOf ?? [schema]) as readonly EventSchema[];
+      const kind = kinds.find(({ properties }) => properties.event.enum.includes(event['event'] ?? ''));
+      const ofData = validator(kind?.properties.data.contentSchema ?? { not: {} });
+      expect(ofData(JSON.parse(event['data'] ?? '')), JSON.stringify([event, ofData.errors])).toBe(true);
+    }
+  }
+
+  test('of an action, from its wait to its outcome', async () => {
+    const actionId = randomUUID();
+    const input = { op: 'update', table: 'freezable', set: { note: 'seen' }, all: true };
+    await stack.shop.query('CREATE TABLE freezable (id int PRIMARY KEY, note text)');
+    await stack.shop.query("INSERT INTO freezable SELECT n, 'a' FROM generate_series(1, 150) n");
+    const sent = await bot.post('/v1/actions?wait=30', { actionId, tool: 'shop-db', input });
+    expect(sent.status).toBe(202);
+    for (const by of [bot, dana]) {
+      fitsStream('/v1/actions/{actionId}/events', await eventsOf(by, `/v1/actions/${actionId}/events`, 1));
+    }
+    await bot.post(`/v1/actions/${actionId}/cancel`);
+    await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    for (const by of [bot, dana]) {
+      const events = await eventsOf(by, `/v1/actions/${actionId}/events`);
+      expect(events.map(({ event }) => event)).toEqual(['status', 'outcome']);
+      fitsStream('/v1/actions/{actionId}/events', events);
+    }
+  });
+
+  test('of the inbox', async () => {
+    const events = await eventsOf(dana, '/v1/events', 1);
+    expect(events).toHaveLength(1);
+    fitsStream('/v1/events', events);
+  });
 });
 
 test('the page for people tells of every route and every error, without any script', async () => {

@@ -207,6 +207,7 @@ describe('the same action in other words', () => {
     expect(kept[0]).toMatchObject({ words: { reasoning: 'Harmless, honestly (0).' }, signature: expect.any(String) });
     await stack.decide(first, await stack.approver('dora', ['dba']));
     expect(await first.outcome()).toMatchObject({ status: 'success', approvals: [{ approver: 'dora' }] });
+    await stack.shop.query('UPDATE counters SET n = 0');
   });
 
   test('no other words slip under a yes: a run that shows others asks anew', async () => {

@@ -155,13 +155,13 @@ describe('what people are told to look at twice', () => {
 
   test('is a long statement with its end, a padded text and a name that mixes scripts', () => {
     const sql = `DELETE FROM t WHERE id IN (${'1, '.repeat(1660)}1) OR true`;
-    const input = { sql, where: { 'p\u0430y': `x${'\u3000'.repeat(2000)}y` } };
+    const input = { sql, where: { 'p\u0430y': `x${'\u3000'.repeat(1000)}y` } };
     const risky = shown(input, { reasoning: 'fine' }, ['p\u0430youts']);
     expect(textWarnings(risky, { quote: true })).toEqual([
       String.raw`the name of a target mixes scripts: p\u{430}youts (Cyrillic)`,
       expect.stringMatching(/^input\.sql has \d+ characters; it ends in: .*OR true$/),
       String.raw`a name in input.where mixes scripts: p\u{430}y (Cyrillic)`,
-      String.raw`input.where.p\u{430}y holds 2000 blank characters in a row, and goes on after them`,
+      String.raw`input.where.p\u{430}y holds 1000 blank characters in a row, and goes on after them`,
     ]);
     // Where the input must not be read, nothing of it is.
     const unquoted = textWarnings(risky, { quote: false });

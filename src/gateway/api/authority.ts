@@ -170,7 +170,7 @@ function freezes(app: OpenAPIHono<GatewayEnv>, deps: GatewayDependencies): void 
   app.openapi(routes.freeze, async (c) => {
     const person = await identity.person(c);
     const { scope, reason: why } = c.req.valid('json');
-    return c.json(await freezing.freeze(person, scope, why), 201);
+    return c.json(await freezing.freeze(person, withoutUndefined(scope), why), 201);
   });
 
   app.openapi(routes.lift, async (c) => {

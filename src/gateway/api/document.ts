@@ -1,5 +1,6 @@
 /** The API's OpenAPI 3.1 document. */
 import { createRequire } from 'node:module';
+import { Cookie } from '../auth/cookies.js';
 import { jsonValueSchema } from './described.js';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayEnv } from '../auth/identity.js';
@@ -12,12 +13,6 @@ const SECURITY = {
     scheme: 'bearer',
     description: 'Agents: a token of a configured issuer (JWT), or an API key (`csa_…`).',
   },
-  session: {
-    type: 'apiKey',
-    in: 'cookie',
-    name: '__Host-countersign',
-    description: 'People: the session that the login makes (on http://localhost without the prefix).',
-  },
   csrf: {
     type: 'apiKey',
     in: 'header',
@@ -29,7 +24,13 @@ const SECURITY = {
 const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
 
 export function documentOf(app: OpenAPIHono<GatewayEnv>, publicUrl: string): ApiDocument {
-  for (const [name, scheme] of Object.entries(SECURITY))
+  const session = {
+    type: 'apiKey',
+    in: 'cookie',
+    name: new Cookie({ publicUrl }, 'countersign').name,
+    description: 'People: the session that the login makes',
+  } as const;
+  for (const [name, scheme] of Object.entries({ ...SECURITY, session }))
     app.openAPIRegistry.registerComponent('securitySchemes', name, scheme);
   app.openAPIRegistry.registerComponent('schemas', 'JsonValue', jsonValueSchema as object);
   return app.getOpenAPI31Document({

@@ -11,6 +11,7 @@ import {
 } from '../../action/proposal.js';
 import { jsonObject, textSchemaOf } from './described.js';
 
+/** What is described here is wrapped once more: only schemas that are made here can be described. */
 const { shape } = proposalSchema;
 
 const cel = textSchemaOf({ min: 1, max: MAX_CEL, description: 'CEL over `pre`, `post`, `delta` and `result`' });
@@ -42,12 +43,14 @@ export const proposal = proposalSchema
         'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
     }),
     input: jsonObject("The tool's own input"),
-    expect: shape.expect.openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
-    expectedOutcome: shape.expectedOutcome.openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
-    reasoning: shape.reasoning.openapi(
-      textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' }),
-    ),
-    claims: shape.claims.openapi({
+    expect: shape.expect
+      .optional()
+      .openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
+    expectedOutcome: shape.expectedOutcome.optional().openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
+    reasoning: shape.reasoning
+      .optional()
+      .openapi(textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' })),
+    claims: shape.claims.optional().openapi({
       type: 'object',
       ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
       additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),

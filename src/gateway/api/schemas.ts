@@ -32,12 +32,12 @@ const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
 const tenantSchema = z.string().regex(TENANT_PATTERN);
 const thing = z.looseObject({});
 const time = z.string().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
-const digest = z
-  .string()
-  .regex(/^sha256:[0-9a-f]{64}$/)
-  .openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const digest = z.string().regex(DIGEST).openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
-const digestSchema = digest.transform((text) => text as `sha256:${string}`);
+const digestSchema = digest
+  .transform((text) => text as `sha256:${string}`)
+  .openapi({ type: 'string', pattern: DIGEST.source });
 export const actionParams = z.object({ actionId: actionIdSchema.openapi({ param: { name: 'actionId', in: 'path' } }) });
 
 export const wait = z
@@ -170,15 +170,12 @@ export const approvalRequestPage = z
 
 export const decision = z
   .strictObject({
-    shownDigest: digestSchema.openapi({
-      type: 'string',
-      description: 'Of exactly what you saw: `pending.shownDigest`',
-    }),
+    shownDigest: digestSchema.openapi({ description: 'Of exactly what you saw: `pending.shownDigest`' }),
     verdict: z.enum(VERDICTS),
     reason: reasonText.optional(),
     assertion: z
       .strictObject({
-        policyDigest: digestSchema.openapi({ type: 'string' }),
+        policyDigest: digestSchema,
         response: jsonObject('As the browser made it'),
       })
       .optional()
@@ -194,7 +191,7 @@ export const freezeScope = z
     z.strictObject({ kind: z.literal('all') }),
     z.strictObject({
       kind: z.literal('tenant'),
-      value: tenantSchema.exactOptional().openapi({ description: 'Yours, which is the default' }),
+      value: tenantSchema.optional().openapi({ description: 'Yours, which is the default' }),
     }),
     z.strictObject({ kind: z.enum(['agent', 'tool', 'target']), value: textOf({ min: 1, max: 500 }) }),
   ])

@@ -17,10 +17,26 @@ import { settled } from '../api/waiting.js';
 const SOON_MS = 250;
 const LATE_MS = 3000;
 
-const stream = {
-  200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: { type: 'string' as const } } } },
-  default: { description: 'An error', content: { 'application/problem+json': { schema: problem } } },
-};
+/** One kind of event, whose data is JSON. As OpenAPI describes streams: the schema is of each event. */
+function eventOf(name: string, data: object) {
+  return {
+    type: 'object' as const,
+    required: ['event', 'data'],
+    properties: {
+      event: { type: 'string' as const, enum: [name] },
+      data: { type: 'string' as const, contentMediaType: 'application/json', contentSchema: data },
+      id: { type: 'string' as const },
+    },
+  };
+}
+
+function streamOf(...events: readonly object[]) {
+  const schema = events.length === 1 ? (events[0] ?? {}) : { oneOf: [...events] };
+  return {
+    200: { description: 'Server-sent events', content: { 'text/event-stream': { schema } } },
+    default: { description: 'An error', content: { 'application/problem+json': { schema: problem } } },
+  };
+}
 
 const actionEvents = createRoute({
   method: 'get',
@@ -29,7 +45,10 @@ const actionEvents = createRoute({
   description: '`status`: the action, now and whenever it changes. `outcome`: how it ended; the stream ends with it.',
   security: FOR_BOTH_READING,
   request: { params: actionParams },
-  responses: stream,
+  responses: streamOf(
+    eventOf('status', { $ref: '#/components/schemas/Action' }),
+    eventOf('outcome', { $ref: '#/components/schemas/Outcome' }),
+  ),
 });
 
 const inboxEvents = createRoute({
@@ -38,7 +57,13 @@ const inboxEvents = createRoute({
   summary: 'Follow the inbox',
   description: '`inbox`: the list of what waits for people has changed; look at it again. Ends with your session.',
   security: FOR_PEOPLE_READING,
-  responses: stream,
+  responses: streamOf(
+    eventOf('inbox', {
+      type: 'object',
+      required: ['fingerprint'],
+      properties: { fingerprint: { type: 'string' } },
+    }),
+  ),
 });
 
 export function events(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {

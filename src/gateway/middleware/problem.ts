@@ -68,13 +68,13 @@ export function statusOf(code: ErrorCode): ContentfulStatusCode {
 const MALFORMED: ReadonlySet<ErrorCode> = new Set(['INVALID_JSON', 'INVALID_TEXT', 'INVALID_NUMBER']);
 
 /**
- * 400 for what the API's document does not allow; 422 for what it allows and cannot be done, such as a time that is over. Whoever sends what
+ * 400 for what the API's document does not allow; 409 for what it allows and cannot be done, such as a time that is over. Whoever sends what
  * the document allows is never told that it is malformed.
  */
 function statusFor(error: CountersignError): ContentfulStatusCode {
   const status = statusOf(error.code);
   if (status !== 400 || MALFORMED.has(error.code)) return status;
-  return error.cause instanceof ZodError && error.cause.issues.some((issue) => !isSemantic(issue)) ? 400 : 422;
+  return error.cause instanceof ZodError && error.cause.issues.some((issue) => !isSemantic(issue)) ? 400 : 409;
 }
 
 export function isApi(path: string): boolean {

@@ -98,6 +98,7 @@ export function changesMade(
   columns: Columns = {},
 ): readonly ValueChange[] {
   const made = patch.map((operation) => valueChange(operation, pre, columns));
+  if (Object.keys(columns).length === 0) return made;
   const firstOf = new Map(made.map(({ object }, at) => [object, at] as const).toReversed());
   // The objects stay where they are; of one object, its fields come in the table's order.
   const placed = made.map((change, at) => ({

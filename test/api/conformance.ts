@@ -1,0 +1,84 @@
+/** The gateway against its own document: what it allows is taken, what it forbids is refused, and what is answered has the shapes that it names. */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestGateway, type TestGateway } from '../support/gateway.js';
+import { startStack, type Stack } from '../support/stack.js';
+import { schemathesis } from './schemathesis.js';
+
+/** The same requests in every run: what fails here fails again. */
+const CONFIG = `
+seed = 20260501
+color = false
+continue-on-failure = true
+# A stream goes on: its first events are looked at.
+max-stream-events = 1
+request-timeout = 20
+
+[generation]
+max-examples = 6
+database = "none"
+with-security-parameters = false
+`;
+
+let program: string;
+let folder: string;
+let config: string;
+let stack: Stack;
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  program = await schemathesis();
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-api-'));
+  config = path.join(folder, 'schemathesis.toml');
+  stack = await startStack({
+    schema:
+      "CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL); INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1, 150) n",
+  });
+  gateway = await startTestGateway(stack, {
+    gateway: { limits: { requestsPerMinute: 1_000_000, streams: 1000 } },
+  });
+}, 600_000);
+afterAll(async () => {
+  await gateway?.stop();
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** @param auth what each scheme of the document is given: who is asked, so that it is tried without, too */
+async function check(auth: Readonly<Record<string, { bearer: string } | { api_key: string }>>): Promise<void> {
+  const schemes = Object.entries(auth).map(
+    ([scheme, given]) =>
+      `[auth.openapi.${scheme}]\n${Object.entries(given)
+        .map(([kind, secret]) => `${kind} = ${JSON.stringify(secret)}`)
+        .join('\n')}\n`,
+  );
+  await writeFile(config, `${CONFIG}\n${schemes.join('\n')}`);
+  const args = ['--config-file', config, 'run', `${gateway.url}/openapi.json`];
+  const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let told = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (told += part.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  // What failed is told in full: requests to send again among it.
+  if (code !== 0) process.stderr.write(told);
+  expect(code).toBe(0);
+}
+
+test('as an agent', { timeout: 300_000 }, async () => {
+  const agent = await gateway.agent();
+  await agent.post('/v1/actions', {
+    actionId: randomUUID(),
+    tool: 'shop-db',
+    input: { op: 'delete', table: 'sessions', where: { note: 'stale' } },
+  });
+  await check({ bearer: { bearer: agent.headers['authorization']?.replace('Bearer ', '') ?? '' } });
+});
+
+test('as a person', { timeout: 300_000 }, async () => {
+  const { cookie = '', 'x-csrf-token': csrf = '' } = (await gateway.person()).headers;
+  await check({ session: { api_key: cookie.replace(/^countersign=/, '') }, csrf: { api_key: csrf } });
+});
