@@ -51,19 +51,8 @@ function toNumber(text: string, name: string): number {
 }
 
 /**
- * Parses YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags.
- *
- * @throws CountersignError INVALID_YAML with line and column in the message, INVALID_NUMBER or INVALID_TEXT
- */
-export function parseYaml(text: string, name: string): Json {
-  const value = readYaml(text, name);
-  assertJson(value, name);
-  return value;
-}
-
-/**
- * Reads YAML like `parseYaml`, but leaves it to the caller to check the values that it uses: documents of others hold numbers, in places
- * that do not matter, which JSON cannot carry exactly.
+ * Parses YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags. It leaves it to the caller to check the
+ * values that it uses: documents of others hold numbers, in places that do not matter, which JSON cannot carry exactly.
  *
  * @throws CountersignError INVALID_YAML
  */

@@ -41,5 +41,7 @@ export {
   type FrameOptions,
   type PostgresInput,
   type PostgresOptions,
+  type RehearsalMode,
+  type RehearsalOptions,
 } from './postgres/index.js';
 export { checkExpectedRows, type ExpectedRows } from './expected-rows.js';
