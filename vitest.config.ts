@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Generous, because a slow machine is not a wrong result.
     testTimeout: 60_000,
     hookTimeout: 120_000,
