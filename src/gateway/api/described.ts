@@ -13,7 +13,7 @@ const PRINTABLE = String.raw`^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0
 /** Larger integers are not exact in JSON, and all larger numbers are integers. */
 const EXACT = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER } as const;
 
-export const JSON_VALUE = '#/components/schemas/JsonValue';
+const JSON_VALUE = '#/components/schemas/JsonValue';
 
 /** Any JSON value that is carried exactly. */
 export const jsonValueSchema = {
