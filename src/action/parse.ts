@@ -51,21 +51,10 @@ function toNumber(text: string, name: string): number {
 }
 
 /**
- * Parses YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags.
+ * Reads YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags. The caller checks the values that it uses:
+ * documents of others hold numbers, in places that do not matter, which JSON cannot carry exactly.
  *
- * @throws CountersignError INVALID_YAML with line and column in the message, INVALID_NUMBER or INVALID_TEXT
- */
-export function parseYaml(text: string, name: string): Json {
-  const value = readYaml(text, name);
-  assertJson(value, name);
-  return value;
-}
-
-/**
- * Reads YAML like `parseYaml`, but leaves it to the caller to check the values that it uses: documents of others hold numbers, in places
- * that do not matter, which JSON cannot carry exactly.
- *
- * @throws CountersignError INVALID_YAML
+ * @throws CountersignError INVALID_YAML with line and column in the message
  */
 export function readYaml(text: string, name: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true, version: '1.2' });
