@@ -51,10 +51,10 @@ function toNumber(text: string, name: string): number {
 }
 
 /**
- * Parses YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags. It leaves it to the caller to check the
- * values that it uses: documents of others hold numbers, in places that do not matter, which JSON cannot carry exactly.
+ * Reads YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags. The caller checks the values that it uses:
+ * documents of others hold numbers, in places that do not matter, which JSON cannot carry exactly.
  *
- * @throws CountersignError INVALID_YAML
+ * @throws CountersignError INVALID_YAML with line and column in the message
  */
 export function readYaml(text: string, name: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true, version: '1.2' });
