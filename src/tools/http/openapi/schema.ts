@@ -26,6 +26,7 @@ const UNSUPPORTED = ['$id', '$anchor', '$dynamicRef', '$dynamicAnchor', '$recurs
 /** Keywords that are left out: references find them by pointer, or they have another meaning for the validator, or none. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
   '$defs',
+  'definitions',
   '$schema',
   '$comment',
   'nullable',
