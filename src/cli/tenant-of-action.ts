@@ -8,7 +8,7 @@ import { usageError } from './usage-error.js';
  * The tenant that has the action: `own` where it has it, else the only one.
  *
  * @param own the credential's tenant, if there is a credential
- * @throws CountersignError USAGE when several others have it; NOT_FOUND when none has; LEDGER_UNAVAILABLE when only the ledger could tell
+ * @throws CountersignError USAGE when several others have it, or when only the ledger could tell and is away; NOT_FOUND when none has it
  */
 export async function tenantOfAction(context: Context, actionId: string, own: string | undefined): Promise<string> {
   const tenants = await tenantsOf(context, actionId, own);
@@ -33,8 +33,15 @@ async function tenantsOf(context: Context, actionId: string, own: string | undef
   try {
     return await (await context.ledger()).archive.tenantsOf(actionId);
   } catch (error) {
-    if (own === undefined) throw error;
-    context.out.warn(`${asCountersignError(error).message} Only the tenant ${own} is looked at.`);
+    const { message } = asCountersignError(error);
+    if (own === undefined) {
+      throw usageError(`The tenant of the action is not known, and the ledger cannot tell: ${message}`, {
+        field: '--tenant',
+        expected: 'a tenant',
+        fix: `Write --tenant T or <tenant>/${actionId}, or set COUNTERSIGN_AGENT or COUNTERSIGN_APPROVER.`,
+      });
+    }
+    context.out.warn(`${message} Only the tenant ${own} is looked at.`);
     return [];
   }
 }
