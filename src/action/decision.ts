@@ -27,6 +27,8 @@ export interface Preview {
    * canonical JSON sorts their names. Absent of a tool that knows of no order.
    */
   readonly columns?: Readonly<Record<string, readonly string[]>>;
+  /** Names of columns whose values are not shown to anybody, as the operator declared them. Absent when there are none. */
+  readonly secretColumns?: readonly string[];
   /** One line for people: `delete 3 rows from sessions`. */
   readonly summary: string;
   /** Anything else a person should see first: triggers, cascades. */

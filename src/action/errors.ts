@@ -1,4 +1,5 @@
 /** The one error class of Countersign, and every code it can carry. */
+import { strikeSecrets } from './secrets.js';
 
 /** What each code means and what to do about it. The table in docs/errors.md is made from this. */
 export const ERROR_CODES = {
@@ -108,7 +109,8 @@ export class CountersignError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    // What a system says of a value may quote it.
+    super(strikeSecrets(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.field = options.field;
     this.expected = options.expected;

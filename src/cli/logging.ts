@@ -1,5 +1,6 @@
 /** Logs of the long-running commands: on stderr, as JSON lines, or pretty where a person watches and pino-pretty is installed. */
 import type { Logger } from 'pino';
+import { strikeSecrets } from '../action/secrets.js';
 import { variable } from '../environment.js';
 
 /** COUNTERSIGN_LOG_LEVEL decides; the Temporal SDK logs through it too. Call it once, before a worker is made. */
@@ -7,7 +8,10 @@ export async function startLogging(env: NodeJS.ProcessEnv, defaultLevel: 'info' 
   const { default: pino } = await import('pino');
   const level = variable('COUNTERSIGN_LOG_LEVEL', env) ?? defaultLevel;
   const logger = pino(
-    { level: level in pino.levels.values || level === 'silent' ? level : defaultLevel },
+    {
+      level: level in pino.levels.values || level === 'silent' ? level : defaultLevel,
+      hooks: { streamWrite: strikeSecrets },
+    },
     await destination(),
   );
   const { DefaultLogger, Runtime } = await import('@temporalio/worker');

@@ -2,6 +2,7 @@
 import type { ActionView, ApprovalRecord, Outcome, OutcomeStatus, PendingView } from '../action/outcome.js';
 import { progress } from '../action/quorum.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
+import { withoutSecretColumns } from '../presentation/secret-columns.js';
 import { anyOf, requirementText, tellAsked } from './asked-page.js';
 import { formatDuration, formatLatency } from '../action/duration.js';
 import { sanitize } from '../presentation/sanitize.js';
@@ -12,7 +13,8 @@ import type { ActionRecord } from '../action-records/action-record.js';
 /** Changes shown where not everything is. */
 const MAX_CHANGES = 20;
 
-export function timeline(record: ActionRecord, pen: Pen, now = new Date()): string {
+export function timeline(whole: ActionRecord, pen: Pen, now = new Date()): string {
+  const record = withoutSecretColumns(whole);
   const page = new Page(pen);
   const { view } = record;
   page.line(

@@ -1,4 +1,5 @@
 /** Text from agents and from systems they can write to, made harmless for a terminal: nothing in it can move, colour, hide or reverse. */
+import { struckOut } from '../action/secrets.js';
 import { blankText, cutPieces, piecesOf, type Piece } from './text-pieces.js';
 
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
@@ -50,6 +51,7 @@ function spelled(pieces: readonly Piece[]): string {
     .map((piece) => {
       if (typeof piece === 'string') return piece;
       if (piece.kind === 'blank') return `⟨${blankText(piece.text)}⟩`;
+      if (piece.kind === 'secret') return `⟨${struckOut(piece.name ?? 'secret')}⟩`;
       return NAMED[piece.text] ?? `\\u{${(piece.text.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
     })
     .join('');

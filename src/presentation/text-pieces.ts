@@ -1,17 +1,21 @@
 /** Takes a text apart into what can be read as it is and what a reader would not notice: the base of everything that shows untrusted text. */
+import { secretsIn } from '../action/secrets.js';
 import { foreignLetters } from './mixed-scripts.js';
 
 /**
  * What is not shown as it is:
  * - `hidden`: a character that is not drawn, or that moves, hides, reverses or overprints others;
  * - `blank`: so many characters without ink that what follows them would be out of sight;
- * - `foreign`: a letter of another script than its word's.
+ * - `foreign`: a letter of another script than its word's;
+ * - `secret`: a secret of a known format, which is not shown at all.
  */
 export interface Mark {
-  readonly kind: 'hidden' | 'blank' | 'foreign';
+  readonly kind: 'hidden' | 'blank' | 'foreign' | 'secret';
   readonly text: string;
   /** Of `foreign`. */
   readonly script?: string;
+  /** What it is, of `secret`. */
+  readonly name?: string;
 }
 
 export type Piece = string | Mark;
@@ -41,7 +45,11 @@ const EMPTY_GLYPHS = /[\u2800\u{1D159}]/gu;
 
 /** @param options.lines the text keeps its line feeds and tabs */
 export function piecesOf(text: string, { lines = false }: { readonly lines?: boolean } = {}): readonly Piece[] {
-  const marks = [
+  const marks: Placed[] = [
+    ...secretsIn(text).map(({ index, text: secret, name }) => ({
+      index,
+      mark: { kind: 'secret', text: secret, name } as const,
+    })),
     ...[...text.matchAll(ODD)].flatMap(({ 0: found, index }) => oddMarks(found, index, lines)),
     ...[...text.matchAll(EMPTY_GLYPHS)].map(({ 0: found, index }) => hidden(found, index)),
     ...foreignLetters(text).map(({ letter, index, script }) => ({

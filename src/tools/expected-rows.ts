@@ -43,8 +43,17 @@ export function countOf(good: number, total: number): string {
   return `${good} of ${total} ${total === 1 ? 'row is' : 'rows are'} as expected`;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** Describes a difference: `orders/7.status is "open", expected "closed"`. */
-export function differs(place: string, name: string, expected: Json | undefined, actual: Json | undefined): string {
+export function differs(
+  place: string,
+  name: string,
+  expected: Json | undefined,
+  actual: Json | undefined,
+  secret: ReadonlySet<string> = NONE,
+): string {
+  if (secret.has(name)) return `${place}.${name}, a secret column, is not as expected`;
   return `${place}.${name} is ${shown(actual)}, expected ${shown(expected)}`;
 }
 

@@ -74,7 +74,12 @@ export function shownRows(before: State, after: State, varying: VaryingValues): 
 }
 
 /** How each row differs from how it was rehearsed; undefined when the rows are not known one by one. */
-export function differencesFrom(rehearsal: Rehearsal, before: State, after: State): readonly string[][] | undefined {
+export function differencesFrom(
+  rehearsal: Rehearsal,
+  before: State,
+  after: State,
+  secret: ReadonlySet<string>,
+): readonly string[][] | undefined {
   const { rows: rehearsed, varying } = rehearsal;
   if (rehearsed === undefined) return undefined;
   const actual = Object.fromEntries(tablesIn(before, after, varying).map((table) => [table.name, namedRows(table)]));
@@ -83,7 +88,7 @@ export function differencesFrom(rehearsal: Rehearsal, before: State, after: Stat
     const untouched = ([key, row]: [string, RehearsedRow]): boolean => !(key in expected) && isUnchanged(row);
     const others = Object.entries(found).filter((entry) => !untouched(entry));
     const keys = new Set([...Object.keys(expected), ...others.map(([key]) => key)]);
-    return [...keys].map((key) => rowDifferences(`${table}/${key}`, expected[key], found[key]));
+    return [...keys].map((key) => rowDifferences(`${table}/${key}`, expected[key], found[key], secret));
   });
 }
 
@@ -101,7 +106,12 @@ function namedRows(table: TableChange): Readonly<Record<string, RehearsedRow>> {
   return Object.fromEntries([...named, ...numbered]);
 }
 
-function rowDifferences(place: string, expected: RehearsedRow | undefined, found: RehearsedRow | undefined): string[] {
+function rowDifferences(
+  place: string,
+  expected: RehearsedRow | undefined,
+  found: RehearsedRow | undefined,
+  secret: ReadonlySet<string>,
+): string[] {
   const [should, is] = [expected?.after ?? null, found?.after ?? null];
   if (should === null && is === null) return [];
   if (should === null)
@@ -110,7 +120,7 @@ function rowDifferences(place: string, expected: RehearsedRow | undefined, found
   const columns = [...new Set([...Object.keys(should), ...Object.keys(is)])];
   return columns
     .filter((column) => !same(should[column], is[column]))
-    .map((column) => differs(place, column, should[column], is[column]));
+    .map((column) => differs(place, column, should[column], is[column], secret));
 }
 
 interface RowChange {

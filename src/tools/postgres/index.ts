@@ -67,7 +67,8 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const { frame } = options;
   if (frame !== undefined) checkFrame(name, frame, sideEffectTables);
   const maintainedColumns = new Set(options.maintainedColumns);
-  const verifyOptions = { schema, sideEffectTables, maintainedColumns };
+  const secretColumns = new Set(options.secretColumns);
+  const verifyOptions = { schema, sideEffectTables, maintainedColumns, secretColumns };
   const mode = options.rehearse ?? 'when-asked';
   const limits = rehearsalSettings(name, options.rehearsal);
   const rehearsing = limits.client === undefined ? database : database.as(limits.client);
@@ -78,6 +79,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     maxRows,
     sideEffectTables,
     maintainedColumns,
+    secretColumns,
     limits,
   };
 
@@ -99,8 +101,8 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     actionType: actionTypeOf,
     operation: (input) => (input.op === 'sql' ? classify(input.sql).operation : input.op),
 
-    preview: (input, { signal }) =>
-      scope.upToDate(async () => {
+    preview: async (input, { signal }) => {
+      const preview = await scope.upToDate(async () => {
         const plan = await planned(input, signal);
         if (plan.kind === 'rehearsed') {
           const found = await rehearse(plan, rehearsalOptions, signal);
@@ -109,7 +111,9 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
         const preview = await previewChange(plan, { ...reader, sideEffectTables }, signal);
         if (plan.kind !== 'rows') return preview;
         return withRefusal(preview, countRefusal(plan.table.name, input, preview.rows));
-      }),
+      });
+      return secretColumns.size === 0 ? preview : { ...preview, secretColumns: [...secretColumns].sort() };
+    },
 
     async capture(input, { after, preview: { rehearsal } = {} }, { signal }) {
       if (after === undefined) {

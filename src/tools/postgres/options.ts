@@ -26,6 +26,11 @@ export interface PostgresOptions {
   /** Columns that triggers maintain, such as `updated_at`. They may change with any update. Default none. */
   readonly maintainedColumns?: readonly string[];
   /**
+   * Columns, of any table, whose values people are not shown: in the inbox, on the command line, in messages and in the checks. History and
+   * ledger hold them. Default none.
+   */
+  readonly secretColumns?: readonly string[];
+  /**
    * When a change of rows is tried in a transaction that is rolled back, before it is decided on: `always`; `when-asked`: when the input says
    * `rehearse: true`, and for changes that only a rehearsal can preview (upserts, MERGE, WITH queries that write, cascades, changed keys,
    * tables without a key); `never`: then these changes are refused. Default `when-asked`.

@@ -26,6 +26,8 @@ export interface RehearseOptions extends Omit<TrialOptions, 'signal'> {
   /** The connection of the role that rehearses. */
   readonly database: PostgresDatabase;
   readonly limits: RehearsalLimits;
+  /** Columns whose values no message may quote. */
+  readonly secretColumns: ReadonlySet<string>;
 }
 
 /** What a rehearsal found. */

@@ -102,7 +102,7 @@ function rehearsalRefusal(
   { rows: plan }: RehearsedPlan,
   found: Rehearsed,
   { input, actionType }: { readonly input: PostgresInput; readonly actionType: ActionType },
-  options: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
+  options: Pick<RehearseOptions, 'database' | 'maintainedColumns' | 'secretColumns'>,
 ): ErrorView | undefined {
   const detail =
     unnamedDeletion(found.trial, actionType) ??
@@ -135,7 +135,11 @@ function differenceFromInput(
   { table, verb, columns, onlyRehearsed }: RowPlan,
   { trial, assigned }: Rehearsed,
   input: PostgresInput,
-  { database, maintainedColumns }: Pick<RehearseOptions, 'database' | 'maintainedColumns'>,
+  {
+    database,
+    maintainedColumns,
+    secretColumns,
+  }: Pick<RehearseOptions, 'database' | 'maintainedColumns' | 'secretColumns'>,
 ): string | undefined {
   // Rows that move to another key, or have none, cannot be compared with the input one by one.
   if (onlyRehearsed !== undefined) return undefined;
@@ -145,7 +149,7 @@ function differenceFromInput(
   const pre = new Map([...rowsIn(before, table.name)].filter(([key]) => keys.has(key)));
   const post = rowsIn(after, table.name);
   const execution = { result: { assigned: assigned ?? [] }, created: { [table.name]: [...keys] } };
-  const change = { verb, table: table.name };
+  const change = { verb, table: table.name, secret: secretColumns };
   const free = [...columns, ...(varying[table.name] ?? [])];
   const checks = [
     derived({ input, execution, rows: statement.count }, change, pre, post),

@@ -17,6 +17,8 @@ export interface VerifyOptions {
   readonly sideEffectTables: ReadonlySet<string>;
   /** Columns that triggers maintain, such as `updated_at`. They may change with any update. */
   readonly maintainedColumns: ReadonlySet<string>;
+  /** Columns whose values no check may quote. */
+  readonly secretColumns: ReadonlySet<string>;
 }
 
 export function verifyChange(effect: ObservedEffect<PostgresInput>, options: VerifyOptions): readonly Check[] {
@@ -54,10 +56,10 @@ export function verifyChange(effect: ObservedEffect<PostgresInput>, options: Ver
 function verifyRehearsed(
   { pre, post, execution }: ObservedEffect<PostgresInput>,
   rehearsal: Rehearsal,
-  { sideEffectTables }: VerifyOptions,
+  { sideEffectTables, secretColumns }: VerifyOptions,
 ): readonly Check[] {
   const asRehearsed = changeDigest(pre, post, rehearsal.varying) === rehearsal.digest;
-  const rows = asRehearsed ? [] : (differencesFrom(rehearsal, pre, post) ?? []);
+  const rows = asRehearsed ? [] : (differencesFrom(rehearsal, pre, post, secretColumns) ?? []);
   const problems = rows.flat();
   const good = rows.filter((differences) => differences.length === 0).length;
   const count = problems.length === 0 ? undefined : countOf(good, rows.length);
@@ -99,11 +101,18 @@ export interface Change {
   readonly table: string;
   /** The columns that may change. */
   readonly columns: readonly string[];
+  /** Columns whose values no check may quote. */
+  readonly secret: ReadonlySet<string>;
 }
 
 type Rows = ReadonlyMap<string, Row>;
 
-function verifyRows(effect: ObservedEffect<PostgresInput>, change: Change, options: VerifyOptions): readonly Check[] {
+function verifyRows(
+  effect: ObservedEffect<PostgresInput>,
+  named: Omit<Change, 'secret'>,
+  options: VerifyOptions,
+): readonly Check[] {
+  const change = { ...named, secret: options.secretColumns };
   const pre = rowsIn(effect.pre, change.table);
   const post = rowsIn(effect.post, change.table);
   const checks = [
@@ -150,7 +159,7 @@ function differences(
     if (row === undefined) return [`${place} is gone, expected to be there`];
     return Object.entries(values ?? {})
       .filter(([column, value]) => !same(valueIn(row, column), value))
-      .map(([column, value]) => differs(place, column, value, valueIn(row, column)));
+      .map(([column, value]) => differs(place, column, value, valueIn(row, column), change.secret));
   };
   switch (change.verb) {
     case 'update':
@@ -167,9 +176,10 @@ function differences(
     }
     case 'restore': {
       const columns = change.columns ?? Object.keys(expected[0] ?? {});
+      const rowText = (row: Row): string => (change.secret.size > 0 ? 'a row' : `the row ${shown(row)}`);
       const there = new Set([...post.values()].map((row) => partOf(row, columns)));
       return expected.map((row) =>
-        there.has(partOf(row, columns)) ? [] : [`${change.table}: expected the row ${shown(row)}, is not there`],
+        there.has(partOf(row, columns)) ? [] : [`${change.table}: expected ${rowText(row)}, is not there`],
       );
     }
   }
@@ -208,7 +218,7 @@ export function frameColumns(change: Change, pre: Rows, post: Rows, maintained: 
     if (after === undefined) continue;
     for (const column of new Set([...Object.keys(before), ...Object.keys(after)])) {
       if (!free.has(column) && !same(before[column], after[column])) {
-        problems.push(differs(`${change.table}/${key}`, column, before[column], after[column]));
+        problems.push(differs(`${change.table}/${key}`, column, before[column], after[column], change.secret));
       }
     }
   }

@@ -1,4 +1,5 @@
 /** The page of one action: who proposes what, where and why; the decisions; and the outcome. */
+import { withoutSecretColumns } from '../../../presentation/secret-columns.js';
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Requirement } from '../../../action/decision.js';
@@ -39,7 +40,8 @@ interface ActionPageProps {
   readonly now: Date;
 }
 
-export function ActionPage(props: ActionPageProps): JSX.Element {
+export function ActionPage(whole: ActionPageProps): JSX.Element {
+  const props = withoutSecretColumns(whole);
   const { view, person, notices, now } = props;
   const { pending, outcome, phase } = view;
   const shown = pending?.shown;

@@ -1,6 +1,7 @@
 /** Text from agents and from systems they can write to, as it may stand on a page: it can be read, and do nothing else. */
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
+import { struckOut } from '../../../action/secrets.js';
 import { blankText, codePoint, cutPieces, piecesOf, type Mark, type Piece } from '../../../presentation/text-pieces.js';
 
 /** Text is markup for nobody here: JSX escapes it. What is left is what a reader would not notice. */
@@ -32,8 +33,9 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /** What would not be noticed: a character by its code point, a long blank in words. */
-function Odd({ mark: { kind, text, script } }: { readonly mark: Mark }): JSX.Element {
+function Odd({ mark: { kind, text, script, name = 'secret' } }: { readonly mark: Mark }): JSX.Element {
   if (kind === 'blank') return <span class="odd">{blankText(text)}</span>;
+  if (kind === 'secret') return <span class="odd">{struckOut(name)}</span>;
   const title =
     kind === 'foreign'
       ? `“${text}”, a letter of another script than the word it stands in: ${script ?? 'unknown'}`
