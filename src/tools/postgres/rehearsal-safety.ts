@@ -50,6 +50,10 @@ SELECT json_build_object(
     WHERE c.relkind IN ('r', 'p', 'f', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%')
 )::text`;
 
+export function codeFrom(text: string | null): DatabaseCode {
+  return JSON.parse(text ?? '{"functions":[],"tables":[]}') as DatabaseCode;
+}
+
 /** Functions of the server whose effect a rollback does not take back. */
 const LASTING = words(`
   setval pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared pg_advisory_unlock

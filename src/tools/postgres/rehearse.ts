@@ -7,7 +7,7 @@ import type { PostgresDatabase, Query, QueryResult } from './connection.js';
 import { asFailure, isConnectionLost } from './failure.js';
 import type { RehearsedPlan, RowPlan } from './plan.js';
 import { ambiguousJoin } from './preview.js';
-import { assertTakenBack, CODE_SQL, type DatabaseCode } from './rehearsal-safety.js';
+import { assertTakenBack } from './rehearsal-safety.js';
 import { counted } from './sql.js';
 import { WRITES_SQL, writesFrom } from './touched-rows.js';
 import { tryChange, type Trial, type TrialOptions } from './trial.js';
@@ -104,7 +104,7 @@ function knownFrom(plan: RowPlan, [matching, matches, ...stored]: readonly Query
 
 async function assertReversible(
   { targets }: RehearsedPlan,
-  { database, limits }: RehearseOptions,
+  { scope, limits }: RehearseOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const plain = targets.every(
@@ -112,10 +112,8 @@ async function assertReversible(
       triggers.length + rules.length + cascades.length + cascadingColumns.length === 0,
   );
   if (plain) return;
-  const [result] = await database.read([{ text: CODE_SQL }], signal);
-  const code = JSON.parse(result?.rows[0]?.[0] ?? '{"functions":[],"tables":[]}') as DatabaseCode;
   const changed = targets.map(({ schema, relation }) => ({ schema, name: relation }));
-  assertTakenBack(code, changed, limits.transactionalFunctions);
+  assertTakenBack(await scope.code(signal), changed, limits.transactionalFunctions);
 }
 
 function rehearsalOf({ before, after, changes, sideEffects, varying }: Trial): Rehearsal {

@@ -4,6 +4,7 @@ import { displayName, INDEXES_SQL, RELATIONS_SQL, TABLES_SQL, tablesFrom, type T
 import type { PostgresDatabase, Query } from './connection.js';
 import { describeQuery } from './describe.js';
 import { parseOne, refuseStatement } from './parser.js';
+import { CODE_SQL, codeFrom, type DatabaseCode } from './rehearsal-safety.js';
 import { usesOf, type QualifiedName, type Uses } from './uses.js';
 import {
   checkAllowedFunctions,
@@ -35,6 +36,7 @@ export class SqlScope {
   readonly #options: ScopeOptions;
   readonly #tables = new Map<string, Kept<Table>>();
   #allowedFunctions: Kept<AllowedFunctions> | undefined;
+  #code: Kept<DatabaseCode> | undefined;
 
   constructor(database: PostgresDatabase, options: ScopeOptions) {
     this.#database = database;
@@ -45,6 +47,7 @@ export class SqlScope {
   forget(): void {
     this.#tables.clear();
     this.#allowedFunctions = undefined;
+    this.#code = undefined;
   }
 
   /** Makes a second attempt with a fresh catalog when the input does not fit the cached one. */
@@ -211,6 +214,17 @@ export class SqlScope {
   async checkUses(uses: Uses, tables: readonly Table[], signal: AbortSignal): Promise<void> {
     const types = tables.flatMap((table) => table.typeOids);
     checkAllowedFunctions(uses, await this.#readAllowedFunctions(signal), this.#options, types);
+  }
+
+  /** The code that may run with a change: triggers, rules and the functions of the database. */
+  async code(signal: AbortSignal): Promise<DatabaseCode> {
+    const now = Date.now();
+    const kept = this.#code;
+    if (kept !== undefined && kept.since + this.#options.maxAgeMs > now) return kept.value;
+    const [result] = await this.#database.read([{ text: CODE_SQL }], signal);
+    const value = codeFrom(result?.rows[0]?.[0] ?? null);
+    this.#code = { value, since: now };
+    return value;
   }
 
   async #readAllowedFunctions(signal: AbortSignal): Promise<AllowedFunctions> {
