@@ -93,7 +93,7 @@ test('an agent proposes, a dba logs in, enrols a passkey, approves with it, and 
   const page = await world.logIn('dora');
   await passkeyIn(page);
   await page.getByRole('link', { name: 'update 1 row of products: set price_cents' }).click();
-  await page.getByText('the supplier has raised its price').waitFor();
+  await page.getByText('the supplier has raised its price', { exact: true }).waitFor();
   expect(await page.getByRole('button', { name: 'Approve' }).isDisabled()).toBe(true);
 
   await page.getByRole('link', { name: 'Enrol one' }).click();
