@@ -255,7 +255,7 @@ describe('dev', () => {
     expect(replayed.json()).toEqual(done.json());
     again.child.kill('SIGTERM');
     expect((await again.ended).code).toBe(0);
-  });
+  }, 120_000);
 
   test('without a config still answers: there is no such tool', async () => {
     const cwd = await folder();

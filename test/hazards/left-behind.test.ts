@@ -123,7 +123,7 @@ describe('terminated', () => {
     };
     const action = await pending(admin, proposal);
     await handleOf(action.actionId).terminate('operator');
-    const other = admin.perform({ ...proposal, reasoning: 'something else' });
+    const other = admin.perform({ ...proposal, input: { ...proposal.input, set: { qty: 2 } } });
     await expect(other).rejects.toMatchObject({ code: 'ACTION_CONFLICT' });
     await reconcile();
     expect(await ended(admin, proposal)).toMatchObject({ status: 'cancelled' });
