@@ -65,7 +65,7 @@ test('the table of effects is the one that the tool makes by itself', () => {
 });
 
 test('the table of options names each option', async () => {
-  const source = await readFile(path.join(ROOT, 'src/tools/postgres/index.ts'), 'utf8');
+  const source = await readFile(path.join(ROOT, 'src/tools/postgres/options.ts'), 'utf8');
   const [, members = ''] = /export interface PostgresOptions \{(.*?)\n\}/s.exec(source) ?? [];
   const options = [...members.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name);
   const documented = [...page.slice(page.indexOf('## Options')).matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
