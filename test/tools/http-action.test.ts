@@ -52,7 +52,7 @@ beforeEach(() => {
 /** A refund that the service accepts with 202 and makes later. */
 const { lookUp: _lookUp, compensate: _compensate, response: _response, ...REFUND } = OPERATIONS.refund;
 const ACCEPTED_REFUND: HttpOperation = { ...REFUND, idempotency: 'none' };
-const LATER: HttpOperation = { ...ACCEPTED_REFUND, settlesWithin: '20s' };
+const LATER: HttpOperation = { ...ACCEPTED_REFUND, settlesWithin: '50s' };
 const FOLLOWED: HttpOperation = {
   ...ACCEPTED_REFUND,
   accepted: {
