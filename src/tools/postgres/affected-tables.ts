@@ -3,18 +3,13 @@
  * the statement. The counts of earlier transactions of the session linger, so they are read before and after.
  */
 import { CountersignError } from '../../action/errors.js';
+import type { ChangedRows } from '../../action/rehearsal.js';
 import type { QueryResult } from './connection.js';
 import type { DefinitionPlan } from './definition.js';
 import type { RowPlan } from './plan.js';
 import type { SqlScope } from './scope.js';
 
-export interface Counts {
-  readonly inserted: number;
-  readonly updated: number;
-  readonly deleted: number;
-}
-
-interface Counted extends Counts {
+interface Counted extends ChangedRows {
   readonly schema: string;
   readonly name: string;
 }
@@ -131,7 +126,7 @@ function checkOthers(
 }
 
 /** Whether the counts fit the statement. A row that moves to another partition counts as a deletion and an insertion. */
-function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: Counts, rows: number): boolean {
+function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: ChangedRows, rows: number): boolean {
   switch (verb) {
     case 'insert':
       return inserted === rows && updated === 0 && deleted === 0;
@@ -144,7 +139,7 @@ function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: Cou
   }
 }
 
-function sum(counts: readonly Counts[]): Counts {
+function sum(counts: readonly ChangedRows[]): ChangedRows {
   return counts.reduce(
     (all, one) => ({
       inserted: all.inserted + one.inserted,
@@ -155,7 +150,7 @@ function sum(counts: readonly Counts[]): Counts {
   );
 }
 
-function total({ inserted, updated, deleted }: Counts): number {
+export function total({ inserted, updated, deleted }: ChangedRows): number {
   return inserted + updated + deleted;
 }
 

@@ -32,10 +32,11 @@ export function assignedByStatement({ type, node }: WriteUse, table: Table): Ass
       const clauses = listOf(node['mergeWhenClauses']).map((clause) => unwrap(clause)[1]);
       const inserts = clauses.filter((clause) => clause['commandType'] === 'CMD_INSERT');
       const updates = clauses.filter((clause) => clause['commandType'] === 'CMD_UPDATE').map(updatedBy);
-      const merged = union([...inserts.map((clause) => mergedBy(clause, table)), ...updates]);
+      const merged = inserts.map((clause) => mergedBy(clause, table));
+      const { given, fresh } = union([...merged, ...updates]);
       // What one clause leaves to the default, no clause gives.
-      const given = inserts.map((clause) => mergedBy(clause, table).given);
-      return { ...merged, given: new Set([...merged.given].filter((name) => given.every((names) => names.has(name)))) };
+      const always = [...given].filter((name) => merged.every((insert) => insert.given.has(name)));
+      return { given: new Set(always), fresh };
     }
     case 'DeleteStmt':
       return NOTHING_ASSIGNED;

@@ -8,7 +8,7 @@ import type { QueryResult, PostgresDatabase, Query } from './connection.js';
 import { parseName } from './catalog.js';
 import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
 import { identified, rowsOf } from './touched-rows.js';
-import { stateOf } from './rows.js';
+import { createdIn, keysIn, stateOf } from './rows.js';
 import type { SqlScope } from './scope.js';
 import { ordered } from './sql.js';
 import { keyQuery } from './structured.js';
@@ -126,14 +126,11 @@ export async function captureRehearsed(
   { database, scope }: Reader,
   signal: AbortSignal,
 ): Promise<State> {
-  const created = execution?.created ?? {};
-  const names = [...new Set([...Object.keys(pre), ...Object.keys(created)])];
+  const names = [...new Set([...Object.keys(pre), ...Object.keys(execution?.created ?? {})])];
   const tables = await scope.tables(names.map(parseName), 'input', signal);
-  const queries = tables.map((table) => {
-    const { name } = table;
-    const known = Object.hasOwn(pre, name) ? Object.keys(pre[name] ?? {}) : [];
-    return rowsOf(table, [...known, ...(Object.hasOwn(created, name) ? (created[name] ?? []) : [])]);
-  });
+  const queries = tables.map((table) =>
+    rowsOf(table, [...keysIn(pre, table.name), ...createdIn(execution, table.name)]),
+  );
   const results = queries.length === 0 ? [] : await database.read(queries, signal);
   const rows = tables.map((table, at) => [table.name, Object.fromEntries(identified(table, results[at], database))]);
   const state: unknown = Object.fromEntries(rows);
@@ -146,9 +143,6 @@ function keyQueries(
   { pre, execution }: { readonly pre: State; readonly execution?: Execution },
 ): readonly Query[] {
   const { name } = plan.table;
-  const before = Object.hasOwn(pre, name) ? Object.keys(pre[name] ?? {}) : [];
-  const created =
-    execution?.created !== undefined && Object.hasOwn(execution.created, name) ? (execution.created[name] ?? []) : [];
-  const keys = [...new Set([...before, ...created])];
+  const keys = [...new Set([...keysIn(pre, name), ...createdIn(execution, name)])];
   return keys.length === 0 ? [] : [keyQuery(plan.table, keys)];
 }

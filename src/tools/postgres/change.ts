@@ -4,7 +4,7 @@ import type { ChangedRows, Rehearsal, RehearsedRow } from '../../action/rehearsa
 import type { State } from '../../action/snapshot.js';
 import { differs, same } from '../expected-rows.js';
 import type { Table } from './catalog.js';
-import type { Row } from './rows.js';
+import { rowsIn, type Row } from './rows.js';
 
 /** The values of a table that differ each time the change is made. */
 export type VaryingValues = Rehearsal['varying'];
@@ -24,7 +24,7 @@ interface TableChange {
   readonly newKeys: boolean;
 }
 
-/** The names of tables whose inserted rows get another key each time carry this mark among their varying columns. */
+/** Stands among the varying columns of a table whose inserted rows get another key each time. */
 export const NEW_KEYS = '$key';
 
 /**
@@ -153,9 +153,4 @@ function tablesIn(before: State, after: State, varying: VaryingValues): readonly
     const columns = new Set(Object.hasOwn(varying, name) ? varying[name] : undefined);
     return { name, before: rowsIn(before, name), after: rowsIn(after, name), columns, newKeys: columns.has(NEW_KEYS) };
   });
-}
-
-export function rowsIn(state: State, table: string): ReadonlyMap<string, Row> {
-  const rows = Object.hasOwn(state, table) ? state[table] : undefined;
-  return new Map(typeof rows === 'object' && rows !== null ? (Object.entries(rows) as [string, Row][]) : []);
 }

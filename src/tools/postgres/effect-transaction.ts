@@ -1,10 +1,11 @@
 /** The one transaction of an execution: it takes a session, makes the effect, records the key with it and commits, or rolls all back. */
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
-import type { Digest } from '../../action/json.js';
+import { canonicalBytes, type Digest, type Json } from '../../action/json.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { violated } from './affected-tables.js';
-import type { Reader } from './capture.js';
+import type { assignedRows } from './assignment.js';
+import { tooManyRows, type Reader } from './capture.js';
 import type { QueryResult, Query, PostgresSession } from './connection.js';
 import type { Effects } from './effects.js';
 import { isConnectionLost, sqlState } from './failure.js';
@@ -18,9 +19,9 @@ export interface ExecuteOptions extends Reader {
 }
 
 /** The largest result of RETURNING. A larger one is left out. */
-export const MAX_RETURNED_BYTES = 64 * 1024;
+const MAX_RETURNED_BYTES = 64 * 1024;
 /** The largest record for verifying the effect. An action that needs a larger one is refused. */
-export const MAX_RECORD_BYTES = 1024 * 1024;
+const MAX_RECORD_BYTES = 1024 * 1024;
 
 /** The connection was lost during the commit. */
 export class CommitLost extends Error {}
@@ -96,6 +97,27 @@ export abstract class EffectTransaction {
       `at most ${most} rows, as policy demands`,
       'Narrow the condition.',
     );
+  }
+
+  /** What the execution returns: the count, the values in the database's form, and the rows that the agent asked for. */
+  protected resultOf(
+    count: number,
+    assigned: ReturnType<typeof assignedRows>,
+    returned: QueryResult | undefined,
+  ): Record<string, Json> {
+    const result: Record<string, Json> = { rowCount: count };
+    if (assigned !== undefined) result['assigned'] = assigned;
+    if (returned === undefined) return result;
+    const rows = this.options.database.objects(returned);
+    if (canonicalBytes(rows) <= MAX_RETURNED_BYTES) result['rows'] = rows;
+    else Object.assign(result, { truncated: true, limitBytes: MAX_RETURNED_BYTES, more: 'Select the rows.' });
+    return result;
+  }
+
+  /** @throws CountersignError TOO_MANY_ROWS when the record for verifying the effect would be too large */
+  protected recordable(execution: Execution, count: number, tables: string): Execution {
+    if (canonicalBytes(execution) <= MAX_RECORD_BYTES) return execution;
+    throw tooManyRows(String(count), tables, this.options.maxRows);
   }
 
   async #inside(session: PostgresSession): Promise<Execution> {

@@ -17,7 +17,7 @@ export interface PreviewOptions extends Reader {
 }
 
 /** How many rows are shown to people. */
-const SAMPLE = 10;
+export const SAMPLE = 10;
 /** The longest part of a value that is shown to people, in characters. */
 const SHOWN = 200;
 /** Rows are counted exactly up to this number, so that policies can use the count even when it is too large to record. */
@@ -269,7 +269,7 @@ function numberIn(result: QueryResult | undefined): number {
   return Number(result?.rows[0]?.[0] ?? 0);
 }
 
-function shortened(row: JsonObject): JsonObject {
+export function shortened(row: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(row).map(([name, value]): [string, Json] => [name, shortenedValue(value)]));
 }
 
@@ -284,6 +284,6 @@ function plural(rows: number): string {
   return rows === 1 ? '1 row' : `${rows} rows`;
 }
 
-function lower(names: readonly string[]): readonly string[] {
+export function lower(names: readonly string[]): readonly string[] {
   return [...new Set(names.map((name) => name.toLowerCase()))].sort();
 }

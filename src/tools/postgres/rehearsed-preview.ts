@@ -3,20 +3,17 @@ import type { ActionType, Preview } from '../../action/decision.js';
 import { CountersignError, type ErrorView } from '../../action/errors.js';
 import type { ChangedRows } from '../../action/rehearsal.js';
 import { actionTypeOf } from './action-type.js';
+import { total } from './affected-tables.js';
 import { columnOrder, type Table } from './catalog.js';
-import { rowsIn } from './change.js';
 import type { PostgresInput } from './input.js';
 import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
-import { actsWith } from './preview.js';
+import { actsWith, lower, SAMPLE, shortened } from './preview.js';
 import type { RehearseOptions, Rehearsed } from './rehearse.js';
 import { countRefusal, withRefusal } from './row-count.js';
-import { keyOf } from './rows.js';
+import { keyOf, rowsIn } from './rows.js';
 import { columnsOf } from './touched-rows.js';
-import { total, type Trial } from './trial.js';
+import type { Trial } from './trial.js';
 import { derived, frameColumns } from './verify.js';
-
-/** How many rows are shown to people. */
-const SAMPLE = 10;
 
 export function rehearsedPreviewOf(
   plan: RehearsedPlan,
@@ -55,8 +52,9 @@ function rehearsedPreview(
   });
   // What may be written beside the action is counted in the rehearsal, not among its rows.
   const rows = Object.values(trial.changes).reduce((sum, change) => sum + total(change), 0);
-  const targets = [...new Set([...first, ...names].map((name) => name.toLowerCase()))].sort();
-  const sample = ordered.flatMap((name) => [...rowsIn(rows === 0 ? {} : sampleState(trial, name), name).values()]);
+  const targets = lower([...first, ...names]);
+  // As they are now: what is inserted is shown in the rehearsal, because some of its values differ each time.
+  const sample = ordered.flatMap((name) => [...rowsIn(trial.before, name).values()]);
   const varies = Object.entries(rehearsal.varying).flatMap(([table, columns]) => {
     const named = columns.filter((column) => !column.startsWith('$'));
     return named.length === 0 ? [] : [`${named.join(', ')} of ${table} will have other values than in the rehearsal`];
@@ -64,12 +62,9 @@ function rehearsedPreview(
   return {
     rows,
     targets,
-    reads: plan.reads
-      .map((name) => name.toLowerCase())
-      .filter((name) => !targets.includes(name))
-      .sort(),
+    reads: lower(plan.reads).filter((name) => !targets.includes(name)),
     schemaChange: false,
-    sample: sample.slice(0, SAMPLE),
+    sample: sample.slice(0, SAMPLE).map((row) => shortened(row)),
     ...(trial.tables.length === 0 ? {} : { columns: columnOrder(inOrderOf(ordered, trial.tables)) }),
     summary: described.length === 0 ? `${operation}: no row of ${first.join(', ')} changes` : described.join(', '),
     rehearsal,
@@ -82,11 +77,6 @@ function inOrderOf(names: readonly string[], tables: readonly Table[]): readonly
 }
 
 const NO_ROWS: ChangedRows = { inserted: 0, updated: 0, deleted: 0 };
-
-/** The rows as they are now. Inserted rows are shown in the rehearsal, because some of their values differ each time. */
-function sampleState({ before }: Trial, name: string): Trial['before'] {
-  return { [name]: before[name] ?? {} };
-}
 
 function describeRows(table: string, { inserted, updated, deleted }: ChangedRows): string {
   const parts = [

@@ -2,21 +2,15 @@
  * The transaction of a rehearsed change. It rehearses once more, which tells that the rows are still those that were captured and that the
  * change would still do the same; then it makes the change and checks once more what it did, before it commits.
  */
-import { canonicalBytes, digest, type Digest, type Json } from '../../action/json.js';
+import { digest, type Digest } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
-import { violated } from './affected-tables.js';
+import { total, violated } from './affected-tables.js';
 import { assignedRows } from './assignment.js';
-import { changeDigest, changedRows, rowsIn } from './change.js';
-import { tooManyRows } from './capture.js';
+import { changeDigest, changedRows } from './change.js';
+import { keysIn, rowsIn } from './rows.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import type { PostgresSession, QueryResult } from './connection.js';
-import {
-  EffectTransaction,
-  MAX_RECORD_BYTES,
-  MAX_RETURNED_BYTES,
-  type ExecuteOptions,
-  type Time,
-} from './effect-transaction.js';
+import { EffectTransaction, type ExecuteOptions, type Time } from './effect-transaction.js';
 import type { RehearsedPlan } from './plan.js';
 import {
   columnsOf,
@@ -29,7 +23,7 @@ import {
   writtenSince,
   type IdentifiedRows,
 } from './touched-rows.js';
-import { total, tryChange, type Trial } from './trial.js';
+import { tryChange, type Trial } from './trial.js';
 
 export class RehearsedTransaction extends EffectTransaction {
   readonly #plan: RehearsedPlan;
@@ -107,33 +101,24 @@ export class RehearsedTransaction extends EffectTransaction {
     statement: QueryResult | undefined,
     assigned: readonly QueryResult[],
   ): Execution {
-    const { database, maxRows } = this.options;
     const { hidden, rows: plan } = this.#plan;
     const changes = Object.entries(changedRows(before, after, tables)).map(([name, change]) => [name, total(change)]);
     const created = Object.keys(after).map((name): [string, readonly string[]] => {
       const known = rowsIn(before, name);
       return [name, keysIn(after, name).filter((key) => !known.has(key))];
     });
-    const result: Record<string, Json> = { rowCount: statement?.count ?? 0 };
     const stored = plan?.assignment === undefined ? undefined : assignedRows(plan.assignment, assigned);
-    if (stored !== undefined) result['assigned'] = stored;
-    if (statement !== undefined && hidden !== undefined && statement.fields.length > hidden) {
-      const returned = database.objects(columnsOf(statement, 0, statement.fields.length - hidden));
-      if (canonicalBytes(returned) <= MAX_RETURNED_BYTES) result['rows'] = returned;
-      else Object.assign(result, { truncated: true, limitBytes: MAX_RETURNED_BYTES, more: 'Select the rows.' });
-    }
+    const returned =
+      statement !== undefined && hidden !== undefined && statement.fields.length > hidden
+        ? columnsOf(statement, 0, statement.fields.length - hidden)
+        : undefined;
     const execution = {
-      result,
+      result: this.resultOf(statement?.count ?? 0, stored, returned),
       affectedRows: { ...(Object.fromEntries(changes) as Record<string, number>), ...sideEffects },
       created: Object.fromEntries(created),
     };
-    if (canonicalBytes(execution) <= MAX_RECORD_BYTES) return execution;
-    throw tooManyRows(String(this.context.rows), Object.keys(after).join(', '), maxRows);
+    return this.recordable(execution, this.context.rows, Object.keys(after).join(', '));
   }
-}
-
-function keysIn(state: State, table: string): readonly string[] {
-  return [...rowsIn(state, table).keys()];
 }
 
 function otherwise(how: string): Error {

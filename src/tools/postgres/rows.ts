@@ -1,6 +1,8 @@
 /** Rows in states: by table and by the text of their key. */
 import type { Json, JsonObject } from '../../action/json.js';
 import { CountersignError } from '../../action/errors.js';
+import type { State } from '../../action/snapshot.js';
+import type { Execution } from '../tool.js';
 import type { Column, Table } from './catalog.js';
 
 export type Row = { readonly [column: string]: Json };
@@ -45,4 +47,20 @@ export function requireKey(table: Table, field: string): void {
     expected: 'a table with a primary key, or a unique index on columns that are NOT NULL',
     fix: `Have a primary key added: ALTER TABLE ${table.sql} ADD PRIMARY KEY (…).`,
   });
+}
+
+/** The rows of a table in a state, by their key. */
+export function rowsIn(state: State, table: string): ReadonlyMap<string, Row> {
+  const rows = Object.hasOwn(state, table) ? state[table] : undefined;
+  return new Map(typeof rows === 'object' && rows !== null ? (Object.entries(rows) as [string, Row][]) : []);
+}
+
+export function keysIn(state: State, table: string): readonly string[] {
+  return [...rowsIn(state, table).keys()];
+}
+
+/** The keys of the rows of a table that an execution created. */
+export function createdIn(execution: Execution | undefined, table: string): readonly string[] {
+  const created = execution?.created ?? {};
+  return Object.hasOwn(created, table) ? (created[table] ?? []) : [];
 }

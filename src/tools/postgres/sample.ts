@@ -6,6 +6,7 @@ import { parseName, type Table } from './catalog.js';
 import type { Reader } from './capture.js';
 import type { Query } from './connection.js';
 import type { ChangePlan } from './plan.js';
+import { createdIn, keysIn } from './rows.js';
 import { keyCondition, Parameters, quote } from './sql.js';
 
 export interface FrameOptions {
@@ -64,8 +65,8 @@ export async function sampleAround(
   const tables = [...changed.filter((table) => table.key.length > 0), ...named];
   if (tables.length === 0) return {};
   const queries = tables.map((table) => {
-    const created = Object.hasOwn(execution?.created ?? {}, table.name) ? (execution?.created?.[table.name] ?? []) : [];
-    return sampleQuery(table, [...keysIn(pre, table.name), ...created], frame.sampleRows);
+    const touched = [...keysIn(pre, table.name), ...createdIn(execution, table.name)];
+    return sampleQuery(table, touched, frame.sampleRows);
   });
   const timeoutMs = (frame.timeoutMs ?? 1000) / queries.length;
   const results = await database.read(queries, signal, timeoutMs);
@@ -94,8 +95,4 @@ function sampleQuery(table: Table, without: readonly string[], limit: number): Q
       `SELECT md5(t::text) AS digest FROM ${table.sql} t WHERE ${condition} ORDER BY ${order} LIMIT ${limit}) q`,
     ...(parameters.values.length === 0 ? {} : { values: parameters.values }),
   };
-}
-
-function keysIn(state: State, table: string): readonly string[] {
-  return Object.hasOwn(state, table) ? Object.keys(state[table] ?? {}) : [];
 }

@@ -5,20 +5,18 @@
  */
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
+import type { ChangedRows } from '../../action/rehearsal.js';
 import { storedColumns, type Table } from './catalog.js';
 import type { PostgresDatabase, Query, QueryResult } from './connection.js';
 import { keyOf, type Row } from './rows.js';
 import { keyCondition, Parameters, quote } from './sql.js';
 
 /** A table that a transaction wrote. Partitions count with the table that they belong to. */
-export interface WrittenTable {
+export interface WrittenTable extends ChangedRows {
   readonly schema: string;
   readonly name: string;
   /** Whether the role may read its rows. */
   readonly readable: boolean;
-  readonly inserted: number;
-  readonly updated: number;
-  readonly deleted: number;
 }
 
 /** What the server knows of the transaction's writes. */

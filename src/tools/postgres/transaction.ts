@@ -1,19 +1,13 @@
 /** The transaction of a change whose rows queries tell: checks the pre-state, runs the statement and checks what it did. */
-import { canonicalBytes, digest, type Digest, type Json } from '../../action/json.js';
+import { digest, type Digest } from '../../action/json.js';
 import type { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution, ExecuteContext } from '../tool.js';
 import { assignedRows } from './assignment.js';
-import { stateFrom, stateQueries, tooManyRows } from './capture.js';
+import { stateFrom, stateQueries } from './capture.js';
 import type { QueryResult, PostgresSession } from './connection.js';
 import { rowCountIn, type DefinitionPlan } from './definition.js';
-import {
-  EffectTransaction,
-  MAX_RECORD_BYTES,
-  MAX_RETURNED_BYTES,
-  type ExecuteOptions,
-  type Time,
-} from './effect-transaction.js';
+import { EffectTransaction, type ExecuteOptions, type Time } from './effect-transaction.js';
 import type { RowPlan } from './plan.js';
 import { keyOf } from './rows.js';
 import { columnsOf } from './touched-rows.js';
@@ -89,22 +83,15 @@ export class Transaction extends EffectTransaction {
     if (!isNew) checkSameRows(plan, keys, Object.keys(pre[plan.table.name] ?? {}));
     const affectedRows = checkRows(plan, since, scope, expected);
     const captured = new Set(Object.keys(pre[plan.table.name] ?? {}));
-    const returned = statement.fields.length > width ? database.objects(columnsOf(statement, 0, -width)) : undefined;
-    const result: Record<string, Json> = { rowCount: statement.count };
+    const returned = statement.fields.length > width ? columnsOf(statement, 0, -width) : undefined;
     const stored = plan.assignment === undefined ? undefined : assignedRows(plan.assignment, assigned);
-    if (stored !== undefined) result['assigned'] = stored;
-    if (returned !== undefined) {
-      if (canonicalBytes(returned) <= MAX_RETURNED_BYTES) result['rows'] = returned;
-      else Object.assign(result, { truncated: true, limitBytes: MAX_RETURNED_BYTES, more: 'Select the rows.' });
-    }
     const created = keys.filter((key) => !captured.has(key));
     const execution = {
-      result,
+      result: this.resultOf(statement.count, stored, returned),
       affectedRows,
       ...(isNew ? { created: Object.fromEntries([[plan.table.name, created]]) } : {}),
     };
-    if (canonicalBytes(execution) <= MAX_RECORD_BYTES) return execution;
-    throw tooManyRows(String(statement.count), plan.table.name, this.options.maxRows);
+    return this.recordable(execution, statement.count, plan.table.name);
   }
 
   #otherCount(count: number): CountersignError {

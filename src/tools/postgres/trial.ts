@@ -3,6 +3,7 @@ import { CountersignError } from '../../action/errors.js';
 import { assertJson, type Json } from '../../action/json.js';
 import type { ChangedRows } from '../../action/rehearsal.js';
 import type { State } from '../../action/snapshot.js';
+import { total } from './affected-tables.js';
 import { tooManyRows, type Reader } from './capture.js';
 import { TABLES_SQL, tablesFrom, type Table } from './catalog.js';
 import { changedRows, NEW_KEYS, type VaryingValues } from './change.js';
@@ -257,10 +258,6 @@ function checkCovered(written: readonly WrittenTable[], plan: RehearsedPlan, { s
 function checkSize(written: readonly WrittenTable[], maxRows: number): void {
   const rows = written.reduce((sum, table) => sum + total(table), 0);
   if (rows > maxRows) throw tooManyRows(String(rows), written.map(({ name }) => name).join(', '), maxRows);
-}
-
-export function total({ inserted, updated, deleted }: ChangedRows): number {
-  return inserted + updated + deleted;
 }
 
 function lockedByOthers(): CountersignError {

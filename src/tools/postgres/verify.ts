@@ -2,14 +2,14 @@
 import { canonical, type Json } from '../../action/json.js';
 import type { Check } from '../../action/outcome.js';
 import type { Rehearsal } from '../../action/rehearsal.js';
-import { changeDigest, differencesFrom, rowsIn } from './change.js';
+import { changeDigest, differencesFrom } from './change.js';
 import { check, countOf, differs, same, shown } from '../expected-rows.js';
 import type { ObservedEffect } from '../tool.js';
 import { displayName, parseName } from './catalog.js';
 import { classify } from './classify.js';
 import type { PostgresInput } from './input.js';
 import type { RowPlan } from './plan.js';
-import type { Row } from './rows.js';
+import { createdIn, rowsIn, type Row } from './rows.js';
 import { verifyDefinition } from './verify-definition.js';
 
 export interface VerifyOptions {
@@ -169,7 +169,7 @@ function differences(
         post.has(key) ? [`${change.table}/${key} is there, expected to be gone`] : [],
       );
     case 'insert': {
-      const keys = createdIn(effect, change.table);
+      const keys = createdIn(effect.execution, change.table);
       const { rows } = effect;
       const found = keys.map((key, at) => compared(key, expected[at]));
       return keys.length === rows ? found : [...found, [`expected ${rows} new rows, there are ${keys.length}`]];
@@ -195,7 +195,7 @@ function frameRows(effect: ObservedEffect<PostgresInput>, change: Change, pre: R
   if (change.verb !== 'delete') {
     for (const key of pre.keys()) if (!post.has(key)) problems.push(`${change.table}/${key} vanished`);
   }
-  const created = new Set(createdIn(effect, change.table));
+  const created = new Set(createdIn(effect.execution, change.table));
   const appeared = [...post.keys()].filter((key) => !pre.has(key) && !created.has(key));
   // The server counted every row that our transaction wrote, so any other new row was written by somebody else before we read again.
   const accounted = effect.execution?.affectedRows?.[change.table] === effect.preview.rows;
@@ -255,11 +255,6 @@ function expectedRows({ input, execution }: DerivedEffect): readonly Row[] {
   const { assigned } = record as { readonly [field: string]: Json };
   const stored = Array.isArray(assigned) ? (assigned as readonly Row[]) : [];
   return Array.from({ length: Math.max(given.length, stored.length) }, (_, at) => ({ ...given[at], ...stored[at] }));
-}
-
-function createdIn({ execution }: Pick<DerivedEffect, 'execution'>, table: string): readonly string[] {
-  const created = execution?.created ?? {};
-  return Object.hasOwn(created, table) ? (created[table] ?? []) : [];
 }
 
 function valueIn(row: Row, column: string): Json | undefined {
