@@ -50,6 +50,15 @@ async function token(
   return signApproval(by, { tenant, actionId, shownDigest: shown.shownDigest, verdict: 'approve', ...more });
 }
 
+/** Approves what is no longer as it was shown, and waits until people are asked anew. */
+async function approvedInVain(action: PendingAction) {
+  await admin.decide(action.actionId, await token(action, dba));
+  return await until(
+    () => admin.view(action.actionId),
+    ({ phase, refusedApprovals }) => phase === 'pending' && refusedApprovals.length > 0,
+  );
+}
+
 async function stillWaits(action: PendingAction): Promise<void> {
   expect((await admin.view(action.actionId)).phase).toBe('pending');
   expect(await left()).toBe(150);
@@ -191,11 +200,7 @@ test('one no outweighs a yes', async () => {
 test('when the state changes while people think, their yes no longer counts and they are asked anew', async () => {
   const action = await pending(admin, PURGE);
   await stack.shop.query("UPDATE sessions SET note = 'active' WHERE id <= 20");
-  await admin.decide(action.actionId, await token(action, dba));
-  const view = await until(
-    () => admin.view(action.actionId),
-    ({ phase, refusedApprovals }) => phase === 'pending' && refusedApprovals.length > 0,
-  );
+  const view = await approvedInVain(action);
   expect(view.refusedApprovals).toMatchObject([{ code: 'APPROVAL_STALE' }]);
   expect(view.pending?.shown.preview.rows).toBe(130);
   expect(view.approvals).toEqual([]);
@@ -213,11 +218,7 @@ test('of a rehearsed change covers what it does to other tables: one row more th
   expect(preview).toMatchObject({ rows: 152, targets: ['carts', 'marks'] });
   expect(preview.rehearsal?.tables).toMatchObject({ marks: { deleted: 2 }, carts: { deleted: 150 } });
   await stack.shop.query('INSERT INTO marks VALUES (3, 2)');
-  await admin.decide(action.actionId, await token(action, dba));
-  const view = await until(
-    () => admin.view(action.actionId),
-    ({ phase, refusedApprovals }) => phase === 'pending' && refusedApprovals.length > 0,
-  );
+  const view = await approvedInVain(action);
   expect(view.refusedApprovals).toMatchObject([{ code: 'APPROVAL_STALE' }]);
   expect(view.pending?.shown.preview.rows).toBe(153);
 

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import { proposalDigest, signedProposalDigest } from '../../src/action/proposal.js';
-import { encodeCredential, issueAgent, signApproval, signProposal } from '../../src/trust/index.js';
+import { encodeCredential, issueAgent, signApproval, signProposal, type Credential } from '../../src/trust/index.js';
 import { ended, pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -64,12 +64,7 @@ test('forty calls at once make one effect and give one answer', async () => {
 
 test('two processes that start the same action at once make one effect', async () => {
   const { proposal, effects } = increment();
-  const credential = await issueAgent(stack.keyring, {
-    id: 'agent-1',
-    tenant: TENANT,
-    roles: ['admin_user'],
-    scopes: ['*'],
-  });
+  const credential = await adminCredential();
   const propose = () =>
     promisify(execFile)(
       process.execPath,
@@ -227,12 +222,7 @@ describe('the same action in other words', () => {
 
   test('words that the agent did not sign are refused', async () => {
     const { proposal, effects } = increment();
-    const credential = await issueAgent(stack.keyring, {
-      id: 'agent-1',
-      tenant: TENANT,
-      roles: ['admin_user'],
-      scopes: ['*'],
-    });
+    const credential = await adminCredential();
     const signature = await signProposal(credential, signedProposalDigest(proposal));
     const handle = await admin.temporal.workflow.start('trustedAction', {
       workflowId: `${TENANT}/${proposal.actionId}`,
@@ -243,6 +233,11 @@ describe('the same action in other words', () => {
     expect(await effects()).toBe(0);
   });
 });
+
+/** The credential of the agent `admin`. */
+async function adminCredential(): Promise<Credential> {
+  return await issueAgent(stack.keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+}
 
 /** What the history kept of calls in other words. */
 async function restatements(workflowId: string): Promise<unknown[]> {

@@ -1,11 +1,10 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../src/action/json.js';
 import { http, type HttpInput, type HttpOperation } from '../../src/tools/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { never } from './conformance.js';
-import { execute, toolOn } from './http-support.js';
+import { execute } from './http-support.js';
+import { receiver } from './receiver.js';
 
 interface Received {
   readonly url: string;
@@ -13,34 +12,9 @@ interface Received {
   readonly bytes: Buffer;
 }
 
-const received: Received[] = [];
-const server = createServer((request, response) => {
-  void (async () => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    received.push({
-      url: request.url ?? '',
-      type: request.headers['content-type'] ?? '',
-      bytes: Buffer.concat(chunks),
-    });
-    response.setHeader('content-type', 'application/json').end('{}');
-  })();
-});
-let url = '';
-const tools: Tool<HttpInput>[] = [];
-
-beforeAll(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-beforeEach(() => {
-  received.length = 0;
-});
-afterAll(async () => {
-  await Promise.all(tools.map((tool) => tool.close()));
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-});
+const service = receiver();
+const received = (): readonly Received[] =>
+  service.received.map(({ url, headers, bytes }) => ({ url, type: headers['content-type'] ?? '', bytes }));
 
 type Input = NonNullable<HttpOperation['input']>;
 
@@ -52,14 +26,12 @@ function toolFor(input: Input): Tool<HttpInput> {
     actionType: 'READ',
     input: { body: true, bodyOptional: true, query: true, ...input },
   };
-  const tool = toolOn(url, { operations: { send } });
-  tools.push(tool);
-  return tool;
+  return service.tool({ operations: { send } });
 }
 
 async function send(input: Input, proposal: JsonObject): Promise<Received> {
   await execute(toolFor(input), { op: 'send', ...proposal });
-  const [one] = received;
+  const [one] = received();
   if (one === undefined) throw new Error('nothing was received');
   return one;
 }
@@ -173,7 +145,7 @@ describe('a query', () => {
   test('writes objects where a style is declared, and refuses them elsewhere', async () => {
     const styles = { query: { filter: 'indices' } } as const;
     const seen = await send({ styles }, { query: { filter: { status: ['open', 'late'] }, page: 2 } });
-    expect([...new URL(seen.url, url).searchParams]).toEqual([
+    expect([...new URL(seen.url, service.url).searchParams]).toEqual([
       ['filter[status][0]', 'open'],
       ['filter[status][1]', 'late'],
       ['page', '2'],
@@ -210,7 +182,7 @@ describe('a multipart body', () => {
     await send(input, { body });
     await send(input, { body });
     await send(input, { body: { ...body, note: 'y' } });
-    const [first, second, third] = received;
+    const [first, second, third] = received();
     expect(second).toEqual(first);
     expect(third?.type).not.toBe(first?.type);
   });
@@ -282,7 +254,13 @@ describe('a format is refused as config', () => {
     ],
   ])('%s', (_name, operation, message) => {
     expect(() =>
-      http({ name: 'a', environment: 'test', baseUrl: url, allow: { loopback: true }, operations: { one: operation } }),
+      http({
+        name: 'a',
+        environment: 'test',
+        baseUrl: service.url,
+        allow: { loopback: true },
+        operations: { one: operation },
+      }),
     ).toThrow(message);
   });
 });

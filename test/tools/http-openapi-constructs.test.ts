@@ -1,13 +1,13 @@
 /** Each construct of OpenAPI by an excerpt of its own: what an agent proposes, and what a real server then receives. */
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { IncomingHttpHeaders } from 'node:http';
+import { describe, expect, test } from 'vitest';
 import type { CountersignError } from '../../src/action/errors.js';
 import type { Json, JsonObject } from '../../src/action/json.js';
 import { describeOpenApi, fromOpenApi, type HttpInput, type OpenApiOperation } from '../../src/tools/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { act } from './conformance.js';
-import { execute, toolOn } from './http-support.js';
+import { execute } from './http-support.js';
+import { receiver } from './receiver.js';
 
 interface Received {
   readonly request: string;
@@ -15,31 +15,12 @@ interface Received {
   readonly bytes: Buffer;
 }
 
-const received: Received[] = [];
-const server = createServer((request, response) => {
-  void (async () => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const target = decodeURIComponent((request.url ?? '').replaceAll('+', ' '));
-    received.push({ request: `${request.method} ${target}`, headers: request.headers, bytes: Buffer.concat(chunks) });
-    response.setHeader('content-type', 'application/json').end('{}');
-  })();
-});
-let url = '';
-const tools: Tool<HttpInput>[] = [];
-
-beforeAll(async () => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-beforeEach(() => {
-  received.length = 0;
-});
-afterAll(async () => {
-  await Promise.all(tools.map((tool) => tool.close()));
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-});
+const service = receiver();
+const received = (): readonly Received[] =>
+  service.received.map(({ method, url, headers, bytes }) => {
+    const target = decodeURIComponent(url.replaceAll('+', ' '));
+    return { request: `${method} ${target}`, headers, bytes };
+  });
 
 const OK = { 200: { description: 'done' } };
 
@@ -59,11 +40,9 @@ function withParameters(...parameters: readonly JsonObject[]): JsonObject {
 }
 
 function toolFor(document: JsonObject | string, operation: OpenApiOperation = {}): Tool<HttpInput> {
-  const tool = toolOn(url, {
+  return service.tool({
     operations: fromOpenApi(document, { operations: { x: { actionType: 'READ', ...operation } } }),
   });
-  tools.push(tool);
-  return tool;
 }
 
 interface Construct {
@@ -536,8 +515,8 @@ describe('a construct of OpenAPI', () => {
   test.each(CONSTRUCTS.map((one) => [one.name, one] as const))('%s', async (_name, construct) => {
     const tool = toolFor(construct.document, construct.operation);
     await execute(tool, { op: 'x', ...construct.proposal });
-    expect(received.map(({ request }) => request)).toEqual([construct.request]);
-    const [one] = received;
+    expect(received().map(({ request }) => request)).toEqual([construct.request]);
+    const [one] = received();
     expect(one === undefined ? undefined : await read(one)).toEqual(construct.body);
     const refused = construct.refused ?? [];
     expect(refused.filter((input) => tool.input.safeParse({ op: 'x', ...input }).success)).toEqual([]);
@@ -547,7 +526,7 @@ describe('a construct of OpenAPI', () => {
     const document = documentOf(withParameters({ name: 'a', in: 'query', schema: { type: 'string' } }));
     const text = form === '{' ? JSON.stringify(document) : `# YAML\n${JSON.stringify(document, null, 2)}`;
     await act(toolFor(text), { op: 'x', query: { a: 'b' } });
-    expect(received.map(({ request }) => request)).toEqual(['GET /x?a=b']);
+    expect(received().map(({ request }) => request)).toEqual(['GET /x?a=b']);
   });
 });
 
@@ -658,7 +637,7 @@ describe('what an operation cannot have', () => {
   test('is no concern of an operation whose part the operator declares', async () => {
     const tool = toolFor(documentOf(withBody({ $ref: 'a.yaml' })), { input: { body: { type: 'object' } } });
     await execute(tool, { op: 'x', body: { a: 1 } });
-    expect(received.map(({ request }) => request)).toEqual(['POST /x']);
+    expect(received().map(({ request }) => request)).toEqual(['POST /x']);
   });
 
   test('a server of its own is accepted by name', () => {
@@ -672,12 +651,12 @@ describe('what an operation cannot have', () => {
 
   test('a reference to another host is never followed', () => {
     const document = documentOf({
-      ...withBody({ $ref: `${url}/models.json#/Order` }),
-      '/y': { $ref: `${url}/paths.json` },
+      ...withBody({ $ref: `${service.url}/models.json#/Order` }),
+      '/y': { $ref: `${service.url}/paths.json` },
     });
     expect(() => fromOpenApi(document, { operations: { x: {}, y: { from: 'GET /y' } } })).toThrow(/refers to http/);
     expect(describeOpenApi(document).operations.map(({ problem }) => problem?.code)).toEqual(['CONFIG_INVALID']);
-    expect(received).toEqual([]);
+    expect(received()).toEqual([]);
   });
 });
 
