@@ -14,12 +14,33 @@ import { delegatedRolesOf } from './role-delegations.js';
  * approval rate limit, is taken from the ledger's first record of it.
  *
  * @throws CountersignError APPROVAL_INVALID, APPROVAL_STALE, APPROVAL_FORBIDDEN, APPROVAL_TOO_FAST, PASSKEY_REQUIRED, PASSKEY_INVALID or
- *   CREDENTIAL_REVOKED; LEDGER_UNAVAILABLE
+ *   CREDENTIAL_REVOKED; EDIT_INVALID; LEDGER_UNAVAILABLE
  */
 export async function checkApproval(check: ApprovalCheck, deps: Dependencies): Promise<ApprovalRecord> {
+  return decisionOf(check, deps, ({ edit }) => {
+    if (edit === undefined) return;
+    throw new CountersignError(
+      'EDIT_INVALID',
+      'The decision edits the proposal, and comes without what it makes of it.',
+      {
+        field: 'edited',
+        expected: 'the edited proposal, handed in beside the decision',
+        fix: 'Edit the action through the client library, the gateway or the command line.',
+      },
+    );
+  });
+}
+
+/** The same for a decision that is an edit, or was taken before. `assert`: what else must hold before it is recorded. */
+export async function decisionOf(
+  check: ApprovalCheck,
+  deps: Dependencies,
+  assert: (approval: Approval) => void = () => {},
+): Promise<ApprovalRecord> {
   const { token, shown, shownDigest } = check;
   const { tenant, actionId } = shown;
   const approval = await verifyApproval(deps.keyring, token, { tenant, actionId, shownDigest, now: new Date() });
+  assert(approval);
   await assertNotRevoked(tenant, approval, deps);
   const decider = await deciderOf(check, approval, deps);
   const passkey = await passkeyOf(check, approval, decider.requirements, deps);
@@ -49,7 +70,7 @@ export async function countDecisions(
   const dropped: ErrorView[] = [];
   for (const token of tokens) {
     try {
-      records.push(await checkApproval({ token, shown, shownDigest, requirements, policyDigest }, deps));
+      records.push(await decisionOf({ token, shown, shownDigest, requirements, policyDigest }, deps));
       counting.push(token);
     } catch (thrown) {
       const error = asCountersignError(thrown, 'APPROVAL_INVALID');

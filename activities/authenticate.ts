@@ -11,12 +11,16 @@ import {
   type Proposal,
 } from '../src/action/proposal.js';
 import { COMPENSATION_PREFIX } from '../src/action/compensation-ids.js';
+import { EDIT_PREFIX } from '../src/action/edit.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
   isCompensationAuthorization,
+  isEdited,
   scopeCovers,
+  verifyEdited,
   verifyProposal,
   verifyCompensationAuthorization,
+  type Editor,
   type Keyring,
   type CompensationAuthorizationClaims,
 } from '../src/trust/index.js';
@@ -35,6 +39,8 @@ export interface Authentic {
   readonly at: Date;
   /** Present when a worker, not an agent, authorized the proposal: it compensates another action. */
   readonly authorization?: CompensationAuthorizationClaims;
+  /** Present when a person changed what the agent had proposed. */
+  readonly editor?: Editor;
 }
 
 /** A proposal as its tool reads it. */
@@ -78,7 +84,7 @@ const CLOCKS_AGREE_MS = 1_000;
 async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Date): Promise<Authentic> {
   const proposal = parseProposal(request.proposal);
   const digest = proposalDigest(proposal);
-  const { agent, authority, authorization } = await proposerOf(request, proposal, keyring, now);
+  const { agent, authority, ...by } = await proposerOf(request, proposal, keyring, now);
   const { tenant, actionId } = workflowIdentity();
   if (tenant !== agent.tenant || actionId !== proposal.actionId || digest !== request.digest) {
     throw new CountersignError('AGENT_UNVERIFIED', 'The proposal does not belong to the workflow that carries it.', {
@@ -87,7 +93,7 @@ async function authenticateAt(request: ActionRequest, keyring: Keyring, now: Dat
       fix: 'Propose through the client library, which names the workflow.',
     });
   }
-  return { proposal, digest, agent, authority, at: now, ...(authorization === undefined ? {} : { authorization }) };
+  return { proposal, digest, agent, authority, at: now, ...by };
 }
 
 async function proposerOf(
@@ -95,24 +101,41 @@ async function proposerOf(
   proposal: Proposal,
   keyring: Keyring,
   now: Date,
-): Promise<Pick<Authentic, 'agent' | 'authority' | 'authorization'>> {
+): Promise<Pick<Authentic, 'agent' | 'authority' | 'authorization' | 'editor'>> {
   const digest = signedProposalDigest(proposal);
   if (typeof signature === 'string' && isCompensationAuthorization(signature)) {
     const { agent, authority, claims } = await verifyCompensationAuthorization(keyring, signature, { digest, now });
     return { agent, authority, authorization: claims };
   }
-  const proposer = await verifyProposal(keyring, signature, { digest, now });
-  // An agent that used such an id first would prevent an action from being compensated.
-  if (!proposal.actionId.startsWith(COMPENSATION_PREFIX)) return proposer;
-  throw new CountersignError(
-    'INVALID_PROPOSAL',
-    `An action id that begins with "${COMPENSATION_PREFIX}" is for undoing.`,
-    {
-      field: 'proposal.actionId',
-      expected: `an id that does not begin with "${COMPENSATION_PREFIX}"`,
-      fix: 'Use another actionId.',
-    },
-  );
+  if (typeof signature === 'string' && isEdited(signature)) {
+    const { agent, authority, editor } = await verifyEdited(keyring, signature, { digest, now });
+    assertNamedAfter(proposal, editor);
+    return { agent, authority, editor };
+  }
+  const { agent, authority } = await verifyProposal(keyring, signature, { digest, now });
+  assertNotReserved(proposal);
+  return { agent, authority };
+}
+
+/** Ids of this form are not for agents. One that used such an id first would prevent an action from being compensated, or edited. */
+function assertNotReserved({ actionId }: Proposal): void {
+  const reserved = [COMPENSATION_PREFIX, EDIT_PREFIX].find((prefix) => actionId.startsWith(prefix));
+  if (reserved === undefined) return;
+  const use = reserved === EDIT_PREFIX ? 'what a person made of a proposal' : 'undoing';
+  throw new CountersignError('INVALID_PROPOSAL', `An action id that begins with "${reserved}" is for ${use}.`, {
+    field: 'proposal.actionId',
+    expected: `an id that does not begin with "${reserved}"`,
+    fix: 'Use another actionId.',
+  });
+}
+
+function assertNamedAfter({ actionId, revises }: Proposal, editor: Editor): void {
+  if (actionId === editor.edited && revises === editor.actionId) return;
+  throw new CountersignError('AGENT_UNVERIFIED', 'The edited proposal is not named after the action that was edited.', {
+    field: 'proposal.actionId',
+    expected: 'the action id that the person signed',
+    fix: 'Edit the action through the client library, the gateway or the command line.',
+  });
 }
 
 /** The agent to whom refusals are counted: the first in a chain of delegations, because it can create any number of the others. */

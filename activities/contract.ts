@@ -51,6 +51,18 @@ export interface ApprovalCheck {
   readonly policyDigest: Digest;
 }
 
+/** An edit also against what it is an edit of. */
+export interface EditCheck extends ApprovalCheck {
+  readonly original: ActionRequest;
+  readonly edited: Proposal;
+}
+
+/** An edit that counts, and the action that is begun instead. */
+export interface CheckedEdit {
+  readonly record: ApprovalRecord;
+  readonly request: ActionRequest;
+}
+
 /** The activities, as the workflows call them. */
 export interface Activities {
   /** Authenticates the agent, validates the proposal against the tool's schema and previews it on the real system. */
@@ -72,8 +84,10 @@ export interface Activities {
   /** Records the end of an action without an effect: denied, expired or cancelled. */
   readonly settle: (input: SettleInput) => Promise<Concluded>;
 
-  /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_* or CREDENTIAL_REVOKED */
+  /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or EDIT_INVALID */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
+  /** The same of a decision that edits the proposal, with what was made of it. @throws ApplicationFailure also with INVALID_* */
+  readonly checkEdit: (check: EditCheck) => Promise<CheckedEdit>;
   /** Does what a person's signed command says. @throws ApplicationFailure with COMMAND_INVALID, ROLE_REQUIRED, NOT_FOUND, NOT_UNKNOWN … */
   readonly executeCommand: (command: string) => Promise<CommandResult>;
   /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */

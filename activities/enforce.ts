@@ -1,10 +1,11 @@
 /** Step 2, `enforce`: evaluates policy and limits, on facts that are recorded completely. */
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
+import type { Outcome } from '../src/action/outcome.js';
 import type { Agent } from '../src/action/principal.js';
 import { evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
-import type { CompensationAuthorizationClaims } from '../src/trust/index.js';
+import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
 import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
@@ -105,7 +106,7 @@ function refusal({ code, reason }: Decision, { problem = {} }: Ruling): Counters
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 function factsOf(
-  { agent, authority, authorization, at }: Authentic,
+  { agent, authority, authorization, editor, at }: Authentic,
   { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
   policy: Policy,
@@ -120,6 +121,7 @@ function factsOf(
     preview,
     ...(declared === undefined ? {} : { input: declared }),
     ...(authorization === undefined ? {} : { compensates: causeOf(authorization) }),
+    ...(editor === undefined ? {} : { editedBy: editor.id }),
     now: at.toISOString(),
   };
 }
@@ -136,23 +138,30 @@ function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
 
 /**
  * A proposal may revise only an action of the same agent, or of one in the same chain, for which a person requested changes. Otherwise it
- * would claim to do what people requested although nobody did.
+ * would claim to do what people requested although nobody did. What a person made of it themselves must be on its record: there is one
+ * edit of an action.
  *
  * @throws CountersignError INVALID_PROPOSAL
  */
-async function assertRevises({ proposal, agent }: Authentic, { ledger }: Dependencies): Promise<void> {
+async function assertRevises({ proposal, agent, editor }: Authentic, { ledger }: Dependencies): Promise<void> {
   const { revises } = proposal;
   if (revises === undefined) return;
   const outcome = (await ledger.actions.find(agent.tenant, revises))?.outcome;
   const proposer = outcome?.facts?.agent;
-  if (outcome?.error?.code === 'CHANGES_REQUESTED' && proposer !== undefined && rootOf(proposer) === rootOf(agent))
-    return;
+  const decided = editor === undefined || isRecorded(editor, outcome);
+  const asked = outcome?.error?.code === 'CHANGES_REQUESTED' && decided;
+  if (asked && proposer !== undefined && rootOf(proposer) === rootOf(agent)) return;
   // The error is the same when there is no such action, so that no agent learns of another agent's actions.
   throw new CountersignError('INVALID_PROPOSAL', `No changes were asked for of an action ${revises} of this agent.`, {
     field: 'proposal.revises',
     expected: 'the id of an action of the same agent that ended with CHANGES_REQUESTED',
     fix: 'Leave it out, or name the action whose outcome asks for changes.',
   });
+}
+
+function isRecorded(editor: Editor, outcome: Outcome | undefined): boolean {
+  if (outcome?.revisedBy !== editor.edited) return false;
+  return outcome.approvals.some(({ digest }) => digest === editor.decision);
 }
 
 function rootOf({ id, via: [root = id] = [] }: Agent): string {

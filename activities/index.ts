@@ -3,6 +3,7 @@ import { authorize } from './authorize.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
 import { checkApproval } from './approvals.js';
+import { checkEdit } from './check-edit.js';
 import { compensate, actionState } from './compensate.js';
 import type { Activities } from './contract.js';
 import type { Dependencies, FaultPoint } from './deps.js';
@@ -40,6 +41,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     verify: (input) => step('verify', () => heartbeating(() => verify(input, deps))),
     settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
+    checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),

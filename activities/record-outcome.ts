@@ -39,6 +39,8 @@ export interface OutcomeSettlement {
   readonly facts?: Plan['facts'];
   readonly decision?: Plan['decision'];
   readonly approvals?: readonly ApprovalRecord[];
+  /** Id of the action that is done instead, where a person edited this one. */
+  readonly revisedBy?: string;
   readonly grant?: GrantClaims;
   readonly pre?: Snapshot;
   readonly post?: Snapshot;
@@ -92,7 +94,7 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
 
 function outcomeOf(settlement: OutcomeSettlement): Outcome {
   const { author, status, error, reason, facts, decision, approvals = [], pre, post, delta, checks = [] } = settlement;
-  const { result, steps } = settlement;
+  const { result, revisedBy, steps } = settlement;
   return {
     status,
     reason: reason ?? error?.message ?? status,
@@ -102,6 +104,7 @@ function outcomeOf(settlement: OutcomeSettlement): Outcome {
     tool: author.tool,
     ...(decision === undefined ? {} : { decision }),
     approvals,
+    ...(revisedBy === undefined ? {} : { revisedBy }),
     ...(pre === undefined ? {} : { pre }),
     ...(post === undefined ? {} : { post }),
     ...(delta === undefined ? {} : { delta }),

@@ -106,6 +106,7 @@ export function shownOf(
     proposal,
     proposalDigest,
     agent: { id: agent.id, roles: agent.roles, ...(agent.owner === undefined ? {} : { owner: agent.owner }) },
+    ...(facts.editedBy === undefined ? {} : { editedBy: facts.editedBy }),
     tool: facts.tool,
     actionType: facts.actionType,
     operation: facts.operation,

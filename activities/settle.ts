@@ -69,7 +69,7 @@ function priorRecords({ ending, enforced, pre }: SettleInput, run: StepRun): Pri
   };
 }
 
-type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision'>;
+type Ending = Pick<OutcomeSettlement, 'status' | 'error' | 'approvals' | 'facts' | 'decision' | 'revisedBy'>;
 
 async function endingOf(
   { request, ending }: SettleInput,
@@ -94,7 +94,10 @@ async function endingOf(
     case 'decided': {
       const approvals = await decisionsOf(request, ending.tokens, prior, deps);
       const requirements = prior.decision?.requirements ?? [];
-      return { status: 'denied', error: fromView(refusalBy(progress(requirements, approvals), approvals)), approvals };
+      const error = fromView(refusalBy(progress(requirements, approvals), approvals));
+      const edited = approvals.find((approval) => approval.edited !== undefined)?.edited;
+      const changed = error.code === 'CHANGES_REQUESTED' && edited !== undefined;
+      return { status: 'denied', error, approvals, ...(changed ? { revisedBy: edited.actionId } : {}) };
     }
     case 'no_room': {
       const { facts, decision, reason } = run.open<Queued>('enforce', ending.queued);

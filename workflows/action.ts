@@ -12,6 +12,7 @@ import type {
   StepRecord,
 } from '../activities/contract.js';
 import type { ErrorView } from '../src/action/errors.js';
+import type { Proposal } from '../src/action/proposal.js';
 import type { ActionView, Outcome, OutcomeReply, Phase, Step, StepTimings } from '../src/action/outcome.js';
 import { refuse } from './failures.js';
 import { Ends } from './interruptions.js';
@@ -77,12 +78,12 @@ export class Action {
     setHandler(restateUpdate, keep, {
       validator: (_restatement: Restatement) => this.#mayRestate(),
     });
-    setHandler(decideUpdate, (token) => uncancelled(() => this.#people.decide(token)), {
-      validator: (_token: string) => {
+    setHandler(decideUpdate, (token, edited) => uncancelled(() => this.#people.decide(token, edited)), {
+      validator: (_token: string, _edited?: Proposal) => {
         this.#people.assertAsked();
       },
     });
-    setHandler(decideSignal, (token) => uncancelled(() => this.#people.decideUnanswered(token)));
+    setHandler(decideSignal, (token, edited) => uncancelled(() => this.#people.decideUnanswered(token, edited)));
   }
 
   get phase(): Phase {
@@ -96,6 +97,11 @@ export class Action {
   /** The decisions signed so far for what is shown now. */
   get tokens(): readonly string[] {
     return this.#people.tokens;
+  }
+
+  /** The action that a person made of this one, where they edited it. */
+  get edited(): ActionRequest | undefined {
+    return this.#people.edited;
   }
 
   /** How long each step took. */

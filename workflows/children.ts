@@ -64,6 +64,15 @@ export async function runAction(
   }
 }
 
+/** Begins an action that goes on without the workflow that began it. One that is there already stays as it is. */
+export async function startAction(tenant: string, request: ActionRequest): Promise<void> {
+  try {
+    await startChild<TrustedAction>('trustedAction', actionOptions(tenant, request));
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
 function actionOptions(tenant: string, request: ActionRequest) {
   const { actionId, tool, reasoning } = request.proposal;
   return {

@@ -1,7 +1,7 @@
 /** The messages that a running action answers. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Digest } from '../src/action/json.js';
-import type { ProposalWords } from '../src/action/proposal.js';
+import type { Proposal, ProposalWords } from '../src/action/proposal.js';
 import type { ActionView, OutcomeReply } from '../src/action/outcome.js';
 import type { DecideReply } from '../src/action/outcome.js';
 import type { CommandResult } from '../activities/contract.js';
@@ -22,11 +22,14 @@ export interface Restatement {
  */
 export const restateUpdate = defineUpdate<void, [restatement: Restatement]>('restate');
 
-/** A person's signed decision. Answers at once whether it counts; refused with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING. */
-export const decideUpdate = defineUpdate<DecideReply, [token: string]>('decide');
+/**
+ * A person's signed decision; where it is an edit, with what they made of the proposal. Answers at once whether it counts; refused with
+ * APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED, EDIT_INVALID or NOT_PENDING.
+ */
+export const decideUpdate = defineUpdate<DecideReply, [token: string, edited?: Proposal]>('decide');
 
 /** The same for those who can only signal, such as `temporal workflow signal`. What is refused is listed in the view. */
-export const decideSignal = defineSignal<[token: string]>('decide');
+export const decideSignal = defineSignal<[token: string, edited?: Proposal]>('decide');
 
 export const viewQuery = defineQuery<ActionView>('view');
 

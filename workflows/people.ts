@@ -1,10 +1,11 @@
 /** The people's part of an action: what they are shown, what they signed, whom else the wait reaches, and when it is over. */
-import { condition, log } from '@temporalio/workflow';
-import type { Pending, Stopped } from '../activities/contract.js';
+import { condition, log, workflowInfo } from '@temporalio/workflow';
+import type { ActionRequest, ApprovalCheck, Pending, Stopped } from '../activities/contract.js';
 import type { Facts, Requirement } from '../src/action/decision.js';
 import type { ErrorView } from '../src/action/errors.js';
 import { escalatedTo, milestonesOf, type Milestone } from '../src/action/milestones.js';
 import type { ApprovalRecord, DecideReply, PendingView, Phase } from '../src/action/outcome.js';
+import type { Proposal } from '../src/action/proposal.js';
 import { progress, repeatsEarlier, type ApprovalProgress } from '../src/action/quorum.js';
 import { announce, type Announcement } from './announce.js';
 import { errorView, refusal, refuse } from './failures.js';
@@ -18,6 +19,8 @@ const REFUSED_KEPT = 20;
 interface Signed {
   readonly token: string;
   readonly record: ApprovalRecord;
+  /** The action that the person made of this one. */
+  readonly edited?: ActionRequest;
 }
 
 /** The action whose people these are. */
@@ -26,6 +29,7 @@ export interface DecidingAction {
   readonly actionId: string;
   readonly phase: Phase;
   readonly cancelRequested: boolean;
+  readonly request: ActionRequest;
 }
 
 export class People {
@@ -64,6 +68,11 @@ export class People {
   /** The decisions signed so far for what is shown now. */
   get tokens(): readonly string[] {
     return this.#signed.map(({ token }) => token);
+  }
+
+  /** The action that somebody made of this one: it ends with that, so there is one. */
+  get edited(): ActionRequest | undefined {
+    return this.#signed.find(({ edited }) => edited !== undefined)?.edited;
   }
 
   /** Shows what would be done now, instead of what was shown before. */
@@ -117,15 +126,15 @@ export class People {
     await Promise.all(this.#announcements);
   }
 
-  /** Takes a decision. @throws ApplicationFailure with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or NOT_PENDING */
-  async decide(token: string): Promise<DecideReply> {
+  /** Takes a decision. @throws ApplicationFailure with APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED, EDIT_INVALID or NOT_PENDING */
+  async decide(token: string, edited?: Proposal): Promise<DecideReply> {
     const { shown, shownDigest, decision } = this.#mustBeOpen();
-    let record: ApprovalRecord;
+    let signed: Signed;
     try {
       const { tenant, actionId, agent, requirements } = shown;
       const { policyDigest } = decision;
       const about = { tenant, actionId, agent };
-      record = await people.checkApproval({ token, shown: about, shownDigest, requirements, policyDigest });
+      signed = await this.#check({ token, shown: about, shownDigest, requirements, policyDigest }, edited);
     } catch (failure) {
       throw refusal(errorView(failure));
     }
@@ -137,11 +146,24 @@ export class People {
         'Look again and decide anew.',
       );
     }
-    if (!this.#repeats(record)) this.#signed = [...this.#signed, { token, record }];
+    const { record, edited: instead } = signed;
+    if (!this.#repeats(record)) this.#signed = [...this.#signed, signed];
     const { state } = this.#progress();
     // At once, and not when the wait notices: what comes in the same moment must not make another answer of it.
     if (state !== 'waiting') this.#over = true;
-    return { recorded: record, state };
+    return { recorded: record, state, ...(instead === undefined ? {} : { revisedBy: instead.proposal.actionId }) };
+  }
+
+  async #check(check: ApprovalCheck, edited: Proposal | undefined): Promise<Signed> {
+    const { token } = check;
+    if (edited === undefined) return { token, record: await people.checkApproval(check) };
+    const { tenant, request: original } = this.#action;
+    // A step of a saga is part of a whole: what took its place would stay when the rest is undone.
+    if (workflowInfo().parent?.workflowId.startsWith(`saga/${tenant}/`) === true) {
+      throw refuse('EDIT_INVALID', 'A step of a saga cannot be edited.', 'Deny it, and ask for another saga.');
+    }
+    const { record, request } = await people.checkEdit({ ...check, original, edited });
+    return { token, record, edited: request };
   }
 
   /** One decision per person: repeating it adds nothing, to the count or to what is kept. */
@@ -155,9 +177,9 @@ export class People {
   }
 
   /** The same, for those who cannot be answered: what is refused is listed. */
-  async decideUnanswered(token: string): Promise<void> {
+  async decideUnanswered(token: string, edited?: Proposal): Promise<void> {
     try {
-      await this.decide(token);
+      await this.decide(token, edited);
     } catch (refused) {
       this.#refuse(errorView(refused));
     }

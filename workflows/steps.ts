@@ -91,7 +91,7 @@ export const waiting = {
  * A person's decision. Several may come at once: checked by local activities, they would come back in another order on replay than
  * they did at first, and no worker could go on with the action.
  */
-export const people = proxyActivities<Pick<Activities, 'checkApproval'>>({
+export const people = proxyActivities<Pick<Activities, 'checkApproval' | 'checkEdit'>>({
   startToCloseTimeout: '20s',
   retry: BRIEFLY,
 });

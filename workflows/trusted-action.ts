@@ -4,6 +4,7 @@ import type { ActionRequest } from '../activities/contract.js';
 import type { Outcome } from '../src/action/outcome.js';
 import { Action } from './action.js';
 import { compensated } from './compensated.js';
+import { startEdited } from './edited.js';
 import { errorView } from './failures.js';
 import { AlreadyRecorded, Ends, LooksAgain } from './interruptions.js';
 import {
@@ -25,7 +26,11 @@ import {
  */
 export function trustedAction(request: ActionRequest): Promise<Outcome> {
   const action = new Action(request);
-  return CancellationScope.nonCancellable(async () => action.end(await compensated(action, await run(action))));
+  return CancellationScope.nonCancellable(async () => {
+    const outcome = await compensated(action, await run(action));
+    await startEdited(action, outcome);
+    return action.end(outcome);
+  });
 }
 
 /**

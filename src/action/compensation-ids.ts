@@ -1,10 +1,9 @@
 /** Ids of the actions that undo others, and of the workflows that see to it. */
 import { createHash } from 'node:crypto';
+import { MAX_ACTION_ID } from './proposal.js';
 
 /** No agent may propose an action whose id begins so. */
 export const COMPENSATION_PREFIX = 'undo:';
-
-const MAX_ACTION_ID = 128;
 
 /**
  * `undo:<attempt>:<the cause's id>`; of a cause whose id leaves no room, `undo:<attempt>.<SHA-256 of the id, in hex>`. Two causes never

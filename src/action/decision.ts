@@ -61,6 +61,8 @@ export interface Facts {
   readonly preview: Preview;
   /** Set when the action undoes another: which, and whose that was. Known from a worker's compensation authorization, never from what is proposed. */
   readonly compensates?: Cause;
+  /** Set when a person changed what the agent had proposed: who. Known from the person's signature. */
+  readonly editedBy?: string;
   /**
    * What the policy's schema declares of the input that the tool acts on, as it came. Absent when it declares nothing: a policy that
    * declares more is asked again with what it makes of the recorded proposal.

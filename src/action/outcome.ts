@@ -30,6 +30,8 @@ export interface ApprovalRecord {
   readonly reason?: string;
   /** When the approver signed, RFC 3339 UTC. */
   readonly at: string;
+  /** Set where the approver changed the proposal instead of asking for it: the action that is done instead. */
+  readonly edited?: { readonly actionId: string; /** As proposals are signed. */ readonly digest: Digest };
   /** Digest of the signed approval itself, or of the signed command that made the standing approval. */
   readonly digest: Digest;
   /** How the approver was known to a gateway. Absent where they signed with a key of their own. */
@@ -120,6 +122,8 @@ export interface Outcome {
   readonly checks: readonly Check[];
   /** What the tool returned. Kept as the tool's word, not as evidence. */
   readonly result?: Json;
+  /** Set where a person changed the proposal: id of the action that is done instead, on the agent's behalf. */
+  readonly revisedBy?: string;
   /** Set when the outcome was `unknown` until a person resolved it. */
   readonly resolution?: Resolution;
   /** Set where a mismatch is compensated. Told with the outcome, not part of the record: the receipt was written before. */
@@ -139,6 +143,8 @@ export interface Shown {
   readonly proposal: Proposal;
   readonly proposalDigest: Digest;
   readonly agent: { readonly id: string; readonly roles: readonly string[]; readonly owner?: string | undefined };
+  /** Who changed what the agent had proposed. */
+  readonly editedBy?: string;
   readonly tool: { readonly name: string; readonly kind: string; readonly environment: string };
   readonly actionType: ActionType;
   readonly operation: string;
@@ -187,6 +193,8 @@ export type OutcomeReply =
 export interface DecideReply {
   readonly recorded: ApprovalRecord;
   readonly state: DecisionState;
+  /** Of an edit: id of the action that is done instead. */
+  readonly revisedBy?: string;
 }
 
 /** Where the decisions of people stand. */

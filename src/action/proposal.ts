@@ -12,6 +12,7 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** Names of expectations and invariants, which become part of a check's name. */
 export const CHECK_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 export const ACTION_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+export const MAX_ACTION_ID = 128;
 
 /** How many named expectations a proposal may hold. */
 export const MAX_EXPECTATIONS = 20;

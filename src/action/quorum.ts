@@ -181,7 +181,9 @@ function before(a: ApprovalRecord, b: ApprovalRecord): boolean {
 /** Why an action ends on which people decided against it, with the person's words where there are any. */
 export function refusalBy({ state, by }: ApprovalProgress, approvals: readonly ApprovalRecord[]): ErrorView {
   if (state === 'changes_requested') {
-    return { code: 'CHANGES_REQUESTED', message: worded(`${by ?? 'Somebody'} asks for changes`, 'request_changes') };
+    const { edited } = approvals.find((given) => given.verdict === 'request_changes' && given.approver === by) ?? {};
+    const did = edited === undefined ? 'asks for changes' : 'changed what is to be done';
+    return { code: 'CHANGES_REQUESTED', message: worded(`${by ?? 'Somebody'} ${did}`, 'request_changes') };
   }
   return { code: 'APPROVAL_DENIED', message: worded(`${by ?? 'Somebody'} said no`, 'deny') };
 

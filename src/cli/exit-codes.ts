@@ -47,6 +47,7 @@ const EXIT_OF_CODE: Readonly<Partial<Record<ErrorCode, Exit>>> = {
   ACTION_CONFLICT: 'usage',
   NOT_FOUND: 'usage',
   NOT_PENDING: 'usage',
+  EDIT_INVALID: 'usage',
   AGENT_UNVERIFIED: 'denied',
   SCOPE_DENIED: 'denied',
   POLICY_DENIED: 'denied',

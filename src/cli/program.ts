@@ -9,6 +9,7 @@ import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
 import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
+import { editAction } from './commands/edit.js';
 import { roleDelegation } from './commands/role-delegation.js';
 import { freezes } from './commands/freezes.js';
 import { gateway } from './commands/gateway.js';
@@ -35,7 +36,7 @@ const GROUPS = [
     title: 'Credentials and delegation:',
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
-  { title: 'Actions:', commands: [propose, show, list, pending, decideAction, cancelAction, saga] },
+  { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
 ] as const;
 

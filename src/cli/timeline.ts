@@ -25,6 +25,7 @@ export function timeline(whole: ActionRecord, pen: Pen, now = new Date()): strin
   for (const warning of record.warnings) page.line(pen.paint.red(`! ${sanitize(warning)}`));
   tellAsked(page, record);
   tellPeople(page, view, now);
+  tellEdit(page, view);
   if (view.outcome !== undefined) {
     tellOutcome(page, view.outcome);
     tellUndoing(page, view.outcome);
@@ -92,9 +93,9 @@ function tellPeople(page: Page, view: ActionView, now: Date): void {
 const VERDICT_WORDS = { approve: 'approved', deny: 'denied', request_changes: 'changes' } as const;
 
 function approvalText(approval: ApprovalRecord, paint: Paint): string {
-  const { approver, roles, verdict, reason, at } = approval;
+  const { approver, roles, verdict, reason, at, edited } = approval;
   const mark = { approve: paint.green('✓'), deny: paint.red('✗'), request_changes: paint.yellow('↻') }[verdict];
-  const how = howGiven(approval).map((note) => `, ${note}`);
+  const how = [...howGiven(approval), ...(edited === undefined ? [] : ['who changed it'])].map((note) => `, ${note}`);
   const why = reason === undefined ? '' : `: "${sanitize(reason)}"`;
   return `${mark} ${paint.bold(sanitize(approver))} (${roles.map((role) => sanitize(role)).join(', ')})${how.join('')} at ${sanitize(at)}${why}`;
 }
@@ -112,6 +113,19 @@ function howGiven({ delegatedRoles = [], passkey, standingApproval, overRateLimi
 /** Since people were first shown it. */
 export function waitedSeconds({ since }: PendingView, now = new Date()): number {
   return since === undefined ? 0 : Math.max(0, (now.getTime() - Date.parse(since)) / 1000);
+}
+
+/** Who changed it, and what is done instead of it. */
+function tellEdit(page: Page, { pending, outcome }: ActionView): void {
+  const editedBy = pending?.shown.editedBy ?? outcome?.facts?.editedBy;
+  const revises = pending?.shown.proposal.revises;
+  if (editedBy !== undefined) {
+    page.entry(
+      'Changed',
+      `by ${sanitize(editedBy)}${revises === undefined ? '' : `, instead of ${sanitize(revises)}`}`,
+    );
+  }
+  if (outcome?.revisedBy !== undefined) page.entry('Instead', sanitize(outcome.revisedBy));
 }
 
 /** What it undoes, and what undoes it. */

@@ -206,9 +206,15 @@ export class Countersign {
     }
   }
 
-  /** Hands in a person's signed decision. @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND */
-  async decide(actionId: string, token: string, tenant = this.#tenant()): Promise<DecideReply> {
-    return this.#found(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args: [token] }));
+  /**
+   * Hands in a person's signed decision.
+   *
+   * @param edited what they made of the proposal (`editedProposal`), where the decision is an edit
+   * @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND; EDIT_INVALID and INVALID_* of an edit
+   */
+  async decide(actionId: string, token: string, tenant = this.#tenant(), edited?: Proposal): Promise<DecideReply> {
+    const args: [string, Proposal?] = edited === undefined ? [token] : [token, edited];
+    return this.#found(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args }));
   }
 
   /** Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out. @throws CountersignError NOT_FOUND */

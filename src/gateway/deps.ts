@@ -3,6 +3,7 @@ import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { CommandResult } from '../../activities/contract.js';
+import type { Edit } from '../action/edit.js';
 import type { Digest } from '../action/json.js';
 import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
@@ -44,13 +45,15 @@ export interface Decide {
   readonly shownDigest: Digest;
   readonly verdict: Verdict;
   readonly reason?: string | undefined;
+  /** With `request_changes`: what the person makes of the proposal themselves. */
+  readonly edit?: Edit | undefined;
   /** A passkey's word on the same, with the policy it was shown under. */
   readonly assertion?: { readonly policyDigest: Digest; readonly response: AuthenticationResponseJSON } | undefined;
 }
 
 /** What people say, attested, signed and handed in. */
 export interface Decisions {
-  /** @throws CountersignError APPROVAL_*, PASSKEY_*, NOT_PENDING, NOT_FOUND */
+  /** @throws CountersignError APPROVAL_*, PASSKEY_*, EDIT_INVALID, INVALID_*, NOT_PENDING, NOT_FOUND */
   decide(person: PersonPrincipal, decision: Decide): Promise<DecideReply>;
   /** @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, NOT_FOUND … */
   state(person: PersonPrincipal, command: CommandInput): Promise<CommandResult>;

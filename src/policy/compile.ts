@@ -29,13 +29,14 @@ export class Policy {
   readonly #schema: string;
   readonly #withLimits: ReadonlySet<ActionType>;
   readonly #withCompensates: ReadonlySet<ActionType>;
+  readonly #withEdited: ReadonlySet<ActionType>;
   readonly #inputs: ReadonlyMap<ActionType, InputRecord>;
   readonly #limitIds: ReadonlySet<string>;
   readonly #byId: ReadonlyMap<string, Rule>;
   #cedar: Cedar | undefined;
 
   constructor(bundle: PolicyBundle, contents: BundleContents) {
-    const { rules, limits, schema, withLimits, withCompensates, inputs } = contents;
+    const { rules, limits, schema, withLimits, withCompensates, withEdited, inputs } = contents;
     this.bundle = bundle;
     this.digest = bundle.digest;
     this.rules = rules;
@@ -43,6 +44,7 @@ export class Policy {
     this.#schema = schema;
     this.#withLimits = withLimits;
     this.#withCompensates = withCompensates;
+    this.#withEdited = withEdited;
     this.#inputs = inputs;
     this.#limitIds = new Set(limits.limits.map(({ id }) => id));
     this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
@@ -68,6 +70,7 @@ export class Policy {
     const optional: Record<string, CedarValueJson> = {};
     if (this.#withLimits.has(actionType)) optional['limits'] = limitsContext(facts.limits ?? [], this.#limitIds);
     if (this.#withCompensates.has(actionType)) optional['compensates'] = facts.compensates !== undefined;
+    if (this.#withEdited.has(actionType)) optional['edited'] = facts.editedBy !== undefined;
     const input = this.#inputContext(facts);
     if (input !== undefined) optional['input'] = input;
     return { ...request, context: { ...request.context, ...optional } };

@@ -14,6 +14,8 @@ export interface SchemaActions {
   readonly withLimits: ReadonlySet<ActionType>;
   /** The action types whose context has `compensates`. */
   readonly withCompensates: ReadonlySet<ActionType>;
+  /** The action types whose context has `edited`. */
+  readonly withEdited: ReadonlySet<ActionType>;
 }
 
 /** For each action and action group of the schema, the action types that `action in` it matches. */
@@ -24,7 +26,7 @@ export function readActions(cedar: Cedar, schema: string, problems: BundleProble
   const answer = cedar.schemaToJson(schema);
   if (answer.type === 'failure') {
     pushAll(problems, answer.errors, (error) => locate(error, file, schema));
-    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set() };
+    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set(), withEdited: new Set() };
   }
   pushAll(problems, answer.warnings, (error) => locate(error, file, schema));
   const parents = actionParents(answer.json);
@@ -45,6 +47,7 @@ export function readActions(cedar: Cedar, schema: string, problems: BundleProble
     actions: index,
     withLimits: actionsWith('limits', answer.json),
     withCompensates: actionsWith('compensates', answer.json),
+    withEdited: actionsWith('edited', answer.json),
   };
 }
 

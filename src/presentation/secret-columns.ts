@@ -5,7 +5,8 @@ import type { ActionView, Outcome, PendingView } from '../action/outcome.js';
 import type { Proposal } from '../action/proposal.js';
 import type { PatchOperation, Snapshot } from '../action/snapshot.js';
 
-const STRUCK = '⟨secret column, struck out⟩';
+/** What stands in the place of such a value. */
+export const STRUCK = '⟨secret column, struck out⟩';
 
 interface Shown {
   readonly view: ActionView;

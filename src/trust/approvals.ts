@@ -6,6 +6,7 @@ import { CountersignError } from '../action/errors.js';
 import { digestText, type Digest } from '../action/json.js';
 import { VERDICTS, type ApprovalRecord, type Verdict } from '../action/outcome.js';
 import type { Agent, Approver } from '../action/principal.js';
+import { signedProposalDigest, type Proposal } from '../action/proposal.js';
 import { samePerson } from '../action/quorum.js';
 import { MAX_CREDENTIAL_BYTES, MAX_ATTESTED_PERSON_SECONDS } from './claims.js';
 import type { Credential } from './credentials.js';
@@ -48,19 +49,29 @@ const command = {
   verdict: z.enum(VERDICTS),
   reason: reasonSchema.optional(),
   assertion: z.strictObject({ policyDigest: digestSchema, response: assertionResponseSchema }).optional(),
+  edit: z.strictObject({ from: digestSchema, to: digestSchema, actionId: actionIdSchema }).optional(),
 };
-const claimsSchema = z.strictObject({
-  ...command,
-  credential: z.string().max(MAX_CREDENTIAL_BYTES),
-  iat: secondsSchema,
-  exp: secondsSchema,
-});
-const optionsSchema = z.strictObject({
-  ...command,
-  ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
-});
+/** Who edits wants the action changed: it is not done as it is. */
+const editsAsChange = ({ verdict, edit }: { readonly verdict: Verdict; readonly edit?: unknown }): boolean =>
+  edit === undefined || verdict === 'request_changes';
 
-const form = { type: 'approval', maxBytes: MAX_APPROVAL_BYTES, claims: claimsSchema, refuse } as const;
+const claimsSchema = z
+  .strictObject({
+    ...command,
+    credential: z.string().max(MAX_CREDENTIAL_BYTES),
+    iat: secondsSchema,
+    exp: secondsSchema,
+  })
+  .refine(editsAsChange, { path: ['edit'] });
+const optionsSchema = z
+  .strictObject({
+    ...command,
+    ttlSeconds: z.number().int().min(1).max(MAX_TTL_SECONDS).default(DEFAULT_TTL_SECONDS),
+  })
+  .refine(editsAsChange, { path: ['edit'] });
+
+/** How signed decisions are read, whatever they are read for. */
+export const approvalForm = { type: 'approval', maxBytes: MAX_APPROVAL_BYTES, claims: claimsSchema, refuse } as const;
 
 export interface ApprovalOptions {
   readonly tenant: string;
@@ -74,6 +85,16 @@ export interface ApprovalOptions {
   readonly ttlSeconds?: number | undefined;
   /** A passkey's word on the same: made for the challenge that `challengeOf` makes of all this. */
   readonly assertion?: ApprovalAssertion | undefined;
+  /** With the verdict `request_changes`: what the person made of the proposal themselves. */
+  readonly edit?: SignedEdit | undefined;
+}
+
+/** The digests of the proposal that was shown and of what a person made of it, both as proposals are signed (`signedProposalDigest`). */
+export interface SignedEdit {
+  readonly from: Digest;
+  readonly to: Digest;
+  /** Of the action that is done instead. */
+  readonly actionId: string;
 }
 
 export interface ApprovalAssertion {
@@ -81,6 +102,11 @@ export interface ApprovalAssertion {
   readonly policyDigest: Digest;
   /** As the browser gave it. What no signature covers is left out. */
   readonly response: AuthenticationResponseJSON;
+}
+
+/** What `signApproval` is given of an edit. */
+export function signedEdit(original: Proposal, edited: Proposal): SignedEdit {
+  return { from: signedProposalDigest(original), to: signedProposalDigest(edited), actionId: edited.actionId };
 }
 
 /**
@@ -115,6 +141,7 @@ export interface ApprovalContext {
 export interface Approval {
   readonly record: ApprovalRecord;
   readonly approver: Approver;
+  readonly edit?: SignedEdit;
   /** `challenge`: what the passkey must have signed. For `verifyAssertion`, and then for `record.passkey`. */
   readonly assertion?: ApprovalAssertion & { readonly challenge: string };
   /** Ids of what the approver's standing rests on: one revoked, and the approval is worth nothing. */
@@ -133,7 +160,7 @@ export async function verifyApproval(
   token: string,
   { tenant, actionId, shownDigest, now }: ApprovalContext,
 ): Promise<Approval> {
-  const { claims, holder } = await openHeld(token, form, ({ credential, shownDigest: signs }) =>
+  const { claims, holder } = await openHeld(token, approvalForm, ({ credential, shownDigest: signs }) =>
     verifyHolder(keyring, { credential }, { kind: 'approver', signs, now, refuse }),
   );
   if (holder.tenant !== tenant || claims.tenant !== tenant) throw refuse('The approval is for another tenant');
@@ -147,13 +174,14 @@ export async function verifyApproval(
     });
   }
   const { id, roles, attestation, credentials } = holder;
-  const { verdict, reason, assertion, iat } = claims;
+  const { verdict, reason, assertion, edit, iat } = claims;
   const record: ApprovalRecord = {
     approver: id,
     roles,
     verdict,
     ...(reason === undefined ? {} : { reason }),
     at: new Date(iat * 1000).toISOString(),
+    ...(edit === undefined ? {} : { edited: { actionId: edit.actionId, digest: edit.to } }),
     digest: digestText(token),
     ...(attestation === undefined ? {} : { auth: attestation.auth }),
   };
@@ -161,6 +189,7 @@ export async function verifyApproval(
   return {
     record,
     approver: { id, tenant, roles },
+    ...(edit === undefined ? {} : { edit }),
     ...(assertion === undefined ? {} : { assertion: { ...assertion, challenge: said(assertion.policyDigest) } }),
     credentials,
   };

@@ -4,7 +4,9 @@ import { CountersignError } from '../../action/errors.js';
 import type { ActionView, ApprovalRecord, DecisionState, PendingView, Verdict } from '../../action/outcome.js';
 import { rolesOf } from '../../action/quorum.js';
 import { examples, run } from '../command.js';
-import type { Context } from '../context.js';
+import type { Countersign } from '../../client/countersign.js';
+import type { Credential, CredentialView } from '../../trust/index.js';
+import type { ActionName, Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
@@ -61,9 +63,21 @@ export function decideAction(program: Command): void {
     );
 }
 
-async function decide(context: Context, name: string, verdict: Verdict, options: DecideOptions): Promise<Exit | void> {
-  const { out } = context;
-  const { credential, holder } = await context.approver(options.as);
+/** What waits for a person's decision, and what the decision needs. */
+interface Waiting {
+  readonly credential: Credential;
+  readonly holder: CredentialView;
+  readonly countersign: Countersign;
+  readonly action: ActionName;
+  readonly view: ActionView;
+  readonly pending: PendingView;
+  /** As of the call. @throws CountersignError APPROVAL_EXPIRED */
+  readonly secondsLeft: () => number;
+}
+
+/** @throws CountersignError NOT_PENDING, NOT_FOUND, APPROVAL_INVALID, APPROVAL_EXPIRED */
+export async function whatWaits(context: Context, name: string, as: string | undefined): Promise<Waiting> {
+  const { credential, holder } = await context.approver(as);
   const action = await context.action(name, holder.tenant);
   if (action.tenant !== holder.tenant) {
     throw usageError(
@@ -78,6 +92,21 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   const view = await context.answered(countersign, () => countersign.view(action.actionId, action.tenant));
   const { secondsLeft, verifiedPending } = await import('../approval-request.js');
   const pending = verifiedPending(view, action);
+  return {
+    credential,
+    holder,
+    countersign,
+    action,
+    view,
+    pending,
+    secondsLeft: () => secondsLeft(verifiedPending(view, action)),
+  };
+}
+
+async function decide(context: Context, name: string, verdict: Verdict, options: DecideOptions): Promise<Exit | void> {
+  const { out } = context;
+  const waiting = await whatWaits(context, name, options.as);
+  const { credential, holder, countersign, action, view, pending, secondsLeft } = waiting;
 
   if (verdict === 'approve') {
     assertWithoutPasskey(pending, holder.roles);
@@ -90,7 +119,7 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
     verdict,
     reason: options.reason,
     // Looked at once more: people take their time.
-    ttlSeconds: secondsLeft(verifiedPending(view, action)),
+    ttlSeconds: secondsLeft(),
   });
   if (options.print === true) {
     out.note(

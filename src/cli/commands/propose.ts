@@ -1,7 +1,6 @@
 /** `countersign propose`: an agent's proposal from the command line. */
 import type { Command } from 'commander';
 import { CountersignError } from '../../action/errors.js';
-import type { JsonObject } from '../../action/json.js';
 import type { ActionView, Outcome } from '../../action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../client/countersign.js';
 import { collect, examples, run } from '../command.js';
@@ -11,13 +10,12 @@ import { exitCodeHelp, exitOfStatus, type Exit } from '../exit-codes.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Output } from '../output.js';
 import { emptyView, endedView, type ActionRecord } from '../../action-records/action-record.js';
+import { inputOf, type InputOptions } from '../tool-input.js';
 import { timeline } from '../timeline.js';
 import { usageError } from '../usage-error.js';
 
-interface ProposeOptions {
+interface ProposeOptions extends InputOptions {
   readonly tool: string;
-  readonly input?: string;
-  readonly inputFile?: string;
   readonly expect?: string;
   readonly within?: string;
   readonly reasoning?: string;
@@ -151,33 +149,4 @@ function claimOf(text: string): [string, string] {
     field: '--claim',
     expected: 'name=value',
   });
-}
-
-async function inputOf({ input, inputFile }: ProposeOptions): Promise<JsonObject> {
-  if ((input === undefined) === (inputFile === undefined)) {
-    throw usageError(input === undefined ? 'No input was given.' : 'Two inputs were given.', {
-      field: '--input',
-      expected: 'one of --input JSON, --input - (stdin) or --input-file FILE',
-    });
-  }
-  const { parseJson } = await import('../../action/parse.js');
-  const source = input === undefined || input === '-' ? (inputFile ?? '-') : undefined;
-  const text = source === undefined ? (input as string) : await read(source);
-  const value = parseJson(text, source === undefined ? '--input' : source === '-' ? 'stdin' : source);
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw usageError('The input is not a JSON object.', {
-    field: '--input',
-    expected: 'a JSON object, such as {"op": "select"}',
-  });
-}
-
-async function read(source: string): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
-  try {
-    if (source !== '-') return await readFile(source, 'utf8');
-    const { text } = await import('node:stream/consumers');
-    return await text(process.stdin);
-  } catch {
-    throw usageError(`${source} cannot be read.`, { field: '--input-file', expected: 'a readable file' });
-  }
 }

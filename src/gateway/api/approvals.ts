@@ -1,6 +1,7 @@
 /** What people do over HTTP: list approval requests, decide, and resolve unknown outcomes. */
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { Edit } from '../../action/edit.js';
 import { CountersignError } from '../../action/errors.js';
 import { rolesOfPerson } from '../auth/roles.js';
 import type { GatewayDependencies } from '../deps.js';
@@ -34,7 +35,7 @@ const pendingRoute = createRoute({
 const decideRoute = createRoute({
   method: 'post',
   path: '/v1/actions/{actionId}/decision',
-  summary: 'Approve, deny or ask for changes',
+  summary: 'Approve, deny, ask for changes or make them',
   description:
     'The decision is bound to the digest of exactly what you saw, and decides nothing else. Agents cannot decide.',
   security: FOR_PEOPLE,
@@ -80,12 +81,13 @@ export function approvals(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
   app.openapi(decideRoute, async (c) => {
     const person = await deps.identity.person(c);
     const { actionId } = c.req.valid('param');
-    const { shownDigest, verdict, reason: why, assertion } = c.req.valid('json');
+    const { shownDigest, verdict, reason: why, edit, assertion } = c.req.valid('json');
     const reply = await deps.decisions.decide(person, {
       actionId,
       shownDigest,
       verdict,
       reason: why,
+      ...(edit === undefined ? {} : { edit: edit as Edit }),
       ...(assertion === undefined
         ? {}
         : {

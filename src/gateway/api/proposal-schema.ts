@@ -1,4 +1,5 @@
-/** A proposal as it comes over HTTP: checked as every proposal is, and described to the last character. */
+/** A proposal and an edit of one as they come over HTTP: checked as every proposal is, and described to the last character. */
+import { z } from '@hono/zod-openapi';
 import {
   CHECK_NAME_PATTERN,
   MAX_CEL,
@@ -57,3 +58,20 @@ export const proposal = proposalSchema
     }),
   })
   .openapi('Proposal');
+
+export const edit = z
+  .strictObject({
+    input: jsonObject("The tool's own input, as it should be"),
+    expect: z
+      .union([shape.expect.unwrap(), z.null()])
+      .optional()
+      .openapi({
+        ...({ anyOf: [...expectations.anyOf, { type: 'null' }] } as object),
+        description:
+          'What must be true afterwards. Default: what the agent promised; null: what the tool derives, and no more',
+      }),
+  })
+  .openapi('Edit', {
+    description:
+      'With `request_changes`: the changed proposal is begun at once on behalf of the agent, as the action `revisedBy`, and decided like any other',
+  });

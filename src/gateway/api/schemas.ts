@@ -5,6 +5,7 @@ import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
 import { agentIdSchema } from '../../trust/claim-schemas.js';
 import { jsonObject, reasonText, textOf } from './described.js';
+import { edit } from './proposal-schema.js';
 
 export const ACTION_STATUSES = [
   'open',
@@ -108,6 +109,9 @@ export const outcome = z
     checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
     delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
     result: z.unknown().optional().openapi({ description: 'What the tool returned. It is no evidence of the effect' }),
+    revisedBy: actionIdSchema.optional().openapi({
+      description: 'The action that is done instead, where a person changed what was proposed',
+    }),
     receipt: receipt.optional(),
     steps: z.record(z.string(), z.number()).optional().openapi({ description: 'Milliseconds of each step' }),
   })
@@ -173,6 +177,7 @@ export const decision = z
     shownDigest: digestSchema.openapi({ description: 'Of exactly what you saw: `pending.shownDigest`' }),
     verdict: z.enum(VERDICTS),
     reason: reasonText.optional(),
+    edit: edit.optional(),
     assertion: z
       .strictObject({
         policyDigest: digestSchema,
@@ -183,7 +188,11 @@ export const decision = z
   })
   .openapi('Decision');
 export const decided = z
-  .object({ recorded: thing.openapi(open), state: z.enum(['waiting', 'approved', 'denied', 'changes_requested']) })
+  .object({
+    recorded: thing.openapi(open),
+    state: z.enum(['waiting', 'approved', 'denied', 'changes_requested']),
+    revisedBy: actionIdSchema.optional(),
+  })
   .openapi('Decided');
 
 export const freezeScope = z

@@ -95,8 +95,8 @@ function pendingForAgent({ shown, expiresAt, decision }: PendingView, approvals:
 }
 
 function outcomeForAgent(outcome: Outcome): object {
-  const { status, reason, error, tenant, actionId, proposalDigest, tool, receipt } = outcome;
-  const told = withoutUndefined({ status, reason, error, tenant, actionId, proposalDigest, tool, receipt });
+  const { status, reason, error, tenant, actionId, proposalDigest, tool, revisedBy, receipt } = outcome;
+  const told = withoutUndefined({ status, reason, error, tenant, actionId, proposalDigest, tool, revisedBy, receipt });
   if (status === 'denied') return told;
   const { facts, decision, approvals, delta, checks, result, resolution, compensation, steps } = outcome;
   return withoutUndefined({

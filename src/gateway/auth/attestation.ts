@@ -2,10 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
+import { editedProposal } from '../../action/edit.js';
+import { parseProposal } from '../../action/proposal.js';
 import type { Countersign } from '../../client/countersign.js';
 import type { ApprovalRequest } from '../../action/approval-request.js';
 import type { Ledger } from '../../ledger/index.js';
-import { signApproval, signCommand, attestPerson, type Keyring, type CommandOptions } from '../../trust/index.js';
+import {
+  signApproval,
+  signCommand,
+  signedEdit,
+  attestPerson,
+  type Keyring,
+  type CommandOptions,
+} from '../../trust/index.js';
 import type { Decisions } from '../deps.js';
 import type { PersonPrincipal } from './principal.js';
 
@@ -27,13 +36,15 @@ interface DecisionsOptions {
 
 export function createDecisions({ countersign, ledger, keyring }: DecisionsOptions): Decisions {
   return {
-    async decide(person, { actionId, shownDigest, verdict, reason, assertion }) {
+    async decide(person, { actionId, shownDigest, verdict, reason, edit, assertion }) {
       const { tenant } = person;
       const ask = await ledger.approvalRequests.find(tenant, actionId);
       if (ask === undefined || ask.closedAt !== undefined) throw await notAsked(tenant, actionId);
       if (ask.shownDigest !== shownDigest) throw stale();
       const ttlSeconds = secondsLeft(ask);
       const credential = await attestPerson(keyring, approver(person), shownDigest, { ttlSeconds });
+      const { proposal } = ask.shown;
+      const edited = edit === undefined ? undefined : parseProposal(editedProposal(proposal, edit));
       const token = await signApproval(credential, {
         tenant,
         actionId,
@@ -41,11 +52,12 @@ export function createDecisions({ countersign, ledger, keyring }: DecisionsOptio
         verdict,
         ...(reason === undefined ? {} : { reason }),
         ...(assertion === undefined ? {} : { assertion }),
+        ...(edited === undefined ? {} : { edit: signedEdit(proposal, edited) }),
         ttlSeconds,
       });
       for (let times = 0; ; times++) {
         try {
-          return await countersign.decide(actionId, token, tenant);
+          return await countersign.decide(actionId, token, tenant, edited);
         } catch (thrown) {
           if (asCountersignError(thrown).code !== 'NOT_PENDING' || times === RETRIES) throw thrown;
           const now = await ledger.approvalRequests.find(tenant, actionId);

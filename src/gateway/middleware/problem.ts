@@ -42,6 +42,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   PASSKEY_REQUIRED: 403,
   PASSKEY_INVALID: 403,
   NOT_PENDING: 409,
+  EDIT_INVALID: 409,
   NOT_UNKNOWN: 409,
   POLICY_DENIED: 403,
   FROZEN: 403,

@@ -21,7 +21,10 @@ export function withLimitsType(cedar: Cedar, schema: string, ids: readonly strin
 }
 
 /** The action types whose context has the attribute. Others must not get it, because Cedar refuses what the schema does not declare. */
-export function actionsWith(attribute: 'limits' | 'compensates', schema: SchemaJson<string>): ReadonlySet<ActionType> {
+export function actionsWith(
+  attribute: 'limits' | 'compensates' | 'edited',
+  schema: SchemaJson<string>,
+): ReadonlySet<ActionType> {
   const actions = schema['Countersign']?.actions ?? {};
   return new Set(
     ACTION_TYPES.filter((type) => has(attribute, schema, (actions[type]?.appliesTo as Applied | undefined)?.context)),

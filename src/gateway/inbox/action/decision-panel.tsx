@@ -7,6 +7,7 @@ import type { PersonPrincipal } from '../../auth/principal.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { actionPath } from '../lists/inbox.js';
 import { Csrf, Environment, TimeLeft } from '../components/parts.js';
+import { EditForm, type EditDraft } from './edit-form.js';
 import { Decided, Seats } from './people.js';
 
 /** What a person may do about what waits. */
@@ -21,6 +22,7 @@ export type DecisionRights =
 /** What a form held when it came back to be corrected. */
 export interface Draft {
   readonly reason: string;
+  readonly edit?: EditDraft;
 }
 
 interface PanelProps {
@@ -122,6 +124,9 @@ function Forms({ person, pending, rights, mine, draft }: FormsProps): JSX.Elemen
           <p class="note">This approval needs a passkey, and passkeys need JavaScript.</p>
         )}
       </form>
+      <EditForm shown={pending.shown} action={`${actionPath(pending.shown.actionId)}/edit`} draft={draft?.edit}>
+        <Bound person={person} pending={pending} />
+      </EditForm>
       <Dialog person={person} pending={pending} action={action} passkey={passkey} draft={draft} />
     </>
   );

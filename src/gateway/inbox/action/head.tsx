@@ -51,7 +51,11 @@ export function Head({ view, proposal, askedAt, revisedBy, environment, now }: H
         {subject === undefined ? null : <Proposer agent={subject.agent} waits={pending !== undefined} />}
         {askedAt === undefined ? null : <When at={askedAt} now={now} />}
       </p>
-      <Revisions revises={revises} revisedBy={revisedBy} />
+      <Revisions
+        revises={revises}
+        editedBy={pending?.shown.editedBy ?? outcome?.facts?.editedBy}
+        revisedBy={revisedBy}
+      />
     </header>
   );
 }
@@ -59,9 +63,12 @@ export function Head({ view, proposal, askedAt, revisedBy, environment, now }: H
 /** The action that this one is proposed instead of, and those proposed instead of it. */
 function Revisions({
   revises,
+  editedBy,
   revisedBy,
 }: {
   readonly revises: string | undefined;
+  /** The person who made it of the other. */
+  readonly editedBy: string | undefined;
   readonly revisedBy: readonly string[];
 }): JSX.Element {
   return (
@@ -72,7 +79,13 @@ function Revisions({
           <a href={actionPath(revises)}>
             <Sanitized text={revises} max={128} />
           </a>
-          , for which changes were requested
+          {editedBy === undefined ? (
+            ', for which changes were requested'
+          ) : (
+            <>
+              , as changed by <Sanitized text={editedBy} max={120} />
+            </>
+          )}
         </p>
       )}
       {revisedBy.map((id) => (

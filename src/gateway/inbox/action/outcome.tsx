@@ -57,10 +57,11 @@ const TITLES: Readonly<Record<Outcome['status'], string>> = {
 };
 
 export function HowItEnded({ outcome }: { readonly outcome: Outcome }): JSX.Element {
-  const { status, reason, error, error: code } = outcome;
-  const changesAsked = code?.code === 'CHANGES_REQUESTED';
+  const { status, reason, error, revisedBy } = outcome;
+  const changed =
+    revisedBy === undefined ? 'Changes were requested: nothing was done' : 'Changed: done as another action';
   return (
-    <Notice tone={TONES[status]} title={changesAsked ? 'Changes were requested: nothing was done' : TITLES[status]}>
+    <Notice tone={TONES[status]} title={error?.code === 'CHANGES_REQUESTED' ? changed : TITLES[status]}>
       <p>
         <Sanitized text={reason} max={1500} />
       </p>

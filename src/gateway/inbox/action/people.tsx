@@ -89,8 +89,9 @@ export function Decided({
 }
 
 function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; readonly now: Date }): JSX.Element {
-  const { approver, roles, verdict, reason, at, standingApproval } = approval;
+  const { approver, roles, verdict, reason, at, standingApproval, edited } = approval;
   const { sign, word, tone } = SAID[verdict];
+  const did = edited === undefined ? word : 'changed it';
   return (
     <li class={tone}>
       <span class="sign" aria-hidden="true">
@@ -100,7 +101,7 @@ function DecisionItem({ approval, now }: { readonly approval: ApprovalRecord; re
         <strong>
           <Sanitized text={approver} max={120} />
         </strong>{' '}
-        {standingApproval === undefined ? word : 'gave a standing approval'}{' '}
+        {standingApproval === undefined ? did : 'gave a standing approval'}{' '}
         <span class="mute">
           <When at={at} now={now} /> as <Sanitized text={either(roles, 'and')} max={160} />
         </span>

@@ -9,6 +9,8 @@ import type { PersonPrincipal } from '../../auth/principal.js';
 import { statusOf } from '../../middleware/problem.js';
 import { actionPath } from '../lists/inbox.js';
 import { actionIdOf, digestText, form, reason } from '../form-input.js';
+import type { Draft } from './decision-panel.js';
+import { edit } from './edit-route.js';
 import { readForPage } from './read.js';
 import { showAction } from './show.js';
 
@@ -50,6 +52,8 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     }),
   );
 
+  app.post('/actions/:id/edit', (c) => carryOut(deps, c, (person, actionId) => edit(deps, c, person, actionId)));
+
   app.post('/actions/:id/resolution', (c) =>
     carryOut(deps, c, async (person, subject) => {
       await decisions.state(person, { kind: 'resolve', subject, ...(await form(c, resolutionSchema)) });
@@ -65,24 +69,33 @@ export function actionRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   return app;
 }
 
-/** Does it and leads back to the action; where it is refused, shows the action as it is now, and why. */
+/** Does it and leads back to the action, or to the one that came of it; where it is refused, shows the action as it is now, and why. */
 async function carryOut(
   deps: GatewayDependencies,
   c: Context,
-  body: (person: PersonPrincipal, actionId: string) => Promise<void>,
+  body: (person: PersonPrincipal, actionId: string) => Promise<string | void>,
 ): Promise<Response> {
   const person = await deps.identity.person(c);
   const actionId = actionIdOf(c);
+  let next: string;
   try {
-    await body(person, actionId);
+    next = (await body(person, actionId)) ?? actionId;
   } catch (thrown) {
     if (!(thrown instanceof CountersignError) || statusOf(thrown.code) >= 500) throw thrown;
     const action = await readForPage(deps, person.tenant, actionId);
-    const { reason: why } = await c.req.parseBody();
-    const draft = typeof why === 'string' ? why.slice(0, 2000) : '';
-    return showAction(deps, c, person, action, { error: thrown, reason: draft });
+    return showAction(deps, c, person, action, { error: thrown, ...(await draftOf(c)) });
   }
-  return c.redirect(actionPath(actionId), 303);
+  return c.redirect(actionPath(next), 303);
+}
+
+/** What was typed, to be corrected. */
+async function draftOf(c: Context): Promise<Draft> {
+  const { reason: why, input, expect } = await c.req.parseBody();
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  return {
+    reason: text(why).slice(0, 2000),
+    ...(input === undefined ? {} : { edit: { input: text(input), expect: text(expect) } }),
+  };
 }
 
 /** As the browser gave it. What of it counts, the trust module reads. */

@@ -10,6 +10,7 @@ import { Notice } from '../components/parts.js';
 import { page } from '../layout/layout.js';
 import { Refusal } from '../layout/problem.js';
 import type { DecisionRights } from './decision-panel.js';
+import type { EditDraft } from './edit-form.js';
 import { decisionRightsOf } from './decision-rights.js';
 import { ActionPage } from './page.js';
 import type { ShownAction } from './read.js';
@@ -19,6 +20,7 @@ export interface RefusedForm {
   readonly error: CountersignError;
   /** As the person typed it, to be kept in the form. */
   readonly reason: string;
+  readonly edit?: EditDraft;
 }
 
 export async function showAction(
@@ -55,7 +57,7 @@ export async function showAction(
       deliveries={archived?.deliveries ?? []}
       stuck={stuck}
       temporalUrl={action.url}
-      draft={refused && { reason: refused.reason }}
+      draft={refused}
       notices={<Notices refused={refused} warnings={warnings} />}
       now={now}
     />,

@@ -1,0 +1,345 @@
+/** What a person made of a proposal is done once, on the agent's behalf, and decided like any other. The database judges what was done. */
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { editedProposal, newEditId, type Edit } from '../../src/action/edit.js';
+import type { DecideReply, Outcome, PendingView } from '../../src/action/outcome.js';
+import { proposalDigest, signedProposalDigest, type Proposal } from '../../src/action/proposal.js';
+import type { Countersign, PendingAction } from '../../src/client/countersign.js';
+import {
+  editedSignature,
+  issueAgent,
+  peekCredential,
+  signApproval,
+  signedEdit,
+  signProposal,
+  type Credential,
+} from '../../src/trust/index.js';
+import { pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+
+let stack: Stack;
+let bot: Countersign;
+let own: Credential;
+let dora: Credential;
+let sam: Credential;
+
+beforeAll(async () => {
+  stack = await startStack({
+    worker: false,
+    schema: ['asked', 'free', 'pair', 'audited']
+      .map(
+        (table) => `CREATE TABLE ${table} (id int PRIMARY KEY, n int NOT NULL);
+          INSERT INTO ${table} SELECT i, 0 FROM generate_series(1, 60) i;`,
+      )
+      .join('\n'),
+  });
+  const rule = (table: string, people: string, when = ''): string => `
+@id("people-${table}${when === '' ? '' : '-edited'}")
+@reason("a change of ${table} needs people")
+@approval("${people}")
+forbid (principal, action == Countersign::Action::"WRITE", resource)
+when { context.targets.contains("${table}")${when} };`;
+  const rules = [
+    rule('asked', 'dba'),
+    rule('pair', 'dba, quorum=2'),
+    rule('audited', 'dba'),
+    rule('audited', 'security', ' && context.edited'),
+  ];
+  await writeFile(path.join(stack.policies, 'people.cedar'), rules.join('\n'));
+  await stack.startWorker({ config: { policies: stack.policies, tools: [shopTool(stack.shopUrl)] } });
+  own = await issueAgent(stack.keyring, { id: 'bot', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+  bot = await stack.agentWith(own);
+  dora = await stack.approver('dora', ['dba']);
+  sam = await stack.approver('sam', ['security', 'dba']);
+});
+afterAll(() => stack?.stop());
+
+let row = 0;
+/** A row of its own for each. */
+function change(table = 'asked', more: object = {}) {
+  row++;
+  const input = { op: 'update', table, set: { n: 1 }, where: { id: row } };
+  return { actionId: randomUUID(), tool: 'shop-db', input, ...more };
+}
+
+async function valueOf(id: number, table = 'asked'): Promise<number | undefined> {
+  const { rows } = await stack.shop.query<{ n: number }>(`SELECT n FROM ${table} WHERE id = $1`, [id]);
+  return rows[0]?.n;
+}
+
+/** The input of what waits, with another value to be set. */
+function withValue({ shown }: PendingView, n: number, table = 'asked'): Edit {
+  return { input: { ...shown.proposal.input, table, set: { n } } };
+}
+
+interface Signing {
+  readonly by?: Credential;
+  readonly reason?: string;
+  /** What is handed in, where that is not what was signed. */
+  readonly handedIn?: (edited: Proposal) => Proposal | undefined;
+  /** What is made of the proposal beside the edit. */
+  readonly also?: Partial<Proposal>;
+}
+
+async function signed(action: PendingAction, edit: Edit, { by = dora, reason, also = {} }: Signing = {}) {
+  const { tenant, actionId, pending: view } = action;
+  const { proposal } = view.shown;
+  const edited = { ...editedProposal(proposal, edit), ...also };
+  const token = await signApproval(by, {
+    tenant,
+    actionId,
+    shownDigest: view.shownDigest,
+    verdict: 'request_changes',
+    edit: signedEdit(proposal, edited),
+    ...(reason === undefined ? {} : { reason }),
+  });
+  return { token, edited };
+}
+
+async function edit(action: PendingAction, change: Edit, how: Signing = {}): Promise<DecideReply> {
+  const { token, edited } = await signed(action, change, how);
+  return bot.decide(action.actionId, token, TENANT, (how.handedIn ?? ((same) => same))(edited));
+}
+
+/** The edited action, when it waits for people. */
+async function asked(actionId: string): Promise<PendingAction> {
+  const view = await until(
+    () => bot.view(actionId).catch(() => undefined),
+    (found) => found?.pending !== undefined,
+  );
+  return { tenant: TENANT, actionId, pending: view?.pending as PendingView } as PendingAction;
+}
+
+async function edited(action: PendingAction, change: Edit, how?: Signing): Promise<PendingAction> {
+  const { revisedBy = '' } = await edit(action, change, how);
+  expect(revisedBy).toMatch(/^edit:[0-9a-f]{8}:/);
+  return asked(revisedBy);
+}
+
+async function untouched(action: PendingAction, id: number): Promise<void> {
+  expect((await bot.view(action.actionId)).phase).toBe('pending');
+  await bot.cancel(action.actionId);
+  expect(await valueOf(id)).toBe(0);
+}
+
+describe('an edit', () => {
+  test('ends the action and begins the edited one, which is decided on what it would do and then done', async () => {
+    const action = await pending(bot, change('asked', { reasoning: 'the customer asked', expectedOutcome: 'n is 1' }));
+    const id = row;
+    const next = await edited(action, withValue(action.pending, 7), { reason: 'seven, not one' });
+
+    const outcome = await action.outcome();
+    expect(outcome).toMatchObject({
+      status: 'denied',
+      error: { code: 'CHANGES_REQUESTED', message: 'dora changed what is to be done: seven, not one' },
+      revisedBy: next.actionId,
+      approvals: [{ approver: 'dora', verdict: 'request_changes' }],
+    });
+    const { shown } = next.pending;
+    expect(shown).toMatchObject({
+      editedBy: 'dora',
+      agent: { id: peekCredential(own).id },
+      proposal: { revises: action.actionId, reasoning: 'the customer asked', input: { set: { n: 7 } } },
+    });
+    expect(shown.proposal.expectedOutcome).toBeUndefined();
+    expect(await valueOf(id)).toBe(0);
+
+    await stack.decide(next, dora);
+    const done = await bot.outcome(next.actionId);
+    expect(done).toMatchObject({ status: 'success', facts: { editedBy: 'dora' }, approvals: [{ approver: 'dora' }] });
+    expect(await valueOf(id)).toBe(7);
+    const receipts = (await stack.receipts()).filter(({ actionId }) => actionId.includes(action.actionId));
+    expect(receipts.map(({ actionId, status }) => [actionId, status])).toEqual([
+      [action.actionId, 'denied'],
+      [next.actionId, 'success'],
+    ]);
+  });
+
+  test('that policy allows is done without another word, and the agent gets its outcome under the id it is told', async () => {
+    const action = await pending(bot, change());
+    const { revisedBy = '' } = await edit(action, withValue(action.pending, 5, 'free'));
+    await action.outcome();
+    expect(await bot.outcome(revisedBy)).toMatchObject({ status: 'success' });
+    expect([await valueOf(row), await valueOf(row, 'free')]).toEqual([0, 5]);
+  });
+
+  test('is one person’s yes where two are needed', async () => {
+    const next = await edited(...(await changed('pair', 3)));
+    expect(await stack.decide(next, dora)).toMatchObject({ state: 'waiting' });
+    expect(await stack.decide(next, sam)).toMatchObject({ state: 'approved' });
+    expect(await bot.outcome(next.actionId)).toMatchObject({ status: 'success' });
+    expect(await valueOf(row, 'pair')).toBe(3);
+  });
+
+  test('can need other people by policy, which knows that it is one', async () => {
+    const next = await edited(...(await changed('audited', 3)));
+    expect(next.pending.shown.requirements.flatMap(({ roles }) => roles).sort()).toEqual(['dba', 'security']);
+    await bot.cancel(next.actionId);
+  });
+
+  test('can be edited in its turn, and rests on both people', async () => {
+    const first = await edited(...(await changed('asked', 3)));
+    const second = await edited(first, withValue(first.pending, 4), { by: sam });
+    expect(second.pending.shown).toMatchObject({ editedBy: 'sam', proposal: { revises: first.actionId } });
+    await stack.decide(second, dora);
+    expect(await bot.outcome(second.actionId)).toMatchObject({ status: 'success' });
+    expect(await valueOf(row)).toBe(4);
+  });
+
+  test('keeps what the agent promised unless it is taken back', async () => {
+    const promise = `post.asked["${row + 1}"].n == 1`;
+    const action = await pending(bot, change('asked', { expect: promise }));
+    const id = row;
+    const kept = await edited(action, withValue(action.pending, 2));
+    expect(kept.pending.shown.proposal.expect).toBe(promise);
+    const back = await edited(kept, { ...withValue(kept.pending, 2), expect: null });
+    expect(back.pending.shown.proposal.expect).toBeUndefined();
+    await stack.decide(back, dora);
+    expect(await bot.outcome(back.actionId)).toMatchObject({ status: 'success' });
+    expect(await valueOf(id)).toBe(2);
+  });
+
+  test('is worth nothing when its author’s credential is revoked before the effect', async () => {
+    const gone = await stack.approver('gone', ['dba']);
+    const [action, with7] = await changed('asked', 7);
+    const next = await edited(action, with7, { by: gone });
+    await stack.ledger.controls.revoke({ tenant: TENANT, jti: peekCredential(gone).jti, by: 'olga', reason: 'left' });
+    await stack.decide(next, dora);
+    expect(await bot.outcome(next.actionId)).toMatchObject({ status: 'denied', error: { code: 'CREDENTIAL_REVOKED' } });
+    expect(await valueOf(row)).toBe(0);
+  });
+});
+
+describe('an edit is refused, and the action waits on,', () => {
+  const cases: readonly [string, string, Edit | undefined, Signing?][] = [
+    ['without what is made of the proposal', 'EDIT_INVALID', undefined, { handedIn: () => undefined }],
+    [
+      'with something else than what was signed',
+      'EDIT_INVALID',
+      undefined,
+      { handedIn: (one) => ({ ...one, input: { ...one.input, set: { n: 9 } } }) },
+    ],
+    ['that names another tool', 'EDIT_INVALID', undefined, { also: { tool: 'other-db' } }],
+    ['that puts words into the agent’s mouth', 'EDIT_INVALID', undefined, { also: { reasoning: 'dora is right' } }],
+    ['that would undo itself', 'EDIT_INVALID', undefined, { also: { onMismatch: 'compensate' } }],
+    ['under an id of its own', 'EDIT_INVALID', undefined, { also: { actionId: 'mine' } }],
+    ['that the tool cannot read', 'INVALID_INPUT', { input: { op: 'explode' } }],
+    ['that is larger than a proposal may be', 'INPUT_TOO_LARGE', { input: { text: 'x'.repeat(300_000) } }],
+  ];
+  test.each(cases)('%s', async (_what, code, made, how) => {
+    const action = await pending(bot, change());
+    await expect(edit(action, made ?? withValue(action.pending, 7), how)).rejects.toMatchObject({ code });
+    await untouched(action, row);
+  });
+
+  test('that changes nothing', async () => {
+    const action = await pending(bot, change());
+    const { input } = action.pending.shown.proposal;
+    await expect(edit(action, { input })).rejects.toMatchObject({ code: 'EDIT_INVALID' });
+    await untouched(action, row);
+  });
+
+  test('of somebody who may not decide', async () => {
+    const action = await pending(bot, change());
+    const by = await stack.approver('ida', ['intern']);
+    await expect(edit(action, withValue(action.pending, 7), { by })).rejects.toMatchObject({
+      code: 'APPROVAL_FORBIDDEN',
+    });
+    await untouched(action, row);
+  });
+
+  test('as a yes', async () => {
+    const action = await pending(bot, change());
+    const { shown, shownDigest } = action.pending;
+    const edit = signedEdit(shown.proposal, editedProposal(shown.proposal, withValue(action.pending, 7)));
+    const yes = signApproval(dora, {
+      tenant: TENANT,
+      actionId: action.actionId,
+      shownDigest,
+      verdict: 'approve',
+      edit,
+    });
+    await expect(yes).rejects.toMatchObject({ code: 'APPROVAL_INVALID', field: 'edit' });
+    await untouched(action, row);
+  });
+
+  test('of a step of a saga, whose other steps would be undone without it', async () => {
+    const step = change('asked');
+    await bot.saga({ traceId: randomUUID(), steps: [step, change('free')] });
+    const action = await asked(step.actionId);
+    await expect(edit(action, withValue(action.pending, 7))).rejects.toMatchObject({ code: 'EDIT_INVALID' });
+    await stack.decide(action, dora, 'deny', 'no');
+  });
+});
+
+describe('whoever can start workflows', () => {
+  async function start(proposal: Proposal, signature: string): Promise<Outcome> {
+    const handle = await bot.temporal.workflow.start('trustedAction', {
+      workflowId: `${TENANT}/${proposal.actionId}`,
+      taskQueue: stack.temporal.taskQueue,
+      args: [{ proposal, digest: proposalDigest(proposal), signature }],
+    });
+    return (await handle.result()) as Outcome;
+  }
+
+  /** A proposal of the agent's with its signature. */
+  async function proposed(): Promise<{ proposal: Proposal; signature: string }> {
+    const proposal = change();
+    return { proposal, signature: await signProposal(own, signedProposalDigest(proposal)) };
+  }
+
+  test('cannot use an edit that no worker took', async () => {
+    const { proposal, signature } = await proposed();
+    const action = await pending(bot, proposal);
+    const { token, edited } = await signed(action, withValue(action.pending, 7, 'free'));
+    expect(await start(edited, editedSignature(token, signature))).toMatchObject({
+      status: 'denied',
+      error: { code: 'INVALID_PROPOSAL', field: 'proposal.revises' },
+    });
+    // The id is taken now; the action itself is as it was.
+    await stack.decide(action, dora, 'deny', 'no');
+    expect((await action.outcome()).status).toBe('denied');
+    expect(await valueOf(row, 'free')).toBe(0);
+  });
+
+  test.each<[string, (parts: { token: string; signature: string; edited: Proposal }) => [Proposal, string]]>([
+    [
+      'of another proposal',
+      ({ token, signature, edited }) => [
+        { ...edited, input: { op: 'select', table: 'free' } },
+        editedSignature(token, signature),
+      ],
+    ],
+    ['that is signed by the agent alone', ({ signature, edited }) => [edited, signature]],
+    ['without the agent', ({ token, edited }) => [edited, `${token}~`]],
+    ['by the agent in the person’s place', ({ signature, edited }) => [edited, editedSignature(signature, signature)]],
+    ['turned round', ({ token, signature, edited }) => [edited, editedSignature(signature, token)]],
+    ['that was edited too often', ({ token, signature, edited }) => [edited, `${`${token}~`.repeat(9)}${signature}`]],
+    [
+      'with a changed character',
+      ({ token, signature, edited }) => [edited, editedSignature(`${token.slice(0, -2)}AA`, signature)],
+    ],
+  ])('cannot begin an edit %s', async (_what, forge) => {
+    const { proposal, signature } = await proposed();
+    const action = await pending(bot, proposal);
+    const { token, edited } = await signed(action, withValue(action.pending, 7, 'free'));
+    const outcome = await start(...forge({ token, signature, edited }));
+    expect(outcome).toMatchObject({ status: 'denied', error: { code: 'AGENT_UNVERIFIED' } });
+    expect(await valueOf(row, 'free')).toBe(0);
+    await bot.cancel(action.actionId);
+  });
+});
+
+test('an agent cannot take the id of an edit', async () => {
+  const action = await pending(bot, change());
+  const taken = await bot.perform({ ...change('free'), actionId: newEditId(action.actionId) });
+  expect(taken).toMatchObject({ status: 'denied', error: { code: 'INVALID_PROPOSAL', field: 'proposal.actionId' } });
+  await bot.cancel(action.actionId);
+});
+
+async function changed(table: string, n: number): Promise<[PendingAction, Edit]> {
+  const action = await pending(bot, change(table));
+  return [action, withValue(action.pending, n, table)];
+}
