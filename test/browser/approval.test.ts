@@ -150,6 +150,30 @@ test('who asks for changes sees the changed proposal, linked with the first', as
   await page.getByRole('link', { name: second }).waitFor();
 });
 
+test('who changes the input sees what the changed action would do, and approves that', async () => {
+  const first = await asked(cancelOrders());
+  const page = await open('dora', first);
+  await page.getByText('Change it yourself').click();
+  const input = page.getByLabel('Input, as JSON');
+  const change = JSON.parse(await input.inputValue()) as { where: object };
+  await input.fill('{"op": ');
+  await page.getByRole('button', { name: 'Propose the change' }).click();
+  await page.getByRole('alert').waitFor();
+  expect(await input.inputValue()).toBe('{"op": ');
+
+  await input.fill(JSON.stringify({ ...change, where: { id: { lte: 1150 } } }));
+  await page.getByLabel('Reason (optional').fill('not that many');
+  await page.getByRole('button', { name: 'Propose the change' }).click();
+  await page.waitForURL(/actions\/edit/);
+  await page.getByText('as changed by dora').waitFor();
+  expect(await outcomeOf(first)).toMatchObject({ error: { code: 'CHANGES_REQUESTED' } });
+  await page.getByRole('button', { name: 'Approve' }).click();
+  await dialogOf(page).getByRole('button', { name: 'Approve' }).click();
+  await page.getByText('Success: done and verified').waitFor();
+  await page.getByRole('link', { name: first }).click();
+  await page.getByText('Changed: done as another action').waitFor();
+});
+
 test('the keyboard alone is enough: from the list to the signature', async () => {
   const actionId = await asked(cancelOrders());
   const page = await world.logIn('dora');

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PendingView } from '../../src/action/outcome.js';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
 import { encodeCredential } from '../../src/trust/index.js';
@@ -110,6 +111,27 @@ describe('temporal workflow signal --name decide', () => {
     expect(view.phase).toBe('pending');
     expect(await changed()).toBe(0);
     await Promise.all([bot.cancel(first.actionId), bot.cancel(second.actionId)]);
+  });
+});
+
+describe('countersign edit', () => {
+  test('begins the changed action on the agent’s behalf, which says who changed it', async () => {
+    const action = await pending(bot, change('plain'));
+    const shown = await cli(['show', action.actionId, '--tenant', 'acme', '--json'], { env });
+    const { input } = (JSON.parse(shown.stdout) as { pending: PendingView }).pending.shown.proposal;
+    const same = await as(dora, 'edit', action.actionId, '--input', JSON.stringify(input));
+    expect(same.stderr).toContain('EDIT_INVALID');
+    const wider = JSON.stringify({ ...input, where: { id: { lte: 3 } } });
+    const said = await as(dora, 'edit', action.actionId, '--input', wider, '--reason', 'all three');
+    expect(said).toMatchObject({ code: 0 });
+    const [, id = ''] = /(edit:\S+) is begun instead/.exec(said.stdout) ?? [];
+    expect(await action.outcome()).toMatchObject({ revisedBy: id });
+    const next = await until(
+      () => cli(['show', id, '--tenant', 'acme'], { env }),
+      ({ stdout }) => stdout.includes('pending'),
+    );
+    expect(next.stdout).toMatch(new RegExp(`Changed +by dora, instead of ${action.actionId}`));
+    await bot.cancel(id);
   });
 });
 

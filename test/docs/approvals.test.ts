@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/action/errors.js';
+import { editedProposal } from '../../src/action/edit.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import { createProgram } from '../../src/cli/program.js';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
@@ -12,25 +13,33 @@ import { findTemporal } from '../../src/dev/index.js';
 import { parseApprovals } from '../../src/policy/approval.js';
 import { evaluate } from '../../src/policy/index.js';
 import { policyFromText } from '../../src/testing/index.js';
-import { encodeCredential } from '../../src/trust/index.js';
+import { encodeCredential, signApproval, signedEdit } from '../../src/trust/index.js';
 import { checkConfig, DEFAULT_APPROVAL_RATE_LIMIT } from '../../src/config/config.js';
 import { MAIN } from '../cli/support.js';
 import { factsOf, PERMIT_ALL } from '../policy/facts.js';
 import { ROOT } from '../support/root.js';
 import { pending, shopTool, startStack, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 import { onSources, scratch } from './support.js';
 
 const doc = await readFile(path.join(ROOT, 'docs/approvals.md'), 'utf8');
-const blocks = new Map([...doc.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].map(([, language, text]) => [language, text]));
+const blocks = [...doc.matchAll(/^```(\w+)\n([^]*?)^```$/gm)];
 
-function snippet(language: string): string {
-  const text = blocks.get(language);
-  if (text === undefined) throw new Error(`docs/approvals.md has no snippet of ${language}`);
+function snippet(wanted: string, which = 0): string {
+  const text = blocks.filter(([, language]) => language === wanted)[which]?.[2];
+  if (text === undefined) throw new Error(`docs/approvals.md has no snippet of ${wanted}`);
   return text;
 }
 
 test('has no other snippets than those run here', () => {
-  expect([...doc.matchAll(/^```(\w+)/gm)].map(([, language]) => language)).toEqual(['cedar', 'js', 'sh', 'ts']);
+  expect([...doc.matchAll(/^```(\w+)/gm)].map(([, language]) => language)).toEqual([
+    'cedar',
+    'js',
+    'sh',
+    'ts',
+    'cedar',
+    'ts',
+  ]);
 });
 
 describe('the grammar', () => {
@@ -118,7 +127,7 @@ describe('on real servers', () => {
     stack = await startStack({
       worker: false,
       schema:
-        'CREATE TABLE refunds (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO refunds VALUES (1, 0), (2, 0);',
+        'CREATE TABLE refunds (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO refunds VALUES (1, 0), (2, 0), (3, 0);',
     });
     const rule =
       '@id("people") @reason("money") @approval("dba") forbid (principal, action == Countersign::Action::"WRITE", resource);';
@@ -186,5 +195,34 @@ describe('on real servers', () => {
     const ended = await second.outcome();
     expect(ended.status).toBe('success');
     expect(await asWished(bot, ended, async () => ({}))).toBe(ended);
+  });
+
+  test('the agent waits for what is done instead, and a policy lets security see what a person changed', async () => {
+    const file = path.join(folder, 'in-the-end.ts');
+    await writeFile(file, onSources(snippet('ts', 1)));
+    const { outcomeInTheEnd } = (await import(file)) as {
+      outcomeInTheEnd: (countersign: Countersign, ended: Outcome) => Promise<Outcome>;
+    };
+    await writeFile(path.join(stack.policies, 'edited.cedar'), snippet('cedar', 1));
+    await stack.worker?.policy.reload();
+    const [dora, sam] = [await stack.approver('dora', ['dba']), await stack.approver('sam', ['security'])];
+    const first = await refund('refund-1003', 3);
+    const { shown, shownDigest } = first.pending;
+    const edited = editedProposal(shown.proposal, { input: { ...shown.proposal.input, set: { amount: 30 } } });
+    const { tenant, actionId } = first;
+    const edit = signedEdit(shown.proposal, edited);
+    const token = await signApproval(dora, { tenant, actionId, shownDigest, verdict: 'request_changes', edit });
+    await bot.decide(actionId, token, tenant, edited);
+    const inTheEnd = outcomeInTheEnd(bot, await first.outcome());
+
+    const next = await until(
+      () => bot.view(edited.actionId),
+      (view) => view.pending !== undefined,
+    );
+    const asked = { ...first, actionId: edited.actionId, pending: next.pending ?? first.pending };
+    expect(await stack.decide(asked, dora)).toMatchObject({ state: 'waiting' });
+    await stack.decide(asked, sam);
+    expect(await inTheEnd).toMatchObject({ status: 'success', actionId: edited.actionId });
+    expect((await stack.shop.query('SELECT amount FROM refunds WHERE id = 3')).rows).toEqual([{ amount: 30 }]);
   });
 });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { ROOT } from '../support/root.js';
 
 /** A new folder inside the project, so that what is run there finds its packages. Whoever asks for it removes it. */
@@ -12,11 +12,11 @@ export async function scratch(name: string): Promise<string> {
   return await mkdtemp(path.join(ROOT, '.countersign', `${name}-`));
 }
 
-/** A snippet as it runs against the sources. */
+/** A snippet as it runs against the sources, as they were compiled for this run. */
 export function onSources(snippet: string): string {
   return snippet.replaceAll(
     /from 'countersign(\/\w+)?'/g,
-    (_, entry?: string) => `from '${ROOT}/src${entry ?? ''}/index.ts'`,
+    (_, entry?: string) => `from '${inject('compiledSources')}/src${entry ?? ''}/index.js'`,
   );
 }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
+import type { PendingView } from '../../src/action/outcome.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -226,6 +227,32 @@ describe('a person', () => {
     });
     expect(await mine()).toContain(actionId);
     await bot.post(`/v1/actions/${actionId}/cancel`, {});
+  });
+
+  test('changes what is proposed: the agent is told which action is done instead, and that one is decided anew', async () => {
+    const { actionId, shownDigest } = await waiting();
+    const edit = { input: { op: 'delete', table: 'sessions', where: { note: 'stale', id: { lte: 120 } } } };
+    const path = `/v1/actions/${actionId}/decision`;
+    const asYes = await dana.post(path, { shownDigest, verdict: 'approve', edit });
+    expect(refusal(asYes)).toEqual({ status: 409, code: 'APPROVAL_INVALID', field: 'edit' });
+    const unreadable = await dana.post(path, { shownDigest, verdict: 'request_changes', edit: { input: { op: 'x' } } });
+    expect(refusal(unreadable)).toMatchObject({ code: 'INVALID_INPUT' });
+
+    const before = await count();
+    const { body } = await dana.post(path, { shownDigest, verdict: 'request_changes', edit, reason: 'one is enough' });
+    const revisedBy = body['revisedBy'] as string;
+    const told = await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    expect(told.body).toMatchObject({ status: 'denied', error: { code: 'CHANGES_REQUESTED' }, revisedBy });
+
+    const pending = await until(
+      () => dana.get(`/v1/actions/${revisedBy}`),
+      ({ body: seen }) => seen['status'] === 'pending',
+    );
+    const { shown, shownDigest: next } = pending.body['pending'] as PendingView;
+    expect(shown).toMatchObject({ editedBy: 'dana', proposal: { revises: actionId, input: edit.input } });
+    await dana.post(`/v1/actions/${revisedBy}/decision`, { shownDigest: next, verdict: 'approve' });
+    expect((await bot.get(`/v1/actions/${revisedBy}/outcome?wait=30`)).body).toMatchObject({ status: 'success' });
+    expect(await count()).toBe(before - 120);
   });
 
   test('denies with a reason that the agent is told', async () => {

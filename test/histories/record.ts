@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, test } from 'vitest';
+import { editedProposal } from '../../src/action/edit.js';
 import { CountersignError } from '../../src/action/errors.js';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
 import type { ExecuteContext, Tool } from '../../src/tools/tool.js';
-import { issueAgent, signCommand } from '../../src/trust/index.js';
+import { issueAgent, signApproval, signCommand, signedEdit } from '../../src/trust/index.js';
 import type { Channel } from '../../src/notify/index.js';
 import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -266,6 +267,35 @@ test('changes are asked for', async () => {
   await refill();
   await stack.decide(await waiting('changes'), await stack.approver('dora', ['dba']), 'request_changes', 'fewer');
   await record('changes-requested', 'changes');
+});
+
+test('a person changes the proposal, and what they made of it is done', async () => {
+  await refill();
+  const action = await waiting('edited');
+  const dora = await stack.approver('dora', ['dba']);
+  const { shown, shownDigest } = action.pending;
+  const edited = editedProposal(shown.proposal, { input: { ...shown.proposal.input, where: { note: 'stale', id: { lte: 120 } } } });
+  const token = await signApproval(dora, {
+    tenant: TENANT,
+    actionId: action.actionId,
+    shownDigest,
+    verdict: 'request_changes',
+    edit: signedEdit(shown.proposal, edited),
+  });
+  await admin.decide(action.actionId, token, TENANT, edited);
+  await record('edited', 'edited');
+  const next = await until(() => admin.view(edited.actionId), (view) => view.pending !== undefined);
+  await stack.decide({ ...action, actionId: edited.actionId, pending: next.pending ?? action.pending }, dora);
+  await admin.outcome(edited.actionId);
+  await record('edit', edited.actionId);
+});
+
+test('the same is proposed in other words while it waits', async () => {
+  await refill();
+  const action = await waiting('restated');
+  await admin.perform({ ...action.pending.shown.proposal, reasoning: 'in other words' });
+  await stack.decide(action, await stack.approver('dora', ['dba']));
+  await record('restated', 'restated');
 });
 
 test('two roles, one of them with two people; a no of two, and one who says it again', async () => {
