@@ -142,6 +142,8 @@ export const FAULT_POINTS = [
   'ledger.after-admit',
   'ledger.before-use-grant',
   'ledger.after-use-grant',
+  'ledger.before-count-send',
+  'ledger.after-count-send',
   'ledger.before-settle',
   'ledger.after-settle',
   'http.before-send',

@@ -38,6 +38,7 @@ export {
   EFFECTS_DDL,
   effectsDdl,
   postgres,
+  type ExportOptions,
   type FrameOptions,
   type PostgresInput,
   type PostgresOptions,

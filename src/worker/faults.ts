@@ -103,9 +103,10 @@ function watchWire(strikes: (reached: FaultPoint) => boolean): void {
 export function interruptible(ledger: Ledger, faults: Faults): Ledger {
   if (faults === NO_FAULTS) return ledger;
   const { actions, grants, receipts } = ledger;
+  const used = interrupted(grants, 'use', faults, ['ledger.before-use-grant', 'ledger.after-use-grant']);
   const rooms: Readonly<Record<string, object>> = {
     actions: interrupted(actions, 'admit', faults, ['ledger.before-admit', 'ledger.after-admit']),
-    grants: interrupted(grants, 'use', faults, ['ledger.before-use-grant', 'ledger.after-use-grant']),
+    grants: interrupted(used, 'countSend', faults, ['ledger.before-count-send', 'ledger.after-count-send']),
     receipts: interrupted(receipts, 'settle', faults, ['ledger.before-settle', 'ledger.after-settle']),
   };
   return overlaid(ledger, (name) => (Object.hasOwn(rooms, name) ? rooms[name] : undefined));

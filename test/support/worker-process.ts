@@ -9,7 +9,9 @@ import { faultsFromEnv } from '../../src/worker/faults.js';
 import { webhook, type NotificationsConfig } from '../../src/notify/index.js';
 import { startWorker } from '../../src/worker/worker.js';
 import type { Stack } from './stack.js';
-import { postgres } from '../../src/tools/index.js';
+import { http, postgres } from '../../src/tools/index.js';
+import { OPERATIONS } from '../tools/http-payments.js';
+import type { Tool } from '../../src/tools/tool.js';
 import { keepQuiet } from './quiet.js';
 
 export interface WorkerProcess {
@@ -54,6 +56,12 @@ function told(url: string): NotificationsConfig {
   return { gatewayUrl: 'http://localhost:8787', channels: [hook] };
 }
 
+/** A service of this machine, on which one action is sent four times at most. */
+function payments(baseUrl: string): Tool {
+  const allow = { loopback: true };
+  return http({ name: 'payments', environment: 'test', baseUrl, operations: OPERATIONS, allow, sends: { max: 4 } });
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   keepQuiet();
   const options = JSON.parse(process.env['WORKER_OPTIONS'] as string) as {
@@ -64,10 +72,14 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     policies: string;
   };
   const hook = process.env['WORKER_WEBHOOK_URL'];
+  const service = process.env['WORKER_SERVICE_URL'];
   await startWorker({
     config: {
       policies: options.policies,
-      tools: [postgres({ name: 'shop-db', environment: 'production', url: options.shopUrl })],
+      tools: [
+        postgres({ name: 'shop-db', environment: 'production', url: options.shopUrl }),
+        ...(service === undefined ? [] : [payments(service)]),
+      ],
       ...(hook === undefined ? {} : { notifications: told(hook) }),
     },
     temporal: options.temporal,

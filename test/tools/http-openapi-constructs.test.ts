@@ -45,6 +45,13 @@ function toolFor(document: JsonObject | string, operation: OpenApiOperation = {}
   });
 }
 
+/** A path parameter that is an object. */
+function inPath(name: string, style: string, explode: boolean): JsonObject {
+  return { name, in: 'path', required: true, style, explode, schema: { type: 'object' } };
+}
+
+const RGB: JsonObject = { R: 100, G: 200 };
+
 interface Construct {
   readonly name: string;
   readonly document: JsonObject;
@@ -54,6 +61,8 @@ interface Construct {
   readonly request: string;
   /** The body as received. Forms: its pairs. */
   readonly body?: Json | readonly (readonly [string, string])[];
+  /** Headers as received. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly refused?: readonly JsonObject[];
 }
 
@@ -449,6 +458,60 @@ const CONSTRUCTS: readonly Construct[] = [
     ],
   },
   {
+    name: 'objects in a path, in every style',
+    document: documentOf({
+      '/a/{plain}/{pairs}/b{label}/c{labels}/d{at}/e{of}': {
+        get: {
+          operationId: 'x',
+          parameters: [
+            inPath('plain', 'simple', false),
+            inPath('pairs', 'simple', true),
+            inPath('label', 'label', false),
+            inPath('labels', 'label', true),
+            inPath('at', 'matrix', false),
+            inPath('of', 'matrix', true),
+          ],
+          responses: OK,
+        },
+      },
+    }),
+    proposal: { path: { plain: RGB, pairs: RGB, label: RGB, labels: RGB, at: RGB, of: RGB } },
+    request: 'GET /a/R,100,G,200/R=100,G=200/b.R,100,G,200/c.R=100.G=200/d;at=R,100,G,200/e;R=100;G=200',
+    refused: [
+      ...['plain', 'pairs', 'label', 'labels', 'at', 'of'].flatMap((name) =>
+        [{}, { R: null }, { R: { S: 1 } }, { 'a/b': 1 }, { R: 'a/b' }, { '': 1 }, { R: '..' }].map((value) => ({
+          path: { plain: RGB, pairs: RGB, label: RGB, labels: RGB, at: RGB, of: RGB, [name]: value },
+        })),
+      ),
+      { path: { plain: RGB, pairs: RGB, label: RGB, labels: { R: '1.G=2' }, at: RGB, of: RGB } },
+    ],
+  },
+  {
+    name: 'lists and objects in headers',
+    document: documentOf(
+      withParameters(
+        { name: 'X-Ids', in: 'header', required: true, schema: { type: 'array', items: { type: 'integer' } } },
+        { name: 'X-Flat', in: 'header', schema: { type: 'object' } },
+        { name: 'X-Pairs', in: 'header', explode: true, schema: { type: 'object' } },
+      ),
+    ),
+    proposal: { headers: { 'x-ids': [3, 4, 5], 'x-flat': { R: 100, G: 'a=b' }, 'x-pairs': RGB } },
+    request: 'GET /x',
+    headers: { 'x-ids': '3,4,5', 'x-flat': 'R,100,G,a=b', 'x-pairs': 'R=100,G=200' },
+    refused: [
+      { headers: { 'x-ids': [] } },
+      { headers: { 'x-ids': [1, [2]] } },
+      ...[['a,b'], ['a\r\nx-evil: 1'], [''], [' a'], ['"a'], ['\u00e9']].map((value) => ({
+        headers: { 'x-ids': [1], 'x-flat': { value } },
+      })),
+      ...['a,b', 'a\nb', '', 'a ', '"a', '\u00e9'].map((value) => ({
+        headers: { 'x-ids': [1], 'x-flat': { [value]: 1 } },
+      })),
+      { headers: { 'x-ids': [1], 'x-pairs': { 'a=b': 1 } } },
+      { headers: { 'x-ids': [1], 'x-pairs': {} } },
+    ],
+  },
+  {
     name: 'a header that is a number',
     document: documentOf(withParameters({ name: 'X-Page', in: 'header', required: true, schema: { type: 'integer' } })),
     proposal: { headers: { 'x-page': '5' } },
@@ -518,8 +581,27 @@ describe('a construct of OpenAPI', () => {
     expect(received().map(({ request }) => request)).toEqual([construct.request]);
     const [one] = received();
     expect(one === undefined ? undefined : await read(one)).toEqual(construct.body);
+    expect(one?.headers).toMatchObject(construct.headers ?? {});
     const refused = construct.refused ?? [];
     expect(refused.filter((input) => tool.input.safeParse({ op: 'x', ...input }).success)).toEqual([]);
+  });
+
+  test('a value with slashes is one segment where the operator says so, for the request and its probes', async () => {
+    const meta = { operationId: 'get', responses: OK };
+    const document = documentOf({ '/files/{name}/meta': { get: meta, put: { ...meta, operationId: 'x' } } });
+    const operation = { actionType: 'CALL_API', ensures: ['true'], changes: [''] } as const;
+    const tool = toolFor(document, { ...operation, slashes: ['name'] });
+    await act(tool, { op: 'x', path: { name: 'a/ü b.txt' } });
+    const urls = new Set(service.received.map(({ method, url }) => `${method} ${url}`));
+    const url = '/files/a%2F%C3%BC%20b.txt/meta';
+    expect(urls).toEqual(new Set([`GET ${url}`, `PUT ${url}`]));
+
+    const accepts = (one: Tool<HttpInput>, name: string): boolean =>
+      one.input.safeParse({ op: 'x', path: { name } }).success;
+    const astray = ['../b', 'a/../b', 'a/.', '/a', 'a/', 'a//b', '/', 'a\\b', 'a%2Fb', 'a/b?c', 'a/b#c', 'a/\u0000'];
+    expect(astray.filter((name) => accepts(tool, name))).toEqual([]);
+    expect(accepts(toolFor(document, operation), 'a/b')).toBe(false);
+    expect(() => toolFor(document, { ...operation, slashes: ['nome'] })).toThrow(/input\.slashes .* not nome/);
   });
 
   test.each(['{', '- '])('in JSON and in YAML alike: %s', async (form) => {
@@ -558,17 +640,14 @@ const PROBLEMS: readonly (readonly [string, JsonObject, RegExp])[] = [
     /^x\.parameters\.c .* cookie/,
   ],
   [
-    'an object in the path',
-    {
-      '/x/{a}': {
-        get: {
-          operationId: 'x',
-          parameters: [{ name: 'a', in: 'path', required: true, schema: { type: 'object' } }],
-          responses: OK,
-        },
-      },
-    },
-    /^x\.parameters\.a .* an object/,
+    'a style that a path has not',
+    { '/x/{a}': { get: { operationId: 'x', parameters: [inPath('a', 'form', true)], responses: OK } } },
+    /^x\.parameters\.a .* style form/,
+  ],
+  [
+    'a style that a header has not',
+    withParameters({ name: 'X-Ids', in: 'header', required: true, style: 'form', schema: { type: 'array' } }),
+    /^x\.parameters\.X-Ids .* style form/,
   ],
   [
     'a name in the URL with a dot',

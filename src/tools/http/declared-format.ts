@@ -1,6 +1,6 @@
 /** Checks how an operation says that its query and body are written. */
 import { configInvalid } from '../../action/errors-config.js';
-import { FIELD_STYLES, type FieldStyle } from './fields.js';
+import { FIELD_STYLES, HEADER_STYLES, type FieldStyle, type HeaderStyle } from './fields.js';
 import { MEDIA_TYPE } from './file-content.js';
 import type { HttpOperation } from './options.js';
 import { FORM, MULTIPART, type BodyFormat } from './request-body.js';
@@ -21,6 +21,15 @@ export function compileBodyFormat({ input = {} }: HttpOperation, field: string):
 export function compileQueryStyles({ input = {} }: HttpOperation, field: string): Readonly<Record<string, FieldStyle>> {
   checkStyles(input.styles?.query ?? {}, FIELD_STYLES, `${field}.input.styles.query`);
   return { ...input.styles?.query };
+}
+
+/** @throws CountersignError CONFIG_INVALID */
+export function compileHeaderStyles(
+  { input = {} }: HttpOperation,
+  field: string,
+): Readonly<Record<string, HeaderStyle>> {
+  checkStyles(input.styles?.headers ?? {}, HEADER_STYLES, `${field}.input.styles.headers`);
+  return { ...input.styles?.headers };
 }
 
 function checkStyles(styles: Readonly<Record<string, string>>, known: readonly string[], field: string): void {

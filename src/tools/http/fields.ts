@@ -23,6 +23,11 @@ export const FIELD_STYLES: readonly FieldStyle[] = [
   'json',
 ];
 
+/** How a list or an object is written in a header: `a,b` and, of an object, `k,v` (`comma`) or `k=v` (`pairs`). */
+export type HeaderStyle = 'comma' | 'pairs';
+
+export const HEADER_STYLES: readonly HeaderStyle[] = ['comma', 'pairs'];
+
 export type Field = readonly [name: string, text: string];
 
 /** A value that cannot be written in its style. */

@@ -1,5 +1,7 @@
 /** Request headers: checks which ones config and input may set, and puts secrets into them. */
 import { CountersignError } from '../../action/errors.js';
+import type { Json, JsonObject } from '../../action/json.js';
+import { UnwritableField, type HeaderStyle } from './fields.js';
 import type { HeaderValue } from './options.js';
 import type { Secrets } from '../../http/secrets.js';
 
@@ -65,6 +67,52 @@ export function headerProblem(name: string, value: unknown): string | undefined 
   if (!NAME.test(name)) return 'is not a header name in lower case';
   if (isReservedHeader(name)) return 'is not for the input to give';
   return typeof value === 'string' && VALUE.test(value) ? undefined : 'is not a text of visible ASCII';
+}
+
+/** Writes the headers of an input: texts as they are, others in their style (OpenAPI's `simple`). @throws UnwritableField */
+export function headersOf(
+  values: JsonObject,
+  styles: Readonly<Record<string, HeaderStyle>>,
+): Readonly<Record<string, string>> {
+  const written = Object.entries(values).map(([name, value]): [string, string] => {
+    const style = Object.hasOwn(styles, name) ? styles[name] : undefined;
+    const text = style === undefined || typeof value === 'string' ? value : listed(name, value, style);
+    const problem = headerProblem(name, text);
+    if (problem !== undefined) throw new UnwritableField([name], problem);
+    return [name, text as string];
+  });
+  return Object.fromEntries(written);
+}
+
+function listed(name: string, value: Json, style: HeaderStyle): string {
+  if (typeof value !== 'object' || value === null) return itemOf(name, value, '');
+  if (Array.isArray(value))
+    return joined(
+      name,
+      (value as readonly Json[]).map((item) => itemOf(name, item, '')),
+    );
+  const between = style === 'pairs' ? '=' : ',';
+  const members = Object.entries(value);
+  return joined(
+    name,
+    members.map(([key, member]) => `${itemOf(name, key, '=')}${between}${itemOf(name, member, '')}`),
+  );
+}
+
+function joined(name: string, items: readonly string[]): string {
+  if (items.length > 0) return items.join(',');
+  throw new UnwritableField([name], 'is empty, so nothing of it would be sent: leave it out');
+}
+
+/** One item of a list. Nothing is encoded in a header, so what would be read as another item or as none cannot be sent. */
+function itemOf(name: string, item: Json, forbidden: string): string {
+  const text = item === null || typeof item === 'object' ? '' : String(item);
+  if (text !== '' && text.trim() === text && ![',', '"', forbidden].some((one) => one !== '' && text.includes(one)))
+    return text;
+  throw new UnwritableField(
+    [name],
+    'holds an item that is no plain text, or has a comma, a quote or a blank at its end',
+  );
 }
 
 /** Whether a name is no header, or one that the tool makes itself or that carries credentials. */

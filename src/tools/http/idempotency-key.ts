@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
-import type { Json } from '../../action/json.js';
+import type { Json, JsonObject } from '../../action/json.js';
 import { isReservedHeader } from './headers.js';
 import type { IdempotencyKeyOptions } from './options.js';
 import { at, isPointer, tokensOf } from './pointer.js';
@@ -23,7 +23,7 @@ const URL_NAMESPACE = Buffer.from('6ba7b8119dad11d180b400c04fd430c8', 'hex');
 
 /** The parts of an input that can carry a key. */
 interface Parts {
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: JsonObject | undefined;
   readonly body?: Json | undefined;
 }
 

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../action/json.js';
 import { fieldsOf, UnwritableField } from './fields.js';
-import { headerProblem } from './headers.js';
+import { headersOf } from './headers.js';
 import { setsKey, type KeyPlace } from './idempotency-key.js';
 import type { Operation } from './operation.js';
 import { encodeBody } from './request-body.js';
-import { segmentProblem, textsAt, type TemplateScope } from './template.js';
+import { placeProblems, type TemplateScope } from './template.js';
 
 export interface HttpInput {
   /** The name of an operation in the config. */
@@ -15,8 +15,8 @@ export interface HttpInput {
   readonly path?: JsonObject | undefined;
   /** The query parameters: for each name a text, number or boolean, or a list of them; objects where the operation declares a style. */
   readonly query?: JsonObject | undefined;
-  /** The headers, with names in lower case. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The headers, with names in lower case: texts, and lists and objects where the operation declares a style. */
+  readonly headers?: JsonObject | undefined;
   readonly body?: Json | undefined;
 }
 
@@ -30,7 +30,7 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>, key: Key
       op: z.string(),
       path: members.optional(),
       query: members.optional(),
-      headers: z.record(z.string(), z.string()).optional(),
+      headers: members.optional(),
       body: z.json().optional(),
     })
     .superRefine((input, context) => {
@@ -51,18 +51,11 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>, key: Key
         } else for (const { path, message } of validate(given)) refuse([part, ...path], message);
       }
       if (setsKey(input, key)) refuse([key.header === undefined ? 'body' : 'headers'], 'sets the idempotency key');
-      for (const reference of operation.url.references) {
-        const texts = textsAt(scopeOf(input), reference);
-        const [problem] = texts?.flatMap((text) => segmentProblem(text) ?? []) ?? ['is needed for the URL'];
-        if (problem !== undefined) refuse(reference, problem);
-      }
+      for (const [reference, problem] of placeProblems(operation.url, scopeOf(input))) refuse(reference, problem);
       refuseUnwritable('query', refuse, () => fieldsOf(input.query ?? {}, operation.queryStyles));
       const { body } = input;
       if (body !== undefined) refuseUnwritable('body', refuse, () => encodeBody(body, operation.bodyFormat));
-      for (const [name, value] of Object.entries(input.headers ?? {})) {
-        const problem = headerProblem(name, value);
-        if (problem !== undefined) refuse(['headers', name], problem);
-      }
+      refuseUnwritable('headers', refuse, () => headersOf(input.headers ?? {}, operation.headerStyles));
     });
 }
 

@@ -7,8 +7,8 @@ import type { Json } from '../../action/json.js';
 import { NAME_PATTERN } from '../../action/proposal.js';
 import type { Idempotency } from '../tool.js';
 import { compilePostcondition, type Postcondition } from './postconditions.js';
-import { compileBodyFormat, compileQueryStyles } from './declared-format.js';
-import type { FieldStyle } from './fields.js';
+import { compileBodyFormat, compileHeaderStyles, compileQueryStyles } from './declared-format.js';
+import type { FieldStyle, HeaderStyle } from './fields.js';
 import { checkHeaders } from './headers.js';
 import { METHODS, type Method } from '../../http/options.js';
 import type { Accepted, HeaderValue, HttpOperation, HttpOptions, Inverse, LookUpRequest, Pages } from './options.js';
@@ -61,6 +61,7 @@ export interface Operation {
   readonly bodyOptional: boolean;
   readonly bodyFormat: BodyFormat;
   readonly queryStyles: Readonly<Record<string, FieldStyle>>;
+  readonly headerStyles: Readonly<Record<string, HeaderStyle>>;
   readonly response: Validate | undefined;
   readonly actionType: ActionType;
   /** The target that it writes or reads: `payments.refunds`. */
@@ -125,15 +126,19 @@ function compileOperation(
   if (!NAME_PATTERN.test(name)) throw invalid(field, 'a name of letters, digits, ".", "_" and "-"');
   const { method, headers = {}, ifMatch = false } = declared;
   if (!METHODS.includes(method)) throw invalid(`${field}.method`, `one of: ${METHODS.join(', ')}`);
-  const url = parseTemplate(declared.url, `${field}.url`);
+  const slashes = new Set(declared.input?.slashes);
+  const url = parseTemplate(declared.url, `${field}.url`, slashes);
+  const unused = [...slashes].find((one) => !url.expressions.some((part) => part.slashes && part.reference[1] === one));
+  if (unused !== undefined) throw invalid(`${field}.input.slashes`, `names in the path of the URL, not ${unused}`);
   checkReferences(url, new Set(['path']), `${field}.url`);
   checkHeaders(headers, `${field}.headers`, secrets);
 
   const actionType = declared.actionType ?? defaultType(method);
-  const probes = compileProbes(declared, field);
+  const probes = compileProbes(declared, field, slashes);
   const ownProbe = probes.find((probe) => probe.url.path === url.path);
   const idempotency = actionType === 'READ' ? 'native' : (declared.idempotency ?? 'none');
-  const lookUp = declared.lookUp === undefined ? toolLookUp : compileLookUp(declared.lookUp, `${field}.lookUp`);
+  const lookUp =
+    declared.lookUp === undefined ? toolLookUp : compileLookUp(declared.lookUp, `${field}.lookUp`, slashes);
   if (idempotency === 'lookup' && lookUp === undefined)
     throw invalid(`${field}.lookUp`, 'given: idempotency is lookup');
   const ensures = (declared.ensures ?? []).map((source, at) => compilePostcondition(source, `${field}.ensures[${at}]`));
@@ -159,6 +164,7 @@ function compileOperation(
     bodyOptional: declared.input?.bodyOptional ?? false,
     bodyFormat,
     queryStyles: compileQueryStyles(declared, field),
+    headerStyles: compileHeaderStyles(declared, field),
     response: declared.response === undefined ? undefined : compileSchema(declared.response, `${field}.response`),
     actionType,
     target: `${tool.toLowerCase()}.${target}`,
@@ -170,7 +176,7 @@ function compileOperation(
     idempotency,
     keyLifetimeMs: declared.keyLifetimeMs,
     lookUp,
-    accepted: declared.accepted && compileAccepted(declared.accepted, `${field}.accepted`),
+    accepted: declared.accepted && compileAccepted(declared.accepted, `${field}.accepted`, slashes),
     settlesWithinMs:
       declared.settlesWithin === undefined ? undefined : within(declared.settlesWithin, `${field}.settlesWithin`),
     errors: declared.errors === undefined ? undefined : tokensOf(declared.errors),
@@ -249,6 +255,7 @@ const PLAIN_SEGMENT = { type: ['string', 'integer'], minLength: 1, maxLength: 25
 function compileProbes(
   { probes = {}, errors: operationErrors }: HttpOperation,
   field: string,
+  slashes: ReadonlySet<string>,
 ): readonly CompiledProbe[] {
   const entries = Object.entries(probes);
   if (entries.length > MAX_PROBES) throw invalid(`${field}.probes`, `at most ${MAX_PROBES} probes`);
@@ -257,7 +264,7 @@ function compileProbes(
     if (!PROBE_NAME.test(name) || name.endsWith('_truncated')) {
       throw invalid(place, 'a name of letters, digits and "_" that does not end with _truncated');
     }
-    const url = parseTemplate(probe.get, `${place}.get`);
+    const url = parseTemplate(probe.get, `${place}.get`, slashes);
     checkReferences(url, PROBE_ROOTS, `${place}.get`);
     const { errors = operationErrors } = probe;
     for (const pointer of [probe.at ?? '', errors ?? '', ...(probe.without ?? [])]) checkPointer(pointer, place);
@@ -287,9 +294,9 @@ function compilePages({ next, parameter, max = MAX_PAGES }: Pages, field: string
   return { next: next === 'link' ? next : tokensOf(next), parameter, max };
 }
 
-function compileAccepted(accepted: Accepted, field: string): CompiledAccepted {
+function compileAccepted(accepted: Accepted, field: string, slashes: ReadonlySet<string>): CompiledAccepted {
   const { poll, done, failed, message } = accepted;
-  const url = poll === 'location' ? poll : parseTemplate(poll, `${field}.poll`);
+  const url = poll === 'location' ? poll : parseTemplate(poll, `${field}.poll`, slashes);
   if (url !== 'location') checkReferences(url, PROBE_ROOTS, `${field}.poll`);
   if (message !== undefined) checkPointer(message, `${field}.message`);
   return {
@@ -307,8 +314,8 @@ function within(text: string, field: string): number {
   return ms;
 }
 
-function compileLookUp(lookUp: LookUpRequest, field: string): CompiledLookUp {
-  const url = parseTemplate(lookUp.get, `${field}.get`);
+function compileLookUp(lookUp: LookUpRequest, field: string, slashes?: ReadonlySet<string>): CompiledLookUp {
+  const url = parseTemplate(lookUp.get, `${field}.get`, slashes);
   checkReferences(url, LOOK_UP_ROOTS, `${field}.get`);
   if (!url.references.some(([root]) => root === 'key')) throw invalid(`${field}.get`, 'a URL with {key} in it');
   checkPointer(lookUp.at ?? '', `${field}.at`);

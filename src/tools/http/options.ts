@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
 import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
-import type { FieldStyle } from './fields.js';
+import type { FieldStyle, HeaderStyle } from './fields.js';
 import type { BodyFieldStyle } from './request-body.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
@@ -104,12 +104,18 @@ export interface HttpOperation {
     readonly bodyType?: string;
     /**
      * How lists and objects are written, by the name of the query parameter or of the form's field. Default for the query: texts, numbers,
-     * booleans and lists of them as `repeat`, and no objects; for forms: `repeat`.
+     * booleans and lists of them as `repeat`, and no objects; for forms: `repeat`; for headers: texts only. In a path, the URL says it.
      */
     readonly styles?: {
+      readonly headers?: Readonly<Record<string, HeaderStyle>>;
       readonly query?: Readonly<Record<string, FieldStyle>>;
       readonly body?: Readonly<Record<string, BodyFieldStyle>>;
     };
+    /**
+     * Names in `path` whose values may hold slashes, which are sent as `%2F`: the path of a file. Only for a service that takes `%2F` for
+     * a part of the value: one that decodes it first would take the value for another URL. Default none.
+     */
+    readonly slashes?: readonly string[];
   };
   /** The schema of the body of a 2xx response. Default: anything. */
   readonly response?: Schema;

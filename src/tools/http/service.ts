@@ -12,6 +12,7 @@ import {
 } from './response-classification.js';
 import type { Client } from './client.js';
 import { fill } from './fill.js';
+import { headersOf } from './headers.js';
 import { fieldsOf } from './fields.js';
 import { scopeOf, type HttpInput } from './input.js';
 import type { KeyPlace } from './idempotency-key.js';
@@ -72,7 +73,7 @@ export function requestOf(
 ): OperationRequest {
   const url = expand(operation.url, base, scopeOf(input), fieldsOf(input.query ?? {}, operation.queryStyles));
   if (url === undefined) throw new TypeError(`${operation.name} was not checked against its schema`);
-  const { headers = {} } = input;
+  const headers = headersOf(input.headers ?? {}, operation.headerStyles);
   const content = completed(bodyOf(operation, input));
   const body = content === undefined ? undefined : encodeBody(content, operation.bodyFormat);
   return {

@@ -92,15 +92,17 @@ export function checkRows(
   ]);
 }
 
-/** Checks that a change of definition wrote rows of its own and of system tables only. @throws CountersignError CONSTRAINT_VIOLATED */
+/** Checks that a change of definition wrote rows of its own, of its copies and of system tables only. @throws CountersignError CONSTRAINT_VIOLATED */
 export function checkDefinition(
   plan: DefinitionPlan,
   affectedRows: AffectedTables,
   scope: SqlScope,
-  expected: ExpectedChange,
+  { copies, ...expected }: Pick<ExpectedChange, 'sideEffectTables'> & { readonly copies: ReadonlySet<string> },
 ): Readonly<Record<string, number>> {
   const members = new Set(plan.existing.flatMap((table) => table.members));
-  const users = [...affectedRows].filter(([, { schema }]) => !/^pg_(catalog|toast)/.test(schema));
+  const users = [...affectedRows].filter(
+    ([, counts]) => !/^pg_(catalog|toast)/.test(counts.schema) && !copies.has(scope.display(counts)),
+  );
   const beside = users.filter(([oid, counts]) => !members.has(oid) && !plan.tables.includes(scope.display(counts)));
   checkOthers(beside, scope, expected, plan.tables.join(', '));
   return Object.fromEntries(users.map(([, counts]) => [scope.display(counts), total(counts)]));
@@ -109,7 +111,7 @@ export function checkDefinition(
 function checkOthers(
   others: readonly [string, Counted][],
   scope: SqlScope,
-  expected: ExpectedChange,
+  expected: Pick<ExpectedChange, 'sideEffectTables'>,
   named: string,
 ): void {
   const uncalled = others

@@ -4,6 +4,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { State } from '../../action/snapshot.js';
 import type { Execution } from '../tool.js';
 import { definitionsOf, ROWS, rowsDigestQuery, rowsQuery } from './definition.js';
+import { exportsAfter, type ExportSettings } from './exports.js';
 import type { QueryResult, PostgresDatabase, Query } from './connection.js';
 import { parseName } from './catalog.js';
 import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
@@ -17,6 +18,8 @@ export interface Reader {
   readonly database: PostgresDatabase;
   readonly scope: SqlScope;
   readonly maxRows: number;
+  /** Where rows go that are removed and too many to be recorded one by one. */
+  readonly exports?: ExportSettings | undefined;
 }
 
 /** The plan of an action whose state queries tell, without a rehearsal. */
@@ -62,7 +65,9 @@ function stateOfPlan(plan: QueriedPlan, results: readonly QueryResult[], reader:
         const isLarge = (result?.rows.length ?? 0) > reader.maxRows;
         rows.push(stateOf(table, result === undefined || isLarge ? [] : reader.database.objects(result)));
         const [count, digest] = whole?.rows[0] ?? [];
-        if (isLarge) digests.push([table.name, { rows: Number(count), digest: `md5:${digest}` }]);
+        // Whether there will be a copy is part of what is decided on.
+        const to = reader.exports === undefined ? {} : { exportTo: reader.exports.schema };
+        if (isLarge) digests.push([table.name, { rows: Number(count), digest: `md5:${digest}`, ...to }]);
       }
       const large = digests.length === 0 ? {} : { [ROWS]: Object.fromEntries(digests) };
       // Built from entries, because a table may have any name, even `__proto__`.
@@ -105,7 +110,8 @@ export async function captureAfter(
 ): Promise<State> {
   if (plan.kind !== 'rows') {
     const queries = stateQueries(plan, reader.maxRows);
-    return stateFrom(plan, queries.length === 0 ? [] : await reader.database.read(queries, signal), reader);
+    const state = stateFrom(plan, queries.length === 0 ? [] : await reader.database.read(queries, signal), reader);
+    return { ...state, ...(await exportsAfter(after.execution, reader.database, signal)) };
   }
   const queries = [
     ...keyQueries(plan, after),

@@ -88,19 +88,36 @@ export function rowsQuery(table: Table): Query {
   return { text: `SELECT ${storedList(table)} FROM ${table.sql}` };
 }
 
+/** The count of the rows of `t` and a digest over them. */
+export const DIGEST_LIST = `count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text) COLLATE "C"))`;
+
 /** A query for the count of all rows and a digest over them, where there are more than `most`; else the count is 0. */
 export function rowsDigestQuery(table: Table, most: number): Query {
   return {
     text:
-      `SELECT count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text) COLLATE "C")) FROM ${table.sql} t ` +
+      `SELECT ${DIGEST_LIST} FROM ${table.sql} t ` +
       `WHERE (SELECT count(*) FROM (SELECT 1 FROM ${table.sql} LIMIT ${most + 1}) n) > ${most}`,
   };
 }
 
+/** What a state says of a table whose rows it holds by their digest. */
+interface DigestedRows {
+  readonly rows: number;
+  readonly digest: string;
+  /** The schema that the rows are copied into before they are removed. */
+  readonly exportTo?: string;
+}
+
+/** The tables of a state whose rows it holds by their digest. */
+export function digestedIn(state: State): ReadonlyMap<string, DigestedRows> {
+  const entries = Object.entries((state[ROWS] ?? {}) as JsonObject);
+  return new Map(entries.map(([table, rows]) => [table, rows as unknown as DigestedRows]));
+}
+
 /** How many rows of a table a state holds, one by one or as a digest. */
 export function rowCountIn(state: State, table: string): number {
-  const digests = (state[ROWS] ?? {}) as Readonly<Record<string, { readonly rows: number }>>;
-  if (Object.hasOwn(digests, table)) return digests[table]?.rows ?? 0;
+  const digested = digestedIn(state).get(table);
+  if (digested !== undefined) return digested.rows;
   return Object.hasOwn(state, table) ? Object.keys(state[table] ?? {}).length : 0;
 }
 

@@ -5,6 +5,7 @@ import type { ReadContext, SampleOptions, Tool } from '../tool.js';
 import { actionTypeOf } from './action-type.js';
 import { classify } from './classify.js';
 import { compensationInput } from './compensate.js';
+import { checkExports } from './exports.js';
 import { postgresInput, type PostgresInput } from './input.js';
 import type { PostgresOptions } from './options.js';
 import { closeParts, partsOf } from './parts.js';
@@ -16,6 +17,7 @@ import { verifyChange } from './verify.js';
 export { EFFECTS_DDL, effectsDdl } from './effects.js';
 export type { PostgresInput } from './input.js';
 export type { PostgresOptions } from './options.js';
+export type { ExportOptions } from './exports.js';
 export type { FrameOptions } from './sample.js';
 export type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 
@@ -46,7 +48,10 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
             await sampleAround(await planFor(input, scope, signal, beside.pre), beside, frame, parts, signal),
         }),
     execute: (input, context) => executeInput(input, context, parts),
-    check: ({ signal }) => effects.check(signal),
+    async check({ signal }) {
+      await effects.check(signal);
+      if (parts.exports !== undefined) await checkExports(parts.exports, parts, signal);
+    },
     lookUp: (key) => effects.lookUp(key),
     verify: (effect) => verifyChange(effect, parts),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>

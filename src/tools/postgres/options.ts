@@ -2,6 +2,7 @@
 import type { ClientConfig } from 'pg';
 import { CountersignError } from '../../action/errors.js';
 import type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
+import type { ExportOptions } from './exports.js';
 import type { FrameOptions } from './sample.js';
 
 export interface PostgresOptions {
@@ -50,6 +51,11 @@ export interface PostgresOptions {
    * Not `tablefunc` and `xml2`, whose functions run queries that they are given as text. Default none.
    */
   readonly trustedExtensions?: readonly string[];
+  /**
+   * Where a TRUNCATE or DROP of a table with more than `maxRows` rows copies the rows, in its own transaction, before it removes them.
+   * Default: they are not copied, and only their count and a digest are recorded.
+   */
+  readonly exports?: ExportOptions;
   /** The schema for the keys of effects. It is created when missing, and no action may touch it. Default `countersign_effects`. */
   readonly effectsSchema?: string;
   /** The most connections in the pool. Default 10. */
@@ -82,17 +88,22 @@ export function clientOf({ name, url, connection }: PostgresOptions): ClientConf
   return { connectionString: url };
 }
 
-/** Checks that no action can reach the schema of effects: whoever can write there can forge that an effect happened. */
-export function checkSchemas({ name, tables = [] }: PostgresOptions, schema: string, effectsSchema: string): void {
-  const reachable = schema === effectsSchema || tables.some((table) => table.startsWith(`${effectsSchema}.`));
-  if (!reachable) return;
-  throw new CountersignError(
-    'CONFIG_INVALID',
-    `The tool ${name} could reach its own record of effects in ${effectsSchema}.`,
-    {
-      field: 'effectsSchema',
+/**
+ * Checks that no action can reach the tool's own schemas: whoever can write to the effects can forge that one happened, and to the exports,
+ * that there is a copy.
+ */
+export function checkSchemas(
+  { name, tables = [], exports }: PostgresOptions,
+  schema: string,
+  effectsSchema: string,
+): void {
+  const own = { effectsSchema, ...(exports === undefined ? {} : { 'exports.schema': exports.schema }) };
+  for (const [field, at] of Object.entries(own)) {
+    if (schema !== at && !tables.some((table) => table.startsWith(`${at}.`))) continue;
+    throw new CountersignError('CONFIG_INVALID', `The tool ${name} could reach its own records in ${at}.`, {
+      field,
       expected: 'a schema that neither schema nor tables name',
       fix: 'Use a schema of its own.',
-    },
-  );
+    });
+  }
 }

@@ -6,6 +6,7 @@ import { DEFAULT_EFFECTS_SCHEMA, Effects } from './effects.js';
 import { checkSchemas, clientOf, type PostgresOptions } from './options.js';
 import { rehearsalSettings, type RehearsalMode } from './rehearsal-options.js';
 import type { RehearseOptions } from './rehearse.js';
+import { exportSettings } from './exports.js';
 import { checkFrame, type FrameOptions } from './sample.js';
 import { SqlScope } from './scope.js';
 
@@ -60,6 +61,7 @@ export function partsOf(options: PostgresOptions): Parts {
     database,
     scope,
     maxRows,
+    exports: exportSettings(tool, options.exports),
     effects: new Effects(database, effectsSchema, tool),
     ...columns,
     frame,

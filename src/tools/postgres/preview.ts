@@ -7,12 +7,15 @@ import type { Cascade, Table } from './catalog.js';
 import { tooManyRows, type QueriedPlan, type Reader } from './capture.js';
 import type { QueryResult, Query } from './connection.js';
 import { rowsQuery, type DefinitionPlan } from './definition.js';
+import { checkExports, exportRefusal, type ExportSettings } from './exports.js';
 import type { ReadPlan, RowPlan } from './plan.js';
 import { refuseStatement } from './parser.js';
+import { withRefusal } from './row-count.js';
 import { columnOrder, storedColumns } from './catalog.js';
 import { ANY_ORDER, counted, ordered, quote } from './sql.js';
 
 export interface PreviewOptions extends Reader {
+  readonly tool: string;
   readonly sideEffectTables: ReadonlySet<string>;
 }
 
@@ -207,7 +210,7 @@ function cascadeWarnings(
 
 async function previewDefinition(
   plan: DefinitionPlan,
-  { database, maxRows }: PreviewOptions,
+  { database, maxRows, exports, tool }: PreviewOptions,
   signal: AbortSignal,
 ): Promise<Preview> {
   const queries = plan.emptied.flatMap((table) => [
@@ -225,10 +228,11 @@ async function previewDefinition(
   });
   const warnings = plan.existing.flatMap((table) => actsWith(table, plan.verb === 'truncate' ? ['truncate'] : []));
   const large = plan.emptied.filter((_, at) => (counts[at] ?? 0) > maxRows);
-  for (const { name } of large)
-    warnings.push(`the rows of ${name} are recorded by their count and digest only, so that they cannot be put back`);
+  if (exports !== undefined && large.length > 0) await checkExports(exports, { tool, database }, signal);
+  for (const { name } of large) warnings.push(keptBy(name, exports));
   const removed = plan.emptied.length === 0 ? '' : ` (${plural(rows)})`;
-  return {
+  const exported = counts.filter((count) => count > maxRows).reduce((sum, count) => sum + count, 0);
+  const preview = {
     rows,
     targets: lower(plan.tables),
     reads: lower(plan.reads),
@@ -238,6 +242,14 @@ async function previewDefinition(
     summary: `${plan.text}${removed}`,
     ...(warnings.length === 0 ? {} : { warnings }),
   };
+  return withRefusal(preview, exports === undefined ? undefined : exportRefusal(exports, plan.emptied, exported));
+}
+
+/** What becomes of rows that are removed and too many to be recorded one by one. */
+function keptBy(table: string, exports: ExportSettings | undefined): string {
+  return exports === undefined
+    ? `the rows of ${table} are recorded by their count and digest only, so that they cannot be put back`
+    : `the rows of ${table} are copied into the schema ${exports.schema} before they are removed`;
 }
 
 export function actsWith(table: Table, events: readonly ('insert' | 'update' | 'delete' | 'truncate')[]): string[] {

@@ -8,6 +8,7 @@ import { stateFrom, stateQueries } from './capture.js';
 import type { QueryResult, PostgresSession } from './connection.js';
 import { rowCountIn, type DefinitionPlan } from './definition.js';
 import { EffectTransaction, type ExecuteOptions, type Time } from './effect-transaction.js';
+import { Exporting, type ExportedTable } from './exports.js';
 import type { RowPlan } from './plan.js';
 import { keyOf } from './rows.js';
 import { columnsOf } from './touched-rows.js';
@@ -42,6 +43,8 @@ export class Transaction extends EffectTransaction {
         ? // Taken before the snapshot, because a truncate removes rows that the snapshot does not see.
           [`LOCK TABLE ${plan.existing.map((table) => table.sql).join(', ')} IN ${lockMode(plan)} MODE`]
         : [];
+    // Then rows that row-level security hides are an error: no copy would hold them.
+    if (this.options.exports !== undefined && plan.kind === 'definition') locks.push('SET LOCAL row_security = off');
     const assign = plan.kind === 'rows' ? (plan.assignment?.queries ?? []) : [];
     return { locks, queries: [{ text: AFFECTED_TABLES_SQL }, ...stateQueries(plan, this.options.maxRows), ...assign] };
   }
@@ -52,16 +55,45 @@ export class Transaction extends EffectTransaction {
     const pre = stateFrom(plan, read.slice(0, states), this.options);
     if (digest(pre) !== this.context.preDigest) throw this.stateChanged();
     this.checkLimit();
+    const exporting = await this.#export(session, pre);
     const results = await this.send(session, [
       plan.statement,
       { text: `SET CONSTRAINTS ALL IMMEDIATE; ${AFFECTED_TABLES_SQL}` },
     ]);
     await this.options.database.learnTypes(session, results);
-    return this.#check(plan, pre, results, affectedTablesFrom(affected?.rows[0]?.[0]), read.slice(states));
+    const before = affectedTablesFrom(affected?.rows[0]?.[0]);
+    if (plan.kind === 'definition') return this.#checkDefinition(plan, results, before, exporting);
+    return this.#checkRows(plan, pre, results, before, read.slice(states));
   }
 
-  #check(
-    plan: RowPlan | DefinitionPlan,
+  /** Copies the rows that are removed and not recorded one by one. */
+  async #export(session: PostgresSession, pre: State): Promise<readonly ExportedTable[]> {
+    const plan = this.#plan;
+    if (plan.kind !== 'definition') return [];
+    const removed = plan.emptied.reduce((sum, table) => sum + rowCountIn(pre, table.name), 0);
+    if (removed !== this.context.rows) throw this.#otherCount(removed);
+    const exporting = new Exporting(pre, plan.emptied, this.context.idempotencyKey);
+    if (exporting.exported.length > 0) exporting.check(await this.send(session, exporting.statements));
+    return exporting.exported;
+  }
+
+  #checkDefinition(
+    plan: DefinitionPlan,
+    [, counts]: readonly QueryResult[],
+    before: AffectedTables,
+    exported: readonly ExportedTable[],
+  ): Execution {
+    const { scope, sideEffectTables } = this.options;
+    const copies = new Set(exported.map(({ to }) => to));
+    const affectedRows = checkDefinition(plan, affectedTablesSince(before, counts), scope, {
+      sideEffectTables,
+      copies,
+    });
+    return { result: { done: plan.verb, ...(exported.length === 0 ? {} : { exports: [...exported] }) }, affectedRows };
+  }
+
+  #checkRows(
+    plan: RowPlan,
     pre: State,
     results: readonly QueryResult[],
     before: AffectedTables,
@@ -71,11 +103,6 @@ export class Transaction extends EffectTransaction {
     const since = affectedTablesSince(before, counts);
     const expected = { rows: this.context.rows, sideEffectTables: this.options.sideEffectTables };
     const { scope, database } = this.options;
-    if (plan.kind === 'definition') {
-      const removed = plan.emptied.reduce((sum, table) => sum + rowCountIn(pre, table.name), 0);
-      if (removed !== expected.rows) throw this.#otherCount(removed);
-      return { result: { done: plan.verb }, affectedRows: checkDefinition(plan, since, scope, expected) };
-    }
     if (statement === undefined || statement.count !== expected.rows) throw this.#otherCount(statement?.count ?? 0);
     const width = plan.table.key.length;
     const keys = database.objects(columnsOf(statement, -width)).map((row) => keyOf(plan.table, row));

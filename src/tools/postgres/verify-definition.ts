@@ -6,6 +6,7 @@ import type { ObservedEffect } from '../tool.js';
 import { displayName } from './catalog.js';
 import type { SchemaStatement } from './classify.js';
 import { DEFINITIONS, OTHERS, rowCountIn } from './definition.js';
+import { verifyExports } from './exports.js';
 import type { PostgresInput } from './input.js';
 import { isAst, unwrap, type Ast } from './parser.js';
 import { listOf, text } from './uses.js';
@@ -85,7 +86,7 @@ export function verifyDefinition(
       }
   }
   const others = same(before.others, after.others) ? [] : ['a table that is not named changed its definition'];
-  return [check('derived', problems), check('frame.tables', others)];
+  return [check('derived', problems), check('frame.tables', others), ...verifyExports(effect.pre, effect.post)];
 }
 
 type Expect = (condition: boolean, what: string) => void;

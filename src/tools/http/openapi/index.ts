@@ -19,6 +19,8 @@ export interface OpenApiOperation extends Omit<Partial<HttpOperation>, 'method' 
   readonly from?: string;
   /** The media type of the body, where several are described. Default: JSON, else a form, else a multipart form, else another. */
   readonly bodyType?: string;
+  /** Names in its path whose values may hold slashes, as in `input.slashes` of an operation: a document cannot say it. Default none. */
+  readonly slashes?: readonly string[];
   /** The server that the document gives this operation alone, to say that `baseUrl` is that server. */
   readonly server?: string;
 }
@@ -106,12 +108,13 @@ export function describeOpenApi(source: string | JsonObject): OpenApiDescription
 }
 
 function importOperation(document: OpenApiDocument, name: string, declared: OpenApiOperation): HttpOperation {
-  const { from = name, bodyType, server, ...additions } = declared;
+  const { from = name, bodyType, server, slashes, ...additions } = declared;
   const located = findOperation(document, from);
   const imported = convert({ document, located, id: from, bodyType, leftOut: [] }, { ...additions, server });
   // A copy, because parts of a document keep all of it in memory.
   const copy = JSON.parse(JSON.stringify(imported)) as HttpOperation;
-  return { ...copy, ...additions };
+  const complete = { ...copy, ...additions };
+  return slashes === undefined ? complete : { ...complete, input: { ...complete.input, slashes } };
 }
 
 function convert(
@@ -142,12 +145,10 @@ function inputOf(
   operation: OperationImport,
   template: ReturnType<typeof parseTemplate>,
 ): NonNullable<HttpOperation['input']> {
-  const { queryStyles, ...parameters } = parametersOf(operation, template);
+  const { styles: parameterStyles, ...parameters } = parametersOf(operation, template);
   const { bodyStyles = {}, ...body } = bodyOf(operation);
-  const styles = {
-    ...(Object.keys(queryStyles).length === 0 ? {} : { query: queryStyles }),
-    ...(Object.keys(bodyStyles).length === 0 ? {} : { body: bodyStyles }),
-  };
+  const all = Object.entries({ ...parameterStyles, body: bodyStyles });
+  const styles = Object.fromEntries(all.filter(([, one]) => Object.keys(one).length > 0));
   return { ...parameters, ...body, ...(Object.keys(styles).length === 0 ? {} : { styles }) };
 }
 

@@ -1,6 +1,6 @@
-/** The parameters of an operation: the schemas of its path, query and headers, and how lists and objects in the query are written. */
+/** The parameters of an operation: the schemas of its path, query and headers, and how lists and objects in them are written. */
 import type { Json, JsonObject } from '../../../action/json.js';
-import type { FieldStyle } from '../fields.js';
+import type { FieldStyle, HeaderStyle } from '../fields.js';
 import { headerProblem } from '../headers.js';
 import { isJsonType } from '../request-body.js';
 import type { Template } from '../template.js';
@@ -13,7 +13,10 @@ export interface ImportedParameters {
   readonly path?: JsonObject;
   readonly query?: JsonObject;
   readonly headers?: JsonObject;
-  readonly queryStyles: Readonly<Record<string, FieldStyle>>;
+  readonly styles: {
+    readonly query: Readonly<Record<string, FieldStyle>>;
+    readonly headers: Readonly<Record<string, HeaderStyle>>;
+  };
 }
 
 const PARTS = ['path', 'query', 'headers'] as const;
@@ -32,7 +35,7 @@ const PLAIN_SEGMENT: JsonObject = { type: ['string', 'integer'], minLength: 1, m
 export function parametersOf(operation: OperationImport, url: Template): ImportedParameters {
   const { document, id, located } = operation;
   const parts: Record<Part, Members> = { path: noMembers(), query: noMembers(), headers: noMembers() };
-  const styles: [string, FieldStyle][] = [];
+  const styles = { query: new Map<string, FieldStyle>(), headers: new Map<string, HeaderStyle>() };
   const inUrl = new Set(url.references.map(([, ...names]) => names.join('.')));
   for (const parameter of mergedParameters(document, located, id)) {
     const { name, in: place } = parameter;
@@ -42,7 +45,7 @@ export function parametersOf(operation: OperationImport, url: Template): Importe
     // What the tool sets itself is not for the input to give, and what the URL does not name cannot be put into it.
     if ((place === 'header' && isSetByTool(name)) || (place === 'path' && !inUrl.has(name))) continue;
     const required = parameter['required'] === true || place === 'path';
-    const taken = place === 'query' ? queryParameter(document, parameter) : singleParameter(document, parameter);
+    const taken = takenFrom(document, parameter);
     if (typeof taken === 'string') {
       leaveOut(operation, `parameters.${name}`, required, taken, EXPECTED);
       continue;
@@ -51,7 +54,8 @@ export function parametersOf(operation: OperationImport, url: Template): Importe
     const key = place === 'header' ? name.toLowerCase() : name;
     part.properties.set(key, taken.schema);
     if (required) part.required.add(key);
-    if (taken.style !== undefined) styles.push([name, taken.style]);
+    if (taken.queryStyle !== undefined) styles.query.set(name, taken.queryStyle);
+    if (taken.headerStyle !== undefined) styles.headers.set(key, taken.headerStyle);
   }
   for (const name of inUrl) {
     if (!parts.path.properties.has(name)) parts.path.properties.set(name, PLAIN_SEGMENT);
@@ -61,7 +65,10 @@ export function parametersOf(operation: OperationImport, url: Template): Importe
     part,
     schemaOf(document, schemaOfMembers(parts[part]), 'request', `${id}.parameters`),
   ]);
-  return { ...Object.fromEntries(schemas), queryStyles: Object.fromEntries(styles) };
+  return {
+    ...Object.fromEntries(schemas),
+    styles: { query: Object.fromEntries(styles.query), headers: Object.fromEntries(styles.headers) },
+  };
 }
 
 function noMembers(): Members {
@@ -101,7 +108,18 @@ export function mergedParameters(
 
 interface Taken {
   readonly schema: Json;
-  readonly style: FieldStyle | undefined;
+  readonly queryStyle?: FieldStyle | undefined;
+  readonly headerStyle?: HeaderStyle;
+}
+
+/** A parameter, or why it cannot be sent. */
+function takenFrom(document: OpenApiDocument, parameter: JsonObject): Taken | string {
+  const { in: place, schema } = parameter;
+  if (place === 'query') return queryParameter(document, parameter);
+  if (place !== 'path' && place !== 'header') return `in the place ${quoted(place)}`;
+  if (schema === undefined) return 'without a schema';
+  // How a path writes it is said in the URL.
+  return place === 'path' ? { schema } : headerParameter(document, parameter, schema);
 }
 
 /** A query parameter, or why it cannot be sent. */
@@ -110,7 +128,7 @@ function queryParameter(document: OpenApiDocument, parameter: JsonObject): Taken
   if (content !== undefined) {
     const [[type, media] = ['', undefined]] = isObject(content) ? Object.entries(content) : [];
     if (!isJsonType(type)) return `with content of ${type.slice(0, 80)}`;
-    return { schema: (isObject(media) ? media['schema'] : undefined) ?? {}, style: 'json' };
+    return { schema: (isObject(media) ? media['schema'] : undefined) ?? {}, queryStyle: 'json' };
   }
   if (schema === undefined) return 'without a schema';
   const style = styleOf(parameter);
@@ -118,19 +136,15 @@ function queryParameter(document: OpenApiDocument, parameter: JsonObject): Taken
   const kinds = kindsOf(document, schema);
   // What needs no style gets none, so that what is imported stays readable.
   const isPlain = style === 'form' && kinds.size > 0 && !kinds.has('object') && !/[[\]]/.test(quoted(name));
-  return { schema, style: isPlain ? undefined : style };
+  return { schema, queryStyle: isPlain ? undefined : style };
 }
 
-/** A parameter of the path or of the headers, or why it cannot be sent. How a path writes it is said in the URL. */
-function singleParameter(document: OpenApiDocument, parameter: JsonObject): Taken | string {
-  const { schema, in: place, style = 'simple' } = parameter;
-  if (place !== 'path' && place !== 'header') return `in the place ${quoted(place)}`;
-  if (schema === undefined) return 'without a schema';
-  if (style !== 'simple' && place === 'header') return `in the style ${quoted(style)}`;
+function headerParameter(document: OpenApiDocument, parameter: JsonObject, schema: Json): Taken | string {
+  const { style = 'simple', explode } = parameter;
+  if (style !== 'simple') return `in the style ${quoted(style)}`;
   const kinds = kindsOf(document, schema);
-  const isWritable = kinds.size === 0 || kinds.has('scalar') || (kinds.has('list') && place === 'path');
-  if (!isWritable) return `in the ${place} with ${place === 'path' ? 'an object' : 'a list or an object'} as its value`;
-  return { schema: place === 'header' ? asText(document, schema) : schema, style: undefined };
+  if (!kinds.has('list') && !kinds.has('object')) return { schema: asText(document, schema) };
+  return { schema, headerStyle: explode === true ? 'pairs' : 'comma' };
 }
 
 const OPERATORS = new Map<Json, string>([
@@ -143,12 +157,14 @@ const OPERATORS = new Map<Json, string>([
 export function urlOf({ document, located, id }: OperationImport): string {
   const inPath = mergedParameters(document, located, id).filter((parameter) => parameter['in'] === 'path');
   return located.path.replaceAll(/\{([^{}]+)\}/g, (_text, name: string) => {
-    const { style = 'simple', explode } = inPath.find((parameter) => parameter['name'] === name) ?? {};
+    const { style = 'simple', explode, schema } = inPath.find((parameter) => parameter['name'] === name) ?? {};
     const operator = OPERATORS.get(style);
     if (operator === undefined)
       throw unusable(`${id}.parameters.${name}`, `is required in the style ${quoted(style)}`, EXPECTED);
+    // A simple text or list is the same, exploded or not.
+    const exploded = explode === true && (operator !== '' || kindsOf(document, schema).has('object'));
     // `{key}` alone means the idempotency key.
-    return `{${operator}${name === 'key' ? 'path.key' : name}${operator !== '' && explode === true ? '*' : ''}}`;
+    return `{${operator}${name === 'key' ? 'path.key' : name}${exploded ? '*' : ''}}`;
   });
 }
 
