@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { encodeCredential, issueAgent, readCredential } from '../../src/trust/index.js';
 import { createDatabase } from '../support/postgres.js';
 import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -29,7 +29,7 @@ afterAll(() => stack.stop());
 /** A config with one tool, on the database that the variable names. */
 async function configIn(cwd: string, variable: string): Promise<void> {
   const text = `
-    import { defineConfig, postgres } from ${JSON.stringify(path.join(ROOT, 'src/worker/index.ts'))};
+    import { defineConfig, postgres } from ${JSON.stringify(path.join(inject('compiledSources'), 'src/worker/index.js'))};
     export default defineConfig({
       policies: ${JSON.stringify(path.join(ROOT, 'policies/starter'))},
       tools: [postgres({ name: 'shop-db', environment: 'production', url: process.env[${JSON.stringify(variable)}] })],
@@ -148,7 +148,7 @@ describe('worker', () => {
     const all = { ...env, SHOP_URL: stack.shopUrl };
     const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
 
-    const doctor = await cli(['doctor', '--json'], { env: all, cwd, sources: true });
+    const doctor = await cli(['doctor', '--json'], { env: all, cwd });
     expect(doctor.json()).toMatchObject({ ok: true });
     expect(doctor.code).toBe(0);
 
@@ -190,7 +190,7 @@ describe('worker', () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
     const bare = 'COUNTERSIGN_LEDGER_URL' in over ? { COUNTERSIGN_LEDGER_URL: database.url } : over;
-    const ended = await cli(['worker', '--json'], { cwd, env: { ...env, ...bare }, sources: true });
+    const ended = await cli(['worker', '--json'], { cwd, env: { ...env, ...bare } });
     expect(ended.code).toBe(1);
     expect(errorOf(ended).code).toBe(code);
     expect(errorOf(ended).fix).toMatch(fix);

@@ -4,14 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { inject, onTestFinished } from 'vitest';
 import type { ErrorView } from '../../src/action/errors.js';
 
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const TSX = import.meta.resolve('tsx');
-/** How the sources are to be read, wherever the command runs. */
-const TSX_TSCONFIG_PATH = fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
+/** The command line, as it was compiled for this run. */
+export const MAIN = path.join(inject('compiledSources'), 'src/cli/main.js');
 
 export interface Ended {
   readonly code: number | null;
@@ -25,25 +22,18 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: string;
-  /** Runs from TypeScript, for a config that imports the sources. Default false: `cli` runs what was compiled. */
-  readonly sources?: boolean;
 }
 
 export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions = {}) {
-  return launch(['--import', TSX, MAIN, ...args], { env, cwd });
-}
-
-function launch(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions) {
-  return spawn(process.execPath, args, {
+  return spawn(process.execPath, [MAIN, ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TSX_TSCONFIG_PATH, ...env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
 }
 
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
-  const main = path.join(inject('compiledSources'), 'src/cli/main.js');
-  const child = options.sources === true ? start(args, options) : launch([main, ...args], options);
+  const child = start(args, options);
   child.stdin.end(options.stdin ?? '');
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);

@@ -150,8 +150,7 @@ describe('on real servers', () => {
     const { path: temporal } = await findTemporal({ env: process.env, log: () => {} });
     await symlink(temporal, path.join(folder, 'temporal'));
     const countersign = path.join(folder, 'countersign');
-    const tsx = import.meta.resolve('tsx');
-    await writeFile(countersign, `#!/bin/sh\nexec '${process.execPath}' --import '${tsx}' '${MAIN}' "$@"\n`);
+    await writeFile(countersign, `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
     await chmod(countersign, 0o755);
     await promisify(execFile)('sh', ['-e', '-c', snippet('sh')], {
       cwd: folder,

@@ -1,4 +1,5 @@
 /** Every snippet of the README runs: the agent's code and the config on a real stack, the policy test under vitest, the policy in Cedar. */
+import { MAIN } from '../cli/support.js';
 import { execFile } from 'node:child_process';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -120,10 +121,7 @@ test.each(COMMANDS)('%s', async (line) => {
   const words = line.split(' ').slice(1);
   const options = words.filter((word) => word.startsWith('--'));
   const command = words.slice(0, words.findIndex((word) => word.startsWith('-') || word.startsWith('<')) >>> 0);
-  const cli = path.join(ROOT, 'src/cli/main.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', cli, ...command, '--help'], {
-    cwd: ROOT,
-  });
+  const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...command, '--help'], { cwd: ROOT });
   expect(stdout).toContain(`countersign ${command.join(' ')}`);
   for (const option of options) expect(stdout).toContain(option);
 });
