@@ -27,14 +27,14 @@ with-security-parameters = false
 
 let program: string;
 let folder: string;
-let config: string;
 let stack: Stack;
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  program = await schemathesis();
+  // Where it is not there yet, it is installed while everything else starts.
+  const installing = schemathesis();
+  void installing.catch(() => undefined);
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-api-'));
-  config = path.join(folder, 'schemathesis.toml');
   stack = await startStack({
     schema:
       "CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL); INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1, 150) n",
@@ -42,6 +42,7 @@ beforeAll(async () => {
   gateway = await startTestGateway(stack, {
     gateway: { limits: { requestsPerMinute: 1_000_000, streams: 1000 } },
   });
+  program = await installing;
 }, 600_000);
 afterAll(async () => {
   await gateway?.stop();
@@ -57,6 +58,7 @@ async function check(auth: Readonly<Record<string, { bearer: string } | { api_ke
         .map(([kind, secret]) => `${kind} = ${JSON.stringify(secret)}`)
         .join('\n')}\n`,
   );
+  const config = path.join(folder, `${randomUUID()}.toml`);
   await writeFile(config, `${CONFIG}\n${schemes.join('\n')}`);
   const args = ['--config-file', config, 'run', `${gateway.url}/openapi.json`];
   const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -68,7 +70,8 @@ async function check(auth: Readonly<Record<string, { bearer: string } | { api_ke
   return code;
 }
 
-test('as an agent', { timeout: 300_000 }, async () => {
+// At once, because most of the time goes into making and checking requests, each in a process of its own.
+test.concurrent('as an agent', { timeout: 300_000 }, async () => {
   const agent = await gateway.agent();
   await agent.post('/v1/actions', {
     actionId: randomUUID(),
@@ -79,7 +82,7 @@ test('as an agent', { timeout: 300_000 }, async () => {
   expect(code).toBe(0);
 });
 
-test('as a person', { timeout: 300_000 }, async () => {
+test.concurrent('as a person', { timeout: 300_000 }, async () => {
   const { cookie = '', 'x-csrf-token': csrf = '' } = (await gateway.person()).headers;
   const code = await check({ session: { api_key: cookie.replace(/^countersign=/, '') }, csrf: { api_key: csrf } });
   expect(code).toBe(0);
