@@ -56,7 +56,8 @@ export const ERROR_CODES = {
   TOOL_FAILED: 'The tool refused or failed; nothing was done.',
   TOOL_UNAVAILABLE: "The tool's system cannot be reached.",
   EFFECT_UNKNOWN: 'It cannot be known whether the effect happened.',
-  EXPECTATION_UNMET: 'The system is not in the expected state after the effect.',
+  EXPECTATION_UNMET:
+    'The system is not in the expected state after the effect, or would not be, as the rehearsal showed.',
   // the gateway
   UNAUTHENTICATED: 'The request carries no credential that can be verified.',
   FORBIDDEN: 'Whoever sends the request may not do this.',
