@@ -62,7 +62,7 @@ async function assertPromiseHolds(
     if (broken !== true) continue;
     // The values are not told: somebody may still have to allow that they are changed.
     const message = `In the rehearsal, ${expectation.check} does not hold; nothing was done.`;
-    throw new CountersignError('EXPECTATION_UNMET', message, {
+    throw new CountersignError('REHEARSAL_DIFFERS', message, {
       field: 'proposal.expect',
       expected: 'an expectation that holds when the change does what it did in its rehearsal',
       fix: 'Compare the change with the expectation, and correct the one that is wrong.',

@@ -48,7 +48,7 @@ export const ERROR_CODES = {
   SEAL_INVALID: 'A record that one step handed to the next was changed, or is of another action or step.',
   // the effect
   STATEMENT_REFUSED: 'The SQL cannot be classified as safe to govern.',
-  REHEARSAL_DIFFERS: 'The rehearsed change did something else than the input says; nothing was done.',
+  REHEARSAL_DIFFERS: 'The rehearsed change did something else than the input says or expects; nothing was done.',
   NOTHING_MATCHED: 'The action matches fewer rows or objects than it must; nothing was done.',
   TOO_MANY_ROWS: 'The action touches more rows than it expects, or than the tool may capture.',
   STATE_CHANGED: 'The state changed between capture and execution; nothing was done.',
@@ -56,8 +56,7 @@ export const ERROR_CODES = {
   TOOL_FAILED: 'The tool refused or failed; nothing was done.',
   TOOL_UNAVAILABLE: "The tool's system cannot be reached.",
   EFFECT_UNKNOWN: 'It cannot be known whether the effect happened.',
-  EXPECTATION_UNMET:
-    'The system is not in the expected state after the effect, or would not be, as the rehearsal showed.',
+  EXPECTATION_UNMET: 'The system is not in the expected state after the effect.',
   // the gateway
   UNAUTHENTICATED: 'The request carries no credential that can be verified.',
   FORBIDDEN: 'Whoever sends the request may not do this.',

@@ -907,7 +907,7 @@ const REHEARSED: readonly (readonly [lie: string, how: string, outcome: RegExp])
   [
     'trigger undoes',
     'a change that is relative to what was there, and promised',
-    /^denied EXPECTATION_UNMET In the rehearsal, expect\.counted does not hold; nothing was done/,
+    /^denied REHEARSAL_DIFFERS In the rehearsal, expect\.counted does not hold; nothing was done/,
   ],
   ['trigger undoes', 'after the row was written', /^denied REHEARSAL_DIFFERS/],
   ['trigger undoes', 'when the transaction commits', /^denied REHEARSAL_DIFFERS/],
@@ -952,7 +952,7 @@ test.each(REHEARSED)('rehearsed, %s: %s', async (lie, how, outcome) => {
 const CLOSED = 'post.orders["1"].status == "closed" && updated("orders") == ["1"]';
 const STAYS_OPEN = 'post.orders["1"].status == "open"';
 
-test.each<[string, JsonObject, NonNullable<ProposalInput['expect']>, OutcomeStatus]>([
+test.each<[string, JsonObject, NonNullable<ProposalInput['expect']>, 'success' | 'denied' | 'mismatch']>([
   ['holds', CLOSE, CLOSED, 'success'],
   ['is false', CLOSE, STAYS_OPEN, 'denied'],
   ['is false of the delta', CLOSE, 'delta.operations == 2', 'denied'],
@@ -976,7 +976,7 @@ test.each<[string, JsonObject, NonNullable<ProposalInput['expect']>, OutcomeStat
   const outcome = await ended(admin, { tool: 'rehearsing', input, expect: expected });
   expect({ status: outcome.status, code: outcome.error?.code }).toEqual({
     status,
-    code: status === 'success' ? undefined : 'EXPECTATION_UNMET',
+    code: { success: undefined, denied: 'REHEARSAL_DIFFERS', mismatch: 'EXPECTATION_UNMET' }[status],
   });
   expect(String(await rowsOf('orders')) === String(before)).toBe(status === 'denied');
 });
