@@ -78,7 +78,10 @@ export function checkDefinition(
 }
 
 /** The rows that were written, by the name of the table. */
-function countsByName<T extends ChangedRows>(written: readonly T[], nameOf: (table: T) => string): ReadonlyMap<string, number> {
+function countsByName<T extends ChangedRows>(
+  written: readonly T[],
+  nameOf: (table: T) => string,
+): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const table of written) counts.set(nameOf(table), (counts.get(nameOf(table)) ?? 0) + total(table));
   return counts;

@@ -12,13 +12,7 @@ import { Exporting, type ExportedTable } from './exports.js';
 import type { RowPlan } from './plan.js';
 import { keyOf } from './rows.js';
 import { columnsOf } from './touched-rows.js';
-import {
-  checkDefinition,
-  checkRows,
-  AFFECTED_TABLES_SQL,
-  affectedTablesFrom,
-  violated,
-} from './affected-tables.js';
+import { checkDefinition, checkRows, AFFECTED_TABLES_SQL, affectedTablesFrom, violated } from './affected-tables.js';
 import { writtenSince, type WrittenTables } from './written-tables.js';
 
 /** Three round trips: the pre-state; the statement and what it wrote; the key and the commit. */
