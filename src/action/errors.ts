@@ -49,7 +49,7 @@ export const ERROR_CODES = {
   SEAL_INVALID: 'A record that one step handed to the next was changed, or is of another action or step.',
   // the effect
   STATEMENT_REFUSED: 'The SQL cannot be classified as safe to govern.',
-  REHEARSAL_DIFFERS: 'The rehearsed change did something else than the input says; nothing was done.',
+  REHEARSAL_DIFFERS: 'The rehearsed change did something else than the input says or expects; nothing was done.',
   NOTHING_MATCHED: 'The action matches fewer rows or objects than it must; nothing was done.',
   TOO_MANY_ROWS: 'The action touches more rows than it expects, or than the tool may capture.',
   STATE_CHANGED: 'The state changed between capture and execution; nothing was done.',

@@ -11,6 +11,7 @@ export {
   type Invariant,
   type InvariantOptions,
 } from './invariant.js';
+export { rehearsedState } from './rehearsed-state.js';
 export { SemanticMatcher, type SemanticOptions } from './semantic.js';
 export { loadVerification, type VerificationConfig, type VerificationSettings } from './settings.js';
 export { MAX_SNAPSHOT_BYTES, takeSnapshot, type TakenSnapshot } from './snapshot.js';

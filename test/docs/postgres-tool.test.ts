@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseProposal } from '../../src/action/proposal.js';
 import { EFFECTS_DDL } from '../../src/tools/index.js';
+import type { Tool } from '../../src/tools/tool.js';
 import { allHold, createDelta, ExpectationRunner, verifyEffect } from '../../src/verify/index.js';
 import { loadConfig } from '../../src/config/config.js';
 import { ROOT } from '../support/root.js';
@@ -56,6 +57,22 @@ test('role.sql, countersign.config.mjs and proposal.json: the role suffices to m
   expect(checks.map(({ name }) => name)).toContain('frame.affectedTables');
   expect(allHold(checks)).toBe(true);
   expect(await shop.sql('SELECT status FROM orders WHERE id = 3')).toEqual([{ status: 'cancelled' }]);
+});
+
+test('exports.mjs: a TRUNCATE leaves a copy in the schema, and the way back is the one of the page', async () => {
+  await shop.sql(`CREATE SCHEMA countersign_exports; CREATE TABLE visits (id int PRIMARY KEY);
+    INSERT INTO visits SELECT generate_series(1, 10001)`);
+  process.env['SHOP_DATABASE_URL'] = shop.url;
+  const file = path.join(folder, 'exports.mjs');
+  await writeFile(file, snippet('exports.mjs'));
+  const { shop: tool } = (await import(file)) as { shop: Tool };
+  const { checks, execution } = await act(tool, { op: 'sql', sql: 'TRUNCATE visits' });
+  await tool.close();
+  expect(allHold(checks)).toBe(true);
+  const [copy] = (execution.result as { exports: readonly { to: string }[] }).exports;
+  expect(page).toContain('INSERT INTO orders SELECT * FROM countersign_exports.');
+  await shop.sql(`INSERT INTO visits SELECT * FROM ${copy?.to}`);
+  expect(await shop.sql('SELECT count(*)::int AS n FROM visits')).toEqual([{ n: 10_001 }]);
 });
 
 test('the table of effects is the one that the tool makes by itself', () => {

@@ -625,6 +625,22 @@ describe('partitions', () => {
     await shop.sql(`CREATE TABLE spans (id int PRIMARY KEY, v int); CREATE TABLE child_spans () INHERITS (spans)`);
     await expectCode(act(tool, { op: 'update', table: 'spans', set: { v: 1 }, all: true }), 'INVALID_INPUT');
   });
+
+  test('of a table that a trigger writes count as that table', async () => {
+    await shop.sql(`
+      CREATE TABLE sources (id int PRIMARY KEY, v int); INSERT INTO sources VALUES (1, 0);
+      CREATE TABLE log (id int, v int) PARTITION BY RANGE (id);
+      CREATE TABLE log_low PARTITION OF log FOR VALUES FROM (0) TO (100);
+      CREATE TABLE log_high PARTITION OF log FOR VALUES FROM (100) TO (200);
+      CREATE FUNCTION logs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (1, 0), (150, 0), (151, 0); RETURN NEW; END $$;
+      CREATE TRIGGER logs BEFORE UPDATE ON sources FOR EACH ROW EXECUTE FUNCTION logs()`);
+    const change = { op: 'update', table: 'sources', set: { v: 1 }, where: { id: 1 } };
+    const error = await expectCode(act(tool, change), 'CONSTRAINT_VIOLATED');
+    expect(error.message).toContain('log (3)');
+    const performed = await act(shop.tool({ sideEffectTables: ['log'] }), change);
+    expect(performed.execution.affectedRows).toEqual({ sources: 1, log: 3 });
+    expect(performed.checks.filter((one) => !one.ok)).toEqual([]);
+  });
 });
 
 describe('a check of the tool', () => {

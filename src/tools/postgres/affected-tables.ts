@@ -1,52 +1,25 @@
-/**
- * Reads what a transaction really wrote, by the server's own counts. They include what triggers, cascades and rules wrote in addition to
- * the statement. The counts of earlier transactions of the session linger, so they are read before and after.
- */
+/** Checks what a change that was not rehearsed wrote, by the server's own counts. */
 import { CountersignError } from '../../action/errors.js';
 import type { ChangedRows } from '../../action/rehearsal.js';
 import type { QueryResult } from './connection.js';
 import type { DefinitionPlan } from './definition.js';
 import type { RowPlan } from './plan.js';
 import type { SqlScope } from './scope.js';
+import {
+  sum,
+  total,
+  WRITTEN_TABLES,
+  writtenFrom,
+  type WrittenRow,
+  type WrittenTable,
+  type WrittenTables,
+} from './written-tables.js';
 
-interface Counted extends ChangedRows {
-  readonly schema: string;
-  readonly name: string;
-}
+/** Returns one JSON text, which `affectedTablesFrom` reads. */
+export const AFFECTED_TABLES_SQL = `SELECT ${WRITTEN_TABLES}::text`;
 
-/** The counts by the oid of the table. */
-export type AffectedTables = ReadonlyMap<string, Counted>;
-
-/** Returns one JSON text. It includes system tables, because a trigger that truncates or alters something writes to them. */
-export const AFFECTED_TABLES_SQL = `
-SELECT coalesce(json_agg(json_build_array(oid::text, (SELECT nspname FROM pg_namespace n WHERE n.oid = relnamespace), relname,
-  pg_stat_get_xact_tuples_inserted(oid), pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_deleted(oid))), '[]')::text
-FROM pg_class WHERE relkind IN ('r', 'm') AND
-  pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid) + pg_stat_get_xact_tuples_deleted(oid) > 0`;
-
-export function affectedTablesFrom(text: string | null | undefined): AffectedTables {
-  const rows = JSON.parse(text ?? '[]') as [string, string, string, number, number, number][];
-  return new Map(
-    rows.map(([oid, schema, name, inserted, updated, deleted]) => [oid, { schema, name, inserted, updated, deleted }]),
-  );
-}
-
-/** The counts that were added since `before`. */
-export function affectedTablesSince(before: AffectedTables, answer: QueryResult | undefined): AffectedTables {
-  const after = affectedTablesFrom(answer?.rows[0]?.[0]);
-  const since = [...after].map(([oid, now]): [string, Counted] => {
-    const then = before.get(oid);
-    return [
-      oid,
-      {
-        ...now,
-        inserted: now.inserted - (then?.inserted ?? 0),
-        updated: now.updated - (then?.updated ?? 0),
-        deleted: now.deleted - (then?.deleted ?? 0),
-      },
-    ];
-  });
-  return new Map(since.filter(([, { inserted, updated, deleted }]) => inserted + updated + deleted > 0));
+export function affectedTablesFrom(result: QueryResult | undefined): WrittenTables {
+  return writtenFrom(JSON.parse(result?.rows[0]?.[0] ?? '[]') as readonly WrittenRow[]);
 }
 
 export interface ExpectedChange {
@@ -62,18 +35,15 @@ export interface ExpectedChange {
  */
 export function checkRows(
   plan: RowPlan,
-  affectedRows: AffectedTables,
+  affectedRows: WrittenTables,
   scope: SqlScope,
   expected: ExpectedChange,
 ): Readonly<Record<string, number>> {
   const members = new Set(plan.table.members);
   const target = sum([...affectedRows].filter(([oid]) => members.has(oid)).map(([, counts]) => counts));
-  checkOthers(
-    [...affectedRows].filter(([oid]) => !members.has(oid)),
-    scope,
-    expected,
-    plan.table.name,
-  );
+  const others = [...affectedRows].filter(([oid]) => !members.has(oid)).map(([, counts]) => counts);
+  const beside = countsByName(others, (table) => scope.display(table));
+  checkOthers(beside, expected, plan.table.name);
   if (!isAsExpected(plan.verb, target, expected.rows)) {
     const counted = `${target.inserted} inserted, ${target.updated} updated, ${target.deleted} deleted`;
     const off = target.inserted + target.updated + target.deleted === 0;
@@ -85,41 +55,48 @@ export function checkRows(
         : 'See which trigger or rule acts on the table.',
     );
   }
-  const others = [...affectedRows].filter(([oid]) => !members.has(oid)).map(([, counts]) => counts);
-  return Object.fromEntries([
-    [plan.table.name, expected.rows],
-    ...others.map((counts): [string, number] => [scope.display(counts), total(counts)]),
-  ]);
+  return Object.fromEntries([[plan.table.name, expected.rows], ...beside]);
 }
 
 /** Checks that a change of definition wrote rows of its own, of its copies and of system tables only. @throws CountersignError CONSTRAINT_VIOLATED */
 export function checkDefinition(
   plan: DefinitionPlan,
-  affectedRows: AffectedTables,
+  affectedRows: WrittenTables,
   scope: SqlScope,
   { copies, ...expected }: Pick<ExpectedChange, 'sideEffectTables'> & { readonly copies: ReadonlySet<string> },
 ): Readonly<Record<string, number>> {
-  const members = new Set(plan.existing.flatMap((table) => table.members));
-  const users = [...affectedRows].filter(
-    ([, counts]) => !/^pg_(catalog|toast)/.test(counts.schema) && !copies.has(scope.display(counts)),
-  );
-  const beside = users.filter(([oid, counts]) => !members.has(oid) && !plan.tables.includes(scope.display(counts)));
-  checkOthers(beside, scope, expected, plan.tables.join(', '));
-  return Object.fromEntries(users.map(([, counts]) => [scope.display(counts), total(counts)]));
+  const nameOf = (oid: string, table: WrittenTable): string =>
+    plan.existing.find(({ members }) => members.includes(oid))?.name ?? scope.display(table);
+  const written = [...affectedRows]
+    .filter(([, { schema }]) => !/^pg_(catalog|toast)/.test(schema))
+    .map(([oid, table]) => ({ ...table, display: nameOf(oid, table) }))
+    .filter(({ display }) => !copies.has(display));
+  const counts = countsByName(written, ({ display }) => display);
+  const beside = [...counts].filter(([name]) => !plan.tables.includes(name));
+  checkOthers(new Map(beside), expected, plan.tables.join(', '));
+  return Object.fromEntries(counts);
+}
+
+/** The rows that were written, by the name of the table. */
+function countsByName<T extends ChangedRows>(
+  written: readonly T[],
+  nameOf: (table: T) => string,
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const table of written) counts.set(nameOf(table), (counts.get(nameOf(table)) ?? 0) + total(table));
+  return counts;
 }
 
 function checkOthers(
-  others: readonly [string, Counted][],
-  scope: SqlScope,
+  others: ReadonlyMap<string, number>,
   expected: Pick<ExpectedChange, 'sideEffectTables'>,
   named: string,
 ): void {
-  const uncalled = others
-    .map(([, counts]) => ({ name: scope.display(counts), rows: total(counts) }))
-    .filter(({ name }) => !expected.sideEffectTables.has(name))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const uncalled = [...others]
+    .filter(([name]) => !expected.sideEffectTables.has(name))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   if (uncalled.length === 0) return;
-  const what = uncalled.map(({ name, rows }) => `${name} (${rows})`).join(', ');
+  const what = uncalled.map(([name, rows]) => `${name} (${rows})`).join(', ');
   throw violated(
     `The statement also wrote rows of ${what}, which the action does not name.`,
     `writes to ${named} alone`,
@@ -139,21 +116,6 @@ function isAsExpected(verb: RowPlan['verb'], { inserted, updated, deleted }: Cha
     case 'restore':
       return inserted + updated === rows && deleted <= inserted;
   }
-}
-
-function sum(counts: readonly ChangedRows[]): ChangedRows {
-  return counts.reduce(
-    (all, one) => ({
-      inserted: all.inserted + one.inserted,
-      updated: all.updated + one.updated,
-      deleted: all.deleted + one.deleted,
-    }),
-    { inserted: 0, updated: 0, deleted: 0 },
-  );
-}
-
-export function total({ inserted, updated, deleted }: ChangedRows): number {
-  return inserted + updated + deleted;
 }
 
 export function violated(message: string, expected: string, fix: string): CountersignError {

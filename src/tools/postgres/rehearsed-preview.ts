@@ -3,7 +3,6 @@ import type { ActionType, Preview } from '../../action/decision.js';
 import { CountersignError, type ErrorView } from '../../action/errors.js';
 import type { ChangedRows } from '../../action/rehearsal.js';
 import { actionTypeOf } from './action-type.js';
-import { total } from './affected-tables.js';
 import { columnOrder, type Table } from './catalog.js';
 import type { PostgresInput } from './input.js';
 import type { ChangePlan, RehearsedPlan, RowPlan } from './plan.js';
@@ -14,6 +13,7 @@ import { keyOf, rowsIn } from './rows.js';
 import { columnsOf } from './touched-rows.js';
 import type { Trial } from './trial.js';
 import { derived, frameColumns } from './verify.js';
+import { total } from './written-tables.js';
 
 export function rehearsedPreviewOf(
   plan: RehearsedPlan,

@@ -4,7 +4,7 @@
  */
 import { digest, type Digest } from '../../action/json.js';
 import type { State } from '../../action/snapshot.js';
-import { total, violated } from './affected-tables.js';
+import { violated } from './affected-tables.js';
 import { assignedRows } from './assignment.js';
 import { changeDigest, changedRows } from './change.js';
 import { keysIn, rowsIn } from './rows.js';
@@ -20,10 +20,10 @@ import {
   WRITES_SQL,
   writesFrom,
   writtenAndLocked,
-  writtenSince,
   type IdentifiedRows,
 } from './touched-rows.js';
 import { tryChange, type Trial } from './trial.js';
+import { total, wholeTables, writtenSince } from './written-tables.js';
 
 export class RehearsedTransaction extends EffectTransaction {
   readonly #plan: RehearsedPlan;
@@ -62,7 +62,7 @@ export class RehearsedTransaction extends EffectTransaction {
     ]);
     const writes = writesFrom(end);
     const sideEffects: Record<string, number> = {};
-    for (const table of writtenSince(writesFrom(before), writes)) {
+    for (const table of wholeTables(writtenSince(writesFrom(before).tables, writes.tables))) {
       const name = this.options.scope.display(table);
       if (this.options.sideEffectTables.has(name)) sideEffects[name] = total(table);
       else if (!Object.hasOwn(trial.before, name)) throw otherwise(`it wrote rows of ${name}`);

@@ -5,19 +5,11 @@
  */
 import { CountersignError } from '../../action/errors.js';
 import type { Json } from '../../action/json.js';
-import type { ChangedRows } from '../../action/rehearsal.js';
 import { storedColumns, type Table } from './catalog.js';
 import type { PostgresDatabase, Query, QueryResult } from './connection.js';
 import { keyOf, type Row } from './rows.js';
 import { keyCondition, Parameters, quote } from './sql.js';
-
-/** A table that a transaction wrote. Partitions count with the table that they belong to. */
-export interface WrittenTable extends ChangedRows {
-  readonly schema: string;
-  readonly name: string;
-  /** Whether the role may read its rows. */
-  readonly readable: boolean;
-}
+import { WRITTEN_TABLES, writtenFrom, type WrittenRow, type WrittenTables } from './written-tables.js';
 
 /** What the server knows of the transaction's writes. */
 export interface Writes {
@@ -25,8 +17,7 @@ export interface Writes {
   readonly ids: readonly string[];
   /** From the transaction's start until now, microseconds since the epoch. */
   readonly clock: readonly [bigint, bigint];
-  /** By the oid of the partition or table that was written. */
-  readonly tables: ReadonlyMap<string, WrittenTable & { readonly root: string }>;
+  readonly tables: WrittenTables;
 }
 
 /** Returns one JSON text, which `writesFrom` reads. */
@@ -35,14 +26,8 @@ SELECT json_build_object(
   'ids', (SELECT coalesce(json_agg(transactionid::text), '[]') FROM pg_locks
     WHERE locktype = 'transactionid' AND pid = pg_backend_pid() AND granted AND mode = 'ExclusiveLock'),
   'from', (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint::text, 'to', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text,
-  'tables', (SELECT coalesce(json_agg(json_build_array(c.oid::text, r.oid::text, n.nspname, r.relname, has_table_privilege(r.oid, 'SELECT'),
-      pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid))), '[]')
-    FROM pg_class c JOIN pg_class r ON r.oid = coalesce(pg_partition_root(c.oid), c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
-    WHERE c.relkind IN ('r', 'm')
-      AND pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid) > 0)
+  'tables', ${WRITTEN_TABLES}
 )::text`;
-
-type WrittenRow = readonly [string, string, string, string, boolean, number, number, number];
 
 export function writesFrom(result: QueryResult | undefined): Writes {
   const found = JSON.parse(result?.rows[0]?.[0] ?? '{}') as {
@@ -51,28 +36,7 @@ export function writesFrom(result: QueryResult | undefined): Writes {
     to: string;
     tables: WrittenRow[];
   };
-  const tables = found.tables.map(([oid, root, schema, name, readable, inserted, updated, deleted]) => {
-    return [oid, { root, schema, name, readable, inserted, updated, deleted }] as const;
-  });
-  return { ids: found.ids, clock: [BigInt(found.from), BigInt(found.to)], tables: new Map(tables) };
-}
-
-/** The tables that were written since `before`, by the oid of the root table. */
-export function writtenSince(before: Writes, after: Writes): readonly WrittenTable[] {
-  const roots = new Map<string, WrittenTable>();
-  for (const [oid, now] of after.tables) {
-    const then = before.tables.get(oid);
-    const sum = roots.get(now.root);
-    roots.set(now.root, {
-      schema: now.schema,
-      name: now.name,
-      readable: now.readable,
-      inserted: (sum?.inserted ?? 0) + now.inserted - (then?.inserted ?? 0),
-      updated: (sum?.updated ?? 0) + now.updated - (then?.updated ?? 0),
-      deleted: (sum?.deleted ?? 0) + now.deleted - (then?.deleted ?? 0),
-    });
-  }
-  return [...roots.values()].filter(({ inserted, updated, deleted }) => inserted + updated + deleted > 0);
+  return { ids: found.ids, clock: [BigInt(found.from), BigInt(found.to)], tables: writtenFrom(found.tables) };
 }
 
 /** The rows that these transactions made, and those that they only locked: `written` is false of these. */

@@ -12,15 +12,8 @@ import { Exporting, type ExportedTable } from './exports.js';
 import type { RowPlan } from './plan.js';
 import { keyOf } from './rows.js';
 import { columnsOf } from './touched-rows.js';
-import {
-  checkDefinition,
-  checkRows,
-  AFFECTED_TABLES_SQL,
-  affectedTablesFrom,
-  affectedTablesSince,
-  violated,
-  type AffectedTables,
-} from './affected-tables.js';
+import { checkDefinition, checkRows, AFFECTED_TABLES_SQL, affectedTablesFrom, violated } from './affected-tables.js';
+import { writtenSince, type WrittenTables } from './written-tables.js';
 
 /** Three round trips: the pre-state; the statement and what it wrote; the key and the commit. */
 export class Transaction extends EffectTransaction {
@@ -61,7 +54,7 @@ export class Transaction extends EffectTransaction {
       { text: `SET CONSTRAINTS ALL IMMEDIATE; ${AFFECTED_TABLES_SQL}` },
     ]);
     await this.options.database.learnTypes(session, results);
-    const before = affectedTablesFrom(affected?.rows[0]?.[0]);
+    const before = affectedTablesFrom(affected);
     if (plan.kind === 'definition') return this.#checkDefinition(plan, results, before, exporting);
     return this.#checkRows(plan, pre, results, before, read.slice(states));
   }
@@ -80,12 +73,12 @@ export class Transaction extends EffectTransaction {
   #checkDefinition(
     plan: DefinitionPlan,
     [, counts]: readonly QueryResult[],
-    before: AffectedTables,
+    before: WrittenTables,
     exported: readonly ExportedTable[],
   ): Execution {
     const { scope, sideEffectTables } = this.options;
     const copies = new Set(exported.map(({ to }) => to));
-    const affectedRows = checkDefinition(plan, affectedTablesSince(before, counts), scope, {
+    const affectedRows = checkDefinition(plan, writtenSince(before, affectedTablesFrom(counts)), scope, {
       sideEffectTables,
       copies,
     });
@@ -96,11 +89,11 @@ export class Transaction extends EffectTransaction {
     plan: RowPlan,
     pre: State,
     results: readonly QueryResult[],
-    before: AffectedTables,
+    before: WrittenTables,
     assigned: readonly QueryResult[],
   ): Execution {
     const [statement, counts] = results;
-    const since = affectedTablesSince(before, counts);
+    const since = writtenSince(before, affectedTablesFrom(counts));
     const expected = { rows: this.context.rows, sideEffectTables: this.options.sideEffectTables };
     const { scope, database } = this.options;
     if (statement === undefined || statement.count !== expected.rows) throw this.#otherCount(statement?.count ?? 0);

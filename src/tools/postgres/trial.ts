@@ -3,7 +3,6 @@ import { CountersignError } from '../../action/errors.js';
 import { assertJson, type Json } from '../../action/json.js';
 import type { ChangedRows } from '../../action/rehearsal.js';
 import type { State } from '../../action/snapshot.js';
-import { total } from './affected-tables.js';
 import { tooManyRows, type Reader } from './capture.js';
 import { TABLES_SQL, tablesFrom, type Table } from './catalog.js';
 import { changedRows, NEW_KEYS, type VaryingValues } from './change.js';
@@ -20,11 +19,10 @@ import {
   WRITES_SQL,
   writesFrom,
   writtenAndLocked,
-  writtenSince,
   type IdentifiedRows,
   type Writes,
-  type WrittenTable,
 } from './touched-rows.js';
+import { total, wholeTables, writtenSince, type WrittenTable } from './written-tables.js';
 
 export interface TrialOptions extends Reader {
   /** Tables that triggers and foreign keys may write beside the action. Their rows are counted and not compared. */
@@ -69,7 +67,7 @@ export async function tryChange(
   );
   if (statement === undefined) throw new CountersignError('INTERNAL', 'The statement gave no result.');
   const writes = writesFrom(end);
-  const written = writtenSince(start, writes);
+  const written = wholeTables(writtenSince(start.tables, writes.tables));
   const beside = written.filter((table) => sideEffectTables.has(options.scope.display(table)));
   const own = written.filter((table) => !beside.includes(table));
   checkCovered(own, plan, options);
