@@ -2,8 +2,9 @@
  * Somebody with full access to Temporal, and no key: makes workflows of its own whose only step is the activity `execute`, with grants that
  * are made up, used before, or of another action.
  */
+import { openConnection, type OpenConnection } from '../src/client/connection.js';
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { Json } from '../src/action/json.js';
@@ -30,17 +31,19 @@ const STEP_MS = 8_000;
 export class Forger {
   readonly #world: World;
   readonly #connection: Connection;
+  readonly #close: () => Promise<void>;
   readonly #client: Client;
   #count = 0;
 
-  private constructor(world: World, connection: Connection) {
+  private constructor(world: World, { connection, close }: OpenConnection) {
     this.#world = world;
     this.#connection = connection;
+    this.#close = close;
     this.#client = new Client({ connection, namespace: world.temporal.namespace });
   }
 
   static async arrive(world: World): Promise<Forger> {
-    return new Forger(world, await Connection.connect({ address: world.temporal.address }));
+    return new Forger(world, await openConnection(world.temporal.address));
   }
 
   /**
@@ -68,7 +71,7 @@ export class Forger {
   }
 
   async leave(): Promise<void> {
-    await this.#connection.close();
+    await this.#close();
   }
 
   /** What the history of an action tells everybody who may read it: the grant that was used, with its proposal. */

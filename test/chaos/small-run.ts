@@ -1,8 +1,9 @@
 /** A run in small, on the shared servers and without disturbances: what the planted defects are judged on. */
+import { openConnection } from '../../src/client/connection.js';
 import os from 'node:os';
 import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { inject } from 'vitest';
 import { Agents } from '../../chaos/agents.js';
 import { Chance } from '../../chaos/chance.js';
@@ -57,8 +58,8 @@ export async function smallRun(options: SmallRun): Promise<SmallResult> {
       defect === undefined ? {} : { defect: path.join(ROOT, 'chaos/defects', `${defect}.ts`) },
     );
     closing.unshift(() => worker.kill());
-    const connection = await Connection.connect({ address: temporal.address });
-    closing.unshift(() => connection.close());
+    const { connection, close } = await openConnection(temporal.address);
+    closing.unshift(close);
     const approvers = await Approvers.gather(world, plan.seed);
     const onPending = (actionId: string): void => approvers.attend(actionId);
     const agents = new Agents({ world, plan, onPending, deadline: Date.now() + maxWaitMs });

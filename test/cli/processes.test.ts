@@ -1,9 +1,10 @@
 /** The commands that run for long, and those that prepare and examine what they run on. */
+import { openConnection } from '../../src/client/connection.js';
 import type { ChildProcess } from 'node:child_process';
 import { access, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { Connection } from '@temporalio/client';
+
 import { msToTs } from '@temporalio/common/lib/time.js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
@@ -75,12 +76,12 @@ describe('setup', () => {
     const database = await createDatabase();
     onTestFinished(() => database.drop());
     const namespace = `bare-${randomUUID()}`;
-    const connection = await Connection.connect({ address: stack.temporal.address });
+    const { connection, close } = await openConnection(stack.temporal.address);
     await connection.workflowService.registerNamespace({
       namespace,
       workflowExecutionRetentionPeriod: msToTs('1 hour'),
     });
-    await connection.close();
+    await close();
     const bare = { ...env, COUNTERSIGN_LEDGER_URL: database.url, TEMPORAL_NAMESPACE: namespace };
 
     const before = await cli(['doctor', '--json'], { env: bare });

@@ -1,7 +1,8 @@
 /** The record under attack: by somebody who has the database, by somebody who has Temporal too, and by honest concurrency. */
+import { openConnection } from '../../src/client/connection.js';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -21,6 +22,7 @@ let keyring: Keyring;
 let strangers: Keyring;
 let namespace: TestNamespace;
 let temporal: Client;
+let close: () => Promise<void>;
 let database: TestDatabase;
 let ledger: Ledger;
 let superuser: pg.Client;
@@ -30,10 +32,11 @@ beforeAll(async () => {
   keyring = await parseKeyring(keys, 'test');
   strangers = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'strangers');
   namespace = await createNamespace();
-  const connection = await Connection.connect({ address: namespace.address });
-  temporal = new Client({ connection, namespace: namespace.namespace });
+  const opened = await openConnection(namespace.address);
+  ({ close } = opened);
+  temporal = new Client({ connection: opened.connection, namespace: namespace.namespace });
 });
-afterAll(() => temporal.connection.close());
+afterAll(() => close());
 
 beforeEach(async () => {
   database = await createDatabase();

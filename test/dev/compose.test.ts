@@ -1,10 +1,11 @@
 /** docker-compose.yml: what would go wrong on somebody else's machine, read from the file itself. */
+import { openConnection, type OpenConnection } from '../../src/client/connection.js';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { Connection } from '@temporalio/client';
+
 import { describe, expect, inject, test } from 'vitest';
 import { parse } from 'yaml';
 import { createNamespace } from '../support/temporal.js';
@@ -154,14 +155,15 @@ describe("the worker's health check", () => {
     );
 
   /** Polls for workflow tasks as a worker does, until the connection is closed. */
-  async function poll(namespace: string, identity: string): Promise<Connection> {
-    const connection = await Connection.connect({ address: inject('temporalAddress') });
+  async function poll(namespace: string, identity: string): Promise<OpenConnection> {
+    const opened = await openConnection(inject('temporalAddress'));
+    const { connection } = opened;
     const task = connection.withDeadline(Date.now() + 60_000, () =>
       connection.workflowService.pollWorkflowTaskQueue({ namespace, taskQueue: { name: 'queue' }, identity }),
     );
     // There is no task: it ends with the connection.
     task.catch(() => undefined);
-    return connection;
+    return opened;
   }
 
   test('fails while nobody polls, and while only another machine does; passes once this one polls', async () => {

@@ -1,5 +1,6 @@
 /** What every other test stands on: the servers of this run. */
-import { Client, Connection } from '@temporalio/client';
+import { openConnection } from '../../src/client/connection.js';
+import { Client, type Connection } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -52,10 +53,11 @@ describe('the shared Postgres', () => {
 
 describe('a namespace on the shared Temporal server', () => {
   let connection: Connection;
+  let close: () => Promise<void>;
   beforeAll(async () => {
-    connection = await Connection.connect({ address: inject('temporalAddress') });
+    ({ connection, close } = await openConnection(inject('temporalAddress')));
   });
-  afterAll(() => connection.close());
+  afterAll(() => close());
 
   test('starts workflows with the search attributes at once, and finds them', async () => {
     const { namespace } = await createNamespace();

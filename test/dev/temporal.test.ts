@@ -1,5 +1,6 @@
 /** The Temporal development server: what it keeps, what it leaves behind, and what it says when it cannot start. */
-import { Client, Connection } from '@temporalio/client';
+import { openConnection } from '../../src/client/connection.js';
+import { Client, type Connection } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -32,11 +33,11 @@ async function start(options: TemporalOptions = {}): Promise<TemporalServer> {
 }
 
 async function withClient<T>(server: TemporalServer, use: (client: Client) => Promise<T>): Promise<T> {
-  const connection = await Connection.connect({ address: server.address });
+  const { connection, close } = await openConnection(server.address);
   try {
     return await use(new Client({ connection, namespace: server.namespace }));
   } finally {
-    await connection.close();
+    await close();
   }
 }
 
@@ -190,7 +191,7 @@ describe('search attributes', () => {
 
   test('of another type are an error that says how to remove them', async () => {
     const { address } = await start();
-    const connection = await Connection.connect({ address });
+    const { connection, close } = await openConnection(address);
     try {
       await register(connection);
       const int = 3;
@@ -202,13 +203,13 @@ describe('search attributes', () => {
         fix: expect.stringContaining('search-attribute remove') as string,
       });
     } finally {
-      await connection.close();
+      await close();
     }
   });
 
   test('can be used at once in a namespace that was in use without them', async () => {
     const { address } = await start();
-    const connection = await Connection.connect({ address });
+    const { connection, close } = await openConnection(address);
     try {
       await register(connection);
       const { workflow } = new Client({ connection, namespace });
@@ -223,7 +224,7 @@ describe('search attributes', () => {
       });
       await expect.poll(async () => (await workflow.count(`CountersignStatus = 'success'`)).count).toBe(1);
     } finally {
-      await connection.close();
+      await close();
     }
   });
 });

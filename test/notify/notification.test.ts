@@ -1,8 +1,9 @@
 /** Notifications on real Temporal and Postgres: a channel that is late, unreachable or hostile never affects the action. */
+import { openConnection } from '../../src/client/connection.js';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
@@ -27,7 +28,7 @@ let agent: Countersign;
 let queue: TemporalSettings;
 let dba: Credential;
 let temporal: Client;
-let connection: Connection;
+let close: (() => Promise<void>) | undefined;
 const opened: { stop(): Promise<void> }[] = [];
 
 beforeAll(async () => {
@@ -36,11 +37,12 @@ beforeAll(async () => {
   dba = await stack.approver('dora', ['dba']);
   // People decide through any client.
   await stack.agent({ id: 'somebody' });
-  connection = await Connection.connect({ address: stack.temporal.address });
-  temporal = new Client({ connection, namespace: stack.temporal.namespace });
+  const opened = await openConnection(stack.temporal.address);
+  ({ close } = opened);
+  temporal = new Client({ connection: opened.connection, namespace: stack.temporal.namespace });
 });
 afterAll(async () => {
-  await connection?.close();
+  await close?.();
   await stack?.stop();
 });
 beforeEach(async () => {

@@ -1,6 +1,7 @@
 /** A fresh namespace per test file, on the Temporal server of this run. */
+import { openConnection } from '../../src/client/connection.js';
 import { randomUUID } from 'node:crypto';
-import { Connection } from '@temporalio/client';
+
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { inject } from 'vitest';
 import { ensureSearchAttributes } from '../../src/client/search-attributes.js';
@@ -21,7 +22,7 @@ export interface TestNamespace {
 export async function createNamespace(): Promise<TestNamespace> {
   const address = inject('temporalAddress');
   const namespace = `test-${randomUUID()}`;
-  const connection = await Connection.connect({ address });
+  const { connection, close } = await openConnection(address);
   try {
     await connection.workflowService.registerNamespace({
       namespace,
@@ -29,7 +30,7 @@ export async function createNamespace(): Promise<TestNamespace> {
     });
     await ensureSearchAttributes(connection, namespace);
   } finally {
-    await connection.close();
+    await close();
   }
   return { address, namespace };
 }
