@@ -7,6 +7,7 @@ import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { Pinnable } from './pinnable.js';
 import type { SendBound, Sends } from './sends.js';
 
 /**
@@ -152,6 +153,8 @@ export interface Tool<I = unknown> {
    * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
    */
   check?(context: ReadContext): Promise<void>;
+  /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */
+  readonly pinning?: Pinnable;
   /** Closes connections. */
   close(): Promise<void>;
 }

@@ -1,23 +1,14 @@
 /** What a server says of its tools: the part that models and people see, as a value with a digest. */
 import type { Tool as ListedTool } from '@modelcontextprotocol/client';
-import { assertJson, digest, withoutUndefined, type Digest, type JsonObject } from '../../action/json.js';
-
-/** A tool as its server defines it. What a server says is data: it is shown and compared, never followed. */
-export interface Definition {
-  readonly name: string;
-  readonly title?: string;
-  readonly description?: string;
-  readonly inputSchema: JsonObject;
-  readonly outputSchema?: JsonObject;
-  readonly annotations?: JsonObject;
-}
+import { assertJson, digest, withoutUndefined, type Digest } from '../../action/json.js';
+import type { Definition, Definitions } from '../pinnable.js';
 
 /** The most tools of one server, and the largest definition of one. */
 const MAX_TOOLS = 1_000;
 const MAX_DEFINITION_BYTES = 64 * 1024;
 
 /** The definitions by name. A tool that is no plain JSON, is too large or is listed twice is left out, so that it cannot be pinned. */
-export function definitionsOf(listed: readonly ListedTool[]): ReadonlyMap<string, Definition> {
+export function definitionsOf(listed: readonly ListedTool[]): Definitions {
   const found = new Map<string, Definition>();
   const twice = new Set<string>();
   for (const tool of listed.slice(0, MAX_TOOLS)) {

@@ -6,7 +6,7 @@ import { timeoutSignal } from '../../timeout-signal.js';
 import { checkRows, limit } from '../http/execute.js';
 import { Sends, type SendBound } from '../sends.js';
 import type { ExecuteContext, Execution } from '../tool.js';
-import { effectFailure, effectUnknown, isAnswer } from './failure.js';
+import { effectFailure, effectUnknown, isAnswer, isUnsent } from './failure.js';
 import { keyed, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
 import { toolsOf, type Operation } from './operation.js';
@@ -127,9 +127,8 @@ async function callOnce(call: Call): Promise<Execution> {
     result = await upstream.call(name, args, { timeoutMs, signal: context.signal, meta });
   } catch (thrown) {
     if (isAnswer(thrown)) return await afterFailure(call, thrown.message);
-    const error = effectFailure(thrown, name, upstream);
-    if (error.code === 'TOOL_UNAVAILABLE') sends.unsent();
-    throw error;
+    if (isUnsent(thrown)) sends.unsent();
+    throw effectFailure(thrown, name, upstream);
   }
   if (result.isError === true) return await afterFailure(call, textOf(result));
   return { result: resultFor(upstream, result) };

@@ -75,7 +75,9 @@ function isRefusal(thrown: unknown): boolean {
   return thrown instanceof SdkHttpError && thrown.status >= 400 && thrown.status < 500 && !LATER.has(thrown.status);
 }
 
-function isUnsent(thrown: unknown): boolean {
+/** Whether it is certain that nothing of the call left. */
+export function isUnsent(thrown: unknown): boolean {
+  if (thrown instanceof CountersignError) return true;
   if (thrown instanceof SdkError && thrown.code === SdkErrorCode.NotConnected) return true;
   for (let cause = thrown; cause instanceof Error; cause = cause.cause) {
     if (UNSENT.has((cause as NodeJS.ErrnoException).code ?? '')) return true;

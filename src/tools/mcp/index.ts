@@ -11,7 +11,7 @@ import type { Idempotency, ReadContext, Tool } from '../tool.js';
 import { execute } from './execute.js';
 import { inputSchema, scopeOf, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
-import { checkAnnotations, compileOperations, type Operation } from './operation.js';
+import { checkAnnotations, compileOperations, toolsOf, type Operation } from './operation.js';
 import type { McpLimits, McpOptions } from './options.js';
 import { pinFileOf, readPins } from './pins.js';
 import { previewOf } from './preview.js';
@@ -42,7 +42,8 @@ export function mcp(options: McpOptions): Tool<McpInput> {
   const operations = compileOperations(options);
   const limits = limitsOf(options);
   const sends = sendBoundOf(options.sends, "the tool's config");
-  const pinned = readPins(pinFileOf(options.pins), options.name);
+  const file = pinFileOf(options.pins);
+  const pinned = readPins(file, options.name);
   const upstream = new Upstream(options, {
     limits,
     secrets,
@@ -57,8 +58,9 @@ export function mcp(options: McpOptions): Tool<McpInput> {
   };
   const changing = [...operations.values()].filter(({ actionType }) => actionType !== 'READ');
   const idempotency = SAFETY.find((one) => changing.some((operation) => operation.idempotency === one)) ?? 'native';
-  // Without an input, a look-up is possible only when one operation alone changes something.
-  const only = changing.length === 1 ? changing[0] : undefined;
+  // Without an input, a look-up is possible only when all operations that change something share one.
+  const lookUps = new Set(changing.map(({ name, key }) => JSON.stringify([options.tools[name]?.lookUp, key])));
+  const anyOfThem = lookUps.size === 1 ? changing[0] : undefined;
   const within = (signal: AbortSignal): AbortSignal => timeoutSignal(signal, limits.connectMs + limits.callMs);
 
   return {
@@ -89,7 +91,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
       ? {}
       : {
           async lookUp(key: string, { signal }: ReadContext, input?: McpInput) {
-            const operation = input === undefined ? only : find(input);
+            const operation = input === undefined ? anyOfThem : find(input);
             if (operation === undefined) return { happened: 'unknown', reason: 'the look-up needs the input' };
             return await lookUpEffect(upstream, { operation, lookUp: operation.lookUp, key, input }, signal);
           },
@@ -105,6 +107,12 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     async check({ signal }) {
       checkAnnotations(operations, pinned);
       await upstream.definitions(signal);
+    },
+    pinning: {
+      file,
+      accepted: pinned,
+      used: [...new Set([...operations.values()].flatMap(toolsOf))],
+      offered: (signal) => upstream.definitions(signal),
     },
     close: () => upstream.close(),
   };

@@ -5,7 +5,7 @@ import { keyValue, setsKey, withKey } from '../http/idempotency-key.js';
 import { compileSchema, type Validate } from '../http/schema.js';
 import type { TemplateScope } from '../http/template.js';
 import type { Operation } from './operation.js';
-import type { Definitions } from './pins.js';
+import type { Definitions } from '../pinnable.js';
 
 export interface McpInput {
   /** The name of a tool of the server. */

@@ -11,7 +11,7 @@ import { compilePostcondition, type Postcondition } from '../http/postconditions
 import { compileSchema, type Validate } from '../http/schema.js';
 import type { Idempotency } from '../tool.js';
 import type { McpInverse, McpLookUp, McpOptions, McpProbe, McpToolOptions } from './options.js';
-import type { Definitions } from './pins.js';
+import type { Definitions } from '../pinnable.js';
 import { compileReading, type Reading } from './reading.js';
 
 export interface CompiledProbe extends Reading {

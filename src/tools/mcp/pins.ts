@@ -7,7 +7,8 @@ import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import { assertJson } from '../../action/json.js';
 import { parseJson } from '../../action/parse.js';
-import { definitionDigest, type Definition } from './definitions.js';
+import type { Definition, Definitions } from '../pinnable.js';
+import { definitionDigest } from './definitions.js';
 
 const object = z.record(z.string(), z.json());
 const definitionSchema = z.strictObject({
@@ -23,7 +24,6 @@ const fileSchema = z.record(
   z.record(z.string(), z.strictObject({ digest: z.string(), definition: definitionSchema })),
 );
 
-export type Definitions = ReadonlyMap<string, Definition>;
 type PinFile = Readonly<Record<string, Readonly<Record<string, { digest: string; definition: Definition }>>>>;
 
 export function pinFileOf(pins: string | URL): string {

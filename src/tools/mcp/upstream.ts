@@ -8,7 +8,7 @@ import type { Secrets } from '../../http/secrets.js';
 import { definitionDigest, definitionsOf } from './definitions.js';
 import { connectFailure, isSilence, readFailure } from './failure.js';
 import type { McpLimits, McpOptions } from './options.js';
-import type { Definitions } from './pins.js';
+import type { Definitions } from '../pinnable.js';
 import { resultOf, type McpResult } from './result.js';
 import type { Transports } from './transport.js';
 
