@@ -16,6 +16,7 @@ import { gateway } from './commands/gateway.js';
 import { keys } from './commands/keys.js';
 import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
+import { mcp } from './commands/mcp.js';
 import { pending } from './commands/pending.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
@@ -31,7 +32,7 @@ import { flush, Output, surviveClosedPipes } from './output.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Run:', commands: [dev, worker, gateway, setup, doctor] },
+  { title: 'Run:', commands: [dev, worker, gateway, mcp, setup, doctor] },
   {
     title: 'Credentials and delegation:',
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],

@@ -8,6 +8,7 @@ import { fill } from '../http/fill.js';
 import { stateIn } from '../http/preview.js';
 import { sendBoundOf } from '../sends.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
+import { describeOperations } from './describe-operations.js';
 import { execute } from './execute.js';
 import { inputSchema, scopeOf, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
@@ -108,6 +109,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
       checkAnnotations(operations, pinned);
       await upstream.definitions(signal);
     },
+    describe: () => describeOperations(operations, pinned),
     pinning: {
       file,
       accepted: pinned,
