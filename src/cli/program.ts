@@ -50,6 +50,7 @@ Environment:
   COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
   COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
   COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
+  COUNTERSIGN_GATEWAY_URL, COUNTERSIGN_API_KEY  the gateway of countersign mcp
   COUNTERSIGN_ENV=production             keys are never generated, they must be given
   TEMPORAL_UI_URL                        for links (http://127.0.0.1:8233)
   COUNTERSIGN_LOG_LEVEL                  of dev and worker, on stderr

@@ -1,8 +1,13 @@
 /** `/mcp` by the official client of both eras: what it is offered, what comes of calls, and who is let in. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
+import type { OperationDescription } from '../../src/action/catalogue.js';
+import { offeredTo } from '../../src/gateway/mcp/offered.js';
 import type { Credential } from '../../src/trust/index.js';
 import type { ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
@@ -85,6 +90,12 @@ async function connected(options: ClientOptions = {}, key: Partial<ApiKeyOptions
   closing.push(() => client.close());
   return client;
 }
+
+/** The command line as a process, as a desktop client starts it. */
+const commandLine = (...args: readonly string[]) => ({
+  command: process.execPath,
+  args: [...argumentsFor(fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))), ...args],
+});
 
 const textOf = ({ content }: { content: unknown }) =>
   (content as { type: string; text?: string }[]).map(({ text = '' }) => text).join('\n');
@@ -203,6 +214,37 @@ test('a call that is cancelled cancels its action, and another agent can neither
   expect((await operator.outcome(key)).status).toBe('cancelled');
 });
 
+test('every operation has a name of its own, which model providers take', () => {
+  const operation = (name: string): OperationDescription => ({
+    operation: name,
+    description: '',
+    actionType: 'READ',
+    idempotent: true,
+    arguments: {},
+    fixed: {},
+  });
+  const tool = (name: string, ...operations: readonly string[]) => ({
+    name,
+    kind: 'mcp',
+    environment: 'test',
+    operations: operations.map(operation),
+  });
+  const catalogue = [
+    tool('a', 'b_c', 'b.c', 'x'.repeat(63)),
+    tool('a_b', 'c'),
+    tool('await', 'action'),
+    tool('z', 'y'),
+  ];
+  const names = offeredTo({ scopes: ['*'] }, catalogue, new Set(['await_action'])).map(({ name }) => name);
+  expect(new Set(names).size).toBe(6);
+  expect(names.filter((name) => !/^[\w-]{1,64}$/.test(name) || name === 'await_action')).toEqual([]);
+  expect(names).toContain('z_y');
+  // A name does not depend on what else somebody may name.
+  expect(offeredTo({ scopes: ['a_b'] }, catalogue, new Set()).map(({ name }) => name)).toEqual([
+    expect.stringMatching(/^a_b_c_[0-9a-f]{8}$/),
+  ]);
+});
+
 test('the same JSON-RPC id twice makes two actions, and what is no request of MCP is refused', async () => {
   const agent = await gateway.agent();
   const send = (json: unknown) =>
@@ -225,6 +267,25 @@ test('the same JSON-RPC id twice makes two actions, and what is no request of MC
   expect(
     (await agent.send('POST', '/mcp', { body: '{', headers: { 'content-type': 'application/json' } })).status,
   ).toBe(400);
+});
+
+test('countersign mcp serves the same on stdin and stdout, and ends with its client', async () => {
+  const { headers } = await gateway.agent();
+  const env = {
+    COUNTERSIGN_GATEWAY_URL: gateway.url,
+    COUNTERSIGN_API_KEY: (headers['authorization'] ?? '').replace('Bearer ', ''),
+  };
+  for (const [, options] of ERAS) {
+    const client = new Client({ name: 'desktop', version: '1' }, options);
+    const transport = new StdioClientTransport({ ...commandLine('mcp'), env, stderr: 'inherit' });
+    await client.connect(transport);
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['await_action', 'files_write_file']));
+    const read = await client.callTool({ name: 'files_list_directory', arguments: { path: root } });
+    expect(statusIn(read).status).toBe('success');
+    await client.close();
+    expect(transport.pid).toBeNull();
+  }
 });
 
 test('whoever has no credential is told where to get one', async () => {

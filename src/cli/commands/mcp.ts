@@ -1,7 +1,9 @@
-/** `countersign mcp pin`: accepts the definitions of the tools that an MCP server offers. */
+/** `countersign mcp`: a gateway's tools for a desktop client; `countersign mcp pin`: accepts the definitions of an MCP server's tools. */
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import type { JsonObject } from '../../action/json.js';
 import type { Difference } from '../../tools/mcp/pinning.js';
+import { variable, type Environment } from '../../environment.js';
 import type { Definition, Pinnable } from '../../tools/pinnable.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
@@ -19,7 +21,17 @@ interface PinOptions {
 const OFFER_MS = 60_000;
 
 export function mcp(program: Command): void {
-  const command = program.command('mcp').description('MCP servers as tools');
+  const command = program
+    .command('mcp')
+    .description('speak MCP on stdin and stdout, with the tools of a gateway; and accept what MCP servers offer')
+    .addHelpText(
+      'after',
+      examples(
+        'COUNTERSIGN_GATEWAY_URL=http://localhost:8787 COUNTERSIGN_API_KEY=csa_… countersign mcp',
+        'countersign mcp pin files',
+      ) + '\n\nDesktop clients start it themselves: see docs/mcp.md for what to write into their settings.',
+    )
+    .action(run(serve));
   command
     .command('pin <tool>')
     .description("show how a server's tools differ from what was accepted, and accept them as they are")
@@ -31,6 +43,27 @@ export function mcp(program: Command): void {
         '\n\nWithout --accept it changes nothing. Restart the workers afterwards: they read the pins when they start.',
     )
     .action(run(pin));
+}
+
+async function serve({ env }: Context): Promise<void> {
+  const url = needed('COUNTERSIGN_GATEWAY_URL', 'the address of the gateway: https://countersign.example.com', env);
+  const credential = needed('COUNTERSIGN_API_KEY', 'an API key made by `countersign api-key create`, or a token', env);
+  const [{ serveGatewayOnStdio }, { awaitStop }] = await Promise.all([
+    import('../mcp-stdio.js'),
+    import('../await-stop.js'),
+  ]);
+  const { stopped } = awaitStop();
+  // The client ends it by closing its standard input.
+  const left = once(process.stdin, 'end');
+  const served = await serveGatewayOnStdio({ url, credential });
+  await Promise.race([left, stopped]);
+  await served.close();
+}
+
+function needed(name: 'COUNTERSIGN_GATEWAY_URL' | 'COUNTERSIGN_API_KEY', expected: string, env: Environment): string {
+  const value = variable(name, env);
+  if (value !== undefined) return value;
+  throw usageError(`${name} is not set.`, { field: name, expected });
 }
 
 async function pin(context: Context, name: string, { config: file, accept }: PinOptions): Promise<Exit | void> {

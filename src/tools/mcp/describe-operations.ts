@@ -2,11 +2,11 @@
 import type { OperationDescription } from '../../action/catalogue.js';
 import type { JsonObject } from '../../action/json.js';
 import type { Definitions } from '../pinnable.js';
-import type { Operation } from './operation.js';
+import type { DeclaredTool } from './declared-tool.js';
 
 /** A tool that is not pinned is not offered. What the server says of one is passed on as it was accepted. */
 export function describeOperations(
-  operations: ReadonlyMap<string, Operation>,
+  operations: ReadonlyMap<string, DeclaredTool>,
   pinned: Definitions,
 ): readonly OperationDescription[] {
   return [...operations.values()].flatMap((operation): OperationDescription[] => {
@@ -29,7 +29,7 @@ export function describeOperations(
 }
 
 /** The argument that takes the key is not for agents, so they do not see it. */
-function withoutKey(schema: JsonObject, { key }: Operation): JsonObject {
+function withoutKey(schema: JsonObject, { key }: DeclaredTool): JsonObject {
   const [member, ...deeper] = key?.body ?? [];
   const { properties, required, ...others } = schema;
   if (member === undefined || deeper.length > 0 || typeof properties !== 'object') return schema;

@@ -9,7 +9,7 @@ import type { ExecuteContext, Execution } from '../tool.js';
 import { effectFailure, effectUnknown, isAnswer, isUnsent } from './failure.js';
 import { keyed, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
-import { toolsOf, type Operation } from './operation.js';
+import { toolsOf, type DeclaredTool } from './declared-tool.js';
 import { bounded, callFailed, textOf, wordsOf, type McpResult } from './result.js';
 import { stateOf } from './state.js';
 import type { Upstream } from './upstream.js';
@@ -23,7 +23,7 @@ export const KEY_IN_META = 'countersign/idempotencyKey';
 /** One call of `execute`. It may try several times, with pauses in between. */
 interface Call {
   readonly upstream: Upstream;
-  readonly operation: Operation;
+  readonly operation: DeclaredTool;
   readonly input: McpInput;
   readonly context: ExecuteContext;
   readonly sends: Sends;
@@ -37,7 +37,7 @@ interface Call {
 export async function execute(
   upstream: Upstream,
   bound: SendBound,
-  operation: Operation,
+  operation: DeclaredTool,
   input: McpInput,
   context: ExecuteContext,
 ): Promise<Execution> {
@@ -63,8 +63,9 @@ export async function execute(
   }
 }
 
-async function read({ upstream, operation, input, context }: Call): Promise<Execution> {
-  const result = await upstream.callToRead(operation.name, input.arguments ?? {}, context.signal);
+async function read(call: Call): Promise<Execution> {
+  const { upstream, operation, input } = call;
+  const result = await upstream.callToRead(operation.name, input.arguments ?? {}, oneTry(call));
   if (result.isError === true) throw callFailed(upstream, operation.name, textOf(result));
   return { result: resultFor(upstream, result) };
 }

@@ -12,7 +12,7 @@ import { describeOperations } from './describe-operations.js';
 import { execute } from './execute.js';
 import { inputSchema, scopeOf, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
-import { checkAnnotations, compileOperations, toolsOf, type Operation } from './operation.js';
+import { checkAnnotations, compileTools, toolsOf, type DeclaredTool } from './declared-tool.js';
 import type { McpLimits, McpOptions } from './options.js';
 import { pinFileOf, readPins } from './pins.js';
 import { previewOf } from './preview.js';
@@ -40,7 +40,7 @@ export type {
  */
 export function mcp(options: McpOptions): Tool<McpInput> {
   const secrets = new Secrets(`The tool ${options.name}`);
-  const operations = compileOperations(options);
+  const operations = compileTools(options);
   const limits = limitsOf(options);
   const sends = sendBoundOf(options.sends, "the tool's config");
   const file = pinFileOf(options.pins);
@@ -51,7 +51,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     pinned,
     transports: transportsOf(options, limits, secrets),
   });
-  const find = ({ tool }: McpInput): Operation => {
+  const find = ({ tool }: McpInput): DeclaredTool => {
     const operation = operations.get(tool);
     if (operation === undefined)
       throw new CountersignError('INVALID_INPUT', 'There is no such tool.', { field: 'tool' });

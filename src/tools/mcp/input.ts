@@ -4,7 +4,7 @@ import type { Json, JsonObject } from '../../action/json.js';
 import { keyValue, setsKey, withKey } from '../http/idempotency-key.js';
 import { compileSchema, type Validate } from '../http/schema.js';
 import type { TemplateScope } from '../http/template.js';
-import type { Operation } from './operation.js';
+import type { DeclaredTool } from './declared-tool.js';
 import type { Definitions } from '../pinnable.js';
 
 export interface McpInput {
@@ -17,7 +17,7 @@ export interface McpInput {
 const SOME_KEY = 'countersign:tenant/action';
 
 /** The schema of the input: what the config declares, what the pinned definition says, and what the operator narrows. */
-export function inputSchema(operations: ReadonlyMap<string, Operation>, pinned: Definitions): z.ZodType<McpInput> {
+export function inputSchema(operations: ReadonlyMap<string, DeclaredTool>, pinned: Definitions): z.ZodType<McpInput> {
   const compiled = new Map<string, Validate>();
   const validatorOf = (name: string): Validate | undefined => {
     const definition = pinned.get(name);
@@ -49,7 +49,7 @@ export function inputSchema(operations: ReadonlyMap<string, Operation>, pinned: 
 }
 
 /** The arguments that are sent: the agent's, and the key where an argument takes it. */
-export function keyed({ key }: Operation, args: JsonObject, idempotencyKey: string): JsonObject {
+export function keyed({ key }: DeclaredTool, args: JsonObject, idempotencyKey: string): JsonObject {
   return key === undefined ? args : (withKey(args, idempotencyKey, key) as JsonObject);
 }
 
@@ -59,7 +59,7 @@ export function scopeOf({ arguments: args = {} }: McpInput, more: TemplateScope 
 }
 
 /** The key as a look-up asks for it. */
-export function shownKey({ key }: Operation, idempotencyKey: string): string {
+export function shownKey({ key }: DeclaredTool, idempotencyKey: string): string {
   return key === undefined ? idempotencyKey : keyValue(idempotencyKey, key);
 }
 

@@ -5,8 +5,8 @@ import type { Json } from '../../action/json.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import type { LookUp } from '../tool.js';
 import { conditionInput, scopeOf, shownKey, type McpInput } from './input.js';
-import type { CompiledLookUp, Operation } from './operation.js';
-import { readFrom } from './reading.js';
+import type { EffectLookUp, DeclaredTool } from './declared-tool.js';
+import { readFrom } from './declared-read.js';
 import { isNothing, stateOf } from './state.js';
 import type { Upstream } from './upstream.js';
 
@@ -15,8 +15,8 @@ const LONGEST_PAUSE_MS = 2_000;
 
 /** Whose effect is looked up. The input may be missing. */
 export interface Sought {
-  readonly operation: Operation;
-  readonly lookUp: CompiledLookUp | undefined;
+  readonly operation: DeclaredTool;
+  readonly lookUp: EffectLookUp | undefined;
   readonly key: string;
   readonly input: McpInput | undefined;
 }
@@ -50,7 +50,7 @@ export async function lookUpEffect(upstream: Upstream, sought: Sought, signal: A
 async function findOnce(
   upstream: Upstream,
   { operation, key, input }: Sought,
-  { reading, happened }: CompiledLookUp,
+  { reading, happened }: EffectLookUp,
   signal: AbortSignal,
 ): Promise<LookUp | undefined> {
   const needsInput = reading === undefined || happened !== undefined;

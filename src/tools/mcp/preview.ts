@@ -3,7 +3,7 @@ import type { Preview } from '../../action/decision.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import { at } from '../http/pointer.js';
 import type { McpInput } from './input.js';
-import { annotationsOf, toolsOf, type Operation } from './operation.js';
+import { annotationsOf, toolsOf, type DeclaredTool } from './declared-tool.js';
 import { refusalOf, sampleOf, stateOf } from './state.js';
 import type { Upstream } from './upstream.js';
 
@@ -12,7 +12,7 @@ const MAX_SUMMARY = 300;
 /** @throws CountersignError TOOL_CHANGED, TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
 export async function previewOf(
   upstream: Upstream,
-  operation: Operation,
+  operation: DeclaredTool,
   input: McpInput,
   signal: AbortSignal,
 ): Promise<Preview> {
@@ -32,7 +32,7 @@ export async function previewOf(
   };
 }
 
-function warningsOf({ pinned }: Upstream, { name, idempotency, actionType }: Operation): readonly string[] {
+function warningsOf({ pinned }: Upstream, { name, idempotency, actionType }: DeclaredTool): readonly string[] {
   const { destructiveHint } = annotationsOf(pinned, name);
   return [
     ...(idempotency === 'none' ? ['It cannot be repeated safely: a lost answer leaves it unknown.'] : []),
@@ -43,12 +43,12 @@ function warningsOf({ pinned }: Upstream, { name, idempotency, actionType }: Ope
 }
 
 /** The number of items in the list in the arguments that the config names, or 1. */
-function rowsOf({ rows }: Operation, { arguments: args }: McpInput): number {
+function rowsOf({ rows }: DeclaredTool, { arguments: args }: McpInput): number {
   const items = rows === undefined ? undefined : at(args, rows);
   return Array.isArray(items) ? items.length : 1;
 }
 
 /** Describes the call: `write_file on files: {"path":"/notes/a.txt","content":"…"}`. */
-function summaryOf({ secrets, tool }: Upstream, { name }: Operation, { arguments: args = {} }: McpInput): string {
+function summaryOf({ secrets, tool }: Upstream, { name }: DeclaredTool, { arguments: args = {} }: McpInput): string {
   return sanitize(secrets.strike(`${name} on ${tool}: ${JSON.stringify(args)}`), { max: MAX_SUMMARY });
 }

@@ -4,14 +4,14 @@ import type { State } from '../../action/snapshot.js';
 import type { Preview } from '../../action/decision.js';
 import type { Execution } from '../tool.js';
 import { scopeOf, type McpInput } from './input.js';
-import type { Operation } from './operation.js';
-import { readFrom } from './reading.js';
+import type { DeclaredTool } from './declared-tool.js';
+import { readFrom } from './declared-read.js';
 import type { Upstream } from './upstream.js';
 
 /** @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED, TOOL_CHANGED, TOO_MANY_ROWS */
 export async function stateOf(
   upstream: Upstream,
-  { probes }: Operation,
+  { probes }: DeclaredTool,
   input: McpInput,
   execution: Execution | undefined,
   signal: AbortSignal,
@@ -22,7 +22,7 @@ export async function stateOf(
 }
 
 /** An effect on something that is not there does not do what the agent was asked to do. */
-export function refusalOf({ probes, name }: Operation, state: State): Pick<Preview, 'refusal'> {
+export function refusalOf({ probes, name }: DeclaredTool, state: State): Pick<Preview, 'refusal'> {
   const missing = probes.find((probe) => probe.mustFind && isNothing(state[probe.name] ?? null));
   if (missing === undefined) return {};
   return {

@@ -5,9 +5,9 @@ import { fillPointer } from '../http/fill.js';
 import { frame } from '../http/verify.js';
 import type { ObservedEffect } from '../tool.js';
 import { conditionInput, scopeOf, type McpInput } from './input.js';
-import type { Operation } from './operation.js';
+import type { DeclaredTool } from './declared-tool.js';
 
-export function verifyCall(operation: Operation, effect: ObservedEffect<McpInput>): readonly Check[] {
+export function verifyCall(operation: DeclaredTool, effect: ObservedEffect<McpInput>): readonly Check[] {
   const { input, pre, post, execution } = effect;
   const checks = [answered(effect)];
   if (operation.actionType === 'READ') return [...checks, frame(effect, [])];

@@ -12,21 +12,21 @@ import { compileSchema, type Validate } from '../http/schema.js';
 import type { Idempotency } from '../tool.js';
 import type { McpInverse, McpLookUp, McpOptions, McpProbe, McpToolOptions } from './options.js';
 import type { Definitions } from '../pinnable.js';
-import { compileReading, type Reading } from './reading.js';
+import { compileRead, type DeclaredRead } from './declared-read.js';
 
-export interface CompiledProbe extends Reading {
+export interface StateReading extends DeclaredRead {
   readonly name: string;
   readonly mustFind: boolean;
 }
 
-export interface CompiledLookUp {
+export interface EffectLookUp {
   /** Undefined: the probes are read. */
-  readonly reading: Reading | undefined;
+  readonly reading: DeclaredRead | undefined;
   readonly happened: Postcondition | undefined;
   readonly finalAfterMs: number | undefined;
 }
 
-export interface Operation {
+export interface DeclaredTool {
   /** The name of the server's tool. */
   readonly name: string;
   readonly actionType: ActionType;
@@ -34,13 +34,13 @@ export interface Operation {
   /** The operator's own schema of the arguments. */
   readonly narrowed: Validate | undefined;
   readonly rows: readonly string[] | undefined;
-  readonly probes: readonly CompiledProbe[];
+  readonly probes: readonly StateReading[];
   readonly ensures: readonly Postcondition[];
   readonly changes: readonly string[];
   readonly idempotency: Idempotency;
   /** Where an argument takes the key. */
   readonly key: KeyPlace | undefined;
-  readonly lookUp: CompiledLookUp | undefined;
+  readonly lookUp: EffectLookUp | undefined;
   readonly settlesWithinMs: number;
   readonly compensate: McpInverse | undefined;
 }
@@ -50,7 +50,7 @@ const PROBE_NAME = /^[A-Za-z_]\w{0,62}$/;
 const TARGET = /^[a-z0-9_][a-z0-9_.-]{0,126}$/;
 
 /** @throws CountersignError CONFIG_INVALID */
-export function compileOperations({ name, tools, reads = [] }: McpOptions): ReadonlyMap<string, Operation> {
+export function compileTools({ name, tools, reads = [] }: McpOptions): ReadonlyMap<string, DeclaredTool> {
   const declared = new Map<string, McpToolOptions>(Object.entries(tools));
   for (const read of reads) {
     if (declared.has(read)) throw invalid('reads', `without ${read}, which tools declares`);
@@ -62,10 +62,10 @@ export function compileOperations({ name, tools, reads = [] }: McpOptions): Read
       throw invalid(`tools.${field}.compensate.tool`, `one of: ${[...declared.keys()].join(', ')}`);
     }
   }
-  return new Map([...declared].map(([tool, options]) => [tool, compileOperation(tool, options, name)]));
+  return new Map([...declared].map(([tool, options]) => [tool, compileTool(tool, options, name)]));
 }
 
-function compileOperation(name: string, declared: McpToolOptions, tool: string): Operation {
+function compileTool(name: string, declared: McpToolOptions, tool: string): DeclaredTool {
   const field = `tools.${name}`;
   if (!NAME_PATTERN.test(name)) throw invalid(field, 'a name of letters, digits, ".", "_" and "-"');
   const { actionType = 'DELETE', ensures = [], changes = [], rows } = declared;
@@ -110,17 +110,17 @@ function checkVerifiable({ probes = {}, ensures = [], changes }: McpToolOptions,
   if (changes === undefined) throw invalid(`${field}.changes`, 'JSON pointers to what may change');
 }
 
-function compileProbe(name: string, probe: McpProbe, tool: string): CompiledProbe {
+function compileProbe(name: string, probe: McpProbe, tool: string): StateReading {
   const field = `${tool}.probes.${name}`;
   if (!PROBE_NAME.test(name)) throw invalid(field, 'a name of letters, digits and "_"');
-  const reading = compileReading(probe, field);
+  const reading = compileRead(probe, field);
   if (reading === undefined) throw invalid(field, 'a read of a tool or a resource');
   const { mustFind = false } = probe;
   return { ...reading, name, mustFind };
 }
 
-function compileLookUp(lookUp: McpLookUp, field: string): CompiledLookUp {
-  const reading = compileReading(lookUp, field);
+function compileLookUp(lookUp: McpLookUp, field: string): EffectLookUp {
+  const reading = compileRead(lookUp, field);
   const { happened, finalAfterMs } = lookUp;
   if (reading === undefined && happened === undefined) {
     throw invalid(`${field}.happened`, 'given, where the look-up reads no tool and no resource');
@@ -143,8 +143,8 @@ function within(text: string, field: string): number {
 }
 
 /** The tools of the server that an operation uses: itself, and those that read for it. */
-export function toolsOf({ name, probes, lookUp }: Operation): readonly string[] {
-  const readings: readonly (Reading | undefined)[] = [...probes, lookUp?.reading];
+export function toolsOf({ name, probes, lookUp }: DeclaredTool): readonly string[] {
+  const readings: readonly (DeclaredRead | undefined)[] = [...probes, lookUp?.reading];
   const read = readings.flatMap((one) => (one !== undefined && 'tool' in one.source ? [one.source.tool] : []));
   return [...new Set([name, ...read])];
 }
@@ -155,7 +155,7 @@ export function toolsOf({ name, probes, lookUp }: Operation): readonly string[] 
  *
  * @throws CountersignError CONFIG_INVALID
  */
-export function checkAnnotations(operations: ReadonlyMap<string, Operation>, pinned: Definitions): void {
+export function checkAnnotations(operations: ReadonlyMap<string, DeclaredTool>, pinned: Definitions): void {
   for (const operation of operations.values()) {
     const [, ...readers] = toolsOf(operation);
     for (const reader of readers) {

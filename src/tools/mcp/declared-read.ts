@@ -10,7 +10,7 @@ import type { McpLookUp } from './options.js';
 import { callFailed, textOf } from './result.js';
 import type { Upstream } from './upstream.js';
 
-export interface Reading {
+export interface DeclaredRead {
   readonly source: { readonly tool: string; readonly arguments: JsonObject } | { readonly resource: string };
   readonly json: boolean;
   readonly at: readonly string[];
@@ -21,7 +21,7 @@ export interface Reading {
 const REFERENCE = /\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\}/g;
 
 /** Undefined where it names neither a tool nor a resource. @throws CountersignError CONFIG_INVALID */
-export function compileReading(declared: Omit<McpLookUp, 'happened'>, field: string): Reading | undefined {
+export function compileRead(declared: Omit<McpLookUp, 'happened'>, field: string): DeclaredRead | undefined {
   const { tool, resource, json = false, absent = [] } = declared;
   const pointers = [declared.at ?? '', ...(declared.without ?? [])];
   if (!pointers.every(isPointer)) throw configInvalid(field, 'a reading with JSON pointers such as /content');
@@ -42,7 +42,7 @@ export function compileReading(declared: Omit<McpLookUp, 'happened'>, field: str
 /** Null where there is no such thing, or a reference leads to what is not there yet. @throws CountersignError TOOL_UNAVAILABLE, TOOL_FAILED, TOO_MANY_ROWS */
 export async function readFrom(
   upstream: Upstream,
-  reading: Reading,
+  reading: DeclaredRead,
   scope: TemplateScope,
   signal: AbortSignal,
 ): Promise<Json> {
@@ -60,7 +60,7 @@ export async function readFrom(
 
 async function answerOf(
   upstream: Upstream,
-  reading: Reading,
+  reading: DeclaredRead,
   scope: TemplateScope,
   signal: AbortSignal,
 ): Promise<Json | undefined> {
@@ -80,11 +80,11 @@ async function answerOf(
   return result.structuredContent ?? asValue(textOf(result), reading, upstream.tool);
 }
 
-function asValue(text: string, reading: Reading, tool: string): Json {
+function asValue(text: string, reading: DeclaredRead, tool: string): Json {
   return reading.json ? parseJson(text, `${nameOf(reading)} of ${tool}`) : text;
 }
 
-function nameOf({ source }: Reading): string {
+function nameOf({ source }: DeclaredRead): string {
   return 'tool' in source ? source.tool : source.resource;
 }
 
