@@ -124,6 +124,8 @@ export interface Notes {
   /** Whether the next calls of tools whose arguments hold this text are put off with 429. */
   putOff: string | undefined;
   readonly timesPutOff: number;
+  /** The Authorization header that it demands. */
+  authorization: string | undefined;
   write(note: string, text: string): void;
   read(note: string): string | undefined;
   /** The calls that it got. */
@@ -143,6 +145,10 @@ export async function openNotes(): Promise<Notes> {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const body = Buffer.concat(chunks).toString();
+      if (notes.authorization !== undefined && request.headers.authorization !== notes.authorization) {
+        response.writeHead(401).end();
+        return;
+      }
       if (notes.putOff !== undefined && body.includes('"write_note"') && body.includes(notes.putOff)) {
         times++;
         response.writeHead(429).end();
@@ -163,6 +169,7 @@ export async function openNotes(): Promise<Notes> {
     folder,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
     putOff: undefined,
+    authorization: undefined,
     get timesPutOff() {
       return times;
     },

@@ -292,6 +292,35 @@ describe('a server that cannot be trusted', () => {
   });
 });
 
+test('a server on the network gets its credential by reference, which nobody gets to see', async () => {
+  const notes = await openNotes();
+  closing.push(() => notes.stop());
+  process.env['NOTES_TOKEN'] = 'not-to-be-told-7f3a';
+  notes.write('leak', 'the token is not-to-be-told-7f3a');
+  notes.authorization = 'Bearer not-to-be-told-7f3a';
+  const reach = { url: notes.url, allow: { loopback: true } };
+  const tools = { write_note: WRITE_NOTE };
+  const headers = { authorization: { secret: 'env:NOTES_TOKEN', prefix: 'Bearer ' } } as const;
+  const trusted = await opened({ name: 'notes', server: { ...reach, headers }, tools, reads: ['read_note'] });
+  const { execution } = await act(trusted, { tool: 'read_note', arguments: { id: 'leak' } });
+  expect(execution.result).toMatchObject({ structuredContent: { text: 'the token is [secret]' } });
+  const stranger = mcp({ name: 'notes', environment: 'test', server: reach, pins: 'none.json', tools });
+  closing.push(() => stranger.close());
+  const error = await failureOf(Promise.resolve(stranger.check?.({ signal: never() })));
+  expect(error).toMatchObject({ code: 'TOOL_FAILED', field: 'server.headers' });
+  const closed = mcp({
+    name: 'notes',
+    environment: 'test',
+    server: { url: notes.url.replace('http:', 'https:') },
+    pins: 'none.json',
+    tools,
+  });
+  closing.push(() => closed.close());
+  expect((await failureOf(Promise.resolve(closed.check?.({ signal: never() })))).message).toContain(
+    'may not connect to',
+  );
+});
+
 describe('a config', () => {
   const base = { name: 'notes', environment: 'test', server: { command: 'true' }, pins: 'none.json' };
   const read = { tools: { read_note: { actionType: 'READ' } } } as const;

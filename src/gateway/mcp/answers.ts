@@ -21,7 +21,10 @@ function outcomeAnswer(outcome: Outcome): CallToolResult {
   if (status !== 'success') return { ...failureOf(outcome), _meta };
   const own = ownResult(outcome);
   if (own !== undefined) return { ...own, _meta };
-  return { ...data(`Done and verified. ${outcome.reason}`, outcomeFor(AGENT, outcome)), _meta };
+  const { content, structuredContent } = data(`Done and verified. ${outcome.reason}`, outcomeFor(AGENT, outcome));
+  // Clients show a model the texts, and often nothing else.
+  const result = outcome.result === undefined ? [] : [{ type: 'text' as const, text: JSON.stringify(outcome.result) }];
+  return { content: [...content, ...result], structuredContent, _meta };
 }
 
 /** The result of an MCP server's tool, as the server gave it. */
@@ -78,9 +81,9 @@ function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
   const expires = view?.pending === undefined ? '' : ` They have until ${view.pending.expiresAt}.`;
   const why =
     view?.pending === undefined
-      ? 'It is under way.'
-      : `People have to approve it: ${view.pending.decision.reason}.${expires}`;
-  const text = `Not done yet. ${why}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
+      ? 'It has not ended yet.'
+      : `It is not done yet: people have to approve it: ${view.pending.decision.reason}.${expires}`;
+  const text = `${why}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
   const _meta = { [ACTION]: { actionId, status: 'pending' } };
   return { ...data(text, actionFor(AGENT, found)), _meta };
 }
@@ -93,6 +96,6 @@ export function errorAnswer(
   return { content: [{ type: 'text', text: lines.join('\n') }], isError: true };
 }
 
-function data(text: string, document: object): CallToolResult {
-  return { content: [{ type: 'text', text }], structuredContent: document as Record<string, unknown> };
+function data(text: string, document: object) {
+  return { content: [{ type: 'text' as const, text }], structuredContent: document as Record<string, unknown> };
 }

@@ -51,6 +51,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     pinned,
     transports: transportsOf(options, limits, secrets),
   });
+  const input = inputSchema(operations, pinned);
   const find = ({ tool }: McpInput): DeclaredTool => {
     const operation = operations.get(tool);
     if (operation === undefined)
@@ -75,7 +76,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     timeoutMs: limits.connectMs + limits.callMs + sends.withinMs,
     sends,
     ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
-    input: inputSchema(operations, pinned),
+    input,
     actionType: (input) => find(input).actionType,
     operation: ({ tool }) => tool,
     preview: (input, { signal }) => previewOf(upstream, find(input), input, within(signal)),
@@ -100,10 +101,11 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     verify: (effect) => verifyCall(find(effect.input), effect),
     // What has failed is not waited for.
     settlesWithinMs: (input, { parts = [] }) => (parts.some(({ done }) => !done) ? 0 : find(input).settlesWithinMs),
-    compensate(input, pre, post): JsonObject | undefined {
-      const { compensate } = find(input);
-      const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));
-      return undo as JsonObject | undefined;
+    compensate(done, pre, post): JsonObject | undefined {
+      const { compensate } = find(done);
+      const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(done, { pre, post }));
+      // What was not there before cannot be put back by a call that needs it.
+      return undo !== undefined && input.safeParse(undo).success ? (undo as JsonObject) : undefined;
     },
     async check({ signal }) {
       checkAnnotations(operations, pinned);

@@ -27,6 +27,8 @@ export interface CutResult extends McpResult {
 }
 
 const MAX_MESSAGE = 300;
+/** What a cut result says of the cut. Bytes, rounded up. */
+const ABOUT_THE_CUT = 512;
 
 /** @throws CountersignError INVALID_* when it is no JSON that can be kept */
 export function resultOf({ content = [], structuredContent, isError }: Partial<CallToolResult>): McpResult {
@@ -45,15 +47,11 @@ export function bounded(result: McpResult, bytes: number): McpResult | CutResult
   const size = Buffer.byteLength(JSON.stringify(result));
   if (size <= bytes) return result;
   const content: JsonObject[] = [];
-  // Escapes can make a text in JSON up to six times as long.
-  let left = Math.floor(bytes / 6) - 512;
+  let left = bytes - ABOUT_THE_CUT;
   for (const { type, text } of result.content) {
     if (type !== 'text' || typeof text !== 'string' || left <= 0) continue;
-    const kept = Buffer.from(text)
-      .subarray(0, left)
-      .toString('utf8')
-      .replace(/\ufffd+$/u, '');
-    left -= Buffer.byteLength(kept);
+    const kept = beginningOf(text, left);
+    left -= Buffer.byteLength(JSON.stringify(kept));
     content.push({ type, text: kept });
   }
   return {
@@ -62,6 +60,16 @@ export function bounded(result: McpResult, bytes: number): McpResult | CutResult
     limit: `${bytes} bytes`,
     more: `The whole result has ${size} bytes. Ask the tool for less at a time: a part, a page, fewer objects.`,
   };
+}
+
+/** As much of the beginning of a text as fits in so many bytes of JSON, in which escapes can make it six times as long. */
+function beginningOf(text: string, bytes: number): string {
+  let kept = text;
+  for (;;) {
+    const size = Buffer.byteLength(JSON.stringify(kept));
+    if (size <= bytes) return kept;
+    kept = text.slice(0, Math.floor((kept.length * bytes) / size) - 1).toWellFormed();
+  }
 }
 
 /** The texts of a result, one after the other. */
