@@ -292,6 +292,41 @@ describe('a server that cannot be trusted', () => {
   });
 });
 
+test('resources and prompts are read as tools are called, within what the config names', async () => {
+  const server = packaged('server-everything', 'stdio');
+  const tool = await opened({
+    name: 'everything',
+    server,
+    tools: {},
+    resources: ['demo://resource/static/'],
+    prompts: ['args-prompt'],
+  });
+  await direct(server, async (client) => {
+    const { resources } = await client.listResources();
+    const [first] = resources.filter(({ uri }) => uri.startsWith('demo://resource/static/'));
+    const listed = await act(tool, { tool: 'resource.list' });
+    expect(listed.execution.result).toMatchObject({ structuredContent: { resources } });
+    const uri = first?.uri ?? '';
+    const { contents } = await client.readResource({ uri });
+    const read = await act(tool, { tool: 'resource.read', arguments: { uri } });
+    expect(read.execution.result).toEqual({ content: contents.map((resource) => ({ type: 'resource', resource })) });
+    const given = { name: 'args-prompt', arguments: { city: 'Bern' } };
+    const { messages } = await client.getPrompt(given);
+    const prompt = await act(tool, { tool: 'prompt.get', arguments: given });
+    expect(prompt.execution.result).toMatchObject({ structuredContent: { messages } });
+  });
+  for (const uri of ['file:///etc/passwd', 'demo://resource/static/../dynamic/1', 'demo://resource/dynamic/text/1']) {
+    expect(tool.input.safeParse({ tool: 'resource.read', arguments: { uri } }).success).toBe(false);
+  }
+  expect(tool.input.safeParse({ tool: 'prompt.get', arguments: { name: 'simple-prompt' } }).success).toBe(false);
+  expect((tool.describe?.() ?? []).map(({ operation }) => operation)).toEqual([
+    'resource.list',
+    'resource.read',
+    'prompt.list',
+    'prompt.get',
+  ]);
+});
+
 test('a server on the network gets its credential by reference, which nobody gets to see', async () => {
   const notes = await openNotes();
   closing.push(() => notes.stop());

@@ -13,6 +13,7 @@ import type { Idempotency } from '../tool.js';
 import type { McpInverse, McpLookUp, McpOptions, McpProbe, McpToolOptions } from './options.js';
 import type { Definitions } from '../pinnable.js';
 import { compileRead, type DeclaredRead } from './declared-read.js';
+import { servedReads, type ServedRead } from './resources-and-prompts.js';
 
 export interface StateReading extends DeclaredRead {
   readonly name: string;
@@ -43,6 +44,8 @@ export interface DeclaredTool {
   readonly lookUp: EffectLookUp | undefined;
   readonly settlesWithinMs: number;
   readonly compensate: McpInverse | undefined;
+  /** Set where it is no tool of the server, but reads its resources or prompts. */
+  readonly served: ServedRead | undefined;
 }
 
 const MAX_PROBES = 10;
@@ -50,19 +53,26 @@ const PROBE_NAME = /^[A-Za-z_]\w{0,62}$/;
 const TARGET = /^[a-z0-9_][a-z0-9_.-]{0,126}$/;
 
 /** @throws CountersignError CONFIG_INVALID */
-export function compileTools({ name, tools, reads = [] }: McpOptions): ReadonlyMap<string, DeclaredTool> {
+export function compileTools(options: McpOptions): ReadonlyMap<string, DeclaredTool> {
+  const { name, tools, reads = [] } = options;
   const declared = new Map<string, McpToolOptions>(Object.entries(tools));
   for (const read of reads) {
     if (declared.has(read)) throw invalid('reads', `without ${read}, which tools declares`);
     declared.set(read, { actionType: 'READ' });
   }
-  if (declared.size === 0) throw invalid('tools', 'at least one tool');
+  const served = servedReads(options);
+  const taken = served.find(({ definition }) => declared.has(definition.name));
+  if (taken !== undefined) throw invalid(`tools.${taken.definition.name}`, 'absent: the name is taken');
+  if (declared.size + served.length === 0) throw invalid('tools', 'at least one tool');
   for (const [field, { compensate }] of declared) {
     if (compensate !== undefined && !declared.has(compensate.tool)) {
       throw invalid(`tools.${field}.compensate.tool`, `one of: ${[...declared.keys()].join(', ')}`);
     }
   }
-  return new Map([...declared].map(([tool, options]) => [tool, compileTool(tool, options, name)]));
+  return new Map([
+    ...[...declared].map(([tool, one]) => [tool, compileTool(tool, one, name)] as const),
+    ...served.map((one) => [one.definition.name, servedTool(one, name)] as const),
+  ]);
 }
 
 function compileTool(name: string, declared: McpToolOptions, tool: string): DeclaredTool {
@@ -98,7 +108,12 @@ function compileTool(name: string, declared: McpToolOptions, tool: string): Decl
     lookUp,
     settlesWithinMs: declared.settlesWithin === undefined ? 0 : within(declared.settlesWithin, field),
     compensate: declared.compensate,
+    served: undefined,
   };
+}
+
+function servedTool(served: ServedRead, tool: string): DeclaredTool {
+  return { ...compileTool(served.definition.name, { actionType: 'READ' }, tool), served };
 }
 
 /** Refuses a tool whose effect could not be verified, because success must mean verified. */
@@ -143,7 +158,8 @@ function within(text: string, field: string): number {
 }
 
 /** The tools of the server that an operation uses: itself, and those that read for it. */
-export function toolsOf({ name, probes, lookUp }: DeclaredTool): readonly string[] {
+export function toolsOf({ name, probes, lookUp, served }: DeclaredTool): readonly string[] {
+  if (served !== undefined) return [];
   const readings: readonly (DeclaredRead | undefined)[] = [...probes, lookUp?.reading];
   const read = readings.flatMap((one) => (one !== undefined && 'tool' in one.source ? [one.source.tool] : []));
   return [...new Set([name, ...read])];

@@ -65,7 +65,10 @@ export async function execute(
 
 async function read(call: Call): Promise<Execution> {
   const { upstream, operation, input } = call;
-  const result = await upstream.callToRead(operation.name, input.arguments ?? {}, oneTry(call));
+  const { arguments: args = {} } = input;
+  const { name, served } = operation;
+  const signal = oneTry(call);
+  const result = await (served?.read(upstream, args, signal) ?? upstream.callToRead(name, args, signal));
   if (result.isError === true) throw callFailed(upstream, operation.name, textOf(result));
   return { result: resultFor(upstream, result) };
 }

@@ -51,7 +51,9 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     pinned,
     transports: transportsOf(options, limits, secrets),
   });
-  const input = inputSchema(operations, pinned);
+  const served = [...operations.values()].flatMap((one) => one.served?.definition ?? []);
+  const known = new Map([...pinned, ...served.map((one) => [one.name, one] as const)]);
+  const input = inputSchema(operations, known);
   const find = ({ tool }: McpInput): DeclaredTool => {
     const operation = operations.get(tool);
     if (operation === undefined)
@@ -111,7 +113,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
       checkAnnotations(operations, pinned);
       await upstream.definitions(signal);
     },
-    describe: () => describeOperations(operations, pinned),
+    describe: () => describeOperations(operations, known),
     pinning: {
       file,
       accepted: pinned,

@@ -119,6 +119,10 @@ export interface McpOptions {
   readonly tools: Readonly<Record<string, McpToolOptions>>;
   /** Names of tools that only read: short for `{ actionType: 'READ' }`. */
   readonly reads?: readonly string[];
+  /** Beginnings of the URIs of resources that agents may read: `['notes://']`. Adds the operations `resource.list` and `resource.read`. Default none. */
+  readonly resources?: readonly string[];
+  /** Names of prompts that agents may ask for. Adds the operations `prompt.list` and `prompt.get`. Default none. */
+  readonly prompts?: readonly string[];
   /** The protocol of the server: default `auto`, which finds out whether it speaks 2026-07-28. */
   readonly protocol?: 'auto' | '2025-11-25' | '2026-07-28';
   readonly limits?: McpLimits;

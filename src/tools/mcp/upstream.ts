@@ -86,6 +86,20 @@ export class Upstream {
     }
   }
 
+  /** Asks for something else than a tool. @throws CountersignError TOOL_UNAVAILABLE (retryable), TOOL_FAILED */
+  async ask<T>(
+    what: string,
+    signal: AbortSignal,
+    question: (client: Client, options: { readonly timeout: number; readonly signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    const link = await this.#link(signal);
+    try {
+      return await this.#on(link, () => question(link.client, { timeout: this.limits.callMs, signal }));
+    } catch (error) {
+      throw readFailure(error, what, this);
+    }
+  }
+
   /** The text of a resource; undefined where an error of the server has one of the texts that mean it is absent. */
   async readResource(uri: string, absent: readonly string[], signal: AbortSignal): Promise<string | undefined> {
     const link = await this.#link(signal);
