@@ -28,6 +28,8 @@ const ERAS = [
 const MODERN = ERAS[1][1];
 
 const POLICY = `
+@id("notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"notes");
+@id("other-notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"careless");
 @id("files-may-be-read") permit (principal, action == Countersign::Action::"READ", resource == Countersign::Tool::"files");
 @id("files-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files");
 @id("moves-are-asked-for") @reason("moving files is for people to approve") @approval("dba", "1")
@@ -64,9 +66,29 @@ beforeAll(async () => {
       },
     },
   });
+  notes = await openNotes();
+  const server = notesProcess(notes);
+  const lookUp = { happened: 'post.note == input.arguments.text' };
+  const careful = { ...WRITE_NOTE, idempotency: 'lookup', lookUp } as const;
+  const [looked, careless] = await Promise.all([
+    pinnedTool({
+      name: 'notes',
+      environment: 'test',
+      server,
+      pins: path.join(folder, 'a'),
+      tools: { write_note: careful },
+    }),
+    pinnedTool({
+      name: 'careless',
+      environment: 'test',
+      server,
+      pins: path.join(folder, 'b'),
+      tools: { write_note: WRITE_NOTE },
+    }),
+  ]);
   stack = await startStack({
     schema: "CREATE TABLE orders (id int PRIMARY KEY, status text); INSERT INTO orders VALUES (1, 'open')",
-    tools: (url) => [shopTool(url), files],
+    tools: (url) => [shopTool(url), files, looked, careless],
     worker: false,
   });
   await writeFile(path.join(stack.policies, 'files.cedar'), POLICY);
