@@ -13,11 +13,13 @@ import type { ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
 import { shopTool, startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { packaged, pinnedTool, pinsIn, temporaryFolder } from '../tools/mcp-support.js';
+import { openNotes, type Notes } from '../support/mcp-notes.js';
+import { notesProcess, packaged, pinnedTool, pinsIn, temporaryFolder, WRITE_NOTE } from '../tools/mcp-support.js';
 
 let stack: Stack;
 let gateway: TestGateway;
 let root: string;
+let notes: Notes;
 let dana: Credential;
 const closing: (() => Promise<void>)[] = [];
 
@@ -97,6 +99,7 @@ beforeAll(async () => {
   dana = await stack.approver('dana', ['dba']);
   closing.push(
     remove,
+    () => notes.stop(),
     () => stack.stop(),
     () => gateway.stop(),
   );
@@ -209,6 +212,19 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
 });
 
 const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test('a server that dies in mid-call is looked at: what it did is verified, and what nobody can know is not repeated', async () => {
+  const client = await connected(MODERN);
+  const write = (tool: string, id: string) =>
+    client.callTool({ name: `${tool}_write_note`, arguments: { id, text: 'die-after' } });
+  expect(statusIn(await write('notes', 'looked-up')).status).toBe('success');
+  const lost = await write('careless', 'lost');
+  expect([lost.isError, statusIn(lost).status]).toEqual([true, 'unknown']);
+  expect(textOf(lost)).toContain('Do not repeat the call');
+  expect([notes.read('looked-up'), notes.read('lost')]).toEqual(['die-after', 'die-after']);
+  const writes = notes.calls().filter(({ name }) => name === 'write_note');
+  expect(writes).toHaveLength(2);
+});
 
 test('a call that is cancelled cancels its action, and another agent can neither see nor await it', async () => {
   const client = await connected(MODERN);
