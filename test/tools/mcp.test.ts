@@ -18,9 +18,11 @@ afterAll(async () => {
   for (const close of closing.reverse()) await close();
 });
 
+/** Said which protocol it speaks, a server is started once and not twice. */
 async function opened(options: Omit<McpOptions, 'environment' | 'pins'>, pins?: string): Promise<Tool<McpInput>> {
   const { folder, remove } = await temporaryFolder();
-  const tool = await pinnedTool({ environment: 'test', pins: pins ?? pinsIn(folder), ...options });
+  const base = { environment: 'test', protocol: '2025-11-25', pins: pins ?? pinsIn(folder) } as const;
+  const tool = await pinnedTool({ ...base, ...options });
   closing.push(remove, () => tool.close());
   return tool;
 }
@@ -76,7 +78,7 @@ describe('server-filesystem', () => {
     await writeFile(path.join(folder, 'secret.txt'), 'outside');
     await symlink(path.join(folder, 'secret.txt'), path.join(root, 'link.txt'));
     server = packaged('server-filesystem', root);
-    tool = await opened({ name: 'files', server, tools: WRITES, reads: READS });
+    tool = await opened({ name: 'files', server, protocol: 'auto', tools: WRITES, reads: READS });
   });
 
   test('write_file and move_file are captured before and after, verified, and can be undone', async () => {
@@ -336,7 +338,13 @@ test('a server on the network gets its credential by reference, which nobody get
   const reach = { url: notes.url, allow: { loopback: true } };
   const tools = { write_note: WRITE_NOTE };
   const headers = { authorization: { secret: 'env:NOTES_TOKEN', prefix: 'Bearer ' } } as const;
-  const trusted = await opened({ name: 'notes', server: { ...reach, headers }, tools, reads: ['read_note'] });
+  const trusted = await opened({
+    name: 'notes',
+    server: { ...reach, headers },
+    protocol: 'auto',
+    tools,
+    reads: ['read_note'],
+  });
   const { execution } = await act(trusted, { tool: 'read_note', arguments: { id: 'leak' } });
   expect(execution.result).toMatchObject({ structuredContent: { text: 'the token is [secret]' } });
   const stranger = mcp({ name: 'notes', environment: 'test', server: reach, pins: 'none.json', tools });
