@@ -68,7 +68,7 @@ function requests(server: HttpServer, limits: Required<McpLimits>, secrets: Secr
     const answer = (await undiciFetch(target, request)) as unknown as Response;
     return boundedResponse(answer, limits.messageBytes);
   };
-  return { open: async () => new StreamableHTTPClientTransport(url, { fetch: guarded }), close: () => agent.close() };
+  return { open: async () => new StreamableHTTPClientTransport(url, { fetch: guarded }), close: () => agent.destroy() };
 }
 
 /** The same answer, whose body fails once it is larger than a message may be. */

@@ -42,6 +42,8 @@ export class Upstream {
   readonly pinned: Definitions;
   readonly #transports: Transports;
   readonly #protocol: NonNullable<McpOptions['protocol']>;
+  /** Also those that are left for another, on which a call still hangs. */
+  readonly #links = new Set<Link>();
   #opening: Promise<Link> | undefined;
   /** What the last connection found out of the server's protocol. */
   #prior: PriorDiscovery | undefined;
@@ -139,8 +141,8 @@ export class Upstream {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const link = await this.#opening?.catch(() => undefined);
-    await link?.client.close();
+    await this.#opening?.catch(() => undefined);
+    await Promise.all([...this.#links].map(({ client }) => client.close()));
     await this.#transports.close();
   }
 
@@ -194,12 +196,20 @@ export class Upstream {
     );
     const link: Link = { client, lost: false, calls: 0, retired: false };
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's client has no events
-    client.onclose = () => (link.lost = true);
+    client.onclose = () => {
+      link.lost = true;
+      this.#links.delete(link);
+    };
     client.setNotificationHandler('notifications/tools/list_changed', () => void delete link.definitions);
-    await client.connect(await this.#transports.open(), {
-      timeout: this.limits.connectMs,
-      ...(this.#prior === undefined ? {} : { prior: this.#prior }),
-    });
+    this.#links.add(link);
+    const prior = this.#prior === undefined ? {} : { prior: this.#prior };
+    try {
+      await client.connect(await this.#transports.open(), { timeout: this.limits.connectMs, ...prior });
+    } catch (error) {
+      this.#links.delete(link);
+      await client.close().catch(() => undefined);
+      throw error;
+    }
     // Where it is started again, it need not be asked again what it speaks.
     if (client.getProtocolEra() === 'legacy') this.#prior = { kind: 'legacy' };
     return link;
