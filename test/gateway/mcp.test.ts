@@ -34,7 +34,7 @@ const POLICY = `
 @id("other-notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"careless");
 @id("files-may-be-read") permit (principal, action == Countersign::Action::"READ", resource == Countersign::Tool::"files");
 @id("files-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files");
-@id("moves-are-asked-for") @reason("moving files is for people to approve") @approval("dba", "1")
+@id("moves-are-asked-for") @reason("moving files is for people to approve") @approval("dba")
 forbid (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files")
 when { context.operation == "move_file" };`;
 
@@ -183,15 +183,15 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
 
   test('gets what people decided: with the call where it hears of progress, else from await_action', async () => {
     const client = await connected(options);
-    const [source, destination] = [path.join(root, 'from.txt'), path.join(root, 'to.txt')];
+    const actionId = options === MODERN ? 'move-new' : 'move-old';
+    const [source, destination] = [path.join(root, `${actionId}.txt`), path.join(root, `${actionId}-moved.txt`)];
     await writeFile(source, 'moved');
     const heard: (string | undefined)[] = [];
-    const _meta = { 'countersign/idempotencyKey': `move-${options === MODERN ? 'new' : 'old'}`, traceparent: TRACE };
+    const _meta = { 'countersign/idempotencyKey': actionId, traceparent: TRACE };
     const moving = client.callTool(
       { name: 'files_move_file', arguments: { source, destination }, _meta },
       { onprogress: ({ message }) => heard.push(message) },
     );
-    const actionId = _meta['countersign/idempotencyKey'];
     await until(
       async () => heard.length,
       (count) => count > 0,
@@ -283,10 +283,11 @@ test('every operation has a name of its own, which model providers take', () => 
   ]);
 });
 
+const ACCEPT = { accept: 'application/json, text/event-stream' };
+
 test('the same JSON-RPC id twice makes two actions, and what is no request of MCP is refused', async () => {
   const agent = await gateway.agent();
-  const send = (json: unknown) =>
-    agent.send('POST', '/mcp', { json, headers: { accept: 'application/json, text/event-stream' } });
+  const send = (json: unknown) => agent.send('POST', '/mcp', { json, headers: ACCEPT });
   const call = {
     jsonrpc: '2.0',
     id: 1,
@@ -302,9 +303,8 @@ test('the same JSON-RPC id twice makes two actions, and what is no request of MC
   const nested = await send({ ...call, params: { name: 'files_list_directory', arguments: { path: root, deep } } });
   expect(nested.text).toMatch(/INVALID_/);
   expect((await send([])).status).toBeGreaterThanOrEqual(400);
-  expect(
-    (await agent.send('POST', '/mcp', { body: '{', headers: { 'content-type': 'application/json' } })).status,
-  ).toBe(400);
+  const headers = { ...ACCEPT, 'content-type': 'application/json' };
+  expect((await agent.send('POST', '/mcp', { body: '{', headers })).status).toBe(400);
 });
 
 test('countersign mcp serves the same on stdin and stdout, and ends with its client', async () => {

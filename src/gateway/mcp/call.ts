@@ -73,7 +73,7 @@ async function awaited(
   const { signal } = ctx.mcpReq;
   const told = reportProgress(found, ctx);
   try {
-    await settled(deps, found, Math.max(0, told.waitMs - (performance.now() - since)), signal);
+    await settled(deps, found, Math.max(0, Math.floor(told.waitMs - (performance.now() - since))), signal);
   } finally {
     told.stop();
   }

@@ -121,7 +121,7 @@ async function callOnce(call: Call): Promise<Execution> {
   const { upstream, operation, input, context, sends } = call;
   const { name } = operation;
   const args = keyed(operation, input.arguments ?? {}, context.idempotencyKey);
-  const timeoutMs = Math.max(1, Math.min(call.triedForMs, call.end - performance.now()));
+  const timeoutMs = Math.max(1, Math.ceil(Math.min(call.triedForMs, call.end - performance.now())));
   // Nothing is sent for an action that was cancelled before.
   context.signal.throwIfAborted();
   await sends.begin();
