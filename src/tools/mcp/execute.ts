@@ -18,7 +18,7 @@ import type { Upstream } from './upstream.js';
 const HEARTBEAT_MS = 1_000;
 
 /** The member of `_meta` with which the server gets the key of the action. */
-export const KEY_IN_META = 'countersign/idempotencyKey';
+const KEY_IN_META = 'countersign/idempotencyKey';
 
 /** One call of `execute`. It may try several times, with pauses in between. */
 interface Call {
