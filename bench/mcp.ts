@@ -131,7 +131,7 @@ async function pinned(where: Pick<McpOptions, 'server' | 'pins'>): Promise<Tool>
   const { pinning } = tool;
   if (pinning !== undefined) await accept('files', pinning, await pinning.offered(AbortSignal.timeout(30_000)));
   await tool.close();
-  return mcpTool(options) as Tool;
+  return mcpTool(options);
 }
 
 function report(times: Readonly<Record<Compared, readonly number[]>>, json: boolean): void {

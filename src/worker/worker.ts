@@ -89,9 +89,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
 /** What the tools can do, for gateways. Tools that do not describe themselves are offered to nobody. */
 function catalogueOf(tools: readonly Tool[]): readonly CatalogueTool[] {
-  return tools.flatMap(({ name, kind, environment, describe }) =>
-    describe === undefined ? [] : [{ name, kind, environment, operations: describe() }],
-  );
+  return tools.flatMap((tool) => {
+    const { name, kind, environment } = tool;
+    const operations = tool.describe?.();
+    return operations === undefined ? [] : [{ name, kind, environment, operations }];
+  });
 }
 
 /** The longest time for a tool's system to answer before the worker starts without it. Milliseconds. */

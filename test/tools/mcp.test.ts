@@ -15,7 +15,7 @@ import { DELETE_NOTE, notesProcess, packaged, pinnedTool, pinsIn, temporaryFolde
 
 const closing: (() => Promise<void>)[] = [];
 afterAll(async () => {
-  for (const close of closing.reverse()) await close();
+  for (const close of closing.toReversed()) await close();
 });
 
 /** Said which protocol it speaks, a server is started once and not twice. */

@@ -33,7 +33,8 @@ function ownResult({ facts, result }: Outcome): Pick<CallToolResult, 'content' |
   const { content, structuredContent, truncated, more } = result as Readonly<Record<string, Json>>;
   if (!Array.isArray(content)) return undefined;
   const blocks = content as CallToolResult['content'];
-  const cut = truncated === true ? [{ type: 'text' as const, text: `[This result was cut. ${String(more)}]` }] : [];
+  const rest = typeof more === 'string' ? more : '';
+  const cut = truncated === true ? [{ type: 'text' as const, text: `[This result was cut. ${rest}]` }] : [];
   return {
     content: [...blocks, ...cut],
     ...(structuredContent === undefined ? {} : { structuredContent: structuredContent as Record<string, unknown> }),

@@ -46,7 +46,7 @@ function readResource(beginnings: readonly string[]): ServedRead {
     definition: definitionOf('resource.read', 'Reads a resource.', { uri }),
     async read(upstream, args, signal) {
       const { contents } = await upstream.ask('resources/read', signal, (client, options) =>
-        client.readResource({ uri: String(args['uri']) }, { ...options, cacheMode: 'bypass' }),
+        client.readResource({ uri: args['uri'] as string }, { ...options, cacheMode: 'bypass' }),
       );
       return resultOf({ content: contents.map(({ _meta, ...resource }) => ({ type: 'resource', resource })) });
     },
@@ -70,7 +70,7 @@ function getPrompt(names: readonly string[]): ServedRead {
   return {
     definition: definitionOf('prompt.get', 'Gets a prompt.', { name: { enum: [...names] } }, { arguments: values }),
     async read(upstream, args, signal) {
-      const params = { name: String(args['name']), arguments: (args['arguments'] ?? {}) as Record<string, string> };
+      const params = { name: args['name'] as string, arguments: (args['arguments'] ?? {}) as Record<string, string> };
       const { description, messages } = await upstream.ask('prompts/get', signal, (client, options) =>
         client.getPrompt(params, options),
       );
