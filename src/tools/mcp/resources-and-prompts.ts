@@ -40,7 +40,7 @@ function listResources(beginnings: readonly string[]): ServedRead {
 
 function readResource(beginnings: readonly string[]): ServedRead {
   // Dots would lead out of what a URI begins with.
-  const pattern = `^(?:${beginnings.map(escaped).join('|')})(?!.*(?:^|/)(?:\\.|%2[eE]){1,2}(?:[/?#]|$))`;
+  const pattern = `^(?!.*/(?:\\.|%2[eE]){1,2}(?:[/?#]|$))(?:${beginnings.map(escaped).join('|')})`;
   const uri = { type: 'string', maxLength: 2048, pattern, description: `It begins with ${beginnings.join(' or ')}` };
   return {
     definition: definitionOf('resource.read', 'Reads a resource.', { uri }),
