@@ -10,12 +10,10 @@
  *
  * Not measured: a network between the parts, a production Temporal cluster, approvals, large states, other tools.
  */
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
 import { ACTION_TYPES } from '../src/action/decision.js';
 import { Countersign } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
+import { BARE, startBareWorker } from './bare.js';
 import { agent, onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
@@ -27,8 +25,6 @@ const SINGLES = 100;
 const AT_ONCE = 40;
 const BATCHES = 3;
 const PER_BATCH = 120;
-
-const here = path.dirname(fileURLToPath(import.meta.url));
 
 type Run = (id: number, plan: string) => Promise<void>;
 
@@ -122,26 +118,10 @@ async function setUp(servers: DevServers, folder: string) {
   });
   const client = await Countersign.connect({ ...temporal, credential: await agent(keyring, 'bench') });
 
-  const connection = await NativeConnection.connect({ address });
-  const quiet = (): void => {};
-  const bareWorker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue: 'bare',
-    workflowBundle: await bundleWorkflowCode({
-      workflowsPath: path.join(here, 'compared-workflows.ts'),
-      logger: { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
-    }),
-    activities: {
-      write: async (id: number, plan: string) =>
-        (await pool.query('UPDATE customers SET plan = $2 WHERE id = $1', [id, plan])).rowCount,
-      nothing: async () => {},
-    },
-    maxConcurrentActivityTaskExecutions: 50,
-    workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
-    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 20 },
-  });
-  const bareDone = bareWorker.run();
+  const bare = await startBareWorker(
+    servers,
+    async (id, plan) => (await pool.query('UPDATE customers SET plan = $2 WHERE id = $1', [id, plan])).rowCount,
+  );
 
   let sequence = 0;
   let last = '';
@@ -166,7 +146,7 @@ async function setUp(servers: DevServers, folder: string) {
     (workflow: 'bareWrite' | 'handWritten'): Run =>
     async (id, plan) => {
       const changed = await client.temporal.workflow.execute(workflow, {
-        taskQueue: 'bare',
+        taskQueue: BARE,
         workflowId: `bare-${++sequence}`,
         args: [id, plan],
       });
@@ -180,9 +160,8 @@ async function setUp(servers: DevServers, folder: string) {
       return { events: historyLength, bytes: historySize ?? Number.NaN };
     },
     stop: async () => {
-      bareWorker.shutdown();
-      await Promise.all([guardedWorker.stop(), bareDone]);
-      await Promise.all([client.close(), connection.close(), pool.end()]);
+      await Promise.all([guardedWorker.stop(), bare.stop()]);
+      await Promise.all([client.close(), pool.end()]);
     },
   };
 }

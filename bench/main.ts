@@ -2,6 +2,7 @@
 import { guard } from './guard.js';
 import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
+import { mcp } from './mcp.js';
 import { rehearsal } from './rehearsal.js';
 import { runaway } from './runaway.js';
 
@@ -9,6 +10,7 @@ const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void
   guard,
   inbox,
   ledger,
+  mcp,
   rehearsal,
   runaway,
 };

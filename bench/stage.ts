@@ -10,6 +10,7 @@ import type { TemporalSettings } from '../src/environment.js';
 import { setUpTables } from '../src/gateway/store/set-up.js';
 import { Database } from '../src/ledger/index.js';
 import { postgres } from '../src/tools/index.js';
+import type { Tool } from '../src/tools/tool.js';
 import { generateKeyringFile, issueAgent, parseKeyring, type Credential, type Keyring } from '../src/trust/index.js';
 import type { CountersignConfig } from '../src/config/config.js';
 import { startWorker, type RunningWorker } from '../src/worker/worker.js';
@@ -56,6 +57,8 @@ export interface GuardOptions extends Pick<CountersignConfig, 'approvalRateLimit
   /** Name and text of the file of policy. */
   readonly file: string;
   readonly text: string;
+  /** Default: the database of the ledger, as `shop-db`. */
+  readonly tools?: readonly Tool[];
 }
 
 export interface Guard {
@@ -69,7 +72,13 @@ export interface Guard {
 export async function startGuard(
   { postgres: { url } }: DevServers,
   folder: string,
-  { temporal, file, text, ...config }: GuardOptions,
+  {
+    temporal,
+    file,
+    text,
+    tools = [postgres({ name: 'shop-db', environment: 'production', url })],
+    ...config
+  }: GuardOptions,
 ): Promise<Guard> {
   const database = new Database({ url });
   await setUpTables(database);
@@ -80,7 +89,7 @@ export async function startGuard(
   const keys = JSON.stringify(await generateKeyringFile());
   const keyring = await parseKeyring(keys, 'bench');
   const worker = await startWorker({
-    config: { ...config, policies, tools: [postgres({ name: 'shop-db', environment: 'production', url })] },
+    config: { ...config, policies, tools },
     temporal,
     ledgerUrl: url,
     keyring,

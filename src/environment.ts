@@ -16,6 +16,8 @@ export const VARIABLES = {
   COUNTERSIGN_KEYS_FILE: 'the file that holds the keys',
   COUNTERSIGN_AGENT: "an agent's credential",
   COUNTERSIGN_APPROVER: "a person's credential",
+  COUNTERSIGN_GATEWAY_URL: 'the address of the gateway, for `countersign mcp`',
+  COUNTERSIGN_API_KEY: 'an API key of the gateway, or a token, for `countersign mcp`',
   COUNTERSIGN_OIDC_CLIENT_SECRET: "the gateway's secret at the identity provider",
   COUNTERSIGN_SLACK_SIGNING_SECRET: 'the signing secret of the Slack app',
   COUNTERSIGN_METRICS_TOKEN: 'the token that the metrics ask for',

@@ -16,6 +16,7 @@ import { gateway } from './commands/gateway.js';
 import { keys } from './commands/keys.js';
 import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
+import { mcp } from './commands/mcp.js';
 import { pending } from './commands/pending.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
@@ -31,7 +32,7 @@ import { flush, Output, surviveClosedPipes } from './output.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Run:', commands: [dev, worker, gateway, setup, doctor] },
+  { title: 'Run:', commands: [dev, worker, gateway, mcp, setup, doctor] },
   {
     title: 'Credentials and delegation:',
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
@@ -49,6 +50,7 @@ Environment:
   COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
   COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
   COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
+  COUNTERSIGN_GATEWAY_URL, COUNTERSIGN_API_KEY  the gateway of countersign mcp
   COUNTERSIGN_ENV=production             keys are never generated, they must be given
   TEMPORAL_UI_URL                        for links (http://127.0.0.1:8233)
   COUNTERSIGN_LOG_LEVEL                  of dev and worker, on stderr

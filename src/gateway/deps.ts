@@ -23,6 +23,8 @@ export interface GatewayDependencies {
   readonly identity: Identity;
   readonly decisions: Decisions;
   readonly logger: Logger;
+  /** Whose workers' tools MCP clients are offered. */
+  readonly taskQueue: string;
   /** Aborts when the gateway stops: what waits on purpose then answers. */
   readonly closing: AbortSignal;
 }

@@ -6,6 +6,7 @@ import { Passkeys } from './approvals/passkeys.js';
 import { RoleDelegations } from './approvals/role-delegations.js';
 import { StandingApprovals } from './approvals/standing-approvals.js';
 import { Archive } from './archive/archive.js';
+import { Catalogue } from './catalogue/catalogue.js';
 import { Content } from './content/content.js';
 import { Controls } from './controls/controls.js';
 import { Nonces } from './controls/nonces.js';
@@ -43,6 +44,7 @@ export class Ledger {
   readonly passkeys: Passkeys;
   readonly content: Content;
   readonly archive: Archive;
+  readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly #database: Database;
 
@@ -61,6 +63,7 @@ export class Ledger {
     this.passkeys = new Passkeys(database);
     this.content = new Content(database);
     this.archive = new Archive(database);
+    this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
   }
 

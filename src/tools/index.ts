@@ -35,6 +35,18 @@ export {
   type TlsOptions,
 } from './http/index.js';
 export {
+  mcp,
+  type HttpServer,
+  type McpInput,
+  type McpInverse,
+  type McpLimits,
+  type McpLookUp,
+  type McpOptions,
+  type McpProbe,
+  type McpToolOptions,
+  type StdioServer,
+} from './mcp/index.js';
+export {
   EFFECTS_DDL,
   effectsDdl,
   postgres,

@@ -3,10 +3,12 @@
  * an input.
  */
 import type { z } from 'zod';
+import type { OperationDescription } from '../action/catalogue.js';
 import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { Pinnable } from './pinnable.js';
 import type { SendBound, Sends } from './sends.js';
 
 /**
@@ -152,6 +154,10 @@ export interface Tool<I = unknown> {
    * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
    */
   check?(context: ReadContext): Promise<void>;
+  /** Its operations, for models. Without it, MCP clients are not offered the tool. */
+  describe?(): readonly OperationDescription[];
+  /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */
+  readonly pinning?: Pinnable;
   /** Closes connections. */
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
+import type { CatalogueTool } from '../action/catalogue.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { Closing } from '../closing.js';
 import { temporalUnavailable } from '../client/connection.js';
@@ -74,6 +75,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       decides,
       concurrency,
     });
+    if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
     if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
@@ -83,6 +85,15 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await closing.close();
     throw error;
   }
+}
+
+/** What the tools can do, for gateways. Tools that do not describe themselves are offered to nobody. */
+function catalogueOf(tools: readonly Tool[]): readonly CatalogueTool[] {
+  return tools.flatMap((tool) => {
+    const { name, kind, environment } = tool;
+    const operations = tool.describe?.();
+    return operations === undefined ? [] : [{ name, kind, environment, operations }];
+  });
 }
 
 /** The longest time for a tool's system to answer before the worker starts without it. Milliseconds. */

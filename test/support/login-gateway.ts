@@ -84,6 +84,7 @@ export async function startLogin(
       people,
     }),
     decisions: createDecisions({ countersign, ledger, keyring }),
+    taskQueue: 'countersign',
     closing: new AbortController().signal,
   };
   let server: Server;

@@ -59,6 +59,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   TEMPORAL_UNAVAILABLE: 503,
   POLICY_UNAVAILABLE: 503,
   TOOL_UNAVAILABLE: 503,
+  TOOL_CHANGED: 409,
 };
 
 export function statusOf(code: ErrorCode): ContentfulStatusCode {

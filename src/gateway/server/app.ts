@@ -5,6 +5,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { CountersignError } from '../../action/errors.js';
 import { api } from '../api/index.js';
 import type { GatewayDependencies } from '../deps.js';
+import { mcpChallenge, mcpRoutes } from '../mcp/routes.js';
 import { securityHeaders } from '../middleware/security-headers.js';
 import { health } from './health.js';
 import type { GatewayEnv } from '../auth/identity.js';
@@ -23,7 +24,7 @@ import { timeouts } from '../middleware/timeouts.js';
 const MOST_COUNTED = 100_000;
 
 /** Answered without authentication. */
-const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*)$/;
+const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*|\.well-known\/oauth-protected-resource(?:\/mcp)?)$/;
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
@@ -48,6 +49,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   app.route('/', login(deps));
   app.route('/', pages(deps));
   app.route('/slack', slack(deps));
+  app.route('/', mcpRoutes(deps));
 
   app.notFound((c) => {
     const what = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 100))}.`;
@@ -61,6 +63,9 @@ async function refuse(deps: GatewayDependencies, c: Context<GatewayEnv>, thrown:
   const { error, status } = refusalOf(thrown, c.req.path);
   if (status >= 500) deps.logger.error({ requestId: c.get('requestId'), err: thrown }, 'request failed');
   for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
+  if (error.code === 'UNAUTHENTICATED' && c.req.path === '/mcp') {
+    c.header('WWW-Authenticate', mcpChallenge(deps.settings.publicUrl));
+  }
   const problem = problemOf(c, deps.settings.publicUrl, { error, status: as ?? status });
   if (!isPage(c)) return answerProblem(c, problem);
   if (error.code === 'UNAUTHENTICATED' && c.req.method === 'GET') return c.redirect(loginPath(pathAndQuery(c)), 303);

@@ -96,7 +96,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     const { settings } = settingsAt(port, options);
     const stopping = new AbortController();
     closing.add(() => stopping.abort());
-    const opened = { countersign, ledger, database, keyring, settings, logger, closing: stopping.signal };
+    const { taskQueue } = temporal;
+    const closed = stopping.signal;
+    const opened = { countersign, ledger, database, keyring, settings, logger, taskQueue, closing: closed };
     app = createGateway(dependenciesOn(opened), requests);
     logger.info({ url: settings.publicUrl, host: listen.host, port }, 'gateway listens');
     let stopped: Promise<void> | undefined;

@@ -1002,3 +1002,10 @@ create trigger final before update on countersign.deliveries for each row when (
   or row(new.tenant, new.delivery_id, new.action_id, new.kind, new.channel)
     <> row(old.tenant, old.delivery_id, old.action_id, old.kind, old.channel)
 ) execute function countersign.refuse_change();
+
+-- What the workers of a task queue can do, for gateways, which have no tools. It says nothing of what anybody may do.
+
+create table countersign.catalogues (
+  task_queue text primary key check (task_queue <> ''),
+  tools json not null
+);

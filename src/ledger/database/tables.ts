@@ -1,5 +1,6 @@
 /** The ledger's tables as Kysely knows them. What they mean and guard is in schema.sql. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type { CatalogueTool } from '../../action/catalogue.js';
 import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
 import type { Digest, Json } from '../../action/json.js';
 import type { ApprovalRecord, OutcomeStatus, Shown, UnreceiptedOutcome, Verdict } from '../../action/outcome.js';
@@ -14,6 +15,10 @@ export type BigInteger = ColumnType<string, number, never>;
 export type JsonText<T> = ColumnType<T, string, never>;
 
 export interface LedgerTables {
+  catalogues: {
+    task_queue: string;
+    tools: ColumnType<readonly CatalogueTool[], string, string>;
+  };
   actions: {
     tenant: string;
     action_id: string;

@@ -235,7 +235,7 @@ async function send(service: Service, request: OperationRequest, about: Response
 }
 
 /** Refuses the effect when the preview counted more rows than a constraint allows. @throws CountersignError CONSTRAINT_VIOLATED */
-function checkRows({ constraints, rows }: ExecuteContext): void {
+export function checkRows({ constraints, rows }: ExecuteContext): void {
   const most = limit(constraints, 'maxRows');
   if (most === undefined || rows <= most) return;
   throw new CountersignError('CONSTRAINT_VIOLATED', `The action changes ${rows} objects.`, {
@@ -245,7 +245,7 @@ function checkRows({ constraints, rows }: ExecuteContext): void {
 }
 
 /** The smallest value of a constraint, over all policies. */
-function limit(constraints: readonly Constraint[], name: string): number | undefined {
+export function limit(constraints: readonly Constraint[], name: string): number | undefined {
   const values = constraints.filter((one) => one.name === name).map(({ value }) => Number(value));
   return values.length === 0 ? undefined : Math.min(...values);
 }

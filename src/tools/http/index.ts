@@ -6,6 +6,7 @@ import { sendBoundOf } from '../sends.js';
 import type { Idempotency, ReadContext, Tool } from '../tool.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
+import { describeOperations } from './describe-operations.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
 import { checkHeaders } from './headers.js';
@@ -115,6 +116,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
       const undo = compensate === undefined ? undefined : fill({ ...compensate }, scopeOf(input, { pre, post }));
       return undo as JsonObject | undefined;
     },
+    describe: () => describeOperations(options, operations),
     close: () => client.close(),
   };
 }

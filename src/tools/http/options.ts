@@ -83,6 +83,8 @@ export interface Inverse {
 }
 
 export interface HttpOperation {
+  /** What it does, for models that choose among tools: one or two sentences. Default: its method and URL. */
+  readonly description?: string;
   readonly method: Method;
   /** The path below `baseUrl`: `/orders/{id}/refunds`. `{id}` is one segment, from `input.path.id`. A fixed query may follow. */
   readonly url: string;

@@ -73,7 +73,8 @@ function allowedChanges({ changes, ownProbe, method }: Operation, input: HttpInp
   return [own];
 }
 
-function frame({ pre, post }: ObservedEffect<HttpInput>, allowed: readonly string[]): Check {
+/** Checks that nothing in the state has changed but what is at or below the pointers `allowed`. */
+export function frame({ pre, post }: Pick<ObservedEffect<unknown>, 'pre' | 'post'>, allowed: readonly string[]): Check {
   const foreign = fullPatch(pre, post).filter(({ path }) => !allowed.some((root) => isWithin(path, root)));
   return check(
     'frame.state',

@@ -5,6 +5,7 @@ import type { ReadContext, SampleOptions, Tool } from '../tool.js';
 import { actionTypeOf } from './action-type.js';
 import { classify } from './classify.js';
 import { compensationInput } from './compensate.js';
+import { describeOperations } from './describe-operations.js';
 import { checkExports } from './exports.js';
 import { postgresInput, type PostgresInput } from './input.js';
 import type { PostgresOptions } from './options.js';
@@ -56,6 +57,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     verify: (effect) => verifyChange(effect, parts),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),
+    describe: () => describeOperations(options),
     close: () => closeParts(parts),
   };
 }

@@ -1,0 +1,102 @@
+/** What came of an action, as the result of a tool call: for a model that has to decide what to do next. */
+import type { CallToolResult } from '@modelcontextprotocol/server';
+import type { CountersignError, ErrorView } from '../../action/errors.js';
+import { withoutUndefined, type Json } from '../../action/json.js';
+import type { Outcome } from '../../action/outcome.js';
+import type { OwnAction } from '../api/found.js';
+import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
+
+const AGENT = { kind: 'agent' } as const;
+const ACTION = 'countersign/action';
+
+/** @param awaiting the name of the tool that waits for an action */
+export function answerOf(found: OwnAction, awaiting: string): CallToolResult {
+  const outcome = outcomeOf(found);
+  return outcome === undefined ? pendingAnswer(found, awaiting) : outcomeAnswer(outcome);
+}
+
+function outcomeAnswer(outcome: Outcome): CallToolResult {
+  const { status, actionId, receipt } = outcome;
+  const _meta = { [ACTION]: withoutUndefined({ actionId, status, receipt }) };
+  if (status !== 'success') return { ...failureOf(outcome), _meta };
+  const own = ownResult(outcome);
+  if (own !== undefined) return { ...own, _meta };
+  const { content, structuredContent } = data(`Done and verified. ${outcome.reason}`, outcomeFor(AGENT, outcome));
+  // Clients show a model the texts, and often nothing else.
+  const result = outcome.result === undefined ? [] : [{ type: 'text' as const, text: JSON.stringify(outcome.result) }];
+  return { content: [...content, ...result], structuredContent, _meta };
+}
+
+/** The result of an MCP server's tool, as the server gave it. */
+function ownResult({ facts, result }: Outcome): Pick<CallToolResult, 'content' | 'structuredContent'> | undefined {
+  if (facts?.tool.kind !== 'mcp' || typeof result !== 'object' || result === null || Array.isArray(result)) return;
+  const { content, structuredContent, truncated, more } = result as Readonly<Record<string, Json>>;
+  if (!Array.isArray(content)) return undefined;
+  const blocks = content as CallToolResult['content'];
+  const rest = typeof more === 'string' ? more : '';
+  const cut = truncated === true ? [{ type: 'text' as const, text: `[This result was cut. ${rest}]` }] : [];
+  return {
+    content: [...blocks, ...cut],
+    ...(structuredContent === undefined ? {} : { structuredContent: structuredContent as Record<string, unknown> }),
+  };
+}
+
+const MEANING: Readonly<Record<Exclude<Outcome['status'], 'success'>, string>> = {
+  denied: 'Denied. Nothing was done. The same call again is denied again, unless what is said below changes.',
+  expired: 'Nobody decided in time, so nothing was done. It can be proposed again.',
+  cancelled: 'Cancelled. Nothing was done.',
+  failed: 'Failed. Nothing was done.',
+  mismatch:
+    'It was done, but the system is not in the state that was promised. Look at it before you go on; do not repeat the call.',
+  unknown:
+    'It is not known whether it was done. Do not repeat the call: look at the system, or wait until a person has found out.',
+};
+
+function failureOf(outcome: Outcome): CallToolResult {
+  const { status, reason, error, actionId, revisedBy } = outcome;
+  if (status === 'success') throw new TypeError('a success is no failure');
+  const lines = [
+    MEANING[status],
+    `Reason: ${reason}`,
+    ...advice(error),
+    ...(revisedBy === undefined ? [] : [`A person changed it: the action ${revisedBy} is done in its place.`]),
+    `Action: ${actionId}`,
+  ];
+  return { ...data(lines.join('\n'), outcomeFor(AGENT, outcome)), isError: true };
+}
+
+function advice(error: ErrorView | undefined): string[] {
+  if (error === undefined) return [];
+  const { code, field, expected, fix, retryAfterMs } = error;
+  return [
+    `Code: ${code}`,
+    ...(field === undefined ? [] : [`Where: ${field}`]),
+    ...(expected === undefined ? [] : [`What would be accepted: ${expected}`]),
+    ...(fix === undefined ? [] : [`What to do: ${fix}`]),
+    ...(retryAfterMs === undefined ? [] : [`Not before: ${Math.ceil(retryAfterMs / 1000)} seconds from now`]),
+  ];
+}
+
+function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
+  const { actionId, view } = found;
+  const expires = view?.pending === undefined ? '' : ` They have until ${view.pending.expiresAt}.`;
+  const why =
+    view?.pending === undefined
+      ? 'It has not ended yet.'
+      : `It is not done yet: people have to approve it: ${view.pending.decision.reason}.${expires}`;
+  const text = `${why}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
+  const _meta = { [ACTION]: { actionId, status: 'pending' } };
+  return { ...data(text, actionFor(AGENT, found)), _meta };
+}
+
+/** An error before there was an action. @param told what of it may be told outside */
+export function errorAnswer(
+  told: Pick<CountersignError, 'message' | 'code' | 'field' | 'expected' | 'fix' | 'retryAfterMs'>,
+): CallToolResult {
+  const lines = [told.message, ...advice(withoutUndefined({ ...told }) as ErrorView)];
+  return { content: [{ type: 'text', text: lines.join('\n') }], isError: true };
+}
+
+function data(text: string, document: object) {
+  return { content: [{ type: 'text' as const, text }], structuredContent: document as Record<string, unknown> };
+}

@@ -1,0 +1,119 @@
+/** A tool call as an action: proposed in the agent's name, waited for, and cancelled with the call. */
+import { randomUUID } from 'node:crypto';
+import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
+import { inputOf } from '../../action/catalogue.js';
+import { CountersignError } from '../../action/errors.js';
+import type { JsonObject } from '../../action/json.js';
+import { ACTION_ID_PATTERN } from '../../action/proposal.js';
+import { findFor, type OwnAction } from '../api/found.js';
+import { propose } from '../api/propose.js';
+import { outcomeOf } from '../api/views.js';
+import { settled } from '../api/waiting.js';
+import type { AgentPrincipal } from '../auth/principal.js';
+import type { GatewayDependencies } from '../deps.js';
+import { answerOf } from './answers.js';
+import type { Offered } from './offered.js';
+
+/** The tool that waits for an action that takes longer than a call. */
+export const AWAIT_ACTION = 'await_action';
+
+/** What clients may say in `_meta`, beside the arguments. */
+const KEY = 'countersign/idempotencyKey';
+const REASONING = 'countersign/reasoning';
+const EXPECT = 'countersign/expect';
+
+/** How long a call waits for people. Clients give up after a minute, unless they hear of progress. Milliseconds. */
+const WAIT_MS = 20_000;
+const WAIT_WITH_PROGRESS_MS = 50_000;
+const PROGRESS_MS = 5_000;
+
+/** Who calls, and how. */
+export interface Caller {
+  readonly deps: GatewayDependencies;
+  readonly agent: AgentPrincipal;
+  /** Whether the end of a request means that it is cancelled. Before 2026-07-28 it means that a connection was lost, and nothing else. */
+  readonly cancels: boolean;
+}
+
+export async function call(
+  caller: Caller,
+  { tool, operation }: Offered,
+  args: JsonObject,
+  ctx: ServerContext,
+): Promise<CallToolResult> {
+  const { deps, agent } = caller;
+  const meta = (ctx.mcpReq._meta ?? {}) as Readonly<Record<string, unknown>>;
+  const proposal = {
+    actionId: keyIn(meta) ?? `mcp-${randomUUID()}`,
+    tool: tool.name,
+    input: inputOf(operation, args),
+    ...(typeof meta[REASONING] === 'string' ? { reasoning: meta[REASONING] } : {}),
+    ...(meta[EXPECT] === undefined ? {} : { expect: meta[EXPECT] }),
+    ...traceIn(meta),
+  };
+  const since = performance.now();
+  const found = await propose(deps, agent, proposal, WAIT_MS);
+  return await awaited(caller, found, ctx, since);
+}
+
+/** Waits for an action of the agent's. @throws CountersignError NOT_FOUND */
+export async function awaitAction(caller: Caller, actionId: string, ctx: ServerContext): Promise<CallToolResult> {
+  // Whoever stops waiting does not stop the action.
+  return await awaited({ ...caller, cancels: false }, await findFor(caller.deps, caller.agent, actionId), ctx);
+}
+
+async function awaited(
+  caller: Caller,
+  found: OwnAction,
+  ctx: ServerContext,
+  since = performance.now(),
+): Promise<CallToolResult> {
+  if (outcomeOf(found) !== undefined) return answerOf(found, AWAIT_ACTION);
+  const { deps, agent, cancels } = caller;
+  const { signal } = ctx.mcpReq;
+  const told = reportProgress(found, ctx);
+  try {
+    await settled(deps, found, Math.max(0, Math.floor(told.waitMs - (performance.now() - since))), signal);
+  } finally {
+    told.stop();
+  }
+  if (signal.aborted && cancels) await deps.countersign.cancel(found.actionId, agent.tenant).catch(() => undefined);
+  return answerOf(await findFor(deps, agent, found.actionId), AWAIT_ACTION);
+}
+
+/** Tells a client that asked for it that the call goes on. */
+function reportProgress({ actionId, view }: OwnAction, ctx: ServerContext): { waitMs: number; stop: () => void } {
+  const progressToken = ctx.mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return { waitMs: WAIT_MS, stop: () => {} };
+  let progress = 0;
+  const message =
+    view?.pending === undefined ? `${actionId} is under way` : `${actionId} waits for people to approve it`;
+  const tell = (): void => {
+    const params = { progressToken, progress: ++progress, message };
+    // Whoever does not hear it any more is not waited for either.
+    void ctx.mcpReq.notify({ method: 'notifications/progress', params }).catch(() => undefined);
+  };
+  tell();
+  const timer = setInterval(tell, PROGRESS_MS);
+  return { waitMs: WAIT_WITH_PROGRESS_MS, stop: () => clearInterval(timer) };
+}
+
+/** The client's idempotency key, if it gives one. @throws CountersignError INVALID_PROPOSAL */
+function keyIn(meta: Readonly<Record<string, unknown>>): string | undefined {
+  const key = meta[KEY];
+  if (key === undefined) return undefined;
+  // Another Countersign in front of this one names its tenant too.
+  const text = typeof key === 'string' ? key.replaceAll('/', ':') : '';
+  if (ACTION_ID_PATTERN.test(text)) return text;
+  throw new CountersignError('INVALID_PROPOSAL', 'The idempotency key in _meta cannot be an action id.', {
+    field: `_meta.${KEY}`,
+    expected: '1 to 128 of A-Z a-z 0-9 . _ : -',
+  });
+}
+
+/** The trace of W3C Trace Context, which groups the actions of one task. */
+function traceIn(meta: Readonly<Record<string, unknown>>): { traceId?: string } {
+  const { traceparent } = meta;
+  const [, trace] = typeof traceparent === 'string' ? (/^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(traceparent) ?? []) : [];
+  return trace === undefined ? {} : { traceId: trace };
+}

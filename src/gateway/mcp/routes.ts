@@ -1,0 +1,54 @@
+/** `/mcp`: Streamable HTTP for MCP clients of both eras, and the metadata by which they find out how to authenticate. */
+import { createMcpHandler, type AuthInfo } from '@modelcontextprotocol/server';
+import { Hono } from 'hono';
+import { CountersignError } from '../../action/errors.js';
+import type { GatewayEnv } from '../auth/identity.js';
+import type { AgentPrincipal } from '../auth/principal.js';
+import type { GatewayDependencies } from '../deps.js';
+import { mcpServer } from './server.js';
+
+/** RFC 9728: of the resource at `/mcp`, and of the host for clients that look there only. */
+const RESOURCE_METADATA = '/.well-known/oauth-protected-resource';
+
+export function mcpRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
+  const { settings, identity, logger } = deps;
+  const app = new Hono<GatewayEnv>();
+  const handler = createMcpHandler(
+    ({ authInfo, era }) => mcpServer({ deps, agent: agentIn(authInfo), cancels: era === 'modern' }),
+    {
+      maxRequestBodySize: settings.limits.bodyBytes,
+      onerror: (error) => logger.debug({ err: error }, 'an MCP request was refused'),
+    },
+  );
+  deps.closing.addEventListener('abort', () => void handler.close(), { once: true });
+
+  const metadata = {
+    resource: `${settings.publicUrl}/mcp`,
+    ...(settings.agents.length === 0 ? {} : { authorization_servers: settings.agents.map(({ issuer }) => issuer) }),
+    bearer_methods_supported: ['header'],
+    resource_name: 'Countersign',
+  };
+  for (const path of [RESOURCE_METADATA, `${RESOURCE_METADATA}/mcp`]) {
+    app.get(path, (c) => c.json(metadata, 200, { 'Cache-Control': 'max-age=3600' }));
+  }
+  app.all('/mcp', async (c) => {
+    return await handler.fetch(c.req.raw, { authInfo: authInfoOf(await identity.agent(c)) });
+  });
+  return app;
+}
+
+/** Says where a client finds out how to authenticate (RFC 9728, section 5.1). */
+export function mcpChallenge(publicUrl: string): string {
+  return `Bearer realm="countersign", resource_metadata="${publicUrl}${RESOURCE_METADATA}/mcp"`;
+}
+
+/** The SDK hands it through to the server of the request. The token itself is nobody's business there. */
+function authInfoOf(agent: AgentPrincipal): AuthInfo {
+  return { token: '', clientId: agent.id, scopes: [...agent.scopes], extra: { agent } };
+}
+
+function agentIn(authInfo: AuthInfo | undefined): AgentPrincipal {
+  const agent = authInfo?.extra?.['agent'];
+  if (agent === undefined) throw new CountersignError('UNAUTHENTICATED', 'The request carries no credentials.');
+  return agent as AgentPrincipal;
+}

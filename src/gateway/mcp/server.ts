@@ -1,0 +1,94 @@
+/** The MCP server of one request: the tools that its agent may name, and what becomes of calls of them. */
+import { createRequire } from 'node:module';
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type CallToolResult,
+  type ServerContext,
+  type Tool as McpTool,
+} from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import type { JsonObject } from '../../action/json.js';
+import { statusOf } from '../middleware/problem.js';
+import { asCountersignError, ERROR_CODES } from '../../action/errors.js';
+import { errorAnswer } from './answers.js';
+import { AWAIT_ACTION, awaitAction, call, type Caller } from './call.js';
+import { mcpToolOf, offeredTo, type Offered } from './offered.js';
+
+const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
+
+const RESERVED: ReadonlySet<string> = new Set([AWAIT_ACTION]);
+const PAGE = 100;
+
+const INSTRUCTIONS = `Each call of a tool is proposed as an action. Policy decides it, people may have to approve it, and what it did is verified in the real system.
+A denied call says why and what would be accepted; the same call again is of no use. A call that waits for people says so: do not repeat it, but call ${AWAIT_ACTION} with its actionId.`;
+
+const AWAIT_TOOL: McpTool = {
+  name: AWAIT_ACTION,
+  description:
+    'Waits for an action that was not done yet, such as one that people have to approve, and tells what came of it.',
+  inputSchema: {
+    type: 'object',
+    properties: { actionId: { type: 'string', description: 'The id that the call returned.' } },
+    required: ['actionId'],
+    additionalProperties: false,
+  },
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+};
+const awaitArguments = z.strictObject({ actionId: z.string().min(1).max(128) });
+
+export function mcpServer(caller: Caller): Server {
+  const server = new Server(
+    { name: 'countersign', version },
+    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
+  );
+  server.setRequestHandler('tools/list', async ({ params }) => {
+    const all = [AWAIT_TOOL, ...(await offered(caller)).map(mcpToolOf)];
+    const from = startOf(params?.cursor);
+    const next = from + PAGE;
+    return { tools: all.slice(from, next), ...(next < all.length ? { nextCursor: String(next) } : {}) };
+  });
+  server.setRequestHandler('tools/call', async ({ params }, ctx) => {
+    const { name, arguments: args = {} } = params;
+    try {
+      return await answered(caller, name, args as JsonObject, ctx);
+    } catch (thrown) {
+      if (thrown instanceof ProtocolError) throw thrown;
+      return failed(caller, thrown);
+    }
+  });
+  return server;
+}
+
+async function answered(caller: Caller, name: string, args: JsonObject, ctx: ServerContext): Promise<CallToolResult> {
+  if (name === AWAIT_ACTION) {
+    const parsed = awaitArguments.safeParse(args);
+    if (parsed.success) return await awaitAction(caller, parsed.data.actionId, ctx);
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `${AWAIT_ACTION} takes an actionId, and nothing else.`);
+  }
+  const found = (await offered(caller)).find((one) => one.name === name);
+  if (found !== undefined) return await call(caller, found, args, ctx);
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool, or not for you.');
+}
+
+/** A call that did not become an action, or that could not be followed. Of the system's own faults only the code is told. */
+function failed({ deps }: Caller, thrown: unknown): CallToolResult {
+  const error = asCountersignError(thrown);
+  if (statusOf(error.code) < 500) return errorAnswer(error);
+  deps.logger.error({ err: thrown }, 'a tool call failed');
+  const { code, retryAfterMs } = error;
+  const { field, expected, fix } = { field: undefined, expected: undefined, fix: undefined };
+  return errorAnswer({ code, message: ERROR_CODES[code], field, expected, fix, retryAfterMs });
+}
+
+async function offered({ deps, agent }: Caller): Promise<readonly Offered[]> {
+  return offeredTo(agent, await deps.ledger.catalogue.tools(deps.taskQueue), RESERVED);
+}
+
+/** @throws ProtocolError */
+function startOf(cursor: string | undefined): number {
+  if (cursor === undefined) return 0;
+  if (/^[1-9]\d{0,6}$/.test(cursor)) return Number(cursor);
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The cursor is not one that this server gave.');
+}

@@ -1,0 +1,339 @@
+/** `/mcp` by the official client of both eras: what it is offered, what comes of calls, and who is let in. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
+import type { OperationDescription } from '../../src/action/catalogue.js';
+import { offeredTo } from '../../src/gateway/mcp/offered.js';
+import type { Credential } from '../../src/trust/index.js';
+import type { ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
+import { startTestGateway, type TestGateway } from '../support/gateway.js';
+import { shopTool, startStack, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { openNotes, type Notes } from '../support/mcp-notes.js';
+import { notesProcess, packaged, pinnedTool, pinsIn, temporaryFolder, WRITE_NOTE } from '../tools/mcp-support.js';
+
+let stack: Stack;
+let gateway: TestGateway;
+let root: string;
+let notes: Notes;
+let dana: Credential;
+const closing: (() => Promise<void>)[] = [];
+
+const ERAS = [
+  ['2025-11-25', {}],
+  ['2026-07-28', { versionNegotiation: { mode: { pin: '2026-07-28' } } }],
+] as const satisfies readonly (readonly [string, ClientOptions])[];
+const MODERN = ERAS[1][1];
+
+const POLICY = `
+@id("notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"notes");
+@id("other-notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"careless");
+@id("files-may-be-read") permit (principal, action == Countersign::Action::"READ", resource == Countersign::Tool::"files");
+@id("files-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files");
+@id("moves-are-asked-for") @reason("moving files is for people to approve") @approval("dba")
+forbid (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files")
+when { context.operation == "move_file" };`;
+
+beforeAll(async () => {
+  const { folder, remove } = await temporaryFolder();
+  root = path.join(folder, 'files');
+  await mkdir(root);
+  await writeFile(path.join(folder, 'secret.txt'), 'outside');
+  const file = { tool: 'read_text_file', at: '/content', absent: ['ENOENT'] };
+  const files = await pinnedTool({
+    name: 'files',
+    environment: 'test',
+    server: packaged('server-filesystem', root),
+    pins: pinsIn(folder),
+    reads: ['read_text_file', 'list_directory'],
+    tools: {
+      write_file: {
+        actionType: 'WRITE',
+        probes: { file: { ...file, arguments: { path: '{path}' } } },
+        ensures: ['post.file == input.arguments.content'],
+        changes: ['/file'],
+      },
+      move_file: {
+        actionType: 'WRITE',
+        probes: {
+          source: { ...file, arguments: { path: '{source}' } },
+          destination: { ...file, arguments: { path: '{destination}' } },
+        },
+        ensures: ['post.source == null', 'post.destination == pre.source'],
+        changes: ['/source', '/destination'],
+      },
+    },
+  });
+  notes = await openNotes();
+  const server = notesProcess(notes);
+  const lookUp = { happened: 'post.note == input.arguments.text' };
+  const careful = { ...WRITE_NOTE, idempotency: 'lookup', lookUp } as const;
+  const [looked, careless] = await Promise.all([
+    pinnedTool({
+      name: 'notes',
+      environment: 'test',
+      server,
+      pins: path.join(folder, 'a'),
+      tools: { write_note: careful },
+    }),
+    pinnedTool({
+      name: 'careless',
+      environment: 'test',
+      server,
+      pins: path.join(folder, 'b'),
+      tools: { write_note: WRITE_NOTE },
+    }),
+  ]);
+  stack = await startStack({
+    schema: "CREATE TABLE orders (id int PRIMARY KEY, status text); INSERT INTO orders VALUES (1, 'open')",
+    tools: (url) => [shopTool(url), files, looked, careless],
+    worker: false,
+  });
+  await writeFile(path.join(stack.policies, 'files.cedar'), POLICY);
+  await stack.startWorker();
+  gateway = await startTestGateway(stack);
+  dana = await stack.approver('dana', ['dba']);
+  closing.push(
+    remove,
+    () => notes.stop(),
+    () => stack.stop(),
+    () => gateway.stop(),
+  );
+});
+afterAll(async () => {
+  for (const close of closing.toReversed()) await close();
+});
+
+async function connected(options: ClientOptions = {}, key: Partial<ApiKeyOptions> = {}): Promise<Client> {
+  const { headers } = await gateway.agent(key);
+  const client = new Client({ name: 'test', version: '1' }, options);
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit: { headers } }));
+  closing.push(() => client.close());
+  return client;
+}
+
+/** The command line as a process, as a desktop client starts it. */
+const commandLine = (...args: readonly string[]) => ({
+  command: process.execPath,
+  args: [...argumentsFor(fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))), ...args],
+});
+
+const textOf = ({ content }: { content: unknown }) =>
+  (content as { type: string; text?: string }[]).map(({ text = '' }) => text).join('\n');
+const statusIn = ({ _meta }: { _meta?: Record<string, unknown> | undefined }) =>
+  (_meta?.['countersign/action'] ?? {}) as { actionId: string; status: string };
+
+describe.for(ERAS)('a client of %s', ([, options]) => {
+  test('is offered what its scopes cover, with schemas of their own', async () => {
+    const { tools } = await (await connected(options)).listTools();
+    const named = new Map(tools.map((tool) => [tool.name, tool]));
+    expect([...named.keys()]).toEqual(
+      expect.arrayContaining([
+        'await_action',
+        'files_write_file',
+        'files_read_text_file',
+        'shop-db_select',
+        'shop-db_sql',
+      ]),
+    );
+    expect(named.get('files_write_file')).toMatchObject({
+      inputSchema: { required: ['path', 'content'] },
+      annotations: { readOnlyHint: false, destructiveHint: true },
+    });
+    expect(named.get('shop-db_select')).toMatchObject({
+      inputSchema: { required: ['table'] },
+      annotations: { readOnlyHint: true },
+    });
+    const narrow = await (await connected(options, { scopes: ['files:list_*', 'shop-db:sql.select'] })).listTools();
+    expect(narrow.tools.map(({ name }) => name)).toEqual(['await_action', 'files_list_directory', 'shop-db_sql']);
+  });
+
+  test('has what an allowed call returns, verified', async () => {
+    const client = await connected(options);
+    const file = path.join(root, 'a.txt');
+    const written = await client.callTool({ name: 'files_write_file', arguments: { path: file, content: 'text' } });
+    expect(written.isError).toBeUndefined();
+    expect(statusIn(written)).toMatchObject({ status: 'success' });
+    expect(await readFile(file, 'utf8')).toBe('text');
+    const read = await client.callTool({ name: 'files_read_text_file', arguments: { path: file } });
+    expect(read).toMatchObject({ content: [{ type: 'text', text: 'text' }], structuredContent: { content: 'text' } });
+    const rows = await client.callTool({ name: 'shop-db_select', arguments: { table: 'orders' } });
+    expect(JSON.stringify(rows.structuredContent)).toContain('open');
+  });
+
+  test('is told why a call is denied, and that the same again is of no use', async () => {
+    const client = await connected(options, { roles: ['nobody'] });
+    const denied = await client.callTool({ name: 'shop-db_delete', arguments: { table: 'orders', where: { id: 1 } } });
+    expect(denied.isError).toBe(true);
+    expect(statusIn(denied).status).toBe('denied');
+    expect(textOf(denied)).toMatch(/The same call again is denied again[^]*Reason: [^]*Code: POLICY_DENIED/);
+    const escaped = await client.callTool({
+      name: 'files_read_text_file',
+      arguments: { path: `${root}/../secret.txt` },
+    });
+    expect([escaped.isError, textOf(escaped)]).toEqual([true, expect.stringContaining('Access denied')]);
+    const misspelt = await client.callTool({ name: 'files_read_text_file', arguments: { file: 'x' } });
+    expect(textOf(misspelt)).toContain('INVALID_INPUT');
+    await expect(client.callTool({ name: 'files_rename', arguments: {} })).rejects.toThrow(/no such tool/);
+  });
+
+  test('gets what people decided: with the call where it hears of progress, else from await_action', async () => {
+    const client = await connected(options);
+    const actionId = options === MODERN ? 'move-new' : 'move-old';
+    const [source, destination] = [path.join(root, `${actionId}.txt`), path.join(root, `${actionId}-moved.txt`)];
+    await writeFile(source, 'moved');
+    const heard: (string | undefined)[] = [];
+    const _meta = { 'countersign/idempotencyKey': actionId, traceparent: TRACE };
+    const moving = client.callTool(
+      { name: 'files_move_file', arguments: { source, destination }, _meta },
+      { onprogress: ({ message }) => heard.push(message) },
+    );
+    await until(
+      async () => heard.length,
+      (count) => count > 0,
+    );
+    const operator = await stack.agent();
+    const { pending } = await operator.view(actionId);
+    expect(pending?.shown.proposal.traceId).toBe(TRACE.split('-')[1]);
+    await stack.decide({ tenant: 'acme', actionId, pending } as never, dana);
+    const moved = await moving;
+    expect(statusIn(moved)).toMatchObject({ actionId, status: 'success' });
+    expect(heard[0]).toContain('waits for people');
+    const again = await client.callTool({ name: 'files_move_file', arguments: { source, destination }, _meta });
+    expect(statusIn(again)).toEqual(statusIn(moved));
+    const awaited = await client.callTool({ name: 'await_action', arguments: { actionId } });
+    expect(statusIn(awaited)).toMatchObject({ actionId, status: 'success' });
+    expect(await readFile(destination, 'utf8')).toBe('moved');
+  });
+});
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test('a server that dies in mid-call is looked at: what it did is verified, and what nobody can know is not repeated', async () => {
+  const client = await connected(MODERN);
+  const write = (tool: string, id: string) =>
+    client.callTool({ name: `${tool}_write_note`, arguments: { id, text: 'die-after' } });
+  expect(statusIn(await write('notes', 'looked-up')).status).toBe('success');
+  const lost = await write('careless', 'lost');
+  expect([lost.isError, statusIn(lost).status]).toEqual([true, 'unknown']);
+  expect(textOf(lost)).toContain('Do not repeat the call');
+  expect([notes.read('looked-up'), notes.read('lost')]).toEqual(['die-after', 'die-after']);
+  const writes = notes.calls().filter(({ name }) => name === 'write_note');
+  expect(writes).toHaveLength(2);
+});
+
+test('a call that is cancelled cancels its action, and another agent can neither see nor await it', async () => {
+  const client = await connected(MODERN);
+  const stop = new AbortController();
+  const key = 'to-be-cancelled';
+  const params = {
+    name: 'files_move_file',
+    arguments: { source: path.join(root, 'a.txt'), destination: path.join(root, 'z.txt') },
+    _meta: { 'countersign/idempotencyKey': key },
+  };
+  let heard = 0;
+  const call = client.callTool(params, { signal: stop.signal, onprogress: () => heard++ });
+  await until(
+    async () => heard,
+    (count) => count > 0,
+  );
+  for (const other of [{ agent: 'agent-2' }, { tenant: 'umbrella' }]) {
+    const stranger = await connected(MODERN, other);
+    const awaited = await stranger.callTool({ name: 'await_action', arguments: { actionId: key } });
+    expect([awaited.isError, textOf(awaited)]).toEqual([true, expect.stringContaining('NOT_FOUND')]);
+  }
+  stop.abort();
+  await expect(call).rejects.toThrow(/abort/i);
+  const operator = await stack.agent();
+  expect((await operator.outcome(key)).status).toBe('cancelled');
+});
+
+test('every operation has a name of its own, which model providers take', () => {
+  const operation = (name: string): OperationDescription => ({
+    operation: name,
+    description: '',
+    actionType: 'READ',
+    idempotent: true,
+    arguments: {},
+    fixed: {},
+  });
+  const tool = (name: string, ...operations: readonly string[]) => ({
+    name,
+    kind: 'mcp',
+    environment: 'test',
+    operations: operations.map(operation),
+  });
+  const catalogue = [
+    tool('a', 'b_c', 'b.c', 'x'.repeat(63)),
+    tool('a_b', 'c'),
+    tool('await', 'action'),
+    tool('z', 'y'),
+  ];
+  const names = offeredTo({ scopes: ['*'] }, catalogue, new Set(['await_action'])).map(({ name }) => name);
+  expect(new Set(names).size).toBe(6);
+  expect(names.filter((name) => !/^[\w-]{1,64}$/.test(name) || name === 'await_action')).toEqual([]);
+  expect(names).toContain('z_y');
+  // A name does not depend on what else somebody may name.
+  expect(offeredTo({ scopes: ['a_b'] }, catalogue, new Set()).map(({ name }) => name)).toEqual([
+    expect.stringMatching(/^a_b_c_[0-9a-f]{8}$/),
+  ]);
+});
+
+const ACCEPT = { accept: 'application/json, text/event-stream' };
+
+test('the same JSON-RPC id twice makes two actions, and what is no request of MCP is refused', async () => {
+  const agent = await gateway.agent();
+  const send = (json: unknown) => agent.send('POST', '/mcp', { json, headers: ACCEPT });
+  const call = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'files_list_directory', arguments: { path: root } },
+  };
+  const [one, other] = await Promise.all([send(call), send(call)]);
+  const ids = [one, other].map(({ text }) => /mcp-[0-9a-f-]{36}/.exec(text)?.[0]);
+  expect([ids[0], ids[1]]).toEqual([expect.any(String), expect.any(String)]);
+  expect(ids[0]).not.toBe(ids[1]);
+  let deep: unknown = 'x';
+  for (let level = 0; level < 200; level++) deep = [deep];
+  const nested = await send({ ...call, params: { name: 'files_list_directory', arguments: { path: root, deep } } });
+  expect(nested.text).toMatch(/INVALID_/);
+  expect((await send([])).status).toBeGreaterThanOrEqual(400);
+  const headers = { ...ACCEPT, 'content-type': 'application/json' };
+  expect((await agent.send('POST', '/mcp', { body: '{', headers })).status).toBe(400);
+});
+
+test('countersign mcp serves the same on stdin and stdout, and ends with its client', async () => {
+  const { headers } = await gateway.agent();
+  const env = {
+    COUNTERSIGN_GATEWAY_URL: gateway.url,
+    COUNTERSIGN_API_KEY: (headers['authorization'] ?? '').replace('Bearer ', ''),
+  };
+  for (const [, options] of ERAS) {
+    const client = new Client({ name: 'desktop', version: '1' }, options);
+    const transport = new StdioClientTransport({ ...commandLine('mcp'), env, stderr: 'inherit' });
+    await client.connect(transport);
+    const { tools } = await client.listTools();
+    expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['await_action', 'files_write_file']));
+    const read = await client.callTool({ name: 'files_list_directory', arguments: { path: root } });
+    expect(statusIn(read).status).toBe('success');
+    await client.close();
+    expect(transport.pid).toBeNull();
+  }
+});
+
+test('whoever has no credential is told where to get one', async () => {
+  const refused = await gateway.nobody.post('/mcp', {});
+  expect(refused.status).toBe(401);
+  const [, url = ''] = /resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate') ?? '') ?? [];
+  const metadata = await gateway.nobody.get(new URL(url).pathname);
+  expect(metadata.body).toMatchObject({ resource: `${gateway.url}/mcp`, bearer_methods_supported: ['header'] });
+  const bad = gateway.sender({ authorization: 'Bearer csa_nobody_nothing' });
+  expect((await bad.post('/mcp', {})).headers.get('www-authenticate')).toContain('resource_metadata');
+  const person = await gateway.person();
+  expect((await person.post('/mcp', {})).status).toBe(403);
+});
