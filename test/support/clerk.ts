@@ -48,17 +48,23 @@ export const CLERK_TOOLS = {
   },
 } as const;
 
-/** `delete TABLE NOTE` or `note ID NOTE`. Where deleting is denied by policy it archives instead, and it ends with what it was told last. */
+/**
+ * `delete TABLE NOTE`, `note ID NOTE`, or what the documents' examples are told. Where deleting is denied by policy it archives instead, and it ends
+ * with what it was told last.
+ */
 export function clerkSays(messages: readonly ChatMessage[]): Turn {
   const asked = messages.findLast(({ role }) => role === 'user');
-  const [verb, first = '', note = ''] = (asked === undefined ? '' : textOf(asked)).split(' ');
+  const order = asked === undefined ? '' : textOf(asked);
+  const [verb, first = '', note = ''] = order.split(' ');
   const last = messages.at(-1);
-  if (last?.role !== 'tool') {
-    return verb === 'note'
-      ? { tool: 'add_note', args: { id: Number(first), note } }
-      : { tool: 'delete_rows', args: { table: first, note } };
+  if (last?.role === 'tool') {
+    const told = textOf(last);
+    return told.includes('POLICY_DENIED')
+      ? { tool: 'archive_rows', args: { table: first, note } }
+      : `I was told: ${told}`;
   }
-  const told = textOf(last);
-  if (told.includes('POLICY_DENIED')) return { tool: 'archive_rows', args: { table: first, note } };
-  return `I was told: ${told}`;
+  if (order === 'Delete the stale sessions.') return { tool: 'delete_sessions', args: { note: 'stale' } };
+  return verb === 'note'
+    ? { tool: 'add_note', args: { id: Number(first), note } }
+    : { tool: 'delete_rows', args: { table: first, note } };
 }

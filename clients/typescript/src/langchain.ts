@@ -4,7 +4,7 @@ import type { InferInteropZodOutput, InteropZodObject } from '@langchain/core/ut
 import { interrupt } from '@langchain/langgraph';
 import type { Countersign } from './client.js';
 import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from './guard.js';
-import type { PendingAction } from './types.js';
+import type { Outcome, PendingAction } from './types.js';
 
 export interface ToolDefinition<SCHEMA extends InteropZodObject> {
   readonly name: string;
@@ -51,10 +51,10 @@ export function countersignTool<SCHEMA extends InteropZodObject>(
     const thread = definition.thread ?? textIn(configurable, 'thread_id');
     // Where a node calls the tool by itself, its place in the graph says which call it is: it is the same after a resume.
     const id = toolCall?.id ?? textIn(configurable, 'checkpoint_ns');
-    const propose = () => guarded(args, { id, thread, timeoutMs, signal });
-    const answer = await callAsTool(propose, async (pending) => {
+    const proposing = () => guarded(args, { id, thread, timeoutMs, signal });
+    const answer = await callAsTool(proposing, async (pending) => {
       if (onPending === 'wait') return pending.outcome({ signal });
-      return onPending === 'pause' && id !== undefined ? decided(name, pending, propose) : pending;
+      return onPending === 'pause' && id !== undefined ? decided(name, pending, proposing) : pending;
     });
     return [JSON.stringify(answer), answer];
   };
@@ -64,21 +64,17 @@ export function countersignTool<SCHEMA extends InteropZodObject>(
 }
 
 /** Interrupts the graph as long as the action waits. Resumed, the graph comes here anew, and asks the gateway what was decided. */
-async function decided<T>(
+async function decided(
   tool: string,
   pending: PendingAction,
-  again: () => Promise<T | PendingAction>,
-): Promise<T | PendingAction> {
-  let answer: T | PendingAction = pending;
-  while (isPending(answer)) {
+  again: () => Promise<Outcome | PendingAction>,
+): Promise<Outcome | PendingAction> {
+  let answer: Outcome | PendingAction = pending;
+  while (answer.status === 'pending') {
     interrupt(interruptOf(tool, answer));
     answer = await again();
   }
   return answer;
-}
-
-function isPending(answer: unknown): answer is PendingAction {
-  return (answer as PendingAction).status === 'pending';
 }
 
 function interruptOf(tool: string, { actionId, reason, pending }: PendingAction): CountersignInterrupt {
