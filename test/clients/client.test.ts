@@ -168,6 +168,12 @@ type Meddle = (
   request: IncomingMessage,
 ) => Promise<void> | void;
 
+async function passOn(forward: () => Promise<Response>, response: ServerResponse): Promise<void> {
+  const answer = await forward();
+  response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+  response.end(await answer.text());
+}
+
 /** A proxy before the gateway that meddles with the first requests, one after the other, and passes on the rest. */
 async function meddling(
   meddles: readonly Meddle[],
@@ -188,10 +194,7 @@ async function meddling(
         });
       const meddle = meddles[seen++];
       if (meddle !== undefined) return void meddle(forward, response, request);
-      void forward().then(async (answer) => {
-        response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
-        response.end(await answer.text());
-      });
+      void passOn(forward, response);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -347,7 +350,9 @@ describe('the package', () => {
         ignoreMinAndMaxItems: true,
       },
     );
-    await expect(types).toMatchFileSnapshot(path.join(folder, 'src/api.ts'));
+    // The root only holds the others together.
+    const named = types.replace(/export interface Api \{[^}]*\}\n/, '');
+    await expect(named).toMatchFileSnapshot(path.join(folder, 'src/api.ts'));
   });
 
   test('needs nothing but what every runtime has', async () => {

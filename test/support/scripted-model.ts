@@ -1,12 +1,12 @@
 /** A server that speaks the OpenAI chat API, on loopback: what its model says is a function of the conversation, so that it holds nothing in mind. */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
 export interface ChatMessage {
   readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
   readonly content?: unknown;
-  readonly tool_calls?: readonly unknown[];
+  readonly tool_calls?: readonly unknown[] | null;
 }
 
 /** A text, or the calls of tools: their ids are `call_1`, `call_2` …, in every conversation the same. */
@@ -20,15 +20,15 @@ export interface ScriptedModel {
 }
 
 export async function startScriptedModel(say: (messages: readonly ChatMessage[]) => Turn): Promise<ScriptedModel> {
-  const server = createServer((request, response) => {
-    void bodyOf(request).then((body) => {
-      response.setHeader('content-type', 'application/json');
-      if (request.url !== '/v1/chat/completions') return response.writeHead(404).end('{}');
-      const { messages } = JSON.parse(body) as { messages: readonly ChatMessage[] };
-      const called = messages.flatMap(({ tool_calls = [] }) => tool_calls).length;
-      return response.end(JSON.stringify(completion(say(messages), called + 1)));
-    });
-  });
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await bodyOf(request);
+    response.setHeader('content-type', 'application/json');
+    if (request.url !== '/v1/chat/completions') return void response.writeHead(404).end('{}');
+    const { messages } = JSON.parse(body) as { messages: readonly ChatMessage[] };
+    const called = messages.flatMap(({ tool_calls }) => tool_calls ?? []).length;
+    response.end(JSON.stringify(completion(say(messages), called + 1)));
+  };
+  const server = createServer((request, response) => void answer(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

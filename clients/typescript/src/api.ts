@@ -13,13 +13,6 @@ export type JsonValue =
       [k: string]: JsonValue;
     };
 
-export interface Api {
-  Proposal: Proposal;
-  Outcome: Outcome;
-  Action: Action;
-  Actions: Actions;
-  Me: Me;
-}
 export interface Proposal {
   /**
    * Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.
