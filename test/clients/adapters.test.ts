@@ -4,7 +4,7 @@
  */
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
-import { Command } from '@langchain/langgraph';
+import { Command, INTERRUPT, isInterrupted } from '@langchain/langgraph';
 import { createReactAgent } from '@langchain/langgraph/prebuilt';
 import { ChatOpenAI } from '@langchain/openai';
 import { Agent, OpenAIChatCompletionsModel, RunState, Runner } from '@openai/agents';
@@ -167,10 +167,9 @@ class LangChainLoop implements Loop {
     });
     try {
       const state = await agent.invoke(input as never, { configurable: { thread_id: thread } });
-      const interrupts =
-        (state as { __interrupt__?: readonly { value?: { actionId?: string } }[] }).__interrupt__ ?? [];
-      if (interrupts.length > 0) return { kept: String(interrupts[0]?.value?.actionId) };
-      return { said: String(state.messages.at(-1)?.content) };
+      const interrupts = isInterrupted(state) ? state[INTERRUPT] : [];
+      if (interrupts.length > 0) return { kept: JSON.stringify(interrupts) };
+      return { said: state.messages.at(-1)?.text ?? '' };
     } finally {
       await checkpointer.end();
     }

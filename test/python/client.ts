@@ -74,7 +74,8 @@ async function succeeds(program: string, ...args: string[]): Promise<void> {
   let told = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (told += part.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
-  expect(code, told).toBe(0);
+  if (code !== 0) throw new Error(`${program} ended with ${code}:\n${told}`);
+  expect(code).toBe(0);
 }
 
 test('its style', () => succeeds('ruff', 'check', '--no-cache', '.'));

@@ -57,7 +57,7 @@ export function countersignTool<INPUT>(cs: Countersign, definition: ToolDefiniti
         async (pending: PendingAction) => (onPending === 'wait' ? pending.outcome({ signal }) : pending),
       ),
   };
-  governed.set(made, { guarded: guarded as Guarded<never>, thread });
+  governed.set(made, { guarded, thread });
   return tool(made as unknown as Tool<INPUT, ToolAnswer>);
 }
 

@@ -62,7 +62,7 @@ export function countersignTool<SCHEMA extends z.ZodObject, Context = unknown>(
     const args = parameters.parse(JSON.parse(text));
     return guarded(args, { id, thread: threadOf(context), timeoutMs, signal });
   });
-  return made as unknown as FunctionTool<Context, SCHEMA, ToolAnswer>;
+  return made;
 }
 
 /** What this package uses of a run's state, whatever its agent. */
@@ -88,7 +88,8 @@ async function settle(run: State, item: RunToolApprovalItem, wait: WaitOptions):
   const called = agent.tools.find((each) => each.type === 'function' && each.name === rawItem.name);
   const actionOf = called === undefined ? undefined : governed.get(called);
   if (actionOf === undefined) return false;
-  const answer = await actionOf(rawItem.arguments, rawItem.callId, run._context.context, wait);
+  const { _context: context } = run;
+  const answer = await actionOf(rawItem.arguments, rawItem.callId, context.context, wait);
   const outcome = answer.status === 'pending' ? await answer.outcome(wait) : answer;
   if (['denied', 'expired', 'cancelled'].includes(outcome.status)) {
     run.reject(item, { message: JSON.stringify(forModel(outcome)) });
