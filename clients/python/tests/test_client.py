@@ -97,7 +97,7 @@ def test_an_action_is_cancelled_before_its_effect(cs: Countersign) -> None:
         (lambda cs: cs.perform(tool="shop db", input={}), "INVALID_PROPOSAL", 400, "proposal.tool"),
         (lambda cs: cs.perform(**noted(1, "py-note-1")), "ACTION_CONFLICT", 409, "actionId"),
         (lambda cs: cs.view("nobodys"), "NOT_FOUND", 404, "actionId"),
-        (lambda cs: Countersign(token="csa_none").me(), "UNAUTHENTICATED", 401, None),
+        (lambda cs: Countersign(token="csa_none").me(), "UNAUTHENTICATED", 401, "authorization"),
         (lambda cs: Countersign(url="http://127.0.0.1:9", retries=1).me(), "GATEWAY_UNAVAILABLE", None, "url"),
     ],
 )
