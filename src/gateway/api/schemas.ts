@@ -1,5 +1,6 @@
 /** The shapes of the API's requests and answers, as its document tells them. */
 import { z } from '@hono/zod-openapi';
+import { ACTION_TYPES, type DecisionEffect } from '../../action/decision.js';
 import { VERDICTS, type Phase } from '../../action/outcome.js';
 import { MAX_WAIT_SECONDS } from '../middleware/timeouts.js';
 import { ACTION_ID_PATTERN, TENANT_PATTERN } from '../../action/proposal.js';
@@ -27,6 +28,8 @@ const PHASES = [
   'verifying',
   'ended',
 ] as const satisfies readonly Phase[];
+
+const DECISION_EFFECTS = ['allow', 'deny', 'require_approval'] as const satisfies readonly DecisionEffect[];
 
 const open = { type: 'object', additionalProperties: true } as const;
 const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
@@ -104,14 +107,32 @@ export const outcome = z
     actionId: actionIdSchema,
     proposalDigest: digest,
     tool: z.string(),
-    decision: thing.optional().openapi(open),
-    approvals: z.array(thing).optional(),
+    actionType: z.enum(ACTION_TYPES).optional().openapi({ description: 'To agents' }),
+    operation: z.string().optional().openapi({ description: "To agents: the tool's name for what was done" }),
+    environment: z.string().optional().openapi({ description: 'To agents' }),
+    preview: z
+      .looseObject({ rows: z.number(), targets: z.array(z.string()), summary: z.string() })
+      .optional()
+      .openapi({ description: 'To agents: what it would touch, as it was decided on' }),
+    decision: z.looseObject({ effect: z.enum(DECISION_EFFECTS), reason: z.string() }).optional(),
+    approvals: z.array(z.looseObject({ verdict: z.enum(VERDICTS), at: time })).optional(),
     checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
     delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
     result: z.unknown().optional().openapi({ description: 'What the tool returned. It is no evidence of the effect' }),
     revisedBy: actionIdSchema.optional().openapi({
       description: 'The action that is done instead, where a person changed what was proposed',
     }),
+    resolution: z
+      .looseObject({ verdict: z.enum(['happened', 'did_not_happen']), at: time })
+      .optional()
+      .openapi({ description: 'Where a person resolved what could not be known' }),
+    compensation: z
+      .looseObject({
+        actionId: z.string().optional(),
+        status: z.enum(['running', 'success', 'nothing', 'accepted', 'needs_person']),
+      })
+      .optional()
+      .openapi({ description: 'Where a mismatch is compensated: what became of it by then' }),
     receipt: receipt.optional(),
     steps: z.record(z.string(), z.number()).optional().openapi({ description: 'Milliseconds of each step' }),
   })
@@ -132,16 +153,25 @@ export const action = z
     agent: z.string().optional(),
     environment: z.string().optional(),
     summary: z.string().optional(),
-    effect: z.enum(['allow', 'deny', 'require_approval']).optional(),
+    effect: z.enum(DECISION_EFFECTS).optional(),
     reason: z.string().optional(),
+    code: z.string().optional().openapi({ description: 'Why it did not succeed, once it has ended' }),
     proposedAt: time.optional(),
     endedAt: time.optional(),
     expiresAt: time.optional(),
     cancelRequested: z.boolean().optional(),
-    pending: thing.optional().openapi({
-      ...open,
-      description: 'To people: what is `shown` to be decided on, and its `shownDigest`. To agents: who is `missing`.',
-    }),
+    pending: z
+      .looseObject({
+        reason: z.string().optional(),
+        expiresAt: time.optional(),
+        missing: z
+          .array(z.looseObject({ roles: z.array(z.string()), have: z.number().int(), need: z.number().int() }))
+          .optional(),
+      })
+      .optional()
+      .openapi({
+        description: 'To people: what is `shown` to be decided on, and its `shownDigest`. To agents: who is `missing`.',
+      }),
     outcome: outcome.optional(),
     receipt: receipt.optional(),
     revises: z.string().optional(),

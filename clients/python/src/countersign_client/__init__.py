@@ -1,0 +1,33 @@
+"""Act through Countersign: policy decides, people countersign, the outcome is verified."""
+
+from .client import AsyncCountersign, AsyncPendingAction, Countersign, PendingAction
+from .errors import CLIENT_CODES, CountersignError
+from .for_model import ToolAnswer, for_model
+from .guard import OnPending, aguard, guard
+from .models import Action, ActionPage, Expect, Me, NamedExpect, Outcome, PendingView, Proposal, ReceiptRef
+from .types import ListFilter, ProposalFields
+
+__all__ = [
+    "CLIENT_CODES",
+    "Action",
+    "ActionPage",
+    "AsyncCountersign",
+    "AsyncPendingAction",
+    "Countersign",
+    "CountersignError",
+    "Expect",
+    "ListFilter",
+    "Me",
+    "NamedExpect",
+    "OnPending",
+    "Outcome",
+    "PendingAction",
+    "PendingView",
+    "Proposal",
+    "ProposalFields",
+    "ReceiptRef",
+    "ToolAnswer",
+    "aguard",
+    "for_model",
+    "guard",
+]

@@ -1,0 +1,209 @@
+"""What is proposed and what comes back: the shapes of the gateway's OpenAPI document, with names as Python writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+OutcomeStatus: TypeAlias = Literal["success", "mismatch", "failed", "denied", "expired", "cancelled", "unknown"]
+ActionStatus: TypeAlias = Literal[
+    "open", "pending", "success", "mismatch", "failed", "denied", "expired", "cancelled", "unknown"
+]
+Phase: TypeAlias = Literal["preparing", "queued", "pending", "executing", "verifying", "ended"]
+Effect: TypeAlias = Literal["allow", "deny", "require_approval"]
+ActionType: TypeAlias = Literal["READ", "WRITE", "DELETE", "CALL_API"]
+
+
+class _Given(BaseModel):
+    """What is sent: nothing that the gateway does not know."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Expect(_Given):
+    cel: str
+    """CEL over ``pre``, ``post``, ``delta`` and ``result``."""
+    within_ms: int | None = None
+    """How long the real system may take to show it. Milliseconds, default 0."""
+
+
+class NamedExpect(Expect):
+    name: str
+
+
+class Proposal(_Given):
+    """A proposal as agent code writes it."""
+
+    tool: str
+    input: Mapping[str, Any]
+    """The tool's own input."""
+    action_id: str | None = None
+    """Your idempotency key. Give one whenever the same action may be asked for again. Default: a random UUID."""
+    expect: str | Expect | list[NamedExpect] | None = None
+    """What must be true afterwards."""
+    expected_outcome: str | None = None
+    reasoning: str | None = None
+    """Your own words, shown to people as such."""
+    revises: str | None = None
+    """The action that this one is proposed instead of, after a person asked for changes."""
+    trace_id: str | None = None
+    """Groups the actions of one task."""
+    on_mismatch: Literal["compensate", "keep"] | None = None
+    claims: Mapping[str, str] | None = None
+
+
+class _Told(BaseModel):
+    """What is answered: a newer gateway may say more."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+
+class ReceiptRef(_Told):
+    tenant: str
+    seq: int
+    hash: str
+
+
+class ErrorView(_Told):
+    """Why an outcome is not ``success``."""
+
+    code: str
+    message: str
+    field: str | None = None
+    expected: str | None = None
+    fix: str | None = None
+    retry_after_ms: float | None = None
+
+
+class Check(_Told):
+    name: str
+    ok: bool
+
+
+class OutcomePreview(_Told):
+    rows: float
+    targets: list[str]
+    summary: str
+
+
+class OutcomeDecision(_Told):
+    effect: Effect
+    reason: str
+
+
+class OutcomeApproval(_Told):
+    verdict: Literal["approve", "deny", "request_changes"]
+    at: datetime
+
+
+class OutcomeDelta(_Told):
+    operations: float
+    latency_ms: float
+
+
+class OutcomeResolution(_Told):
+    verdict: Literal["happened", "did_not_happen"]
+    at: datetime
+
+
+class Compensation(_Told):
+    status: Literal["running", "success", "nothing", "accepted", "needs_person"]
+    action_id: str | None = None
+
+
+class Outcome(_Told):
+    """How an action ended."""
+
+    status: OutcomeStatus
+    reason: str
+    tenant: str
+    action_id: str
+    proposal_digest: str
+    tool: str
+    error: ErrorView | None = None
+    action_type: ActionType | None = None
+    operation: str | None = None
+    environment: str | None = None
+    preview: OutcomePreview | None = None
+    decision: OutcomeDecision | None = None
+    approvals: list[OutcomeApproval] | None = None
+    checks: list[Check] | None = None
+    delta: OutcomeDelta | None = None
+    result: Any = None
+    """What the tool returned. It is no evidence of the effect."""
+    resolution: OutcomeResolution | None = None
+    compensation: Compensation | None = None
+    receipt: ReceiptRef | None = None
+    steps: dict[str, float] | None = None
+
+
+class Missing(_Told):
+    """People who must still decide: any one of these roles, so many of them."""
+
+    roles: list[str]
+    have: int
+    need: int
+
+
+class PendingView(_Told):
+    """Who an action waits for, as an agent may know it."""
+
+    reason: str | None = None
+    expires_at: datetime | None = None
+    missing: list[Missing] | None = None
+
+
+class Action(_Told):
+    """What is known of an action now. ``open``: it has no outcome, and does not wait for people."""
+
+    tenant: str
+    action_id: str
+    status: ActionStatus
+    tool: str
+    proposal_digest: str | None = None
+    phase: Phase | None = None
+    agent: str | None = None
+    environment: str | None = None
+    summary: str | None = None
+    effect: Effect | None = None
+    reason: str | None = None
+    code: str | None = None
+    proposed_at: datetime | None = None
+    ended_at: datetime | None = None
+    expires_at: datetime | None = None
+    cancel_requested: bool | None = None
+    pending: PendingView | None = None
+    outcome: Outcome | None = None
+    receipt: ReceiptRef | None = None
+    revises: str | None = None
+
+
+class ActionPage(_Told):
+    actions: list[Action]
+    next: str | None = None
+    """The ``cursor`` of the page after this one; None at the end."""
+
+
+class Auth(_Told):
+    method: str
+    by: str
+
+
+class Me(_Told):
+    """Who the gateway knows you as."""
+
+    kind: Literal["agent", "person"]
+    id: str
+    tenant: str
+    roles: list[str]
+    auth: Auth
+    jti: str
+    """By which your authority is revoked."""
+    scopes: list[str] | None = None
+    owner: str | None = None
+    name: str | None = None
+    csrf: str | None = Field(default=None, repr=False)

@@ -1,0 +1,140 @@
+/** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
+import { CountersignError } from './errors.js';
+import { delay } from './retry-after.js';
+import type { ClientOptions } from './settings.js';
+import { Transport, type Answer } from './transport.js';
+import type {
+  Action,
+  ActionPage,
+  ListOptions,
+  Me,
+  Outcome,
+  PendingAction,
+  ProposalInput,
+  WaitOptions,
+} from './types.js';
+
+/** A gateway that is being stopped answers sooner than it was asked to: it is not asked at once again. */
+const LEAST_PAUSE_MS = 1000;
+
+/** The longest that one request asks to wait: what stands between may close what is silent for a minute. Seconds. */
+const POLL_SECONDS = 30;
+
+export class Countersign {
+  readonly #transport: Transport;
+
+  /** Nothing is sent yet. @throws CountersignError CONFIG_INVALID */
+  constructor(options: ClientOptions = {}) {
+    this.#transport = new Transport(options);
+  }
+
+  /**
+   * Proposes an action and waits for its outcome, or until it is known that people are needed first. Calling it again with the same
+   * proposal and `actionId` returns the recorded outcome and has no second effect; after a failure of the network that is done here.
+   *
+   * A refusal is an outcome (`denied`), not an exception.
+   *
+   * @param options `timeoutMs`, default 60 000
+   * @throws CountersignError INVALID_PROPOSAL and its kin; ACTION_CONFLICT; UNAUTHENTICATED; TIMED_OUT, GATEWAY_UNAVAILABLE and what
+   *   else is `retryable`: the same call is safe to repeat
+   */
+  async perform(input: ProposalInput, options: WaitOptions = {}): Promise<Outcome | PendingAction> {
+    const actionId = input.actionId ?? crypto.randomUUID();
+    const proposal = { ...input, actionId };
+    const timeoutMs = options.timeoutMs ?? 60_000;
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      // Proposing it again tells of people that it waits for as well, which waiting for its outcome does not.
+      const answer = await this.#waiting('POST', '/v1/actions', { ...options, deadline }, proposal);
+      if (answer.status === 200) return answer.body as Outcome;
+      const action = answer.body as Action;
+      if (action.status === 'pending') return this.#pending(action);
+      await pause(answer, deadline, options.signal);
+      if (Date.now() >= deadline) throw timedOut(actionId, timeoutMs);
+    }
+  }
+
+  /**
+   * Waits for an action's end, however long people take.
+   *
+   * @param options `timeoutMs`, default none
+   * @throws CountersignError NOT_FOUND, TIMED_OUT
+   */
+  async outcome(actionId: string, options: WaitOptions = {}): Promise<Outcome> {
+    const { timeoutMs = Infinity } = options;
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const answer = await this.#waiting('GET', `${pathOf(actionId)}/outcome`, { ...options, deadline });
+      if (answer.status === 200) return answer.body as Outcome;
+      await pause(answer, deadline, options.signal);
+      if (Date.now() >= deadline) throw timedOut(actionId, timeoutMs);
+    }
+  }
+
+  /** What is known of an action now. @throws CountersignError NOT_FOUND */
+  async view(actionId: string, options: Pick<WaitOptions, 'signal'> = {}): Promise<Action> {
+    return (await this.#transport.send({ method: 'GET', path: pathOf(actionId), ...options })).body as Action;
+  }
+
+  /** One page of your actions, and of those of agents below you: open ones first, the latest first. */
+  async list(filter: ListOptions = {}, options: Pick<WaitOptions, 'signal'> = {}): Promise<ActionPage> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter)) if (value !== undefined) query.set(name, String(value));
+    const path = query.size === 0 ? '/v1/actions' : `/v1/actions?${query}`;
+    return (await this.#transport.send({ method: 'GET', path, ...options })).body as ActionPage;
+  }
+
+  /**
+   * Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out; after it nothing happens.
+   *
+   * @throws CountersignError NOT_FOUND
+   */
+  async cancel(actionId: string, options: Pick<WaitOptions, 'signal'> = {}): Promise<void> {
+    await this.#transport.send({ method: 'POST', path: `${pathOf(actionId)}/cancel`, ...options });
+  }
+
+  /** Who the gateway knows you as. @throws CountersignError UNAUTHENTICATED */
+  async me(options: Pick<WaitOptions, 'signal'> = {}): Promise<Me> {
+    return (await this.#transport.send({ method: 'GET', path: '/v1/me', ...options })).body as Me;
+  }
+
+  #waiting(
+    method: 'GET' | 'POST',
+    path: string,
+    { deadline, signal }: WaitOptions & { readonly deadline: number },
+    body?: ProposalInput,
+  ): Promise<Answer> {
+    const leftSeconds = Math.max(0, Math.floor((deadline - Date.now()) / 1000));
+    const waitSeconds = Math.min(POLL_SECONDS, leftSeconds);
+    return this.#transport.send({ method, path, waitSeconds, deadline, signal, body });
+  }
+
+  #pending(action: Action): PendingAction {
+    const { tenant, actionId, pending = {} } = action;
+    return {
+      status: 'pending',
+      tenant,
+      actionId,
+      reason: pending.reason ?? action.reason ?? 'It waits for people.',
+      pending,
+      outcome: (options = {}) => this.outcome(actionId, options),
+    };
+  }
+}
+
+async function pause({ tookMs }: Answer, deadline: number, signal?: AbortSignal): Promise<void> {
+  const pauseMs = Math.min(LEAST_PAUSE_MS - tookMs, deadline - Date.now());
+  if (pauseMs > 0) await delay(pauseMs, signal);
+}
+
+function pathOf(actionId: string): string {
+  return `/v1/actions/${encodeURIComponent(actionId)}`;
+}
+
+function timedOut(actionId: string, timeoutMs: number): CountersignError {
+  return new CountersignError(
+    'TIMED_OUT',
+    `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
+    { fix: `Ask again with the same actionId (${actionId}): that is safe.`, retryable: true },
+  );
+}

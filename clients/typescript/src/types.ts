@@ -1,0 +1,72 @@
+/** What is proposed and what comes back. The shapes of the gateway's answers are those of its OpenAPI document. */
+import type { Action, Outcome, Proposal } from './api.js';
+
+export type { Action, Actions as ActionPage, Me, Outcome, ReceiptRef } from './api.js';
+
+/** JSON as it can be given: nothing is changed. */
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [name: string]: Json | undefined;
+}
+
+/** A proposal as agent code writes it. */
+export interface ProposalInput extends Omit<Readonly<Proposal>, 'actionId' | 'input' | 'expect'> {
+  /** Your idempotency key. Give one whenever the same action may be asked for again. Default: a random UUID. */
+  readonly actionId?: string;
+  /** The tool's own input. */
+  readonly input: JsonObject;
+  /** What must be true afterwards: CEL over `pre`, `post`, `delta` and `result`. */
+  readonly expect?: string | Expect | readonly NamedExpect[];
+}
+
+export interface Expect {
+  readonly cel: string;
+  /** How long the real system may take to show it. Milliseconds, default 0. */
+  readonly withinMs?: number;
+}
+
+export interface NamedExpect extends Expect {
+  readonly name: string;
+}
+
+export type OutcomeStatus = Outcome['status'];
+
+/** Who an action waits for, as an agent may know it. */
+export type PendingView = NonNullable<Action['pending']>;
+
+export interface WaitOptions {
+  /** How long to wait. Milliseconds. The action goes on regardless. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the wait, not the action. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An action that waits for people. */
+export interface PendingAction {
+  readonly status: 'pending';
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly reason: string;
+  readonly pending: PendingView;
+  /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
+  outcome(options?: WaitOptions): Promise<Outcome>;
+}
+
+export interface ListOptions {
+  /** One or several. */
+  readonly status?: Action['status'] | readonly Action['status'][];
+  readonly tool?: string;
+  readonly agent?: string;
+  readonly environment?: string;
+  readonly effect?: NonNullable<Action['effect']>;
+  readonly policy?: string;
+  /** The beginning of the id, or a part of agent, tool, reason or summary. */
+  readonly text?: string;
+  /** Proposed from then on, RFC 3339. */
+  readonly from?: string;
+  readonly to?: string;
+  /** The `next` of the page before. */
+  readonly cursor?: string;
+  /** 1 to 200, default 25. */
+  readonly limit?: number;
+}
