@@ -130,6 +130,10 @@ export interface Outcome {
     [k: string]: unknown;
   };
   /**
+   * The action that is done instead, where a person changed what was proposed
+   */
+  revisedBy?: string;
+  /**
    * Where a person resolved what could not be known
    */
   resolution?: {

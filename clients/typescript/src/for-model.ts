@@ -60,7 +60,10 @@ export function forModel(answer: Outcome | PendingAction): ToolAnswer {
   });
 }
 
-function adviceFor({ status, actionId, error }: Outcome): string | undefined {
+function adviceFor({ status, actionId, error, revisedBy }: Outcome): string | undefined {
+  if (revisedBy !== undefined) {
+    return `Nothing was done as it was proposed. A person changed it, and it goes on as the action ${revisedBy}. Do not propose it again.`;
+  }
   if (error?.code === 'CHANGES_REQUESTED') {
     return `Nothing was done: a person wants it changed. Propose what the reason asks for; it revises ${actionId}.`;
   }

@@ -101,6 +101,11 @@ def for_model(answer: Outcome | Pending) -> ToolAnswer:
 
 def _advice_for(outcome: Outcome) -> str | None:
     error = outcome.error
+    if answer.revised_by is not None:
+        return (
+            "Nothing was done as it was proposed. A person changed it, "
+            f"and it goes on as the action {answer.revised_by}. Do not propose it again."
+        )
     if error is not None and error.code == "CHANGES_REQUESTED":
         return (
             "Nothing was done: a person wants it changed. "

@@ -137,6 +137,7 @@ class Outcome(_Told):
     """What the tool returned. It is no evidence of the effect."""
     resolution: OutcomeResolution | None = None
     compensation: Compensation | None = None
+    revised_by: str | None = None
     receipt: ReceiptRef | None = None
     steps: dict[str, float] | None = None
 
