@@ -101,10 +101,10 @@ def for_model(answer: Outcome | Pending) -> ToolAnswer:
 
 def _advice_for(outcome: Outcome) -> str | None:
     error = outcome.error
-    if answer.revised_by is not None:
+    if outcome.revised_by is not None:
         return (
             "Nothing was done as it was proposed. A person changed it, "
-            f"and it goes on as the action {answer.revised_by}. Do not propose it again."
+            f"and it goes on as the action {outcome.revised_by}. Do not propose it again."
         )
     if error is not None and error.code == "CHANGES_REQUESTED":
         return (
