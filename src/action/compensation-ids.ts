@@ -1,18 +1,12 @@
 /** Ids of the actions that undo others, and of the workflows that see to it. */
-import { createHash } from 'node:crypto';
-import { MAX_ACTION_ID } from './proposal.js';
+import { derivedActionId } from './derived-id.js';
 
 /** No agent may propose an action whose id begins so. */
 export const COMPENSATION_PREFIX = 'undo:';
 
-/**
- * `undo:<attempt>:<the cause's id>`; of a cause whose id leaves no room, `undo:<attempt>.<SHA-256 of the id, in hex>`. Two causes never
- * share one: the character after the number tells the forms apart.
- */
+/** `undo:<attempt>:<the cause's id>`, or with a hash of the id in its place. */
 export function compensationActionId(cause: string, attempt: number): string {
-  const id = `${COMPENSATION_PREFIX}${attempt}:${cause}`;
-  if (id.length <= MAX_ACTION_ID) return id;
-  return `${COMPENSATION_PREFIX}${attempt}.${createHash('sha256').update(cause).digest('hex')}`;
+  return derivedActionId(`${COMPENSATION_PREFIX}${attempt}`, cause);
 }
 
 /** The workflow that undoes an action, whoever asked for it: there is one for each action. */

@@ -1,8 +1,9 @@
 /** Edits: what a person makes of an agent's proposal instead of sending it back. The edited proposal is an action of its own. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { derivedActionId } from './derived-id.js';
 import { CountersignError } from './errors.js';
 import { canonical, type JsonObject } from './json.js';
-import { MAX_ACTION_ID, type Proposal } from './proposal.js';
+import type { Proposal } from './proposal.js';
 
 /** No agent may propose an action whose id begins so. */
 export const EDIT_PREFIX = 'edit:';
@@ -16,11 +17,9 @@ export interface Edit {
 
 const NEW_ID = /^edit:[0-9a-f]{8}[:.]/;
 
-/** A new `edit:<8 random hex digits>:<the id>`, so that nobody can take it first; where that leaves no room, with a hash of the id. */
+/** A new `edit:<8 random hex digits>:<the id>`, so that nobody can take it first; or with a hash of the id in its place. */
 export function newEditId(actionId: string): string {
-  const id = `${EDIT_PREFIX}${randomBytes(4).toString('hex')}`;
-  if (id.length + 1 + actionId.length <= MAX_ACTION_ID) return `${id}:${actionId}`;
-  return `${id}.${createHash('sha256').update(actionId).digest('hex')}`;
+  return derivedActionId(`${EDIT_PREFIX}${randomBytes(4).toString('hex')}`, actionId);
 }
 
 /**

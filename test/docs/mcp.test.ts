@@ -2,14 +2,14 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseProposal } from '../../src/action/proposal.js';
 import { loadConfig } from '../../src/config/config.js';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
 import { cli } from '../cli/support.js';
 import { ROOT, STARTER } from '../support/stack.js';
 import { act } from '../tools/conformance.js';
-import { scratch } from './support.js';
+import { onSources, scratch } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/mcp.md'), 'utf8');
 let folder: string;
@@ -23,8 +23,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 function snippet(name: string): string {
   const [, code] = new RegExp(`\`\`\`\\w+ ${name.replaceAll('.', '\\.')}\\n(.*?)\`\`\``, 's').exec(page) ?? [];
   if (code === undefined) throw new Error(`docs/mcp.md has no snippet ${name}`);
-  // As they were compiled for this run: the command line imports the config too.
-  return code.replaceAll(/from 'countersign\/(\w+)'/g, `from '${inject('compiledSources')}/src/$1/index.js'`);
+  return onSources(code);
 }
 
 test('countersign.config.mjs and proposal.json: pinned by the command, done, verified and undone', async () => {

@@ -1,6 +1,6 @@
 /** What came of an action, as the result of a tool call: for a model that has to decide what to do next. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import type { CountersignError, ErrorView } from '../../action/errors.js';
+import type { ErrorView } from '../../action/errors.js';
 import { withoutUndefined, type Json } from '../../action/json.js';
 import type { Outcome } from '../../action/outcome.js';
 import type { OwnAction } from '../api/found.js';
@@ -89,12 +89,9 @@ function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
   return { ...data(text, actionFor(AGENT, found)), _meta };
 }
 
-/** An error before there was an action. @param told what of it may be told outside */
-export function errorAnswer(
-  told: Pick<CountersignError, 'message' | 'code' | 'field' | 'expected' | 'fix' | 'retryAfterMs'>,
-): CallToolResult {
-  const lines = [told.message, ...advice(withoutUndefined({ ...told }) as ErrorView)];
-  return { content: [{ type: 'text', text: lines.join('\n') }], isError: true };
+/** An error before there was an action. @param error what of it may be told outside */
+export function errorAnswer(error: ErrorView): CallToolResult {
+  return { content: [{ type: 'text', text: [error.message, ...advice(error)].join('\n') }], isError: true };
 }
 
 function data(text: string, document: object) {

@@ -9,7 +9,7 @@ import {
   type Tool as McpTool,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
-import type { JsonObject } from '../../action/json.js';
+import { withoutUndefined, type JsonObject } from '../../action/json.js';
 import { statusOf } from '../middleware/problem.js';
 import { asCountersignError, ERROR_CODES } from '../../action/errors.js';
 import { errorAnswer } from './answers.js';
@@ -75,11 +75,10 @@ async function answered(caller: Caller, name: string, args: JsonObject, ctx: Ser
 /** A call that did not become an action, or that could not be followed. Of the system's own faults only the code is told. */
 function failed({ deps }: Caller, thrown: unknown): CallToolResult {
   const error = asCountersignError(thrown);
-  if (statusOf(error.code) < 500) return errorAnswer(error);
+  if (statusOf(error.code) < 500) return errorAnswer(error.toJSON());
   deps.logger.error({ err: thrown }, 'a tool call failed');
   const { code, retryAfterMs } = error;
-  const { field, expected, fix } = { field: undefined, expected: undefined, fix: undefined };
-  return errorAnswer({ code, message: ERROR_CODES[code], field, expected, fix, retryAfterMs });
+  return errorAnswer(withoutUndefined({ code, message: ERROR_CODES[code], retryAfterMs }));
 }
 
 async function offered({ deps, agent }: Caller): Promise<readonly Offered[]> {

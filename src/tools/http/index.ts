@@ -2,8 +2,9 @@
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
+import { leastSafe } from '../least-safe.js';
 import { sendBoundOf } from '../sends.js';
-import type { Idempotency, ReadContext, Tool } from '../tool.js';
+import type { ReadContext, Tool } from '../tool.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
 import { describeOperations } from './describe-operations.js';
@@ -67,7 +68,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     return operation;
   };
   const changing = [...operations.values()].filter(({ actionType }) => actionType !== 'READ');
-  const idempotency = SAFETY.find((one) => changing.some((operation) => operation.idempotency === one)) ?? 'native';
+  const idempotency = leastSafe(changing);
   const lookUps = lookUpsOf(changing);
   // Without an input, a look-up is possible only when all operations that change something share one.
   const shared = lookUps.size === 1 && changing.every(({ lookUp }) => lookUp !== undefined);
@@ -131,9 +132,6 @@ function longestJobMs(operations: ReadonlyMap<string, Operation>): number {
 
 /** How long the effect of an accepted request is awaited whose job is not followed. Milliseconds. */
 const ACCEPTED_SETTLES_MS = 30_000;
-
-/** From the least safe on. The least safe idempotency of the operations is that of the tool. */
-const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];
 
 /** The different look-ups of the operations that change something. */
 function lookUpsOf(operations: readonly Operation[]): ReadonlyMap<string, CompiledLookUp> {

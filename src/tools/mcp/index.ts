@@ -6,8 +6,9 @@ import { Secrets } from '../../http/secrets.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import { fill } from '../http/fill.js';
 import { stateIn } from '../http/preview.js';
+import { leastSafe } from '../least-safe.js';
 import { sendBoundOf } from '../sends.js';
-import type { Idempotency, ReadContext, Tool } from '../tool.js';
+import type { ReadContext, Tool } from '../tool.js';
 import { describeOperations } from './describe-operations.js';
 import { execute } from './execute.js';
 import { inputSchema, scopeOf, type McpInput } from './input.js';
@@ -61,7 +62,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     return operation;
   };
   const changing = [...operations.values()].filter(({ actionType }) => actionType !== 'READ');
-  const idempotency = SAFETY.find((one) => changing.some((operation) => operation.idempotency === one)) ?? 'native';
+  const idempotency = leastSafe(changing);
   // Without an input, a look-up is possible only when all operations that change something share one.
   const lookUps = new Set(changing.map(({ name, key }) => JSON.stringify([options.tools[name]?.lookUp, key])));
   const anyOfThem = lookUps.size === 1 ? changing[0] : undefined;
@@ -123,9 +124,6 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     close: () => upstream.close(),
   };
 }
-
-/** From the least safe on. The least safe idempotency of the operations is that of the tool. */
-const SAFETY: readonly Idempotency[] = ['none', 'lookup', 'native'];
 
 const DEFAULT_LIMITS: Required<McpLimits> = {
   connectMs: 15_000,

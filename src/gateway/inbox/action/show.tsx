@@ -9,18 +9,14 @@ import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 import { page } from '../layout/layout.js';
 import { Refusal } from '../layout/problem.js';
-import type { DecisionRights } from './decision-panel.js';
-import type { EditDraft } from './edit-form.js';
+import type { DecisionRights, Draft } from './decision-panel.js';
 import { decisionRightsOf } from './decision-rights.js';
 import { ActionPage } from './page.js';
 import type { ShownAction } from './read.js';
 
 /** What the person asked for on the page, and was refused. */
-export interface RefusedForm {
+export interface RefusedForm extends Draft {
   readonly error: CountersignError;
-  /** As the person typed it, to be kept in the form. */
-  readonly reason: string;
-  readonly edit?: EditDraft;
 }
 
 export async function showAction(
