@@ -304,6 +304,37 @@ describe('whoever can start workflows', () => {
     expect(await valueOf(row, 'free')).toBe(0);
   });
 
+  test('cannot use an edit that was signed and not handed in, when the action ended for another request for changes', async () => {
+    for (const handedIn of ['in words', 'as an edit'] as const) {
+      const { proposal, signature } = await proposed();
+      const action = await pending(bot, proposal);
+      const { token, edited: kept } = await signed(action, withValue(action.pending, 7, 'free'));
+      if (handedIn === 'in words') await stack.decide(action, sam, 'request_changes', 'less');
+      else await edit(action, withValue(action.pending, 8), { by: sam });
+      expect((await action.outcome()).error?.code).toBe('CHANGES_REQUESTED');
+      expect(await start(kept, editedSignature(token, signature))).toMatchObject({
+        status: 'denied',
+        error: { code: 'INVALID_PROPOSAL', field: 'proposal.revises' },
+      });
+      expect(await valueOf(row, 'free')).toBe(0);
+    }
+  });
+
+  test('cannot use another person’s edit under the id of the one that was taken', async () => {
+    const { proposal, signature } = await proposed();
+    const action = await pending(bot, proposal);
+    const taken = await edited(action, withValue(action.pending, 7));
+    await bot.temporal.workflow.getHandle(`${TENANT}/${taken.actionId}`).terminate('by hand');
+    const by = await stack.approver('ida', ['intern']);
+    const also = { actionId: taken.actionId };
+    const forged = await signed(action, withValue(action.pending, 9, 'free'), { by, also });
+    expect(await start(forged.edited, editedSignature(forged.token, signature))).toMatchObject({
+      status: 'denied',
+      error: { code: 'ACTION_CONFLICT' },
+    });
+    expect(await valueOf(row, 'free')).toBe(0);
+  });
+
   test.each<[string, (parts: { token: string; signature: string; edited: Proposal }) => [Proposal, string]]>([
     [
       'of another proposal',
@@ -319,7 +350,7 @@ describe('whoever can start workflows', () => {
     ['that was edited too often', ({ token, signature, edited }) => [edited, `${`${token}~`.repeat(9)}${signature}`]],
     [
       'with a changed character',
-      ({ token, signature, edited }) => [edited, editedSignature(`${token.slice(0, -2)}AA`, signature)],
+      ({ token, signature, edited }) => [edited, editedSignature(altered(token), signature)],
     ],
   ])('cannot begin an edit %s', async (_what, forge) => {
     const { proposal, signature } = await proposed();
@@ -342,4 +373,10 @@ test('an agent cannot take the id of an edit', async () => {
 async function changed(table: string, n: number): Promise<[PendingAction, Edit]> {
   const action = await pending(bot, change(table));
   return [action, withValue(action.pending, n, table)];
+}
+
+/** With one character of its signature changed. */
+function altered(token: string): string {
+  const at = token.length - 10;
+  return `${token.slice(0, at)}${token[at] === 'A' ? 'B' : 'A'}${token.slice(at + 1)}`;
 }
