@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { workflowBundlePath } from '../src/worker/bundle.js';
+import { bundlePrograms } from './bundle-programs.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,4 +26,5 @@ export async function compileInto(folder: string): Promise<void> {
     promisify(execFile)(process.execPath, [compiler, ...flags]),
     cp(bundle, path.join(folder, 'workflow-bundle.js')),
   ]);
+  await bundlePrograms(folder);
 }
