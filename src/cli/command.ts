@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { Context } from './context.js';
 import { EXIT_CODES, exitOfError, type Exit } from './exit-codes.js';
 import { Output } from './output.js';
+import { terminalOf } from './terminal.js';
 
 /** Returns how it ended; nothing means success. */
 export type Handler<A extends readonly unknown[]> = (context: Context, ...args: A) => Promise<Exit | void>;
@@ -18,8 +19,9 @@ export function run<A extends readonly unknown[]>(handler: Handler<A>): (...args
   return async (...args) => {
     const command = args.at(-1) as Command;
     const { json = false } = command.optsWithGlobals<GlobalOptions>();
-    const out = new Output({ json });
-    const context = new Context(out, process.env);
+    const terminal = terminalOf(command);
+    const out = new Output({ json, on: terminal });
+    const context = new Context(out, terminal);
     let exit: Exit;
     try {
       exit = (await handler(context, ...(args.slice(0, -1) as unknown as A))) ?? 'success';
@@ -28,7 +30,7 @@ export function run<A extends readonly unknown[]>(handler: Handler<A>): (...args
     } finally {
       await context.close();
     }
-    process.exitCode = EXIT_CODES[exit].code;
+    terminal.exitCode = EXIT_CODES[exit].code;
   };
 }
 

@@ -6,6 +6,7 @@ import { given, temporalSettings, type TemporalSettings, variable } from '../env
 import type { Database, Ledger } from '../ledger/index.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
+import type { Terminal } from './terminal.js';
 import { usageError } from './usage-error.js';
 
 /** Where development keeps its things: keys, servers' data, anchors of receipts. */
@@ -22,11 +23,13 @@ export interface ActionName {
 export class Context {
   readonly out: Output;
   readonly env: NodeJS.ProcessEnv;
+  readonly terminal: Terminal;
   readonly #closing: (() => Promise<unknown> | void)[] = [];
 
-  constructor(out: Output, env: NodeJS.ProcessEnv) {
+  constructor(out: Output, terminal: Terminal) {
     this.out = out;
-    this.env = env;
+    this.env = terminal.env;
+    this.terminal = terminal;
   }
 
   get temporalSettings(): TemporalSettings {

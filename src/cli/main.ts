@@ -2,4 +2,4 @@
 /** The `countersign` command line. */
 import { main } from './program.js';
 
-await main(process.argv);
+await main(process.argv.slice(2));

@@ -3,18 +3,14 @@ import pc from 'picocolors';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { variable } from '../environment.js';
 import { sanitize } from '../presentation/sanitize.js';
+import type { Terminal, Writer } from './terminal.js';
 
 export type Paint = ReturnType<typeof pc.createColors>;
-
-type Env = Readonly<Record<string, string | undefined>>;
-type Stream = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>;
 
 export interface OutputOptions {
   /** One JSON document on stdout, errors included, instead of text for people. */
   readonly json: boolean;
-  readonly stdout?: Stream;
-  readonly stderr?: Stream;
-  readonly env?: Env;
+  readonly on: Pick<Terminal, 'env' | 'stdout' | 'stderr'>;
 }
 
 /** Text where nobody asked for a width. */
@@ -25,12 +21,12 @@ export class Output {
   readonly paint: Paint;
   /** Of the terminal, in characters. */
   readonly width: number;
-  readonly #stdout: Stream;
-  readonly #stderr: Stream;
+  readonly #stdout: Writer;
+  readonly #stderr: Writer;
   readonly #paintError: Paint;
   readonly #debug: boolean;
 
-  constructor({ json, stdout = process.stdout, stderr = process.stderr, env = process.env }: OutputOptions) {
+  constructor({ json, on: { env, stdout, stderr } }: OutputOptions) {
     this.json = json;
     this.paint = pc.createColors(colourful(stdout, env));
     this.width = stdout.columns || DEFAULT_WIDTH;
@@ -94,7 +90,7 @@ function debugText(error: Error): string {
 }
 
 /** https://no-color.org, FORCE_COLOR, and no colours into files and pipes. */
-function colourful(stream: Stream, env: Env): boolean {
+function colourful(stream: Writer, env: Terminal['env']): boolean {
   if ((env['NO_COLOR'] ?? '') !== '') return false;
   const forced = env['FORCE_COLOR'];
   if (forced !== undefined && forced !== '') return forced !== '0';

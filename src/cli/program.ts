@@ -29,6 +29,7 @@ import { worker } from './commands/worker.js';
 import { examples } from './command.js';
 import { EXIT_CODES, exitCodeHelp, exitOfError, type Exit } from './exit-codes.js';
 import { flush, Output, surviveClosedPipes } from './output.js';
+import { runOn, type Terminal } from './terminal.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
@@ -57,7 +58,7 @@ Environment:
   COUNTERSIGN_DEBUG=1                    errors with their stack traces
   NO_COLOR=1                             no colours`;
 
-export function createProgram(): Command {
+export function createProgram(terminal: Terminal = process): Command {
   const program = new Command('countersign')
     .description(
       'Agents propose actions. Policy decides, people approve, and the result is verified in the real system.',
@@ -67,7 +68,11 @@ export function createProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true, sortOptions: false })
     // Errors are told by us, as all others; what commander writes to stderr beside them is help.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+    })
     .addHelpText(
       'after',
       examples(
@@ -77,6 +82,7 @@ export function createProgram(): Command {
         'countersign show <actionId>',
       ) + `\n${exitCodeHelp()}\n${ENVIRONMENT}`,
     );
+  runOn(terminal, program);
   for (const { title, commands } of GROUPS) {
     program.commandsGroup(title);
     for (const add of commands) add(program);
@@ -85,23 +91,28 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Runs the command that the arguments name, and ends the process. */
-export async function main(argv: readonly string[]): Promise<void> {
-  surviveClosedPipes();
+/** Runs the command that the arguments name, and says on the terminal how it ended. */
+export async function runCommand(args: readonly string[], terminal: Terminal): Promise<void> {
   try {
-    await createProgram().parseAsync([...argv]);
+    await createProgram(terminal).parseAsync(args, { from: 'user' });
   } catch (thrown) {
-    process.exitCode = EXIT_CODES[misused(thrown, argv)].code;
+    terminal.exitCode = EXIT_CODES[misused(thrown, args, terminal)].code;
   }
+}
+
+/** Runs the command that the arguments name, and ends the process. */
+export async function main(args: readonly string[]): Promise<void> {
+  surviveClosedPipes();
+  await runCommand(args, process);
   await flush();
   // What a library left open must not keep a finished command waiting.
   process.exit();
 }
 
 /** What parsing threw. Commander throws for help and version too. */
-function misused(thrown: unknown, argv: readonly string[]): Exit {
+function misused(thrown: unknown, args: readonly string[], terminal: Terminal): Exit {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return 'success';
-  const out = new Output({ json: argv.includes('--json') });
+  const out = new Output({ json: args.includes('--json'), on: terminal });
   return exitOfError(out.fail(thrown instanceof CommanderError ? misuse(thrown) : thrown).code);
 }
 

@@ -1,11 +1,16 @@
-/** Runs the real command line as a child process, in an environment that holds nothing but what the test gives. */
+/** Runs the command line, here or as a child process, in an environment that holds nothing but what the test gives. */
 import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { inject, onTestFinished } from 'vitest';
 import type { ErrorView } from '../../src/action/errors.js';
+import { runCommand } from '../../src/cli/program.js';
+import type { Terminal } from '../../src/cli/terminal.js';
+import { ROOT } from '../support/root.js';
 
 /** The command line, as it was compiled for this run. */
 export const MAIN = path.join(inject('compiledSources'), 'src/cli/main.js');
@@ -24,20 +29,64 @@ export interface CliOptions {
   readonly stdin?: string;
 }
 
-export function start(args: readonly string[], { env = {}, cwd = os.tmpdir() }: CliOptions = {}) {
-  return spawn(process.execPath, [MAIN, ...args], {
-    cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+/** As a process of its own, which also runs until it is stopped. */
+export function start(args: readonly string[], options: CliOptions = {}) {
+  const { cwd = os.tmpdir() } = options;
+  return spawn(process.execPath, [MAIN, ...args], { cwd, env: environment(options), stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+/** Runs a command to its end as a process of its own. */
+export async function spawned(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   const child = start(args, options);
   child.stdin.end(options.stdin ?? '');
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   return { code, stdout, stderr, json: () => JSON.parse(stdout) as unknown };
+}
+
+/** They set up their process, or load a config that reads the environment of its process. */
+const OF_A_PROCESS: ReadonlySet<string | undefined> = new Set(['dev', 'worker', 'gateway', 'mcp', 'doctor']);
+
+/** Runs a command to its end on a terminal of its own. Most run in this process: starting one takes longer than they do. */
+export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+  if (OF_A_PROCESS.has(args[0])) return spawned(args, options);
+  const { cwd = os.tmpdir(), stdin = '' } = options;
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const terminal: Terminal = {
+    env: environment(options),
+    stdin: Readable.from([stdin]),
+    stdout: Object.assign(stdout, { isTTY: false, columns: 0 }) as unknown as Terminal['stdout'],
+    stderr: Object.assign(stderr, { isTTY: false, columns: 0 }) as unknown as Terminal['stderr'],
+  };
+  const said = Promise.all([text(stdout), text(stderr)]);
+  await inFolder(cwd, () => runCommand(args, terminal));
+  stdout.end();
+  stderr.end();
+  const [out, problems] = await said;
+  const code = Number(terminal.exitCode ?? 0);
+  return { code, stdout: out, stderr: problems, json: () => JSON.parse(out) as unknown };
+}
+
+function environment({ env = {} }: CliOptions): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env };
+}
+
+/** The folder that commands are in, and how many of them. */
+const inside = { cwd: '', commands: 0 };
+const leaving = new EventEmitter();
+
+/** A process has one working directory: who needs another one waits until it is left. */
+async function inFolder(cwd: string, body: () => Promise<void>): Promise<void> {
+  while (inside.commands > 0 && inside.cwd !== cwd) await once(leaving, 'left');
+  if (inside.commands === 0) process.chdir(cwd);
+  Object.assign(inside, { cwd, commands: inside.commands + 1 });
+  try {
+    await body();
+  } finally {
+    inside.commands--;
+    if (inside.commands === 0) process.chdir(ROOT);
+    leaving.emit('left');
+  }
 }
 
 /** An empty folder, removed when the test is over. */

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { peekCredential, readCredential } from '../../src/trust/index.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { createProgram } from '../../src/cli/program.js';
-import { cli, errorOf, folder, start } from './support.js';
+import { cli, errorOf, folder, spawned, start } from './support.js';
 
 /** Nothing listens on these. */
 const NOWHERE = {
@@ -22,7 +22,7 @@ async function withKeys(): Promise<{ cwd: string; env: Record<string, string> }>
 
 describe('help', () => {
   test('lists every command, every exit code and the environment', async () => {
-    const { code, stdout } = await cli(['--help']);
+    const { code, stdout } = await spawned(['--help']);
     expect(code).toBe(0);
     const commands =
       'dev worker gateway setup doctor keys agent approver api-key propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts';
@@ -72,6 +72,19 @@ describe('wrong usage', () => {
     expect(error.code).toBe('USAGE');
     expect(error.fix).toBeTruthy();
   });
+
+  test.each([[[]], [['list', '--limit', '-5']], [['freezes']]])(
+    'as a process it ends as it does here: %j',
+    async (args) => {
+      for (const more of [[], ['--json']]) {
+        const [here, process] = await Promise.all(
+          [cli, spawned].map((run) => run([...args, ...more], { env: NOWHERE })),
+        );
+        expect({ ...process, json: null }).toEqual({ ...here, json: null });
+        expect(process?.code).toBeGreaterThan(0);
+      }
+    },
+  );
 
   test('no stack trace unless asked for', async () => {
     const args = ['list', '--limit', 'x'];

@@ -181,14 +181,14 @@ function assertWithoutPasskey(pending: PendingView, roles: readonly string[]): v
 
 /** Shows all of it and asks. Where nobody can be asked, --yes must have been given. */
 async function confirm(
-  { out }: Context,
+  { out, terminal }: Context,
   view: ActionView,
   { yes = false, print = false }: DecideOptions,
 ): Promise<void> {
   const record: ActionRecord = { view, keptBy: 'temporal', warnings: [] };
   out.present((paint) => timeline(record, { paint, width: out.width, full: true }), { script: out.json || print });
   if (yes) return;
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!terminal.stdin.isTTY || !terminal.stderr.isTTY) {
     throw usageError('There is no terminal to ask for a confirmation.', {
       field: '--yes',
       expected: 'a terminal, or --yes',

@@ -38,7 +38,7 @@ export function editAction(program: Command): void {
 async function edit(context: Context, name: string, options: EditOptions): Promise<void> {
   const { out } = context;
   const { expect, reason } = options;
-  const input = await inputOf(options);
+  const input = await inputOf(options, context.terminal);
   const { credential, countersign, action, pending, secondsLeft } = await whatWaits(context, name, options.as);
   const [{ signApproval, signedEdit }, { editedProposal }, { parseProposal }] = await Promise.all([
     import('../../trust/index.js'),

@@ -12,6 +12,7 @@ import type { Output } from '../output.js';
 import { emptyView, endedView, type ActionRecord } from '../../action-records/action-record.js';
 import { inputOf, type InputOptions } from '../tool-input.js';
 import { timeline } from '../timeline.js';
+import type { Terminal } from '../terminal.js';
 import { usageError } from '../usage-error.js';
 
 interface ProposeOptions extends InputOptions {
@@ -62,7 +63,7 @@ export function propose(program: Command): void {
 
 async function proposeAction(context: Context, options: ProposeOptions): Promise<Exit> {
   const { out } = context;
-  const proposal = await proposalOf(options);
+  const proposal = await proposalOf(options, context.terminal);
   const timeoutMs = durationOption(options.timeout, '--timeout');
   if (typeof options.wait === 'string') durationOption(options.wait, '--wait');
   const { credential } = await context.agent(options.as);
@@ -115,7 +116,7 @@ function tellPending(out: Output, action: PendingAction, told: Omit<ActionRecord
   );
 }
 
-async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { actionId: string }> {
+async function proposalOf(options: ProposeOptions, terminal: Terminal): Promise<ProposalInput & { actionId: string }> {
   const [{ parseProposal }, { randomUUID }] = await Promise.all([
     import('../../action/proposal.js'),
     import('node:crypto'),
@@ -131,7 +132,7 @@ async function proposalOf(options: ProposeOptions): Promise<ProposalInput & { ac
   const proposal = {
     actionId,
     tool,
-    input: await inputOf(options),
+    input: await inputOf(options, terminal),
     ...(expect === undefined
       ? {}
       : { expect: within === undefined ? expect : { cel: expect, withinMs: durationOption(within, '--within') } }),
