@@ -33,6 +33,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
+    // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
+    isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
     maxWorkers: 3,
     // Generous, because a slow machine is not a wrong result.

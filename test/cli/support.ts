@@ -55,8 +55,8 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
   const terminal: Terminal = {
     env: environment(options),
     stdin: Readable.from([stdin]),
-    stdout: Object.assign(stdout, { isTTY: false, columns: 0 }) as unknown as Terminal['stdout'],
-    stderr: Object.assign(stderr, { isTTY: false, columns: 0 }) as unknown as Terminal['stderr'],
+    stdout: Object.assign(stdout, { isTTY: false, columns: 0 }),
+    stderr: Object.assign(stderr, { isTTY: false, columns: 0 }),
   };
   const said = Promise.all([text(stdout), text(stderr)]);
   await inFolder(cwd, () => runCommand(args, terminal));
