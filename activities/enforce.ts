@@ -106,7 +106,7 @@ function refusal({ code, reason }: Decision, { problem = {} }: Ruling): Counters
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 function factsOf(
-  { agent, authority, authorization, editor, at }: Authentic,
+  { proposal, agent, authority, authorization, editor, at }: Authentic,
   { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
   policy: Policy,
@@ -122,6 +122,7 @@ function factsOf(
     ...(declared === undefined ? {} : { input: declared }),
     ...(authorization === undefined ? {} : { compensates: causeOf(authorization) }),
     ...(editor === undefined ? {} : { editedBy: editor.id }),
+    ...(proposal.from === undefined ? {} : { from: proposal.from }),
     now: at.toISOString(),
   };
 }

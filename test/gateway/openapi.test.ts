@@ -262,6 +262,7 @@ async function agrees(by: Sender, at: string, sent: Sent, allowed: boolean): Pro
 describe('the document and the API agree on', () => {
   const PROPOSE = 'POST /v1/actions';
   const nowhere = (more: object): object => ({ tool: 'nowhere', input: {}, ...more });
+  const source = (name: string, trust = 'untrusted') => ({ source: name, trust });
 
   test.each<[string, Sent, boolean]>([
     ['a text of any script', { json: nowhere({ input: { s: 'Zoë 返金 \t 😀 \u0085' } }) }, true],
@@ -279,6 +280,16 @@ describe('the document and the API agree on', () => {
     ['a claim', { json: nowhere({ claims: { ['😀'.repeat(64)]: '😀'.repeat(256) } }) }, true],
     ['a claim of a longer name', { json: nowhere({ claims: { ['x'.repeat(65)]: 'x' } }) }, false],
     ['a claim that is no text', { json: nowhere({ claims: { a: 1 } }) }, false],
+    ['sources', { json: nowhere({ from: [source('😀'.repeat(256)), source('prompt', 'trusted')] }) }, true],
+    ['as many as may be', { json: nowhere({ from: Array.from({ length: 20 }, (_, n) => source(`s${n}`)) }) }, true],
+    ['more sources', { json: nowhere({ from: Array.from({ length: 21 }, (_, n) => source(`s${n}`)) }) }, false],
+    ['no source at all', { json: nowhere({ from: [] }) }, false],
+    ['a source without a name', { json: nowhere({ from: [source('')] }) }, false],
+    ['a source of a longer name', { json: nowhere({ from: [source('x'.repeat(257))] }) }, false],
+    ['a NUL in a source', { json: nowhere({ from: [source('a\u0000b')] }) }, false],
+    ['a source trusted otherwise', { json: nowhere({ from: [source('a', 'verified')] }) }, false],
+    ['a source with more to it', { json: nowhere({ from: [{ ...source('a'), by: 'me' }] }) }, false],
+    ['a source that is a text', { json: nowhere({ from: ['prompt'] }) }, false],
     ['an expectation', { json: nowhere({ expect: { cel: 'true', withinMs: 600_000 } }) }, true],
     ['an empty expectation', { json: nowhere({ expect: '' }) }, false],
     ['an expectation that waits for longer', { json: nowhere({ expect: { cel: 'true', withinMs: 600_001 } }) }, false],

@@ -21,6 +21,7 @@ export const AWAIT_ACTION = 'await_action';
 const KEY = 'countersign/idempotencyKey';
 const REASONING = 'countersign/reasoning';
 const EXPECT = 'countersign/expect';
+const FROM = 'countersign/from';
 
 /** How long a call waits for people. Clients give up after a minute, unless they hear of progress. Milliseconds. */
 const WAIT_MS = 20_000;
@@ -49,6 +50,7 @@ export async function call(
     input: inputOf(operation, args),
     ...(typeof meta[REASONING] === 'string' ? { reasoning: meta[REASONING] } : {}),
     ...(meta[EXPECT] === undefined ? {} : { expect: meta[EXPECT] }),
+    ...(meta[FROM] === undefined ? {} : { from: meta[FROM] }),
     ...traceIn(meta),
   };
   const since = performance.now();
