@@ -6,6 +6,7 @@ import type { Metrics } from '../server/metrics.js';
 import { actions } from './actions.js';
 import { approvals } from './approvals.js';
 import { authority } from './authority.js';
+import { dryRuns } from './dry-runs.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
@@ -20,7 +21,7 @@ export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<Ga
     await next();
     if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
   });
-  for (const part of [actions(deps), approvals(deps), authority(deps), events(deps, metrics), me(deps)])
+  for (const part of [actions(deps), dryRuns(deps), approvals(deps), authority(deps), events(deps, metrics), me(deps)])
     app.route('/', part);
 
   const document = documentOf(app, deps.settings.publicUrl);
