@@ -338,3 +338,98 @@ test('without a worker it says so, and says that nothing was done', async () => 
   await expect(elsewhere.dryRun(on('plain'), { timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMED_OUT' });
   await elsewhere.close();
 });
+
+describe('AuthZEN', () => {
+  const subject = { type: 'agent', id: 'agent-1' };
+  const resource = { type: 'tool', id: 'shop-db' };
+  const update = (where: object, table = 'plain') => ({
+    name: 'update',
+    properties: { table, set: { amount: 3 }, where },
+  });
+  const select = { name: 'select', properties: { table: 'plain' } };
+  const one = (more: object) => bot.post('/access/v1/evaluation', { subject, resource, action: select, ...more });
+
+  test('is found where enforcement points look', async () => {
+    const { body, headers } = await gateway.nobody.get('/.well-known/authzen-configuration');
+    expect(body).toEqual({
+      policy_decision_point: expect.stringMatching(/^http/) as string,
+      access_evaluation_endpoint: `${body['policy_decision_point'] as string}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${body['policy_decision_point'] as string}/access/v1/evaluations`,
+    });
+    expect(headers.get('content-type')).toMatch(/^application\/json/);
+  });
+
+  test.each<[string, object, boolean, object]>([
+    ['what would be done at once', {}, true, { effect: 'allow', actionType: 'READ' }],
+    [
+      'a change',
+      { action: update({ id: 3 }), context: { time: 'now' } },
+      true,
+      { effect: 'allow', preview: { rows: 1 } },
+    ],
+    [
+      'what people would have to approve',
+      { action: update({ id: { gt: 1 } }, 'users') },
+      false,
+      { effect: 'require_approval', missing: DBA },
+    ],
+    [
+      'what a source that is not trusted led to',
+      { action: update({ id: 3 }), context: { from: [{ source: 'web', trust: 'untrusted' }] } },
+      false,
+      { effect: 'require_approval', missing: DBA },
+    ],
+    [
+      'what waits for room',
+      { action: update({ id: 3 }, 'queued') },
+      false,
+      { effect: 'allow', waits: { retryAfterMs: expect.any(Number) as number } },
+    ],
+    [
+      'what is denied',
+      { action: { name: 'delete', properties: { table: 'users', where: { id: 1 } } } },
+      false,
+      { effect: 'deny', error: { code: 'POLICY_DENIED' } },
+    ],
+    [
+      'another subject',
+      { subject: { type: 'agent', id: 'agent-2' } },
+      false,
+      { error: { code: 'FORBIDDEN', status: 403 } },
+    ],
+    ['a person', { subject: { type: 'user', id: 'agent-1' } }, false, { error: { code: 'FORBIDDEN' } }],
+    ['another resource', { resource: { type: 'tool', id: 'nowhere' } }, false, { error: { code: 'UNKNOWN_TOOL' } }],
+    ['another action', { action: { name: 'melt' } }, false, { error: { code: 'UNKNOWN_TOOL' } }],
+    ['sources that are none', { context: { from: 'everywhere' } }, false, { error: { code: 'INVALID_PROPOSAL' } }],
+  ])('says of %s', async (_what, more, decision, context) => {
+    const answer = await one(more);
+    expect([answer.status, answer.body]).toMatchObject([200, { decision, context }]);
+  });
+
+  test('answers several in their order, with defaults, and no further than asked', async () => {
+    const evaluations = [{}, { action: update({ id: { gt: 1 } }, 'users') }, { subject: { ...subject, id: 'x' } }, {}];
+    const ask = async (evaluations_semantic?: string) => {
+      const given = { subject, resource, action: select, evaluations, options: { evaluations_semantic } };
+      const { body } = await bot.post('/access/v1/evaluations', given);
+      return (body['evaluations'] as { decision: boolean }[]).map(({ decision }) => decision);
+    };
+    expect(await ask()).toEqual([true, false, false, true]);
+    expect(await ask('deny_on_first_deny')).toEqual([true, false]);
+    expect(await ask('permit_on_first_permit')).toEqual([true]);
+    const lacking = await bot.post('/access/v1/evaluations', { subject, evaluations: [{ resource }] });
+    expect(lacking.body).toMatchObject({
+      evaluations: [{ decision: false, context: { error: { code: 'INVALID_INPUT' } } }],
+    });
+    const many = { subject, resource, action: select, evaluations: Array.from({ length: 21 }, () => ({})) };
+    expect(await bot.post('/access/v1/evaluations', many)).toMatchObject({
+      status: 400,
+      body: { code: 'INVALID_INPUT' },
+    });
+  });
+
+  test('answers agents that it knows, and refuses what is no question', async () => {
+    const nobody = await gateway.nobody.post('/access/v1/evaluation', { subject, resource, action: select });
+    expect([nobody.status, nobody.body['code']]).toEqual([401, 'UNAUTHENTICATED']);
+    expect(await one({ action: undefined })).toMatchObject({ status: 400, body: { field: 'body.action' } });
+  });
+});

@@ -149,6 +149,12 @@ function bodyFor(path: string): object {
   const shownDigest = `sha256:${'0'.repeat(64)}`;
   const bodies: Readonly<Record<string, object>> = {
     '/v1/actions': { tool: 'shop-db', input: {} },
+    '/v1/dry-runs': { tool: 'shop-db', input: {} },
+    '/access/v1/evaluation': {
+      subject: { type: 'agent', id: 'agent-1' },
+      action: { name: 'select' },
+      resource: { type: 'tool', id: 'shop-db' },
+    },
     '/v1/actions/{actionId}/decision': { shownDigest, verdict: 'approve' },
     '/v1/actions/{actionId}/resolution': { verdict: 'happened', evidence: 'seen' },
     '/v1/freezes': { scope: { kind: 'agent', value: 'nobody' }, reason: 'test' },

@@ -46,7 +46,7 @@ test('an action is decided by one worker and made by the other', async () => {
 });
 
 test('a dry run looks where the tool is, and is decided where policy is', async () => {
-  expect(await agent.dryRun(update({ where: { id: 1 } }))).toMatchObject({
+  expect(await agent.dryRun(update({ where: { id: 1 }, rehearse: true }))).toMatchObject({
     effect: 'allow',
     preview: { rows: 1, tables: { stock: { updated: 1 } } },
   });
