@@ -67,14 +67,22 @@ export async function authenticate(
   at?: Date,
 ): Promise<Authentic> {
   if (at !== undefined) return authenticateAt(request, keyring, at);
+  return byEitherClock(ledger, (now) => authenticateAt(request, keyring, now));
+}
+
+/** Verifies as of now: by this worker's clock, and where that refuses, by the ledger's. */
+export async function byEitherClock(
+  ledger: Pick<Dependencies['ledger'], 'clock'>,
+  verify: (now: Date) => Promise<Authentic>,
+): Promise<Authentic> {
   const here = new Date();
   try {
-    return await authenticateAt(request, keyring, here);
+    return await verify(here);
   } catch (thrown) {
     if (asCountersignError(thrown).code !== 'AGENT_UNVERIFIED') throw thrown;
     const there = await ledger.clock();
     if (Math.abs(there.getTime() - here.getTime()) < CLOCKS_AGREE_MS) throw thrown;
-    return authenticateAt(request, keyring, there);
+    return verify(there);
   }
 }
 
@@ -118,7 +126,7 @@ async function proposerOf(
 }
 
 /** Ids of this form are not for agents. One that used such an id first would prevent an action from being compensated, or edited. */
-function assertNotReserved({ actionId }: Proposal): void {
+export function assertNotReserved({ actionId }: Proposal): void {
   const reserved = [COMPENSATION_PREFIX, EDIT_PREFIX].find((prefix) => actionId.startsWith(prefix));
   if (reserved === undefined) return;
   const use = reserved === EDIT_PREFIX ? 'what a person made of a proposal' : 'undoing';

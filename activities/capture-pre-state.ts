@@ -23,13 +23,22 @@ export async function capturePreState(
     await keep(workflowIdentity().tenant, captured, deps);
     // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);
-    // An expectation that is too costly on the real state is refused now, while nothing has been done.
-    await rehearse(read, captured.state, deps);
-    await assertPromiseHolds(read, captured.state, preview.rehearsal, deps);
+    await assertPromiseKept(read, captured.state, preview.rehearsal, deps);
     return run.seal<PreState>({ kind: 'pre_state', snapshot: captured.snapshot });
   } catch (thrown) {
     return run.refuse(thrown);
   }
+}
+
+/** An expectation that is too costly on the real state, or that a rehearsal shows to be false, is refused while nothing has been done. */
+export async function assertPromiseKept(
+  read: ToolInput,
+  state: State,
+  rehearsal: Rehearsal | undefined,
+  deps: Dependencies,
+): Promise<void> {
+  await rehearse(read, state, deps);
+  await assertPromiseHolds(read, state, rehearsal, deps);
 }
 
 async function rehearse(

@@ -1,5 +1,6 @@
 /** The interface between the workflows and their activities. Types only: the workflow sandbox loads no value from here. */
 import type { Requirement } from '../src/action/decision.js';
+import type { DryRun } from '../src/action/dry-run.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, ReceiptRef, Shown } from '../src/action/outcome.js';
@@ -57,6 +58,16 @@ export interface EditCheck extends ApprovalCheck {
   readonly edited: Proposal;
 }
 
+/** The input of a dry run. The signature is the agent's over the digest of the dry run, and begins no action. */
+export type DryRunRequest = Pick<ActionRequest, 'proposal' | 'signature'>;
+
+/** What the tool's system says of a dry run. It bears no seal: nothing rests on it but an answer. */
+export interface DryRunSeen extends Pick<Proposed, 'tool' | 'actionType' | 'operation' | 'preview'> {
+  readonly kind: 'seen';
+  /** Why it would not do what was asked for or promised. */
+  readonly broken?: ErrorView;
+}
+
 /** An edit that counts, and the action that is begun instead. */
 export interface CheckedEdit {
   readonly record: ApprovalRecord;
@@ -83,6 +94,13 @@ export interface Activities {
   readonly verify: (input: VerifyInput) => Promise<Concluded>;
   /** Records the end of an action without an effect: denied, expired or cancelled. */
   readonly settle: (input: SettleInput) => Promise<Concluded>;
+
+  /** Previews a proposal for a dry run. */
+  readonly previewDryRun: (
+    request: DryRunRequest,
+  ) => Promise<DryRunSeen | { readonly kind: 'decided'; readonly answer: DryRun } | OtherTaskQueue>;
+  /** Tells what policy, limits and people would say of it. Admits, holds and records nothing. */
+  readonly decideDryRun: (input: { readonly request: DryRunRequest; readonly seen: DryRunSeen }) => Promise<DryRun>;
 
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or EDIT_INVALID */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;

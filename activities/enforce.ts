@@ -28,11 +28,9 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const read = readAuthorizedInput(authentic, deps);
     assertSameTool(proposed, read);
 
-    const policy = deps.policy.current();
-    const facts = factsOf(authentic, read, proposed.preview, policy);
-    context.facts = facts;
-    policy.checkInput(facts);
-    const ruling = await rulingOf(authentic, read.tool, facts, policy, deps);
+    const ruling = await ruleOn(authentic, read, proposed.preview, deps, (facts) => {
+      context.facts = facts;
+    });
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
@@ -57,6 +55,21 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
   }
 }
 
+/** What policy and limits say now. `note` is told the facts before they are ruled on, so that a refusal can be recorded with them. */
+export async function ruleOn(
+  authentic: Authentic,
+  read: ToolInput,
+  preview: Preview,
+  deps: Dependencies,
+  note: (facts: Facts) => void = () => {},
+): Promise<Ruling> {
+  const policy = deps.policy.current();
+  const facts = factsOf(authentic, read, preview, policy);
+  note(facts);
+  policy.checkInput(facts);
+  return rulingOf(authentic, read.tool, facts, policy, deps);
+}
+
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
 function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>): Pick<Refused, 'facts' | 'decision'> {
   return {
@@ -66,7 +79,10 @@ function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>)
 }
 
 /** All workers must have the same definition of a tool, or the decision would be about something other than what is executed. */
-function assertSameTool(proposed: Proposed, { tool, actionType, operation }: ToolInput): void {
+export function assertSameTool(
+  proposed: Pick<Proposed, 'tool' | 'actionType' | 'operation'>,
+  { tool, actionType, operation }: ToolInput,
+): void {
   const same =
     proposed.tool.name === tool.name &&
     proposed.tool.environment === tool.environment &&
@@ -100,13 +116,13 @@ function withoutQueue(ruling: Ruling): Ruling {
   return queue === undefined ? ruling : { ...rest, decision: denied(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
 }
 
-function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {
+export function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {
   return new CountersignError(code ?? 'POLICY_DENIED', reason, problem);
 }
 
 /** @throws CountersignError POLICY_ERROR when what the policy declares of the input cannot be recorded */
 function factsOf(
-  { agent, authority, authorization, editor, at }: Authentic,
+  { proposal, agent, authority, authorization, editor, at }: Authentic,
   { tool, actionType, operation, input }: ToolInput,
   preview: Preview,
   policy: Policy,
@@ -122,6 +138,7 @@ function factsOf(
     ...(declared === undefined ? {} : { input: declared }),
     ...(authorization === undefined ? {} : { compensates: causeOf(authorization) }),
     ...(editor === undefined ? {} : { editedBy: editor.id }),
+    ...(proposal.from === undefined ? {} : { from: proposal.from }),
     now: at.toISOString(),
   };
 }
@@ -143,7 +160,7 @@ function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
  *
  * @throws CountersignError INVALID_PROPOSAL
  */
-async function assertRevises({ proposal, agent, editor }: Authentic, { ledger }: Dependencies): Promise<void> {
+export async function assertRevises({ proposal, agent, editor }: Authentic, { ledger }: Dependencies): Promise<void> {
   const { revises } = proposal;
   if (revises === undefined) return;
   const outcome = (await ledger.actions.find(agent.tenant, revises))?.outcome;

@@ -7,6 +7,7 @@ import { checkEdit } from './check-edit.js';
 import { compensate, actionState } from './compensate.js';
 import type { Activities } from './contract.js';
 import type { Dependencies, FaultPoint } from './deps.js';
+import { decideDryRun, previewDryRun } from './dry-run.js';
 import { enforce } from './enforce.js';
 import { execute } from './execute.js';
 import { executeCommand } from './execute-command.js';
@@ -40,6 +41,8 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     capturePostState: (input) => step('capturePostState', () => heartbeating(() => capturePostState(input, deps))),
     verify: (input) => step('verify', () => heartbeating(() => verify(input, deps))),
     settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
+    previewDryRun: (request) => asActivity(() => previewDryRun(request, deps)),
+    decideDryRun: (input) => asActivity(() => decideDryRun(input, deps)),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),

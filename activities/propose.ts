@@ -27,7 +27,7 @@ export async function propose(request: ActionRequest, deps: Dependencies): Retur
   }
 }
 
-async function previewOf({ tool, input, actionType }: ToolInput): Promise<Preview> {
+export async function previewOf({ tool, input, actionType }: ToolInput): Promise<Preview> {
   const preview = await tool.preview(input, { signal: Context.current().cancellationSignal });
   // What a read would return is its result, which nobody may see before the read is allowed.
   return actionType === 'READ' ? { ...preview, sample: [] } : preview;

@@ -7,8 +7,9 @@ export {
   type ProposalInput,
 } from './client/countersign.js';
 export { CountersignError, ERROR_CODES, type ErrorCode, type ErrorView } from './action/errors.js';
-export type { Proposal, Expect, NamedExpect } from './action/proposal.js';
+export type { Proposal, Expect, NamedExpect, Source } from './action/proposal.js';
 export type * from './action/decision.js';
+export type { DryRun, DryRunPreview } from './action/dry-run.js';
 export type * from './action/outcome.js';
 export type * from './action/snapshot.js';
 export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from './action/saga.js';

@@ -1,5 +1,6 @@
 /** Every workflow that a Countersign worker runs. */
 export { compensation } from './compensation.js';
+export { dryRun } from './dry-run.js';
 export { notification } from './notification.js';
 export { reconcile } from './reconcile.js';
 export { recordedOutcome } from './recorded-outcome.js';

@@ -27,6 +27,8 @@ export const local = {
   capturePostState: one('capturePostState', '20s', BRIEFLY),
   verify: one('verify', '20s', BRIEFLY),
   settle: one('settle', '20s', BRIEFLY),
+  previewDryRun: one('previewDryRun', '20s', BRIEFLY),
+  decideDryRun: one('decideDryRun', '10s', BRIEFLY),
 } as const;
 
 function one<Name extends LocalStep>(
@@ -45,10 +47,12 @@ type LocalStep =
   | 'authorize'
   | 'capturePostState'
   | 'verify'
-  | 'settle';
+  | 'settle'
+  | 'previewDryRun'
+  | 'decideDryRun';
 
 /** The steps before the effect that touch the tool's system, where the tool has workers of its own. */
-export function onTaskQueue(taskQueue: string): Pick<Activities, 'propose' | 'capturePreState'> {
+export function onTaskQueue(taskQueue: string): Pick<Activities, 'propose' | 'capturePreState' | 'previewDryRun'> {
   return proxyActivities<Activities>({ taskQueue, startToCloseTimeout: '60s', retry: BRIEFLY });
 }
 

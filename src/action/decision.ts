@@ -3,6 +3,7 @@ import type { ErrorCode, ErrorView } from './errors.js';
 import type { Digest, JsonObject } from './json.js';
 import type { LimitFigure } from './limits.js';
 import type { Agent } from './principal.js';
+import type { Source } from './proposal.js';
 import type { Rehearsal } from './rehearsal.js';
 
 export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
@@ -63,6 +64,8 @@ export interface Facts {
   readonly compensates?: Cause;
   /** Set when a person changed what the agent had proposed: who. Known from the person's signature. */
   readonly editedBy?: string;
+  /** What led to the proposal, as the agent says. Absent when it says nothing: that is no sign of trust. */
+  readonly from?: readonly Source[];
   /**
    * What the policy's schema declares of the input that the tool acts on, as it came. Absent when it declares nothing: a policy that
    * declares more is asked again with what it makes of the recorded proposal.

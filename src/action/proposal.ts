@@ -24,6 +24,12 @@ export const MAX_EXPECTED_OUTCOME = 2000;
 export const MAX_REASONING = 16_384;
 export const MAX_CLAIM = { name: 64, value: 256 } as const;
 
+/** How many sources a proposal may name, and the longest name of one, characters. */
+export const MAX_SOURCES = 20;
+export const MAX_SOURCE = 256;
+
+export const TRUST_LEVELS = ['trusted', 'untrusted'] as const;
+
 /** So many characters. */
 function words(min: number, max: number) {
   const error = min === 0 ? `at most ${max} characters` : `${min} to ${max} characters`;
@@ -72,6 +78,15 @@ export const proposalSchema = z.strictObject({
   onMismatch: z.enum(['compensate', 'keep']).optional(),
   /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
   claims: z.record(words(0, MAX_CLAIM.name), words(0, MAX_CLAIM.value)).optional(),
+  /**
+   * What led to it, as the agent's program knows: a prompt, a document, the result of a tool. Shown to people, and policy may ask for more
+   * because of it, never for less: nobody checks it.
+   */
+  from: z
+    .array(z.strictObject({ source: words(1, MAX_SOURCE), trust: z.enum(TRUST_LEVELS) }))
+    .min(1)
+    .max(MAX_SOURCES)
+    .optional(),
 });
 
 export interface Expect {
@@ -81,6 +96,14 @@ export interface Expect {
 
 export interface NamedExpect extends Expect {
   readonly name: string;
+}
+
+/** One of the things that led to a proposal. */
+export interface Source {
+  /** Such as `prompt`, `email:4711` or `tool:web_search`. */
+  readonly source: string;
+  /** `untrusted`: somebody else may have written it. */
+  readonly trust: (typeof TRUST_LEVELS)[number];
 }
 
 export interface Proposal {
@@ -94,6 +117,7 @@ export interface Proposal {
   readonly traceId?: string | undefined;
   readonly onMismatch?: 'compensate' | 'keep' | undefined;
   readonly claims?: Readonly<Record<string, string>> | undefined;
+  readonly from?: readonly Source[] | undefined;
 }
 
 /**
@@ -122,8 +146,8 @@ export function parseProposal(value: unknown): Proposal {
 
 /**
  * The digest that identifies a proposal: over what would be done and what is promised of it (`tool`, `input`, `expect`, `expectedOutcome`,
- * `onMismatch`), under its `actionId`. The agent's words (`reasoning`, `claims`) and where the proposal comes from (`revises`, `traceId`) are
- * no part of it, because a model that repeats a call words them anew: it is the same action.
+ * `onMismatch`), under its `actionId`. The agent's words (`reasoning`, `claims`) and where the proposal comes from (`from`, `revises`, `traceId`)
+ * are no part of it, because a model that repeats a call words them anew: it is the same action.
  */
 export function proposalDigest({ actionId, tool, input, expect, expectedOutcome, onMismatch }: Proposal): Digest {
   return digest({
@@ -137,10 +161,10 @@ export function proposalDigest({ actionId, tool, input, expect, expectedOutcome,
 }
 
 /** What a proposal says beside what identifies it: the agent's words, and where it comes from. */
-export type ProposalWords = Pick<Proposal, 'reasoning' | 'claims' | 'revises' | 'traceId'>;
+export type ProposalWords = Pick<Proposal, 'reasoning' | 'claims' | 'from' | 'revises' | 'traceId'>;
 
-export function wordsOf({ reasoning, claims, revises, traceId }: Proposal): ProposalWords {
-  return withoutUndefined({ reasoning, claims, revises, traceId });
+export function wordsOf({ reasoning, claims, from, revises, traceId }: Proposal): ProposalWords {
+  return withoutUndefined({ reasoning, claims, from, revises, traceId });
 }
 
 /** The digest that the agent signs and every sealed record is bound to: over the whole proposal, with the agent's words, because people decide on them. */

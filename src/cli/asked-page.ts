@@ -1,6 +1,6 @@
 /** The first half of an action's timeline: who asked for what, what it would touch, and what policy said. */
 import type { Decision, Preview, Requirement } from '../action/decision.js';
-import type { Expect, Proposal } from '../action/proposal.js';
+import { MAX_SOURCE, type Expect, type Proposal, type Source } from '../action/proposal.js';
 import type { Rehearsal } from '../action/rehearsal.js';
 import { rowInOrder } from '../presentation/column-order.js';
 import { textWarnings } from '../presentation/text-warnings.js';
@@ -58,6 +58,7 @@ function tellProposed(
   if (claims.length > 0) {
     page.fact('claims', ...claims.map(([name, value]) => claim(page, name, value, subject)));
   }
+  if (proposal.from !== undefined) page.fact('comes from', ...proposal.from.map((source) => sourceLine(page, source)));
   if (proposal.reasoning !== undefined) {
     page.quote('reasoning', "the agent's own words, checked by nobody:", proposal.reasoning);
   }
@@ -91,6 +92,12 @@ function tellInput(page: Page, { input }: Proposal): void {
     return [label, ...sanitizeLines(value, limits).map((line) => `${paint.dim('│')} ${line}`)];
   });
   page.fact('input', ...(lines.length === 0 ? [paint.dim('empty')] : lines));
+}
+
+/** What led to it, as the agent says: what is not trusted may hold instructions of somebody else. */
+function sourceLine(page: Page, { source, trust }: Source): string {
+  const { paint } = page.pen;
+  return `${sanitize(source, { max: MAX_SOURCE })}  ${trust === 'untrusted' ? paint.red('✗ not trusted') : paint.dim('(trusted, says the agent)')}`;
 }
 
 /** A claim is the agent's belief. The one about the environment can be compared with the truth. */

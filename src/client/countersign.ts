@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
+import { dryRunDigest, type DryRun } from '../action/dry-run.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
 import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
@@ -12,6 +13,7 @@ import { peekCredential, readCredential, signProposal, type Credential, type Cre
 import { actionHandle, restate, startAction, type TrustedAction } from './action.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
 import { connectTemporal } from './connection.js';
+import { dryRun } from './dry-run.js';
 import { conflict, timedOut, translated, unrecorded } from './failures.js';
 import {
   compensationView,
@@ -137,6 +139,24 @@ export class Countersign {
       pending,
       outcome: (options = {}) => this.outcome(actionId, { tenant, ...options }),
     };
+  }
+
+  /**
+   * Tells what would become of a proposal if it were made now: what policy and limits say, whom it would wait for, what it would touch. It
+   * has no effect and leaves nothing behind, and the answer holds nothing: another action may be quicker, and people may decide otherwise.
+   *
+   * What would be refused is an answer (`deny`), not an exception.
+   *
+   * @throws CountersignError INVALID_PROPOSAL and its kin before anything is sent; LEDGER_UNAVAILABLE, TOOL_UNAVAILABLE,
+   *   TEMPORAL_UNAVAILABLE, TIMED_OUT
+   */
+  async dryRun(input: ProposalInput, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<DryRun> {
+    const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
+    const signature = await signProposal(this.#holder(), dryRunDigest(proposal));
+    const request = { proposal, signature };
+    return this.#guard('of the dry run', timeoutMs, () =>
+      dryRun(this.temporal, this.#settings, this.#tenant(), request),
+    );
   }
 
   /**

@@ -1,6 +1,6 @@
 /** Renders a notice as an e-mail. The markup escapes everything, so text from others stays text. */
 import type { Notice } from './notice.js';
-import { cautionLines, decisionsOf, moment, requirementLines, titleOf } from './text.js';
+import { cautionLines, decisionsOf, moment, requirementLines, sourcesOf, titleOf } from './text.js';
 
 /** The subject, on one line: without line breaks, no text can begin another header. */
 export function subjectOf(notice: Notice): string {
@@ -11,10 +11,12 @@ export function subjectOf(notice: Notice): string {
 function facts(notice: Notice): [string, string][] {
   const { summary, tool, environment, agent, expiresAt, status } = notice;
   const decided = decisionsOf(notice);
+  const sources = sourcesOf(notice);
   return [
     ['What', summary],
     ['Where', `${tool}, ${environment}`],
     ['Proposed by', agent],
+    ...(sources === '' ? [] : [['Comes from, says the agent', sources] as [string, string]]),
     ...(status === undefined ? [['Until', moment(expiresAt)] as [string, string]] : []),
     ...(decided === '' ? [] : [['So far', decided] as [string, string]]),
   ];

@@ -1,6 +1,7 @@
 /** Builds notices about actions from the ledger. A notice contains no rows, input or secret; the page that it links to shows those. */
 import type { OutcomeStatus, Shown, Verdict } from '../action/outcome.js';
 import { digest } from '../action/json.js';
+import type { Source } from '../action/proposal.js';
 import { CountersignError } from '../action/errors.js';
 import { textWarnings } from '../presentation/text-warnings.js';
 import { isCut, oneLine } from './one-line.js';
@@ -50,6 +51,8 @@ export interface Notice {
   readonly agent: string;
   /** The agent's reasoning, which can contain anything. At most 500 characters of its two ends, on one line. */
   readonly reasoning?: string;
+  /** What led to the proposal, as the agent says, the untrusted first; at most 10. */
+  readonly from?: readonly Source[];
   /** Something is left out of the texts here: the whole is on the page behind the link. */
   readonly cut?: true;
   /** What to look at twice on the page: texts whose end is out of sight, names that mix scripts. */
@@ -80,7 +83,7 @@ export interface NoticeOptions {
   readonly gatewayUrl: string;
   /** Milliseconds since the epoch. */
   readonly announcedAt: number;
-  /** Whether the notice contains the agent's reasoning. */
+  /** Whether the notice contains the agent's words: its reasoning, and what led to the proposal. */
   readonly reasoning: boolean;
   /** Whether the summary is the tool's own, which may quote the input, rather than one built from facts. */
   readonly toolSummary: boolean;
@@ -92,7 +95,12 @@ export function noticeOf(announcement: Announcement, summary: ActionSummary, opt
   const { reasoning } = shown.proposal;
   const line = options.toolSummary ? shown.preview.summary : factsOf(shown);
   const words = options.reasoning && reasoning !== undefined && reasoning !== '' ? reasoning : undefined;
-  const cut = isCut(line, MAX.line) || (words !== undefined && isCut(words, MAX.reasoning));
+  const from = options.reasoning ? (shown.proposal.from ?? []) : [];
+  const cut =
+    isCut(line, MAX.line) ||
+    (words !== undefined && isCut(words, MAX.reasoning)) ||
+    from.length > MAX.list ||
+    from.some(({ source }) => isCut(source, MAX.name));
   const warnings = textWarnings(shown, { quote: false });
   return {
     kind,
@@ -104,6 +112,7 @@ export function noticeOf(announcement: Announcement, summary: ActionSummary, opt
     environment: oneLine(shown.tool.environment, MAX.name),
     agent: oneLine(shown.agent.id, MAX.line),
     ...(words === undefined ? {} : { reasoning: oneLine(words, MAX.reasoning) }),
+    ...(from.length === 0 ? {} : { from: sourcesOf(from) }),
     ...(cut ? { cut } : {}),
     ...(warnings.length === 0 ? {} : { warnings }),
     requirements: shown.requirements.slice(0, MAX.list).map(({ reason, roles, quorum }) => ({
@@ -118,6 +127,11 @@ export function noticeOf(announcement: Announcement, summary: ActionSummary, opt
     link: new URL(`actions/${encodeURIComponent(actionId)}`, withSlash(options.gatewayUrl)).href,
     at: new Date(options.announcedAt).toISOString(),
   };
+}
+
+function sourcesOf(from: readonly Source[]): readonly Source[] {
+  const untrustedFirst = from.toSorted((a, b) => Number(a.trust === 'trusted') - Number(b.trust === 'trusted'));
+  return untrustedFirst.slice(0, MAX.list).map(({ source, trust }) => ({ source: oneLine(source, MAX.name), trust }));
 }
 
 /** Why an announcement is obsolete; undefined when it is not. */

@@ -1,7 +1,7 @@
 /** Renders a notice for Slack (https://docs.slack.dev/reference/block-kit). Untrusted text is plain text, and is escaped as well. */
 import type { KnownBlock, PlainTextElement } from '@slack/web-api';
 import { ASKING, type Notice } from './notice.js';
-import { cautionLines, decisionsOf, moment, requirementLines, titleOf } from './text.js';
+import { cautionLines, decisionsOf, moment, requirementLines, sourcesOf, titleOf } from './text.js';
 
 /** The action ids that the buttons send to the gateway's `/slack/interactions`. */
 export const SLACK_ACTIONS = {
@@ -37,6 +37,7 @@ export function messageOf(notice: Notice, { buttons }: { readonly buttons: boole
         ],
       },
       ...section(notice.reasoning === undefined ? undefined : `The agent's own words: “${notice.reasoning}”`),
+      ...section(notice.from === undefined ? undefined : `Comes from, says the agent: ${sourcesOf(notice)}`),
       ...section(open ? cautions.join('\n') : undefined),
       ...section(open ? requirementLines(notice).join('\n') : undefined),
       ...section(decisionsOf(notice)),

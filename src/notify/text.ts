@@ -26,6 +26,11 @@ export function requirementLines({ requirements }: Pick<Notice, 'requirements'>)
   return requirements.map(({ quorum, roles, reason }) => `${quorum} × ${roles.join(' or ')}: ${reason}`);
 }
 
+/** One line for all that led to the proposal, as the agent says: `email 4711 (not trusted), prompt`. Empty when it says nothing. */
+export function sourcesOf({ from = [] }: Pick<Notice, 'from'>): string {
+  return from.map(({ source, trust }) => (trust === 'untrusted' ? `${source} (not trusted)` : source)).join(', ');
+}
+
 /** What to know of this message before deciding on it. */
 export function cautionLines({ cut, warnings = [] }: Pick<Notice, 'cut' | 'warnings'>): string[] {
   return [

@@ -8,10 +8,10 @@ import { bundleContents, type BundleContents, type PolicyBundle } from './bundle
 import { newCedar, type Cedar } from './cedar.js';
 import { declaredInput, inputContext, sampleInput } from './input/declared.js';
 import type { InputRecord } from './input/type.js';
-import { limitsContext } from './limits/cedar.js';
+import { limitsContext, OPTIONAL_ATTRIBUTES, type OptionalAttribute } from './limits/cedar.js';
 import type { LimitSet } from './limits/limit.js';
 import { policyInvalid } from './problems.js';
-import { toCedarRequest, type CedarRequest } from './request.js';
+import { sourceNames, toCedarRequest, type CedarRequest } from './request.js';
 import { SCHEMA_FILE, staticPolicies, type Rule } from './rules.js';
 
 /** Which policies are evaluated: all of the slice, or all but the soft forbids. */
@@ -27,24 +27,20 @@ export class Policy {
   readonly rules: readonly Rule[];
   readonly limits: LimitSet;
   readonly #schema: string;
-  readonly #withLimits: ReadonlySet<ActionType>;
-  readonly #withCompensates: ReadonlySet<ActionType>;
-  readonly #withEdited: ReadonlySet<ActionType>;
+  readonly #optional: BundleContents['optional'];
   readonly #inputs: ReadonlyMap<ActionType, InputRecord>;
   readonly #limitIds: ReadonlySet<string>;
   readonly #byId: ReadonlyMap<string, Rule>;
   #cedar: Cedar | undefined;
 
   constructor(bundle: PolicyBundle, contents: BundleContents) {
-    const { rules, limits, schema, withLimits, withCompensates, withEdited, inputs } = contents;
+    const { rules, limits, schema, optional, inputs } = contents;
     this.bundle = bundle;
     this.digest = bundle.digest;
     this.rules = rules;
     this.limits = limits;
     this.#schema = schema;
-    this.#withLimits = withLimits;
-    this.#withCompensates = withCompensates;
-    this.#withEdited = withEdited;
+    this.#optional = optional;
     this.#inputs = inputs;
     this.#limitIds = new Set(limits.limits.map(({ id }) => id));
     this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
@@ -66,14 +62,22 @@ export class Policy {
   /** Converts the facts to a request that fits the policy's schema. @throws CountersignError POLICY_ERROR */
   request(facts: Facts): CedarRequest {
     const request = toCedarRequest(facts);
-    const { actionType } = facts;
-    const optional: Record<string, CedarValueJson> = {};
-    if (this.#withLimits.has(actionType)) optional['limits'] = limitsContext(facts.limits ?? [], this.#limitIds);
-    if (this.#withCompensates.has(actionType)) optional['compensates'] = facts.compensates !== undefined;
-    if (this.#withEdited.has(actionType)) optional['edited'] = facts.editedBy !== undefined;
     const input = this.#inputContext(facts);
-    if (input !== undefined) optional['input'] = input;
-    return { ...request, context: { ...request.context, ...optional } };
+    const context = { ...request.context, ...this.#optionalContext(facts) };
+    return { ...request, context: input === undefined ? context : { ...context, input } };
+  }
+
+  /** What the schema declares of these, and no more: Cedar refuses what it does not know. */
+  #optionalContext(facts: Facts): Record<string, CedarValueJson> {
+    const values: Readonly<Record<OptionalAttribute, () => CedarValueJson>> = {
+      limits: () => limitsContext(facts.limits ?? [], this.#limitIds),
+      compensates: () => facts.compensates !== undefined,
+      edited: () => facts.editedBy !== undefined,
+      sources: () => sourceNames(facts),
+      untrustedSources: () => sourceNames(facts, 'untrusted'),
+    };
+    const declared = OPTIONAL_ATTRIBUTES.filter((name) => this.#optional.get(name)?.has(facts.actionType) === true);
+    return Object.fromEntries(declared.map((name) => [name, values[name]()]));
   }
 
   /**

@@ -46,7 +46,7 @@ export interface EnforceContext {
  *     expect(decision.effect).toBe('deny');
  *     expect(decision.reason).toContain('protected table');
  *
- * Of the proposal, only `tool` and `input` are read, and of the input only what the policy's schema declares and what fills `operation` and
+ * Of the proposal, only `tool`, `input` and `from` are read, and of the input only what the policy's schema declares and what fills `operation` and
  * `preview` when they are not given. Give the input as the tool reads it, with its defaults. As in a worker, the agent's reasoning and
  * expectations are not read.
  */
@@ -81,6 +81,7 @@ export function enforce(
     operation: context.operation ?? textOf(proposal.input, 'operation') ?? actionType.toLowerCase(),
     preview: { ...defaultPreview(proposal.input, actionType), ...context.preview },
     ...(input === undefined ? {} : { input }),
+    ...(proposal.from === undefined ? {} : { from: proposal.from }),
     ...(context.limits === undefined ? {} : { limits: context.limits }),
     now: context.now ?? ENFORCE_NOW,
   });

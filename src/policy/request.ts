@@ -2,6 +2,7 @@
 import type { CedarValueJson, Context, Entities, EntityUid } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
+import type { Source } from '../action/proposal.js';
 
 export interface CedarRequest {
   readonly actionType: ActionType;
@@ -45,6 +46,15 @@ export function toCedarRequest(facts: Facts): CedarRequest {
       { uid: resource, attrs: { kind: text(tool.kind, 'tool.kind'), environment }, parents: [] },
     ],
   };
+}
+
+/** The names of what led to an action, as the agent says. @throws CountersignError POLICY_ERROR */
+export function sourceNames({ from = [] }: Facts, trust?: Source['trust']): string[] {
+  const named = from.filter((one) => trust === undefined || one.trust === trust);
+  return texts(
+    named.map(({ source }) => source),
+    'from',
+  );
 }
 
 function text(value: unknown, field: string): string {

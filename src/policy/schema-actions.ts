@@ -2,7 +2,7 @@
 import type { PolicyJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType } from '../action/decision.js';
 import type { Cedar } from './cedar.js';
-import { actionsWith } from './limits/cedar.js';
+import { actionsWith, OPTIONAL_ATTRIBUTES, type OptionalAttribute } from './limits/cedar.js';
 import { locate, pushAll } from './located-problems.js';
 import type { BundleProblem } from './problems.js';
 
@@ -10,12 +10,8 @@ const ACTION_ENTITY = 'Countersign::Action';
 
 export interface SchemaActions {
   readonly actions: ActionIndex;
-  /** The action types whose context has `limits`. */
-  readonly withLimits: ReadonlySet<ActionType>;
-  /** The action types whose context has `compensates`. */
-  readonly withCompensates: ReadonlySet<ActionType>;
-  /** The action types whose context has `edited`. */
-  readonly withEdited: ReadonlySet<ActionType>;
+  /** For each attribute that a schema may leave out, the action types whose context has it. */
+  readonly optional: ReadonlyMap<OptionalAttribute, ReadonlySet<ActionType>>;
 }
 
 /** For each action and action group of the schema, the action types that `action in` it matches. */
@@ -26,7 +22,7 @@ export function readActions(cedar: Cedar, schema: string, problems: BundleProble
   const answer = cedar.schemaToJson(schema);
   if (answer.type === 'failure') {
     pushAll(problems, answer.errors, (error) => locate(error, file, schema));
-    return { actions: new Map(), withLimits: new Set(), withCompensates: new Set(), withEdited: new Set() };
+    return { actions: new Map(), optional: new Map() };
   }
   pushAll(problems, answer.warnings, (error) => locate(error, file, schema));
   const parents = actionParents(answer.json);
@@ -45,9 +41,7 @@ export function readActions(cedar: Cedar, schema: string, problems: BundleProble
   }
   return {
     actions: index,
-    withLimits: actionsWith('limits', answer.json),
-    withCompensates: actionsWith('compensates', answer.json),
-    withEdited: actionsWith('edited', answer.json),
+    optional: new Map(OPTIONAL_ATTRIBUTES.map((attribute) => [attribute, actionsWith(attribute, answer.json)])),
   };
 }
 

@@ -33,8 +33,13 @@ export function textWarnings(shown: Shown, { quote }: { readonly quote: boolean 
 }
 
 function placesOf({ proposal, preview }: Shown): readonly Place[] {
-  const { reasoning, expectedOutcome, claims, expect, input } = proposal;
-  const said = [reasoning, expectedOutcome, claims === undefined ? undefined : JSON.stringify(claims)];
+  const { reasoning, expectedOutcome, claims, from = [], expect, input } = proposal;
+  const said = [
+    reasoning,
+    expectedOutcome,
+    claims === undefined ? undefined : JSON.stringify(claims),
+    ...from.map(({ source }) => source),
+  ];
   return [
     ...[...preview.targets, ...preview.reads].map((text) => ({
       where: TARGET,

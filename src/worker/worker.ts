@@ -230,8 +230,8 @@ function decidesWith({ sign }: Keyring): boolean {
 }
 
 /** What a worker does that touches the tools' systems and decides nothing. */
-function toolStepsOf({ propose, capturePreState, execute, capturePostState }: Activities): object {
-  return { propose, capturePreState, execute, capturePostState };
+function toolStepsOf({ propose, previewDryRun, capturePreState, execute, capturePostState }: Activities): object {
+  return { propose, previewDryRun, capturePreState, execute, capturePostState };
 }
 
 async function runUntilStopped(worker: Worker, closing: Closing): Promise<void> {

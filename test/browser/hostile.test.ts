@@ -54,6 +54,7 @@ test('a proposal full of markup, hidden characters and 100 KB of text is text', 
     reasoning: REASONING,
     expectedOutcome: MARKUP,
     claims: { [MARKUP.slice(0, 60)]: QUOTES, environment: BIDI },
+    from: [MARKUP, QUOTES, BIDI].map((source) => ({ source: source.slice(0, 256), trust: 'untrusted' })),
   });
   expect(body).toMatchObject({ status: 'pending' });
   for (const at of ['/', '/actions/hostile', '/history', '/dashboard']) await stillInert(at);

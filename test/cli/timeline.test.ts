@@ -18,6 +18,10 @@ const proposal: Proposal = {
   expect: 'post.orders["7"].status == "refunded"',
   reasoning: 'The customer asked.',
   claims: { environment: 'test', ticket: 'T-1' },
+  from: [
+    { source: 'prompt', trust: 'trusted' },
+    { source: 'email:4711', trust: 'untrusted' },
+  ],
 };
 const preview: Preview = {
   rows: 12,
@@ -131,6 +135,7 @@ describe('an action that waits', () => {
     ['the expectation', /expect +post\.orders\["7"\]\.status == "refunded"/],
     ['that the claimed environment is wrong', /environment = test {2}✗ in truth it is production/],
     ['that other claims are but claims', /ticket = T-1 {2}\(claimed, not checked\)/],
+    ['what led to it', /comes from +prompt {2}\(trusted, says the agent\)\n +email:4711 {2}✗ not trusted/],
     ['the reasoning as somebody else’s words', /the agent's own words, checked by nobody:\n +│ The customer asked\./],
     ['what it would touch', /touches +12 rows; writes orders; reads nothing/],
     ['warnings', /warning +a trigger fires/],
@@ -215,20 +220,9 @@ describe('hostile words', () => {
 
   test('stay words wherever the agent can put them', () => {
     const input = { [evil]: evil, text: evil, deep: { [evil]: [evil] } };
-    expect(
-      told(
-        waiting({ input, reasoning: evil, expect: evil, expectedOutcome: evil, claims: { [evil]: evil } }),
-        {},
-        full,
-      ),
-    ).not.toMatch(alive);
-    expect(
-      told(
-        waiting({ input, reasoning: evil, expect: evil, expectedOutcome: evil, claims: { [evil]: evil } }),
-        {},
-        plain,
-      ),
-    ).not.toMatch(alive);
+    const words = { reasoning: evil, expect: evil, expectedOutcome: evil, claims: { [evil]: evil } };
+    const from = [{ source: evil, trust: 'untrusted' }] as const;
+    for (const pen of [full, plain]) expect(told(waiting({ input, from, ...words }), {}, pen)).not.toMatch(alive);
   });
 
   test('stay words wherever the real system or a person can put them', () => {

@@ -81,6 +81,15 @@ describe('an action', () => {
     expect(answer).toMatchObject({ status: 'denied', error: { code: 'POLICY_DENIED' } });
   });
 
+  test('is tried without being made', async () => {
+    expect(await cs.dryRun(noted(3))).toMatchObject({ effect: 'allow', preview: { rows: 1, targets: ['notes'] } });
+    expect(await cs.dryRun(await stale('dry'))).toMatchObject({
+      effect: 'require_approval',
+      missing: [{ roles: ['dba'] }],
+    });
+    expect((await failure(cs.view('note-3'))).code).toBe('NOT_FOUND');
+  });
+
   test('waits for people, and ends when they decide', async () => {
     const answer = await cs.perform(await stale('one'));
     expect(answer).toMatchObject({
@@ -331,7 +340,7 @@ describe('the package', () => {
     const { components } = (await gateway.nobody.get('/openapi.json')).body as {
       components: { schemas: Record<string, object> };
     };
-    const wanted = ['Proposal', 'Outcome', 'Action', 'Actions', 'Me'];
+    const wanted = ['Proposal', 'Outcome', 'Action', 'Actions', 'DryRun', 'Me'];
     const root = {
       title: 'Api',
       type: 'object',

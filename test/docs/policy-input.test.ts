@@ -2,7 +2,9 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { ActionType } from '../../src/action/decision.js';
 import type { JsonObject } from '../../src/action/json.js';
+import type { Proposal } from '../../src/action/proposal.js';
 import { anAgent, aTool, enforce, policyFromText } from '../../src/testing/index.js';
 import { scopeCovers } from '../../src/trust/index.js';
 import { STARTER_SCHEMA } from '../policy/input-example.js';
@@ -31,7 +33,7 @@ function ask(operation: string, body: JsonObject, roles: readonly string[] = ['s
 }
 
 test('has no other snippets than those run here', () => {
-  expect([...blocks.keys()]).toEqual(['cedarschema', 'cedar', 'policy.test.ts']);
+  expect([...blocks.keys()]).toEqual(['cedarschema', 'cedar', 'untrusted-sources.cedar', 'policy.test.ts']);
   expect(schema).not.toBe(STARTER_SCHEMA);
 });
 
@@ -45,6 +47,34 @@ test('the policies rule by operation and argument', () => {
     policies: ['no-customer-is-deleted'],
     reason: 'no-customer-is-deleted: customers are never deleted through payments',
   });
+});
+
+test('the rule about sources is that of the starter bundle, and asks a person where a source is not trusted', async () => {
+  const rule = snippet('untrusted-sources.cedar');
+  const starter = await readFile(path.join(ROOT, 'policies/starter/untrusted-sources.cedar'), 'utf8');
+  expect(starter.replace('@constraint("untrusted_sources")\n', '')).toContain(rule);
+  const [silent = ''] = /`when \{ (context\.sources\.isEmpty\(\)) \}`/.exec(page)?.slice(1) ?? [];
+  const asking = policyFromText({
+    'schema.cedarschema': STARTER_SCHEMA,
+    'rule.cedar': rule,
+    'a.cedar': `@id("all") permit (principal, action, resource);
+      @id("silent") forbid (principal, action == Countersign::Action::"DELETE", resource) when { ${silent} };`,
+  });
+  const decide = (from: Proposal['from'], actionType: ActionType = 'WRITE') =>
+    enforce({ tool: 'shop-db', input: {}, from }, { policy: asking, agent: anAgent(), tool: aTool(), actionType });
+  const prompt = { source: 'prompt', trust: 'trusted' } as const;
+  const mail = { source: 'email:4711', trust: 'untrusted' } as const;
+  expect(decide([prompt]).effect).toBe('allow');
+  expect(decide(undefined).effect).toBe('allow');
+  expect(decide([prompt, mail], 'READ').effect).toBe('allow');
+  for (const actionType of ['WRITE', 'DELETE', 'CALL_API'] as const) {
+    expect(decide([prompt, mail], actionType)).toMatchObject({
+      effect: 'require_approval',
+      reason: expect.stringContaining(`led to this ${actionType}`) as string,
+      requirements: [{ roles: ['dba'] }],
+    });
+  }
+  expect(decide(undefined, 'DELETE')).toMatchObject({ effect: 'deny', policies: ['silent'] });
 });
 
 test('the scope covers that operation and no other', () => {

@@ -88,6 +88,29 @@ describe('an agent', () => {
     expect(await count()).toBe(161);
   });
 
+  test('that follows from a source that is not trusted is looked at by a person, who sees the source', async () => {
+    const actionId = randomUUID();
+    const from = [
+      { source: 'prompt', trust: 'trusted' },
+      { source: 'email:<b>4711</b>', trust: 'untrusted' },
+    ];
+    const trusted = await bot.post('/v1/actions?wait=30', { ...insert(221), from: from.slice(0, 1) });
+    expect(trusted.body).toMatchObject({ status: 'success' });
+
+    const asked = await bot.post('/v1/actions?wait=30', { ...insert(222), actionId, from });
+    expect(asked.body).toMatchObject({ status: 'pending', reason: expect.stringContaining('not trusted') as string });
+    const { pending, effect } = (await dana.get(`/v1/actions/${actionId}`)).body;
+    const { shown, shownDigest } = pending as PendingView;
+    expect([effect, shown.proposal.from]).toEqual(['require_approval', from]);
+
+    // The same action again, of which it says less: people still decide on what it said first.
+    await bot.post('/v1/actions?wait=30', { ...insert(222), actionId, from: from.slice(0, 1) });
+    await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve' });
+    await bot.get(`/v1/actions/${actionId}/outcome?wait=30`);
+    const { body } = await dana.get(`/v1/actions/${actionId}/outcome`);
+    expect(body).toMatchObject({ status: 'success', facts: { from } });
+  });
+
   test('sees that its action waits and for whom, and no row of what it would change', async () => {
     const { actionId } = await waiting();
     const { body, text } = await bot.get(`/v1/actions/${actionId}`);

@@ -149,7 +149,31 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
       annotations: { readOnlyHint: true },
     });
     const narrow = await (await connected(options, { scopes: ['files:list_*', 'shop-db:sql.select'] })).listTools();
-    expect(narrow.tools.map(({ name }) => name)).toEqual(['await_action', 'files_list_directory', 'shop-db_sql']);
+    expect(narrow.tools.map(({ name }) => name)).toEqual([
+      'await_action',
+      'dry_run',
+      'files_list_directory',
+      'shop-db_sql',
+    ]);
+  });
+
+  test('hears what would come of a call, and nothing is done', async () => {
+    const client = await connected(options);
+    const file = path.join(root, 'dry.txt');
+    const would = (tool: string, args: object) =>
+      client.callTool({ name: 'dry_run', arguments: { tool, arguments: args } });
+    const allowed = await would('files_write_file', { path: file, content: 'text' });
+    expect(allowed).toMatchObject({ structuredContent: { effect: 'allow' } });
+    expect(textOf(allowed)).toMatch(/^It would be done at once\..*call files_write_file with the same arguments\.$/s);
+    const asked = await would('files_move_file', { source: path.join(root, 'a'), destination: path.join(root, 'b') });
+    expect(textOf(asked)).toMatch(
+      /wait until people approve it\.\nReason: .*moving files.*\n[^]*Approvals needed: 1 of dba/,
+    );
+    const escape = await would('files_write_file', { path: file });
+    expect(escape).toMatchObject({ structuredContent: { effect: 'deny', error: { code: 'INVALID_INPUT' } } });
+    expect(escape.isError).toBeUndefined();
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
+    await expect(would('nowhere', {})).rejects.toThrow('no such tool');
   });
 
   test('has what an allowed call returns, verified', async () => {

@@ -149,6 +149,12 @@ function bodyFor(path: string): object {
   const shownDigest = `sha256:${'0'.repeat(64)}`;
   const bodies: Readonly<Record<string, object>> = {
     '/v1/actions': { tool: 'shop-db', input: {} },
+    '/v1/dry-runs': { tool: 'shop-db', input: {} },
+    '/access/v1/evaluation': {
+      subject: { type: 'agent', id: 'agent-1' },
+      action: { name: 'select' },
+      resource: { type: 'tool', id: 'shop-db' },
+    },
     '/v1/actions/{actionId}/decision': { shownDigest, verdict: 'approve' },
     '/v1/actions/{actionId}/resolution': { verdict: 'happened', evidence: 'seen' },
     '/v1/freezes': { scope: { kind: 'agent', value: 'nobody' }, reason: 'test' },
@@ -262,6 +268,7 @@ async function agrees(by: Sender, at: string, sent: Sent, allowed: boolean): Pro
 describe('the document and the API agree on', () => {
   const PROPOSE = 'POST /v1/actions';
   const nowhere = (more: object): object => ({ tool: 'nowhere', input: {}, ...more });
+  const source = (name: string, trust = 'untrusted') => ({ source: name, trust });
 
   test.each<[string, Sent, boolean]>([
     ['a text of any script', { json: nowhere({ input: { s: 'Zoë 返金 \t 😀 \u0085' } }) }, true],
@@ -279,6 +286,16 @@ describe('the document and the API agree on', () => {
     ['a claim', { json: nowhere({ claims: { ['😀'.repeat(64)]: '😀'.repeat(256) } }) }, true],
     ['a claim of a longer name', { json: nowhere({ claims: { ['x'.repeat(65)]: 'x' } }) }, false],
     ['a claim that is no text', { json: nowhere({ claims: { a: 1 } }) }, false],
+    ['sources', { json: nowhere({ from: [source('😀'.repeat(256)), source('prompt', 'trusted')] }) }, true],
+    ['as many as may be', { json: nowhere({ from: Array.from({ length: 20 }, (_, n) => source(`s${n}`)) }) }, true],
+    ['more sources', { json: nowhere({ from: Array.from({ length: 21 }, (_, n) => source(`s${n}`)) }) }, false],
+    ['no source at all', { json: nowhere({ from: [] }) }, false],
+    ['a source without a name', { json: nowhere({ from: [source('')] }) }, false],
+    ['a source of a longer name', { json: nowhere({ from: [source('x'.repeat(257))] }) }, false],
+    ['a NUL in a source', { json: nowhere({ from: [source('a\u0000b')] }) }, false],
+    ['a source trusted otherwise', { json: nowhere({ from: [source('a', 'verified')] }) }, false],
+    ['a source with more to it', { json: nowhere({ from: [{ ...source('a'), by: 'me' }] }) }, false],
+    ['a source that is a text', { json: nowhere({ from: ['prompt'] }) }, false],
     ['an expectation', { json: nowhere({ expect: { cel: 'true', withinMs: 600_000 } }) }, true],
     ['an empty expectation', { json: nowhere({ expect: '' }) }, false],
     ['an expectation that waits for longer', { json: nowhere({ expect: { cel: 'true', withinMs: 600_001 } }) }, false],

@@ -45,6 +45,14 @@ test('an action is decided by one worker and made by the other', async () => {
   });
 });
 
+test('a dry run looks where the tool is, and is decided where policy is', async () => {
+  expect(await agent.dryRun(update({ where: { id: 1 }, rehearse: true }))).toMatchObject({
+    effect: 'allow',
+    preview: { rows: 1, tables: { stock: { updated: 1 } } },
+  });
+  expect(await agent.dryRun(update({ all: true }))).toMatchObject({ effect: 'require_approval' });
+});
+
 test('people approve what the other worker shows', async () => {
   const action = await pending(agent, update({ all: true }));
   await stack.decide(action, await stack.approver('dora', ['dba']));

@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, test } from 'vitest';
+import { dryRunDigest } from '../../src/action/dry-run.js';
 import { editedProposal } from '../../src/action/edit.js';
+import type { Proposal } from '../../src/action/proposal.js';
 import { CountersignError } from '../../src/action/errors.js';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
 import type { ExecuteContext, Tool } from '../../src/tools/tool.js';
-import { issueAgent, signApproval, signCommand, signedEdit } from '../../src/trust/index.js';
+import { issueAgent, signApproval, signCommand, signProposal, signedEdit } from '../../src/trust/index.js';
 import type { Channel } from '../../src/notify/index.js';
 import { journalTool, type JournalInput } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -109,6 +111,15 @@ async function recordWorkflow(name: string, workflowId: string, client = admin):
   await writeFile(path.join(folder, `${name}.json`), `${JSON.stringify(JSON.parse(stdout, withoutTraces))}\n`);
 }
 
+async function recordDryRun(name: string, proposal: Proposal): Promise<void> {
+  const credential = await issueAgent(stack.keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+  const signature = await signProposal(credential, dryRunDigest(proposal));
+  const workflowId = `dry/${TENANT}/${name}`;
+  const { taskQueue } = stack.temporal;
+  await admin.temporal.workflow.execute('dryRun', { workflowId, taskQueue, args: [{ proposal, signature }] });
+  await recordWorkflow(name, workflowId);
+}
+
 /** Stack traces name folders of the machine that recorded. Replay does not read them. */
 function withoutTraces(key: string, value: unknown): unknown {
   return key === 'stackTrace' ? '' : value;
@@ -138,6 +149,10 @@ async function waiting(actionId: string): Promise<PendingAction> {
 test('allowed', async () => {
   await ended(admin, update('allowed', { expect: 'post.customers["1"].plan == "allowed"' }));
   await record('allowed', 'allowed');
+});
+
+test('a dry run', async () => {
+  await recordDryRun('dry-run', update('dry'));
 });
 
 test('read', async () => {
@@ -183,6 +198,7 @@ test('a tool with workers of its own', async () => {
   const far = await stack.startWorker({ temporal: { ...stack.temporal, taskQueue: 'far' } });
   await ended(admin, { ...update('far'), tool: 'far-db' });
   await record('other-task-queue', 'far');
+  await recordDryRun('dry-run-elsewhere', { ...update('far-dry'), tool: 'far-db' });
   await far.stop();
 });
 

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SMTPServerOptions } from 'smtp-server';
 import { email, type EmailOptions } from '../../src/notify/index.js';
-import { delivery, notice, openMail, TLS, type MailServer } from './support.js';
+import { delivery, notice, untrusted, openMail, TLS, type MailServer } from './support.js';
 
 const PASSWORD = 'a-pass-word';
 const servers: MailServer[] = [];
@@ -103,7 +103,10 @@ describe('hostile texts', () => {
   const CRLF = 'x\r\nBcc: evil@example.com\r\n\r\n<b>body</b>';
 
   test('add no header, no recipient and no body', async () => {
-    await channel().deliver(notice({ summary: CRLF, environment: CRLF, agent: CRLF, reasoning: CRLF }), delivery());
+    await channel().deliver(
+      notice({ summary: CRLF, environment: CRLF, agent: CRLF, reasoning: CRLF, from: untrusted(CRLF) }),
+      delivery(),
+    );
     const [mail] = server.mails;
     expect(mail?.recipients).toEqual(['dba@example.com', 'lead@example.com']);
     expect(mail?.bcc).toBeUndefined();
@@ -113,7 +116,10 @@ describe('hostile texts', () => {
 
   test('stay text in HTML', async () => {
     const markup = `<script>alert(1)</script><img src=x onerror=alert(1)>"'><a href="https://evil.example">Approve</a>`;
-    await channel().deliver(notice({ summary: markup, reasoning: markup, agent: markup }), delivery());
+    await channel().deliver(
+      notice({ summary: markup, reasoning: markup, agent: markup, from: untrusted(markup) }),
+      delivery(),
+    );
     const html = server.mails[0]?.html ?? '';
     expect(html).not.toMatch(/<script|<img|evil\.example">/);
     expect(html.match(/<a /g)).toHaveLength(1);

@@ -83,6 +83,24 @@ describe('a notice', () => {
     expect(noticeFor({}, { reasoning: false })).not.toHaveProperty('reasoning');
   });
 
+  test('names what led to it, the untrusted first and on one line each, unless the operator wants no words of the agent', () => {
+    const from = [
+      { source: 'prompt', trust: 'trusted' },
+      { source: `web\n${'x'.repeat(200)}`, trust: 'untrusted' },
+    ] as const;
+    const about = summary({ shown: { ...shown, proposal: { ...shown.proposal, from } } });
+    const told = noticeOf(ASKED, about, OPTIONS);
+    expect(told).toMatchObject({
+      cut: true,
+      from: [
+        { source: expect.stringMatching(/^web x+… ?x*$/) as string, trust: 'untrusted' },
+        { source: 'prompt', trust: 'trusted' },
+      ],
+    });
+    expect(textOf(told)).toMatch(/^Comes from, says the agent: web x.* \(not trusted\), prompt$/m);
+    expect(noticeOf(ASKED, about, { ...OPTIONS, reasoning: false })).not.toHaveProperty('from');
+  });
+
   test('leads to the action’s page, below whatever path the gateway has', () => {
     expect(noticeFor().link).toBe('https://gate.example/actions/pay-1');
     expect(noticeFor({}, { gatewayUrl: 'https://example.com/gate' }).link).toBe(

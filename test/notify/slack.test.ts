@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { slack, type SlackOptions } from '../../src/notify/index.js';
 import type { Channel } from '../../src/notify/channel.js';
-import { delivery, notice, openSlack, status, type SlackServer } from './support.js';
+import { delivery, notice, untrusted, openSlack, status, type SlackServer } from './support.js';
 
 const TOKEN = 'xoxb-1234-abcdef';
 let server: SlackServer;
@@ -104,10 +104,12 @@ describe('a message', () => {
     ['<https://evil.example|Approve here>', '&lt;https://evil.example|Approve here&gt;'],
     ['<@U123> & <#C1>', '&lt;@U123&gt; &amp; &lt;#C1&gt;'],
   ])('treats %s as text: nobody is mentioned and nothing is linked', async (words, escaped) => {
-    await channel().deliver(notice({ reasoning: words, summary: words, agent: words, environment: words }), delivery());
+    const everywhere = { reasoning: words, summary: words, agent: words, environment: words, from: untrusted(words) };
+    await channel().deliver(notice(everywhere), delivery());
     const { texts, blocks } = shown(only());
     expect(texts).toContain(`own words: “${escaped}”`);
     expect(texts).toContain(`What: ${escaped}`);
+    expect(texts).toContain(`Comes from, says the agent: ${escaped} (not trusted)`);
     expect(only()?.['text']).toContain(escaped);
     expect(only()?.['text']).not.toMatch(/[<>]/);
     // No text that Slack reads as markup contains untrusted text.

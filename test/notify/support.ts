@@ -188,6 +188,11 @@ export function notice(more: Partial<Notice> = {}): Notice {
   };
 }
 
+/** A source that the agent says it does not trust. */
+export function untrusted(source: string): NonNullable<Notice['from']> {
+  return [{ source, trust: 'untrusted' }];
+}
+
 export function delivery(more: Partial<DeliveryContext> = {}): DeliveryContext {
   return { deliveryId: 'ntc_0123', signal: new AbortController().signal, earlier: [], ...more };
 }

@@ -10,15 +10,17 @@ export interface FactsGiven {
   readonly actionType?: ActionType;
   readonly now?: string;
   readonly operation?: string;
+  readonly from?: Facts['from'] | undefined;
 }
 
-export function factsOf({ agent, tool, preview, actionType, now, operation }: FactsGiven = {}): Facts {
+export function factsOf({ agent, tool, preview, actionType, now, operation, from }: FactsGiven = {}): Facts {
   return {
     agent: anAgent(agent),
     tool: aTool(tool),
     actionType: actionType ?? 'WRITE',
     operation: operation ?? 'update',
     preview: { rows: 1, targets: ['orders'], reads: [], schemaChange: false, sample: [], summary: '', ...preview },
+    ...(from === undefined ? {} : { from }),
     now: now ?? '2025-01-01T12:00:00.000Z',
   };
 }

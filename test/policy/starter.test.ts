@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ACTION_TYPES, type ActionType, type DecisionEffect } from '../../src/action/decision.js';
+import { ACTION_TYPES, type ActionType, type DecisionEffect, type Facts } from '../../src/action/decision.js';
 import { evaluate, type Policy } from '../../src/policy/index.js';
-import { loadStarterPolicy } from '../../src/testing/index.js';
+import { loadStarterPolicy, policyFromText } from '../../src/testing/index.js';
 import { factsOf } from './facts.js';
 
 let policy: Policy;
@@ -62,6 +62,47 @@ describe('the whole matrix', () => {
       }
     }
   }
+});
+
+describe('what led to it', () => {
+  const decide = (actionType: ActionType, from: Facts['from'], more: object = {}) =>
+    evaluate(
+      policy,
+      factsOf({ agent: { roles: ['admin_user'] }, tool: { environment: 'test' }, actionType, from, ...more }),
+    );
+  const mail = [{ source: 'email', trust: 'untrusted' }] as const;
+
+  test.each(['test', 'production'])(
+    'asks a dba for each change that an untrusted source led to, in %s',
+    (environment) => {
+      const tool = { environment };
+      for (const actionType of ['WRITE', 'DELETE'] as const) {
+        expect(decide(actionType, mail, { tool })).toMatchObject({
+          effect: 'require_approval',
+          policies: ['untrusted-source-leads-to-a-change'],
+          requirements: [{ roles: ['dba'], quorum: 1 }],
+        });
+        expect(decide(actionType, [{ source: 'prompt', trust: 'trusted' }], { tool }).effect).toBe('allow');
+      }
+      expect(decide('READ', mail, { tool }).effect).toBe('allow');
+    },
+  );
+
+  test('never makes possible what is forbidden without it', () => {
+    const preview = { targets: ['users'] };
+    for (const from of [undefined, mail, [{ source: 'prompt', trust: 'trusted' }] as const])
+      expect(decide('DELETE', from, { preview }).effect).toBe('deny');
+    expect(decide('CALL_API', [{ source: 'prompt', trust: 'trusted' }]).effect).toBe('deny');
+  });
+
+  test('is unknown to a schema that does not declare it, and nothing breaks', () => {
+    const { 'schema.cedarschema': schema = '' } = policy.bundle.files;
+    const older = policyFromText({
+      'schema.cedarschema': schema.replaceAll(/^ *(untrustedSources|sources): .*\n/gm, ''),
+      'a.cedar': '@id("all") permit (principal, action, resource);',
+    });
+    expect(evaluate(older, factsOf({ actionType: 'WRITE', from: mail })).effect).toBe('allow');
+  });
 });
 
 describe('protected tables', () => {

@@ -43,6 +43,8 @@ const PATHS = [
   'compensation-accepted',
   'compensation-retried',
   'denied',
+  'dry-run',
+  'dry-run-elsewhere',
   'edit',
   'edited',
   'effect-found',

@@ -56,6 +56,22 @@ export interface Proposal {
   claims?: {
     [k: string]: string;
   };
+  /**
+   * What led to it: prompts, documents, results of tools. People see it, and policy may ask for more because of it
+   *
+   * @minItems 1
+   * @maxItems 20
+   */
+  from?: {
+    /**
+     * Such as `email:4711` or `tool:web_search`
+     */
+    source: string;
+    /**
+     * `untrusted`: somebody else may have written it
+     */
+    trust: 'trusted' | 'untrusted';
+  }[];
 }
 /**
  * How an action ended. Agents see only the reason of a denied action; of others they see no rows, no states before or after, and no names of people.
@@ -233,6 +249,79 @@ export interface Action {
 export interface Actions {
   actions: Action[];
   next?: string;
+  [k: string]: unknown;
+}
+/**
+ * What would become of a proposal. An agent sees of it no rows
+ */
+export interface DryRun {
+  /**
+   * `deny`: also where something else than policy would end it before its effect
+   */
+  effect: 'allow' | 'deny' | 'require_approval';
+  reason: string;
+  tool: string;
+  /**
+   * SHA-256 of canonical JSON (RFC 8785)
+   */
+  proposalDigest: string;
+  /**
+   * Of a `deny`: what the outcome would be refused with
+   */
+  error?: {
+    code: string;
+    message: string;
+    field?: string;
+    expected?: string;
+    fix?: string;
+    retryAfterMs?: number;
+    [k: string]: unknown;
+  };
+  actionType?: 'READ' | 'WRITE' | 'DELETE' | 'CALL_API';
+  /**
+   * The tool's name for what would be done
+   */
+  operation?: string;
+  environment?: string;
+  preview?: {
+    rows: number;
+    targets: string[];
+    summary: string;
+    /**
+     * What it changed in each table when it was tried and rolled back, where the tool rehearses
+     */
+    tables?: {
+      [k: string]: {
+        inserted: number;
+        updated: number;
+        deleted: number;
+        [k: string]: unknown;
+      };
+    };
+    [k: string]: unknown;
+  };
+  constraints?: {
+    name: string;
+    value: string | number | boolean;
+    [k: string]: unknown;
+  }[];
+  /**
+   * Of a `require_approval`: who would have to approve. Empty where standing approvals are enough
+   */
+  missing?: {
+    roles: string[];
+    have: number;
+    need: number;
+    [k: string]: unknown;
+  }[];
+  /**
+   * A limit leaves no room now, and the action would wait for some
+   */
+  waits?: {
+    reason: string;
+    retryAfterMs: number;
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }
 export interface Me {

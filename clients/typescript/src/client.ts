@@ -6,6 +6,7 @@ import { Transport, type Answer } from './transport.js';
 import type {
   Action,
   ActionPage,
+  DryRun,
   ListOptions,
   Me,
   Outcome,
@@ -52,6 +53,17 @@ export class Countersign {
       await pause(answer, deadline, options.signal);
       if (Date.now() >= deadline) throw timedOut(actionId, timeoutMs);
     }
+  }
+
+  /**
+   * Tells what would become of a proposal if it were made now: what policy and limits say, whom it would wait for, what it would touch. It
+   * has no effect and leaves nothing behind, and the answer holds nothing. What would be refused is an answer (`deny`), not an exception.
+   *
+   * @throws CountersignError INVALID_PROPOSAL and its kin; UNAUTHENTICATED; TIMED_OUT, GATEWAY_UNAVAILABLE and what else is `retryable`
+   */
+  async dryRun(input: ProposalInput, options: Pick<WaitOptions, 'signal'> = {}): Promise<DryRun> {
+    const request = { method: 'POST', path: '/v1/dry-runs', body: input, ...options } as const;
+    return (await this.#transport.send(request)).body as DryRun;
   }
 
   /**

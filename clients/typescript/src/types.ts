@@ -1,7 +1,7 @@
 /** What is proposed and what comes back. The shapes of the gateway's answers are those of its OpenAPI document. */
 import type { Action, Outcome, Proposal } from './api.js';
 
-export type { Action, Actions as ActionPage, Me, Outcome, ReceiptRef } from './api.js';
+export type { Action, Actions as ActionPage, DryRun, Me, Outcome, ReceiptRef } from './api.js';
 
 /** JSON as it can be given: nothing is changed. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;

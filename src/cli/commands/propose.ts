@@ -23,6 +23,7 @@ interface ProposeOptions extends InputOptions {
   readonly actionId?: string;
   readonly traceId?: string;
   readonly claim?: readonly string[];
+  readonly from?: readonly string[];
   readonly wait?: true | string;
   readonly timeout: string;
   readonly as?: string;
@@ -45,6 +46,11 @@ export function propose(program: Command): void {
       'what you believe about the target, such as environment=test; repeat for more',
       collect,
       [],
+    )
+    .option(
+      '--from <trust:source>',
+      'what led to it, such as untrusted:email-4711 or trusted:prompt; repeat for more',
+      collect,
     )
     .option('--wait [time]', 'also wait for approvals, until the outcome')
     .option('--timeout <time>', 'how long to wait for the first answer', '60s')
@@ -139,8 +145,19 @@ async function proposalOf(options: ProposeOptions, terminal: Terminal): Promise<
     ...(reasoning === undefined ? {} : { reasoning }),
     ...(traceId === undefined ? {} : { traceId }),
     ...(options.claim === undefined ? {} : { claims }),
+    ...(options.from === undefined ? {} : { from: options.from.map(sourceOf) }),
   };
   return parseProposal(proposal);
+}
+
+/** Whether the trust is one that is known, the proposal's schema checks. */
+function sourceOf(text: string): { trust: string; source: string } {
+  const colon = text.indexOf(':');
+  if (colon > 0) return { trust: text.slice(0, colon), source: text.slice(colon + 1) };
+  throw usageError(`${JSON.stringify(text.slice(0, 80))} is not a source.`, {
+    field: '--from',
+    expected: 'trusted:<source> or untrusted:<source>',
+  });
 }
 
 function claimOf(text: string): [string, string] {

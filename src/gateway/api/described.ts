@@ -49,6 +49,11 @@ export function jsonObject(description: string) {
   return z.record(z.string(), z.unknown()).openapi({ ...objectOf({ $ref: JSON_VALUE }), description });
 }
 
+/** An object of which these members are known, and which may have others that nothing here reads. */
+export function openObject<Shape extends z.ZodRawShape>(shape: Shape, description: string) {
+  return z.looseObject(shape).openapi({ ...objectOf({ $ref: JSON_VALUE }), description });
+}
+
 interface TextBounds {
   readonly min?: number;
   readonly max: number;

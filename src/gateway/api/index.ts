@@ -5,7 +5,9 @@ import type { GatewayEnv } from '../auth/identity.js';
 import type { Metrics } from '../server/metrics.js';
 import { actions } from './actions.js';
 import { approvals } from './approvals.js';
+import { authzen } from './authzen.js';
 import { authority } from './authority.js';
+import { dryRuns } from './dry-runs.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
@@ -14,13 +16,23 @@ import { newApi, strictJson } from './route.js';
 
 export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
   const app = newApi();
-  app.use('/v1/*', strictJson);
+  const paths = ['/v1/*', '/access/v1/*'];
+  for (const path of paths) app.use(path, strictJson);
   // Answers are for one principal and one moment: no cache may keep them.
-  app.use('/v1/*', async (c, next) => {
-    await next();
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
-  });
-  for (const part of [actions(deps), approvals(deps), authority(deps), events(deps, metrics), me(deps)])
+  for (const path of paths)
+    app.use(path, async (c, next) => {
+      await next();
+      if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
+    });
+  for (const part of [
+    actions(deps),
+    dryRuns(deps),
+    authzen(deps),
+    approvals(deps),
+    authority(deps),
+    events(deps, metrics),
+    me(deps),
+  ])
     app.route('/', part);
 
   const document = documentOf(app, deps.settings.publicUrl);

@@ -7,8 +7,11 @@ import {
   MAX_EXPECTATIONS,
   MAX_EXPECTED_OUTCOME,
   MAX_REASONING,
+  MAX_SOURCE,
+  MAX_SOURCES,
   MAX_WITHIN_MS,
   proposalSchema,
+  TRUST_LEVELS,
 } from '../../action/proposal.js';
 import { jsonObject, textSchemaOf } from './described.js';
 
@@ -55,6 +58,26 @@ export const proposal = proposalSchema
       type: 'object',
       ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
       additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),
+    }),
+    from: shape.from.optional().openapi({
+      type: 'array',
+      minItems: 1,
+      maxItems: MAX_SOURCES,
+      description:
+        'What led to it: prompts, documents, results of tools. People see it, and policy may ask for more because of it',
+      items: {
+        type: 'object',
+        required: ['source', 'trust'],
+        properties: {
+          source: textSchemaOf({ min: 1, max: MAX_SOURCE, description: 'Such as `email:4711` or `tool:web_search`' }),
+          trust: {
+            type: 'string',
+            enum: [...TRUST_LEVELS],
+            description: '`untrusted`: somebody else may have written it',
+          },
+        },
+        additionalProperties: false,
+      },
     }),
   })
   .openapi('Proposal');

@@ -1,8 +1,9 @@
 /** An agent's proposal over HTTP: attested as the agent's own, and proposed in its name. */
 import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
+import type { Digest } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest, signedProposalDigest } from '../../action/proposal.js';
-import { attestAgent } from '../../trust/index.js';
+import { attestAgent, type Credential, type Keyring } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import { findFor, type OwnAction } from './found.js';
@@ -13,29 +14,39 @@ const BEGIN_MS = 2000;
 /** Attests who the agent is, for this one proposal, and proposes in its name. */
 export async function propose(
   { countersign, keyring, ledger }: GatewayDependencies,
-  { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
+  agent: AgentPrincipal,
   given: object,
   waitMs: number,
 ): Promise<OwnAction> {
   const proposed = parseProposal(given);
   const { actionId } = proposed;
-  const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
-  const credential = await attestAgent(keyring, agent, signedProposalDigest(proposed)).catch(tooLargeToAttest);
+  const { tenant } = agent;
+  const credential = await attested(keyring, agent, signedProposalDigest(proposed));
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
     const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
     if (answer.status === 'pending') {
-      return await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId);
+      return await findFor({ countersign, ledger }, agent, actionId);
     }
     return { tenant, actionId, view: endedView(answer) };
   } catch (error) {
     if (!(error instanceof CountersignError) || error.code !== 'TIMED_OUT') throw error;
     // It goes on, if it began: then it is there, and is this very proposal.
-    const begun = await findFor({ countersign, ledger }, { kind: 'agent', ...agent }, actionId).catch(() => undefined);
+    const begun = await findFor({ countersign, ledger }, agent, actionId).catch(() => undefined);
     const digest = begun?.view?.proposalDigest ?? begun?.archived?.proposalDigest;
     if (begun === undefined || digest !== proposalDigest(proposed)) throw error;
     return begun;
   }
+}
+
+/** The agent's credential for what has this digest, and nothing else. @throws CountersignError FORBIDDEN */
+export async function attested(
+  keyring: Keyring,
+  { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
+  digest: Digest,
+): Promise<Credential> {
+  const agent = { id, tenant, roles, scopes, ...(owner === undefined ? {} : { owner }), auth, jti };
+  return await attestAgent(keyring, agent, digest).catch(tooLargeToAttest);
 }
 
 /** Each of the agent's roles and scopes is as it should be; all of them together may still be more than a credential holds. */

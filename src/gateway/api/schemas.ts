@@ -29,7 +29,7 @@ const PHASES = [
   'ended',
 ] as const satisfies readonly Phase[];
 
-const DECISION_EFFECTS = ['allow', 'deny', 'require_approval'] as const satisfies readonly DecisionEffect[];
+export const DECISION_EFFECTS = ['allow', 'deny', 'require_approval'] as const satisfies readonly DecisionEffect[];
 
 const open = { type: 'object', additionalProperties: true } as const;
 const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
@@ -37,7 +37,7 @@ const tenantSchema = z.string().regex(TENANT_PATTERN);
 const thing = z.looseObject({});
 const time = z.string().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const digest = z.string().regex(DIGEST).openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
+export const digest = z.string().regex(DIGEST).openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 
 const digestSchema = digest
   .transform((text) => text as `sha256:${string}`)
@@ -75,7 +75,7 @@ const receipt = z
   .object({ tenant: z.string(), seq: z.number().int(), hash: digest })
   .openapi('ReceiptRef', { description: "The action's place in its tenant's chain of receipts" });
 
-const error = z.object({
+export const error = z.object({
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),

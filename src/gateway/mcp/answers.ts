@@ -1,6 +1,7 @@
 /** What came of an action, as the result of a tool call: for a model that has to decide what to do next. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { ErrorView } from '../../action/errors.js';
+import type { DryRun } from '../../action/dry-run.js';
 import { withoutUndefined, type Json } from '../../action/json.js';
 import type { Outcome } from '../../action/outcome.js';
 import type { OwnAction } from '../api/found.js';
@@ -87,6 +88,28 @@ function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
   const text = `${why}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
   const _meta = { [ACTION]: { actionId, status: 'pending' } };
   return { ...data(text, actionFor(AGENT, found)), _meta };
+}
+
+const WOULD: Readonly<Record<DryRun['effect'], string>> = {
+  allow: 'It would be done at once.',
+  deny: 'It would be denied.',
+  require_approval: 'It would wait until people approve it.',
+};
+
+/** What would come of a call. A denial is what was asked for, so it is no error here. */
+export function dryRunAnswer(answer: DryRun, name: string): CallToolResult {
+  const { effect, reason, preview, missing = [], waits, error } = answer;
+  const covered = effect === 'require_approval' && missing.length === 0;
+  const lines = [
+    covered ? 'It would be done at once: people have approved it in advance.' : WOULD[effect],
+    `Reason: ${reason}`,
+    ...advice(error),
+    ...(preview === undefined ? [] : [`What it would do: ${preview.summary}`]),
+    ...missing.map(({ roles, have, need }) => `Approvals needed: ${need - have} of ${roles.join(' or ')}`),
+    ...(waits === undefined ? [] : [`It would wait for room first: ${waits.reason}`]),
+    `Nothing was done. To have it done, call ${name} with the same arguments.`,
+  ];
+  return data(lines.join('\n'), answer);
 }
 
 /** An error before there was an action. @param error what of it may be told outside */

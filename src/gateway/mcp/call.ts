@@ -6,12 +6,13 @@ import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
 import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import { findFor, type OwnAction } from '../api/found.js';
+import { dryRun } from '../api/dry-runs.js';
 import { propose } from '../api/propose.js';
 import { outcomeOf } from '../api/views.js';
 import { settled } from '../api/waiting.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import type { GatewayDependencies } from '../deps.js';
-import { answerOf } from './answers.js';
+import { answerOf, dryRunAnswer } from './answers.js';
 import type { Offered } from './offered.js';
 
 /** The tool that waits for an action that takes longer than a call. */
@@ -21,11 +22,15 @@ export const AWAIT_ACTION = 'await_action';
 const KEY = 'countersign/idempotencyKey';
 const REASONING = 'countersign/reasoning';
 const EXPECT = 'countersign/expect';
+const FROM = 'countersign/from';
 
 /** How long a call waits for people. Clients give up after a minute, unless they hear of progress. Milliseconds. */
 const WAIT_MS = 20_000;
 const WAIT_WITH_PROGRESS_MS = 50_000;
 const PROGRESS_MS = 5_000;
+
+/** The tool that tells what would come of a call. */
+export const DRY_RUN = 'dry_run';
 
 /** Who calls, and how. */
 export interface Caller {
@@ -37,23 +42,37 @@ export interface Caller {
 
 export async function call(
   caller: Caller,
-  { tool, operation }: Offered,
+  offered: Offered,
   args: JsonObject,
   ctx: ServerContext,
 ): Promise<CallToolResult> {
   const { deps, agent } = caller;
+  const since = performance.now();
+  const found = await propose(deps, agent, proposalOf(offered, args, ctx), WAIT_MS);
+  return await awaited(caller, found, ctx, since);
+}
+
+/** What would come of a call with these arguments. */
+export async function tryCall(
+  { deps, agent }: Caller,
+  offered: Offered,
+  args: JsonObject,
+  ctx: ServerContext,
+): Promise<CallToolResult> {
+  return dryRunAnswer(await dryRun(deps, agent, proposalOf(offered, args, ctx)), offered.name);
+}
+
+function proposalOf({ tool, operation }: Offered, args: JsonObject, ctx: ServerContext) {
   const meta = (ctx.mcpReq._meta ?? {}) as Readonly<Record<string, unknown>>;
-  const proposal = {
+  return {
     actionId: keyIn(meta) ?? `mcp-${randomUUID()}`,
     tool: tool.name,
     input: inputOf(operation, args),
     ...(typeof meta[REASONING] === 'string' ? { reasoning: meta[REASONING] } : {}),
     ...(meta[EXPECT] === undefined ? {} : { expect: meta[EXPECT] }),
+    ...(meta[FROM] === undefined ? {} : { from: meta[FROM] }),
     ...traceIn(meta),
   };
-  const since = performance.now();
-  const found = await propose(deps, agent, proposal, WAIT_MS);
-  return await awaited(caller, found, ctx, since);
 }
 
 /** Waits for an action of the agent's. @throws CountersignError NOT_FOUND */

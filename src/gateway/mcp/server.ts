@@ -13,16 +13,17 @@ import { withoutUndefined, type JsonObject } from '../../action/json.js';
 import { statusOf } from '../middleware/problem.js';
 import { asCountersignError, ERROR_CODES } from '../../action/errors.js';
 import { errorAnswer } from './answers.js';
-import { AWAIT_ACTION, awaitAction, call, type Caller } from './call.js';
+import { AWAIT_ACTION, awaitAction, call, DRY_RUN, tryCall, type Caller } from './call.js';
 import { mcpToolOf, offeredTo, type Offered } from './offered.js';
 
 const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
 
-const RESERVED: ReadonlySet<string> = new Set([AWAIT_ACTION]);
+const RESERVED: ReadonlySet<string> = new Set([AWAIT_ACTION, DRY_RUN]);
 const PAGE = 100;
 
 const INSTRUCTIONS = `Each call of a tool is proposed as an action. Policy decides it, people may have to approve it, and what it did is verified in the real system.
-A denied call says why and what would be accepted; the same call again is of no use. A call that waits for people says so: do not repeat it, but call ${AWAIT_ACTION} with its actionId.`;
+A denied call says why and what would be accepted; the same call again is of no use. A call that waits for people says so: do not repeat it, but call ${AWAIT_ACTION} with its actionId.
+To hear beforehand what would come of a call, call ${DRY_RUN}: nothing is done then.`;
 
 const AWAIT_TOOL: McpTool = {
   name: AWAIT_ACTION,
@@ -36,6 +37,26 @@ const AWAIT_TOOL: McpTool = {
   },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
 };
+
+const DRY_RUN_TOOL: McpTool = {
+  name: DRY_RUN,
+  description:
+    'Tells what would come of a call of another tool: whether policy allows it, who would have to approve it, and what it would change. Nothing is done.',
+  inputSchema: {
+    type: 'object',
+    properties: {
+      tool: { type: 'string', description: 'The name of the tool, as it is listed here.' },
+      arguments: { type: 'object', description: 'What it would be called with.' },
+    },
+    required: ['tool'],
+    additionalProperties: false,
+  },
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+};
+const dryRunArguments = z.strictObject({
+  tool: z.string().min(1).max(128),
+  arguments: z.record(z.string(), z.unknown()).optional(),
+});
 const awaitArguments = z.strictObject({ actionId: z.string().min(1).max(128) });
 
 export function mcpServer(caller: Caller): Server {
@@ -44,7 +65,7 @@ export function mcpServer(caller: Caller): Server {
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
   server.setRequestHandler('tools/list', async ({ params }) => {
-    const all = [AWAIT_TOOL, ...(await offered(caller)).map(mcpToolOf)];
+    const all = [AWAIT_TOOL, DRY_RUN_TOOL, ...(await offered(caller)).map(mcpToolOf)];
     const from = startOf(params?.cursor);
     const next = from + PAGE;
     return { tools: all.slice(from, next), ...(next < all.length ? { nextCursor: String(next) } : {}) };
@@ -67,8 +88,20 @@ async function answered(caller: Caller, name: string, args: JsonObject, ctx: Ser
     if (parsed.success) return await awaitAction(caller, parsed.data.actionId, ctx);
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `${AWAIT_ACTION} takes an actionId, and nothing else.`);
   }
+  if (name === DRY_RUN) {
+    const parsed = dryRunArguments.safeParse(args);
+    if (!parsed.success)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, `${DRY_RUN} takes a tool and its arguments.`);
+    const { tool, arguments: given = {} } = parsed.data;
+    return await tryCall(caller, await offeredAs(caller, tool), given as JsonObject, ctx);
+  }
+  return await call(caller, await offeredAs(caller, name), args, ctx);
+}
+
+/** @throws ProtocolError */
+async function offeredAs(caller: Caller, name: string): Promise<Offered> {
   const found = (await offered(caller)).find((one) => one.name === name);
-  if (found !== undefined) return await call(caller, found, args, ctx);
+  if (found !== undefined) return found;
   throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool, or not for you.');
 }
 

@@ -80,7 +80,7 @@ function statusFor(error: CountersignError): ContentfulStatusCode {
 }
 
 export function isApi(path: string): boolean {
-  return path.startsWith('/v1/');
+  return path.startsWith('/v1/') || path.startsWith('/access/v1/');
 }
 
 /** Of a rule that no JSON Schema can say. */

@@ -24,7 +24,8 @@ import { timeouts } from '../middleware/timeouts.js';
 const MOST_COUNTED = 100_000;
 
 /** Answered without authentication. */
-const PUBLIC = /^\/(?:healthz|readyz|metrics|assets\/.*|\.well-known\/oauth-protected-resource(?:\/mcp)?)$/;
+const PUBLIC =
+  /^\/(?:healthz|readyz|metrics|assets\/.*|\.well-known\/(?:authzen-configuration|oauth-protected-resource(?:\/mcp)?))$/;
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {

@@ -2,8 +2,9 @@
 import type { Freeze } from '../../action/freeze.js';
 import type { Revocation } from '../../action/revocation.js';
 import type { Database } from '../database/database.js';
-import { freeze, freezes, unfreeze, type FreezeRequest, type LiftRequest } from './freezes.js';
-import { revocations, revoke, revoked, type RevokeRequest } from './revocations.js';
+import { against, type Against } from './against.js';
+import { freeze, freezes, unfreeze, type FreezeRequest, type Frozen, type LiftRequest } from './freezes.js';
+import { revocations, revoke, revoked, type AuthorizedCredential, type RevokeRequest } from './revocations.js';
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). Further errors are named with each. */
 export class Controls {
@@ -35,6 +36,11 @@ export class Controls {
 
   revocations(tenant?: string): Promise<readonly Revocation[]> {
     return revocations(this.#database, tenant);
+  }
+
+  /** What stands against an action now, as its admission would find it. Admits nothing. */
+  against(subject: Frozen & Required<AuthorizedCredential>): Promise<Against> {
+    return against(this.#database, subject);
   }
 
   /** The first revocation that one of these credentials met; undefined when all of them stand. */

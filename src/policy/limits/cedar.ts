@@ -20,11 +20,12 @@ export function withLimitsType(cedar: Cedar, schema: string, ids: readonly strin
   return `${schema}\ntype ${TYPE} = {\n${attributes}};\n`;
 }
 
+/** What a schema may leave out of the context. */
+export const OPTIONAL_ATTRIBUTES = ['limits', 'compensates', 'edited', 'sources', 'untrustedSources'] as const;
+export type OptionalAttribute = (typeof OPTIONAL_ATTRIBUTES)[number];
+
 /** The action types whose context has the attribute. Others must not get it, because Cedar refuses what the schema does not declare. */
-export function actionsWith(
-  attribute: 'limits' | 'compensates' | 'edited',
-  schema: SchemaJson<string>,
-): ReadonlySet<ActionType> {
+export function actionsWith(attribute: OptionalAttribute, schema: SchemaJson<string>): ReadonlySet<ActionType> {
   const actions = schema['Countersign']?.actions ?? {};
   return new Set(
     ACTION_TYPES.filter((type) => has(attribute, schema, (actions[type]?.appliesTo as Applied | undefined)?.context)),

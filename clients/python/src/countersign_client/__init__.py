@@ -4,7 +4,7 @@ from .client import AsyncCountersign, AsyncPendingAction, Countersign, PendingAc
 from .errors import CLIENT_CODES, CountersignError
 from .for_model import ToolAnswer, for_model
 from .guard import OnPending, aguard, guard
-from .models import Action, ActionPage, Expect, Me, NamedExpect, Outcome, PendingView, Proposal, ReceiptRef
+from .models import Action, ActionPage, Expect, Me, NamedExpect, Outcome, PendingView, Proposal, ReceiptRef, Source
 from .types import ListFilter, ProposalFields
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Proposal",
     "ProposalFields",
     "ReceiptRef",
+    "Source",
     "ToolAnswer",
     "aguard",
     "for_model",

@@ -35,6 +35,14 @@ class NamedExpect(Expect):
     name: str
 
 
+class Source(_Given):
+    """What led to a proposal: a prompt, a document, the result of a tool."""
+
+    source: str
+    trust: Literal["trusted", "untrusted"]
+    """``untrusted``: somebody else may have written it."""
+
+
 class Proposal(_Given):
     """A proposal as agent code writes it."""
 
@@ -54,6 +62,8 @@ class Proposal(_Given):
     """Groups the actions of one task."""
     on_mismatch: Literal["compensate", "keep"] | None = None
     claims: Mapping[str, str] | None = None
+    from_: list[Source] | None = Field(default=None, alias="from")
+    """What led to it. People see it, and policy may ask for more because of it."""
 
 
 class _Told(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
-from .models import ActionStatus, Effect, Expect, NamedExpect
+from .models import ActionStatus, Effect, Expect, NamedExpect, Source
 
 
 class ProposalFields(TypedDict, total=False):
@@ -21,6 +21,7 @@ class ProposalFields(TypedDict, total=False):
     trace_id: str | None
     on_mismatch: Literal["compensate", "keep"] | None
     claims: Mapping[str, str] | None
+    from_: list[Source] | None
 
 
 # By the names that the API has: `from` can be none of Python's.

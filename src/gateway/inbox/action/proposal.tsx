@@ -2,7 +2,7 @@
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Decision, Requirement } from '../../../action/decision.js';
 import type { Shown } from '../../../action/outcome.js';
-import type { Expect, Proposal } from '../../../action/proposal.js';
+import { MAX_SOURCE, type Expect, type Proposal, type Source } from '../../../action/proposal.js';
 import { textWarnings } from '../../../presentation/text-warnings.js';
 import { changesAhead, money } from './changes.js';
 import { countsText, rehearsedChanges, type TableChanges } from './rehearsed-changes.js';
@@ -19,7 +19,7 @@ export function Why({
   readonly proposal: Proposal;
   readonly environment: string | undefined;
 }): JSX.Element {
-  const { reasoning, expectedOutcome, claims = {} } = proposal;
+  const { reasoning, expectedOutcome, claims = {}, from = [] } = proposal;
   return (
     <section class="why" aria-labelledby="why">
       <h2 id="why">Why</h2>
@@ -55,7 +55,36 @@ export function Why({
           ))}
         </dl>
       )}
+      <Sources sources={from} />
     </section>
+  );
+}
+
+/** What led to it, the untrusted first: somebody else may have written what the agent follows. */
+function Sources({ sources }: { readonly sources: readonly Source[] }): JSX.Element {
+  if (sources.length === 0) return <></>;
+  const untrusted = sources.filter(({ trust }) => trust === 'untrusted');
+  const trusted = sources.filter(({ trust }) => trust === 'trusted');
+  return (
+    <dl class="facts">
+      <div>
+        <dt>comes from</dt>
+        <dd>
+          <ul class="plain">
+            {[...untrusted, ...trusted].map(({ source, trust }) => (
+              <li>
+                <Sanitized text={source} max={MAX_SOURCE} />{' '}
+                {trust === 'untrusted' ? (
+                  <strong class="wrong">not trusted: somebody else may have written it</strong>
+                ) : (
+                  <span class="mute">(trusted, says the agent)</span>
+                )}
+              </li>
+            ))}
+          </ul>
+        </dd>
+      </div>
+    </dl>
   );
 }
 
