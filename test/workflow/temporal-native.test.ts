@@ -91,13 +91,21 @@ async function bundled(): Promise<string> {
   const { webpackConfigHook } = await snippetModule('bundler.ts');
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(folder, 'all.ts'),
-    webpackConfigHook: webpackConfigHook as NonNullable<BundleOptions['webpackConfigHook']>,
+    webpackConfigHook: (config) => ({ ...(webpackConfigHook as Hook)(config), devtool: false }),
     logger: new DefaultLogger('ERROR'),
     plugins: [openAiPlugin('http://127.0.0.1:9/v1')],
   });
   const file = path.join(folder, 'bundle.js');
-  await writeFile(file, code);
+  await writeFile(file, withEmptyMap(code));
   return file;
+}
+
+type Hook = NonNullable<BundleOptions['webpackConfigHook']>;
+
+/** A real map is larger than the code; workers insist on one. */
+function withEmptyMap(code: string): string {
+  const map = Buffer.from(JSON.stringify({ version: 3, file: 'bundle.js', sources: [], names: [], mappings: '' }));
+  return `${code}\n//# sourceMappingURL=data:application/json;base64,${map.toString('base64')}`;
 }
 
 function snippet(name: string): string {
@@ -258,10 +266,15 @@ export default defineConfig({
   expect(kept.map(({ id }: { id: number }) => id)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
+test('a worker does not start without the credential of an agent', async () => {
+  const plugin = new CountersignPlugin({ agents: { clerk: '' } });
+  await expect(plugin.configureWorker({ taskQueue: TASK_QUEUE })).rejects.toMatchObject({ code: 'KEYS_MISSING' });
+});
+
 describe('on a worker of its own', () => {
   let clerks: Awaited<ReturnType<typeof startClerks>>;
   beforeAll(async () => {
-    stack.worker ?? (await stack.startWorker());
+    if (stack.worker === undefined) await stack.startWorker();
     clerks = await startClerks();
   });
   afterAll(() => clerks?.stop());
