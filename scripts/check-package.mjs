@@ -69,8 +69,10 @@ import { defineConfig, postgres, startWorker } from 'countersign/worker';
 import { enforce } from 'countersign/policy';
 import * as tools from 'countersign/tools';
 import { startGateway } from 'countersign/gateway';
+import { CountersignPlugin } from 'countersign/plugin';
+import { proxyTrustedActions } from 'countersign/workflow';
 import { aTool, anAgent, loadStarterPolicy } from 'countersign/testing';
-for (const value of [Countersign, CountersignError, defineConfig, postgres, startGateway, startWorker, enforce, tools.postgres]) {
+for (const value of [Countersign, CountersignError, CountersignPlugin, defineConfig, postgres, proxyTrustedActions, startGateway, startWorker, enforce, tools.postgres]) {
   if (typeof value !== 'function') throw new Error('an export is missing');
 }
 const decision = enforce(

@@ -2,6 +2,7 @@
 export {
   Countersign,
   type ConnectOptions,
+  type OverOptions,
   type PendingAction,
   type PerformOptions,
   type ProposalInput,

@@ -35,15 +35,24 @@ function attributes(tenant: string, tool: string): TypedSearchAttributes {
   ]);
 }
 
+/** Where and how an action is run as a child. */
+export interface RunOptions {
+  /** The scope whose cancellation is passed on to the action, as a request that it answers with the truth. */
+  readonly cancellable?: CancellationScope;
+  /** Where Countersign's workers poll. Default: the task queue of the workflow that asks. */
+  readonly taskQueue?: string;
+  /** Waits for an action that is not to be had as a child. Default: `settled`. */
+  readonly wait?: (awaited: Awaited) => Promise<ActionState>;
+}
+
 /**
- * Runs an action to its outcome. `cancellable`: the scope whose cancellation is passed on to it, as a request that it answers with the
- * truth. A workflow of the action that is there already is waited for, and one that was ended from outside is begun anew: it finds out
- * first what happened.
+ * Runs an action to its outcome. A workflow of the action that is there already is waited for, and one that was ended from outside is begun
+ * anew: it finds out first what happened.
  */
 export async function runAction(
   tenant: string,
   request: ActionRequest,
-  cancellable?: CancellationScope,
+  { cancellable, taskQueue, wait = settled }: RunOptions = {},
 ): Promise<Outcome> {
   const { actionId } = request.proposal;
   let asked = request;
@@ -51,10 +60,11 @@ export async function runAction(
   for (let pause: number = AGAIN.first; ; pause = Math.min(pause * 2, AGAIN.longest)) {
     let standing: ActionState;
     try {
-      const run = (): Promise<Outcome> => executeChild<TrustedAction>('trustedAction', actionOptions(tenant, asked));
+      const run = (): Promise<Outcome> =>
+        executeChild<TrustedAction>('trustedAction', { ...actionOptions(tenant, asked), ...placed(taskQueue) });
       return await (cancellable === undefined || asked.cancelled === true ? run() : cancellable.run(run));
     } catch {
-      standing = await settled({ tenant, actionId, resolved: false });
+      standing = await wait({ tenant, actionId, resolved: false });
     }
     if (standing.kind === 'ended') return ofRequest(standing.outcome, tenant, request);
     // Never begun, because the cancellation came first: that is put on record. Or it was refused without a record.
@@ -86,12 +96,25 @@ function actionOptions(tenant: string, request: ActionRequest) {
   };
 }
 
-/** Waits in a child of its own, so that a long wait does not fill this history. */
-export function settled(awaited: Awaited): Promise<ActionState> {
+function placed(taskQueue: string | undefined): { readonly taskQueue?: string } {
+  return taskQueue === undefined ? {} : { taskQueue };
+}
+
+/**
+ * Waits in a child of its own, so that a long wait does not fill this history.
+ *
+ * @param taskQueue where Countersign's workers poll; default: that of this workflow
+ * @param nth tells waits for the same action apart, where a workflow may have several at once
+ */
+export function settled(
+  awaited: Awaited,
+  { taskQueue, nth }: { readonly taskQueue?: string; readonly nth?: string } = {},
+): Promise<ActionState> {
   return executeChild<typeof resolution>('resolution', {
-    workflowId: `${workflowInfo().workflowId}/waits/${awaited.actionId}`,
+    workflowId: `${workflowInfo().workflowId}/waits/${awaited.actionId}${nth === undefined ? '' : `/${nth}`}`,
     args: [awaited],
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
+    ...placed(taskQueue),
   });
 }
 

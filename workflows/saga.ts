@@ -76,7 +76,7 @@ class Saga {
     const outcome = await runAction(
       this.#tenant,
       cancelled ? { ...request, cancelled } : request,
-      cancelled ? undefined : this.#cancellable,
+      cancelled ? {} : { cancellable: this.#cancellable },
     );
     const { actionId, reason } = outcome;
     this.#waiting.clear();

@@ -1,6 +1,6 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
 import { randomUUID } from 'node:crypto';
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import { Connection, type Client, type WorkflowHandle } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
@@ -32,6 +32,9 @@ export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
   readonly credential?: Credential | string | null;
 }
+
+/** Address and namespace are those of the client. */
+export type OverOptions = Omit<ConnectOptions, 'address' | 'namespace'>;
 
 /** A proposal as agent code writes it: the action id may be left to the client. */
 export type ProposalInput = Omit<Proposal, 'actionId'> & {
@@ -87,6 +90,24 @@ export class Countersign {
     const held = typeof credential === 'string' ? await readCredential(credential) : credential;
     const temporal = await connectTemporal(settings);
     return new Countersign(temporal.client, settings, held ?? undefined, () => temporal.close());
+  }
+
+  /**
+   * Over a Temporal client that is there already: its connection (with its TLS and API key), its namespace. Closing this leaves it open.
+   *
+   * @throws CountersignError KEYS_MISSING, KEYS_INVALID
+   */
+  static async over(temporal: Client, options: OverOptions = {}): Promise<Countersign> {
+    const { credential = variable('COUNTERSIGN_AGENT'), taskQueue } = options;
+    const { connection } = temporal;
+    const settings = temporalSettings();
+    const held = typeof credential === 'string' ? await readCredential(credential) : credential;
+    const place = {
+      address: connection instanceof Connection ? connection.options.address : settings.address,
+      namespace: temporal.options.namespace,
+      taskQueue: taskQueue ?? settings.taskQueue,
+    };
+    return new Countersign(temporal, place, held ?? undefined, () => Promise.resolve());
   }
 
   /** The same connection with another agent's credential. It costs nothing to make; closing it closes nothing. */

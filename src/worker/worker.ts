@@ -23,6 +23,8 @@ import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 export interface WorkerOptions {
   readonly config: CountersignConfig;
   readonly temporal: TemporalSettings;
+  /** A connection of somebody else's, who closes it. Default: one of its own, to `temporal.address`. */
+  readonly connection?: NativeConnection;
   /** Postgres URL of the ledger. */
   readonly ledgerUrl: string;
   /** Postgres schema of the ledger. Default `countersign`. */
@@ -148,8 +150,8 @@ async function assemble(
   closing.add(() => notifier?.close());
   const freezes = new LedgerFreezeWatch(ledger.controls);
   closing.add(() => freezes.close());
-  const connection = await connect(temporal);
-  closing.add(() => connection.close());
+  const connection = options.connection ?? (await connect(temporal));
+  if (options.connection === undefined) closing.add(() => connection.close());
   const temporalSide = new TemporalSide(connection, temporal);
   const deps = {
     tools: new Map(config.tools.map((tool) => [tool.name, tool])),

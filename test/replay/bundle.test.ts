@@ -1,6 +1,7 @@
 /** All workflows of a worker share the modules of one bundle, so those must be without state, and known by their sources. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import { BUNDLED, workflowBundlePath } from '../../src/worker/bundle.js';
 import { ROOT } from '../support/root.js';
@@ -38,4 +39,20 @@ describe('a module keeps no state', () => {
   ])('%s would be found', (line) => {
     expect(`import { a } from './a.js';\n${line}\n`).toMatch(STATE);
   });
+});
+
+test("what workflows of one's own import is small, and brings nothing but Temporal's workflow API with it", async () => {
+  const { metafile } = await build({
+    entryPoints: [path.join(ROOT, 'src/workflow/index.ts')],
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    packages: 'external',
+  });
+  const [output] = Object.values(metafile.outputs);
+  expect(new Set(output?.imports.map((each) => each.path))).toEqual(
+    new Set(['@temporalio/workflow', '@temporalio/common']),
+  );
+  expect(output?.bytes).toBeLessThan(32 * 1024);
 });

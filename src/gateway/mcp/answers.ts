@@ -4,6 +4,7 @@ import type { ErrorView } from '../../action/errors.js';
 import type { DryRun } from '../../action/dry-run.js';
 import { withoutUndefined, type Json } from '../../action/json.js';
 import type { Outcome } from '../../action/outcome.js';
+import { toldOfError, toldOfOutcome } from '../../action/told.js';
 import type { OwnAction } from '../api/found.js';
 import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
 
@@ -22,7 +23,7 @@ function outcomeAnswer(outcome: Outcome): CallToolResult {
   if (status !== 'success') return { ...failureOf(outcome), _meta };
   const own = ownResult(outcome);
   if (own !== undefined) return { ...own, _meta };
-  const { content, structuredContent } = data(`Done and verified. ${outcome.reason}`, outcomeFor(AGENT, outcome));
+  const { content, structuredContent } = data(toldOfOutcome(outcome), outcomeFor(AGENT, outcome));
   // Clients show a model the texts, and often nothing else.
   const result = outcome.result === undefined ? [] : [{ type: 'text' as const, text: JSON.stringify(outcome.result) }];
   return { content: [...content, ...result], structuredContent, _meta };
@@ -42,40 +43,8 @@ function ownResult({ facts, result }: Outcome): Pick<CallToolResult, 'content' |
   };
 }
 
-const MEANING: Readonly<Record<Exclude<Outcome['status'], 'success'>, string>> = {
-  denied: 'Denied. Nothing was done. The same call again is denied again, unless what is said below changes.',
-  expired: 'Nobody decided in time, so nothing was done. It can be proposed again.',
-  cancelled: 'Cancelled. Nothing was done.',
-  failed: 'Failed. Nothing was done.',
-  mismatch:
-    'It was done, but the system is not in the state that was promised. Look at it before you go on; do not repeat the call.',
-  unknown:
-    'It is not known whether it was done. Do not repeat the call: look at the system, or wait until a person has found out.',
-};
-
 function failureOf(outcome: Outcome): CallToolResult {
-  const { status, reason, error, actionId, revisedBy } = outcome;
-  if (status === 'success') throw new TypeError('a success is no failure');
-  const lines = [
-    MEANING[status],
-    `Reason: ${reason}`,
-    ...advice(error),
-    ...(revisedBy === undefined ? [] : [`A person changed it: the action ${revisedBy} is done in its place.`]),
-    `Action: ${actionId}`,
-  ];
-  return { ...data(lines.join('\n'), outcomeFor(AGENT, outcome)), isError: true };
-}
-
-function advice(error: ErrorView | undefined): string[] {
-  if (error === undefined) return [];
-  const { code, field, expected, fix, retryAfterMs } = error;
-  return [
-    `Code: ${code}`,
-    ...(field === undefined ? [] : [`Where: ${field}`]),
-    ...(expected === undefined ? [] : [`What would be accepted: ${expected}`]),
-    ...(fix === undefined ? [] : [`What to do: ${fix}`]),
-    ...(retryAfterMs === undefined ? [] : [`Not before: ${Math.ceil(retryAfterMs / 1000)} seconds from now`]),
-  ];
+  return { ...data(toldOfOutcome(outcome), outcomeFor(AGENT, outcome)), isError: true };
 }
 
 function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
@@ -114,7 +83,7 @@ export function dryRunAnswer(answer: DryRun, name: string): CallToolResult {
 
 /** An error before there was an action. @param error what of it may be told outside */
 export function errorAnswer(error: ErrorView): CallToolResult {
-  return { content: [{ type: 'text', text: [error.message, ...advice(error)].join('\n') }], isError: true };
+  return { content: [{ type: 'text', text: toldOfError(error) }], isError: true };
 }
 
 function data(text: string, document: object) {

@@ -1,0 +1,43 @@
+/** What a model is told of an action, in words: what came of it, what it can do about it, and what not to try. */
+import type { ErrorView } from './errors.js';
+import type { Outcome, OutcomeStatus } from './outcome.js';
+
+const MEANING: Readonly<Record<Exclude<OutcomeStatus, 'success'>, string>> = {
+  denied: 'Denied. Nothing was done. The same call again is denied again, unless what is said below changes.',
+  expired: 'Nobody decided in time, so nothing was done. It can be proposed again.',
+  cancelled: 'Cancelled. Nothing was done.',
+  failed: 'Failed. Nothing was done.',
+  mismatch:
+    'It was done, but the system is not in the state that was promised. Look at it before you go on; do not repeat the call.',
+  unknown:
+    'It is not known whether it was done. Do not repeat the call: look at the system, or wait until a person has found out.',
+};
+
+export function toldOfOutcome({ status, reason, error, actionId, revisedBy }: Outcome): string {
+  if (status === 'success') return `Done and verified. ${reason}`;
+  const lines = [
+    MEANING[status],
+    `Reason: ${reason}`,
+    ...advice(error),
+    ...(revisedBy === undefined ? [] : [`A person changed it: the action ${revisedBy} is done in its place.`]),
+    `Action: ${actionId}`,
+  ];
+  return lines.join('\n');
+}
+
+/** Of an error before there was an action. */
+export function toldOfError(error: ErrorView): string {
+  return [error.message, ...advice(error)].join('\n');
+}
+
+function advice(error: ErrorView | undefined): string[] {
+  if (error === undefined) return [];
+  const { code, field, expected, fix, retryAfterMs } = error;
+  return [
+    `Code: ${code}`,
+    ...(field === undefined ? [] : [`Where: ${field}`]),
+    ...(expected === undefined ? [] : [`What would be accepted: ${expected}`]),
+    ...(fix === undefined ? [] : [`What to do: ${fix}`]),
+    ...(retryAfterMs === undefined ? [] : [`Not before: ${Math.ceil(retryAfterMs / 1000)} seconds from now`]),
+  ];
+}

@@ -1,0 +1,77 @@
+/** `countersign/plugin`: Countersign for a Temporal worker of one's own. */
+import type { Worker, WorkerOptions as TemporalWorkerOptions, WorkerPlugin } from '@temporalio/worker';
+import { temporalSettings } from '../environment.js';
+import { startWorker, type WorkerOptions } from '../worker/worker.js';
+import { createProofActivities, type AgentCredentials } from './proof.js';
+
+/** Countersign's worker, as `startWorker` takes it. Connection and namespace are those of the worker that has the plugin. */
+export interface RuntimeOptions extends Omit<WorkerOptions, 'temporal' | 'connection'> {
+  /** Its own task queue. Default: COUNTERSIGN_TASK_QUEUE, else `countersign`. */
+  readonly taskQueue?: string;
+}
+
+export interface CountersignPluginOptions {
+  /**
+   * The agents as which workflows of this worker may propose, by the name that `proxyTrustedActions` calls them: each a credential, its text
+   * (`csk_…`), or the path of its file. They stay in this process.
+   */
+  readonly agents: AgentCredentials;
+  /** Runs Countersign's own worker in this process too, as long as this one runs. Default: it runs elsewhere. */
+  readonly runtime?: RuntimeOptions;
+}
+
+/**
+ * Adds to a worker what its workflows need to propose: the activity that signs. With `runtime`, Countersign's workflows and activities come
+ * into the same process. They keep a task queue of their own: their names meet none of yours, and neither side waits for the other's turn.
+ */
+export class CountersignPlugin implements WorkerPlugin {
+  readonly name = 'CountersignPlugin';
+  readonly #agents: AgentCredentials;
+  readonly #runtime: RuntimeOptions | undefined;
+  /** Of the worker that was configured last: one plugin belongs to one worker. */
+  #beside: Pick<TemporalWorkerOptions, 'connection' | 'namespace'> = {};
+
+  constructor({ agents, runtime }: CountersignPluginOptions) {
+    this.#agents = agents;
+    this.#runtime = runtime;
+  }
+
+  /** @throws CountersignError KEYS_MISSING, KEYS_INVALID */
+  async configureWorker(options: TemporalWorkerOptions): Promise<TemporalWorkerOptions> {
+    const { connection, namespace } = options;
+    this.#beside = {
+      ...(connection === undefined ? {} : { connection }),
+      ...(namespace === undefined ? {} : { namespace }),
+    };
+    const proof = await createProofActivities(this.#agents);
+    return { ...options, activities: { ...options.activities, ...proof } };
+  }
+
+  async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
+    if (this.#runtime === undefined) return next(worker);
+    const running = await startWorker(besideOf(this.#runtime, this.#beside));
+    // Without it no action of this worker's workflows goes on: whoever looks after this process must hear of that.
+    running.done.catch(() => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    });
+    try {
+      await next(worker);
+    } finally {
+      await running.stop();
+    }
+  }
+}
+
+function besideOf(
+  { taskQueue, ...runtime }: RuntimeOptions,
+  { connection, namespace }: Pick<TemporalWorkerOptions, 'connection' | 'namespace'>,
+): WorkerOptions {
+  const settings = temporalSettings();
+  return {
+    ...runtime,
+    temporal: { ...settings, namespace: namespace ?? 'default', taskQueue: taskQueue ?? settings.taskQueue },
+    ...(connection === undefined ? {} : { connection }),
+  };
+}
+
+export type { AgentCredentials };
