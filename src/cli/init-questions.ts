@@ -1,6 +1,6 @@
 /** What `countersign init` asks on a terminal. Whoever leaves one question unanswered leaves all of it undone. */
 import type { Readable, Writable } from 'node:stream';
-import { isCancel, multiselect, password, select, text } from '@clack/prompts';
+import { type CANCEL_SYMBOL, isCancel, multiselect, password, select, text } from '@clack/prompts';
 import { CountersignError } from '../action/errors.js';
 import { sanitize } from '../presentation/sanitize.js';
 import type { OfferedTable } from '../tools/postgres/offered-tables.js';
@@ -82,9 +82,9 @@ export async function askRole(terminal: Terminal): Promise<string> {
   );
 }
 
-async function answered<T>(asked: Promise<T | symbol>): Promise<T> {
+async function answered<T>(asked: Promise<T | typeof CANCEL_SYMBOL>): Promise<T> {
   const answer = await asked;
-  if (!isCancel(answer)) return answer as T;
+  if (!isCancel(answer)) return answer;
   throw new CountersignError('CANCELLED', 'Nothing was made.', {
     fix: 'Run the command again, or give flags and --yes.',
   });

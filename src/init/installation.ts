@@ -1,7 +1,6 @@
 /** Where the package is that a folder's commands and config will use. */
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 export interface Installation {
   /** The absolute path of the command line's program. */
@@ -11,11 +10,18 @@ export interface Installation {
 }
 
 export function installationFor(folder: string): Installation {
+  const require = createRequire(import.meta.url);
+  const { bin } = require('countersign/package.json') as { bin: { countersign: string } };
+  const found = manifestFor(folder);
+  // Where `npm install countersign` in the folder will put it.
+  const home = found === undefined ? path.join(folder, 'node_modules/countersign') : path.dirname(found);
+  return { program: path.resolve(home, bin.countersign), installed: found !== undefined };
+}
+
+function manifestFor(folder: string): string | undefined {
   try {
-    const manifest = createRequire(path.join(folder, 'package.json')).resolve('countersign/package.json');
-    const { bin } = createRequire(import.meta.url)(manifest) as { bin: { countersign: string } };
-    return { program: path.resolve(path.dirname(manifest), bin.countersign), installed: true };
+    return createRequire(path.join(folder, 'package.json')).resolve('countersign/package.json');
   } catch {
-    return { program: fileURLToPath(new URL('../cli/main.js', import.meta.url)), installed: false };
+    return undefined;
   }
 }

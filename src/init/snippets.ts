@@ -31,7 +31,10 @@ export interface Script {
   readonly code: string;
 }
 
-/** An agent of LangChain with two tools. `tables` are those that it may name; empty: any. */
+/** More would make the script hard to read, and the model can look them up. */
+const MOST_NAMED = 20;
+
+/** An agent of LangChain with three tools. `tables` are those that it may name; empty: any. */
 export function langchainScript({
   tool,
   tables,
@@ -39,9 +42,9 @@ export function langchainScript({
   readonly tool: string;
   readonly tables: readonly string[];
 }): Script {
-  const table = tables.length === 0 ? 'z.string()' : `z.enum(${literalList(tables, '')})`;
+  const table = tables.length === 0 || tables.length > MOST_NAMED ? 'z.string()' : `z.enum(${literalList(tables, '')})`;
   const [first] = tables;
-  const question = first === undefined ? 'Which rows are there?' : `Show me the first rows of ${first}.`;
+  const question = first === undefined ? 'Which tables are there?' : `Show me the first rows of ${first}.`;
   return {
     file: 'agent.mjs',
     install: 'npm install countersign-client langchain @langchain/core @langchain/langgraph @langchain/openai zod',
@@ -58,6 +61,13 @@ const onPending = 'wait'; // where policy asks people, the call waits for their 
 const table = ${table};
 const columns = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
 
+const describeTables = countersignTool(cs, {
+  name: 'describe_tables',
+  description: 'Lists the tables with their columns and keys.',
+  schema: z.object({}),
+  propose: () => ({ tool: ${literal(tool)}, input: { op: 'describe' } }),
+  onPending,
+});
 const selectRows = countersignTool(cs, {
   name: 'select_rows',
   description: 'Returns rows of a table whose columns have these values; all rows without where.',
@@ -73,7 +83,10 @@ const updateRows = countersignTool(cs, {
   onPending,
 });
 
-const agent = createAgent({ model: new ChatOpenAI({ model: 'gpt-5' }), tools: [selectRows, updateRows] });
+const agent = createAgent({
+  model: new ChatOpenAI({ model: 'gpt-5' }),
+  tools: [describeTables, selectRows, updateRows],
+});
 const question = process.argv[2] ?? ${literal(question)};
 const state = await agent.invoke(
   { messages: [{ role: 'user', content: question }] },

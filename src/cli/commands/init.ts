@@ -53,7 +53,8 @@ export function init(program: Command): void {
     .action(run(runInit));
 }
 
-async function runInit(context: Context, options: InitOptions): Promise<void> {
+/** Exported for tests, which give it an environment and an output of theirs. */
+export async function runInit(context: Context, options: InitOptions): Promise<void> {
   checkInitOptions(options);
   const terminal = options.yes === true ? undefined : terminalToAskOn();
   const folder = path.resolve(options.dir);
