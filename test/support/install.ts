@@ -1,6 +1,7 @@
 /** A folder in which the packages are installed, as `npm install` would leave it: this package as it was compiled for the run, others by link. */
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { inject } from 'vitest';
 import { ROOT } from './root.js';
 
@@ -8,7 +9,7 @@ export async function installInto(folder: string, others: readonly string[] = []
   const modules = path.join(folder, 'node_modules');
   const own = path.join(modules, 'countersign');
   await mkdir(own, { recursive: true });
-  await writeFile(path.join(own, 'package.json'), await readFile(path.join(ROOT, 'package.json')));
+  await copyFile(path.join(ROOT, 'package.json'), path.join(own, 'package.json'));
   await symlink(inject('compiledSources'), path.join(own, 'dist'));
   for (const name of others) {
     const link = path.join(modules, name);
@@ -17,11 +18,10 @@ export async function installInto(folder: string, others: readonly string[] = []
   }
 }
 
-/** The agents' package, from its sources: for programs that run under tsx. */
+/** The agents' package, compiled from its sources. */
 export async function installClientInto(folder: string): Promise<void> {
-  const home = path.join(folder, 'node_modules/countersign-client');
-  const manifest = await readFile(path.join(ROOT, 'clients/typescript/package.json'), 'utf8');
-  await mkdir(home, { recursive: true });
-  await writeFile(path.join(home, 'package.json'), manifest.replaceAll(/\.\/dist\/([\w-]+)\.js/g, './src/$1.ts'));
-  await symlink(path.join(ROOT, 'clients/typescript/src'), path.join(home, 'src'));
+  const [source, home] = [path.join(ROOT, 'clients/typescript'), path.join(folder, 'node_modules/countersign-client')];
+  const sources = (await readdir(path.join(source, 'src'))).map((name) => path.join(source, 'src', name));
+  await build({ entryPoints: sources, outdir: path.join(home, 'dist'), format: 'esm', logLevel: 'error' });
+  await copyFile(path.join(source, 'package.json'), path.join(home, 'package.json'));
 }
