@@ -241,7 +241,7 @@ describe('dev', () => {
     expect(said.code).toBe(0);
     // The UI's address comes first.
     expect(said.stdout).toMatch(/^\nCountersign is ready\.\n\n {2}Temporal UI {2}http:\/\/127\.0\.0\.1:\d+\n/);
-    expect(said.stdout).toContain('none: write countersign.config.mjs');
+    expect(said.stdout).toContain('none: `countersign init` writes a config');
   });
 
   test('with a broken config ends what it had started: exit code 1', async () => {
