@@ -1,5 +1,5 @@
 /** A folder in which the packages are installed, as `npm install` would leave it: this package as it was compiled for the run, others by link. */
-import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { inject } from 'vitest';
@@ -9,6 +9,8 @@ export async function installInto(folder: string, others: readonly string[] = []
   const modules = path.join(folder, 'node_modules');
   const own = path.join(modules, 'countersign');
   await mkdir(own, { recursive: true });
+  // Without one of its own, a folder within this project would belong to this package, and find its build.
+  await writeFile(path.join(folder, 'package.json'), '{ "private": true }\n');
   await copyFile(path.join(ROOT, 'package.json'), path.join(own, 'package.json'));
   await symlink(inject('compiledSources'), path.join(own, 'dist'));
   for (const name of others) {
