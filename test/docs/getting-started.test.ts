@@ -1,135 +1,22 @@
-/** docs/getting-started: every snippet runs, on one gateway and one database; commands and flags are those of the command line. */
-import { execFile } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+/** docs/getting-started: its commands and flags are those of the command line, and what init writes is so. Its scripts run in clients.test.ts. */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.js';
 import { configText } from '../../src/init/config-text.js';
-import { envText } from '../../src/init/env-text.js';
 import { mcpSnippets } from '../../src/init/snippets.js';
-import { encodeCredential, issueAgent } from '../../src/trust/index.js';
-import { startTestGateway, type TestGateway } from '../support/gateway.js';
-import { installClientInto, installInto } from '../support/install.js';
 import { ROOT } from '../support/root.js';
-import { startScriptedModel, textOf, type ScriptedModel } from '../support/scripted-model.js';
-import { startStack, type Stack } from '../support/stack.js';
-import { scratch } from './support.js';
+import { snippetsOf, waysIn } from './support.js';
 
-const DOCS = path.join(ROOT, 'docs/getting-started');
-const names = await readdir(DOCS);
-const pages = Object.fromEntries(
-  await Promise.all(names.map(async (name) => [name, await readFile(path.join(DOCS, name), 'utf8')] as const)),
-);
-const SNIPPETS = Object.values(pages).flatMap((page) =>
-  [...page.matchAll(/^```\w+ (\S+)\n([^]*?)^```/gm)].map(([, name = '', code = '']) => [name, code] as const),
-);
-const run = promisify(execFile);
-
-let folder: string;
-let stack: Stack;
-let gateway: TestGateway;
-let model: ScriptedModel;
-let key: string;
-
-beforeAll(async () => {
-  folder = await scratch('getting-started');
-  await Promise.all([installInto(folder), installClientInto(folder)]);
-  stack = await startStack({
-    schema:
-      "CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL); INSERT INTO customers SELECT n, 'free' FROM generate_series(1, 6) n",
-  });
-  gateway = await startTestGateway(stack);
-  key = ((await gateway.agent({ roles: ['read_write_user'] })).headers['authorization'] as string).replace(
-    'Bearer ',
-    '',
-  );
-  await writeFile(
-    path.join(folder, '.env.agent'),
-    envText('As init writes it.', { COUNTERSIGN_GATEWAY_URL: gateway.url, COUNTERSIGN_API_KEY: key }),
-  );
-  model = await startScriptedModel((messages) => {
-    const last = messages.at(-1);
-    if (last?.role === 'tool') return `I was told: ${textOf(last)}`;
-    const asked = messages.findLast(({ role }) => role === 'user');
-    return { tool: 'upgrade', args: { id: Number(/\d+/.exec(asked === undefined ? '' : textOf(asked))?.[0]) } };
-  });
-});
-afterAll(async () => {
-  await gateway?.stop();
-  await Promise.all([stack?.stop(), model?.stop(), rm(folder, { recursive: true, force: true })]);
-});
+const pages = await waysIn();
+const SNIPPETS = snippetsOf(...Object.values(pages));
 
 function snippet(name: string): string {
-  const [, code] = SNIPPETS.find(([each]) => each === name) ?? [];
+  const code = SNIPPETS.get(name);
   if (code === undefined) throw new Error(`docs/getting-started has no snippet ${name}`);
   return code;
 }
-
-async function plans(...ids: readonly number[]): Promise<string[]> {
-  const query = 'SELECT plan FROM customers WHERE id = ANY ($1) ORDER BY id';
-  const { rows } = await stack.shop.query<{ plan: string }>(query, [ids]);
-  return rows.map(({ plan }) => plan);
-}
-
-test('every script in JavaScript upgrades its customer', async () => {
-  const scripts = SNIPPETS.filter(([name]) => name.endsWith('.mjs') && name !== 'countersign.config.mjs');
-  expect(scripts).toHaveLength(5);
-  // The scripted model speaks the chat API, which the OpenAI Agents SDK uses when it is told to.
-  const chat =
-    "import { setOpenAIAPI, setTracingDisabled } from '@openai/agents';\nsetOpenAIAPI('chat_completions');\nsetTracingDisabled(true);\n";
-  for (const [name, code] of scripts)
-    await writeFile(path.join(folder, name), code.includes("'@openai/agents'") ? `${chat}${code}` : code);
-  const credential = await issueAgent(stack.keyring, {
-    id: 'bot',
-    tenant: 'acme',
-    roles: ['read_write_user'],
-    scopes: ['shop-db'],
-  });
-  await writeFile(path.join(folder, 'assistant.csk'), encodeCredential(credential));
-  // One process for all of them: most of what they cost is to load the frameworks.
-  const all = scripts.map(([name]) => `console.log('${name}');\nawait import('./${name}');\n`);
-  await writeFile(path.join(folder, 'all.mjs'), all.join(''));
-  const { stdout } = await run(process.execPath, ['--env-file=.env.agent', 'all.mjs'], {
-    cwd: folder,
-    env: {
-      PATH: process.env['PATH'],
-      TEMPORAL_ADDRESS: stack.temporal.address,
-      TEMPORAL_NAMESPACE: stack.temporal.namespace,
-      COUNTERSIGN_AGENT: 'assistant.csk',
-      OPENAI_BASE_URL: model.url,
-      OPENAI_API_KEY: 'none',
-    },
-  });
-  for (const [name] of scripts) expect(stdout).toMatch(new RegExp(`^${name}\n.*success`, 'm'));
-  expect(await plans(1, 2, 3, 4, 5)).toEqual(Array(5).fill('pro'));
-});
-
-test('propose.sh and outcome.sh', async () => {
-  const script = `${snippet('propose.sh')}\necho\n${snippet('outcome.sh')}`;
-  const { stdout } = await run('bash', ['-c', script], { cwd: folder });
-  const [first, second] = stdout.trim().split('\n');
-  expect(JSON.parse(first ?? '')).toMatchObject({ status: 'success', actionId: 'ticket-4713-upgrade' });
-  expect(JSON.parse(second ?? '')).toEqual(JSON.parse(first ?? ''));
-  expect(await plans(6)).toEqual(['pro']);
-});
-
-test.each(['cursor-http.json', 'vscode-http.json'])('%s connects, and offers the tools', async (name) => {
-  const settings = JSON.parse(snippet(name)) as Record<string, Record<string, { url: string; headers: object }>>;
-  const { url, headers } = (settings['mcpServers'] ?? settings['servers'])?.['countersign'] ?? { url: '', headers: {} };
-  const own = Object.entries(headers).map(([header, value]) => [header, String(value).replace(/\$\{.+\}/, key)]);
-  const client = new Client({ name: 'desktop', version: '1' });
-  const address = new URL(url.replace('http://localhost:8787', gateway.url));
-  await client.connect(
-    new StreamableHTTPClientTransport(address, { requestInit: { headers: Object.fromEntries(own) } }),
-  );
-  expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual(
-    expect.arrayContaining(['shop-db_select', 'await_action']),
-  );
-  await client.close();
-});
 
 test('mcp-servers.json and vscode-mcp.json are what init prints, which test/cli/init.test.ts starts', () => {
   const app = '/home/ann/app';

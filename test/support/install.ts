@@ -10,7 +10,7 @@ export async function installInto(folder: string, others: readonly string[] = []
   const own = path.join(modules, 'countersign');
   await mkdir(own, { recursive: true });
   // Without one of its own, a folder within this project would belong to this package, and find its build.
-  await writeFile(path.join(folder, 'package.json'), '{ "private": true }\n');
+  await writeFile(path.join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   await copyFile(path.join(ROOT, 'package.json'), path.join(own, 'package.json'));
   await symlink(inject('compiledSources'), path.join(own, 'dist'));
   for (const name of others) {
