@@ -75,6 +75,7 @@ export const ERROR_CODES = {
   NOT_INSTALLED: 'An optional package that this command needs is not installed.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
   USAGE: 'The command was not called as its --help says.',
+  FILES_EXIST: 'The command makes new files, and some of them are there already.',
   NOT_FOUND: 'The object does not exist, or not for this tenant.',
   TIMED_OUT: 'The wait ended before the action did.',
   INTERNAL: 'A fault in Countersign itself.',

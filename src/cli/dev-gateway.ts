@@ -1,6 +1,5 @@
 /** How the gateway of `countersign dev` is set up: on this machine alone, with a login that lets anybody be any of a few people. */
-import { freePort } from '../dev/index.js';
-import { isFree } from '../dev/free-port.js';
+import { usualOrFreePort } from '../dev/free-port.js';
 import type { DevPerson } from '../gateway/deps.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../config/gateway.js';
 import type { CountersignConfig } from '../config/config.js';
@@ -26,7 +25,7 @@ export async function devGateway(
   { port, temporalUiUrl }: { readonly port: number | undefined; readonly temporalUiUrl: string | undefined },
 ): Promise<DevGateway> {
   const { publicUrl: _publicUrl, host: _host, trustedProxies: _trustedProxies, ...kept } = config.gateway ?? {};
-  const chosen = port ?? kept.port ?? ((await isFree(DEFAULT_PORT)) ? DEFAULT_PORT : await freePort());
+  const chosen = port ?? kept.port ?? (await usualOrFreePort(DEFAULT_PORT));
   return {
     config: {
       ...config,

@@ -35,6 +35,7 @@ export function exitOfStatus(status: OutcomeStatus): Exit {
 
 const EXIT_OF_CODE: Readonly<Partial<Record<ErrorCode, Exit>>> = {
   USAGE: 'usage',
+  FILES_EXIST: 'usage',
   INVALID_PROPOSAL: 'usage',
   INVALID_TEXT: 'usage',
   INVALID_NUMBER: 'usage',

@@ -13,6 +13,7 @@ import { editAction } from './commands/edit.js';
 import { roleDelegation } from './commands/role-delegation.js';
 import { freezes } from './commands/freezes.js';
 import { gateway } from './commands/gateway.js';
+import { init } from './commands/init.js';
 import { keys } from './commands/keys.js';
 import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
@@ -33,7 +34,7 @@ import { runOn, type Terminal } from './terminal.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Run:', commands: [dev, worker, gateway, mcp, setup, doctor] },
+  { title: 'Run:', commands: [init, dev, worker, gateway, mcp, setup, doctor] },
   {
     title: 'Credentials and delegation:',
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],

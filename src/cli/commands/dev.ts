@@ -185,10 +185,7 @@ function welcome(paint: Paint, { servers, gateway, config, exports, envFile, key
     fact('Ledger', `${host}${pathname}`),
     fact('Keys', `${keysFile}${madeKeys ? ' (created now)' : ''}`),
     fact('Policies', config.policies),
-    fact(
-      'Tools',
-      tools === '' ? paint.yellow('none: write countersign.config.mjs (see the README) and start again') : tools,
-    ),
+    fact('Tools', tools === '' ? paint.yellow('none: `countersign init` writes a config for your database') : tools),
     '',
     `In other shells:  ${paint.bold(`source ${shellQuoted(envFile)}`)}  which does`,
     ...Object.entries(exports).map(([name, value]) => `  export ${name}=${shellQuoted(value)}`),
