@@ -40,6 +40,7 @@ export async function startWorld(name: string, requirements: string): Promise<Wo
     // Frameworks take ten seconds to compile, whatever the machine says, and the repository stays clean.
     PYTHONDONTWRITEBYTECODE: '',
     PYTHONPYCACHEPREFIX: path.join(programs, '../bytecode'),
+    MYPY_CACHE_DIR: path.join(programs, '../mypy'),
     COUNTERSIGN_GATEWAY_URL: gateway.url,
     COUNTERSIGN_API_KEY: (agent.headers['authorization'] as string).replace('Bearer ', ''),
     PERSON_COOKIE: cookie,
