@@ -104,7 +104,7 @@ export class Countersign {
   async #ended(outcome: Outcome, followEdits: boolean, until: Until): Promise<Outcome | PendingAction> {
     if (!followEdits) return outcome;
     const found = await followed(this.#transport, outcome, until);
-    return found.status === 'pending' ? this.#pending(found as Action, followEdits) : (found as Outcome);
+    return found.status === 'pending' ? this.#pending(found, followEdits) : (found as Outcome);
   }
 
   #pending(action: Action, followEdits: boolean): PendingAction {
