@@ -48,6 +48,10 @@ export async function startWorld(name: string, requirements: string): Promise<Wo
     CONTROL_URL: `http://127.0.0.1:${(control.address() as AddressInfo).port}`,
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'none',
+    // CrewAI tells its makers of each run, unless it is told not to.
+    CREWAI_DISABLE_TELEMETRY: 'true',
+    CREWAI_TRACING_ENABLED: 'false',
+    OTEL_SDK_DISABLED: 'true',
   };
   return {
     succeeds: (program, ...args) => succeeds(path.join(programs, program), args, env),

@@ -60,6 +60,11 @@ export function forModel(answer: Outcome | PendingAction): ToolAnswer {
   });
 }
 
+/** Nothing was done, and the frameworks' own word for it is that somebody said no. */
+export function wasRefused({ status }: Outcome): boolean {
+  return status === 'denied' || status === 'expired' || status === 'cancelled';
+}
+
 /** Ids that begin so are given to what a person made of a proposal, and to nothing else. */
 const EDIT_PREFIX = 'edit:';
 
