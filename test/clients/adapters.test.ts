@@ -232,8 +232,8 @@ async function count(table: 'sessions' | 'users' | 'notes', note: string): Promi
   return rowCount ?? 0;
 }
 
-/** Decides on the one action that waits. */
-async function decide(verdict: 'approve' | 'deny', reason?: string): Promise<string> {
+/** Decides on the one action that waits. @returns its id, or that of the action that is done instead */
+async function decide(verdict: 'approve' | 'deny' | 'request_changes', more: object = {}): Promise<string> {
   const [asked, ...others] = await until(
     async () =>
       (await dana.get('/v1/approvals')).body['approvalRequests'] as { actionId: string; shownDigest: string }[],
@@ -241,9 +241,17 @@ async function decide(verdict: 'approve' | 'deny', reason?: string): Promise<str
   );
   expect(others).toEqual([]);
   const { actionId, shownDigest } = asked as { actionId: string; shownDigest: string };
-  const answer = await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict, reason });
+  const answer = await dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict, ...more });
   expect(answer.status).toBe(200);
-  return actionId;
+  return (answer.body['revisedBy'] as string | undefined) ?? actionId;
+}
+
+/** A person lets only the first rows of a note be deleted. @returns the id of the action that is done instead */
+async function editTo(count: number, note: string): Promise<string> {
+  const first = `SELECT id FROM sessions WHERE note = $1 ORDER BY id OFFSET $2 LIMIT 1`;
+  const { rows } = await stack.shop.query<{ id: number }>(first, [note, count]);
+  const input = { op: 'delete', table: 'sessions', where: { note, id: { lt: rows[0]?.id } } };
+  return decide('request_changes', { reason: 'Not all of them.', edit: { input } });
 }
 
 describe.each(LOOPS)('%s', (name, loop) => {
@@ -283,11 +291,21 @@ describe.each(LOOPS)('%s', (name, loop) => {
   test('what people deny is not done, and the model reads why', async () => {
     await stack.shop.query(rowsOf('sessions', `kept-${name}`, 120));
     const paused = await loop.start(`refused-${name}`, `delete sessions kept-${name}`);
-    await decide('deny', 'They are still needed.');
+    await decide('deny', { reason: 'They are still needed.' });
     const ran = await loop.resume(`refused-${name}`, paused.kept as string);
     expect(ran.said).toContain('They are still needed.');
     expect(ran.said).toContain('Do not repeat the call unchanged');
     expect(await count('sessions', `kept-${name}`)).toBe(120);
+  });
+
+  test('what a person changed is done as changed, and the model is told what became of that', async () => {
+    await stack.shop.query(rowsOf('sessions', `some-${name}`, 120));
+    const paused = await loop.start(`edited-${name}`, `delete sessions some-${name}`);
+    const instead = await editTo(3, `some-${name}`);
+    const ran = await loop.resume(`edited-${name}`, paused.kept as string);
+    expect(told(ran)).toMatchObject({ status: 'success', actionId: instead });
+    expect(told(ran)['advice']).toContain('A person changed what you proposed');
+    expect(await count('sessions', `some-${name}`)).toBe(117);
   });
 
   test('a mismatch is told as such, also after an approval', async () => {
@@ -313,6 +331,19 @@ describe.each(LOOPS)('%s', (name, loop) => {
     const other = await loop.start(`other-${name}`, order);
     expect(told(other)['actionId']).not.toBe(told(one)['actionId']);
   });
+});
+
+test('where people must approve what a person changed, the agent waits again', async () => {
+  await stack.shop.query(rowsOf('sessions', 'most', 120));
+  const loop = new LangChainLoop();
+  await loop.start('edited-twice', 'delete sessions most');
+  const instead = await editTo(115, 'most');
+  const paused = await loop.resume('edited-twice', '');
+  expect(paused.kept).toContain(instead);
+  expect(await decide('approve')).toBe(instead);
+  const ran = await loop.resume('edited-twice', '');
+  expect(told(ran)).toMatchObject({ status: 'success', actionId: instead });
+  expect(await count('sessions', 'most')).toBe(5);
 });
 
 describe('a yes that is not of Countersign decides nothing', () => {

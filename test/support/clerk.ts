@@ -54,7 +54,7 @@ export const CLERK_TOOLS = {
  */
 export function clerkSays(messages: readonly ChatMessage[]): Turn {
   const asked = messages.findLast(({ role }) => role === 'user');
-  const order = asked === undefined ? '' : textOf(asked);
+  const order = asked === undefined ? '' : orderIn(textOf(asked));
   const [verb, first = '', note = ''] = order.split(' ');
   const last = messages.at(-1);
   if (last?.role === 'tool') {
@@ -67,4 +67,9 @@ export function clerkSays(messages: readonly ChatMessage[]): Turn {
   return verb === 'note'
     ? { tool: 'add_note', args: { id: Number(first), note } }
     : { tool: 'delete_rows', args: { table: first, note } };
+}
+
+/** CrewAI writes its task around the order. */
+function orderIn(text: string): string {
+  return /^Current Task: (.*)$/m.exec(text)?.[1] ?? text;
 }

@@ -2,12 +2,15 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { cacheFolder } from '../../src/dev/temporal-binary.js';
 
 const run = promisify(execFile);
+
+/** Installs a hundred packages in two seconds, where pip takes fifty. */
+const UV = 'uv==0.13.8';
 
 function missing(script: string): string {
   return [
@@ -17,29 +20,64 @@ function missing(script: string): string {
   ].join('\n');
 }
 
-/**
- * @param requirements a file that names every package with its version, those that others need too
- * @returns the folder of its programs. @throws Error that says what to install, where Python is missing
- */
-export async function virtualEnvironment(name: string, requirements: string, script: string): Promise<string> {
-  const version = createHash('sha256')
-    .update(await readFile(requirements))
-    .digest('hex')
-    .slice(0, 12);
-  const folder = path.join(cacheFolder(process.env), `${name}-${version}`);
-  const programs = path.join(folder, 'bin');
-  const complete = path.join(folder, 'complete');
-  if (existsSync(complete)) return programs;
-  const python = process.env['PYTHON'] ?? 'python3';
-  await run(python, ['-c', 'import sys, venv; sys.exit(sys.version_info < (3, 11))']).catch((cause: unknown) => {
+/** Where a Python is, and which one: what is installed for one is of no use to another. */
+interface Interpreter {
+  readonly executable: string;
+  readonly version: string;
+}
+
+async function interpreter(script: string): Promise<Interpreter> {
+  const ask = 'import sys, venv; print(sys.executable); print(sys.version); sys.exit(sys.version_info < (3, 11))';
+  const { stdout } = await run(process.env['PYTHON'] ?? 'python3', ['-c', ask]).catch((cause: unknown) => {
     throw new Error(missing(script), { cause });
   });
-  // Made where it stays, because its scripts name the folder; one that was left behind half made is made anew.
-  await mkdir(path.dirname(folder), { recursive: true });
-  await rm(folder, { recursive: true, force: true });
-  await run(python, ['-m', 'venv', folder]);
-  const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements];
-  await run(path.join(programs, 'pip'), ['install', ...options], { timeout: 550_000 });
-  await writeFile(complete, '');
-  return programs;
+  const [executable = '', ...version] = stdout.split('\n');
+  return { executable, version: version.join(' ') };
+}
+
+/**
+ * @param requirements a file that names every package with its version, those that others need too
+ * @returns the folder of its programs, `uv` among them. @throws Error that says what to install, where Python is missing
+ */
+export async function virtualEnvironment(name: string, requirements: string, script: string): Promise<string> {
+  const python = await interpreter(script);
+  const wanted = `${await readFile(requirements, 'utf8')}\n${python.version}\n${UV}`;
+  const folder = await inCache(`${name}-${digest(wanted)}`, async (made) => {
+    const uv = path.join(await uvFor(python), 'bin/uv');
+    // Relocatable, because it is moved to its place once it is complete.
+    await run(uv, ['venv', '--quiet', '--no-project', '--relocatable', '--python', python.executable, made]);
+    const options = ['--quiet', '--no-deps', '--python', path.join(made, 'bin/python')];
+    await run(uv, ['pip', 'install', ...options, '--requirement', requirements, UV], { timeout: 550_000 });
+  });
+  return path.join(folder, 'bin');
+}
+
+/** pip installs uv, in an environment of its own, once for all the others. */
+async function uvFor({ executable, version }: Interpreter): Promise<string> {
+  return inCache(`uv-${digest(`${UV}\n${version}`)}`, async (made) => {
+    await run(executable, ['-m', 'venv', made]);
+    await run(path.join(made, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '--no-deps', UV]);
+  });
+}
+
+/** Made beside its place and moved there when it is complete: another process may make the same, and this one may be ended. */
+async function inCache(name: string, make: (folder: string) => Promise<void>): Promise<string> {
+  const cache = cacheFolder(process.env);
+  const place = path.join(cache, name);
+  if (existsSync(place)) return place;
+  await mkdir(cache, { recursive: true });
+  const made = await mkdtemp(path.join(cache, `.${name}-`));
+  try {
+    await make(made);
+    await rename(made, place).catch((error: unknown) => {
+      if (!existsSync(place)) throw error;
+    });
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+  return place;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
 }

@@ -46,8 +46,14 @@ def count(table: str, note: str) -> int:
     return int(sql(f"SELECT count(*)::int AS n FROM {table} WHERE note = '{note}'")[0]["n"])  # noqa: S608
 
 
-def decide(verdict: str, reason: str | None = None) -> str:
-    """A dba decides on the one action that waits."""
+def edit_to(count: int, note: str) -> dict[str, Any]:
+    """What a person makes of it: only the first rows of a note are deleted."""
+    [after] = sql(f"SELECT id FROM sessions WHERE note = '{note}' ORDER BY id OFFSET {count} LIMIT 1")  # noqa: S608
+    return {"input": {"op": "delete", "table": "sessions", "where": {"note": note, "id": {"lt": after["id"]}}}}
+
+
+def decide(verdict: str, **more: Any) -> str:
+    """A dba decides on the one action that waits. Answers with its id, or that of what is done instead."""
     headers = {"cookie": os.environ["PERSON_COOKIE"], "x-csrf-token": os.environ["PERSON_CSRF"]}
     with httpx.Client(base_url=GATEWAY, headers=headers) as person:
         asked: list[dict[str, Any]] = []
@@ -56,9 +62,7 @@ def decide(verdict: str, reason: str | None = None) -> str:
             time.sleep(0.05)
             asked = person.get("/v1/approvals").json()["approvalRequests"]
         [one] = asked
-        body = {"shownDigest": one["shownDigest"], "verdict": verdict}
-        answer = person.post(
-            f"/v1/actions/{one['actionId']}/decision", json=body if reason is None else {**body, "reason": reason}
-        )
+        body = {"shownDigest": one["shownDigest"], "verdict": verdict, **more}
+        answer = person.post(f"/v1/actions/{one['actionId']}/decision", json=body)
         assert answer.status_code == 200, answer.text
-        return str(one["actionId"])
+        return str(answer.json().get("revisedBy", one["actionId"]))

@@ -7,50 +7,21 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
 from countersign_client import AsyncCountersign, Countersign, Outcome, PendingAction, for_model, guard
 
 from .clerk import TOOLS
 from .conftest import MODEL
+from .ran import Loop, Ran, Stateless, WaitingLoop
 
 KEPT = Path(tempfile.mkdtemp(prefix="countersign-loops-"))
 
 
-@dataclass
-class Ran:
-    """How a run ended: the agent said something, or it stopped for people and this was kept of it."""
-
-    said: str | None = None
-    kept: str | None = None
-
-    def told(self) -> dict[str, Any]:
-        """What the model was told last, as it repeats it."""
-        assert self.said is not None
-        told: dict[str, Any] = json.loads(self.said.removeprefix("I was told: "))
-        return told
-
-
-class Loop(Protocol):
-    pauses: bool
-
-    async def start(self, thread: str, order: str) -> Ran: ...
-    async def resume(self, thread: str, kept: str) -> Ran: ...
-    async def forget(self, thread: str) -> None:
-        """Where the framework itself keeps the conversation."""
-
-
-class Stateless:
-    async def forget(self, thread: str) -> None:
-        """Nothing is kept but what is handed over."""
-
-
 class OwnLoop(Stateless):
     """A loop of one's own over the chat API."""
-
-    pauses = True
 
     async def start(self, thread: str, order: str) -> Ran:
         return self._run(thread, [{"role": "user", "content": order}])
@@ -80,8 +51,6 @@ class OwnLoop(Stateless):
 
 
 class LangChainLoop:
-    pauses = True
-
     async def start(self, thread: str, order: str) -> Ran:
         return await self._run(thread, {"messages": [{"role": "user", "content": order}]})
 
@@ -118,8 +87,6 @@ class LangChainLoop:
 class SyncLangChainLoop:
     """The same without asyncio."""
 
-    pauses = True
-
     async def start(self, thread: str, order: str) -> Ran:
         return self._run(thread, {"messages": [{"role": "user", "content": order}]})
 
@@ -154,8 +121,6 @@ class SyncLangChainLoop:
 
 
 class OpenAiAgentsLoop(Stateless):
-    pauses = True
-
     async def start(self, thread: str, order: str) -> Ran:
         async with AsyncCountersign() as cs:
             return await self._run(self._agent(cs, thread), order)
@@ -201,8 +166,6 @@ class OpenAiAgentsLoop(Stateless):
 
 
 class PydanticAiLoop(Stateless):
-    pauses = True
-
     async def start(self, thread: str, order: str) -> Ran:
         async with AsyncCountersign() as cs:
             return await self._run(cs, thread, order)
@@ -243,12 +206,8 @@ class PydanticAiLoop(Stateless):
         return Ran(kept=json.dumps({"requests": requests, "messages": json.loads(result.all_messages_json())}))
 
 
-class AutoGenLoop(Stateless):
-    """Cannot pause: its calls wait."""
-
-    pauses = False
-
-    async def start(self, thread: str, order: str) -> Ran:
+class AutoGenLoop(WaitingLoop):
+    async def run(self, thread: str, order: str, on_pending: Literal["wait", "tell"]) -> Ran:
         from autogen_agentchat.agents import AssistantAgent
         from autogen_ext.models.openai import OpenAIChatCompletionClient
 
@@ -263,18 +222,10 @@ class AutoGenLoop(Stateless):
         }
         model = OpenAIChatCompletionClient(model="scripted", base_url=MODEL, api_key="none", model_info=info)
         async with AsyncCountersign() as cs:
-            agent = AssistantAgent(
-                "clerk",
-                model,
-                tools=[countersign_tool(cs, thread=thread, **tool) for tool in TOOLS],
-                max_tool_iterations=5,
-            )
-            result = await agent.run(task=order)
+            tools: list[Any] = [countersign_tool(cs, thread=thread, on_pending=on_pending, **tool) for tool in TOOLS]
+            result = await AssistantAgent("clerk", model, tools=tools, max_tool_iterations=5).run(task=order)
             await model.close()
         return Ran(said=str(getattr(result.messages[-1], "content", "")))
-
-    async def resume(self, thread: str, kept: str) -> Ran:
-        raise NotImplementedError
 
 
 LOOPS: list[tuple[str, Loop]] = [
@@ -285,3 +236,11 @@ LOOPS: list[tuple[str, Loop]] = [
     ("pydantic-ai", PydanticAiLoop()),
     ("autogen", AutoGenLoop()),
 ]
+WAITING: list[tuple[str, WaitingLoop]] = [("autogen", AutoGenLoop())]
+
+if find_spec("crewai") is not None:
+    # It wants other versions of what the others stand on, so it has an environment of its own.
+    from .crewai_loop import CrewAiLoop
+
+    LOOPS = [("crewai", CrewAiLoop())]
+    WAITING = [("crewai", CrewAiLoop())]

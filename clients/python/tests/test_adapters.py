@@ -6,27 +6,26 @@ approved with a mismatch, and the same call sent twice.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from countersign_client import Countersign
 
-from .conftest import count, decide, rows_of
-from .loops import LOOPS, Loop, OpenAiAgentsLoop, Ran
+from .conftest import count, decide, edit_to, rows_of
+from .loops import LOOPS, WAITING, OpenAiAgentsLoop
+from .ran import Loop, Ran, WaitingLoop
 
 each_loop = pytest.mark.parametrize(("name", "loop"), LOOPS, ids=[name for name, _ in LOOPS])
+each_waiting_loop = pytest.mark.parametrize(("name", "loop"), WAITING, ids=[name for name, _ in WAITING])
 
 
-async def decided(loop: Loop, thread: str, order: str, verdict: str, reason: str | None = None) -> tuple[Ran, str]:
-    """Runs it until people must decide, decides, and lets it go on: in a new agent, where the framework pauses."""
-    if not loop.pauses:
-        running = asyncio.create_task(loop.start(thread, order))
-        action_id = await asyncio.to_thread(decide, verdict, reason)
-        return await running, action_id
+async def decided(loop: Loop, thread: str, order: str, verdict: str, **more: Any) -> tuple[Ran, str]:
+    """Runs it until people must decide, decides, and lets it go on in a new agent."""
     paused = await loop.start(thread, order)
     assert paused.said is None
     assert paused.kept is not None
-    action_id = await asyncio.to_thread(decide, verdict, reason)
+    action_id = await asyncio.to_thread(decide, verdict, **more)
     return await loop.resume(thread, paused.kept), action_id
 
 
@@ -66,11 +65,34 @@ async def test_what_waits_for_people_is_done_once_they_agree(name: str, loop: Lo
 async def test_what_people_deny_is_not_done_and_the_model_reads_why(name: str, loop: Loop) -> None:
     note = f"kept-{name}"
     rows_of("sessions", note, 120)
-    ran, _ = await decided(loop, f"py-refused-{name}", f"delete sessions {note}", "deny", "They are still needed.")
+    ran, _ = await decided(
+        loop, f"py-refused-{name}", f"delete sessions {note}", "deny", reason="They are still needed."
+    )
     assert ran.said is not None
     assert "They are still needed." in ran.said
     assert "Do not repeat the call unchanged" in ran.said
     assert count("sessions", note) == 120
+
+
+@each_loop
+async def test_what_a_person_changed_is_done_as_changed_and_the_model_is_told_of_that(name: str, loop: Loop) -> None:
+    note = f"some-{name}"
+    rows_of("sessions", note, 120)
+    edit = edit_to(3, note)
+    ran, instead = await decided(loop, f"py-edited-{name}", f"delete sessions {note}", "request_changes", edit=edit)
+    assert (ran.told()["status"], ran.told()["actionId"]) == ("success", instead)
+    assert "A person changed what you proposed" in ran.told()["advice"]
+    assert count("sessions", note) == 117
+
+
+@each_waiting_loop
+async def test_a_call_can_wait_for_people(name: str, loop: WaitingLoop) -> None:
+    note = f"waits-{name}"
+    rows_of("sessions", note, 120)
+    running = asyncio.create_task(loop.run(f"py-waits-{name}", f"delete sessions {note}", "wait"))
+    action_id = await asyncio.to_thread(decide, "approve")
+    assert ((await running).told()["status"], (await running).told()["actionId"]) == ("success", action_id)
+    assert count("sessions", note) == 0
 
 
 @each_loop

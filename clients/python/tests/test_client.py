@@ -22,7 +22,7 @@ from countersign_client import (
     ProposalFields,
 )
 
-from .conftest import GATEWAY, TOKEN, count, decide, rows_of, sql
+from .conftest import GATEWAY, TOKEN, count, decide, edit_to, rows_of, sql
 
 
 def noted(id: int, action_id: str | None = None) -> ProposalFields:
@@ -77,12 +77,28 @@ async def test_the_async_client_does_the_same(acs: AsyncCountersign) -> None:
     answer = await acs.perform(**stale("py-wait-2"))
     assert isinstance(answer, AsyncPendingAction)
     waiting = asyncio.create_task(answer.outcome())
-    await asyncio.to_thread(decide, "deny", "They are still needed.")
+    await asyncio.to_thread(decide, "deny", reason="They are still needed.")
     outcome = await waiting
     assert outcome.status == "denied"
     assert "They are still needed." in outcome.reason
     assert (await acs.view("py-wait-2")).status == "denied"
     assert len((await acs.list(limit=1)).actions) == 1
+
+
+def test_what_a_person_changed_is_followed_where_that_is_asked_for(cs: Countersign) -> None:
+    fields = stale("py-edit")
+    answer = cs.perform(**fields)
+    assert isinstance(answer, PendingAction)
+    instead = decide("request_changes", reason="Not all of them.", edit=edit_to(115, "py-edit"))
+    assert (answer.outcome().status, answer.outcome().revised_by) == ("denied", instead)
+    changed = cs.perform(**fields, follow_edits=True)
+    assert isinstance(changed, PendingAction)
+    assert changed.action_id == instead
+    decide("approve")
+    outcome = changed.outcome()
+    assert (outcome.status, outcome.action_id) == ("success", instead)
+    assert cs.outcome("py-edit", follow_edits=True) == outcome
+    assert count("sessions", "py-edit") == 5
 
 
 def test_an_action_is_cancelled_before_its_effect(cs: Countersign) -> None:

@@ -9,7 +9,7 @@ import {
   type ToolModelMessage,
 } from 'ai';
 import type { Countersign } from './client.js';
-import { forModel } from './for-model.js';
+import { forModel, wasRefused } from './for-model.js';
 import { callAsTool, guard, type Guarded, type OnPending, type Propose, type ToolAnswer } from './guard.js';
 import type { PendingAction, WaitOptions } from './types.js';
 
@@ -106,7 +106,7 @@ async function responseTo(
   const { guarded, thread } = of;
   const answer = await guarded(call.input as never, { id: toolCallId, thread, signal: wait.signal });
   const outcome = answer.status === 'pending' ? await answer.outcome(wait) : answer;
-  if (!['denied', 'expired', 'cancelled'].includes(outcome.status)) {
+  if (!wasRefused(outcome)) {
     return { type: RESPONSE, approvalId, approved: true };
   }
   const { reason, advice } = forModel(outcome);

@@ -1,6 +1,5 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
-import { CountersignError } from './errors.js';
-import { delay } from './retry-after.js';
+import { followed } from './edited.js';
 import type { ClientOptions } from './settings.js';
 import { Transport, type Answer } from './transport.js';
 import type {
@@ -14,12 +13,7 @@ import type {
   ProposalInput,
   WaitOptions,
 } from './types.js';
-
-/** A gateway that is being stopped answers sooner than it was asked to: it is not asked at once again. */
-const LEAST_PAUSE_MS = 1000;
-
-/** The longest that one request asks to wait: what stands between may close what is silent for a minute. Seconds. */
-const POLL_SECONDS = 30;
+import { pathOf, pause, timedOut, waitSecondsUntil, type Until } from './waiting.js';
 
 export class Countersign {
   readonly #transport: Transport;
@@ -35,23 +29,23 @@ export class Countersign {
    *
    * A refusal is an outcome (`denied`), not an exception.
    *
-   * @param options `timeoutMs`, default 60 000
+   * @param options `timeoutMs`, default 60 000; `followEdits`
    * @throws CountersignError INVALID_PROPOSAL and its kin; ACTION_CONFLICT; UNAUTHENTICATED; TIMED_OUT, GATEWAY_UNAVAILABLE and what
    *   else is `retryable`: the same call is safe to repeat
    */
   async perform(input: ProposalInput, options: WaitOptions = {}): Promise<Outcome | PendingAction> {
     const actionId = input.actionId ?? crypto.randomUUID();
     const proposal = { ...input, actionId };
-    const timeoutMs = options.timeoutMs ?? 60_000;
-    const deadline = Date.now() + timeoutMs;
+    const { signal, followEdits = false } = options;
+    const until = { deadline: Date.now() + (options.timeoutMs ?? 60_000), signal };
     for (;;) {
       // Proposing it again tells of people that it waits for as well, which waiting for its outcome does not.
-      const answer = await this.#waiting('POST', '/v1/actions', { ...options, deadline }, proposal);
-      if (answer.status === 200) return answer.body as Outcome;
+      const answer = await this.#waiting('POST', '/v1/actions', until, proposal);
+      if (answer.status === 200) return this.#ended(answer.body as Outcome, followEdits, until);
       const action = answer.body as Action;
-      if (action.status === 'pending') return this.#pending(action);
-      await pause(answer, deadline, options.signal);
-      if (Date.now() >= deadline) throw timedOut(actionId, timeoutMs);
+      if (action.status === 'pending') return this.#pending(action, followEdits);
+      await pause(answer, until);
+      if (Date.now() >= until.deadline) throw timedOut(actionId);
     }
   }
 
@@ -69,17 +63,22 @@ export class Countersign {
   /**
    * Waits for an action's end, however long people take.
    *
-   * @param options `timeoutMs`, default none
+   * @param options `timeoutMs`, default none; `followEdits`
    * @throws CountersignError NOT_FOUND, TIMED_OUT
    */
   async outcome(actionId: string, options: WaitOptions = {}): Promise<Outcome> {
-    const { timeoutMs = Infinity } = options;
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const answer = await this.#waiting('GET', `${pathOf(actionId)}/outcome`, { ...options, deadline });
-      if (answer.status === 200) return answer.body as Outcome;
-      await pause(answer, deadline, options.signal);
-      if (Date.now() >= deadline) throw timedOut(actionId, timeoutMs);
+    const { timeoutMs = Infinity, signal, followEdits = false } = options;
+    const until = { deadline: Date.now() + timeoutMs, signal };
+    for (let waitsFor = actionId; ;) {
+      const answer = await this.#waiting('GET', `${pathOf(waitsFor)}/outcome`, until);
+      if (answer.status === 200) {
+        const ended = await this.#ended(answer.body as Outcome, followEdits, until);
+        if (ended.status !== 'pending') return ended;
+        waitsFor = ended.actionId;
+      } else {
+        await pause(answer, until);
+      }
+      if (Date.now() >= until.deadline) throw timedOut(waitsFor);
     }
   }
 
@@ -110,18 +109,17 @@ export class Countersign {
     return (await this.#transport.send({ method: 'GET', path: '/v1/me', ...options })).body as Me;
   }
 
-  #waiting(
-    method: 'GET' | 'POST',
-    path: string,
-    { deadline, signal }: WaitOptions & { readonly deadline: number },
-    body?: ProposalInput,
-  ): Promise<Answer> {
-    const leftSeconds = Math.max(0, Math.floor((deadline - Date.now()) / 1000));
-    const waitSeconds = Math.min(POLL_SECONDS, leftSeconds);
-    return this.#transport.send({ method, path, waitSeconds, deadline, signal, body });
+  #waiting(method: 'GET' | 'POST', path: string, until: Until, body?: ProposalInput): Promise<Answer> {
+    return this.#transport.send({ method, path, waitSeconds: waitSecondsUntil(until.deadline), ...until, body });
   }
 
-  #pending(action: Action): PendingAction {
+  async #ended(outcome: Outcome, followEdits: boolean, until: Until): Promise<Outcome | PendingAction> {
+    if (!followEdits) return outcome;
+    const found = await followed(this.#transport, outcome, until);
+    return found.status === 'pending' ? this.#pending(found, followEdits) : (found as Outcome);
+  }
+
+  #pending(action: Action, followEdits: boolean): PendingAction {
     const { tenant, actionId, pending = {} } = action;
     return {
       status: 'pending',
@@ -129,24 +127,7 @@ export class Countersign {
       actionId,
       reason: pending.reason ?? action.reason ?? 'It waits for people.',
       pending,
-      outcome: (options = {}) => this.outcome(actionId, options),
+      outcome: (options = {}) => this.outcome(actionId, { followEdits, ...options }),
     };
   }
-}
-
-async function pause({ tookMs }: Answer, deadline: number, signal?: AbortSignal): Promise<void> {
-  const pauseMs = Math.min(LEAST_PAUSE_MS - tookMs, deadline - Date.now());
-  if (pauseMs > 0) await delay(pauseMs, signal);
-}
-
-function pathOf(actionId: string): string {
-  return `/v1/actions/${encodeURIComponent(actionId)}`;
-}
-
-function timedOut(actionId: string, timeoutMs: number): CountersignError {
-  return new CountersignError(
-    'TIMED_OUT',
-    `No answer on action ${actionId} within ${timeoutMs} ms; it goes on regardless.`,
-    { fix: `Ask again with the same actionId (${actionId}): that is safe.`, retryable: true },
-  );
 }

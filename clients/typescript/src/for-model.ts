@@ -56,8 +56,22 @@ export function forModel(answer: Outcome | PendingAction): ToolAnswer {
     fix,
     retryAfterMs,
     failedChecks: failedChecks.length === 0 ? undefined : failedChecks,
-    advice: adviceFor(answer),
+    advice: asEdited(actionId, adviceFor(answer)),
   });
+}
+
+/** Nothing was done, and the frameworks' own word for it is that somebody said no. */
+export function wasRefused({ status }: Outcome): boolean {
+  return status === 'denied' || status === 'expired' || status === 'cancelled';
+}
+
+/** Ids that begin so are given to what a person made of a proposal, and to nothing else. */
+const EDIT_PREFIX = 'edit:';
+
+function asEdited(actionId: string, advice: string | undefined): string | undefined {
+  if (!actionId.startsWith(EDIT_PREFIX)) return advice;
+  const edited = 'A person changed what you proposed: this is about what they made of it.';
+  return advice === undefined ? edited : `${edited} ${advice}`;
 }
 
 function adviceFor({ status, actionId, error, revisedBy }: Outcome): string | undefined {
@@ -80,7 +94,7 @@ function pendingForModel({ actionId, reason, pending }: PendingAction): ToolAnsw
     reason,
     waitingFor: pending.missing?.map(({ roles }) => roles),
     expiresAt: pending.expiresAt,
-    advice: ADVICE.pending,
+    advice: asEdited(actionId, ADVICE.pending),
   });
 }
 

@@ -24,6 +24,7 @@ export type Guarded<Args> = (args: Args, call?: GuardedCall) => Promise<Outcome 
 /**
  * Makes a function that proposes what `propose` makes of its arguments. The action's id is derived from the call's `id` and `thread`, so
  * that the same call, sent twice or repeated by another process after a restart, is the same action. Without an `id` every call is another.
+ * Where a person changed what was proposed, the answer is what became of the action that is done instead.
  */
 export function guard<Args>(cs: Countersign, propose: Propose<Args>): Guarded<Args> {
   return async (args, { actionId, id, thread, ...wait } = {}) => {
@@ -35,7 +36,7 @@ export function guard<Args>(cs: Countersign, propose: Propose<Args>): Guarded<Ar
       ...(named === undefined ? {} : { actionId: named }),
       ...(traceId === undefined ? {} : { traceId }),
     };
-    return cs.perform(proposal, wait);
+    return cs.perform(proposal, { followEdits: true, ...wait });
   };
 }
 

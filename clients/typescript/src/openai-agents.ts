@@ -2,7 +2,7 @@
 import { tool, type FunctionTool, type RunContext, type RunState, type RunToolApprovalItem } from '@openai/agents';
 import type { z } from 'zod';
 import type { Countersign } from './client.js';
-import { forModel } from './for-model.js';
+import { forModel, wasRefused } from './for-model.js';
 import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from './guard.js';
 import type { Outcome, PendingAction, WaitOptions } from './types.js';
 
@@ -91,7 +91,7 @@ async function settle(run: State, item: RunToolApprovalItem, wait: WaitOptions):
   const { _context: context } = run;
   const answer = await actionOf(rawItem.arguments, rawItem.callId, context.context, wait);
   const outcome = answer.status === 'pending' ? await answer.outcome(wait) : answer;
-  if (['denied', 'expired', 'cancelled'].includes(outcome.status)) {
+  if (wasRefused(outcome)) {
     run.reject(item, { message: JSON.stringify(forModel(outcome)) });
   } else {
     run.approve(item);

@@ -37,6 +37,11 @@ export type PendingView = NonNullable<Action['pending']>;
 export interface WaitOptions {
   /** How long to wait. Milliseconds. The action goes on regardless. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Where a person changed the proposal (`revisedBy`): answers with what became of the action that is done instead, which has its own
+   * `actionId`. Default false; adapters and `guard` do.
+   */
+  readonly followEdits?: boolean | undefined;
   /** Ends the wait, not the action. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,5 +1,6 @@
 """Act through Countersign: policy decides, people countersign, the outcome is verified."""
 
+from ._settings import ClientOptions
 from .client import AsyncCountersign, AsyncPendingAction, Countersign, PendingAction
 from .errors import CLIENT_CODES, CountersignError
 from .for_model import ToolAnswer, for_model
@@ -13,6 +14,7 @@ __all__ = [
     "ActionPage",
     "AsyncCountersign",
     "AsyncPendingAction",
+    "ClientOptions",
     "Countersign",
     "CountersignError",
     "Expect",

@@ -28,6 +28,8 @@ POLL_SECONDS = 30
 _LEAST_PAUSE = 1.0
 """A gateway that is being stopped answers sooner than it was asked to: it is not asked at once again."""
 
+_BEGINS_WITHIN = 10.0
+
 _PASSING = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
@@ -69,49 +71,100 @@ def send(request: Request, retries: int, deadline: float = float("inf")) -> Flow
             yield Pause(pause)
 
 
-def perform(proposal: Proposal, timeout: float, retries: int) -> Flow[Outcome | Action]:
+@dataclass(frozen=True)
+class Waiting:
+    deadline: float
+    """By ``time.monotonic()``."""
+    retries: int
+    follow_edits: bool
+
+
+def perform(proposal: Proposal, waiting: Waiting) -> Flow[Outcome | Action]:
     """Answers with the outcome, or with the action that waits for people."""
     body = proposal.model_dump(mode="json", by_alias=True, exclude_none=True)
     body["input"] = dict(proposal.input)
     action_id = body.setdefault("actionId", str(uuid.uuid4()))
-    deadline = time.monotonic() + timeout
     while True:
         # Proposing it again tells of people that it waits for as well, which waiting for its outcome does not.
         asked_at = time.monotonic()
-        request = Request("POST", "/v1/actions", json=body, wait_seconds=_wait_until(deadline))
-        status, answer = yield from send(request, retries, deadline)
+        request = Request("POST", "/v1/actions", json=body, wait_seconds=_wait_until(waiting.deadline))
+        status, answer = yield from send(request, waiting.retries, waiting.deadline)
+        if status == 200:
+            return (yield from _ended(Outcome.model_validate(answer), waiting))
+        action = Action.model_validate(answer)
+        if action.status == "pending":
+            return action
+        yield from _pause(asked_at, action_id, waiting.deadline)
+
+
+def outcome(action_id: str, waiting: Waiting) -> Flow[Outcome]:
+    """Answers with the outcome, however long people take."""
+    while True:
+        asked_at = time.monotonic()
+        request = Request("GET", f"{path_of(action_id)}/outcome", wait_seconds=_wait_until(waiting.deadline))
+        status, answer = yield from send(request, waiting.retries, waiting.deadline)
+        if status == 200:
+            ended = yield from _ended(Outcome.model_validate(answer), waiting)
+            if isinstance(ended, Outcome):
+                return ended
+            action_id = ended.action_id
+        yield from _pause(asked_at, action_id, waiting.deadline)
+
+
+def _ended(ended: Outcome, waiting: Waiting) -> Flow[Outcome | Action]:
+    """Where a person changed it, and that is followed: what is done in the end, or the action that waits for people."""
+    while waiting.follow_edits and ended.revised_by is not None:
+        begun = yield from _begun(ended.revised_by, waiting)
+        if begun is None:
+            return ended
+        if isinstance(begun, Action):
+            return begun
+        ended = begun
+    return ended
+
+
+def _begun(action_id: str, waiting: Waiting) -> Flow[Outcome | Action | None]:
+    """
+    The end of the first action is recorded before the other begins, so it may not be there yet. None where it never begins, because the
+    first one's workflow was ended from outside.
+    """
+    given_up = time.monotonic() + _BEGINS_WITHIN
+    wait_seconds = 0
+    while True:
+        asked_at = time.monotonic()
+        request = Request("GET", f"{path_of(action_id)}/outcome", wait_seconds=wait_seconds)
+        try:
+            status, answer = yield from send(request, waiting.retries, waiting.deadline)
+        except CountersignError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            if time.monotonic() >= given_up:
+                return None
+            yield Pause(_FIRST_PAUSE)
+            continue
         if status == 200:
             return Outcome.model_validate(answer)
         action = Action.model_validate(answer)
         if action.status == "pending":
             return action
-        yield from _pause(asked_at, deadline)
-        if time.monotonic() >= deadline:
-            raise _timed_out(action_id, timeout)
-
-
-def outcome(action_id: str, timeout: float | None, retries: int) -> Flow[Outcome]:
-    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-    while True:
-        asked_at = time.monotonic()
-        request = Request("GET", f"{path_of(action_id)}/outcome", wait_seconds=_wait_until(deadline))
-        status, answer = yield from send(request, retries, deadline)
-        if status == 200:
-            return Outcome.model_validate(answer)
-        yield from _pause(asked_at, deadline)
-        if time.monotonic() >= deadline:
-            raise _timed_out(action_id, timeout or 0)
+        if wait_seconds > 0:
+            yield from _pause(asked_at, action_id, waiting.deadline)
+        # Whether it waits for people is told no sooner than the time to wait is over.
+        wait_seconds = 1
 
 
 def path_of(action_id: str) -> str:
     return f"/v1/actions/{quote(action_id, safe='')}"
 
 
-def _pause(asked_at: float, deadline: float) -> Flow[None]:
+def _pause(asked_at: float, action_id: str, deadline: float) -> Flow[None]:
+    """Before it is asked again. :raises CountersignError: TIMED_OUT"""
     now = time.monotonic()
     seconds = min(_LEAST_PAUSE - (now - asked_at), deadline - now)
     if seconds > 0:
         yield Pause(seconds)
+    if time.monotonic() >= deadline:
+        raise _timed_out(action_id)
 
 
 def _wait_until(deadline: float) -> int:
@@ -180,10 +233,10 @@ def _retry_after(header: str | None) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-def _timed_out(action_id: str, timeout: float) -> CountersignError:
+def _timed_out(action_id: str) -> CountersignError:
     return CountersignError(
         "TIMED_OUT",
-        f"No answer on action {action_id} within {timeout} s; it goes on regardless.",
+        f"No answer on action {action_id} in time; it goes on regardless.",
         fix=f"Ask again with the same action_id ({action_id}): that is safe.",
         retryable=True,
     )

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 import httpx
 
@@ -20,6 +20,21 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
+class ClientOptions(TypedDict, total=False):
+    """What both clients take."""
+
+    url: str | None
+    """The gateway's address. Default: COUNTERSIGN_GATEWAY_URL."""
+    headers: Headers | None
+    """More headers for every request, such as ``traceparent``. None that the client itself sets."""
+    retries: int
+    """How often in a row a request is sent again after a failure that may pass: no connection, 429, 502, 503, 504. Default 5."""
+    request_timeout: float
+    """How long a request may take beyond what it waits on purpose. Seconds, default 30."""
+    allow_http: bool
+    """Lets the token travel unencrypted to other hosts than this one: for networks that encrypt by themselves. Default False."""
+
+
 @dataclass(frozen=True)
 class Settings:
     url: str
@@ -29,15 +44,7 @@ class Settings:
     request_timeout: float
 
 
-def settings_of(
-    *,
-    url: str | None,
-    token: AsyncToken | None,
-    headers: Headers | None,
-    retries: int,
-    request_timeout: float,
-    allow_http: bool,
-) -> Settings:
+def settings_of(token: AsyncToken | None, **options: Unpack[ClientOptions]) -> Settings:
     known = token if token is not None else os.environ.get("COUNTERSIGN_API_KEY")
     if not known:
         raise CountersignError(
@@ -47,8 +54,15 @@ def settings_of(
             expected="a key of `countersign api-key create`, or a token of an issuer that the gateway knows",
             fix="Set COUNTERSIGN_API_KEY, or pass `token`.",
         )
-    address = _address_of(url if url is not None else os.environ.get("COUNTERSIGN_GATEWAY_URL", ""), allow_http)
-    return Settings(address, known, headers or dict, retries, request_timeout)
+    url = options.get("url")
+    address = os.environ.get("COUNTERSIGN_GATEWAY_URL", "") if url is None else url
+    return Settings(
+        url=_address_of(address, options.get("allow_http", False)),
+        token=known,
+        headers=options.get("headers") or dict,
+        retries=options.get("retries", 5),
+        request_timeout=options.get("request_timeout", 30),
+    )
 
 
 def _address_of(text: str, allow_http: bool) -> str:

@@ -14,10 +14,9 @@ from autogen_core import CancellationToken
 from autogen_core.tools import BaseTool
 from pydantic import BaseModel
 
-from .client import AsyncCountersign, AsyncPendingAction
+from .client import AsyncCountersign
 from .for_model import ToolAnswer
-from .guard import Propose, acall_as_tool, aguard
-from .models import Outcome
+from .guard import Propose, acall_as_tool, aguard, await_or_tell
 
 Args = TypeVar("Args", bound=BaseModel)
 
@@ -56,11 +55,9 @@ class CountersignTool(BaseTool[BaseModel, ToolAnswer]):
         return str(value)
 
     async def _call(self, args: BaseModel, call_id: str | None) -> ToolAnswer:
-        async def when_pending(pending: AsyncPendingAction) -> Outcome | AsyncPendingAction:
-            return await pending.outcome() if self._on_pending == "wait" else pending
-
         return await acall_as_tool(
-            lambda: self._guarded(args, call_id=call_id, thread=self._thread, timeout=self._timeout), when_pending
+            lambda: self._guarded(args, call_id=call_id, thread=self._thread, timeout=self._timeout),
+            lambda pending: await_or_tell(pending, self._on_pending),
         )
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 import httpx
 
 from . import _flow
-from ._flow import Flow, Pause, Request
-from ._settings import AsyncToken, Headers, Settings, Token, authorization_of, settings_of
+from ._flow import Flow, Pause, Request, Waiting
+from ._settings import AsyncToken, ClientOptions, Token, authorization_of, settings_of
 from .models import Action, ActionPage, Me, Outcome, PendingView, Proposal
 from .types import ListFilter, ProposalFields
 
@@ -27,6 +27,8 @@ class _Pending:
     action_id: str
     reason: str
     pending: PendingView
+    follow_edits: bool = False
+    """Whether ``outcome`` follows to what a person made of it."""
     status: Literal["pending"] = "pending"
 
 
@@ -39,7 +41,7 @@ class PendingAction(_Pending):
     def outcome(self, timeout: float | None = None) -> Outcome:
         """Waits for the end, however long people take. Raises TIMED_OUT after ``timeout`` seconds, if given."""
         assert self._client is not None
-        return self._client.outcome(self.action_id, timeout=timeout)
+        return self._client.outcome(self.action_id, timeout=timeout, follow_edits=self.follow_edits)
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,23 @@ class AsyncPendingAction(_Pending):
     async def outcome(self, timeout: float | None = None) -> Outcome:
         """Waits for the end, however long people take. Raises TIMED_OUT after ``timeout`` seconds, if given."""
         assert self._client is not None
-        return await self._client.outcome(self.action_id, timeout=timeout)
+        return await self._client.outcome(self.action_id, timeout=timeout, follow_edits=self.follow_edits)
 
 
-def _told(action: Action) -> dict[str, Any]:
+def _told(action: Action, follow_edits: bool) -> dict[str, Any]:
     pending = action.pending or PendingView()
-    reason = pending.reason or action.reason or "It waits for people."
-    return {"tenant": action.tenant, "action_id": action.action_id, "reason": reason, "pending": pending}
+    return {
+        "tenant": action.tenant,
+        "action_id": action.action_id,
+        "reason": pending.reason or action.reason or "It waits for people.",
+        "pending": pending,
+        "follow_edits": follow_edits,
+    }
 
 
 class _Client:
-    _settings: Settings
+    def __init__(self, token: AsyncToken | None, options: ClientOptions) -> None:
+        self._settings = settings_of(token, **options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(url={self._settings.url!r})"
@@ -88,6 +96,9 @@ class _Client:
     def _retries(self) -> int:
         return self._settings.retries
 
+    def _waiting(self, timeout: float | None, follow_edits: bool) -> Waiting:
+        return Waiting(time.monotonic() + (float("inf") if timeout is None else timeout), self._retries, follow_edits)
+
 
 def _listing(filter: Mapping[str, Any]) -> Request:
     given = {name: value for name, value in filter.items() if value is not None}
@@ -103,39 +114,22 @@ class Countersign(_Client):
     """The gateway, as one agent uses it. Safe to use from several threads."""
 
     def __init__(
-        self,
-        *,
-        url: str | None = None,
-        token: Token | None = None,
-        headers: Headers | None = None,
-        retries: int = 5,
-        request_timeout: float = 30,
-        allow_http: bool = False,
-        http: httpx.Client | None = None,
+        self, *, token: Token | None = None, http: httpx.Client | None = None, **options: Unpack[ClientOptions]
     ) -> None:
         """
-        :param url: the gateway's address. Default: COUNTERSIGN_GATEWAY_URL
         :param token: an API key (``csa_…``) or a token of an issuer that the gateway knows; a function is asked before every request.
             Default: COUNTERSIGN_API_KEY
-        :param headers: more headers for every request, such as ``traceparent``
-        :param retries: how often in a row a request is sent again after a failure that may pass: no connection, 429, 502, 503, 504
-        :param request_timeout: how long a request may take beyond what it waits on purpose. Seconds
-        :param allow_http: lets the token travel unencrypted to other hosts than this one
         :param http: default: a client of its own, which ``close`` closes
+        :param options: ``url`` and others
         :raises CountersignError: CONFIG_INVALID
         """
-        self._settings = settings_of(
-            url=url,
-            token=token,
-            headers=headers,
-            retries=retries,
-            request_timeout=request_timeout,
-            allow_http=allow_http,
-        )
+        super().__init__(token, options)
         self._own = http is None
         self._http = http or httpx.Client()
 
-    def perform(self, *, timeout: float = 60, **fields: Unpack[ProposalFields]) -> Outcome | PendingAction:
+    def perform(
+        self, *, timeout: float = 60, follow_edits: bool = False, **fields: Unpack[ProposalFields]
+    ) -> Outcome | PendingAction:
         """
         Proposes an action and waits for its outcome, or until it is known that people are needed first. Calling it again with the same
         proposal and ``action_id`` returns the recorded outcome and has no second effect; after a failure of the network that is done here.
@@ -143,15 +137,23 @@ class Countersign(_Client):
         A refusal is an outcome (``denied``), not an exception.
 
         :param timeout: seconds
+        :param follow_edits: where a person changed the proposal (``revised_by``), answers with what became of the action that is done
+            instead, which has its own ``action_id``
         :raises CountersignError: INVALID_PROPOSAL and its kin; ACTION_CONFLICT; UNAUTHENTICATED; TIMED_OUT, GATEWAY_UNAVAILABLE and
             what else is ``retryable``: the same call is safe to repeat
         """
-        answer = self._run(_flow.perform(Proposal.model_validate(fields), timeout, self._retries))
-        return answer if isinstance(answer, Outcome) else PendingAction(**_told(answer), _client=self)
+        answer = self._run(_flow.perform(Proposal.model_validate(fields), self._waiting(timeout, follow_edits)))
+        return answer if isinstance(answer, Outcome) else PendingAction(**_told(answer, follow_edits), _client=self)
 
-    def outcome(self, action_id: str, *, timeout: float | None = None) -> Outcome:
-        """Waits for an action's end, however long people take. :raises CountersignError: NOT_FOUND, TIMED_OUT"""
-        return self._run(_flow.outcome(action_id, timeout, self._retries))
+    def outcome(self, action_id: str, *, timeout: float | None = None, follow_edits: bool = False) -> Outcome:
+        """
+        Waits for an action's end, however long people take.
+
+        :param timeout: seconds, default none
+        :param follow_edits: as for ``perform``
+        :raises CountersignError: NOT_FOUND, TIMED_OUT
+        """
+        return self._run(_flow.outcome(action_id, self._waiting(timeout, follow_edits)))
 
     def view(self, action_id: str) -> Action:
         """What is known of an action now. :raises CountersignError: NOT_FOUND"""
@@ -211,34 +213,27 @@ class AsyncCountersign(_Client):
     def __init__(
         self,
         *,
-        url: str | None = None,
         token: AsyncToken | None = None,
-        headers: Headers | None = None,
-        retries: int = 5,
-        request_timeout: float = 30,
-        allow_http: bool = False,
         http: httpx.AsyncClient | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
         """As ``Countersign``; the function that tells the token may be async."""
-        self._settings = settings_of(
-            url=url,
-            token=token,
-            headers=headers,
-            retries=retries,
-            request_timeout=request_timeout,
-            allow_http=allow_http,
-        )
+        super().__init__(token, options)
         self._own = http is None
         self._http = http or httpx.AsyncClient()
 
-    async def perform(self, *, timeout: float = 60, **fields: Unpack[ProposalFields]) -> Outcome | AsyncPendingAction:
+    async def perform(
+        self, *, timeout: float = 60, follow_edits: bool = False, **fields: Unpack[ProposalFields]
+    ) -> Outcome | AsyncPendingAction:
         """As ``Countersign.perform``."""
-        answer = await self._run(_flow.perform(Proposal.model_validate(fields), timeout, self._retries))
-        return answer if isinstance(answer, Outcome) else AsyncPendingAction(**_told(answer), _client=self)
+        answer = await self._run(_flow.perform(Proposal.model_validate(fields), self._waiting(timeout, follow_edits)))
+        return (
+            answer if isinstance(answer, Outcome) else AsyncPendingAction(**_told(answer, follow_edits), _client=self)
+        )
 
-    async def outcome(self, action_id: str, *, timeout: float | None = None) -> Outcome:
+    async def outcome(self, action_id: str, *, timeout: float | None = None, follow_edits: bool = False) -> Outcome:
         """As ``Countersign.outcome``."""
-        return await self._run(_flow.outcome(action_id, timeout, self._retries))
+        return await self._run(_flow.outcome(action_id, self._waiting(timeout, follow_edits)))
 
     async def view(self, action_id: str) -> Action:
         """As ``Countersign.view``."""

@@ -75,6 +75,15 @@ _ADVICE: dict[str, str] = {
 }
 
 
+_EDIT_PREFIX = "edit:"
+"""Ids that begin so are given to what a person made of a proposal, and to nothing else."""
+
+
+def was_refused(outcome: Outcome) -> bool:
+    """Nothing was done, and the frameworks' own word for it is that somebody said no."""
+    return outcome.status in ("denied", "expired", "cancelled")
+
+
 def for_model(answer: Outcome | Pending) -> ToolAnswer:
     """:param answer: what ``perform`` or ``outcome`` answered"""
     if not isinstance(answer, Outcome):
@@ -85,7 +94,7 @@ def for_model(answer: Outcome | Pending) -> ToolAnswer:
             reason=answer.reason,
             waiting_for=None if missing is None else [each.roles for each in missing],
             expires_at=None if expires is None else expires.isoformat(),
-            advice=_ADVICE["pending"],
+            advice=_as_edited(answer.action_id, _ADVICE["pending"]),
         )
     told = {} if answer.error is None else answer.error.model_dump(include=_ERROR, exclude_none=True)
     return ToolAnswer(
@@ -94,9 +103,16 @@ def for_model(answer: Outcome | Pending) -> ToolAnswer:
         reason=answer.reason,
         result=answer.result,
         failed_checks=[check.name for check in answer.checks or [] if not check.ok] or None,
-        advice=_advice_for(answer),
+        advice=_as_edited(answer.action_id, _advice_for(answer)),
         **told,
     )
+
+
+def _as_edited(action_id: str, advice: str | None) -> str | None:
+    if not action_id.startswith(_EDIT_PREFIX):
+        return advice
+    edited = "A person changed what you proposed: this is about what they made of it."
+    return edited if advice is None else f"{edited} {advice}"
 
 
 def _advice_for(outcome: Outcome) -> str | None:

@@ -67,7 +67,7 @@ class Guarded:
     """
     A function that proposes what ``propose`` makes of its arguments. The action's id is derived from ``call_id`` and ``thread``, so that
     the same call, sent twice or repeated by another process after a restart, is the same action. Without a ``call_id`` every call is
-    another one.
+    another one. Where a person changed what was proposed, the answer is what became of the action that is done instead.
     """
 
     def __init__(self, cs: Countersign, propose: Propose[Any]) -> None:
@@ -77,7 +77,8 @@ class Guarded:
     def __call__(
         self, args: Any, *, call_id: str | None = None, thread: str | None = None, timeout: float = 60
     ) -> Outcome | PendingAction:
-        return self._cs.perform(timeout=timeout, **fields_for(self._propose(args), call_id, thread))
+        fields = fields_for(self._propose(args), call_id, thread)
+        return self._cs.perform(timeout=timeout, follow_edits=True, **fields)
 
 
 class AsyncGuarded:
@@ -90,7 +91,8 @@ class AsyncGuarded:
     async def __call__(
         self, args: Any, *, call_id: str | None = None, thread: str | None = None, timeout: float = 60
     ) -> Outcome | AsyncPendingAction:
-        return await self._cs.perform(timeout=timeout, **fields_for(self._propose(args), call_id, thread))
+        fields = fields_for(self._propose(args), call_id, thread)
+        return await self._cs.perform(timeout=timeout, follow_edits=True, **fields)
 
 
 def guard(cs: Countersign, propose: Propose[Any]) -> Guarded:
@@ -101,6 +103,14 @@ def guard(cs: Countersign, propose: Propose[Any]) -> Guarded:
 def aguard(cs: AsyncCountersign, propose: Propose[Any]) -> AsyncGuarded:
     """:param propose: what a call comes to, without an ``action_id``"""
     return AsyncGuarded(cs, propose)
+
+
+def wait_or_tell(pending: PendingAction, on_pending: OnPending) -> Outcome | PendingAction:
+    return pending.outcome() if on_pending == "wait" else pending
+
+
+async def await_or_tell(pending: AsyncPendingAction, on_pending: OnPending) -> Outcome | AsyncPendingAction:
+    return await pending.outcome() if on_pending == "wait" else pending
 
 
 def call_as_tool(
@@ -146,8 +156,10 @@ __all__ = [
     "acall_as_tool",
     "action_id_of",
     "aguard",
+    "await_or_tell",
     "call_as_tool",
     "fields_for",
     "guard",
     "trace_id_of",
+    "wait_or_tell",
 ]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, PrivateAttr, create_model
 
 from .client import AsyncCountersign, AsyncPendingAction, Countersign, PendingAction
 from .for_model import Pending
-from .guard import OnPending, Propose, acall_as_tool, aguard, call_as_tool, guard
+from .guard import OnPending, Propose, acall_as_tool, aguard, await_or_tell, call_as_tool, guard, wait_or_tell
 from .models import Outcome
 
 Args = TypeVar("Args", bound=BaseModel)
@@ -50,10 +50,10 @@ class CountersignTool(BaseTool):
             return guarded(args, call_id=call_id, thread=thread, timeout=self._timeout)
 
         def when_pending(pending: PendingAction) -> Outcome | PendingAction:
-            if self._on_pending == "wait":
-                return pending.outcome()
+            if self._on_pending != "pause" or call_id is None:
+                return wait_or_tell(pending, self._on_pending)
             answer: Outcome | PendingAction = pending
-            while isinstance(answer, PendingAction) and self._pauses(call_id):
+            while isinstance(answer, PendingAction):
                 interrupt(self._interrupt(answer))
                 answer = call()
             return answer
@@ -72,10 +72,10 @@ class CountersignTool(BaseTool):
             return await guarded(args, call_id=call_id, thread=thread, timeout=self._timeout)
 
         async def when_pending(pending: AsyncPendingAction) -> Outcome | AsyncPendingAction:
-            if self._on_pending == "wait":
-                return await pending.outcome()
+            if self._on_pending != "pause" or call_id is None:
+                return await await_or_tell(pending, self._on_pending)
             answer: Outcome | AsyncPendingAction = pending
-            while isinstance(answer, AsyncPendingAction) and self._pauses(call_id):
+            while isinstance(answer, AsyncPendingAction):
                 interrupt(self._interrupt(answer))
                 answer = await call()
             return answer
@@ -87,9 +87,6 @@ class CountersignTool(BaseTool):
         """Where a node calls the tool by itself, its place in the graph says which call it is: it is the same after a resume."""
         configurable = config.get("configurable", {})
         return tool_call_id or configurable.get("checkpoint_ns") or None, self._thread or configurable.get("thread_id")
-
-    def _pauses(self, call_id: str | None) -> bool:
-        return self._on_pending == "pause" and call_id is not None
 
     def _interrupt(self, waits: Pending) -> CountersignInterrupt:
         missing = waits.pending.missing or []

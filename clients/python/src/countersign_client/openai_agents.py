@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from .client import AsyncCountersign, AsyncPendingAction
 from .errors import CountersignError
-from .for_model import for_model, invalid_arguments
-from .guard import OnPending, Propose, acall_as_tool, aguard
+from .for_model import for_model, invalid_arguments, was_refused
+from .guard import OnPending, Propose, acall_as_tool, aguard, await_or_tell
 from .models import Outcome
 
 Args = TypeVar("Args", bound=BaseModel)
@@ -66,13 +66,14 @@ def countersign_tool(
         return answer.status == "pending"
 
     async def invoke(run: ToolContext[Any], arguments: str) -> str:
-        async def when_pending(pending: AsyncPendingAction) -> Outcome | AsyncPendingAction:
-            return await pending.outcome() if on_pending == "wait" else pending
-
         try:
-            return str(await acall_as_tool(lambda: action_of(arguments, run.tool_call_id, run.context), when_pending))
+            answer = await acall_as_tool(
+                lambda: action_of(arguments, run.tool_call_id, run.context),
+                lambda pending: await_or_tell(pending, on_pending),
+            )
         except ValidationError as error:
-            return str(invalid_arguments(error))
+            answer = invalid_arguments(error)
+        return str(answer)
 
     return CountersignTool(
         name=name,
@@ -105,7 +106,7 @@ async def _settle(state: RunState[Any, Any], item: ToolApprovalItem, timeout: fl
     context = None if state._context is None else state._context.context
     answer = await tools[0].action_of(arguments, call_id, context)
     outcome = answer if isinstance(answer, Outcome) else await answer.outcome(timeout)
-    if outcome.status in ("denied", "expired", "cancelled"):
+    if was_refused(outcome):
         state.reject(item, rejection_message=str(for_model(outcome)))
     else:
         state.approve(item)

@@ -18,8 +18,8 @@ from pydantic_ai import (
 )
 
 from .client import AsyncCountersign, AsyncPendingAction
-from .for_model import for_model, invalid_arguments
-from .guard import OnPending, Propose, acall_as_tool, aguard
+from .for_model import for_model, invalid_arguments, was_refused
+from .guard import OnPending, Propose, acall_as_tool, aguard, await_or_tell
 from .models import Outcome
 
 Args = TypeVar("Args", bound=BaseModel)
@@ -57,10 +57,8 @@ def countersign_tool(
             raise ModelRetry(str(invalid_arguments(error))) from error
 
         async def when_pending(pending: AsyncPendingAction) -> Outcome | AsyncPendingAction:
-            if on_pending == "wait":
-                return await pending.outcome()
-            if on_pending == "tell":
-                return pending
+            if on_pending != "pause":
+                return await await_or_tell(pending, on_pending)
             # Also when somebody approved it who is not of Countersign: it pauses again.
             raise ApprovalRequired(metadata={"type": _KIND, "action_id": pending.action_id, "reason": pending.reason})
 
@@ -84,11 +82,12 @@ async def deferred_results(
     :raises CountersignError: TIMED_OUT after ``timeout`` seconds, default none
     """
     ours = {id: told for id, told in requests.metadata.items() if told.get("type") == _KIND}
-    outcomes = await asyncio.gather(*(cs.outcome(told["action_id"], timeout=timeout) for told in ours.values()))
+    ends = (cs.outcome(told["action_id"], timeout=timeout, follow_edits=True) for told in ours.values())
+    outcomes = await asyncio.gather(*ends)
     return DeferredToolResults(approvals={id: _result_of(outcome) for id, outcome in zip(ours, outcomes, strict=True)})
 
 
 def _result_of(outcome: Outcome) -> bool | ToolDenied:
-    if outcome.status in ("denied", "expired", "cancelled"):
+    if was_refused(outcome):
         return ToolDenied(message=str(for_model(outcome)))
     return True
