@@ -30,7 +30,8 @@ export function toldOfError(error: ErrorView): string {
   return [error.message, ...advice(error)].join('\n');
 }
 
-function advice(error: ErrorView | undefined): string[] {
+/** What can be done about it, a line each. */
+export function advice(error: ErrorView | undefined): string[] {
   if (error === undefined) return [];
   const { code, field, expected, fix, retryAfterMs } = error;
   return [

@@ -7,16 +7,16 @@ import type { OfferedTable } from '../tools/postgres/offered-tables.js';
 import { addressProblem, INIT_DEFAULTS, nameProblem } from './init-options.js';
 
 /** The questions go to `output`: stdout may be for a script. */
-export interface Terminal {
+export interface Dialogue {
   readonly input: Readable;
   readonly output: Writable;
 }
 
 /** Undefined: none. What is typed is not shown, because it holds a password. */
-export async function askAddress(terminal: Terminal): Promise<string | undefined> {
+export async function askAddress(dialogue: Dialogue): Promise<string | undefined> {
   const typed = await answered(
     password({
-      ...terminal,
+      ...dialogue,
       message: 'The address of your Postgres database (postgres://…), or nothing: that of `countersign dev`',
       validate: (value = '') => (value === '' ? undefined : addressProblem(value)),
     }),
@@ -25,12 +25,12 @@ export async function askAddress(terminal: Terminal): Promise<string | undefined
 }
 
 /** Those with a key are chosen beforehand. */
-export async function askTables(terminal: Terminal, offered: readonly OfferedTable[]): Promise<readonly string[]> {
+export async function askTables(dialogue: Dialogue, offered: readonly OfferedTable[]): Promise<readonly string[]> {
   const sayable = offered.filter(({ problem }) => problem !== 'a name that proposals cannot say');
   if (sayable.length === 0) return [];
   return await answered(
     multiselect({
-      ...terminal,
+      ...dialogue,
       message: 'The tables that agents may name',
       options: sayable.map(({ name, problem }) => ({
         value: name,
@@ -43,10 +43,10 @@ export async function askTables(terminal: Terminal, offered: readonly OfferedTab
   );
 }
 
-export async function askEnvironment(terminal: Terminal): Promise<string> {
+export async function askEnvironment(dialogue: Dialogue): Promise<string> {
   return await answered(
     select({
-      ...terminal,
+      ...dialogue,
       message: 'What policies know the database as',
       options: [
         { value: INIT_DEFAULTS.environment, hint: 'large changes and changes of the schema need a person' },
@@ -57,10 +57,10 @@ export async function askEnvironment(terminal: Terminal): Promise<string> {
   );
 }
 
-export async function askAgent(terminal: Terminal): Promise<string> {
+export async function askAgent(dialogue: Dialogue): Promise<string> {
   return await answered(
     text({
-      ...terminal,
+      ...dialogue,
       message: 'The name of the first agent',
       initialValue: INIT_DEFAULTS.agent,
       validate: (value = '') => nameProblem('--agent', value),
@@ -68,10 +68,10 @@ export async function askAgent(terminal: Terminal): Promise<string> {
   );
 }
 
-export async function askRole(terminal: Terminal): Promise<string> {
+export async function askRole(dialogue: Dialogue): Promise<string> {
   return await answered(
     select({
-      ...terminal,
+      ...dialogue,
       message: 'What it may do, in the words of the starter policy',
       options: [
         { value: INIT_DEFAULTS.role, hint: 'reads and changes rows, deletes none' },

@@ -1,16 +1,17 @@
 /** Where a command runs: what it reads, where it writes, and what its surroundings tell it. The process itself is one. */
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
-  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Writer;
   readonly stderr: Writer;
   /** How the command ended. */
   exitCode?: number | string | null | undefined;
 }
 
-export type Writer = Pick<NodeJS.WriteStream, 'write' | 'isTTY' | 'columns'>;
+export type Writer = Writable & Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>;
 
 const terminals = new WeakMap<Command, Terminal>();
 

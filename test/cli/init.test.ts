@@ -25,7 +25,7 @@ import { installClientInto, installInto } from '../support/install.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { startScriptedModel, textOf } from '../support/scripted-model.js';
 import { createNamespace } from '../support/temporal.js';
-import { cli, folder, MAIN, running } from './support.js';
+import { cli, folder, MAIN, running, terminalFor } from './support.js';
 
 const HOSTILE = [
   `x"; process.exit(1); //`,
@@ -74,9 +74,10 @@ interface Told {
 /** In this process, on a ledger of its own. */
 async function init(dir: string, options: Partial<InitOptions> = {}, env: Record<string, string> = {}) {
   let said = '';
-  const sink = { isTTY: false as const, columns: 0, write: (text: string) => ((said += text), true) };
-  const out = new Output({ json: true, stdout: sink, stderr: sink, env: {} });
-  const context = new Context(out, { COUNTERSIGN_LEDGER_URL: ledger.url, ...env });
+  const terminal = terminalFor({ COUNTERSIGN_LEDGER_URL: ledger.url, ...env });
+  for (const stream of [terminal.stdout, terminal.stderr])
+    stream.on('data', (text: Buffer) => (said += text.toString()));
+  const context = new Context(new Output({ json: true, on: terminal }), terminal);
   try {
     await runInit(context, { yes: true, dir, schema: 'public', tenant: 'acme', ttl: '90d', ...options });
   } finally {
@@ -226,7 +227,8 @@ describe('what it writes', () => {
       answers.shift();
       setImmediate(() => input.write(answer));
     });
-    const context = new Context(new Output({ json: true }), {});
+    const terminal = terminalFor({});
+    const context = new Context(new Output({ json: true, on: terminal }), terminal);
     const options = { dir: '.', schema: 'public', tenant: 'acme', ttl: '90d', gatewayPort: 1 };
     const wanted = await wantedFrom(context, options, '/nowhere', { input, output });
     expect(wanted).toMatchObject({

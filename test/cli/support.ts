@@ -51,20 +51,21 @@ const OF_A_PROCESS: ReadonlySet<string | undefined> = new Set(['dev', 'worker', 
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
   if (OF_A_PROCESS.has(args[0])) return spawned(args, options);
   const { cwd = os.tmpdir(), stdin = '' } = options;
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const terminal: Terminal = {
-    env: environment(options),
-    stdin: Readable.from([stdin]),
-    stdout: Object.assign(stdout, { isTTY: false, columns: 0 }),
-    stderr: Object.assign(stderr, { isTTY: false, columns: 0 }),
-  };
-  const said = Promise.all([text(stdout), text(stderr)]);
+  const terminal = terminalFor(environment(options), stdin);
+  const said = Promise.all([text(terminal.stdout), text(terminal.stderr)]);
   await inFolder(cwd, () => runCommand(args, terminal));
-  stdout.end();
-  stderr.end();
-  const [out, problems] = await said;
-  const code = Number(terminal.exitCode ?? 0);
-  return { code, stdout: out, stderr: problems, json: () => JSON.parse(out) as unknown };
+  terminal.stdout.end();
+  terminal.stderr.end();
+  const [stdout, stderr] = await said;
+  return { code: Number(terminal.exitCode ?? 0), stdout, stderr, json: () => JSON.parse(stdout) as unknown };
+}
+
+type Pipe = PassThrough & Terminal['stdout'];
+
+/** Nobody sits at it. */
+export function terminalFor(env: NodeJS.ProcessEnv, stdin = ''): Terminal & Record<'stdout' | 'stderr', Pipe> {
+  const pipe = (): Pipe => Object.assign(new PassThrough(), { isTTY: false, columns: 0 });
+  return { env, stdin: Readable.from([stdin]), stdout: pipe(), stderr: pipe() };
 }
 
 function environment({ env = {} }: CliOptions): NodeJS.ProcessEnv {

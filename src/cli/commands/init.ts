@@ -10,8 +10,9 @@ import type { OfferedTable } from '../../tools/postgres/offered-tables.js';
 import { collect, examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import { checkInitOptions, databaseAddress, INIT_DEFAULTS, type InitOptions } from '../init-options.js';
-import type { Terminal } from '../init-questions.js';
+import type { Dialogue } from '../init-questions.js';
 import { ttlOf } from '../issue-credential.js';
+import type { Terminal } from '../terminal.js';
 import { usageError } from '../usage-error.js';
 import { wholeNumber } from '../whole-number.js';
 
@@ -56,21 +57,21 @@ export function init(program: Command): void {
 /** Exported for tests, which give it an environment and an output of theirs. */
 export async function runInit(context: Context, options: InitOptions): Promise<void> {
   checkInitOptions(options);
-  const terminal = options.yes === true ? undefined : terminalToAskOn();
+  const dialogue = options.yes === true ? undefined : dialogueOn(context.terminal);
   const folder = path.resolve(options.dir);
   const { checkFolder, initialize } = await import('../../init/initialize.js');
   await checkFolder(folder, options.agent ?? INIT_DEFAULTS.agent, LOCAL_FOLDER);
   const { requireDevPackages } = await import('../../dev/index.js');
   if (variable('COUNTERSIGN_LEDGER_URL', context.env) === undefined) await requireDevPackages(context.env);
-  const wanted = await wantedFrom(context, options, folder, terminal);
+  const wanted = await wantedFrom(context, options, folder, dialogue);
   const made = await initialize(wanted);
   const { tellInitialized } = await import('../init-text.js');
   tellInitialized(context, wanted, made);
 }
 
 /** @throws CountersignError USAGE where there is none */
-function terminalToAskOn(): Terminal {
-  if (process.stdin.isTTY && process.stderr.isTTY) return { input: process.stdin, output: process.stderr };
+function dialogueOn({ stdin, stderr }: Terminal): Dialogue {
+  if (stdin.isTTY && stderr.isTTY) return { input: stdin, output: stderr };
   throw usageError('There is no terminal to ask on.', {
     field: '--yes',
     expected: 'a terminal, or --yes',
@@ -83,7 +84,7 @@ export async function wantedFrom(
   context: Context,
   options: InitOptions,
   folder: string,
-  terminal: Terminal | undefined,
+  dialogue: Dialogue | undefined,
 ): Promise<Wanted> {
   const { env } = context;
   const [{ toolNameOf, variableOf }, questions, { usualOrFreePort }] = await Promise.all([
@@ -91,8 +92,8 @@ export async function wantedFrom(
     import('../init-questions.js'),
     import('../../dev/free-port.js'),
   ]);
-  const ask = async <T>(question: (on: Terminal) => Promise<T>, otherwise: T): Promise<T> =>
-    terminal === undefined ? otherwise : await question(terminal);
+  const ask = async <T>(question: (on: Dialogue) => Promise<T>, otherwise: T): Promise<T> =>
+    dialogue === undefined ? otherwise : await question(dialogue);
   const databaseUrl = databaseAddress(options.databaseUrl, env) ?? (await ask(questions.askAddress, undefined));
   const tool =
     options.tool ?? (databaseUrl === undefined ? DEV_DATABASE.tool : toolNameOf(databaseNameIn(databaseUrl)));

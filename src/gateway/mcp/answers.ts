@@ -4,7 +4,7 @@ import type { ErrorView } from '../../action/errors.js';
 import type { DryRun } from '../../action/dry-run.js';
 import { withoutUndefined, type Json } from '../../action/json.js';
 import type { Outcome } from '../../action/outcome.js';
-import { toldOfError, toldOfOutcome } from '../../action/told.js';
+import { advice, toldOfError, toldOfOutcome } from '../../action/told.js';
 import type { OwnAction } from '../api/found.js';
 import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
 
