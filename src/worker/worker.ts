@@ -106,11 +106,12 @@ const TOOL_CHECK_MS = 5_000;
  * the worker, so that it does not show at the first effect.
  */
 async function checkTool(tool: Tool, logger: Logger): Promise<void> {
+  const signal = AbortSignal.timeout(TOOL_CHECK_MS);
   try {
-    await tool.check?.({ signal: AbortSignal.timeout(TOOL_CHECK_MS) });
+    await tool.check?.({ signal });
   } catch (thrown) {
     const error = asCountersignError(thrown);
-    if (!error.retryable) throw error;
+    if (!error.retryable && !signal.aborted) throw error;
     logger.warn({ tool: tool.name, err: error }, "a tool's system does not answer; its actions will wait for it");
   }
 }

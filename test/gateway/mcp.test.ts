@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { argumentsFor } from '../../scripts/program.js';
 import type { OperationDescription } from '../../src/action/catalogue.js';
 import { offeredTo } from '../../src/gateway/mcp/offered.js';
+import type { McpProbe, McpToolOptions, StdioServer } from '../../src/tools/index.js';
 import type { Credential } from '../../src/trust/index.js';
 import type { ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
@@ -32,11 +33,67 @@ const MODERN = ERAS[1][1];
 const POLICY = `
 @id("notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"notes");
 @id("other-notes-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"careless");
+@id("servers-may-be-read") permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"READ", resource)
+when { resource.kind == "mcp" };
+@id("memory-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"memory");
 @id("files-may-be-read") permit (principal, action == Countersign::Action::"READ", resource == Countersign::Tool::"files");
 @id("files-may-be-written") permit (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files");
 @id("moves-are-asked-for") @reason("moving files is for people to approve") @approval("dba")
 forbid (principal, action == Countersign::Action::"WRITE", resource == Countersign::Tool::"files")
 when { context.operation == "move_file" };`;
+
+/** The tools of two servers of the protocol's makers, with arguments for those that read. */
+const READS = {
+  everything: {
+    echo: { message: 'hello' },
+    'get-annotated-message': { messageType: 'success', includeImage: true },
+    'get-env': {},
+    'get-resource-links': { count: 2 },
+    'get-resource-reference': {},
+    'get-structured-content': { location: 'Chicago' },
+    'get-sum': { a: 1, b: 2 },
+    'get-tiny-image': {},
+    'trigger-long-running-operation': { duration: 0.01, steps: 1 },
+  },
+  memory: { read_graph: {}, search_nodes: { query: 'ann' }, open_nodes: { names: ['ann'] } },
+} as const;
+/** It keeps no state that a probe could show: what is read stays as it is. */
+const OTHERS = {
+  'gzip-file-as-resource': 'post.state == pre.state',
+  'simulate-research-query': 'post.state == pre.state',
+  'toggle-simulated-logging': 'post.state == pre.state',
+  'toggle-subscriber-updates': 'post.state == pre.state',
+};
+const CHANGES = {
+  create_entities: 'input.arguments.entities.all(one, post.state.entities.exists(kept, kept.name == one.name))',
+  create_relations: 'post.state != pre.state',
+  add_observations: 'post.state != pre.state',
+  delete_entities: 'input.arguments.entityNames.all(name, !post.state.entities.exists(kept, kept.name == name))',
+  delete_observations: 'post.state != pre.state',
+  delete_relations: 'post.state != pre.state',
+};
+
+/** Tools that change something, with what must be true of the state afterwards. */
+function changing(ensured: Readonly<Record<string, string>>, actionType: 'CALL_API' | 'WRITE', state: McpProbe) {
+  const declared = Object.entries(ensured).map(([name, ensures]): [string, McpToolOptions] => [
+    name,
+    { actionType, probes: { state }, ensures: [ensures], changes: ['/state'] },
+  ]);
+  return Object.fromEntries(declared);
+}
+
+function memoryIn(file: string): StdioServer {
+  return { ...packaged('server-memory'), env: { MEMORY_FILE_PATH: file } };
+}
+
+/** A client of the server itself. */
+async function direct({ command, args = [], env }: StdioServer): Promise<Client> {
+  const client = new Client({ name: 'direct', version: '1' });
+  const given = env === undefined ? {} : { env: env as Record<string, string> };
+  await client.connect(new StdioClientTransport({ command, args: [...args], stderr: 'ignore', ...given }));
+  closing.push(() => client.close());
+  return client;
+}
 
 beforeAll(async () => {
   const { folder, remove } = await temporaryFolder();
@@ -68,6 +125,24 @@ beforeAll(async () => {
       },
     },
   });
+  const everything = await pinnedTool({
+    name: 'everything',
+    environment: 'test',
+    server: packaged('server-everything', 'stdio'),
+    pins: path.join(folder, 'c'),
+    reads: Object.keys(READS.everything),
+    tools: changing(OTHERS, 'CALL_API', { tool: 'get-env', arguments: {} }),
+    resources: ['demo://resource/'],
+    prompts: ['simple-prompt', 'args-prompt', 'completable-prompt', 'resource-prompt'],
+  });
+  const memory = await pinnedTool({
+    name: 'memory',
+    environment: 'test',
+    server: memoryIn(path.join(folder, 'memory.jsonl')),
+    pins: path.join(folder, 'd'),
+    reads: Object.keys(READS.memory),
+    tools: changing(CHANGES, 'WRITE', { tool: 'read_graph', arguments: {} }),
+  });
   notes = await openNotes();
   const server = notesProcess(notes);
   const lookUp = { happened: 'post.note == input.arguments.text' };
@@ -90,7 +165,7 @@ beforeAll(async () => {
   ]);
   stack = await startStack({
     schema: "CREATE TABLE orders (id int PRIMARY KEY, status text); INSERT INTO orders VALUES (1, 'open')",
-    tools: (url) => [shopTool(url), files, looked, careless],
+    tools: (url) => [shopTool(url), files, everything, memory, looked, careless],
     worker: false,
   });
   await writeFile(path.join(stack.policies, 'files.cedar'), POLICY);
@@ -155,6 +230,68 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
       'files_list_directory',
       'shop-db_sql',
     ]);
+  });
+
+  test('sees whole servers as they are: their tools, resources and prompts, and the same answers', async () => {
+    const { folder, remove } = await temporaryFolder();
+    closing.push(remove);
+    const file = path.join(folder, 'memory.jsonl');
+    const servers = { everything: packaged('server-everything', 'stdio'), memory: memoryIn(file) };
+    const client = await connected(options);
+    const { tools } = await client.listTools();
+    const schemas = new Map(tools.map(({ name, inputSchema }) => [name, inputSchema]));
+    const entities = [{ name: 'ann', entityType: 'person', observations: [path.basename(folder)] }];
+    for (const [name, server] of Object.entries(servers) as [keyof typeof servers, StdioServer][]) {
+      const itself = await direct(server);
+      const own = (await itself.listTools()).tools;
+      expect(own.length).toBe(
+        Object.keys(READS[name]).length + Object.keys(name === 'memory' ? CHANGES : OTHERS).length,
+      );
+      for (const tool of own) expect(schemas.get(`${name}_${tool.name}`)).toEqual(tool.inputSchema);
+      if (name === 'memory') {
+        await client.callTool({ name: 'memory_delete_entities', arguments: { entityNames: ['ann'] } });
+        const created = await client.callTool({ name: 'memory_create_entities', arguments: { entities } });
+        expect(created.content).toEqual(
+          (await itself.callTool({ name: 'create_entities', arguments: { entities } })).content,
+        );
+      }
+      for (const [tool, args] of Object.entries(READS[name])) {
+        const through = await client.callTool({ name: `${name}_${tool}`, arguments: args });
+        const { content, structuredContent } = await itself.callTool({ name: tool, arguments: args });
+        // Its environment is the worker's own.
+        if (tool === 'get-env') continue;
+        expect({ tool, content: through.content }).toEqual({ tool, content });
+        if (structuredContent !== undefined) expect(through.structuredContent).toEqual(structuredContent);
+      }
+    }
+  });
+
+  test('reads resources and prompts by the methods that the protocol has for them, under policy', async () => {
+    const itself = await direct(packaged('server-everything', 'stdio'));
+    const client = await connected(options);
+    const [first] = (await itself.listResources()).resources;
+    const uri = first?.uri ?? '';
+    expect((await client.listResources()).resources).toEqual((await itself.listResources()).resources);
+    expect((await client.listResourceTemplates()).resourceTemplates).toEqual(
+      (await itself.listResourceTemplates()).resourceTemplates,
+    );
+    expect((await client.readResource({ uri })).contents).toEqual((await itself.readResource({ uri })).contents);
+    const { prompts } = await itself.listPrompts();
+    expect((await client.listPrompts()).prompts).toEqual(
+      prompts.map((prompt) => ({ ...prompt, name: `everything_${prompt.name}` })),
+    );
+    const given = { city: 'Bern' };
+    const { messages } = await client.getPrompt({ name: 'everything_args-prompt', arguments: given });
+    expect(messages).toEqual((await itself.getPrompt({ name: 'args-prompt', arguments: given })).messages);
+
+    await expect(client.readResource({ uri: 'file:///etc/passwd' })).rejects.toThrow('no such resource');
+    await expect(client.getPrompt({ name: 'args-prompt', arguments: given })).rejects.toThrow('no such prompt');
+    const nobody = await connected(options, { roles: ['nobody'] });
+    await expect(nobody.readResource({ uri })).rejects.toThrow(/Denied\. Nothing was done\.[^]*POLICY_DENIED/);
+    const narrow = await connected(options, { scopes: ['everything:resource.list'] });
+    expect((await narrow.listResources()).resources).toHaveLength((await itself.listResources()).resources.length);
+    await expect(narrow.readResource({ uri })).rejects.toThrow('no such resource');
+    expect((await narrow.listPrompts()).prompts).toEqual([]);
   });
 
   test('hears what would come of a call, and nothing is done', async () => {

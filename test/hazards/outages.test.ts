@@ -1,9 +1,11 @@
 /** A part that is down: a clear refusal, no effect, nothing lost, and the process lives. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Countersign } from '../../src/client/countersign.js';
 import { freePort } from '../../src/dev/free-port.js';
+import { issueAgent } from '../../src/trust/index.js';
 import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
@@ -54,6 +56,34 @@ test('a tool whose database is down: denied, with what to do, without its passwo
   expect(outcome).toMatchObject({ status: 'denied', error: { code: 'TOOL_UNAVAILABLE' } });
   expect(outcome.receipt).toBeDefined();
   expect(JSON.stringify(outcome)).not.toContain('hunter2');
+});
+
+test('a tool whose system never answers does not keep the worker from starting: the other tools act', async () => {
+  const [shop, slow] = [shopTool(stack.shopUrl), shopTool(stack.shopUrl, { name: 'slow-db' })];
+  const silent = {
+    ...slow,
+    check: ({ signal }: { readonly signal: AbortSignal }) =>
+      once(signal, 'abort').then(() => {
+        throw signal.reason;
+      }),
+  };
+  const temporal = { ...stack.temporal, taskQueue: 'beside-a-silent-tool' };
+  const worker = await stack.startWorker({ temporal, config: { policies: stack.policies, tools: [shop, silent] } });
+  const client = await Countersign.connect({
+    ...temporal,
+    credential: await issueAgent(stack.keyring, {
+      id: 'agent-1',
+      tenant: TENANT,
+      roles: ['admin_user'],
+      scopes: ['*'],
+    }),
+  });
+  try {
+    expect((await ended(client, set('9', 3))).status).toBe('success');
+  } finally {
+    await client.close();
+    await worker.stop();
+  }
 });
 
 test('a ledger that is down: the agent is told so at once, and the refusal is recorded when it is back', async () => {

@@ -11,6 +11,11 @@ import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
 const AGENT = { kind: 'agent' } as const;
 const ACTION = 'countersign/action';
 
+/** How the action of a tool call ended; `pending` when it has not. */
+export function statusIn({ _meta }: CallToolResult): string | undefined {
+  return (_meta?.[ACTION] as { readonly status?: string } | undefined)?.status;
+}
+
 /** @param awaiting the name of the tool that waits for an action */
 export function answerOf(found: OwnAction, awaiting: string): CallToolResult {
   const outcome = outcomeOf(found);

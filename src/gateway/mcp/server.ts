@@ -15,6 +15,7 @@ import { asCountersignError, ERROR_CODES } from '../../action/errors.js';
 import { errorAnswer } from './answers.js';
 import { AWAIT_ACTION, awaitAction, call, DRY_RUN, tryCall, type Caller } from './call.js';
 import { mcpToolOf, offeredTo, type Offered } from './offered.js';
+import { serveResourcesAndPrompts } from './resources-and-prompts.js';
 
 const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
 
@@ -62,7 +63,7 @@ const awaitArguments = z.strictObject({ actionId: z.string().min(1).max(128) });
 export function mcpServer(caller: Caller): Server {
   const server = new Server(
     { name: 'countersign', version },
-    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
+    { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions: INSTRUCTIONS },
   );
   server.setRequestHandler('tools/list', async ({ params }) => {
     const all = [AWAIT_TOOL, DRY_RUN_TOOL, ...(await offered(caller)).map(mcpToolOf)];
@@ -72,14 +73,24 @@ export function mcpServer(caller: Caller): Server {
   });
   server.setRequestHandler('tools/call', async ({ params }, ctx) => {
     const { name, arguments: args = {} } = params;
-    try {
-      return await answered(caller, name, args as JsonObject, ctx);
-    } catch (thrown) {
-      if (thrown instanceof ProtocolError) throw thrown;
-      return failed(caller, thrown);
-    }
+    return await told(caller, () => answered(caller, name, args as JsonObject, ctx));
   });
+  serveResourcesAndPrompts(
+    server,
+    () => offered(caller),
+    (each, args, ctx) => told(caller, () => call(caller, each, args, ctx)),
+  );
   return server;
+}
+
+/** Tells an error to the model, which can act on it. */
+async function told(caller: Caller, body: () => Promise<CallToolResult>): Promise<CallToolResult> {
+  try {
+    return await body();
+  } catch (thrown) {
+    if (thrown instanceof ProtocolError) throw thrown;
+    return failed(caller, thrown);
+  }
 }
 
 async function answered(caller: Caller, name: string, args: JsonObject, ctx: ServerContext): Promise<CallToolResult> {

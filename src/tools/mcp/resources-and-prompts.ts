@@ -1,4 +1,5 @@
 /** Resources and prompts of the server, as operations that read: an agent proposes them as it proposes calls of tools. */
+import { ProtocolError, ProtocolErrorCode, type ListResourceTemplatesResult } from '@modelcontextprotocol/client';
 import { configInvalid } from '../../action/errors-config.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { Definition } from '../pinnable.js';
@@ -26,16 +27,35 @@ export function servedReads({ resources = [], prompts = [] }: McpOptions): reado
 }
 
 function listResources(beginnings: readonly string[]): ServedRead {
+  const mayBeRead = (uri: string): boolean => beginnings.some((beginning) => uri.startsWith(beginning));
   return {
     definition: definitionOf('resource.list', 'Lists the resources that may be read.', {}),
     async read(upstream, _args, signal) {
       const { resources } = await upstream.ask('resources/list', signal, (client, options) =>
         client.listResources({}, { ...options, cacheMode: 'bypass' }),
       );
-      const mayBeRead = resources.filter(({ uri }) => beginnings.some((beginning) => uri.startsWith(beginning)));
-      return documented({ resources: mayBeRead.slice(0, MAX_LISTED).map(withoutMeta) });
+      const { resourceTemplates } = await upstream.ask('resources/templates/list', signal, (client, options) =>
+        client.listResourceTemplates({}, { ...options, cacheMode: 'bypass' }).catch(withoutTemplates),
+      );
+      const templates = resourceTemplates.filter(({ uriTemplate }) => mayBeRead(uriTemplate));
+      return documented({
+        resources: firstOf(resources.filter(({ uri }) => mayBeRead(uri))),
+        ...(templates.length === 0 ? {} : { resourceTemplates: firstOf(templates) }),
+      });
     },
   };
+}
+
+/** A server with resources need not know of templates. */
+function withoutTemplates(thrown: unknown): Pick<ListResourceTemplatesResult, 'resourceTemplates'> {
+  if (thrown instanceof ProtocolError && thrown.code === ProtocolErrorCode.MethodNotFound) {
+    return { resourceTemplates: [] };
+  }
+  throw thrown;
+}
+
+function firstOf<T extends { readonly _meta?: unknown }>(listed: readonly T[]): readonly Omit<T, '_meta'>[] {
+  return listed.slice(0, MAX_LISTED).map(withoutMeta);
 }
 
 function readResource(beginnings: readonly string[]): ServedRead {
@@ -60,7 +80,7 @@ function listPrompts(names: readonly string[]): ServedRead {
       const { prompts } = await upstream.ask('prompts/list', signal, (client, options) =>
         client.listPrompts({}, { ...options, cacheMode: 'bypass' }),
       );
-      return documented({ prompts: prompts.filter(({ name }) => names.includes(name)).map(withoutMeta) });
+      return documented({ prompts: firstOf(prompts.filter(({ name }) => names.includes(name))) });
     },
   };
 }
