@@ -57,20 +57,22 @@ const READS = {
   },
   memory: { read_graph: {}, search_nodes: { query: 'ann' }, open_nodes: { names: ['ann'] } },
 } as const;
-/** It keeps no state that a probe could show: what is read stays as it is. */
-const OTHERS = {
-  'gzip-file-as-resource': 'post.state == pre.state',
-  'simulate-research-query': 'post.state == pre.state',
-  'toggle-simulated-logging': 'post.state == pre.state',
-  'toggle-subscriber-updates': 'post.state == pre.state',
-};
-const CHANGES = {
-  create_entities: 'input.arguments.entities.all(one, post.state.entities.exists(kept, kept.name == one.name))',
-  create_relations: 'post.state != pre.state',
-  add_observations: 'post.state != pre.state',
-  delete_entities: 'input.arguments.entityNames.all(name, !post.state.entities.exists(kept, kept.name == name))',
-  delete_observations: 'post.state != pre.state',
-  delete_relations: 'post.state != pre.state',
+const WRITES = {
+  /** It keeps no state that a probe could show: what is read stays as it is. */
+  everything: {
+    'gzip-file-as-resource': 'post.state == pre.state',
+    'simulate-research-query': 'post.state == pre.state',
+    'toggle-simulated-logging': 'post.state == pre.state',
+    'toggle-subscriber-updates': 'post.state == pre.state',
+  },
+  memory: {
+    create_entities: 'input.arguments.entities.all(one, post.state.entities.exists(kept, kept.name == one.name))',
+    create_relations: 'post.state != pre.state',
+    add_observations: 'post.state != pre.state',
+    delete_entities: 'input.arguments.entityNames.all(name, !post.state.entities.exists(kept, kept.name == name))',
+    delete_observations: 'post.state != pre.state',
+    delete_relations: 'post.state != pre.state',
+  },
 };
 
 /** Tools that change something, with what must be true of the state afterwards. */
@@ -131,7 +133,7 @@ beforeAll(async () => {
     server: packaged('server-everything', 'stdio'),
     pins: path.join(folder, 'c'),
     reads: Object.keys(READS.everything),
-    tools: changing(OTHERS, 'CALL_API', { tool: 'get-env', arguments: {} }),
+    tools: changing(WRITES.everything, 'CALL_API', { tool: 'get-env', arguments: {} }),
     resources: ['demo://resource/'],
     prompts: ['simple-prompt', 'args-prompt', 'completable-prompt', 'resource-prompt'],
   });
@@ -141,7 +143,7 @@ beforeAll(async () => {
     server: memoryIn(path.join(folder, 'memory.jsonl')),
     pins: path.join(folder, 'd'),
     reads: Object.keys(READS.memory),
-    tools: changing(CHANGES, 'WRITE', { tool: 'read_graph', arguments: {} }),
+    tools: changing(WRITES.memory, 'WRITE', { tool: 'read_graph', arguments: {} }),
   });
   notes = await openNotes();
   const server = notesProcess(notes);
@@ -240,28 +242,33 @@ describe.for(ERAS)('a client of %s', ([, options]) => {
     const client = await connected(options);
     const { tools } = await client.listTools();
     const schemas = new Map(tools.map(({ name, inputSchema }) => [name, inputSchema]));
-    const entities = [{ name: 'ann', entityType: 'person', observations: [path.basename(folder)] }];
     for (const [name, server] of Object.entries(servers) as [keyof typeof servers, StdioServer][]) {
-      const itself = await direct(server);
-      const own = (await itself.listTools()).tools;
-      expect(own.length).toBe(
-        Object.keys(READS[name]).length + Object.keys(name === 'memory' ? CHANGES : OTHERS).length,
+      const own = (await (await direct(server)).listTools()).tools;
+      expect(own.map((tool) => tool.name).toSorted()).toEqual(
+        [...Object.keys(READS[name]), ...Object.keys(WRITES[name])].toSorted(),
       );
       for (const tool of own) expect(schemas.get(`${name}_${tool.name}`)).toEqual(tool.inputSchema);
-      if (name === 'memory') {
-        await client.callTool({ name: 'memory_delete_entities', arguments: { entityNames: ['ann'] } });
-        const created = await client.callTool({ name: 'memory_create_entities', arguments: { entities } });
-        expect(created.content).toEqual(
-          (await itself.callTool({ name: 'create_entities', arguments: { entities } })).content,
-        );
-      }
+    }
+    const entities = [{ name: 'ann', entityType: 'person', observations: [path.basename(folder)] }];
+    const memory = await direct(servers.memory);
+    await client.callTool({ name: 'memory_delete_entities', arguments: { entityNames: ['ann'] } });
+    const created = await client.callTool({ name: 'memory_create_entities', arguments: { entities } });
+    const { content } = await memory.callTool({ name: 'create_entities', arguments: { entities } });
+    expect(created.content).toEqual(content);
+    for (const [name, itself] of [
+      ['memory', memory],
+      ['everything', await direct(servers.everything)],
+    ] as const) {
       for (const [tool, args] of Object.entries(READS[name])) {
         const through = await client.callTool({ name: `${name}_${tool}`, arguments: args });
         const { content, structuredContent } = await itself.callTool({ name: tool, arguments: args });
         // Its environment is the worker's own.
         if (tool === 'get-env') continue;
-        expect({ tool, content: through.content }).toEqual({ tool, content });
-        if (structuredContent !== undefined) expect(through.structuredContent).toEqual(structuredContent);
+        expect({ tool, content: through.content, structuredContent: through.structuredContent }).toEqual({
+          tool,
+          content,
+          structuredContent,
+        });
       }
     }
   });

@@ -64,7 +64,7 @@ class Reads {
     const all: T[] = [];
     for (const each of await this.#that(operation)) {
       const { structuredContent } = await this.#read(each, {}, ctx);
-      all.push(...of((structuredContent ?? {}) as Listed, each));
+      all.push(...of(structuredContent ?? {}, each));
     }
     return all;
   }

@@ -48,7 +48,8 @@ function listResources(beginnings: readonly string[]): ServedRead {
 
 /** A server with resources need not know of templates. */
 function withoutTemplates(thrown: unknown): Pick<ListResourceTemplatesResult, 'resourceTemplates'> {
-  if (thrown instanceof ProtocolError && thrown.code === ProtocolErrorCode.MethodNotFound) {
+  const methodNotFound: number = ProtocolErrorCode.MethodNotFound;
+  if (thrown instanceof ProtocolError && thrown.code === methodNotFound) {
     return { resourceTemplates: [] };
   }
   throw thrown;
