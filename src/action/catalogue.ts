@@ -25,6 +25,8 @@ export interface CatalogueTool {
   readonly name: string;
   readonly kind: string;
   readonly environment: string;
+  /** Whether MCP clients know what it offers without the name of the tool, wherever nothing else is called so. */
+  readonly ownNames?: boolean;
   readonly operations: readonly OperationDescription[];
 }
 

@@ -154,6 +154,8 @@ export interface Tool<I = unknown> {
    * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
    */
   check?(context: ReadContext): Promise<void>;
+  /** Whether MCP clients know its operations without the name of the tool, wherever nothing else is called so. Default false. */
+  readonly ownNames?: boolean;
   /** Its operations, for models. Without it, MCP clients are not offered the tool. */
   describe?(): readonly OperationDescription[];
   /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */

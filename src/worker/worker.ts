@@ -92,9 +92,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 /** What the tools can do, for gateways. Tools that do not describe themselves are offered to nobody. */
 function catalogueOf(tools: readonly Tool[]): readonly CatalogueTool[] {
   return tools.flatMap((tool) => {
-    const { name, kind, environment } = tool;
+    const { name, kind, environment, ownNames = false } = tool;
     const operations = tool.describe?.();
-    return operations === undefined ? [] : [{ name, kind, environment, operations }];
+    return operations === undefined ? [] : [{ name, kind, environment, operations, ...(ownNames ? { ownNames } : {}) }];
   });
 }
 

@@ -75,7 +75,8 @@ beforeAll(async () => {
     reason: 'the night shift',
   });
   await agent.submitCommand(command);
-  expect(await agent.perform(on('queued'))).toMatchObject({ status: 'success' });
+  const { status } = await agent.perform(on('queued'));
+  if (status !== 'success') throw new Error(`the table with a queue was not written to: ${status}`);
 });
 afterAll(async () => {
   await gateway?.stop();
@@ -232,8 +233,8 @@ describe('says the same as the action itself comes to', () => {
       expect(dry).toMatchObject({
         effect: expected.effect,
         ...(expected.missing === undefined ? {} : { missing: expected.missing }),
+        ...(expected.code === undefined ? {} : { error: { code: expected.code } }),
       });
-      if (expected.code !== undefined) expect(dry.error?.code).toBe(expected.code);
 
       const real = await by().perform({ ...given, actionId });
       expect(asToldInAdvance(real)).toEqual({

@@ -440,11 +440,15 @@ test('every operation has a name of its own, which model providers take', () => 
     tool('a_b', 'c'),
     tool('await', 'action'),
     tool('z', 'y'),
+    { ...tool('files', 'read', 'await_action', 'move', 'z_y'), ownNames: true },
+    { ...tool('mail', 'move', 'send'), ownNames: true },
   ];
   const names = offeredTo({ scopes: ['*'] }, catalogue, new Set(['await_action'])).map(({ name }) => name);
-  expect(new Set(names).size).toBe(6);
+  expect(new Set(names).size).toBe(12);
   expect(names.filter((name) => !/^[\w-]{1,64}$/.test(name) || name === 'await_action')).toEqual([]);
-  expect(names).toContain('z_y');
+  // Where a name is taken, the tool's own goes before it.
+  const own = ['read', 'files_await_action', 'files_move', 'files_z_y', 'mail_move', 'send'];
+  expect(names).toEqual(expect.arrayContaining([...own, 'z_y']));
   // A name does not depend on what else somebody may name.
   expect(offeredTo({ scopes: ['a_b'] }, catalogue, new Set()).map(({ name }) => name)).toEqual([
     expect.stringMatching(/^a_b_c_[0-9a-f]{8}$/),
@@ -473,6 +477,11 @@ test('the same JSON-RPC id twice makes two actions, and what is no request of MC
   expect((await send([])).status).toBeGreaterThanOrEqual(400);
   const headers = { ...ACCEPT, 'content-type': 'application/json' };
   expect((await agent.send('POST', '/mcp', { body: '{', headers })).status).toBe(400);
+  const fromElsewhere = { ...ACCEPT, origin: 'http://evil.example' };
+  expect(await agent.send('POST', '/mcp', { json: call, headers: fromElsewhere })).toMatchObject({
+    status: 403,
+    body: { code: 'FORBIDDEN', field: 'origin' },
+  });
 });
 
 test('countersign mcp serves the same on stdin and stdout, and ends with its client', async () => {

@@ -12,7 +12,7 @@ import { ROOT } from '../support/root.js';
 import { startScriptedModel } from '../support/scripted-model.js';
 import { shopTool, startStack, type Stack } from '../support/stack.js';
 
-export const PACKAGE = path.join(ROOT, 'clients/python');
+const PACKAGE = path.join(ROOT, 'clients/python');
 
 export interface World {
   /** Runs a program of the virtual environment in the package's folder. @throws Error with what it printed, when it fails or takes too long */

@@ -4,7 +4,7 @@ import { jsonObject, openObject, textOf } from './described.js';
 import { dryRun } from './dry-run-schema.js';
 
 /** How many evaluations one request may ask for. */
-export const MAX_EVALUATIONS = 20;
+const MAX_EVALUATIONS = 20;
 
 export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
 

@@ -31,16 +31,21 @@ export function offeredTo(
 /** The names do not depend on who asks: what one agent calls a tool, every agent does. */
 function named(catalogue: readonly CatalogueTool[], reserved: ReadonlySet<string>): readonly Offered[] {
   const all = catalogue.flatMap((tool) => tool.operations.map((operation) => ({ tool, operation })));
-  const plain = all.map(({ tool, operation }) => plainName(tool.name, operation.operation));
+  const isUsable = (name: string, names: readonly string[]): boolean =>
+    name.length <= MAX_NAME && !reserved.has(name) && names.indexOf(name) === names.lastIndexOf(name);
+  const full = all.map(({ tool, operation }) => plain(`${tool.name}_${operation.operation}`));
+  const wanted = all.map(({ tool, operation }, at) =>
+    tool.ownNames === true ? plain(operation.operation) : (full[at] ?? ''),
+  );
+  const given = wanted.map((name, at) => (isUsable(name, wanted) ? name : (full[at] ?? '')));
   return all.map(({ tool, operation }, at) => {
-    const name = plain[at] ?? '';
-    const isOwn = name.length <= MAX_NAME && !reserved.has(name) && plain.indexOf(name) === plain.lastIndexOf(name);
-    return { tool, operation, name: isOwn ? name : distinctName(name, tool.name, operation.operation) };
+    const name = given[at] ?? '';
+    return { tool, operation, name: isUsable(name, given) ? name : distinctName(name, tool.name, operation.operation) };
   });
 }
 
-function plainName(tool: string, operation: string): string {
-  return `${tool}_${operation}`.replaceAll(/[^A-Za-z0-9_-]/g, '_');
+function plain(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_-]/g, '_');
 }
 
 function distinctName(name: string, tool: string, operation: string): string {

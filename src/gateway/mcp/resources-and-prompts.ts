@@ -11,6 +11,7 @@ import {
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import type { CatalogueTool } from '../../action/catalogue.js';
 import type { JsonObject } from '../../action/json.js';
 import { statusIn } from './answers.js';
 import type { Offered } from './offered.js';
@@ -38,7 +39,7 @@ export function serveResourcesAndPrompts(server: Server, offered: () => Promise<
   server.setRequestHandler('resources/read', ({ params: { uri } }, ctx) => reads.resource(uri, ctx));
   server.setRequestHandler('prompts/list', async (_request, ctx) => ({
     prompts: await reads.listed('prompt.list', ctx, ({ prompts = [] }, { tool }) =>
-      prompts.map((prompt) => ({ ...prompt, name: promptName(tool.name, prompt.name) })),
+      prompts.map((prompt) => ({ ...prompt, name: promptName(tool, prompt.name) })),
     ),
   }));
   server.setRequestHandler('prompts/get', ({ params: { name, arguments: args = {} } }, ctx) =>
@@ -85,7 +86,7 @@ class Reads {
   async prompt(name: string, args: Readonly<Record<string, string>>, ctx: ServerContext): Promise<GetPromptResult> {
     const named = (await this.#that('prompt.get')).flatMap((each) => {
       const { enum: names } = memberOf(each.operation.arguments, 'name');
-      const own = Array.isArray(names) ? names.filter((one) => promptName(each.tool.name, String(one)) === name) : [];
+      const own = Array.isArray(names) ? names.filter((one) => promptName(each.tool, String(one)) === name) : [];
       return own.map((prompt) => ({ each, prompt }));
     });
     const { each, prompt } = only(named, 'prompt');
@@ -107,8 +108,8 @@ class Reads {
 }
 
 /** Two servers may have prompts of one name. */
-function promptName(tool: string, prompt: string): string {
-  return `${tool}_${prompt}`;
+function promptName({ name, ownNames }: CatalogueTool, prompt: string): string {
+  return ownNames === true ? prompt : `${name}_${prompt}`;
 }
 
 function only<T>(found: readonly T[], what: string): T {

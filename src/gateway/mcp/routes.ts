@@ -32,6 +32,7 @@ export function mcpRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     app.get(path, (c) => c.json(metadata, 200, { 'Cache-Control': 'max-age=3600' }));
   }
   app.all('/mcp', async (c) => {
+    refuseOtherOrigins(settings.publicUrl, c.req.header('origin'));
     return await handler.fetch(c.req.raw, { authInfo: authInfoOf(await identity.agent(c)) });
   });
   return app;
@@ -40,6 +41,15 @@ export function mcpRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
 /** Says where a client finds out how to authenticate (RFC 9728, section 5.1). */
 export function mcpChallenge(publicUrl: string): string {
   return `Bearer realm="countersign", resource_metadata="${publicUrl}${RESOURCE_METADATA}/mcp"`;
+}
+
+/** What the protocol demands of servers: a page of another place does not speak here, whatever it knows. */
+function refuseOtherOrigins(publicUrl: string, origin: string | undefined): void {
+  if (origin === undefined || origin === publicUrl) return;
+  throw new CountersignError('FORBIDDEN', 'The request comes from another origin.', {
+    field: 'origin',
+    expected: `${publicUrl}, or no header Origin`,
+  });
 }
 
 /** The SDK hands it through to the server of the request. The token itself is nobody's business there. */

@@ -114,6 +114,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
       checkAnnotations(operations, pinned);
       await upstream.definitions(signal);
     },
+    ...(options.ownNames === true ? { ownNames: true } : {}),
     describe: () => describeOperations(operations, known),
     pinning: {
       file,

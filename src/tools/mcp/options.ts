@@ -108,7 +108,7 @@ export interface McpLimits {
 }
 
 export interface McpOptions {
-  /** The name of the tool in proposals: the server's tools are `<name>_<tool>` to MCP clients. */
+  /** The name of the tool in proposals: the server's tools are `<name>_<tool>` to MCP clients, unless `ownNames` is set. */
   readonly name: string;
   /** The environment of the server in policies: `production`, `staging` … */
   readonly environment: string;
@@ -123,6 +123,11 @@ export interface McpOptions {
   readonly resources?: readonly string[];
   /** Names of prompts that agents may ask for. Adds the operations `prompt.list` and `prompt.get`. Default none. */
   readonly prompts?: readonly string[];
+  /**
+   * Whether MCP clients see the server's own names of tools and prompts, without that of this tool before them. A name that something else has too
+   * is given with it all the same. Default false.
+   */
+  readonly ownNames?: boolean;
   /** The protocol of the server: default `auto`, which finds out whether it speaks 2026-07-28. */
   readonly protocol?: 'auto' | '2025-11-25' | '2026-07-28';
   readonly limits?: McpLimits;
