@@ -1,4 +1,5 @@
 /** What a model is told of an action, in words: what came of it, what it can do about it, and what not to try. */
+import type { DryRun } from './dry-run.js';
 import type { ErrorView } from './errors.js';
 import type { Outcome, OutcomeStatus } from './outcome.js';
 
@@ -30,8 +31,27 @@ export function toldOfError(error: ErrorView): string {
   return [error.message, ...advice(error)].join('\n');
 }
 
+const WOULD: Readonly<Record<DryRun['effect'], string>> = {
+  allow: 'It would be done at once.',
+  deny: 'It would be denied.',
+  require_approval: 'It would wait until people approve it.',
+};
+
+export function toldOfDryRun({ effect, reason, preview, missing = [], waits, error }: DryRun): string {
+  const covered = effect === 'require_approval' && missing.length === 0;
+  const lines = [
+    covered ? 'It would be done at once: people have approved it in advance.' : WOULD[effect],
+    `Reason: ${reason}`,
+    ...advice(error),
+    ...(preview === undefined ? [] : [`What it would do: ${preview.summary}`]),
+    ...missing.map(({ roles, have, need }) => `Approvals needed: ${need - have} of ${roles.join(' or ')}`),
+    ...(waits === undefined ? [] : [`It would wait for room first: ${waits.reason}`]),
+  ];
+  return lines.join('\n');
+}
+
 /** What can be done about it, a line each. */
-export function advice(error: ErrorView | undefined): string[] {
+function advice(error: ErrorView | undefined): string[] {
   if (error === undefined) return [];
   const { code, field, expected, fix, retryAfterMs } = error;
   return [

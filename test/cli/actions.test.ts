@@ -164,6 +164,21 @@ describe('propose', () => {
     expect(ended.json()).toMatchObject({ status });
   });
 
+  test.each([
+    ['what would be done at once', 0, 'allow', setStatus('dry', { id: 5 }), 'It would be done at once.'],
+    ['what people would be asked for', 3, 'require_approval', large('dry'), 'Approvals needed: 1 of dba'],
+    ['what would be denied', 4, 'deny', '{"op":"delete","table":"users","where":{"id":1}}', 'It would be denied.'],
+  ])('--dry-run tells %s, and does nothing', async (_, code, effect, input, line) => {
+    const dry = await propose(`dry-${code}`, input, '--dry-run');
+    expect(dry.code).toBe(code);
+    expect(dry.json()).toMatchObject({ effect });
+    const told = await cli(['propose', '--tool', 'shop-db', '--input', input, '--dry-run'], { env });
+    expect(told.stdout).toContain(line);
+    expect(await statusesOf("status = 'dry'")).toEqual([]);
+    expect((await cli(['show', `dry-${code}`], { env })).code).toBe(2);
+    expect((await propose(`dry-${code}`, input, '--dry-run', '--wait')).code).toBe(2);
+  });
+
   test('through a tool that does not exist is denied, and names those that do', async () => {
     const { code, json } = await cli(['propose', '--tool', 'nope', '--input', '{}', '--json'], { env });
     expect(code).toBe(4);

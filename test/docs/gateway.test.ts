@@ -81,6 +81,13 @@ test('the commands make, list and revoke a key, and agent.ts proposes with it an
   expect((await gateway.sender({ authorization: `Bearer ${key}` }).get('/v1/me')).status).toBe(401);
 });
 
+test('the evaluation is one that AuthZEN’s endpoint answers', async () => {
+  await stack.shop.query("INSERT INTO sessions VALUES (7, 'stale') ON CONFLICT DO NOTHING");
+  const bot = await gateway.agent({ agent: 'billing-bot' });
+  const answer = await bot.post('/access/v1/evaluation', JSON.parse(block('```json evaluation.json')) as object);
+  expect(answer).toMatchObject({ status: 200, body: { decision: true, context: { effect: 'allow' } } });
+});
+
 test('the table of routes is what the gateway has, and for whom', async () => {
   const { paths } = (await gateway.nobody.get('/openapi.json')).body as {
     paths: Record<string, Record<string, { security: Record<string, unknown>[] }>>;
@@ -91,7 +98,7 @@ test('the table of routes is what the gateway has, and for whom', async () => {
       return `${method.toUpperCase()} ${path}: ${who}`;
     }),
   );
-  const told = [...page.matchAll(/^\| `((?:GET|POST|DELETE) \/v1\/\S+)`\s*\| ([a-z ]+?)\s*\|/gm)].map(
+  const told = [...page.matchAll(/^\| `((?:GET|POST|DELETE) \/(?:access\/)?v1\/\S+)`\s*\| ([a-z ]+?)\s*\|/gm)].map(
     ([, route, who]) => `${route}: ${who}`,
   );
   expect(told.toSorted()).toEqual(there.toSorted());

@@ -1,5 +1,6 @@
 /** `countersign propose`: an agent's proposal from the command line. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { DryRun } from '../../action/dry-run.js';
 import { CountersignError } from '../../action/errors.js';
 import type { ActionView, Outcome } from '../../action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../client/countersign.js';
@@ -26,6 +27,7 @@ interface ProposeOptions extends InputOptions {
   readonly from?: readonly string[];
   readonly wait?: true | string;
   readonly timeout: string;
+  readonly dryRun?: boolean;
   readonly as?: string;
 }
 
@@ -54,6 +56,11 @@ export function propose(program: Command): void {
     )
     .option('--wait [time]', 'also wait for approvals, until the outcome')
     .option('--timeout <time>', 'how long to wait for the first answer', '60s')
+    .addOption(
+      new Option('--dry-run', 'say what would become of it, and do nothing: no effect, no approval request').conflicts(
+        'wait',
+      ),
+    )
     .option('--as <credential>', 'the credential or its file; default: COUNTERSIGN_AGENT')
     .addHelpText(
       'after',
@@ -61,6 +68,7 @@ export function propose(program: Command): void {
         `countersign propose --tool shop-db --input '{"op":"select","table":"orders","where":{"id":7}}'`,
         `countersign propose --tool shop-db --input-file change.json --action-id refund-1001 \\
       --expect 'post.orders["7"].status == "refunded"' --reasoning "Customer asked" --wait 1h`,
+        `countersign propose --tool shop-db --input-file change.json --dry-run`,
         `jq -n '{op:"delete",table:"sessions"}' | countersign propose --tool shop-db --input - --json`,
       ) + `\n${exitCodeHelp()}`,
     )
@@ -74,6 +82,7 @@ async function proposeAction(context: Context, options: ProposeOptions): Promise
   if (typeof options.wait === 'string') durationOption(options.wait, '--wait');
   const { credential } = await context.agent(options.as);
   const countersign = await context.countersign(credential);
+  if (options.dryRun === true) return tellDryRun(out, await countersign.dryRun(proposal, { timeoutMs }));
   if (options.actionId === undefined) out.note(`action ${proposal.actionId}`);
 
   const answer = await countersign.perform(proposal, { timeoutMs });
@@ -88,6 +97,14 @@ async function proposeAction(context: Context, options: ProposeOptions): Promise
     timeline({ ...record, view: endedView(outcome), proposal }, { paint: out.paint, width: out.width, full: false }),
   );
   return exitOfStatus(outcome.status);
+}
+
+async function tellDryRun(out: Output, answer: DryRun): Promise<Exit> {
+  const { toldOfDryRun } = await import('../../action/told.js');
+  out.result(answer, () => toldOfDryRun(answer).split('\n').map((line) => sanitize(line)).join('\n'));
+  const covered = answer.missing?.length === 0;
+  const exits = { allow: 'success', deny: 'denied', require_approval: covered ? 'success' : 'pending' } as const;
+  return exits[answer.effect];
 }
 
 /** Undefined when it still waits for people by the time that nobody waits for them any more. */

@@ -4,7 +4,7 @@ import type { ErrorView } from '../../action/errors.js';
 import type { DryRun } from '../../action/dry-run.js';
 import { withoutUndefined, type Json } from '../../action/json.js';
 import type { Outcome } from '../../action/outcome.js';
-import { advice, toldOfError, toldOfOutcome } from '../../action/told.js';
+import { toldOfDryRun, toldOfError, toldOfOutcome } from '../../action/told.js';
 import type { OwnAction } from '../api/found.js';
 import { actionFor, outcomeFor, outcomeOf } from '../api/views.js';
 
@@ -64,26 +64,10 @@ function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
   return { ...data(text, actionFor(AGENT, found)), _meta };
 }
 
-const WOULD: Readonly<Record<DryRun['effect'], string>> = {
-  allow: 'It would be done at once.',
-  deny: 'It would be denied.',
-  require_approval: 'It would wait until people approve it.',
-};
-
 /** What would come of a call. A denial is what was asked for, so it is no error here. */
 export function dryRunAnswer(answer: DryRun, name: string): CallToolResult {
-  const { effect, reason, preview, missing = [], waits, error } = answer;
-  const covered = effect === 'require_approval' && missing.length === 0;
-  const lines = [
-    covered ? 'It would be done at once: people have approved it in advance.' : WOULD[effect],
-    `Reason: ${reason}`,
-    ...advice(error),
-    ...(preview === undefined ? [] : [`What it would do: ${preview.summary}`]),
-    ...missing.map(({ roles, have, need }) => `Approvals needed: ${need - have} of ${roles.join(' or ')}`),
-    ...(waits === undefined ? [] : [`It would wait for room first: ${waits.reason}`]),
-    `Nothing was done. To have it done, call ${name} with the same arguments.`,
-  ];
-  return data(lines.join('\n'), answer);
+  const text = `${toldOfDryRun(answer)}\nNothing was done. To have it done, call ${name} with the same arguments.`;
+  return data(text, answer);
 }
 
 /** An error before there was an action. @param error what of it may be told outside */
