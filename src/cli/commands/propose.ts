@@ -101,7 +101,12 @@ async function proposeAction(context: Context, options: ProposeOptions): Promise
 
 async function tellDryRun(out: Output, answer: DryRun): Promise<Exit> {
   const { toldOfDryRun } = await import('../../action/told.js');
-  out.result(answer, () => toldOfDryRun(answer).split('\n').map((line) => sanitize(line)).join('\n'));
+  out.result(answer, () =>
+    toldOfDryRun(answer)
+      .split('\n')
+      .map((line) => sanitize(line))
+      .join('\n'),
+  );
   const covered = answer.missing?.length === 0;
   const exits = { allow: 'success', deny: 'denied', require_approval: covered ? 'success' : 'pending' } as const;
   return exits[answer.effect];
