@@ -13,7 +13,7 @@ import type { GatewayDependencies } from '../deps.js';
 import { statusOf } from '../middleware/problem.js';
 import { evaluation, evaluationRequest, evaluations, evaluationsRequest, type SEMANTICS } from './authzen-schema.js';
 import { dryRun } from './dry-runs.js';
-import { FOR_AGENTS, jsonBody, newApi, responses } from './route.js';
+import { FOR_AGENTS, jsonBody, newApi, responses, withBody } from './route.js';
 
 const EVALUATION = '/access/v1/evaluation';
 const EVALUATIONS = '/access/v1/evaluations';
@@ -45,6 +45,7 @@ const evaluationsRoute = createRoute({
   description:
     'What is given beside `evaluations` is the default of each. Each is decided as if the others were not made.',
   security: FOR_AGENTS,
+  middleware: withBody,
   request: { body: jsonBody(evaluationsRequest) },
   responses: responses({ 200: [evaluations, 'The decisions, in the order of the requests'] }),
 });

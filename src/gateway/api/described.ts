@@ -51,7 +51,8 @@ export function jsonObject(description: string) {
 
 /** An object of which these members are known, and which may have others that nothing here reads. */
 export function openObject<Shape extends z.ZodRawShape>(shape: Shape, description: string) {
-  return z.looseObject(shape).openapi({ ...objectOf({ $ref: JSON_VALUE }), description });
+  const { type: _generated, ...described } = objectOf({ $ref: JSON_VALUE });
+  return z.looseObject(shape).openapi({ ...described, description });
 }
 
 interface TextBounds {

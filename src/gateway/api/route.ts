@@ -56,6 +56,16 @@ export const strictJson: MiddlewareHandler<GatewayEnv> = async (c, next) => {
   await next();
 };
 
+/** For bodies in which everything may be left out, but not the body itself. */
+export const withBody: MiddlewareHandler<GatewayEnv> = async (c, next) => {
+  if ((await c.req.text()) === '')
+    throw new CountersignError('INVALID_INPUT', 'The request has no body.', {
+      field: 'body',
+      expected: 'a JSON object',
+    });
+  await next();
+};
+
 function textIn(bytes: ArrayBuffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
