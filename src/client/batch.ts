@@ -10,7 +10,7 @@ import type { Outcome } from '../action/outcome.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { TemporalSettings } from '../environment.js';
 import { WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
-import type { PendingAction } from './countersign.js';
+import type { PendingAction } from './pending-action.js';
 import { proposalsOf, type Signer } from './proposals.js';
 
 /** What became of a batch: of each of its actions, in the order of the proposals. */

@@ -5,7 +5,7 @@ import type { CommandResult } from '../../activities/contract.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
-import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
+import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/outcome.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
@@ -27,8 +27,11 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
+import type { PendingAction } from './pending-action.js';
 import { Signing, type AttestedAgent } from './signing.js';
 import { decideUpdate, viewQuery } from '../../workflows/messages.js';
+
+export type { PendingAction } from './pending-action.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
@@ -52,17 +55,6 @@ export interface PerformOptions {
 export interface BatchOptions extends PerformOptions {
   /** How long the decision on all of them may take, before any is waited for. Milliseconds, default `timeoutMs`. */
   readonly decisionTimeoutMs?: number;
-}
-
-/** An action that waits for people. */
-export interface PendingAction {
-  readonly status: 'pending';
-  readonly tenant: string;
-  readonly actionId: string;
-  readonly reason: string;
-  readonly pending: PendingView;
-  /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
-  outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
 }
 
 export class Countersign {

@@ -5,13 +5,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { compile } from 'json-schema-to-typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   Countersign,
   CountersignError,
-  type PendingAction,
   type ProposalInput,
   type SagaInput,
 } from '../../clients/typescript/src/index.js';
@@ -147,8 +147,8 @@ describe('a batch', () => {
       ]);
     });
     const [, waiting] = (await cs.performAll(all)).actions;
-    if (waiting?.status !== 'pending' || !('outcome' in waiting)) throw new Error('it does not wait');
-    const [outcome] = await Promise.all([(waiting as PendingAction).outcome(), approve(waiting.actionId)]);
+    if (waiting?.status !== 'pending') throw new Error('it does not wait');
+    const [outcome] = await Promise.all([waiting.outcome(), approve(waiting.actionId)]);
     expect(outcome).toMatchObject({ status: 'success' });
     expect((await cs.performAll(all)).actions.map(({ status }) => status)).toEqual(['success', 'success']);
   });
@@ -205,7 +205,7 @@ describe('a saga', () => {
   test('goes on when the agent’s process dies, and the next process gets the outcome', async () => {
     const { actionId: _, ...last } = await stale('saga');
     const saga = { traceId: 'saga-3', steps: steps(120, last) };
-    const script = path.join(ROOT, 'test/clients/saga-process.ts');
+    const script = fileURLToPath(new URL('saga-process.ts', import.meta.url));
     const env = { ...process.env, COUNTERSIGN_GATEWAY_URL: gateway.url, COUNTERSIGN_API_KEY: token };
     const agent = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(saga)], { cwd: ROOT, env });
     const exited = once(agent, 'exit');

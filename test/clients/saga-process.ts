@@ -2,5 +2,5 @@
 import { Countersign, type SagaInput } from '../../clients/typescript/src/index.js';
 
 const saga = await new Countersign().saga(JSON.parse(process.argv[2] ?? '') as SagaInput);
-console.log(`${saga.status} ${saga.waitsFor?.actionId}`);
+process.stdout.write(`${saga.status} ${saga.waitsFor?.actionId}\n`);
 if (saga.status === 'needs_person') await saga.outcome();

@@ -204,7 +204,7 @@ export class Countersign {
       case 'open':
         return one as BatchedAction;
       case 'pending':
-        return this.#pending(one as Action, followEdits);
+        return this.#pending(one, followEdits);
       default:
         return this.#ended(one as Outcome, followEdits, until);
     }
