@@ -1,4 +1,5 @@
 /** The interface between the workflows and their activities. Types only: the workflow sandbox loads no value from here. */
+import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
 import type { Requirement } from '../src/action/decision.js';
 import type { DryRun } from '../src/action/dry-run.js';
 import type { ErrorView } from '../src/action/errors.js';
@@ -68,6 +69,23 @@ export interface DryRunSeen extends Pick<Proposed, 'tool' | 'actionType' | 'oper
   readonly broken?: ErrorView;
 }
 
+/** One proposal of a batch: as it is tried, and as it is begun when all would be. Both are signed by the agent. */
+export interface BatchedRequest {
+  readonly action: ActionRequest;
+  /** The agent's signature over the digest of the dry run. */
+  readonly dryRunSignature: string;
+}
+
+/** The input of a batch's workflow. */
+export interface BatchRequest {
+  /** The agent's id, as it says itself: for lists of actions until the agent is verified. */
+  readonly agent: string;
+  readonly actions: readonly BatchedRequest[];
+}
+
+/** What was found of one proposal of a batch before it is decided. */
+export type BatchedFound = BatchedDecision | DryRunSeen;
+
 /** An edit that counts, and the action that is begun instead. */
 export interface CheckedEdit {
   readonly record: ApprovalRecord;
@@ -101,6 +119,16 @@ export interface Activities {
   ) => Promise<DryRunSeen | { readonly kind: 'decided'; readonly answer: DryRun } | OtherTaskQueue>;
   /** Tells what policy, limits and people would say of it. Admits, holds and records nothing. */
   readonly decideDryRun: (input: { readonly request: DryRunRequest; readonly seen: DryRunSeen }) => Promise<DryRun>;
+
+  /** Tells which actions of a batch were begun before, or cannot be because another proposal has their id. Undefined for the others. */
+  readonly begunBefore: (
+    tenant: string,
+    actions: readonly ActionRequest[],
+  ) => Promise<readonly (BatchedDecision | undefined)[]>;
+  /** Decides on the proposals of a batch in their order, each beside what those before it ask of limits. */
+  readonly decideBatch: (
+    actions: readonly { readonly request: DryRunRequest; readonly found: BatchedFound }[],
+  ) => Promise<BatchDecision>;
 
   /** Verifies a person's signed decision. @throws ApplicationFailure with the code APPROVAL_*, PASSKEY_*, CREDENTIAL_REVOKED or EDIT_INVALID */
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;

@@ -6,6 +6,7 @@ import { Context } from '@temporalio/activity';
 import type { Preview } from '../src/action/decision.js';
 import { dryRunDigest, type DryRun, type DryRunPreview } from '../src/action/dry-run.js';
 import { asCountersignError, type CountersignError } from '../src/action/errors.js';
+import type { LimitDemand } from '../src/action/limits.js';
 import { parseProposal, proposalDigest, type Proposal } from '../src/action/proposal.js';
 import { progress } from '../src/action/quorum.js';
 import { verifyProposal } from '../src/trust/index.js';
@@ -62,21 +63,34 @@ function withoutRows({ rehearsal, ...preview }: Preview): Preview {
 }
 
 /** What policy, limits and people say of it: on a worker that decides. */
-export async function decideDryRun(
-  { request, seen }: { readonly request: DryRunRequest; readonly seen: DryRunSeen },
+export async function decideDryRun(input: DryRunToDecide, deps: Dependencies): Promise<DryRun> {
+  return (await decideBeside(input, [], deps)).answer;
+}
+
+export interface DryRunToDecide {
+  readonly request: DryRunRequest;
+  readonly seen: DryRunSeen;
+}
+
+/** The same beside others that come first: `beside` is what they ask of limits. Also answers what this one asks of them. */
+export async function decideBeside(
+  { request, seen }: DryRunToDecide,
+  beside: readonly LimitDemand[],
   deps: Dependencies,
-): Promise<DryRun> {
-  const answer = await answered(request, deps, async (authentic) => {
+): Promise<{ readonly answer: DryRun; readonly demands: readonly LimitDemand[] }> {
+  let demands: readonly LimitDemand[] = [];
+  const { answer } = await answered(request, deps, async (authentic) => {
     await assertRevises(authentic, deps);
     const read = readAuthorizedInput(authentic, deps);
     assertSameTool(seen, read);
-    const ruling = await ruleOn(authentic, read, seen.preview, deps);
+    const ruling = await ruleOn(authentic, read, seen.preview, deps, { beside });
     if (ruling.decision.effect === 'deny') throw refusal(ruling.decision, ruling);
     if (seen.broken !== undefined) throw fromView(seen.broken);
     await assertNothingAgainst(authentic, seen, deps);
+    demands = ruling.holds;
     return { kind: 'decided', answer: await allowed(authentic, seen, ruling, deps) } as const;
   });
-  return answer.answer;
+  return { answer, demands };
 }
 
 /** What refuses a proposal, refuses its dry run with the same error. What may pass by itself is thrown, and tried again. */
@@ -174,7 +188,7 @@ function previewFor({ rows, targets, summary, rehearsal }: DryRunSeen['preview']
 }
 
 /** The proposal may be anything: nobody has checked it yet. */
-function denied(proposal: Partial<Proposal> | undefined, error: CountersignError): DryRun {
+export function denied(proposal: Partial<Proposal> | undefined, error: CountersignError): DryRun {
   const view = error.toJSON();
   return {
     effect: 'deny',

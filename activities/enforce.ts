@@ -2,8 +2,9 @@
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
+import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { evaluate, type Policy } from '../src/policy/index.js';
+import { besideOthers, evaluate, type Policy } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -28,9 +29,10 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const read = readAuthorizedInput(authentic, deps);
     assertSameTool(proposed, read);
 
-    const ruling = await ruleOn(authentic, read, proposed.preview, deps, (facts) => {
+    const note = (facts: Facts): void => {
       context.facts = facts;
-    });
+    };
+    const ruling = await ruleOn(authentic, read, proposed.preview, deps, { note });
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
@@ -55,19 +57,26 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
   }
 }
 
-/** What policy and limits say now. `note` is told the facts before they are ruled on, so that a refusal can be recorded with them. */
+interface RuleOptions {
+  /** Is told the facts before they are ruled on, so that a refusal can be recorded with them. */
+  readonly note?: (facts: Facts) => void;
+  /** What others ask of limits that are decided together with it, and come first. */
+  readonly beside?: readonly LimitDemand[];
+}
+
+/** What policy and limits say now. */
 export async function ruleOn(
   authentic: Authentic,
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
-  note: (facts: Facts) => void = () => {},
+  { note = () => {}, beside = [] }: RuleOptions = {},
 ): Promise<Ruling> {
   const policy = deps.policy.current();
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);
-  return rulingOf(authentic, read.tool, facts, policy, deps);
+  return rulingOf(authentic, read.tool, facts, beside, policy, deps);
 }
 
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
@@ -100,6 +109,7 @@ async function rulingOf(
   authentic: Authentic,
   tool: Tool,
   facts: Facts,
+  beside: readonly LimitDemand[],
   policy: Policy,
   { ledger }: Dependencies,
 ): Promise<Ruling> {
@@ -107,7 +117,8 @@ async function rulingOf(
   if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
   const demands = resolved.limits.map(({ demand }) => demand);
-  return rule(policy, facts, tool, resolved, await ledger.limits.read(tenant, authentic.proposal.actionId, demands));
+  const readings = await ledger.limits.read(tenant, authentic.proposal.actionId, demands);
+  return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside));
 }
 
 /** Denies an action that would be queued again after it has waited for as long as the limit allows. */

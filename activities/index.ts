@@ -1,5 +1,6 @@
 /** The activities of a worker, each bound to its dependencies. */
 import { authorize } from './authorize.js';
+import { begunBefore, decideBatch } from './batch.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
 import { checkApproval } from './approvals.js';
@@ -43,6 +44,8 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     settle: (input) => step('settle', () => heartbeating(() => settle(input, deps))),
     previewDryRun: (request) => asActivity(() => previewDryRun(request, deps)),
     decideDryRun: (input) => asActivity(() => decideDryRun(input, deps)),
+    begunBefore: (tenant, actions) => asActivity(() => begunBefore(tenant, actions, deps)),
+    decideBatch: (actions) => asActivity(() => decideBatch(actions, deps)),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),

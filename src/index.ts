@@ -1,6 +1,7 @@
 /** `countersign`: what agent code imports. */
 export {
   Countersign,
+  type BatchOptions,
   type ConnectOptions,
   type OverOptions,
   type PendingAction,
@@ -10,10 +11,12 @@ export {
 export { CountersignError, ERROR_CODES, type ErrorCode, type ErrorView } from './action/errors.js';
 export type { Proposal, Expect, NamedExpect, Source } from './action/proposal.js';
 export type * from './action/decision.js';
+export type { NotBegun } from './action/batch.js';
 export type { DryRun, DryRunPreview } from './action/dry-run.js';
 export type * from './action/outcome.js';
 export type * from './action/snapshot.js';
 export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from './action/saga.js';
+export type { BatchAnswer, BatchedAction, OpenAction } from './client/batch.js';
 export type { SagaInput, SagaResult } from './client/saga.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
 export {

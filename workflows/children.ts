@@ -27,11 +27,12 @@ const MAX_LOST = 2;
 /** Before a child is begun again whose workflow was ended from outside. Milliseconds. */
 const AGAIN = { first: 1_000, longest: 5 * 60_000 } as const;
 
-function attributes(tenant: string, tool: string): TypedSearchAttributes {
+function attributes(tenant: string, tool: string, agent?: string): TypedSearchAttributes {
   return new TypedSearchAttributes([
     { key: ATTRIBUTES.tenant, value: tenant },
     { key: ATTRIBUTES.tool, value: tool },
     { key: ATTRIBUTES.status, value: 'running' },
+    ...(agent === undefined ? [] : [{ key: ATTRIBUTES.agent, value: agent }]),
   ]);
 }
 
@@ -74,16 +75,20 @@ export async function runAction(
   }
 }
 
-/** Begins an action that goes on without the workflow that began it. One that is there already stays as it is. */
-export async function startAction(tenant: string, request: ActionRequest): Promise<void> {
+/**
+ * Begins an action that goes on without the workflow that began it. One that is there already stays as it is.
+ *
+ * @param agent who proposes it, as they say themselves
+ */
+export async function startAction(tenant: string, request: ActionRequest, agent?: string): Promise<void> {
   try {
-    await startChild<TrustedAction>('trustedAction', actionOptions(tenant, request));
+    await startChild<TrustedAction>('trustedAction', actionOptions(tenant, request, agent));
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
 }
 
-function actionOptions(tenant: string, request: ActionRequest) {
+function actionOptions(tenant: string, request: ActionRequest, agent?: string) {
   const { actionId, tool, reasoning } = request.proposal;
   return {
     workflowId: `${tenant}/${actionId}`,
@@ -91,7 +96,7 @@ function actionOptions(tenant: string, request: ActionRequest) {
     workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
     parentClosePolicy: ParentClosePolicy.ABANDON,
     workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
-    typedSearchAttributes: attributes(tenant, tool),
+    typedSearchAttributes: attributes(tenant, tool, agent),
     staticSummary: `${tool}: ${reasoning?.startsWith('Undoes ') === true ? reasoning : actionId}`.slice(0, MAX_SUMMARY),
   };
 }

@@ -1,4 +1,5 @@
 /** Every workflow that a Countersign worker runs. */
+export { batch } from './batch.js';
 export { compensation } from './compensation.js';
 export { dryRun } from './dry-run.js';
 export { notification } from './notification.js';

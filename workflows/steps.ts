@@ -29,6 +29,8 @@ export const local = {
   settle: one('settle', '20s', BRIEFLY),
   previewDryRun: one('previewDryRun', '20s', BRIEFLY),
   decideDryRun: one('decideDryRun', '10s', BRIEFLY),
+  begunBefore: one('begunBefore', '10s', BRIEFLY),
+  decideBatch: one('decideBatch', '20s', BRIEFLY),
 } as const;
 
 function one<Name extends LocalStep>(
@@ -49,7 +51,9 @@ type LocalStep =
   | 'verify'
   | 'settle'
   | 'previewDryRun'
-  | 'decideDryRun';
+  | 'decideDryRun'
+  | 'begunBefore'
+  | 'decideBatch';
 
 /** The steps before the effect that touch the tool's system, where the tool has workers of its own. */
 export function onTaskQueue(taskQueue: string): Pick<Activities, 'propose' | 'capturePreState' | 'previewDryRun'> {

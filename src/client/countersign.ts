@@ -2,15 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { Connection, type Client, type WorkflowHandle } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
-import { CountersignError } from '../action/errors.js';
+import { asCountersignError, CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
 import { withoutUndefined, type Digest } from '../action/json.js';
-import type { ActionView, DecideReply, Outcome, OutcomeReply, PendingView } from '../action/outcome.js';
+import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/outcome.js';
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
-import { peekCredential, readCredential, signProposal, type Credential, type CredentialView } from '../trust/index.js';
+import { readCredential, type Credential } from '../trust/index.js';
 import { actionHandle, restate, startAction, type TrustedAction } from './action.js';
+import { batchOf, decideBatch, signBatch, type BatchAnswer, type BatchedAction } from './batch.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
 import { connectTemporal } from './connection.js';
 import { dryRun } from './dry-run.js';
@@ -26,7 +27,11 @@ import {
   type SagaInput,
   type SagaResult,
 } from './saga.js';
+import type { PendingAction } from './pending-action.js';
+import { Signing, type AttestedAgent } from './signing.js';
 import { decideUpdate, viewQuery } from '../../workflows/messages.js';
+
+export type { PendingAction } from './pending-action.js';
 
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
@@ -47,34 +52,27 @@ export interface PerformOptions {
   readonly timeoutMs?: number;
 }
 
-/** An action that waits for people. */
-export interface PendingAction {
-  readonly status: 'pending';
-  readonly tenant: string;
-  readonly actionId: string;
-  readonly reason: string;
-  readonly pending: PendingView;
-  /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
-  outcome(options?: { timeoutMs?: number }): Promise<Outcome>;
+export interface BatchOptions extends PerformOptions {
+  /** How long the decision on all of them may take, before any is waited for. Milliseconds, default `timeoutMs`. */
+  readonly decisionTimeoutMs?: number;
 }
 
 export class Countersign {
   /** The client's own Temporal client, for what this class does not offer. */
   readonly temporal: Client;
   readonly #settings: TemporalSettings;
-  readonly #credential: Credential | undefined;
+  readonly #signing: Signing;
   readonly #close: () => Promise<void>;
-  #who: CredentialView | undefined;
 
   private constructor(
     temporal: Client,
     settings: TemporalSettings,
-    credential: Credential | undefined,
+    holder: Credential | AttestedAgent | undefined,
     close: () => Promise<void>,
   ) {
     this.temporal = temporal;
     this.#settings = settings;
-    this.#credential = credential;
+    this.#signing = new Signing(holder);
     this.#close = close;
   }
 
@@ -110,9 +108,9 @@ export class Countersign {
     return new Countersign(temporal, place, held ?? undefined, () => Promise.resolve());
   }
 
-  /** The same connection with another agent's credential. It costs nothing to make; closing it closes nothing. */
-  as(credential: Credential): Countersign {
-    return new Countersign(this.temporal, this.#settings, credential, () => Promise.resolve());
+  /** The same connection in another agent's name. It costs nothing to make; closing it closes nothing. */
+  as(holder: Credential | AttestedAgent): Countersign {
+    return new Countersign(this.temporal, this.#settings, holder, () => Promise.resolve());
   }
 
   /**
@@ -126,17 +124,16 @@ export class Countersign {
    */
   async perform(input: ProposalInput, options: PerformOptions = {}): Promise<Outcome | PendingAction> {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
-    const credential = this.#holder();
     const tenant = this.#tenant();
     const { actionId } = proposal;
     const digest = proposalDigest(proposal);
-    const signature = await signProposal(credential, signedProposalDigest(proposal));
+    const signature = await this.#signing.sign(signedProposalDigest(proposal));
     const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
     const ask = (since?: string): Promise<OutcomeReply> =>
       this.#guard(actionId, timeoutMs, () =>
-        startAction(this.temporal, this.#settings, this.#agent(), { proposal, digest, signature }, since),
+        startAction(this.temporal, this.#settings, this.#signing.agent, { proposal, digest, signature }, since),
       );
 
     let reply = await ask();
@@ -173,11 +170,41 @@ export class Countersign {
    */
   async dryRun(input: ProposalInput, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<DryRun> {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
-    const signature = await signProposal(this.#holder(), dryRunDigest(proposal));
+    const signature = await this.#signing.sign(dryRunDigest(proposal));
     const request = { proposal, signature };
     return this.#guard('of the dry run', timeoutMs, () =>
       dryRun(this.temporal, this.#settings, this.#tenant(), request),
     );
+  }
+
+  /**
+   * Proposes up to 20 actions that are decided together: where policy denies one of them, or limits have no room for all, none is begun, and
+   * the answer says of each what would have become of it (`not_begun`). Else all are begun at once, in no order, and each has its own outcome,
+   * waits for people (`pending`) or goes on (`open`). Nothing is held until each is authorized, so one of them may still be denied then. For
+   * actions that must succeed together there is `saga`.
+   *
+   * What was begun before is not decided again, so calling it again with the same proposals and `actionId`s is safe.
+   *
+   * @throws CountersignError INVALID_PROPOSAL and its kin before anything is sent; LEDGER_UNAVAILABLE, TOOL_UNAVAILABLE, TEMPORAL_UNAVAILABLE
+   *   and TIMED_OUT while it is decided: the same call is safe to repeat
+   */
+  async performAll(inputs: readonly ProposalInput[], options: BatchOptions = {}): Promise<BatchAnswer> {
+    const { timeoutMs = 60_000, decisionTimeoutMs = timeoutMs } = options;
+    const proposals = batchOf(
+      inputs.map((one) => withoutUndefined({ ...one, actionId: one.actionId ?? randomUUID() })),
+    );
+    const { id: agent, tenant } = this.#signing.agent;
+    const actions = await signBatch(this.#signing.sign, proposals);
+    const { begun, actions: decisions } = await this.#guard('of the batch', decisionTimeoutMs, () =>
+      decideBatch(this.temporal, this.#settings, tenant, { agent, actions }),
+    );
+    const answers = proposals.map((proposal, index): Promise<BatchedAction> => {
+      const { actionId } = proposal;
+      const decision = decisions[index];
+      if (begun || decision?.kind !== 'decided') return this.#begun(proposal, timeoutMs);
+      return Promise.resolve({ status: 'not_begun', actionId, decided: decision.decided });
+    });
+    return { begun, actions: await Promise.all(answers) };
   }
 
   /**
@@ -188,10 +215,11 @@ export class Countersign {
    * @throws CountersignError as `perform` does
    */
   async saga(input: SagaInput, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<SagaResult> {
-    const request = await signSaga(this.#holder(), input);
-    const tenant = this.#tenant();
+    const request = await signSaga(this.#signing.sign, input);
+    const { agent } = this.#signing;
+    const { tenant } = agent;
     const { traceId } = request;
-    const view = await this.#guard(traceId, timeoutMs, () => startSaga(this.temporal, this.#settings, tenant, request));
+    const view = await this.#guard(traceId, timeoutMs, () => startSaga(this.temporal, this.#settings, agent, request));
     if (isOver(view)) return view;
     return {
       ...view,
@@ -279,6 +307,16 @@ export class Countersign {
     await this.#close();
   }
 
+  /** What became of one action of a batch. An error is of this one alone: the others have their own answers. */
+  async #begun(proposal: Proposal, timeoutMs: number): Promise<BatchedAction> {
+    const { actionId } = proposal;
+    try {
+      return await this.perform(proposal, { timeoutMs });
+    } catch (thrown) {
+      return { status: 'open', actionId, error: asCountersignError(thrown).toJSON() };
+    }
+  }
+
   /**
    * The outcome must be of this proposal: another one under the same id is a conflict. Only where a workflow was ended from outside may
    * the answer be another's and the record still this one's.
@@ -327,21 +365,7 @@ export class Countersign {
     return this.#told(actionId, () => call(actionHandle(this.temporal, tenant, actionId)));
   }
 
-  #holder(): Credential {
-    if (this.#credential !== undefined) return this.#credential;
-    throw new CountersignError('AGENT_UNVERIFIED', 'To propose, an agent needs its credential.', {
-      field: 'credential',
-      expected: 'a credential made by `countersign agent create`',
-      fix: 'Set COUNTERSIGN_AGENT to it or to its file, or pass `credential` to connect().',
-    });
-  }
-
   #tenant(): string {
-    return this.#agent().tenant;
-  }
-
-  #agent(): CredentialView {
-    this.#who ??= peekCredential(this.#holder());
-    return this.#who;
+    return this.#signing.agent.tenant;
   }
 }

@@ -1,9 +1,9 @@
 /** Sagas from agent code: several actions that succeed together or are undone in reverse order. */
-import { WithStartWorkflowOperation, type Client } from '@temporalio/client';
+import { WithStartWorkflowOperation, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { TypedSearchAttributes, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { ActionRequest, CommandResult, SagaRequest } from '../../activities/contract.js';
 import { CountersignError } from '../action/errors.js';
-import { canonicalBytes, digestText, withoutUndefined, type Digest } from '../action/json.js';
+import { digestText, withoutUndefined, type Digest } from '../action/json.js';
 import {
   ACTION_ID_PATTERN,
   parseProposal,
@@ -23,7 +23,7 @@ import {
 import { compensationWorkflowId } from '../action/compensation-ids.js';
 import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
-import { signProposal, type Credential } from '../trust/index.js';
+import { invalid, proposalsOf, type Signer } from './proposals.js';
 import { hasEnded } from './failures.js';
 import { compensationQuery, recoverUpdate, sagaQuery, sagaUpdate } from '../../workflows/messages.js';
 
@@ -58,29 +58,13 @@ export function sagaId(tenant: string, traceId: string): string {
  *
  * @throws CountersignError INVALID_PROPOSAL and its kin, INPUT_TOO_LARGE
  */
-export async function signSaga(credential: Credential, { traceId, steps }: SagaInput): Promise<SagaRequest> {
+export async function signSaga(sign: Signer, { traceId, steps }: SagaInput): Promise<SagaRequest> {
   if (!ACTION_ID_PATTERN.test(traceId)) throw invalid('saga.traceId', '1 to 128 of A-Z a-z 0-9 . _ : -');
-  if (!Array.isArray(steps) || steps.length < 1 || steps.length > MAX_SAGA_STEPS) {
-    throw invalid('saga.steps', `1 to ${MAX_SAGA_STEPS} proposals`);
-  }
-  const proposals = steps.map((step, index) => stepOf(step, index, traceId));
-  if (new Set(proposals.map(({ actionId }) => actionId)).size < proposals.length) {
-    throw invalid('saga.steps', 'steps with different actionIds');
-  }
-  const bytes = canonicalBytes(proposals);
-  if (bytes > MAX_SAGA_BYTES) {
-    throw new CountersignError(
-      'INPUT_TOO_LARGE',
-      `The steps are ${bytes} bytes; at most ${MAX_SAGA_BYTES} are carried.`,
-      {
-        field: 'saga.steps',
-        expected: `at most ${MAX_SAGA_BYTES} bytes of canonical JSON`,
-      },
-    );
-  }
+  const limits = { field: 'saga.steps', most: MAX_SAGA_STEPS, mostBytes: MAX_SAGA_BYTES };
+  const proposals = proposalsOf(steps, limits, (step, index) => stepOf(step, index, traceId));
   const requests = await Promise.all(
     proposals.map(async (proposal): Promise<ActionRequest> => {
-      const signature = await signProposal(credential, signedProposalDigest(proposal));
+      const signature = await sign(signedProposalDigest(proposal));
       return { proposal, digest: proposalDigest(proposal), signature };
     }),
   );
@@ -89,7 +73,7 @@ export async function signSaga(credential: Credential, { traceId, steps }: SagaI
     steps: requests.map(({ proposal: { actionId }, digest }) => ({ actionId, digest })),
   };
   const digest = sagaDigest(manifest);
-  return { traceId, steps: requests, digest, signature: await signProposal(credential, digest) };
+  return { traceId, steps: requests, digest, signature: await sign(digest) };
 }
 
 function stepOf(step: SagaInput['steps'][number] & Partial<Proposal>, index: number, traceId: string): Proposal {
@@ -108,19 +92,11 @@ function ownId(traceId: string, index: number): string {
   return id.length <= 128 ? id : `saga-${digestText(traceId).slice('sha256:'.length)}:${index + 1}`;
 }
 
-function invalid(field: string, expected: string): CountersignError {
-  return new CountersignError('INVALID_PROPOSAL', `${field} must be ${expected}.`, {
-    field,
-    expected,
-    fix: 'Correct the saga and propose it again.',
-  });
-}
-
 /** Starts the saga unless it is there, and waits until it has ended or needs a person. */
 export async function startSaga(
   temporal: Client,
   { taskQueue }: TemporalSettings,
-  tenant: string,
+  { tenant, id: agent }: { readonly tenant: string; readonly id: string },
   request: SagaRequest,
 ): Promise<SagaView> {
   const workflowId = sagaId(tenant, request.traceId);
@@ -135,6 +111,8 @@ export async function startSaga(
     staticSummary: `saga of ${request.steps.length} steps`,
     typedSearchAttributes: new TypedSearchAttributes([
       { key: ATTRIBUTES.tenant, value: tenant },
+      // As the agent says itself: each of the steps is signed.
+      { key: ATTRIBUTES.agent, value: agent },
       { key: ATTRIBUTES.status, value: 'running' },
     ]),
   });
@@ -165,6 +143,17 @@ export function isOver(view: SagaView): view is SagaView & { readonly status: Sa
 /** The end of a saga, however long it takes. */
 export function sagaOutcome(temporal: Client, tenant: string, traceId: string): Promise<SagaView> {
   return temporal.workflow.getHandle<SagaWorkflow>(sagaId(tenant, traceId)).result();
+}
+
+/** Who proposed it, as they said themselves. Undefined where Temporal does not know the saga, or no longer. */
+export async function sagaAgent(temporal: Client, tenant: string, traceId: string): Promise<string | undefined> {
+  try {
+    const { typedSearchAttributes } = await temporal.workflow.getHandle(sagaId(tenant, traceId)).describe();
+    return typedSearchAttributes.get(ATTRIBUTES.agent);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
 }
 
 export function sagaView(temporal: Client, tenant: string, traceId: string): Promise<SagaView> {

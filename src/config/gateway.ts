@@ -68,6 +68,11 @@ export interface GatewayConfig {
     readonly timeoutMs?: number;
     /** Streams of events that one principal may have open at once, of one process. From 1 to 10,000, default 20. */
     readonly streams?: number;
+    /**
+     * How long a call over MCP waits for its action, before it answers that people still have to decide. Milliseconds, default 20 000, because
+     * clients give up after a minute; those that hear of progress wait for 50 000.
+     */
+    readonly callWaitMs?: number;
   };
   /** Hops of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. From 0 to 10, default 0. */
   readonly trustedProxies?: number;
@@ -117,6 +122,7 @@ export const gatewayConfigSchema = z.strictObject({
       requestsPerMinute: whole(1, 1_000_000).optional(),
       timeoutMs: whole(1000, 300_000, 'milliseconds').optional(),
       streams: whole(1, 10_000).optional(),
+      callWaitMs: whole(0, 50_000, 'milliseconds').optional(),
     })
     .optional(),
   trustedProxies: whole(0, 10).optional(),

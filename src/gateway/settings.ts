@@ -69,7 +69,14 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     ...(devPeople === undefined ? {} : { devPeople }),
     freezeRoles: sources.freezeRoles ?? ['operator'],
     session: { idleSeconds: 1800, maxSeconds: 43_200, ...config.session },
-    limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000, streams: 20, ...config.limits },
+    limits: {
+      bodyBytes: 1_048_576,
+      requestsPerMinute: 600,
+      timeoutMs: 30_000,
+      streams: 20,
+      callWaitMs: 20_000,
+      ...config.limits,
+    },
     trustedProxies: config.trustedProxies ?? 0,
     metrics: {
       open: isThisMachine(publicUrl.hostname) && isThisMachine(listen.host),

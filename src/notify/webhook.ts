@@ -1,4 +1,4 @@
-/** A channel that posts signed JSON to a URL (Standard Webhooks 1.0, https://www.standardwebhooks.com). */
+/** A channel that posts signed JSON to a URL (Standard Webhooks 1.0, https://www.standardwebhooks.com), as an event of CloudEvents where asked for. */
 import { configInvalid } from '../action/errors-config.js';
 import { Webhook } from 'standardwebhooks';
 import { addressGuard } from '../http/addresses.js';
@@ -10,6 +10,7 @@ import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
+import { isWebhookFormat, payloadOf, WEBHOOK_FORMATS, type WebhookFormat } from './payload.js';
 
 export interface WebhookOptions {
   /** The name, unique among the channels. Default `webhook`. */
@@ -17,6 +18,11 @@ export interface WebhookOptions {
   readonly url: string;
   /** The signing secrets: each is `whsec_` and at least 24 bytes in base64. Each of them signs, so list both while one replaces another. */
   readonly secrets: readonly SecretRef[];
+  /**
+   * What the body is: `{ type, timestamp, data }`, as Standard Webhooks has it, or an event of CloudEvents 1.0 in structured mode. It is signed
+   * the same way. Default `standard-webhooks`.
+   */
+  readonly format?: WebhookFormat;
   /** The addresses that are not public and may be posted to. Default none. */
   readonly allow?: Pick<Allow, 'loopback' | 'networks'>;
   /** Certificate authorities, in PEM, trusted instead of the system's. */
@@ -39,6 +45,8 @@ export function webhook(options: WebhookOptions): Channel {
   const { allow = {} } = options;
   const url = checkedUrl(options.url, `${name}.url`, { loopback: allow.loopback ?? false });
   const timeoutMs = checkedTimeout(options.timeoutMs, `${name}.timeoutMs`);
+  const { format = 'standard-webhooks' } = options;
+  if (!isWebhookFormat(format)) throw configInvalid(`${name}.format`, `one of ${WEBHOOK_FORMATS.join(', ')}`);
   const secrets = new Secrets(`The channel ${name}`);
   if (!Array.isArray(options.secrets) || options.secrets.length === 0)
     throw configInvalid(`${name}.secrets`, 'at least one secret');
@@ -60,13 +68,13 @@ export function webhook(options: WebhookOptions): Channel {
   return {
     name,
     async deliver(notice: Notice, { deliveryId, signal }: DeliveryContext): Promise<Delivered> {
-      const body = JSON.stringify(payloadOf(notice));
+      const { contentType, body } = payloadOf(notice, deliveryId, format);
       const sentAt = new Date();
       const signatures = await Promise.all(
         options.secrets.map(async (ref) => signerOf(await secrets.read(ref), ref).sign(deliveryId, sentAt, body)),
       );
       const headers = {
-        'content-type': 'application/json',
+        'content-type': contentType,
         accept: '*/*',
         'accept-encoding': 'identity',
         'user-agent': 'countersign',
@@ -84,12 +92,6 @@ export function webhook(options: WebhookOptions): Channel {
     },
     close: () => wire.close(),
   };
-}
-
-/** The body that receivers get. Its `type` is `action.asked`, `action.reminded` and so on. */
-function payloadOf(notice: Notice): object {
-  const { at, kind, ...data } = notice;
-  return { type: `action.${kind}`, timestamp: at, data };
 }
 
 /** The response of a failed call, when its status had been received before the failure. @throws CountersignError DELIVERY_FAILED */

@@ -9,6 +9,7 @@ export { evaluate } from './evaluate.js';
 export { loadBundle } from './folder.js';
 export {
   atLimits,
+  besideOthers,
   counterFigure,
   figuresOf,
   heldInAdvance,

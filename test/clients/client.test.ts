@@ -1,13 +1,20 @@
 /** clients/typescript against a real gateway: what it asks for and answers, and what it does when the network, the gateway or its caller fails. */
 import { readFile, readdir } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { compile } from 'json-schema-to-typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Countersign, CountersignError, type ProposalInput } from '../../clients/typescript/src/index.js';
+import {
+  Countersign,
+  CountersignError,
+  type ProposalInput,
+  type SagaInput,
+} from '../../clients/typescript/src/index.js';
 import { CLERK_SCHEMA, rowsOf } from '../support/clerk.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
 import { ROOT } from '../support/root.js';
@@ -123,6 +130,129 @@ describe('an action', () => {
 
   test('is proposed by an agent that the gateway knows', async () => {
     expect(await cs.me()).toMatchObject({ kind: 'agent', id: 'agent-1', tenant: 'acme' });
+  });
+});
+
+describe('a batch', () => {
+  test('is begun as a whole: each action has its outcome, or waits for people', async () => {
+    const all = [noted(20), await stale('batched')];
+    await meddling([lost], async (url) => {
+      const { begun, actions } = await new Countersign({ url, token }).performAll(all);
+      expect([begun, actions]).toMatchObject([
+        true,
+        [
+          { status: 'success', actionId: 'note-20' },
+          { status: 'pending', actionId: 'stale-batched', pending: { missing: [{ roles: ['dba'] }] } },
+        ],
+      ]);
+    });
+    const [, waiting] = (await cs.performAll(all)).actions;
+    if (waiting?.status !== 'pending') throw new Error('it does not wait');
+    const [outcome] = await Promise.all([waiting.outcome(), approve(waiting.actionId)]);
+    expect(outcome).toMatchObject({ status: 'success' });
+    expect((await cs.performAll(all)).actions.map(({ status }) => status)).toEqual(['success', 'success']);
+  });
+
+  test('is not begun where one would be denied', async () => {
+    const denied = { tool: 'shop-db', input: { op: 'delete', table: 'users', where: { note: 'x' } } };
+    expect(await cs.performAll([noted(21), denied])).toMatchObject({
+      begun: false,
+      actions: [
+        { status: 'not_begun', actionId: 'note-21', decided: { effect: 'allow' } },
+        { status: 'not_begun', decided: { effect: 'deny', error: { code: 'POLICY_DENIED' } } },
+      ],
+    });
+    expect((await failure(cs.view('note-21'))).code).toBe('NOT_FOUND');
+  });
+});
+
+describe('a saga', () => {
+  const steps = (id: number, last: SagaInput['steps'][number]): SagaInput['steps'] => [
+    ...[id, id + 1].map((n) => ({ tool: 'shop-db', input: noted(n).input })),
+    last,
+  ];
+  const notes = async (...ids: number[]): Promise<number> =>
+    (await stack.shop.query('SELECT FROM notes WHERE id = ANY ($1)', [ids])).rowCount ?? 0;
+
+  test('is done in order, and the same again returns what became of it', async () => {
+    const saga = { traceId: 'saga-1', steps: steps(100, { tool: 'shop-db', input: noted(102).input }) };
+    await meddling([lost, busy(503)], async (url) => {
+      expect(await new Countersign({ url, token }).saga(saga)).toMatchObject({
+        status: 'success',
+        steps: [1, 2, 3].map((n) => ({ actionId: `saga-1:${n}`, status: 'success', receipt: { tenant: 'acme' } })),
+        compensations: [],
+      });
+    });
+    expect(await cs.sagaOutcome('saga-1')).toEqual(await cs.sagaView('saga-1'));
+    expect(await notes(100, 101, 102)).toBe(3);
+    const other = { ...saga, steps: saga.steps.slice(1) };
+    expect(await failure(cs.saga(other))).toMatchObject({ code: 'ACTION_CONFLICT', status: 409 });
+  });
+
+  test('is undone in reverse order when a step is denied', async () => {
+    const denied = { tool: 'shop-db', input: { op: 'delete', table: 'users', where: { note: 'x' } } };
+    expect(await cs.saga({ traceId: 'saga-2', steps: steps(110, denied) })).toMatchObject({
+      status: 'compensated',
+      steps: [{ status: 'success' }, { status: 'success' }, { status: 'denied', error: { code: 'POLICY_DENIED' } }],
+      compensations: [
+        { cause: 'saga-2:2', status: 'success' },
+        { cause: 'saga-2:1', status: 'success' },
+      ],
+    });
+    expect(await notes(110, 111)).toBe(0);
+  });
+
+  test('goes on when the agent’s process dies, and the next process gets the outcome', async () => {
+    const { actionId: _, ...last } = await stale('saga');
+    const saga = { traceId: 'saga-3', steps: steps(120, last) };
+    const script = fileURLToPath(new URL('saga-process.ts', import.meta.url));
+    const env = { ...process.env, COUNTERSIGN_GATEWAY_URL: gateway.url, COUNTERSIGN_API_KEY: token };
+    const agent = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(saga)], { cwd: ROOT, env });
+    const exited = once(agent, 'exit');
+    const [said] = (await once(agent.stdout, 'data')) as [Buffer];
+    expect(said.toString()).toBe('needs_person saga-3:3\n');
+    agent.kill('SIGKILL');
+    await exited;
+
+    const again = await cs.saga(saga);
+    if (again.status !== 'needs_person') throw new Error('it does not wait');
+    expect(again.waitsFor).toMatchObject({ kind: 'approval', actionId: 'saga-3:3' });
+    expect(await failure(again.outcome({ timeoutMs: 300 }))).toMatchObject({ code: 'TIMED_OUT', retryable: true });
+    const [outcome] = await Promise.all([again.outcome(), approve('saga-3:3')]);
+    expect(outcome).toMatchObject({ status: 'success', steps: saga.steps.map(() => ({ status: 'success' })) });
+  });
+
+  test('is cancelled: what was done is undone', async () => {
+    const { actionId: _, ...last } = await stale('unwanted');
+    await cs.saga({ traceId: 'saga-4', steps: steps(130, last) });
+    await cs.cancelSaga('saga-4');
+    expect(await cs.sagaOutcome('saga-4', { timeoutMs: 30_000 })).toMatchObject({ status: 'compensated' });
+    expect(await notes(130, 131)).toBe(0);
+    await cs.cancelSaga('saga-4');
+  });
+
+  test('is found by its own agent only, and no name of a person is told', async () => {
+    const other = await gateway.agent({ agent: 'agent-2' });
+    for (const [method, at] of [
+      ['GET', ''],
+      ['POST', '/cancel'],
+    ] as const)
+      expect(await other.send(method, `/v1/sagas/saga-3${at}`)).toMatchObject({
+        status: 404,
+        body: { code: 'NOT_FOUND' },
+      });
+    expect((await failure(cs.sagaView('none'))).code).toBe('NOT_FOUND');
+    const { text } = await gateway.sender({ authorization: `Bearer ${token}` }).get('/v1/sagas/saga-3');
+    expect(text).not.toContain('dana');
+  });
+
+  test('that is malformed is refused before anything is begun', async () => {
+    const bad = [{ tool: 'shop-db', input: {}, onMismatch: 'keep' }] as unknown as SagaInput['steps'];
+    expect(await failure(cs.saga({ traceId: 'saga-5', steps: bad }))).toMatchObject({
+      code: 'INVALID_PROPOSAL',
+      status: 400,
+    });
+    expect((await failure(cs.sagaView('saga-5'))).code).toBe('NOT_FOUND');
   });
 });
 
@@ -340,7 +470,7 @@ describe('the package', () => {
     const { components } = (await gateway.nobody.get('/openapi.json')).body as {
       components: { schemas: Record<string, object> };
     };
-    const wanted = ['Proposal', 'Outcome', 'Action', 'Actions', 'DryRun', 'Me'];
+    const wanted = ['Proposal', 'Outcome', 'Action', 'Actions', 'DryRun', 'Batch', 'Saga', 'Me'];
     const root = {
       title: 'Api',
       type: 'object',

@@ -58,6 +58,7 @@ const LIMITS: Names<Required<Gateway['limits']>> = {
   requestsPerMinute: true,
   timeoutMs: true,
   streams: true,
+  callWaitMs: true,
 };
 
 const under = (prefix: string, names: object): string[] => Object.keys(names).map((name) => `${prefix}${name}`);

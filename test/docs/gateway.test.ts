@@ -88,6 +88,16 @@ test('the evaluation is one that AuthZEN’s endpoint answers', async () => {
   expect(answer).toMatchObject({ status: 200, body: { decision: true, context: { effect: 'allow' } } });
 });
 
+test('the batch is begun as a whole', async () => {
+  await stack.shop.query("INSERT INTO sessions VALUES (8, 'stale'), (9, 'stale') ON CONFLICT DO NOTHING");
+  const bot = await gateway.agent();
+  const answer = await bot.post('/v1/batches?wait=30', JSON.parse(block('```json batch.json')) as object);
+  expect(answer).toMatchObject({
+    status: 200,
+    body: { begun: true, actions: [{ status: 'success' }, { status: 'success' }] },
+  });
+});
+
 test('the table of routes is what the gateway has, and for whom', async () => {
   const { paths } = (await gateway.nobody.get('/openapi.json')).body as {
     paths: Record<string, Record<string, { security: Record<string, unknown>[] }>>;

@@ -36,7 +36,7 @@ function snippet(name: string): string {
 
 test('has no other snippets than those tested here', () => {
   const names = [...page.matchAll(/^```\w+ (\S+)$/gm)].map(([, name]) => name);
-  expect(names).toEqual(['countersign.config.mjs', 'receiver.mjs', 'notice.json']);
+  expect(names).toEqual(['countersign.config.mjs', 'receiver.mjs', 'notice.json', 'event.json']);
 });
 
 test('countersign.config.mjs: its routes lead where they say', async () => {
@@ -87,15 +87,19 @@ test('receiver.mjs takes what is signed, once, and nothing else', async () => {
   }
 });
 
-test('notice.json is what is sent', async () => {
+test.each([
+  ['notice.json', 'standard-webhooks'],
+  ['event.json', 'cloudevents'],
+] as const)('%s is what is sent', async (name, format) => {
   const receiver = await openReceiver();
   const channel = webhook({
     url: receiver.url,
     secrets: ['env:COUNTERSIGN_WEBHOOK_SECRET'],
     allow: { loopback: true },
+    format,
   });
   await channel.deliver(notice(), delivery());
-  expect(JSON.parse(receiver.seen[0]?.body ?? '')).toEqual(JSON.parse(snippet('notice.json')));
+  expect(JSON.parse(receiver.seen[0]?.body ?? '')).toEqual(JSON.parse(snippet(name)));
   await channel.close?.();
   await receiver.stop();
 });

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dryRunDigest, type DryRun } from '../../src/action/dry-run.js';
 import { proposalDigest, signedProposalDigest, type Proposal } from '../../src/action/proposal.js';
-import { Countersign, type PendingAction } from '../../src/client/countersign.js';
+import { Countersign, type PendingAction, type ProposalInput } from '../../src/client/countersign.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import { generateKeyringFile, issueAgent, parseKeyring, signCommand, signProposal } from '../../src/trust/index.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
@@ -17,9 +17,10 @@ limits:
   lifted: { kind: count, scope: tenant, when: '"lifted" in preview.targets', max: 0, window: forever, atLimit: approve by dba }
   queued: { kind: count, scope: tenant, when: '"queued" in preview.targets', max: 1, window: 10m, atLimit: queue for 1h }
   seldom: { kind: rate, scope: agent, when: '"paid" in preview.targets', max: 1, per: 1h }
+  pool: { kind: budget, scope: tenant, when: '"pooled" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   breaker: { kind: breaker, scope: target, window: 5m, minimum: 10, ratio: 0.5, open: 1m }
 `;
-const TABLES = ['paid', 'crammed', 'lifted', 'queued', 'frozen', 'plain', 'users'];
+const TABLES = ['paid', 'crammed', 'lifted', 'queued', 'frozen', 'plain', 'users', 'pooled'];
 
 let stack: Stack;
 let gateway: TestGateway;
@@ -338,6 +339,169 @@ test('without a worker it says so, and says that nothing was done', async () => 
   });
   await expect(elsewhere.dryRun(on('plain'), { timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMED_OUT' });
   await elsewhere.close();
+});
+
+describe('a batch', () => {
+  const named = (prefix: string, ...given: readonly Given[]): ProposalInput[] =>
+    given.map((one, n) => ({ ...one, actionId: `${prefix}-${n + 1}` }));
+  const pooled = (id: number, amount: number) => on('pooled', { set: { amount }, where: { id } });
+  /** One that people must approve. */
+  const asked = (id: number): Given => ({
+    ...on('plain', { where: { id } }),
+    from: [{ source: 'email', trust: 'untrusted' }],
+  });
+  const users = (id: number): Given => ({ tool: 'shop-db', input: { op: 'delete', table: 'users', where: { id } } });
+
+  test('is begun as a whole, and each action has its own outcome', async () => {
+    const all = named('whole', on('plain', { where: { id: 2 } }), asked(3), {
+      tool: 'shop-db',
+      input: { op: 'select', table: 'plain', where: { id: 2 } },
+    });
+    const { begun, actions } = await agent.performAll(all);
+    expect([begun, actions.map(({ actionId, status }) => [actionId, status])]).toEqual([
+      true,
+      [
+        ['whole-1', 'success'],
+        ['whole-2', 'pending'],
+        ['whole-3', 'success'],
+      ],
+    ]);
+    await agent.cancel('whole-2');
+    expect(await agent.outcome('whole-2')).toMatchObject({ status: 'cancelled' });
+    const again = await agent.performAll(all);
+    expect(again.actions.map(({ status }) => status)).toEqual(['success', 'cancelled', 'success']);
+    expect(again.actions[0]).toEqual(actions[0]);
+  });
+
+  test('of which one would be denied is not begun, and says of each why', async () => {
+    const all = named('halved', on('plain', { set: { amount: 77 } }), users(3), asked(3));
+    const before = await everything();
+    expect(await agent.performAll(all)).toEqual({
+      begun: false,
+      actions: [
+        { status: 'not_begun', actionId: 'halved-1', decided: expect.objectContaining({ effect: 'allow' }) as object },
+        {
+          status: 'not_begun',
+          actionId: 'halved-2',
+          decided: expect.objectContaining({
+            effect: 'deny',
+            reason: expect.stringContaining('protected') as string,
+            error: expect.objectContaining({ code: 'POLICY_DENIED' }) as object,
+          }) as object,
+        },
+        {
+          status: 'not_begun',
+          actionId: 'halved-3',
+          decided: expect.objectContaining({ effect: 'require_approval', missing: DBA }) as object,
+        },
+      ],
+    });
+    expect(await everything()).toEqual(before);
+    for (const { actionId } of all)
+      await expect(agent.view(actionId as string)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('that asks for more than a budget holds is not begun, although each by itself would fit', async () => {
+    const effects = async (...amounts: readonly number[]) => {
+      const all = amounts.map((amount, n) => ({
+        ...pooled(n + 1, amount),
+        actionId: `pool-${amounts.join('-')}-${n}`,
+      }));
+      const { begun, actions } = await agent.performAll(all);
+      return [begun, ...actions.map((one) => (one.status === 'not_begun' ? one.decided.effect : one.status))];
+    };
+    expect(await effects(60, 41)).toEqual([false, 'allow', 'deny']);
+    const { actions } = await agent.performAll(named('over', pooled(1, 60), pooled(2, 41)));
+    expect(actions[1]).toMatchObject({
+      decided: { error: { code: 'LIMIT_EXCEEDED' }, reason: expect.stringContaining('40 of 100 EUR left') as string },
+    });
+    expect(await stack.spent('pool')).toEqual({ used: 0, held: 0 });
+    expect(await effects(60, 40)).toEqual([true, 'success', 'success']);
+    expect(await stack.spent('pool')).toEqual({ used: 100, held: 0 });
+    // What it spent itself does not count against it when it is sent again.
+    expect(await effects(60, 40)).toEqual([true, 'success', 'success']);
+  });
+
+  test('does not begin what is left of one whose other actions were begun before, when that would be denied', async () => {
+    const [first, second] = named('partly', on('plain', { where: { id: 4 } }), users(4)) as [
+      ProposalInput,
+      ProposalInput,
+    ];
+    await agent.perform(first);
+    expect(await agent.performAll([first, second])).toMatchObject({
+      begun: false,
+      actions: [{ status: 'success' }, { status: 'not_begun', decided: { effect: 'deny' } }],
+    });
+    const other = { ...first, input: { op: 'select', table: 'plain' } };
+    expect(await agent.performAll([other, { ...on('plain'), actionId: 'partly-3' }])).toMatchObject({
+      begun: false,
+      actions: [{ decided: { error: { code: 'ACTION_CONFLICT' } } }, { decided: { effect: 'allow' } }],
+    });
+  });
+
+  test('is begun once, however many ask for it at the same time', async () => {
+    const all = named('twice', ...[5, 6, 7].map((id) => on('plain', { set: { amount: 8 }, where: { id } })));
+    const answers = await Promise.all(Array.from({ length: 3 }, () => agent.performAll(all)));
+    for (const { begun, actions } of answers) expect([begun, actions]).toEqual([true, answers[0]?.actions]);
+    const recorded = (await stack.receipts()).map(({ actionId }) => actionId).filter((id) => id?.startsWith('twice-'));
+    expect(recorded.sort()).toEqual(['twice-1', 'twice-2', 'twice-3']);
+  });
+
+  test.each<[string, ProposalInput[], object]>([
+    ['none', [], { code: 'INVALID_PROPOSAL', field: 'proposals' }],
+    ['21', named('many', ...Array.from({ length: 21 }, () => on('plain'))), { code: 'INVALID_PROPOSAL' }],
+    ['two of one id', [0, 1].map(() => ({ ...on('plain'), actionId: 'same' })), { code: 'INVALID_PROPOSAL' }],
+  ])('of %s is refused', async (_, all, error) => {
+    await expect(agent.performAll(all)).rejects.toMatchObject(error);
+  });
+
+  test('over HTTP answers the same, as an agent may see it', async () => {
+    const proposals = named('http', on('plain', { where: { id: 8 } }), asked(9));
+    const answer = await bot.post('/v1/batches?wait=30', { proposals });
+    expect([answer.status, answer.body]).toMatchObject([
+      202,
+      {
+        begun: true,
+        actions: [
+          { status: 'success', actionId: 'http-1', receipt: { tenant: TENANT } },
+          { status: 'pending', actionId: 'http-2', agent: 'agent-1', pending: { missing: DBA } },
+        ],
+      },
+    ]);
+    expect(answer.body['actions']).not.toHaveProperty('0.facts');
+    await bot.post('/v1/actions/http-2/cancel');
+    const ended = await bot.post('/v1/batches?wait=30', { proposals });
+    expect([ended.status, ended.body]).toMatchObject([
+      200,
+      { actions: [{ status: 'success' }, { status: 'cancelled' }] },
+    ]);
+    const denied = await bot.post('/v1/batches', { proposals: named('http-no', users(1)) });
+    expect([denied.status, denied.body]).toMatchObject([
+      200,
+      { begun: false, actions: [{ status: 'not_begun', decided: { effect: 'deny' } }] },
+    ]);
+    const malformed = await bot.post('/v1/batches', { proposals: [{ tool: 'a b', input: {} }] });
+    expect(malformed).toMatchObject({
+      status: 400,
+      body: { code: 'INVALID_PROPOSAL', field: 'body.proposals.0.tool' },
+    });
+    const dana = await gateway.person();
+    expect((await dana.post('/v1/batches', { proposals })).body).toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  test('counts as many requests as it has proposals', async () => {
+    const small = await startTestGateway(stack, { gateway: { limits: { requestsPerMinute: 5 } } });
+    try {
+      const sender = await small.agent({ agent: 'agent-7' });
+      const reads = Array.from({ length: 4 }, () => ({ tool: 'shop-db', input: { op: 'select', table: 'plain' } }));
+      expect((await sender.post('/v1/batches?wait=30', { proposals: reads })).status).toBe(200);
+      const refused = await sender.post('/v1/batches', { proposals: named('late', ...reads.slice(0, 2)) });
+      expect(refused).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } });
+      await expect(agent.view('late-1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    } finally {
+      await small.stop();
+    }
+  });
 });
 
 describe('AuthZEN', () => {

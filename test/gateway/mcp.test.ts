@@ -185,10 +185,14 @@ afterAll(async () => {
   for (const close of closing.toReversed()) await close();
 });
 
-async function connected(options: ClientOptions = {}, key: Partial<ApiKeyOptions> = {}): Promise<Client> {
-  const { headers } = await gateway.agent(key);
+async function connected(
+  options: ClientOptions = {},
+  key: Partial<ApiKeyOptions> = {},
+  to: TestGateway = gateway,
+): Promise<Client> {
+  const { headers } = await to.agent(key);
   const client = new Client({ name: 'test', version: '1' }, options);
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.url}/mcp`), { requestInit: { headers } }));
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${to.url}/mcp`), { requestInit: { headers } }));
   closing.push(() => client.close());
   return client;
 }
@@ -392,6 +396,40 @@ test('a server that dies in mid-call is looked at: what it did is verified, and 
   expect([notes.read('looked-up'), notes.read('lost')]).toEqual(['die-after', 'die-after']);
   const writes = notes.calls().filter(({ name }) => name === 'write_note');
   expect(writes).toHaveLength(2);
+});
+
+describe.for(ERAS)('a call of a client of %s that waits for people', ([era, options]) => {
+  test('answers after its wait that it is pending and what to do, and await_action gets the outcome', async () => {
+    const hurried = await startTestGateway(stack, { gateway: { limits: { callWaitMs: 100 } } });
+    closing.push(() => hurried.stop());
+    const client = await connected(options, {}, hurried);
+    const actionId = `pending-${era}`;
+    const [source, destination] = [path.join(root, `${actionId}.txt`), path.join(root, `${actionId}-moved.txt`)];
+    await writeFile(source, 'moved');
+    const _meta = { 'countersign/idempotencyKey': actionId };
+    const move = { name: 'files_move_file', arguments: { source, destination }, _meta };
+    const waits = await client.callTool(move);
+    expect(waits.isError).toBeUndefined();
+    expect(statusIn(waits)).toEqual({ actionId, status: 'pending' });
+    expect(waits.structuredContent).toMatchObject({ status: 'pending', pending: { missing: [{ roles: ['dba'] }] } });
+    expect(textOf(waits)).toMatch(
+      /^It is not done yet: people have to approve it: .*moving files.*\. They have until \d{4}-.*\.\nDo not call the tool again\./,
+    );
+    expect(textOf(waits)).toContain(`call await_action with {"actionId":"${actionId}"}`);
+    const awaiting = { name: 'await_action', arguments: { actionId } };
+    expect(statusIn(await client.callTool(awaiting))).toEqual({ actionId, status: 'pending' });
+    await expect(readFile(destination)).rejects.toThrow('ENOENT');
+
+    const { pending } = await (await stack.agent()).view(actionId);
+    await stack.decide({ tenant: 'acme', actionId, pending } as never, dana);
+    const moved = await until(
+      () => client.callTool(awaiting),
+      (answer) => statusIn(answer).status !== 'pending',
+    );
+    expect(statusIn(moved)).toMatchObject({ actionId, status: 'success' });
+    expect(textOf(moved)).not.toBe('');
+    expect(await readFile(destination, 'utf8')).toBe('moved');
+  });
 });
 
 test('a call that is cancelled cancels its action, and another agent can neither see nor await it', async () => {

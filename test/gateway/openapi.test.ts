@@ -130,7 +130,7 @@ describe('the document', () => {
 
   test('names routes that are there: each asks who it is', async () => {
     for (const { method, path } of routes) {
-      const at = path.replaceAll('{actionId}', randomUUID()).replaceAll('{id}', '1');
+      const at = path.replaceAll(/\{(?:actionId|traceId)\}/g, randomUUID()).replaceAll('{id}', '1');
       const query = method === 'DELETE' ? '?reason=x' : '';
       const answer = await gateway.nobody.send(
         method,
@@ -150,6 +150,8 @@ function bodyFor(path: string): object {
   const bodies: Readonly<Record<string, object>> = {
     '/v1/actions': { tool: 'shop-db', input: {} },
     '/v1/dry-runs': { tool: 'shop-db', input: {} },
+    '/v1/sagas': { traceId: 'order-1', steps: [{ tool: 'shop-db', input: {} }] },
+    '/v1/batches': { proposals: [{ tool: 'shop-db', input: {} }] },
     '/access/v1/evaluation': {
       subject: { type: 'agent', id: 'agent-1' },
       action: { name: 'select' },
@@ -187,6 +189,22 @@ test('what is answered has the shapes that the document names', async () => {
     query: '?wait=30',
     json: { actionId, tool: 'shop-db', input, reasoning: 'they are stale' },
   });
+  const read = { tool: 'shop-db', input: { op: 'select', table: 'sessions', limit: 1 } };
+  await ask(bot, 'POST', '/v1/batches', {
+    query: '?wait=30',
+    json: { proposals: [{ actionId, tool: 'shop-db', input }, read] },
+  });
+  await ask(bot, 'POST', '/v1/batches', { json: { proposals: [{ tool: 'nowhere', input: {} }, read] } });
+  const sagaOf = (...steps: object[]): object => ({
+    query: '?wait=30',
+    json: { traceId: `saga-${steps.length}`, steps },
+  });
+  await ask(bot, 'POST', '/v1/sagas', sagaOf(read, { tool: 'nowhere', input: {} }));
+  await ask(bot, 'POST', '/v1/sagas', sagaOf({ tool: 'shop-db', input: { ...input, where: { id: { gt: 1 } } } }));
+  for (const at of ['saga-1', 'saga-2']) {
+    fits(await bot.get(`/v1/sagas/${at}`), 'GET', '/v1/sagas/{traceId}');
+    fits(await bot.post(`/v1/sagas/${at}/cancel`), 'POST', '/v1/sagas/{traceId}/cancel');
+  }
   for (const by of [bot, dana]) {
     await ask(by, 'GET', '/v1/actions/{actionId}');
     await ask(by, 'GET', '/v1/actions/{actionId}/outcome');

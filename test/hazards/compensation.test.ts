@@ -448,7 +448,7 @@ describe('asked for by somebody with access to Temporal', () => {
     const sku = await row();
     const good = sagaOf(set(sku, 9));
     expect(await admin.saga(good)).toMatchObject({ status: 'success' });
-    const { steps, signature: proof, traceId } = await signSaga(credential, good);
+    const { steps, signature: proof, traceId } = await signSaga((digest) => signProposal(credential, digest), good);
     const manifest = steps.map((step) => ({ actionId: step.proposal.actionId, digest: step.digest }));
     const [{ proposal }] = steps as [(typeof steps)[number]];
     expect(

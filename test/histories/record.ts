@@ -9,7 +9,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, test } from 'vitest';
 import { dryRunDigest } from '../../src/action/dry-run.js';
 import { editedProposal } from '../../src/action/edit.js';
-import type { Proposal } from '../../src/action/proposal.js';
+import { digest } from '../../src/action/json.js';
+import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
 import { CountersignError } from '../../src/action/errors.js';
 import { Countersign, type PendingAction } from '../../src/client/countersign.js';
 import { findTemporal } from '../../src/dev/index.js';
@@ -120,6 +121,11 @@ async function recordDryRun(name: string, proposal: Proposal): Promise<void> {
   await recordWorkflow(name, workflowId);
 }
 
+function batchId(proposals: readonly Proposal[]): string {
+  const named = digest(proposals.map((proposal) => [proposal.actionId, proposalDigest(proposal)]));
+  return `batch/${TENANT}/${named.slice('sha256:'.length)}`;
+}
+
 /** Stack traces name folders of the machine that recorded. Replay does not read them. */
 function withoutTraces(key: string, value: unknown): unknown {
   return key === 'stackTrace' ? '' : value;
@@ -153,6 +159,17 @@ test('allowed', async () => {
 
 test('a dry run', async () => {
   await recordDryRun('dry-run', update('dry'));
+});
+
+test('a batch', async () => {
+  const far = await stack.startWorker({ temporal: { ...stack.temporal, taskQueue: 'far' } });
+  const whole = [update('batched'), { ...update('batched-far'), tool: 'far-db' }];
+  await admin.performAll(whole);
+  await recordWorkflow('batch', batchId(whole));
+  const refused = [update('batched'), update('unbatched'), { ...update('no'), input: { op: 'delete', table: 'users', where: { id: 1 } } }];
+  await admin.performAll(refused);
+  await recordWorkflow('batch-refused', batchId(refused));
+  await far.stop();
 });
 
 test('read', async () => {

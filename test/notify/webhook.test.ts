@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { webhook, type WebhookOptions } from '../../src/notify/index.js';
+import { NOTICE_KINDS, webhook, type WebhookOptions } from '../../src/notify/index.js';
 import type { Channel } from '../../src/notify/channel.js';
+import { problemsOf } from './cloudevents.js';
 import { delivery, notice, openReceiver, status, type HttpReceiver } from './support.js';
 
 const OLD = `whsec_${randomBytes(32).toString('base64')}`;
@@ -78,6 +79,74 @@ describe('a delivery', () => {
     await channel.deliver(notice(), delivery());
     expect(receiver.seen.map(({ headers }) => headers['webhook-id'])).toEqual(['ntc_0123', 'ntc_0123']);
     expect(verifiedBy(OLD)).toMatchObject({ type: 'action.asked' });
+  });
+});
+
+describe('a delivery as an event of CloudEvents', () => {
+  const hookOfEvents = (): Channel => hook({ format: 'cloudevents' });
+
+  /** The last one that was received. */
+  function event(): object {
+    const read = JSON.parse(receiver.seen.at(-1)?.body ?? '') as object;
+    expect(problemsOf(read)).toEqual([]);
+    return read;
+  }
+
+  test('is valid, names the gateway, the action and the delivery, and is signed like any other', async () => {
+    await hookOfEvents().deliver(notice(), delivery());
+    expect(receiver.seen[0]?.headers).toMatchObject({
+      'webhook-id': 'ntc_0123',
+      'content-type': 'application/cloudevents+json; charset=utf-8',
+    });
+    expect(verifiedBy(OLD)).toEqual(JSON.parse(receiver.seen[0]?.body ?? ''));
+    const { at, kind, ...data } = notice();
+    expect(event()).toEqual({
+      specversion: '1.0',
+      id: 'ntc_0123',
+      source: 'https://approvals.example.com/',
+      type: `io.countersign.action.${kind}`,
+      subject: 'price-1',
+      time: at,
+      datacontenttype: 'application/json',
+      data,
+    });
+  });
+
+  test.each(NOTICE_KINDS)('is valid when it tells that an action was %s', async (kind) => {
+    const link = 'https://example.com/countersign/actions/a%2Fb%3A1';
+    await hookOfEvents().deliver(
+      notice({ kind, link, actionId: 'a/b:1', ...(kind === 'ended' ? { status: 'success' } : {}) }),
+      delivery(),
+    );
+    expect(event()).toMatchObject({
+      type: `io.countersign.action.${kind}`,
+      source: 'https://example.com/countersign/',
+      subject: 'a/b:1',
+    });
+  });
+
+  test('is checked by what refuses an event that is none', async () => {
+    await hookOfEvents().deliver(notice(), delivery());
+    const { source: _, ...without } = event() as { source: string };
+    expect(problemsOf(without)).not.toEqual([]);
+    for (const wrong of [
+      { id: '' },
+      { time: 'today' },
+      { specversion: '0.3' },
+      { source: ' ' },
+      { actionId: 'a' },
+      { data_base64: '' },
+    ])
+      expect({ wrong, problems: problemsOf({ ...event(), ...wrong }) }).not.toEqual({ wrong, problems: [] });
+  });
+
+  test('that is tried again is the same event', async () => {
+    receiver.answers.push(status(503));
+    const channel = hookOfEvents();
+    await expect(channel.deliver(notice(), delivery())).rejects.toMatchObject({ retryable: true });
+    const first = event();
+    await channel.deliver(notice(), delivery());
+    expect(event()).toEqual(first);
   });
 });
 
@@ -156,6 +225,7 @@ describe('the config', () => {
     ['a secret that is too short', { secrets: ['env:HOOK_SHORT'] }],
     ['a secret of another form', { secrets: ['env:HOOK_ODD'] }],
     ['a name that means something elsewhere', { name: 'a/b' }],
+    ['a format that there is not', { format: 'xml' as 'cloudevents' }],
   ] as [string, Partial<WebhookOptions>][])('%s is refused, and no secret is quoted', (_name, options) => {
     let refused: unknown;
     try {

@@ -2,7 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { LimitReading } from '../../src/action/limits.js';
-import { atLimits, figuresOf, resolveLimits, settledAmounts, type AtLimits } from '../../src/policy/index.js';
+import {
+  atLimits,
+  besideOthers,
+  figuresOf,
+  resolveLimits,
+  settledAmounts,
+  type AtLimits,
+} from '../../src/policy/index.js';
 import { counterFigure } from '../../src/policy/limits/index.js';
 import { factsOf } from './facts.js';
 import { EXAMPLE_REFUSAL, limited, oneLimit, readingOf, refundFacts } from './limits-example.js';
@@ -23,6 +30,40 @@ function at(fields: string, reading: Partial<LimitReading>, amount = 120): AtLim
     refundFacts,
   );
 }
+
+describe('beside others that are decided with it', () => {
+  const COUNT = 'kind: count, scope: agent, max: 10, window: forever';
+  const BREAKER = 'kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m, probes: 2';
+
+  test.each<[string, string, number, Partial<LimitReading>, Partial<LimitReading>]>([
+    ['a budget has less left', BUDGET, 1, { left: 500 }, { left: 380, held: 120, fits: true }],
+    ['a budget is just enough', BUDGET, 2, { left: 360 }, { left: 120, fits: true }],
+    ['a budget is too small', BUDGET, 2, { left: 359.99 }, { left: 119.99, fits: false }],
+    ['a budget is never below nothing', BUDGET, 9, { left: 500 }, { left: 0, fits: false }],
+    ['what did not fit by itself says when it may', BUDGET, 1, OVER, { fits: false, retryAfterMs: 12_000_000 }],
+    ['a count goes by actions', COUNT, 9, { left: 10 }, { left: 1, fits: true }],
+    ['a count is used up', COUNT, 10, { left: 10 }, { left: 0, fits: false }],
+    ['a rate goes by actions', 'kind: rate, scope: agent, max: 2, per: 1m', 2, { left: 2 }, { left: 0, fits: false }],
+    ['so does concurrency', 'kind: concurrency, scope: agent, max: 2', 1, { left: 2 }, { left: 1, fits: true }],
+    ['a closed breaker lets all pass', BREAKER, 9, { state: 'closed' }, { fits: true }],
+    ['a half-open one lets its probes pass', BREAKER, 2, { state: 'half_open', left: 2 }, { left: 0, fits: false }],
+  ])('%s', (_, fields, others, reading, expected) => {
+    const limits = resolvedLimits(fields);
+    const demands = limits.map(({ demand }) => demand);
+    const readings = limits.map((limit) => readingOf(limit, reading));
+    const before = Array.from({ length: others }, () => demands).flat();
+    expect(besideOthers(readings, demands, before)).toMatchObject([expected]);
+    expect(besideOthers(readings, demands, [])).toEqual(readings);
+  });
+
+  test('other counters are none of it', () => {
+    const limits = resolvedLimits(BUDGET);
+    const demands = limits.map(({ demand }) => demand);
+    const readings = limits.map((limit) => readingOf(limit, { left: 500 }));
+    const others = demands.map((demand) => ({ ...demand, key: 'agent=another' }));
+    expect(besideOthers(readings, demands, others)).toEqual(readings);
+  });
+});
 
 describe('figures', () => {
   test.each<[string, Partial<LimitReading>, string]>([

@@ -34,6 +34,8 @@ const PATHS = [
   'allowed',
   'approval-denied',
   'approval-expired',
+  'batch',
+  'batch-refused',
   'cancelled-executing',
   'cancelled-pending',
   'cancelled-queued',

@@ -17,6 +17,7 @@ from countersign_client import (
     AsyncPendingAction,
     Countersign,
     CountersignError,
+    NotBegun,
     Outcome,
     PendingAction,
     ProposalFields,
@@ -99,6 +100,89 @@ def test_what_a_person_changed_is_followed_where_that_is_asked_for(cs: Countersi
     assert (outcome.status, outcome.action_id) == ("success", instead)
     assert cs.outcome("py-edit", follow_edits=True) == outcome
     assert count("sessions", "py-edit") == 5
+
+
+def test_a_dry_run_says_what_would_become_of_it(cs: Countersign) -> None:
+    told = cs.dry_run(**stale("py-dry"))
+    assert told.effect == "require_approval"
+    assert told.missing is not None
+    assert told.missing[0].roles == ["dba"]
+    assert told.preview is not None
+    assert told.preview.rows == 120
+    with pytest.raises(CountersignError):
+        cs.view("py-dry")
+
+
+def test_a_batch_is_begun_as_a_whole(cs: Countersign) -> None:
+    proposals = [noted(9020, "py-batch-1"), stale("py-batch-2")]
+    answer = cs.perform_all(proposals)
+    done, waits = answer.actions
+    assert answer.begun
+    assert isinstance(done, Outcome)
+    assert done.status == "success"
+    assert isinstance(waits, PendingAction)
+    decide("approve")
+    assert waits.outcome().status == "success"
+    assert [one.status for one in cs.perform_all(proposals).actions] == ["success", "success"]
+
+
+async def test_a_batch_of_which_one_would_be_denied_is_not_begun(acs: AsyncCountersign) -> None:
+    denied: ProposalFields = {"tool": "shop-db", "input": {"op": "delete", "table": "users", "where": {"note": "x"}}}
+    answer = await acs.perform_all([noted(9021, "py-batch-3"), denied])
+    first, second = answer.actions
+    assert not answer.begun
+    assert isinstance(first, NotBegun)
+    assert isinstance(second, NotBegun)
+    assert (first.decided.effect, second.decided.effect) == ("allow", "deny")
+    assert second.decided.error is not None
+    assert second.decided.error.code == "POLICY_DENIED"
+    assert sql("SELECT FROM notes WHERE id = 9021") == []
+
+
+def _saga(prefix: int, last: ProposalFields) -> list[ProposalFields]:
+    return [noted(prefix), noted(prefix + 1), last]
+
+
+def test_a_saga_is_done_in_order_and_the_same_again_returns_what_became_of_it(cs: Countersign) -> None:
+    steps = _saga(9100, noted(9102))
+    done = cs.saga("py-saga-1", steps)
+    assert done.status == "success"
+    assert [(step.action_id, step.status) for step in done.steps] == [(f"py-saga-1:{n}", "success") for n in (1, 2, 3)]
+    assert cs.saga("py-saga-1", steps) == done
+    assert cs.saga_view("py-saga-1") == done
+    with pytest.raises(CountersignError) as conflict:
+        cs.saga("py-saga-1", steps[:1])
+    assert conflict.value.code == "ACTION_CONFLICT"
+    with pytest.raises(CountersignError) as none:
+        cs.saga_view("py-saga-none")
+    assert none.value.code == "NOT_FOUND"
+
+
+async def test_a_saga_is_undone_when_a_person_denies_a_step(acs: AsyncCountersign) -> None:
+    steps = _saga(9110, stale("py-saga-step"))
+    waits = await acs.saga("py-saga-2", steps)
+    assert waits.status == "needs_person"
+    assert waits.waits_for is not None
+    assert (waits.waits_for.kind, waits.waits_for.action_id) == ("approval", "py-saga-step")
+    # Whoever asks next may be another process: it needs the name alone.
+    async with AsyncCountersign() as later:
+        end = asyncio.create_task(later.saga_outcome("py-saga-2"))
+        await asyncio.to_thread(decide, "deny", reason="They are still needed.")
+        done = await end
+    assert done.status == "compensated"
+    assert [step.status for step in done.steps] == ["success", "success", "denied"]
+    assert [(undone.cause, undone.status) for undone in done.compensations] == [
+        ("py-saga-2:2", "success"),
+        ("py-saga-2:1", "success"),
+    ]
+    assert sql("SELECT FROM notes WHERE id IN (9110, 9111)") == []
+
+
+def test_a_saga_is_cancelled(cs: Countersign) -> None:
+    cs.saga("py-saga-3", _saga(9120, stale("py-saga-cancelled")))
+    cs.cancel_saga("py-saga-3")
+    assert cs.saga_outcome("py-saga-3", timeout=30).status == "compensated"
+    assert sql("SELECT FROM notes WHERE id IN (9120, 9121)") == []
 
 
 def test_an_action_is_cancelled_before_its_effect(cs: Countersign) -> None:

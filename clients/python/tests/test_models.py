@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from countersign_client import Action, ActionPage, Me, Outcome, Proposal
+from countersign_client import Action, ActionPage, DryRun, Me, NotBegun, Outcome, Proposal, Saga
 
 from .conftest import GATEWAY
 
@@ -19,6 +19,9 @@ MODELS: list[tuple[str, type[BaseModel]]] = [
     ("Outcome", Outcome),
     ("Action", Action),
     ("Actions", ActionPage),
+    ("DryRun", DryRun),
+    ("NotBegun", NotBegun),
+    ("Saga", Saga),
     ("Me", Me),
 ]
 

@@ -242,6 +242,18 @@ export interface Action {
     [k: string]: unknown;
   };
   outcome?: Outcome;
+  /**
+   * In a batch: why nothing more is known of it now
+   */
+  error?: {
+    code: string;
+    message: string;
+    field?: string;
+    expected?: string;
+    fix?: string;
+    retryAfterMs?: number;
+    [k: string]: unknown;
+  };
   receipt?: ReceiptRef;
   revises?: string;
   [k: string]: unknown;
@@ -320,6 +332,101 @@ export interface DryRun {
   waits?: {
     reason: string;
     retryAfterMs: number;
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * What became of each proposal of a batch
+ */
+export interface Batch {
+  /**
+   * false: none was begun that was not begun before
+   */
+  begun: boolean;
+  /**
+   * In the order of the proposals: its outcome, the action as it stands, or why it was not begun
+   */
+  actions: (Outcome | Action | NotBegun)[];
+  [k: string]: unknown;
+}
+/**
+ * A proposal of a batch that was not begun, and what would have become of it by itself or beside the others
+ */
+export interface NotBegun {
+  status: 'not_begun';
+  actionId: string;
+  decided: DryRun;
+  [k: string]: unknown;
+}
+/**
+ * Several actions that succeed together or are undone: how they stand
+ */
+export interface Saga {
+  /**
+   * `success`: every step succeeded; `compensated`: one did not, and what was done is undone; `compensation_failed`: a person accepted that something is not undone; `needs_person`: it waits for one (`waitsFor`)
+   */
+  status: 'running' | 'compensating' | 'needs_person' | 'success' | 'compensated' | 'compensation_failed';
+  tenant: string;
+  traceId: string;
+  /**
+   * Of which proposals it consists of
+   */
+  digest: string;
+  reason: string;
+  steps: {
+    actionId: string;
+    tool: string;
+    /**
+     * `waiting`: not begun; `skipped`: never will be, because a step before it did not succeed
+     */
+    status:
+      | 'waiting'
+      | 'running'
+      | 'skipped'
+      | 'success'
+      | 'mismatch'
+      | 'failed'
+      | 'denied'
+      | 'expired'
+      | 'cancelled'
+      | 'unknown';
+    reason?: string;
+    error?: {
+      code: string;
+      message: string;
+      field?: string;
+      expected?: string;
+      fix?: string;
+      retryAfterMs?: number;
+      [k: string]: unknown;
+    };
+    receipt?: ReceiptRef;
+    [k: string]: unknown;
+  }[];
+  /**
+   * In the order in which they were begun: the last step's first
+   */
+  compensations: {
+    /**
+     * The action that is undone
+     */
+    cause: string;
+    status: 'running' | 'needs_person' | 'success' | 'nothing' | 'accepted';
+    /**
+     * The action that undid it, or tried to last
+     */
+    actionId?: string;
+    receipt?: ReceiptRef;
+    [k: string]: unknown;
+  }[];
+  /**
+   * The action that waits for an approval, is unknown, or could not be undone
+   */
+  waitsFor?: {
+    actionId: string;
+    kind: 'approval' | 'unknown' | 'compensation';
+    reason: string;
     [k: string]: unknown;
   };
   [k: string]: unknown;

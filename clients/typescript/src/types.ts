@@ -1,7 +1,16 @@
 /** What is proposed and what comes back. The shapes of the gateway's answers are those of its OpenAPI document. */
-import type { Action, Outcome, Proposal } from './api.js';
+import type { Action, NotBegun, Outcome, Proposal, Saga } from './api.js';
 
-export type { Action, Actions as ActionPage, DryRun, Me, Outcome, ReceiptRef } from './api.js';
+export type {
+  Action,
+  Actions as ActionPage,
+  DryRun,
+  Me,
+  NotBegun,
+  Outcome,
+  ReceiptRef,
+  Saga as SagaView,
+} from './api.js';
 
 /** JSON as it can be given: nothing is changed. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
@@ -56,6 +65,37 @@ export interface PendingAction {
   /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
   outcome(options?: WaitOptions): Promise<Outcome>;
 }
+
+/** What became of a batch: of each of its actions, in the order of the proposals. */
+export interface BatchAnswer {
+  /** False: none was begun that was not begun before. */
+  readonly begun: boolean;
+  readonly actions: readonly BatchedAction[];
+}
+
+export type BatchedAction = Outcome | PendingAction | OpenAction | NotBegun;
+
+/** An action that goes on: ask for its outcome. `error`: why nothing more is known of it now. */
+export type OpenAction = Action & { readonly status: 'open' };
+
+/** A saga as agent code writes it. */
+export interface SagaInput {
+  /** Names the saga: the same steps under it again return what became of it. */
+  readonly traceId: string;
+  /** 1 to 20 proposals, in order. None may use what another returns. An `actionId` that is left out is `<traceId>:<n>`. */
+  readonly steps: readonly Omit<ProposalInput, 'traceId' | 'onMismatch'>[];
+}
+
+/** How a saga ended; or that it needs a person first, and what for. */
+export type SagaResult = (Saga & { readonly status: 'success' | 'compensated' | 'compensation_failed' }) | WaitingSaga;
+
+export type WaitingSaga = Saga & {
+  readonly status: 'needs_person';
+  /** Waits for the end, however long people take. @throws CountersignError TIMED_OUT after `timeoutMs`, if given */
+  outcome(options?: SagaWaitOptions): Promise<Saga>;
+};
+
+export type SagaWaitOptions = Omit<WaitOptions, 'followEdits'>;
 
 export interface ListOptions {
   /** One or several. */

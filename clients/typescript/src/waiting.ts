@@ -28,9 +28,14 @@ export function pathOf(actionId: string): string {
   return `/v1/actions/${encodeURIComponent(actionId)}`;
 }
 
-export function timedOut(actionId: string): CountersignError {
-  return new CountersignError('TIMED_OUT', `No answer on action ${actionId} in time; it goes on regardless.`, {
-    fix: `Ask again with the same actionId (${actionId}): that is safe.`,
+export function sagaPath(traceId: string): string {
+  return `/v1/sagas/${encodeURIComponent(traceId)}`;
+}
+
+/** @param id of the action, or the `traceId` of the saga */
+export function timedOut(id: string): CountersignError {
+  return new CountersignError('TIMED_OUT', `No answer on ${id} in time; it goes on regardless.`, {
+    fix: `Ask again with the same id (${id}): that is safe.`,
     retryable: true,
   });
 }

@@ -1,14 +1,14 @@
 /** Dry runs over HTTP: what would become of a proposal. */
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi';
 import { randomUUID } from 'node:crypto';
-import { dryRunDigest, type DryRun } from '../../action/dry-run.js';
+import type { DryRun } from '../../action/dry-run.js';
 import { parseProposal, zodError } from '../../action/proposal.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import type { GatewayDependencies } from '../deps.js';
 import { dryRun as dryRunSchema } from './dry-run-schema.js';
 import { proposal } from './proposal-schema.js';
-import { attested } from './propose.js';
+import { inNameOf } from './propose.js';
 import { FOR_AGENTS, jsonBody, newApi, responses } from './route.js';
 
 const dryRunRoute = createRoute({
@@ -38,12 +38,7 @@ export function dryRuns(deps: GatewayDependencies): OpenAPIHono<GatewayEnv> {
 }
 
 /** Attests who the agent is, for this dry run alone, and asks in its name. @throws CountersignError INVALID_PROPOSAL and its kin, TIMED_OUT … */
-export async function dryRun(
-  { countersign, keyring, settings }: GatewayDependencies,
-  agent: AgentPrincipal,
-  given: object,
-): Promise<DryRun> {
+export async function dryRun(deps: GatewayDependencies, agent: AgentPrincipal, given: object): Promise<DryRun> {
   const proposed = parseProposal({ actionId: randomUUID(), ...given });
-  const credential = await attested(keyring, agent, dryRunDigest(proposed));
-  return await countersign.as(credential).dryRun(proposed, { timeoutMs: settings.limits.timeoutMs });
+  return await inNameOf(deps, agent).dryRun(proposed, { timeoutMs: deps.settings.limits.timeoutMs });
 }

@@ -7,12 +7,14 @@ import { actions } from './actions.js';
 import { approvals } from './approvals.js';
 import { authzen } from './authzen.js';
 import { authority } from './authority.js';
+import { batches } from './batches.js';
 import { dryRuns } from './dry-runs.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
 import { me } from './me.js';
 import { newApi, strictJson } from './route.js';
+import { sagas } from './sagas.js';
 
 export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
   const app = newApi();
@@ -27,6 +29,8 @@ export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<Ga
   for (const part of [
     actions(deps),
     dryRuns(deps),
+    batches(deps),
+    sagas(deps),
     authzen(deps),
     approvals(deps),
     authority(deps),

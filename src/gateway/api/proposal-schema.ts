@@ -40,47 +40,53 @@ const expectations = {
   ],
 } as const;
 
-export const proposal = proposalSchema
-  .extend({
-    actionId: shape.actionId.optional().openapi({
-      description:
-        'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
-    }),
-    input: jsonObject("The tool's own input"),
-    expect: shape.expect
-      .optional()
-      .openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
-    expectedOutcome: shape.expectedOutcome.optional().openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
-    reasoning: shape.reasoning
-      .optional()
-      .openapi(textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' })),
-    claims: shape.claims.optional().openapi({
+const described = proposalSchema.extend({
+  actionId: shape.actionId.optional().openapi({
+    description:
+      'Your idempotency key: proposing the same again returns what became of it. Default: the Idempotency-Key, else a new UUID.',
+  }),
+  input: jsonObject("The tool's own input"),
+  expect: shape.expect.optional().openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
+  expectedOutcome: shape.expectedOutcome.optional().openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
+  reasoning: shape.reasoning
+    .optional()
+    .openapi(textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' })),
+  claims: shape.claims.optional().openapi({
+    type: 'object',
+    ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
+    additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),
+  }),
+  from: shape.from.optional().openapi({
+    type: 'array',
+    minItems: 1,
+    maxItems: MAX_SOURCES,
+    description:
+      'What led to it: prompts, documents, results of tools. People see it, and policy may ask for more because of it',
+    items: {
       type: 'object',
-      ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
-      additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),
-    }),
-    from: shape.from.optional().openapi({
-      type: 'array',
-      minItems: 1,
-      maxItems: MAX_SOURCES,
-      description:
-        'What led to it: prompts, documents, results of tools. People see it, and policy may ask for more because of it',
-      items: {
-        type: 'object',
-        required: ['source', 'trust'],
-        properties: {
-          source: textSchemaOf({ min: 1, max: MAX_SOURCE, description: 'Such as `email:4711` or `tool:web_search`' }),
-          trust: {
-            type: 'string',
-            enum: [...TRUST_LEVELS],
-            description: '`untrusted`: somebody else may have written it',
-          },
+      required: ['source', 'trust'],
+      properties: {
+        source: textSchemaOf({ min: 1, max: MAX_SOURCE, description: 'Such as `email:4711` or `tool:web_search`' }),
+        trust: {
+          type: 'string',
+          enum: [...TRUST_LEVELS],
+          description: '`untrusted`: somebody else may have written it',
         },
-        additionalProperties: false,
       },
-    }),
+      additionalProperties: false,
+    },
+  }),
+});
+
+export const proposal = described.openapi('Proposal');
+
+/** What a saga decides is not for its steps to say. */
+export const sagaStep = described
+  .omit({ traceId: true, onMismatch: true })
+  .extend({
+    actionId: shape.actionId.optional().openapi({ description: 'Default: `<traceId>:<n>`, the same each time' }),
   })
-  .openapi('Proposal');
+  .openapi('SagaStep');
 
 export const edit = z
   .strictObject({

@@ -2,29 +2,30 @@
 import { endedView } from '../../action-records/action-record.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
-import { ACTION_ID_PATTERN, parseProposal, proposalDigest, signedProposalDigest } from '../../action/proposal.js';
+import { ACTION_ID_PATTERN, parseProposal, proposalDigest } from '../../action/proposal.js';
+import type { Countersign } from '../../client/countersign.js';
 import { attestAgent, type Credential, type Keyring } from '../../trust/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import { findFor, type OwnAction } from './found.js';
 
 /** An action gets this long to begin, however short the agent waits: otherwise it would not be known whether it began. */
-const BEGIN_MS = 2000;
+export const BEGIN_MS = 2000;
 
 /** Attests who the agent is, for this one proposal, and proposes in its name. */
 export async function propose(
-  { countersign, keyring, ledger }: GatewayDependencies,
+  deps: GatewayDependencies,
   agent: AgentPrincipal,
   given: object,
   waitMs: number,
 ): Promise<OwnAction> {
+  const { countersign, ledger } = deps;
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const { tenant } = agent;
-  const credential = await attested(keyring, agent, signedProposalDigest(proposed));
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
-    const answer = await countersign.as(credential).perform(proposed, { timeoutMs });
+    const answer = await inNameOf(deps, agent).perform(proposed, { timeoutMs });
     if (answer.status === 'pending') {
       return await findFor({ countersign, ledger }, agent, actionId);
     }
@@ -39,8 +40,14 @@ export async function propose(
   }
 }
 
+/** The client in the agent's name: whatever it signs is attested as the agent's own. */
+export function inNameOf({ countersign, keyring }: GatewayDependencies, agent: AgentPrincipal): Countersign {
+  const { id, tenant } = agent;
+  return countersign.as({ id, tenant, credentialFor: (digest) => attested(keyring, agent, digest) });
+}
+
 /** The agent's credential for what has this digest, and nothing else. @throws CountersignError FORBIDDEN */
-export async function attested(
+async function attested(
   keyring: Keyring,
   { id, tenant, roles, scopes, owner, auth, jti }: AgentPrincipal,
   digest: Digest,

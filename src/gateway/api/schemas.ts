@@ -71,7 +71,7 @@ export const pageQuery = {
     .openapi({ type: 'integer', minimum: 1, maximum: 200, description: 'Default 25' }),
 };
 
-const receipt = z
+export const receipt = z
   .object({ tenant: z.string(), seq: z.number().int(), hash: digest })
   .openapi('ReceiptRef', { description: "The action's place in its tenant's chain of receipts" });
 
@@ -173,6 +173,7 @@ export const action = z
         description: 'To people: what is `shown` to be decided on, and its `shownDigest`. To agents: who is `missing`.',
       }),
     outcome: outcome.optional(),
+    error: error.optional().openapi({ description: 'In a batch: why nothing more is known of it now' }),
     receipt: receipt.optional(),
     revises: z.string().optional(),
   })

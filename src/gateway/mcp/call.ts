@@ -24,8 +24,7 @@ const REASONING = 'countersign/reasoning';
 const EXPECT = 'countersign/expect';
 const FROM = 'countersign/from';
 
-/** How long a call waits for people. Clients give up after a minute, unless they hear of progress. Milliseconds. */
-const WAIT_MS = 20_000;
+/** How long a call waits for people that hears of progress. Milliseconds. */
 const WAIT_WITH_PROGRESS_MS = 50_000;
 const PROGRESS_MS = 5_000;
 
@@ -48,7 +47,7 @@ export async function call(
 ): Promise<CallToolResult> {
   const { deps, agent } = caller;
   const since = performance.now();
-  const found = await propose(deps, agent, proposalOf(offered, args, ctx), WAIT_MS);
+  const found = await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
   return await awaited(caller, found, ctx, since);
 }
 
@@ -90,7 +89,7 @@ async function awaited(
   if (outcomeOf(found) !== undefined) return answerOf(found, AWAIT_ACTION);
   const { deps, agent, cancels } = caller;
   const { signal } = ctx.mcpReq;
-  const told = reportProgress(found, ctx);
+  const told = reportProgress(found, ctx, deps.settings.limits.callWaitMs);
   try {
     await settled(deps, found, Math.max(0, Math.floor(told.waitMs - (performance.now() - since))), signal);
   } finally {
@@ -101,9 +100,13 @@ async function awaited(
 }
 
 /** Tells a client that asked for it that the call goes on. */
-function reportProgress({ actionId, view }: OwnAction, ctx: ServerContext): { waitMs: number; stop: () => void } {
+function reportProgress(
+  { actionId, view }: OwnAction,
+  ctx: ServerContext,
+  waitMs: number,
+): { waitMs: number; stop: () => void } {
   const progressToken = ctx.mcpReq._meta?.progressToken;
-  if (progressToken === undefined) return { waitMs: WAIT_MS, stop: () => {} };
+  if (progressToken === undefined) return { waitMs, stop: () => {} };
   let progress = 0;
   const message =
     view?.pending === undefined ? `${actionId} is under way` : `${actionId} waits for people to approve it`;

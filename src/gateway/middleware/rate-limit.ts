@@ -27,16 +27,18 @@ export function rateLimit({
       await count(limiter, address());
       throw error;
     }
-    await count(limiter, principal === undefined ? address() : nameOf(principal));
+    const sender = principal === undefined ? address() : nameOf(principal);
+    await count(limiter, sender);
     c.set('principal', principal);
+    c.set('countMore', (requests) => count(limiter, sender, requests));
     await next();
   };
 }
 
 /** @throws CountersignError RATE_LIMITED */
-async function count(limiter: RateLimiterMemory, key: string): Promise<void> {
+async function count(limiter: RateLimiterMemory, key: string, requests = 1): Promise<void> {
   try {
-    await limiter.consume(key);
+    await limiter.consume(key, requests);
   } catch (full) {
     if (!(full instanceof RateLimiterRes)) throw full;
     throw new CountersignError('RATE_LIMITED', 'You have sent too many requests.', {

@@ -1,5 +1,6 @@
 /** Limits: what limits.yaml declares, what an action needs of it, and what follows from the state of the counters. */
 export { atLimits } from './at-limits.js';
+export { besideOthers } from './beside.js';
 export { heldInAdvance, standingLimits } from './caps.js';
 export { counterFigure, limitText } from './counters.js';
 export { figuresOf } from './figures.js';

@@ -1,26 +1,44 @@
 """Act through Countersign: policy decides, people countersign, the outcome is verified."""
 
 from ._settings import ClientOptions
-from .client import AsyncCountersign, AsyncPendingAction, Countersign, PendingAction
+from .client import AsyncBatchAnswer, AsyncCountersign, AsyncPendingAction, BatchAnswer, Countersign, PendingAction
 from .errors import CLIENT_CODES, CountersignError
 from .for_model import ToolAnswer, for_model
 from .guard import OnPending, aguard, guard
-from .models import Action, ActionPage, Expect, Me, NamedExpect, Outcome, PendingView, Proposal, ReceiptRef, Source
+from .models import (
+    Action,
+    ActionPage,
+    DryRun,
+    Expect,
+    Me,
+    NamedExpect,
+    NotBegun,
+    Outcome,
+    PendingView,
+    Proposal,
+    ReceiptRef,
+    Saga,
+    Source,
+)
 from .types import ListFilter, ProposalFields
 
 __all__ = [
     "CLIENT_CODES",
     "Action",
     "ActionPage",
+    "AsyncBatchAnswer",
     "AsyncCountersign",
     "AsyncPendingAction",
+    "BatchAnswer",
     "ClientOptions",
     "Countersign",
     "CountersignError",
+    "DryRun",
     "Expect",
     "ListFilter",
     "Me",
     "NamedExpect",
+    "NotBegun",
     "OnPending",
     "Outcome",
     "PendingAction",
@@ -28,6 +46,7 @@ __all__ = [
     "Proposal",
     "ProposalFields",
     "ReceiptRef",
+    "Saga",
     "Source",
     "ToolAnswer",
     "aguard",

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from .errors import CLIENT_CODES, CountersignError
-from .models import Action, Outcome, Proposal
+from .models import Action, Batch, NotBegun, Outcome, Proposal, Saga
 
 T = TypeVar("T")
 
@@ -81,9 +81,8 @@ class Waiting:
 
 def perform(proposal: Proposal, waiting: Waiting) -> Flow[Outcome | Action]:
     """Answers with the outcome, or with the action that waits for people."""
-    body = proposal.model_dump(mode="json", by_alias=True, exclude_none=True)
-    body["input"] = dict(proposal.input)
-    action_id = body.setdefault("actionId", str(uuid.uuid4()))
+    body = body_of(proposal)
+    action_id = body["actionId"]
     while True:
         # Proposing it again tells of people that it waits for as well, which waiting for its outcome does not.
         asked_at = time.monotonic()
@@ -95,6 +94,49 @@ def perform(proposal: Proposal, waiting: Waiting) -> Flow[Outcome | Action]:
         if action.status == "pending":
             return action
         yield from _pause(asked_at, action_id, waiting.deadline)
+
+
+def perform_all(proposals: list[Proposal], waiting: Waiting) -> Flow[tuple[bool, list[Outcome | Action | NotBegun]]]:
+    """Answers whether they were begun, and with each one's outcome, the action that goes on or waits, or why it was not begun."""
+    body = {"proposals": [body_of(proposal) for proposal in proposals]}
+    while True:
+        asked_at = time.monotonic()
+        request = Request("POST", "/v1/batches", json=body, wait_seconds=_wait_until(waiting.deadline))
+        _, answer = yield from send(request, waiting.retries, waiting.deadline)
+        batch = Batch.model_validate(answer)
+        if any(one.status == "open" for one in batch.actions):
+            yield from _breathe(asked_at, waiting.deadline)
+            if time.monotonic() < waiting.deadline:
+                continue
+        actions: list[Outcome | Action | NotBegun] = []
+        for one in batch.actions:
+            actions.append((yield from _ended(one, waiting)) if isinstance(one, Outcome) else one)
+        return batch.begun, actions
+
+
+def saga(trace_id: str, steps: list[Proposal], waiting: Waiting) -> Flow[Saga]:
+    """Answers when it has ended, or as soon as it waits for a person."""
+    body = {"traceId": trace_id, "steps": [_body(step) for step in steps]}
+    while True:
+        # Proposing it again tells that it waits for a person as well, which waiting for its end does not.
+        asked_at = time.monotonic()
+        request = Request("POST", "/v1/sagas", json=body, wait_seconds=_wait_until(waiting.deadline))
+        status, answer = yield from send(request, waiting.retries, waiting.deadline)
+        told = Saga.model_validate(answer)
+        if status == 200 or told.status == "needs_person":
+            return told
+        yield from _pause(asked_at, trace_id, waiting.deadline)
+
+
+def saga_outcome(trace_id: str, waiting: Waiting) -> Flow[Saga]:
+    """Answers with the end, however long people take."""
+    while True:
+        asked_at = time.monotonic()
+        request = Request("GET", saga_path(trace_id), wait_seconds=_wait_until(waiting.deadline))
+        status, answer = yield from send(request, waiting.retries, waiting.deadline)
+        if status == 200:
+            return Saga.model_validate(answer)
+        yield from _pause(asked_at, trace_id, waiting.deadline)
 
 
 def outcome(action_id: str, waiting: Waiting) -> Flow[Outcome]:
@@ -157,14 +199,33 @@ def path_of(action_id: str) -> str:
     return f"/v1/actions/{quote(action_id, safe='')}"
 
 
-def _pause(asked_at: float, action_id: str, deadline: float) -> Flow[None]:
-    """Before it is asked again. :raises CountersignError: TIMED_OUT"""
+def body_of(proposal: Proposal) -> dict[str, Any]:
+    body = _body(proposal)
+    body.setdefault("actionId", str(uuid.uuid4()))
+    return body
+
+
+def _body(proposal: Proposal) -> dict[str, Any]:
+    return proposal.model_dump(mode="json", by_alias=True, exclude_none=True) | {"input": dict(proposal.input)}
+
+
+def _breathe(asked_at: float, deadline: float) -> Flow[None]:
+    """Before it is asked again."""
     now = time.monotonic()
     seconds = min(_LEAST_PAUSE - (now - asked_at), deadline - now)
     if seconds > 0:
         yield Pause(seconds)
+
+
+def saga_path(trace_id: str) -> str:
+    return f"/v1/sagas/{quote(trace_id, safe='')}"
+
+
+def _pause(asked_at: float, id: str, deadline: float) -> Flow[None]:
+    """Before it is asked again. :raises CountersignError: TIMED_OUT"""
+    yield from _breathe(asked_at, deadline)
     if time.monotonic() >= deadline:
-        raise _timed_out(action_id)
+        raise _timed_out(id)
 
 
 def _wait_until(deadline: float) -> int:
@@ -233,10 +294,10 @@ def _retry_after(header: str | None) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-def _timed_out(action_id: str) -> CountersignError:
+def _timed_out(id: str) -> CountersignError:
     return CountersignError(
         "TIMED_OUT",
-        f"No answer on action {action_id} in time; it goes on regardless.",
-        fix=f"Ask again with the same action_id ({action_id}): that is safe.",
+        f"No answer on {id} in time; it goes on regardless.",
+        fix=f"Ask again with the same id ({id}): that is safe.",
         retryable=True,
     )

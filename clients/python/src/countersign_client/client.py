@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeGuard, TypeVar, Unpack
 
 import httpx
 
 from . import _flow
 from ._flow import Flow, Pause, Request, Waiting
 from ._settings import AsyncToken, ClientOptions, Token, authorization_of, settings_of
-from .models import Action, ActionPage, Me, Outcome, PendingView, Proposal
+from .models import Action, ActionPage, DryRun, Me, NotBegun, Outcome, PendingView, Proposal, Saga
 from .types import ListFilter, ProposalFields
 
 T = TypeVar("T")
@@ -54,6 +54,38 @@ class AsyncPendingAction(_Pending):
         """Waits for the end, however long people take. Raises TIMED_OUT after ``timeout`` seconds, if given."""
         assert self._client is not None
         return await self._client.outcome(self.action_id, timeout=timeout, follow_edits=self.follow_edits)
+
+
+@dataclass(frozen=True)
+class BatchAnswer:
+    """What became of a batch: of each of its actions, in the order of the proposals."""
+
+    begun: bool
+    """False: none was begun that was not begun before."""
+    actions: list[Outcome | PendingAction | Action | NotBegun]
+    """An ``Action`` goes on (``open``): ask for its outcome."""
+
+
+@dataclass(frozen=True)
+class AsyncBatchAnswer:
+    """What became of a batch: of each of its actions, in the order of the proposals."""
+
+    begun: bool
+    """False: none was begun that was not begun before."""
+    actions: list[Outcome | AsyncPendingAction | Action | NotBegun]
+    """An ``Action`` goes on (``open``): ask for its outcome."""
+
+
+def _is_pending(one: Outcome | Action | NotBegun) -> TypeGuard[Action]:
+    return isinstance(one, Action) and one.status == "pending"
+
+
+def _proposals(given: Iterable[ProposalFields]) -> list[Proposal]:
+    return [Proposal.model_validate(fields) for fields in given]
+
+
+def _dry_run(fields: ProposalFields) -> Request:
+    return Request("POST", "/v1/dry-runs", json=_flow.body_of(Proposal.model_validate(fields)))
 
 
 def _told(action: Action, follow_edits: bool) -> dict[str, Any]:
@@ -145,6 +177,36 @@ class Countersign(_Client):
         answer = self._run(_flow.perform(Proposal.model_validate(fields), self._waiting(timeout, follow_edits)))
         return answer if isinstance(answer, Outcome) else PendingAction(**_told(answer, follow_edits), _client=self)
 
+    def perform_all(
+        self, proposals: Iterable[ProposalFields], *, timeout: float = 60, follow_edits: bool = False
+    ) -> BatchAnswer:
+        """
+        Proposes up to 20 actions that are decided together: where policy denies one of them, or limits have no room for all, none is begun,
+        and the answer says of each what would have become of it (``not_begun``). Else all are begun at once, in no order, and each has its
+        own outcome, waits for people (``pending``) or goes on when the time is over (``open``). Nothing is held until each is authorized, so
+        one of them may still be denied then.
+
+        What was begun before is not decided again: calling it again with the same proposals and ``action_id``s is safe.
+
+        :param timeout: seconds
+        :param follow_edits: as for ``perform``
+        :raises CountersignError: as ``perform`` does
+        """
+        begun, actions = self._run(_flow.perform_all(_proposals(proposals), self._waiting(timeout, follow_edits)))
+        told: list[Outcome | PendingAction | Action | NotBegun] = [
+            PendingAction(**_told(one, follow_edits), _client=self) if _is_pending(one) else one for one in actions
+        ]
+        return BatchAnswer(begun, told)
+
+    def dry_run(self, **fields: Unpack[ProposalFields]) -> DryRun:
+        """
+        Tells what would become of a proposal if it were made now. It has no effect and leaves nothing behind, and the answer holds nothing.
+        What would be refused is an answer (``deny``), not an exception.
+
+        :raises CountersignError: INVALID_PROPOSAL and its kin; UNAUTHENTICATED; TIMED_OUT, GATEWAY_UNAVAILABLE and what else is ``retryable``
+        """
+        return DryRun.model_validate(self._send(_dry_run(fields)))
+
     def outcome(self, action_id: str, *, timeout: float | None = None, follow_edits: bool = False) -> Outcome:
         """
         Waits for an action's end, however long people take.
@@ -154,6 +216,37 @@ class Countersign(_Client):
         :raises CountersignError: NOT_FOUND, TIMED_OUT
         """
         return self._run(_flow.outcome(action_id, self._waiting(timeout, follow_edits)))
+
+    def saga(self, trace_id: str, steps: Iterable[ProposalFields], *, timeout: float = 60) -> Saga:
+        """
+        Proposes several actions that shall succeed together. They are done in order; when one does not succeed, those that were done are
+        undone in reverse order, each as an action of its own. Answers when it has ended, or as soon as it waits for a person
+        (``needs_person``): then ``saga_outcome`` waits for its end. It goes on without this process; calling it again with the same steps
+        and ``trace_id``, from any process, returns what became of it.
+
+        :param steps: proposals without ``trace_id`` and ``on_mismatch``. Default of an ``action_id``: ``<trace_id>:<n>``
+        :param timeout: seconds
+        :raises CountersignError: INVALID_PROPOSAL and its kin; ACTION_CONFLICT for other steps; UNAUTHENTICATED; TIMED_OUT,
+            GATEWAY_UNAVAILABLE and what else is ``retryable``: the same call is safe to repeat
+        """
+        return self._run(_flow.saga(trace_id, _proposals(steps), self._waiting(timeout, False)))
+
+    def saga_outcome(self, trace_id: str, *, timeout: float | None = None) -> Saga:
+        """
+        Waits for a saga's end, however long people take.
+
+        :param timeout: seconds, default none
+        :raises CountersignError: NOT_FOUND, TIMED_OUT
+        """
+        return self._run(_flow.saga_outcome(trace_id, self._waiting(timeout, False)))
+
+    def saga_view(self, trace_id: str) -> Saga:
+        """How a saga stands now. :raises CountersignError: NOT_FOUND"""
+        return Saga.model_validate(self._send(Request("GET", _flow.saga_path(trace_id))))
+
+    def cancel_saga(self, trace_id: str) -> None:
+        """Asks a saga to stop: the next step is not done, and what was done is undone. :raises CountersignError: NOT_FOUND"""
+        self._send(Request("POST", f"{_flow.saga_path(trace_id)}/cancel"))
 
     def view(self, action_id: str) -> Action:
         """What is known of an action now. :raises CountersignError: NOT_FOUND"""
@@ -231,9 +324,39 @@ class AsyncCountersign(_Client):
             answer if isinstance(answer, Outcome) else AsyncPendingAction(**_told(answer, follow_edits), _client=self)
         )
 
+    async def perform_all(
+        self, proposals: Iterable[ProposalFields], *, timeout: float = 60, follow_edits: bool = False
+    ) -> AsyncBatchAnswer:
+        """As ``Countersign.perform_all``."""
+        begun, actions = await self._run(_flow.perform_all(_proposals(proposals), self._waiting(timeout, follow_edits)))
+        told: list[Outcome | AsyncPendingAction | Action | NotBegun] = [
+            AsyncPendingAction(**_told(one, follow_edits), _client=self) if _is_pending(one) else one for one in actions
+        ]
+        return AsyncBatchAnswer(begun, told)
+
+    async def dry_run(self, **fields: Unpack[ProposalFields]) -> DryRun:
+        """As ``Countersign.dry_run``."""
+        return DryRun.model_validate(await self._send(_dry_run(fields)))
+
     async def outcome(self, action_id: str, *, timeout: float | None = None, follow_edits: bool = False) -> Outcome:
         """As ``Countersign.outcome``."""
         return await self._run(_flow.outcome(action_id, self._waiting(timeout, follow_edits)))
+
+    async def saga(self, trace_id: str, steps: Iterable[ProposalFields], *, timeout: float = 60) -> Saga:
+        """As ``Countersign.saga``."""
+        return await self._run(_flow.saga(trace_id, _proposals(steps), self._waiting(timeout, False)))
+
+    async def saga_outcome(self, trace_id: str, *, timeout: float | None = None) -> Saga:
+        """As ``Countersign.saga_outcome``."""
+        return await self._run(_flow.saga_outcome(trace_id, self._waiting(timeout, False)))
+
+    async def saga_view(self, trace_id: str) -> Saga:
+        """As ``Countersign.saga_view``."""
+        return Saga.model_validate(await self._send(Request("GET", _flow.saga_path(trace_id))))
+
+    async def cancel_saga(self, trace_id: str) -> None:
+        """As ``Countersign.cancel_saga``."""
+        await self._send(Request("POST", f"{_flow.saga_path(trace_id)}/cancel"))
 
     async def view(self, action_id: str) -> Action:
         """As ``Countersign.view``."""

@@ -189,6 +189,8 @@ class Action(_Told):
     cancel_requested: bool | None = None
     pending: PendingView | None = None
     outcome: Outcome | None = None
+    error: ErrorView | None = None
+    """In a batch: why nothing more is known of it now."""
     receipt: ReceiptRef | None = None
     revises: str | None = None
 
@@ -197,6 +199,120 @@ class ActionPage(_Told):
     actions: list[Action]
     next: str | None = None
     """The ``cursor`` of the page after this one; None at the end."""
+
+
+class ChangedRows(_Told):
+    inserted: int
+    updated: int
+    deleted: int
+
+
+class DryRunPreview(_Told):
+    rows: int
+    targets: list[str]
+    summary: str
+    tables: dict[str, ChangedRows] | None = None
+
+
+class Constraint(_Told):
+    name: str
+    value: str | float | bool
+
+
+class Waits(_Told):
+    """A limit leaves no room now, and the action would wait for some."""
+
+    reason: str
+    retry_after_ms: float
+
+
+class DryRun(_Told):
+    """What would become of a proposal."""
+
+    effect: Effect
+    """``deny``: also where something else than policy would end it before its effect."""
+    reason: str
+    tool: str
+    proposal_digest: str
+    error: ErrorView | None = None
+    action_type: ActionType | None = None
+    operation: str | None = None
+    environment: str | None = None
+    preview: DryRunPreview | None = None
+    constraints: list[Constraint] | None = None
+    missing: list[Missing] | None = None
+    waits: Waits | None = None
+
+
+class NotBegun(_Told):
+    """A proposal of a batch that was not begun, and what would have become of it by itself or beside the others."""
+
+    status: Literal["not_begun"]
+    action_id: str
+    decided: DryRun
+
+
+class Batch(_Told):
+    """What became of each proposal of a batch."""
+
+    begun: bool
+    """False: none was begun that was not begun before."""
+    actions: list[Outcome | Action | NotBegun]
+
+
+class SagaStep(_Told):
+    """One action of a saga. ``waiting``: not begun; ``skipped``: never will be, because a step before it did not succeed."""
+
+    action_id: str
+    tool: str
+    status: Literal[
+        "waiting",
+        "running",
+        "skipped",
+        "success",
+        "mismatch",
+        "failed",
+        "denied",
+        "expired",
+        "cancelled",
+        "unknown",
+    ]
+    reason: str | None = None
+    error: ErrorView | None = None
+    receipt: ReceiptRef | None = None
+
+
+class SagaCompensation(_Told):
+    """How the undoing of one action stands."""
+
+    cause: str
+    """The action that is undone."""
+    status: Literal["running", "needs_person", "success", "nothing", "accepted"]
+    action_id: str | None = None
+    """The action that undid it, or tried to last."""
+    receipt: ReceiptRef | None = None
+
+
+class WaitsFor(_Told):
+    """The action that waits for an approval, is unknown, or could not be undone."""
+
+    action_id: str
+    kind: Literal["approval", "unknown", "compensation"]
+    reason: str
+
+
+class Saga(_Told):
+    """Several actions that succeed together or are undone: how they stand."""
+
+    status: Literal["running", "compensating", "needs_person", "success", "compensated", "compensation_failed"]
+    tenant: str
+    trace_id: str
+    digest: str
+    reason: str
+    steps: list[SagaStep]
+    compensations: list[SagaCompensation]
+    """In the order in which they were begun: the last step's first."""
+    waits_for: WaitsFor | None = None
 
 
 class Auth(_Told):
