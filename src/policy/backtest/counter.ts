@@ -2,7 +2,7 @@
  * One counter of a limit in memory, counting as the ledger's functions in src/ledger/database/schema.sql do: `rolled`, `shaped`, `with_added`,
  * `limit_reading`. A test holds the two to the same readings. Times are microseconds since 1970.
  *
- * Postgres counts in decimals of any length; here sums are rounded to 15 digits, which no sum of money reaches.
+ * Postgres counts in decimals of any length; here sums are rounded to 14 digits, more than a sum of money has.
  */
 import type { LimitDemand, LimitReading } from '../../action/limits.js';
 import { slotBegins, slotOf } from './windows.js';
@@ -63,9 +63,12 @@ function microseconds(ms: number): number {
   return Math.ceil(ms * 1000);
 }
 
-/** Without the errors of binary fractions: 0.3, not 0.30000000000000004. */
-export function exact(value: number): number {
-  return Number.isSafeInteger(value) ? value : Number(value.toPrecision(15));
+/** A sum without the errors of binary fractions: 0.1 and 0.2 are 0.3. To 14 digits of the largest of the values. */
+export function sum(...values: readonly number[]): number {
+  const total = values.reduce((one, other) => one + other, 0);
+  if (Number.isSafeInteger(total)) return total;
+  const largest = Math.max(1, ...values.map((value) => Math.abs(value)));
+  return Number(total.toFixed(Math.max(0, 13 - Math.floor(Math.log10(largest))))) + 0;
 }
 
 export class Counter {
@@ -105,8 +108,8 @@ export class Counter {
     const newest = this.width === 0 ? 0 : Math.max(this.slot, slotOf(at, this.width, this.zone));
     if (this.keep > 0) {
       while ((this.slots[0] ?? Infinity) < newest - this.keep) {
-        this.used = exact(this.used - (this.slotUsed[0] ?? 0));
-        if (this.kind !== 'breaker') this.held = exact(this.held - (this.slotHeld[0] ?? 0));
+        this.used = sum(this.used, -(this.slotUsed[0] ?? 0));
+        if (this.kind !== 'breaker') this.held = sum(this.held, -(this.slotHeld[0] ?? 0));
         this.slots.shift();
         this.slotUsed.shift();
         this.slotHeld.shift();
@@ -122,7 +125,7 @@ export class Counter {
   shape({ width, keep, zone }: Pick<Ask, 'width' | 'keep' | 'zone'>, at: number): void {
     this.roll(at);
     if (this.width === width && this.keep === keep && this.zone === zone) return;
-    const good = this.kind === 'breaker' ? this.slotHeld.reduce((sum, one) => sum + one, 0) : this.held;
+    const good = this.kind === 'breaker' ? sum(...this.slotHeld) : this.held;
     Object.assign(this, { width, keep, zone });
     this.slot = slotOf(at, width, zone);
     this.slots = keep === 0 ? [] : [this.slot];
@@ -138,12 +141,12 @@ export class Counter {
         this.slotUsed.push(used);
         this.slotHeld.push(held);
       } else {
-        this.slotUsed[index] = exact((this.slotUsed[index] ?? 0) + used);
-        this.slotHeld[index] = exact((this.slotHeld[index] ?? 0) + held);
+        this.slotUsed[index] = sum(this.slotUsed[index] ?? 0, used);
+        this.slotHeld[index] = sum(this.slotHeld[index] ?? 0, held);
       }
     }
-    this.used = exact(this.used + used);
-    if (this.kind !== 'breaker') this.held = exact(this.held + held);
+    this.used = sum(this.used, used);
+    if (this.kind !== 'breaker') this.held = sum(this.held, held);
   }
 
   /** Whether the window that a hold was placed in is still counted. */
@@ -203,7 +206,7 @@ export function read(
   now.roll(at);
   if (own?.live === true && now.counts(own)) now.add(own.slot, 0, -own.amount);
   now.shape(ask, at);
-  const room = exact(ask.max - now.used - now.held);
+  const room = sum(ask.max, -now.used, -now.held);
   const fits = ask.amount <= room || ask.amount === 0 || (own?.live === true && own.amount === ask.amount);
   return of(now.used, now.held, room, fits, fits ? undefined : roomAt(now, ask, room, at));
 }
@@ -215,9 +218,9 @@ function roomAt(counter: Counter, ask: Ask, room: number, at: number): number | 
   let freed = 0;
   let retry: number | undefined;
   for (const [index, slot] of counter.slots.entries()) {
-    freed = exact(freed + (counter.slotUsed[index] ?? 0) + (counter.slotHeld[index] ?? 0));
+    freed = sum(freed, counter.slotUsed[index] ?? 0, counter.slotHeld[index] ?? 0);
     retry = (slot + ask.keep + 1) * ask.width - at;
-    if (ask.amount <= room + freed) break;
+    if (ask.amount <= sum(room, freed)) break;
   }
   return retry;
 }

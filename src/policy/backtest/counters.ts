@@ -1,6 +1,6 @@
 /** The counters of all limits in memory: what actions hold of them, from the placing of holds to their settling. */
 import type { LimitDemand, LimitReading } from '../../action/limits.js';
-import { askOf, Counter, exact, read, type Ask, type Held } from './counter.js';
+import { askOf, Counter, read, sum, type Ask, type Held } from './counter.js';
 import { slotOf } from './windows.js';
 
 /** How a hold ends. */
@@ -134,7 +134,7 @@ function heldIn({ width, keep, zone, slot }: Counter, ask: Ask, amount: number):
 
 function spentOf(kind: LimitDemand['kind'], hold: Held, { disposition, spent }: Settled): number {
   if (disposition === 'release' || kind === 'concurrency') return 0;
-  return kind === 'budget' ? exact(spent ?? hold.amount) : hold.amount;
+  return kind === 'budget' ? (spent ?? hold.amount) : hold.amount;
 }
 
 function settleBreaker(counter: Counter, hold: Held, result: Settled['result'], at: number): void {
@@ -149,7 +149,7 @@ function settleBreaker(counter: Counter, hold: Held, result: Settled['result'], 
   };
   if (counter.openUntil === undefined) {
     counter.add(counter.slot, result === 'bad' ? 1 : 0, result === 'bad' ? 0 : 1);
-    const results = counter.used + counter.slotHeld.reduce((sum, good) => sum + good, 0);
+    const results = counter.used + sum(...counter.slotHeld);
     if (results >= ask.minimum && counter.used >= ask.ratio * results) open();
     return;
   }

@@ -3,7 +3,7 @@ import type { DecisionEffect } from '../../action/decision.js';
 import type { DecisionRecord } from '../../action/decision-record.js';
 import { digest, type Digest } from '../../action/json.js';
 import { CHANGE_KINDS, type ChangeKind } from './change.js';
-import { exact } from './counter.js';
+import { sum } from './counter.js';
 import {
   ASSUMPTIONS,
   type BacktestReport,
@@ -78,7 +78,7 @@ export class Tally {
       firstAt: known?.firstAt ?? at,
       lastAt: at,
       actions: (known?.actions ?? 0) + 1,
-      ...(asked === undefined ? {} : { asked: { unit: asked.unit, amount: exact(before + asked.amount) } }),
+      ...(asked === undefined ? {} : { asked: { unit: asked.unit, amount: sum(before, asked.amount) } }),
     });
   }
 
@@ -110,7 +110,7 @@ export class Tally {
       redecided: this.#redecided,
       same: this.#redecided - changes.length,
       toTheLetter: this.#toTheLetter,
-      undecided: undecided.reduce((sum, { count }) => sum + count, 0),
+      undecided: undecided.reduce((all, { count }) => all + count, 0),
       changes: byKind((kind) => changes.filter((change) => change.kind === kind).length),
       amounts: byKind((kind) => firstUnits(sumOf(changes.filter((change) => change.kind === kind)))),
       exhausted: body.exhausted.length,
@@ -169,7 +169,7 @@ function groupsOf(changes: readonly Change[]): readonly Group[] {
 function sumOf(changes: readonly Change[]): Money {
   const sums = new Map<string, number>();
   for (const { amounts } of changes) {
-    for (const [unit, amount] of Object.entries(amounts)) sums.set(unit, exact((sums.get(unit) ?? 0) + amount));
+    for (const [unit, amount] of Object.entries(amounts)) sums.set(unit, sum(sums.get(unit) ?? 0, amount));
   }
   return Object.fromEntries([...sums].sort(([a], [b]) => compare(a, b)));
 }

@@ -5,7 +5,7 @@
  */
 import type { LimitDemand, LimitFigure, LimitReading } from '../../action/limits.js';
 import type { ResolvedLimit } from '../limits/resolved.js';
-import { askOf, exact, type Ask } from './counter.js';
+import { askOf, sum, type Ask } from './counter.js';
 import { Counters, counterId } from './counters.js';
 import { slotBegins, slotOf } from './windows.js';
 
@@ -55,9 +55,9 @@ function corrected(
   if (sameAsk(ask, before) && sameReading(now, model)) return readingOf(now, figure);
   const sums = ask.kind === 'budget' || ask.kind === 'count' || ask.kind === 'concurrency';
   if (!sums || ask.width !== before.width || ask.keep !== before.keep || ask.zone !== before.zone) return now;
-  const used = Math.max(0, exact(figure.used + now.used - model.used));
-  const held = Math.max(0, exact(figure.held + now.held - model.held));
-  const room = exact(ask.max - used - held);
+  const used = Math.max(0, sum(figure.used, now.used, -model.used));
+  const held = Math.max(0, sum(figure.held, now.held, -model.held));
+  const room = sum(ask.max, -used, -held);
   const fits = ask.amount <= room || ask.amount === 0;
   const { limit, key, kind } = now;
   const reading = { limit, key, kind, max: ask.max, used, held, left: Math.max(room, 0), fits };
