@@ -1,6 +1,7 @@
 /** Determines in whose name the end of an action is recorded. */
 import { asCountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
+import type { Proposal } from '../src/action/proposal.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
 import { authenticate, type Authentic } from './authenticate.js';
 import type { ActionRequest } from './contract.js';
@@ -13,6 +14,7 @@ export interface Author {
   readonly actionId: string;
   readonly proposalDigest: Digest;
   readonly tool: string;
+  readonly proposal: Proposal;
   readonly agent?: string;
   readonly cause?: ReceiptClaims['cause'];
   /** Absent when the signature does not verify now, although the ledger admitted this same proposal before. */
@@ -34,6 +36,7 @@ export async function authorOf(request: ActionRequest, deps: Dependencies, at?: 
       actionId: proposal.actionId,
       proposalDigest,
       tool: proposal.tool,
+      proposal,
       agent: agent.id,
       ...(authorization === undefined ? {} : { cause: authorization.cause }),
       authentic,
@@ -53,13 +56,13 @@ async function admittedAs(
   const { retryable, code } = asCountersignError(thrown);
   if (retryable || code === 'INTERNAL') return undefined;
   const { tenant, actionId } = workflowIdentity();
-  let tool: string;
+  let proposal: Proposal;
   try {
-    ({ tool } = sealedProposal(request));
+    proposal = sealedProposal(request);
   } catch {
     return undefined;
   }
   const record = await ledger.actions.find(tenant, actionId);
   if (record?.digest !== request.digest) return undefined;
-  return { tenant, actionId, proposalDigest: record.digest, tool };
+  return { tenant, actionId, proposalDigest: record.digest, tool: proposal.tool, proposal };
 }

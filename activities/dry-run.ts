@@ -24,7 +24,7 @@ import type { Activities, DryRunRequest, DryRunSeen } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { fromView } from './effect-reports.js';
 import { assertRevises, assertSameTool, refusal, ruleOn } from './enforce.js';
-import type { Ruling } from './limits.js';
+import type { Ruling } from '../src/policy/index.js';
 import { previewOf } from './propose.js';
 import { capture } from './snapshots.js';
 import { usableApprovals } from './standing-approvals.js';

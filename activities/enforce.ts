@@ -4,7 +4,7 @@ import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { besideOthers, evaluate, type Policy } from '../src/policy/index.js';
+import { besideOthers, denied, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -12,7 +12,7 @@ import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { denied, applicableLimits, rule, type Ruling } from './limits.js';
+import { applicableLimits, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
 import { StepRun } from './step.js';
 

@@ -1,21 +1,18 @@
 /** Applies limits to an action: what they decide before it is granted, and how its holds are settled when it has ended. */
 import type { Decision, Facts } from '../src/action/decision.js';
-import { asCountersignError, CountersignError, type Problem } from '../src/action/errors.js';
-import { DISPOSITIONS, type HoldRequest, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
+import { DISPOSITIONS, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import {
-  atLimits,
   bundleFromFiles,
   compilePolicy,
-  evaluate,
-  figuresOf,
   heldInAdvance,
   resolveLimits,
+  ruleOnLimits,
   settledAmounts,
-  type AtLimits,
-  type Measured,
   type Policy,
   type ResolvedLimits,
+  type Ruling,
 } from '../src/policy/index.js';
 import type { Json } from '../src/action/json.js';
 import type { Dependencies } from './deps.js';
@@ -31,20 +28,6 @@ export function applicableLimits(policy: Policy, facts: Facts, authentic: Authen
   return resolved.limits.length + resolved.exceeded.length + resolved.depths.length === 0 ? undefined : resolved;
 }
 
-/** The decision of policy and limits together. */
-export interface Ruling {
-  readonly facts: Facts;
-  readonly decision: Decision;
-  /** The field, expectation and fix that go with the decision's code when it denies. */
-  readonly problem?: Problem;
-  /** Set when the action may wait for room. */
-  readonly queue?: Extract<AtLimits, { kind: 'queue' }>;
-  /** The holds to place, after people have approved where the decision requires it. */
-  readonly holds: readonly HoldRequest[];
-  /** The amounts that the limits found in the input. */
-  readonly measured: readonly Measured[];
-}
-
 /**
  * Evaluates policy on the facts and the figures of the limits. The limits may stop what policy allows.
  *
@@ -57,64 +40,7 @@ export function rule(
   resolved: ResolvedLimits,
   readings: readonly LimitReading[],
 ): Ruling {
-  const facts: Facts = { ...baseFacts, limits: [...resolved.depths, ...figuresOf(resolved.limits, readings)] };
-  const decision = evaluate(policy, facts);
-  const { measured } = resolved;
-  if (decision.effect === 'deny') return { facts, decision, holds: [], measured };
-  assertHonourable(decision.constraints, tool);
-  if (resolved.exceeded.length > 0) {
-    const reason = resolved.exceeded.map((violation) => violation.reason).join('; ');
-    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, resolved.exceeded), holds: [], measured };
-  }
-  const verdict = atLimits(resolved.limits, readings, facts);
-  const holds = resolved.limits.map(({ demand }): HoldRequest => demand);
-  switch (verdict.kind) {
-    case 'fits':
-      return { facts, decision, holds, measured };
-    case 'queue':
-      return { facts, decision, queue: verdict, holds: [], measured };
-    case 'deny': {
-      const { kind: _kind, code, reason, violations, retryAfterMs: _retry, ...problem } = verdict;
-      return { facts, decision: denied(decision, code, reason, violations), problem, holds: [], measured };
-    }
-    case 'approve':
-      return {
-        facts,
-        decision: requireApproval(decision, verdict.requirements),
-        holds: holds.map((demand) => (verdict.over.includes(demand.limit) ? { ...demand, over: true } : demand)),
-        measured,
-      };
-  }
-}
-
-/** The decision when a limit leaves no room and the action may not wait for any. */
-export function denied(
-  decision: Decision,
-  code: 'LIMIT_EXCEEDED' | 'BREAKER_OPEN',
-  reason: string,
-  violations: Decision['violations'] = [],
-): Decision {
-  return {
-    ...decision,
-    effect: 'deny',
-    code,
-    reason,
-    violations: [...decision.violations, ...violations],
-    requirements: [],
-  };
-}
-
-function requireApproval(decision: Decision, requirements: Decision['requirements']): Decision {
-  const reasons = [
-    ...(decision.effect === 'allow' ? [] : [decision.reason]),
-    ...requirements.map(({ reason }) => reason),
-  ];
-  return {
-    ...decision,
-    effect: 'require_approval',
-    reason: reasons.join('; '),
-    requirements: [...decision.requirements, ...requirements],
-  };
+  return ruleOnLimits(policy, baseFacts, resolved, readings, (constraints) => assertHonourable(constraints, tool));
 }
 
 export interface Spending {

@@ -61,7 +61,7 @@ export type RecordedOutcome =
  */
 export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
   const { author, error, facts, grant, ruledOut = [] } = settlement;
-  const { tenant, actionId, proposalDigest, agent, cause } = author;
+  const { tenant, actionId, proposalDigest, proposal, agent, cause } = author;
   const outcome = outcomeOf(settlement);
   const statement = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
@@ -80,6 +80,7 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
       ...action,
       proposalDigest,
       outcome,
+      proposal,
       sign: signed,
       ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
       // Without limits in the facts, this run held nothing. The ledger settles what an earlier grant still holds by the status.

@@ -6,7 +6,7 @@ import type { ArchivedRecord } from '../ledger/index.js';
 
 export interface ActionRecord {
   readonly view: ActionView;
-  /** Absent when only the ledger still knows the action: it keeps the proposal's digest. */
+  /** Absent of an action that is open where only the ledger knows it: until the end it keeps the proposal's digest only. */
   readonly proposal?: Proposal;
   /** RFC 3339 UTC. */
   readonly proposedAt?: string;

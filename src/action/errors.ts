@@ -74,6 +74,7 @@ export const ERROR_CODES = {
   CONFIG_INVALID: 'The configuration cannot be used.',
   NOT_INSTALLED: 'An optional package that this command needs is not installed.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
+  CHECK_FAILED: 'A check that the command was asked to make did not pass.',
   USAGE: 'The command was not called as its --help says.',
   FILES_EXIST: 'The command makes new files, and some of them are there already.',
   NOT_FOUND: 'The object does not exist, or not for this tenant.',

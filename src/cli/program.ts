@@ -19,8 +19,10 @@ import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
 import { mcp } from './commands/mcp.js';
 import { pending } from './commands/pending.js';
+import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
+import { record } from './commands/record.js';
 import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
@@ -40,6 +42,7 @@ const GROUPS = [
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
+  { title: 'Policy:', commands: [policy, record] },
   { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
 ] as const;
 

@@ -25,4 +25,5 @@ export {
   type ResolvedLimits,
 } from './limits/index.js';
 export type { Rule } from './rules.js';
+export { denied, ruleOnLimits, type Ruling } from './ruling.js';
 export { starterFolder } from './starter.js';

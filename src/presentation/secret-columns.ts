@@ -32,6 +32,11 @@ export function withoutSecretColumns<T extends Shown>(record: T): T {
   };
 }
 
+/** A value without the values of these columns, however deep they are in it. */
+export function withoutColumns<T extends Json>(value: T, names: readonly string[] = []): T {
+  return names.length === 0 ? value : struck(value, new Set(names));
+}
+
 type Names = ReadonlySet<string>;
 
 function pendingWithout(pending: PendingView, names: Names): PendingView {

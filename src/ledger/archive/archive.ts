@@ -5,6 +5,7 @@ import type { Delivery } from '../../action/delivery.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Hold } from '../../action/hold.js';
 import type { Digest } from '../../action/json.js';
+import { proposalDigest, type Proposal } from '../../action/proposal.js';
 import type { ApprovalRecord, Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
 import { compensationActionId } from '../../action/compensation-ids.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
@@ -26,6 +27,7 @@ import {
 import { ApprovalRequests } from '../approvals/approval-requests.js';
 import { pageSize } from '../database/cursor.js';
 import { dashboard, type Dashboard } from './dashboard.js';
+import { decidedActions, type DecidedAction, type DecidedFilter } from './decided.js';
 import type { Database } from '../database/database.js';
 import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
 import { Deliveries } from '../deliveries/deliveries.js';
@@ -50,6 +52,8 @@ export interface SettlingReceipt {
 export interface ArchivedRecord extends ArchivedAction {
   readonly proposalDigest: Digest;
   readonly outcome?: Outcome;
+  /** As the ledger keeps it of an action that has ended. Absent of one that is open, and where what is kept does not have the digest. */
+  readonly proposal?: Proposal;
   /** What it was before a person resolved it. */
   readonly previously?: Outcome;
   readonly approvalRequest?: ApprovalRequest;
@@ -149,6 +153,7 @@ export class Archive {
       ...archived(tenant, row),
       proposalDigest: row.digest,
       ...(outcome === undefined ? {} : { outcome }),
+      ...(isOf(row) ? { proposal: row.proposal } : {}),
       ...(previously === undefined ? {} : { previously }),
       ...(approvalRequest === undefined ? {} : { approvalRequest }),
       decisions,
@@ -160,6 +165,11 @@ export class Archive {
       ...(undoes === undefined ? {} : { undoes }),
       undoneBy: row.undone_by,
     };
+  }
+
+  /** Every action that has ended, with what it was decided on, in the order of the receipts of each tenant. Read in pages. */
+  decided(filter: DecidedFilter = {}): AsyncGenerator<DecidedAction> {
+    return decidedActions(this.#database, filter);
   }
 
   /**
@@ -185,7 +195,7 @@ export class Archive {
     const [row] = await this.#database.rows<FoundRow>({
       name: 'archived_action',
       query: sql<FoundRow>`
-        select ${COLUMNS}, a.digest, a.outcome, k.expires_at, k.reason as asked_because, k.summary as asked_summary,
+        select ${COLUMNS}, a.digest, a.outcome, a.proposal, k.expires_at, k.reason as asked_because, k.summary as asked_summary,
           (select row_to_json(b) from (
             select outcome, receipt_seq, receipt_hash from ${resolved} where tenant = ${tenant} and action_id = ${actionId}
           ) as b) as before,
@@ -224,6 +234,15 @@ export class Archive {
   }
 }
 
+/** Whoever can write to the ledger can write a proposal there: what the action id does not stand for is not shown as if it did. */
+function isOf<Row extends Pick<FoundRow, 'digest' | 'proposal'>>(row: Row): row is Row & { proposal: Proposal } {
+  try {
+    return row.proposal !== null && proposalDigest(row.proposal) === row.digest;
+  } catch {
+    return false;
+  }
+}
+
 function checkPeriod({ from, to }: ArchiveFilter): void {
   for (const [field, time] of Object.entries({ from, to })) {
     if (time === undefined || !Number.isNaN(time.getTime())) continue;
@@ -242,6 +261,7 @@ interface FoundRow extends SearchedRow, EndColumns {
   readonly receipt_seq: string | null;
   readonly receipt_hash: Digest | null;
   readonly digest: Digest;
+  readonly proposal: Proposal | null;
   readonly before: { outcome: UnreceiptedOutcome; receipt_seq: string; receipt_hash: Digest } | null;
   readonly receipts: readonly SettlingReceipt[];
   readonly revised_by: readonly string[];

@@ -65,6 +65,9 @@ create table countersign.actions (
   sending_since timestamptz,
   status text check (status in ('success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown')),
   outcome json,
+  -- What was proposed, written with the outcome, so that what was decided can be decided again after Temporal has forgotten it. `digest` says what
+  -- of it identifies the action: whoever reads it compares.
+  proposal json,
   receipt_seq bigint,
   receipt_hash text,
   created_at timestamptz not null default clock_timestamp(),
@@ -99,6 +102,7 @@ create trigger final before update on countersign.actions for each row when (
   row(new.tenant, new.action_id, new.digest) <> row(old.tenant, old.action_id, old.digest)
   or new.uses < old.uses
   or (old.status is null and new.resolved_at is not null)
+  or ((old.status is not null or old.proposal is not null) and new.proposal::text is distinct from old.proposal::text)
   or (old.status is not null
     and (row(new.status, new.receipt_seq, new.receipt_hash, new.ended_at, new.uses, new.resolved_at)
         is distinct from row(old.status, old.receipt_seq, old.receipt_hash, old.ended_at, old.uses, old.resolved_at)

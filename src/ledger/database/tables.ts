@@ -4,6 +4,7 @@ import type { CatalogueTool } from '../../action/catalogue.js';
 import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
 import type { Digest, Json } from '../../action/json.js';
 import type { ApprovalRecord, OutcomeStatus, Shown, UnreceiptedOutcome, Verdict } from '../../action/outcome.js';
+import type { Proposal } from '../../action/proposal.js';
 import type { LimitReading } from '../../action/limits.js';
 import type { DeliveryKind } from '../../action/delivery.js';
 import type { FreezeKind } from '../../action/freeze.js';
@@ -38,6 +39,8 @@ export interface LedgerTables {
     sending_since: Date | null;
     status: OutcomeStatus | null;
     outcome: JsonText<UnreceiptedOutcome | null>;
+    /** What was proposed, written with the outcome. */
+    proposal: JsonText<Proposal | null>;
     receipt_seq: BigInteger | null;
     receipt_hash: Digest | null;
     created_at: Generated<Date>;

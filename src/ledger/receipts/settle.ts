@@ -2,6 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { canonical, type Digest } from '../../action/json.js';
+import { proposalDigest } from '../../action/proposal.js';
 import { DISPOSITIONS } from '../../action/limits.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
 import { closing } from '../approvals/list-changes.js';
@@ -29,6 +30,7 @@ interface WrittenRow {
 export async function settle(database: Database, chains: Chains, request: SettleRequest): Promise<Settlement> {
   const { tenant, outcome, sign } = request;
   const text = canonicalText({ ...outcome, receipt: undefined });
+  const proposed = proposedText(request);
   const settled = (link: ChainLink, signed: SignedReceipt): Settlement => ({
     kind: 'settled',
     outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
@@ -40,7 +42,9 @@ export async function settle(database: Database, chains: Chains, request: Settle
       const link = nextLink(guess);
       // Signed in vain where the action has ended before; whether signing fails matters only where it has not.
       const signed = await signFor(sign, link).catch(() => undefined);
-      const [result] = signed ? await database.rows(settleStatement(database, request, text, link, signed)) : [];
+      const [result] = signed
+        ? await database.rows(settleStatement(database, request, { text, proposed }, link, signed))
+        : [];
       if (signed && result?.written === true) {
         chains.heads.wrote(tenant, link, signed);
         return settled(link, signed);
@@ -54,7 +58,7 @@ export async function settle(database: Database, chains: Chains, request: Settle
       if (obstacle !== undefined) return obstacle;
 
       const { link, signed } = await chains.sign(tenant, head, sign);
-      const write = settleStatement(database, request, text, link, signed);
+      const write = settleStatement(database, request, { text, proposed }, link, signed);
       const [[result]] = await Promise.all([session.rows(write), session.run('commit')]);
       if (result?.written === true) return settled(link, signed);
       // After we read, another proposal was admitted under this id, or a grant was used.
@@ -70,7 +74,7 @@ export async function settle(database: Database, chains: Chains, request: Settle
 function settleStatement(
   database: Database,
   request: SettleRequest,
-  text: string,
+  { text, proposed }: { readonly text: string; readonly proposed: string | null },
   link: ChainLink,
   signed: SignedReceipt,
 ): PreparedStatement<WrittenRow> {
@@ -88,16 +92,16 @@ function settleStatement(
       ${guarded ? sql`own as materialized (${ownUses(database, request)}),` : sql``}
       action as (
         insert into ${database.table('actions')} as a
-          (tenant, action_id, digest, agent, tool, environment, status, outcome, receipt_seq, receipt_hash, ended_at,
+          (tenant, action_id, digest, agent, tool, environment, status, outcome, proposal, receipt_seq, receipt_hash, ended_at,
             effect, policies, code, reason, summary, via${guarded ? sql`, uses` : sql``})
         select
           ${tenant}, ${actionId}, ${proposalDigest}, ${outcome.facts?.agent.id ?? null}, ${outcome.tool}, ${outcome.facts?.tool.environment ?? null},
-          ${outcome.status}, ${text}, ${link.seq}, ${signed.hash}, clock_timestamp(),
+          ${outcome.status}, ${text}, ${proposed}, ${link.seq}, ${signed.hash}, clock_timestamp(),
           ${effect}, ${policies}::text[], ${code}, ${reason}, ${summary}, ${via}::text[]${guarded ? sql`, own.uses` : sql``}
         from head ${guarded ? sql`cross join own` : sql``}
         where head.seq = ${link.seq - 1} and head.hash is not distinct from ${link.prev}
         on conflict (tenant, action_id) do update set
-          status = excluded.status, outcome = excluded.outcome, receipt_seq = excluded.receipt_seq,
+          status = excluded.status, outcome = excluded.outcome, proposal = excluded.proposal, receipt_seq = excluded.receipt_seq,
           receipt_hash = excluded.receipt_hash, ended_at = excluded.ended_at, effect = excluded.effect, policies = excluded.policies,
           code = excluded.code, reason = excluded.reason, summary = excluded.summary, via = excluded.via
         where a.digest = excluded.digest and a.status is null ${guarded ? sql`and a.uses - a.returned <= excluded.uses` : sql``}
@@ -161,6 +165,17 @@ function obstacleTo(request: SettleRequest, action: ActionRow): Settlement | und
   const outcome = outcomeOf(request.tenant, action);
   if (outcome !== undefined) return { kind: 'settled', outcome, recorded: true };
   return action.others > 0 && saysNotDone(request) ? { kind: 'effect_possible', uses: action.others } : undefined;
+}
+
+/** @throws CountersignError INVALID_PROPOSAL when it is not the proposal that the action id stands for */
+function proposedText({ proposal, proposalDigest: expected }: SettleRequest): string | null {
+  if (proposal === undefined) return null;
+  if (proposalDigest(proposal) === expected) return canonicalText(proposal);
+  throw new CountersignError('INVALID_PROPOSAL', 'The proposal to keep is not the one that the outcome is of.', {
+    field: 'proposal',
+    expected: `a proposal with the digest ${expected}`,
+    fix: 'Settle the action with the proposal that was admitted.',
+  });
 }
 
 /** Canonical, because the receipt's digest of the outcome is over this text. */

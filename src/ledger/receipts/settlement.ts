@@ -1,6 +1,7 @@
 /** What settling and resolving ask for, and what they come to. */
 import type { HoldSettlement } from '../../action/limits.js';
 import type { Digest } from '../../action/json.js';
+import type { Proposal } from '../../action/proposal.js';
 import type { Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
 import type { SignReceipt } from './receipt.js';
 
@@ -9,6 +10,8 @@ export interface SettleRequest {
   readonly actionId: string;
   readonly proposalDigest: Digest;
   readonly outcome: UnreceiptedOutcome;
+  /** What was proposed, kept beside the outcome. Absent: nothing is kept. One whose digest is another is refused. */
+  readonly proposal?: Proposal;
   readonly sign: SignReceipt;
   /** The activities (`usedBy`) that used a grant and are known to have had no effect: these uses do not stand against it. */
   readonly withoutEffect?: readonly string[];

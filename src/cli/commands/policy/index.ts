@@ -1,0 +1,9 @@
+/** `countersign policy …`: the life of a policy before it is live. */
+import type { Command } from 'commander';
+import { policyBacktest } from './backtest.js';
+import { policyDiff } from './diff.js';
+
+export function policy(program: Command): void {
+  const group = program.command('policy').description('compare policies, and see what a changed one would have done');
+  for (const add of [policyDiff, policyBacktest]) add(group);
+}

@@ -1,0 +1,190 @@
+/** Decides recorded actions again under a candidate, in order, with limits and approvals as they were, and says what changes. Pure. */
+import type { DecisionRecord } from '../../action/decision-record.js';
+import { inOrderOfDecision } from '../../action/decision-record.js';
+import type { Digest } from '../../action/json.js';
+import type { LimitFigure, LimitReading } from '../../action/limits.js';
+import { bundleFromFiles, type PolicyBundle } from '../bundle.js';
+import { compilePolicy, type Policy } from '../compile.js';
+import { LIMITS_FILE } from '../limits/limit.js';
+import type { ResolvedLimit, ResolvedLimits } from '../limits/resolved.js';
+import { changeKind, rulesOf, standingOf, toTheLetter, type Standing } from './change.js';
+import { Holdings } from './holdings.js';
+import { lacking, Readings } from './lacks.js';
+import {
+  ask,
+  decisionOf,
+  isOfPolicy,
+  redecide,
+  sameFile,
+  sameSchemas,
+  type Asked,
+  type DecidedRecord,
+  type Redecided,
+} from './redecide.js';
+import type { BacktestReport, Change, Money } from './report.js';
+import { Tally } from './tally.js';
+import { timeline } from './timeline.js';
+import { Worlds } from './world.js';
+
+export interface BacktestOptions {
+  readonly candidate: Policy;
+  /** The policies that the decisions were made under, as far as they are known: without them limits count from the records alone. */
+  readonly recordedUnder?: readonly Pick<PolicyBundle, 'digest' | 'files'>[];
+}
+
+/** @throws CountersignError INTERNAL */
+export function backtest(records: readonly DecisionRecord[], options: BacktestOptions): BacktestReport {
+  return new Backtest(options).run([...records].sort(inOrderOfDecision));
+}
+
+class Backtest {
+  readonly #candidate: Policy;
+  readonly #readings: Readings;
+  readonly #recordedUnder: ReadonlyMap<Digest, Pick<PolicyBundle, 'files'>>;
+  readonly #compiled = new Map<Digest, Policy | undefined>();
+  readonly #worlds = new Worlds();
+  readonly #holdings = new Holdings(this.#worlds);
+  readonly #tally = new Tally();
+
+  constructor({ candidate, recordedUnder = [] }: BacktestOptions) {
+    this.#candidate = candidate;
+    this.#readings = new Readings(candidate);
+    this.#recordedUnder = new Map(recordedUnder.map((one) => [one.digest, one]));
+  }
+
+  run(records: readonly DecisionRecord[]): BacktestReport {
+    for (const { kind, index, at } of timeline(records)) {
+      const record = records[index] as DecisionRecord;
+      if (kind === 'decide') this.#decide(record, at);
+      else if (kind === 'place') this.#holdings.place(record, at);
+      else this.#holdings.settle(record, at);
+    }
+    return this.#tally.report(this.#candidate.digest);
+  }
+
+  #decide(record: DecisionRecord, at: number): void {
+    this.#tally.record(record);
+    if (record.facts === undefined) return this.#tally.beforePolicy();
+    const decided = record as DecidedRecord;
+    const recorded = this.#policyOf(record.decision?.policyDigest);
+    const sameSchema = recorded !== undefined && sameSchemas(this.#candidate, recorded);
+    const why = lacking(decided, this.#candidate, this.#readings, sameSchema);
+    const before = decisionOf(record, this.#candidate);
+    const asked = why === undefined ? ask(this.#candidate, decided, sameSchema) : undefined;
+    const then = recorded && this.#asked(decided, recorded, asked);
+    if (why !== undefined || before === undefined || asked === undefined) {
+      this.#tally.undecided(record, why ?? 'no decision was recorded');
+      // What it held was held all the same.
+      return this.#holdings.plan(record, { then: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
+    }
+
+    const { after, readings } = this.#redecide(decided, asked, then?.limits, at);
+    const standing = {
+      before: standingOf(before, record.approvals),
+      after: standingOf(after.decision, record.approvals),
+    };
+    const kind = changeKind(
+      { decision: before, standing: standing.before },
+      { ...after, standing: standing.after },
+      record.error?.code === 'LIMIT_EXCEEDED',
+    );
+    const resolved = asked.kind === 'asked' ? asked.resolved : undefined;
+    this.#holdings.plan(record, {
+      then: then?.limits,
+      now: resolved?.limits,
+      happens: happens(record, standing.before, standing.after),
+      newly: kind === 'newly-allowed',
+    });
+    this.#noteExhausted(record, resolved?.limits ?? [], readings);
+    const change: Change | undefined =
+      kind === undefined
+        ? undefined
+        : {
+            kind,
+            tenant: record.tenant,
+            actionId: record.actionId,
+            decidedAt: record.decidedAt,
+            agent: decided.facts.agent.id,
+            tool: decided.facts.tool.name,
+            operation: decided.facts.operation,
+            targets: decided.facts.preview.targets.slice(0, 5),
+            before: told(before, standing.before),
+            after: told(after.decision, standing.after),
+            rules: rulesOf(before, after.decision),
+            amounts: moneyOf(resolved ?? then),
+          };
+    this.#tally.redecided(
+      record.decidedAt,
+      before.effect,
+      after.decision.effect,
+      toTheLetter(before, after.decision),
+      change,
+    );
+  }
+
+  #redecide(
+    record: DecidedRecord,
+    asked: Asked,
+    then: readonly ResolvedLimit[] | undefined,
+    at: number,
+  ): { readonly after: Redecided; readonly readings: readonly LimitReading[] } {
+    if (asked.kind === 'unusable') return { after: { decision: asked.decision, queued: false }, readings: [] };
+    const figures = record.facts.limits ?? [];
+    const readings = this.#worlds.read(record, asked.resolved.limits, then, figures.filter(isOfPolicy), at);
+    return { after: redecide(this.#candidate, record, asked, readings), readings };
+  }
+
+  /** What the recorded policy asked of its limits. Where the candidate's limits are the same text, they ask the same. */
+  #asked(record: DecidedRecord, recorded: Policy, asked: Asked | undefined): ResolvedLimits | undefined {
+    if (asked?.kind === 'asked' && sameFile(recorded, this.#candidate, LIMITS_FILE)) return asked.resolved;
+    const own = ask(recorded, record, true);
+    return own.kind === 'asked' ? own.resolved : undefined;
+  }
+
+  #noteExhausted(record: DecisionRecord, limits: readonly ResolvedLimit[], readings: readonly LimitReading[]): void {
+    const had = new Map(
+      (record.facts?.limits ?? []).map((figure): [string, LimitFigure] => [`${figure.limit}\n${figure.key}`, figure]),
+    );
+    for (const [index, { limit, key, fits }] of readings.entries()) {
+      if (fits || had.get(`${limit}\n${key}`)?.fits === false) continue;
+      const demand = limits[index]?.demand;
+      const asked = demand?.kind === 'budget' ? { amount: demand.amount, unit: demand.unit } : undefined;
+      this.#tally.exhausted({ limit, key, tenant: record.tenant }, record.decidedAt, asked);
+    }
+  }
+
+  /** Undefined where it is not known, or is none for this version any more. */
+  #policyOf(digest: Digest | undefined): Policy | undefined {
+    if (digest === undefined) return undefined;
+    if (digest === this.#candidate.digest) return this.#candidate;
+    if (!this.#compiled.has(digest)) this.#compiled.set(digest, compiled(this.#recordedUnder.get(digest)));
+    return this.#compiled.get(digest);
+  }
+}
+
+function compiled(bundle: Pick<PolicyBundle, 'files'> | undefined): Policy | undefined {
+  try {
+    return bundle && compilePolicy(bundleFromFiles(bundle.files));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the action goes on to its effect under the candidate. What people were not asked about counts as approved. */
+function happens(record: DecisionRecord, before: Standing, after: Standing): boolean {
+  const went = record.holds.length > 0 || record.attempted;
+  if (after === 'denied' || after === 'refused') return false;
+  if (before === 'allowed' || before === 'approved') return went;
+  return after === 'allowed' || after === 'approved';
+}
+
+function told({ effect, code, reason }: NonNullable<DecisionRecord['decision']>, standing: Standing): Change['before'] {
+  return { effect, standing, ...(code === undefined ? {} : { code }), reason };
+}
+
+/** The largest amount of each unit: budgets of one unit measure the same money. */
+function moneyOf(resolved: ResolvedLimits | undefined): Money {
+  const amounts: Record<string, number> = {};
+  for (const { unit, amount } of resolved?.measured ?? []) amounts[unit] = Math.max(amounts[unit] ?? 0, amount);
+  return amounts;
+}
