@@ -1,0 +1,11 @@
+/** `countersign policy`: writing policies, and knowing what they do. */
+import type { Command } from 'commander';
+import { lintPolicy } from './lint.js';
+
+/** One line for each subcommand, in the order of `--help`. */
+const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy];
+
+export function policy(program: Command): void {
+  const command = program.command('policy').description('write policies, and know what they do');
+  for (const add of SUBCOMMANDS) add(command);
+}
