@@ -19,6 +19,24 @@ export function policyInvalid(
 ): CountersignError {
   const at = (problem: BundleProblem) => (typeof problem.at === 'string' ? problem.at : locationText(problem.at));
   const [first] = problems;
+  const error = invalid(problems, first, at, cause);
+  problemsOfError.set(error, problems);
+  return error;
+}
+
+const problemsOfError = new WeakMap<CountersignError, readonly BundleProblem[]>();
+
+/** All problems of a bundle that was refused, of which the error's message shows the first few. Empty for another error. */
+export function problemsOf(error: CountersignError): readonly BundleProblem[] {
+  return problemsOfError.get(error) ?? [];
+}
+
+function invalid(
+  problems: readonly BundleProblem[],
+  first: BundleProblem,
+  at: (problem: BundleProblem) => string,
+  cause: unknown,
+): CountersignError {
   const texts = problems.slice(0, SHOWN).map((problem) => `${at(problem)}: ${problem.message}`);
   const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
   return new CountersignError('POLICY_INVALID', texts.join('; ') + more, {

@@ -1,5 +1,5 @@
 /** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
-import type { Policy as CedarPolicy } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Policy as CedarPolicy, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
 import type { ApprovalTerms } from './approval.js';
@@ -16,6 +16,8 @@ export interface Rule extends PolicySource {
   /** Its `@id`. */
   readonly id: string;
   readonly effect: 'permit' | 'forbid';
+  /** As Cedar reads it. */
+  readonly json: PolicyJson;
   /** The action types that its scope can match. */
   readonly actions: ReadonlySet<ActionType>;
   /** The template of its `@reason`. */
@@ -89,7 +91,7 @@ function readRule(cedar: Cedar, source: PolicySource, actions: ActionIndex, prob
   const result = cedar.policyToJson(text);
   if (result.type === 'failure') {
     pushAll(problems, result.errors, (error) => ({ ...locate(error, place.file, text), at: place }));
-    return { ...source, id: '', effect: 'forbid', actions: new Set(), constraints: [] };
+    return { ...source, id: '', effect: 'forbid', json: UNREAD, actions: new Set(), constraints: [] };
   }
   const { effect, annotations = {}, action, conditions } = result.json;
   const own: AnnotationProblem[] = [];
@@ -98,8 +100,17 @@ function readRule(cedar: Cedar, source: PolicySource, actions: ActionIndex, prob
   if (deeperThan(conditions, MAX_DEPTH)) {
     problems.push({ at: place, message: `its condition nests deeper than ${MAX_DEPTH} levels`, fix: DEPTH_FIX });
   }
-  return { ...source, ...read, effect, actions: matchedActions(action, actions) };
+  return { ...source, ...read, effect, json: result.json, actions: matchedActions(action, actions) };
 }
+
+/** Stands for a policy that Cedar cannot read, in a bundle that is refused. */
+const UNREAD: PolicyJson = {
+  effect: 'forbid',
+  principal: { op: 'All' },
+  action: { op: 'All' },
+  resource: { op: 'All' },
+  conditions: [],
+};
 
 function checkIds(rules: readonly Rule[], problems: BundleProblem[]): void {
   const first = new Map<string, Rule>();

@@ -1,9 +1,13 @@
-/** `countersign policy …`: the life of a policy before it is live. */
+/** `countersign policy …`: writing policies, knowing what they do, and what a changed one would have done. */
 import type { Command } from 'commander';
 import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
+import { lintPolicy } from './lint.js';
+
+/** One line for each subcommand, in the order of `--help`. */
+const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy, policyDiff, policyBacktest];
 
 export function policy(program: Command): void {
-  const group = program.command('policy').description('compare policies, and see what a changed one would have done');
-  for (const add of [policyDiff, policyBacktest]) add(group);
+  const command = program.command('policy').description('write policies, and know what they do');
+  for (const add of SUBCOMMANDS) add(command);
 }
