@@ -21,6 +21,7 @@ import { mcp } from './commands/mcp.js';
 import { pending } from './commands/pending.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
+import { replay } from './commands/replay.js';
 import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
@@ -40,7 +41,7 @@ const GROUPS = [
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, replay] },
 ] as const;
 
 const ENVIRONMENT = `
