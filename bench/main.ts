@@ -4,6 +4,7 @@ import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
 import { mcp } from './mcp.js';
 import { rehearsal } from './rehearsal.js';
+import { replay } from './replay.js';
 import { runaway } from './runaway.js';
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void
   ledger,
   mcp,
   rehearsal,
+  replay,
   runaway,
 };
 

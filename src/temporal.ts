@@ -13,6 +13,19 @@ export const ATTRIBUTES = {
   receipt: defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT),
 } as const;
 
+/** Every type of workflow that a worker runs. */
+export const WORKFLOW_TYPES = [
+  'compensation',
+  'dryRun',
+  'notification',
+  'reconcile',
+  'recordedOutcome',
+  'resolution',
+  'saga',
+  'signedCommand',
+  'trustedAction',
+] as const;
+
 /** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
 export const WORKFLOW_TASK_TIMEOUT = '5s';
 

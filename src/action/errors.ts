@@ -73,6 +73,8 @@ export const ERROR_CODES = {
   KEYS_INVALID: 'Signing keys cannot be used.',
   CONFIG_INVALID: 'The configuration cannot be used.',
   NOT_INSTALLED: 'An optional package that this command needs is not installed.',
+  HISTORY_INVALID: "A recorded history cannot be read, or is none of Countersign's.",
+  NONDETERMINISTIC: 'The workflow code does not do what a recorded history did.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
   CHECK_FAILED: 'A check that the command was asked to make did not pass.',
   USAGE: 'The command was not called as its --help says.',

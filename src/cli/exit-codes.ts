@@ -49,6 +49,7 @@ const EXIT_OF_CODE: Readonly<Partial<Record<ErrorCode, Exit>>> = {
   NOT_FOUND: 'usage',
   NOT_PENDING: 'usage',
   EDIT_INVALID: 'usage',
+  HISTORY_INVALID: 'usage',
   AGENT_UNVERIFIED: 'denied',
   SCOPE_DENIED: 'denied',
   POLICY_DENIED: 'denied',

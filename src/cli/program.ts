@@ -23,6 +23,7 @@ import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
 import { record } from './commands/record.js';
+import { replay } from './commands/replay.js';
 import { saga } from './commands/saga.js';
 import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
@@ -42,7 +43,7 @@ const GROUPS = [
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
-  { title: 'Policy:', commands: [policy, record] },
+  { title: 'Policy and replay:', commands: [policy, record, replay] },
   { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
 ] as const;
 

@@ -519,6 +519,40 @@ describe('resolve', () => {
   });
 });
 
+describe('replay', () => {
+  const replay = (...args: readonly string[]): Promise<Ended> => cli(['replay', ...args, '--json'], { env });
+
+  test('takes the histories that a query finds, and the newest of each workflow type, whether they have ended or wait', async () => {
+    await propose('replayed', setStatus('replayed', { id: 1 }));
+    await propose('replayed-waits', large('replayed'));
+    const tool = "CountersignTool = 'shop-db'";
+    const mine = `WorkflowId IN ('${TENANT}/replayed', '${TENANT}/replayed-waits')`;
+    await until(
+      async () => (await bot.temporal.workflow.count(`${mine} AND ${tool}`)).count,
+      (count) => count === 2,
+    );
+    const [queried, newest] = await Promise.all([replay('--query', `${mine} AND ${tool}`), replay('--last', '1')]);
+    expect(queried.code).toBe(0);
+    expect(queried.json()).toMatchObject({
+      histories: 2,
+      replayed: 2,
+      byWorkflowType: { trustedAction: 2 },
+      problems: [],
+    });
+    expect(newest.code).toBe(0);
+    expect(newest.json()).toMatchObject({ byWorkflowType: { trustedAction: 1 }, problems: [] });
+  });
+
+  test('says when a query is none, finds nothing, or the server is not there', async () => {
+    const wrong = await replay('--query', 'CountersignTool like');
+    expect([wrong.code, errorOf(wrong)]).toMatchObject([2, { code: 'USAGE', field: '--query' }]);
+    const none = await replay('--query', "WorkflowId = 'nobody/nothing'");
+    expect([none.code, none.json()]).toMatchObject([2, { histories: 0 }]);
+    const away = await cli(['replay', '--last', '1', '--json'], { env: { ...env, TEMPORAL_ADDRESS: '127.0.0.1:1' } });
+    expect([away.code, errorOf(away).code]).toEqual([1, 'TEMPORAL_UNAVAILABLE']);
+  });
+});
+
 describe('the record', () => {
   test('verifies: receipts, outcomes, and what Temporal saw', async () => {
     await proposed('recorded', setStatus('recorded', { id: 50 }));

@@ -1,10 +1,10 @@
-/** Every recorded history replays on today's workflow code, and a nondeterministic change is caught. */
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+/** Every recorded history replays on today's workflow code. What is told of those that do not is in command.test.ts. */
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bundleWorkflowCode, Worker } from '@temporalio/worker';
-import { DeterminismViolationError } from '@temporalio/workflow';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { replayHistories, type Replayed } from '../../src/replay/replay.js';
+import { historyFiles } from '../../src/replay/sources.js';
+import { WORKFLOW_TYPES } from '../../src/temporal.js';
 import { workflowBundlePath } from '../../src/worker/bundle.js';
 import { keepQuiet } from '../support/quiet.js';
 import { ROOT } from '../support/root.js';
@@ -15,19 +15,6 @@ const folder = path.join(ROOT, 'test/histories');
 const names = (await readdir(folder))
   .filter((name) => name.endsWith('.json'))
   .map((name) => path.basename(name, '.json'));
-
-async function history(name: string): Promise<unknown> {
-  return JSON.parse(await readFile(path.join(folder, `${name}.json`), 'utf8'));
-}
-
-interface History {
-  readonly events: readonly { readonly workflowExecutionStartedEventAttributes?: { readonly workflowId?: string } }[];
-}
-
-/** A workflow may make other ids of its own. */
-function idIn(recorded: unknown): string | undefined {
-  return (recorded as History).events[0]?.workflowExecutionStartedEventAttributes?.workflowId;
-}
 
 /** Every way an action can go has a history; a path that is new must be recorded (`npm run histories`). */
 const PATHS = [
@@ -88,42 +75,28 @@ test('there is a history of every path', () => {
 });
 
 describe('today’s workflow code replays', () => {
-  test.each(names)('%s', async (name) => {
-    const codePath = await workflowBundlePath();
-    const recorded = await history(name);
-    const replayed = Worker.runReplayHistory({ workflowBundle: { codePath } }, recorded, idIn(recorded) ?? name);
-    await expect(replayed).resolves.toBeUndefined();
+  const results = new Map<string, Replayed>();
+
+  beforeAll(async () => {
+    await replayHistories(await historyFiles([folder]), {
+      bundle: await workflowBundlePath(),
+      concurrency: 2,
+      told: (result) => results.set(path.basename(result.source, '.json'), result),
+    });
+  });
+
+  test.each(names)('%s', (name) => {
+    expect(results.get(name)).toEqual(expect.objectContaining({ workflowType: expect.any(String) as string }));
+    expect(results.get(name)?.problem).toBeUndefined();
+  });
+
+  test('and nothing else was replayed', () => {
+    expect(new Set(results.keys())).toEqual(new Set(names));
   });
 });
 
-describe('a change that is not deterministic', () => {
-  let copy: string;
-
-  beforeAll(async () => {
-    copy = await mkdtemp(path.join(os.tmpdir(), 'countersign-replay-'));
-    for (const part of ['workflows', 'src', 'activities', 'package.json']) {
-      await cp(path.join(ROOT, part), path.join(copy, part), { recursive: true });
-    }
-    await symlink(path.join(ROOT, 'node_modules'), path.join(copy, 'node_modules'));
-  });
-  afterAll(() => rm(copy, { recursive: true, force: true }));
-
-  test('is caught by a recorded history', async () => {
-    const file = path.join(copy, 'workflows/trusted-action.ts');
-    const text = await readFile(file, 'utf8');
-    const changed = `import { sleep as dawdle } from '@temporalio/workflow';\n${text}`.replace(
-      'await run(action)',
-      'await dawdle(1).then(() => run(action))',
-    );
-    expect(changed).toContain('dawdle(1)');
-    await writeFile(file, changed);
-    const ignore = (): void => {};
-    const workflowBundle = await bundleWorkflowCode({
-      workflowsPath: path.join(copy, 'workflows/index.ts'),
-      logger: { log: ignore, trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
-    });
-    await expect(Worker.runReplayHistory({ workflowBundle }, await history('allowed'), 'allowed')).rejects.toThrow(
-      DeterminismViolationError,
-    );
-  });
+test('the workflow types are those of the code', async () => {
+  const index = await readFile(path.join(ROOT, 'workflows/index.ts'), 'utf8');
+  const exported = [...index.matchAll(/^export \{ (\w+) \}/gm)].map(([, name]) => name);
+  expect(new Set(exported)).toEqual(new Set(WORKFLOW_TYPES));
 });
