@@ -19,6 +19,7 @@ import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
 import { mcp } from './commands/mcp.js';
 import { pending } from './commands/pending.js';
+import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
 import { receipts } from './commands/receipts.js';
 import { saga } from './commands/saga.js';
@@ -40,6 +41,7 @@ const GROUPS = [
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
+  { title: 'Policies:', commands: [policy] },
   { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
 ] as const;
 
