@@ -23,5 +23,6 @@ export {
   type ResolvedLimit,
   type ResolvedLimits,
 } from './limits/index.js';
+export { RolledOutPolicy, storedBundle, type PolicyPlaces } from './rolled-out.js';
 export type { Rule } from './rules.js';
 export { starterFolder } from './starter.js';

@@ -3,4 +3,4 @@ export { Rollout } from './rollout.js';
 export type { PolicyApproval } from './approvals.js';
 export type { ChangeRequest } from './changes.js';
 export type { NewEvidence } from './evidence.js';
-export type { WorkerReport } from './workers.js';
+export { REPORT_EVERY_SECONDS, type WorkerReport } from './workers.js';

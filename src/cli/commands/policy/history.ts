@@ -32,7 +32,7 @@ async function history(context: Context, name: string | undefined, { limit }: Hi
 }
 
 export function changeText({ seq, kind, digest, replaced, by, people, reason, evidence, at }: PolicyChange): string {
-  const who = people.length > 1 ? people.map(sanitize).join(', ') : sanitize(by);
+  const who = people.length > 1 ? people.map((person) => sanitize(person)).join(', ') : sanitize(by);
   return [
     `#${seq}  ${at}  ${kind} of ${digest} by ${who}: ${sanitize(reason)}`,
     `    it is ${STATE_AFTER[kind]} since${replaced === undefined ? '' : `, in place of ${replaced}`}`,
