@@ -6,6 +6,7 @@ import type { ErrorView } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { ApprovalRecord, Outcome, ReceiptRef, Shown } from '../src/action/outcome.js';
 import type { StoredPasskey } from '../src/action/passkey.js';
+import type { PolicyChange } from '../src/action/policy-rollout.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { SagaManifest } from '../src/action/saga.js';
 import type { Freeze } from '../src/action/freeze.js';
@@ -184,6 +185,15 @@ export type CommandResult =
       readonly receipt: ReceiptRef;
     }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
+  /** The policy is in its new state; without `change`, more people have to sign the same. */
+  | {
+      readonly kind: 'promote_policy' | 'roll_back_policy' | 'shadow_policy' | 'retire_policy';
+      readonly change?: PolicyChange;
+      /** How many people have signed it, of how many. */
+      readonly signed: number;
+      readonly needed: number;
+      readonly receipt: ReceiptRef;
+    }
   /** The person `by` decided how to continue with a compensation that failed. */
   | {
       readonly kind: 'recover';

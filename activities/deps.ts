@@ -11,8 +11,12 @@ import type { RefusalThrottle } from './refusal-throttle.js';
 
 export interface Dependencies {
   readonly tools: ReadonlyMap<string, Tool>;
-  /** The policy active now. @throws CountersignError POLICY_UNAVAILABLE */
-  readonly policy: { current(): Policy };
+  /** The policy active now, and the one that is compared with it. */
+  readonly policy: {
+    /** @throws CountersignError POLICY_UNAVAILABLE */
+    current(): Policy;
+    shadow?(): Policy | undefined;
+  };
   readonly ledger: Ledger;
   readonly keyring: Keyring;
   readonly expectations: ExpectationRunner;
@@ -45,6 +49,8 @@ export interface Settings {
   readonly passkeys?: PasskeySettings;
   /** How many approvals of one person count in a short time. */
   readonly approvalRateLimit: ApprovalRateLimit;
+  /** What a promotion of a policy needs. */
+  readonly promotion: PromotionSettings;
 }
 
 /**
@@ -56,6 +62,13 @@ export interface ApprovalRateLimit {
   readonly approvals: number;
   /** Length of the window, in seconds. Default 60. */
   readonly withinSeconds: number;
+}
+
+export interface PromotionSettings {
+  /** How many people have to sign it. Default 1. */
+  readonly quorum: number;
+  /** Whether one without evidence is carried out. Default false. */
+  readonly withoutEvidence: boolean;
 }
 
 export interface CommandRoles {
@@ -71,6 +84,8 @@ export interface CommandRoles {
   readonly recover: readonly string[];
   /** Freezes, through the gateway. */
   readonly freeze: readonly string[];
+  /** Changes which policy is active or in shadow, for every tenant. */
+  readonly policy: readonly string[];
 }
 
 /** `ended`: the workflow has ended, in whatever way; `gone`: Temporal does not know it, or no longer. */
@@ -131,6 +146,7 @@ export const FAULT_POINTS = [
   'checkApproval.end',
   'executeCommand.begin',
   'command.after-nonce',
+  'policy.after-change',
   'executeCommand.end',
   'reconcile.begin',
   'reconcile.before-settle',

@@ -16,6 +16,7 @@ import {
   type AuthorityCommandKind,
 } from './authority-commands.js';
 import { appendCommandReceipt } from './command-receipt.js';
+import { checkPolicyCommand, isPolicyCommand, type PolicyCommandKind } from './policy-commands.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 
 type Unfreeze = Extract<SignedCommand, { kind: 'unfreeze' }>;
@@ -29,20 +30,23 @@ const NONCES = 'statement';
  * Carries out a signed command. Each part can be repeated without a second effect, so another worker can continue when this one dies. The
  * signed command itself works only once: it is refused when it is submitted again.
  *
- * @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN
+ * @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, APPROVAL_FORBIDDEN, PASSKEY_INVALID, CREDENTIAL_REVOKED, NOT_FOUND, NOT_UNKNOWN,
+ *   POLICY_CONFLICT, POLICY_INVALID, EVIDENCE_REQUIRED
  */
 export async function executeCommand(token: string, deps: Dependencies): Promise<CommandResult> {
   const command = await verifyCommand(deps.keyring, token, { now: new Date() });
   await assertCredentialsValid(command, deps);
   const carryOut = isAuthorityCommand(command)
     ? await checkAuthorityCommand(command, token, deps)
-    : await checkOperatorCommand(command, deps);
+    : isPolicyCommand(command)
+      ? await checkPolicyCommand(command, token, deps)
+      : await checkOperatorCommand(command, deps);
   await useOnce(command, deps);
   await deps.faults.at('command.after-nonce');
   return carryOut();
 }
 
-type OperatorCommand = Exclude<SignedCommand, { kind: AuthorityCommandKind }>;
+type OperatorCommand = Exclude<SignedCommand, { kind: AuthorityCommandKind | PolicyCommandKind }>;
 
 async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies): Promise<Execute> {
   const freeze = command.kind === 'unfreeze' ? await freezeOf(command, deps) : undefined;

@@ -7,7 +7,8 @@ if (!url && !isGateway)
   throw new Error('Set APP_DATABASE_URL to the database that agents may act on, as this container reaches it.');
 
 export default defineConfig({
-  policies: '../policies/starter',
+  // Nobody edits a file of the image: a policy is changed by a new image, unless you take it from the ledger (docs/policy-rollout.md).
+  policies: { from: 'folder', path: '../policies/starter', inProduction: true },
   // The gateway has no tool, and no credential of one.
   tools: isGateway ? [] : [postgres({ name: 'app-db', environment: 'production', url })],
   ...(isGateway ? { gateway: { publicUrl, ...(issuer && clientId ? { oidc: { issuer, clientId } } : {}) } } : {}),

@@ -32,6 +32,8 @@ export const ERROR_CODES = {
   POLICY_DENIED: 'Policy denies the action.',
   POLICY_INVALID: 'The policy folder cannot be used.',
   POLICY_UNAVAILABLE: 'No policy is active on the worker.',
+  POLICY_CONFLICT: 'Another policy is active than the change was ordered against, or the policy is in no state for it.',
+  EVIDENCE_REQUIRED: 'No backtest of this policy against the active one is recorded.',
   POLICY_ERROR: 'A policy could not be evaluated for this action; that counts as a deny.',
   CONSTRAINT_UNSUPPORTED: 'Policy puts a constraint on the action that the tool cannot honour.',
   APPROVAL_DENIED: 'A person denied the action.',

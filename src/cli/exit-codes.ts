@@ -54,6 +54,8 @@ const EXIT_OF_CODE: Readonly<Partial<Record<ErrorCode, Exit>>> = {
   SCOPE_DENIED: 'denied',
   POLICY_DENIED: 'denied',
   POLICY_ERROR: 'denied',
+  POLICY_CONFLICT: 'denied',
+  EVIDENCE_REQUIRED: 'denied',
   CONSTRAINT_UNSUPPORTED: 'denied',
   FROZEN: 'denied',
   APPROVAL_DENIED: 'denied',

@@ -14,11 +14,14 @@ import { passkeySettingsSchema } from '../trust/index.js';
 import type { VerificationConfig } from '../verify/index.js';
 import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
+import { inFolder, policiesSchema, type PolicySource } from './policies.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 
+export { editedFolder, folderRefused, policySourceOf, type PolicySource } from './policies.js';
+
 export interface CountersignConfig extends VerificationConfig {
-  /** Folder of the policy bundle, relative to the config file. Required. */
-  readonly policies: string;
+  /** Where workers take their policy from: `{ from: 'ledger' }`, or a folder, relative to the config file. Required. */
+  readonly policies: string | PolicySource;
   /** What agents may propose to use: made by `postgres()`, `http()`, `mcp()`, or implementations of `Tool`. No two have the same name. Required. */
   readonly tools: readonly Tool[];
   /** How long a grant may wait for its execution. Seconds from 5 to 3,600, default 60. */
@@ -29,7 +32,7 @@ export interface CountersignConfig extends VerificationConfig {
   readonly lookUpMaxWaitMs?: number;
   /**
    * Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be
-   * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`.
+   * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`; of `policy`: `policy-admin`.
    */
   readonly roles?: Partial<CommandRoles>;
   /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
@@ -49,6 +52,7 @@ export const DEFAULT_ROLES: CommandRoles = {
   revoke: ['operator'],
   recover: ['operator'],
   freeze: ['operator'],
+  policy: ['policy-admin'],
 };
 
 export const DEFAULT_APPROVAL_RATE_LIMIT: ApprovalRateLimit = { approvals: 10, withinSeconds: 60 };
@@ -82,13 +86,13 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
   }
   return {
     ...checkConfig(loaded.default, found),
-    policies: path.resolve(path.dirname(found), (loaded.default as CountersignConfig).policies),
+    policies: inFolder(path.dirname(found), (loaded.default as CountersignConfig).policies),
   };
 }
 
 const roleList = z.array(nonEmpty('the name of a role'), { error: 'a list of roles' });
 const configSchema = z.strictObject({
-  policies: nonEmpty('the path of a policy folder'),
+  policies: policiesSchema,
   tools: z
     .array(
       z
@@ -117,6 +121,7 @@ const configSchema = z.strictObject({
       revoke: roleList.optional(),
       recover: roleList.optional(),
       freeze: roleList.optional(),
+      policy: roleList.optional(),
     } satisfies Record<keyof CommandRoles, z.ZodType>)
     .optional(),
   passkeys: passkeySettingsSchema.optional(),

@@ -17,6 +17,7 @@ import { Deliveries } from './deliveries/deliveries.js';
 import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
+import { Rollout } from './rollout/rollout.js';
 
 export interface LedgerHealth {
   /** Of the database server: `18.4`. */
@@ -46,6 +47,7 @@ export class Ledger {
   readonly archive: Archive;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
+  readonly rollout: Rollout;
   readonly #database: Database;
 
   /** Connects when first asked something, not before. */
@@ -65,6 +67,7 @@ export class Ledger {
     this.archive = new Archive(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
+    this.rollout = new Rollout(database);
   }
 
   /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */

@@ -1,12 +1,14 @@
 /** What may be said with a signed command: for each kind its shape, as it is asked for and as it is signed. */
 import { z } from 'zod';
 import { hasCharacters } from '../action/characters.js';
+import type { Digest } from '../action/json.js';
 import type { Resolution } from '../action/outcome.js';
 import type { StandingApprovalBounds } from '../action/standing-approval.js';
 import { amountsSchema, MAX_CREDENTIAL_BYTES } from './claims.js';
 import {
   actionIdSchema,
   agentIdSchema,
+  digestSchema,
   nameSchema,
   principalSchema,
   reasonSchema,
@@ -74,6 +76,16 @@ const delegateRole = {
   from: timeSchema,
   until: timeSchema,
 };
+/** `replaces`: the policy that was active when it was signed; absent where none was. */
+const policyChange = { ...common, subject: digestSchema, replaces: digestSchema.exactOptional() };
+const promotePolicy = {
+  ...policyChange,
+  kind: z.literal('promote_policy'),
+  evidence: digestSchema.exactOptional(),
+};
+const rollBackPolicy = { ...policyChange, kind: z.literal('roll_back_policy') };
+const shadowPolicy = { ...policyChange, kind: z.literal('shadow_policy') };
+const retirePolicy = { ...policyChange, kind: z.literal('retire_policy') };
 const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
 
 const signed = {
@@ -99,6 +111,10 @@ export const commandClaimsSchema = z
     z.strictObject({ ...withdrawStandingApproval, ...byPerson }),
     z.strictObject({ ...delegateRole, ...byPerson }),
     z.strictObject({ ...endRoleDelegation, ...byPerson }),
+    z.strictObject({ ...promotePolicy, ...byPerson }),
+    z.strictObject({ ...rollBackPolicy, ...byPerson }),
+    z.strictObject({ ...shadowPolicy, ...byPerson }),
+    z.strictObject({ ...retirePolicy, ...byPerson }),
   ])
   .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
@@ -119,6 +135,10 @@ export const commandOptionsSchema = z
     z.strictObject({ ...withdrawStandingApproval, ...signingOptions }),
     z.strictObject({ ...delegateRole, ...signingOptions }),
     z.strictObject({ ...endRoleDelegation, ...signingOptions }),
+    z.strictObject({ ...promotePolicy, ...signingOptions }),
+    z.strictObject({ ...rollBackPolicy, ...signingOptions }),
+    z.strictObject({ ...shadowPolicy, ...signingOptions }),
+    z.strictObject({ ...retirePolicy, ...signingOptions }),
   ])
   .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
 
@@ -131,6 +151,13 @@ interface Common {
   readonly tenant: string;
   /** Why, or how one knows: 1 to 2000 characters, no control characters but tab and line feed. */
   readonly reason: string;
+}
+
+interface PolicyChangeCommand {
+  /** Digest of the policy. */
+  readonly subject: Digest;
+  /** Digest of the policy that was active when it was signed; absent where none was. */
+  readonly replaces?: Digest | undefined;
 }
 
 /** What may be said. */
@@ -174,6 +201,12 @@ export type Command = Common &
         readonly until: string;
       }
     | { readonly kind: 'end_role_delegation'; /** Id of the role delegation. */ readonly subject: string }
+    | (PolicyChangeCommand & {
+        readonly kind: 'promote_policy';
+        /** Digest of the backtest's report that the person saw. */
+        readonly evidence?: Digest | undefined;
+      })
+    | (PolicyChangeCommand & { readonly kind: 'roll_back_policy' | 'shadow_policy' | 'retire_policy' })
   );
 
 export type CommandOptions = Command & {

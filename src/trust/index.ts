@@ -25,6 +25,7 @@ export { verifyAssertion } from './passkeys/assertion.js';
 export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
 export { verifyEnrolment } from './passkeys/registration.js';
 export { passkeySettingsSchema } from './passkeys/settings.js';
+export { signPolicyChange, verifyPolicyChange } from './policy-changes.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';
@@ -39,5 +40,5 @@ export {
   COMPENSATION_AUTHORIZATION_TTL_SECONDS,
 } from './compensation-authorization.js';
 export type { CompensationAuthorizationClaims } from './compensation-authorization.js';
-export type { CommandInput, CommandOptions } from './commands.js';
+export type { Command, CommandInput, CommandOptions } from './commands.js';
 export type { SignedCommand } from './signed-commands.js';

@@ -15,6 +15,7 @@ export const TOKEN_TYPES = {
   receipt: 'countersign-receipt+jwt',
   command: 'countersign-command+jwt',
   compensation: 'countersign-compensation+jwt',
+  policyChange: 'countersign-policy-change+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 

@@ -7,16 +7,22 @@ import type { CatalogueTool } from '../action/catalogue.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { Closing } from '../closing.js';
 import { temporalUnavailable } from '../client/connection.js';
-import type { TemporalSettings } from '../environment.js';
+import { isProduction, type TemporalSettings } from '../environment.js';
 import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
-import { ActivePolicy } from '../policy/index.js';
 import type { Tool } from '../tools/tool.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
 import { buildIdOf, workflowBundlePath } from './bundle.js';
-import { checkConfig, DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES, type CountersignConfig } from '../config/config.js';
+import {
+  checkConfig,
+  DEFAULT_APPROVAL_RATE_LIMIT,
+  DEFAULT_ROLES,
+  policySourceOf,
+  type CountersignConfig,
+} from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
+import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { TemporalSide } from './temporal-side.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
@@ -31,8 +37,10 @@ export interface WorkerOptions {
   readonly ledgerSchema?: string;
   readonly keyring: Keyring;
   readonly logger: Logger;
-  /** How often the policy folder is looked at for changes. Milliseconds, default 1000. */
+  /** How often the policy folder is looked at for changes (milliseconds, default 1000), or the ledger (default 400). */
   readonly policyPollMs?: number;
+  /** Whether a folder that can be edited in place is refused. Default: what COUNTERSIGN_ENV says. */
+  readonly production?: boolean;
   /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
   readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
@@ -41,7 +49,7 @@ export interface WorkerOptions {
 }
 
 export interface RunningWorker {
-  readonly policy: ActivePolicy;
+  readonly policy: WorkerPolicy;
   /** Settles when the worker has stopped; rejects when it died. */
   readonly done: Promise<void>;
   /** Finishes what runs, then closes every connection. */
@@ -81,7 +89,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
-    logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: policy.current().digest }, 'worker polls');
+    logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: digestOf(policy) ?? null }, 'worker polls');
     return { policy, done, stop: () => stop(worker, done) };
   } catch (error) {
     await closing.close();
@@ -118,7 +126,7 @@ async function checkTool(tool: Tool, logger: Logger): Promise<void> {
 
 interface Assembled {
   readonly deps: Omit<Dependencies, 'refusals'>;
-  readonly policy: ActivePolicy;
+  readonly policy: WorkerPolicy;
   readonly connection: NativeConnection;
   readonly temporalSide: TemporalSide;
 }
@@ -132,14 +140,12 @@ async function assemble(
 ): Promise<Assembled> {
   const { config, temporal, logger, keyring, faults = NO_FAULTS } = options;
   await assertReady(ledger);
-  const policy = new ActivePolicy({
-    folder: config.policies,
-    store: (bundle) => ledger.content.putPolicy(bundle.digest, bundle.files),
-    logger,
-  });
-  await policy.reload();
-  policy.current();
-  closing.add(policy.watch(options.policyPollMs ?? 1000));
+  const { taskQueue } = temporal;
+  const production = options.production ?? isProduction();
+  const policy = await openPolicy(
+    { config, ledger, keyring, logger, taskQueue, pollMs: options.policyPollMs, production },
+    closing,
+  );
 
   const expectations = new ExpectationRunner();
   closing.add(() => expectations.close());
@@ -179,7 +185,14 @@ function settingsOf(config: CountersignConfig): Dependencies['settings'] {
     roles: { ...DEFAULT_ROLES, ...config.roles },
     ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
     approvalRateLimit: { ...DEFAULT_APPROVAL_RATE_LIMIT, ...config.approvalRateLimit },
+    promotion: promotionOf(config),
   };
+}
+
+function promotionOf(config: CountersignConfig): Dependencies['settings']['promotion'] {
+  const source = policySourceOf(config);
+  const { quorum = 1, withoutEvidence = false } = source.from === 'ledger' ? source : {};
+  return { quorum, withoutEvidence };
 }
 
 async function createWorker(

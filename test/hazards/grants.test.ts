@@ -45,6 +45,7 @@ beforeAll(async () => {
       lookUpMaxWaitMs: 0,
       roles: DEFAULT_ROLES,
       approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
+      promotion: { quorum: 1, withoutEvidence: false },
     },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { argumentsFor } from '../../scripts/program.js';
+import type { CountersignConfig } from '../../src/config/config.js';
 import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
 import { webhook, type NotificationsConfig } from '../../src/notify/index.js';
@@ -22,7 +23,7 @@ export interface WorkerProcess {
 }
 
 /** Returns once the worker polls. `fault` is a COUNTERSIGN_FAULT. */
-export async function spawnWorker(stack: Stack, policies: string, fault?: string): Promise<WorkerProcess> {
+export async function spawnWorker(stack: Stack, policies: CountersignConfig['policies'], fault?: string): Promise<WorkerProcess> {
   const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
@@ -69,7 +70,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     ledgerUrl: string;
     shopUrl: string;
     keys: string;
-    policies: string;
+    policies: CountersignConfig['policies'];
   };
   const hook = process.env['WORKER_WEBHOOK_URL'];
   const service = process.env['WORKER_SERVICE_URL'];

@@ -81,6 +81,8 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     temporalUiUrl: servers.temporal.uiUrl,
   });
   const { startWorker } = await import('../../worker/worker.js');
+  const { digestOf } = await import('../../worker/policy-source.js');
+  const { editedFolder } = await import('../../config/config.js');
   const { startGateway } = await import('../../gateway/server/server.js');
   const { faultsFromEnv } = await import('../../worker/faults.js');
   const shared = {
@@ -90,7 +92,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     keyring,
     logger,
   };
-  const worker = await startWorker({ ...shared, faults: faultsFromEnv(env) });
+  const worker = await startWorker({ ...shared, faults: faultsFromEnv(env), production: false });
   onShutdown('the worker', () => worker.stop());
   const gateway = await startGateway({ ...shared, env, ...(devPeople === undefined ? {} : { devPeople }) });
   onShutdown('the gateway', () => gateway.stop());
@@ -99,7 +101,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const envFile = await writeEnvironment(path.join(data, 'env'), exports);
   const { temporal } = servers;
   const tools = config.tools.map(({ name, kind, environment }) => ({ name, kind, environment }));
-  const policy = worker.policy.current().digest;
+  const policy = digestOf(worker.policy) ?? null;
   out.result(
     {
       ui: temporal.uiUrl ?? null,
@@ -111,7 +113,17 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
       envFile,
       env: exports,
     },
-    () => welcome(out.paint, { servers, gateway: gateway.url, config, exports, envFile, keysFile, madeKeys }),
+    () =>
+      welcome(out.paint, {
+        servers,
+        gateway: gateway.url,
+        config,
+        policies: editedFolder(config) ?? 'the ledger: countersign policy status',
+        exports,
+        envFile,
+        keysFile,
+        madeKeys,
+      }),
   );
   await Promise.all([worker.done, stopped]);
 }
@@ -133,13 +145,16 @@ async function portsOf({
 
 /** Without a config there is still a worker, so that proposals are answered: no tool is known, and the answer says so. */
 async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<CountersignConfig> {
-  const [{ CONFIG_NAMES, loadConfig }, { starterFolder }, { existsSync }] = await Promise.all([
+  const [{ CONFIG_NAMES, editedFolder, loadConfig }, { starterFolder }, { existsSync }] = await Promise.all([
     import('../../config/config.js'),
     import('../../policy/starter.js'),
     import('node:fs'),
   ]);
   const named = file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
-  return named === undefined ? { policies: starterFolder(), tools: [] } : loadConfig(named, env);
+  if (named === undefined) return { policies: starterFolder(), tools: [] };
+  const config = await loadConfig(named, env);
+  // The folder is edited in place here, whatever workers in production take.
+  return { ...config, policies: editedFolder(config) ?? config.policies };
 }
 
 /** What other shells need to find all this. */
@@ -164,13 +179,18 @@ interface Welcome {
   readonly servers: DevServers;
   readonly gateway: string;
   readonly config: CountersignConfig;
+  /** Where they come from. */
+  readonly policies: string;
   readonly exports: Readonly<Record<string, string>>;
   readonly envFile: string;
   readonly keysFile: string;
   readonly madeKeys: boolean;
 }
 
-function welcome(paint: Paint, { servers, gateway, config, exports, envFile, keysFile, madeKeys }: Welcome): string {
+function welcome(
+  paint: Paint,
+  { servers, gateway, config, policies, exports, envFile, keysFile, madeKeys }: Welcome,
+): string {
   const { temporal, postgres } = servers;
   const fact = (label: string, text: string): string => `  ${paint.dim(label.padEnd(12))} ${text}`;
   const tools = config.tools.map(({ name, kind, environment }) => `${name} (${kind}, ${environment})`).join(', ');
@@ -184,7 +204,7 @@ function welcome(paint: Paint, { servers, gateway, config, exports, envFile, key
     fact('Temporal', `${temporal.address}, namespace ${temporal.namespace}`),
     fact('Ledger', `${host}${pathname}`),
     fact('Keys', `${keysFile}${madeKeys ? ' (created now)' : ''}`),
-    fact('Policies', config.policies),
+    fact('Policies', policies),
     fact('Tools', tools === '' ? paint.yellow('none: `countersign init` writes a config for your database') : tools),
     '',
     `In other shells:  ${paint.bold(`source ${shellQuoted(envFile)}`)}  which does`,

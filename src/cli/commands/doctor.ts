@@ -144,9 +144,10 @@ async function configChecks(context: Context, file: string | undefined): Promise
     { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
     ...(await Promise.all(config.tools.map((tool) => toolCheck(tool)))),
     await check('policies', async () => {
-      const { compilePolicy, loadBundle } = await import('../../policy/index.js');
-      const { digest } = compilePolicy(await loadBundle(config.policies));
-      return { name: 'policies', ok: true, detail: `${config.policies} (${digest})` };
+      const { compilePolicy } = await import('../../policy/index.js');
+      const { configuredBundle } = await import('../configured-bundle.js');
+      const { bundle, from } = await configuredBundle(context, config);
+      return { name: 'policies', ok: true, detail: `${from} (${compilePolicy(bundle).digest})` };
     }),
   ];
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { FreezeScope } from '../../action/freeze.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
+import { operatorName } from '../operator-name.js';
 import { freezeText } from '../freeze-text.js';
 import { usageError } from '../usage-error.js';
 
@@ -60,7 +61,12 @@ async function freeze(context: Context, options: FreezeOptions): Promise<void> {
   const { checkTenant } = await import('../action-name.js');
   const tenant = options.tenant === undefined ? '*' : checkTenant(options.tenant);
   const ledger = await context.ledger();
-  const made = await ledger.controls.freeze({ tenant, scope, reason: options.reason, by: await whoSays(options.by) });
+  const made = await ledger.controls.freeze({
+    tenant,
+    scope,
+    reason: options.reason,
+    by: await operatorName(options.by),
+  });
   const { out } = context;
   out.result(
     made,
@@ -83,14 +89,4 @@ function scopeOf({ all, agent, tool, target }: FreezeOptions): FreezeScope {
     expected: 'one of --all, --agent ID, --tool TOOL, --target TARGET',
     fix: scope === undefined ? 'Use --all to stop everything.' : 'Run the command once for each scope.',
   });
-}
-
-async function whoSays(by: string | undefined): Promise<string> {
-  if (by !== undefined) return by;
-  const { userInfo } = await import('node:os');
-  try {
-    return userInfo().username;
-  } catch {
-    throw usageError('Your login name is not known.', { field: '--by', expected: '--by NAME' });
-  }
 }

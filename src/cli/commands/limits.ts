@@ -4,6 +4,7 @@ import type { LimitCounter } from '../../action/hold.js';
 import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
 import { variable } from '../../environment.js';
+import { configuredBundle, type ConfiguredBundle } from '../configured-bundle.js';
 import type { Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
@@ -43,9 +44,9 @@ export function limits(program: Command): void {
 }
 
 async function showLimits(context: Context, only: string | undefined, options: LimitsOptions): Promise<void> {
-  const folder = await policyFolder(context, options);
-  const { compilePolicy, counterFigure, limitText, loadBundle } = await import('../../policy/index.js');
-  const policy: Policy | undefined = folder === undefined ? undefined : compilePolicy(await loadBundle(folder));
+  const declaring = await declaringBundle(context, options);
+  const { compilePolicy, counterFigure, limitText } = await import('../../policy/index.js');
+  const policy: Policy | undefined = declaring === undefined ? undefined : compilePolicy(declaring.bundle);
   const tenant = await context.tenant(options.tenant);
   const ledger = await context.ledger();
   const meant = ({ limit }: { limit: string }): boolean => only === undefined || limit === only;
@@ -56,7 +57,11 @@ async function showLimits(context: Context, only: string | undefined, options: L
   const texts = declared.map((limit) => ({ id: limit.id, kind: limit.kind, text: limitText(limit) }));
   const { out } = context;
   out.result(
-    { policy: policy === undefined ? null : { folder, digest: policy.digest }, limits: texts, counters },
+    {
+      policy: policy === undefined ? null : { folder: declaring?.from, digest: policy.digest },
+      limits: texts,
+      counters,
+    },
     () => {
       const lines = texts.flatMap(({ id, text }) => [
         `${out.paint.bold(sanitize(id))}  ${out.paint.dim(sanitize(text))}`,
@@ -76,7 +81,7 @@ async function showLimits(context: Context, only: string | undefined, options: L
       return lines.length === 0 ? out.paint.dim('no limits are declared, and nothing was counted') : lines.join('\n');
     },
   );
-  if (folder === undefined && !out.json) {
+  if (declaring?.from === undefined && !out.json) {
     out.note('No policy folder was given and there is no config, so maximums are not shown. Add --policies FOLDER.');
   }
 }
@@ -92,9 +97,12 @@ function under(counters: readonly Shown[], tenant: string | undefined, paint: Pa
 }
 
 /** Undefined when nothing says which. @throws CountersignError USAGE, CONFIG_INVALID */
-async function policyFolder(context: Context, { policies, config }: LimitsOptions): Promise<string | undefined> {
+async function declaringBundle(
+  context: Context,
+  { policies, config }: LimitsOptions,
+): Promise<ConfiguredBundle | undefined> {
   if (policies !== undefined) {
-    if (config === undefined) return policies;
+    if (config === undefined) return configuredBundle(context, { policies });
     throw usageError('The policy folder was given twice.', {
       field: '--policies',
       expected: 'either --policies FOLDER or --config FILE',
@@ -107,5 +115,5 @@ async function policyFolder(context: Context, { policies, config }: LimitsOption
   if (named === undefined) return undefined;
   const loaded = await loadConfig(named, context.env);
   for (const tool of loaded.tools) context.defer(() => tool.close());
-  return loaded.policies;
+  return configuredBundle(context, loaded);
 }

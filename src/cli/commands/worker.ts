@@ -24,6 +24,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   const ledgerUrl = context.ledgerUrl();
   const [
     { startWorker },
+    { digestOf },
     { loadConfig },
     { faultsFromEnv },
     { loadKeyring },
@@ -32,6 +33,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     { onShutdown },
   ] = await Promise.all([
     import('../../worker/worker.js'),
+    import('../../worker/policy-source.js'),
     import('../../config/config.js'),
     import('../../worker/faults.js'),
     import('../../trust/index.js'),
@@ -58,7 +60,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   });
   onShutdown('the worker', () => running.stop());
   const { taskQueue, address, namespace } = context.temporalSettings;
-  out.result({ worker: { taskQueue, address, namespace, policy: running.policy.current().digest } }, () => '');
+  out.result({ worker: { taskQueue, address, namespace, policy: digestOf(running.policy) ?? null } }, () => '');
   // It rejects when the worker dies by itself: then the command fails.
   await Promise.all([running.done, stopped]);
 }

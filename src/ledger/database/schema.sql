@@ -227,6 +227,136 @@ create table countersign.policies (
 create trigger keep before update or delete or truncate on countersign.policies
   for each statement execute function countersign.refuse_change();
 
+-- How policies are rolled out. One ledger is one deployment: at most one policy is active in it, and at most one shadows that one.
+
+-- Every change, for good. `signed` is the workers' signature over it: a change that no worker signed is worth nothing to a worker.
+create table countersign.policy_changes (
+  seq bigint primary key check (seq >= 1),
+  -- A signed command's id, or `publish:<digest>`: what is asked for again is the same change.
+  id text not null unique check (id <> ''),
+  kind text not null check (kind in ('publish', 'shadow', 'promote', 'rollback', 'retire')),
+  digest text not null references countersign.policies (digest),
+  replaced text references countersign.policies (digest) check (replaced <> digest),
+  changed_by text not null check (changed_by <> ''),
+  people text[] not null,
+  reason text not null check (reason <> ''),
+  evidence text check (evidence ~ '^sha256:[0-9a-f]{64}$'),
+  -- What the people signed.
+  statements text[] not null check (cardinality(statements) = cardinality(people)),
+  signed text,
+  at timestamptz not null default clock_timestamp(),
+  check ((kind = 'publish') = (signed is null)),
+  check ((kind = 'publish') = (cardinality(people) = 0))
+);
+
+create index policy_changes_of_digest on countersign.policy_changes (digest, seq);
+
+create trigger keep before update or delete or truncate on countersign.policy_changes
+  for each statement execute function countersign.refuse_change();
+
+create table countersign.policy_states (
+  digest text primary key references countersign.policies (digest),
+  state text not null check (state in ('draft', 'shadow', 'active', 'retired')),
+  seq bigint not null references countersign.policy_changes (seq)
+);
+
+create unique index policy_states_active on countersign.policy_states (state) where state = 'active';
+
+create unique index policy_states_shadow on countersign.policy_states (state) where state = 'shadow';
+
+create trigger keep before delete or truncate on countersign.policy_states
+  for each statement execute function countersign.refuse_change();
+
+create trigger final before update on countersign.policy_states
+  for each row when (new.digest <> old.digest or new.seq <= old.seq) execute function countersign.refuse_change();
+
+-- Makes a change, one after another. `p_seq` is the number that the caller signed for, and null for what nobody signs.
+create function countersign.change_policy(
+  p_seq bigint, p_id text, p_kind text, p_digest text, p_by text, p_people text[], p_reason text, p_evidence text, p_statements text[],
+  p_signed text)
+returns jsonb language plpgsql as $$
+declare
+  made bigint;
+  next bigint;
+  now_active text;
+  now_shadow text;
+  was text;
+  left_place text;
+begin
+  -- Readers are not held up.
+  lock table countersign.policy_changes in exclusive mode;
+  select c.seq into made from countersign.policy_changes as c where c.id = p_id;
+  if found then return jsonb_build_object('seq', made, 'made', false); end if;
+  select coalesce(max(c.seq), 0) + 1 into next from countersign.policy_changes as c;
+  select s.digest into now_active from countersign.policy_states as s where s.state = 'active';
+  select s.digest into now_shadow from countersign.policy_states as s where s.state = 'shadow';
+  if p_seq <> next then return jsonb_build_object('late', true); end if;
+  select s.state into was from countersign.policy_states as s where s.digest = p_digest;
+  if not (case p_kind
+    when 'publish' then was is null
+    when 'shadow' then was in ('draft', 'retired')
+    when 'promote' then was is not null
+    when 'rollback' then was in ('draft', 'shadow', 'retired') and exists (
+      select from countersign.policy_changes as c where c.digest = p_digest and c.kind in ('promote', 'rollback'))
+    when 'retire' then was in ('draft', 'shadow')
+  end is true) then
+    return jsonb_build_object('refused', true, 'state', was, 'active', now_active);
+  end if;
+  left_place := nullif(case when p_kind in ('promote', 'rollback') then now_active when p_kind = 'shadow' then now_shadow end, p_digest);
+  insert into countersign.policy_changes (seq, id, kind, digest, replaced, changed_by, people, reason, evidence, statements, signed)
+  values (next, p_id, p_kind, p_digest, left_place, p_by, p_people, p_reason, p_evidence, p_statements, p_signed);
+  update countersign.policy_states set state = 'retired', seq = next where digest = left_place;
+  insert into countersign.policy_states (digest, state, seq)
+  values (p_digest, case p_kind when 'publish' then 'draft' when 'shadow' then 'shadow' when 'retire' then 'retired' else 'active' end, next)
+  on conflict (digest) do update set state = excluded.state, seq = excluded.seq;
+  return jsonb_build_object('seq', next, 'made', true);
+end $$;
+
+-- People's yes to a promotion that needs several. They are about the activation that was in force: after the next one they count no more.
+create table countersign.policy_approvals (
+  id text primary key check (id <> ''),
+  candidate text not null references countersign.policies (digest),
+  -- Number of the change that made the active policy active; 0 where none was.
+  active_since bigint not null check (active_since >= 0),
+  evidence text check (evidence ~ '^sha256:[0-9a-f]{64}$'),
+  tenant text not null check (tenant <> ''),
+  person text not null check (person <> ''),
+  credentials text[] not null,
+  statement text not null,
+  given_at timestamptz not null default clock_timestamp()
+);
+
+create index policy_approvals_of_candidate on countersign.policy_approvals (candidate, active_since);
+
+create trigger keep before update or delete or truncate on countersign.policy_approvals
+  for each statement execute function countersign.refuse_change();
+
+-- What backtests found. The bundles need not be stored: a folder can be tested before it is published.
+create table countersign.policy_evidence (
+  candidate text not null check (candidate ~ '^sha256:[0-9a-f]{64}$'),
+  baseline text not null check (baseline ~ '^sha256:[0-9a-f]{64}$'),
+  report text not null check (report ~ '^sha256:[0-9a-f]{64}$'),
+  decisions bigint not null check (decisions >= 0),
+  summary json not null check (octet_length(summary::text) <= 16384),
+  found_by text not null check (found_by <> ''),
+  at timestamptz not null default clock_timestamp(),
+  primary key (candidate, baseline, report)
+);
+
+create trigger keep before update or delete or truncate on countersign.policy_evidence
+  for each statement execute function countersign.refuse_change();
+
+-- What each worker runs, as it last said. It decides nothing.
+create table countersign.policy_workers (
+  worker text primary key check (worker <> ''),
+  task_queue text not null,
+  source text not null check (source in ('folder', 'ledger')),
+  active text,
+  shadow text,
+  problem text,
+  seen_at timestamptz not null default clock_timestamp()
+) with (fillfactor = 50);
+
 create table countersign.snapshots (
   tenant text not null,
   digest text not null check (digest ~ '^sha256:[0-9a-f]{64}$'),

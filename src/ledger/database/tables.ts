@@ -2,13 +2,14 @@
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { CatalogueTool } from '../../action/catalogue.js';
 import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
-import type { Digest, Json } from '../../action/json.js';
+import type { Digest, Json, JsonObject } from '../../action/json.js';
 import type { ApprovalRecord, OutcomeStatus, Shown, UnreceiptedOutcome, Verdict } from '../../action/outcome.js';
 import type { Proposal } from '../../action/proposal.js';
 import type { LimitReading } from '../../action/limits.js';
 import type { DeliveryKind } from '../../action/delivery.js';
 import type { FreezeKind } from '../../action/freeze.js';
 import type { Hold } from '../../action/hold.js';
+import type { PolicyChangeKind, PolicyState, PolicyWorker } from '../../action/policy-rollout.js';
 
 /** `pg` reads a bigint as text. */
 export type BigInteger = ColumnType<string, number, never>;
@@ -162,6 +163,56 @@ export interface LedgerTables {
     digest: Digest;
     files: JsonText<Record<string, string>>;
     stored_at: Generated<Date>;
+  };
+  /** Written by `change_policy` alone. */
+  policy_changes: {
+    seq: GeneratedAlways<string>;
+    id: GeneratedAlways<string>;
+    kind: GeneratedAlways<PolicyChangeKind>;
+    digest: GeneratedAlways<Digest>;
+    replaced: GeneratedAlways<Digest | null>;
+    changed_by: GeneratedAlways<string>;
+    people: GeneratedAlways<string[]>;
+    reason: GeneratedAlways<string>;
+    evidence: GeneratedAlways<Digest | null>;
+    statements: GeneratedAlways<string[]>;
+    signed: GeneratedAlways<string | null>;
+    at: GeneratedAlways<Date>;
+  };
+  /** Written by `change_policy` alone. */
+  policy_states: {
+    digest: GeneratedAlways<Digest>;
+    state: GeneratedAlways<PolicyState>;
+    seq: GeneratedAlways<string>;
+  };
+  policy_approvals: {
+    id: string;
+    candidate: Digest;
+    active_since: BigInteger;
+    evidence: Digest | null;
+    tenant: string;
+    person: string;
+    credentials: string[];
+    statement: string;
+    given_at: Generated<Date>;
+  };
+  policy_evidence: {
+    candidate: Digest;
+    baseline: Digest;
+    report: Digest;
+    decisions: BigInteger;
+    summary: JsonText<JsonObject>;
+    found_by: string;
+    at: Generated<Date>;
+  };
+  policy_workers: {
+    worker: string;
+    task_queue: string;
+    source: PolicyWorker['source'];
+    active: Digest | null;
+    shadow: Digest | null;
+    problem: string | null;
+    seen_at: Generated<Date>;
   };
   snapshots: {
     tenant: string;

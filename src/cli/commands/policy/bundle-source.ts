@@ -1,5 +1,6 @@
 /** Which bundle a command of `countersign policy` is about, and which tools and roles it is written for. */
 import type { CountersignConfig } from '../../../config/config.js';
+import { editedFolder } from '../../../config/policies.js';
 import { variable } from '../../../environment.js';
 import type { RegisteredTool } from '../../../policy/authoring/registered.js';
 import type { Context } from '../../context.js';
@@ -30,7 +31,7 @@ export async function bundleSource(
   options: SourceOptions,
 ): Promise<BundleSource> {
   const [config, { existsSync }] = await Promise.all([configOf(context, options), import('node:fs')]);
-  const found = folder ?? config?.policies ?? (existsSync('policies') ? 'policies' : undefined);
+  const found = folder ?? folderIn(config) ?? (existsSync('policies') ? 'policies' : undefined);
   if (found === undefined) {
     throw usageError('Nothing says which policy folder is meant.', {
       field: 'folder',
@@ -46,6 +47,11 @@ export async function bundleSource(
     tools: registeredTools(config.tools),
     ...(mapped === undefined ? {} : { peoplesRoles: [...new Set(Object.values(mapped))].sort() }),
   };
+}
+
+/** A worker that takes its policy from the ledger has no folder. */
+function folderIn(config: CountersignConfig | undefined): string | undefined {
+  return config === undefined ? undefined : editedFolder(config);
 }
 
 async function configOf(context: Context, { config }: SourceOptions): Promise<CountersignConfig | undefined> {

@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
 import { lintPolicy } from './lint.js';
+import { rolloutCommands } from './rollout.js';
 
 /** One line for each subcommand, in the order of `--help`. */
-const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy, policyDiff, policyBacktest];
+const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy, policyDiff, policyBacktest, rolloutCommands];
 
 export function policy(program: Command): void {
   const command = program.command('policy').description('write policies, and know what they do');

@@ -1,0 +1,98 @@
+/** `countersign policy promote`: a policy becomes the active one, on the evidence of a backtest, by the word of people. */
+import type { Command } from 'commander';
+import { CountersignError } from '../../../action/errors.js';
+import type { PolicyEvidence } from '../../../action/policy-rollout.js';
+import { sanitize } from '../../../presentation/sanitize.js';
+import { examples, run } from '../../command.js';
+import type { Context } from '../../context.js';
+import type { Exit } from '../../exit-codes.js';
+import type { Paint } from '../../output.js';
+import { AS_OPTION } from '../../send-signed-command.js';
+import { usageError } from '../../usage-error.js';
+import { findPolicy } from './find-policy.js';
+import { order, ordering, type OrderOptions } from './order.js';
+
+interface PromoteOptions extends OrderOptions {
+  readonly withoutEvidence?: boolean;
+  readonly yes?: boolean;
+}
+
+export function promotePolicy(group: Command): void {
+  group
+    .command('promote')
+    .argument('<digest>', 'the policy; the first letters of its digest suffice')
+    .description('make a policy the active one: shows what its backtest found, and signs that')
+    .requiredOption('--reason <text>', 'why; kept with the change')
+    .option('--without-evidence', "although no backtest was made; only where the workers' config allows it")
+    .option('--yes', 'sign without asking; required where there is no terminal')
+    .option('--as <credential>', AS_OPTION)
+    .addHelpText(
+      'after',
+      examples('countersign policy promote sha256:3f2a91 --reason "refunds need two people" --as ann.csk'),
+    )
+    .action(run(promote));
+}
+
+async function promote(context: Context, name: string, options: PromoteOptions): Promise<Exit | void> {
+  const now = await ordering(context, options.as);
+  const { rollout } = now.ledger;
+  const { digest } = await findPolicy(rollout, name);
+  const { active } = now;
+  const compared = active !== undefined && active !== digest;
+  const [evidence] = compared ? await rollout.evidence(digest, active) : [];
+  if (compared && evidence === undefined && options.withoutEvidence !== true) {
+    throw new CountersignError('EVIDENCE_REQUIRED', `No backtest of ${digest} against ${active} is recorded.`, {
+      field: 'digest',
+      expected: 'a backtest of this policy against the active one',
+      fix: 'Run countersign policy backtest, then promote again.',
+    });
+  }
+  const { out } = context;
+  out.present((paint) =>
+    [
+      `${paint.bold('promote')}  ${digest}`,
+      `${paint.bold('replaces')} ${active ?? 'nothing: no policy is active'}`,
+      ...(compared ? [evidenceText(evidence, paint)] : []),
+    ].join('\n'),
+  );
+  await confirmed(context, options);
+  return order(context, now, {
+    kind: 'promote_policy',
+    subject: digest,
+    reason: options.reason,
+    ...(evidence === undefined ? {} : { evidence: evidence.report }),
+  });
+}
+
+function evidenceText(evidence: PolicyEvidence | undefined, paint: Paint): string {
+  if (evidence === undefined) return paint.yellow('evidence none: nobody knows what it would have decided');
+  const { report, decisions, summary, by, at } = evidence;
+  const lines = JSON.stringify(summary, null, 2).split('\n');
+  return [
+    `${paint.bold('evidence')} ${report}: ${decisions} decisions, by ${sanitize(by)} at ${at}`,
+    ...lines.map((line) => `         ${sanitize(line)}`),
+  ].join('\n');
+}
+
+/** @throws CountersignError USAGE, CANCELLED */
+async function confirmed({ terminal }: Context, { yes = false }: PromoteOptions): Promise<void> {
+  if (yes) return;
+  if (!terminal.stdin.isTTY || !terminal.stderr.isTTY) {
+    throw usageError('There is no terminal to ask for a confirmation.', {
+      field: '--yes',
+      expected: 'a terminal, or --yes',
+      fix: 'Read what is shown above, then run the command again with --yes.',
+    });
+  }
+  const { confirm, isCancel } = await import('@clack/prompts');
+  const answer = await confirm({
+    message: 'Sign for exactly this?',
+    active: 'Promote',
+    inactive: 'Leave it',
+    initialValue: false,
+    output: process.stderr,
+  });
+  if (isCancel(answer) || !answer) {
+    throw new CountersignError('CANCELLED', 'Nothing was signed.', { fix: 'The policy that was active stays.' });
+  }
+}

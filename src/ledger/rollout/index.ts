@@ -1,0 +1,6 @@
+/** How policies are rolled out: the states of bundles, their history, the evidence, and which worker runs what. */
+export { Rollout } from './rollout.js';
+export type { PolicyApproval } from './approvals.js';
+export type { ChangeRequest } from './changes.js';
+export type { NewEvidence } from './evidence.js';
+export { REPORT_EVERY_SECONDS, type WorkerReport } from './workers.js';

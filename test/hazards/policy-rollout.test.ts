@@ -1,0 +1,469 @@
+/** Policies that come from the ledger: nobody changes one alone who may not, by force, by replay or at the same time as another, and all workers agree. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { digestText, type Digest } from '../../src/action/json.js';
+import type { Countersign } from '../../src/client/countersign.js';
+import type { PolicySource } from '../../src/config/config.js';
+import { bundleFromFiles, loadBundle } from '../../src/policy/index.js';
+import { verifyReceipts } from '../../src/receipts/verify.js';
+import {
+  generateKeyringFile,
+  issueApprover,
+  parseKeyring,
+  signCommand,
+  signPolicyChange,
+  type Command,
+  type Credential,
+} from '../../src/trust/index.js';
+import { startWorker, type RunningWorker, type WorkerOptions } from '../../src/worker/worker.js';
+import { endConnections } from '../ledger/support.js';
+import { ended, pending, shopTool, startStack, STARTER, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
+import { spawnWorker } from '../support/worker-process.js';
+
+const LEDGER: PolicySource = { from: 'ledger' };
+const ASKS = (role: string): string => `
+@id("asks-${role}") @reason("a write needs a ${role}") @approval("${role}")
+forbid (principal, action == Countersign::Action::"WRITE", resource);`;
+const DENIES = `@id("closed") @reason("closed") forbid (principal, action == Countersign::Action::"WRITE", resource);`;
+
+let stack: Stack;
+let bot: Countersign;
+let ann: Credential;
+let starter: Readonly<Record<string, string>>;
+let folder: string;
+let pool: pg.Pool;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-rollout-'));
+  stack = await startStack({
+    schema: 'CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL); INSERT INTO t VALUES (1, 0)',
+    worker: false,
+  });
+  starter = (await loadBundle(STARTER)).files;
+  bot = await stack.agent();
+  ann = await stack.approver('ann', ['policy-admin']);
+  pool = new pg.Pool({ connectionString: stack.ledgerUrl, application_name: 'witness' });
+  await stack.startWorker(onLedger());
+});
+afterAll(async () => {
+  await pool?.end();
+  await stack?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function onLedger(more: Partial<PolicySource> = {}): Partial<WorkerOptions> {
+  return { config: { policies: { ...LEDGER, ...more } as PolicySource, tools: [shopTool(stack.shopUrl)] } };
+}
+
+/** The starter policies and a file more. */
+async function published(text: string): Promise<Digest> {
+  const { digest, files } = bundleFromFiles({ ...starter, 'more.cedar': `// ${randomUUID()}\n${text}` });
+  await stack.ledger.content.putPolicy(digest, files);
+  await stack.ledger.rollout.publish({ digest, by: 'ann', reason: 'a draft' });
+  return digest;
+}
+
+async function active(): Promise<Digest | undefined> {
+  return (await stack.ledger.rollout.states()).find(({ state }) => state === 'active')?.digest;
+}
+
+/** A backtest of the policy against the active one, as the ledger records it. */
+async function backtested(candidate: Digest): Promise<Digest | undefined> {
+  const baseline = await active();
+  if (baseline === undefined) return undefined;
+  const report = digestText(`${candidate} against ${baseline}`);
+  await stack.ledger.rollout.addEvidence({ candidate, baseline, report, decisions: 5, summary: {}, by: 'ann' });
+  return report;
+}
+
+type Kind = 'promote_policy' | 'roll_back_policy' | 'shadow_policy' | 'retire_policy';
+
+/** Signed for what is active now. */
+async function signed(kind: Kind, subject: Digest, by: Credential = ann, more: Partial<Command> = {}): Promise<string> {
+  const replaces = await active();
+  const evidence = kind === 'promote_policy' ? await backtested(subject) : undefined;
+  return signCommand(by, {
+    kind,
+    tenant: TENANT,
+    subject,
+    reason: 'because',
+    ...(replaces === undefined ? {} : { replaces }),
+    ...(evidence === undefined ? {} : { evidence }),
+    ...more,
+  } as Command);
+}
+
+async function order(kind: Kind, subject: Digest, by: Credential = ann) {
+  return bot.submitCommand(await signed(kind, subject, by));
+}
+
+/** Every worker that takes its policy from the ledger runs it. */
+async function agreed(digest: Digest, withinMs = 1000): Promise<void> {
+  await until(
+    () => stack.ledger.rollout.workers(),
+    (workers) => workers.length > 0 && workers.every((worker) => worker.silent || worker.active === digest),
+    { withinMs },
+  );
+}
+
+async function promoted(text: string): Promise<Digest> {
+  const digest = await published(text);
+  expect(await order('promote_policy', digest)).toMatchObject({ change: { kind: 'promote', digest } });
+  await agreed(digest, 5000);
+  return digest;
+}
+
+const write = () =>
+  ended(bot, { tool: 'shop-db', input: { op: 'update', table: 't', set: { n: 1 }, where: { id: 1 } } });
+
+test('without an active policy everything is denied, and the first promotion, which has nothing to be compared with, ends that', async () => {
+  expect(await write()).toMatchObject({ status: 'denied', error: { code: 'POLICY_UNAVAILABLE' } });
+  const first = await published('');
+  const done = await order('promote_policy', first);
+  expect(done).toMatchObject({ kind: 'promote_policy', change: { digest: first }, receipt: { tenant: TENANT } });
+  await agreed(first);
+  expect(await write()).toMatchObject({ status: 'success' });
+});
+
+describe('a promotion', () => {
+  test('is taken up by all workers within a second, and they say so', async () => {
+    const another = await startWorker({ ...(await optionsOf()), ...onLedger() });
+    try {
+      await agreed((await active()) as Digest);
+      const next = await published('');
+      const command = await signed('promote_policy', next);
+      await bot.submitCommand(command);
+      await agreed(next);
+      expect((await stack.ledger.rollout.workers()).filter(({ silent }) => !silent)).toHaveLength(2);
+    } finally {
+      await another.stop();
+    }
+    expect((await stack.ledger.rollout.workers()).filter(({ silent }) => !silent)).toHaveLength(1);
+  });
+
+  test('needs a backtest of this policy against the one that is active now', async () => {
+    const before = await active();
+    const [candidate, other] = [await published(''), await published('')];
+    const evidence = await backtested(other);
+    const common = {
+      kind: 'promote_policy',
+      tenant: TENANT,
+      subject: candidate,
+      reason: 'x',
+      replaces: before,
+    } as const;
+    for (const more of [{}, { evidence }, { evidence: digestText('never made') }]) {
+      const command = await signCommand(ann, { ...common, ...more } as Command);
+      await expect(bot.submitCommand(command)).rejects.toMatchObject({ code: 'EVIDENCE_REQUIRED' });
+    }
+    expect(await active()).toBe(before);
+  });
+
+  test('needs the role, a known issuer, and a command that was neither edited nor used before', async () => {
+    const before = await active();
+    const candidate = await published(DENIES);
+    const dora = await stack.approver('dora', ['dba', 'operator']);
+    await expect(order('promote_policy', candidate, dora)).rejects.toMatchObject({ code: 'ROLE_REQUIRED' });
+    const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
+    const mallory = await issueApprover(foreign, { id: 'ann', tenant: TENANT, roles: ['policy-admin'] });
+    await expect(order('promote_policy', candidate, mallory)).rejects.toMatchObject({ code: 'COMMAND_INVALID' });
+
+    const harmless = await published('');
+    const [head, payload, signature] = (await signed('promote_policy', harmless)).split('.') as [
+      string,
+      string,
+      string,
+    ];
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+    const edited = Buffer.from(JSON.stringify({ ...claims, subject: candidate })).toString('base64url');
+    await expect(bot.submitCommand(`${head}.${edited}.${signature}`)).rejects.toMatchObject({
+      code: 'COMMAND_INVALID',
+    });
+    expect(await active()).toBe(before);
+
+    const command = await signed('promote_policy', harmless);
+    await bot.submitCommand(command);
+    await order('roll_back_policy', before as Digest);
+    const again = bot.temporal.workflow.execute('signedCommand', {
+      workflowId: `command/${TENANT}/${randomUUID()}`,
+      taskQueue: stack.temporal.taskQueue,
+      args: [command],
+    });
+    await expect(again).rejects.toMatchObject({ cause: { type: expect.stringMatching(/COMMAND_INVALID|INVALID/) } });
+    expect(await active()).toBe(before);
+  });
+
+  test('that was signed long before or ahead of the time is refused, whatever a clock says', async () => {
+    const before = await active();
+    const candidate = await published('');
+    const evidence = await backtested(candidate);
+    const command = { kind: 'promote_policy', tenant: TENANT, subject: candidate, reason: 'x' } as const;
+    for (const hours of [-24, 24]) {
+      const now = new Date(Date.now() + hours * 3_600_000);
+      const jumped = await signCommand(ann, { ...command, replaces: before, evidence } as Command, now);
+      await expect(bot.submitCommand(jumped)).rejects.toMatchObject({ code: 'COMMAND_INVALID' });
+    }
+    expect(await active()).toBe(before);
+  });
+
+  test('at the same time as another is made once: the other is told which policy is active now', async () => {
+    const candidates = [await published(''), await published('')];
+    const commands = await Promise.all(candidates.map((candidate) => signed('promote_policy', candidate)));
+    const results = await Promise.allSettled(commands.map((command) => bot.submitCommand(command)));
+    const won = candidates[results.findIndex(({ status }) => status === 'fulfilled')] as Digest;
+    expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const lost = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+    expect(lost.reason).toMatchObject({ code: 'POLICY_CONFLICT', message: expect.stringContaining(won) });
+    expect(await active()).toBe(won);
+  });
+
+  test('during which the ledger loses every connection is made once', async () => {
+    const candidate = await published('');
+    const command = await signed('promote_policy', candidate);
+    const outage = { over: false };
+    const cutting = (async () => {
+      while (!outage.over) await endConnections(pool);
+    })();
+    const cutFor = until(
+      async () => performance.now(),
+      () => true,
+    ).then(() => new Promise((done) => setTimeout(done, 700)));
+    const done = bot.submitCommand(command);
+    await cutFor;
+    outage.over = true;
+    await cutting;
+    expect(await done).toMatchObject({ change: { digest: candidate } });
+    const changes = await stack.ledger.rollout.history({ digest: candidate });
+    expect(changes.map(({ kind }) => kind)).toEqual(['promote', 'publish']);
+    await agreed(candidate, 5000);
+  });
+
+  test('whose worker was killed after the ledger had it is finished by another, once, with its receipt', async () => {
+    await stack.worker?.stop();
+    const marker = path.join(folder, randomUUID());
+    const doomed = await spawnWorker(stack, LEDGER, `policy.after-change:kill:${marker}`);
+    const candidate = await published('');
+    const done = bot.submitCommand(await signed('promote_policy', candidate));
+    expect(await doomed.died).toBe('SIGKILL');
+    expect(await active()).toBe(candidate);
+    await stack.startWorker(onLedger());
+    expect(stack.worker?.policy.current().digest).toBe(candidate);
+    const { change, receipt } = (await done) as { change: object; receipt: { seq: number } };
+    expect(change).toMatchObject({ digest: candidate, kind: 'promote' });
+    expect(receipt.seq).toBeGreaterThan(0);
+    expect((await stack.ledger.rollout.history({ digest: candidate })).map(({ kind }) => kind)).toEqual([
+      'promote',
+      'publish',
+    ]);
+  });
+
+  test('that needs two people counts each of them once, and none whose credential was revoked', async () => {
+    await stack.worker?.stop();
+    await stack.startWorker(onLedger({ quorum: 2 }));
+    const before = await active();
+    const candidate = await published('');
+    const [bob, eve] = [await stack.approver('bob', ['policy-admin']), await stack.approver('eve', ['policy-admin'])];
+    const olga = await stack.approver('olga', ['operator']);
+    for (const by of [ann, ann]) {
+      const done = await order('promote_policy', candidate, by);
+      expect(done).toMatchObject({ signed: 1, needed: 2 });
+      expect('change' in done).toBe(false);
+    }
+    expect(await active()).toBe(before);
+    const other = await published('');
+    await order('promote_policy', other, eve);
+    const { jti } = JSON.parse(Buffer.from((eve.token ?? '').split('.')[1] ?? '', 'base64url').toString()) as {
+      jti: string;
+    };
+    await bot.submitCommand(
+      await signCommand(olga, { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'left us' }),
+    );
+    expect(await order('promote_policy', other, bob)).toMatchObject({ signed: 1, needed: 2 });
+    expect(await order('promote_policy', candidate, bob)).toMatchObject({
+      change: { digest: candidate, people: ['ann', 'bob'] },
+    });
+    // The one that waits was signed against the policy before: it is stale.
+    expect(await order('promote_policy', other, ann)).toMatchObject({ signed: 1, needed: 2 });
+    await stack.worker?.stop();
+    await stack.startWorker(onLedger());
+  });
+});
+
+describe('whoever can write to the ledger', () => {
+  /** As a superuser could: past the triggers. */
+  async function tampering(body: string): Promise<void> {
+    const client = await pool.connect();
+    try {
+      await client.query(`set session_replication_role = replica; ${body}; reset session_replication_role`);
+    } finally {
+      client.release();
+    }
+  }
+
+  test('cannot make workers follow a change that no worker signed, or was signed for another place', async () => {
+    const before = (await active()) as Digest;
+    const opened = await published('@id("open") permit (principal, action, resource);');
+    const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
+    const claims = { kind: 'promote', digest: opened, statements: [digestText('x')], iat: 1 } as const;
+    const { latest } = await stack.ledger.rollout.placed();
+    const forged = [
+      'nothing',
+      await signPolicyChange(foreign, { ...claims, seq: latest + 1 }),
+      await signPolicyChange(stack.keyring, { ...claims, seq: latest + 5 }),
+      await signPolicyChange(stack.keyring, { ...claims, kind: 'shadow', seq: latest + 1 }),
+    ];
+    for (const [index, signature] of forged.entries()) {
+      const seq = latest + 1 + index;
+      await tampering(`
+        update countersign.policy_states set state = 'retired' where state = 'active';
+        insert into countersign.policy_changes (seq, id, kind, digest, changed_by, people, reason, statements, signed)
+        values (${seq}, 'forged-${seq}', 'promote', '${opened}', 'mallory', '{mallory}', 'x', '{x}', '${signature}');
+        update countersign.policy_states set state = 'active', seq = ${seq} where digest = '${opened}'`);
+      const { worker } = stack;
+      expect(await worker?.policy.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
+      expect(worker?.policy.current().digest).toBe(before);
+    }
+    const fresh = await startWorker({ ...(await optionsOf()), ...onLedger() });
+    expect(() => fresh.policy.current()).toThrow(expect.objectContaining({ code: 'POLICY_UNAVAILABLE' }));
+    await fresh.stop();
+    // People put it right as ever.
+    const next = await published('');
+    await order('promote_policy', next);
+    await agreed(next, 5000);
+  });
+
+  test('cannot cut the history so that workers go back to an earlier policy', async () => {
+    const before = (await active()) as Digest;
+    const closed = await promoted(DENIES);
+    const since = (await stack.ledger.rollout.states()).find(({ digest }) => digest === before)?.since ?? 0;
+    const [activation] = (await stack.ledger.rollout.history({ digest: before })).filter(({ seq }) => seq < since);
+    const tables = 'countersign.policy_states';
+    await tampering(`
+      update ${tables} set state = 'retired' where digest = '${closed}';
+      update ${tables} set state = 'active', seq = ${activation?.seq} where digest = '${before}'`);
+    expect(await stack.worker?.policy.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
+    expect(stack.worker?.policy.current().digest).toBe(closed);
+    await promoted('');
+  });
+
+  test('cannot change the bytes of a bundle: it is refused when it is promoted and when it is loaded', async () => {
+    const before = (await active()) as Digest;
+    const candidate = await published(DENIES);
+    await tampering(`
+      update countersign.policies set files = replace(files::text, 'forbid (principal, action == Countersign::Action::\\"WRITE\\"',
+        'permit (principal, action == Countersign::Action::\\"WRITE\\"')::json where digest = '${candidate}'`);
+    expect(bundleFromFiles((await stack.ledger.content.getPolicy(candidate)) ?? {}).digest).not.toBe(candidate);
+    await expect(order('promote_policy', candidate)).rejects.toMatchObject({ code: 'POLICY_INVALID' });
+    expect(await active()).toBe(before);
+
+    const next = await promoted('');
+    await tampering(`update countersign.policies set files = '{"a.cedar": ""}' where digest = '${next}'`);
+    const fresh = await startWorker({ ...(await optionsOf()), ...onLedger() });
+    expect(() => fresh.policy.current()).toThrow(
+      expect.objectContaining({
+        code: 'POLICY_UNAVAILABLE',
+        cause: expect.objectContaining({ code: 'POLICY_INVALID' }),
+      }),
+    );
+    const problems = await until(
+      async () => (await stack.ledger.rollout.workers()).flatMap(({ problem = [] }) => problem),
+      (found) => found.length > 0,
+    );
+    expect(problems[0]).toMatch(/missing|no policies|other files/);
+    await fresh.stop();
+    await order('roll_back_policy', before);
+    await agreed(before, 5000);
+  });
+});
+
+describe('an action in flight', () => {
+  const asking = () =>
+    pending(bot, { tool: 'shop-db', input: { op: 'update', table: 't', set: { n: 2 }, where: { id: 1 } } });
+
+  test('that people approve is decided again by the policy that is active then', async () => {
+    await promoted(ASKS('dba'));
+    const dora = await stack.approver('dora', ['dba']);
+    const action = await asking();
+    await promoted(DENIES);
+    await stack.decide(action, dora);
+    expect(await action.outcome()).toMatchObject({ status: 'denied', decision: { policies: ['closed'] } });
+  });
+
+  test('for which the new policy asks somebody else asks them; the old yes does not suffice', async () => {
+    await promoted(ASKS('dba'));
+    const [dora, lena] = [await stack.approver('dora', ['dba']), await stack.approver('lena', ['lead'])];
+    const action = await asking();
+    const next = await promoted(ASKS('lead'));
+    await stack.decide(action, dora);
+    const view = await until(
+      () => bot.view(action.actionId),
+      ({ pending: waits }) => waits?.shown.requirements.some(({ roles }) => roles.includes('lead')) === true,
+    );
+    expect(view.pending?.shown.requirements.map(({ roles }) => roles)).toEqual([['lead']]);
+    await stack.decide(action, lena);
+    expect(await action.outcome()).toMatchObject({ status: 'success', decision: { policyDigest: next } });
+  });
+
+  test('keeps the digest of the policy that decided it, after that one was rolled back', async () => {
+    const next = await promoted('');
+    const outcome = await write();
+    expect(outcome.decision?.policyDigest).toBe(next);
+    const history = await stack.ledger.rollout.history({ digest: next });
+    await order('roll_back_policy', history[0]?.replaced as Digest);
+    expect((await bot.outcome(outcome.actionId)).decision?.policyDigest).toBe(next);
+    expect(Object.keys((await stack.ledger.content.getPolicy(next)) ?? {})).toContain('more.cedar');
+  });
+});
+
+test('a rollback needs neither evidence nor a second person, but a policy that was active before', async () => {
+  const before = (await active()) as Digest;
+  await promoted(DENIES);
+  expect(await write()).toMatchObject({ status: 'denied' });
+  const never = await published('');
+  await expect(order('roll_back_policy', never)).rejects.toMatchObject({ code: 'POLICY_CONFLICT' });
+  expect(await order('roll_back_policy', before)).toMatchObject({ change: { kind: 'rollback', digest: before } });
+  await agreed(before);
+  expect(await write()).toMatchObject({ status: 'success' });
+});
+
+test('a bundle of 10,000 rules is checked, promoted and taken up; what it decides stays quick', async () => {
+  const rules = (file: number) =>
+    Array.from(
+      { length: 1000 },
+      (_, rule) =>
+        `@id("r-${file}-${rule}") @reason("x") forbid (principal, action == Countersign::Action::"DELETE", resource) when { context.targets.contains("t_${file}_${rule}") };`,
+    ).join('\n');
+  const many = Object.fromEntries(Array.from({ length: 10 }, (_, file) => [`many-${file}.cedar`, rules(file)]));
+  const { digest, files } = bundleFromFiles({ ...starter, ...many });
+  await stack.ledger.content.putPolicy(digest, files);
+  await stack.ledger.rollout.publish({ digest, by: 'ann', reason: 'many rules' });
+  const before = (await active()) as Digest;
+  expect(await order('promote_policy', digest)).toMatchObject({ change: { digest } });
+  await agreed(digest, 30_000);
+  expect(await write()).toMatchObject({ status: 'success', decision: { policyDigest: digest } });
+  await order('roll_back_policy', before);
+  await agreed(before, 5000);
+});
+
+test('every receipt of it all verifies', async () => {
+  const { ok, tenants } = await verifyReceipts({ ledger: stack.ledger, keyring: stack.keyring });
+  expect({ ok, tenants: tenants.map(({ problems }) => problems) }).toEqual({ ok: true, tenants: [[]] });
+});
+
+/** A second worker of the same deployment. */
+async function optionsOf(): Promise<WorkerOptions> {
+  const { default: pino } = await import('pino');
+  return {
+    config: { policies: LEDGER, tools: [] },
+    temporal: stack.temporal,
+    ledgerUrl: stack.ledgerUrl,
+    keyring: stack.keyring,
+    logger: pino({ level: 'silent' }),
+    reconcileEveryMs: 0,
+  };
+}
