@@ -557,6 +557,59 @@ describe('the dashboard', () => {
   });
 });
 
+describe('what rules did', () => {
+  test('is counted by rule and effect, of what ended since, and bundles are those that the latest decisions name', async () => {
+    const tenant = newTenant();
+    const end = (name: string, more: Ending): Promise<Outcome> => ends({ tenant, actionId: name }, more);
+    await end('old', { policies: ['forgotten'] });
+    await age(tenant, 40);
+    await end('a', { policies: ['base', 'base'] });
+    await end('b', { effect: 'require_approval', policies: ['base', 'money'] });
+    await end('c', { effect: 'deny', policies: ['money'], status: 'denied', reason: 'NUL \u0000' });
+    await recordOutcome(ledger, settlement({ tenant, actionId: 'undecided' }));
+    const since = new Date(Date.now() - 30 * 86_400_000);
+    expect(await ledger.archive.ruleFigures(tenant, since)).toEqual({
+      rules: [
+        { policy: 'base', total: 2, allow: 1, deny: 0, require_approval: 1 },
+        { policy: 'money', total: 2, allow: 0, deny: 1, require_approval: 1 },
+      ],
+      counted: 4,
+      more: false,
+    });
+    expect(await ledger.archive.ruleFigures(tenant, since, 2)).toMatchObject({ counted: 2, more: true });
+    expect(await ledger.archive.bundlesInUse(tenant)).toEqual([
+      { digest: digestText('policy'), lastAt: expect.any(String) },
+    ]);
+  });
+
+  test('of a tenant without anything is nothing', async () => {
+    const tenant = newTenant();
+    expect(await ledger.archive.ruleFigures(tenant, new Date(0))).toEqual({ rules: [], counted: 0, more: false });
+    expect(await ledger.archive.bundlesInUse(tenant)).toEqual([]);
+    expect(await ledger.archive.isOnlyTenant(tenant)).toBe(false);
+  });
+
+  test('costs a bounded time, however long the history', async () => {
+    const tenant = newTenant();
+    await history(tenant, 100_000, 1);
+    await testLedger.pool.query('analyze countersign.actions');
+    const timed = async (most?: number): Promise<number> => {
+      const took: number[] = [];
+      for (let turn = 0; turn < 5; turn++) {
+        const start = performance.now();
+        const { counted, more } = await ledger.archive.ruleFigures(tenant, new Date(0), most);
+        took.push(performance.now() - start);
+        expect([counted, more]).toEqual([most ?? 100_000, most !== undefined]);
+      }
+      return took.toSorted((a, b) => a - b)[2] ?? Number.NaN;
+    };
+    const [few, all] = [await timed(1000), await timed()];
+    // All of it is one pass over the index's range and no look beyond that: what is not counted costs nothing.
+    expect(few).toBeLessThan(all);
+    expect(all).toBeLessThan(3000);
+  }, 60_000);
+});
+
 test('an outcome is recorded whatever its texts hold, and found by what is left of them', async () => {
   const tenant = newTenant();
   const nasty = `NUL \u0000 ${'x'.repeat(3000)}`;

@@ -5,7 +5,7 @@ import { ApprovalRequests } from '../../src/ledger/approvals/approval-requests.j
 import { Deliveries } from '../../src/ledger/deliveries/deliveries.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import { requestFor, token, waits, yes } from './approval-request-fixtures.js';
-import { newTenant, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger } from './support.js';
+import { collect, newTenant, outcomeFor, recordOutcome, settlement, startLedger, type TestLedger } from './support.js';
 
 let testLedger: TestLedger;
 let ledger: Ledger;
@@ -68,6 +68,15 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
     // Its own action that ended, and the decision that it recorded without being asked.
     return seen.total === 1 && seen.waiting.count === 0 ? seen : SECRET;
   },
+  'Archive.decided': (tenant) => collect(ledger.archive.decided({ tenant })),
+  'Archive.ruleFigures': async (tenant) => {
+    const seen = await ledger.archive.ruleFigures(tenant, new Date(0));
+    // Its own action, which no rule decided.
+    return seen.counted === 1 && seen.rules.length === 0 ? undefined : SECRET;
+  },
+  'Archive.bundlesInUse': async (tenant) =>
+    (await ledger.archive.bundlesInUse(tenant)).length === 0 ? undefined : SECRET,
+  'Archive.isOnlyTenant': async (tenant) => ((await ledger.archive.isOnlyTenant(tenant)) ? SECRET : undefined),
   'Deliveries.list': (tenant) => ledger.deliveries.list(tenant, 'a-1'),
   'Deliveries.record': (tenant) =>
     ledger.deliveries.record({ ...delivery, tenant, actionId: 'mine', channel: 'mail', detail: 'mine' }),

@@ -28,6 +28,7 @@ import { ApprovalRequests } from '../approvals/approval-requests.js';
 import { pageSize } from '../database/cursor.js';
 import { dashboard, type Dashboard } from './dashboard.js';
 import { decidedActions, type DecidedAction, type DecidedFilter } from './decided.js';
+import { bundlesInUse, isOnlyTenant, ruleFigures, type NamedBundle, type RuleFigures } from './policy-figures.js';
 import type { Database } from '../database/database.js';
 import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
 import { Deliveries } from '../deliveries/deliveries.js';
@@ -180,6 +181,21 @@ export class Archive {
    */
   dashboard(tenant: string, period: { readonly from?: Date; readonly to?: Date } = {}): Promise<Dashboard> {
     return dashboard(this.#database, tenant, period);
+  }
+
+  /** How often each rule determined a decision of what has ended since. It looks at the latest `most` actions, by default 100,000, and says so. */
+  ruleFigures(tenant: string, since: Date, most?: number): Promise<RuleFigures> {
+    return ruleFigures(this.#database, tenant, since, most);
+  }
+
+  /** The bundles that the tenant's latest decisions name, the latest first: what is in force where no bundle was promoted. */
+  bundlesInUse(tenant: string): Promise<readonly NamedBundle[]> {
+    return bundlesInUse(this.#database, tenant);
+  }
+
+  /** Whether figures over the whole ledger are the tenant's own. */
+  isOnlyTenant(tenant: string): Promise<boolean> {
+    return isOnlyTenant(this.#database, tenant);
   }
 
   async #find(tenant: string, actionId: string): Promise<FoundRow | undefined> {

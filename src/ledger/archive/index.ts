@@ -3,3 +3,4 @@ export { type ArchivedRecord } from './archive.js';
 export type { DecidedAction, DecidedFilter } from './decided.js';
 export type { ArchivedAction, ArchiveFilter, ArchivePage } from './search.js';
 export type { Dashboard, DayFigures } from './dashboard.js';
+export type { NamedBundle, RuleFigures } from './policy-figures.js';
