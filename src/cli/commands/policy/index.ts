@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
+import { policySuggest } from './suggest.js';
 
 export function policy(program: Command): void {
   const group = program.command('policy').description('compare policies, and see what a changed one would have done');
-  for (const add of [policyDiff, policyBacktest]) add(group);
+  for (const add of [policyDiff, policyBacktest, policySuggest]) add(group);
 }
