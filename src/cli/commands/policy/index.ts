@@ -1,9 +1,10 @@
 /** `countersign policy`: writing policies, and knowing what they do. */
 import type { Command } from 'commander';
 import { lintPolicy } from './lint.js';
+import { policySchema } from './schema.js';
 
 /** One line for each subcommand, in the order of `--help`. */
-const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy];
+const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy, policySchema];
 
 export function policy(program: Command): void {
   const command = program.command('policy').description('write policies, and know what they do');
