@@ -1,4 +1,5 @@
 /** `npm run bench -- <name> [--json]`: benchmarks that compare side by side in one run. */
+import { backtest } from './backtest.js';
 import { guard } from './guard.js';
 import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
@@ -8,6 +9,7 @@ import { replay } from './replay.js';
 import { runaway } from './runaway.js';
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  backtest,
   guard,
   inbox,
   ledger,

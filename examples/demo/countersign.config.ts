@@ -2,7 +2,7 @@
 import { defineConfig, postgres } from '../../src/worker/index.js';
 
 export default defineConfig({
-  policies: '../../policies/starter',
+  policies: { from: 'ledger' },
   tools: [
     postgres({
       name: 'shop-db',

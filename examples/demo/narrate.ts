@@ -4,6 +4,7 @@ import type { CountersignError } from '../../src/action/errors.js';
 import type { Json, JsonObject } from '../../src/action/json.js';
 import type { Outcome, PendingView } from '../../src/action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../src/index.js';
+import type { BacktestSummary, Change } from '../../src/policy/backtest/index.js';
 import type { Findings, Heading, Result } from './play.js';
 
 const WIDTH = 100;
@@ -84,6 +85,14 @@ export class Narrator {
   history(lines: Findings): void {
     for (const [index, [what, value]] of Object.entries(lines).entries()) {
       this.#labelled(index === 0 ? 'The history says' : '', `${what}: ${inWord(value)}`);
+    }
+  }
+
+  /** What another policy would have decided of the scenes before. */
+  backtest({ redecided, same }: BacktestSummary, changes: readonly Change[]): void {
+    this.#labelled('The backtest says', `${same} of ${redecided} decisions stay as they are`);
+    for (const { kind, actionId, before, after } of changes) {
+      this.#labelled('', `${kind}: ${actionId}, ${before.effect} becomes ${after.effect}`, pc.dim);
     }
   }
 

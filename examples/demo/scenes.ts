@@ -1,4 +1,4 @@
-/** Eight scenes. Each shows what an agent wants, what the outcome is, and what the database itself holds afterwards. */
+/** Nine scenes. Each shows what an agent wants, what the outcome is, and what the database itself holds afterwards. */
 import type { Outcome } from '../../src/action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../src/index.js';
 import type { Scene } from './play.js';
@@ -262,6 +262,65 @@ const killedWorker: Scene<Stage> = {
   },
 };
 
+const ORDERS_BY_PEOPLE = `@id("orders-by-people")
+@reason("a person looks at every change of orders")
+@approval("dba, ttl=4h")
+forbid (principal, action == Countersign::Action::"WRITE", resource)
+when { context.targets.contains("orders") };
+`;
+
+const changedRule: Scene<Stage> = {
+  title: 'A rule is changed',
+  actionId: 'i-ship-order-1201',
+  story:
+    'Somebody wants a person to look at every change of an order. What would that rule have done to the scenes before? The draft is ' +
+    'compared with every recorded decision before anybody signs for it; it is promoted, tried, and rolled back.',
+  async play({ clerk, tell, policy }, actionId) {
+    const draft = await policy.publish('orders.cedar', ORDERS_BY_PEOPLE, 'a person looks at every change of orders');
+    const { summary, changes } = await policy.backtest(draft);
+    const asked = changes.filter(({ kind }) => kind === 'newly-asked').map((change) => change.actionId);
+    tell.backtest(summary, changes);
+
+    const proposal = (order: number, id: string): ProposalInput => ({
+      actionId: id,
+      tool: 'shop-db',
+      input: { op: 'update', table: 'orders', set: { status: 'shipped' }, where: { id: order } },
+      reasoning: 'the carrier has scanned the parcel',
+    });
+    await policy.promote(draft, summary.report, 'two of our scenes would have been asked about: that is what we want');
+    tell.meanwhile('the policy admin has signed for the draft with that evidence, and every worker runs it');
+    const first = proposal(1201, actionId);
+    tell.wants('The clerk', first);
+    const under = waiting(await clerk.perform(first));
+    tell.says(under);
+    await clerk.cancel(actionId);
+    await under.outcome();
+
+    await policy.rollBack(policy.starter, 'the warehouse cannot wait for a dba');
+    tell.meanwhile('the warehouse has complained, and the policy admin has rolled it back');
+    const second = proposal(1202, `${actionId}-again`);
+    tell.wants('The clerk', second);
+    const outcome = await clerk.perform(second);
+    tell.says(outcome);
+    return {
+      expected: {
+        'decided again': 8,
+        'newly asked': ['a-ship-order-1200', 'e-order-a-mug'],
+        'newly allowed': 0,
+        'under the draft': 'pending: orders-by-people',
+        outcome: 'success',
+      },
+      seen: {
+        'decided again': summary.redecided,
+        'newly asked': asked,
+        'newly allowed': summary.changes['newly-allowed'],
+        'under the draft': `${under.status}: ${under.pending.decision.policies.join()}`,
+        outcome: outcome.status,
+      },
+    };
+  },
+};
+
 export const scenes: readonly Scene<Stage>[] = [
   routineUpdate,
   incident,
@@ -271,6 +330,7 @@ export const scenes: readonly Scene<Stage>[] = [
   staleApproval,
   quietTrigger,
   killedWorker,
+  changedRule,
 ];
 
 /** The scene needs an action that waits for people. */

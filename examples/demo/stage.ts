@@ -11,6 +11,7 @@ import { Ledger } from '../../src/ledger/index.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import { createKeyFile, issueAgent, issueApprover, readKeyFile, signApproval } from '../../src/trust/index.js';
 import type { Narrator } from './narrate.js';
+import { policyOfShop, type PolicyOfShop } from './policy.js';
 import { Shop } from './shop.js';
 import { readHistory, type ActionHistory } from './history.js';
 import type { Verdict, Viewer } from './viewer.js';
@@ -35,6 +36,7 @@ export interface Stage {
   readonly decide: (action: PendingAction, verdict: Verdict, reason: string) => Promise<void>;
   /** Looks at an action until it is as awaited. @throws Error after ten seconds */
   readonly until: (actionId: string, awaited: (view: ActionView) => boolean) => Promise<ActionView>;
+  readonly policy: PolicyOfShop;
   readonly history: (actionId: string) => Promise<ActionHistory>;
   /** Ends the worker, if it still runs, and starts another; with `dieAt`, one that kills itself there. */
   readonly replaceWorker: (options?: { readonly dieAt?: 'execute.after-effect' }) => Promise<WorkerProcess>;
@@ -56,7 +58,7 @@ export async function setStage(tell: Narrator, viewer: Viewer): Promise<Stage> {
   const shop = await Shop.open(servers.postgres.url, randomBytes(16).toString('hex'));
   onShutdown('the connection to the shop', () => shop.close());
 
-  tell.step('making keys, and credentials for three agents and a dba');
+  tell.step('making keys, and credentials for three agents, a dba and a policy admin');
   const keysFile = path.join(folder.path, 'keys.json');
   await createKeyFile(keysFile);
   const keyring = await readKeyFile(keysFile, { production: false });
@@ -76,6 +78,7 @@ export async function setStage(tell: Narrator, viewer: Viewer): Promise<Stage> {
   const reporter = await connect('reporter', 'read_only_user');
   const cleaner = await connect('cleaner', 'admin_user');
   const dba = await issueApprover(keyring, { id: 'dora', tenant: TENANT, roles: ['dba'] });
+  const admin = await issueApprover(keyring, { id: 'paula', tenant: TENANT, roles: ['policy-admin'] });
 
   tell.step('starting the worker, a process of its own: it has the password of the shop, no agent has');
   const secrets = {
@@ -86,6 +89,8 @@ export async function setStage(tell: Narrator, viewer: Viewer): Promise<Stage> {
     keysFile,
   };
   let worker = await startWorkerProcess(secrets);
+  tell.step('publishing the starter policy, which a policy admin signs for: until then, everything is denied');
+  const policy = await policyOfShop({ tenant: TENANT, ledger, keyring, client: clerk, admin });
 
   return {
     tell,
@@ -94,6 +99,7 @@ export async function setStage(tell: Narrator, viewer: Viewer): Promise<Stage> {
     clerk,
     reporter,
     cleaner,
+    policy,
     async ask(query) {
       const answer = await shop.value(query);
       tell.database(query, answer);

@@ -108,7 +108,7 @@ export interface GatewaySettings {
     readonly timeoutMs: number;
     /** Streams of events that one principal may have open at once, of this process. Default 20. */
     readonly streams: number;
-    /** How long a call over MCP waits, unless it hears of progress. Milliseconds, default 20 000. */
+    /** How long a call over MCP or A2A waits, unless it hears of progress. Milliseconds, default 20 000. */
     readonly callWaitMs: number;
   };
   /** Hops of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. Default 0. */

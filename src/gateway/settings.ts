@@ -69,14 +69,7 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     ...(devPeople === undefined ? {} : { devPeople }),
     freezeRoles: sources.freezeRoles ?? ['operator'],
     session: { idleSeconds: 1800, maxSeconds: 43_200, ...config.session },
-    limits: {
-      bodyBytes: 1_048_576,
-      requestsPerMinute: 600,
-      timeoutMs: 30_000,
-      streams: 20,
-      callWaitMs: 20_000,
-      ...config.limits,
-    },
+    limits: limitsOf(config),
     trustedProxies: config.trustedProxies ?? 0,
     metrics: {
       open: isThisMachine(publicUrl.hostname) && isThisMachine(listen.host),
@@ -84,6 +77,13 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     },
   };
   return { settings, listen };
+}
+
+/** A call that waits is answered before it would be given up. */
+function limitsOf({ limits = {} }: GatewayConfig): GatewaySettings['limits'] {
+  const { timeoutMs = 30_000, callWaitMs = 20_000 } = limits;
+  const all = { bodyBytes: 1_048_576, requestsPerMinute: 600, streams: 20, ...limits, timeoutMs };
+  return { ...all, callWaitMs: Math.min(callWaitMs, Math.floor((timeoutMs * 2) / 3)) };
 }
 
 /** Whether the URL stays on this machine. */

@@ -333,11 +333,16 @@ describe('show', () => {
 
   test('falls back to the ledger when Temporal does not know the action, or is away', async () => {
     const gone = await cli(['show', 'told', '--json'], { env: { ...env, TEMPORAL_NAMESPACE: 'default' } });
-    expect(gone.json()).toMatchObject({ keptBy: 'ledger', outcome: { status: 'success', actionId: 'told' } });
+    expect(gone.json()).toMatchObject({
+      keptBy: 'ledger',
+      outcome: { status: 'success', actionId: 'told' },
+      proposal: { traceId: 't-1' },
+    });
     const away = await cli(['show', 'told'], { env: { ...env, TEMPORAL_ADDRESS: '127.0.0.1:1' } });
     expect(away.code).toBe(0);
     expect(away.stderr).toMatch(/^warning .*The ledger is asked instead/);
-    expect(away.stdout).toMatch(/input +no longer kept/);
+    expect(away.stdout).toMatch(/trace +t-1/);
+    expect(away.stdout).not.toMatch(/no longer kept/);
   });
 
   test('finds an action by its id alone, whosever it is, and names the tenants where several have it', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonical, digest, digestText, type Json } from '../../src/action/json.js';
 import { CountersignError } from '../../src/action/errors.js';
+import { proposalDigest as digestOfProposal } from '../../src/action/proposal.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import type { ChainLink, Ledger, SignReceipt } from '../../src/ledger/index.js';
 import {
@@ -387,5 +388,45 @@ describe('reading back', () => {
     expect(await collect(ledger.receipts.list(tenant))).toEqual([]);
     expect(await collect(ledger.actions.listEnded(tenant))).toEqual([]);
     expect(await ledger.receipts.tenants()).not.toContain(tenant);
+  });
+});
+
+describe('what was proposed', () => {
+  const input = { where: { id: 7 }, note: 'kept' };
+
+  test('is kept beside the outcome, comes back after it, and never changes', async () => {
+    const names = { tenant: newTenant(), actionId: 'kept' };
+    const proposed = { actionId: 'kept', tool: 'shop-db', input, reasoning: 'why' };
+    const proposalDigest = digestOfProposal(proposed);
+    const outcome = outcomeFor(names, { proposalDigest });
+    await recordOutcome(ledger, { ...settlement(names), proposalDigest, outcome, proposal: proposed });
+    expect((await ledger.archive.action(names.tenant, 'kept'))?.proposal).toEqual(proposed);
+    const change = (to: string) =>
+      at.pool.query('update countersign.actions set proposal = $3 where tenant = $1 and action_id = $2', [
+        names.tenant,
+        names.actionId,
+        to,
+      ]);
+    await expect(change('{}')).rejects.toThrow('refuses UPDATE');
+    await expect(
+      at.pool.query(`update countersign.actions set proposal = null where action_id = 'kept'`),
+    ).rejects.toThrow('refuses UPDATE');
+  });
+
+  test('is refused where its digest is another, and not shown where somebody put another there', async () => {
+    const names = { tenant: newTenant(), actionId: 'other' };
+    const proposed = { actionId: 'other', tool: 'shop-db', input };
+    await expect(ledger.receipts.settle({ ...settlement(names), proposal: proposed })).rejects.toMatchObject({
+      code: 'INVALID_PROPOSAL',
+    });
+    await recordOutcome(ledger, settlement(names));
+    await at.pool.query(
+      `begin; alter table countersign.actions disable trigger final;
+       update countersign.actions set proposal = '${JSON.stringify(proposed)}' where action_id = 'other';
+       alter table countersign.actions enable trigger final; commit`,
+    );
+    const record = await ledger.archive.action(names.tenant, 'other');
+    expect(record?.outcome).toBeDefined();
+    expect(record?.proposal).toBeUndefined();
   });
 });

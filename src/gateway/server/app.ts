@@ -3,6 +3,7 @@ import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { CountersignError } from '../../action/errors.js';
+import { a2aRoutes } from '../a2a/routes.js';
 import { api } from '../api/index.js';
 import type { GatewayDependencies } from '../deps.js';
 import { mcpChallenge, mcpRoutes } from '../mcp/routes.js';
@@ -25,7 +26,7 @@ const MOST_COUNTED = 100_000;
 
 /** Answered without authentication. */
 const PUBLIC =
-  /^\/(?:healthz|readyz|metrics|assets\/.*|\.well-known\/(?:authzen-configuration|oauth-protected-resource(?:\/mcp)?))$/;
+  /^\/(?:healthz|readyz|metrics|assets\/.*|\.well-known\/(?:agent-card\.json|authzen-configuration|oauth-protected-resource(?:\/mcp)?))$/;
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
@@ -51,6 +52,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   app.route('/', pages(deps));
   app.route('/slack', slack(deps));
   app.route('/', mcpRoutes(deps));
+  app.route('/', a2aRoutes(deps));
 
   app.notFound((c) => {
     const what = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 100))}.`;

@@ -8,13 +8,13 @@ const MAX_REFERENCES = 32;
 export type JsonSchema = JsonObject | boolean;
 
 /** A schema within a document: its references are resolved against the root. */
-export interface Located {
+export interface LocatedSchema {
   readonly schema: JsonSchema;
   readonly root: JsonSchema;
 }
 
 /** The schema of what the tool's input has under the operation: that of its arguments, wherever they are. */
-export function inputSchema(operation: OperationDescription): Located {
+export function inputSchema(operation: OperationDescription): LocatedSchema {
   const { arguments: args, argumentsIn, fixed } = operation;
   const constants = Object.fromEntries(Object.entries(fixed).map(([name, value]) => [name, { const: value }]));
   if (argumentsIn === undefined) {
@@ -37,7 +37,7 @@ export function argumentKnown(operation: OperationDescription, path: readonly st
   return known(inputSchema(operation), path);
 }
 
-function known(at: Located, [name, ...rest]: readonly string[]): boolean {
+function known(at: LocatedSchema, [name, ...rest]: readonly string[]): boolean {
   if (name === undefined) return true;
   return variants(at).some(({ schema, root }) => {
     if (typeof schema === 'boolean') return schema;
@@ -59,7 +59,7 @@ export interface SchemaObject {
 }
 
 /** What a schema may be, its references followed and its alternatives taken apart. */
-export function variants({ schema, root }: Located, followed = 0): readonly Located[] {
+export function variants({ schema, root }: LocatedSchema, followed = 0): readonly LocatedSchema[] {
   if (typeof schema === 'boolean' || followed > MAX_REFERENCES) return [{ schema, root }];
   const {
     $ref: reference,
@@ -132,7 +132,7 @@ interface Lack {
   readonly value: null | undefined;
 }
 
-function lackable(at: Located, path: readonly string[], depth: number): readonly Lack[] {
+function lackable(at: LocatedSchema, path: readonly string[], depth: number): readonly Lack[] {
   const [first] = variants(at);
   if (first === undefined || typeof first.schema === 'boolean' || depth > MAX_SAMPLE_DEPTH) return [];
   const { properties = {}, required = [] } = first.schema as SchemaObject;
@@ -147,7 +147,7 @@ function lackable(at: Located, path: readonly string[], depth: number): readonly
   });
 }
 
-function isNullable({ schema }: Located): boolean {
+function isNullable({ schema }: LocatedSchema): boolean {
   if (typeof schema === 'boolean') return schema;
   const { type, nullable, const: constant, enum: values } = schema as SchemaObject;
   if (constant !== undefined || values !== undefined) {
@@ -156,7 +156,7 @@ function isNullable({ schema }: Located): boolean {
   return type === 'null' || (Array.isArray(type) && type.includes('null')) || nullable === true;
 }
 
-function sample(at: Located, depth: number): Json {
+function sample(at: LocatedSchema, depth: number): Json {
   const found = variants(at).find((one) => typeof one.schema !== 'boolean' && one.schema['type'] !== 'null');
   if (found === undefined || depth > MAX_SAMPLE_DEPTH) return 'text';
   const schema = found.schema as SchemaObject;

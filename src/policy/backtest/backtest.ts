@@ -7,6 +7,7 @@ import { bundleFromFiles, type PolicyBundle } from '../bundle.js';
 import { compilePolicy, type Policy } from '../compile.js';
 import { LIMITS_FILE } from '../limits/limit.js';
 import type { ResolvedLimit, ResolvedLimits } from '../limits/resolved.js';
+import { SCHEMA_FILE } from '../rules.js';
 import { changeKind, rulesOf, standingOf, toTheLetter, type Standing } from './change.js';
 import { Holdings } from './holdings.js';
 import { lacking, Readings } from './lacks.js';
@@ -16,7 +17,6 @@ import {
   isOfPolicy,
   redecide,
   sameFile,
-  sameSchemas,
   type Asked,
   type DecidedRecord,
   type Redecided,
@@ -26,10 +26,13 @@ import { Tally } from './tally.js';
 import { timeline } from './timeline.js';
 import { Worlds } from './world.js';
 
+/** A policy as it is stored. */
+export type RecordedBundle = Pick<PolicyBundle, 'digest' | 'files'>;
+
 export interface BacktestOptions {
   readonly candidate: Policy;
   /** The policies that the decisions were made under, as far as they are known: without them limits count from the records alone. */
-  readonly recordedUnder?: readonly Pick<PolicyBundle, 'digest' | 'files'>[];
+  readonly recordedUnder?: readonly RecordedBundle[];
 }
 
 /** @throws CountersignError INTERNAL */
@@ -40,7 +43,7 @@ export function backtest(records: readonly DecisionRecord[], options: BacktestOp
 class Backtest {
   readonly #candidate: Policy;
   readonly #readings: Readings;
-  readonly #recordedUnder: ReadonlyMap<Digest, Pick<PolicyBundle, 'files'>>;
+  readonly #recordedUnder: ReadonlyMap<Digest, RecordedBundle>;
   readonly #compiled = new Map<Digest, Policy | undefined>();
   readonly #worlds = new Worlds();
   readonly #holdings = new Holdings(this.#worlds);
@@ -66,8 +69,8 @@ class Backtest {
     this.#tally.record(record);
     if (record.facts === undefined) return this.#tally.beforePolicy();
     const decided = record as DecidedRecord;
-    const recorded = this.#policyOf(record.decision?.policyDigest);
-    const sameSchema = recorded !== undefined && sameSchemas(this.#candidate, recorded);
+    const recorded = this.#bundleOf(record.decision?.policyDigest);
+    const sameSchema = recorded !== undefined && sameFile(recorded, this.#candidate.bundle, SCHEMA_FILE);
     const why = lacking(decided, this.#candidate, this.#readings, sameSchema);
     const before = decisionOf(record, this.#candidate);
     const asked = why === undefined ? ask(this.#candidate, decided, sameSchema) : undefined;
@@ -83,10 +86,11 @@ class Backtest {
       before: standingOf(before, record.approvals),
       after: standingOf(after.decision, record.approvals),
     };
+    const letter = toTheLetter(before, after.decision);
     const kind = changeKind(
       { decision: before, standing: standing.before },
       { ...after, standing: standing.after },
-      record.error?.code === 'LIMIT_EXCEEDED',
+      { waited: record.error?.code === 'LIMIT_EXCEEDED', letter },
     );
     const resolved = asked.kind === 'asked' ? asked.resolved : undefined;
     this.#holdings.plan(record, {
@@ -113,13 +117,7 @@ class Backtest {
             rules: rulesOf(before, after.decision),
             amounts: moneyOf(resolved ?? then),
           };
-    this.#tally.redecided(
-      record.decidedAt,
-      before.effect,
-      after.decision.effect,
-      toTheLetter(before, after.decision),
-      change,
-    );
+    this.#tally.redecided(record.decidedAt, before.effect, after.decision.effect, letter, change);
   }
 
   #redecide(
@@ -135,10 +133,11 @@ class Backtest {
   }
 
   /** What the recorded policy asked of its limits. Where the candidate's limits are the same text, they ask the same. */
-  #asked(record: DecidedRecord, recorded: Policy, asked: Asked | undefined): ResolvedLimits | undefined {
-    if (asked?.kind === 'asked' && sameFile(recorded, this.#candidate, LIMITS_FILE)) return asked.resolved;
-    const own = ask(recorded, record, true);
-    return own.kind === 'asked' ? own.resolved : undefined;
+  #asked(record: DecidedRecord, recorded: RecordedBundle, asked: Asked | undefined): ResolvedLimits | undefined {
+    if (asked?.kind === 'asked' && sameFile(recorded, this.#candidate.bundle, LIMITS_FILE)) return asked.resolved;
+    const policy = this.#policyOf(recorded);
+    const own = policy && ask(policy, record, true);
+    return own?.kind === 'asked' ? own.resolved : undefined;
   }
 
   #noteExhausted(record: DecisionRecord, limits: readonly ResolvedLimit[], readings: readonly LimitReading[]): void {
@@ -153,18 +152,22 @@ class Backtest {
     }
   }
 
-  /** Undefined where it is not known, or is none for this version any more. */
-  #policyOf(digest: Digest | undefined): Policy | undefined {
+  #bundleOf(digest: Digest | undefined): RecordedBundle | undefined {
     if (digest === undefined) return undefined;
-    if (digest === this.#candidate.digest) return this.#candidate;
-    if (!this.#compiled.has(digest)) this.#compiled.set(digest, compiled(this.#recordedUnder.get(digest)));
-    return this.#compiled.get(digest);
+    return digest === this.#candidate.digest ? this.#candidate.bundle : this.#recordedUnder.get(digest);
+  }
+
+  /** Compiled when it is first needed. Undefined where it is no policy for this version any more. */
+  #policyOf(bundle: RecordedBundle): Policy | undefined {
+    if (bundle.digest === this.#candidate.digest) return this.#candidate;
+    if (!this.#compiled.has(bundle.digest)) this.#compiled.set(bundle.digest, compiled(bundle));
+    return this.#compiled.get(bundle.digest);
   }
 }
 
-function compiled(bundle: Pick<PolicyBundle, 'files'> | undefined): Policy | undefined {
+function compiled(bundle: RecordedBundle): Policy | undefined {
   try {
-    return bundle && compilePolicy(bundleFromFiles(bundle.files));
+    return compilePolicy(bundleFromFiles(bundle.files));
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 /** What a candidate changes of one decision. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Decision } from '../../action/decision.js';
 import { canonical } from '../../action/json.js';
 import type { ApprovalRecord } from '../../action/outcome.js';
@@ -40,17 +41,21 @@ export function standingOf({ effect, requirements }: Decision, approvals: readon
   }
 }
 
-/** Undefined when nothing changes. */
+/**
+ * Undefined when nothing changes.
+ *
+ * @param how `waited`: the action had waited for room; `letter`: both decisions are the same to the letter
+ */
 export function changeKind(
   before: { readonly decision: Decision; readonly standing: Standing },
   after: { readonly decision: Decision; readonly standing: Standing; readonly queued: boolean },
-  waited: boolean,
+  how: { readonly waited: boolean; readonly letter: boolean },
 ): ChangeKind | undefined {
   const kind = KINDS[before.standing][after.standing];
   if (kind !== undefined) return kind;
   const passes = after.standing === 'allowed' || after.standing === 'approved';
-  if (after.queued && passes && !waited) return 'newly-queued';
-  return termsOf(before.decision) === termsOf(after.decision) ? undefined : 'other-terms';
+  if (after.queued && passes && !how.waited) return 'newly-queued';
+  return how.letter || termsOf(before.decision) === termsOf(after.decision) ? undefined : 'other-terms';
 }
 
 const KINDS: Readonly<Record<Standing, Partial<Record<Standing, ChangeKind>>>> = {
@@ -76,7 +81,7 @@ function termsOf({ effect, code, policies, constraints, violations, requirements
 
 /** Whether a decision is the same to the letter, but for which policy made it. */
 export function toTheLetter(one: Decision, other: Decision): boolean {
-  return canonical({ ...one, policyDigest: '' }) === canonical({ ...other, policyDigest: '' });
+  return isDeepStrictEqual({ ...one, policyDigest: '' }, { ...other, policyDigest: '' });
 }
 
 /** The rules that made the difference: those that determined one of the two and not the other; all of them where none does. */

@@ -36,7 +36,16 @@ export interface Held {
 /** A sliding window is this many slots, and one more that is partly over. */
 const SLOTS = 32;
 
+const asks = new WeakMap<LimitDemand, Ask>();
+
+/** The same for the same demand, which is asked several times. */
 export function askOf(demand: LimitDemand): Ask {
+  let ask = asks.get(demand);
+  if (ask === undefined) asks.set(demand, (ask = slotted(demand)));
+  return ask;
+}
+
+function slotted(demand: LimitDemand): Ask {
   const plain = { amount: 0, width: 0, keep: 0, zone: '', minimum: 0, ratio: 0, openFor: 0 };
   switch (demand.kind) {
     case 'budget':

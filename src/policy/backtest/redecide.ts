@@ -5,11 +5,11 @@ import { asCountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
 import { standingLimit, type LimitReading } from '../../action/limits.js';
 import type { Authority, DelegationCap } from '../../action/principal.js';
+import type { PolicyBundle } from '../bundle.js';
 import type { Policy } from '../compile.js';
 import { evaluate } from '../evaluate.js';
 import { resolveLimits } from '../limits/resolve.js';
 import type { ResolvedLimits } from '../limits/resolved.js';
-import { SCHEMA_FILE } from '../rules.js';
 import { denied, ruleOnLimits } from '../ruling.js';
 
 /** A record that policy decided on. */
@@ -109,12 +109,7 @@ export function isOfPolicy({ limit }: { readonly limit: string }): boolean {
   return !limit.startsWith(STANDING);
 }
 
-/** Whether two bundles have the same text in a file, or both have none. */
-export function sameFile(one: Policy, other: Policy, file: string): boolean {
-  return one.bundle.files[file] === other.bundle.files[file];
-}
-
-/** Whether two policies declare the same of inputs: by their text, since another text may declare more. */
-export function sameSchemas(one: Policy, other: Policy): boolean {
-  return sameFile(one, other, SCHEMA_FILE);
+/** Whether two bundles have the same text in a file, or both have none. Another text may say more. */
+export function sameFile(one: Pick<PolicyBundle, 'files'>, other: Pick<PolicyBundle, 'files'>, file: string): boolean {
+  return one.files[file] === other.files[file];
 }

@@ -122,6 +122,7 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
     const report = under('limits.yaml', (text) => text.replace('max: 2500', 'max: 600'));
     const spent = new Map<string, number>();
     const expected: string[] = [];
+    const newly: string[] = [];
     const firstAt = new Map<string, string>();
     let amount = 0;
     // Each agent waits for one action before it proposes the next, so that its refunds can be added up one by one.
@@ -139,7 +140,10 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
           amount += asked;
         }
       }
-      if (fits && status === 'success') spent.set(agent, before + asked);
+      // What found no room in the larger budget may be small enough for what is left of the smaller one.
+      const allowed = fits && decision.code === 'LIMIT_EXCEEDED';
+      if (allowed) newly.push(record.actionId);
+      if (allowed || (fits && status === 'success')) spent.set(agent, before + asked);
     }
     expect(expected.length).toBeGreaterThan(20);
     expect(changed(report, 'newly-denied')).toEqual(expected);
@@ -147,7 +151,7 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
     expect(report.exhausted.map(({ limit, key, firstAt: at }) => [limit, key, at])).toEqual(
       [...firstAt].sort(([, a], [, b]) => (a < b ? -1 : 1)).map(([agent, at]) => ['refunds', `agent=${agent}`, at]),
     );
-    expect(changed(report, 'newly-allowed')).toEqual([]);
+    expect(changed(report, 'newly-allowed')).toEqual(newly);
     expect(changed(report, 'newly-asked')).toEqual([]);
   });
 
@@ -169,7 +173,7 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
       ),
     );
     const unpermitted = ({ decision }: DecisionRecord): boolean =>
-      decision?.code === 'POLICY_DENIED' && decision.violations.length === 0;
+      decision?.code === 'POLICY_DENIED' && decision.violations.every(({ policy }) => policy !== 'protected-tables');
     const large = ({ facts }: DecisionRecord): boolean =>
       (facts?.preview.rows ?? 0) > 20 && /WRITE|DELETE/.test(facts?.actionType ?? '');
     expect(changed(report, 'newly-allowed')).toEqual(ids((record) => unpermitted(record) && !large(record)));

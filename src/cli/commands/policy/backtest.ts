@@ -18,6 +18,7 @@ interface BacktestOptions extends RecordedOptions {
   readonly maxNewlyAsked?: string;
   readonly format?: Format;
   readonly out?: string;
+  readonly keep?: boolean;
 }
 
 export function policyBacktest(group: Command): void {
@@ -38,12 +39,19 @@ export function policyBacktest(group: Command): void {
     .option('--max-newly-asked <share>', 'fail when more of the decisions than this newly need approval: 5%')
     .addOption(new Option('--format <format>', 'how to show it; default: text').choices(FORMATS))
     .option('--out <file>', 'write it to a file instead')
+    .addOption(
+      new Option(
+        '--keep',
+        'keep the result in the ledger: the evidence that `countersign policy promote` asks for',
+      ).conflicts('from'),
+    )
     .addHelpText(
       'after',
       examples(
         'countersign policy backtest --candidate ./policies --since 30d',
         'countersign policy backtest --candidate ./policies --from march.jsonl.gz --fail-on newly-allowed,undecided --max-newly-asked 5%',
         'countersign policy backtest --candidate ./policies --since 30d --format html --out backtest.html',
+        'countersign policy backtest --candidate ./policies --since 30d --keep',
       ) +
         '\n\nKinds: newly-allowed, newly-askable, newly-denied, newly-asked, newly-queued, no-longer-asked, other-terms; undecided.\n' +
         'Exits with 1 and CHECK_FAILED when a threshold is exceeded. docs/policy-backtest.md says what is counted as what.',
@@ -52,13 +60,14 @@ export function policyBacktest(group: Command): void {
 }
 
 async function runBacktest(context: Context, options: BacktestOptions): Promise<Exit | void> {
-  const { candidate: folder, failOn, maxNewlyAsked, format = 'text', out: file, ...recorded } = options;
+  const { candidate: folder, failOn, maxNewlyAsked, format = 'text', out: file, keep = false, ...recorded } = options;
   const { backtest, CHANGE_KINDS } = await import('../../../policy/backtest/index.js');
   const { compilePolicy, loadBundle } = await import('../../../policy/index.js');
   const thresholds = { kinds: kindsOf(failOn, CHANGE_KINDS), share: shareOf(maxNewlyAsked) };
   const candidate = compilePolicy(await loadBundle(folder));
   const { records, policies } = await recordedDecisions(context, recorded);
   const report = backtest(records, { candidate, recordedUnder: policies });
+  if (keep) await keepEvidence(context, report);
   const text = await rendered(report, format);
   const error = exceeded(report, thresholds);
   if (file !== undefined) {
@@ -72,6 +81,23 @@ async function runBacktest(context: Context, options: BacktestOptions): Promise<
   if (error === undefined) return;
   context.out.complain(error);
   return 'fault';
+}
+
+/** Of the candidate against the policy that is active now, also where this exceeds a threshold: people see it when they promote. */
+async function keepEvidence(context: Context, { summary }: BacktestReport): Promise<void> {
+  const [{ operatorName }, { rollout }] = await Promise.all([import('../../operator-name.js'), context.ledger()]);
+  const baseline = (await rollout.states()).find(({ state }) => state === 'active')?.digest;
+  if (baseline === undefined) {
+    throw new CountersignError('NOT_FOUND', 'No policy is active in the ledger, so nothing can be promoted over it.', {
+      field: '--keep',
+      expected: 'a policy that was promoted',
+      fix: 'Leave --keep out: the first policy is promoted without evidence.',
+    });
+  }
+  const { candidate, report, decisions } = summary;
+  const by = await operatorName(undefined);
+  await rollout.addEvidence({ candidate, baseline, report, decisions, summary: { ...summary }, by });
+  context.out.note(`kept as evidence against ${baseline}`);
 }
 
 async function rendered(report: BacktestReport, format: Format): Promise<string> {

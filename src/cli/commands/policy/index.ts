@@ -4,9 +4,18 @@ import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
 import { lintPolicy } from './lint.js';
 import { rolloutCommands } from './rollout.js';
+import { policySchema } from './schema.js';
+import { policySuggest } from './suggest.js';
 
 /** One line for each subcommand, in the order of `--help`. */
-const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [lintPolicy, policyDiff, policyBacktest, rolloutCommands];
+const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [
+  lintPolicy,
+  policySchema,
+  policyDiff,
+  policyBacktest,
+  policySuggest,
+  rolloutCommands,
+];
 
 export function policy(program: Command): void {
   const command = program.command('policy').description('write policies, and know what they do');

@@ -3,7 +3,9 @@ import { asCountersignError } from '../../../action/errors.js';
 import type { PolicyBundle } from '../../bundle.js';
 import { compilePolicy } from '../../compile.js';
 import { problemsOf } from '../../problems.js';
+import { SCHEMA_FILE } from '../../rules.js';
 import type { RegisteredTool } from '../registered.js';
+import { isOutdated } from '../schema/generate.js';
 import { SymbolicPolicy } from '../symbolic.js';
 import { rolesOfNoAgent, rolesOfNobody } from './approvers.js';
 import { finding, inOrder, type Finding } from './finding.js';
@@ -64,9 +66,20 @@ function check(bundle: PolicyBundle, { tools, agentRoles, peoplesRoles }: LintKn
     ...names,
     ...overruled(rules),
     ...openProduction(rules, symbolic, tools),
-    ...(tools === undefined ? [] : missingAmounts(policy, tools)),
+    ...(tools === undefined ? [] : [...missingAmounts(policy, tools), ...outdated(bundle, tools)]),
     ...(agentRoles === undefined ? [] : rolesOfNoAgent(rules, new Set(agentRoles))),
     ...(peoplesRoles === undefined ? [] : rolesOfNobody(rules, limits.limits, new Set(peoplesRoles))),
+  ];
+}
+
+function outdated({ files }: PolicyBundle, tools: readonly RegisteredTool[]): readonly Finding[] {
+  if (!isOutdated(files[SCHEMA_FILE] ?? '', tools)) return [];
+  return [
+    finding('schema-outdated', {
+      at: SCHEMA_FILE,
+      message: 'its generated part is not what the registered tools give',
+      fix: 'Run `countersign policy schema --write`.',
+    }),
   ];
 }
 

@@ -1,0 +1,97 @@
+/** The shop's policy over the time of the demo: published, compared with what was decided before, promoted and rolled back. */
+import { fileURLToPath } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Digest } from '../../src/action/json.js';
+import type { Countersign } from '../../src/index.js';
+import { decisionsOf } from '../../src/decisions/from-ledger.js';
+import type { Ledger } from '../../src/ledger/index.js';
+import { backtest, type BacktestReport } from '../../src/policy/backtest/index.js';
+import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
+import { signCommand, type Credential, type Keyring } from '../../src/trust/index.js';
+
+const STARTER = fileURLToPath(new URL('../../policies/starter', import.meta.url));
+const AGREE_WITHIN_MS = 10_000;
+
+export interface PolicyOfShop {
+  /** The starter policy, which is active when the first scene begins. */
+  readonly starter: Digest;
+  /** Keeps the starter policy with one file more as a draft, which has no effect. */
+  readonly publish: (file: string, text: string, reason: string) => Promise<Digest>;
+  /** What the draft would have decided of everything that was decided so far. It is kept as the evidence for a promotion. */
+  readonly backtest: (draft: Digest) => Promise<BacktestReport>;
+  /** A person signs for it, and every worker runs it. */
+  readonly promote: (digest: Digest, evidence: Digest | undefined, reason: string) => Promise<void>;
+  readonly rollBack: (digest: Digest, reason: string) => Promise<void>;
+}
+
+interface Needed {
+  readonly tenant: string;
+  readonly ledger: Ledger;
+  readonly keyring: Keyring;
+  readonly client: Countersign;
+  /** Of a person who may change the policy. */
+  readonly admin: Credential;
+}
+
+/** Needs a worker that runs: it is the one that carries out what people sign. */
+export async function policyOfShop({ tenant, ledger, keyring, client, admin }: Needed): Promise<PolicyOfShop> {
+  const { files } = await loadBundle(STARTER);
+  const published = async (more: Readonly<Record<string, string>>, reason: string): Promise<Digest> => {
+    const bundle = bundleFromFiles({ ...files, ...more });
+    compilePolicy(bundle);
+    await ledger.content.putPolicy(bundle.digest, bundle.files);
+    await ledger.rollout.publish({ digest: bundle.digest, by: 'paula', reason });
+    return bundle.digest;
+  };
+  const active = async (): Promise<Digest | undefined> =>
+    (await ledger.rollout.states()).find(({ state }) => state === 'active')?.digest;
+  const ordered = async (
+    kind: 'promote_policy' | 'roll_back_policy',
+    subject: Digest,
+    reason: string,
+    evidence?: Digest,
+  ): Promise<void> => {
+    const replaces = await active();
+    const command = await signCommand(admin, {
+      kind,
+      tenant,
+      subject,
+      reason,
+      ...(replaces === undefined ? {} : { replaces }),
+      ...(evidence === undefined ? {} : { evidence }),
+    });
+    await client.submitCommand(command);
+    for (const deadline = Date.now() + AGREE_WITHIN_MS; Date.now() < deadline; await delay(50)) {
+      const workers = (await ledger.rollout.workers()).filter(({ silent }) => !silent);
+      if (workers.length > 0 && workers.every((worker) => worker.active === subject)) return;
+    }
+    throw new Error('the workers have not taken up the policy within ten seconds');
+  };
+
+  const starter = await published({}, 'the starter policy');
+  await ordered('promote_policy', starter, 'the first policy of the shop');
+  return {
+    starter,
+    publish: (file, text, reason) => published({ [file]: text }, reason),
+    async backtest(draft) {
+      const [found, baseline] = await Promise.all([ledger.content.getPolicy(draft), active()]);
+      if (found === undefined || baseline === undefined) throw new Error('there is nothing to compare');
+      const { records, policies } = await decisionsOf(ledger, keyring, { tenant });
+      const candidate = compilePolicy(bundleFromFiles(found));
+      const report = backtest(records, { candidate, recordedUnder: policies });
+      const { summary } = report;
+      const { report: name, decisions } = summary;
+      await ledger.rollout.addEvidence({
+        candidate: draft,
+        baseline,
+        report: name,
+        decisions,
+        summary: { ...summary },
+        by: 'paula',
+      });
+      return report;
+    },
+    promote: (digest, evidence, reason) => ordered('promote_policy', digest, reason, evidence),
+    rollBack: (digest, reason) => ordered('roll_back_policy', digest, reason),
+  };
+}

@@ -1,0 +1,57 @@
+/** `countersign policy schema`: the schema with the arguments of the registered tools. */
+import type { Command } from 'commander';
+import { examples, run } from '../../command.js';
+import type { Context } from '../../context.js';
+import { usageError } from '../../usage-error.js';
+import { bundleSource, CONFIG_OPTION, FOLDER_ARGUMENT, type SourceOptions } from './bundle-source.js';
+
+interface SchemaOptions extends SourceOptions {
+  readonly write?: boolean;
+}
+
+export function policySchema(policy: Command): void {
+  policy
+    .command('schema')
+    .argument(...FOLDER_ARGUMENT)
+    .description("generate the schema's part about arguments, from the operations of the registered tools")
+    .option(...CONFIG_OPTION)
+    .option('--write', 'write it into schema.cedarschema instead of printing it')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign policy schema',
+        'countersign policy schema ./policies --config countersign.config.mjs --write',
+      ) +
+        '\n\nOnly the part between its two marks is written. Policies then see these arguments, and decisions record them.',
+    )
+    .action(run(writeSchema));
+}
+
+async function writeSchema(context: Context, given: string | undefined, options: SchemaOptions): Promise<void> {
+  const { folder, tools } = await bundleSource(context, given, options);
+  if (tools === undefined) {
+    throw usageError('There is no config, so there are no tools to generate a schema from.', {
+      field: '--config',
+      expected: 'a config that registers tools',
+      fix: 'Name it with --config.',
+    });
+  }
+  const [{ readFile, writeFile }, { join }, { generatedSchema }, { SCHEMA_FILE }] = await Promise.all([
+    import('node:fs/promises'),
+    import('node:path'),
+    import('../../../policy/authoring/schema/generate.js'),
+    import('../../../policy/rules.js'),
+  ]);
+  const file = join(folder, SCHEMA_FILE);
+  const before = await readFile(file, 'utf8').catch(() => {
+    throw usageError(`${file} cannot be read.`, { field: 'folder', expected: `a folder with ${SCHEMA_FILE}` });
+  });
+  const schema = generatedSchema(before, tools);
+  const changed = schema !== before;
+  if (options.write === true && changed) await writeFile(file, schema);
+  const { out } = context;
+  out.result({ file, changed, written: options.write === true && changed, schema }, () => {
+    if (options.write !== true) return schema;
+    return changed ? `${out.paint.green('✓')} ${file} written` : `${file} is up to date`;
+  });
+}
