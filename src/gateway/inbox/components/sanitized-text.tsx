@@ -71,10 +71,13 @@ export function SanitizedBlock({
   text,
   max = 1500,
   code = false,
+  label = 'The whole text',
 }: {
   readonly text: string;
   readonly max?: number;
   readonly code?: boolean;
+  /** What the unfolded text is called, where a page has several. */
+  readonly label?: string;
 }): JSX.Element {
   const normal = text.replaceAll(/\r\n/g, '\n');
   const kind = code ? 'block code' : 'block';
@@ -105,7 +108,7 @@ export function SanitizedBlock({
           Show all {normal.length.toLocaleString('en')} characters
           {lines.length > 1 ? ` on ${lines.length.toLocaleString('en')} lines` : ''}
         </summary>
-        <div class={`${kind} whole`} tabindex={0} role="region" aria-label="The whole text">
+        <div class={`${kind} whole`} tabindex={0} role="region" aria-label={label}>
           {drawn(whole)}
         </div>
       </details>

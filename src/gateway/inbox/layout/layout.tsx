@@ -11,7 +11,7 @@ import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 
 type Theme = 'light' | 'dark';
-type Section = 'inbox' | 'history' | 'dashboard' | 'freezes' | 'me';
+type Section = 'inbox' | 'history' | 'dashboard' | 'policy' | 'freezes' | 'me';
 
 export interface LayoutProps {
   /** Of the page alone: the product's name is added. */
@@ -33,6 +33,7 @@ const SECTIONS: readonly { readonly section: Section; readonly href: string; rea
   { section: 'inbox', href: '/', label: 'Inbox' },
   { section: 'history', href: '/history', label: 'History' },
   { section: 'dashboard', href: '/dashboard', label: 'Dashboard' },
+  { section: 'policy', href: '/policy', label: 'Policy' },
   { section: 'freezes', href: '/freezes', label: 'Freezes' },
 ];
 
