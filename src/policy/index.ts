@@ -24,5 +24,5 @@ export {
   type ResolvedLimits,
 } from './limits/index.js';
 export type { Rule } from './rules.js';
-export { denied, ruleOnLimits, type Ruling } from './ruling.js';
+export { deniedAtLimit, ruleOnLimits, type Ruling } from './ruling.js';
 export { starterFolder } from './starter.js';

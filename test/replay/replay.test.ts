@@ -5,6 +5,9 @@ import path from 'node:path';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Json } from '../../src/action/json.js';
+import { parseScrubRules } from '../../src/decisions/scrub-rules.js';
+import { scrubHistory } from '../../src/decisions/scrub-history.js';
 import { workflowBundlePath } from '../../src/worker/bundle.js';
 import { keepQuiet } from '../support/quiet.js';
 import { ROOT } from '../support/root.js';
@@ -90,6 +93,26 @@ describe('today’s workflow code replays', () => {
     const codePath = await workflowBundlePath();
     const recorded = await history(name);
     const replayed = Worker.runReplayHistory({ workflowBundle: { codePath } }, recorded, idIn(recorded) ?? name);
+    await expect(replayed).resolves.toBeUndefined();
+  });
+});
+
+describe('scrubbed of what rules name, a history', () => {
+  const rules = parseScrubRules(
+    'salt: sixteen characters at least\nrules: [{column: id, do: pseudonym}, {column: approver, do: pseudonym}, {column: sample, do: remove}]',
+    'scrub.yaml',
+  );
+
+  test.each(['allowed', 'two-roles', 'compensated'])('%s holds none of it, and replays', async (name) => {
+    const recorded = await history(name);
+    const scrubbed = scrubHistory(recorded as Json, rules);
+    const words = ({ data }: { data: string }): string => Buffer.from(data, 'base64').toString();
+    const payloads = (value: unknown): string =>
+      [...JSON.stringify(value).matchAll(/"data":"([^"]*)"/g)].map(([, data = '']) => words({ data })).join('\n');
+    expect(payloads(recorded)).toContain('agent-1');
+    expect(payloads(scrubbed)).not.toMatch(/agent-1|"sample"/);
+    const codePath = await workflowBundlePath();
+    const replayed = Worker.runReplayHistory({ workflowBundle: { codePath } }, scrubbed, idIn(recorded) ?? name);
     await expect(replayed).resolves.toBeUndefined();
   });
 });
