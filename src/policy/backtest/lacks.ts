@@ -50,7 +50,7 @@ export function lacking(
   readings: Readings,
   sameSchema: boolean,
 ): string | undefined {
-  const { facts, decision, error, proposal } = record;
+  const { decision, error, proposal } = record;
   if (decision === undefined && error?.code !== 'POLICY_ERROR') {
     return `it ended with ${error?.code ?? record.status} before policy had decided, because of what no record holds`;
   }

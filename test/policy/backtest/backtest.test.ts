@@ -237,7 +237,7 @@ test('a schema that declares more of the input gets it from the proposal, and wh
   ]).map((record) => ({ ...record, facts: { ...record.facts!, input: { body: { amount: 7 } } } }));
   const more = declaring('amount?: Long, currency?: String');
   const condition =
-    'context.input.body has currency && context.input.body.currency == "USD" && context.input.body.amount == 7';
+    'context.input.body has currency && context.input.body.currency == "USD" && context.input.body has amount && context.input.body.amount == 7';
   const candidate = policyFromText({ 'schema.cedarschema': more, 'a.cedar': rule(condition) });
   expect(kinds(tried(records, before, candidate))).toEqual({ dollars: 'newly-denied' });
   const without = records.map(({ proposal: _proposal, ...record }) => record);
