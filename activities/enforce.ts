@@ -4,7 +4,7 @@ import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { besideOthers, denied, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
+import { besideOthers, deniedAtLimit, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -124,7 +124,9 @@ async function rulingOf(
 /** Denies an action that would be queued again after it has waited for as long as the limit allows. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
-  return queue === undefined ? ruling : { ...rest, decision: denied(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
+  return queue === undefined
+    ? ruling
+    : { ...rest, decision: deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
 }
 
 export function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {
