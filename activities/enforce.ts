@@ -13,6 +13,7 @@ import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } fr
 import type { Dependencies } from './deps.js';
 import { denied, applicableLimits, rule, type Ruling } from './limits.js';
 import { fromView } from './effect-reports.js';
+import { compareInShadow } from './shadow.js';
 import { StepRun } from './step.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
@@ -31,6 +32,9 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const ruling = await ruleOn(authentic, read, proposed.preview, deps, (facts) => {
       context.facts = facts;
     });
+    const decided = authentic;
+    const again = (policy: Policy) => ruleWith(policy, decided, read, proposed.preview, deps);
+    compareInShadow(decided, read, ruling, again, deps);
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
@@ -63,7 +67,17 @@ export async function ruleOn(
   deps: Dependencies,
   note: (facts: Facts) => void = () => {},
 ): Promise<Ruling> {
-  const policy = deps.policy.current();
+  return ruleWith(deps.policy.current(), authentic, read, preview, deps, note);
+}
+
+async function ruleWith(
+  policy: Policy,
+  authentic: Authentic,
+  read: ToolInput,
+  preview: Preview,
+  deps: Dependencies,
+  note: (facts: Facts) => void = () => {},
+): Promise<Ruling> {
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);
