@@ -14,6 +14,7 @@ import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } fr
 import type { Dependencies } from './deps.js';
 import { applicableLimits, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
+import { compareInShadow } from './shadow.js';
 import { StepRun } from './step.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
@@ -33,6 +34,9 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       context.facts = facts;
     };
     const ruling = await ruleOn(authentic, read, proposed.preview, deps, { note });
+    const decided = authentic;
+    const again = (policy: Policy) => ruleWith(policy, decided, read, proposed.preview, deps);
+    compareInShadow(decided, read, ruling, again, deps);
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
@@ -70,9 +74,19 @@ export async function ruleOn(
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
+  options?: RuleOptions,
+): Promise<Ruling> {
+  return ruleWith(deps.policy.current(), authentic, read, preview, deps, options);
+}
+
+async function ruleWith(
+  policy: Policy,
+  authentic: Authentic,
+  read: ToolInput,
+  preview: Preview,
+  deps: Dependencies,
   { note = () => {}, beside = [] }: RuleOptions = {},
 ): Promise<Ruling> {
-  const policy = deps.policy.current();
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);

@@ -23,6 +23,7 @@ import {
 } from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
+import { ShadowRecorder } from './shadow-recorder.js';
 import { TemporalSide } from './temporal-side.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
@@ -160,9 +161,12 @@ async function assemble(
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
   const temporalSide = new TemporalSide(connection, temporal);
+  const divergences = new ShadowRecorder(ledger.rollout, logger);
+  closing.add(() => divergences.close());
   const deps = {
     tools: new Map(config.tools.map((tool) => [tool.name, tool])),
     policy,
+    divergences,
     ledger: interruptible(ledger, faults),
     keyring,
     expectations,
