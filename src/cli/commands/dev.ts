@@ -139,7 +139,10 @@ async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promi
     import('node:fs'),
   ]);
   const named = file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
-  return named === undefined ? { policies: starterFolder(), tools: [] } : loadConfig(named, env);
+  if (named === undefined) return { policies: starterFolder(), tools: [] };
+  // There is one worker, and nobody who would promote the next version of it.
+  const { deployment: _deployment, ...config } = await loadConfig(named, env);
+  return config;
 }
 
 /** What other shells need to find all this. */

@@ -24,7 +24,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   const ledgerUrl = context.ledgerUrl();
   const [
     { startWorker },
-    { loadConfig },
+    { deploymentOf, loadConfig },
     { faultsFromEnv },
     { loadKeyring },
     { startLogging },
@@ -47,8 +47,10 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     onCreated: (path) => logger.warn({ path }, 'created development keys'),
   });
   const config = await loadConfig(options.config, env);
+  const deployment = deploymentOf(config, env);
   const running = await startWorker({
     config,
+    ...(deployment === undefined ? {} : { deployment }),
     temporal: context.temporalSettings,
     ledgerUrl,
     ...(context.ledgerSchema().schema === undefined ? {} : { ledgerSchema: context.ledgerSchema().schema as string }),
@@ -58,7 +60,11 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   });
   onShutdown('the worker', () => running.stop());
   const { taskQueue, address, namespace } = context.temporalSettings;
-  out.result({ worker: { taskQueue, address, namespace, policy: running.policy.current().digest } }, () => '');
+  const { policy, version } = running;
+  out.result(
+    { worker: { taskQueue, address, namespace, policy: policy.current().digest, ...(version && { version }) } },
+    () => '',
+  );
   // It rejects when the worker dies by itself: then the command fails.
   await Promise.all([running.done, stopped]);
 }
