@@ -3,10 +3,9 @@ import type { Decision } from '../src/action/decision.js';
 import { asCountersignError } from '../src/action/errors.js';
 import { canonical, type Digest } from '../src/action/json.js';
 import type { DivergenceKind } from '../src/action/policy-rollout.js';
-import type { Policy } from '../src/policy/index.js';
+import type { Policy, Ruling } from '../src/policy/index.js';
 import type { Authentic, ToolInput } from './authenticate.js';
 import type { Dependencies, ShadowResult } from './deps.js';
-import type { Ruling } from './limits.js';
 
 /** Makes the ruling of a policy on an action, as `enforce` does. */
 export type Rule = (policy: Policy) => Promise<Ruling>;

@@ -7,7 +7,7 @@ interface Constraint {
   readonly entity?: Entity;
   readonly entities?: readonly Entity[];
   readonly entity_type?: string;
-  readonly in?: { readonly entity?: Entity };
+  readonly in?: { readonly entity: Entity } | { readonly slot: string };
 }
 
 type Entity =
@@ -26,7 +26,7 @@ function actionText(action: Constraint = {}): string {
 function partText(part: Constraint = {}, any: string): string {
   if (part.op === 'All' || part.op === undefined) return any;
   if (part.op === 'is') {
-    const within = part.in?.entity === undefined ? '' : ` in ${named(part.in.entity)}`;
+    const within = part.in !== undefined && 'entity' in part.in ? ` in ${named(part.in.entity)}` : '';
     return `any ${shortType(part.entity_type ?? '')}${within}`;
   }
   const name = part.entity === undefined ? any : named(part.entity);

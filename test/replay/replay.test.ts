@@ -8,7 +8,7 @@ import { parseScrubRules } from '../../src/decisions/scrub-rules.js';
 import { scrubHistory } from '../../src/decisions/scrub-history.js';
 import { replayHistories, type Replayed } from '../../src/replay/replay.js';
 import { historyFiles } from '../../src/replay/sources.js';
-import { WORKFLOW_TYPES } from '../../src/temporal.js';
+import { WORKFLOWS } from '../../src/temporal.js';
 import { workflowBundlePath } from '../../src/worker/bundle.js';
 import { keepQuiet } from '../support/quiet.js';
 import { ROOT } from '../support/root.js';
@@ -132,8 +132,11 @@ describe('scrubbed of what rules name, a history', () => {
   });
 });
 
-test('the workflow types are those of the code', async () => {
+test('the workflow types are those of the code, and the short ones are pinned', async () => {
   const index = await readFile(path.join(ROOT, 'workflows/index.ts'), 'utf8');
-  const exported = [...index.matchAll(/^export \{ (\w+) \}/gm)].map(([, name]) => name);
-  expect(new Set(exported)).toEqual(new Set(WORKFLOW_TYPES));
+  const exported = [...(/^export \{([^}]*)\}/m.exec(index)?.[1] ?? '').matchAll(/\w+/g)].map(([name]) => name);
+  expect(new Set(exported)).toEqual(new Set(Object.keys(WORKFLOWS)));
+  const pinned = [...index.matchAll(/^setWorkflowOptions\(pinned, (\w+)\);/gm)].map(([, name]) => name);
+  const short = Object.entries(WORKFLOWS).flatMap(([name, behavior]) => (behavior === 'PINNED' ? [name] : []));
+  expect(new Set(pinned)).toEqual(new Set(short));
 });
