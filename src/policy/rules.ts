@@ -36,6 +36,9 @@ export const SCHEMA_FILE = 'schema.cedarschema';
 const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
+/** The most policies of a bundle. Reading as many takes seconds, during which a worker that reloads does nothing else. */
+const MAX_RULES = 10_000;
+
 /** The Cedar of a bundle. */
 export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly rules: readonly Rule[];
@@ -52,11 +55,19 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
   const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
   const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
-  const rules = Object.entries(files).flatMap(([file, text]) =>
-    guard(file, () => splitFile(cedar, file, text, problems)).map((source) =>
-      guard(file, () => readRule(cedar, source, actions, problems)),
-    ),
+  const sources = Object.entries(files).flatMap(([file, text]) =>
+    guard(file, () => splitFile(cedar, file, text, problems)),
   );
+  if (sources.length > MAX_RULES) {
+    problems.push({
+      at: 'the folder',
+      message: `it has ${sources.length} policies`,
+      expected: `at most ${MAX_RULES}`,
+      fix: 'Join policies that differ in a name only: ["a", "b"].contains(…), or a role in place of agents.',
+    });
+    refuseIfAny(problems);
+  }
+  const rules = sources.map((source) => guard(source.place.file, () => readRule(cedar, source, actions, problems)));
   if (rules.length === 0 && problems.length === 0) {
     problems.push({ at: 'the folder', message: 'its files hold no policy', fix: 'Write at least one permit.' });
   }
