@@ -37,6 +37,9 @@ export const SCHEMA_FILE = 'schema.cedarschema';
 const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
+/** The most policies of a bundle. Checking takes about a millisecond for each, in which the process does nothing else: with more, a worker would seem to be dead. */
+const MAX_RULES = 5000;
+
 /** The Cedar of a bundle. */
 export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly rules: readonly Rule[];
@@ -45,9 +48,6 @@ export interface Rules extends Omit<SchemaActions, 'actions'> {
   /** What of a tool's input the context's `input` declares, by action type. */
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
-
-/** Checking takes about a millisecond for each, in which the process does nothing else: with more, a worker would seem to be dead. */
-const MAX_RULES = 5000;
 
 function tooMany(count: number): CountersignError {
   return policyInvalid([
