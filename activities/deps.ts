@@ -1,5 +1,7 @@
 /** The dependencies of the activities. A worker assembles them; workflow code cannot reach any of them. */
 import type { PasskeySettings } from '../src/action/passkey.js';
+import type { Digest } from '../src/action/json.js';
+import type { DivergenceKind } from '../src/action/policy-rollout.js';
 import type { Ledger } from '../src/ledger/index.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
@@ -16,7 +18,11 @@ export interface Dependencies {
     /** @throws CountersignError POLICY_UNAVAILABLE */
     current(): Policy;
     shadow?(): Policy | undefined;
+    /** A policy that the ledger keeps, ready to be activated. @throws CountersignError POLICY_INVALID, NOT_FOUND */
+    prepare?(digest: Digest): Promise<Policy>;
   };
+  /** Records where the policy in shadow decides otherwise. Absent where none can be in shadow. */
+  readonly divergences?: Divergences;
   readonly ledger: Ledger;
   readonly keyring: Keyring;
   readonly expectations: ExpectationRunner;
@@ -34,6 +40,36 @@ export interface Dependencies {
   readonly freezes: FreezeWatch;
   /** Named points where a test may stop the process. Does nothing unless a test switched one on. */
   readonly faults: { at(point: FaultPoint): Promise<void> };
+}
+
+/** Which policies are compared. */
+export interface ShadowPair {
+  readonly candidate: Digest;
+  readonly baseline: Digest;
+}
+
+interface ShadowSide {
+  /** `queue` where the action may wait for room; `error` where there is no decision. */
+  readonly effect: string;
+  /** The policies that determined it, sorted. */
+  readonly rules: readonly string[];
+  readonly reason: string;
+}
+
+/** A decision that the policy in shadow makes otherwise. */
+export interface ShadowResult {
+  readonly tenant: string;
+  readonly agent: string;
+  readonly tool: string;
+  readonly actionId: string;
+  readonly kind: DivergenceKind;
+  readonly live: ShadowSide;
+  readonly shadow: ShadowSide;
+}
+
+export interface Divergences {
+  /** Has the comparison made when nothing else is to be done, and records its result; undefined: they agree. Never throws. */
+  later(pair: ShadowPair, compare: () => Promise<ShadowResult | undefined>): void;
 }
 
 export interface Settings {

@@ -4,7 +4,7 @@ import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { besideOthers, denied, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
+import { besideOthers, deniedAtLimit, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -14,6 +14,7 @@ import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } fr
 import type { Dependencies } from './deps.js';
 import { applicableLimits, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
+import { compareInShadow } from './shadow.js';
 import { StepRun } from './step.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
@@ -33,6 +34,9 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       context.facts = facts;
     };
     const ruling = await ruleOn(authentic, read, proposed.preview, deps, { note });
+    const decided = authentic;
+    const again = (policy: Policy) => ruleWith(policy, decided, read, proposed.preview, deps);
+    compareInShadow(decided, read, ruling, again, deps);
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
@@ -70,9 +74,19 @@ export async function ruleOn(
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
+  options?: RuleOptions,
+): Promise<Ruling> {
+  return ruleWith(deps.policy.current(), authentic, read, preview, deps, options);
+}
+
+async function ruleWith(
+  policy: Policy,
+  authentic: Authentic,
+  read: ToolInput,
+  preview: Preview,
+  deps: Dependencies,
   { note = () => {}, beside = [] }: RuleOptions = {},
 ): Promise<Ruling> {
-  const policy = deps.policy.current();
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);
@@ -124,7 +138,9 @@ async function rulingOf(
 /** Denies an action that would be queued again after it has waited for as long as the limit allows. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
-  return queue === undefined ? ruling : { ...rest, decision: denied(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
+  return queue === undefined
+    ? ruling
+    : { ...rest, decision: deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
 }
 
 export function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {

@@ -45,7 +45,7 @@ export async function checkPolicyCommand(command: PolicyCommand, token: string, 
   assertActiveIs(command, await activeNow(deps));
   // What is retired is not run any more, so that one that cannot be used can still be put away.
   if (command.kind !== 'retire_policy') {
-    compilePolicy(await storedBundle(command.subject, (digest) => ledger.content.getPolicy(digest)));
+    await usable(command.subject, deps);
   }
   if (command.kind === 'promote_policy') await assertEvidence(command, deps);
   return () => carryOut(command, token, deps);
@@ -59,6 +59,12 @@ function assertRole({ by, kind, roles }: PolicyCommand, { settings }: Dependenci
     expected: `one of: ${policy.join(', ') || '(nobody may)'}`,
     fix: 'Ask somebody who has the role; the operator gives it with `countersign approver create --role`.',
   });
+}
+
+/** This worker can run it. @throws CountersignError POLICY_INVALID, NOT_FOUND */
+async function usable(subject: Digest, { policy, ledger }: Dependencies): Promise<void> {
+  if (policy.prepare !== undefined) await policy.prepare(subject);
+  else compilePolicy(await storedBundle(subject, (digest) => ledger.content.getPolicy(digest)));
 }
 
 async function activeNow({ ledger }: Dependencies): Promise<PlacedPolicy | undefined> {

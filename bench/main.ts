@@ -4,6 +4,7 @@ import { guard } from './guard.js';
 import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
 import { mcp } from './mcp.js';
+import { policy } from './policy.js';
 import { rehearsal } from './rehearsal.js';
 import { replay } from './replay.js';
 import { runaway } from './runaway.js';
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void
   inbox,
   ledger,
   mcp,
+  policy,
   rehearsal,
   replay,
   runaway,

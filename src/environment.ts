@@ -6,6 +6,8 @@ export const VARIABLES = {
   TEMPORAL_NAMESPACE: 'the namespace in Temporal',
   TEMPORAL_UI_URL: "the Temporal UI's address, for links",
   COUNTERSIGN_TASK_QUEUE: 'the task queue of the workers',
+  COUNTERSIGN_DEPLOYMENT: 'the name of the worker deployment',
+  COUNTERSIGN_BUILD_ID: 'the version of the workers in that deployment',
   COUNTERSIGN_ENV: '`production` where nothing may be made up and everything must be given',
   NODE_ENV: 'the same, as other tools say it',
   COUNTERSIGN_CONFIG: 'the file of the config',

@@ -16,7 +16,7 @@ export type { DryRun, DryRunPreview } from './action/dry-run.js';
 export type * from './action/outcome.js';
 export type * from './action/snapshot.js';
 export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from './action/saga.js';
-export type { BatchAnswer, BatchedAction, OpenAction } from './client/batch.js';
+export type { BatchAnswer, BatchedAction, ActionUnderWay } from './client/batch.js';
 export type { SagaInput, SagaResult } from './client/saga.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
 export {

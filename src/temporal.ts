@@ -1,5 +1,5 @@
 /** What clients, workflows and command line agree on about Temporal. The workflow sandbox loads this: no zod, nothing of Node's. */
-import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { defineSearchAttributeKey, SearchAttributeType, type VersioningBehavior } from '@temporalio/common';
 
 /** The typed search attributes by which actions are found. Never encrypted: no secret goes into them. */
 export const ATTRIBUTES = {
@@ -13,18 +13,22 @@ export const ATTRIBUTES = {
   receipt: defineSearchAttributeKey('CountersignReceipt', SearchAttributeType.INT),
 } as const;
 
-/** Every type of workflow that a worker runs. */
-export const WORKFLOW_TYPES = [
-  'compensation',
-  'dryRun',
-  'notification',
-  'reconcile',
-  'recordedOutcome',
-  'resolution',
-  'saga',
-  'signedCommand',
-  'trustedAction',
-] as const;
+/**
+ * Every type of workflow that a worker runs, and what becomes of an open one when workers of another version are promoted: short ones stay
+ * with the version that they began on, and those that may wait for people, systems or channels move on with the next thing that happens.
+ */
+export const WORKFLOWS = {
+  batch: 'PINNED',
+  compensation: 'AUTO_UPGRADE',
+  dryRun: 'PINNED',
+  notification: 'AUTO_UPGRADE',
+  reconcile: 'PINNED',
+  recordedOutcome: 'PINNED',
+  resolution: 'AUTO_UPGRADE',
+  saga: 'AUTO_UPGRADE',
+  signedCommand: 'PINNED',
+  trustedAction: 'AUTO_UPGRADE',
+} as const satisfies Record<string, VersioningBehavior>;
 
 /** How long a worker that died in the middle of a step is waited for. A step that lives longer keeps its task by heartbeats. */
 export const WORKFLOW_TASK_TIMEOUT = '5s';

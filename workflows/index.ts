@@ -1,14 +1,42 @@
 /** Every workflow that a Countersign worker runs. */
-export { batch } from './batch.js';
-export { compensation } from './compensation.js';
-export { dryRun } from './dry-run.js';
-export { notification } from './notification.js';
-export { reconcile } from './reconcile.js';
-export { recordedOutcome } from './recorded-outcome.js';
-export { resolution } from './resolution.js';
-export { saga } from './saga.js';
-export { signedCommand } from './signed-command.js';
-export { trustedAction } from './trusted-action.js';
+import { setWorkflowOptions, workflowInfo } from '@temporalio/workflow';
+import { batch } from './batch.js';
+import { compensation } from './compensation.js';
+import { dryRun } from './dry-run.js';
+import { notification } from './notification.js';
+import { reconcile } from './reconcile.js';
+import { recordedOutcome } from './recorded-outcome.js';
+import { resolution } from './resolution.js';
+import { saga } from './saga.js';
+import { signedCommand } from './signed-command.js';
+import { trustedAction } from './trusted-action.js';
+
+/**
+ * Where workers are versioned, the short ones end on the version that they began on; for the others the workers' default holds, which lets
+ * them move on. A worker that is not versioned must not speak of it: the server would fail its tasks.
+ */
+const pinned = (): { versioningBehavior?: 'PINNED' } => {
+  const { deploymentName = '' } = workflowInfo().currentDeploymentVersion ?? {};
+  return deploymentName === '' ? {} : { versioningBehavior: 'PINNED' };
+};
+setWorkflowOptions(pinned, batch);
+setWorkflowOptions(pinned, dryRun);
+setWorkflowOptions(pinned, reconcile);
+setWorkflowOptions(pinned, recordedOutcome);
+setWorkflowOptions(pinned, signedCommand);
+
+export {
+  batch,
+  compensation,
+  dryRun,
+  notification,
+  reconcile,
+  recordedOutcome,
+  resolution,
+  saga,
+  signedCommand,
+  trustedAction,
+};
 
 /**
  * The SDK takes a stack trace for every promise that workflow code makes, which was a tenth of what an action costs; errors keep their

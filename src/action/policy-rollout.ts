@@ -87,3 +87,49 @@ export interface PolicyWorker {
 export const DIVERGENCE_KINDS = ['effect', 'requirements', 'constraints', 'error'] as const;
 /** Where a shadow decided otherwise: on the effect, on what it asks of people, on the constraints; or it could not decide. */
 export type DivergenceKind = (typeof DIVERGENCE_KINDS)[number];
+
+/** A kind of decision that the policy in shadow made otherwise, counted. */
+export interface PolicyDivergence {
+  readonly candidate: Digest;
+  readonly baseline: Digest;
+  readonly tenant: string;
+  readonly kind: DivergenceKind;
+  readonly tool: string;
+  readonly agent: string;
+  /** What was decided, by which rules; and what the policy in shadow would have decided: `error` where it could not. */
+  readonly live: DivergentSide;
+  readonly shadow: DivergentSide;
+  readonly count: number;
+  /** At most five. */
+  readonly examples: readonly DivergenceExample[];
+  /** RFC 3339 UTC, by the database's clock. */
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
+export interface DivergentSide {
+  readonly effect: string;
+  readonly rules: readonly string[];
+}
+
+export interface DivergenceExample {
+  readonly actionId: string;
+  readonly liveReason: string;
+  readonly shadowReason: string;
+}
+
+/** How often the policy in shadow was evaluated beside which active one, and how often it decided otherwise. */
+export interface ShadowCounts {
+  readonly candidate: Digest;
+  readonly baseline: Digest;
+  readonly evaluated: number;
+  readonly diverged: number;
+  /** Of those that diverged: where it could not decide. */
+  readonly errors: number;
+  /** Of those that diverged: not in the list, which was full. */
+  readonly unlisted: number;
+  /** Not evaluated, because the worker had too much to do. */
+  readonly dropped: number;
+  readonly meanMs: number;
+  readonly maxMs: number;
+}

@@ -7,6 +7,7 @@ import { apiKeys } from './commands/api-key.js';
 import { createApprover } from './commands/approver.js';
 import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
+import { deployment } from './commands/deployment.js';
 import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
 import { editAction } from './commands/edit.js';
@@ -37,7 +38,7 @@ import { runOn, type Terminal } from './terminal.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Run:', commands: [init, dev, worker, gateway, mcp, setup, doctor] },
+  { title: 'Run:', commands: [init, dev, worker, deployment, gateway, mcp, setup, doctor] },
   {
     title: 'Credentials and delegation:',
     commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
@@ -56,6 +57,7 @@ Environment:
   COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
   COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
   COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
+  COUNTERSIGN_DEPLOYMENT, COUNTERSIGN_BUILD_ID  versions of the workers
   COUNTERSIGN_GATEWAY_URL, COUNTERSIGN_API_KEY  the gateway of countersign mcp
   COUNTERSIGN_ENV=production             keys are never generated, they must be given
   TEMPORAL_UI_URL                        for links (http://127.0.0.1:8233)

@@ -20,10 +20,10 @@ export interface BatchAnswer {
   readonly actions: readonly BatchedAction[];
 }
 
-export type BatchedAction = Outcome | PendingAction | OpenAction | NotBegun;
+export type BatchedAction = Outcome | PendingAction | ActionUnderWay | NotBegun;
 
 /** An action that goes on, or of which it is not known how it stands. Ask for its outcome, or propose the batch again: that is safe. */
-export interface OpenAction {
+export interface ActionUnderWay {
   readonly status: 'open';
   readonly actionId: string;
   /** Why there is no outcome yet. */

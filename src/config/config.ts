@@ -41,8 +41,18 @@ export interface CountersignConfig extends VerificationConfig {
   readonly approvalRateLimit?: Partial<ApprovalRateLimit>;
   /** Where the gateway is reached, and how it knows agents and people. For `countersign gateway` and `countersign dev`. Default: on loopback, with API keys alone. */
   readonly gateway?: GatewayConfig;
+  /** Versions the workers, so that an upgrade is promoted when its workers run. Default: COUNTERSIGN_DEPLOYMENT, else they are not versioned. */
+  readonly deployment?: DeploymentConfig;
   /** How people hear that something waits for them. Default none: they look into the inbox. */
   readonly notifications?: NotificationsConfig;
+}
+
+/** A deployment of workers (https://docs.temporal.io/worker-versioning). */
+export interface DeploymentConfig {
+  /** The same for all versions. Letters, digits, `_` and `-`. */
+  readonly name: string;
+  /** The version. Default: COUNTERSIGN_BUILD_ID, else a digest of the workflow code, so that versions differ where it does. */
+  readonly buildId?: string;
 }
 
 export const DEFAULT_ROLES: CommandRoles = {
@@ -90,6 +100,36 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
   };
 }
 
+const deploymentSchema = z.strictObject({
+  // The server joins the two with a dot.
+  name: z.string().regex(/^[\w-]{1,100}$/, { error: 'letters, digits, _ and -, at most 100' }),
+  buildId: z
+    .string()
+    .regex(/^[\w.+-]{1,100}$/, { error: 'letters, digits, _, ., + and -, at most 100' })
+    .optional(),
+} satisfies Record<keyof DeploymentConfig, z.ZodType>);
+
+/**
+ * What the workers are versioned as: the environment's name and build id before the config's, because a deploy knows its own version.
+ *
+ * @throws CountersignError CONFIG_INVALID
+ */
+export function deploymentOf(
+  { deployment }: Pick<CountersignConfig, 'deployment'>,
+  env: NodeJS.ProcessEnv,
+): DeploymentConfig | undefined {
+  const name = variable('COUNTERSIGN_DEPLOYMENT', env) ?? deployment?.name;
+  const buildId = variable('COUNTERSIGN_BUILD_ID', env) ?? deployment?.buildId;
+  if (name === undefined) {
+    if (buildId === undefined) return undefined;
+    throw configInvalid('COUNTERSIGN_BUILD_ID', 'COUNTERSIGN_DEPLOYMENT beside it', 'environment');
+  }
+  const given = { name, ...(buildId === undefined ? {} : { buildId }) };
+  const { error } = deploymentSchema.safeParse(given);
+  if (error !== undefined) throw firstProblem(error, 'deployment', 'environment');
+  return given;
+}
+
 const roleList = z.array(nonEmpty('the name of a role'), { error: 'a list of roles' });
 const configSchema = z.strictObject({
   policies: policiesSchema,
@@ -129,6 +169,7 @@ const configSchema = z.strictObject({
     .strictObject({ approvals: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })
     .optional(),
   gateway: gatewayConfigSchema.optional(),
+  deployment: deploymentSchema.optional(),
   notifications: notificationsSchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),

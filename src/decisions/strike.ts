@@ -31,7 +31,7 @@ function changed(after: Json, before: Json, path: readonly string[], found: stri
     return after;
   }
   for (const [key, item] of Object.entries(after)) {
-    changed(item as Json, (before as Record<string, Json>)[key] as Json, [...path, key], found);
+    changed(item, (before as Record<string, Json>)[key] as Json, [...path, key], found);
   }
   return after;
 }

@@ -1,10 +1,9 @@
 /** What `countersign init` makes: a config, policies, a first agent and its secrets, all of them or nothing. */
-import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CONFIG_NAMES } from '../config/config.js';
 import type { Environment } from '../environment.js';
 import type { ApiKey } from '../gateway/store/api-keys.js';
-import { starterFolder } from '../policy/starter.js';
+import { starterFiles } from '../policy/starter.js';
 import { onShutdown } from '../shutdown.js';
 import type { CredentialView } from '../trust/index.js';
 import { configText, type LeftOut } from './config-text.js';
@@ -122,11 +121,7 @@ function workersEnv({ variable, databaseUrl }: Wanted): readonly NewFile[] {
 }
 
 async function starterPolicy(): Promise<readonly NewFile[]> {
-  const starter = starterFolder();
-  const names = (await readdir(starter)).toSorted();
-  return await Promise.all(
-    names.map(async (name) => ({ name: `policies/${name}`, text: await readFile(path.join(starter, name), 'utf8') })),
-  );
+  return Object.entries(await starterFiles()).map(([name, text]) => ({ name: `policies/${name}`, text }));
 }
 
 export function credentialFile(dataFolder: string, agentId: string): string {

@@ -1,4 +1,4 @@
-/** Compiles bundles: a bundle is parsed once and sliced by action type, so that a decision evaluates only the policies that can apply. */
+/** Compiles bundles: a decision evaluates only the policies that can apply to it, each set of them parsed once. */
 import type { AuthorizationAnswer, CedarValueJson, Response } from '@cedar-policy/cedar-wasm/nodejs';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
@@ -12,7 +12,9 @@ import { limitsContext, OPTIONAL_ATTRIBUTES, type OptionalAttribute } from './li
 import type { LimitSet } from './limits/limit.js';
 import { policyInvalid } from './problems.js';
 import { sourceNames, toCedarRequest, type CedarRequest } from './request.js';
-import { SCHEMA_FILE, staticPolicies, type Rule } from './rules.js';
+import { PreparsedSets } from './preparsed-sets.js';
+import { SCHEMA_FILE, type Rule } from './rules.js';
+import { RuleIndex } from './slices.js';
 
 /** Which policies are evaluated: all of the slice, or all but the soft forbids. */
 export type PolicySet = 'all' | 'without-soft';
@@ -31,7 +33,8 @@ export class Policy {
   readonly #inputs: ReadonlyMap<ActionType, InputRecord>;
   readonly #limitIds: ReadonlySet<string>;
   readonly #byId: ReadonlyMap<string, Rule>;
-  #cedar: Cedar | undefined;
+  readonly #index: RuleIndex;
+  #loaded: { readonly cedar: Cedar; readonly sets: PreparsedSets } | undefined;
 
   constructor(bundle: PolicyBundle, contents: BundleContents) {
     const { rules, limits, schema, optional, inputs } = contents;
@@ -44,12 +47,13 @@ export class Policy {
     this.#inputs = inputs;
     this.#limitIds = new Set(limits.limits.map(({ id }) => id));
     this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
-    this.#cedar = this.#load();
+    this.#index = new RuleIndex(rules);
+    this.#loaded = this.#load();
   }
 
-  /** The policies whose scope can match an action of this type. */
-  slice(actionType: ActionType): readonly Rule[] {
-    return this.rules.filter((rule) => rule.actions.has(actionType));
+  /** The policies that can match the request: no other is evaluated. */
+  slice(request: CedarRequest): readonly Rule[] {
+    return this.#index.candidates(request);
   }
 
   rule(id: string): Rule {
@@ -107,19 +111,21 @@ export class Policy {
 
   /** Evaluates a request with Cedar. @throws CountersignError POLICY_ERROR when Cedar returns no decision */
   ask(request: CedarRequest, set: PolicySet): Response {
-    const { actionType, ...call } = request;
-    const cedar = (this.#cedar ??= this.#load());
+    const { actionType: _actionType, ...call } = request;
+    const slice = this.slice(request);
+    const rules = set === 'all' ? slice : slice.filter((rule) => rule.approvals === undefined);
+    const { cedar, sets } = (this.#loaded ??= this.#load());
     let result: AuthorizationAnswer;
     try {
       result = cedar.statefulIsAuthorized({
         ...call,
-        preparsedPolicySetId: setName(actionType, set),
+        preparsedPolicySetId: sets.nameOf(rules),
         preparsedSchemaName: SCHEMA_FILE,
         validateRequest: true,
       });
     } catch (error) {
       // Whatever made Cedar throw may have left its stack unusable, so the next call gets a new instance.
-      this.#cedar = undefined;
+      this.#loaded = undefined;
       throw error;
     }
     if (result.type === 'success') return result.response;
@@ -127,26 +133,13 @@ export class Policy {
     throw new CountersignError('POLICY_ERROR', messages, { fix: "Make the bundle's schema and the facts agree." });
   }
 
-  #load(): Cedar {
+  #load(): { readonly cedar: Cedar; readonly sets: PreparsedSets } {
     const cedar = newCedar();
-    const parsed = [cedar.preparseSchema(SCHEMA_FILE, this.#schema)];
-    for (const actionType of ACTION_TYPES) {
-      const slice = this.slice(actionType);
-      const hard = slice.filter((rule) => rule.approvals === undefined);
-      parsed.push(cedar.preparsePolicySet(setName(actionType, 'all'), { staticPolicies: staticPolicies(slice) }));
-      parsed.push(
-        cedar.preparsePolicySet(setName(actionType, 'without-soft'), { staticPolicies: staticPolicies(hard) }),
-      );
-    }
-    const failure = parsed.find((result) => result.type === 'failure');
-    if (failure === undefined) return cedar;
-    const message = failure.errors.map((error) => error.message).join('; ');
-    throw policyInvalid([{ at: 'the folder', message, fix: 'Correct the policy named.' }]);
+    const parsed = cedar.preparseSchema(SCHEMA_FILE, this.#schema);
+    if (parsed.type === 'success') return { cedar, sets: new PreparsedSets(cedar, this.rules.length) };
+    const message = parsed.errors.map((error) => error.message).join('; ');
+    throw policyInvalid([{ at: SCHEMA_FILE, message, fix: 'Correct the schema.' }]);
   }
-}
-
-function setName(actionType: ActionType, set: PolicySet): string {
-  return `${actionType}/${set}`;
 }
 
 /**

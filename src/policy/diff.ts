@@ -1,5 +1,5 @@
 /** What differs between two policies, in plain words: rules, limits, and what the schema declares. Pure. */
-import type { PolicyJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { parse } from 'yaml';
 import { canonical } from '../action/json.js';
 import { formatDuration } from '../action/duration.js';
@@ -176,7 +176,7 @@ function declarationsOf(cedar: Cedar, policy: Policy): ReadonlyMap<string, Decla
   const put = (path: string, type: string): void => {
     found.set(path, { type, sentence: type });
   };
-  for (const [space, { entityTypes, actions, commonTypes }] of Object.entries(schema.json as SchemaJson<string>)) {
+  for (const [space, { entityTypes, actions, commonTypes }] of Object.entries(schema.json)) {
     const within = space === '' ? '' : `${space}::`;
     for (const [name, entity] of Object.entries(entityTypes)) {
       const { memberOfTypes = [], shape } = entity as { memberOfTypes?: string[]; shape?: Shape };
@@ -185,7 +185,7 @@ function declarationsOf(cedar: Cedar, policy: Policy): ReadonlyMap<string, Decla
     }
     for (const [name, type] of Object.entries(commonTypes ?? {})) {
       // This type is made from the limits, which are compared themselves.
-      if (name !== 'Limits') attributes(`${within}${name}`, type as Shape, put);
+      if (name !== 'Limits') attributes(`${within}${name}`, type, put);
     }
     for (const [name, action] of Object.entries(actions))
       put(`${within}Action::${name}`, `an action for ${canonical(action)}`);

@@ -26,5 +26,5 @@ export {
 } from './limits/index.js';
 export { RolledOutPolicy, storedBundle, type PolicyPlaces } from './rolled-out.js';
 export type { Rule } from './rules.js';
-export { denied, ruleOnLimits, type Ruling } from './ruling.js';
+export { deniedAtLimit, ruleOnLimits, type Ruling } from './ruling.js';
 export { starterFolder } from './starter.js';

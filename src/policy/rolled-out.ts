@@ -30,6 +30,8 @@ export class RolledOutPolicy {
   readonly #problems = new Map<Place | 'ledger', CountersignError>();
   /** Changes that were refused for good: looking at one again would only cost the time to compile it. */
   readonly #refused = new Map<Place, number>();
+  /** The policy that was checked last: it is probably the next one to be activated, and compiling takes a while. */
+  #prepared: Policy | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(places: PolicyPlaces, logger: PolicyLogger) {
@@ -113,7 +115,7 @@ export class RolledOutPolicy {
     try {
       if (loaded !== undefined && (placed === undefined || placed.since < loaded.since)) throw cutHistory(loaded.since);
       if (placed === undefined) return;
-      const policy = await this.#load(placed, loaded);
+      const policy = await this.#load(placed);
       this.#loaded.set(place, { policy, since: placed.since });
       this.#problems.delete(place);
       const fields = { place, change: placed.since, from: loaded?.policy.digest ?? null, to: policy.digest };
@@ -126,10 +128,21 @@ export class RolledOutPolicy {
     }
   }
 
-  async #load(placed: PlacedPolicy, loaded: Loaded | undefined): Promise<Policy> {
+  async #load(placed: PlacedPolicy): Promise<Policy> {
     await this.#places.verify(placed);
-    if (loaded?.policy.digest === placed.digest) return loaded.policy;
-    return compilePolicy(await storedBundle(placed.digest, (digest) => this.#places.files(digest)));
+    const policy = await this.prepare(placed.digest);
+    this.#prepared = undefined;
+    return policy;
+  }
+
+  /** A policy that the ledger keeps, ready to be activated. @throws CountersignError POLICY_INVALID, NOT_FOUND */
+  async prepare(digest: Digest): Promise<Policy> {
+    const running = [...this.#loaded.values()].map(({ policy }) => policy);
+    const ready = [...running, this.#prepared].find((policy) => policy?.digest === digest);
+    if (ready !== undefined) return ready;
+    const prepared = compilePolicy(await storedBundle(digest, (wanted) => this.#places.files(wanted)));
+    this.#prepared = prepared;
+    return prepared;
   }
 
   #endShadow(): void {

@@ -1,5 +1,6 @@
 /** The policies of a bundle, read: parsed by Cedar, validated against the schema, their annotations understood. */
 import type { Policy as CedarPolicy, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { CountersignError } from '../action/errors.js';
 import type { ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
 import type { ApprovalTerms } from './approval.js';
@@ -36,6 +37,9 @@ export const SCHEMA_FILE = 'schema.cedarschema';
 const MAX_DEPTH = 50;
 const DEPTH_FIX = 'Split the policy into several, or compare with a set: ["a", "b"].contains(…).';
 
+/** The most policies of a bundle. Checking takes about a millisecond for each, in which the process does nothing else: with more, a worker would seem to be dead. */
+const MAX_RULES = 5000;
+
 /** The Cedar of a bundle. */
 export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly rules: readonly Rule[];
@@ -45,6 +49,17 @@ export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
 }
 
+function tooMany(count: number): CountersignError {
+  return policyInvalid([
+    {
+      at: 'the folder',
+      message: `it has ${count} policies`,
+      expected: `at most ${MAX_RULES} policies`,
+      fix: 'Write one policy over a set of targets or roles in place of one for each.',
+    },
+  ]);
+}
+
 /** Reads the policies of a bundle. `limits` are the ids of its limits. @throws CountersignError POLICY_INVALID */
 export function readRules(files: Readonly<Record<string, string>>, written: string, limits: readonly string[]): Rules {
   const cedar = newCedar();
@@ -52,11 +67,11 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
   const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
   const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
-  const rules = Object.entries(files).flatMap(([file, text]) =>
-    guard(file, () => splitFile(cedar, file, text, problems)).map((source) =>
-      guard(file, () => readRule(cedar, source, actions, problems)),
-    ),
+  const sources = Object.entries(files).flatMap(([file, text]) =>
+    guard(file, () => splitFile(cedar, file, text, problems)),
   );
+  if (sources.length > MAX_RULES) throw tooMany(sources.length);
+  const rules = sources.map((source) => guard(source.place.file, () => readRule(cedar, source, actions, problems)));
   if (rules.length === 0 && problems.length === 0) {
     problems.push({ at: 'the folder', message: 'its files hold no policy', fix: 'Write at least one permit.' });
   }

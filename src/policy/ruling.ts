@@ -40,7 +40,12 @@ export function ruleOnLimits(
   honourable(decision.constraints);
   if (resolved.exceeded.length > 0) {
     const reason = resolved.exceeded.map((violation) => violation.reason).join('; ');
-    return { facts, decision: denied(decision, 'LIMIT_EXCEEDED', reason, resolved.exceeded), holds: [], measured };
+    return {
+      facts,
+      decision: deniedAtLimit(decision, 'LIMIT_EXCEEDED', reason, resolved.exceeded),
+      holds: [],
+      measured,
+    };
   }
   const verdict = atLimits(resolved.limits, readings, facts);
   const holds = resolved.limits.map(({ demand }): HoldRequest => demand);
@@ -51,7 +56,7 @@ export function ruleOnLimits(
       return { facts, decision, queue: verdict, holds: [], measured };
     case 'deny': {
       const { kind: _kind, code, reason, violations, retryAfterMs: _retry, ...problem } = verdict;
-      return { facts, decision: denied(decision, code, reason, violations), problem, holds: [], measured };
+      return { facts, decision: deniedAtLimit(decision, code, reason, violations), problem, holds: [], measured };
     }
     case 'approve':
       return {
@@ -64,7 +69,7 @@ export function ruleOnLimits(
 }
 
 /** The decision when a limit leaves no room and the action may not wait for any. */
-export function denied(
+export function deniedAtLimit(
   decision: Decision,
   code: 'LIMIT_EXCEEDED' | 'BREAKER_OPEN',
   reason: string,

@@ -7,7 +7,7 @@ interface Constraint {
   readonly entity?: Entity;
   readonly entities?: readonly Entity[];
   readonly entity_type?: string;
-  readonly in?: { readonly entity?: Entity };
+  readonly in?: { readonly entity: Entity } | { readonly slot: string };
 }
 
 type Entity =
@@ -15,7 +15,7 @@ type Entity =
   | { readonly __entity: { readonly type: string; readonly id: string } };
 
 export function scopeText({ principal, action, resource }: Partial<PolicyJson>): string {
-  return `${actionText(action as Constraint)} by ${partText(principal as Constraint, 'any agent')} on ${partText(resource as Constraint, 'any tool')}`;
+  return `${actionText(action)} by ${partText(principal, 'any agent')} on ${partText(resource, 'any tool')}`;
 }
 
 function actionText(action: Constraint = {}): string {
@@ -26,7 +26,7 @@ function actionText(action: Constraint = {}): string {
 function partText(part: Constraint = {}, any: string): string {
   if (part.op === 'All' || part.op === undefined) return any;
   if (part.op === 'is') {
-    const within = part.in?.entity === undefined ? '' : ` in ${named(part.in.entity)}`;
+    const within = part.in !== undefined && 'entity' in part.in ? ` in ${named(part.in.entity)}` : '';
     return `any ${shortType(part.entity_type ?? '')}${within}`;
   }
   const name = part.entity === undefined ? any : named(part.entity);

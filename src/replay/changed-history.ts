@@ -1,9 +1,9 @@
 /** A recorded history with one thing changed: a guess at what was changed in the code is tried on it. */
 import { commandOf } from './commands.js';
-import type { Change } from './diagnosis.js';
+import type { HistoryChange } from './diagnosis.js';
 import type { History, HistoryEvent } from './history.js';
 
-export function changedHistory(history: History, change: Change): History {
+export function changedHistory(history: History, change: HistoryChange): History {
   const events = [...(history.events ?? [])];
   if (change.kind === 'renamed') {
     // Wherever it comes again, too: in a loop, or for each of several people.

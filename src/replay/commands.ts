@@ -2,32 +2,32 @@
 import type { Workflow } from '@temporalio/worker/lib/workflow/interface.js';
 import type { HistoryEvent } from './history.js';
 
-export type CommandKind =
+export type WorkflowCommandKind =
   'activity' | 'local activity' | 'timer' | 'child workflow' | 'patch' | 'search attributes' | 'signal' | 'end';
 
-export interface Command {
-  readonly kind: CommandKind;
+export interface WorkflowCommand {
+  readonly kind: WorkflowCommandKind;
   /** Of an activity, child workflow, patch or signal. */
   readonly name: string;
 }
 
 /** A command that was carried out, at its event. */
-export interface Recorded extends Command {
+export interface Recorded extends WorkflowCommand {
   readonly event: number;
 }
 
 /** A command of today's code. */
-export interface Issued extends Command {
+export interface Issued extends WorkflowCommand {
   /** Of a timer: a timer that is cancelled in the task that started it leaves no event. */
   readonly timer?: number;
   cancelled?: boolean;
 }
 
-export function isSame(one: Command, other: Command): boolean {
+export function isSame(one: WorkflowCommand, other: WorkflowCommand): boolean {
   return one.kind === other.kind && one.name === other.name;
 }
 
-export function isActivity({ kind }: Command): boolean {
+export function isActivity({ kind }: WorkflowCommand): boolean {
   return kind === 'activity' || kind === 'local activity';
 }
 
@@ -44,7 +44,7 @@ export function recordedCommands(events: readonly HistoryEvent[]): readonly Reco
   return recorded;
 }
 
-export function commandOf(event: HistoryEvent): Command | undefined {
+export function commandOf(event: HistoryEvent): WorkflowCommand | undefined {
   const activity = event.activityTaskScheduledEventAttributes;
   if (activity != null) return { kind: 'activity', name: activity.activityType?.name ?? '' };
   const marker = event.markerRecordedEventAttributes;

@@ -4,7 +4,7 @@ import {
   isActivity,
   isSame,
   recordedCommands,
-  type Command,
+  type WorkflowCommand,
   type Issued,
   type Recorded,
 } from './commands.js';
@@ -27,10 +27,10 @@ const CAUSES = {
   other: 'what the workflow asks for has changed',
 } as const;
 
-export type Cause = keyof typeof CAUSES;
+export type ReplayCause = keyof typeof CAUSES;
 
 export interface Divergence {
-  readonly cause: Cause;
+  readonly cause: ReplayCause;
   readonly what: string;
   /** The event at which the code leaves the history. */
   readonly event?: { readonly id: number; readonly type: string };
@@ -47,10 +47,10 @@ export interface Failed {
 }
 
 /** Replays a changed history; undefined where it replays. */
-export type Retry = (changed: Change) => Promise<Failed | undefined>;
+export type Retry = (changed: HistoryChange) => Promise<Failed | undefined>;
 
 /** A history that is the recorded one but for this. */
-export type Change =
+export type HistoryChange =
   | { readonly kind: 'renamed'; readonly event: number; readonly name: string }
   | { readonly kind: 'exchanged'; readonly events: readonly [number, number] };
 
@@ -59,7 +59,7 @@ export async function diagnose(
   recorded: RecordedHistory,
   failed: Failed,
   retry: Retry,
-  tried: Map<string, Cause>,
+  tried: Map<string, ReplayCause>,
 ): Promise<Divergence> {
   const { detail, issued } = failed;
   if (detail.includes('no such function is exported by the workflow bundle')) return typeRemoved(recorded);
@@ -106,7 +106,7 @@ function firstDifference(
 }
 
 /** The code asks for something else, or for more. */
-function different({ commands, at, there }: Guess, here: Issued): Cause {
+function different({ commands, at, there }: Guess, here: Issued): ReplayCause {
   if (there?.kind === 'patch') return 'patch_removed';
   if (here.kind === 'timer') return 'timer_added';
   if (there?.kind === 'timer') return 'timer_removed';
@@ -125,7 +125,12 @@ function latest(commands: readonly Recorded[], at: number, here: Issued): Record
 }
 
 /** Two guesses can be tried: the history is changed as the code would have been, and must then replay further. */
-async function confirmed(cause: Cause, guess: Guess, retry: Retry, tried: Map<string, Cause>): Promise<Cause> {
+async function confirmed(
+  cause: ReplayCause,
+  guess: Guess,
+  retry: Retry,
+  tried: Map<string, ReplayCause>,
+): Promise<ReplayCause> {
   const { there, here } = guess;
   const attempt = there === undefined || here === undefined ? undefined : attemptOf(cause, guess, there, here);
   if (attempt === undefined) return cause;
@@ -140,16 +145,16 @@ async function confirmed(cause: Cause, guess: Guess, retry: Retry, tried: Map<st
 }
 
 interface Attempt {
-  readonly change: Change;
+  readonly change: HistoryChange;
   /** Of the changed history. */
   readonly commands: readonly Recorded[];
   /** It must replay past this one. */
   readonly than: number;
-  readonly further: Cause;
-  readonly otherwise: Cause;
+  readonly further: ReplayCause;
+  readonly otherwise: ReplayCause;
 }
 
-function attemptOf(cause: Cause, { commands, at }: Guess, there: Recorded, here: Issued): Attempt | undefined {
+function attemptOf(cause: ReplayCause, { commands, at }: Guess, there: Recorded, here: Issued): Attempt | undefined {
   if (there.kind !== here.kind) return undefined;
   const changed = { commands: exchanged(commands, there, here), further: cause, otherwise: cause };
   if (cause === 'activity_added') {
@@ -173,7 +178,7 @@ function exchanged(commands: readonly Recorded[], there: Recorded, here: Issued)
 }
 
 /** The code asks for nothing any more: it threw, or waits for something that never came. */
-function stopped({ detail }: Failed, there: Recorded | undefined): Cause {
+function stopped({ detail }: Failed, there: Recorded | undefined): ReplayCause {
   if (!isNondeterminism(detail)) return 'workflow_throws';
   switch (there?.kind) {
     case 'activity':
@@ -194,7 +199,7 @@ function isNondeterminism(detail: string): boolean {
   return detail.includes('[TMPRL1100]');
 }
 
-function told(cause: Cause, there: Recorded | undefined, here: Issued | undefined, detail: string): string {
+function told(cause: ReplayCause, there: Recorded | undefined, here: Issued | undefined, detail: string): string {
   const what = `The history has ${nameOf(there)} here, and today's code asks for ${nameOf(here)}: ${CAUSES[cause]}`;
   return cause === 'workflow_throws' || cause === 'other' ? `${what} (${messageOf(detail)}).` : `${what}.`;
 }
@@ -205,7 +210,7 @@ function messageOf(detail: string): string {
   return message.replace('[TMPRL1100] Nondeterminism error: ', '');
 }
 
-function nameOf(command: Command | undefined): string {
+function nameOf(command: WorkflowCommand | undefined): string {
   if (command === undefined) return 'nothing more';
   const { kind, name } = command;
   switch (kind) {

@@ -1,8 +1,8 @@
 /** Runs recorded histories through today's workflow code: several at once, and never more of them in memory than that. */
-import type { Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { changedHistory } from './changed-history.js';
-import { diagnose, type Cause, type Divergence, type Failed, type Retry } from './diagnosis.js';
+import { diagnose, type ReplayCause, type Divergence, type Failed, type Retry } from './diagnosis.js';
 import { invalid, type RecordedHistory } from './history.js';
 import type { HistorySource } from './sources.js';
 import { tracedWorker, type Trace } from './traced-worker.js';
@@ -22,7 +22,7 @@ export interface ReplayProblem {
   readonly code: CountersignError['code'];
   readonly message: string;
   readonly fix: string;
-  readonly cause?: Cause;
+  readonly cause?: ReplayCause;
   readonly event?: Divergence['event'];
   readonly step?: string;
 }
@@ -42,13 +42,10 @@ export async function replayHistories(
   { bundle, concurrency, told }: ReplayOptions,
 ): Promise<void> {
   const queue = queueOf(sources);
-  const tried = new Map<string, Cause>();
-  const together = meeting(concurrency);
-  const lanes = Array.from({ length: concurrency }, () => {
-    const finished = together();
-    return lane(queue, { bundle, told, tried, finished }).finally(finished);
-  });
-  const ended = await Promise.allSettled(lanes);
+  const tried = new Map<string, ReplayCause>();
+  const ended = await withRuntime(bundle, () =>
+    Promise.allSettled(Array.from({ length: concurrency }, () => lane(queue, { bundle, told, tried }))),
+  );
   await queue.close();
   const failed = ended.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
@@ -78,43 +75,49 @@ function queueOf(sources: AsyncIterable<HistorySource> | Iterable<HistorySource>
 }
 
 /**
- * The SDK puts its runtime away with the last worker that there is, also while another one is being made. So no lane ends before all have
- * come to their end.
+ * The SDK puts its runtime away with the last worker that there is, also while another one is being made. So there is one more, which
+ * replays nothing, as long as the work takes.
  */
-function meeting(size: number): () => () => Promise<void> {
-  let begin = (): void => {};
-  const all = new Promise<void>((resolve) => {
-    begin = resolve;
-  });
-  let missing = size;
-  return () => {
-    let here = false;
-    return () => {
-      if (!here) missing--;
-      here = true;
-      if (missing === 0) begin();
-      return all;
-    };
+async function withRuntime<T>(bundle: string, work: () => Promise<T>): Promise<T> {
+  let [made, release] = [(): void => {}, (): void => {}];
+  const ready = new Promise<void>((resolve) => (made = resolve));
+  const over = new Promise<void>((resolve) => (release = resolve));
+  const nothing: AsyncIterable<never> = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        made();
+        await over;
+        return { done: true, value: undefined };
+      },
+    }),
   };
+  const idle = Worker.runReplayHistories({ workflowBundle: { codePath: bundle } }, nothing).next();
+  await Promise.race([ready, idle]);
+  try {
+    return await work();
+  } finally {
+    release();
+    await idle;
+  }
 }
 
 interface Lane extends Omit<ReplayOptions, 'concurrency'> {
-  readonly tried: Map<string, Cause>;
-  /** Called when there is nothing left to do; settles when that is so for all lanes. */
-  readonly finished: () => Promise<void>;
+  readonly tried: Map<string, ReplayCause>;
 }
 
+/** A replaying worker keeps something of each history for as long as it lives: after so many there is another one. */
+const HISTORIES_PER_WORKER = 500;
+
 /** One history after another on one replaying worker; another worker where one breaks on what it was given. */
-async function lane(queue: Queue, { bundle, told, tried, finished }: Lane): Promise<void> {
+async function lane(queue: Queue, { bundle, told, tried }: Lane): Promise<void> {
   const trace: Trace = { issued: [] };
   let current: { source: HistorySource; recorded: RecordedHistory } | undefined;
   let exhausted = false;
   async function* feed(): AsyncGenerator<{ workflowId: string; history: RecordedHistory['history'] }> {
-    for (;;) {
+    for (let fed = 0; fed < HISTORIES_PER_WORKER; fed++) {
       const source = await queue.next();
       if (source === undefined) {
         exhausted = true;
-        await finished();
         return;
       }
       try {
@@ -157,7 +160,7 @@ async function resultOf(
   source: HistorySource,
   recorded: RecordedHistory,
   failed: Failed | undefined,
-  { retry, tried }: { readonly retry: Retry; readonly tried: Map<string, Cause> },
+  { retry, tried }: { readonly retry: Retry; readonly tried: Map<string, ReplayCause> },
 ): Promise<Replayed> {
   const about = aboutOf(source, recorded);
   if (failed === undefined) return about;
@@ -186,7 +189,7 @@ function retryOf(bundle: string): (recorded: RecordedHistory, ...change: Paramet
 const PATCH =
   'Keep the old way for what began before: take the new one only where patched() says so, and record a history of each.';
 
-const FIXES: Readonly<Partial<Record<Cause, string>>> = {
+const FIXES: Readonly<Partial<Record<ReplayCause, string>>> = {
   patch_removed: 'Keep the call, as deprecatePatch(), for as long as there are histories that have the patch.',
   workflow_type_removed: 'Keep the workflow type for as long as workflows of it are open.',
   workflow_throws:

@@ -1,4 +1,5 @@
 /** What a worker asks of Temporal beside its tasks: how workflows stand, and the schedule that looks after what was left behind. */
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   Client,
   ScheduleAlreadyRunning,
@@ -6,11 +7,13 @@ import {
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
+import type { WorkerDeploymentVersion } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Reconciled, ReconcileOptions } from '../../activities/contract.js';
 import type { WorkflowStates } from '../../activities/deps.js';
-import { asCountersignError } from '../action/errors.js';
+import { asCountersignError, CountersignError } from '../action/errors.js';
+import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
 
 /** How long the server may take to answer. Milliseconds. */
@@ -60,9 +63,45 @@ export class TemporalSide implements WorkflowStates {
     }
   }
 
+  /**
+   * Returns once a version of the deployment is current: another one stays it until somebody promotes this one, and where there is none
+   * yet, this worker's becomes it. Without one, no worker of the deployment would get a task.
+   *
+   * @throws CountersignError CONFIG_INVALID, TEMPORAL_UNAVAILABLE
+   */
+  async makeFirstCurrent({ deploymentName, buildId }: WorkerDeploymentVersion, logger: Logger): Promise<void> {
+    const deadline = Date.now() + KNOWN_MS;
+    for (;;) {
+      const known = await this.#answered(() => describeDeployment(this.#client, deploymentName));
+      const polls = known?.versions.some((version) => version.buildId === buildId) === true;
+      if (polls && known.current !== undefined) {
+        if (known.current !== buildId) logger.warn({ deploymentName, buildId, current: known.current }, WAITS);
+        return;
+      }
+      // Others may be as quick: whichever version is first, one is.
+      if (polls) await this.#answered(() => promote(this.#client, deploymentName, buildId));
+      else if (Date.now() > deadline) throw unknownVersion(deploymentName, buildId);
+      else await delay(LOOK_MS);
+    }
+  }
+
   #answered<T>(call: () => Promise<T>): Promise<T> {
     return this.#connection.withDeadline(Date.now() + ANSWER_MS, call);
   }
+}
+
+/** The server learns of a version from its first poll. Milliseconds: how long that may take, and between two looks. */
+const KNOWN_MS = 30_000;
+const LOOK_MS = 100;
+
+const WAITS = 'this version gets no tasks until it is promoted: `countersign deployment promote`';
+
+function unknownVersion(name: string, buildId: string): CountersignError {
+  return new CountersignError('TEMPORAL_UNAVAILABLE', `Temporal did not take up the version ${buildId} of ${name}.`, {
+    field: 'deployment',
+    fix: 'Check that the server has worker versioning switched on (1.28 or later), or leave `deployment` out.',
+    retryable: true,
+  });
 }
 
 export const RECONCILE_SCHEDULE = 'countersign-reconcile';

@@ -1,5 +1,6 @@
 /** A worker: assembles what the activities stand on, and polls. */
-import { NativeConnection, Worker } from '@temporalio/worker';
+import type { WorkerDeploymentVersion } from '@temporalio/common';
+import { NativeConnection, Worker, type WorkerDeploymentOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
@@ -20,9 +21,11 @@ import {
   DEFAULT_ROLES,
   policySourceOf,
   type CountersignConfig,
+  type DeploymentConfig,
 } from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
+import { ShadowRecorder } from './shadow-recorder.js';
 import { TemporalSide } from './temporal-side.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
@@ -44,12 +47,16 @@ export interface WorkerOptions {
   /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
   readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
+  /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */
+  readonly deployment?: DeploymentConfig;
   /** Most actions prepared or concluded at once. As many again may wait whose agents are refused again and again. Default 50. */
   readonly concurrency?: number;
 }
 
 export interface RunningWorker {
   readonly policy: WorkerPolicy;
+  /** Where it is versioned: its deployment and its build id. */
+  readonly version?: WorkerDeploymentVersion;
   /** Settles when the worker has stopped; rejects when it died. */
   readonly done: Promise<void>;
   /** Finishes what runs, then closes every connection. */
@@ -81,7 +88,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       ledger,
       closing,
     );
+    const codePath = await workflowBundlePath();
+    const version = decides ? versionOf(options, await buildIdOf(codePath)) : undefined;
     const worker = await createWorker(connection, temporal, createActivities(deps, concurrency), {
+      codePath,
+      version,
       decides,
       concurrency,
     });
@@ -89,8 +100,14 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
+    if (version !== undefined) {
+      await temporalSide.makeFirstCurrent(version, logger).catch(async (error: unknown) => {
+        await stop(worker, done);
+        throw error;
+      });
+    }
     logger.info({ ...temporal, tools: [...deps.tools.keys()], policy: digestOf(policy) ?? null }, 'worker polls');
-    return { policy, done, stop: () => stop(worker, done) };
+    return { policy, done, stop: () => stop(worker, done), ...(version === undefined ? {} : { version }) };
   } catch (error) {
     await closing.close();
     throw error;
@@ -160,9 +177,12 @@ async function assemble(
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
   const temporalSide = new TemporalSide(connection, temporal);
+  const divergences = new ShadowRecorder(ledger.rollout, logger);
+  closing.add(() => divergences.close());
   const deps = {
     tools: new Map(config.tools.map((tool) => [tool.name, tool])),
     policy,
+    divergences,
     ledger: interruptible(ledger, faults),
     keyring,
     expectations,
@@ -195,19 +215,27 @@ function promotionOf(config: CountersignConfig): Dependencies['settings']['promo
   return { quorum, withoutEvidence };
 }
 
+interface Making {
+  readonly codePath: string;
+  readonly version: WorkerDeploymentVersion | undefined;
+  readonly decides: boolean;
+  readonly concurrency: number;
+}
+
 async function createWorker(
   connection: NativeConnection,
   { namespace, taskQueue }: TemporalSettings,
   activities: Activities,
-  { decides, concurrency }: { readonly decides: boolean; readonly concurrency: number },
+  { codePath, version, decides, concurrency }: Making,
 ): Promise<Worker> {
-  const codePath = await workflowBundlePath();
   return Worker.create({
     connection,
     namespace,
     taskQueue,
     ...(decides ? { workflowBundle: { codePath } } : {}),
-    buildId: await buildIdOf(codePath),
+    ...(version === undefined
+      ? { buildId: await buildIdOf(codePath) }
+      : { workerDeploymentOptions: versioningOf(version) }),
     activities: decides ? { ...activities } : toolStepsOf(activities),
     // Whoever waits for a turn keeps a place that is no other's.
     maxConcurrentLocalActivityExecutions: 2 * concurrency,
@@ -222,6 +250,19 @@ async function createWorker(
     // A killed worker's actions go to the others after this, not after the default of 10 s.
     stickyQueueScheduleToStartTimeout: '3s',
   });
+}
+
+function versionOf(
+  { deployment, config }: Pick<WorkerOptions, 'deployment' | 'config'>,
+  digested: string,
+): WorkerDeploymentVersion | undefined {
+  const { name, buildId = digested } = deployment ?? config.deployment ?? {};
+  return name === undefined ? undefined : { deploymentName: name, buildId };
+}
+
+/** The default is for what may wait: short workflows are pinned by their own code. */
+function versioningOf(version: WorkerDeploymentVersion): WorkerDeploymentOptions {
+  return { version, useWorkerVersioning: true, defaultVersioningBehavior: 'AUTO_UPGRADE' };
 }
 
 async function stop(worker: Worker, done: Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /** Actions from the command line, on real servers: propose, decide, look, stop. */
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -343,6 +343,24 @@ describe('show', () => {
     expect(away.stderr).toMatch(/^warning .*The ledger is asked instead/);
     expect(away.stdout).toMatch(/trace +t-1/);
     expect(away.stdout).not.toMatch(/no longer kept/);
+  });
+
+  test('is recorded with its history, and decided again as it was', async () => {
+    const made = await folder();
+    const [file, histories] = [path.join(made, 'decisions.jsonl.gz'), path.join(made, 'histories')];
+    const query = `WorkflowId = 'acme/told'`;
+    const args = ['record', '--decisions', file, '--histories', histories, '--workflow-query', query, '--json'];
+    const written = await cli(args, { env });
+    expect(written.json()).toMatchObject({ histories: { folder: histories, count: 1 }, policies: 1 });
+    expect(await readdir(histories)).toEqual([expect.stringMatching(/^acme_told\.[0-9a-f-]{36}\.json$/)]);
+    const backtest = ['policy', 'backtest', '--candidate', stack.policies, '--fail-on', 'newly-allowed,undecided'];
+    for (const from of [[], ['--from', file]]) {
+      const ended = await cli([...backtest, ...from, '--json'], { env });
+      expect(ended.code).toBe(0);
+      const { summary } = ended.json() as { summary: { redecided: number; toTheLetter: number } };
+      expect(summary.redecided).toBeGreaterThan(0);
+      expect(summary.toTheLetter).toBe(summary.redecided);
+    }
   });
 
   test('finds an action by its id alone, whosever it is, and names the tenants where several have it', async () => {

@@ -153,7 +153,7 @@ describe('what it writes', () => {
   test('keeps secrets in files of their owner, which git ignores, and tells none of them', async () => {
     const cwd = await folder();
     const { said, told } = await init(cwd, { databaseUrl: shop.url, tool: 'shop-db' });
-    expect(await everything(cwd)).toEqual(['.countersign', 'policies', ...told.files].toSorted());
+    expect(await everything(cwd)).toEqual(['.countersign', 'policies', 'policies/tests', ...told.files].toSorted());
     expect(await readFile(path.join(cwd, '.gitignore'), 'utf8')).toBe('.env\n.env.agent\n.countersign/\n');
     const secrets = ['.env', '.env.agent', '.countersign/assistant.csk', '.countersign/keys.json'];
     for (const file of secrets) expect((await stat(path.join(cwd, file))).mode & 0o777).toBe(0o600);

@@ -1,7 +1,7 @@
 /** A config that cannot be used is refused: the error names the field, what was expected and how to correct it. */
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
-import { checkConfig } from '../../src/config/config.js';
+import { checkConfig, deploymentOf } from '../../src/config/config.js';
 import { webhook } from '../../src/notify/index.js';
 import { postgres } from '../../src/tools/index.js';
 
@@ -32,6 +32,7 @@ test('a config with every section is taken as it is', () => {
     roles: { unfreeze: ['operator'] },
     passkeys: { rpId: 'example.com', origins: ['https://approvals.example.com'] },
     approvalRateLimit: { approvals: 5 },
+    deployment: { name: 'shop', buildId: '2026.11.29-1' },
     gateway: { publicUrl: 'https://approvals.example.com', port: 0, session: { idleSeconds: 60 } },
     ...told({ routes: [{ roles: ['dba'], kinds: ['asked'], channels: ['webhook'] }], summary: 'tool' }),
   };
@@ -130,5 +131,24 @@ describe('a config is refused', () => {
     const error = refusal({ ...GOOD, ...told({ gatewayUrl: 'https://user:hunter2@example.com' }) });
     expect(error.field).toBe('notifications.gatewayUrl');
     expect(JSON.stringify(error)).not.toContain('hunter2');
+  });
+});
+
+describe('the deployment of the workers', () => {
+  const deployment = { name: 'shop', buildId: 'v1' };
+
+  test('is the config’s, what the environment says before it, or none', () => {
+    expect(deploymentOf({}, {})).toBeUndefined();
+    expect(deploymentOf({ deployment }, {})).toEqual(deployment);
+    expect(deploymentOf({ deployment }, { COUNTERSIGN_BUILD_ID: 'v2' })).toEqual({ name: 'shop', buildId: 'v2' });
+    expect(deploymentOf({}, { COUNTERSIGN_DEPLOYMENT: 'other' })).toEqual({ name: 'other' });
+  });
+
+  test.each([
+    [{ COUNTERSIGN_DEPLOYMENT: 'a.b' }, 'deployment.name'],
+    [{ COUNTERSIGN_DEPLOYMENT: 'a', COUNTERSIGN_BUILD_ID: 'two words' }, 'deployment.buildId'],
+    [{ COUNTERSIGN_BUILD_ID: 'v1' }, 'COUNTERSIGN_BUILD_ID'],
+  ])('is refused as %j', (env, field) => {
+    expect(() => deploymentOf({}, env)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', field }) as Error);
   });
 });

@@ -45,7 +45,7 @@ let asked = 0;
 
 async function runAgent(stack: Stack, agent: ScriptedAgent, people: People, payments: Payments): Promise<void> {
   const client = await stack.agent({ id: agent.id, roles: agent.roles });
-  const random = seeded([...agent.id].reduce((sum, char) => sum * 31 + char.charCodeAt(0), 7));
+  const random = seeded(Buffer.from(agent.id).reduce((sum, byte) => sum * 31 + byte, 7));
   for (let n = 0; n < agent.actions * SHARE; n++) {
     const proposal = agent.propose(n, random, () => payments.newOrder().id);
     await act(stack, client, { ...proposal, actionId: `${agent.id}-${String(n).padStart(4, '0')}` }, people);
@@ -86,7 +86,7 @@ test('records the corpus', async () => {
   const stack = await startStack({
     schema: SCHEMA,
     worker: false,
-    tools: (url) => [shopTool(url), toolOn(payments.url, { environment: 'production' }) as unknown as Tool, notesTool],
+    tools: (url) => [shopTool(url), toolOn(payments.url, { environment: 'production' }), notesTool],
   });
   try {
     await rm(stack.policies, { recursive: true });

@@ -31,6 +31,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   approvalRateLimit: true,
   invariants: true,
   semantic: true,
+  deployment: true,
   notifications: true,
   gateway: true,
 };

@@ -127,6 +127,7 @@ test('from real tools it loads, rules read the arguments, and a name that nothin
         refund: {
           method: 'POST',
           url: '/refunds',
+          probes: { refunds: { get: '/refunds' } },
           input: {
             body: {
               type: 'object',

@@ -277,6 +277,7 @@ describe('what cannot be replayed is told by its file', () => {
       [['/does/not/exist'], 'NOT_FOUND'],
       [[empty], 'NOT_FOUND'],
       [[], 'USAGE'],
+      [[history('allowed'), '--bundle', '/does/not/exist.js'], 'USAGE'],
     ] as const) {
       const ended = await replay(args);
       expect([ended.code, errorOf(ended).code]).toEqual([2, expected]);

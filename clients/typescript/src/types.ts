@@ -73,10 +73,10 @@ export interface BatchAnswer {
   readonly actions: readonly BatchedAction[];
 }
 
-export type BatchedAction = Outcome | PendingAction | OpenAction | NotBegun;
+export type BatchedAction = Outcome | PendingAction | ActionUnderWay | NotBegun;
 
 /** An action that goes on: ask for its outcome. `error`: why nothing more is known of it now. */
-export type OpenAction = Action & { readonly status: 'open' };
+export type ActionUnderWay = Action & { readonly status: 'open' };
 
 /** A saga as agent code writes it. */
 export interface SagaInput {

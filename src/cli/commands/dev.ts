@@ -152,7 +152,8 @@ async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promi
   ]);
   const named = file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
   if (named === undefined) return { policies: starterFolder(), tools: [] };
-  const config = await loadConfig(named, env);
+  // There is one worker, and nobody who would promote the next version of it.
+  const { deployment: _deployment, ...config } = await loadConfig(named, env);
   // The folder is edited in place here, whatever workers in production take.
   return { ...config, policies: editedFolder(config) ?? config.policies };
 }

@@ -1,11 +1,12 @@
 /** `countersign replay`: whether today's workflow code still does what recorded histories did. */
+import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Replayed } from '../../replay/replay.js';
 import type { HistorySource } from '../../replay/sources.js';
-import { WORKFLOW_TYPES } from '../../temporal.js';
+import { WORKFLOWS } from '../../temporal.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
@@ -75,12 +76,18 @@ async function runReplay(context: Context, paths: readonly string[], options: Re
   const fromServer = query !== undefined || last !== undefined;
   const client = fromServer ? await context.temporal() : undefined;
   const bundle = options.bundle === undefined ? await workflowBundlePath() : path.resolve(options.bundle);
+  if (!existsSync(bundle)) {
+    throw usageError(`There is no file ${bundle}.`, {
+      field: '--bundle',
+      expected: 'workflow code, as the build bundles it',
+    });
+  }
   async function* every(): AsyncGenerator<HistorySource> {
     yield* files;
     if (client === undefined) return;
     yield* last === undefined
       ? sources.queriedHistories(client, query)
-      : sources.lastHistories(client, WORKFLOW_TYPES, last, query);
+      : sources.lastHistories(client, Object.keys(WORKFLOWS), last, query);
   }
   const progress = new Progress(context.terminal, 'histories', fromServer ? undefined : files.length);
   const problems: Replayed[] = [];

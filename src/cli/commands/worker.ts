@@ -25,7 +25,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   const [
     { startWorker },
     { digestOf },
-    { loadConfig },
+    { deploymentOf, loadConfig },
     { faultsFromEnv },
     { loadKeyring },
     { startLogging },
@@ -49,8 +49,10 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     onCreated: (path) => logger.warn({ path }, 'created development keys'),
   });
   const config = await loadConfig(options.config, env);
+  const deployment = deploymentOf(config, env);
   const running = await startWorker({
     config,
+    ...(deployment === undefined ? {} : { deployment }),
     temporal: context.temporalSettings,
     ledgerUrl,
     ...(context.ledgerSchema().schema === undefined ? {} : { ledgerSchema: context.ledgerSchema().schema as string }),
@@ -60,7 +62,11 @@ async function runWorker(context: Context, options: { config?: string }): Promis
   });
   onShutdown('the worker', () => running.stop());
   const { taskQueue, address, namespace } = context.temporalSettings;
-  out.result({ worker: { taskQueue, address, namespace, policy: digestOf(running.policy) ?? null } }, () => '');
+  const { policy, version } = running;
+  out.result(
+    { worker: { taskQueue, address, namespace, policy: digestOf(policy) ?? null, ...(version && { version }) } },
+    () => '',
+  );
   // It rejects when the worker dies by itself: then the command fails.
   await Promise.all([running.done, stopped]);
 }

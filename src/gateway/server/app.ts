@@ -32,7 +32,10 @@ const PUBLIC =
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
   const { settings, ledger } = deps;
   const { bodyBytes } = settings.limits;
-  const metrics = new Metrics({ pendingApprovals: () => ledger.approvalRequests.countAll(MOST_COUNTED) });
+  const metrics = new Metrics({
+    pendingApprovals: () => ledger.approvalRequests.countAll(MOST_COUNTED),
+    shadowCounts: () => ledger.rollout.shadowCounts(),
+  });
   const limited = rateLimit(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();

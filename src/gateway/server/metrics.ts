@@ -1,6 +1,8 @@
 /** Figures for Prometheus. No label names a tenant, a person or an action: whoever reads the figures learns nobody's business. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
+import type { ShadowCounts } from '../../action/policy-rollout.js';
+
 export interface Answered {
   readonly method: string;
   /** The route's pattern. */
@@ -12,7 +14,11 @@ export interface Answered {
 interface MetricsOptions {
   /** How many actions wait for people, over all tenants. */
   readonly pendingApprovals: () => Promise<number>;
+  /** What the policy in shadow was found to decide, beside each active policy; none where no policy is in shadow. */
+  readonly shadowCounts: () => Promise<readonly ShadowCounts[]>;
 }
+
+const UNKNOWN = { evaluated: NaN, diverged: NaN, errors: NaN, dropped: NaN };
 
 /** Methods that HTTP itself knows; others are anybody's words. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -24,7 +30,7 @@ export class Metrics {
   readonly #durations: Histogram<'method' | 'route'>;
   readonly #streams: Gauge<'stream'>;
 
-  constructor({ pendingApprovals }: MetricsOptions) {
+  constructor({ pendingApprovals, shadowCounts }: MetricsOptions) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'countersign_' });
     this.#requests = new Counter({
@@ -52,6 +58,20 @@ export class Metrics {
       help: 'Actions that wait for people, over all tenants. NaN when the ledger does not answer.',
       registers,
       collect: async () => pending.set(await pendingApprovals().catch(() => NaN)),
+    });
+    const shadow: Gauge<'result'> = new Gauge({
+      name: 'countersign_policy_shadow_decisions',
+      help: 'Decisions of the policy that is in shadow, against the active one. 0 where none is; NaN when the ledger does not answer.',
+      labelNames: ['result'],
+      registers,
+      collect: async () => {
+        const [counts] = await shadowCounts().catch(() => [UNKNOWN]);
+        const { evaluated = 0, diverged = 0, errors = 0, dropped = 0 } = counts ?? {};
+        shadow.set({ result: 'same' }, evaluated - diverged);
+        shadow.set({ result: 'different' }, diverged - errors);
+        shadow.set({ result: 'error' }, errors);
+        shadow.set({ result: 'dropped' }, dropped);
+      },
     });
   }
 

@@ -357,6 +357,78 @@ create table countersign.policy_workers (
   seen_at timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
 
+-- Where the policy in shadow decided otherwise than the active one: counted, with a few examples. It decides nothing.
+create table countersign.policy_divergences (
+  candidate text not null,
+  baseline text not null,
+  -- Digest of everything up to the counts.
+  key text not null,
+  tenant text not null,
+  kind text not null check (kind in ('effect', 'requirements', 'constraints', 'error')),
+  tool text not null,
+  agent text not null,
+  live_effect text not null,
+  live_rules text[] not null,
+  shadow_effect text not null,
+  shadow_rules text[] not null,
+  count bigint not null check (count > 0),
+  examples jsonb not null,
+  first_at timestamptz not null default clock_timestamp(),
+  last_at timestamptz not null default clock_timestamp(),
+  primary key (candidate, baseline, key)
+) with (fillfactor = 70);
+
+create table countersign.policy_shadow_counts (
+  candidate text not null,
+  baseline text not null,
+  evaluated bigint not null default 0,
+  diverged bigint not null default 0,
+  errors bigint not null default 0,
+  -- Diverged, and not listed because the list is full.
+  unlisted bigint not null default 0,
+  -- Never evaluated, because the worker had too much to do.
+  dropped bigint not null default 0,
+  total_ms double precision not null default 0,
+  max_ms double precision not null default 0,
+  updated_at timestamptz not null default clock_timestamp(),
+  primary key (candidate, baseline)
+) with (fillfactor = 50);
+
+-- Adds what a worker has counted in a while. A list is bounded: 1000 kinds of divergence, and five examples of each.
+create function countersign.note_shadow(p_candidate text, p_baseline text, p_counts jsonb, p_divergences jsonb)
+returns void language plpgsql as $$
+declare
+  d jsonb;
+  not_listed bigint := 0;
+begin
+  for d in select value from jsonb_array_elements(p_divergences) order by value ->> 'key' loop
+    update countersign.policy_divergences as p
+    set count = p.count + (d ->> 'count')::bigint, last_at = clock_timestamp(),
+      examples = case when jsonb_array_length(p.examples) < 5 then (
+        select jsonb_agg(e) from (select e from jsonb_array_elements(p.examples || (d -> 'examples')) as e limit 5) as few)
+        else p.examples end
+    where p.candidate = p_candidate and p.baseline = p_baseline and p.key = d ->> 'key';
+    continue when found;
+    if (select count(*) from countersign.policy_divergences as p where p.candidate = p_candidate and p.baseline = p_baseline) >= 1000 then
+      not_listed := not_listed + (d ->> 'count')::bigint;
+      continue;
+    end if;
+    insert into countersign.policy_divergences as p (candidate, baseline, key, tenant, kind, tool, agent, live_effect, live_rules,
+      shadow_effect, shadow_rules, count, examples)
+    values (p_candidate, p_baseline, d ->> 'key', d ->> 'tenant', d ->> 'kind', d ->> 'tool', d ->> 'agent', d ->> 'liveEffect',
+      array(select jsonb_array_elements_text(d -> 'liveRules')), d ->> 'shadowEffect',
+      array(select jsonb_array_elements_text(d -> 'shadowRules')), (d ->> 'count')::bigint, d -> 'examples')
+    on conflict (candidate, baseline, key) do update set count = p.count + excluded.count, last_at = clock_timestamp();
+  end loop;
+  insert into countersign.policy_shadow_counts as c (candidate, baseline, evaluated, diverged, errors, unlisted, dropped, total_ms, max_ms)
+  values (p_candidate, p_baseline, (p_counts ->> 'evaluated')::bigint, (p_counts ->> 'diverged')::bigint, (p_counts ->> 'errors')::bigint,
+    not_listed, (p_counts ->> 'dropped')::bigint, (p_counts ->> 'totalMs')::float8, (p_counts ->> 'maxMs')::float8)
+  on conflict (candidate, baseline) do update
+  set evaluated = c.evaluated + excluded.evaluated, diverged = c.diverged + excluded.diverged, errors = c.errors + excluded.errors,
+    unlisted = c.unlisted + excluded.unlisted, dropped = c.dropped + excluded.dropped, total_ms = c.total_ms + excluded.total_ms,
+    max_ms = greatest(c.max_ms, excluded.max_ms), updated_at = clock_timestamp();
+end $$;
+
 create table countersign.snapshots (
   tenant text not null,
   digest text not null check (digest ~ '^sha256:[0-9a-f]{64}$'),

@@ -205,6 +205,10 @@ export interface LedgerTables {
     found_by: string;
     at: Generated<Date>;
   };
+  /** Written by `note_shadow` alone. */
+  policy_divergences: { candidate: GeneratedAlways<Digest> };
+  /** Written by `note_shadow` alone. */
+  policy_shadow_counts: { candidate: GeneratedAlways<Digest> };
   policy_workers: {
     worker: string;
     task_queue: string;

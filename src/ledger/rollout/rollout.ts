@@ -3,8 +3,10 @@ import type { Digest } from '../../action/json.js';
 import type {
   PlacedPolicy,
   PolicyChange,
+  PolicyDivergence,
   PolicyEvidence,
   PolicyWorker,
+  ShadowCounts,
   StatedPolicy,
 } from '../../action/policy-rollout.js';
 import type { Database } from '../database/database.js';
@@ -19,6 +21,7 @@ import {
   type ChangeRequest,
   type Publication,
 } from './changes.js';
+import { divergences, noteShadow, shadowCounts, type DivergenceQuery, type ShadowBatch } from './divergences.js';
 import { addEvidence, evidence, type NewEvidence } from './evidence.js';
 import { forgetWorker, reportWorker, workers, type WorkerReport } from './workers.js';
 
@@ -83,6 +86,21 @@ export class Rollout {
   /** What backtests found about the candidate against the baseline, the latest first. */
   evidence(candidate: Digest, baseline: Digest): Promise<readonly PolicyEvidence[]> {
     return evidence(this.#database, candidate, baseline);
+  }
+
+  /** Adds what a worker counted of the policy in shadow. Not idempotent: a retry after a lost reply counts twice. */
+  noteShadow(batch: ShadowBatch): Promise<void> {
+    return noteShadow(this.#database, batch);
+  }
+
+  /** Where a policy in shadow decided otherwise, the most frequent first. */
+  divergences(query: DivergenceQuery): Promise<readonly PolicyDivergence[]> {
+    return divergences(this.#database, query);
+  }
+
+  /** How often the policy that is in shadow (or another one) was evaluated, beside each active policy, the latest first. */
+  shadowCounts(candidate?: Digest): Promise<readonly ShadowCounts[]> {
+    return shadowCounts(this.#database, candidate);
   }
 
   /** Keeps what a worker says that it runs. */

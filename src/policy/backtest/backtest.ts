@@ -22,6 +22,7 @@ import {
   type Redecided,
 } from './redecide.js';
 import type { BacktestReport, Change, Money } from './report.js';
+import { translation, type Translate } from './recorded-demands.js';
 import { Tally } from './tally.js';
 import { timeline } from './timeline.js';
 import { Worlds } from './world.js';
@@ -45,6 +46,7 @@ class Backtest {
   readonly #readings: Readings;
   readonly #recordedUnder: ReadonlyMap<Digest, RecordedBundle>;
   readonly #compiled = new Map<Digest, Policy | undefined>();
+  readonly #translations = new Map<Digest, Translate | undefined>();
   readonly #worlds = new Worlds();
   readonly #holdings = new Holdings(this.#worlds);
   readonly #tally = new Tally();
@@ -135,6 +137,9 @@ class Backtest {
   /** What the recorded policy asked of its limits. Where the candidate's limits are the same text, they ask the same. */
   #asked(record: DecidedRecord, recorded: RecordedBundle, asked: Asked | undefined): ResolvedLimits | undefined {
     if (asked?.kind === 'asked' && sameFile(recorded, this.#candidate.bundle, LIMITS_FILE)) return asked.resolved;
+    const translate = asked?.kind === 'asked' ? this.#translationOf(recorded) : undefined;
+    if (translate !== undefined && asked?.kind === 'asked')
+      return { ...asked.resolved, limits: translate(asked.resolved.limits) };
     const policy = this.#policyOf(recorded);
     const own = policy && ask(policy, record, true);
     return own?.kind === 'asked' ? own.resolved : undefined;
@@ -155,6 +160,13 @@ class Backtest {
   #bundleOf(digest: Digest | undefined): RecordedBundle | undefined {
     if (digest === undefined) return undefined;
     return digest === this.#candidate.digest ? this.#candidate.bundle : this.#recordedUnder.get(digest);
+  }
+
+  #translationOf(bundle: RecordedBundle): Translate | undefined {
+    if (!this.#translations.has(bundle.digest)) {
+      this.#translations.set(bundle.digest, translation(bundle, this.#candidate.bundle));
+    }
+    return this.#translations.get(bundle.digest);
   }
 
   /** Compiled when it is first needed. Undefined where it is no policy for this version any more. */

@@ -50,15 +50,15 @@ export function lacking(
   readings: Readings,
   sameSchema: boolean,
 ): string | undefined {
-  const { facts, decision, error, proposal } = record;
+  const { decision, error, proposal } = record;
   if (decision === undefined && error?.code !== 'POLICY_ERROR') {
     return `it ended with ${error?.code ?? record.status} before policy had decided, because of what no record holds`;
   }
   if (proposal === undefined) {
     if (readings.limitsReadInput) return 'a limit reads the input, and the proposal was not kept';
     if (readings.limitsReadTrace) return 'a limit reads the trace, and the proposal was not kept';
-    if (!sameSchema && facts.input === undefined && declaresInput(policy, record)) {
-      return 'the schema declares of the input what was not recorded, and the proposal was not kept';
+    if (!sameSchema && declaresInput(policy, record)) {
+      return 'the schema declares of the input what may not have been recorded, and the proposal was not kept';
     }
   }
   if (decision?.violations.some(({ policy: by }) => by.startsWith('limit:delegation:') && !hasFigure(record, by))) {

@@ -2,7 +2,7 @@
 import type { DecisionRecord } from '../../action/decision-record.js';
 import type { Decision, Facts } from '../../action/decision.js';
 import { asCountersignError } from '../../action/errors.js';
-import type { JsonObject } from '../../action/json.js';
+import type { Json, JsonObject } from '../../action/json.js';
 import { standingLimit, type LimitReading } from '../../action/limits.js';
 import type { Authority, DelegationCap } from '../../action/principal.js';
 import type { PolicyBundle } from '../bundle.js';
@@ -10,7 +10,7 @@ import type { Policy } from '../compile.js';
 import { evaluate } from '../evaluate.js';
 import { resolveLimits } from '../limits/resolve.js';
 import type { ResolvedLimits } from '../limits/resolved.js';
-import { denied, ruleOnLimits } from '../ruling.js';
+import { deniedAtLimit, ruleOnLimits } from '../ruling.js';
 
 /** A record that policy decided on. */
 export type DecidedRecord = DecisionRecord & { readonly facts: Facts };
@@ -60,7 +60,7 @@ export function redecide(
   if (queue === undefined) return { decision, queued: false };
   // The record is of the last look, and it was in vain: the action had waited for as long as it may.
   const inVain = record.decision?.effect === 'deny' && record.decision.code === 'LIMIT_EXCEEDED';
-  return { decision: inVain ? denied(decision, 'LIMIT_EXCEEDED', queue.reason) : decision, queued: !inVain };
+  return { decision: inVain ? deniedAtLimit(decision, 'LIMIT_EXCEEDED', queue.reason) : decision, queued: !inVain };
 }
 
 /** What was decided: of an action that policy could not decide on, the error that denied it. */
@@ -88,7 +88,20 @@ function undecided({ digest }: Pick<Policy, 'digest'>, code: Decision['code'], r
 
 /** What the tool made of the input, where that was recorded, goes before what was proposed: defaults are in it. */
 function declared(policy: Policy, { facts, proposal }: DecidedRecord): JsonObject | undefined {
-  return policy.declaredInput(facts.actionType, { ...proposal?.input, ...facts.input });
+  return policy.declaredInput(facts.actionType, overlaid(proposal?.input ?? {}, facts.input ?? {}));
+}
+
+/** All members of both, down to the values; of a member that both have, the upper one's. */
+function overlaid(lower: JsonObject, upper: JsonObject): JsonObject {
+  const both = Object.entries(upper).map(([name, value]): [string, Json] => {
+    const under = Object.hasOwn(lower, name) ? lower[name] : undefined;
+    return [name, isObject(under) && isObject(value) ? overlaid(under, value) : value];
+  });
+  return { ...lower, ...Object.fromEntries(both) };
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The caps of the delegations, as their figures were recorded. */

@@ -166,7 +166,8 @@ function amountOf(demand: CounterDemand): number {
   return 'amount' in demand ? demand.amount : 0;
 }
 
-function demandOf(limit: Exclude<CountedLimit, BudgetLimit>): CounterDemand {
+/** What a limit other than a budget asks of each of its counters. */
+export function demandOf(limit: Exclude<CountedLimit, BudgetLimit>): CounterDemand {
   switch (limit.kind) {
     case 'count': {
       const { kind, max, window } = limit;

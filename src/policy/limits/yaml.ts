@@ -1,4 +1,4 @@
-/** Reads limits.yaml as a document: its values, and the line and column of each. */
+/** Reads a YAML file of a bundle, limits.yaml by default, as a document: its values, and the line and column of each. */
 import {
   CST,
   isAlias,
@@ -34,9 +34,9 @@ export interface YamlFile {
 }
 
 /** Parses the text. Returns undefined, with the reasons in `problems`, when it is not plain YAML. */
-export function readYaml(text: string, problems: BundleProblem[]): YamlFile | undefined {
+export function readYaml(text: string, problems: BundleProblem[], file: string = LIMITS_FILE): YamlFile | undefined {
   if (nestsTooDeeply(text)) {
-    problems.push({ at: LIMITS_FILE, message: 'it nests too deeply', fix: 'Write it flatter.' });
+    problems.push({ at: file, message: 'it nests too deeply', fix: 'Write it flatter.' });
     return undefined;
   }
   const lines = new LineCounter();
@@ -50,7 +50,7 @@ export function readYaml(text: string, problems: BundleProblem[]): YamlFile | un
   });
   const placeOf = (offset: number): SourceLocation => {
     const { line, col } = lines.linePos(offset);
-    return { file: LIMITS_FILE, line, column: col };
+    return { file, line, column: col };
   };
   const before = problems.length;
   for (const { message, pos, code } of [...document.errors, ...document.warnings]) {
@@ -171,6 +171,7 @@ class Reader implements YamlFile {
     const written = this.#text.slice(start).split('\n')[before.length];
     if (written?.endsWith(line) !== true) return undefined;
     const column = written.length - line.length + (before.at(-1) ?? '').length + 1;
-    return { file: LIMITS_FILE, line: this.#placeOf(start).line + before.length, column };
+    const { file, line: first } = this.#placeOf(start);
+    return { file, line: first + before.length, column };
   }
 }

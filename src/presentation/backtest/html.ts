@@ -127,7 +127,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   const cells = (items: readonly string[], tag: string, more = ''): string =>
     items.map((item) => `<${tag}${more}>${escape(item)}</${tag}>`).join('');
   const body = rows.map((row) => `<tr>${cells(row, 'td')}</tr>`).join('\n');
-  return `<div class="wide" tabindex="0"><table><thead><tr>${cells(head, 'th', ' scope="col"')}</tr></thead>\n<tbody>${body}</tbody></table></div>`;
+  return `<div class="wide" tabindex="0" role="region" aria-label="${escape(head.join(', '))}"><table><thead><tr>${cells(head, 'th', ' scope="col"')}</tr></thead>\n<tbody>${body}</tbody></table></div>`;
 }
 
 function list(items: readonly string[]): string {

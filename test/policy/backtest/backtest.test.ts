@@ -1,8 +1,10 @@
 /** Deciding again under another policy: what changes, what it costs, and what cannot be told. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { DecisionRecord } from '../../../src/action/decision-record.js';
 import { backtest, type BacktestReport } from '../../../src/policy/backtest/index.js';
-import type { Policy } from '../../../src/policy/index.js';
+import { starterFolder, type Policy } from '../../../src/policy/index.js';
 import { policyFromText } from '../../../src/testing/index.js';
 import { PERMIT_ALL } from '../facts.js';
 import { approval, recorded, type Scene } from './recording.js';
@@ -220,6 +222,26 @@ describe('what cannot be decided again', () => {
     expect(tried([broken], before, before).summary).toMatchObject({ same: 1 });
     expect(kinds(tried([broken], before, policy(PERMIT_ALL)))).toEqual({ a: 'newly-allowed' });
   });
+});
+
+test('a schema that declares more of the input gets it from the proposal, and what the tool made of it goes first', () => {
+  const schema = readFileSync(join(starterFolder(), 'schema.cedarschema'), 'utf8');
+  const declaring = (body: string): string =>
+    schema.replace('type Facts = {', `type Input = { body?: { ${body} } };\n  type Facts = {\n    input?: Input,`);
+  const rule = (condition: string): string =>
+    `${PERMIT_ALL}@id("bounds") forbid (principal, action, resource) when { context has input.body && ${condition} };`;
+  const before = policyFromText({ 'schema.cedarschema': declaring('amount?: Long'), 'a.cedar': PERMIT_ALL });
+  const records = recorded(before, [
+    { id: 'dollars', at: 0, input: { body: { amount: 5, currency: 'USD' } } },
+    { id: 'euros', at: 1, input: { body: { amount: 5, currency: 'EUR' } } },
+  ]).map((record) => ({ ...record, facts: { ...record.facts!, input: { body: { amount: 7 } } } }));
+  const more = declaring('amount?: Long, currency?: String');
+  const condition =
+    'context.input.body has currency && context.input.body.currency == "USD" && context.input.body has amount && context.input.body.amount == 7';
+  const candidate = policyFromText({ 'schema.cedarschema': more, 'a.cedar': rule(condition) });
+  expect(kinds(tried(records, before, candidate))).toEqual({ dollars: 'newly-denied' });
+  const without = records.map(({ proposal: _proposal, ...record }) => record);
+  expect(tried(without, before, candidate).summary).toMatchObject({ undecided: 2, redecided: 0 });
 });
 
 test('a policy whose text is not known any more leaves its limits to the records', () => {

@@ -2,15 +2,21 @@
 import type { Command } from 'commander';
 import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
+import { formatPolicy } from './fmt.js';
+import { initPolicy } from './init.js';
 import { lintPolicy } from './lint.js';
 import { rolloutCommands } from './rollout.js';
 import { policySchema } from './schema.js';
 import { policySuggest } from './suggest.js';
+import { testPolicy } from './test.js';
 
 /** One line for each subcommand, in the order of `--help`. */
 const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [
+  initPolicy,
   lintPolicy,
+  formatPolicy,
   policySchema,
+  testPolicy,
   policyDiff,
   policyBacktest,
   policySuggest,

@@ -59,7 +59,7 @@ async function propose(
       ? 'there is nothing that people approved every time'
       : [
           ...found.flatMap(({ sentence, rule, file, spared, standingApproval }) => [
-            `${out.paint.bold(sanitize(sentence))}`,
+            out.paint.bold(sanitize(sentence)),
             `    an exception to ${sanitize(rule)} in ${sanitize(file)} spares ${spared} approvals and allows nothing that was ever denied`,
             `    or in advance, for a while: ${out.paint.dim(sanitize(standingApproval))}`,
           ]),

@@ -1,0 +1,51 @@
+/** What a recorded policy asked of its limits, from what the candidate asks, where the two differ in figures only. It spares evaluating every CEL twice. */
+import { parse } from 'yaml';
+import { canonical } from '../../action/json.js';
+import type { LimitDemand } from '../../action/limits.js';
+import type { PolicyBundle } from '../bundle.js';
+import { LIMITS_FILE, type CountedLimit } from '../limits/limit.js';
+import { parseLimits } from '../limits/read.js';
+import { demandOf } from '../limits/resolve.js';
+import type { ResolvedLimit } from '../limits/resolved.js';
+
+export type Translate = (limits: readonly ResolvedLimit[]) => readonly ResolvedLimit[];
+
+/** Undefined where the limits are others, or apply to other actions, or measure something else. */
+export function translation(
+  recorded: Pick<PolicyBundle, 'files'>,
+  candidate: Pick<PolicyBundle, 'files'>,
+): Translate | undefined {
+  const [before, after] = [recorded.files[LIMITS_FILE], candidate.files[LIMITS_FILE]];
+  if (before === undefined || after === undefined || questionsOf(before) !== questionsOf(after)) return undefined;
+  const problems: Parameters<typeof parseLimits>[1] = [];
+  const { limits } = parseLimits(before, problems);
+  if (problems.length > 0) return undefined;
+  const byId = new Map(limits.map((limit) => [limit.id, limit]));
+  return (resolved) =>
+    resolved.map((one): ResolvedLimit => {
+      const limit = byId.get(one.demand.limit);
+      // The caps of delegations are not the policy's.
+      if (limit === undefined || limit.kind === 'depth') return one;
+      return { ...one, demand: { ...one.demand, ...figuresOf(limit, one.demand) } as LimitDemand };
+    });
+}
+
+function figuresOf(limit: CountedLimit, demand: LimitDemand): object {
+  if (limit.kind !== 'budget') return demandOf(limit);
+  const { max, window } = limit;
+  const { limit: id, key, kind } = demand;
+  return { limit: id, key, kind, max, window };
+}
+
+/** What decides which counters an action falls under, and for how much, of each limit. */
+function questionsOf(text: string): string {
+  const { limits = {} } = parse(text) as { limits?: Record<string, Record<string, unknown>> };
+  return canonical(
+    Object.fromEntries(
+      Object.entries(limits).map(([id, { kind, scope, when, amount, settled, unit }]) => [
+        id,
+        JSON.stringify([kind, scope, when, amount, settled, unit]),
+      ]),
+    ),
+  );
+}
