@@ -4,9 +4,15 @@ import path from 'node:path';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, TENANT } from '../support/stack.js';
+import { bundleFromFiles, loadBundle, starterFolder } from '../../src/policy/index.js';
+import { CHANGE_KINDS } from '../../src/policy/backtest/index.js';
+import { digestText, type Digest } from '../../src/action/json.js';
 import { startWorld, type World } from './world.js';
 
+const MARKUP = '<script>window.hacked = 1</script><img src=x onerror=window.hacked=2>\u202E';
+
 let world: World;
+let candidate: Digest;
 beforeAll(async () => {
   world = await startWorld({ agents: ['cleaner', 'clerk'] });
   for (let id = 1001; id <= 1003; id++) {
@@ -33,11 +39,52 @@ beforeAll(async () => {
     tool: 'shop-db',
     input: { op: 'delete', table: 'users', where: { id: 1 } },
   });
+  candidate = await inShadow(world);
 });
 afterAll(() => world?.stop());
 afterEach(async () => {
   for (const context of world.browser.contexts()) await context.close();
 });
+
+/** A bundle that was published, shadows the folder's, was backtested, and decided otherwise, for two tenants. */
+async function inShadow({ stack: { ledger, policies } }: World): Promise<Digest> {
+  const odd = `@id("odd-rule") @reason("${MARKUP}") @approval("dba")
+forbid (principal, action == Countersign::Action::"WRITE", resource) when { context.operation == "${MARKUP}" };`;
+  const { digest, files } = bundleFromFiles({ ...(await loadBundle(starterFolder())).files, 'odd.cedar': odd });
+  await ledger.content.putPolicy(digest, files);
+  const by = `ann ${MARKUP}`;
+  await ledger.rollout.publish({ digest, by, reason: MARKUP });
+  const id = 'the-change';
+  await ledger.rollout.change({
+    ...{ id, seq: 2, kind: 'shadow', digest, by, people: [by], statements: ['signed'], reason: 'a week', signed: 'x' },
+  });
+  const baseline = (await loadBundle(policies)).digest;
+  const none = Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, 0]));
+  await ledger.rollout.addEvidence({
+    candidate: digest,
+    baseline,
+    report: digestText('the report'),
+    decisions: 420,
+    by,
+    summary: {
+      ...{ v: 1, decisions: 420, beforePolicy: 0, redecided: 420, same: 378, undecided: 0, exhausted: 0 },
+      changes: { ...none, 'newly-asked': 42 },
+      amounts: { ...Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, {}])), 'newly-asked': { EUR: 1234 } },
+    },
+  });
+  const divergence = (tenant: string, actionId: string) => ({
+    ...{ tenant, kind: 'effect' as const, tool: 'shop-db', agent: 'cleaner', count: 7 },
+    live: { effect: 'allow', rules: ['admin-user'] },
+    shadow: { effect: 'require_approval', rules: ['odd-rule'] },
+    examples: [{ actionId, liveReason: 'allowed', shadowReason: MARKUP }],
+  });
+  const divergences = [divergence(TENANT, 'refused'), divergence('globex', 'secret-of-globex')];
+  await ledger.rollout.noteShadow({
+    ...{ candidate: digest, baseline, evaluated: 500, diverged: 14, errors: 0, dropped: 0, totalMs: 40, maxMs: 2 },
+    divergences,
+  });
+  return digest;
+}
 
 interface AxeResults {
   readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
@@ -52,6 +99,9 @@ const PAGES: Readonly<Record<string, string>> = {
   'what was denied': '/actions/refused',
   history: '/history',
   dashboard: '/dashboard',
+  policy: '/policy',
+  'a policy in shadow': '/policy/shadow',
+  'a playground': '/policy/playground?rule=protected-tables&action=refused',
   freezes: '/freezes',
   me: '/me',
   'an error': '/actions/there-is-none',
@@ -74,6 +124,12 @@ describe.each(['light', 'dark'] as const)('for everybody, %s', (colorScheme) => 
       await page.addScriptTag({ content: axe });
       found[name] = await violationsOn(page);
     }
+    await page.goto(PAGES['a playground'] ?? '');
+    await page.getByLabel('The rule, in Cedar').fill('');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByRole('heading', { name: 'The decision before and after' }).waitFor();
+    await page.addScriptTag({ content: axe });
+    found['a trial'] = await violationsOn(page);
     await page.goto('/actions/waits');
     await page.addScriptTag({ content: axe });
     await page.keyboard.press('d');
@@ -82,7 +138,7 @@ describe.each(['light', 'dark'] as const)('for everybody, %s', (colorScheme) => 
     await page.keyboard.press('?');
     found['the keys'] = await violationsOn(page);
     expect(found).toEqual(Object.fromEntries(Object.keys(found).map((name) => [name, []])));
-    expect(Object.keys(found)).toHaveLength(Object.keys(PAGES).length + 2);
+    expect(Object.keys(found)).toHaveLength(Object.keys(PAGES).length + 3);
   });
 });
 
@@ -220,6 +276,108 @@ describe('lists', () => {
     }
     const link = await page.getByRole('link', { name: 'workflow history' }).getAttribute('href');
     expect(link).toContain(`/namespaces/${world.stack.temporal.namespace}/workflows/${TENANT}%2F`);
+  });
+});
+
+describe('the policy', () => {
+  const inert = async (page: Page): Promise<void> => {
+    expect(await page.evaluate('[window.hacked, window.violations]')).toEqual([undefined, []]);
+    expect(await page.locator('main script, main [onerror]').count()).toBe(0);
+    expect(await page.textContent('main')).not.toContain('\u202E');
+  };
+  const watched = async (who: 'dora' | 'gina', options: BrowserContextOptions = {}): Promise<Page> => {
+    const page = await world.logIn(who, options);
+    await page.addInitScript(`
+      window.violations = [];
+      document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
+    `);
+    return page;
+  };
+
+  test('in force is told with its rules, how often each decided, and its workers', async () => {
+    const page = await watched('dora');
+    await page.goto('/policy');
+    const { digest } = await loadBundle(world.stack.policies);
+    const text = await page.textContent('main');
+    for (const part of [digest, '1 worker has it from a folder', 'shadow', MARKUP.slice(0, 34)]) {
+      expect(text).toContain(part);
+    }
+    expect(await page.locator('#rule-protected-tables .decided').textContent()).toBe('decided 1: 1 denied');
+    expect(await page.locator('#rule-schema-changes .decided').textContent()).toContain('decided nothing in 30 days');
+    await inert(page);
+    await page.getByRole('link', { name: 'decided 1' }).first().click();
+    await page.waitForURL('**/history?policy=protected-tables');
+    expect(await page.getByRole('row').count()).toBe(2);
+  });
+
+  test('that would come is compared in words, with what its backtest and its shadow found', async () => {
+    const page = await watched('dora');
+    await page.goto('/policy');
+    await page.getByRole('link', { name: 'What differs' }).click();
+    await page.getByText('rule odd-rule is added').waitFor();
+    expect(await page.locator('.differences').textContent()).toContain('rule stock-by-passkey is removed');
+    expect(await page.getByRole('row', { name: 'Newly needing approval' }).textContent()).toContain('421234 EUR');
+    await inert(page);
+    await page.goto('/policy/shadow');
+    expect(await page.locator('main').textContent()).toContain('7 decisions of your tenant');
+    await inert(page);
+    await page.getByRole('link', { name: 'refused' }).click();
+    await page.waitForURL('**/actions/refused');
+  });
+
+  test("shows a person of another tenant the rules, and nothing of others' actions", async () => {
+    const page = await watched('gina');
+    await page.goto('/policy');
+    expect(await page.locator('#rule-protected-tables .decided').textContent()).toContain('decided nothing');
+    await page.goto('/policy/shadow');
+    const text = (await page.textContent('main')) ?? '';
+    expect(text).toContain('secret-of-globex');
+    expect(text).toContain('actions of several tenants');
+    expect(text).not.toMatch(/1234|420|refused|14 otherwise/);
+    expect((await page.goto('/policy/playground?action=refused'))?.status()).toBe(404);
+    const mine = await watched('dora');
+    await mine.goto('/policy/shadow');
+    expect(await mine.textContent('main')).not.toContain('secret-of-globex');
+    expect((await mine.goto(`/policy/bundles/sha256:${'0'.repeat(64)}`))?.status()).toBe(404);
+  });
+
+  test('is tried without a script: a recorded action under a changed rule, and a pasted proposal', async () => {
+    const page = await world.logIn('dora', { javaScriptEnabled: false });
+    await page.goto('/policy');
+    await page.getByRole('link', { name: 'Try a change of protected-tables' }).click();
+    await page.getByLabel('Id of a recorded action').fill('refused');
+    await page.getByRole('button', { name: 'Take these' }).click();
+    const rule = page.getByLabel('The rule, in Cedar');
+    const written = await rule.inputValue();
+    expect(written).toMatch(/^@id\("protected-tables"\)/);
+    await rule.fill(written.replace('@constraint', '@approval("lead")\n@constraint'));
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByText('It would be ask people instead of deny').waitFor();
+    await rule.fill(written.replace('context.targets', 'context.nothing'));
+    await page.getByRole('button', { name: 'Decide' }).click();
+    expect(await page.locator('#refusal').textContent()).toMatch(/protected-tables\.cedar:\d+:\d+: .*nothing/);
+    expect(await rule.inputValue()).toContain('context.nothing');
+    await page.goto('/policy/playground');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByText('It would be ask people instead of allow').waitFor();
+    await page.getByLabel('A proposal with its context').fill('{\n"proposal": ,\n}');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    expect(await page.locator('#refusal').textContent()).toContain('line 2');
+  });
+
+  test('is tried with hostile texts, which stay texts, and by nobody but the page itself', async () => {
+    const page = await watched('dora');
+    await page.goto('/policy/playground?rule=protected-tables&action=refused');
+    const hostile = `@id("protected-tables") @reason("${MARKUP}</textarea>{targets}") forbid (principal, action, resource);`;
+    await page.getByLabel('The rule, in Cedar').fill(hostile);
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByText('The decision is the same, on other terms').waitFor();
+    expect(await page.locator('.trial').textContent()).toContain(MARKUP.slice(0, 34));
+    expect(await page.evaluate('[window.hacked, window.violations]')).toEqual([undefined, []]);
+    const form = { digest: candidate, text: '', action: 'refused' };
+    const forged = await page.request.post('/policy/playground', { form, headers: { accept: 'text/html' } });
+    expect(forged.status()).toBe(403);
+    expect(await forged.text()).toContain('CSRF');
   });
 });
 

@@ -16,7 +16,7 @@ export interface ActiveBundle {
   readonly change?: PolicyChange;
 }
 
-export interface PolicyState {
+export interface KnownPolicies {
   readonly active?: ActiveBundle;
   /** Bundles that have a state, the latest change first. */
   readonly bundles: readonly KnownBundle[];
@@ -27,7 +27,7 @@ export interface PolicyState {
 
 const MOST_CHANGES = 1000;
 
-export async function policyState({ rollout, archive }: Ledger, tenant: string): Promise<PolicyState> {
+export async function knownPolicies({ rollout, archive }: Ledger, tenant: string): Promise<KnownPolicies> {
   const [states, changes, workers, named] = await Promise.all([
     rollout.states(),
     rollout.history({ limit: MOST_CHANGES }),

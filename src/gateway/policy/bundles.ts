@@ -5,7 +5,7 @@ import type { Ledger } from '../../ledger/index.js';
 import type { Difference } from '../../policy/diff.js';
 import type { BundleFiles, BundleOutline } from './outline.js';
 import type { PolicyWork } from './policy-work.js';
-import type { Question, RuleChange, Trial } from './trial.js';
+import type { Question, RuleChange, PolicyTrial } from './trial.js';
 
 /** How many outlines and comparisons are kept. */
 const KEPT = 8;
@@ -43,7 +43,7 @@ export class Bundles {
   }
 
   /** @throws as `outline`, and POLICY_INVALID for the change */
-  async trial(digest: Digest, change: RuleChange, question: Question): Promise<Trial> {
+  async trial(digest: Digest, change: RuleChange, question: Question): Promise<PolicyTrial> {
     return this.#work.ask('trial', { files: await this.#files(digest), change, question });
   }
 

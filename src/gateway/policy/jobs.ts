@@ -3,7 +3,7 @@ import { bundleFromFiles } from '../../policy/bundle.js';
 import { compilePolicy } from '../../policy/compile.js';
 import { diffPolicies, type Difference } from '../../policy/diff.js';
 import { outlineOf, type BundleFiles, type BundleOutline } from './outline.js';
-import { tryOut, type Question, type RuleChange, type Trial } from './trial.js';
+import { tryOut, type Question, type RuleChange, type PolicyTrial } from './trial.js';
 
 export interface Jobs {
   readonly outline: { readonly asks: { readonly files: BundleFiles }; readonly answers: BundleOutline };
@@ -13,7 +13,7 @@ export interface Jobs {
   };
   readonly trial: {
     readonly asks: { readonly files: BundleFiles; readonly change: RuleChange; readonly question: Question };
-    readonly answers: Trial;
+    readonly answers: PolicyTrial;
   };
 }
 

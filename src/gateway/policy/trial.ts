@@ -32,7 +32,7 @@ export interface RuleChange {
   readonly text: string;
 }
 
-export interface Trial {
+export interface PolicyTrial {
   /** Under the bundle as it is. */
   readonly before: Decision;
   /** With the change. */
@@ -44,7 +44,7 @@ const MOST_RULES = 2000;
 const ADDED_FILE = 'your-rule.cedar';
 
 /** @throws CountersignError POLICY_INVALID naming file, line and column; INVALID_INPUT */
-export function tryOut(files: BundleFiles, change: RuleChange, question: Question): Trial {
+export function tryOut(files: BundleFiles, change: RuleChange, question: Question): PolicyTrial {
   const bundle = bundleFromFiles(files);
   const { rules } = bundleContents(bundle);
   if (rules.length > MOST_RULES) {

@@ -1,20 +1,20 @@
 /** The bundle in force, the others, and which worker runs which. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { Digest } from '../../../action/json.js';
-import type { PolicyChange, PolicyState as State, PolicyWorker } from '../../../action/policy-rollout.js';
-import type { ActiveBundle, KnownBundle, PolicyState } from '../../policy/active-bundle.js';
+import type { PolicyChange, PolicyState, PolicyWorker } from '../../../action/policy-rollout.js';
+import type { ActiveBundle, KnownBundle, KnownPolicies } from '../../policy/active-bundle.js';
 import { either, plural } from '../components/format.js';
 import { Empty, Fact, Hash, Notice, When } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
 
-const SIGNS: Readonly<Record<State, { readonly sign: string; readonly tone: string }>> = {
+const SIGNS: Readonly<Record<PolicyState, { readonly sign: string; readonly tone: string }>> = {
   active: { sign: '✓', tone: 'good' },
   shadow: { sign: '◐', tone: 'warn' },
   draft: { sign: '…', tone: 'mute' },
   retired: { sign: '–', tone: 'mute' },
 };
 
-export function BundleState({ state }: { readonly state: State }): JSX.Element {
+export function BundleState({ state }: { readonly state: PolicyState }): JSX.Element {
   const { sign, tone } = SIGNS[state];
   return (
     <span class={`status ${tone}`}>
@@ -39,7 +39,7 @@ export function BundleLink({ digest }: { readonly digest: Digest }): JSX.Element
   );
 }
 
-export function InForce({ state, now }: { readonly state: PolicyState; readonly now: Date }): JSX.Element {
+export function InForce({ state, now }: { readonly state: KnownPolicies; readonly now: Date }): JSX.Element {
   const { active, workers, named } = state;
   if (active === undefined) {
     return (
