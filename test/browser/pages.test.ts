@@ -49,7 +49,7 @@ afterEach(async () => {
 /** A bundle that was published, shadows the folder's, was backtested, and decided otherwise, for two tenants. */
 async function inShadow({ stack: { ledger, policies } }: World): Promise<Digest> {
   const odd = `@id("odd-rule") @reason("${MARKUP}") @approval("dba")
-forbid (principal, action == Countersign::Action::"WRITE", resource) when { context.operation == "${MARKUP}" };`;
+forbid (principal, action == Countersign::Action::"WRITE", resource) when { context.operation == "<b>" };`;
   const { digest, files } = bundleFromFiles({ ...(await loadBundle(starterFolder())).files, 'odd.cedar': odd });
   await ledger.content.putPolicy(digest, files);
   const by = `ann ${MARKUP}`;

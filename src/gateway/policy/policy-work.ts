@@ -15,6 +15,7 @@ export interface PolicyWorkOptions {
 /** The thread's module: the built one, or the one that compiles it when this runs from TypeScript source. */
 const THREAD = import.meta.url.endsWith('.ts') ? './policy-thread-source.mjs' : './policy-thread.js';
 const HEAP_MB = 256;
+const LONGEST_MESSAGE = 200;
 
 export class PolicyWork {
   readonly #deadlineMs: number;
@@ -35,8 +36,10 @@ export class PolicyWork {
     try {
       return await this.#answer({ kind, ...asks } as unknown as Job);
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      // Whoever waits takes the place: it is never free in between.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
     }
   }
 
@@ -49,7 +52,7 @@ export class PolicyWork {
           retryAfterMs: 5000,
         });
       }
-      await new Promise<void>((turn) => this.#waiting.push(turn));
+      return new Promise<void>((turn) => this.#waiting.push(turn));
     }
     this.#running++;
   }
@@ -65,10 +68,10 @@ export class PolicyWork {
     let timer: NodeJS.Timeout | undefined;
     try {
       const message = await new Promise<ThreadAnswer>((resolve, reject) => {
-        worker.once('message', resolve);
-        worker.once('error', (error) => reject(stopped(`it failed (${error.message})`, error)));
-        worker.once('messageerror', (error) => reject(stopped('its answer cannot be read', error)));
-        worker.once('exit', () => reject(stopped('it ended without an answer')));
+        worker.on('message', resolve);
+        worker.on('error', (error) => reject(stopped(`it failed (${error.message.slice(0, LONGEST_MESSAGE)})`, error)));
+        worker.on('messageerror', (error) => reject(stopped('its answer cannot be read', error)));
+        worker.on('exit', () => reject(stopped('it ended without an answer')));
         timer = setTimeout(() => reject(stopped(`it took longer than ${this.#deadlineMs} ms`)), this.#deadlineMs);
       });
       if ('answer' in message) return message.answer as Jobs[Kind]['answers'];

@@ -17,6 +17,7 @@ import { Panel, type Draft, type DecisionRights } from './decision-panel.js';
 import { Decided } from './people.js';
 import { Record } from './record.js';
 import { Recover, Resolve } from './settle.js';
+import { playgroundPath } from '../policy/playground.js';
 
 interface ActionPageProps {
   readonly view: ActionView;
@@ -80,6 +81,11 @@ export function ActionPage(whole: ActionPageProps): JSX.Element {
             </section>
           )}
           <Policies requirements={requirements} decision={decision} />
+          {outcome?.facts === undefined ? null : (
+            <p>
+              <a href={playgroundPath(undefined, view.actionId)}>Try a changed rule on it</a>
+            </p>
+          )}
           {pending === undefined ? null : <Record {...props} />}
         </div>
         {pending === undefined ? (
