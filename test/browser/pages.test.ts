@@ -56,7 +56,15 @@ forbid (principal, action == Countersign::Action::"WRITE", resource) when { cont
   await ledger.rollout.publish({ digest, by, reason: MARKUP });
   const id = 'the-change';
   await ledger.rollout.change({
-    ...{ id, seq: 2, kind: 'shadow', digest, by, people: [by], statements: ['signed'], reason: 'a week', signed: 'x' },
+    id,
+    seq: 2,
+    kind: 'shadow',
+    digest,
+    by,
+    people: [by],
+    statements: ['signed'],
+    reason: 'a week',
+    signed: 'x',
   });
   const baseline = (await loadBundle(policies)).digest;
   const none = Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, 0]));
@@ -67,20 +75,37 @@ forbid (principal, action == Countersign::Action::"WRITE", resource) when { cont
     decisions: 420,
     by,
     summary: {
-      ...{ v: 1, decisions: 420, beforePolicy: 0, redecided: 420, same: 378, undecided: 0, exhausted: 0 },
+      v: 1,
+      decisions: 420,
+      beforePolicy: 0,
+      redecided: 420,
+      same: 378,
+      undecided: 0,
+      exhausted: 0,
       changes: { ...none, 'newly-asked': 42 },
       amounts: { ...Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, {}])), 'newly-asked': { EUR: 1234 } },
     },
   });
   const divergence = (tenant: string, actionId: string) => ({
-    ...{ tenant, kind: 'effect' as const, tool: 'shop-db', agent: 'cleaner', count: 7 },
+    tenant,
+    kind: 'effect' as const,
+    tool: 'shop-db',
+    agent: 'cleaner',
+    count: 7,
     live: { effect: 'allow', rules: ['admin-user'] },
     shadow: { effect: 'require_approval', rules: ['odd-rule'] },
     examples: [{ actionId, liveReason: 'allowed', shadowReason: MARKUP }],
   });
   const divergences = [divergence(TENANT, 'refused'), divergence('globex', 'secret-of-globex')];
   await ledger.rollout.noteShadow({
-    ...{ candidate: digest, baseline, evaluated: 500, diverged: 14, errors: 0, dropped: 0, totalMs: 40, maxMs: 2 },
+    candidate: digest,
+    baseline,
+    evaluated: 500,
+    diverged: 14,
+    errors: 0,
+    dropped: 0,
+    totalMs: 40,
+    maxMs: 2,
     divergences,
   });
   return digest;

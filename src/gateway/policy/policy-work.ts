@@ -74,7 +74,7 @@ export class PolicyWork {
         worker.on('exit', () => reject(stopped('it ended without an answer')));
         timer = setTimeout(() => reject(stopped(`it took longer than ${this.#deadlineMs} ms`)), this.#deadlineMs);
       });
-      if ('answer' in message) return message.answer as Jobs[Kind]['answers'];
+      if ('answer' in message) return message.answer;
       const { code, message: text, ...problem } = message.error;
       throw new CountersignError(code, text, problem);
     } finally {

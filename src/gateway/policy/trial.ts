@@ -8,6 +8,7 @@ import { bundleContents, bundleFromFiles } from '../../policy/bundle.js';
 import { compilePolicy, type Policy } from '../../policy/compile.js';
 import { enforce } from '../../policy/enforce.js';
 import { evaluate, undecidable } from '../../policy/evaluate.js';
+import type { Rule } from '../../policy/rules.js';
 import type { BundleFiles } from './outline.js';
 
 /** What is decided: the facts of a recorded action, or a proposal with its context. */
@@ -40,7 +41,7 @@ export interface PolicyTrial {
 }
 
 /** With more rules than this a bundle is tried on the command line. */
-const MOST_RULES = 2000;
+const MOST_RULES = 1000;
 const ADDED_FILE = 'your-rule.cedar';
 
 /** @throws CountersignError POLICY_INVALID naming file, line and column; INVALID_INPUT */
@@ -51,19 +52,19 @@ export function tryOut(files: BundleFiles, change: RuleChange, question: Questio
     throw new CountersignError('INVALID_INPUT', `The policy has ${rules.length} rules, too many to try one here.`, {
       field: 'policy',
       expected: `at most ${MOST_RULES} rules`,
-      fix: 'Use countersign policy backtest with a changed folder.',
+      fix: 'Use the command line: countersign policy backtest with a changed folder.',
     });
   }
-  const changed = compilePolicy(bundleFromFiles(changedFiles(bundle.files, change)));
+  const changed = compilePolicy(bundleFromFiles(changedFiles(bundle.files, rules, change)));
   return { before: answer(compilePolicy(bundle), question), after: answer(changed, question) };
 }
 
-function changedFiles(files: BundleFiles, { id, text }: RuleChange): BundleFiles {
+function changedFiles(files: BundleFiles, rules: readonly Rule[], { id, text }: RuleChange): BundleFiles {
   if (id === undefined) {
     const name = Object.hasOwn(files, ADDED_FILE) ? `x-${ADDED_FILE}` : ADDED_FILE;
     return { ...files, [name]: text };
   }
-  const rule = bundleContents(bundleFromFiles(files)).rules.find((one) => one.id === id);
+  const rule = rules.find((one) => one.id === id);
   if (rule === undefined) {
     throw new CountersignError('INVALID_INPUT', `The policy has no rule ${id}.`, {
       field: 'rule',

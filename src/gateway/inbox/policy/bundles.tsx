@@ -26,7 +26,7 @@ export function BundleState({ state }: { readonly state: PolicyState }): JSX.Ele
   );
 }
 
-export function bundlePath(digest: Digest): string {
+function bundlePath(digest: Digest): string {
   return `/policy/bundles/${encodeURIComponent(digest)}`;
 }
 

@@ -5,6 +5,7 @@ import type { BundleOutline, RuleOutline } from '../../policy/outline.js';
 import { count, plural } from '../components/format.js';
 import { Empty, Fact, More } from '../components/parts.js';
 import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
+import { playgroundPath } from './playground.js';
 
 export const FIGURES_DAYS = 30;
 /** Rules on one page. */
@@ -68,10 +69,6 @@ function mentions({ id, scope, reason = '', text }: RuleOutline, wanted: string)
   return [id, scope, reason, text].some((part) => part.toLowerCase().includes(wanted.toLowerCase()));
 }
 
-export function rulePath(id: string): string {
-  return `/policy/playground?rule=${encodeURIComponent(id)}`;
-}
-
 function OneRule({
   rule,
   figures,
@@ -118,7 +115,7 @@ function OneRule({
         <SanitizedBlock text={text} max={20_000} code label={`The whole text of ${id}`} />
       </details>
       <p>
-        <a href={rulePath(id)}>
+        <a href={playgroundPath(id, undefined)}>
           Try a change<span class="visually-hidden"> of {id}</span>
         </a>
       </p>
