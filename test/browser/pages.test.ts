@@ -327,8 +327,8 @@ describe('the policy', () => {
     for (const part of [digest, '1 worker has it from a folder', 'shadow', MARKUP.slice(0, 34)]) {
       expect(text).toContain(part);
     }
-    expect(await page.locator('#rule-protected-tables .decided').textContent()).toBe('decided 1: 1 denied');
-    expect(await page.locator('#rule-schema-changes .decided').textContent()).toContain('decided nothing in 30 days');
+    expect(await page.locator('#rule-protected-tables .times').textContent()).toBe('decided 1: 1 denied');
+    expect(await page.locator('#rule-schema-changes .times').textContent()).toContain('decided nothing in 30 days');
     await inert(page);
     await page.getByRole('link', { name: 'decided 1' }).first().click();
     await page.waitForURL('**/history?policy=protected-tables');
@@ -353,7 +353,7 @@ describe('the policy', () => {
   test("shows a person of another tenant the rules, and nothing of others' actions", async () => {
     const page = await watched('gina');
     await page.goto('/policy');
-    expect(await page.locator('#rule-protected-tables .decided').textContent()).toContain('decided nothing');
+    expect(await page.locator('#rule-protected-tables .times').textContent()).toContain('decided nothing');
     await page.goto('/policy/shadow');
     const text = (await page.textContent('main')) ?? '';
     expect(text).toContain('secret-of-globex');

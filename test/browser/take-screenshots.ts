@@ -165,9 +165,9 @@ test.each(['light', 'dark'] as const)('the pages, %s', async (colorScheme) => {
   await page.goto('/freezes');
   await take('freezes');
   await page.goto('/policy');
-  await take('policy', { fullPage: true });
+  await take('policy');
   await page.goto('/policy/playground?rule=protected-tables');
-  await take('playground', { fullPage: true });
+  await take('playground');
   await page.goto('/nothing-here');
   await take('nothing');
   await page.goto('/?q=nothing-like-it');

@@ -36,7 +36,7 @@ export function Rules({ outline, figures, text, from }: RulesProps): JSX.Element
         {figures.more ? ': the latest of more, so a rule may have decided before' : ''}, each for every rule that
         determined its decision.
       </p>
-      <form class="filters search" role="search" method="get" action="/policy">
+      <form class="filters search rules-search" role="search" method="get" action="/policy">
         <label>
           <span class="visually-hidden">Search the rules</span>
           <input type="search" name="q" value={text ?? ''} placeholder="Search the rules" maxlength={128} data-search />
@@ -126,7 +126,7 @@ function OneRule({
 function Effect({ rule: { effect, liftedBy } }: { readonly rule: RuleOutline }): JSX.Element {
   const text = effect === 'permit' ? 'permits' : liftedBy === undefined ? 'forbids' : 'asks people';
   return (
-    <span class={`tag effect ${effect === 'permit' ? 'permit' : liftedBy === undefined ? 'forbid' : 'asks'}`}>
+    <span class={`tag effect ${effect === 'permit' ? 'permit' : liftedBy === undefined ? 'forbid' : 'soft'}`}>
       {text}
     </span>
   );
@@ -143,7 +143,7 @@ function Decided({
 }): JSX.Element {
   if (figures === undefined) {
     return (
-      <p class="decided none">
+      <p class="times none">
         <span class="sign" aria-hidden="true">
           ∅
         </span>{' '}
@@ -157,7 +157,7 @@ function Decided({
     ['denied', figures.deny],
   ] as const;
   return (
-    <p class="decided">
+    <p class="times">
       <a href={`/history?policy=${encodeURIComponent(id)}`}>decided {count(figures.total)}</a>:{' '}
       {parts.flatMap(([word, amount]) => (amount === 0 ? [] : [`${count(amount)} ${word}`])).join(', ')}
     </p>
