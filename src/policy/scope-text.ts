@@ -15,7 +15,7 @@ type Entity =
   | { readonly __entity: { readonly type: string; readonly id: string } };
 
 export function scopeText({ principal, action, resource }: Partial<PolicyJson>): string {
-  return `${actionText(action)} by ${partText(principal, 'any agent')} on ${partText(resource, 'any tool')}`;
+  return `${actionText(action)} by ${partText(principal as Constraint, 'any agent')} on ${partText(resource as Constraint, 'any tool')}`;
 }
 
 function actionText(action: Constraint = {}): string {
@@ -39,7 +39,8 @@ function named(entity: Entity): string {
 }
 
 function idOf(entity: Entity): { readonly type: string; readonly id: string } {
-  return '__entity' in entity ? entity.__entity : entity;
+  const { __entity: within } = entity as { __entity?: { readonly type: string; readonly id: string } };
+  return within ?? (entity as { readonly type: string; readonly id: string });
 }
 
 function shortType(type: string): string {

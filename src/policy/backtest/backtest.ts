@@ -80,7 +80,7 @@ class Backtest {
     if (why !== undefined || before === undefined || asked === undefined) {
       this.#tally.undecided(record, why ?? 'no decision was recorded');
       // What it held was held all the same.
-      return this.#holdings.plan(record, { then: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
+      return this.#holdings.plan(record, { before: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
     }
 
     const { after, readings } = this.#redecide(decided, asked, then?.limits, at);
@@ -96,7 +96,7 @@ class Backtest {
     );
     const resolved = asked.kind === 'asked' ? asked.resolved : undefined;
     this.#holdings.plan(record, {
-      then: then?.limits,
+      before: then?.limits,
       now: resolved?.limits,
       happens: happens(record, standing.before, standing.after),
       newly: kind === 'newly-allowed',

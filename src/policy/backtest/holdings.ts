@@ -7,7 +7,7 @@ import type { Worlds } from './world.js';
 
 export interface Plan {
   /** What the recorded policy asked. Undefined when that policy is not known. */
-  readonly then: readonly ResolvedLimit[] | undefined;
+  readonly before: readonly ResolvedLimit[] | undefined;
   /** What the candidate asks. Undefined when it cannot be told. */
   readonly now: readonly ResolvedLimit[] | undefined;
   /** Whether the action goes on to its effect under the candidate. */
@@ -34,7 +34,7 @@ export class Holdings {
     if (plan === undefined) return;
     const { tenant, actionId, holds } = record;
     const recorded = new Set(holds.map(idOf));
-    for (const { demand } of plan.then ?? []) {
+    for (const { demand } of plan.before ?? []) {
       if (recorded.has(idOf(demand))) this.#worlds.recorded.place(tenant, actionId, demand, at);
     }
     if (!plan.happens) return;
@@ -47,7 +47,7 @@ export class Holdings {
     this.#plans.delete(nameOf(record));
     const { tenant, actionId, holds } = record;
     const recorded = new Map(holds.map((hold) => [idOf(hold), hold]));
-    const then = new Map(plan.then?.map(({ demand }) => [idOf(demand), demand]));
+    const then = new Map(plan.before?.map(({ demand }) => [idOf(demand), demand]));
     for (const [id, demand] of then) {
       const hold = recorded.get(id);
       if (hold !== undefined) this.#worlds.recorded.settle(tenant, actionId, demand, asRecorded(hold, record), at);

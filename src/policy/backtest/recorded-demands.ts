@@ -26,15 +26,17 @@ export function translation(
       const limit = byId.get(one.demand.limit);
       // The caps of delegations are not the policy's.
       if (limit === undefined || limit.kind === 'depth') return one;
-      return { ...one, demand: { ...one.demand, ...figuresOf(limit, one.demand) } as LimitDemand };
+      return { ...one, demand: demanded(limit, one.demand) };
     });
 }
 
-function figuresOf(limit: CountedLimit, demand: LimitDemand): object {
-  if (limit.kind !== 'budget') return demandOf(limit);
-  const { max, window } = limit;
-  const { limit: id, key, kind } = demand;
-  return { limit: id, key, kind, max, window };
+/** What the limit asked of a counter that was asked for the same amount. */
+function demanded(declared: CountedLimit, demand: LimitDemand): LimitDemand {
+  const { limit, key } = demand;
+  if (declared.kind !== 'budget') return { limit, key, ...demandOf(declared) };
+  const { kind, max, unit, window } = declared;
+  const amount = 'amount' in demand ? demand.amount : 0;
+  return { limit, key, kind, amount, max, unit, ...(window === undefined ? {} : { window }) };
 }
 
 /** What decides which counters an action falls under, and for how much, of each limit. */
