@@ -276,6 +276,16 @@ describe('a promotion', () => {
       await signCommand(olga, { kind: 'revoke', tenant: TENANT, subject: jti, reason: 'left us' }),
     );
     expect(await order('promote_policy', other, bob)).toMatchObject({ signed: 1, needed: 2 });
+    // Neither a row that nobody signed counts, nor one whose text is another person's or about another policy.
+    const { since: activeSince = 0 } =
+      (await stack.ledger.rollout.states()).find(({ state }) => state === 'active') ?? {};
+    const evidence = await backtested(candidate);
+    const texts = ['nothing', await signed('promote_policy', candidate), await signed('promote_policy', other, bob)];
+    for (const statement of texts) {
+      const forged = { id: randomUUID(), candidate, activeSince, evidence, tenant: TENANT, credentials: [] };
+      await stack.ledger.rollout.approve({ ...forged, person: `zoe-${forged.id}`, statement });
+    }
+    expect(await order('promote_policy', candidate, ann)).toMatchObject({ signed: 1, needed: 2 });
     expect(await order('promote_policy', candidate, bob)).toMatchObject({
       change: { digest: candidate, people: ['ann', 'bob'] },
     });
