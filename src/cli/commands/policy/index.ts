@@ -1,5 +1,6 @@
 /** `countersign policy`: writing policies, and knowing what they do. */
 import type { Command } from 'commander';
+import { explainPolicy } from './explain.js';
 import { formatPolicy } from './fmt.js';
 import { initPolicy } from './init.js';
 import { lintPolicy } from './lint.js';
@@ -13,6 +14,7 @@ const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [
   formatPolicy,
   policySchema,
   testPolicy,
+  explainPolicy,
 ];
 
 export function policy(program: Command): void {
