@@ -1,6 +1,6 @@
 /** What the rules of a policy speak of: the roles, names and numbers whose change can change a decision. */
 import type { Expr } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Json } from '../../../action/json.js';
+import type { Json, JsonObject } from '../../../action/json.js';
 import type { Policy } from '../../compile.js';
 import { ROLE_TYPE, scopeOf } from '../../scope.js';
 import { entityOf, literalOf, operands, pathOf, textsOf, walk } from '../expression.js';
@@ -92,7 +92,11 @@ function unique(values: readonly string[]): readonly string[] {
 
 /** The input with the value at a dotted path, in new objects. */
 export function withValue(input: Json | undefined, [name = '', ...rest]: readonly string[], value: Json): Json {
-  const before = typeof input === 'object' && input !== null && !Array.isArray(input) ? input : {};
-  const own = (before as Readonly<Record<string, Json>>)[name];
+  const before: JsonObject = isObject(input) ? input : {};
+  const own = before[name];
   return { ...before, [name]: rest.length === 0 ? value : withValue(own, rest, value) };
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -87,7 +87,7 @@ export function givenFacts(given: Given): Facts {
 }
 
 function agentOf(agent: Given['agent']): Agent {
-  return { id: 'test-agent', tenant: 'acme', roles: [], scopes: ['*'], ...withoutUndefined(agent ?? {}) } as Agent;
+  return { id: 'test-agent', tenant: 'acme', roles: [], scopes: ['*'], ...withoutUndefined(agent ?? {}) };
 }
 
 function figureOf(limit: string, figure: NonNullable<Given['limits']>[string]): LimitFigure {

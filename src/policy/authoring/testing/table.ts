@@ -170,10 +170,10 @@ function withDefaults(defaults: Given, own: Given): Given {
     const both = isMap(value) && isMap(before) && name !== 'input';
     merged[name] = both ? { ...before, ...value } : value;
   }
-  return merged as Given;
+  return merged;
 }
 
-function isMap(value: unknown): value is object {
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
