@@ -21,7 +21,7 @@ import {
   type DecidedRecord,
   type Redecided,
 } from './redecide.js';
-import type { BacktestReport, Change, Money } from './report.js';
+import type { BacktestReport, DecisionChange, Money } from './report.js';
 import { translation, type Translate } from './recorded-demands.js';
 import { Tally } from './tally.js';
 import { timeline } from './timeline.js';
@@ -102,7 +102,7 @@ class Backtest {
       newly: kind === 'newly-allowed',
     });
     this.#noteExhausted(record, resolved?.limits ?? [], readings);
-    const change: Change | undefined =
+    const change: DecisionChange | undefined =
       kind === undefined
         ? undefined
         : {
@@ -193,7 +193,10 @@ function happens(record: DecisionRecord, before: Standing, after: Standing): boo
   return after === 'allowed' || after === 'approved';
 }
 
-function told({ effect, code, reason }: NonNullable<DecisionRecord['decision']>, standing: Standing): Change['before'] {
+function told(
+  { effect, code, reason }: NonNullable<DecisionRecord['decision']>,
+  standing: Standing,
+): DecisionChange['before'] {
   return { effect, standing, ...(code === undefined ? {} : { code }), reason };
 }
 
