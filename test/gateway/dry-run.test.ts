@@ -16,7 +16,7 @@ limits:
   spend: { kind: budget, scope: tenant, when: '"paid" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   crammed: { kind: count, scope: tenant, when: '"crammed" in preview.targets', max: 0, window: forever }
   lifted: { kind: count, scope: tenant, when: '"lifted" in preview.targets', max: 0, window: forever, atLimit: approve by dba }
-  queued: { kind: count, scope: tenant, when: '"queued" in preview.targets', max: 1, window: 10m, atLimit: queue for 1h }
+  queued: { kind: count, scope: tenant, when: '"queued" in preview.targets', max: 1, window: sliding 30m, atLimit: queue for 1h }
   seldom: { kind: rate, scope: agent, when: '"paid" in preview.targets', max: 1, per: 1h }
   pool: { kind: budget, scope: tenant, when: '"pooled" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   breaker: { kind: breaker, scope: target, window: 5m, minimum: 10, ratio: 0.5, open: 1m }
