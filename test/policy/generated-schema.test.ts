@@ -128,6 +128,8 @@ test('from real tools it loads, rules read the arguments, and a name that nothin
           method: 'POST',
           url: '/refunds',
           probes: { refunds: { get: '/refunds' } },
+          ensures: ['true'],
+          changes: [''],
           input: {
             body: {
               type: 'object',
