@@ -122,7 +122,7 @@ test('from real tools it loads, rules read the arguments, and a name that nothin
     http({
       name: 'payments',
       environment: 'test',
-      baseUrl: 'http://127.0.0.1:1',
+      baseUrl: 'https://payments.example',
       operations: {
         refund: {
           method: 'POST',
