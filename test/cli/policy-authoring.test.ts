@@ -84,7 +84,7 @@ export default { policies: './policies', tools: [tool] };\n`,
         expect.objectContaining({
           code: 'unknown-tool',
           id: 'pays',
-          at: { file: 'roles.cedar', line: 57, column: 96 },
+          at: { file: 'roles.cedar', line: 57, column: 97 },
         }),
       ]) as unknown,
     });

@@ -6,7 +6,7 @@ import { evaluate } from '../../evaluate.js';
 import { knownValues, withValue } from './known.js';
 
 /** One change of the facts, or of what people say. */
-export interface Change {
+export interface FactChange {
   readonly kind:
     'approval' | 'role' | 'rows' | 'input' | 'target' | 'operation' | 'environment' | 'sources' | 'schemaChange';
   /** `the agent also has the role admin_user`. */
@@ -15,13 +15,13 @@ export interface Change {
 
 export interface Counterfactual {
   /** One, or two together. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly FactChange[];
   readonly effect: DecisionEffect;
   /** The decision's reason then. */
   readonly reason: string;
 }
 
-type Edit = Change & { readonly apply: (facts: Facts) => Facts };
+type Edit = FactChange & { readonly apply: (facts: Facts) => Facts };
 
 /** The most decisions of one search. */
 const MAX_DECISIONS = 3000;
@@ -145,7 +145,7 @@ function editsOf(policy: Policy, facts: Facts): readonly Edit[] {
   ];
 }
 
-function edit(kind: Change['kind'], text: string, apply: Edit['apply']): Edit {
+function edit(kind: FactChange['kind'], text: string, apply: Edit['apply']): Edit {
   return { kind, text, apply };
 }
 
