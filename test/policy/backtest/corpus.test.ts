@@ -130,7 +130,7 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
       const { facts, proposal, decision, status } = record;
       if (facts?.operation !== 'refund' || decision === undefined) continue;
       const agent = facts.agent.id;
-      const asked = (proposal?.input as { body: { amount: number } }).body.amount;
+      const asked = ((proposal?.input ?? {}) as { body: { amount: number } }).body.amount;
       const before = spent.get(agent) ?? 0;
       const fits = before + asked <= 600;
       if (!fits && decision.effect !== 'deny') {
