@@ -15,7 +15,7 @@ type Entity =
   | { readonly __entity: { readonly type: string; readonly id: string } };
 
 export function scopeText({ principal, action, resource }: Partial<PolicyJson>): string {
-  return `${actionText(action)} by ${partText(principal as Constraint, 'any agent')} on ${partText(resource as Constraint, 'any tool')}`;
+  return `${actionText(action)} by ${partText(principal, 'any agent')} on ${partText(resource, 'any tool')}`;
 }
 
 function actionText(action: Constraint = {}): string {
