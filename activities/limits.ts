@@ -1,15 +1,15 @@
 /** Applies limits to an action: what they decide before it is granted, and how its holds are settled when it has ended. */
 import type { Decision, Facts } from '../src/action/decision.js';
-import { asCountersignError, CountersignError } from '../src/action/errors.js';
+import { asCountersignError } from '../src/action/errors.js';
 import { DISPOSITIONS, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import {
-  bundleFromFiles,
   compilePolicy,
   heldInAdvance,
   resolveLimits,
   ruleOnLimits,
   settledAmounts,
+  storedBundle,
   type Policy,
   type ResolvedLimits,
   type Ruling,
@@ -85,9 +85,16 @@ export async function spentBy(
 
 /** The policy that made the decision, even when another one is active now. */
 async function policyOf({ policyDigest }: Decision, { policy, ledger }: Dependencies): Promise<Policy> {
-  const current = policy.current();
-  if (current.digest === policyDigest) return current;
-  const files = await ledger.content.getPolicy(policyDigest);
-  if (files === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no policy ${policyDigest}.`);
-  return compilePolicy(bundleFromFiles(files));
+  const current = activeOn(policy);
+  if (current?.digest === policyDigest) return current;
+  return compilePolicy(await storedBundle(policyDigest, (digest) => ledger.content.getPolicy(digest)));
+}
+
+/** An effect that was made is settled also on a worker on which no policy is active. */
+function activeOn(policy: Dependencies['policy']): Policy | undefined {
+  try {
+    return policy.current();
+  } catch {
+    return undefined;
+  }
 }

@@ -2,12 +2,14 @@
  * Signed commands by which people change which policy is active or in shadow. A promotion is checked as an action is: against the state that
  * the person saw (the active policy), on evidence (the backtest), by as many people as the config asks for.
  */
+import { decodeJwt } from 'jose';
 import { CountersignError } from '../src/action/errors.js';
 import { digestText, type Digest } from '../src/action/json.js';
 import type { OrderedPolicyChange, PlacedPolicy, PolicyChange } from '../src/action/policy-rollout.js';
+import { samePerson } from '../src/action/quorum.js';
 import type { PolicyApproval } from '../src/ledger/index.js';
 import { compilePolicy, storedBundle } from '../src/policy/index.js';
-import { signPolicyChange, type SignedCommand } from '../src/trust/index.js';
+import { signPolicyChange, verifyCommand, type SignedCommand } from '../src/trust/index.js';
 import type { Execute } from './authority-commands.js';
 import { appendCommandReceipt } from './command-receipt.js';
 import type { CommandResult } from './contract.js';
@@ -150,27 +152,49 @@ async function carryOut(command: PolicyCommand, token: string, deps: Dependencie
 
 type Signer = Pick<PolicyApproval, 'person' | 'statement'>;
 
-/**
- * Everybody who signed the same promotion, and whose standing was not revoked since. The others signed it before: each on a command of their own,
- * which was verified when it was handed in.
- */
+/** A yes counts for a day after it was signed; the ledger counts by its own clock too. Milliseconds. */
+const YES_COUNTS_MS = 25 * 60 * 60 * 1000;
+
+/** Everybody who signed the same promotion, each on a command of their own, and whose standing was not revoked since. */
 async function signersOf(
   command: PolicyCommand,
   token: string,
   activeSince: number,
   needed: number,
-  { ledger }: Dependencies,
+  deps: Dependencies,
 ): Promise<readonly Signer[]> {
+  const { ledger } = deps;
   const own = { person: command.by, statement: token };
   if (command.kind !== 'promote_policy' || needed === 1) return [own];
   const { jti: id, subject: candidate, tenant, by: person, credentials, evidence } = command;
   await ledger.rollout.approve({ id, candidate, activeSince, evidence, tenant, person, credentials, statement: token });
   const signers: Signer[] = [];
   for (const approval of await ledger.rollout.approvals({ candidate, activeSince, evidence })) {
-    const revoked = await ledger.controls.revoked({ tenant: approval.tenant, credentials: approval.credentials });
-    if (revoked === undefined) signers.push(approval);
+    if (await counts(approval, command, deps)) signers.push(approval);
   }
   return signers;
+}
+
+/** Whether a person really signed it: what stands in the ledger beside the signed text is worth nothing. */
+async function counts({ person, statement }: PolicyApproval, command: Promote, deps: Dependencies): Promise<boolean> {
+  let said: SignedCommand;
+  try {
+    const { iat = 0 } = decodeJwt(statement);
+    if (Math.abs(Date.now() - iat * 1000) > YES_COUNTS_MS) return false;
+    said = await verifyCommand(deps.keyring, statement, { now: new Date(iat * 1000) });
+  } catch {
+    return false;
+  }
+  const { tenant, credentials, roles } = said;
+  const same =
+    said.kind === 'promote_policy' &&
+    said.subject === command.subject &&
+    said.replaces === command.replaces &&
+    said.evidence === command.evidence;
+  if (!same || !samePerson(said.by, person) || !deps.settings.roles.policy.some((role) => roles.includes(role))) {
+    return false;
+  }
+  return (await deps.ledger.controls.revoked({ tenant, credentials })) === undefined;
 }
 
 async function concluded(

@@ -1,26 +1,26 @@
 /** Evaluates the policy in shadow on the facts of a live decision. It changes nothing for anybody, and the decision never waits for it. */
 import type { Decision } from '../src/action/decision.js';
 import { asCountersignError } from '../src/action/errors.js';
-import { canonical, type Digest } from '../src/action/json.js';
+import { canonical } from '../src/action/json.js';
 import type { DivergenceKind } from '../src/action/policy-rollout.js';
 import type { Policy, Ruling } from '../src/policy/index.js';
 import type { Authentic, ToolInput } from './authenticate.js';
 import type { Dependencies, ShadowResult } from './deps.js';
 
 /** Makes the ruling of a policy on an action, as `enforce` does. */
-export type Rule = (policy: Policy) => Promise<Ruling>;
+export type MakeRuling = (policy: Policy) => Promise<Ruling>;
 
 /** Has the policy in shadow evaluated later, where there is one and this worker records what it finds. */
 export function compareInShadow(
   authentic: Authentic,
   { tool }: Pick<ToolInput, 'tool'>,
   live: Ruling,
-  rule: Rule,
+  rule: MakeRuling,
   { policy, divergences }: Pick<Dependencies, 'policy' | 'divergences'>,
 ): void {
   const candidate = policy.shadow?.();
   if (candidate === undefined || divergences === undefined) return;
-  const of = { candidate: candidate.digest, baseline: live.decision.policyDigest as Digest };
+  const of = { candidate: candidate.digest, baseline: live.decision.policyDigest };
   const who = { tenant: authentic.agent.tenant, agent: authentic.agent.id, tool: tool.name };
   const { actionId } = authentic.proposal;
   divergences.later(of, async () => {
@@ -34,7 +34,7 @@ export function compareInShadow(
 
 type Ruled = { readonly ruling: Ruling } | { readonly error: string };
 
-async function ruled(candidate: Policy, rule: Rule): Promise<Ruled> {
+async function ruled(candidate: Policy, rule: MakeRuling): Promise<Ruled> {
   try {
     return { ruling: await rule(candidate) };
   } catch (thrown) {

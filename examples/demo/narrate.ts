@@ -4,7 +4,7 @@ import type { CountersignError } from '../../src/action/errors.js';
 import type { Json, JsonObject } from '../../src/action/json.js';
 import type { Outcome, PendingView } from '../../src/action/outcome.js';
 import type { PendingAction, ProposalInput } from '../../src/index.js';
-import type { BacktestSummary, Change } from '../../src/policy/backtest/index.js';
+import type { BacktestSummary, DecisionChange } from '../../src/policy/backtest/index.js';
 import type { Findings, Heading, Result } from './play.js';
 
 const WIDTH = 100;
@@ -89,7 +89,7 @@ export class Narrator {
   }
 
   /** What another policy would have decided of the scenes before. */
-  backtest({ redecided, same }: BacktestSummary, changes: readonly Change[]): void {
+  backtest({ redecided, same }: BacktestSummary, changes: readonly DecisionChange[]): void {
     this.#labelled('The backtest says', `${same} of ${redecided} decisions stay as they are`);
     for (const { kind, actionId, before, after } of changes) {
       this.#labelled('', `${kind}: ${actionId}, ${before.effect} becomes ${after.effect}`, pc.dim);

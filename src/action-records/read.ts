@@ -29,7 +29,8 @@ export async function readAction(sources: RecordSources, name: ActionKey): Promi
   const workflow = found.workflow ?? (await describeWorkflow(sources, name).catch(() => undefined));
   const request = await requestOf(sources, workflow);
   const fits = archived === undefined || request === undefined || request.digest === archived.proposalDigest;
-  const proposal = archived?.approvalRequest?.shown.proposal ?? (fits ? request?.proposal : undefined) ?? archived?.proposal;
+  const proposal =
+    archived?.approvalRequest?.shown.proposal ?? (fits ? request?.proposal : undefined) ?? archived?.proposal;
   const proposedAt = archived?.proposedAt ?? workflow?.startTime.toISOString();
   const endedAt = archived?.endedAt ?? workflow?.closeTime?.toISOString();
   const missing = whyNoView(found, workflow);

@@ -71,7 +71,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
 }
 
 /** Times are instants or days; before now where they are durations. @throws CountersignError USAGE */
-export function periodOf({ since, until }: Pick<DecisionOptions, 'since' | 'until'>): { since?: Date; until?: Date } {
+function periodOf({ since, until }: Pick<DecisionOptions, 'since' | 'until'>): { since?: Date; until?: Date } {
   return {
     ...(since === undefined ? {} : { since: timeOption(since, '--since') }),
     ...(until === undefined ? {} : { until: timeOption(until, '--until') }),

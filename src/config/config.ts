@@ -14,14 +14,14 @@ import { passkeySettingsSchema } from '../trust/index.js';
 import type { VerificationConfig } from '../verify/index.js';
 import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
-import { inFolder, policiesSchema, type PolicySource } from './policies.js';
+import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 
-export { editedFolder, folderRefused, policySourceOf, type PolicySource } from './policies.js';
+export { editedFolder, folderRefused, policySourceOf, type PoliciesConfig } from './policies.js';
 
 export interface CountersignConfig extends VerificationConfig {
   /** Where workers take their policy from: `{ from: 'ledger' }`, or a folder, relative to the config file. Required. */
-  readonly policies: string | PolicySource;
+  readonly policies: string | PoliciesConfig;
   /** What agents may propose to use: made by `postgres()`, `http()`, `mcp()`, or implementations of `Tool`. No two have the same name. Required. */
   readonly tools: readonly Tool[];
   /** How long a grant may wait for its execution. Seconds from 5 to 3,600, default 60. */

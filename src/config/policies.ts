@@ -24,7 +24,7 @@ export interface FolderPolicies {
   readonly inProduction?: boolean;
 }
 
-export type PolicySource = LedgerPolicies | FolderPolicies;
+export type PoliciesConfig = LedgerPolicies | FolderPolicies;
 
 const yesNo = z.boolean({ error: 'true or false' }).optional();
 export const policiesSchema = z.union(
@@ -45,25 +45,25 @@ export const policiesSchema = z.union(
 );
 
 /** A path alone is a folder. */
-export function policySourceOf({ policies }: { readonly policies: string | PolicySource }): PolicySource {
+export function policySourceOf({ policies }: { readonly policies: string | PoliciesConfig }): PoliciesConfig {
   return typeof policies === 'string' ? { from: 'folder', path: policies } : policies;
 }
 
 /** The folder that can be edited in place; undefined where there is none. */
-export function editedFolder(config: { readonly policies: string | PolicySource }): string | undefined {
+export function editedFolder(config: { readonly policies: string | PoliciesConfig }): string | undefined {
   const source = policySourceOf(config);
   return source.from === 'ledger' ? source.folder : source.path;
 }
 
 /** The same, with paths that do not depend on where the process runs. */
-export function inFolder(root: string, policies: string | PolicySource): string | PolicySource {
+export function inFolder(root: string, policies: string | PoliciesConfig): string | PoliciesConfig {
   if (typeof policies === 'string') return path.resolve(root, policies);
   if (policies.from === 'folder') return { ...policies, path: path.resolve(root, policies.path) };
   return policies.folder === undefined ? policies : { ...policies, folder: path.resolve(root, policies.folder) };
 }
 
 /** In production a policy is not live because a file was saved. @throws CountersignError CONFIG_INVALID */
-export function folderRefused(source: PolicySource): void {
+export function folderRefused(source: PoliciesConfig): void {
   if (source.from === 'ledger' || source.inProduction === true) return;
   throw new CountersignError(
     'CONFIG_INVALID',

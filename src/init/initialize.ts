@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CONFIG_NAMES } from '../config/config.js';
 import type { Environment } from '../environment.js';
 import type { ApiKey } from '../gateway/store/api-keys.js';
-import { starterFiles } from '../policy/starter.js';
+import { starterFiles } from '../policy/starter-files.js';
 import { onShutdown } from '../shutdown.js';
 import type { CredentialView } from '../trust/index.js';
 import { configText, type LeftOut } from './config-text.js';

@@ -111,9 +111,13 @@ export class Policy {
 
   /** Evaluates a request with Cedar. @throws CountersignError POLICY_ERROR when Cedar returns no decision */
   ask(request: CedarRequest, set: PolicySet): Response {
-    const { actionType: _actionType, ...call } = request;
     const slice = this.slice(request);
-    const rules = set === 'all' ? slice : slice.filter((rule) => rule.approvals === undefined);
+    return this.askOf(request, set === 'all' ? slice : slice.filter((rule) => rule.approvals === undefined));
+  }
+
+  /** As `ask`, of these policies alone. @throws CountersignError POLICY_ERROR when Cedar returns no decision */
+  askOf(request: CedarRequest, rules: readonly Rule[]): Response {
+    const { actionType: _actionType, ...call } = request;
     const { cedar, sets } = (this.#loaded ??= this.#load());
     let result: AuthorizationAnswer;
     try {

@@ -13,7 +13,7 @@ import { withLimitsType } from './limits/cedar.js';
 import { SCHEMA_FILE, type Rule } from './rules.js';
 import { scopeText } from './scope-text.js';
 
-export interface Difference {
+export interface PolicyDifference {
   readonly part: 'rule' | 'limit' | 'schema';
   readonly what: 'added' | 'removed' | 'changed';
   /** The `@id` of a rule, the id of a limit, the path of a schema's declaration. */
@@ -26,7 +26,7 @@ export interface PolicyDiff {
   readonly from: Digest;
   readonly to: Digest;
   /** By part, then by name. Empty when both say the same, in whatever layout. */
-  readonly differences: readonly Difference[];
+  readonly differences: readonly PolicyDifference[];
 }
 
 export function diffPolicies(from: Policy, to: Policy): PolicyDiff {
@@ -50,12 +50,12 @@ interface Described {
 }
 
 function compare<T extends Described>(
-  part: Difference['part'],
+  part: PolicyDifference['part'],
   before: ReadonlyMap<string, T>,
   after: ReadonlyMap<string, T>,
   changed: (before: T, after: T) => readonly string[],
-): readonly Difference[] {
-  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((name): readonly Difference[] => {
+): readonly PolicyDifference[] {
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((name): readonly PolicyDifference[] => {
     const [one, other] = [before.get(name), after.get(name)];
     if (one === undefined) return [{ part, what: 'added', name, sentences: [other?.sentence ?? ''] }];
     if (other === undefined) return [{ part, what: 'removed', name, sentences: [one.sentence] }];
@@ -123,7 +123,7 @@ function conditionsText(text: string): string {
     .trim();
 }
 
-export function approvalsText(approvals: readonly ApprovalTerms[]): string {
+function approvalsText(approvals: readonly ApprovalTerms[]): string {
   return approvals
     .map(({ roles, quorum, ttlSeconds, passkey }) => {
       const people = quorum === 1 ? roles.join(' or ') : `${quorum} of ${roles.join(' or ')}`;

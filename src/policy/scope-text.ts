@@ -39,7 +39,8 @@ function named(entity: Entity): string {
 }
 
 function idOf(entity: Entity): { readonly type: string; readonly id: string } {
-  return '__entity' in entity ? entity.__entity : entity;
+  const { __entity: within } = entity as { __entity?: { readonly type: string; readonly id: string } };
+  return within ?? (entity as { readonly type: string; readonly id: string });
 }
 
 function shortType(type: string): string {

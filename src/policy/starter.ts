@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CountersignError } from '../action/errors.js';
-import { loadBundle } from './folder.js';
 import { SCHEMA_FILE } from './rules.js';
 
 /** The absolute path of `policies/starter`. @throws CountersignError NOT_FOUND when the installation lacks it */
@@ -19,9 +18,4 @@ export function starterFolder(): string {
     field: 'policies/starter',
     fix: 'Install the package again.',
   });
-}
-
-/** The texts of the starter bundle by path, its tests among them. @throws CountersignError NOT_FOUND, POLICY_INVALID */
-export async function starterFiles(): Promise<Readonly<Record<string, string>>> {
-  return (await loadBundle(starterFolder())).files;
 }

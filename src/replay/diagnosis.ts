@@ -11,7 +11,7 @@ import {
 import type { HistoryEvent, RecordedHistory } from './history.js';
 
 /** What each likely cause comes to, in words. */
-const CAUSES = {
+export const CAUSES = {
   activity_renamed: 'with nothing but the name changed, the history replays further: the activity was renamed',
   activity_added: 'the history does not have it: the activity was added',
   activity_removed: 'the activity was removed, or is not reached any more',

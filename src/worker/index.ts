@@ -1,5 +1,5 @@
 /** `countersign/worker`: what the operator's side of a deployment imports. */
-export { defineConfig, loadConfig, type CountersignConfig } from '../config/config.js';
+export { defineConfig, loadConfig, type CountersignConfig, type PoliciesConfig } from '../config/config.js';
 export { startWorker, type RunningWorker, type WorkerOptions } from './worker.js';
 export { createActivities, type Dependencies } from '../../activities/index.js';
 export { postgres } from '../tools/index.js';

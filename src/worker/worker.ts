@@ -1,6 +1,6 @@
 /** A worker: assembles what the activities stand on, and polls. */
 import type { WorkerDeploymentVersion } from '@temporalio/common';
-import { NativeConnection, Worker, type WorkerDeploymentOptions } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
@@ -27,6 +27,7 @@ import { LedgerFreezeWatch } from './freeze-watch.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { TemporalSide } from './temporal-side.js';
+import { versioningOf, versionOf } from './version.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
 export interface WorkerOptions {
@@ -250,19 +251,6 @@ async function createWorker(
     // A killed worker's actions go to the others after this, not after the default of 10 s.
     stickyQueueScheduleToStartTimeout: '3s',
   });
-}
-
-function versionOf(
-  { deployment, config }: Pick<WorkerOptions, 'deployment' | 'config'>,
-  digested: string,
-): WorkerDeploymentVersion | undefined {
-  const { name, buildId = digested } = deployment ?? config.deployment ?? {};
-  return name === undefined ? undefined : { deploymentName: name, buildId };
-}
-
-/** The default is for what may wait: short workflows are pinned by their own code. */
-function versioningOf(version: WorkerDeploymentVersion): WorkerDeploymentOptions {
-  return { version, useWorkerVersioning: true, defaultVersioningBehavior: 'AUTO_UPGRADE' };
 }
 
 async function stop(worker: Worker, done: Promise<void>): Promise<void> {

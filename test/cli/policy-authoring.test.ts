@@ -84,7 +84,7 @@ export default { policies: './policies', tools: [tool] };\n`,
         expect.objectContaining({
           code: 'unknown-tool',
           id: 'pays',
-          at: { file: 'roles.cedar', line: 57, column: 96 },
+          at: { file: 'roles.cedar', line: 57, column: 97 },
         }),
       ]) as unknown,
     });
@@ -146,4 +146,33 @@ test('fmt changes the layout and nothing else; --check only tells', async () => 
   await writeFile(path.join(policies, 'roles.cedar'), before);
   expect((await cli(['policy', 'fmt'], { cwd })).code).toBe(1);
   expect(await readFile(path.join(policies, 'roles.cedar'), 'utf8')).toBe(before);
+});
+
+describe('explain', () => {
+  test('a file with what a test gives, or with recorded facts', async () => {
+    const { cwd } = await starter();
+    const given = {
+      agent: { roles: ['admin_user'] },
+      tool: { environment: 'production' },
+      actionType: 'WRITE',
+      preview: { rows: 500, targets: ['orders'] },
+    };
+    await writeFile(path.join(cwd, 'proposal.json'), JSON.stringify(given));
+    const told = await cli(['policy', 'explain', 'proposal.json'], { cwd });
+    expect(told.code).toBe(0);
+    expect(told.stdout).toMatch(/^require_approval {2}production-large-change/m);
+    expect(told.stdout).toMatch(/^● soft forbid production-large-change .* determined it$/m);
+    expect(told.stdout).toContain('allow            if it touches 100 rows');
+    const first = await cli(['policy', 'explain', 'proposal.json', '--json'], { cwd });
+    await writeFile(path.join(cwd, 'recorded.json'), first.stdout);
+    const again = await cli(['policy', 'explain', 'recorded.json', '--json'], { cwd });
+    expect(again.stdout).toBe(first.stdout);
+  });
+
+  test('what is neither says what it should be', async () => {
+    const { cwd } = await starter();
+    await writeFile(path.join(cwd, 'proposal.json'), '{"rows": 5}');
+    const refused = await cli(['policy', 'explain', 'proposal.json', '--json'], { cwd });
+    expect([refused.code, errorOf(refused).code]).toEqual([2, 'INVALID_PROPOSAL']);
+  });
 });

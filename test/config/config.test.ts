@@ -43,6 +43,14 @@ describe('a config is refused', () => {
   test.each<[string, unknown, string, string]>([
     ['that is none', 7, 'default export', 'a config made by defineConfig()'],
     ['without policies', { tools: [] }, 'policies', 'the path of a policy folder'],
+    ['with policies of nowhere', { ...GOOD, policies: { from: 'git' } }, 'policies', "{ from: 'ledger'"],
+    ['with a folder of no path', { ...GOOD, policies: { from: 'folder' } }, 'policies', "{ from: 'folder', path"],
+    [
+      'with a quorum of nobody',
+      { ...GOOD, policies: { from: 'ledger', quorum: 0 } },
+      'policies.quorum',
+      'a whole number from 1 to 10',
+    ],
     ['without tools', { policies: 'p' }, 'tools', 'a list of tools'],
     ['with something that is no tool', { ...GOOD, tools: [{}] }, 'tools.0', 'a tool made by postgres()'],
     [

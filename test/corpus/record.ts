@@ -2,7 +2,7 @@
 import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import { packRecording, writeRecording } from '../../src/decisions/file.js';
 import { decisionsOf } from '../../src/decisions/from-ledger.js';
@@ -101,6 +101,7 @@ test('records the corpus', async () => {
     };
     await Promise.all(AGENTS.map((agent) => runAgent(stack, agent, people, payments)));
     const recording = await decisionsOf(stack.ledger, stack.keyring);
+    expect(recording.records.length).toBeGreaterThanOrEqual(2000 * SHARE);
     const { text } = writeRecording(recording, { corpus: 'scripted agents over postgres, http and MCP' });
     await writeFile(file, packRecording(text, file));
   } finally {

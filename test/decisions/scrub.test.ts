@@ -59,7 +59,9 @@ describe('scrubbing', () => {
     const [first, second] = scrubbed;
     expect(first?.facts?.agent.id).toMatch(/^p-[0-9a-f]{16}$/);
     expect(second?.facts?.agent.id).toBe(first?.facts?.agent.id);
-    expect(first?.facts?.agent.owner).toBe((first?.proposal?.input['where'] as { email: string }).email);
+    expect(first?.facts?.agent.owner).toBe(
+      ((first?.proposal?.input ?? {}) as { where: { email: string } }).where.email,
+    );
     expect(first?.approvals[0]?.approver).not.toBe(first?.approvals[1]?.approver);
   });
 

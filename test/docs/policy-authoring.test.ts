@@ -19,19 +19,17 @@ test('lists every code of lint with its severity, and no other', () => {
 
 test('the rules of the example pass its tests', () => {
   const snippets = snippetsOf(page);
-  const [rules, tests] = ['refunds.cedar', 'tests/refunds.yaml'];
+  const rules = 'refunds.cedar';
+  const tests = 'tests/refunds.yaml';
   expect([...snippets.keys()].sort()).toEqual([rules, tests]);
   const policy = policyFromText({
     'schema.cedarschema': STARTER_SCHEMA.replace(
       'type Facts = {',
       'type Input = { body?: { amount?: Long } };\n  type Facts = {\n    input?: Input,',
     ),
-    [rules as string]: snippets.get(rules as string) ?? '',
+    [rules]: snippets.get(rules) ?? '',
   });
-  const { results, coverage } = runTables(
-    policy,
-    readTables({ [tests as string]: snippets.get(tests as string) ?? '' }),
-  );
+  const { results, coverage } = runTables(policy, readTables({ [tests]: snippets.get(tests) ?? '' }));
   expect(results.map(({ name, differences }) => [name, differences])).toEqual(results.map(({ name }) => [name, []]));
   expect([results.length, coveredPercent(coverage)]).toEqual([2, 100]);
 });

@@ -35,6 +35,6 @@ test('the commands and their options', () => {
       command = below;
     }
     const known = command.options.map(({ long }) => long);
-    expect(known, line).toEqual(expect.arrayContaining(words.filter((word) => word.startsWith('--'))));
+    expect(known).toEqual(expect.arrayContaining(words.filter((word) => word.startsWith('--'))));
   }
 });

@@ -67,7 +67,7 @@ test('countersign.config.mjs', async () => {
   process.env['SHOP_DATABASE_URL'] = stack.shopUrl;
   const config = await loadConfig(await written('countersign.config.mjs'));
   expect(config.tools.map(({ name, environment }) => [name, environment])).toEqual([['shop-db', 'production']]);
-  expect(config.policies).toBe(path.join(folder, 'policies'));
+  expect(config.policies).toEqual({ from: 'ledger', folder: path.join(folder, 'policies') });
   await Promise.all(config.tools.map((tool) => tool.close()));
 });
 

@@ -9,13 +9,14 @@ import type { Outcome } from '../../src/action/outcome.js';
 import { generateKeyringFile, issueAgent, parseKeyring, signCommand, signProposal } from '../../src/trust/index.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 
 const LIMITS = `
 limits:
   spend: { kind: budget, scope: tenant, when: '"paid" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   crammed: { kind: count, scope: tenant, when: '"crammed" in preview.targets', max: 0, window: forever }
   lifted: { kind: count, scope: tenant, when: '"lifted" in preview.targets', max: 0, window: forever, atLimit: approve by dba }
-  queued: { kind: count, scope: tenant, when: '"queued" in preview.targets', max: 1, window: 10m, atLimit: queue for 1h }
+  queued: { kind: count, scope: tenant, when: '"queued" in preview.targets', max: 1, window: sliding 30m, atLimit: queue for 1h }
   seldom: { kind: rate, scope: agent, when: '"paid" in preview.targets', max: 1, per: 1h }
   pool: { kind: budget, scope: tenant, when: '"pooled" in preview.targets', amount: input.set.amount, unit: EUR, max: 100, window: forever }
   breaker: { kind: breaker, scope: target, window: 5m, minimum: 10, ratio: 0.5, open: 1m }
@@ -91,13 +92,14 @@ const on = (table: string, more: object = {}): Given => ({
   input: { op: 'update', table, set: { amount: 7 }, where: { id: 1 }, ...more },
 });
 
-/** Every row of the ledger and of the shop, as one text for each table. */
+/** Every row of the ledger and of the shop, as one text for each table; but for that in which workers say every few seconds that they live. */
 async function everything(): Promise<Readonly<Record<string, string>>> {
   const { schema } = stack.database;
   const found: Record<string, string> = {};
   const ledger = await stack.database.ask(async (kysely) => {
     const { rows } = await sql<{ name: string }>`
-      select table_name as name from information_schema.tables where table_schema = ${schema}`.execute(kysely);
+      select table_name as name from information_schema.tables
+      where table_schema = ${schema} and table_name <> 'policy_workers'`.execute(kysely);
     for (const { name } of rows) {
       const { rows: held } = await sql<{
         row: string;
@@ -453,6 +455,27 @@ describe('a batch', () => {
     ['two of one id', [0, 1].map(() => ({ ...on('plain'), actionId: 'same' })), { code: 'INVALID_PROPOSAL' }],
   ])('of %s is refused', async (_, all, error) => {
     await expect(agent.performAll(all)).rejects.toMatchObject(error);
+  });
+
+  test('of which nobody hears while no worker runs is begun whole when one comes', async () => {
+    const all = named('later', ...[10, 11].map((id) => on('plain', { set: { amount: 9 }, where: { id } })));
+    await stack.worker?.stop();
+    await expect(agent.performAll(all, { timeoutMs: 500 })).rejects.toMatchObject({
+      code: 'TIMED_OUT',
+      retryable: true,
+    });
+    await stack.startWorker();
+    // Nobody asks for the batch again: its actions are begun all the same.
+    const outcomes = await Promise.all(
+      all.map(({ actionId = '' }) =>
+        until(
+          () => agent.outcome(actionId).catch(() => undefined),
+          (outcome) => outcome !== undefined,
+        ),
+      ),
+    );
+    expect(outcomes.map((outcome) => outcome?.status)).toEqual(['success', 'success']);
+    expect(await agent.performAll(all)).toEqual({ begun: true, actions: outcomes });
   });
 
   test('over HTTP answers the same, as an agent may see it', async () => {

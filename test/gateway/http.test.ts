@@ -321,6 +321,7 @@ describe('machines', () => {
       /countersign_http_requests_total\{method="GET",route="\/v1\/actions\/:actionId",status="404"\} \d/,
     );
     expect(figures).toMatch(/countersign_pending_approvals \d/);
+    expect(figures).toMatch(/countersign_policy_shadow_decisions\{result="different"\} 0/);
     expect(figures).toMatch(/countersign_event_streams\{stream="inbox"\} 0/);
     for (const named of ['acme', 'agent-1', 'dana']) expect(figures).not.toContain(named);
   });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { digestText } from '../../src/action/json.js';
 import type { HoldRequest, LimitDemand, LimitReading } from '../../src/action/limits.js';
 import { demandRows } from '../../src/ledger/limits/demands.js';
-import { Counters, type Settled } from '../../src/policy/backtest/counters.js';
+import { Counters, type HoldSpending } from '../../src/policy/backtest/counters.js';
 import { microsecondsOf, slotBegins, slotOf } from '../../src/policy/backtest/windows.js';
 import { createDatabase } from '../support/postgres.js';
 
@@ -94,7 +94,7 @@ type Step =
       readonly over: boolean;
       readonly twice: boolean;
     }
-  | { readonly kind: 'settle'; readonly nth: number; readonly how: Settled; readonly resolve: 'consume' | 'release' };
+  | { readonly kind: 'settle'; readonly nth: number; readonly how: HoldSpending; readonly resolve: 'consume' | 'release' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -206,7 +206,7 @@ class Pair {
 
   async #settle(
     action: { readonly id: string; readonly demands: readonly LimitDemand[] },
-    how: Settled,
+    how: HoldSpending,
   ): Promise<void> {
     const amounts = how.spent === undefined ? {} : { 'budget-a': how.spent, 'budget-b': how.spent };
     await this.#query('select counted.settle_holds($1, $2, $3, $4, $5::jsonb)', [

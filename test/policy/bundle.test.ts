@@ -353,6 +353,7 @@ describe('a folder', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'countersign-bundle-'));
+    await mkdir(join(folder, 'tests'));
     for (const [name, text] of Object.entries(starter.files)) await writeFile(join(folder, name), text);
   });
   afterEach(() => rm(folder, { recursive: true }));
@@ -362,7 +363,6 @@ describe('a folder', () => {
     await writeFile(join(folder, '.roles.cedar.swp'), 'x');
     await writeFile(join(folder, 'roles.cedar~'), 'x');
     expect(await loadBundle(folder)).toEqual(starter);
-    await mkdir(join(folder, 'tests'));
     await writeFile(join(folder, 'tests', 'matrix.yaml'), 'a: 1\r\n');
     expect((await loadBundle(folder)).files['tests/matrix.yaml']).toBe('a: 1\n');
   });

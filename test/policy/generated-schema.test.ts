@@ -122,12 +122,14 @@ test('from real tools it loads, rules read the arguments, and a name that nothin
     http({
       name: 'payments',
       environment: 'test',
-      baseUrl: 'http://127.0.0.1:1',
+      baseUrl: 'https://payments.example',
       operations: {
         refund: {
           method: 'POST',
           url: '/refunds',
           probes: { refunds: { get: '/refunds' } },
+          ensures: ['true'],
+          changes: [''],
           input: {
             body: {
               type: 'object',
@@ -154,8 +156,14 @@ when { context has input.body.${attribute} && context.input.body.${attribute} < 
       { policy, agent: anAgent({ roles: ['r'] }), tool: aTool({ name: 'payments' }), actionType: 'CALL_API' },
     ).effect;
   expect([decide(4), decide(5)]).toEqual(['allow', 'deny']);
-  const { findings } = await lint(() =>
-    Promise.resolve(bundleFromFiles({ 'schema.cedarschema': schema, 'p.cedar': rule('amuont') })),
-  );
-  expect(findings[0]).toMatchObject({ code: 'invalid', at: { file: 'p.cedar', line: 3 } });
+  const placeOf = async (text: string) => {
+    const { findings } = await lint(() =>
+      Promise.resolve(bundleFromFiles({ 'schema.cedarschema': schema, 'p.cedar': text })),
+    );
+    return findings.map(({ code, at }) => [code, at]);
+  };
+  const misread = rule('amount').replace('context.input.body.amount', 'context.input.body.amuont');
+  expect(await placeOf(misread)).toContainEqual(['invalid', expect.objectContaining({ file: 'p.cedar', line: 3 })]);
+  // Asking whether there is what nothing has is allowed in Cedar, and never true: then the rule itself is refused.
+  expect(await placeOf(rule('amuont'))).toEqual([['invalid', { file: 'p.cedar', line: 1, column: 1 }]]);
 });

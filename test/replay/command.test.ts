@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { CAUSES } from '../../src/replay/diagnosis.js';
 import { replayHistories, type Replayed } from '../../src/replay/replay.js';
 import { historyFiles } from '../../src/replay/sources.js';
 import { buildIdOf, workflowBundlePath } from '../../src/worker/bundle.js';
@@ -322,3 +323,9 @@ function withoutEvent(text: string, id: number): string {
   const { events } = JSON.parse(text) as { events: readonly { eventId: string }[] };
   return JSON.stringify({ events: events.filter(({ eventId }) => eventId !== String(id)) });
 }
+
+test('docs/replay.md lists every cause, and no other', async () => {
+  const page = await readFile(path.join(ROOT, 'docs/replay.md'), 'utf8');
+  const listed = [...page.matchAll(/^\| `([a-z_]+)` /gm)].map(([, cause]) => cause);
+  expect(new Set(listed)).toEqual(new Set(Object.keys(CAUSES)));
+});

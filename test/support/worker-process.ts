@@ -23,7 +23,11 @@ export interface WorkerProcess {
 }
 
 /** Returns once the worker polls. `fault` is a COUNTERSIGN_FAULT. */
-export async function spawnWorker(stack: Stack, policies: CountersignConfig['policies'], fault?: string): Promise<WorkerProcess> {
+export async function spawnWorker(
+  stack: Stack,
+  policies: CountersignConfig['policies'],
+  fault?: string,
+): Promise<WorkerProcess> {
   const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Countersign, PendingAction } from '../../src/client/countersign.js';
+import { pollers } from '../../src/cli/temporal-checks.js';
 import type { startWorker, RunningWorker } from '../../src/worker/worker.js';
 import { cli, errorOf, type Ended } from '../cli/support.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -197,6 +198,9 @@ describe('an upgrade of the workers', () => {
       [upgraded.version?.buildId ?? '']: 'current',
     });
     await old.stop();
+    // What `countersign doctor` counts.
+    const { namespace, taskQueue } = stack.temporal;
+    expect(await pollers(admin.temporal, namespace, taskQueue)).toBeGreaterThan(0);
     const { status } = await ended(admin, read('after'));
     expect(status).toBe('success');
     expect(await tasksOf('after')).toMatchObject({ versions: [upgraded.version?.buildId], failed: 0 });

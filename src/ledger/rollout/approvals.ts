@@ -51,7 +51,7 @@ interface ApprovalRow {
 /** The earliest that each person gave, by the database's clock. */
 export async function approvals(
   database: Database,
-  { candidate, activeSince, evidence = undefined }: ApprovalQuery,
+  { candidate, activeSince, evidence }: ApprovalQuery,
 ): Promise<readonly PolicyApproval[]> {
   const rows = await database.rows({
     name: 'policy_approvals',

@@ -2,6 +2,5 @@
 export { Rollout } from './rollout.js';
 export type { PolicyApproval } from './approvals.js';
 export type { ChangeRequest } from './changes.js';
-export { divergenceKey, type CountedDivergence, type DivergenceQuery, type ShadowBatch } from './divergences.js';
-export type { NewEvidence } from './evidence.js';
+export { divergenceKey, type CountedDivergence, type ShadowBatch } from './divergences.js';
 export { REPORT_EVERY_SECONDS, type WorkerReport } from './workers.js';

@@ -70,7 +70,7 @@ export function walk(expr: unknown, see: (expr: Expr) => void): void {
  * What is certain of a residual: true, false, or undefined for neither. An `&&` of which one part is false can only be false or an error, so
  * it never holds.
  */
-export function truthOf(expr: Expr): boolean | undefined {
+function truthOf(expr: Expr): boolean | undefined {
   if ('Value' in expr) return typeof expr.Value === 'boolean' ? expr.Value : undefined;
   const not = (expr as { readonly '!'?: { readonly arg: Expr } })['!'];
   if (not !== undefined) return negated(truthOf(not.arg));

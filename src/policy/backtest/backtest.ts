@@ -21,7 +21,7 @@ import {
   type DecidedRecord,
   type Redecided,
 } from './redecide.js';
-import type { BacktestReport, Change, Money } from './report.js';
+import type { BacktestReport, DecisionChange, Money } from './report.js';
 import { translation, type Translate } from './recorded-demands.js';
 import { Tally } from './tally.js';
 import { timeline } from './timeline.js';
@@ -80,7 +80,7 @@ class Backtest {
     if (why !== undefined || before === undefined || asked === undefined) {
       this.#tally.undecided(record, why ?? 'no decision was recorded');
       // What it held was held all the same.
-      return this.#holdings.plan(record, { then: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
+      return this.#holdings.plan(record, { before: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
     }
 
     const { after, readings } = this.#redecide(decided, asked, then?.limits, at);
@@ -96,13 +96,13 @@ class Backtest {
     );
     const resolved = asked.kind === 'asked' ? asked.resolved : undefined;
     this.#holdings.plan(record, {
-      then: then?.limits,
+      before: then?.limits,
       now: resolved?.limits,
       happens: happens(record, standing.before, standing.after),
       newly: kind === 'newly-allowed',
     });
     this.#noteExhausted(record, resolved?.limits ?? [], readings);
-    const change: Change | undefined =
+    const change: DecisionChange | undefined =
       kind === undefined
         ? undefined
         : {
@@ -193,7 +193,10 @@ function happens(record: DecisionRecord, before: Standing, after: Standing): boo
   return after === 'allowed' || after === 'approved';
 }
 
-function told({ effect, code, reason }: NonNullable<DecisionRecord['decision']>, standing: Standing): Change['before'] {
+function told(
+  { effect, code, reason }: NonNullable<DecisionRecord['decision']>,
+  standing: Standing,
+): DecisionChange['before'] {
   return { effect, standing, ...(code === undefined ? {} : { code }), reason };
 }
 

@@ -80,7 +80,7 @@ export function sum(...values: readonly number[]): number {
   return Number(total.toFixed(Math.max(0, 13 - Math.floor(Math.log10(largest))))) + 0;
 }
 
-export class Counter {
+export class CounterModel {
   readonly kind: Ask['kind'];
   used = 0;
   held = 0;
@@ -104,8 +104,8 @@ export class Counter {
     this.slot = slotOf(at, ask.width, ask.zone);
   }
 
-  copy(): Counter {
-    const copy = Object.assign(Object.create(Counter.prototype) as Counter, this);
+  copy(): CounterModel {
+    const copy = Object.assign(Object.create(CounterModel.prototype) as CounterModel, this);
     copy.slots = [...this.slots];
     copy.slotUsed = [...this.slotUsed];
     copy.slotHeld = [...this.slotHeld];
@@ -171,7 +171,7 @@ export class Counter {
 
 /** Where a counter stands for a demand, placing nothing. `own`: what the action holds of it already. */
 export function read(
-  counter: Counter,
+  counter: CounterModel,
   demand: LimitDemand,
   ask: Ask,
   at: number,
@@ -221,7 +221,7 @@ export function read(
 }
 
 /** How long until a window has room. Undefined when it never has, or only others can make some. */
-function roomAt(counter: Counter, ask: Ask, room: number, at: number): number | undefined {
+function roomAt(counter: CounterModel, ask: Ask, room: number, at: number): number | undefined {
   if (ask.amount > ask.max || ask.width === 0) return undefined;
   if (ask.keep === 0) return slotBegins(counter.slot + 1, ask.width, ask.zone) - at;
   let freed = 0;

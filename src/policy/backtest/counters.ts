@@ -1,10 +1,10 @@
 /** The counters of all limits in memory: what actions hold of them, from the placing of holds to their settling. */
 import type { LimitDemand, LimitReading } from '../../action/limits.js';
-import { askOf, Counter, read, sum, type Ask, type Held } from './counter.js';
+import { askOf, CounterModel, read, sum, type Ask, type Held } from './counter.js';
 import { slotOf } from './windows.js';
 
 /** How a hold ends. */
-export interface Settled {
+export interface HoldSpending {
   readonly disposition: 'consume' | 'release' | 'keep';
   /** What a breaker is told. */
   readonly result?: 'good' | 'bad' | undefined;
@@ -20,7 +20,7 @@ interface Hold extends Held {
 
 /** `place` and `settle` do what `place_holds` and `settle_holds` of the ledger do, for one counter each. */
 export class Counters {
-  readonly #counters = new Map<string, Counter>();
+  readonly #counters = new Map<string, CounterModel>();
   /** By action and counter. */
   readonly #holds = new Map<string, Map<string, Hold>>();
   /** The holds whose windows move with their counter's, by counter. */
@@ -30,7 +30,7 @@ export class Counters {
     const ask = askOf(demand);
     const id = counterId(tenant, demand);
     const own = this.#holds.get(actionKey(tenant, action))?.get(id);
-    const counter = this.#counters.get(id) ?? new Counter(ask, at);
+    const counter = this.#counters.get(id) ?? new CounterModel(ask, at);
     return read(counter, demand, ask, at, own === undefined ? undefined : { ...own, live: own.status === 'held' });
   }
 
@@ -70,7 +70,7 @@ export class Counters {
     tenant: string,
     action: string,
     demand: Pick<LimitDemand, 'limit' | 'key' | 'kind'>,
-    how: Settled,
+    how: HoldSpending,
     at: number,
   ): void {
     const id = counterId(tenant, demand);
@@ -97,7 +97,7 @@ export class Counters {
   }
 
   /** Gives the counter another window, and moves the holds that it counts along. */
-  #reshape(id: string, counter: Counter, ask: Ask, at: number): void {
+  #reshape(id: string, counter: CounterModel, ask: Ask, at: number): void {
     const { width, keep, zone } = ask;
     if (counter.width === width && counter.keep === keep && counter.zone === zone) return;
     const slot = slotOf(at, width, zone);
@@ -107,10 +107,10 @@ export class Counters {
     counter.shape(ask, at);
   }
 
-  #counterOf(id: string, ask: Ask, at: number): Counter {
+  #counterOf(id: string, ask: Ask, at: number): CounterModel {
     const known = this.#counters.get(id);
     if (known !== undefined) return known;
-    const counter = new Counter(ask, at);
+    const counter = new CounterModel(ask, at);
     this.#counters.set(id, counter);
     return counter;
   }
@@ -128,16 +128,16 @@ export class Counters {
   }
 }
 
-function heldIn({ width, keep, zone, slot }: Counter, ask: Ask, amount: number): Held {
+function heldIn({ width, keep, zone, slot }: CounterModel, ask: Ask, amount: number): Held {
   return { amount, width, keep, zone, slot, ask };
 }
 
-function spentOf(kind: LimitDemand['kind'], hold: Held, { disposition, spent }: Settled): number {
+function spentOf(kind: LimitDemand['kind'], hold: Held, { disposition, spent }: HoldSpending): number {
   if (disposition === 'release' || kind === 'concurrency') return 0;
   return kind === 'budget' ? (spent ?? hold.amount) : hold.amount;
 }
 
-function settleBreaker(counter: Counter, hold: Held, result: Settled['result'], at: number): void {
+function settleBreaker(counter: CounterModel, hold: Held, result: HoldSpending['result'], at: number): void {
   counter.held -= hold.amount;
   if (result === undefined) return;
   const { ask } = hold;

@@ -2,12 +2,12 @@
 import type { DecisionRecord, RecordedHold } from '../../action/decision-record.js';
 import { DISPOSITIONS, type LimitDemand } from '../../action/limits.js';
 import type { ResolvedLimit } from '../limits/resolved.js';
-import type { Settled } from './counters.js';
+import type { HoldSpending } from './counters.js';
 import type { Worlds } from './world.js';
 
-export interface Plan {
+export interface HoldingPlan {
   /** What the recorded policy asked. Undefined when that policy is not known. */
-  readonly then: readonly ResolvedLimit[] | undefined;
+  readonly before: readonly ResolvedLimit[] | undefined;
   /** What the candidate asks. Undefined when it cannot be told. */
   readonly now: readonly ResolvedLimit[] | undefined;
   /** Whether the action goes on to its effect under the candidate. */
@@ -18,14 +18,14 @@ export interface Plan {
 
 export class Holdings {
   readonly #worlds: Pick<Worlds, 'recorded' | 'candidate'>;
-  readonly #plans = new Map<string, Plan>();
+  readonly #plans = new Map<string, HoldingPlan>();
 
   constructor(worlds: Pick<Worlds, 'recorded' | 'candidate'>) {
     this.#worlds = worlds;
   }
 
   /** Keeps what is to be placed and settled of an action, until it is. */
-  plan(record: DecisionRecord, plan: Plan): void {
+  plan(record: DecisionRecord, plan: HoldingPlan): void {
     this.#plans.set(nameOf(record), plan);
   }
 
@@ -34,7 +34,7 @@ export class Holdings {
     if (plan === undefined) return;
     const { tenant, actionId, holds } = record;
     const recorded = new Set(holds.map(idOf));
-    for (const { demand } of plan.then ?? []) {
+    for (const { demand } of plan.before ?? []) {
       if (recorded.has(idOf(demand))) this.#worlds.recorded.place(tenant, actionId, demand, at);
     }
     if (!plan.happens) return;
@@ -47,7 +47,7 @@ export class Holdings {
     this.#plans.delete(nameOf(record));
     const { tenant, actionId, holds } = record;
     const recorded = new Map(holds.map((hold) => [idOf(hold), hold]));
-    const then = new Map(plan.then?.map(({ demand }) => [idOf(demand), demand]));
+    const then = new Map(plan.before?.map(({ demand }) => [idOf(demand), demand]));
     for (const [id, demand] of then) {
       const hold = recorded.get(id);
       if (hold !== undefined) this.#worlds.recorded.settle(tenant, actionId, demand, asRecorded(hold, record), at);
@@ -71,7 +71,7 @@ function settledAs(
   then: LimitDemand | undefined,
   record: DecisionRecord,
   newly: boolean,
-): Settled {
+): HoldSpending {
   if (newly) return { disposition: 'consume', result: 'good' };
   if (hold !== undefined && then !== undefined && amountOf(then) === amountOf(limit.demand)) {
     return asRecorded(hold, record);
@@ -82,7 +82,7 @@ function settledAs(
 }
 
 /** As the ledger settled it. */
-function asRecorded({ kind, status, amount }: RecordedHold, record: DecisionRecord): Settled {
+function asRecorded({ kind, status, amount }: RecordedHold, record: DecisionRecord): HoldSpending {
   if (kind === 'breaker') {
     return { disposition: 'consume', result: status === 'consumed' ? resultOf(record) : undefined };
   }
@@ -107,7 +107,7 @@ function spentOf({ settled }: ResolvedLimit, { result }: DecisionRecord): number
 }
 
 /** What a breaker is told: nothing of what never reached the tool. */
-function resultOf({ status, attempted }: DecisionRecord): Settled['result'] {
+function resultOf({ status, attempted }: DecisionRecord): HoldSpending['result'] {
   if (status === 'success') return 'good';
   if (status === 'mismatch' || status === 'unknown') return 'bad';
   return status === 'failed' && attempted ? 'bad' : undefined;

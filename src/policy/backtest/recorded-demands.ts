@@ -20,26 +20,39 @@ export function translation(
   const problems: Parameters<typeof parseLimits>[1] = [];
   const { limits } = parseLimits(before, problems);
   if (problems.length > 0) return undefined;
-  const byId = new Map(limits.map((limit) => [limit.id, limit]));
+  const same = sameIn(before, after);
+  const byId = new Map(limits.filter(({ id }) => !same.has(id)).map((limit) => [limit.id, limit]));
   return (resolved) =>
     resolved.map((one): ResolvedLimit => {
       const limit = byId.get(one.demand.limit);
-      // The caps of delegations are not the policy's.
+      // What is declared alike asks alike, and the caps of delegations are not the policy's.
       if (limit === undefined || limit.kind === 'depth') return one;
-      return { ...one, demand: { ...one.demand, ...figuresOf(limit, one.demand) } as LimitDemand };
+      return { ...one, demand: demanded(limit, one.demand) };
     });
 }
 
-function figuresOf(limit: CountedLimit, demand: LimitDemand): object {
-  if (limit.kind !== 'budget') return demandOf(limit);
-  const { max, window } = limit;
-  const { limit: id, key, kind } = demand;
-  return { limit: id, key, kind, max, window };
+/** What the limit asked of a counter that was asked for the same amount. */
+function demanded(declared: CountedLimit, demand: LimitDemand): LimitDemand {
+  const { limit, key } = demand;
+  if (declared.kind !== 'budget') return { limit, key, ...demandOf(declared) };
+  const { kind, max, unit, window } = declared;
+  const amount = 'amount' in demand ? demand.amount : 0;
+  return { limit, key, kind, amount, max, unit, ...(window === undefined ? {} : { window }) };
+}
+
+/** The ids of limits that are declared alike in both. */
+function sameIn(one: string, other: string): ReadonlySet<string> {
+  const [before, after] = [declaredIn(one), declaredIn(other)];
+  return new Set(Object.keys(before).filter((id) => JSON.stringify(before[id]) === JSON.stringify(after[id])));
+}
+
+function declaredIn(text: string): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  return (parse(text) as { limits?: Record<string, Record<string, unknown>> }).limits ?? {};
 }
 
 /** What decides which counters an action falls under, and for how much, of each limit. */
 function questionsOf(text: string): string {
-  const { limits = {} } = parse(text) as { limits?: Record<string, Record<string, unknown>> };
+  const limits = declaredIn(text);
   return canonical(
     Object.fromEntries(
       Object.entries(limits).map(([id, { kind, scope, when, amount, settled, unit }]) => [

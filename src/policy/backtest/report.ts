@@ -6,7 +6,7 @@ import type { ChangeKind, Standing } from './change.js';
 /** Sums by unit: `{EUR: 120}`. */
 export type Money = Readonly<Record<string, number>>;
 
-export interface Change {
+export interface DecisionChange {
   readonly kind: ChangeKind;
   readonly tenant: string;
   readonly actionId: string;
@@ -104,7 +104,7 @@ export interface BacktestReport {
   readonly undecided: readonly Undecided[];
   readonly days: readonly Day[];
   /** Every change, in the order of decision. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly DecisionChange[];
 }
 
 export const ASSUMPTIONS: readonly string[] = [

@@ -7,7 +7,7 @@ import { sum } from './counter.js';
 import {
   ASSUMPTIONS,
   type BacktestReport,
-  type Change,
+  type DecisionChange,
   type Day,
   type Exhausted,
   type Group,
@@ -23,7 +23,7 @@ const MOST_UNITS = 10;
 type Counts = Record<DecisionEffect, number>;
 
 export class Tally {
-  readonly #changes: Change[] = [];
+  readonly #changes: DecisionChange[] = [];
   readonly #undecided = new Map<string, string[]>();
   readonly #exhausted = new Map<string, Exhausted>();
   readonly #days = new Map<string, { before: Counts; after: Counts; changed: number }>();
@@ -52,7 +52,13 @@ export class Tally {
     found.push(`${tenant}/${actionId}`);
   }
 
-  redecided(decidedAt: string, before: DecisionEffect, after: DecisionEffect, letter: boolean, change?: Change): void {
+  redecided(
+    decidedAt: string,
+    before: DecisionEffect,
+    after: DecisionEffect,
+    letter: boolean,
+    change?: DecisionChange,
+  ): void {
     this.#redecided++;
     if (letter && change === undefined) this.#toTheLetter++;
     const day = this.#day(decidedAt.slice(0, 10));
@@ -136,9 +142,9 @@ function byKind<T>(of: (kind: ChangeKind) => T): Record<ChangeKind, T> {
   return Object.fromEntries(CHANGE_KINDS.map((kind) => [kind, of(kind)])) as Record<ChangeKind, T>;
 }
 
-function groupsOf(changes: readonly Change[]): readonly Group[] {
-  const groups = new Map<string, { by: Group['by']; name: string; kind: ChangeKind; changes: Change[] }>();
-  const put = (by: Group['by'], name: string, change: Change): void => {
+function groupsOf(changes: readonly DecisionChange[]): readonly Group[] {
+  const groups = new Map<string, { by: Group['by']; name: string; kind: ChangeKind; changes: DecisionChange[] }>();
+  const put = (by: Group['by'], name: string, change: DecisionChange): void => {
     const id = JSON.stringify([by, name, change.kind]);
     const group = groups.get(id) ?? { by, name, kind: change.kind, changes: [] };
     groups.set(id, group);
@@ -166,7 +172,7 @@ function groupsOf(changes: readonly Change[]): readonly Group[] {
     );
 }
 
-function sumOf(changes: readonly Change[]): Money {
+function sumOf(changes: readonly DecisionChange[]): Money {
   const sums = new Map<string, number>();
   for (const { amounts } of changes) {
     for (const [unit, amount] of Object.entries(amounts)) sums.set(unit, sum(sums.get(unit) ?? 0, amount));

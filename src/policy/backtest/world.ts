@@ -71,6 +71,7 @@ function windowEndsIn({ kind, amount, max, width, keep, zone }: Ask, at: number)
 }
 
 function sameAsk(one: Ask, other: Ask): boolean {
+  if (one === other) return true;
   return (Object.keys(one) as (keyof Ask)[]).every((field) => one[field] === other[field]);
 }
 

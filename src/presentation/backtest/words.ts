@@ -28,7 +28,7 @@ export function moneyText(money: Money): string {
 }
 
 /** At most two digits behind the point, without a locale: the same everywhere. */
-export function numberText(amount: number): string {
+function numberText(amount: number): string {
   return String(Number(amount.toFixed(2)));
 }
 

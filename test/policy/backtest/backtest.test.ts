@@ -166,6 +166,28 @@ describe('limits count by the recorded times', () => {
     });
   });
 
+  test('another window counts by its own slots', () => {
+    const counting = (window: string): Policy =>
+      policy(PERMIT_ALL, `limits:\n  few: {kind: count, scope: agent, max: 2, window: ${window}}\n`);
+    const daily = counting('1d');
+    const seen = recorded(
+      daily,
+      [0, 10, 20, 43_300, 43_400].map((at) => ({ id: `at-${at}`, at })),
+    );
+    // The third of the day is denied; midnight is 43,200 seconds after noon.
+    expect(seen.map(({ decision }) => decision?.effect)).toEqual(['allow', 'allow', 'deny', 'allow', 'allow']);
+    expect(kinds(tried(seen, daily, counting('forever')))).toEqual({
+      'at-43300': 'newly-denied',
+      'at-43400': 'newly-denied',
+    });
+    const forever = counting('forever');
+    const all = recorded(
+      forever,
+      [0, 10, 43_300, 43_400].map((at) => ({ id: `at-${at}`, at })),
+    );
+    expect(kinds(tried(all, forever, daily))).toEqual({ 'at-43300': 'newly-allowed', 'at-43400': 'newly-allowed' });
+  });
+
   test('a limit that asks people asks them, and one that queues lets wait', () => {
     expect(kinds(tried(records, before, policy(PERMIT_ALL, BUDGET(500, ', atLimit: approve by lead'))))).toEqual({
       over: 'newly-askable',

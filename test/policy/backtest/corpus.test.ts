@@ -76,7 +76,7 @@ describe('the corpus', () => {
 
   test('gives the same bytes for the same input, in whatever order it comes', () => {
     const candidate = compilePolicy(bundleFromFiles({ ...files, 'limits.yaml': 'limits: {}\n' }));
-    const reports = [recording.records, [...recording.records].reverse()].map((records) =>
+    const reports = [recording.records, recording.records.toReversed()].map((records) =>
       JSON.stringify(backtest(records, { candidate, recordedUnder: recording.policies })),
     );
     expect(reports[1]).toBe(reports[0]);
@@ -130,7 +130,7 @@ describe('of a policy change whose effect is known, the backtest finds exactly t
       const { facts, proposal, decision, status } = record;
       if (facts?.operation !== 'refund' || decision === undefined) continue;
       const agent = facts.agent.id;
-      const asked = (proposal?.input['body'] as { amount: number }).amount;
+      const asked = ((proposal?.input ?? {}) as { body: { amount: number } }).body.amount;
       const before = spent.get(agent) ?? 0;
       const fits = before + asked <= 600;
       if (!fits && decision.effect !== 'deny') {

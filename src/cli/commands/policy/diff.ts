@@ -1,7 +1,7 @@
 /** `countersign policy diff`: what differs between two policies, in plain words. */
 import type { Command } from 'commander';
 import { sanitize } from '../../../presentation/sanitize.js';
-import type { Difference } from '../../../policy/diff.js';
+import type { PolicyDifference } from '../../../policy/diff.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
 import type { Paint } from '../../output.js';
@@ -34,7 +34,7 @@ async function diff(context: Context, from: string, to: string): Promise<void> {
   );
 }
 
-function differenceText({ part, what, name, sentences }: Difference, paint: Paint): string {
+function differenceText({ part, what, name, sentences }: PolicyDifference, paint: Paint): string {
   const mark = { added: paint.green('+'), removed: paint.red('-'), changed: paint.yellow('~') }[what];
   const lines = sentences.map((sentence) => `    ${sanitize(sentence)}`);
   return [`${mark} ${part} ${paint.bold(sanitize(name))} ${what}`, ...lines].join('\n');

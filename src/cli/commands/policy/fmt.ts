@@ -1,4 +1,5 @@
 /** `countersign policy fmt`: one layout for Cedar files, by Cedar's own formatter. */
+import path from 'node:path';
 import type { Command } from 'commander';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
@@ -27,21 +28,20 @@ async function formatFolder(
   { check, ...options }: FormatOptions,
 ): Promise<Exit> {
   const { folder } = await bundleSource(context, given, options);
-  const [{ readFile, readdir, writeFile }, { join }, { formatCedar }] = await Promise.all([
+  const [{ readFile, readdir, writeFile }, { formatCedar }] = await Promise.all([
     import('node:fs/promises'),
-    import('node:path'),
     import('../../../policy/authoring/format.js'),
   ]);
   const names = (await readdir(folder)).filter((name) => name.endsWith('.cedar') && !name.startsWith('.')).sort();
   // All are formatted before one is written: a file that cannot be read leaves the others as they are.
   const formatted = await Promise.all(
     names.map(async (name) => {
-      const before = await readFile(join(folder, name), 'utf8');
+      const before = await readFile(path.join(folder, name), 'utf8');
       return { name, before, after: formatCedar(name, before) };
     }),
   );
   const changed = formatted.filter(({ before, after }) => before !== after);
-  if (check !== true) for (const { name, after } of changed) await writeFile(join(folder, name), after);
+  if (check !== true) for (const { name, after } of changed) await writeFile(path.join(folder, name), after);
   const ok = check !== true || changed.length === 0;
   const { out } = context;
   out.result({ ok, folder, files: names, changed: changed.map(({ name }) => name) }, () => {

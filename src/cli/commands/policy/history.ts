@@ -31,7 +31,7 @@ async function history(context: Context, name: string | undefined, { limit }: Hi
   );
 }
 
-export function changeText({ seq, kind, digest, replaced, by, people, reason, evidence, at }: PolicyChange): string {
+function changeText({ seq, kind, digest, replaced, by, people, reason, evidence, at }: PolicyChange): string {
   const who = people.length > 1 ? people.map((person) => sanitize(person)).join(', ') : sanitize(by);
   return [
     `#${seq}  ${at}  ${kind} of ${digest} by ${who}: ${sanitize(reason)}`,

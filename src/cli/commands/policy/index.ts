@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { policyBacktest } from './backtest.js';
 import { policyDiff } from './diff.js';
+import { explainPolicy } from './explain.js';
 import { formatPolicy } from './fmt.js';
 import { initPolicy } from './init.js';
 import { lintPolicy } from './lint.js';
@@ -17,6 +18,7 @@ const SUBCOMMANDS: readonly ((policy: Command) => void)[] = [
   formatPolicy,
   policySchema,
   testPolicy,
+  explainPolicy,
   policyDiff,
   policyBacktest,
   policySuggest,

@@ -14,7 +14,7 @@ export function initPolicy(policy: Command): void {
 
 async function initFolder(context: Context, folder: string): Promise<void> {
   const [{ starterFiles }, { refuseExisting, Undoing, writeNewFile }] = await Promise.all([
-    import('../../../policy/starter.js'),
+    import('../../../policy/starter-files.js'),
     import('../../../init/new-files.js'),
   ]);
   const files = await starterFiles();

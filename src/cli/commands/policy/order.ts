@@ -48,7 +48,7 @@ export async function order(
 ): Promise<Exit | void> {
   const { tenant } = holder;
   const replaces = active === undefined ? {} : { replaces: active };
-  const done = await sendSignedCommand(context, credential, { ...command, tenant, ...replaces } as PolicyCommand);
+  const done = await sendSignedCommand(context, credential, { ...command, tenant, ...replaces });
   if (!('signed' in done)) return;
   const { change } = done;
   const workers = change === undefined ? [] : await agreed(ledger, command.kind, change.digest);

@@ -1,4 +1,5 @@
 /** `countersign policy schema`: the schema with the arguments of the registered tools. */
+import path from 'node:path';
 import type { Command } from 'commander';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
@@ -36,13 +37,12 @@ async function writeSchema(context: Context, given: string | undefined, options:
       fix: 'Name it with --config.',
     });
   }
-  const [{ readFile, writeFile }, { join }, { generatedSchema }, { SCHEMA_FILE }] = await Promise.all([
+  const [{ readFile, writeFile }, { generatedSchema }, { SCHEMA_FILE }] = await Promise.all([
     import('node:fs/promises'),
-    import('node:path'),
     import('../../../policy/authoring/schema/generate.js'),
     import('../../../policy/rules.js'),
   ]);
-  const file = join(folder, SCHEMA_FILE);
+  const file = path.join(folder, SCHEMA_FILE);
   const before = await readFile(file, 'utf8').catch(() => {
     throw usageError(`${file} cannot be read.`, { field: 'folder', expected: `a folder with ${SCHEMA_FILE}` });
   });

@@ -50,7 +50,7 @@ async function propose(
   if (target !== undefined && found.length > 0) {
     // Each was tried alone; a draft has the first of each file, so that it is exactly what was tried.
     const files = { ...policy.bundle.files };
-    for (const { file, text } of [...found].reverse()) files[file] = text;
+    for (const { file, text } of found.toReversed()) files[file] = text;
     await writeNew(target, bundleFromFiles(files).files);
   }
   const { out } = context;

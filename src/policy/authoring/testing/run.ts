@@ -52,7 +52,7 @@ export function runTables(policy: Policy, tests: readonly TableTest[]): TestRun 
 
 /** As a worker decides: the agent's scopes first, then the policy. */
 function decide(policy: Policy, given: Given): Decision {
-  const facts = factsOf(given);
+  const facts = givenFacts(given);
   const { agent, tool, operation } = facts;
   if (!scopeCovers(agent.scopes, tool.name, operation)) {
     const reason = `the scopes of ${agent.id} do not cover ${operation} of ${tool.name}`;
@@ -66,7 +66,8 @@ function decide(policy: Policy, given: Given): Decision {
   }
 }
 
-function factsOf(given: Given): Facts {
+/** The facts that a test gives, but for what the schema declares of the input. */
+export function givenFacts(given: Given): Facts {
   const { tool, actionType = 'READ', operation, from, limits, compensates, editedBy, above } = given;
   const written = given.input?.['op'];
   const cause = { actionId: 'undone', agent: 'test-agent', receipt: digest('undone') };
@@ -86,7 +87,7 @@ function factsOf(given: Given): Facts {
 }
 
 function agentOf(agent: Given['agent']): Agent {
-  return { id: 'test-agent', tenant: 'acme', roles: [], scopes: ['*'], ...withoutUndefined(agent ?? {}) } as Agent;
+  return { id: 'test-agent', tenant: 'acme', roles: [], scopes: ['*'], ...withoutUndefined(agent ?? {}) };
 }
 
 function figureOf(limit: string, figure: NonNullable<Given['limits']>[string]): LimitFigure {

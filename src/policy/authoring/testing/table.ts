@@ -1,6 +1,7 @@
 /** The tests of a bundle, as `tests/*.yaml` has them: a proposal, what a worker knows of it, and the decision that is expected. */
 import { z } from 'zod';
 import { ACTION_TYPES, type Facts } from '../../../action/decision.js';
+import { CountersignError } from '../../../action/errors.js';
 import { TRUST_LEVELS } from '../../../action/proposal.js';
 import type { SourceLocation } from '../../cedar.js';
 import { readYaml, type YamlFile } from '../../limits/yaml.js';
@@ -79,8 +80,10 @@ const expectation = z.strictObject({
     .optional(),
 });
 
+const givenSchema = z.strictObject(given);
+
 const fileSchema = z.strictObject({
-  defaults: z.strictObject(given).optional(),
+  defaults: givenSchema.optional(),
   tests: z.array(z.strictObject({ name: text.min(1), ...given, expect: expectation })).min(1),
 });
 
@@ -93,6 +96,18 @@ export interface TableTest {
   readonly place: SourceLocation;
   readonly given: Given;
   readonly expect: Expected;
+}
+
+/** Reads what one test gives, from a document of its own. @throws CountersignError INVALID_PROPOSAL */
+export function readGiven(value: unknown): Given {
+  const read = givenSchema.safeParse(value);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  throw new CountersignError('INVALID_PROPOSAL', `${issue?.path.join('.') || 'the document'}: ${issue?.message}`, {
+    field: issue?.path.join('.') || 'the document',
+    expected: `an object with ${Object.keys(given).join(', ')}, or the recorded facts of an action`,
+    fix: 'docs/policy-authoring.md shows what a proposal to explain has.',
+  });
 }
 
 /** Reads every table of a bundle. @throws CountersignError POLICY_INVALID, naming each place */
@@ -155,10 +170,10 @@ function withDefaults(defaults: Given, own: Given): Given {
     const both = isMap(value) && isMap(before) && name !== 'input';
     merged[name] = both ? { ...before, ...value } : value;
   }
-  return merged as Given;
+  return merged;
 }
 
-function isMap(value: unknown): value is object {
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

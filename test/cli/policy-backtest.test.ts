@@ -119,6 +119,20 @@ describe('a backtest', () => {
     const ended = await cli(['policy', 'backtest', '--candidate', candidate, '--json'], { env });
     expect(ended.code).toBe(0);
     expect(summaryOf(ended)).toMatchObject({ decisions: 8, redecided: 8, same: 8, toTheLetter: 8, undecided: 0 });
+    const filters = [
+      '--since',
+      '2020-01-01',
+      '--until',
+      '2040-01-01',
+      '--tenant',
+      'acme',
+      '--tool',
+      'shop-db',
+      '--agent',
+      'other',
+    ];
+    const some = await cli(['policy', 'backtest', '--candidate', candidate, ...filters, '--json'], { env });
+    expect(summaryOf(some)).toMatchObject({ decisions: 1, same: 1 });
   });
 
   test('is told as text, Markdown and a page without scripts, and fails by thresholds', async () => {
@@ -141,9 +155,9 @@ describe('a backtest', () => {
       });
       const [once, again] = [await readFile(file, 'utf8'), await cli([...args, '--format', format], { env })];
       expect(again.stdout).toBe(once);
-      if (format === 'html') expect(once).not.toMatch(/<script|<b>|https?:/);
-      if (format === 'markdown') expect(once).toContain('| Newly needing approval | 5 |');
     }
+    expect(await readFile(path.join(made, 'report.html'), 'utf8')).not.toMatch(/<script|<b>|https?:/);
+    expect(await readFile(path.join(made, 'report.markdown'), 'utf8')).toContain('| Newly needing approval | 5 |');
 
     const failing = await cli([...args, '--fail-on', 'newly-allowed,undecided', '--max-newly-asked', '50%'], { env });
     expect(failing.code).toBe(1);
