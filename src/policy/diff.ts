@@ -123,7 +123,7 @@ function conditionsText(text: string): string {
     .trim();
 }
 
-function approvalsText(approvals: readonly ApprovalTerms[]): string {
+export function approvalsText(approvals: readonly ApprovalTerms[]): string {
   return approvals
     .map(({ roles, quorum, ttlSeconds, passkey }) => {
       const people = quorum === 1 ? roles.join(' or ') : `${quorum} of ${roles.join(' or ')}`;

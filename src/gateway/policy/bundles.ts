@@ -2,7 +2,7 @@
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import type { Ledger } from '../../ledger/index.js';
-import type { Difference } from '../../policy/diff.js';
+import type { PolicyDifference } from '../../policy/diff.js';
 import type { BundleFiles, BundleOutline } from './outline.js';
 import type { PolicyWork } from './policy-work.js';
 import type { Question, RuleChange, PolicyTrial } from './trial.js';
@@ -14,7 +14,7 @@ export class Bundles {
   readonly #content: Pick<Ledger['content'], 'getPolicy'>;
   readonly #work: PolicyWork;
   readonly #outlines = new Map<string, Promise<BundleOutline>>();
-  readonly #differences = new Map<string, Promise<readonly Difference[]>>();
+  readonly #differences = new Map<string, Promise<readonly PolicyDifference[]>>();
 
   constructor(content: Pick<Ledger['content'], 'getPolicy'>, work: PolicyWork) {
     this.#content = content;
@@ -35,7 +35,7 @@ export class Bundles {
   }
 
   /** In words. @throws as `outline` */
-  differences(from: Digest, to: Digest): Promise<readonly Difference[]> {
+  differences(from: Digest, to: Digest): Promise<readonly PolicyDifference[]> {
     return kept(this.#differences, `${from} ${to}`, async () => {
       const [before, after] = await Promise.all([this.#files(from), this.#files(to)]);
       return this.#work.ask('diff', { from: before, to: after });

@@ -1,7 +1,7 @@
 /** What the gateway asks of policies: each a pure function of texts, which a thread can be asked for. */
 import { bundleFromFiles } from '../../policy/bundle.js';
 import { compilePolicy } from '../../policy/compile.js';
-import { diffPolicies, type Difference } from '../../policy/diff.js';
+import { diffPolicies, type PolicyDifference } from '../../policy/diff.js';
 import { outlineOf, type BundleFiles, type BundleOutline } from './outline.js';
 import { tryOut, type Question, type RuleChange, type PolicyTrial } from './trial.js';
 
@@ -9,7 +9,7 @@ export interface Jobs {
   readonly outline: { readonly asks: { readonly files: BundleFiles }; readonly answers: BundleOutline };
   readonly diff: {
     readonly asks: { readonly from: BundleFiles; readonly to: BundleFiles };
-    readonly answers: readonly Difference[];
+    readonly answers: readonly PolicyDifference[];
   };
   readonly trial: {
     readonly asks: { readonly files: BundleFiles; readonly change: RuleChange; readonly question: Question };

@@ -4,7 +4,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ErrorView } from '../../../action/errors.js';
 import type { Digest } from '../../../action/json.js';
 import type { PolicyChange } from '../../../action/policy-rollout.js';
-import type { Difference } from '../../../policy/diff.js';
+import type { PolicyDifference } from '../../../policy/diff.js';
 import type { KnownBundle } from '../../policy/active-bundle.js';
 import { Fact, Hash, When } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
@@ -19,7 +19,7 @@ interface BundlePageProps {
   readonly known?: KnownBundle | undefined;
   readonly active: Digest | undefined;
   /** Absent of the bundle in force, and where none is. */
-  readonly differences?: readonly Difference[] | ErrorView | undefined;
+  readonly differences?: readonly PolicyDifference[] | ErrorView | undefined;
   readonly history: readonly PolicyChange[];
   readonly now: Date;
   /** What was found about it. */

@@ -1,10 +1,10 @@
 /** What differs between two bundles, in words. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import type { Difference } from '../../../policy/diff.js';
+import type { PolicyDifference } from '../../../policy/diff.js';
 import { plural } from '../components/format.js';
 import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
 
-const MARKS: Readonly<Record<Difference['what'], { readonly sign: string; readonly tone: string }>> = {
+const MARKS: Readonly<Record<PolicyDifference['what'], { readonly sign: string; readonly tone: string }>> = {
   added: { sign: '+', tone: 'added' },
   removed: { sign: '−', tone: 'removed' },
   changed: { sign: '~', tone: 'changed' },
@@ -12,7 +12,7 @@ const MARKS: Readonly<Record<Difference['what'], { readonly sign: string; readon
 const MOST_SHOWN = 200;
 
 /** @param differences of another bundle from the one in force: what would be added, removed and changed */
-export function Differences({ differences }: { readonly differences: readonly Difference[] }): JSX.Element {
+export function Differences({ differences }: { readonly differences: readonly PolicyDifference[] }): JSX.Element {
   if (differences.length === 0) return <p>Both say the same, in whatever layout.</p>;
   const shown = differences.slice(0, MOST_SHOWN);
   return (
