@@ -15,11 +15,12 @@ import { Refusal } from '../layout/problem.js';
 import { BundlePage } from './bundle-page.js';
 import { Divergences } from './divergences.js';
 import { Evidence } from './evidence.js';
-import { InForce, OtherBundles, Workers } from './bundles.js';
+import { InForce, OtherBundles } from './bundles.js';
 import { PolicyHeading } from './heading.js';
 import { playgroundRoutes } from './playground-routes.js';
 import { ShadowPage } from './shadow-page.js';
 import { FIGURES_DAYS, Limits, Rules } from './rules.js';
+import { Workers } from './workers.js';
 
 const DAY_MS = 86_400_000;
 const MOST_DIVERGENCES = 100;
