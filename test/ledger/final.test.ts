@@ -87,7 +87,7 @@ describe('triggers refuse', () => {
     `update freezes set lifted_at = null, lifted_by = null where reason = 'old'`,
     `update freezes set lifted_by = 'somebody else' where reason = 'old'`,
     `delete from policies`,
-    `truncate policies`,
+    `truncate policies cascade`,
     `update policies set files = '{}'`,
     `update snapshots set body = '{}'`,
   ])('%s', async (statement) => {

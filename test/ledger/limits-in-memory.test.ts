@@ -94,7 +94,12 @@ type Step =
       readonly over: boolean;
       readonly twice: boolean;
     }
-  | { readonly kind: 'settle'; readonly nth: number; readonly how: HoldSpending; readonly resolve: 'consume' | 'release' };
+  | {
+      readonly kind: 'settle';
+      readonly nth: number;
+      readonly how: HoldSpending;
+      readonly resolve: 'consume' | 'release';
+    };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
