@@ -174,6 +174,25 @@ describe('a backtest', () => {
     }
   });
 
+  test('is kept as the evidence for a promotion over the policy that is active, and only what the ledger itself recorded', async () => {
+    const { rollout, content } = ledger.ledger;
+    const candidate = await policyFolder({ 'rules.cedar': CEDAR.replace('"dba"', '"dba, quorum=2"') });
+    const args = ['policy', 'backtest', '--candidate', candidate, '--keep', '--json'];
+    const tooEarly = await cli(args, { env });
+    expect(errorOf(tooEarly)).toMatchObject({ code: 'NOT_FOUND', field: '--keep' });
+
+    const baseline = policy.digest;
+    await content.putPolicy(baseline, policy.bundle.files);
+    await rollout.publish({ digest: baseline, by: 'ann', reason: 'the first' });
+    const signing = { by: 'ann', people: ['ann'], statements: ['signed by ann'], reason: 'the first', signed: 'x' };
+    await rollout.change({ id: 'first', seq: 2, kind: 'promote', digest: baseline, ...signing });
+    const ended = await cli(args, { env });
+    expect(ended.code).toBe(0);
+    const { candidate: digest, report, decisions } = summaryOf(ended);
+    expect(await rollout.evidence(digest, baseline)).toMatchObject([{ report, decisions, summary: summaryOf(ended) }]);
+    expect((await cli([...args, '--from', 'all.jsonl.gz'], { env })).code).toBe(2);
+  });
+
   test('reads an export as it reads the ledger, scrubbed or not, and no export that was edited', async () => {
     const made = await folder();
     const rules = path.join(made, 'scrub.yaml');
