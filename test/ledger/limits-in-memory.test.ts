@@ -237,6 +237,30 @@ function doubled(demand: LimitDemand): LimitDemand {
 /** Among them two changes of the clock in Berlin. */
 const STARTS = ['2025-03-29T20:15:00Z', '2025-10-25T21:40:00.000250Z', '2025-06-01T12:00:00Z'].map(microsecondsOf);
 
+const BREAKER: LimitDemand = {
+  limit: 'breaker',
+  key: 'target=db',
+  kind: 'breaker',
+  windowMs: 86_400_000,
+  minimum: 3,
+  ratio: 0.5,
+  openMs: 3_600_000,
+  probes: 1,
+};
+
+/** The clock is set back between a hold on a breaker and its first result. */
+const SET_BACK: [number, Step[]] = [
+  STARTS[0] ?? 0,
+  [
+    { kind: 'place', demands: [BREAKER], over: true, twice: true },
+    { kind: 'pass', ms: -600_000 },
+    { kind: 'settle', nth: 0, how: { disposition: 'consume', result: 'bad' }, resolve: 'consume' },
+    { kind: 'pass', ms: 1_800_000 },
+    { kind: 'pass', ms: 86_400_000 },
+    { kind: 'place', demands: [BREAKER], over: true, twice: true },
+  ],
+];
+
 describe('counters in memory', () => {
   test('read what the ledger reads, through any placing, settling and passing of time', async () => {
     await fc.assert(
@@ -248,7 +272,7 @@ describe('counters in memory', () => {
           for (const one of steps) await pair.take(one);
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 80, examples: [SET_BACK] },
     );
   }, 240_000);
 

@@ -18,6 +18,9 @@ interface Hold extends Held {
   readonly counter: string;
 }
 
+/** Of a breaker's counter before its first result. */
+const NO_WINDOW = { width: 0, keep: 0, zone: '' } as const;
+
 /** `place` and `settle` do what `place_holds` and `settle_holds` of the ledger do, for one counter each. */
 export class Counters {
   readonly #counters = new Map<string, CounterModel>();
@@ -38,9 +41,11 @@ export class Counters {
   place(tenant: string, action: string, demand: LimitDemand, at: number): void {
     const ask = askOf(demand);
     const id = counterId(tenant, demand);
-    const counter = this.#counterOf(id, ask, at);
     const holds = this.#holdsOf(tenant, action);
     const own = holds.get(id);
+    // A breaker's counter comes with its first end: until then a hold on it changes nothing.
+    const counter =
+      ask.kind === 'breaker' ? (this.#counters.get(id) ?? new CounterModel(ask, at)) : this.#counterOf(id, ask, at);
     if (ask.kind === 'rate') {
       if (own !== undefined) return;
       counter.fullAt = Math.max(counter.fullAt ?? 0, at) + ask.width;
@@ -75,8 +80,8 @@ export class Counters {
   ): void {
     const id = counterId(tenant, demand);
     const hold = this.#holds.get(actionKey(tenant, action))?.get(id);
-    const counter = this.#counters.get(id);
-    if (hold === undefined || counter === undefined || (hold.status !== 'held' && hold.status !== 'kept')) return;
+    if (hold === undefined || (hold.status !== 'held' && hold.status !== 'kept')) return;
+    const counter = this.#counterOf(id, demand.kind === 'breaker' ? { ...hold.ask, ...NO_WINDOW } : hold.ask, at);
     if (how.disposition === 'keep' && demand.kind !== 'breaker') {
       hold.status = 'kept';
       return;
