@@ -260,7 +260,7 @@ test('time comes from the facts', () => {
   expect(at('2025-01-01T17:00:00Z')).toBe('deny');
 });
 
-describe('for any policies and facts', () => {
+describe('for any policies and facts', { timeout: 240_000 }, () => {
   const condition = fc.constantFrom(
     'context.rows > 100',
     'context.rows >= 0',

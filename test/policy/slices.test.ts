@@ -108,42 +108,46 @@ function comparable({ decision, diagnostics }: ReturnType<Policy['ask']>) {
 
 const cedar = newCedar();
 
-test('with any policies and any facts: decision, determining policies and errors are those of all of Cedar', () => {
-  const seen = { allow: 0, deny: 0, errors: 0, left: 0 };
-  fc.assert(
-    fc.property(
-      fc.array(rule, { minLength: 1, maxLength: 12 }),
-      fc.array(facts, { minLength: 8, maxLength: 8 }),
-      (rules, many) => {
-        const texts = rules.map(({ effect, clauses, ...scope }, i) => {
-          const soft = effect === 'soft' ? '@reason("ask") @approval("dba") ' : '';
-          const head = `${effect === 'soft' ? 'forbid' : effect} (${scope.principal}, ${scope.action}, ${scope.resource})`;
-          return `@id("r${i}") ${soft}${head} ${clauses.join(' ')};`;
-        });
-        let policy: Policy;
-        try {
-          policy = policyFromText({ 'a.cedar': texts.join('\n') });
-        } catch {
-          // Cedar finds some conditions impossible, and refuses them.
-          fc.pre(false);
-          throw new Error('unreachable');
-        }
-        for (const one of many) {
-          const request = policy.request(one);
-          seen.left += policy.rules.length - policy.slice(request).length;
-          const sliced = comparable(policy.ask(request, 'all'));
-          expect(sliced).toEqual(unsliced(policy, one, true));
-          expect(comparable(policy.ask(request, 'without-soft'))).toEqual(unsliced(policy, one, false));
-          seen[sliced.decision]++;
-          seen.errors += sliced.errors.length;
-        }
-      },
-    ),
-    { numRuns: 60 },
-  );
-  // It compared something: all kinds of answers came, and policies were left out.
-  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
-});
+test(
+  'with any policies and any facts: decision, determining policies and errors are those of all of Cedar',
+  { timeout: 240_000 },
+  () => {
+    const seen = { allow: 0, deny: 0, errors: 0, left: 0 };
+    fc.assert(
+      fc.property(
+        fc.array(rule, { minLength: 1, maxLength: 12 }),
+        fc.array(facts, { minLength: 8, maxLength: 8 }),
+        (rules, many) => {
+          const texts = rules.map(({ effect, clauses, ...scope }, i) => {
+            const soft = effect === 'soft' ? '@reason("ask") @approval("dba") ' : '';
+            const head = `${effect === 'soft' ? 'forbid' : effect} (${scope.principal}, ${scope.action}, ${scope.resource})`;
+            return `@id("r${i}") ${soft}${head} ${clauses.join(' ')};`;
+          });
+          let policy: Policy;
+          try {
+            policy = policyFromText({ 'a.cedar': texts.join('\n') });
+          } catch {
+            // Cedar finds some conditions impossible, and refuses them.
+            fc.pre(false);
+            throw new Error('unreachable');
+          }
+          for (const one of many) {
+            const request = policy.request(one);
+            seen.left += policy.rules.length - policy.slice(request).length;
+            const sliced = comparable(policy.ask(request, 'all'));
+            expect(sliced).toEqual(unsliced(policy, one, true));
+            expect(comparable(policy.ask(request, 'without-soft'))).toEqual(unsliced(policy, one, false));
+            seen[sliced.decision]++;
+            seen.errors += sliced.errors.length;
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+    // It compared something: all kinds of answers came, and policies were left out.
+    for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20);
+  },
+);
 
 describe('a slice', () => {
   const sizes = (text: string, given: Parameters<typeof factsOf>[0]) => {
@@ -180,7 +184,7 @@ describe('a slice', () => {
   });
 });
 
-test('5,000 policies load within bounds, and one more is refused', () => {
+test('5,000 policies load within bounds, and one more is refused', { timeout: 240_000 }, () => {
   const texts = (count: number) =>
     Object.fromEntries(
       Array.from({ length: Math.ceil(count / 2500) }, (_, file) => [

@@ -46,7 +46,7 @@ function went({ decision, approvals }: DecisionRecord): boolean {
   );
 }
 
-describe('the corpus', () => {
+describe('the corpus', { timeout: 240_000 }, () => {
   test('holds at least 2,000 decisions over three kinds of tools, with approvals, budgets and denials', () => {
     const { records } = recording;
     expect(records.length).toBeGreaterThanOrEqual(2000);
@@ -83,7 +83,7 @@ describe('the corpus', () => {
   });
 });
 
-describe('of a policy change whose effect is known, the backtest finds exactly that', () => {
+describe('of a policy change whose effect is known, the backtest finds exactly that', { timeout: 240_000 }, () => {
   test('a narrower table: writers may not touch orders any more', () => {
     const report = under('rules.cedar', (text) =>
       text.replace(/(@id\("writers-write"\)[^;]*\n\));/, '$1\nunless { context.targets.contains("orders") };'),
