@@ -4,6 +4,7 @@ import { asCountersignError } from '../src/action/errors.js';
 import { DISPOSITIONS, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import {
+  activePolicy,
   compilePolicy,
   heldInAdvance,
   resolveLimits,
@@ -85,16 +86,8 @@ export async function spentBy(
 
 /** The policy that made the decision, even when another one is active now. */
 async function policyOf({ policyDigest }: Decision, { policy, ledger }: Dependencies): Promise<Policy> {
-  const current = activeOn(policy);
+  // An effect that was made is settled also on a worker on which no policy is active.
+  const current = activePolicy(policy);
   if (current?.digest === policyDigest) return current;
   return compilePolicy(await storedBundle(policyDigest, (digest) => ledger.content.getPolicy(digest)));
-}
-
-/** An effect that was made is settled also on a worker on which no policy is active. */
-function activeOn(policy: Dependencies['policy']): Policy | undefined {
-  try {
-    return policy.current();
-  } catch {
-    return undefined;
-  }
 }

@@ -43,15 +43,13 @@ export async function policyOfShop({ tenant, ledger, keyring, client, admin }: N
     await ledger.rollout.publish({ digest: bundle.digest, by: 'paula', reason });
     return bundle.digest;
   };
-  const active = async (): Promise<Digest | undefined> =>
-    (await ledger.rollout.states()).find(({ state }) => state === 'active')?.digest;
   const ordered = async (
     kind: 'promote_policy' | 'roll_back_policy',
     subject: Digest,
     reason: string,
     evidence?: Digest,
   ): Promise<void> => {
-    const replaces = await active();
+    const replaces = await ledger.rollout.active();
     const command = await signCommand(admin, {
       kind,
       tenant,
@@ -74,7 +72,7 @@ export async function policyOfShop({ tenant, ledger, keyring, client, admin }: N
     starter,
     publish: (file, text, reason) => published({ [file]: text }, reason),
     async backtest(draft) {
-      const [found, baseline] = await Promise.all([ledger.content.getPolicy(draft), active()]);
+      const [found, baseline] = await Promise.all([ledger.content.getPolicy(draft), ledger.rollout.active()]);
       if (found === undefined || baseline === undefined) throw new Error('there is nothing to compare');
       const { records, policies } = await decisionsOf(ledger, keyring, { tenant });
       const candidate = compilePolicy(bundleFromFiles(found));

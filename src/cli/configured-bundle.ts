@@ -19,7 +19,7 @@ export async function configuredBundle(
   const { loadBundle, storedBundle } = await import('../policy/index.js');
   if (source.from === 'folder') return { bundle: await loadBundle(source.path), from: source.path };
   const { rollout, content } = await context.ledger();
-  const active = (await rollout.states()).find(({ state }) => state === 'active');
+  const active = await rollout.active();
   if (active === undefined) {
     throw new CountersignError('POLICY_UNAVAILABLE', 'No policy is active in the ledger: workers deny everything.', {
       field: 'policies',
@@ -27,5 +27,5 @@ export async function configuredBundle(
       fix: 'Publish one and promote it: countersign policy publish, then countersign policy promote.',
     });
   }
-  return { bundle: await storedBundle(active.digest, (digest) => content.getPolicy(digest)), from: 'the ledger' };
+  return { bundle: await storedBundle(active, (digest) => content.getPolicy(digest)), from: 'the ledger' };
 }

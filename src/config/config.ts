@@ -74,6 +74,11 @@ export function defineConfig(config: CountersignConfig): CountersignConfig {
   return config;
 }
 
+/** Which file is meant where a config can be absent: the one that is named, or the one in the working folder. */
+export function configFile(file: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  return file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
+}
+
 /**
  * Loads the config module: `file`, else COUNTERSIGN_CONFIG, else `countersign.config.mjs` in the working folder.
  *

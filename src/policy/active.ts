@@ -31,6 +31,15 @@ export interface PolicyStatus {
   readonly lastError?: CountersignError;
 }
 
+/** The active policy, where there is one. */
+export function activePolicy(source: { current(): Policy }): Policy | undefined {
+  try {
+    return source.current();
+  } catch {
+    return undefined;
+  }
+}
+
 export class ActivePolicy {
   readonly #options: ActivePolicyOptions;
   #policy: Policy | undefined;

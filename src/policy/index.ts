@@ -1,5 +1,12 @@
 /** `countersign/policy`: load, check and evaluate Cedar policy bundles. */
-export { ActivePolicy, type ActivePolicyOptions, type PolicyLogger, type PolicyStatus, type Reload } from './active.js';
+export {
+  activePolicy,
+  ActivePolicy,
+  type ActivePolicyOptions,
+  type PolicyLogger,
+  type PolicyStatus,
+  type Reload,
+} from './active.js';
 export type { NamedValue } from './annotations.js';
 export type { ApprovalTerms } from './approval.js';
 export { bundleFromFiles, type PolicyBundle } from './bundle.js';

@@ -6,7 +6,7 @@ import type { Closing } from '../closing.js';
 import { folderRefused, policySourceOf, type CountersignConfig } from '../config/config.js';
 import type { PlacedPolicy } from '../action/policy-rollout.js';
 import type { Ledger } from '../ledger/index.js';
-import { ActivePolicy, RolledOutPolicy, type Policy, type Reload } from '../policy/index.js';
+import { activePolicy, ActivePolicy, RolledOutPolicy, type Policy, type Reload } from '../policy/index.js';
 import { verifyPolicyChange, type Keyring } from '../trust/index.js';
 import { PolicyReporter } from './policy-reporter.js';
 
@@ -74,11 +74,7 @@ export async function openPolicy(options: PolicySourceOptions, closing: Closing)
 
 /** The digest of the active policy, where there is one. */
 export function digestOf(policy: Pick<WorkerPolicy, 'current'>): Policy['digest'] | undefined {
-  try {
-    return policy.current().digest;
-  } catch {
-    return undefined;
-  }
+  return activePolicy(policy)?.digest;
 }
 
 function rolledOut({ ledger, keyring, logger }: PolicySourceOptions): RolledOutPolicy {

@@ -11,6 +11,7 @@ import type { Exit } from '../exit-codes.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
 import type { ActionRecord } from '../../action-records/action-record.js';
+import { confirmSigning } from '../confirm-signing.js';
 import { AS_OPTION } from '../send-signed-command.js';
 import { timeline, waitedSeconds } from '../timeline.js';
 import { usageError } from '../usage-error.js';
@@ -179,7 +180,7 @@ function assertWithoutPasskey(pending: PendingView, roles: readonly string[]): v
   );
 }
 
-/** Shows all of it and asks. Where nobody can be asked, --yes must have been given. */
+/** Shows all of it and asks. */
 async function confirm(
   { out, terminal }: Context,
   view: ActionView,
@@ -187,25 +188,10 @@ async function confirm(
 ): Promise<void> {
   const record: ActionRecord = { view, keptBy: 'temporal', warnings: [] };
   out.present((paint) => timeline(record, { paint, width: out.width, full: true }), { script: out.json || print });
-  if (yes) return;
-  if (!terminal.stdin.isTTY || !terminal.stderr.isTTY) {
-    throw usageError('There is no terminal to ask for a confirmation.', {
-      field: '--yes',
-      expected: 'a terminal, or --yes',
-      fix: 'Read what is shown above, then run the command again with --yes.',
-    });
-  }
-  const { confirm, isCancel } = await import('@clack/prompts');
-  const answer = await confirm({
-    message: `Sign for exactly this? (${view.pending?.shownDigest.slice(0, 19) ?? ''}…)`,
+  await confirmSigning(terminal, {
+    yes,
+    question: `Sign for exactly this? (${view.pending?.shownDigest.slice(0, 19) ?? ''}…)`,
     active: 'Approve',
-    inactive: 'Leave it',
-    initialValue: false,
-    output: process.stderr,
+    otherwise: 'The action is still waiting; deny it with `countersign deny`.',
   });
-  if (isCancel(answer) || !answer) {
-    throw new CountersignError('CANCELLED', 'Nothing was signed.', {
-      fix: 'The action is still waiting; deny it with `countersign deny`.',
-    });
-  }
 }

@@ -1,6 +1,5 @@
 /** `countersign dev`: everything that is needed, on this machine, in one process. */
 import path from 'node:path';
-import { variable } from '../../environment.js';
 import type { Command } from 'commander';
 import type { DevServers } from '../../dev/index.js';
 import type { CountersignConfig } from '../../config/config.js';
@@ -145,12 +144,11 @@ async function portsOf({
 
 /** Without a config there is still a worker, so that proposals are answered: no tool is known, and the answer says so. */
 async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<CountersignConfig> {
-  const [{ CONFIG_NAMES, editedFolder, loadConfig }, { starterFolder }, { existsSync }] = await Promise.all([
+  const [{ configFile, editedFolder, loadConfig }, { starterFolder }] = await Promise.all([
     import('../../config/config.js'),
     import('../../policy/starter.js'),
-    import('node:fs'),
   ]);
-  const named = file ?? variable('COUNTERSIGN_CONFIG', env) ?? CONFIG_NAMES.find((name) => existsSync(name));
+  const named = configFile(file, env);
   if (named === undefined) return { policies: starterFolder(), tools: [] };
   // There is one worker, and nobody who would promote the next version of it.
   const { deployment: _deployment, ...config } = await loadConfig(named, env);

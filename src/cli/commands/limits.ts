@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { LimitCounter } from '../../action/hold.js';
 import type { Policy } from '../../policy/index.js';
 import { examples, run } from '../command.js';
-import { variable } from '../../environment.js';
 import { configuredBundle, type ConfiguredBundle } from '../configured-bundle.js';
+import { optionalConfig } from '../optional-config.js';
 import type { Context } from '../context.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
@@ -109,11 +109,6 @@ async function declaringBundle(
       fix: 'Leave one of them out.',
     });
   }
-  const { CONFIG_NAMES, loadConfig } = await import('../../config/config.js');
-  const { existsSync } = await import('node:fs');
-  const named = config ?? variable('COUNTERSIGN_CONFIG', context.env) ?? CONFIG_NAMES.find((name) => existsSync(name));
-  if (named === undefined) return undefined;
-  const loaded = await loadConfig(named, context.env);
-  for (const tool of loaded.tools) context.defer(() => tool.close());
-  return configuredBundle(context, loaded);
+  const loaded = await optionalConfig(context, config);
+  return loaded === undefined ? undefined : configuredBundle(context, loaded);
 }

@@ -63,6 +63,11 @@ export class Rollout {
     return placed(this.#database);
   }
 
+  /** The policy that decides. Undefined until the first one is promoted. */
+  async active(): Promise<Digest | undefined> {
+    return (await this.placed()).policies.find(({ state }) => state === 'active')?.digest;
+  }
+
   /** The latest first, at most `limit`; of one bundle, or of all. */
   history(of: { readonly digest?: Digest; readonly limit?: number } = {}): Promise<readonly PolicyChange[]> {
     return history(this.#database, of);

@@ -86,7 +86,7 @@ async function runBacktest(context: Context, options: BacktestOptions): Promise<
 /** Of the candidate against the policy that is active now, also where this exceeds a threshold: people see it when they promote. */
 async function keepEvidence(context: Context, { summary }: BacktestReport): Promise<void> {
   const [{ operatorName }, { rollout }] = await Promise.all([import('../../operator-name.js'), context.ledger()]);
-  const baseline = (await rollout.states()).find(({ state }) => state === 'active')?.digest;
+  const baseline = await rollout.active();
   if (baseline === undefined) {
     throw new CountersignError('NOT_FOUND', 'No policy is active in the ledger, so nothing can be promoted over it.', {
       field: '--keep',

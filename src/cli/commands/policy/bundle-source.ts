@@ -1,9 +1,9 @@
 /** Which bundle a command of `countersign policy` is about, and which tools and roles it is written for. */
 import type { CountersignConfig } from '../../../config/config.js';
 import { editedFolder } from '../../../config/policies.js';
-import { variable } from '../../../environment.js';
 import type { RegisteredTool } from '../../../policy/authoring/registered.js';
 import type { Context } from '../../context.js';
+import { optionalConfig } from '../../optional-config.js';
 import { usageError } from '../../usage-error.js';
 
 export interface SourceOptions {
@@ -30,7 +30,7 @@ export async function bundleSource(
   folder: string | undefined,
   options: SourceOptions,
 ): Promise<BundleSource> {
-  const [config, { existsSync }] = await Promise.all([configOf(context, options), import('node:fs')]);
+  const [config, { existsSync }] = await Promise.all([optionalConfig(context, options.config), import('node:fs')]);
   const found = folder ?? folderIn(config) ?? (existsSync('policies') ? 'policies' : undefined);
   if (found === undefined) {
     throw usageError('Nothing says which policy folder is meant.', {
@@ -52,16 +52,4 @@ export async function bundleSource(
 /** A worker that takes its policy from the ledger has no folder. */
 function folderIn(config: CountersignConfig | undefined): string | undefined {
   return config === undefined ? undefined : editedFolder(config);
-}
-
-async function configOf(context: Context, { config }: SourceOptions): Promise<CountersignConfig | undefined> {
-  const [{ CONFIG_NAMES, loadConfig }, { existsSync }] = await Promise.all([
-    import('../../../config/config.js'),
-    import('node:fs'),
-  ]);
-  const named = config ?? variable('COUNTERSIGN_CONFIG', context.env) ?? CONFIG_NAMES.find((name) => existsSync(name));
-  if (named === undefined) return undefined;
-  const loaded = await loadConfig(named, context.env);
-  for (const tool of loaded.tools) context.defer(() => tool.close());
-  return loaded;
 }

@@ -32,7 +32,7 @@ export interface Ordering {
 export async function ordering(context: Context, as: string | undefined): Promise<Ordering> {
   const { credential, holder } = await context.approver(as);
   const ledger = await context.ledger();
-  const active = (await ledger.rollout.states()).find(({ state }) => state === 'active')?.digest;
+  const active = await ledger.rollout.active();
   return { ledger, credential, holder, active };
 }
 

@@ -7,8 +7,8 @@ import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
 import type { Exit } from '../../exit-codes.js';
 import type { Paint } from '../../output.js';
+import { confirmSigning } from '../../confirm-signing.js';
 import { AS_OPTION } from '../../send-signed-command.js';
-import { usageError } from '../../usage-error.js';
 import { findPolicy } from './find-policy.js';
 import { order, ordering, type OrderOptions } from './order.js';
 
@@ -55,7 +55,12 @@ async function promote(context: Context, name: string, options: PromoteOptions):
       ...(compared ? [evidenceText(evidence, paint)] : []),
     ].join('\n'),
   );
-  await confirmed(context, options);
+  await confirmSigning(context.terminal, {
+    yes: options.yes ?? false,
+    question: 'Sign for exactly this?',
+    active: 'Promote',
+    otherwise: 'The policy that was active stays.',
+  });
   return order(context, now, {
     kind: 'promote_policy',
     subject: digest,
@@ -72,27 +77,4 @@ function evidenceText(evidence: PolicyEvidence | undefined, paint: Paint): strin
     `${paint.bold('evidence')} ${report}: ${decisions} decisions, by ${sanitize(by)} at ${at}`,
     ...lines.map((line) => `         ${sanitize(line)}`),
   ].join('\n');
-}
-
-/** @throws CountersignError USAGE, CANCELLED */
-async function confirmed({ terminal }: Context, { yes = false }: PromoteOptions): Promise<void> {
-  if (yes) return;
-  if (!terminal.stdin.isTTY || !terminal.stderr.isTTY) {
-    throw usageError('There is no terminal to ask for a confirmation.', {
-      field: '--yes',
-      expected: 'a terminal, or --yes',
-      fix: 'Read what is shown above, then run the command again with --yes.',
-    });
-  }
-  const { confirm, isCancel } = await import('@clack/prompts');
-  const answer = await confirm({
-    message: 'Sign for exactly this?',
-    active: 'Promote',
-    inactive: 'Leave it',
-    initialValue: false,
-    output: process.stderr,
-  });
-  if (isCancel(answer) || !answer) {
-    throw new CountersignError('CANCELLED', 'Nothing was signed.', { fix: 'The policy that was active stays.' });
-  }
 }
