@@ -31,6 +31,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/properties.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
     // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
