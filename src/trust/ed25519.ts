@@ -109,7 +109,7 @@ function verifyingKey(x: string): VerifyingKey {
   return {
     x,
     verifies: (data, signature) => {
-      const id = createHash('sha256').update(x).update(signature).update(data).digest('base64');
+      const id = signatureId(x, signature, data);
       if (verified.has(id)) return true;
       if (!verify(null, data, key, signature)) return false;
       verified.set(id, true);
@@ -118,15 +118,28 @@ function verifyingKey(x: string): VerifyingKey {
   };
 }
 
-/** Signatures that verified. Nothing makes one invalid later, and each step of an action verifies those of the steps before it again. */
+/**
+ * Signatures that verified, and those that this process made itself. Nothing makes one invalid later, and each step of an action verifies
+ * those of the steps before it again.
+ */
 const verified = new LRUCache<string, true>({ max: 10_000 });
+
+function signatureId(x: string, signature: Uint8Array, data: Uint8Array): string {
+  return createHash('sha256').update(x).update(signature).update(data).digest('base64');
+}
 
 /** The key is held by the closure alone, where neither inspection nor export reaches it. */
 function privateKey(x: string, d: string): PrivateKey {
   const key = createPrivateKey({ key: { ...bare(x), d }, format: 'jwk' });
   // Node reads `d` and lets any `x` pass.
   if (publicPart(key) !== x) throw new Error('the two parts do not belong together');
-  return { sign: (data) => sign(null, data, key) };
+  return {
+    sign: (data) => {
+      const signature = sign(null, data, key);
+      verified.set(signatureId(x, signature, data), true);
+      return signature;
+    },
+  };
 }
 
 function publicPart(key: KeyObject): string | undefined {
