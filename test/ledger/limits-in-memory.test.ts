@@ -10,6 +10,7 @@ import { demandRows } from '../../src/ledger/limits/demands.js';
 import { Counters, type HoldSpending } from '../../src/policy/backtest/counters.js';
 import { microsecondsOf, slotBegins, slotOf } from '../../src/policy/backtest/windows.js';
 import { createDatabase } from '../support/postgres.js';
+import { runs } from '../support/properties.js';
 
 const TENANT = 'acme';
 const DAY = 86_400_000;
@@ -272,7 +273,7 @@ describe('counters in memory', () => {
           for (const one of steps) await pair.take(one);
         },
       ),
-      { numRuns: 80, examples: [SET_BACK] },
+      { numRuns: runs(40), examples: [SET_BACK] },
     );
   }, 240_000);
 

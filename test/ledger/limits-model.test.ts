@@ -6,6 +6,7 @@ import type { HoldSettlement } from '../../src/action/limits.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import { LIMIT_NAMES, LIMITS, LimitWorld, type Asked } from './limit-world.js';
 import { endConnections, startLedger, times, type TestLedger } from './support.js';
+import { runs } from '../support/properties.js';
 
 let at: TestLedger;
 /** The clients whose connections die. */
@@ -175,7 +176,7 @@ describe('whatever happens, in whatever order', () => {
         }
         await world.endAll();
       }),
-      { numRuns: 40 },
+      { numRuns: runs(20) },
     );
   }, 300_000);
 });

@@ -4,6 +4,7 @@ import { ACTION_TYPES, type Facts } from '../../src/action/decision.js';
 import { evaluate } from '../../src/policy/index.js';
 import { policyFromText } from '../../src/testing/index.js';
 import { factsOf, PERMIT_ALL } from './facts.js';
+import { runs } from '../support/properties.js';
 
 const soft = (id: string, approval: string, when: string): string =>
   `@id("${id}") @reason("${id} of {rows}") @approval("${approval}") forbid (principal, action, resource) when { ${when} };\n`;
@@ -306,7 +307,7 @@ describe('for any policies and facts', { timeout: 240_000 }, () => {
         expect(decision.policies).toContain('never');
         expect(decision.requirements).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -316,7 +317,7 @@ describe('for any policies and facts', { timeout: 240_000 }, () => {
         const forbids = rules.map((rule) => ({ ...rule, kind: rule.kind === 'permit' ? 'soft' : rule.kind }));
         expect(evaluate(policyFromText({ 'a.cedar': text(forbids) }), facts).effect).toBe('deny');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(20) },
     );
   });
 
@@ -328,7 +329,7 @@ describe('for any policies and facts', { timeout: 240_000 }, () => {
         const after = evaluate(policyFromText({ 'a.cedar': text(hard) }), facts).effect;
         expect(after).toBe(before === 'allow' ? 'allow' : 'deny');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(20) },
     );
   });
 });

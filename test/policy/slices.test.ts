@@ -7,6 +7,7 @@ import { compilePolicy, bundleFromFiles, type Policy } from '../../src/policy/in
 import { policyFromText } from '../../src/testing/index.js';
 import { factsOf, PERMIT_ALL } from './facts.js';
 import { STARTER_SCHEMA } from './input-example.js';
+import { runs } from '../support/properties.js';
 
 const NAMES = ['a', 'b', 'C'] as const;
 const name = fc.constantFrom(...NAMES);
@@ -142,7 +143,7 @@ test(
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
     // It compared something: all kinds of answers came, and policies were left out.
     for (const count of Object.values(seen)) expect(count).toBeGreaterThan(0);

@@ -6,3 +6,8 @@ import fc from 'fast-check';
 
 const seed = process.env['FAST_CHECK_SEED'] ?? '20261129';
 if (seed !== 'random') fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: Number(seed) });
+
+/** How many cases of a costly property are tried: as many as said, times `FAST_CHECK_RUNS`. Default 1. */
+export function runs(count: number): number {
+  return count * Number(process.env['FAST_CHECK_RUNS'] ?? 1);
+}
