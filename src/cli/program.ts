@@ -19,6 +19,7 @@ import { keys } from './commands/keys.js';
 import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
 import { mcp } from './commands/mcp.js';
+import { oversight } from './commands/oversight.js';
 import { pending } from './commands/pending.js';
 import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
@@ -45,7 +46,7 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, oversight] },
 ] as const;
 
 const ENVIRONMENT = `

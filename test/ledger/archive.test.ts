@@ -451,6 +451,46 @@ describe('the whole record of an action', () => {
   });
 });
 
+describe('what people decided', () => {
+  test('comes with the roles and rules that they were asked by, the latest first, and says where it was cut', async () => {
+    const tenant = newTenant();
+    const ask = await waits(ledger, { tenant, actionId: 'asked' });
+    await ledger.approvalRequests.recordDecision({ ...yes(ask, 'Ann'), roles: ['dba', 'cook'] });
+    await ledger.approvalRequests.recordDecision({
+      ...yes({ ...ask, actionId: 'never asked' }, 'bob'),
+      roles: ['cook'],
+    });
+    const [requirement] = ask.shown.requirements;
+    const since = new Date(Date.now() - 60_000);
+    const { decisions, more } = await ledger.archive.overseenDecisions(tenant, since);
+    expect(more).toBe(false);
+    expect(decisions).toEqual([
+      {
+        person: 'bob',
+        verdict: 'approve',
+        roles: ['cook'],
+        rules: [],
+        overRateLimit: false,
+        refused: false,
+        at: expect.any(String),
+      },
+      {
+        person: 'ann',
+        verdict: 'approve',
+        roles: ['dba'],
+        rules: [requirement?.policy],
+        waitedSeconds: expect.any(Number),
+        overRateLimit: false,
+        refused: false,
+        at: expect.any(String),
+      },
+    ]);
+    expect(await ledger.archive.overseenDecisions(tenant, since, 1)).toEqual({ decisions: [decisions[0]], more: true });
+    expect((await ledger.archive.overseenDecisions(tenant, new Date(Date.now() + 60_000))).decisions).toEqual([]);
+    expect((await ledger.archive.overseenDecisions(newTenant(), since)).decisions).toEqual([]);
+  });
+});
+
 describe('the dashboard', () => {
   test('counts decisions by day, policy and tool, outcomes by status, and how long people took', async () => {
     const tenant = newTenant();

@@ -74,6 +74,11 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
     // Its own action, which no rule decided.
     return seen.counted === 1 && seen.rules.length === 0 ? undefined : SECRET;
   },
+  'Archive.overseenDecisions': async (tenant) => {
+    const seen = await ledger.archive.overseenDecisions(tenant, new Date(0));
+    // Its own decision, which nobody had asked for.
+    return seen.decisions.length === 1 && seen.decisions[0]?.rules.length === 0 ? undefined : SECRET;
+  },
   'Archive.bundlesInUse': async (tenant) =>
     (await ledger.archive.bundlesInUse(tenant)).length === 0 ? undefined : SECRET,
   'Archive.isOnlyTenant': async (tenant) => ((await ledger.archive.isOnlyTenant(tenant)) ? SECRET : undefined),

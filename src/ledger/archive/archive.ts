@@ -29,6 +29,7 @@ import { pageSize } from '../database/cursor.js';
 import { dashboard, type Dashboard } from './dashboard.js';
 import { decidedActions, type DecidedAction, type DecidedFilter } from './decided.js';
 import { bundlesInUse, isOnlyTenant, ruleFigures, type NamedBundle, type RuleFigures } from './policy-figures.js';
+import { overseenDecisions, type OverseenDecisions } from './overseen.js';
 import type { Database } from '../database/database.js';
 import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
 import { Deliveries } from '../deliveries/deliveries.js';
@@ -186,6 +187,11 @@ export class Archive {
   /** How often each rule determined a decision of what has ended since. It looks at the latest `most` actions, by default 100,000, and says so. */
   ruleFigures(tenant: string, since: Date, most?: number): Promise<RuleFigures> {
     return ruleFigures(this.#database, tenant, since, most);
+  }
+
+  /** What people decided since, the latest first. It looks at the latest `most` decisions, by default 100,000, and says so. */
+  overseenDecisions(tenant: string, since: Date, most?: number): Promise<OverseenDecisions> {
+    return overseenDecisions(this.#database, tenant, since, most);
   }
 
   /** The bundles that the tenant's latest decisions name, the latest first: what is in force where no bundle was promoted. */

@@ -1,0 +1,137 @@
+/** `countersign oversight`: how people use their authority, by approver, role and rule, beside the period before. */
+import type { Command } from 'commander';
+import { formatDuration } from '../../action/duration.js';
+import {
+  HARDLY_READ_SECONDS,
+  oversightOf,
+  type Oversight,
+  type OversightFigures,
+  type OversightFinding,
+  type OversightGroup,
+} from '../../action/oversight.js';
+import { examples, run } from '../command.js';
+import type { Context } from '../context.js';
+import { durationOption } from '../duration-options.js';
+import { table, type Pen } from '../layout.js';
+import { sanitize } from '../../presentation/sanitize.js';
+import { usageError } from '../usage-error.js';
+import { requireTenant } from './standing-approval.js';
+
+interface OversightOptions {
+  readonly tenant?: string;
+  readonly since: string;
+}
+
+export function oversight(program: Command): void {
+  program
+    .command('oversight')
+    .description(
+      'show how people use their authority: yes rates and times to decide by approver, role and rule; needs the ledger',
+    )
+    .option('--tenant <tenant>', "whose; default: the credential's")
+    .option('--since <duration>', 'how far back; the same length of time before it is the baseline', '30d')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign oversight --tenant acme',
+        'countersign oversight --since 90d',
+        `countersign oversight --json | jq '.approvers[] | select(.findings != [])'`,
+      ),
+    )
+    .action(run(showOversight));
+}
+
+async function showOversight(context: Context, options: OversightOptions): Promise<void> {
+  const { out } = context;
+  const period = periodOf(options.since);
+  const tenant = await requireTenant(context, options.tenant);
+  const ledger = await context.ledger();
+  const [to, from, baselineFrom] = [0, 1, 2].map((times) => new Date(Date.now() - times * period)) as [
+    Date,
+    Date,
+    Date,
+  ];
+  const { decisions, more } = await ledger.archive.overseenDecisions(tenant, baselineFrom);
+  const found = oversightOf(decisions, from);
+  out.result({ tenant, baselineFrom, from, to, more, ...found }, () =>
+    told(found, { paint: out.paint, width: out.width, full: true }),
+  );
+  if (more) out.note('There are more decisions in this period: only the latest were counted.');
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MOST_DAYS = 3660;
+
+function periodOf(since: string): number {
+  const period = durationOption(since, '--since');
+  if (period > 0 && period <= MOST_DAYS * DAY_MS) return period;
+  throw usageError('The period is too short or too long.', {
+    field: '--since',
+    expected: `more than nothing, and at most ${MOST_DAYS}d`,
+    fix: 'Write for instance --since 90d.',
+  });
+}
+
+function told({ total, approvers, roles, rules }: Oversight, pen: Pen): string {
+  if (total.decisions === 0) return pen.paint.dim('nobody decided anything in this period');
+  const groups = [
+    ['approver', approvers],
+    ['role', roles],
+    ['rule', rules],
+  ] as const;
+  const tables = groups.flatMap(([what, named]) =>
+    named.length === 0
+      ? []
+      : [
+          '',
+          ...table(
+            [...named, ...(what === 'approver' ? [total] : [])].map((one) => row(what, one)),
+            pen,
+          ),
+        ],
+  );
+  const findings = groups.flatMap(([what, named]) =>
+    named.flatMap((one) => one.findings.map((finding) => `  ${what} ${sanitize(one.name)} ${FINDINGS[finding](one)}`)),
+  );
+  return [
+    ...tables.slice(1),
+    ...(findings.length === 0 ? [] : ['', pen.paint.yellow('worth a look:'), ...findings]),
+  ].join('\n');
+}
+
+function row(what: string, { name, before, ...own }: OversightGroup): Record<string, unknown> {
+  return {
+    [what]: name,
+    decisions: own.decisions,
+    yes: withBefore(percent(own), percent(before)),
+    median: withBefore(seconds(own.medianSeconds), seconds(before.medianSeconds)),
+    fastest: seconds(own.p10Seconds),
+    'too fast': own.tooFast,
+  };
+}
+
+/** The baseline stands in brackets. */
+function withBefore(now: string, before: string): string {
+  return before === '-' ? now : `${now} (${before})`;
+}
+
+/** Each reads on from the name. */
+const FINDINGS: Readonly<Record<OversightFinding, (group: OversightGroup) => string>> = {
+  always_yes: ({ decisions }) => `said yes to all of ${decisions}`,
+  fast: ({ medianSeconds }) =>
+    `took ${seconds(medianSeconds)} in the median: under ${HARDLY_READ_SECONDS} seconds, or under a quarter of everybody's time`,
+  more_yes_than_before: (group) =>
+    `said yes to ${percent(group)}, and to ${percent(group.before)} in the period before`,
+  faster_than_before: ({ medianSeconds, before }) =>
+    `took ${seconds(medianSeconds)}, and ${seconds(before.medianSeconds)} in the period before`,
+  too_fast: ({ tooFast }) =>
+    `decided too fast ${tooFast === 1 ? 'once' : `${tooFast} times`}, against the approval rate limit`,
+};
+
+function percent({ yesRate }: OversightFigures): string {
+  return yesRate === undefined ? '-' : `${Math.round(yesRate * 100)} %`;
+}
+
+function seconds(value: number | undefined): string {
+  return value === undefined ? '-' : formatDuration(Math.round(value) * 1000);
+}
