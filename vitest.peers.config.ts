@@ -1,6 +1,6 @@
 /**
- * `npm run check:peers`: what is held against programs that others wrote, which come from their registries: Schemathesis, the conformance suite of MCP, and
- * the frameworks and checkers of Python. Not part of `npm test`. With CREWAI=1 the adapter for CrewAI too.
+ * `npm run check:peers`: what is held against programs that others wrote, which come from their registries: Schemathesis, the conformance suite of MCP,
+ * Mastra, and the frameworks and checkers of Python. Not part of `npm test`. With CREWAI=1 the adapter for CrewAI too.
  */
 import base from './vitest.config.js';
 
@@ -10,6 +10,12 @@ export default {
   ...base,
   test: {
     ...base.test,
-    include: ['test/api/conformance.ts', 'test/mcp/conformance.ts', 'test/python/client.ts', ...crewai],
+    include: [
+      'test/api/conformance.ts',
+      'test/mastra/adapter.ts',
+      'test/mcp/conformance.ts',
+      'test/python/client.ts',
+      ...crewai,
+    ],
   },
 };

@@ -178,6 +178,8 @@ export const FAULT_POINTS = [
   'verify.end',
   'settle.begin',
   'settle.end',
+  'decideBatch.begin',
+  'decideBatch.end',
   'checkApproval.begin',
   'checkApproval.end',
   'executeCommand.begin',

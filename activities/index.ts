@@ -45,7 +45,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     previewDryRun: (request) => asActivity(() => previewDryRun(request, deps)),
     decideDryRun: (input) => asActivity(() => decideDryRun(input, deps)),
     begunBefore: (tenant, actions) => asActivity(() => begunBefore(tenant, actions, deps)),
-    decideBatch: (actions) => asActivity(() => decideBatch(actions, deps)),
+    decideBatch: (actions) => step('decideBatch', () => decideBatch(actions, deps)),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),

@@ -1,9 +1,9 @@
 /** A worker killed with SIGKILL at each named point around the effect: one effect, a verified outcome, one receipt. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultPoint } from '../../activities/deps.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { ended, startStack, STARTER, TENANT, type Stack } from '../support/stack.js';
@@ -105,4 +105,73 @@ test('killed between two sends, again and again: what dead workers counted stays
   } finally {
     await survivor.kill();
   }
+});
+
+describe('killed between the decision on a batch and its actions', () => {
+  const receiptsOf = async (actionId: string): Promise<number> => {
+    let found = 0;
+    for await (const receipt of stack.ledger.receipts.list(TENANT)) if (receipt.actionId === actionId) found++;
+    return found;
+  };
+  const killedAt = (point: FaultPoint): string => `${point}:kill:${path.join(folder, randomUUID())}`;
+
+  test('each is done once', async () => {
+    const skus = ['batch-1', 'batch-2', 'batch-3'];
+    await stack.shop.query('INSERT INTO stock SELECT unnest($1::text[]), 10', [skus]);
+    const proposals = skus.map((sku) => ({
+      actionId: sku,
+      tool: 'shop-db',
+      input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` },
+    }));
+    const decider = await spawnWorker(stack, STARTER, killedAt('decideBatch.end'));
+    const answer = admin.performAll(proposals);
+    expect(await decider.died).toBe('SIGKILL');
+    for (const actionId of skus) await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+
+    const survivor = await spawnWorker(stack, STARTER);
+    try {
+      const { begun, actions } = await answer;
+      expect([begun, ...actions.map(({ status }) => status)]).toEqual([true, 'success', 'success', 'success']);
+      const { rows } = await stack.shop.query('SELECT DISTINCT qty FROM stock WHERE sku = ANY ($1)', [skus]);
+      expect(rows).toEqual([{ qty: 9 }]);
+      for (const actionId of skus) expect(await receiptsOf(actionId)).toBe(1);
+    } finally {
+      await survivor.kill();
+    }
+  });
+
+  test('where one of them is denied by now: none is begun', async () => {
+    await stack.shop.query("INSERT INTO stock VALUES ('batch-4', 10)");
+    const proposals = [
+      { actionId: 'batch-4', input: { op: 'sql', sql: "UPDATE stock SET qty = qty - 1 WHERE sku = 'batch-4'" } },
+      { actionId: 'batch-5', input: { op: 'insert', table: 'orders', rows: [{ item: 'late' }] } },
+    ].map((one) => ({ ...one, tool: 'shop-db' }));
+    const decider = await spawnWorker(stack, STARTER, killedAt('decideBatch.end'));
+    const answer = admin.performAll(proposals);
+    expect(await decider.died).toBe('SIGKILL');
+
+    const stricter = path.join(folder, 'stricter');
+    await cp(stack.policies, stricter, { recursive: true });
+    const forbid = 'forbid (principal, action, resource) when { context.operation == "insert" };';
+    await writeFile(path.join(stricter, 'stricter.cedar'), `@id("nothing-is-inserted")\n${forbid}`);
+    const survivor = await spawnWorker(stack, stricter);
+    try {
+      const { begun, actions } = await answer;
+      expect([begun, actions]).toMatchObject([
+        false,
+        [
+          { status: 'not_begun', decided: { effect: 'allow' } },
+          { status: 'not_begun', decided: { effect: 'deny' } },
+        ],
+      ]);
+      for (const { actionId } of proposals) {
+        await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+        expect(await receiptsOf(actionId)).toBe(0);
+      }
+      const { rows } = await stack.shop.query("SELECT qty FROM stock WHERE sku = 'batch-4'");
+      expect(rows).toEqual([{ qty: 10 }]);
+    } finally {
+      await survivor.kill();
+    }
+  });
 });

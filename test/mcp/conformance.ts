@@ -7,15 +7,13 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withoutUndefined } from '../../src/action/json.js';
-import { cacheFolder } from '../../src/dev/temporal-binary.js';
 import { startTestGateway } from '../support/gateway.js';
+import { node22With } from '../support/node22.js';
 import { startStack } from '../support/stack.js';
 import { pinnedTool, pinsIn, temporaryFolder } from '../tools/mcp-support.js';
 import { PROMPTS, startConformanceServer, TOOLS, type Listening } from './conformance-server.js';
 
 const SUITE = '@modelcontextprotocol/conformance@0.1.16';
-/** The suite's program asks for it. */
-const NODE = 'node@22.23.3';
 
 const POLICY = '@id("all-is-permitted") permit (principal, action, resource);';
 
@@ -69,26 +67,12 @@ test('whatever passes directly passes through Countersign', async () => {
 
 /** @returns what runs the suite against a server: by scenario, whether it passed. Scenarios that check nothing are left out. */
 async function installed(): Promise<typeof suite> {
-  const folder = path.join(cacheFolder(process.env), `mcp-${[SUITE, NODE].join('-').replaceAll(/[^\w.-]/g, '-')}`);
-  // It is run by the Node that is installed beside it.
-  const npm = [
-    'install',
-    '--engine-strict=false',
-    '--no-save',
-    '--no-audit',
-    '--no-fund',
-    '--prefix',
-    folder,
-    SUITE,
-    NODE,
-  ];
-  await promisify(execFile)('npm', npm, { timeout: 550_000 });
-  const modules = path.join(folder, 'node_modules');
+  const { node, modules } = await node22With('mcp', [SUITE]);
   const program = path.join(modules, '@modelcontextprotocol/conformance/dist/index.js');
   return async (url) => {
     const args = [program, 'server', '--url', url, '--suite', 'all'];
     // It exits with 1 when any scenario fails.
-    const { stdout } = await promisify(execFile)(path.join(modules, '.bin/node'), args, { timeout: 250_000 }).catch(
+    const { stdout } = await promisify(execFile)(node, args, { timeout: 250_000 }).catch(
       (ended: { stdout: string }) => ended,
     );
     const lines = [...stdout.matchAll(/^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed/gm)];

@@ -4,6 +4,7 @@ import type { InferInteropZodOutput, InteropZodObject } from '@langchain/core/ut
 import { interrupt } from '@langchain/langgraph';
 import type { Countersign } from './client.js';
 import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from './guard.js';
+import { pausedOn, type Paused } from './paused.js';
 import type { Outcome, PendingAction } from './types.js';
 
 export interface ToolDefinition<SCHEMA extends InteropZodObject> {
@@ -22,13 +23,8 @@ export interface ToolDefinition<SCHEMA extends InteropZodObject> {
 }
 
 /** The value of an interrupt: what the graph waits for. It is resumed with any value; the decision is never the value's. */
-export interface CountersignInterrupt {
-  readonly type: 'countersign';
+export interface CountersignInterrupt extends Paused {
   readonly tool: string;
-  readonly actionId: string;
-  readonly reason: string;
-  readonly waitingFor?: ToolAnswer['waitingFor'];
-  readonly expiresAt?: string;
 }
 
 /** What the framework says of a call; the rest of its config is not needed here. */
@@ -71,22 +67,10 @@ async function decided(
 ): Promise<Outcome | PendingAction> {
   let answer: Outcome | PendingAction = pending;
   while (answer.status === 'pending') {
-    interrupt(interruptOf(tool, answer));
+    interrupt({ tool, ...pausedOn(answer) } satisfies CountersignInterrupt);
     answer = await again();
   }
   return answer;
-}
-
-function interruptOf(tool: string, { actionId, reason, pending }: PendingAction): CountersignInterrupt {
-  const waitingFor = pending.missing?.map(({ roles }) => roles);
-  return {
-    type: 'countersign',
-    tool,
-    actionId,
-    reason,
-    ...(waitingFor === undefined ? {} : { waitingFor }),
-    ...(pending.expiresAt === undefined ? {} : { expiresAt: pending.expiresAt }),
-  };
 }
 
 function textIn(configurable: CallConfig['configurable'], name: string): string | undefined {
