@@ -10,6 +10,12 @@ export default {
   ...base,
   test: {
     ...base.test,
-    include: ['test/api/conformance.ts', 'test/mcp/conformance.ts', 'test/python/client.ts', ...crewai],
+    include: [
+      'test/api/conformance.ts',
+      'test/mcp/conformance.ts',
+      'test/python/client.ts',
+      'test/python/trail.ts',
+      ...crewai,
+    ],
   },
 };

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Verifies an audit trail of Countersign, or a proof from one, with nothing but its file and public keys.
+"""Verifies an audit trail of Countersign with nothing but its file and public keys.
 
     python verify_trail.py acme.jsonl --keys public-keys.json [--anchors anchored.jsonl ...] [--json]
 
-It shares no code with Countersign: docs/trail.md describes the formats. It needs Python 3.11 and the package `cryptography`. It exits with 0 when
-everything verifies and with 1 when something does not; `problems` names what, and where.
+It shares no code with Countersign: docs/trail.md describes the formats. It needs Python 3.11 and the package `cryptography`. It exits
+with 0 when everything verifies and with 1 when something does not; `problems` names what, and where.
 """
 import argparse
 import base64
@@ -18,22 +18,24 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "countersign-trail/1"
-COMPACT = re.compile(r"^(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{85}[AQgw])$")
-DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
-MEMBERS = {"trail": {"type", "format", "tenant"}, "checkpoint": {"type", "jws"}, "end": {"type", "entries", "checkpoints"}}
-ENTRY_MEMBERS = {"type", "seq", "hash", "entry"}
+COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{85}[AQgw])")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+TEXT, COUNT = (lambda value: isinstance(value, str)), (lambda value: type(value) is int and value >= 0)
+LINES = {
+    "trail": {"format": lambda value: value == FORMAT, "tenant": TEXT},
+    "entry": {"seq": lambda value: COUNT(value) and value > 0, "hash": TEXT, "entry": TEXT, "evidence": TEXT},
+    "checkpoint": {"jws": TEXT},
+    "end": {"entries": COUNT, "checkpoints": COUNT},
+}
 
 
 def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def digest(text: str) -> str:
-    return "sha256:" + sha256(text.encode()).hex()
-
-
-def leaf_hash(entry: str) -> bytes:
-    return sha256(b"\x00" + entry.encode())
+def digest(data: bytes) -> str:
+    return "sha256:" + sha256(data).hex()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -47,12 +49,28 @@ def unpadded(text: str) -> bytes:
     return data
 
 
-def is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def read_line(text: str) -> dict | None:
+    """A line of an export; None when it is none."""
+    try:
+        line = json.loads(text)
+        members = LINES[line["type"]]
+        missing = set(members) - set(line) - {"evidence"}
+        fits = not missing and all(members[name](value) for name, value in line.items() if name != "type")
+        return line if fits else None
+    except UNREADABLE:
+        return None
 
 
-def instant(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+def read_entry(text: str) -> dict | None:
+    """What an entry says; None when the text is none."""
+    try:
+        body = json.loads(text)
+        texts = all(TEXT(body[name]) for name in ("tenant", "kind", "at", "subject"))
+        linked = (body["prev"] is None or DIGEST.fullmatch(body["prev"])) and DIGEST.fullmatch(body["digest"])
+        numbers = all(COUNT(number) and number > 0 for number in (body["seq"], body.get("receipt", 1)))
+        return body if texts and linked and numbers and body["v"] == 1 else None
+    except UNREADABLE:
+        return None
 
 
 class Keys:
@@ -60,77 +78,52 @@ class Keys:
 
     def __init__(self, text: str) -> None:
         self.keys: dict[str, Ed25519PublicKey] = {}
-        self.periods: dict[str, dict[str, str]] = {}
+        self.periods: dict[str, dict[str, float]] = {}
         for jwk in json.loads(text)["receipt"]:
             if "d" in jwk or jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
                 raise ValueError("a key is no public Ed25519 key")
             named = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": jwk["x"]}, separators=(",", ":"))
             kid = base64.urlsafe_b64encode(sha256(named.encode())).rstrip(b"=").decode()
             self.keys[kid] = Ed25519PublicKey.from_public_bytes(unpadded(jwk["x"]))
-            self.periods[kid] = {name: jwk[name] for name in ("notBefore", "notAfter", "revokedAt") if name in jwk}
+            times = ((name, jwk[name]) for name in ("notBefore", "notAfter", "revokedAt") if name in jwk)
+            self.periods[kid] = {name: datetime.fromisoformat(time).timestamp() for name, time in times}
 
     def open(self, token: str, kind: str) -> tuple[str, dict]:
         """The key id and the claims of a token that verifies. Raises ValueError."""
-        match = COMPACT.match(token)
+        match = COMPACT.fullmatch(token)
         if match is None:
             raise ValueError("no compact JWS with an Ed25519 signature")
         signed, head, payload, signature = match.groups()
         header = json.loads(unpadded(head))
-        if set(header) != {"alg", "typ", "kid"} or header["alg"] != "EdDSA" or header["typ"] != f"countersign-{kind}+jwt":
+        if set(header) != {"alg", "typ", "kid"} or (header["alg"], header["typ"]) != ("EdDSA", f"countersign-{kind}+jwt"):
             raise ValueError(f"not the header of a {kind}")
-        key = self.keys.get(header["kid"])
-        if key is None:
+        if header["kid"] not in self.keys:
             raise ValueError("signed by a key that is not known")
         try:
-            key.verify(unpadded(signature), signed.encode())
+            self.keys[header["kid"]].verify(unpadded(signature), signed.encode())
         except InvalidSignature:
             raise ValueError("the signature does not verify") from None
         return header["kid"], json.loads(unpadded(payload))
 
 
-class Tree:
-    """The right edge of a Merkle tree (RFC 6962, 2.1)."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.peaks: list[bytes] = []
-
-    def append(self, leaf: bytes) -> None:
-        size = self.size
-        while size % 2 == 1:
-            leaf = node_hash(self.peaks.pop(), leaf)
-            size //= 2
-        self.peaks.append(leaf)
-        self.size += 1
-
-    def root(self) -> bytes:
-        node = None
-        for peak in reversed(self.peaks):
-            node = peak if node is None else node_hash(peak, node)
-        return sha256(b"") if node is None else node
-
-
 class Verification:
     def __init__(self, keys: Keys, anchors: list[str]) -> None:
-        self.keys = keys
-        self.problems: list[dict] = []
+        self.keys, self.tenant, self.problems = keys, None, []
         self.line = self.entries = self.checkpoints = self.covered = self.withheld = self.anchored = 0
-        self.tenant: str | None = None
-        self.ended = False
-        self.comparable = True
-        self.last: tuple[int, str | None] = (0, None)
-        self.receipt: tuple[int, str | None] = (0, None)
-        self.checkpoint: tuple[int, str | None] = (0, None)
-        self.tree = Tree()
-        self.anchors: dict[int, list[tuple[int, str, dict]]] = {}
-        self.revoked: list[tuple[int, int, float]] = []
+        self.ended, self.comparable = False, True
+        # The last of each: its number, and the hash that the next one names.
+        self.last = self.receipt = self.checkpoint = (0, None)
+        # The right edge of the Merkle tree (RFC 6962, 2.1): roots of its complete subtrees, largest first.
+        self.size, self.peaks = 0, []
+        self.anchors: dict[int, list[tuple[int, dict]]] = {}
+        self.revoked: list[tuple[int, float]] = []
         self.vouchers: list[tuple[int, int]] = []
         for number, jws in enumerate(anchors, 1):
             try:
-                kid, claims = keys.open(jws, "checkpoint")
-                self.anchors.setdefault(claims["size"], []).append((number, kid, claims))
-            except ValueError as error:
-                self.report("anchor_signature", number, f"anchor {number}: {error}")
+                claims = keys.open(jws, "checkpoint")[1]
+                self.anchors.setdefault(claims["size"], []).append((number, claims))
+            except UNREADABLE as error:
+                self.report("anchor_signature", number, str(error))
 
     def report(self, code: str, at: int, problem: str) -> None:
         self.problems.append({"code": code, "at": at, "problem": problem})
@@ -138,84 +131,88 @@ class Verification:
     def take(self, text: str) -> None:
         self.line += 1
         line = read_line(text)
-        if self.line == 1:
-            if line is not None and line["type"] == "trail":
-                self.tenant = line["tenant"]
-            else:
-                self.report("format", 1, f"the first line is not that of {FORMAT}")
-        elif line is None or line["type"] == "trail" or self.ended:
+        kind = None if line is None else line["type"]
+        if self.line == 1 and kind == "trail":
+            self.tenant = line["tenant"]
+        elif self.line == 1:
+            self.report("format", 1, f"the first line is not that of {FORMAT}")
+        elif kind in (None, "trail") or self.ended:
             self.report("line", self.line, "a line that does not belong there")
-        elif line["type"] == "entry":
-            self.take_entry(line)
-        elif line["type"] == "checkpoint":
+        elif kind == "entry":
+            self.take_entry(line["seq"], line["hash"], line["entry"], line.get("evidence"))
+        elif kind == "checkpoint":
             self.take_checkpoint(line["jws"])
         else:
             self.ended = True
             if (line["entries"], line["checkpoints"]) != (self.entries, self.checkpoints):
                 self.report("end", self.last[0], "the counts at the end differ from what there is")
 
-    def take_entry(self, line: dict) -> None:
+    def take_entry(self, seq: int, stored: str, text: str, evidence: str | None) -> None:
         self.entries += 1
-        seq, entry = line["seq"], line["entry"]
-        leaf = leaf_hash(entry)
-        computed = "sha256:" + leaf.hex()
-        if line["hash"] != computed:
+        leaf = b"\x00" + text.encode()
+        computed = digest(leaf)
+        if stored != computed:
             self.report("entry_hash", seq, "the text is not what the hash is of")
-        body = read_entry(entry)
+        body = read_entry(text)
         if body is None:
             self.report("entry_shape", seq, "this is no entry")
-            self.comparable = False
-            self.last = (seq, computed)
+            self.comparable, self.last = False, (seq, computed)
             return
-        if self.tenant is None:
-            self.tenant = body["tenant"]
+        self.tenant = body["tenant"] if self.tenant is None else self.tenant
         if body["tenant"] != self.tenant:
             self.report("entry_tenant", seq, "the entry is of another tenant")
         if body["seq"] != seq:
             self.report("entry_seq", seq, f"the entry says that it is {body['seq']}")
         expected = self.last[0] + 1
         if body["seq"] < expected:
-            self.report("order", body["seq"], "repeated or out of order")
-            return
+            return self.report("order", body["seq"], "repeated or out of order")
         if body["seq"] > expected:
             self.comparable = False
             self.report("missing", expected, f"entries {expected} to {body['seq'] - 1} are missing")
         elif body["prev"] != self.last[1]:
             self.report("entry_link", seq, "the entry does not name the one before it")
         self.last = (body["seq"], computed)
-        self.tree.append(leaf)
-        self.take_evidence(body, line.get("evidence"))
-        for number, kid, claims in self.anchors.get(self.last[0], []) if self.comparable else []:
+        self.grow(sha256(leaf))
+        self.take_evidence(body, evidence)
+        for number, claims in self.anchors.get(self.last[0], []) if self.comparable else []:
             if claims["tenant"] == self.tenant and self.fits(claims):
                 self.anchored += 1
                 self.vouchers.append((claims["size"], claims["iat"]))
             elif claims["tenant"] == self.tenant:
                 self.report("fork", claims["size"], f"anchor {number} was made over other entries")
 
+    def grow(self, leaf: bytes) -> None:
+        size = self.size = self.size + 1
+        while size % 2 == 0:
+            leaf, size = node_hash(self.peaks.pop(), leaf), size // 2
+        self.peaks.append(leaf)
+
+    def fits(self, claims: dict) -> bool:
+        root = self.peaks[-1] if self.peaks else sha256(b"")
+        for peak in reversed(self.peaks[:-1]):
+            root = node_hash(peak, root)
+        return (claims["root"], claims["head"]) == ("sha256:" + root.hex(), self.last[1])
+
     def take_evidence(self, body: dict, evidence: str | None) -> None:
-        seq = body["seq"]
         if evidence is None:
             self.withheld += 1
-        elif digest(evidence) != body["digest"]:
-            self.report("evidence", seq, "the evidence is not what the digest is of")
+        elif digest(evidence.encode()) != body["digest"]:
+            self.report("evidence", body["seq"], "the evidence is not what the digest is of")
         elif body["kind"] == "receipt":
             self.take_receipt(body, evidence)
-        number = body.get("receipt")
-        if number is not None:
-            if number != self.receipt[0] + 1:
-                self.report("receipt_missing", seq, f"receipt {self.receipt[0] + 1} has no entry before this")
-            self.receipt = (number, body["digest"])
+        if "receipt" in body:
+            if body["receipt"] != self.receipt[0] + 1:
+                self.report("receipt_missing", body["seq"], f"receipt {self.receipt[0] + 1} has no entry before this")
+            self.receipt = (body["receipt"], body["digest"])
 
     def take_receipt(self, body: dict, jws: str) -> None:
-        seq, subject = body["seq"], body["subject"]
+        seq = body["seq"]
         try:
             kid, claims = self.keys.open(jws, "receipt")
-        except ValueError as error:
-            self.report("receipt_signature", seq, str(error))
-            return
-        action = claims["actionId"]
-        of_it = subject == action or subject.endswith("/" + action)
-        if claims["tenant"] != body["tenant"] or claims["seq"] != body.get("receipt") or not of_it:
+        except UNREADABLE as error:
+            return self.report("receipt_signature", seq, str(error))
+        about = ("/" + body["subject"]).endswith("/" + claims["actionId"])
+        if (claims["tenant"], claims["seq"]) != (body["tenant"], body.get("receipt")) or not about:
             self.report("receipt_place", seq, "the receipt is of another tenant, action or number")
         elif claims["seq"] == self.receipt[0] + 1 and claims["prev"] != self.receipt[1]:
             self.report("receipt_link", seq, "the receipt does not name the one before it")
@@ -223,21 +220,19 @@ class Verification:
 
     def take_checkpoint(self, jws: str) -> None:
         self.checkpoints += 1
-        seq = self.last[0]
+        seq, (before, named) = self.last[0], self.checkpoint
         try:
             kid, claims = self.keys.open(jws, "checkpoint")
-        except ValueError as error:
-            self.report("checkpoint_signature", seq, str(error))
-            return
+        except UNREADABLE as error:
+            return self.report("checkpoint_signature", seq, str(error))
         size = claims["size"]
         if claims["tenant"] != self.tenant:
             return self.report("checkpoint_tenant", size, "the checkpoint is of another tenant")
-        if size <= self.checkpoint[0] or size < seq:
+        if size <= before or size < seq:
             return self.report("checkpoint_order", size, "the checkpoint is repeated or older than what is before it")
-        if claims["prev"] != self.checkpoint[1]:
+        if claims["prev"] != named:
             self.report("checkpoint_link", size, "the checkpoint does not name the one before it")
-        before = self.checkpoint[0]
-        self.checkpoint = (size, digest(jws))
+        self.checkpoint = (size, digest(jws.encode()))
         self.judge(kid, claims["iat"], size)
         if size > seq:
             self.report("truncated", size, f"the checkpoint covers {size} entries, there are {seq}")
@@ -249,141 +244,53 @@ class Verification:
             self.comparable = False
             self.report("root", size, f"entries {before + 1} to {size} are not all those that were signed")
 
-    def fits(self, claims: dict) -> bool:
-        return claims["root"] == "sha256:" + self.tree.root().hex() and claims["head"] == self.last[1]
-
     def judge(self, kid: str, iat: int, at: int) -> None:
+        """A signature's time, as what was signed says it. Whoever stole a key can write any: see `finish`."""
         period = self.keys.periods[kid]
-        if ("notBefore" in period and iat < instant(period["notBefore"])) or ("notAfter" in period and iat > instant(period["notAfter"])):
+        if not period.get("notBefore", iat) <= iat <= period.get("notAfter", iat):
             self.report("key_period", at, f"the key {kid} was not good then")
         elif "revokedAt" in period:
-            self.revoked.append((at, at, instant(period["revokedAt"])))
+            self.revoked.append((at, period["revokedAt"]))
 
     def finish(self) -> dict:
         if not self.ended:
             self.report("end", self.last[0], "the file ends without its end")
         for size, anchors in self.anchors.items():
-            for number, _, claims in anchors:
+            for number, claims in anchors:
                 if claims["tenant"] != self.tenant:
                     self.report("anchor_tenant", number, "the anchor is of another tenant")
             if size > self.last[0]:
-                self.report("truncated", size, f"an anchored checkpoint covers {size} entries, there are {self.last[0]}")
-        for position, at, since in self.revoked:
-            if not any(size >= position and iat < since for size, iat in self.vouchers):
+                self.report("truncated", size, f"an anchor covers {size} entries, there are {self.last[0]}")
+        for at, since in self.revoked:
+            if not any(size >= at and iat < since for size, iat in self.vouchers):
                 self.report("key_revoked", at, "signed with a revoked key, and nothing shows that it was before")
         counts = {name: getattr(self, name) for name in ("entries", "checkpoints", "covered", "withheld")}
         return {"ok": not self.problems, "tenant": self.tenant, **counts, "anchors": self.anchored, "problems": self.problems}
 
 
-def read_line(text: str) -> dict | None:
-    try:
-        line = json.loads(text)
-        kind, members = line["type"], set(line)
-        if kind == "entry":
-            texts = all(isinstance(line[name], str) for name in members - {"type", "seq"})
-            return line if members - {"evidence"} == ENTRY_MEMBERS and texts and is_count(line["seq"], 1) else None
-        if kind == "end" and not (is_count(line["entries"], 0) and is_count(line["checkpoints"], 0)):
-            return None
-        return line if members == MEMBERS[kind] and line.get("format", FORMAT) == FORMAT else None
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def read_entry(text: str) -> dict | None:
-    try:
-        body = json.loads(text)
-        texts = all(isinstance(body[name], str) for name in ("tenant", "kind", "at", "subject", "digest"))
-        links = body["prev"] is None or DIGEST.match(body["prev"])
-        right = texts and links and DIGEST.match(body["digest"]) and body["v"] == 1 and is_count(body["seq"], 1)
-        return body if right and ("receipt" not in body or is_count(body["receipt"], 1)) else None
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def fold(node: bytes, index: int, size: int, proof: list[bytes], older: bytes | None = None) -> tuple[bytes, bytes | None] | None:
-    """Follows a path (RFC 9162, 2.1.3.2 and 2.1.4.2): the root that it leads to, and that of the older tree where there is one."""
-    last = size - 1
-    for sibling in proof:
-        if last == 0:
-            return None
-        if index % 2 == 1 or index == last:
-            node, older = node_hash(sibling, node), None if older is None else node_hash(sibling, older)
-            while index % 2 == 0 and index != 0:
-                index, last = index // 2, last // 2
-        else:
-            node = node_hash(node, sibling)
-        index, last = index // 2, last // 2
-    return (node, older) if last == 0 else None
-
-
-def verify_proof(given: dict, keys: Keys) -> dict:
-    """Raises ValueError where the proof does not lead from what it proves to a signed root."""
-    proof = [bytes.fromhex(node) for node in given["proof"]]
-    if given["type"] == "inclusion":
-        claims, body = keys.open(given["checkpoint"], "checkpoint")[1], read_entry(given["entry"])
-        if body is None or body["tenant"] != claims["tenant"] or not 1 <= body["seq"] <= claims["size"]:
-            raise ValueError("the entry is none of this trail")
-        found = fold(leaf_hash(given["entry"]), body["seq"] - 1, claims["size"], proof)
-        if found is None or "sha256:" + found[0].hex() != claims["root"]:
-            raise ValueError("the proof does not lead from the entry to the root")
-        return {"ok": True, "type": "inclusion", "tenant": claims["tenant"], "seq": body["seq"], "size": claims["size"]}
-    first, second = (keys.open(given[name], "checkpoint")[1] for name in ("first", "second"))
-    old, new = (bytes.fromhex(claims["root"][7:]) for claims in (first, second))
-    sizes = (first["size"], second["size"])
-    path = [old, *proof] if sizes[0] & (sizes[0] - 1) == 0 else proof
-    index, size = sizes[0] - 1, sizes[1]
-    while index % 2 == 1:
-        index, size = index // 2, (size - 1) // 2 + 1
-    same = sizes[0] == sizes[1] and old == new and not proof
-    found = fold(path[0], index, size, path[1:], path[0]) if path and sizes[0] < sizes[1] else None
-    if first["tenant"] != second["tenant"] or not (same or found == (new, old)):
-        raise ValueError("the first trail is not shown to be the beginning of the second")
-    return {"ok": True, "type": "consistency", "tenant": first["tenant"], "from": sizes[0], "to": sizes[1]}
-
-
-def anchors_in(files: list[str]) -> list[str]:
-    found = []
-    for name in files:
-        with open(name, encoding="utf-8") as lines:
-            for line in lines:
-                try:
-                    found.append(str(json.loads(line)["jws"]))
-                except (ValueError, KeyError, TypeError):
-                    found.append(line)
-    return found
+def text_of(name: str) -> str:
+    with open(name, encoding="utf-8", newline="\n") as file:
+        return file.read()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Verifies an exported audit trail, or a proof from one.")
+    parser = argparse.ArgumentParser(description="Verifies an exported audit trail.")
     parser.add_argument("file")
     parser.add_argument("--keys", required=True, help="public keys, as `countersign keys public` prints them")
-    parser.add_argument("--anchors", nargs="*", default=[], help="checkpoints that were kept elsewhere")
+    parser.add_argument("--anchors", nargs="*", default=[], help="files of checkpoints that were kept elsewhere")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args()
-    with open(options.keys, encoding="utf-8") as file:
-        keys = Keys(file.read())
-    with open(options.file, encoding="utf-8", newline="\n") as file:
-        text = file.read()
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        whole = {}
-    if whole.get("type") in ("inclusion", "consistency"):
-        try:
-            report = verify_proof(whole, keys)
-        except (ValueError, KeyError, TypeError) as error:
-            report = {"ok": False, "problems": [{"code": "proof", "at": 0, "problem": str(error)}]}
-    else:
-        verification = Verification(keys, anchors_in(options.anchors))
-        for line in text.removesuffix("\n").split("\n") if text else []:
-            verification.take(line)
-        report = verification.finish()
+    anchors = [json.loads(line)["jws"] for name in options.anchors for line in text_of(name).splitlines()]
+    verification = Verification(Keys(text_of(options.keys)), anchors)
+    for line in text_of(options.file).removesuffix("\n").split("\n"):
+        verification.take(line)
+    report = verification.finish()
     if options.json:
         print(json.dumps(report, indent=2))
-    else:
-        print("verified:" if report["ok"] else "NOT verified:", {name: value for name, value in report.items() if name != "problems"})
-        for problem in report.get("problems", []):
-            print(f"  {problem['code']} #{problem['at']}  {problem['problem']}")
+        return 0 if report["ok"] else 1
+    print("verified:" if report["ok"] else "NOT verified:", {name: value for name, value in report.items() if name != "problems"})
+    for problem in report["problems"]:
+        print(f"  {problem['code']} #{problem['at']}  {problem['problem']}")
     return 0 if report["ok"] else 1
 
 
