@@ -71,6 +71,13 @@ describe('nothing is admitted, and no grant is issued, where', () => {
        update chains set seq = 1, hash = (select hash from receipts where tenant = $1 and seq = 1) where tenant = $1`,
       /ends with receipt 1, and outcomes name later ones/,
     ],
+    [
+      'the last receipts are gone with the head and their outcomes, and the trail still has them',
+      `with cut as (delete from receipts where tenant = $1 and seq > 1),
+        forgotten as (delete from actions where tenant = $1 and receipt_seq > 1)
+       update chains set seq = 1, hash = (select hash from receipts where tenant = $1 and seq = 1) where tenant = $1`,
+      /ends with receipt 1, and the audit trail has later ones/,
+    ],
   ])('%s', async (_, damage, told) => {
     await settleThree();
     await superuser.query(damage, [tenant]);
@@ -94,6 +101,7 @@ describe('nothing is admitted, and no grant is issued, where', () => {
     for (const actionId of ['a-1', 'a-2', 'a-3']) await recordOutcome(restored, settlement({ tenant, actionId }));
     await superuser.query(`delete from actions where tenant = $1 and receipt_seq > 1`, [tenant]);
     await superuser.query(`delete from receipts where tenant = $1 and seq > 1`, [tenant]);
+    await superuser.query(`delete from trail where tenant = $1 and receipt_seq > 1`, [tenant]);
     await superuser.query(
       `update chains set seq = 1, hash = (select hash from receipts where tenant = $1) where tenant = $1`,
       [tenant],

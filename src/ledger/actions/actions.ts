@@ -8,7 +8,7 @@ import type { SeenHeads } from '../receipts/seen-heads.js';
 import { admit } from './admit.js';
 import type { Admission, AdmitRequest } from './admission.js';
 import { outcomeOf, type EndColumns } from './recorded-outcome.js';
-import { standingsOf, type ActionName, type ActionStanding } from './standing.js';
+import { standingsOf, type ActionStanding, type NamedAction } from './standing.js';
 
 export interface LedgerAction {
   /** The proposal that this action id stands for. */
@@ -91,7 +91,7 @@ export class Actions {
   }
 
   /** Those of the actions that the ledger has, and how they stand. */
-  standings(actions: readonly ActionName[]): Promise<readonly ActionStanding[]> {
+  standings(actions: readonly NamedAction[]): Promise<readonly ActionStanding[]> {
     return standingsOf(this.#database, actions);
   }
 

@@ -3,13 +3,13 @@ import { sql } from 'kysely';
 import type { OutcomeStatus } from '../../action/outcome.js';
 import type { Database } from '../database/database.js';
 
-export interface ActionName {
+export interface NamedAction {
   readonly tenant: string;
   readonly actionId: string;
 }
 
 /** What the ledger has of one action. */
-export interface ActionStanding extends ActionName {
+export interface ActionStanding extends NamedAction {
   /** `open` until the action has an outcome. */
   readonly status: 'open' | OutcomeStatus;
   /** How many of its grants were used and not returned. */
@@ -19,7 +19,7 @@ export interface ActionStanding extends ActionName {
 /** Those of the actions that the ledger has. */
 export async function standingsOf(
   database: Database,
-  actions: readonly ActionName[],
+  actions: readonly NamedAction[],
 ): Promise<readonly ActionStanding[]> {
   const tenants = actions.map(({ tenant }) => tenant);
   const ids = actions.map(({ actionId }) => actionId);

@@ -5,7 +5,7 @@ import type { CountersignError } from '../../action/errors.js';
 import type { Database } from '../database/database.js';
 
 /** What can be wrong with the end of a chain, as the statement finds it. */
-export type ChainFault = 'set_back' | 'head_missing' | 'beyond_head' | 'outcome_beyond';
+export type ChainFault = 'set_back' | 'head_missing' | 'beyond_head' | 'outcome_beyond' | 'entry_beyond';
 
 export interface BrokenChain {
   readonly fault: ChainFault;
@@ -14,7 +14,7 @@ export interface BrokenChain {
 }
 
 /**
- * A select that gives one row where the chain of the tenant cannot take the next receipt, and none where it can. Four look-ups by index.
+ * A select that gives one row where the chain of the tenant cannot take the next receipt, and none where it can. Five look-ups by index.
  *
  * @param tenant as an expression, so that one statement can ask about many
  * @param seen the last receipt that is known to have been there; 0 where nothing is known
@@ -30,6 +30,8 @@ export function brokenChain(database: Database, tenant: RawBuilder<unknown>, see
         when exists (select from ${receipts} as r where r.tenant = ${tenant} and r.seq > head.seq) then 'beyond_head'
         when exists (
           select from ${database.table('actions')} as a where a.tenant = ${tenant} and a.receipt_seq > head.seq) then 'outcome_beyond'
+        when exists (
+          select from ${database.table('trail')} as t where t.tenant = ${tenant} and t.receipt_seq > head.seq) then 'entry_beyond'
       end as fault
       from (
         select coalesce(max(c.seq), 0) as seq, max(c.hash) as hash from ${database.table('chains')} as c where c.tenant = ${tenant}
@@ -49,4 +51,5 @@ export const FAULTS: Readonly<Record<ChainFault, (seq: number) => string>> = {
   head_missing: (seq) => `receipt ${seq}, the last of its chain, is not there`,
   beyond_head: (seq) => `its chain goes on after receipt ${seq}, which its head names as the last`,
   outcome_beyond: (seq) => `its chain ends with receipt ${seq}, and outcomes name later ones`,
+  entry_beyond: (seq) => `its chain ends with receipt ${seq}, and the audit trail has later ones`,
 };
