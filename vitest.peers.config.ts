@@ -15,6 +15,7 @@ export default {
       'test/mastra/adapter.ts',
       'test/mcp/conformance.ts',
       'test/python/client.ts',
+      'test/python/trail.ts',
       ...crewai,
     ],
   },

@@ -5,6 +5,7 @@ import { planOf, type Plan } from '../src/action/grant.js';
 import type { Check } from '../src/action/outcome.js';
 import type { Proposal } from '../src/action/proposal.js';
 import { EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
+import { idempotencyKey } from '../src/action/idempotency-key.js';
 import type { Execution } from '../src/tools/tool.js';
 import { openGrant } from '../src/trust/index.js';
 import {
@@ -27,7 +28,6 @@ import type {
   PostState,
 } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { idempotencyKey } from './execute.js';
 import { openReport } from './effect-reports.js';
 import { lookUpEffect } from './look-up.js';
 import { capture, keep, recall, type Captured } from './snapshots.js';

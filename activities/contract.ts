@@ -139,6 +139,8 @@ export interface Activities {
   readonly executeCommand: (command: string) => Promise<CommandResult>;
   /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */
   readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
+  /** Signs what was added to the audit trails, and anchors it. */
+  readonly checkpointTrails: () => Promise<CheckpointRound>;
   /** Finds out how an action that has ended can be undone, and authorizes the proposal that does. Has no effect on the tool's system. */
   readonly compensate: (request: CompensationRequest) => Promise<CompensationPlan>;
   /** Tells whether an action has an outcome, is running or is lost. */
@@ -245,6 +247,15 @@ export type ActionState =
   | { readonly kind: 'running' }
   /** No workflow runs the action, and the ledger has no outcome of it. */
   | { readonly kind: 'lost' };
+
+/** What a round over the audit trails came to. */
+export interface CheckpointRound {
+  /** How many trails have a checkpoint over everything they have. */
+  readonly tenants: number;
+  /** How many of these are new. */
+  readonly made: number;
+  readonly problems: readonly (ErrorView & { readonly tenant: string })[];
+}
 
 export interface ReconcileOptions {
   /** Actions admitted later than this are left to their workflows. Milliseconds, default 60 000. */

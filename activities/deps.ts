@@ -6,6 +6,7 @@ import type { Ledger } from '../src/ledger/index.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
+import type { Anchor } from '../src/trail/anchors/anchor.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
@@ -31,6 +32,8 @@ export interface Dependencies {
   readonly settings: Settings;
   /** The channels on which people are notified of approval requests. Absent when none is configured. */
   readonly notifier?: Notifier;
+  /** Where checkpoints of the audit trail are put besides the ledger. */
+  readonly anchors?: readonly Anchor[];
   /** The task queue that this worker serves. A tool with another task queue does not run here. */
   readonly taskQueue: string;
   readonly refusals: RefusalThrottle;

@@ -2,6 +2,7 @@
 import { Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError, type ErrorCode } from '../src/action/errors.js';
 import type { GrantClaims } from '../src/action/grant.js';
+import { idempotencyKey } from '../src/action/idempotency-key.js';
 import { assertJson, canonicalBytes } from '../src/action/json.js';
 import type { Proposal } from '../src/action/proposal.js';
 import type { Freeze } from '../src/action/freeze.js';
@@ -167,11 +168,6 @@ async function returnGrant(
 /** The error of an attempt that died or was given up after it had recorded that it sent nothing. */
 function unsent(): CountersignError {
   return new CountersignError('TOOL_UNAVAILABLE', 'Nothing was sent under this grant.', { retryable: true });
-}
-
-/** The key that the tool gets. It is the same for all attempts of one action. */
-export function idempotencyKey({ tenant, actionId }: Pick<GrantClaims, 'tenant' | 'actionId'>): string {
-  return `countersign:${tenant}/${actionId}`;
 }
 
 /** Looks up whether an earlier attempt made the effect. Returns undefined when it certainly did not and never will. */

@@ -3,6 +3,7 @@ import { authorize } from './authorize.js';
 import { begunBefore, decideBatch } from './batch.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
+import { checkpointTrails } from './checkpoint-trail.js';
 import { checkApproval } from './approvals.js';
 import { checkEdit } from './check-edit.js';
 import { compensate, actionState } from './compensate.js';
@@ -50,6 +51,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
+    checkpointTrails: () => asActivity(() => checkpointTrails(deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),
     actionState: (tenant, actionId) => asActivity(() => actionState(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),

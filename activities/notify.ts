@@ -1,5 +1,6 @@
 /** Notifies people of an action on one channel, and records each delivery. */
 import { Context } from '@temporalio/activity';
+import { cannotRecord } from '../src/action/cannot-record.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import type { Ledger } from '../src/ledger/index.js';
 import {
@@ -71,7 +72,7 @@ export async function notify(untrusted: Announcement, name: string, deps: Deps):
     return await record(announcement, name, 'delivered', detail, ledger);
   } catch (thrown) {
     const error = asCountersignError(thrown);
-    if (error.code === 'LEDGER_UNAVAILABLE') throw error;
+    if (cannotRecord(error.code)) throw error;
     if (error.code === 'DELIVERY_FAILED' && !error.retryable) {
       Context.current().log.warn('people are not told', {
         channel: name,

@@ -1,13 +1,13 @@
 /** Settles abandoned actions: their workflow ended without an outcome, was terminated or is gone. */
 import { Context } from '@temporalio/activity';
 import { CountersignError, type ErrorView } from '../src/action/errors.js';
+import { idempotencyKey } from '../src/action/idempotency-key.js';
 import type { HoldSettlement } from '../src/action/limits.js';
 import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import { OPEN_ACTIONS_PAGE, type OpenAction } from '../src/ledger/index.js';
 import type { LookUp } from '../src/tools/tool.js';
 import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { idempotencyKey } from './execute.js';
 import { holdsOf } from './limits.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 

@@ -5,6 +5,7 @@ import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus, StepTimings } from '../src/action/outcome.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
+import type { StepDigest } from '../src/action/step-digest.js';
 import { NAME_PATTERN } from '../src/action/proposal.js';
 import type { Delta, Snapshot } from '../src/action/snapshot.js';
 import type { Json } from '../src/action/json.js';
@@ -47,6 +48,8 @@ export interface OutcomeSettlement {
   readonly delta?: Delta;
   readonly checks?: readonly Check[];
   readonly result?: Json;
+  /** The records that the steps sealed. */
+  readonly records?: readonly StepDigest[];
 }
 
 export type RecordedOutcome =
@@ -60,13 +63,14 @@ export type RecordedOutcome =
  * ruled out may have made one.
  */
 export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
-  const { author, error, facts, grant, ruledOut = [] } = settlement;
+  const { author, error, facts, grant, records = [], ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, proposal, agent, cause } = author;
   const outcome = outcomeOf(settlement);
   const statement = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
     ...(grant === undefined ? {} : { grant: grant.jti }),
     ...(cause === undefined ? {} : { cause }),
+    records,
   });
   const action = { tenant, actionId };
   const signed = (link: ChainLink) => sign({ ...statement, ...link }, deps);
@@ -157,10 +161,15 @@ function nameOf(tool: unknown): string {
 
 export type Statement = Omit<ReceiptClaims, 'seq' | 'prev'>;
 
-export function receiptStatementOf(
-  outcome: Outcome,
-  { agent, grant, cause }: { agent?: string; grant?: string; cause?: Pick<Cause, 'actionId' | 'receipt'> },
-): Statement {
+/** What a receipt says that the outcome does not. */
+interface Grounds {
+  readonly agent?: string;
+  readonly grant?: string;
+  readonly cause?: Pick<Cause, 'actionId' | 'receipt'>;
+  readonly records?: readonly StepDigest[];
+}
+
+export function receiptStatementOf(outcome: Outcome, { agent, grant, cause, records = [] }: Grounds): Statement {
   return {
     v: 1,
     tenant: outcome.tenant,
@@ -180,6 +189,7 @@ export function receiptStatementOf(
     ...(cause === undefined ? {} : { cause: { actionId: cause.actionId, receipt: cause.receipt } }),
     preDigest: outcome.pre?.digest,
     postDigest: outcome.post?.digest,
+    ...(records.length === 0 ? {} : { records }),
     outcomeDigest: digest(outcome),
     iat: Math.floor(Date.now() / 1000),
   };

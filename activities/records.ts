@@ -43,6 +43,8 @@ export interface Refused extends StepRecord {
   /** The facts and the decision, as far as they had been determined. */
   readonly facts?: Facts;
   readonly decision?: Decision;
+  /** Digest of the record of `propose`, where `enforce` refused. */
+  readonly proposed?: Digest;
 }
 
 /** The ledger already has an outcome of the action, which counts. */
@@ -77,6 +79,8 @@ export interface Enforced extends StepRecord {
   readonly holds: readonly HoldRequest[];
   /** The amounts that the limits found in the input: the budgets of standing approvals count them too. */
   readonly measured: readonly Pick<Measured, 'unit' | 'amount'>[];
+  /** Digest of the record of `propose` that it rests on. Absent in records from before receipts named it. */
+  readonly proposed?: Digest;
 }
 
 /** A limit leaves no room now, and the action may wait for some. */
@@ -89,6 +93,8 @@ export interface Queued extends StepRecord {
   readonly retryAfterMs: number;
   /** The longest time that the action waits in total, from when it first reached the limit. Milliseconds. */
   readonly maxWaitMs: number;
+  /** As in `Enforced`. */
+  readonly proposed?: Digest;
 }
 
 /** The state that the action can change, before it changes it. */

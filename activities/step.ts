@@ -3,6 +3,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { assertJson, digest, type Digest } from '../src/action/json.js';
 import { proposalDigest, signedProposalDigest, type Proposal } from '../src/action/proposal.js';
+import type { StepDigest } from '../src/action/step-digest.js';
 import { openSealed, sealRecord, type SealedStep } from '../src/trust/index.js';
 import type { ActionRequest, Refused, Sealed, StepRecord } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -17,6 +18,7 @@ export class StepRun {
   readonly #signedDigest: Digest;
   readonly #keyring: Dependencies['keyring'];
   readonly #start = performance.now();
+  readonly #opened: StepDigest[] = [];
 
   constructor(step: SealedStep, proposal: Proposal, { keyring }: Pick<Dependencies, 'keyring'>) {
     this.#step = step;
@@ -26,6 +28,11 @@ export class StepRun {
 
   get tookMs(): number {
     return Math.round((performance.now() - this.#start) * 10) / 10;
+  }
+
+  /** The records of other steps that this one has opened. */
+  get opened(): readonly StepDigest[] {
+    return this.#opened;
   }
 
   /** Seals the step's record. */
@@ -39,7 +46,7 @@ export class StepRun {
    *
    * @throws CountersignError the error itself, when it is retryable or INTERNAL
    */
-  refuse(thrown: unknown, context: Pick<Refused, 'facts' | 'decision'> = {}): Sealed<Refused> {
+  refuse(thrown: unknown, context: Pick<Refused, 'facts' | 'decision' | 'proposed'> = {}): Sealed<Refused> {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return this.seal<Refused>({ kind: 'refused', step: this.#step, error: error.toJSON(), ...context });
@@ -47,7 +54,9 @@ export class StepRun {
 
   /** Opens the record of another step of this action. @throws CountersignError SEAL_INVALID */
   open<Record extends StepRecord>(step: SealedStep, sealed: Sealed<Record> | undefined): Record {
-    return openSealed<Record>(this.#keyring, this.#context(step), sealed);
+    const { record, digest } = openSealed<Record>(this.#keyring, this.#context(step), sealed);
+    this.#opened.push({ step, digest });
+    return record;
   }
 
   #context(step: SealedStep) {

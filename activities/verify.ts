@@ -17,6 +17,7 @@ import { recordEnding } from './settle.js';
 import { recordOutcome, type OutcomeSettlement } from './record-outcome.js';
 import { spentBy } from './limits.js';
 import { recall } from './snapshots.js';
+import { recordsOf } from './step-digests.js';
 import { sealedProposal, StepRun, workflowIdentity } from './step.js';
 
 /** How the action ended, before it is recorded. */
@@ -34,6 +35,7 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
 
   const plan = authorized && planOf(authorized.enforced, authorized.pre, authorized.approved);
   const grant = authorized && plan && (await grantOf(authorized, plan, deps));
+  const granted = grant && { claims: grant, token: authorized.grant };
   const author = await authorOf(request, deps, grant && new Date(grant.iat * 1000));
   const verdict = await judge(input, postState, plan, run, deps);
   const { tookMs } = run;
@@ -42,6 +44,7 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
     ...plan,
     ...(grant === undefined ? {} : { grant }),
     ...verdict,
+    records: recordsOf(granted, run.opened),
     steps: { ...input.steps, verify: tookMs },
   };
   const recorded = await recordOutcome(await withSpending(settlement, author, deps), deps);

@@ -21,6 +21,7 @@ const beside = [
   // What `countersign setup` runs.
   'src/gateway/store/schema.sql',
   'src/ledger/database/schema.sql',
+  'src/ledger/trail/trail.sql',
 ];
 for (const each of beside) cpSync(path.join(root, each), path.join(dist, each), { recursive: true });
 const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);

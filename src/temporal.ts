@@ -19,6 +19,7 @@ export const ATTRIBUTES = {
  */
 export const WORKFLOWS = {
   batch: 'PINNED',
+  checkpointTrails: 'PINNED',
   compensation: 'AUTO_UPGRADE',
   dryRun: 'PINNED',
   notification: 'AUTO_UPGRADE',

@@ -1,6 +1,7 @@
 /** Every workflow that a Countersign worker runs. */
 import { setWorkflowOptions, workflowInfo } from '@temporalio/workflow';
 import { batch } from './batch.js';
+import { checkpointTrails } from './checkpoint-trails.js';
 import { compensation } from './compensation.js';
 import { dryRun } from './dry-run.js';
 import { notification } from './notification.js';
@@ -20,6 +21,7 @@ const pinned = (): { versioningBehavior?: 'PINNED' } => {
   return deploymentName === '' ? {} : { versioningBehavior: 'PINNED' };
 };
 setWorkflowOptions(pinned, batch);
+setWorkflowOptions(pinned, checkpointTrails);
 setWorkflowOptions(pinned, dryRun);
 setWorkflowOptions(pinned, reconcile);
 setWorkflowOptions(pinned, recordedOutcome);
@@ -27,6 +29,7 @@ setWorkflowOptions(pinned, signedCommand);
 
 export {
   batch,
+  checkpointTrails,
   compensation,
   dryRun,
   notification,

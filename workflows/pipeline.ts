@@ -15,6 +15,7 @@ import type {
   Stopped,
   VerifyInput,
 } from '../activities/contract.js';
+import { cannotRecord } from '../src/action/cannot-record.js';
 import type { ErrorView } from '../src/action/errors.js';
 import { expectedWithinMs } from '../src/action/expect.js';
 import { planOf } from '../src/action/grant.js';
@@ -272,10 +273,10 @@ export async function settle(action: Action, ending: Sealed<Refused> | Stopped):
     ...(enforced === undefined ? {} : { enforced }),
     ...(pre === undefined ? {} : { pre }),
   };
-  const away = ending.kind === 'step_failed' && ending.error.code === 'LEDGER_UNAVAILABLE' ? ending.error : undefined;
+  const away = ending.kind === 'step_failed' && cannotRecord(ending.error.code) ? ending.error : undefined;
   const concluded = await finish(away === undefined ? () => local.settle(input) : undefined, (failure = away) => {
     // An agent need not wait for the ledger: it is told that nothing could be recorded, and may ask again.
-    if (failure?.code === 'LEDGER_UNAVAILABLE') action.cannotRecord(failure);
+    if (failure !== undefined && cannotRecord(failure.code)) action.cannotRecord(failure);
     return waiting.settle(input);
   });
   if (concluded.kind === 'complete') return concluded.outcome;

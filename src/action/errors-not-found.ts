@@ -25,3 +25,7 @@ export function passkeyNotFound(field: 'id' | 'credentialId'): CountersignError 
     expected: 'the id of an enrolled passkey',
   });
 }
+
+export function trailNotFound(what: string, fix: string): CountersignError {
+  return new CountersignError('NOT_FOUND', what, { field: 'trail', fix });
+}

@@ -70,6 +70,7 @@ export const ERROR_CODES = {
   DELIVERY_FAILED: 'A notification could not be delivered.',
   // the parts
   LEDGER_UNAVAILABLE: 'The ledger (Postgres) cannot be reached.',
+  LEDGER_BROKEN: 'The ledger cannot take a receipt, so nothing is admitted.',
   TEMPORAL_UNAVAILABLE: 'The Temporal server cannot be reached.',
   KEYS_MISSING: 'Signing keys are missing.',
   KEYS_INVALID: 'Signing keys cannot be used.',
@@ -78,6 +79,8 @@ export const ERROR_CODES = {
   HISTORY_INVALID: "A recorded history cannot be read, or is none of Countersign's.",
   NONDETERMINISTIC: 'The workflow code does not do what a recorded history did.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
+  TRAIL_BROKEN: 'The audit trail does not verify.',
+  ANCHOR_FAILED: 'A checkpoint of the audit trail could not be put where it is anchored.',
   CHECK_FAILED: 'A check that the command was asked to make did not pass.',
   USAGE: 'The command was not called as its --help says.',
   FILES_EXIST: 'The command makes new files, and some of them are there already.',

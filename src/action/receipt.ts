@@ -2,6 +2,7 @@
 import type { Digest } from './json.js';
 import type { OutcomeStatus } from './outcome-status.js';
 import type { ActionType, DecisionEffect } from './decision.js';
+import type { StepDigest } from './step-digest.js';
 
 /** The claims of the receipt's JWS. */
 export interface ReceiptClaims {
@@ -28,6 +29,8 @@ export interface ReceiptClaims {
   readonly cause?: { readonly actionId: string; readonly receipt: Digest } | undefined;
   readonly preDigest?: Digest | undefined;
   readonly postDigest?: Digest | undefined;
+  /** The records that the action's steps sealed, in their order, as far as it came. */
+  readonly records?: readonly StepDigest[] | undefined;
   /** Over the recorded outcome without its receipt reference: an edited outcome does not match. */
   readonly outcomeDigest: Digest;
   /** Seconds since the epoch. */

@@ -31,6 +31,7 @@ import { setup } from './commands/setup.js';
 import { show } from './commands/show.js';
 import { standingApproval } from './commands/standing-approval.js';
 import { signedCommands } from './commands/signed-commands.js';
+import { trail } from './commands/trail/index.js';
 import { worker } from './commands/worker.js';
 import { examples } from './command.js';
 import { EXIT_CODES, exitCodeHelp, exitOfError, type Exit } from './exit-codes.js';
@@ -46,7 +47,7 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, oversight] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, oversight] },
 ] as const;
 
 const ENVIRONMENT = `

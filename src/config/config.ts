@@ -16,6 +16,7 @@ import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
 import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
+import { trailSchema, type TrailConfig } from './trail.js';
 
 export { editedFolder, folderRefused, policySourceOf, type PoliciesConfig } from './policies.js';
 
@@ -45,6 +46,8 @@ export interface CountersignConfig extends VerificationConfig {
   readonly deployment?: DeploymentConfig;
   /** How people hear that something waits for them. Default none: they look into the inbox. */
   readonly notifications?: NotificationsConfig;
+  /** How often the audit trail is signed, and where the signatures are put. Default: every 5 minutes, in the ledger alone. */
+  readonly trail?: TrailConfig;
 }
 
 /** A deployment of workers (https://docs.temporal.io/worker-versioning). */
@@ -176,6 +179,7 @@ const configSchema = z.strictObject({
   gateway: gatewayConfigSchema.optional(),
   deployment: deploymentSchema.optional(),
   notifications: notificationsSchema.optional(),
+  trail: trailSchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),
   semantic: z.unknown().optional(),

@@ -8,3 +8,4 @@ export { assertSetUp, Database, type DatabaseOptions } from './database/index.js
 export * from './grants/index.js';
 export * from './receipts/index.js';
 export * from './rollout/index.js';
+export * from './trail/index.js';

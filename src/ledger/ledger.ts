@@ -17,7 +17,9 @@ import { Deliveries } from './deliveries/deliveries.js';
 import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
+import { SeenHeads } from './receipts/seen-heads.js';
 import { Rollout } from './rollout/rollout.js';
+import { Trail } from './trail/trail.js';
 
 export interface LedgerHealth {
   /** Of the database server: `18.4`. */
@@ -48,14 +50,16 @@ export class Ledger {
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly rollout: Rollout;
+  readonly trail: Trail;
   readonly #database: Database;
 
   /** Connects when first asked something, not before. */
   constructor(database: Database) {
     this.#database = database;
-    this.actions = new Actions(database);
+    const heads = new SeenHeads();
+    this.actions = new Actions(database, heads);
     this.grants = new Grants(database);
-    this.receipts = new Receipts(database);
+    this.receipts = new Receipts(database, heads);
     this.limits = new Limits(database);
     this.controls = new Controls(database);
     this.nonces = new Nonces(database);
@@ -68,6 +72,7 @@ export class Ledger {
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
     this.rollout = new Rollout(database);
+    this.trail = new Trail(database);
   }
 
   /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */

@@ -92,6 +92,13 @@ export type LookUp =
   /** `final`: asking again is of no use. */
   | { readonly happened: 'unknown'; readonly reason: string; readonly final?: true };
 
+/** An effect as the tool's system recorded it. */
+export interface RecordedEffectKey {
+  /** The idempotency key that it was made under. */
+  readonly key: string;
+  readonly at: Date;
+}
+
 /** Everything that was observed of an effect, for the tool to verify. */
 export interface ObservedEffect<I> {
   readonly input: I;
@@ -142,6 +149,8 @@ export interface Tool<I = unknown> {
   execute(input: I, context: ExecuteContext): Promise<Execution>;
   /** Looks up whether the effect happened. The caller may not have the `input`; a tool that needs it then returns `unknown`. */
   lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
+  /** The keys of the effects that its system recorded since then, oldest first, where it keeps such a record. Has no effect. */
+  effects?(since: Date, context: ReadContext): AsyncIterable<RecordedEffectKey>;
   /** Checks the derived expectation and the frame condition: these objects now have these values, and nothing else changed. Pure. */
   verify(effect: ObservedEffect<I>): readonly Check[];
   /** How long it may take until the system shows the effect, where `verify` need not hold at once. Milliseconds. Pure. */

@@ -44,6 +44,9 @@ export function typedText(text: string): string {
   return text.replaceAll(/\r\n?/g, '\n');
 }
 
+/** What steps sealed, by digest. */
+export const stepDigestsSchema = z.array(z.strictObject({ step: textSchema.min(1).max(32), digest: digestSchema }));
+
 /** Seconds since the epoch, until the year 9999. */
 export const secondsSchema = z.number().int().min(0).max(253_402_300_799);
 

@@ -14,6 +14,7 @@ export {
   readCredential,
 } from './credentials.js';
 export type { AgentOptions, Credential, CredentialView } from './credentials.js';
+export { signCheckpoint, verifyCheckpoint } from './checkpoints.js';
 export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
 export { signGrant, openGrant, verifyGrant } from './grants.js';
@@ -25,6 +26,7 @@ export { verifyAssertion } from './passkeys/assertion.js';
 export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
 export { verifyEnrolment } from './passkeys/registration.js';
 export { passkeySettingsSchema } from './passkeys/settings.js';
+export { keyIdOf } from './jws.js';
 export { signPolicyChange, verifyPolicyChange } from './policy-changes.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';

@@ -14,6 +14,7 @@ import {
   describeShapeError,
   refusalFactory,
   secondsSchema,
+  stepDigestsSchema,
   textSchema,
 } from './claim-schemas.js';
 
@@ -48,6 +49,7 @@ const claimsSchema: z.ZodType<ReceiptClaims> = z
     cause: z.strictObject({ actionId: actionIdSchema, receipt: digestSchema }).optional(),
     preDigest: digestSchema.optional(),
     postDigest: digestSchema.optional(),
+    records: stepDigestsSchema.optional(),
     outcomeDigest: digestSchema,
     iat: secondsSchema,
   })
@@ -86,6 +88,6 @@ export function hashReceipt(token: string): Digest {
 }
 
 /** Verifies one receipt's signature and shape, not its place in the chain. @throws CountersignError RECEIPTS_BROKEN */
-export async function verifyReceipt(keyring: Keyring, token: string): Promise<ReceiptClaims> {
+export async function verifyReceipt(keyring: Pick<Keyring, 'verify'>, token: string): Promise<ReceiptClaims> {
   return openIssued(token, form, keyring.verify.receipt);
 }

@@ -40,31 +40,30 @@ export function sealRecord<Content extends object>(
   record: Content,
 ): Content & { readonly seal: string } {
   const { key } = signingKey(keyring, SEAL_KEYS[context.step]);
-  return { ...record, seal: key.sign(sealedBytes(context, record)).toString('base64url') };
+  return { ...record, seal: key.sign(sealedBytes(context, digest(record))).toString('base64url') };
 }
 
-/** The record, once it is certain that this step of this action made it. @throws CountersignError SEAL_INVALID */
+/** The record and its digest, once it is certain that this step of this action made it. @throws CountersignError SEAL_INVALID */
 export function openSealed<Content extends object>(
   keyring: Keyring,
   context: SealContext,
   sealed: (Content & { readonly seal?: unknown }) | undefined,
-): Content {
+): { readonly record: Content; readonly digest: Digest } {
   if (typeof sealed !== 'object' || sealed === null) throw sealInvalid(context, 'is missing');
   const { seal, ...record } = sealed;
   if (typeof seal !== 'string' || !SEAL.test(seal)) throw sealInvalid(context, 'has no seal');
   const signature = Buffer.from(seal, 'base64url');
-  const bytes = sealedBytes(context, record);
+  const recordDigest = digest(record);
+  const bytes = sealedBytes(context, recordDigest);
   for (const key of keyring.verify[SEAL_KEYS[context.step]].values()) {
-    if (key.verifies(bytes, signature)) return record as unknown as Content;
+    if (key.verifies(bytes, signature)) return { record: record as unknown as Content, digest: recordDigest };
   }
   throw sealInvalid(context, 'was changed, or is of another action, another step or a worker whose key is not known');
 }
 
 /** A line each, none of which can hold a line break; no token that is signed with these keys begins like this. */
-function sealedBytes({ workflowId, signedDigest, step }: SealContext, record: object): Buffer {
-  return Buffer.from(
-    ['countersign-seal-v1', JSON.stringify(workflowId), signedDigest, step, digest(record)].join('\n'),
-  );
+function sealedBytes({ workflowId, signedDigest, step }: SealContext, recordDigest: Digest): Buffer {
+  return Buffer.from(['countersign-seal-v1', JSON.stringify(workflowId), signedDigest, step, recordDigest].join('\n'));
 }
 
 function sealInvalid({ step }: SealContext, what: string): CountersignError {

@@ -17,3 +17,12 @@ export {
 export type { InvariantOptions, SemanticOptions } from '../verify/index.js';
 export { loadKeyring } from '../trust/index.js';
 export { Ledger } from '../ledger/index.js';
+export {
+  fileAnchor,
+  gitAnchor,
+  webhookAnchor,
+  type Anchor,
+  type FileAnchorOptions,
+  type GitAnchorOptions,
+  type WebhookAnchorOptions,
+} from '../trail/index.js';

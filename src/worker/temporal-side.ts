@@ -10,7 +10,6 @@ import {
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { Reconciled, ReconcileOptions } from '../../activities/contract.js';
 import type { WorkflowStates } from '../../activities/deps.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { describeDeployment, promote } from '../client/deployment.js';
@@ -43,22 +42,22 @@ export class TemporalSide implements WorkflowStates {
   }
 
   /**
-   * Makes the schedule of `reconcile`, or brings it up to date; any number of workers may. Each task queue has one of its own, because a
+   * Makes the schedule of a round, or brings it up to date; any number of workers may. Each task queue has one of its own, because a
    * tool may be within reach of its own workers only. A server that refuses is logged: actions go on without it, and only what is
-   * left behind by workflows that are ended from outside waits for better days.
+   * left behind by workflows that are ended from outside waits for better days, as do checkpoints.
    */
-  async scheduleReconciling(everyMs: number, logger: Logger): Promise<void> {
+  async scheduleRounds(round: Round, everyMs: number, logger: Logger): Promise<void> {
     const { taskQueue } = this.#settings;
     const { schedule } = this.#client;
-    const scheduleId = `${RECONCILE_SCHEDULE}/${taskQueue}`;
-    const plan = planOf(scheduleId, taskQueue, everyMs);
+    const scheduleId = `${ROUNDS[round]}/${taskQueue}`;
+    const plan = planOf(round, scheduleId, taskQueue, everyMs);
     try {
-      await this.#answered(() => schedule.create<Reconcile>({ scheduleId, ...plan }));
+      await this.#answered(() => schedule.create({ scheduleId, ...plan }));
     } catch (error) {
       if (!(error instanceof ScheduleAlreadyRunning)) return unscheduled(scheduleId, error, logger);
       await this.#answered(() =>
         // Its state is kept: an operator may have paused it.
-        schedule.getHandle(scheduleId).update<Reconcile>(({ state }) => ({ ...plan, state })),
+        schedule.getHandle(scheduleId).update(({ state }) => ({ ...plan, state })),
       ).catch((refused: unknown) => unscheduled(scheduleId, refused, logger));
     }
   }
@@ -85,6 +84,11 @@ export class TemporalSide implements WorkflowStates {
     }
   }
 
+  /** Asks Temporal something else, within seconds. @throws what the question throws */
+  ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+    return this.#answered(() => question(this.#client));
+  }
+
   #answered<T>(call: () => Promise<T>): Promise<T> {
     return this.#connection.withDeadline(Date.now() + ANSWER_MS, call);
   }
@@ -106,12 +110,14 @@ function unknownVersion(name: string, buildId: string): CountersignError {
 
 export const RECONCILE_SCHEDULE = 'countersign-reconcile';
 
-type Reconcile = (options: ReconcileOptions) => Promise<Reconciled>;
+/** The workflows that schedules start, and the names of these. */
+const ROUNDS = { reconcile: RECONCILE_SCHEDULE, checkpointTrails: 'countersign-checkpoint' } as const;
+type Round = keyof typeof ROUNDS;
 
-function planOf(workflowId: string, taskQueue: string, everyMs: number) {
-  const action: ScheduleOptionsStartWorkflowAction<Reconcile> = {
+function planOf(workflowType: Round, workflowId: string, taskQueue: string, everyMs: number) {
+  const action: ScheduleOptionsStartWorkflowAction<(options: object) => Promise<unknown>> = {
     type: 'startWorkflow',
-    workflowType: 'reconcile',
+    workflowType,
     workflowId,
     taskQueue,
     args: [{}],
@@ -124,5 +130,5 @@ function planOf(workflowId: string, taskQueue: string, everyMs: number) {
 const ENDED: ReadonlySet<string> = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT']);
 
 function unscheduled(schedule: string, error: unknown, logger: Logger): void {
-  logger.warn({ schedule, ...asCountersignError(error).toJSON() }, 'reconciling is not scheduled');
+  logger.warn({ schedule, ...asCountersignError(error).toJSON() }, 'these rounds are not scheduled');
 }

@@ -24,6 +24,7 @@ import {
   type DeploymentConfig,
 } from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
+import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { TemporalSide } from './temporal-side.js';
@@ -45,7 +46,7 @@ export interface WorkerOptions {
   readonly policyPollMs?: number;
   /** Whether a folder that can be edited in place is refused. Default: what COUNTERSIGN_ENV says. */
   readonly production?: boolean;
-  /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
+  /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves all rounds to others. */
   readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
   /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */
@@ -91,14 +92,19 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     );
     const codePath = await workflowBundlePath();
     const version = decides ? versionOf(options, await buildIdOf(codePath)) : undefined;
-    const worker = await createWorker(connection, temporal, createActivities(deps, concurrency), {
+    if (decides) await freezeWhatWasSetBack(ledger, temporalSide, logger);
+    const worker = await createWorker(connection, temporal, alarming(createActivities(deps, concurrency), logger), {
       codePath,
       version,
       decides,
       concurrency,
     });
     if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
-    if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
+    if (decides && reconcileEveryMs > 0) {
+      const { checkpointEverySeconds = 300 } = config.trail ?? {};
+      await temporalSide.scheduleRounds('reconcile', reconcileEveryMs, logger);
+      await temporalSide.scheduleRounds('checkpointTrails', checkpointEverySeconds * 1000, logger);
+    }
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     if (version !== undefined) {
@@ -190,6 +196,7 @@ async function assemble(
     verification,
     settings: settingsOf(config),
     ...(notifier === undefined ? {} : { notifier }),
+    anchors: config.trail?.anchors ?? [],
     taskQueue: temporal.taskQueue,
     workflows: temporalSide,
     freezes,

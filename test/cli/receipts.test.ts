@@ -5,13 +5,17 @@ import path from 'node:path';
 import { Client } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { digest, digestText } from '../../src/action/json.js';
 import type { Outcome } from '../../src/action/outcome.js';
 import { Ledger, type ChainLink } from '../../src/ledger/index.js';
 import { readAnchors, saveAnchors } from '../../src/receipts/anchors.js';
+import { freezeSetBack } from '../../src/receipts/set-back.js';
 import { verifyReceipts, type ReceiptsReport } from '../../src/receipts/verify.js';
 import { generateKeyringFile, hashReceipt, parseKeyring, signReceipt, type Keyring } from '../../src/trust/index.js';
+import { EFFECTS_DDL } from '../../src/tools/index.js';
+import { ROOT } from '../support/root.js';
+import { admission } from '../ledger/support.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { createNamespace, type TestNamespace } from '../support/temporal.js';
 import { until } from '../support/until.js';
@@ -249,7 +253,7 @@ describe('somebody with the database', () => {
   });
 
   test('writes a whole chain of receipts with keys of their own', async () => {
-    await superuser.query('delete from receipts; delete from actions; delete from chains');
+    await superuser.query('delete from receipts; delete from actions; delete from chains; delete from trail');
     for (let i = 1; i <= 5; i++) await settle('acme', `action-${i}`, strangers);
     const report = await verify();
     expect(report.ok).toBe(false);
@@ -278,6 +282,7 @@ describe('somebody with the database', () => {
 const CUT = `
   delete from receipts where seq > 3;
   delete from actions where receipt_seq > 3;
+  delete from trail where receipt_seq > 3;
   update chains set seq = 3, hash = (select hash from receipts where seq = 3)`;
 
 describe('somebody who cuts the end of the chain off, with its head', () => {
@@ -340,6 +345,19 @@ describe('what Temporal saw', () => {
       'Temporal saw receipt 5, of action action-5, and the ledger does not have it.',
     ]);
     expect(report.tenants[0]).toMatchObject({ witnessed: true });
+  });
+
+  test('freezes a tenant whose end is gone, once: who lifted the freeze has looked', async () => {
+    await settleMany('behind', 3);
+    await seenByTemporal('behind', 'action-5', 5);
+    expect(await freezeSetBack(ledger, temporal)).toContainEqual({ tenant: 'behind', head: 3, seen: 5 });
+    const admitted = () => ledger.actions.admit(admission({ tenant: 'behind', actionId: 'next' }));
+    const { kind, freeze } = (await admitted()) as { kind: string; freeze?: { id: number; reason: string } };
+    expect(kind).toBe('frozen');
+    expect(freeze?.reason).toMatch(/^Temporal saw receipt 5, and the ledger does not have it/);
+    await ledger.controls.unfreeze(freeze?.id ?? 0, { by: 'ann' });
+    expect(await freezeSetBack(ledger, temporal)).toEqual([]);
+    expect(await admitted()).toEqual({ kind: 'admitted' });
   });
 
   test('tells of a tenant that the ledger has lost altogether', async () => {
@@ -454,6 +472,37 @@ describe('countersign receipts verify', () => {
       error: { code: 'RECEIPTS_BROKEN' },
       tenants: [{ tenant: 'acme', ok: false, witnessed: false, problems: [{ seq: 5 }] }],
     });
+  });
+
+  test('doctor and `receipts unrecorded` say what a ledger restored to an earlier state has lost', async () => {
+    const { cwd, env } = await settings();
+    await settleMany('acme', 3);
+    await settleMany('cut', 2);
+    await seenByTemporal('cut', 'action-9', 9);
+    await superuser.query(`delete from receipts where tenant = 'acme' and seq = 3`);
+    await superuser.query(`${EFFECTS_DDL}; insert into countersign_effects.effects (key, status, input, execution) values
+      ('countersign:acme/action-1', 'done', 'x', '{}'), ('countersign:acme/action-7', 'done', 'x', '{}')`);
+    const index = path.join(inject('compiledSources'), 'src/tools/index.js');
+    await writeFile(
+      path.join(cwd, 'countersign.config.mjs'),
+      `import { postgres } from ${JSON.stringify(index)};
+       export default { policies: ${JSON.stringify(path.join(ROOT, 'policies/starter'))}, tools: [postgres({ name: 'shop-db', environment: 'production', url: ${JSON.stringify(database.url)} })] };`,
+    );
+    const unrecorded = await cli(['receipts', 'unrecorded', '--json'], { cwd, env });
+    expect(unrecorded.code).toBe(1);
+    expect(unrecorded.json()).toMatchObject({
+      asked: ['shop-db'],
+      count: 1,
+      effects: [{ tenant: 'acme', actionId: 'action-7', ledger: 'no action' }],
+      error: { code: 'LEDGER_BROKEN' },
+    });
+    const { checks } = (await cli(['doctor', '--json'], { cwd, env })).json() as {
+      checks: readonly { name: string; ok: boolean; detail: string }[];
+    };
+    const detail = (name: string) => checks.find((check) => check.name === name && !check.ok)?.detail;
+    expect(detail('receipts')).toContain('LEDGER_BROKEN: No action of these tenants is admitted. acme: receipt 3,');
+    expect(detail('receipts seen')).toContain('cut ends with receipt 2, and Temporal saw receipt 9');
+    expect(detail('effects')).toContain('acme/action-7 on shop-db (no action)');
   });
 
   test('does not say that the receipts of a mistyped tenant are well', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
+import type { TrailConfig } from '../../src/config/trail.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
@@ -34,7 +35,9 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   deployment: true,
   notifications: true,
   gateway: true,
+  trail: true,
 };
+const TRAIL: Names<Required<TrailConfig>> = { checkpointEverySeconds: true, anchors: true };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   gatewayUrl: true,
   channels: true,
@@ -72,6 +75,7 @@ test('every option is listed, and no other', () => {
       ...under('roles.', DEFAULT_ROLES),
       ...under('notifications.', NOTIFICATIONS),
       ...under('gateway.', GATEWAY),
+      ...under('trail.', TRAIL),
       ...under('gateway.session.', SESSION),
       ...under('gateway.limits.', LIMITS),
     ].toSorted(),

@@ -2,9 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import pg from 'pg';
+import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CheckpointRound } from '../../activities/contract.js';
 import { Countersign } from '../../src/client/countersign.js';
 import { freePort } from '../../src/dev/free-port.js';
+import { exportLines } from '../../src/trail/export-lines.js';
+import { trailKeysOf } from '../../src/trail/keys.js';
+import { verifyTrail } from '../../src/trail/verify-lines.js';
 import { issueAgent } from '../../src/trust/index.js';
 import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -129,6 +134,91 @@ test('a ledger that goes away during the effect: the outcome is recorded when it
   });
   keeper.release();
   expect(await answer).toMatchObject({ status: 'success', receipt: { tenant: TENANT } });
+});
+
+/** Takes the last receipt of the tenant out of the ledger, as a superuser can, and puts it back. */
+async function lastReceiptGone(body: () => Promise<void>): Promise<void> {
+  const superuser = new pg.Client({ connectionString: stack.ledgerUrl });
+  await superuser.connect();
+  try {
+    await superuser.query('SET session_replication_role = replica; SET search_path = countersign');
+    const last = 'tenant = $1 AND seq = (SELECT seq FROM chains WHERE tenant = $1)';
+    const { rows } = await superuser.query<Record<string, unknown>>(`DELETE FROM receipts WHERE ${last} RETURNING *`, [
+      TENANT,
+    ]);
+    expect(rows).toHaveLength(1);
+    await body();
+    const columns = 'tenant, seq, hash, prev, jws, action_id, at';
+    await superuser.query(
+      `INSERT INTO receipts (${columns}) SELECT ${columns} FROM json_populate_record(NULL::receipts, $1)`,
+      [JSON.stringify(rows[0])],
+    );
+  } finally {
+    await superuser.end();
+  }
+}
+
+test('a ledger whose last receipts are gone: no effect, an alarm, and the refusal is recorded when they are back', async () => {
+  expect((await ended(admin, set('5', 5))).status).toBe('success');
+  const said: string[] = [];
+  await stack.worker?.stop();
+  await stack.startWorker({ logger: pino({ level: 'error' }, { write: (line: string) => void said.push(line) }) });
+  const proposal = set('5', 6);
+  await lastReceiptGone(async () => {
+    await expect(ended(admin, proposal)).rejects.toMatchObject({ code: 'LEDGER_BROKEN', retryable: true });
+    expect(await qty('5')).toBe(5);
+    expect(JSON.parse(said[0] ?? '{}')).toMatchObject({
+      alarm: 'ledger_broken',
+      code: 'LEDGER_BROKEN',
+      msg: 'the ledger cannot take a receipt: nothing is admitted',
+    });
+  });
+  const settled = await admin.outcome(proposal.actionId, { timeoutMs: 50_000 });
+  expect(settled).toMatchObject({ status: 'denied', error: { code: 'LEDGER_BROKEN' }, receipt: { tenant: TENANT } });
+  expect(await qty('5')).toBe(5);
+  expect((await ended(admin, set('5', 7))).status).toBe('success');
+});
+
+test('the receipt of an action names the record of each step, and the trail has it with its grant', async () => {
+  const { receipt } = await ended(admin, set('6', 6));
+  const claims = (await stack.receipts()).find(({ seq }) => seq === receipt?.seq);
+  expect(claims?.records?.map(({ step }) => step)).toEqual([
+    'propose',
+    'enforce',
+    'capturePreState',
+    'authorize',
+    'execute',
+    'capturePostState',
+  ]);
+  const reader = await stack.agent({ id: 'reader', roles: ['read_only_user'] });
+  const denied = await ended(reader, set('6', 7));
+  expect((await stack.receipts()).find(({ seq }) => seq === denied.receipt?.seq)?.records).toMatchObject([
+    { step: 'propose' },
+    { step: 'enforce' },
+  ]);
+
+  const round = await admin.temporal.workflow.execute<() => Promise<CheckpointRound>>('checkpointTrails', {
+    workflowId: `checkpoint-${randomUUID()}`,
+    taskQueue: stack.temporal.taskQueue,
+  });
+  expect(round).toMatchObject({ problems: [] });
+  const lines = async function* (): AsyncGenerator<string> {
+    for await (const line of exportLines(stack.ledger, TENANT)) yield JSON.stringify(line);
+  };
+  const report = await verifyTrail(lines(), { keys: trailKeysOf(stack.keyring) });
+  expect(report).toMatchObject({ ok: true, withheld: 0, problems: [] });
+  expect(report.covered).toBe(report.entries);
+  for await (const { entry } of stack.ledger.trail.entries(TENANT, {
+    after: report.entries - 2,
+    upTo: report.entries - 1,
+  })) {
+    expect(JSON.parse(entry)).toMatchObject({
+      kind: 'receipt',
+      receipt: receipt?.seq,
+      digest: receipt?.hash,
+      grants: [{ jti: claims?.grant, usedAt: expect.any(String) as string }],
+    });
+  }
 });
 
 test('a Temporal server that is down: an error that says what to do, and the process lives', async () => {

@@ -7,6 +7,7 @@ import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
+import { effectsStanding, receiptsSeen, receiptsStanding } from '../record-checks.js';
 import { sanitize } from '../../presentation/sanitize.js';
 
 interface Check {
@@ -86,6 +87,9 @@ async function temporalChecks(context: Context): Promise<Check[]> {
       const detail = count === 0 ? `none on the task queue ${taskQueue}` : `${count} on the task queue ${taskQueue}`;
       return bad(count > 0, { name: 'workers', detail }, 'Start one: `countersign worker` (or `countersign dev`).');
     }),
+    ...(context.hasLedger()
+      ? [standing('receipts seen', async () => receiptsSeen(await context.ledger(), client))]
+      : []),
   ]);
 }
 
@@ -108,6 +112,7 @@ async function ledgerChecks(context: Context): Promise<Check[]> {
       const detail = pending.length === 0 ? about : `${about}, not set up: ${pending.join(', ')}`;
       return bad(pending.length === 0, { name: 'ledger', detail }, 'Run `countersign setup`.');
     }),
+    await standing('receipts', async () => receiptsStanding(await context.ledger())),
   ];
 }
 
@@ -143,6 +148,9 @@ async function configChecks(context: Context, file: string | undefined): Promise
   return [
     { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
     ...(await Promise.all(config.tools.map((tool) => toolCheck(tool)))),
+    ...(context.hasLedger() && config.tools.some(({ effects }) => effects !== undefined)
+      ? [await standing('effects', async () => effectsStanding(await context.ledger(), config.tools))]
+      : []),
     await check('policies', async () => {
       const { compilePolicy } = await import('../../policy/index.js');
       const { configuredBundle } = await import('../configured-bundle.js');
@@ -162,6 +170,11 @@ async function toolCheck(tool: Tool): Promise<Check> {
 
 /** The longest time for a tool's system to answer. Milliseconds. */
 const TOOL_CHECK_MS = 5_000;
+
+/** A check that says how it stands, or throws what is wrong. */
+function standing(name: string, look: () => Promise<string>): Promise<Check> {
+  return check(name, async () => ({ name, ok: true, detail: await look() }));
+}
 
 async function check(name: string, look: () => Promise<Check>): Promise<Check> {
   try {

@@ -7,6 +7,7 @@ import { LOCAL_FOLDER, type Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import type { Paint } from '../output.js';
+import { unrecorded } from './unrecorded.js';
 
 interface VerifyOptions {
   readonly tenant?: string;
@@ -15,9 +16,9 @@ interface VerifyOptions {
 }
 
 export function receipts(program: Command): void {
-  program
-    .command('receipts')
-    .description('the signed receipts of outcomes')
+  const command = program.command('receipts').description('the signed receipts of outcomes');
+  unrecorded(command);
+  command
     .command('verify')
     .description('verify every receipt: signatures, gaps, edits, the recorded outcomes, and what Temporal saw')
     .option('--tenant <tenant>', 'only this tenant; default: all')

@@ -4,9 +4,11 @@ import type { Digest } from '../../action/json.js';
 import type { Outcome, OutcomeStatus, UnreceiptedOutcome } from '../../action/outcome.js';
 import type { Database } from '../database/database.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
+import type { SeenHeads } from '../receipts/seen-heads.js';
 import { admit } from './admit.js';
 import type { Admission, AdmitRequest } from './admission.js';
 import { outcomeOf, type EndColumns } from './recorded-outcome.js';
+import { standingsOf, type ActionStanding, type NamedAction } from './standing.js';
 
 export interface LedgerAction {
   /** The proposal that this action id stands for. */
@@ -51,21 +53,23 @@ const ENDED_PAGE = 100;
 export class Actions {
   readonly #database: Database;
   readonly #batcher: StatementBatcher;
+  readonly #heads: SeenHeads;
 
-  constructor(database: Database) {
+  constructor(database: Database, heads: SeenHeads) {
     this.#database = database;
     this.#batcher = new StatementBatcher(database);
+    this.#heads = heads;
   }
 
   /**
    * Registers the action unless it is there, and records the grant unless the action conflicts, has ended, is frozen, rests on a
    * revoked credential or does not fit its limits. One round trip. Repeating it, with the same grant or a new one, is fine.
    *
-   * @throws CountersignError GRANT_INVALID when the grant's id was issued before for something else; INVALID_INPUT, INVALID_NUMBER or
+   * @throws CountersignError LEDGER_BROKEN where the receipt of the action could not be taken; GRANT_INVALID when the grant's id was issued before for something else; INVALID_INPUT, INVALID_NUMBER or
    *   INVALID_TEXT when a hold cannot be counted
    */
   admit(request: AdmitRequest): Promise<Admission> {
-    return admit(this.#database, this.#batcher, request);
+    return admit({ database: this.#database, batcher: this.#batcher, heads: this.#heads }, request);
   }
 
   async find(tenant: string, actionId: string): Promise<LedgerAction | undefined> {
@@ -84,6 +88,11 @@ export class Actions {
       uses: row.uses,
       ...(outcome === undefined ? {} : { outcome }),
     };
+  }
+
+  /** Those of the actions that the ledger has, and how they stand. */
+  standings(actions: readonly NamedAction[]): Promise<readonly ActionStanding[]> {
+    return standingsOf(this.#database, actions);
   }
 
   /** Actions without an outcome, admitted at least `olderThanMs` ago, oldest first, at most OPEN_ACTIONS_PAGE; `after` takes the last of the page before. */

@@ -8,11 +8,14 @@ import { revokedCredential, toRevocation, type RevocationJson } from '../control
 import type { Database, PreparedStatement } from '../database/database.js';
 import type { StatementBatcher } from '../database/statement-batcher.js';
 import { countersOf, demandRows, inOrderOf } from '../limits/demands.js';
+import { brokenChain, chainBroken, type BrokenChain } from '../receipts/broken-chain.js';
+import type { SeenHeads } from '../receipts/seen-heads.js';
 import type { Admission, AdmitRequest } from './admission.js';
 import { outcomeOf, type EndColumns } from './recorded-outcome.js';
 
 interface AdmissionRow extends EndColumns {
   readonly digest: Digest;
+  readonly broken: BrokenChain | null;
   readonly frozen: FreezeJson | null;
   readonly revoked: RevocationJson | null;
   /** Absent where nothing was asked of limits; null where it did not come to that. */
@@ -24,19 +27,29 @@ interface AdmissionRow extends EndColumns {
   readonly issued?: boolean;
 }
 
-/** @param batcher puts those who ask for the same counters together: one transaction cannot lock them in another order than any other does */
-export async function admit(database: Database, batcher: StatementBatcher, request: AdmitRequest): Promise<Admission> {
-  const { digest, holds } = request;
+interface Admitting {
+  readonly database: Database;
+  /** Puts those who ask for the same counters together: one transaction cannot lock them in another order than any other does. */
+  readonly batcher: StatementBatcher;
+  /** A ledger that ends before what was seen of it was set back, and admits nothing. */
+  readonly heads: SeenHeads;
+}
+
+/** @throws CountersignError LEDGER_BROKEN where the tenant's chain could not take the receipt of what is admitted */
+export async function admit({ database, batcher, heads }: Admitting, request: AdmitRequest): Promise<Admission> {
+  const { tenant, digest, holds } = request;
+  const statement = admissionOf(database, request, heads.of(tenant));
   const rows =
     holds === undefined || holds.length === 0
-      ? await database.rows(admissionOf(database, request))
-      : await batcher.rows(countersOf(request.tenant, holds), admissionOf(database, request));
+      ? await database.rows(statement)
+      : await batcher.rows(countersOf(tenant, holds), statement);
   const row = rows[0];
   if (row === undefined)
     throw new CountersignError('INTERNAL', 'The ledger neither admitted the action nor refused it.');
   if (row.digest !== digest) return { kind: 'conflict', digest: row.digest };
-  const outcome = outcomeOf(request.tenant, row);
+  const outcome = outcomeOf(tenant, row);
   if (outcome !== undefined) return { kind: 'ended', outcome };
+  if (row.broken !== null) throw chainBroken(tenant, row.broken);
   if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
   if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
   if (holds === undefined) {
@@ -51,17 +64,17 @@ export async function admit(database: Database, batcher: StatementBatcher, reque
   return { kind: 'admitted', limits };
 }
 
-function admissionOf(database: Database, request: AdmitRequest): PreparedStatement<AdmissionRow> {
+function admissionOf(database: Database, request: AdmitRequest, seen: number): PreparedStatement<AdmissionRow> {
   const { holds } = request;
-  return holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds);
+  return holds === undefined ? admission(database, request, seen) : admissionWithHolds(database, request, seen, holds);
 }
 
-function admission(database: Database, request: AdmitRequest): PreparedStatement<AdmissionRow> {
+function admission(database: Database, request: AdmitRequest, seen: number): PreparedStatement<AdmissionRow> {
   const { tenant, actionId, agent, tool, grant } = request;
   return {
     name: 'admit',
     query: sql<AdmissionRow>`
-      with ${registering(database, request)},
+      with ${registering(database, request, seen)},
       issued as (
         insert into ${database.table('grants')} (jti, tenant, action_id, agent, tool, expires_at)
         select ${grant.jti}, ${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.expiresAt}
@@ -71,6 +84,7 @@ function admission(database: Database, request: AdmitRequest): PreparedStatement
       )
       select
         action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(broken) from broken) as broken,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked,
         exists (select from issued) as issued
@@ -81,13 +95,14 @@ function admission(database: Database, request: AdmitRequest): PreparedStatement
 function admissionWithHolds(
   database: Database,
   request: AdmitRequest,
+  seen: number,
   holds: readonly HoldRequest[],
 ): PreparedStatement<AdmissionRow> {
   const { tenant, actionId, agent, tool, grant } = request;
   return {
     name: 'admit_with_holds',
     query: sql<AdmissionRow>`
-      with ${registering(database, request)},
+      with ${registering(database, request, seen)},
       placed as materialized (
         select ${sql.id(database.schema, 'place_holds')}
           (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
@@ -95,6 +110,7 @@ function admissionWithHolds(
       )
       select
         action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(broken) from broken) as broken,
         (select row_to_json(frozen) from frozen) as frozen,
         (select row_to_json(revoked) from revoked) as revoked,
         (select result from placed) as placed
@@ -103,7 +119,7 @@ function admissionWithHolds(
 }
 
 /** The common table expressions that register the action, and give a row as `free` unless something stands against it. */
-function registering(database: Database, request: AdmitRequest): RawBuilder<unknown> {
+function registering(database: Database, request: AdmitRequest, seen: number): RawBuilder<unknown> {
   const { tenant, actionId, digest, agent, tool, environment } = request;
   // The update changes nothing. It is there because only "do update" waits for a concurrent insert of the same action and returns
   // the row that won; "do nothing" returns no row, and a select beside it reads a snapshot from before.
@@ -114,12 +130,13 @@ function registering(database: Database, request: AdmitRequest): RawBuilder<unkn
       on conflict (tenant, action_id) do update set digest = a.digest
       returning a.digest, a.outcome, a.receipt_seq, a.receipt_hash
     ),
+    broken as materialized (${brokenChain(database, sql`${tenant}::text`, seen)}),
     frozen as materialized (${activeFreeze(database, request)}),
     revoked as materialized (${revokedCredential(database, request)}),
     free as (
       select from action
       where action.digest = ${digest} and action.receipt_seq is null
-        and not exists (select from frozen) and not exists (select from revoked)
+        and not exists (select from broken) and not exists (select from frozen) and not exists (select from revoked)
     )`;
 }
 

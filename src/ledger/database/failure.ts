@@ -1,12 +1,31 @@
 /** Failures of Postgres and of the way to it, as the errors that Countersign raises. */
 import pg from 'pg';
+import { ledgerBroken } from '../../action/errors-ledger.js';
 import { CountersignError } from '../../action/errors.js';
 
 /** SQLSTATEs that say that the tables are not there, or not yet as this version needs them. */
 const NOT_MIGRATED = new Set(['3F000', '42P01', '42703', '42883']);
 
+/** SQLSTATEs of a database that answers and takes no record. */
+const NO_ROOM: Readonly<Record<string, { readonly is: string; readonly fix: string }>> = {
+  '25006': {
+    is: 'is read-only',
+    fix: 'Nothing new is admitted. Point COUNTERSIGN_LEDGER_URL at the primary server, or let the database be written again.',
+  },
+  '53100': {
+    is: 'is full',
+    fix: "Nothing new is admitted. Make room on the disk of the ledger's database; what waits goes on by itself.",
+  },
+};
+
+/** Foreign keys and unique keys: a receipt does not fit to what is there. Nobody who uses the ledger alone can come to that. */
+const OUT_OF_STEP = new Set(['23503', '23505']);
+
+/** What an outcome is recorded in. */
+const RECORDS = new Set(['receipts', 'chains', 'actions', 'resolved', 'trail']);
+
 /** SQLSTATEs and classes under which the same call may succeed later, or after a failover. */
-const PASSING = /^(08|53|55000|57|58|25006|25P03|40001|40P01|55P03)/;
+const PASSING = /^(08|53|55000|57|58|25P03|40001|40P01|55P03)/;
 
 /** SQLSTATEs under which the connection is gone, or goes with the error. */
 const CONNECTION_GONE = /^(08|57P01|57P02|57P05|25P03)/;
@@ -44,6 +63,13 @@ export function ledgerError(error: unknown, place: string): CountersignError {
 
 function databaseError(error: pg.DatabaseError, place: string): CountersignError {
   const state = error.code ?? '';
+  const noRoom = NO_ROOM[state];
+  if (noRoom !== undefined) {
+    return ledgerBroken(`The ledger at ${place} ${noRoom.is}: ${error.message}`, { fix: noRoom.fix, cause: error });
+  }
+  if (OUT_OF_STEP.has(state) && RECORDS.has(error.table ?? '')) {
+    return ledgerBroken(`The ledger at ${place} cannot take a receipt: ${error.message}`, { cause: error });
+  }
   if (NOT_MIGRATED.has(state)) {
     return unavailable(`The ledger at ${place} is not set up for this version: ${error.message}`, error, {
       fix: 'Run `countersign setup`.',

@@ -3,5 +3,8 @@ import type { TableSet } from './migrate.js';
 
 export const LEDGER_TABLES: TableSet = {
   versions: 'ledger_versions',
-  migrations: { '0001-ledger': new URL('schema.sql', import.meta.url) },
+  migrations: {
+    '0001-ledger': new URL('schema.sql', import.meta.url),
+    '0002-trail': new URL('../trail/trail.sql', import.meta.url),
+  },
 };

@@ -2,6 +2,7 @@
  * Statements that change a row which others may be changing: those of this process who would wait for it go in one transaction, so that a
  * hot row takes no more than one connection from everybody else.
  */
+import { cannotRecord } from '../../action/cannot-record.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Database, PreparedStatement } from './database.js';
 
@@ -56,7 +57,7 @@ export class StatementBatcher {
         for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? []);
         return;
       } catch (error) {
-        if (error instanceof CountersignError && error.code === 'LEDGER_UNAVAILABLE') {
+        if (error instanceof CountersignError && cannotRecord(error.code)) {
           for (const { reject } of batch) reject(error);
           return;
         }

@@ -147,6 +147,30 @@ export interface LedgerTables {
     action_id: string;
     at: Generated<Date>;
   };
+  /** Written by triggers alone. */
+  trail: {
+    tenant: GeneratedAlways<string>;
+    seq: GeneratedAlways<string>;
+    kind: GeneratedAlways<string>;
+    subject: GeneratedAlways<string>;
+    receipt_seq: GeneratedAlways<string | null>;
+    entry: GeneratedAlways<string>;
+    hash: GeneratedAlways<Digest>;
+  };
+  trail_checkpoints: {
+    tenant: string;
+    size: BigInteger;
+    jws: string;
+    peaks: string[];
+    at: Generated<Date>;
+  };
+  trail_anchors: {
+    tenant: string;
+    size: BigInteger;
+    anchor: string;
+    detail: string;
+    at: Generated<Date>;
+  };
   freezes: {
     id: GeneratedAlways<number>;
     tenant: string;

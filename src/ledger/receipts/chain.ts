@@ -6,6 +6,7 @@ import type { Database, PreparedStatement, TransactionSession } from '../databas
 import { KeyedQueue } from '../database/keyed-queue.js';
 import { ChainHeadCache } from './chain-head-cache.js';
 import type { ChainHead, ChainLink, SignedReceipt, SignReceipt } from './receipt.js';
+import type { SeenHeads } from './seen-heads.js';
 
 interface HeadRow {
   readonly seq: string;
@@ -23,10 +24,13 @@ export class Chains {
   readonly #database: Database;
   /** Where the chains end, as far as this process knows. */
   readonly heads = new ChainHeadCache();
+  /** What of them it knows to be committed. */
+  readonly seen: SeenHeads;
   readonly #queue = new KeyedQueue((tenant) => (this.heads.guess(tenant) === undefined ? AT_ONE_CHAIN : 1));
 
-  constructor(database: Database) {
+  constructor(database: Database, seen: SeenHeads) {
     this.#database = database;
+    this.seen = seen;
   }
 
   /**

@@ -2,9 +2,11 @@
 import { sql } from 'kysely';
 import type { ReceiptRef } from '../../action/outcome.js';
 import type { Database, PreparedStatement } from '../database/database.js';
+import { brokenChain, type BrokenChain } from './broken-chain.js';
 import { append, Chains } from './chain.js';
 import type { ChainHead, SignReceipt, LedgerReceipt } from './receipt.js';
 import { resolve } from './resolve.js';
+import type { SeenHeads } from './seen-heads.js';
 import { actionStatement, settle } from './settle.js';
 import type { ResolveRequest, Settled, Settlement, SettleRequest } from './settlement.js';
 
@@ -22,9 +24,9 @@ export class Receipts {
   readonly #database: Database;
   readonly #chains: Chains;
 
-  constructor(database: Database) {
+  constructor(database: Database, seen: SeenHeads) {
     this.#database = database;
-    this.#chains = new Chains(database);
+    this.#chains = new Chains(database, seen);
   }
 
   /**
@@ -73,6 +75,7 @@ export class Receipts {
             select`,
         };
         await Promise.all([session.rows(write), session.run('commit')]);
+        this.#chains.seen.saw(tenant, link.seq);
         return { tenant, seq: link.seq, hash: signed.hash };
       }),
     );
@@ -87,6 +90,22 @@ export class Receipts {
         .where('tenant', '=', tenant)
         .executeTakeFirst();
       return { seq: Number(row?.seq ?? 0), hash: row?.hash ?? null };
+    });
+  }
+
+  /** The tenants whose chain cannot take another receipt, sorted, and why. */
+  async broken(): Promise<readonly (BrokenChain & { readonly tenant: string })[]> {
+    return await this.#database.rows({
+      name: 'broken_chains',
+      query: sql<BrokenChain & { readonly tenant: string }>`
+        select known.tenant, chain_end.fault, chain_end.seq
+        from (
+          select tenant from ${this.#database.table('chains')}
+          union select tenant from ${this.#database.table('receipts')}
+          union select tenant from ${this.#database.table('actions')} where receipt_seq is not null
+        ) as known
+        cross join lateral (${brokenChain(this.#database, sql`known.tenant`, 0)}) as chain_end
+        order by known.tenant`,
     });
   }
 

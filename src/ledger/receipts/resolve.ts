@@ -69,6 +69,7 @@ export async function resolve(database: Database, chains: Chains, request: Resol
           select ended from holds`,
       };
       await Promise.all([session.rows(write), session.run('commit')]);
+      chains.seen.saw(tenant, link.seq);
       return {
         kind: 'settled',
         outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },

@@ -31,11 +31,14 @@ export async function settle(database: Database, chains: Chains, request: Settle
   const { tenant, outcome, sign } = request;
   const text = canonicalText({ ...outcome, receipt: undefined });
   const proposed = proposedText(request);
-  const settled = (link: ChainLink, signed: SignedReceipt): Settlement => ({
-    kind: 'settled',
-    outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
-    recorded: false,
-  });
+  const settled = (link: ChainLink, signed: SignedReceipt): Settlement => {
+    chains.seen.saw(tenant, link.seq);
+    return {
+      kind: 'settled',
+      outcome: { ...outcome, receipt: { tenant, seq: link.seq, hash: signed.hash } },
+      recorded: false,
+    };
+  };
   return await chains.inTurn(tenant, async (alone) => {
     const guess = alone ? chains.heads.guess(tenant) : undefined;
     if (guess !== undefined) {

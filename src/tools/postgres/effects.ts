@@ -5,8 +5,8 @@
 import pg from 'pg';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
-import type { Execution, LookUp } from '../tool.js';
-import type { PostgresDatabase, PostgresSession } from './connection.js';
+import type { Execution, LookUp, RecordedEffectKey } from '../tool.js';
+import type { PostgresDatabase, PostgresSession, Query, QueryResult } from './connection.js';
 import { asFailure, isConnectionLost, isMissingTable, sqlState } from './failure.js';
 
 export const DEFAULT_EFFECTS_SCHEMA = 'countersign_effects';
@@ -43,6 +43,9 @@ function tableOf(schema: string): string {
 const CREATION_LOCK = 7_203_117_441;
 /** How long a look-up waits for an attempt that is about to commit. Milliseconds. */
 const LOOK_UP_LOCK_MS = 5_000;
+
+/** How many records are read at once. */
+const PAGE = 500;
 
 /** The record of a key. */
 export type RecordedEffect =
@@ -106,6 +109,32 @@ export class Effects {
     const [result] = await this.#database.read([{ text, values: [key] }], signal).catch(() => []);
     const [status, input, execution] = result?.rows[0] ?? [];
     return this.recorded(status, input, execution);
+  }
+
+  /** The effects that happened since then, oldest first, in pages. None where the table is missing. */
+  async *list(since: Date, signal: AbortSignal): AsyncGenerator<RecordedEffectKey> {
+    // With microseconds, so that pages join exactly.
+    const at = `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+    let [time, key] = [since.toISOString(), ''];
+    for (;;) {
+      const text = `SELECT key, ${at} FROM ${this.table} WHERE status = 'done' AND (at, key) > ($1::timestamptz, $2) ORDER BY at, key LIMIT ${PAGE}`;
+      const [result] = await this.#read({ text, values: [time, key] }, signal);
+      const rows = result?.rows ?? [];
+      for (const [foundKey, foundAt] of rows) {
+        [time, key] = [foundAt ?? time, foundKey ?? key];
+        yield { key, at: new Date(time) };
+      }
+      if (rows.length < PAGE) return;
+    }
+  }
+
+  async #read(query: Query, signal: AbortSignal): Promise<readonly QueryResult[]> {
+    try {
+      return await this.#database.read([query], signal);
+    } catch (error) {
+      if (isMissingTable(error) || isMissingTable((error as Error).cause)) return [];
+      throw error;
+    }
   }
 
   /** Whether the error says that another attempt recorded the key first. */

@@ -54,6 +54,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       if (parts.exports !== undefined) await checkExports(parts.exports, parts, signal);
     },
     lookUp: (key) => effects.lookUp(key),
+    effects: (since, { signal }) => effects.list(since, signal),
     verify: (effect) => verifyChange(effect, parts),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Verifies a proof from an audit trail of Countersign: that an entry is in a signed trail, or that one signed trail is the beginning of another.
+
+    python verify_proof.py proof.json --keys public-keys.json
+
+It stands beside verify_trail.py, and needs the same. It exits with 0 when the proof holds and with 1 when it does not.
+"""
+import argparse
+import json
+import sys
+
+from verify_trail import UNREADABLE, Keys, node_hash, read_entry, sha256, text_of
+
+
+def lead(index: int, size: int, node: bytes, older: bytes, proof: list[bytes]) -> tuple[bytes, bytes]:
+    """Follows a path (RFC 9162, 2.1.3.2 and 2.1.4.2) to the root, and to that of the older tree. Raises ValueError."""
+    last = size - 1
+    for sibling in proof:
+        if last == 0:
+            raise ValueError("the proof is too long")
+        if index % 2 == 1 or index == last:
+            node, older = node_hash(sibling, node), node_hash(sibling, older)
+            while index % 2 == 0 and index != 0:
+                index, last = index // 2, last // 2
+        else:
+            node = node_hash(node, sibling)
+        index, last = index // 2, last // 2
+    if last != 0:
+        raise ValueError("the proof is too short")
+    return node, older
+
+
+def verify_proof(given: dict, keys: Keys) -> dict:
+    """Raises ValueError where the proof does not lead from what it proves to a signed root."""
+    proof = [bytes.fromhex(node) for node in given["proof"]]
+    opened = [keys.open(given[name], "checkpoint")[1] for name in ("checkpoint", "first", "second") if name in given]
+    tenant, sizes = opened[0]["tenant"], [claims["size"] for claims in opened]
+    roots = [bytes.fromhex(claims["root"].removeprefix("sha256:")) for claims in opened]
+    if given["type"] == "inclusion":
+        body, leaf = read_entry(given["entry"]), sha256(b"\x00" + given["entry"].encode())
+        good = body is not None and body["tenant"] == tenant and body["seq"] <= sizes[0]
+        if not good or lead(body["seq"] - 1, sizes[0], leaf, leaf, proof)[0] != roots[0]:
+            raise ValueError("the proof does not lead from the entry to the root")
+        return {"ok": True, "type": "inclusion", "tenant": tenant, "seq": body["seq"], "size": sizes[0]}
+    path = [roots[0], *proof] if sizes[0] & (sizes[0] - 1) == 0 else proof
+    index, last = sizes[0] - 1, sizes[1] - 1
+    while index % 2 == 1:
+        index, last = index // 2, last // 2
+    same = sizes[0] == sizes[1] and not proof and roots[0] == roots[1]
+    grown = sizes[0] < sizes[1] and lead(index, last + 1, path[0], path[0], path[1:]) == (roots[1], roots[0])
+    if opened[1]["tenant"] != tenant or not (same or grown):
+        raise ValueError("the first trail is not shown to be the beginning of the second")
+    return {"ok": True, "type": "consistency", "tenant": tenant, "from": sizes[0], "to": sizes[1]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Verifies a proof from an audit trail.")
+    parser.add_argument("file")
+    parser.add_argument("--keys", required=True, help="public keys, as `countersign keys public` prints them")
+    options = parser.parse_args()
+    try:
+        report = verify_proof(json.loads(text_of(options.file)), Keys(text_of(options.keys)))
+    except (*UNREADABLE, IndexError) as error:
+        report = {"ok": False, "problems": [{"code": "proof", "at": 0, "problem": str(error)}]}
+    print(json.dumps(report, indent=2))
+    return 0 if report["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Verifies an audit trail of Countersign with nothing but its file and public keys.
+
+    python verify_trail.py acme.jsonl --keys public-keys.json [--anchors anchored.jsonl ...] [--json]
+
+It shares no code with Countersign: docs/trail.md describes the formats. It needs Python 3.11 and the package `cryptography`. It exits
+with 0 when everything verifies and with 1 when something does not; `problems` names what, and where.
+"""
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+from datetime import datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "countersign-trail/1"
+COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{85}[AQgw])")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+TEXT, COUNT = (lambda value: isinstance(value, str)), (lambda value: type(value) is int and value >= 0)
+LINES = {
+    "trail": {"format": lambda value: value == FORMAT, "tenant": TEXT},
+    "entry": {"seq": lambda value: COUNT(value) and value > 0, "hash": TEXT, "entry": TEXT, "evidence": TEXT},
+    "checkpoint": {"jws": TEXT},
+    "end": {"entries": COUNT, "checkpoints": COUNT},
+}
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + sha256(data).hex()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right)
+
+
+def unpadded(text: str) -> bytes:
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+        raise ValueError("not canonical base64url")
+    return data
+
+
+def read_line(text: str) -> dict | None:
+    """A line of an export; None when it is none."""
+    try:
+        line = json.loads(text)
+        members = LINES[line["type"]]
+        missing = set(members) - set(line) - {"evidence"}
+        fits = not missing and all(members[name](value) for name, value in line.items() if name != "type")
+        return line if fits else None
+    except UNREADABLE:
+        return None
+
+
+def read_entry(text: str) -> dict | None:
+    """What an entry says; None when the text is none."""
+    try:
+        body = json.loads(text)
+        texts = all(TEXT(body[name]) for name in ("tenant", "kind", "at", "subject"))
+        linked = (body["prev"] is None or DIGEST.fullmatch(body["prev"])) and DIGEST.fullmatch(body["digest"])
+        numbers = all(COUNT(number) and number > 0 for number in (body["seq"], body.get("receipt", 1)))
+        return body if texts and linked and numbers and body["v"] == 1 else None
+    except UNREADABLE:
+        return None
+
+
+class Keys:
+    """Public keys of receipts by RFC 7638 thumbprint, each with the times between which it was good."""
+
+    def __init__(self, text: str) -> None:
+        self.keys: dict[str, Ed25519PublicKey] = {}
+        self.periods: dict[str, dict[str, float]] = {}
+        for jwk in json.loads(text)["receipt"]:
+            if "d" in jwk or jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
+                raise ValueError("a key is no public Ed25519 key")
+            named = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": jwk["x"]}, separators=(",", ":"))
+            kid = base64.urlsafe_b64encode(sha256(named.encode())).rstrip(b"=").decode()
+            self.keys[kid] = Ed25519PublicKey.from_public_bytes(unpadded(jwk["x"]))
+            times = ((name, jwk[name]) for name in ("notBefore", "notAfter", "revokedAt") if name in jwk)
+            self.periods[kid] = {name: datetime.fromisoformat(time).timestamp() for name, time in times}
+
+    def open(self, token: str, kind: str) -> tuple[str, dict]:
+        """The key id and the claims of a token that verifies. Raises ValueError."""
+        match = COMPACT.fullmatch(token)
+        if match is None:
+            raise ValueError("no compact JWS with an Ed25519 signature")
+        signed, head, payload, signature = match.groups()
+        header = json.loads(unpadded(head))
+        if set(header) != {"alg", "typ", "kid"} or (header["alg"], header["typ"]) != ("EdDSA", f"countersign-{kind}+jwt"):
+            raise ValueError(f"not the header of a {kind}")
+        if header["kid"] not in self.keys:
+            raise ValueError("signed by a key that is not known")
+        try:
+            self.keys[header["kid"]].verify(unpadded(signature), signed.encode())
+        except InvalidSignature:
+            raise ValueError("the signature does not verify") from None
+        return header["kid"], json.loads(unpadded(payload))
+
+
+class Verification:
+    def __init__(self, keys: Keys, anchors: list[str]) -> None:
+        self.keys, self.tenant, self.problems = keys, None, []
+        self.line = self.entries = self.checkpoints = self.covered = self.withheld = self.anchored = 0
+        self.ended, self.comparable = False, True
+        # The last of each: its number, and the hash that the next one names.
+        self.last = self.receipt = self.checkpoint = (0, None)
+        # The right edge of the Merkle tree (RFC 6962, 2.1): roots of its complete subtrees, largest first.
+        self.size, self.peaks = 0, []
+        self.anchors: dict[int, list[tuple[int, dict]]] = {}
+        self.revoked: list[tuple[int, float]] = []
+        self.vouchers: list[tuple[int, int]] = []
+        for number, jws in enumerate(anchors, 1):
+            try:
+                claims = keys.open(jws, "checkpoint")[1]
+                self.anchors.setdefault(claims["size"], []).append((number, claims))
+            except UNREADABLE as error:
+                self.report("anchor_signature", number, str(error))
+
+    def report(self, code: str, at: int, problem: str) -> None:
+        self.problems.append({"code": code, "at": at, "problem": problem})
+
+    def take(self, text: str) -> None:
+        self.line += 1
+        line = read_line(text)
+        kind = None if line is None else line["type"]
+        if self.line == 1 and kind == "trail":
+            self.tenant = line["tenant"]
+        elif self.line == 1:
+            self.report("format", 1, f"the first line is not that of {FORMAT}")
+        elif kind in (None, "trail") or self.ended:
+            self.report("line", self.line, "a line that does not belong there")
+        elif kind == "entry":
+            self.take_entry(line["seq"], line["hash"], line["entry"], line.get("evidence"))
+        elif kind == "checkpoint":
+            self.take_checkpoint(line["jws"])
+        else:
+            self.ended = True
+            if (line["entries"], line["checkpoints"]) != (self.entries, self.checkpoints):
+                self.report("end", self.last[0], "the counts at the end differ from what there is")
+
+    def take_entry(self, seq: int, stored: str, text: str, evidence: str | None) -> None:
+        self.entries += 1
+        leaf = b"\x00" + text.encode()
+        computed = digest(leaf)
+        if stored != computed:
+            self.report("entry_hash", seq, "the text is not what the hash is of")
+        body = read_entry(text)
+        if body is None:
+            self.report("entry_shape", seq, "this is no entry")
+            self.comparable, self.last = False, (seq, computed)
+            return
+        self.tenant = body["tenant"] if self.tenant is None else self.tenant
+        if body["tenant"] != self.tenant:
+            self.report("entry_tenant", seq, "the entry is of another tenant")
+        if body["seq"] != seq:
+            self.report("entry_seq", seq, f"the entry says that it is {body['seq']}")
+        expected = self.last[0] + 1
+        if body["seq"] < expected:
+            return self.report("order", body["seq"], "repeated or out of order")
+        if body["seq"] > expected:
+            self.comparable = False
+            self.report("missing", expected, f"entries {expected} to {body['seq'] - 1} are missing")
+        elif body["prev"] != self.last[1]:
+            self.report("entry_link", seq, "the entry does not name the one before it")
+        self.last = (body["seq"], computed)
+        self.grow(sha256(leaf))
+        self.take_evidence(body, evidence)
+        for number, claims in self.anchors.get(self.last[0], []) if self.comparable else []:
+            if claims["tenant"] == self.tenant and self.fits(claims):
+                self.anchored += 1
+                self.vouchers.append((claims["size"], claims["iat"]))
+            elif claims["tenant"] == self.tenant:
+                self.report("fork", claims["size"], f"anchor {number} was made over other entries")
+
+    def grow(self, leaf: bytes) -> None:
+        size = self.size = self.size + 1
+        while size % 2 == 0:
+            leaf, size = node_hash(self.peaks.pop(), leaf), size // 2
+        self.peaks.append(leaf)
+
+    def fits(self, claims: dict) -> bool:
+        root = self.peaks[-1] if self.peaks else sha256(b"")
+        for peak in reversed(self.peaks[:-1]):
+            root = node_hash(peak, root)
+        return (claims["root"], claims["head"]) == ("sha256:" + root.hex(), self.last[1])
+
+    def take_evidence(self, body: dict, evidence: str | None) -> None:
+        if evidence is None:
+            self.withheld += 1
+        elif digest(evidence.encode()) != body["digest"]:
+            self.report("evidence", body["seq"], "the evidence is not what the digest is of")
+        elif body["kind"] == "receipt":
+            self.take_receipt(body, evidence)
+        if "receipt" in body:
+            if body["receipt"] != self.receipt[0] + 1:
+                self.report("receipt_missing", body["seq"], f"receipt {self.receipt[0] + 1} has no entry before this")
+            self.receipt = (body["receipt"], body["digest"])
+
+    def take_receipt(self, body: dict, jws: str) -> None:
+        seq = body["seq"]
+        try:
+            kid, claims = self.keys.open(jws, "receipt")
+        except UNREADABLE as error:
+            return self.report("receipt_signature", seq, str(error))
+        about = ("/" + body["subject"]).endswith("/" + claims["actionId"])
+        if (claims["tenant"], claims["seq"]) != (body["tenant"], body.get("receipt")) or not about:
+            self.report("receipt_place", seq, "the receipt is of another tenant, action or number")
+        elif claims["seq"] == self.receipt[0] + 1 and claims["prev"] != self.receipt[1]:
+            self.report("receipt_link", seq, "the receipt does not name the one before it")
+        self.judge(kid, claims["iat"], seq)
+
+    def take_checkpoint(self, jws: str) -> None:
+        self.checkpoints += 1
+        seq, (before, named) = self.last[0], self.checkpoint
+        try:
+            kid, claims = self.keys.open(jws, "checkpoint")
+        except UNREADABLE as error:
+            return self.report("checkpoint_signature", seq, str(error))
+        size = claims["size"]
+        if claims["tenant"] != self.tenant:
+            return self.report("checkpoint_tenant", size, "the checkpoint is of another tenant")
+        if size <= before or size < seq:
+            return self.report("checkpoint_order", size, "the checkpoint is repeated or older than what is before it")
+        if claims["prev"] != named:
+            self.report("checkpoint_link", size, "the checkpoint does not name the one before it")
+        self.checkpoint = (size, digest(jws.encode()))
+        self.judge(kid, claims["iat"], size)
+        if size > seq:
+            self.report("truncated", size, f"the checkpoint covers {size} entries, there are {seq}")
+        elif self.comparable and self.fits(claims):
+            self.covered = size
+            if "revokedAt" not in self.keys.periods[kid]:
+                self.vouchers.append((size, claims["iat"]))
+        elif self.comparable:
+            self.comparable = False
+            self.report("root", size, f"entries {before + 1} to {size} are not all those that were signed")
+
+    def judge(self, kid: str, iat: int, at: int) -> None:
+        """A signature's time, as what was signed says it. Whoever stole a key can write any: see `finish`."""
+        period = self.keys.periods[kid]
+        if not period.get("notBefore", iat) <= iat <= period.get("notAfter", iat):
+            self.report("key_period", at, f"the key {kid} was not good then")
+        elif "revokedAt" in period:
+            self.revoked.append((at, period["revokedAt"]))
+
+    def finish(self) -> dict:
+        if not self.ended:
+            self.report("end", self.last[0], "the file ends without its end")
+        for size, anchors in self.anchors.items():
+            for number, claims in anchors:
+                if claims["tenant"] != self.tenant:
+                    self.report("anchor_tenant", number, "the anchor is of another tenant")
+            if size > self.last[0]:
+                self.report("truncated", size, f"an anchor covers {size} entries, there are {self.last[0]}")
+        for at, since in self.revoked:
+            if not any(size >= at and iat < since for size, iat in self.vouchers):
+                self.report("key_revoked", at, "signed with a revoked key, and nothing shows that it was before")
+        counts = {name: getattr(self, name) for name in ("entries", "checkpoints", "covered", "withheld")}
+        return {"ok": not self.problems, "tenant": self.tenant, **counts, "anchors": self.anchored, "problems": self.problems}
+
+
+def text_of(name: str) -> str:
+    with open(name, encoding="utf-8", newline="\n") as file:
+        return file.read()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Verifies an exported audit trail.")
+    parser.add_argument("file")
+    parser.add_argument("--keys", required=True, help="public keys, as `countersign keys public` prints them")
+    parser.add_argument("--anchors", nargs="*", default=[], help="files of checkpoints that were kept elsewhere")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args()
+    anchors = [json.loads(line)["jws"] for name in options.anchors for line in text_of(name).splitlines()]
+    verification = Verification(Keys(text_of(options.keys)), anchors)
+    for line in text_of(options.file).removesuffix("\n").split("\n"):
+        verification.take(line)
+    report = verification.finish()
+    if options.json:
+        print(json.dumps(report, indent=2))
+        return 0 if report["ok"] else 1
+    print("verified:" if report["ok"] else "NOT verified:", {name: value for name, value in report.items() if name != "problems"})
+    for problem in report["problems"]:
+        print(f"  {problem['code']} #{problem['at']}  {problem['problem']}")
+    return 0 if report["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+/** `countersign trail verify`: a file, a proof, or the ledger itself, against nothing but public keys. */
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import type { Command } from 'commander';
+import { CountersignError } from '../../../action/errors.js';
+import { parseJson } from '../../../action/parse.js';
+import type { TrailKeys } from '../../../trail/keys.js';
+import type { TrailReport } from '../../../trail/verify-lines.js';
+import { sanitize } from '../../../presentation/sanitize.js';
+import { examples, run } from '../../command.js';
+import type { Context } from '../../context.js';
+import type { Exit } from '../../exit-codes.js';
+import type { Paint } from '../../output.js';
+
+interface VerifyOptions {
+  readonly keys?: string;
+  readonly tenant?: string;
+  readonly anchors?: readonly string[];
+}
+
+export function verifyTrailCommand(command: Command): void {
+  command
+    .command('verify')
+    .description('verify an exported trail or a proof, offline; without a file: the trails in the ledger')
+    .argument('[file]', 'made by `countersign trail export` (jsonl) or `countersign trail prove`')
+    .option('--keys <file>', "the public keys, as `countersign keys public` prints them; default: this process's keys")
+    .option('--tenant <tenant>', 'without a file: only this tenant')
+    .option('--anchors <file...>', 'checkpoints that were kept elsewhere: what an anchor wrote')
+    .addHelpText(
+      'after',
+      examples(
+        'countersign trail verify acme.jsonl --keys public-keys.json --anchors anchored.jsonl',
+        'countersign trail verify proof.json --keys public-keys.json',
+        'countersign trail verify --tenant acme',
+      ) +
+        '\n\nA file needs no ledger, no Temporal and no network. Anchors show that the end was cut off, or another trail was shown.\n' +
+        'Exits with 1 and TRAIL_BROKEN when anything is wrong.',
+    )
+    .action(run(verify));
+}
+
+async function verify(context: Context, file: string | undefined, options: VerifyOptions): Promise<Exit | void> {
+  const keys = await keysOf(context, options);
+  const proof = file === undefined ? undefined : await proofIn(file);
+  if (proof !== undefined) {
+    const { verifyProof } = await import('../../../trail/proofs.js');
+    const proven = await verifyProof(proof, keys);
+    const { out } = context;
+    out.result({ ok: true, ...proven }, () =>
+      proven.type === 'inclusion'
+        ? `${out.paint.green('✓')} entry ${proven.seq} is in the signed trail of ${sanitize(proven.tenant)}, over ${proven.size} entries`
+        : `${out.paint.green('✓')} the trail of ${sanitize(proven.tenant)} over ${proven.from} entries is the beginning of the one over ${proven.to}`,
+    );
+    return;
+  }
+  const reports = file === undefined ? await ofLedger(context, keys, options) : [await ofFile(file, keys, options)];
+  return tell(context, reports);
+}
+
+async function keysOf(context: Context, { keys }: VerifyOptions): Promise<TrailKeys> {
+  const { parseTrailKeys, trailKeysOf } = await import('../../../trail/keys.js');
+  return keys === undefined ? trailKeysOf(await context.keyring()) : parseTrailKeys(await readFile(keys, 'utf8'), keys);
+}
+
+/** Undefined for a file of lines: each of those is a document of its own. */
+async function proofIn(file: string) {
+  const { readProof } = await import('../../../trail/proofs.js');
+  for await (const line of linesOf(file))
+    if (line.startsWith('{"type":"trail"')) return undefined;
+    else break;
+  try {
+    return readProof(parseJson(await readFile(file, 'utf8'), file));
+  } catch {
+    return undefined;
+  }
+}
+
+async function ofFile(file: string, keys: TrailKeys, { anchors }: VerifyOptions): Promise<TrailReport> {
+  const { verifyTrail } = await import('../../../trail/verify-lines.js');
+  return verifyTrail(linesOf(file), { keys, anchors: (await anchored(anchors)).map(({ jws }) => jws) });
+}
+
+async function ofLedger(context: Context, keys: TrailKeys, { tenant, anchors }: VerifyOptions) {
+  const [{ verifyTrail }, { exportLines }, { withUnlisted }] = await Promise.all([
+    import('../../../trail/verify-lines.js'),
+    import('../../../trail/export-lines.js'),
+    import('../../../trail/unlisted.js'),
+  ]);
+  const ledger = await context.ledger();
+  const kept = await anchored(anchors);
+  const reports: TrailReport[] = [];
+  for (const one of tenant === undefined ? await ledger.trail.tenants() : [tenant]) {
+    const own = kept.filter((anchor) => anchor.tenant === one).map(({ jws }) => jws);
+    const lines = async function* (): AsyncGenerator<string> {
+      for await (const line of exportLines(ledger, one)) yield JSON.stringify(line);
+    };
+    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, anchors: own })));
+  }
+  return reports;
+}
+
+/** The checkpoints in files of anchors. A line that is none is an anchor that does not verify. */
+async function anchored(files: readonly string[] = []): Promise<readonly { tenant?: unknown; jws: string }[]> {
+  const found: { tenant?: unknown; jws: string }[] = [];
+  for (const file of files) {
+    for await (const line of linesOf(file)) found.push(anchorIn(line));
+  }
+  return found;
+}
+
+function anchorIn(line: string): { tenant?: unknown; jws: string } {
+  try {
+    const { tenant, jws } = JSON.parse(line) as { tenant?: unknown; jws?: unknown };
+    return { tenant, jws: String(jws) };
+  } catch {
+    return { jws: line };
+  }
+}
+
+function linesOf(file: string): AsyncIterable<string> {
+  return createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
+}
+
+function tell({ out }: Context, reports: readonly TrailReport[]): Exit | void {
+  const count = reports.reduce((sum, { problemCount }) => sum + problemCount, 0);
+  const error =
+    count === 0
+      ? undefined
+      : new CountersignError('TRAIL_BROKEN', `${count} ${count === 1 ? 'problem' : 'problems'} in the audit trail.`, {
+          field: 'trail',
+          expected: 'entries that follow one another, as they were signed',
+          fix: 'Keep what you have, and compare it with a backup and with what was anchored elsewhere. docs/trail.md says what each problem means.',
+        });
+  const document = { ok: count === 0, trails: reports, ...(error === undefined ? {} : { error: error.toJSON() }) };
+  out.result(document, () =>
+    reports.length === 0
+      ? out.paint.dim('there is no trail yet')
+      : reports.map((report) => reportText(report, out.paint)).join('\n'),
+  );
+  if (error === undefined) return;
+  out.complain(error);
+  return 'fault';
+}
+
+function reportText(report: TrailReport, paint: Paint): string {
+  const { ok, tenant, entries, checkpoints, covered, withheld, anchors, problems, problemCount } = report;
+  const lines = [
+    `${ok ? paint.green('✓') : paint.red('✗')} ${paint.bold(sanitize(tenant))}  ${entries} entries, ${checkpoints} checkpoints, signed up to entry ${covered}`,
+    `    ${paint.dim(`${anchors} anchors fit; ${withheld} entries come without what their digest is of`)}`,
+    ...problems.map(({ code, at, problem }) => `    ${paint.red(code)} #${at}  ${sanitize(problem)}`),
+  ];
+  if (problemCount > problems.length) lines.push(`    … ${problemCount - problems.length} more`);
+  return lines.join('\n');
+}

@@ -1,0 +1,178 @@
+/** The audit trail: read from the ledger, whose triggers write it, and its checkpoints. */
+import { sql } from 'kysely';
+import type { Digest } from '../../action/json.js';
+import type { Database } from '../database/database.js';
+
+/** One entry, as it is hashed. */
+export interface TrailEntry {
+  readonly seq: number;
+  /** JSON, exactly as the hash is over it. */
+  readonly entry: string;
+  readonly hash: Digest;
+}
+
+export interface EvidencedEntry extends TrailEntry {
+  /** What the entry's digest is of, as its table has it now; null where it is not kept, or not any more. */
+  readonly evidence: string | null;
+}
+
+export interface StoredCheckpoint {
+  /** How many entries it covers. */
+  readonly size: number;
+  readonly jws: string;
+  /** Roots of the complete subtrees, largest first. */
+  readonly peaks: readonly string[];
+}
+
+/** How many entries are read at once. */
+const PAGE = 1_000;
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Trail {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Those that have a trail, sorted; `*` is the one of what is about every tenant. */
+  async tenants(): Promise<readonly string[]> {
+    const rows = await this.#database.rows({
+      name: 'trail_tenants',
+      query: sql<{ tenant: string }>`
+        select tenant from ${this.#database.table('trail')} where seq = 1 order by tenant collate "C"`,
+    });
+    return rows.map(({ tenant }) => tenant);
+  }
+
+  /** How many entries a tenant's trail has. */
+  async size(tenant: string): Promise<number> {
+    const rows = await this.#database.rows({
+      name: 'trail_size',
+      query: sql<{ size: string }>`
+        select coalesce(max(seq), 0) as size from ${this.#database.table('trail')} where tenant = ${tenant}`,
+    });
+    return Number(rows[0]?.size ?? 0);
+  }
+
+  /** Entries in their order, read in pages, up to `upTo`. */
+  entries(tenant: string, range: { readonly after?: number; readonly upTo: number }): AsyncGenerator<TrailEntry> {
+    return this.#pages<TrailEntry>(tenant, range, 'trail_entries', sql``);
+  }
+
+  /** The same with what their digests are of. */
+  evidenced(tenant: string, range: { readonly after?: number; readonly upTo: number }): AsyncGenerator<EvidencedEntry> {
+    const evidence = sql`, ${sql.id(this.#database.schema, 'trail_evidence')}(tenant, kind, subject, receipt_seq) as evidence`;
+    return this.#pages<EvidencedEntry>(tenant, range, 'trail_evidenced', evidence);
+  }
+
+  async *#pages<Entry extends TrailEntry>(
+    tenant: string,
+    { after = 0, upTo }: { readonly after?: number; readonly upTo: number },
+    name: string,
+    more: ReturnType<typeof sql>,
+  ): AsyncGenerator<Entry> {
+    let last = after;
+    for (;;) {
+      const rows = await this.#database.rows({
+        name,
+        query: sql<Omit<Entry, 'seq'> & { seq: string }>`
+          select seq, entry, hash ${more} from ${this.#database.table('trail')}
+          where tenant = ${tenant} and seq > ${last} and seq <= ${upTo} order by seq limit ${sql.lit(PAGE)}`,
+      });
+      for (const row of rows) {
+        last = Number(row.seq);
+        yield { ...row, seq: last } as unknown as Entry;
+      }
+      if (rows.length < PAGE) return;
+    }
+  }
+
+  /** Numbers of the entries about a subject, such as an action's id, oldest first; at most 100. */
+  async about(tenant: string, subject: string): Promise<readonly number[]> {
+    const rows = await this.#database.rows({
+      name: 'trail_about',
+      query: sql<{ seq: string }>`
+        select seq from ${this.#database.table('trail')}
+        where tenant = ${tenant} and subject = ${subject} order by seq limit 100`,
+    });
+    return rows.map(({ seq }) => Number(seq));
+  }
+
+  /** Numbers of receipts that have no entry, though they were appended since there is a trail; at most 20. */
+  async receiptsWithoutEntry(tenant: string): Promise<readonly number[]> {
+    const rows = await this.#database.rows({
+      name: 'trail_missing_receipts',
+      query: sql<{ seq: string }>`
+        select r.seq from ${this.#database.table('receipts')} as r
+        where r.tenant = ${tenant} and not exists (
+          select from ${this.#database.table('trail')} as t where t.tenant = r.tenant and t.receipt_seq = r.seq)
+        order by r.seq limit 20`,
+    });
+    return rows.map(({ seq }) => Number(seq));
+  }
+
+  /** A tenant's checkpoints by their size. */
+  async checkpoints(tenant: string): Promise<readonly StoredCheckpoint[]> {
+    const rows = await this.#database.rows({
+      name: 'trail_checkpoints',
+      query: sql<CheckpointRow>`
+        select size, jws, peaks from ${this.#database.table('trail_checkpoints')} where tenant = ${tenant} order by size`,
+    });
+    return rows.map(toCheckpoint);
+  }
+
+  async lastCheckpoint(tenant: string): Promise<StoredCheckpoint | undefined> {
+    const rows = await this.#database.rows({
+      name: 'trail_last_checkpoint',
+      query: sql<CheckpointRow>`
+        select size, jws, peaks from ${this.#database.table('trail_checkpoints')}
+        where tenant = ${tenant} order by size desc limit 1`,
+    });
+    return rows[0] && toCheckpoint(rows[0]);
+  }
+
+  /** @returns whether it was stored: of several over as many entries, the first is */
+  async addCheckpoint(tenant: string, { size, jws, peaks }: StoredCheckpoint): Promise<boolean> {
+    const rows = await this.#database.rows({
+      name: 'trail_add_checkpoint',
+      query: sql<{ size: string }>`
+        insert into ${this.#database.table('trail_checkpoints')} (tenant, size, jws, peaks)
+        values (${tenant}, ${size}, ${jws}, ${peaks}::text[])
+        on conflict do nothing returning size`,
+    });
+    return rows.length > 0;
+  }
+
+  /** Whether a checkpoint was put to this place. */
+  async isAnchored(tenant: string, size: number, anchor: string): Promise<boolean> {
+    const rows = await this.#database.rows({
+      name: 'trail_is_anchored',
+      query: sql<{ size: string }>`
+        select size from ${this.#database.table('trail_anchors')}
+        where tenant = ${tenant} and size = ${size} and anchor = ${anchor}`,
+    });
+    return rows.length > 0;
+  }
+
+  /** Notes that it was. Noting it again changes nothing. */
+  async noteAnchor(tenant: string, size: number, anchor: string, detail: string): Promise<void> {
+    await this.#database.rows({
+      name: 'trail_note_anchor',
+      query: sql`
+        insert into ${this.#database.table('trail_anchors')} (tenant, size, anchor, detail)
+        values (${tenant}, ${size}, ${anchor}, ${detail})
+        on conflict do nothing`,
+    });
+  }
+}
+
+interface CheckpointRow {
+  readonly size: string;
+  readonly jws: string;
+  readonly peaks: readonly string[];
+}
+
+function toCheckpoint({ size, jws, peaks }: CheckpointRow): StoredCheckpoint {
+  return { size: Number(size), jws, peaks };
+}

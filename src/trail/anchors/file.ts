@@ -1,0 +1,35 @@
+/** An anchor that appends checkpoints to a file, such as one on a write-once volume of somebody else's. */
+import { mkdir, open } from 'node:fs/promises';
+import path from 'node:path';
+import { checkedName } from '../../notify/options.js';
+import { anchorFailed, anchorLine, type Anchor } from './anchor.js';
+
+export interface FileAnchorOptions {
+  /** Default `file`. */
+  readonly name?: string;
+  /** The file, JSON Lines. It is made when missing. */
+  readonly path: string;
+}
+
+/** @throws CountersignError CONFIG_INVALID */
+export function fileAnchor({ name: given = 'file', path: file }: FileAnchorOptions): Anchor {
+  const name = checkedName(given, 'fileAnchor.name');
+  return {
+    name,
+    async put(checkpoint) {
+      try {
+        await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+        const handle = await open(file, 'a', 0o644);
+        try {
+          await handle.write(anchorLine(checkpoint));
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        return `appended to ${file}`;
+      } catch (error) {
+        throw anchorFailed(name, (error as Error).message, error);
+      }
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/** The standalone verifiers in Python, on exported data in a clean folder: they say of every tampering what the runtime says, and share no code with it. */
+import { execFile } from 'node:child_process';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseTrailKeys } from '../../src/trail/keys.js';
+import { proveEntry, proveGrowth, type TrailProof } from '../../src/trail/proofs.js';
+import { verifyTrail } from '../../src/trail/verify-lines.js';
+import { virtualEnvironment } from '../support/python.js';
+import { ROOT } from '../support/root.js';
+import { TAMPERINGS, type Presented } from '../trail/tampering.js';
+import { startTrailWorld, TENANT, type TrailWorld } from '../trail/world.js';
+
+const VERIFIERS = path.join(ROOT, 'clients/verifier');
+
+let world: TrailWorld;
+let honest: Presented;
+let folder: string;
+let python: string;
+
+beforeAll(async () => {
+  const requirements = fileURLToPath(new URL('requirements.txt', import.meta.url));
+  const programs = await virtualEnvironment('python-client', requirements, 'check:python');
+  python = path.join(programs, 'python');
+  world = await startTrailWorld();
+  honest = { lines: world.lines, keys: world.keys, anchors: world.anchors };
+  folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-verifier-'));
+  for (const name of ['verify_trail.py', 'verify_proof.py'])
+    await copyFile(path.join(VERIFIERS, name), path.join(folder, name));
+}, 600_000);
+afterAll(async () => {
+  await world?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Report {
+  readonly ok: boolean;
+  readonly problems: readonly { readonly code: string; readonly at: number }[];
+}
+
+/** Runs one of the two in the folder, with nothing of this process's environment. */
+async function run(program: string, ...args: readonly string[]): Promise<Report & Record<string, unknown>> {
+  const printed = await new Promise<string>((resolve, reject) => {
+    execFile(python, ['-B', program, ...args], { cwd: folder, env: {} }, (error, stdout, stderr) => {
+      if (stdout === '') reject(error ?? new Error(stderr));
+      else resolve(stdout);
+    });
+  });
+  return JSON.parse(printed) as Report & Record<string, unknown>;
+}
+
+/** Each tampering has files of its own: several run at once. */
+async function verified({ lines, keys, anchors }: Presented, name: string): Promise<Report & Record<string, unknown>> {
+  const files = [`${name}.jsonl`, `${name}.keys.json`, `${name}.anchors.jsonl`] as const;
+  await writeFile(path.join(folder, files[0]), `${lines.join('\n')}\n`);
+  await writeFile(path.join(folder, files[1]), JSON.stringify(keys));
+  await writeFile(
+    path.join(folder, files[2]),
+    anchors.map((jws) => `${JSON.stringify({ tenant: TENANT, jws })}\n`).join(''),
+  );
+  return run('verify_trail.py', files[0], '--keys', files[1], '--anchors', files[2], '--json');
+}
+
+async function ours({ lines, keys, anchors }: Presented): Promise<Report> {
+  const given = async function* (): AsyncGenerator<string> {
+    yield* lines;
+  };
+  return verifyTrail(given(), { keys: await parseTrailKeys(JSON.stringify(keys), 'keys'), anchors });
+}
+
+const placesOf = ({ problems }: Report): readonly (readonly [string, number])[] =>
+  problems.map(({ code, at }) => [code, at]);
+
+test('they are short, and import nothing but the standard library and cryptography', async () => {
+  for (const name of ['verify_trail.py', 'verify_proof.py']) {
+    const text = await readFile(path.join(VERIFIERS, name), 'utf8');
+    expect(text.split('\n').length).toBeLessThan(300);
+    const imported = [...text.matchAll(/^(?:import|from) ([\w.]+)/gm)].map(([, module = '']) => module.split('.')[0]);
+    const allowed = ['argparse', 'base64', 'cryptography', 'datetime', 'hashlib', 'json', 're', 'sys', 'verify_trail'];
+    expect(imported.filter((module) => !allowed.includes(module as string))).toEqual([]);
+  }
+});
+
+test('an honest trail verifies, as it does here', async () => {
+  const report = await verified(honest, 'honest');
+  expect(report).toEqual({
+    ok: true,
+    tenant: TENANT,
+    entries: 10,
+    checkpoints: 3,
+    covered: 8,
+    withheld: 0,
+    anchors: 3,
+    problems: [],
+  });
+});
+
+describe.concurrent('finds the same, at the same places:', { timeout: 120_000 }, () => {
+  test.each(TAMPERINGS.map((tampering, n) => [tampering.name, tampering, n] as const))(
+    '%s',
+    async (_, { tamper, found }, n) => {
+      const tampered = await tamper(honest, world);
+      const report = await verified(tampered, `tampered-${n}`);
+      expect(report.ok).toBe(false);
+      expect(placesOf(report)[0]).toEqual(found);
+      expect(placesOf(report)).toEqual(placesOf(await ours(tampered)));
+    },
+  );
+});
+
+test('proofs of entries and of growth verify, and none that was changed does', async () => {
+  const said = async (proof: TrailProof): Promise<unknown> => {
+    await writeFile(path.join(folder, 'proof.json'), JSON.stringify(proof));
+    return run('verify_proof.py', 'proof.json', '--keys', 'honest.keys.json');
+  };
+  for (const seq of [1, 5, 8]) {
+    const proof = await proveEntry(world.ledger, TENANT, seq);
+    expect(await said(proof)).toEqual({ ok: true, type: 'inclusion', tenant: TENANT, seq, size: 8 });
+    expect(await said({ ...proof, proof: proof.proof.toReversed() })).toMatchObject({ ok: false });
+    expect(await said({ ...proof, proof: proof.proof.slice(1) })).toMatchObject({ ok: false });
+  }
+  for (const [from, to] of [
+    [3, 4],
+    [3, 8],
+    [4, 8],
+    [8, 8],
+  ] as const) {
+    const proof = await proveGrowth(world.ledger, TENANT, from, to);
+    expect(await said(proof)).toEqual({ ok: true, type: 'consistency', tenant: TENANT, from, to });
+    expect(await said({ ...proof, proof: [...proof.proof, '00'.repeat(32)] })).toMatchObject({ ok: false });
+  }
+});

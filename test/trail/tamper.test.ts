@@ -1,0 +1,70 @@
+/** The trail under attack: every edit, removal, reordering, truncation and fork is found, and located. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseTrailKeys } from '../../src/trail/keys.js';
+import { verifyTrail, type TrailReport } from '../../src/trail/verify-lines.js';
+import { TAMPERINGS, type Presented } from './tampering.js';
+import { startTrailWorld, type TrailWorld } from './world.js';
+
+let world: TrailWorld;
+let honest: Presented;
+
+beforeAll(async () => {
+  world = await startTrailWorld();
+  honest = { lines: world.lines, keys: world.keys, anchors: world.anchors };
+});
+afterAll(() => world?.stop());
+
+async function verify({ lines, keys, anchors }: Presented): Promise<TrailReport> {
+  const given = async function* (): AsyncGenerator<string> {
+    yield* lines;
+  };
+  return verifyTrail(given(), { keys: await parseTrailKeys(JSON.stringify(keys), 'keys.json'), anchors });
+}
+
+test('an honest trail verifies, up to the last checkpoint and beyond, with its anchors', async () => {
+  expect(await verify(honest)).toEqual({
+    ok: true,
+    tenant: 'acme',
+    entries: 10,
+    checkpoints: 3,
+    covered: 8,
+    withheld: 0,
+    anchors: 3,
+    problems: [],
+    problemCount: 0,
+  });
+});
+
+test('keys may overlap, and a key that was revoked later leaves good what an anchor shows to be from before', async () => {
+  const [old, fresh] = world.keys.receipt;
+  const at = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString();
+  const overlapping = {
+    receipt: [
+      { ...old, notAfter: at(1) },
+      { ...fresh, notBefore: at(-1) },
+    ],
+  };
+  expect(await verify({ ...honest, keys: overlapping })).toMatchObject({ ok: true });
+  // Entries 9 and 10 came after the last checkpoint: nothing outside shows when.
+  const revoked = { receipt: [{ ...old, revokedAt: at(1) }, fresh as object] } as Presented['keys'];
+  expect(await verify({ ...honest, keys: revoked })).toMatchObject({ ok: true });
+});
+
+test('evidence that is not there any more is counted, and the chain holds without it', async () => {
+  const lines = world.lines.map((text) => {
+    const { evidence: _erased, ...line } = JSON.parse(text) as { evidence?: string };
+    return JSON.stringify(line);
+  });
+  expect(await verify({ ...honest, lines })).toMatchObject({ ok: true, withheld: 10, covered: 8 });
+});
+
+describe('is found and located', () => {
+  test.each(TAMPERINGS.map((tampering) => [tampering.name, tampering] as const))('%s', async (_, { tamper, found }) => {
+    const tampered = await tamper(honest, world);
+    expect(tampered).not.toEqual(honest);
+    const report = await verify(tampered);
+    expect(report.ok).toBe(false);
+    const [{ code, at } = {}] = report.problems;
+    expect([code, at]).toEqual(found);
+  });
+});
