@@ -16,6 +16,7 @@ import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
 import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
+import { telemetrySchema, type TelemetryConfig } from './telemetry.js';
 
 export { editedFolder, folderRefused, policySourceOf, type PoliciesConfig } from './policies.js';
 
@@ -45,6 +46,8 @@ export interface CountersignConfig extends VerificationConfig {
   readonly deployment?: DeploymentConfig;
   /** How people hear that something waits for them. Default none: they look into the inbox. */
   readonly notifications?: NotificationsConfig;
+  /** Where traces and metrics go, with OpenTelemetry's SDK installed. Default: what its variables (`OTEL_…`) say, else nowhere. */
+  readonly telemetry?: TelemetryConfig;
 }
 
 /** A deployment of workers (https://docs.temporal.io/worker-versioning). */
@@ -176,6 +179,7 @@ const configSchema = z.strictObject({
   gateway: gatewayConfigSchema.optional(),
   deployment: deploymentSchema.optional(),
   notifications: notificationsSchema.optional(),
+  telemetry: telemetrySchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),
   semantic: z.unknown().optional(),

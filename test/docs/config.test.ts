@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
+import type { TelemetryConfig } from '../../src/config/telemetry.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
@@ -34,6 +35,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   deployment: true,
   notifications: true,
   gateway: true,
+  telemetry: true,
 };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   gatewayUrl: true,
@@ -62,6 +64,14 @@ const LIMITS: Names<Required<Gateway['limits']>> = {
   callWaitMs: true,
 };
 
+const TELEMETRY: Names<Required<TelemetryConfig>> = {
+  otlp: true,
+  prometheus: true,
+  sampleRatio: true,
+  intervalSeconds: true,
+  serviceName: true,
+};
+
 const under = (prefix: string, names: object): string[] => Object.keys(names).map((name) => `${prefix}${name}`);
 
 test('every option is listed, and no other', () => {
@@ -74,6 +84,7 @@ test('every option is listed, and no other', () => {
       ...under('gateway.', GATEWAY),
       ...under('gateway.session.', SESSION),
       ...under('gateway.limits.', LIMITS),
+      ...under('telemetry.', TELEMETRY),
     ].toSorted(),
   );
 });
