@@ -36,3 +36,6 @@ export const WORKFLOW_TASK_TIMEOUT = '5s';
 
 /** What Temporal keeps of a summary. Characters. */
 export const MAX_SUMMARY = 200;
+
+/** The header of workflows and activities that carries the W3C trace context: the one of Temporal's own interceptors for OpenTelemetry. */
+export const TRACE_HEADER = '_tracer-data';

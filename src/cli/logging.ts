@@ -3,27 +3,20 @@ import type { Logger } from 'pino';
 import { strikeSecrets } from '../action/secrets.js';
 import { variable } from '../environment.js';
 
-/** COUNTERSIGN_LOG_LEVEL decides; the Temporal SDK logs through it too. Call it once, before a worker is made. */
+/** COUNTERSIGN_LOG_LEVEL decides. Every line names the trace, the action, the step and the request that it belongs to, as far as there are any. */
 export async function startLogging(env: NodeJS.ProcessEnv, defaultLevel: 'info' | 'warn'): Promise<Logger> {
-  const { default: pino } = await import('pino');
+  const [{ default: pino }, lines] = await Promise.all([import('pino'), import('../telemetry/log-lines.js')]);
   const level = variable('COUNTERSIGN_LOG_LEVEL', env) ?? defaultLevel;
-  const logger = pino(
+  return pino(
     {
       level: level in pino.levels.values || level === 'silent' ? level : defaultLevel,
       hooks: { streamWrite: strikeSecrets },
+      mixin: lines.lineFields,
+      redact: { paths: lines.HIDDEN, censor: '[hidden]' },
+      serializers: { err: lines.loggedError },
     },
     await destination(),
   );
-  const { DefaultLogger, Runtime } = await import('@temporalio/worker');
-  Runtime.install({
-    logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
-      // The SDK tells every state a worker goes through; of those, only what is wrong matters here.
-      const as = ({ TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const)[level];
-      logger[as]({ ...meta }, message);
-    }),
-    shutdownSignals: [],
-  });
-  return logger;
 }
 
 async function destination(): Promise<NodeJS.WritableStream> {

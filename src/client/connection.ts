@@ -10,6 +10,7 @@ import {
 } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
+import { tracedStarts } from '../telemetry/temporal-headers.js';
 import { OpenCalls } from './open-calls.js';
 
 export interface OpenConnection {
@@ -43,7 +44,8 @@ export async function openConnection(address: string, connectTimeoutMs = 5_000):
 export async function connectTemporal(settings: TemporalSettings): Promise<{ client: Client; close(): Promise<void> }> {
   try {
     const { connection, close } = await openConnection(settings.address);
-    return { client: new Client({ connection, namespace: settings.namespace }), close };
+    const interceptors = { workflow: [tracedStarts] };
+    return { client: new Client({ connection, namespace: settings.namespace, interceptors }), close };
   } catch (error) {
     throw temporalUnavailable(settings.address, error);
   }

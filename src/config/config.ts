@@ -17,6 +17,7 @@ import { notificationsSchema, type NotificationsConfig } from './notifications.j
 import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 import { trailSchema, type TrailConfig } from './trail.js';
+import { telemetrySchema, type TelemetryConfig } from './telemetry.js';
 
 export { editedFolder, folderRefused, policySourceOf, type PoliciesConfig } from './policies.js';
 
@@ -48,6 +49,8 @@ export interface CountersignConfig extends VerificationConfig {
   readonly notifications?: NotificationsConfig;
   /** How often the audit trail is signed, and where the signatures are put. Default: every 5 minutes, in the ledger alone. */
   readonly trail?: TrailConfig;
+  /** Where traces and metrics go, with OpenTelemetry's SDK installed. Default: what its variables (`OTEL_…`) say, else nowhere. */
+  readonly telemetry?: TelemetryConfig;
 }
 
 /** A deployment of workers (https://docs.temporal.io/worker-versioning). */
@@ -180,6 +183,7 @@ const configSchema = z.strictObject({
   deployment: deploymentSchema.optional(),
   notifications: notificationsSchema.optional(),
   trail: trailSchema.optional(),
+  telemetry: telemetrySchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),
   semantic: z.unknown().optional(),

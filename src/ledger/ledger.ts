@@ -14,6 +14,7 @@ import { Database, type DatabaseOptions } from './database/database.js';
 import { LEDGER_TABLES } from './database/ledger-tables.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
+import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
@@ -51,6 +52,7 @@ export class Ledger {
   readonly deliveries: Deliveries;
   readonly rollout: Rollout;
   readonly trail: Trail;
+  readonly figures: Figures;
   readonly #database: Database;
 
   /** Connects when first asked something, not before. */
@@ -73,6 +75,7 @@ export class Ledger {
     this.deliveries = new Deliveries(database);
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
+    this.figures = new Figures(database);
   }
 
   /** A ledger on a database of its own. @throws CountersignError CONFIG_INVALID */

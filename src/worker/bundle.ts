@@ -26,16 +26,25 @@ export async function buildIdOf(bundle: string): Promise<string> {
 
 /** @public The build calls it, in what was built. */
 export async function writeBundle(target: string): Promise<void> {
-  const source = ['workflows/index.ts', 'workflows/index.js']
-    .map((file) => path.join(root, file))
-    .find((file) => existsSync(file));
-  if (source === undefined) throw new Error(`no workflows in ${root}`);
+  const source = sourceOf('workflows/index');
+  const interceptors = sourceOf('workflows/trace-context');
   // Loaded once and frozen, instead of anew for every workflow: workflow code keeps no state in its modules.
-  const { code } = await bundleWorkflowCode({ workflowsPath: source, preloadModules: [source], logger: quiet });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: source,
+    workflowInterceptorModules: [interceptors],
+    preloadModules: [source, interceptors],
+    logger: quiet,
+  });
   await mkdir(path.dirname(target), { recursive: true });
   const partial = `${target}.${process.pid}`;
   await writeFile(partial, code);
   await rename(partial, target);
+}
+
+function sourceOf(module: string): string {
+  const found = ['.ts', '.js'].map((ending) => path.join(root, `${module}${ending}`)).find((file) => existsSync(file));
+  if (found === undefined) throw new Error(`no ${module} in ${root}`);
+  return found;
 }
 
 /** What may end up in the bundle: a change of any of it makes another one. */

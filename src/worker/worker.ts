@@ -23,10 +23,12 @@ import {
   type CountersignConfig,
   type DeploymentConfig,
 } from '../config/config.js';
+import { Meter } from '../telemetry/meter.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { ShadowRecorder } from './shadow-recorder.js';
+import { stepTelemetry, type Watching } from './step-telemetry.js';
 import { TemporalSide } from './temporal-side.js';
 import { versioningOf, versionOf } from './version.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
@@ -98,6 +100,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       version,
       decides,
       concurrency,
+      watching: { tools: deps.tools, meter: new Meter(), logger },
     });
     if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
     if (decides && reconcileEveryMs > 0) {
@@ -228,13 +231,14 @@ interface Making {
   readonly version: WorkerDeploymentVersion | undefined;
   readonly decides: boolean;
   readonly concurrency: number;
+  readonly watching: Watching;
 }
 
 async function createWorker(
   connection: NativeConnection,
   { namespace, taskQueue }: TemporalSettings,
   activities: Activities,
-  { codePath, version, decides, concurrency }: Making,
+  { codePath, version, decides, concurrency, watching }: Making,
 ): Promise<Worker> {
   return Worker.create({
     connection,
@@ -245,6 +249,7 @@ async function createWorker(
       ? { buildId: await buildIdOf(codePath) }
       : { workerDeploymentOptions: versioningOf(version) }),
     activities: decides ? { ...activities } : toolStepsOf(activities),
+    interceptors: { activity: [stepTelemetry(watching)] },
     // Whoever waits for a turn keeps a place that is no other's.
     maxConcurrentLocalActivityExecutions: 2 * concurrency,
     maxConcurrentWorkflowTaskExecutions: 2 * concurrency,

@@ -6,6 +6,7 @@ import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/con
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
 import type { TrailConfig } from '../../src/config/trail.js';
+import type { TelemetryConfig } from '../../src/config/telemetry.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
@@ -36,6 +37,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   notifications: true,
   gateway: true,
   trail: true,
+  telemetry: true,
 };
 const TRAIL: Names<Required<TrailConfig>> = { checkpointEverySeconds: true, anchors: true };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
@@ -65,6 +67,14 @@ const LIMITS: Names<Required<Gateway['limits']>> = {
   callWaitMs: true,
 };
 
+const TELEMETRY: Names<Required<TelemetryConfig>> = {
+  otlp: true,
+  prometheus: true,
+  sampleRatio: true,
+  intervalSeconds: true,
+  serviceName: true,
+};
+
 const under = (prefix: string, names: object): string[] => Object.keys(names).map((name) => `${prefix}${name}`);
 
 test('every option is listed, and no other', () => {
@@ -78,6 +88,7 @@ test('every option is listed, and no other', () => {
       ...under('trail.', TRAIL),
       ...under('gateway.session.', SESSION),
       ...under('gateway.limits.', LIMITS),
+      ...under('telemetry.', TELEMETRY),
     ].toSorted(),
   );
 });

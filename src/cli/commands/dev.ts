@@ -79,6 +79,8 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
     port: options.gatewayPort,
     temporalUiUrl: servers.temporal.uiUrl,
   });
+  const { startObserving } = await import('../telemetry.js');
+  await startObserving({ service: 'dev', config, env, logger });
   const { startWorker } = await import('../../worker/worker.js');
   const { digestOf } = await import('../../worker/policy-source.js');
   const { editedFolder } = await import('../../config/config.js');

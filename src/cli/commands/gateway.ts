@@ -39,16 +39,19 @@ Any number of gateways may run side by side. SIGTERM or Ctrl-C lets requests end
 async function runGateway(context: Context, options: GatewayCommandOptions): Promise<void> {
   const { env, out } = context;
   const ledgerUrl = context.ledgerUrl();
-  const [{ startGateway }, { loadConfig }, { startLogging }, { awaitStop }, { onShutdown }] = await Promise.all([
-    import('../../gateway/server/server.js'),
-    import('../../config/config.js'),
-    import('../logging.js'),
-    import('../await-stop.js'),
-    import('../../shutdown.js'),
-  ]);
+  const [{ startGateway }, { loadConfig }, { startLogging }, { startObserving }, { awaitStop }, { onShutdown }] =
+    await Promise.all([
+      import('../../gateway/server/server.js'),
+      import('../../config/config.js'),
+      import('../logging.js'),
+      import('../telemetry.js'),
+      import('../await-stop.js'),
+      import('../../shutdown.js'),
+    ]);
   const { stopped } = awaitStop();
   const logger = await startLogging(env, 'info');
   const config = await loadConfig(options.config, env);
+  await startObserving({ service: 'gateway', config, env, logger });
   const running = await startGateway({
     config: withOptions(config, options),
     temporal: context.temporalSettings,

@@ -29,6 +29,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     { faultsFromEnv },
     { loadKeyring },
     { startLogging },
+    { startObserving },
     { awaitStop },
     { onShutdown },
   ] = await Promise.all([
@@ -38,6 +39,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     import('../../worker/faults.js'),
     import('../../trust/index.js'),
     import('../logging.js'),
+    import('../telemetry.js'),
     import('../await-stop.js'),
     import('../../shutdown.js'),
   ]);
@@ -49,6 +51,7 @@ async function runWorker(context: Context, options: { config?: string }): Promis
     onCreated: (path) => logger.warn({ path }, 'created development keys'),
   });
   const config = await loadConfig(options.config, env);
+  await startObserving({ service: 'worker', config, env, logger });
   const deployment = deploymentOf(config, env);
   const running = await startWorker({
     config,

@@ -5,6 +5,7 @@ import type { Digest } from '../../action/json.js';
 import { ACTION_ID_PATTERN, parseProposal, proposalDigest } from '../../action/proposal.js';
 import type { Countersign } from '../../client/countersign.js';
 import { attestAgent, type Credential, type Keyring } from '../../trust/index.js';
+import { nameAction } from '../../telemetry/log-lines.js';
 import type { GatewayDependencies } from '../deps.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import { findFor, type OwnAction } from './found.js';
@@ -23,6 +24,7 @@ export async function propose(
   const proposed = parseProposal(given);
   const { actionId } = proposed;
   const { tenant } = agent;
+  nameAction(tenant, actionId);
   const timeoutMs = Math.max(waitMs, BEGIN_MS);
   try {
     const answer = await inNameOf(deps, agent).perform(proposed, { timeoutMs });

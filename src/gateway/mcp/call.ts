@@ -1,5 +1,6 @@
 /** A tool call as an action: proposed in the agent's name, waited for, and cancelled with the call. */
 import { randomUUID } from 'node:crypto';
+import { SpanKind, trace } from '@opentelemetry/api';
 import type { CallToolResult, ServerContext } from '@modelcontextprotocol/server';
 import { inputOf } from '../../action/catalogue.js';
 import { CountersignError } from '../../action/errors.js';
@@ -8,6 +9,8 @@ import { ACTION_ID_PATTERN } from '../../action/proposal.js';
 import { findFor, type OwnAction } from '../api/found.js';
 import { dryRun } from '../api/dry-runs.js';
 import { propose } from '../api/propose.js';
+import { ATTRIBUTE } from '../../telemetry/attributes.js';
+import { contextIn, inSpan } from '../../telemetry/tracing.js';
 import { outcomeOf } from '../api/views.js';
 import { settled } from '../api/waiting.js';
 import type { AgentPrincipal } from '../auth/principal.js';
@@ -47,8 +50,22 @@ export async function call(
 ): Promise<CallToolResult> {
   const { deps, agent } = caller;
   const since = performance.now();
-  const found = await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
-  return await awaited(caller, found, ctx, since);
+  return await traced(offered, ctx, async () => {
+    const found = await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
+    return await awaited(caller, found, ctx, since);
+  });
+}
+
+/**
+ * The call as a span: below the caller's, where its `_meta` says which (MCP's own place for it, whatever carries the message), else below
+ * the request's (https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/).
+ */
+function traced<T>({ name, tool }: Offered, ctx: ServerContext, body: () => Promise<T>): Promise<T> {
+  const request = trace.getActiveSpan()?.spanContext();
+  const attributes = { 'mcp.method.name': 'tools/call', [ATTRIBUTE.tool]: tool.name };
+  const parent = contextIn(ctx.mcpReq._meta ?? {});
+  const links = request === undefined ? [] : [{ context: request }];
+  return inSpan(`tools/call ${name}`, { kind: SpanKind.SERVER, attributes, parent, links }, body);
 }
 
 /** What would come of a call with these arguments. */

@@ -4,13 +4,14 @@ import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
+import { loggedWith } from '../../telemetry/log-lines.js';
 import { addressOf } from './client-address.js';
 import type { GatewayDependencies } from '../deps.js';
 import { nameOf, type GatewayEnv } from '../auth/identity.js';
 import type { Metrics } from '../server/metrics.js';
 
 /** Machines poll these: their lines would bury the others. */
-const QUIET: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+export const QUIET: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /** Must come first. Of the query, the headers and the body nothing is logged: tokens, codes and people's words are there. */
 export function requestLogging(
@@ -22,7 +23,7 @@ export function requestLogging(
     c.set('requestId', requestId);
     c.header('X-Request-Id', requestId);
     const began = performance.now();
-    await next();
+    await loggedWith(requestId, next);
     const ms = performance.now() - began;
     const { method, path } = c.req;
     const { status } = c.res;
@@ -46,7 +47,7 @@ function log(logger: Logger, level: 'debug' | 'info' | 'warn', line: object): vo
 }
 
 /** The pattern of the route that answers, never the path itself: figures must not grow with what is asked for. */
-function routeOf(c: Context): string {
+export function routeOf(c: Context): string {
   const route = matchedRoutes(c).findLast(({ method, path }) => method !== 'ALL' && !path.endsWith('*'));
   return route?.path ?? 'none';
 }

@@ -12,6 +12,7 @@ import { health } from './health.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import { login, loginPath, sameHost } from '../auth/login/index.js';
 import { InFlight } from './in-flight.js';
+import { gaugeLedger } from './ledger-gauges.js';
 import { Metrics } from './metrics.js';
 import { requestLogging } from '../middleware/request-logging.js';
 import { pages, problemPage } from '../inbox/index.js';
@@ -20,9 +21,7 @@ import { answerProblem, isApi, problemHeaders, problemOf, refusalOf } from '../m
 import { rateLimit } from '../middleware/rate-limit.js';
 import { slack } from '../api/slack-interactions.js';
 import { timeouts } from '../middleware/timeouts.js';
-
-/** Counting more approval requests than this for a figure would only take longer. */
-const MOST_COUNTED = 100_000;
+import { tracing } from '../middleware/tracing.js';
 
 /** Answered without authentication. */
 const PUBLIC =
@@ -30,16 +29,16 @@ const PUBLIC =
 
 /** @param requests counts those that are worked on, for whoever stops the gateway */
 export function createGateway(deps: GatewayDependencies, requests = new InFlight()): Hono<GatewayEnv> {
-  const { settings, ledger } = deps;
+  const { settings, ledger, closing } = deps;
   const { bodyBytes } = settings.limits;
-  const metrics = new Metrics({
-    pendingApprovals: () => ledger.approvalRequests.countAll(MOST_COUNTED),
-    shadowCounts: () => ledger.rollout.shadowCounts(),
-  });
+  const metrics = new Metrics();
+  gaugeLedger(metrics, ledger);
+  closing.addEventListener('abort', () => metrics.close(), { once: true });
   const limited = rateLimit(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();
 
+  app.use(tracing());
   app.use(requestLogging(deps, metrics));
   app.use(securityHeaders(settings));
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => refuseMethod(deps, c, methods) }));

@@ -1,7 +1,7 @@
-/** Figures for Prometheus. No label names a tenant, a person or an action: whoever reads the figures learns nobody's business. */
+/** Figures, for Prometheus on `/metrics` and for OpenTelemetry alike. No label names a tenant, a person or an action: whoever reads the figures learns nobody's business. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-
-import type { ShadowCounts } from '../../action/policy-rollout.js';
+import { Meter, type GaugeReading } from '../../telemetry/meter.js';
+import { DURATIONS, METRICS, prometheusName, type MetricName, type MetricOf } from '../../telemetry/metric-names.js';
 
 export interface Answered {
   readonly method: string;
@@ -11,14 +11,8 @@ export interface Answered {
   readonly ms: number;
 }
 
-interface MetricsOptions {
-  /** How many actions wait for people, over all tenants. */
-  readonly pendingApprovals: () => Promise<number>;
-  /** What the policy in shadow was found to decide, beside each active policy; none where no policy is in shadow. */
-  readonly shadowCounts: () => Promise<readonly ShadowCounts[]>;
-}
-
-const UNKNOWN = { evaluated: NaN, diverged: NaN, errors: NaN, dropped: NaN };
+/** The labels of each of a gauge's series. */
+export type GaugeSeries = readonly Readonly<Record<string, string>>[];
 
 /** Methods that HTTP itself knows; others are anybody's words. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -26,65 +20,64 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 /** One for each gateway, with a registry of its own. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #meter = new Meter();
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #durations: Histogram<'method' | 'route'>;
-  readonly #streams: Gauge<'stream'>;
+  readonly #streams = { inbox: 0, action: 0 };
+  readonly #observing: (() => void)[] = [];
 
-  constructor({ pendingApprovals, shadowCounts }: MetricsOptions) {
-    const registers = [this.#registry];
+  constructor() {
     collectDefaultMetrics({ register: this.#registry, prefix: 'countersign_' });
-    this.#requests = new Counter({
-      name: 'countersign_http_requests_total',
-      help: 'Requests that were answered.',
-      labelNames: ['method', 'route', 'status'],
-      registers,
-    });
+    this.#requests = new Counter(this.#described('countersign.http.requests', ['method', 'route', 'status']));
     this.#durations = new Histogram({
-      name: 'countersign_http_request_duration_seconds',
-      help: 'How long answers took; requests that wait on purpose among them.',
-      labelNames: ['method', 'route'],
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-      registers,
+      ...this.#described('countersign.http.request.duration', ['method', 'route']),
+      buckets: DURATIONS,
     });
-    this.#streams = new Gauge({
-      name: 'countersign_event_streams',
-      help: 'Streams of events that are open.',
-      labelNames: ['stream'],
-      registers,
-    });
-    for (const stream of ['inbox', 'action']) this.#streams.set({ stream }, 0);
-    const pending: Gauge = new Gauge({
-      name: 'countersign_pending_approvals',
-      help: 'Actions that wait for people, over all tenants. NaN when the ledger does not answer.',
-      registers,
-      collect: async () => pending.set(await pendingApprovals().catch(() => NaN)),
-    });
-    const shadow: Gauge<'result'> = new Gauge({
-      name: 'countersign_policy_shadow_decisions',
-      help: 'Decisions of the policy that is in shadow, against the active one. 0 where none is; NaN when the ledger does not answer.',
-      labelNames: ['result'],
-      registers,
-      collect: async () => {
-        const [counts] = await shadowCounts().catch(() => [UNKNOWN]);
-        const { evaluated = 0, diverged = 0, errors = 0, dropped = 0 } = counts ?? {};
-        shadow.set({ result: 'same' }, evaluated - diverged);
-        shadow.set({ result: 'different' }, diverged - errors);
-        shadow.set({ result: 'error' }, errors);
-        shadow.set({ result: 'dropped' }, dropped);
-      },
-    });
+    this.gauges({ 'countersign.event.streams': [{ stream: 'inbox' }, { stream: 'action' }] }, async () =>
+      Object.entries(this.#streams).map(([stream, value]) => ({
+        name: 'countersign.event.streams',
+        labels: { stream },
+        value,
+      })),
+    );
   }
 
   answered({ method, route, status, ms }: Answered): void {
     const labels = { method: METHODS.has(method) ? method : 'other', route };
     this.#requests.inc({ ...labels, status });
     this.#durations.observe(labels, ms / 1000);
+    this.#meter.count('countersign.http.requests', { ...labels, status: String(status) });
+    this.#meter.record('countersign.http.request.duration', labels, ms / 1000);
   }
 
   /** @returns to be called when the stream ends */
   streaming(stream: 'inbox' | 'action'): () => void {
-    this.#streams.inc({ stream });
-    return () => this.#streams.dec({ stream });
+    this.#streams[stream]++;
+    return () => this.#streams[stream]--;
+  }
+
+  /** Has gauges read whenever somebody wants them. Where they cannot be read they are NaN on the page, and absent for OpenTelemetry. */
+  gauges(
+    series: Readonly<Partial<Record<MetricOf<'gauge'>, GaugeSeries>>>,
+    read: () => Promise<readonly GaugeReading[]>,
+  ): void {
+    const names = Object.keys(series) as MetricOf<'gauge'>[];
+    for (const name of names) {
+      const all = series[name] ?? [];
+      const gauge: Gauge = new Gauge({
+        ...this.#described(name, [...METRICS[name].attributes]),
+        collect: async () => {
+          const readings = await read().catch(() => all.map((labels) => ({ name, labels, value: NaN })));
+          for (const { name: of, labels, value } of readings) if (of === name) gauge.set({ ...labels }, value);
+        },
+      });
+    }
+    this.#observing.push(this.#meter.observe(names, read));
+  }
+
+  /** OpenTelemetry asks no more. */
+  close(): void {
+    for (const stop of this.#observing.splice(0)) stop();
   }
 
   get contentType(): string {
@@ -93,5 +86,9 @@ export class Metrics {
 
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  #described<Label extends string>(name: MetricName, labelNames: Label[]) {
+    return { name: prometheusName(name), help: METRICS[name].help, labelNames, registers: [this.#registry] };
   }
 }

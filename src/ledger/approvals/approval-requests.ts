@@ -131,18 +131,6 @@ export class ApprovalRequests {
     return { count: Math.min(count, most), more: count > most };
   }
 
-  /** How many wait over all tenants, counted up to `most`: a figure for the operator. */
-  async countAll(most: number): Promise<number> {
-    const [row] = await this.#database.rows({
-      name: 'count_all_approval_requests',
-      query: sql<{ count: number }>`
-        select count(*)::int as count from (
-          select from ${this.#database.table('approval_requests')} where closed_at is null limit ${most}
-        ) as waiting`,
-    });
-    return row?.count ?? 0;
-  }
-
   /** What people were or are asked about an action, as they were shown it last. */
   async find(tenant: string, actionId: string): Promise<ApprovalRequest | undefined> {
     const [row] = await this.#database.rows<FoundRow>({

@@ -90,6 +90,8 @@ create table countersign.actions (
 -- while the tables are empty and all look alike to the planner: a plan made then may be used for long.
 create index actions_open on countersign.actions (created_at, tenant, action_id) where status is null;
 
+create index actions_unknown on countersign.actions (ended_at) where status = 'unknown';
+
 create unique index actions_ended on countersign.actions (tenant, receipt_seq) where receipt_seq is not null;
 
 -- An action that could be forgotten could be done again.
@@ -470,6 +472,8 @@ create table countersign.limit_counters (
   updated_at timestamptz not null default clock_timestamp(),
   primary key (tenant, "limit", key, kind)
 ) with (fillfactor = 50);
+
+create index limit_counters_tripped on countersign.limit_counters (open_until) where open_until is not null;
 
 -- A counter that could be forgotten could be spent again.
 create trigger keep before delete or truncate on countersign.limit_counters

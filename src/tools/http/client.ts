@@ -1,5 +1,7 @@
 /** The HTTP client for one service. It adds the credentials, follows allowed redirections, and sends no credential to another origin. */
+import { SpanKind } from '@opentelemetry/api';
 import { CountersignError } from '../../action/errors.js';
+import { inSpan, traceHeaders } from '../../telemetry/tracing.js';
 import { one } from '../../http/body.js';
 import { resolveHeaders } from './headers.js';
 import type { AccessTokens } from '../../http/access-tokens.js';
@@ -56,7 +58,7 @@ export class Client {
     const resolved = { ...PLAIN, ...(await resolveHeaders({ ...headers, ...request.headers }, secrets)) };
     const sent = async (all: Record<string, string>): Promise<Answer> => {
       await begin();
-      return await own.send({ ...request, headers: all }, signal);
+      return await traced(request, () => own.send({ ...request, headers: { ...traceHeaders(), ...all } }, signal));
     };
     if (tokens === undefined) return await sent(resolved);
     const token = await tokens.get(signal);
@@ -118,6 +120,20 @@ export class Client {
   async close(): Promise<void> {
     await Promise.all([this.#options.own.close(), this.#options.others.close()]);
   }
+}
+
+/** One request as a span. Its path is no attribute: ids of people and things are in there. */
+function traced({ method, url }: Pick<WireRequest, 'method' | 'url'>, send: () => Promise<Answer>): Promise<Answer> {
+  const attributes = {
+    'http.request.method': method,
+    'server.address': url.hostname,
+    'server.port': Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+  };
+  return inSpan(method, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+    const answer = await send();
+    span.setAttribute('http.response.status_code', answer.status);
+    return answer;
+  });
 }
 
 /** The default headers. They ask for no compression, because unpacking an unknown body is a risk that saves little. */

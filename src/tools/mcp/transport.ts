@@ -6,6 +6,7 @@ import { configInvalid } from '../../action/errors-config.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { guardedConnector } from '../../http/connector.js';
 import type { Secrets } from '../../http/secrets.js';
+import { traceHeaders } from '../../telemetry/tracing.js';
 import { checkHeaders, resolveHeaders } from '../http/headers.js';
 import type { HttpServer, McpLimits, McpOptions, StdioServer } from './options.js';
 
@@ -63,7 +64,8 @@ function requests(server: HttpServer, limits: Required<McpLimits>, secrets: Secr
   const agent = new Agent({ connect, bodyTimeout: 0, headersTimeout: limits.callMs, pipelining: 0 });
   const guarded: FetchLike = async (target, init) => {
     const resolved = await resolveHeaders(headers, secrets);
-    const sent = { ...Object.fromEntries(new Headers(init?.headers)), ...resolved, 'accept-encoding': 'identity' };
+    const own = Object.fromEntries(new Headers(init?.headers));
+    const sent = { ...traceHeaders(), ...own, ...resolved, 'accept-encoding': 'identity' };
     const request = { ...init, headers: sent, dispatcher: agent } as Parameters<typeof undiciFetch>[1];
     const answer = (await undiciFetch(target, request)) as unknown as Response;
     return boundedResponse(answer, limits.messageBytes);

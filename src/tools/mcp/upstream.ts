@@ -1,6 +1,8 @@
 /** The server that a tool fronts: one connection of a worker to it, opened when it is first needed and again when it was lost. */
 import { createRequire } from 'node:module';
 import { Client, type PriorDiscovery } from '@modelcontextprotocol/client';
+import { SpanKind } from '@opentelemetry/api';
+import { inSpan, traceHeaders } from '../../telemetry/tracing.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import { CountersignError } from '../../action/errors.js';
 import type { JsonObject } from '../../action/json.js';
@@ -65,16 +67,20 @@ export class Upstream {
   async call(name: string, args: JsonObject, { timeoutMs, signal, meta }: CallOptions): Promise<McpResult> {
     const link = await this.#link(signal);
     const pinned = this.pinned.get(name);
-    const params = { name, arguments: { ...args }, ...(meta === undefined ? {} : { _meta: meta }) };
     // With the definition given, the client looks up none, and holds the result against no schema of the server's.
     const toolDefinition = pinned && { name, inputSchema: pinned.inputSchema as { type: 'object' } };
-    const result = await this.#on(link, () =>
-      link.client.callTool(params, {
-        timeout: timeoutMs,
-        signal: timeoutSignal(signal, timeoutMs),
-        ...(toolDefinition === undefined ? {} : { toolDefinition }),
-      }),
-    );
+    const attributes = { 'mcp.method.name': 'tools/call', 'gen_ai.tool.name': name };
+    const result = await inSpan(`tools/call ${name}`, { kind: SpanKind.CLIENT, attributes }, () => {
+      const all = { ...traceHeaders(), ...meta };
+      const params = { name, arguments: { ...args }, ...(Object.keys(all).length === 0 ? {} : { _meta: all }) };
+      return this.#on(link, () =>
+        link.client.callTool(params, {
+          timeout: timeoutMs,
+          signal: timeoutSignal(signal, timeoutMs),
+          ...(toolDefinition === undefined ? {} : { toolDefinition }),
+        }),
+      );
+    });
     return resultOf(result);
   }
 

@@ -1,0 +1,68 @@
+/** What every log line carries beside its own words, and what none does: ids of trace, action, step and request go in, secrets stay out. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { trace } from '@opentelemetry/api';
+import { asyncLocalStorage as steps } from '@temporalio/activity';
+import { stdSerializers } from 'pino';
+import { ATTRIBUTE } from './attributes.js';
+import { traceIds } from './tracing.js';
+
+/** Of a request: its id, and the action that it is about once that is known. */
+interface RequestFields {
+  readonly requestId: string;
+  tenant?: string;
+  actionId?: string;
+}
+
+const requests = new AsyncLocalStorage<RequestFields>();
+
+/** Lines that are written while the body runs carry the request's id. */
+export function loggedWith<T>(requestId: string, body: () => T): T {
+  return requests.run({ requestId }, body);
+}
+
+/** From now on, the lines of this request and its span name the action too. */
+export function nameAction(tenant: string, actionId: string): void {
+  trace.getActiveSpan()?.setAttribute(ATTRIBUTE.actionId, actionId);
+  const fields = requests.getStore();
+  if (fields !== undefined) Object.assign(fields, { tenant, actionId });
+}
+
+/** For pino's `mixin`. What a line says itself counts before. */
+export function lineFields(): object {
+  return { ...traceIds(), ...stepFields(), ...requests.getStore() };
+}
+
+function stepFields(): object {
+  const info = steps.getStore()?.info;
+  if (info?.workflowExecution === undefined) return {};
+  const { workflowId } = info.workflowExecution;
+  const slash = workflowId.indexOf('/');
+  const { activityType: step, attempt } = info;
+  return { tenant: workflowId.slice(0, Math.max(0, slash)), actionId: workflowId.slice(slash + 1), step, attempt };
+}
+
+const SECRET_NAMES = [
+  'authorization',
+  'cookie',
+  'password',
+  'passwd',
+  'secret',
+  'token',
+  'credential',
+  'apiKey',
+  'privateKey',
+  'connectionString',
+];
+
+/** Members that no line shows, wherever somebody puts them. */
+export const HIDDEN = SECRET_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+
+/** What is kept of an error: Postgres and HTTP clients hang rows, queries and headers on theirs. */
+const KEPT = ['type', 'message', 'stack', 'code', 'field', 'expected', 'fix', 'retryable'];
+
+/** For pino's serializer of `err`. */
+export function loggedError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return { type: typeof thrown };
+  const told = stdSerializers.err(thrown) as unknown as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(KEPT.flatMap((name) => (told[name] === undefined ? [] : [[name, told[name]]])));
+}
