@@ -6,6 +6,7 @@ import type { Ledger } from '../src/ledger/index.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
+import type { Redaction } from '../src/privacy/redaction.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
@@ -29,6 +30,8 @@ export interface Dependencies {
   /** Invariants and the semantic check that the operator configured. */
   readonly verification?: VerificationSettings;
   readonly settings: Settings;
+  /** What is redacted in everything that is recorded for good and shown to people. Absent where nothing is. */
+  readonly redaction?: Redaction;
   /** The channels on which people are notified of approval requests. Absent when none is configured. */
   readonly notifier?: Notifier;
   /** The task queue that this worker serves. A tool with another task queue does not run here. */

@@ -15,6 +15,7 @@ import { executeCommand } from './execute-command.js';
 import { giveUp, notify, route } from './notify.js';
 import { propose } from './propose.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
+import { purge } from './purge.js';
 import { RefusalThrottle } from './refusal-throttle.js';
 import { requestApproval } from './request-approval.js';
 import { settle } from './settle.js';
@@ -50,6 +51,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
+    purge: (options) => asActivity(() => purge(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),
     actionState: (tenant, actionId) => asActivity(() => actionState(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),

@@ -7,6 +7,7 @@ import { notification } from './notification.js';
 import { reconcile } from './reconcile.js';
 import { recordedOutcome } from './recorded-outcome.js';
 import { resolution } from './resolution.js';
+import { retention } from './retention.js';
 import { saga } from './saga.js';
 import { signedCommand } from './signed-command.js';
 import { trustedAction } from './trusted-action.js';
@@ -23,6 +24,7 @@ setWorkflowOptions(pinned, batch);
 setWorkflowOptions(pinned, dryRun);
 setWorkflowOptions(pinned, reconcile);
 setWorkflowOptions(pinned, recordedOutcome);
+setWorkflowOptions(pinned, retention);
 setWorkflowOptions(pinned, signedCommand);
 
 export {
@@ -33,6 +35,7 @@ export {
   reconcile,
   recordedOutcome,
   resolution,
+  retention,
   saga,
   signedCommand,
   trustedAction,

@@ -10,6 +10,7 @@ import {
 } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
 import { OpenCalls } from './open-calls.js';
 
 export interface OpenConnection {
@@ -40,10 +41,14 @@ export async function openConnection(address: string, connectTimeoutMs = 5_000):
 }
 
 /** @throws CountersignError TEMPORAL_UNAVAILABLE */
-export async function connectTemporal(settings: TemporalSettings): Promise<{ client: Client; close(): Promise<void> }> {
+export async function connectTemporal(
+  settings: TemporalSettings,
+  encryption: PayloadEncryption,
+): Promise<{ client: Client; close(): Promise<void> }> {
   try {
     const { connection, close } = await openConnection(settings.address);
-    return { client: new Client({ connection, namespace: settings.namespace }), close };
+    const { namespace } = settings;
+    return { client: new Client({ connection, namespace, dataConverter: encryption.client }), close };
   } catch (error) {
     throw temporalUnavailable(settings.address, error);
   }

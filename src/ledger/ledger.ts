@@ -17,6 +17,7 @@ import { Deliveries } from './deliveries/deliveries.js';
 import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
+import { Retention } from './retention/index.js';
 import { Rollout } from './rollout/rollout.js';
 
 export interface LedgerHealth {
@@ -47,6 +48,7 @@ export class Ledger {
   readonly archive: Archive;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
+  readonly retention: Retention;
   readonly rollout: Rollout;
   readonly #database: Database;
 
@@ -67,6 +69,7 @@ export class Ledger {
     this.archive = new Archive(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
+    this.retention = new Retention(database);
     this.rollout = new Rollout(database);
   }
 

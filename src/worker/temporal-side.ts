@@ -7,14 +7,15 @@ import {
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
-import type { WorkerDeploymentVersion } from '@temporalio/common';
+import type { WorkerDeploymentVersion, Workflow } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { Reconciled, ReconcileOptions } from '../../activities/contract.js';
+import type { Purged, PurgeOptions, Reconciled, ReconcileOptions } from '../../activities/contract.js';
 import type { WorkflowStates } from '../../activities/deps.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
 
 /** How long the server may take to answer. Milliseconds. */
 const ANSWER_MS = 5_000;
@@ -24,8 +25,9 @@ export class TemporalSide implements WorkflowStates {
   readonly #connection: NativeConnection;
   readonly #settings: TemporalSettings;
 
-  constructor(connection: NativeConnection, settings: TemporalSettings) {
-    this.#client = new Client({ connection, namespace: settings.namespace });
+  constructor(connection: NativeConnection, settings: TemporalSettings, encryption: PayloadEncryption) {
+    const { namespace } = settings;
+    this.#client = new Client({ connection, namespace, dataConverter: encryption.client });
     this.#connection = connection;
     this.#settings = settings;
   }
@@ -48,17 +50,27 @@ export class TemporalSide implements WorkflowStates {
    * left behind by workflows that are ended from outside waits for better days.
    */
   async scheduleReconciling(everyMs: number, logger: Logger): Promise<void> {
-    const { taskQueue } = this.#settings;
+    const scheduleId = `${RECONCILE_SCHEDULE}/${this.#settings.taskQueue}`;
+    await this.#schedule<Reconcile>(scheduleId, { workflowType: 'reconcile', args: [{}], everyMs }, logger);
+  }
+
+  /** Makes the schedule of `retention`, in the same way. One is enough for a ledger, and several do no harm. */
+  async scheduleRetention(options: PurgeOptions, logger: Logger): Promise<void> {
+    const scheduleId = `${RETENTION_SCHEDULE}/${this.#settings.taskQueue}`;
+    const rounds: Rounds<Forget> = { workflowType: 'retention', args: [options], everyMs: RETENTION_EVERY_MS };
+    await this.#schedule(scheduleId, rounds, logger);
+  }
+
+  async #schedule<W extends Workflow>(scheduleId: string, rounds: Rounds<W>, logger: Logger): Promise<void> {
     const { schedule } = this.#client;
-    const scheduleId = `${RECONCILE_SCHEDULE}/${taskQueue}`;
-    const plan = planOf(scheduleId, taskQueue, everyMs);
+    const plan = planOf<W>(scheduleId, this.#settings.taskQueue, rounds);
     try {
-      await this.#answered(() => schedule.create<Reconcile>({ scheduleId, ...plan }));
+      await this.#answered(() => schedule.create({ scheduleId, ...plan }));
     } catch (error) {
       if (!(error instanceof ScheduleAlreadyRunning)) return unscheduled(scheduleId, error, logger);
       await this.#answered(() =>
         // Its state is kept: an operator may have paused it.
-        schedule.getHandle(scheduleId).update<Reconcile>(({ state }) => ({ ...plan, state })),
+        schedule.getHandle(scheduleId).update(({ state }) => ({ ...plan, state })),
       ).catch((refused: unknown) => unscheduled(scheduleId, refused, logger));
     }
   }
@@ -106,17 +118,29 @@ function unknownVersion(name: string, buildId: string): CountersignError {
 
 export const RECONCILE_SCHEDULE = 'countersign-reconcile';
 
-type Reconcile = (options: ReconcileOptions) => Promise<Reconciled>;
+export const RETENTION_SCHEDULE = 'countersign-retention';
 
-function planOf(workflowId: string, taskQueue: string, everyMs: number) {
-  const action: ScheduleOptionsStartWorkflowAction<Reconcile> = {
+/** A run is bounded, and goes on where the one before stopped. */
+const RETENTION_EVERY_MS = 3_600_000;
+
+type Reconcile = (options: ReconcileOptions) => Promise<Reconciled>;
+type Forget = (options: PurgeOptions) => Promise<Purged>;
+
+interface Rounds<W extends Workflow> {
+  readonly workflowType: 'reconcile' | 'retention';
+  readonly args: Parameters<W>;
+  readonly everyMs: number;
+}
+
+function planOf<W extends Workflow>(workflowId: string, taskQueue: string, { workflowType, args, everyMs }: Rounds<W>) {
+  const action = {
     type: 'startWorkflow',
-    workflowType: 'reconcile',
+    workflowType,
     workflowId,
     taskQueue,
-    args: [{}],
+    args,
     workflowExecutionTimeout: '10 minutes',
-  };
+  } as ScheduleOptionsStartWorkflowAction<W>;
   const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' } as const;
   return { spec: { intervals: [{ every: everyMs }] }, action, policies };
 }
@@ -124,5 +148,5 @@ function planOf(workflowId: string, taskQueue: string, everyMs: number) {
 const ENDED: ReadonlySet<string> = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT']);
 
 function unscheduled(schedule: string, error: unknown, logger: Logger): void {
-  logger.warn({ schedule, ...asCountersignError(error).toJSON() }, 'reconciling is not scheduled');
+  logger.warn({ schedule, ...asCountersignError(error).toJSON() }, 'the schedule was not made');
 }

@@ -11,10 +11,12 @@ import { temporalUnavailable } from '../client/connection.js';
 import { isProduction, type TemporalSettings } from '../environment.js';
 import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
+import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
+import { openRedaction } from '../privacy/open-redaction.js';
 import type { Tool } from '../tools/tool.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
-import { buildIdOf, workflowBundlePath } from './bundle.js';
+import { buildIdOf, workflowBundlePath, workflowCode } from './bundle.js';
 import {
   checkConfig,
   DEFAULT_APPROVAL_RATE_LIMIT,
@@ -23,6 +25,7 @@ import {
   type CountersignConfig,
   type DeploymentConfig,
 } from '../config/config.js';
+import { purgeOptions } from '../config/retention.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { ShadowRecorder } from './shadow-recorder.js';
@@ -45,7 +48,7 @@ export interface WorkerOptions {
   readonly policyPollMs?: number;
   /** Whether a folder that can be edited in place is refused. Default: what COUNTERSIGN_ENV says. */
   readonly production?: boolean;
-  /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it to others. */
+  /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves it, and retention, to others. */
   readonly reconcileEveryMs?: number;
   readonly faults?: Faults;
   /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */
@@ -67,13 +70,14 @@ export interface RunningWorker {
 /**
  * Starts a worker and returns once it polls.
  *
- * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
+ * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, KEYS_INVALID, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
  */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { temporal, logger, reconcileEveryMs = 60_000 } = options;
   const config = checkConfig(options.config, 'config');
   const decides = decidesWith(options.keyring);
   const verification = await loadVerification(config, config.tools);
+  const encryption = await payloadEncryption(process.env, config.privacy);
   const concurrency = options.concurrency ?? 50;
   const ledger = await Ledger.connect({
     url: options.ledgerUrl,
@@ -85,6 +89,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   try {
     const { deps, policy, connection, temporalSide } = await assemble(
       { ...options, config },
+      encryption,
       verification,
       ledger,
       closing,
@@ -96,9 +101,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       version,
       decides,
       concurrency,
+      encryption,
     });
     if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
-    if (decides && reconcileEveryMs > 0) await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
+    if (decides && reconcileEveryMs > 0) {
+      await temporalSide.scheduleReconciling(reconcileEveryMs, logger);
+      await temporalSide.scheduleRetention(purgeOptions(config.retention), logger);
+    }
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
     if (version !== undefined) {
@@ -152,6 +161,7 @@ interface Assembled {
 /** Opens what the activities stand on, once the ledger is known to take what they record. */
 async function assemble(
   options: WorkerOptions,
+  encryption: PayloadEncryption,
   verification: NonNullable<Dependencies['verification']>,
   ledger: Ledger,
   closing: Closing,
@@ -171,13 +181,15 @@ async function assemble(
   const own = config.tools.filter(({ taskQueue }) => taskQueue === undefined || taskQueue === temporal.taskQueue);
   await Promise.all(own.map((tool) => checkTool(tool, logger)));
 
+  const names = config.tools.map(({ name }) => name);
+  const redaction = await openRedaction(config.privacy?.redaction, encryption, names);
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());
   const freezes = new LedgerFreezeWatch(ledger.controls);
   closing.add(() => freezes.close());
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
-  const temporalSide = new TemporalSide(connection, temporal);
+  const temporalSide = new TemporalSide(connection, temporal, encryption);
   const divergences = new ShadowRecorder(ledger.rollout, logger);
   closing.add(() => divergences.close());
   const deps = {
@@ -189,6 +201,7 @@ async function assemble(
     expectations,
     verification,
     settings: settingsOf(config),
+    ...(redaction === undefined ? {} : { redaction }),
     ...(notifier === undefined ? {} : { notifier }),
     taskQueue: temporal.taskQueue,
     workflows: temporalSide,
@@ -221,19 +234,21 @@ interface Making {
   readonly version: WorkerDeploymentVersion | undefined;
   readonly decides: boolean;
   readonly concurrency: number;
+  readonly encryption: PayloadEncryption;
 }
 
 async function createWorker(
   connection: NativeConnection,
   { namespace, taskQueue }: TemporalSettings,
   activities: Activities,
-  { codePath, version, decides, concurrency }: Making,
+  { codePath, version, decides, concurrency, encryption }: Making,
 ): Promise<Worker> {
   return Worker.create({
     connection,
     namespace,
     taskQueue,
-    ...(decides ? { workflowBundle: { codePath } } : {}),
+    dataConverter: encryption.worker,
+    ...(decides ? { workflowBundle: { code: await workflowCode(codePath, encryption.on) } } : {}),
     ...(version === undefined
       ? { buildId: await buildIdOf(codePath) }
       : { workerDeploymentOptions: versioningOf(version) }),

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
+import { DEFAULT_RETENTION_DAYS } from '../../src/config/retention.js';
+import type { PrivacyConfig } from '../../src/config/privacy.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
 import { ROOT } from '../support/root.js';
@@ -34,6 +36,8 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   deployment: true,
   notifications: true,
   gateway: true,
+  privacy: true,
+  retention: true,
 };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   gatewayUrl: true,
@@ -43,6 +47,10 @@ const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   reasoning: true,
   summary: true,
 };
+type Privacy = Required<PrivacyConfig>;
+const PAYLOADS: Names<Required<Privacy['payloads']>> = { keysFile: true, plain: true };
+const REDACTION: Names<Required<Privacy['redaction']>> = { keyFile: true, tools: true };
+const CODEC_SERVER: Names<Required<Privacy['codecServer']>> = { origins: true, roles: true };
 type Gateway = Required<GatewayConfig>;
 const GATEWAY: Names<Omit<Gateway, 'session' | 'limits'>> = {
   publicUrl: true,
@@ -71,11 +79,23 @@ test('every option is listed, and no other', () => {
       ...Object.keys(OPTIONS),
       ...under('roles.', DEFAULT_ROLES),
       ...under('notifications.', NOTIFICATIONS),
+      ...under('privacy.payloads.', PAYLOADS),
+      ...under('privacy.codecServer.', CODEC_SERVER),
+      ...under('privacy.redaction.', REDACTION),
+      ...under('retention.', DEFAULT_RETENTION_DAYS),
       ...under('gateway.', GATEWAY),
       ...under('gateway.session.', SESSION),
       ...under('gateway.limits.', LIMITS),
     ].toSorted(),
   );
+});
+
+test('the default durations are those that the page lists', () => {
+  const listed = [...page.matchAll(/^\| `retention\.(\w+)` +\| `(\d+)`/gm)].map(([, kind, days]) => [
+    kind,
+    Number(days),
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(DEFAULT_RETENTION_DAYS);
 });
 
 test('the default roles are those that the page lists', () => {
