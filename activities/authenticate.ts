@@ -12,6 +12,7 @@ import {
 } from '../src/action/proposal.js';
 import { COMPENSATION_PREFIX } from '../src/action/compensation-ids.js';
 import { EDIT_PREFIX } from '../src/action/edit.js';
+import { refuseRedacted } from '../src/privacy/redaction.js';
 import type { Tool } from '../src/tools/tool.js';
 import {
   isCompensationAuthorization,
@@ -168,6 +169,7 @@ export function readAuthorizedInput({ proposal, agent }: Authentic, deps: Pick<D
 /** Finds the tool and reads the input by its schema. @throws CountersignError UNKNOWN_TOOL, INVALID_INPUT, INVALID_EXPECTATION */
 export function readInput(proposal: Proposal, { tools }: Pick<Dependencies, 'tools'>): ToolInput {
   const tool = findTool(tools, proposal.tool);
+  refuseRedacted(proposal.input);
   const parsed = tool.input.safeParse(proposal.input);
   if (!parsed.success) throw zodError('INVALID_INPUT', parsed.error, 'proposal.input');
   const input = parsed.data;

@@ -61,7 +61,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
  *
  * @throws CountersignError SEAL_INVALID, GRANT_INVALID
  */
-function open(input: AuthorizeInput, run: StepRun, { settings }: Dependencies): Records | 'stale' {
+function open(input: AuthorizeInput, run: StepRun, deps: Dependencies): Records | 'stale' {
   const { request } = input;
   const enforced = run.open<Enforced>('enforce', input.enforced);
   const { facts, decision } = enforced;
@@ -71,14 +71,14 @@ function open(input: AuthorizeInput, run: StepRun, { settings }: Dependencies): 
       ? undefined
       : run.open<PreState>('capturePreState', input.pre);
   const approved = input.approved && run.open<Approved>('requestApproval', input.approved);
-  const since = Date.now() - settings.grantTtlSeconds * 1000;
+  const since = Date.now() - deps.settings.grantTtlSeconds * 1000;
   if (enforced.at < since || (pre !== undefined && pre.at < since)) return 'stale';
 
   const plan = planOf(enforced, pre?.snapshot ?? EMPTY_SNAPSHOT, approved);
   if (decision.effect === 'deny') throw unauthorized('Policy denies the action.');
   if (decision.effect === 'require_approval') {
     if (approved === undefined) throw unauthorized('Policy asks people, and none of them has said yes.');
-    if (approved.shownDigest !== digest(shownOf(request, { facts, decision, pre: plan.pre }))) return 'stale';
+    if (approved.shownDigest !== digest(shownOf(request, { facts, decision, pre: plan.pre }, deps))) return 'stale';
   }
   return { enforced, approved, plan };
 }

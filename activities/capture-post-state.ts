@@ -167,7 +167,7 @@ async function readOnce(
   if (actionType === 'READ') return { state: {}, snapshot: EMPTY_SNAPSHOT };
   const options = { after: { pre, execution }, preview: plan.facts.preview };
   const captured = await capture(tool, input, options, Context.current().cancellationSignal);
-  await keep(workflowIdentity().tenant, captured, deps);
+  await keep(workflowIdentity().tenant, tool.name, captured, deps);
   return captured;
 }
 

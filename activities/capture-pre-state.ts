@@ -20,7 +20,7 @@ export async function capturePreState(
     const { preview } = run.open<Proposed>('propose', proposed);
     const read = readInput(sealedProposal(request), deps);
     const captured = await capture(read.tool, read.input, { preview }, Context.current().cancellationSignal);
-    await keep(workflowIdentity().tenant, captured, deps);
+    await keep(workflowIdentity().tenant, read.tool.name, captured, deps);
     // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);
     await assertPromiseKept(read, captured.state, preview.rehearsal, deps);

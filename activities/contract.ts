@@ -13,7 +13,7 @@ import type { Freeze } from '../src/action/freeze.js';
 import type { Revocation } from '../src/action/revocation.js';
 import type { RoleDelegation } from '../src/action/role-delegation.js';
 import type { StandingApproval } from '../src/action/standing-approval.js';
-import type { OpenAction } from '../src/ledger/index.js';
+import type { OpenAction, RetentionKind } from '../src/ledger/index.js';
 import type { Announcement } from '../src/notify/notice.js';
 
 import type {
@@ -141,6 +141,8 @@ export interface Activities {
   readonly reconcile: (options: ReconcileOptions) => Promise<Reconciled>;
   /** Signs what was added to the audit trails, and anchors it. */
   readonly checkpointTrails: () => Promise<CheckpointRound>;
+  /** Forgets what was over for longer than the operator keeps it. */
+  readonly purge: (options: PurgeOptions) => Promise<Purged>;
   /** Finds out how an action that has ended can be undone, and authorizes the proposal that does. Has no effect on the tool's system. */
   readonly compensate: (request: CompensationRequest) => Promise<CompensationPlan>;
   /** Tells whether an action has an outcome, is running or is lost. */
@@ -262,6 +264,20 @@ export interface ReconcileOptions {
   readonly olderThanMs?: number;
   /** Where the previous run stopped. */
   readonly after?: ActionCursor;
+}
+
+/** For how long each kind is kept after nothing needs it any more. Days; a kind that is not named is kept for good. */
+export interface PurgeOptions {
+  readonly days: { readonly [kind in RetentionKind | 'effects']?: number };
+}
+
+export interface Purged {
+  /** How many of each kind went. */
+  readonly gone: { readonly [kind in RetentionKind | 'effects']?: number };
+  /** The tools whose role may not delete what they keep. */
+  readonly refused?: readonly string[];
+  /** The run reached its bound: the next one goes on. */
+  readonly more: boolean;
 }
 
 export type ActionCursor = Pick<OpenAction, 'tenant' | 'actionId' | 'admittedAt'>;

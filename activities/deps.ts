@@ -7,6 +7,7 @@ import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
 import type { Anchor } from '../src/trail/anchors/anchor.js';
+import type { Redaction } from '../src/privacy/redaction.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
@@ -30,6 +31,8 @@ export interface Dependencies {
   /** Invariants and the semantic check that the operator configured. */
   readonly verification?: VerificationSettings;
   readonly settings: Settings;
+  /** What is redacted in everything that is recorded for good and shown to people. Absent where nothing is. */
+  readonly redaction?: Redaction;
   /** The channels on which people are notified of approval requests. Absent when none is configured. */
   readonly notifier?: Notifier;
   /** Where checkpoints of the audit trail are put besides the ledger. */

@@ -16,6 +16,7 @@ import { executeCommand } from './execute-command.js';
 import { giveUp, notify, route } from './notify.js';
 import { propose } from './propose.js';
 import { recordedOutcome, reconcile } from './reconcile.js';
+import { purge } from './purge.js';
 import { RefusalThrottle } from './refusal-throttle.js';
 import { requestApproval } from './request-approval.js';
 import { settle } from './settle.js';
@@ -52,6 +53,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     checkpointTrails: () => asActivity(() => checkpointTrails(deps)),
+    purge: (options) => asActivity(() => purge(options, deps)),
     compensate: (request) => step('compensate', () => compensate(request, deps)),
     actionState: (tenant, actionId) => asActivity(() => actionState(tenant, actionId, deps)),
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),

@@ -152,7 +152,7 @@ async function lookUp(action: OpenAction, { tools, taskQueue }: Dependencies): P
 async function settle(action: OpenAction, found: Found, deps: Dependencies): Promise<boolean> {
   const { tenant, actionId, digest: proposalDigest, tool, agent, environment } = action;
   const { status, error, holds, result } = found;
-  const outcome: Outcome = {
+  const whole: Outcome = {
     status,
     reason: error.message,
     error,
@@ -165,6 +165,7 @@ async function settle(action: OpenAction, found: Found, deps: Dependencies): Pro
     ...(result === undefined ? {} : { result }),
     steps: {},
   };
+  const outcome = deps.redaction?.of(tenant, tool)?.outcome(whole) ?? whole;
   const statement = {
     ...receiptStatementOf(outcome, agent === null ? {} : { agent }),
     ...(environment === null ? {} : { environment }),

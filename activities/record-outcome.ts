@@ -64,8 +64,8 @@ export type RecordedOutcome =
  */
 export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
   const { author, error, facts, grant, records = [], ruledOut = [] } = settlement;
-  const { tenant, actionId, proposalDigest, proposal, agent, cause } = author;
-  const outcome = outcomeOf(settlement);
+  const { tenant, actionId, proposalDigest, agent, cause } = author;
+  const { outcome, proposal } = kept(outcomeOf(settlement), author, deps);
   const statement = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
     ...(grant === undefined ? {} : { grant: grant.jti }),
@@ -95,6 +95,15 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
     if (refused.code !== 'ACTION_CONFLICT') throw refused;
     return recordOutcome({ author, steps: settlement.steps, status: 'denied', error: refused }, deps);
   }
+}
+
+/** What is recorded of an outcome, with what was proposed: redacted where the tool's rules say so. */
+function kept(
+  outcome: Outcome,
+  { tenant, tool, proposal }: Author,
+  { redaction }: Dependencies,
+): { readonly outcome: Outcome; readonly proposal: Author['proposal'] } {
+  return redaction?.of(tenant, tool)?.record(outcome, proposal) ?? { outcome, proposal };
 }
 
 function outcomeOf(settlement: OutcomeSettlement): Outcome {

@@ -48,7 +48,7 @@ async function approvedOrPending(
   const { requirements, policyDigest } = decision;
   const { tenant } = facts.agent;
   const { actionId } = sealedProposal(request);
-  const shown = shownOf(request, { facts, decision, pre });
+  const shown = shownOf(request, { facts, decision, pre }, deps);
   const shownDigest = digest(shown);
   const { records, counting, dropped } = await countDecisions(tokens, shown, policyDigest, deps);
   const approved = (approvals: readonly ApprovalRecord[], standing: readonly UsableApproval[]): Sealed<Approved> =>
@@ -98,9 +98,10 @@ async function approvedOrPending(
 export function shownOf(
   { proposal, digest: proposalDigest }: Pick<ActionRequest, 'proposal' | 'digest'>,
   { facts, decision, pre }: Pick<Plan, 'facts' | 'decision' | 'pre'>,
+  { redaction }: Pick<Dependencies, 'redaction'>,
 ): Shown {
   const { agent } = facts;
-  return {
+  const shown: Shown = {
     tenant: agent.tenant,
     actionId: proposal.actionId,
     proposal,
@@ -114,4 +115,5 @@ export function shownOf(
     preDigest: pre.digest,
     requirements: decision.requirements,
   };
+  return redaction?.of(agent.tenant, facts.tool.name)?.shown(shown) ?? shown;
 }

@@ -138,7 +138,7 @@ async function decisionsOf(
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
   if (facts === undefined || decision === undefined || pre === undefined) return [];
-  const shown = shownOf(request, { facts, decision, pre });
+  const shown = shownOf(request, { facts, decision, pre }, deps);
   return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;
 }
 

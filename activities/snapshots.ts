@@ -1,5 +1,6 @@
 /** Captures states. Those too large for history are kept in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
+import { digest, type Json } from '../src/action/json.js';
 import type { Snapshot, State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';
 import { takeSample, takeSnapshot } from '../src/verify/index.js';
@@ -29,19 +30,35 @@ export async function capture(
   return { state, ...taken, snapshot: { ...taken.snapshot, sample: sample.state } };
 }
 
-/** Stores in the ledger a state that is too large for history. It can be repeated, because the state is stored under its digest. */
+/**
+ * Stores in the ledger a state that is too large for history, and encrypted every state of a tool of which values are redacted: to undo the
+ * action, they are needed as they were. It can be repeated, because the state is stored under its digest.
+ */
 export async function keep(
   tenant: string,
-  { snapshot, large }: { snapshot: Snapshot; large?: State },
-  { ledger }: Dependencies,
-) {
-  if (large !== undefined) await ledger.content.putSnapshot(tenant, snapshot.digest, large);
+  tool: string,
+  { state, snapshot, large }: Captured & { large?: State },
+  { ledger, redaction }: Dependencies,
+): Promise<void> {
+  const { digest } = snapshot;
+  if (redaction?.of(tenant, tool) !== undefined) {
+    await ledger.content.putSealedSnapshot(tenant, digest, await redaction.seal(state));
+  } else if (large !== undefined) await ledger.content.putSnapshot(tenant, digest, large);
 }
 
-/** Loads the whole state of a snapshot, from the snapshot itself or from the ledger. @throws CountersignError NOT_FOUND */
-export async function recall(tenant: string, snapshot: Snapshot, { ledger }: Dependencies): Promise<State> {
-  if (snapshot.state !== undefined) return snapshot.state;
-  const state = await ledger.content.getSnapshot(tenant, snapshot.digest);
-  if (state === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${snapshot.digest}.`);
-  return state as State;
+/**
+ * Loads the whole state of a snapshot, from the snapshot itself or, where it is too large for history or redacted, from the ledger.
+ *
+ * @throws CountersignError NOT_FOUND; PAYLOAD_KEY_UNKNOWN, PAYLOAD_INVALID
+ */
+export async function recall(
+  tenant: string,
+  { state, digest: expected }: Snapshot,
+  { ledger, redaction }: Pick<Dependencies, 'ledger' | 'redaction'>,
+): Promise<State> {
+  const isWhole = (body: Json): boolean => redaction === undefined || digest(body) === expected;
+  if (state !== undefined && isWhole(state)) return state;
+  const body = await ledger.content.getSnapshot(tenant, expected);
+  if (body === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${expected}.`);
+  return (isWhole(body) ? body : await redaction?.unseal(body)) as State;
 }

@@ -22,6 +22,8 @@ const beside = [
   'src/gateway/store/schema.sql',
   'src/ledger/database/schema.sql',
   'src/ledger/trail/trail.sql',
+  // What Temporal's SDK loads by its path.
+  'src/privacy/failure-converter.cjs',
 ];
 for (const each of beside) cpSync(path.join(root, each), path.join(dist, each), { recursive: true });
 const { writeBundle } = await import(pathToFileURL(path.join(dist, 'src/worker/bundle.js')).href);

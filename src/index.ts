@@ -19,6 +19,7 @@ export type { CompensationView, SagaStatus, SagaStep, SagaView, WaitsFor } from 
 export type { BatchAnswer, BatchedAction, ActionUnderWay } from './client/batch.js';
 export type { SagaInput, SagaResult } from './client/saga.js';
 export type { Digest, Json, JsonObject } from './action/json.js';
+export { payloadEncryption, type PayloadEncryption, type PayloadsConfig } from './privacy/data-converter.js';
 export {
   delegate,
   encodeCredential,

@@ -26,6 +26,7 @@ export const WORKFLOWS = {
   reconcile: 'PINNED',
   recordedOutcome: 'PINNED',
   resolution: 'AUTO_UPGRADE',
+  retention: 'PINNED',
   saga: 'AUTO_UPGRADE',
   signedCommand: 'PINNED',
   trustedAction: 'AUTO_UPGRADE',

@@ -8,6 +8,7 @@ import { notification } from './notification.js';
 import { reconcile } from './reconcile.js';
 import { recordedOutcome } from './recorded-outcome.js';
 import { resolution } from './resolution.js';
+import { retention } from './retention.js';
 import { saga } from './saga.js';
 import { signedCommand } from './signed-command.js';
 import { trustedAction } from './trusted-action.js';
@@ -25,6 +26,7 @@ setWorkflowOptions(pinned, checkpointTrails);
 setWorkflowOptions(pinned, dryRun);
 setWorkflowOptions(pinned, reconcile);
 setWorkflowOptions(pinned, recordedOutcome);
+setWorkflowOptions(pinned, retention);
 setWorkflowOptions(pinned, signedCommand);
 
 export {
@@ -36,6 +38,7 @@ export {
   reconcile,
   recordedOutcome,
   resolution,
+  retention,
   saga,
   signedCommand,
   trustedAction,

@@ -130,7 +130,7 @@ export function undoing(taskQueue: string | undefined): Activities['compensate']
 }
 
 /** What the schedule asks for. Where it stops, the next run goes on. */
-export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails'>>({
+export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails' | 'purge'>>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '30s',
   retry: BRIEFLY,

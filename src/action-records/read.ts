@@ -2,13 +2,15 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { Digest } from '../action/json.js';
 import type { ActionView } from '../action/outcome.js';
-import { proposalDigest } from '../action/proposal.js';
+import { proposalDigest, type Proposal } from '../action/proposal.js';
 import { workflowUrl } from '../presentation/workflow-url.js';
 import { emptyView, type ActionRecord } from './action-record.js';
 import { describeWorkflow, findAction, type ActionKey, type ActionSources, type FoundAction } from './find.js';
 import { proposedRequest, type ProposedRequest } from './proposed-request.js';
 
 export interface RecordSources extends ActionSources {
+  /** Redacts a proposal that only Temporal has: there its values are as they came. Default: not. */
+  readonly redact?: ((proposal: Proposal) => Proposal) | undefined;
   /** Where the Temporal UI is. Absent: the record has no link to it. */
   readonly temporalUi?: { readonly uiUrl: string; readonly namespace: string } | undefined;
 }
@@ -29,8 +31,11 @@ export async function readAction(sources: RecordSources, name: ActionKey): Promi
   const workflow = found.workflow ?? (await describeWorkflow(sources, name).catch(() => undefined));
   const request = await requestOf(sources, workflow);
   const fits = archived === undefined || request === undefined || request.digest === archived.proposalDigest;
+  const asCame = request && (sources.redact?.(request.proposal) ?? request.proposal);
   const proposal =
-    archived?.approvalRequest?.shown.proposal ?? (fits ? request?.proposal : undefined) ?? archived?.proposal;
+    archived?.approvalRequest?.shown.proposal ??
+    (archived?.outcome?.redacted === undefined && fits ? asCame : undefined) ??
+    archived?.proposal;
   const proposedAt = archived?.proposedAt ?? workflow?.startTime.toISOString();
   const endedAt = archived?.endedAt ?? workflow?.closeTime?.toISOString();
   const missing = whyNoView(found, workflow);

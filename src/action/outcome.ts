@@ -128,6 +128,8 @@ export interface Outcome {
   readonly resolution?: Resolution;
   /** Set where a mismatch is compensated. Told with the outcome, not part of the record: the receipt was written before. */
   readonly compensation?: CompensationRef;
+  /** Set where values were redacted when it was recorded: the digest of the proposal as it is recorded with it. */
+  readonly redacted?: { readonly proposal: Digest };
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
   readonly steps: StepTimings;
@@ -151,6 +153,8 @@ export interface Shown {
   readonly preview: Preview;
   readonly preDigest: Digest;
   readonly requirements: readonly Requirement[];
+  /** Values are redacted in it, so the proposal is not the one that `proposalDigest` is over. */
+  readonly redacted?: true;
 }
 
 /** Where an action stands: before its effect, waiting for room or for people, in its effect, after it. */

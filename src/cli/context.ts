@@ -4,6 +4,7 @@ import { CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
 import { given, temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import type { Database, Ledger } from '../ledger/index.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
 import type { Output } from './output.js';
 import type { Terminal } from './terminal.js';
@@ -90,10 +91,16 @@ export class Context {
     return new Ledger(database);
   }
 
-  /** @throws CountersignError TEMPORAL_UNAVAILABLE */
+  /** What encrypts payloads. @throws CountersignError KEYS_* */
+  async encryption(): Promise<PayloadEncryption> {
+    const { payloadEncryption } = await import('../privacy/data-converter.js');
+    return payloadEncryption(this.env);
+  }
+
+  /** @throws CountersignError TEMPORAL_UNAVAILABLE, KEYS_* */
   async temporal(): Promise<Client> {
     const { connectTemporal } = await import('../client/connection.js');
-    const connected = await connectTemporal(this.temporalSettings);
+    const connected = await connectTemporal(this.temporalSettings, await this.encryption());
     this.defer(() => connected.close());
     return connected.client;
   }
@@ -103,6 +110,7 @@ export class Context {
     const { Countersign } = await import('../client/countersign.js');
     const countersign = await Countersign.connect({
       ...this.temporalSettings,
+      encryption: await this.encryption(),
       ...(credential === undefined ? {} : { credential }),
     });
     this.defer(() => countersign.close());

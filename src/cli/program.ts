@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import type { CountersignError } from '../action/errors.js';
 import { createAgent } from './commands/agent.js';
 import { apiKeys } from './commands/api-key.js';
+import { codecServer } from './commands/codec-server.js';
 import { createApprover } from './commands/approver.js';
 import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
@@ -20,6 +21,7 @@ import { limits } from './commands/limits.js';
 import { list } from './commands/list.js';
 import { mcp } from './commands/mcp.js';
 import { oversight } from './commands/oversight.js';
+import { payloadKeys } from './commands/payload-keys.js';
 import { pending } from './commands/pending.js';
 import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
@@ -40,10 +42,10 @@ import { runOn, type Terminal } from './terminal.js';
 import { usageError } from './usage-error.js';
 
 const GROUPS = [
-  { title: 'Run:', commands: [init, dev, worker, deployment, gateway, mcp, setup, doctor] },
+  { title: 'Run:', commands: [init, dev, worker, deployment, gateway, codecServer, mcp, setup, doctor] },
   {
     title: 'Credentials and delegation:',
-    commands: [keys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
+    commands: [keys, payloadKeys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
@@ -57,6 +59,7 @@ Environment:
   COUNTERSIGN_LEDGER_URL                 Postgres URL of the ledger; else DATABASE_URL
   COUNTERSIGN_LEDGER_SCHEMA              its schema (countersign)
   COUNTERSIGN_KEYS_FILE, COUNTERSIGN_KEYS  the operator's keys: a file, or its JSON
+  COUNTERSIGN_PAYLOAD_KEYS_FILE          the keys that encrypt what passes through Temporal
   COUNTERSIGN_AGENT, COUNTERSIGN_APPROVER  your credential: its text or its file
   COUNTERSIGN_CONFIG                     the workers' config (countersign.config.mjs)
   COUNTERSIGN_DEPLOYMENT, COUNTERSIGN_BUILD_ID  versions of the workers

@@ -11,6 +11,7 @@ import {
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { TemporalSettings } from '../environment.js';
 import { tracedStarts } from '../telemetry/temporal-headers.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
 import { OpenCalls } from './open-calls.js';
 
 export interface OpenConnection {
@@ -41,11 +42,15 @@ export async function openConnection(address: string, connectTimeoutMs = 5_000):
 }
 
 /** @throws CountersignError TEMPORAL_UNAVAILABLE */
-export async function connectTemporal(settings: TemporalSettings): Promise<{ client: Client; close(): Promise<void> }> {
+export async function connectTemporal(
+  settings: TemporalSettings,
+  encryption: PayloadEncryption,
+): Promise<{ client: Client; close(): Promise<void> }> {
   try {
     const { connection, close } = await openConnection(settings.address);
+    const { namespace } = settings;
     const interceptors = { workflow: [tracedStarts] };
-    return { client: new Client({ connection, namespace: settings.namespace, interceptors }), close };
+    return { client: new Client({ connection, namespace, interceptors, dataConverter: encryption.client }), close };
   } catch (error) {
     throw temporalUnavailable(settings.address, error);
   }

@@ -9,6 +9,7 @@ import type { ActionView, DecideReply, Outcome, OutcomeReply } from '../action/o
 import { parseProposal, proposalDigest, signedProposalDigest, type Proposal } from '../action/proposal.js';
 import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
+import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
 import { readCredential, type Credential } from '../trust/index.js';
 import { actionHandle, restate, startAction, type TrustedAction } from './action.js';
 import { batchOf, decideBatch, signBatch, type BatchAnswer, type BatchedAction } from './batch.js';
@@ -36,10 +37,12 @@ export type { PendingAction } from './pending-action.js';
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
   readonly credential?: Credential | string | null;
+  /** What encrypts payloads, as on the workers. Default: what COUNTERSIGN_PAYLOAD_KEYS_FILE and its kin say. */
+  readonly encryption?: PayloadEncryption;
 }
 
-/** Address and namespace are those of the client. */
-export type OverOptions = Omit<ConnectOptions, 'address' | 'namespace'>;
+/** Address, namespace and data converter are those of the client. */
+export type OverOptions = Omit<ConnectOptions, 'address' | 'namespace' | 'encryption'>;
 
 /** A proposal as agent code writes it: the action id may be left to the client. */
 export type ProposalInput = Omit<Proposal, 'actionId'> & {
@@ -80,13 +83,13 @@ export class Countersign {
    * Connects with what the environment says (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, COUNTERSIGN_TASK_QUEUE, COUNTERSIGN_AGENT)
    * unless told otherwise. A credential is needed to propose, not to read.
    *
-   * @throws CountersignError TEMPORAL_UNAVAILABLE, AGENT_UNVERIFIED
+   * @throws CountersignError TEMPORAL_UNAVAILABLE, AGENT_UNVERIFIED, KEYS_MISSING, KEYS_INVALID
    */
   static async connect(options: ConnectOptions = {}): Promise<Countersign> {
-    const { credential = variable('COUNTERSIGN_AGENT'), ...given } = options;
+    const { credential = variable('COUNTERSIGN_AGENT'), encryption, ...given } = options;
     const settings = { ...temporalSettings(), ...given };
     const held = typeof credential === 'string' ? await readCredential(credential) : credential;
-    const temporal = await connectTemporal(settings);
+    const temporal = await connectTemporal(settings, encryption ?? (await payloadEncryption(process.env)));
     return new Countersign(temporal.client, settings, held ?? undefined, () => temporal.close());
   }
 

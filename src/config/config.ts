@@ -15,6 +15,8 @@ import type { VerificationConfig } from '../verify/index.js';
 import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
 import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
+import { besideConfig, privacySchema, type PrivacyConfig } from './privacy.js';
+import { retentionSchema, type RetentionConfig } from './retention.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 import { trailSchema, type TrailConfig } from './trail.js';
 import { telemetrySchema, type TelemetryConfig } from './telemetry.js';
@@ -51,6 +53,10 @@ export interface CountersignConfig extends VerificationConfig {
   readonly trail?: TrailConfig;
   /** Where traces and metrics go, with OpenTelemetry's SDK installed. Default: what its variables (`OTEL_…`) say, else nowhere. */
   readonly telemetry?: TelemetryConfig;
+  /** What of an action can be read where. Default: everything that passes through Temporal can be read there. */
+  readonly privacy?: PrivacyConfig;
+  /** For how long the ledger keeps what nothing needs any more: days by kind, or `false` for good. */
+  readonly retention?: RetentionConfig;
 }
 
 /** A deployment of workers (https://docs.temporal.io/worker-versioning). */
@@ -105,9 +111,12 @@ export async function loadConfig(file?: string, env: NodeJS.ProcessEnv = process
       cause: error,
     });
   }
+  const config = checkConfig(loaded.default, found);
+  const folder = path.dirname(found);
   return {
-    ...checkConfig(loaded.default, found),
-    policies: inFolder(path.dirname(found), (loaded.default as CountersignConfig).policies),
+    ...config,
+    policies: inFolder(folder, config.policies),
+    ...(config.privacy === undefined ? {} : { privacy: besideConfig(folder, config.privacy) }),
   };
 }
 
@@ -184,6 +193,8 @@ const configSchema = z.strictObject({
   notifications: notificationsSchema.optional(),
   trail: trailSchema.optional(),
   telemetry: telemetrySchema.optional(),
+  privacy: privacySchema.optional(),
+  retention: retentionSchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),
   semantic: z.unknown().optional(),

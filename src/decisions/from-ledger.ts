@@ -3,7 +3,8 @@ import { CountersignError } from '../action/errors.js';
 import { inOrderOfDecision, type DecisionRecord } from '../action/decision-record.js';
 import type { Facts } from '../action/decision.js';
 import { digest, withoutUndefined, type Digest, type Json } from '../action/json.js';
-import { proposalDigest, type Proposal } from '../action/proposal.js';
+import type { Proposal } from '../action/proposal.js';
+import { isRecordedProposal } from '../action/redacted.js';
 import type { DecidedAction, DecidedFilter, Ledger } from '../ledger/index.js';
 import { hashReceipt, verifyReceipt, type Keyring } from '../trust/index.js';
 import type { RecordedPolicy, Recording } from './file.js';
@@ -108,13 +109,9 @@ function recordOf(action: DecidedAction): DecisionRecord {
   }) as DecisionRecord;
 }
 
-function proposalOf({ proposal, digest: expected }: DecidedAction): Proposal | undefined {
+function proposalOf({ proposal, digest, outcome }: DecidedAction): Proposal | undefined {
   if (typeof proposal !== 'object' || proposal === null) return undefined;
-  try {
-    return proposalDigest(proposal as Proposal) === expected ? (proposal as Proposal) : undefined;
-  } catch {
-    return undefined;
-  }
+  return isRecordedProposal(proposal as Proposal, { digest, outcome }) ? (proposal as Proposal) : undefined;
 }
 
 /** No policy reads the rows of a preview, and they are what is personal in it. */

@@ -1,5 +1,6 @@
 /** What the gateway stands on, and how it is set up. A process assembles it; routes and pages see nothing else. */
 import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { PayloadCodec } from '@temporalio/common';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { CommandResult } from '../../activities/contract.js';
@@ -9,6 +10,7 @@ import type { DecideReply, Verdict } from '../action/outcome.js';
 import type { Countersign } from '../client/countersign.js';
 import type { AgentIssuer, OidcConfig } from '../config/gateway.js';
 import type { Database, Ledger } from '../ledger/index.js';
+import type { Redaction } from '../privacy/redaction.js';
 import type { Keyring, CommandInput } from '../trust/index.js';
 import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
@@ -22,11 +24,24 @@ export interface GatewayDependencies {
   readonly settings: GatewaySettings;
   readonly identity: Identity;
   readonly decisions: Decisions;
+  /** What people are not shown. Absent where nothing is redacted. */
+  readonly redaction?: Redaction;
+  /** Absent where nobody may decrypt what passes through Temporal. */
+  readonly codecServer?: CodecServer;
   readonly logger: Logger;
   /** Whose workers' tools MCP clients are offered. */
   readonly taskQueue: string;
   /** Aborts when the gateway stops: what waits on purpose then answers. */
   readonly closing: AbortSignal;
+}
+
+export interface CodecServer {
+  /** Passes on what is not encrypted. */
+  readonly codec: PayloadCodec;
+  /** Of the Temporal UI. */
+  readonly origins: readonly string[];
+  /** Any of them may decrypt, what is of any tenant. */
+  readonly roles: readonly string[];
 }
 
 /** Of whoever sends a request. */

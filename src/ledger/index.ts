@@ -7,5 +7,6 @@ export * from './controls/index.js';
 export { assertSetUp, Database, type DatabaseOptions } from './database/index.js';
 export * from './grants/index.js';
 export * from './receipts/index.js';
+export * from './retention/index.js';
 export * from './rollout/index.js';
 export * from './trail/index.js';

@@ -19,6 +19,7 @@ import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
 import { SeenHeads } from './receipts/seen-heads.js';
+import { Retention } from './retention/index.js';
 import { Rollout } from './rollout/rollout.js';
 import { Trail } from './trail/trail.js';
 
@@ -50,6 +51,7 @@ export class Ledger {
   readonly archive: Archive;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
+  readonly retention: Retention;
   readonly rollout: Rollout;
   readonly trail: Trail;
   readonly figures: Figures;
@@ -73,6 +75,7 @@ export class Ledger {
     this.archive = new Archive(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
+    this.retention = new Retention(database);
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
     this.figures = new Figures(database);

@@ -1,6 +1,7 @@
 /** `countersign/plugin`: Countersign for a Temporal worker of one's own. */
 import type { Worker, WorkerOptions as TemporalWorkerOptions, WorkerPlugin } from '@temporalio/worker';
 import { temporalSettings } from '../environment.js';
+import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
 import { startWorker, type WorkerOptions } from '../worker/worker.js';
 import { createProofActivities, type AgentCredentials } from './proof.js';
 
@@ -36,7 +37,11 @@ export class CountersignPlugin implements WorkerPlugin {
     this.#runtime = runtime;
   }
 
-  /** @throws CountersignError KEYS_MISSING, KEYS_INVALID */
+  /**
+   * Where there are payload keys, the whole worker encrypts: what its workflows propose goes to workers that refuse everything else.
+   *
+   * @throws CountersignError KEYS_MISSING, KEYS_INVALID
+   */
   async configureWorker(options: TemporalWorkerOptions): Promise<TemporalWorkerOptions> {
     const { connection, namespace } = options;
     this.#beside = {
@@ -44,7 +49,8 @@ export class CountersignPlugin implements WorkerPlugin {
       ...(namespace === undefined ? {} : { namespace }),
     };
     const proof = await createProofActivities(this.#agents);
-    return { ...options, activities: { ...options.activities, ...proof } };
+    const encryption = await payloadEncryption(process.env, this.#runtime?.config.privacy);
+    return { ...encrypting(options, encryption), activities: { ...options.activities, ...proof } };
   }
 
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
@@ -60,6 +66,14 @@ export class CountersignPlugin implements WorkerPlugin {
       await running.stop();
     }
   }
+}
+
+/** The codecs that the worker has already stay the inner ones; its own failure converter stays. */
+function encrypting(options: TemporalWorkerOptions, { on, worker }: PayloadEncryption): TemporalWorkerOptions {
+  if (!on) return options;
+  const { payloadCodecs = [], ...own } = options.dataConverter ?? {};
+  const codecs = [...payloadCodecs, ...(worker.payloadCodecs ?? [])];
+  return { ...options, dataConverter: { ...worker, ...own, payloadCodecs: codecs } };
 }
 
 function besideOf(

@@ -1,9 +1,10 @@
 /** Runs recorded histories through today's workflow code: several at once, and never more of them in memory than that. */
-import { Worker } from '@temporalio/worker';
+import { Worker, type ReplayWorkerOptions } from '@temporalio/worker';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { changedHistory } from './changed-history.js';
 import { diagnose, type ReplayCause, type Divergence, type Failed, type Retry } from './diagnosis.js';
 import { invalid, type RecordedHistory } from './history.js';
+import { PayloadEncryption } from '../privacy/data-converter.js';
 import type { HistorySource } from './sources.js';
 import { tracedWorker, type Trace } from './traced-worker.js';
 
@@ -30,6 +31,8 @@ export interface ReplayProblem {
 export interface ReplayOptions {
   /** The path of the workflow code, as `workflowBundlePath` gives it. */
   readonly bundle: string;
+  /** Decrypts what is encrypted in them. Default: nothing is. */
+  readonly encryption?: PayloadEncryption;
   /** How many histories are replayed at once, each on a thread of its own. */
   readonly concurrency: number;
   /** Called with each result, in the order in which they come. */
@@ -39,12 +42,12 @@ export interface ReplayOptions {
 /** @throws CountersignError where the histories themselves cannot be listed or fetched any more */
 export async function replayHistories(
   sources: AsyncIterable<HistorySource> | Iterable<HistorySource>,
-  { bundle, concurrency, told }: ReplayOptions,
+  { bundle, encryption = new PayloadEncryption(undefined), concurrency, told }: ReplayOptions,
 ): Promise<void> {
   const queue = queueOf(sources);
   const tried = new Map<string, ReplayCause>();
   const ended = await withRuntime(bundle, () =>
-    Promise.allSettled(Array.from({ length: concurrency }, () => lane(queue, { bundle, told, tried }))),
+    Promise.allSettled(Array.from({ length: concurrency }, () => lane(queue, { bundle, encryption, told, tried }))),
   );
   await queue.close();
   const failed = ended.find((one) => one.status === 'rejected');
@@ -101,15 +104,19 @@ async function withRuntime<T>(bundle: string, work: () => Promise<T>): Promise<T
   }
 }
 
-interface Lane extends Omit<ReplayOptions, 'concurrency'> {
+interface Lane extends Required<Omit<ReplayOptions, 'concurrency'>> {
   readonly tried: Map<string, ReplayCause>;
 }
 
 /** A replaying worker keeps something of each history for as long as it lives: after so many there is another one. */
 const HISTORIES_PER_WORKER = 500;
 
+function replayOptions(codePath: string, { codec }: PayloadEncryption): ReplayWorkerOptions {
+  return { workflowBundle: { codePath }, dataConverter: { payloadCodecs: [codec] } };
+}
+
 /** One history after another on one replaying worker; another worker where one breaks on what it was given. */
-async function lane(queue: Queue, { bundle, told, tried }: Lane): Promise<void> {
+async function lane(queue: Queue, { bundle, encryption, told, tried }: Lane): Promise<void> {
   const trace: Trace = { issued: [] };
   let current: { source: HistorySource; recorded: RecordedHistory } | undefined;
   let exhausted = false;
@@ -132,8 +139,8 @@ async function lane(queue: Queue, { bundle, told, tried }: Lane): Promise<void> 
   }
   const Replaying: typeof Worker = tracedWorker(trace);
   // Off, a worker of the SDK runs workflow code on threads; replaying ones are on for debuggers by default.
-  const options = { workflowBundle: { codePath: bundle }, debugMode: false, workflowThreadPoolSize: 1 };
-  const retry = retryOf(bundle);
+  const options = { ...replayOptions(bundle, encryption), debugMode: false, workflowThreadPoolSize: 1 };
+  const retry = retryOf(replayOptions(bundle, encryption));
   while (!exhausted) {
     try {
       for await (const { error } of Replaying.runReplayHistories(options, feed())) {
@@ -173,10 +180,11 @@ async function resultOf(
 }
 
 /** Replays one history by itself, changed. */
-function retryOf(bundle: string): (recorded: RecordedHistory, ...change: Parameters<Retry>) => ReturnType<Retry> {
+function retryOf(
+  options: ReplayWorkerOptions,
+): (recorded: RecordedHistory, ...change: Parameters<Retry>) => ReturnType<Retry> {
   return async ({ workflowId, history }, change) => {
     const trace: Trace = { issued: [] };
-    const options = { workflowBundle: { codePath: bundle } };
     try {
       await tracedWorker(trace).runReplayHistory(options, changedHistory(history, change), workflowId);
       return undefined;

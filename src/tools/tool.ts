@@ -99,6 +99,17 @@ export interface RecordedEffectKey {
   readonly at: Date;
 }
 
+/** What a tool keeps in its own system of the effects that it made, by idempotency key. */
+export interface EffectRecords {
+  /** Keys that were recorded longer ago than this, in their order, after `after`. */
+  older(
+    request: { readonly olderThanMs: number; readonly after?: string; readonly limit: number },
+    context: ReadContext,
+  ): Promise<readonly string[]>;
+  /** Forgets them. @returns how many; undefined where the tool may not */
+  forget(keys: readonly string[], context: ReadContext): Promise<number | undefined>;
+}
+
 /** Everything that was observed of an effect, for the tool to verify. */
 export interface ObservedEffect<I> {
   readonly input: I;
@@ -163,6 +174,8 @@ export interface Tool<I = unknown> {
    * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
    */
   check?(context: ReadContext): Promise<void>;
+  /** Absent where it keeps nothing. */
+  readonly records?: EffectRecords;
   /** Whether MCP clients know its operations without the name of the tool, wherever nothing else is called so. Default false. */
   readonly ownNames?: boolean;
   /** Its operations, for models. Without it, MCP clients are not offered the tool. */

@@ -1,15 +1,12 @@
 /** Where a process finds its keys: the environment, a file, or (in development only) a file made on first run. */
-import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, realpath, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CountersignError } from '../action/errors.js';
 import { isProduction, variable } from '../environment.js';
 import { keysInvalid } from './ed25519.js';
-import { generateKeyringFile, narrowedKeyring, parseKeyring, withGatewayKey, type KeyringFile } from './key-file.js';
+import { generateKeyringFile, narrowedKeyring, parseKeyring, withGatewayKey } from './key-file.js';
 import { KEY_ROLES, type KeyRole, type Keyring } from './keys.js';
-
-/** A key file of 128 keys is far below this; anything longer is not a key file. */
-const MAX_FILE_BYTES = 64 * 1024;
+import { readSecretFile, refuseOpenFile, throughDraft } from './secret-file.js';
 
 export interface LoadKeyringOptions {
   /** The environment, such as `process.env`. */
@@ -63,44 +60,11 @@ export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring>
 
 /** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */
 export async function readKeyFile(path: string, { production }: { readonly production: boolean }): Promise<Keyring> {
-  const { text, mode } = await readText(path);
+  const { text, mode } = await readSecretFile(path);
   const keyring = await parseKeyring(text, path);
   const isPrivate = KEY_ROLES.some((role) => keyring.sign[role] !== undefined);
-  // Windows has no such mode bits: node reports made-up ones.
-  if (production && isPrivate && process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw keysInvalid(
-      `${path} holds private keys and is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
-      {
-        field: path,
-        expected: 'mode 0600 or 0400',
-        fix: 'Run `chmod 600` on it; where that cannot be, pass the keys in COUNTERSIGN_KEYS.',
-      },
-    );
-  }
+  if (production && isPrivate) refuseOpenFile(path, mode, 'COUNTERSIGN_KEYS');
   return keyring;
-}
-
-async function readText(path: string): Promise<{ text: string; mode: number }> {
-  try {
-    // One handle for both, so that what was checked is what was read.
-    const file = await open(path, 'r');
-    try {
-      const { mode, size } = await file.stat();
-      if (size > MAX_FILE_BYTES) throw keysInvalid(`${path} is too long for a key file`, { field: path });
-      return { text: await file.readFile('utf8'), mode };
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (error instanceof CountersignError) throw error;
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new CountersignError(missing ? 'KEYS_MISSING' : 'KEYS_INVALID', `${path} cannot be read`, {
-      field: path,
-      expected: 'a readable key file',
-      fix: 'Check the path and its permissions.',
-      cause: error,
-    });
-  }
 }
 
 /**
@@ -135,7 +99,7 @@ export async function createKeyFile(path: string, roles: readonly KeyRole[] = KE
  * @throws CountersignError KEYS_MISSING, KEYS_INVALID; also when there is a file at `to` already, or `from` lacks a private key it is to have
  */
 export async function extractKeys(from: string, to: string, roles: readonly KeyRole[]): Promise<void> {
-  const { text } = await readText(from);
+  const { text } = await readSecretFile(from);
   const file = await narrowedKeyring(text, from, roles);
   try {
     await throughDraft(to, file, (draft) => link(draft, to));
@@ -152,7 +116,7 @@ export async function extractKeys(from: string, to: string, roles: readonly KeyR
 
 /** Who adds it at the same time adds the same, so the last to rename changes nothing. */
 async function addGatewayKey(given: string): Promise<void> {
-  const { text } = await readText(given);
+  const { text } = await readSecretFile(given);
   const file = await withGatewayKey(text, given);
   if (file === undefined) return;
   try {
@@ -165,23 +129,6 @@ async function addGatewayKey(given: string): Promise<void> {
       fix: 'Make it writable, or name a key file of your own in COUNTERSIGN_KEYS_FILE.',
       cause: error,
     });
-  }
-}
-
-/** Writes the file under another name, to be put in its place whole. */
-async function throughDraft(path: string, content: KeyringFile, put: (draft: string) => Promise<void>): Promise<void> {
-  const draft = `${path}.${randomUUID()}`;
-  try {
-    const file = await open(draft, 'wx', 0o600);
-    try {
-      await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await put(draft);
-  } finally {
-    await unlink(draft).catch(() => undefined);
   }
 }
 

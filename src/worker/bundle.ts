@@ -9,6 +9,9 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
 
+/** In workflows/failure-converter.ts. */
+const FAILURES = 'countersign-failures:';
+
 /** Path of the bundle for `workflowBundle: { codePath }`. Building it from source takes a few seconds, once. */
 export async function workflowBundlePath(): Promise<string> {
   const built = path.join(root, 'workflow-bundle.js');
@@ -16,6 +19,19 @@ export async function workflowBundlePath(): Promise<string> {
   const kept = path.join(root, 'node_modules/.cache/countersign', `workflows-${await sourceDigest()}.js`);
   if (!existsSync(kept)) await writeBundle(kept);
   return kept;
+}
+
+/**
+ * The bundle's code. With `encodedFailures`, messages and stack traces of failures leave it where the codec encrypts them. That changes no
+ * command, so both are one version.
+ */
+export async function workflowCode(bundle: string, encodedFailures: boolean): Promise<string> {
+  const code = await readFile(bundle, 'utf8');
+  if (!encodedFailures) return code;
+  const parts = code.split(`${FAILURES}plain`);
+  // Otherwise they would leave it in clear.
+  if (parts.length !== 2) throw new Error(`${bundle} does not say once how failures leave it`);
+  return parts.join(`${FAILURES}encoded`);
 }
 
 /** Names the workflow code that a bundle holds: `countersign-3f2a91bc`. Five events of every action carry it, so it is short. */
@@ -32,6 +48,7 @@ export async function writeBundle(target: string): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: source,
     workflowInterceptorModules: [interceptors],
+    failureConverterPath: path.join(path.dirname(source), `failure-converter${path.extname(source)}`),
     preloadModules: [source, interceptors],
     logger: quiet,
   });

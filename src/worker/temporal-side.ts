@@ -14,6 +14,7 @@ import type { WorkflowStates } from '../../activities/deps.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
 
 /** How long the server may take to answer. Milliseconds. */
 const ANSWER_MS = 5_000;
@@ -23,8 +24,9 @@ export class TemporalSide implements WorkflowStates {
   readonly #connection: NativeConnection;
   readonly #settings: TemporalSettings;
 
-  constructor(connection: NativeConnection, settings: TemporalSettings) {
-    this.#client = new Client({ connection, namespace: settings.namespace });
+  constructor(connection: NativeConnection, settings: TemporalSettings, encryption: PayloadEncryption) {
+    const { namespace } = settings;
+    this.#client = new Client({ connection, namespace, dataConverter: encryption.client });
     this.#connection = connection;
     this.#settings = settings;
   }
@@ -46,11 +48,11 @@ export class TemporalSide implements WorkflowStates {
    * tool may be within reach of its own workers only. A server that refuses is logged: actions go on without it, and only what is
    * left behind by workflows that are ended from outside waits for better days, as do checkpoints.
    */
-  async scheduleRounds(round: Round, everyMs: number, logger: Logger): Promise<void> {
+  async scheduleRounds(round: Round, everyMs: number, logger: Logger, options: object = {}): Promise<void> {
     const { taskQueue } = this.#settings;
     const { schedule } = this.#client;
     const scheduleId = `${ROUNDS[round]}/${taskQueue}`;
-    const plan = planOf(round, scheduleId, taskQueue, everyMs);
+    const plan = planOf(round, scheduleId, { taskQueue, everyMs, options });
     try {
       await this.#answered(() => schedule.create({ scheduleId, ...plan }));
     } catch (error) {
@@ -110,17 +112,32 @@ function unknownVersion(name: string, buildId: string): CountersignError {
 
 export const RECONCILE_SCHEDULE = 'countersign-reconcile';
 
+export const RETENTION_SCHEDULE = 'countersign-retention';
+
+/** A run of `retention` is bounded, and goes on where the one before stopped. */
+export const RETENTION_EVERY_MS = 3_600_000;
+
 /** The workflows that schedules start, and the names of these. */
-const ROUNDS = { reconcile: RECONCILE_SCHEDULE, checkpointTrails: 'countersign-checkpoint' } as const;
+const ROUNDS = {
+  reconcile: RECONCILE_SCHEDULE,
+  checkpointTrails: 'countersign-checkpoint',
+  retention: RETENTION_SCHEDULE,
+} as const;
 type Round = keyof typeof ROUNDS;
 
-function planOf(workflowType: Round, workflowId: string, taskQueue: string, everyMs: number) {
+interface Rounds {
+  readonly taskQueue: string;
+  readonly everyMs: number;
+  readonly options: object;
+}
+
+function planOf(workflowType: Round, workflowId: string, { taskQueue, everyMs, options }: Rounds) {
   const action: ScheduleOptionsStartWorkflowAction<(options: object) => Promise<unknown>> = {
     type: 'startWorkflow',
     workflowType,
     workflowId,
     taskQueue,
-    args: [{}],
+    args: [options],
     workflowExecutionTimeout: '10 minutes',
   };
   const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' } as const;

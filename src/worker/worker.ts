@@ -11,10 +11,12 @@ import { temporalUnavailable } from '../client/connection.js';
 import { isProduction, type TemporalSettings } from '../environment.js';
 import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
+import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
+import { openRedaction } from '../privacy/open-redaction.js';
 import type { Tool } from '../tools/tool.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
-import { buildIdOf, workflowBundlePath } from './bundle.js';
+import { buildIdOf, workflowBundlePath, workflowCode } from './bundle.js';
 import {
   checkConfig,
   DEFAULT_APPROVAL_RATE_LIMIT,
@@ -24,12 +26,13 @@ import {
   type DeploymentConfig,
 } from '../config/config.js';
 import { Meter } from '../telemetry/meter.js';
+import { purgeOptions } from '../config/retention.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { stepTelemetry, type Watching } from './step-telemetry.js';
-import { TemporalSide } from './temporal-side.js';
+import { RETENTION_EVERY_MS, TemporalSide } from './temporal-side.js';
 import { versioningOf, versionOf } from './version.js';
 import { interruptible, NO_FAULTS, type Faults } from './faults.js';
 
@@ -70,13 +73,14 @@ export interface RunningWorker {
 /**
  * Starts a worker and returns once it polls.
  *
- * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
+ * @throws CountersignError CONFIG_INVALID, POLICY_INVALID, KEYS_MISSING, KEYS_INVALID, LEDGER_UNAVAILABLE or TEMPORAL_UNAVAILABLE
  */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { temporal, logger, reconcileEveryMs = 60_000 } = options;
   const config = checkConfig(options.config, 'config');
   const decides = decidesWith(options.keyring);
   const verification = await loadVerification(config, config.tools);
+  const encryption = await payloadEncryption(process.env, config.privacy);
   const concurrency = options.concurrency ?? 50;
   const ledger = await Ledger.connect({
     url: options.ledgerUrl,
@@ -88,6 +92,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   try {
     const { deps, policy, connection, temporalSide } = await assemble(
       { ...options, config },
+      encryption,
       verification,
       ledger,
       closing,
@@ -100,6 +105,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       version,
       decides,
       concurrency,
+      encryption,
       watching: { tools: deps.tools, meter: new Meter(), logger },
     });
     if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
@@ -107,6 +113,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       const { checkpointEverySeconds = 300 } = config.trail ?? {};
       await temporalSide.scheduleRounds('reconcile', reconcileEveryMs, logger);
       await temporalSide.scheduleRounds('checkpointTrails', checkpointEverySeconds * 1000, logger);
+      await temporalSide.scheduleRounds('retention', RETENTION_EVERY_MS, logger, purgeOptions(config.retention));
     }
     const done = runUntilStopped(worker, closing);
     done.catch((error: unknown) => logger.error({ err: error }, 'worker died'));
@@ -161,6 +168,7 @@ interface Assembled {
 /** Opens what the activities stand on, once the ledger is known to take what they record. */
 async function assemble(
   options: WorkerOptions,
+  encryption: PayloadEncryption,
   verification: NonNullable<Dependencies['verification']>,
   ledger: Ledger,
   closing: Closing,
@@ -180,13 +188,15 @@ async function assemble(
   const own = config.tools.filter(({ taskQueue }) => taskQueue === undefined || taskQueue === temporal.taskQueue);
   await Promise.all(own.map((tool) => checkTool(tool, logger)));
 
+  const names = config.tools.map(({ name }) => name);
+  const redaction = await openRedaction(config.privacy?.redaction, encryption, names);
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());
   const freezes = new LedgerFreezeWatch(ledger.controls);
   closing.add(() => freezes.close());
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
-  const temporalSide = new TemporalSide(connection, temporal);
+  const temporalSide = new TemporalSide(connection, temporal, encryption);
   const divergences = new ShadowRecorder(ledger.rollout, logger);
   closing.add(() => divergences.close());
   const deps = {
@@ -198,6 +208,7 @@ async function assemble(
     expectations,
     verification,
     settings: settingsOf(config),
+    ...(redaction === undefined ? {} : { redaction }),
     ...(notifier === undefined ? {} : { notifier }),
     anchors: config.trail?.anchors ?? [],
     taskQueue: temporal.taskQueue,
@@ -232,19 +243,21 @@ interface Making {
   readonly decides: boolean;
   readonly concurrency: number;
   readonly watching: Watching;
+  readonly encryption: PayloadEncryption;
 }
 
 async function createWorker(
   connection: NativeConnection,
   { namespace, taskQueue }: TemporalSettings,
   activities: Activities,
-  { codePath, version, decides, concurrency, watching }: Making,
+  { codePath, version, decides, concurrency, watching, encryption }: Making,
 ): Promise<Worker> {
   return Worker.create({
     connection,
     namespace,
     taskQueue,
-    ...(decides ? { workflowBundle: { codePath } } : {}),
+    dataConverter: encryption.worker,
+    ...(decides ? { workflowBundle: { code: await workflowCode(codePath, encryption.on) } } : {}),
     ...(version === undefined
       ? { buildId: await buildIdOf(codePath) }
       : { workerDeploymentOptions: versioningOf(version) }),

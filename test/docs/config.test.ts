@@ -4,6 +4,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_ROLES, loadConfig, type CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
+import { DEFAULT_RETENTION_DAYS } from '../../src/config/retention.js';
+import type { PrivacyConfig } from '../../src/config/privacy.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
 import type { TrailConfig } from '../../src/config/trail.js';
 import type { TelemetryConfig } from '../../src/config/telemetry.js';
@@ -38,6 +40,8 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   gateway: true,
   trail: true,
   telemetry: true,
+  privacy: true,
+  retention: true,
 };
 const TRAIL: Names<Required<TrailConfig>> = { checkpointEverySeconds: true, anchors: true };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
@@ -48,6 +52,10 @@ const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   reasoning: true,
   summary: true,
 };
+type Privacy = Required<PrivacyConfig>;
+const PAYLOADS: Names<Required<Privacy['payloads']>> = { keysFile: true, plain: true };
+const REDACTION: Names<Required<Privacy['redaction']>> = { keyFile: true, tools: true };
+const CODEC_SERVER: Names<Required<Privacy['codecServer']>> = { origins: true, roles: true };
 type Gateway = Required<GatewayConfig>;
 const GATEWAY: Names<Omit<Gateway, 'session' | 'limits'>> = {
   publicUrl: true,
@@ -84,6 +92,10 @@ test('every option is listed, and no other', () => {
       ...Object.keys(OPTIONS),
       ...under('roles.', DEFAULT_ROLES),
       ...under('notifications.', NOTIFICATIONS),
+      ...under('privacy.payloads.', PAYLOADS),
+      ...under('privacy.codecServer.', CODEC_SERVER),
+      ...under('privacy.redaction.', REDACTION),
+      ...under('retention.', DEFAULT_RETENTION_DAYS),
       ...under('gateway.', GATEWAY),
       ...under('trail.', TRAIL),
       ...under('gateway.session.', SESSION),
@@ -91,6 +103,14 @@ test('every option is listed, and no other', () => {
       ...under('telemetry.', TELEMETRY),
     ].toSorted(),
   );
+});
+
+test('the default durations are those that the page lists', () => {
+  const listed = [...page.matchAll(/^\| `retention\.(\w+)` +\| `(\d+)`/gm)].map(([, kind, days]) => [
+    kind,
+    Number(days),
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(DEFAULT_RETENTION_DAYS);
 });
 
 test('the default roles are those that the page lists', () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Reconciled } from '../../activities/contract.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
-import { RECONCILE_SCHEDULE } from '../../src/worker/temporal-side.js';
+import { RECONCILE_SCHEDULE, RETENTION_SCHEDULE } from '../../src/worker/temporal-side.js';
 import { journal, journalTool } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -239,6 +239,17 @@ describe('the schedule', () => {
       settled: expect.any(Number) as number,
     });
     await schedule.delete();
+
+    const forgetting = admin.temporal.schedule.getHandle(`${RETENTION_SCHEDULE}/${stack.temporal.taskQueue}`);
+    await forgetting.trigger();
+    const forgot = await until(
+      async () => (await forgetting.describe()).info.recentActions[0]?.action,
+      (action) => action !== undefined,
+    );
+    const forgotId = forgot?.type === 'startWorkflow' ? forgot.workflow.workflowId : '';
+    const nothing = { approvalRequests: 0, counters: 0, effects: 0, grants: 0, holds: 0, sessions: 0, snapshots: 0 };
+    expect(await admin.temporal.workflow.getHandle(forgotId).result()).toEqual({ gone: nothing, more: false });
+    await forgetting.delete();
     await second.stop();
   });
 });

@@ -6,6 +6,7 @@ import { SessionStore } from '../../src/gateway/store/sessions.js';
 import { jtiOf } from '../../src/gateway/auth/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server/server.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
+import type { PrivacyConfig } from '../../src/config/privacy.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
 import type { Stack } from './stack.js';
 
@@ -47,14 +48,15 @@ export interface TestGateway {
 
 export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'config'>> {
   readonly gateway?: GatewayConfig;
+  readonly privacy?: PrivacyConfig;
 }
 
 const DANA: DevPerson = { id: 'dana', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator'] };
 
 export async function startTestGateway(stack: Stack, options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const { gateway: config, ...rest } = options;
+  const { gateway: config, privacy, ...rest } = options;
   const running = await startGateway({
-    config: { gateway: { port: 0, ...config } },
+    config: { gateway: { port: 0, ...config }, ...(privacy === undefined ? {} : { privacy }) },
     temporal: stack.temporal,
     ledgerUrl: stack.ledgerUrl,
     keyring: stack.keyring,

@@ -95,6 +95,7 @@ async function runReplay(context: Context, paths: readonly string[], options: Re
   try {
     await replayHistories(every(), {
       bundle,
+      encryption: await context.encryption(),
       concurrency: fromServer ? concurrency : Math.min(concurrency, files.length),
       told: (result) => {
         progress.advance();

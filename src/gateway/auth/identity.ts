@@ -95,7 +95,8 @@ function requireAgent(principal: Principal | undefined): AgentPrincipal {
   });
 }
 
-function requirePerson(principal: Principal | undefined): PersonPrincipal {
+/** @throws CountersignError UNAUTHENTICATED, FORBIDDEN for an agent */
+export function requirePerson(principal: Principal | undefined): PersonPrincipal {
   const found = requirePrincipal(principal);
   if (found.kind === 'person') return found;
   throw new CountersignError('FORBIDDEN', 'Only people may do this; the request was sent by an agent.', {

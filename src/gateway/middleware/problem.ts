@@ -61,6 +61,8 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   POLICY_UNAVAILABLE: 503,
   TOOL_UNAVAILABLE: 503,
   TOOL_CHANGED: 409,
+  PAYLOAD_KEY_UNKNOWN: 409,
+  PAYLOAD_INVALID: 409,
 };
 
 export function statusOf(code: ErrorCode): ContentfulStatusCode {

@@ -3,6 +3,7 @@ import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { CountersignError } from '../../action/errors.js';
+import { codecServer } from '../codec/index.js';
 import { a2aRoutes } from '../a2a/routes.js';
 import { api } from '../api/index.js';
 import type { GatewayDependencies } from '../deps.js';
@@ -55,6 +56,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   app.route('/slack', slack(deps));
   app.route('/', mcpRoutes(deps));
   app.route('/', a2aRoutes(deps));
+  if (deps.codecServer !== undefined) app.route('/codec', codecServer(deps, deps.codecServer));
 
   app.notFound((c) => {
     const what = `There is nothing at ${JSON.stringify(c.req.path.slice(0, 100))}.`;

@@ -10,23 +10,27 @@ import { Countersign } from '../../client/countersign.js';
 import { Closing } from '../../closing.js';
 import { isProduction, type TemporalSettings } from '../../environment.js';
 import { assertSetUp, Database, Ledger } from '../../ledger/index.js';
+import { payloadEncryption, type PayloadEncryption } from '../../privacy/data-converter.js';
+import { openRedaction } from '../../privacy/open-redaction.js';
+import { requiredKeys } from '../../privacy/payload-keys.js';
 import { signingKey, type Keyring } from '../../trust/index.js';
 import { DEFAULT_ROLES, type CountersignConfig } from '../../config/config.js';
 import { createAgents } from '../auth/agents.js';
 import { createGateway } from './app.js';
 import { createDecisions } from '../auth/attestation.js';
-import type { DevPerson, GatewayDependencies } from '../deps.js';
+import type { CodecServer, DevPerson, GatewayDependencies } from '../deps.js';
 import { InFlight } from './in-flight.js';
 import { createIdentity, type GatewayEnv } from '../auth/identity.js';
 import { Sessions } from '../auth/login/index.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../../config/gateway.js';
+import { DEFAULT_DECRYPT_ROLES } from '../../config/privacy.js';
 import { gatewaySettings } from '../settings.js';
 import { ApiKeys } from '../store/api-keys.js';
 import { pendingGatewayTables } from '../store/set-up.js';
 
 export interface GatewayOptions {
-  /** Its `gateway`, `passkeys` and `roles` count. */
-  readonly config: Pick<CountersignConfig, 'gateway' | 'passkeys' | 'roles'>;
+  /** Its `gateway`, `passkeys`, `privacy` and `roles` count. */
+  readonly config: Pick<CountersignConfig, 'gateway' | 'passkeys' | 'privacy' | 'roles'>;
   readonly temporal: TemporalSettings;
   /** Postgres URL of the ledger, and its schema (default `countersign`). */
   readonly ledgerUrl: string;
@@ -77,7 +81,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     closing.add(() => database.close());
     const ledger = new Ledger(database);
     assertSetUp([...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))]);
-    const countersign = await Countersign.connect({ ...temporal, credential: null });
+    const encryption = await payloadEncryption(options.env ?? process.env, options.config.privacy);
+    const codecServer = codecServerOf(options, encryption);
+    const redaction = await openRedaction(options.config.privacy?.redaction, encryption);
+    const countersign = await Countersign.connect({ ...temporal, credential: null, encryption });
     const requests = new InFlight();
     // Under a call that still tries, the SDK's client would throw where nobody catches it.
     closing.add(async () => {
@@ -98,7 +105,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     closing.add(() => stopping.abort());
     const { taskQueue } = temporal;
     const closed = stopping.signal;
-    const opened = { countersign, ledger, database, keyring, settings, logger, taskQueue, closing: closed };
+    const opened = {
+      countersign,
+      ledger,
+      database,
+      keyring,
+      settings,
+      logger,
+      taskQueue,
+      closing: closed,
+      ...(codecServer === undefined ? {} : { codecServer }),
+      ...(redaction === undefined ? {} : { redaction }),
+    };
     app = createGateway(dependenciesOn(opened), requests);
     logger.info({ url: settings.publicUrl, host: listen.host, port }, 'gateway listens');
     let stopped: Promise<void> | undefined;
@@ -107,6 +125,18 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     await closing.close();
     throw error;
   }
+}
+
+/** @throws CountersignError KEYS_MISSING */
+function codecServerOf({ config }: GatewayOptions, encryption: PayloadEncryption): CodecServer | undefined {
+  const { codecServer } = config.privacy ?? {};
+  if (codecServer === undefined) return undefined;
+  requiredKeys(encryption.keys);
+  return {
+    codec: encryption.forReaders,
+    origins: codecServer.origins,
+    roles: codecServer.roles ?? DEFAULT_DECRYPT_ROLES,
+  };
 }
 
 /** @throws CountersignError CONFIG_INVALID */

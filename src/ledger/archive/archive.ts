@@ -5,7 +5,8 @@ import type { Delivery } from '../../action/delivery.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Hold } from '../../action/hold.js';
 import type { Digest } from '../../action/json.js';
-import { proposalDigest, type Proposal } from '../../action/proposal.js';
+import type { Proposal } from '../../action/proposal.js';
+import { isRecordedProposal } from '../../action/redacted.js';
 import type { ApprovalRecord, Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
 import { compensationActionId } from '../../action/compensation-ids.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
@@ -257,12 +258,10 @@ export class Archive {
 }
 
 /** Whoever can write to the ledger can write a proposal there: what the action id does not stand for is not shown as if it did. */
-function isOf<Row extends Pick<FoundRow, 'digest' | 'proposal'>>(row: Row): row is Row & { proposal: Proposal } {
-  try {
-    return row.proposal !== null && proposalDigest(row.proposal) === row.digest;
-  } catch {
-    return false;
-  }
+function isOf<Row extends Pick<FoundRow, 'digest' | 'outcome' | 'proposal'>>(
+  row: Row,
+): row is Row & { proposal: Proposal } {
+  return row.proposal !== null && isRecordedProposal(row.proposal, row);
 }
 
 function checkPeriod({ from, to }: ArchiveFilter): void {

@@ -1,4 +1,5 @@
 /** What the ledger keeps under its digest: snapshots of captured state, and policy bundles. */
+import { sql } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import { canonical, digestText, type Digest, type Json } from '../../action/json.js';
 import type { Database } from '../database/database.js';
@@ -21,11 +22,23 @@ export class Content {
         fix: 'Digest the state that is stored.',
       });
     }
+    await this.#put(tenant, digest, text);
+  }
+
+  /** Keeps what a captured state was encrypted to under the digest of the state, which only whoever can decrypt it can compare. Idempotent. */
+  async putSealedSnapshot(tenant: string, digest: Digest, sealed: Json): Promise<void> {
+    await this.#put(tenant, digest, canonical(sealed));
+  }
+
+  async #put(tenant: string, digest: Digest, body: string): Promise<void> {
     await this.#database.ask((kysely) =>
       kysely
         .insertInto('snapshots')
-        .values({ tenant, digest, body: text })
-        .onConflict((conflict) => conflict.doNothing())
+        .values({ tenant, digest, body })
+        // Whoever stores it again needs it: it is not forgotten meanwhile.
+        .onConflict((conflict) =>
+          conflict.columns(['tenant', 'digest']).doUpdateSet({ stored_at: sql<Date>`clock_timestamp()` }),
+        )
         .execute(),
     );
   }

@@ -439,8 +439,12 @@ create table countersign.snapshots (
   primary key (tenant, digest)
 );
 
--- Snapshots hold what was read from real systems, and may have to be forgotten: they can be deleted, but not rewritten.
-create trigger keep before update on countersign.snapshots for each statement execute function countersign.refuse_change();
+-- Snapshots hold what was read from real systems, and may have to be forgotten: they can be deleted, but not rewritten. When one was stored last
+-- may be noted, so that it is not forgotten while it is in use.
+create trigger keep before update on countersign.snapshots for each row when (
+  row(new.tenant, new.digest, new.body::text) is distinct from row(old.tenant, old.digest, old.body::text)
+) execute function countersign.refuse_change();
+
 
 -- Limits. All that a decision needs of a limit is in one row, so that its cost does not grow with the actions that were counted.
 -- Times are microseconds since 1970. Room on the pages keeps the updates out of the index.
@@ -475,8 +479,8 @@ create table countersign.limit_counters (
 
 create index limit_counters_tripped on countersign.limit_counters (open_until) where open_until is not null;
 
--- A counter that could be forgotten could be spent again.
-create trigger keep before delete or truncate on countersign.limit_counters
+-- A counter that could be forgotten could be spent again: one may go only while a new one would be the same.
+create trigger keep before truncate on countersign.limit_counters
   for each statement execute function countersign.refuse_change();
 
 -- There is no foreign key to the action: the functions that write here are called in statements that hold the action's row.
@@ -557,6 +561,21 @@ begin
   c.slot := newest;
   return c;
 end $$;
+
+-- Whether a new counter would be the same: its window is over, all its tokens are there again, nothing is held at once. What counts for good and
+-- breakers are never over.
+create function countersign.counter_over(c countersign.limit_counters) returns boolean language sql stable as $$
+  select case c.kind
+    when 'rate' then coalesce(c.full_at, 0) < now_us
+    when 'concurrency' then c.held = 0
+    when 'breaker' then false
+    else c.width > 0 and countersign.slot_of(now_us, c.width, c.zone) > c.slot + c.keep
+  end
+  from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_us) as clock
+$$;
+
+create trigger live before delete on countersign.limit_counters
+  for each row when (not countersign.counter_over(old)) execute function countersign.refuse_change();
 
 -- A limit whose window was changed forgets nothing: what was in the old window is put into the newest slot of the new one.
 create function countersign.shaped(c countersign.limit_counters, new_width bigint, new_keep smallint, new_zone text, at bigint)

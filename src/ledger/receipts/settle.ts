@@ -2,7 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { asCountersignError, CountersignError } from '../../action/errors.js';
 import { canonical, type Digest } from '../../action/json.js';
-import { proposalDigest } from '../../action/proposal.js';
+import { isRecordedProposal } from '../../action/redacted.js';
 import { DISPOSITIONS } from '../../action/limits.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
 import { closing } from '../approvals/list-changes.js';
@@ -171,9 +171,9 @@ function obstacleTo(request: SettleRequest, action: ActionRow): Settlement | und
 }
 
 /** @throws CountersignError INVALID_PROPOSAL when it is not the proposal that the action id stands for */
-function proposedText({ proposal, proposalDigest: expected }: SettleRequest): string | null {
+function proposedText({ proposal, proposalDigest: expected, outcome }: SettleRequest): string | null {
   if (proposal === undefined) return null;
-  if (proposalDigest(proposal) === expected) return canonicalText(proposal);
+  if (isRecordedProposal(proposal, { digest: expected, outcome })) return canonicalText(proposal);
   throw new CountersignError('INVALID_PROPOSAL', 'The proposal to keep is not the one that the outcome is of.', {
     field: 'proposal',
     expected: `a proposal with the digest ${expected}`,

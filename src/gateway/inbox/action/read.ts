@@ -2,6 +2,7 @@
 import type { ActionRecord } from '../../../action-records/action-record.js';
 import { readAction } from '../../../action-records/read.js';
 import { assertShownMatches } from '../../../action-records/shown.js';
+import type { Proposal } from '../../../action/proposal.js';
 import type { CompensationView } from '../../../action/saga.js';
 import type { GatewayDependencies } from '../../deps.js';
 
@@ -9,17 +10,18 @@ export interface ShownAction extends ActionRecord {
   readonly stuck?: CompensationView | undefined;
 }
 
-type Sources = Pick<GatewayDependencies, 'countersign' | 'ledger' | 'settings'>;
+type Sources = Pick<GatewayDependencies, 'countersign' | 'ledger' | 'redaction' | 'settings'>;
 
 /** Of the tenant alone: another's action is not found. @throws CountersignError NOT_FOUND, APPROVAL_INVALID, LEDGER_UNAVAILABLE */
 export async function readForPage(
-  { countersign, ledger, settings }: Sources,
+  { countersign, ledger, redaction, settings }: Sources,
   tenant: string,
   actionId: string,
 ): Promise<ShownAction> {
   const { temporalUiUrl: uiUrl, temporalNamespace: namespace } = settings;
   const temporalUi = uiUrl === undefined ? undefined : { uiUrl, namespace };
-  const record = await readAction({ countersign, ledger, temporalUi }, { tenant, actionId });
+  const redact = (proposal: Proposal): Proposal => redaction?.of(tenant, proposal.tool)?.proposal(proposal) ?? proposal;
+  const record = await readAction({ countersign, ledger, temporalUi, redact }, { tenant, actionId });
   const { pending, outcome } = record.view;
   if (pending !== undefined) assertShownMatches(pending, { tenant, actionId });
   const undone = outcome?.status === 'success' || outcome?.status === 'mismatch';

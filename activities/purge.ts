@@ -1,0 +1,82 @@
+/** Forgets what nothing needs any more, for as long as the operator says. Started by a schedule. */
+import { Context } from '@temporalio/activity';
+import { idempotencyKey } from '../src/action/idempotency-key.js';
+import { RETENTION_KINDS } from '../src/ledger/index.js';
+import type { EffectRecords } from '../src/tools/tool.js';
+import type { Purged, PurgeOptions } from './contract.js';
+import type { Dependencies } from './deps.js';
+
+/** At most so many rows in one statement, and of one kind in one run. The next run goes on. */
+const BATCH = 500;
+const MOST = 50_000;
+
+const DAY_MS = 86_400_000;
+
+export async function purge({ days }: PurgeOptions, deps: Dependencies): Promise<Purged> {
+  const gone: { -readonly [kind in keyof Purged['gone']]: number } = {};
+  let more = false;
+  for (const kind of RETENTION_KINDS) {
+    const kept = days[kind];
+    if (kept === undefined) continue;
+    let [count, last] = [0, BATCH];
+    while (last === BATCH && count < MOST) {
+      last = await deps.ledger.retention.purge(kind, { olderThanMs: kept * DAY_MS, limit: BATCH });
+      count += last;
+      Context.current().heartbeat();
+    }
+    gone[kind] = count;
+    more ||= last === BATCH;
+  }
+  if (days.effects === undefined) return { gone, more };
+  const effects = await purgeEffects(days.effects * DAY_MS, deps);
+  return {
+    gone: { ...gone, effects: effects.gone },
+    more,
+    ...(effects.refused.length > 0 ? { refused: effects.refused } : {}),
+  };
+}
+
+/** What the tools of this worker keep of effects of actions that ended long ago. */
+async function purgeEffects(
+  olderThanMs: number,
+  { ledger, tools, taskQueue }: Dependencies,
+): Promise<{ readonly gone: number; readonly refused: readonly string[] }> {
+  let gone = 0;
+  const refused: string[] = [];
+  for (const tool of tools.values()) {
+    if (tool.records === undefined || (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue)) continue;
+    const count = await purgeRecords(tool.records, olderThanMs, ledger);
+    if (count === undefined) refused.push(tool.name);
+    gone += count ?? 0;
+  }
+  return { gone, refused };
+}
+
+async function purgeRecords(
+  records: EffectRecords,
+  olderThanMs: number,
+  { retention }: Dependencies['ledger'],
+): Promise<number | undefined> {
+  const context = { signal: Context.current().cancellationSignal };
+  let gone = 0;
+  let after: string | undefined;
+  for (let seen = 0; seen < MOST; seen += BATCH) {
+    const keys = await records.older({ olderThanMs, limit: BATCH, ...(after === undefined ? {} : { after }) }, context);
+    // What others recorded under keys of their own is theirs.
+    const actions = keys.flatMap(actionOf);
+    const ended = await retention.endedLongAgo(actions, olderThanMs);
+    const over = actions.filter(({ tenant, actionId }) => ended.has(`${tenant}/${actionId}`));
+    const count = await records.forget(over.map(idempotencyKey), context);
+    if (count === undefined) return undefined;
+    gone += count;
+    Context.current().heartbeat();
+    after = keys.at(-1);
+    if (keys.length < BATCH) return gone;
+  }
+  return gone;
+}
+
+function actionOf(key: string): { readonly tenant: string; readonly actionId: string }[] {
+  const [, tenant, actionId] = /^countersign:([^/]+)\/(.+)$/.exec(key) ?? [];
+  return tenant === undefined || actionId === undefined ? [] : [{ tenant, actionId }];
+}

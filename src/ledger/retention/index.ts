@@ -1,0 +1,1 @@
+export { RETENTION_KINDS, Retention, type PurgeRequest, type RetentionKind } from './retention.js';
