@@ -7,7 +7,8 @@ import type { Agents } from './agents.js';
 import { Chance } from './chance.js';
 import type { Forger } from './forger.js';
 import type { Operator } from './people/operator.js';
-import { AGENTS } from './plan.js';
+import { PolicyRollout } from './people/policies.js';
+import { AGENTS, type PolicySource } from './plan.js';
 import type { Servers } from './world/servers.js';
 import { TENANT, type World } from './world/world.js';
 import { WORKERS, type Workers } from './world/workers.js';
@@ -26,6 +27,9 @@ export const DISTURBANCES = [
   'freeze',
   'change-policy',
   'break-policy',
+  'promote-policy',
+  'roll-back-policy',
+  'shadow-policy',
   'forge-grant',
   'terminate-workflow',
   'terminate-after-effect',
@@ -49,10 +53,22 @@ const WEIGHTS: Readonly<Record<Disturbance, number>> = {
   freeze: 5,
   'change-policy': 4,
   'break-policy': 2,
+  'promote-policy': 5,
+  'roll-back-policy': 3,
+  'shadow-policy': 2,
   'forge-grant': 4,
   'terminate-workflow': 3,
   'terminate-after-effect': 5,
   'skew-second-attempt': 2,
+};
+
+/** What comes only where workers take their policy from there. */
+const ONLY_WITH: Readonly<Partial<Record<Disturbance, PolicySource>>> = {
+  'change-policy': 'folder',
+  'break-policy': 'folder',
+  'promote-policy': 'ledger',
+  'roll-back-policy': 'ledger',
+  'shadow-policy': 'ledger',
 };
 
 const FAULT_POINTS: readonly FaultPoint[] = [
@@ -63,6 +79,8 @@ const FAULT_POINTS: readonly FaultPoint[] = [
   'ledger.before-settle',
   'ledger.after-settle',
 ];
+/** Where a promotion is half done. */
+const POLICY_FAULT_POINT: FaultPoint = 'policy.after-change';
 
 /** From a clock that is a little off to one that nobody should believe. Milliseconds. */
 const SKEWS = [-600_000, -45_000, -8_000, -2_000, 2_000, 8_000, 45_000, 600_000] as const;
@@ -73,6 +91,7 @@ export interface DisturbancesOptions {
   readonly count: number;
   /** How many actions there are in all. */
   readonly actions: number;
+  readonly policies: PolicySource;
   readonly world: World;
   readonly servers: Servers;
   readonly workers: Workers;
@@ -104,21 +123,10 @@ export class Disturbances {
     this.#chance = new Chance(options.seed).of('disturbances');
   }
 
-  /** The seed's list; each with the share of finished actions at which it is due. */
-  schedule(): readonly { readonly kind: Disturbance; readonly due: number }[] {
-    const { count, actions } = this.#options;
-    const chance = this.#chance.of('schedule');
-    const more = Array.from({ length: Math.max(0, count - ALWAYS.length) }, () => chance.weighted(WEIGHTS));
-    const kinds = chance.shuffled([...ALWAYS, ...more]);
-    // The last ones come while there is still something to disturb.
-    const dues = kinds.map(() => chance.next() * actions * 0.85).sort((a, b) => a - b);
-    return kinds.map((kind, i) => ({ kind, due: dues[i] ?? 0 }));
-  }
-
   /** Brings one after the other, until all have come. Returns when what they broke is up again. */
   async run(over: () => boolean): Promise<void> {
     const { agents, say } = this.#options;
-    for (const [i, { kind, due }] of this.schedule().entries()) {
+    for (const [i, { kind, due }] of schedule(this.#options).entries()) {
       const latest = Date.now() + NEXT_AFTER_MS;
       while (agents.finished.length < due && Date.now() < latest && !over()) await delay(50);
       // What always comes comes also when the agents are through.
@@ -148,7 +156,8 @@ export class Disturbances {
         await Promise.all(Array.from({ length: WORKERS }, (_, each) => workers.kill(each)));
         return '';
       case 'kill-at-fault-point': {
-        const point = chance.pick(FAULT_POINTS);
+        const { policies } = this.#options;
+        const point = chance.pick(policies === 'ledger' ? [...FAULT_POINTS, POLICY_FAULT_POINT] : FAULT_POINTS);
         const marker = path.join(this.#options.folder, `fault-${chance.int(0, 1e9)}`);
         await workers.kill(slot, { fault: `${point}:kill:${marker}` });
         return `worker ${slot}'s successor dies at ${point}`;
@@ -180,12 +189,12 @@ export class Disturbances {
         return `${scope.kind} ${scope.value ?? ''}`.trim();
       }
       case 'change-policy':
+      case 'promote-policy':
         return operator.changePolicy(chance);
-      case 'break-policy': {
-        const { mended } = await operator.breakPolicy(chance.int(500, 4_000));
-        this.#pending.push(mended);
-        return '';
-      }
+      case 'break-policy':
+      case 'roll-back-policy':
+      case 'shadow-policy':
+        return this.#misusePolicy(kind, chance);
       case 'forge-grant':
         return this.#forge(chance);
       case 'terminate-workflow':
@@ -238,6 +247,17 @@ export class Disturbances {
     return undefined;
   }
 
+  async #misusePolicy(
+    kind: 'break-policy' | 'roll-back-policy' | 'shadow-policy',
+    chance: Chance,
+  ): Promise<string | undefined> {
+    const { policy } = this.#options.operator;
+    if (policy instanceof PolicyRollout) return kind === 'shadow-policy' ? policy.shadow(chance) : policy.rollBack();
+    const { mended } = await policy.break(chance.int(500, 4_000));
+    this.#pending.push(mended);
+    return '';
+  }
+
   async #forge(chance: Chance): Promise<string | undefined> {
     const { forger, agents } = this.#options;
     try {
@@ -267,6 +287,31 @@ export class Disturbances {
       return undefined;
     }
   }
+}
+
+/** The seed's list; each with the share of finished actions at which it is due. */
+export function schedule({
+  seed,
+  count,
+  actions,
+  policies,
+}: Pick<DisturbancesOptions, 'seed' | 'count' | 'actions' | 'policies'>): readonly {
+  readonly kind: Disturbance;
+  readonly due: number;
+}[] {
+  const chance = new Chance(seed).of('disturbances').of('schedule');
+  const weights = weightsWith(policies);
+  const more = Array.from({ length: Math.max(0, count - ALWAYS.length) }, () => chance.weighted(weights));
+  const kinds = chance.shuffled([...ALWAYS, ...more]);
+  // The last ones come while there is still something to disturb.
+  const dues = kinds.map(() => chance.next() * actions * 0.85).sort((a, b) => a - b);
+  return kinds.map((kind, i) => ({ kind, due: dues[i] ?? 0 }));
+}
+
+function weightsWith(policies: PolicySource): Partial<Record<Disturbance, number>> {
+  return Object.fromEntries(
+    DISTURBANCES.flatMap((kind) => ((ONLY_WITH[kind] ?? policies) === policies ? [[kind, WEIGHTS[kind]]] : [])),
+  );
 }
 
 function scopeOf(chance: Chance): FreezeScope {

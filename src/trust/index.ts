@@ -28,7 +28,7 @@ export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
 export { verifyEnrolment } from './passkeys/registration.js';
 export { passkeySettingsSchema } from './passkeys/settings.js';
 export { keyIdOf } from './jws.js';
-export { signPolicyChange, verifyPolicyChange } from './policy-changes.js';
+export { openPolicyChange, signPolicyChange, verifyPolicyChange } from './policy-changes.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { readSecretFile, refuseOpenFile, throughDraft } from './secret-file.js';

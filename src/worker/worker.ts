@@ -30,6 +30,7 @@ import { purgeOptions } from '../config/retention.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
+import { ShadowLimits } from './shadow-limits.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { stepTelemetry, type Watching } from './step-telemetry.js';
 import { RETENTION_EVERY_MS, TemporalSide } from './temporal-side.js';
@@ -197,7 +198,7 @@ async function assemble(
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
   const temporalSide = new TemporalSide(connection, temporal, encryption);
-  const divergences = new ShadowRecorder(ledger.rollout, logger);
+  const divergences = new ShadowRecorder(ledger.rollout, new ShadowLimits(ledger), logger);
   closing.add(() => divergences.close());
   const deps = {
     tools: new Map(config.tools.map((tool) => [tool.name, tool])),

@@ -240,6 +240,8 @@ export interface LedgerTables {
     active: Digest | null;
     shadow: Digest | null;
     problem: string | null;
+    change: string | null;
+    signed: string | null;
     seen_at: Generated<Date>;
   };
   snapshots: {
