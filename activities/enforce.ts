@@ -1,10 +1,19 @@
-/** Step 2, `enforce`: evaluates policy and limits, on facts that are recorded completely. */
+/** Step 2, `enforce`: evaluates policy, limits and what earlier actions came to, on facts that are recorded completely. */
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { besideOthers, deniedAtLimit, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
+import {
+  besideOthers,
+  deniedAtLimit,
+  evaluate,
+  NO_LIMITS_APPLY,
+  resolveHistory,
+  type Policy,
+  type ResolvedLimits,
+  type Ruling,
+} from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -12,7 +21,7 @@ import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { applicableLimits, rule } from './limits.js';
+import { applicableLimits, limitedProposal, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
 import { compareInShadow } from './shadow.js';
 import { StepRun } from './step.js';
@@ -37,7 +46,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const decided = authentic;
     const again = (policy: Policy) => ruleWith(policy, decided, read, proposed.preview, deps);
     compareInShadow(decided, read, ruling, again, deps);
-    const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
+    const { decision, queue, holds, measured, history } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
     if (decision.effect === 'deny') throw refusal(decision, ruling);
@@ -49,11 +58,12 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       // An action that has ended, conflicts or is frozen does not wait for room.
       const admitted = await admit({ ...enforced, credentials }, request, deps, []);
       if (admitted.kind === 'ended') return admitted;
-      const { reason, retryAfterMs, maxWaitMs } = queue;
-      return run.seal<Queued>({ kind: 'queued', ...enforced, reason, retryAfterMs, maxWaitMs });
+      const { kind: _kind, ...waiting } = queue;
+      return run.seal<Queued>({ kind: 'queued', ...enforced, ...waiting });
     }
     const amounts = measured.map(({ unit, amount }) => ({ unit, amount }));
-    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts });
+    const relied = history === undefined ? {} : { history };
+    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts, ...relied });
   } catch (thrown) {
     const refused = run.refuse(thrown, withoutSample(context));
     if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));
@@ -128,6 +138,9 @@ async function rulingOf(
   { ledger }: Dependencies,
 ): Promise<Ruling> {
   const resolved = applicableLimits(policy, facts, authentic);
+  if (policy.history.facts.length > 0) {
+    return rulingWithHistory(authentic, tool, facts, resolved ?? NO_LIMITS_APPLY, beside, policy, ledger);
+  }
   if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
   const demands = resolved.limits.map(({ demand }) => demand);
@@ -135,12 +148,33 @@ async function rulingOf(
   return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside));
 }
 
-/** Denies an action that would be queued again after it has waited for as long as the limit allows. */
+/** The same, with what earlier actions came to: read in the one round trip. */
+async function rulingWithHistory(
+  authentic: Authentic,
+  tool: Tool,
+  facts: Facts,
+  resolved: ResolvedLimits,
+  beside: readonly LimitDemand[],
+  policy: Policy,
+  ledger: Dependencies['ledger'],
+): Promise<Ruling> {
+  const { agent, proposal } = authentic;
+  const asked = resolveHistory(policy.history, facts, limitedProposal(authentic));
+  const demands = resolved.limits.map(({ demand }) => demand);
+  const { limits, history } = await ledger.limits.readWithHistory(
+    agent.tenant,
+    proposal.actionId,
+    demands,
+    asked.queries,
+  );
+  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside), { ...asked, readings: history });
+}
+
+/** Denies an action that would be queued again after it has waited for as long as it may. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
-  return queue === undefined
-    ? ruling
-    : { ...rest, decision: deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
+  if (queue === undefined) return ruling;
+  return { ...rest, decision: queue.inVain ?? deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
 }
 
 export function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {

@@ -2,6 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
+import type { HistoryClaim } from '../../action/history.js';
 import type { HoldRequest, LimitReading } from '../../action/limits.js';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
@@ -20,17 +21,20 @@ interface AdmissionRow extends EndColumns {
     readonly fits: boolean;
     readonly issued: boolean;
     readonly limits: readonly LimitReading[];
+    /** Set when earlier actions have come to something else. */
+    readonly changed?: unknown;
   } | null;
   readonly issued?: boolean;
 }
 
 /** @param batcher puts those who ask for the same counters together: one transaction cannot lock them in another order than any other does */
 export async function admit(database: Database, batcher: StatementBatcher, request: AdmitRequest): Promise<Admission> {
-  const { digest, holds } = request;
+  const { digest, holds, history } = request;
+  const locks = [...(holds?.length ? [countersOf(request.tenant, holds)] : []), ...(history ? [locksOf(history)] : [])];
   const rows =
-    holds === undefined || holds.length === 0
+    locks.length === 0
       ? await database.rows(admissionOf(database, request))
-      : await batcher.rows(countersOf(request.tenant, holds), admissionOf(database, request));
+      : await batcher.rows(locks.join('\n'), admissionOf(database, request));
   const row = rows[0];
   if (row === undefined)
     throw new CountersignError('INTERNAL', 'The ledger neither admitted the action nor refused it.');
@@ -39,20 +43,22 @@ export async function admit(database: Database, batcher: StatementBatcher, reque
   if (outcome !== undefined) return { kind: 'ended', outcome };
   if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
   if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
-  if (holds === undefined) {
+  if (holds === undefined && history === undefined) {
     if (row.issued !== true) await checkSameGrant(database, request);
     return { kind: 'admitted' };
   }
   const { placed } = row;
   if (!placed) throw new CountersignError('INTERNAL', 'The ledger neither placed the holds nor refused them.');
-  const limits = inOrderOf(holds, placed.limits);
+  if (placed.changed !== undefined) return { kind: 'changed' };
+  const limits = inOrderOf(holds ?? [], placed.limits);
   if (!placed.fits) return { kind: 'limited', limits };
   if (!placed.issued) await checkSameGrant(database, request);
-  return { kind: 'admitted', limits };
+  return holds === undefined ? { kind: 'admitted' } : { kind: 'admitted', limits };
 }
 
 function admissionOf(database: Database, request: AdmitRequest): PreparedStatement<AdmissionRow> {
-  const { holds } = request;
+  const { holds, history } = request;
+  if (history !== undefined) return admissionWithHistory(database, request, history);
   return holds === undefined ? admission(database, request) : admissionWithHolds(database, request, holds);
 }
 
@@ -91,6 +97,38 @@ function admissionWithHolds(
       placed as materialized (
         select ${sql.id(database.schema, 'place_holds')}
           (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
+        from free
+      )
+      select
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
+        (select result from placed) as placed
+      from action`,
+  };
+}
+
+/** What it asks of the marks: those who ask the same can be put together, as those can who ask for the same counters. */
+function locksOf({ checks, marks }: HistoryClaim): string {
+  const asked = checks.flatMap(({ possible, possibleIn }) => (possibleIn === undefined ? [] : possible));
+  return JSON.stringify([marks, [...new Set(asked)].sort()]);
+}
+
+function admissionWithHistory(
+  database: Database,
+  request: AdmitRequest,
+  { checks, marks }: HistoryClaim,
+): PreparedStatement<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant, holds } = request;
+  const demands = holds === undefined ? null : demandRows(holds);
+  return {
+    name: 'admit_with_history',
+    query: sql<AdmissionRow>`
+      with ${registering(database, request)},
+      placed as materialized (
+        select ${sql.id(database.schema, 'place_with_history')}
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demands}::jsonb, ${JSON.stringify(checks)}::jsonb,
+            ${marks}::text[]) as result
         from free
       )
       select
