@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
+import type { HistoryClaim } from '../src/action/history.js';
 import type { HoldRequest, LimitReading } from '../src/action/limits.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Revocation } from '../src/action/revocation.js';
@@ -25,10 +26,16 @@ export interface NoRoom {
   readonly limits: readonly LimitReading[];
 }
 
+/** Earlier actions have come to something else than the decision relied on. */
+export interface Changed {
+  readonly kind: 'changed';
+}
+
 /**
  * Admits the action to the ledger: its id stands for this proposal from now on, no freeze stops it, and all of `holds` are placed, or
  * none. No decision is needed for that, because an admission without a signed grant authorizes nothing. When `holds` is an empty list,
- * what the action still holds from an earlier grant is released; when it is absent, that stays held.
+ * what the action still holds from an earlier grant is released; when it is absent, that stays held. `history` is checked in the same
+ * statement, and the marks that later actions look for are left with the grant.
  *
  * @throws CountersignError ACTION_CONFLICT, FROZEN, CREDENTIAL_REVOKED
  */
@@ -37,7 +44,8 @@ export async function admit(
   { proposal: { actionId }, digest }: ActionRequest,
   { ledger, settings }: Dependencies,
   holds?: readonly HoldRequest[],
-): Promise<Admitted | NoRoom | Ended> {
+  history?: HistoryClaim,
+): Promise<Admitted | NoRoom | Changed | Ended> {
   const iat = Math.floor(Date.now() / 1000);
   const admitted: Admitted = { kind: 'admitted', jti: randomUUID(), iat, exp: iat + settings.grantTtlSeconds };
   const admission = await ledger.actions.admit({
@@ -51,6 +59,7 @@ export async function admit(
     grant: { jti: admitted.jti, expiresAt: new Date(admitted.exp * 1000) },
     credentials,
     ...(holds === undefined ? {} : { holds }),
+    ...(history === undefined ? {} : { history }),
   });
   switch (admission.kind) {
     case 'admitted':
@@ -58,6 +67,7 @@ export async function admit(
     case 'limited':
       return { kind: 'no_room', limits: admission.limits };
     case 'ended':
+    case 'changed':
       return admission;
     case 'conflict':
       throw conflict(actionId, admission.digest);

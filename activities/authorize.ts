@@ -1,4 +1,7 @@
-/** Step 5, `authorize`: the deterministic gate. It admits the action to the ledger with its holds, all or none, and signs the grant. */
+/**
+ * Step 5, `authorize`: the deterministic gate. It admits the action to the ledger with its holds, all or none, provided that earlier actions still
+ * are what the decision relied on, and signs the grant.
+ */
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
@@ -44,8 +47,9 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
     await assertAsLeft(request, plan.pre, deps);
 
     const holds = [...enforced.holds, ...(approved?.holds ?? [])];
-    const admitted = await admit(enforced, request, deps, holds.length === 0 ? undefined : holds);
+    const admitted = await admit(enforced, request, deps, holds.length === 0 ? undefined : holds, enforced.history);
     if (admitted.kind === 'ended') return admitted;
+    if (admitted.kind === 'changed') return lookAgain('history', lastLook);
     if (admitted.kind === 'no_room') return lookAgain(takenFrom(admitted, enforced), lastLook);
     const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted, run.opened));
     const { timeoutMs } = findTool(deps.tools, proposal.tool);
@@ -100,6 +104,13 @@ function lookAgain(because: LookAgain['because'], lastLook: boolean): LookAgain 
         field: 'decision',
         fix: "Check the workers' clocks and load, then propose again.",
       },
+    );
+  }
+  if (because === 'history') {
+    throw new CountersignError(
+      'EARLIER_ACTIONS_CHANGED',
+      'What earlier actions came to changed, several times in a row, between the decision and the grant.',
+      { fix: 'Propose again later.' },
     );
   }
   throw new CountersignError('LIMIT_EXCEEDED', 'Others took the room that was left, several times in a row.', {

@@ -1,11 +1,20 @@
-/** Step 2, `enforce`: evaluates policy and limits, on facts that are recorded completely. */
+/** Step 2, `enforce`: evaluates policy, limits and what earlier actions came to, on facts that are recorded completely. */
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import { besideOthers, deniedAtLimit, evaluate, type Policy, type Ruling } from '../src/policy/index.js';
+import {
+  besideOthers,
+  deniedAtLimit,
+  evaluate,
+  NO_LIMITS_APPLY,
+  resolveHistory,
+  type Policy,
+  type ResolvedLimits,
+  type Ruling,
+} from '../src/policy/index.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
@@ -13,7 +22,7 @@ import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { applicableLimits, rule } from './limits.js';
+import { applicableLimits, limitedProposal, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
 import { compareInShadow, type MakeRuling, type ReadLimits } from './shadow.js';
 import { StepRun } from './step.js';
@@ -40,7 +49,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     const again: MakeRuling = (policy, readLimits) =>
       ruleWith(policy, decided, read, proposed.preview, deps, { readLimits });
     compareInShadow(decided, read, ruling, again, deps);
-    const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
+    const { decision, queue, holds, measured, history } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
     context.decision = decision;
     if (decision.effect === 'deny') throw refusal(decision, ruling);
@@ -52,11 +61,12 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       // An action that has ended, conflicts or is frozen does not wait for room.
       const admitted = await admit({ ...enforced, credentials }, request, deps, []);
       if (admitted.kind === 'ended') return admitted;
-      const { reason, retryAfterMs, maxWaitMs } = queue;
-      return run.seal<Queued>({ kind: 'queued', ...enforced, reason, retryAfterMs, maxWaitMs });
+      const { kind: _kind, ...waiting } = queue;
+      return run.seal<Queued>({ kind: 'queued', ...enforced, ...waiting });
     }
     const amounts = measured.map(({ unit, amount }) => ({ unit, amount }));
-    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts });
+    const relied = history === undefined ? {} : { history };
+    return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts, ...relied });
   } catch (thrown) {
     const refused = run.refuse(thrown, withoutSample(context));
     if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));
@@ -97,12 +107,30 @@ async function ruleWith(
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
-  { note = () => {}, beside = [], readLimits = (...asked) => deps.ledger.limits.read(...asked) }: RuleOptions = {},
+  { note = () => {}, beside = [], readLimits }: RuleOptions = {},
 ): Promise<Ruling> {
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);
-  return rulingOf(authentic, read.tool, facts, beside, policy, readLimits);
+  return rulingOf(authentic, read.tool, facts, beside, policy, readerOf(deps, readLimits));
+}
+
+/** How the figures that a decision needs are read: of limits, and of earlier actions where the policy speaks of them. */
+interface FiguresReader {
+  readonly limits: ReadLimits;
+  readonly withHistory: Dependencies['ledger']['limits']['readWithHistory'];
+}
+
+function readerOf({ ledger }: Dependencies, readLimits: ReadLimits | undefined): FiguresReader {
+  const withHistory: FiguresReader['withHistory'] = (...asked) => ledger.limits.readWithHistory(...asked);
+  if (readLimits === undefined) return { limits: (...asked) => ledger.limits.read(...asked), withHistory };
+  return {
+    limits: readLimits,
+    withHistory: async (tenant, actionId, demands, queries) => ({
+      limits: await readLimits(tenant, actionId, demands),
+      history: (await withHistory(tenant, actionId, [], queries)).history,
+    }),
+  };
 }
 
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
@@ -138,22 +166,41 @@ async function rulingOf(
   facts: Facts,
   beside: readonly LimitDemand[],
   policy: Policy,
-  readLimits: ReadLimits,
+  reader: FiguresReader,
 ): Promise<Ruling> {
   const resolved = applicableLimits(policy, facts, authentic);
+  if (policy.history.facts.length > 0) {
+    return rulingWithHistory(authentic, tool, facts, resolved ?? NO_LIMITS_APPLY, beside, policy, reader);
+  }
   if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
   const demands = resolved.limits.map(({ demand }) => demand);
-  const readings = await readLimits(tenant, authentic.proposal.actionId, demands);
+  const readings = await reader.limits(tenant, authentic.proposal.actionId, demands);
   return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside));
 }
 
-/** Denies an action that would be queued again after it has waited for as long as the limit allows. */
+/** The same, with what earlier actions came to: read in the one round trip. */
+async function rulingWithHistory(
+  authentic: Authentic,
+  tool: Tool,
+  facts: Facts,
+  resolved: ResolvedLimits,
+  beside: readonly LimitDemand[],
+  policy: Policy,
+  reader: FiguresReader,
+): Promise<Ruling> {
+  const { agent, proposal } = authentic;
+  const asked = resolveHistory(policy.history, facts, limitedProposal(authentic));
+  const demands = resolved.limits.map(({ demand }) => demand);
+  const { limits, history } = await reader.withHistory(agent.tenant, proposal.actionId, demands, asked.queries);
+  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside), { ...asked, readings: history });
+}
+
+/** Denies an action that would be queued again after it has waited for as long as it may. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
-  return queue === undefined
-    ? ruling
-    : { ...rest, decision: deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
+  if (queue === undefined) return ruling;
+  return { ...rest, decision: queue.inVain ?? deniedAtLimit(ruling.decision, 'LIMIT_EXCEEDED', queue.reason) };
 }
 
 export function refusal({ code, reason }: Decision, { problem = {} }: Ruling): CountersignError {

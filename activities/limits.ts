@@ -5,13 +5,16 @@ import { DISPOSITIONS, type HoldSettlement, type LimitReading } from '../src/act
 import type { OutcomeStatus } from '../src/action/outcome.js';
 import {
   activePolicy,
+  anyLimit,
   compilePolicy,
   heldInAdvance,
   resolveLimits,
   ruleOnLimits,
   settledAmounts,
   storedBundle,
+  type LimitedProposal,
   type Policy,
+  type ReadHistory,
   type ResolvedLimits,
   type Ruling,
 } from '../src/policy/index.js';
@@ -21,16 +24,19 @@ import { assertHonourable } from './constraints.js';
 import type { Tool } from '../src/tools/tool.js';
 import type { Authentic } from './authenticate.js';
 
+/** The part of the proposal that limits and history facts read. */
+export function limitedProposal({ proposal: { input, traceId } }: Pick<Authentic, 'proposal'>): LimitedProposal {
+  return { input, ...(traceId === undefined ? {} : { traceId }) };
+}
+
 /** The limits that apply to the action; undefined when none does. @throws CountersignError POLICY_ERROR */
 export function applicableLimits(policy: Policy, facts: Facts, authentic: Authentic): ResolvedLimits | undefined {
-  const { proposal, authority } = authentic;
-  const { input, traceId } = proposal;
-  const resolved = resolveLimits(policy, facts, { input, ...(traceId === undefined ? {} : { traceId }) }, authority);
-  return resolved.limits.length + resolved.exceeded.length + resolved.depths.length === 0 ? undefined : resolved;
+  const resolved = resolveLimits(policy, facts, limitedProposal(authentic), authentic.authority);
+  return anyLimit(resolved) ? resolved : undefined;
 }
 
 /**
- * Evaluates policy on the facts and the figures of the limits. The limits may stop what policy allows.
+ * Evaluates policy on the facts, the figures of the limits and what earlier actions came to. The limits may stop what policy allows.
  *
  * @throws CountersignError CONSTRAINT_UNSUPPORTED
  */
@@ -40,8 +46,10 @@ export function rule(
   tool: Tool,
   resolved: ResolvedLimits,
   readings: readonly LimitReading[],
+  history?: ReadHistory,
 ): Ruling {
-  return ruleOnLimits(policy, baseFacts, resolved, readings, (constraints) => assertHonourable(constraints, tool));
+  const honourable = (constraints: Decision['constraints']): void => assertHonourable(constraints, tool);
+  return ruleOnLimits(policy, baseFacts, resolved, readings, honourable, history);
 }
 
 export interface Spending {

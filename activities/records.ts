@@ -3,6 +3,7 @@ import type { Decision, Facts, Preview, ActionType } from '../src/action/decisio
 import type { ErrorView } from '../src/action/errors.js';
 import type { Plan } from '../src/action/grant.js';
 import type { Digest } from '../src/action/json.js';
+import type { HistoryClaim } from '../src/action/history.js';
 import type { HoldRequest, LimitFigure } from '../src/action/limits.js';
 import type { ApprovalRecord, Outcome, Shown } from '../src/action/outcome.js';
 import type { Proposal } from '../src/action/proposal.js';
@@ -81,9 +82,11 @@ export interface Enforced extends StepRecord {
   readonly measured: readonly Pick<Measured, 'unit' | 'amount'>[];
   /** Digest of the record of `propose` that it rests on. Absent in records from before receipts named it. */
   readonly proposed?: Digest;
+  /** What the decision relied on of earlier actions: `authorize` checks it once more. Absent when the policy declares no history. */
+  readonly history?: HistoryClaim;
 }
 
-/** A limit leaves no room now, and the action may wait for some. */
+/** A limit leaves no room now, or what must come before the action is under way: the action may wait. */
 export interface Queued extends StepRecord {
   readonly kind: 'queued';
   readonly facts: Facts;
@@ -91,10 +94,12 @@ export interface Queued extends StepRecord {
   readonly reason: string;
   /** How long to wait before `enforce` runs again. Milliseconds. */
   readonly retryAfterMs: number;
-  /** The longest time that the action waits in total, from when it first reached the limit. Milliseconds. */
+  /** The longest time that the action waits in total, from when it first had to. Milliseconds. */
   readonly maxWaitMs: number;
   /** As in `Enforced`. */
   readonly proposed?: Digest;
+  /** The decision when it has waited in vain for what must come before it. Absent: it waits for room. */
+  readonly inVain?: Decision;
 }
 
 /** The state that the action can change, before it changes it. */
@@ -140,10 +145,13 @@ export interface Granted extends StepRecord {
   readonly timeoutMs: number;
 }
 
-/** Other actions took the room before the holds were placed, or the records are too old: the earlier steps must run again. */
+/**
+ * Other actions took the room before the holds were placed, earlier actions came to something else than was decided on, or the records are too
+ * old: the earlier steps must run again.
+ */
 export interface LookAgain {
   readonly kind: 'look_again';
-  readonly because: 'limits' | 'standing_approvals' | 'stale_records';
+  readonly because: 'limits' | 'history' | 'standing_approvals' | 'stale_records';
 }
 
 /** Whether the effect was made, as far as the attempt to make it can tell. */

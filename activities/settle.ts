@@ -116,7 +116,11 @@ async function endingOf(
       return { status: 'denied', error, approvals, ...(changed ? { revisedBy: edited.actionId } : {}) };
     }
     case 'no_room': {
-      const { facts, decision, reason } = run.open<Queued>('enforce', ending.queued);
+      const { facts, decision, reason, inVain } = run.open<Queued>('enforce', ending.queued);
+      if (inVain !== undefined) {
+        const { code = 'POLICY_DENIED', reason: why } = inVain;
+        return { status: 'denied', error: fromView({ code, message: why }), facts, decision: inVain };
+      }
       return { status: 'denied', error: fromView({ code: 'LIMIT_EXCEEDED', message: reason }), facts, decision };
     }
     case 'step_failed':

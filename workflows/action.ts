@@ -50,12 +50,12 @@ export class Action {
   /** What each step came to, for the Temporal UI. */
   readonly #lines = new Map<Step, string>();
   readonly #people = new People(this);
-  readonly #looks = { limits: 0, standing_approvals: 0, stale_records: 0 };
+  readonly #looks = { limits: 0, history: 0, standing_approvals: 0, stale_records: 0 };
   #outcome: Outcome | undefined;
   #unrecorded: ErrorView | undefined;
   /** How often the agent said the same in other words. */
   #restated = 0;
-  /** When the action first met a limit that lets it wait. Milliseconds since the epoch. */
+  /** When the action first had to wait. Milliseconds since the epoch. */
   #queuedAt: number | undefined;
   /** Callers who wait to be told. Not a condition: that would end with a cancellation. */
   #waiting: ((reply: OutcomeReply) => void)[] = [];
@@ -116,7 +116,8 @@ export class Action {
 
   /** The action has looked again often enough. */
   get lastLook(): boolean {
-    return this.#looks.limits >= MAX_LOOKS || this.#looks.stale_records >= MAX_LOOKS;
+    const { limits, history, stale_records: stale } = this.#looks;
+    return Math.max(limits, history, stale) >= MAX_LOOKS;
   }
 
   looksAgain(because: LookAgain['because']): void {
@@ -149,9 +150,9 @@ export class Action {
     if (stopped !== undefined) throw new Ends(stopped);
   }
 
-  /** Waits for a limit to have room again. The last look is when the longest wait is over. @throws Ends */
+  /** Waits for a limit to have room again, or for what must come before the action. The last look is when the longest wait is over. @throws Ends */
   async waitForRoom(queued: Sealed<Queued>): Promise<void> {
-    const { facts, reason, retryAfterMs, maxWaitMs } = queued;
+    const { facts, reason, retryAfterMs, maxWaitMs, inVain } = queued;
     const now = Date.now();
     const first = this.#queuedAt === undefined;
     this.#queuedAt ??= now;
@@ -161,7 +162,8 @@ export class Action {
     const pauseMs = Math.min(leftMs, pauseInQueue(waitedMs, retryAfterMs));
     this.maxWaitOver = pauseMs === leftMs;
     this.#phase = 'queued';
-    showQueued(facts, { reason, until: new Date(now + leftMs).toISOString(), first });
+    const until = new Date(now + leftMs).toISOString();
+    showQueued(facts, { reason, until, first, for: inVain === undefined ? 'room' : 'earlier actions' });
 
     await condition(() => this.cancelRequested, pauseMs);
     if (this.cancelRequested) throw new Ends({ kind: 'cancelled', during: 'queue', queued });

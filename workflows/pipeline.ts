@@ -68,7 +68,11 @@ export async function enforce(action: Action, proposed: Sealed<Proposed>): Promi
     case 'ended':
       throw new AlreadyRecorded(enforced.outcome);
     case 'queued':
-      action.did('enforce', enforced, `waits for room: ${enforced.reason}`);
+      action.did(
+        'enforce',
+        enforced,
+        `waits for ${enforced.inVain === undefined ? 'room' : 'earlier actions'}: ${enforced.reason}`,
+      );
       await action.waitForRoom(enforced);
       throw new LooksAgain();
     case 'enforced': {

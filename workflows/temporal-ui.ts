@@ -47,10 +47,10 @@ export function tellPending({ shown, expiresAt, escalated }: PendingView, facts:
 /** One upsert for the whole wait, however often the limit is looked at. */
 export function showQueued(
   facts: Facts,
-  { reason, until, first }: { reason: string; until: string; first: boolean },
+  waits: { reason: string; until: string; first: boolean; for: 'room' | 'earlier actions' },
 ): void {
-  if (first) upsertSearchAttributes(attributes('queued', facts, undefined));
-  setCurrentDetails(`**Waiting for room** until ${until}: ${reason}\n\n${headline(facts)}`);
+  if (waits.first) upsertSearchAttributes(attributes('queued', facts, undefined));
+  setCurrentDetails(`**Waiting for ${waits.for}** until ${waits.until}: ${waits.reason}\n\n${headline(facts)}`);
 }
 
 /** What each step came to so far. Local activities have no summary of their own, so their lines are here. Costs no event. */

@@ -61,6 +61,9 @@ const schema = z.strictObject({
       now: time,
       input: object.optional(),
       limits: z.array(z.looseObject({ limit: z.string(), key: z.string(), kind: z.string() })).optional(),
+      history: z
+        .array(z.looseObject({ fact: z.string(), done: z.number(), underWay: z.number(), possible: z.number() }))
+        .optional(),
     })
     .optional(),
   decision: z

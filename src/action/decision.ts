@@ -1,5 +1,6 @@
 /** What policy says of a proposal, and the facts it was said on. */
 import type { ErrorCode, ErrorView } from './errors.js';
+import type { HistoryFigure } from './history.js';
 import type { Digest, JsonObject } from './json.js';
 import type { LimitFigure } from './limits.js';
 import type { Agent } from './principal.js';
@@ -73,6 +74,8 @@ export interface Facts {
   readonly input?: JsonObject;
   /** The limits that the action meets, as they stood before it. Absent when none applies. */
   readonly limits?: readonly LimitFigure[];
+  /** What earlier actions came to, one figure for each fact of the policy's history.yaml. Absent when it declares none. */
+  readonly history?: readonly HistoryFigure[];
   /** Worker's time of the decision, RFC 3339 UTC. */
   readonly now: string;
 }

@@ -1,6 +1,8 @@
 /** A policy bundle: the files of a policy, with their digest. */
 import { CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
+import { HISTORY_FILE, NO_HISTORY, type HistorySet } from './history/fact.js';
+import { parseHistory } from './history/read.js';
 import { LIMITS_FILE, NO_LIMITS, type LimitSet } from './limits/limit.js';
 import { parseLimits } from './limits/read.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
@@ -9,8 +11,8 @@ import { readRules, SCHEMA_FILE, type Rules } from './rules.js';
 export const MAX_FILE_BYTES = 1024 * 1024;
 const POLICY_FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*\.cedar$/;
 export const BUNDLE_FILE =
-  /^([A-Za-z0-9][A-Za-z0-9._-]*\.cedar|schema\.cedarschema|limits\.yaml|tests\/[A-Za-z0-9][A-Za-z0-9._-]*\.yaml)$/;
-export const BUNDLE_FILE_NAMES = `*.cedar, ${SCHEMA_FILE}, limits.yaml and tests/*.yaml`;
+  /^([A-Za-z0-9][A-Za-z0-9._-]*\.cedar|schema\.cedarschema|limits\.yaml|history\.yaml|tests\/[A-Za-z0-9][A-Za-z0-9._-]*\.yaml)$/;
+export const BUNDLE_FILE_NAMES = `*.cedar, ${SCHEMA_FILE}, limits.yaml, history.yaml and tests/*.yaml`;
 
 export interface PolicyBundle {
   /** The texts by path (`roles.cedar`, `tests/matrix.yaml`), with LF line ends. */
@@ -22,6 +24,7 @@ export interface PolicyBundle {
 /** The content of a bundle, parsed and validated. */
 export interface BundleContents extends Rules {
   readonly limits: LimitSet;
+  readonly history: HistorySet;
 }
 
 const contentsOf = new WeakMap<PolicyBundle, BundleContents>();
@@ -49,7 +52,8 @@ export function bundleContents(bundle: PolicyBundle): BundleContents {
  * Makes a bundle from the texts of its files, as the ledger stores them.
  *
  * @throws CountersignError POLICY_INVALID: a file is unknown, too large or not text; the schema or every policy is missing; a policy
- *   does not parse, does not fit the schema, or has annotations that mean nothing; a limit cannot be used. The message names file,
+ *   does not parse, does not fit the schema, or has annotations that mean nothing; a limit or a history fact
+ *   cannot be used. The message names file,
  *   line and column.
  */
 export function bundleFromFiles(files: Readonly<Record<string, string>>): PolicyBundle {
@@ -68,11 +72,13 @@ export function bundleFromFiles(files: Readonly<Record<string, string>>): Policy
   }
   const limitsText = texts[LIMITS_FILE];
   const limits = limitsText === undefined ? NO_LIMITS : parseLimits(limitsText, problems);
+  const historyText = texts[HISTORY_FILE];
+  const history = historyText === undefined ? NO_HISTORY : parseHistory(historyText, problems);
   const [first, ...others] = problems;
   if (first !== undefined) throw policyInvalid([first, ...others]);
   const bundle: PolicyBundle = Object.freeze({ files: Object.freeze(texts), digest: digest(texts) });
-  const ids = limits.limits.map(({ id }) => id);
-  contentsOf.set(bundle, { ...readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? '', ids), limits });
+  const ids = { limits: limits.limits.map(({ id }) => id), history: history.facts.map(({ id }) => id) };
+  contentsOf.set(bundle, { ...readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? '', ids), limits, history });
   return bundle;
 }
 

@@ -6,6 +6,10 @@ import type { Digest, JsonObject } from '../action/json.js';
 import type { LimitFigure } from '../action/limits.js';
 import { bundleContents, type BundleContents, type PolicyBundle } from './bundle.js';
 import { newCedar, type Cedar } from './cedar.js';
+import { historyContext } from './history/cedar.js';
+import type { HistorySet } from './history/fact.js';
+import { historyFigures } from './history/figures.js';
+import type { HistoryUse } from './history/uses.js';
 import { declaredInput, inputContext, sampleInput } from './input/declared.js';
 import type { InputRecord } from './input/type.js';
 import { limitsContext, OPTIONAL_ATTRIBUTES, type OptionalAttribute } from './limits/cedar.js';
@@ -28,20 +32,24 @@ export class Policy {
   readonly digest: Digest;
   readonly rules: readonly Rule[];
   readonly limits: LimitSet;
+  readonly history: HistorySet;
   readonly #schema: string;
   readonly #optional: BundleContents['optional'];
   readonly #inputs: ReadonlyMap<ActionType, InputRecord>;
   readonly #limitIds: ReadonlySet<string>;
+  readonly #historyUses: BundleContents['historyUses'];
   readonly #byId: ReadonlyMap<string, Rule>;
   readonly #index: RuleIndex;
   #loaded: { readonly cedar: Cedar; readonly sets: PreparsedSets } | undefined;
 
   constructor(bundle: PolicyBundle, contents: BundleContents) {
-    const { rules, limits, schema, optional, inputs } = contents;
+    const { rules, limits, history, historyUses, schema, optional, inputs } = contents;
     this.bundle = bundle;
     this.digest = bundle.digest;
     this.rules = rules;
     this.limits = limits;
+    this.history = history;
+    this.#historyUses = historyUses;
     this.#schema = schema;
     this.#optional = optional;
     this.#inputs = inputs;
@@ -54,6 +62,14 @@ export class Policy {
   /** The policies that can match the request: no other is evaluated. */
   slice(request: CedarRequest): readonly Rule[] {
     return this.#index.candidates(request);
+  }
+
+  /** How the rules that can apply read the history facts: for the agent, and for each agent above it. @throws CountersignError POLICY_ERROR */
+  historyUses(facts: Facts): readonly HistoryUse[] {
+    if (this.#historyUses.size === 0) return [];
+    const agents = [facts.agent, ...(facts.above ?? [])];
+    const rules = new Set(agents.flatMap((agent) => this.slice(this.request({ ...facts, agent }))));
+    return [...rules].flatMap(({ id }) => this.#historyUses.get(id) ?? []);
   }
 
   rule(id: string): Rule {
@@ -75,6 +91,7 @@ export class Policy {
   #optionalContext(facts: Facts): Record<string, CedarValueJson> {
     const values: Readonly<Record<OptionalAttribute, () => CedarValueJson>> = {
       limits: () => limitsContext(facts.limits ?? [], this.#limitIds),
+      history: () => historyContext(facts.history, this.history),
       compensates: () => facts.compensates !== undefined,
       edited: () => facts.editedBy !== undefined,
       sources: () => sourceNames(facts),
@@ -157,7 +174,8 @@ export function compilePolicy(bundle: PolicyBundle): Policy {
   const limits = policy.limits.limits.map(({ id }) => ({ ...SAMPLE_FIGURE, limit: id }));
   for (const actionType of ACTION_TYPES) {
     const input = contents.inputs.get(actionType);
-    const sample = { ...SAMPLE, actionType, ...(input === undefined ? {} : { input: sampleInput(input) }) };
+    const history = historyFigures(policy.history);
+    const sample = { ...SAMPLE, actionType, history, ...(input === undefined ? {} : { input: sampleInput(input) }) };
     for (const agent of [SAMPLE.agent, { ...SAMPLE.agent, owner: 'owner' }]) checkSchema(policy, { ...sample, agent });
     if (limits.length > 0) checkSchema(policy, { ...sample, limits });
   }

@@ -7,16 +7,18 @@ import type { Digest } from '../action/json.js';
 import type { ApprovalTerms } from './approval.js';
 import { newCedar, type Cedar } from './cedar.js';
 import type { Policy } from './compile.js';
+import { withDeclaredTypes } from './declared-types.js';
+import { HISTORY_FILE } from './history/fact.js';
+import { historyText } from './history/figures.js';
 import { LIMITS_FILE } from './limits/limit.js';
 import { limitText } from './limits/counters.js';
-import { withLimitsType } from './limits/cedar.js';
 import { SCHEMA_FILE, type Rule } from './rules.js';
 import { scopeText } from './scope-text.js';
 
 export interface PolicyDifference {
-  readonly part: 'rule' | 'limit' | 'schema';
+  readonly part: 'rule' | 'limit' | 'history' | 'schema';
   readonly what: 'added' | 'removed' | 'changed';
-  /** The `@id` of a rule, the id of a limit, the path of a schema's declaration. */
+  /** The `@id` of a rule, the id of a limit or history fact, the path of a schema's declaration. */
   readonly name: string;
   /** Sentences, in the order of the rule's parts. */
   readonly sentences: readonly string[];
@@ -36,7 +38,8 @@ export function diffPolicies(from: Policy, to: Policy): PolicyDiff {
     to: to.digest,
     differences: [
       ...compare('rule', rulesOf(cedar, from), rulesOf(cedar, to), changedRule),
-      ...compare('limit', limitsOf(from), limitsOf(to), changedLimit),
+      ...compare('limit', limitsOf(from), limitsOf(to), changedFields),
+      ...compare('history', historyOf(from), historyOf(to), changedFields),
       ...compare('schema', declarationsOf(cedar, from), declarationsOf(cedar, to), (before, after) =>
         before.type === after.type ? [] : [`was ${before.type}, is ${after.type}`],
       ),
@@ -137,16 +140,32 @@ function constraintsText({ constraints }: Rule): string {
   return `; constraints ${constraints.map(({ name, value }) => `${name}=${value}`).join(', ')}`;
 }
 
-interface DescribedLimit extends Described {
+interface DescribedFields extends Described {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-function limitsOf(policy: Policy): ReadonlyMap<string, DescribedLimit> {
-  const text = policy.bundle.files[LIMITS_FILE];
-  const written =
-    text === undefined ? {} : ((parse(text) as { limits?: Record<string, Record<string, unknown>> }).limits ?? {});
+type WrittenFields = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** What a file of the bundle has under its one key, as it is written. */
+function writtenIn(policy: Policy, file: string, key: 'limits' | 'history'): WrittenFields {
+  const text = policy.bundle.files[file];
+  return text === undefined ? {} : ((parse(text) as { readonly [key in typeof key]?: WrittenFields })[key] ?? {});
+}
+
+function historyOf(policy: Policy): ReadonlyMap<string, DescribedFields> {
+  const written = writtenIn(policy, HISTORY_FILE, 'history');
   return new Map(
-    policy.limits.limits.map((limit): [string, DescribedLimit] => {
+    policy.history.facts.map((fact): [string, DescribedFields] => [
+      fact.id,
+      { fields: written[fact.id] ?? {}, sentence: historyText(fact) },
+    ]),
+  );
+}
+
+function limitsOf(policy: Policy): ReadonlyMap<string, DescribedFields> {
+  const written = writtenIn(policy, LIMITS_FILE, 'limits');
+  return new Map(
+    policy.limits.limits.map((limit): [string, DescribedFields] => {
       const fields = written[limit.id] ?? {};
       const when = typeof fields['when'] === 'string' ? `, when ${fields['when']}` : '';
       return [limit.id, { fields, sentence: `${limitText(limit)}${when}` }];
@@ -154,7 +173,7 @@ function limitsOf(policy: Policy): ReadonlyMap<string, DescribedLimit> {
   );
 }
 
-function changedLimit(before: DescribedLimit, after: DescribedLimit): readonly string[] {
+function changedFields(before: DescribedFields, after: DescribedFields): readonly string[] {
   const names = [...new Set([...Object.keys(before.fields), ...Object.keys(after.fields)])].sort();
   return names.flatMap((name) => {
     const [one, other] = [before.fields[name], after.fields[name]];
@@ -169,8 +188,8 @@ interface Declaration extends Described {
 
 /** What the schema declares, one entry for each attribute, by its path. */
 function declarationsOf(cedar: Cedar, policy: Policy): ReadonlyMap<string, Declaration> {
-  const ids = policy.limits.limits.map(({ id }) => id);
-  const schema = cedar.schemaToJson(withLimitsType(cedar, policy.bundle.files[SCHEMA_FILE] ?? '', ids));
+  const ids = { limits: policy.limits.limits.map(({ id }) => id), history: policy.history.facts.map(({ id }) => id) };
+  const schema = cedar.schemaToJson(withDeclaredTypes(cedar, policy.bundle.files[SCHEMA_FILE] ?? '', ids));
   const found = new Map<string, Declaration>();
   if (schema.type !== 'success') return found;
   const put = (path: string, type: string): void => {
@@ -184,8 +203,8 @@ function declarationsOf(cedar: Cedar, policy: Policy): ReadonlyMap<string, Decla
       attributes(`${within}${name}`, shape, put);
     }
     for (const [name, type] of Object.entries(commonTypes ?? {})) {
-      // This type is made from the limits, which are compared themselves.
-      if (name !== 'Limits') attributes(`${within}${name}`, type, put);
+      // These types are made from what is compared itself.
+      if (name !== 'Limits' && name !== 'History') attributes(`${within}${name}`, type, put);
     }
     for (const [name, action] of Object.entries(actions))
       put(`${within}Action::${name}`, `an action for ${canonical(action)}`);

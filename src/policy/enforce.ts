@@ -5,6 +5,7 @@ import type { Agent } from '../action/principal.js';
 import type { Proposal } from '../action/proposal.js';
 import type { Policy } from './compile.js';
 import { evaluate, undecidable } from './evaluate.js';
+import { historyFigures } from './history/figures.js';
 
 /** The time that `enforce` uses when its context gives none: noon on a Wednesday. */
 export const ENFORCE_NOW = '2025-01-01T12:00:00.000Z';
@@ -25,6 +26,8 @@ export interface EnforceContext {
   readonly preview?: Partial<Preview>;
   /** The figures of the limits that apply, for policies that read `context.limits`. Default none. */
   readonly limits?: Facts['limits'];
+  /** What earlier actions came to, by the facts of history.yaml, for policies that read `context.history`. Default: none came before. */
+  readonly history?: Readonly<Record<string, { readonly done?: number; readonly possible?: number }>>;
   /** The time of the decision. RFC 3339 UTC, default `ENFORCE_NOW`. */
   readonly now?: string;
 }
@@ -74,11 +77,14 @@ export function enforce(
   } catch (error) {
     return undecidable(policy, error);
   }
-  const facts = proposedFacts(proposal, context);
-  return evaluate(policy, input === undefined ? facts : { ...facts, input });
+  return evaluate(policy, {
+    ...proposedFacts(proposal, context),
+    ...(input === undefined ? {} : { input }),
+    ...(policy.history.facts.length === 0 ? {} : { history: historyFigures(policy.history, context.history) }),
+  });
 }
 
-/** The facts that `enforce` decides on, but for what the policy's schema declares of the input. */
+/** The facts that `enforce` decides on, but for what the policy declares: of the input, and of earlier actions. */
 export function proposedFacts(
   { input, from }: Pick<Proposal, 'input'> & Partial<Proposal>,
   { agent, actionType, tool, operation, preview, limits, now = ENFORCE_NOW }: Omit<EnforceContext, 'policy'>,

@@ -18,7 +18,7 @@ const READ_ATTEMPTS = 3;
 /**
  * Reads, checks and validates the bundle in a folder.
  *
- * It reads `*.cedar`, `schema.cedarschema`, `limits.yaml` and `tests/*.yaml`. Names that start with a dot or end in `~` or `.md` are
+ * It reads `*.cedar`, `schema.cedarschema`, `limits.yaml`, `history.yaml` and `tests/*.yaml`. Names that start with a dot or end in `~` or `.md` are
  * ignored. Anything else is refused, so that no policy is overlooked because of its name or place. Links are followed only within the
  * folder.
  *

@@ -14,6 +14,7 @@ export { compilePolicy, type Policy } from './compile.js';
 export { enforce, ENFORCE_NOW, type EnforceContext } from './enforce.js';
 export { evaluate } from './evaluate.js';
 export { loadBundle } from './folder.js';
+export { historyFigures, resolveHistory, type ReadHistory, type ResolvedHistory } from './history/index.js';
 export {
   atLimits,
   besideOthers,
@@ -21,6 +22,7 @@ export {
   figuresOf,
   heldInAdvance,
   limitText,
+  NO_LIMITS_APPLY,
   resolveLimits,
   settledAmounts,
   standingLimits,
@@ -33,5 +35,5 @@ export {
 } from './limits/index.js';
 export { RolledOutPolicy, storedBundle, type PolicyPlaces } from './rolled-out.js';
 export type { Rule } from './rules.js';
-export { deniedAtLimit, ruleOnLimits, type Ruling } from './ruling.js';
+export { anyLimit, deniedAtLimit, ruleOnLimits, type Ruling } from './ruling.js';
 export { starterFolder } from './starter.js';

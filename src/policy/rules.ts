@@ -5,8 +5,9 @@ import type { ActionType } from '../action/decision.js';
 import { readAnnotations, type AnnotationProblem, type NamedValue } from './annotations.js';
 import type { ApprovalTerms } from './approval.js';
 import { newCedar, locationText, type Cedar } from './cedar.js';
+import { withDeclaredTypes, type DeclaredIds } from './declared-types.js';
+import { historyUses, type HistoryUse } from './history/uses.js';
 import { inputTypes, type InputRecord } from './input/type.js';
-import { withLimitsType } from './limits/cedar.js';
 import { locate, locateIn, pushAll } from './located-problems.js';
 import { deeperThan, splitFile, type PolicySource } from './policy-source.js';
 import { policyInvalid, type BundleProblem } from './problems.js';
@@ -47,6 +48,8 @@ export interface Rules extends Omit<SchemaActions, 'actions'> {
   readonly schema: string;
   /** What of a tool's input the context's `input` declares, by action type. */
   readonly inputs: ReadonlyMap<ActionType, InputRecord>;
+  /** How each rule reads the history facts, by the rule's id. Only of rules that read any. */
+  readonly historyUses: ReadonlyMap<string, readonly HistoryUse[]>;
 }
 
 function tooMany(count: number): CountersignError {
@@ -60,11 +63,11 @@ function tooMany(count: number): CountersignError {
   ]);
 }
 
-/** Reads the policies of a bundle. `limits` are the ids of its limits. @throws CountersignError POLICY_INVALID */
-export function readRules(files: Readonly<Record<string, string>>, written: string, limits: readonly string[]): Rules {
+/** Reads the policies of a bundle. `ids` are those of its limits and history facts. @throws CountersignError POLICY_INVALID */
+export function readRules(files: Readonly<Record<string, string>>, written: string, ids: DeclaredIds): Rules {
   const cedar = newCedar();
   const problems: BundleProblem[] = [];
-  const schema = guard(SCHEMA_FILE, () => withLimitsType(cedar, written, limits));
+  const schema = guard(SCHEMA_FILE, () => withDeclaredTypes(cedar, written, ids));
   const { actions, ...optional } = guard(SCHEMA_FILE, () => readActions(cedar, schema, problems, SCHEMA_FILE));
   const inputs = guard(SCHEMA_FILE, () => inputTypes(cedar, schema, problems, SCHEMA_FILE));
   const sources = Object.entries(files).flatMap(([file, text]) =>
@@ -80,7 +83,9 @@ export function readRules(files: Readonly<Record<string, string>>, written: stri
   refuseIfAny(problems);
   guard('the folder', () => validate(cedar, files, rules, schema, problems));
   refuseIfAny(problems);
-  return { rules, schema, ...optional, inputs };
+  const uses = ids.history.length === 0 ? [] : rules.map((rule) => [rule.id, historyUses(rule, problems)] as const);
+  refuseIfAny(problems);
+  return { rules, schema, ...optional, inputs, historyUses: new Map(uses.filter(([, own]) => own.length > 0)) };
 }
 
 function refuseIfAny(problems: readonly BundleProblem[]): void {

@@ -1,6 +1,7 @@
 /** What an admission asks for, and what it comes to. */
 import type { Digest } from '../../action/json.js';
 import type { Freeze } from '../../action/freeze.js';
+import type { HistoryClaim } from '../../action/history.js';
 import type { HoldRequest, LimitReading } from '../../action/limits.js';
 import type { Outcome } from '../../action/outcome.js';
 import type { Revocation } from '../../action/revocation.js';
@@ -23,6 +24,8 @@ export interface AdmitRequest {
    * it holds nothing twice; holds of the action that are not asked for any more are given back. Absent: holds are left as they are.
    */
   readonly holds?: readonly HoldRequest[];
+  /** What the decision relied on of earlier actions: checked once more with the grant. And the marks that the action leaves for later ones. */
+  readonly history?: HistoryClaim;
 }
 
 export type Admission =
@@ -30,6 +33,8 @@ export type Admission =
   | { readonly kind: 'admitted'; readonly limits?: readonly LimitReading[] }
   /** At least one demand does not fit: nothing was held and no grant issued, though the action id is taken. */
   | { readonly kind: 'limited'; readonly limits: readonly LimitReading[] }
+  /** Earlier actions have come to something else than the decision relied on: nothing was held or left and no grant issued, though the action id is taken. */
+  | { readonly kind: 'changed' }
   | { readonly kind: 'revoked'; readonly revocation: Revocation }
   /** The action id stands for another proposal, with this digest. */
   | { readonly kind: 'conflict'; readonly digest: Digest }

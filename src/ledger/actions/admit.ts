@@ -2,6 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
+import type { HistoryClaim } from '../../action/history.js';
 import type { HoldRequest, LimitReading } from '../../action/limits.js';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
@@ -23,6 +24,8 @@ interface AdmissionRow extends EndColumns {
     readonly fits: boolean;
     readonly issued: boolean;
     readonly limits: readonly LimitReading[];
+    /** Set when earlier actions have come to something else. */
+    readonly changed?: unknown;
   } | null;
   readonly issued?: boolean;
 }
@@ -37,12 +40,10 @@ interface Admitting {
 
 /** @throws CountersignError LEDGER_BROKEN where the tenant's chain could not take the receipt of what is admitted */
 export async function admit({ database, batcher, heads }: Admitting, request: AdmitRequest): Promise<Admission> {
-  const { tenant, digest, holds } = request;
+  const { tenant, digest, holds, history } = request;
   const statement = admissionOf(database, request, heads.of(tenant));
-  const rows =
-    holds === undefined || holds.length === 0
-      ? await database.rows(statement)
-      : await batcher.rows(countersOf(tenant, holds), statement);
+  const locks = [...(holds?.length ? [countersOf(tenant, holds)] : []), ...(history ? [locksOf(history)] : [])];
+  const rows = locks.length === 0 ? await database.rows(statement) : await batcher.rows(locks.join('\n'), statement);
   const row = rows[0];
   if (row === undefined)
     throw new CountersignError('INTERNAL', 'The ledger neither admitted the action nor refused it.');
@@ -52,20 +53,22 @@ export async function admit({ database, batcher, heads }: Admitting, request: Ad
   if (row.broken !== null) throw chainBroken(tenant, row.broken);
   if (row.frozen !== null) return { kind: 'frozen', freeze: toFreeze(row.frozen) };
   if (row.revoked !== null) return { kind: 'revoked', revocation: toRevocation(row.revoked) };
-  if (holds === undefined) {
+  if (holds === undefined && history === undefined) {
     if (row.issued !== true) await checkSameGrant(database, request);
     return { kind: 'admitted' };
   }
   const { placed } = row;
   if (!placed) throw new CountersignError('INTERNAL', 'The ledger neither placed the holds nor refused them.');
-  const limits = inOrderOf(holds, placed.limits);
+  if (placed.changed !== undefined) return { kind: 'changed' };
+  const limits = inOrderOf(holds ?? [], placed.limits);
   if (!placed.fits) return { kind: 'limited', limits };
   if (!placed.issued) await checkSameGrant(database, request);
-  return { kind: 'admitted', limits };
+  return holds === undefined ? { kind: 'admitted' } : { kind: 'admitted', limits };
 }
 
 function admissionOf(database: Database, request: AdmitRequest, seen: number): PreparedStatement<AdmissionRow> {
-  const { holds } = request;
+  const { holds, history } = request;
+  if (history !== undefined) return admissionWithHistory(database, request, seen, history);
   return holds === undefined ? admission(database, request, seen) : admissionWithHolds(database, request, seen, holds);
 }
 
@@ -106,6 +109,40 @@ function admissionWithHolds(
       placed as materialized (
         select ${sql.id(database.schema, 'place_holds')}
           (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demandRows(holds)}::jsonb) as result
+        from free
+      )
+      select
+        action.digest, action.outcome, action.receipt_seq, action.receipt_hash,
+        (select row_to_json(broken) from broken) as broken,
+        (select row_to_json(frozen) from frozen) as frozen,
+        (select row_to_json(revoked) from revoked) as revoked,
+        (select result from placed) as placed
+      from action`,
+  };
+}
+
+/** What it asks of the marks: those who ask the same can be put together, as those can who ask for the same counters. */
+function locksOf({ checks, marks }: HistoryClaim): string {
+  const asked = checks.flatMap(({ possible, possibleIn }) => (possibleIn === undefined ? [] : possible));
+  return JSON.stringify([marks, [...new Set(asked)].sort()]);
+}
+
+function admissionWithHistory(
+  database: Database,
+  request: AdmitRequest,
+  seen: number,
+  { checks, marks }: HistoryClaim,
+): PreparedStatement<AdmissionRow> {
+  const { tenant, actionId, agent, tool, grant, holds } = request;
+  const demands = holds === undefined ? null : demandRows(holds);
+  return {
+    name: 'admit_with_history',
+    query: sql<AdmissionRow>`
+      with ${registering(database, request, seen)},
+      placed as materialized (
+        select ${sql.id(database.schema, 'place_with_history')}
+          (${tenant}, ${actionId}, ${agent}, ${tool}, ${grant.jti}, ${grant.expiresAt}, ${demands}::jsonb, ${JSON.stringify(checks)}::jsonb,
+            ${marks}::text[]) as result
         from free
       )
       select

@@ -1047,6 +1047,117 @@ begin
   return n;
 end $$;
 
+-- History in rules: the marks by which an action is found by those that come after it. A mark is a digest of what a history fact counts, and where.
+-- There are none where no policy declares such facts. What became of an action is read from its row.
+
+create table countersign.history_marks (
+  tenant text not null,
+  mark text not null check (mark ~ '^sha256:[0-9a-f]{64}$'),
+  action_id text not null,
+  -- When the action was authorized, for the last time.
+  at timestamptz not null default clock_timestamp(),
+  primary key (tenant, mark, action_id)
+);
+
+-- All that a decision reads: the newest actions of a mark.
+create index history_marks_in_time on countersign.history_marks (tenant, mark, at);
+
+-- What could be forgotten could be done again.
+create trigger keep before delete or truncate on countersign.history_marks
+  for each statement execute function countersign.refuse_change();
+
+-- What earlier actions came to: a HistoryReading for each HistoryQuery, in their order. Bounded: of each mark, the newest 200 actions are looked at; with
+-- more of them in the window, as many as can be counted are possible. Volatile, so that it sees what was committed before its caller got its locks.
+create function countersign.read_history(p_tenant text, p_action text, p_queries jsonb) returns jsonb language plpgsql volatile as $$
+declare
+  q record;
+  counts record;
+  readings jsonb := '[]';
+begin
+  for q in
+    select * from jsonb_to_recordset(p_queries) as x(fact text, certain text[], possible text[], "withinMs" bigint, outcomes text[])
+  loop
+    with seen as materialized (
+      select k.mark, n.action_id
+      from unnest(q.possible) as k(mark)
+      cross join lateral (
+        select m.action_id from countersign.history_marks as m
+        where m.tenant = p_tenant and m.mark = k.mark and m.at > clock_timestamp() - q."withinMs" * interval '1 millisecond'
+        order by m.at desc
+        limit 201
+      ) as n
+    ),
+    earlier as (
+      select s.action_id, bool_or(s.mark = any (q.certain)) as certain
+      from seen as s where s.action_id <> p_action group by s.action_id
+    )
+    select
+      count(*) filter (where e.certain and a.status = any (q.outcomes)) as done,
+      count(*) filter (where e.certain and a.status is null) as under_way,
+      case when exists (select from seen as s group by s.mark having count(*) > 200) then 100 else
+        count(*) filter (where a.status is null or a.status = 'unknown' or a.status = any (q.outcomes)
+          -- The effect was made, whatever came of it.
+          or (a.status = 'mismatch' and 'success' = any (q.outcomes)))
+      end as possible
+    into counts
+    from earlier as e join countersign.actions as a on a.tenant = p_tenant and a.action_id = e.action_id;
+    readings := readings || jsonb_build_object('fact', q.fact, 'done', least(counts.done, 100), 'underWay', least(counts.under_way, 100),
+      'possible', least(counts.possible, 100));
+  end loop;
+  return readings;
+end $$;
+
+-- As place_holds, for an action whose decision relied on earlier actions, or on which later ones may rely. What it relied on is read again under locks, which
+-- are taken in one order and before any counter: whoever leaves a mark excludes whoever asks how many may have left it, and so of two actions that
+-- each would stop the other, one is first. Without demands, holds are left as they are.
+create function countersign.place_with_history(
+  p_tenant text, p_action text, p_agent text, p_tool text, p_jti text, p_expires timestamptz, p_demands jsonb, p_checks jsonb, p_marks text[])
+returns jsonb language plpgsql as $$
+declare
+  l record;
+  readings jsonb;
+  placed jsonb;
+begin
+  for l in
+    select hashtextextended(p_tenant || E'\n' || k.mark, 0) as id, bool_or(k.leaves) as leaves
+    from (
+      select m as mark, true as leaves from unnest(p_marks) as m
+      union all
+      -- What has ended as asked stays so: of that alone, nobody need be kept away.
+      select jsonb_array_elements_text(c -> 'possible'), false from jsonb_array_elements(p_checks) as c where c ? 'possibleIn'
+    ) as k
+    group by 1
+    order by 1
+  loop
+    if l.leaves then perform pg_advisory_xact_lock(l.id); else perform pg_advisory_xact_lock_shared(l.id); end if;
+  end loop;
+
+  readings := countersign.read_history(p_tenant, p_action, p_checks);
+  if exists (
+    select from jsonb_array_elements(p_checks) with ordinality as c(asked, n)
+    join jsonb_array_elements(readings) with ordinality as r(reading, n) using (n)
+    where ((r.reading ->> 'done')::integer between (c.asked -> 'doneIn' ->> 0)::integer and (c.asked -> 'doneIn' ->> 1)::integer) is false
+      or ((r.reading ->> 'possible')::integer between (c.asked -> 'possibleIn' ->> 0)::integer and (c.asked -> 'possibleIn' ->> 1)::integer) is false
+  ) then
+    return jsonb_build_object('fits', false, 'issued', false, 'limits', '[]'::jsonb, 'changed', readings);
+  end if;
+
+  if p_demands is null then
+    insert into countersign.grants (jti, tenant, action_id, agent, tool, expires_at)
+    values (p_jti, p_tenant, p_action, p_agent, p_tool, p_expires)
+    on conflict (jti) do nothing;
+    placed := jsonb_build_object('fits', true, 'issued', found, 'limits', '[]'::jsonb);
+  else
+    placed := countersign.place_holds(p_tenant, p_action, p_agent, p_tool, p_jti, p_expires, p_demands);
+  end if;
+  if (placed ->> 'fits')::boolean then
+    insert into countersign.history_marks (tenant, mark, action_id)
+    select p_tenant, m, p_action from unnest(p_marks) as m
+    on conflict (tenant, mark, action_id) do update set at = excluded.at;
+  end if;
+  return placed;
+end $$;
+
 -- People: what they are asked, what they said, what they give in advance, and their passkeys. None of the first two is authority: that is
 -- in what is signed, and on the receipts.
 

@@ -1,5 +1,6 @@
 /** Limits: where their counters stand, and what actions have reserved of them. The counting itself is done in the database. */
 import { sql } from 'kysely';
+import type { HistoryQuery, HistoryReading } from '../../action/history.js';
 import type { Hold, LimitCounter } from '../../action/hold.js';
 import type { LimitDemand, LimitReading } from '../../action/limits.js';
 import type { Database } from '../database/database.js';
@@ -26,6 +27,24 @@ export class Limits {
         select ${sql.id(this.#database.schema, 'read_limits')}(${tenant}, ${actionId}, ${demandRows(demands)}::jsonb) as readings`,
     });
     return inOrderOf(demands, rows[0]?.readings ?? []);
+  }
+
+  /** The same, with what earlier actions came to: still one round trip. In the order of the demands and of the queries. */
+  async readWithHistory(
+    tenant: string,
+    actionId: string,
+    demands: readonly LimitDemand[],
+    queries: readonly HistoryQuery[],
+  ): Promise<{ readonly limits: readonly LimitReading[]; readonly history: readonly HistoryReading[] }> {
+    const { schema } = this.#database;
+    const rows = await this.#database.rows({
+      name: 'read_limits_and_history',
+      query: sql<{ limits: readonly LimitReading[]; history: readonly HistoryReading[] }>`
+        select ${sql.id(schema, 'read_limits')}(${tenant}, ${actionId}, ${demandRows(demands)}::jsonb) as limits,
+          ${sql.id(schema, 'read_history')}(${tenant}, ${actionId}, ${JSON.stringify(queries)}::jsonb) as history`,
+    });
+    const { limits = [], history = [] } = rows[0] ?? {};
+    return { limits: inOrderOf(demands, limits), history };
   }
 
   /** Every counter that was ever used, by limit and key. */

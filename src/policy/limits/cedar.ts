@@ -3,25 +3,23 @@ import type { CedarValueJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs
 import { ACTION_TYPES, type ActionType } from '../../action/decision.js';
 import { CountersignError } from '../../action/errors.js';
 import type { LimitFigure } from '../../action/limits.js';
-import type { Cedar } from '../cedar.js';
 
-/** The name of the type that a schema may use without declaring it. */
-const TYPE = 'Limits';
 const FIGURE = '{ max: Long, used: Long, held: Long, left: Long, fits: Bool }';
 
-/**
- * Adds the type `Limits` to a schema that uses but does not declare it: a record with an optional attribute for
- * each limit, so that a policy that misspells a limit is refused at load. It is declared after the author's text, in the empty
- * namespace, so every line and column stays as it is.
- */
-export function withLimitsType(cedar: Cedar, schema: string, ids: readonly string[]): string {
-  if (!schema.includes(TYPE) || cedar.schemaToJson(schema).type === 'success') return schema;
-  const attributes = ids.map((id) => `  ${JSON.stringify(id)}?: ${FIGURE},\n`).join('');
-  return `${schema}\ntype ${TYPE} = {\n${attributes}};\n`;
+/** The type `Limits`: a record with an optional attribute for each limit, so that a policy that misspells a limit is refused at load. */
+export function limitsType(ids: readonly string[]): string {
+  return `type Limits = {\n${ids.map((id) => `  ${JSON.stringify(id)}?: ${FIGURE},\n`).join('')}};\n`;
 }
 
 /** What a schema may leave out of the context. */
-export const OPTIONAL_ATTRIBUTES = ['limits', 'compensates', 'edited', 'sources', 'untrustedSources'] as const;
+export const OPTIONAL_ATTRIBUTES = [
+  'limits',
+  'history',
+  'compensates',
+  'edited',
+  'sources',
+  'untrustedSources',
+] as const;
 export type OptionalAttribute = (typeof OPTIONAL_ATTRIBUTES)[number];
 
 /** The action types whose context has the attribute. Others must not get it, because Cedar refuses what the schema does not declare. */

@@ -6,6 +6,6 @@ export { counterFigure, limitText } from './counters.js';
 export { figuresOf } from './figures.js';
 export { parseLimits } from './read.js';
 export type { LimitedProposal } from './reading.js';
-export { resolveLimits } from './resolve.js';
+export { NO_LIMITS_APPLY, resolveLimits } from './resolve.js';
 export type { AtLimit, AtLimits, Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';
 export { settledAmounts } from './settle.js';

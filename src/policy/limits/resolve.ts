@@ -16,7 +16,8 @@ import type { Measured, ResolvedLimit, ResolvedLimits } from './resolved.js';
 /** The most counters of one action. Targets come from inputs, and each may be a counter of its own. */
 const MAX_DEMANDS = 200;
 
-const NOTHING: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [], measured: [] });
+/** Of an action to which no limit applies. */
+export const NO_LIMITS_APPLY: ResolvedLimits = Object.freeze({ limits: [], exceeded: [], depths: [], measured: [] });
 
 /**
  * Determines what an action needs of its policy's limits and of the caps of its delegations. A limit is evaluated for every agent of a
@@ -34,7 +35,7 @@ export function resolveLimits(
 ): ResolvedLimits {
   const caps = authority?.caps ?? [];
   const { limits: declared } = policy.limits;
-  if (declared.length === 0 && caps.length === 0) return NOTHING;
+  if (declared.length === 0 && caps.length === 0) return NO_LIMITS_APPLY;
   const resolving = new LimitResolver(policy, facts, proposal, authority?.above);
   for (const limit of declared) resolving.add(limit);
   const capped = capLimits(caps, policy.limits, resolving.measured);
