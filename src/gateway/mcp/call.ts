@@ -45,10 +45,18 @@ export async function call(
   args: JsonObject,
   ctx: ServerContext,
 ): Promise<CallToolResult> {
-  const { deps, agent } = caller;
   const since = performance.now();
-  const found = await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
-  return await awaited(caller, found, ctx, since);
+  return await awaited(caller, await proposed(caller, offered, args, ctx), ctx, since);
+}
+
+/** Proposes, and waits as long as calls do. */
+export async function proposed(
+  { deps, agent }: Caller,
+  offered: Offered,
+  args: JsonObject,
+  ctx: ServerContext,
+): Promise<OwnAction> {
+  return await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
 }
 
 /** What would come of a call with these arguments. */
@@ -80,7 +88,8 @@ export async function awaitAction(caller: Caller, actionId: string, ctx: ServerC
   return await awaited({ ...caller, cancels: false }, await findFor(caller.deps, caller.agent, actionId), ctx);
 }
 
-async function awaited(
+/** The answer once it has ended, or as it stands when the wait is over. Cancels it with the call. */
+export async function awaited(
   caller: Caller,
   found: OwnAction,
   ctx: ServerContext,

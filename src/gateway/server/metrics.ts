@@ -23,6 +23,10 @@ const UNKNOWN = { evaluated: NaN, diverged: NaN, errors: NaN, dropped: NaN };
 /** Methods that HTTP itself knows; others are anybody's words. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
+/** `mcp`: what MCP clients listen for. */
+const STREAMS = ['inbox', 'action', 'mcp'] as const;
+export type StreamName = (typeof STREAMS)[number];
+
 /** One for each gateway, with a registry of its own. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -52,7 +56,7 @@ export class Metrics {
       labelNames: ['stream'],
       registers,
     });
-    for (const stream of ['inbox', 'action']) this.#streams.set({ stream }, 0);
+    for (const stream of STREAMS) this.#streams.set({ stream }, 0);
     const pending: Gauge = new Gauge({
       name: 'countersign_pending_approvals',
       help: 'Actions that wait for people, over all tenants. NaN when the ledger does not answer.',
@@ -82,7 +86,7 @@ export class Metrics {
   }
 
   /** @returns to be called when the stream ends */
-  streaming(stream: 'inbox' | 'action'): () => void {
+  streaming(stream: StreamName): () => void {
     this.#streams.inc({ stream });
     return () => this.#streams.dec({ stream });
   }
