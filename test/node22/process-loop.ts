@@ -1,21 +1,27 @@
-/** The process of the agents: bundled beside Mastra, which is in the cache folder, and run by Node 22. */
+/** An agent in a process of Node 22: its program is bundled beside the framework, which is in the cache folder. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { build } from 'esbuild';
 import type { Loop, Ran } from '../clients/adapter.js';
-import { node22With, type Node22 } from '../support/node22.js';
 import { ROOT } from '../support/root.js';
 import type { Answered, Asked } from './protocol.js';
 
-export const PROGRAM = path.join(ROOT, 'test/mastra/program/agents.ts');
+export const PROGRAMS = path.join(ROOT, 'test/node22/programs');
 
-export function installMastra(): Promise<Node22> {
-  return node22With('mastra', ['@mastra/core@1.71.0', '@mastra/pg@1.27.1', 'zod@4.6.7']);
+/** What is installed, and not bundled. */
+const EXTERNAL = ['@mastra/*', '@ai-sdk/*', 'ai', 'zod'];
+
+export interface Placed {
+  /** Beside the packages, where Node finds them. */
+  readonly folder: string;
+  /** The executable of Node 22. */
+  readonly node: string;
+  readonly env: NodeJS.ProcessEnv;
 }
 
-/** An agent goes on in another process than the one that began. */
-export class MastraLoop implements Loop {
+/** It goes on in another process than the one that began. */
+export class ProcessLoop implements Loop {
   readonly #begin: () => ChildProcess;
   #process: ChildProcess | undefined;
 
@@ -23,25 +29,30 @@ export class MastraLoop implements Loop {
     this.#begin = begin;
   }
 
-  /** @param folder beside the packages, where Node finds them */
-  static async in(folder: string, node: string, env: NodeJS.ProcessEnv): Promise<MastraLoop> {
-    const outfile = path.join(folder, 'agents.mjs');
-    const external = ['@mastra/*', 'zod'];
-    await build({ entryPoints: [PROGRAM], bundle: true, platform: 'node', format: 'esm', external, outfile });
-    return new MastraLoop(() => fork(outfile, { execPath: node, execArgv: [], env }));
+  /** @param program the name of one of `PROGRAMS` */
+  static async of(program: string, { folder, node, env }: Placed): Promise<ProcessLoop> {
+    const outfile = path.join(folder, `${program}.mjs`);
+    const entryPoints = [path.join(PROGRAMS, `${program}.ts`)];
+    await build({ entryPoints, bundle: true, platform: 'node', format: 'esm', external: EXTERNAL, outfile });
+    return new ProcessLoop(() => fork(outfile, { execPath: node, execArgv: [], env }));
   }
 
   start(thread: string, order: string): Promise<Ran> {
     return this.#ask({ do: 'start', thread, order });
   }
 
-  async resume(thread: string): Promise<Ran> {
-    await this.#kill();
-    return this.#ask({ do: 'resume', thread });
+  async resume(thread: string, kept: string): Promise<Ran> {
+    await this.stop();
+    return this.#ask({ do: 'resume', thread, kept });
   }
 
   async stop(): Promise<void> {
-    await this.#kill();
+    const running = this.#process;
+    this.#process = undefined;
+    if (running === undefined) return;
+    const ended = once(running, 'exit');
+    running.kill('SIGKILL');
+    await ended;
   }
 
   async #ask(asked: Asked): Promise<Ran> {
@@ -51,14 +62,5 @@ export class MastraLoop implements Loop {
     const [answered] = (await answer) as [Answered];
     if ('failed' in answered) throw new Error(answered.failed);
     return answered;
-  }
-
-  async #kill(): Promise<void> {
-    const running = this.#process;
-    this.#process = undefined;
-    if (running === undefined) return;
-    const ended = once(running, 'exit');
-    running.kill('SIGKILL');
-    await ended;
   }
 }
