@@ -12,7 +12,7 @@ export default {
     ...base.test,
     include: [
       'test/api/conformance.ts',
-      'test/mastra/adapter.ts',
+      'test/node22/adapters.ts',
       'test/mcp/conformance.ts',
       'test/python/client.ts',
       'test/python/trail.ts',

@@ -1,5 +1,6 @@
 /** Serves a gateway's `/mcp` on stdin and stdout, for desktop clients that start their servers themselves. */
 import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   Client,
   SdkHttpError,
@@ -16,6 +17,9 @@ const { version } = createRequire(import.meta.url)('countersign/package.json') a
 /** Longer than a gateway lets a call wait. Milliseconds. */
 const CALL_MS = 120_000;
 
+/** Before it listens again to a gateway that has ended the stream. Milliseconds. */
+const LISTEN_AGAIN_MS = 5_000;
+
 export interface GatewayAccess {
   readonly url: string;
   /** An API key, or a token of one of the gateway's issuers. */
@@ -26,24 +30,75 @@ export interface GatewayAccess {
 export async function serveGatewayOnStdio(access: GatewayAccess): Promise<{ close(): Promise<void> }> {
   const gateway = await connected(access);
   const instructions = gateway.getInstructions();
+  // One for the connection; where its client asks first what is spoken here, the one that was asked is left for another.
+  let current: Server | undefined;
+  const ended = new AbortController();
+  const tell = (): void => void current?.sendToolListChanged().catch(() => undefined);
+  void followTools(gateway, tell, ended.signal);
   const served = serveStdio(() => {
     const server = new Server(
       { name: 'countersign', version },
-      { capabilities: { tools: {} }, ...(instructions === undefined ? {} : { instructions }) },
+      {
+        capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+        ...(instructions === undefined ? {} : { instructions }),
+      },
     );
     server.setRequestHandler('tools/list', async (_request, ctx) => {
       const { tools } = await gateway.listTools({}, { signal: ctx.mcpReq.signal, cacheMode: 'refresh' });
       return { tools };
     });
     server.setRequestHandler('tools/call', ({ params }, ctx) => forward(gateway, params, ctx));
+    forwardResourcesAndPrompts(server, gateway);
+    current = server;
     return server;
   });
   return {
     async close() {
+      ended.abort();
       await served.close();
       await gateway.close();
     },
   };
+}
+
+function forwardResourcesAndPrompts(server: Server, gateway: Client): void {
+  const asked = ({ mcpReq: { signal } }: ServerContext) =>
+    ({ signal, timeout: CALL_MS, cacheMode: 'refresh' }) as const;
+  server.setRequestHandler('resources/list', async (_request, ctx) => {
+    const { resources } = await gateway.listResources({}, asked(ctx));
+    return { resources };
+  });
+  server.setRequestHandler('resources/templates/list', async (_request, ctx) => {
+    const { resourceTemplates } = await gateway.listResourceTemplates({}, asked(ctx));
+    return { resourceTemplates };
+  });
+  server.setRequestHandler('resources/read', async ({ params: { uri } }, ctx) => {
+    const { contents } = await gateway.readResource({ uri }, asked(ctx));
+    return { contents };
+  });
+  server.setRequestHandler('prompts/list', async (_request, ctx) => {
+    const { prompts } = await gateway.listPrompts({}, asked(ctx));
+    return { prompts };
+  });
+  server.setRequestHandler('prompts/get', ({ params: { name, arguments: args } }, ctx) =>
+    gateway.getPrompt({ name, ...(args === undefined ? {} : { arguments: args }) }, asked(ctx)),
+  );
+}
+
+/** Tells whenever the gateway's tools have changed, or may have while nobody listened. */
+async function followTools(gateway: Client, tell: () => void, ended: AbortSignal): Promise<void> {
+  gateway.setNotificationHandler('notifications/tools/list_changed', tell);
+  for (let isFirst = true; !ended.aborted; isFirst = false) {
+    try {
+      const { closed, honoredFilter } = await gateway.listen({ toolsListChanged: true }, { signal: ended });
+      if (honoredFilter.toolsListChanged !== true) return;
+      if (!isFirst) tell();
+      await closed;
+    } catch {
+      // The gateway is away for a moment, or has too many who listen: calls say so themselves.
+    }
+    await delay(LISTEN_AGAIN_MS, undefined, { signal: ended, ref: false }).catch(() => undefined);
+  }
 }
 
 async function connected({ url, credential }: GatewayAccess): Promise<Client> {

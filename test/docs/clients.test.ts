@@ -23,7 +23,7 @@ import { until } from '../support/until.js';
 import { scratch, snippetsOf, waysIn } from './support.js';
 
 const page = await readFile(path.join(ROOT, 'docs/clients.md'), 'utf8');
-/** Mastra's asks for Node 22: test/mastra runs it. */
+/** Mastra's asks for Node 22: test/node22 runs it. */
 const SNIPPETS = [...snippetsOf(page)].filter(([name]) => name.endsWith('.ts') && name !== 'mastra.ts');
 const WAYS_IN = snippetsOf(...Object.values(await waysIn()));
 

@@ -2,7 +2,14 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
+import {
+  Client,
+  CLIENT_CAPABILITIES_META_KEY,
+  StreamableHTTPClientTransport,
+  type CallToolResult,
+  type ClientOptions,
+} from '@modelcontextprotocol/client';
+import { resultFromTaskOutcome, type TaskEnabledSession } from '@modelcontextprotocol/ext-tasks/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { argumentsFor } from '../../scripts/program.js';
@@ -15,6 +22,7 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js';
 import { shopTool, startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { openNotes, type Notes } from '../support/mcp-notes.js';
+import { sendAsIs, tasksOf } from '../support/mcp-tasks.js';
 import { notesProcess, packaged, pinnedTool, pinsIn, temporaryFolder, WRITE_NOTE } from '../tools/mcp-support.js';
 
 let stack: Stack;
@@ -458,6 +466,85 @@ test('a call that is cancelled cancels its action, and another agent can neither
   expect((await operator.outcome(key)).status).toBe('cancelled');
 });
 
+describe('a client that has the tasks extension', () => {
+  async function withTasks(key: Partial<ApiKeyOptions> = {}) {
+    const client = await connected(MODERN, key);
+    const { headers } = await gateway.agent(key);
+    const session = tasksOf(client, gateway.url, headers);
+    closing.push(() => session.close());
+    return { session, headers };
+  }
+  const source = (name: string): string => path.join(root, `${name}.txt`);
+
+  /** Begins to move a file, which people have to approve, under this name. */
+  async function moving(session: TaskEnabledSession, taskId: string) {
+    await writeFile(source(taskId), 'moved');
+    const args = { source: source(taskId), destination: source(`${taskId}-moved`) };
+    const metadata = { 'countersign/idempotencyKey': taskId };
+    const execution = await session.callTool('files_move_file', args, { metadata });
+    if (execution.kind !== 'task') throw new Error('it answered at once');
+    expect(execution.handle.taskId).toBe(taskId);
+    return execution;
+  }
+  async function decided(actionId: string, verdict: 'approve' | 'deny'): Promise<void> {
+    const { pending } = await (await stack.agent()).view(actionId);
+    await stack.decide({ tenant: 'acme', actionId, pending } as never, dana, verdict);
+  }
+
+  test('has what is allowed at once, and else a task that another process goes on with', async () => {
+    const { session } = await withTasks();
+    const at = await session.callTool('files_list_directory', { path: root });
+    expect(at.kind).toBe('immediate');
+    const began = performance.now();
+    const execution = await moving(session, 'task-approved');
+    // It does not wait as long as a call does.
+    expect(performance.now() - began).toBeLessThan(15_000);
+    const reference = execution.serializeReference();
+    await execution.detach();
+    await decided('task-approved', 'approve');
+    const later = await (await withTasks()).session.resumeTask(reference);
+    const result = resultFromTaskOutcome((await later.settle()).outcome);
+    expect(statusIn(result as never)).toMatchObject({ actionId: 'task-approved', status: 'success' });
+    expect(await readFile(source('task-approved-moved'), 'utf8')).toBe('moved');
+  });
+
+  test('reads why people said no, and cancels by its task; what it sends to a task decides nothing', async () => {
+    const { session } = await withTasks();
+    const refused = await moving(session, 'task-denied');
+    const task = session.task(refused.handle.taskId);
+    await task.updateJson({ approval: { action: 'accept', content: { approved: true } } });
+    const { status, statusMessage } = await task.snapshot();
+    expect([status, statusMessage]).toEqual(['working', expect.stringContaining('people have to approve it')]);
+    await decided('task-denied', 'deny');
+    const told = resultFromTaskOutcome((await refused.settle()).outcome) as CallToolResult;
+    expect([told.isError, textOf(told)]).toEqual([true, expect.stringContaining('DENIED')]);
+
+    const unwanted = await moving(session, 'task-cancelled');
+    await unwanted.cancel();
+    expect((await unwanted.result()).status).toBe('cancelled');
+    expect((await (await stack.agent()).outcome('task-cancelled')).status).toBe('cancelled');
+    expect(await readFile(source('task-cancelled'), 'utf8')).toBe('moved');
+  });
+
+  test('sees its own tasks only, and says with each request that it has them', async () => {
+    const { session, headers } = await withTasks();
+    const { handle } = await moving(session, 'task-own');
+    for (const other of [{ agent: 'agent-2' }, { tenant: 'umbrella' }]) {
+      const stranger = (await withTasks(other)).session.task(handle.taskId);
+      for (const attempt of [() => stranger.snapshot(), () => stranger.cancel(), () => stranger.updateJson({})])
+        await expect(attempt()).rejects.toMatchObject({ code: -32602 });
+    }
+    const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', [CLIENT_CAPABILITIES_META_KEY]: {} };
+    for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update']) {
+      const params = { taskId: handle.taskId, inputResponses: {}, _meta: meta };
+      const answer = await sendAsIs(gateway.url, headers, { method, params });
+      expect(answer).toMatchObject({ error: { code: -32021 } });
+    }
+    expect((await session.task(handle.taskId).snapshot()).status).toBe('working');
+    await session.cancelTask(handle.taskId);
+  });
+});
+
 test('every operation has a name of its own, which model providers take', () => {
   const operation = (name: string): OperationDescription => ({
     operation: name,
@@ -536,9 +623,60 @@ test('countersign mcp serves the same on stdin and stdout, and ends with its cli
     expect(tools.map(({ name }) => name)).toEqual(expect.arrayContaining(['await_action', 'files_write_file']));
     const read = await client.callTool({ name: 'files_list_directory', arguments: { path: root } });
     expect(statusIn(read).status).toBe('success');
+    const [first] = (await client.listResources()).resources;
+    const { contents } = await client.readResource({ uri: first?.uri ?? '' });
+    expect(contents).toMatchObject([{ uri: first?.uri }]);
+    await expect(client.readResource({ uri: 'file:///etc/passwd' })).rejects.toThrow('no such resource');
+    expect((await client.listPrompts()).prompts.map(({ name }) => name)).toContain('everything_args-prompt');
+    const { messages } = await client.getPrompt({ name: 'everything_args-prompt', arguments: { city: 'Bern' } });
+    expect(JSON.stringify(messages)).toContain('Bern');
+    await hearsOfOtherTools(client);
     await client.close();
     expect(transport.pid).toBeNull();
   }
+});
+
+/** Another catalogue is published, as by a worker that starts with other tools, until the client has heard of it. */
+async function hearsOfOtherTools(client: Client): Promise<void> {
+  const { catalogue } = stack.ledger;
+  const { taskQueue } = stack.temporal;
+  const all = await catalogue.tools(taskQueue);
+  let heard = 0;
+  client.setNotificationHandler('notifications/tools/list_changed', () => void heard++);
+  const listening = client.getProtocolEra() === 'modern' ? await client.listen({ toolsListChanged: true }) : undefined;
+  for (const offered of [all.filter(({ name }) => name !== 'careless'), all]) {
+    const before = heard;
+    // In another order too: nobody knows when the gateway has looked first.
+    let other = offered;
+    await until(
+      async () => {
+        other = other.toReversed();
+        await catalogue.publish(taskQueue, other);
+        return heard;
+      },
+      (now) => now > before,
+      { everyMs: 100 },
+    );
+    await catalogue.publish(taskQueue, offered);
+    const { tools } = await client.listTools(undefined, { cacheMode: 'refresh' });
+    expect(tools.some(({ name }) => name === 'careless_write_note')).toBe(offered === all);
+  }
+  await listening?.close();
+}
+
+test('a client of 2026-07-28 that listens hears of other tools, and of nothing else; one of 2025-11-25 cannot listen', async () => {
+  const own = await startTestGateway(stack, { gateway: { limits: { streams: 1 } } });
+  const client = await connected(MODERN, {}, own);
+  await hearsOfOtherTools(client);
+  const wanted = { toolsListChanged: true, promptsListChanged: true, resourceSubscriptions: ['demo://resource/1'] };
+  const { honoredFilter, closed } = await client.listen(wanted);
+  expect(honoredFilter).toEqual({ toolsListChanged: true });
+  // One stream of events for each sender, in this gateway.
+  await expect(client.listen(wanted)).rejects.toThrow('429');
+  const old = await connected(ERAS[0][1], {}, own);
+  expect(old.getServerCapabilities()?.tools).toEqual({});
+  await own.stop();
+  expect(await closed).toBe('graceful');
 });
 
 test('whoever has no credential is told where to get one', async () => {

@@ -288,6 +288,17 @@ describe('a server that cannot be trusted', () => {
     }
   });
 
+  test('that says that its tools have changed is asked at once what they are now', async () => {
+    const wary = await opened({ name: 'notes', server: notesProcess(notes), tools, reads });
+    try {
+      // Between the read before and the read after, within the second for which a list counts.
+      const error = await expectCode(act(wary, writing('redefine')), 'TOOL_CHANGED');
+      expect(error.message).toContain('read_note');
+    } finally {
+      notes.redefine({});
+    }
+  });
+
   test('without a pin is asked nothing but what it offers', async () => {
     const unpinned = mcp({ name: 'notes', environment: 'test', server: notesProcess(notes), pins: 'none.json', tools });
     closing.push(() => unpinned.close());

@@ -1,4 +1,4 @@
-/** `countersign-client/ai-sdk`: tools for the Vercel AI SDK 6. What waits for people is the SDK's own request for an approval. */
+/** `countersign-client/ai-sdk`: tools for the Vercel AI SDK 6 and 7. What waits for people is the SDK's own request for an approval. */
 import {
   tool,
   type FlexibleSchema,

@@ -1,6 +1,6 @@
 /**
  * What `src/mastra.ts` uses of the types of `@mastra/core` 1, which asks for Node 22 and is therefore not installed here. Whoever uses the package has
- * Mastra's own; `npm run check:mastra` holds the source against them.
+ * Mastra's own; `npm run check:node22` holds the source against them.
  */
 declare module '@mastra/core/schema' {
   export type PublicSchema<Output = unknown> = object & { readonly _output?: Output };

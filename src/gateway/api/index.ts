@@ -2,7 +2,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { GatewayDependencies } from '../deps.js';
 import type { GatewayEnv } from '../auth/identity.js';
-import type { Metrics } from '../server/metrics.js';
 import { actions } from './actions.js';
 import { approvals } from './approvals.js';
 import { authzen } from './authzen.js';
@@ -12,11 +11,12 @@ import { dryRuns } from './dry-runs.js';
 import { docsPage } from './docs-page.js';
 import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
+import type { Streams } from '../events/streams.js';
 import { me } from './me.js';
 import { newApi, strictJson } from './route.js';
 import { sagas } from './sagas.js';
 
-export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
+export function api(deps: GatewayDependencies, streams: Streams): OpenAPIHono<GatewayEnv> {
   const app = newApi();
   const paths = ['/v1/*', '/access/v1/*'];
   for (const path of paths) app.use(path, strictJson);
@@ -34,7 +34,7 @@ export function api(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<Ga
     authzen(deps),
     approvals(deps),
     authority(deps),
-    events(deps, metrics),
+    events(deps, streams),
     me(deps),
   ])
     app.route('/', part);

@@ -4,9 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { digest } from '../../action/json.js';
 import type { GatewayDependencies } from '../deps.js';
 import { requirePrincipal, type GatewayEnv } from '../auth/identity.js';
-import { InboxWatch } from './inbox-watch.js';
-import type { Metrics } from '../server/metrics.js';
-import { ending, Streams } from './streams.js';
+import { ending, type Streams } from './streams.js';
+import { LedgerWatch } from './ledger-watch.js';
 import { findFor } from '../api/found.js';
 import { FOR_BOTH_READING, FOR_PEOPLE_READING, newApi } from '../api/route.js';
 import { actionParams, problem } from '../api/schemas.js';
@@ -66,11 +65,11 @@ const inboxEvents = createRoute({
   ),
 });
 
-export function events(deps: GatewayDependencies, metrics: Metrics): OpenAPIHono<GatewayEnv> {
+export function events(deps: GatewayDependencies, streams: Streams): OpenAPIHono<GatewayEnv> {
   const app = newApi();
-  const streams = new Streams(deps, metrics);
   const { ledger, logger, closing } = deps;
-  const watch = new InboxWatch({
+  const watch = new LedgerWatch({
+    what: 'the inbox',
     fingerprint: (tenant) => ledger.approvalRequests.fingerprint(tenant),
     logger,
     closing,

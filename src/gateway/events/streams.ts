@@ -4,7 +4,7 @@ import { streamSSE, type SSEStreamingApi } from 'hono/streaming';
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayDependencies } from '../deps.js';
 import { nameOf, type GatewayEnv } from '../auth/identity.js';
-import type { Metrics } from '../server/metrics.js';
+import type { Metrics, StreamName } from '../server/metrics.js';
 import type { Principal } from '../auth/principal.js';
 import { untilAny } from './until-any.js';
 
@@ -34,7 +34,7 @@ export class Streams {
   open(
     c: Context<GatewayEnv>,
     principal: Principal,
-    stream: 'inbox' | 'action',
+    stream: StreamName,
     work: (streamed: Streamed) => Promise<void>,
   ): Response {
     // Nobody would read it, and nobody close it.
@@ -65,8 +65,40 @@ export class Streams {
     });
   }
 
+  /** Answers with a stream that somebody else writes, and keeps alive. It ends with whoever listens, as one of `open` does. @throws CountersignError RATE_LIMITED */
+  async relay(
+    c: Context<GatewayEnv>,
+    principal: Principal,
+    stream: StreamName,
+    answer: () => Promise<Response>,
+  ): Promise<Response> {
+    const leave = this.#enter(nameOf(principal), stream);
+    const ended = new AbortController();
+    const heart = setInterval(() => void this.#checkAgain(c, principal, ended), HEARTBEAT_MS);
+    const over = (): void => {
+      clearInterval(heart);
+      leave();
+    };
+    try {
+      const written = await answer();
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const source = written.body ?? new Blob([]).stream();
+      // However it ends: it is closed on both sides, and nobody waits for it any more.
+      void source.pipeTo(writable, { signal: ended.signal }).then(over, over);
+      return new Response(readable, written);
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
   async #beat(c: Context, principal: Principal, sse: SSEStreamingApi, ended: AbortController): Promise<void> {
     await sse.write(': still here\n\n');
+    await this.#checkAgain(c, principal, ended);
+  }
+
+  /** Ends what whoever listens may not hear any more. */
+  async #checkAgain(c: Context, principal: Principal, ended: AbortController): Promise<void> {
     try {
       const now = await this.#deps.identity.again(c);
       if (now !== undefined && nameOf(now) === nameOf(principal)) return;
@@ -77,7 +109,7 @@ export class Streams {
     ended.abort();
   }
 
-  #enter(name: string, stream: 'inbox' | 'action'): () => void {
+  #enter(name: string, stream: StreamName): () => void {
     const open = this.#open.get(name) ?? 0;
     const { streams } = this.#deps.settings.limits;
     if (open >= streams) {

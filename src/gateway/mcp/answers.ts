@@ -52,14 +52,16 @@ function failureOf(outcome: Outcome): CallToolResult {
   return { ...data(toldOfOutcome(outcome), outcomeFor(AGENT, outcome)), isError: true };
 }
 
+/** Why an action has not ended, in words for a model. */
+export function openText({ view }: OwnAction): string {
+  if (view?.pending === undefined) return 'It has not ended yet.';
+  const { decision, expiresAt } = view.pending;
+  return `It is not done yet: people have to approve it: ${decision.reason}. They have until ${expiresAt}.`;
+}
+
 function pendingAnswer(found: OwnAction, awaiting: string): CallToolResult {
-  const { actionId, view } = found;
-  const expires = view?.pending === undefined ? '' : ` They have until ${view.pending.expiresAt}.`;
-  const why =
-    view?.pending === undefined
-      ? 'It has not ended yet.'
-      : `It is not done yet: people have to approve it: ${view.pending.decision.reason}.${expires}`;
-  const text = `${why}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
+  const { actionId } = found;
+  const text = `${openText(found)}\nDo not call the tool again. To hear what came of it, call ${awaiting} with {"actionId":"${actionId}"}.`;
   const _meta = { [ACTION]: { actionId, status: 'pending' } };
   return { ...data(text, actionFor(AGENT, found)), _meta };
 }

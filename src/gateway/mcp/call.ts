@@ -48,19 +48,27 @@ export async function call(
   args: JsonObject,
   ctx: ServerContext,
 ): Promise<CallToolResult> {
-  const { deps, agent } = caller;
   const since = performance.now();
-  return await traced(offered, ctx, async () => {
-    const found = await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
-    return await awaited(caller, found, ctx, since);
-  });
+  return await traced(offered, ctx, async () =>
+    awaited(caller, await proposed(caller, offered, args, ctx), ctx, since),
+  );
+}
+
+/** Proposes, and waits as long as calls do. */
+export async function proposed(
+  { deps, agent }: Caller,
+  offered: Offered,
+  args: JsonObject,
+  ctx: ServerContext,
+): Promise<OwnAction> {
+  return await propose(deps, agent, proposalOf(offered, args, ctx), deps.settings.limits.callWaitMs);
 }
 
 /**
  * The call as a span: below the caller's, where its `_meta` says which (MCP's own place for it, whatever carries the message), else below
  * the request's (https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/).
  */
-function traced<T>({ name, tool }: Offered, ctx: ServerContext, body: () => Promise<T>): Promise<T> {
+export function traced<T>({ name, tool }: Offered, ctx: ServerContext, body: () => Promise<T>): Promise<T> {
   const request = trace.getActiveSpan()?.spanContext();
   const attributes = { 'mcp.method.name': 'tools/call', [ATTRIBUTE.tool]: tool.name };
   const parent = contextIn(ctx.mcpReq._meta ?? {});
@@ -97,7 +105,8 @@ export async function awaitAction(caller: Caller, actionId: string, ctx: ServerC
   return await awaited({ ...caller, cancels: false }, await findFor(caller.deps, caller.agent, actionId), ctx);
 }
 
-async function awaited(
+/** The answer once it has ended, or as it stands when the wait is over. Cancels it with the call. */
+export async function awaited(
   caller: Caller,
   found: OwnAction,
   ctx: ServerContext,

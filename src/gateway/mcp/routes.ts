@@ -1,21 +1,30 @@
 /** `/mcp`: Streamable HTTP for MCP clients of both eras, and the metadata by which they find out how to authenticate. */
-import { createMcpHandler, type AuthInfo } from '@modelcontextprotocol/server';
+import { createMcpHandler, type AuthInfo, type ServerEventBus } from '@modelcontextprotocol/server';
 import { Hono } from 'hono';
 import { CountersignError } from '../../action/errors.js';
 import type { GatewayEnv } from '../auth/identity.js';
 import type { AgentPrincipal } from '../auth/principal.js';
 import type { GatewayDependencies } from '../deps.js';
+import type { Streams } from '../events/streams.js';
+import { LedgerWatch } from '../events/ledger-watch.js';
 import { mcpServer } from './server.js';
 
 /** RFC 9728: of the resource at `/mcp`, and of the host for clients that look there only. */
 const RESOURCE_METADATA = '/.well-known/oauth-protected-resource';
 
-export function mcpRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
+/** The request whose answer is a stream of notifications (2026-07-28). */
+const LISTEN = 'subscriptions/listen';
+
+export function mcpRoutes(deps: GatewayDependencies, streams: Streams): Hono<GatewayEnv> {
   const { settings, identity, logger } = deps;
   const app = new Hono<GatewayEnv>();
   const handler = createMcpHandler(
-    ({ authInfo, era }) => mcpServer({ deps, agent: agentIn(authInfo), cancels: era === 'modern' }),
+    ({ authInfo, era }) => {
+      const isModern = era === 'modern';
+      return mcpServer({ deps, agent: agentIn(authInfo), cancels: isModern }, { isModern });
+    },
     {
+      bus: catalogueBus(deps),
       maxRequestBodySize: settings.limits.bodyBytes,
       onerror: (error) => logger.debug({ err: error }, 'an MCP request was refused'),
     },
@@ -33,9 +42,29 @@ export function mcpRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
   }
   app.all('/mcp', async (c) => {
     refuseOtherOrigins(settings.publicUrl, c.req.header('origin'));
-    return await handler.fetch(c.req.raw, { authInfo: authInfoOf(await identity.agent(c)) });
+    const agent = await identity.agent(c);
+    const answer = (): Promise<Response> => handler.fetch(c.req.raw, { authInfo: authInfoOf(agent) });
+    // The handler holds the header against the body.
+    return c.req.header('mcp-method') === LISTEN ? await streams.relay(c, agent, 'mcp', answer) : await answer();
   });
   return app;
+}
+
+/** Tells who listens that the tools have changed: whenever a worker has published others. */
+function catalogueBus({ ledger, taskQueue, logger, closing }: GatewayDependencies): ServerEventBus {
+  const fingerprint = (queue: string): Promise<string> => ledger.catalogue.fingerprint(queue);
+  const watch = new LedgerWatch({ what: 'the catalogue', fingerprint, logger, closing });
+  return {
+    // There is one source of these events, and it is the ledger.
+    publish: () => undefined,
+    subscribe(listener) {
+      let known: string | undefined;
+      return watch.listen(taskQueue, (now) => {
+        if (known !== undefined) listener({ kind: 'tools_list_changed' });
+        known = now;
+      });
+    },
+  };
 }
 
 /** Says where a client finds out how to authenticate (RFC 9728, section 5.1). */

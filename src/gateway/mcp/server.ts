@@ -16,6 +16,7 @@ import { errorAnswer } from './answers.js';
 import { AWAIT_ACTION, awaitAction, call, DRY_RUN, tryCall, type Caller } from './call.js';
 import { mcpToolOf, offeredTo, type Offered } from './offered.js';
 import { serveResourcesAndPrompts } from './resources-and-prompts.js';
+import { callAsTask, hasTasks, serveTasks, TASKS } from './tasks.js';
 
 const { version } = createRequire(import.meta.url)('countersign/package.json') as { version: string };
 
@@ -60,11 +61,14 @@ const dryRunArguments = z.strictObject({
 });
 const awaitArguments = z.strictObject({ actionId: z.string().min(1).max(128) });
 
-export function mcpServer(caller: Caller): Server {
-  const server = new Server(
-    { name: 'countersign', version },
-    { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions: INSTRUCTIONS },
-  );
+/** @param options `isModern`: 2026-07-28, where clients can listen for changes of the list, and have calls that take long as tasks */
+export function mcpServer(caller: Caller, { isModern }: { readonly isModern: boolean }): Server {
+  const common = { resources: {}, prompts: {} };
+  const capabilities = isModern
+    ? { ...common, tools: { listChanged: true }, extensions: { [TASKS]: {} } }
+    : { ...common, tools: {} };
+  const server = new Server({ name: 'countersign', version }, { capabilities, instructions: INSTRUCTIONS });
+  if (isModern) serveTasks(server, caller);
   server.setRequestHandler('tools/list', async ({ params }) => {
     const all = [AWAIT_TOOL, DRY_RUN_TOOL, ...(await offered(caller)).map(mcpToolOf)];
     const from = startOf(params?.cursor);
@@ -106,7 +110,8 @@ async function answered(caller: Caller, name: string, args: JsonObject, ctx: Ser
     const { tool, arguments: given = {} } = parsed.data;
     return await tryCall(caller, await offeredAs(caller, tool), given as JsonObject, ctx);
   }
-  return await call(caller, await offeredAs(caller, name), args, ctx);
+  const tool = await offeredAs(caller, name);
+  return hasTasks(ctx) ? await callAsTask(caller, tool, args, ctx) : await call(caller, tool, args, ctx);
 }
 
 /** @throws ProtocolError */

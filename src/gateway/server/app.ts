@@ -7,6 +7,7 @@ import { codecServer } from '../codec/index.js';
 import { a2aRoutes } from '../a2a/routes.js';
 import { api } from '../api/index.js';
 import type { GatewayDependencies } from '../deps.js';
+import { Streams } from '../events/streams.js';
 import { mcpChallenge, mcpRoutes } from '../mcp/routes.js';
 import { securityHeaders } from '../middleware/security-headers.js';
 import { health } from './health.js';
@@ -35,6 +36,7 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   const metrics = new Metrics();
   gaugeLedger(metrics, ledger);
   closing.addEventListener('abort', () => metrics.close(), { once: true });
+  const streams = new Streams(deps, metrics);
   const limited = rateLimit(deps);
   const ownName = sameHost(settings);
   const app = new Hono<GatewayEnv>();
@@ -50,11 +52,11 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   app.use((c, next) => (PUBLIC.test(c.req.path) ? next() : limited(c, next)));
 
   app.route('/', health(deps, metrics));
-  app.route('/', api(deps, metrics));
+  app.route('/', api(deps, streams));
   app.route('/', login(deps));
   app.route('/', pages(deps));
   app.route('/slack', slack(deps));
-  app.route('/', mcpRoutes(deps));
+  app.route('/', mcpRoutes(deps, streams));
   app.route('/', a2aRoutes(deps));
   if (deps.codecServer !== undefined) app.route('/codec', codecServer(deps, deps.codecServer));
 

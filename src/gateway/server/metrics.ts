@@ -17,13 +17,17 @@ export type GaugeSeries = readonly Readonly<Record<string, string>>[];
 /** Methods that HTTP itself knows; others are anybody's words. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
+/** `mcp`: what MCP clients listen for. */
+const STREAMS = ['inbox', 'action', 'mcp'] as const;
+export type StreamName = (typeof STREAMS)[number];
+
 /** One for each gateway, with a registry of its own. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #meter = new Meter();
   readonly #requests: Counter<'method' | 'route' | 'status'>;
   readonly #durations: Histogram<'method' | 'route'>;
-  readonly #streams = { inbox: 0, action: 0 };
+  readonly #streams: Record<StreamName, number> = { inbox: 0, action: 0, mcp: 0 };
   readonly #observing: (() => void)[] = [];
 
   constructor() {
@@ -33,7 +37,7 @@ export class Metrics {
       ...this.#described('countersign.http.request.duration', ['method', 'route']),
       buckets: DURATIONS,
     });
-    this.gauges({ 'countersign.event.streams': [{ stream: 'inbox' }, { stream: 'action' }] }, async () =>
+    this.gauges({ 'countersign.event.streams': STREAMS.map((stream) => ({ stream })) }, async () =>
       Object.entries(this.#streams).map(([stream, value]) => ({
         name: 'countersign.event.streams',
         labels: { stream },
@@ -51,7 +55,7 @@ export class Metrics {
   }
 
   /** @returns to be called when the stream ends */
-  streaming(stream: 'inbox' | 'action'): () => void {
+  streaming(stream: StreamName): () => void {
     this.#streams[stream]++;
     return () => this.#streams[stream]--;
   }

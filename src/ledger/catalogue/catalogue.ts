@@ -1,4 +1,5 @@
 /** What the workers of a task queue can do, as they published it when they started: gateways, which have no tools, offer it to MCP clients. */
+import { sql } from 'kysely';
 import type { CatalogueTool } from '../../action/catalogue.js';
 import { canonical } from '../../action/json.js';
 import type { Database } from '../database/database.js';
@@ -21,6 +22,18 @@ export class Catalogue {
         .onConflict((conflict) => conflict.column('task_queue').doUpdateSet({ tools: text }))
         .execute(),
     );
+  }
+
+  /** Another text whenever what is published has changed. */
+  async fingerprint(taskQueue: string): Promise<string> {
+    const row = await this.#database.ask((kysely) =>
+      kysely
+        .selectFrom('catalogues')
+        .select(sql<string>`md5(tools::text)`.as('fingerprint'))
+        .where('task_queue', '=', taskQueue)
+        .executeTakeFirst(),
+    );
+    return row?.fingerprint ?? '';
   }
 
   /** Empty until a worker has started. */

@@ -1,11 +1,11 @@
-/** Agents of Mastra in a process of Node 22. Each request makes one anew, with nothing but what the storage has. */
+/** An agent of Mastra. Each request makes it anew, with nothing but what the storage has. */
 import { Agent } from '@mastra/core/agent';
 import { Mastra } from '@mastra/core/mastra';
 import { PostgresStore } from '@mastra/pg';
 import { Countersign } from '../../../clients/typescript/src/index.js';
 import { countersignTool } from '../../../clients/typescript/src/mastra.js';
 import { CLERK_TOOLS } from '../../support/clerk.js';
-import type { Answered, Asked } from '../protocol.js';
+import { serve } from '../protocol.js';
 
 const storage = new PostgresStore({ id: 'runs', connectionString: process.env['RUNS_URL'] ?? '' });
 
@@ -26,14 +26,7 @@ function clerk(): Agent {
   return new Mastra({ agents: { agent }, storage, logger: false }).getAgent('agent');
 }
 
-async function answer(asked: Asked): Promise<Answered> {
-  const memory = { thread: asked.thread, resource: 'tester' };
-  const { finishReason, suspendPayload, text } = await (asked.do === 'start'
-    ? clerk().generate(asked.order, { memory })
-    : resumed(asked.thread));
-  return finishReason === 'suspended' ? { kept: JSON.stringify(suspendPayload) } : { said: text };
-}
-
+/** Without what was kept: the storage knows the run of the thread. */
 async function resumed(thread: string) {
   const { runs } = await clerk().listSuspendedRuns({ threadId: thread });
   const [run, ...others] = runs;
@@ -43,8 +36,10 @@ async function resumed(thread: string) {
   return clerk().resumeGenerate('look again', { runId: run.runId, toolCallId });
 }
 
-process.on('message', (asked: Asked) => {
-  void answer(asked)
-    .catch((error: unknown): Answered => ({ failed: String(error) }))
-    .then((answered) => process.send?.(answered));
+serve(async (asked) => {
+  const memory = { thread: asked.thread, resource: 'tester' };
+  const { finishReason, suspendPayload, text } = await (asked.do === 'start'
+    ? clerk().generate(asked.order, { memory })
+    : resumed(asked.thread));
+  return finishReason === 'suspended' ? { kept: JSON.stringify(suspendPayload) } : { said: text };
 });
