@@ -41,9 +41,9 @@ test('every problem that a verifier tells is listed, and no other', () => {
 
 test('every kind of entry that the database writes is listed, and no other', async () => {
   const sql = await readFile(path.join(ROOT, 'src/ledger/trail/trail.sql'), 'utf8');
-  const written = [
-    ...[...sql.matchAll(/trail_row\('(\w+)'/g)].map(([, kind]) => kind),
-    ...[...sql.matchAll(/append_trail\(new\.tenant, '(\w+)'/g)].map(([, kind]) => kind),
+  const written: string[] = [
+    ...[...sql.matchAll(/trail_row\('(\w+)'/g)].map(([, kind = '']) => kind),
+    ...[...sql.matchAll(/append_trail\(new\.tenant, '(\w+)'/g)].map(([, kind = '']) => kind),
   ];
   expect(named('kind').toSorted()).toEqual([...new Set(written)].toSorted());
 });
