@@ -5,7 +5,6 @@
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
-import type { StepDigest } from '../src/action/step-digest.js';
 import { signGrant } from '../src/trust/index.js';
 import { assertAsLeft } from './compensation-state.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
@@ -23,7 +22,6 @@ import type {
 } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { shownOf } from './request-approval.js';
-import { proposedBefore } from './step-digests.js';
 import { sealedProposal, StepRun } from './step.js';
 
 /** The content of the records, once it is certain that steps of this action made them and that they belong together. */
@@ -51,7 +49,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
     if (admitted.kind === 'ended') return admitted;
     if (admitted.kind === 'changed') return lookAgain('history', lastLook);
     if (admitted.kind === 'no_room') return lookAgain(takenFrom(admitted, enforced), lastLook);
-    const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted, run.opened));
+    const grant = await signGrant(deps.keyring, claimsOf(request, records, admitted));
     const { timeoutMs } = findTool(deps.tools, proposal.tool);
     return run.seal<Granted>({ kind: 'granted', grant, timeoutMs });
   } catch (thrown) {
@@ -128,7 +126,6 @@ function claimsOf(
   { proposal, digest: proposalDigest }: ActionRequest,
   { enforced, approved, plan }: Records,
   { jti, iat, exp }: Admitted,
-  opened: readonly StepDigest[],
 ): GrantClaims {
   const { agent, tool, actionType, preview } = plan.facts;
   return {
@@ -150,7 +147,6 @@ function claimsOf(
     credentials: [...new Set([...enforced.credentials, ...(approved?.credentials ?? [])])],
     rows: preview.rows,
     ...(preview.rehearsal === undefined ? {} : { rehearsal: preview.rehearsal.digest }),
-    records: [...proposedBefore(enforced), ...opened],
     iat,
     exp,
   };

@@ -1,7 +1,6 @@
 /** Step 2, `enforce`: evaluates policy, limits and what earlier actions came to, on facts that are recorded completely. */
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
-import type { Digest } from '../src/action/json.js';
 import type { Outcome } from '../src/action/outcome.js';
 import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
@@ -31,11 +30,10 @@ import { StepRun } from './step.js';
 export async function enforce(input: EnforceInput, deps: Dependencies): ReturnType<Activities['enforce']> {
   const { request, maxWaitOver } = input;
   const run = new StepRun('enforce', request.proposal, deps);
-  const context: { facts?: Facts; decision?: Decision; proposed?: Digest } = {};
+  const context: { facts?: Facts; decision?: Decision } = {};
   let authentic: Authentic | undefined;
   try {
     const proposed = run.open<Proposed>('propose', input.proposed);
-    Object.assign(context, restsOn(run));
     authentic = await authenticate(request, deps);
     await assertRevises(authentic, deps);
     const read = readAuthorizedInput(authentic, deps);
@@ -56,7 +54,7 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     if (proposed.preview.refusal !== undefined) throw fromView(proposed.preview.refusal);
 
     const { credentials } = authentic.authority;
-    const enforced = { facts: ruling.facts, decision, ...restsOn(run) };
+    const enforced = { facts: ruling.facts, decision };
     if (queue !== undefined) {
       // An action that has ended, conflicts or is frozen does not wait for room.
       const admitted = await admit({ ...enforced, credentials }, request, deps, []);
@@ -72,13 +70,6 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     if (authentic !== undefined) deps.refusals.count(accountable(authentic.agent));
     return refused;
   }
-}
-
-type Context = Pick<Refused, 'facts' | 'decision' | 'proposed'>;
-
-/** The digest of the record of `propose`, for the receipt. */
-function restsOn({ opened: [proposed] }: StepRun): { proposed?: Digest } {
-  return proposed === undefined ? {} : { proposed: proposed.digest };
 }
 
 interface RuleOptions {
@@ -134,9 +125,8 @@ function readerOf({ ledger }: Dependencies, readLimits: ReadLimits | undefined):
 }
 
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
-function withoutSample({ facts, decision, proposed }: Context): Context {
+function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>): Pick<Refused, 'facts' | 'decision'> {
   return {
-    ...(proposed === undefined ? {} : { proposed }),
     ...(facts === undefined ? {} : { facts: { ...facts, preview: { ...facts.preview, sample: [] } } }),
     ...(decision === undefined ? {} : { decision }),
   };

@@ -44,8 +44,6 @@ export interface Refused extends StepRecord {
   /** The facts and the decision, as far as they had been determined. */
   readonly facts?: Facts;
   readonly decision?: Decision;
-  /** Digest of the record of `propose`, where `enforce` refused. */
-  readonly proposed?: Digest;
 }
 
 /** The ledger already has an outcome of the action, which counts. */
@@ -80,8 +78,6 @@ export interface Enforced extends StepRecord {
   readonly holds: readonly HoldRequest[];
   /** The amounts that the limits found in the input: the budgets of standing approvals count them too. */
   readonly measured: readonly Pick<Measured, 'unit' | 'amount'>[];
-  /** Digest of the record of `propose` that it rests on. Absent in records from before receipts named it. */
-  readonly proposed?: Digest;
   /** What the decision relied on of earlier actions: `authorize` checks it once more. Absent when the policy declares no history. */
   readonly history?: HistoryClaim;
 }
@@ -96,8 +92,6 @@ export interface Queued extends StepRecord {
   readonly retryAfterMs: number;
   /** The longest time that the action waits in total, from when it first had to. Milliseconds. */
   readonly maxWaitMs: number;
-  /** As in `Enforced`. */
-  readonly proposed?: Digest;
   /** The decision when it has waited in vain for what must come before it. Absent: it waits for room. */
   readonly inVain?: Decision;
 }
@@ -272,6 +266,13 @@ export interface CapturePostStateInput {
   readonly report: EffectReport & { readonly seal?: string };
 }
 
+/** What steps sealed, for the receipt to name: nothing else is read from them. */
+export interface NamedRecords {
+  readonly proposed?: Sealed<Proposed>;
+  readonly pre?: Sealed<PreState>;
+  readonly granted?: Sealed<Granted>;
+}
+
 export interface VerifyInput {
   readonly request: ActionRequest;
   readonly authorized?: AuthorizedAction;
@@ -279,6 +280,8 @@ export interface VerifyInput {
   readonly report: EffectReport & { readonly seal?: string };
   /** Absent when the effect was not made, or when the system was unreachable for too long. */
   readonly post?: Sealed<PostState>;
+  /** Records that only the receipt names. */
+  readonly named?: NamedRecords;
   /** How this run ends when it turns out that an earlier run made no effect. */
   readonly instead?: SettleInput;
   /** Earlier attempts of this run that had no effect. */
@@ -287,6 +290,8 @@ export interface VerifyInput {
 }
 
 export interface SettleInput {
+  /** Records that only the receipt names. */
+  readonly named?: NamedRecords;
   readonly request: ActionRequest;
   readonly ending: Sealed<Refused> | Stopped;
   /** Absent when the action ended before policy and limits allowed it. */

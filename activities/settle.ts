@@ -1,6 +1,5 @@
 /** The activity `settle`: records the end of an action without an effect, and the reason. */
 import { asCountersignError, CountersignError, type ErrorView } from '../src/action/errors.js';
-import { distinctRecords, type StepDigest } from '../src/action/step-digest.js';
 import { progress, refusalBy } from '../src/action/quorum.js';
 import type { ApprovalRecord } from '../src/action/outcome.js';
 import { authorOf, type Author } from './author.js';
@@ -10,7 +9,7 @@ import type { Dependencies } from './deps.js';
 import { recordOutcome, recordUnauthenticated, type OutcomeSettlement } from './record-outcome.js';
 import { shownOf } from './request-approval.js';
 import { fromView, openReport, usesOf } from './effect-reports.js';
-import { proposedBefore } from './step-digests.js';
+import { recordsOf } from './step-digests.js';
 import { StepRun } from './step.js';
 
 export async function settle(input: SettleInput, deps: Dependencies): ReturnType<Activities['settle']> {
@@ -33,10 +32,7 @@ export async function recordEnding(
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return { kind: 'complete', outcome: await recordUnauthenticated(request, error, deps) };
   }
-  const {
-    prior: { rests = [], ...prior },
-    ending,
-  } = await readEnding(input, run, deps);
+  const { prior, ending } = await readEnding(input, run, deps);
   const uses = usesOf(attempts.map((attempt) => openReport(attempt, run)));
   const recorded = await recordOutcome(
     {
@@ -44,7 +40,7 @@ export async function recordEnding(
       ...prior,
       ...ending,
       ruledOut: ruledOut ?? uses,
-      records: distinctRecords([...rests, ...run.opened]),
+      records: recordsOf(run, input.named ?? {}),
       steps: { ...steps, settle: run.tookMs },
     },
     deps,
@@ -68,10 +64,7 @@ async function readEnding(
   }
 }
 
-interface PriorRecords extends Pick<OutcomeSettlement, 'facts' | 'decision' | 'pre'> {
-  /** What the decision rests on. */
-  readonly rests?: readonly StepDigest[];
-}
+type PriorRecords = Pick<OutcomeSettlement, 'facts' | 'decision' | 'pre'>;
 
 function priorRecords({ ending, enforced, pre }: SettleInput, run: StepRun): PriorRecords {
   const refused = ending.kind === 'refused' ? run.open<Refused>(ending.step, ending) : undefined;
@@ -81,7 +74,6 @@ function priorRecords({ ending, enforced, pre }: SettleInput, run: StepRun): Pri
     ...(from?.facts === undefined ? {} : { facts: from.facts }),
     ...(from?.decision === undefined ? {} : { decision: from.decision }),
     ...(captured === undefined ? {} : { pre: captured.snapshot }),
-    rests: proposedBefore(from),
   };
 }
 

@@ -1,25 +1,43 @@
-/** Which records a receipt names: those that the last step opened, and those that they rest on. */
-import { digestText } from '../src/action/json.js';
-import { distinctRecords, type StepDigest } from '../src/action/step-digest.js';
-import type { GrantClaims } from '../src/action/grant.js';
-import type { Enforced } from './contract.js';
+/** Which records a receipt names: those that the steps of the action sealed, in the order of the pipeline. */
+import { asCountersignError } from '../src/action/errors.js';
+import type { StepDigest } from '../src/action/step-digest.js';
+import type { SealedStep } from '../src/trust/index.js';
+import type { Approved, Enforced, NamedRecords, Sealed, StepRecord } from './contract.js';
+import type { StepRun } from './step.js';
 
-/** The record of `propose` that a decision rests on, by the decision's own record. */
-export function proposedBefore(decided: Pick<Enforced, 'proposed'> | undefined): readonly StepDigest[] {
-  return decided?.proposed === undefined ? [] : [{ step: 'propose', digest: decided.proposed }];
+/** In the order in which they run. */
+const ORDER: readonly string[] = [
+  'propose',
+  'enforce',
+  'capturePreState',
+  'requestApproval',
+  'authorize',
+  'execute',
+  'capturePostState',
+] satisfies readonly SealedStep[];
+
+interface Given extends NamedRecords {
+  readonly enforced?: Sealed<Enforced> | undefined;
+  readonly approved?: Sealed<Approved> | undefined;
 }
 
-/** Those of an action that was granted: what the grant rests on, the grant, and what the steps after it sealed. */
-export function recordsOf(
-  granted: { readonly claims: GrantClaims; readonly token: string } | undefined,
-  opened: readonly StepDigest[],
-): readonly StepDigest[] {
-  if (granted === undefined) return distinctRecords(opened);
-  const { claims, token } = granted;
-  return distinctRecords([
-    ...(claims.records ?? []),
-    { step: 'authorize', digest: digestText(token) },
-    ...opened.filter(({ step }) => step === 'execute'),
-    ...opened,
-  ]);
+/** The records that the run has opened, and those given. One whose seal is not good is not named: nothing rests on it here. */
+export function recordsOf(run: StepRun, { proposed, enforced, pre, approved, granted }: Given): readonly StepDigest[] {
+  name(run, 'propose', proposed);
+  name(run, 'enforce', enforced);
+  name(run, 'capturePreState', pre);
+  name(run, 'requestApproval', approved);
+  name(run, 'authorize', granted);
+  const once = new Map(run.opened.map((one) => [`${one.step} ${one.digest}`, one]));
+  return [...once.values()].toSorted((a, b) => ORDER.indexOf(a.step) - ORDER.indexOf(b.step));
+}
+
+function name(run: StepRun, step: SealedStep, record: Sealed<StepRecord> | undefined): void {
+  if (record === undefined) return;
+  try {
+    run.open(step, record);
+  } catch (thrown) {
+    const error = asCountersignError(thrown);
+    if (error.code !== 'SEAL_INVALID') throw error;
+  }
 }

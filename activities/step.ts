@@ -46,7 +46,7 @@ export class StepRun {
    *
    * @throws CountersignError the error itself, when it is retryable or INTERNAL
    */
-  refuse(thrown: unknown, context: Pick<Refused, 'facts' | 'decision' | 'proposed'> = {}): Sealed<Refused> {
+  refuse(thrown: unknown, context: Pick<Refused, 'facts' | 'decision'> = {}): Sealed<Refused> {
     const error = asCountersignError(thrown);
     if (error.retryable || error.code === 'INTERNAL') throw error;
     return this.seal<Refused>({ kind: 'refused', step: this.#step, error: error.toJSON(), ...context });

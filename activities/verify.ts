@@ -35,7 +35,6 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
 
   const plan = authorized && planOf(authorized.enforced, authorized.pre, authorized.approved);
   const grant = authorized && plan && (await grantOf(authorized, plan, deps));
-  const granted = grant && { claims: grant, token: authorized.grant };
   const author = await authorOf(request, deps, grant && new Date(grant.iat * 1000));
   const verdict = await judge(input, postState, plan, run, deps);
   const { tookMs } = run;
@@ -44,7 +43,7 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
     ...plan,
     ...(grant === undefined ? {} : { grant }),
     ...verdict,
-    records: recordsOf(granted, run.opened),
+    records: recordsOf(run, { ...input.named, ...sealedIn(authorized) }),
     steps: { ...input.steps, verify: tookMs },
   };
   const recorded = await recordOutcome(await withSpending(settlement, author, deps), deps);
@@ -52,6 +51,13 @@ export async function verify(input: VerifyInput, deps: Dependencies): ReturnType
   const { outcome } = recorded;
   if (recorded.recorded || plan === undefined) return { kind: 'complete', outcome };
   return endingOf(outcome);
+}
+
+/** What was decided before the effect, as it was sealed. */
+function sealedIn(authorized: AuthorizedAction | undefined): Pick<Partial<AuthorizedAction>, 'enforced' | 'approved'> {
+  if (authorized === undefined) return {};
+  const { enforced, approved } = authorized;
+  return { enforced, ...(approved === undefined ? {} : { approved }) };
 }
 
 /** Leaves out what history has already. The workflow adds it to the outcome. */

@@ -4,9 +4,12 @@ import type {
   ActionRequest,
   EffectReport,
   Enforced,
+  Granted,
   LookAgain,
+  NamedRecords,
   Pending,
   PreState,
+  Proposed,
   Queued,
   Sealed,
   StepRecord,
@@ -40,6 +43,9 @@ export class Action {
   /** What the steps last found: what is recorded where the action ends before its effect. */
   enforced: Sealed<Enforced> | undefined;
   pre: Sealed<PreState> | undefined;
+  /** Named by the receipt, and read by no step after the next. */
+  proposed: Sealed<Proposed> | undefined;
+  granted: Sealed<Granted> | undefined;
   /** Attempts to make the effect that are known to have had none. */
   readonly attempts: Sealed<EffectReport>[] = [];
   /** Whether the action has waited for room as long as it may. */
@@ -102,6 +108,16 @@ export class Action {
   /** The action that a person made of this one, where they edited it. */
   get edited(): ActionRequest | undefined {
     return this.#people.edited;
+  }
+
+  /** What the receipt names beside what the last step reads. */
+  get named(): NamedRecords {
+    const { proposed, pre, granted } = this;
+    return {
+      ...(proposed === undefined ? {} : { proposed }),
+      ...(pre === undefined ? {} : { pre }),
+      ...(granted === undefined ? {} : { granted }),
+    };
   }
 
   /** How long each step took. */

@@ -55,6 +55,7 @@ export async function propose(action: Action): Promise<Sealed<Proposed>> {
     proposed,
     `${proposed.preview.summary} on \`${proposed.tool.name}\` (${proposed.tool.environment})`,
   );
+  action.proposed = proposed;
   return proposed;
 }
 
@@ -151,6 +152,7 @@ export async function authorize(
       throw new LooksAgain();
     case 'granted':
       action.did('authorize', granted, 'granted');
+      action.granted = granted;
       return authorizationOf(records, granted);
   }
 }
@@ -246,6 +248,7 @@ export async function verify(
     report,
     attempts,
     steps,
+    named: action.named,
     ...(authorized === undefined ? {} : { authorized }),
     ...(post === undefined ? {} : { post }),
     ...(instead === undefined ? {} : { instead }),
@@ -274,6 +277,7 @@ export async function settle(action: Action, ending: Sealed<Refused> | Stopped):
     ending,
     attempts,
     steps,
+    named: action.named,
     ...(enforced === undefined ? {} : { enforced }),
     ...(pre === undefined ? {} : { pre }),
   };

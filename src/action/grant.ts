@@ -4,7 +4,6 @@ import type { Digest } from './json.js';
 import type { LimitFigure } from './limits.js';
 import type { ApprovalRecord } from './outcome.js';
 import type { Snapshot } from './snapshot.js';
-import type { StepDigest } from './step-digest.js';
 
 /** The claims of the grant's JWS. Every field is checked by `execute`. */
 export interface GrantClaims {
@@ -32,8 +31,6 @@ export interface GrantClaims {
   readonly rows: number;
   /** Digest of what the change did when it was rehearsed. Absent when it was not. */
   readonly rehearsal?: Digest;
-  /** The records of the steps before it that it rests on. */
-  readonly records?: readonly StepDigest[];
   /** Seconds since the epoch. */
   readonly iat: number;
   readonly exp: number;

@@ -57,8 +57,8 @@ export async function checkpointTrail(
   };
   const jws = await signCheckpoint(keyring, claims);
   const peaks = tree.peaks.map((peak) => peak.toString('hex'));
-  const made = await trail.addCheckpoint(tenant, { size: claims.size, jws, peaks });
-  // Another worker was first with as many entries.
+  const made = await trail.addCheckpoint(tenant, from, { size: claims.size, jws, peaks });
+  // Another worker was first to go on from the same one.
   return made ? { jws, claims, made } : checkpointTrail(tenant, { ledger: { trail }, keyring });
 }
 

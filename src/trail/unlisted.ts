@@ -1,6 +1,6 @@
 /** What only the ledger can tell of its trail: receipts that were written past it. */
 import type { Ledger } from '../ledger/index.js';
-import type { TrailReport } from './verify-lines.js';
+import type { TrailReport } from './report.js';
 
 /** The report of a trail in the ledger, with the receipts that have no entry. @throws CountersignError LEDGER_UNAVAILABLE */
 export async function withUnlisted({ trail }: Pick<Ledger, 'trail'>, report: TrailReport): Promise<TrailReport> {

@@ -2,37 +2,22 @@
 import type { CheckpointClaims } from '../action/checkpoint.js';
 import { asCountersignError } from '../action/errors.js';
 import { digestText, type Digest } from '../action/json.js';
-import { verifyCheckpoint, verifyReceipt } from '../trust/index.js';
-import { readEntry, type EntryBody } from './entry.js';
+import { verifyCheckpoint } from '../trust/index.js';
+import { AnchoredCheckpoints } from './anchored.js';
+import { readEntry } from './entry.js';
+import { Evidence } from './evidence.js';
 import { FORMAT, readLine, type TrailLine } from './format.js';
 import type { TrailKeys } from './keys.js';
 import { Frontier, leafHash } from './merkle.js';
-import type { TrailProblem, TrailProblemCode } from './problems.js';
+import type { TrailProblemCode } from './problems.js';
+import { Problems, type TrailReport } from './report.js';
 import { SignatureTimes } from './signatures.js';
-
-export interface TrailReport {
-  readonly ok: boolean;
-  readonly tenant: string;
-  readonly entries: number;
-  readonly checkpoints: number;
-  /** How many entries a checkpoint covers that fits. Those after it rest on their own signatures, where they have any. */
-  readonly covered: number;
-  /** Entries whose evidence is not in the file: it was never kept, or erased. */
-  readonly withheld: number;
-  /** Anchored checkpoints that fit. */
-  readonly anchors: number;
-  /** The first 100. */
-  readonly problems: readonly TrailProblem[];
-  readonly problemCount: number;
-}
 
 export interface VerifyTrailOptions {
   readonly keys: TrailKeys;
   /** Checkpoints that were kept elsewhere, as compact JWS. */
   readonly anchors?: readonly string[];
 }
-
-const MAX_PROBLEMS = 100;
 
 /** @throws what reading the lines throws */
 export async function verifyTrail(
@@ -48,13 +33,10 @@ export async function verifyTrail(
 class Verification {
   readonly #keys: TrailKeys;
   readonly #times: SignatureTimes;
-  readonly #problems: TrailProblem[] = [];
-  readonly #anchors = new Map<
-    number,
-    { readonly jws: string; readonly claims: CheckpointClaims; readonly number: number }[]
-  >();
+  readonly #problems = new Problems();
+  readonly #anchors = new AnchoredCheckpoints();
+  readonly #evidence: Evidence;
   readonly #tree = new Frontier();
-  #problemCount = 0;
   #line = 0;
   #tenant: string | undefined;
   #ended = false;
@@ -62,28 +44,19 @@ class Verification {
   #comparable = true;
   #entries = 0;
   #last: { readonly seq: number; readonly hash: Digest | null } = { seq: 0, hash: null };
-  #receipt: { readonly seq: number; readonly hash: Digest | null } = { seq: 0, hash: null };
   #checkpoints = 0;
   #checkpoint: { readonly size: number; readonly digest: Digest | null } = { size: 0, digest: null };
   #covered = 0;
-  #withheld = 0;
   #anchored = 0;
 
   constructor(keys: TrailKeys) {
     this.#keys = keys;
-    this.#times = new SignatureTimes(keys, (problem) => this.#add(problem));
+    this.#times = new SignatureTimes(keys, (problem) => this.#problems.add(problem));
+    this.#evidence = new Evidence(keys, this.#times, this.#problems);
   }
 
-  async expect(anchors: readonly string[]): Promise<void> {
-    for (const [index, jws] of anchors.entries()) {
-      const number = index + 1;
-      try {
-        const claims = await verifyCheckpoint(this.#keys.keyring, jws);
-        this.#anchors.set(claims.size, [...(this.#anchors.get(claims.size) ?? []), { jws, claims, number }]);
-      } catch (error) {
-        this.#report('anchor_signature', number, `Anchor ${number} does not verify: ${messageOf(error)}.`);
-      }
-    }
+  expect(anchors: readonly string[]): Promise<void> {
+    return this.#anchors.read(anchors, this.#keys, (problem) => this.#problems.add(problem));
   }
 
   async take(text: string): Promise<void> {
@@ -107,21 +80,20 @@ class Verification {
   finish(): TrailReport {
     if (!this.#ended)
       this.#report('end', this.#last.seq, `The file ends after entry ${this.#last.seq}, without its end.`);
-    for (const [size, anchors] of this.#anchors) {
-      for (const { claims, number } of anchors) this.#compareTenant(claims, number);
-      if (size > this.#last.seq) this.#tellTruncated(size, 'An anchored checkpoint');
+    for (const size of this.#anchors.beyond(this.#last.seq, this.#tenant)) {
+      this.#tellTruncated(size, 'An anchored checkpoint');
     }
     this.#times.finish();
     return {
-      ok: this.#problemCount === 0,
+      ok: this.#problems.count === 0,
       tenant: this.#tenant ?? '',
       entries: this.#entries,
       checkpoints: this.#checkpoints,
       covered: this.#covered,
-      withheld: this.#withheld,
+      withheld: this.#evidence.withheld,
       anchors: this.#anchored,
-      problems: this.#problems,
-      problemCount: this.#problemCount,
+      problems: this.#problems.first,
+      problemCount: this.#problems.count,
     };
   }
 
@@ -158,40 +130,8 @@ class Verification {
     }
     this.#last = { seq: body.seq, hash: computed };
     this.#tree.append(leaf);
-    await this.#takeEvidence(body, evidence);
+    await this.#evidence.take(body, evidence);
     this.#compareAnchors();
-  }
-
-  async #takeEvidence(body: EntryBody, evidence: string | undefined): Promise<void> {
-    const { seq, kind, digest, receipt } = body;
-    if (evidence === undefined) this.#withheld++;
-    else if (digestText(evidence) !== digest) {
-      this.#report('evidence', seq, `The evidence of entry ${seq} is not what its digest is of.`);
-    } else if (kind === 'receipt') await this.#takeReceipt(body, evidence);
-    if (receipt === undefined) return;
-    const next = this.#receipt.seq + 1;
-    if (receipt !== next) {
-      this.#report(
-        'receipt_missing',
-        seq,
-        `Entry ${seq} is about receipt ${receipt}, and receipt ${next} has no entry before it.`,
-      );
-    }
-    this.#receipt = { seq: receipt, hash: digest };
-  }
-
-  async #takeReceipt({ seq, tenant, subject, receipt }: EntryBody, jws: string): Promise<void> {
-    try {
-      const claims = await verifyReceipt(this.#keys.keyring, jws);
-      if (claims.tenant !== tenant || claims.seq !== receipt || !isOf(claims.actionId, subject)) {
-        this.#report('receipt_place', seq, `The receipt of entry ${seq} is of another tenant, action or number.`);
-      } else if (claims.seq === this.#receipt.seq + 1 && claims.prev !== this.#receipt.hash) {
-        this.#report('receipt_link', seq, `The receipt of entry ${seq} does not name the receipt before it.`);
-      }
-      this.#times.judge(jws, claims.iat, seq, seq);
-    } catch (error) {
-      this.#report('receipt_signature', seq, `The receipt of entry ${seq} does not verify: ${messageOf(error)}.`);
-    }
   }
 
   async #takeCheckpoint(jws: string): Promise<void> {
@@ -244,8 +184,7 @@ class Verification {
 
   #compareAnchors(): void {
     if (!this.#comparable) return;
-    for (const { jws, claims, number } of this.#anchors.get(this.#last.seq) ?? []) {
-      if (claims.tenant !== this.#tenant) continue;
+    for (const { jws, claims, number } of this.#anchors.over(this.#last.seq, this.#tenant)) {
       if (this.#fits(claims)) {
         this.#anchored++;
         this.#times.vouch(jws, claims, true);
@@ -257,10 +196,6 @@ class Verification {
         );
       }
     }
-  }
-
-  #compareTenant({ tenant }: CheckpointClaims, number: number): void {
-    if (tenant !== this.#tenant) this.#report('anchor_tenant', number, `Anchor ${number} is of another tenant.`);
   }
 
   #tellTruncated(size: number, what: string): void {
@@ -279,18 +214,8 @@ class Verification {
   }
 
   #report(code: TrailProblemCode, at: number, problem: string): void {
-    this.#add({ code, at, problem });
+    this.#problems.add({ code, at, problem });
   }
-
-  #add(problem: TrailProblem): void {
-    this.#problemCount++;
-    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
-  }
-}
-
-/** A refusal before anybody was known is in a chain of its own, whose entries name the tenant that was claimed too. */
-function isOf(actionId: string, subject: string): boolean {
-  return subject === actionId || subject.endsWith(`/${actionId}`);
 }
 
 function missing(one: string, many: string, from: number, to: number): string {

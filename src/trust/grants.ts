@@ -15,7 +15,6 @@ import {
   refusalFactory,
   seconds,
   secondsSchema,
-  stepDigestsSchema,
   tenantSchema,
   textSchema,
 } from './claim-schemas.js';
@@ -50,7 +49,6 @@ const claimsSchema: z.ZodType<GrantClaims> = z
     credentials: z.array(textSchema.min(1).max(128)).exactOptional(),
     rows: z.number().int().min(0),
     rehearsal: digestSchema.exactOptional(),
-    records: stepDigestsSchema.exactOptional(),
     iat: secondsSchema,
     exp: secondsSchema,
   })

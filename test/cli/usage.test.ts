@@ -25,7 +25,7 @@ describe('help', () => {
     const { code, stdout } = await spawned(['--help']);
     expect(code).toBe(0);
     const commands =
-      'init dev worker gateway setup doctor keys agent approver api-key propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts';
+      'init dev worker gateway setup doctor keys agent approver api-key propose show list pending approve deny cancel saga freeze freezes unfreeze resolve revoke receipts trail';
     for (const name of commands.split(' ')) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     for (const { code, meaning } of Object.values(EXIT_CODES)) expect(stdout).toContain(`  ${code}  ${meaning}`);
     expect(stdout).toContain('COUNTERSIGN_LEDGER_URL');

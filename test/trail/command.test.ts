@@ -5,7 +5,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -89,6 +88,8 @@ test('an export verifies offline with the public keys alone; one with a line mis
   });
   await writeFile(path.join(cwd, 'empty.jsonl'), '');
   expect((await offline('empty.jsonl', '--keys', 'public-keys.json')).code).toBe(1);
+  expect((await offline('absent.jsonl', '--keys', 'public-keys.json')).code).toBe(2);
+  expect((await offline('acme.jsonl', '--keys', 'absent.json')).code).toBe(2);
 });
 
 test('in-toto statements are signed, and events of OCSF have what a SIEM reads', async () => {
@@ -153,7 +154,7 @@ test('checkpoints go to a file, a repository and a URL, once each; what they kee
   await settle('anchored', 'n-1', 'n-2');
   const posted: string[] = [];
   const hook = createHttpServer((request, response) => {
-    void text(request).then((body) => {
+    request.setEncoding('utf8').once('data', (body: string) => {
       posted.push(body);
       response.writeHead(posted.length === 1 ? 503 : 204).end();
     });

@@ -66,7 +66,7 @@ describe('for every size up to 20', () => {
         expect(verifyInclusion({ leaf, index: index + 1, size, root }, proof)).toBe(false);
         expect(verifyInclusion({ leaf, index, size, root: other }, proof)).toBe(false);
         expect(verifyInclusion({ leaf, index, size, root }, [...proof, other])).toBe(false);
-        if (proof.length > 0) expect(verifyInclusion({ leaf, index, size, root }, proof.slice(1))).toBe(false);
+        expect(verifyInclusion({ leaf, index, size, root }, proof.slice(1))).toBe(size === 1);
       }
     }
   });
@@ -82,10 +82,8 @@ describe('for every size up to 20', () => {
         expect(verifyConsistency({ ...first, root: other }, second, proof)).toBe(false);
         expect(verifyConsistency(first, { ...second, root: other }, proof)).toBe(false);
         expect(verifyConsistency(first, second, [...proof, other])).toBe(false);
-        if (before >= 3) {
-          const forged = { size: before, root: rootOf(changed.slice(0, before)) };
-          expect(verifyConsistency(forged, second, proof)).toBe(false);
-        }
+        const forged = { size: before, root: rootOf(changed.slice(0, before)) };
+        expect(verifyConsistency(forged, second, proof)).toBe(before < 3);
       }
     }
   });

@@ -1,7 +1,10 @@
 /** The trail under attack: every edit, removal, reordering, truncation and fork is found, and located. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { digest } from '../../src/action/json.js';
 import { parseTrailKeys } from '../../src/trail/keys.js';
-import { verifyTrail, type TrailReport } from '../../src/trail/verify-lines.js';
+import type { TrailReport } from '../../src/trail/report.js';
+import { verifyTrail } from '../../src/trail/verify-lines.js';
+import { signCheckpoint } from '../../src/trust/index.js';
 import { TAMPERINGS, type Presented } from './tampering.js';
 import { startTrailWorld, type TrailWorld } from './world.js';
 
@@ -33,6 +36,12 @@ test('an honest trail verifies, up to the last checkpoint and beyond, with its a
     problems: [],
     problemCount: 0,
   });
+});
+
+test('anchors of other tenants are passed over', async () => {
+  const claims = { v: 1, tenant: 'beta', size: 99, root: digest('x'), head: digest('y'), prev: null, iat: 1 } as const;
+  const anchors = [...world.anchors, await signCheckpoint(world.first, claims)];
+  expect(await verify({ ...honest, anchors })).toMatchObject({ ok: true, anchors: 3 });
 });
 
 test('keys may overlap, and a key that was revoked later leaves good what an anchor shows to be from before', async () => {

@@ -316,7 +316,7 @@ export const TAMPERINGS: readonly Tampering[] = [
     name: 'the signatures of two checkpoints are swapped',
     tamper: (honest, world) => {
       const [one = '', two = ''] = world.anchors.map((jws) => jws.split('.')[2] as string);
-      const jws = `${(world.anchors[1] as string).replace(two, one)}`;
+      const jws = (world.anchors[1] as string).replace(two, one);
       return checkpoint(2, () => [{ type: 'checkpoint', jws }])(honest, world);
     },
     found: ['checkpoint_signature', 4],

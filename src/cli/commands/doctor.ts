@@ -148,7 +148,7 @@ async function configChecks(context: Context, file: string | undefined): Promise
   return [
     { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
     ...(await Promise.all(config.tools.map((tool) => toolCheck(tool)))),
-    ...(context.hasLedger() && config.tools.some(({ effects }) => effects !== undefined)
+    ...(context.hasLedger() && config.tools.some((tool) => tool.effects !== undefined)
       ? [await standing('effects', async () => effectsStanding(await context.ledger(), config.tools))]
       : []),
     await check('policies', async () => {

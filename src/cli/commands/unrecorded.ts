@@ -46,7 +46,7 @@ async function list(context: Context, options: UnrecordedOptions): Promise<Exit 
     count++;
     if (effects.length < MOST) effects.push(effect);
   }
-  const asked = tools.filter(({ effects }) => effects !== undefined).map(({ name }) => name);
+  const asked = tools.filter((tool) => tool.effects !== undefined).map(({ name }) => name);
   const error =
     count === 0 ? undefined : ledgerBroken(`The ledger does not know ${count} effects that were made.`, { fix: FIX });
   const { out } = context;

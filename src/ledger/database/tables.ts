@@ -160,6 +160,7 @@ export interface LedgerTables {
   trail_checkpoints: {
     tenant: string;
     size: BigInteger;
+    prev_size: BigInteger;
     jws: string;
     peaks: string[];
     at: Generated<Date>;

@@ -29,11 +29,14 @@ create trigger keep before update or delete or truncate on countersign.trail
 create table countersign.trail_checkpoints (
   tenant text not null,
   size bigint not null check (size >= 1),
+  -- The size of the one before; 0 for the first. Of several that go on from the same one, the first is it.
+  prev_size bigint not null check (prev_size between 0 and size - 1),
   jws text not null,
   -- The roots of the complete subtrees, largest first: from them the next one goes on, without the entries before.
   peaks text[] not null,
   at timestamptz not null default clock_timestamp(),
   primary key (tenant, size),
+  unique (tenant, prev_size),
   foreign key (tenant, size) references countersign.trail (tenant, seq)
 );
 

@@ -132,13 +132,13 @@ export class Trail {
     return rows[0] && toCheckpoint(rows[0]);
   }
 
-  /** @returns whether it was stored: of several over as many entries, the first is */
-  async addCheckpoint(tenant: string, { size, jws, peaks }: StoredCheckpoint): Promise<boolean> {
+  /** @returns whether it was stored: of several that go on from the same one, the first is */
+  async addCheckpoint(tenant: string, prevSize: number, { size, jws, peaks }: StoredCheckpoint): Promise<boolean> {
     const rows = await this.#database.rows({
       name: 'trail_add_checkpoint',
       query: sql<{ size: string }>`
-        insert into ${this.#database.table('trail_checkpoints')} (tenant, size, jws, peaks)
-        values (${tenant}, ${size}, ${jws}, ${peaks}::text[])
+        insert into ${this.#database.table('trail_checkpoints')} (tenant, size, prev_size, jws, peaks)
+        values (${tenant}, ${size}, ${prevSize}, ${jws}, ${peaks}::text[])
         on conflict do nothing returning size`,
     });
     return rows.length > 0;

@@ -1,17 +1,16 @@
 /** `countersign trail verify`: a file, a proof, or the ledger itself, against nothing but public keys. */
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { open, readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { CountersignError } from '../../../action/errors.js';
 import { parseJson } from '../../../action/parse.js';
 import type { TrailKeys } from '../../../trail/keys.js';
-import type { TrailReport } from '../../../trail/verify-lines.js';
+import type { TrailReport } from '../../../trail/report.js';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
 import type { Exit } from '../../exit-codes.js';
 import type { Paint } from '../../output.js';
+import { usageError } from '../../usage-error.js';
 
 interface VerifyOptions {
   readonly keys?: string;
@@ -60,7 +59,11 @@ async function verify(context: Context, file: string | undefined, options: Verif
 
 async function keysOf(context: Context, { keys }: VerifyOptions): Promise<TrailKeys> {
   const { parseTrailKeys, trailKeysOf } = await import('../../../trail/keys.js');
-  return keys === undefined ? trailKeysOf(await context.keyring()) : parseTrailKeys(await readFile(keys, 'utf8'), keys);
+  if (keys === undefined) return trailKeysOf(await context.keyring());
+  const text = await readFile(keys, 'utf8').catch((error: unknown) => {
+    throw unreadable(keys, error);
+  });
+  return parseTrailKeys(text, keys);
 }
 
 /** Undefined for a file of lines: each of those is a document of its own. */
@@ -78,7 +81,7 @@ async function proofIn(file: string) {
 
 async function ofFile(file: string, keys: TrailKeys, { anchors }: VerifyOptions): Promise<TrailReport> {
   const { verifyTrail } = await import('../../../trail/verify-lines.js');
-  return verifyTrail(linesOf(file), { keys, anchors: (await anchored(anchors)).map(({ jws }) => jws) });
+  return verifyTrail(linesOf(file), { keys, anchors: await anchored(anchors) });
 }
 
 async function ofLedger(context: Context, keys: TrailKeys, { tenant, anchors }: VerifyOptions) {
@@ -91,35 +94,43 @@ async function ofLedger(context: Context, keys: TrailKeys, { tenant, anchors }: 
   const kept = await anchored(anchors);
   const reports: TrailReport[] = [];
   for (const one of tenant === undefined ? await ledger.trail.tenants() : [tenant]) {
-    const own = kept.filter((anchor) => anchor.tenant === one).map(({ jws }) => jws);
     const lines = async function* (): AsyncGenerator<string> {
       for await (const line of exportLines(ledger, one)) yield JSON.stringify(line);
     };
-    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, anchors: own })));
+    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, anchors: kept })));
   }
   return reports;
 }
 
 /** The checkpoints in files of anchors. A line that is none is an anchor that does not verify. */
-async function anchored(files: readonly string[] = []): Promise<readonly { tenant?: unknown; jws: string }[]> {
-  const found: { tenant?: unknown; jws: string }[] = [];
+async function anchored(files: readonly string[] = []): Promise<readonly string[]> {
+  const found: string[] = [];
   for (const file of files) {
     for await (const line of linesOf(file)) found.push(anchorIn(line));
   }
   return found;
 }
 
-function anchorIn(line: string): { tenant?: unknown; jws: string } {
+function anchorIn(line: string): string {
   try {
-    const { tenant, jws } = JSON.parse(line) as { tenant?: unknown; jws?: unknown };
-    return { tenant, jws: String(jws) };
+    return String((JSON.parse(line) as { jws?: unknown }).jws);
   } catch {
-    return { jws: line };
+    return line;
   }
 }
 
-function linesOf(file: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const handle = await open(file).catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
+  yield* handle.readLines({ encoding: 'utf8' });
+}
+
+function unreadable(file: string, cause: unknown): CountersignError {
+  return usageError(`${file} cannot be read: ${(cause as Error).message}`, {
+    field: 'file',
+    expected: 'the path of a file that can be read',
+  });
 }
 
 function tell({ out }: Context, reports: readonly TrailReport[]): Exit | void {
