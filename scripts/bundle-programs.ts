@@ -17,6 +17,7 @@ const PROGRAMS = [
 /** What finds its own files or native code beside itself, or must be the one that a user's configuration imports. */
 const OUTSIDE = [
   '@temporalio/*',
+  '@opentelemetry/*',
   '@grpc/grpc-js',
   '@cedar-policy/cedar-wasm',
   'pgsql-parser',

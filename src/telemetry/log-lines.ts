@@ -1,8 +1,9 @@
 /** What every log line carries beside its own words, and what none does: ids of trace, action, step and request go in, secrets stay out. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { trace } from '@opentelemetry/api';
-import { asyncLocalStorage as steps } from '@temporalio/activity';
+import { asyncLocalStorage as steps, type Info } from '@temporalio/activity';
 import { stdSerializers } from 'pino';
+import { STEPS } from '../action/outcome.js';
 import { ATTRIBUTE } from './attributes.js';
 import { traceIds } from './tracing.js';
 
@@ -34,11 +35,25 @@ export function lineFields(): object {
 
 function stepFields(): object {
   const info = steps.getStore()?.info;
-  if (info?.workflowExecution === undefined) return {};
-  const { workflowId } = info.workflowExecution;
+  return info === undefined ? {} : stepIds(info);
+}
+
+/** Of a step that runs, by what Temporal says: its name and attempt, and the action where it is a step of one. */
+export interface StepIds {
+  readonly step: string;
+  readonly attempt: number;
+  readonly tenant?: string;
+  readonly actionId?: string;
+}
+
+/** Other activities run in workflows whose ids name no action. */
+const OF_ACTIONS: ReadonlySet<string> = new Set([...STEPS, 'checkApproval', 'checkEdit']);
+
+export function stepIds({ activityType: step, attempt, workflowExecution }: Info): StepIds {
+  if (workflowExecution === undefined || !OF_ACTIONS.has(step)) return { step, attempt };
+  const { workflowId } = workflowExecution;
   const slash = workflowId.indexOf('/');
-  const { activityType: step, attempt } = info;
-  return { tenant: workflowId.slice(0, Math.max(0, slash)), actionId: workflowId.slice(slash + 1), step, attempt };
+  return { step, attempt, tenant: workflowId.slice(0, slash), actionId: workflowId.slice(slash + 1) };
 }
 
 const SECRET_NAMES = [

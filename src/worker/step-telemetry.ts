@@ -1,9 +1,10 @@
 /** Watches every step from outside: a span, its figures and a log line. What the step does and hands on is not touched, and no fault here reaches it. */
-import type { Span } from '@opentelemetry/api';
+import type { Attributes, Span } from '@opentelemetry/api';
 import type { Info } from '@temporalio/activity';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { ATTRIBUTE } from '../telemetry/attributes.js';
+import { stepIds, type StepIds } from '../telemetry/log-lines.js';
 import type { Meter } from '../telemetry/meter.js';
 import { contextInHeaders } from '../telemetry/temporal-headers.js';
 import { errorType, inSpan, markFailed } from '../telemetry/tracing.js';
@@ -38,8 +39,8 @@ interface WatchedStep {
   readonly tool: string;
   readonly span: string;
   /** For log lines. */
-  readonly ids: { readonly tenant: string; readonly actionId: string; readonly step: string; readonly attempt: number };
-  readonly attributes: Readonly<Record<string, string | number>>;
+  readonly ids: StepIds;
+  readonly attributes: Attributes;
 }
 
 async function watched(
@@ -112,37 +113,25 @@ function measure(meter: Meter, { name, tool }: WatchedStep, facts: StepFacts, ms
 }
 
 function stepOf(info: Info, named: string | undefined, { tools }: Watching): WatchedStep {
-  const { activityType: name, workflowExecution, attempt } = info;
+  const ids = stepIds(info);
+  const { step: name, tenant, actionId, attempt } = ids;
   const tool = named === undefined ? undefined : tools.get(named);
   const known = tool === undefined ? OTHER_TOOL : (named as string);
-  const { workflowId = '', runId = '' } = workflowExecution ?? {};
-  const slash = workflowId.indexOf('/');
-  const tenant = workflowId.slice(0, Math.max(0, slash));
-  const actionId = workflowId.slice(slash + 1);
-  const ids = { tenant, actionId, step: name, attempt };
-  const attributes = {
+  const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
+  const attributes: Attributes = {
     [ATTRIBUTE.step]: name,
     [ATTRIBUTE.attempt]: attempt,
-    [ATTRIBUTE.tenant]: tenant,
-    [ATTRIBUTE.actionId]: actionId,
+    ...(tenant === undefined ? {} : { [ATTRIBUTE.tenant]: tenant }),
+    ...(actionId === undefined ? {} : { [ATTRIBUTE.actionId]: actionId }),
     ...(tool === undefined ? {} : { [ATTRIBUTE.tool]: known, [ATTRIBUTE.environment]: tool.environment }),
     [ATTRIBUTE.workflowId]: workflowId,
     [ATTRIBUTE.runId]: runId,
   };
   if (name !== 'execute') return { name, tool: known, span: name, ids, attributes };
-  const type = tool?.kind === 'postgres' ? 'datastore' : 'extension';
-  return {
-    name,
-    tool: known,
-    span: `execute_tool ${known}`,
-    ids,
-    attributes: {
-      ...attributes,
-      [ATTRIBUTE.operationName]: 'execute_tool',
-      [ATTRIBUTE.toolCallId]: actionId,
-      [ATTRIBUTE.toolType]: type,
-    },
-  };
+  attributes[ATTRIBUTE.operationName] = 'execute_tool';
+  attributes[ATTRIBUTE.toolCallId] = actionId ?? '';
+  attributes[ATTRIBUTE.toolType] = tool?.kind === 'postgres' ? 'datastore' : 'extension';
+  return { name, tool: known, span: `execute_tool ${known}`, ids, attributes };
 }
 
 /** The name of the tool in what a step takes: the proposal itself, a request around it, or an input with that request. */

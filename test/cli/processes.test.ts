@@ -8,8 +8,11 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { encodeCredential, issueAgent, readCredential } from '../../src/trust/index.js';
+import { usualOrFreePort } from '../../src/dev/free-port.js';
+import { startOtlpReceiver } from '../support/otlp.js';
 import { createDatabase } from '../support/postgres.js';
 import { ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
+import { until } from '../support/until.js';
 import { cli, errorOf, folder, running } from './support.js';
 
 let stack: Stack;
@@ -109,10 +112,21 @@ describe('no worker', () => {
 });
 
 describe('worker', () => {
-  test('does the work, is seen by doctor, and stops in good order on SIGTERM', async () => {
+  test('does the work, is seen by doctor, sends its telemetry, and stops in good order on SIGTERM', async () => {
     const cwd = await folder();
     await configIn(cwd, 'SHOP_URL');
-    const all = { ...env, SHOP_URL: stack.shopUrl };
+    const receiver = await startOtlpReceiver();
+    onTestFinished(() => receiver.stop());
+    const page = await usualOrFreePort(9464);
+    const all = {
+      ...env,
+      SHOP_URL: stack.shopUrl,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20otlp-secret',
+      OTEL_METRICS_EXPORTER: 'otlp,prometheus',
+      OTEL_EXPORTER_PROMETHEUS_PORT: String(page),
+      OTEL_METRIC_EXPORT_INTERVAL: '1000',
+    };
     const { child, ended } = await running(['worker'], { env: all, cwd }, /worker polls/);
 
     const doctor = await cli(['doctor', '--json'], { env: all, cwd });
@@ -128,10 +142,26 @@ describe('worker', () => {
     });
     expect(done.json()).toMatchObject({ status: 'success' });
 
+    const figures = await (await fetch(`http://127.0.0.1:${page}/metrics`)).text();
+    expect(figures).toMatch(/^countersign_actions_total\{status="success",tool="shop-db",code="none".*\} 1$/m);
+    expect(figures).toMatch(/^countersign_step_duration_seconds_bucket\{step="enforce",.*le="0.1"\} \d/m);
+    const sent = (url: string): string =>
+      receiver.requests.flatMap((request) => (request.url === url ? [request.body] : [])).join('');
+    await until(
+      async () => sent('/v1/metrics'),
+      (body) => body.includes('temporal_workflow_completed') && body.includes('countersign.step.duration'),
+    );
+
     child.kill('SIGTERM');
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(0);
     expect(stdout).toBe('');
+    // What was left is sent before the process ends.
+    expect(sent('/v1/traces')).toMatch(/execute_tool shop-db[^]*verify/);
+    expect(new Set(receiver.requests.map(({ headers }) => headers.authorization))).toEqual(
+      new Set(['Bearer otlp-secret']),
+    );
+    expect(stderr + sent('/v1/traces') + sent('/v1/metrics')).not.toContain('otlp-secret');
     for (const line of stderr.trim().split('\n'))
       expect(JSON.parse(line)).toMatchObject({ level: expect.any(Number) as number });
     const secrets = [

@@ -16,16 +16,23 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '../support/otlp.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
+import { openNotes, type Notes } from '../support/mcp-notes.js';
 import { openPayments, OPERATIONS, type Payments } from '../tools/http-payments.js';
+import { pinnedTool, pinsIn, temporaryFolder, WRITE_NOTE } from '../tools/mcp-support.js';
 
 const POLICY = `
 @id("payments-are-for-agents") permit (principal, action, resource == Countersign::Tool::"payments");
+@id("notes-are-for-agents") permit (principal, action, resource == Countersign::Tool::"notes");
+@id("refunds-are-taken-back-by-two") @reason("a refund is taken back") @approval("dba")
+forbid (principal, action, resource == Countersign::Tool::"payments") when { context.operation == "cancelRefund" };
 @id("orders-are-kept") @reason("orders are not replaced")
 forbid (principal, action, resource == Countersign::Tool::"payments") when { context.operation == "replaceOrder" };`;
 
 let receiver: OtlpReceiver;
 let telemetry: RunningTelemetry;
 let payments: Payments;
+let notes: Notes;
+let removePins: () => Promise<void>;
 let stack: Stack;
 let gateway: TestGateway;
 let token: string;
@@ -33,7 +40,16 @@ const lines: string[] = [];
 
 beforeAll(async () => {
   receiver = await startOtlpReceiver();
-  payments = await openPayments();
+  [payments, notes] = await Promise.all([openPayments(), openNotes()]);
+  const { folder, remove } = await temporaryFolder();
+  removePins = remove;
+  const written = await pinnedTool({
+    name: 'notes',
+    environment: 'test',
+    server: { url: notes.url, allow: { loopback: true } },
+    pins: pinsIn(folder),
+    tools: { write_note: WRITE_NOTE },
+  });
   const logger = pino(
     {
       level: 'trace',
@@ -57,6 +73,7 @@ beforeAll(async () => {
         operations: OPERATIONS,
         allow: { loopback: true },
       }),
+      written,
     ],
     worker: false,
   });
@@ -70,6 +87,8 @@ afterAll(async () => {
   await stack?.stop();
   await telemetry?.stop();
   await payments?.stop();
+  await notes?.stop();
+  await removePins?.();
   await receiver?.stop();
 });
 
@@ -212,6 +231,51 @@ test('an MCP call is below the span that its _meta names', async () => {
   expect(named(spans, 'execute_tool payments').status).not.toBe(2);
 });
 
+test('a tool behind MCP gets the trace in the _meta of its call', async () => {
+  const caller = newTrace();
+  const args = { id: 'a', text: 'seen' };
+  const cs = agentIn(caller);
+  const outcome = await cs.perform({ tool: 'notes', input: { tool: 'write_note', arguments: args } });
+  expect(outcome).toMatchObject({ status: 'success' });
+  const spans = await spansOf(caller.traceId);
+  const call = named(spans, 'tools/call write_note');
+  expect(call).toMatchObject({ kind: 3, parentSpanId: named(spans, 'execute_tool notes').spanId });
+  const [sent] = notes.calls().filter(({ name }) => name === 'write_note');
+  expect(sent?._meta?.['traceparent']).toBe(`00-${caller.traceId}-${call.spanId}-01`);
+});
+
+test('an action that people approve goes on in its trace, and their decisions are counted', async () => {
+  const caller = newTrace();
+  const cs = agentIn(caller);
+  await refund(cs);
+  const id = [...payments.refunds.keys()].at(-1) as string;
+  const waits = await cs.perform({ tool: 'payments', input: { op: 'cancelRefund', path: { id } } });
+  expect(waits.status).toBe('pending');
+  const dana = await gateway.person();
+  const { body } = await dana.get(`/v1/actions/${waits.actionId}`);
+  const { shownDigest } = (body as { pending: { shownDigest: string } }).pending;
+  await dana.post(`/v1/actions/${waits.actionId}/decision`, { shownDigest, verdict: 'approve' });
+  expect(await cs.outcome(waits.actionId)).toMatchObject({ status: 'success' });
+  const own = ({ attributes }: ReceivedSpan): boolean => attributes['countersign.action.id'] === waits.actionId;
+  const spans = await until(
+    async () => receiver.spans.filter((span) => span.traceId === caller.traceId && own(span)),
+    (seen) => seen.some(({ name }) => name === 'verify'),
+  );
+  expect(named(spans, 'checkApproval').attributes).toMatchObject({ 'countersign.person.verdict': 'approve' });
+  expect(spans.filter(({ name }) => name === 'enforce').map((span) => span.attributes)).toMatchObject([
+    { 'countersign.decision.effect': 'require_approval' },
+    { 'countersign.decision.effect': 'require_approval' },
+  ]);
+  const counted = await until(
+    async () => receiver.points('countersign.person.decisions'),
+    (points) => points.length > 0,
+  );
+  expect(counted).toMatchObject([{ attributes: { verdict: 'approve' }, value: 1 }]);
+  expect(receiver.points('countersign.approval.wait')).toMatchObject([
+    { attributes: { verdict: 'approve' }, value: 1 },
+  ]);
+});
+
 test('a denied action is no error, and a failed effect is one with its code', async () => {
   const [denied, failed] = [newTrace(), newTrace()];
   const { id } = payments.newOrder();
@@ -249,9 +313,8 @@ test('metrics count what was decided and done, and no series is an agent’s to 
   await refund(cs);
   const look = async (): Promise<readonly MetricName[]> =>
     (Object.keys(METRICS) as MetricName[]).filter((name) => receiver.points(name).length > 0);
-  // Nobody was asked, and nothing was written past it.
-  const quiet = ['countersign.person.decisions', 'countersign.approval.wait', 'countersign.unexplained.writes'];
-  const counted = Object.keys(METRICS).filter((name) => !quiet.includes(name));
+  // Nothing was written past it.
+  const counted = Object.keys(METRICS).filter((name) => name !== 'countersign.unexplained.writes');
   await until(look, (seen) => seen.length >= counted.length);
   expect(new Set(await look())).toEqual(new Set(counted));
 

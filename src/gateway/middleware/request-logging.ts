@@ -22,15 +22,20 @@ export function requestLogging(
     const requestId = randomUUID();
     c.set('requestId', requestId);
     c.header('X-Request-Id', requestId);
-    const began = performance.now();
-    await loggedWith(requestId, next);
-    const ms = performance.now() - began;
+    await loggedWith(requestId, async () => {
+      const began = performance.now();
+      await next();
+      answered(c, performance.now() - began);
+    });
+  };
+
+  function answered(c: Context<GatewayEnv>, ms: number): void {
     const { method, path } = c.req;
     const { status } = c.res;
     metrics.answered({ method, route: routeOf(c), status, ms });
     const principal = c.get('principal');
     const line = {
-      requestId,
+      requestId: c.get('requestId'),
       method,
       path: path.slice(0, 300),
       status,
@@ -39,7 +44,7 @@ export function requestLogging(
       ...(principal === undefined ? {} : { principal: nameOf(principal), jti: principal.jti }),
     };
     log(logger, QUIET.has(path) ? 'debug' : status >= 500 ? 'warn' : 'info', line);
-  };
+  }
 }
 
 function log(logger: Logger, level: 'debug' | 'info' | 'warn', line: object): void {
