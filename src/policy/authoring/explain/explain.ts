@@ -1,5 +1,6 @@
 /** Explains one decision: what each rule that can apply says, which of them determined it, and what would change it. */
 import type { Decision, Facts } from '../../../action/decision.js';
+import type { HistoryFigure } from '../../../action/history.js';
 import type { LimitFigure } from '../../../action/limits.js';
 import { asCountersignError } from '../../../action/errors.js';
 import { locationText } from '../../cedar.js';
@@ -28,13 +29,16 @@ export interface Explanation {
   readonly elsewhere: number;
   /** Figures of the limits that the action meets, as they were given. */
   readonly limits: readonly LimitFigure[];
+  /** What earlier actions came to, as it was given. */
+  readonly history: readonly HistoryFigure[];
   readonly changes: readonly Counterfactual[];
 }
 
 export function explain(policy: Policy, facts: Facts): Explanation {
   const decision = evaluate(policy, facts);
   const { rules, elsewhere } = explainedRules(policy, facts, decision);
-  return { decision, rules, elsewhere, limits: facts.limits ?? [], changes: counterfactuals(policy, facts, decision) };
+  const { limits = [], history = [] } = facts;
+  return { decision, rules, elsewhere, limits, history, changes: counterfactuals(policy, facts, decision) };
 }
 
 function explainedRules(policy: Policy, facts: Facts, decision: Decision): Pick<Explanation, 'rules' | 'elsewhere'> {
