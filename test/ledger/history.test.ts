@@ -7,6 +7,7 @@ import { digestText } from '../../src/action/json.js';
 import type { OutcomeStatus } from '../../src/action/outcome.js';
 import type { Admission, Ledger } from '../../src/ledger/index.js';
 import { HistoryMarks } from '../../src/policy/backtest/histories.js';
+import { until } from '../support/until.js';
 import { spend } from './limit-tenant.js';
 import {
   admission,
@@ -39,6 +40,11 @@ function query(name: string, more: Partial<HistoryQuery> = {}): HistoryQuery {
 /** At most one of the name. */
 function once(name: string): HistoryClaim {
   return { checks: [{ ...query(name), possibleIn: [0, 0] }], marks: [mark(name)] };
+}
+
+/** None of one name, for what leaves another. */
+function excluding(asked: string, left: string): HistoryClaim {
+  return { checks: [{ ...query(asked), possibleIn: [0, 0] }], marks: [mark(left)] };
 }
 
 function admit(tenant: string, actionId: string, history: HistoryClaim, worker = ledger): Promise<Admission> {
@@ -127,10 +133,6 @@ describe('at the grant', () => {
 
   test('two that exclude each other by different marks never both pass, and none waits in a circle', async () => {
     const workers = [ledger, await at.another(), await at.another()];
-    const excluding = (asked: string, left: string): HistoryClaim => ({
-      checks: [{ ...query(asked), possibleIn: [0, 0] }],
-      marks: [mark(left)],
-    });
     await times(30, async (n) => {
       const tenant = newTenant();
       const said = await Promise.all([
@@ -139,6 +141,35 @@ describe('at the grant', () => {
       ]);
       expect(said.filter(({ kind }) => kind === 'admitted')).toHaveLength(1);
     });
+  });
+
+  /** Both wait at a counter that the test keeps locked: so both have read what came before when neither is granted yet. */
+  test.each([
+    ['that allow no other of their kind', once('order'), once('order')],
+    ['that exclude each other', excluding('calls', 'reads'), excluding('reads', 'calls')],
+  ] as const)('of two %s, and that are looked at in the same instant, one is granted', async (_, one, other) => {
+    const tenant = newTenant();
+    const holds = [spend(1, { max: 100 })];
+    await ledger.actions.admit(admission({ tenant, actionId: 'before' }, { holds }));
+    const keeper = await at.pool.connect();
+    await keeper.query('begin');
+    await keeper.query('select from countersign.limit_counters where tenant = $1 for update', [tenant]);
+    const said = [
+      ledger.actions.admit(admission({ tenant, actionId: 'one' }, { history: one, holds })),
+      (await at.another()).actions.admit(admission({ tenant, actionId: 'other' }, { history: other, holds })),
+    ];
+    await until(
+      async () =>
+        (
+          await at.pool.query(
+            `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+          )
+        ).rowCount,
+      (waiting) => waiting === 2,
+    );
+    await keeper.query('commit');
+    keeper.release();
+    expect((await Promise.all(said)).map(({ kind }) => kind).sort()).toEqual(['admitted', 'changed']);
   });
 
   test('with holds on one counter, whoever asks for other marks in another order neither overspends nor waits in a circle', async () => {
