@@ -1,5 +1,6 @@
 /** history.yaml and `context.history`: what a bundle may declare, what rules may read, and what a decision relies on. */
 import { describe, expect, test } from 'vitest';
+import { withMarksForShadow } from '../../activities/shadow.js';
 import type { HistoryReading } from '../../src/action/history.js';
 import { parseProposal } from '../../src/action/proposal.js';
 import { lint } from '../../src/policy/authoring/lint/lint.js';
@@ -11,6 +12,7 @@ import {
   bundleFromFiles,
   compilePolicy,
   evaluate,
+  historyBesideOthers,
   NO_LIMITS_APPLY,
   resolveHistory,
   ruleOnLimits,
@@ -210,6 +212,41 @@ describe('a task', () => {
 
   test('a trace id is part of what the agent signs', () => {
     expect(parseProposal({ actionId: 'a', tool: 'shop-db', input: {}, traceId: 't' }).traceId).toBe('t');
+  });
+});
+
+describe('beside others', () => {
+  const policy = policyFromText(FILES);
+  const refund = factsOf({ tool: { name: 'payments' }, operation: 'refund', actionType: 'CALL_API' });
+  const proposal = { input: { orderId: '7' } };
+
+  test('of a batch, what comes first counts as under way', () => {
+    const { queries, marks } = resolveHistory(policy.history, refund, proposal);
+    const nothing = queries.map(({ fact }) => ({ fact, done: 0, underWay: 0, possible: 0 }));
+    const counts = (others: readonly (readonly string[])[]) =>
+      historyBesideOthers(nothing, queries, others).map(({ underWay, possible }) => [underWay, possible]);
+    expect(counts([marks, []])).toEqual([
+      [0, 0],
+      [0, 0],
+      [1, 1],
+    ]);
+    expect(counts([])).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
+  test('the policy in shadow finds what was done before it is active', () => {
+    const { marks } = resolveHistory(policy.history, refund, proposal);
+    const authentic = { proposal: { actionId: 'a', tool: 'payments', ...proposal } } as Parameters<
+      typeof withMarksForShadow
+    >[2];
+    const left = (shadow: Policy | undefined) =>
+      withMarksForShadow(undefined, refund, authentic, { policy: { current: () => policy, shadow: () => shadow } });
+    expect(left(policy)).toEqual({ checks: [], marks });
+    expect(left(policyOf('history: {}'))).toBeUndefined();
+    expect(left(undefined)).toBeUndefined();
   });
 });
 
