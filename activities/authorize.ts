@@ -106,7 +106,7 @@ function lookAgain(because: LookAgain['because'], lastLook: boolean): LookAgain 
   }
   if (because === 'history') {
     throw new CountersignError(
-      'EARLIER_ACTIONS_CHANGED',
+      'HISTORY_CHANGED',
       'What earlier actions came to changed, several times in a row, between the decision and the grant.',
       { fix: 'Propose again later.' },
     );

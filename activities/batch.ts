@@ -1,4 +1,4 @@
-/** Several proposals that are decided together, by dry runs: each beside what those before it would take of limits. */
+/** Several proposals that are decided together, by dry runs: each beside what those before it would take and leave. */
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { LimitDemand } from '../src/action/limits.js';
@@ -46,15 +46,17 @@ export async function decideBatch(
   deps: Dependencies,
 ): Promise<BatchDecision> {
   const decisions: BatchedDecision[] = [];
-  const beside: LimitDemand[] = [];
+  const demands: LimitDemand[] = [];
+  const marks: (readonly string[])[] = [];
   for (const { request, found } of actions) {
     if (found.kind !== 'seen') {
       decisions.push(found);
       continue;
     }
-    const { answer, demands } = await decideBeside({ request, seen: found }, beside, deps);
-    decisions.push({ kind: 'decided', decided: answer });
-    beside.push(...demands);
+    const one = await decideBeside({ request, seen: found }, { demands, marks }, deps);
+    decisions.push({ kind: 'decided', decided: one.answer });
+    demands.push(...one.demands);
+    marks.push(one.marks);
   }
   const isDenied = (one: BatchedDecision): boolean => one.kind === 'decided' && one.decided.effect === 'deny';
   return { begun: !decisions.some(isDenied), actions: decisions };

@@ -23,7 +23,7 @@ import { assertPromiseKept } from './capture-pre-state.js';
 import type { Activities, DryRunRequest, DryRunSeen } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { fromView } from './effect-reports.js';
-import { assertRevises, assertSameTool, refusal, ruleOn } from './enforce.js';
+import { assertRevises, assertSameTool, refusal, ruleOn, type Beside } from './enforce.js';
 import type { Ruling } from '../src/policy/index.js';
 import { previewOf } from './propose.js';
 import { capture } from './snapshots.js';
@@ -64,7 +64,7 @@ function withoutRows({ rehearsal, ...preview }: Preview): Preview {
 
 /** What policy, limits and people say of it: on a worker that decides. */
 export async function decideDryRun(input: DryRunToDecide, deps: Dependencies): Promise<DryRun> {
-  return (await decideBeside(input, [], deps)).answer;
+  return (await decideBeside(input, { demands: [], marks: [] }, deps)).answer;
 }
 
 export interface DryRunToDecide {
@@ -72,13 +72,14 @@ export interface DryRunToDecide {
   readonly seen: DryRunSeen;
 }
 
-/** The same beside others that come first: `beside` is what they ask of limits. Also answers what this one asks of them. */
+/** The same beside others that come first. Also answers what this one takes of limits and leaves for later actions. */
 export async function decideBeside(
   { request, seen }: DryRunToDecide,
-  beside: readonly LimitDemand[],
+  beside: Beside,
   deps: Dependencies,
-): Promise<{ readonly answer: DryRun; readonly demands: readonly LimitDemand[] }> {
+): Promise<{ readonly answer: DryRun; readonly demands: readonly LimitDemand[]; readonly marks: readonly string[] }> {
   let demands: readonly LimitDemand[] = [];
+  let marks: readonly string[] = [];
   const { answer } = await answered(request, deps, async (authentic) => {
     await assertRevises(authentic, deps);
     const read = readAuthorizedInput(authentic, deps);
@@ -88,9 +89,10 @@ export async function decideBeside(
     if (seen.broken !== undefined) throw fromView(seen.broken);
     await assertNothingAgainst(authentic, seen, deps);
     demands = ruling.holds;
+    marks = ruling.history?.marks ?? [];
     return { kind: 'decided', answer: await allowed(authentic, seen, ruling, deps) } as const;
   });
-  return { answer, demands };
+  return { answer, demands, marks };
 }
 
 /** What refuses a proposal, refuses its dry run with the same error. What may pass by itself is thrown, and tried again. */

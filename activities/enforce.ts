@@ -8,6 +8,7 @@ import {
   besideOthers,
   deniedAtLimit,
   evaluate,
+  historyBesideOthers,
   NO_LIMITS_APPLY,
   resolveHistory,
   type Policy,
@@ -23,7 +24,7 @@ import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } fr
 import type { Dependencies } from './deps.js';
 import { applicableLimits, limitedProposal, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
-import { compareInShadow, type MakeRuling, type ReadLimits } from './shadow.js';
+import { compareInShadow, withMarksForShadow, type MakeRuling, type ReadLimits } from './shadow.js';
 import { StepRun } from './step.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
@@ -63,7 +64,8 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
       return run.seal<Queued>({ kind: 'queued', ...enforced, ...waiting });
     }
     const amounts = measured.map(({ unit, amount }) => ({ unit, amount }));
-    const relied = history === undefined ? {} : { history };
+    const claim = withMarksForShadow(history, ruling.facts, authentic, deps);
+    const relied = claim === undefined ? {} : { history: claim };
     return run.seal<Enforced>({ kind: 'enforced', ...enforced, credentials, holds, measured: amounts, ...relied });
   } catch (thrown) {
     const refused = run.refuse(thrown, withoutSample(context));
@@ -75,11 +77,21 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
 interface RuleOptions {
   /** Is told the facts before they are ruled on, so that a refusal can be recorded with them. */
   readonly note?: (facts: Facts) => void;
-  /** What others ask of limits that are decided together with it, and come first. */
-  readonly beside?: readonly LimitDemand[];
+  /** Others that are decided together with it, and come first. */
+  readonly beside?: Beside;
   /** Default: the ledger's counters. */
   readonly readLimits?: ReadLimits;
 }
+
+/** What those that come first take, although nothing of it is taken yet. */
+export interface Beside {
+  /** Of limits. */
+  readonly demands: readonly LimitDemand[];
+  /** The marks that each of them leaves for later actions. */
+  readonly marks: readonly (readonly string[])[];
+}
+
+const NOBODY: Beside = { demands: [], marks: [] };
 
 /** What policy and limits say now. */
 export async function ruleOn(
@@ -98,7 +110,7 @@ async function ruleWith(
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
-  { note = () => {}, beside = [], readLimits }: RuleOptions = {},
+  { note = () => {}, beside = NOBODY, readLimits }: RuleOptions = {},
 ): Promise<Ruling> {
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
@@ -154,7 +166,7 @@ async function rulingOf(
   authentic: Authentic,
   tool: Tool,
   facts: Facts,
-  beside: readonly LimitDemand[],
+  beside: Beside,
   policy: Policy,
   reader: FiguresReader,
 ): Promise<Ruling> {
@@ -166,7 +178,7 @@ async function rulingOf(
   const { tenant } = authentic.agent;
   const demands = resolved.limits.map(({ demand }) => demand);
   const readings = await reader.limits(tenant, authentic.proposal.actionId, demands);
-  return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside));
+  return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside.demands));
 }
 
 /** The same, with what earlier actions came to: read in the one round trip. */
@@ -175,7 +187,7 @@ async function rulingWithHistory(
   tool: Tool,
   facts: Facts,
   resolved: ResolvedLimits,
-  beside: readonly LimitDemand[],
+  beside: Beside,
   policy: Policy,
   reader: FiguresReader,
 ): Promise<Ruling> {
@@ -183,7 +195,10 @@ async function rulingWithHistory(
   const asked = resolveHistory(policy.history, facts, limitedProposal(authentic));
   const demands = resolved.limits.map(({ demand }) => demand);
   const { limits, history } = await reader.withHistory(agent.tenant, proposal.actionId, demands, asked.queries);
-  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside), { ...asked, readings: history });
+  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside.demands), {
+    ...asked,
+    readings: historyBesideOthers(history, asked.queries, beside.marks),
+  });
 }
 
 /** Denies an action that would be queued again after it has waited for as long as it may. */

@@ -1,12 +1,14 @@
 /** Evaluates the policy in shadow on the facts of a live decision. It changes nothing for anybody, and the decision never waits for it. */
-import type { Decision } from '../src/action/decision.js';
+import type { Decision, Facts } from '../src/action/decision.js';
 import { asCountersignError } from '../src/action/errors.js';
 import { canonical } from '../src/action/json.js';
+import type { HistoryClaim } from '../src/action/history.js';
 import type { LimitDemand, LimitReading } from '../src/action/limits.js';
 import type { DivergenceKind } from '../src/action/policy-rollout.js';
-import { activePolicy, type Policy, type Ruling } from '../src/policy/index.js';
+import { activePolicy, resolveHistory, type Policy, type Ruling } from '../src/policy/index.js';
 import type { Authentic, ToolInput } from './authenticate.js';
 import type { Dependencies, ShadowResult } from './deps.js';
+import { limitedProposal } from './limits.js';
 
 /** Where the counters of limits stand for an action. */
 export type ReadLimits = (
@@ -46,6 +48,26 @@ export function compareInShadow(
     return { ...who, kind, live: sideOf(live), shadow, actionId };
   };
   if (!divergences.later(of, compare)) compared();
+}
+
+/** Also leaves the marks that the policy in shadow would look for: once it is active, it knows what came before. */
+export function withMarksForShadow(
+  claim: HistoryClaim | undefined,
+  facts: Facts,
+  authentic: Pick<Authentic, 'proposal'>,
+  { policy }: Pick<Dependencies, 'policy'>,
+): HistoryClaim | undefined {
+  const history = policy.shadow?.()?.history;
+  if (history === undefined || history.facts.length === 0) return claim;
+  let marks: readonly string[];
+  try {
+    ({ marks } = resolveHistory(history, facts, limitedProposal(authentic)));
+  } catch {
+    // Too many of them. The policy in shadow will say so of the action itself.
+    return claim;
+  }
+  if (marks.length === 0) return claim;
+  return { checks: claim?.checks ?? [], marks: [...new Set([...(claim?.marks ?? []), ...marks])].toSorted() };
 }
 
 type Ruled = { readonly ruling: Ruling } | { readonly error: string };

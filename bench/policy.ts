@@ -85,7 +85,7 @@ function unsliced(of: Policy): () => unknown {
   const cedar = newCedar();
   const texts = Object.fromEntries(of.rules.map(({ id, text }) => [id, text]));
   cedar.preparsePolicySet(ALL, { staticPolicies: texts });
-  cedar.preparseSchema(ALL, `${of.bundle.files['schema.cedarschema'] ?? ''}\ntype Limits = {};`);
+  cedar.preparseSchema(ALL, `${of.bundle.files['schema.cedarschema'] ?? ''}\ntype Limits = {};\ntype History = {};`);
   return () => {
     const { actionType: _, ...request } = of.request(facts());
     return cedar.statefulIsAuthorized({

@@ -43,7 +43,7 @@ export const ERROR_CODES = {
   CANCELLED: 'The action was cancelled before its effect.',
   FROZEN: 'A freeze stops this action.',
   LIMIT_EXCEEDED: 'A limit (budget, rate, concurrency, count or depth) leaves no room for the action.',
-  EARLIER_ACTIONS_CHANGED: 'What a rule asks of earlier actions changed each time the action was to be granted.',
+  HISTORY_CHANGED: 'What a rule asks of earlier actions changed each time the action was to be granted.',
   BREAKER_OPEN: 'A circuit breaker keeps actions from a target that fails too often.',
   // the grant
   GRANT_INVALID: 'The grant does not verify, or belongs to another action.',

@@ -72,6 +72,22 @@ export class Policy {
     return [...rules].flatMap(({ id }) => this.#historyUses.get(id) ?? []);
   }
 
+  /** Every comparison of a count of a history fact with a number that some rule makes, once. */
+  get historyBounds(): readonly Pick<HistoryUse, 'fact' | 'count' | 'bound'>[] {
+    const uses = [...this.#historyUses.values()].flat();
+    return [...new Map(uses.map((use) => [`${use.fact} ${use.count} ${use.bound}`, use])).values()];
+  }
+
+  /** What the facts say of history where nothing came before. */
+  nothingBefore(): Pick<Facts, 'history'> {
+    return this.history.facts.length === 0 ? {} : { history: historyFigures(this.history) };
+  }
+
+  /** How a rule reads the history facts. */
+  historyUsesOf(id: string): readonly HistoryUse[] {
+    return this.#historyUses.get(id) ?? [];
+  }
+
   rule(id: string): Rule {
     const rule = this.#byId.get(id);
     if (rule === undefined)

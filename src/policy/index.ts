@@ -14,7 +14,7 @@ export { compilePolicy, type Policy } from './compile.js';
 export { enforce, ENFORCE_NOW, type EnforceContext } from './enforce.js';
 export { evaluate } from './evaluate.js';
 export { loadBundle } from './folder.js';
-export { historyFigures, resolveHistory, type ReadHistory, type ResolvedHistory } from './history/index.js';
+export { historyBesideOthers, resolveHistory, type ReadHistory } from './history/index.js';
 export {
   atLimits,
   besideOthers,

@@ -412,6 +412,23 @@ test('denied by a limit', async () => {
   await record('limited', 'spent');
 });
 
+test('waits for what must come before it, which is under way', async () => {
+  const rule = '@id("after-turns") forbid (principal, action, resource) when { context.targets.contains("lifted") } unless { context.history.turned.done >= 1 };';
+  const fact = 'history: { turned: { of: { targets: turns }, scope: task, within: 1h, wait: 30s } }';
+  await stack.withPolicy('history.yaml', () => fact, () =>
+    stack.withPolicy('production.cedar', (text) => `${text}\n${rule}\n`, async () => {
+      const before = ended(admin, { ...count('before', 'turns', 3, 1), traceId: 'a-task' });
+      await until(
+        () => admin.view('before').catch(() => undefined),
+        (view) => view?.phase === 'executing',
+      );
+      await ended(admin, { ...count('queued-for-earlier', 'lifted', 2, 1), traceId: 'a-task' });
+      await before;
+    }),
+  );
+  await record('queued-for-earlier', 'queued-for-earlier');
+});
+
 test('over a limit that a person lifts', async () => {
   await stack.decide(await pending(admin, count('lifted', 'lifted', 1, 1)), await stack.approver('dora', ['dba']));
   await record('limit-lifted', 'lifted');

@@ -263,7 +263,7 @@ describe('slices', () => {
   ])('contain every policy that Cedar could apply: %s', (scope) => {
     const text = `@id("a") permit (principal, ${scope}, resource);`;
     const policy = policyFromText({ 'schema.cedarschema': grouped, 'a.cedar': text });
-    const envs = getValidRequestEnvsPolicy(text, `${grouped}\ntype Limits = {};`);
+    const envs = getValidRequestEnvsPolicy(text, `${grouped}\ntype Limits = {};\ntype History = {};`);
     if (envs.type === 'failure') throw new Error(envs.error);
     const expected = envs.actions.map((action) => action.replace(/^Countersign::Action::"(.*)"$/, '$1')).sort();
     expect(

@@ -95,7 +95,7 @@ function unsliced(policy: Policy, all: Facts, soft: boolean) {
   const answer = cedar.isAuthorized({
     ...request,
     policies: { staticPolicies: Object.fromEntries(rules.map(({ id, text }) => [id, text])) },
-    schema: `${STARTER_SCHEMA}\ntype Limits = {};`,
+    schema: `${STARTER_SCHEMA}\ntype Limits = {};\ntype History = {};`,
     validateRequest: true,
   });
   if (answer.type === 'failure') throw new Error(JSON.stringify(answer.errors));

@@ -79,6 +79,8 @@ export interface StackOptions {
   readonly schema: string;
   /** The policy's limits.yaml. Default: the starter's, which sets none. */
   readonly limits?: string;
+  /** Further files of the policy, by path. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Default true. */
   readonly worker?: boolean;
   readonly overrides?: Partial<WorkerOptions>;
@@ -103,6 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const policies = await mkdtemp(path.join(os.tmpdir(), 'countersign-policies-'));
   await cp(STARTER, policies, { recursive: true });
   if (options.limits !== undefined) await writeFile(path.join(policies, 'limits.yaml'), options.limits);
+  for (const [file, text] of Object.entries(options.files ?? {})) await writeFile(path.join(policies, file), text);
   const clients: Countersign[] = [];
   const newAgent = (more?: Partial<AgentOptions>): Promise<Credential> =>
     issueAgent(keyring, { id: 'agent-1', tenant: TENANT, roles: ['admin_user'], scopes: ['*'], ...more });

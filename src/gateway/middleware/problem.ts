@@ -47,6 +47,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   POLICY_DENIED: 403,
   FROZEN: 403,
   LIMIT_EXCEEDED: 403,
+  HISTORY_CHANGED: 409,
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
   CSRF: 403,

@@ -5,10 +5,12 @@ import type { Digest } from '../../action/json.js';
 import type { LimitFigure, LimitReading } from '../../action/limits.js';
 import { bundleFromFiles, type PolicyBundle } from '../bundle.js';
 import { compilePolicy, type Policy } from '../compile.js';
+import { HISTORY_FILE } from '../history/fact.js';
 import { LIMITS_FILE } from '../limits/limit.js';
 import type { ResolvedLimit, ResolvedLimits } from '../limits/resolved.js';
 import { SCHEMA_FILE } from '../rules.js';
 import { changeKind, rulesOf, standingOf, toTheLetter, type Standing } from './change.js';
+import { Histories } from './histories.js';
 import { Holdings } from './holdings.js';
 import { lacking, Readings } from './lacks.js';
 import {
@@ -49,6 +51,7 @@ class Backtest {
   readonly #translations = new Map<Digest, Translate | undefined>();
   readonly #worlds = new Worlds();
   readonly #holdings = new Holdings(this.#worlds);
+  readonly #histories = new Histories();
   readonly #tally = new Tally();
 
   constructor({ candidate, recordedUnder = [] }: BacktestOptions) {
@@ -61,10 +64,20 @@ class Backtest {
     for (const { kind, index, at } of timeline(records)) {
       const record = records[index] as DecisionRecord;
       if (kind === 'decide') this.#decide(record, at);
-      else if (kind === 'place') this.#holdings.place(record, at);
-      else this.#holdings.settle(record, at);
+      else if (kind === 'place') this.#place(record, at);
+      else this.#settle(record, at);
     }
     return this.#tally.report(this.#candidate.digest);
+  }
+
+  #place(record: DecisionRecord, at: number): void {
+    this.#holdings.place(record, at);
+    this.#histories.place(record, at);
+  }
+
+  #settle(record: DecisionRecord, at: number): void {
+    this.#holdings.settle(record, at);
+    this.#histories.settle(record);
   }
 
   #decide(record: DecisionRecord, at: number): void {
@@ -80,10 +93,11 @@ class Backtest {
     if (why !== undefined || before === undefined || asked === undefined) {
       this.#tally.undecided(record, why ?? 'no decision was recorded');
       // What it held was held all the same.
-      return this.#holdings.plan(record, { before: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
+      this.#holdings.plan(record, { before: then?.limits, now: then?.limits, happens: record.holds.length > 0 });
+      return this.#planHistory(decided, recorded, { happens: record.attempted, newly: false });
     }
 
-    const { after, readings } = this.#redecide(decided, asked, then?.limits, at);
+    const { after, readings } = this.#redecide(decided, asked, then?.limits, recorded, at);
     const standing = {
       before: standingOf(before, record.approvals),
       after: standingOf(after.decision, record.approvals),
@@ -95,12 +109,12 @@ class Backtest {
       { waited: record.error?.code === 'LIMIT_EXCEEDED', letter },
     );
     const resolved = asked.kind === 'asked' ? asked.resolved : undefined;
-    this.#holdings.plan(record, {
-      before: then?.limits,
-      now: resolved?.limits,
+    const course = {
       happens: happens(record, standing.before, standing.after),
       newly: kind === 'newly-allowed',
-    });
+    };
+    this.#holdings.plan(record, { before: then?.limits, now: resolved?.limits, ...course });
+    this.#planHistory(decided, recorded, course);
     this.#noteExhausted(record, resolved?.limits ?? [], readings);
     const change: DecisionChange | undefined =
       kind === undefined
@@ -126,12 +140,28 @@ class Backtest {
     record: DecidedRecord,
     asked: Asked,
     then: readonly ResolvedLimit[] | undefined,
+    recorded: RecordedBundle | undefined,
     at: number,
   ): { readonly after: Redecided; readonly readings: readonly LimitReading[] } {
     if (asked.kind === 'unusable') return { after: { decision: asked.decision, queued: false }, readings: [] };
     const figures = record.facts.limits ?? [];
     const readings = this.#worlds.read(record, asked.resolved.limits, then, figures.filter(isOfPolicy), at);
-    return { after: redecide(this.#candidate, record, asked, readings), readings };
+    const history = this.#histories.read(record, this.#candidate, this.#historyPolicyOf(recorded), at);
+    return { after: redecide(this.#candidate, record, asked, readings, history), readings };
+  }
+
+  #planHistory(
+    record: DecidedRecord,
+    recorded: RecordedBundle | undefined,
+    course: { readonly happens: boolean; readonly newly: boolean },
+  ): void {
+    this.#histories.plan(record, { candidate: this.#candidate, recorded: this.#historyPolicyOf(recorded), ...course });
+  }
+
+  /** Compiled only where it has history facts that the candidate may share. */
+  #historyPolicyOf(recorded: RecordedBundle | undefined): Policy | undefined {
+    if (recorded?.files[HISTORY_FILE] === undefined || this.#candidate.history.facts.length === 0) return undefined;
+    return this.#policyOf(recorded);
   }
 
   /** What the recorded policy asked of its limits. Where the candidate's limits are the same text, they ask the same. */

@@ -1,6 +1,7 @@
 /** What a policy reads that a record does not have: such a record cannot be decided again, and guessing would be worse. */
 import type { DecisionRecord } from '../../action/decision-record.js';
 import type { Policy } from '../compile.js';
+import { HISTORY_FILE, type HistorySet } from '../history/fact.js';
 import { LIMITS_FILE } from '../limits/limit.js';
 import type { DecidedRecord } from './redecide.js';
 
@@ -8,15 +9,27 @@ import type { DecidedRecord } from './redecide.js';
 export class Readings {
   readonly #texts: string;
   readonly #limits: string;
+  readonly #historyText: string;
+  readonly #history: HistorySet;
   readonly #mentioned = new Map<string, boolean>();
 
-  constructor({ bundle }: Policy) {
+  constructor({ bundle, history }: Policy) {
     const files = Object.entries(bundle.files);
     this.#texts = files
       .filter(([file]) => file.endsWith('.cedar') || file === LIMITS_FILE)
       .map(([, text]) => text)
       .join('\n');
     this.#limits = bundle.files[LIMITS_FILE] ?? '';
+    this.#historyText = bundle.files[HISTORY_FILE] ?? '';
+    this.#history = history;
+  }
+
+  get historyReadsInput(): boolean {
+    return this.#history.facts.some(({ same }) => same.length > 0);
+  }
+
+  get historyReadsTrace(): boolean {
+    return this.#history.facts.some(({ scope }) => scope.includes('task'));
   }
 
   get limitsReadInput(): boolean {
@@ -36,7 +49,9 @@ export class Readings {
     let known = this.#mentioned.get(name);
     if (known === undefined) {
       const escaped = name.replaceAll(/[.*+?^${}()|[\]\\/-]/g, String.raw`\$&`);
-      known = new RegExp(String.raw`(?:\.\s*|\[\s*["']|\bhas\s+["']?)${escaped}(?![\w])`).test(this.#texts);
+      known =
+        new RegExp(String.raw`(?:\.\s*|\[\s*["']|\bhas\s+["']?)${escaped}(?![\w])`).test(this.#texts) ||
+        new RegExp(String.raw`(?<![\w])${escaped}(?![\w])`).test(this.#historyText);
       this.#mentioned.set(name, known);
     }
     return known;
@@ -57,6 +72,8 @@ export function lacking(
   if (proposal === undefined) {
     if (readings.limitsReadInput) return 'a limit reads the input, and the proposal was not kept';
     if (readings.limitsReadTrace) return 'a limit reads the trace, and the proposal was not kept';
+    if (readings.historyReadsInput) return 'a history fact reads the input, and the proposal was not kept';
+    if (readings.historyReadsTrace) return 'a history fact reads the trace, and the proposal was not kept';
     if (!sameSchema && declaresInput(policy, record)) {
       return 'the schema declares of the input what may not have been recorded, and the proposal was not kept';
     }
@@ -89,6 +106,6 @@ function readScrubbed(pointer: string, readings: Readings): string | undefined {
 }
 
 function isWhole(name: string, readings: Readings): boolean {
-  if (name === 'input') return readings.limitsReadInput;
-  return name === 'traceId' && readings.limitsReadTrace;
+  if (name === 'input') return readings.limitsReadInput || readings.historyReadsInput;
+  return name === 'traceId' && (readings.limitsReadTrace || readings.historyReadsTrace);
 }

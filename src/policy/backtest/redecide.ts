@@ -9,8 +9,9 @@ import type { PolicyBundle } from '../bundle.js';
 import type { Policy } from '../compile.js';
 import { evaluate } from '../evaluate.js';
 import { resolveLimits } from '../limits/resolve.js';
+import type { ReadHistory } from '../history/resolve.js';
 import type { ResolvedLimits } from '../limits/resolved.js';
-import { deniedAtLimit, ruleOnLimits } from '../ruling.js';
+import { anyLimit, deniedAtLimit, ruleOnLimits, type Waiting } from '../ruling.js';
 
 /** A record that policy decided on. */
 export type DecidedRecord = DecisionRecord & { readonly facts: Facts };
@@ -31,7 +32,7 @@ const STANDING = standingLimit('');
 
 /** @param sameSchema whether the policy declares of the input what the policy declared that the record was decided under */
 export function ask(policy: Policy, record: DecidedRecord, sameSchema: boolean): Asked {
-  const { limits: _limits, input: recorded, ...rest } = record.facts;
+  const { limits: _limits, history: _history, input: recorded, ...rest } = record.facts;
   try {
     const input = sameSchema ? recorded : declared(policy, record);
     const facts: Facts = input === undefined ? rest : { ...rest, input };
@@ -51,16 +52,21 @@ export function redecide(
   record: DecidedRecord,
   asked: Extract<Asked, { kind: 'asked' }>,
   readings: readonly LimitReading[],
+  history?: ReadHistory,
 ): Redecided {
   const { facts, resolved } = asked;
-  if (resolved.limits.length + resolved.exceeded.length + resolved.depths.length === 0) {
-    return { decision: evaluate(policy, facts), queued: false };
-  }
-  const { decision, queue } = ruleOnLimits(policy, facts, resolved, readings);
+  if (!anyLimit(resolved) && history === undefined) return { decision: evaluate(policy, facts), queued: false };
+  const { decision, queue } = ruleOnLimits(policy, facts, resolved, readings, undefined, history);
   if (queue === undefined) return { decision, queued: false };
-  // The record is of the last look, and it was in vain: the action had waited for as long as it may.
-  const inVain = record.decision?.effect === 'deny' && record.decision.code === 'LIMIT_EXCEEDED';
-  return { decision: inVain ? deniedAtLimit(decision, 'LIMIT_EXCEEDED', queue.reason) : decision, queued: !inVain };
+  if (!waitedInVain(record, queue)) return { decision, queued: true };
+  return { decision: queue.inVain ?? deniedAtLimit(decision, 'LIMIT_EXCEEDED', queue.reason), queued: false };
+}
+
+/** The record is of the last look, and it was in vain: the action had waited for as long as it may. */
+function waitedInVain({ decision, facts }: DecidedRecord, { inVain }: Waiting): boolean {
+  if (decision?.effect !== 'deny') return false;
+  if (inVain === undefined) return decision.code === 'LIMIT_EXCEEDED';
+  return decision.code === inVain.code && facts.history?.some(({ underWay }) => underWay > 0) === true;
 }
 
 /** What was decided: of an action that policy could not decide on, the error that denied it. */

@@ -5,8 +5,7 @@ import { MAX_HISTORY_COUNT, type HistoryFigure } from '../../action/history.js';
 import type { HistorySet } from './fact.js';
 
 /** What policies read of each fact. */
-export const HISTORY_COUNTS = ['done', 'possible'] as const;
-export type HistoryCount = (typeof HISTORY_COUNTS)[number];
+export type HistoryCount = 'done' | 'possible';
 
 /** The type `History`: a record with an attribute for each fact, so that a policy that misspells one is refused at load. */
 export function historyType(ids: readonly string[]): string {

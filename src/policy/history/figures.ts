@@ -14,10 +14,18 @@ export function historyFigure({ fact, done, underWay, possible }: HistoryReading
   return { fact, done, underWay, possible, text: `${fact}: ${parts.join(', ')}` };
 }
 
+/** What is given of a fact in a test. */
+export interface GivenCounts {
+  readonly done?: number | undefined;
+  readonly underWay?: number | undefined;
+  /** Default: `done` and `underWay` together. */
+  readonly possible?: number | undefined;
+}
+
 /** The figures of a policy whose facts found nothing, but for what is given. */
 export function historyFigures(
   { facts }: HistorySet,
-  given: Readonly<Record<string, Partial<Omit<HistoryReading, 'fact'>>>> = {},
+  given: Readonly<Record<string, GivenCounts>> = {},
 ): readonly HistoryFigure[] {
   return facts.map(({ id }) => {
     const { done = 0, underWay = 0, possible = done + underWay } = given[id] ?? {};

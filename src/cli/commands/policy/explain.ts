@@ -96,7 +96,7 @@ async function fromFile(policy: Policy, file: string): Promise<Subject> {
   const recorded = document?.facts ?? document?.outcome?.facts;
   if (recorded !== undefined) return { facts: recorded, notes: [] };
   const given = readGiven(document);
-  const facts = givenFacts(given);
+  const facts = givenFacts(given, policy);
   const input = policy.declaredInput(facts.actionType, given.input ?? {});
   return { facts: input === undefined ? facts : { ...facts, input }, notes: [] };
 }
@@ -117,7 +117,7 @@ async function fromRecord(context: Context, policy: Policy, name: string, tenant
   if (waiting !== undefined) {
     return {
       facts: waiting,
-      notes: [...notes, 'It still waits: figures of limits are not known, and the time is now.'],
+      notes: [...notes, 'It still waits: figures of limits and of earlier actions are not known, and the time is now.'],
     };
   }
   throw usageError(`No facts are recorded of ${action.tenant}/${action.actionId}: it was not decided by policy.`, {
@@ -139,12 +139,13 @@ function waitingFacts({ pending, tenant }: ActionView, policy: Policy): Facts | 
     ...(editedBy === undefined ? {} : { editedBy }),
     ...(proposal.from === undefined ? {} : { from: proposal.from }),
     ...(input === undefined ? {} : { input }),
+    ...policy.nothingBefore(),
     now: new Date().toISOString(),
   };
 }
 
 function explanationText(explanation: Explanation, notes: readonly string[], paint: Paint): string {
-  const { decision, effect, reason, rules, elsewhere, limits, changes } = explanation;
+  const { decision, effect, reason, rules, elsewhere, limits, history, changes } = explanation;
   const { constraints, requirements } = decision;
   const colour = effect === 'allow' ? paint.green : effect === 'deny' ? paint.red : paint.yellow;
   const mark = { yes: '●', no: '○', error: '!' } as const;
@@ -162,6 +163,7 @@ function explanationText(explanation: Explanation, notes: readonly string[], pai
       ({ roles, quorum, policy }) => `needs ${quorum} of ${sanitize(roles.join(' or '))} for ${sanitize(policy)}`,
     ),
     ...limits.map(({ text, fits }) => `limit ${sanitize(text)}${fits ? '' : paint.red('  does not fit')}`),
+    ...history.map(({ text }) => `history ${sanitize(text)}`),
     '',
     changes.length === 0 ? 'No change that was tried would change it.' : 'It would be:',
     ...changes.map(

@@ -1,5 +1,6 @@
 /** The smallest changes of an action that would change its decision, found by deciding again: nothing is guessed. */
 import type { Facts } from '../../../action/decision.js';
+import { MAX_HISTORY_COUNT } from '../../../action/history.js';
 import type { JsonObject } from '../../../action/json.js';
 import type { Policy } from '../../compile.js';
 import { amountsOf, isAtLimit, largestSmaller, type Amount } from './amounts.js';
@@ -9,7 +10,16 @@ import { knownValues, withValue } from './known.js';
 /** One change of the facts, or of what people say. */
 export interface FactChange {
   readonly kind:
-    'approval' | 'role' | 'rows' | 'input' | 'target' | 'operation' | 'environment' | 'sources' | 'schemaChange';
+    | 'approval'
+    | 'role'
+    | 'rows'
+    | 'input'
+    | 'target'
+    | 'operation'
+    | 'environment'
+    | 'sources'
+    | 'schemaChange'
+    | 'history';
   /** `the agent also has the role admin_user`. */
   readonly text: string;
 }
@@ -165,6 +175,7 @@ function editsOf(policy: Policy, facts: Facts): readonly Edit[] {
     ...without(known.environments, [tool.environment]).map((environment) =>
       edit('environment', `it happens in ${environment}`, (at) => ({ ...at, tool: { ...at.tool, environment } })),
     ),
+    ...historyEdits(policy, facts),
     ...(from.some(({ trust }) => trust === 'untrusted')
       ? [edit('sources', 'no source that is not trusted led to it', trustingOnly)]
       : []),
@@ -177,6 +188,29 @@ function editsOf(policy: Policy, facts: Facts): readonly Edit[] {
         ]
       : []),
   ];
+}
+
+/** A count of earlier actions is what a rule compares it with, or just beside. Whatever is done is possible too. */
+function historyEdits(policy: Policy, facts: Facts): readonly Edit[] {
+  const { history = [] } = facts;
+  if (history.length === 0) return [];
+  return policy.historyBounds.flatMap(({ fact, count, bound }) => {
+    const known = history.find((figure) => figure.fact === fact)?.[count];
+    const values = [bound - 1, bound, bound + 1].filter(
+      (value) => value >= 0 && value <= MAX_HISTORY_COUNT && value !== known,
+    );
+    return values.map((value) =>
+      edit('history', `${fact} is ${value} ${count}`, (at) => ({
+        ...at,
+        history: (at.history ?? []).map((figure) => {
+          if (figure.fact !== fact) return figure;
+          return count === 'done'
+            ? { ...figure, done: value, possible: Math.max(figure.possible, value) }
+            : { ...figure, done: Math.min(figure.done, value), possible: value };
+        }),
+      })),
+    );
+  });
 }
 
 function edit(kind: FactChange['kind'], text: string, apply: Edit['apply']): Edit {

@@ -1,5 +1,6 @@
 /** Explains one decision: what each rule that can apply says, which of them determined it, and what would change it. */
 import type { Decision, Facts } from '../../../action/decision.js';
+import type { HistoryFigure } from '../../../action/history.js';
 import type { LimitFigure } from '../../../action/limits.js';
 import { asCountersignError, CountersignError } from '../../../action/errors.js';
 import { locationText } from '../../cedar.js';
@@ -34,6 +35,8 @@ export interface Explanation {
   readonly elsewhere: number;
   /** Figures of the limits that the action meets. */
   readonly limits: readonly LimitFigure[];
+  /** What earlier actions came to, as it was given. */
+  readonly history: readonly HistoryFigure[];
   readonly changes: readonly Counterfactual[];
   /** Whether there may be more changes than are listed. */
   readonly cut: boolean;
@@ -67,6 +70,7 @@ export function explain(
     reason,
     ...explainedRules(policy, judged.facts, decision),
     limits: judged.facts.limits ?? [],
+    history: judged.facts.history ?? [],
     ...counterfactuals(policy, facts, judged, judge, mostDecisions),
   };
 }

@@ -20,6 +20,8 @@ export const FINDINGS = {
   'production-open-in-part': 'warning',
   'amount-missing': 'warning',
   'schema-outdated': 'warning',
+  'history-unread': 'warning',
+  'history-side': 'warning',
 } as const satisfies Record<string, 'error' | 'warning'>;
 
 export type FindingCode = keyof typeof FINDINGS;
@@ -29,7 +31,7 @@ export interface Finding {
   readonly severity: 'error' | 'warning';
   /** A place in a file; a file's name where Cedar gives no place. */
   readonly at: SourceLocation | string;
-  /** The rule or limit that it is about. */
+  /** The rule, limit or history fact that it is about. */
   readonly id?: string;
   readonly message: string;
   readonly fix: string;

@@ -9,6 +9,7 @@ import { isOutdated } from '../schema/generate.js';
 import { SymbolicPolicy } from '../symbolic.js';
 import { rolesOfNoAgent, rolesOfNobody } from './approvers.js';
 import { finding, inOrder, type Finding } from './finding.js';
+import { historyFindings } from './history.js';
 import { missingAmounts } from './limit-amounts.js';
 import { neverMatching } from './matches.js';
 import { unknownNames } from './names.js';
@@ -66,6 +67,7 @@ function check(bundle: PolicyBundle, { tools, agentRoles, peoplesRoles }: LintKn
     ...names,
     ...overruled(rules),
     ...openProduction(rules, symbolic, tools),
+    ...historyFindings(policy, tools),
     ...(tools === undefined ? [] : [...missingAmounts(policy, tools), ...outdated(bundle, tools)]),
     ...(agentRoles === undefined ? [] : rolesOfNoAgent(rules, new Set(agentRoles))),
     ...(peoplesRoles === undefined ? [] : rolesOfNobody(rules, limits.limits, new Set(peoplesRoles))),

@@ -8,6 +8,7 @@ import type { SourceLocation } from '../../cedar.js';
 import type { Policy } from '../../compile.js';
 import { ENFORCE_NOW } from '../../enforce.js';
 import { evaluate, undecidable } from '../../evaluate.js';
+import { historyFigures } from '../../history/figures.js';
 import { previewOf, type Expected, type Given, type TableTest } from './table.js';
 
 /** One member of the decision that is not as expected. */
@@ -52,7 +53,7 @@ export function runTables(policy: Policy, tests: readonly TableTest[]): TestRun 
 
 /** As a worker decides: the agent's scopes first, then the policy. */
 function decide(policy: Policy, given: Given): Decision {
-  const facts = givenFacts(given);
+  const facts = givenFacts(given, policy);
   const { agent, tool, operation } = facts;
   if (!scopeCovers(agent.scopes, tool.name, operation)) {
     const reason = `the scopes of ${agent.id} do not cover ${operation} of ${tool.name}`;
@@ -66,9 +67,9 @@ function decide(policy: Policy, given: Given): Decision {
   }
 }
 
-/** The facts that a test gives, but for what the schema declares of the input. */
-export function givenFacts(given: Given): Facts {
-  const { tool, actionType = 'READ', operation, from, limits, compensates, editedBy, above } = given;
+/** The facts that a test gives, but for what the schema declares of the input. Where it says nothing of a history fact, nothing came before. */
+export function givenFacts(given: Given, { history: declared }: Pick<Policy, 'history'>): Facts {
+  const { tool, actionType = 'READ', operation, from, limits, history, compensates, editedBy, above } = given;
   const written = given.input?.['op'];
   const cause = { actionId: 'undone', agent: 'test-agent', receipt: digest('undone') };
   return withoutUndefined({
@@ -80,6 +81,7 @@ export function givenFacts(given: Given): Facts {
     preview: previewOf(given),
     from,
     limits: limits === undefined ? undefined : Object.entries(limits).map(([id, figure]) => figureOf(id, figure)),
+    history: declared.facts.length === 0 ? undefined : historyFigures(declared, withoutUndefined(history ?? {})),
     compensates: compensates === true ? cause : undefined,
     editedBy,
     now: given.now ?? ENFORCE_NOW,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ACTION_TYPES, type Facts } from '../../../action/decision.js';
 import { CountersignError } from '../../../action/errors.js';
+import { MAX_HISTORY_COUNT } from '../../../action/history.js';
 import { TRUST_LEVELS } from '../../../action/proposal.js';
 import type { SourceLocation } from '../../cedar.js';
 import { readYaml, type YamlFile } from '../../limits/yaml.js';
@@ -10,6 +11,7 @@ import { policyInvalid, type BundleProblem } from '../../problems.js';
 const text = z.string();
 const texts = z.array(text);
 const whole = z.number().int().min(0);
+const count = whole.max(MAX_HISTORY_COUNT);
 const agent = z.strictObject({
   id: text.optional(),
   tenant: text.optional(),
@@ -49,6 +51,10 @@ const given = {
         fits: z.boolean().optional(),
       }),
     )
+    .optional(),
+  /** What earlier actions came to, by the facts of history.yaml. */
+  history: z
+    .record(text, z.strictObject({ done: count.optional(), underWay: count.optional(), possible: count.optional() }))
     .optional(),
   compensates: z.boolean().optional(),
   editedBy: text.optional(),
