@@ -7,7 +7,7 @@ import { decisionsOf } from '../../src/decisions/from-ledger.js';
 import type { Ledger } from '../../src/ledger/index.js';
 import { backtest, type BacktestReport } from '../../src/policy/backtest/index.js';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
-import { signCommand, type Credential, type Keyring } from '../../src/trust/index.js';
+import { signCommand, signedEvidence, type Credential, type Keyring } from '../../src/trust/index.js';
 
 const STARTER = fileURLToPath(new URL('../../policies/starter', import.meta.url));
 const AGREE_WITHIN_MS = 10_000;
@@ -79,14 +79,8 @@ export async function policyOfShop({ tenant, ledger, keyring, client, admin }: N
       const report = backtest(records, { candidate, recordedUnder: policies });
       const { summary } = report;
       const { report: name, decisions } = summary;
-      await ledger.rollout.addEvidence({
-        candidate: draft,
-        baseline,
-        report: name,
-        decisions,
-        summary: { ...summary },
-        by: 'paula',
-      });
+      const evidence = { candidate: draft, baseline, report: name, decisions, summary: { ...summary } };
+      await ledger.rollout.addEvidence(await signedEvidence(admin, evidence));
       return report;
     },
     promote: (digest, evidence, reason) => ordered('promote_policy', digest, reason, evidence),

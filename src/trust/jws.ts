@@ -16,6 +16,7 @@ export const TOKEN_TYPES = {
   command: 'countersign-command+jwt',
   compensation: 'countersign-compensation+jwt',
   policyChange: 'countersign-policy-change+jwt',
+  finding: 'countersign-finding+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 
