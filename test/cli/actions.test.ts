@@ -1,8 +1,9 @@
 /** Actions from the command line, on real servers: propose, decide, look, stop. */
-import { cp, readdir, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import type { JsonObject } from '../../src/action/json.js';
 import type { ActionView, Outcome } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
@@ -19,7 +20,7 @@ import {
   peekCredential,
   signReceipt,
 } from '../../src/trust/index.js';
-import { pending, startStack, TENANT, type Stack } from '../support/stack.js';
+import { pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { cli, errorOf, folder, type Ended } from './support.js';
 
@@ -642,6 +643,30 @@ describe('replay', () => {
     });
     expect(newest.code).toBe(0);
     expect(newest.json()).toMatchObject({ byWorkflowType: { trustedAction: 1 }, problems: [] });
+  });
+
+  test('does in a pull request what docs/replay.md says, with what was recorded as it says', async () => {
+    const page = await readFile(path.join(ROOT, 'docs/replay.md'), 'utf8');
+    const cwd = await folder();
+    const [, recording = ''] = /^```sh\n(.*)\n```$/m.exec(page) ?? [];
+    const [, recipe = ''] = /^```yaml\n([^]*?)^```$/m.exec(page) ?? [];
+    const { jobs } = parseYaml(recipe) as { jobs: { replay: { steps: { run?: string }[] } } };
+    const [, inCi = ''] = /^npx (.*)$/.exec(jobs.replay.steps.at(-1)?.run ?? '') ?? [];
+    await proposed('of-the-recipe', setStatus('recipe', { id: 70 }));
+    await until(
+      async () => (await bot.temporal.workflow.count("ExecutionStatus = 'Completed'")).count,
+      (count) => count > 0,
+    );
+    const run = (line: string, as: Readonly<Record<string, string>>): Promise<Ended> => {
+      const words = (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''));
+      expect(words[0]).toBe('countersign');
+      return cli([...words.slice(1), '--json'], { env: as, cwd });
+    };
+    const { histories } = (await run(recording, env)).json() as { histories: { count: number } };
+    expect(histories.count).toBeGreaterThan(0);
+    const replayed = await run(inCi, {});
+    expect(replayed.code).toBe(0);
+    expect(replayed.json()).toMatchObject({ histories: histories.count, replayed: histories.count, problems: [] });
   });
 
   test('says when a query is none, finds nothing, or the server is not there', async () => {

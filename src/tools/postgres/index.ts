@@ -8,7 +8,7 @@ import { compensationInput } from './compensate.js';
 import { describeOperations } from './describe-operations.js';
 import { checkExports } from './exports.js';
 import { postgresInput, type PostgresInput } from './input.js';
-import type { PostgresOptions } from './options.js';
+import { coveredTables, type PostgresOptions } from './options.js';
 import { closeParts, partsOf } from './parts.js';
 import { planFor } from './planner.js';
 import { sampleAround } from './sample.js';
@@ -58,6 +58,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),
     describe: () => describeOperations(options),
+    targets: () => coveredTables(options),
     close: () => closeParts(parts),
   };
 }
