@@ -18,7 +18,7 @@ export function attemptedBy(reports: readonly (EffectReport | undefined)[]): boo
   });
 }
 
-export interface Ending {
+interface Ending {
   readonly status: OutcomeStatus;
   /** RFC 3339 UTC. */
   readonly endedAt: string;

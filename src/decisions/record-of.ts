@@ -6,11 +6,11 @@ import { proposalDigest, type Proposal } from '../action/proposal.js';
 import type { DecidedAction } from '../ledger/index.js';
 
 /** An action with its outcome, and which receipt was signed for it. */
-export type EndedAction = Omit<DecidedAction, 'receipt'> & {
+export type ReceiptedAction = Omit<DecidedAction, 'receipt'> & {
   readonly receipt: { readonly seq: number; readonly hash: Digest };
 };
 
-export function recordOf(action: EndedAction): DecisionRecord {
+export function recordOf(action: ReceiptedAction): DecisionRecord {
   const { tenant, actionId, digest: proposed, outcome, attempted, holds, endedAt, receipt } = action;
   const { facts, decision, approvals, status, error, result } = outcome;
   const { seq, hash } = receipt;
@@ -35,7 +35,7 @@ export function recordOf(action: EndedAction): DecisionRecord {
   }) as DecisionRecord;
 }
 
-function proposalOf({ proposal, digest: expected }: EndedAction): Proposal | undefined {
+function proposalOf({ proposal, digest: expected }: ReceiptedAction): Proposal | undefined {
   if (typeof proposal !== 'object' || proposal === null) return undefined;
   try {
     return proposalDigest(proposal as Proposal) === expected ? (proposal as Proposal) : undefined;

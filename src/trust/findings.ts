@@ -31,10 +31,10 @@ const claimsSchema = z.discriminatedUnion('kind', [
 ]);
 const findingSchema = z.discriminatedUnion('kind', [z.strictObject(exported), z.strictObject(backtested)]);
 
-export type Finding = z.infer<typeof findingSchema>;
+type Finding = z.infer<typeof findingSchema>;
 
 /** Who signed a finding, as their credential said when they did. */
-export interface FindingSigner {
+interface FindingSigner {
   readonly by: string;
   readonly tenant: string;
   readonly roles: readonly string[];
