@@ -1,5 +1,4 @@
 /** What the history of one action holds: the request, what each step returned, and how the workflow ended. Nothing of it is verified here. */
-import { requiredTsToMs } from '@temporalio/common/lib/time.js';
 import type { Payload } from '@temporalio/common';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Decode } from '../client/payloads.js';
@@ -77,8 +76,10 @@ const ENDS = [
   'workflowExecutionContinuedAsNewEventAttributes',
 ] as const;
 
+/** Seconds are a number in a history that was read from JSON, and a 64-bit integer of the SDK's in one from a server. */
 function timeOf(event: HistoryEvent | undefined): number {
-  return requiredTsToMs(event?.eventTime, 'eventTime');
+  const { seconds, nanos } = event?.eventTime ?? {};
+  return Number(seconds ?? 0) * 1000 + Math.floor((nanos ?? 0) / 1_000_000);
 }
 
 async function decoded(decode: Decode, payloads: readonly Payload[] | undefined): Promise<readonly unknown[]> {

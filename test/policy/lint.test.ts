@@ -182,7 +182,7 @@ forbid (principal, action, resource == Countersign::Tool::"orders-db") when { co
     expect(await unknown(tools)).toMatchObject([
       {
         id: 'a',
-        at: { file: 'rules.cedar', line: 3, column: 69 },
+        at: { file: 'rules.cedar', line: 3, column: 70 },
         message: 'no target is called order in orders-db',
         fix: `Did you mean orders? Correct the name; known are ${all}.`,
       },

@@ -1,6 +1,5 @@
 /** Waits until the workers say that they run a policy: whoever ordered a change wants to know that it is in force. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Digest } from '../../action/json.js';
 import type { PlacedPolicy, PolicyWorker } from '../../action/policy-rollout.js';
 
 /** How long the workers are waited for. They agree within a second; one that is busy may take longer. Milliseconds. */
