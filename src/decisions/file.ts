@@ -116,7 +116,8 @@ export function readRecording(bytes: Uint8Array, name: string): ReadRecording {
         break;
       case 'signature':
         if (end === undefined) throw broken(name, at, 'a signature stands before the end');
-        signed = String(entry.signed);
+        if (typeof (entry as { signed?: unknown }).signed !== 'string') throw broken(name, at, 'it holds no signature');
+        signed = entry.signed;
         break;
       default:
         throw broken(name, at, 'it holds an entry of no known kind');

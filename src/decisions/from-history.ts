@@ -67,8 +67,11 @@ function partsOf({ workflowId, request: asked, outcome: told, over }: ActionHist
 } {
   if (!over) throw undecidable('its action has not ended');
   if (told === undefined) throw undecidable('its workflow ended without an outcome');
-  const [request, outcome] = [asked as Partial<ActionRequest> | null, told as Partial<Outcome> | null];
-  if (!isObject(request?.proposal) || !isObject(outcome)) throw undecidable('its history holds no action');
+  const request = asked as Partial<ActionRequest> | null;
+  const outcome = told as Partial<Outcome> | null;
+  if (!isObject(request?.proposal) || !isObject(outcome) || !isListOfObjects(outcome.approvals)) {
+    throw undecidable('its history holds no action');
+  }
   if (`${outcome.tenant}/${outcome.actionId}` !== workflowId)
     throw undecidable('its outcome is that of another action');
   if (outcome.receipt === undefined || outcome.receipt.tenant !== outcome.tenant) {
@@ -190,6 +193,10 @@ function shaped(record: DecisionRecord): DecisionRecord {
   } catch {
     throw undecidable('its history holds no decision of the shape that decisions have');
   }
+}
+
+function isListOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isObject);
 }
 
 function isObject(value: unknown): value is object {

@@ -65,8 +65,7 @@ function lastReport(records: readonly OpenedRecord[]): { readonly notAttempted: 
   const after = records.slice(report === undefined ? 0 : records.indexOf(report) + 1);
   const found = after.find(({ kind }) => kind === 'not_made' || kind === 'made_unverified')?.kind;
   return {
-    notAttempted:
-      found === undefined && report !== undefined && 'notAttempted' in report && report.notAttempted === true,
+    notAttempted: found === undefined && (report as { notAttempted?: boolean } | undefined)?.notAttempted === true,
     spent: found === 'made_unverified',
   };
 }

@@ -46,6 +46,7 @@ test('a history that is not whole, cannot be decoded or is of something else say
     /^its payloads cannot be decoded: .*binary\/encrypted/,
   );
   expect(await whyNot(ending(() => 'done'))).toBe('its history holds no action');
+  expect(await whyNot(ending((outcome) => ({ ...outcome, approvals: null })))).toBe('its history holds no action');
   expect(await whyNot(ending((outcome) => ({ ...outcome, actionId: 'another' })))).toBe(
     'its outcome is that of another action',
   );
