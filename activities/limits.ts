@@ -1,8 +1,7 @@
 /** Applies limits to an action: what they decide before it is granted, and how its holds are settled when it has ended. */
 import type { Decision, Facts } from '../src/action/decision.js';
 import { asCountersignError } from '../src/action/errors.js';
-import { DISPOSITIONS, type HoldSettlement, type LimitReading } from '../src/action/limits.js';
-import type { OutcomeStatus } from '../src/action/outcome.js';
+import type { LimitReading } from '../src/action/limits.js';
 import {
   activePolicy,
   anyLimit,
@@ -50,25 +49,6 @@ export function rule(
 ): Ruling {
   const honourable = (constraints: Decision['constraints']): void => assertHonourable(constraints, tool);
   return ruleOnLimits(policy, baseFacts, resolved, readings, honourable, history);
-}
-
-export interface Spending {
-  readonly status: OutcomeStatus;
-  /** The tool was never called. */
-  readonly notAttempted?: boolean;
-  /** The held amounts are spent, although it is not known how the action ended. */
-  readonly spent?: boolean;
-  readonly amounts?: Readonly<Record<string, number>>;
-}
-
-/** How the holds of an action are settled, given how it ended. */
-export function holdsOf({ status, notAttempted = false, spent = false, amounts }: Spending): HoldSettlement {
-  const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && !notAttempted);
-  return {
-    disposition: spent ? 'consume' : DISPOSITIONS[status],
-    ...(status === 'success' ? { result: 'good' } : bad ? { result: 'bad' } : {}),
-    ...(amounts === undefined ? {} : { amounts }),
-  };
 }
 
 /** The amounts that the effect really spent. Undefined when they cannot be determined: then what was held counts as spent. */

@@ -9,7 +9,7 @@ import type { OrderedPolicyChange, PlacedPolicy, PolicyChange } from '../src/act
 import { samePerson } from '../src/action/quorum.js';
 import { policyReceiptId, type PolicyApproval } from '../src/ledger/index.js';
 import { compilePolicy, storedBundle } from '../src/policy/index.js';
-import { signPolicyChange, verifyCommand, type SignedCommand } from '../src/trust/index.js';
+import { signPolicyChange, verifyCommand, verifyEvidence, type SignedCommand } from '../src/trust/index.js';
 import type { Execute } from './authority-commands.js';
 import { appendCommandReceipt } from './command-receipt.js';
 import type { CommandResult } from './contract.js';
@@ -37,7 +37,7 @@ const ATTEMPTS = 8;
  * Checks whether the command may be carried out, and returns the function that does so. A command that was carried out before it could be
  * told is carried out again without a second effect.
  *
- * @throws CountersignError ROLE_REQUIRED, POLICY_CONFLICT, POLICY_INVALID, EVIDENCE_REQUIRED, NOT_FOUND
+ * @throws CountersignError ROLE_REQUIRED, POLICY_CONFLICT, POLICY_INVALID, EVIDENCE_REQUIRED, FINDING_INVALID, NOT_FOUND
  */
 export async function checkPolicyCommand(command: PolicyCommand, token: string, deps: Dependencies): Promise<Execute> {
   const { ledger } = deps;
@@ -84,18 +84,22 @@ function assertActiveIs({ replaces }: PolicyCommand, active: PlacedPolicy | unde
   });
 }
 
-/** Where none is active, or the policy is active already, there is nothing to compare. @throws CountersignError EVIDENCE_REQUIRED */
+/** Where none is active, or the policy is active already, there is nothing to compare. @throws CountersignError EVIDENCE_REQUIRED, FINDING_INVALID */
 async function assertEvidence(
   { subject, replaces, evidence }: Promote,
-  { ledger, settings }: Dependencies,
+  { ledger, keyring, settings }: Dependencies,
 ): Promise<void> {
   if (replaces === undefined || replaces === subject) return;
   if (evidence === undefined) {
     if (settings.promotion.withoutEvidence) return;
     throw evidenceRequired(subject, replaces);
   }
-  const found = await ledger.rollout.evidence(subject, replaces);
-  if (!found.some(({ report }) => report === evidence)) throw evidenceRequired(subject, replaces);
+  const found = (await ledger.rollout.evidence(subject, replaces)).find(({ report }) => report === evidence);
+  if (found === undefined) throw evidenceRequired(subject, replaces);
+  const { tenant, credentials } = await verifyEvidence(keyring, found);
+  if ((await ledger.controls.revoked({ tenant, credentials })) !== undefined) {
+    throw evidenceRequired(subject, replaces);
+  }
 }
 
 function evidenceRequired(candidate: Digest, baseline: Digest): CountersignError {

@@ -2,13 +2,12 @@
 import { Context } from '@temporalio/activity';
 import { CountersignError, type ErrorView } from '../src/action/errors.js';
 import { idempotencyKey } from '../src/action/idempotency-key.js';
-import type { HoldSettlement } from '../src/action/limits.js';
+import { holdSettlementOf, type HoldSettlement } from '../src/action/limits.js';
 import type { Outcome, OutcomeStatus } from '../src/action/outcome.js';
 import { OPEN_ACTIONS_PAGE, type OpenAction } from '../src/ledger/index.js';
 import type { LookUp } from '../src/tools/tool.js';
 import type { ActionCursor, Reconciled, ReconcileOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { holdsOf } from './limits.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
 
 /** Actions admitted more recently than this are left to their workflows. Milliseconds. */
@@ -94,7 +93,7 @@ async function findEnding(action: OpenAction, deps: Dependencies): Promise<Found
     return {
       status: 'cancelled',
       error: { code: 'CANCELLED', message: 'Its workflow was ended from outside, before any effect was begun.' },
-      holds: holdsOf({ status: 'cancelled' }),
+      holds: holdSettlementOf({ status: 'cancelled' }),
     };
   }
   const found = await lookUp(action, deps);
@@ -105,7 +104,7 @@ async function findEnding(action: OpenAction, deps: Dependencies): Promise<Found
       return {
         status: 'failed',
         error: { code: 'TOOL_FAILED', message: 'Its workflow was ended from outside, and the effect did not happen.' },
-        holds: holdsOf({ status: 'failed', notAttempted: true }),
+        holds: holdSettlementOf({ status: 'failed', notAttempted: true }),
       };
     case 'yes':
       // The amounts are spent. But the records to verify the effect against were lost with the workflow, so it is not a success.
@@ -119,7 +118,7 @@ async function findEnding(action: OpenAction, deps: Dependencies): Promise<Found
       return {
         status: 'unknown',
         error: unknown(`Its workflow was ended from outside during the effect: ${found.reason}`),
-        holds: holdsOf({ status: 'unknown' }),
+        holds: holdSettlementOf({ status: 'unknown' }),
       };
   }
 }

@@ -3,6 +3,7 @@ import { asCountersignError, type CountersignError } from '../src/action/errors.
 import type { GrantClaims, Plan } from '../src/action/grant.js';
 import type { Cause } from '../src/action/decision.js';
 import { digest } from '../src/action/json.js';
+import { holdSettlementOf } from '../src/action/limits.js';
 import type { ApprovalRecord, Check, Outcome, OutcomeStatus, StepTimings } from '../src/action/outcome.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
 import type { StepDigest } from '../src/action/step-digest.js';
@@ -13,7 +14,6 @@ import type { ChainLink } from '../src/ledger/index.js';
 import { hashReceipt, signReceipt } from '../src/trust/index.js';
 import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { holdsOf } from './limits.js';
 import type { Author } from './author.js';
 import { workflowIdentity } from './step.js';
 
@@ -88,7 +88,7 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
       sign: signed,
       ...(ruledOut === 'all' ? { effectRuledOut: true } : { withoutEffect: ruledOut }),
       // Without limits in the facts, this run held nothing. The ledger settles what an earlier grant still holds by the status.
-      ...(facts?.limits === undefined && settlement.spent !== true ? {} : { holds: holdsOf(settlement) }),
+      ...(facts?.limits === undefined && settlement.spent !== true ? {} : { holds: holdSettlementOf(settlement) }),
     });
   } catch (thrown) {
     const refused = asCountersignError(thrown);

@@ -1,16 +1,15 @@
 /** The shop's policy over the time of the demo: published, compared with what was decided before, promoted and rolled back. */
 import { fileURLToPath } from 'node:url';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../../src/action/json.js';
 import type { Countersign } from '../../src/index.js';
 import { decisionsOf } from '../../src/decisions/from-ledger.js';
 import type { Ledger } from '../../src/ledger/index.js';
+import { runsPolicy, workersAgreed } from '../../src/ledger/rollout/agreement.js';
 import { backtest, type BacktestReport } from '../../src/policy/backtest/index.js';
 import { bundleFromFiles, compilePolicy, loadBundle } from '../../src/policy/index.js';
-import { signCommand, type Credential, type Keyring } from '../../src/trust/index.js';
+import { signCommand, signedEvidence, type Credential, type Keyring } from '../../src/trust/index.js';
 
 const STARTER = fileURLToPath(new URL('../../policies/starter', import.meta.url));
-const AGREE_WITHIN_MS = 10_000;
 
 export interface PolicyOfShop {
   /** The starter policy, which is active when the first scene begins. */
@@ -59,10 +58,9 @@ export async function policyOfShop({ tenant, ledger, keyring, client, admin }: N
       ...(evidence === undefined ? {} : { evidence }),
     });
     await client.submitCommand(command);
-    for (const deadline = Date.now() + AGREE_WITHIN_MS; Date.now() < deadline; await delay(50)) {
-      const workers = (await ledger.rollout.workers()).filter(({ silent }) => !silent);
-      if (workers.length > 0 && workers.every((worker) => worker.active === subject)) return;
-    }
+    const running = { state: 'active', digest: subject } as const;
+    const workers = await workersAgreed(ledger.rollout, running, 1);
+    if (workers.length > 0 && workers.every((worker) => runsPolicy(worker, running))) return;
     throw new Error('the workers have not taken up the policy within ten seconds');
   };
 
@@ -79,14 +77,8 @@ export async function policyOfShop({ tenant, ledger, keyring, client, admin }: N
       const report = backtest(records, { candidate, recordedUnder: policies });
       const { summary } = report;
       const { report: name, decisions } = summary;
-      await ledger.rollout.addEvidence({
-        candidate: draft,
-        baseline,
-        report: name,
-        decisions,
-        summary: { ...summary },
-        by: 'paula',
-      });
+      const evidence = { candidate: draft, baseline, report: name, decisions, summary: { ...summary } };
+      await ledger.rollout.addEvidence(await signedEvidence(admin, evidence));
       return report;
     },
     promote: (digest, evidence, reason) => ordered('promote_policy', digest, reason, evidence),

@@ -2,6 +2,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Digest } from '../action/json.js';
 import type { Proposal } from '../action/proposal.js';
+import { decoderOf } from '../client/payloads.js';
 
 export interface ProposedRequest {
   readonly proposal: Proposal;
@@ -18,10 +19,7 @@ export async function proposedRequest(
     execution: { workflowId, runId },
     maximumPageSize: 1,
   });
-  let payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
-  const { payloadCodecs, payloadConverter } = temporal.options.loadedDataConverter;
-  for (const codec of payloadCodecs.toReversed()) payloads = await codec.decode(payloads);
-  const [first] = payloads;
-  const request = first && payloadConverter.fromPayload<Partial<ProposedRequest> | null>(first);
+  const payloads = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  const [request] = (await decoderOf(temporal)(payloads.slice(0, 1))) as [Partial<ProposedRequest> | null | undefined];
   return request?.proposal === undefined || request.digest === undefined ? undefined : (request as ProposedRequest);
 }

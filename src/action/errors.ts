@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   POLICY_UNAVAILABLE: 'No policy is active on the worker.',
   POLICY_CONFLICT: 'Another policy is active than the change was ordered against, or the policy is in no state for it.',
   EVIDENCE_REQUIRED: 'No backtest of this policy against the active one is recorded.',
+  FINDING_INVALID: 'An export of decisions, or what a backtest found, is not as a person signed it.',
   POLICY_ERROR: 'A policy could not be evaluated for this action; that counts as a deny.',
   CONSTRAINT_UNSUPPORTED: 'Policy puts a constraint on the action that the tool cannot honour.',
   APPROVAL_DENIED: 'A person denied the action.',

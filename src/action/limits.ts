@@ -124,6 +124,25 @@ export const DISPOSITIONS: Readonly<Record<OutcomeStatus, HoldSettlement['dispos
   cancelled: 'release',
 };
 
+export interface Spending {
+  readonly status: OutcomeStatus;
+  /** The tool was never called. */
+  readonly notAttempted?: boolean;
+  /** The held amounts are spent, although it is not known how the action ended. */
+  readonly spent?: boolean;
+  readonly amounts?: Readonly<Record<string, number>>;
+}
+
+/** How the holds of an action are settled, given how it ended. */
+export function holdSettlementOf({ status, notAttempted = false, spent = false, amounts }: Spending): HoldSettlement {
+  const bad = status === 'mismatch' || status === 'unknown' || (status === 'failed' && !notAttempted);
+  return {
+    disposition: spent ? 'consume' : DISPOSITIONS[status],
+    ...(status === 'success' ? { result: 'good' } : bad ? { result: 'bad' } : {}),
+    ...(amounts === undefined ? {} : { amounts }),
+  };
+}
+
 /** A limit as people, agents and policies see it: in the decision, in `context.limits`, in the CLI. */
 export interface LimitFigure extends Counter {
   readonly kind: LimitKind;

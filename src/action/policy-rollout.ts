@@ -78,6 +78,8 @@ export interface PolicyEvidence {
   /** At most 16 KiB of canonical JSON. */
   readonly summary: JsonObject;
   readonly by: string;
+  /** The signature of the one who found it over all of this. */
+  readonly signed: string;
   /** RFC 3339 UTC, by the database's clock. */
   readonly at: string;
 }

@@ -166,6 +166,12 @@ export class Context {
     return this.#credential('approver', as, 'COUNTERSIGN_APPROVER');
   }
 
+  /** The approver's credential, where one is given. @throws CountersignError USAGE, KEYS_* */
+  async approverIfAny(as: string | undefined): Promise<{ credential: Credential; holder: CredentialView } | undefined> {
+    const none = given(as) === undefined && given(this.env['COUNTERSIGN_APPROVER']) === undefined;
+    return none ? undefined : this.approver(as);
+  }
+
   /** The agent's credential: `as`, else COUNTERSIGN_AGENT. @throws CountersignError USAGE, KEYS_* */
   async agent(as: string | undefined): Promise<{ credential: Credential; holder: CredentialView }> {
     return this.#credential('agent', as, 'COUNTERSIGN_AGENT');

@@ -1,13 +1,11 @@
 /** Reads the decisions that a ledger keeps, each compared with the receipt that was signed for it. */
 import { CountersignError } from '../action/errors.js';
 import { inOrderOfDecision, type DecisionRecord } from '../action/decision-record.js';
-import type { Facts } from '../action/decision.js';
-import { digest, withoutUndefined, type Digest, type Json } from '../action/json.js';
-import type { Proposal } from '../action/proposal.js';
-import { isRecordedProposal } from '../action/redacted.js';
+import { digest, type Digest } from '../action/json.js';
 import type { DecidedAction, DecidedFilter, Ledger } from '../ledger/index.js';
 import { hashReceipt, verifyReceipt, type Keyring } from '../trust/index.js';
 import type { RecordedPolicy, Recording } from './file.js';
+import { recordOf } from './record-of.js';
 import { strikeRecord } from './strike.js';
 
 export interface LedgerDecisions extends DecidedFilter {
@@ -82,41 +80,4 @@ function outcomeDigest(outcome: unknown): Digest | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What can be decided again of an action, compared with nothing. */
-export function recordOf(action: DecidedAction): DecisionRecord {
-  const { tenant, actionId, digest: proposed, outcome, attempted, holds, endedAt, receipt } = action;
-  const { facts, decision, approvals, status, error, result } = outcome;
-  const { seq, hash } = receipt;
-  const settles = holds.some(({ kind }) => kind === 'budget') && result !== undefined;
-  return withoutUndefined({
-    v: 1 as const,
-    tenant,
-    actionId,
-    proposalDigest: proposed,
-    proposal: proposalOf(action),
-    facts: facts && withoutRows(facts),
-    decision,
-    approvals,
-    status,
-    error: error && { code: error.code, message: error.message },
-    result: settles ? (result satisfies Json) : undefined,
-    attempted,
-    holds,
-    decidedAt: facts?.now ?? endedAt,
-    endedAt,
-    receipt: { seq, hash },
-  }) as DecisionRecord;
-}
-
-function proposalOf({ proposal, digest, outcome }: DecidedAction): Proposal | undefined {
-  if (typeof proposal !== 'object' || proposal === null) return undefined;
-  return isRecordedProposal(proposal as Proposal, { digest, outcome }) ? (proposal as Proposal) : undefined;
-}
-
-/** No policy reads the rows of a preview, and they are what is personal in it. */
-function withoutRows(facts: Facts): Facts {
-  const { rehearsal: _rehearsal, ...preview } = facts.preview;
-  return { ...facts, preview: { ...preview, sample: [] } };
 }

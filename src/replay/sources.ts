@@ -48,29 +48,36 @@ async function readHistory(file: string): Promise<RecordedHistory> {
  * What a visibility query finds, the newest first; without a query, everything.
  *
  * @param last at most so many
+ * @param option what the query was given as, for errors
  * @throws CountersignError USAGE where the server does not take the query; TEMPORAL_UNAVAILABLE
  */
 export async function* queriedHistories(
   { workflow }: Client,
   query: string | undefined,
   last = Infinity,
+  option = '--query',
 ): AsyncGenerator<HistorySource, undefined> {
   let listed = 0;
-  for await (const { workflowId, runId } of answered(workflow.list(query === undefined ? {} : { query }), query)) {
+  const list = workflow.list(query === undefined ? {} : { query });
+  for await (const { workflowId, runId } of answered(list, query, option)) {
     const handle = workflow.getHandle(workflowId, runId);
     yield { name: workflowId, read: () => fetched(() => handle.fetchHistory(), workflowId) };
     if (++listed >= last) return;
   }
 }
 
-async function* answered<T>(list: AsyncIterable<T>, query: string | undefined): AsyncGenerator<T, undefined> {
+async function* answered<T>(
+  list: AsyncIterable<T>,
+  query: string | undefined,
+  option: string,
+): AsyncGenerator<T, undefined> {
   try {
     yield* list;
   } catch (error) {
     if (grpcCode(error) !== INVALID_ARGUMENT) throw asCountersignError(error, 'TEMPORAL_UNAVAILABLE');
     const why = causes(error).at(-1)?.message;
     throw new CountersignError('USAGE', `The server does not take the query ${query}: ${why}`, {
-      field: '--query',
+      field: option,
       expected: 'a list filter (https://docs.temporal.io/list-filter)',
       fix: "Correct it; values stand in quotes: CountersignStatus = 'pending'.",
     });
@@ -104,8 +111,11 @@ export async function* lastHistories(
   last: number,
   query: string | undefined,
 ): AsyncGenerator<HistorySource, undefined> {
-  for (const type of types) {
-    const ofType = `WorkflowType = '${type}'`;
-    yield* queriedHistories(client, query === undefined ? ofType : `${ofType} AND (${query})`, last);
-  }
+  for (const type of types) yield* queriedHistories(client, ofType(type, query), last);
+}
+
+/** The workflows of a type among those that a query finds. */
+export function ofType(type: string, query: string | undefined): string {
+  const only = `WorkflowType = '${type}'`;
+  return query === undefined ? only : `${only} AND (${query})`;
 }

@@ -180,6 +180,8 @@ export interface Tool<I = unknown> {
   readonly ownNames?: boolean;
   /** Its operations, for models. Without it, MCP clients are not offered the tool. */
   describe?(): readonly OperationDescription[];
+  /** Everything that its actions can touch, as policies see it in `targets` and `reads`. Undefined, or without it: not known beforehand. */
+  targets?(): readonly string[] | undefined;
   /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */
   readonly pinning?: Pinnable;
   /** Closes connections. */

@@ -17,6 +17,8 @@ export type { AgentOptions, Credential, CredentialView } from './credentials.js'
 export { signCheckpoint, verifyCheckpoint } from './checkpoints.js';
 export { delegate } from './delegations.js';
 export type { DelegateOptions } from './delegations.js';
+export { signedEvidence, signFinding, verifyEvidence, verifyFinding } from './findings.js';
+export type { FoundEvidence } from './findings.js';
 export { signGrant, openGrant, verifyGrant } from './grants.js';
 export { createKeyFile, extractKeys, loadKeyring, readKeyFile } from './key-store.js';
 export { keysInvalid } from './ed25519.js';

@@ -17,6 +17,7 @@ export const TOKEN_TYPES = {
   compensation: 'countersign-compensation+jwt',
   policyChange: 'countersign-policy-change+jwt',
   checkpoint: 'countersign-checkpoint+jwt',
+  finding: 'countersign-finding+jwt',
 } as const;
 export type TokenType = keyof typeof TOKEN_TYPES;
 

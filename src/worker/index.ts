@@ -15,7 +15,7 @@ export {
   type WebhookOptions,
 } from '../notify/index.js';
 export type { InvariantOptions, SemanticOptions } from '../verify/index.js';
-export { loadKeyring } from '../trust/index.js';
+export { loadKeyring, readCredential, signedEvidence, type FoundEvidence } from '../trust/index.js';
 export { Ledger } from '../ledger/index.js';
 export {
   fileAnchor,

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { ShadowLimitReader } from '../../activities/deps.js';
 import type { DecisionRecord } from '../action/decision-record.js';
 import type { LimitDemand, LimitReading } from '../action/limits.js';
-import { recordOf } from '../decisions/from-ledger.js';
+import { recordOf } from '../decisions/record-of.js';
 import type { Ledger } from '../ledger/index.js';
 import type { Policy } from '../policy/index.js';
 import { ownLimits } from '../policy/shadow/own-limits.js';

@@ -74,6 +74,7 @@ forbid (principal, action == Countersign::Action::"WRITE", resource) when { cont
     report: digestText('the report'),
     decisions: 420,
     by,
+    signed: 'x',
     summary: {
       v: 1,
       decisions: 420,

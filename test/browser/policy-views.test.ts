@@ -316,6 +316,7 @@ describe('what was found about a bundle', () => {
     report: DIGEST,
     decisions: 2000,
     by: `ann ${MARKUP}`,
+    signed: 'x',
     at: '2026-02-28T00:00:00.000Z',
     summary: {
       v: 1,

@@ -1,23 +1,26 @@
 /** Actions from the command line, on real servers: propose, decide, look, stop. */
-import { readdir, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import type { JsonObject } from '../../src/action/json.js';
 import type { ActionView, Outcome } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
+import type { BacktestReport } from '../../src/policy/backtest/index.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import { digest as digestOf } from '../../src/action/json.js';
 import type { UnreceiptedOutcome } from '../../src/action/outcome.js';
 import {
   encodeCredential,
+  generateKeyringFile,
   hashReceipt,
   issueAgent,
   issueApprover,
   peekCredential,
   signReceipt,
 } from '../../src/trust/index.js';
-import { startStack, TENANT, type Stack } from '../support/stack.js';
+import { pending, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { cli, errorOf, folder, type Ended } from './support.js';
 
@@ -363,6 +366,82 @@ describe('show', () => {
     }
   });
 
+  test('is decided again from its history in Temporal as from the ledger, which is not needed for that', async () => {
+    const { COUNTERSIGN_LEDGER_URL: _ledger, ...withoutLedger } = env;
+    const input = JSON.parse(large('said-no-to')) as JsonObject;
+    const action = await pending(bot, { actionId: 'said-no-to', tool: 'shop-db', input });
+    await stack.decide(action, await stack.approver('dora', ['dba']), 'deny', 'no');
+    await proposed('begun', large('begun'));
+    await proposed('ended-by-hand', large('ended-by-hand'));
+    await bot.temporal.workflow.getHandle('acme/ended-by-hand').terminate('by hand');
+    const query = `WorkflowId IN ('acme/told', 'acme/said-no-to', 'acme/begun', 'acme/ended-by-hand')`;
+    await until(
+      async () => (await bot.temporal.workflow.count(`${query} AND ExecutionStatus != 'Running'`)).count,
+      (count) => count === 3,
+    );
+    const backtest = ['policy', 'backtest', '--candidate', stack.policies, '--json', '--workflow-query'];
+    const ended = await cli([...backtest, query], { env });
+    expect(ended.code).toBe(0);
+    const report = ended.json() as BacktestReport;
+    expect(report.summary).toMatchObject({ decisions: 4, redecided: 2, toTheLetter: 2, undecided: 2 });
+    expect(report.undecided).toEqual([
+      { why: 'its action has not ended', count: 1, examples: ['acme/begun'] },
+      { why: 'its workflow ended without an outcome', count: 1, examples: ['acme/ended-by-hand'] },
+    ]);
+    expect((await cli([...backtest, query], { env: withoutLedger })).json()).toEqual(report);
+    // Whoever has other keys takes nobody's word for what was decided.
+    const foreign = JSON.stringify(await generateKeyringFile());
+    const unsealed = await cli([...backtest, `WorkflowId = 'acme/told'`], {
+      env: { ...withoutLedger, COUNTERSIGN_KEYS: foreign },
+    });
+    expect((unsealed.json() as BacktestReport).undecided).toEqual([
+      {
+        why: 'no worker whose keys are known sealed the decision that its outcome states',
+        count: 1,
+        examples: ['acme/told'],
+      },
+    ]);
+    expect(errorOf(await cli([...backtest, 'CountersignTool like'], { env }))).toMatchObject({
+      code: 'USAGE',
+      field: '--workflow-query',
+    });
+    expect(errorOf(await cli([...backtest, `WorkflowId = 'nobody/nothing'`], { env }))).toMatchObject({
+      code: 'NOT_FOUND',
+      field: '--workflow-query',
+    });
+  });
+
+  test('is explained by its id, from the ledger too, and under another policy with a word on that', async () => {
+    const explain = ['policy', 'explain', 'told', '--policies', stack.policies, '--json'];
+    const [here, kept] = await Promise.all([
+      cli(explain, { env }),
+      cli(explain, { env: { ...env, TEMPORAL_NAMESPACE: 'default' } }),
+    ]);
+    expect(here.json()).toMatchObject({
+      decision: { effect: 'allow' },
+      facts: { agent: { id: 'bot' }, tool: { name: 'shop-db' } },
+      notes: [],
+    });
+    expect(kept.json()).toEqual(here.json());
+
+    await proposed('explained', large('explained'));
+    const waiting = await cli(['policy', 'explain', 'acme/explained', '--policies', stack.policies], { env });
+    expect(waiting.stdout).toContain('It still waits');
+    expect(waiting.stdout).toMatch(/^require_approval {2}[^]*needs 1 of dba for production-large-change/m);
+    expect(waiting.stdout).toMatch(/^ {2}allow +if /m);
+
+    const other = path.join(await folder(), 'policies');
+    await cp(stack.policies, other, { recursive: true });
+    await writeFile(path.join(other, 'none.cedar'), '@id("none") forbid (principal, action, resource);');
+    const denied = await cli(['policy', 'explain', 'told', '--policies', other, '--json'], { env });
+    expect(denied.json()).toMatchObject({
+      decision: { effect: 'deny', policies: ['none'] },
+      notes: [expect.stringContaining('It was decided under another policy, sha256:')],
+    });
+    const nowhere = await cli(['policy', 'explain', 'never', '--policies', stack.policies, '--json'], { env });
+    expect(errorOf(nowhere).code).toBe('NOT_FOUND');
+  });
+
   test('finds an action by its id alone, whosever it is, and names the tenants where several have it', async () => {
     const { COUNTERSIGN_AGENT: _own, ...nobody } = env;
     const globex = await clientOf('bot', 'globex');
@@ -564,6 +643,30 @@ describe('replay', () => {
     });
     expect(newest.code).toBe(0);
     expect(newest.json()).toMatchObject({ byWorkflowType: { trustedAction: 1 }, problems: [] });
+  });
+
+  test('does in a pull request what docs/replay.md says, with what was recorded as it says', async () => {
+    const page = await readFile(path.join(ROOT, 'docs/replay.md'), 'utf8');
+    const cwd = await folder();
+    const [, recording = ''] = /^```sh\n(.*)\n```$/m.exec(page) ?? [];
+    const [, recipe = ''] = /^```yaml\n([^]*?)^```$/m.exec(page) ?? [];
+    const { jobs } = parseYaml(recipe) as { jobs: { replay: { steps: { run?: string }[] } } };
+    const [, inCi = ''] = /^npx (.*)$/.exec(jobs.replay.steps.at(-1)?.run ?? '') ?? [];
+    await proposed('of-the-recipe', setStatus('recipe', { id: 70 }));
+    await until(
+      async () => (await bot.temporal.workflow.count("ExecutionStatus = 'Completed'")).count,
+      (count) => count > 0,
+    );
+    const run = (line: string, as: Readonly<Record<string, string>>): Promise<Ended> => {
+      const words = (line.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''));
+      expect(words[0]).toBe('countersign');
+      return cli([...words.slice(1), '--json'], { env: as, cwd });
+    };
+    const { histories } = (await run(recording, env)).json() as { histories: { count: number } };
+    expect(histories.count).toBeGreaterThan(0);
+    const replayed = await run(inCi, {});
+    expect(replayed.code).toBe(0);
+    expect(replayed.json()).toMatchObject({ histories: histories.count, replayed: histories.count, problems: [] });
   });
 
   test('says when a query is none, finds nothing, or the server is not there', async () => {

@@ -1,5 +1,5 @@
 /** `countersign policy`: the commands for whoever writes policies, on folders of their own and without any server. */
-import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, writeFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from '../support/root.js';
@@ -74,6 +74,14 @@ export default { policies: './policies', tools: [tool] };\n`,
       const written = await cli(['policy', 'schema', '--write', '--json'], { cwd });
       expect(written.json()).toMatchObject({ changed, written: changed });
     }
+    // A folder without a schema gets a whole one: the same.
+    const schema = path.join(policies, 'schema.cedarschema');
+    const whole = await readFile(schema, 'utf8');
+    await rm(schema);
+    expect((await cli(['policy', 'schema', '--write', '--json'], { cwd })).json()).toMatchObject({ written: true });
+    expect(await readFile(schema, 'utf8')).toBe(whole);
+    const nowhere = await cli(['policy', 'schema', './nowhere', '--write', '--json'], { cwd });
+    expect(errorOf(nowhere)).toMatchObject({ code: 'USAGE', field: 'folder' });
     await appendFile(
       path.join(policies, 'roles.cedar'),
       '\n@id("pays") permit (principal in Countersign::Role::"p", action, resource == Countersign::Tool::"paymnts");\n',

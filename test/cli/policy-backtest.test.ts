@@ -10,7 +10,15 @@ import type { BacktestReport, BacktestSummary } from '../../src/policy/backtest/
 import { compilePolicy, loadBundle, starterFolder } from '../../src/policy/index.js';
 import type { Suggestion } from '../../src/policy/suggest.js';
 import { policyFromText } from '../../src/testing/index.js';
-import { generateKeyringFile, hashReceipt, parseKeyring, signReceipt } from '../../src/trust/index.js';
+import {
+  encodeCredential,
+  generateKeyringFile,
+  hashReceipt,
+  issueApprover,
+  parseKeyring,
+  signReceipt,
+  verifyEvidence,
+} from '../../src/trust/index.js';
 import { startLedger, type TestLedger } from '../ledger/support.js';
 import { approval, recorded } from '../policy/backtest/recording.js';
 import { PERMIT_ALL } from '../policy/facts.js';
@@ -28,6 +36,7 @@ const dora = approval('dora@example.com', ['dba']);
 
 let ledger: TestLedger;
 let env: Record<string, string>;
+let ann: string;
 
 /** Settles what was recorded as workers do, with a receipt that is signed. */
 async function settle(records: readonly DecisionRecord[], keys: string): Promise<void> {
@@ -88,6 +97,8 @@ beforeAll(async () => {
   ledger = await startLedger();
   const keys = JSON.stringify(await generateKeyringFile());
   env = { COUNTERSIGN_LEDGER_URL: ledger.url, COUNTERSIGN_KEYS: keys };
+  const keyring = await parseKeyring(keys, 'test');
+  ann = encodeCredential(await issueApprover(keyring, { id: 'ann', tenant: 'acme', roles: ['policy-admin'] }));
   const large = Array.from({ length: 5 }, (_, n) => ({
     id: `large-${n}`,
     at: 10 + n,
@@ -177,7 +188,9 @@ describe('a backtest', () => {
   test('is kept as the evidence for a promotion over the policy that is active, and only what the ledger itself recorded', async () => {
     const { rollout, content } = ledger.ledger;
     const candidate = await policyFolder({ 'rules.cedar': CEDAR.replace('"dba"', '"dba, quorum=2"') });
-    const args = ['policy', 'backtest', '--candidate', candidate, '--keep', '--json'];
+    const unsigned = ['policy', 'backtest', '--candidate', candidate, '--keep', '--json'];
+    expect(errorOf(await cli(unsigned, { env }))).toMatchObject({ code: 'USAGE', field: 'COUNTERSIGN_APPROVER' });
+    const args = [...unsigned, '--as', ann];
     const tooEarly = await cli(args, { env });
     expect(errorOf(tooEarly)).toMatchObject({ code: 'NOT_FOUND', field: '--keep' });
 
@@ -189,7 +202,10 @@ describe('a backtest', () => {
     const ended = await cli(args, { env });
     expect(ended.code).toBe(0);
     const { candidate: digest, report, decisions } = summaryOf(ended);
-    expect(await rollout.evidence(digest, baseline)).toMatchObject([{ report, decisions, summary: summaryOf(ended) }]);
+    const [evidence] = await rollout.evidence(digest, baseline);
+    expect(evidence).toMatchObject({ report, decisions, summary: summaryOf(ended), by: 'ann' });
+    const keyring = await parseKeyring(env['COUNTERSIGN_KEYS'] ?? '', 'test');
+    expect(evidence && (await verifyEvidence(keyring, evidence))).toMatchObject({ by: 'ann', tenant: 'acme' });
     expect((await cli([...args, '--from', 'all.jsonl.gz'], { env })).code).toBe(2);
   });
 
@@ -217,6 +233,21 @@ describe('a backtest', () => {
       { env: {} },
     );
     expect(summaryOf(some)).toMatchObject({ decisions: 1 });
+    // Offline, with public keys alone.
+    const [signed, publicKeys] = [path.join(made, 'signed.jsonl.gz'), path.join(made, 'public-keys.json')];
+    await writeFile(publicKeys, (await cli(['keys', 'public'], { env })).stdout);
+    const told = await cli(['record', '--decisions', signed, '--as', ann], { env });
+    expect(told.stdout).toContain('signed by ann');
+    const verified = ['policy', 'backtest', '--candidate', candidate, '--keys', publicKeys, '--json', '--from'];
+    const byAnn = await cli([...verified, signed], { env: {} });
+    expect(byAnn.stderr).toContain('was signed by ann of acme at');
+    expect(summaryOf(byAnn)).toMatchObject({ decisions: 8 });
+    expect(errorOf(await cli([...verified, whole], { env: {} })).code).toBe('FINDING_INVALID');
+    const keysAlone = await cli(['policy', 'backtest', '--candidate', candidate, '--keys', publicKeys, '--json'], {
+      env,
+    });
+    expect(errorOf(keysAlone)).toMatchObject({ code: 'USAGE', field: '--keys' });
+
     await writeFile(scrubbed, text.replace('"rows":101', '"rows":100'));
     const edited = await cli(['policy', 'backtest', '--candidate', candidate, '--from', scrubbed, '--json'], {
       env: {},

@@ -1,8 +1,9 @@
 /** Files of recorded decisions: as they were written, or refused. */
 import { describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
-import { packRecording, readRecording, writeRecording } from '../../src/decisions/file.js';
+import { packRecording, readRecording, withSignature, writeRecording } from '../../src/decisions/file.js';
 import { policyFromText } from '../../src/testing/index.js';
+import { generateKeyringFile, issueApprover, parseKeyring, signFinding, verifyFinding } from '../../src/trust/index.js';
 import { PERMIT_ALL } from '../policy/facts.js';
 import { recorded } from '../policy/backtest/recording.js';
 
@@ -53,5 +54,32 @@ describe('a file of decisions', () => {
       message: expect.stringContaining('not as it was written'),
     });
     expect(refusal(packRecording(text, 'x.gz').slice(0, 100)).code).toBe('INVALID_INPUT');
+  });
+
+  test('that a person signed is caught also where whoever changed it made its digests anew', async () => {
+    const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'test');
+    const ann = await issueApprover(keyring, { id: 'ann', tenant: 'acme', roles: ['auditor'] });
+    const written = writeRecording(recording);
+    const finding = { kind: 'export', digest: written.digest, decisions: 2 } as const;
+    const signed = await signFinding(ann, finding);
+    const read = readRecording(Buffer.from(withSignature(written, signed)), 'x.jsonl');
+    expect(read).toMatchObject({ digest: written.digest, signed });
+    expect(await verifyFinding(keyring, signed, finding)).toMatchObject({ by: 'ann', tenant: 'acme' });
+
+    const [first, ...others] = records as [(typeof records)[0], ...typeof records];
+    const forged = writeRecording({ ...recording, records: [{ ...first, status: 'failed' }, ...others] });
+    const { digest: other, records: found } = readRecording(Buffer.from(withSignature(forged, signed)), 'x.jsonl');
+    const about = (one: typeof other) => ({ kind: 'export', digest: one, decisions: found.length }) as const;
+    await expect(verifyFinding(keyring, signed, about(other))).rejects.toMatchObject({ code: 'FINDING_INVALID' });
+    const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
+    const mallory = await issueApprover(foreign, { id: 'ann', tenant: 'acme', roles: ['auditor'] });
+    const again = await signFinding(mallory, about(other));
+    await expect(verifyFinding(keyring, again, about(other))).rejects.toMatchObject({ code: 'FINDING_INVALID' });
+    const ahead = await signFinding(ann, finding, new Date(Date.now() + 3_600_000));
+    await expect(verifyFinding(keyring, ahead, finding)).rejects.toMatchObject({ code: 'FINDING_INVALID' });
+    expect(refusal(Buffer.from(withSignature(written, signed).replace('"signed":"ey', '"signed":"fy'))).code).toBe(
+      'INVALID_INPUT',
+    );
+    expect(refusal(Buffer.from(withSignature({ ...written, text: '' }, signed))).code).toBe('INVALID_INPUT');
   });
 });

@@ -5,6 +5,13 @@ import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.js';
 import { loadConfig } from '../../src/config/config.js';
+import {
+  encodeCredential,
+  generateKeyringFile,
+  issueApprover,
+  parseKeyring,
+  verifyEvidence,
+} from '../../src/trust/index.js';
 import { startLedger } from '../ledger/support.js';
 import { digestText } from '../../src/action/json.js';
 import { ROOT } from '../support/root.js';
@@ -31,12 +38,26 @@ test('the config takes the policy from the ledger', async () => {
 test('the code records evidence that a promotion can name', async () => {
   const at = await startLedger();
   const file = path.join(folder, 'evidence.mjs');
-  const code = (snippets.get('evidence.ts') ?? '').replace(/url: string, found: Parameters<.*>\[0\]/, 'url, found');
+  const code = (snippets.get('evidence.ts') ?? '')
+    .replace(/url: string, approver: string, found: FoundEvidence/, 'url, approver, found')
+    .replace(', type FoundEvidence', '');
   await writeFile(file, onSources(code));
-  const { recordEvidence } = (await import(file)) as { recordEvidence: (url: string, found: object) => Promise<void> };
+  const { recordEvidence } = (await import(file)) as {
+    recordEvidence: (url: string, approver: string, found: object) => Promise<void>;
+  };
+  const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'test');
+  const ann = await issueApprover(keyring, { id: 'ann', tenant: 'acme', roles: ['policy-admin'] });
   const [candidate, baseline, report] = [digestText('a'), digestText('b'), digestText('c')];
-  await recordEvidence(at.url, { candidate, baseline, report, decisions: 3, summary: { changed: 1 }, by: 'ann' });
-  expect(await at.ledger.rollout.evidence(candidate, baseline)).toMatchObject([{ report, summary: { changed: 1 } }]);
+  await recordEvidence(at.url, encodeCredential(ann), {
+    candidate,
+    baseline,
+    report,
+    decisions: 3,
+    summary: { changed: 1 },
+  });
+  const [evidence] = await at.ledger.rollout.evidence(candidate, baseline);
+  expect(evidence).toMatchObject({ report, summary: { changed: 1 } });
+  expect(evidence && (await verifyEvidence(keyring, evidence))).toMatchObject({ by: 'ann' });
   await at.stop();
 });
 

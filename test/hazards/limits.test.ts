@@ -4,7 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DecisionRecord } from '../../src/action/decision-record.js';
 import type { Countersign } from '../../src/client/countersign.js';
+import { decoderOf } from '../../src/client/payloads.js';
+import { decisionsInHistories } from '../../src/decisions/from-histories.js';
+import { decisionsOf } from '../../src/decisions/from-ledger.js';
+import { backtest } from '../../src/policy/backtest/index.js';
+import { compilePolicy, loadBundle } from '../../src/policy/index.js';
+import { queriedHistories } from '../../src/replay/sources.js';
+import { policyFromText } from '../../src/testing/index.js';
 import { delegate, issueAgent, signCommand } from '../../src/trust/index.js';
 import { journalTool } from '../support/journal-tool.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
@@ -307,4 +315,43 @@ test('what an agent may delegate is counted: the delegate’s second action is o
   });
   expect(outcome.reason).toContain('delegation:');
   expect((await ended(await stack.agentWith(parent), pay('settled', 13, 1))).status).toBe('success');
+});
+
+test('a backtest finds the same in the histories of all of this as in the ledger', async () => {
+  const candidate = compilePolicy(await loadBundle(stack.policies));
+  const narrower = policyFromText({
+    ...candidate.bundle.files,
+    'limits.yaml': LIMITS.replace(
+      'settled: result.rowCount, unit: EUR, max: 100',
+      'settled: result.rowCount, unit: EUR, max: 2',
+    ),
+  });
+  const { records, policies } = await decisionsOf(stack.ledger, stack.keyring);
+  const ended = async () =>
+    (await admin.temporal.workflow.count(`WorkflowType = 'trustedAction' AND ExecutionStatus = 'Completed'`)).count;
+  await until(ended, (count) => count >= records.length);
+  const found = await decisionsInHistories(queriedHistories(admin.temporal, `WorkflowType = 'trustedAction'`), {
+    decode: decoderOf(admin.temporal),
+    keyring: stack.keyring,
+    filesOf: (digest) => stack.ledger.content.getPolicy(digest),
+  });
+  expect(found.unread).toEqual([]);
+  expect(found.policies).toEqual(policies);
+  const held = (all: readonly DecisionRecord[]) =>
+    all
+      // What a person resolved later is in the ledger only, and so is what a worker held that died before history had it.
+      .filter(({ facts }) => facts?.tool.name !== 'journal')
+      .map(({ actionId, attempted, approvals, result, status, holds }) => ({
+        ...{ actionId, attempted, approvals, result, status },
+        holds: holds
+          .filter(({ status: settled }) => settled !== 'released')
+          .map(({ placedAt: _placed, settledAt: _settled, ...hold }) => hold),
+      }))
+      .sort((one, other) => (one.actionId < other.actionId ? -1 : 1));
+  expect(held(found.records)).toEqual(held(records));
+  for (const policy of [candidate, narrower]) {
+    const fromLedger = backtest(records, { candidate: policy, recordedUnder: policies });
+    expect(fromLedger.summary.undecided).toBe(0);
+    expect(backtest(found.records, { candidate: policy, recordedUnder: policies })).toEqual(fromLedger);
+  }
 });

@@ -16,6 +16,7 @@ import {
   issueApprover,
   parseKeyring,
   signCommand,
+  signedEvidence,
   signPolicyChange,
   type Command,
   type Credential,
@@ -79,7 +80,8 @@ async function backtested(candidate: Digest): Promise<Digest | undefined> {
   const baseline = await active();
   if (baseline === undefined) return undefined;
   const report = digestText(`${candidate} against ${baseline}`);
-  await stack.ledger.rollout.addEvidence({ candidate, baseline, report, decisions: 5, summary: {}, by: 'ann' });
+  const found = { candidate, baseline, report, decisions: 5, summary: {} };
+  await stack.ledger.rollout.addEvidence(await signedEvidence(ann, found));
   return report;
 }
 
@@ -306,6 +308,26 @@ describe('whoever can write to the ledger', () => {
       client.release();
     }
   }
+
+  test('cannot make evidence of what nobody signed, nor change what a backtest found', async () => {
+    const before = (await active()) as Digest;
+    const [candidate, other] = [await published(''), await published('')];
+    const named = { kind: 'promote_policy', tenant: TENANT, reason: 'x', replaces: before } as const;
+    const evidence = await backtested(candidate);
+    await tampering(
+      `update countersign.policy_evidence set summary = '{"changed":0}' where candidate = '${candidate}'`,
+    );
+    const changed = await signCommand(ann, { ...named, subject: candidate, evidence });
+    await expect(bot.submitCommand(changed)).rejects.toMatchObject({ code: 'FINDING_INVALID' });
+
+    const foreign = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'foreign');
+    const mallory = await issueApprover(foreign, { id: 'ann', tenant: TENANT, roles: ['policy-admin'] });
+    const found = { candidate: other, baseline: before, report: digestText('made up'), decisions: 5, summary: {} };
+    await stack.ledger.rollout.addEvidence(await signedEvidence(mallory, found));
+    const forged = await signCommand(ann, { ...named, subject: other, evidence: found.report });
+    await expect(bot.submitCommand(forged)).rejects.toMatchObject({ code: 'FINDING_INVALID' });
+    expect(await active()).toBe(before);
+  });
 
   test('cannot make workers follow a change that no worker signed, or was signed for another place', async () => {
     const before = (await active()) as Digest;

@@ -165,6 +165,7 @@ describe('evidence', () => {
       decisions: 2000,
       summary: { changed: 3 },
       by: 'ann',
+      signed: 'x',
     });
     for (const report of ['one', 'two', 'one']) await ledger.rollout.addEvidence(found(report));
     expect((await ledger.rollout.evidence(candidate, baseline)).map(({ report }) => report)).toEqual([

@@ -157,6 +157,47 @@ when { resource.environment == "prod" && resource.kind == "htpp" };`,
     ]);
   });
 
+  test('of targets that nothing registered can touch, with what was probably meant', async () => {
+    const orders = postgres({
+      name: 'orders-db',
+      environment: 'production',
+      url: 'postgres://app@127.0.0.1/shop',
+      tables: ['Orders', 'public.refunds', 'sales.returns'],
+      sideEffectTables: ['audit'],
+    });
+    const tools = registeredTools([orders]);
+    const rules = `@id("a") @reason("x")
+forbid (principal, action, resource) when { context.targets.contains("order") };
+@id("b") @reason("x")
+forbid (principal, action, resource)
+when { context.targets.containsAny(["orders", "refunds", "retruns"]) || context.reads.containsAll(["audit", "sales.returns"]) };
+@id("c") @reason("x")
+forbid (principal, action, resource == Countersign::Tool::"orders-db") when { context.reads.contains("passwords") };
+`;
+    const unknown = async (known: typeof tools) =>
+      (await lintText(PERMIT + rules, { tools: known })).findings.filter(({ code }) => code === 'unknown-target');
+    const names = 'orders, refunds, sales.returns, audit';
+    const all = 'audit, orders, refunds, sales.returns';
+    expect(tools[0]?.targets?.join(', ')).toBe(names);
+    expect(await unknown(tools)).toMatchObject([
+      {
+        id: 'a',
+        at: { file: 'rules.cedar', line: 3, column: 70 },
+        message: 'no target is called order in orders-db',
+        fix: `Did you mean orders? Correct the name; known are ${all}.`,
+      },
+      { id: 'b', at: { line: 6 }, message: 'no target is called retruns in orders-db' },
+      { id: 'c', at: { line: 8 }, fix: `Correct the name; known are ${all}.` },
+    ]);
+    // A tool that covers a whole schema can touch anything: only the rule that is not about it is told.
+    const whole = registeredTools([
+      orders,
+      postgres({ name: 'all-db', environment: 'production', url: 'postgres://app@127.0.0.1/shop' }),
+    ]);
+    expect((await unknown(whole)).map(({ id }) => id)).toEqual(['c']);
+    await orders.close();
+  });
+
   test('of a list of environments one known is enough, of operations each must be', async () => {
     const rule = (condition: string) =>
       `@id("r") permit (principal in Countersign::Role::"r", action, resource) when { ${condition} };`;

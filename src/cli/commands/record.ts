@@ -8,6 +8,7 @@ import { sanitize } from '../../presentation/sanitize.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { fromLedger, type DecisionOptions } from '../recorded-decisions.js';
+import { AS_OPTION } from '../send-signed-command.js';
 import { usageError } from '../usage-error.js';
 import { wholeNumber } from '../whole-number.js';
 
@@ -17,6 +18,7 @@ interface RecordOptions extends DecisionOptions {
   readonly workflowQuery?: string;
   readonly limit: number;
   readonly scrub?: string;
+  readonly as?: string;
 }
 
 export function record(program: Command): void {
@@ -39,10 +41,12 @@ export function record(program: Command): void {
       '--scrub <file>',
       'rules in YAML that replace or remove personal data; in histories, those that name columns',
     )
+    .option('--as <credential>', `who signs the decisions: ${AS_OPTION}`)
     .addHelpText(
       'after',
       examples(
         'countersign record --decisions march.jsonl.gz --since 2030-03-01 --until 2030-04-01',
+        'countersign record --decisions march.jsonl.gz --as ann.csk',
         'countersign record --decisions fixture.jsonl --scrub scrub.yaml',
         `countersign record --histories ./histories --workflow-query 'WorkflowType = "trustedAction"' --limit 200 --scrub scrub.yaml`,
       ) +
@@ -73,7 +77,9 @@ async function recordAll(context: Context, options: RecordOptions): Promise<void
           ? []
           : [
               `${decided.decisions} decisions under ${decided.policies} policies in ${sanitize(decided.file)}, ${decided.scrubbed} of them scrubbed`,
-              out.paint.dim(decided.digest),
+              out.paint.dim(
+                `${decided.digest}, ${decided.by === undefined ? 'signed by nobody' : `signed by ${sanitize(decided.by)}`}`,
+              ),
             ]),
         ...(written === undefined ? [] : [`${written} histories in ${sanitize(histories ?? '')}`]),
       ].join('\n'),
@@ -83,21 +89,27 @@ async function recordAll(context: Context, options: RecordOptions): Promise<void
 async function recordDecisions(
   context: Context,
   file: string,
-  { since, until, tenant, tool, agent }: RecordOptions,
+  { since, until, tenant, tool, agent, as }: RecordOptions,
   rules: ScrubRules | undefined,
-): Promise<{ file: string; decisions: number; policies: number; scrubbed: number; digest: string }> {
-  const [{ packRecording, writeRecording }, { scrubRecord }] = await Promise.all([
+): Promise<{ file: string; decisions: number; policies: number; scrubbed: number; digest: string; by?: string }> {
+  const [{ packRecording, withSignature, writeRecording }, { scrubRecord }, { signFinding }] = await Promise.all([
     import('../../decisions/file.js'),
     import('../../decisions/scrub.js'),
+    import('../../trust/index.js'),
   ]);
+  const signer = await context.approverIfAny(as);
   const named = Object.entries({ since, until, tenant, tool, agent });
   const filter = Object.fromEntries(named.filter((entry): entry is [string, string] => entry[1] !== undefined));
   const { records, policies } = await fromLedger(context, filter);
   const scrubbed = rules === undefined ? records : records.map((one) => scrubRecord(one, rules));
-  const { text, digest } = writeRecording({ records: scrubbed, policies }, filter);
-  await writeFile(file, packRecording(text, file));
+  const written = writeRecording({ records: scrubbed, policies }, filter);
+  const { digest } = written;
+  const finding = { kind: 'export', digest, decisions: records.length } as const;
+  const text = signer && withSignature(written, await signFinding(signer.credential, finding));
+  await writeFile(file, packRecording(text ?? written.text, file));
   const changed = scrubbed.filter((one) => one.scrubbed !== undefined).length;
-  return { file, decisions: records.length, policies: policies.length, scrubbed: changed, digest };
+  const counts = { decisions: records.length, policies: policies.length, scrubbed: changed };
+  return { file, ...counts, digest, ...(signer === undefined ? {} : { by: signer.holder.id }) };
 }
 
 async function recordHistories(

@@ -345,6 +345,7 @@ create table countersign.policy_evidence (
   decisions bigint not null check (decisions >= 0),
   summary json not null check (octet_length(summary::text) <= 16384),
   found_by text not null check (found_by <> ''),
+  signed text not null check (octet_length(signed) between 1 and 32768),
   at timestamptz not null default clock_timestamp(),
   primary key (candidate, baseline, report)
 );

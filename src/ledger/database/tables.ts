@@ -228,6 +228,7 @@ export interface LedgerTables {
     decisions: BigInteger;
     summary: JsonText<JsonObject>;
     found_by: string;
+    signed: string;
     at: Generated<Date>;
   };
   /** Written by `note_shadow` alone. */

@@ -11,7 +11,7 @@ const MAX_SUMMARY_BYTES = 16_384;
 const MOST_LISTED = 20;
 
 export async function addEvidence(database: Database, adding: NewEvidence): Promise<void> {
-  const { candidate, baseline, report, decisions, by } = adding;
+  const { candidate, baseline, report, decisions, by, signed } = adding;
   const summary = canonical(adding.summary);
   if (Buffer.byteLength(summary) > MAX_SUMMARY_BYTES) {
     throw new CountersignError('INVALID_INPUT', "The backtest's summary is too large to be kept.", {
@@ -23,8 +23,8 @@ export async function addEvidence(database: Database, adding: NewEvidence): Prom
   await database.rows({
     name: 'add_policy_evidence',
     query: sql`
-      insert into ${database.table('policy_evidence')} (candidate, baseline, report, decisions, summary, found_by)
-      values (${candidate}, ${baseline}, ${report}, ${decisions}, ${summary}::json, ${by})
+      insert into ${database.table('policy_evidence')} (candidate, baseline, report, decisions, summary, found_by, signed)
+      values (${candidate}, ${baseline}, ${report}, ${decisions}, ${summary}::json, ${by}, ${signed})
       on conflict do nothing`,
   });
 }
@@ -36,6 +36,7 @@ interface EvidenceRow {
   readonly decisions: string;
   readonly summary: JsonObject;
   readonly found_by: string;
+  readonly signed: string;
   readonly at: Date;
 }
 
@@ -51,13 +52,14 @@ export async function evidence(
       order by at desc, report
       limit ${sql.lit(MOST_LISTED)}`,
   });
-  return rows.map(({ found_by: by, report, decisions, summary, at }) => ({
+  return rows.map(({ found_by: by, report, decisions, summary, signed, at }) => ({
     candidate,
     baseline,
     report,
     decisions: Number(decisions),
     summary,
     by,
+    signed,
     at: at.toISOString(),
   }));
 }

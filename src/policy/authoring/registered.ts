@@ -1,11 +1,14 @@
 /** The tools that a bundle is written for, as the config registers them: what rules can be about. */
 import type { CatalogueTool, OperationDescription } from '../../action/catalogue.js';
 import { ACTION_TYPES, type ActionType } from '../../action/decision.js';
+import { withoutUndefined } from '../../action/json.js';
 import type { Tool } from '../../tools/tool.js';
 
 export interface RegisteredTool extends Pick<CatalogueTool, 'name' | 'kind' | 'environment'> {
   /** Absent when the tool does not describe itself. */
   readonly operations?: readonly OperationDescription[];
+  /** Everything that it can touch. Absent when that is not known. */
+  readonly targets?: readonly string[];
 }
 
 /** One kind of action that a registered tool can do. */
@@ -20,12 +23,12 @@ export interface PossibleAction {
 const UNDESCRIBED: Readonly<Record<string, readonly string[]>> = { postgres: ['restore'] };
 
 export function registeredTools(
-  tools: readonly Pick<Tool, 'name' | 'kind' | 'environment' | 'describe'>[],
+  tools: readonly Pick<Tool, 'name' | 'kind' | 'environment' | 'describe' | 'targets'>[],
 ): readonly RegisteredTool[] {
   return tools.map((tool) => {
     const { name, kind, environment } = tool;
-    const operations = tool.describe?.();
-    return { name, kind, environment, ...(operations === undefined ? {} : { operations }) };
+    const [operations, targets] = [tool.describe?.(), tool.targets?.()];
+    return withoutUndefined({ name, kind, environment, operations, targets });
   });
 }
 

@@ -36,6 +36,8 @@ export interface BacktestOptions {
   readonly candidate: Policy;
   /** The policies that the decisions were made under, as far as they are known: without them limits count from the records alone. */
   readonly recordedUnder?: readonly RecordedBundle[];
+  /** Actions of which no record could be read, as `<tenant>/<actionId>`, and why: they count as undecided. */
+  readonly unread?: readonly { readonly name: string; readonly why: string }[];
 }
 
 /** @throws CountersignError INTERNAL */
@@ -54,8 +56,9 @@ class Backtest {
   readonly #histories = new Histories();
   readonly #tally = new Tally();
 
-  constructor({ candidate, recordedUnder = [] }: BacktestOptions) {
+  constructor({ candidate, recordedUnder = [], unread = [] }: BacktestOptions) {
     this.#candidate = candidate;
+    for (const { name, why } of unread) this.#tally.unread(name, why);
     this.#readings = new Readings(candidate);
     this.#recordedUnder = new Map(recordedUnder.map((one) => [one.digest, one]));
   }

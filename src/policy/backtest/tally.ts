@@ -47,9 +47,13 @@ export class Tally {
   }
 
   undecided({ tenant, actionId }: DecisionRecord, why: string): void {
-    const found = this.#undecided.get(why) ?? [];
-    this.#undecided.set(why, found);
-    found.push(`${tenant}/${actionId}`);
+    this.#addUndecided(`${tenant}/${actionId}`, why);
+  }
+
+  /** An action of which there is no record. */
+  unread(name: string, why: string): void {
+    this.#decisions++;
+    this.#addUndecided(name, why);
   }
 
   redecided(
@@ -122,6 +126,12 @@ export class Tally {
       exhausted: body.exhausted.length,
     };
     return { summary: { ...summary, report: digest({ summary, ...body }) }, ...body };
+  }
+
+  #addUndecided(name: string, why: string): void {
+    const found = this.#undecided.get(why) ?? [];
+    this.#undecided.set(why, found);
+    found.push(name);
   }
 
   #day(day: string): { before: Counts; after: Counts; changed: number } {

@@ -4,6 +4,7 @@
  * that what the records do not show (what was counted before the first of them) counts in both.
  */
 import type { LimitDemand, LimitFigure, LimitReading } from '../../action/limits.js';
+import { bareReading } from '../limits/figures.js';
 import type { ResolvedLimit } from '../limits/resolved.js';
 import { askOf, sum, type Ask } from './counter.js';
 import { Counters, counterId } from './counters.js';
@@ -52,7 +53,8 @@ function corrected(
   at: number,
 ): LimitReading {
   const [ask, before] = [askOf(demand), askOf(then)];
-  if (sameAsk(ask, before) && sameReading(now, model)) return readingOf(now, figure);
+  if (sameAsk(ask, before) && sameReading(now, model))
+    return bareReading({ ...figure, limit: now.limit, key: now.key, kind: now.kind });
   const sums = ask.kind === 'budget' || ask.kind === 'count' || ask.kind === 'concurrency';
   if (!sums || ask.width !== before.width || ask.keep !== before.keep || ask.zone !== before.zone) return now;
   const used = Math.max(0, sum(figure.used, now.used, -model.used));
@@ -84,21 +86,4 @@ function sameReading(one: LimitReading, other: LimitReading): boolean {
     one.state === other.state &&
     one.retryAfterMs === other.retryAfterMs
   );
-}
-
-/** What was read then, without the sentence. */
-function readingOf({ limit, key, kind }: LimitReading, figure: LimitFigure): LimitReading {
-  const { max, used, held, left, fits, retryAfterMs, state } = figure;
-  return {
-    limit,
-    key,
-    kind,
-    max,
-    used,
-    held,
-    left,
-    fits,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(state === undefined ? {} : { state }),
-  };
 }

@@ -1,5 +1,6 @@
 /** Figures: limits as people, agents and policies see them, one for each counter, with a sentence. */
 import { CountersignError } from '../../action/errors.js';
+import { withoutUndefined } from '../../action/json.js';
 import type { LimitDemand, LimitFigure, LimitReading } from '../../action/limits.js';
 import type { ResolvedLimit } from './resolved.js';
 
@@ -13,23 +14,20 @@ export function figuresOf(limits: readonly ResolvedLimit[], readings: readonly L
   const seen = new Set<string>();
   for (const { demand } of limits) (seen.has(demand.limit) ? several : seen).add(demand.limit);
   return paired(limits, readings).map(([{ demand, label }, reading]) => {
-    const { limit, key, kind, max, used, held, left, fits, retryAfterMs, state } = reading;
+    const { limit } = reading;
     const unit = unitOf(demand);
     return {
-      limit,
-      key,
-      kind,
+      ...bareReading(reading),
       ...(unit === undefined ? {} : { unit }),
-      max,
-      used,
-      held,
-      left,
-      fits,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      ...(state === undefined ? {} : { state }),
       text: `${several.has(limit) ? label : limit}: ${usageText({ ...reading, ...(unit === undefined ? {} : { unit }) })}`,
     };
   });
+}
+
+/** The reading without whatever else the object has, such as a figure's sentence. */
+export function bareReading(reading: LimitReading): LimitReading {
+  const { limit, key, kind, max, used, held, left, fits, retryAfterMs, state } = reading;
+  return withoutUndefined({ limit, key, kind, max, used, held, left, fits, retryAfterMs, state });
 }
 
 /** Pairs each limit with its reading. @throws CountersignError INTERNAL when the readings are not those of the limits */

@@ -118,6 +118,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
       return undo as JsonObject | undefined;
     },
     describe: () => describeOperations(options, operations),
+    targets: () => [...new Set([...operations.values()].map(({ target }) => target))],
     close: () => client.close(),
   };
 }

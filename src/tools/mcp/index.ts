@@ -116,6 +116,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
     },
     ...(options.ownNames === true ? { ownNames: true } : {}),
     describe: () => describeOperations(operations, known),
+    targets: () => [...new Set([...operations.values()].map(({ target }) => target))],
     pinning: {
       file,
       accepted: pinned,

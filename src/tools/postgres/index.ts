@@ -9,7 +9,7 @@ import { describeOperations } from './describe-operations.js';
 import { checkExports } from './exports.js';
 import { effectRecords } from './forget-effects.js';
 import { postgresInput, type PostgresInput } from './input.js';
-import type { PostgresOptions } from './options.js';
+import { coveredTables, type PostgresOptions } from './options.js';
 import { closeParts, partsOf } from './parts.js';
 import { planFor } from './planner.js';
 import { sampleAround } from './sample.js';
@@ -61,6 +61,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),
     describe: () => describeOperations(options),
+    targets: () => coveredTables(options),
     close: () => closeParts(parts),
   };
 }

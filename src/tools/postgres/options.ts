@@ -1,6 +1,7 @@
 /** The options of the `postgres` tool, and what is checked of them. */
 import type { ClientConfig } from 'pg';
 import { CountersignError } from '../../action/errors.js';
+import { displayName, parseName } from './catalog.js';
 import type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 import type { ExportOptions } from './exports.js';
 import type { FrameOptions } from './sample.js';
@@ -62,6 +63,15 @@ export interface PostgresOptions {
   readonly maxConnections?: number;
   /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
+}
+
+/** The tables that actions can name and triggers may write, as targets name them. Undefined where the tool covers a whole schema. */
+export function coveredTables({
+  tables,
+  sideEffectTables = [],
+  schema = 'public',
+}: PostgresOptions): readonly string[] | undefined {
+  return tables && [...tables, ...sideEffectTables].map((name) => displayName(parseName(name), schema).toLowerCase());
 }
 
 export function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {

@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { CountersignError } from '../../../action/errors.js';
 import type { BacktestReport, ChangeKind } from '../../../policy/backtest/index.js';
+import type { Credential } from '../../../trust/index.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
 import type { Exit } from '../../exit-codes.js';
-import { recordedDecisions, type RecordedOptions } from '../../recorded-decisions.js';
+import { KEYS_OPTION, recordedDecisions, type RecordedOptions } from '../../recorded-decisions.js';
+import { AS_OPTION } from '../../send-signed-command.js';
 import { usageError } from '../../usage-error.js';
 
 const FORMATS = ['text', 'json', 'markdown', 'html'] as const;
@@ -19,6 +21,7 @@ interface BacktestOptions extends RecordedOptions {
   readonly format?: Format;
   readonly out?: string;
   readonly keep?: boolean;
+  readonly as?: string;
 }
 
 export function policyBacktest(group: Command): void {
@@ -27,6 +30,13 @@ export function policyBacktest(group: Command): void {
     .description('decide recorded actions again under a candidate, and show what changes')
     .requiredOption('--candidate <folder>', 'the policy folder to try')
     .option('--from <file>', 'decisions from `countersign record --decisions`; default: those of the ledger')
+    .option(...KEYS_OPTION)
+    .addOption(
+      new Option(
+        '--workflow-query <query>',
+        "decisions from the histories of the actions that this query of Temporal's finds, instead",
+      ).conflicts(['from', 'keep']),
+    )
     .option('--since <time>', 'only what was decided since: 2030-01-31T12:00:00Z, 2030-01-31, or 30d ago')
     .option('--until <time>', 'only what was decided before')
     .option('--tenant <tenant>', "only of this tenant; default: the credential's, else all")
@@ -45,13 +55,16 @@ export function policyBacktest(group: Command): void {
         'keep the result in the ledger: the evidence that `countersign policy promote` asks for',
       ).conflicts('from'),
     )
+    .option('--as <credential>', `who signs what is kept: ${AS_OPTION}`)
     .addHelpText(
       'after',
       examples(
         'countersign policy backtest --candidate ./policies --since 30d',
         'countersign policy backtest --candidate ./policies --from march.jsonl.gz --fail-on newly-allowed,undecided --max-newly-asked 5%',
+        `countersign policy backtest --candidate ./policies --workflow-query "CountersignTool = 'shop-db' AND ExecutionStatus = 'Completed'"`,
         'countersign policy backtest --candidate ./policies --since 30d --format html --out backtest.html',
-        'countersign policy backtest --candidate ./policies --since 30d --keep',
+        'countersign policy backtest --candidate ./policies --from march.jsonl.gz --keys public-keys.json',
+        'countersign policy backtest --candidate ./policies --since 30d --keep --as ann.csk',
       ) +
         '\n\nKinds: newly-allowed, newly-askable, newly-denied, newly-asked, newly-queued, no-longer-asked, other-terms; undecided.\n' +
         'Exits with 1 and CHECK_FAILED when a threshold is exceeded. docs/policy-backtest.md says what is counted as what.',
@@ -60,14 +73,24 @@ export function policyBacktest(group: Command): void {
 }
 
 async function runBacktest(context: Context, options: BacktestOptions): Promise<Exit | void> {
-  const { candidate: folder, failOn, maxNewlyAsked, format = 'text', out: file, keep = false, ...recorded } = options;
+  const {
+    candidate: folder,
+    failOn,
+    maxNewlyAsked,
+    format = 'text',
+    out: file,
+    keep = false,
+    as,
+    ...recorded
+  } = options;
   const { backtest, CHANGE_KINDS } = await import('../../../policy/backtest/index.js');
   const { compilePolicy, loadBundle } = await import('../../../policy/index.js');
   const thresholds = { kinds: kindsOf(failOn, CHANGE_KINDS), share: shareOf(maxNewlyAsked) };
+  const signer = keep ? await context.approver(as) : undefined;
   const candidate = compilePolicy(await loadBundle(folder));
-  const { records, policies } = await recordedDecisions(context, recorded);
-  const report = backtest(records, { candidate, recordedUnder: policies });
-  if (keep) await keepEvidence(context, report);
+  const { records, policies, unread } = await recordedDecisions(context, recorded, candidate.bundle);
+  const report = backtest(records, { candidate, recordedUnder: policies, ...(unread === undefined ? {} : { unread }) });
+  if (signer !== undefined) await keepEvidence(context, report, signer.credential);
   const text = await rendered(report, format);
   const error = exceeded(report, thresholds);
   if (file !== undefined) {
@@ -84,8 +107,8 @@ async function runBacktest(context: Context, options: BacktestOptions): Promise<
 }
 
 /** Of the candidate against the policy that is active now, also where this exceeds a threshold: people see it when they promote. */
-async function keepEvidence(context: Context, { summary }: BacktestReport): Promise<void> {
-  const [{ operatorName }, { rollout }] = await Promise.all([import('../../operator-name.js'), context.ledger()]);
+async function keepEvidence(context: Context, { summary }: BacktestReport, credential: Credential): Promise<void> {
+  const [{ signedEvidence }, { rollout }] = await Promise.all([import('../../../trust/index.js'), context.ledger()]);
   const baseline = await rollout.active();
   if (baseline === undefined) {
     throw new CountersignError('NOT_FOUND', 'No policy is active in the ledger, so nothing can be promoted over it.', {
@@ -95,9 +118,10 @@ async function keepEvidence(context: Context, { summary }: BacktestReport): Prom
     });
   }
   const { candidate, report, decisions } = summary;
-  const by = await operatorName(undefined);
-  await rollout.addEvidence({ candidate, baseline, report, decisions, summary: { ...summary }, by });
-  context.out.note(`kept as evidence against ${baseline}`);
+  const found = { candidate, baseline, report, decisions, summary: { ...summary } };
+  const evidence = await signedEvidence(credential, found);
+  await rollout.addEvidence(evidence);
+  context.out.note(`kept as evidence against ${baseline}, signed by ${evidence.by}`);
 }
 
 async function rendered(report: BacktestReport, format: Format): Promise<string> {

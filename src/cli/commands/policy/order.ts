@@ -1,8 +1,8 @@
 /** What `policy promote`, `rollback`, `shadow` and `retire` share: a person signs the change, a worker carries it out, and the workers say so. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandResult } from '../../../../activities/contract.js';
 import type { Digest } from '../../../action/json.js';
 import type { PolicyWorker } from '../../../action/policy-rollout.js';
+import { ledgerWorkers, runsPolicy, workersAgreed } from '../../../ledger/rollout/agreement.js';
 import type { Ledger } from '../../../ledger/index.js';
 import { sanitize } from '../../../presentation/sanitize.js';
 import type { Command, Credential, CredentialView } from '../../../trust/index.js';
@@ -36,10 +36,6 @@ export async function ordering(context: Context, as: string | undefined): Promis
   return { ledger, credential, holder, active };
 }
 
-/** How long the workers are waited for. They agree within a second; one that is busy may take longer. Milliseconds. */
-const AGREE_MS = 10_000;
-const LOOK_EVERY_MS = 100;
-
 /** Signs the change, has it carried out, and waits until the workers say that they run it. */
 export async function order(
   context: Context,
@@ -51,7 +47,7 @@ export async function order(
   const done = await sendSignedCommand(context, credential, { ...command, tenant, ...replaces });
   if (!('signed' in done)) return;
   const { change } = done;
-  const workers = change === undefined ? [] : await agreed(ledger, command.kind, change.digest);
+  const workers = change === undefined ? [] : await workersAfter(ledger, command.kind, change.digest);
   const { out } = context;
   out.result({ ...done, workers }, () => resultText(done, tenant, workers, command, context));
   return change === undefined ? 'pending' : undefined;
@@ -90,7 +86,7 @@ function agreementText(
   workers: readonly PolicyWorker[],
   warn: (text: string) => string,
 ): string {
-  const running = workers.filter((worker) => runs(worker, kind, digest));
+  const running = workers.filter((worker) => runsPolicy(worker, { state: STATE[kind], digest }));
   const others = workers.filter((worker) => !running.includes(worker));
   const problems = others.flatMap(({ worker, problem = 'it has not said so yet' }) => [
     warn(`  ${sanitize(worker)}: ${sanitize(problem)}`),
@@ -98,17 +94,18 @@ function agreementText(
   return [`${running.length} of ${workers.length} workers run it`, ...problems].join('\n');
 }
 
-function runs(worker: PolicyWorker, kind: PolicyCommand['kind'], digest: Digest): boolean {
-  return (kind === 'shadow_policy' ? worker.shadow : worker.active) === digest;
-}
+/** Where a change puts a policy. What is retired is nowhere: nothing is waited for. */
+const STATE = {
+  promote_policy: 'active',
+  roll_back_policy: 'active',
+  shadow_policy: 'shadow',
+  retire_policy: 'active',
+} as const satisfies Readonly<Record<PolicyCommand['kind'], 'active' | 'shadow'>>;
 
-/** The workers that take their policy from the ledger, as soon as all of them run it or say why not. */
-async function agreed(ledger: Ledger, kind: PolicyCommand['kind'], digest: Digest): Promise<readonly PolicyWorker[]> {
-  const end = performance.now() + AGREE_MS;
-  for (;;) {
-    const workers = (await ledger.rollout.workers()).filter(({ source, silent }) => source === 'ledger' && !silent);
-    const settled = workers.every((worker) => runs(worker, kind, digest) || worker.problem !== undefined);
-    if (kind === 'retire_policy' || settled || performance.now() > end) return workers;
-    await delay(LOOK_EVERY_MS);
-  }
+function workersAfter(
+  { rollout }: Ledger,
+  kind: PolicyCommand['kind'],
+  digest: Digest,
+): Promise<readonly PolicyWorker[]> {
+  return kind === 'retire_policy' ? ledgerWorkers(rollout) : workersAgreed(rollout, { state: STATE[kind], digest });
 }

@@ -47,12 +47,13 @@ async function promote(context: Context, name: string, options: PromoteOptions):
       fix: 'Run countersign policy backtest, then promote again.',
     });
   }
+  const signer = evidence && (await signerOf(context, evidence));
   const { out } = context;
   out.present((paint) =>
     [
       `${paint.bold('promote')}  ${digest}`,
       `${paint.bold('replaces')} ${active ?? 'nothing: no policy is active'}`,
-      ...(compared ? [evidenceText(evidence, paint)] : []),
+      ...(compared ? [evidenceText(evidence, signer, paint)] : []),
     ].join('\n'),
   );
   await confirmSigning(context.terminal, {
@@ -69,12 +70,29 @@ async function promote(context: Context, name: string, options: PromoteOptions):
   });
 }
 
-function evidenceText(evidence: PolicyEvidence | undefined, paint: Paint): string {
+/**
+ * Verified before a person signs what is shown; the workers verify it again. Without keys, only they do.
+ *
+ * @throws CountersignError FINDING_INVALID
+ */
+async function signerOf(context: Context, evidence: PolicyEvidence): Promise<string> {
+  const { verifyEvidence } = await import('../../../trust/index.js');
+  let keyring: Awaited<ReturnType<Context['keyring']>>;
+  try {
+    keyring = await context.keyring();
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code !== 'KEYS_MISSING') throw error;
+    return `${evidence.by} (not verified: no keys are at hand)`;
+  }
+  return (await verifyEvidence(keyring, evidence)).by;
+}
+
+function evidenceText(evidence: PolicyEvidence | undefined, signer: string | undefined, paint: Paint): string {
   if (evidence === undefined) return paint.yellow('evidence none: nobody knows what it would have decided');
-  const { report, decisions, summary, by, at } = evidence;
+  const { report, decisions, summary, at } = evidence;
   const lines = JSON.stringify(summary, null, 2).split('\n');
   return [
-    `${paint.bold('evidence')} ${report}: ${decisions} decisions, by ${sanitize(by)} at ${at}`,
+    `${paint.bold('evidence')} ${report}: ${decisions} decisions, signed by ${sanitize(signer ?? '')} at ${at}`,
     ...lines.map((line) => `         ${sanitize(line)}`),
   ].join('\n');
 }

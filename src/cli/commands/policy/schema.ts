@@ -1,4 +1,4 @@
-/** `countersign policy schema`: the schema with the arguments of the registered tools. */
+/** `countersign policy schema`: the whole schema, with the arguments of the registered tools. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { examples, run } from '../../command.js';
@@ -23,7 +23,7 @@ export function policySchema(policy: Command): void {
         'countersign policy schema',
         'countersign policy schema ./policies --config countersign.config.mjs --write',
       ) +
-        '\n\nOnly the part between its two marks is written. Policies then see these arguments, and decisions record them.',
+        '\n\nA folder without a schema gets one, with principals, actions, resources and context. In one that is there, only the part between its two marks is written. Policies then see these arguments, and decisions record them.',
     )
     .action(run(writeSchema));
 }
@@ -37,16 +37,14 @@ async function writeSchema(context: Context, given: string | undefined, options:
       fix: 'Name it with --config.',
     });
   }
-  const [{ readFile, writeFile }, { generatedSchema }, { SCHEMA_FILE }] = await Promise.all([
+  const [{ writeFile }, { generatedSchema }, { SCHEMA_FILE }] = await Promise.all([
     import('node:fs/promises'),
     import('../../../policy/authoring/schema/generate.js'),
     import('../../../policy/rules.js'),
   ]);
   const file = path.join(folder, SCHEMA_FILE);
-  const before = await readFile(file, 'utf8').catch(() => {
-    throw usageError(`${file} cannot be read.`, { field: 'folder', expected: `a folder with ${SCHEMA_FILE}` });
-  });
-  const schema = generatedSchema(before, tools);
+  const before = await schemaIn(file);
+  const schema = generatedSchema(before ?? (await startersSchema()), tools);
   const changed = schema !== before;
   if (options.write === true && changed) await writeFile(file, schema);
   const { out } = context;
@@ -54,4 +52,26 @@ async function writeSchema(context: Context, given: string | undefined, options:
     if (options.write !== true) return schema;
     return changed ? `${out.paint.green('✓')} ${file} written` : `${file} is up to date`;
   });
+}
+
+/** Undefined where there is none yet. @throws CountersignError USAGE */
+async function schemaIn(file: string): Promise<string | undefined> {
+  const [{ readFile }, { existsSync }] = await Promise.all([import('node:fs/promises'), import('node:fs')]);
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && existsSync(path.dirname(file))) return undefined;
+    throw usageError(`${file} cannot be read: ${message}`, { field: 'folder', expected: 'a policy folder' });
+  }
+}
+
+/** What every policy can speak of, whatever tools there are: principals, actions, resources and context. */
+async function startersSchema(): Promise<string> {
+  const [{ loadBundle, starterFolder }, { SCHEMA_FILE }] = await Promise.all([
+    import('../../../policy/index.js'),
+    import('../../../policy/rules.js'),
+  ]);
+  const { files } = await loadBundle(starterFolder());
+  return files[SCHEMA_FILE] ?? '';
 }

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
-import { recordedDecisions, type RecordedOptions } from '../../recorded-decisions.js';
+import { KEYS_OPTION, recordedDecisions, type RecordedOptions } from '../../recorded-decisions.js';
 import { wholeNumber } from '../../whole-number.js';
 import { usageError } from '../../usage-error.js';
 
@@ -21,6 +21,7 @@ export function policySuggest(group: Command): void {
     .description('propose exceptions and standing approvals from what people approved every time; writes a draft only')
     .requiredOption('--policies <folder>', 'the policy folder as it is')
     .option('--from <file>', 'decisions from `countersign record --decisions`; default: those of the ledger')
+    .option(...KEYS_OPTION)
     .option('--since <time>', 'only what was decided since: 2030-01-31T12:00:00Z, 2030-01-31, or 30d ago')
     .option('--until <time>', 'only what was decided before')
     .option('--tenant <tenant>', "only of this tenant; default: the credential's, else all")

@@ -8,6 +8,7 @@ export const FINDINGS = {
   'unknown-tool': 'error',
   'unknown-operation': 'error',
   'unknown-argument': 'error',
+  'unknown-target': 'warning',
   'unknown-environment': 'warning',
   'unknown-kind': 'warning',
   'unknown-role': 'warning',

@@ -87,13 +87,15 @@ function outdated({ files }: PolicyBundle, tools: readonly RegisteredTool[]): re
 
 function unchecked({ tools, agentRoles, peoplesRoles }: LintKnowledge): readonly string[] {
   const silent = tools?.filter(({ operations }) => operations === undefined).map(({ name }) => name) ?? [];
+  const unlisted = tools?.filter(({ targets }) => targets === undefined).map(({ name }) => name) ?? [];
   return [
     ...(tools === undefined
-      ? ['names of tools, operations, environments and arguments, and amounts of limits: no config was given']
+      ? ['names of tools, operations, environments, targets and arguments, and amounts of limits: no config was given']
       : []),
     ...(silent.length === 0
       ? []
       : [`operations and arguments of ${silent.join(', ')}: the tool does not describe itself`]),
+    ...(unlisted.length === 0 ? [] : [`targets of ${unlisted.join(', ')}: the config does not say which there are`]),
     ...(agentRoles === undefined ? ['roles of agents: which there are was not given (--roles)'] : []),
     ...(peoplesRoles === undefined ? ['roles of people: which there are was not given (--roles)'] : []),
   ];

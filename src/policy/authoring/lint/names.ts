@@ -8,6 +8,7 @@ import { argumentKnown } from '../arguments.js';
 import { entityOf, literalOf, operands, pathOf, textsOf, walk } from '../expression.js';
 import { operationNames, type RegisteredTool } from '../registered.js';
 import { finding, type Finding, type FindingCode } from './finding.js';
+import { nearest } from './nearest.js';
 
 /** A comparison of an attribute with texts, of which one must be right for it to mean anything. */
 interface Mention {
@@ -86,6 +87,9 @@ class NameCheck {
           texts,
           this.#tools.map((tool) => tool.environment),
         );
+      case 'context.targets':
+      case 'context.reads':
+        return this.#targets(texts);
       case 'resource.kind':
         return this.#texts(
           'unknown-kind',
@@ -108,6 +112,14 @@ class NameCheck {
       known.flatMap((names = []) => names),
       'each',
     );
+  }
+
+  /** What some tool may touch without saying so beforehand, any rule may speak of. */
+  #targets(texts: readonly string[]): readonly Finding[] {
+    const known = this.#tools.map(({ targets }) => targets);
+    if (known.includes(undefined)) return [];
+    const all = known.flatMap((names = []) => names);
+    return this.#texts('unknown-target', 'target', texts, all, 'each');
   }
 
   /** Of operations each must be known. A list of environments or kinds is for more places than this one. */
@@ -139,8 +151,10 @@ class NameCheck {
   }
 
   #finding(code: FindingCode, text: string, message: string, known: readonly string[]): Finding {
+    const guess = nearest(text, known);
+    const meant = guess === undefined ? '' : `Did you mean ${guess}? `;
     const of = known.length === 0 ? 'Correct the name.' : `Correct the name; known are ${known.join(', ')}.`;
-    return finding(code, { at: this.#placeOf(text), id: this.#rule.id, message, fix: of });
+    return finding(code, { at: this.#placeOf(text), id: this.#rule.id, message, fix: `${meant}${of}` });
   }
 
   /** Where the rule first has the name; the rule itself where it is written in another way. */
@@ -166,6 +180,11 @@ function mentionIn(expr: Expr): Mention | undefined {
     return path === undefined || typeof text !== 'string' ? undefined : { path, texts: [text] };
   }
   const listed = operands(expr, 'contains');
+  const among = listed ?? operands(expr, 'containsAny') ?? operands(expr, 'containsAll');
+  const sought = among && (textsOf(among.right) ?? [literalOf(among.right)]);
+  const of = among && pathOf(among.left);
+  if (of !== undefined && sought?.every((text) => typeof text === 'string') === true)
+    return { path: of, texts: sought };
   if (listed === undefined) return undefined;
   const [path, texts] = [pathOf(listed.right), textsOf(listed.left)];
   return path === undefined || texts === undefined ? undefined : { path, texts };
