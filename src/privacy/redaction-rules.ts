@@ -55,7 +55,7 @@ export function markAt(value: Json, [token, ...rest]: readonly string[], mark: (
 export function eachScalar(value: Json, change: (scalar: string | number | boolean) => string): Json {
   if (value === null) return null;
   if (Array.isArray(value)) return value.map((item: Json) => eachScalar(item, change));
-  if (typeof value !== 'object') return change(value as string | number | boolean);
+  if (typeof value !== 'object') return change(value);
   return Object.fromEntries(
     Object.entries(value).map(([name, item]: [string, Json]) => [name, eachScalar(item, change)]),
   );

@@ -185,7 +185,7 @@ class Pass {
     return withoutUndefined({
       ...outcome,
       reason: unseen ? UNSEEN : this.#text(reason),
-      error: error && { ...(this.#texts(error) as typeof error), ...(unseen ? { message: UNSEEN } : {}) },
+      error: error && { ...this.#texts(error), ...(unseen ? { message: UNSEEN } : {}) },
       facts: facts && this.#facts(facts),
       decision: decision && this.#decision(decision),
       approvals: approvals.map((one) => withoutUndefined({ ...one, reason: one.reason && this.#text(one.reason) })),
@@ -234,7 +234,7 @@ class Pass {
   }
 
   #input(input: JsonObject): JsonObject {
-    return this.#value(this.#by.input(input, (value) => this.#mark(value))) as JsonObject;
+    return this.#value(this.#by.input(input, (value) => this.#mark(value)));
   }
 
   #value<T>(value: T): T {

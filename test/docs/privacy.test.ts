@@ -2,6 +2,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { DEFAULT_RETENTION_DAYS } from '../../src/config/retention.js';
@@ -73,7 +74,7 @@ test('a client of one’s own encrypts', async () => {
   process.env['COUNTERSIGN_PAYLOAD_KEYS_FILE'] = path.join(folder, 'payload-keys.json');
   try {
     const { countersign } = (await import(pathToFileURL(file).href)) as {
-      countersign: { temporal: import('@temporalio/client').Client };
+      countersign: { temporal: Client };
     };
     const [codec] = countersign.temporal.options.loadedDataConverter.payloadCodecs;
     const [sealed] = (await codec?.encode([{ data: Buffer.from('clear') }])) ?? [];
