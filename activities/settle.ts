@@ -9,7 +9,7 @@ import type { Dependencies } from './deps.js';
 import { recordOutcome, recordUnauthenticated, type OutcomeSettlement } from './record-outcome.js';
 import { shownOf } from './request-approval.js';
 import { fromView, openReport, usesOf } from './effect-reports.js';
-import { StepRun } from './step.js';
+import { redactorOf, StepRun } from './step.js';
 
 export async function settle(input: SettleInput, deps: Dependencies): ReturnType<Activities['settle']> {
   return recordEnding(input, {}, deps);
@@ -122,7 +122,7 @@ async function decisionsOf(
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
   if (facts === undefined || decision === undefined || pre === undefined) return [];
-  const shown = shownOf(request, { facts, decision, pre }, deps);
+  const shown = shownOf(request, { facts, decision, pre }, await redactorOf(request, deps));
   return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;
 }
 

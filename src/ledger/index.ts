@@ -9,3 +9,4 @@ export * from './grants/index.js';
 export * from './receipts/index.js';
 export * from './retention/index.js';
 export * from './rollout/index.js';
+export * from './subjects/index.js';

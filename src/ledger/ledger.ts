@@ -18,6 +18,7 @@ import { Grants } from './grants/grants.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
 import { Retention } from './retention/index.js';
+import { SubjectKeys } from './subjects/index.js';
 import { Rollout } from './rollout/rollout.js';
 
 export interface LedgerHealth {
@@ -49,6 +50,7 @@ export class Ledger {
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly retention: Retention;
+  readonly subjectKeys: SubjectKeys;
   readonly rollout: Rollout;
   readonly #database: Database;
 
@@ -70,6 +72,7 @@ export class Ledger {
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
     this.retention = new Retention(database);
+    this.subjectKeys = new SubjectKeys(database);
     this.rollout = new Rollout(database);
   }
 

@@ -6,6 +6,8 @@ export interface RedactionRules {
   readonly fields?: readonly string[];
   /** JSON pointers into the input (RFC 6901); `*` stands for any member or item: `/params/*`. */
   readonly input?: readonly string[];
+  /** JSON pointers into the input, of which the first that leads to something names whom the values are about: what is recorded of them can be erased. */
+  readonly subject?: readonly string[];
 }
 
 /** The member `privacy.redaction` of the config. */
