@@ -5,6 +5,7 @@
 import { CountersignError } from '../src/action/errors.js';
 import { planOf, type GrantClaims, type Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
+import type { Redactor } from '../src/privacy/redaction.js';
 import { signGrant } from '../src/trust/index.js';
 import { assertAsLeft } from './compensation-state.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
@@ -22,7 +23,7 @@ import type {
 } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { shownOf } from './request-approval.js';
-import { sealedProposal, StepRun } from './step.js';
+import { redactorOf, sealedProposal, StepRun } from './step.js';
 
 /** The content of the records, once it is certain that steps of this action made them and that they belong together. */
 interface Records {
@@ -37,7 +38,7 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
   const context: { facts?: Enforced['facts']; decision?: Enforced['decision'] } = {};
   try {
     const proposal = sealedProposal(request);
-    const records = open(input, run, deps);
+    const records = open(input, run, await redactorOf(request, deps), deps);
     if (records === 'stale') return lookAgain('stale_records', lastLook);
     const { enforced, approved, plan } = records;
     context.facts = enforced.facts;
@@ -63,7 +64,12 @@ export async function authorize(input: AuthorizeInput, deps: Dependencies): Retu
  *
  * @throws CountersignError SEAL_INVALID, GRANT_INVALID
  */
-function open(input: AuthorizeInput, run: StepRun, deps: Dependencies): Records | 'stale' {
+function open(
+  input: AuthorizeInput,
+  run: StepRun,
+  redactor: Redactor | undefined,
+  { settings }: Dependencies,
+): Records | 'stale' {
   const { request } = input;
   const enforced = run.open<Enforced>('enforce', input.enforced);
   const { facts, decision } = enforced;
@@ -73,14 +79,14 @@ function open(input: AuthorizeInput, run: StepRun, deps: Dependencies): Records 
       ? undefined
       : run.open<PreState>('capturePreState', input.pre);
   const approved = input.approved && run.open<Approved>('requestApproval', input.approved);
-  const since = Date.now() - deps.settings.grantTtlSeconds * 1000;
+  const since = Date.now() - settings.grantTtlSeconds * 1000;
   if (enforced.at < since || (pre !== undefined && pre.at < since)) return 'stale';
 
   const plan = planOf(enforced, pre?.snapshot ?? EMPTY_SNAPSHOT, approved);
   if (decision.effect === 'deny') throw unauthorized('Policy denies the action.');
   if (decision.effect === 'require_approval') {
     if (approved === undefined) throw unauthorized('Policy asks people, and none of them has said yes.');
-    if (approved.shownDigest !== digest(shownOf(request, { facts, decision, pre: plan.pre }, deps))) return 'stale';
+    if (approved.shownDigest !== digest(shownOf(request, { facts, decision, pre: plan.pre }, redactor))) return 'stale';
   }
   return { enforced, approved, plan };
 }

@@ -59,7 +59,7 @@ export async function capturePostState(
   const read = readInput(proposal, deps);
   const pre = await recall(workflowIdentity().tenant, plan.pre, deps);
   const reading = await readUntilExpected(
-    { read, plan, pre, execution, startedAt },
+    { proposal, read, plan, pre, execution, startedAt },
     deadlinesFor(proposal, read, execution),
     deps,
   );
@@ -103,6 +103,7 @@ function planIn({ enforced, approved, pre }: AuthorizedAction, run: StepRun): Pl
 }
 
 interface Effect {
+  readonly proposal: Proposal;
   readonly read: ToolInput;
   readonly plan: Plan;
   readonly pre: State;
@@ -161,13 +162,13 @@ function waitedFor(checks: readonly Check[], { own }: Deadlines): Readonly<Recor
 }
 
 async function readOnce(
-  { read: { tool, input, actionType }, plan, pre, execution }: Effect,
+  { proposal, read: { tool, input, actionType }, plan, pre, execution }: Effect,
   deps: Dependencies,
 ): Promise<Captured> {
   if (actionType === 'READ') return { state: {}, snapshot: EMPTY_SNAPSHOT };
   const options = { after: { pre, execution }, preview: plan.facts.preview };
   const captured = await capture(tool, input, options, Context.current().cancellationSignal);
-  await keep(workflowIdentity().tenant, tool.name, captured, deps);
+  await keep({ proposal }, captured, deps);
   return captured;
 }
 

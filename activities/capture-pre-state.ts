@@ -9,7 +9,7 @@ import { readInput, type ToolInput } from './authenticate.js';
 import type { Activities, CapturePreStateInput, PreState, Proposed } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { capture, keep } from './snapshots.js';
-import { sealedProposal, StepRun, workflowIdentity } from './step.js';
+import { sealedProposal, StepRun } from './step.js';
 
 export async function capturePreState(
   { request, proposed }: CapturePreStateInput,
@@ -20,7 +20,7 @@ export async function capturePreState(
     const { preview } = run.open<Proposed>('propose', proposed);
     const read = readInput(sealedProposal(request), deps);
     const captured = await capture(read.tool, read.input, { preview }, Context.current().cancellationSignal);
-    await keep(workflowIdentity().tenant, read.tool.name, captured, deps);
+    await keep(request, captured, deps);
     // Checked now, so that people are not asked about a compensation that could not run.
     await assertAsLeft(request, captured.snapshot, deps);
     await assertPromiseKept(read, captured.state, preview.rehearsal, deps);

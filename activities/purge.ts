@@ -1,7 +1,7 @@
 /** Forgets what nothing needs any more, for as long as the operator says. Started by a schedule. */
 import { Context } from '@temporalio/activity';
 import { idempotencyKey } from '../src/action/idempotency-key.js';
-import { RETENTION_KINDS } from '../src/ledger/index.js';
+import { RETENTION_KINDS, type RetentionKind } from '../src/ledger/index.js';
 import type { EffectRecords } from '../src/tools/tool.js';
 import type { Purged, PurgeOptions } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -14,42 +14,60 @@ const DAY_MS = 86_400_000;
 
 export async function purge({ days }: PurgeOptions, deps: Dependencies): Promise<Purged> {
   const gone: { -readonly [kind in keyof Purged['gone']]: number } = {};
+  const failures: unknown[] = [];
   let more = false;
+  /** One kind that cannot be purged, such as a large table that is slow to search, does not keep the others. */
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    await work().catch((error: unknown) => failures.push(error));
+  };
   for (const kind of RETENTION_KINDS) {
     const kept = days[kind];
     if (kept === undefined) continue;
-    let [count, last] = [0, BATCH];
-    while (last === BATCH && count < MOST) {
-      last = await deps.ledger.retention.purge(kind, { olderThanMs: kept * DAY_MS, limit: BATCH });
-      count += last;
-      Context.current().heartbeat();
-    }
-    gone[kind] = count;
-    more ||= last === BATCH;
+    await attempt(async () => {
+      const { count, full } = await purgeKind(kind, kept * DAY_MS, deps);
+      gone[kind] = count;
+      more ||= full;
+    });
   }
-  if (days.effects === undefined) return { gone, more };
-  const effects = await purgeEffects(days.effects * DAY_MS, deps);
-  return {
-    gone: { ...gone, effects: effects.gone },
-    more,
-    ...(effects.refused.length > 0 ? { refused: effects.refused } : {}),
-  };
+  const refused: string[] = [];
+  const { effects } = days;
+  if (effects !== undefined) {
+    await attempt(async () => {
+      gone.effects = await purgeEffects(effects * DAY_MS, refused, deps);
+    });
+  }
+  if (failures.length > 0) throw failures[0];
+  return { gone, more, ...(refused.length > 0 ? { refused } : {}) };
 }
 
-/** What the tools of this worker keep of effects of actions that ended long ago. */
+async function purgeKind(
+  kind: RetentionKind,
+  olderThanMs: number,
+  { ledger }: Dependencies,
+): Promise<{ readonly count: number; readonly full: boolean }> {
+  let [count, last] = [0, BATCH];
+  while (last === BATCH && count < MOST) {
+    last = await ledger.retention.purge(kind, { olderThanMs, limit: BATCH });
+    count += last;
+    Context.current().heartbeat();
+  }
+  return { count, full: last === BATCH };
+}
+
+/** What the tools of this worker keep of effects of actions that ended long ago. `refused` gets the names of those that may not delete it. */
 async function purgeEffects(
   olderThanMs: number,
+  refused: string[],
   { ledger, tools, taskQueue }: Dependencies,
-): Promise<{ readonly gone: number; readonly refused: readonly string[] }> {
+): Promise<number> {
   let gone = 0;
-  const refused: string[] = [];
   for (const tool of tools.values()) {
     if (tool.records === undefined || (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue)) continue;
     const count = await purgeRecords(tool.records, olderThanMs, ledger);
     if (count === undefined) refused.push(tool.name);
     gone += count ?? 0;
   }
-  return { gone, refused };
+  return gone;
 }
 
 async function purgeRecords(

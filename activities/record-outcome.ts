@@ -65,7 +65,7 @@ export type RecordedOutcome =
 export async function recordOutcome(settlement: OutcomeSettlement, deps: Dependencies): Promise<RecordedOutcome> {
   const { author, error, facts, grant, records = [], ruledOut = [] } = settlement;
   const { tenant, actionId, proposalDigest, agent, cause } = author;
-  const { outcome, proposal } = kept(outcomeOf(settlement), author, deps);
+  const { outcome, proposal } = await kept(outcomeOf(settlement), author, deps);
   const statement = receiptStatementOf(outcome, {
     ...(agent === undefined ? {} : { agent }),
     ...(grant === undefined ? {} : { grant: grant.jti }),
@@ -98,12 +98,13 @@ export async function recordOutcome(settlement: OutcomeSettlement, deps: Depende
 }
 
 /** What is recorded of an outcome, with what was proposed: redacted where the tool's rules say so. */
-function kept(
+async function kept(
   outcome: Outcome,
-  { tenant, tool, proposal }: Author,
+  { tenant, proposal }: Author,
   { redaction }: Dependencies,
-): { readonly outcome: Outcome; readonly proposal: Author['proposal'] } {
-  return redaction?.of(tenant, tool)?.record(outcome, proposal) ?? { outcome, proposal };
+): Promise<{ readonly outcome: Outcome; readonly proposal: Author['proposal'] }> {
+  const redactor = await redaction?.about(tenant, proposal);
+  return redactor?.record(outcome, proposal) ?? { outcome, proposal };
 }
 
 function outcomeOf(settlement: OutcomeSettlement): Outcome {

@@ -3,6 +3,7 @@ import type { Plan } from '../src/action/grant.js';
 import { digest } from '../src/action/json.js';
 import type { ApprovalRecord, Shown } from '../src/action/outcome.js';
 import { progress } from '../src/action/quorum.js';
+import type { Redactor } from '../src/privacy/redaction.js';
 import { admit } from './admit.js';
 import { countDecisions } from './approvals.js';
 import type {
@@ -18,7 +19,7 @@ import type {
 } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { neededStandingApprovals, usableApprovals, type UsableApproval } from './standing-approvals.js';
-import { sealedProposal, StepRun } from './step.js';
+import { redactorOf, sealedProposal, StepRun } from './step.js';
 
 export async function requestApproval(
   input: ApprovalInput,
@@ -48,7 +49,8 @@ async function approvedOrPending(
   const { requirements, policyDigest } = decision;
   const { tenant } = facts.agent;
   const { actionId } = sealedProposal(request);
-  const shown = shownOf(request, { facts, decision, pre }, deps);
+  const redactor = await redactorOf(request, deps);
+  const shown = shownOf(request, { facts, decision, pre }, redactor);
   const shownDigest = digest(shown);
   const { records, counting, dropped } = await countDecisions(tokens, shown, policyDigest, deps);
   const approved = (approvals: readonly ApprovalRecord[], standing: readonly UsableApproval[]): Sealed<Approved> =>
@@ -98,7 +100,7 @@ async function approvedOrPending(
 export function shownOf(
   { proposal, digest: proposalDigest }: Pick<ActionRequest, 'proposal' | 'digest'>,
   { facts, decision, pre }: Pick<Plan, 'facts' | 'decision' | 'pre'>,
-  { redaction }: Pick<Dependencies, 'redaction'>,
+  redactor: Redactor | undefined,
 ): Shown {
   const { agent } = facts;
   const shown: Shown = {
@@ -115,5 +117,5 @@ export function shownOf(
     preDigest: pre.digest,
     requirements: decision.requirements,
   };
-  return redaction?.of(agent.tenant, facts.tool.name)?.shown(shown) ?? shown;
+  return redactor?.shown(shown) ?? shown;
 }

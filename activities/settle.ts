@@ -10,7 +10,7 @@ import { recordOutcome, recordUnauthenticated, type OutcomeSettlement } from './
 import { shownOf } from './request-approval.js';
 import { fromView, openReport, usesOf } from './effect-reports.js';
 import { recordsOf } from './step-digests.js';
-import { StepRun } from './step.js';
+import { redactorOf, StepRun } from './step.js';
 
 export async function settle(input: SettleInput, deps: Dependencies): ReturnType<Activities['settle']> {
   return recordEnding(input, {}, deps);
@@ -134,7 +134,7 @@ async function decisionsOf(
   deps: Dependencies,
 ): Promise<readonly ApprovalRecord[]> {
   if (facts === undefined || decision === undefined || pre === undefined) return [];
-  const shown = shownOf(request, { facts, decision, pre }, deps);
+  const shown = shownOf(request, { facts, decision, pre }, await redactorOf(request, deps));
   return (await countDecisions(tokens, shown, decision.policyDigest, deps)).records;
 }
 

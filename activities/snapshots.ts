@@ -1,10 +1,12 @@
 /** Captures states. Those too large for history are kept in the ledger. */
 import { CountersignError } from '../src/action/errors.js';
 import { digest, type Json } from '../src/action/json.js';
-import type { Snapshot, State } from '../src/action/snapshot.js';
+import { EMPTY_SNAPSHOT, type Snapshot, type State } from '../src/action/snapshot.js';
 import type { CaptureOptions, Tool } from '../src/tools/tool.js';
 import { takeSample, takeSnapshot } from '../src/verify/index.js';
+import type { ActionRequest } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { redactorOf, workflowIdentity } from './step.js';
 
 export interface Captured {
   readonly state: State;
@@ -35,15 +37,16 @@ export async function capture(
  * action, they are needed as they were. It can be repeated, because the state is stored under its digest.
  */
 export async function keep(
-  tenant: string,
-  tool: string,
+  request: Pick<ActionRequest, 'proposal'>,
   { state, snapshot, large }: Captured & { large?: State },
-  { ledger, redaction }: Dependencies,
+  deps: Dependencies,
 ): Promise<void> {
+  const { tenant } = workflowIdentity();
+  const { content } = deps.ledger;
   const { digest } = snapshot;
-  if (redaction?.of(tenant, tool) !== undefined) {
-    await ledger.content.putSealedSnapshot(tenant, digest, await redaction.seal(state));
-  } else if (large !== undefined) await ledger.content.putSnapshot(tenant, digest, large);
+  const redactor = await redactorOf(request, deps);
+  if (redactor !== undefined) await content.putSealedSnapshot(tenant, digest, await redactor.seal(state));
+  else if (large !== undefined) await content.putSnapshot(tenant, digest, large);
 }
 
 /**
@@ -58,7 +61,9 @@ export async function recall(
 ): Promise<State> {
   const isWhole = (body: Json): boolean => redaction === undefined || digest(body) === expected;
   if (state !== undefined && isWhole(state)) return state;
+  // It is the same for everybody, so whoever stored it first may have been erased.
+  if (expected === EMPTY_SNAPSHOT.digest) return {};
   const body = await ledger.content.getSnapshot(tenant, expected);
   if (body === undefined) throw new CountersignError('NOT_FOUND', `The ledger has no snapshot ${expected}.`);
-  return (isWhole(body) ? body : await redaction?.unseal(body)) as State;
+  return (isWhole(body) ? body : await redaction?.unseal(tenant, body)) as State;
 }

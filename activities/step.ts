@@ -3,6 +3,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { assertJson, digest, type Digest } from '../src/action/json.js';
 import { proposalDigest, signedProposalDigest, type Proposal } from '../src/action/proposal.js';
+import type { Redactor } from '../src/privacy/redaction.js';
 import type { StepDigest } from '../src/action/step-digest.js';
 import { openSealed, sealRecord, type SealedStep } from '../src/trust/index.js';
 import type { ActionRequest, Refused, Sealed, StepRecord } from './contract.js';
@@ -80,6 +81,14 @@ export function sealedProposal({ proposal, digest: expected }: ActionRequest): P
     expected,
     fix: 'Propose through the client library.',
   });
+}
+
+/** What redacts what is recorded and shown of this action. Undefined where nothing is redacted. @throws CountersignError LEDGER_UNAVAILABLE */
+export async function redactorOf(
+  { proposal }: Pick<ActionRequest, 'proposal'>,
+  { redaction }: Pick<Dependencies, 'redaction'>,
+): Promise<Redactor | undefined> {
+  return redaction?.about(workflowIdentity().tenant, proposal);
 }
 
 /** A proposal that is not JSON gets the digest of `null`. No step takes it, and the first one says why. */

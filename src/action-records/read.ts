@@ -10,7 +10,7 @@ import { proposedRequest, type ProposedRequest } from './proposed-request.js';
 
 export interface RecordSources extends ActionSources {
   /** Redacts a proposal that only Temporal has: there its values are as they came. Default: not. */
-  readonly redact?: ((proposal: Proposal) => Proposal) | undefined;
+  readonly redact?: ((proposal: Proposal) => Promise<Proposal>) | undefined;
   /** Where the Temporal UI is. Absent: the record has no link to it. */
   readonly temporalUi?: { readonly uiUrl: string; readonly namespace: string } | undefined;
 }
@@ -31,7 +31,7 @@ export async function readAction(sources: RecordSources, name: ActionKey): Promi
   const workflow = found.workflow ?? (await describeWorkflow(sources, name).catch(() => undefined));
   const request = await requestOf(sources, workflow);
   const fits = archived === undefined || request === undefined || request.digest === archived.proposalDigest;
-  const asCame = request && (sources.redact?.(request.proposal) ?? request.proposal);
+  const asCame = request && ((await sources.redact?.(request.proposal)) ?? request.proposal);
   const proposal =
     archived?.approvalRequest?.shown.proposal ??
     (archived?.outcome?.redacted === undefined && fits ? asCame : undefined) ??

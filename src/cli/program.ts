@@ -13,6 +13,7 @@ import { dev } from './commands/dev.js';
 import { doctor } from './commands/doctor.js';
 import { editAction } from './commands/edit.js';
 import { roleDelegation } from './commands/role-delegation.js';
+import { erase } from './commands/erase.js';
 import { freezes } from './commands/freezes.js';
 import { gateway } from './commands/gateway.js';
 import { init } from './commands/init.js';
@@ -49,7 +50,7 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, oversight] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, oversight, erase] },
 ] as const;
 
 const ENVIRONMENT = `

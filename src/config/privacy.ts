@@ -27,6 +27,12 @@ export const DEFAULT_DECRYPT_ROLES: readonly string[] = ['platform-auditor'];
 
 const ORIGIN = 'an origin of https (or http, on this machine), such as https://temporal.acme.example';
 
+function pointersSchema(example: string): z.ZodType<readonly string[]> {
+  const isOne = (text: string): boolean => text !== '' && isPointer(text);
+  const pointer = z.string().refine(isOne, { error: `a JSON pointer, such as ${example}` });
+  return z.array(pointer, { error: 'a list of JSON pointers' });
+}
+
 export const privacySchema = z.strictObject({
   payloads: z
     .strictObject({
@@ -41,16 +47,8 @@ export const privacySchema = z.strictObject({
         z.string(),
         z.strictObject({
           fields: z.array(nonEmpty('the name of a column or member'), { error: 'a list of names' }).optional(),
-          input: z
-            .array(
-              z
-                .string()
-                .refine((text) => text !== '' && isPointer(text), { error: 'a JSON pointer, such as /params/*' }),
-              {
-                error: 'a list of JSON pointers',
-              },
-            )
-            .optional(),
+          input: pointersSchema('/params/*').optional(),
+          subject: pointersSchema('/where/id').optional(),
         } satisfies Record<keyof RedactionRules, z.ZodType>),
         { error: 'rules by the names of tools' },
       ),

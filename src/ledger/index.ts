@@ -9,4 +9,5 @@ export * from './grants/index.js';
 export * from './receipts/index.js';
 export * from './retention/index.js';
 export * from './rollout/index.js';
+export * from './subjects/index.js';
 export * from './trail/index.js';

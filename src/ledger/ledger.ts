@@ -20,6 +20,7 @@ import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
 import { SeenHeads } from './receipts/seen-heads.js';
 import { Retention } from './retention/index.js';
+import { SubjectKeys } from './subjects/index.js';
 import { Rollout } from './rollout/rollout.js';
 import { Trail } from './trail/trail.js';
 
@@ -52,6 +53,7 @@ export class Ledger {
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly retention: Retention;
+  readonly subjectKeys: SubjectKeys;
   readonly rollout: Rollout;
   readonly trail: Trail;
   readonly figures: Figures;
@@ -76,6 +78,7 @@ export class Ledger {
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
     this.retention = new Retention(database);
+    this.subjectKeys = new SubjectKeys(database);
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
     this.figures = new Figures(database);

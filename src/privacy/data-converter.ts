@@ -60,7 +60,7 @@ const FAILURE_CONVERTER = fileURLToPath(new URL('failure-converter.cjs', import.
  */
 export async function payloadEncryption(
   env: Environment,
-  config?: { readonly payloads?: PayloadsConfig } | undefined,
+  config?: { readonly payloads?: PayloadsConfig },
 ): Promise<PayloadEncryption> {
   const { payloads } = config ?? {};
   const keys = await loadPayloadKeys({ env, file: payloads?.keysFile });

@@ -3,7 +3,7 @@ import { configInvalid } from '../action/errors-config.js';
 import { isProduction } from '../environment.js';
 import type { PayloadEncryption } from './data-converter.js';
 import { loadPayloadKeys, requiredKeys } from './payload-keys.js';
-import { Redaction } from './redaction.js';
+import { Redaction, type Subjects } from './redaction.js';
 import type { RedactionConfig } from './redaction-rules.js';
 
 /**
@@ -13,6 +13,7 @@ import type { RedactionConfig } from './redaction-rules.js';
 export async function openRedaction(
   rules: RedactionConfig | undefined,
   encryption: PayloadEncryption,
+  subjects: Subjects,
   tools?: readonly string[],
 ): Promise<Redaction | undefined> {
   if (rules === undefined) return undefined;
@@ -23,5 +24,5 @@ export async function openRedaction(
     throw configInvalid(`privacy.redaction.tools.${unknown}`, `for one of the tools: ${tools?.join(', ')}`);
   }
   const keys = await loadPayloadKeys({ env: {}, file: rules.keyFile, production: isProduction() });
-  return new Redaction(requiredKeys(keys), rules.tools);
+  return new Redaction(requiredKeys(keys), rules.tools, subjects);
 }

@@ -6,6 +6,8 @@ export interface RedactionRules {
   readonly fields?: readonly string[];
   /** JSON pointers into the input (RFC 6901); `*` stands for any member or item: `/params/*`. */
   readonly input?: readonly string[];
+  /** JSON pointers into the input, of which the first that leads to something names whom the values are about: what is recorded of them can be erased. */
+  readonly subject?: readonly string[];
 }
 
 /** The member `privacy.redaction` of the config. */
@@ -55,7 +57,7 @@ export function markAt(value: Json, [token, ...rest]: readonly string[], mark: (
 export function eachScalar(value: Json, change: (scalar: string | number | boolean) => string): Json {
   if (value === null) return null;
   if (Array.isArray(value)) return value.map((item: Json) => eachScalar(item, change));
-  if (typeof value !== 'object') return change(value as string | number | boolean);
+  if (typeof value !== 'object') return change(value);
   return Object.fromEntries(
     Object.entries(value).map(([name, item]: [string, Json]) => [name, eachScalar(item, change)]),
   );

@@ -190,7 +190,7 @@ async function assemble(
   await Promise.all(own.map((tool) => checkTool(tool, logger)));
 
   const names = config.tools.map(({ name }) => name);
-  const redaction = await openRedaction(config.privacy?.redaction, encryption, names);
+  const redaction = await openRedaction(config.privacy?.redaction, encryption, ledger.subjectKeys, names);
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());
   const freezes = new LedgerFreezeWatch(ledger.controls);

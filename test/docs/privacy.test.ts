@@ -2,9 +2,11 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { DEFAULT_RETENTION_DAYS } from '../../src/config/retention.js';
+import { privacySchema } from '../../src/config/privacy.js';
 import { openRedaction } from '../../src/privacy/open-redaction.js';
 import { payloadEncryption } from '../../src/privacy/data-converter.js';
 import { createProgram } from '../../src/cli/program.js';
@@ -45,6 +47,8 @@ test('has no other snippets than those run here', () => {
     'codec-server',
     'redaction',
     'redaction.config.mjs',
+    'subject.config.mjs',
+    'erase',
   ]);
 });
 
@@ -73,7 +77,7 @@ test('a client of one’s own encrypts', async () => {
   process.env['COUNTERSIGN_PAYLOAD_KEYS_FILE'] = path.join(folder, 'payload-keys.json');
   try {
     const { countersign } = (await import(pathToFileURL(file).href)) as {
-      countersign: { temporal: import('@temporalio/client').Client };
+      countersign: { temporal: Client };
     };
     const [codec] = countersign.temporal.options.loadedDataConverter.payloadCodecs;
     const [sealed] = (await codec?.encode([{ data: Buffer.from('clear') }])) ?? [];
@@ -90,13 +94,25 @@ test('what is redacted is named in the config, under a key of its own', async ()
   const file = path.join(folder, 'redaction.config.mjs');
   await writeFile(file, onSources(snippet('redaction.config.mjs')));
   const config = await loadConfig(file);
-  const redaction = await openRedaction(config.privacy?.redaction, await payloadEncryption({}, config.privacy));
+  const redaction = await openRedaction(config.privacy?.redaction, await payloadEncryption({}, config.privacy), {
+    current: () => Promise.reject(new Error('nobody is named')),
+    at: () => Promise.resolve(undefined),
+  });
   const input = { set: { email: 'ada@example.com', plan: 'pro' } };
   const redacted = redaction?.of('acme', 'shop-db')?.proposal({ actionId: 'a', tool: 'shop-db', input });
   expect(redacted?.input).toEqual({
     set: { email: expect.stringMatching(/^redacted:[\w-]{22}$/) as string, plan: 'pro' },
   });
   await Promise.all(config.tools.map((tool) => tool.close()));
+});
+
+test('whom values are about is said where the schema of the config wants it', async () => {
+  const file = path.join(folder, 'subject.config.mjs');
+  await writeFile(file, snippet('subject.config.mjs'));
+  const { redaction } = (await import(pathToFileURL(file).href)) as { redaction: object };
+  expect(privacySchema.safeParse({ redaction }).success).toBe(true);
+  const [, command] = snippet('erase').split(' ');
+  expect(createProgram().commands.map((one) => one.name())).toContain(command);
 });
 
 test('the table of durations lists the defaults', () => {

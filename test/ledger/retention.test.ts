@@ -23,7 +23,7 @@ import {
 } from './support.js';
 
 const DAY_MS = 86_400_000;
-const WINDOW = { windowMs: DAY_MS };
+const WINDOW = { window: { kind: 'fixed', ms: DAY_MS } };
 
 let at: TestLedger;
 
@@ -198,10 +198,10 @@ test('sessions go where gateways keep some, and are no matter where there is no 
 
 describe('what a tool keeps of effects', () => {
   const dbTool = (url: string) => postgres({ name: 'shop-db', environment: 'production', url });
-  const run = (tool: ReturnType<typeof dbTool>, days: object) =>
+  const run = (tool: ReturnType<typeof dbTool>, days: object): Promise<Purged> =>
     new MockActivityEnvironment().run(() =>
       purgeActivity({ days }, { ledger: at.ledger, tools: new Map([[tool.name, tool]]), taskQueue: 'q' } as never),
-    ) as Promise<Purged>;
+    );
   const keys = async (): Promise<unknown[]> =>
     (await at.pool.query('select key from countersign_effects.effects order by key')).rows.map(
       ({ key }) => key as unknown,

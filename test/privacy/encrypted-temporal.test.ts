@@ -107,9 +107,8 @@ function assertUnreadable(history: unknown): void {
   expect(payloads.filter(({ encoding }) => encoding === ENCRYPTED).length).toBeGreaterThan(10);
   expect(JSON.stringify(history)).not.toContain(NEEDLE);
   expect(payloads.map(({ words }) => words).filter((words) => words.includes(NEEDLE))).toEqual([]);
-  for (const { message, source } of failuresIn(history)) {
-    if (source === 'TypeScriptSDK') expect(message).toBe('Encoded failure');
-  }
+  const ours = failuresIn(history).filter(({ source }) => source === 'TypeScriptSDK');
+  expect(ours.filter(({ message }) => message !== 'Encoded failure')).toEqual([]);
 }
 
 describe('Temporal’s history', () => {
@@ -153,7 +152,7 @@ describe('Temporal’s history', () => {
         'acme/renamed',
       );
     await expect(replay([codec])).resolves.toBeUndefined();
-    await expect(replay([new PayloadEncryption(undefined).codec])).rejects.toThrow();
+    await expect(replay([new PayloadEncryption(undefined).codec])).rejects.toThrow(/Encoded|encrypted|payload keys/);
   });
 });
 

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { DevServers } from '../../dev/index.js';
 import type { CountersignConfig } from '../../config/config.js';
+import { variable } from '../../environment.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import { wholeNumber } from '../whole-number.js';
@@ -98,7 +99,11 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const gateway = await startGateway({ ...shared, env, ...(devPeople === undefined ? {} : { devPeople }) });
   onShutdown('the gateway', () => gateway.stop());
 
-  const exports = { ...exportsOf(context, servers, toolsUrl, keysFile), COUNTERSIGN_GATEWAY_URL: gateway.url };
+  const exports = {
+    ...exportsOf(context, servers, toolsUrl, keysFile),
+    ...payloadKeysOf(context, config),
+    COUNTERSIGN_GATEWAY_URL: gateway.url,
+  };
   const envFile = await writeEnvironment(path.join(data, 'env'), exports);
   const { temporal } = servers;
   const tools = config.tools.map(({ name, kind, environment }) => ({ name, kind, environment }));
@@ -174,6 +179,12 @@ function exportsOf(
     COUNTERSIGN_DEV_DATABASE_URL: toolsUrl,
     COUNTERSIGN_KEYS_FILE: keysFile,
   };
+}
+
+/** Who speaks to this Temporal without the keys that its worker has is not understood. */
+function payloadKeysOf({ env }: Context, { privacy }: CountersignConfig): Record<string, string> {
+  const file = variable('COUNTERSIGN_PAYLOAD_KEYS_FILE', env) ?? privacy?.payloads?.keysFile;
+  return file === undefined ? {} : { COUNTERSIGN_PAYLOAD_KEYS_FILE: path.resolve(file) };
 }
 
 interface Welcome {

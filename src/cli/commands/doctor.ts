@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { asCountersignError, type CountersignError } from '../../action/errors.js';
+import type { CountersignConfig } from '../../config/config.js';
 import type { Tool } from '../../tools/tool.js';
 import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
@@ -157,7 +158,23 @@ async function configChecks(context: Context, file: string | undefined): Promise
       const { bundle, from } = await configuredBundle(context, config);
       return { name: 'policies', ok: true, detail: `${from} (${compilePolicy(bundle).digest})` };
     }),
+    ...(config.privacy === undefined ? [] : [await check('privacy', () => privacyCheck(context, config))]),
   ];
+}
+
+/** The keys that are wanted are there, and rules are for tools that there are. */
+async function privacyCheck({ env }: Context, { privacy, tools }: CountersignConfig): Promise<Check> {
+  const [{ payloadEncryption }, { openRedaction }] = await Promise.all([
+    import('../../privacy/data-converter.js'),
+    import('../../privacy/open-redaction.js'),
+  ]);
+  const encryption = await payloadEncryption(env, privacy);
+  const names = tools.map(({ name }) => name);
+  const redaction = await openRedaction(privacy?.redaction, encryption, NO_SUBJECTS, names);
+  const { keys } = encryption;
+  const payloads =
+    keys === undefined ? 'payloads are not encrypted' : `${keys.current.id} encrypts, of ${keys.byId.size}`;
+  return { name: 'privacy', ok: true, detail: redaction === undefined ? payloads : `${payloads}; values are redacted` };
 }
 
 async function toolCheck(tool: Tool): Promise<Check> {
@@ -167,6 +184,12 @@ async function toolCheck(tool: Tool): Promise<Check> {
     return { name, ok: true, detail: tool.check === undefined ? 'not checked: it has no check' : 'ready for effects' };
   });
 }
+
+/** Nothing is redacted here. */
+const NO_SUBJECTS = {
+  current: () => Promise.reject(new Error('no key is made here')),
+  at: () => Promise.resolve(undefined),
+};
 
 /** The longest time for a tool's system to answer. Milliseconds. */
 const TOOL_CHECK_MS = 5_000;

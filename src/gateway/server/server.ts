@@ -83,7 +83,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     assertSetUp([...(await ledger.pendingMigrations()), ...(await pendingGatewayTables(database))]);
     const encryption = await payloadEncryption(options.env ?? process.env, options.config.privacy);
     const codecServer = codecServerOf(options, encryption);
-    const redaction = await openRedaction(options.config.privacy?.redaction, encryption);
+    const redaction = await openRedaction(options.config.privacy?.redaction, encryption, ledger.subjectKeys);
     const countersign = await Countersign.connect({ ...temporal, credential: null, encryption });
     const requests = new InFlight();
     // Under a call that still tries, the SDK's client would throw where nobody catches it.

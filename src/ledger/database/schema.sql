@@ -455,6 +455,34 @@ create trigger keep before update on countersign.snapshots for each row when (
 ) execute function countersign.refuse_change();
 
 
+-- Keys for the people whom recorded values are about, each encrypted under a key that the ledger never has. `subject` is a digest under that key
+-- too, so that this names nobody. What was digested and encrypted under a key that is erased can be neither tried out nor read any more.
+
+create table countersign.subject_keys (
+  tenant text not null check (tenant <> ''),
+  subject text not null check (subject ~ '^[A-Za-z0-9_-]{43}$'),
+  -- After an erasure, what is recorded of the same person anew has another key.
+  generation integer not null check (generation >= 1),
+  wrapped json,
+  created_at timestamptz not null default clock_timestamp(),
+  erased_at timestamptz,
+  erased_by text check (erased_by <> ''),
+  reason text check (reason <> ''),
+  primary key (tenant, subject, generation),
+  check (num_nulls(erased_at, erased_by, reason) in (0, 3) and (wrapped is null) = (erased_at is not null))
+);
+
+create unique index subject_keys_current on countersign.subject_keys (tenant, subject) where erased_at is null;
+
+create trigger keep before delete or truncate on countersign.subject_keys
+  for each statement execute function countersign.refuse_change();
+
+create trigger final before update on countersign.subject_keys for each row when (
+  old.erased_at is not null or new.erased_at is null
+  or row(new.tenant, new.subject, new.generation, new.created_at)
+    is distinct from row(old.tenant, old.subject, old.generation, old.created_at)
+) execute function countersign.refuse_change();
+
 -- Limits. All that a decision needs of a limit is in one row, so that its cost does not grow with the actions that were counted.
 -- Times are microseconds since 1970. Room on the pages keeps the updates out of the index.
 

@@ -1,1 +1,1 @@
-export { RETENTION_KINDS, Retention, type PurgeRequest, type RetentionKind } from './retention.js';
+export { RETENTION_KINDS, Retention, type RetentionKind } from './retention.js';

@@ -20,7 +20,8 @@ export async function readForPage(
 ): Promise<ShownAction> {
   const { temporalUiUrl: uiUrl, temporalNamespace: namespace } = settings;
   const temporalUi = uiUrl === undefined ? undefined : { uiUrl, namespace };
-  const redact = (proposal: Proposal): Proposal => redaction?.of(tenant, proposal.tool)?.proposal(proposal) ?? proposal;
+  const redact = async (proposal: Proposal): Promise<Proposal> =>
+    (await redaction?.about(tenant, proposal))?.proposal(proposal) ?? proposal;
   const record = await readAction({ countersign, ledger, temporalUi, redact }, { tenant, actionId });
   const { pending, outcome } = record.view;
   if (pending !== undefined) assertShownMatches(pending, { tenant, actionId });

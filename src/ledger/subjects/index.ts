@@ -1,0 +1,1 @@
+export { SubjectKeys, type SubjectKey } from './subject-keys.js';
