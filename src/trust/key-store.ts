@@ -63,16 +63,17 @@ export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring>
 
 /** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */
 export async function readKeyFile(path: string, { production }: { readonly production: boolean }): Promise<Keyring> {
-  const { text, mode } = await readText(path);
+  const { text, ...file } = await readText(path);
+  const { mode } = file;
   const keyring = await parseKeyring(text, path);
   const isPrivate = KEY_ROLES.some((role) => keyring.sign[role] !== undefined);
   // Windows has no such mode bits: node reports made-up ones.
-  if (production && isPrivate && process.platform !== 'win32' && (mode & 0o077) !== 0) {
+  if (production && isPrivate && process.platform !== 'win32' && isOpenToOthers(file, process.getuid?.())) {
     throw keysInvalid(
       `${path} holds private keys and is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
       {
         field: path,
-        expected: 'mode 0600 or 0400',
+        expected: "mode 0600 or 0400; 0440 where it is root's and this process is not",
         fix: 'Run `chmod 600` on it; where that cannot be, pass the keys in COUNTERSIGN_KEYS.',
       },
     );
@@ -80,14 +81,26 @@ export async function readKeyFile(path: string, { production }: { readonly produ
   return keyring;
 }
 
-async function readText(path: string): Promise<{ text: string; mode: number }> {
+/**
+ * Whether others than this process (and root) may read or change a file. Orchestrators mount secrets as root's, and let the process in by a
+ * group of its own (mode 0440): Kubernetes cannot give such a file to a process that is not root in any other way.
+ */
+export function isOpenToOthers(
+  { mode, uid }: { readonly mode: number; readonly uid: number },
+  ownUid: number | undefined,
+): boolean {
+  const mounted = uid === 0 && ownUid !== 0;
+  return (mode & (mounted ? 0o037 : 0o077)) !== 0;
+}
+
+async function readText(path: string): Promise<{ text: string; mode: number; uid: number }> {
   try {
     // One handle for both, so that what was checked is what was read.
     const file = await open(path, 'r');
     try {
-      const { mode, size } = await file.stat();
+      const { mode, size, uid } = await file.stat();
       if (size > MAX_FILE_BYTES) throw keysInvalid(`${path} is too long for a key file`, { field: path });
-      return { text: await file.readFile('utf8'), mode };
+      return { text: await file.readFile('utf8'), mode, uid };
     } finally {
       await file.close();
     }
