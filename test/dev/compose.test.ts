@@ -221,7 +221,7 @@ describe("the worker's health check", () => {
     const elsewhere = await poll(namespace, '1@elsewhere');
     expect(await health(namespace)).toBe(1);
     const here = await poll(namespace, `1@${hostname()}`);
-    await expect.poll(() => health(namespace), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => health(namespace), { timeout: 20_000, interval: 500 }).toBe(0);
     await Promise.all([elsewhere.close(), here.close()]);
   });
 
