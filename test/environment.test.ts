@@ -1,8 +1,9 @@
 /** Which environment variables there are is said in one place, to programs and to people. */
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
-import { expect, test } from 'vitest';
-import { VARIABLES, variable } from '../src/environment.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { secretVariable, VARIABLES, variable } from '../src/environment.js';
 import { ROOT } from './support/root.js';
 
 /** `src/dev` reads what only development needs; a terminal's own variables are not ours. */
@@ -11,6 +12,21 @@ const ELSEWHERE = new Set(['src/environment.ts', 'src/cli/output.ts', 'src/cli/c
 test('an empty variable is an absent one', () => {
   expect(variable('TEMPORAL_ADDRESS', { TEMPORAL_ADDRESS: ' ' })).toBeUndefined();
   expect(variable('TEMPORAL_ADDRESS', { TEMPORAL_ADDRESS: 'temporal:7233' })).toBe('temporal:7233');
+});
+
+test('a secret comes from its variable or from a file, and not from both', async () => {
+  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'countersign-env-')), 'secret');
+  onTestFinished(() => rm(path.dirname(file), { recursive: true }));
+  await writeFile(file, 'postgres://ledger\n');
+  const inFile = { COUNTERSIGN_LEDGER_URL_FILE: file };
+  expect(secretVariable('COUNTERSIGN_LEDGER_URL', inFile)).toBe('postgres://ledger');
+  expect(secretVariable('COUNTERSIGN_LEDGER_URL', { COUNTERSIGN_LEDGER_URL: 'postgres://other' })).toBe(
+    'postgres://other',
+  );
+  const refused = expect.objectContaining({ code: 'CONFIG_INVALID', field: 'COUNTERSIGN_LEDGER_URL_FILE' }) as Error;
+  for (const env of [{ ...inFile, COUNTERSIGN_LEDGER_URL: 'x' }, { COUNTERSIGN_LEDGER_URL_FILE: `${file}.none` }]) {
+    expect(() => secretVariable('COUNTERSIGN_LEDGER_URL', env)).toThrow(refused);
+  }
 });
 
 test('every variable stands in the reference of the config', async () => {

@@ -1,6 +1,6 @@
 /** Strict readers for JSON and YAML texts that come from outside: the same key twice or an inexact number is an error. */
 import { parse as parseLossless, isSafeNumber } from 'lossless-json';
-import { parseDocument } from 'yaml';
+import { isScalar, parseDocument, visit } from 'yaml';
 import { CountersignError } from './errors.js';
 import { assertJson, type Json } from './json.js';
 
@@ -51,7 +51,7 @@ function toNumber(text: string, name: string): number {
 }
 
 /**
- * Reads YAML 1.2 (core schema), refusing duplicate keys, aliases that multiply, and unknown tags. The caller checks the values that it uses:
+ * Reads YAML 1.2 (core schema), refusing duplicate keys, keys that are lists or maps, aliases that multiply, and unknown tags. The caller checks the values that it uses:
  * documents of others hold numbers, in places that do not matter, which JSON cannot carry exactly.
  *
  * @throws CountersignError INVALID_YAML with line and column in the message
@@ -67,6 +67,17 @@ export function readYaml(text: string, name: string): unknown {
       cause: problem,
     });
   }
+  visit(document, {
+    Pair(_at, { key }) {
+      if (isScalar(key)) return;
+      // Two such keys could become one text, and the later one would hide the earlier.
+      throw new CountersignError('INVALID_YAML', `${name} has a key that is a list, a map or an alias`, {
+        field: name,
+        expected: 'texts, numbers, true or false as keys',
+        fix: 'Write the key as a text.',
+      });
+    },
+  });
   try {
     return document.toJS({ maxAliasCount: 50 });
   } catch (error) {

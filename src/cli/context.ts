@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { CountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
-import { given, temporalSettings, type TemporalSettings, variable } from '../environment.js';
+import { given, secretVariable, temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import type { Database, Ledger } from '../ledger/index.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
 import type { Credential, CredentialView, Keyring } from '../trust/index.js';
@@ -239,6 +239,6 @@ export class Context {
   }
 
   #ledgerUrl(): string | undefined {
-    return variable('COUNTERSIGN_LEDGER_URL', this.env) ?? variable('DATABASE_URL', this.env);
+    return secretVariable('COUNTERSIGN_LEDGER_URL', this.env) ?? variable('DATABASE_URL', this.env);
   }
 }

@@ -56,6 +56,8 @@ const GROUPS = [
 const ENVIRONMENT = `
 Environment:
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE   the Temporal server (127.0.0.1:7233, default)
+  TEMPORAL_API_KEY_FILE, TEMPORAL_API_KEY  the API key for it: a file, or its text
+  TEMPORAL_TLS, TEMPORAL_TLS_…           TLS and the client certificate (docs/production.md)
   COUNTERSIGN_TASK_QUEUE                 the workers' task queue (countersign)
   COUNTERSIGN_LEDGER_URL                 Postgres URL of the ledger; else DATABASE_URL
   COUNTERSIGN_LEDGER_SCHEMA              its schema (countersign)

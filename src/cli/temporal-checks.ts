@@ -32,6 +32,37 @@ export async function pollers(client: Client, namespace: string, taskQueue: stri
   });
 }
 
+/** `temporal.api.enums.v1.TaskQueueType`: a worker that only touches tools polls for activities alone. */
+const WORKFLOW = 1;
+const ACTIVITY = 2;
+/** `DescribeTaskQueueMode` 1, enhanced: the other one sees the pollers of one partition of the queue only. */
+const EVERY_PARTITION = { apiMode: 1, taskQueueTypes: [WORKFLOW, ACTIVITY], reportPollers: true };
+
+/** Whether a worker on the machine `host` polls the task queue now. @throws CountersignError TEMPORAL_UNAVAILABLE */
+export async function pollsFrom(
+  host: string,
+  client: Client,
+  namespace: string,
+  taskQueue: string,
+  now = Date.now(),
+): Promise<boolean> {
+  return ask(async () => {
+    const { versionsInfo } = await client.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the SDK exports no such enums
+      ...EVERY_PARTITION,
+    });
+    // The SDK identifies a worker as pid@host.
+    return Object.values(versionsInfo ?? {})
+      .flatMap(({ typesInfo }) => Object.values(typesInfo ?? {}).flatMap(({ pollers }) => pollers ?? []))
+      .some(
+        ({ identity, lastAccessTime }) =>
+          identity?.endsWith(`@${host}`) && now - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLL_MS,
+      );
+  });
+}
+
 async function ask<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();

@@ -9,7 +9,9 @@ import {
   ServiceError,
 } from '@temporalio/client';
 import { asCountersignError, CountersignError } from '../action/errors.js';
-import type { TemporalSettings } from '../environment.js';
+import { withoutUndefined } from '../action/json.js';
+import type { TemporalSecurity, TemporalSettings } from '../environment.js';
+import { readSecurity } from '../temporal-security.js';
 import { tracedStarts } from '../telemetry/temporal-headers.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
 import { OpenCalls } from './open-calls.js';
@@ -20,11 +22,21 @@ export interface OpenConnection {
   readonly close: () => Promise<void>;
 }
 
-/** Connects; what could not be connected is closed. Every gRPC connection of ours is made here. */
-export async function openConnection(address: string, connectTimeoutMs = 5_000): Promise<OpenConnection> {
+/**
+ * Connects; what could not be connected is closed. Every gRPC connection of ours is made here.
+ *
+ * @throws CountersignError CONFIG_INVALID: what proves this process to Temporal, or Temporal to it, cannot be used
+ */
+export async function openConnection(
+  address: string,
+  connectTimeoutMs = 5_000,
+  { tls, apiKey }: TemporalSecurity = {},
+): Promise<OpenConnection> {
+  const security = await readSecurity(withoutUndefined({ address, tls, apiKey }));
   const calls = new OpenCalls();
   const connection = Connection.lazy({
     address,
+    ...security,
     connectTimeout: connectTimeoutMs,
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), calls.interceptor],
   });
@@ -41,13 +53,13 @@ export async function openConnection(address: string, connectTimeoutMs = 5_000):
   }
 }
 
-/** @throws CountersignError TEMPORAL_UNAVAILABLE */
+/** @throws CountersignError CONFIG_INVALID, TEMPORAL_UNAVAILABLE */
 export async function connectTemporal(
   settings: TemporalSettings,
   encryption: PayloadEncryption,
 ): Promise<{ client: Client; close(): Promise<void> }> {
   try {
-    const { connection, close } = await openConnection(settings.address);
+    const { connection, close } = await openConnection(settings.address, undefined, settings);
     const { namespace } = settings;
     const interceptors = { workflow: [tracedStarts] };
     return { client: new Client({ connection, namespace, interceptors, dataConverter: encryption.client }), close };
@@ -56,7 +68,21 @@ export async function connectTemporal(
   }
 }
 
+/** How gRPC's UNAUTHENTICATED and PERMISSION_DENIED are said: by grpc-js, and by the worker's native client. */
+const REFUSED = /UNAUTHENTICATED|PERMISSION_DENIED|valid authentication credentials|not have permission/;
+
+/** A refusal for want of the right proof is no outage: trying again does not help. */
 export function temporalUnavailable(address: string, error: unknown): CountersignError {
+  if (error instanceof CountersignError) return error;
+  const refusal = causes(error).find(({ message }) => REFUSED.test(message));
+  if (refusal !== undefined) {
+    return new CountersignError('TEMPORAL_UNAVAILABLE', `Temporal at ${address} refuses: ${refusal.message}`, {
+      field: 'TEMPORAL_API_KEY',
+      expected: 'an API key or a client certificate that may use the namespace',
+      fix: 'Check TEMPORAL_NAMESPACE, and the API key or client certificate (docs/production.md); a new key needs a restart.',
+      cause: error,
+    });
+  }
   return new CountersignError(
     'TEMPORAL_UNAVAILABLE',
     `Temporal at ${address} did not answer: ${asCountersignError(error).message}`,

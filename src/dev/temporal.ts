@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CountersignError } from '../action/errors.js';
 import { openConnection } from '../client/connection.js';
+import { temporalSettings, type TemporalSecurity } from '../environment.js';
 import { startProcess, type ServerProcess } from './child.js';
 import { stillServedBy } from './data-folder.js';
 import { freePort, isFree, LOOPBACK, portInUse } from './free-port.js';
@@ -65,7 +66,7 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Temp
   const env = options.env ?? process.env;
   const namespace = options.namespace ?? (env['TEMPORAL_NAMESPACE'] || 'default');
   const address = env['TEMPORAL_ADDRESS'];
-  if (address !== undefined && address !== '') return await useExternal(address, namespace);
+  if (address !== undefined && address !== '') return await useExternal(address, namespace, temporalSettings(env));
 
   const binary = await findTemporal({ env, log: options.log ?? (() => {}) });
   await checkPorts(options);
@@ -199,8 +200,8 @@ async function untilUsable(server: ServerProcess, address: string, namespace: st
 }
 
 /** Connects, finds the namespace and the search attributes. */
-async function reach(address: string, namespace: string): Promise<void> {
-  const { connection, close } = await openConnection(address, 2_000);
+async function reach(address: string, namespace: string, security?: TemporalSecurity): Promise<void> {
+  const { connection, close } = await openConnection(address, 2_000, security);
   try {
     await connection.workflowService.describeNamespace({ namespace });
     await ensureSearchAttributes(connection, namespace);
@@ -209,9 +210,9 @@ async function reach(address: string, namespace: string): Promise<void> {
   }
 }
 
-async function check(address: string, namespace: string, field?: string): Promise<void> {
+async function check(address: string, namespace: string, field?: string, security?: TemporalSecurity): Promise<void> {
   try {
-    await reach(address, namespace);
+    await reach(address, namespace, security);
   } catch (error) {
     if (error instanceof CountersignError) throw error;
     throw new CountersignError(
@@ -230,15 +231,15 @@ async function check(address: string, namespace: string, field?: string): Promis
   }
 }
 
-async function useExternal(address: string, namespace: string): Promise<TemporalServer> {
-  await check(address, namespace, 'TEMPORAL_ADDRESS');
+async function useExternal(address: string, namespace: string, security: TemporalSecurity): Promise<TemporalServer> {
+  await check(address, namespace, 'TEMPORAL_ADDRESS', security);
   return {
     address,
     namespace,
     external: true,
     pid: undefined,
     ended: new Promise(() => {}),
-    check: () => check(address, namespace, 'TEMPORAL_ADDRESS'),
+    check: () => check(address, namespace, 'TEMPORAL_ADDRESS', security),
     stop: async () => {},
     kill: async () => {},
   };

@@ -4,7 +4,7 @@ import { configInvalid } from '../action/errors-config.js';
 import { CountersignError } from '../action/errors.js';
 import { DEFAULT_HOST, DEFAULT_PORT, gatewayConfigSchema, type GatewayConfig } from '../config/gateway.js';
 import { firstProblem } from '../config/schema.js';
-import { variable } from '../environment.js';
+import { secretVariable, variable } from '../environment.js';
 import { rolesSchema } from '../trust/claims.js';
 import { principalSchema, tenantSchema } from '../trust/claim-schemas.js';
 import type { DevPerson, GatewaySettings } from './deps.js';
@@ -53,9 +53,9 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
   }
   const devPeople = devPeopleOf(sources, { publicUrl, host: listen.host, production });
   checkPasskeys(sources.passkeys, publicUrl);
-  const clientSecret = variable('COUNTERSIGN_OIDC_CLIENT_SECRET', env);
+  const clientSecret = secretVariable('COUNTERSIGN_OIDC_CLIENT_SECRET', env);
   const metricsToken = metricsTokenOf(env);
-  const signingSecret = variable('COUNTERSIGN_SLACK_SIGNING_SECRET', env);
+  const signingSecret = secretVariable('COUNTERSIGN_SLACK_SIGNING_SECRET', env);
   const settings: GatewaySettings = {
     publicUrl: publicUrl.origin,
     temporalNamespace: sources.temporalNamespace,
@@ -141,7 +141,7 @@ function checkPasskeys(passkeys: GatewaySettings['passkeys'], { hostname, origin
 }
 
 function metricsTokenOf(env: SettingsSources['env']): string | undefined {
-  const token = variable('COUNTERSIGN_METRICS_TOKEN', env);
+  const token = secretVariable('COUNTERSIGN_METRICS_TOKEN', env);
   if (token === undefined || token.length >= 16) return token;
   throw new CountersignError('CONFIG_INVALID', 'COUNTERSIGN_METRICS_TOKEN is too short.', {
     field: 'COUNTERSIGN_METRICS_TOKEN',

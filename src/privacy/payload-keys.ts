@@ -114,7 +114,7 @@ export async function loadPayloadKeys({
   if (path === undefined) return undefined;
   const read = await readSecretFile(path);
   const keys = parsePayloadKeys(read.text, path);
-  if (production) refuseOpenFile(path, read.mode, 'COUNTERSIGN_PAYLOAD_KEYS');
+  if (production) refuseOpenFile(path, read, 'COUNTERSIGN_PAYLOAD_KEYS');
   return keys;
 }
 

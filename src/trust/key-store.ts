@@ -60,10 +60,10 @@ export async function loadKeyring(options: LoadKeyringOptions): Promise<Keyring>
 
 /** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */
 export async function readKeyFile(path: string, { production }: { readonly production: boolean }): Promise<Keyring> {
-  const { text, mode } = await readSecretFile(path);
+  const { text, ...file } = await readSecretFile(path);
   const keyring = await parseKeyring(text, path);
   const isPrivate = KEY_ROLES.some((role) => keyring.sign[role] !== undefined);
-  if (production && isPrivate) refuseOpenFile(path, mode, 'COUNTERSIGN_KEYS');
+  if (production && isPrivate) refuseOpenFile(path, file, 'COUNTERSIGN_KEYS');
   return keyring;
 }
 

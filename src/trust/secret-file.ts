@@ -8,14 +8,14 @@ import { keysInvalid } from './ed25519.js';
 const MAX_FILE_BYTES = 64 * 1024;
 
 /** @throws CountersignError KEYS_MISSING (no such file) or KEYS_INVALID */
-export async function readSecretFile(path: string): Promise<{ text: string; mode: number }> {
+export async function readSecretFile(path: string): Promise<{ text: string; mode: number; uid: number }> {
   try {
     // One handle for both, so that what was checked is what was read.
     const file = await open(path, 'r');
     try {
-      const { mode, size } = await file.stat();
+      const { mode, size, uid } = await file.stat();
       if (size > MAX_FILE_BYTES) throw keysInvalid(`${path} is too long for a key file`, { field: path });
-      return { text: await file.readFile('utf8'), mode };
+      return { text: await file.readFile('utf8'), mode, uid };
     } finally {
       await file.close();
     }
@@ -37,17 +37,32 @@ export async function readSecretFile(path: string): Promise<{ text: string; mode
  * @param otherwise the variable that takes the keys where a mode cannot be set
  * @throws CountersignError KEYS_INVALID
  */
-export function refuseOpenFile(path: string, mode: number, otherwise: string): void {
+export function refuseOpenFile(path: string, file: FileOwnership, otherwise: string): void {
+  const { mode } = file;
   // Windows has no such mode bits: node reports made-up ones.
-  if (process.platform === 'win32' || (mode & 0o077) === 0) return;
+  if (process.platform === 'win32' || !isOpenToOthers(file, process.getuid?.())) return;
   throw keysInvalid(
     `${path} holds private keys and is open to others (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
     {
       field: path,
-      expected: 'mode 0600 or 0400',
+      expected: "mode 0600 or 0400; 0440 where it is root's and this process is not",
       fix: `Run \`chmod 600\` on it; where that cannot be, pass the keys in ${otherwise}.`,
     },
   );
+}
+
+interface FileOwnership {
+  readonly mode: number;
+  readonly uid: number;
+}
+
+/**
+ * Whether others than this process (and root) may read or change a file. Orchestrators mount secrets as root's, and let the process in by a
+ * group of its own (mode 0440): Kubernetes cannot give such a file to a process that is not root in any other way.
+ */
+export function isOpenToOthers({ mode, uid }: FileOwnership, ownUid: number | undefined): boolean {
+  const mounted = uid === 0 && ownUid !== 0;
+  return (mode & (mounted ? 0o037 : 0o077)) !== 0;
 }
 
 /** Writes the file under another name, to be put in its place whole. */

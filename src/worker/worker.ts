@@ -13,6 +13,7 @@ import { assertSetUp, Ledger } from '../ledger/index.js';
 import { Notifier } from '../notify/notifier.js';
 import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
 import { openRedaction } from '../privacy/open-redaction.js';
+import { readSecurity } from '../temporal-security.js';
 import type { Tool } from '../tools/tool.js';
 import type { Keyring } from '../trust/index.js';
 import { ExpectationRunner, loadVerification } from '../verify/index.js';
@@ -324,9 +325,11 @@ async function assertReady(ledger: Ledger): Promise<void> {
   });
 }
 
-async function connect({ address }: TemporalSettings): Promise<NativeConnection> {
+async function connect(temporal: TemporalSettings): Promise<NativeConnection> {
+  const { address } = temporal;
+  const security = await readSecurity(temporal);
   try {
-    return await NativeConnection.connect({ address });
+    return await NativeConnection.connect({ address, ...security });
   } catch (error) {
     throw temporalUnavailable(address, error);
   }

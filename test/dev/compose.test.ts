@@ -1,16 +1,16 @@
-/** docker-compose.yml: what would go wrong on somebody else's machine, read from the file itself. */
+/** docker-compose.yml and its image: what would go wrong on somebody else's machine, read from the files themselves. */
 import { openConnection, type OpenConnection } from '../../src/client/connection.js';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
+import { VARIABLES } from '../../src/environment.js';
+import { cli } from '../cli/support.js';
 import { createNamespace } from '../support/temporal.js';
 
-const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../..');
 
 interface Service {
@@ -24,6 +24,11 @@ interface Service {
   readonly secrets?: readonly string[];
   readonly restart?: string;
   readonly command?: readonly string[];
+  readonly user?: string;
+  readonly read_only?: boolean;
+  readonly cap_drop?: readonly string[];
+  readonly security_opt?: readonly string[];
+  readonly deploy?: { readonly replicas: number };
 }
 
 interface Compose {
@@ -47,10 +52,11 @@ const oneShots = new Set(
 const PINNED = /^[a-z0-9/._-]+:\d+\.\d+[\w.-]*$/;
 
 describe('docker-compose.yml', () => {
-  test('has what it says: Temporal with UI and store, the ledger, a worker', () => {
+  test('has what it says: Temporal with UI and store, the ledger, two workers, two gateways', () => {
     expect(Object.keys(compose.services)).toEqual(
-      expect.arrayContaining(['temporal', 'temporal-db', 'temporal-ui', 'ledger', 'setup', 'worker']),
+      expect.arrayContaining(['temporal', 'temporal-db', 'temporal-ui', 'ledger', 'setup', 'gateway', 'gateway-2']),
     );
+    expect(compose.services['worker']?.deploy?.replicas).toBe(2);
   });
 
   test.each(services)('%s has an image pinned to a version', (_, service) => {
@@ -86,49 +92,89 @@ describe('docker-compose.yml', () => {
     expect(new Set(defaults).size).toBe(defaults.length);
   });
 
-  test('every password can be given from outside', () => {
-    const secret = services.flatMap(([, { environment }]) =>
-      Object.entries(environment ?? {}).filter(([key]) => /PASSWORD|PWD|_URL$/.test(key)),
+  test.each(services)('%s may not become another, use a capability or change its image', (name, service) => {
+    expect(service.cap_drop).toEqual(['ALL']);
+    expect(service.security_opt).toEqual(['no-new-privileges:true']);
+    expect(service.read_only).toBe(name !== 'temporal-ui');
+  });
+
+  test.each(services.filter(([, { build }]) => build !== undefined))('%s runs as who owns its keys', (_, service) => {
+    expect(service.user).toBe('${COUNTERSIGN_UID:-1000}');
+    expect(dockerfile).toMatch(/^USER 1000:1000$/m);
+  });
+
+  test.each(services)('%s has texts in its health check, and no YAML that looks like one', (_, service) => {
+    for (const part of service.healthcheck?.test ?? []) expect(typeof part).toBe('string');
+  });
+
+  test('no secret is in a variable, only the path of its file', () => {
+    const secrets = services.flatMap(([, { environment }]) =>
+      Object.entries(environment ?? {}).filter(([key]) =>
+        /PASSWORD|PWD|SECRET|TOKEN|KEYS|DATABASE_URL|LEDGER_URL/.test(key),
+      ),
     );
-    expect(secret.length).toBeGreaterThan(4);
-    for (const [, value] of secret) expect(value).toMatch(/\$\{[A-Z_]+:-/);
+    expect(secrets.length).toBeGreaterThan(8);
+    for (const [key, value] of secrets) {
+      expect(key).toMatch(/_FILE$/);
+      expect(value).toMatch(/^(\$\{\w+:\+)?\/run\/secrets\/[a-z-]+\}?$/);
+    }
+  });
+
+  test.each(services)('%s reads the secrets that are mounted into it, and no others', (_, service) => {
+    const said = JSON.stringify([service.environment ?? {}, service.command ?? []]);
+    const read = [...said.matchAll(/\/run\/secrets\/([a-z-]+)/g)].map(([, name]) => name as string);
+    expect(new Set(read)).toEqual(new Set(service.secrets ?? []));
+    for (const name of service.secrets ?? []) expect(Object.keys(compose.secrets)).toContain(name);
+  });
+
+  test('every variable of ours is one that the program reads', async () => {
+    const config = await readFile(path.join(root, 'docker/countersign.config.mjs'), 'utf8');
+    const given = services
+      .filter(([, { build }]) => build !== undefined)
+      .flatMap(([, { environment }]) => Object.keys(environment ?? {}));
+    expect(given.filter((name) => !(name in VARIABLES) && !config.includes(name))).toEqual([]);
+  });
+
+  test('the script makes the secrets that are mounted and are no keys, once', async () => {
+    const folder = path.join(await mkdtemp(path.join(tmpdir(), 'countersign-compose-')), 'secrets');
+    onTestFinished(() => rm(path.dirname(folder), { recursive: true }));
+    const make = () =>
+      promisify(execFile)(process.execPath, [path.join(root, 'docker/make-secrets.mjs'), folder], {
+        env: { APP_DATABASE_URL: 'postgres://app' },
+      });
+    await make();
+    const files = Object.values(compose.secrets).flatMap(({ file }) => /compose\}\/([a-z-]+)$/.exec(file)?.[1] ?? []);
+    expect((await readdir(folder)).sort()).toEqual(files.sort());
+    expect((await stat(folder)).mode & 0o077).toBe(0);
+    const password = await readFile(path.join(folder, 'ledger-password'), 'utf8');
+    expect(await readFile(path.join(folder, 'ledger-url'), 'utf8')).toContain(`:${password.trim()}@ledger:5432/`);
+    await expect(make()).rejects.toThrow(/EEXIST/);
   });
 
   test('the two databases share neither data nor password', () => {
-    const passwords = ['temporal-db', 'ledger'].map(
-      (name) => compose.services[name]?.environment?.['POSTGRES_PASSWORD'],
-    );
-    expect(new Set(passwords.map((value) => /\$\{(\w+)/.exec(value ?? '')?.[1])).size).toBe(2);
+    const passwords = ['temporal-db', 'ledger'].flatMap((name) => compose.services[name]?.secrets ?? []);
+    expect(passwords).toEqual(['temporal-db-password', 'ledger-password']);
     const volumes = ['temporal-db', 'ledger'].map((name) => compose.services[name]?.volumes?.[0]);
     expect(volumes).toEqual(['temporal-data:/var/lib/postgresql', 'ledger-data:/var/lib/postgresql']);
     expect(Object.keys(compose.volumes)).toEqual(['temporal-data', 'ledger-data']);
   });
 
   test('worker and gateway get keys, each its own part, as secret files; nobody else gets any', () => {
-    const holders = services.flatMap(([name, { secrets }]) => (secrets === undefined ? [] : [[name, secrets]]));
+    const holders = services.flatMap(([name, { secrets = [] }]) =>
+      secrets.filter((secret) => secret.endsWith('-keys')).map((secret) => [name, secret]),
+    );
     expect(holders).toEqual([
-      ['worker', ['countersign-worker-keys']],
-      ['gateway', ['countersign-gateway-keys']],
+      ['worker', 'worker-keys'],
+      ['gateway', 'gateway-keys'],
+      ['gateway-2', 'gateway-keys'],
     ]);
-    for (const name of ['worker', 'gateway']) {
-      expect(compose.services[name]?.environment?.['COUNTERSIGN_KEYS_FILE']).toBe(
-        `/run/secrets/countersign-${name}-keys`,
-      );
-    }
-    const files = Object.values(compose.secrets).map(({ file }) => file);
-    expect(files).toEqual([
-      '${COUNTERSIGN_WORKER_KEYS_FILE:-./.countersign/worker-keys.json}',
-      '${COUNTERSIGN_GATEWAY_KEYS_FILE:-./.countersign/gateway-keys.json}',
-    ]);
+    expect(compose.services['worker']?.environment?.['COUNTERSIGN_KEYS_FILE']).toBe('/run/secrets/worker-keys');
+    expect(compose.services['gateway']?.environment?.['COUNTERSIGN_KEYS_FILE']).toBe('/run/secrets/gateway-keys');
   });
 
   test('every file of ours that it names is there', async () => {
     const mounted = services.flatMap(([, { volumes }]) => volumes ?? []).filter((volume) => volume.startsWith('./'));
-    const files = [
-      ...mounted.map((volume) => String(volume.split(':')[0])),
-      'docker/worker-health.mjs',
-      'docker/countersign.config.mjs',
-    ];
+    const files = [...mounted.map((volume) => String(volume.split(':')[0])), 'docker/countersign.config.mjs'];
     for (const file of files) expect((await readFile(path.join(root, file), 'utf8')).length).toBeGreaterThan(0);
   });
 
@@ -142,17 +188,20 @@ describe('docker-compose.yml', () => {
 });
 
 describe("the worker's health check", () => {
-  const health = (namespace: string): Promise<number> =>
-    run(process.execPath, [path.join(root, 'docker/worker-health.mjs')], {
-      env: {
-        TEMPORAL_ADDRESS: inject('temporalAddress'),
-        TEMPORAL_NAMESPACE: namespace,
-        COUNTERSIGN_TASK_QUEUE: 'queue',
-      },
-    }).then(
-      () => 0,
-      (error: { code: number }) => error.code,
-    );
+  const { test: command = [] } = compose.services['worker']?.healthcheck ?? {};
+
+  test('is the command line of the image', () => {
+    expect(command).toEqual(['CMD', 'node', 'dist/src/cli/main.js', 'doctor', '--this-worker']);
+  });
+
+  const health = async (namespace: string): Promise<number | null> => {
+    const env = {
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_NAMESPACE: namespace,
+      COUNTERSIGN_TASK_QUEUE: 'queue',
+    };
+    return (await cli(command.slice(3), { env })).code;
+  };
 
   /** Polls for workflow tasks as a worker does, until the connection is closed. */
   async function poll(namespace: string, identity: string): Promise<OpenConnection> {
@@ -172,7 +221,7 @@ describe("the worker's health check", () => {
     const elsewhere = await poll(namespace, '1@elsewhere');
     expect(await health(namespace)).toBe(1);
     const here = await poll(namespace, `1@${hostname()}`);
-    await expect.poll(() => health(namespace), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => health(namespace), { timeout: 20_000, interval: 500 }).toBe(0);
     await Promise.all([elsewhere.close(), here.close()]);
   });
 

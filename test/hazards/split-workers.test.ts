@@ -1,9 +1,12 @@
 /** What if the worker that has a tool's credentials is not trusted to decide? It gets the tool's key alone, and a task queue of its own. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { ActionRequest } from '../../activities/contract.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { narrowedKeyring, parseKeyring } from '../../src/trust/key-file.js';
+import { signGrant, signingKey, verifyGrant } from '../../src/trust/index.js';
 import type { RunningWorker } from '../../src/worker/worker.js';
+import { prepared, steps } from '../support/steps.js';
 import { ended, pending, shopTool, startStack, type Stack } from '../support/stack.js';
 
 let stack: Stack;
@@ -57,6 +60,47 @@ test('people approve what the other worker shows', async () => {
   const action = await pending(agent, update({ all: true }));
   await stack.decide(action, await stack.approver('dora', ['dba']));
   expect(await action.outcome()).toMatchObject({ status: 'success' });
+});
+
+describe('a grant that one of them holds', () => {
+  /** An update up to its grant, by a worker that has everything. */
+  async function granted() {
+    const whole = await steps(stack);
+    onTestFinished(() => whole.close());
+    const request = await whole.request({ op: 'update', table: 'stock', set: { qty: 0 }, where: { id: 2 } });
+    const records = await prepared(stack, whole, request);
+    const answer = await whole.run(request, whole.activities.authorize, { ...records, lastLook: false });
+    if (answer.kind !== 'granted') throw new Error(answer.kind);
+    return { request, grant: answer.grant };
+  }
+
+  async function executedBy(options: Parameters<typeof steps>[1], request: ActionRequest, grant: string) {
+    const alone = await steps(stack, options);
+    onTestFinished(() => alone.close());
+    return alone.run(request, alone.activities.execute, request.proposal, grant);
+  }
+
+  const emptied = async () => (await stack.shop.query('SELECT id FROM stock WHERE qty = 0')).rows;
+
+  test('the worker that decides makes no effect by itself: it has no way into the system', async () => {
+    const { request, grant } = await granted();
+    const unreachable = { tools: [shopTool('postgres://nobody@127.0.0.1:1/none')] };
+    await expect(executedBy(unreachable, request, grant)).rejects.toMatchObject({ type: 'TOOL_UNAVAILABLE' });
+    expect(await emptied()).toEqual([]);
+  });
+
+  test('the worker that has the credentials makes no effect by itself: no grant that it can sign counts', async () => {
+    const { request, grant } = await granted();
+    const keyring = await parseKeyring(JSON.stringify(await narrowedKeyring(stack.keys, 'test', ['tool'])), 'test');
+    const claims = await verifyGrant(keyring, grant, { now: new Date() });
+    await expect(signGrant(keyring, claims)).rejects.toMatchObject({ code: 'KEYS_MISSING' });
+    const own = await signGrant({ ...keyring, sign: { grant: signingKey(keyring, 'tool') } }, claims);
+    expect(await executedBy({ keyring }, request, own)).toMatchObject({
+      kind: 'not_done',
+      error: { code: 'GRANT_INVALID' },
+    });
+    expect(await emptied()).toEqual([]);
+  });
 });
 
 test('a worker with neither all of the deciding keys nor the tool key alone does not start', async () => {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isProduction } from '../../src/environment.js';
 import { createKeyFile, loadKeyring } from '../../src/trust/key-store.js';
+import { isOpenToOthers } from '../../src/trust/secret-file.js';
 import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
 import { firstKey, publicPart, refusal } from './support.js';
 
@@ -63,6 +64,16 @@ describe('keys in production', () => {
     const { file, path } = await keyFile(mode);
     const keyring = await loadKeyring({ env: { ...production, COUNTERSIGN_KEYS_FILE: path } });
     expect(keyring.sign.issuer?.kid).toBe(firstKey(file, 'issuer').kid);
+  });
+
+  test('may be shared with a group only as Kubernetes mounts a secret: by root, to be read', () => {
+    const [root, own] = [0, 1000];
+    expect(isOpenToOthers({ mode: 0o100440, uid: root }, own)).toBe(false);
+    for (const mode of [0o100444, 0o100460, 0o100450, 0o100441])
+      expect(isOpenToOthers({ mode, uid: root }, own)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: own }, own)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: root }, root)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: 1001 }, own)).toBe(true);
   });
 
   test.each([0o640, 0o604, 0o644, 0o620, 0o602, 0o777])(

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { DevServers } from '../../dev/index.js';
 import type { CountersignConfig } from '../../config/config.js';
-import { variable } from '../../environment.js';
+import { variable, type TemporalSettings } from '../../environment.js';
 import { examples, run } from '../command.js';
 import { LOCAL_FOLDER, type Context } from '../context.js';
 import { wholeNumber } from '../whole-number.js';
@@ -89,7 +89,7 @@ async function runDev(context: Context, options: DevOptions): Promise<void> {
   const { faultsFromEnv } = await import('../../worker/faults.js');
   const shared = {
     config,
-    temporal: { ...context.temporalSettings, address: servers.temporal.address, namespace: servers.temporal.namespace },
+    temporal: temporalOf(context, servers),
     ledgerUrl: servers.postgres.url,
     keyring,
     logger,
@@ -161,6 +161,14 @@ async function configOf(file: string | undefined, env: NodeJS.ProcessEnv): Promi
   const { deployment: _deployment, ...config } = await loadConfig(named, env);
   // The folder is edited in place here, whatever workers in production take.
   return { ...config, policies: editedFolder(config) ?? config.policies };
+}
+
+/** A server of our own speaks no TLS and asks for no key, whatever the environment has for others. */
+function temporalOf(
+  { temporalSettings: settings }: Context,
+  { temporal: { address, namespace, external } }: DevServers,
+): TemporalSettings {
+  return { ...(external ? settings : { taskQueue: settings.taskQueue }), address, namespace };
 }
 
 /** What other shells need to find all this. */

@@ -27,6 +27,7 @@ export function doctor(program: Command): void {
     .command('doctor')
     .description('check the installation: Node, Temporal, workers, ledger, keys, config, policies')
     .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs')
+    .option('--this-worker', 'check only that the worker on this machine polls: the health check of its container')
     .addHelpText(
       'after',
       examples('countersign doctor', 'countersign doctor --json | jq ".checks[] | select(.ok | not)"'),
@@ -34,14 +35,18 @@ export function doctor(program: Command): void {
     .action(run(examine));
 }
 
-async function examine(context: Context, options: { config?: string }): Promise<Exit> {
-  const groups = await Promise.all([
-    Promise.resolve([node()]),
-    temporalChecks(context),
-    ledgerChecks(context),
-    keyChecks(context),
-    configChecks(context, options.config),
-  ]);
+async function examine(context: Context, options: { config?: string; thisWorker?: boolean }): Promise<Exit> {
+  const groups = await Promise.all(
+    options.thisWorker === true
+      ? [check('worker', () => thisWorker(context)).then((found) => [found])]
+      : [
+          Promise.resolve([node()]),
+          temporalChecks(context),
+          ledgerChecks(context),
+          keyChecks(context),
+          configChecks(context, options.config),
+        ],
+  );
   const checks = groups.flat();
   const ok = checks.every((check) => check.ok);
   const { out } = context;
@@ -92,6 +97,15 @@ async function temporalChecks(context: Context): Promise<Check[]> {
       ? [standing('receipts seen', async () => receiptsSeen(await context.ledger(), client))]
       : []),
   ]);
+}
+
+async function thisWorker(context: Context): Promise<Check> {
+  const { namespace, taskQueue } = context.temporalSettings;
+  const client = await context.temporal();
+  const [{ pollsFrom }, { hostname }] = await Promise.all([import('../temporal-checks.js'), import('node:os')]);
+  const ok = await pollsFrom(hostname(), client, namespace, taskQueue);
+  const detail = `${ok ? 'polls' : 'none on this machine polls'} ${taskQueue} in ${namespace}`;
+  return bad(ok, { name: 'worker', detail }, 'Restart it, and read its log.');
 }
 
 async function ledgerChecks(context: Context): Promise<Check[]> {
