@@ -27,7 +27,7 @@ export interface Found {
 }
 
 /** The seeds and all that once broke something, by name. */
-export async function corpusOf({ name }: Target): Promise<readonly string[]> {
+async function corpusOf({ name }: Target): Promise<readonly string[]> {
   const folder = path.join(CORPUS, name);
   const files = (await readdir(folder)).sort();
   return Promise.all(files.map((file) => readFile(path.join(folder, file), 'utf8')));

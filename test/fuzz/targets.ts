@@ -106,7 +106,8 @@ const sql: Target = {
   async feed(text) {
     const found = await refusedOr(() => classify(text));
     if (found === undefined) return;
-    const printed = await refusedOr(() => print(parseOne(text)));
+    const { type, node } = parseOne(text);
+    const printed = await refusedOr(() => print(type, node));
     if (printed === undefined) return;
     holds(classify(printed).actionType === found.actionType, 'a statement and its print are of two kinds');
   },
