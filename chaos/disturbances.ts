@@ -8,68 +8,12 @@ import { Chance } from './chance.js';
 import type { Forger } from './forger.js';
 import type { Operator } from './people/operator.js';
 import { PolicyRollout } from './people/policies.js';
-import { AGENTS, type PolicySource } from './plan.js';
+import { AGENTS } from './plan.js';
+import { ALWAYS, schedule, type Disturbance, type ScheduleOptions } from './schedule.js';
 import type { Servers } from './world/servers.js';
 import { TENANT, type World } from './world/world.js';
 import { WORKERS, type Workers } from './world/workers.js';
 import type { Client } from '@temporalio/client';
-
-export const DISTURBANCES = [
-  'kill-worker',
-  'kill-all-workers',
-  'kill-at-fault-point',
-  'skew-worker-clock',
-  'restart-temporal',
-  'restart-postgres-fast',
-  'restart-postgres-immediate',
-  'cut-postgres-power',
-  'kill-payments',
-  'freeze',
-  'change-policy',
-  'break-policy',
-  'promote-policy',
-  'roll-back-policy',
-  'shadow-policy',
-  'forge-grant',
-  'terminate-workflow',
-  'terminate-after-effect',
-  'skew-second-attempt',
-] as const;
-export type Disturbance = (typeof DISTURBANCES)[number];
-
-/** Without these no run is one. */
-const ALWAYS: readonly Disturbance[] = ['kill-worker', 'restart-temporal', 'restart-postgres-fast'];
-
-const WEIGHTS: Readonly<Record<Disturbance, number>> = {
-  'kill-worker': 5,
-  'kill-all-workers': 1,
-  'kill-at-fault-point': 4,
-  'skew-worker-clock': 2,
-  'restart-temporal': 3,
-  'restart-postgres-fast': 2,
-  'restart-postgres-immediate': 2,
-  'cut-postgres-power': 1,
-  'kill-payments': 2,
-  freeze: 5,
-  'change-policy': 4,
-  'break-policy': 2,
-  'promote-policy': 5,
-  'roll-back-policy': 3,
-  'shadow-policy': 2,
-  'forge-grant': 4,
-  'terminate-workflow': 3,
-  'terminate-after-effect': 5,
-  'skew-second-attempt': 2,
-};
-
-/** What comes only where workers take their policy from there. */
-const ONLY_WITH: Readonly<Partial<Record<Disturbance, PolicySource>>> = {
-  'change-policy': 'folder',
-  'break-policy': 'folder',
-  'promote-policy': 'ledger',
-  'roll-back-policy': 'ledger',
-  'shadow-policy': 'ledger',
-};
 
 const FAULT_POINTS: readonly FaultPoint[] = [
   'ledger.before-admit',
@@ -85,13 +29,7 @@ const POLICY_FAULT_POINT: FaultPoint = 'policy.after-change';
 /** From a clock that is a little off to one that nobody should believe. Milliseconds. */
 const SKEWS = [-600_000, -45_000, -8_000, -2_000, 2_000, 8_000, 45_000, 600_000] as const;
 
-export interface DisturbancesOptions {
-  readonly seed: string;
-  /** How many, at least; more than the ones that always come. */
-  readonly count: number;
-  /** How many actions there are in all. */
-  readonly actions: number;
-  readonly policies: PolicySource;
+export interface DisturbancesOptions extends ScheduleOptions {
   readonly world: World;
   readonly servers: Servers;
   readonly workers: Workers;
@@ -287,31 +225,6 @@ export class Disturbances {
       return undefined;
     }
   }
-}
-
-/** The seed's list; each with the share of finished actions at which it is due. */
-export function schedule({
-  seed,
-  count,
-  actions,
-  policies,
-}: Pick<DisturbancesOptions, 'seed' | 'count' | 'actions' | 'policies'>): readonly {
-  readonly kind: Disturbance;
-  readonly due: number;
-}[] {
-  const chance = new Chance(seed).of('disturbances').of('schedule');
-  const weights = weightsWith(policies);
-  const more = Array.from({ length: Math.max(0, count - ALWAYS.length) }, () => chance.weighted(weights));
-  const kinds = chance.shuffled([...ALWAYS, ...more]);
-  // The last ones come while there is still something to disturb.
-  const dues = kinds.map(() => chance.next() * actions * 0.85).sort((a, b) => a - b);
-  return kinds.map((kind, i) => ({ kind, due: dues[i] ?? 0 }));
-}
-
-function weightsWith(policies: PolicySource): Partial<Record<Disturbance, number>> {
-  return Object.fromEntries(
-    DISTURBANCES.flatMap((kind) => ((ONLY_WITH[kind] ?? policies) === policies ? [[kind, WEIGHTS[kind]]] : [])),
-  );
 }
 
 function scopeOf(chance: Chance): FreezeScope {

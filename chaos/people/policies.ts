@@ -12,7 +12,7 @@ import type { Chance } from '../chance.js';
 import { TENANT, type World } from '../world/world.js';
 import { insist } from './insist.js';
 
-export const MOODS = {
+const MOODS = {
   calm: '// Nothing special today.\n',
   'no-orders': `@id("no-orders-by-three")
 @reason("agent-3 orders nothing now")

@@ -39,14 +39,14 @@ async function busy({ stack, ...shop }: World): Promise<void> {
   for (const where of [{ id: 7 }, { joined_on: { lt: '2019-02-01' } }]) {
     await shop.propose({ tool: 'shop-db', input: { op: 'delete', table: 'users', where } });
   }
-  const pending = await (await stack.agent()).perform(purge(4900, 'shop-db'));
+  const agent = await stack.agent();
+  const pending = await agent.perform({ ...purge(200, 'shop-db'), actionId: 'purge-old-sessions' });
   if (pending.status !== 'pending') throw new Error(pending.reason);
   await stack.decide(pending, await stack.approver('dora@example.com', ['dba']));
   await pending.outcome();
-  await shop.propose({ ...purge(200, 'shop-db'), actionId: 'purge-old-sessions' });
 }
 
-/** It asks a dba at 50 rows, and somebody of security for deletes of users instead of forbidding them. */
+/** It asks a dba at 50 rows, and lets fewer rows be deleted in a day. */
 async function drafted({ stack }: World): Promise<Digest> {
   const { digest: baseline, files } = await loadBundle(stack.policies);
   const candidate = bundleFromFiles({
@@ -54,7 +54,7 @@ async function drafted({ stack }: World): Promise<Digest> {
     'production.cedar': (files['production.cedar'] ?? '')
       .replace('over 100, needs', 'over 50, needs')
       .replace('context.rows > 100', 'context.rows > 50'),
-    'limits.yaml': (files['limits.yaml'] ?? '').replace('max: 20000', 'max: 5000'),
+    'limits.yaml': (files['limits.yaml'] ?? '').replace('max: 20000', 'max: 4000'),
   });
   const { digest } = candidate;
   await stack.ledger.content.putPolicy(digest, candidate.files);
@@ -90,7 +90,7 @@ test.each(['light', 'dark'] as const)('the policy pages, %s', async (colorScheme
   await take('policy-bundle', true);
   await page.goto('/policy/playground?rule=production-large-change&action=purge-old-sessions');
   const rule = page.getByLabel('The rule, in Cedar');
-  await rule.fill((await rule.inputValue()).replace('@approval("dba")', '@approval("dba|lead, quorum=2, ttl=4h")'));
+  await rule.fill((await rule.inputValue()).replace('context.rows > 100', 'context.rows > 5000'));
   await page.getByLabel('Time and figures of limits').selectOption('now');
   await page.getByRole('button', { name: 'Decide' }).click();
   await page.getByRole('heading', { name: 'The decision before and after' }).waitFor();

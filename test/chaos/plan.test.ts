@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Chance } from '../../chaos/chance.js';
 import { budgetsFor, limitsYaml } from '../../chaos/limits.js';
 import { Mischief } from '../../chaos/payments/mischief.js';
-import { DISTURBANCES, schedule } from '../../chaos/disturbances.js';
+import { DISTURBANCES, schedule } from '../../chaos/schedule.js';
 import { makePlan } from '../../chaos/plan.js';
 import { readFileSync } from 'node:fs';
 import { bundleFromFiles } from '../../src/policy/bundle.js';

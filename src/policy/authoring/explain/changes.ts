@@ -60,8 +60,10 @@ export function counterfactuals(
   const better = ({ effect }: Counterfactual): boolean => RANK[effect] > RANK[judged.effect];
   const singles = [
     ...approvalOf(judged),
-    ...(isAtLimit(judged) ? amountsOf(facts).flatMap((amount) => search.lower(amount)) : []),
-    ...nearestOnly(edits.flatMap((edit) => search.decide([edit]))),
+    ...nearestOnly([
+      ...(isAtLimit(judged) ? amountsOf(facts).flatMap((amount) => search.lower(amount)) : []),
+      ...edits.flatMap((edit) => search.decide([edit])),
+    ]),
   ];
   const pairs = (): readonly Counterfactual[] =>
     edits.flatMap((first, index) => edits.slice(index + 1).flatMap((second) => search.decide([first, second])));
