@@ -17,8 +17,8 @@ const { version } = createRequire(import.meta.url)('countersign/package.json') a
 /** Longer than a gateway lets a call wait. Milliseconds. */
 const CALL_MS = 120_000;
 
-/** Before it listens again to a gateway that has ended the stream. Milliseconds. */
-const LISTEN_AGAIN_MS = 5_000;
+/** Before it listens again to a gateway that has ended the stream, and after each refusal twice as long. Milliseconds. */
+const LISTEN_AGAIN = { first: 5_000, longest: 5 * 60_000 } as const;
 
 export interface GatewayAccess {
   readonly url: string;
@@ -88,16 +88,19 @@ function forwardResourcesAndPrompts(server: Server, gateway: Client): void {
 /** Tells whenever the gateway's tools have changed, or may have while nobody listened. */
 async function followTools(gateway: Client, tell: () => void, ended: AbortSignal): Promise<void> {
   gateway.setNotificationHandler('notifications/tools/list_changed', tell);
+  let pauseMs: number = LISTEN_AGAIN.first;
   for (let isFirst = true; !ended.aborted; isFirst = false) {
     try {
       const { closed, honoredFilter } = await gateway.listen({ toolsListChanged: true }, { signal: ended });
       if (honoredFilter.toolsListChanged !== true) return;
       if (!isFirst) tell();
+      pauseMs = LISTEN_AGAIN.first;
       await closed;
     } catch {
       // The gateway is away for a moment, or has too many who listen: calls say so themselves.
+      pauseMs = Math.min(pauseMs * 2, LISTEN_AGAIN.longest);
     }
-    await delay(LISTEN_AGAIN_MS, undefined, { signal: ended, ref: false }).catch(() => undefined);
+    await delay(pauseMs, undefined, { signal: ended, ref: false }).catch(() => undefined);
   }
 }
 
