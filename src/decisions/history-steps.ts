@@ -59,14 +59,15 @@ export async function readSteps({ workflowId, events }: RecordedHistory, decode:
   for (const step of scheduled.values()) steps.push({ step, at: timeOf(events.at(-1)) });
   const end = events.at(-1);
   const begin = events[0]?.workflowExecutionStartedEventAttributes;
-  const result = await first(end?.workflowExecutionCompletedEventAttributes?.result?.payloads);
+  const ending = end?.workflowExecutionCompletedEventAttributes?.result?.payloads;
+  const outcome = (await first(ending)) as ActionHistory['outcome'];
   return {
     workflowId,
     request: (await first(begin?.input?.payloads)) as ActionHistory['request'],
     steps,
     checks,
     over: end !== undefined && ENDS.some((name) => end[name] != null),
-    ...(result === undefined ? {} : { outcome: result as Partial<Outcome> | null }),
+    ...(outcome === undefined ? {} : { outcome }),
   };
 }
 
