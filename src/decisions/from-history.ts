@@ -61,14 +61,12 @@ export async function decisionIn(recorded: RecordedHistory, reader: HistoryReade
     : recordOf({ ...action, holds: holdsIn(records, { status: outcome.status, endedAt, amounts }) });
 }
 
-function partsOf({ workflowId, request: asked, outcome: told, over }: ActionHistory): {
+function partsOf({ workflowId, request, outcome, over }: ActionHistory): {
   readonly request: ActionRequest;
   readonly outcome: Outcome;
 } {
   if (!over) throw undecidable('its action has not ended');
-  if (told === undefined) throw undecidable('its workflow ended without an outcome');
-  const request = asked as Partial<ActionRequest> | null;
-  const outcome = told as Partial<Outcome> | null;
+  if (outcome === undefined) throw undecidable('its workflow ended without an outcome');
   if (!isObject(request?.proposal) || !isObject(outcome) || !isListOfObjects(outcome.approvals)) {
     throw undecidable('its history holds no action');
   }

@@ -1,6 +1,8 @@
 /** What the history of one action holds: the request, what each step returned, and how the workflow ended. Nothing of it is verified here. */
 import type { Payload } from '@temporalio/common';
+import type { ActionRequest } from '../../activities/contract.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
+import type { Outcome } from '../action/outcome.js';
 import type { Decode } from '../client/payloads.js';
 import { commandOf } from '../replay/commands.js';
 import type { HistoryEvent, RecordedHistory } from '../replay/history.js';
@@ -15,15 +17,16 @@ export interface StepResult {
 
 export interface ActionHistory {
   readonly workflowId: string;
-  /** The workflow's input. */
-  readonly request: unknown;
+  /** The workflow's input, whatever it really is. */
+  readonly request: Partial<ActionRequest> | null | undefined;
   /** In the order of history. */
   readonly steps: readonly StepResult[];
   /** What activities that check people's decisions were given. */
   readonly checks: readonly unknown[];
   /** Whether the workflow is over, with or without an outcome. */
   readonly over: boolean;
-  readonly outcome?: unknown;
+  /** The workflow's result, whatever it really is. */
+  readonly outcome?: Partial<Outcome> | null;
 }
 
 const CHECKS: ReadonlySet<string> = new Set(['checkApproval', 'checkEdit']);
@@ -55,11 +58,12 @@ export async function readSteps({ workflowId, events }: RecordedHistory, decode:
   }
   for (const step of scheduled.values()) steps.push({ step, at: timeOf(events.at(-1)) });
   const end = events.at(-1);
-  const request = await first(events[0]?.workflowExecutionStartedEventAttributes?.input?.payloads);
-  const outcome = await first(end?.workflowExecutionCompletedEventAttributes?.result?.payloads);
+  const begin = events[0]?.workflowExecutionStartedEventAttributes;
+  const ending = end?.workflowExecutionCompletedEventAttributes?.result?.payloads;
+  const outcome = (await first(ending)) as ActionHistory['outcome'];
   return {
     workflowId,
-    request,
+    request: (await first(begin?.input?.payloads)) as ActionHistory['request'],
     steps,
     checks,
     over: end !== undefined && ENDS.some((name) => end[name] != null),

@@ -38,10 +38,7 @@ test('every command is one of the command line’s, with its options', () => {
   for (const [, ...words] of commands) {
     let command = createProgram();
     for (const word of words) command = command.commands.find((one) => one.name() === word) ?? command;
-    expect(
-      command.commands.map((one) => one.name()),
-      words.join(' '),
-    ).toEqual([]);
+    expect({ words, below: command.commands.map((one) => one.name()) }).toEqual({ words, below: [] });
     const known = command.options.map(({ long }) => long);
     expect(known).toEqual(expect.arrayContaining(words.filter((word) => word.startsWith('--'))));
   }

@@ -342,7 +342,11 @@ test('a backtest finds the same in the histories of all of this as in the ledger
       // What a person resolved later is in the ledger only, and so is what a worker held that died before history had it.
       .filter(({ facts }) => facts?.tool.name !== 'journal')
       .map(({ actionId, attempted, approvals, result, status, holds }) => ({
-        ...{ actionId, attempted, approvals, result, status },
+        actionId,
+        attempted,
+        approvals,
+        result,
+        status,
         holds: holds
           .filter(({ status: settled }) => settled !== 'released')
           .map(({ placedAt: _placed, settledAt: _settled, ...hold }) => hold),
