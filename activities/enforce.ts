@@ -2,27 +2,14 @@
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
-import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import {
-  besideOthers,
-  deniedAtLimit,
-  evaluate,
-  historyBesideOthers,
-  NO_LIMITS_APPLY,
-  resolveHistory,
-  type Policy,
-  type ResolvedLimits,
-  type Ruling,
-} from '../src/policy/index.js';
-import type { Tool } from '../src/tools/tool.js';
+import { deniedAtLimit, type Policy, type Ruling } from '../src/policy/index.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
-import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { applicableLimits, limitedProposal, rule } from './limits.js';
+import { NOBODY, rulingOf, type Beside } from './ruling.js';
 import { fromView } from './effect-reports.js';
 import { compareInShadow, withMarksForShadow } from './shadow.js';
 import { StepRun } from './step.js';
@@ -80,16 +67,6 @@ interface RuleOptions {
   readonly beside?: Beside;
 }
 
-/** What those that come first take, although nothing of it is taken yet. */
-export interface Beside {
-  /** Of limits. */
-  readonly demands: readonly LimitDemand[];
-  /** The marks that each of them leaves for later actions. */
-  readonly marks: readonly (readonly string[])[];
-}
-
-const NOBODY: Beside = { demands: [], marks: [] };
-
 /** What policy and limits say now. */
 export async function ruleOn(
   authentic: Authentic,
@@ -141,50 +118,6 @@ export function assertSameTool(
   });
 }
 
-async function rulingOf(
-  authentic: Authentic,
-  tool: Tool,
-  facts: Facts,
-  beside: Beside,
-  policy: Policy,
-  { ledger }: Dependencies,
-): Promise<Ruling> {
-  const resolved = applicableLimits(policy, facts, authentic);
-  if (policy.history.facts.length > 0) {
-    return rulingWithHistory(authentic, tool, facts, resolved ?? NO_LIMITS_APPLY, beside, policy, ledger);
-  }
-  if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
-  const { tenant } = authentic.agent;
-  const demands = resolved.limits.map(({ demand }) => demand);
-  const readings = await ledger.limits.read(tenant, authentic.proposal.actionId, demands);
-  return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside.demands));
-}
-
-/** The same, with what earlier actions came to: read in the one round trip. */
-async function rulingWithHistory(
-  authentic: Authentic,
-  tool: Tool,
-  facts: Facts,
-  resolved: ResolvedLimits,
-  beside: Beside,
-  policy: Policy,
-  ledger: Dependencies['ledger'],
-): Promise<Ruling> {
-  const { agent, proposal } = authentic;
-  const asked = resolveHistory(policy.history, facts, limitedProposal(authentic));
-  const demands = resolved.limits.map(({ demand }) => demand);
-  const { limits, history } = await ledger.limits.readWithHistory(
-    agent.tenant,
-    proposal.actionId,
-    demands,
-    asked.queries,
-  );
-  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside.demands), {
-    ...asked,
-    readings: historyBesideOthers(history, asked.queries, beside.marks),
-  });
-}
-
 /** Denies an action that would be queued again after it has waited for as long as it may. */
 function withoutQueue(ruling: Ruling): Ruling {
   const { queue, ...rest } = ruling;
@@ -221,12 +154,6 @@ function factsOf(
 
 function causeOf({ cause: { actionId, receipt }, agent }: CompensationAuthorizationClaims): Cause {
   return { actionId, agent, receipt };
-}
-
-function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
-  const decision = evaluate(policy, facts);
-  if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
-  return decision;
 }
 
 /**
