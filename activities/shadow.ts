@@ -38,7 +38,7 @@ export function compareInShadow(
 export function withMarksForShadow(
   claim: HistoryClaim | undefined,
   facts: Facts,
-  authentic: Authentic,
+  authentic: Pick<Authentic, 'proposal'>,
   { policy }: Pick<Dependencies, 'policy'>,
 ): HistoryClaim | undefined {
   const history = policy.shadow?.()?.history;

@@ -239,9 +239,7 @@ describe('beside others', () => {
 
   test('the policy in shadow finds what was done before it is active', () => {
     const { marks } = resolveHistory(policy.history, refund, proposal);
-    const authentic = { proposal: { actionId: 'a', tool: 'payments', ...proposal } } as Parameters<
-      typeof withMarksForShadow
-    >[2];
+    const authentic = { proposal: { actionId: 'a', tool: 'payments', ...proposal } };
     const left = (shadow: Policy | undefined) =>
       withMarksForShadow(undefined, refund, authentic, { policy: { current: () => policy, shadow: () => shadow } });
     expect(left(policy)).toEqual({ checks: [], marks });
