@@ -23,7 +23,8 @@ import { assertPromiseKept } from './capture-pre-state.js';
 import type { Activities, DryRunRequest, DryRunSeen } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { fromView } from './effect-reports.js';
-import { assertRevises, assertSameTool, refusal, ruleOn, type Beside } from './enforce.js';
+import { assertRevises, assertSameTool, refusal, ruleOn } from './enforce.js';
+import { NOBODY, type Beside } from './ruling.js';
 import type { Ruling } from '../src/policy/index.js';
 import { previewOf } from './propose.js';
 import { capture } from './snapshots.js';
@@ -64,7 +65,7 @@ function withoutRows({ rehearsal, ...preview }: Preview): Preview {
 
 /** What policy, limits and people say of it: on a worker that decides. */
 export async function decideDryRun(input: DryRunToDecide, deps: Dependencies): Promise<DryRun> {
-  return (await decideBeside(input, { demands: [], marks: [] }, deps)).answer;
+  return (await decideBeside(input, NOBODY, deps)).answer;
 }
 
 export interface DryRunToDecide {

@@ -2,27 +2,14 @@
 import type { Cause, Decision, Facts, Preview } from '../src/action/decision.js';
 import { CountersignError } from '../src/action/errors.js';
 import type { Outcome } from '../src/action/outcome.js';
-import type { LimitDemand } from '../src/action/limits.js';
 import type { Agent } from '../src/action/principal.js';
-import {
-  besideOthers,
-  deniedAtLimit,
-  evaluate,
-  historyBesideOthers,
-  NO_LIMITS_APPLY,
-  resolveHistory,
-  type Policy,
-  type ResolvedLimits,
-  type Ruling,
-} from '../src/policy/index.js';
-import type { Tool } from '../src/tools/tool.js';
+import { deniedAtLimit, type Policy, type Ruling } from '../src/policy/index.js';
 import type { CompensationAuthorizationClaims, Editor } from '../src/trust/index.js';
 import { admit } from './admit.js';
-import { assertHonourable } from './constraints.js';
 import { accountable, authenticate, readAuthorizedInput, type Authentic, type ToolInput } from './authenticate.js';
 import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } from './contract.js';
 import type { Dependencies } from './deps.js';
-import { applicableLimits, limitedProposal, rule } from './limits.js';
+import { NOBODY, readerOf, rulingOf, type Beside } from './ruling.js';
 import { fromView } from './effect-reports.js';
 import { compareInShadow, withMarksForShadow, type MakeRuling, type ReadLimits } from './shadow.js';
 import { StepRun } from './step.js';
@@ -83,16 +70,6 @@ interface RuleOptions {
   readonly readLimits?: ReadLimits;
 }
 
-/** What those that come first take, although nothing of it is taken yet. */
-export interface Beside {
-  /** Of limits. */
-  readonly demands: readonly LimitDemand[];
-  /** The marks that each of them leaves for later actions. */
-  readonly marks: readonly (readonly string[])[];
-}
-
-const NOBODY: Beside = { demands: [], marks: [] };
-
 /** What policy and limits say now. */
 export async function ruleOn(
   authentic: Authentic,
@@ -118,24 +95,6 @@ async function ruleWith(
   return rulingOf(authentic, read.tool, facts, beside, policy, readerOf(deps, readLimits));
 }
 
-/** How the figures that a decision needs are read: of limits, and of earlier actions where the policy speaks of them. */
-interface FiguresReader {
-  readonly limits: ReadLimits;
-  readonly withHistory: Dependencies['ledger']['limits']['readWithHistory'];
-}
-
-function readerOf({ ledger }: Dependencies, readLimits: ReadLimits | undefined): FiguresReader {
-  const withHistory: FiguresReader['withHistory'] = (...asked) => ledger.limits.readWithHistory(...asked);
-  if (readLimits === undefined) return { limits: (...asked) => ledger.limits.read(...asked), withHistory };
-  return {
-    limits: readLimits,
-    withHistory: async (tenant, actionId, demands, queries) => ({
-      limits: await readLimits(tenant, actionId, demands),
-      history: (await withHistory(tenant, actionId, [], queries)).history,
-    }),
-  };
-}
-
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
 function withoutSample({ facts, decision }: Pick<Refused, 'facts' | 'decision'>): Pick<Refused, 'facts' | 'decision'> {
   return {
@@ -159,45 +118,6 @@ export function assertSameTool(
     field: 'proposal.tool',
     expected: 'the same config of the tool on every worker',
     fix: 'Give all workers the same config, then propose again.',
-  });
-}
-
-async function rulingOf(
-  authentic: Authentic,
-  tool: Tool,
-  facts: Facts,
-  beside: Beside,
-  policy: Policy,
-  reader: FiguresReader,
-): Promise<Ruling> {
-  const resolved = applicableLimits(policy, facts, authentic);
-  if (policy.history.facts.length > 0) {
-    return rulingWithHistory(authentic, tool, facts, resolved ?? NO_LIMITS_APPLY, beside, policy, reader);
-  }
-  if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
-  const { tenant } = authentic.agent;
-  const demands = resolved.limits.map(({ demand }) => demand);
-  const readings = await reader.limits(tenant, authentic.proposal.actionId, demands);
-  return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside.demands));
-}
-
-/** The same, with what earlier actions came to: read in the one round trip. */
-async function rulingWithHistory(
-  authentic: Authentic,
-  tool: Tool,
-  facts: Facts,
-  resolved: ResolvedLimits,
-  beside: Beside,
-  policy: Policy,
-  reader: FiguresReader,
-): Promise<Ruling> {
-  const { agent, proposal } = authentic;
-  const asked = resolveHistory(policy.history, facts, limitedProposal(authentic));
-  const demands = resolved.limits.map(({ demand }) => demand);
-  const { limits, history } = await reader.withHistory(agent.tenant, proposal.actionId, demands, asked.queries);
-  return rule(policy, facts, tool, resolved, besideOthers(limits, demands, beside.demands), {
-    ...asked,
-    readings: historyBesideOthers(history, asked.queries, beside.marks),
   });
 }
 
@@ -237,12 +157,6 @@ function factsOf(
 
 function causeOf({ cause: { actionId, receipt }, agent }: CompensationAuthorizationClaims): Cause {
   return { actionId, agent, receipt };
-}
-
-function decide(policy: Policy, facts: Facts, tool: Tool): Decision {
-  const decision = evaluate(policy, facts);
-  if (decision.effect !== 'deny') assertHonourable(decision.constraints, tool);
-  return decision;
 }
 
 /**

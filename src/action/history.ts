@@ -31,7 +31,10 @@ export interface HistoryReading {
   readonly done: number;
   /** Those that are authorized, have not ended, and will be among `done` if they end as the fact asks. */
   readonly underWay: number;
-  /** All that have, or may have had, the effect that the fact is about: `done`, what has not ended, what is `unknown`, and where success is asked a `mismatch`. */
+  /**
+   * All that have, or may have had, the effect that the fact is about: `done`, what has not ended, what is `unknown`, and where success is asked a
+   * `mismatch`.
+   */
   readonly possible: number;
 }
 

@@ -5,7 +5,7 @@ import type { HistoryClaim } from '../action/history.js';
 import type { HoldRequest, LimitReading } from '../action/limits.js';
 import type { Policy } from './compile.js';
 import { evaluate } from './evaluate.js';
-import { awaited, historyClaim, historyFigure, type Awaited, type ReadHistory } from './history/index.js';
+import { awaited, historyClaim, historyFigure, type AwaitedActions, type ReadHistory } from './history/index.js';
 import { atLimits } from './limits/at-limits.js';
 import { figuresOf } from './limits/figures.js';
 import type { AtLimits, Measured, ResolvedLimits } from './limits/resolved.js';
@@ -88,7 +88,7 @@ export function anyLimit({ limits, exceeded, depths }: ResolvedLimits): boolean 
 }
 
 /** It waits for what must come before it, and if limits let it only wait too, for room. */
-function waitingFor({ reason, maxWaitMs, retryAfterMs }: Awaited, inVain: Decision, verdict: AtLimits): Waiting {
+function waitingFor({ reason, maxWaitMs, retryAfterMs }: AwaitedActions, inVain: Decision, verdict: AtLimits): Waiting {
   if (verdict.kind !== 'queue') return { kind: 'queue', reason, maxWaitMs, retryAfterMs, inVain };
   return {
     kind: 'queue',

@@ -413,7 +413,7 @@ test('denied by a limit', async () => {
 });
 
 test('waits for what must come before it, which is under way', async () => {
-  const rule = '@id("after-turns") forbid (principal, action, resource) when { context.targets.contains("lifted") } unless { context.history.turned.done >= 1 };';
+  const rule = '@id("after-turns") forbid (principal, action, resource) when { context.targets.contains("customers") } unless { context.history.turned.done >= 1 };';
   const fact = 'history: { turned: { of: { targets: turns }, scope: task, within: 1h, wait: 30s } }';
   await stack.withPolicy('history.yaml', () => fact, () =>
     stack.withPolicy('production.cedar', (text) => `${text}\n${rule}\n`, async () => {
@@ -422,7 +422,7 @@ test('waits for what must come before it, which is under way', async () => {
         () => admin.view('before').catch(() => undefined),
         (view) => view?.phase === 'executing',
       );
-      await ended(admin, { ...count('queued-for-earlier', 'lifted', 2, 1), traceId: 'a-task' });
+      await ended(admin, update('queued-for-earlier', { traceId: 'a-task' }));
       await before;
     }),
   );

@@ -258,6 +258,6 @@ test('in memory, by which a backtest counts, whatever happens in whatever order 
         );
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   );
 });

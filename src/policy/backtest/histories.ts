@@ -11,20 +11,26 @@ import type { DecidedRecord } from './redecide.js';
 /** Of each mark, so many of the newest actions are looked at. With more of them, as many as can be counted are possible. */
 const LOOKED_AT = 200;
 
+interface Left {
+  readonly action: string;
+  readonly at: number;
+}
+
 /** The marks that actions left, and what became of those actions. Times are microseconds since 1970. */
 export class HistoryMarks {
   /** By mark: the actions that left it, in the order in which they did. */
-  readonly #marks = new Map<string, Map<string, number>>();
+  readonly #marks = new Map<string, Left[]>();
   readonly #ended = new Map<string, OutcomeStatus>();
 
   leave(tenant: string, action: string, marks: readonly string[], at: number): void {
     for (const mark of marks) {
       const key = `${tenant}\n${mark}`;
-      const left = this.#marks.get(key) ?? new Map<string, number>();
+      const left = this.#marks.get(key) ?? [];
       this.#marks.set(key, left);
       // What is authorized again is the newest.
-      left.delete(action);
-      left.set(action, at);
+      const before = left.findLastIndex((one) => one.action === action);
+      if (before >= 0) left.splice(before, 1);
+      left.push({ action, at });
     }
   }
 
@@ -41,10 +47,9 @@ export class HistoryMarks {
     const earlier = new Map<string, boolean>();
     let many = false;
     for (const mark of possible) {
-      const newest = [...(this.#marks.get(`${tenant}\n${mark}`) ?? [])].reverse();
-      const within = newest.filter(([, left]) => left > at - withinMs * 1000);
-      many ||= within.length > LOOKED_AT;
-      for (const [other] of within.slice(0, LOOKED_AT + 1)) {
+      const newest = newestOf(this.#marks.get(`${tenant}\n${mark}`) ?? [], at - withinMs * 1000);
+      many ||= newest.length > LOOKED_AT;
+      for (const other of newest) {
         if (other !== action) earlier.set(other, earlier.get(other) === true || certain.includes(mark));
       }
     }
@@ -65,6 +70,17 @@ export class HistoryMarks {
       possible: many ? MAX_HISTORY_COUNT : most(counts.possible),
     };
   }
+}
+
+/** The newest first, one more than are looked at. */
+function newestOf(left: readonly Left[], after: number): readonly string[] {
+  const found: string[] = [];
+  for (let index = left.length - 1; index >= 0 && found.length <= LOOKED_AT; index--) {
+    const one = left[index];
+    if (one === undefined || one.at <= after) break;
+    found.push(one.action);
+  }
+  return found;
 }
 
 interface HistoryPlan {

@@ -8,7 +8,7 @@ import type { HistoryFact } from './fact.js';
 /** How long to wait before looking again: when it ends, hangs on others. Milliseconds. */
 const LOOK_AGAIN_MS = 500;
 
-export interface Awaited {
+export interface AwaitedActions {
   /** The decision if what is under way ends as asked. It does not deny. */
   readonly decision: Decision;
   readonly reason: string;
@@ -19,7 +19,7 @@ export interface Awaited {
 type Waiting = HistoryFact & { readonly waitMs: number };
 
 /** Decides again as if what is under way had ended as the facts ask. Undefined when that would be denied too, or no fact lets the action wait. */
-export function awaited(policy: Policy, facts: Facts): Awaited | undefined {
+export function awaited(policy: Policy, facts: Facts): AwaitedActions | undefined {
   const figures = new Map(facts.history?.map((figure) => [figure.fact, figure]));
   const waiting = policy.history.facts.filter(
     (fact): fact is Waiting => fact.waitMs !== undefined && (figures.get(fact.id)?.underWay ?? 0) > 0,

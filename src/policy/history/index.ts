@@ -1,5 +1,5 @@
 /** History in rules: what history.yaml declares, what an action asks of earlier ones, and what follows from what they came to. */
-export { awaited, type Awaited } from './awaited.js';
+export { awaited, type AwaitedActions } from './awaited.js';
 export { historyBesideOthers } from './beside.js';
 export { historyClaim } from './claim.js';
 export { historyFigure } from './figures.js';

@@ -2,10 +2,10 @@
  * How rules read `context.history`: each count is compared with a number that is written out. So what has to be read is bounded, and it can
  * be told how far a count may move without another decision.
  */
-import type { Expr } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { MAX_HISTORY_COUNT, type CountRange } from '../../action/history.js';
+import type { SourceLocation } from '../cedar.js';
 import type { BundleProblem } from '../problems.js';
-import type { Rule } from '../rules.js';
 import type { HistoryCount } from './cedar.js';
 
 /** A comparison of a count with a number, as one rule has it. */
@@ -38,7 +38,7 @@ interface Attribute {
 
 /** The uses of a rule. What is read in another way is added to `problems`. */
 export function historyUses(
-  rule: Pick<Rule, 'id' | 'json' | 'place'>,
+  rule: { readonly id: string; readonly json: PolicyJson; readonly place: SourceLocation },
   problems: BundleProblem[],
 ): readonly HistoryUse[] {
   const uses: HistoryUse[] = [];
