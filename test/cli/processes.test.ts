@@ -151,7 +151,7 @@ describe('worker', () => {
       receiver.requests.flatMap((request) => (request.url === url ? [request.body] : [])).join('');
     await until(
       async () => sent('/v1/metrics'),
-      (body) => body.includes('temporal_workflow_completed') && body.includes('countersign.step.duration'),
+      (body) => body.includes('temporal_workflow_completed') && body.includes('countersign.step.duration.seconds'),
     );
 
     child.kill('SIGTERM');

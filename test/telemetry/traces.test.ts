@@ -271,7 +271,7 @@ test('an action that people approve goes on in its trace, and their decisions ar
     (points) => points.length > 0,
   );
   expect(counted).toMatchObject([{ attributes: { verdict: 'approve' }, value: 1 }]);
-  expect(receiver.points('countersign.approval.wait')).toMatchObject([
+  expect(receiver.points('countersign.approval.wait.seconds')).toMatchObject([
     { attributes: { verdict: 'approve' }, value: 1 },
   ]);
 });
