@@ -65,13 +65,19 @@ function withVariables<T>(variables: Readonly<Record<string, string>>, body: () 
   }
 }
 
-/** What the SDK says of itself. Its messages may name headers, so they are shortened to what went wrong. */
+/** So many different problems are told apart. */
+const MOST_PROBLEMS = 50;
+
+/** What the SDK says of itself: each problem once in a while, and without the stack and the headers that come with it. */
 function toldSeldom(logger: Logger) {
-  let last = -Infinity;
+  const told = new Map<string, number>();
   const tell = (message: unknown): void => {
-    if (performance.now() - last < TOLD_EVERY_MS) return;
-    last = performance.now();
-    logger.warn({ problem: problemIn(message) }, 'telemetry could not be sent');
+    const problem = problemIn(message);
+    const last = told.get(problem);
+    const now = performance.now();
+    if (last === undefined ? told.size >= MOST_PROBLEMS : now - last < TOLD_EVERY_MS) return;
+    told.set(problem, now);
+    logger.warn({ problem }, 'telemetry has a problem');
   };
   const ignore = (): void => {};
   return { error: tell, warn: tell, info: ignore, debug: ignore, verbose: ignore };

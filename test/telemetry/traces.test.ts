@@ -382,5 +382,5 @@ test('a receiver that hangs or is gone delays no action, fails none, and does no
   const start = performance.now();
   await telemetry.stop();
   expect(performance.now() - start).toBeLessThan(4_000);
-  expect(lines.filter((line) => line.includes('telemetry could not be sent')).length).toBeLessThan(3);
+  expect(lines.filter((line) => line.includes('telemetry has a problem')).length).toBeLessThan(6);
 });
