@@ -35,7 +35,7 @@ export class Meter {
   record<Name extends MetricOf<'histogram'>>(name: Name, labels: MetricLabels<Name>, seconds: number): void {
     let histogram = this.#histograms.get(name);
     if (histogram === undefined) {
-      const explicitBucketBoundaries = name === 'countersign.approval.wait' ? WAITS : DURATIONS;
+      const explicitBucketBoundaries = name === 'countersign.approval.wait.seconds' ? WAITS : DURATIONS;
       histogram = this.#meter.createHistogram(name, { ...described(name), advice: { explicitBucketBoundaries } });
       this.#histograms.set(name, histogram);
     }

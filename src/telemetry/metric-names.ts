@@ -25,13 +25,13 @@ export const METRICS = {
     help: 'Actions that ended, by their outcome.',
     attributes: ['status', 'tool', 'code'],
   },
-  'countersign.action.duration': {
+  'countersign.action.duration.seconds': {
     kind: 'histogram',
     unit: 's',
     help: 'How long the steps of an action took together: without the time that people or limits let it wait.',
     attributes: ['status', 'tool'],
   },
-  'countersign.step.duration': {
+  'countersign.step.duration.seconds': {
     kind: 'histogram',
     unit: 's',
     help: 'How long each attempt at a step took.',
@@ -47,7 +47,7 @@ export const METRICS = {
     help: 'Decisions of people that were verified.',
     attributes: ['verdict'],
   },
-  'countersign.approval.wait': {
+  'countersign.approval.wait.seconds': {
     kind: 'histogram',
     unit: 's',
     help: 'How long an action had been shown to people when one decided.',
@@ -63,7 +63,7 @@ export const METRICS = {
     help: 'Requests that the gateway answered.',
     attributes: ['method', 'route', 'status'],
   },
-  'countersign.http.request.duration': {
+  'countersign.http.request.duration.seconds': {
     kind: 'histogram',
     unit: 's',
     help: 'How long answers took; requests that wait on purpose among them.',
@@ -79,7 +79,7 @@ export const METRICS = {
     help: 'Actions that wait for people, over all tenants.',
     attributes: [],
   },
-  'countersign.pending.approval.oldest': {
+  'countersign.pending.approval.oldest.seconds': {
     kind: 'gauge',
     unit: 's',
     help: 'How long the action that waits longest for people has been waiting. 0 where none waits.',
@@ -90,7 +90,7 @@ export const METRICS = {
     help: 'Actions that were admitted and have no outcome yet.',
     attributes: [],
   },
-  'countersign.open.action.oldest': {
+  'countersign.open.action.oldest.seconds': {
     kind: 'gauge',
     unit: 's',
     help: 'How long ago the oldest of them was admitted. 0 where there is none.',
@@ -139,9 +139,11 @@ export const DURATIONS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 /** Seconds: people decide within a minute, or come back from a weekend. */
 export const WAITS = [10, 30, 60, 300, 900, 3600, 4 * 3600, 86_400, 3 * 86_400];
 
-/** The name of a metric in Prometheus (https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/). */
+/**
+ * The name of a metric in Prometheus (https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/). A unit is in our
+ * own names: some exporters add it where it is absent, and others do not.
+ */
 export function prometheusName(name: MetricName): string {
-  const { kind, unit }: Metric = METRICS[name];
-  const words = [name.replaceAll('.', '_'), ...(unit === 's' ? ['seconds'] : [])];
-  return [...words, ...(kind === 'counter' ? ['total'] : [])].join('_');
+  const { kind }: Metric = METRICS[name];
+  return `${name.replaceAll('.', '_')}${kind === 'counter' ? '_total' : ''}`;
 }

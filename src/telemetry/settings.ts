@@ -34,7 +34,7 @@ export async function telemetrySettings(
   const isGiven = (name: string): boolean => given(env[name]) !== undefined;
   const sends = config.otlp !== undefined || ENDPOINTS.some(isGiven);
   if (!sends && config.prometheus === undefined && !EXPORTERS.some(isGiven)) return undefined;
-  const variables = { ...(await variablesOf(service, config, sends)), ...otelVariables(env) };
+  const variables = withTimeout({ ...(await variablesOf(service, config, sends)), ...otelVariables(env) });
   if (EXPORTERS.every((name) => variables[name] === 'none')) return undefined;
   return { variables, temporal: temporalMetrics(variables, config) };
 }
@@ -55,8 +55,6 @@ async function variablesOf(
     // Not of the process: its arguments may hold anything.
     OTEL_NODE_RESOURCE_DETECTORS: 'env,host',
     OTEL_METRIC_EXPORT_INTERVAL: String(intervalSeconds * 1000),
-    // The exporter may not take longer than there is time between two exports.
-    OTEL_METRIC_EXPORT_TIMEOUT: String(Math.min(intervalSeconds * 1000, 10_000)),
     ...(sampleRatio === undefined
       ? {}
       : { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: String(sampleRatio) }),
@@ -69,6 +67,12 @@ async function variablesOf(
           OTEL_EXPORTER_PROMETHEUS_PORT: String(prometheus.port),
         }),
   };
+}
+
+/** An export may not take longer than there is time between two. */
+function withTimeout(variables: Record<string, string>): Record<string, string> {
+  const most = Math.min(Number(variables['OTEL_METRIC_EXPORT_INTERVAL']), 10_000);
+  return { OTEL_METRIC_EXPORT_TIMEOUT: String(most), ...variables };
 }
 
 /** As the specification writes them: like W3C Baggage. @throws CountersignError CONFIG_INVALID */

@@ -1,5 +1,6 @@
 /** Loads OpenTelemetry's SDK where telemetry is asked for, and nowhere else: nothing waits for it, and nothing fails with it. */
 import { context, diag, DiagLogLevel, metrics, propagation, trace } from '@opentelemetry/api';
+import type { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Logger } from 'pino';
 import { CountersignError } from '../action/errors.js';
 import type { TelemetrySettings } from './settings.js';
@@ -21,11 +22,11 @@ const TOLD_EVERY_MS = 60_000;
  * @throws CountersignError CONFIG_INVALID without the SDK
  */
 export async function startTelemetry({ variables }: TelemetrySettings, logger: Logger): Promise<RunningTelemetry> {
-  const { NodeSDK } = await loadSdk();
+  const Sdk = await loadSdk();
   diag.setLogger(toldSeldom(logger), DiagLogLevel.WARN);
   // The SDK reads its settings while it is made and started, at once; they may hold secrets, so they do not stay.
   const sdk = withVariables(variables, () => {
-    const made = new NodeSDK({ instrumentations: [] });
+    const made = new Sdk({ instrumentations: [] });
     made.start();
     return made;
   });
@@ -38,9 +39,9 @@ export async function startTelemetry({ variables }: TelemetrySettings, logger: L
   };
 }
 
-async function loadSdk(): Promise<typeof import('@opentelemetry/sdk-node')> {
+async function loadSdk(): Promise<typeof NodeSDK> {
   try {
-    return await import('@opentelemetry/sdk-node');
+    return (await import('@opentelemetry/sdk-node')).NodeSDK;
   } catch (error) {
     throw new CountersignError('CONFIG_INVALID', "Telemetry is configured, but OpenTelemetry's SDK is not installed.", {
       field: 'telemetry',
@@ -64,25 +65,32 @@ function withVariables<T>(variables: Readonly<Record<string, string>>, body: () 
   }
 }
 
-/** What the SDK says of itself. Its messages may name headers, so they are shortened to what went wrong. */
+/** So many different problems are told apart. */
+const MOST_PROBLEMS = 50;
+
+/** What the SDK says of itself: each problem once in a while, and without the stack and the headers that come with it. */
 function toldSeldom(logger: Logger) {
-  let last = -Infinity;
-  const tell = (message: string): void => {
-    if (performance.now() - last < TOLD_EVERY_MS) return;
-    last = performance.now();
-    logger.warn({ problem: problemIn(message) }, 'telemetry could not be sent');
+  const told = new Map<string, number>();
+  const tell = (message: unknown): void => {
+    const problem = problemIn(message);
+    const last = told.get(problem);
+    const now = performance.now();
+    if (last === undefined ? told.size >= MOST_PROBLEMS : now - last < TOLD_EVERY_MS) return;
+    told.set(problem, now);
+    logger.warn({ problem }, 'telemetry has a problem');
   };
   const ignore = (): void => {};
   return { error: tell, warn: tell, info: ignore, debug: ignore, verbose: ignore };
 }
 
-/** The SDK hands errors over as JSON with their stack. */
-function problemIn(message: string): string {
+/** The SDK hands errors over as they are, or as JSON with their stack, whatever its types say. */
+function problemIn(message: unknown): string {
+  const text = message instanceof Error ? message.message : String(message);
   try {
-    const parsed = JSON.parse(message) as { message?: unknown };
-    if (typeof parsed.message === 'string') return parsed.message.slice(0, 200);
+    const parsed = JSON.parse(text) as { message?: unknown } | null;
+    if (typeof parsed?.message === 'string') return parsed.message.slice(0, 200);
   } catch {
     // It is a text as it is.
   }
-  return message.slice(0, 200);
+  return text.slice(0, 200);
 }

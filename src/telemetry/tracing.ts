@@ -69,7 +69,7 @@ export function traceHeaders(): TraceHeaders {
 }
 
 /** The trace headers among others, as far as they can be any. */
-export function traceHeadersIn(carrier: Readonly<Record<string, unknown>>): TraceHeaders {
+function traceHeadersIn(carrier: Readonly<Record<string, unknown>>): TraceHeaders {
   const found: Record<string, string> = {};
   for (const [name, longest] of Object.entries(LONGEST)) {
     const value = carrier[name];

@@ -57,7 +57,7 @@ async function watched(
     result = await body();
   } catch (thrown) {
     const code = errorType(thrown);
-    meter.record('countersign.step.duration', { step: name, tool, result: 'error' }, took() / 1000);
+    meter.record('countersign.step.duration.seconds', { step: name, tool, result: 'error' }, took() / 1000);
     meter.count('countersign.step.errors', { step: name, code });
     logger.warn({ ...step.ids, tool, code, ms: Math.round(took()) }, 'step failed');
     throw thrown;
@@ -92,7 +92,7 @@ function tell(span: Span, { result, code, failed = false, agent, decision, ended
 
 function measure(meter: Meter, { name, tool }: WatchedStep, facts: StepFacts, ms: number): void {
   const { result, code, decision, ended, person } = facts;
-  meter.record('countersign.step.duration', { step: name, tool, result }, ms / 1000);
+  meter.record('countersign.step.duration.seconds', { step: name, tool, result }, ms / 1000);
   if (code !== undefined) meter.count('countersign.step.errors', { step: name, code });
   if (decision !== undefined) {
     const { effect, rules } = decision;
@@ -103,12 +103,12 @@ function measure(meter: Meter, { name, tool }: WatchedStep, facts: StepFacts, ms
     const { status, steps } = ended;
     meter.count('countersign.actions', { status, tool, code: ended.code ?? 'none' });
     const before = Object.values(steps).reduce((sum, each) => sum + each, 0);
-    meter.record('countersign.action.duration', { status, tool }, (before + ms) / 1000);
+    meter.record('countersign.action.duration.seconds', { status, tool }, (before + ms) / 1000);
   }
   if (person !== undefined) {
     const { verdict, waitedSeconds } = person;
     meter.count('countersign.person.decisions', { verdict });
-    if (waitedSeconds !== undefined) meter.record('countersign.approval.wait', { verdict }, waitedSeconds);
+    if (waitedSeconds !== undefined) meter.record('countersign.approval.wait.seconds', { verdict }, waitedSeconds);
   }
 }
 

@@ -144,12 +144,14 @@ describe('worker', () => {
 
     const figures = await (await fetch(`http://127.0.0.1:${page}/metrics`)).text();
     expect(figures).toMatch(/^countersign_actions_total\{status="success",tool="shop-db",code="none".*\} 1$/m);
-    expect(figures).toMatch(/^countersign_step_duration_seconds_bucket\{step="enforce",.*le="0.1"\} \d/m);
+    expect(figures).toMatch(
+      /^countersign_step_duration_seconds_bucket\{(?=[^}]*step="enforce")(?=[^}]*le="0\.1")[^}]*\} \d/m,
+    );
     const sent = (url: string): string =>
       receiver.requests.flatMap((request) => (request.url === url ? [request.body] : [])).join('');
     await until(
       async () => sent('/v1/metrics'),
-      (body) => body.includes('temporal_workflow_completed') && body.includes('countersign.step.duration'),
+      (body) => body.includes('temporal_workflow_completed') && body.includes('countersign.step.duration.seconds'),
     );
 
     child.kill('SIGTERM');

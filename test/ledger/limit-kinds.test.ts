@@ -249,6 +249,7 @@ describe('a breaker', () => {
     const reading = await tenant.read(breaker());
     expect(reading).toMatchObject({ state: 'open', used: 3, left: 0, fits: false });
     expect(reading.retryAfterMs).toBeGreaterThan(55_000);
+    expect((await ledger.figures.now()).breakers.open).toBeGreaterThan(0);
     expect(await run(tenant, good)).toMatchObject({ kind: 'limited', limits: [{ state: 'open' }] });
   });
 
@@ -270,8 +271,14 @@ describe('a breaker', () => {
     const tenant = await opened();
     await tenant.pass('target', 60_000);
     expect(await tenant.read(breaker())).toMatchObject({ state: 'half_open', held: 0, left: 2, fits: true });
+    const before = await ledger.figures.now();
     const said = await times(5, (index) => tenant.admit(`probe-${index}`, breaker()));
     expect(said.filter(({ kind }) => kind === 'admitted')).toHaveLength(2);
+    const now = await ledger.figures.now();
+    expect(now.breakers).toEqual(before.breakers);
+    expect(now.breakers.halfOpen).toBeGreaterThan(0);
+    expect((now.holds.breaker ?? 0) - (before.holds.breaker ?? 0)).toBe(2);
+    expect(now.openActions - before.openActions).toBe(2);
     const probes = (await ledger.limits.holds({ tenant: tenant.name })).map(
       ({ actionId, amount }) => [actionId, amount] as const,
     );

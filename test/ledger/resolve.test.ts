@@ -62,6 +62,16 @@ describe('resolving', () => {
     ]);
   });
 
+  test('ends what the figures count as unknown', async () => {
+    const count = async (): Promise<number> => (await ledger.figures.now()).unknownActions;
+    const names = { tenant: newTenant(), actionId: 'a-1' };
+    const before = await count();
+    await unknown(names);
+    expect(await count()).toBe(before + 1);
+    await ledger.receipts.resolve(resolved(names));
+    expect(await count()).toBe(before);
+  });
+
   test('again, or by many at once, returns what the first one said and signs nothing more', async () => {
     const names = { tenant: newTenant(), actionId: 'a-1' };
     await unknown(names);

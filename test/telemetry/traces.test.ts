@@ -271,7 +271,7 @@ test('an action that people approve goes on in its trace, and their decisions ar
     (points) => points.length > 0,
   );
   expect(counted).toMatchObject([{ attributes: { verdict: 'approve' }, value: 1 }]);
-  expect(receiver.points('countersign.approval.wait')).toMatchObject([
+  expect(receiver.points('countersign.approval.wait.seconds')).toMatchObject([
     { attributes: { verdict: 'approve' }, value: 1 },
   ]);
 });
@@ -382,5 +382,5 @@ test('a receiver that hangs or is gone delays no action, fails none, and does no
   const start = performance.now();
   await telemetry.stop();
   expect(performance.now() - start).toBeLessThan(4_000);
-  expect(lines.filter((line) => line.includes('telemetry could not be sent')).length).toBeLessThan(3);
+  expect(lines.filter((line) => line.includes('telemetry has a problem')).length).toBeLessThan(6);
 });

@@ -9,9 +9,9 @@ import type { GaugeSeries, Metrics } from './metrics.js';
 /** Every gauge with its series: those that cannot be read are told as such. */
 const SERIES = {
   'countersign.pending.approvals': [{}],
-  'countersign.pending.approval.oldest': [{}],
+  'countersign.pending.approval.oldest.seconds': [{}],
   'countersign.open.actions': [{}],
-  'countersign.open.action.oldest': [{}],
+  'countersign.open.action.oldest.seconds': [{}],
   'countersign.unknown.actions': [{}],
   'countersign.holds': ['budget', 'count', 'rate', 'concurrency', 'breaker'].map((kind) => ({ kind })),
   'countersign.breakers': ['open', 'half_open'].map((state) => ({ state })),
@@ -39,9 +39,9 @@ async function readingsOf({ figures, rollout }: Pick<Ledger, 'figures' | 'rollou
 function standing(now: LedgerFigures): readonly GaugeReading[] {
   return [
     { name: 'countersign.pending.approvals', labels: {}, value: now.pendingApprovals },
-    { name: 'countersign.pending.approval.oldest', labels: {}, value: now.oldestApprovalSeconds },
+    { name: 'countersign.pending.approval.oldest.seconds', labels: {}, value: now.oldestApprovalSeconds },
     { name: 'countersign.open.actions', labels: {}, value: now.openActions },
-    { name: 'countersign.open.action.oldest', labels: {}, value: now.oldestOpenSeconds },
+    { name: 'countersign.open.action.oldest.seconds', labels: {}, value: now.oldestOpenSeconds },
     { name: 'countersign.unknown.actions', labels: {}, value: now.unknownActions },
     ...SERIES['countersign.holds'].map(({ kind }): GaugeReading => {
       const value = now.holds[kind as keyof LedgerFigures['holds']] ?? 0;

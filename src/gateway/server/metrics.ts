@@ -34,7 +34,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry, prefix: 'countersign_' });
     this.#requests = new Counter(this.#described('countersign.http.requests', ['method', 'route', 'status']));
     this.#durations = new Histogram({
-      ...this.#described('countersign.http.request.duration', ['method', 'route']),
+      ...this.#described('countersign.http.request.duration.seconds', ['method', 'route']),
       buckets: DURATIONS,
     });
     this.gauges({ 'countersign.event.streams': STREAMS.map((stream) => ({ stream })) }, async () =>
@@ -51,7 +51,7 @@ export class Metrics {
     this.#requests.inc({ ...labels, status });
     this.#durations.observe(labels, ms / 1000);
     this.#meter.count('countersign.http.requests', { ...labels, status: String(status) });
-    this.#meter.record('countersign.http.request.duration', labels, ms / 1000);
+    this.#meter.record('countersign.http.request.duration.seconds', labels, ms / 1000);
   }
 
   /** @returns to be called when the stream ends */
