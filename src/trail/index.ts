@@ -2,4 +2,4 @@
 export { fileAnchor, type FileAnchorOptions } from './anchors/file.js';
 export { gitAnchor, type GitAnchorOptions } from './anchors/git.js';
 export { webhookAnchor, type WebhookAnchorOptions } from './anchors/webhook.js';
-export type { Anchor, AnchoredCheckpoint } from './anchors/anchor.js';
+export type { Anchor } from './anchors/anchor.js';

@@ -7,7 +7,7 @@ export function leafHash(content: Uint8Array | string): Buffer {
 }
 
 /** The hash of a node: SHA-256 over a one byte and both of its children. */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return createHash('sha256').update('\x01').update(left).update(right).digest();
 }
 

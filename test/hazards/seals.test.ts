@@ -211,7 +211,9 @@ test('a refusal that no step gave is no reason on a receipt', async () => {
 function forged(keyring: Keyring, context: Parameters<typeof sealRecord>[1]): string {
   try {
     const record = { kind: 'forged' };
-    return openSealed(stack.keyring, context, sealRecord(keyring, context, record)).record.kind === 'forged' ? 'sealed' : '';
+    return openSealed(stack.keyring, context, sealRecord(keyring, context, record)).record.kind === 'forged'
+      ? 'sealed'
+      : '';
   } catch (error) {
     return (error as CountersignError).code;
   }

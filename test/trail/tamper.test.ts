@@ -67,6 +67,18 @@ test('evidence that is not there any more is counted, and the chain holds withou
   expect(await verify({ ...honest, lines })).toMatchObject({ ok: true, withheld: 10, covered: 8 });
 });
 
+test('one changed character is found, in whatever line it is', async () => {
+  const unnoticed: string[] = [];
+  for (const [n, line] of world.lines.entries()) {
+    for (let at = n; at < line.length; at += 61) {
+      const changed = line.slice(0, at) + (line[at] === 'x' ? 'y' : 'x') + line.slice(at + 1);
+      const { ok } = await verify({ ...honest, lines: world.lines.with(n, changed) });
+      if (ok) unnoticed.push(changed);
+    }
+  }
+  expect(unnoticed).toEqual([]);
+});
+
 describe('is found and located', () => {
   test.each(TAMPERINGS.map((tampering) => [tampering.name, tampering] as const))('%s', async (_, { tamper, found }) => {
     const tampered = await tamper(honest, world);

@@ -41,7 +41,7 @@ export async function newKeyring(): Promise<Keyring> {
   return parseKeyring(JSON.stringify(await generateKeyringFile(['receipt'])), 'test');
 }
 
-export async function publicKeys(...keyrings: readonly Keyring[]): Promise<PublicKeys> {
+async function publicKeys(...keyrings: readonly Keyring[]): Promise<PublicKeys> {
   const files = await Promise.all(keyrings.map((keyring) => publicKeyring(keyring)));
   return { receipt: files.flatMap(({ receipt = [] }) => receipt.map((key) => ({ ...key }))) };
 }
