@@ -274,8 +274,8 @@ export interface PurgeOptions {
 export interface Purged {
   /** How many of each kind went. */
   readonly gone: { readonly [kind in RetentionKind | 'effects']?: number };
-  /** The tools whose role may not delete what they keep. */
-  readonly refused?: readonly string[];
+  /** Tools of which nothing went, and why. The next run tries again. */
+  readonly skipped?: readonly { readonly tool: string; readonly why: string }[];
   /** The run reached its bound: the next one goes on. */
   readonly more: boolean;
 }

@@ -1,6 +1,7 @@
 /** Forgets what nothing needs any more, for as long as the operator says. Started by a schedule. */
 import { Context } from '@temporalio/activity';
 import { idempotencyKey } from '../src/action/idempotency-key.js';
+import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { RETENTION_KINDS, type RetentionKind } from '../src/ledger/index.js';
 import type { EffectRecords } from '../src/tools/tool.js';
 import type { Purged, PurgeOptions } from './contract.js';
@@ -29,15 +30,15 @@ export async function purge({ days }: PurgeOptions, deps: Dependencies): Promise
       more ||= full;
     });
   }
-  const refused: string[] = [];
+  const skipped: Skipped[] = [];
   const { effects } = days;
   if (effects !== undefined) {
     await attempt(async () => {
-      gone.effects = await purgeEffects(effects * DAY_MS, refused, deps);
+      gone.effects = await purgeEffects(effects * DAY_MS, skipped, deps);
     });
   }
   if (failures.length > 0) throw failures[0];
-  return { gone, more, ...(refused.length > 0 ? { refused } : {}) };
+  return { gone, more, ...(skipped.length > 0 ? { skipped } : {}) };
 }
 
 async function purgeKind(
@@ -54,18 +55,23 @@ async function purgeKind(
   return { count, full: last === BATCH };
 }
 
-/** What the tools of this worker keep of effects of actions that ended long ago. `refused` gets the names of those that may not delete it. */
+type Skipped = NonNullable<Purged['skipped']>[number];
+
+/** What the tools of this worker keep of effects of actions that ended long ago. One that is away is for the next run. */
 async function purgeEffects(
   olderThanMs: number,
-  refused: string[],
+  skipped: Skipped[],
   { ledger, tools, taskQueue }: Dependencies,
 ): Promise<number> {
   let gone = 0;
   for (const tool of tools.values()) {
     if (tool.records === undefined || (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue)) continue;
-    const count = await purgeRecords(tool.records, olderThanMs, ledger);
-    if (count === undefined) refused.push(tool.name);
-    gone += count ?? 0;
+    try {
+      gone += await purgeRecords(tool.records, olderThanMs, ledger);
+    } catch (thrown) {
+      const { code, message } = asCountersignError(thrown);
+      skipped.push({ tool: tool.name, why: `${code}: ${message}` });
+    }
   }
   return gone;
 }
@@ -74,7 +80,7 @@ async function purgeRecords(
   records: EffectRecords,
   olderThanMs: number,
   { retention }: Dependencies['ledger'],
-): Promise<number | undefined> {
+): Promise<number> {
   const context = { signal: Context.current().cancellationSignal };
   let gone = 0;
   let after: string | undefined;
@@ -85,13 +91,19 @@ async function purgeRecords(
     const ended = await retention.endedLongAgo(actions, olderThanMs);
     const over = actions.filter(({ tenant, actionId }) => ended.has(`${tenant}/${actionId}`));
     const count = await records.forget(over.map(idempotencyKey), context);
-    if (count === undefined) return undefined;
+    if (count === undefined) throw mayNot();
     gone += count;
     Context.current().heartbeat();
     after = keys.at(-1);
     if (keys.length < BATCH) return gone;
   }
   return gone;
+}
+
+function mayNot(): CountersignError {
+  return new CountersignError('TOOL_FAILED', "The tool's role may not delete its records of effects.", {
+    expected: 'DELETE on the table of effects, or `retention.effects: false`',
+  });
 }
 
 function actionOf(key: string): { readonly tenant: string; readonly actionId: string }[] {

@@ -42,7 +42,7 @@ export const privacySchema = z.strictObject({
     .optional(),
   redaction: z
     .strictObject({
-      keyFile: nonEmpty('the path of a file with a key for redaction'),
+      keysFile: nonEmpty('the path of a file with a key for redaction'),
       tools: z.record(
         z.string(),
         z.strictObject({
@@ -77,6 +77,6 @@ export function besideConfig(folder: string, privacy: PrivacyConfig): PrivacyCon
     ...(keysFile === undefined ? {} : { payloads: { ...payloads, keysFile: path.resolve(folder, keysFile) } }),
     ...(redaction === undefined
       ? {}
-      : { redaction: { ...redaction, keyFile: path.resolve(folder, redaction.keyFile) } }),
+      : { redaction: { ...redaction, keysFile: path.resolve(folder, redaction.keysFile) } }),
   };
 }

@@ -23,6 +23,6 @@ export async function openRedaction(
   if (unknown !== undefined) {
     throw configInvalid(`privacy.redaction.tools.${unknown}`, `for one of the tools: ${tools?.join(', ')}`);
   }
-  const keys = await loadPayloadKeys({ env: {}, file: rules.keyFile, production: isProduction() });
+  const keys = await loadPayloadKeys({ env: {}, file: rules.keysFile, production: isProduction() });
   return new Redaction(requiredKeys(keys), rules.tools, subjects);
 }

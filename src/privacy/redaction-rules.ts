@@ -12,8 +12,8 @@ export interface RedactionRules {
 
 /** The member `privacy.redaction` of the config. */
 export interface RedactionConfig {
-  /** The file of the key that digests are made under, relative to the config file: one of `countersign payload-keys create`. */
-  readonly keyFile: string;
+  /** The file of the keys that digests are made under, relative to the config file: one of `countersign payload-keys create`. */
+  readonly keysFile: string;
   /** By the tool's name. */
   readonly tools: Readonly<Record<string, RedactionRules>>;
 }

@@ -1,5 +1,6 @@
 /** Whom recorded values are about, and the keys of their own under which they are digested and encrypted. */
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { CountersignError } from '../action/errors.js';
 import { canonical, type Json, type JsonObject } from '../action/json.js';
 import { at, tokensOf } from '../tools/http/pointer.js';
 import { ENCRYPTED, KEY_ID, type EncryptingCodec } from './payload-codec.js';
@@ -17,9 +18,15 @@ export function newKey(): Json {
   return randomBytes(32).toString('base64url');
 }
 
-/** A key of one subject, as a set that holds nothing else. */
+/** 32 bytes in base64url. */
+const KEY_CHARACTERS = 43;
+
+/** A key of one subject, as a set that holds nothing else. @throws CountersignError PAYLOAD_INVALID */
 export function subjectKeys(id: string, key: Json): PayloadKeys {
-  const secret = createSecretKey(Buffer.from(typeof key === 'string' ? key : '', 'base64url'));
+  if (typeof key !== 'string' || key.length !== KEY_CHARACTERS) {
+    throw new CountersignError('PAYLOAD_INVALID', 'The key of a subject in the ledger is none.', { field: 'subject' });
+  }
+  const secret = createSecretKey(Buffer.from(key, 'base64url'));
   return { current: { id, key: secret }, byId: new Map([[id, secret]]) };
 }
 

@@ -54,7 +54,7 @@ const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
 };
 type Privacy = Required<PrivacyConfig>;
 const PAYLOADS: Names<Required<Privacy['payloads']>> = { keysFile: true, plain: true };
-const REDACTION: Names<Required<Privacy['redaction']>> = { keyFile: true, tools: true };
+const REDACTION: Names<Required<Privacy['redaction']>> = { keysFile: true, tools: true };
 const CODEC_SERVER: Names<Required<Privacy['codecServer']>> = { origins: true, roles: true };
 type Gateway = Required<GatewayConfig>;
 const GATEWAY: Names<Omit<Gateway, 'session' | 'limits'>> = {

@@ -501,6 +501,12 @@ test('reconciling, and what is recorded', async () => {
   await recordWorkflow('recorded-outcome', workflowId);
 });
 
+test('forgetting what nothing needs', async () => {
+  const { taskQueue } = stack.temporal;
+  await admin.temporal.workflow.execute('retention', { workflowId: 'retention', taskQueue, args: [{ days: { holds: 400, effects: 400 } }] });
+  await recordWorkflow('retention', 'retention');
+});
+
 test('a request that was never sent', async () => {
   await ended(admin, { actionId: 'unsent', tool: 'refusing', input: { line: 'a' } });
   await record('unsent', 'unsent');

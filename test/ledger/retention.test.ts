@@ -230,7 +230,14 @@ describe('what a tool keeps of effects', () => {
     const url = new URL(at.url);
     [url.username, url.password] = [role, 'secret'];
     const reader = dbTool(url.href);
-    expect(await run(reader, { effects: 30 })).toEqual({ gone: { effects: 0 }, more: false, refused: ['shop-db'] });
+    expect(await run(reader, { effects: 30 })).toEqual({
+      gone: { effects: 0 },
+      more: false,
+      skipped: [{ tool: 'shop-db', why: expect.stringMatching(/^TOOL_FAILED: .* may not delete/) as string }],
+    });
+    const away = dbTool('postgres://nobody@127.0.0.1:1/none');
+    expect((await run(away, { effects: 30 })).skipped?.[0]?.why).toMatch(/^TOOL_UNAVAILABLE/);
+    await away.close();
     await reader.close();
     await at.pool.query(`drop owned by ${role}; drop role ${role}`);
 

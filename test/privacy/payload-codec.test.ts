@@ -53,6 +53,12 @@ describe('a payload', () => {
     expect(plainly([first])).not.toEqual(plainly([second]));
   });
 
+  test('that was encrypted by this format’s first version is read by every later one', async () => {
+    const data = `AfJJsKLVeLSxhtOOB6FhyR9T/VXe5K0SHupqxsKUzN2y4FTFwBP7URHk6One6YPS0E2hYUwyJ4kuyeXMiXYkOiqVTxfj6z4gQZVypSYf4ZsfEWRyKBgw1NJO5AMc/73uKaK9/Z4=`;
+    const metadata = { encoding: Buffer.from(ENCRYPTED), [KEY_ID]: Buffer.from('old') };
+    expect(plainly(await codec.decode([{ metadata, data: Buffer.from(data, 'base64') }]))).toEqual(plainly([SECRET]));
+  });
+
   test('is refused with any one bit changed', async () => {
     const sealed = await one(codec);
     const data = Buffer.from(sealed.data ?? []);

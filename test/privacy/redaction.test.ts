@@ -186,7 +186,9 @@ describe('on a real ledger', () => {
       forbid (principal, action == Countersign::Action::"DELETE", resource);`,
     );
     const tools = [shopTool(stack.shopUrl)];
-    const privacy = { redaction: { keyFile, tools: { 'shop-db': { fields: ['name'], subject: ['/where/id'] } } } };
+    const privacy = {
+      redaction: { keysFile: keyFile, tools: { 'shop-db': { fields: ['name'], subject: ['/where/id'] } } },
+    };
     await stack.startWorker({ config: { policies: stack.policies, tools, privacy } });
     bot = await stack.agent();
   });
@@ -298,7 +300,7 @@ describe('on a real ledger', () => {
     const config = path.join(folder, 'countersign.config.mjs');
     await writeFile(
       config,
-      `export default { policies: { from: 'ledger' }, tools: [], privacy: { redaction: { keyFile: 'redaction-key.json', tools: { 'shop-db': { fields: ['name'], subject: ['/where/id'] } } } } };`,
+      `export default { policies: { from: 'ledger' }, tools: [], privacy: { redaction: { keysFile: 'redaction-key.json', tools: { 'shop-db': { fields: ['name'], subject: ['/where/id'] } } } } };`,
     );
     const erase = (subject: string) =>
       cli(
@@ -313,7 +315,7 @@ describe('on a real ledger', () => {
     const deps = {
       ledger: stack.ledger,
       redaction: await openRedaction(
-        { keyFile: path.join(folder, 'redaction-key.json'), tools: {} },
+        { keysFile: path.join(folder, 'redaction-key.json'), tools: {} },
         await payloadEncryption(process.env),
         stack.ledger.subjectKeys,
       ),
@@ -343,15 +345,17 @@ describe('on a real ledger', () => {
     const keyFile = path.join(folder, 'redaction-key.json');
     const start = (redacting: object) =>
       stack.startWorker({ config: { policies: stack.policies, tools, privacy: { redaction: redacting as never } } });
-    await expect(start({ keyFile, tools: { 'other-db': {} } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    await expect(start({ keyFile, tools: { 'shop-db': { input: ['params'] } } })).rejects.toMatchObject({
+    await expect(start({ keysFile: keyFile, tools: { 'other-db': {} } })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
     });
-    await expect(start({ keyFile: `${keyFile}.none`, tools: {} })).rejects.toMatchObject({ code: 'KEYS_MISSING' });
+    await expect(start({ keysFile: keyFile, tools: { 'shop-db': { input: ['params'] } } })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+    await expect(start({ keysFile: `${keyFile}.none`, tools: {} })).rejects.toMatchObject({ code: 'KEYS_MISSING' });
     const { COUNTERSIGN_PAYLOAD_KEYS_FILE: held } = process.env;
     delete process.env['COUNTERSIGN_PAYLOAD_KEYS_FILE'];
     try {
-      await expect(start({ keyFile, tools: { 'shop-db': { fields: ['name'] } } })).rejects.toMatchObject({
+      await expect(start({ keysFile: keyFile, tools: { 'shop-db': { fields: ['name'] } } })).rejects.toMatchObject({
         code: 'KEYS_MISSING',
       });
     } finally {

@@ -1,1 +1,1 @@
-export { SubjectKeys, type SubjectKey } from './subject-keys.js';
+export { SubjectKeys } from './subject-keys.js';
