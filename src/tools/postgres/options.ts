@@ -62,6 +62,8 @@ export interface PostgresOptions {
   readonly maxConnections?: number;
   /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
+  /** The task queue, when the steps of this tool must run on another worker. */
+  readonly taskQueue?: string;
 }
 
 export function clientOf({ name, url, connection }: PostgresOptions): ClientConfig {
