@@ -9,6 +9,7 @@ const {
   OIDC_CLIENT_ID: clientId,
 } = process.env;
 const isGateway = Boolean(publicUrl);
+const trustedProxies = Number(process.env.GATEWAY_TRUSTED_PROXIES || 0);
 if (!file && !isGateway)
   throw new Error('Set APP_DATABASE_URL_FILE to a file with the URL of the database that agents may act on.');
 
@@ -19,5 +20,7 @@ export default defineConfig({
   tools: isGateway
     ? []
     : [postgres({ name: 'app-db', environment: 'production', url: readFileSync(file, 'utf8').trim() })],
-  ...(isGateway ? { gateway: { publicUrl, ...(issuer && clientId ? { oidc: { issuer, clientId } } : {}) } } : {}),
+  ...(isGateway
+    ? { gateway: { publicUrl, trustedProxies, ...(issuer && clientId ? { oidc: { issuer, clientId } } : {}) } }
+    : {}),
 });

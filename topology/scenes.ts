@@ -167,10 +167,10 @@ const rollingRestart: Scene = {
     await stage.approve(actionId);
     const outcome = await throughAny(stage, 'admin_user', proposal);
     return {
-      expected: { first: 'pending', then: 'success', left: 200 },
+      expected: { first: 'pending', after: 'success', left: 200 },
       seen: {
         first: waiting.status,
-        then: outcome.status,
+        after: outcome.status,
         left: await stage.shop.value('SELECT count(*)::int FROM sessions'),
       },
     };
@@ -193,11 +193,11 @@ const restored: Scene = {
     const outcome = await throughAny(stage, 'admin_user', proposal);
     const { ok, receipts } = await stage.verifyReceipts();
     return {
-      expected: { first: 'pending', recorded: 'success', then: 'success', left: 200, receipts: true },
+      expected: { first: 'pending', recorded: 'success', after: 'success', left: 200, receipts: true },
       seen: {
         first: waiting.status,
         recorded: recorded.status,
-        then: outcome.status,
+        after: outcome.status,
         left: await stage.shop.value('SELECT count(*)::int FROM sessions'),
         receipts: ok,
       },

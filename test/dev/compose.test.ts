@@ -1,14 +1,17 @@
 /** docker-compose.yml and its image: what would go wrong on somebody else's machine, read from the files themselves. */
 import { openConnection, type OpenConnection } from '../../src/client/connection.js';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { parse } from 'yaml';
+import { loadConfig } from '../../src/config/config.js';
 import { VARIABLES } from '../../src/environment.js';
+import { SERVER_VERSION } from '../../topology/temporal-server.js';
 import { cli } from '../cli/support.js';
+import { onSources, scratch } from '../docs/support.js';
 import { createNamespace } from '../support/temporal.js';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -57,6 +60,11 @@ describe('docker-compose.yml', () => {
       expect.arrayContaining(['temporal', 'temporal-db', 'temporal-ui', 'ledger', 'setup', 'gateway', 'gateway-2']),
     );
     expect(compose.services['worker']?.deploy?.replicas).toBe(2);
+  });
+
+  test('Temporal is of the version that `npm run topology` builds', () => {
+    expect(compose.services['temporal']?.image).toBe(`temporalio/server:${SERVER_VERSION}`);
+    expect(compose.services['temporal-schema']?.image).toBe(`temporalio/admin-tools:${SERVER_VERSION}`);
   });
 
   test.each(services)('%s has an image pinned to a version', (_, service) => {
@@ -133,6 +141,24 @@ describe('docker-compose.yml', () => {
       .filter(([, { build }]) => build !== undefined)
       .flatMap(([, { environment }]) => Object.keys(environment ?? {}));
     expect(given.filter((name) => !(name in VARIABLES) && !config.includes(name))).toEqual([]);
+  });
+
+  test.each([
+    ['worker', { APP_DATABASE_URL_FILE: 'FILE' }, ['app-db'], undefined],
+    ['gateway', { GATEWAY_URL: 'https://x.example', GATEWAY_TRUSTED_PROXIES: '1' }, [], 'https://x.example'],
+  ])('the config of the image is one for a %s', async (name, env, tools, publicUrl) => {
+    const folder = await scratch('compose');
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const url = path.join(folder, 'url');
+    await writeFile(url, 'postgres://app@127.0.0.1:1/app\n');
+    const file = path.join(folder, `${name}.mjs`);
+    await writeFile(file, onSources(await readFile(path.join(root, 'docker/countersign.config.mjs'), 'utf8')));
+    for (const [variable, value] of Object.entries(env)) vi.stubEnv(variable, value === 'FILE' ? url : value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const config = await loadConfig(file);
+    expect(config.tools.map((tool) => tool.name)).toEqual(tools);
+    expect(config.gateway?.publicUrl).toBe(publicUrl);
+    await Promise.all(config.tools.map((tool) => tool.close()));
   });
 
   test('the script makes the secrets that are mounted and are no keys, once', async () => {

@@ -3,6 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { expect, onTestFinished, test } from 'vitest';
+import { ERROR_CODES } from '../../src/action/errors.js';
 import { createProgram } from '../../src/cli/program.js';
 import { loadConfig } from '../../src/config/config.js';
 import { temporalSettings, VARIABLES } from '../../src/environment.js';
@@ -30,7 +31,7 @@ test('a server with mutual TLS, and Temporal Cloud, are reached by what the page
 
 test('every variable that it names is read', () => {
   const named = [...page.matchAll(/`?\b((?:TEMPORAL|COUNTERSIGN)_[A-Z_]+)\b/g)].map(([, name]) => name as string);
-  expect(named.filter((name) => !(name in VARIABLES))).toEqual([]);
+  expect(named.filter((name) => !(name in VARIABLES) && !(name in ERROR_CODES))).toEqual([]);
 });
 
 test('the config for workers that decide and workers that act loads for both', async () => {
@@ -54,7 +55,7 @@ test('the commands are those of the command line, with their options', () => {
       if (next === undefined) break;
       command = next;
     }
-    expect(at, words.join(' ')).toBeGreaterThan(0);
+    expect({ words, at }).not.toEqual({ words, at: 0 });
     const options = words.slice(at).filter((word) => word.startsWith('--'));
     expect(command.options.map(({ long }) => long)).toEqual(expect.arrayContaining(options));
   }

@@ -19,12 +19,12 @@ beforeAll(async () => {
       CREATE TABLE stock (id int PRIMARY KEY, qty int NOT NULL);
       INSERT INTO stock SELECT n, 10 FROM generate_series(1, 300) n;`,
     // The deciding worker knows what the tool is, and not where its system is.
-    tools: () => [{ ...shopTool('postgres://nobody@127.0.0.1:1/none'), taskQueue: 'shop' }],
+    tools: () => [shopTool('postgres://nobody@127.0.0.1:1/none', { taskQueue: 'shop' })],
   });
   const keyring = await parseKeyring(JSON.stringify(await narrowedKeyring(stack.keys, 'test', ['tool'])), 'test');
   toolWorker = await stack.startWorker({
     keyring,
-    config: { policies: stack.policies, tools: [{ ...shopTool(stack.shopUrl), taskQueue: 'shop' }] },
+    config: { policies: stack.policies, tools: [shopTool(stack.shopUrl, { taskQueue: 'shop' })] },
     temporal: { ...stack.temporal, taskQueue: 'shop' },
   });
   agent = await stack.agent();

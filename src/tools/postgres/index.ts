@@ -38,6 +38,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     idempotency: 'native',
     constraints: ['maxRows', 'timeoutMs'],
     timeoutMs: parts.timeoutMs,
+    ...(options.taskQueue === undefined ? {} : { taskQueue: options.taskQueue }),
     input: postgresInput,
     actionType: actionTypeOf,
     operation: (input) => (input.op === 'sql' ? classify(input.sql).operation : input.op),

@@ -63,6 +63,8 @@ export interface PostgresOptions {
   readonly maxConnections?: number;
   /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
+  /** The task queue, when the steps of this tool must run on another worker. */
+  readonly taskQueue?: string;
 }
 
 /** The tables that actions can name and triggers may write, as targets name them. Undefined where the tool covers a whole schema. */
