@@ -54,7 +54,7 @@ export function enforce(
   proposal: Pick<Proposal, 'tool' | 'input'> & Partial<Proposal>,
   context: EnforceContext,
 ): Decision {
-  const { policy, agent, tool, actionType } = context;
+  const { policy, tool, actionType } = context;
   if (proposal.tool !== tool.name) {
     return {
       effect: 'deny',
@@ -74,17 +74,25 @@ export function enforce(
   } catch (error) {
     return undecidable(policy, error);
   }
-  return evaluate(policy, {
+  const facts = proposedFacts(proposal, context);
+  return evaluate(policy, input === undefined ? facts : { ...facts, input });
+}
+
+/** The facts that `enforce` decides on, but for what the policy's schema declares of the input. */
+export function proposedFacts(
+  { input, from }: Pick<Proposal, 'input'> & Partial<Proposal>,
+  { agent, actionType, tool, operation, preview, limits, now = ENFORCE_NOW }: Omit<EnforceContext, 'policy'>,
+): Facts {
+  return {
     agent,
     actionType,
     tool,
-    operation: context.operation ?? textOf(proposal.input, 'operation') ?? actionType.toLowerCase(),
-    preview: { ...defaultPreview(proposal.input, actionType), ...context.preview },
-    ...(input === undefined ? {} : { input }),
-    ...(proposal.from === undefined ? {} : { from: proposal.from }),
-    ...(context.limits === undefined ? {} : { limits: context.limits }),
-    now: context.now ?? ENFORCE_NOW,
-  });
+    operation: operation ?? textOf(input, 'operation') ?? actionType.toLowerCase(),
+    preview: { ...defaultPreview(input, actionType), ...preview },
+    ...(from === undefined ? {} : { from }),
+    ...(limits === undefined ? {} : { limits }),
+    now,
+  };
 }
 
 function defaultPreview(input: JsonObject, actionType: ActionType): Preview {

@@ -390,6 +390,25 @@ describe('the policy', () => {
     expect(await page.locator('#refusal').textContent()).toContain('line 2');
   });
 
+  test('is tried on its limits, as they were recorded and as they are now, and told what would change it', async () => {
+    const purge = { tool: 'staging-db', input: { op: 'delete', table: 'sessions', where: { id: { gt: 5197 } } } };
+    expect((await world.propose(purge)).body).toMatchObject({ status: 'success' });
+    const page = await watched('dora');
+    await page.goto('/policy/playground?rule=protected-tables&action=refused');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    const figures = page.locator('#trial-limits + p + dl');
+    expect(await figures.textContent()).toBe('as recordedrows-deleted: 20000 of 20000 rows left');
+    const changed = page.getByRole('heading', { name: 'With your change' }).locator('..');
+    expect(await changed.textContent()).toContain('allow, if its target is one that no rule names');
+    await page.getByLabel('Time and figures of limits').selectOption('now');
+    await page.getByLabel('The rule, in Cedar').fill('');
+    await page.getByRole('button', { name: 'Decide' }).click();
+    await page.getByText('It would be allow instead of deny').waitFor();
+    expect(await figures.textContent()).toBe('as it is nowrows-deleted: 19997 of 20000 rows left');
+    expect(await page.getByLabel('Time and figures of limits').inputValue()).toBe('now');
+    await inert(page);
+  });
+
   test('is tried with hostile texts, which stay texts, and by nobody but the page itself', async () => {
     const page = await watched('dora');
     await page.goto('/policy/playground?rule=protected-tables&action=refused');

@@ -1,5 +1,6 @@
 /** What the policy pages are made of, without a browser or a server: outlines, trials, what is pasted, and how all of it is drawn. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Facts } from '../../src/action/decision.js';
 import type { CountersignError } from '../../src/action/errors.js';
 import { digestText } from '../../src/action/json.js';
 import type { PolicyEvidence } from '../../src/action/policy-rollout.js';
@@ -11,7 +12,7 @@ import { Limits, Rules } from '../../src/gateway/inbox/policy/rules.js';
 import { TrialResult } from '../../src/gateway/inbox/policy/decided.js';
 import { outlineOf, type BundleFiles } from '../../src/gateway/policy/outline.js';
 import { PolicyWork } from '../../src/gateway/policy/policy-work.js';
-import { tryOut } from '../../src/gateway/policy/trial.js';
+import { tryOut, type PolicyTrial } from '../../src/gateway/policy/trial.js';
 import { CHANGE_KINDS } from '../../src/policy/backtest/index.js';
 import { loadBundle, starterFolder } from '../../src/policy/index.js';
 
@@ -45,6 +46,12 @@ const PASTED = {
   preview: { rows: 1, targets: ['users'] },
 };
 const question = (more: object = {}) => pastedQuestion(JSON.stringify({ ...PASTED, ...more }), 'acme');
+
+function trial(...asked: Parameters<typeof tryOut>): PolicyTrial {
+  const answer = tryOut(...asked);
+  if ('lacks' in answer) throw new Error(`it lacks ${JSON.stringify(answer.lacks)}`);
+  return answer;
+}
 
 describe('the rules of a bundle', () => {
   test('are told with their scope, who lifts them, and how often each decided', () => {
@@ -99,7 +106,7 @@ describe('the rules of a bundle', () => {
 
 describe('a trial', () => {
   test('decides before and after a change of one rule', () => {
-    const { before, after } = tryOut(
+    const tried = trial(
       starter,
       {
         id: 'protected-tables',
@@ -110,21 +117,23 @@ forbid (principal, action == Countersign::Action::"DELETE", resource);`,
       },
       question(),
     );
-    expect(before).toMatchObject({ effect: 'deny', policies: ['protected-tables'] });
+    const { before, after } = tried;
+    expect(before).toMatchObject({ effect: 'deny', decision: { policies: ['protected-tables'] } });
     expect(after).toMatchObject({ effect: 'require_approval', reason: 'protected-tables: 1 rows of users' });
-    expect(after.requirements).toMatchObject([{ roles: ['lead'], quorum: 2 }]);
-    const page = html(TrialResult({ trial: { before, after }, recorded: before }));
+    expect(after.decision.requirements).toMatchObject([{ roles: ['lead'], quorum: 2 }]);
+    const page = html(TrialResult({ trial: tried, recorded: before.decision }));
     expect(page).toContain('It would be ask people instead of deny');
     expect(page).toContain('2 of lead within 1d');
+    expect(page).toContain('It falls under none.');
   });
 
   test('takes a rule out, adds one, and says where nothing differs', () => {
-    expect(tryOut(starter, { id: 'protected-tables', text: '' }, question()).after.effect).toBe('allow');
+    expect(trial(starter, { id: 'protected-tables', text: '' }, question()).after.effect).toBe('allow');
     const all = '@id("nobody") forbid (principal, action, resource);';
-    const added = tryOut(starter, { text: all }, question({ preview: { rows: 1, targets: ['orders'] } }));
+    const added = trial(starter, { text: all }, question({ preview: { rows: 1, targets: ['orders'] } }));
     expect([added.before.effect, added.after.effect]).toEqual(['allow', 'deny']);
     const { text } = outlineOf(starter).rules[0] ?? { text: '' };
-    const same = tryOut(starter, { id: outlineOf(starter).rules[0]?.id ?? '', text }, question());
+    const same = trial(starter, { id: outlineOf(starter).rules[0]?.id ?? '', text }, question());
     expect(html(TrialResult({ trial: same }))).toContain('The change makes no difference here');
   });
 
@@ -154,11 +163,115 @@ forbid (principal, action == Countersign::Action::"DELETE", resource);`,
     expect(thrown(() => question({ agent: { ...PASTED.agent, tenant: 'globex' } })).code).toBe('INVALID_INPUT');
     expect(thrown(() => pastedQuestion(' '.repeat(70_000), 'acme')).code).toBe('INPUT_TOO_LARGE');
     const action = { actionId: 'a-1' } as Parameters<typeof recordedQuestion>[0];
-    expect(thrown(() => recordedQuestion(action)).field).toBe('action');
+    expect(thrown(() => recordedQuestion(action, 'record')).field).toBe('action');
   });
 
   test('is of the tenant of whoever asks', () => {
     expect(question()).toMatchObject({ kind: 'proposed', agent: { tenant: 'acme' } });
+  });
+});
+
+describe('a trial of an action that falls under limits', () => {
+  const refunds = (): BundleFiles => ({
+    ...starter,
+    'refunds.cedar': `@id("refunds") permit (principal in Countersign::Role::"billing", action == Countersign::Action::"CALL_API", resource);
+@id("late-refunds") @reason("{agent} is nearly out of money") @approval("lead")
+forbid (principal, action == Countersign::Action::"CALL_API", resource)
+when { context.limits has refunds && context.limits.refunds.left < 100 };`,
+    'limits.yaml': `limits:
+  refunds:
+    kind: budget
+    scope: tenant
+    amount: input.amount
+    unit: EUR
+    max: 500
+    window: 1d
+    when: actionType == "CALL_API"
+`,
+  });
+  const NOTHING = { text: '@id("nothing") forbid (principal, action, resource) when { context.rows > 1000000 };' };
+  const figure = { limit: 'refunds', key: '', kind: 'budget' as const, max: 500, unit: 'EUR', text: '' };
+  const facts: Facts = {
+    agent: { id: 'refunder', tenant: 'acme', roles: ['billing'], scopes: ['*'] },
+    tool: { name: 'payments', kind: 'http', environment: 'production' },
+    actionType: 'CALL_API',
+    operation: 'refund',
+    preview: { rows: 0, targets: [], reads: [], schemaChange: false, sample: [], summary: '' },
+    limits: [{ ...figure, used: 300, held: 100, left: 100, fits: false, retryAfterMs: 3_600_000 }],
+    now: '2026-02-28T12:00:00.000Z',
+  };
+  const recorded = (asOf: 'record' | 'now') =>
+    recordedQuestion({ actionId: 'a-1', outcome: { facts }, proposal: { input: { amount: 250 } } } as never, asOf);
+  const wouldBe = ({ changes }: PolicyTrial['before']) =>
+    changes.map(({ changes: together, effect }) => `${effect}: ${together.map(({ text }) => text).join(' + ')}`);
+
+  test('is decided on the recorded figures, and told how much of the input would pass', () => {
+    const tried = trial(refunds(), NOTHING, recorded('record'));
+    expect(tried.before).toMatchObject({ effect: 'deny', decision: { code: 'LIMIT_EXCEEDED' } });
+    expect(tried.before.reason).toBe(
+      'refunds: 250 EUR asked, 100 of 500 EUR left; try again in 1h, at 2026-02-28T13:00:00Z',
+    );
+    expect(wouldBe(tried.before)).toEqual(['allow: amount of the input is 100']);
+    expect(tried).toMatchObject({ at: facts.now, limits: [{ limit: 'refunds', left: 100, from: 'record' }] });
+    const page = html(TrialResult({ trial: tried }));
+    expect(page).toContain('The change makes no difference here');
+    expect(page).toContain('<strong>allow</strong>, if <bdi>amount of the input is 100');
+    expect(page).toMatch(/<dt>as recorded<\/dt><dd><bdi>refunds: 100 of 500 EUR left/);
+  });
+
+  test('asks for the figures of now, and says what they are', () => {
+    const asked = recorded('now');
+    const answer = tryOut(refunds(), NOTHING, asked);
+    expect(answer).toEqual({
+      lacks: [
+        {
+          limit: 'refunds',
+          key: '',
+          kind: 'budget',
+          amount: 250,
+          max: 500,
+          unit: 'EUR',
+          window: { kind: 'fixed', ms: 86_400_000 },
+        },
+      ],
+    });
+    const read = [{ ...figure, used: 50, held: 0, left: 450, fits: true }];
+    const tried = trial(refunds(), { id: 'refunds', text: '' }, asked, read);
+    expect(tried.before).toMatchObject({ effect: 'allow', reason: 'allowed by refunds' });
+    expect(tried.after.effect).toBe('deny');
+    expect(Math.abs(Date.parse(tried.at) - Date.now())).toBeLessThan(60_000);
+    expect(html(TrialResult({ trial: tried }))).toMatch(/<dt>as it is now<\/dt><dd><bdi>refunds: 450 of 500 EUR left/);
+  });
+
+  test('has its rules see the figures, and its changed rule decide on them', () => {
+    const lower = `@id("late-refunds") @reason("{agent} asks for much") @approval("lead") forbid (principal, action == Countersign::Action::"CALL_API", resource)
+when { context.limits has refunds && context.limits.refunds.left < 1000 };`;
+    const small = { ...facts, limits: [{ ...figure, used: 0, held: 0, left: 500, fits: true }] };
+    const asked = recordedQuestion(
+      { actionId: 'a-1', outcome: { facts: small }, proposal: { input: { amount: 250 } } } as never,
+      'record',
+    );
+    const tried = trial(refunds(), { id: 'late-refunds', text: lower }, asked);
+    expect([tried.before.effect, tried.after.effect]).toEqual(['allow', 'require_approval']);
+    expect(wouldBe(tried.after)).toContain('allow: 1 of lead approve');
+  });
+
+  test('that was pasted is decided on what was pasted with it, and told what of that was of no use', () => {
+    const pasted = question({
+      proposal: { tool: 'payments', input: { amount: 30.55 } },
+      agent: { id: 'refunder', roles: ['billing'] },
+      tool: { kind: 'http', environment: 'production' },
+      actionType: 'CALL_API',
+      limits: [
+        { ...figure, used: 479.5, held: 0, left: 20.5, fits: true },
+        { ...figure, limit: 'payouts', used: 0, held: 0, left: 500, fits: true },
+      ],
+    });
+    const tried = trial(refunds(), { id: 'late-refunds', text: '' }, pasted);
+    expect(tried.after).toMatchObject({ effect: 'deny', decision: { code: 'LIMIT_EXCEEDED' } });
+    expect(wouldBe(tried.after)).toEqual(['allow: amount of the input is 20.5']);
+    expect(tried).toMatchObject({ limits: [{ from: 'given' }], unasked: ['payouts'] });
+    expect(html(TrialResult({ trial: tried }))).toContain('does not fall under them: <bdi>payouts');
   });
 });
 

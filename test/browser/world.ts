@@ -53,6 +53,19 @@ forbid (principal, action == Countersign::Action::"WRITE", resource)
 when { context.targets.contains("users") };
 `;
 
+/** Wide enough to stop nobody here. */
+const LIMITS = `
+limits:
+  rows-deleted:
+    kind: budget
+    scope: tenant
+    when: actionType == "DELETE"
+    amount: preview.rows
+    unit: rows
+    max: 20000
+    window: 1d
+`;
+
 export interface World {
   readonly stack: Stack;
   readonly url: string;
@@ -85,6 +98,7 @@ export async function startWorld({
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-journal-'));
   const production = path.join(stack.policies, 'production.cedar');
   await writeFile(production, `${await readFile(production, 'utf8')}\n${POLICIES}`);
+  await writeFile(path.join(stack.policies, 'limits.yaml'), LIMITS);
   await stack.startWorker({
     config: {
       policies: stack.policies,

@@ -289,3 +289,33 @@ test('what was changed in the ledger behind the receipts is not decided again', 
   const ended = await cli(['policy', 'backtest', '--candidate', candidate, '--json'], { env });
   expect(errorOf(ended)).toMatchObject({ code: 'RECEIPTS_BROKEN', message: expect.stringContaining('acme/refused') });
 });
+
+test('an action that its limits stopped is explained by the figures that were read then, where the record has them', async () => {
+  const limits = (scope: string) =>
+    `limits:\n  money: {kind: budget, scope: ${scope}, amount: input.amount, unit: EUR, max: 100, window: 1d}\n`;
+  const limited = policyFromText({ 'rules.cedar': CEDAR, 'limits.yaml': limits('agent') });
+  const scenes = [
+    { id: 'first', at: 40, input: { amount: 80 } },
+    { id: 'too-much', at: 50, input: { amount: 50 } },
+  ];
+  await settle(recorded(limited, scenes), env['COUNTERSIGN_KEYS'] ?? '');
+  const explained = async (scope: string) => {
+    const policies = await policyFolder({ 'rules.cedar': CEDAR, 'limits.yaml': limits(scope) });
+    const ended = await cli(['policy', 'explain', 'acme/too-much', '--policies', policies, '--json'], { env });
+    expect(ended.code).toBe(0);
+    return ended.json();
+  };
+  expect(await explained('agent')).toMatchObject({
+    effect: 'deny',
+    decision: { code: 'LIMIT_EXCEEDED' },
+    reason: expect.stringContaining('50 EUR asked, 20 of 100 EUR left'),
+    changes: [{ effect: 'allow', changes: [{ kind: 'input', text: 'amount of the input is 20' }] }],
+  });
+  expect(await explained('tool')).toMatchObject({
+    effect: 'allow',
+    notes: [
+      expect.stringContaining('another policy'),
+      'Limits were not decided on: the record has no figures of money.',
+    ],
+  });
+});

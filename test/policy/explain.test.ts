@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { explain } from '../../src/policy/authoring/explain/explain.js';
+import { lackingFigures, limitJudgeOf } from '../../src/policy/authoring/explain/judge.js';
 import { evaluate, type Policy } from '../../src/policy/index.js';
 import { loadStarterPolicy, policyFromText } from '../../src/testing/index.js';
 import { factsOf } from './facts.js';
@@ -125,4 +126,73 @@ test('is the same each time, and no change keeps the effect', () => {
     ),
     { numRuns: 20 },
   );
+});
+
+describe('with limits, on figures that are known', () => {
+  const limited = (atLimit: string, more = '') =>
+    policyFromText({
+      'a.cedar': '@id("all") permit (principal, action, resource);',
+      'limits.yaml': `limits:
+  rows: {kind: budget, scope: tenant, amount: input.extra.rows, unit: rows, max: 100, window: 1d, atLimit: ${atLimit}}
+${more}`,
+    });
+  const figure = { key: '', max: 200, used: 60, held: 20, fits: true };
+  const known = [{ ...figure, limit: 'rows', kind: 'budget' as const }];
+  const facts = { ...factsOf({ preview: { rows: 30 } }), input: { extra: { rows: 40, name: 'x', other: 7 } } };
+  const told = (policy: Policy, figures: Parameters<typeof limitJudgeOf>[1]['figures'] = known) =>
+    explain(policy, facts, { judge: limitJudgeOf(policy, { figures }) });
+
+  test('the bound is of the policy and what was used is of the figure: the largest numbers that would pass are told', () => {
+    const explanation = told(limited('deny'));
+    expect(explanation).toMatchObject({ effect: 'deny', decision: { code: 'LIMIT_EXCEEDED' }, cut: false });
+    expect(explanation.limits).toMatchObject([{ limit: 'rows', max: 100, left: 20, fits: false }]);
+    expect(changesOf(explanation)).toEqual(['allow: extra.rows of the input is 20']);
+    expect(changesOf(told(limited('approve by dba')))).toEqual([
+      'allow: 1 of dba approve',
+      'allow: extra.rows of the input is 20',
+    ]);
+  });
+
+  test('what may wait for room waits, and says for what', () => {
+    const explanation = told(limited('queue for 1h'));
+    expect(explanation).toMatchObject({ effect: 'queue', decision: { effect: 'allow' } });
+    expect(explanation.reason).toContain('rows: 40 rows asked, 20 of 100 rows left');
+  });
+
+  test('a rate, a breaker and a concurrency are read as they stood', () => {
+    const more = `  burst: {kind: rate, scope: tenant, max: 5, per: 1m}
+  one: {kind: concurrency, scope: tenant, max: 1}
+  failing: {kind: breaker, scope: tenant, window: 5m, minimum: 2, ratio: 0.5, open: 1m}
+`;
+    const plenty = { ...figure, limit: 'rows', kind: 'budget' as const, used: 0, held: 0 };
+    const of = (burst: object, one: object, failing: object) => {
+      const { decision, limits } = told(limited('deny', more), [
+        plenty,
+        { ...figure, limit: 'burst', kind: 'rate', max: 10, used: 4, ...burst },
+        { ...figure, limit: 'one', kind: 'concurrency', max: 3, used: 0, held: 0, ...one },
+        { ...figure, limit: 'failing', kind: 'breaker', max: 1, held: 0, state: 'closed', ...failing },
+      ]);
+      return [decision.code ?? decision.effect, ...limits.flatMap(({ limit, fits }) => (fits ? [] : [limit]))];
+    };
+    expect(of({}, {}, {})).toEqual(['allow']);
+    expect(of({ used: 5 }, {}, {})).toEqual(['LIMIT_EXCEEDED', 'burst']);
+    expect(of({}, { held: 1 }, {})).toEqual(['LIMIT_EXCEEDED', 'one']);
+    expect(of({}, {}, { state: 'open' })).toEqual(['BREAKER_OPEN', 'failing']);
+    expect(of({}, {}, { state: 'half_open', held: 1 })).toEqual(['BREAKER_OPEN', 'failing']);
+  });
+
+  test('what falls under a counter that is not known is not judged, and its demands are told', () => {
+    const policy = limited('deny');
+    expect(lackingFigures(policy, { figures: [] }, facts)).toMatchObject([{ limit: 'rows', amount: 40 }]);
+    expect(() => told(policy, [])).toThrow(expect.objectContaining({ code: 'POLICY_ERROR', field: 'facts.limits' }));
+  });
+
+  test('a limit that cannot be evaluated for the action denies it, as in a worker', () => {
+    const policy = limited('deny');
+    const judge = limitJudgeOf(policy, { figures: known });
+    expect(explain(policy, { ...facts, input: {} }, { judge })).toMatchObject({
+      effect: 'deny',
+      decision: { code: 'POLICY_ERROR' },
+    });
+  });
 });

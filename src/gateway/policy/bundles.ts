@@ -1,4 +1,5 @@
 /** Bundles as the ledger keeps them, read and compared in threads. What was read is kept: a digest always stands for the same files. */
+import { randomUUID } from 'node:crypto';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import type { Ledger } from '../../ledger/index.js';
@@ -10,14 +11,19 @@ import type { Question, RuleChange, PolicyTrial } from './trial.js';
 /** How many outlines and comparisons are kept. */
 const KEPT = 8;
 
+interface BundleLedger {
+  readonly content: Pick<Ledger['content'], 'getPolicy'>;
+  readonly limits: Pick<Ledger['limits'], 'read'>;
+}
+
 export class Bundles {
-  readonly #content: Pick<Ledger['content'], 'getPolicy'>;
+  readonly #ledger: BundleLedger;
   readonly #work: PolicyWork;
   readonly #outlines = new Map<string, Promise<BundleOutline>>();
   readonly #differences = new Map<string, Promise<readonly PolicyDifference[]>>();
 
-  constructor(content: Pick<Ledger['content'], 'getPolicy'>, work: PolicyWork) {
-    this.#content = content;
+  constructor(ledger: BundleLedger, work: PolicyWork) {
+    this.#ledger = ledger;
     this.#work = work;
   }
 
@@ -42,13 +48,24 @@ export class Bundles {
     });
   }
 
-  /** @throws as `outline`, and POLICY_INVALID for the change */
-  async trial(digest: Digest, change: RuleChange, question: Question): Promise<PolicyTrial> {
-    return this.#work.ask('trial', { files: await this.#files(digest), change, question });
+  /**
+   * Figures of limits that the question does not tell are read from the ledger, of this tenant, and nothing is held.
+   *
+   * @throws as `outline`, and POLICY_INVALID for the change
+   */
+  async trial(digest: Digest, change: RuleChange, question: Question, tenant: string): Promise<PolicyTrial> {
+    const asked = { files: await this.#files(digest), change, question };
+    const first = await this.#work.ask('trial', asked);
+    if (!('lacks' in first)) return first;
+    // Of an action that nobody has proposed: what a recorded one holds counts as others' holds do.
+    const read = await this.#ledger.limits.read(tenant, `trial:${randomUUID()}`, first.lacks);
+    const second = await this.#work.ask('trial', { ...asked, read });
+    if (!('lacks' in second)) return second;
+    throw new CountersignError('INTERNAL', 'A trial lacks figures of limits that were read for it.');
   }
 
   async #files(digest: Digest): Promise<BundleFiles> {
-    const files = await this.#content.getPolicy(digest);
+    const files = await this.#ledger.content.getPolicy(digest);
     if (files !== undefined) return files;
     throw new CountersignError('NOT_FOUND', `The ledger has no policy ${digest}.`, {
       field: 'digest',

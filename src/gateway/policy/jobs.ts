@@ -3,7 +3,8 @@ import { bundleFromFiles } from '../../policy/bundle.js';
 import { compilePolicy } from '../../policy/compile.js';
 import { diffPolicies, type PolicyDifference } from '../../policy/diff.js';
 import { outlineOf, type BundleFiles, type BundleOutline } from './outline.js';
-import { tryOut, type Question, type RuleChange, type PolicyTrial } from './trial.js';
+import type { LimitReading } from '../../action/limits.js';
+import { tryOut, type LacksFigures, type PolicyTrial, type Question, type RuleChange } from './trial.js';
 
 export interface Jobs {
   readonly outline: { readonly asks: { readonly files: BundleFiles }; readonly answers: BundleOutline };
@@ -12,8 +13,13 @@ export interface Jobs {
     readonly answers: readonly PolicyDifference[];
   };
   readonly trial: {
-    readonly asks: { readonly files: BundleFiles; readonly change: RuleChange; readonly question: Question };
-    readonly answers: PolicyTrial;
+    readonly asks: {
+      readonly files: BundleFiles;
+      readonly change: RuleChange;
+      readonly question: Question;
+      readonly read?: readonly LimitReading[];
+    };
+    readonly answers: PolicyTrial | LacksFigures;
   };
 }
 
@@ -27,6 +33,6 @@ export function work(job: Job): Jobs[Job['kind']]['answers'] {
     case 'diff':
       return diffPolicies(compilePolicy(bundleFromFiles(job.from)), compilePolicy(bundleFromFiles(job.to))).differences;
     case 'trial':
-      return tryOut(job.files, job.change, job.question);
+      return tryOut(job.files, job.change, job.question, job.read);
   }
 }

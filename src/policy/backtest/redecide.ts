@@ -92,7 +92,7 @@ function declared(policy: Policy, { facts, proposal }: DecidedRecord): JsonObjec
 }
 
 /** All members of both, down to the values; of a member that both have, the upper one's. */
-function overlaid(lower: JsonObject, upper: JsonObject): JsonObject {
+export function overlaid(lower: JsonObject, upper: JsonObject): JsonObject {
   const both = Object.entries(upper).map(([name, value]): [string, Json] => {
     const under = Object.hasOwn(lower, name) ? lower[name] : undefined;
     return [name, isObject(under) && isObject(value) ? overlaid(under, value) : value];
@@ -105,7 +105,7 @@ function isObject(value: Json | undefined): value is JsonObject {
 }
 
 /** The caps of the delegations, as their figures were recorded. */
-function authorityOf({ facts }: DecidedRecord): Authority {
+export function authorityOf({ facts }: Pick<DecidedRecord, 'facts'>): Authority {
   const caps = new Map<string, { jti: string; actions?: number; amounts?: Record<string, number> }>();
   for (const { limit, kind, max, unit } of facts.limits ?? []) {
     if (!limit.startsWith(CAP)) continue;

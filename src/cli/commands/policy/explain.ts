@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { Facts } from '../../../action/decision.js';
 import type { ActionView } from '../../../action/outcome.js';
-import type { Explanation } from '../../../policy/authoring/explain/explain.js';
+import type { Proposal } from '../../../action/proposal.js';
+import type { Explanation, ExplanationOptions } from '../../../policy/authoring/explain/explain.js';
 import type { Policy } from '../../../policy/index.js';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
@@ -20,6 +21,8 @@ interface ExplainOptions extends SourceOptions {
 interface Subject {
   readonly facts: Facts;
   readonly notes: readonly string[];
+  /** Of a recorded action: then its limits are decided on with the recorded figures. */
+  readonly proposal?: Proposal | undefined;
 }
 
 export function explainPolicy(policy: Command): void {
@@ -49,11 +52,36 @@ async function explainAction(context: Context, named: string, options: ExplainOp
   const subject = existsSync(named)
     ? await fromFile(policy, named)
     : await fromRecord(context, policy, named, options.tenant);
-  const explanation = explain(policy, subject.facts);
+  const { facts, notes, proposal } = subject;
+  const limited = proposal === undefined ? undefined : await onRecordedFigures(policy, facts, proposal);
+  const explanation = explain(policy, limited?.facts ?? facts, limited?.options);
   const { out } = context;
-  out.result({ folder, policyDigest: policy.digest, ...subject, ...explanation }, () =>
-    explanationText(explanation, subject.notes, out.paint),
+  const all = [...notes, ...(limited?.notes ?? [])];
+  out.result({ folder, policyDigest: policy.digest, facts, notes: all, ...explanation }, () =>
+    explanationText(explanation, all, out.paint),
   );
+}
+
+interface Limited {
+  readonly facts: Facts;
+  readonly options?: ExplanationOptions;
+  readonly notes: readonly string[];
+}
+
+/** How limits decide on what they read then; without a judge, and with a note, where the record does not have all that they read. */
+async function onRecordedFigures(policy: Policy, facts: Facts, { input, traceId }: Proposal): Promise<Limited> {
+  const [{ lackingFigures, limitJudgeOf }, { authorityOf, overlaid }] = await Promise.all([
+    import('../../../policy/authoring/explain/judge.js'),
+    import('../../../policy/backtest/redecide.js'),
+  ]);
+  const whole = { ...facts, input: overlaid(input, facts.input ?? {}) };
+  const action = { traceId, authority: authorityOf({ facts }), figures: facts.limits ?? [] };
+  const lacks = lackingFigures(policy, action, whole).map(({ limit }) => limit);
+  if (lacks.length === 0) return { facts: whole, options: { judge: limitJudgeOf(policy, action) }, notes: [] };
+  return {
+    facts,
+    notes: [`Limits were not decided on: the record has no figures of ${[...new Set(lacks)].join(', ')}.`],
+  };
 }
 
 async function fromFile(policy: Policy, file: string): Promise<Subject> {
@@ -79,12 +107,12 @@ async function fromRecord(context: Context, policy: Policy, name: string, tenant
     import('../../../action-records/read.js'),
     import('../../action-sources.js'),
   ]);
-  const { view } = await readAction(await actionSources(context), action);
+  const { view, proposal } = await readAction(await actionSources(context), action);
   const recorded = view.outcome?.decision?.policyDigest ?? view.pending?.decision.policyDigest;
   const notes =
     recorded === undefined || recorded === policy.digest ? [] : [`It was decided under another policy, ${recorded}.`];
   const facts = view.outcome?.facts;
-  if (facts !== undefined) return { facts, notes };
+  if (facts !== undefined) return { facts, notes, proposal };
   const waiting = waitingFacts(view, policy);
   if (waiting !== undefined) {
     return {
@@ -116,8 +144,8 @@ function waitingFacts({ pending, tenant }: ActionView, policy: Policy): Facts | 
 }
 
 function explanationText(explanation: Explanation, notes: readonly string[], paint: Paint): string {
-  const { decision, rules, elsewhere, limits, changes } = explanation;
-  const { effect, reason, constraints, requirements } = decision;
+  const { decision, effect, reason, rules, elsewhere, limits, changes } = explanation;
+  const { constraints, requirements } = decision;
   const colour = effect === 'allow' ? paint.green : effect === 'deny' ? paint.red : paint.yellow;
   const mark = { yes: '●', no: '○', error: '!' } as const;
   return [

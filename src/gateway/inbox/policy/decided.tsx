@@ -1,28 +1,25 @@
 /** Decisions side by side: as it was, under the bundle in force, with the change. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
-import type { Decision, DecisionEffect } from '../../../action/decision.js';
+import type { Decision } from '../../../action/decision.js';
 import { canonical } from '../../../action/json.js';
-import type { PolicyTrial } from '../../policy/trial.js';
+import type { JudgedEffect } from '../../../policy/authoring/explain/judge.js';
+import type { PolicyTrial, TriedDecision } from '../../policy/trial.js';
 import { duration, either } from '../components/format.js';
 import { Fact, Hash, Notice } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
-
-const EFFECTS: Readonly<
-  Record<DecisionEffect, { readonly text: string; readonly tone: string; readonly sign: string }>
-> = {
-  allow: { text: 'allow', tone: 'good', sign: '✓' },
-  deny: { text: 'deny', tone: 'bad', sign: '⊘' },
-  require_approval: { text: 'ask people', tone: 'warn', sign: '…' },
-};
+import { EFFECTS } from './effects.js';
+import { TrialLimits } from './trial-limits.js';
+import { WouldChange } from './would-change.js';
 
 export function TrialResult({
-  trial: { before, after },
+  trial,
   recorded,
 }: {
   readonly trial: PolicyTrial;
   /** What was decided when it was proposed. */
   readonly recorded?: Decision | undefined;
 }): JSX.Element {
+  const { before, after } = trial;
   const same = said(before) === said(after);
   return (
     <section id="result" aria-labelledby="result-title">
@@ -37,34 +34,42 @@ export function TrialResult({
               : `It would be ${EFFECTS[after.effect].text} instead of ${EFFECTS[before.effect].text}`
         }
       >
-        <p>
-          Nothing was stored, and nothing was changed. Limits are facts here, as they stood: what a limit itself would
-          say is not asked.
-        </p>
+        <p>Nothing was stored, and nothing was changed.</p>
       </Notice>
       <div class="cards trial">
-        {recorded === undefined ? null : <OneDecision title="As it was decided" decision={recorded} digest />}
-        <OneDecision title="Under the bundle in force" decision={before} />
-        <OneDecision title="With your change" decision={after} />
+        {recorded === undefined ? null : (
+          <OneDecision title="As it was decided" effect={recorded.effect} decision={recorded} digest />
+        )}
+        <OneDecision title="Under the bundle in force" {...before} tried={before} />
+        <OneDecision title="With your change" {...after} tried={after} />
       </div>
+      <TrialLimits trial={trial} />
     </section>
   );
 }
 
 /** All but the digest, which differs with every letter. */
-function said({ policyDigest: _digest, ...decision }: Decision): string {
-  return canonical(decision);
+function said({ effect, reason, decision: { policyDigest: _digest, ...decision } }: TriedDecision): string {
+  return canonical({ ...decision, effect, reason });
 }
 
 function OneDecision({
   title,
-  decision: { effect, reason, code, policies, requirements, constraints, errors, policyDigest },
+  effect,
+  reason,
+  decision,
+  tried,
   digest = false,
 }: {
   readonly title: string;
+  readonly effect: JudgedEffect;
+  /** Default: the decision's. */
+  readonly reason?: string;
   readonly decision: Decision;
+  readonly tried?: TriedDecision;
   readonly digest?: boolean;
 }): JSX.Element {
+  const { code, policies, requirements, constraints, errors, policyDigest } = decision;
   const { text, tone, sign } = EFFECTS[effect];
   return (
     <article class="card">
@@ -79,7 +84,7 @@ function OneDecision({
       </p>
       <dl class="facts">
         <Fact label="reason">
-          <Sanitized text={reason} max={1000} />
+          <Sanitized text={reason ?? decision.reason} max={1000} />
         </Fact>
         {code === undefined ? null : <Fact label="code">{code}</Fact>}
         <Fact label="by the rules">
@@ -109,6 +114,7 @@ function OneDecision({
           </Fact>
         ) : null}
       </dl>
+      {tried === undefined ? null : <WouldChange {...tried} />}
     </article>
   );
 }

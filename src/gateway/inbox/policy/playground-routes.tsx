@@ -19,7 +19,7 @@ import { Empty, Notice } from '../components/parts.js';
 import { TrialResult } from './decided.js';
 import { PolicyHeading } from './heading.js';
 import { Playground, type PlaygroundProps } from './playground.js';
-import { MAX_FACTS, MAX_RULE, pastedQuestion, recordedQuestion } from './question.js';
+import { AS_OF, MAX_FACTS, MAX_RULE, pastedQuestion, recordedQuestion } from './question.js';
 
 /** Recorded actions to choose from. */
 const RECENT = 8;
@@ -38,6 +38,7 @@ const trialSchema = z.object({
   rule: z.string().max(64).optional(),
   text: z.string().max(MAX_RULE, `at most ${MAX_RULE} characters`).default(''),
   action: z.string().regex(ACTION_ID_PATTERN).optional(),
+  asOf: z.enum(AS_OF).default('record'),
   facts: z.string().max(MAX_FACTS, `at most ${MAX_FACTS} characters`).optional(),
 });
 type TrialForm = z.infer<typeof trialSchema>;
@@ -107,17 +108,18 @@ async function tryOut(
   bundles: Bundles,
   c: Context,
   person: PersonPrincipal,
-  { digest, rule, text, action, facts }: TrialForm,
+  { digest, rule, text, action, asOf, facts }: TrialForm,
 ): Promise<Response> {
-  const drawn = { rule, text, facts };
+  const drawn = { rule, text, asOf, facts };
   let record: ArchivedRecord | undefined;
   try {
     record = action === undefined ? undefined : await recordedAction(deps, person, action);
-    const question = record === undefined ? pastedQuestion(facts ?? '', person.tenant) : recordedQuestion(record);
+    const question = record === undefined ? pastedQuestion(facts ?? '', person.tenant) : recordedQuestion(record, asOf);
     const { active } = await knownPolicies(deps.ledger, person.tenant);
     if (active?.digest !== digest)
       return await show(deps, bundles, c, person, { ...drawn, action: record, result: <Replaced /> });
-    const trial = await bundles.trial(digest, { ...(rule === undefined ? {} : { id: rule }), text }, question);
+    const change = { ...(rule === undefined ? {} : { id: rule }), text };
+    const trial = await bundles.trial(digest, change, question, person.tenant);
     const result = <TrialResult trial={trial} recorded={record?.outcome?.decision} />;
     return await show(deps, bundles, c, person, { ...drawn, action: record, result });
   } catch (thrown) {
@@ -149,7 +151,7 @@ function Replaced(): JSX.Element {
   );
 }
 
-type Drawn = Partial<Pick<PlaygroundProps, 'rule' | 'text' | 'action' | 'facts' | 'result'>>;
+type Drawn = Partial<Pick<PlaygroundProps, 'rule' | 'text' | 'action' | 'asOf' | 'facts' | 'result'>>;
 
 async function show(
   { ledger }: GatewayDependencies,
@@ -190,6 +192,7 @@ async function show(
       rule={known?.id}
       text={drawn.text ?? known?.text ?? NEW_RULE}
       action={drawn.action}
+      asOf={drawn.asOf}
       facts={drawn.facts}
       recent={actions}
       result={drawn.result}

@@ -8,9 +8,14 @@ import type { BundleOutline } from '../../policy/outline.js';
 import { Csrf, Fact, When } from '../components/parts.js';
 import { Sanitized, SanitizedBlock } from '../components/sanitized-text.js';
 import { PolicyHeading } from './heading.js';
-import { EXAMPLE, MAX_FACTS, MAX_RULE } from './question.js';
+import { EXAMPLE, MAX_FACTS, MAX_RULE, type AsOf } from './question.js';
 
 const MOST_ROWS = 24;
+
+const AS_OF_TEXTS: Readonly<Record<AsOf, string>> = {
+  record: 'as they were recorded',
+  now: 'as they are now',
+};
 
 export interface PlaygroundProps {
   readonly person: PersonPrincipal;
@@ -21,6 +26,8 @@ export interface PlaygroundProps {
   readonly text: string;
   /** The recorded action that is decided again. Absent: a proposal is pasted. */
   readonly action?: ArchivedRecord | undefined;
+  /** As of when it is decided again. Default as it was recorded. */
+  readonly asOf?: AsOf | undefined;
   readonly facts?: string | undefined;
   /** Ended actions to choose from. */
   readonly recent: readonly ArchivedAction[];
@@ -30,7 +37,7 @@ export interface PlaygroundProps {
 }
 
 export function Playground(props: PlaygroundProps): JSX.Element {
-  const { person, outline, rule, text, action, facts = EXAMPLE, result } = props;
+  const { person, outline, rule, text, action, asOf = 'record', facts = EXAMPLE, result } = props;
   return (
     <>
       <PolicyHeading title="Playground" part="playground" />
@@ -75,6 +82,16 @@ export function Playground(props: PlaygroundProps): JSX.Element {
               <>
                 <input type="hidden" name="action" value={action.actionId} />
                 <Recorded action={action} />
+                <label>
+                  Time and figures of limits
+                  <select name="asOf">
+                    {Object.entries(AS_OF_TEXTS).map(([value, words]) => (
+                      <option value={value} selected={value === asOf}>
+                        {words}
+                      </option>
+                    ))}
+                  </select>
+                </label>
               </>
             )}
             <button class="button go">Decide</button>

@@ -104,13 +104,23 @@ function jsonOf(text: string): unknown {
   }
 }
 
+/** As of when a recorded action is decided again: then, or now. */
+export const AS_OF = ['record', 'now'] as const;
+export type AsOf = (typeof AS_OF)[number];
+
 /** @throws CountersignError INVALID_INPUT for an action that policy never decided on */
-export function recordedQuestion({ actionId, outcome, proposal }: ArchivedRecord): Question {
+export function recordedQuestion({ actionId, outcome, proposal }: ArchivedRecord, asOf: AsOf): Question {
   const facts = outcome?.facts;
   if (facts !== undefined && (facts.above?.length ?? 0) <= MOST_ABOVE) {
     const { preview, ...rest } = facts;
     // No policy reads the sampled rows.
-    return { kind: 'recorded', facts: { ...rest, preview: { ...preview, sample: [] } }, input: proposal?.input ?? {} };
+    return {
+      kind: 'recorded',
+      facts: { ...rest, preview: { ...preview, sample: [] } },
+      input: proposal?.input ?? {},
+      ...(proposal?.traceId === undefined ? {} : { traceId: proposal.traceId }),
+      asOf: asOf === 'record' ? asOf : { now: new Date().toISOString() },
+    };
   }
   throw new CountersignError('INVALID_INPUT', `There are no facts of ${actionId} that policy decided on.`, {
     field: 'action',

@@ -26,7 +26,7 @@ const DAY_MS = 86_400_000;
 const MOST_DIVERGENCES = 100;
 
 export function policyRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
-  const bundles = new Bundles(deps.ledger.content, new PolicyWork());
+  const bundles = new Bundles(deps.ledger, new PolicyWork());
   const app = new Hono<GatewayEnv>();
   app.get('/policy', (c) => showPolicy(deps, bundles, c));
   app.get('/policy/bundles/:digest', (c) => showBundle(deps, bundles, c));

@@ -1,8 +1,9 @@
 /** The smallest changes of an action that would change its decision, found by deciding again: nothing is guessed. */
-import type { Decision, DecisionEffect, Facts } from '../../../action/decision.js';
+import type { Facts } from '../../../action/decision.js';
 import type { JsonObject } from '../../../action/json.js';
 import type { Policy } from '../../compile.js';
-import { evaluate } from '../../evaluate.js';
+import { amountsOf, isAtLimit, largestSmaller, type Amount } from './amounts.js';
+import type { Judge, JudgedEffect, Judgement } from './judge.js';
 import { knownValues, withValue } from './known.js';
 
 /** One change of the facts, or of what people say. */
@@ -16,39 +17,54 @@ export interface FactChange {
 export interface Counterfactual {
   /** One, or two together. */
   readonly changes: readonly FactChange[];
-  readonly effect: DecisionEffect;
+  readonly effect: JudgedEffect;
   /** The decision's reason then. */
   readonly reason: string;
 }
 
+export interface Counterfactuals {
+  readonly changes: readonly Counterfactual[];
+  /** More could be tried than was, or was found than is listed. */
+  readonly cut: boolean;
+}
+
 type Edit = FactChange & { readonly apply: (facts: Facts) => Facts };
 
-/** The most decisions of one search. */
-const MAX_DECISIONS = 3000;
 const MAX_SHOWN = 20;
-const RANK: Readonly<Record<DecisionEffect, number>> = { deny: 0, require_approval: 1, allow: 2 };
+const RANK: Readonly<Record<JudgedEffect, number>> = { deny: 0, require_approval: 1, queue: 2, allow: 3 };
 
 /**
  * Every single change with another effect. When none of them makes the action more possible than it is, and it is not allowed, pairs are tried too.
- * The values are those that the policy's rules speak of, and the numbers just beside them. In the order of their kinds: the same facts give
- * the same answer.
+ * The values are those that the policy's rules speak of, and the numbers just beside them; at a limit, also the largest number that it lets
+ * pass. In the order of their kinds: the same facts give the same answer.
  */
-export function counterfactuals(policy: Policy, facts: Facts, decision: Decision): readonly Counterfactual[] {
+export function counterfactuals(
+  policy: Policy,
+  facts: Facts,
+  judged: Judgement,
+  judge: Judge,
+  mostDecisions: number,
+): Counterfactuals {
   const edits = editsOf(policy, facts);
-  const search = new Search(policy, facts, decision.effect);
-  const approvals = approvalOf(decision);
-  const singles = [...approvals, ...nearestOnly(edits.flatMap((edit) => search.decide([edit])))];
-  const better = singles.some(({ effect }) => RANK[effect] > RANK[decision.effect]);
-  if (better || decision.effect === 'allow') return singles.slice(0, MAX_SHOWN);
-  const pairs = edits.flatMap((first, index) =>
-    edits.slice(index + 1).flatMap((second) => search.decide([first, second])),
-  );
-  return [...singles, ...pairs.filter(({ effect }) => RANK[effect] > RANK[decision.effect])].slice(0, MAX_SHOWN);
+  const search = new Search(facts, judged.effect, judge, mostDecisions);
+  const better = ({ effect }: Counterfactual): boolean => RANK[effect] > RANK[judged.effect];
+  const singles = [
+    ...approvalOf(judged),
+    ...nearestOnly([
+      ...(isAtLimit(judged) ? amountsOf(facts).flatMap((amount) => search.lower(amount)) : []),
+      ...edits.flatMap((edit) => search.decide([edit])),
+    ]),
+  ];
+  const pairs = (): readonly Counterfactual[] =>
+    edits.flatMap((first, index) => edits.slice(index + 1).flatMap((second) => search.decide([first, second])));
+  const enough = singles.some(better) || judged.effect === 'allow';
+  const found = enough ? singles : [...singles, ...pairs().filter(better)];
+  return { changes: found.slice(0, MAX_SHOWN), cut: search.cut || found.length > MAX_SHOWN };
 }
 
 /** Of several numbers of rows with the same effect, the nearest one, which comes first. */
 function nearestOnly(found: readonly Counterfactual[]): readonly Counterfactual[] {
-  const seen = new Set<DecisionEffect>();
+  const seen = new Set<JudgedEffect>();
   return found.filter(({ changes, effect }) => {
     if (changes[0]?.kind !== 'rows') return true;
     if (seen.has(effect)) return false;
@@ -58,31 +74,51 @@ function nearestOnly(found: readonly Counterfactual[]): readonly Counterfactual[
 }
 
 class Search {
-  readonly #policy: Policy;
+  /** Whether something was not tried because too much was. */
+  cut = false;
   readonly #facts: Facts;
-  readonly #effect: DecisionEffect;
-  #left = MAX_DECISIONS;
+  readonly #effect: JudgedEffect;
+  readonly #judge: Judge;
+  #left: number;
 
-  constructor(policy: Policy, facts: Facts, effect: DecisionEffect) {
-    this.#policy = policy;
+  constructor(facts: Facts, effect: JudgedEffect, judge: Judge, mostDecisions: number) {
     this.#facts = facts;
     this.#effect = effect;
+    this.#judge = judge;
+    this.#left = mostDecisions;
   }
 
   decide(edits: readonly Edit[]): readonly Counterfactual[] {
     // Of two edits of one kind the second would only replace the first, but for roles.
-    if (new Set(edits.map(({ kind }) => kind)).size < edits.length || this.#left-- <= 0) return [];
-    const { effect, reason } = evaluate(
-      this.#policy,
-      edits.reduce((facts, { apply }) => apply(facts), this.#facts),
-    );
-    if (effect === this.#effect) return [];
+    if (new Set(edits.map(({ kind }) => kind)).size < edits.length) return [];
+    const judged = this.#judged(edits.reduce((facts, { apply }) => apply(facts), this.#facts));
+    if (judged === undefined || judged.effect === this.#effect) return [];
+    const { effect, reason } = judged;
     return [{ changes: edits.map(({ kind, text }) => ({ kind, text })), effect, reason }];
+  }
+
+  /** The least that the number has to be lowered to make the action more possible. */
+  lower(amount: Amount): readonly Counterfactual[] {
+    const at = (value: number) => this.#judged(amount.apply(this.#facts, value));
+    const value = largestSmaller(
+      amount.value,
+      (effect) => RANK[effect] > RANK[this.#effect],
+      (tried) => at(tried)?.effect,
+    );
+    return value === undefined
+      ? []
+      : this.decide([{ kind: amount.kind, text: amount.text(value), apply: (facts) => amount.apply(facts, value) }]);
+  }
+
+  #judged(facts: Facts): Judgement | undefined {
+    if (this.#left-- > 0) return this.#judge(facts);
+    this.cut = true;
+    return undefined;
   }
 }
 
 /** A decision that asks for people becomes an allow when they say yes: the worker then enforces the same rules with their approvals. */
-function approvalOf({ effect, requirements }: Decision): readonly Counterfactual[] {
+function approvalOf({ effect, decision: { requirements } }: Judgement): readonly Counterfactual[] {
   if (effect !== 'require_approval') return [];
   const asked = requirements.map(({ roles, quorum }) => `${quorum} of ${roles.join(' or ')}`);
   const text = `${[...new Set(asked)].join(', and ')} approve`;
