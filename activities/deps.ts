@@ -3,6 +3,7 @@ import type { PasskeySettings } from '../src/action/passkey.js';
 import type { Digest } from '../src/action/json.js';
 import type { DivergenceKind } from '../src/action/policy-rollout.js';
 import type { Ledger } from '../src/ledger/index.js';
+import type { LimitDemand, LimitReading } from '../src/action/limits.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Notifier } from '../src/notify/notifier.js';
 import type { Policy } from '../src/policy/index.js';
@@ -18,6 +19,8 @@ export interface Dependencies {
     /** @throws CountersignError POLICY_UNAVAILABLE */
     current(): Policy;
     shadow?(): Policy | undefined;
+    /** The number of the latest change of the active policy that this worker knows of, whatever the ledger says. */
+    latestChange?(): number;
     /** A policy that the ledger keeps, ready to be activated. @throws CountersignError POLICY_INVALID, NOT_FOUND */
     prepare?(digest: Digest): Promise<Policy>;
   };
@@ -68,8 +71,28 @@ export interface ShadowResult {
 }
 
 export interface Divergences {
-  /** Has the comparison made when nothing else is to be done, and records its result; undefined: they agree. Never throws. */
-  later(pair: ShadowPair, compare: () => Promise<ShadowResult | undefined>): void;
+  /**
+   * Has the comparison made when nothing else is to be done, and records its result; undefined: they agree. Never throws.
+   *
+   * @returns whether it will be made
+   */
+  later(pair: ShadowPair, compare: () => Promise<ShadowResult | undefined>): boolean;
+  readonly limits: ShadowLimitReader;
+}
+
+/** The limits of the policy in shadow. Nothing is held of them in the ledger. */
+export interface ShadowLimitReader {
+  /** Does not count the action's record until the returned function is called: an action is not compared with itself. */
+  expect(tenant: string, actionId: string): () => void;
+  /** In the order of the demands. @throws CountersignError LEDGER_UNAVAILABLE */
+  read(
+    policies: { readonly candidate: Policy; readonly active: Policy },
+    tenant: string,
+    actionId: string,
+    demands: readonly LimitDemand[],
+  ): Promise<readonly LimitReading[]>;
+  /** Counts an action that both policies let pass, until it has ended. */
+  hold(tenant: string, actionId: string, demands: readonly LimitDemand[]): void;
 }
 
 export interface Settings {

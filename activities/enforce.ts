@@ -14,7 +14,7 @@ import type { Activities, EnforceInput, Enforced, Proposed, Queued, Refused } fr
 import type { Dependencies } from './deps.js';
 import { applicableLimits, rule } from './limits.js';
 import { fromView } from './effect-reports.js';
-import { compareInShadow } from './shadow.js';
+import { compareInShadow, type MakeRuling, type ReadLimits } from './shadow.js';
 import { StepRun } from './step.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
@@ -35,7 +35,8 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     };
     const ruling = await ruleOn(authentic, read, proposed.preview, deps, { note });
     const decided = authentic;
-    const again = (policy: Policy) => ruleWith(policy, decided, read, proposed.preview, deps);
+    const again: MakeRuling = (policy, readLimits) =>
+      ruleWith(policy, decided, read, proposed.preview, deps, { readLimits });
     compareInShadow(decided, read, ruling, again, deps);
     const { decision, queue, holds, measured } = maxWaitOver ? withoutQueue(ruling) : ruling;
     context.facts = ruling.facts;
@@ -66,6 +67,8 @@ interface RuleOptions {
   readonly note?: (facts: Facts) => void;
   /** What others ask of limits that are decided together with it, and come first. */
   readonly beside?: readonly LimitDemand[];
+  /** Default: the ledger's counters. */
+  readonly readLimits?: ReadLimits;
 }
 
 /** What policy and limits say now. */
@@ -85,12 +88,12 @@ async function ruleWith(
   read: ToolInput,
   preview: Preview,
   deps: Dependencies,
-  { note = () => {}, beside = [] }: RuleOptions = {},
+  { note = () => {}, beside = [], readLimits = (...asked) => deps.ledger.limits.read(...asked) }: RuleOptions = {},
 ): Promise<Ruling> {
   const facts = factsOf(authentic, read, preview, policy);
   note(facts);
   policy.checkInput(facts);
-  return rulingOf(authentic, read.tool, facts, beside, policy, deps);
+  return rulingOf(authentic, read.tool, facts, beside, policy, readLimits);
 }
 
 /** Removes the sampled rows from a refusal, so that the agent does not learn from it what they hold. */
@@ -125,13 +128,13 @@ async function rulingOf(
   facts: Facts,
   beside: readonly LimitDemand[],
   policy: Policy,
-  { ledger }: Dependencies,
+  readLimits: ReadLimits,
 ): Promise<Ruling> {
   const resolved = applicableLimits(policy, facts, authentic);
   if (resolved === undefined) return { facts, decision: decide(policy, facts, tool), holds: [], measured: [] };
   const { tenant } = authentic.agent;
   const demands = resolved.limits.map(({ demand }) => demand);
-  const readings = await ledger.limits.read(tenant, authentic.proposal.actionId, demands);
+  const readings = await readLimits(tenant, authentic.proposal.actionId, demands);
   return rule(policy, facts, tool, resolved, besideOthers(readings, demands, beside));
 }
 

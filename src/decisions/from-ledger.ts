@@ -83,7 +83,8 @@ function outcomeDigest(outcome: unknown): Digest | undefined {
   }
 }
 
-function recordOf(action: DecidedAction): DecisionRecord {
+/** What can be decided again of an action, compared with nothing. */
+export function recordOf(action: DecidedAction): DecisionRecord {
   const { tenant, actionId, digest: proposed, outcome, attempted, holds, endedAt, receipt } = action;
   const { facts, decision, approvals, status, error, result } = outcome;
   const { seq, hash } = receipt;

@@ -1,6 +1,6 @@
 /** Compares the policy in shadow with the live decisions, one after another when nothing else is to be done, and adds up what differs. */
 import type { Logger } from 'pino';
-import type { Divergences, ShadowPair, ShadowResult } from '../../activities/deps.js';
+import type { Divergences, ShadowLimitReader, ShadowPair, ShadowResult } from '../../activities/deps.js';
 import { asCountersignError } from '../action/errors.js';
 import { divergenceKey, type CountedDivergence, type Rollout, type ShadowBatch } from '../ledger/index.js';
 
@@ -26,6 +26,7 @@ interface Waiting {
 }
 
 export class ShadowRecorder implements Divergences {
+  readonly limits: ShadowLimitReader;
   readonly #rollout: Pick<Rollout, 'noteShadow'>;
   readonly #logger: Logger;
   readonly #waiting: Waiting[] = [];
@@ -34,20 +35,22 @@ export class ShadowRecorder implements Divergences {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(rollout: Pick<Rollout, 'noteShadow'>, logger: Logger) {
+  constructor(rollout: Pick<Rollout, 'noteShadow'>, limits: ShadowLimitReader, logger: Logger) {
+    this.limits = limits;
     this.#rollout = rollout;
     this.#logger = logger;
   }
 
-  later(pair: ShadowPair, compare: Waiting['compare']): void {
-    if (this.#closed) return;
+  later(pair: ShadowPair, compare: Waiting['compare']): boolean {
+    if (this.#closed) return false;
     this.#plan();
     if (this.#waiting.length >= MOST_WAITING) {
       this.#tallyOf(pair).sums.dropped++;
-      return;
+      return false;
     }
     this.#waiting.push({ pair, compare });
     this.#working ??= this.#work().finally(() => (this.#working = undefined));
+    return true;
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,7 @@ import {
 } from '../config/config.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
+import { ShadowLimits } from './shadow-limits.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { TemporalSide } from './temporal-side.js';
 import { versioningOf, versionOf } from './version.js';
@@ -178,7 +179,7 @@ async function assemble(
   const connection = options.connection ?? (await connect(temporal));
   if (options.connection === undefined) closing.add(() => connection.close());
   const temporalSide = new TemporalSide(connection, temporal);
-  const divergences = new ShadowRecorder(ledger.rollout, logger);
+  const divergences = new ShadowRecorder(ledger.rollout, new ShadowLimits(ledger), logger);
   closing.add(() => divergences.close());
   const deps = {
     tools: new Map(config.tools.map((tool) => [tool.name, tool])),

@@ -23,6 +23,8 @@ export interface DecidedAction {
 export interface DecidedFilter {
   /** Default: all tenants. */
   readonly tenant?: string | undefined;
+  /** Leaves out receipts of the tenant up to this one. Only with a tenant. */
+  readonly after?: number | undefined;
   /** Leaves out what ended before: it was decided before, too. */
   readonly since?: Date | undefined;
   readonly tool?: string | undefined;
@@ -33,9 +35,9 @@ export interface DecidedFilter {
 const PAGE = 200;
 
 export async function* decidedActions(database: Database, filter: DecidedFilter): AsyncGenerator<DecidedAction> {
-  const { tenant, since, tool, agent } = filter;
+  const { tenant, after: from, since, tool, agent } = filter;
   const [actions, receipts, holds] = (['actions', 'receipts', 'holds'] as const).map((name) => database.table(name));
-  let after = { tenant: '', seq: 0 };
+  let after = tenant === undefined || from === undefined ? { tenant: '', seq: 0 } : { tenant, seq: from };
   for (;;) {
     const rows = await database.rows<DecidedRow>({
       name: 'decided_actions',
