@@ -6,9 +6,13 @@ import type { Dependencies } from './deps.js';
 import { sign } from './record-outcome.js';
 
 /** Appends the receipt to the tenant's chain, under an id of its own. No action id has a slash, so none is mistaken for this one. */
-export function appendCommandReceipt(command: SignedCommand, reason: string, deps: Dependencies): Promise<ReceiptRef> {
-  const { tenant, kind, subject, jti, signer, by, at, digest: commandDigest } = command;
-  const actionId = `command/${jti}`;
+export function appendCommandReceipt(
+  command: SignedCommand,
+  reason: string,
+  deps: Dependencies,
+  actionId = `command/${command.jti}`,
+): Promise<ReceiptRef> {
+  const { tenant, kind, subject, signer, by, at, digest: commandDigest } = command;
   const content: JsonObject = {
     kind,
     tenant,

@@ -7,7 +7,7 @@ import { CountersignError } from '../src/action/errors.js';
 import { digestText, type Digest } from '../src/action/json.js';
 import type { OrderedPolicyChange, PlacedPolicy, PolicyChange } from '../src/action/policy-rollout.js';
 import { samePerson } from '../src/action/quorum.js';
-import type { PolicyApproval } from '../src/ledger/index.js';
+import { policyReceiptId, type PolicyApproval } from '../src/ledger/index.js';
 import { compilePolicy, storedBundle } from '../src/policy/index.js';
 import { signPolicyChange, verifyCommand, type SignedCommand } from '../src/trust/index.js';
 import type { Execute } from './authority-commands.js';
@@ -115,13 +115,15 @@ async function carryOut(command: PolicyCommand, token: string, deps: Dependencie
   const needed = command.kind === 'promote_policy' ? deps.settings.promotion.quorum : 1;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { latest, policies } = await deps.ledger.rollout.placed();
+    // After a ledger was cut back, a number below the latest that was made is one that no worker follows.
+    const seq = Math.max(latest, deps.policy.latestChange?.() ?? 0) + 1;
     const active = policies.find(({ state }) => state === 'active');
     assertActiveIs(command, active);
     const signers = await signersOf(command, token, active?.since ?? 0, needed, deps);
     if (signers.length < needed) return concluded(command, undefined, signers.length, deps);
     const statements = signers.map(({ statement }) => statement);
     const signed = await signPolicyChange(deps.keyring, {
-      seq: latest + 1,
+      seq,
       kind,
       digest: command.subject,
       statements: statements.map(digestText),
@@ -129,7 +131,7 @@ async function carryOut(command: PolicyCommand, token: string, deps: Dependencie
     });
     const change = await deps.ledger.rollout.change({
       id: command.jti,
-      seq: latest + 1,
+      seq,
       kind,
       digest: command.subject,
       by: command.by,
@@ -208,6 +210,7 @@ async function concluded(
   const done = change === undefined ? `signed (${signed} of ${needed} people)` : `carried out as change ${change.seq}`;
   const instead = change?.replaced === undefined ? '' : `, in place of ${change.replaced}`;
   const summary = `${by}'s order to ${CHANGES[kind]} the policy ${subject} is ${done}${instead}: ${reason}`;
-  const receipt = await appendCommandReceipt(command, summary, deps);
+  const id = change === undefined ? undefined : policyReceiptId(change.seq, command.jti);
+  const receipt = await appendCommandReceipt(command, summary, deps, id);
   return { kind, ...(change === undefined ? {} : { change }), signed, needed, receipt };
 }

@@ -20,7 +20,7 @@ export const STATE_AFTER: Readonly<Record<PolicyChangeKind, PolicyState>> = {
 
 /** One entry of the history. */
 export interface PolicyChange {
-  /** Its number: changes are numbered from 1, without a gap. */
+  /** Its number: changes are numbered from 1. There is a gap only where a history that had been cut back goes on. */
   readonly seq: number;
   readonly kind: PolicyChangeKind;
   readonly digest: Digest;
@@ -48,6 +48,20 @@ export interface StatedPolicy {
 /** A bundle in a state that workers act on, with the workers' signature over the change that gave it that state. */
 export interface PlacedPolicy extends StatedPolicy {
   readonly state: 'active' | 'shadow';
+  readonly signed: string;
+}
+
+/** A change that made a policy the active one, as it was really made: whoever can write to the ledger can hide it, but nobody can make one up. */
+export interface ProvenChange {
+  readonly seq: number;
+  /** Who shows it: `worker 7@host`, `receipt 12 of acme`, `the history`. */
+  readonly shownBy: string;
+  /** The workers' signature over it, where that is what proves it. */
+  readonly signed?: string;
+}
+
+/** A worker's or the history's word of a change, with the workers' signature over it: it proves nothing until that is verified. */
+export interface ShownChange extends ProvenChange {
   readonly signed: string;
 }
 

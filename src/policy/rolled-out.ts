@@ -1,14 +1,15 @@
 /** The policy that a worker runs as the ledger says: the active bundle, and the one in shadow. What cannot be used changes nothing. */
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import type { Digest } from '../action/json.js';
-import type { PlacedPolicy } from '../action/policy-rollout.js';
+import type { PlacedPolicy, ProvenChange } from '../action/policy-rollout.js';
 import type { PolicyLogger, Reload } from './active.js';
 import { bundleFromFiles } from './bundle.js';
 import { compilePolicy, type Policy } from './compile.js';
 
 /** What the worker asks of the ledger and of its keys. */
 export interface PolicyPlaces {
-  placed(): Promise<{ readonly policies: readonly PlacedPolicy[] }>;
+  /** With the latest change of the active policy that is known to have been made, whatever the ledger says of it. */
+  placed(): Promise<{ readonly policies: readonly PlacedPolicy[]; readonly proven?: ProvenChange | undefined }>;
   /** The files of a bundle; undefined when it is not kept. */
   files(digest: Digest): Promise<Readonly<Record<string, string>> | undefined>;
   /** Whether a worker signed the change that put the bundle there. @throws CountersignError POLICY_INVALID */
@@ -19,6 +20,7 @@ interface Loaded {
   readonly policy: Policy;
   /** Number of the change that put it there. */
   readonly since: number;
+  readonly signed: string;
 }
 
 type Place = PlacedPolicy['state'];
@@ -32,6 +34,7 @@ export class RolledOutPolicy {
   readonly #refused = new Map<Place, number>();
   /** The policy that was checked last: it is probably the next one to be activated, and compiling takes a while. */
   #prepared: Policy | undefined;
+  #proven: ProvenChange | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(places: PolicyPlaces, logger: PolicyLogger) {
@@ -48,8 +51,9 @@ export class RolledOutPolicy {
       field: 'policies',
       expected: 'an active policy in the ledger',
       fix:
-        problem?.message ??
-        'Publish a policy and promote it: countersign policy publish, then countersign policy promote.',
+        problem === undefined
+          ? 'Publish a policy and promote it: countersign policy publish, then countersign policy promote.'
+          : [problem.message, problem.fix].join(' ').trim(),
       ...(problem === undefined ? {} : { cause: problem }),
     });
   }
@@ -57,6 +61,18 @@ export class RolledOutPolicy {
   /** The policy that is compared with the active one, if there is any. */
   shadow(): Policy | undefined {
     return this.#loaded.get('shadow')?.policy;
+  }
+
+  /** The number of the latest change of the active policy that this worker knows of; 0 where it knows of none. */
+  latestChange(): number {
+    return Math.max(this.#loaded.get('active')?.since ?? 0, this.#proven?.seq ?? 0);
+  }
+
+  /** What shows others that there was this change. */
+  proof(): { readonly seq: number; readonly signed: string } | undefined {
+    const { since = 0, signed } = this.#loaded.get('active') ?? {};
+    if (signed !== undefined && since >= (this.#proven?.seq ?? 0)) return { seq: since, signed };
+    return this.#proven?.signed === undefined ? undefined : { seq: this.#proven.seq, signed: this.#proven.signed };
   }
 
   /** Why the worker does not run what the ledger says. */
@@ -89,10 +105,13 @@ export class RolledOutPolicy {
   async #look(): Promise<Reload> {
     const before = this.#loaded.get('active')?.policy.digest;
     try {
-      const { policies } = await this.#places.placed();
+      const { policies, proven } = await this.#places.placed();
       this.#problems.delete('ledger');
+      this.#proven = proven;
       const at = (place: Place) => policies.find(({ state }) => state === place);
-      await this.#take('active', at('active'));
+      if (proven !== undefined && isBefore(at('active'), proven) && isBefore(this.#loaded.get('active'), proven)) {
+        this.#refuseCutBack(at('active'), proven);
+      } else await this.#take('active', at('active'));
       if (at('shadow') === undefined) this.#endShadow();
       else await this.#take('shadow', at('shadow'));
     } catch (thrown) {
@@ -116,7 +135,7 @@ export class RolledOutPolicy {
       if (loaded !== undefined && (placed === undefined || placed.since < loaded.since)) throw cutHistory(loaded.since);
       if (placed === undefined) return;
       const policy = await this.#load(placed);
-      this.#loaded.set(place, { policy, since: placed.since });
+      this.#loaded.set(place, { policy, since: placed.since, signed: placed.signed });
       this.#problems.delete(place);
       const fields = { place, change: placed.since, from: loaded?.policy.digest ?? null, to: policy.digest };
       this.#logger.info(fields, place === 'active' ? 'policy activated' : 'policy evaluated in shadow');
@@ -126,6 +145,12 @@ export class RolledOutPolicy {
       if (place === 'shadow') this.#loaded.delete('shadow');
       this.#note(place, error);
     }
+  }
+
+  /** A policy that another one has replaced since decides nothing: neither what the ledger says nor what runs here. */
+  #refuseCutBack(placed: PlacedPolicy | undefined, proven: ProvenChange): void {
+    this.#loaded.delete('active');
+    this.#note('active', cutBack(placed?.since, proven));
   }
 
   async #load(placed: PlacedPolicy): Promise<Policy> {
@@ -191,8 +216,24 @@ function cutHistory(since: number): CountersignError {
   return new CountersignError('POLICY_INVALID', `The ledger does not know change ${since} of the policy any more.`, {
     field: 'policies',
     expected: 'a history that only grows',
-    fix: 'The ledger was altered or restored: verify the receipts, promote the right policy, and restart the workers.',
+    fix: CUT_BACK_FIX,
   });
+}
+
+const CUT_BACK_FIX =
+  'The ledger was altered or restored. Verify the receipts (countersign receipts verify), find out which policy is the right one, and promote it: that change gets a number above all that were made, which every worker follows.';
+
+function isBefore(one: { readonly since: number } | undefined, { seq }: ProvenChange): boolean {
+  return one === undefined || one.since < seq;
+}
+
+function cutBack(since: number | undefined, { seq, shownBy }: ProvenChange): CountersignError {
+  const says = since === undefined ? 'no policy is active' : `change ${since} made the policy active`;
+  return new CountersignError(
+    'POLICY_INVALID',
+    `The ledger says that ${says}, but there was change ${seq}, as ${shownBy} shows.`,
+    { field: 'policies', expected: `change ${seq} or a later one`, fix: CUT_BACK_FIX },
+  );
 }
 
 function thrownBy(body: () => unknown): unknown {

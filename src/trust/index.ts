@@ -25,7 +25,7 @@ export { verifyAssertion } from './passkeys/assertion.js';
 export { challengeOf, registrationChallengeOf } from './passkeys/challenges.js';
 export { verifyEnrolment } from './passkeys/registration.js';
 export { passkeySettingsSchema } from './passkeys/settings.js';
-export { signPolicyChange, verifyPolicyChange } from './policy-changes.js';
+export { openPolicyChange, signPolicyChange, verifyPolicyChange } from './policy-changes.js';
 export { signProposal, verifyProposal } from './proposal-signature.js';
 export { hashReceipt, signReceipt, verifyReceipt } from './receipts.js';
 export { openSealed, sealRecord, SEAL_KEYS } from './seals.js';

@@ -38,6 +38,11 @@ export function signPolicyChange(keyring: Keyring, claims: PolicyChangeClaims): 
   return signToken('policyChange', claimsSchema.parse(claims), key, kid);
 }
 
+/** What a worker signed, at whatever place of whatever history. @throws CountersignError POLICY_INVALID */
+export function openPolicyChange(keyring: Keyring, signed: string): Promise<PolicyChangeClaims> {
+  return openIssued(signed, form, keyring.verify.grant);
+}
+
 /** It does not expire: it holds until the next change. @throws CountersignError POLICY_INVALID */
 export async function verifyPolicyChange(
   keyring: Keyring,
@@ -48,7 +53,7 @@ export async function verifyPolicyChange(
     kinds,
   }: Pick<PolicyChangeClaims, 'seq' | 'digest'> & { readonly kinds: readonly OrderedPolicyChange[] },
 ): Promise<void> {
-  const claims = await openIssued(signed, form, keyring.verify.grant);
+  const claims = await openPolicyChange(keyring, signed);
   if (claims.seq === seq && claims.digest === digest && kinds.includes(claims.kind)) return;
   throw refuse('The signature is over another change of policy', {
     expected: `change ${seq}, which puts ${digest} there`,

@@ -9,6 +9,7 @@ interface Running {
   readonly active?: Digest | undefined;
   readonly shadow?: Digest | undefined;
   readonly problem?: string | undefined;
+  readonly latest?: WorkerReport['latest'];
 }
 
 /** How often it is looked whether something changed; the ledger is told only then, and every few seconds. Milliseconds. */

@@ -8,6 +8,7 @@ import type { PlacedPolicy } from '../action/policy-rollout.js';
 import type { Ledger } from '../ledger/index.js';
 import { activePolicy, ActivePolicy, RolledOutPolicy, type Policy, type Reload } from '../policy/index.js';
 import { verifyPolicyChange, type Keyring } from '../trust/index.js';
+import { ProvenChanges } from './proven-changes.js';
 import { PolicyReporter } from './policy-reporter.js';
 
 /** What the rest of the worker needs of it. */
@@ -16,6 +17,8 @@ export interface WorkerPolicy {
   current(): Policy;
   /** The policy that is compared with the active one on live traffic, if there is any. */
   shadow(): Policy | undefined;
+  /** The number of the latest change of the active policy that is known here. Absent where the policy is a folder's. */
+  latestChange?(): number;
   /** Takes up what changed. Never rejects. */
   reload(): Promise<Reload>;
 }
@@ -57,6 +60,7 @@ export async function openPolicy(options: PolicySourceOptions, closing: Closing)
       active: digestOf(policy),
       shadow: policy.shadow()?.digest,
       problem: policy.problem()?.message,
+      latest: policy.proof(),
     }));
     return policy;
   }
@@ -78,9 +82,13 @@ export function digestOf(policy: Pick<WorkerPolicy, 'current'>): Policy['digest'
 }
 
 function rolledOut({ ledger, keyring, logger }: PolicySourceOptions): RolledOutPolicy {
+  const changes = new ProvenChanges(ledger.rollout, keyring);
   return new RolledOutPolicy(
     {
-      placed: () => ledger.rollout.placed(),
+      async placed() {
+        const { policies, shown } = await ledger.rollout.placed();
+        return { policies, proven: await changes.latest(shown) };
+      },
       files: (digest) => ledger.content.getPolicy(digest),
       verify: ({ digest, since, state, signed }: PlacedPolicy) =>
         verifyPolicyChange(keyring, signed, {

@@ -63,8 +63,8 @@ function onLedger(more: Partial<PoliciesConfig> = {}): Partial<WorkerOptions> {
 }
 
 /** The starter policies and a file more. */
-async function published(text: string): Promise<Digest> {
-  const { digest, files } = bundleFromFiles({ ...starter, 'more.cedar': `// ${randomUUID()}\n${text}` });
+async function published(text: string, more: Readonly<Record<string, string>> = {}): Promise<Digest> {
+  const { digest, files } = bundleFromFiles({ ...starter, 'more.cedar': `// ${randomUUID()}\n${text}`, ...more });
   await stack.ledger.content.putPolicy(digest, files);
   await stack.ledger.rollout.publish({ digest, by: 'ann', reason: 'a draft' });
   return digest;
@@ -350,7 +350,22 @@ describe('whoever can write to the ledger', () => {
       update ${tables} set state = 'active', seq = ${activation?.seq} where digest = '${before}'`);
     expect(await stack.worker?.policy.reload()).toMatchObject({ ok: false, error: { code: 'POLICY_INVALID' } });
     expect(stack.worker?.policy.current().digest).toBe(closed);
-    await promoted('');
+    // Nor a worker that starts then, of a history that is gone; and people put it right as ever, with a number above what was made.
+    const { latest } = await stack.ledger.rollout.placed();
+    await tampering(`
+      delete from ${tables} where digest = '${closed}';
+      delete from countersign.policy_changes where digest = '${closed}'`);
+    const fresh = await startWorker({ ...(await optionsOf()), ...onLedger() });
+    expect(() => fresh.policy.current()).toThrow(
+      expect.objectContaining({
+        code: 'POLICY_UNAVAILABLE',
+        fix: expect.stringContaining(`there was change ${latest}`),
+      }),
+    );
+    const next = await published('');
+    expect(await order('promote_policy', next)).toMatchObject({ change: { seq: latest + 1 } });
+    await agreed(next, 5000);
+    await fresh.stop();
   });
 
   test('cannot change the bytes of a bundle: it is refused when it is promoted and when it is loaded', async () => {
@@ -428,8 +443,8 @@ describe('a policy in shadow', () => {
       () => stack.ledger.rollout.shadowCounts(candidate),
       ([counts]) => (counts?.evaluated ?? 0) >= count,
     );
-  async function inShadow(text: string): Promise<Digest> {
-    const candidate = await published(text);
+  async function inShadow(text: string, more: Readonly<Record<string, string>> = {}): Promise<Digest> {
+    const candidate = await published(text, more);
     expect(await order('shadow_policy', candidate)).toMatchObject({ change: { kind: 'shadow' } });
     await until(
       () => stack.ledger.rollout.workers(),
@@ -494,6 +509,36 @@ describe('a policy in shadow', () => {
     expect(await stack.ledger.rollout.divergences({ candidate })).toMatchObject([
       { kind: 'error', shadow: { effect: 'error', rules: [] }, count: 1 },
     ]);
+  });
+
+  test('counts limits of its own from what the ledger recorded, and what the active one counts alike by its counters', async () => {
+    const live = 'limits:\n  of-task: {kind: count, scope: trace, max: 5, window: forever}\n';
+    const own = '  few: {kind: count, scope: trace, max: 2, window: 1d}\n';
+    const next = await published('', { 'limits.yaml': live });
+    await order('promote_policy', next);
+    await agreed(next, 5000);
+    const traceId = randomUUID();
+    const traced = () =>
+      ended(bot, { tool: 'shop-db', input: { op: 'update', table: 't', set: { n: 3 }, where: { id: 1 } }, traceId });
+    await traced();
+    await traced();
+    const candidate = await inShadow('', { 'limits.yaml': `${live.replace('max: 5', 'max: 3')}${own}` });
+    await traced();
+    await found(candidate, 1);
+    const smaller = await inShadow('', { 'limits.yaml': live.replace('max: 5', 'max: 3') });
+    expect(await traced()).toMatchObject({ status: 'success' });
+    await found(smaller, 1);
+    const reasons = async (of: Digest) =>
+      (await stack.ledger.rollout.divergences({ candidate: of })).map(({ live: before, shadow, examples }) => [
+        before.effect,
+        shadow.effect,
+        examples[0]?.shadowReason.split(':')[0],
+      ]);
+    expect(await reasons(candidate)).toEqual([['allow', 'deny', `few trace=${traceId}`]]);
+    expect(await reasons(smaller)).toEqual([['allow', 'deny', `of-task trace=${traceId}`]]);
+    expect(await stack.ledger.limits.counters({ tenant: TENANT })).not.toContainEqual(
+      expect.objectContaining({ limit: 'few' }),
+    );
   });
 
   test('ends when it is retired, and when it is promoted', async () => {

@@ -28,6 +28,8 @@ create table countersign.receipts (
   foreign key (tenant, prev_seq, prev) references countersign.receipts (tenant, seq, hash)
 );
 
+create index receipts_of_policy_changes on countersign.receipts (at) where action_id like 'command/policy.%';
+
 -- The last receipt of each chain, updated with each receipt: room on its page keeps those updates out of the index.
 create table countersign.chains (
   tenant text primary key,
@@ -290,7 +292,9 @@ begin
   select coalesce(max(c.seq), 0) + 1 into next from countersign.policy_changes as c;
   select s.digest into now_active from countersign.policy_states as s where s.state = 'active';
   select s.digest into now_shadow from countersign.policy_states as s where s.state = 'shadow';
-  if p_seq <> next then return jsonb_build_object('late', true); end if;
+  -- One that lies further on leaves a gap: of a history that was cut back, whoever signs it knows the numbers that were taken.
+  if p_seq < next then return jsonb_build_object('late', true); end if;
+  next := coalesce(p_seq, next);
   select s.state into was from countersign.policy_states as s where s.digest = p_digest;
   if not (case p_kind
     when 'publish' then was is null
@@ -346,7 +350,8 @@ create table countersign.policy_evidence (
 create trigger keep before update or delete or truncate on countersign.policy_evidence
   for each statement execute function countersign.refuse_change();
 
--- What each worker runs, as it last said. It decides nothing.
+-- What each worker runs, as it last said. It decides nothing; but the workers' signature over the change that a worker follows, beside its
+-- number, shows others that there was this change, whatever the history says.
 create table countersign.policy_workers (
   worker text primary key check (worker <> ''),
   task_queue text not null,
@@ -354,7 +359,10 @@ create table countersign.policy_workers (
   active text,
   shadow text,
   problem text,
-  seen_at timestamptz not null default clock_timestamp()
+  change bigint,
+  signed text,
+  seen_at timestamptz not null default clock_timestamp(),
+  check ((change is null) = (signed is null))
 ) with (fillfactor = 50);
 
 -- Where the policy in shadow decided otherwise than the active one: counted, with a few examples. It decides nothing.

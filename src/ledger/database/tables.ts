@@ -216,6 +216,8 @@ export interface LedgerTables {
     active: Digest | null;
     shadow: Digest | null;
     problem: string | null;
+    change: string | null;
+    signed: string | null;
     seen_at: Generated<Date>;
   };
   snapshots: {

@@ -8,9 +8,11 @@ import type {
   PolicyChange,
   PolicyChangeKind,
   PolicyState,
+  ShownChange,
   StatedPolicy,
 } from '../../action/policy-rollout.js';
 import type { Database } from '../database/database.js';
+import { shownChanges } from './shown-changes.js';
 
 export interface Publication {
   readonly digest: Digest;
@@ -21,7 +23,7 @@ export interface Publication {
 export interface ChangeRequest {
   /** Of the signed command that orders it. */
   readonly id: string;
-  /** Its number: one after the latest. */
+  /** Its number: one after the latest that was ever made. */
   readonly seq: number;
   readonly kind: OrderedPolicyChange;
   readonly digest: Digest;
@@ -134,14 +136,27 @@ export async function states(database: Database): Promise<readonly StatedPolicy[
   return rows.map(toState);
 }
 
-export async function placed(
-  database: Database,
-): Promise<{ readonly latest: number; readonly policies: readonly PlacedPolicy[] }> {
+export interface Placed {
+  /** The number of the latest change in the history. */
+  readonly latest: number;
+  readonly policies: readonly PlacedPolicy[];
+  /** What shows a change of the active policy. */
+  readonly shown: readonly ShownChange[];
+}
+
+export async function placed(database: Database): Promise<Placed> {
   const [changes, stated] = [database.table('policy_changes'), database.table('policy_states')];
   const rows = await database.rows({
     name: 'placed_policies',
-    query: sql<{ latest: string; digest: Digest | null; state: 'active' | 'shadow'; seq: string; signed: string }>`
-      select latest, s.digest, s.state, s.seq, c.signed
+    query: sql<{
+      latest: string;
+      shown: readonly ShownChange[];
+      digest: Digest | null;
+      state: 'active' | 'shadow';
+      seq: string;
+      signed: string;
+    }>`
+      select latest, ${shownChanges(database)} as shown, s.digest, s.state, s.seq, c.signed
       from (select coalesce(max(seq), 0) as latest from ${changes}) as l
       left join ${stated} as s on s.state in ('active', 'shadow')
       left join ${changes} as c on c.seq = s.seq`,
@@ -149,7 +164,7 @@ export async function placed(
   const policies = rows.flatMap(({ digest, state, seq, signed }) =>
     digest === null ? [] : [{ digest, state, since: Number(seq), signed }],
   );
-  return { latest: Number(rows[0]?.latest ?? 0), policies };
+  return { latest: Number(rows[0]?.latest ?? 0), policies, shown: rows[0]?.shown ?? [] };
 }
 
 export async function history(

@@ -1,7 +1,6 @@
 /** How policies are rolled out. One ledger is one deployment: one policy is active in it, and at most one shadows that one. */
 import type { Digest } from '../../action/json.js';
 import type {
-  PlacedPolicy,
   PolicyChange,
   PolicyDivergence,
   PolicyEvidence,
@@ -19,10 +18,12 @@ import {
   publish,
   states,
   type ChangeRequest,
+  type Placed,
   type Publication,
 } from './changes.js';
 import { divergences, noteShadow, shadowCounts, type DivergenceQuery, type ShadowBatch } from './divergences.js';
 import { addEvidence, evidence, type NewEvidence } from './evidence.js';
+import { policyReceipts } from './shown-changes.js';
 import { forgetWorker, reportWorker, workers, type WorkerReport } from './workers.js';
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). Further errors are named with each. */
@@ -58,9 +59,14 @@ export class Rollout {
     return states(this.#database);
   }
 
-  /** What workers are to run, and the number of the latest change. One round trip of two index lookups. */
-  placed(): Promise<{ readonly latest: number; readonly policies: readonly PlacedPolicy[] }> {
+  /** What workers are to run, and what shows which changes were made. One round trip of a few index lookups. */
+  placed(): Promise<Placed> {
     return placed(this.#database);
+  }
+
+  /** The latest receipts of changes of policies, the latest first. */
+  policyReceipts(): Promise<readonly string[]> {
+    return policyReceipts(this.#database);
   }
 
   /** The policy that decides. Undefined until the first one is promoted. */

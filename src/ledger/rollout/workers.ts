@@ -5,23 +5,27 @@ import type { PolicyWorker } from '../../action/policy-rollout.js';
 import type { Database } from '../database/database.js';
 import { plain } from '../database/text.js';
 
-export type WorkerReport = Omit<PolicyWorker, 'seenAt' | 'silent'>;
+export interface WorkerReport extends Omit<PolicyWorker, 'seenAt' | 'silent'> {
+  /** The latest change of the active policy that it knows of. */
+  readonly latest?: { readonly seq: number; readonly signed: string };
+}
 
 /** How often a worker reports while nothing changes, and after how long without a report it counts as silent. Seconds. */
 export const REPORT_EVERY_SECONDS = 5;
-const SILENT_AFTER_SECONDS = 3 * REPORT_EVERY_SECONDS;
+export const SILENT_AFTER_SECONDS = 3 * REPORT_EVERY_SECONDS;
 const FORGOTTEN_AFTER_SECONDS = 60 * 60;
 
 export async function reportWorker(database: Database, report: WorkerReport): Promise<void> {
-  const { worker, taskQueue, source, active = null, shadow = null, problem } = report;
+  const { worker, taskQueue, source, active = null, shadow = null, problem, latest } = report;
   await database.rows({
     name: 'report_policy_worker',
     query: sql`
-      insert into ${database.table('policy_workers')} (worker, task_queue, source, active, shadow, problem)
-      values (${worker}, ${taskQueue}, ${source}, ${active}, ${shadow}, ${problem === undefined ? null : plain(problem)})
+      insert into ${database.table('policy_workers')} (worker, task_queue, source, active, shadow, problem, change, signed)
+      values (${worker}, ${taskQueue}, ${source}, ${active}, ${shadow}, ${problem === undefined ? null : plain(problem)},
+        ${latest?.seq ?? null}, ${latest?.signed ?? null})
       on conflict (worker) do update
       set source = excluded.source, active = excluded.active, shadow = excluded.shadow, problem = excluded.problem,
-        seen_at = clock_timestamp()`,
+        change = excluded.change, signed = excluded.signed, seen_at = clock_timestamp()`,
   });
 }
 
