@@ -2,6 +2,8 @@
 import type { Client } from '@temporalio/client';
 import { decodeJwt } from 'jose';
 import pg from 'pg';
+import { withoutUndefined } from '../src/action/json.js';
+import { STATE_AFTER } from '../src/action/policy-rollout.js';
 import type { ReceiptClaims } from '../src/action/receipt.js';
 import { verifyReceipts } from '../src/receipts/verify.js';
 import type { ChainPosition } from '../src/trust/index.js';
@@ -18,13 +20,14 @@ export interface Testimony extends Pick<Evidence, 'proposed' | 'told' | 'termina
 export async function collect(world: World, temporal: Client, testimony: Testimony): Promise<Evidence> {
   const { seen, ...told } = testimony;
   const journal = await readJournal(world.journalFile);
-  const [recorded, receipts, holds, counters, freezes, changes] = await Promise.all([
+  const [recorded, receipts, holds, counters, freezes, changes, rolledOut] = await Promise.all([
     fromLedger<Recorded>(world, ACTIONS),
     receiptsOf(world, temporal, seen),
     fromLedger<HeldAmount>(world, HOLDS),
     world.ledger.limits.counters({ tenant: TENANT }),
     freezesOf(world),
     shopEffects(world.shopOwnerUrl),
+    world.ledger.rollout.history({ limit: 1000 }),
   ]);
   return {
     ...told,
@@ -36,6 +39,9 @@ export async function collect(world: World, temporal: Client, testimony: Testimo
     counters,
     freezes,
     budgets: world.budgets,
+    ...(world.places.policySource === 'ledger'
+      ? { inForce: rolledOut.flatMap(({ kind, digest }) => (STATE_AFTER[kind] === 'active' ? [digest] : [])) }
+      : {}),
   };
 }
 
@@ -106,8 +112,8 @@ async function receiptsOf(
   const claims: Evidence['receipts']['claims'][number][] = [];
   for (const tenant of await ledger.receipts.tenants()) {
     for await (const { jws } of ledger.receipts.list(tenant)) {
-      const { actionId, status, code } = decodeJwt(jws) as unknown as ReceiptClaims;
-      claims.push({ tenant, actionId, status, ...(code === undefined ? {} : { code }) });
+      const { actionId, status, code, policyDigest: policy } = decodeJwt(jws) as unknown as ReceiptClaims;
+      claims.push({ tenant, actionId, status, ...withoutUndefined({ code, policy }) });
     }
   }
   const problems = report.tenants.flatMap(({ tenant, problems }) =>

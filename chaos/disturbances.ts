@@ -7,53 +7,13 @@ import type { Agents } from './agents.js';
 import { Chance } from './chance.js';
 import type { Forger } from './forger.js';
 import type { Operator } from './people/operator.js';
+import { PolicyRollout } from './people/policies.js';
 import { AGENTS } from './plan.js';
+import { ALWAYS, schedule, type Disturbance, type ScheduleOptions } from './schedule.js';
 import type { Servers } from './world/servers.js';
 import { TENANT, type World } from './world/world.js';
 import { WORKERS, type Workers } from './world/workers.js';
 import type { Client } from '@temporalio/client';
-
-export const DISTURBANCES = [
-  'kill-worker',
-  'kill-all-workers',
-  'kill-at-fault-point',
-  'skew-worker-clock',
-  'restart-temporal',
-  'restart-postgres-fast',
-  'restart-postgres-immediate',
-  'cut-postgres-power',
-  'kill-payments',
-  'freeze',
-  'change-policy',
-  'break-policy',
-  'forge-grant',
-  'terminate-workflow',
-  'terminate-after-effect',
-  'skew-second-attempt',
-] as const;
-export type Disturbance = (typeof DISTURBANCES)[number];
-
-/** Without these no run is one. */
-const ALWAYS: readonly Disturbance[] = ['kill-worker', 'restart-temporal', 'restart-postgres-fast'];
-
-const WEIGHTS: Readonly<Record<Disturbance, number>> = {
-  'kill-worker': 5,
-  'kill-all-workers': 1,
-  'kill-at-fault-point': 4,
-  'skew-worker-clock': 2,
-  'restart-temporal': 3,
-  'restart-postgres-fast': 2,
-  'restart-postgres-immediate': 2,
-  'cut-postgres-power': 1,
-  'kill-payments': 2,
-  freeze: 5,
-  'change-policy': 4,
-  'break-policy': 2,
-  'forge-grant': 4,
-  'terminate-workflow': 3,
-  'terminate-after-effect': 5,
-  'skew-second-attempt': 2,
-};
 
 const FAULT_POINTS: readonly FaultPoint[] = [
   'ledger.before-admit',
@@ -63,16 +23,13 @@ const FAULT_POINTS: readonly FaultPoint[] = [
   'ledger.before-settle',
   'ledger.after-settle',
 ];
+/** Where a promotion is half done. */
+const POLICY_FAULT_POINT: FaultPoint = 'policy.after-change';
 
 /** From a clock that is a little off to one that nobody should believe. Milliseconds. */
 const SKEWS = [-600_000, -45_000, -8_000, -2_000, 2_000, 8_000, 45_000, 600_000] as const;
 
-export interface DisturbancesOptions {
-  readonly seed: string;
-  /** How many, at least; more than the ones that always come. */
-  readonly count: number;
-  /** How many actions there are in all. */
-  readonly actions: number;
+export interface DisturbancesOptions extends ScheduleOptions {
   readonly world: World;
   readonly servers: Servers;
   readonly workers: Workers;
@@ -104,21 +61,10 @@ export class Disturbances {
     this.#chance = new Chance(options.seed).of('disturbances');
   }
 
-  /** The seed's list; each with the share of finished actions at which it is due. */
-  schedule(): readonly { readonly kind: Disturbance; readonly due: number }[] {
-    const { count, actions } = this.#options;
-    const chance = this.#chance.of('schedule');
-    const more = Array.from({ length: Math.max(0, count - ALWAYS.length) }, () => chance.weighted(WEIGHTS));
-    const kinds = chance.shuffled([...ALWAYS, ...more]);
-    // The last ones come while there is still something to disturb.
-    const dues = kinds.map(() => chance.next() * actions * 0.85).sort((a, b) => a - b);
-    return kinds.map((kind, i) => ({ kind, due: dues[i] ?? 0 }));
-  }
-
   /** Brings one after the other, until all have come. Returns when what they broke is up again. */
   async run(over: () => boolean): Promise<void> {
     const { agents, say } = this.#options;
-    for (const [i, { kind, due }] of this.schedule().entries()) {
+    for (const [i, { kind, due }] of schedule(this.#options).entries()) {
       const latest = Date.now() + NEXT_AFTER_MS;
       while (agents.finished.length < due && Date.now() < latest && !over()) await delay(50);
       // What always comes comes also when the agents are through.
@@ -148,7 +94,8 @@ export class Disturbances {
         await Promise.all(Array.from({ length: WORKERS }, (_, each) => workers.kill(each)));
         return '';
       case 'kill-at-fault-point': {
-        const point = chance.pick(FAULT_POINTS);
+        const { policies } = this.#options;
+        const point = chance.pick(policies === 'ledger' ? [...FAULT_POINTS, POLICY_FAULT_POINT] : FAULT_POINTS);
         const marker = path.join(this.#options.folder, `fault-${chance.int(0, 1e9)}`);
         await workers.kill(slot, { fault: `${point}:kill:${marker}` });
         return `worker ${slot}'s successor dies at ${point}`;
@@ -180,12 +127,12 @@ export class Disturbances {
         return `${scope.kind} ${scope.value ?? ''}`.trim();
       }
       case 'change-policy':
+      case 'promote-policy':
         return operator.changePolicy(chance);
-      case 'break-policy': {
-        const { mended } = await operator.breakPolicy(chance.int(500, 4_000));
-        this.#pending.push(mended);
-        return '';
-      }
+      case 'break-policy':
+      case 'roll-back-policy':
+      case 'shadow-policy':
+        return this.#misusePolicy(kind, chance);
       case 'forge-grant':
         return this.#forge(chance);
       case 'terminate-workflow':
@@ -236,6 +183,17 @@ export class Disturbances {
       return `${actionId}, then ${then}`;
     }
     return undefined;
+  }
+
+  async #misusePolicy(
+    kind: 'break-policy' | 'roll-back-policy' | 'shadow-policy',
+    chance: Chance,
+  ): Promise<string | undefined> {
+    const { policy } = this.#options.operator;
+    if (policy instanceof PolicyRollout) return kind === 'shadow-policy' ? policy.shadow(chance) : policy.rollBack();
+    const { mended } = await policy.break(chance.int(500, 4_000));
+    this.#pending.push(mended);
+    return '';
   }
 
   async #forge(chance: Chance): Promise<string | undefined> {

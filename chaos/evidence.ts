@@ -91,6 +91,8 @@ export interface ReceiptEvidence {
     readonly status: string;
     readonly tenant: string;
     readonly code?: string;
+    /** Digest of the policy that decided. */
+    readonly policy?: string;
   }[];
 }
 
@@ -105,6 +107,8 @@ export interface Evidence {
   readonly budgets: readonly Budget[];
   readonly freezes: readonly FreezeSpan[];
   readonly receipts: ReceiptEvidence;
+  /** Digests of the policies that people ever put in force. Absent where workers take theirs from a folder. */
+  readonly inForce?: readonly string[];
   /** Actions whose workflow the run itself ended from outside. */
   readonly terminated: readonly string[];
 }

@@ -75,6 +75,7 @@ export function judge(evidence: Evidence): Verdict {
     );
   }
   findings.push(...strangeEffects(evidence), ...strangeRecords(evidence), ...frozenEffects(evidence));
+  findings.push(...strangePolicies(evidence));
   findings.push(...overspending(evidence), ...retryStorms(evidence));
   findings.push(...evidence.receipts.problems.map((what): Finding => ({ fault: 'receipts', actionId: '', what })));
 
@@ -222,6 +223,17 @@ function strangeRecords({ recorded, proposed }: Evidence): readonly Finding[] {
   return recorded
     .filter(({ actionId, digest }) => !known.has(`${actionId} ${digest}`))
     .map(({ actionId }) => ({ fault: 'unexplained', actionId, what: 'the ledger has an action that nobody proposed' }));
+}
+
+/** Whatever comes between, an action is decided by a policy that people put in force. */
+function strangePolicies({ receipts, inForce }: Evidence): readonly Finding[] {
+  return receipts.claims
+    .filter(({ policy }) => policy !== undefined && inForce?.includes(policy) === false)
+    .map(({ actionId, policy }) => ({
+      fault: 'unexplained',
+      actionId,
+      what: `it was decided by the policy ${policy}, which nobody put in force`,
+    }));
 }
 
 /** A system was sent the same action more often than the bound on sends allows. */

@@ -45,8 +45,13 @@ export interface PlannedAction {
   readonly cancelAfterMs: number;
 }
 
+/** Where workers take their policy from. */
+export const POLICY_SOURCES = ['folder', 'ledger'] as const;
+export type PolicySource = (typeof POLICY_SOURCES)[number];
+
 export interface Plan {
   readonly seed: string;
+  readonly policies: PolicySource;
   readonly agents: readonly { readonly id: string; readonly roles: readonly string[] }[];
   readonly actions: readonly PlannedAction[];
 }
@@ -72,14 +77,19 @@ const WEIGHTS: Weights<Kind> = {
 /** How long the real system may take to show an effect. Longer than the stalest answer of the payment service. */
 const EVENTUALLY_MS = 1_500;
 
-/** `weights`: how often which kind of action is proposed; `manners` likewise. */
+/** `weights`: how often which kind of action is proposed; `manners` likewise. `policies`: default as the seed has it. */
 export function makePlan(
   seed: string,
   count: number,
   {
     weights = WEIGHTS,
     manners = MANNERS,
-  }: { readonly weights?: Weights<Kind>; readonly manners?: Weights<Manner> } = {},
+    policies = new Chance(seed).of('policies').pick(POLICY_SOURCES),
+  }: {
+    readonly weights?: Weights<Kind>;
+    readonly manners?: Weights<Manner>;
+    readonly policies?: PolicySource | undefined;
+  } = {},
 ): Plan {
   const chance = new Chance(seed).of('plan');
   const agents = Array.from({ length: AGENTS }, (_, i) => ({
@@ -103,7 +113,7 @@ export function makePlan(
       cancelAfterMs: own.int(0, 1_200),
     };
   });
-  return { seed, agents, actions };
+  return { seed, policies, agents, actions };
 }
 
 interface Made {

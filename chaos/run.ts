@@ -88,11 +88,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
     opened(forger, () => forger.leave());
     opened(operator, () => operator.leave());
     const onPending = (actionId: string): void => approvers.attend(actionId);
+    // Where the ledger says which policy is active, none is yet.
+    await operator.restorePolicy();
     const agents = new Agents({ world, plan, onPending, deadline: Date.now() + options.limitMs });
     const disturbances = new Disturbances({
       seed,
       count: Math.max(8, Math.round(actions / 6)),
       actions,
+      policies: plan.policies,
       world,
       servers,
       workers,
@@ -105,7 +108,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     });
     const witness = new Witness(world);
 
-    say(`${actions} actions by ${plan.agents.length} agents, seed ${seed}`);
+    say(`${actions} actions by ${plan.agents.length} agents, seed ${seed}, policies from the ${plan.policies}`);
     let working = true;
     const progress = setInterval(() => say(agents.progress()), PROGRESS_MS);
     const work = agents.work().finally(() => {

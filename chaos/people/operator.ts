@@ -1,7 +1,4 @@
-/** The operator: freezes and lifts, rewrites the policies (also wrongly), and says what became of what nobody could know. */
-import { randomUUID } from 'node:crypto';
-import { rename, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+/** The operator: freezes and lifts, changes the policies (also wrongly), and says what became of what nobody could know. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asCountersignError } from '../../src/action/errors.js';
 import { Countersign } from '../../src/client/countersign.js';
@@ -9,37 +6,18 @@ import type { FreezeScope } from '../../src/action/freeze.js';
 import { signCommand } from '../../src/trust/index.js';
 import type { Chance } from '../chance.js';
 import { TENANT, type World } from '../world/world.js';
-
-const MOODS = {
-  calm: '// Nothing special today.\n',
-  'no-orders': `@id("no-orders-by-three")
-@reason("agent-3 orders nothing now")
-forbid (principal == Countersign::Agent::"agent-3", action == Countersign::Action::"WRITE", resource)
-when { context.targets.contains("orders") };\n`,
-  'large-payments-supervised': `@id("payments-supervised")
-@reason("payments need somebody of finance now")
-@approval("finance, ttl=6s")
-forbid (principal in Countersign::Role::"junior", action == Countersign::Action::"CALL_API", resource)
-when { context.operation == "pay" };\n`,
-  'payouts-need-three': `@id("payouts-need-more")
-@reason("payouts need a third person now")
-@approval("finance|lead, quorum=3, ttl=8s")
-forbid (principal, action == Countersign::Action::"CALL_API", resource)
-when { context.operation == "payout" };\n`,
-} as const;
-
-const BROKEN = '@id("half-written")\nforbid (principal, action, resource';
-
-/** How often something is tried again while a server is away. */
-const TRIES = 60;
+import { insist } from './insist.js';
+import { PolicyFolder, PolicyRollout } from './policies.js';
 
 export class Operator {
+  readonly policy: PolicyFolder | PolicyRollout;
   readonly #world: World;
   readonly #client: Countersign;
 
   private constructor(world: World, client: Countersign) {
     this.#world = world;
     this.#client = client;
+    this.policy = world.places.policySource === 'ledger' ? new PolicyRollout(world, client) : new PolicyFolder(world);
   }
 
   static async hire(world: World): Promise<Operator> {
@@ -73,20 +51,13 @@ export class Operator {
     }
   }
 
-  async changePolicy(chance: Chance): Promise<string> {
-    const mood = chance.pick(Object.keys(MOODS) as (keyof typeof MOODS)[]);
-    await this.#write(MOODS[mood]);
-    return mood;
+  /** Whatever it is changed by. */
+  changePolicy(chance: Chance): Promise<string> {
+    return this.policy.change(chance);
   }
 
-  /** Saves a half-written rule, and notices after a while. */
-  async breakPolicy(forMs: number): Promise<{ mended: Promise<void> }> {
-    await this.#write(BROKEN);
-    return { mended: delay(forMs).then(() => this.restorePolicy()) };
-  }
-
-  async restorePolicy(): Promise<void> {
-    await this.#write(MOODS.calm);
+  restorePolicy(): Promise<void> {
+    return this.policy.restore();
   }
 
   /** Says whether it happened, which the operator found out from the system itself. */
@@ -108,23 +79,5 @@ export class Operator {
 
   async leave(): Promise<void> {
     await this.#client.close();
-  }
-
-  async #write(text: string): Promise<void> {
-    const file = path.join(this.#world.places.policies, 'mood.cedar');
-    const draft = `${this.#world.places.policies}.${randomUUID()}`;
-    await writeFile(draft, text);
-    await rename(draft, file);
-  }
-}
-
-async function insist<T>(act: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await act();
-    } catch (error) {
-      if (attempt >= TRIES) throw error;
-      await delay(500);
-    }
   }
 }

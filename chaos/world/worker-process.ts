@@ -2,11 +2,13 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import pino from 'pino';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { PoliciesConfig } from '../../src/config/config.js';
 import type { TemporalSettings } from '../../src/environment.js';
 import { parseKeyring } from '../../src/trust/index.js';
 import { faultsFromEnv } from '../../src/worker/faults.js';
 import { startWorker } from '../../src/worker/worker.js';
 import { runnable } from '../../scripts/program.js';
+import type { PolicySource } from '../plan.js';
 import { startChild, type Child } from './child.js';
 import { toolbox } from './tools.js';
 
@@ -18,7 +20,9 @@ export interface WorkerPlaces {
   readonly ledgerUrl: string;
   readonly shopUrl: string;
   readonly paymentsUrl: string;
+  /** The policy folder: what workers watch, or what the first policy of the ledger is made of. */
   readonly policies: string;
+  readonly policySource: PolicySource;
   /** The keyring file's text. */
   readonly keys: string;
 }
@@ -52,6 +56,12 @@ export function startWorkerProcess(
   });
 }
 
+/** Nobody looks at backtests here: what promotions do to actions under way is what is tried. */
+const POLICIES: Readonly<Record<PolicySource, (places: WorkerPlaces) => PoliciesConfig | string>> = {
+  folder: ({ policies }) => policies,
+  ledger: () => ({ from: 'ledger', withoutEvidence: true }),
+};
+
 interface WorkerProcessOptions extends WorkerPlaces {
   /** Files of modules to load first. */
   readonly first: readonly string[];
@@ -66,7 +76,7 @@ async function work({ first, ...places }: WorkerProcessOptions): Promise<void> {
   });
   process.on('disconnect', () => process.exit(0));
   const worker = await startWorker({
-    config: { policies: places.policies, tools: toolbox.make(places), grantTtlSeconds: 30 },
+    config: { policies: POLICIES[places.policySource](places), tools: toolbox.make(places), grantTtlSeconds: 30 },
     temporal: places.temporal,
     ledgerUrl: places.ledgerUrl,
     keyring: await parseKeyring(places.keys, 'CHAOS_OPTIONS'),

@@ -45,6 +45,8 @@ export interface People {
   /** Has no role that any policy names. */
   readonly bystander: Credential;
   readonly operator: Credential;
+  /** Changes the policy, where the ledger says which one is active. */
+  readonly admin: Credential;
 }
 
 export class World {
@@ -121,6 +123,7 @@ export class World {
       lead: await person('lee', ['lead']),
       bystander: await person('bo', ['visitor']),
       operator: await person('olga', ['operator']),
+      admin: await person('ada', ['policy-admin']),
     };
 
     const port = await freePort();
@@ -133,6 +136,7 @@ export class World {
       shopUrl: shopUrl.href,
       paymentsUrl: `http://127.0.0.1:${port}`,
       policies,
+      policySource: plan.policies,
       keys,
     };
     return new World(

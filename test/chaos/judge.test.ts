@@ -195,6 +195,17 @@ test('an outcome without a receipt, or with one that says something else, is fou
   expect(judge(evidence({ a: 'denied' }, { receipts: other })).receiptsValid).toBe(false);
 });
 
+test('an action that was decided by a policy which nobody put in force is unexplained', () => {
+  const honest = evidence({ a: 'success', b: 'denied' });
+  const [a, b] = honest.receipts.claims.map((claim) => ({ ...claim, policy: `policy of ${claim.actionId}` }));
+  const decided = { ...honest, receipts: { ...honest.receipts, claims: [a, b].flatMap((one) => one ?? []) } };
+  expect(faults(decided)).toEqual([]);
+  expect(faults({ ...decided, inForce: ['policy of a', 'policy of b'] })).toEqual([]);
+  expect(judge({ ...decided, inForce: ['policy of a'] }).findings).toMatchObject([
+    { fault: 'unexplained', actionId: 'b', what: expect.stringContaining('policy of b') },
+  ]);
+});
+
 test('a chain of receipts that does not verify fails the run by itself', () => {
   const verdict = judge(
     evidence({ a: 'denied' }, { receipts: { ...evidence({ a: 'denied' }).receipts, valid: false } }),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Chance } from '../../chaos/chance.js';
 import { budgetsFor, limitsYaml } from '../../chaos/limits.js';
 import { Mischief } from '../../chaos/payments/mischief.js';
+import { DISTURBANCES, schedule } from '../../chaos/schedule.js';
 import { makePlan } from '../../chaos/plan.js';
 import { readFileSync } from 'node:fs';
 import { bundleFromFiles } from '../../src/policy/bundle.js';
@@ -51,6 +52,22 @@ test('what happens to a request is decided by the seed and how often it came, no
   const alone = [one.order('payments', 'a'), one.order('payments', 'a'), one.order('payments', 'a')];
   const mixed = ['a', 'b', 'a', 'c', 'a'].map((reference) => [reference, other.order('payments', reference)] as const);
   expect(mixed.filter(([reference]) => reference === 'a').map(([, trouble]) => trouble)).toEqual(alone);
+});
+
+test('the seed says where policies come from, and only there they are changed', () => {
+  const changes = {
+    folder: ['break-policy', 'change-policy'],
+    ledger: ['promote-policy', 'roll-back-policy', 'shadow-policy'],
+  };
+  for (const policies of ['folder', 'ledger'] as const) {
+    const list = schedule({ seed: 'p', count: 300, actions: 500, policies });
+    expect(list).toEqual(schedule({ seed: 'p', count: 300, actions: 500, policies }));
+    const kinds = new Set(list.map(({ kind }) => kind));
+    expect([...kinds].filter((kind) => kind.endsWith('-policy')).toSorted()).toEqual(changes[policies]);
+    expect(kinds.size).toBe(DISTURBANCES.length - 5 + changes[policies].length);
+  }
+  const seeds = Array.from({ length: 20 }, (_, n) => makePlan(`seed-${n}`, 1).policies);
+  expect(new Set(seeds)).toEqual(new Set(['folder', 'ledger']));
 });
 
 test('budgets are tight enough to be met, and limits.yaml is one that policy takes', () => {

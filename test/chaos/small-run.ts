@@ -41,7 +41,7 @@ export interface SmallResult {
 
 export async function smallRun(options: SmallRun): Promise<SmallResult> {
   const { actions, weights, defect, always, forgeries = 0, patienceMs: maxWaitMs = 40_000 } = options;
-  const plan = makePlan('small', actions, { weights, manners: { once: 1 } });
+  const plan = makePlan('small', actions, { weights, manners: { once: 1 }, policies: 'folder' });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-small-run-'));
   const temporal = { ...(await createNamespace()), taskQueue: 'countersign' };
   const mischief = {
