@@ -4,10 +4,10 @@ import type { DevPerson } from '../gateway/deps.js';
 import { DEFAULT_HOST, DEFAULT_PORT } from '../config/gateway.js';
 import type { CountersignConfig } from '../config/config.js';
 
-/** One with the role that the starter policies ask for, two for a second pair of eyes, and one who may only look. */
+/** One with the roles that the starter policies and a change of the policy ask for, two for a second pair of eyes, and one who may only look. */
 const PEOPLE: readonly DevPerson[] = [
-  { id: 'dana@example.com', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator'] },
-  { id: 'ann@example.com', name: 'Ann', tenant: 'acme', roles: ['lead'] },
+  { id: 'dana@example.com', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator', 'policy-admin'] },
+  { id: 'ann@example.com', name: 'Ann', tenant: 'acme', roles: ['lead', 'policy-admin'] },
   { id: 'bob@example.com', name: 'Bob', tenant: 'acme', roles: ['security'] },
   { id: 'vera@example.com', name: 'Vera', tenant: 'acme', roles: [] },
 ];

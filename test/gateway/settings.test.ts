@@ -1,6 +1,8 @@
 /** A gateway that would be unsafe does not start, and says why. */
 import { describe, expect, test } from 'vitest';
 import type { CountersignError } from '../../src/action/errors.js';
+import { devGateway } from '../../src/cli/dev-gateway.js';
+import { DEFAULT_ROLES } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import { gatewaySettings, type SettingsSources } from '../../src/gateway/settings.js';
 
@@ -21,6 +23,16 @@ function refused(config: object, more: Partial<SettingsSources> = {}): string | 
     return code === 'CONFIG_INVALID' ? field : code;
   }
 }
+
+test('of the people of `countersign dev` two may change the policy, as many as a quorum needs, and one may do nothing', async () => {
+  const { devPeople = [] } = await devGateway(
+    { policies: './policies', tools: [] },
+    { port: 1, temporalUiUrl: undefined },
+  );
+  const { policy } = DEFAULT_ROLES;
+  expect(devPeople.filter(({ roles }) => policy.some((role) => roles.includes(role)))).toHaveLength(2);
+  expect(devPeople.filter(({ roles }) => roles.length === 0)).toHaveLength(1);
+});
 
 describe('settings', () => {
   test('without any listen on this machine alone, and let nobody in but by API keys', () => {
