@@ -164,10 +164,6 @@ test.each(['light', 'dark'] as const)('the pages, %s', async (colorScheme) => {
   await take('me', { fullPage: true });
   await page.goto('/freezes');
   await take('freezes');
-  await page.goto('/policy');
-  await take('policy');
-  await page.goto('/policy/playground?rule=protected-tables');
-  await take('playground');
   await page.goto('/nothing-here');
   await take('nothing');
   await page.goto('/?q=nothing-like-it');
