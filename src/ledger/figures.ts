@@ -7,7 +7,7 @@ export interface LedgerFigures {
   readonly pendingApprovals: number;
   /** Of the one that has waited longest. Seconds; 0 where none waits. The next two likewise. */
   readonly oldestApprovalSeconds: number;
-  /** Admitted, without an outcome yet. */
+  /** They asked to be admitted, and have no outcome yet. */
   readonly openActions: number;
   readonly oldestOpenSeconds: number;
   /** Their outcome is `unknown`, and nobody has resolved it. */

@@ -87,13 +87,13 @@ export const METRICS = {
   },
   'countersign.open.actions': {
     kind: 'gauge',
-    help: 'Actions that were admitted and have no outcome yet.',
+    help: 'Actions that asked to be admitted and have no outcome yet.',
     attributes: [],
   },
   'countersign.open.action.oldest.seconds': {
     kind: 'gauge',
     unit: 's',
-    help: 'How long ago the oldest of them was admitted. 0 where there is none.',
+    help: 'How long ago the oldest of them asked. 0 where there is none.',
     attributes: [],
   },
   'countersign.unknown.actions': {
