@@ -1,5 +1,6 @@
 /** The production Temporal server on Postgres, without Docker: built once with Go into the cache, and started as docker-compose.yml starts its image. */
 import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { access, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { msToTs } from '@temporalio/common/lib/time.js';
 import { openConnection } from '../src/client/connection.js';
 import { startProcess, type ServerProcess } from '../src/dev/child.js';
 import { cacheFolder } from '../src/dev/temporal-binary.js';
-import { freePort } from '../src/dev/index.js';
+import { freePort, isFree } from '../src/dev/free-port.js';
 
 const run = promisify(execFile);
 
@@ -94,8 +95,8 @@ export async function startProductionTemporal(
   );
   const ports: Record<string, string> = {};
   for (const name of ['FRONTEND', 'HISTORY', 'MATCHING', 'WORKER']) {
-    ports[`${name}_GRPC_PORT`] = String(await freePort());
-    ports[`${name}_MEMBERSHIP_PORT`] = String(await freePort());
+    ports[`${name}_GRPC_PORT`] = String(await smallPort(ports));
+    ports[`${name}_MEMBERSHIP_PORT`] = String(await smallPort(ports));
   }
   const running = startProcess({
     command: server,
@@ -129,12 +130,20 @@ export async function startProductionTemporal(
   return { address, namespace, stop: () => running.stop() };
 }
 
+/** The members' ports are kept in a smallint; those that systems give to whoever asks for any are larger. */
+async function smallPort(taken: Readonly<Record<string, string>>): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_000, 32_000);
+    if (!Object.values(taken).includes(String(port)) && (await isFree(port))) return port;
+  }
+}
+
 const START_MS = 120_000;
 
 /** Registers the namespace once the frontend answers, and returns when it can be used. */
 async function registered(address: string, namespace: string, server: ServerProcess): Promise<void> {
   for (const deadline = Date.now() + START_MS; ; await delay(250)) {
-    if (server.hasEnded()) throw new Error(`The Temporal server has ended:\n${server.output()}`);
+    if (server.hasEnded()) throw new Error(`The Temporal server has ended:\n${server.output().slice(-2_000)}`);
     try {
       const { connection, close } = await openConnection(address, 2_000);
       try {
