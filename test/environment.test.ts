@@ -6,8 +6,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { secretVariable, VARIABLES, variable } from '../src/environment.js';
 import { ROOT } from './support/root.js';
 
-/** `src/dev` reads what only development needs; a terminal's own variables are not ours. */
-const ELSEWHERE = new Set(['src/environment.ts', 'src/cli/output.ts', 'src/cli/commands/dev.ts']);
+/** `src/dev` reads what only development needs; the variables of a terminal and those of OpenTelemetry are not ours. */
+const ELSEWHERE = new Set([
+  'src/environment.ts',
+  'src/cli/output.ts',
+  'src/cli/commands/dev.ts',
+  'src/telemetry/settings.ts',
+]);
 
 test('an empty variable is an absent one', () => {
   expect(variable('TEMPORAL_ADDRESS', { TEMPORAL_ADDRESS: ' ' })).toBeUndefined();

@@ -168,7 +168,7 @@ export class Context {
 
   /** The approver's credential, where one is given. @throws CountersignError USAGE, KEYS_* */
   async approverIfAny(as: string | undefined): Promise<{ credential: Credential; holder: CredentialView } | undefined> {
-    const none = given(as) === undefined && given(this.env['COUNTERSIGN_APPROVER']) === undefined;
+    const none = given(as) === undefined && variable('COUNTERSIGN_APPROVER', this.env) === undefined;
     return none ? undefined : this.approver(as);
   }
 

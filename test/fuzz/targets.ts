@@ -209,7 +209,7 @@ const seal: Target = {
     }
     const opened = await refusedOr(() => openSealed(keyring, signed.seal.context, record as object));
     if (opened === undefined) return;
-    holds(canonical(opened) === canonical(signed.seal.record), 'a record opens that nobody sealed');
+    holds(canonical(opened.record) === canonical(signed.seal.record), 'a record opens that nobody sealed');
   },
 };
 
