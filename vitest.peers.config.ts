@@ -1,6 +1,6 @@
 /**
  * `npm run check:peers`: what is held against programs that others wrote, which come from their registries: Schemathesis, the conformance suite of MCP,
- * Mastra, and the frameworks and checkers of Python. Not part of `npm test`. With CREWAI=1 the adapter for CrewAI too.
+ * Mastra, other runtimes of JavaScript, and the frameworks and checkers of Python. Not part of `npm test`. With CREWAI=1 the adapter for CrewAI too.
  */
 import base from './vitest.config.js';
 
@@ -13,6 +13,7 @@ export default {
     include: [
       'test/api/conformance.ts',
       'test/node22/adapters.ts',
+      'test/runtimes/client.ts',
       'test/mcp/conformance.ts',
       'test/python/client.ts',
       'test/python/trail.ts',

@@ -198,6 +198,8 @@ export type CommandResult =
       readonly needed: number;
       readonly receipt: ReceiptRef;
     }
+  /** Workers that start from now on take these pins. */
+  | { readonly kind: 'accept_pins'; readonly pins: Digest; readonly receipt: ReceiptRef }
   /** The person `by` decided how to continue with a compensation that failed. */
   | {
       readonly kind: 'recover';

@@ -151,6 +151,8 @@ export interface CommandRoles {
   readonly freeze: readonly string[];
   /** Changes which policy is active or in shadow, for every tenant. */
   readonly policy: readonly string[];
+  /** Accepts the definitions of MCP servers' tools, for every tenant. */
+  readonly pins: readonly string[];
 }
 
 /** `ended`: the workflow has ended, in whatever way; `gone`: Temporal does not know it, or no longer. */

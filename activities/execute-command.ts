@@ -6,9 +6,10 @@ import type { Outcome } from '../src/action/outcome.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { UnreceiptedOutcome } from '../src/action/outcome.js';
 import { compensationWorkflowId } from '../src/action/compensation-ids.js';
+import { pinsReceiptId } from '../src/ledger/index.js';
 import { verifyCommand, type SignedCommand } from '../src/trust/index.js';
 import type { CommandResult } from './contract.js';
-import type { Dependencies } from './deps.js';
+import type { CommandRoles, Dependencies } from './deps.js';
 import {
   checkAuthorityCommand,
   isAuthorityCommand,
@@ -22,6 +23,7 @@ import { sign, receiptStatementOf } from './record-outcome.js';
 type Unfreeze = Extract<SignedCommand, { kind: 'unfreeze' }>;
 type Resolve = Extract<SignedCommand, { kind: 'resolve' }>;
 type Revoke = Extract<SignedCommand, { kind: 'revoke' }>;
+type AcceptPins = Extract<SignedCommand, { kind: 'accept_pins' }>;
 type Recover = Extract<SignedCommand, { kind: 'recover' }>;
 
 const NONCES = 'statement';
@@ -61,6 +63,8 @@ async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies
       return () => revoke(command, deps);
     case 'recover':
       return () => recover(command, deps);
+    case 'accept_pins':
+      return () => acceptPins(command, deps);
   }
 }
 
@@ -84,6 +88,14 @@ async function recover(command: Recover, deps: Dependencies): Promise<CommandRes
   return { kind: 'recover', verdict, by, reason, receipt: await appendCommandReceipt(command, summary, deps) };
 }
 
+/** The receipt is the acceptance: workers that start look for it. */
+async function acceptPins(command: AcceptPins, deps: Dependencies): Promise<CommandResult> {
+  const { by, subject, pins, reason, jti } = command;
+  const summary = `${by} accepts what ${subject} offers, pinned as ${pins}: ${reason}`;
+  const receipt = await appendCommandReceipt(command, summary, deps, pinsReceiptId(pins, jti));
+  return { kind: 'accept_pins', pins, receipt };
+}
+
 /** Refuses a command whose signer's credential was revoked. @throws CountersignError CREDENTIAL_REVOKED */
 async function assertCredentialsValid({ tenant, credentials }: SignedCommand, { ledger }: Dependencies): Promise<void> {
   const revocation = await ledger.controls.revoked({ tenant, credentials });
@@ -105,12 +117,22 @@ async function freezeOf({ subject, tenant }: Unfreeze, { ledger }: Dependencies)
   throw freezeNotFound(subject, ` of tenant ${tenant}`);
 }
 
+/** Which of the config's `roles` each asks for. */
+const ROLES = {
+  unfreeze: 'unfreeze',
+  resolve: 'resolve',
+  revoke: 'revoke',
+  recover: 'recover',
+  accept_pins: 'pins',
+} as const satisfies Record<OperatorCommand['kind'], keyof CommandRoles>;
+
 /** Checks that the signer has a role for the command. An agent needs none: verifying its signature showed that it may revoke this. */
 function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
   if (command.signer === 'agent') return;
-  const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[command.kind];
+  const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[ROLES[command.kind]];
   if (needed.some((role) => command.roles.includes(role))) return;
-  throw new CountersignError('ROLE_REQUIRED', `${command.by} has none of the roles that may ${command.kind} this.`, {
+  const what = command.kind === 'accept_pins' ? 'accept pins' : `${command.kind} this`;
+  throw new CountersignError('ROLE_REQUIRED', `${command.by} has none of the roles that may ${what}.`, {
     field: 'command.roles',
     expected: `one of: ${needed.join(', ') || '(nobody may)'}`,
     fix: 'Ask somebody who has the role; the operator gives it with `countersign approver create --role`.',

@@ -59,7 +59,7 @@ export const ERROR_CODES = {
   STATE_CHANGED: 'The state changed between capture and execution; nothing was done.',
   CONSTRAINT_VIOLATED: 'Execution would have broken a constraint; it was rolled back.',
   TOOL_FAILED: 'The tool refused or failed; nothing was done.',
-  TOOL_CHANGED: "A server's definition of a tool is not the one that an operator accepted; nothing was done.",
+  TOOL_CHANGED: "A tool's definition is not the accepted one, or nobody signed for the pins; nothing was done.",
   TOOL_UNAVAILABLE: "The tool's system cannot be reached.",
   EFFECT_UNKNOWN: 'It cannot be known whether the effect happened.',
   EXPECTATION_UNMET: 'The system is not in the expected state after the effect.',

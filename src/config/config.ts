@@ -36,9 +36,14 @@ export interface CountersignConfig extends VerificationConfig {
   readonly lookUpMaxWaitMs?: number;
   /**
    * Roles of people who may freeze and lift freezes, resolve unknown outcomes, revoke what others gave and decide on what could not be
-   * undone. Default of each: `operator`; of `unfreezeAll`: `platform-operator`; of `policy`: `policy-admin`.
+   * undone. Default of each: `operator`; of `unfreezeAll` and `pins`: `platform-operator`; of `policy`: `policy-admin`.
    */
   readonly roles?: Partial<CommandRoles>;
+  /**
+   * Whether workers refuse pins of MCP servers that no signed command accepted (`countersign mcp pin --as`). Default: true where
+   * COUNTERSIGN_ENV is `production`, else false.
+   */
+  readonly signedPins?: boolean;
   /** Where passkeys are made and used; the same for workers and gateways. Without it, what policy wants a passkey for cannot be approved. */
   readonly passkeys?: PasskeySettings;
   /** How many approvals one person may give (`approvals`, default 10) within how many seconds (`withinSeconds`, default 60). Each from 1 to 86,400. */
@@ -75,6 +80,7 @@ export const DEFAULT_ROLES: CommandRoles = {
   recover: ['operator'],
   freeze: ['operator'],
   policy: ['policy-admin'],
+  pins: ['platform-operator'],
 };
 
 export const DEFAULT_APPROVAL_RATE_LIMIT: ApprovalRateLimit = { approvals: 10, withinSeconds: 60 };
@@ -182,8 +188,10 @@ const configSchema = z.strictObject({
       recover: roleList.optional(),
       freeze: roleList.optional(),
       policy: roleList.optional(),
+      pins: roleList.optional(),
     } satisfies Record<keyof CommandRoles, z.ZodType>)
     .optional(),
+  signedPins: z.boolean({ error: 'true or false' }).optional(),
   passkeys: passkeySettingsSchema.optional(),
   approvalRateLimit: z
     .strictObject({ approvals: whole(1, 86_400).optional(), withinSeconds: whole(1, 86_400, 'seconds').optional() })

@@ -86,6 +86,8 @@ const promotePolicy = {
 const rollBackPolicy = { ...policyChange, kind: z.literal('roll_back_policy') };
 const shadowPolicy = { ...policyChange, kind: z.literal('shadow_policy') };
 const retirePolicy = { ...policyChange, kind: z.literal('retire_policy') };
+/** Pins hold for every tenant: the tool, and the digest of all that is pinned of it. */
+const acceptPins = { ...common, kind: z.literal('accept_pins'), subject: nameSchema, pins: digestSchema };
 const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
 
 const signed = {
@@ -115,6 +117,7 @@ export const commandClaimsSchema = z
     z.strictObject({ ...rollBackPolicy, ...byPerson }),
     z.strictObject({ ...shadowPolicy, ...byPerson }),
     z.strictObject({ ...retirePolicy, ...byPerson }),
+    z.strictObject({ ...acceptPins, ...byPerson }),
   ])
   .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
@@ -139,6 +142,7 @@ export const commandOptionsSchema = z
     z.strictObject({ ...rollBackPolicy, ...signingOptions }),
     z.strictObject({ ...shadowPolicy, ...signingOptions }),
     z.strictObject({ ...retirePolicy, ...signingOptions }),
+    z.strictObject({ ...acceptPins, ...signingOptions }),
   ])
   .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
 
@@ -207,6 +211,11 @@ export type Command = Common &
         readonly evidence?: Digest | undefined;
       })
     | (PolicyChangeCommand & { readonly kind: 'roll_back_policy' | 'shadow_policy' | 'retire_policy' })
+    | {
+        readonly kind: 'accept_pins';
+        /** The tool that fronts the MCP server. */ readonly subject: string;
+        /** Digest of the definitions that are pinned of it (`pinsDigest`). */ readonly pins: Digest;
+      }
   );
 
 export type CommandOptions = Command & {

@@ -28,6 +28,7 @@ import {
 } from '../config/config.js';
 import { Meter } from '../telemetry/meter.js';
 import { purgeOptions } from '../config/retention.js';
+import { withAcceptedPins } from './accepted-pins.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
@@ -110,7 +111,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       encryption,
       watching: { tools: deps.tools, meter: new Meter(), logger },
     });
-    if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf(config.tools));
+    if (decides) await ledger.catalogue.publish(temporal.taskQueue, catalogueOf([...deps.tools.values()]));
     if (decides && reconcileEveryMs > 0) {
       const { checkpointEverySeconds = 300 } = config.trail ?? {};
       await temporalSide.scheduleRounds('reconcile', reconcileEveryMs, logger);
@@ -189,6 +190,8 @@ async function assemble(
   for (const tool of config.tools) closing.add(() => tool.close());
   const own = config.tools.filter(({ taskQueue }) => taskQueue === undefined || taskQueue === temporal.taskQueue);
   await Promise.all(own.map((tool) => checkTool(tool, logger)));
+  const signed = config.signedPins ?? production;
+  const tools = signed ? await withAcceptedPins(config.tools, { ledger, keyring, logger }) : config.tools;
 
   const names = config.tools.map(({ name }) => name);
   const redaction = await openRedaction(config.privacy?.redaction, encryption, ledger.subjectKeys, names);
@@ -202,7 +205,7 @@ async function assemble(
   const divergences = new ShadowRecorder(ledger.rollout, new ShadowLimits(ledger), logger);
   closing.add(() => divergences.close());
   const deps = {
-    tools: new Map(config.tools.map((tool) => [tool.name, tool])),
+    tools: new Map(tools.map((tool) => [tool.name, tool])),
     policy,
     divergences,
     ledger: interruptible(ledger, faults),

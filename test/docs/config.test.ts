@@ -31,6 +31,7 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   selfApproval: true,
   lookUpMaxWaitMs: true,
   roles: true,
+  signedPins: true,
   passkeys: true,
   approvalRateLimit: true,
   invariants: true,

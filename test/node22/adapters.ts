@@ -4,12 +4,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startAdapterWorld, testsOfAdapter, type AdapterWorld } from '../clients/adapter.js';
+import { startAdapterWorld, testsOfAdapter, told, type AdapterWorld } from '../clients/adapter.js';
 import { snippetsOf } from '../docs/support.js';
 import { installClientInto } from '../support/install.js';
 import { node22With, type Node22 } from '../support/node22.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 import { ROOT } from '../support/root.js';
+import { encodeCredential, issueAgent } from '../../src/trust/index.js';
+import { TENANT } from '../support/stack.js';
+import { startAgentWorker } from './workflow-agent.js';
 import { ProcessLoop, PROGRAMS, type Placed } from './process-loop.js';
 
 const PACKAGES = [
@@ -17,6 +20,9 @@ const PACKAGES = [
   '@mastra/pg@1.27.1',
   'ai@7.0.173',
   '@ai-sdk/openai-compatible@3.0.92',
+  '@ai-sdk/mcp@2.0.99',
+  '@ai-sdk/provider@4.0.38',
+  '@temporalio/ai-sdk@1.23.0',
   'zod@4.6.7',
 ];
 const FRAMEWORKS = ['mastra', 'ai-sdk'] as const;
@@ -65,6 +71,40 @@ test("the document's example for Mastra runs, and waits for a person", async () 
   const [{ stdout }] = await Promise.all([running, world.decide('approve')]);
   expect(stdout).toContain('success');
   expect(await world.count('sessions', 'stale')).toBe(0);
+});
+
+test("the document's agent of the AI SDK that is a workflow is denied and does something else, and waits for a person", async () => {
+  const { address, namespace } = world.stack.temporal;
+  const { keyring } = world.stack;
+  const clerk = await issueAgent(keyring, { id: 'clerk', tenant: TENANT, roles: ['admin_user'], scopes: ['*'] });
+  const worker = await startAgentWorker(node22, {
+    ...placed.env,
+    TEMPORAL_ADDRESS: address,
+    TEMPORAL_NAMESPACE: namespace,
+    COUNTERSIGN_AGENT: encodeCredential(clerk),
+  });
+  const { temporal } = await world.stack.agentWith(clerk);
+  const answer = (order: string): Promise<string> => {
+    const workflowId = `ai-sdk ${order}`;
+    const said = temporal.workflow.execute<(order: string) => Promise<string>>('aiSdkAgent', {
+      taskQueue: 'clerks',
+      workflowId,
+      args: [order],
+    });
+    const died = worker.ended.then((why) => Promise.reject(new Error(`its worker ended: ${why}`)));
+    return Promise.race([said, died]);
+  };
+  try {
+    await world.make('users', 'old-flow', 2);
+    expect(told({ said: await answer('delete users old-flow') })).toMatchObject({ status: 'success' });
+    expect(await world.count('users', 'archived old-flow')).toBe(2);
+    await world.make('sessions', 'stale-flow', 120);
+    const [said, actionId] = await Promise.all([answer('delete sessions stale-flow'), world.decide('approve')]);
+    expect(told({ said })).toMatchObject({ status: 'success', actionId });
+    expect(await world.count('sessions', 'stale-flow')).toBe(0);
+  } finally {
+    await worker.stop();
+  }
 });
 
 test("the sources, the programs and the example hold against the frameworks' own types", async () => {

@@ -1,7 +1,7 @@
 /** `countersign mcp`: a gateway's tools for a desktop client; `countersign mcp pin`: accepts the definitions of an MCP server's tools. */
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import type { JsonObject } from '../../action/json.js';
+import type { Digest, JsonObject } from '../../action/json.js';
 import type { Difference } from '../../tools/mcp/pinning.js';
 import { variable, type Environment } from '../../environment.js';
 import type { Definition, Pinnable } from '../../tools/pinnable.js';
@@ -15,6 +15,8 @@ import { usageError } from '../usage-error.js';
 interface PinOptions {
   readonly config?: string;
   readonly accept?: string;
+  readonly as?: string;
+  readonly reason?: string;
 }
 
 /** How long a server may take to say what it offers. Milliseconds. */
@@ -37,10 +39,20 @@ export function mcp(program: Command): void {
     .description("show how a server's tools differ from what was accepted, and accept them as they are")
     .option('--config <file>', 'the config; default: COUNTERSIGN_CONFIG, else countersign.config.mjs')
     .option('--accept <digest>', 'accept exactly what was shown under this digest')
+    .option(
+      '--as <credential>',
+      'sign for the acceptance: the credential, or its file, of an approver who may accept pins',
+    )
+    .option('--reason <text>', 'why; kept with the receipt of the acceptance')
     .addHelpText(
       'after',
-      examples('countersign mcp pin files', 'countersign mcp pin files --accept sha256:0f3a…') +
-        '\n\nWithout --accept it changes nothing. Restart the workers afterwards: they read the pins when they start.',
+      examples(
+        'countersign mcp pin files',
+        'countersign mcp pin files --accept sha256:0f3a… --as ann.csk --reason "the new argument is harmless"',
+        'countersign mcp pin files --as ann.csk --reason "reviewed with the config"',
+      ) +
+        '\n\nWithout --accept the file stays as it is. With --as a worker records who accepted it and why, which production workers ask for (signedPins);' +
+        '\nit must be running. Restart the workers afterwards: they read the pins when they start.',
     )
     .action(run(pin));
 }
@@ -66,8 +78,10 @@ function needed(name: 'COUNTERSIGN_GATEWAY_URL' | 'COUNTERSIGN_API_KEY', expecte
   throw usageError(`${name} is not set.`, { field: name, expected });
 }
 
-async function pin(context: Context, name: string, { config: file, accept }: PinOptions): Promise<Exit | void> {
-  const [{ loadConfig }, { definitionDigest }, pinning, { digest }] = await Promise.all([
+async function pin(context: Context, name: string, options: PinOptions): Promise<Exit | void> {
+  const { config: file, accept, as, reason } = options;
+  if ((as === undefined) !== (reason === undefined)) throw unsaid(as === undefined ? '--as' : '--reason');
+  const [{ loadConfig }, { definitionDigest, pinsDigest }, pinning, { digest }] = await Promise.all([
     import('../../config/config.js'),
     import('../../tools/mcp/definitions.js'),
     import('../../tools/mcp/pinning.js'),
@@ -80,7 +94,9 @@ async function pin(context: Context, name: string, { config: file, accept }: Pin
   const offered = await pinnable.offered(AbortSignal.timeout(OFFER_MS));
   const differences = pinning.differencesOf(pinnable, offered);
   const shown = digest(differences.map(({ name: tool, offered: now }) => [tool, now ? definitionDigest(now) : null]));
-  const document = { tool: name, file: pinnable.file, digest: shown, differences, accepted: false };
+  // What the file holds then.
+  const pins = pinsDigest(name, differences.length > 0 ? pinning.pinsOf(pinnable, offered) : pinnable.accepted);
+  const document = { tool: name, file: pinnable.file, digest: shown, pins, differences, accepted: false };
   if (accept !== undefined && accept !== shown) {
     throw usageError('What the server offers is not what was shown under this digest.', {
       field: '--accept',
@@ -89,13 +105,31 @@ async function pin(context: Context, name: string, { config: file, accept }: Pin
     });
   }
   if (differences.length === 0 || accept !== undefined) {
+    // Before the file: what nobody may sign for is not written either.
+    const receipt =
+      as === undefined || reason === undefined ? undefined : await signFor(context, name, pins, as, reason);
     if (differences.length > 0) await pinning.accept(name, pinnable, offered);
     const text = differences.length > 0 ? `${differences.length} accepted in ${pinnable.file}` : 'nothing has changed';
-    context.out.result({ ...document, accepted: true }, () => `${context.out.paint.green('✓')} ${text}`);
+    const signed = receipt === undefined ? '' : `\nreceipt #${receipt.seq} of ${sanitize(receipt.tenant)}`;
+    const done = { ...document, accepted: true, ...(receipt === undefined ? {} : { receipt }) };
+    context.out.result(done, () => `${context.out.paint.green('✓')} ${text}${signed}`);
     return;
   }
   context.out.result(document, () => textOf(context.out, name, shown, differences));
   return 'pending';
+}
+
+/** @throws CountersignError as `Countersign.submitCommand` does */
+async function signFor(context: Context, subject: string, pins: Digest, as: string, reason: string) {
+  const { sendSignedCommand } = await import('../send-signed-command.js');
+  const { credential, holder } = await context.approver(as);
+  const order = { kind: 'accept_pins', tenant: holder.tenant, subject, pins, reason } as const;
+  const done = await sendSignedCommand(context, credential, order);
+  return done.kind === 'accept_pins' ? done.receipt : undefined;
+}
+
+function unsaid(field: '--as' | '--reason') {
+  return usageError('Who signs for an acceptance says why.', { field, expected: '--as and --reason, or neither' });
 }
 
 function noSuchTool(name: string, tools: readonly { readonly name: string; readonly pinning?: Pinnable }[]) {

@@ -29,6 +29,7 @@ create table countersign.receipts (
 );
 
 create index receipts_of_policy_changes on countersign.receipts (at) where action_id like 'command/policy.%';
+create index receipts_of_pins on countersign.receipts (action_id text_pattern_ops) where action_id like 'command/pins.%';
 
 -- The last receipt of each chain, updated with each receipt: room on its page keeps those updates out of the index.
 create table countersign.chains (

@@ -1,9 +1,11 @@
 /** Receipts: what settles an action, and the chains that they stand in. */
 import { sql } from 'kysely';
+import type { Digest } from '../../action/json.js';
 import type { ReceiptRef } from '../../action/outcome.js';
 import type { Database, PreparedStatement } from '../database/database.js';
 import { brokenChain, type BrokenChain } from './broken-chain.js';
 import { append, Chains } from './chain.js';
+import { receiptsOfPins } from './of-pins.js';
 import type { ChainHead, SignReceipt, LedgerReceipt } from './receipt.js';
 import { resolve } from './resolve.js';
 import type { SeenHeads } from './seen-heads.js';
@@ -79,6 +81,11 @@ export class Receipts {
         return { tenant, seq: link.seq, hash: signed.hash };
       }),
     );
+  }
+
+  /** Those for signed commands that accepted these pins, whatever the tenant, as they were signed. */
+  ofPins(pins: Digest): Promise<readonly string[]> {
+    return receiptsOfPins(this.#database, pins);
   }
 
   /** The last receipt of a tenant's chain. */

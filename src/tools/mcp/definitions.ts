@@ -34,3 +34,9 @@ function definitionOf({ name, title, description, inputSchema, outputSchema, ann
 export function definitionDigest(definition: Definition): Digest {
   return digest(definition);
 }
+
+/** Of all that is pinned of a tool: what a person signs for, and a worker looks for. */
+export function pinsDigest(tool: string, definitions: Definitions): Digest {
+  const pins = [...definitions.values()].map((definition) => [definition.name, definitionDigest(definition)] as const);
+  return digest({ tool, pins: pins.sort(([a], [b]) => (a < b ? -1 : 1)) });
+}

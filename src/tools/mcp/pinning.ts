@@ -20,11 +20,16 @@ export function differencesOf({ accepted, used }: Pinnable, offered: Definitions
   });
 }
 
-/** Accepts what the server says now of the tools that are used. Tools that it does not offer any more are forgotten. */
-export async function accept(tool: string, { file, used }: Pinnable, offered: Definitions): Promise<void> {
+/** What would be pinned: what the server says now of the tools that are used. Tools that it does not offer any more are forgotten. */
+export function pinsOf({ used }: Pinnable, offered: Definitions): Definitions {
   const kept = used.flatMap((name) => {
     const definition = offered.get(name);
     return definition === undefined ? [] : [[name, definition] as const];
   });
-  await writePins(file, tool, new Map(kept));
+  return new Map(kept);
+}
+
+/** Accepts it. */
+export async function accept(tool: string, pinnable: Pinnable, offered: Definitions): Promise<void> {
+  await writePins(pinnable.file, tool, pinsOf(pinnable, offered));
 }
