@@ -83,7 +83,7 @@ test('the command signs for what it writes, and writes nothing that it may not s
   const { address, namespace, taskQueue } = stack.temporal;
   const settings = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, COUNTERSIGN_TASK_QUEUE: taskQueue };
   const config = path.join(folder, 'countersign.config.mjs');
-  const text = `import { mcp } from 'countersign/worker';
+  const text = `import { mcp } from 'countersign/tools';
 export default { policies: '.', tools: [mcp(${JSON.stringify(options())})] };`;
   await writeFile(config, onSources(text));
   const pin = (...args: readonly string[]) =>
