@@ -15,6 +15,7 @@ import { readPins, writePins } from '../../src/tools/mcp/pins.js';
 import {
   encodeCredential,
   generateKeyringFile,
+  hashReceipt,
   issueAgent,
   parseKeyring,
   signCommand,
@@ -82,7 +83,7 @@ test('the command signs for what it writes, and writes nothing that it may not s
   const { address, namespace, taskQueue } = stack.temporal;
   const settings = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, COUNTERSIGN_TASK_QUEUE: taskQueue };
   const config = path.join(folder, 'countersign.config.mjs');
-  const text = `import { mcp } from 'countersign/worker';
+  const text = `import { mcp } from 'countersign/tools';
 export default { policies: '.', tools: [mcp(${JSON.stringify(options())})] };`;
   await writeFile(config, onSources(text));
   const pin = (...args: readonly string[]) =>
@@ -92,7 +93,7 @@ export default { policies: '.', tools: [mcp(${JSON.stringify(options())})] };`;
   const olga = encodeCredential(await stack.approver('olga', ['operator']));
   const accept = ['--accept', shown.digest];
   const refused = await pin(...accept, '--as', olga, '--reason', 'harmless');
-  expect(errorOf(refused).code).toBe('ROLE_REQUIRED');
+  expect(errorOf(refused)).toMatchObject({ code: 'ROLE_REQUIRED' });
   await expect(readFile(pins)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(errorOf(await pin(...accept, '--as', olga)).field).toBe('--reason');
 
