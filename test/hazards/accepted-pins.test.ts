@@ -16,6 +16,7 @@ import { readPins, writePins } from '../../src/tools/mcp/pins.js';
 import {
   encodeCredential,
   generateKeyringFile,
+  hashReceipt,
   issueAgent,
   parseKeyring,
   signCommand,
@@ -93,7 +94,7 @@ export default { policies: '.', tools: [mcp(${JSON.stringify(options())})] };`;
   const olga = encodeCredential(await stack.approver('olga', ['operator']));
   const accept = ['--accept', shown.digest];
   const refused = await pin(...accept, '--as', olga, '--reason', 'harmless');
-  expect(errorOf(refused).code).toBe('ROLE_REQUIRED');
+  expect(errorOf(refused)).toMatchObject({ code: 'ROLE_REQUIRED' });
   await expect(readFile(pins)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(errorOf(await pin(...accept, '--as', olga)).field).toBe('--reason');
 
