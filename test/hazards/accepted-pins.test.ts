@@ -9,7 +9,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Countersign } from '../../src/client/countersign.js';
 import { pinsReceiptId } from '../../src/ledger/index.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
-import { hashReceipt } from '../../src/trust/index.js';
 import { mcp } from '../../src/tools/index.js';
 import { pinsDigest } from '../../src/tools/mcp/definitions.js';
 import { readPins, writePins } from '../../src/tools/mcp/pins.js';
