@@ -1,6 +1,6 @@
 /** Forgets what nothing needs any more, for as long as the operator says. Started by a schedule. */
 import { Context } from '@temporalio/activity';
-import { idempotencyKey } from '../src/action/idempotency-key.js';
+import { idempotencyKey, workflowNameOf } from '../src/action/idempotency-key.js';
 import { asCountersignError, CountersignError } from '../src/action/errors.js';
 import { RETENTION_KINDS, type RetentionKind } from '../src/ledger/index.js';
 import type { EffectRecords } from '../src/tools/tool.js';
@@ -87,7 +87,7 @@ async function purgeRecords(
   for (let seen = 0; seen < MOST; seen += BATCH) {
     const keys = await records.older({ olderThanMs, limit: BATCH, ...(after === undefined ? {} : { after }) }, context);
     // What others recorded under keys of their own is theirs.
-    const actions = keys.flatMap(actionOf);
+    const actions = keys.flatMap((key) => workflowNameOf(key) ?? []);
     const ended = await retention.endedLongAgo(actions, olderThanMs);
     const over = actions.filter(({ tenant, actionId }) => ended.has(`${tenant}/${actionId}`));
     const count = await records.forget(over.map(idempotencyKey), context);
@@ -104,9 +104,4 @@ function mayNot(): CountersignError {
   return new CountersignError('TOOL_FAILED', "The tool's role may not delete its records of effects.", {
     expected: 'DELETE on the table of effects, or `retention.effects: false`',
   });
-}
-
-function actionOf(key: string): { readonly tenant: string; readonly actionId: string }[] {
-  const [, tenant, actionId] = /^countersign:([^/]+)\/(.+)$/.exec(key) ?? [];
-  return tenant === undefined || actionId === undefined ? [] : [{ tenant, actionId }];
 }

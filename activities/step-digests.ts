@@ -1,20 +1,12 @@
 /** Which records a receipt names: those that the steps of the action sealed, in the order of the pipeline. */
 import { asCountersignError } from '../src/action/errors.js';
+import { STEPS } from '../src/action/outcome.js';
 import type { StepDigest } from '../src/action/step-digest.js';
 import type { SealedStep } from '../src/trust/index.js';
 import type { Approved, Enforced, NamedRecords, Sealed, StepRecord } from './contract.js';
 import type { StepRun } from './step.js';
 
-/** In the order in which they run. */
-const ORDER: readonly string[] = [
-  'propose',
-  'enforce',
-  'capturePreState',
-  'requestApproval',
-  'authorize',
-  'execute',
-  'capturePostState',
-] satisfies readonly SealedStep[];
+const ORDER: readonly string[] = STEPS;
 
 interface Given extends NamedRecords {
   readonly enforced?: Sealed<Enforced> | undefined;

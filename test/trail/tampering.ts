@@ -139,6 +139,10 @@ function reclaimed(jws: string, member: string, value: unknown): string {
 
 const otherDigest = `sha256:${createHash('sha256').update('another').digest('hex')}`;
 
+/** What a checkpoint would claim that no ledger made. */
+const madeUp = (tenant: string): CheckpointClaims =>
+  ({ v: 1, tenant, size: 4, root: otherDigest, head: otherDigest, prev: null, iat: 1 }) as CheckpointClaims;
+
 export const TAMPERINGS: readonly Tampering[] = [
   // Each field of an entry.
   {
@@ -337,16 +341,7 @@ export const TAMPERINGS: readonly Tampering[] = [
   {
     name: 'a checkpoint of another tenant',
     tamper: async (honest, world) => {
-      const claims = {
-        v: 1,
-        tenant: 'beta',
-        size: 4,
-        root: otherDigest,
-        head: otherDigest,
-        prev: null,
-        iat: 1,
-      } as CheckpointClaims;
-      const jws = await signCheckpoint(world.first, claims);
+      const jws = await signCheckpoint(world.first, madeUp('beta'));
       return checkpoint(2, () => [{ type: 'checkpoint', jws }])(honest, world);
     },
     found: ['checkpoint_tenant', 4],
@@ -354,16 +349,7 @@ export const TAMPERINGS: readonly Tampering[] = [
   {
     name: 'a checkpoint of a stranger',
     tamper: async (honest, world) => {
-      const claims = {
-        v: 1,
-        tenant: 'acme',
-        size: 4,
-        root: otherDigest,
-        head: otherDigest,
-        prev: null,
-        iat: 1,
-      } as CheckpointClaims;
-      const jws = await signCheckpoint(await newKeyring(), claims);
+      const jws = await signCheckpoint(await newKeyring(), madeUp('acme'));
       return checkpoint(2, () => [{ type: 'checkpoint', jws }])(honest, world);
     },
     found: ['checkpoint_signature', 4],

@@ -16,6 +16,11 @@ export interface PurgeRequest {
   readonly limit: number;
 }
 
+/** By the ledger's clock. */
+function ago(ms: number): RawBuilder<unknown> {
+  return sql`clock_timestamp() - make_interval(secs => ${ms / 1000}::float8)`;
+}
+
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
 export class Retention {
   readonly #database: Database;
@@ -26,7 +31,7 @@ export class Retention {
 
   /** @returns how many went; fewer than the limit when there are no more */
   async purge(kind: RetentionKind, { olderThanMs, limit }: PurgeRequest): Promise<number> {
-    const before = sql`clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}::float8)`;
+    const before = ago(olderThanMs);
     const { table, over } = this.#kinds[kind];
     if (kind === 'sessions' && !(await this.#exists(table))) return 0;
     const rows = await this.#database.rows({
@@ -48,7 +53,7 @@ export class Retention {
     actions: readonly { readonly tenant: string; readonly actionId: string }[],
     olderThanMs: number,
   ): Promise<ReadonlySet<string>> {
-    const before = sql`clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}::float8)`;
+    const before = ago(olderThanMs);
     const rows = await this.#database.rows({
       name: 'ended_long_ago',
       query: sql<{ name: string }>`
