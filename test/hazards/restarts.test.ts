@@ -2,6 +2,7 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Visitor } from '../../bench/inbox-client.js';
@@ -18,7 +19,7 @@ import { STARTER, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { spawnWorker, type WorkerProcess } from '../support/worker-process.js';
 
-const WAITING = 200;
+const WAITING = 100;
 const AT_ONCE = 8;
 
 /** Twenty people, so that none says yes too often in too short a time. */
@@ -117,7 +118,7 @@ async function each<T>(items: readonly T[], work: (item: T, index: number) => Pr
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
-/** What was asked in vain while something was away is asked again, as a person would. */
+/** What was asked in vain while something was away is asked again, as a person would. Two minutes, because what was lost with a process is taken up again step by step. */
 async function persistently<T>(ask: () => Promise<T>): Promise<T> {
   const { answer } = await until(
     () =>
@@ -126,9 +127,25 @@ async function persistently<T>(ask: () => Promise<T>): Promise<T> {
         (error: unknown) => ({ answer: undefined, problem: String(error) }),
       ),
     (seen) => seen.answer !== undefined,
-    { withinMs: 60_000, everyMs: 250 },
+    { withinMs: 120_000, everyMs: 250 },
   );
   return answer as T;
+}
+
+/** What Temporal waits for, of each workflow that has not ended. */
+async function underWay(): Promise<string> {
+  const connection = await Connection.connect({ address: temporal.address });
+  try {
+    const client = new Client({ connection, namespace: temporal.namespace });
+    const seen: string[] = [];
+    for await (const { workflowId, runId } of client.workflow.list({ query: "ExecutionStatus = 'Running'" })) {
+      const { raw } = await client.workflow.getHandle(workflowId, runId).describe();
+      seen.push(JSON.stringify({ workflowId, task: raw.pendingWorkflowTask, activities: raw.pendingActivities }));
+    }
+    return seen.join('\n');
+  } finally {
+    await connection.close();
+  }
 }
 
 async function inbox(person: Visitor): Promise<readonly Asked[]> {
@@ -197,8 +214,10 @@ test(`gateway, worker and Temporal are killed and come back while ${WAITING} app
   const effects = await until(
     async () => (await shop.query<{ shipped: number }>('SELECT shipped FROM shipments ORDER BY shipped')).rows,
     (rows) => rows.length >= WAITING,
-    { withinMs: 120_000 },
-  );
+    { withinMs: 180_000 },
+  ).catch(async (error: unknown) => {
+    throw new Error(`${String(error)}\n${await underWay()}`);
+  });
   expect(effects.map(({ shipped }) => shipped)).toEqual(Array.from({ length: WAITING }, (_, id) => id));
   const outcomes = new Set<string>();
   await each(asked, async ({ actionId }) => {
@@ -209,4 +228,4 @@ test(`gateway, worker and Temporal are killed and come back while ${WAITING} app
   });
   expect([...outcomes]).toEqual(['success']);
   expect(await inbox(first)).toEqual([]);
-}, 300_000);
+}, 600_000);
