@@ -8,13 +8,14 @@ import { temporaryFolder } from '../src/dev/temporary-folder.js';
 import { passes } from './judge.js';
 import { run } from './run.js';
 
-const USAGE = `usage: npm run chaos -- [--actions N] [--seed TEXT] [--json] [--evidence FOLDER] [--limit-seconds N]
+const USAGE = `usage: npm run chaos -- [--actions N] [--seed TEXT] [--json] [--evidence FOLDER] [--limit-seconds N] [--temporal dev|production]
 
   --actions        how many actions the agents propose (default 300)
   --seed           what decides everything that the run decides (default: the time)
   --json           the result as one JSON object on standard output, and nothing else there
   --evidence       an existing folder for everything that was judged; default: a temporary one, kept when something was found
   --limit-seconds  when agents give up (default 600)
+  --temporal       dev: the development server (default); production: the production server, on a Postgres of its own
 `;
 
 const { values: given } = parseArgs({
@@ -24,12 +25,19 @@ const { values: given } = parseArgs({
     json: { type: 'boolean', default: false },
     evidence: { type: 'string' },
     'limit-seconds': { type: 'string', default: '600' },
+    temporal: { type: 'string', default: 'dev' },
     help: { type: 'boolean', default: false },
   },
 });
 const actions = Number(given.actions);
 const limitSeconds = Number(given['limit-seconds']);
-const usable = Number.isInteger(actions) && actions >= 1 && actions <= 10_000 && limitSeconds > 0;
+const { temporal } = given;
+const usable =
+  Number.isInteger(actions) &&
+  actions >= 1 &&
+  actions <= 10_000 &&
+  limitSeconds > 0 &&
+  (temporal === 'dev' || temporal === 'production');
 if (given.help || !usable) {
   process.stderr.write(USAGE);
   process.exit(given.help ? 0 : 2);
@@ -53,6 +61,7 @@ try {
     folder: data.path,
     evidence,
     limitMs: limitSeconds * 1000,
+    temporal,
     say,
   });
   failed = !passes(verdict);

@@ -17,7 +17,7 @@ import { LATEST_MS } from './payments/mischief.js';
 import { Approvers } from './people/approvers.js';
 import { Operator } from './people/operator.js';
 import { makePlan } from './plan.js';
-import { Servers } from './world/servers.js';
+import { Servers, type TemporalKind } from './world/servers.js';
 import { Workers } from './world/workers.js';
 import { TENANT, World } from './world/world.js';
 
@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly evidence: string;
   /** Longest time for the actions, milliseconds. What has no outcome after that is lost. */
   readonly limitMs: number;
+  /** Which Temporal server all of it runs on. Default `dev`. */
+  readonly temporal?: TemporalKind;
   /** Progress, for people. */
   readonly say: (text: string) => void;
 }
@@ -68,7 +70,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   };
   try {
     say('starting Temporal and Postgres, on disk');
-    const servers = await Servers.start(folder);
+    const servers = await Servers.start(folder, options.temporal ?? 'dev');
     closing.push(() => servers.stop());
     const temporal = { address: servers.temporalAddress, namespace: 'default', taskQueue: 'countersign' };
     const world = await World.open({ plan, folder, postgresUrl: servers.postgresUrl, temporal, mischief: MISCHIEF });

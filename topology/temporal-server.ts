@@ -51,6 +51,10 @@ export interface ProductionTemporal {
   readonly address: string;
   readonly namespace: string;
   stop(): Promise<void>;
+  /** Ends it as a power cut would. */
+  kill(): Promise<void>;
+  /** Starts it again after one of these, on the same tables and ports. */
+  startAgain(): Promise<void>;
 }
 
 /** Makes the two databases on the Postgres of `url`, starts the server on them, and registers a namespace. Ports are any free ones. */
@@ -59,33 +63,52 @@ export async function startProductionTemporal(
   folder: string,
   log: (message: string) => void,
 ): Promise<ProductionTemporal> {
-  const { hostname, port, username, password } = new URL(url);
-  const schema = await program('schema', log);
   const server = await program('server', log);
   log('making the tables of Temporal on a Postgres of its own');
+  await makeTables(new URL(url), await program('schema', log));
+  const environment = await environmentFor(new URL(url), folder);
+  const address = `127.0.0.1:${environment['FRONTEND_GRPC_PORT']}`;
+  const namespace = 'default';
+  const start = async (): Promise<ServerProcess> => {
+    const started = startProcess({
+      command: server,
+      args: ['start'],
+      env: environment,
+      signal: 'SIGTERM',
+      graceMs: 10_000,
+    });
+    try {
+      await registered(address, namespace, started);
+      return started;
+    } catch (error) {
+      await started.kill();
+      throw error;
+    }
+  };
+  let running = await start();
+  return {
+    address,
+    namespace,
+    stop: () => running.stop(),
+    kill: () => running.kill(),
+    async startAgain() {
+      running = await start();
+    },
+  };
+}
+
+async function makeTables({ hostname, port, username, password }: URL, schema: string): Promise<void> {
+  const server = ['--plugin', 'postgres12', '--ep', hostname, '-p', port, '-u', username, '--pw', password];
   for (const part of ['temporal', 'visibility']) {
     const database = part === 'temporal' ? 'temporal' : 'temporal_visibility';
-    const tool = (...args: readonly string[]) =>
-      run(schema, [
-        '--plugin',
-        'postgres12',
-        '--ep',
-        hostname,
-        '-p',
-        port,
-        '-u',
-        username,
-        '--pw',
-        password,
-        '--db',
-        database,
-        ...args,
-      ]);
+    const tool = (...args: readonly string[]) => run(schema, [...server, '--db', database, ...args]);
     await tool('create-database');
     await tool('setup-schema', '-v', '0.0');
     await tool('update-schema', '--schema-name', `postgresql/v12/${part}`);
   }
+}
 
+async function environmentFor({ hostname, port, username, password }: URL, folder: string): Promise<NodeJS.ProcessEnv> {
   const dynamic = path.join(folder, 'temporal-dynamic-config.yaml');
   await writeFile(
     dynamic,
@@ -98,36 +121,21 @@ export async function startProductionTemporal(
     ports[`${name}_GRPC_PORT`] = String(await smallPort(ports));
     ports[`${name}_MEMBERSHIP_PORT`] = String(await smallPort(ports));
   }
-  const running = startProcess({
-    command: server,
-    args: ['start'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      DB: 'postgres12',
-      DB_PORT: port,
-      POSTGRES_SEEDS: hostname,
-      POSTGRES_USER: username,
-      POSTGRES_PWD: password,
-      BIND_ON_IP: '127.0.0.1',
-      LOG_LEVEL: 'warn',
-      TEMPORAL_ALLOW_NO_AUTH: 'true',
-      DYNAMIC_CONFIG_FILE_PATH: dynamic,
-      FRONTEND_HTTP_PORT: String(await freePort()),
-      ...ports,
-    },
-    signal: 'SIGTERM',
-    graceMs: 10_000,
-  });
-  const address = `127.0.0.1:${ports['FRONTEND_GRPC_PORT']}`;
-  const namespace = 'default';
-  try {
-    await registered(address, namespace, running);
-  } catch (error) {
-    await running.stop();
-    throw error;
-  }
-  return { address, namespace, stop: () => running.stop() };
+  return {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    DB: 'postgres12',
+    DB_PORT: port,
+    POSTGRES_SEEDS: hostname,
+    POSTGRES_USER: username,
+    POSTGRES_PWD: password,
+    BIND_ON_IP: '127.0.0.1',
+    LOG_LEVEL: 'warn',
+    TEMPORAL_ALLOW_NO_AUTH: 'true',
+    DYNAMIC_CONFIG_FILE_PATH: dynamic,
+    FRONTEND_HTTP_PORT: String(await freePort()),
+    ...ports,
+  };
 }
 
 /** The members' ports are kept in a smallint; those that systems give to whoever asks for any are larger. */
