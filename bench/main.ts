@@ -8,6 +8,7 @@ import { policy } from './policy.js';
 import { rehearsal } from './rehearsal.js';
 import { replay } from './replay.js';
 import { runaway } from './runaway.js';
+import { scale } from './scale.js';
 
 const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   backtest,
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void
   rehearsal,
   replay,
   runaway,
+  scale,
 };
 
 const [name = '', ...args] = process.argv.slice(2);
