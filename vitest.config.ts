@@ -18,7 +18,7 @@ function compiledSources(): Plugin {
     resolveId(source, importer) {
       if (importer === undefined || !source.startsWith('.') || !importer.startsWith(ROOT)) return undefined;
       const from = path.relative(ROOT, importer);
-      if (!/^(test|examples)\//.test(from) || from === 'test/support/global-setup.ts') return undefined;
+      if (!/^(test|examples|site)\//.test(from) || from === 'test/support/global-setup.ts') return undefined;
       const module = path.relative(ROOT, path.resolve(path.dirname(importer), source));
       if (!/^(src|activities|workflows)\/.*\.js$/.test(module)) return undefined;
       return { id: path.join(folder, module), external: true };
