@@ -18,8 +18,8 @@ async function stat(pid: number): Promise<Stat | undefined> {
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')
     .map(Number);
-  const [parent = 0, ticks = 0] = [fields[1], [11, 12, 13, 14].reduce((sum, at) => sum + (fields[at] ?? 0), 0)];
-  return { parent, cpuSeconds: ticks / TICKS };
+  const ticks = [11, 12, 13, 14].reduce((sum, at) => sum + (fields[at] ?? 0), 0);
+  return { parent: fields[1] ?? 0, cpuSeconds: ticks / TICKS };
 }
 
 /** CPU seconds of a process, of its children and of the children that have ended. */
