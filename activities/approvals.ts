@@ -35,6 +35,15 @@ export async function checkApproval(check: ApprovalCheck, deps: Dependencies): P
 export async function decisionOf(
   check: ApprovalCheck,
   deps: Dependencies,
+  assert?: (approval: Approval) => void,
+): Promise<ApprovalRecord> {
+  return recordDecision(check, await verifiedDecision(check, deps, assert), deps);
+}
+
+/** The same, and recorded nowhere. */
+export async function verifiedDecision(
+  check: ApprovalCheck,
+  deps: Dependencies,
   assert: (approval: Approval) => void = () => {},
 ): Promise<ApprovalRecord> {
   const { token, shown, shownDigest } = check;
@@ -44,7 +53,7 @@ export async function decisionOf(
   await assertNotRevoked(tenant, approval, deps);
   const decider = await deciderOf(check, approval, deps);
   const passkey = await passkeyOf(check, approval, decider.requirements, deps);
-  return recordDecision(check, { ...approval.record, ...decider.record, ...passkey }, deps);
+  return { ...approval.record, ...decider.record, ...passkey };
 }
 
 /** The decisions that people signed, divided into those that count now and those that do not. */

@@ -1,10 +1,11 @@
 /** The interface between the workflows and their activities. Types only: the workflow sandbox loads no value from here. */
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
-import type { Requirement } from '../src/action/decision.js';
+import type { Canary } from '../src/action/canary.js';
+import type { Facts, Requirement } from '../src/action/decision.js';
 import type { DryRun } from '../src/action/dry-run.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
-import type { ApprovalRecord, Outcome, ReceiptRef, Shown } from '../src/action/outcome.js';
+import type { ApprovalRecord, Outcome, PendingView, ReceiptRef, Shown } from '../src/action/outcome.js';
 import type { StoredPasskey } from '../src/action/passkey.js';
 import type { PolicyChange } from '../src/action/policy-rollout.js';
 import type { Proposal } from '../src/action/proposal.js';
@@ -87,6 +88,36 @@ export interface BatchRequest {
 /** What was found of one proposal of a batch before it is decided. */
 export type BatchedFound = BatchedDecision | DryRunSeen;
 
+/** Why a canary may be sent: a person's signed command, or the config of the workers, which names it. */
+export type CanaryTicket = { readonly command: string } | { readonly template: string; readonly nonce: string };
+
+/** A canary that is due by the config. */
+export interface DueCanary {
+  readonly tenant: string;
+  readonly actionId: string;
+  readonly ticket: CanaryTicket;
+}
+
+/** What the tool's system says of a canary. It bears no seal: nothing rests on it but what people are shown. */
+export type CanarySeen = Omit<DryRunSeen, 'broken'>;
+
+/** A canary that people are shown. No seal either: no step of an action takes any of it. */
+export interface OpenedCanary {
+  readonly pending: PendingView;
+  readonly facts: Facts;
+  readonly canary: Canary;
+  /** Whether people are notified. */
+  readonly announce: boolean;
+  /** Where a signed command sent it. */
+  readonly receipt?: ReceiptRef;
+}
+
+/** The end of a canary by a decision. */
+export interface CanaryDecided {
+  readonly record: ApprovalRecord;
+  readonly outcome: Outcome;
+}
+
 /** An edit that counts, and the action that is begun instead. */
 export interface CheckedEdit {
   readonly record: ApprovalRecord;
@@ -135,6 +166,16 @@ export interface Activities {
   readonly checkApproval: (check: ApprovalCheck) => Promise<ApprovalRecord>;
   /** The same of a decision that edits the proposal, with what was made of it. @throws ApplicationFailure also with INVALID_* */
   readonly checkEdit: (check: EditCheck) => Promise<CheckedEdit>;
+  /** Previews a canary. @throws ApplicationFailure with COMMAND_INVALID, ROLE_REQUIRED, CANARY_INVALID or INVALID_* */
+  readonly previewCanary: (ticket: CanaryTicket) => Promise<CanarySeen | OtherTaskQueue>;
+  /** Shows a canary to people. @throws ApplicationFailure as `previewCanary`; with RATE_LIMITED, ACTION_CONFLICT or FROZEN */
+  readonly openCanary: (input: { readonly ticket: CanaryTicket; readonly seen: CanarySeen }) => Promise<OpenedCanary>;
+  /** Ends a canary with a person's signed decision. @throws ApplicationFailure as `checkApproval`; with NOT_PENDING */
+  readonly decideCanary: (token: string) => Promise<CanaryDecided>;
+  /** Ends a canary that nobody decided on. */
+  readonly endCanary: (ending: 'expired' | 'withdrawn') => Promise<Outcome>;
+  /** Draws which canaries are due now. */
+  readonly drawCanaries: () => Promise<readonly DueCanary[]>;
   /** Does what a person's signed command says. @throws ApplicationFailure with COMMAND_INVALID, ROLE_REQUIRED, NOT_FOUND, NOT_UNKNOWN … */
   readonly executeCommand: (command: string) => Promise<CommandResult>;
   /** Settles actions whose workflow ended without an outcome, was terminated or is gone. */
@@ -189,6 +230,7 @@ export type CommandResult =
       readonly receipt: ReceiptRef;
     }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
+  | { readonly kind: 'send_canary'; readonly canary: Canary; readonly receipt: ReceiptRef }
   /** The policy is in its new state; without `change`, more people have to sign the same. */
   | {
       readonly kind: 'promote_policy' | 'roll_back_policy' | 'shadow_policy' | 'retire_policy';

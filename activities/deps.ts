@@ -1,4 +1,5 @@
 /** The dependencies of the activities. A worker assembles them; workflow code cannot reach any of them. */
+import type { CanarySettings } from '../src/config/oversight.js';
 import type { PasskeySettings } from '../src/action/passkey.js';
 import type { Digest } from '../src/action/json.js';
 import type { DivergenceKind } from '../src/action/policy-rollout.js';
@@ -116,6 +117,8 @@ export interface Settings {
   readonly approvalRateLimit: ApprovalRateLimit;
   /** What a promotion of a policy needs. */
   readonly promotion: PromotionSettings;
+  /** Which canaries are sent by themselves, and how many at most. */
+  readonly canaries: CanarySettings;
 }
 
 /**
@@ -153,6 +156,8 @@ export interface CommandRoles {
   readonly policy: readonly string[];
   /** Accepts the definitions of MCP servers' tools, for every tenant. */
   readonly pins: readonly string[];
+  /** Sends canaries to the people of the person's own tenant. */
+  readonly canary: readonly string[];
 }
 
 /** `ended`: the workflow has ended, in whatever way; `gone`: Temporal does not know it, or no longer. */

@@ -143,9 +143,9 @@ async function brokenPromise(
 }
 
 /** @throws CountersignError FROZEN, CREDENTIAL_REVOKED */
-async function assertNothingAgainst(
+export async function assertNothingAgainst(
   { agent, authority }: Authentic,
-  { tool, preview }: DryRunSeen,
+  { tool, preview }: Pick<DryRunSeen, 'tool' | 'preview'>,
   { ledger }: Dependencies,
 ): Promise<void> {
   const { freeze, revocation } = await ledger.controls.against({

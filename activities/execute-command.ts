@@ -36,8 +36,7 @@ const NONCES = 'statement';
  *   POLICY_CONFLICT, POLICY_INVALID, EVIDENCE_REQUIRED
  */
 export async function executeCommand(token: string, deps: Dependencies): Promise<CommandResult> {
-  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
-  await assertCredentialsValid(command, deps);
+  const command = await verifiedCommand(token, deps);
   const carryOut = isAuthorityCommand(command)
     ? await checkAuthorityCommand(command, token, deps)
     : isPolicyCommand(command)
@@ -46,6 +45,13 @@ export async function executeCommand(token: string, deps: Dependencies): Promise
   await useOnce(command, deps);
   await deps.faults.at('command.after-nonce');
   return carryOut();
+}
+
+/** @throws CountersignError COMMAND_INVALID, CREDENTIAL_REVOKED */
+export async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
+  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  await assertCredentialsValid(command, deps);
+  return command;
 }
 
 type OperatorCommand = Exclude<SignedCommand, { kind: AuthorityCommandKind | PolicyCommandKind }>;
@@ -65,6 +71,8 @@ async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies
       return () => recover(command, deps);
     case 'accept_pins':
       return () => acceptPins(command, deps);
+    case 'send_canary':
+      throw misdirectedCanary();
   }
 }
 
@@ -76,6 +84,14 @@ function assertAddressee({ tenant, subject }: Recover): void {
     field: 'command.subject',
     expected: `to be handed in to ${expected}`,
     fix: 'Hand it in with `countersign saga retry` or `accept`, or through the client.',
+  });
+}
+
+/** It is sent by a workflow that goes on when it is sent. */
+function misdirectedCanary(): CountersignError {
+  return new CountersignError('COMMAND_INVALID', 'A canary is not sent by this workflow.', {
+    field: 'command.kind',
+    fix: 'Hand it in with `countersign canary send`, or through the client.',
   });
 }
 
@@ -124,14 +140,32 @@ const ROLES = {
   revoke: 'revoke',
   recover: 'recover',
   accept_pins: 'pins',
+  send_canary: 'canary',
 } as const satisfies Record<OperatorCommand['kind'], keyof CommandRoles>;
 
-/** Checks that the signer has a role for the command. An agent needs none: verifying its signature showed that it may revoke this. */
-function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { settings: { roles } }: Dependencies): void {
+const WORDS: Readonly<Record<OperatorCommand['kind'], string>> = {
+  unfreeze: 'unfreeze this',
+  resolve: 'resolve this',
+  revoke: 'revoke this',
+  recover: 'recover this',
+  accept_pins: 'accept pins',
+  send_canary: 'send canaries',
+};
+
+/**
+ * Checks that the signer has a role for the command. An agent needs none: verifying its signature showed that it may revoke this.
+ *
+ * @throws CountersignError ROLE_REQUIRED
+ */
+export function assertMay(
+  command: OperatorCommand,
+  freeze: Freeze | undefined,
+  { settings: { roles } }: Dependencies,
+): void {
   if (command.signer === 'agent') return;
   const needed = freeze?.tenant === '*' ? roles.unfreezeAll : roles[ROLES[command.kind]];
   if (needed.some((role) => command.roles.includes(role))) return;
-  const what = command.kind === 'accept_pins' ? 'accept pins' : `${command.kind} this`;
+  const what = WORDS[command.kind];
   throw new CountersignError('ROLE_REQUIRED', `${command.by} has none of the roles that may ${what}.`, {
     field: 'command.roles',
     expected: `one of: ${needed.join(', ') || '(nobody may)'}`,
@@ -140,7 +174,7 @@ function assertMay(command: OperatorCommand, freeze: Freeze | undefined, { setti
 }
 
 /** Uses up the command's id. A retry of the same activity is the same use. @throws CountersignError COMMAND_INVALID */
-async function useOnce({ jti, expiresAt }: SignedCommand, { ledger }: Dependencies): Promise<void> {
+export async function useOnce({ jti, expiresAt }: SignedCommand, { ledger }: Dependencies): Promise<void> {
   const { workflowExecution, activityId } = Context.current().info;
   const by = `${workflowExecution?.workflowId ?? ''}/${workflowExecution?.runId ?? ''}/${activityId}`;
   if (await ledger.nonces.use({ scope: NONCES, nonce: jti, expiresAt, by })) return;

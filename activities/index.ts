@@ -1,6 +1,8 @@
 /** The activities of a worker, each bound to its dependencies. */
 import { authorize } from './authorize.js';
 import { begunBefore, decideBatch } from './batch.js';
+import { decideCanary, endCanary, openCanary, previewCanary } from './canary.js';
+import { drawCanaries } from './canary-round.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
 import { checkpointTrails } from './checkpoint-trail.js';
@@ -50,6 +52,11 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     decideBatch: (actions) => step('decideBatch', () => decideBatch(actions, deps)),
     checkApproval: (check) => step('checkApproval', () => checkApproval(check, deps)),
     checkEdit: (check) => step('checkApproval', () => checkEdit(check, deps)),
+    previewCanary: (ticket) => asActivity(() => previewCanary(ticket, deps)),
+    openCanary: (input) => asActivity(() => openCanary(input, deps)),
+    decideCanary: (token) => asActivity(() => decideCanary(token, deps)),
+    endCanary: (ending) => asActivity(() => endCanary(ending, deps)),
+    drawCanaries: () => asActivity(() => Promise.resolve(drawCanaries(deps.settings.canaries, new Date()))),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     checkpointTrails: () => asActivity(() => checkpointTrails(deps)),

@@ -108,13 +108,16 @@ async function actionSummaryOf({ tenant, actionId }: Announcement, ledger: Ledge
     ledger.actions.find(tenant, actionId),
   ]);
   if (request === undefined) throw new CountersignError('NOT_FOUND', `Nobody was asked about ${actionId}.`);
-  const status = action?.outcome?.status;
+  const canary = action === undefined ? await ledger.canaries.find(tenant, actionId) : undefined;
+  const wasCanary = canary !== undefined && request.closedAt !== undefined;
+  const status = wasCanary ? 'cancelled' : action?.outcome?.status;
   return {
     shown: request.shown,
     expiresAt: request.expiresAt,
     open: request.closedAt === undefined,
     decisions: request.decisions.map(({ approver: by, verdict }) => ({ by, verdict })),
     ...(status === undefined ? {} : { status }),
+    ...(wasCanary ? { canary: true } : {}),
   };
 }
 

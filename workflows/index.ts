@@ -1,6 +1,8 @@
 /** Every workflow that a Countersign worker runs. */
 import { setWorkflowOptions, workflowInfo } from '@temporalio/workflow';
 import { batch } from './batch.js';
+import { canary } from './canary.js';
+import { canaryRound } from './canary-round.js';
 import { checkpointTrails } from './checkpoint-trails.js';
 import { compensation } from './compensation.js';
 import { dryRun } from './dry-run.js';
@@ -22,6 +24,7 @@ const pinned = (): { versioningBehavior?: 'PINNED' } => {
   return deploymentName === '' ? {} : { versioningBehavior: 'PINNED' };
 };
 setWorkflowOptions(pinned, batch);
+setWorkflowOptions(pinned, canaryRound);
 setWorkflowOptions(pinned, checkpointTrails);
 setWorkflowOptions(pinned, dryRun);
 setWorkflowOptions(pinned, reconcile);
@@ -31,6 +34,8 @@ setWorkflowOptions(pinned, signedCommand);
 
 export {
   batch,
+  canary,
+  canaryRound,
   checkpointTrails,
   compensation,
   dryRun,

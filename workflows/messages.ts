@@ -48,4 +48,7 @@ export const sagaQuery = defineQuery<SagaView>('view');
 /** A person's signed command on an undoing that failed. Refused with COMMAND_INVALID, ROLE_REQUIRED or NOT_PENDING. */
 export const recoverUpdate = defineUpdate<CommandResult, [token: string]>('recover');
 
+/** Answers whoever sent a canary when people are shown it. Refused with the code of what stood against it. */
+export const canarySentUpdate = defineUpdate<CommandResult>('canarySent');
+
 export const compensationQuery = defineQuery<CompensationView>('view');

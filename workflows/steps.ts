@@ -56,7 +56,9 @@ type LocalStep =
   | 'decideBatch';
 
 /** The steps before the effect that touch the tool's system, where the tool has workers of its own. */
-export function onTaskQueue(taskQueue: string): Pick<Activities, 'propose' | 'capturePreState' | 'previewDryRun'> {
+export function onTaskQueue(
+  taskQueue: string,
+): Pick<Activities, 'propose' | 'capturePreState' | 'previewDryRun' | 'previewCanary'> {
   return proxyActivities<Activities>({ taskQueue, startToCloseTimeout: '60s', retry: BRIEFLY });
 }
 
@@ -104,6 +106,20 @@ export const people = proxyActivities<Pick<Activities, 'checkApproval' | 'checkE
   retry: BRIEFLY,
 });
 
+const canarySteps = proxyActivities<Pick<Activities, 'previewCanary' | 'openCanary' | 'decideCanary'>>({
+  startToCloseTimeout: '20s',
+  retry: BRIEFLY,
+});
+
+/** The steps of a canary. None of them is a step of an action. */
+export const canaries = {
+  previewCanary: canarySteps.previewCanary,
+  openCanary: canarySteps.openCanary,
+  decideCanary: canarySteps.decideCanary,
+  endCanary: proxyActivities<Pick<Activities, 'endCanary'>>({ startToCloseTimeout: '10s', retry: UNTIL_DONE })
+    .endCanary,
+};
+
 /** What people and late callers ask for: no part of an action, so it is tried for a while only. */
 export const commands = proxyActivities<Pick<Activities, 'executeCommand' | 'recordedOutcome'>>({
   startToCloseTimeout: '10s',
@@ -130,7 +146,7 @@ export function undoing(taskQueue: string | undefined): Activities['compensate']
 }
 
 /** What the schedule asks for. Where it stops, the next run goes on. */
-export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails' | 'purge'>>({
+export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails' | 'drawCanaries' | 'purge'>>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '30s',
   retry: BRIEFLY,

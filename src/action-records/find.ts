@@ -15,10 +15,12 @@ export interface ActionKey {
   readonly actionId: string;
 }
 
-/** At least one of the two. */
+/** At least one of the first two. */
 export interface ActionSources {
   readonly countersign?: Pick<Countersign, 'temporal' | 'view' | 'outcome'> | undefined;
-  readonly ledger?: { readonly archive: Pick<Ledger['archive'], 'action'> } | undefined;
+  readonly ledger?: { readonly archive: Pick<Ledger['archive'], 'action' | 'actionForPeople'> } | undefined;
+  /** Whether a person asks: to people, a canary is an action. To agents, there is none. Default false. */
+  readonly forPeople?: boolean;
   /** Queries a running workflow. Default: within 5 seconds; undefined when no worker answers. */
   readonly query?: (name: ActionKey) => Promise<ActionView | undefined>;
 }
@@ -46,7 +48,10 @@ const QUERY_MS = 5000;
 /** @throws CountersignError NOT_FOUND, LEDGER_UNAVAILABLE, TEMPORAL_UNAVAILABLE */
 export async function findAction(sources: ActionSources, name: ActionKey): Promise<FoundAction> {
   const { tenant, actionId } = name;
-  const archived = await sources.ledger?.archive.action(tenant, actionId);
+  const archive = sources.ledger?.archive;
+  const archived = await (sources.forPeople === true
+    ? archive?.actionForPeople(tenant, actionId)
+    : archive?.action(tenant, actionId));
   const found = { tenant, actionId, ...(archived === undefined ? {} : { archived }) };
   const recorded = recordedView(archived);
   if (recorded !== undefined) return { ...found, view: recorded };
@@ -61,11 +66,12 @@ export async function findAction(sources: ActionSources, name: ActionKey): Promi
 
 /** Undefined where Temporal does not know the action, or is not at hand. @throws CountersignError TEMPORAL_UNAVAILABLE */
 export async function describeWorkflow(
-  { countersign }: ActionSources,
+  { countersign, forPeople = false }: ActionSources,
   { tenant, actionId }: ActionKey,
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
-    return await countersign?.temporal.workflow.getHandle(`${tenant}/${actionId}`).describe();
+    const found = await countersign?.temporal.workflow.getHandle(`${tenant}/${actionId}`).describe();
+    return forPeople || found?.type === 'trustedAction' ? found : undefined;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw translated(error, actionId, { address: 'the configured address' });

@@ -30,7 +30,8 @@ export function listQuery(filter: Filter): string {
     .map(([field, value]) => `${ATTRIBUTES[field as keyof Filter].name} = ${quoted(value, `--${field}`)}`);
   // One that was terminated keeps the status it had.
   const alive = ALIVE.has(filter.status ?? '') ? [`ExecutionStatus = 'Running'`] : [];
-  return [`WorkflowType = 'trustedAction'`, ...alive, ...conditions].join(' AND ');
+  // To people, a canary that waits is an action.
+  return [`WorkflowType IN ('trustedAction', 'canary')`, ...alive, ...conditions].join(' AND ');
 }
 
 /** Refused rather than escaped: no name holds such a character, and servers differ in how they unescape. */

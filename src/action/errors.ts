@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   SCOPE_DENIED: "The agent's credential does not cover this tool or operation.",
   CREDENTIAL_REVOKED: 'A credential or delegation that the proposal rests on was revoked.',
   COMMAND_INVALID: "A person's signed command does not verify, or was used before.",
+  CANARY_INVALID: 'A canary is none that policy would ask people about.',
   ROLE_REQUIRED: 'This person does not have a role that may do this.',
   APPROVAL_INVALID: 'The approval does not verify, or does not cover what was shown.',
   APPROVAL_FORBIDDEN: 'This person may not decide this action.',

@@ -1,4 +1,5 @@
 /** How an action ends, and what is seen of it before. */
+import type { CanaryEnd } from './canary.js';
 import type { ActionType, Decision, Facts, Preview, Requirement } from './decision.js';
 import type { ErrorView } from './errors.js';
 import type { Digest, Json } from './json.js';
@@ -130,6 +131,8 @@ export interface Outcome {
   readonly compensation?: CompensationRef;
   /** Set where values were redacted when it was recorded: the digest of the proposal as it is recorded with it. */
   readonly redacted?: { readonly proposal: Digest };
+  /** Set where it was no action, but a canary: how that ended. On no receipt. */
+  readonly canary?: CanaryEnd;
   /** Absent only when the action never got a verified tenant, or the ledger could not be reached yet. */
   readonly receipt?: ReceiptRef;
   readonly steps: StepTimings;
@@ -199,6 +202,8 @@ export interface DecideReply {
   readonly state: DecisionState;
   /** Of an edit: id of the action that is done instead. */
   readonly revisedBy?: string;
+  /** Set where it was a canary: what to know of it, in a few sentences. */
+  readonly canary?: string;
 }
 
 /** Where the decisions of people stand. */

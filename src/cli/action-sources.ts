@@ -2,7 +2,7 @@
 import type { RecordSources } from '../action-records/read.js';
 import { asCountersignError } from '../action/errors.js';
 import type { Countersign } from '../client/countersign.js';
-import type { Ledger } from '../ledger/index.js';
+import type { ArchivedRecord, Ledger } from '../ledger/index.js';
 import type { Context } from './context.js';
 
 /** `client`: one that is connected already. @throws CountersignError TEMPORAL_UNAVAILABLE, when no ledger is at hand either */
@@ -11,6 +11,7 @@ export async function actionSources(context: Context, client?: Countersign): Pro
   return {
     countersign,
     ledger: countersign === undefined ? await context.ledger() : optionalLedger(context),
+    forPeople: true,
     temporalUi: context.temporalUi,
     ...(countersign === undefined
       ? {}
@@ -35,17 +36,21 @@ async function connected(context: Context): Promise<Countersign | undefined> {
 function optionalLedger(context: Context): RecordSources['ledger'] {
   if (!context.hasLedger()) return undefined;
   let ledger: Promise<Ledger> | undefined;
+  const asked = async (
+    ask: (archive: Ledger['archive']) => Promise<ArchivedRecord | undefined>,
+  ): Promise<ArchivedRecord | undefined> => {
+    try {
+      ledger ??= context.ledger();
+      return await ask((await ledger).archive);
+    } catch (thrown) {
+      context.out.warn(`${asCountersignError(thrown).message} Only Temporal is asked.`);
+      return undefined;
+    }
+  };
   return {
     archive: {
-      async action(tenant, actionId) {
-        try {
-          ledger ??= context.ledger();
-          return await (await ledger).archive.action(tenant, actionId);
-        } catch (thrown) {
-          context.out.warn(`${asCountersignError(thrown).message} Only Temporal is asked.`);
-          return undefined;
-        }
-      },
+      action: (tenant, actionId) => asked((archive) => archive.action(tenant, actionId)),
+      actionForPeople: (tenant, actionId) => asked((archive) => archive.actionForPeople(tenant, actionId)),
     },
   };
 }

@@ -6,6 +6,7 @@ import { createAgent } from './commands/agent.js';
 import { apiKeys } from './commands/api-key.js';
 import { codecServer } from './commands/codec-server.js';
 import { createApprover } from './commands/approver.js';
+import { canary } from './commands/canary.js';
 import { cancelAction } from './commands/cancel.js';
 import { decideAction } from './commands/decide.js';
 import { deployment } from './commands/deployment.js';
@@ -50,7 +51,10 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, oversight, erase] },
+  {
+    title: 'Control and audit:',
+    commands: [freezes, signedCommands, limits, receipts, trail, oversight, canary, erase],
+  },
 ] as const;
 
 const ENVIRONMENT = `

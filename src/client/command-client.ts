@@ -8,6 +8,7 @@ import type { Outcome } from '../action/outcome.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
 import type { TemporalSettings } from '../environment.js';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../temporal.js';
+import { sendCanary } from './canary.js';
 import { hasEnded } from './failures.js';
 import { recover } from './saga.js';
 
@@ -26,6 +27,7 @@ export async function submitCommand(
   const { tenant, jti, kind, subject } = placeOf(command);
   // It is heard by the undoing that waits for it, and by nobody else.
   if (kind === 'recover') return recover(temporal, tenant, subject, command);
+  if (kind === 'send_canary') return sendCanary(temporal, { taskQueue }, { tenant, actionId: subject, command });
   try {
     return await temporal.workflow.execute<SignedCommandWorkflow>('signedCommand', {
       workflowId: `command/${tenant}/${jti}`,

@@ -16,6 +16,7 @@ import { gatewayConfigSchema, type GatewayConfig } from './gateway.js';
 import { notificationsSchema, type NotificationsConfig } from './notifications.js';
 import { inFolder, policiesSchema, type PoliciesConfig } from './policies.js';
 import { besideConfig, privacySchema, type PrivacyConfig } from './privacy.js';
+import { oversightSchema, type OversightConfig } from './oversight.js';
 import { retentionSchema, type RetentionConfig } from './retention.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 import { trailSchema, type TrailConfig } from './trail.js';
@@ -60,6 +61,8 @@ export interface CountersignConfig extends VerificationConfig {
   readonly telemetry?: TelemetryConfig;
   /** What of an action can be read where. Default: everything that passes through Temporal can be read there. */
   readonly privacy?: PrivacyConfig;
+  /** How it is shown that people look at what they decide. */
+  readonly oversight?: OversightConfig;
   /** For how long the ledger keeps what nothing needs any more: days by kind, or `false` for good. */
   readonly retention?: RetentionConfig;
 }
@@ -81,6 +84,7 @@ export const DEFAULT_ROLES: CommandRoles = {
   freeze: ['operator'],
   policy: ['policy-admin'],
   pins: ['platform-operator'],
+  canary: ['operator'],
 };
 
 export const DEFAULT_APPROVAL_RATE_LIMIT: ApprovalRateLimit = { approvals: 10, withinSeconds: 60 };
@@ -189,6 +193,7 @@ const configSchema = z.strictObject({
       freeze: roleList.optional(),
       policy: roleList.optional(),
       pins: roleList.optional(),
+      canary: roleList.optional(),
     } satisfies Record<keyof CommandRoles, z.ZodType>)
     .optional(),
   signedPins: z.boolean({ error: 'true or false' }).optional(),
@@ -202,6 +207,7 @@ const configSchema = z.strictObject({
   trail: trailSchema.optional(),
   telemetry: telemetrySchema.optional(),
   privacy: privacySchema.optional(),
+  oversight: oversightSchema.optional(),
   retention: retentionSchema.optional(),
   // Compiled, and so checked, when the worker starts.
   invariants: z.record(z.string(), z.unknown()).optional(),

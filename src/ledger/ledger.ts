@@ -6,6 +6,7 @@ import { Passkeys } from './approvals/passkeys.js';
 import { RoleDelegations } from './approvals/role-delegations.js';
 import { StandingApprovals } from './approvals/standing-approvals.js';
 import { Archive } from './archive/archive.js';
+import { Canaries } from './canaries/canaries.js';
 import { Catalogue } from './catalogue/catalogue.js';
 import { Content } from './content/content.js';
 import { Controls } from './controls/controls.js';
@@ -50,6 +51,7 @@ export class Ledger {
   readonly passkeys: Passkeys;
   readonly content: Content;
   readonly archive: Archive;
+  readonly canaries: Canaries;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly retention: Retention;
@@ -75,6 +77,7 @@ export class Ledger {
     this.passkeys = new Passkeys(database);
     this.content = new Content(database);
     this.archive = new Archive(database);
+    this.canaries = new Canaries(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
     this.retention = new Retention(database);

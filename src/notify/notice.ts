@@ -37,6 +37,8 @@ export interface ActionSummary {
   readonly decisions: readonly { readonly by: string; readonly verdict: Verdict }[];
   /** Once the action has ended. */
   readonly status?: OutcomeStatus;
+  /** It was no action, but a canary that is over. */
+  readonly canary?: true;
 }
 
 export interface Notice {
@@ -71,6 +73,8 @@ export interface Notice {
   readonly decisions: readonly { readonly by: string; readonly verdict: Verdict }[];
   /** Once the action has ended. */
   readonly status?: OutcomeStatus;
+  /** It was no action, but a canary that is over: who decided what is nobody else's business. */
+  readonly canary?: true;
   /** The URL of the action's page, which requires a login. */
   readonly link: string;
   /** When the notice was announced. RFC 3339 UTC. */
@@ -91,7 +95,7 @@ export interface NoticeOptions {
 
 export function noticeOf(announcement: Announcement, summary: ActionSummary, options: NoticeOptions): Notice {
   const { tenant, actionId, n, kind } = announcement;
-  const { shown, expiresAt, decisions, status } = summary;
+  const { shown, expiresAt, decisions, status, canary } = summary;
   const { reasoning } = shown.proposal;
   const line = options.toolSummary ? shown.preview.summary : factsOf(shown);
   const words = options.reasoning && reasoning !== undefined && reasoning !== '' ? reasoning : undefined;
@@ -124,6 +128,7 @@ export function noticeOf(announcement: Announcement, summary: ActionSummary, opt
     expiresAt,
     decisions: decisions.slice(-MAX.list).map(({ by, verdict }) => ({ by: oneLine(by, MAX.line), verdict })),
     ...(status === undefined ? {} : { status }),
+    ...(canary === undefined ? {} : { canary }),
     link: new URL(`actions/${encodeURIComponent(actionId)}`, withSlash(options.gatewayUrl)).href,
     at: new Date(options.announcedAt).toISOString(),
   };

@@ -12,7 +12,8 @@ const TITLES: Readonly<Record<NoticeKind, string>> = {
 const WORDS = { approve: 'approved', deny: 'denied', request_changes: 'asked for changes' } as const;
 
 /** The title of a notice, by the current state of the action, whatever the notice was sent for. */
-export function titleOf({ kind, status }: Pick<Notice, 'kind' | 'status'>): string {
+export function titleOf({ kind, status, canary }: Pick<Notice, 'kind' | 'status' | 'canary'>): string {
+  if (canary === true) return 'This was a canary: nobody proposed it';
   return status === undefined ? TITLES[kind] : `Ended: ${status}`;
 }
 

@@ -1,5 +1,7 @@
 /** What may be said with a signed command: for each kind its shape, as it is asked for and as it is signed. */
 import { z } from 'zod';
+import type { CanaryTemplate } from '../action/canary.js';
+import { canaryTemplateSchema } from '../action/canary-template.js';
 import { hasCharacters } from '../action/characters.js';
 import type { Digest } from '../action/json.js';
 import type { Resolution } from '../action/outcome.js';
@@ -88,6 +90,13 @@ const shadowPolicy = { ...policyChange, kind: z.literal('shadow_policy') };
 const retirePolicy = { ...policyChange, kind: z.literal('retire_policy') };
 /** Pins hold for every tenant: the tool, and the digest of all that is pinned of it. */
 const acceptPins = { ...common, kind: z.literal('accept_pins'), subject: nameSchema, pins: digestSchema };
+/** What is shown to people who do not know it: nobody proposes it, and nothing can come of it. */
+const sendCanary = {
+  ...common,
+  kind: z.literal('send_canary'),
+  subject: actionIdSchema,
+  canary: canaryTemplateSchema,
+};
 const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
 
 const signed = {
@@ -118,6 +127,7 @@ export const commandClaimsSchema = z
     z.strictObject({ ...shadowPolicy, ...byPerson }),
     z.strictObject({ ...retirePolicy, ...byPerson }),
     z.strictObject({ ...acceptPins, ...byPerson }),
+    z.strictObject({ ...sendCanary, ...byPerson }),
   ])
   .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
@@ -143,6 +153,7 @@ export const commandOptionsSchema = z
     z.strictObject({ ...shadowPolicy, ...signingOptions }),
     z.strictObject({ ...retirePolicy, ...signingOptions }),
     z.strictObject({ ...acceptPins, ...signingOptions }),
+    z.strictObject({ ...sendCanary, ...signingOptions }),
   ])
   .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
 
@@ -215,6 +226,11 @@ export type Command = Common &
         readonly kind: 'accept_pins';
         /** The tool that fronts the MCP server. */ readonly subject: string;
         /** Digest of the definitions that are pinned of it (`pinsDigest`). */ readonly pins: Digest;
+      }
+    | {
+        readonly kind: 'send_canary';
+        /** The id of the action that it seems to be. */ readonly subject: string;
+        readonly canary: CanaryTemplate;
       }
   );
 

@@ -122,6 +122,7 @@ const ROUNDS = {
   reconcile: RECONCILE_SCHEDULE,
   checkpointTrails: 'countersign-checkpoint',
   retention: RETENTION_SCHEDULE,
+  canaryRound: 'countersign-canaries',
 } as const;
 type Round = keyof typeof ROUNDS;
 

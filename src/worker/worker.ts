@@ -4,6 +4,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../../activities/contract.js';
 import { createActivities, type Dependencies } from '../../activities/index.js';
+import { CANARY_ROUND_MS } from '../../activities/canary-round.js';
 import type { CatalogueTool } from '../action/catalogue.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { Closing } from '../closing.js';
@@ -27,6 +28,7 @@ import {
   type DeploymentConfig,
 } from '../config/config.js';
 import { Meter } from '../telemetry/meter.js';
+import { canarySettingsOf } from '../config/oversight.js';
 import { purgeOptions } from '../config/retention.js';
 import { withAcceptedPins } from './accepted-pins.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
@@ -116,6 +118,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       const { checkpointEverySeconds = 300 } = config.trail ?? {};
       await temporalSide.scheduleRounds('reconcile', reconcileEveryMs, logger);
       await temporalSide.scheduleRounds('checkpointTrails', checkpointEverySeconds * 1000, logger);
+      if ((config.oversight?.canaries?.perWeek ?? 0) > 0)
+        await temporalSide.scheduleRounds('canaryRound', CANARY_ROUND_MS, logger);
       await temporalSide.scheduleRounds('retention', RETENTION_EVERY_MS, logger, purgeOptions(config.retention));
     }
     const done = runUntilStopped(worker, closing);
@@ -233,6 +237,7 @@ function settingsOf(config: CountersignConfig): Dependencies['settings'] {
     ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
     approvalRateLimit: { ...DEFAULT_APPROVAL_RATE_LIMIT, ...config.approvalRateLimit },
     promotion: promotionOf(config),
+    canaries: canarySettingsOf(config.oversight),
   };
 }
 
@@ -305,8 +310,9 @@ function decidesWith({ sign }: Keyring): boolean {
 }
 
 /** What a worker does that touches the tools' systems and decides nothing. */
-function toolStepsOf({ propose, previewDryRun, capturePreState, execute, capturePostState }: Activities): object {
-  return { propose, previewDryRun, capturePreState, execute, capturePostState };
+function toolStepsOf(all: Activities): object {
+  const { propose, previewDryRun, previewCanary, capturePreState, execute, capturePostState } = all;
+  return { propose, previewDryRun, previewCanary, capturePreState, execute, capturePostState };
 }
 
 async function runUntilStopped(worker: Worker, closing: Closing): Promise<void> {

@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../../src/config/gateway.js';
 import { DEFAULT_RETENTION_DAYS } from '../../src/config/retention.js';
 import type { PrivacyConfig } from '../../src/config/privacy.js';
 import type { NotificationsConfig } from '../../src/config/notifications.js';
+import type { CanariesConfig } from '../../src/config/oversight.js';
 import type { TrailConfig } from '../../src/config/trail.js';
 import type { TelemetryConfig } from '../../src/config/telemetry.js';
 import { gatewaySettings } from '../../src/gateway/settings.js';
@@ -43,6 +44,14 @@ const OPTIONS: Names<Required<CountersignConfig>> = {
   telemetry: true,
   privacy: true,
   retention: true,
+  oversight: true,
+};
+const CANARIES: Names<Required<CanariesConfig>> = {
+  templates: true,
+  perWeek: true,
+  tenants: true,
+  mostPerWeek: true,
+  hours: true,
 };
 const TRAIL: Names<Required<TrailConfig>> = { checkpointEverySeconds: true, anchors: true };
 const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
@@ -99,6 +108,7 @@ test('every option is listed, and no other', () => {
       ...under('retention.', DEFAULT_RETENTION_DAYS),
       ...under('gateway.', GATEWAY),
       ...under('trail.', TRAIL),
+      ...under('oversight.canaries.', CANARIES),
       ...under('gateway.session.', SESSION),
       ...under('gateway.limits.', LIMITS),
       ...under('telemetry.', TELEMETRY),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.js';
 import { loadConfig } from '../../src/config/config.js';
 import { TRAIL_PROBLEMS } from '../../src/trail/problems.js';
+import { LEDGER_TABLES } from '../../src/ledger/database/ledger-tables.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
 
@@ -40,7 +41,8 @@ test('every problem that a verifier tells is listed, and no other', () => {
 });
 
 test('every kind of entry that the database writes is listed, and no other', async () => {
-  const sql = await readFile(path.join(ROOT, 'src/ledger/trail/trail.sql'), 'utf8');
+  const files = Object.values(LEDGER_TABLES.migrations);
+  const sql = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
   const written: string[] = [
     ...[...sql.matchAll(/trail_row\('(\w+)'/g)].map(([, kind = '']) => kind),
     ...[...sql.matchAll(/append_trail\(new\.tenant, '(\w+)'/g)].map(([, kind = '']) => kind),

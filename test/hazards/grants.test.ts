@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.js';
 import type { EffectReport } from '../../activities/contract.js';
+import { canarySettingsOf } from '../../src/config/oversight.js';
 import { DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES } from '../../src/config/config.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
@@ -46,6 +47,7 @@ beforeAll(async () => {
       roles: DEFAULT_ROLES,
       approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
       promotion: { quorum: 1, withoutEvidence: false },
+      canaries: canarySettingsOf(),
     },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },

@@ -21,6 +21,7 @@ import { ActivePolicy } from '../../src/policy/index.js';
 import type { Tool } from '../../src/tools/tool.js';
 import { issueAgent, signApproval, signProposal, type Keyring } from '../../src/trust/index.js';
 import { ExpectationRunner } from '../../src/verify/index.js';
+import { canarySettingsOf } from '../../src/config/oversight.js';
 import { DEFAULT_APPROVAL_RATE_LIMIT, DEFAULT_ROLES } from '../../src/config/config.js';
 import { NO_FAULTS } from '../../src/worker/faults.js';
 import { LedgerFreezeWatch } from '../../src/worker/freeze-watch.js';
@@ -62,6 +63,7 @@ export async function steps(
       roles: DEFAULT_ROLES,
       approvalRateLimit: DEFAULT_APPROVAL_RATE_LIMIT,
       promotion: { quorum: 1, withoutEvidence: false },
+      canaries: canarySettingsOf(),
     },
     taskQueue: 'countersign',
     workflows: { state: async () => 'running' },

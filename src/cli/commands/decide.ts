@@ -132,6 +132,8 @@ async function decide(context: Context, name: string, verdict: Verdict, options:
   const reply = await context.answered(countersign, () => countersign.decide(action.actionId, token, action.tenant));
   out.result({ ...action, verdict, ...reply }, () => {
     const { approver, overRateLimit = false } = reply.recorded;
+    if (reply.canary !== undefined)
+      return `${markOf(reply.recorded, out.paint)}.  ${sanitize(reply.canary, { max: 3000 })}`;
     const pause = overRateLimit ? '; it exceeded the approval rate limit, so one more person is needed' : '';
     return `${markOf(reply.recorded, out.paint)} by ${sanitize(approver)}; ${becomes(verdict, reply.state)}${pause}.  See: countersign show ${action.tenant}/${action.actionId}`;
   });

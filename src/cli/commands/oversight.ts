@@ -1,5 +1,6 @@
 /** `countersign oversight`: how people use their authority, by approver, role and rule, beside the period before. */
 import type { Command } from 'commander';
+import { canaryOversightOf, type CanaryFigures, type CanaryOversight } from '../../action/canary-figures.js';
 import { formatDuration } from '../../action/duration.js';
 import {
   HARDLY_READ_SECONDS,
@@ -51,10 +52,15 @@ async function showOversight(context: Context, options: OversightOptions): Promi
     Date,
     Date,
   ];
-  const { decisions, more } = await ledger.archive.overseenDecisions(tenant, baselineFrom);
+  const [{ decisions, more }, sent] = await Promise.all([
+    ledger.archive.overseenDecisions(tenant, baselineFrom),
+    ledger.canaries.since(tenant, from),
+  ]);
   const found = oversightOf(decisions, from);
-  out.result({ tenant, baselineFrom, from, to, more, ...found }, () =>
-    told(found, { paint: out.paint, width: out.width, full: true }),
+  const canaries = canaryOversightOf(sent, to);
+  const pen = { paint: out.paint, width: out.width, full: true };
+  out.result({ tenant, baselineFrom, from, to, more, ...found, canaries }, () =>
+    [told(found, pen), ...toldOfCanaries(canaries, pen)].join('\n'),
   );
   if (more) out.note('There are more decisions in this period: only the latest were counted.');
 }
@@ -97,6 +103,34 @@ function told({ total, approvers, roles, rules }: Oversight, pen: Pen): string {
     ...tables.slice(1),
     ...(findings.length === 0 ? [] : ['', pen.paint.yellow('worth a look:'), ...findings]),
   ].join('\n');
+}
+
+function toldOfCanaries({ total, approvers, roles, rules }: CanaryOversight, pen: Pen): string[] {
+  if (total.shown === 0) return [];
+  const groups = [['approver', approvers] as const, ['role', roles] as const, ['rule', rules] as const];
+  const figures = ({ shown, refused, approved, ignored, medianSeconds }: CanaryFigures): Record<string, unknown> => ({
+    shown,
+    refused,
+    approved,
+    ignored,
+    median: seconds(medianSeconds),
+  });
+  return [
+    '',
+    pen.paint.bold('canaries, which should be refused:'),
+    ...table([{ canaries: 'all', ...figures(total) }], pen),
+    ...groups.flatMap(([what, named]) =>
+      named.length === 0
+        ? []
+        : [
+            '',
+            ...table(
+              named.map(({ name, ...own }) => ({ [what]: name, ...figures(own) })),
+              pen,
+            ),
+          ],
+    ),
+  ];
 }
 
 function row(what: string, { name, before, ...own }: OversightGroup): Record<string, unknown> {

@@ -144,7 +144,7 @@ function searching(deps: GatewayDependencies): Handler<typeof searchRoute> {
       ...(status === undefined ? {} : { status }),
       ...(from === undefined ? {} : { from: new Date(from) }),
       ...(to === undefined ? {} : { to: new Date(to) }),
-      ...(principal.kind === 'agent' ? { accountable: principal.id } : {}),
+      ...(principal.kind === 'agent' ? { accountable: principal.id } : { canaries: true }),
       tenant: principal.tenant,
     });
     return c.json(found, 200);

@@ -17,7 +17,12 @@ export interface OwnAction extends FoundAction {
 }
 
 /** @throws CountersignError NOT_FOUND, the same for another tenant's, another agent's and none at all */
-export async function findFor(sources: ActionSources, principal: Principal, actionId: string): Promise<OwnAction> {
+export async function findFor(
+  of: Omit<ActionSources, 'forPeople'>,
+  principal: Principal,
+  actionId: string,
+): Promise<OwnAction> {
+  const sources = { ...of, forPeople: principal.kind === 'person' };
   const name = { tenant: principal.tenant, actionId };
   const found = await findAction(sources, name).catch((error: unknown) => {
     throw error instanceof CountersignError && error.code === 'NOT_FOUND' ? notFound(actionId) : error;

@@ -223,6 +223,7 @@ export const decided = z
     recorded: thing.openapi(open),
     state: z.enum(['waiting', 'approved', 'denied', 'changes_requested']),
     revisedBy: actionIdSchema.optional(),
+    canary: z.string().optional().openapi({ description: 'Where it was a canary: what to know of it' }),
   })
   .openapi('Decided');
 

@@ -41,6 +41,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   APPROVAL_TOO_FAST: 429,
   PASSKEY_REQUIRED: 403,
   PASSKEY_INVALID: 403,
+  CANARY_INVALID: 409,
   NOT_PENDING: 409,
   EDIT_INVALID: 409,
   NOT_UNKNOWN: 409,

@@ -1,14 +1,20 @@
-/** Which approval requests wait for people: their actions are admitted and have not ended. */
+/** Which approval requests wait for people: their actions are admitted and have not ended, or they are canaries. */
 import { sql, type RawBuilder } from 'kysely';
 import type { Database } from '../database/database.js';
 import { containing } from '../database/text.js';
 import type { ApprovalRequestFilter } from './approval-request-list.js';
 
-/** Whether the action of the request is admitted and has no outcome. A subselect, so that it stays one look by key for each that is listed. */
+/**
+ * Whether the action of the request is admitted and has no outcome; or it is a canary that nobody has decided on. Subselects, so that it stays
+ * one look by key for each that is listed, and a second for what is no action.
+ */
 export function isOpen(database: Database, tenant: string, request: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`coalesce((
     select x.status is null from ${database.table('actions')} as x
     where x.tenant = ${tenant} and x.action_id = ${request}.action_id
+  ), (
+    select c.ending is null and c.expires_at > statement_timestamp() from ${database.table('canaries')} as c
+    where c.tenant = ${tenant} and c.action_id = ${request}.action_id
   ), false)`;
 }
 

@@ -1,13 +1,10 @@
 /** The archive: every action, open or ended, found by what it was; and all that is recorded of one. */
 import { sql, type RawBuilder } from 'kysely';
-import type { ApprovalRequest } from '../../action/approval-request.js';
-import type { Delivery } from '../../action/delivery.js';
 import { CountersignError } from '../../action/errors.js';
-import type { Hold } from '../../action/hold.js';
 import type { Digest } from '../../action/json.js';
 import type { Proposal } from '../../action/proposal.js';
 import { isRecordedProposal } from '../../action/redacted.js';
-import type { ApprovalRecord, Outcome, UnreceiptedOutcome } from '../../action/outcome.js';
+import type { UnreceiptedOutcome } from '../../action/outcome.js';
 import { compensationActionId } from '../../action/compensation-ids.js';
 import { outcomeOf, type EndColumns } from '../actions/recorded-outcome.js';
 import {
@@ -16,15 +13,17 @@ import {
   COLUMNS,
   cursorAfter,
   ended,
+  merged,
   open,
   placeOf,
   wantsEnded,
   wantsOpen,
-  type ArchivedAction,
   type ArchiveFilter,
   type ArchivePage,
   type SearchedRow,
 } from './search.js';
+import type { ArchivedDecision, ArchivedRecord, SettlingReceipt } from './archived-record.js';
+import { canaryRecord, openCanaries } from './canary-records.js';
 import { ApprovalRequests } from '../approvals/approval-requests.js';
 import { pageSize } from '../database/cursor.js';
 import { dashboard, type Dashboard } from './dashboard.js';
@@ -35,44 +34,6 @@ import type { Database } from '../database/database.js';
 import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
 import { Deliveries } from '../deliveries/deliveries.js';
 import { Limits } from '../limits/limits.js';
-
-/** A decision that verified, also one about something shown before, or refused because it came too fast. */
-export interface ArchivedDecision extends ApprovalRecord {
-  readonly shownDigest: Digest;
-  readonly decidedAt: string;
-  /** As in `RecordedDecision`. */
-  readonly priorApprovals: number;
-  readonly refused: boolean;
-}
-
-/** A receipt that says how the action ended. */
-export interface SettlingReceipt {
-  readonly seq: number;
-  readonly hash: Digest;
-  readonly at: string;
-}
-
-export interface ArchivedRecord extends ArchivedAction {
-  readonly proposalDigest: Digest;
-  readonly outcome?: Outcome;
-  /** As the ledger keeps it of an action that has ended. Absent of one that is open, and where what is kept does not have the digest. */
-  readonly proposal?: Proposal;
-  /** What it was before a person resolved it. */
-  readonly previously?: Outcome;
-  readonly approvalRequest?: ApprovalRequest;
-  /** Oldest first. */
-  readonly decisions: readonly ArchivedDecision[];
-  readonly deliveries: readonly Delivery[];
-  readonly holds: readonly Hold[];
-  /** Oldest first: one, or two where it was resolved. */
-  readonly receipts: readonly SettlingReceipt[];
-  /** The action that this one was proposed instead of, and those proposed instead of this one; of actions that people were asked about. */
-  readonly revises?: string;
-  readonly revisedBy: readonly string[];
-  /** The action that this one undoes, and those that undid or tried to undo this one. */
-  readonly undoes?: string;
-  readonly undoneBy: readonly string[];
-}
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
 export class Archive {
@@ -92,18 +53,21 @@ export class Archive {
    * One page of what fits the filter. An action that ends between two pages may be on both; none is on neither.
    *
    * @param limit at most 200, default 25
+   * @param canaries whether those that wait are among the open ones: for people, and never for agents. Default false
    * @throws CountersignError INVALID_INPUT when the cursor is none, or a time
    */
   async search({
     tenant,
     cursor,
     limit = 25,
+    canaries = false,
     ...filter
   }: ArchiveFilter & {
     readonly tenant: string;
     /** The `next` of the page before. */
     readonly cursor?: string;
     readonly limit?: number;
+    readonly canaries?: boolean;
   }): Promise<ArchivePage> {
     const most = pageSize(limit);
     checkPeriod(filter);
@@ -111,7 +75,12 @@ export class Archive {
     const wanted = new Set([filter.status ?? []].flat());
     const rows: SearchedRow[] = [];
     if (place.kind !== 'ended' && wantsOpen(wanted, filter)) {
-      rows.push(...(await this.#rows(open(this.#database, tenant, filter, wanted, place, most + 1))));
+      const waits = canaries && (wanted.size === 0 || wanted.has('pending'));
+      const [actions, besides] = await Promise.all([
+        this.#rows(open(this.#database, tenant, filter, wanted, place, most + 1)),
+        waits ? this.#rows(openCanaries(this.#database, tenant, filter, place, most + 1)) : [],
+      ]);
+      rows.push(...(besides.length === 0 ? actions : merged(actions, besides, most + 1)));
     }
     if (rows.length <= most && wantsEnded(wanted)) {
       const from = place.kind === 'ended' ? place : undefined;
@@ -168,6 +137,11 @@ export class Archive {
       ...(undoes === undefined ? {} : { undoes }),
       undoneBy: row.undone_by,
     };
+  }
+
+  /** The same for people, to whom a canary is an action as long as it waits. Never for agents: none proposed it. */
+  async actionForPeople(tenant: string, actionId: string): Promise<ArchivedRecord | undefined> {
+    return (await this.action(tenant, actionId)) ?? (await canaryRecord(this.#database, tenant, actionId));
   }
 
   /** Every action that has ended, with what it was decided on, in the order of the receipts of each tenant. Read in pages. */

@@ -90,7 +90,7 @@ export const COLUMNS = sql`
   a.action_id, a.status, a.tool, a.agent, a.environment, a.effect, a.code, a.reason, a.summary, a.receipt_seq, a.receipt_hash,
   a.created_at, to_char(a.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as proposed_at, a.ended_at, a.resolved_at`;
 
-type Place =
+export type Place =
   | { readonly kind: 'start' }
   | { readonly kind: 'open'; readonly proposedAt: string; readonly actionId: string }
   | { readonly kind: 'ended'; readonly seq: number };
@@ -126,16 +126,10 @@ export function open(
   place: Place,
   limit: number,
 ): RawBuilder<SearchedRow> {
-  const all = [sql`a.tenant = ${tenant} and a.status is null`, ...inBoth(filter)];
-  if (place.kind === 'open') {
-    all.push(sql`(a.created_at, a.action_id) < (${place.proposedAt}::timestamptz, ${place.actionId})`);
-  }
-  if (filter.from !== undefined) all.push(sql`a.created_at >= ${filter.from}`);
-  if (filter.to !== undefined) all.push(sql`a.created_at < ${filter.to}`);
+  const all = [sql`a.tenant = ${tenant} and a.status is null`, ...within(filter, place, sql`k.reason`, sql`k.summary`)];
   if (filter.accountable !== undefined) {
     all.push(sql`(a.agent = ${filter.accountable} or k.via @> array[${filter.accountable}])`);
   }
-  if (filter.text) all.push(textIn(filter.text, sql`k.reason`, sql`k.summary`));
   if (wanted.size > 0 && !wanted.has('open')) all.push(sql`k.tenant is not null`);
   if (wanted.size > 0 && !wanted.has('pending')) all.push(sql`k.tenant is null`);
   return sql<SearchedRow>`
@@ -145,6 +139,29 @@ export function open(
     where ${sql.join(all, sql` and `)}
     order by a.created_at desc, a.action_id desc
     limit ${sql.lit(limit)}`;
+}
+
+/** Which of the open ones: after the place, and within the filter. */
+export function within(
+  filter: ArchiveFilter,
+  place: Place,
+  reason: RawBuilder<unknown>,
+  summary: RawBuilder<unknown>,
+): RawBuilder<unknown>[] {
+  const all = inBoth(filter);
+  if (place.kind === 'open') {
+    all.push(sql`(a.created_at, a.action_id) < (${place.proposedAt}::timestamptz, ${place.actionId})`);
+  }
+  if (filter.from !== undefined) all.push(sql`a.created_at >= ${filter.from}`);
+  if (filter.to !== undefined) all.push(sql`a.created_at < ${filter.to}`);
+  if (filter.text) all.push(textIn(filter.text, reason, summary));
+  return all;
+}
+
+/** Open ones of two kinds in their one order, at most so many. */
+export function merged(first: readonly SearchedRow[], second: readonly SearchedRow[], most: number): SearchedRow[] {
+  const key = ({ proposed_at, action_id }: SearchedRow): string => `${proposed_at} ${action_id}`;
+  return [...first, ...second].sort((a, b) => (key(a) < key(b) ? 1 : -1)).slice(0, most);
 }
 
 /** What people are asked of an action (`a`). The limit keeps it one look by key, whatever the planner makes of tables that it has not seen full. */

@@ -70,6 +70,14 @@ function databaseError(error: pg.DatabaseError, place: string): CountersignError
   if (OUT_OF_STEP.has(state) && RECORDS.has(error.table ?? '')) {
     return ledgerBroken(`The ledger at ${place} cannot take a receipt: ${error.message}`, { cause: error });
   }
+  if (state === '23001' && error.table === 'canaries') {
+    return new CountersignError('ACTION_CONFLICT', 'The action has the id of something else.', {
+      field: 'actionId',
+      expected: 'an actionId that was never used',
+      fix: 'Use a new actionId for a new action.',
+      cause: error,
+    });
+  }
   if (NOT_MIGRATED.has(state)) {
     return unavailable(`The ledger at ${place} is not set up for this version: ${error.message}`, error, {
       fix: 'Run `countersign setup`.',

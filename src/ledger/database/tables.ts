@@ -1,5 +1,6 @@
 /** The ledger's tables as Kysely knows them. What they mean and guard is in schema.sql. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type { CanaryEnding } from '../../action/canary.js';
 import type { CatalogueTool } from '../../action/catalogue.js';
 import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
 import type { Digest, Json, JsonObject } from '../../action/json.js';
@@ -55,6 +56,24 @@ export interface LedgerTables {
     reason: string | null;
     summary: string | null;
     via: string[] | null;
+  };
+  canaries: {
+    tenant: string;
+    action_id: string;
+    nonce: string;
+    shown_digest: Digest;
+    rules: string[];
+    roles: string[];
+    /** Null where it was due. */
+    sent_by: string | null;
+    reason: string;
+    sent_at: Generated<Date>;
+    expires_at: Date;
+    ending: CanaryEnding | null;
+    ended_at: Date | null;
+    verdict: Verdict | null;
+    record: JsonText<ApprovalRecord | null>;
+    waited_seconds: number | null;
   };
   approval_requests: {
     tenant: string;

@@ -69,7 +69,7 @@ export class Retention {
     // What people were shown. What they decided stays, and so does the outcome.
     approvalRequests: {
       table: 'approval_requests',
-      over: (before) => sql`t.closed_at < ${before} and ${this.#settled(before)}`,
+      over: (before) => sql`t.closed_at < ${before} and (${this.#settled(before)} or ${this.#canaryEnded(before)})`,
     },
     // What a limit held for an action that has ended. What is kept for one that is unknown is not settled.
     holds: {
@@ -106,6 +106,12 @@ export class Retention {
       select from ${this.#database.table('actions')} as a
       where a.tenant = t.tenant and a.action_id = t.action_id and a.ended_at < ${before}
         and (a.status <> 'unknown' or a.resolved_at is not null))`;
+  }
+
+  #canaryEnded(before: RawBuilder<unknown>): RawBuilder<unknown> {
+    return sql`exists (
+      select from ${this.#database.table('canaries')} as c
+      where c.tenant = t.tenant and c.action_id = t.action_id and c.ended_at < ${before})`;
   }
 
   #function(name: string): RawBuilder<unknown> {

@@ -57,7 +57,19 @@ const TITLES: Readonly<Record<Outcome['status'], string>> = {
 };
 
 export function HowItEnded({ outcome }: { readonly outcome: Outcome }): JSX.Element {
-  const { status, reason, error, revisedBy } = outcome;
+  const { status, reason, error, revisedBy, canary } = outcome;
+  if (canary !== undefined) {
+    return (
+      <Notice
+        tone={canary.verdict === 'approve' ? 'warn' : 'good'}
+        title="This was a canary, to see whether people look"
+      >
+        <p>
+          <Sanitized text={reason} max={3000} />
+        </p>
+      </Notice>
+    );
+  }
   const changed =
     revisedBy === undefined ? 'Changes were requested: nothing was done' : 'Changed: done as another action';
   return (

@@ -22,7 +22,7 @@ export async function readForPage(
   const temporalUi = uiUrl === undefined ? undefined : { uiUrl, namespace };
   const redact = async (proposal: Proposal): Promise<Proposal> =>
     (await redaction?.about(tenant, proposal))?.proposal(proposal) ?? proposal;
-  const record = await readAction({ countersign, ledger, temporalUi, redact }, { tenant, actionId });
+  const record = await readAction({ countersign, ledger, forPeople: true, temporalUi, redact }, { tenant, actionId });
   const { pending, outcome } = record.view;
   if (pending !== undefined) assertShownMatches(pending, { tenant, actionId });
   const undone = outcome?.status === 'success' || outcome?.status === 'mismatch';

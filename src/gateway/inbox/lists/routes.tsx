@@ -74,6 +74,7 @@ async function showHistory(deps: GatewayDependencies, c: Context): Promise<Respo
   const { actions, next } = await deps.ledger.archive.search({
     tenant: person.tenant,
     limit: PAGE,
+    canaries: true,
     ...(cursor === undefined ? {} : { cursor }),
     ...wanted(filter),
   });

@@ -1,0 +1,85 @@
+/** The member `oversight` of the config: canaries, which show whether people look at what they decide. */
+import { z } from 'zod';
+import type { CanaryTemplate } from '../action/canary.js';
+import { canaryTemplateSchema } from '../action/canary-template.js';
+import { NAME_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
+import { nonEmpty, whole } from './schema.js';
+
+export interface OversightConfig {
+  readonly canaries?: CanariesConfig;
+}
+
+export interface CanariesConfig {
+  /** By name: what can be sent with `countersign canary send <name>`, and is sent where `perWeek` says so. */
+  readonly templates?: Readonly<Record<string, ScheduledCanary>>;
+  /** How many are sent to each of `tenants` by themselves, in the mean of a week, at times that nobody knows. From 0 to 50, default 0. */
+  readonly perWeek?: number;
+  /** Tenants to whose people they are sent by themselves. */
+  readonly tenants?: readonly string[];
+  /** How many a tenant gets in seven days at most, however they are sent. From 1 to 100, default 10. */
+  readonly mostPerWeek?: number;
+  /** When they are sent by themselves: from Monday to Friday, between these hours. Default 9 to 17 in UTC. */
+  readonly hours?: { readonly from: number; readonly to: number; readonly timeZone?: string };
+}
+
+export interface ScheduledCanary extends CanaryTemplate {
+  /** Why it should be refused. Told to people afterwards. */
+  readonly reason: string;
+}
+
+/** With what holds where the config says nothing else. */
+export type CanarySettings = Required<CanariesConfig>;
+
+export function canarySettingsOf({ canaries }: OversightConfig = {}): CanarySettings {
+  const hours = { from: 9, to: 17 };
+  return { templates: {}, perWeek: 0, tenants: [], mostPerWeek: 10, hours, ...canaries };
+}
+
+const hour = whole(0, 24, 'the day');
+
+export const oversightSchema = z.strictObject({
+  canaries: z
+    .strictObject({
+      templates: z
+        .record(
+          z.string().regex(NAME_PATTERN, { error: 'names of 1 to 63 of A-Z a-z 0-9 . _ -' }),
+          z.strictObject({ ...canaryTemplateSchema.shape, reason: nonEmpty('why it should be refused').max(2000) }),
+        )
+        .optional(),
+      perWeek: whole(0, 50, 'canaries').optional(),
+      tenants: z
+        .array(z.string().regex(TENANT_PATTERN, { error: 'names of tenants' }), { error: 'a list of tenants' })
+        .optional(),
+      mostPerWeek: whole(1, 100, 'canaries').optional(),
+      hours: z
+        .strictObject({
+          from: hour,
+          to: hour,
+          timeZone: z.string().refine(isTimeZone, { error: 'a time zone, such as Europe/Berlin' }).optional(),
+        })
+        .refine(({ from, to }) => from < to, { path: ['to'], error: 'an hour after `from`' })
+        .optional(),
+    } satisfies Record<keyof CanariesConfig, z.ZodType>)
+    .superRefine(({ perWeek = 0, templates = {}, tenants = [] }, context) => {
+      if (perWeek === 0) return;
+      if (Object.keys(templates).length === 0) {
+        context.addIssue({
+          code: 'custom',
+          path: ['templates'],
+          message: 'at least one template, where `perWeek` is set',
+        });
+      }
+      if (tenants.length === 0) {
+        context.addIssue({ code: 'custom', path: ['tenants'], message: 'at least one tenant, where `perWeek` is set' });
+      }
+    })
+    .optional(),
+} satisfies Record<keyof OversightConfig, z.ZodType>);
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,141 @@
+/** When canaries are due, what is made of them in figures, and what people are told afterwards. Pure. */
+import { describe, expect, test } from 'vitest';
+import { canaryOdds, CANARY_ROUND_MS, drawCanaries } from '../../activities/canary-round.js';
+import { canaryOversightOf } from '../../src/action/canary-figures.js';
+import { canaryText, type Canary } from '../../src/action/canary.js';
+import type { Verdict } from '../../src/action/outcome.js';
+import { checkConfig } from '../../src/config/config.js';
+import { canarySettingsOf, type CanariesConfig } from '../../src/config/oversight.js';
+
+const TEMPLATE = { tool: 'shop-db', input: {}, agent: { id: 'bot', roles: [] }, reason: 'nobody asked for it' };
+const HOURS = { from: 9, to: 17, timeZone: 'Europe/Berlin' };
+/** A Monday, when it is 10:30 in Berlin. */
+const MONDAY = new Date('2026-06-01T08:30:00Z');
+
+describe('when one is due', () => {
+  test.each([
+    ['before the hours', '2026-06-01T06:59:00Z'],
+    ['after the hours', '2026-06-01T15:00:00Z'],
+    ['on a Sunday', '2026-06-07T08:30:00Z'],
+  ])('%s none is', (_, at) => {
+    expect(canaryOdds({ perWeek: 50, hours: HOURS }, new Date(at))).toBe(0);
+  });
+
+  test('over the hours of a week, as many are as the config says', () => {
+    const start = MONDAY.getTime();
+    const rounds = Array.from({ length: (7 * 24 * 3_600_000) / CANARY_ROUND_MS }, (_, n) => n * CANARY_ROUND_MS);
+    const sum = rounds
+      .map((after) => canaryOdds({ perWeek: 3, hours: HOURS }, new Date(start + after)))
+      .reduce((total, odds) => total + odds, 0);
+    expect(sum).toBeCloseTo(3, 6);
+  });
+
+  test('each tenant has its own draw, each canary its own id, and without a template there is none', () => {
+    const canaries = canarySettingsOf({
+      canaries: { templates: { purge: TEMPLATE }, perWeek: 50, tenants: ['acme', 'globex'], hours: HOURS },
+    });
+    const draws = Array.from({ length: 400 }, () => drawCanaries(canaries, MONDAY)).flat();
+    for (const tenant of ['acme', 'globex']) {
+      const share = draws.filter((one) => one.tenant === tenant).length / 400;
+      expect(share).toBeGreaterThan(0.15);
+      expect(share).toBeLessThan(0.5);
+    }
+    expect(new Set(draws.map(({ actionId }) => actionId)).size).toBe(draws.length);
+    expect(drawCanaries({ ...canaries, templates: {} }, MONDAY)).toEqual([]);
+  });
+});
+
+describe('the config', () => {
+  const refused = (canaries: object): object => {
+    const config = { policies: './policies', tools: [], oversight: { canaries } };
+    try {
+      checkConfig(config, 'the config');
+    } catch (error) {
+      return error as object;
+    }
+    return {};
+  };
+  const templates = { purge: TEMPLATE };
+  test.each<[string, object, string]>([
+    ['a tenant for what is sent by itself', { perWeek: 1, templates }, 'oversight.canaries.tenants'],
+    ['a template for it', { perWeek: 1, tenants: ['acme'] }, 'oversight.canaries.templates'],
+    ['hours that begin before they end', { hours: { from: 9, to: 9 } }, 'oversight.canaries.hours.to'],
+    ['a time zone that there is', { hours: { ...HOURS, timeZone: 'Mars/Base' } }, 'oversight.canaries.hours.timeZone'],
+    [
+      'why each should be refused',
+      { templates: { purge: { ...TEMPLATE, reason: '' } } },
+      'oversight.canaries.templates.purge.reason',
+    ],
+    ['whole numbers', { mostPerWeek: 0.5 }, 'oversight.canaries.mostPerWeek'],
+  ])('needs %s', (_, canaries, field) => {
+    expect(refused(canaries)).toMatchObject({ code: 'CONFIG_INVALID', field });
+  });
+
+  test('takes what is complete', () => {
+    const canaries: CanariesConfig = { templates, perWeek: 2, tenants: ['acme'], hours: HOURS };
+    expect(refused(canaries)).toEqual({});
+  });
+});
+
+const canary = (over: Partial<Canary>): Canary => ({
+  tenant: 'acme',
+  actionId: 'a-1',
+  shownDigest: 'sha256:0',
+  rules: ['large'],
+  roles: ['dba', 'lead'],
+  reason: 'nobody asked for it',
+  sentAt: '2026-06-01T08:00:00.000Z',
+  expiresAt: '2026-06-01T09:00:00.000Z',
+  ...over,
+});
+const decided = (approver: string, verdict: Verdict, waitedSeconds: number): Canary =>
+  canary({
+    ending: 'decided',
+    decision: {
+      record: { approver, roles: ['dba'], verdict, at: '2026-06-01T08:01:00.000Z', digest: 'sha256:1' },
+      waitedSeconds,
+    },
+  });
+
+describe('the figures', () => {
+  const now = new Date('2026-06-02T00:00:00Z');
+
+  test('count a no and a request for changes as refused, and what nobody decided as ignored', () => {
+    const found = canaryOversightOf(
+      [
+        decided('Dora', 'deny', 40),
+        decided('dora', 'approve', 2),
+        decided('dan', 'request_changes', 60),
+        canary({ ending: 'expired' }),
+      ],
+      now,
+    );
+    expect(found.total).toEqual({ shown: 4, refused: 2, approved: 1, ignored: 1, medianSeconds: 40 });
+    expect(found.approvers).toEqual([
+      { name: 'dora', shown: 2, refused: 1, approved: 1, ignored: 0, medianSeconds: 21 },
+      { name: 'dan', shown: 1, refused: 1, approved: 0, ignored: 0, medianSeconds: 60 },
+    ]);
+    expect(found.roles).toMatchObject([
+      { name: 'dba', shown: 4 },
+      { name: 'lead', shown: 1, ignored: 1 },
+    ]);
+    expect(found.rules).toMatchObject([{ name: 'large', shown: 4 }]);
+  });
+
+  test('leave out what was taken back and what still waits, and count what was never closed as ignored', () => {
+    const waits = canary({ expiresAt: '2026-06-03T00:00:00.000Z' });
+    expect(canaryOversightOf([canary({ ending: 'withdrawn' }), waits], now).total.shown).toBe(0);
+    expect(canaryOversightOf([canary({})], now).total).toMatchObject({ shown: 1, ignored: 1 });
+  });
+});
+
+test.each([
+  [{ ending: 'decided', verdict: 'deny' }, /refused, as it should be. Thank you/],
+  [{ ending: 'decided', verdict: 'approve' }, /approved, which happens to everybody.*nothing was done/],
+  [{ ending: 'expired' }, /Nobody decided/],
+] as const)('people are told that it was a canary, and why it should be refused: %j', (end, told) => {
+  const text = canaryText({ ...end, reason: 'the agent cites no ticket' });
+  expect(text).toMatch(told);
+  expect(text).toContain('nobody proposed it');
+  expect(text).toContain('the agent cites no ticket');
+});
