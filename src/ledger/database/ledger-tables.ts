@@ -6,5 +6,6 @@ export const LEDGER_TABLES: TableSet = {
   migrations: {
     '0001-ledger': new URL('schema.sql', import.meta.url),
     '0002-trail': new URL('../trail/trail.sql', import.meta.url),
+    '0003-radar': new URL('../radar/radar.sql', import.meta.url),
   },
 };
