@@ -26,6 +26,7 @@ import { payloadKeys } from './commands/payload-keys.js';
 import { pending } from './commands/pending.js';
 import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
+import { radar } from './commands/radar.js';
 import { receipts } from './commands/receipts.js';
 import { record } from './commands/record.js';
 import { replay } from './commands/replay.js';
@@ -50,7 +51,7 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, oversight, erase] },
+  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, radar, oversight, erase] },
 ] as const;
 
 const ENVIRONMENT = `

@@ -19,8 +19,8 @@ export interface RadarOptions {
   readonly logger: Logger;
   /** Called with what was recorded for the first time. */
   readonly found: (alerts: readonly RadarAlert[]) => void;
-  /** Called after each round while this worker reads. Its failure is logged and changes nothing. */
-  readonly tell: () => Promise<void>;
+  /** Called after each round while this worker reads. */
+  readonly tell: () => void;
 }
 
 /** A worker that died leaves its source to another after this. Milliseconds. */
@@ -104,7 +104,7 @@ export class Radar {
       this.#failures = 0;
       if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
       this.#problem = undefined;
-      await tell().catch((error: unknown) => logger.warn({ tool: name, err: error }, 'people were not told, yet'));
+      tell();
       await this.#forget();
       return observed.more;
     } catch (thrown) {

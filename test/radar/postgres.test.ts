@@ -1,5 +1,4 @@
 /** What is written to a watched database past Countersign is found, and nothing else is. */
-import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../support/until.js';

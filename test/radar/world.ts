@@ -103,7 +103,7 @@ async function databaseOf(
         ledger,
         logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
         found: (alerts) => void found.push(...alerts),
-        tell: async () => {},
+        tell: () => {},
         ...more,
       });
       closing.push(() => radar.close());
