@@ -22,6 +22,7 @@ const beside = [
   'src/gateway/store/schema.sql',
   'src/ledger/database/schema.sql',
   'src/ledger/trail/trail.sql',
+  'src/ledger/radar/radar.sql',
   'src/ledger/canaries/canaries.sql',
   // What Temporal's SDK loads by its path.
   'src/privacy/failure-converter.cjs',

@@ -19,6 +19,14 @@ export function freezeNotFound(id: string | number, where = ''): CountersignErro
   });
 }
 
+export function radarAlertNotFound(id: number): CountersignError {
+  return new CountersignError('NOT_FOUND', `The radar has no alert ${id}.`, {
+    field: 'id',
+    expected: 'the number of an alert',
+    fix: 'List them: countersign radar list',
+  });
+}
+
 export function passkeyNotFound(field: 'id' | 'credentialId'): CountersignError {
   return new CountersignError('NOT_FOUND', 'There is no such passkey.', {
     field,

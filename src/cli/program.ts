@@ -27,6 +27,7 @@ import { payloadKeys } from './commands/payload-keys.js';
 import { pending } from './commands/pending.js';
 import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
+import { radar } from './commands/radar.js';
 import { receipts } from './commands/receipts.js';
 import { record } from './commands/record.js';
 import { replay } from './commands/replay.js';
@@ -53,7 +54,7 @@ const GROUPS = [
   { title: 'Policy and replay:', commands: [policy, record, replay] },
   {
     title: 'Control and audit:',
-    commands: [freezes, signedCommands, limits, receipts, trail, oversight, canary, erase],
+    commands: [freezes, signedCommands, limits, receipts, trail, radar, oversight, canary, erase],
   },
 ] as const;
 

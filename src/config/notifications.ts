@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { configInvalid } from '../action/errors-config.js';
 import { NAME_PATTERN } from '../action/proposal.js';
 import { isThisMachine } from '../http/addresses.js';
+import { ALERT_KIND } from '../notify/alert.js';
 import type { Channel } from '../notify/channel.js';
 import { NOTICE_KINDS, type NoticeKind } from '../notify/notice.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
@@ -33,8 +34,8 @@ export interface Route {
   readonly environments?: readonly string[];
   /** Names of tools. Default every tool. */
   readonly tools?: readonly string[];
-  /** Default DEFAULT_KINDS: `asked`, `reminded`, `escalated`, `ended`. */
-  readonly kinds?: readonly NoticeKind[];
+  /** Default DEFAULT_KINDS: `asked`, `reminded`, `escalated`, `ended`; and `unexplained`, which is what the radar finds. */
+  readonly kinds?: readonly (NoticeKind | typeof ALERT_KIND)[];
   /** Names of channels. */
   readonly channels: readonly string[];
 }
@@ -69,7 +70,9 @@ export const notificationsSchema = z
           environments: texts.optional(),
           tools: texts.optional(),
           kinds: z
-            .array(z.enum(NOTICE_KINDS, { error: `one of ${NOTICE_KINDS.join(', ')}` }))
+            .array(
+              z.enum([...NOTICE_KINDS, ALERT_KIND], { error: `one of ${[...NOTICE_KINDS, ALERT_KIND].join(', ')}` }),
+            )
             .min(1, { error: 'a list that is not empty' })
             .optional(),
           channels: texts,

@@ -6,6 +6,7 @@ export * from './archive/index.js';
 export * from './controls/index.js';
 export { assertSetUp, Database, type DatabaseOptions } from './database/index.js';
 export * from './grants/index.js';
+export * from './radar/index.js';
 export * from './receipts/index.js';
 export * from './retention/index.js';
 export * from './rollout/index.js';

@@ -1,5 +1,6 @@
 /** The interface of a channel: a way to notify people. */
 import { CountersignError } from '../action/errors.js';
+import type { AlertNotice } from './alert.js';
 import type { Notice } from './notice.js';
 
 export interface Channel {
@@ -13,6 +14,12 @@ export interface Channel {
    * @throws CountersignError DELIVERY_FAILED: retryable, or for good
    */
   deliver(notice: Notice, delivery: DeliveryContext): Promise<Delivered>;
+  /**
+   * Delivers what the radar found, once, as `deliver` does. Without it the channel hears nothing of the radar.
+   *
+   * @throws CountersignError DELIVERY_FAILED: retryable, or for good
+   */
+  alert?(alert: AlertNotice, delivery: Pick<DeliveryContext, 'deliveryId' | 'signal'>): Promise<Delivered>;
   close?(): Promise<void>;
 }
 

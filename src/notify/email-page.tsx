@@ -1,4 +1,5 @@
 /** Renders a notice as an e-mail. The markup escapes everything, so text from others stays text. */
+import type { AlertNotice } from './alert.js';
 import type { Notice } from './notice.js';
 import { cautionLines, decisionsOf, moment, requirementLines, sourcesOf, titleOf } from './text.js';
 
@@ -83,4 +84,38 @@ export async function htmlOf(notice: Notice): Promise<string> {
     </html>
   );
   return `<!doctype html>${await page}`;
+}
+
+export interface EmailMessage {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+/** What the radar found. */
+export async function alertPage({ title, environment, lines, link }: AlertNotice): Promise<EmailMessage> {
+  const page = (
+    <html lang="en">
+      <body>
+        <h2>{title}</h2>
+        <ul>
+          {lines.map((line) => (
+            <li>{line}</li>
+          ))}
+        </ul>
+        <p>
+          <a href={link}>Look and acknowledge there</a>, after logging in.
+        </p>
+      </body>
+    </html>
+  );
+  return {
+    subject: `[Countersign] ${title} in ${environment}`,
+    text: [
+      `${title}.`,
+      lines.map((line) => `- ${line}`).join('\n'),
+      `Look and acknowledge there, after logging in:\n${link}`,
+    ].join('\n\n'),
+    html: `<!doctype html>${await page}`,
+  };
 }

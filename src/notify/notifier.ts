@@ -1,5 +1,6 @@
 /** The operator's channels, and the choice of those that a notice is for. */
 import { checkNotifications, type NotificationsConfig, type Route } from '../config/notifications.js';
+import { ALERT_KIND } from './alert.js';
 import type { Channel } from './channel.js';
 import { ASKING, noticeOf, type Announcement, type Notice, type NoticeKind, type ActionSummary } from './notice.js';
 
@@ -38,8 +39,34 @@ export class Notifier {
   }
 
   #routed(notice: Pick<Notice, 'kind' | 'roles' | 'environment' | 'tool'>): readonly string[] {
-    const routes: readonly Route[] = this.#config.routes ?? [{ channels: [...this.#channels.keys()] }];
-    return [...new Set(routes.filter((route) => fits(route, notice)).flatMap(({ channels }) => channels))];
+    const { kind } = notice;
+    const routes = this.#routes.filter(({ kinds = DEFAULT_KINDS }) => kinds.includes(kind));
+    return [...new Set(routes.filter((route) => concerns(route, notice)).flatMap(({ channels }) => channels))];
+  }
+
+  /** Where people and receivers reach the gateway. */
+  get gatewayUrl(): string {
+    return this.#config.gatewayUrl;
+  }
+
+  /** The channels that hear of the radar: those of every route that fits, unless it is for other kinds. */
+  alertChannels(about: {
+    readonly tool: string;
+    readonly environment: string;
+    readonly roles: readonly string[];
+  }): readonly AlertChannel[] {
+    const names = this.#routes
+      .filter(({ kinds = [ALERT_KIND] }) => kinds.includes(ALERT_KIND))
+      .filter((route) => concerns(route, about))
+      .flatMap(({ channels }) => channels);
+    return [...new Set(names)].flatMap((name) => {
+      const channel = this.#channels.get(name);
+      return channel !== undefined && hearsAlerts(channel) ? [channel] : [];
+    });
+  }
+
+  get #routes(): readonly Route[] {
+    return this.#config.routes ?? [{ channels: [...this.#channels.keys()] }];
   }
 
   async close(): Promise<void> {
@@ -47,14 +74,19 @@ export class Notifier {
   }
 }
 
-function fits(
-  { roles, environments, tools, kinds = DEFAULT_KINDS }: Route,
-  notice: Pick<Notice, 'kind' | 'roles' | 'environment' | 'tool'>,
+type AlertChannel = Channel & Required<Pick<Channel, 'alert'>>;
+
+function hearsAlerts(channel: Channel): channel is AlertChannel {
+  return channel.alert !== undefined;
+}
+
+function concerns(
+  { roles, environments, tools }: Route,
+  about: Pick<Notice, 'roles' | 'environment' | 'tool'>,
 ): boolean {
   return (
-    kinds.includes(notice.kind) &&
-    (roles === undefined || roles.some((role) => notice.roles.includes(role))) &&
-    (environments === undefined || environments.includes(notice.environment)) &&
-    (tools === undefined || tools.includes(notice.tool))
+    (roles === undefined || roles.some((role) => about.roles.includes(role))) &&
+    (environments === undefined || environments.includes(about.environment)) &&
+    (tools === undefined || tools.includes(about.tool))
   );
 }

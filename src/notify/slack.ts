@@ -15,7 +15,7 @@ import { timeoutSignal } from '../timeout-signal.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { ASKING, type Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
-import { messageOf } from './slack-blocks.js';
+import { alertMessageOf, messageOf } from './slack-blocks.js';
 import { oneLine } from './one-line.js';
 
 export interface SlackOptions {
@@ -114,6 +114,23 @@ export function slack(options: SlackOptions): Channel {
         const places = earlier.flatMap(({ detail }) => placeOf(detail));
         for (const place of places) await update({ ...message, ...place });
         return { detail: `updated ${places.map((place) => `${place.channel} ${place.ts}`).join(', ') || 'nothing'}` };
+      } catch (thrown) {
+        throw failure(thrown, secrets);
+      }
+    },
+    async alert(alert, { deliveryId, signal }): Promise<Delivered> {
+      const client = await clientFor(signal);
+      try {
+        const posted = await client.chat.postMessage({
+          ...alertMessageOf(alert),
+          channel,
+          parse: 'none',
+          link_names: false,
+          unfurl_links: false,
+          unfurl_media: false,
+          metadata: { event_type: 'countersign_alert', event_payload: { delivery_id: deliveryId, tool: alert.tool } },
+        });
+        return { detail: `posted ${posted.channel ?? channel} ${posted.ts ?? ''}` };
       } catch (thrown) {
         throw failure(thrown, secrets);
       }

@@ -39,7 +39,7 @@ function eventOf(hash: string, body: EntryBody, claims: ReceiptClaims | undefine
     class_uid: CLASS,
     type_uid: CLASS * 100 + activity,
     time: Date.parse(body.at),
-    severity_id: claims === undefined ? 1 : SEVERITY[claims.status],
+    severity_id: claims === undefined ? severityOf(body) : SEVERITY[claims.status],
     // OCSF: 1 is success, 2 is failure, 99 is another.
     status_id: claims === undefined ? 99 : claims.status === 'success' ? 1 : 2,
     status: claims?.status ?? body.kind,
@@ -64,4 +64,9 @@ function eventOf(hash: string, body: EntryBody, claims: ReceiptClaims | undefine
     },
     unmapped: { ...body, ...(claims === undefined ? {} : { receipt: claims as unknown as JsonObject }) } as JsonObject,
   };
+}
+
+/** What went past every action is what a SIEM is there for. */
+function severityOf({ kind }: EntryBody): number {
+  return kind === 'radar_alert' ? 4 : 1;
 }

@@ -34,6 +34,7 @@ import { withAcceptedPins } from './accepted-pins.js';
 import { LedgerFreezeWatch } from './freeze-watch.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import { digestOf, openPolicy, type WorkerPolicy } from './policy-source.js';
+import { startRadars } from './radars.js';
 import { ShadowLimits } from './shadow-limits.js';
 import { ShadowRecorder } from './shadow-recorder.js';
 import { stepTelemetry, type Watching } from './step-telemetry.js';
@@ -201,6 +202,8 @@ async function assemble(
   const redaction = await openRedaction(config.privacy?.redaction, encryption, ledger.subjectKeys, names);
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());
+  const { freeze: roles } = { ...DEFAULT_ROLES, ...config.roles };
+  await startRadars({ config, own, ledger, notifier, roles, logger }, closing);
   const freezes = new LedgerFreezeWatch(ledger.controls);
   closing.add(() => freezes.close());
   const connection = options.connection ?? (await connect(temporal));

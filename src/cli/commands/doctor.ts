@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { asCountersignError, type CountersignError } from '../../action/errors.js';
 import type { CountersignConfig } from '../../config/config.js';
+import type { RadarSource } from '../../radar/source.js';
 import type { Tool } from '../../tools/tool.js';
 import { isProduction } from '../../environment.js';
 import { examples, run } from '../command.js';
@@ -163,6 +164,9 @@ async function configChecks(context: Context, file: string | undefined): Promise
   return [
     { name: 'config', ok: true, detail: `tools: ${tools || 'none'}` },
     ...(await Promise.all(config.tools.map((tool) => toolCheck(tool)))),
+    ...(await Promise.all(
+      config.tools.flatMap((tool) => (tool.radar === undefined ? [] : [radarCheck(tool.name, tool.radar)])),
+    )),
     ...(context.hasLedger() && config.tools.some((tool) => tool.effects !== undefined)
       ? [await standing('effects', async () => effectsStanding(await context.ledger(), config.tools))]
       : []),
@@ -196,6 +200,15 @@ async function toolCheck(tool: Tool): Promise<Check> {
   return await check(name, async () => {
     await tool.check?.({ signal: AbortSignal.timeout(TOOL_CHECK_MS) });
     return { name, ok: true, detail: tool.check === undefined ? 'not checked: it has no check' : 'ready for effects' };
+  });
+}
+
+/** How the radar stands in the tool's system. What it found is in `countersign radar`. */
+async function radarCheck(tool: string, radar: RadarSource): Promise<Check> {
+  const name = `radar ${tool}`;
+  return await check(name, async () => {
+    const { ok, detail, fix = '' } = await radar.stands(AbortSignal.timeout(TOOL_CHECK_MS));
+    return bad(ok, { name, detail }, fix);
   });
 }
 

@@ -6,6 +6,7 @@ export const LEDGER_TABLES: TableSet = {
   migrations: {
     '0001-ledger': new URL('schema.sql', import.meta.url),
     '0002-trail': new URL('../trail/trail.sql', import.meta.url),
+    '0003-radar': new URL('../radar/radar.sql', import.meta.url),
     '0004-canaries': new URL('../canaries/canaries.sql', import.meta.url),
   },
 };

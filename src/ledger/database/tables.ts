@@ -191,6 +191,12 @@ export interface LedgerTables {
     detail: string;
     at: Generated<Date>;
   };
+  /** Read and written by raw statements alone. */
+  radar_sources: { source: GeneratedAlways<string> };
+  /** Read and written by raw statements alone. */
+  radar_alerts: { id: GeneratedAlways<string> };
+  /** Read and written by raw statements alone. */
+  radar_effects: { key: GeneratedAlways<string> };
   freezes: {
     id: GeneratedAlways<number>;
     tenant: string;

@@ -1,5 +1,6 @@
 /** Reads tables from the database's catalog: columns, keys, and triggers, rules and cascades that run when a table is written. */
 import { CountersignError } from '../../action/errors.js';
+import { IS_RADAR_TRIGGER } from './radar/trigger-source.js';
 import type { QualifiedName } from './uses.js';
 import type { ValueType } from './values.js';
 
@@ -142,7 +143,8 @@ SELECT json_build_object(
         WHERE k.at <= i.indnkeyatts AND (NOT a.attnotnull OR a.attgenerated <> '' OR t.typcategory = 'A' OR t.typname IN ('json', 'jsonb')))
     ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1),
   'triggers', (SELECT coalesce(json_agg(json_build_object('name', g.tgname, 'type', g.tgtype) ORDER BY g.tgname), '[]')
-    FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM tree WHERE root = asked.oid) AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')),
+    FROM pg_trigger g WHERE g.tgrelid IN (SELECT oid FROM tree WHERE root = asked.oid) AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+      AND NOT ${IS_RADAR_TRIGGER}),
   'rules', (SELECT coalesce(json_agg(json_build_object('name', r.rulename, 'event', r.ev_type) ORDER BY r.rulename), '[]')
     FROM pg_rewrite r WHERE r.ev_class = asked.oid AND r.rulename <> '_RETURN' AND r.ev_enabled IN ('O', 'A')),
   'cascades', (SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'sql', format('%I.%I', n.nspname, c.relname),

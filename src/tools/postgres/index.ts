@@ -12,6 +12,7 @@ import { postgresInput, type PostgresInput } from './input.js';
 import { coveredTables, type PostgresOptions } from './options.js';
 import { closeParts, partsOf } from './parts.js';
 import { planFor } from './planner.js';
+import { postgresRadar } from './radar/index.js';
 import { sampleAround } from './sample.js';
 import { captureInput, executeInput, previewInput } from './steps.js';
 import { verifyChange } from './verify.js';
@@ -21,6 +22,7 @@ export type { PostgresInput } from './input.js';
 export type { PostgresOptions } from './options.js';
 export type { ExportOptions } from './exports.js';
 export type { FrameOptions } from './sample.js';
+export type { PostgresRadarOptions } from './radar/index.js';
 export type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 
 /**
@@ -31,6 +33,7 @@ export type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 export function postgres(options: PostgresOptions): Tool<PostgresInput> {
   const parts = partsOf(options);
   const { schema, scope, effects, frame } = parts;
+  const radar = postgresRadar(options, effects);
   return {
     name: options.name,
     kind: 'postgres',
@@ -63,6 +66,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       compensationInput(input, pre, post, schema),
     describe: () => describeOperations(options),
     targets: () => coveredTables(options),
+    ...(radar === undefined ? {} : { radar }),
     close: () => closeParts(parts),
   };
 }

@@ -5,6 +5,7 @@ import { displayName, parseName } from './catalog.js';
 import type { RehearsalMode, RehearsalOptions } from './rehearsal-options.js';
 import type { ExportOptions } from './exports.js';
 import type { FrameOptions } from './sample.js';
+import type { PostgresRadarOptions } from './radar/options.js';
 
 export interface PostgresOptions {
   /** The name of the tool in proposals. */
@@ -63,6 +64,8 @@ export interface PostgresOptions {
   readonly maxConnections?: number;
   /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
+  /** Watches the covered tables for writes that no action made (docs/radar.md). Default: they are not watched. */
+  readonly radar?: PostgresRadarOptions;
   /** The task queue, when the steps of this tool must run on another worker. */
   readonly taskQueue?: string;
 }

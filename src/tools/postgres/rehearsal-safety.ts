@@ -4,6 +4,7 @@
  */
 import { CountersignError } from '../../action/errors.js';
 import { words } from './grammar.js';
+import { IS_RADAR_TRIGGER } from './radar/trigger-source.js';
 
 /** What the catalog says of the code that may run with a change. */
 export interface DatabaseCode {
@@ -41,7 +42,8 @@ SELECT json_build_object(
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')),
   'tables', (SELECT coalesce(json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'foreign', c.relkind = 'f',
-      'triggers', (SELECT coalesce(json_agg(g.tgfoid::text), '[]') FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
+      'triggers', (SELECT coalesce(json_agg(g.tgfoid::text), '[]') FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+        AND NOT ${IS_RADAR_TRIGGER}),
       'rules', (SELECT coalesce(json_agg(pg_get_ruledef(r.oid)), '[]') FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
       'cascades', (SELECT coalesce(json_agg(json_build_object('schema', m.nspname, 'name', d.relname)), '[]')
         FROM pg_constraint f JOIN pg_class d ON d.oid = f.conrelid JOIN pg_namespace m ON m.oid = d.relnamespace

@@ -11,7 +11,7 @@ import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 
 type Theme = 'light' | 'dark';
-type Section = 'inbox' | 'history' | 'dashboard' | 'policy' | 'freezes' | 'me';
+type Section = 'inbox' | 'history' | 'dashboard' | 'policy' | 'freezes' | 'radar' | 'me';
 
 export interface LayoutProps {
   /** Of the page alone: the product's name is added. */
@@ -35,6 +35,7 @@ const SECTIONS: readonly { readonly section: Section; readonly href: string; rea
   { section: 'dashboard', href: '/dashboard', label: 'Dashboard' },
   { section: 'policy', href: '/policy', label: 'Policy' },
   { section: 'freezes', href: '/freezes', label: 'Freezes' },
+  { section: 'radar', href: '/radar', label: 'Radar' },
 ];
 
 function Layout(props: LayoutProps): JSX.Element {

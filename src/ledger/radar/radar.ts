@@ -1,0 +1,275 @@
+/** The radar's room: who reads which source, what was found there, and which transaction each effect explained. */
+import { sql } from 'kysely';
+import { radarAlertNotFound } from '../../action/errors-not-found.js';
+import { idempotencyKey } from '../../action/idempotency-key.js';
+import type { JsonObject } from '../../action/json.js';
+import type { OutcomeStatus } from '../../action/outcome.js';
+import type { RadarAlert, RadarAlertRequest, RadarStanding } from '../../action/radar.js';
+import type { Database } from '../database/database.js';
+import { plain } from '../database/text.js';
+import { alertOf, standingOf, type AlertRow, type StandingRow } from './rows.js';
+
+/** What the reader of a source says of it with each round. */
+export interface RadarReport {
+  readonly source: string;
+  readonly kind: string;
+  /** Names the reader: this worker. */
+  readonly reader: string;
+  readonly leaseMs: number;
+  readonly state: 'watching' | 'off';
+  readonly problem?: string | undefined;
+  readonly lagBytes?: number | undefined;
+  readonly watched?: readonly string[];
+  readonly unseen?: readonly string[];
+}
+
+export interface RadarLease {
+  /** What the source was told to remember, by whichever worker read it last. */
+  readonly memory: JsonObject | undefined;
+}
+
+/** What the ledger has of the action that a key names. */
+export interface EffectStanding {
+  readonly key: string;
+  readonly tool: string;
+  readonly status: 'open' | OutcomeStatus;
+  /** How many grants were used and not returned. */
+  readonly uses: number;
+  readonly endedAt: Date | undefined;
+}
+
+/** For how long it is remembered which transaction an effect explained. An effect explains none that comes later than that. Days. */
+const EFFECTS_DAYS = 2;
+
+/** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
+export class Radar {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Takes or renews the lease on a source. Undefined while another worker has it. */
+  async lease(report: RadarReport): Promise<RadarLease | undefined> {
+    const { source, kind, reader, leaseMs, state, problem = null, lagBytes = null, watched, unseen } = report;
+    const until = sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`;
+    const [row] = await this.#database.rows({
+      name: 'radar_lease',
+      query: sql<{ memory: JsonObject | null }>`
+        insert into ${this.#database.table('radar_sources')} as s (source, kind, reader, lease_until, state, problem, lag_bytes, watched, unseen)
+        values (${source}, ${kind}, ${reader}, ${until}, ${state}, ${plain(problem ?? '', 2000)}, ${lagBytes}::bigint,
+          coalesce(${watched ?? null}::text[], '{}'), coalesce(${unseen ?? null}::text[], '{}'))
+        on conflict (source) do update set
+          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until, state = excluded.state, problem = excluded.problem,
+          lag_bytes = coalesce(excluded.lag_bytes, s.lag_bytes),
+          watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen),
+          seen_at = clock_timestamp()
+        where s.reader = excluded.reader or s.lease_until < clock_timestamp()
+        returning memory`,
+    });
+    return row === undefined ? undefined : { memory: row.memory ?? undefined };
+  }
+
+  /** Leaves the source to the next. */
+  async release(source: string, reader: string): Promise<void> {
+    await this.#database.rows({
+      name: 'radar_release',
+      query: sql`
+        update ${this.#database.table('radar_sources')} set lease_until = clock_timestamp()
+        where source = ${source} and reader = ${reader} returning source`,
+    });
+  }
+
+  /** What the ledger has of the actions with these names; those that it does not know are left out. */
+  async standings(
+    names: readonly { readonly key: string; readonly tenant: string; readonly actionId: string }[],
+  ): Promise<readonly EffectStanding[]> {
+    if (names.length === 0) return [];
+    const rows = await this.#database.rows({
+      name: 'radar_standings',
+      query: sql<{ key: string; tool: string; status: OutcomeStatus | null; uses: number; ended_at: Date | null }>`
+        select asked.key, a.tool, a.status, a.uses - a.returned as uses, a.ended_at
+        from unnest(${names.map(({ key }) => key)}::text[], ${names.map(({ tenant }) => tenant)}::text[],
+          ${names.map(({ actionId }) => actionId)}::text[]) as asked (key, tenant, action_id)
+        join ${this.#database.table('actions')} as a on a.tenant = asked.tenant and a.action_id = asked.action_id`,
+    });
+    return rows.map((row) => ({
+      key: row.key,
+      tool: row.tool,
+      status: row.status ?? 'open',
+      uses: row.uses,
+      endedAt: row.ended_at ?? undefined,
+    }));
+  }
+
+  /** The keys of the tool's actions that were sent within the day before then, or later. */
+  async keysOf(tool: string, since: Date): Promise<readonly string[]> {
+    const rows = await this.#database.rows({
+      name: 'radar_keys',
+      query: sql<{ tenant: string; action_id: string }>`
+        select tenant, action_id from ${this.#database.table('actions')}
+        where tool = ${tool} and last_sent_at > ${since}::timestamptz - interval '1 day'`,
+    });
+    return rows.map((row) => idempotencyKey({ tenant: row.tenant, actionId: row.action_id }));
+  }
+
+  /** Notes which transaction each effect explains. Idempotent. @returns the keys that explained another one before */
+  async claim(
+    source: string,
+    system: string,
+    claims: readonly { readonly key: string; readonly position: string }[],
+  ): Promise<ReadonlySet<string>> {
+    if (claims.length === 0) return new Set();
+    const effects = this.#database.table('radar_effects');
+    const given = sql`unnest(${claims.map(({ key }) => key)}::text[], ${claims.map(({ position }) => position)}::text[]) as g (key, position)`;
+    await this.#database.rows({
+      name: 'radar_claim',
+      query: sql`
+        insert into ${effects} (source, system, key, position)
+        select ${source}, ${system}, g.key, g.position from ${given} on conflict do nothing returning key`,
+    });
+    const rows = await this.#database.rows({
+      name: 'radar_claimed',
+      query: sql<{ key: string }>`
+        select g.key from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
+        where e.position <> g.position`,
+    });
+    return new Set(rows.map(({ key }) => key));
+  }
+
+  /** Records what was found, and how far the source is judged. @returns those that were not recorded before */
+  async record(
+    source: string,
+    found: {
+      readonly system: string;
+      readonly position: string;
+      readonly memory: JsonObject;
+      readonly alerts: readonly RadarAlertRequest[];
+    },
+  ): Promise<readonly RadarAlert[]> {
+    const { system, position, memory, alerts } = found;
+    const rows = await this.#database.rows({
+      name: 'radar_record',
+      query: sql<AlertRow>`
+        with moved as (
+          update ${this.#database.table('radar_sources')}
+          set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb, seen_at = clock_timestamp()
+          where source = ${source}
+        )
+        insert into ${this.#database.table('radar_alerts')}
+          (source, kind, system, position, at, reason, detail, transaction, changes, writers, effect_key)
+        select ${source}, a.kind, ${system}, a.position, a.at, a.reason, a.detail, a.transaction, a.changes, a.writers, a.effect_key
+        from jsonb_to_recordset(${JSON.stringify(alerts.map(rowOf))}::jsonb) as a (
+          kind text, position text, at timestamptz, reason text, detail text, transaction text, changes jsonb, writers jsonb, effect_key text)
+        on conflict (source, system, position) do nothing
+        returning *`,
+    });
+    return rows.map(alertOf);
+  }
+
+  /** Forgets which transactions old effects explained. @returns how many */
+  async forgetClaims(source: string): Promise<number> {
+    const rows = await this.#database.rows({
+      name: 'radar_forget',
+      query: sql<{ key: string }>`
+        delete from ${this.#database.table('radar_effects')}
+        where source = ${source} and at < clock_timestamp() - make_interval(days => ${EFFECTS_DAYS}) returning key`,
+    });
+    return rows.length;
+  }
+
+  /** The latest first. `open`: only those that nobody acknowledged. `before`: of an id. */
+  async list({
+    open = false,
+    source,
+    before,
+    limit = 100,
+  }: {
+    readonly open?: boolean | undefined;
+    readonly source?: string | undefined;
+    readonly before?: number | undefined;
+    readonly limit?: number;
+  } = {}): Promise<readonly RadarAlert[]> {
+    const rows = await this.#database.rows({
+      name: 'radar_list',
+      query: sql<AlertRow>`
+        select * from ${this.#database.table('radar_alerts')}
+        where (not ${open}::boolean or acknowledged_at is null)
+          and (${source ?? null}::text is null or source = ${source ?? null})
+          and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
+        order by id desc
+        limit ${Math.min(limit, 1000)}`,
+    });
+    return rows.map(alertOf);
+  }
+
+  /** Notes that a person has looked. The first who does stays. @throws CountersignError NOT_FOUND when there is none of these ids */
+  async acknowledge(
+    ids: readonly number[],
+    { by, note }: { readonly by: string; readonly note: string },
+  ): Promise<readonly RadarAlert[]> {
+    const alerts = this.#database.table('radar_alerts');
+    await this.#database.rows({
+      name: 'radar_acknowledge',
+      query: sql`
+        update ${alerts} set acknowledged_at = clock_timestamp(), acknowledged_by = ${plain(by, 200)}, note = ${plain(note, 2000)}
+        where id = any(${ids}::bigint[]) and acknowledged_at is null returning id`,
+    });
+    const rows = await this.#database.rows({
+      name: 'radar_find',
+      query: sql<AlertRow>`select * from ${alerts} where id = any(${ids}::bigint[]) order by id`,
+    });
+    const missing = ids.find((id) => !rows.some((row) => Number(row.id) === id));
+    if (missing !== undefined) throw radarAlertNotFound(missing);
+    return rows.map(alertOf);
+  }
+
+  /** Those of the source that people were not told of yet, oldest first. */
+  async untold(source: string, limit: number): Promise<readonly RadarAlert[]> {
+    const rows = await this.#database.rows({
+      name: 'radar_untold',
+      query: sql<AlertRow>`
+        select * from ${this.#database.table('radar_alerts')} where source = ${source} and told_at is null order by id limit ${limit}`,
+    });
+    return rows.map(alertOf);
+  }
+
+  async told(ids: readonly number[]): Promise<void> {
+    await this.#database.rows({
+      name: 'radar_told',
+      query: sql`
+        update ${this.#database.table('radar_alerts')} set told_at = clock_timestamp()
+        where id = any(${ids}::bigint[]) and told_at is null returning id`,
+    });
+  }
+
+  async sources(): Promise<readonly RadarStanding[]> {
+    const rows = await this.#database.rows({
+      name: 'radar_sources',
+      query: sql<StandingRow>`
+        select s.*, s.lease_until < clock_timestamp() - interval '1 minute' as stale,
+          (select count(*)::int from ${this.#database.table('radar_alerts')} as a where a.source = s.source and a.acknowledged_at is null) as open
+        from ${this.#database.table('radar_sources')} as s order by s.source`,
+    });
+    return rows.map(standingOf);
+  }
+}
+
+/** As `jsonb_to_recordset` reads it, without what a text of Postgres cannot hold. */
+function rowOf(alert: RadarAlertRequest): JsonObject {
+  return {
+    kind: alert.kind,
+    position: plain(alert.position),
+    at: alert.at,
+    reason: alert.reason,
+    detail: plain(alert.detail, 2000),
+    transaction: alert.transaction ?? null,
+    changes: alert.changes.map(({ table, operation, rows }) => ({
+      table: plain(table),
+      operation: plain(operation),
+      ...(rows === undefined ? {} : { rows }),
+    })),
+    writers: alert.writers.map(({ user, application }) => ({ user: plain(user), application: plain(application) })),
+    effect_key: alert.effectKey === undefined ? null : plain(alert.effectKey, 500),
+  };
+}

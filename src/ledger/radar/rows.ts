@@ -1,0 +1,74 @@
+/** The radar's rows, as Postgres gives them and as others read them. */
+import { withoutUndefined } from '../../action/json.js';
+import type { RadarAlert, RadarChange, RadarStanding, RadarWriter } from '../../action/radar.js';
+
+export interface AlertRow {
+  readonly id: string;
+  readonly source: string;
+  readonly kind: RadarAlert['kind'];
+  readonly system: string;
+  readonly position: string;
+  readonly at: Date;
+  readonly reason: RadarAlert['reason'];
+  readonly detail: string;
+  readonly transaction: string | null;
+  readonly changes: readonly RadarChange[];
+  readonly writers: readonly RadarWriter[];
+  readonly effect_key: string | null;
+  readonly found_at: Date;
+  readonly acknowledged_at: Date | null;
+  readonly acknowledged_by: string | null;
+  readonly note: string | null;
+}
+
+export interface StandingRow {
+  readonly source: string;
+  readonly kind: string;
+  readonly state: 'watching' | 'off';
+  readonly stale: boolean;
+  readonly problem: string | null;
+  readonly system: string;
+  readonly position: string;
+  readonly lag_bytes: string | null;
+  readonly watched: readonly string[];
+  readonly unseen: readonly string[];
+  readonly seen_at: Date;
+  readonly open: number;
+}
+
+export function alertOf(row: AlertRow): RadarAlert {
+  const { acknowledged_at: at, acknowledged_by: by, note } = row;
+  return withoutUndefined({
+    id: Number(row.id),
+    source: row.source,
+    kind: row.kind,
+    system: row.system,
+    position: row.position,
+    at: row.at.toISOString(),
+    reason: row.reason,
+    detail: row.detail,
+    transaction: row.transaction ?? undefined,
+    changes: row.changes,
+    writers: row.writers,
+    effectKey: row.effect_key ?? undefined,
+    foundAt: row.found_at.toISOString(),
+    acknowledged: at === null || by === null || note === null ? undefined : { at: at.toISOString(), by, note },
+  }) as RadarAlert;
+}
+
+export function standingOf(row: StandingRow): RadarStanding {
+  const problem = row.problem === null || row.problem === '' ? undefined : row.problem;
+  return withoutUndefined({
+    source: row.source,
+    kind: row.kind,
+    state: row.stale ? 'stale' : row.state,
+    problem,
+    system: row.system,
+    position: row.position,
+    lagBytes: row.lag_bytes === null ? undefined : Number(row.lag_bytes),
+    watched: row.watched,
+    unseen: row.unseen,
+    seenAt: row.seen_at.toISOString(),
+    open: row.open,
+  }) as RadarStanding;
+}

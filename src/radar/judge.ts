@@ -1,0 +1,103 @@
+/** Which writes an action of ours explains, by what the ledger knows of the keys that came with them. Pure. */
+import type { RadarAlertRequest, RadarChange, RadarWriter, UnexplainedReason } from '../action/radar.js';
+import type { EffectStanding } from '../ledger/index.js';
+import type { DeclaredWriters, ObservedWrite } from './source.js';
+
+/** An effect is committed before its action has ended. The clocks of the two databases may differ by this much. Milliseconds. */
+const CLOCKS_MS = 60 * 60_000;
+
+export interface Knowledge {
+  /** What the ledger has of the keys that it knows. */
+  readonly standings: ReadonlyMap<string, EffectStanding>;
+  /** Keys that explained another write before. */
+  readonly usedTwice: ReadonlySet<string>;
+  /** The tools that write to this kind of system. */
+  readonly tools: ReadonlySet<string>;
+  readonly writers: DeclaredWriters;
+}
+
+/** A write that nothing explains. */
+export interface Unexplained {
+  readonly reason: UnexplainedReason;
+  readonly key?: string;
+}
+
+/** Why a write is unexplained; undefined when an action of ours made it, or a writer whom the operator declared. */
+export function unexplained(write: ObservedWrite, known: Knowledge): Unexplained | undefined {
+  const { keys, writers } = write;
+  const problems = keys.map((key) => ({ key, reason: problemOf(key, write, known) }));
+  // One good key explains the transaction that it was committed with; a bad one beside it was put there by somebody else.
+  const bad = problems.find((one) => one.reason !== undefined);
+  if (bad?.reason !== undefined) return { reason: bad.reason, key: bad.key };
+  if (keys.length > 0) return undefined;
+  return areDeclared(writers, known.writers) ? undefined : { reason: 'no_effect' };
+}
+
+function problemOf(
+  key: string,
+  { at }: ObservedWrite,
+  { standings, usedTwice, tools }: Knowledge,
+): UnexplainedReason | undefined {
+  const standing = standings.get(key);
+  if (standing === undefined || standing.uses === 0 || !tools.has(standing.tool)) return 'unknown_effect';
+  if (standing.endedAt !== undefined && standing.endedAt.getTime() < at.getTime() - CLOCKS_MS) return 'effect_ended';
+  switch (standing.status) {
+    case 'denied':
+    case 'failed':
+    case 'expired':
+    case 'cancelled':
+      return 'unknown_effect';
+    case 'open':
+    case 'success':
+    case 'mismatch':
+    case 'unknown':
+      return usedTwice.has(key) ? 'effect_used_twice' : undefined;
+  }
+}
+
+/**
+ * Whether every one of them is declared. A transaction can claim more writers than it has, never fewer: the trigger of each statement says who
+ * runs it.
+ */
+function areDeclared(writers: readonly RadarWriter[], { roles = [], applications = [] }: DeclaredWriters): boolean {
+  return (
+    writers.length > 0 &&
+    writers.every(({ user, application }) => roles.includes(user) || applications.includes(application))
+  );
+}
+
+const BECAUSE: Readonly<Record<UnexplainedReason, string>> = {
+  no_effect: 'no action made it',
+  unknown_effect: 'it names an action that the ledger has not granted',
+  effect_used_twice: 'it names the effect of an action that was made before, in another transaction',
+  effect_ended: 'it names an action that had ended long before',
+};
+
+export function alertOf(write: ObservedWrite, { reason, key }: Unexplained): RadarAlertRequest {
+  const { position, at, transaction, changes, writers } = write;
+  return {
+    kind: 'write',
+    position,
+    at: at.toISOString(),
+    reason,
+    detail: `${changesText(changes)}: ${BECAUSE[reason]}.`,
+    ...(transaction === undefined ? {} : { transaction }),
+    changes,
+    writers,
+    ...(key === undefined ? {} : { effectKey: key }),
+  };
+}
+
+/** More are counted, and not listed. */
+const MOST_CHANGES = 5;
+
+/** `update of 3 rows of public.orders, truncate of public.items`. */
+export function changesText(changes: readonly RadarChange[]): string {
+  if (changes.length === 0) return 'record of an effect, and no change beside it';
+  const more = changes.length - MOST_CHANGES;
+  const listed = changes.slice(0, MOST_CHANGES).map(({ table, operation, rows }) => {
+    const of = rows === undefined ? '' : `${rows} ${rows === 1 ? 'row' : 'rows'} of `;
+    return `${operation} of ${of}${table}`;
+  });
+  return `${listed.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

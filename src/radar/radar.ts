@@ -1,0 +1,210 @@
+/** Watches the system of one tool: takes the lease, reads what was written, judges it, records it, and only then lets the system forget it. */
+import { hostname } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { asCountersignError, type CountersignError } from '../action/errors.js';
+import { workflowNameOf } from '../action/idempotency-key.js';
+import type { RadarAlert, RadarAlertRequest } from '../action/radar.js';
+import type { EffectStanding, Ledger } from '../ledger/index.js';
+import { alertOf, unexplained } from './judge.js';
+import type { Observed, ObservedWrite, RadarReader, RadarSource } from './source.js';
+
+export interface RadarOptions {
+  /** The name of the tool. */
+  readonly name: string;
+  readonly source: RadarSource;
+  /** The tools whose effects may be in this kind of system. */
+  readonly tools: ReadonlySet<string>;
+  readonly ledger: Pick<Ledger, 'radar'>;
+  readonly logger: Logger;
+  /** Called with what was recorded for the first time. */
+  readonly found: (alerts: readonly RadarAlert[]) => void;
+  /** Called after each round while this worker reads. */
+  readonly tell: () => void;
+}
+
+/** A worker that died leaves its source to another after this. Milliseconds. */
+const LEASE_MS = 5_000;
+/** The longest pause after a failure. Milliseconds. */
+const LONGEST_PAUSE_MS = 30_000;
+/** Reading may take this part of the time and no more, whatever it costs. */
+const DUTY = 0.1;
+/** How often old claims are forgotten. Milliseconds. */
+const FORGET_EVERY_MS = 60 * 60_000;
+
+export class Radar {
+  readonly #options: RadarOptions;
+  readonly #reader = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #stopping = new AbortController();
+  #open: RadarReader | undefined;
+  #state: { lagBytes?: number; watched?: readonly string[]; unseen?: readonly string[] } = {};
+  #problem: CountersignError | undefined;
+  #failures = 0;
+  #forgotAt = -Infinity;
+  #wake: () => void = () => {};
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: RadarOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Leaves the source to another worker. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const start = performance.now();
+      const more = await this.#round(signal);
+      if (signal.aborted) break;
+      if (!more) await this.#pause(this.#pauseMs(performance.now() - start));
+    }
+    await this.#close();
+    await this.#options.ledger.radar.release(this.#options.name, this.#reader).catch(() => {});
+  }
+
+  #pauseMs(tookMs: number): number {
+    const { everyMs } = this.#options.source;
+    const calm = Math.max(everyMs, Math.min(tookMs * (1 / DUTY - 1), LONGEST_PAUSE_MS));
+    return this.#failures === 0 ? calm : Math.min(calm * 2 ** Math.min(this.#failures, 10), LONGEST_PAUSE_MS, LEASE_MS);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** @returns whether there is more to read at once */
+  async #round(signal: AbortSignal): Promise<boolean> {
+    const { name, ledger, logger, tell } = this.#options;
+    try {
+      const reader = await this.#reading();
+      if (reader === undefined) return false;
+      const observed = await reader.read(signal);
+      const { watched, unseen, lagBytes } = observed;
+      this.#state = { watched, unseen, ...(lagBytes === undefined ? {} : { lagBytes }) };
+      const judged = await this.#judge(observed);
+      const { system, position, memory } = observed;
+      const recorded = await ledger.radar.record(name, { system, position, memory, alerts: judged });
+      this.#report(recorded);
+      await reader.confirm(observed, signal);
+      this.#failures = 0;
+      if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
+      this.#problem = undefined;
+      tell();
+      await this.#forget();
+      return observed.more;
+    } catch (thrown) {
+      if (!signal.aborted) await this.#failed(asCountersignError(thrown), signal);
+      return false;
+    }
+  }
+
+  /** The open reader, while this worker has the lease. */
+  async #reading(): Promise<RadarReader | undefined> {
+    const { name, source, ledger } = this.#options;
+    const lease = await ledger.radar.lease({
+      source: name,
+      kind: source.kind,
+      reader: this.#reader,
+      leaseMs: LEASE_MS,
+      state: this.#problem === undefined ? 'watching' : 'off',
+      problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
+      ...this.#state,
+    });
+    if (lease === undefined) {
+      await this.#close();
+      return undefined;
+    }
+    this.#open ??= source.open(lease.memory);
+    return this.#open;
+  }
+
+  async #judge(observed: Observed): Promise<readonly RadarAlertRequest[]> {
+    const { name, source, tools, ledger } = this.#options;
+    const { system, gaps } = observed;
+    const { writes, standings } = await this.#known(observed.writes);
+    const claims = writes.flatMap(({ keys, position }) =>
+      keys.filter((key) => standings.has(key)).map((key) => ({ key, position })),
+    );
+    const usedTwice = await ledger.radar.claim(name, system, claims);
+    const { writers } = source;
+    const alerts = writes.flatMap((write) => {
+      const found = unexplained(write, { standings, usedTwice, tools, writers });
+      return found === undefined ? [] : [alertOf(write, found)];
+    });
+    const blind = gaps.map(({ position, at, detail }): RadarAlertRequest => {
+      return { kind: 'gap', position, at: at.toISOString(), reason: 'gap', detail, changes: [], writers: [] };
+    });
+    return [...blind, ...alerts];
+  }
+
+  /** The writes with keys in our form, and what the ledger has of these. */
+  async #known(
+    writes: readonly ObservedWrite[],
+  ): Promise<{ writes: readonly ObservedWrite[]; standings: ReadonlyMap<string, EffectStanding> }> {
+    const { name, source, ledger } = this.#options;
+    const { formatKey } = source;
+    let named = writes;
+    if (formatKey !== undefined && writes.length > 0) {
+      const since = Math.min(...writes.map(({ at }) => at.getTime()));
+      const keys = await ledger.radar.keysOf(name, new Date(since));
+      const ours = new Map(keys.map((key) => [formatKey(key), key]));
+      named = writes.map((write) => ({ ...write, keys: write.keys.map((key) => ours.get(key) ?? key) }));
+    }
+    const names = [...new Set(named.flatMap(({ keys }) => keys))].flatMap((key) => {
+      const action = workflowNameOf(key);
+      return action === undefined ? [] : [{ key, ...action }];
+    });
+    const standings = await ledger.radar.standings(names);
+    return { writes: named, standings: new Map(standings.map((standing) => [standing.key, standing])) };
+  }
+
+  #report(alerts: readonly RadarAlert[]): void {
+    if (alerts.length === 0) return;
+    const { name, logger, found } = this.#options;
+    for (const { id, detail, writers, kind } of alerts.slice(0, 20)) {
+      logger.error(
+        { alarm: kind === 'gap' ? 'radar_gap' : 'unexplained_write', tool: name, alert: id, writers, detail },
+        kind === 'gap' ? 'the radar did not see what was written' : 'a write went past Countersign',
+      );
+    }
+    found(alerts);
+  }
+
+  async #forget(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#forgotAt < FORGET_EVERY_MS) return;
+    this.#forgotAt = now;
+    await this.#options.ledger.radar.forgetClaims(this.#options.name);
+  }
+
+  /** What is held back for the radar stays within its bound also while nothing can be recorded. */
+  async #failed(error: CountersignError, signal: AbortSignal): Promise<void> {
+    const { name, logger } = this.#options;
+    this.#failures++;
+    if (this.#problem?.message !== error.message)
+      logger.error({ alarm: 'radar_off', tool: name, ...error.toJSON() }, 'the radar does not look');
+    this.#problem = error;
+    await this.#open?.guard(signal).catch(() => {});
+  }
+
+  async #close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.close().catch(() => {});
+  }
+}

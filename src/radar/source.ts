@@ -1,0 +1,80 @@
+/** The interface of what the radar reads: a tool's system, as a list of what was written there since it was last asked. */
+import type { JsonObject } from '../action/json.js';
+import type { RadarChange, RadarWriter } from '../action/radar.js';
+
+/** Writers beside Countersign that the operator knows of. What they write is not unexplained. */
+export interface DeclaredWriters {
+  /** The roles that they log in as. */
+  readonly roles?: readonly string[];
+  /** What they call themselves. Any client can say so: use roles where you can. */
+  readonly applications?: readonly string[];
+}
+
+/** Something that was written, whoever did it. */
+export interface ObservedWrite {
+  /** Names it within its system, for good. */
+  readonly position: string;
+  /** When it was committed, by the system's clock. */
+  readonly at: Date;
+  readonly transaction?: string;
+  /** What was written of what is watched. Empty: only the key is. */
+  readonly changes: readonly RadarChange[];
+  /** The idempotency keys that came with it. */
+  readonly keys: readonly string[];
+  readonly writers: readonly RadarWriter[];
+}
+
+/** A time of which nobody can tell what was written. */
+export interface Gap {
+  /** Names it within its system. */
+  readonly position: string;
+  readonly at: Date;
+  readonly detail: string;
+}
+
+export interface Observed {
+  readonly system: string;
+  readonly writes: readonly ObservedWrite[];
+  readonly gaps: readonly Gap[];
+  /** How far it was read, for people. */
+  readonly position: string;
+  /** To be given to whoever opens the source next. */
+  readonly memory: JsonObject;
+  /** Whether there is more to be read at once. */
+  readonly more: boolean;
+  readonly lagBytes?: number;
+  readonly watched: readonly string[];
+  readonly unseen: readonly string[];
+}
+
+/** Reads one source. What is read comes again, here or to another reader, until it is confirmed. */
+export interface RadarReader {
+  /** @throws CountersignError when it cannot look: `retryable` where it may go away by itself */
+  read(signal: AbortSignal): Promise<Observed>;
+  /** What was read is recorded. */
+  confirm(observed: Observed, signal: AbortSignal): Promise<void>;
+  /** Called instead of `read` while nothing can be recorded: keeps what the system holds back for the radar within its bound. */
+  guard(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How it stands in the system itself, for `countersign doctor`. */
+export interface SourceStanding {
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly fix?: string;
+}
+
+export interface RadarSource {
+  readonly kind: string;
+  /** How often it is read. Milliseconds. */
+  readonly everyMs: number;
+  /** Whether a worker must not start where it cannot look. */
+  readonly required: boolean;
+  readonly writers: DeclaredWriters;
+  /** The form in which the system has an idempotency key, where it is another than ours. */
+  readonly formatKey?: (key: string) => string;
+  open(memory: JsonObject | undefined): RadarReader;
+  /** Has no effect. @throws CountersignError when the system does not answer or cannot be watched at all */
+  stands(signal: AbortSignal): Promise<SourceStanding>;
+}

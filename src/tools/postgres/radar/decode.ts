@@ -1,0 +1,173 @@
+/** Reads what the output plugin pgoutput says (https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html). Pure. */
+import type { RadarWriter } from '../../../action/radar.js';
+import type { ObservedWrite } from '../../../radar/source.js';
+
+/** Messages of one transaction that say the same, as the query put them together. Bytes are in hexadecimal digits. */
+export interface Decoded {
+  readonly xid: string;
+  /** The letter of the message: B begin, C commit, R relation, I insert, U update, D delete, T truncate, M message. */
+  readonly kind: string;
+  /** The oid of the table of an I, U or D. */
+  readonly relation: string | null;
+  /** The beginning of the message, of those that are read themselves. */
+  readonly detail: string | null;
+  readonly count: number;
+}
+
+export interface DecodedBatch {
+  readonly writes: readonly ObservedWrite[];
+  /** Behind the last transaction; undefined where there is none. */
+  readonly end: bigint | undefined;
+  /** How many messages there were. */
+  readonly messages: number;
+}
+
+/** The prefix of the trigger's messages. */
+export const MESSAGE_PREFIX = 'countersign.radar';
+
+const OPERATIONS: Readonly<Record<string, string>> = { I: 'insert', U: 'update', D: 'delete' };
+
+/** Microseconds from 1970 to 2000, where Postgres begins to count. */
+const POSTGRES_EPOCH_US = 946_684_800_000_000n;
+
+interface Transaction {
+  readonly lsn: bigint;
+  readonly at: Date;
+  readonly changes: Map<string, { table: string; operation: string; rows?: number }>;
+  readonly keys: string[];
+  readonly writers: Map<string, RadarWriter>;
+}
+
+/**
+ * Puts transactions together. `effects` is the name of the table of effects: an insert there is the key of an effect, and a delete is what
+ * retention does.
+ */
+export function transactionsOf(rows: readonly Decoded[], effects: string): DecodedBatch {
+  const relations = new Map<string, string>();
+  const open = new Map<string, Transaction>();
+  const writes: ObservedWrite[] = [];
+  let end: bigint | undefined;
+  let messages = 0;
+  for (const { xid, kind, relation, detail, count } of rows) {
+    messages += count;
+    const bytes = Buffer.from(detail ?? '', 'hex');
+    if (kind === 'B') open.set(xid, beginOf(bytes));
+    if (kind === 'R') relations.set(bytes.subarray(1, 5).toString('hex'), relationName(bytes));
+    const transaction = open.get(xid);
+    if (transaction === undefined) continue;
+    switch (kind) {
+      case 'I':
+      case 'U':
+      case 'D': {
+        const table = relations.get(relation ?? '') ?? `the table ${Number.parseInt(relation ?? '0', 16)}`;
+        const operation = OPERATIONS[kind] as string;
+        if (table !== effects) add(transaction, table, operation, count);
+        else if (kind === 'U') add(transaction, table, operation, count);
+        else if (kind === 'I') addKey(transaction, bytes);
+        break;
+      }
+      case 'T':
+        for (let at = 6; at + 4 <= bytes.length; at += 4) {
+          const oid = bytes.subarray(at, at + 4);
+          add(transaction, relations.get(oid.toString('hex')) ?? `the table ${oid.readUInt32BE()}`, 'truncate');
+        }
+        break;
+      case 'M':
+        addWriter(transaction, bytes);
+        break;
+      case 'C': {
+        open.delete(xid);
+        end = bytes.readBigUInt64BE(10);
+        if (transaction.changes.size + transaction.keys.length > 0) writes.push(writeOf(xid, transaction));
+        break;
+      }
+      default:
+    }
+  }
+  return { writes, end, messages };
+}
+
+function beginOf(bytes: Buffer): Transaction {
+  const at = new Date(Number((bytes.readBigInt64BE(9) + POSTGRES_EPOCH_US) / 1000n));
+  return { lsn: bytes.readBigUInt64BE(1), at, changes: new Map(), keys: [], writers: new Map() };
+}
+
+function writeOf(xid: string, { lsn, at, changes, keys, writers }: Transaction): ObservedWrite {
+  return {
+    // A database that was restored to an earlier state may come to the same LSN again, and not with the same number at the same time.
+    position: `${lsnText(lsn)}/${xid}/${at.getTime()}`,
+    at,
+    transaction: xid,
+    changes: [...changes.values()],
+    keys,
+    writers: [...writers.values()],
+  };
+}
+
+function add({ changes }: Transaction, table: string, operation: string, rows?: number): void {
+  const key = JSON.stringify([table, operation]);
+  const before = changes.get(key)?.rows ?? 0;
+  changes.set(key, { table, operation, ...(rows === undefined ? {} : { rows: before + rows }) });
+}
+
+/** The key of an insert into the table of effects, of which only key and status are published. A key that is void claims nothing. */
+function addKey({ keys }: Transaction, bytes: Buffer): void {
+  // I, oid, N, number of columns; then of each column its kind (t for a text), length and value.
+  const [key, status] = textsIn(bytes, 8);
+  if (status !== 'void') keys.push(key ?? '');
+}
+
+function textsIn(bytes: Buffer, from: number): readonly string[] {
+  const texts: string[] = [];
+  for (let at = from; at + 5 <= bytes.length && bytes[at] === 0x74;) {
+    const length = bytes.readUInt32BE(at + 1);
+    texts.push(bytes.subarray(at + 5, at + 5 + length).toString('utf8'));
+    at += 5 + length;
+  }
+  return texts;
+}
+
+/** M, flags, LSN, prefix, length, content. */
+function addWriter({ writers }: Transaction, bytes: Buffer): void {
+  const [, prefix, content] = cut(bytes, 10);
+  if (prefix !== MESSAGE_PREFIX) return;
+  const text = content.subarray(4).toString('utf8');
+  let said: unknown;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    said = undefined;
+  }
+  const { user, application } = (said ?? {}) as Partial<Record<keyof RadarWriter, unknown>>;
+  // What is none of the trigger's says nothing that could be believed, and still stands beside what the trigger says.
+  const writer = {
+    user: typeof user === 'string' ? user : '',
+    application: typeof application === 'string' ? application : '',
+  };
+  writers.set(JSON.stringify([writer.user, writer.application]), writer);
+}
+
+/** R, oid, schema, name, and what the columns are. Tables of pg_catalog have an empty schema. */
+function relationName(bytes: Buffer): string {
+  const [, schema, rest] = cut(bytes, 5);
+  const [, name] = cut(rest, 0);
+  return `${schema}.${name}`;
+}
+
+/** What lies before, a text that ends with a zero byte, and what comes after it. */
+function cut(bytes: Buffer, from: number): readonly [before: Buffer, text: string, after: Buffer] {
+  const zero = bytes.indexOf(0, from);
+  const end = zero === -1 ? bytes.length : zero;
+  return [bytes.subarray(0, from), bytes.subarray(from, end).toString('utf8'), bytes.subarray(end + 1)];
+}
+
+/** As Postgres writes it: `16/B374D848`. */
+export function lsnText(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xff_ff_ff_ffn).toString(16).toUpperCase()}`;
+}
+
+/** 0 for what is no LSN. */
+export function lsnOf(text: string): bigint {
+  const [, high, low] = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text) ?? [];
+  return high === undefined || low === undefined ? 0n : (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}

@@ -1,0 +1,212 @@
+/** Reads the log of one database through its replication slot. */
+import { type JsonObject } from '../../../action/json.js';
+import type { Gap, Observed, RadarReader } from '../../../radar/source.js';
+import type { PostgresDatabase, PostgresSession } from '../connection.js';
+import { isConnectionLost, sqlState } from '../failure.js';
+import { ensureCoverage, publicationsOf, type Coverage, type Watched } from './coverage.js';
+import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
+import { slotName, type RadarSettings } from './options.js';
+import { advance, assertLogical, createSlot, dropSlot, isCut, peek, radarFailure, slotStanding } from './slot.js';
+import type { SlotStanding } from './slot.js';
+
+export interface PostgresSource {
+  readonly settings: RadarSettings;
+  readonly watched: Watched;
+  readonly database: PostgresDatabase;
+  /** Makes the table of effects where it is missing: the log must say when one is recorded. */
+  readonly prepare: (signal: AbortSignal) => Promise<void>;
+}
+
+/** How often it is looked whether every table is still published. Milliseconds. */
+const COVERAGE_EVERY_MS = 10_000;
+
+export class PostgresRadarReader implements RadarReader {
+  readonly #source: PostgresSource;
+  /** What was confirmed last, by whichever reader. */
+  #memory: {
+    readonly slot?: string;
+    readonly system?: string;
+    readonly position?: string;
+    readonly watched: readonly string[];
+  };
+  #session: PostgresSession | undefined;
+  #coverage: (Coverage & { readonly at: number }) | undefined;
+  /** Why the slot was given up here, until that is recorded. */
+  #givenUp: string | undefined;
+
+  constructor(source: PostgresSource, memory: JsonObject | undefined) {
+    this.#source = source;
+    const { slot, system, position, watched } = memory ?? {};
+    this.#memory = {
+      ...(typeof slot === 'string' ? { slot } : {}),
+      ...(typeof system === 'string' ? { system } : {}),
+      ...(typeof position === 'string' ? { position } : {}),
+      watched: Array.isArray(watched) ? watched.map(String) : [],
+    };
+  }
+
+  read(signal: AbortSignal): Promise<Observed> {
+    return this.#with(async (session) => {
+      const { settings } = this.#source;
+      const slot = settings.slot ?? slotName(settings.tool, await databaseName(session, signal));
+      const standing = await slotStanding(session, slot, signal);
+      const lost = this.#whyLost(standing);
+      if (lost !== undefined) {
+        if (standing.exists) await dropSlot(session, slot, signal);
+        this.#givenUp = lost;
+      }
+      if (lost !== undefined || !standing.exists) return await this.#begun(session, slot, standing, signal);
+      const coverage = await this.#covered(session, slot, signal);
+      const gaps = this.#withdrawn(coverage, standing);
+      return await this.#decoded(session, slot, standing, coverage, gaps, signal);
+    }, signal);
+  }
+
+  confirm(observed: Observed, signal: AbortSignal): Promise<void> {
+    return this.#with(async (session) => {
+      const { slot, position } = observed.memory as { slot: string; position: string };
+      if (position === '') await this.#begin(session, slot, signal);
+      else await advance(session, slot, position, signal);
+      this.#memory = { slot, system: observed.system, position, watched: observed.watched };
+      this.#givenUp = undefined;
+      if (this.#coverage !== undefined) this.#coverage = { ...this.#coverage, withdrawn: [] };
+    }, signal);
+  }
+
+  guard(signal: AbortSignal): Promise<void> {
+    return this.#with(async (session) => {
+      const { slot } = this.#memory;
+      if (slot === undefined) return;
+      const standing = await slotStanding(session, slot, signal);
+      const lost = this.#whyLost(standing);
+      if (lost === undefined || !standing.exists) return;
+      await dropSlot(session, slot, signal);
+      this.#givenUp = lost;
+    }, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#session?.release();
+    this.#session = undefined;
+    await this.#source.database.close();
+  }
+
+  /** Why the slot is of no use any more, or must not be kept any longer. */
+  #whyLost({ exists, lost, lagBytes }: SlotStanding): string | undefined {
+    if (!exists) return undefined;
+    if (lost) return 'the database removed what the slot still needed (max_slot_wal_keep_size)';
+    const { maxLagBytes } = this.#source.settings;
+    if (lagBytes <= maxLagBytes) return undefined;
+    return `the database kept ${lagBytes} bytes of log for it, and maxLagBytes is ${maxLagBytes}: the slot was dropped rather than the disk filled`;
+  }
+
+  /** There is no slot. Where there was one before, what was written since is not known: that is recorded before another is made. */
+  async #begun(session: PostgresSession, slot: string, standing: SlotStanding, signal: AbortSignal): Promise<Observed> {
+    await assertLogical(session, this.#source.settings.tool, signal);
+    const { position: since } = this.#memory;
+    const { system, flushed, now } = standing;
+    const why = this.#givenUp ?? 'somebody dropped the slot';
+    const gap: Gap = {
+      position: `gap/${since}`,
+      at: now,
+      detail: `Nobody knows what was written between ${since} and ${flushed}: ${why}.`,
+    };
+    const { watched } = this.#memory;
+    const wasWatched =
+      since !== undefined && since !== '' && this.#memory.system === system && this.#memory.slot === slot;
+    return {
+      system,
+      writes: [],
+      gaps: wasWatched ? [gap] : [],
+      position: flushed,
+      memory: { slot, system, position: '', watched: [...watched] },
+      more: true,
+      watched,
+      unseen: [],
+    };
+  }
+
+  /** The publications first: the log is read by the catalog as it was then. */
+  async #begin(session: PostgresSession, slot: string, signal: AbortSignal): Promise<void> {
+    this.#coverage = undefined;
+    await this.#source.prepare(signal);
+    await this.#covered(session, slot, signal);
+    await createSlot(session, slot, this.#source.settings.tool, signal);
+    if (this.#coverage !== undefined)
+      this.#coverage = { ...(this.#coverage as Coverage & { at: number }), withdrawn: [] };
+  }
+
+  async #covered(session: PostgresSession, slot: string, signal: AbortSignal): Promise<Coverage> {
+    const now = performance.now();
+    if (this.#coverage !== undefined && now - this.#coverage.at < COVERAGE_EVERY_MS) return this.#coverage;
+    const before = this.#coverage?.watched ?? this.#memory.watched;
+    const coverage = await ensureCoverage(session, this.#source.watched, { slot, before }, signal);
+    this.#coverage = { ...coverage, at: now };
+    return coverage;
+  }
+
+  #withdrawn({ withdrawn }: Coverage, { now }: SlotStanding): readonly Gap[] {
+    const since = this.#memory.position ?? '';
+    if (withdrawn.length === 0) return [];
+    const detail = `Since ${since}, changes of ${withdrawn.join(', ')} may not have been published: somebody changed the publication, or made the table anew.`;
+    return [{ position: `withdrawn/${since}/${withdrawn.join()}`, at: now, detail }];
+  }
+
+  async #decoded(
+    session: PostgresSession,
+    slot: string,
+    standing: SlotStanding,
+    { watched, unseen }: Coverage,
+    gaps: readonly Gap[],
+    signal: AbortSignal,
+  ): Promise<Observed> {
+    const { flushed, lagBytes, system } = standing;
+    const { full, inserts } = publicationsOf(slot);
+    const { effectsSchema } = this.#source.watched;
+    const effects = `"${effectsSchema.replaceAll('"', '""')}".effects`;
+    let rows: readonly Decoded[];
+    try {
+      rows = await peek(session, { slot, upTo: flushed, publications: [full, inserts], effects }, signal);
+    } catch (error) {
+      // The log is read by the catalog of then, and there were no publications then: it cannot be read past that.
+      if (sqlState(error) !== '42704') throw error;
+      await dropSlot(session, slot, signal);
+      this.#givenUp = 'somebody dropped the publications';
+      return await this.#begun(session, slot, standing, signal);
+    }
+    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`);
+    const cut = isCut(messages);
+    const upTo = cut ? 0n : lsnOf(flushed);
+    const position = lsnText(end !== undefined && end > upTo ? end : upTo);
+    return {
+      system,
+      writes,
+      gaps,
+      position,
+      memory: { slot, system, position, watched: [...watched] },
+      more: cut,
+      lagBytes,
+      watched,
+      unseen,
+    };
+  }
+
+  async #with<T>(work: (session: PostgresSession) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { database, settings } = this.#source;
+    try {
+      this.#session ??= await database.session();
+      return await work(this.#session);
+    } catch (error) {
+      if (isConnectionLost(error) || signal.aborted) {
+        this.#session?.release(true);
+        this.#session = undefined;
+      }
+      throw radarFailure(error, settings.tool);
+    }
+  }
+}
+
+async function databaseName(session: PostgresSession, signal: AbortSignal): Promise<string> {
+  const [result] = await session.run([{ text: 'SELECT current_database()' }], signal);
+  return result?.rows[0]?.[0] ?? '';
+}
