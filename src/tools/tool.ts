@@ -8,6 +8,7 @@ import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { Elsewhere } from './elsewhere.js';
 import type { Pinnable } from './pinnable.js';
 import type { SendBound, Sends } from './sends.js';
 
@@ -184,6 +185,8 @@ export interface Tool<I = unknown> {
   targets?(): readonly string[] | undefined;
   /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */
   readonly pinning?: Pinnable;
+  /** How it is made anew on a system that is nobody's. Without it, `countersign prove` does not try the tool. */
+  readonly elsewhere?: Elsewhere;
   /** Closes connections. */
   close(): Promise<void>;
 }

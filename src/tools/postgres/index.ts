@@ -6,6 +6,7 @@ import { actionTypeOf } from './action-type.js';
 import { classify } from './classify.js';
 import { compensationInput } from './compensate.js';
 import { describeOperations } from './describe-operations.js';
+import { elsewhere } from './elsewhere.js';
 import { checkExports } from './exports.js';
 import { effectRecords } from './forget-effects.js';
 import { postgresInput, type PostgresInput } from './input.js';
@@ -63,6 +64,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       compensationInput(input, pre, post, schema),
     describe: () => describeOperations(options),
     targets: () => coveredTables(options),
+    elsewhere: elsewhere(options, parts, postgres),
     close: () => closeParts(parts),
   };
 }
