@@ -6,27 +6,15 @@ import { openConnection, type OpenConnection } from '../src/client/connection.js
 import { randomUUID } from 'node:crypto';
 import { Client, type Connection } from '@temporalio/client';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
-import { msToTs } from '@temporalio/common/lib/time.js';
-import type { Json } from '../src/action/json.js';
 import { digest } from '../src/action/json.js';
 import { proposalDigest } from '../src/action/proposal.js';
+import { forgeStep, plainPayload } from '../src/prove/forged-step.js';
 import { generateKeyringFile, parseKeyring, signGrant } from '../src/trust/index.js';
 import type { Chance } from './chance.js';
 import type { PlannedProposal } from './plan.js';
 import { TENANT, type World } from './world/world.js';
 
 export type Forgery = 'made-up-grant' | 'used-grant' | 'grant-of-another';
-
-type Command = NonNullable<
-  Parameters<Connection['workflowService']['respondWorkflowTaskCompleted']>[0]['commands']
->[number];
-
-/** Of `temporal.api.enums.v1.CommandType`: the package that has the enum is not ours to import. */
-// oxlint-disable-next-line typescript/no-unsafe-enum-assignment
-const SCHEDULE_ACTIVITY_TASK = 1 as NonNullable<Command['commandType']>;
-
-/** How long a forged step may take, milliseconds. */
-const STEP_MS = 8_000;
 
 export class Forger {
   readonly #world: World;
@@ -64,10 +52,10 @@ export class Forger {
       return { forgery, answer: await answer(stolen.workflowId, stolen.args) };
     }
     if (forgery === 'grant-of-another' && stolen?.args[1] !== undefined) {
-      return { forgery, answer: await answer(`${TENANT}/${actionId}`, [payload(proposal), stolen.args[1]]) };
+      return { forgery, answer: await answer(`${TENANT}/${actionId}`, [plainPayload(proposal), stolen.args[1]]) };
     }
     const grant = await madeUpGrant(proposal);
-    return { forgery, answer: await answer(`${TENANT}/${actionId}`, [payload(proposal), payload(grant)]) };
+    return { forgery, answer: await answer(`${TENANT}/${actionId}`, [plainPayload(proposal), plainPayload(grant)]) };
   }
 
   async leave(): Promise<void> {
@@ -85,74 +73,16 @@ export class Forger {
     return args === undefined || args === null || args.length < 2 ? undefined : { workflowId, args };
   }
 
-  #poll(taskQueue: { readonly name: string }) {
-    const { namespace } = this.#world.temporal;
-    // A poll without a deadline is refused.
-    return this.#connection.withDeadline(Date.now() + 2 * STEP_MS, () =>
-      this.#connection.workflowService.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'forger' }),
-    );
-  }
-
-  /** A workflow whose worker is the forger: it schedules one activity on the real task queue. */
   async #run(workflowId: string, args: readonly Payload[]): Promise<string> {
-    const { namespace, taskQueue } = this.#world.temporal;
-    const service = this.#connection.workflowService;
-    const queue = { name: `forger-${randomUUID()}` };
-    await service.startWorkflowExecution({
-      namespace,
-      workflowId,
-      workflowType: { name: 'forged' },
-      taskQueue: queue,
-      requestId: randomUUID(),
-      workflowRunTimeout: msToTs(60_000),
-    });
-    try {
-      const first = await this.#poll(queue);
-      await service.respondWorkflowTaskCompleted({
-        namespace,
-        taskToken: first.taskToken,
-        identity: 'forger',
-        commands: [
-          {
-            commandType: SCHEDULE_ACTIVITY_TASK,
-            scheduleActivityTaskCommandAttributes: {
-              activityId: '1',
-              activityType: { name: 'execute' },
-              taskQueue: { name: taskQueue },
-              input: { payloads: [...args] },
-              scheduleToCloseTimeout: msToTs(STEP_MS),
-              startToCloseTimeout: msToTs(STEP_MS),
-              heartbeatTimeout: msToTs(STEP_MS),
-              retryPolicy: { maximumAttempts: 1 },
-            },
-          },
-        ],
-      });
-      const second = await this.#poll(queue);
-      const last = second.history?.events?.findLast(
-        (event) =>
-          event.activityTaskCompletedEventAttributes ??
-          event.activityTaskFailedEventAttributes ??
-          event.activityTaskTimedOutEventAttributes,
-      );
-      const result = last?.activityTaskCompletedEventAttributes?.result?.payloads?.[0];
-      if (result !== undefined) return JSON.stringify(defaultPayloadConverter.fromPayload(result)).slice(0, 300);
-      return last?.activityTaskFailedEventAttributes?.failure?.message ?? 'no answer';
-    } finally {
-      await service
-        .terminateWorkflowExecution({ namespace, workflowExecution: { workflowId }, reason: 'the forger has left' })
-        .catch(() => {});
-    }
+    const answer = await forgeStep(this.#connection, this.#world.temporal, { workflowId, activity: 'execute', args });
+    if (typeof answer === 'string') return answer;
+    return JSON.stringify(defaultPayloadConverter.fromPayload(answer)).slice(0, 300);
   }
 }
 
 function payment(actionId: string, chance: Chance): PlannedProposal {
   const body = { account: 'account-forger', amount: chance.int(5, 50), reference: actionId };
   return { actionId, tool: 'payments', input: { op: 'pay', body }, reasoning: 'None of your business.' };
-}
-
-function payload(value: Json | PlannedProposal): Payload {
-  return defaultPayloadConverter.toPayload(value);
 }
 
 /** Perfect but for its signature: the forger's keys are its own. */

@@ -27,6 +27,7 @@ import { payloadKeys } from './commands/payload-keys.js';
 import { pending } from './commands/pending.js';
 import { policy } from './commands/policy/index.js';
 import { propose } from './commands/propose.js';
+import { proveCommand } from './commands/prove.js';
 import { radar } from './commands/radar.js';
 import { receipts } from './commands/receipts.js';
 import { record } from './commands/record.js';
@@ -51,7 +52,7 @@ const GROUPS = [
     commands: [keys, payloadKeys, createAgent, createApprover, apiKeys, standingApproval, roleDelegation],
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
-  { title: 'Policy and replay:', commands: [policy, record, replay] },
+  { title: 'Policy, replay and proof:', commands: [policy, record, replay, proveCommand] },
   {
     title: 'Control and audit:',
     commands: [freezes, signedCommands, limits, receipts, trail, radar, oversight, canary, erase],

@@ -8,6 +8,7 @@ import type { ActionType, Constraint, Preview } from '../action/decision.js';
 import type { Check } from '../action/outcome.js';
 import type { Digest, Json, JsonObject } from '../action/json.js';
 import type { Delta, State } from '../action/snapshot.js';
+import type { Elsewhere } from './elsewhere.js';
 import type { RadarSource } from '../radar/source.js';
 import type { Pinnable } from './pinnable.js';
 import type { SendBound, Sends } from './sends.js';
@@ -187,6 +188,8 @@ export interface Tool<I = unknown> {
   readonly pinning?: Pinnable;
   /** Watches its system for writes that no action made, where the operator asked for that. */
   readonly radar?: RadarSource;
+  /** How it is made anew on a system that is nobody's. Without it, `countersign prove` does not try the tool. */
+  readonly elsewhere?: Elsewhere;
   /** Closes connections. */
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import type { ReadContext, Tool } from '../tool.js';
 import { addressGuard, isThisMachine } from '../../http/addresses.js';
 import { Client } from './client.js';
 import { describeOperations } from './describe-operations.js';
+import { elsewhere } from './elsewhere.js';
 import { execute } from './execute.js';
 import { fill } from './fill.js';
 import { checkHeaders } from './headers.js';
@@ -119,6 +120,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     },
     describe: () => describeOperations(options, operations),
     targets: () => [...new Set([...operations.values()].map(({ target }) => target))],
+    elsewhere: elsewhere(options, http),
     close: () => client.close(),
   };
 }

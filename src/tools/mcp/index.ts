@@ -10,6 +10,7 @@ import { leastSafe } from '../least-safe.js';
 import { sendBoundOf } from '../sends.js';
 import type { ReadContext, Tool } from '../tool.js';
 import { describeOperations } from './describe-operations.js';
+import { elsewhere } from './elsewhere.js';
 import { execute } from './execute.js';
 import { inputSchema, scopeOf, type McpInput } from './input.js';
 import { lookUpEffect } from './look-up.js';
@@ -123,6 +124,7 @@ export function mcp(options: McpOptions): Tool<McpInput> {
       used: [...new Set([...operations.values()].flatMap(toolsOf))],
       offered: (signal) => upstream.definitions(signal),
     },
+    elsewhere: elsewhere(options, mcp),
     close: () => upstream.close(),
   };
 }

@@ -6,6 +6,7 @@ import { actionTypeOf } from './action-type.js';
 import { classify } from './classify.js';
 import { compensationInput } from './compensate.js';
 import { describeOperations } from './describe-operations.js';
+import { elsewhere } from './elsewhere.js';
 import { checkExports } from './exports.js';
 import { effectRecords } from './forget-effects.js';
 import { postgresInput, type PostgresInput } from './input.js';
@@ -67,6 +68,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
     describe: () => describeOperations(options),
     targets: () => coveredTables(options),
     ...(radar === undefined ? {} : { radar }),
+    elsewhere: elsewhere(options, parts, postgres),
     close: () => closeParts(parts),
   };
 }

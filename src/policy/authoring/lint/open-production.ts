@@ -8,7 +8,7 @@ import { finding, type Finding } from './finding.js';
 const WRITES = ['WRITE', 'DELETE'] as const satisfies readonly ActionType[];
 
 /** Every name but these counts as production, as in the starter bundle: a slip of the pen must not open it. */
-const HARMLESS = new Set(['development', 'dev', 'local', 'test', 'testing', 'ci', 'sandbox', 'staging']);
+export const HARMLESS = new Set(['development', 'dev', 'local', 'test', 'testing', 'ci', 'sandbox', 'staging']);
 
 /**
  * Asks for an agent without any role, in production, on each registered tool and on one that nobody has registered. A permit that holds is

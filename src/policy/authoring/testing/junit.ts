@@ -1,32 +1,23 @@
-/** The results of a run as JUnit XML, which CI systems show: the form that surefire writes. */
+/** The results of a run as JUnit XML: one suite for each file. */
+import { junitDocument, type JunitCase } from '../../../presentation/junit.js';
 import { locationText } from '../../cedar.js';
 import type { DecisionDifference, TestResult } from './run.js';
 
 export function junitXml(results: readonly TestResult[]): string {
   const files = [...new Set(results.map(({ place }) => place.file))];
-  const failures = results.filter(({ differences }) => differences.length > 0).length;
-  const suites = files.map((file) =>
-    suite(
-      file,
-      results.filter(({ place }) => place.file === file),
-    ),
-  );
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="countersign policy test" tests="${results.length}" failures="${failures}">
-${suites.join('')}</testsuites>
-`;
+  const suites = files.map((file) => ({
+    name: file,
+    cases: results.filter(({ place }) => place.file === file).map(caseOf),
+  }));
+  return junitDocument('countersign policy test', suites);
 }
 
-function suite(file: string, results: readonly TestResult[]): string {
-  const failures = results.filter(({ differences }) => differences.length > 0).length;
-  const cases = results.map(({ name, place, differences }) => {
-    const open = `    <testcase classname="${escaped(file)}" name="${escaped(name)}" file="${escaped(file)}" line="${place.line}"`;
-    if (differences.length === 0) return `${open}/>\n`;
-    const text = differences.map(differenceText).join('\n');
-    const message = escaped(differences.map(({ member }) => member).join(', '));
-    return `${open}>\n      <failure message="${message}" type="decision">${escaped(`${locationText(place)}\n${text}`)}</failure>\n    </testcase>\n`;
-  });
-  return `  <testsuite name="${escaped(file)}" tests="${results.length}" failures="${failures}">\n${cases.join('')}  </testsuite>\n`;
+function caseOf({ name, place, differences }: TestResult): JunitCase {
+  const about = { classname: place.file, name, file: place.file, line: place.line };
+  if (differences.length === 0) return about;
+  const message = differences.map(({ member }) => member).join(', ');
+  const text = `${locationText(place)}\n${differences.map(differenceText).join('\n')}`;
+  return { ...about, failure: { message, type: 'decision', text } };
 }
 
 /** `decision: expected allow, got deny`. */
@@ -35,23 +26,4 @@ export function differenceText({ member, expected, actual }: DecisionDifference)
   return member === 'reason'
     ? `reason: expected to contain ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`
     : `${member}: expected ${said(expected)}, got ${said(actual)}`;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&apos;',
-  '\n': '&#10;',
-  '\r': '&#13;',
-  '\t': '&#9;',
-};
-
-/** For attributes and text alike. What XML 1.0 cannot hold, even escaped, becomes U+FFFD. */
-function escaped(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll(/[^\t\n\r\u{20}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\u{FFFD}')
-    .replaceAll(/[&<>"'\n\r\t]/g, (character) => ENTITIES[character] ?? character);
 }

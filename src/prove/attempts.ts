@@ -1,0 +1,131 @@
+/** What guarantees are tried with: cases that really do what the policy says of them, and the judgement of a witness that is not the tool. */
+import { asCountersignError } from '../action/errors.js';
+import type { Outcome } from '../action/outcome.js';
+import type { PendingAction } from '../client/countersign.js';
+import { decidedAs, type Case, type ToolCases } from './cases.js';
+import { broken, doesNotApply, holds, together, type Verdict } from './verdict.js';
+import type { Proposed, World } from './world.js';
+
+/** More tries would not find what the first ones did not. */
+const MOST_TRIES = 6;
+
+const allowedCases = new WeakMap<World, Map<ToolCases, Promise<Case | string>>>();
+
+/** A change of the tool that is allowed and then succeeds; or why there is none, as a sentence. */
+export function allowedCase(world: World, cases: ToolCases): Promise<Case | string> {
+  const known = allowedCases.get(world) ?? new Map<ToolCases, Promise<Case | string>>();
+  allowedCases.set(world, known);
+  const found = known.get(cases) ?? findAllowed(world, cases);
+  known.set(cases, found);
+  return found;
+}
+
+async function findAllowed(world: World, cases: ToolCases): Promise<Case | string> {
+  const allowed = decidedAs('allow', cases.changes);
+  const { name } = cases.proven.tool;
+  if (allowed.length === 0) return `No rule allows any change of ${name} that could be made up.`;
+  let last = '';
+  const tried = new Set<string>();
+  for (const one of allowed) {
+    if (tried.has(one.what)) continue;
+    if (tried.size >= MOST_TRIES) break;
+    tried.add(one.what);
+    const { outcome, pending, error } = await world.propose(one);
+    if (outcome?.status === 'success') return one;
+    if (pending !== undefined) await world.cancel({ actionId: pending.actionId, tool: name });
+    last = outcome?.reason ?? error?.message ?? 'it waits for people';
+  }
+  return `No change of ${name} that a rule allows could be carried out on the scratch system: ${last}`;
+}
+
+/** Proposes a change that people are asked about; or says why there is none. `wanted`: which are meant. */
+export async function askingAction(
+  world: World,
+  wanted: (one: Case, cases: ToolCases) => boolean = () => true,
+): Promise<{ readonly action: PendingAction; readonly one: Case; readonly cases: ToolCases } | string> {
+  let last = 'No rule asks people about any change that could be made up.';
+  for (const cases of world.parts.cases) {
+    const asking = decidedAs('require_approval', cases.changes).filter(
+      (one) => wanted(one, cases) && one.decision.requirements.every(({ passkey }) => passkey !== true),
+    );
+    for (const one of asking.slice(0, MOST_TRIES)) {
+      const { pending, outcome, error } = await world.propose(one);
+      if (pending !== undefined) return { action: pending, one, cases };
+      last = `What a rule asks people about did not come to them: ${outcome?.reason ?? error?.message ?? ''}`;
+    }
+  }
+  return last;
+}
+
+/** The verdict for each tool with a change that is allowed, together. */
+export async function onEachTool(
+  world: World,
+  attempt: (one: Case, cases: ToolCases) => Promise<Verdict>,
+): Promise<Verdict> {
+  const verdicts: Verdict[] = [];
+  for (const cases of world.parts.cases) {
+    const one = await allowedCase(world, cases);
+    verdicts.push(typeof one === 'string' ? doesNotApply(one) : await attempt(one, cases));
+  }
+  return together(verdicts.length === 0 ? [doesNotApply(nothingTried(world))] : verdicts);
+}
+
+export function nothingTried({ parts }: World): string {
+  const why = Object.entries(parts.untried).map(([name, reason]) => `${name}: ${reason}`);
+  return why.length === 0 ? 'The config has no tools.' : `No tool is tried. ${why.join('; ')}.`;
+}
+
+export interface Refusal {
+  /** What was tried: `a proposal without a signature`. */
+  readonly what: string;
+  /** Codes of which one must be told; empty: any. */
+  readonly codes: readonly string[];
+  readonly fix: string;
+}
+
+/** Holds where the attempt is refused, and the tool's system had no effect. */
+export async function refused(
+  cases: ToolCases,
+  { what, codes, fix }: Refusal,
+  attempt: () => Promise<Pick<Proposed, 'outcome' | 'error' | 'pending'>>,
+): Promise<Verdict> {
+  const { name } = cases.proven.tool;
+  const before = await cases.proven.effects();
+  const { outcome, error, pending } = await attempt();
+  const effects = (await cases.proven.effects()) - before;
+  if (effects > 0) return broken(`${what} had ${effects} effects on ${name}.`, fix);
+  const code = outcome?.error?.code ?? error?.code;
+  if (pending !== undefined || outcome?.status === 'success' || code === undefined) {
+    return broken(`${what} was not refused: it is ${outcome?.status ?? 'waiting for people'}.`, fix);
+  }
+  if (codes.length > 0 && !codes.includes(code)) {
+    return broken(`${what} was refused as ${code}, not as ${codes.join(' or ')}: ${outcome?.reason ?? ''}`, fix);
+  }
+  return holds(`${what} was refused (${code}), and ${name} was not changed.`);
+}
+
+/** Holds where exactly one effect came of it. */
+export function oneEffect(effects: number, what: string, { proven }: ToolCases): Verdict {
+  const { name } = proven.tool;
+  if (effects === 1) return holds(`${what} had one effect on ${name}.`);
+  return broken(
+    `${what} had ${effects} effects on ${name}.`,
+    effects > 1
+      ? `The tool ${name} does not make one effect of one key: see its idempotency, and what its execute sends besides.`
+      : `The tool ${name} reports an effect that its system did not have: see what its execute and its probes tell.`,
+  );
+}
+
+/** The code that a call is refused with; undefined where it is not. */
+export async function codeOf(call: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await call();
+    return undefined;
+  } catch (error) {
+    return asCountersignError(error).code;
+  }
+}
+
+export function said(outcome: Outcome | undefined): string {
+  return outcome === undefined ? 'no outcome' : `${outcome.status} (${outcome.reason})`;
+}

@@ -1,0 +1,39 @@
+/** Every guarantee, in the order in which it is tried: what judges the record comes when there is one. */
+import { configInvalid } from '../action/errors-config.js';
+import type { Guarantee } from './guarantee.js';
+import { APPROVALS } from './guarantees/approvals.js';
+import { CONTROLS } from './guarantees/controls.js';
+import { EFFECTS, EXPLAINED } from './guarantees/effects.js';
+import { GRANTS } from './guarantees/grants.js';
+import { IDENTITY } from './guarantees/identity.js';
+import { KEYS } from './guarantees/keys.js';
+import { POLICY } from './guarantees/policy.js';
+import { PRIVACY } from './guarantees/privacy.js';
+import { RECORD } from './guarantees/record.js';
+
+export const GUARANTEES: readonly Guarantee[] = [
+  ...KEYS,
+  ...IDENTITY,
+  ...POLICY,
+  ...EFFECTS,
+  ...GRANTS,
+  ...APPROVALS,
+  ...CONTROLS,
+  EXPLAINED,
+  ...PRIVACY,
+  ...RECORD,
+];
+
+/** Those that are named, by their ids or families; all where none is. @throws CountersignError CONFIG_INVALID */
+export function chosen(names: readonly string[] = []): readonly Guarantee[] {
+  if (names.length === 0) return GUARANTEES;
+  const unknown = names.find((name) => !GUARANTEES.some(({ id, family }) => name === id || name === family));
+  if (unknown !== undefined) {
+    throw configInvalid(
+      '--only',
+      `the id or the family of a guarantee, and ${JSON.stringify(unknown)} is none`,
+      'the command',
+    );
+  }
+  return GUARANTEES.filter(({ id, family }) => names.includes(id) || names.includes(family));
+}

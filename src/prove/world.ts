@@ -1,0 +1,214 @@
+/** The scratch world: a Temporal, a ledger, keys and people that are nobody's, and the operator's policies and tools in it. */
+import { randomUUID } from 'node:crypto';
+import { asCountersignError, type CountersignError } from '../action/errors.js';
+import type { Outcome, Verdict as PersonsVerdict } from '../action/outcome.js';
+import type { JsonObject } from '../action/json.js';
+import { Countersign, type PendingAction, type ProposalInput } from '../client/countersign.js';
+import type { CountersignConfig } from '../config/config.js';
+import type { TemporalSettings } from '../environment.js';
+import type { Ledger } from '../ledger/index.js';
+import type { Policy } from '../policy/compile.js';
+import type { PayloadEncryption } from '../privacy/data-converter.js';
+import {
+  issueAgent,
+  issueApprover,
+  signApproval,
+  type AgentOptions,
+  type Credential,
+  type Keyring,
+} from '../trust/index.js';
+import { startWorker, type RunningWorker, type WorkerOptions } from '../worker/worker.js';
+import { OWNER, type Case, type ToolCases } from './cases.js';
+import type { CapturedLog } from './scratch/captured-log.js';
+import type { ScratchServers } from './scratch/servers.js';
+
+/** What is the operator's own: to be read, never to be run. */
+export interface Operator {
+  readonly config: CountersignConfig;
+  readonly configFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Where `countersign dev` keeps its keys, if it was run here. */
+  readonly developmentKeys: string;
+}
+
+export interface WorldParts {
+  readonly tenant: string;
+  readonly servers: ScratchServers;
+  readonly temporal: TemporalSettings;
+  readonly ledgerUrl: string;
+  readonly ledger: Ledger;
+  /** The text of the made-up keys, and the keys. */
+  readonly keys: string;
+  readonly keyring: Keyring;
+  readonly encryption: PayloadEncryption;
+  /** As the workers of this world have it. */
+  readonly config: CountersignConfig;
+  readonly operator: Operator;
+  readonly policies: string;
+  readonly policy: Policy;
+  readonly cases: readonly ToolCases[];
+  readonly untried: Readonly<Record<string, string>>;
+  readonly log: CapturedLog;
+  /** What stands in for every credential: it must be nowhere. */
+  readonly secret: string;
+  /** What stands in for every value that is redacted. */
+  readonly redacted: string;
+  readonly publicKeys: string | undefined;
+  /** A folder that goes with the world. */
+  readonly folder: string;
+}
+
+export interface Proposed {
+  readonly actionId: string;
+  readonly tool: string;
+  /** How it ended, where it has not to wait. */
+  readonly outcome?: Outcome;
+  readonly pending?: PendingAction;
+  /** Set where it was refused before it became an action. */
+  readonly error?: CountersignError;
+}
+
+/** How long one action may take. Milliseconds. */
+const ACTION_MS = 45_000;
+
+export class World {
+  readonly parts: WorldParts;
+  /** Every action that was proposed. */
+  readonly proposed: Proposed[] = [];
+  readonly #client: Countersign;
+  readonly #workers: RunningWorker[] = [];
+  #count = 0;
+
+  private constructor(parts: WorldParts, client: Countersign) {
+    this.parts = parts;
+    this.#client = client;
+  }
+
+  static async open(parts: WorldParts): Promise<World> {
+    const { temporal, encryption } = parts;
+    const client = await Countersign.connect({ ...temporal, credential: null, encryption });
+    const world = new World(parts, client);
+    await world.startWorker();
+    return world;
+  }
+
+  get client(): Countersign {
+    return this.#client;
+  }
+
+  async startWorker(overrides: Partial<WorkerOptions> = {}): Promise<RunningWorker> {
+    const { config, temporal, ledgerUrl, keyring, log } = this.parts;
+    const worker = await startWorker({
+      config,
+      temporal,
+      ledgerUrl,
+      keyring,
+      logger: log.logger,
+      reconcileEveryMs: 0,
+      production: false,
+      ...overrides,
+    });
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  /** A number that was not used before: for the input of a candidate. */
+  next(): number {
+    return this.#count++;
+  }
+
+  agentCredential(options: Partial<AgentOptions> = {}): Promise<Credential> {
+    const { keyring, tenant } = this.parts;
+    return issueAgent(keyring, {
+      id: 'countersign-prove-agent',
+      tenant,
+      roles: [],
+      scopes: ['*'],
+      owner: OWNER,
+      ...options,
+    });
+  }
+
+  person(id: string, roles: readonly string[]): Promise<Credential> {
+    const { keyring, tenant } = this.parts;
+    return issueApprover(keyring, { id, tenant, roles });
+  }
+
+  proposalOf(
+    one: Case,
+    more: Partial<ProposalInput> = {},
+  ): ProposalInput & { readonly actionId: string; readonly input: JsonObject } {
+    const { tool, from } = one;
+    return {
+      tool,
+      input: one.input(this.next()),
+      reasoning: 'countersign prove tries to break what is promised.',
+      ...(from === undefined ? {} : { from }),
+      ...more,
+      actionId: more.actionId ?? `prove-${randomUUID()}`,
+    };
+  }
+
+  /** Proposes as an agent with the case's roles, and waits for the end or for the need of people. Never throws a refusal. */
+  async propose(one: Case, more: Partial<ProposalInput> = {}, as?: Credential): Promise<Proposed> {
+    const credential = as ?? (await this.agentCredential({ roles: [...one.roles] }));
+    return this.proposeAs(credential, this.proposalOf(one, more));
+  }
+
+  async proposeAs(
+    credential: Credential,
+    proposal: ProposalInput & { readonly actionId: string },
+    client = this.#client,
+  ): Promise<Proposed> {
+    const { actionId, tool } = proposal;
+    let proposed: Proposed;
+    try {
+      const answer = await client.as(credential).perform(proposal, { timeoutMs: ACTION_MS });
+      proposed = { actionId, tool, ...(answer.status === 'pending' ? { pending: answer } : { outcome: answer }) };
+    } catch (thrown) {
+      const error = asCountersignError(thrown);
+      if (error.retryable || error.code === 'INTERNAL') throw thrown;
+      proposed = { actionId, tool, error };
+    }
+    this.proposed.push(proposed);
+    return proposed;
+  }
+
+  /** A signed decision on what the action shows now. */
+  async approval(
+    action: PendingAction,
+    by: Credential,
+    more: Partial<Parameters<typeof signApproval>[1]> = {},
+  ): Promise<string> {
+    const { tenant, actionId } = action;
+    const { pending } = await this.#client.view(actionId, tenant);
+    const { shownDigest } = pending ?? action.pending;
+    return signApproval(by, { tenant, actionId, shownDigest, verdict: 'approve', ...more });
+  }
+
+  /** Has as many people decide as the action asks for, each with a role that it asks for. Returns the credentials. */
+  async decideAll(action: PendingAction, verdict: PersonsVerdict = 'approve'): Promise<void> {
+    const { tenant, actionId, pending } = action;
+    for (const [at, { roles, quorum }] of pending.shown.requirements.entries()) {
+      for (let nth = 0; nth < quorum; nth++) {
+        const by = await this.person(`countersign-prove-person-${at}-${nth}`, [roles[0] as string]);
+        const { state } = await this.#client.decide(
+          actionId,
+          await this.approval(action, by, { verdict, reason: 'prove' }),
+          tenant,
+        );
+        if (state !== 'waiting') return;
+      }
+    }
+  }
+
+  async cancel({ actionId }: Proposed): Promise<void> {
+    await this.#client.cancel(actionId, this.parts.tenant).catch(() => {});
+    await this.#client.outcome(actionId, { tenant: this.parts.tenant, timeoutMs: ACTION_MS }).catch(() => {});
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+    for (const worker of this.#workers.toReversed()) await worker.stop().catch(() => {});
+  }
+}
