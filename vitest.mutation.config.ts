@@ -1,5 +1,6 @@
 /** `npm run mutation`: the tests that need no Temporal, on the sources themselves, as Stryker changes them. Not part of `npm test`. */
 import { defineConfig } from 'vitest/config';
+import { HookFailures } from './test/mutation/hook-failures.js';
 import { keptThread } from './test/mutation/kept-thread.js';
 
 export default defineConfig({
@@ -12,6 +13,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     passWithNoTests: false,
-    reporters: ['default'],
+    reporters: ['default', new HookFailures()],
   },
 });
