@@ -1,9 +1,11 @@
 /** The gate before an effect and the effect itself, as the activity `execute` alone: a real ledger, and a tool that fails in every way it can. */
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { EffectReport } from '../../activities/contract.js';
+import { assertHonourable } from '../../activities/constraints.js';
 import type { Dependencies, FreezeWatch } from '../../activities/deps.js';
 import { execute } from '../../activities/execute.js';
 import { CountersignError, type ErrorCode } from '../../src/action/errors.js';
@@ -13,13 +15,9 @@ import { idempotencyKey } from '../../src/action/idempotency-key.js';
 import { digest, type Json } from '../../src/action/json.js';
 import { proposalDigest, type Proposal } from '../../src/action/proposal.js';
 import type { Ledger } from '../../src/ledger/index.js';
-import type { ExecuteContext, Execution, Idempotency, LookUp, Tool } from '../../src/tools/tool.js';
+import type { ExecuteContext, Execution, Idempotency, LookUp, ReadContext, Tool } from '../../src/tools/tool.js';
 import { generateKeyringFile, parseKeyring, signGrant, type Keyring } from '../../src/trust/index.js';
-import { NO_FAULTS } from '../../src/worker/faults.js';
-import { keepQuiet } from '../support/quiet.js';
 import { newTenant, recordOutcome, settlement, startLedger, type TestLedger } from '../ledger/support.js';
-
-keepQuiet();
 
 let at: TestLedger;
 let keyring: Keyring;
@@ -42,6 +40,8 @@ interface World {
   readonly calls: ExecuteContext[];
   /** The keys that were looked up. */
   readonly lookedUp: string[];
+  /** The fault points that were passed, and `effect` where the tool was called. */
+  readonly passed: string[];
   /** Stops the effect that runs, as a freeze does. */
   freeze(freeze: Freeze): void;
   cancel(): void;
@@ -75,6 +75,7 @@ async function world(options: WorldOptions = {}): Promise<World> {
   const tenant = newTenant();
   const calls: ExecuteContext[] = [];
   const lookedUp: string[] = [];
+  const passed: string[] = [];
   let stop: (freeze: Freeze) => void = () => {};
   let environment: MockActivityEnvironment | undefined;
   const tool: Tool<{ readonly amount: number }> = {
@@ -98,12 +99,14 @@ async function world(options: WorldOptions = {}): Promise<World> {
     capture: async () => ({}),
     execute: async (_input, context) => {
       calls.push(context);
+      passed.push('effect');
       return (options.effect ?? (() => ({ result: { paid: true } })))(context);
     },
     ...(options.lookUp === undefined
       ? {}
       : {
-          lookUp: async (key: string) => {
+          lookUp: async (key: string, { signal }: ReadContext) => {
+            expect(signal.aborted).toBe(false);
             lookedUp.push(key);
             return options.lookUp as LookUp;
           },
@@ -159,16 +162,19 @@ async function world(options: WorldOptions = {}): Promise<World> {
     claims,
     calls,
     lookedUp,
+    passed,
     heartbeats: [],
     watching: 0,
     freeze: (freeze) => stop(freeze),
     cancel: () => environment?.cancel('CANCELLED'),
     async run(run = {}) {
-      environment = new MockActivityEnvironment({
+      const info = {
         workflowExecution: { workflowId: run.workflowId ?? `${tenant}/${proposal.actionId}`, runId: 'run-1' },
         activityId: run.activityId ?? '1',
         attempt: run.attempt ?? 1,
-      });
+      };
+      // Refusals that tests provoke are warnings there.
+      environment = new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
       environment.on('heartbeat', () => one.heartbeats.push(performance.now()));
       // `execute` has no use for the others.
       const deps = {
@@ -176,7 +182,7 @@ async function world(options: WorldOptions = {}): Promise<World> {
         ledger: run.ledger ?? at.ledger,
         keyring,
         freezes,
-        faults: NO_FAULTS,
+        faults: { at: async (point: string) => void passed.push(point) },
       } as unknown as Dependencies;
       const grant = run.grant ?? (await signGrant(keyring, { ...claims, ...run.claims }));
       return environment.run(() => execute(('proposal' in run ? run.proposal : proposal) as Proposal, grant, deps));
@@ -246,6 +252,7 @@ describe('an effect under a good grant', () => {
     });
     expect(context).not.toHaveProperty('rehearsal');
     expect(one.watching).toBe(0);
+    expect(one.passed).toEqual(['execute.before-effect', 'effect', 'execute.after-effect']);
   });
 
   test('that was rehearsed is bound to what the rehearsal did', async () => {
@@ -265,6 +272,8 @@ describe('an effect under a good grant', () => {
 
   test('sends a heartbeat only after it has run for a second', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
+    // The process is older than the effect.
+    vi.advanceTimersByTime(5_000);
     try {
       const one: World = await world({
         effect: ({ heartbeat }) => {
@@ -302,7 +311,8 @@ describe('an effect under a good grant', () => {
 
   test('whose result is no JSON is reported as done all the same', async () => {
     const one = await world({ effect: () => ({ result: { at: Number.NaN } as unknown as Json }) });
-    expect(await one.run()).toMatchObject({ kind: 'done', execution: { result: { truncated: true } } });
+    const omitted = expect.stringContaining('result.at') as string;
+    expect(await one.run()).toMatchObject({ kind: 'done', execution: { result: { truncated: true, omitted } } });
   });
 
   test('that only reads fails when its result is too large to carry', async () => {
@@ -361,7 +371,20 @@ describe('a grant that does not fit is refused before the ledger and the tool ar
   test('for a proposal that is no JSON', async () => {
     const one = await world();
     const report = await one.run({ proposal: { ...one.proposal, input: { amount: Number.NaN } } });
-    expect(report).toMatchObject({ kind: 'not_done', notAttempted: true, error: { code: 'INVALID_NUMBER' } });
+    expect(report).toMatchObject({
+      kind: 'not_done',
+      notAttempted: true,
+      error: { code: 'INVALID_NUMBER', field: 'proposal.input.amount' },
+    });
+  });
+
+  test('and a fault of our own in the check refuses nothing: the attempt is repeated', async () => {
+    const broken = () => {
+      throw new TypeError('undefined is not a function');
+    };
+    const one = await world({ tool: { actionType: broken } });
+    await expect(one.run()).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(one.calls).toHaveLength(0);
   });
 
   test('for a tool that this worker does not have', async () => {
@@ -655,6 +678,27 @@ describe('a tool that fails', () => {
     expect(one.calls).toHaveLength(2);
   });
 
+  test('because the state changed, after it had begun to send, has that send counted', async () => {
+    const effect: Effect = async (context) => {
+      await context.sends?.begin();
+      throw new CountersignError('STATE_CHANGED', 'Changed.');
+    };
+    const one = await world({ effect, tool: { sends: { max: 1, withinMs: 60_000 } } });
+    expect(await one.run()).toMatchObject({ kind: 'grant_lapsed' });
+    expect(await one.run({ claims: await nextGrant(one) })).toMatchObject({ error: { code: 'TOOL_UNAVAILABLE' } });
+    expect(one.calls).toHaveLength(1);
+  });
+
+  test('because it was put off has the send counted that it was put off from', async () => {
+    const effect = fails('TOOL_UNAVAILABLE', { retryable: true });
+    const one = await world({ effect, tool: { sends: { max: 1, withinMs: 60_000 } } });
+    expect(await one.run()).toMatchObject({ kind: 'grant_lapsed', error: { message: 'As the test says.' } });
+    expect(await one.run({ claims: await nextGrant(one) })).toMatchObject({
+      error: { message: 'It is not sent again.' },
+    });
+    expect(one.calls).toHaveLength(1);
+  });
+
   test('because the state changed, where the system keeps keys, has the grant lapse without a return', async () => {
     const one = await world({ idempotency: 'native', effect: fails('STATE_CHANGED') });
     expect(await one.run()).toMatchObject({ kind: 'grant_lapsed', error: { code: 'STATE_CHANGED' } });
@@ -711,6 +755,28 @@ describe('a tool that fails', () => {
       kind,
       error: { code: 'TOOL_UNAVAILABLE', message: 'Put off. It is not sent again.' },
     });
+  });
+
+  test('at its last send, after a look-up that ruled the earlier attempt out, is not done', async () => {
+    const effect: Effect = async (context) => {
+      await context.sends?.begin();
+      throw new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true });
+    };
+    const sends = { max: 2, withinMs: 60_000 };
+    const one = await world({ idempotency: 'lookup', lookUp: { happened: 'no' }, effect, tool: { sends } });
+    await triedBefore(one);
+    expect(await one.run()).toMatchObject({ kind: 'not_done', error: { code: 'TOOL_UNAVAILABLE' } });
+  });
+
+  test('at its last send, and only reads, is not done: there is no effect that an earlier attempt could have made', async () => {
+    const effect: Effect = async (context) => {
+      await context.sends?.begin();
+      throw new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true });
+    };
+    const reads: Partial<Tool> = { actionType: () => 'READ', sends: { max: 2, withinMs: 60_000 } };
+    const one = await world({ idempotency: 'native', effect, tool: reads, claims: { actionType: 'READ' } });
+    await triedBefore(one);
+    expect(await one.run()).toMatchObject({ kind: 'not_done', error: { code: 'TOOL_UNAVAILABLE' } });
   });
 
   test('for good says nothing of an earlier attempt that it cannot speak of', async () => {
@@ -782,4 +848,18 @@ describe('an effect that is stopped while it runs', () => {
     });
     expect(await one.run()).toMatchObject({ kind: 'stopped', error: { code: 'CANCELLED' } });
   });
+});
+
+test('a constraint that the tool would ignore stops the action, and says which ones it honours', () => {
+  const tool = { name: 'payments', constraints: ['max_rows', 'max_amount'] } as unknown as Tool;
+  const cap = (name: string) => ({ name, value: 10, policy: 'cap' });
+  expect(() => assertHonourable([], tool)).not.toThrow();
+  expect(() => assertHonourable([cap('max_rows'), cap('max_amount')], tool)).not.toThrow();
+  expect(() => assertHonourable([cap('max_rows'), cap('mask')], tool)).toThrow(
+    expect.objectContaining({
+      code: 'CONSTRAINT_UNSUPPORTED',
+      field: 'constraint.mask',
+      expected: 'one of: max_rows, max_amount',
+    }) as Error,
+  );
 });

@@ -102,7 +102,8 @@ function isStatic(project: TestProject): boolean {
 export function keptThread(): Plugin {
   return {
     name: 'kept-thread',
-    configureVitest({ project }) {
+    configureVitest({ project, vitest }) {
+      vitest.onClose(end);
       // Set here, because Stryker asks for a pool of vitest's own, whatever a config says.
       project.config.pool = NAME;
       project.config.poolRunner = { name: NAME, createPoolWorker: (options) => new RunInKeptThread(options) };
