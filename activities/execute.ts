@@ -167,7 +167,7 @@ async function returnGrant(
 
 /** The error of an attempt that died or was given up after it had recorded that it sent nothing. */
 function unsent(): CountersignError {
-  return new CountersignError('TOOL_UNAVAILABLE', 'Nothing was sent under this grant.', { retryable: true });
+  return new CountersignError('TOOL_UNAVAILABLE', 'Nothing was sent under this grant.');
 }
 
 /** Looks up whether an earlier attempt made the effect. Returns undefined when it certainly did not and never will. */

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import { DEFAULT_SENDS, sendBoundOf, Sends, type SentSoFar } from '../../src/tools/sends.js';
 import { expectCode } from './conformance.js';
@@ -92,3 +92,84 @@ test.each([{ max: 0 }, { max: 21 }, { max: 1.5 }, { withinMs: 999 }, { withinMs:
     expect(() => sendBoundOf(declared, 'the config')).toThrow(/sends\.\w+ in the config must be max \(1 to 20\)/);
   },
 );
+
+describe('the bound that a config declares', () => {
+  test.each([
+    [undefined, DEFAULT_SENDS],
+    [{}, DEFAULT_SENDS],
+    [{ max: 1 }, { max: 1, withinMs: 60_000 }],
+    [
+      { max: 20, withinMs: 1_000 },
+      { max: 20, withinMs: 1_000 },
+    ],
+    [{ withinMs: 600_000 }, { max: 5, withinMs: 600_000 }],
+  ])('%j is %j', (declared, bound) => {
+    expect(sendBoundOf(declared, 'config')).toEqual(bound);
+  });
+});
+
+describe('of one call without a ledger', () => {
+  test('the sends are counted by the call itself, from the first on', async () => {
+    const sends = Sends.ofOneCall({ max: 2, withinMs: 60_000 });
+    expect(sends.reserved).toBe(false);
+    await sends.begin();
+    await sends.begin();
+    await expectCode(sends.begin(), 'TOOL_UNAVAILABLE');
+    // No time that began before the call counts.
+    expect(sends.sinceFirstMs).toBeLessThan(10_000);
+  });
+
+  test('nothing is sent once it is over', async () => {
+    const sends = Sends.ofOneCall({ max: 5, withinMs: 60_000 });
+    await sends.begin();
+    expect(sends.pauseAfter(FAILURE)).toBeGreaterThan(0);
+    sends.close();
+    expect(sends.pauseAfter(FAILURE)).toBeUndefined();
+  });
+
+  test('a send that never left is the next one', async () => {
+    const sends = Sends.ofOneCall({ max: 1, withinMs: 60_000 });
+    await sends.begin();
+    sends.unsent();
+    expect(sends.reserved).toBe(true);
+    await sends.begin();
+    await expectCode(sends.begin(), 'TOOL_UNAVAILABLE');
+  });
+
+  test('failures without a send between them pause for longer each time', () => {
+    const sends = Sends.ofOneCall(DEFAULT_SENDS);
+    const pauses = [1, 2, 3].map(() => sends.pauseAfter(FAILURE) ?? 0);
+    expect(pauses[2]).toBeGreaterThan(pauses[0] ?? 0);
+    expect(pauses[2]).toBeGreaterThanOrEqual(1_000);
+  });
+});
+
+test('the time since the first send goes on by itself', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    vi.advanceTimersByTime(5_000);
+    const sends = new Sends({ max: 5, withinMs: 1_000 }, async () => ({ sends: 1, sendingMs: 400, sinceFirstMs: 700 }));
+    await sends.begin();
+    vi.advanceTimersByTime(600);
+    expect(sends.sinceFirstMs).toBe(1_300);
+    // To the millisecond of the bound it may be sent.
+    sends.unsent();
+    await sends.reserve();
+    vi.advanceTimersByTime(1);
+    await expectCode(sends.reserve(), 'TOOL_UNAVAILABLE');
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('the error of an action that is not sent any more says why it failed last, and when to come again', () => {
+  const sends = Sends.ofOneCall(DEFAULT_SENDS);
+  expect(sends.over()).toMatchObject({ message: 'It is not sent again.', retryAfterMs: 10_000, retryable: false });
+  expect(sends.over().cause).toBeUndefined();
+  const last = putOff(1_500.2);
+  expect(sends.over(last)).toMatchObject({
+    message: 'Put off. It is not sent again.',
+    retryAfterMs: 1_501,
+    cause: last,
+  });
+});

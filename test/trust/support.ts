@@ -78,8 +78,7 @@ export async function refusal(
     (reason: unknown) => reason,
   );
   if (!(error instanceof CountersignError)) throw error;
-  expect(error.code).toBe(code);
-  expectNoSecret(error, secrets);
+  expectWhole(error, code, secrets);
   return error;
 }
 
@@ -91,9 +90,15 @@ export function thrown(attempt: () => unknown, code: ErrorCode, secrets: readonl
     error = caught;
   }
   if (!(error instanceof CountersignError)) throw new Error(`not refused: ${String(error)}`);
-  expect(error.code).toBe(code);
-  expectNoSecret(error, secrets);
+  expectWhole(error, code, secrets);
   return error;
+}
+
+/** A refusal names its code and what it is about. A fault of our own has no field that anybody could correct. */
+function expectWhole(error: CountersignError, code: ErrorCode, secrets: readonly string[]): void {
+  expect(error.code).toBe(code);
+  if (code !== 'INTERNAL') expect(error.field, error.message).toBeTruthy();
+  expectNoSecret(error, secrets);
 }
 
 function expectNoSecret(error: CountersignError, secrets: readonly string[]): void {

@@ -108,7 +108,9 @@ export class Database<Tables = LedgerTables> {
    */
   async ask<T>(work: (kysely: Kysely<Tables>) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      if (this.#closing !== undefined) throw new CountersignError('LEDGER_UNAVAILABLE', 'The ledger is closed.');
+      // Retryable, because it is this process that ends: another one can still ask.
+      if (this.#closing !== undefined)
+        throw new CountersignError('LEDGER_UNAVAILABLE', 'The ledger is closed.', { retryable: true });
       try {
         return await work(this.kysely);
       } catch (error) {

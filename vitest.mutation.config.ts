@@ -1,0 +1,18 @@
+/** `npm run mutation`: the tests that need no Temporal, on the sources themselves, as Stryker changes them. Not part of `npm test`. */
+import { defineConfig } from 'vitest/config';
+import { HookFailures } from './test/mutation/hook-failures.js';
+import { keptThread } from './test/mutation/kept-thread.js';
+
+export default defineConfig({
+  plugins: [keptThread()],
+  test: {
+    include: (process.env['MUTATION_TESTS'] ?? '').split(','),
+    globalSetup: process.env['MUTATION_POSTGRES'] === undefined ? [] : ['test/mutation/postgres.ts'],
+    setupFiles: ['test/mutation/reset.ts', 'test/support/properties.ts'],
+    isolate: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    passWithNoTests: false,
+    reporters: ['default', new HookFailures()],
+  },
+});
