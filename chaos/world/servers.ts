@@ -117,7 +117,11 @@ const launch: Readonly<Record<TemporalKind, (folder: string) => Promise<Temporal
     try {
       const server = await startProductionTemporal(postgres.url, folder, progress);
       const { connection, close } = await openConnection(server.address);
-      await ensureSearchAttributes(connection, server.namespace).finally(close);
+      try {
+        await ensureSearchAttributes(connection, server.namespace);
+      } finally {
+        await close();
+      }
       return {
         ...server,
         async stop() {
