@@ -25,7 +25,9 @@ import { scratch, snippetsOf, waysIn } from './support.js';
 const page = await readFile(path.join(ROOT, 'docs/clients.md'), 'utf8');
 /** Mastra's asks for Node 22: test/node22 runs it. */
 const SNIPPETS = [...snippetsOf(page)].filter(([name]) => name.endsWith('.ts') && name !== 'mastra.ts');
-const WAYS_IN = snippetsOf(...Object.values(await waysIn()));
+/** The tutorial's scripts run in tutorial.test.ts. */
+const { 'tutorial.md': _tutorial, ...ways } = await waysIn();
+const WAYS_IN = snippetsOf(...Object.values(ways));
 
 const CUSTOMERS =
   "CREATE TABLE customers (id int PRIMARY KEY, plan text NOT NULL); INSERT INTO customers SELECT n, 'free' FROM generate_series(1, 6) n";
