@@ -161,7 +161,8 @@ export function deploymentOf(
 }
 
 const roleList = z.array(nonEmpty('the name of a role'), { error: 'a list of roles' });
-const configSchema = z.strictObject({
+/** What the loaded module's default export must be. */
+export const configSchema = z.strictObject({
   policies: policiesSchema,
   tools: z
     .array(

@@ -1,7 +1,8 @@
-/** Every link between the documents leads to a file, and to a heading that is there; the index names every page. */
+/** Every link between the documents leads to a file, and to a heading that is there. That the index names every page, test/site holds. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { anchorOf } from '../../site/anchors.js';
 import { ROOT } from '../support/root.js';
 
 const inDocs = await readdir(path.join(ROOT, 'docs'), { recursive: true });
@@ -16,15 +17,6 @@ const read = (page: string): Promise<string> => readFile(path.join(ROOT, page), 
 
 /** Without code, in which brackets are no links. */
 const prose = (text: string): string => text.replaceAll(/```[^]*?```|`[^`\n]*`/g, '');
-
-/** The anchor that GitHub gives a heading. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-    .trim()
-    .replaceAll(' ', '-');
-}
 
 async function anchorsOf(page: string): Promise<string[]> {
   const text = (await read(page)).replaceAll(/```[^]*?```/g, '');
@@ -47,10 +39,4 @@ test.each(pages)('%s links to what is there', async (page) => {
   const links = [...prose(await read(page)).matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link]) => link as string);
   const problems = await Promise.all(links.map((link) => problemOf(page, link)));
   expect(problems.filter((problem) => problem !== undefined)).toEqual([]);
-});
-
-test('the index names every page of docs/', async () => {
-  const index = await read('docs/README.md');
-  for (const page of inDocs.filter((file) => /^(getting-started\/)?[\w-]+\.md$/.test(file) && file !== 'README.md'))
-    expect(index).toContain(`](${page})`);
 });

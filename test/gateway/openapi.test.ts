@@ -4,6 +4,7 @@ import addFormats from 'ajv-formats';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/action/errors.js';
+import { apiDocument } from '../../site/reference/http-api.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
 import { startStack, type Stack } from '../support/stack.js';
 
@@ -91,6 +92,17 @@ function fits({ status, headers, body }: Answer, method: string, path: string): 
 }
 
 describe('the document', () => {
+  test('is the one that the documentation is made from', async () => {
+    const { servers, ...described } = (await apiDocument('https://countersign.example')) as Document & {
+      readonly servers: unknown;
+    };
+    expect(servers).toEqual([{ url: 'https://countersign.example' }]);
+    const withoutPlaces = (text: string): unknown =>
+      JSON.parse(text.replaceAll(/"name":"(?:__Host-)?countersign"/g, '"name":"countersign"'));
+    const { servers: _here, ...served } = document as Document & { readonly servers: unknown };
+    expect(withoutPlaces(JSON.stringify(described))).toEqual(withoutPlaces(JSON.stringify(served)));
+  });
+
   test('is OpenAPI 3.1, every reference leads somewhere and every schema compiles', () => {
     expect(document.openapi).toBe('3.1.0');
     expect(document.info).toMatchObject({ title: 'Countersign', version: expect.stringMatching(/^\d+\./) as string });
