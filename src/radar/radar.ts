@@ -17,13 +17,14 @@ export interface RadarOptions {
   readonly tools: ReadonlySet<string>;
   readonly ledger: Pick<Ledger, 'radar'>;
   readonly logger: Logger;
+  /** A worker that died leaves its source to another after this. Milliseconds, default 5,000. */
+  readonly leaseMs?: number;
   /** Called with what was recorded for the first time. */
   readonly found: (alerts: readonly RadarAlert[]) => void;
   /** Called after each round while this worker reads. */
   readonly tell: () => void;
 }
 
-/** A worker that died leaves its source to another after this. Milliseconds. */
 const LEASE_MS = 5_000;
 /** The longest pause after a failure. Milliseconds. */
 const LONGEST_PAUSE_MS = 30_000;
@@ -115,12 +116,12 @@ export class Radar {
 
   /** The open reader, while this worker has the lease. */
   async #reading(): Promise<RadarReader | undefined> {
-    const { name, source, ledger } = this.#options;
+    const { name, source, ledger, leaseMs = LEASE_MS } = this.#options;
     const lease = await ledger.radar.lease({
       source: name,
       kind: source.kind,
       reader: this.#reader,
-      leaseMs: LEASE_MS,
+      leaseMs,
       state: this.#problem === undefined ? 'watching' : 'off',
       problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
       ...this.#state,
@@ -137,7 +138,7 @@ export class Radar {
     const { name, source, tools, ledger } = this.#options;
     const { system, gaps } = observed;
     const { writes, standings } = await this.#known(observed.writes);
-    const claims = writes.flatMap(({ keys, position }) =>
+    const claims = (source.oneWritePerKey ? writes : []).flatMap(({ keys, position }) =>
       keys.filter((key) => standings.has(key)).map((key) => ({ key, position })),
     );
     const usedTwice = await ledger.radar.claim(name, system, claims);

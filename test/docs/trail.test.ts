@@ -40,7 +40,8 @@ test('every problem that a verifier tells is listed, and no other', () => {
 });
 
 test('every kind of entry that the database writes is listed, and no other', async () => {
-  const sql = await readFile(path.join(ROOT, 'src/ledger/trail/trail.sql'), 'utf8');
+  const files = ['src/ledger/trail/trail.sql', 'src/ledger/radar/radar.sql'];
+  const sql = (await Promise.all(files.map((file) => readFile(path.join(ROOT, file), 'utf8')))).join('\n');
   const written: string[] = [
     ...[...sql.matchAll(/trail_row\('(\w+)'/g)].map(([, kind = '']) => kind),
     ...[...sql.matchAll(/append_trail\(new\.tenant, '(\w+)'/g)].map(([, kind = '']) => kind),

@@ -20,6 +20,7 @@ import type { Allow } from '../../http/options.js';
 import type { HttpOptions } from './options.js';
 import { previewOf, stateIn } from './preview.js';
 import { probe } from './probe.js';
+import { httpRadar } from './radar.js';
 import { Secrets } from '../../http/secrets.js';
 import { within, type Service } from './service.js';
 import { verifyCall } from './verify.js';
@@ -34,6 +35,7 @@ export {
   type OpenApiOptions,
 } from './openapi/index.js';
 export type { HttpInput } from './input.js';
+export type { HttpRadarOptions } from './radar.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
 export type { FieldStyle } from './fields.js';
 export type { BodyFieldStyle } from './request-body.js';
@@ -61,6 +63,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const key = keyPlaceOf(options.idempotencyKey, namesOfHeaders(options));
   checkKeyPlaces(operations, key);
   const service: Service = { tool: options.name, client, operations, secrets, limits, sends, key };
+  const radar = httpRadar(options.radar, service);
   const find = ({ op }: HttpInput): Operation => {
     const operation = operations.get(op);
     if (operation === undefined)
@@ -119,6 +122,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     },
     describe: () => describeOperations(options, operations),
     targets: () => [...new Set([...operations.values()].map(({ target }) => target))],
+    ...(radar === undefined ? {} : { radar }),
     close: () => client.close(),
   };
 }

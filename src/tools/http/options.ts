@@ -7,6 +7,7 @@ import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '..
 import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
 import type { FieldStyle, HeaderStyle } from './fields.js';
+import type { HttpRadarOptions } from './radar.js';
 import type { BodyFieldStyle } from './request-body.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
@@ -224,6 +225,8 @@ export interface HttpOptions {
    * obeyed within that time; a longer one ends the action.
    */
   readonly sends?: Partial<SendBound>;
+  /** Watches a list of the service's own for writes that no action made (docs/radar.md). Default: nothing is watched. */
+  readonly radar?: HttpRadarOptions;
   /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
   /** The task queue, when the steps of this tool must run on another worker. */

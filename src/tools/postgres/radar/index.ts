@@ -35,6 +35,7 @@ export function postgresRadar(options: PostgresOptions, effects: Effects): Radar
     everyMs: settings.everyMs,
     required: settings.required,
     writers: settings.writers,
+    oneWritePerKey: true,
     open: (memory) =>
       new PostgresRadarReader(
         { settings, watched, database: open(), prepare: (signal) => effects.check(signal) },
