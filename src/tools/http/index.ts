@@ -35,7 +35,6 @@ export {
   type OpenApiOptions,
 } from './openapi/index.js';
 export type { HttpInput } from './input.js';
-export type { HttpRadarOptions } from './radar.js';
 export type { ClientCredentials, SecretRef, TlsOptions } from '../../http/options.js';
 export type { FieldStyle } from './fields.js';
 export type { BodyFieldStyle } from './request-body.js';
@@ -43,6 +42,7 @@ export type {
   Accepted,
   HttpOperation,
   HttpOptions,
+  HttpRadarOptions,
   IdempotencyKeyOptions,
   LookUpRequest,
   Pages,

@@ -4,10 +4,10 @@ import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
+import type { DeclaredWriters } from '../../radar/source.js';
 import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
 import type { FieldStyle, HeaderStyle } from './fields.js';
-import type { HttpRadarOptions } from './radar.js';
 import type { BodyFieldStyle } from './request-body.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
@@ -201,6 +201,36 @@ export interface HttpLimits {
   readonly bodyBytes?: number;
   /** The most redirections that one GET follows. Default 3. */
   readonly redirects?: number;
+}
+
+/** The list of what happened at a service, as the service itself keeps it. */
+export interface HttpRadarOptions {
+  /** The URL of the list below `baseUrl`: `/events?created_after={since}`. `{since}` is the time from which on events are wanted. */
+  readonly get: string;
+  /** JSON pointer to the list in the response. Default: the whole body. */
+  readonly at?: string;
+  /** How the list goes on. Without it, a list with a next page is a gap. */
+  readonly pages?: Pages;
+  /** How `{since}` is written: `2026-05-01T12:00:00.000Z`, or seconds since 1970. Default `rfc3339`. */
+  readonly since?: 'rfc3339' | 'unix';
+  /** JSON pointer, in each event, to what names it for good: `/id`. */
+  readonly id: string;
+  /** JSON pointer to the idempotency key that the event's request had: `/request/idempotency_key`. */
+  readonly key: string;
+  /** JSON pointer to the event's time, as RFC 3339 or in seconds or milliseconds since 1970: `/created`. */
+  readonly time: string;
+  /** JSON pointer to the kind of the event, for people and for `kinds`: `/type`. Default none. */
+  readonly kind?: string;
+  /** The kinds that are writes of what is to be watched. Default: every event. */
+  readonly kinds?: readonly string[];
+  /** JSON pointer to who caused it: `/actor/id`. Default none; then nobody can be declared. */
+  readonly user?: string;
+  /** Users beside Countersign that are expected: `roles` lists them. Default none. */
+  readonly writers?: Pick<DeclaredWriters, 'roles'>;
+  /** How often the list is read. Milliseconds from 1,000 to 3,600,000, default 60,000. */
+  readonly everyMs?: number;
+  /** How much later than its time an event may come into the list. Milliseconds, default 300,000. */
+  readonly overlapMs?: number;
 }
 
 export interface HttpOptions {

@@ -6,18 +6,7 @@ import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
 import { ensureTriggers } from './triggers.js';
-
-/** What is to be watched. */
-export interface Watched {
-  readonly tool: string;
-  readonly schema: string;
-  /** Names, of which the schema may be left out. Undefined: every table of the schema. */
-  readonly tables: readonly string[] | undefined;
-  /** Tables of the schema that triggers write. */
-  readonly except: ReadonlySet<string>;
-  readonly effectsSchema: string;
-  readonly triggers: boolean;
-}
+import type { CoveredTable, Watched } from './watched.js';
 
 export interface Coverage {
   /** `public.orders`. */
@@ -26,19 +15,6 @@ export interface Coverage {
   readonly unseen: readonly string[];
   /** Watched before, still there, and no longer published when it was looked at: somebody took them out. */
   readonly withdrawn: readonly string[];
-}
-
-/** A table as the catalog has it. */
-export interface CoveredTable {
-  readonly name: string;
-  readonly sql: string;
-  readonly persistent: boolean;
-  /** Whether the log tells one row from another in updates and deletes. */
-  readonly identified: boolean;
-  /** The publication of these that has it. */
-  readonly publication: string | undefined;
-  /** Itself and its partitions without the trigger that says who writes. As they stand in SQL. */
-  readonly silent: readonly string[];
 }
 
 /**
