@@ -6,7 +6,7 @@ import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { workflowNameOf } from '../action/idempotency-key.js';
 import type { RadarAlert, RadarAlertRequest } from '../action/radar.js';
 import type { EffectStanding, Ledger } from '../ledger/index.js';
-import { alertOf, unexplained } from './judge.js';
+import { alertOf, putTogether, unexplained } from './judge.js';
 import type { Observed, ObservedWrite, RadarReader, RadarSource } from './source.js';
 
 export interface RadarOptions {
@@ -30,6 +30,9 @@ const LEASE_MS = 5_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** Reading may take this part of the time and no more, whatever it costs. */
 const DUTY = 0.1;
+/** Alerts that are recorded one by one within a while; the others of a read are put together. */
+const MOST_ONE_BY_ONE = 500;
+const WHILE_MS = 60_000;
 /** How often old claims are forgotten. Milliseconds. */
 const FORGET_EVERY_MS = 60 * 60_000;
 
@@ -42,6 +45,7 @@ export class Radar {
   #problem: CountersignError | undefined;
   #failures = 0;
   #forgotAt = -Infinity;
+  #oneByOne = { since: -Infinity, count: 0 };
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
 
@@ -150,7 +154,17 @@ export class Radar {
     const blind = gaps.map(({ position, at, detail }): RadarAlertRequest => {
       return { kind: 'gap', position, at: at.toISOString(), reason: 'gap', detail, changes: [], writers: [] };
     });
-    return [...blind, ...alerts];
+    return [...blind, ...this.#bounded(alerts)];
+  }
+
+  /** In a while, so many alerts are recorded one by one. */
+  #bounded(alerts: readonly RadarAlertRequest[]): readonly RadarAlertRequest[] {
+    if (this.#options.source.repeats) return alerts;
+    const now = performance.now();
+    if (now - this.#oneByOne.since > WHILE_MS) this.#oneByOne = { since: now, count: 0 };
+    const bounded = putTogether(alerts, Math.max(0, MOST_ONE_BY_ONE - this.#oneByOne.count));
+    this.#oneByOne.count += bounded.length;
+    return bounded;
   }
 
   /** The writes with keys in our form, and what the ledger has of these. */

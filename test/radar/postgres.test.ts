@@ -276,12 +276,18 @@ test('a table that is taken out of the publication is a gap, and is put back', a
   const first = await world.watched(database, tool);
   await first.radar.close();
   await sql(`ALTER PUBLICATION ${await slotOf('hidden')} DROP TABLE hidden; INSERT INTO hidden VALUES (1)`);
-  await database.watch(tool);
+  const second = await database.watch(tool);
   await world.judged('hidden', database);
   await sql('INSERT INTO hidden VALUES (2)');
   await world.judged('hidden', database);
+  await sql(`ALTER PUBLICATION ${await slotOf('hidden')} SET TABLE hidden WHERE (id < 0)`);
+  await sql('INSERT INTO hidden VALUES (3)');
+  // It is looked at when a worker begins, and every few seconds.
+  await second.radar.close();
+  await database.watch(tool);
+  await world.judged('hidden', database);
   const found = await alertsOf('hidden');
-  expect(found.map(({ kind }) => kind)).toEqual(['gap', 'write']);
+  expect(found.map(({ kind }) => kind)).toEqual(['gap', 'write', 'gap']);
   expect(found[0]?.detail).toContain('changes of public.hidden may not have been published');
 });
 

@@ -75,6 +75,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
     writers,
     // A service may tell of one request in several events.
     oneWritePerKey: false,
+    repeats: true,
     ...(format === 'uuid' || format === 'sha256' ? { formatKey: (key: string) => keyValue(key, service.key) } : {}),
     open: (memory) => new HttpRadarReader(source, memory),
     async stands(signal) {

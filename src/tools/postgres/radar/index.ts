@@ -36,6 +36,7 @@ export function postgresRadar(options: PostgresOptions, effects: Effects): Radar
     required: settings.required,
     writers: settings.writers,
     oneWritePerKey: true,
+    repeats: false,
     open: (memory) =>
       new PostgresRadarReader(
         { settings, watched, database: open(), prepare: (signal) => effects.check(signal) },

@@ -175,7 +175,8 @@ export class PostgresRadarReader implements RadarReader {
       this.#givenUp = 'somebody dropped the publications';
       return await this.#begun(session, slot, standing, signal);
     }
-    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`);
+    const { position: judged = '' } = this.#memory.system === system ? this.#memory : {};
+    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
     const cut = isCut(messages);
     const upTo = cut ? 0n : lsnOf(flushed);
     const position = lsnText(end !== undefined && end > upTo ? end : upTo);

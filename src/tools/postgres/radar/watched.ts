@@ -19,8 +19,8 @@ export interface CoveredTable {
   readonly persistent: boolean;
   /** Whether the log tells one row from another in updates and deletes. */
   readonly identified: boolean;
-  /** The publication of these that has it. */
-  readonly publication: string | undefined;
+  /** The publication of these that has it. `whole`: all of its rows and columns. */
+  readonly publication: { readonly name: string; readonly whole: boolean } | undefined;
   /** Itself and its partitions without the trigger that says who writes. As they stand in SQL. */
   readonly silent: readonly string[];
 }
