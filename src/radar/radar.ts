@@ -46,6 +46,7 @@ export class Radar {
   #failures = 0;
   #forgotAt = -Infinity;
   #oneByOne = { since: -Infinity, count: 0 };
+  #renewal: NodeJS.Timeout | undefined;
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
 
@@ -54,6 +55,11 @@ export class Radar {
   }
 
   start(): void {
+    const { leaseMs = LEASE_MS } = this.#options;
+    // A round, and the pause after it, may take longer than a lease.
+    this.#renewal = setInterval(() => {
+      if (this.#open !== undefined) void this.#lease().catch(() => {});
+    }, leaseMs / 3);
     this.#running = this.#run();
   }
 
@@ -72,6 +78,7 @@ export class Radar {
       if (signal.aborted) break;
       if (!more) await this.#pause(this.#pauseMs(performance.now() - start));
     }
+    clearInterval(this.#renewal);
     await this.#close();
     await this.#options.ledger.radar.release(this.#options.name, this.#reader).catch(() => {});
   }
@@ -120,8 +127,18 @@ export class Radar {
 
   /** The open reader, while this worker has the lease. */
   async #reading(): Promise<RadarReader | undefined> {
+    const lease = await this.#lease();
+    if (lease === undefined) {
+      await this.#close();
+      return undefined;
+    }
+    this.#open ??= this.#options.source.open(lease.memory);
+    return this.#open;
+  }
+
+  #lease(): ReturnType<Ledger['radar']['lease']> {
     const { name, source, ledger, leaseMs = LEASE_MS } = this.#options;
-    const lease = await ledger.radar.lease({
+    return ledger.radar.lease({
       source: name,
       kind: source.kind,
       reader: this.#reader,
@@ -130,12 +147,6 @@ export class Radar {
       problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
       ...this.#state,
     });
-    if (lease === undefined) {
-      await this.#close();
-      return undefined;
-    }
-    this.#open ??= source.open(lease.memory);
-    return this.#open;
   }
 
   async #judge(observed: Observed): Promise<readonly RadarAlertRequest[]> {
