@@ -5,6 +5,7 @@ import { inbox } from './inbox.js';
 import { ledger } from './ledger.js';
 import { mcp } from './mcp.js';
 import { policy } from './policy.js';
+import { radar } from './radar.js';
 import { rehearsal } from './rehearsal.js';
 import { replay } from './replay.js';
 import { runaway } from './runaway.js';
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, (args: readonly string[]) => Promise<void
   ledger,
   mcp,
   policy,
+  radar,
   rehearsal,
   replay,
   runaway,

@@ -112,6 +112,8 @@ export interface GatewaySettings {
   readonly devPeople?: readonly DevPerson[];
   /** Roles that may freeze. Default `operator`. */
   readonly freezeRoles: readonly string[];
+  /** Roles that see what is of no tenant: what the radar found. Default `platform-operator`. */
+  readonly platformRoles: readonly string[];
   /** How long a session lasts without being used, and at most. Seconds; defaults 30 minutes and 12 hours. */
   readonly session: { readonly idleSeconds: number; readonly maxSeconds: number };
   readonly limits: {

@@ -1,4 +1,4 @@
-/** The radar, as people see and acknowledge what it found. It is about whole systems, which no tenant owns: for those who may freeze. */
+/** The radar, as people see and acknowledge what it found. It is about whole systems, which no tenant owns: for those who act for all tenants. */
 import { CountersignError } from '../action/errors.js';
 import { radarAlertNotFound } from '../action/errors-not-found.js';
 import type { RadarAlert, RadarStanding } from '../action/radar.js';
@@ -13,7 +13,7 @@ export class RadarDesk {
   }
 
   may({ roles }: PersonPrincipal): boolean {
-    return roles.some((role) => this.#deps.settings.freezeRoles.includes(role));
+    return roles.some((role) => this.#deps.settings.platformRoles.includes(role));
   }
 
   async sources(): Promise<readonly RadarStanding[]> {
@@ -38,7 +38,7 @@ export class RadarDesk {
         'You have none of the roles that may acknowledge what the radar found.',
         {
           field: 'roles',
-          expected: `one of ${this.#deps.settings.freezeRoles.join(', ')}`,
+          expected: `one of ${this.#deps.settings.platformRoles.join(', ')}`,
           fix: 'Ask a person who has one of these roles.',
         },
       );

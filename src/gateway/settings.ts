@@ -21,6 +21,7 @@ export interface SettingsSources {
   readonly temporalNamespace: string;
   readonly passkeys?: GatewaySettings['passkeys'];
   readonly freezeRoles?: readonly string[];
+  readonly platformRoles?: readonly string[];
   readonly devPeople?: readonly DevPerson[];
 }
 
@@ -68,6 +69,7 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     ...(signingSecret === undefined ? {} : { slack: { signingSecret } }),
     ...(devPeople === undefined ? {} : { devPeople }),
     freezeRoles: sources.freezeRoles ?? ['operator'],
+    platformRoles: sources.platformRoles ?? ['platform-operator'],
     session: { idleSeconds: 1800, maxSeconds: 43_200, ...config.session },
     limits: limitsOf(config),
     trustedProxies: config.trustedProxies ?? 0,

@@ -88,6 +88,42 @@ export function alertOf(write: ObservedWrite, { reason, key }: Unexplained): Rad
   };
 }
 
+/** Beyond this, writers and changes of what is put together are not listed. */
+const MOST_PUT_TOGETHER = 20;
+
+/**
+ * Puts the alerts beyond the first `most` together in one: a busy writer whom nobody declared must not fill the ledger. What they changed is
+ * added up by table and operation.
+ */
+export function putTogether(alerts: readonly RadarAlertRequest[], most: number): readonly RadarAlertRequest[] {
+  const [first, ...rest] = alerts.slice(most);
+  if (first === undefined || rest.length === 0) return alerts;
+  const beyond = [first, ...rest];
+  const changes = new Map<string, RadarChange>();
+  const writers = new Map<string, RadarWriter>();
+  for (const alert of beyond) {
+    for (const change of alert.changes) {
+      const key = JSON.stringify([change.table, change.operation]);
+      const rows = (changes.get(key)?.rows ?? 0) + (change.rows ?? 0);
+      changes.set(key, { ...change, ...(change.rows === undefined ? {} : { rows }) });
+    }
+    for (const writer of alert.writers) writers.set(JSON.stringify([writer.user, writer.application]), writer);
+  }
+  const summed = [...changes.values()].slice(0, MOST_PUT_TOGETHER);
+  return [
+    ...alerts.slice(0, most),
+    {
+      kind: 'write',
+      position: `${first.position} and ${rest.length} more`,
+      at: first.at,
+      reason: first.reason,
+      detail: `${beyond.length} transactions, put together because there were too many: ${changesText(summed)}.`,
+      changes: summed,
+      writers: [...writers.values()].slice(0, MOST_PUT_TOGETHER),
+    },
+  ];
+}
+
 /** More are counted, and not listed. */
 const MOST_CHANGES = 5;
 

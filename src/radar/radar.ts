@@ -6,7 +6,7 @@ import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { workflowNameOf } from '../action/idempotency-key.js';
 import type { RadarAlert, RadarAlertRequest } from '../action/radar.js';
 import type { EffectStanding, Ledger } from '../ledger/index.js';
-import { alertOf, unexplained } from './judge.js';
+import { alertOf, putTogether, unexplained } from './judge.js';
 import type { Observed, ObservedWrite, RadarReader, RadarSource } from './source.js';
 
 export interface RadarOptions {
@@ -17,18 +17,22 @@ export interface RadarOptions {
   readonly tools: ReadonlySet<string>;
   readonly ledger: Pick<Ledger, 'radar'>;
   readonly logger: Logger;
+  /** A worker that died leaves its source to another after this. Milliseconds, default 5,000. */
+  readonly leaseMs?: number;
   /** Called with what was recorded for the first time. */
   readonly found: (alerts: readonly RadarAlert[]) => void;
   /** Called after each round while this worker reads. */
   readonly tell: () => void;
 }
 
-/** A worker that died leaves its source to another after this. Milliseconds. */
 const LEASE_MS = 5_000;
 /** The longest pause after a failure. Milliseconds. */
 const LONGEST_PAUSE_MS = 30_000;
 /** Reading may take this part of the time and no more, whatever it costs. */
 const DUTY = 0.1;
+/** Alerts that are recorded one by one within a while; the others of a read are put together. */
+const MOST_ONE_BY_ONE = 500;
+const WHILE_MS = 60_000;
 /** How often old claims are forgotten. Milliseconds. */
 const FORGET_EVERY_MS = 60 * 60_000;
 
@@ -41,6 +45,8 @@ export class Radar {
   #problem: CountersignError | undefined;
   #failures = 0;
   #forgotAt = -Infinity;
+  #oneByOne = { since: -Infinity, count: 0 };
+  #renewal: NodeJS.Timeout | undefined;
   #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
 
@@ -49,6 +55,11 @@ export class Radar {
   }
 
   start(): void {
+    const { leaseMs = LEASE_MS } = this.#options;
+    // A round, and the pause after it, may take longer than a lease.
+    this.#renewal = setInterval(() => {
+      if (this.#open !== undefined) void this.#lease().catch(() => {});
+    }, leaseMs / 3);
     this.#running = this.#run();
   }
 
@@ -67,6 +78,7 @@ export class Radar {
       if (signal.aborted) break;
       if (!more) await this.#pause(this.#pauseMs(performance.now() - start));
     }
+    clearInterval(this.#renewal);
     await this.#close();
     await this.#options.ledger.radar.release(this.#options.name, this.#reader).catch(() => {});
   }
@@ -115,29 +127,33 @@ export class Radar {
 
   /** The open reader, while this worker has the lease. */
   async #reading(): Promise<RadarReader | undefined> {
-    const { name, source, ledger } = this.#options;
-    const lease = await ledger.radar.lease({
-      source: name,
-      kind: source.kind,
-      reader: this.#reader,
-      leaseMs: LEASE_MS,
-      state: this.#problem === undefined ? 'watching' : 'off',
-      problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
-      ...this.#state,
-    });
+    const lease = await this.#lease();
     if (lease === undefined) {
       await this.#close();
       return undefined;
     }
-    this.#open ??= source.open(lease.memory);
+    this.#open ??= this.#options.source.open(lease.memory);
     return this.#open;
+  }
+
+  #lease(): ReturnType<Ledger['radar']['lease']> {
+    const { name, source, ledger, leaseMs = LEASE_MS } = this.#options;
+    return ledger.radar.lease({
+      source: name,
+      kind: source.kind,
+      reader: this.#reader,
+      leaseMs,
+      state: this.#problem === undefined ? 'watching' : 'off',
+      problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
+      ...this.#state,
+    });
   }
 
   async #judge(observed: Observed): Promise<readonly RadarAlertRequest[]> {
     const { name, source, tools, ledger } = this.#options;
     const { system, gaps } = observed;
     const { writes, standings } = await this.#known(observed.writes);
-    const claims = writes.flatMap(({ keys, position }) =>
+    const claims = (source.oneWritePerKey ? writes : []).flatMap(({ keys, position }) =>
       keys.filter((key) => standings.has(key)).map((key) => ({ key, position })),
     );
     const usedTwice = await ledger.radar.claim(name, system, claims);
@@ -149,7 +165,17 @@ export class Radar {
     const blind = gaps.map(({ position, at, detail }): RadarAlertRequest => {
       return { kind: 'gap', position, at: at.toISOString(), reason: 'gap', detail, changes: [], writers: [] };
     });
-    return [...blind, ...alerts];
+    return [...blind, ...this.#bounded(alerts)];
+  }
+
+  /** In a while, so many alerts are recorded one by one. */
+  #bounded(alerts: readonly RadarAlertRequest[]): readonly RadarAlertRequest[] {
+    if (this.#options.source.repeats) return alerts;
+    const now = performance.now();
+    if (now - this.#oneByOne.since > WHILE_MS) this.#oneByOne = { since: now, count: 0 };
+    const bounded = putTogether(alerts, Math.max(0, MOST_ONE_BY_ONE - this.#oneByOne.count));
+    this.#oneByOne.count += bounded.length;
+    return bounded;
   }
 
   /** The writes with keys in our form, and what the ledger has of these. */

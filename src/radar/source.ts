@@ -72,6 +72,10 @@ export interface RadarSource {
   /** Whether a worker must not start where it cannot look. */
   readonly required: boolean;
   readonly writers: DeclaredWriters;
+  /** Whether a key that came with one write may come with no other. */
+  readonly oneWritePerKey: boolean;
+  /** Whether a read brings again what an earlier one brought: then each write is recorded by itself. */
+  readonly repeats: boolean;
   /** The form in which the system has an idempotency key, where it is another than ours. */
   readonly formatKey?: (key: string) => string;
   open(memory: JsonObject | undefined): RadarReader;

@@ -12,6 +12,7 @@ export type {
   Tool,
 } from './tool.js';
 export type { SendBound, Sends } from './sends.js';
+export type { DeclaredWriters } from '../radar/source.js';
 export {
   describeOpenApi,
   fromOpenApi,
@@ -23,6 +24,7 @@ export {
   type HttpInput,
   type HttpOperation,
   type HttpOptions,
+  type HttpRadarOptions,
   type IdempotencyKeyOptions,
   type LookUpRequest,
   type OpenApiDescription,
@@ -54,6 +56,7 @@ export {
   type FrameOptions,
   type PostgresInput,
   type PostgresOptions,
+  type PostgresRadarOptions,
   type RehearsalMode,
   type RehearsalOptions,
 } from './postgres/index.js';

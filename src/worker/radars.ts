@@ -16,7 +16,7 @@ export interface RadarsOptions {
   readonly own: readonly Tool[];
   readonly ledger: Ledger;
   readonly notifier: Notifier | undefined;
-  /** Who may freeze is whose matter it is. */
+  /** Whose matter it is: those who act for all tenants. */
   readonly roles: readonly string[];
   readonly logger: Logger;
 }

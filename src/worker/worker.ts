@@ -202,7 +202,7 @@ async function assemble(
   const redaction = await openRedaction(config.privacy?.redaction, encryption, ledger.subjectKeys, names);
   const notifier = config.notifications === undefined ? undefined : new Notifier(config.notifications);
   closing.add(() => notifier?.close());
-  const { freeze: roles } = { ...DEFAULT_ROLES, ...config.roles };
+  const { unfreezeAll: roles } = { ...DEFAULT_ROLES, ...config.roles };
   await startRadars({ config, own, ledger, notifier, roles, logger }, closing);
   const freezes = new LedgerFreezeWatch(ledger.controls);
   closing.add(() => freezes.close());

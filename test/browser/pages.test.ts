@@ -129,6 +129,7 @@ const PAGES: Readonly<Record<string, string>> = {
   'a policy in shadow': '/policy/shadow',
   'a playground': '/policy/playground?rule=protected-tables&action=refused',
   freezes: '/freezes',
+  radar: '/radar',
   me: '/me',
   'an error': '/actions/there-is-none',
 };
@@ -230,7 +231,7 @@ test("another tenant's action looks like none, and is on no list", async () => {
     expect((await page.goto(`/actions/${id}`))?.status()).toBe(404);
     expect(await page.textContent('main')).toContain(`There is no action ${id} of tenant globex.`);
   }
-  for (const at of ['/', '/history', '/dashboard?days=7', '/freezes', '/me']) {
+  for (const at of ['/', '/history', '/dashboard?days=7', '/freezes', '/radar', '/me']) {
     await page.goto(at);
     expect(await page.textContent('main')).not.toMatch(/shop-db|journal|cleaner|late/);
   }
@@ -460,6 +461,49 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
   await page.getByRole('button', { name: 'Lift the freeze' }).click();
   await page.getByText('Nothing is frozen').waitFor();
   expect((await world.propose(order, { agent: 'clerk' })).body).toMatchObject({ status: 'success' });
+});
+
+test('a platform operator acknowledges what the radar found, whatever its names are; others may not see it', async () => {
+  const { radar } = world.stack.ledger;
+  const report = { source: 'watched-db', kind: 'postgres', reader: 'test', leaseMs: 60_000 } as const;
+  await radar.lease({
+    ...report,
+    state: 'watching',
+    watched: ['public.orders'],
+    unseen: ['public.keyless: it has no key'],
+  });
+  const changes = [{ table: 'public.<b>orders</b>', operation: 'update', rows: 3 }];
+  const found = {
+    kind: 'write',
+    reason: 'no_effect',
+    at: '2026-05-01T12:00:00Z',
+    changes,
+    transaction: '771',
+  } as const;
+  const writers = [{ user: 'app', application: '<img src=x>' }];
+  await radar.record('watched-db', {
+    system: 'test',
+    position: '0/1',
+    memory: {},
+    alerts: [
+      { ...found, position: '0/1', detail: 'update of 3 rows of public.<b>orders</b>: no action made it.', writers },
+    ],
+  });
+  const page = await world.logIn('paula');
+  await page.goto('/radar');
+  const text = await page.textContent('main');
+  expect(text).toContain('update of 3 rows of public.<b>orders</b>: no action made it.');
+  expect(text).toContain('by app (<img src=x>), transaction 771');
+  expect(text).toContain('public.keyless: it has no key');
+  await page.getByText('Acknowledge', { exact: true }).first().click();
+  await page.getByLabel('What it was').fill('the nightly import');
+  await page.getByRole('button', { name: 'Acknowledge' }).click();
+  await page.getByText('Nothing is unexplained').waitFor();
+  expect(await radar.list()).toMatchObject([{ acknowledged: { note: 'the nightly import' } }]);
+  const operator = await world.logIn('otto');
+  await operator.goto('/radar');
+  await operator.getByText('None of your roles').waitFor();
+  expect(await operator.textContent('main')).not.toContain('watched-db');
 });
 
 test('a standing approval is given, seen, used and withdrawn', async () => {

@@ -15,7 +15,7 @@ import { shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 const PASSWORD = 'a-password-of-the-tests';
 
 /** Gina is of another tenant. */
-export type PersonName = 'dora' | 'lena' | 'otto' | 'vera' | 'gina';
+export type PersonName = 'dora' | 'lena' | 'otto' | 'vera' | 'gina' | 'paula';
 
 const PEOPLE: Readonly<
   Record<PersonName, { readonly name: string; readonly roles: readonly string[]; readonly tenant?: string }>
@@ -24,6 +24,7 @@ const PEOPLE: Readonly<
   lena: { name: 'Lena Adler', roles: ['lead'] },
   otto: { name: 'Otto Prantl', roles: ['operator', 'dba'] },
   vera: { name: 'Vera Kohl', roles: [] },
+  paula: { name: 'Paula Stern', roles: ['platform-operator'] },
   gina: { name: 'Gina Roth', roles: ['dba', 'operator'], tenant: 'globex' },
 };
 

@@ -42,6 +42,7 @@ describe('settings', () => {
       publicUrl: 'http://localhost:8787',
       agents: [],
       freezeRoles: ['operator'],
+      platformRoles: ['platform-operator'],
       session: { idleSeconds: 1800, maxSeconds: 43_200 },
       limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000 },
       trustedProxies: 0,

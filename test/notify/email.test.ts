@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SMTPServerOptions } from 'smtp-server';
 import { email, type EmailOptions } from '../../src/notify/index.js';
-import { delivery, notice, untrusted, openMail, TLS, type MailServer } from './support.js';
+import { alertNotice, delivery, notice, untrusted, openMail, TLS, type MailServer } from './support.js';
 
 const PASSWORD = 'a-pass-word';
 const servers: MailServer[] = [];
@@ -209,4 +209,14 @@ test.each([
   ['a password in the config itself', { auth: { user: 'me', password: PASSWORD as 'env:X' } }],
 ] as [string, Partial<EmailOptions>][])('%s is refused', (_name, options) => {
   expect(() => channel(options)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+});
+
+test('what the radar found comes as a mail with a link, in which no name begins a header or markup', async () => {
+  await channel().alert?.(alertNotice(), delivery());
+  const [mail] = server.mails;
+  expect(mail?.subject).toBe('[Countersign] Writes past Countersign: 1 on shop-db in production');
+  for (const body of [mail?.text, mail?.html]) expect(body).toContain('https://approvals.example.com/radar');
+  expect(mail?.text).toContain('- 2026-05-01 12:00 UTC');
+  expect(mail?.text).toContain('public.orders: no action made it. By app (<!channel> Bcc: x).');
+  expect(mail?.html).toContain('&lt;!channel&gt;');
 });

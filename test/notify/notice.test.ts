@@ -175,6 +175,27 @@ describe('routes', () => {
     expect(of({}, { kind: 'decided' })).toEqual(['chat']);
   });
 
+  test('what the radar finds goes to channels that can tell it, by routes that are for all kinds or for it', () => {
+    const telling: Channel = { ...channel('duty'), alert: async () => ({ detail: 'ok' }) };
+    const about = { tool: 'shop-db', environment: 'production', roles: ['platform-operator'] };
+    const hears = (routes?: NotificationsConfig['routes']): readonly string[] =>
+      new Notifier(config({ channels: [channel('hook'), telling], ...(routes === undefined ? {} : { routes }) }))
+        .alertChannels(about)
+        .map(({ name }) => name);
+    expect(hears()).toEqual(['duty']);
+    expect(hears([{ channels: ['duty', 'hook'] }])).toEqual(['duty']);
+    expect(hears([{ channels: ['duty'], kinds: ['unexplained'], roles: ['platform-operator'] }])).toEqual(['duty']);
+    for (const other of [
+      { kinds: ['asked'] as const },
+      { roles: ['dba'] },
+      { tools: ['mail'] },
+      { environments: ['test'] },
+    ])
+      expect(hears([{ channels: ['duty'], ...other }])).toEqual([]);
+    // Nobody is asked for a decision by a route that is for the radar alone.
+    expect(of({ routes: [{ channels: ['hook'], kinds: ['unexplained'] }] }, {})).toEqual([]);
+  });
+
   test('match by role, environment, tool and kind; a channel named by several routes comes once', () => {
     const routes = [
       { channels: ['hook'], roles: ['lead'], environments: ['production'] },

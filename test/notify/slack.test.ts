@@ -2,7 +2,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { slack, type SlackOptions } from '../../src/notify/index.js';
 import type { Channel } from '../../src/notify/channel.js';
-import { delivery, notice, untrusted, openSlack, status, type SlackServer } from './support.js';
+import {
+  alertNotice,
+  delivery,
+  notice,
+  radarAlert,
+  untrusted,
+  openSlack,
+  status,
+  type SlackServer,
+} from './support.js';
 
 const TOKEN = 'xoxb-1234-abcdef';
 let server: SlackServer;
@@ -223,4 +232,16 @@ test.each([
   ['http to another machine', { apiUrl: 'http://slack.example/api/' }],
 ] as [string, Partial<SlackOptions>][])('%s is refused', (_name, options) => {
   expect(() => channel(options)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+});
+
+test('what the radar found is a message with a link, in which no name of a table or client is a command', async () => {
+  const many = Array.from({ length: 12 }, (_, index) => radarAlert({ id: index }));
+  await channel().alert?.(alertNotice(...many), delivery());
+  const { texts, blocks, buttons } = shown(only());
+  expect(texts).toContain('Writes past Countersign: 12 on shop-db (production)');
+  expect(texts).toContain('2026-05-01 12:00 UTC');
+  expect(texts).toContain('update of 3 rows of public.orders: no action made it. By app (&lt;!channel&gt; Bcc: x).');
+  expect(texts).toContain('and 2 more');
+  expect(buttons).toEqual(['countersign.open']);
+  expect(blocks.at(-1)?.elements?.[0]?.url).toBe('https://approvals.example.com/radar');
 });

@@ -13,6 +13,8 @@ import { buffer } from 'node:stream/consumers';
 import { callbackify } from 'node:util';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
+import type { RadarAlert } from '../../src/action/radar.js';
+import { alertNoticeOf, type AlertNotice } from '../../src/notify/alert.js';
 import type { DeliveryContext } from '../../src/notify/channel.js';
 import type { Notice } from '../../src/notify/notice.js';
 
@@ -195,4 +197,27 @@ export function untrusted(source: string): NonNullable<Notice['from']> {
 
 export function delivery(more: Partial<DeliveryContext> = {}): DeliveryContext {
   return { deliveryId: 'ntc_0123', signal: new AbortController().signal, earlier: [], ...more };
+}
+
+/** What the radar found: names that others chose. */
+export function radarAlert(more: Partial<RadarAlert> = {}): RadarAlert {
+  return {
+    id: 7,
+    source: 'shop-db',
+    kind: 'write',
+    system: '1/shop',
+    position: '0/1',
+    at: '2026-05-01T12:00:00.000Z',
+    reason: 'no_effect',
+    detail: 'update of 3 rows of public.orders: no action made it.',
+    changes: [{ table: 'public.orders', operation: 'update', rows: 3 }],
+    writers: [{ user: 'app', application: '<!channel>\r\nBcc: x' }],
+    foundAt: '2026-05-01T12:00:01.000Z',
+    ...more,
+  };
+}
+
+export function alertNotice(...alerts: readonly RadarAlert[]): AlertNotice {
+  const about = { tool: 'shop-db', environment: 'production', gatewayUrl: 'https://approvals.example.com' };
+  return alertNoticeOf(alerts.length === 0 ? [radarAlert()] : alerts, about);
 }

@@ -10,12 +10,17 @@ import type { Ledger } from '../../src/ledger/index.js';
 import { Radar, type RadarOptions } from '../../src/radar/radar.js';
 import { postgres, type PostgresInput, type PostgresOptions } from '../../src/tools/index.js';
 import type { Tool } from '../../src/tools/tool.js';
+import { until } from '../support/until.js';
 import { admission, newTenant, startLedger, useOf, type TestLedger } from '../ledger/support.js';
 
 export interface RadarWorld {
   readonly ledger: TestLedger;
   /** A database of its own on the server whose log can be decoded. */
   database(): Promise<WatchedDatabase>;
+  /** A radar of the tool, once it watches: what is written before is not its matter. */
+  watched(database: WatchedDatabase, tool: Tool<PostgresInput>): Promise<Watching>;
+  /** Until everything that was committed by now is judged. */
+  judged(source: string, database: WatchedDatabase): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,9 +49,33 @@ export async function radarWorld(): Promise<RadarWorld> {
     startLedger(),
   ]);
   const closing: (() => Promise<unknown>)[] = [];
+  const standing = async (source: string) => (await ledger.ledger.radar.sources()).find((one) => one.source === source);
   return {
     ledger,
     database: () => databaseOf(server, ledger.ledger, closing),
+    async watched(database, tool) {
+      const watching = await database.watch(tool);
+      await until(
+        () => standing(tool.name),
+        (one) => one?.state === 'watching' && one.position !== '' && one.lagBytes !== undefined,
+      );
+      return watching;
+    },
+    async judged(source, { pool }) {
+      // Behind this message everything lies that was committed by now.
+      const { rows } = await pool.query<{ lsn: string }>(`SELECT pg_logical_emit_message(false, 'mark', '') AS lsn`);
+      await until(
+        async () => {
+          const position = (await standing(source))?.position ?? '';
+          const reached = await pool.query<{ ok: boolean }>('SELECT $1::pg_lsn >= $2::pg_lsn AS ok', [
+            position === '' ? '0/0' : position,
+            rows[0]?.lsn,
+          ]);
+          return reached.rows[0]?.ok;
+        },
+        (ok) => ok === true,
+      );
+    },
     async stop() {
       for (const close of closing.toReversed()) await close();
       await ledger.stop();

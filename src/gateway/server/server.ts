@@ -148,6 +148,7 @@ function settingsAt(port: number, options: GatewayOptions): ReturnType<typeof ga
     production: isProduction(env),
     temporalNamespace: temporal.namespace,
     freezeRoles: config.roles?.freeze ?? DEFAULT_ROLES.freeze,
+    platformRoles: config.roles?.unfreezeAll ?? DEFAULT_ROLES.unfreezeAll,
     ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
     ...(devPeople === undefined ? {} : { devPeople }),
   });

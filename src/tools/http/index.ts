@@ -21,6 +21,7 @@ import type { Allow } from '../../http/options.js';
 import type { HttpOptions } from './options.js';
 import { previewOf, stateIn } from './preview.js';
 import { probe } from './probe.js';
+import { httpRadar } from './radar.js';
 import { Secrets } from '../../http/secrets.js';
 import { within, type Service } from './service.js';
 import { verifyCall } from './verify.js';
@@ -42,6 +43,7 @@ export type {
   Accepted,
   HttpOperation,
   HttpOptions,
+  HttpRadarOptions,
   IdempotencyKeyOptions,
   LookUpRequest,
   Pages,
@@ -62,6 +64,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
   const key = keyPlaceOf(options.idempotencyKey, namesOfHeaders(options));
   checkKeyPlaces(operations, key);
   const service: Service = { tool: options.name, client, operations, secrets, limits, sends, key };
+  const radar = httpRadar(options.radar, service);
   const find = ({ op }: HttpInput): Operation => {
     const operation = operations.get(op);
     if (operation === undefined)
@@ -121,6 +124,7 @@ export function http(options: HttpOptions): Tool<HttpInput> {
     describe: () => describeOperations(options, operations),
     targets: () => [...new Set([...operations.values()].map(({ target }) => target))],
     elsewhere: elsewhere(options, http),
+    ...(radar === undefined ? {} : { radar }),
     close: () => client.close(),
   };
 }

@@ -285,7 +285,8 @@ function compileProbes(
   });
 }
 
-function compilePages({ next, parameter, max = MAX_PAGES }: Pages, field: string): CompiledPages {
+/** @throws CountersignError CONFIG_INVALID */
+export function compilePages({ next, parameter, max = MAX_PAGES }: Pages, field: string): CompiledPages {
   if (next !== 'link') checkPointer(next, `${field}.next`);
   if (parameter !== undefined && (next === 'link' || !/^[A-Za-z0-9_.[\]-]{1,64}$/.test(parameter))) {
     throw invalid(`${field}.parameter`, 'the name of a query parameter, where next is a pointer to a cursor');

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { ActionType } from '../../action/decision.js';
 import type { Json, JsonObject } from '../../action/json.js';
 import type { Allow, ClientCredentials, Method, SecretRef, TlsOptions } from '../../http/options.js';
+import type { DeclaredWriters } from '../../radar/source.js';
 import type { SendBound } from '../sends.js';
 import type { Idempotency } from '../tool.js';
 import type { FieldStyle, HeaderStyle } from './fields.js';
@@ -202,6 +203,36 @@ export interface HttpLimits {
   readonly redirects?: number;
 }
 
+/** The list of what happened at a service, as the service itself keeps it. */
+export interface HttpRadarOptions {
+  /** The URL of the list below `baseUrl`: `/events?created_after={since}`. `{since}` is the time from which on events are wanted. */
+  readonly get: string;
+  /** JSON pointer to the list in the response. Default: the whole body. */
+  readonly at?: string;
+  /** How the list goes on. Without it, a list with a next page is a gap. */
+  readonly pages?: Pages;
+  /** How `{since}` is written: `2026-05-01T12:00:00.000Z`, or seconds since 1970. Default `rfc3339`. */
+  readonly since?: 'rfc3339' | 'unix';
+  /** JSON pointer, in each event, to what names it for good: `/id`. */
+  readonly id: string;
+  /** JSON pointer to the idempotency key that the event's request had: `/request/idempotency_key`. */
+  readonly key: string;
+  /** JSON pointer to the event's time, as RFC 3339 or in seconds or milliseconds since 1970: `/created`. */
+  readonly time: string;
+  /** JSON pointer to the kind of the event, for people and for `kinds`: `/type`. Default none. */
+  readonly kind?: string;
+  /** The kinds that are writes of what is to be watched. Default: every event. */
+  readonly kinds?: readonly string[];
+  /** JSON pointer to who caused it: `/actor/id`. Default none; then nobody can be declared. */
+  readonly user?: string;
+  /** Users beside Countersign that are expected: `roles` lists them. Default none. */
+  readonly writers?: Pick<DeclaredWriters, 'roles'>;
+  /** How often the list is read. Milliseconds from 1,000 to 3,600,000, default 60,000. */
+  readonly everyMs?: number;
+  /** How much later than its time an event may come into the list. Milliseconds, default 300,000. */
+  readonly overlapMs?: number;
+}
+
 export interface HttpOptions {
   /** The name of the tool in proposals. */
   readonly name: string;
@@ -224,6 +255,8 @@ export interface HttpOptions {
    * obeyed within that time; a longer one ends the action.
    */
   readonly sends?: Partial<SendBound>;
+  /** Watches a list of the service's own for writes that no action made (docs/radar.md). Default: nothing is watched. */
+  readonly radar?: HttpRadarOptions;
   /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
   /** The task queue, when the steps of this tool must run on another worker. */

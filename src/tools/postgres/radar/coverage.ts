@@ -6,18 +6,7 @@ import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
 import { ensureTriggers } from './triggers.js';
-
-/** What is to be watched. */
-export interface Watched {
-  readonly tool: string;
-  readonly schema: string;
-  /** Names, of which the schema may be left out. Undefined: every table of the schema. */
-  readonly tables: readonly string[] | undefined;
-  /** Tables of the schema that triggers write. */
-  readonly except: ReadonlySet<string>;
-  readonly effectsSchema: string;
-  readonly triggers: boolean;
-}
+import type { CoveredTable, Watched } from './watched.js';
 
 export interface Coverage {
   /** `public.orders`. */
@@ -26,19 +15,6 @@ export interface Coverage {
   readonly unseen: readonly string[];
   /** Watched before, still there, and no longer published when it was looked at: somebody took them out. */
   readonly withdrawn: readonly string[];
-}
-
-/** A table as the catalog has it. */
-export interface CoveredTable {
-  readonly name: string;
-  readonly sql: string;
-  readonly persistent: boolean;
-  /** Whether the log tells one row from another in updates and deletes. */
-  readonly identified: boolean;
-  /** The publication of these that has it. */
-  readonly publication: string | undefined;
-  /** Itself and its partitions without the trigger that says who writes. As they stand in SQL. */
-  readonly silent: readonly string[];
 }
 
 /**
@@ -57,8 +33,8 @@ WITH asked AS (
 SELECT format('%s.%s', nspname, relname), format('%I.%I', nspname, relname), relpersistence = 'p',
   NOT EXISTS (SELECT FROM member m JOIN pg_class c ON c.oid = m.oid WHERE m.root = asked.oid AND m.isleaf AND NOT (
     c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)))),
-  (SELECT p.pubname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-    WHERE r.prrelid = asked.oid AND p.pubname = ANY ($3::text[]) LIMIT 1),
+  (SELECT json_build_object('name', p.pubname, 'whole', r.prqual IS NULL AND r.prattrs IS NULL) FROM pg_publication_rel r
+    JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = asked.oid AND p.pubname = ANY ($3::text[]) LIMIT 1)::text,
   to_json(ARRAY(SELECT format('%I.%I', n.nspname, c.relname) FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE m.root = asked.oid AND c.relkind IN ('r', 'p') AND NOT EXISTS (
       SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid WHERE g.tgrelid = c.oid AND g.tgenabled = 'A' AND f.prosrc = $4)))::text
@@ -93,12 +69,12 @@ export async function ensureCoverage(
   }
   if (watched.triggers) unseen.push(...(await ensureTriggers(session, watched, tables, signal)));
   const names = new Set(tables.map(({ name }) => name));
-  const taken = new Set(tables.filter(({ publication }) => publication === undefined).map(({ name }) => name));
+  const taken = new Set(tables.filter(({ publication }) => publication?.whole !== true).map(({ name }) => name));
   const withdrawn = missing ? before.filter((name) => names.has(name)) : before.filter((name) => taken.has(name));
   return { watched: published, unseen, withdrawn };
 }
 
-/** @returns whether one of the publications was missing */
+/** @returns whether one of the publications was missing, or published less */
 async function ensurePublications(
   session: PostgresSession,
   { effectsSchema, tool }: Watched,
@@ -108,9 +84,9 @@ async function ensurePublications(
   const [found] = await session.run(
     [
       {
-        text: `SELECT p.pubname FROM pg_publication p WHERE p.pubname = $1 AND EXISTS (
+        text: `SELECT p.pubname FROM pg_publication p WHERE p.pubname = $1 AND pubinsert AND pubupdate AND pubdelete AND pubtruncate AND EXISTS (
             SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = to_regclass($3))
-          UNION ALL SELECT pubname FROM pg_publication WHERE pubname = $2`,
+          UNION ALL SELECT pubname FROM pg_publication WHERE pubname = $2 AND pubinsert AND pubtruncate`,
         values: [full, inserts, `${pg.escapeIdentifier(effectsSchema)}.effects`],
       },
     ],
@@ -159,7 +135,8 @@ async function tablesOf(
       sql: sql ?? '',
       persistent: persistent === 't',
       identified: identified === 't',
-      publication: publication ?? undefined,
+      publication:
+        publication === null ? undefined : (JSON.parse(publication ?? 'null') as CoveredTable['publication']),
       silent: JSON.parse(silent ?? '[]') as string[],
     }))
     .filter(({ name }) => tables !== undefined || !except.has(name));
@@ -178,8 +155,8 @@ async function publish(
     return { isPublished: false, problem: `${name}: it is unlogged, so the log says nothing of it. ${fix}` };
   }
   const wanted = identified ? full : inserts;
-  if (publication !== wanted) {
-    const leave = publication === undefined ? [] : [`ALTER PUBLICATION ${publication} DROP TABLE ${sql}`];
+  if (publication?.whole !== true || publication.name !== wanted) {
+    const leave = publication === undefined ? [] : [`ALTER PUBLICATION ${publication.name} DROP TABLE ${sql}`];
     const enter = `ALTER PUBLICATION ${wanted} ADD TABLE ${sql}`;
     try {
       await locking(session, [...leave, enter], signal);

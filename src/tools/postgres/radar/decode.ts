@@ -40,9 +40,9 @@ interface Transaction {
 
 /**
  * Puts transactions together. `effects` is the name of the table of effects: an insert there is the key of an effect, and a delete is what
- * retention does.
+ * retention does. What was committed before `after` is left out: it is judged, and another reader did not come to confirm it.
  */
-export function transactionsOf(rows: readonly Decoded[], effects: string): DecodedBatch {
+export function transactionsOf(rows: readonly Decoded[], effects: string, after = 0n): DecodedBatch {
   const relations = new Map<string, string>();
   const open = new Map<string, Transaction>();
   const writes: ObservedWrite[] = [];
@@ -78,7 +78,8 @@ export function transactionsOf(rows: readonly Decoded[], effects: string): Decod
       case 'C': {
         open.delete(xid);
         end = bytes.readBigUInt64BE(10);
-        if (transaction.changes.size + transaction.keys.length > 0) writes.push(writeOf(xid, transaction));
+        if (transaction.lsn >= after && transaction.changes.size + transaction.keys.length > 0)
+          writes.push(writeOf(xid, transaction));
         break;
       }
       default:

@@ -4,7 +4,7 @@ import type { RadarSource, SourceStanding } from '../../../radar/source.js';
 import { PostgresDatabase } from '../connection.js';
 import { DEFAULT_EFFECTS_SCHEMA, type Effects } from '../effects.js';
 import type { PostgresOptions } from '../options.js';
-import { radarSettings, slotName, type RadarSettings } from './options.js';
+import { radarSettings, slotName, type RadarSettings } from './settings.js';
 import { PostgresRadarReader } from './reader.js';
 import { assertLogical, radarFailure, slotStanding } from './slot.js';
 
@@ -35,6 +35,8 @@ export function postgresRadar(options: PostgresOptions, effects: Effects): Radar
     everyMs: settings.everyMs,
     required: settings.required,
     writers: settings.writers,
+    oneWritePerKey: true,
+    repeats: false,
     open: (memory) =>
       new PostgresRadarReader(
         { settings, watched, database: open(), prepare: (signal) => effects.check(signal) },

@@ -3,9 +3,10 @@ import { type JsonObject } from '../../../action/json.js';
 import type { Gap, Observed, RadarReader } from '../../../radar/source.js';
 import type { PostgresDatabase, PostgresSession } from '../connection.js';
 import { isConnectionLost, sqlState } from '../failure.js';
-import { ensureCoverage, publicationsOf, type Coverage, type Watched } from './coverage.js';
+import { ensureCoverage, publicationsOf, type Coverage } from './coverage.js';
+import type { Watched } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
-import { slotName, type RadarSettings } from './options.js';
+import { slotName, type RadarSettings } from './settings.js';
 import { advance, assertLogical, createSlot, dropSlot, isCut, peek, radarFailure, slotStanding } from './slot.js';
 import type { SlotStanding } from './slot.js';
 
@@ -174,7 +175,8 @@ export class PostgresRadarReader implements RadarReader {
       this.#givenUp = 'somebody dropped the publications';
       return await this.#begun(session, slot, standing, signal);
     }
-    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`);
+    const { position: judged = '' } = this.#memory.system === system ? this.#memory : {};
+    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
     const cut = isCut(messages);
     const upTo = cut ? 0n : lsnOf(flushed);
     const position = lsnText(end !== undefined && end > upTo ? end : upTo);

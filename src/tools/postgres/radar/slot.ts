@@ -20,7 +20,7 @@ export interface SlotStanding {
 }
 
 const STANDING_SQL = `
-SELECT s.slot_name IS NOT NULL, coalesce(s.wal_status IN ('lost', 'unreserved') OR s.invalidation_reason IS NOT NULL, false),
+SELECT s.slot_name IS NOT NULL, coalesce(s.wal_status = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL, false),
   coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint, coalesce(s.confirmed_flush_lsn::text, ''), pg_current_wal_flush_lsn()::text,
   (SELECT system_identifier FROM pg_control_system())::text || '/' || current_database(), extract(epoch from clock_timestamp()) * 1000
 FROM (VALUES (1)) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`;

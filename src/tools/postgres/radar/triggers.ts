@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
 import { sqlState } from '../failure.js';
-import type { CoveredTable, Watched } from './coverage.js';
+import type { CoveredTable, Watched } from './watched.js';
 import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';

@@ -1,0 +1,136 @@
+/** The list of a service's own is compared with the ledger: what no action caused is found, whatever form the key has. */
+import { randomUUID } from 'node:crypto';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { idempotencyKey } from '../../src/action/idempotency-key.js';
+import type { JsonObject } from '../../src/action/json.js';
+import { Radar } from '../../src/radar/radar.js';
+import type { HttpRadarOptions } from '../../src/tools/index.js';
+import { keyValue } from '../../src/tools/http/idempotency-key.js';
+import { admission, newTenant, startLedger, useOf, type TestLedger } from '../ledger/support.js';
+import { until } from '../support/until.js';
+import { jsonService, toolOn, type JsonService } from '../tools/http-support.js';
+
+let ledger: TestLedger;
+let service: JsonService;
+const events: JsonObject[] = [];
+
+beforeAll(async () => {
+  ledger = await startLedger();
+  service = await jsonService(({ url }) => {
+    const since = Number(url.searchParams.get('after'));
+    const from = Number(url.searchParams.get('from') ?? 0);
+    const found = events.filter(({ created }) => Number(created) >= since);
+    const next = from + 2 < found.length ? `/events?after=${since}&from=${from + 2}` : null;
+    return { body: { data: found.slice(from, from + 2), next } };
+  });
+});
+afterAll(async () => {
+  await service?.stop();
+  await ledger?.stop();
+});
+
+const RADAR: HttpRadarOptions = {
+  get: '/events?after={since}',
+  since: 'unix',
+  at: '/data',
+  pages: { next: '/next' },
+  id: '/id',
+  key: '/key',
+  time: '/created',
+  kind: '/type',
+  kinds: ['refund.created'],
+  user: '/by',
+  writers: { roles: ['console'] },
+  everyMs: 1_000,
+};
+
+/** An action that used its grant, as its key. */
+async function granted(tool: string): Promise<string> {
+  const names = { tenant: newTenant(), actionId: randomUUID() };
+  const request = admission(names, { tool });
+  await ledger.ledger.actions.admit(request);
+  await ledger.ledger.grants.use(useOf(request));
+  return idempotencyKey(names);
+}
+
+test.each(['quoted', 'uuid'] as const)(
+  'an event with the key of an action is explained, in the form %s',
+  async (format) => {
+    const name = `payments-${format}`;
+    const tool = toolOn(service.url, {
+      name,
+      operations: { list: { method: 'GET', url: '/refunds' } },
+      radar: RADAR,
+      idempotencyKey: { format },
+    });
+    const created = Math.floor(Date.now() / 1000);
+    const event = (id: string, more: JsonObject): JsonObject => ({
+      id: `${format}-${id}`,
+      created,
+      type: 'refund.created',
+      ...more,
+    });
+    const place = { header: 'idempotency-key', body: undefined, format };
+    const form = (key: string): string => (format === 'quoted' ? `"${key}"` : keyValue(key, place));
+    const known = form(await granted(name));
+    events.splice(0);
+    events.push(
+      event('long-ago', { created: created - 100, key: null }),
+      event('ours', { key: known }),
+      event('ours-again', { key: known }),
+      event('other-kind', { type: 'login', key: null }),
+      event('no-key', { key: null }),
+      event('forged', { key: form('countersign:acme/none') }),
+      event('other-tool', { key: form(await granted('another')) }),
+      event('declared', { key: null, by: 'console' }),
+      event('undeclared', { key: null, by: 'intern' }),
+    );
+    if (tool.radar === undefined) throw new Error('the tool has no radar');
+    const radar = new Radar({
+      name,
+      source: tool.radar,
+      tools: new Set([name]),
+      ledger: ledger.ledger,
+      logger: pino({ level: 'silent' }),
+      found: () => {},
+      tell: () => {},
+    });
+    radar.start();
+    try {
+      const found = await until(
+        () => ledger.ledger.radar.list({ source: name }),
+        (alerts) => alerts.length > 0,
+      );
+      expect(found.map(({ position, reason }) => [position.slice(format.length + 1), reason]).toReversed()).toEqual([
+        ['no-key', 'no_effect'],
+        ['forged', 'unknown_effect'],
+        ['other-tool', 'unknown_effect'],
+        ['undeclared', 'no_effect'],
+      ]);
+      expect(found[0]?.writers).toEqual([{ user: 'intern', application: '' }]);
+      // The list is read again, with what it had before.
+      events.push(event('later', { key: null }));
+      expect(
+        await until(
+          () => ledger.ledger.radar.list({ source: name }),
+          (alerts) => alerts.length > 4,
+        ),
+      ).toHaveLength(5);
+    } finally {
+      await radar.close();
+      await tool.close();
+    }
+  },
+);
+
+test.each<[string, Partial<HttpRadarOptions>]>([
+  ['radar.get', { get: '/events' }],
+  ['radar.id', { id: 'id' }],
+  ['radar.kinds', { kinds: [] }],
+  ['radar.everyMs', { everyMs: 10 }],
+  ['radar.poll', { poll: 1 } as never],
+])('a config that could not work is refused: %s', (field, wrong) => {
+  const { kind: _kind, ...radar } = { ...RADAR, ...wrong };
+  expect(() => toolOn(service.url, { radar })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', field }));
+});
