@@ -290,7 +290,7 @@ describe('is refused before anything is done', () => {
     name: 'api',
     environment: 'production',
     baseUrl: 'https://api.example',
-    operations: {},
+    operations: { list: { method: 'GET', url: '/list' } },
   }) as Tool;
   const { elsewhere: _elsewhere, ...fixed } = postgres({
     name: 'fixed',
