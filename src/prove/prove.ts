@@ -18,7 +18,7 @@ import { countOf, type ProvenReport, type Result } from './report.js';
 import { captureLog } from './scratch/captured-log.js';
 import { scratchConfig } from './scratch/config.js';
 import { neutral, openScratchServers, scratchName, type ScratchServers } from './scratch/servers.js';
-import { openTools, refuseOwnDatabase, SECRET_VARIABLE, type OpenedTools } from './tools.js';
+import { checkPlaces, nothingToTry, openTools, refuseOwnDatabase, SECRET_VARIABLE, type OpenedTools } from './tools.js';
 import { World, type Operator } from './world.js';
 
 export interface ProveOptions extends Operator {
@@ -49,8 +49,9 @@ const ROWS = { least: 24, most: 400 } as const;
 export async function prove(options: ProveOptions): Promise<ProvenReport> {
   const began = performance.now();
   const guarantees = chosen(options.only);
-  const { folder: policies, policy } = await policiesOf(options);
   refuseOwnPlaces(options);
+  checkPlaces({ ...options, tools: options.config.tools });
+  const { folder: policies, policy } = await policiesOf(options);
   const folder = await temporaryFolder('prove');
   const before = process.env;
   // Whatever looks for an address or a key of the operator's from here on finds none.
@@ -102,7 +103,7 @@ async function inWorld(options: ProveOptions, making: Making): Promise<ProvenRep
     proposals,
   });
   try {
-    if (opened.proven.length === 0 && config.tools.length > 0) throw nothingToTry(opened.untried);
+    if (opened.proven.length === 0 && config.tools.length > 0) throw nothingToTry(Object.entries(opened.untried));
     log('asking the policies what they allow, deny and ask people about');
     const cases: ToolCases[] = [];
     for (const proven of opened.proven) cases.push(await casesOf(proven, { policy, tenant }));
@@ -259,17 +260,4 @@ function ownPlace(field: string, whose: string): CountersignError {
     expected: 'a server on which nothing is to lose',
     fix: 'Name another, or none: then an embedded one is started. Nothing was done.',
   });
-}
-
-function nothingToTry(untried: Readonly<Record<string, string>>): CountersignError {
-  const why = Object.entries(untried).map(([name, reason]) => `${name}: ${reason}`);
-  return new CountersignError(
-    'CONFIG_INVALID',
-    `None of the tools can be tried where nothing can be harmed. ${why.join('; ')}.`,
-    {
-      field: 'tools',
-      expected: 'at least one tool that can be made anew on a scratch system',
-      fix: 'Name a sandbox with --sandbox NAME=URL, or the definitions of its database with --schema NAME=FILE. Nothing was done.',
-    },
-  );
 }

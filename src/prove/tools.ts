@@ -35,6 +35,8 @@ export interface ProvenTool {
   readonly candidates: readonly Candidate[];
   /** How many effects its system has had so far, by a witness that is not the tool. */
   readonly effects: () => Promise<number>;
+  /** The same, where what was sent again under the same key counts once. */
+  readonly distinctEffects: () => Promise<number>;
   readonly database?: ScratchDatabase;
   /** What could not be made anew of it. */
   readonly leftOut: readonly string[];
@@ -50,9 +52,8 @@ export interface OpenedTools {
 /** How long reading the definitions of a database may take. Milliseconds. */
 const DEFINITIONS_MS = 15_000;
 
-/** @throws CountersignError CONFIG_INVALID where a place that was named is one of the operator's own */
+/** Once `checkPlaces` has passed. */
 export async function openTools(options: ToolsOptions): Promise<OpenedTools> {
-  checkPlaces(options);
   const proven: ProvenTool[] = [];
   const untried: Record<string, string> = {};
   try {
@@ -68,8 +69,16 @@ export async function openTools(options: ToolsOptions): Promise<OpenedTools> {
   return { proven, untried };
 }
 
-/** An accident, such as a production address in the place of a sandbox's, ends here. */
-function checkPlaces({ tools, sandboxes, schemas }: ToolsOptions): void {
+/**
+ * An accident, such as a production address in the place of a sandbox's, ends here.
+ *
+ * @throws CountersignError CONFIG_INVALID where a place that was named is one of the operator's own, or no tool could be tried anywhere
+ */
+export function checkPlaces({
+  tools,
+  sandboxes,
+  schemas,
+}: Pick<ToolsOptions, 'tools' | 'sandboxes' | 'schemas'>): void {
   const names = new Set(tools.map(({ name }) => name));
   for (const [option, given] of Object.entries({ '--sandbox': sandboxes, '--schema': schemas })) {
     const unknown = Object.keys(given).find((name) => !names.has(name));
@@ -83,6 +92,25 @@ function checkPlaces({ tools, sandboxes, schemas }: ToolsOptions): void {
     const owner = tools.find(({ elsewhere }) => elsewhere?.needs === 'address' && elsewhere.isOwn(url));
     if (owner !== undefined) throw isOwn(`--sandbox ${name}`, owner.name);
   }
+  const without = tools.map((tool) => [tool.name, placeMissing(tool, sandboxes)] as const);
+  if (tools.length > 0 && without.every(([, why]) => why !== undefined)) throw nothingToTry(without);
+}
+
+/** Why a tool cannot be tried, whatever is done for it; undefined where it can. */
+function placeMissing({ name, elsewhere }: Tool, sandboxes: ToolsOptions['sandboxes']): string | undefined {
+  if (elsewhere === undefined) return 'it cannot be made anew elsewhere (it has no member `elsewhere`)';
+  if (elsewhere.needs === 'database' || sandboxes[name] !== undefined) return undefined;
+  return `no sandbox was named for it: --sandbox ${name}=http://…`;
+}
+
+/** @param untried names of tools, and why each cannot be tried */
+export function nothingToTry(untried: readonly (readonly [string, string | undefined])[]): CountersignError {
+  const why = untried.map(([name, reason = '']) => `${name}: ${reason}`).join('; ');
+  return new CountersignError('CONFIG_INVALID', `No tool can be tried where nothing can be harmed. ${why}.`, {
+    field: 'tools',
+    expected: 'at least one tool that can be made anew on a scratch system',
+    fix: 'Name a sandbox with --sandbox NAME=URL, or the definitions of its database with --schema NAME=FILE. Nothing was done.',
+  });
 }
 
 /** @throws CountersignError CONFIG_INVALID where the address is that of a tool of the config */
@@ -101,9 +129,10 @@ function isOwn(field: string, owner: string): CountersignError {
 
 /** A text says why it is not tried. */
 async function openTool(tool: Tool, options: ToolsOptions): Promise<ProvenTool | string> {
-  const { elsewhere } = tool;
-  if (elsewhere === undefined) return 'it cannot be made anew elsewhere: it has no member `elsewhere`';
-  if (elsewhere.needs === 'address') return openAtAddress(tool, options);
+  const missing = placeMissing(tool, options.sandboxes);
+  if (missing !== undefined) return missing;
+  const sandbox = options.sandboxes[tool.name];
+  if (tool.elsewhere?.needs === 'address' && sandbox !== undefined) return openAtAddress(tool, sandbox, options);
   const statements = await statementsOf(tool, options);
   return typeof statements === 'string' ? statements : openOnDatabase(tool, statements, options);
 }
@@ -161,6 +190,7 @@ async function openOnDatabase(
     place,
     candidates: withUntrusted(own),
     effects,
+    distinctEffects: effects,
     database,
     leftOut: database.leftOut,
     async close() {
@@ -170,9 +200,7 @@ async function openOnDatabase(
   };
 }
 
-async function openAtAddress(tool: Tool, options: ToolsOptions): Promise<ProvenTool | string> {
-  const sandbox = options.sandboxes[tool.name];
-  if (sandbox === undefined) return `no sandbox was named for it: --sandbox ${tool.name}=http://…`;
+async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions): Promise<ProvenTool> {
   const changing = new Set(
     (tool.describe?.() ?? []).flatMap(({ actionType, operation }) => (actionType === 'READ' ? [] : [operation])),
   );
@@ -185,6 +213,7 @@ async function openAtAddress(tool: Tool, options: ToolsOptions): Promise<ProvenT
     place,
     candidates: withUntrusted(own),
     effects: async () => relay.effects(),
+    distinctEffects: async () => relay.distinctEffects(),
     leftOut: [],
     async close() {
       await made.close();

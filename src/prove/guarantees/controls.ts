@@ -11,7 +11,7 @@ import { allowedCase, codeOf, onEachTool, refused, said } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
 import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
-import type { World } from '../world.js';
+import type { Proposed, World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it.';
 
@@ -107,18 +107,21 @@ async function raced(
     const before = await cases.proven.effects();
     const proposals = Array.from({ length: AT_ONCE }, () => world.proposalOf(one));
     const ended = await Promise.all(proposals.map((proposal) => world.proposeAs(credential, proposal, client)));
+    // Those that change the same object are in each other's way: then the rest of the room is taken one after the other.
+    for (let more = 0; more < ROOM + 2 && succeeded(ended) < ROOM; more++) {
+      ended.push(await world.proposeAs(credential, world.proposalOf(one), client));
+    }
     const effects = (await cases.proven.effects()) - before;
-    const done = ended.filter(({ outcome }) => outcome?.status === 'success').length;
     for (const { pending } of ended)
       if (pending !== undefined) await world.cancel({ actionId: pending.actionId, tool: one.tool });
+    const done = succeeded(ended);
     if (effects > ROOM || done > ROOM) {
       return broken(`${AT_ONCE} proposals at once had ${effects} effects where ${limit} had room for ${ROOM}.`, FIX);
     }
-    if (done === 0)
-      return broken(
-        `None of ${AT_ONCE} proposals was done where ${limit} had room for ${ROOM}: ${said(ended[0]?.outcome)}.`,
-        FIX,
-      );
+    if (done === 0) {
+      const why = `None of ${AT_ONCE} proposals was done where ${limit} had room for ${ROOM}: ${said(ended[0]?.outcome)}.`;
+      return broken(why, `See whether ${limit} gives back what an action that failed had taken.`);
+    }
     return holds(
       `${AT_ONCE} proposals at once had ${effects} effects where ${limit}, tightened, had room for ${ROOM}.`,
     );
@@ -126,6 +129,10 @@ async function raced(
     await client.close();
     await worker.stop();
   }
+}
+
+function succeeded(ended: readonly Proposed[]): number {
+  return ended.filter(({ outcome }) => outcome?.status === 'success').length;
 }
 
 export const CONTROLS: readonly Guarantee[] = [

@@ -26,7 +26,7 @@ async function proposedAgain(world: World, one: Case, cases: ToolCases): Promise
 async function conflicting(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
   const { actionId, outcome } = await world.propose(one);
   const before = await cases.proven.effects();
-  const second = await world.propose(one, { actionId });
+  const second = await world.propose(one, { actionId, expect: 'post == post' });
   const effects = (await cases.proven.effects()) - before;
   const told = second.error?.code ?? second.outcome?.error?.code;
   if (effects === 0 && told === 'ACTION_CONFLICT')

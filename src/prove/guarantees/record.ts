@@ -101,8 +101,8 @@ async function removedEntry(world: World): Promise<Verdict> {
 /** Each decision anew, on the facts that are recorded of it. */
 async function decidedAgain(world: World): Promise<Verdict> {
   const { policy } = world.parts;
-  const decided = world.proposed.flatMap(({ outcome }) => (isPlain(outcome, policy.digest) ? [outcome] : []));
-  if (decided.length === 0) return doesNotApply('No action was decided by policy.');
+  const decided = world.proposed.flatMap(({ outcome }) => (isOfPolicy(outcome, policy.digest) ? [outcome] : []));
+  if (decided.length === 0) return doesNotApply('Policy alone decided on no action: limits or people did besides.');
   const other = decided.find(({ facts, decision }) => {
     const again = evaluate(policy, facts);
     return again.effect !== decision.effect || again.policies.join() !== decision.policies.join();
@@ -114,12 +114,11 @@ async function decidedAgain(world: World): Promise<Verdict> {
 
 type Decided = Outcome & Required<Pick<Outcome, 'facts' | 'decision'>>;
 
-/** What limits and people's yes came to stands beside the policy: only what policy alone decided is decided again here. */
-function isPlain(outcome: Outcome | undefined, digest: string): outcome is Decided {
-  if (outcome?.facts === undefined || outcome.decision === undefined) return false;
-  return (
-    outcome.facts.limits === undefined && outcome.approvals.length === 0 && outcome.decision.policyDigest === digest
-  );
+/** What limits refused and what people said yes to stands beside the policy: what policy alone decided is decided again here. */
+function isOfPolicy(outcome: Outcome | undefined, digest: string): outcome is Decided {
+  if (outcome?.facts === undefined || outcome.decision === undefined || outcome.approvals.length > 0) return false;
+  const { effect, code, policyDigest } = outcome.decision;
+  return policyDigest === digest && (effect === 'allow' || code === 'POLICY_DENIED');
 }
 
 async function historiesReplay(world: World): Promise<Verdict> {

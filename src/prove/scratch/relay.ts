@@ -3,11 +3,14 @@ import { createServer, request as plainRequest, type IncomingMessage, type Serve
 import { request as tlsRequest } from 'node:https';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { digest } from '../../action/json.js';
 
 export interface Relay {
   readonly url: string;
   /** Requests that ask for a change and got a 2xx. */
   effects(): number;
+  /** The same, where a request that was sent again exactly as it was, with its key, counts once. */
+  distinctEffects(): number;
   close(): Promise<void>;
 }
 
@@ -15,9 +18,12 @@ export interface Relay {
 export async function startRelay(sandbox: string, changing: ReadonlySet<string>): Promise<Relay> {
   const target = new URL(sandbox);
   let effects = 0;
+  const distinct = new Set<string>();
   const server = createServer((incoming, outgoing) => {
     relayed(incoming, outgoing, target, (body) => {
-      if (asksForChange(incoming.method ?? 'GET', body, changing)) effects++;
+      if (!asksForChange(incoming.method ?? 'GET', body, changing)) return;
+      effects++;
+      distinct.add(textOf(incoming, body));
     }).catch(() => outgoing.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -26,6 +32,7 @@ export async function startRelay(sandbox: string, changing: ReadonlySet<string>)
   return {
     url: `http://127.0.0.1:${port}${target.pathname.replace(/\/$/, '')}`,
     effects: () => effects,
+    distinctEffects: () => distinct.size,
     async close() {
       server.closeAllConnections();
       server.close();
@@ -56,6 +63,14 @@ async function relayed(
   if (statusCode >= 200 && statusCode < 300) succeeded(body);
   outgoing.writeHead(statusCode, headers);
   answer.pipe(outgoing);
+}
+
+/** What differs from one sending to the next although it is the same. */
+const OF_THE_SENDING = new Set(['traceparent', 'tracestate', 'connection', 'date', 'host']);
+
+function textOf({ method, url, headers }: IncomingMessage, body: Buffer): string {
+  const kept = Object.entries(headers).filter(([name]) => !OF_THE_SENDING.has(name));
+  return digest([method ?? '', url ?? '', kept.map(([name, value]) => [name, String(value)]), body.toString('base64')]);
 }
 
 function asksForChange(method: string, body: Buffer, changing: ReadonlySet<string>): boolean {
