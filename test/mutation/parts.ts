@@ -37,4 +37,27 @@ export const PARTS: readonly Part[] = [
     ],
     postgres: true,
   },
+  {
+    name: 'policy',
+    mutate: ['src/policy/*.ts'],
+    tests: [
+      'test/policy/{active,approval,bundle,cedar,delegates,enforce,evaluate,history,input,limits-cedar,slices,starter}.test.ts',
+    ],
+  },
+  {
+    name: 'policy-limits',
+    mutate: ['src/policy/{limits,history,input}/**/*.ts'],
+    tests: ['test/policy/{history,input,limits-cedar,limits-file,limits-outcome,limits-resolve}.test.ts'],
+  },
+  {
+    name: 'policy-authoring',
+    mutate: ['src/policy/authoring/**/*.ts'],
+    tests: ['test/policy/{explain,format,generated-schema,lint,starter,tables}.test.ts'],
+  },
+  {
+    name: 'policy-backtest',
+    mutate: ['src/policy/{backtest,shadow}/**/*.ts'],
+    tests: ['test/policy/{shadow,backtest/backtest,backtest/corpus}.test.ts', 'test/ledger/limits-in-memory.test.ts'],
+    postgres: true,
+  },
 ];

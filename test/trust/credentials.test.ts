@@ -14,6 +14,7 @@ import {
   type AgentOptions,
   type Credential,
 } from '../../src/trust/credentials.js';
+import { holderKey } from '../../src/trust/holder.js';
 import { MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
 import { parseKeyring, publicKeyring } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
@@ -198,5 +199,29 @@ describe('a kept credential', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('whoever holds the wrong credential is told which they need', () => {
+  test('to propose, an agent’s; to decide, a person’s', async () => {
+    const propose = await refusal(holderKey(approver, 'agent'), 'KEYS_INVALID');
+    expect(propose).toMatchObject({ field: 'credential', expected: 'the credential of an agent' });
+    expect(propose.message).toContain('cannot propose');
+    const decide = await refusal(holderKey(agent, 'approver'), 'KEYS_INVALID');
+    expect(decide).toMatchObject({ field: 'credential', expected: 'the credential of an approver' });
+    expect(decide.message).toContain('cannot speak for a person');
+  });
+
+  test('names are kept once and in order, so that equal rights make equal claims', async () => {
+    const { token } = await issueAgent(keyring, { ...BOT, roles: ['b', 'a', 'b'], scopes: ['y', 'x', 'y'] }, NOW);
+    expect(openUnverified(token).payload).toMatchObject({ roles: ['a', 'b'], scopes: ['x', 'y'] });
+  });
+
+  test('an agent that nobody owns names no owner', async () => {
+    const { owner: _, ...free } = BOT;
+    const credential = await issueAgent(keyring, free, NOW);
+    expect(openUnverified(credential.token).payload).not.toHaveProperty('owner');
+    expect(peekCredential(credential)).not.toHaveProperty('owner');
+    expect(peekCredential(credential)).not.toHaveProperty('caps');
   });
 });

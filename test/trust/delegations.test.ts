@@ -105,6 +105,7 @@ describe('a delegate', () => {
       id: 'bot/mailer/helper',
       tenant: 'acme',
       via: ['bot', 'bot/mailer'],
+      caps: [{ actions: 20, amounts: { EUR: 50 } }, { actions: 5 }],
       expiresAt: later(60),
       jti: digestText(last(helper)),
     });
