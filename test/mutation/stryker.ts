@@ -68,7 +68,7 @@ export async function runStryker(modules: string, part: Part, options: RunOption
     cwd: ROOT,
     env: {
       ...process.env,
-      MUTATION_TESTS: part.tests.join(','),
+      MUTATION_TESTS: part.tests.join(' '),
       ...(part.postgres === undefined ? {} : { MUTATION_POSTGRES: '1' }),
     },
     // What it prints is progress; standard output is for the figures.
