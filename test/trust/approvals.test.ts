@@ -332,5 +332,9 @@ describe('what is wrong with an approval is said with what to do', () => {
       fix: 'Somebody else must decide.',
     });
     expect(forbidden(['clerk'], 'bot')).toMatchObject({ expected: 'another person' });
+    // Of an agent that nobody owns, whoever has the role may decide.
+    const approver = { id: 'carol', tenant: 'acme', roles: ['dba'] };
+    const given = { approver, agent: { id: 'bot' }, requirements: [requirement(['dba'])], selfApproval: false };
+    expect(() => assertMayDecide(given)).not.toThrow();
   });
 });

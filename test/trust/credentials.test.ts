@@ -159,6 +159,7 @@ describe('a kept credential', () => {
       agent.privateJwk.d,
       `./${agent.privateJwk.d}"`,
       `./${text}`,
+      `"${agent.privateJwk.d}" ./x`,
     ]) {
       await refusal(readCredential(mangled), 'KEYS_MISSING', [agent.privateJwk.d, text.slice(4, 60)]);
     }
@@ -200,6 +201,19 @@ describe('a kept credential', () => {
       { numRuns: 200 },
     );
   });
+});
+
+test('a text with anything around the credential is refused: it may be cut, or two in one', () => {
+  const text = encodeCredential(agent);
+  for (const other of [
+    `${text}!`,
+    `${text}\n`,
+    ` ${text}`,
+    `x${text}`,
+    `${text}${text}`,
+    `${text}${'A'.repeat(40_000)}`,
+  ])
+    thrown(() => decodeCredential(other), 'KEYS_INVALID', [agent.privateJwk.d]);
 });
 
 describe('whoever holds the wrong credential is told which they need', () => {

@@ -129,6 +129,21 @@ describe('keys in production', () => {
   });
 });
 
+test('a file that holds the private key of one role is as secret as one that holds all', async () => {
+  const { path } = await keyFile(0o600);
+  const to = join(folder, 'tool.json');
+  await extractKeys(path, to, ['tool']);
+  await chmod(to, 0o644);
+  const env = { COUNTERSIGN_ENV: 'production', COUNTERSIGN_KEYS_FILE: to };
+  expect((await refusal(loadKeyring({ env }), 'KEYS_INVALID')).fix).toContain('pass the keys in COUNTERSIGN_KEYS');
+});
+
+test('in development a file that others can read is taken, and nobody need hear of keys that were made', async () => {
+  const { file, path } = await keyFile(0o644);
+  expect((await loadKeyring({ env: {}, devPath: path })).sign.grant?.kid).toBe(firstKey(file, 'grant').kid);
+  expect((await loadKeyring({ env: {}, devPath: join(folder, 'new.json') })).sign.grant).toBeDefined();
+});
+
 describe('keys of one process, taken out of a file that has everything,', () => {
   test('are the private ones of its roles and the public ones of all others, for it alone', async () => {
     const { file, path } = await keyFile(0o600);

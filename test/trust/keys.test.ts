@@ -29,6 +29,10 @@ describe('a keyring', () => {
   test('its public part verifies what it signed and signs nothing', async () => {
     const publicFile = await publicKeyring(keyring);
     expect(JSON.stringify(publicFile)).not.toContain('"d"');
+    const { grant: only } = file;
+    expect(Object.keys(await publicKeyring(await parseKeyring(JSON.stringify({ grant: only }), 'one')))).toEqual([
+      'grant',
+    ]);
     const reader = await parseKeyring(JSON.stringify(publicFile), 'public', { publicOnly: true });
     const grant = await signGrant(keyring, grantClaims());
     expect(await verifyGrant(reader, grant, { now: NOW })).toEqual(grantClaims());
