@@ -14,7 +14,7 @@ import {
 const NAME = 'kept-thread';
 
 /** A thread is replaced after so many runs, which bounds what it remembers of them. */
-const RUNS_PER_THREAD = 100;
+const RUNS_PER_THREAD = Number(process.env['MUTATION_RUNS_PER_THREAD'] ?? 100);
 
 /** What vitest sends to its threads, and what they send back, has these events. */
 type Listener = (argument: never) => void;

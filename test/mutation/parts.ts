@@ -8,15 +8,29 @@ export interface Part {
   readonly tests: readonly string[];
   /** Whether the tests need a Postgres. */
   readonly postgres?: true;
+  /** Whether each mutant needs a thread of its own, because one could leave something behind that runs on. */
+  readonly freshThreads?: true;
 }
 
 export const PARTS: readonly Part[] = [
   { name: 'trust', mutate: ['src/trust/**/*.ts'], tests: ['test/trust/*.test.ts'] },
   {
     name: 'verify',
-    // These two run in a thread of their own, where Stryker cannot switch a mutant on.
-    mutate: ['src/verify/**/*.ts', '!src/verify/evaluator-thread.ts', '!src/verify/helper-functions.ts'],
+    mutate: [
+      'src/verify/**/*.ts',
+      '!src/verify/evaluator.ts',
+      // These two run in a thread of their own, where Stryker cannot switch a mutant on.
+      '!src/verify/evaluator-thread.ts',
+      '!src/verify/helper-functions.ts',
+    ],
     tests: ['test/verify/!(actions).test.ts'],
+  },
+  {
+    name: 'evaluator',
+    mutate: ['src/verify/evaluator.ts'],
+    tests: ['test/verify/{evaluator,expectation,invariant,verify}.test.ts'],
+    // A mutant that does not end its threads would leave them running beside those of the next.
+    freshThreads: true,
   },
   {
     name: 'gate',
@@ -35,6 +49,29 @@ export const PARTS: readonly Part[] = [
       'test/verify/{expectation,snapshot}.test.ts',
       'test/hazards/gate.test.ts',
     ],
+    postgres: true,
+  },
+  {
+    name: 'policy',
+    mutate: ['src/policy/*.ts'],
+    tests: [
+      'test/policy/{active,approval,bundle,cedar,delegates,enforce,evaluate,history,input,limits-cedar,slices,starter}.test.ts',
+    ],
+  },
+  {
+    name: 'policy-limits',
+    mutate: ['src/policy/{limits,history,input}/**/*.ts'],
+    tests: ['test/policy/{history,input,limits-cedar,limits-file,limits-outcome,limits-resolve}.test.ts'],
+  },
+  {
+    name: 'policy-authoring',
+    mutate: ['src/policy/authoring/**/*.ts'],
+    tests: ['test/policy/{explain,format,generated-schema,lint,starter,tables}.test.ts'],
+  },
+  {
+    name: 'policy-backtest',
+    mutate: ['src/policy/{backtest,shadow}/**/*.ts'],
+    tests: ['test/policy/{shadow,backtest/backtest,backtest/corpus}.test.ts', 'test/ledger/limits-in-memory.test.ts'],
     postgres: true,
   },
 ];

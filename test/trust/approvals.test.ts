@@ -279,3 +279,62 @@ describe('who may decide', () => {
     }
   });
 });
+
+describe('what is wrong with an approval is said with what to do', () => {
+  test('a reason that cannot be shown, with what can', async () => {
+    for (const reason of ['', 'a\u001b[2J', 'x'.repeat(2001)]) {
+      const error = await refusal(signApproval(bob, { ...YES, reason }, NOW), 'APPROVAL_INVALID');
+      expect(error).toMatchObject({
+        field: 'reason',
+        expected: expect.stringContaining('1 to 2000 characters') as string,
+      });
+    }
+    const other = await refusal(signApproval(bob, { ...YES, tenant: '' }, NOW), 'APPROVAL_INVALID');
+    expect(other).toMatchObject({ field: 'tenant', expected: undefined });
+  });
+
+  test('one from the future or too old, with what to look at', async () => {
+    const early = await refused(approvalWith({ iat: IAT + 61, exp: IAT + 600 }));
+    expect(early).toMatchObject({
+      field: 'approval',
+      fix: "Check the clocks of the approver's machine and the worker's.",
+    });
+    expect((await refused(yes, later(3_660))).fix).toBe('Look at the action again and decide anew.');
+    expect((await verify(yes, later(3_659))).record.approver).toBe('bob@example.com');
+  });
+
+  test('whoever may not decide, with whose word is needed', () => {
+    const requirement = (roles: string[]): Requirement => ({
+      policy: 'p',
+      roles,
+      quorum: 1,
+      ttlSeconds: 60,
+      reason: '',
+    });
+    const forbidden = (roles: string[], id = 'carol', owner = 'ann') =>
+      thrown(
+        () =>
+          assertMayDecide({
+            approver: { id, tenant: 'acme', roles: ['clerk'] },
+            agent: { id: 'bot', owner },
+            requirements: [requirement(roles), requirement(['dba'])],
+            selfApproval: false,
+          }),
+        'APPROVAL_FORBIDDEN',
+      );
+    expect(forbidden(['risk', 'dba'])).toMatchObject({
+      field: 'approval.approver',
+      expected: 'one of the roles dba, risk',
+      fix: 'Ask somebody who has the role.',
+    });
+    expect(forbidden(['clerk'], 'ann')).toMatchObject({
+      expected: 'another person',
+      fix: 'Somebody else must decide.',
+    });
+    expect(forbidden(['clerk'], 'bot')).toMatchObject({ expected: 'another person' });
+    // Of an agent that nobody owns, whoever has the role may decide.
+    const approver = { id: 'carol', tenant: 'acme', roles: ['dba'] };
+    const given = { approver, agent: { id: 'bot' }, requirements: [requirement(['dba'])], selfApproval: false };
+    expect(() => assertMayDecide(given)).not.toThrow();
+  });
+});

@@ -14,6 +14,7 @@ import {
   type AgentOptions,
   type Credential,
 } from '../../src/trust/credentials.js';
+import { holderKey } from '../../src/trust/holder.js';
 import { MAX_CREDENTIAL_BYTES } from '../../src/trust/claims.js';
 import { parseKeyring, publicKeyring } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
@@ -158,6 +159,7 @@ describe('a kept credential', () => {
       agent.privateJwk.d,
       `./${agent.privateJwk.d}"`,
       `./${text}`,
+      `"${agent.privateJwk.d}" ./x`,
     ]) {
       await refusal(readCredential(mangled), 'KEYS_MISSING', [agent.privateJwk.d, text.slice(4, 60)]);
     }
@@ -198,5 +200,42 @@ describe('a kept credential', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+test('a text with anything around the credential is refused: it may be cut, or two in one', () => {
+  const text = encodeCredential(agent);
+  for (const other of [
+    `${text}!`,
+    `${text}\n`,
+    ` ${text}`,
+    `x${text}`,
+    `${text}${text}`,
+    `${text}${'A'.repeat(40_000)}`,
+  ])
+    thrown(() => decodeCredential(other), 'KEYS_INVALID', [agent.privateJwk.d]);
+});
+
+describe('whoever holds the wrong credential is told which they need', () => {
+  test('to propose, an agent’s; to decide, a person’s', async () => {
+    const propose = await refusal(holderKey(approver, 'agent'), 'KEYS_INVALID');
+    expect(propose).toMatchObject({ field: 'credential', expected: 'the credential of an agent' });
+    expect(propose.message).toContain('cannot propose');
+    const decide = await refusal(holderKey(agent, 'approver'), 'KEYS_INVALID');
+    expect(decide).toMatchObject({ field: 'credential', expected: 'the credential of an approver' });
+    expect(decide.message).toContain('cannot speak for a person');
+  });
+
+  test('names are kept once and in order, so that equal rights make equal claims', async () => {
+    const { token } = await issueAgent(keyring, { ...BOT, roles: ['b', 'a', 'b'], scopes: ['y', 'x', 'y'] }, NOW);
+    expect(openUnverified(token).payload).toMatchObject({ roles: ['a', 'b'], scopes: ['x', 'y'] });
+  });
+
+  test('an agent that nobody owns names no owner', async () => {
+    const { owner: _, ...free } = BOT;
+    const credential = await issueAgent(keyring, free, NOW);
+    expect(openUnverified(credential.token).payload).not.toHaveProperty('owner');
+    expect(peekCredential(credential)).not.toHaveProperty('owner');
+    expect(peekCredential(credential)).not.toHaveProperty('caps');
   });
 });

@@ -105,6 +105,7 @@ describe('a delegate', () => {
       id: 'bot/mailer/helper',
       tenant: 'acme',
       via: ['bot', 'bot/mailer'],
+      caps: [{ actions: 20, amounts: { EUR: 50 } }, { actions: 5 }],
       expiresAt: later(60),
       jti: digestText(last(helper)),
     });
@@ -196,6 +197,27 @@ describe('whoever delegates more than they have', () => {
     const { payload } = openUnverified(last(helper));
     const forged = forge(DELEGATION, { ...payload, caps }, mailer.privateJwk);
     await refused(proofOf([last(mailer), forged], helper.privateJwk), 'Delegation 2');
+  });
+
+  test.each<[string, DelegateOptions['caps'], DelegateOptions['caps']]>([
+    ['an amount as large', { amounts: { EUR: 50 } }, { amounts: { EUR: 50 } }],
+    ['an amount that is smaller', { amounts: { EUR: 50 } }, { amounts: { EUR: 1 } }],
+    ['an amount in a unit that is not capped above', { amounts: { EUR: 50 } }, { amounts: { USD: 1_000 } }],
+    ['a number of actions where only amounts are capped above', { amounts: { EUR: 50 } }, { actions: 1_000 }],
+    ['as many actions', { actions: 20 }, { actions: 20 }],
+    ['fewer actions', { actions: 20 }, { actions: 1 }],
+    ['an amount where only actions are capped above', { actions: 20 }, { amounts: { EUR: 1_000 } }],
+    ['nothing of its own', { actions: 20 }, undefined],
+  ])('is not refused, for it is no more: %s', async (_, above, caps) => {
+    const parent = await delegate(bot, { ...MAILER, caps: above }, NOW);
+    const child = await delegate(parent, { id: 'helper', roles: [], scopes: MAILER.scopes, caps }, NOW);
+    expect((await propose(child)).authority.caps).toHaveLength(caps === undefined ? 1 : 2);
+  });
+
+  test('is refused the name under which actions are undone', async () => {
+    const error = await refusal(delegate(bot, { ...MAILER, id: 'undo' }, NOW), 'CONFIG_INVALID');
+    expect(error).toMatchObject({ field: 'id', expected: expect.stringContaining('255 characters') as string });
+    await refused(widened({ sub: 'undo' }), 'kept for undoing');
   });
 
   test('is refused at whatever depth it happens, also where the link above has no cap of its own', async () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { GrantClaims } from '../../src/action/grant.js';
 import { issueAgent } from '../../src/trust/credentials.js';
-import { MAX_GRANT_BYTES, signGrant, verifyGrant } from '../../src/trust/grants.js';
+import { MAX_GRANT_BYTES, openGrant, signGrant, verifyGrant } from '../../src/trust/grants.js';
 import { generateKey } from '../../src/trust/ed25519.js';
 import type { KeyringFile } from '../../src/trust/key-file.js';
 import type { Keyring } from '../../src/trust/keys.js';
@@ -203,5 +203,34 @@ describe('a grant is refused', () => {
     const s = BigInt(`0x${Buffer.from(bytes.subarray(32).toReversed()).toString('hex')}`) + L;
     const other = Buffer.from(s.toString(16).padStart(64, '0'), 'hex').toReversed();
     await refused(grant.slice(0, dot) + Buffer.concat([bytes.subarray(0, 32), other]).toString('base64url'));
+  });
+});
+
+describe('a grant that was used', () => {
+  test('is read for what it granted, whatever the time, and no other token is', async () => {
+    const grant = await signGrant(keyring, grantClaims());
+    await refusal(verifyGrant(keyring, grant, { now: later(121) }), 'GRANT_EXPIRED');
+    expect(await openGrant(keyring, grant)).toEqual(grantClaims());
+    await refusal(openGrant((await newKeys()).keyring, grant), 'GRANT_INVALID');
+  });
+
+  test.each([
+    ['actionId', { actionId: 'a/b' }],
+    ['constraints.0.value', { constraints: [{ name: 'max_rows', value: null, policy: 'p' }] }],
+    ['exp', { exp: IAT }],
+  ])('would not have been signed with a wrong %s, which the fault names', async (field, change) => {
+    const error = await refusal(signGrant(keyring, grantClaims(change as never)), 'INTERNAL');
+    expect(error.field).toBe(`grant.${field}`);
+    expect(error.message).toContain(`The claim "${field}" is not of the expected shape`);
+  });
+
+  test('would not have been signed with a claim more', async () => {
+    const error = await refusal(signGrant(keyring, { ...grantClaims(), more: 1 } as never), 'INTERNAL');
+    expect(error.message).toContain('The claims hold a member that does not belong there');
+  });
+
+  test('from a worker whose clock is ahead says whose clocks to look at', async () => {
+    const early = verifyGrant(keyring, await signGrant(keyring, grantClaims()), { now: later(-61) });
+    expect((await refusal(early, 'GRANT_INVALID')).fix).toBe("Check the workers' clocks.");
   });
 });

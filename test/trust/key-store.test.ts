@@ -8,9 +8,16 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isProduction } from '../../src/environment.js';
-import { createKeyFile, loadKeyring } from '../../src/trust/key-store.js';
+import { createKeyFile, extractKeys, loadKeyring } from '../../src/trust/key-store.js';
 import { isOpenToOthers } from '../../src/trust/secret-file.js';
-import { generateKeyringFile, parseKeyring, publicKeyring, type KeyringFile } from '../../src/trust/key-file.js';
+import {
+  generateKeyringFile,
+  narrowedKeyring,
+  parseKeyring,
+  publicKeyring,
+  type KeyringFile,
+} from '../../src/trust/key-file.js';
+import { KEY_ROLES } from '../../src/trust/keys.js';
 import { firstKey, publicPart, refusal } from './support.js';
 
 let folder: string;
@@ -119,6 +126,58 @@ describe('keys in production', () => {
     const { file, path } = await keyFile(0o600);
     const env = { ...production, COUNTERSIGN_KEYS: JSON.stringify(file), COUNTERSIGN_KEYS_FILE: path };
     await refusal(loadKeyring({ env }), 'KEYS_INVALID', [firstKey(file, 'issuer').d]);
+  });
+});
+
+test('a file that holds the private key of one role is as secret as one that holds all', async () => {
+  const { path } = await keyFile(0o600);
+  const to = join(folder, 'tool.json');
+  await extractKeys(path, to, ['tool']);
+  await chmod(to, 0o644);
+  const env = { COUNTERSIGN_ENV: 'production', COUNTERSIGN_KEYS_FILE: to };
+  expect((await refusal(loadKeyring({ env }), 'KEYS_INVALID')).fix).toContain('pass the keys in COUNTERSIGN_KEYS');
+});
+
+test('in development a file that others can read is taken, and nobody need hear of keys that were made', async () => {
+  const { file, path } = await keyFile(0o644);
+  expect((await loadKeyring({ env: {}, devPath: path })).sign.grant?.kid).toBe(firstKey(file, 'grant').kid);
+  expect((await loadKeyring({ env: {}, devPath: join(folder, 'new.json') })).sign.grant).toBeDefined();
+});
+
+describe('keys of one process, taken out of a file that has everything,', () => {
+  test('are the private ones of its roles and the public ones of all others, for it alone', async () => {
+    const { file, path } = await keyFile(0o600);
+    const to = join(folder, 'tool.json');
+    await extractKeys(path, to, ['tool']);
+    const extracted = await loadKeyring({ env: { COUNTERSIGN_ENV: 'production', COUNTERSIGN_KEYS_FILE: to } });
+    expect(Object.keys(extracted.sign)).toEqual(['tool']);
+    expect(extracted.sign.tool?.kid).toBe(firstKey(file, 'tool').kid);
+    for (const role of KEY_ROLES) expect([...extracted.verify[role].keys()]).toEqual([firstKey(file, role).kid]);
+    expect((await stat(to)).mode & 0o777).toBe(0o600);
+    expect((await readdir(folder)).sort()).toEqual(['keys.json', 'tool.json']);
+  });
+
+  test('name no role of which there is no key', async () => {
+    const { issuer, grant } = await generateKeyringFile();
+    const narrowed = await narrowedKeyring(JSON.stringify({ issuer, grant, tool: [] }), 'keys', ['issuer']);
+    expect(Object.keys(narrowed).sort()).toEqual(['grant', 'issuer']);
+    expect(narrowed.issuer).toEqual(issuer);
+    expect(narrowed.grant).toEqual(grant?.map(publicPart));
+  });
+
+  test('are not taken where one is missing, or where there is a file already', async () => {
+    const { file, path } = await keyFile(0o600);
+    const { tool: _, ...without } = file;
+    const lacking = join(folder, 'lacking.json');
+    await writeFile(lacking, JSON.stringify(without), { mode: 0o600 });
+    await refusal(extractKeys(lacking, join(folder, 'new.json'), ['tool']), 'KEYS_MISSING');
+    const taken = await refusal(extractKeys(path, lacking, ['tool']), 'KEYS_INVALID');
+    expect(taken).toMatchObject({ field: lacking, message: `${lacking} is there already.` });
+    expect(JSON.parse(await readFile(lacking, 'utf8'))).toEqual(without);
+    const nowhere = join(folder, 'none', 'new.json');
+    const made = await refusal(extractKeys(path, nowhere, ['tool']), 'KEYS_INVALID');
+    expect(made).toMatchObject({ field: nowhere, message: `${nowhere} cannot be made` });
+    expect(made.cause).toMatchObject({ code: 'ENOENT' });
   });
 });
 

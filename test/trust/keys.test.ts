@@ -29,6 +29,10 @@ describe('a keyring', () => {
   test('its public part verifies what it signed and signs nothing', async () => {
     const publicFile = await publicKeyring(keyring);
     expect(JSON.stringify(publicFile)).not.toContain('"d"');
+    const { grant: only } = file;
+    expect(Object.keys(await publicKeyring(await parseKeyring(JSON.stringify({ grant: only }), 'one')))).toEqual([
+      'grant',
+    ]);
     const reader = await parseKeyring(JSON.stringify(publicFile), 'public', { publicOnly: true });
     const grant = await signGrant(keyring, grantClaims());
     expect(await verifyGrant(reader, grant, { now: NOW })).toEqual(grantClaims());
@@ -144,6 +148,36 @@ describe('a key file is refused', () => {
     await refused({ ...file, grants: [] }, 'keys');
     await refused({ grant: [{ ...firstKey(file, 'grant'), key_ops: ['sign'] }] }, 'keys.grant[0]');
     await refused({ grant: firstKey(file, 'grant') }, 'keys.grant');
+  });
+
+  test.each([
+    ['kty', { kty: 'RSA' }, '"OKP"'],
+    ['crv', { crv: 'X25519' }, '"Ed25519"'],
+    ['x', { x: 'short' }, '32 bytes in base64url without padding'],
+    ['d', { d: 'short' }, '32 bytes in base64url without padding'],
+    ['use', { use: 'enc' }, '"sig"'],
+    ['alg', { alg: 'RS256' }, '"EdDSA" or "Ed25519"'],
+    ['kid', { kid: 7 }, 'lists of Ed25519 keys as JWK, at most 32 in each'],
+  ])('of a wrong %s, with what belongs there', async (member, change, expected) => {
+    const { kid: _, ...key } = firstKey(file, 'grant');
+    const error = await refusal(parse({ grant: [{ ...key, ...change }] }), 'KEYS_INVALID');
+    expect(error).toMatchObject({ field: `keys.grant[0].${member}`, expected });
+  });
+
+  test('of a member that does not belong there, with those that do', async () => {
+    const top = await refusal(parse({ ...file, grants: [] }), 'KEYS_INVALID');
+    expect(top.message).toContain('does not belong there');
+    expect(top.expected).toBe(`only ${KEY_ROLES.map((role) => `"${role}"`).join(', ')}`);
+    const inKey = await refusal(parse({ grant: [{ ...firstKey(file, 'grant'), key_ops: [] }] }), 'KEYS_INVALID');
+    expect(inKey.expected).toBe('only kty, crv, x, d, kid, use and alg');
+    // Another fault is not told as one.
+    expect((await refusal(parse({ grant: [7] }), 'KEYS_INVALID')).message).not.toContain('does not belong there');
+  });
+
+  test('of text that breaks off, with where it does', async () => {
+    expect((await refusal(parse(`{"issuer": [], ${' '.repeat(20)}x}`), 'KEYS_INVALID')).message).toMatch(
+      /\(at position 35\)/,
+    );
   });
 
   test('of no keys at all', async () => {

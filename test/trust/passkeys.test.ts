@@ -330,6 +330,15 @@ describe('a registration', () => {
     }
   });
 
+  test('in any other format is refused, also without certificates', async () => {
+    const response = new SoftwareAuthenticator().register({ ...SITE, challenge: TO_ENROL });
+    for (const fmt of ['fido-u2f', 'tpm', 'mine', '']) {
+      const object = attestationObject(fmt, new Map(), authDataOf(response));
+      const error = await refusal(register(withObject(response, object)), 'PASSKEY_INVALID');
+      expect(error).toMatchObject({ expected: 'a registration made with the attestation "none"' });
+    }
+  });
+
   test('that claims to attest itself and does not is refused', async () => {
     const response = new SoftwareAuthenticator().register({ ...SITE, challenge: TO_ENROL, attestation: 'self' });
     const command = new Map<string, CborValue>([

@@ -98,3 +98,17 @@ test('a record of keys that were rotated opens as long as their public part is k
   expect(openSealed(rotated, CONTEXT, before).record).toEqual(RECORD);
   expect(openSealed(rotated, CONTEXT, sealRecord(rotated, CONTEXT, RECORD)).record).toEqual(RECORD);
 });
+
+test('a seal of today opens tomorrow: what is signed is fixed, and begins as no token does', async () => {
+  // The first key of RFC 8032, 7.1.
+  const jwk = {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+    d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A',
+  };
+  const fixed = await parseKeyring(JSON.stringify({ grant: [jwk] }), 'keys');
+  const context: SealContext = { ...CONTEXT, signedDigest: `sha256:${'0'.repeat(64)}` };
+  const seal = 'PTX7Lca-18tq9JPhjddk8Tz2xzFcxYineW5CrHr0bq7rRsPTGfLv0AFsC0XwrXNtxqvY2cMihtfHuER1RMq5Dw';
+  expect(sealRecord(fixed, context, RECORD).seal).toBe(seal);
+});
