@@ -1,4 +1,5 @@
 /** A policy bundle: the files of a policy, with their digest. */
+import { LRUCache } from 'lru-cache';
 import { CountersignError } from '../action/errors.js';
 import { digest, type Digest } from '../action/json.js';
 import { HISTORY_FILE, NO_HISTORY, type HistorySet } from './history/fact.js';
@@ -28,6 +29,9 @@ export interface BundleContents extends Rules {
 }
 
 const contentsOf = new WeakMap<PolicyBundle, BundleContents>();
+
+/** By the digest of the files, of which contents are a function: a policy that comes back is not read again. */
+const readLast = new LRUCache<Digest, BundleContents>({ max: 4 });
 
 /** Parses and validates a bundle, once. @throws CountersignError POLICY_INVALID */
 export function bundleContents(bundle: PolicyBundle): BundleContents {
@@ -78,7 +82,14 @@ export function bundleFromFiles(files: Readonly<Record<string, string>>): Policy
   if (first !== undefined) throw policyInvalid([first, ...others]);
   const bundle: PolicyBundle = Object.freeze({ files: Object.freeze(texts), digest: digest(texts) });
   const ids = { limits: limits.limits.map(({ id }) => id), history: history.facts.map(({ id }) => id) };
-  contentsOf.set(bundle, { ...readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? '', ids), limits, history });
+  const read = (): BundleContents => ({
+    ...readRules(policyFiles(texts), texts[SCHEMA_FILE] ?? '', ids),
+    limits,
+    history,
+  });
+  const contents = readLast.get(bundle.digest) ?? read();
+  readLast.set(bundle.digest, contents);
+  contentsOf.set(bundle, contents);
   return bundle;
 }
 

@@ -1,5 +1,6 @@
 /** Compiles bundles: a decision evaluates only the policies that can apply to it, each set of them parsed once. */
 import type { AuthorizationAnswer, CedarValueJson, Response } from '@cedar-policy/cedar-wasm/nodejs';
+import { LRUCache } from 'lru-cache';
 import { ACTION_TYPES, type ActionType, type Facts } from '../action/decision.js';
 import { CountersignError } from '../action/errors.js';
 import type { Digest, JsonObject } from '../action/json.js';
@@ -179,13 +180,23 @@ export class Policy {
   }
 }
 
+/** By digest: a policy that comes back, as after a rollback, is the one that was compiled. */
+const compiledLast = new LRUCache<Digest, Policy>({ max: 3 });
+
 /**
  * Compiles a bundle. This takes tens of milliseconds, so do it once, when the bundle is loaded.
  *
  * @throws CountersignError POLICY_INVALID, also when the schema does not describe the facts that Countersign gives
  */
 export function compilePolicy(bundle: PolicyBundle): Policy {
+  // Also what makes sure that the digest is that of the files.
   const contents = bundleContents(bundle);
+  const policy = compiledLast.get(bundle.digest) ?? compiled(bundle, contents);
+  compiledLast.set(bundle.digest, policy);
+  return policy;
+}
+
+function compiled(bundle: PolicyBundle, contents: BundleContents): Policy {
   const policy = new Policy(bundle, contents);
   const limits = policy.limits.limits.map(({ id }) => ({ ...SAMPLE_FIGURE, limit: id }));
   for (const actionType of ACTION_TYPES) {

@@ -43,9 +43,8 @@ beforeAll(async () => {
 afterAll(() => close());
 
 beforeEach(async () => {
-  database = await createDatabase();
+  database = await createDatabase('ledger');
   ledger = await Ledger.connect({ url: database.url });
-  await ledger.migrate();
   superuser = new pg.Client({ connectionString: database.url });
   await superuser.connect();
   // As an attacker with the superuser's password does: no trigger and no foreign key is asked.

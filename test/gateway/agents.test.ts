@@ -10,7 +10,6 @@ import { createAgents } from '../../src/gateway/auth/agents.js';
 import type { AgentIssuer } from '../../src/config/gateway.js';
 import type { AgentSource } from '../../src/gateway/auth/identity.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
-import { setUpTables } from '../../src/gateway/store/set-up.js';
 import { Database, Ledger } from '../../src/ledger/index.js';
 import { createDatabase, type TestDatabase } from '../support/postgres.js';
 
@@ -84,10 +83,9 @@ let issuer: Issuer;
 let agents: AgentSource;
 
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase('installation');
   const opened = new Database({ url: database.url });
   ledger = new Ledger(opened);
-  await setUpTables(opened);
   keys = new ApiKeys(opened);
   issuer = await Issuer.start();
   agents = sourceOf([{ issuer: issuer.url, audience: AUDIENCE }]);

@@ -20,9 +20,8 @@ export interface TestLedger {
 }
 
 export async function startLedger(options: Partial<DatabaseOptions> = {}): Promise<TestLedger> {
-  const database = await createDatabase();
+  const database = await createDatabase('ledger');
   const ledger = await Ledger.connect({ url: database.url, ...options });
-  await ledger.migrate();
   const pool = new pg.Pool({ connectionString: database.url, application_name: 'witness' });
   pool.on('error', () => {});
   const others: Ledger[] = [];

@@ -27,9 +27,8 @@ const logged: string[] = [];
 let url: string;
 
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase('ledger');
   ledger = await Ledger.connect({ url: database.url });
-  await ledger.migrate();
   hooks = await openReceiver();
   url = await serving(ledger);
 });

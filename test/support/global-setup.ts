@@ -40,6 +40,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await stop();
     throw [sources, postgres, temporal].find((part) => part.status === 'rejected')?.reason;
   }
+  try {
+    // Of what was compiled, so not before.
+    const { makeTemplates } = await import('./templates.js');
+    await makeTemplates(postgres.value.url);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   process.env[COMPILED] = compiled;
   project.provide('postgresUrl', postgres.value.url);
   project.provide('temporalAddress', temporal.value.address);

@@ -14,7 +14,6 @@ import { createIdentity, type GatewayEnv } from '../../src/gateway/auth/identity
 import { login, sameHost, Sessions } from '../../src/gateway/auth/login/index.js';
 import { answerProblem, problemOf, refusalOf } from '../../src/gateway/middleware/problem.js';
 import { ApiKeys } from '../../src/gateway/store/api-keys.js';
-import { setUpTables } from '../../src/gateway/store/set-up.js';
 import { Database, Ledger } from '../../src/ledger/index.js';
 import { generateKeyringFile, parseKeyring } from '../../src/trust/index.js';
 import { createDatabase } from './postgres.js';
@@ -46,13 +45,12 @@ export async function startLogin(
   options: { readonly port?: number; readonly host?: string; readonly on?: LoginGateway } = {},
 ): Promise<LoginGateway> {
   const port = options.port ?? Number(new URL(settings.publicUrl).port);
-  const own = options.on === undefined ? await createDatabase() : undefined;
+  const own = options.on === undefined ? await createDatabase('installation') : undefined;
   const database = options.on?.database ?? new Database({ url: (own as { url: string }).url });
   const ledger = new Ledger(database);
   const temporal = { ...(await createNamespace()), taskQueue: 'countersign' };
   const countersign = await Countersign.connect(temporal);
   const keyring = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'test');
-  if (own !== undefined) await setUpTables(database);
   const all: GatewaySettings = {
     temporalNamespace: temporal.namespace,
     agents: [],

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { TEMPLATES } from './templates.js';
 
 export interface TestDatabase {
   /** With a superuser's password. */
@@ -10,10 +11,12 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database with a name of its own. Drop it in `afterAll`; what is not dropped goes with the server. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * Makes a database with a name of its own: empty, or set up. Drop it in `afterAll`; what is not dropped goes with the server.
+ */
+export async function createDatabase(setUp?: keyof typeof TEMPLATES): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await asSuperuser(`CREATE DATABASE ${name}`);
+  await asSuperuser(`CREATE DATABASE ${name}${setUp === undefined ? '' : ` TEMPLATE ${TEMPLATES[setUp]}`}`);
   const url = new URL(inject('postgresUrl'));
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => asSuperuser(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };

@@ -11,7 +11,6 @@ import { Countersign } from '../../src/client/countersign.js';
 import type { PendingAction, ProposalInput } from '../../src/client/countersign.js';
 import type { DecideReply, Outcome, Verdict } from '../../src/action/outcome.js';
 import type { TemporalSettings } from '../../src/environment.js';
-import { setUpTables } from '../../src/gateway/store/set-up.js';
 import { Database, Ledger } from '../../src/ledger/index.js';
 import type { Hold } from '../../src/action/hold.js';
 import type { ReceiptClaims } from '../../src/action/receipt.js';
@@ -92,13 +91,16 @@ export function shopTool(url: string, more: Partial<Parameters<typeof postgres>[
 
 /** `schema` is the SQL that makes the shop's database. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const [ledgerDb, shopDb, namespace] = await Promise.all([createDatabase(), createDatabase(), createNamespace()]);
+  const [ledgerDb, shopDb, namespace] = await Promise.all([
+    createDatabase('installation'),
+    createDatabase(),
+    createNamespace(),
+  ]);
   const temporal: TemporalSettings = { ...namespace, taskQueue: 'countersign' };
   const keys = JSON.stringify(await generateKeyringFile());
   const keyring = await parseKeyring(keys, 'test');
   const database = new Database({ url: ledgerDb.url });
   const ledger = new Ledger(database);
-  await setUpTables(database);
   const shop = new pg.Pool({ connectionString: shopDb.url });
   shop.on('error', () => {});
   await shop.query(options.schema);

@@ -26,9 +26,8 @@ let cwd: string;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  database = await createDatabase();
+  database = await createDatabase('ledger');
   ledger = await Ledger.connect({ url: database.url });
-  await ledger.migrate();
   keys = JSON.stringify(await generateKeyringFile(['receipt']));
   env = { COUNTERSIGN_LEDGER_URL: database.url, COUNTERSIGN_KEYS: keys };
 });

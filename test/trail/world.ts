@@ -86,9 +86,8 @@ export async function settleAction(ledger: Ledger, keyring: Keyring, actionId: s
 
 /** Entries 1 to 4 under the first key, with checkpoints over 3 and 4; 5 to 10 under the second, with one over 8. */
 export async function startTrailWorld(): Promise<TrailWorld> {
-  const database = await createDatabase();
+  const database = await createDatabase('ledger');
   const ledger = await Ledger.connect({ url: database.url });
-  await ledger.migrate();
   const [first, second] = [await newKeyring(), await newKeyring()];
   const rotated: Keyring = { ...second, verify: mergedKeys(first, second) };
   for (const id of ['action-1', 'action-2', 'action-3']) await settleAction(ledger, first, id);
