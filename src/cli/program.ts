@@ -51,7 +51,10 @@ const GROUPS = [
   },
   { title: 'Actions:', commands: [propose, show, list, pending, decideAction, editAction, cancelAction, saga] },
   { title: 'Policy and replay:', commands: [policy, record, replay] },
-  { title: 'Control and audit:', commands: [freezes, signedCommands, limits, receipts, trail, radar, oversight, erase] },
+  {
+    title: 'Control and audit:',
+    commands: [freezes, signedCommands, limits, receipts, trail, radar, oversight, erase],
+  },
 ] as const;
 
 const ENVIRONMENT = `

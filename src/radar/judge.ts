@@ -128,7 +128,7 @@ export function putTogether(alerts: readonly RadarAlertRequest[], most: number):
 const MOST_CHANGES = 5;
 
 /** `update of 3 rows of public.orders, truncate of public.items`. */
-export function changesText(changes: readonly RadarChange[]): string {
+function changesText(changes: readonly RadarChange[]): string {
   if (changes.length === 0) return 'record of an effect, and no change beside it';
   const more = changes.length - MOST_CHANGES;
   const listed = changes.slice(0, MOST_CHANGES).map(({ table, operation, rows }) => {

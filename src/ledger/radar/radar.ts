@@ -10,7 +10,7 @@ import { plain } from '../database/text.js';
 import { alertOf, standingOf, type AlertRow, type StandingRow } from './rows.js';
 
 /** What the reader of a source says of it with each round. */
-export interface RadarReport {
+interface RadarReport {
   readonly source: string;
   readonly kind: string;
   /** Names the reader: this worker. */
@@ -23,7 +23,7 @@ export interface RadarReport {
   readonly unseen?: readonly string[];
 }
 
-export interface RadarLease {
+interface RadarLease {
   /** What the source was told to remember, by whichever worker read it last. */
   readonly memory: JsonObject | undefined;
 }
@@ -42,7 +42,7 @@ export interface EffectStanding {
 const EFFECTS_DAYS = 2;
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
-export class Radar {
+export class RadarRecords {
   readonly #database: Database;
 
   constructor(database: Database) {
