@@ -8,6 +8,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
 import { startPostgres, type PostgresServer } from '../src/dev/postgres.js';
@@ -78,7 +79,18 @@ export async function radar(args: readonly string[]): Promise<void> {
       }
     }
     const from = performance.now();
-    while (alerts < written && performance.now() - from < 60_000) await new Promise((next) => setTimeout(next, 50));
+    const { rows } = await pools.watched.query<{ lsn: string }>(
+      `SELECT pg_logical_emit_message(false, 'mark', '') AS lsn`,
+    );
+    for (;;) {
+      const position = (await ledger.radar.sources())[0]?.position;
+      const reached = await pools.watched.query<{ ok: boolean }>('SELECT $1::pg_lsn >= $2::pg_lsn AS ok', [
+        position,
+        rows[0]?.lsn,
+      ]);
+      if (reached.rows[0]?.ok === true) break;
+      await delay(50);
+    }
     const behindMs = round(performance.now() - from, 0);
     await reading.close();
     const figures = Object.fromEntries(

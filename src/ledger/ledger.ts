@@ -17,7 +17,7 @@ import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
-import { Radar } from './radar/radar.js';
+import { RadarRecords } from './radar/radar.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
 import { SeenHeads } from './receipts/seen-heads.js';
@@ -59,7 +59,7 @@ export class Ledger {
   readonly subjectKeys: SubjectKeys;
   readonly rollout: Rollout;
   readonly trail: Trail;
-  readonly radar: Radar;
+  readonly radar: RadarRecords;
   readonly figures: Figures;
   readonly #database: Database;
 
@@ -86,7 +86,7 @@ export class Ledger {
     this.subjectKeys = new SubjectKeys(database);
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
-    this.radar = new Radar(database);
+    this.radar = new RadarRecords(database);
     this.figures = new Figures(database);
   }
 

@@ -121,7 +121,8 @@ export function slack(options: SlackOptions): Channel {
     async alert(alert, { deliveryId, signal }): Promise<Delivered> {
       const client = await clientFor(signal);
       try {
-        const posted = await client.chat.postMessage({
+        const { postMessage } = client.chat;
+        const posted = await postMessage({
           ...alertMessageOf(alert),
           channel,
           parse: 'none',

@@ -1,6 +1,6 @@
 /** Which writes an action of ours explains, by what the ledger knows of the keys that came with them. Pure. */
 import type { RadarAlertRequest, RadarChange, RadarWriter, UnexplainedReason } from '../action/radar.js';
-import type { EffectStanding } from '../ledger/index.js';
+import type { EffectClaim, EffectStanding } from '../ledger/index.js';
 import type { DeclaredWriters, ObservedWrite } from './source.js';
 
 /** An effect is committed before its action has ended. The clocks of the two databases may differ by this much. Milliseconds. */
@@ -9,8 +9,8 @@ const CLOCKS_MS = 60 * 60_000;
 export interface Knowledge {
   /** What the ledger has of the keys that it knows. */
   readonly standings: ReadonlyMap<string, EffectStanding>;
-  /** Keys that explained another write before. */
-  readonly usedTwice: ReadonlySet<string>;
+  /** Claims of keys that explained another write before. */
+  readonly usedTwice: readonly EffectClaim[];
   /** The tools that write to this kind of system. */
   readonly tools: ReadonlySet<string>;
   readonly writers: DeclaredWriters;
@@ -35,7 +35,7 @@ export function unexplained(write: ObservedWrite, known: Knowledge): Unexplained
 
 function problemOf(
   key: string,
-  { at }: ObservedWrite,
+  { at, position }: ObservedWrite,
   { standings, usedTwice, tools }: Knowledge,
 ): UnexplainedReason | undefined {
   const standing = standings.get(key);
@@ -51,7 +51,9 @@ function problemOf(
     case 'success':
     case 'mismatch':
     case 'unknown':
-      return usedTwice.has(key) ? 'effect_used_twice' : undefined;
+      return usedTwice.some((claim) => claim.key === key && claim.position === position)
+        ? 'effect_used_twice'
+        : undefined;
   }
 }
 
@@ -128,7 +130,7 @@ export function putTogether(alerts: readonly RadarAlertRequest[], most: number):
 const MOST_CHANGES = 5;
 
 /** `update of 3 rows of public.orders, truncate of public.items`. */
-export function changesText(changes: readonly RadarChange[]): string {
+function changesText(changes: readonly RadarChange[]): string {
   if (changes.length === 0) return 'record of an effect, and no change beside it';
   const more = changes.length - MOST_CHANGES;
   const listed = changes.slice(0, MOST_CHANGES).map(({ table, operation, rows }) => {

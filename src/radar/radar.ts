@@ -219,12 +219,12 @@ export class Radar {
   }
 
   /** What is held back for the radar stays within its bound also while nothing can be recorded. */
-  async #failed(error: CountersignError, signal: AbortSignal): Promise<void> {
+  async #failed(problem: CountersignError, signal: AbortSignal): Promise<void> {
     const { name, logger } = this.#options;
     this.#failures++;
-    if (this.#problem?.message !== error.message)
-      logger.error({ alarm: 'radar_off', tool: name, ...error.toJSON() }, 'the radar does not look');
-    this.#problem = error;
+    if (this.#problem?.message !== problem.message)
+      logger.error({ alarm: 'radar_off', tool: name, ...problem.toJSON() }, 'the radar does not look');
+    this.#problem = problem;
     await this.#open?.guard(signal).catch(() => {});
   }
 

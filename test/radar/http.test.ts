@@ -127,10 +127,11 @@ test.each(['quoted', 'uuid'] as const)(
 test.each<[string, Partial<HttpRadarOptions>]>([
   ['radar.get', { get: '/events' }],
   ['radar.id', { id: 'id' }],
-  ['radar.kinds', { kinds: [] }],
+  ['radar.kinds', { kinds: [''] }],
   ['radar.everyMs', { everyMs: 10 }],
   ['radar.poll', { poll: 1 } as never],
 ])('a config that could not work is refused: %s', (field, wrong) => {
-  const { kind: _kind, ...radar } = { ...RADAR, ...wrong };
-  expect(() => toolOn(service.url, { radar })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', field }));
+  expect(() => toolOn(service.url, { radar: { ...RADAR, ...wrong } })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', field }),
+  );
 });

@@ -18,7 +18,7 @@ const write = (more: Partial<ObservedWrite> = {}): ObservedWrite => ({
 
 const known = (standing: object = {}, more: Partial<Knowledge> = {}): Knowledge => ({
   standings: new Map([[KEY, { key: KEY, tool: 'shop-db', status: 'open', uses: 1, endedAt: undefined, ...standing }]]),
-  usedTwice: new Set(),
+  usedTwice: [],
   tools: new Set(['shop-db']),
   writers: {},
   ...more,
@@ -26,6 +26,7 @@ const known = (standing: object = {}, more: Partial<Knowledge> = {}): Knowledge 
 
 test.each([
   ['an action under way', known()],
+  ['one whose key is in another transaction too', known({}, { usedTwice: [{ key: KEY, position: '0/2' }] })],
   ['one that has just ended', known({ status: 'success', endedAt: new Date(AT.getTime() - 1000) })],
   ['one of which nobody can tell yet', known({ status: 'unknown', endedAt: AT })],
 ])('%s explains its effect', (_what, knowledge) => {
@@ -37,7 +38,11 @@ test.each([
   ['another kind of tool', known({ tool: 'payments' }), 'unknown_effect'],
   ['an outcome by which nothing was done', known({ status: 'failed', endedAt: AT }), 'unknown_effect'],
   ['an action that ended long ago', known({ status: 'success', endedAt: new Date('2026-04-01') }), 'effect_ended'],
-  ['a key that explained another', known({}, { usedTwice: new Set([KEY]) }), 'effect_used_twice'],
+  [
+    'an action whose effect was another',
+    known({}, { usedTwice: [{ key: KEY, position: '0/1' }] }),
+    'effect_used_twice',
+  ],
 ])('a key of %s explains nothing', (_what, knowledge, reason) => {
   expect(unexplained(write(), knowledge)).toEqual({ reason, key: KEY });
 });

@@ -1,2 +1,2 @@
 /** What the radar found, and how it stands. */
-export type { EffectStanding, RadarLease, RadarReport } from './radar.js';
+export type { EffectClaim, EffectStanding } from './radar.js';

@@ -10,7 +10,7 @@ import { plain } from '../database/text.js';
 import { alertOf, standingOf, type AlertRow, type StandingRow } from './rows.js';
 
 /** What the reader of a source says of it with each round. */
-export interface RadarReport {
+interface RadarReport {
   readonly source: string;
   readonly kind: string;
   /** Names the reader: this worker. */
@@ -23,7 +23,7 @@ export interface RadarReport {
   readonly unseen?: readonly string[];
 }
 
-export interface RadarLease {
+interface RadarLease {
   /** What the source was told to remember, by whichever worker read it last. */
   readonly memory: JsonObject | undefined;
 }
@@ -38,11 +38,17 @@ export interface EffectStanding {
   readonly endedAt: Date | undefined;
 }
 
+/** That the effect of a key explains the transaction at this position. */
+export interface EffectClaim {
+  readonly key: string;
+  readonly position: string;
+}
+
 /** For how long it is remembered which transaction an effect explained. An effect explains none that comes later than that. Days. */
 const EFFECTS_DAYS = 2;
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
-export class Radar {
+export class RadarRecords {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -113,28 +119,25 @@ export class Radar {
     return rows.map((row) => idempotencyKey({ tenant: row.tenant, actionId: row.action_id }));
   }
 
-  /** Notes which transaction each effect explains. Idempotent. @returns the keys that explained another one before */
-  async claim(
-    source: string,
-    system: string,
-    claims: readonly { readonly key: string; readonly position: string }[],
-  ): Promise<ReadonlySet<string>> {
-    if (claims.length === 0) return new Set();
+  /** Notes which transaction each effect explains: the first. Idempotent. @returns the claims of those that are another */
+  async claim(source: string, system: string, claims: readonly EffectClaim[]): Promise<readonly EffectClaim[]> {
+    if (claims.length === 0) return [];
     const effects = this.#database.table('radar_effects');
-    const given = sql`unnest(${claims.map(({ key }) => key)}::text[], ${claims.map(({ position }) => position)}::text[]) as g (key, position)`;
+    const given = sql`
+      unnest(${claims.map(({ key }) => key)}::text[], ${claims.map(({ position }) => position)}::text[])
+        with ordinality as g (key, position, n)`;
     await this.#database.rows({
       name: 'radar_claim',
       query: sql`
         insert into ${effects} (source, system, key, position)
-        select ${source}, ${system}, g.key, g.position from ${given} on conflict do nothing returning key`,
+        select ${source}, ${system}, g.key, g.position from ${given} order by g.n on conflict do nothing returning key`,
     });
-    const rows = await this.#database.rows({
+    return this.#database.rows({
       name: 'radar_claimed',
-      query: sql<{ key: string }>`
-        select g.key from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
+      query: sql<EffectClaim>`
+        select g.key, g.position from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
         where e.position <> g.position`,
     });
-    return new Set(rows.map(({ key }) => key));
   }
 
   /** Records what was found, and how far the source is judged. @returns those that were not recorded before */

@@ -41,7 +41,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
   check(typeof options.get === 'string', 'get', 'the URL of a list, with {since}');
   const url = parseTemplate(options.get, 'radar.get');
   const references = url.references.map((reference) => reference.join('.'));
-  check(references.length === 1 && references[0] === 'since', 'get', 'a URL with {since} and no other reference');
+  check(references.length === 1 && references[0] === 'path.since', 'get', 'a URL with {since} and no other reference');
   check(since === 'rfc3339' || since === 'unix', 'since', 'rfc3339 or unix');
   check(isWhole(everyMs, 1_000, 3_600_000), 'everyMs', 'milliseconds from 1,000 to 3,600,000');
   check(isWhole(overlapMs, 0, 86_400_000), 'overlapMs', 'milliseconds, at most a day');
@@ -125,7 +125,7 @@ class HttpRadarReader implements RadarReader {
   }
 
   confirm({ memory }: Observed): Promise<void> {
-    this.#judged = new Date(String(memory['judged']));
+    this.#judged = timeIn(memory['judged']) ?? this.#judged;
     return Promise.resolve();
   }
 
@@ -185,9 +185,9 @@ function timeIn(value: Json | undefined): Date | undefined {
 
 function timeOf(value: Json | undefined): Date {
   // Seconds, where milliseconds would be of 1970.
-  const ms = typeof value === 'number' ? (value < 1e11 ? value * 1000 : value) : Date.parse(String(value));
-  const time = new Date(ms);
-  if (Number.isNaN(time.getTime())) throw unreadable('has an event without a time', 'radar.time');
+  const ms = typeof value !== 'number' ? undefined : value < 1e11 ? value * 1000 : value;
+  const time = ms === undefined ? timeIn(value) : new Date(ms);
+  if (time === undefined || Number.isNaN(time.getTime())) throw unreadable('has an event without a time', 'radar.time');
   return time;
 }
 

@@ -6,14 +6,14 @@ import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
 import { ensureTriggers } from './triggers.js';
-import type { CoveredTable, Watched } from './watched.js';
+import type { CoveredTable, WatchedTables } from './watched.js';
 
 export interface Coverage {
   /** `public.orders`. */
   readonly watched: readonly string[];
   /** Each with why and what to do. */
   readonly unseen: readonly string[];
-  /** Watched before, still there, and no longer published when it was looked at: somebody took them out. */
+  /** WatchedTables before, still there, and no longer published when it was looked at: somebody took them out. */
   readonly withdrawn: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export function publicationsOf(slot: string): Publications {
 /** Has the database publish what is to be watched. `before`: what was watched when it was looked at last. */
 export async function ensureCoverage(
   session: PostgresSession,
-  watched: Watched,
+  watched: WatchedTables,
   { slot, before }: { readonly slot: string; readonly before: readonly string[] },
   signal: AbortSignal,
 ): Promise<Coverage> {
@@ -77,7 +77,7 @@ export async function ensureCoverage(
 /** @returns whether one of the publications was missing, or published less */
 async function ensurePublications(
   session: PostgresSession,
-  { effectsSchema, tool }: Watched,
+  { effectsSchema, tool }: WatchedTables,
   { full, inserts }: Publications,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -115,7 +115,7 @@ async function ensurePublications(
 
 async function tablesOf(
   session: PostgresSession,
-  { tables, schema, except }: Watched,
+  { tables, schema, except }: WatchedTables,
   { full, inserts }: Publications,
   signal: AbortSignal,
 ): Promise<readonly CoveredTable[]> {
@@ -145,7 +145,7 @@ async function tablesOf(
 /** `problem`: what of the table is not seen, and why. */
 async function publish(
   session: PostgresSession,
-  { tool }: Watched,
+  { tool }: WatchedTables,
   { name, sql, persistent, identified, publication }: CoveredTable,
   { full, inserts }: Publications,
   signal: AbortSignal,
@@ -175,7 +175,7 @@ async function publish(
   };
 }
 
-function namedAndMissing({ tables = [], schema }: Watched, found: readonly CoveredTable[]): string[] {
+function namedAndMissing({ tables = [], schema }: WatchedTables, found: readonly CoveredTable[]): string[] {
   const names = new Set(found.map(({ name }) => name));
   return tables
     .map((name) => qualified(name, schema))

@@ -4,7 +4,7 @@ import type { Gap, Observed, RadarReader } from '../../../radar/source.js';
 import type { PostgresDatabase, PostgresSession } from '../connection.js';
 import { isConnectionLost, sqlState } from '../failure.js';
 import { ensureCoverage, publicationsOf, type Coverage } from './coverage.js';
-import type { Watched } from './watched.js';
+import type { WatchedTables } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
 import { slotName, type RadarSettings } from './settings.js';
 import { advance, assertLogical, createSlot, dropSlot, isCut, peek, radarFailure, slotStanding } from './slot.js';
@@ -12,7 +12,7 @@ import type { SlotStanding } from './slot.js';
 
 export interface PostgresSource {
   readonly settings: RadarSettings;
-  readonly watched: Watched;
+  readonly watched: WatchedTables;
   readonly database: PostgresDatabase;
   /** Makes the table of effects where it is missing: the log must say when one is recorded. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;

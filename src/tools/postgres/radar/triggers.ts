@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
 import { sqlState } from '../failure.js';
-import type { CoveredTable, Watched } from './watched.js';
+import type { CoveredTable, WatchedTables } from './watched.js';
 import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
@@ -25,7 +25,7 @@ function createTrigger(table: string, called: string): string[] {
 /** @returns the tables that have no trigger yet, and why */
 export async function ensureTriggers(
   session: PostgresSession,
-  { effectsSchema, tool }: Watched,
+  { effectsSchema, tool }: WatchedTables,
   tables: readonly CoveredTable[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {

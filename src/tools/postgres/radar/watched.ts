@@ -1,7 +1,7 @@
 /** What the radar of a database is to watch, and a table of it as the catalog has it. */
 
 /** What is to be watched. */
-export interface Watched {
+export interface WatchedTables {
   readonly tool: string;
   readonly schema: string;
   /** Names, of which the schema may be left out. Undefined: every table of the schema. */
