@@ -3,9 +3,9 @@ import { configInvalid } from '../action/errors-config.js';
 import { isThisMachine } from '../http/addresses.js';
 import { createTransport } from 'nodemailer';
 import { Secrets } from '../http/secrets.js';
+import { alarmText, alarmTitle } from './alarm.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { htmlOf, subjectOf, textOf } from './email-page.js';
-import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './one-line.js';
 
@@ -76,31 +76,41 @@ export function email(options: EmailOptions): Channel {
       disableUrlAccess: true,
     });
 
+  const send = async (
+    message: { readonly subject: string; readonly text: string; readonly html?: string },
+    { deliveryId, signal }: Pick<DeliveryContext, 'deliveryId' | 'signal'>,
+  ): Promise<Delivered> => {
+    const transport = await transportFor();
+    const sending = transport.sendMail({
+      from,
+      to: [...to],
+      ...message,
+      messageId: `<${deliveryId}@${from.slice(from.lastIndexOf('@') + 1)}>`,
+      // Keeps out-of-office replies away (RFC 3834).
+      headers: { 'Auto-Submitted': 'auto-generated' },
+    });
+    try {
+      const { response, accepted, rejected } = await orAborted(sending, signal);
+      const refused =
+        rejected.length === 0 ? '' : `; refused for ${rejected.length} of ${accepted.length + rejected.length}`;
+      return { detail: `${oneLine(secrets.strike(response), 300)}${refused}` };
+    } catch (thrown) {
+      throw failure(thrown, secrets);
+    } finally {
+      transport.close();
+    }
+  };
+
   return {
     name,
-    async deliver(notice: Notice, { deliveryId, signal }: DeliveryContext): Promise<Delivered> {
-      const transport = await transportFor();
-      const sending = transport.sendMail({
-        from,
-        to: [...to],
-        subject: subjectOf(notice),
-        text: textOf(notice),
-        html: await htmlOf(notice),
-        messageId: `<${deliveryId}@${from.slice(from.lastIndexOf('@') + 1)}>`,
-        // Keeps out-of-office replies away (RFC 3834).
-        headers: { 'Auto-Submitted': 'auto-generated' },
-      });
-      try {
-        const { response, accepted, rejected } = await orAborted(sending, signal);
-        const refused =
-          rejected.length === 0 ? '' : `; refused for ${rejected.length} of ${accepted.length + rejected.length}`;
-        return { detail: `${oneLine(secrets.strike(response), 300)}${refused}` };
-      } catch (thrown) {
-        throw failure(thrown, secrets);
-      } finally {
-        transport.close();
-      }
+    async deliver(notice, delivery) {
+      return send({ subject: subjectOf(notice), text: textOf(notice), html: await htmlOf(notice) }, delivery);
     },
+    alarm: (notice, delivery) =>
+      send(
+        { subject: `[Countersign] ${alarmTitle(notice)}`, text: `${alarmTitle(notice)}.\n\n${alarmText(notice)}` },
+        delivery,
+      ),
   };
 }
 

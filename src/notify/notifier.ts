@@ -37,6 +37,11 @@ export class Notifier {
     return [...new Set([...routed, ...following])];
   }
 
+  /** Names of the channels that are told of alarms. */
+  get alarmChannels(): readonly string[] {
+    return this.#config.alarms ?? [...this.#channels.keys()];
+  }
+
   #routed(notice: Pick<Notice, 'kind' | 'roles' | 'environment' | 'tool'>): readonly string[] {
     const routes: readonly Route[] = this.#config.routes ?? [{ channels: [...this.#channels.keys()] }];
     return [...new Set(routes.filter((route) => fits(route, notice)).flatMap(({ channels }) => channels))];

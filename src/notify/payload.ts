@@ -1,4 +1,5 @@
 /** What a webhook posts of a notice: as Standard Webhooks has it, or as an event of CloudEvents. */
+import { alarmText, alarmTitle, alarmType, type AlarmNotice } from './alarm.js';
 import type { Notice } from './notice.js';
 
 export const WEBHOOK_FORMATS = ['standard-webhooks', 'cloudevents'] as const;
@@ -16,34 +17,50 @@ export interface Payload {
 /** The `type` is `action.asked`, `action.reminded` and so on; as an event, `io.countersign.action.asked`. */
 export function payloadOf(notice: Notice, deliveryId: string, format: WebhookFormat): Payload {
   const { at, kind, ...data } = notice;
+  const { actionId: subject, link } = notice;
+  return formatted({ type: `action.${kind}`, at, subject, source: gatewayOf(link), data }, deliveryId, format);
+}
+
+/** The `type` is `ledger.broken`, `ledger.broken.over` or `ledger.set_back`; as an event, `io.countersign.ledger.broken` and so on. */
+export function alarmPayload(notice: AlarmNotice, deliveryId: string, format: WebhookFormat): Payload {
+  const { at, tenant } = notice;
+  const data = { ...(tenant === undefined ? {} : { tenant }), title: alarmTitle(notice), text: alarmText(notice) };
+  return formatted(
+    { type: alarmType(notice), at, subject: 'ledger', source: 'urn:countersign', data },
+    deliveryId,
+    format,
+  );
+}
+
+interface Told {
+  readonly type: string;
+  /** RFC 3339 UTC. */
+  readonly at: string;
+  readonly subject: string;
+  readonly source: string;
+  readonly data: object;
+}
+
+/** An event is one of CloudEvents 1.0.2, section 3, in the JSON format: a repeat has the `source` and the `id` of the first, by which receivers recognize it. */
+function formatted({ type, at, subject, source, data }: Told, id: string, format: WebhookFormat): Payload {
   switch (format) {
     case 'standard-webhooks':
-      return {
-        contentType: 'application/json',
-        body: JSON.stringify({ type: `action.${kind}`, timestamp: at, data }),
-      };
+      return { contentType: 'application/json', body: JSON.stringify({ type, timestamp: at, data }) };
     case 'cloudevents':
       return {
         contentType: 'application/cloudevents+json; charset=utf-8',
-        body: JSON.stringify(eventOf(`io.countersign.action.${kind}`, notice, deliveryId, data)),
+        body: JSON.stringify({
+          specversion: '1.0',
+          id,
+          source,
+          type: `io.countersign.${type}`,
+          subject,
+          time: at,
+          datacontenttype: 'application/json',
+          data,
+        }),
       };
   }
-}
-
-/**
- * CloudEvents 1.0.2, section 3, in the JSON format. A repeat has the `source` and the `id` of the first, by which receivers recognize it.
- */
-function eventOf(type: string, { at, actionId, link }: Notice, id: string, data: object): object {
-  return {
-    specversion: '1.0',
-    id,
-    source: gatewayOf(link),
-    type,
-    subject: actionId,
-    time: at,
-    datacontenttype: 'application/json',
-    data,
-  };
 }
 
 /** The gateway's address: the link to an action without `actions/…`. */

@@ -8,9 +8,15 @@ import { Secrets } from '../http/secrets.js';
 import { Wire, WireFailure, type Answer } from '../http/wire.js';
 import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
-import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
-import { isWebhookFormat, payloadOf, WEBHOOK_FORMATS, type WebhookFormat } from './payload.js';
+import {
+  alarmPayload,
+  isWebhookFormat,
+  payloadOf,
+  WEBHOOK_FORMATS,
+  type Payload,
+  type WebhookFormat,
+} from './payload.js';
 
 export interface WebhookOptions {
   /** The name, unique among the channels. Default `webhook`. */
@@ -65,31 +71,36 @@ export function webhook(options: WebhookOptions): Channel {
     },
   );
 
+  const post = async (
+    { contentType, body }: Payload,
+    { deliveryId, signal }: Pick<DeliveryContext, 'deliveryId' | 'signal'>,
+  ): Promise<Delivered> => {
+    const sentAt = new Date();
+    const signatures = await Promise.all(
+      options.secrets.map(async (ref) => signerOf(await secrets.read(ref), ref).sign(deliveryId, sentAt, body)),
+    );
+    const headers = {
+      'content-type': contentType,
+      accept: '*/*',
+      'accept-encoding': 'identity',
+      'user-agent': 'countersign',
+      'webhook-id': deliveryId,
+      'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
+      'webhook-signature': signatures.join(' '),
+    };
+    let response: Pick<Answer, 'status' | 'headers'>;
+    try {
+      response = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
+    } catch (thrown) {
+      response = partialResponse(thrown, secrets);
+    }
+    return deliveredBy(response);
+  };
+
   return {
     name,
-    async deliver(notice: Notice, { deliveryId, signal }: DeliveryContext): Promise<Delivered> {
-      const { contentType, body } = payloadOf(notice, deliveryId, format);
-      const sentAt = new Date();
-      const signatures = await Promise.all(
-        options.secrets.map(async (ref) => signerOf(await secrets.read(ref), ref).sign(deliveryId, sentAt, body)),
-      );
-      const headers = {
-        'content-type': contentType,
-        accept: '*/*',
-        'accept-encoding': 'identity',
-        'user-agent': 'countersign',
-        'webhook-id': deliveryId,
-        'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-        'webhook-signature': signatures.join(' '),
-      };
-      let response: Pick<Answer, 'status' | 'headers'>;
-      try {
-        response = await wire.send({ method: 'POST', url, headers, body }, timeoutSignal(signal, timeoutMs));
-      } catch (thrown) {
-        response = partialResponse(thrown, secrets);
-      }
-      return deliveredBy(response);
-    },
+    deliver: (notice, delivery) => post(payloadOf(notice, delivery.deliveryId, format), delivery),
+    alarm: (notice, delivery) => post(alarmPayload(notice, delivery.deliveryId, format), delivery),
     close: () => wire.close(),
   };
 }
