@@ -15,6 +15,7 @@ import type { Revocation } from '../src/action/revocation.js';
 import type { RoleDelegation } from '../src/action/role-delegation.js';
 import type { StandingApproval } from '../src/action/standing-approval.js';
 import type { OpenAction, RetentionKind } from '../src/ledger/index.js';
+import type { AlarmNotice, LedgerAlarm } from '../src/notify/alarm.js';
 import type { Announcement } from '../src/notify/notice.js';
 
 import type {
@@ -194,6 +195,14 @@ export interface Activities {
   readonly route: (announcement: Announcement) => Promise<Routing>;
   /** Notifies people on one channel, once. @throws ApplicationFailure with DELIVERY_FAILED when another attempt is due */
   readonly notify: (announcement: Announcement, channel: string) => Promise<DeliveryEnd>;
+  /** Tells of an alarm on one channel. Needs no ledger. @throws ApplicationFailure with DELIVERY_FAILED when another attempt is due */
+  readonly tellAlarm: (telling: {
+    readonly alarm: Pick<LedgerAlarm, 'kind' | 'tenant'>;
+    readonly state: AlarmNotice['state'];
+    readonly channel: string;
+  }) => Promise<string>;
+  /** Whether the ledger takes records again, and the tenant's next receipt. */
+  readonly ledgerIsWhole: (tenant?: string) => Promise<boolean>;
   /** Records that a channel could not deliver the notification within `maxWaitMs`. */
   readonly giveUp: (announcement: Announcement, channel: string, reason: string) => Promise<DeliveryEnd>;
 }

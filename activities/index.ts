@@ -1,4 +1,5 @@
 /** The activities of a worker, each bound to its dependencies. */
+import { ledgerIsWhole, tellAlarm } from './alarm.js';
 import { authorize } from './authorize.js';
 import { begunBefore, decideBatch } from './batch.js';
 import { decideCanary, endCanary, openCanary, previewCanary } from './canary.js';
@@ -66,6 +67,8 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     recordedOutcome: (tenant, actionId) => asActivity(() => recordedOutcome(tenant, actionId, deps)),
     route: (announcement) => asActivity(() => route(announcement, deps)),
     notify: (announcement, channel) => asActivity(() => heartbeating(() => notify(announcement, channel, deps))),
+    tellAlarm: (telling) => asActivity(() => tellAlarm(telling, deps)),
+    ledgerIsWhole: (tenant) => asActivity(() => ledgerIsWhole(tenant, deps)),
     giveUp: (announcement, channel, reason) => asActivity(() => giveUp(announcement, channel, reason, deps)),
   };
 }

@@ -6,6 +6,7 @@ import { canaryRound } from './canary-round.js';
 import { checkpointTrails } from './checkpoint-trails.js';
 import { compensation } from './compensation.js';
 import { dryRun } from './dry-run.js';
+import { ledgerAlarm } from './ledger-alarm.js';
 import { notification } from './notification.js';
 import { reconcile } from './reconcile.js';
 import { recordedOutcome } from './recorded-outcome.js';
@@ -39,6 +40,7 @@ export {
   checkpointTrails,
   compensation,
   dryRun,
+  ledgerAlarm,
   notification,
   reconcile,
   recordedOutcome,

@@ -51,4 +51,7 @@ export const recoverUpdate = defineUpdate<CommandResult, [token: string]>('recov
 /** Answers whoever sent a canary when people are shown it. Refused with the code of what stood against it. */
 export const canarySentUpdate = defineUpdate<CommandResult>('canarySent');
 
+/** Says that the ledger was met broken once more. */
+export const brokenSignal = defineSignal('broken');
+
 export const compensationQuery = defineQuery<CompensationView>('view');

@@ -15,6 +15,8 @@ export interface NotificationsConfig {
   readonly channels: readonly Channel[];
   /** Each notice goes to the channels of every route that fits it, once. What fits none goes nowhere. Default: every channel, for DEFAULT_KINDS. */
   readonly routes?: readonly Route[];
+  /** Names of the channels that hear of alarms, such as a ledger that cannot take a receipt. Default: every channel. */
+  readonly alarms?: readonly string[];
   /** After how long a delivery is given up. Seconds from 1 to 604,800, default 86,400 (a day). */
   readonly giveUpAfterSeconds?: number;
   /** Whether the agent's reasoning goes along, cut and marked as its words. Default true; not where agents may quote data. */
@@ -80,12 +82,16 @@ export const notificationsSchema = z
         { error: 'a list of routes' },
       )
       .optional(),
+    alarms: z.array(nonEmpty('a text that is not empty'), { error: 'a list of texts' }).optional(),
     giveUpAfterSeconds: whole(1, 604_800, 'seconds').optional(),
     reasoning: z.boolean({ error: 'true or false' }).optional(),
     summary: z.enum(['facts', 'tool'], { error: 'facts or tool' }).optional(),
   })
-  .superRefine(({ channels, routes = [] }, context) => {
+  .superRefine(({ channels, routes = [], alarms = [] }, context) => {
     const names = channels.map(({ name }) => name);
+    if (!alarms.every((name) => names.includes(name))) {
+      context.addIssue({ code: 'custom', path: ['alarms'], message: `names of ${names.join(', ')}` });
+    }
     for (const [index, route] of routes.entries()) {
       if (route.channels.every((name) => names.includes(name))) continue;
       const path = ['routes', index, 'channels'];

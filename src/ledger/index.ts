@@ -4,7 +4,7 @@ export * from './actions/index.js';
 export * from './approvals/index.js';
 export * from './archive/index.js';
 export * from './controls/index.js';
-export { assertSetUp, Database, type DatabaseOptions } from './database/index.js';
+export { assertSetUp, Database, takesNobodys, type DatabaseOptions } from './database/index.js';
 export * from './grants/index.js';
 export * from './radar/index.js';
 export * from './receipts/index.js';

@@ -1,5 +1,6 @@
 /** The interface of a channel: a way to notify people. */
 import { CountersignError } from '../action/errors.js';
+import type { AlarmNotice } from './alarm.js';
 import type { AlertNotice } from './alert.js';
 import type { Notice } from './notice.js';
 
@@ -20,6 +21,8 @@ export interface Channel {
    * @throws CountersignError DELIVERY_FAILED: retryable, or for good
    */
   alert?(alert: AlertNotice, delivery: Pick<DeliveryContext, 'deliveryId' | 'signal'>): Promise<Delivered>;
+  /** Tells those who run Countersign of an alarm, in the same way. A channel without it tells of none. @throws CountersignError DELIVERY_FAILED */
+  alarm?(notice: AlarmNotice, delivery: Omit<DeliveryContext, 'earlier'>): Promise<Delivered>;
   close?(): Promise<void>;
 }
 

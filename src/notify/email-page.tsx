@@ -89,7 +89,7 @@ export async function htmlOf(notice: Notice): Promise<string> {
 export interface EmailMessage {
   readonly subject: string;
   readonly text: string;
-  readonly html: string;
+  readonly html?: string;
 }
 
 /** What the radar found. */

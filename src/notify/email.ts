@@ -3,9 +3,9 @@ import { configInvalid } from '../action/errors-config.js';
 import { isThisMachine } from '../http/addresses.js';
 import { createTransport } from 'nodemailer';
 import { Secrets } from '../http/secrets.js';
+import { alarmText, alarmTitle } from './alarm.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { alertPage, htmlOf, subjectOf, textOf, type EmailMessage } from './email-page.js';
-import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './one-line.js';
 
@@ -76,7 +76,10 @@ export function email(options: EmailOptions): Channel {
       disableUrlAccess: true,
     });
 
-  const send = async (message: EmailMessage, deliveryId: string, signal: AbortSignal): Promise<Delivered> => {
+  const send = async (
+    message: EmailMessage,
+    { deliveryId, signal }: Pick<DeliveryContext, 'deliveryId' | 'signal'>,
+  ): Promise<Delivered> => {
     const transport = await transportFor();
     const sending = transport.sendMail({
       from,
@@ -100,9 +103,15 @@ export function email(options: EmailOptions): Channel {
 
   return {
     name,
-    deliver: async (notice: Notice, { deliveryId, signal }: DeliveryContext) =>
-      await send({ subject: subjectOf(notice), text: textOf(notice), html: await htmlOf(notice) }, deliveryId, signal),
-    alert: async (alert, { deliveryId, signal }) => await send(await alertPage(alert), deliveryId, signal),
+    async deliver(notice, delivery) {
+      return send({ subject: subjectOf(notice), text: textOf(notice), html: await htmlOf(notice) }, delivery);
+    },
+    alert: async (alert, delivery) => send(await alertPage(alert), delivery),
+    alarm: (notice, delivery) =>
+      send(
+        { subject: `[Countersign] ${alarmTitle(notice)}`, text: `${alarmTitle(notice)}.\n\n${alarmText(notice)}` },
+        delivery,
+      ),
   };
 }
 

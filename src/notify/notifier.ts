@@ -38,6 +38,11 @@ export class Notifier {
     return [...new Set([...routed, ...following])];
   }
 
+  /** Names of the channels that are told of alarms. */
+  get alarmChannels(): readonly string[] {
+    return this.#config.alarms ?? [...this.#channels.keys()];
+  }
+
   #routed(notice: Pick<Notice, 'kind' | 'roles' | 'environment' | 'tool'>): readonly string[] {
     const { kind } = notice;
     const routes = this.#routes.filter(({ kinds = DEFAULT_KINDS }) => kinds.includes(kind));

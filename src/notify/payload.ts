@@ -1,4 +1,5 @@
 /** What a webhook posts of a notice: as Standard Webhooks has it, or as an event of CloudEvents. */
+import { alarmText, alarmTitle, alarmType, type AlarmNotice } from './alarm.js';
 import { ALERT_KIND, type AlertNotice } from './alert.js';
 import type { Notice } from './notice.js';
 
@@ -18,33 +19,44 @@ export interface Payload {
 export function alertPayloadOf(alert: AlertNotice, deliveryId: string, format: WebhookFormat): Payload {
   const { at, ...data } = alert;
   const type = `radar.${ALERT_KIND}`;
-  return payload({ type, at, subject: alert.tool, source: new URL('.', alert.link).href, data }, deliveryId, format);
+  return formatted({ type, at, subject: alert.tool, source: new URL('.', alert.link).href, data }, deliveryId, format);
 }
 
 /** The `type` is `action.asked`, `action.reminded` and so on; as an event, `io.countersign.action.asked`. */
 export function payloadOf(notice: Notice, deliveryId: string, format: WebhookFormat): Payload {
   const { at, kind, ...data } = notice;
-  const about = { type: `action.${kind}`, at, subject: notice.actionId, source: gatewayOf(notice.link), data };
-  return payload(about, deliveryId, format);
+  const { actionId: subject, link } = notice;
+  return formatted({ type: `action.${kind}`, at, subject, source: gatewayOf(link), data }, deliveryId, format);
 }
 
-interface About {
+/** The `type` is `ledger.broken`, `ledger.broken.over` or `ledger.set_back`; as an event, `io.countersign.ledger.broken` and so on. */
+export function alarmPayload(notice: AlarmNotice, deliveryId: string, format: WebhookFormat): Payload {
+  const { at, tenant } = notice;
+  const data = { ...(tenant === undefined ? {} : { tenant }), title: alarmTitle(notice), text: alarmText(notice) };
+  return formatted(
+    { type: alarmType(notice), at, subject: 'ledger', source: 'urn:countersign', data },
+    deliveryId,
+    format,
+  );
+}
+
+interface Told {
   readonly type: string;
+  /** RFC 3339 UTC. */
   readonly at: string;
   readonly subject: string;
-  /** The gateway's address. */
   readonly source: string;
   readonly data: object;
 }
 
-function payload({ type, at, subject, source, data }: About, id: string, format: WebhookFormat): Payload {
+/** An event is one of CloudEvents 1.0.2, section 3, in the JSON format: a repeat has the `source` and the `id` of the first, by which receivers recognize it. */
+function formatted({ type, at, subject, source, data }: Told, id: string, format: WebhookFormat): Payload {
   switch (format) {
     case 'standard-webhooks':
       return { contentType: 'application/json', body: JSON.stringify({ type, timestamp: at, data }) };
     case 'cloudevents':
       return {
         contentType: 'application/cloudevents+json; charset=utf-8',
-        // CloudEvents 1.0.2, section 3, in the JSON format. A repeat has the `source` and the `id` of the first, by which receivers recognize it.
         body: JSON.stringify({
           specversion: '1.0',
           id,

@@ -8,10 +8,16 @@ import { Secrets } from '../http/secrets.js';
 import { Wire, WireFailure, type Answer } from '../http/wire.js';
 import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
-import type { Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
-import { alertPayloadOf, isWebhookFormat, payloadOf, WEBHOOK_FORMATS } from './payload.js';
-import type { Payload, WebhookFormat } from './payload.js';
+import {
+  alarmPayload,
+  alertPayloadOf,
+  isWebhookFormat,
+  payloadOf,
+  WEBHOOK_FORMATS,
+  type Payload,
+  type WebhookFormat,
+} from './payload.js';
 
 export interface WebhookOptions {
   /** The name, unique among the channels. Default `webhook`. */
@@ -66,7 +72,10 @@ export function webhook(options: WebhookOptions): Channel {
     },
   );
 
-  const post = async ({ contentType, body }: Payload, deliveryId: string, signal: AbortSignal): Promise<Delivered> => {
+  const post = async (
+    { contentType, body }: Payload,
+    { deliveryId, signal }: Pick<DeliveryContext, 'deliveryId' | 'signal'>,
+  ): Promise<Delivered> => {
     const sentAt = new Date();
     const signatures = await Promise.all(
       options.secrets.map(async (ref) => signerOf(await secrets.read(ref), ref).sign(deliveryId, sentAt, body)),
@@ -91,9 +100,9 @@ export function webhook(options: WebhookOptions): Channel {
 
   return {
     name,
-    deliver: (notice: Notice, { deliveryId, signal }: DeliveryContext) =>
-      post(payloadOf(notice, deliveryId, format), deliveryId, signal),
-    alert: (alert, { deliveryId, signal }) => post(alertPayloadOf(alert, deliveryId, format), deliveryId, signal),
+    deliver: (notice, delivery) => post(payloadOf(notice, delivery.deliveryId, format), delivery),
+    alert: (alert, delivery) => post(alertPayloadOf(alert, delivery.deliveryId, format), delivery),
+    alarm: (notice, delivery) => post(alarmPayload(notice, delivery.deliveryId, format), delivery),
     close: () => wire.close(),
   };
 }

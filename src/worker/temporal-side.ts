@@ -7,6 +7,7 @@ import {
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
+import { WorkflowIdReusePolicy } from '@temporalio/common';
 import type { WorkerDeploymentVersion } from '@temporalio/common';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -14,6 +15,7 @@ import type { WorkflowStates } from '../../activities/deps.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { describeDeployment, promote } from '../client/deployment.js';
 import type { TemporalSettings } from '../environment.js';
+import type { LedgerAlarm } from '../notify/alarm.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
 
 /** How long the server may take to answer. Milliseconds. */
@@ -84,6 +86,19 @@ export class TemporalSide implements WorkflowStates {
       else if (Date.now() > deadline) throw unknownVersion(deploymentName, buildId);
       else await delay(LOOK_MS);
     }
+  }
+
+  /** Raises an alarm, or says that it lasts: as long as it does, its workflow runs. */
+  async raise(alarm: LedgerAlarm): Promise<void> {
+    await this.#answered(() =>
+      this.#client.workflow.signalWithStart<(alarm: LedgerAlarm) => Promise<void>>('ledgerAlarm', {
+        workflowId: `alarm/${alarm.kind}/${alarm.tenant ?? '*'}`,
+        taskQueue: this.#settings.taskQueue,
+        args: [alarm],
+        signal: 'broken',
+        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+      }),
+    );
   }
 
   /** Asks Temporal something else, within seconds. @throws what the question throws */

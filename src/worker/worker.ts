@@ -59,6 +59,8 @@ export interface WorkerOptions {
   readonly production?: boolean;
   /** How often actions are looked after whose workflow was ended from outside. Milliseconds, default 60 000; 0 leaves all rounds to others. */
   readonly reconcileEveryMs?: number;
+  /** How often it is looked whether a ledger that was broken is whole again. Milliseconds, default 90 000. */
+  readonly alarmLookEveryMs?: number;
   readonly faults?: Faults;
   /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */
   readonly deployment?: DeploymentConfig;
@@ -105,8 +107,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     );
     const codePath = await workflowBundlePath();
     const version = decides ? versionOf(options, await buildIdOf(codePath)) : undefined;
-    if (decides) await freezeWhatWasSetBack(ledger, temporalSide, logger);
-    const worker = await createWorker(connection, temporal, alarming(createActivities(deps, concurrency), logger), {
+    const alarms = { notifier: deps.notifier, temporal: temporalSide, lookEveryMs: options.alarmLookEveryMs };
+    if (decides) await freezeWhatWasSetBack(ledger, temporalSide, alarms, logger);
+    const activities = alarming(createActivities(deps, concurrency), alarms, logger);
+    const worker = await createWorker(connection, temporal, activities, {
       codePath,
       version,
       decides,

@@ -61,6 +61,7 @@ const NOTIFICATIONS: Names<Required<NotificationsConfig>> = {
   giveUpAfterSeconds: true,
   reasoning: true,
   summary: true,
+  alarms: true,
 };
 type Privacy = Required<PrivacyConfig>;
 const PAYLOADS: Names<Required<Privacy['payloads']>> = { keysFile: true, plain: true };

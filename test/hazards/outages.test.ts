@@ -10,7 +10,9 @@ import { freePort } from '../../src/dev/free-port.js';
 import { exportLines } from '../../src/trail/export-lines.js';
 import { trailKeysOf } from '../../src/trail/keys.js';
 import { verifyTrail } from '../../src/trail/verify-lines.js';
+import { webhook } from '../../src/notify/index.js';
 import { issueAgent } from '../../src/trust/index.js';
+import { openReceiver, status, type HttpReceiver } from '../notify/support.js';
 import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 
@@ -158,11 +160,58 @@ async function lastReceiptGone(body: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Lets nobody write to the ledger's database, and takes that back. */
+async function readOnly(body: () => Promise<void>): Promise<void> {
+  const url = new URL(stack.ledgerUrl);
+  const name = url.pathname.slice(1);
+  url.pathname = '/postgres';
+  const superuser = new pg.Client({ connectionString: url.href });
+  await superuser.connect();
+  const set = async (value: string): Promise<void> => {
+    await superuser.query(`ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+    await superuser.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+  };
+  try {
+    await set('on');
+    await body();
+  } finally {
+    await set('off');
+    await superuser.end();
+  }
+}
+
+/** A worker that tells of alarms by webhook. */
+async function alarmingWorker(receiver: HttpReceiver, said: string[]): Promise<void> {
+  process.env['ALARM_WEBHOOK_SECRET'] = `whsec_${Buffer.alloc(32, 3).toString('base64')}`;
+  const secrets = ['env:ALARM_WEBHOOK_SECRET'] as const;
+  const channels = [webhook({ name: 'duty', url: receiver.url, secrets, allow: { loopback: true } })];
+  await stack.worker?.stop();
+  await stack.startWorker({
+    config: {
+      policies: stack.policies,
+      tools: [shopTool(stack.shopUrl)],
+      notifications: { gatewayUrl: 'http://localhost:1', channels },
+    },
+    alarmLookEveryMs: 500,
+    logger: pino({ level: 'error' }, { write: (line: string) => void said.push(line) }),
+  });
+}
+
+/** Of every request: its type, and whose ledger it is about. */
+function told({ seen }: HttpReceiver): readonly (readonly [string, string | undefined])[] {
+  return seen.map(({ body }) => {
+    const { type, data } = JSON.parse(body) as { type: string; data: { tenant?: string } };
+    return [type, data.tenant] as const;
+  });
+}
+
 test('a ledger whose last receipts are gone: no effect, an alarm, and the refusal is recorded when they are back', async () => {
   expect((await ended(admin, set('5', 5))).status).toBe('success');
   const said: string[] = [];
-  await stack.worker?.stop();
-  await stack.startWorker({ logger: pino({ level: 'error' }, { write: (line: string) => void said.push(line) }) });
+  const receiver = await openReceiver();
+  // The first attempt to tell fails, and is made again.
+  receiver.answers.push(status(503));
+  await alarmingWorker(receiver, said);
   const proposal = set('5', 6);
   await lastReceiptGone(async () => {
     await expect(ended(admin, proposal)).rejects.toMatchObject({ code: 'LEDGER_BROKEN', retryable: true });
@@ -172,11 +221,53 @@ test('a ledger whose last receipts are gone: no effect, an alarm, and the refusa
       code: 'LEDGER_BROKEN',
       msg: 'the ledger cannot take a receipt: nothing is admitted',
     });
+    // However many actions meet it, people are told once.
+    await Promise.all(
+      ['6', '7'].map((sku) => expect(ended(admin, set(sku, 1))).rejects.toMatchObject({ retryable: true })),
+    );
+    await until(
+      () => Promise.resolve(told(receiver)),
+      (seen) => seen.length === 2,
+    );
   });
+  await until(
+    () => Promise.resolve(told(receiver)),
+    (seen) => seen.some(([type]) => type === 'ledger.broken.over'),
+  );
+  expect(told(receiver)).toEqual([
+    ['ledger.broken', TENANT],
+    ['ledger.broken', TENANT],
+    ['ledger.broken.over', TENANT],
+  ]);
+  const ids = receiver.seen.map(({ headers }) => headers['webhook-id']);
+  expect([ids[0] === ids[1], ids[1] === ids[2]]).toEqual([true, false]);
+  await receiver.stop();
   const settled = await admin.outcome(proposal.actionId, { timeoutMs: 50_000 });
   expect(settled).toMatchObject({ status: 'denied', error: { code: 'LEDGER_BROKEN' }, receipt: { tenant: TENANT } });
   expect(await qty('5')).toBe(5);
   expect((await ended(admin, set('5', 7))).status).toBe('success');
+});
+
+test('a ledger that cannot be written: people are told all the same, once, and once more when it can be', async () => {
+  const receiver = await openReceiver();
+  await alarmingWorker(receiver, []);
+  await readOnly(async () => {
+    await expect(ended(admin, set('8', 1))).rejects.toMatchObject({ code: 'LEDGER_BROKEN', retryable: true });
+    await until(
+      () => Promise.resolve(told(receiver)),
+      (seen) => seen.length > 0,
+    );
+    expect(told(receiver)).toEqual([['ledger.broken', undefined]]);
+    expect(receiver.seen[0]?.body).toContain('Nothing is admitted, and no effect is made.');
+  });
+  await until(
+    () => Promise.resolve(told(receiver)),
+    (seen) => seen.some(([type]) => type === 'ledger.broken.over'),
+  );
+  expect(told(receiver)).toHaveLength(2);
+  await receiver.stop();
+  await stack.worker?.stop();
+  await stack.startWorker();
 });
 
 test('the receipt of an action names the record of each step, and the trail has it with its grant', async () => {

@@ -18,6 +18,11 @@ const NO_ROOM: Readonly<Record<string, { readonly is: string; readonly fix: stri
   },
 };
 
+/** Whether the error says that nobody's records are taken, and not only those of one tenant. */
+export function takesNobodys({ message }: { readonly message: string }): boolean {
+  return Object.values(NO_ROOM).some(({ is }) => message.startsWith('The ledger at ') && message.includes(` ${is}: `));
+}
+
 /** Foreign keys and unique keys: a receipt does not fit to what is there. Nobody who uses the ledger alone can come to that. */
 const OUT_OF_STEP = new Set(['23503', '23505']);
 

@@ -116,6 +116,16 @@ export class Receipts {
     });
   }
 
+  /** What is wrong with the end of one tenant's chain, as far as this process knows. Undefined: it can take the next receipt. */
+  async brokenOf(tenant: string): Promise<BrokenChain | undefined> {
+    const seen = this.#chains.seen.of(tenant);
+    const [fault] = await this.#database.rows({
+      name: 'broken_chain',
+      query: brokenChain(this.#database, sql`${tenant}`, seen),
+    });
+    return fault;
+  }
+
   /** Those that have a chain, sorted. */
   async tenants(): Promise<readonly string[]> {
     return await this.#database.ask(async (kysely) => {
