@@ -1,11 +1,12 @@
 /** No snippet is left to itself: each is run by a test or said why not, and every line that calls the command line names commands and options that are there. */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { runInThisContext } from 'node:vm';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.js';
-import { checkConfig, DEFAULT_ROLES } from '../../src/config/config.js';
+import { checkConfig, DEFAULT_ROLES, defineConfig } from '../../src/config/config.js';
 import { loadVerification } from '../../src/verify/index.js';
 import { ROOT } from '../support/root.js';
 import { snippetsOf } from './support.js';
@@ -101,13 +102,13 @@ describe('the snippets that no other test takes', () => {
 
   test('the roles of signed commands are the defaults', () => {
     const text = only('docs/signed-commands.md', 'js').replace('export default', 'return');
-    const config = new Function('defineConfig', text)((value: object) => value) as { readonly roles: object };
-    expect(config.roles).toEqual(DEFAULT_ROLES);
+    const read = runInThisContext(`(defineConfig) => { ${text} }`) as (as: typeof defineConfig) => { roles?: object };
+    expect(read(defineConfig).roles).toEqual(DEFAULT_ROLES);
   });
 
   test('the model of meanings is one that workers take', async () => {
-    const text = `return ({ ${only('docs/verification.md', 'js')} });`;
-    const given = new Function('createOpenAICompatible', text)(createOpenAICompatible) as object;
+    const text = `(createOpenAICompatible) => ({ ${only('docs/verification.md', 'js')} })`;
+    const given = (runInThisContext(text) as (make: typeof createOpenAICompatible) => object)(createOpenAICompatible);
     const config = checkConfig({ policies: './policies', tools: [], ...given }, 'docs/verification.md');
     expect((await loadVerification(config, [])).semantic).toBeDefined();
     expect(config.semantic).toMatchObject({ threshold: 0.85, mode: 'advise' });
