@@ -32,30 +32,34 @@ test('every line says what the page shows', async () => {
     TEMPORAL_NAMESPACE: namespace,
   };
   let said = '';
-  for (const { language, name, code = '' } of blocks) {
-    if (language === 'js') await writeFile(path.join(cwd, name ?? ''), code);
-    if (language === 'text') expect(said).toEqual(linesLike(code));
-    if (language !== 'sh') continue;
-    said = '';
-    for (const line of code.trim().split('\n')) {
-      if (PREPARES.test(line)) continue;
-      const [program = '', ...words] = await wordsOf(line);
-      if (program === 'source') env = { ...env, ...(await environmentIn(path.join(cwd, words[0] ?? ''))) };
-      else if (program === 'export') env = { ...env, ...Object.fromEntries([(words[0] ?? '').split('=')]) };
-      else if (program === 'node') await promisify(execFile)(process.execPath, words, { cwd, env });
-      else {
-        expect([program, words[0]]).toEqual(['npx', 'countersign']);
-        const args = words.slice(1);
-        if (args[0] === 'dev') await running(args, { cwd, env }, /Ctrl-C stops everything/);
-        else {
-          const { stdout } = await cli(args, { cwd, env });
-          said += stdout;
-          // `Run the same line again`: nothing is done a second time.
-          if (args.includes('ticket-4711')) expect((await cli(args, { cwd, env })).stdout).toBe(stdout);
-        }
+  const shown: { readonly said: string; readonly page: string }[] = [];
+  const again: { readonly first: string; readonly second: string }[] = [];
+  const run = async ([program = '', ...words]: readonly string[]): Promise<void> => {
+    if (program === 'source') env = { ...env, ...(await environmentIn(path.join(cwd, words[0] ?? ''))) };
+    else if (program === 'export') env = { ...env, ...Object.fromEntries([(words[0] ?? '').split('=')]) };
+    else if (program === 'node') await promisify(execFile)(process.execPath, words, { cwd, env });
+    else if (program !== 'npx' || words[0] !== 'countersign') throw new Error(`the page runs ${program}`);
+    else if (words[1] === 'dev') await running(words.slice(1), { cwd, env }, /Ctrl-C stops everything/);
+    else {
+      const { stdout } = await cli(words.slice(1), { cwd, env });
+      said += stdout;
+      // `Run the same line again`: nothing is done a second time.
+      if (words.includes('ticket-4711')) {
+        again.push({ first: stdout, second: (await cli(words.slice(1), { cwd, env })).stdout });
       }
     }
+  };
+  for (const { language, name, code = '' } of blocks) {
+    if (language === 'js') await writeFile(path.join(cwd, name ?? ''), code);
+    if (language === 'text') shown.push({ said, page: code });
+    if (language !== 'sh') continue;
+    said = '';
+    for (const line of code.trim().split('\n')) if (!PREPARES.test(line)) await run(await wordsOf(line));
   }
+  expect(shown).toHaveLength(7);
+  for (const { said: answer, page: like } of shown) expect(answer).toEqual(linesLike(like));
+  expect(again.map(({ second }) => second)).toEqual(again.map(({ first }) => first));
+  expect(again).toHaveLength(1);
 });
 
 /** As a shell reads the line. */

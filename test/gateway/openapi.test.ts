@@ -38,6 +38,7 @@ interface EventSchema {
 
 interface Document {
   readonly openapi: string;
+  readonly servers: readonly { readonly url: string }[];
   readonly info: { readonly title: string; readonly version: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
@@ -93,14 +94,8 @@ function fits({ status, headers, body }: Answer, method: string, path: string): 
 
 describe('the document', () => {
   test('is the one that the documentation is made from', async () => {
-    const { servers, ...described } = (await apiDocument('https://countersign.example')) as Document & {
-      readonly servers: unknown;
-    };
-    expect(servers).toEqual([{ url: 'https://countersign.example' }]);
-    const withoutPlaces = (text: string): unknown =>
-      JSON.parse(text.replaceAll(/"name":"(?:__Host-)?countersign"/g, '"name":"countersign"'));
-    const { servers: _here, ...served } = document as Document & { readonly servers: unknown };
-    expect(withoutPlaces(JSON.stringify(described))).toEqual(withoutPlaces(JSON.stringify(served)));
+    const [server] = document.servers;
+    expect(await apiDocument(server?.url ?? '')).toEqual(document);
   });
 
   test('is OpenAPI 3.1, every reference leads somewhere and every schema compiles', () => {

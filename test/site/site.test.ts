@@ -145,8 +145,8 @@ interface AxeResults {
 /** @param within the part of the page that is looked at, by its selector */
 async function violationsOn(page: Page, within = 'html'): Promise<readonly string[]> {
   const axe = await readFile(path.join(ROOT, 'node_modules/axe-core/axe.min.js'), 'utf8');
-  const { violations } = (await page.evaluate(
+  const { violations } = await page.evaluate<AxeResults>(
     `(() => { ${axe}; return axe.run(${JSON.stringify(within)}); })()`,
-  )) as AxeResults;
+  );
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`);
 }
