@@ -60,11 +60,15 @@ interface RunOptions {
   readonly ledger?: Ledger;
 }
 
+interface Input {
+  readonly amount: number;
+}
+
 interface WorldOptions {
   readonly idempotency?: Idempotency;
   readonly effect?: Effect;
   readonly lookUp?: LookUp;
-  readonly tool?: Partial<Tool>;
+  readonly tool?: Partial<Tool<Input>>;
   readonly claims?: Partial<GrantClaims>;
   /** When the ledger lets the grant expire. Default as it says itself. */
   readonly expiresInLedger?: Date;
@@ -78,7 +82,7 @@ async function world(options: WorldOptions = {}): Promise<World> {
   const passed: string[] = [];
   let stop: (freeze: Freeze) => void = () => {};
   let environment: MockActivityEnvironment | undefined;
-  const tool: Tool<{ readonly amount: number }> = {
+  const tool: Tool<Input> = {
     name: 'payments',
     kind: 'test',
     environment: 'production',
@@ -773,7 +777,7 @@ describe('a tool that fails', () => {
       await context.sends?.begin();
       throw new CountersignError('TOOL_UNAVAILABLE', 'Put off.', { retryable: true });
     };
-    const reads: Partial<Tool> = { actionType: () => 'READ', sends: { max: 2, withinMs: 60_000 } };
+    const reads: WorldOptions['tool'] = { actionType: () => 'READ', sends: { max: 2, withinMs: 60_000 } };
     const one = await world({ idempotency: 'native', effect, tool: reads, claims: { actionType: 'READ' } });
     await triedBefore(one);
     expect(await one.run()).toMatchObject({ kind: 'not_done', error: { code: 'TOOL_UNAVAILABLE' } });

@@ -16,13 +16,17 @@ const NAME = 'kept-thread';
 /** A thread is replaced after so many runs, which bounds what it remembers of them. */
 const RUNS_PER_THREAD = Number(process.env['MUTATION_RUNS_PER_THREAD'] ?? 100);
 
-/** What vitest sends to its threads, and what they send back, has these events. */
-type Listener = (argument: never) => void;
+/** What hears of the events of a thread. */
+type Listener = Parameters<PoolWorker['on']>[1];
 
 class Thread {
+  readonly worker: ThreadsPoolWorker;
   runs = 0;
   usable = true;
-  private constructor(readonly worker: ThreadsPoolWorker) {}
+
+  private constructor(worker: ThreadsPoolWorker) {
+    this.worker = worker;
+  }
 
   static async start(options: PoolOptions): Promise<Thread> {
     const worker = new ThreadsPoolWorker(options);
@@ -74,7 +78,7 @@ class RunInKeptThread implements PoolWorker {
 
   send(message: WorkerRequest): void {
     if (message.type !== 'stop') return this.#worker.send(message);
-    const stopped = { type: 'stopped', __vitest_worker_response__: true } as never;
+    const stopped = { type: 'stopped', __vitest_worker_response__: true };
     for (const { event, listener } of this.#listeners) if (event === 'message') listener(stopped);
   }
 
