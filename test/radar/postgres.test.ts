@@ -265,7 +265,7 @@ test('where somebody drops the slot, or too much is held back, the gap is an ale
   const found = await alertsOf('gaps');
   expect(found.map(({ kind }) => kind)).toEqual(['gap', 'gap', 'write']);
   expect(found[0]?.detail).toMatch(
-    /^Nobody knows what was written between [\dA-F]+\/[\dA-F]+ and [\dA-F]+\/[\dA-F]+: somebody dropped the slot\.$/,
+    /^Nobody knows what was written between [\dA-F]+\/[\dA-F]+ and the new beginning after [\dA-F]+\/[\dA-F]+: somebody dropped the slot\.$/,
   );
   expect(found[1]?.detail).toContain('maxLagBytes is 1048576: the slot was dropped rather than the disk filled');
 });

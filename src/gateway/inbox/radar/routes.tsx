@@ -17,7 +17,16 @@ export function radarRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
     const person = await identity.person(c);
     const props = { title: 'Radar', person, section: 'radar' } as const;
     if (!desk.may(person)) {
-      return page(c, props, <p class="may-not">None of your roles may see what the radar found.</p>);
+      return page(
+        c,
+        props,
+        <>
+          <div class="heading">
+            <h1>Radar</h1>
+          </div>
+          <p class="may-not">None of your roles may see what the radar found.</p>
+        </>,
+      );
     }
     const before = given(c, 'before', 12);
     const [sources, { open, past }] = await Promise.all([

@@ -66,9 +66,10 @@ export class PostgresRadarReader implements RadarReader {
   confirm(observed: Observed, signal: AbortSignal): Promise<void> {
     return this.#with(async (session) => {
       const { slot, position } = observed.memory as { slot: string; position: string };
+      // The ledger has it, whether or not the database hears of it.
+      this.#memory = { slot, system: observed.system, position, watched: observed.watched };
       if (position === '') await this.#begin(session, slot, signal);
       else await advance(session, slot, position, signal);
-      this.#memory = { slot, system: observed.system, position, watched: observed.watched };
       this.#givenUp = undefined;
       if (this.#coverage !== undefined) this.#coverage = { ...this.#coverage, withdrawn: [] };
     }, signal);
@@ -110,7 +111,7 @@ export class PostgresRadarReader implements RadarReader {
     const gap: Gap = {
       position: `gap/${since}`,
       at: now,
-      detail: `Nobody knows what was written between ${since} and ${flushed}: ${why}.`,
+      detail: `Nobody knows what was written between ${since} and the new beginning after ${flushed}: ${why}.`,
     };
     const { watched } = this.#memory;
     const wasWatched =
