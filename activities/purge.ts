@@ -65,9 +65,9 @@ async function purgeEffects(
 ): Promise<number> {
   let gone = 0;
   for (const tool of tools.values()) {
-    if (tool.records === undefined || (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue)) continue;
+    if (tool.effects === undefined || (tool.taskQueue !== undefined && tool.taskQueue !== taskQueue)) continue;
     try {
-      gone += await purgeRecords(tool.records, olderThanMs, ledger);
+      gone += await purgeRecords(tool.effects, olderThanMs, ledger);
     } catch (thrown) {
       const { code, message } = asCountersignError(thrown);
       skipped.push({ tool: tool.name, why: `${code}: ${message}` });

@@ -1,6 +1,6 @@
 /** Canaries: approval requests that nobody proposed and that should be refused. They show whether people look, and nothing can come of one. */
 import { digest, type Digest, type JsonObject } from './json.js';
-import type { ApprovalRecord, Outcome, Verdict } from './outcome.js';
+import type { ApprovalRecord, CanaryEnd, CanaryEnding, Outcome } from './outcome.js';
 import type { Proposal, Source } from './proposal.js';
 
 /** What people are shown, as the operator makes it up. */
@@ -17,8 +17,6 @@ export interface CanaryTemplate {
   readonly reasoning?: string | undefined;
   readonly from?: readonly Source[] | undefined;
 }
-
-export type CanaryEnding = 'decided' | 'expired' | 'withdrawn';
 
 /** A canary as the ledger records it. */
 export interface Canary {
@@ -39,14 +37,6 @@ export interface Canary {
   readonly endedAt?: string;
   /** Where it was decided. */
   readonly decision?: { readonly record: ApprovalRecord; readonly waitedSeconds: number };
-}
-
-/** What people are told of a canary once it is over. */
-export interface CanaryEnd {
-  readonly ending: CanaryEnding;
-  readonly verdict?: Verdict;
-  /** Why it should be refused. */
-  readonly reason: string;
 }
 
 /**

@@ -1,5 +1,4 @@
 /** How an action ends, and what is seen of it before. */
-import type { CanaryEnd } from './canary.js';
 import type { ActionType, Decision, Facts, Preview, Requirement } from './decision.js';
 import type { ErrorView } from './errors.js';
 import type { Digest, Json } from './json.js';
@@ -102,6 +101,16 @@ export type Step = (typeof STEPS)[number];
 
 /** How long each step took when it ran last, milliseconds. */
 export type StepTimings = { readonly [step in Step]?: number };
+
+export type CanaryEnding = 'decided' | 'expired' | 'withdrawn';
+
+/** What people are told of a canary once it is over. */
+export interface CanaryEnd {
+  readonly ending: CanaryEnding;
+  readonly verdict?: Verdict;
+  /** Why it should be refused. */
+  readonly reason: string;
+}
 
 export interface Outcome {
   readonly status: OutcomeStatus;

@@ -134,10 +134,15 @@ export class Countersign {
     const handle = actionHandle(this.temporal, tenant, actionId);
     const timeoutMs = options.timeoutMs ?? 60_000;
 
-    const ask = (since?: string): Promise<OutcomeReply> =>
+    const begin = (since?: string): Promise<OutcomeReply> =>
       this.#guard(actionId, timeoutMs, () =>
         startAction(this.temporal, this.#settings, this.#signing.agent, { proposal, digest, signature }, since),
       );
+    const ask = (since?: string): Promise<OutcomeReply> =>
+      begin(since).catch(async (error: unknown) => ({
+        kind: 'outcome',
+        outcome: await this.#recordedInstead(error, { tenant, actionId }),
+      }));
 
     let reply = await ask();
     if (reply.kind !== 'outcome') {
@@ -270,11 +275,7 @@ export class Countersign {
         ),
       );
     } catch (error) {
-      // A workflow that was ended from outside has no outcome; its action may have one by now.
-      const ended = error instanceof CountersignError && error.code === 'EFFECT_UNKNOWN';
-      const recorded = ended ? await recordedOutcome(this.temporal, this.#settings, { tenant, actionId }) : undefined;
-      if (recorded === undefined) throw error;
-      return recorded;
+      return await this.#recordedInstead(error, { tenant, actionId });
     }
   }
 
@@ -330,6 +331,14 @@ export class Countersign {
     const recorded = await recordedOutcome(this.temporal, this.#settings, own);
     if (recorded !== undefined && isOwn(recorded)) return recorded;
     throw conflict(own.actionId);
+  }
+
+  /** A workflow that was ended from outside has no outcome; its action may have one by now. @throws the error, when it has none */
+  async #recordedInstead(error: unknown, action: { tenant: string; actionId: string }): Promise<Outcome> {
+    const ended = error instanceof CountersignError && error.code === 'EFFECT_UNKNOWN';
+    const recorded = ended ? await recordedOutcome(this.temporal, this.#settings, action) : undefined;
+    if (recorded === undefined) throw error;
+    return recorded;
   }
 
   /** A person may have resolved what the action's workflow had to leave unknown. */

@@ -29,10 +29,12 @@ export function translated(
       error.cause instanceof ApplicationFailure ? (error.cause.details?.[0] as ErrorView | undefined) : undefined;
     if (view?.code !== undefined) return new CountersignError(view.code, view.message, { ...view, cause: error });
   }
-  if (error instanceof WorkflowFailedError) {
-    const how = error.cause instanceof Error ? error.cause.message : error.message;
+  if (error instanceof WorkflowFailedError || isCutShort(error)) {
+    const how = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     return new CountersignError('EFFECT_UNKNOWN', `The workflow of action ${actionId} was ended from outside: ${how}`, {
       fix: `See how far it came (countersign show ${actionId}) or propose it again with the same actionId: what happened is found out first.`,
+      // Whoever waited for an answer may ask for it again; a workflow's own end stays what it is.
+      retryable: !(error instanceof WorkflowFailedError),
       cause: error,
     });
   }
@@ -88,6 +90,13 @@ export function unrecorded(actionId: string, { code, message, ...problem }: Erro
 /** What Temporal says while a workflow task has failed and is tried again, or while a workflow is being closed. It is over soon. */
 const PASSING =
   /workflow task in failed state|unexpected workflow task failure|update was aborted by closing workflow/i;
+
+/** What the server answers an update whose workflow was ended while it waited. */
+const CUT_SHORT = 'AcceptedUpdateCompletedWorkflow';
+
+function isCutShort(error: unknown): boolean {
+  return causes(error).some((cause) => cause instanceof ApplicationFailure && cause.type === CUT_SHORT);
+}
 
 function isPassing(error: unknown): boolean {
   return causes(error).some(({ message }) => PASSING.test(message));

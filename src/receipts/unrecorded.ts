@@ -31,7 +31,7 @@ export async function* unrecordedEffects(options: UnrecordedOptions): AsyncGener
   for (const tool of tools) {
     if (tool.effects === undefined) continue;
     let page: RecordedEffectKey[] = [];
-    for await (const effect of tool.effects(since, { signal })) {
+    for await (const effect of tool.effects.since(since, { signal })) {
       page.push(effect);
       if (page.length < PAGE) continue;
       yield* unrecordedOf(tool.name, page, options);

@@ -103,6 +103,8 @@ export interface RecordedEffectKey {
 
 /** What a tool keeps in its own system of the effects that it made, by idempotency key. */
 export interface EffectRecords {
+  /** Those that were made since then, oldest first. */
+  since(since: Date, context: ReadContext): AsyncIterable<RecordedEffectKey>;
   /** Keys that were recorded longer ago than this, in their order, after `after`. */
   older(
     request: { readonly olderThanMs: number; readonly after?: string; readonly limit: number },
@@ -162,8 +164,6 @@ export interface Tool<I = unknown> {
   execute(input: I, context: ExecuteContext): Promise<Execution>;
   /** Looks up whether the effect happened. The caller may not have the `input`; a tool that needs it then returns `unknown`. */
   lookUp?(idempotencyKey: string, context: ReadContext, input?: I): Promise<LookUp>;
-  /** The keys of the effects that its system recorded since then, oldest first, where it keeps such a record. Has no effect. */
-  effects?(since: Date, context: ReadContext): AsyncIterable<RecordedEffectKey>;
   /** Checks the derived expectation and the frame condition: these objects now have these values, and nothing else changed. Pure. */
   verify(effect: ObservedEffect<I>): readonly Check[];
   /** How long it may take until the system shows the effect, where `verify` need not hold at once. Milliseconds. Pure. */
@@ -176,8 +176,8 @@ export interface Tool<I = unknown> {
    * @throws CountersignError TOOL_UNAVAILABLE (retryable) when the system does not answer; another code when an operator must act
    */
   check?(context: ReadContext): Promise<void>;
-  /** Absent where it keeps nothing. */
-  readonly records?: EffectRecords;
+  /** What its system keeps of its effects, for `receipts unrecorded` and for retention. Absent where it keeps nothing. */
+  readonly effects?: EffectRecords;
   /** Whether MCP clients know its operations without the name of the tool, wherever nothing else is called so. Default false. */
   readonly ownNames?: boolean;
   /** Its operations, for models. Without it, MCP clients are not offered the tool. */

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Reconciled } from '../../activities/contract.js';
+import type { FaultPoint } from '../../activities/index.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { verifyReceipts } from '../../src/receipts/verify.js';
 import { RECONCILE_SCHEDULE, RETENTION_SCHEDULE } from '../../src/worker/temporal-side.js';
@@ -130,6 +131,48 @@ describe('terminated', () => {
     await expect(stack.decide(action, await stack.approver('dora', ['dba']))).rejects.toMatchObject({
       code: expect.stringMatching(/NOT_FOUND|NOT_PENDING/) as string,
     });
+  });
+
+  /** Terminates the action when a worker of this process comes to the point, while the agent waits for its answer. */
+  async function terminatedAt(point: FaultPoint, proposal: ReturnType<typeof set>): Promise<unknown> {
+    await stack.worker?.stop();
+    let reach = (): void => {};
+    let release = (): void => {};
+    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const at = async (where: FaultPoint): Promise<void> => {
+      if (where !== point) return;
+      reach();
+      await released;
+    };
+    await stack.startWorker({ faults: { at } });
+    const answer = admin.perform(proposal).catch((error: unknown) => error);
+    await reached;
+    await handleOf(proposal.actionId).terminate('operator');
+    const told = await answer;
+    release();
+    return told;
+  }
+
+  test('while the agent waits: it is told so, and that asking again finds out what happened', async () => {
+    const proposal = set(7, 7);
+    expect(await terminatedAt('execute.before-effect', proposal)).toMatchObject({
+      code: 'EFFECT_UNKNOWN',
+      message: expect.stringContaining('ended from outside') as string,
+      fix: expect.stringContaining('propose it again with the same actionId') as string,
+      retryable: true,
+    });
+    const again = await ended(admin, proposal);
+    expect(await admin.outcome(proposal.actionId)).toMatchObject({ status: again.status });
+  });
+
+  test('while the agent waits, when its end is on record already: it is told that end', async () => {
+    const proposal = set(8, 7);
+    expect(await terminatedAt('verify.end', proposal)).toMatchObject({
+      status: 'success',
+      receipt: { tenant: TENANT },
+    });
+    expect(await qty(8)).toBe(7);
   });
 
   test('and proposed again before anybody looked: it goes on from what the ledger knows, with one effect', async () => {

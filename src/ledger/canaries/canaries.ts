@@ -1,10 +1,10 @@
 /** Canaries: what was sent to see whether people look, and how that ended. Their approval requests are among the others; nothing else of one is. */
 import { sql } from 'kysely';
-import type { Canary, CanaryEnding } from '../../action/canary.js';
+import type { Canary } from '../../action/canary.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import { canonical } from '../../action/json.js';
-import type { ApprovalRecord, Verdict } from '../../action/outcome.js';
+import type { ApprovalRecord, CanaryEnding, Verdict } from '../../action/outcome.js';
 import type { NewApprovalRequest } from '../approvals/approval-request-list.js';
 import { closing } from '../approvals/list-changes.js';
 import { opening } from '../approvals/opening.js';

@@ -1,10 +1,16 @@
 /** The ledger's tables as Kysely knows them. What they mean and guard is in schema.sql. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
-import type { CanaryEnding } from '../../action/canary.js';
 import type { CatalogueTool } from '../../action/catalogue.js';
 import type { ActionType, Decision, DecisionEffect, Requirement } from '../../action/decision.js';
 import type { Digest, Json, JsonObject } from '../../action/json.js';
-import type { ApprovalRecord, OutcomeStatus, Shown, UnreceiptedOutcome, Verdict } from '../../action/outcome.js';
+import type {
+  ApprovalRecord,
+  CanaryEnding,
+  OutcomeStatus,
+  Shown,
+  UnreceiptedOutcome,
+  Verdict,
+} from '../../action/outcome.js';
 import type { Proposal } from '../../action/proposal.js';
 import type { LimitReading } from '../../action/limits.js';
 import type { DeliveryKind } from '../../action/delivery.js';

@@ -8,7 +8,7 @@ import { compensationInput } from './compensate.js';
 import { describeOperations } from './describe-operations.js';
 import { elsewhere } from './elsewhere.js';
 import { checkExports } from './exports.js';
-import { effectRecords } from './forget-effects.js';
+import { effectRecords } from './effect-records.js';
 import { postgresInput, type PostgresInput } from './input.js';
 import { coveredTables, type PostgresOptions } from './options.js';
 import { closeParts, partsOf } from './parts.js';
@@ -60,8 +60,7 @@ export function postgres(options: PostgresOptions): Tool<PostgresInput> {
       if (parts.exports !== undefined) await checkExports(parts.exports, parts, signal);
     },
     lookUp: (key) => effects.lookUp(key),
-    effects: (since, { signal }) => effects.list(since, signal),
-    records: effectRecords(parts.database, effects.table, options.name),
+    effects: effectRecords(parts.database, effects, options.name),
     verify: (effect) => verifyChange(effect, parts),
     compensate: (input: PostgresInput, pre: State, post: State): JsonObject | undefined =>
       compensationInput(input, pre, post, schema),

@@ -1,12 +1,14 @@
-/** Forgets records of effects, once the ledger no longer needs to know that they were made. */
+/** The records of effects, as they are read by others than the effect itself, and forgotten once the ledger no longer needs them. */
 import pg from 'pg';
 import type { EffectRecords } from '../tool.js';
+import type { Effects } from './effects.js';
 import type { PostgresDatabase, PostgresSession } from './connection.js';
 import { asFailure, isConnectionLost, isMissingTable, sqlState } from './failure.js';
 
-/** @param table as it stands in SQL */
-export function effectRecords(database: PostgresDatabase, table: string, tool: string): EffectRecords {
+export function effectRecords(database: PostgresDatabase, effects: Effects, tool: string): EffectRecords {
+  const { table } = effects;
   return {
+    since: (since, { signal }) => effects.list(since, signal),
     async older({ olderThanMs, after = '', limit }, { signal }) {
       const text = `SELECT key FROM ${table} WHERE key > $1 AND at < now() - $2::float8 * interval '1 millisecond' ORDER BY key LIMIT ${limit}`;
       try {
