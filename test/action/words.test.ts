@@ -71,7 +71,7 @@ describe('what is told of a dry run', () => {
     ['denied', { effect: 'deny' }, 'It would be denied.'],
     [
       'for people',
-      { effect: 'require_approval', missing: [{ roles: ['dba'], have: 0, need: 1 } as never] },
+      { effect: 'require_approval', missing: [{ roles: ['dba'], have: 0, need: 1 }] },
       'It would wait until people approve it.',
     ],
     [

@@ -19,7 +19,17 @@ export class HookFailures implements Reporter {
     const result = { ...file.result };
     const tests = testsIn(file);
     if (tests.some((test) => test.result?.state === 'fail')) return;
-    if (tests.length === 0) file.tasks?.push({ type: 'test', name: 'loads', mode: 'run', file, result } as Task);
+    if (tests.length === 0)
+      file.tasks?.push({
+        type: 'test',
+        name: 'loads',
+        mode: 'run',
+        file,
+        result,
+        meta: {},
+        annotations: [],
+        artifacts: [],
+      } as Task);
     for (const test of tests) {
       // Such a test counts as skipped otherwise.
       test.mode = 'run';

@@ -24,7 +24,9 @@ export const PARTS: readonly Part[] = [
       '!src/verify/helper-functions.ts',
     ],
     // Without those of the evaluator and the helpers, which take seconds each.
-    tests: ['test/verify/{delta,expectation,invariant,sample-frame,semantic,snapshot,verify,wait}.test.ts'],
+    tests: [
+      'test/verify/{decimal,delta,expectation,invariant,sample-frame,semantic,snapshot,states,verify,wait}.test.ts',
+    ],
   },
   {
     name: 'evaluator',

@@ -96,20 +96,19 @@ describe('evidence', () => {
     expect(await verifyEvidence(keyring, evidence, NOW)).toMatchObject({ by: 'ann', roles: ['dba', 'risk'] });
   });
 
-  test.each<[string, Partial<PolicyEvidence>]>([
-    ['candidate', { candidate: digestOf('other') }],
-    ['baseline', { baseline: digestOf('other') }],
-    ['report', { report: digestOf('other') }],
-    ['count of decisions', { decisions: 8 }],
-    ['summary', { summary: { changed: 0 } as unknown as PolicyEvidence['summary'] }],
-    ['signer', { by: 'olga' }],
-  ])('is refused with another %s', async (_what, change) => {
+  test.each<[string, Partial<PolicyEvidence>, string]>([
+    ['candidate', { candidate: digestOf('other') }, 'over something else'],
+    ['baseline', { baseline: digestOf('other') }, 'over something else'],
+    ['report', { report: digestOf('other') }, 'over something else'],
+    ['count of decisions', { decisions: 8 }, 'over something else'],
+    ['summary', { summary: { changed: 0 } }, 'over something else'],
+    ['signer', { by: 'olga' }, 'somebody else than it names'],
+  ])('is refused with another %s', async (_what, change, said) => {
     const error = await refusal(
       verifyEvidence(keyring, { ...(await signedBy(ann)), ...change }, NOW),
       'FINDING_INVALID',
     );
-    if ('by' in change) expect(error.message).toContain('somebody else than it names');
-    else expect(error.expected).toBe(`the signature over ${change.report ?? FOUND.report}`);
+    expect(error.message).toContain(said);
   });
 
   test('is not an export, whatever its digests', async () => {

@@ -300,3 +300,10 @@ describe('a chain', () => {
     );
   });
 });
+
+test('a tenant without receipts has a chain that holds, and a head without them has lost them', async () => {
+  const none = { ok: true, count: 0, problems: [], problemCount: 0, head: undefined };
+  expect(await verifyChain(keyring, stream([]), undefined)).toEqual(none);
+  const lost = await verifyChain(keyring, stream([]), { seq: 2, hash: digestOf('head') });
+  expect(lost.problems).toEqual([{ seq: 2, problem: 'Receipts 1 to 2 are missing.' }]);
+});

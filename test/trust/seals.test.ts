@@ -4,7 +4,7 @@ import { narrowedKeyring, parseKeyring, type KeyringFile } from '../../src/trust
 import type { Keyring, KeyRole } from '../../src/trust/keys.js';
 import { openSealed, sealRecord, SEAL_KEYS, type SealContext, type SealedStep } from '../../src/trust/seals.js';
 import { digest } from '../../src/action/json.js';
-import { digestOf, newKeys, thrown } from './support.js';
+import { digestOf, newKeys, publicPart, thrown } from './support.js';
 
 const CONTEXT: SealContext = { workflowId: 'acme/refund-42', signedDigest: digestOf('proposal'), step: 'enforce' };
 const RECORD = { kind: 'enforced', decision: { effect: 'deny' }, at: 1 };
@@ -92,7 +92,7 @@ describe('a record is refused, with the step that it is said to be of,', () => {
 test('a record of keys that were rotated opens as long as their public part is known', async () => {
   const before = sealRecord(keyring, CONTEXT, RECORD);
   const next = await newKeys();
-  const old = (file.grant ?? []).map(({ d: _, ...publicPart }) => publicPart);
+  const old = (file.grant ?? []).map(publicPart);
   const both = { ...next.file, grant: [...(next.file.grant ?? []), ...old] };
   const rotated = await parseKeyring(JSON.stringify(both), 'keys');
   expect(openSealed(rotated, CONTEXT, before).record).toEqual(RECORD);

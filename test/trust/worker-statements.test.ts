@@ -163,7 +163,7 @@ describe('a change of policy', () => {
     ['that seventeen people ordered', { statements: Array.from({ length: 17 }, (_, at) => digestOf(String(at))) }],
   ])('%s is neither signed nor taken from one who has the key', async (_what, change) => {
     const claims = { ...CLAIMS, ...change } as PolicyChangeClaims;
-    expect(() => signPolicyChange(keyring, claims)).toThrow();
+    expect(() => signPolicyChange(keyring, claims)).toThrow(/"path"/);
     await refusal(openPolicyChange(keyring, forged('grant', 'policy-change', claims)), 'POLICY_INVALID');
   });
 

@@ -243,3 +243,55 @@ describe('an unknown result', () => {
     expect(checks.map(({ name }) => name)).toEqual(['derived']);
   });
 });
+
+describe('what a tool that was written without types says of its checks', () => {
+  test('counts for as much as it says, and no more', async () => {
+    const said = [
+      { ok: true, name: 7 },
+      { ok: true, name: 'a', detail: 'fine' },
+      { ok: 'yes', name: 'b', detail: 3 },
+      null,
+    ];
+    expect(await verified({ verify: () => said })).toEqual([
+      { name: 'derived', ok: true },
+      { name: 'a', ok: true, detail: 'fine' },
+      { name: 'b', ok: false, detail: 'The check does not hold.' },
+      { name: 'derived', ok: false, detail: 'The check does not hold.' },
+    ]);
+  });
+
+  test('that its verification failed is a check that does not hold', async () => {
+    const broken = () => {
+      throw new Error('no such column');
+    };
+    const detail = "The tool's verification failed: no such column";
+    expect(await verified({ verify: broken })).toEqual([{ name: 'derived', ok: false, detail }]);
+  });
+});
+
+describe('parts that were not done', () => {
+  const parts = (undone: number) => ({
+    ...execution,
+    parts: [
+      { name: 'p0', done: true },
+      ...Array.from({ length: undone }, (_, at) => ({ name: `u${at}`, done: false })),
+    ],
+  });
+
+  test('are named up to five, and then counted', async () => {
+    const [, five] = await verified({ execution: parts(5) });
+    expect(five?.detail).toBe('1 of 6 parts were done; not done: u0; u1; u2; u3; u4');
+    const [, seven] = await verified({ execution: parts(7) });
+    expect(seven?.detail).toBe('1 of 8 parts were done; not done: u0; u1; u2; u3; u4; and 2 more');
+    expect((await verified({ execution: parts(0) }))[1]).toEqual({ name: 'parts', ok: true });
+  });
+});
+
+test('of the constraints only the ceiling on rows is checked from outside, and one that is no number allows none', async () => {
+  const constraint = (name: string, value: string | number) => ({ name, value, policy: 'p' });
+  expect(await verified({ constraints: [constraint('mask', 'email'), constraint('maxRows', 1)] })).toHaveLength(2);
+  const [, check] = await verified({ constraints: [constraint('maxRows', '5')] });
+  expect(check).toEqual({ name: 'constraint.maxRows', ok: false, detail: '1 rows were changed; 5 were allowed.' });
+  // Where the system does not count, nothing is said of it.
+  expect(await verified({ constraints: [constraint('maxRows', 0)], execution: { result: null } })).toHaveLength(1);
+});
