@@ -113,12 +113,6 @@ export function nothingToTry(untried: readonly (readonly [string, string | undef
   });
 }
 
-/** @throws CountersignError CONFIG_INVALID where the address is that of a tool of the config */
-export function refuseOwnDatabase(url: string, tools: readonly Tool[], field: string): void {
-  const owner = tools.find(({ elsewhere }) => elsewhere?.needs === 'database' && elsewhere.isOwn(url));
-  if (owner !== undefined) throw isOwn(field, owner.name);
-}
-
 function isOwn(field: string, owner: string): CountersignError {
   return new CountersignError('CONFIG_INVALID', `${field} names a system of your own: that of ${owner}.`, {
     field,

@@ -186,7 +186,7 @@ export interface Tool<I = unknown> {
   /** The definitions of a server's tools that an operator has to accept, where it fronts such a server. */
   readonly pinning?: Pinnable;
   /** How it is made anew on a system that is nobody's. Without it, `countersign prove` does not try the tool. */
-  readonly elsewhere?: Elsewhere;
+  readonly elsewhere?: Elsewhere<Tool>;
   /** Closes connections. */
   close(): Promise<void>;
 }
