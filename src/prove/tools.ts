@@ -15,7 +15,7 @@ import type { ScratchServers } from './scratch/servers.js';
 /** The variable that every credential of a tool is read from. */
 export const SECRET_VARIABLE = 'COUNTERSIGN_PROVE_SECRET';
 
-export interface ToolsOptions {
+interface ToolsOptions {
   readonly tools: readonly Tool[];
   /** Base URLs of sandboxes, by the tool's name. */
   readonly sandboxes: Readonly<Record<string, string>>;

@@ -57,4 +57,5 @@ export {
   type RehearsalMode,
   type RehearsalOptions,
 } from './postgres/index.js';
+export type { Elsewhere, Place } from './elsewhere.js';
 export { checkExpectedRows, type ExpectedRows } from './expected-rows.js';

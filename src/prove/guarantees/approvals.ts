@@ -4,7 +4,7 @@ import type { PendingAction } from '../../client/countersign.js';
 import { askingAction, codeOf, said } from '../attempts.js';
 import { OWNER } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 import { changedState } from './stale-approvals.js';
 
@@ -19,7 +19,7 @@ interface Attack {
 }
 
 /** Holds where the decision is refused, the action waits on, and the tool's system is as it was. */
-async function attacked(world: World, { what, token, codes }: Attack): Promise<Verdict> {
+async function attacked(world: World, { what, token, codes }: Attack): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -51,7 +51,7 @@ async function strangersApprover(world: World, role: string): Promise<Credential
   return issueApprover(strangers, { id: 'countersign-prove-person', tenant: world.parts.tenant, roles: [role] });
 }
 
-async function selfApproved(world: World): Promise<Verdict> {
+async function selfApproved(world: World): Promise<GuaranteeVerdict> {
   if (world.parts.config.selfApproval === true)
     return doesNotApply('The config lets the person who answers for an agent approve its actions (selfApproval).');
   const asking = await askingAction(world, ({ decision }) => decision.requirements.every(({ self }) => self !== true));
@@ -64,7 +64,7 @@ async function selfApproved(world: World): Promise<Verdict> {
   });
 }
 
-async function waitsWithoutEffect(world: World): Promise<Verdict> {
+async function waitsWithoutEffect(world: World): Promise<GuaranteeVerdict> {
   const before = await Promise.all(world.parts.cases.map(({ proven }) => proven.effects()));
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
@@ -78,7 +78,7 @@ async function waitsWithoutEffect(world: World): Promise<Verdict> {
     : broken(`${one.what} had ${after} effects while people were asked.`, FIX);
 }
 
-async function forgedSignal(world: World): Promise<Verdict> {
+async function forgedSignal(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -99,7 +99,7 @@ async function forgedSignal(world: World): Promise<Verdict> {
     : broken(`A forged approval, signalled to Temporal itself, moved the action to ${phase}.`, FIX);
 }
 
-async function denied(world: World): Promise<Verdict> {
+async function denied(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -118,7 +118,7 @@ async function denied(world: World): Promise<Verdict> {
 }
 
 /** So that the refusals mean something: the right people are enough. */
-async function approved(world: World): Promise<Verdict> {
+async function approved(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases, one } = asking;

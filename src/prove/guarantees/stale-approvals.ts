@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PendingAction } from '../../client/countersign.js';
 import { askingAction } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it, and freeze what asks people until it is corrected.';
@@ -13,7 +13,7 @@ const LOOKS = 100;
 const LOOK_MS = 100;
 
 /** Another change of the same rows, between the question and the answer. */
-export async function changedState(world: World): Promise<Verdict> {
+export async function changedState(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(
     world,
     (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',

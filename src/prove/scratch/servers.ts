@@ -9,7 +9,7 @@ import { ensureSearchAttributes } from '../../client/search-attributes.js';
 import { startDevServers } from '../../dev/index.js';
 import type { TemporalSettings } from '../../environment.js';
 
-export interface ScratchOptions {
+interface ScratchOptions {
   /** A Postgres on which databases may be made and removed. Default: an embedded one. */
   readonly databaseUrl?: string | undefined;
   /** `host:port` of a Temporal server on which namespaces may be made and removed. Default: an embedded one. */
