@@ -135,7 +135,7 @@ describe('with planted defects', () => {
     await writeFile(path.join(policies, 'open.cedar'), '@id("anything") permit (principal, action, resource);');
     await writeFile(
       path.join(policies, 'limits.yaml'),
-      `limits:\n  changes: { kind: count, scope: agent, when: 'tool.name == "sound-db"', max: 900 }\n`,
+      `limits:\n  changes: { kind: count, scope: agent, when: 'tool.name == "sound-db"', max: 900, window: 1d }\n`,
     );
     const twice = defective('twice-db', (made, { url }) => ({
       async execute(input, context) {
