@@ -13,13 +13,13 @@ export interface JunitCase {
   readonly skipped?: string;
 }
 
-export interface JunitProblem {
+interface JunitProblem {
   readonly message: string;
   readonly type: string;
   readonly text: string;
 }
 
-export interface JunitSuite {
+interface JunitSuite {
   readonly name: string;
   readonly cases: readonly JunitCase[];
 }

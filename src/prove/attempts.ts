@@ -3,8 +3,8 @@ import { asCountersignError } from '../action/errors.js';
 import type { Outcome } from '../action/outcome.js';
 import type { PendingAction } from '../client/countersign.js';
 import { decidedAs, type Case, type ToolCases } from './cases.js';
-import { broken, doesNotApply, holds, together, type Verdict } from './verdict.js';
-import type { Proposed, World } from './world.js';
+import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from './verdict.js';
+import type { ProposedAction, World } from './world.js';
 
 /** More tries would not find what the first ones did not. */
 const MOST_TRIES = 6;
@@ -60,9 +60,9 @@ export async function askingAction(
 /** The verdict for each tool with a change that is allowed, together. */
 export async function onEachTool(
   world: World,
-  attempt: (one: Case, cases: ToolCases) => Promise<Verdict>,
-): Promise<Verdict> {
-  const verdicts: Verdict[] = [];
+  attempt: (one: Case, cases: ToolCases) => Promise<GuaranteeVerdict>,
+): Promise<GuaranteeVerdict> {
+  const verdicts: GuaranteeVerdict[] = [];
   for (const cases of world.parts.cases) {
     const one = await allowedCase(world, cases);
     verdicts.push(typeof one === 'string' ? doesNotApply(one) : await attempt(one, cases));
@@ -75,7 +75,7 @@ export function nothingTried({ parts }: World): string {
   return why.length === 0 ? 'The config has no tools.' : `No tool is tried. ${why.join('; ')}.`;
 }
 
-export interface Refusal {
+interface Refusal {
   /** What was tried: `a proposal without a signature`. */
   readonly what: string;
   /** Codes of which one must be told; empty: any. */
@@ -87,8 +87,8 @@ export interface Refusal {
 export async function refused(
   cases: ToolCases,
   { what, codes, fix }: Refusal,
-  attempt: () => Promise<Pick<Proposed, 'outcome' | 'error' | 'pending'>>,
-): Promise<Verdict> {
+  attempt: () => Promise<Pick<ProposedAction, 'outcome' | 'error' | 'pending'>>,
+): Promise<GuaranteeVerdict> {
   const { name } = cases.proven.tool;
   const before = await cases.proven.effects();
   const { outcome, error, pending } = await attempt();
@@ -105,7 +105,7 @@ export async function refused(
 }
 
 /** Holds where exactly one effect came of it. */
-export function oneEffect(effects: number, what: string, { proven }: ToolCases): Verdict {
+export function oneEffect(effects: number, what: string, { proven }: ToolCases): GuaranteeVerdict {
   const { name } = proven.tool;
   if (effects === 1) return holds(`${what} had one effect on ${name}.`);
   return broken(

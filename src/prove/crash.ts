@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Countersign } from '../client/countersign.js';
 import { oneEffect, said } from './attempts.js';
 import type { Case, ToolCases } from './cases.js';
-import { broken, holds, type Verdict } from './verdict.js';
+import { broken, holds, type GuaranteeVerdict } from './verdict.js';
 import type { WorkerProcessOptions } from './worker-process.js';
 import type { World } from './world.js';
 
@@ -17,7 +17,7 @@ const POINT = 'execute.after-effect';
 const START_MS = 60_000;
 const END_MS = 90_000;
 
-export async function afterCrash(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+export async function afterCrash(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { temporal, encryption } = world.parts;
   const settings = { ...temporal, taskQueue: `${temporal.taskQueue}-crash-${randomUUID().slice(0, 8)}` };
   const doomed = await startDoomed(world, settings.taskQueue);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Payload } from '@temporalio/common';
 import type { World } from './world.js';
 
-export interface Place {
+export interface WrittenText {
   /** For people: `the ledger's table actions`. */
   readonly name: string;
   readonly text: string;
@@ -15,13 +15,13 @@ const PAGE = 500;
 export async function* everywhere(
   world: World,
   { histories = true }: { readonly histories?: boolean } = {},
-): AsyncGenerator<Place> {
+): AsyncGenerator<WrittenText> {
   if (histories) yield* historiesOf(world);
   yield* ledgerOf(world);
   yield { name: 'the log of the workers', text: world.parts.log.text() };
 }
 
-async function* historiesOf(world: World): AsyncGenerator<Place> {
+async function* historiesOf(world: World): AsyncGenerator<WrittenText> {
   const { codec } = world.parts.encryption;
   for await (const { workflowId, runId } of world.client.temporal.workflow.list()) {
     const { events } = await world.client.temporal.workflow.getHandle(workflowId, runId).fetchHistory();
@@ -40,7 +40,7 @@ function payloadsIn(value: unknown, found: Payload[] = []): Payload[] {
   return found;
 }
 
-async function* ledgerOf({ parts }: World): AsyncGenerator<Place> {
+async function* ledgerOf({ parts }: World): AsyncGenerator<WrittenText> {
   const client = new pg.Client({ connectionString: parts.ledgerUrl });
   await client.connect();
   try {

@@ -19,7 +19,7 @@ const SCHEDULE_ACTIVITY_TASK = 1 as NonNullable<Command['commandType']>;
 /** How long a forged step may take, milliseconds. */
 const STEP_MS = 8_000;
 
-export interface ForgedStep {
+interface ForgedStep {
   readonly workflowId: string;
   /** The name of the activity. */
   readonly activity: string;
@@ -27,7 +27,7 @@ export interface ForgedStep {
   readonly args: readonly Payload[];
 }
 
-export type Forging = Pick<TemporalSettings, 'namespace' | 'taskQueue'>;
+type Forging = Pick<TemporalSettings, 'namespace' | 'taskQueue'>;
 
 /** Returns what the step answered, or the message of its failure. @throws when Temporal is away, or the workflow id is taken */
 export async function forgeStep(

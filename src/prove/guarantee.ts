@@ -1,5 +1,5 @@
 /** A named guarantee, and the attempt to break it. */
-import type { Verdict } from './verdict.js';
+import type { GuaranteeVerdict } from './verdict.js';
 import type { World } from './world.js';
 
 export const FAMILIES = [
@@ -13,7 +13,7 @@ export const FAMILIES = [
   'privacy',
   'record',
 ] as const;
-export type Family = (typeof FAMILIES)[number];
+type Family = (typeof FAMILIES)[number];
 
 export interface Guarantee {
   /** For reports, and for `--only`: stable. */
@@ -22,5 +22,5 @@ export interface Guarantee {
   /** One sentence. */
   readonly promise: string;
   /** Tries to break it, on the real pipeline. What it throws means that it could not be tried. */
-  check(world: World): Promise<Verdict>;
+  check(world: World): Promise<GuaranteeVerdict>;
 }

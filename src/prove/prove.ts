@@ -18,7 +18,8 @@ import { countOf, type ProvenReport, type Result } from './report.js';
 import { captureLog } from './scratch/captured-log.js';
 import { scratchConfig } from './scratch/config.js';
 import { neutral, openScratchServers, scratchName, type ScratchServers } from './scratch/servers.js';
-import { checkPlaces, nothingToTry, openTools, refuseOwnDatabase, SECRET_VARIABLE, type OpenedTools } from './tools.js';
+import { refuseOwnPlaces } from './own-places.js';
+import { checkPlaces, nothingToTry, openTools, SECRET_VARIABLE, type OpenedTools } from './tools.js';
 import { World, type Operator } from './world.js';
 
 export interface ProveOptions extends Operator {
@@ -235,29 +236,4 @@ async function policiesOf({ config, policies }: ProveOptions): Promise<{ folder:
   }
   const folder = path.resolve(found);
   return { folder, policy: compilePolicy(await loadBundle(folder)) };
-}
-
-/** @throws CountersignError CONFIG_INVALID */
-function refuseOwnPlaces({ config, env, scratchDatabase, scratchTemporal }: ProveOptions): void {
-  if (scratchDatabase !== undefined) {
-    refuseOwnDatabase(scratchDatabase, config.tools, '--scratch-database');
-    if (isSame(scratchDatabase, env['COUNTERSIGN_LEDGER_URL']) || isSame(scratchDatabase, env['DATABASE_URL']))
-      throw ownPlace('--scratch-database', 'your ledger');
-  }
-  if (scratchTemporal !== undefined && scratchTemporal === env['TEMPORAL_ADDRESS'])
-    throw ownPlace('--scratch-temporal', 'your Temporal');
-}
-
-function isSame(one: string, other: string | undefined): boolean {
-  if (other === undefined || !URL.canParse(one) || !URL.canParse(other)) return one === other;
-  const place = ({ hostname, port, pathname }: URL): string => `${hostname}:${port || '5432'}${pathname}`;
-  return place(new URL(one)) === place(new URL(other));
-}
-
-function ownPlace(field: string, whose: string): CountersignError {
-  return new CountersignError('CONFIG_INVALID', `${field} names ${whose}.`, {
-    field,
-    expected: 'a server on which nothing is to lose',
-    fix: 'Name another, or none: then an embedded one is started. Nothing was done.',
-  });
 }

@@ -2,11 +2,11 @@
 import type { ErrorView } from '../action/errors.js';
 import { junitDocument, type JunitCase } from '../presentation/junit.js';
 import { FAMILIES, type Guarantee } from './guarantee.js';
-import type { Verdict } from './verdict.js';
+import type { GuaranteeVerdict } from './verdict.js';
 
 export interface Result extends Pick<Guarantee, 'id' | 'family' | 'promise'> {
   /** `not_tried`: something failed on the way, and nothing is known. */
-  readonly status: Verdict['status'] | 'not_tried';
+  readonly status: GuaranteeVerdict['status'] | 'not_tried';
   /** What was tried, and what came of it; or why it does not apply. Sentences. */
   readonly detail: string;
   /** What to do, where it is broken or was not tried. */

@@ -15,7 +15,7 @@ import type { ScratchServers } from './scratch/servers.js';
 /** The variable that every credential of a tool is read from. */
 export const SECRET_VARIABLE = 'COUNTERSIGN_PROVE_SECRET';
 
-export interface ToolsOptions {
+interface ToolsOptions {
   readonly tools: readonly Tool[];
   /** Base URLs of sandboxes, by the tool's name. */
   readonly sandboxes: Readonly<Record<string, string>>;
@@ -111,12 +111,6 @@ export function nothingToTry(untried: readonly (readonly [string, string | undef
     expected: 'at least one tool that can be made anew on a scratch system',
     fix: 'Name a sandbox with --sandbox NAME=URL, or the definitions of its database with --schema NAME=FILE. Nothing was done.',
   });
-}
-
-/** @throws CountersignError CONFIG_INVALID where the address is that of a tool of the config */
-export function refuseOwnDatabase(url: string, tools: readonly Tool[], field: string): void {
-  const owner = tools.find(({ elsewhere }) => elsewhere?.needs === 'database' && elsewhere.isOwn(url));
-  if (owner !== undefined) throw isOwn(field, owner.name);
 }
 
 function isOwn(field: string, owner: string): CountersignError {

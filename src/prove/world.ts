@@ -1,7 +1,7 @@
 /** The scratch world: a Temporal, a ledger, keys and people that are nobody's, and the operator's policies and tools in it. */
 import { randomUUID } from 'node:crypto';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
-import type { Outcome, Verdict as PersonsVerdict } from '../action/outcome.js';
+import type { Outcome, Verdict } from '../action/outcome.js';
 import type { JsonObject } from '../action/json.js';
 import { Countersign, type PendingAction, type ProposalInput } from '../client/countersign.js';
 import type { CountersignConfig } from '../config/config.js';
@@ -31,7 +31,7 @@ export interface Operator {
   readonly developmentKeys: string;
 }
 
-export interface WorldParts {
+interface WorldParts {
   readonly tenant: string;
   readonly servers: ScratchServers;
   readonly temporal: TemporalSettings;
@@ -58,7 +58,7 @@ export interface WorldParts {
   readonly folder: string;
 }
 
-export interface Proposed {
+export interface ProposedAction {
   readonly actionId: string;
   readonly tool: string;
   /** How it ended, where it has not to wait. */
@@ -74,7 +74,7 @@ const ACTION_MS = 45_000;
 export class World {
   readonly parts: WorldParts;
   /** Every action that was proposed. */
-  readonly proposed: Proposed[] = [];
+  readonly proposed: ProposedAction[] = [];
   readonly #client: Countersign;
   readonly #workers: RunningWorker[] = [];
   #count = 0;
@@ -150,7 +150,7 @@ export class World {
   }
 
   /** Proposes as an agent with the case's roles, and waits for the end or for the need of people. Never throws a refusal. */
-  async propose(one: Case, more: Partial<ProposalInput> = {}, as?: Credential): Promise<Proposed> {
+  async propose(one: Case, more: Partial<ProposalInput> = {}, as?: Credential): Promise<ProposedAction> {
     const credential = as ?? (await this.agentCredential({ roles: [...one.roles] }));
     return this.proposeAs(credential, this.proposalOf(one, more));
   }
@@ -159,9 +159,9 @@ export class World {
     credential: Credential,
     proposal: ProposalInput & { readonly actionId: string },
     client = this.#client,
-  ): Promise<Proposed> {
+  ): Promise<ProposedAction> {
     const { actionId, tool } = proposal;
-    let proposed: Proposed;
+    let proposed: ProposedAction;
     try {
       const answer = await client.as(credential).perform(proposal, { timeoutMs: ACTION_MS });
       proposed = { actionId, tool, ...(answer.status === 'pending' ? { pending: answer } : { outcome: answer }) };
@@ -187,7 +187,7 @@ export class World {
   }
 
   /** Has as many people decide as the action asks for, each with a role that it asks for. Returns the credentials. */
-  async decideAll(action: PendingAction, verdict: PersonsVerdict = 'approve'): Promise<void> {
+  async decideAll(action: PendingAction, verdict: Verdict = 'approve'): Promise<void> {
     const { tenant, actionId, pending } = action;
     for (const [at, { roles, quorum }] of pending.shown.requirements.entries()) {
       for (let nth = 0; nth < quorum; nth++) {
@@ -202,7 +202,7 @@ export class World {
     }
   }
 
-  async cancel({ actionId }: Proposed): Promise<void> {
+  async cancel({ actionId }: ProposedAction): Promise<void> {
     await this.#client.cancel(actionId, this.parts.tenant).catch(() => {});
     await this.#client.outcome(actionId, { tenant: this.parts.tenant, timeoutMs: ACTION_MS }).catch(() => {});
   }

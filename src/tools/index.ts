@@ -60,4 +60,5 @@ export {
   type RehearsalMode,
   type RehearsalOptions,
 } from './postgres/index.js';
+export type { Elsewhere, Place } from './elsewhere.js';
 export { checkExpectedRows, type ExpectedRows } from './expected-rows.js';

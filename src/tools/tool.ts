@@ -189,7 +189,7 @@ export interface Tool<I = unknown> {
   /** Watches its system for writes that no action made, where the operator asked for that. */
   readonly radar?: RadarSource;
   /** How it is made anew on a system that is nobody's. Without it, `countersign prove` does not try the tool. */
-  readonly elsewhere?: Elsewhere;
+  readonly elsewhere?: Elsewhere<Tool>;
   /** Closes connections. */
   close(): Promise<void>;
 }

@@ -148,10 +148,12 @@ const MARKS: Readonly<Record<Result['status'], string>> = {
 
 function reportText(report: ProvenReport, paint: Paint): string {
   const { guarantees, tools, untried, holds, broken, notApplicable, notTried, milliseconds } = report;
-  const blocks = guarantees.map((one, index) => {
-    const heading = guarantees[index - 1]?.family === one.family ? [] : ['', paint.bold(one.family)];
-    return [...heading, ...resultLines(one, paint)].join('\n');
-  });
+  const families = [...new Set(guarantees.map(({ family }) => family))];
+  const blocks = families.flatMap((family) => [
+    '',
+    paint.bold(family),
+    ...guarantees.filter((one) => one.family === family).flatMap((one) => resultLines(one, paint)),
+  ]);
   const left = tools.flatMap(({ name, leftOut }) =>
     leftOut.map((what) => paint.dim(`not made anew of ${name}: ${sanitize(what)}`)),
   );

@@ -2,10 +2,11 @@
 import { generateKeyringFile, issueApprover, parseKeyring, type Credential } from '../../trust/index.js';
 import type { PendingAction } from '../../client/countersign.js';
 import { askingAction, codeOf, said } from '../attempts.js';
-import { OWNER, type Case, type ToolCases } from '../cases.js';
+import { OWNER } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
+import { changedState } from './stale-approvals.js';
 
 const FIX = 'This is a fault of Countersign: report it, and freeze what asks people until it is corrected.';
 
@@ -18,7 +19,7 @@ interface Attack {
 }
 
 /** Holds where the decision is refused, the action waits on, and the tool's system is as it was. */
-async function attacked(world: World, { what, token, codes }: Attack): Promise<Verdict> {
+async function attacked(world: World, { what, token, codes }: Attack): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -50,7 +51,7 @@ async function strangersApprover(world: World, role: string): Promise<Credential
   return issueApprover(strangers, { id: 'countersign-prove-person', tenant: world.parts.tenant, roles: [role] });
 }
 
-async function selfApproved(world: World): Promise<Verdict> {
+async function selfApproved(world: World): Promise<GuaranteeVerdict> {
   if (world.parts.config.selfApproval === true)
     return doesNotApply('The config lets the person who answers for an agent approve its actions (selfApproval).');
   const asking = await askingAction(world, ({ decision }) => decision.requirements.every(({ self }) => self !== true));
@@ -63,7 +64,7 @@ async function selfApproved(world: World): Promise<Verdict> {
   });
 }
 
-async function waitsWithoutEffect(world: World): Promise<Verdict> {
+async function waitsWithoutEffect(world: World): Promise<GuaranteeVerdict> {
   const before = await Promise.all(world.parts.cases.map(({ proven }) => proven.effects()));
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
@@ -77,7 +78,7 @@ async function waitsWithoutEffect(world: World): Promise<Verdict> {
     : broken(`${one.what} had ${after} effects while people were asked.`, FIX);
 }
 
-async function forgedSignal(world: World): Promise<Verdict> {
+async function forgedSignal(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -98,53 +99,7 @@ async function forgedSignal(world: World): Promise<Verdict> {
     : broken(`A forged approval, signalled to Temporal itself, moved the action to ${phase}.`, FIX);
 }
 
-/** Another change of the same rows, between the question and the answer. */
-async function changedState(world: World): Promise<Verdict> {
-  const asking = await askingAction(
-    world,
-    (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',
-  );
-  if (typeof asking === 'string') return doesNotApply(`No update of a database asks people. ${asking}`);
-  const { action, one, cases } = asking;
-  const { database, effects, tool } = cases.proven;
-  const table = tableOf(one, cases);
-  const [column] = Object.keys((one.input(0)['set'] ?? {}) as object);
-  if (database === undefined || table === undefined || column === undefined)
-    return doesNotApply('Its table was not found.');
-  const [before] = await Promise.all([effects()]);
-  const quoted = `"${column.replaceAll('"', '""')}"`;
-  const inputs = one.input(world.next())['set'] as Readonly<Record<string, unknown>>;
-  await database.query(`UPDATE ${table.sql} SET ${quoted} = $1`, [inputs[column]]);
-  await world.decideAll(action).catch(() => {});
-  const { outcome, phase } = await settled(world, action);
-  const changed = (await effects()) - before;
-  await world.cancel({ actionId: action.actionId, tool: tool.name });
-  return changed === 0 && outcome?.status !== 'success'
-    ? holds(
-        `When the rows changed while people thought, their yes did not count any more (the action is ${outcome?.status ?? phase}).`,
-      )
-    : broken('A yes counted although what was shown had changed since.', FIX);
-}
-
-/** The action once it has ended, or asks anew. */
-async function settled(world: World, { actionId }: PendingAction) {
-  const { tenant } = world.parts;
-  for (let tries = 0; tries < 100; tries++) {
-    const view = await world.client.view(actionId, tenant);
-    if (view.outcome !== undefined || (view.phase === 'pending' && view.refusedApprovals.length > 0)) return view;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return world.client.view(actionId, tenant);
-}
-
-function tableOf(one: Case, { proven }: ToolCases) {
-  const [target] = one.preview.targets;
-  return proven.database?.tables.find(
-    ({ table, schema }) => target === table.toLowerCase() || target === `${schema}.${table}`.toLowerCase(),
-  );
-}
-
-async function denied(world: World): Promise<Verdict> {
+async function denied(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases } = asking;
@@ -163,7 +118,7 @@ async function denied(world: World): Promise<Verdict> {
 }
 
 /** So that the refusals mean something: the right people are enough. */
-async function approved(world: World): Promise<Verdict> {
+async function approved(world: World): Promise<GuaranteeVerdict> {
   const asking = await askingAction(world);
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases, one } = asking;

@@ -10,8 +10,8 @@ import { signCommand } from '../../trust/index.js';
 import { allowedCase, codeOf, onEachTool, refused, said } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
-import type { Proposed, World } from '../world.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
+import type { ProposedAction, World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it.';
 
@@ -19,7 +19,7 @@ const FIX = 'This is a fault of Countersign: report it.';
 const AT_ONCE = 20;
 const ROOM = 3;
 
-async function frozen(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+async function frozen(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { ledger, tenant } = world.parts;
   const { name } = cases.proven.tool;
   const freeze = await ledger.controls.freeze({
@@ -36,7 +36,7 @@ async function frozen(world: World, one: Case, cases: ToolCases): Promise<Verdic
   }
 }
 
-async function lifted(world: World): Promise<Verdict> {
+async function lifted(world: World): Promise<GuaranteeVerdict> {
   const { ledger, tenant, config } = world.parts;
   const [role] = config.roles?.unfreeze ?? DEFAULT_ROLES.unfreeze;
   if (role === undefined) return doesNotApply('The config names no role that lifts freezes.');
@@ -70,7 +70,7 @@ async function limitOf(
   return each > 0 ? { limit: bounded.limit, each } : undefined;
 }
 
-async function overspent(world: World): Promise<Verdict> {
+async function overspent(world: World): Promise<GuaranteeVerdict> {
   for (const cases of world.parts.cases) {
     const one = await allowedCase(world, cases);
     if (typeof one === 'string') continue;
@@ -86,7 +86,7 @@ async function raced(
   one: Case,
   cases: ToolCases,
   { limit, each }: { readonly limit: string; readonly each: number },
-): Promise<Verdict> {
+): Promise<GuaranteeVerdict> {
   const { config, temporal, encryption, policies, folder, ledger, tenant } = world.parts;
   const tightened = path.join(folder, 'tightened');
   await cp(policies, tightened, { recursive: true });
@@ -131,7 +131,7 @@ async function raced(
   }
 }
 
-function succeeded(ended: readonly Proposed[]): number {
+function succeeded(ended: readonly ProposedAction[]): number {
   return ended.filter(({ outcome }) => outcome?.status === 'success').length;
 }
 

@@ -4,13 +4,13 @@ import { allowedCase, nothingTried, oneEffect, onEachTool, said } from '../attem
 import type { Case, ToolCases } from '../cases.js';
 import { afterCrash } from '../crash.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, together, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 /** How many times the same is proposed at once. */
 const AT_ONCE = 5;
 
-async function proposedAgain(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+async function proposedAgain(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const credential = await world.agentCredential({ roles: [...one.roles] });
   const proposal = world.proposalOf(one);
   const before = await cases.proven.effects();
@@ -23,7 +23,7 @@ async function proposedAgain(world: World, one: Case, cases: ToolCases): Promise
   return broken('The same proposal got several outcomes.', 'This is a fault of Countersign: report it.');
 }
 
-async function conflicting(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+async function conflicting(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { actionId, outcome } = await world.propose(one);
   const before = await cases.proven.effects();
   const second = await world.propose(one, { actionId, expect: 'post == post' });
@@ -38,7 +38,7 @@ async function conflicting(world: World, one: Case, cases: ToolCases): Promise<V
 }
 
 /** What is expected cannot be so after any change. */
-async function unmetExpectation(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+async function unmetExpectation(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { name } = cases.proven.tool;
   const { outcome } = await world.propose(one, { expect: 'post == pre', onMismatch: 'keep' });
   if (outcome?.status === 'mismatch')
@@ -50,7 +50,7 @@ async function unmetExpectation(world: World, one: Case, cases: ToolCases): Prom
 }
 
 /** The system takes the change, says yes, and keeps what it had. */
-async function lyingSystem(world: World, cases: ToolCases): Promise<Verdict> {
+async function lyingSystem(world: World, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { proven } = cases;
   const { database, tool } = proven;
   const one = await allowedCase(world, cases);
@@ -77,7 +77,7 @@ async function lyingSystem(world: World, cases: ToolCases): Promise<Verdict> {
   }
 }
 
-async function dryRun(world: World, one: Case, cases: ToolCases): Promise<Verdict> {
+async function dryRun(world: World, one: Case, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { name } = cases.proven.tool;
   const before = await cases.proven.effects();
   const credential = await world.agentCredential({ roles: [...one.roles] });
@@ -92,7 +92,7 @@ async function dryRun(world: World, one: Case, cases: ToolCases): Promise<Verdic
 }
 
 /** By the database itself: the transaction of a change must be that of an effect's key. */
-async function explained(cases: ToolCases): Promise<Verdict> {
+async function explained(cases: ToolCases): Promise<GuaranteeVerdict> {
   const { database, tool } = cases.proven;
   if (database === undefined)
     return doesNotApply(`${tool.name} acts on a sandbox that keeps no keys of effects for prove to read.`);
@@ -115,8 +115,11 @@ async function explained(cases: ToolCases): Promise<Verdict> {
   );
 }
 
-async function onEachCases(world: World, attempt: (cases: ToolCases) => Promise<Verdict>): Promise<Verdict> {
-  const verdicts: Verdict[] = [];
+async function onEachCases(
+  world: World,
+  attempt: (cases: ToolCases) => Promise<GuaranteeVerdict>,
+): Promise<GuaranteeVerdict> {
+  const verdicts: GuaranteeVerdict[] = [];
   for (const cases of world.parts.cases) verdicts.push(await attempt(cases));
   return together(verdicts.length === 0 ? [doesNotApply(nothingTried(world))] : verdicts);
 }

@@ -9,7 +9,7 @@ import { onEachTool } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import { forgeStep, plainPayload } from '../forged-step.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, holds, type Verdict } from '../verdict.js';
+import { broken, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 interface Forged {
@@ -18,7 +18,7 @@ interface Forged {
   readonly args: readonly Payload[];
 }
 
-async function noEffect(world: World, cases: ToolCases, { what, workflowId, args }: Forged): Promise<Verdict> {
+async function noEffect(world: World, cases: ToolCases, { what, workflowId, args }: Forged): Promise<GuaranteeVerdict> {
   const { temporal } = world.parts;
   const before = await cases.proven.effects();
   const answer = await forgeStep(world.client.temporal.connection as Connection, temporal, {

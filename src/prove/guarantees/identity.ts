@@ -8,13 +8,13 @@ import { generateKeyringFile, issueAgent, parseKeyring, signProposal, type Crede
 import { onEachTool, refused } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { together, type Verdict } from '../verdict.js';
-import type { Proposed, World } from '../world.js';
+import { together, type GuaranteeVerdict } from '../verdict.js';
+import type { ProposedAction, World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it, and let no agent propose until it is corrected.';
 
 /** Proposes past the client, which would not send what is not signed well. */
-async function rawly(world: World, one: Case, signature: string): Promise<Pick<Proposed, 'outcome'>> {
+async function rawly(world: World, one: Case, signature: string): Promise<Pick<ProposedAction, 'outcome'>> {
   const proposal = parseProposal(world.proposalOf(one));
   const agent = { tenant: world.parts.tenant, id: 'countersign-prove-agent' };
   const request = { proposal, digest: proposalDigest(proposal), signature };
@@ -27,7 +27,7 @@ async function withCredential(
   cases: ToolCases,
   one: Case,
   attack: { readonly what: string; readonly codes: readonly string[]; readonly credential: Credential },
-): Promise<Verdict> {
+): Promise<GuaranteeVerdict> {
   return refused(cases, { ...attack, fix: FIX }, () => world.propose(one, {}, attack.credential));
 }
 

@@ -7,7 +7,7 @@ import { loadPayloadKeys } from '../../privacy/payload-keys.js';
 import { parseTrailKeys } from '../../trail/keys.js';
 import { loadKeyring, readKeyFile, type Keyring } from '../../trust/index.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 /** Without making any, as `countersign dev` does. Undefined where there are none. @throws CountersignError KEYS_* */
@@ -18,7 +18,7 @@ async function operatorsKeyring({ operator }: World['parts']): Promise<Keyring |
   return existsSync(developmentKeys) ? readKeyFile(developmentKeys, { production: false }) : undefined;
 }
 
-async function keysAreGood({ parts }: World): Promise<Verdict> {
+async function keysAreGood({ parts }: World): Promise<GuaranteeVerdict> {
   let keyring: Keyring | undefined;
   try {
     keyring = await operatorsKeyring(parts);
@@ -52,7 +52,7 @@ async function keysAreGood({ parts }: World): Promise<Verdict> {
 }
 
 /** The receipt key that signs today must be one that auditors still believe. */
-async function publicKeysAreGood({ parts }: World): Promise<Verdict> {
+async function publicKeysAreGood({ parts }: World): Promise<GuaranteeVerdict> {
   const { publicKeys } = parts;
   if (publicKeys === undefined)
     return doesNotApply('No file of public keys was named (--public-keys): auditors’ keys are not compared.');
@@ -91,7 +91,7 @@ async function publicKeysAreGood({ parts }: World): Promise<Verdict> {
   }
 }
 
-async function payloadKeysAreGood({ parts }: World): Promise<Verdict> {
+async function payloadKeysAreGood({ parts }: World): Promise<GuaranteeVerdict> {
   const { env, config } = parts.operator;
   const { payloads, redaction } = config.privacy ?? {};
   const named = [payloads?.keysFile, redaction?.keysFile].filter((file) => file !== undefined);

@@ -8,13 +8,13 @@ import { SymbolicPolicy } from '../../policy/authoring/symbolic.js';
 import { nothingTried, onEachTool, refused } from '../attempts.js';
 import { decidedAs, type Case, type ToolCases } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, together, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it, and freeze the tool until it is corrected.';
 
-async function onEachDenied(world: World): Promise<Verdict> {
-  const verdicts: Verdict[] = [];
+async function onEachDenied(world: World): Promise<GuaranteeVerdict> {
+  const verdicts: GuaranteeVerdict[] = [];
   for (const cases of world.parts.cases) {
     const { name } = cases.proven.tool;
     const [denied] = decidedAs('deny', cases.changes);
@@ -30,7 +30,7 @@ async function onEachDenied(world: World): Promise<Verdict> {
 }
 
 /** What an agent without any role may do in production, by the rules and by trying. */
-async function withoutRoles(world: World): Promise<Verdict> {
+async function withoutRoles(world: World): Promise<GuaranteeVerdict> {
   const { policy, operator } = world.parts;
   const findings = openProduction(
     policy.rules,
@@ -39,14 +39,14 @@ async function withoutRoles(world: World): Promise<Verdict> {
   );
   const open = findings.find(({ code }) => code === 'production-open');
   if (open !== undefined) return broken(`The rule ${open.id ?? ''}: ${open.message}.`, open.fix);
-  const verdicts: Verdict[] = [];
+  const verdicts: GuaranteeVerdict[] = [];
   for (const cases of world.parts.cases) verdicts.push(await roleless(world, cases));
   return together(
     verdicts.length === 0 ? [holds('No rule lets an agent without a role change production.')] : verdicts,
   );
 }
 
-async function roleless(world: World, cases: ToolCases): Promise<Verdict> {
+async function roleless(world: World, cases: ToolCases): Promise<GuaranteeVerdict> {
   const { name, environment } = cases.proven.tool;
   if (HARMLESS.has(environment)) return doesNotApply(`${name} is in ${environment}, where anybody may try things.`);
   const changes = cases.changes.filter(({ roles, from }) => roles.length === 0 && from === undefined);
@@ -68,7 +68,7 @@ async function roleless(world: World, cases: ToolCases): Promise<Verdict> {
   );
 }
 
-async function unusablePolicy(world: World): Promise<Verdict> {
+async function unusablePolicy(world: World): Promise<GuaranteeVerdict> {
   const folder = path.join(world.parts.folder, 'unusable');
   await cp(world.parts.policies, folder, { recursive: true });
   await writeFile(path.join(folder, 'countersign-prove.cedar'), 'permit (principal, action, resource) when {');

@@ -3,19 +3,19 @@ import type { Json, JsonObject } from '../../action/json.js';
 import { markAt } from '../../privacy/redaction-rules.js';
 import { tokensOf } from '../../tools/http/pointer.js';
 import { decidedAs, type Case, type ToolCases } from '../cases.js';
-import { everywhere, type Place } from '../everywhere.js';
+import { everywhere, type WrittenText } from '../everywhere.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, together, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from '../verdict.js';
 import { nothingTried } from '../attempts.js';
 import type { World } from '../world.js';
 
-async function foundIn(places: AsyncIterable<Place>, text: string): Promise<readonly string[]> {
+async function foundIn(places: AsyncIterable<WrittenText>, text: string): Promise<readonly string[]> {
   const found = new Set<string>();
   for await (const { name, text: all } of places) if (all.includes(text)) found.add(name);
   return [...found];
 }
 
-async function secretsNowhere(world: World): Promise<Verdict> {
+async function secretsNowhere(world: World): Promise<GuaranteeVerdict> {
   if (world.parts.cases.length === 0) return doesNotApply(nothingTried(world));
   const { secret } = world.parts;
   const found = await foundIn(everywhere(world), secret);
@@ -27,12 +27,12 @@ async function secretsNowhere(world: World): Promise<Verdict> {
       );
 }
 
-async function redactionHolds(world: World): Promise<Verdict> {
+async function redactionHolds(world: World): Promise<GuaranteeVerdict> {
   const rules = world.parts.config.privacy?.redaction?.tools ?? {};
   const ruled = world.parts.cases.filter(({ proven }) => rules[proven.tool.name] !== undefined);
   if (ruled.length === 0)
     return doesNotApply('The config redacts nothing of a tool that is tried (privacy.redaction).');
-  const verdicts: Verdict[] = [];
+  const verdicts: GuaranteeVerdict[] = [];
   for (const cases of ruled) {
     const { name } = cases.proven.tool;
     const { fields = [], input = [] } = rules[name] ?? {};
@@ -48,7 +48,7 @@ async function nothingRecorded(
   name: string,
   tried: readonly string[],
   missing: readonly string[],
-): Promise<Verdict> {
+): Promise<GuaranteeVerdict> {
   const left =
     missing.length === 0 ? '' : ` Not tried, because no input that could be made up has them: ${missing.join(', ')}.`;
   if (tried.length === 0)

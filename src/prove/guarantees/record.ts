@@ -12,7 +12,7 @@ import { parseKeyring, publicKeyring, verifyReceipt, type Keyring } from '../../
 import { workflowBundlePath } from '../../worker/bundle.js';
 import { codeOf } from '../attempts.js';
 import type { Guarantee } from '../guarantee.js';
-import { broken, doesNotApply, holds, type Verdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
 const FIX = 'This is a fault of Countersign: report it.';
@@ -22,7 +22,7 @@ async function publicKeys({ parts }: World): Promise<Keyring> {
   return parseKeyring(JSON.stringify(await publicKeyring(parts.keyring)), 'public keys', { publicOnly: true });
 }
 
-async function receiptsVerify(world: World): Promise<Verdict> {
+async function receiptsVerify(world: World): Promise<GuaranteeVerdict> {
   const { ledger, tenant } = world.parts;
   const report = await verifyReceipts({ ledger, keyring: await publicKeys(world), temporal: world.client.temporal });
   const own = report.tenants.find((one) => one.tenant === tenant);
@@ -36,7 +36,7 @@ async function receiptsVerify(world: World): Promise<Verdict> {
   );
 }
 
-async function tamperedReceipt(world: World): Promise<Verdict> {
+async function tamperedReceipt(world: World): Promise<GuaranteeVerdict> {
   const { ledger, tenant } = world.parts;
   const keyring = await publicKeys(world);
   for await (const { jws } of ledger.receipts.list(tenant)) {
@@ -67,7 +67,7 @@ async function* each(lines: readonly string[]): AsyncGenerator<string> {
   yield* lines;
 }
 
-async function trailVerifies(world: World): Promise<Verdict> {
+async function trailVerifies(world: World): Promise<GuaranteeVerdict> {
   const keys = trailKeysOf(await publicKeys(world));
   const report = await verifyTrail(each(await trailLines(world)), { keys });
   if (report.entries === 0) return doesNotApply('The trail has no entries: nothing could be proposed.');
@@ -78,7 +78,7 @@ async function trailVerifies(world: World): Promise<Verdict> {
     : broken(`The exported trail does not verify: ${report.problems[0]?.problem ?? ''}`, FIX);
 }
 
-async function removedEntry(world: World): Promise<Verdict> {
+async function removedEntry(world: World): Promise<GuaranteeVerdict> {
   const keys = trailKeysOf(await publicKeys(world));
   const lines = await trailLines(world);
   const at = lines.findIndex((line) => line.startsWith('{"type":"entry"'));
@@ -99,7 +99,7 @@ async function removedEntry(world: World): Promise<Verdict> {
 }
 
 /** Each decision anew, on the facts that are recorded of it. */
-async function decidedAgain(world: World): Promise<Verdict> {
+async function decidedAgain(world: World): Promise<GuaranteeVerdict> {
   const { policy } = world.parts;
   const decided = world.proposed.flatMap(({ outcome }) => (isOfPolicy(outcome, policy.digest) ? [outcome] : []));
   if (decided.length === 0) return doesNotApply('Policy alone decided on no action: limits or people did besides.');
@@ -121,7 +121,7 @@ function isOfPolicy(outcome: Outcome | undefined, digest: string): outcome is De
   return policyDigest === digest && (effect === 'allow' || code === 'POLICY_DENIED');
 }
 
-async function historiesReplay(world: World): Promise<Verdict> {
+async function historiesReplay(world: World): Promise<GuaranteeVerdict> {
   const results: Replayed[] = [];
   await replayHistories(queriedHistories(world.client.temporal, `WorkflowType = 'trustedAction'`), {
     bundle: await workflowBundlePath(),

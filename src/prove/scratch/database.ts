@@ -20,7 +20,7 @@ export interface ScratchDatabase {
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
 }
 
-export interface ScratchDatabaseOptions {
+interface ScratchDatabaseOptions {
   readonly tool: string;
   /** In their order; what fails is tried again after the others. */
   readonly statements: readonly string[];

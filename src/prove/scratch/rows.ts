@@ -57,7 +57,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'countersign_prove')
   AND n.nspname NOT LIKE 'pg_toast%' ORDER BY 1, 2`;
 
-export interface Filling {
+interface Filling {
   readonly rows: number;
   readonly marked: Readonly<Record<string, string>>;
 }

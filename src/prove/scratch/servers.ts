@@ -9,7 +9,7 @@ import { ensureSearchAttributes } from '../../client/search-attributes.js';
 import { startDevServers } from '../../dev/index.js';
 import type { TemporalSettings } from '../../environment.js';
 
-export interface ScratchOptions {
+interface ScratchOptions {
   /** A Postgres on which databases may be made and removed. Default: an embedded one. */
   readonly databaseUrl?: string | undefined;
   /** `host:port` of a Temporal server on which namespaces may be made and removed. Default: an embedded one. */
@@ -34,9 +34,12 @@ const RETENTION = '1 hour';
 /** Variables that lead to what is the operator's own. */
 const OWN = /^(COUNTERSIGN_|TEMPORAL_|DATABASE_URL$|PG[A-Z]+$|OTEL_)/;
 
+/** Where the embedded servers' programs are. */
+const BINARIES: ReadonlySet<string> = new Set(['TEMPORAL_CLI_PATH', 'COUNTERSIGN_CACHE']);
+
 /** The environment without what leads to the operator's servers, keys and telemetry. */
 export function neutral(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => !OWN.test(name) || name === 'TEMPORAL_CLI_PATH');
+  const kept = Object.entries(env).filter(([name]) => !OWN.test(name) || BINARIES.has(name));
   return Object.fromEntries(kept);
 }
 

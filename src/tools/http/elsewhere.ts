@@ -5,7 +5,7 @@ import type { Tool } from '../tool.js';
 import type { HeaderValue, HttpOperation, HttpOptions } from './options.js';
 
 /** @param make makes the tool */
-export function elsewhere(options: HttpOptions, make: (options: HttpOptions) => Tool): Elsewhere {
+export function elsewhere(options: HttpOptions, make: (options: HttpOptions) => Tool): Elsewhere<Tool> {
   return {
     needs: 'address',
     isOwn: (url) => new URL(url).origin === new URL(options.baseUrl).origin,

@@ -6,7 +6,7 @@ import type { Tool } from '../tool.js';
 import type { McpOptions } from './options.js';
 
 /** @param make makes the tool */
-export function elsewhere(options: McpOptions, make: (options: McpOptions) => Tool): Elsewhere {
+export function elsewhere(options: McpOptions, make: (options: McpOptions) => Tool): Elsewhere<Tool> {
   const { server } = options;
   return {
     needs: 'address',

@@ -9,7 +9,11 @@ import { clientOf, type PostgresOptions } from './options.js';
 import type { Parts } from './parts.js';
 
 /** @param make makes the tool */
-export function elsewhere(options: PostgresOptions, parts: Parts, make: (options: PostgresOptions) => Tool): Elsewhere {
+export function elsewhere(
+  options: PostgresOptions,
+  parts: Parts,
+  make: (options: PostgresOptions) => Tool,
+): Elsewhere<Tool> {
   return {
     needs: 'database',
     isOwn: (url) => sameDatabase(url, options),
