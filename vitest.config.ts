@@ -34,6 +34,8 @@ export default defineConfig({
     setupFiles: ['test/support/properties.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
+    // As in scripts/program.ts, of the processes that tests start.
+    execArgv: ['--single-threaded'],
     // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
     isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
