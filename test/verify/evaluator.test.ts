@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fc from 'fast-check';
-import { afterAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import type { Json } from '../../src/action/json.js';
 import type { State } from '../../src/action/snapshot.js';
@@ -345,11 +345,11 @@ describe('the thread', () => {
 
   test('does not keep a process alive, and a process that waits for a result gets it', async () => {
     const script = `
-      import { compileExpectation, ExpectationRunner } from '${inject('compiledSources')}/src/verify/index.js';
+      import { compileExpectation, ExpectationRunner } from ${JSON.stringify(new URL('../../src/verify/index.ts', import.meta.url).href)};
       const values = { pre: {}, post: { a: 1 }, delta: { patch: [], operations: 0, latencyMs: 0 }, result: null };
       const check = await new ExpectationRunner().evaluate(compileExpectation('post.a == 1'), values);
       process.stdout.write(JSON.stringify(check));`;
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
