@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
+import { LongestFirst } from './test/support/longest-first.js';
 
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
 
@@ -40,6 +41,7 @@ export default defineConfig({
     isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Generous, because a slow machine is not a wrong result.
     testTimeout: 60_000,
     hookTimeout: 120_000,
