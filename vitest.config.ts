@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import type { Plugin } from 'vite';
+import { LongestFirst } from './test/support/longest-first.js';
 
 const ROOT = path.dirname(fileURLToPath(import.meta.url));
 
@@ -34,10 +35,13 @@ export default defineConfig({
     setupFiles: ['test/support/properties.ts'],
     // Processes, not threads: the Temporal SDK is a native module with a runtime per process.
     pool: 'forks',
+    // As in scripts/program.ts, of the processes that tests start.
+    execArgv: ['--single-threaded'],
     // A process runs many files: the SDK takes seconds to load. No file may leave behind what another meets.
     isolate: false,
     server: { deps: { external: [/\.countersign\/compiled-/] } },
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Generous, because a slow machine is not a wrong result.
     testTimeout: 60_000,
     hookTimeout: 120_000,

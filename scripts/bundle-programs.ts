@@ -10,6 +10,10 @@ const PROGRAMS = [
   'test/support/worker-process.js',
   'test/support/gateway-process.js',
   'test/support/mcp-notes.js',
+  'test/support/propose.js',
+  'test/client/closing-process.js',
+  'test/dev/fixtures/cleanups.js',
+  'test/dev/fixtures/parent.js',
   'chaos/main.js',
   'chaos/world/worker-process.js',
 ];

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { inject, onTestFinished } from 'vitest';
+import { FLAGS } from '../../scripts/program.js';
 import type { ErrorView } from '../../src/action/errors.js';
 import { runCommand } from '../../src/cli/program.js';
 import type { Terminal } from '../../src/cli/terminal.js';
@@ -32,7 +33,11 @@ export interface CliOptions {
 /** As a process of its own, which also runs until it is stopped. */
 export function start(args: readonly string[], options: CliOptions = {}) {
   const { cwd = os.tmpdir() } = options;
-  return spawn(process.execPath, [MAIN, ...args], { cwd, env: environment(options), stdio: ['pipe', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [...FLAGS, MAIN, ...args], {
+    cwd,
+    env: environment(options),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
 }
 
 /** Runs a command to its end as a process of its own. */

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { Server, ServerCredentials, status, type handleUnaryCall } from '@grpc/grpc-js';
 import { expect, onTestFinished, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
 
 const SERVICE = '/temporal.api.workflowservice.v1.WorkflowService';
 const bytes = (message: Buffer): Buffer => message;
@@ -48,11 +49,10 @@ test.each<[string, Reply]>([
   ['is not answered yet', () => {}],
 ])('a process that closes its client while a call %s lives on and ends well', async (_when, answers) => {
   const temporal = await temporalThat(answers);
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', fileURLToPath(new URL('closing-process.ts', import.meta.url))],
-    { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env: { ...process.env, TEMPORAL_ADDRESS: temporal.address } },
-  );
+  const child = spawn(process.execPath, argumentsFor(fileURLToPath(new URL('closing-process.ts', import.meta.url))), {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, TEMPORAL_ADDRESS: temporal.address },
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   const exited = once(child, 'exit');
   const stderr = text(child.stderr as NodeJS.ReadableStream);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
 import { startPostgres } from '../../src/dev/postgres.js';
 import { processesWith, runs } from './processes.js';
 
@@ -27,7 +28,7 @@ function fixture(
   args: readonly string[],
 ): { child: ChildProcess; ended: Promise<number | NodeJS.Signals> } {
   const file = path.join(import.meta.dirname, 'fixtures', name);
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], {
+  const child = spawn(process.execPath, [...argumentsFor(file), ...args], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -6,9 +6,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultPoint } from '../../activities/deps.js';
 import type { Countersign } from '../../src/client/countersign.js';
-import { ended, startStack, STARTER, TENANT, type Stack } from '../support/stack.js';
+import { ended, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { openPayments, type Payments } from '../tools/http-payments.js';
-import { spawnWorker } from '../support/worker-process.js';
+import { paymentsTool, spawnWorker } from '../support/worker-process.js';
 
 let stack: Stack;
 let admin: Countersign;
@@ -17,13 +17,14 @@ let payments: Payments;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'countersign-crash-'));
+  payments = await openPayments();
   stack = await startStack({
     schema:
       'CREATE TABLE orders (id serial PRIMARY KEY, item text NOT NULL); CREATE TABLE stock (sku text PRIMARY KEY, qty int NOT NULL)',
+    tools: (url) => [shopTool(url), paymentsTool(payments.url)],
     worker: false,
   });
   admin = await stack.agent();
-  payments = await openPayments();
   process.env['WORKER_SERVICE_URL'] = payments.url;
   const permit = `permit (principal in Countersign::Role::"admin_user", action == Countersign::Action::"CALL_API", resource == Countersign::Tool::"payments");`;
   await writeFile(path.join(stack.policies, 'payments.cedar'), `@id("calls-are-permitted")\n${permit}`);
@@ -47,7 +48,7 @@ const POINTS: readonly FaultPoint[] = [
 test.each(POINTS)('killed at %s', async (point) => {
   const sku = point;
   await stack.shop.query('INSERT INTO stock VALUES ($1, 10)', [sku]);
-  const doomed = await spawnWorker(stack, STARTER, `${point}:kill:${path.join(folder, point)}`);
+  const doomed = await spawnWorker(stack, stack.policies, `${point}:kill:${path.join(folder, point)}`);
   const proposal = {
     actionId: randomUUID(),
     tool: 'shop-db',
@@ -56,7 +57,7 @@ test.each(POINTS)('killed at %s', async (point) => {
   const answer = ended(admin, proposal);
   expect(await doomed.died).toBe('SIGKILL');
 
-  const survivor = await spawnWorker(stack, STARTER);
+  const survivor = await stack.startWorker();
   try {
     const outcome = await answer;
     expect(outcome.status).toBe('success');
@@ -68,7 +69,7 @@ test.each(POINTS)('killed at %s', async (point) => {
     expect(receipts).toHaveLength(1);
     expect(receipts[0]?.hash).toBe(outcome.receipt?.hash);
   } finally {
-    await survivor.kill();
+    await survivor.stop();
   }
 });
 
@@ -93,7 +94,7 @@ test('killed between two sends, again and again: what dead workers counted stays
     expect(await doomed.died).toBe('SIGKILL');
     expect(sends()).toBe(1);
   }
-  const survivor = await spawnWorker(stack, stack.policies);
+  const survivor = await stack.startWorker();
   try {
     // The look-up says that nothing happened: the service refuses the key from then on.
     expect((await answer).status).toBe('failed');
@@ -103,7 +104,7 @@ test('killed between two sends, again and again: what dead workers counted stays
     expect(sends()).toBe(2);
     expect(payments.journal).toEqual([]);
   } finally {
-    await survivor.kill();
+    await survivor.stop();
   }
 });
 
@@ -123,12 +124,12 @@ describe('killed between the decision on a batch and its actions', () => {
       tool: 'shop-db',
       input: { op: 'sql', sql: `UPDATE stock SET qty = qty - 1 WHERE sku = '${sku}'` },
     }));
-    const decider = await spawnWorker(stack, STARTER, killedAt('decideBatch.end'));
+    const decider = await spawnWorker(stack, stack.policies, killedAt('decideBatch.end'));
     const answer = admin.performAll(proposals);
     expect(await decider.died).toBe('SIGKILL');
     for (const actionId of skus) await expect(admin.view(actionId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 
-    const survivor = await spawnWorker(stack, STARTER);
+    const survivor = await stack.startWorker();
     try {
       const { begun, actions } = await answer;
       expect([begun, ...actions.map(({ status }) => status)]).toEqual([true, 'success', 'success', 'success']);
@@ -136,7 +137,7 @@ describe('killed between the decision on a batch and its actions', () => {
       expect(rows).toEqual([{ qty: 9 }]);
       for (const actionId of skus) expect(await receiptsOf(actionId)).toBe(1);
     } finally {
-      await survivor.kill();
+      await survivor.stop();
     }
   });
 
@@ -146,7 +147,7 @@ describe('killed between the decision on a batch and its actions', () => {
       { actionId: 'batch-4', input: { op: 'sql', sql: "UPDATE stock SET qty = qty - 1 WHERE sku = 'batch-4'" } },
       { actionId: 'batch-5', input: { op: 'insert', table: 'orders', rows: [{ item: 'late' }] } },
     ].map((one) => ({ ...one, tool: 'shop-db' }));
-    const decider = await spawnWorker(stack, STARTER, killedAt('decideBatch.end'));
+    const decider = await spawnWorker(stack, stack.policies, killedAt('decideBatch.end'));
     const answer = admin.performAll(proposals);
     expect(await decider.died).toBe('SIGKILL');
 
@@ -154,7 +155,7 @@ describe('killed between the decision on a batch and its actions', () => {
     await cp(stack.policies, stricter, { recursive: true });
     const forbid = 'forbid (principal, action, resource) when { context.operation == "insert" };';
     await writeFile(path.join(stricter, 'stricter.cedar'), `@id("nothing-is-inserted")\n${forbid}`);
-    const survivor = await spawnWorker(stack, stricter);
+    const survivor = await stack.startWorker({ config: { policies: stricter, tools: [shopTool(stack.shopUrl)] } });
     try {
       const { begun, actions } = await answer;
       expect([begun, actions]).toMatchObject([
@@ -171,7 +172,7 @@ describe('killed between the decision on a batch and its actions', () => {
       const { rows } = await stack.shop.query("SELECT qty FROM stock WHERE sku = 'batch-4'");
       expect(rows).toEqual([{ qty: 10 }]);
     } finally {
-      await survivor.kill();
+      await survivor.stop();
     }
   });
 });

@@ -7,8 +7,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { FAULT_POINTS, type FaultPoint } from '../../activities/index.js';
+import { FLAGS } from '../../scripts/program.js';
 import { faultsFromEnv, NO_FAULTS } from '../../src/worker/faults.js';
 import { ended, ROOT, startStack, TENANT, type Stack } from '../support/stack.js';
 
@@ -113,8 +114,8 @@ describe('on the wire', () => {
   afterAll(() => server.close());
 
   const PROGRAM = `
-    import { faultsFromEnv } from '${ROOT}/src/worker/faults.ts';
-    import { Wire } from '${ROOT}/src/http/wire.ts';
+    import { faultsFromEnv } from '${inject('compiledSources')}/src/worker/faults.js';
+    import { Wire } from '${inject('compiledSources')}/src/http/wire.js';
     faultsFromEnv(process.env);
     const limits = { connectMs: 5000, headersMs: 5000, bodyMs: 5000, bodyBytes: 1000 };
     const wire = new Wire(limits, { isAllowed: () => true, connectMs: 5000, secrets: {} });
@@ -132,7 +133,7 @@ describe('on the wire', () => {
     arrived.length = 0;
     answered = 0;
     const { port } = server.address() as AddressInfo;
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
+    const child = spawn(process.execPath, [...FLAGS, '--input-type=module', '--eval', PROGRAM], {
       cwd: ROOT,
       stdio: ['ignore', 'inherit', 'inherit'],
       env: {

@@ -11,7 +11,8 @@ import { spawnWorker, type WorkerProcess } from '../support/worker-process.js';
 
 let stack: Stack;
 let admin: Countersign;
-let workers: readonly WorkerProcess[] = [];
+/** Beside the one of this process. */
+let other: WorkerProcess | undefined;
 
 beforeAll(async () => {
   stack = await startStack({
@@ -27,14 +28,14 @@ limits:
     worker: false,
   });
   admin = await stack.agent();
-  workers = await Promise.all([spawnWorker(stack, stack.policies), spawnWorker(stack, stack.policies)]);
+  [other] = await Promise.all([spawnWorker(stack, stack.policies), stack.startWorker()]);
 });
 afterEach(async () => {
   for (const { id } of await stack.ledger.controls.freezes({ activeOnly: true }))
     await stack.ledger.controls.unfreeze(id, { by: 'test' });
 });
 afterAll(async () => {
-  await Promise.all(workers.map((worker) => worker.kill()));
+  await other?.kill();
   await stack?.stop();
 });
 

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { argumentsFor } from '../../scripts/program.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import { proposalDigest, signedProposalDigest } from '../../src/action/proposal.js';
 import { encodeCredential, issueAgent, signApproval, signProposal, type Credential } from '../../src/trust/index.js';
@@ -68,7 +69,7 @@ test('two processes that start the same action at once make one effect', async (
   const propose = () =>
     promisify(execFile)(
       process.execPath,
-      ['--import', 'tsx', path.join(ROOT, 'test/support/propose.ts'), JSON.stringify(proposal)],
+      [...argumentsFor(path.join(ROOT, 'test/support/propose.ts')), JSON.stringify(proposal)],
       {
         cwd: ROOT,
         env: {

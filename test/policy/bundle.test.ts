@@ -322,6 +322,13 @@ describe('the digest', () => {
     expect(policy.digest).toBe(starter.digest);
     expect(evaluate(policy, factsOf({ agent: { roles: ['admin_user'] } })).effect).toBe('allow');
   });
+
+  test('that comes back, after another, names the policy that was compiled', () => {
+    const first = compilePolicy(bundleFromFiles(files));
+    const other = compilePolicy(bundleFromFiles({ ...files, 'a.cedar': PERMIT_ALL }));
+    expect(compilePolicy(bundleFromFiles({ ...files }))).toBe(first);
+    expect(other).not.toBe(first);
+  });
 });
 
 describe('a bundle from files is refused for', () => {

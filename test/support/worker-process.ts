@@ -62,7 +62,7 @@ function told(url: string): NotificationsConfig {
 }
 
 /** A service of this machine, on which one action is sent four times at most. */
-function payments(baseUrl: string): Tool {
+export function paymentsTool(baseUrl: string): Tool {
   const allow = { loopback: true };
   return http({ name: 'payments', environment: 'test', baseUrl, operations: OPERATIONS, allow, sends: { max: 4 } });
 }
@@ -83,7 +83,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       policies: options.policies,
       tools: [
         postgres({ name: 'shop-db', environment: 'production', url: options.shopUrl }),
-        ...(service === undefined ? [] : [payments(service)]),
+        ...(service === undefined ? [] : [paymentsTool(service)]),
       ],
       ...(hook === undefined ? {} : { notifications: told(hook) }),
     },
