@@ -78,7 +78,7 @@ async function casesOfCandidate(
   });
 }
 
-export function agentWith(roles: readonly string[], tenant: string): Agent {
+function agentWith(roles: readonly string[], tenant: string): Agent {
   return { id: 'countersign-prove-agent', tenant, roles: [...roles], scopes: ['*'], owner: OWNER };
 }
 

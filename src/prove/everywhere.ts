@@ -35,7 +35,7 @@ async function* historiesOf(world: World): AsyncGenerator<WrittenText> {
 function payloadsIn(value: unknown, found: Payload[] = []): Payload[] {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return found;
   const { metadata, data } = value as Payload;
-  if (metadata !== undefined && metadata !== null && data instanceof Uint8Array) found.push(value as Payload);
+  if (metadata !== undefined && metadata !== null && data instanceof Uint8Array) found.push(value);
   else for (const item of Object.values(value)) payloadsIn(item, found);
   return found;
 }

@@ -176,12 +176,13 @@ async function tried(
   { told }: ProveOptions,
 ): Promise<readonly Result[]> {
   const results: Result[] = [];
-  for (const { id, family, promise, check } of guarantees) {
+  for (const guarantee of guarantees) {
+    const { id, family, promise } = guarantee;
     const began = performance.now();
     const about = { id, family, promise };
     let result: Omit<Result, 'milliseconds'>;
     try {
-      result = { ...about, ...(await check(world)) };
+      result = { ...about, ...(await guarantee.check(world)) };
     } catch (thrown) {
       const error = asCountersignError(thrown);
       const fix = error.fix ?? 'Run it again; report it if it stays so.';

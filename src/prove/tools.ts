@@ -140,10 +140,10 @@ async function statementsOf(tool: Tool, { schemas }: ToolsOptions): Promise<read
     // What pg_dump says to psql is not for the server.
     return [text.replaceAll(/^\\.*$/gm, '')];
   }
-  const { definitions } = tool.elsewhere ?? {};
-  if (definitions === undefined) return 'it does not tell the definitions of its database';
+  const { elsewhere } = tool;
+  if (elsewhere?.definitions === undefined) return 'it does not tell the definitions of its database';
   try {
-    return await definitions(AbortSignal.timeout(DEFINITIONS_MS));
+    return await elsewhere.definitions(AbortSignal.timeout(DEFINITIONS_MS));
   } catch (error) {
     return `the definitions of its database cannot be read (${asCountersignError(error).message}); give them with --schema ${tool.name}=FILE`;
   }

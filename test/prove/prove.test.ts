@@ -265,7 +265,7 @@ test('an http tool is proven on its sandbox, under credentials that are not its 
   );
   try {
     const report = await proven(
-      { policies, tools: [tool as Tool] },
+      { policies, tools: [tool] },
       {
         sandboxes: { payments: payments.url },
         proposals,

@@ -24,7 +24,7 @@ export function postgresCandidates(tool: string, tables: readonly FilledTable[])
 }
 
 /** As agents name it. */
-export function nameOf({ schema, table }: Pick<FilledTable, 'schema' | 'table'>): string {
+function nameOf({ schema, table }: Pick<FilledTable, 'schema' | 'table'>): string {
   return schema === 'public' ? table : `${schema}.${table}`;
 }
 
