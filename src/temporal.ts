@@ -19,9 +19,12 @@ export const ATTRIBUTES = {
  */
 export const WORKFLOWS = {
   batch: 'PINNED',
+  canary: 'AUTO_UPGRADE',
+  canaryRound: 'PINNED',
   checkpointTrails: 'PINNED',
   compensation: 'AUTO_UPGRADE',
   dryRun: 'PINNED',
+  ledgerAlarm: 'AUTO_UPGRADE',
   notification: 'AUTO_UPGRADE',
   reconcile: 'PINNED',
   recordedOutcome: 'PINNED',

@@ -206,3 +206,33 @@ describe('where policy wants a passkey', () => {
     await bot.cancel(action.actionId);
   });
 });
+
+describe('a canary', () => {
+  test('is sent, listed like what waits, refused with a word of thanks, and in the figures', async () => {
+    const olga = encodeCredential(await stack.approver('olga', ['operator']));
+    const input = JSON.stringify({ op: 'update', table: 'plain', set: { n: 1 }, where: { id: 1 } });
+    const bare = await as(olga, 'canary', 'send', '--tool', 'shop-db', '--input', input, '--reason', 'x', '--json');
+    expect(errorOf(bare)).toMatchObject({ code: 'USAGE', field: '--agent' });
+    const about = ['--agent', 'bot-7', '--agent-role', 'admin_user', '--rule', 'people-plain', '--reason', 'no ticket'];
+    const sent = await as(olga, 'canary', 'send', '--tool', 'shop-db', '--input', input, ...about, '--json');
+    const { actionId } = sent.json() as { actionId: string };
+
+    const listed = await until(
+      () => cli(['pending', '--tenant', 'acme'], { env }),
+      ({ stdout }) => stdout.includes(actionId),
+    );
+    expect(listed.stdout).toContain('bot-7');
+    expect(listed.stdout).not.toContain('canary');
+    const refused = await as(dora, 'deny', actionId, '--reason', 'who asked for it?');
+    expect(refused.stdout).toContain('This was a canary: nobody proposed it');
+    expect(refused.stdout).toContain('Thank you for looking. It should be refused: no ticket');
+
+    const ledger = { ...env, COUNTERSIGN_LEDGER_URL: stack.ledgerUrl };
+    const shown = await cli(['show', actionId, '--tenant', 'acme'], { env: ledger });
+    expect(shown.stdout).toContain('This was a canary');
+    const figures = await cli(['oversight', '--tenant', 'acme', '--json'], { env: ledger });
+    expect(figures.json()).toMatchObject({ canaries: { approvers: [{ name: 'dora', shown: 1, refused: 1 }] } });
+    const told = await cli(['oversight', '--tenant', 'acme'], { env: ledger });
+    expect(told.stdout).toMatch(/canaries, which should be refused:[^]*people-plain/);
+  });
+});

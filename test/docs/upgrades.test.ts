@@ -47,9 +47,12 @@ test('every command is one of the command line’s, with its options', () => {
 /** What the page calls each type of workflow. The compiler asks for the next one. */
 const CALLED: Readonly<Record<keyof typeof WORKFLOWS, string>> = {
   batch: 'batches',
+  canary: 'canaries that wait',
+  canaryRound: 'of drawing canaries',
   checkpointTrails: 'of checkpoints',
   compensation: 'compensations',
   dryRun: 'dry runs',
+  ledgerAlarm: 'alarms',
   notification: 'notifications',
   reconcile: 'rounds of reconciling',
   recordedOutcome: 'looking up a recorded outcome',
