@@ -47,6 +47,15 @@ test('every option that it shows is one of the command', () => {
   for (const flag of shown) expect([...(flags ?? []), '--json']).toContain(flag);
 });
 
+test('the result that it shows is one of a guarantee that is tried', () => {
+  const [, shown = '{}'] = /^```json\n([^]*?)^```/m.exec(page) ?? [];
+  const { id, family, promise, status, detail, fix, ...more } = JSON.parse(shown) as Record<string, unknown>;
+  const guarantee = GUARANTEES.find((one) => one.id === id);
+  expect({ family, promise }).toEqual({ family: guarantee?.family, promise: guarantee?.promise });
+  expect([status, typeof detail, typeof fix]).toEqual(['broken', 'string', 'string']);
+  expect(Object.keys(more)).toEqual(['milliseconds']);
+});
+
 test('its proposals are read, each with another number each time', async () => {
   const proposals = await readProposals(await saved('proposals.yaml'));
   const [refund, note, order] = proposals.get('payments') ?? [];

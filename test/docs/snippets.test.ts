@@ -50,6 +50,7 @@ const UNNAMED: Readonly<Record<string, string>> = {
   'docs/approvals.md: cedar, js, ts, cedar, ts': 'test/docs/approvals.test.ts',
   'docs/limits.md: cedar': 'test/docs/limits.test.ts',
   'docs/policy-input.md: cedarschema, cedar': 'test/docs/policy-input.test.ts',
+  'docs/prove.md: json': 'test/docs/prove.test.ts',
   'docs/recovery.md: cedar': 'test/docs/recovery.test.ts',
   'docs/replay.md: yaml': 'test/cli/actions.test.ts',
   'docs/signed-commands.md: js': 'test/docs/snippets.test.ts',

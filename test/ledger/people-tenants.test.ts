@@ -63,6 +63,11 @@ const WAYS: Readonly<Record<string, (tenant: string) => Promise<unknown>>> = {
     await ledger.archive.action(tenant, 'a-2'),
     await ledger.archive.action(tenant, 'mine'),
   ],
+  'Archive.actionForPeople': async (tenant) => [
+    await ledger.archive.actionForPeople(tenant, 'a-1'),
+    await ledger.archive.actionForPeople(tenant, 'a-2'),
+    await ledger.archive.actionForPeople(tenant, 'mine'),
+  ],
   'Archive.dashboard': async (tenant) => {
     const seen = await ledger.archive.dashboard(tenant);
     // Its own action that ended, and the decision that it recorded without being asked.

@@ -64,7 +64,8 @@ test.each(['quoted', 'uuid'] as const)(
       radar: RADAR,
       idempotencyKey: { format },
     });
-    const created = Math.floor(Date.now() / 1000);
+    // After the radar begins, which is some moments from now.
+    const created = Math.floor(Date.now() / 1000) + 60;
     const event = (id: string, more: JsonObject): JsonObject => ({
       id: `${format}-${id}`,
       created,
@@ -76,7 +77,7 @@ test.each(['quoted', 'uuid'] as const)(
     const known = form(await granted(name));
     events.splice(0);
     events.push(
-      event('long-ago', { created: created - 100, key: null }),
+      event('long-ago', { created: created - 1_000, key: null }),
       event('ours', { key: known }),
       event('ours-again', { key: known }),
       event('other-kind', { type: 'login', key: null }),

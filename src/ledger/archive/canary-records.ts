@@ -6,7 +6,7 @@ import { Canaries } from '../canaries/canaries.js';
 import type { Database } from '../database/database.js';
 import { Deliveries } from '../deliveries/deliveries.js';
 import type { ArchivedRecord } from './archived-record.js';
-import { archived, COLUMNS, within, type ArchiveFilter, type Place, type SearchedRow } from './search.js';
+import { archived, COLUMNS, within, type ArchiveFilter, type PagePosition, type SearchedRow } from './search.js';
 
 /** The row of an action that waits, made of a canary (`c`) and its approval request (`k`). */
 const ROW = sql`
@@ -26,7 +26,7 @@ export function openCanaries(
   database: Database,
   tenant: string,
   filter: ArchiveFilter,
-  place: Place,
+  place: PagePosition,
   limit: number,
 ): RawBuilder<SearchedRow> {
   const waiting = sql`${rows(database, tenant)} and c.ending is null and c.expires_at > statement_timestamp()`;

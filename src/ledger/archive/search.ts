@@ -90,12 +90,12 @@ export const COLUMNS = sql`
   a.action_id, a.status, a.tool, a.agent, a.environment, a.effect, a.code, a.reason, a.summary, a.receipt_seq, a.receipt_hash,
   a.created_at, to_char(a.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as proposed_at, a.ended_at, a.resolved_at`;
 
-export type Place =
+export type PagePosition =
   | { readonly kind: 'start' }
   | { readonly kind: 'open'; readonly proposedAt: string; readonly actionId: string }
   | { readonly kind: 'ended'; readonly seq: number };
 
-export function placeOf(cursor: string | undefined): Place {
+export function placeOf(cursor: string | undefined): PagePosition {
   if (cursor === undefined) return { kind: 'start' };
   const [kind, first = '', second = ''] = placeIn(cursor);
   if (kind === 'open' && isTime(first)) return { kind, proposedAt: first, actionId: second };
@@ -123,7 +123,7 @@ export function open(
   tenant: string,
   filter: ArchiveFilter,
   wanted: ReadonlySet<ArchivedStatus>,
-  place: Place,
+  place: PagePosition,
   limit: number,
 ): RawBuilder<SearchedRow> {
   const all = [sql`a.tenant = ${tenant} and a.status is null`, ...within(filter, place, sql`k.reason`, sql`k.summary`)];
@@ -144,7 +144,7 @@ export function open(
 /** Which of the open ones: after the place, and within the filter. */
 export function within(
   filter: ArchiveFilter,
-  place: Place,
+  place: PagePosition,
   reason: RawBuilder<unknown>,
   summary: RawBuilder<unknown>,
 ): RawBuilder<unknown>[] {

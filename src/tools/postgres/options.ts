@@ -58,14 +58,14 @@ export interface PostgresOptions {
    * Default: they are not copied, and only their count and a digest are recorded.
    */
   readonly exports?: ExportOptions;
+  /** Watches the covered tables for writes that no action made (docs/radar.md). Default: they are not watched. */
+  readonly radar?: PostgresRadarOptions;
   /** The schema for the keys of effects. It is created when missing, and no action may touch it. Default `countersign_effects`. */
   readonly effectsSchema?: string;
   /** The most connections in the pool. Default 10. */
   readonly maxConnections?: number;
   /** How long the catalog (columns, triggers, functions) is cached. Milliseconds, default 5,000. */
   readonly catalogMaxAgeMs?: number;
-  /** Watches the covered tables for writes that no action made (docs/radar.md). Default: they are not watched. */
-  readonly radar?: PostgresRadarOptions;
   /** The task queue, when the steps of this tool must run on another worker. */
   readonly taskQueue?: string;
 }
