@@ -580,3 +580,34 @@ test('a saga with a step that people decide, and one that is cancelled while the
   await admin.cancelSaga('halted');
   await recordSaga('saga-cancelled', 'halted');
 });
+
+test('canaries: refused by a person, and withdrawn; a round that sends none', async () => {
+  await stack.shop.query("INSERT INTO sessions SELECT n, 'tested' FROM generate_series(3001, 3150) n");
+  const [olga, dora] = [await stack.approver('olga', ['operator']), await stack.approver('dora', ['dba'])];
+  const canary = {
+    tool: 'shop-db',
+    input: { op: 'delete', table: 'sessions', where: { note: 'tested' } },
+    agent: { id: 'agent-1', roles: ['admin_user'] },
+    rule: 'production-large-change',
+    reasoning: 'They are old.',
+  };
+  for (const subject of ['canary', 'canary-withdrawn']) {
+    const command = { kind: 'send_canary', tenant: TENANT, subject, canary, reason: 'a look' } as const;
+    await admin.submitCommand(await signCommand(olga, command));
+    const { pending: shown } = await admin.view(subject);
+    const action = { tenant: TENANT, actionId: subject, pending: shown } as unknown as PendingAction;
+    if (subject === 'canary') await stack.decide(action, dora, 'deny');
+    else await admin.temporal.workflow.getHandle(`${TENANT}/${subject}`).cancel();
+    await record(subject, subject);
+  }
+  const { taskQueue } = stack.temporal;
+  await admin.temporal.workflow.execute('canaryRound', { workflowId: 'canary-round', taskQueue });
+  await recordWorkflow('canary-round', 'canary-round');
+});
+
+test('an alarm of the ledger that is over, and told on no channel', async () => {
+  const { taskQueue } = stack.temporal;
+  const alarm = { kind: 'ledger_broken', tenant: TENANT, channels: ['nobody'], maxWaitMs: 1_500, lookEveryMs: 200 };
+  await admin.temporal.workflow.execute('ledgerAlarm', { workflowId: `alarm/ledger_broken/${TENANT}`, taskQueue, args: [alarm] });
+  await recordWorkflow('ledger-alarm', `alarm/ledger_broken/${TENANT}`);
+});

@@ -11,6 +11,7 @@ import { prove, type ProveOptions } from '../../src/prove/prove.js';
 import { GUARANTEES } from '../../src/prove/registry.js';
 import { junitOf, type ProvenReport, type Result } from '../../src/prove/report.js';
 import { startRelay } from '../../src/prove/scratch/relay.js';
+import { neutral } from '../../src/prove/scratch/servers.js';
 import { http, postgres, type Tool } from '../../src/tools/index.js';
 import type { Place } from '../../src/tools/elsewhere.js';
 import { generateKeyringFile } from '../../src/trust/index.js';
@@ -64,7 +65,7 @@ async function proven(config: CountersignConfig, more: Partial<ProveOptions> = {
   return prove({
     config,
     configFile: path.join(work, 'countersign.config.mjs'),
-    env: process.env,
+    env: neutral(process.env),
     developmentKeys: path.join(work, 'keys.json'),
     tenant: 'countersign-prove',
     scratchDatabase: inject('postgresUrl'),
@@ -164,7 +165,7 @@ describe('with planted defects', () => {
         },
       },
       {
-        env: { ...process.env, COUNTERSIGN_KEYS: JSON.stringify({ issuer: [issuer], grant: [issuer] }) },
+        env: { ...neutral(process.env), COUNTERSIGN_KEYS: JSON.stringify({ issuer: [issuer], grant: [issuer] }) },
         only: [
           'keys-are-good',
           'roles-are-needed',

@@ -45,6 +45,8 @@ let credential: Credential;
 let dana: Credential;
 let client: Client;
 let cs: Countersign;
+/** Other files run in this process too. */
+const environment = process.env;
 
 beforeAll(async () => {
   folder = await scratch('native');
@@ -58,7 +60,8 @@ beforeAll(async () => {
   cs = await stack.agentWith(credential);
   const { address, namespace } = stack.temporal;
   client = new Client({ connection: await Connection.connect({ address }), namespace });
-  Object.assign(process.env, {
+  process.env = {
+    ...environment,
     TEMPORAL_ADDRESS: address,
     TEMPORAL_NAMESPACE: namespace,
     COUNTERSIGN_AGENT: encodeCredential(credential),
@@ -68,9 +71,10 @@ beforeAll(async () => {
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'none',
     OPENAI_AGENTS_DISABLE_TRACING: '1',
-  });
+  };
 });
 afterAll(async () => {
+  process.env = environment;
   await client?.connection.close();
   await Promise.all([stack?.stop(), model?.stop(), rm(folder, { recursive: true, force: true })]);
 });
