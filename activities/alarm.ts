@@ -4,9 +4,9 @@ import { Context } from '@temporalio/activity';
 import { asCountersignError } from '../src/action/errors.js';
 import { alarmDeliveryId, checkedAlarm, type AlarmNotice } from '../src/notify/alarm.js';
 import { undelivered } from '../src/notify/channel.js';
-import { oneLine } from '../src/notify/one-line.js';
 import type { Activities } from './contract.js';
 import type { Dependencies } from './deps.js';
+import { channelOf } from './notify.js';
 
 /** One attempt. Returns the provider's response. @throws CountersignError DELIVERY_FAILED when another attempt is due */
 export async function tellAlarm(
@@ -15,10 +15,7 @@ export async function tellAlarm(
 ): Promise<string> {
   const { scheduledTimestampMs, workflowExecution } = Context.current().info;
   const notice: AlarmNotice = { ...checkedAlarm(alarm), state, at: new Date(scheduledTimestampMs).toISOString() };
-  const channel = notifier?.channel(name);
-  if (channel === undefined) {
-    throw undelivered(`this worker has no channel "${oneLine(name, 63)}"`, { retryable: true });
-  }
+  const channel = channelOf(notifier, name);
   if (channel.alarm === undefined) return 'this channel tells of no alarms';
   try {
     const deliveryId = alarmDeliveryId(workflowExecution?.runId ?? '', notice, name);

@@ -157,8 +157,9 @@ function notifierOf({ notifier }: Deps): Notifier {
   return notifier;
 }
 
-function channelOf(notifier: Notifier, name: string): Channel {
-  const channel = notifier.channel(name);
+/** The same is so of one channel. */
+export function channelOf(notifier: Notifier | undefined, name: string): Channel {
+  const channel = notifier?.channel(name);
   if (channel === undefined)
     throw undelivered(`this worker has no channel "${oneLine(name, 63)}"`, { retryable: true });
   return channel;

@@ -14,6 +14,7 @@ import { ACTION_TYPES } from '../src/action/decision.js';
 import { Countersign } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
 import { BARE, startBareWorker } from './bare.js';
+import { lanes, timed } from './lanes.js';
 import { agent, onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
@@ -178,16 +179,6 @@ when { context.targets.contains("t${i}") };
   ).join('\n');
 }
 
-async function atOnce(run: Run, plan: string): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let id = next++; id < PER_BATCH; id = next++) await run(id, plan);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
+function atOnce(run: Run, plan: string): Promise<void> {
+  return lanes(PER_BATCH, AT_ONCE, (id) => run(id, plan));
 }

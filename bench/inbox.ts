@@ -16,6 +16,8 @@ import type { DevPerson } from '../src/gateway/deps.js';
 import { ApiKeys } from '../src/gateway/store/api-keys.js';
 import { Database } from '../src/ledger/index.js';
 import { Visitor } from './inbox-client.js';
+import { lanes, timed } from './lanes.js';
+import { SHIPMENTS_ASK } from './shipments.js';
 import { onStage, poolOf, say, startGuard } from './stage.js';
 import { median, quantile, round } from './statistics.js';
 
@@ -33,14 +35,6 @@ const PEOPLE: readonly DevPerson[] = [
   { id: 'dora', name: 'Dora', tenant: 'full', roles: ['dba'] },
   { id: 'emil', name: 'Emil', tenant: 'empty', roles: ['dba'] },
 ];
-
-const POLICY = `
-@id("shipments-ask")
-@reason("Whatever is shipped is looked at first.")
-@approval("dba")
-forbid(principal, action == Countersign::Action::"WRITE", resource)
-when { context.targets.contains("shipments") };
-`;
 
 /** What a gateway's process is told. */
 export interface GatewayOrder {
@@ -80,7 +74,7 @@ export async function inbox(args: readonly string[]): Promise<void> {
     say(`${PENDING} proposals through ${GATEWAYS} gateways, ${AT_ONCE} at once`);
     let proposed = 0;
     const filling = performance.now();
-    await lanes(PENDING, async (id) => {
+    await lanes(PENDING, AT_ONCE, async (id) => {
       await propose('full', id);
       if (++proposed % 500 === 0) say(`  ${proposed} wait for people`);
     });
@@ -116,7 +110,7 @@ export async function inbox(args: readonly string[]): Promise<void> {
     for (let id = 0; id < PENDING; id++) if (!waiting.has(`full-${id}`)) lost++;
     let decided = 0;
     const deciding = performance.now();
-    await lanes(asks.length, async (i) => {
+    await lanes(asks.length, AT_ONCE, async (i) => {
       const ask = asks[i]!;
       const replies = await Promise.all(
         [people.full, people.other].map((person, n) =>
@@ -197,7 +191,7 @@ async function setUp(servers: DevServers, folder: string) {
   const { worker, keys } = await startGuard(servers, folder, {
     temporal,
     file: 'inbox.cedar',
-    text: POLICY,
+    text: SHIPMENTS_ASK,
     approvalRateLimit: { approvals: 86_400, withinSeconds: 1 },
   });
   const started = await Promise.all(
@@ -257,18 +251,4 @@ async function startGateway(
   const started = await Promise.race([once(child, 'message'), ended.then(() => undefined)]);
   if (started === undefined) throw new Error('a gateway did not start');
   return { url: (started[0] as { url: string }).url, process: child, ended };
-}
-
-async function lanes(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < count; index = next++) await work(index);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
 }

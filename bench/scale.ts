@@ -19,7 +19,9 @@ import type { Outcome } from '../src/action/outcome.js';
 import { Countersign, type PendingAction, type ProposalInput } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
+import { lanes, timed } from './lanes.js';
 import { cpuSeconds, residentMB } from './processes.js';
+import { SHIPMENTS_ASK } from './shipments.js';
 import { agent, onStage, poolOf, say, startGuard } from './stage.js';
 import { median, round } from './statistics.js';
 
@@ -30,14 +32,6 @@ const PER_TURN = 160;
 const WARM_UP = 80;
 /** How many actions are timed before and beside those that wait, one at a time. */
 const BESIDE = 60;
-
-const POLICY = `
-@id("shipments-ask")
-@reason("Whatever is shipped is looked at first.")
-@approval("dba")
-forbid(principal, action == Countersign::Action::"WRITE", resource)
-when { context.targets.contains("shipments") };
-`;
 
 /** What a worker's process is told. */
 export interface WorkerOrder {
@@ -83,7 +77,7 @@ export async function scale(args: readonly string[]): Promise<void> {
 async function hire(servers: DevServers, folder: string): Promise<readonly [Team, ...Team[]]> {
   const { address, namespace } = servers.temporal;
   const at = (taskQueue: string): TemporalSettings => ({ address, namespace, taskQueue });
-  const guard = await startGuard(servers, folder, { temporal: at('scale'), file: 'ask.cedar', text: POLICY });
+  const guard = await startGuard(servers, folder, { temporal: at('scale'), file: 'ask.cedar', text: SHIPMENTS_ASK });
   await guard.worker.stop();
   const team = async (size: number): Promise<Team> => {
     const temporal = at(`scale-${size}`);
@@ -150,15 +144,13 @@ interface Speeds {
 
 async function speeds(teams: readonly Team[], spent: Spent): Promise<Speeds> {
   say(`warming up: ${WARM_UP} actions for each worker process`);
-  for (const team of teams) await lanes(WARM_UP * team.size, (id) => perform(team, id));
+  for (const team of teams) await lanes(WARM_UP * team.size, AT_ONCE, (id) => perform(team, id));
   const times = new Map<number, number[]>(WORKERS.map((size) => [size, []]));
   const costs: Cost[] = [];
   for (let turn = 1; turn <= TURNS; turn++) {
     for (const team of teams) {
       const before = await spent.now();
-      const began = performance.now();
-      await lanes(PER_TURN, (id) => perform(team, id));
-      const seconds = (performance.now() - began) / 1000;
+      const seconds = (await timed(() => lanes(PER_TURN, AT_ONCE, (id) => perform(team, id)))) / 1000;
       times.get(team.size)?.push(PER_TURN / seconds);
       if (team.size === 1) costs.push(spent.since(before, await spent.now(), PER_TURN));
       say(`turn ${turn}: ${team.size} worker process(es) ${round(PER_TURN / seconds, 1)} a second`);
@@ -198,7 +190,7 @@ async function wait(team: Team, servers: DevServers, waiting: number): Promise<H
   say(`${waiting} actions are to wait for people`);
   const workerMB: number[] = [];
   let asked = 0;
-  await lanes(waiting, async (id) => {
+  await lanes(waiting, AT_ONCE, async (id) => {
     const answer = await propose(team, {
       actionId: `ship-${id}`,
       tool: 'shop-db',
@@ -225,11 +217,7 @@ async function wait(team: Team, servers: DevServers, waiting: number): Promise<H
 
 async function p50(team: Team): Promise<number> {
   const times: number[] = [];
-  for (let id = 0; id < BESIDE; id++) {
-    const began = performance.now();
-    await perform(team, id);
-    times.push(performance.now() - began);
-  }
+  for (let id = 0; id < BESIDE; id++) times.push(await timed(() => perform(team, id)));
   return median(times);
 }
 
@@ -272,12 +260,4 @@ class Spent {
   since(before: Cost, after: Cost, actions: number): Cost {
     return Object.fromEntries(COSTS.map((name) => [name, (after[name] - before[name]) / actions])) as unknown as Cost;
   }
-}
-
-async function lanes(count: number, work: (id: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let id = next++; id < count; id = next++) await work(id);
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, lane));
 }

@@ -6,6 +6,8 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Visitor } from '../../bench/inbox-client.js';
+import { lanes } from '../../bench/lanes.js';
+import { SHIPMENTS_ASK } from '../../bench/shipments.js';
 import { freePort } from '../../src/dev/free-port.js';
 import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
 import type { DevPerson } from '../../src/gateway/deps.js';
@@ -29,14 +31,6 @@ const PEOPLE: readonly DevPerson[] = Array.from({ length: 20 }, (_, n) => ({
   tenant: 'acme',
   roles: ['dba'],
 }));
-
-const POLICY = `
-@id("shipments-ask")
-@reason("Whatever is shipped is looked at first.")
-@approval("dba")
-forbid(principal, action == Countersign::Action::"WRITE", resource)
-when { context.targets.contains("shipments") };
-`;
 
 interface Asked {
   readonly actionId: string;
@@ -79,7 +73,7 @@ beforeAll(async () => {
   shop = new pg.Pool({ connectionString: shopDb.url });
   await shop.query('CREATE TABLE shipments (row int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, shipped int NOT NULL)');
   await cp(STARTER, policies(), { recursive: true });
-  await writeFile(path.join(policies(), 'shipments.cedar'), POLICY);
+  await writeFile(path.join(policies(), 'shipments.cedar'), SHIPMENTS_ASK);
   place = {
     temporal: { address: temporal.address, namespace: temporal.namespace, taskQueue: 'restarts' },
     ledgerUrl: ledgerDb.url,
@@ -110,12 +104,8 @@ async function agent(): Promise<Visitor> {
   }
 }
 
-async function each<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) await work(items[index] as T, index);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+function each<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+  return lanes(items.length, AT_ONCE, (index) => work(items[index] as T, index));
 }
 
 /** What was asked in vain while something was away is asked again, as a person would. Two minutes, because what was lost with a process is taken up again step by step. */
