@@ -2,6 +2,7 @@
 import type { RadarAlertRequest, RadarChange, RadarWriter, UnexplainedReason } from '../action/radar.js';
 import type { EffectClaim, EffectStanding } from '../ledger/index.js';
 import type { DeclaredWriters, ObservedWrite } from './source.js';
+import { addChange, addWriter, type ChangeTally, type WriterTally } from './tally.js';
 
 /** An effect is committed before its action has ended. The clocks of the two databases may differ by this much. Milliseconds. */
 const CLOCKS_MS = 60 * 60_000;
@@ -101,15 +102,11 @@ export function putTogether(alerts: readonly RadarAlertRequest[], most: number):
   const [first, ...rest] = alerts.slice(most);
   if (first === undefined || rest.length === 0) return alerts;
   const beyond = [first, ...rest];
-  const changes = new Map<string, RadarChange>();
-  const writers = new Map<string, RadarWriter>();
+  const changes: ChangeTally = new Map();
+  const writers: WriterTally = new Map();
   for (const alert of beyond) {
-    for (const change of alert.changes) {
-      const key = JSON.stringify([change.table, change.operation]);
-      const rows = (changes.get(key)?.rows ?? 0) + (change.rows ?? 0);
-      changes.set(key, { ...change, ...(change.rows === undefined ? {} : { rows }) });
-    }
-    for (const writer of alert.writers) writers.set(JSON.stringify([writer.user, writer.application]), writer);
+    for (const change of alert.changes) addChange(changes, change);
+    for (const writer of alert.writers) addWriter(writers, writer);
   }
   const summed = [...changes.values()].slice(0, MOST_PUT_TOGETHER);
   return [

@@ -1,6 +1,7 @@
 /** Watches the system of one tool: takes the lease, reads what was written, judges it, records it, and only then lets the system forget it. */
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
 import { workflowNameOf } from '../action/idempotency-key.js';
@@ -47,7 +48,6 @@ export class Radar {
   #forgotAt = -Infinity;
   #oneByOne = { since: -Infinity, count: 0 };
   #renewal: NodeJS.Timeout | undefined;
-  #wake: () => void = () => {};
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: RadarOptions) {
@@ -66,7 +66,6 @@ export class Radar {
   /** Leaves the source to another worker. */
   async close(): Promise<void> {
     this.#stopping.abort();
-    this.#wake();
     await this.#running;
   }
 
@@ -76,7 +75,8 @@ export class Radar {
       const start = performance.now();
       const more = await this.#round(signal);
       if (signal.aborted) break;
-      if (!more) await this.#pause(this.#pauseMs(performance.now() - start));
+      // Closing cuts it short.
+      if (!more) await delay(this.#pauseMs(performance.now() - start), undefined, { signal }).catch(() => {});
     }
     clearInterval(this.#renewal);
     await this.#close();
@@ -87,16 +87,6 @@ export class Radar {
     const { everyMs } = this.#options.source;
     const calm = Math.max(everyMs, Math.min(tookMs * (1 / DUTY - 1), LONGEST_PAUSE_MS));
     return this.#failures === 0 ? calm : Math.min(calm * 2 ** Math.min(this.#failures, 10), LONGEST_PAUSE_MS, LEASE_MS);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   /** @returns whether there is more to read at once */

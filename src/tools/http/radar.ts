@@ -2,6 +2,7 @@
 import { configInvalid } from '../../action/errors-config.js';
 import { CountersignError } from '../../action/errors.js';
 import type { Json, JsonObject } from '../../action/json.js';
+import { isTexts, isWhole } from '../../radar/option-checks.js';
 import type { Gap, Observed, ObservedWrite, RadarReader, RadarSource } from '../../radar/source.js';
 import { keyValue } from './idempotency-key.js';
 import { compilePages, type CompiledPages } from './operation.js';
@@ -196,12 +197,4 @@ function unreadable(what: string, field: string): CountersignError {
     field,
     fix: "Correct the pointer in the tool's config.",
   });
-}
-
-function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
-}
-
-function isWhole(value: unknown, least: number, most: number): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 }

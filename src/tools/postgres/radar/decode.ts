@@ -1,6 +1,7 @@
 /** Reads what the output plugin pgoutput says (https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html). Pure. */
 import type { RadarWriter } from '../../../action/radar.js';
 import type { ObservedWrite } from '../../../radar/source.js';
+import { addChange, addWriter, type ChangeTally, type WriterTally } from '../../../radar/tally.js';
 
 /** Messages of one transaction that say the same, as the query put them together. Bytes are in hexadecimal digits. */
 export interface Decoded {
@@ -33,9 +34,9 @@ const POSTGRES_EPOCH_US = 946_684_800_000_000n;
 interface Transaction {
   readonly lsn: bigint;
   readonly at: Date;
-  readonly changes: Map<string, { table: string; operation: string; rows?: number }>;
+  readonly changes: ChangeTally;
   readonly keys: string[];
-  readonly writers: Map<string, RadarWriter>;
+  readonly writers: WriterTally;
 }
 
 /**
@@ -61,19 +62,19 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
       case 'D': {
         const table = relations.get(relation ?? '') ?? `the table ${Number.parseInt(relation ?? '0', 16)}`;
         const operation = OPERATIONS[kind] as string;
-        if (table !== effects) add(transaction, table, operation, count);
-        else if (kind === 'U') add(transaction, table, operation, count);
+        if (table !== effects || kind === 'U') addChange(transaction.changes, { table, operation, rows: count });
         else if (kind === 'I') addKey(transaction, bytes);
         break;
       }
       case 'T':
         for (let at = 6; at + 4 <= bytes.length; at += 4) {
           const oid = bytes.subarray(at, at + 4);
-          add(transaction, relations.get(oid.toString('hex')) ?? `the table ${oid.readUInt32BE()}`, 'truncate');
+          const table = relations.get(oid.toString('hex')) ?? `the table ${oid.readUInt32BE()}`;
+          addChange(transaction.changes, { table, operation: 'truncate' });
         }
         break;
       case 'M':
-        addWriter(transaction, bytes);
+        noteWriter(transaction, bytes);
         break;
       case 'C': {
         open.delete(xid);
@@ -105,12 +106,6 @@ function writeOf(xid: string, { lsn, at, changes, keys, writers }: Transaction):
   };
 }
 
-function add({ changes }: Transaction, table: string, operation: string, rows?: number): void {
-  const key = JSON.stringify([table, operation]);
-  const before = changes.get(key)?.rows ?? 0;
-  changes.set(key, { table, operation, ...(rows === undefined ? {} : { rows: before + rows }) });
-}
-
 /** The key of an insert into the table of effects, of which only key and status are published. A key that is void claims nothing. */
 function addKey({ keys }: Transaction, bytes: Buffer): void {
   // I, oid, N, number of columns; then of each column its kind (t for a text), length and value.
@@ -129,7 +124,7 @@ function textsIn(bytes: Buffer, from: number): readonly string[] {
 }
 
 /** M, flags, LSN, prefix, length, content. */
-function addWriter({ writers }: Transaction, bytes: Buffer): void {
+function noteWriter({ writers }: Transaction, bytes: Buffer): void {
   const [, prefix, content] = cut(bytes, 10);
   if (prefix !== MESSAGE_PREFIX) return;
   const text = content.subarray(4).toString('utf8');
@@ -141,11 +136,10 @@ function addWriter({ writers }: Transaction, bytes: Buffer): void {
   }
   const { user, application } = (said ?? {}) as Partial<Record<keyof RadarWriter, unknown>>;
   // What is none of the trigger's says nothing that could be believed, and still stands beside what the trigger says.
-  const writer = {
+  addWriter(writers, {
     user: typeof user === 'string' ? user : '',
     application: typeof application === 'string' ? application : '',
-  };
-  writers.set(JSON.stringify([writer.user, writer.application]), writer);
+  });
 }
 
 /** R, oid, schema, name, and what the columns are. Tables of pg_catalog have an empty schema. */

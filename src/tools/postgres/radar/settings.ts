@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientConfig } from 'pg';
 import { configInvalid } from '../../../action/errors-config.js';
+import { isTexts, isWhole } from '../../../radar/option-checks.js';
 import type { DeclaredWriters } from '../../../radar/source.js';
 import { clientOf, type PostgresOptions } from '../options.js';
 import type { PostgresRadarOptions } from './options.js';
@@ -32,8 +33,7 @@ export function radarSettings(options: PostgresOptions, given: PostgresRadarOpti
   for (const field of Object.keys(given)) check(known.includes(field), field, 'left out: it is not known');
   for (const [field, names] of Object.entries(writers)) {
     check(['roles', 'applications'].includes(field), `writers.${field}`, 'roles or applications');
-    const texts = Array.isArray(names) && names.every((one) => typeof one === 'string' && one !== '');
-    check(texts, `writers.${field}`, 'a list of names');
+    check(isTexts(names), `writers.${field}`, 'a list of names');
   }
   const declared = Object.values(writers).some((names) => names.length > 0);
   check(typeof triggers === 'boolean', 'triggers', 'true or false');
@@ -66,8 +66,4 @@ export function slotName(tool: string, database: string): string {
     .slice(0, 30);
   const hash = createHash('sha256').update(`${database}\u0000${tool}`).digest('hex').slice(0, 8);
   return `countersign_${readable}_${hash}`;
-}
-
-function isWhole(value: unknown, least: number, most: number): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
 }
