@@ -1,6 +1,6 @@
 /** JSON as Countersign carries it: checked, canonical (RFC 8785) and digested (SHA-256). */
 import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { configure } from 'safe-stable-stringify';
 import { CountersignError } from './errors.js';
 
 export type JsonPrimitive = string | number | boolean | null;
@@ -92,11 +92,33 @@ function notJson(value: unknown, path: string): CountersignError {
   });
 }
 
-/** The canonical text of a JSON value (RFC 8785). Two equal values have one text. */
+/** Keys in the order of their UTF-16 code units, numbers and strings as `JSON.stringify` writes them: the text of RFC 8785. */
+const stringify = configure({ strict: true });
+
+/** A lone surrogate as `JSON.stringify` escapes it: an odd number of backslashes before it. */
+const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
+
+/**
+ * The canonical text of a JSON value (RFC 8785). Two equal values have one text.
+ *
+ * @throws CountersignError INVALID_JSON for what is no JSON, and for a lone surrogate
+ */
 export function canonical(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new CountersignError('INVALID_JSON', 'The value has no canonical form.');
+  const text = textOf(value);
+  if (text === undefined || LONE_SURROGATE.test(text)) throw noCanonicalForm();
   return text;
+}
+
+function textOf(value: unknown): string | undefined {
+  try {
+    return stringify(value);
+  } catch (thrown) {
+    throw noCanonicalForm(thrown);
+  }
+}
+
+function noCanonicalForm(cause?: unknown): CountersignError {
+  return new CountersignError('INVALID_JSON', 'The value has no canonical form.', { cause });
 }
 
 /** SHA-256 over the canonical text. */

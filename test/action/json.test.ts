@@ -1,4 +1,6 @@
 /** JSON as it is carried: what no store or signature could carry faithfully is refused, with its place. */
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/action/errors.js';
 import { assertJson, canonical, canonicalBytes, digest, digestText, withoutUndefined } from '../../src/action/json.js';
@@ -92,8 +94,29 @@ describe('one value has one text', () => {
     expect(canonicalBytes({ a: 1 })).toBe(7);
   });
 
-  test('unless it is nothing', () => {
-    expect(() => canonical(undefined)).toThrow(expect.objectContaining({ code: 'INVALID_JSON' }) as Error);
+  test('which is that of RFC 8785, as another implementation has it', () => {
+    const key = fc.oneof(fc.string({ unit: 'binary', maxLength: 4 }), fc.nat(20).map(String), fc.constant('\\ud800'));
+    const value = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), key, fc.boolean(), fc.constant(null));
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof({ depthSize: 'small' }, value, fc.array(tie('tree')), fc.dictionary(key, tie('tree'))),
+    }));
+    fc.assert(fc.property(tree, (json) => canonical(json) === canonicalize(json)));
+    // More keys than are sorted by insertion, in the order of UTF-16 code units: a surrogate pair is before U+FB33.
+    const many = Object.fromEntries(
+      Array.from({ length: 300 }, (_, i) => [String.fromCodePoint((i % 2 === 0 ? 0x1f600 : 0xf000) + i), i]),
+    );
+    expect(canonical({ '\ufb33': 1, ...many })).toBe(canonicalize({ '\ufb33': 1, ...many }));
+  });
+
+  test.each<[string, unknown]>([
+    ['is nothing', undefined],
+    ['is no number', [Number.NaN]],
+    ['has no end', { a: Number.POSITIVE_INFINITY }],
+    ['is no JSON', { a: 1n }],
+    ['has half a character', 'a\ud83d'],
+    ['has half a character behind a backslash', { '\\\udc00': 1 }],
+  ])('unless it %s', (_, value) => {
+    expect(() => canonical(value)).toThrow(expect.objectContaining({ code: 'INVALID_JSON' }) as Error);
   });
 });
 
