@@ -1,7 +1,8 @@
 /**
  * What a guarded action costs: `trustedAction` (all steps, 100 policies, ledger and target on Postgres) against a bare Temporal
  * workflow with one regular activity doing the same write, and against the pipeline that a team writes by hand: six regular activities,
- * five of them empty, one the write. Same server, same Postgres, same process, interleaved in one run.
+ * five of them empty, one the write. Same server, same Postgres, same process, interleaved in one run. Beside them runs the shape of
+ * `trustedAction` with empty steps around the write: what the seven steps cost before they do anything.
  *
  * The guarded action is run once more with a rehearsal: its change is made and rolled back twice before it is made.
  *
@@ -10,6 +11,8 @@
  *
  * Not measured: a network between the parts, a production Temporal cluster, approvals, large states, other tools.
  */
+import { WithStartWorkflowOperation } from '@temporalio/client';
+import { WorkflowIdConflictPolicy, type Workflow } from '@temporalio/common';
 import { ACTION_TYPES } from '../src/action/decision.js';
 import { Countersign } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
@@ -29,11 +32,11 @@ const PER_BATCH = 120;
 
 type Run = (id: number, plan: string) => Promise<void>;
 
-const COMPARED = ['guarded', 'rehearsed', 'bare', 'handWritten'] as const;
+const COMPARED = ['guarded', 'rehearsed', 'bare', 'handWritten', 'emptySteps'] as const;
 type Compared = (typeof COMPARED)[number];
 
 function empty(): Record<Compared, number[]> {
-  return { guarded: [], rehearsed: [], bare: [], handWritten: [] };
+  return { guarded: [], rehearsed: [], bare: [], handWritten: [], emptySteps: [] };
 }
 
 export async function guard(args: readonly string[]): Promise<void> {
@@ -71,12 +74,15 @@ export async function guard(args: readonly string[]): Promise<void> {
       throughputRatio: round(throughput('bare')),
       throughputRatioHandWritten: round(throughput('handWritten')),
       throughputRatioRehearsed: round(1 / throughput('rehearsed')),
+      emptyStepsP50Ratio: round(p50('emptySteps') / p50('bare')),
+      emptyStepsThroughputRatio: round(throughput('bare') / throughput('emptySteps')),
       historyEvents: events,
       historyBytes: bytes,
       guardedP50Ms: round(p50('guarded'), 1),
       bareP50Ms: round(p50('bare'), 1),
       rehearsedP50Ms: round(p50('rehearsed'), 1),
       handWrittenP50Ms: round(p50('handWritten'), 1),
+      emptyStepsP50Ms: round(p50('emptySteps'), 1),
       guardedP95Ms: round(quantile(singles.guarded, 0.95), 1),
       bareP95Ms: round(quantile(singles.bare, 0.95), 1),
       handWrittenP95Ms: round(quantile(singles.handWritten, 0.95), 1),
@@ -84,6 +90,7 @@ export async function guard(args: readonly string[]): Promise<void> {
       barePerSecond: round(perSecond('bare'), 1),
       rehearsedPerSecond: round(perSecond('rehearsed'), 1),
       handWrittenPerSecond: round(perSecond('handWritten'), 1),
+      emptyStepsPerSecond: round(perSecond('emptySteps'), 1),
       policies: POLICIES,
       durable,
     };
@@ -96,6 +103,9 @@ export async function guard(args: readonly string[]): Promise<void> {
       say(row('throughput ', '/s', 'PerSecond'));
       say(`  guarded is ${result.throughputRatio} of bare (at least 0.75, goal 1.0)`);
       say(`  guarded is ${result.throughputRatioHandWritten} of what is written by hand (at least 2.0, goal 2.6)`);
+      say(
+        `  empty steps of the same shape: ${result.emptyStepsP50Ms} ms, ${result.emptyStepsP50Ratio} of bare; ${result.emptyStepsPerSecond}/s, ${result.emptyStepsThroughputRatio} of bare`,
+      );
       say(
         `  rehearsed is ${result.p50RatioRehearsed} of guarded at p50, and ${result.throughputRatioRehearsed} of it per second`,
       );
@@ -153,8 +163,19 @@ async function setUp(servers: DevServers, folder: string) {
       });
       if (changed !== 1) throw new Error(`${String(changed)} rows changed`);
     };
+  const emptySteps: Run = async (id, plan) => {
+    const changed = await client.temporal.workflow.executeUpdateWithStart<Workflow, number, []>('changedRows', {
+      startWorkflowOperation: new WithStartWorkflowOperation('emptySteps', {
+        taskQueue: BARE,
+        workflowId: `empty-${++sequence}`,
+        args: [id, plan],
+        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
+      }),
+    });
+    if (changed !== 1) throw new Error(`${changed} rows changed`);
+  };
   return {
-    runs: { guarded, rehearsed, bare: unguarded('bareWrite'), handWritten: unguarded('handWritten') },
+    runs: { guarded, rehearsed, bare: unguarded('bareWrite'), handWritten: unguarded('handWritten'), emptySteps },
     history: async () => {
       const handle = client.temporal.workflow.getHandle(`bench/${last}`);
       const { historySize, historyLength } = await handle.describe();

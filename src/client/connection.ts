@@ -71,10 +71,19 @@ export async function connectTemporal(
 /** How gRPC's UNAUTHENTICATED and PERMISSION_DENIED are said: by grpc-js, and by the worker's native client. */
 const REFUSED = /UNAUTHENTICATED|PERMISSION_DENIED|valid authentication credentials|not have permission/;
 
+function refusalIn(error: unknown): Error | undefined {
+  return causes(error).find(({ message }) => REFUSED.test(message));
+}
+
+/** Whether the server wants another API key or certificate than it was given. */
+export function isRefused(error: unknown): boolean {
+  return refusalIn(error) !== undefined;
+}
+
 /** A refusal for want of the right proof is no outage: trying again does not help. */
 export function temporalUnavailable(address: string, error: unknown): CountersignError {
   if (error instanceof CountersignError) return error;
-  const refusal = causes(error).find(({ message }) => REFUSED.test(message));
+  const refusal = refusalIn(error);
   if (refusal !== undefined) {
     return new CountersignError('TEMPORAL_UNAVAILABLE', `Temporal at ${address} refuses: ${refusal.message}`, {
       field: 'TEMPORAL_API_KEY',

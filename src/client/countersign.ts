@@ -1,6 +1,6 @@
 /** What agent code imports: propose an action and get its outcome, or learn that people are needed first. */
 import { randomUUID } from 'node:crypto';
-import { Connection, type Client, type WorkflowHandle } from '@temporalio/client';
+import { Connection, type Client } from '@temporalio/client';
 import type { CommandResult } from '../../activities/contract.js';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { dryRunDigest, type DryRun } from '../action/dry-run.js';
@@ -11,12 +11,13 @@ import type { CompensationView, SagaView } from '../action/saga.js';
 import { temporalSettings, type TemporalSettings, variable } from '../environment.js';
 import { payloadEncryption, type PayloadEncryption } from '../privacy/data-converter.js';
 import { readCredential, type Credential } from '../trust/index.js';
-import { actionHandle, restate, startAction, type TrustedAction } from './action.js';
+import { actionHandle, restate, startAction } from './action.js';
 import { batchOf, decideBatch, signBatch, type BatchAnswer, type BatchedAction } from './batch.js';
 import { submitCommand, recordedOutcome } from './command-client.js';
+import { Calls } from './calls.js';
 import { connectTemporal } from './connection.js';
 import { dryRun } from './dry-run.js';
-import { conflict, timedOut, translated, unrecorded } from './failures.js';
+import { conflict, unrecorded } from './failures.js';
 import {
   compensationView,
   isOver,
@@ -65,6 +66,7 @@ export class Countersign {
   readonly temporal: Client;
   readonly #settings: TemporalSettings;
   readonly #signing: Signing;
+  readonly #calls: Calls;
   readonly #close: () => Promise<void>;
 
   private constructor(
@@ -76,6 +78,7 @@ export class Countersign {
     this.temporal = temporal;
     this.#settings = settings;
     this.#signing = new Signing(holder);
+    this.#calls = new Calls(temporal, settings);
     this.#close = close;
   }
 
@@ -135,7 +138,7 @@ export class Countersign {
     const timeoutMs = options.timeoutMs ?? 60_000;
 
     const begin = (since?: string): Promise<OutcomeReply> =>
-      this.#guard(actionId, timeoutMs, () =>
+      this.#calls.repeatedWithin(actionId, timeoutMs, () =>
         startAction(this.temporal, this.#settings, this.#signing.agent, { proposal, digest, signature }, since),
       );
     const ask = (since?: string): Promise<OutcomeReply> =>
@@ -147,16 +150,18 @@ export class Countersign {
     let reply = await ask();
     if (reply.kind !== 'outcome') {
       // A repeated call gets the reply recorded for the first one: the action may have gone on since.
-      const { status, runId } = await this.#guard(actionId, timeoutMs, () => handle.describe());
+      const { status, runId } = await this.#calls.repeatedWithin(actionId, timeoutMs, () => handle.describe());
       if (status.name === 'COMPLETED') return this.outcome(actionId, { tenant });
       if (status.name !== 'RUNNING') reply = await ask(runId);
     }
     if (reply.kind === 'outcome') return this.#own(reply.outcome, { tenant, actionId, digest });
     if (reply.kind === 'unrecorded') throw unrecorded(actionId, reply.error);
-    const view = await this.#guard(actionId, timeoutMs, () => this.view(actionId, tenant));
+    const view = await this.#calls.repeatedWithin(actionId, timeoutMs, () => this.view(actionId, tenant));
     if (view.outcome !== undefined) return this.#latest(view.outcome);
     const pending = view.pending ?? reply.pending;
-    await this.#guard(actionId, timeoutMs, () => restate(handle, { proposal, signature }, pending.shown.proposal));
+    await this.#calls.repeatedWithin(actionId, timeoutMs, () =>
+      restate(handle, { proposal, signature }, pending.shown.proposal),
+    );
     return {
       status: 'pending',
       tenant,
@@ -180,7 +185,7 @@ export class Countersign {
     const proposal = parseProposal(withoutUndefined({ ...input, actionId: input.actionId ?? randomUUID() }));
     const signature = await this.#signing.sign(dryRunDigest(proposal));
     const request = { proposal, signature };
-    return this.#guard('of the dry run', timeoutMs, () =>
+    return this.#calls.within('of the dry run', timeoutMs, () =>
       dryRun(this.temporal, this.#settings, this.#tenant(), request),
     );
   }
@@ -203,7 +208,7 @@ export class Countersign {
     );
     const { id: agent, tenant } = this.#signing.agent;
     const actions = await signBatch(this.#signing.sign, proposals);
-    const { begun, actions: decisions } = await this.#guard('of the batch', decisionTimeoutMs, () =>
+    const { begun, actions: decisions } = await this.#calls.within('of the batch', decisionTimeoutMs, () =>
       decideBatch(this.temporal, this.#settings, tenant, { agent, actions }),
     );
     const answers = proposals.map((proposal, index): Promise<BatchedAction> => {
@@ -227,7 +232,9 @@ export class Countersign {
     const { agent } = this.#signing;
     const { tenant } = agent;
     const { traceId } = request;
-    const view = await this.#guard(traceId, timeoutMs, () => startSaga(this.temporal, this.#settings, agent, request));
+    const view = await this.#calls.within(traceId, timeoutMs, () =>
+      startSaga(this.temporal, this.#settings, agent, request),
+    );
     if (isOver(view)) return view;
     return {
       ...view,
@@ -238,29 +245,31 @@ export class Countersign {
 
   /** How a saga stands now. @throws CountersignError NOT_FOUND */
   async sagaView(traceId: string, tenant = this.#tenant()): Promise<SagaView> {
-    return this.#told(traceId, () => sagaView(this.temporal, tenant, traceId));
+    return this.#calls.unbounded(traceId, () => sagaView(this.temporal, tenant, traceId));
   }
 
   /** Waits for a saga's end, however long people take. @throws CountersignError NOT_FOUND, TIMED_OUT */
   async sagaOutcome(traceId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<SagaView> {
     const { tenant = this.#tenant(), timeoutMs } = options;
     const wait = (): Promise<SagaView> => sagaOutcome(this.temporal, tenant, traceId);
-    return timeoutMs === undefined ? this.#told(traceId, wait) : this.#guard(traceId, timeoutMs, wait);
+    return timeoutMs === undefined
+      ? this.#calls.unbounded(traceId, wait)
+      : this.#calls.within(traceId, timeoutMs, wait);
   }
 
   /** Asks a saga to stop: the next step is not done, and what was done is undone. @throws CountersignError NOT_FOUND */
   async cancelSaga(traceId: string, tenant = this.#tenant()): Promise<void> {
-    await this.#told(traceId, () => this.temporal.workflow.getHandle(sagaId(tenant, traceId)).cancel());
+    await this.#calls.unbounded(traceId, () => this.temporal.workflow.getHandle(sagaId(tenant, traceId)).cancel());
   }
 
   /** How the undoing of an action stands. @throws CountersignError NOT_FOUND */
   async compensation(actionId: string, tenant = this.#tenant()): Promise<CompensationView> {
-    return this.#told(actionId, () => compensationView(this.temporal, tenant, actionId));
+    return this.#calls.unbounded(actionId, () => compensationView(this.temporal, tenant, actionId));
   }
 
   /** What is known of an action now. @throws CountersignError NOT_FOUND */
   async view(actionId: string, tenant = this.#tenant()): Promise<ActionView> {
-    return this.#found(tenant, actionId, (handle) => handle.query(viewQuery));
+    return this.#calls.onAction(tenant, actionId, (handle) => handle.query(viewQuery));
   }
 
   /** Waits for an action's end. @throws CountersignError NOT_FOUND, TIMED_OUT; EFFECT_UNKNOWN when its workflow was ended from outside */
@@ -268,10 +277,10 @@ export class Countersign {
     const tenant = options.tenant ?? this.#tenant();
     try {
       return await this.#latest(
-        await this.#found(tenant, actionId, (handle) =>
+        await this.#calls.onAction(tenant, actionId, (handle) =>
           options.timeoutMs === undefined
             ? handle.result()
-            : this.#guard(actionId, options.timeoutMs, () => handle.result()),
+            : this.#calls.within(actionId, options.timeoutMs, () => handle.result()),
         ),
       );
     } catch (error) {
@@ -287,12 +296,12 @@ export class Countersign {
    */
   async decide(actionId: string, token: string, tenant = this.#tenant(), edited?: Proposal): Promise<DecideReply> {
     const args: [string, Proposal?] = edited === undefined ? [token] : [token, edited];
-    return this.#found(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args }));
+    return this.#calls.onAction(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args }));
   }
 
   /** Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out. @throws CountersignError NOT_FOUND */
   async cancel(actionId: string, tenant = this.#tenant()): Promise<void> {
-    await this.#found(tenant, actionId, (handle) => handle.cancel());
+    await this.#calls.onAction(tenant, actionId, (handle) => handle.cancel());
   }
 
   /**
@@ -304,7 +313,9 @@ export class Countersign {
    *   still be carried out
    */
   async submitCommand(command: string, { timeoutMs = 60_000 }: PerformOptions = {}): Promise<CommandResult> {
-    return this.#guard('of the signed command', timeoutMs, () => submitCommand(this.temporal, this.#settings, command));
+    return this.#calls.within('of the signed command', timeoutMs, () =>
+      submitCommand(this.temporal, this.#settings, command),
+    );
   }
 
   async close(): Promise<void> {
@@ -345,36 +356,6 @@ export class Countersign {
   async #latest(outcome: Outcome): Promise<Outcome> {
     if (outcome.status !== 'unknown') return outcome;
     return (await recordedOutcome(this.temporal, this.#settings, outcome)) ?? outcome;
-  }
-
-  /** Runs a call against Temporal: bounded in time, and with failures that say what to do. */
-  async #guard<T>(actionId: string, timeoutMs: number, call: () => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), timeoutMs);
-    try {
-      return await this.temporal.connection.withAbortSignal(controller.signal, call);
-    } catch (error) {
-      if (controller.signal.aborted) throw timedOut(actionId, timeoutMs, error);
-      throw translated(error, actionId, this.#settings);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async #told<T>(name: string, call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      throw translated(error, name, this.#settings);
-    }
-  }
-
-  async #found<T>(
-    tenant: string,
-    actionId: string,
-    call: (handle: WorkflowHandle<TrustedAction>) => Promise<T>,
-  ): Promise<T> {
-    return this.#told(actionId, () => call(actionHandle(this.temporal, tenant, actionId)));
   }
 
   #tenant(): string {

@@ -1,4 +1,5 @@
 /** What a call on an action may fail of, as Countersign's errors; most of it is what Temporal's client says. */
+import { status } from '@grpc/grpc-js';
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
@@ -9,7 +10,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { asCountersignError, CountersignError, type ErrorView } from '../action/errors.js';
 import { actionNotFound } from '../action/errors-not-found.js';
 import type { TemporalSettings } from '../environment.js';
-import { causes, isUnreached, temporalUnavailable } from './connection.js';
+import { causes, grpcCode, isRefused, isUnreached, temporalUnavailable } from './connection.js';
 
 /** What a call on an action failed of, with what to do about it. */
 export function translated(
@@ -38,7 +39,7 @@ export function translated(
       cause: error,
     });
   }
-  if (isUnreached(error)) return temporalUnavailable(address, error);
+  if (isUnreached(error) || isRefused(error)) return temporalUnavailable(address, error);
   if (isPassing(error)) {
     return new CountersignError('TEMPORAL_UNAVAILABLE', `The action ${actionId} cannot be asked at this moment.`, {
       fix: askAgain(actionId),
@@ -96,6 +97,11 @@ const CUT_SHORT = 'AcceptedUpdateCompletedWorkflow';
 
 function isCutShort(error: unknown): boolean {
   return causes(error).some((cause) => cause instanceof ApplicationFailure && cause.type === CUT_SHORT);
+}
+
+/** Whether a call failed of something that is over soon: the server turned it away in time of much work, or a workflow task is tried again. */
+export function isBusy(error: unknown): boolean {
+  return isPassing(error) || grpcCode(error) === status.RESOURCE_EXHAUSTED;
 }
 
 function isPassing(error: unknown): boolean {

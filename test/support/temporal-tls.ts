@@ -1,9 +1,9 @@
 /** Temporal behind TLS, as Temporal Cloud is: a proxy that asks for a client certificate and an API key before it passes a call on. */
 import { readFileSync } from 'node:fs';
-import { once } from 'node:events';
-import { connect, constants, createSecureServer, type ServerHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { createSecureServer } from 'node:http2';
 import path from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { startGrpcProxy } from './grpc-proxy.js';
 import { ROOT } from './root.js';
 
 const FIXTURES = path.join(ROOT, 'test/tools/fixtures/tls');
@@ -18,14 +18,9 @@ export interface SecureTemporal {
   close(): Promise<void>;
 }
 
-/** gRPC's status codes for callers who prove nothing. */
-const UNAUTHENTICATED = '16';
-
 /** `target` is `host:port` of the server without TLS; `apiKey` what calls must carry. */
 export async function secureTemporal(target: string, apiKey: string): Promise<SecureTemporal> {
   const passed = new Set<string>();
-  const upstream = connect(`http://${target}`);
-  upstream.on('error', () => {});
   const server = createSecureServer({
     cert: readFileSync(tlsFile('server.pem')),
     key: readFileSync(tlsFile('server.key')),
@@ -33,58 +28,10 @@ export async function secureTemporal(target: string, apiKey: string): Promise<Se
     requestCert: true,
     rejectUnauthorized: true,
   });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => {
-    sessions.add(session);
-    session.on('error', () => {});
-    session.on('close', () => sessions.delete(session));
-  });
-  server.on('stream', (stream, headers) => {
-    stream.on('error', () => {});
-    if (headers.authorization !== `Bearer ${apiKey}`) {
-      stream.respond(
-        {
-          ':status': 200,
-          'content-type': 'application/grpc',
-          'grpc-status': UNAUTHENTICATED,
-          'grpc-message': 'no key',
-        },
-        { endStream: true },
-      );
-      return;
-    }
+  const proxy = await startGrpcProxy(server, target, (headers) => {
+    if (headers.authorization !== `Bearer ${apiKey}`) return { status: status.UNAUTHENTICATED, message: 'no key' };
     passed.add(/^[\w-]+/.exec(headers['user-agent'] ?? '')?.[0] ?? '');
-    passOn(stream, headers);
+    return undefined;
   });
-
-  function passOn(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const call = upstream.request(headers);
-    let trailers: IncomingHttpHeaders | undefined;
-    call.on('error', () => stream.close(constants.NGHTTP2_CANCEL));
-    call.on('trailers', (received) => (trailers = received));
-    call.on('response', (received, flags) => {
-      if (stream.destroyed) return;
-      const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      stream.respond(received, endStream ? { endStream } : { waitForTrailers: true });
-      if (endStream) return;
-      stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
-      call.pipe(stream);
-    });
-    stream.on('close', () => call.close(constants.NGHTTP2_CANCEL));
-    stream.pipe(call);
-  }
-
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    address: `localhost:${port}`,
-    passed,
-    async close() {
-      for (const session of sessions) session.destroy();
-      upstream.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  return { address: `localhost:${proxy.port}`, passed, close: () => proxy.close() };
 }

@@ -1,0 +1,90 @@
+/** A Temporal server that turns calls away for a moment: a call that is safe to repeat is made again while there is time. */
+import { createServer } from 'node:http2';
+import { status } from '@grpc/grpc-js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Countersign } from '../../src/client/countersign.js';
+import { issueAgent } from '../../src/trust/index.js';
+import { startGrpcProxy, type GrpcAnswer, type GrpcProxy } from '../support/grpc-proxy.js';
+import { startStack, TENANT, type Stack } from '../support/stack.js';
+
+const FAILED_TASK: GrpcAnswer = { status: status.FAILED_PRECONDITION, message: 'Workflow Task in failed state.' };
+
+let stack: Stack;
+let proxy: GrpcProxy;
+let client: Countersign;
+/** Says what a call of a method is answered instead of being passed on. */
+let busy: ((method: string) => GrpcAnswer | undefined) | undefined;
+
+beforeAll(async () => {
+  stack = await startStack({
+    schema:
+      'CREATE TABLE stock (id int PRIMARY KEY, qty int NOT NULL); INSERT INTO stock SELECT n, 10 FROM generate_series(1, 9) n;',
+  });
+  proxy = await startGrpcProxy(createServer(), stack.temporal.address, (headers) =>
+    busy?.(String(headers[':path']).split('/').at(-1) ?? ''),
+  );
+  client = await Countersign.connect({
+    ...stack.temporal,
+    address: `127.0.0.1:${proxy.port}`,
+    credential: await issueAgent(stack.keyring, {
+      id: 'agent-1',
+      tenant: TENANT,
+      roles: ['read_write_user'],
+      scopes: ['*'],
+    }),
+  });
+});
+afterAll(async () => {
+  await client?.close();
+  await proxy?.close();
+  await stack?.stop();
+});
+afterEach(() => {
+  busy = undefined;
+});
+
+const setTo = (id: number) => ({
+  actionId: `busy-${id}`,
+  tool: 'shop-db',
+  input: { op: 'update', table: 'stock', set: { qty: 7 }, where: { id } },
+  reasoning: 'The stock was counted.',
+});
+
+describe('a proposal that is turned away', () => {
+  test('is made again, and has one effect', async () => {
+    let turnedAway = 0;
+    busy = (method) => (method === 'ExecuteMultiOperation' && turnedAway++ < 3 ? FAILED_TASK : undefined);
+    const outcome = await client.perform(setTo(1));
+    expect(outcome).toMatchObject({ status: 'success', actionId: 'busy-1' });
+    expect(turnedAway).toBe(4);
+  });
+
+  test('until the time is over', async () => {
+    let turnedAway = 0;
+    busy = (method) => {
+      if (method !== 'ExecuteMultiOperation') return undefined;
+      turnedAway++;
+      return FAILED_TASK;
+    };
+    await expect(client.perform(setTo(2), { timeoutMs: 1_000 })).rejects.toMatchObject({
+      code: 'TEMPORAL_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringContaining('busy-2') as string,
+    });
+    expect(turnedAway).toBeGreaterThan(2);
+  });
+
+  test('and at once where another try does not help', async () => {
+    let refused = 0;
+    busy = (method) => {
+      if (method !== 'ExecuteMultiOperation') return undefined;
+      refused++;
+      return { status: status.PERMISSION_DENIED, message: 'no' };
+    };
+    await expect(client.perform(setTo(3))).rejects.toMatchObject({
+      code: 'TEMPORAL_UNAVAILABLE',
+      field: 'TEMPORAL_API_KEY',
+    });
+    expect(refused).toBe(1);
+  });
+});
