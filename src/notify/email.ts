@@ -9,6 +9,7 @@ import { alertPage, htmlOf, subjectOf, textOf, type EmailMessage } from './email
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './one-line.js';
 
+/** From whom and to whom messages go, and through which mail server. */
 export interface EmailOptions {
   /** The name, unique among the channels. Default `email`. */
   readonly name?: string;
@@ -27,6 +28,7 @@ export interface EmailOptions {
   readonly tls?: 'starttls' | 'implicit' | 'none';
   /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
+  /** The account at the mail server. Default: it sends without logging in. */
   readonly auth?: { readonly user: string; readonly password: SecretRef };
   /** The timeout of each network operation of an attempt. Milliseconds, default 10,000. */
   readonly timeoutMs?: number;

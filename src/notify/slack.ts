@@ -19,6 +19,7 @@ import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './optio
 import { alertMessageOf, messageOf } from './slack-blocks.js';
 import { oneLine } from './one-line.js';
 
+/** Which conversation is posted to, and as which bot. */
 export interface SlackOptions {
   /** The name, unique among the channels. Default `slack`. */
   readonly name?: string;

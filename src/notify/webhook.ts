@@ -19,6 +19,7 @@ import {
   type WebhookFormat,
 } from './payload.js';
 
+/** Where notices are posted, and how they are signed. */
 export interface WebhookOptions {
   /** The name, unique among the channels. Default `webhook`. */
   readonly name?: string;
