@@ -15,7 +15,7 @@ export interface CanaryTemplate {
     readonly id: string;
     /** Policy decides by them. */
     readonly roles: readonly string[];
-    /** Who seems to answer for it: may not decide it, unless policy lets owners. Default nobody. */
+    /** The person who seems to answer for it. Default nobody. */
     readonly owner?: string | undefined;
   };
   /** Id of the rule that must ask for people. Default: whichever does. */

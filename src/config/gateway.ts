@@ -87,8 +87,8 @@ export interface GatewayConfig {
     /** Streams of events that one principal may have open at once, of one process. From 1 to 10,000, default 20. */
     readonly streams?: number;
     /**
-     * How long a call over MCP or A2A waits for its action, before it answers that people still have to decide. Milliseconds, default 20 000 and
-     * at most two thirds of `timeoutMs`; clients of MCP that hear of progress wait for 50 000.
+     * How long a call over MCP or A2A waits for its action, before it answers that people still have to decide. Milliseconds from 0 to 50,000 and
+     * at most two thirds of `timeoutMs`, default 20,000; clients of MCP that hear of progress wait for 50,000.
      */
     readonly callWaitMs?: number;
   };

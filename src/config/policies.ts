@@ -6,7 +6,7 @@ import { nonEmpty, whole } from './schema.js';
 
 /** The policy is the one that people made active in the ledger: `countersign policy`. */
 export interface LedgerPolicies {
-  /** Tells this from a folder. */
+  /** People publish policies to the ledger, and promote one. */
   readonly from: 'ledger';
   /** The folder that `countersign dev` runs in its place, and which can be edited there. Relative to the config file. */
   readonly folder?: string;

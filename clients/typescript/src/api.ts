@@ -238,7 +238,7 @@ export interface Outcome {
   [k: string]: unknown;
 }
 /**
- * Absent where the ledger could not be reached yet
+ * The action's place in its tenant's chain of receipts
  */
 export interface ReceiptRef {
   tenant: string;
@@ -281,7 +281,7 @@ export interface Action {
    */
   summary?: string;
   /**
-   * Of the decision, once there is one
+   * Of the decision, once it has ended or people are asked
    */
   effect?: 'allow' | 'deny' | 'require_approval';
   /**
@@ -337,9 +337,7 @@ export interface Action {
     }[];
     [k: string]: unknown;
   };
-  outcome?: Outcome & {
-    [k: string]: unknown;
-  };
+  outcome?: Outcome;
   /**
    * In a batch: why nothing more is known of it now
    */
@@ -364,9 +362,7 @@ export interface Action {
     retryAfterMs?: number;
     [k: string]: unknown;
   };
-  receipt?: ReceiptRef & {
-    [k: string]: unknown;
-  };
+  receipt?: ReceiptRef;
   /**
    * The action that it is proposed instead of, where people were asked about it
    */
@@ -579,9 +575,7 @@ export interface Saga {
       retryAfterMs?: number;
       [k: string]: unknown;
     };
-    receipt?: ReceiptRef & {
-      [k: string]: unknown;
-    };
+    receipt?: ReceiptRef;
     [k: string]: unknown;
   }[];
   /**
@@ -597,9 +591,7 @@ export interface Saga {
      * The action that undid it, or tried to last
      */
     actionId?: string;
-    receipt?: ReceiptRef & {
-      [k: string]: unknown;
-    };
+    receipt?: ReceiptRef;
     [k: string]: unknown;
   }[];
   /**

@@ -114,7 +114,7 @@ export type WaitingSaga = Saga & {
 /** How a call waits for a saga. `timeoutMs`: default 60 000 of `saga`; `sagaOutcome` waits for as long as it takes. */
 export type SagaWaitOptions = Omit<WaitOptions, 'followEdits'>;
 
-/** Which actions are listed. What is left out leaves nothing out. */
+/** Which actions are listed. A condition that is left out fits all of them. */
 export interface ListOptions {
   /** One or several. */
   readonly status?: Action['status'] | readonly Action['status'][];

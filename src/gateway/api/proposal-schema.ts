@@ -56,7 +56,8 @@ const described = proposalSchema.extend({
     textSchemaOf({
       min: 1,
       max: MAX_EXPECTED_OUTCOME,
-      description: 'The outcome in your own words. Compared by meaning where the operator has a model for it, else recorded',
+      description:
+        'The outcome in your own words. Compared by meaning where the operator has a model for it, else recorded',
     }),
   ),
   reasoning: shape.reasoning

@@ -191,13 +191,22 @@ export const action = z
     tool: z.string(),
     proposalDigest: digest.optional(),
     phase: z.enum(PHASES).optional().openapi({ description: 'Where it stands. Absent in lists' }),
-    agent: z.string().optional().openapi({ description: 'Who proposed it. Absent where it ended before that was known' }),
-    environment: z.string().optional().openapi({ description: "The tool's. Absent where it ended before that was known" }),
+    agent: z
+      .string()
+      .optional()
+      .openapi({ description: 'Who proposed it. Absent where it ended before that was known' }),
+    environment: z
+      .string()
+      .optional()
+      .openapi({ description: "The tool's. Absent where it ended before that was known" }),
     summary: z
       .string()
       .optional()
       .openapi({ description: 'One line on what it would touch. Absent where it ended before that was known' }),
-    effect: z.enum(DECISION_EFFECTS).optional().openapi({ description: 'Of the decision, once there is one' }),
+    effect: z
+      .enum(DECISION_EFFECTS)
+      .optional()
+      .openapi({ description: 'Of the decision, once it has ended or people are asked' }),
     reason: z
       .string()
       .optional()
@@ -230,7 +239,10 @@ export const action = z
     description: 'What is known of an action now. `open`: it has no outcome, and does not wait for people.',
   });
 
-const next = z.string().optional().openapi({ description: 'The `cursor` of the page after it. Absent of the last one' });
+const next = z
+  .string()
+  .optional()
+  .openapi({ description: 'The `cursor` of the page after it. Absent of the last one' });
 
 export const actionPage = z
   .object({ actions: z.array(action), next })
