@@ -8,8 +8,11 @@ export type Method = (typeof METHODS)[number];
 
 /** How the tool gets access tokens: by client credentials (RFC 6749, section 4.4), which it sends to `tokenUrl` alone. */
 export interface ClientCredentials {
+  /** Where tokens are asked for. */
   readonly tokenUrl: string;
+  /** As the authorization server knows the tool. */
   readonly clientId: string;
+  /** Where the client's secret is kept. */
   readonly clientSecret: SecretRef;
   /** What is asked for, with spaces between. Default: nothing is, and the server decides. */
   readonly scope?: string;

@@ -17,6 +17,7 @@ export interface EmailOptions {
   readonly from: string;
   /** The recipients. They all get the same message. */
   readonly to: readonly string[];
+  /** The name or address of the mail server. */
   readonly host: string;
   /** The port. Default 587, or 465 for implicit TLS. */
   readonly port?: number;
@@ -29,8 +30,13 @@ export interface EmailOptions {
   /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
   /** The account at the mail server. Default: it sends without logging in. */
-  readonly auth?: { readonly user: string; readonly password: SecretRef };
-  /** The timeout of each network operation of an attempt. Milliseconds, default 10,000. */
+  readonly auth?: {
+    /** The name of the account. */
+    readonly user: string;
+    /** Where its password is kept. */
+    readonly password: SecretRef;
+  };
+  /** The timeout of each network operation of an attempt. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

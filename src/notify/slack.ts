@@ -31,7 +31,7 @@ export interface SlackOptions {
   readonly buttons?: boolean;
   /** The URL of Slack's API. Default `https://slack.com/api/`. */
   readonly apiUrl?: string;
-  /** The timeout of one call. Milliseconds, default 10,000. */
+  /** The timeout of one call. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

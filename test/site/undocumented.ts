@@ -91,9 +91,9 @@ class Reader {
     if (member.type === 'MethodDefinition') {
       if (member.kind !== 'constructor' && !saysMore(doc, key)) this.#note(module, `${owner}.${key}`);
       this.#parameters(module, `${owner}.${key}`, member.value, doc);
-    } else if (isNumber(member.typeAnnotation?.typeAnnotation) && !saysMore(doc, key)) {
-      this.#note(module, `${owner}.${key}`);
     }
+    if (member.type !== 'PropertyDefinition') return;
+    if (isNumber(member.typeAnnotation?.typeAnnotation) && !saysMore(doc, key)) this.#note(module, `${owner}.${key}`);
   }
 
   #parameters(module: Module, owner: string, { params }: Method, doc: string): void {
@@ -108,7 +108,8 @@ class Reader {
           this.#signature(module, owner, member);
         }
       } else if (pattern.type === 'Identifier' && type?.type !== 'TSTypeReference') {
-        const canBeLeftOut = pattern !== parameter || pattern.optional === true;
+        // Its type says that it is never so, which is of a variable.
+        const canBeLeftOut = pattern !== parameter || (pattern.optional as boolean | undefined) === true;
         if ((canBeLeftOut || isNumber(type)) && !words.has(pattern.name))
           this.#note(module, `${owner}(${pattern.name})`);
       }

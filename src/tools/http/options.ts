@@ -83,10 +83,15 @@ export interface LookUpRequest {
 
 /** The input of the operation that undoes this one. A text that is one reference (`{post.refund.id}`) becomes what it refers to. */
 export interface Inverse {
+  /** The name of an operation of the tool. */
   readonly op: string;
+  /** The values for the names in its URL, with references. Default none. */
   readonly path?: JsonObject;
+  /** Its query parameters, with references. Default none. */
   readonly query?: JsonObject;
+  /** Its headers, with references. Default none. */
   readonly headers?: JsonObject;
+  /** Its body, with references. Default none. */
   readonly body?: Json;
 }
 
@@ -94,6 +99,7 @@ export interface Inverse {
 export interface HttpOperation {
   /** What it does, for models that choose among tools: one or two sentences. Default: its method and URL. */
   readonly description?: string;
+  /** The method of the request. What GET and HEAD do is taken to be a READ. */
   readonly method: Method;
   /** The path below `baseUrl`: `/orders/{id}/refunds`. `{id}` is one segment, from `input.path.id`. A fixed query may follow. */
   readonly url: string;
@@ -257,6 +263,7 @@ export interface HttpOptions {
   readonly environment: string;
   /** The base URL of all operations: `https://api.example.com/v1`. */
   readonly baseUrl: string;
+  /** What agents may ask for, by the names that proposals use. */
   readonly operations: Readonly<Record<string, HttpOperation>>;
   /** Headers of every request to the service. They are sent to no other origin. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;

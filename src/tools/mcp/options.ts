@@ -9,17 +9,28 @@ import type { Idempotency } from '../tool.js';
 
 /** An upstream server that the worker starts as a process and speaks to over its standard streams. */
 export interface StdioServer {
+  /** The program that is started, without a shell: its path, or a name that PATH leads to. */
   readonly command: string;
   /** The arguments of the command. Default none. */
   readonly args?: readonly string[];
   /** Variables of the process, besides PATH, HOME and the like. Nothing else of the worker's own environment reaches it. */
-  readonly env?: Readonly<Record<string, string | { readonly secret: SecretRef }>>;
+  readonly env?: Readonly<
+    Record<
+      string,
+      | string
+      | {
+          /** Where the secret is kept. */
+          readonly secret: SecretRef;
+        }
+    >
+  >;
   /** The working folder of the process. Default: the worker's. */
   readonly cwd?: string;
 }
 
 /** An upstream server that is reached over Streamable HTTP. */
 export interface HttpServer {
+  /** The URL of its endpoint: `https://mcp.example.com/mcp`. */
   readonly url: string;
   /** Headers of every request. Credentials by reference: `{ authorization: { secret: 'env:TOKEN', prefix: 'Bearer ' } }`. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;
@@ -65,6 +76,7 @@ export interface McpLookUp extends Omit<McpProbe, 'mustFind'> {
 
 /** The call that undoes this one. A text that is one reference (`{pre.file.content}`) becomes what it refers to. */
 export interface McpInverse {
+  /** The name of a tool of the server that agents may name too. */
   readonly tool: string;
   /** Its arguments. Default none. */
   readonly arguments?: JsonObject;
@@ -90,6 +102,7 @@ export interface McpToolOptions {
   readonly idempotency?: Idempotency;
   /** JSON pointer to the argument that takes the key, besides `_meta`: `/request_id`. Agents neither see nor set it. */
   readonly idempotencyKey?: {
+    /** JSON pointer to the argument: `/request_id`. */
     readonly argument: string;
     /** How the key is written, as in `IdempotencyKeyOptions`. Default `plain`. */
     readonly format?: 'plain' | 'uuid' | 'sha256';
@@ -122,6 +135,7 @@ export interface McpOptions {
   readonly name: string;
   /** The environment of the server in policies: `production`, `staging` … */
   readonly environment: string;
+  /** How the server is started or reached. */
   readonly server: StdioServer | HttpServer;
   /** The file of accepted definitions, which `countersign mcp pin` writes: `new URL('./countersign.pins.json', import.meta.url)`. */
   readonly pins: string | URL;
