@@ -1,6 +1,8 @@
 /** How an action can end. Apart from the outcome, because limits and receipts need no more of it. */
 export const OUTCOME_STATUSES = ['success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown'] as const;
 /**
+ * How an action ended:
+ *
  * - `success`: the effect was made, and the system is as promised;
  * - `mismatch`: it was made, and the system is not;
  * - `failed`: the tool refused it or could not make it, and nothing was done;

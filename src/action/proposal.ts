@@ -54,7 +54,7 @@ const expectSchema = z.union([
     }),
 ]);
 
-/** What a `Proposal` must be; its members say what each of them means. */
+/** What an untrusted value must be to be a `Proposal`, whose members say what each of these means. */
 export const proposalSchema = z.strictObject({
   actionId: z.string().regex(ACTION_ID_PATTERN),
   tool: z.string().regex(NAME_PATTERN),

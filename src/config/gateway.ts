@@ -76,7 +76,7 @@ export interface GatewayConfig {
     /** How long a session lasts at most. Seconds from 60 to 604,800, default 43,200. */
     readonly maxSeconds?: number;
   };
-  /** What one gateway process takes from whoever sends requests. */
+  /** Bounds on requests, for each process by itself. */
   readonly limits?: {
     /** Largest body of a request. Bytes from 1,024 to 16,777,216, default 1,048,576. */
     readonly bodyBytes?: number;

@@ -43,6 +43,8 @@ export interface NamedExpect extends Expect {
 }
 
 /**
+ * How an action ended:
+ *
  * - `success`: the effect was made, and the system is as promised;
  * - `mismatch`: it was made, and the system is not;
  * - `failed`: the tool refused it or could not make it, and nothing was done;
