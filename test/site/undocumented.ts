@@ -20,7 +20,7 @@ export function undocumentedIn(sources: Sources, entry: string): readonly string
 }
 
 /** Whether a docstring says more than the words of the name below it. */
-export function saysMore(doc: string, name: string): boolean {
+function saysMore(doc: string, name: string): boolean {
   const known = new Set([...wordsOf(name), 'a', 'an', 'and', 'of', 'the']);
   return wordsOf(doc).some((word) => !known.has(word));
 }
