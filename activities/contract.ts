@@ -240,12 +240,14 @@ export type CommandResult =
     }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
   | { readonly kind: 'send_canary'; readonly canary: Canary; readonly receipt: ReceiptRef }
-  /** The policy is in its new state; without `change`, more people have to sign the same. */
+  /** The policy is in its new state, or more people have to sign the same. */
   | {
       readonly kind: 'promote_policy' | 'roll_back_policy' | 'shadow_policy' | 'retire_policy';
+      /** The change that was made. Absent while more people have to sign it. */
       readonly change?: PolicyChange;
-      /** How many people have signed it, of how many. */
+      /** How many people have signed it. */
       readonly signed: number;
+      /** How many have to. Once the change is made, as many as signed it. */
       readonly needed: number;
       readonly receipt: ReceiptRef;
     }

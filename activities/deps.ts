@@ -15,12 +15,14 @@ import type { Keyring } from '../src/trust/index.js';
 import type { ExpectationRunner, VerificationSettings } from '../src/verify/index.js';
 import type { RefusalThrottle } from './refusal-throttle.js';
 
+/** What the activities of one worker stand on. `startWorker` makes it of the config; a worker of one's own makes it itself. */
 export interface Dependencies {
   readonly tools: ReadonlyMap<string, Tool>;
   /** The policy active now, and the one that is compared with it. */
   readonly policy: {
     /** @throws CountersignError POLICY_UNAVAILABLE */
     current(): Policy;
+    /** The policy that is compared with the active one; undefined while none is in shadow. Without it, none ever is. */
     shadow?(): Policy | undefined;
     /** The number of the latest change of the active policy that this worker knows of, whatever the ledger says. */
     latestChange?(): number;
@@ -49,7 +51,10 @@ export interface Dependencies {
   /** Stops running effects when a freeze that matches them is recorded. */
   readonly freezes: FreezeWatch;
   /** Named points where a test may stop the process. Does nothing unless a test switched one on. */
-  readonly faults: { at(point: FaultPoint): Promise<void> };
+  readonly faults: {
+    /** Is awaited at each point. What it throws, the step there fails with. */
+    at(point: FaultPoint): Promise<void>;
+  };
 }
 
 /** Which policies are compared. */

@@ -9,7 +9,7 @@ interface Manifest {
 }
 
 /** @param folder of the package, from the root */
-async function entriesOf(root: string, folder: string): Promise<readonly { name: string; file: string }[]> {
+export async function entriesOf(root: string, folder: string): Promise<readonly { name: string; file: string }[]> {
   const text = await readFile(path.join(root, folder, 'package.json'), 'utf8');
   const { name, exports } = JSON.parse(text) as Manifest;
   return Object.entries(exports).flatMap(([subpath, target]) => {

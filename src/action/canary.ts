@@ -5,16 +5,26 @@ import type { Proposal, Source } from './proposal.js';
 
 /** What people are shown, as the operator makes it up. */
 export interface CanaryTemplate {
-  /** A tool of the workers, and an input that it takes. */
+  /** The name of a tool of the workers. */
   readonly tool: string;
+  /** An input that the tool takes. */
   readonly input: JsonObject;
   /** Who seems to propose it. */
-  readonly agent: { readonly id: string; readonly roles: readonly string[]; readonly owner?: string | undefined };
+  readonly agent: {
+    /** As agents are named. Nobody need have a credential of this id. */
+    readonly id: string;
+    /** Policy decides by them. */
+    readonly roles: readonly string[];
+    /** The person who seems to answer for it. Default nobody. */
+    readonly owner?: string | undefined;
+  };
   /** Id of the rule that must ask for people. Default: whichever does. */
   readonly rule?: string | undefined;
+  /** CEL, as a proposal promises it. Default: nothing is promised. */
   readonly expect?: string | undefined;
   /** In the agent's words, as it seems. */
   readonly reasoning?: string | undefined;
+  /** What seems to have led to it. Default: nothing is said of that. */
   readonly from?: readonly Source[] | undefined;
 }
 

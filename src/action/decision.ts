@@ -7,9 +7,12 @@ import type { Agent } from './principal.js';
 import type { Source } from './proposal.js';
 import type { Rehearsal } from './rehearsal.js';
 
+/** A `READ` changes nothing, a `WRITE` adds or changes, a `DELETE` removes, and a `CALL_API` does what a service makes of it. */
 export const ACTION_TYPES = ['READ', 'WRITE', 'DELETE', 'CALL_API'] as const;
+/** What kind of action an input comes to. The tool says so, never the agent. */
 export type ActionType = (typeof ACTION_TYPES)[number];
 
+/** `require_approval`: policy allows it once people have approved, as the requirements say. */
 export type DecisionEffect = 'allow' | 'deny' | 'require_approval';
 
 /** A dry run: what the action would touch, read from the real system. The numbers are facts for policies; the sample is for people. */
@@ -119,10 +122,12 @@ export interface Escalation {
 /** An obligation on execution, from the policies that allowed the action. */
 export interface Constraint {
   readonly name: string;
+  /** As the rule's annotation has it; of a bare name true. Its unit is the name's: `maxRows` counts rows. */
   readonly value: string | number | boolean;
   readonly policy: string;
 }
 
+/** What policy says of one proposal, from the facts that are recorded with it. */
 export interface Decision {
   readonly effect: DecisionEffect;
   /** One sentence for people and agents. */

@@ -16,20 +16,29 @@ export interface DryRun {
   readonly proposalDigest: Digest;
   /** What the outcome would be refused with, when the effect is `deny`. */
   readonly error?: ErrorView;
+  /** What the tool makes of the input. This and what is below it is told only where the effect is not `deny`. */
   readonly actionType?: ActionType;
   /** The tool's name for what would be done. */
   readonly operation?: string;
+  /** The environment of the tool, as the operator configured it. */
   readonly environment?: string;
+  /** What it would touch now. */
   readonly preview?: DryRunPreview;
+  /** The obligations that the decision would put on execution. */
   readonly constraints?: readonly Constraint[];
   /** Who would have to approve, when the effect is `require_approval`. Empty where standing approvals are enough. */
   readonly missing?: readonly Omit<MissingApprovals, 'policy'>[];
   /** Set when a limit leaves no room now, and the action would wait for some. */
-  readonly waits?: { readonly reason: string; readonly retryAfterMs: number };
+  readonly waits?: {
+    readonly reason: string;
+    /** When there may be room. Milliseconds from now. */
+    readonly retryAfterMs: number;
+  };
 }
 
 /** What it would touch, by names and numbers. */
 export interface DryRunPreview {
+  /** How many rows or objects it would change or return. */
   readonly rows: number;
   readonly targets: readonly string[];
   readonly summary: string;

@@ -95,6 +95,7 @@ export const ERROR_CODES = {
   INTERNAL: 'A fault in Countersign itself.',
 } as const;
 
+/** What an error is, for programs: it stays the same between versions. docs/errors.md says what to do about each. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** One thing that is wrong, at one place. */
@@ -119,10 +120,15 @@ export interface CountersignErrorOptions extends Problem {
 export class CountersignError extends Error {
   override readonly name = 'CountersignError';
   readonly code: ErrorCode;
+  /** Where it is wrong, as a path from the root: `proposal.input.where`. */
   readonly field: string | undefined;
+  /** What would have been right there. */
   readonly expected: string | undefined;
+  /** What the reader can do now. */
   readonly fix: string | undefined;
+  /** Whether the same call may succeed later without a change by the caller. */
   readonly retryable: boolean;
+  /** When trying again is of use. Milliseconds from when it was raised; undefined where nobody knows. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: CountersignErrorOptions = {}) {
@@ -136,6 +142,7 @@ export class CountersignError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 
+  /** The error as data, without its cause and its stack. */
   toJSON(): ErrorView {
     return {
       code: this.code,

@@ -4,7 +4,9 @@ import { configure } from 'safe-stable-stringify';
 import { CountersignError } from './errors.js';
 
 export type JsonPrimitive = string | number | boolean | null;
+/** Any JSON value. Countersign carries less: no integers beyond ±(2^53-1), no NUL in texts, at most 64 levels (`assertJson`). */
 export type Json = JsonPrimitive | readonly Json[] | { readonly [key: string]: Json };
+/** A JSON object. It has no member that is undefined. */
 export type JsonObject = { readonly [key: string]: Json };
 
 /** `sha256:` and 64 hex digits. */

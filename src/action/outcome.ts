@@ -20,13 +20,16 @@ export interface Check {
 
 /** `request_changes`: not like this; the agent may propose anew what it was told (`Proposal.revises`). */
 export const VERDICTS = ['approve', 'deny', 'request_changes'] as const;
+/** What a person says of an action that they are asked about. */
 export type Verdict = (typeof VERDICTS)[number];
 
+/** A person's decision on an action, after its signature was verified: what history and receipt say of it. */
 export interface ApprovalRecord {
   readonly approver: string;
   /** Those of the credential, and those delegated by somebody else. */
   readonly roles: readonly string[];
   readonly verdict: Verdict;
+  /** In the person's own words. */
   readonly reason?: string;
   /** When the approver signed, RFC 3339 UTC. */
   readonly at: string;
@@ -69,8 +72,10 @@ export interface Resolution {
   readonly digest: Digest;
 }
 
+/** The place of a receipt in its tenant's chain. */
 export interface ReceiptRef {
   readonly tenant: string;
+  /** Its number in the chain: from 1, without gaps. */
   readonly seq: number;
   readonly hash: Digest;
 }
@@ -97,21 +102,25 @@ export const STEPS = [
   'verify',
   'settle',
 ] as const;
+/** The name of a step, which is also its activity's. */
 export type Step = (typeof STEPS)[number];
 
 /** How long each step took when it ran last, milliseconds. */
 export type StepTimings = { readonly [step in Step]?: number };
 
+/** `decided`: somebody decided it; `expired`: nobody did in time; `withdrawn`: it was cancelled before. */
 export type CanaryEnding = 'decided' | 'expired' | 'withdrawn';
 
 /** What people are told of a canary once it is over. */
 export interface CanaryEnd {
   readonly ending: CanaryEnding;
+  /** What they decided. Absent where nobody did. */
   readonly verdict?: Verdict;
   /** Why it should be refused. */
   readonly reason: string;
 }
 
+/** How an action ended, with what was decided on and what was observed. Its receipt signs the digest of what is recorded. */
 export interface Outcome {
   readonly status: OutcomeStatus;
   /** One sentence for people and agents. */
@@ -124,10 +133,14 @@ export interface Outcome {
   readonly tool: string;
   /** What the decision was made on; absent when the proposal never got that far. */
   readonly facts?: Facts;
+  /** The last decision on it. Absent where it ended before policy was asked. */
   readonly decision?: Decision;
   readonly approvals: readonly ApprovalRecord[];
+  /** The state before the effect. Absent where it ended before that was captured. */
   readonly pre?: Snapshot;
+  /** The state after the effect. Absent where there was none to look at. */
   readonly post?: Snapshot;
+  /** What changed from `pre` to `post`. Absent where either is. */
   readonly delta?: Delta;
   readonly checks: readonly Check[];
   /** What the tool returned. Kept as the tool's word, not as evidence. */
@@ -156,7 +169,12 @@ export interface Shown {
   readonly actionId: string;
   readonly proposal: Proposal;
   readonly proposalDigest: Digest;
-  readonly agent: { readonly id: string; readonly roles: readonly string[]; readonly owner?: string | undefined };
+  readonly agent: {
+    readonly id: string;
+    readonly roles: readonly string[];
+    /** The person who answers for the agent. Absent where its credential names nobody. */
+    readonly owner?: string | undefined;
+  };
   /** Who changed what the agent had proposed. */
   readonly editedBy?: string;
   readonly tool: { readonly name: string; readonly kind: string; readonly environment: string };
@@ -179,14 +197,17 @@ export interface ActionView {
   readonly actionId: string;
   readonly proposalDigest: Digest;
   readonly tool: string;
+  /** What people are asked. Absent unless it waits for them. */
   readonly pending?: PendingView;
   readonly approvals: readonly ApprovalRecord[];
   /** Approvals that came and were refused, newest last, at most 20. */
   readonly refusedApprovals: readonly ErrorView[];
   readonly cancelRequested: boolean;
+  /** Absent until it has ended. */
   readonly outcome?: Outcome;
 }
 
+/** What people are asked while an action waits for them. */
 export interface PendingView {
   readonly shown: Shown;
   readonly shownDigest: Digest;

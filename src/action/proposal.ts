@@ -37,16 +37,13 @@ function words(min: number, max: number) {
 }
 
 const expectation = {
-  /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. */
   cel: words(1, MAX_CEL),
-  /** How long the real system may take to show it. Milliseconds, default 0. */
   withinMs: z.number().int().min(0).max(MAX_WITHIN_MS).optional(),
 };
 
 const expectSchema = z.union([
   words(1, MAX_CEL),
   z.strictObject(expectation),
-  /** Each is a check of its own, `expect.<name>`. */
   z
     .array(z.strictObject({ name: z.string().regex(CHECK_NAME_PATTERN), ...expectation }))
     .min(1)
@@ -57,31 +54,18 @@ const expectSchema = z.union([
     }),
 ]);
 
+/** What an untrusted value must be to be a `Proposal`, whose members say what each of these means. */
 export const proposalSchema = z.strictObject({
-  /** The agent's idempotency key, unique within its tenant: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
   actionId: z.string().regex(ACTION_ID_PATTERN),
-  /** The name of a tool that the worker has. */
   tool: z.string().regex(NAME_PATTERN),
-  /** The tool's own input. */
   input: z.record(z.string(), z.unknown()),
-  /** What must be true afterwards. When absent, only what the tool derives from the input is checked. */
   expect: expectSchema.optional(),
-  /** The outcome in the agent's words. Compared by meaning where the operator has configured a model for it; else only recorded. */
   expectedOutcome: words(1, MAX_EXPECTED_OUTCOME).optional(),
-  /** Why, in the agent's words. Shown to people as such; no policy reads it. */
   reasoning: words(0, MAX_REASONING).optional(),
-  /** The action that this one is proposed instead of, after a person asked for changes. Of the same agent. */
   revises: z.string().regex(ACTION_ID_PATTERN).optional(),
-  /** Groups the actions of one task. */
   traceId: z.string().regex(ACTION_ID_PATTERN).optional(),
-  /** What becomes of an effect that is not what was promised: it is undone (`compensate`) or left for somebody to look at. Default `keep`. */
   onMismatch: z.enum(['compensate', 'keep']).optional(),
-  /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
   claims: z.record(words(0, MAX_CLAIM.name), words(0, MAX_CLAIM.value)).optional(),
-  /**
-   * What led to it, as the agent's program knows: a prompt, a document, the result of a tool. Shown to people, and policy may ask for more
-   * because of it, never for less: nobody checks it.
-   */
   from: z
     .array(z.strictObject({ source: words(1, MAX_SOURCE), trust: z.enum(TRUST_LEVELS) }))
     .min(1)
@@ -89,12 +73,17 @@ export const proposalSchema = z.strictObject({
     .optional(),
 });
 
+/** What must be true after the effect, and by when. */
 export interface Expect {
+  /** A CEL expression over `pre`, `post`, `delta` and `result` that yields a boolean. 1 to 4,096 characters. */
   readonly cel: string;
+  /** How long the real system may take to show it. Milliseconds from 0 to 600,000, default 0. */
   readonly withinMs?: number | undefined;
 }
 
+/** One of several expectations. Each is a check of its own, `expect.<name>`. */
 export interface NamedExpect extends Expect {
+  /** 1 to 63 of `A-Z a-z 0-9 _ -`, a letter or digit first; no other of the proposal has it. */
   readonly name: string;
 }
 
@@ -106,17 +95,35 @@ export interface Source {
   readonly trust: (typeof TRUST_LEVELS)[number];
 }
 
+/** What an agent proposes to do, and what it promises of it. At most 256 KiB of canonical JSON. */
 export interface Proposal {
+  /** The agent's idempotency key, unique within its tenant: 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
   readonly actionId: string;
+  /** The name of a tool that the worker has. */
   readonly tool: string;
+  /** The tool's own input. */
   readonly input: JsonObject;
+  /** What must be true afterwards: CEL, or 1 to 20 named expectations. Default: only what the tool derives from the input is checked. */
   readonly expect?: string | Expect | readonly NamedExpect[] | undefined;
+  /**
+   * The outcome in the agent's words, 1 to 2,000 characters. Compared by meaning where the operator has configured a model for it; else only
+   * recorded.
+   */
   readonly expectedOutcome?: string | undefined;
+  /** Why, in the agent's words, at most 16,384 characters. Shown to people as such; no policy reads it. */
   readonly reasoning?: string | undefined;
+  /** The action that this one is proposed instead of, after a person asked for changes. Of the same agent. */
   readonly revises?: string | undefined;
+  /** Groups the actions of one task. 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
   readonly traceId?: string | undefined;
+  /** What becomes of an effect that is not what was promised: it is undone (`compensate`) or left for somebody to look at. Default `keep`. */
   readonly onMismatch?: 'compensate' | 'keep' | undefined;
+  /** What the agent believes about where it is, such as `{environment: 'test'}`. Recorded and shown, never trusted: no policy reads it. */
   readonly claims?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What led to it, as the agent's program knows: a prompt, a document, the result of a tool; 1 to 20 of them. Shown to people, and policy may
+   * ask for more because of it, never for less: nobody checks it.
+   */
   readonly from?: readonly Source[] | undefined;
 }
 

@@ -10,6 +10,7 @@ export interface MissingApprovals {
   readonly roles: readonly string[];
   /** Different people who said yes. */
   readonly have: number;
+  /** How many different people it takes. */
   readonly need: number;
   /** Set when their yes counts only with the assertion of a passkey. */
   readonly passkey?: boolean;

@@ -20,13 +20,17 @@ export function sagaDigest({ traceId, steps }: SagaManifest): Digest {
   return digest({ saga: traceId, steps: steps.map((step) => ({ actionId: step.actionId, digest: step.digest })) });
 }
 
+/** One action of a saga, as it stands. */
 export interface SagaStep {
   readonly actionId: string;
   readonly tool: string;
   /** `waiting`: not begun; `skipped`: never will be, because a step before it did not succeed. */
   readonly status: 'waiting' | 'running' | 'skipped' | OutcomeStatus;
+  /** That of its outcome. Absent until it has one. */
   readonly reason?: string;
+  /** Why it did not succeed. Absent until that is known, and of a step that did. */
   readonly error?: ErrorView;
+  /** Of its outcome. */
   readonly receipt?: ReceiptRef;
 }
 
@@ -54,8 +58,10 @@ export interface WaitsFor {
   readonly reason: string;
 }
 
+/** How a saga ends. `SagaView.status` says what each of them means. */
 export type SagaStatus = 'success' | 'compensated' | 'compensation_failed';
 
+/** How a saga stands: what became of each step, and of undoing those that were done. */
 export interface SagaView {
   /**
    * `success`: every step succeeded; `compensated`: one did not, and whatever had been done is undone; `compensation_failed`: a person
@@ -70,5 +76,6 @@ export interface SagaView {
   readonly steps: readonly SagaStep[];
   /** In the order in which they were begun: the last step's first. */
   readonly compensations: readonly CompensationView[];
+  /** What it needs a person for. Absent while it needs nobody. */
   readonly waitsFor?: WaitsFor;
 }

@@ -4,6 +4,7 @@ import type { Digest, Json, JsonObject } from './json.js';
 /** Captured state is keyed so that differences name what they touch: `{sessions: {"17": {…row…}}}`. */
 export type State = JsonObject;
 
+/** What an action can change, as it was at one moment. */
 export interface Snapshot {
   /** Absent when it is over 64 KiB: then the ledger keeps it under `digest`. */
   readonly state?: State;
@@ -29,13 +30,17 @@ export const EMPTY_SNAPSHOT: Snapshot = {
 export interface PatchOperation {
   readonly op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test';
   readonly path: string;
+  /** The new value, or of a `test` the expected one. Only `add`, `replace` and `test` have it. */
   readonly value?: Json;
+  /** A JSON pointer to what is moved or copied. Only `move` and `copy` have it. */
   readonly from?: string;
 }
 
+/** What changed between two snapshots. */
 export interface Delta {
   /** From pre to post; at most 200 operations here, all of them counted in `operations`. */
   readonly patch: readonly PatchOperation[];
+  /** How many operations the whole patch has. */
   readonly operations: number;
   /** From the effect's start until the expected state was read back, milliseconds. */
   readonly latencyMs: number;

@@ -20,6 +20,7 @@ export interface BatchAnswer {
   readonly actions: readonly BatchedAction[];
 }
 
+/** What became of one action of a batch. Its `status` tells which of these it is. */
 export type BatchedAction = Outcome | PendingAction | ActionUnderWay | NotBegun;
 
 /** An action that goes on, or of which it is not known how it stands. Ask for its outcome, or propose the batch again: that is safe. */

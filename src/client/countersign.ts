@@ -35,6 +35,7 @@ import { decideUpdate, viewQuery } from '../../workflows/messages.js';
 
 export type { PendingAction } from './pending-action.js';
 
+/** Where Temporal is, and as whom to propose. What is left out is read from the environment. */
 export interface ConnectOptions extends Partial<TemporalSettings> {
   /** The agent's credential, its text, or the path of its file; null for none, whatever the environment says. Default: COUNTERSIGN_AGENT. */
   readonly credential?: Credential | string | null;
@@ -51,16 +52,22 @@ export type ProposalInput = Omit<Proposal, 'actionId'> & {
   readonly actionId?: string;
 };
 
+/** For how long a call waits. */
 export interface PerformOptions {
   /** How long to wait for an outcome or for the need of an approval. Milliseconds, default 60 000. The action goes on regardless. */
   readonly timeoutMs?: number;
 }
 
+/** For how long a batch is decided, and then each of its actions waited for (`timeoutMs`). */
 export interface BatchOptions extends PerformOptions {
   /** How long the decision on all of them may take, before any is waited for. Milliseconds, default `timeoutMs`. */
   readonly decisionTimeoutMs?: number;
 }
 
+/**
+ * A client over a Temporal connection, for services that may have one. It proposes as one agent, reads what became of actions, and hands in what
+ * people signed.
+ */
 export class Countersign {
   /** The client's own Temporal client, for what this class does not offer. */
   readonly temporal: Client;
@@ -243,12 +250,17 @@ export class Countersign {
     };
   }
 
-  /** How a saga stands now. @throws CountersignError NOT_FOUND */
+  /** How a saga stands now. @param tenant of the saga, default the agent's @throws CountersignError NOT_FOUND */
   async sagaView(traceId: string, tenant = this.#tenant()): Promise<SagaView> {
     return this.#calls.unbounded(traceId, () => sagaView(this.temporal, tenant, traceId));
   }
 
-  /** Waits for a saga's end, however long people take. @throws CountersignError NOT_FOUND, TIMED_OUT */
+  /**
+   * Waits for a saga's end, however long people take.
+   *
+   * @param options `tenant` of the saga, default the agent's; `timeoutMs`, default none
+   * @throws CountersignError NOT_FOUND, TIMED_OUT
+   */
   async sagaOutcome(traceId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<SagaView> {
     const { tenant = this.#tenant(), timeoutMs } = options;
     const wait = (): Promise<SagaView> => sagaOutcome(this.temporal, tenant, traceId);
@@ -257,22 +269,32 @@ export class Countersign {
       : this.#calls.within(traceId, timeoutMs, wait);
   }
 
-  /** Asks a saga to stop: the next step is not done, and what was done is undone. @throws CountersignError NOT_FOUND */
+  /**
+   * Asks a saga to stop: the next step is not done, and what was done is undone.
+   *
+   * @param tenant of the saga, default the agent's
+   * @throws CountersignError NOT_FOUND
+   */
   async cancelSaga(traceId: string, tenant = this.#tenant()): Promise<void> {
     await this.#calls.unbounded(traceId, () => this.temporal.workflow.getHandle(sagaId(tenant, traceId)).cancel());
   }
 
-  /** How the undoing of an action stands. @throws CountersignError NOT_FOUND */
+  /** How the undoing of an action stands. @param tenant of the action, default the agent's @throws CountersignError NOT_FOUND */
   async compensation(actionId: string, tenant = this.#tenant()): Promise<CompensationView> {
     return this.#calls.unbounded(actionId, () => compensationView(this.temporal, tenant, actionId));
   }
 
-  /** What is known of an action now. @throws CountersignError NOT_FOUND */
+  /** What is known of an action now. @param tenant of the action, default the agent's @throws CountersignError NOT_FOUND */
   async view(actionId: string, tenant = this.#tenant()): Promise<ActionView> {
     return this.#calls.onAction(tenant, actionId, (handle) => handle.query(viewQuery));
   }
 
-  /** Waits for an action's end. @throws CountersignError NOT_FOUND, TIMED_OUT; EFFECT_UNKNOWN when its workflow was ended from outside */
+  /**
+   * Waits for an action's end.
+   *
+   * @param options `tenant` of the action, default the agent's; `timeoutMs`, default none
+   * @throws CountersignError NOT_FOUND, TIMED_OUT; EFFECT_UNKNOWN when its workflow was ended from outside
+   */
   async outcome(actionId: string, options: { tenant?: string; timeoutMs?: number } = {}): Promise<Outcome> {
     const tenant = options.tenant ?? this.#tenant();
     try {
@@ -291,6 +313,7 @@ export class Countersign {
   /**
    * Hands in a person's signed decision.
    *
+   * @param tenant of the action, default the agent's
    * @param edited what they made of the proposal (`editedProposal`), where the decision is an edit
    * @throws CountersignError APPROVAL_*, NOT_PENDING, NOT_FOUND; EDIT_INVALID and INVALID_* of an edit
    */
@@ -299,7 +322,12 @@ export class Countersign {
     return this.#calls.onAction(tenant, actionId, (handle) => handle.executeUpdate(decideUpdate, { args }));
   }
 
-  /** Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out. @throws CountersignError NOT_FOUND */
+  /**
+   * Asks an action to stop. Before its effect it is `cancelled`; during it, the truth is found out.
+   *
+   * @param tenant of the action, default the agent's
+   * @throws CountersignError NOT_FOUND
+   */
   async cancel(actionId: string, tenant = this.#tenant()): Promise<void> {
     await this.#calls.onAction(tenant, actionId, (handle) => handle.cancel());
   }
@@ -318,6 +346,7 @@ export class Countersign {
     );
   }
 
+  /** Closes the connection that `connect` made. One that `over` or `as` made has none of its own, and closes nothing. */
   async close(): Promise<void> {
     await this.#close();
   }

@@ -1,6 +1,7 @@
 /** An action that was proposed and waits for people. */
 import type { Outcome, PendingView } from '../action/outcome.js';
 
+/** An action that waits for people. Once they have approved it goes on by itself, whether or not anybody waits for it. */
 export interface PendingAction {
   readonly status: 'pending';
   readonly tenant: string;

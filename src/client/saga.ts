@@ -27,6 +27,7 @@ import { invalid, proposalsOf, type Signer } from './proposals.js';
 import { hasEnded } from './failures.js';
 import { compensationQuery, recoverUpdate, sagaQuery, sagaUpdate } from '../../workflows/messages.js';
 
+/** A saga as agent code writes it. */
 export interface SagaInput {
   /** Names the saga, within its tenant: repeating it with the same steps returns what became of it. 1 to 128 of `A-Z a-z 0-9 . _ : -`. */
   readonly traceId: string;
@@ -34,7 +35,10 @@ export interface SagaInput {
    * 1 to 20 proposals, in order. None may use what another returns. An `actionId` that is left out is `<traceId>:<n>`; `traceId` is the
    * saga's, and `onMismatch` is for the saga to decide.
    */
-  readonly steps: readonly (Omit<Proposal, 'actionId' | 'traceId' | 'onMismatch'> & { readonly actionId?: string })[];
+  readonly steps: readonly (Omit<Proposal, 'actionId' | 'traceId' | 'onMismatch'> & {
+    /** Your idempotency key of this step. Default: made of the saga's `traceId` and the step's number, the same each time. */
+    readonly actionId?: string;
+  })[];
 }
 
 /** How a saga ended; or that it needs a person first, and what for. */

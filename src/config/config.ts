@@ -24,6 +24,7 @@ import { telemetrySchema, type TelemetryConfig } from './telemetry.js';
 
 export { editedFolder, folderRefused, policySourceOf, type PoliciesConfig } from './policies.js';
 
+/** What the operator configures for workers and gateways. docs/config.md lists it, and the bounds of each number. */
 export interface CountersignConfig extends VerificationConfig {
   /** Where workers take their policy from: `{ from: 'ledger' }`, or a folder, relative to the config file. Required. */
   readonly policies: string | PoliciesConfig;

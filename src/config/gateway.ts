@@ -15,10 +15,15 @@ export interface AgentIssuer {
   readonly networks?: readonly string[];
   /** Where the claims say what. Dots lead into objects. Defaults: `sub`, `tenant`, `roles`, `scopes`, `owner`. */
   readonly claims?: {
+    /** The agent's id. Default `sub`. */
     readonly id?: string;
+    /** The tenant that the agent is of. Default `tenant`. */
     readonly tenant?: string;
+    /** A list, or one text with spaces between the roles. Default `roles`; a token without it has none. */
     readonly roles?: string;
+    /** The tools that the agent may name: a list, or one text with spaces between them. Default `scopes`. */
     readonly scopes?: string;
+    /** The person who answers for the agent. Default `owner`; a token without it names nobody. */
     readonly owner?: string;
   };
   /** For an issuer of one tenant only: every token of it is of this tenant, whatever it claims. Default: by the token's claim. */
@@ -29,17 +34,28 @@ export interface AgentIssuer {
 export interface OidcConfig {
   /** Its `iss`, where its metadata are found. */
   readonly issuer: string;
+  /** The id of the client at the provider, which is also the `aud` of its ID tokens. */
   readonly clientId: string;
   /** Besides `openid`. Default `email profile`. */
   readonly scope?: string;
   /** Where the claims of the ID token, or what it lacks those of the userinfo endpoint, say what. Dots lead into objects. Defaults: `email` (must be verified), `tenant`, `roles`, `name`. */
-  readonly claims?: { readonly id?: string; readonly tenant?: string; readonly roles?: string; readonly name?: string };
+  readonly claims?: {
+    /** The person's id. Default `email`, which the provider must have verified. */
+    readonly id?: string;
+    /** The tenant that the person is of. Default `tenant`. */
+    readonly tenant?: string;
+    /** A list, or one text. Default `roles`; whoever lacks it has none, and decides nothing. */
+    readonly roles?: string;
+    /** For people to read. Default `name`; whoever lacks it is shown by the id. */
+    readonly name?: string;
+  };
   /** What the provider calls a role, to what policies call it; roles that are not listed are dropped. Default: the names are the same. */
   readonly roles?: Readonly<Record<string, string>>;
   /** For a provider of one tenant only. Default: by the person's claim. */
   readonly tenant?: string;
 }
 
+/** How a gateway is reached, and whom it believes. */
 export interface GatewayConfig {
   /** Where people reach it: `https://…`, or `http://localhost:<port>`. Default: where it listens, if that is loopback. */
   readonly publicUrl?: string;
@@ -53,12 +69,14 @@ export interface GatewayConfig {
   readonly oidc?: OidcConfig;
   /** For links to an action's workflow. Default: the variable TEMPORAL_UI_URL, if set. */
   readonly temporalUiUrl?: string;
+  /** How long a person stays logged in. */
   readonly session?: {
     /** How long a session lasts without being used. Seconds from 60 to 86,400, default 1,800. */
     readonly idleSeconds?: number;
     /** How long a session lasts at most. Seconds from 60 to 604,800, default 43,200. */
     readonly maxSeconds?: number;
   };
+  /** Bounds on requests, for each process by itself. */
   readonly limits?: {
     /** Largest body of a request. Bytes from 1,024 to 16,777,216, default 1,048,576. */
     readonly bodyBytes?: number;
@@ -69,8 +87,8 @@ export interface GatewayConfig {
     /** Streams of events that one principal may have open at once, of one process. From 1 to 10,000, default 20. */
     readonly streams?: number;
     /**
-     * How long a call over MCP or A2A waits for its action, before it answers that people still have to decide. Milliseconds, default 20 000 and
-     * at most two thirds of `timeoutMs`; clients of MCP that hear of progress wait for 50 000.
+     * How long a call over MCP or A2A waits for its action, before it answers that people still have to decide. Milliseconds from 0 to 50,000 and
+     * at most two thirds of `timeoutMs`, default 20,000; clients of MCP that hear of progress wait for 50,000.
      */
     readonly callWaitMs?: number;
   };

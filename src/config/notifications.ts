@@ -8,6 +8,7 @@ import type { Channel } from '../notify/channel.js';
 import { NOTICE_KINDS, type NoticeKind } from '../notify/notice.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';
 
+/** Who hears on which channel that something waits for people. */
 export interface NotificationsConfig {
   /** Where people reach the gateway: every notice links to the action's page there. */
   readonly gatewayUrl: string;

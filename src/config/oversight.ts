@@ -5,10 +5,13 @@ import { canaryTemplateSchema } from '../action/canary-template.js';
 import { NAME_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
 import { nonEmpty, whole } from './schema.js';
 
+/** How it is shown that people look at what they decide. */
 export interface OversightConfig {
+  /** Approval requests that should be refused, sent to see whether they are. Default none. */
   readonly canaries?: CanariesConfig;
 }
 
+/** Which canaries there are, and how often one is sent. */
 export interface CanariesConfig {
   /** By name: what can be sent with `countersign canary send <name>`, and is sent where `perWeek` says so. */
   readonly templates?: Readonly<Record<string, ScheduledCanary>>;
@@ -19,7 +22,14 @@ export interface CanariesConfig {
   /** How many a tenant gets in seven days at most, however they are sent. From 1 to 100, default 10. */
   readonly mostPerWeek?: number;
   /** When they are sent by themselves: from Monday to Friday, between these hours. Default 9 to 17 in UTC. */
-  readonly hours?: { readonly from: number; readonly to: number; readonly timeZone?: string };
+  readonly hours?: {
+    /** The first hour, from 0 to 23. */
+    readonly from: number;
+    /** The hour before which the last is sent, from 1 to 24. */
+    readonly to: number;
+    /** A time zone of the IANA: `Europe/Berlin`. Default UTC. */
+    readonly timeZone?: string;
+  };
 }
 
 export interface ScheduledCanary extends CanaryTemplate {

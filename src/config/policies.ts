@@ -6,6 +6,7 @@ import { nonEmpty, whole } from './schema.js';
 
 /** The policy is the one that people made active in the ledger: `countersign policy`. */
 export interface LedgerPolicies {
+  /** People publish policies to the ledger, and promote one. */
   readonly from: 'ledger';
   /** The folder that `countersign dev` runs in its place, and which can be edited there. Relative to the config file. */
   readonly folder?: string;
@@ -24,6 +25,7 @@ export interface FolderPolicies {
   readonly inProduction?: boolean;
 }
 
+/** Where workers take their policy from. */
 export type PoliciesConfig = LedgerPolicies | FolderPolicies;
 
 const yesNo = z.boolean({ error: 'true or false' }).optional();

@@ -14,6 +14,7 @@ import type { Redaction } from '../privacy/redaction.js';
 import type { Keyring, CommandInput } from '../trust/index.js';
 import type { AgentPrincipal, PersonPrincipal, Principal } from './auth/principal.js';
 
+/** What a gateway stands on. `startGateway` makes it; who calls `createGateway` makes it, and closes what is in it. */
 export interface GatewayDependencies {
   readonly countersign: Countersign;
   readonly ledger: Ledger;
@@ -97,14 +98,17 @@ export interface DevPerson {
   readonly roles: readonly string[];
 }
 
+/** How a gateway is set up, with every default in its place. */
 export interface GatewaySettings {
   /** Where people reach it: `https://…`, or `http://localhost:<port>`. Cookies, redirects and passkeys go by it. */
   readonly publicUrl: string;
   /** For links to an action's workflow. */
   readonly temporalUiUrl?: string;
   readonly temporalNamespace: string;
+  /** Where passkeys are made and used. Absent: nobody can enrol or use one. */
   readonly passkeys?: { readonly rpId: string; readonly origins: readonly string[] };
   readonly agents: readonly AgentIssuer[];
+  /** The identity provider of people. Absent: nobody can log in, but where `devPeople` are. */
   readonly oidc?: OidcSettings;
   /** For clicks on the buttons of messages in Slack. */
   readonly slack?: SlackSettings;
@@ -114,8 +118,12 @@ export interface GatewaySettings {
   readonly freezeRoles: readonly string[];
   /** Roles that see what is of no tenant: what the radar found. Default `platform-operator`. */
   readonly platformRoles: readonly string[];
-  /** How long a session lasts without being used, and at most. Seconds; defaults 30 minutes and 12 hours. */
-  readonly session: { readonly idleSeconds: number; readonly maxSeconds: number };
+  readonly session: {
+    /** How long a session lasts without being used. Seconds, default 1,800. */
+    readonly idleSeconds: number;
+    /** How long it lasts at most. Seconds, default 43,200. */
+    readonly maxSeconds: number;
+  };
   readonly limits: {
     /** Largest body, bytes. Default 1 MiB. */
     readonly bodyBytes: number;
@@ -130,6 +138,11 @@ export interface GatewaySettings {
   };
   /** Hops of proxies in front whose `X-Forwarded-For` and `X-Forwarded-Host` are believed. Default 0. */
   readonly trustedProxies: number;
-  /** Who may read `/metrics`: anybody where it stays on this machine (`open`), else who has the token; without one, nobody. */
-  readonly metrics: { readonly open: boolean; readonly token?: string };
+  /** Who may read `/metrics`. */
+  readonly metrics: {
+    /** Anybody, because it stays on this machine. */
+    readonly open: boolean;
+    /** Else whoever sends it as a bearer token. Absent: nobody. */
+    readonly token?: string;
+  };
 }

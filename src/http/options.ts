@@ -6,12 +6,17 @@ export type SecretRef = `env:${string}` | `file:${string}`;
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 export type Method = (typeof METHODS)[number];
 
-/** RFC 6749, section 4.4. */
+/** How the tool gets access tokens: by client credentials (RFC 6749, section 4.4), which it sends to `tokenUrl` alone. */
 export interface ClientCredentials {
+  /** Where tokens are asked for. */
   readonly tokenUrl: string;
+  /** As the authorization server knows the tool. */
   readonly clientId: string;
+  /** Where the client's secret is kept. */
   readonly clientSecret: SecretRef;
+  /** What is asked for, with spaces between. Default: nothing is, and the server decides. */
   readonly scope?: string;
+  /** The parameter `audience`, for servers that want it. Default: it is not sent. */
   readonly audience?: string;
   /** How the client authenticates. Default `basic`. */
   readonly authentication?: 'basic' | 'post';
@@ -19,8 +24,11 @@ export interface ClientCredentials {
 
 /** PEM texts by reference. `cert` and `key` go to the service itself only, never to another origin. */
 export interface TlsOptions {
+  /** The certificate that shows who the client is. Default: it shows none. */
   readonly cert?: SecretRef;
+  /** The private key of `cert`. */
   readonly key?: SecretRef;
+  /** Decrypts `key`, where that is encrypted. */
   readonly passphrase?: SecretRef;
   /** Trusted instead of the system's authorities. */
   readonly ca?: SecretRef;

@@ -118,6 +118,7 @@ export class Ledger {
     return (rows[0] as { now: Date }).now;
   }
 
+  /** Whether the ledger can be written to, and what is still to be set up. @throws CountersignError LEDGER_UNAVAILABLE */
   async health(): Promise<LedgerHealth> {
     const pending = await this.pendingMigrations();
     const start = performance.now();

@@ -4,6 +4,7 @@ import type { AlarmNotice } from './alarm.js';
 import type { AlertNotice } from './alert.js';
 import type { Notice } from './notice.js';
 
+/** A way to notify people. `webhook()`, `slack()` and `email()` make one; an operator's own implements it. */
 export interface Channel {
   /** The name, unique in the config. It is part of the delivery ids. */
   readonly name: string;
@@ -23,6 +24,7 @@ export interface Channel {
   alert?(alert: AlertNotice, delivery: Pick<DeliveryContext, 'deliveryId' | 'signal'>): Promise<Delivered>;
   /** Tells those who run Countersign of an alarm, in the same way. A channel without it tells of none. @throws CountersignError DELIVERY_FAILED */
   alarm?(notice: AlarmNotice, delivery: Omit<DeliveryContext, 'earlier'>): Promise<Delivered>;
+  /** Ends its connections. The worker calls it when it stops. */
   close?(): Promise<void>;
 }
 

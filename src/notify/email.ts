@@ -9,6 +9,7 @@ import { alertPage, htmlOf, subjectOf, textOf, type EmailMessage } from './email
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
 import { oneLine } from './one-line.js';
 
+/** From whom and to whom messages go, and through which mail server. */
 export interface EmailOptions {
   /** The name, unique among the channels. Default `email`. */
   readonly name?: string;
@@ -16,6 +17,7 @@ export interface EmailOptions {
   readonly from: string;
   /** The recipients. They all get the same message. */
   readonly to: readonly string[];
+  /** The name or address of the mail server. */
   readonly host: string;
   /** The port. Default 587, or 465 for implicit TLS. */
   readonly port?: number;
@@ -27,8 +29,14 @@ export interface EmailOptions {
   readonly tls?: 'starttls' | 'implicit' | 'none';
   /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
-  readonly auth?: { readonly user: string; readonly password: SecretRef };
-  /** The timeout of each network operation of an attempt. Milliseconds, default 10,000. */
+  /** The account at the mail server. Default: it sends without logging in. */
+  readonly auth?: {
+    /** The name of the account. */
+    readonly user: string;
+    /** Where its password is kept. */
+    readonly password: SecretRef;
+  };
+  /** The timeout of each network operation of an attempt. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

@@ -19,6 +19,7 @@ import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './optio
 import { alertMessageOf, messageOf } from './slack-blocks.js';
 import { oneLine } from './one-line.js';
 
+/** Which conversation is posted to, and as which bot. */
 export interface SlackOptions {
   /** The name, unique among the channels. Default `slack`. */
   readonly name?: string;
@@ -30,7 +31,7 @@ export interface SlackOptions {
   readonly buttons?: boolean;
   /** The URL of Slack's API. Default `https://slack.com/api/`. */
   readonly apiUrl?: string;
-  /** The timeout of one call. Milliseconds, default 10,000. */
+  /** The timeout of one call. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

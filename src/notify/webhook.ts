@@ -19,9 +19,11 @@ import {
   type WebhookFormat,
 } from './payload.js';
 
+/** Where notices are posted, and how they are signed. */
 export interface WebhookOptions {
   /** The name, unique among the channels. Default `webhook`. */
   readonly name?: string;
+  /** Where notices are posted: https, or http to this machine where `allow.loopback` is set. */
   readonly url: string;
   /** The signing secrets: each is `whsec_` and at least 24 bytes in base64. Each of them signs, so list both while one replaces another. */
   readonly secrets: readonly SecretRef[];
@@ -34,7 +36,7 @@ export interface WebhookOptions {
   readonly allow?: Pick<Allow, 'loopback' | 'networks'>;
   /** Certificate authorities, in PEM, trusted instead of the system's. */
   readonly ca?: SecretRef;
-  /** The timeout of one attempt. Milliseconds, default 10,000. */
+  /** The timeout of one attempt. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

@@ -11,6 +11,7 @@ export interface RuntimeOptions extends Omit<WorkerOptions, 'temporal' | 'connec
   readonly taskQueue?: string;
 }
 
+/** Which agents the workflows of the worker propose as, and whether Countersign's own worker runs beside it. */
 export interface CountersignPluginOptions {
   /**
    * The agents as which workflows of this worker may propose, by the name that `proxyTrustedActions` calls them: each a credential, its text
@@ -53,6 +54,11 @@ export class CountersignPlugin implements WorkerPlugin {
     return { ...encrypting(options, encryption), activities: { ...options.activities, ...proof } };
   }
 
+  /**
+   * Runs the worker and, with `runtime`, Countersign's own: when that dies this one shuts down, and when this one has ended that is stopped.
+   *
+   * @throws CountersignError what `startWorker` throws, before the worker runs
+   */
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
     if (this.#runtime === undefined) return next(worker);
     const running = await startWorker(besideOf(this.#runtime, this.#beside));

@@ -7,10 +7,13 @@ import { folderFingerprint, readFolder } from './folder.js';
 
 /** The part of pino's logger that this module uses. */
 export interface PolicyLogger {
+  /** Hears of each policy that is taken up. */
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  /** Hears why one was not taken up. The policy before it stays active. */
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
 }
 
+/** Which folder the policy is in, and where it is kept before it is used. */
 export interface ActivePolicyOptions {
   readonly folder: string;
   readonly logger: PolicyLogger;
@@ -23,6 +26,7 @@ export type Reload =
   | { readonly ok: true; readonly changed: boolean; readonly digest: Digest }
   | { readonly ok: false; readonly error: CountersignError };
 
+/** Which policy of a folder is active, and whether it is what the folder holds. */
 export interface PolicyStatus {
   readonly folder: string;
   /** Digest of the active policy. */
@@ -40,6 +44,7 @@ export function activePolicy(source: { current(): Policy }): Policy | undefined 
   }
 }
 
+/** The policy of a folder, taken up again when the folder changes. A folder that cannot be used changes nothing. */
 export class ActivePolicy {
   readonly #options: ActivePolicyOptions;
   #policy: Policy | undefined;
@@ -65,6 +70,7 @@ export class ActivePolicy {
     });
   }
 
+  /** What is active now, and why not what the folder holds. */
   status(): PolicyStatus {
     return {
       folder: this.#options.folder,

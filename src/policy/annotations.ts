@@ -16,8 +16,10 @@ const CONSTRAINT_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/;
 const CONSTRAINT_TEXT = /^[A-Za-z0-9_.*|:/-]{1,256}$/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?$/;
 
+/** A constraint or label as an annotation names it. */
 export interface NamedValue {
   readonly name: string;
+  /** True for a bare name; a number or true or false where the text is one; else the text. */
   readonly value: string | number | boolean;
 }
 

@@ -15,6 +15,7 @@ export const BUNDLE_FILE =
   /^([A-Za-z0-9][A-Za-z0-9._-]*\.cedar|schema\.cedarschema|limits\.yaml|history\.yaml|tests\/[A-Za-z0-9][A-Za-z0-9._-]*\.yaml)$/;
 export const BUNDLE_FILE_NAMES = `*.cedar, ${SCHEMA_FILE}, limits.yaml, history.yaml and tests/*.yaml`;
 
+/** The files of a policy, known by their digest. `loadBundle` and `bundleFromFiles` make one that is valid. */
 export interface PolicyBundle {
   /** The texts by path (`roles.cedar`, `tests/matrix.yaml`), with LF line ends. */
   readonly files: Readonly<Record<string, string>>;

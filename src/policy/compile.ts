@@ -89,6 +89,7 @@ export class Policy {
     return this.#historyUses.get(id) ?? [];
   }
 
+  /** The rule with this `@id`. @throws CountersignError INTERNAL when the bundle has none */
   rule(id: string): Rule {
     const rule = this.#byId.get(id);
     if (rule === undefined)

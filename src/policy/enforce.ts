@@ -27,7 +27,17 @@ export interface EnforceContext {
   /** The figures of the limits that apply, for policies that read `context.limits`. Default none. */
   readonly limits?: Facts['limits'];
   /** What earlier actions came to, by the facts of history.yaml, for policies that read `context.history`. Default: none came before. */
-  readonly history?: Readonly<Record<string, { readonly done?: number; readonly possible?: number }>>;
+  readonly history?: Readonly<
+    Record<
+      string,
+      {
+        /** How many earlier actions have ended as the fact asks. From 0 to 100, default 0. */
+        readonly done?: number;
+        /** How many have, or may have had, the effect. From 0 to 100, default `done`. */
+        readonly possible?: number;
+      }
+    >
+  >;
   /** The time of the decision. RFC 3339 UTC, default `ENFORCE_NOW`. */
   readonly now?: string;
 }

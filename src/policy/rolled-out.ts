@@ -25,6 +25,7 @@ interface Loaded {
 
 type Place = PlacedPolicy['state'];
 
+/** The policies that people made active or put in shadow, as a worker takes them up. What is not signed, or cannot be used, changes nothing. */
 export class RolledOutPolicy {
   readonly #places: PolicyPlaces;
   readonly #logger: PolicyLogger;

@@ -10,6 +10,7 @@ import { atLimits } from './limits/at-limits.js';
 import { figuresOf } from './limits/figures.js';
 import type { AtLimits, Measured, ResolvedLimits } from './limits/resolved.js';
 
+/** What policy and limits say of one action, and what is to be held if it goes on. */
 export interface Ruling {
   readonly facts: Facts;
   readonly decision: Decision;
@@ -99,7 +100,7 @@ function waitingFor({ reason, maxWaitMs, retryAfterMs }: AwaitedActions, inVain:
   };
 }
 
-/** The decision when a limit leaves no room and the action may not wait for any. */
+/** The decision when a limit leaves no room and the action may not wait for any. @param violations the limits that leave none, default none */
 export function deniedAtLimit(
   decision: Decision,
   code: 'LIMIT_EXCEEDED' | 'BREAKER_OPEN',

@@ -56,6 +56,7 @@ const FAILURE_CONVERTER = fileURLToPath(new URL('failure-converter.cjs', import.
 /**
  * What the environment says, and before it nothing but a config that wants encryption: then there must be keys.
  *
+ * @param config the config's `privacy`, of which `payloads` counts. Default: the environment alone
  * @throws CountersignError KEYS_MISSING, KEYS_INVALID, CONFIG_INVALID
  */
 export async function payloadEncryption(

@@ -21,11 +21,13 @@ import type { SendBound, Sends } from './sends.js';
  */
 export type Idempotency = 'native' | 'lookup' | 'none';
 
+/** What every call of a tool gets. */
 export interface ReadContext {
   /** Aborts when the time of the step is over. */
   readonly signal: AbortSignal;
 }
 
+/** What a tool gets to make one effect: what it may do at most, and how it tells that it is at work. */
 export interface ExecuteContext extends ReadContext {
   /** The idempotency key: unique to the action and the same for every attempt. */
   readonly idempotencyKey: string;
@@ -64,6 +66,7 @@ export interface Execution {
   readonly parts?: readonly ExecutionPart[];
 }
 
+/** One of several calls or rows of an action, and whether it was done. */
 export interface ExecutionPart {
   /** The name of the part, such as `orders/7`. */
   readonly name: string;
@@ -80,19 +83,28 @@ export interface SampleOptions {
   readonly execution?: Execution;
 }
 
+/** What is known when the state is captured. */
 export interface CaptureOptions {
   /** The preview of the action. Before the effect it was made a moment ago: a tool that saw the state then need not read it again. */
   readonly preview?: Preview | undefined;
   /** After the effect: the pre-state and the execution, so that the same objects are read again. Absent before the effect. */
-  readonly after?: { readonly pre: State; readonly execution?: Execution };
+  readonly after?: {
+    readonly pre: State;
+    /** What the tool said that it did, such as the keys of what it created. Absent where that is not known. */
+    readonly execution?: Execution;
+  };
 }
 
 /** Whether the effect of a key happened. `no` is final: the tool has made sure that a late attempt can no longer take effect. */
 export type LookUp =
   | { readonly happened: 'yes'; readonly execution: Execution }
   | { readonly happened: 'no' }
-  /** `final`: asking again is of no use. */
-  | { readonly happened: 'unknown'; readonly reason: string; readonly final?: true };
+  | {
+      readonly happened: 'unknown';
+      readonly reason: string;
+      /** Asking again is of no use. Absent: it is. */
+      readonly final?: true;
+    };
 
 /** An effect as the tool's system recorded it. */
 export interface RecordedEffectKey {
@@ -124,6 +136,7 @@ export interface ObservedEffect<I> {
   readonly execution: Execution | undefined;
 }
 
+/** One kind of action as the operator defines it: how it is looked at, done, looked up and undone. `postgres()`, `http()` and `mcp()` make one. */
 export interface Tool<I = unknown> {
   readonly name: string;
   /** The kind of the tool: `postgres`, `http`, `mcp` … */

@@ -234,8 +234,9 @@ export type Command = Common &
       }
   );
 
+/** What a person orders with a signed command, and for how long it may be handed in. */
 export type CommandOptions = Command & {
-  /** How long it may be handed in. Default 5 minutes; at most 10. */
+  /** How long it may be handed in. Seconds, default 300, at most 600. */
   readonly ttlSeconds?: number | undefined;
   /** A UUID: the one that a gateway attested, or that a passkey was made for. Default a new one. */
   readonly jti?: string | undefined;

@@ -26,6 +26,7 @@ const optionsSchema = z.strictObject({
   ttlSeconds: z.number().int().min(1).optional(),
 });
 
+/** What another agent may do of what the delegator may. Nothing in it can be more. */
 export interface DelegateOptions {
   /** The delegate's name among those of its delegator: its whole id is `<delegator's id>/<id>`. */
   readonly id: string;
@@ -35,7 +36,7 @@ export interface DelegateOptions {
   readonly scopes: readonly string[];
   /** What it may spend in its whole life, together with all below it. The delegator's own caps count besides. */
   readonly caps?: Omit<DelegationCap, 'jti'> | undefined;
-  /** Not beyond the delegator's own end. Default one hour, or until then. */
+  /** How long it is good. Seconds, not beyond the delegator's own end. Default 3,600, or until then. */
   readonly ttlSeconds?: number | undefined;
 }
 
@@ -43,6 +44,7 @@ export interface DelegateOptions {
  * Makes a narrower credential, with a key of its own, for another agent to keep. It can be delegated from in turn, until the chain
  * is longer than 16 KiB or the id longer than 255 characters.
  *
+ * @param now when it is issued; default the clock's
  * @throws CountersignError CONFIG_INVALID naming the field that is misshapen or wider than the delegator's; KEYS_INVALID for a
  *   credential that is not an agent's
  */

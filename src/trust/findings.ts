@@ -92,7 +92,7 @@ export async function verifyFinding(
 /** What a backtest found, before it is signed. */
 export type FoundEvidence = Omit<PolicyEvidence, 'by' | 'signed' | 'at'>;
 
-/** Evidence as the ledger takes it. @throws as `signFinding` does */
+/** Evidence as the ledger takes it. @param now when it is signed; default the clock's @throws as `signFinding` does */
 export async function signedEvidence(
   credential: Credential,
   found: FoundEvidence,

@@ -49,6 +49,7 @@ export type SignedCommand = Command & {
 /**
  * Signs a signed command. People sign all kinds, agents only `revoke`, and that of what they or agents below them delegated.
  *
+ * @param now when it is signed; default the clock's
  * @throws CountersignError COMMAND_INVALID naming the field; KEYS_INVALID for a credential that may not say this
  */
 export async function signCommand(credential: Credential, options: CommandOptions, now = new Date()): Promise<string> {

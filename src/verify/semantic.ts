@@ -5,6 +5,7 @@ import type { Check } from '../action/outcome.js';
 import type { Delta } from '../action/snapshot.js';
 import { describeOutcome } from './outcome-description.js';
 
+/** How what the agent says it expects is compared with what happened, by meaning. */
 export interface SemanticOptions {
   /**
    * An embedding model of any AI SDK provider: `createOpenAICompatible({…}).embeddingModel('…')`. It is sent the agent's

@@ -8,6 +8,7 @@ import type { Keyring } from '../trust/index.js';
 import type { Faults } from './faults.js';
 import type { WorkerPolicy } from './policy-source.js';
 
+/** What a worker is started with. */
 export interface WorkerOptions {
   readonly config: CountersignConfig;
   readonly temporal: TemporalSettings;
@@ -27,6 +28,7 @@ export interface WorkerOptions {
   readonly reconcileEveryMs?: number;
   /** How often it is looked whether a ledger that was broken is whole again. Milliseconds, default 90 000. */
   readonly alarmLookEveryMs?: number;
+  /** Where a test stops or fails the worker. Default: nowhere. */
   readonly faults?: Faults;
   /** Versions this worker. Default: the config's `deployment`, else it is not versioned. */
   readonly deployment?: DeploymentConfig;
@@ -34,6 +36,7 @@ export interface WorkerOptions {
   readonly concurrency?: number;
 }
 
+/** A worker that polls. */
 export interface RunningWorker {
   readonly policy: WorkerPolicy;
   /** Where it is versioned: its deployment and its build id. */

@@ -18,6 +18,7 @@ import { toldOfError, toldOfOutcome } from '../action/told.js';
 import type { Proof, ProofActivities, ProofRequest, UnnamedProposal } from './proof.js';
 import { asCall, waiting } from './waiting.js';
 
+/** As whom a workflow proposes, and to whose workers. */
 export interface TrustedActionsOptions {
   /** Who proposes: the name under which `CountersignPlugin` of this workflow's worker holds the agent's credential. */
   readonly agent: string;
@@ -32,6 +33,7 @@ export type ToolProposal = Omit<Proposal, 'actionId'>;
 export interface ModelAnswer {
   /** The outcome's; `refused`: it could not be proposed like this. */
   readonly status: OutcomeStatus | 'refused';
+  /** Absent where it was refused: then there is no action. */
   readonly actionId?: string;
   /** What came of it, what can be done about it, and what not to try. */
   readonly message: string;
@@ -39,6 +41,7 @@ export interface ModelAnswer {
   readonly result?: Json;
 }
 
+/** What a workflow proposes with. */
 export interface TrustedActions {
   /**
    * Proposes an action and waits for its outcome, however long people take. The same proposal under the same `actionId` gets the same

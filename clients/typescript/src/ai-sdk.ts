@@ -13,6 +13,7 @@ import { forModel, wasRefused } from './for-model.js';
 import { callAsTool, guard, type Guarded, type OnPending, type Propose, type ToolAnswer } from './guard.js';
 import type { PendingAction, WaitOptions } from './types.js';
 
+/** A tool of the SDK as its model sees it, and what a call of it proposes. */
 export interface ToolDefinition<INPUT> {
   /** For the model. */
   readonly description: string;

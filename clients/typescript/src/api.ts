@@ -35,6 +35,9 @@ export interface Proposal {
          * CEL over `pre`, `post`, `delta` and `result`
          */
         cel: string;
+        /**
+         * How long the real system may take to show it. Milliseconds, default 0
+         */
         withinMs?: number;
       }
     | {
@@ -43,16 +46,34 @@ export interface Proposal {
          * CEL over `pre`, `post`, `delta` and `result`
          */
         cel: string;
+        /**
+         * How long the real system may take to show it. Milliseconds, default 0
+         */
         withinMs?: number;
       }[];
+  /**
+   * The outcome in your own words. Compared by meaning where the operator has a model for it, else recorded
+   */
   expectedOutcome?: string;
   /**
    * Your own words, shown to people as such
    */
   reasoning?: string;
+  /**
+   * The action of yours that this one is proposed instead of, after a person asked for changes
+   */
   revises?: string;
+  /**
+   * Groups the actions of one task
+   */
   traceId?: string;
+  /**
+   * Whether an effect that is not what was promised is undone (`compensate`), or left for somebody to look at. Default `keep`
+   */
   onMismatch?: 'compensate' | 'keep';
+  /**
+   * What you believe about where you are. Recorded and shown, never trusted: no policy reads it
+   */
   claims?: {
     [k: string]: string;
   };
@@ -79,12 +100,27 @@ export interface Proposal {
 export interface Outcome {
   status: 'success' | 'mismatch' | 'failed' | 'denied' | 'expired' | 'cancelled' | 'unknown';
   reason: string;
+  /**
+   * Why the status is not `success`
+   */
   error?: {
     code: string;
     message: string;
+    /**
+     * Where it is wrong, as a path from the root: `proposal.input.where`
+     */
     field?: string;
+    /**
+     * What would have been right there
+     */
     expected?: string;
+    /**
+     * What can be done about it
+     */
     fix?: string;
+    /**
+     * When trying again is of use. Milliseconds from when the error was raised
+     */
     retryAfterMs?: number;
     [k: string]: unknown;
   };
@@ -111,16 +147,25 @@ export interface Outcome {
    * To agents: what it would touch, as it was decided on
    */
   preview?: {
+    /**
+     * How many rows or objects it would change or return
+     */
     rows: number;
     targets: string[];
     summary: string;
     [k: string]: unknown;
   };
+  /**
+   * The last decision on it. Absent where it ended before policy was asked
+   */
   decision?: {
     effect: 'allow' | 'deny' | 'require_approval';
     reason: string;
     [k: string]: unknown;
   };
+  /**
+   * What people decided on it
+   */
   approvals?: {
     verdict: 'approve' | 'deny' | 'request_changes';
     /**
@@ -129,13 +174,25 @@ export interface Outcome {
     at: string;
     [k: string]: unknown;
   }[];
+  /**
+   * What was checked after the effect
+   */
   checks?: {
     name: string;
     ok: boolean;
     [k: string]: unknown;
   }[];
+  /**
+   * What changed. Absent where there was no effect to look at
+   */
   delta?: {
+    /**
+     * How many operations the whole difference has (RFC 6902)
+     */
     operations: number;
+    /**
+     * From the effect's start until the expected state was read back, milliseconds
+     */
     latencyMs: number;
     [k: string]: unknown;
   };
@@ -164,6 +221,9 @@ export interface Outcome {
    * Where a mismatch is compensated: what became of it by then
    */
   compensation?: {
+    /**
+     * The action that undid it, or tried to. Absent where it did not come to one
+     */
     actionId?: string;
     status: 'running' | 'success' | 'nothing' | 'accepted' | 'needs_person';
     [k: string]: unknown;
@@ -182,6 +242,9 @@ export interface Outcome {
  */
 export interface ReceiptRef {
   tenant: string;
+  /**
+   * Its number in the chain: from 1, without gaps
+   */
   seq: number;
   /**
    * SHA-256 of canonical JSON (RFC 8785)
@@ -201,11 +264,29 @@ export interface Action {
    * SHA-256 of canonical JSON (RFC 8785)
    */
   proposalDigest?: string;
+  /**
+   * Where it stands. Absent in lists
+   */
   phase?: 'preparing' | 'queued' | 'pending' | 'executing' | 'verifying' | 'ended';
+  /**
+   * Who proposed it. Absent where it ended before that was known
+   */
   agent?: string;
+  /**
+   * The tool's. Absent where it ended before that was known
+   */
   environment?: string;
+  /**
+   * One line on what it would touch. Absent where it ended before that was known
+   */
   summary?: string;
+  /**
+   * Of the decision, once it has ended or people are asked
+   */
   effect?: 'allow' | 'deny' | 'require_approval';
+  /**
+   * Why it ended as it did, or why people are asked. Absent before
+   */
   reason?: string;
   /**
    * Why it did not succeed, once it has ended
@@ -223,19 +304,34 @@ export interface Action {
    * RFC 3339 UTC
    */
   expiresAt?: string;
+  /**
+   * Whether it was asked to stop. Absent in lists
+   */
   cancelRequested?: boolean;
   /**
    * To people: what is `shown` to be decided on, and its `shownDigest`. To agents: who is `missing`.
    */
   pending?: {
+    /**
+     * To agents: why people are asked
+     */
     reason?: string;
     /**
      * RFC 3339 UTC
      */
     expiresAt?: string;
+    /**
+     * To agents: whose approval is missing
+     */
     missing?: {
       roles: string[];
+      /**
+       * How many different people have approved
+       */
       have: number;
+      /**
+       * How many it takes
+       */
       need: number;
       [k: string]: unknown;
     }[];
@@ -248,18 +344,39 @@ export interface Action {
   error?: {
     code: string;
     message: string;
+    /**
+     * Where it is wrong, as a path from the root: `proposal.input.where`
+     */
     field?: string;
+    /**
+     * What would have been right there
+     */
     expected?: string;
+    /**
+     * What can be done about it
+     */
     fix?: string;
+    /**
+     * When trying again is of use. Milliseconds from when the error was raised
+     */
     retryAfterMs?: number;
     [k: string]: unknown;
   };
   receipt?: ReceiptRef;
+  /**
+   * The action that it is proposed instead of, where people were asked about it
+   */
   revises?: string;
   [k: string]: unknown;
 }
+/**
+ * One page of actions
+ */
 export interface Actions {
   actions: Action[];
+  /**
+   * The `cursor` of the page after it. Absent of the last one
+   */
   next?: string;
   [k: string]: unknown;
 }
@@ -283,19 +400,43 @@ export interface DryRun {
   error?: {
     code: string;
     message: string;
+    /**
+     * Where it is wrong, as a path from the root: `proposal.input.where`
+     */
     field?: string;
+    /**
+     * What would have been right there
+     */
     expected?: string;
+    /**
+     * What can be done about it
+     */
     fix?: string;
+    /**
+     * When trying again is of use. Milliseconds from when the error was raised
+     */
     retryAfterMs?: number;
     [k: string]: unknown;
   };
+  /**
+   * What the tool makes of the input. This and what is below it is told only where it is no `deny`
+   */
   actionType?: 'READ' | 'WRITE' | 'DELETE' | 'CALL_API';
   /**
    * The tool's name for what would be done
    */
   operation?: string;
+  /**
+   * The tool's
+   */
   environment?: string;
+  /**
+   * What it would touch now
+   */
   preview?: {
+    /**
+     * How many rows or objects it would change or return
+     */
     rows: number;
     targets: string[];
     summary: string;
@@ -312,8 +453,14 @@ export interface DryRun {
     };
     [k: string]: unknown;
   };
+  /**
+   * The obligations that the decision would put on execution
+   */
   constraints?: {
     name: string;
+    /**
+     * In the name's unit: `maxRows` counts rows
+     */
     value: string | number | boolean;
     [k: string]: unknown;
   }[];
@@ -322,7 +469,13 @@ export interface DryRun {
    */
   missing?: {
     roles: string[];
+    /**
+     * How many different people have approved
+     */
     have: number;
+    /**
+     * How many it takes
+     */
     need: number;
     [k: string]: unknown;
   }[];
@@ -331,6 +484,9 @@ export interface DryRun {
    */
   waits?: {
     reason: string;
+    /**
+     * When there may be room. Milliseconds from now
+     */
     retryAfterMs: number;
     [k: string]: unknown;
   };
@@ -391,13 +547,31 @@ export interface Saga {
       | 'expired'
       | 'cancelled'
       | 'unknown';
+    /**
+     * That of its outcome. Absent until it has one
+     */
     reason?: string;
+    /**
+     * Why it did not succeed
+     */
     error?: {
       code: string;
       message: string;
+      /**
+       * Where it is wrong, as a path from the root: `proposal.input.where`
+       */
       field?: string;
+      /**
+       * What would have been right there
+       */
       expected?: string;
+      /**
+       * What can be done about it
+       */
       fix?: string;
+      /**
+       * When trying again is of use. Milliseconds from when the error was raised
+       */
       retryAfterMs?: number;
       [k: string]: unknown;
     };
@@ -431,14 +605,29 @@ export interface Saga {
   };
   [k: string]: unknown;
 }
+/**
+ * Whom a credential or a session belongs to
+ */
 export interface Me {
   kind: 'agent' | 'person';
   id: string;
   tenant: string;
   roles: string[];
+  /**
+   * Of agents: the tools, and operations of tools, that they may name
+   */
   scopes?: string[];
+  /**
+   * Of agents: the person who answers for them, if any
+   */
   owner?: string;
+  /**
+   * Of people: for people to read
+   */
   name?: string;
+  /**
+   * Of people: to be sent with whatever changes something
+   */
   csrf?: string;
   auth: {
     method: string;

@@ -22,6 +22,7 @@ import type {
 } from './types.js';
 import { pathOf, pause, sagaPath, timedOut, waitSecondsUntil, type Until } from './waiting.js';
 
+/** The gateway as an agent uses it: to propose, to wait, to look and to cancel. It holds no connection, so there is nothing to close. */
 export class Countersign {
   readonly #transport: Transport;
 

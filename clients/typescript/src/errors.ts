@@ -6,14 +6,23 @@ export const CLIENT_CODES = {
   UNEXPECTED_ANSWER: 'What answered is no gateway, or one of another version.',
 } as const;
 
+/** What else is known of an error. What is left out is not known. */
 export interface CountersignErrorOptions {
+  /** Where it is wrong, as a path from the root: `proposal.input.where`. */
   readonly field?: string | undefined;
+  /** What would have been right there. */
   readonly expected?: string | undefined;
+  /** What to do now. */
   readonly fix?: string | undefined;
+  /** Whether the same call, with the same `actionId`, may succeed later. Default false. */
   readonly retryable?: boolean | undefined;
+  /** When trying again is of use. Milliseconds from now. */
   readonly retryAfterMs?: number | undefined;
+  /** Of the HTTP answer, where there was one. */
   readonly status?: number | undefined;
+  /** Names the request in the gateway's log. */
   readonly instance?: string | undefined;
+  /** What it was raised for, such as an error of `fetch`. */
   readonly cause?: unknown;
 }
 
@@ -24,6 +33,7 @@ export class CountersignError extends Error {
   readonly code: string;
   /** Where it is wrong, as a path from the root: `proposal.input.where`. */
   readonly field: string | undefined;
+  /** What would have been right there. */
   readonly expected: string | undefined;
   /** What to do now. */
   readonly fix: string | undefined;

@@ -6,19 +6,26 @@ import type { Outcome, PendingAction } from './types.js';
 export interface ToolAnswer {
   /** An outcome's; `pending`: it waits for people; `open`: it goes on; `refused`: it could not be proposed like this. */
   readonly status: Outcome['status'] | 'pending' | 'open' | 'refused';
+  /** Absent where no answer named the action: it was refused, or the wait for it ended. */
   readonly actionId?: string;
   readonly reason: string;
   /** What the tool returned. */
   readonly result?: unknown;
+  /** Why it did not succeed: one of docs/errors.md. */
   readonly code?: string;
+  /** Where it is wrong, as a path from the root: `proposal.input.where`. */
   readonly field?: string;
+  /** What would have been right there. */
   readonly expected?: string;
+  /** What can be done about it. */
   readonly fix?: string;
+  /** When trying again is of use. Milliseconds from now. */
   readonly retryAfterMs?: number;
   /** The checks that did not hold. */
   readonly failedChecks?: readonly string[];
   /** Who must decide first: any one of these roles, each. */
   readonly waitingFor?: readonly (readonly string[])[];
+  /** Until when they may decide. RFC 3339 UTC. */
   readonly expiresAt?: string;
   /** What to do, and what not to. */
   readonly advice?: string;

@@ -7,10 +7,12 @@ import type { Outcome, PendingAction, ProposalInput, WaitOptions } from './types
 /** What the arguments of a call come to, without what says which call it is. */
 export type Proposed = Omit<ProposalInput, 'actionId'>;
 
+/** Makes what is proposed of the arguments of a call. What it throws, the call throws, and nothing is proposed. */
 export type Propose<Args> = (args: Args) => Proposed | Promise<Proposed>;
 
 /** Which call it is: the same call again is the same action. `actionId` names it outright. */
 export interface GuardedCall extends WaitOptions {
+  /** The id of the action. Default: derived from `id` and `thread`; without an `id` a random UUID. */
   readonly actionId?: string | undefined;
   /** The framework's id of the call. */
   readonly id?: string | undefined;

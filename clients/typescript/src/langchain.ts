@@ -7,6 +7,7 @@ import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from
 import { pausedOn, type Paused } from './paused.js';
 import type { Outcome, PendingAction } from './types.js';
 
+/** A tool of LangChain as its model sees it, and what a call of it proposes. */
 export interface ToolDefinition<SCHEMA extends InteropZodObject> {
   readonly name: string;
   /** For the model. */

@@ -5,6 +5,7 @@ import type { Countersign } from './client.js';
 import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from './guard.js';
 import { pausedOn, type Paused } from './paused.js';
 
+/** A tool of Mastra as its model sees it, and what a call of it proposes. */
 export interface ToolDefinition<SCHEMA extends PublicSchema> {
   readonly id: string;
   /** For the model. */

@@ -6,6 +6,7 @@ import { forModel, wasRefused } from './for-model.js';
 import { callAsTool, guard, type OnPending, type Propose, type ToolAnswer } from './guard.js';
 import type { Outcome, PendingAction, WaitOptions } from './types.js';
 
+/** A tool of the SDK as its model sees it, and what a call of it proposes. */
 export interface ToolDefinition<SCHEMA extends z.ZodObject, Context> {
   readonly name: string;
   /** For the model. */

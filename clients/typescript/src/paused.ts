@@ -7,7 +7,9 @@ export interface Paused {
   readonly type: 'countersign';
   readonly actionId: string;
   readonly reason: string;
+  /** Who must decide first: any one of these roles, each. */
   readonly waitingFor?: ToolAnswer['waitingFor'];
+  /** Until when they may decide. RFC 3339 UTC. */
   readonly expiresAt?: string;
 }
 

@@ -1,6 +1,7 @@
 /** Where the gateway is and who speaks to it: given, or from the environment where there is one. */
 import { CountersignError } from './errors.js';
 
+/** Where the gateway is, who speaks to it, and for how long it is tried. */
 export interface ClientOptions {
   /** The gateway's address. Default: COUNTERSIGN_GATEWAY_URL. */
   readonly url?: string | undefined;

@@ -19,14 +19,17 @@ const route = createRoute({
           id: z.string(),
           tenant: z.string(),
           roles: z.array(z.string()),
-          scopes: z.array(z.string()).optional(),
-          owner: z.string().optional(),
-          name: z.string().optional(),
-          csrf: z.string().optional(),
+          scopes: z
+            .array(z.string())
+            .optional()
+            .openapi({ description: 'Of agents: the tools, and operations of tools, that they may name' }),
+          owner: z.string().optional().openapi({ description: 'Of agents: the person who answers for them, if any' }),
+          name: z.string().optional().openapi({ description: 'Of people: for people to read' }),
+          csrf: z.string().optional().openapi({ description: 'Of people: to be sent with whatever changes something' }),
           auth: z.object({ method: z.string(), by: z.string() }),
           jti: z.string().openapi({ description: 'By which your authority is revoked' }),
         })
-        .openapi('Me'),
+        .openapi('Me', { description: 'Whom a credential or a session belongs to' }),
       'As far as it could be verified',
     ],
   }),

@@ -19,7 +19,12 @@ import { jsonObject, textSchemaOf } from './described.js';
 const { shape } = proposalSchema;
 
 const cel = textSchemaOf({ min: 1, max: MAX_CEL, description: 'CEL over `pre`, `post`, `delta` and `result`' });
-const withinMs = { type: 'integer', minimum: 0, maximum: MAX_WITHIN_MS } as const;
+const withinMs = {
+  type: 'integer',
+  minimum: 0,
+  maximum: MAX_WITHIN_MS,
+  description: 'How long the real system may take to show it. Milliseconds, default 0',
+} as const;
 
 const expectations = {
   anyOf: [
@@ -47,12 +52,28 @@ const described = proposalSchema.extend({
   }),
   input: jsonObject("The tool's own input"),
   expect: shape.expect.optional().openapi({ ...(expectations as object), description: 'What must be true afterwards' }),
-  expectedOutcome: shape.expectedOutcome.optional().openapi(textSchemaOf({ min: 1, max: MAX_EXPECTED_OUTCOME })),
+  expectedOutcome: shape.expectedOutcome.optional().openapi(
+    textSchemaOf({
+      min: 1,
+      max: MAX_EXPECTED_OUTCOME,
+      description:
+        'The outcome in your own words. Compared by meaning where the operator has a model for it, else recorded',
+    }),
+  ),
   reasoning: shape.reasoning
     .optional()
     .openapi(textSchemaOf({ max: MAX_REASONING, description: 'Your own words, shown to people as such' })),
+  revises: shape.revises.optional().openapi({
+    description: 'The action of yours that this one is proposed instead of, after a person asked for changes',
+  }),
+  traceId: shape.traceId.optional().openapi({ description: 'Groups the actions of one task' }),
+  onMismatch: shape.onMismatch.optional().openapi({
+    description:
+      'Whether an effect that is not what was promised is undone (`compensate`), or left for somebody to look at. Default `keep`',
+  }),
   claims: shape.claims.optional().openapi({
     type: 'object',
+    description: 'What you believe about where you are. Recorded and shown, never trusted: no policy reads it',
     ...({ propertyNames: { ...textSchemaOf({ max: MAX_CLAIM.name }), not: { enum: ['__proto__'] } } } as object),
     additionalProperties: textSchemaOf({ max: MAX_CLAIM.value }),
   }),

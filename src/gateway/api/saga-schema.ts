@@ -69,8 +69,8 @@ export const saga = z
         status: z.enum(stepStatuses).openapi({
           description: '`waiting`: not begun; `skipped`: never will be, because a step before it did not succeed',
         }),
-        reason: z.string().optional(),
-        error: error.optional(),
+        reason: z.string().optional().openapi({ description: 'That of its outcome. Absent until it has one' }),
+        error: error.optional().openapi({ description: 'Why it did not succeed' }),
         receipt: receipt.optional(),
       }),
     ),

@@ -71,18 +71,41 @@ export const pageQuery = {
     .openapi({ type: 'integer', minimum: 1, maximum: 200, description: 'Default 25' }),
 };
 
+const seq = z.number().int().openapi({ description: 'Its number in the chain: from 1, without gaps' });
 export const receipt = z
-  .object({ tenant: z.string(), seq: z.number().int(), hash: digest })
+  .object({ tenant: z.string(), seq, hash: digest })
   .openapi('ReceiptRef', { description: "The action's place in its tenant's chain of receipts" });
+
+/** What an error says besides its code and its message. */
+const particulars = {
+  field: z
+    .string()
+    .optional()
+    .openapi({ description: 'Where it is wrong, as a path from the root: `proposal.input.where`' }),
+  expected: z.string().optional().openapi({ description: 'What would have been right there' }),
+  fix: z.string().optional().openapi({ description: 'What can be done about it' }),
+};
 
 export const error = z.object({
   code: z.string(),
   message: z.string(),
-  field: z.string().optional(),
-  expected: z.string().optional(),
-  fix: z.string().optional(),
-  retryAfterMs: z.number().optional(),
+  ...particulars,
+  retryAfterMs: z
+    .number()
+    .optional()
+    .openapi({ description: 'When trying again is of use. Milliseconds from when the error was raised' }),
 });
+
+/** Who must still approve: of each requirement, any one of its roles. */
+export const missing = z.array(
+  z.looseObject({
+    roles: z.array(z.string()),
+    have: z.number().int().openapi({ description: 'How many different people have approved' }),
+    need: z.number().int().openapi({ description: 'How many it takes' }),
+  }),
+);
+
+const rows = z.number().openapi({ description: 'How many rows or objects it would change or return' });
 
 export const problem = z
   .object({
@@ -92,9 +115,7 @@ export const problem = z
     detail: z.string(),
     instance: z.string(),
     code: z.string().openapi({ description: 'Stable; the API page lists the codes' }),
-    field: z.string().optional(),
-    expected: z.string().optional(),
-    fix: z.string().optional(),
+    ...particulars,
   })
   .openapi('Problem', { description: 'An error (RFC 9457)' });
 
@@ -102,7 +123,7 @@ export const outcome = z
   .object({
     status: z.enum(['success', 'mismatch', 'failed', 'denied', 'expired', 'cancelled', 'unknown']),
     reason: z.string(),
-    error: error.optional(),
+    error: error.optional().openapi({ description: 'Why the status is not `success`' }),
     tenant: tenantSchema,
     actionId: actionIdSchema,
     proposalDigest: digest,
@@ -111,13 +132,30 @@ export const outcome = z
     operation: z.string().optional().openapi({ description: "To agents: the tool's name for what was done" }),
     environment: z.string().optional().openapi({ description: 'To agents' }),
     preview: z
-      .looseObject({ rows: z.number(), targets: z.array(z.string()), summary: z.string() })
+      .looseObject({ rows, targets: z.array(z.string()), summary: z.string() })
       .optional()
       .openapi({ description: 'To agents: what it would touch, as it was decided on' }),
-    decision: z.looseObject({ effect: z.enum(DECISION_EFFECTS), reason: z.string() }).optional(),
-    approvals: z.array(z.looseObject({ verdict: z.enum(VERDICTS), at: time })).optional(),
-    checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean() })).optional(),
-    delta: z.looseObject({ operations: z.number(), latencyMs: z.number() }).optional(),
+    decision: z
+      .looseObject({ effect: z.enum(DECISION_EFFECTS), reason: z.string() })
+      .optional()
+      .openapi({ description: 'The last decision on it. Absent where it ended before policy was asked' }),
+    approvals: z
+      .array(z.looseObject({ verdict: z.enum(VERDICTS), at: time }))
+      .optional()
+      .openapi({ description: 'What people decided on it' }),
+    checks: z
+      .array(z.looseObject({ name: z.string(), ok: z.boolean() }))
+      .optional()
+      .openapi({ description: 'What was checked after the effect' }),
+    delta: z
+      .looseObject({
+        operations: z.number().openapi({ description: 'How many operations the whole difference has (RFC 6902)' }),
+        latencyMs: z.number().openapi({
+          description: "From the effect's start until the expected state was read back, milliseconds",
+        }),
+      })
+      .optional()
+      .openapi({ description: 'What changed. Absent where there was no effect to look at' }),
     result: z.unknown().optional().openapi({ description: 'What the tool returned. It is no evidence of the effect' }),
     revisedBy: actionIdSchema.optional().openapi({
       description: 'The action that is done instead, where a person changed what was proposed',
@@ -128,7 +166,10 @@ export const outcome = z
       .openapi({ description: 'Where a person resolved what could not be known' }),
     compensation: z
       .looseObject({
-        actionId: z.string().optional(),
+        actionId: z
+          .string()
+          .optional()
+          .openapi({ description: 'The action that undid it, or tried to. Absent where it did not come to one' }),
         status: z.enum(['running', 'success', 'nothing', 'accepted', 'needs_person']),
       })
       .optional()
@@ -149,24 +190,37 @@ export const action = z
     status: z.enum(ACTION_STATUSES),
     tool: z.string(),
     proposalDigest: digest.optional(),
-    phase: z.enum(PHASES).optional(),
-    agent: z.string().optional(),
-    environment: z.string().optional(),
-    summary: z.string().optional(),
-    effect: z.enum(DECISION_EFFECTS).optional(),
-    reason: z.string().optional(),
+    phase: z.enum(PHASES).optional().openapi({ description: 'Where it stands. Absent in lists' }),
+    agent: z
+      .string()
+      .optional()
+      .openapi({ description: 'Who proposed it. Absent where it ended before that was known' }),
+    environment: z
+      .string()
+      .optional()
+      .openapi({ description: "The tool's. Absent where it ended before that was known" }),
+    summary: z
+      .string()
+      .optional()
+      .openapi({ description: 'One line on what it would touch. Absent where it ended before that was known' }),
+    effect: z
+      .enum(DECISION_EFFECTS)
+      .optional()
+      .openapi({ description: 'Of the decision, once it has ended or people are asked' }),
+    reason: z
+      .string()
+      .optional()
+      .openapi({ description: 'Why it ended as it did, or why people are asked. Absent before' }),
     code: z.string().optional().openapi({ description: 'Why it did not succeed, once it has ended' }),
     proposedAt: time.optional(),
     endedAt: time.optional(),
     expiresAt: time.optional(),
-    cancelRequested: z.boolean().optional(),
+    cancelRequested: z.boolean().optional().openapi({ description: 'Whether it was asked to stop. Absent in lists' }),
     pending: z
       .looseObject({
-        reason: z.string().optional(),
+        reason: z.string().optional().openapi({ description: 'To agents: why people are asked' }),
         expiresAt: time.optional(),
-        missing: z
-          .array(z.looseObject({ roles: z.array(z.string()), have: z.number().int(), need: z.number().int() }))
-          .optional(),
+        missing: missing.optional().openapi({ description: 'To agents: whose approval is missing' }),
       })
       .optional()
       .openapi({
@@ -175,14 +229,24 @@ export const action = z
     outcome: outcome.optional(),
     error: error.optional().openapi({ description: 'In a batch: why nothing more is known of it now' }),
     receipt: receipt.optional(),
-    revises: z.string().optional(),
+    revises: z
+      .string()
+      .optional()
+      .openapi({ description: 'The action that it is proposed instead of, where people were asked about it' }),
   })
   .openapi('Action', {
     additionalProperties: true,
     description: 'What is known of an action now. `open`: it has no outcome, and does not wait for people.',
   });
 
-export const actionPage = z.object({ actions: z.array(action), next: z.string().optional() }).openapi('Actions');
+const next = z
+  .string()
+  .optional()
+  .openapi({ description: 'The `cursor` of the page after it. Absent of the last one' });
+
+export const actionPage = z
+  .object({ actions: z.array(action), next })
+  .openapi('Actions', { description: 'One page of actions' });
 
 const approvalRequest = z
   .looseObject({
@@ -200,8 +264,8 @@ const approvalRequest = z
   })
   .openapi('ApprovalRequest', { description: 'An action that waits for people' });
 export const approvalRequestPage = z
-  .object({ approvalRequests: z.array(approvalRequest), next: z.string().optional() })
-  .openapi('ApprovalRequests');
+  .object({ approvalRequests: z.array(approvalRequest), next })
+  .openapi('ApprovalRequests', { description: 'One page of what waits for people' });
 
 export const decision = z
   .strictObject({

@@ -25,4 +25,5 @@ export interface PersonPrincipal extends Approver {
   };
 }
 
+/** Somebody whom the gateway has authenticated: an agent, or a person. */
 export type Principal = AgentPrincipal | PersonPrincipal;

@@ -28,12 +28,14 @@ import { gatewaySettings } from '../settings.js';
 import { ApiKeys } from '../store/api-keys.js';
 import { pendingGatewayTables } from '../store/set-up.js';
 
+/** What a gateway is started with. */
 export interface GatewayOptions {
   /** Its `gateway`, `passkeys`, `privacy` and `roles` count. */
   readonly config: Pick<CountersignConfig, 'gateway' | 'passkeys' | 'privacy' | 'roles'>;
   readonly temporal: TemporalSettings;
-  /** Postgres URL of the ledger, and its schema (default `countersign`). */
+  /** Postgres URL of the ledger. */
   readonly ledgerUrl: string;
+  /** Postgres schema of the ledger. Default `countersign`. */
   readonly ledgerSchema?: string;
   /** Needs the private gateway key. */
   readonly keyring: Keyring;
@@ -44,6 +46,7 @@ export interface GatewayOptions {
   readonly devPeople?: readonly DevPerson[];
 }
 
+/** A gateway that listens. */
 export interface RunningGateway {
   /** Where people reach it. */
   readonly url: string;

@@ -39,7 +39,8 @@ export function capLimits(
 
 /**
  * The limits for the budgets of a standing approval. Undefined when no budget of the policy measures one of its units for this action: an
- * amount that is not measured was not approved in advance.
+ * amount that is not measured was not approved in advance. Of the approval, `actions` is how many it is for (default any number), and `amounts`
+ * the most of each unit (default any amount).
  */
 export function standingLimits(
   {

@@ -24,6 +24,7 @@ export interface CounterFigure {
   readonly text: string;
 }
 
+/** How full a counter is, by the limit of the same id and kind among those that policy declares. */
 export function counterFigure(counter: Counter, limits: readonly Limit[]): CounterFigure {
   const { limit: id, key, kind, used, held, state } = counter;
   const name = key === '' ? id : `${id} ${key}`;

@@ -13,6 +13,7 @@ const MESSAGE_LENGTH = 300;
 /** The part of the proposal that limits can read. */
 export interface LimitedProposal {
   readonly input: JsonObject;
+  /** Names the task, for limits of one. What names none shares a counter, for each agent with those below it. */
   readonly traceId?: string | undefined;
 }
 

@@ -8,8 +8,12 @@ import type { ApprovalTerms } from '../approval.js';
 /** What happens to an action that does not fit. */
 export type AtLimit =
   | { readonly kind: 'deny' }
-  /** The action waits and is evaluated again, for at most `maxWaitMs` milliseconds. */
-  | { readonly kind: 'queue'; readonly maxWaitMs: number }
+  /** The action waits and is evaluated again. */
+  | {
+      readonly kind: 'queue';
+      /** The longest time that it waits. Milliseconds. */
+      readonly maxWaitMs: number;
+    }
   | { readonly kind: 'approve'; readonly approvals: readonly ApprovalTerms[] };
 
 /** What an action needs of one counter of a limit. */
@@ -37,6 +41,7 @@ export interface ResolvedLimits {
 /** The amount that one budget of the policy measures for the action. */
 export interface Measured {
   readonly unit: string;
+  /** In `unit`: what is held of the budget. */
   readonly amount: number;
   /** Computes what was really spent from the result of the tool. */
   readonly settle?: (result: Json) => number;

@@ -8,6 +8,7 @@ import type { Operation } from './operation.js';
 import { encodeBody } from './request-body.js';
 import { placeProblems, type TemplateScope } from './template.js';
 
+/** What an agent asks of an `http` tool. */
 export interface HttpInput {
   /** The name of an operation in the config. */
   readonly op: string;
@@ -17,6 +18,7 @@ export interface HttpInput {
   readonly query?: JsonObject | undefined;
   /** The headers, with names in lower case: texts, and lists and objects where the operation declares a style. */
   readonly headers?: JsonObject | undefined;
+  /** Whatever the operation's schema takes. Required where it declares one, unless `bodyOptional` is set. */
   readonly body?: Json | undefined;
 }
 

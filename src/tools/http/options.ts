@@ -11,7 +11,14 @@ import type { FieldStyle, HeaderStyle } from './fields.js';
 import type { BodyFieldStyle } from './request-body.js';
 
 /** The value of a header: a text that is not secret, or a reference to a secret. */
-export type HeaderValue = string | { readonly secret: SecretRef; readonly prefix?: string };
+export type HeaderValue =
+  | string
+  | {
+      /** Where the secret is kept. */
+      readonly secret: SecretRef;
+      /** Stands before it: `Bearer `. Default nothing. */
+      readonly prefix?: string;
+    };
 
 /** A JSON Schema (2020-12) or a zod schema. It only validates: zod's transforms and defaults are not applied to what is sent. */
 export type Schema = boolean | JsonObject | z.ZodType;
@@ -76,16 +83,23 @@ export interface LookUpRequest {
 
 /** The input of the operation that undoes this one. A text that is one reference (`{post.refund.id}`) becomes what it refers to. */
 export interface Inverse {
+  /** The name of an operation of the tool. */
   readonly op: string;
+  /** The values for the names in its URL, with references. Default none. */
   readonly path?: JsonObject;
+  /** Its query parameters, with references. Default none. */
   readonly query?: JsonObject;
+  /** Its headers, with references. Default none. */
   readonly headers?: JsonObject;
+  /** Its body, with references. Default none. */
   readonly body?: Json;
 }
 
+/** One request that agents may ask for, and how its effect is found in the service afterwards. */
 export interface HttpOperation {
   /** What it does, for models that choose among tools: one or two sentences. Default: its method and URL. */
   readonly description?: string;
+  /** The method of the request. What GET and HEAD do is taken to be a READ. */
   readonly method: Method;
   /** The path below `baseUrl`: `/orders/{id}/refunds`. `{id}` is one segment, from `input.path.id`. A fixed query may follow. */
   readonly url: string;
@@ -93,10 +107,13 @@ export interface HttpOperation {
   readonly headers?: Readonly<Record<string, HeaderValue>>;
   /** The schemas of the input. Without a schema, `path` takes plain texts and integers for the URL's names; other parts must be absent. */
   readonly input?: {
+    /** The schema of the values for the names in `url`. Default: plain texts and integers. */
     readonly path?: Schema;
+    /** The schema of the query parameters. Default: there may be none. */
     readonly query?: Schema;
     /** The schema of the headers, with names in lower case. */
     readonly headers?: Schema;
+    /** The schema of the body. Default: there may be none. */
     readonly body?: Schema;
     /** Whether the body may be left out. Default false. */
     readonly bodyOptional?: boolean;
@@ -110,8 +127,11 @@ export interface HttpOperation {
      * booleans and lists of them as `repeat`, and no objects; for forms: `repeat`; for headers: texts only. In a path, the URL says it.
      */
     readonly styles?: {
+      /** By the name of the header, in lower case. Default: its value is a text. */
       readonly headers?: Readonly<Record<string, HeaderStyle>>;
+      /** By the name of the parameter. Default `repeat`. */
       readonly query?: Readonly<Record<string, FieldStyle>>;
+      /** By the name of the form's field. Default `repeat`. */
       readonly body?: Readonly<Record<string, BodyFieldStyle>>;
     };
     /**
@@ -170,6 +190,7 @@ export interface HttpOperation {
   readonly meansNotDone?: readonly number[];
   /** Whether If-Match carries the entity tag of the probe of the same URL, so that only the captured state is changed. Default false. */
   readonly ifMatch?: boolean;
+  /** The operation that undoes this one, as an action of its own. Default: nothing does, and a mismatch is left to people. */
   readonly compensate?: Inverse;
 }
 
@@ -188,6 +209,7 @@ export interface IdempotencyKeyOptions {
   readonly format?: 'quoted' | 'plain' | 'uuid' | 'sha256';
 }
 
+/** For how long the service is waited for, and how much of it is read. What is over a bound fails. */
 export interface HttpLimits {
   /** The longest time to connect, including TLS. Milliseconds, default 5,000. */
   readonly connectMs?: number;
@@ -233,6 +255,7 @@ export interface HttpRadarOptions {
   readonly overlapMs?: number;
 }
 
+/** Which service it is, what may be asked of it, and how it is reached. */
 export interface HttpOptions {
   /** The name of the tool in proposals. */
   readonly name: string;
@@ -240,15 +263,21 @@ export interface HttpOptions {
   readonly environment: string;
   /** The base URL of all operations: `https://api.example.com/v1`. */
   readonly baseUrl: string;
+  /** What agents may ask for, by the names that proposals use. */
   readonly operations: Readonly<Record<string, HttpOperation>>;
   /** Headers of every request to the service. They are sent to no other origin. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;
+  /** Gets the access tokens that every request carries. Default: none does. */
   readonly oauth?: ClientCredentials;
+  /** Certificates, where the system's authorities are not enough or the service asks for one. Default: neither. */
   readonly tls?: TlsOptions;
+  /** Where a request carries its key. Default: in the header `Idempotency-Key`, quoted. */
   readonly idempotencyKey?: IdempotencyKeyOptions;
   /** The look-up of every operation whose idempotency is not `none`. */
   readonly lookUp?: LookUpRequest;
+  /** What else than public addresses over https may be reached. Default nothing. */
   readonly allow?: Allow;
+  /** For how long it waits, and how much it reads. Each has a default. */
   readonly limits?: HttpLimits;
   /**
    * How often one action may be sent in all: by every attempt and under every grant. Default 5 sends within 60,000 ms. A Retry-After is

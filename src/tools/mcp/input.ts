@@ -7,9 +7,11 @@ import type { TemplateScope } from '../http/template.js';
 import type { DeclaredTool } from './declared-tool.js';
 import type { Definitions } from '../pinnable.js';
 
+/** What an agent asks of an `mcp` tool. */
 export interface McpInput {
   /** The name of a tool of the server. */
   readonly tool: string;
+  /** As the tool's pinned definition takes them. Default none. */
   readonly arguments?: JsonObject | undefined;
 }
 

@@ -9,19 +9,32 @@ import type { Idempotency } from '../tool.js';
 
 /** An upstream server that the worker starts as a process and speaks to over its standard streams. */
 export interface StdioServer {
+  /** The program that is started, without a shell: its path, or a name that PATH leads to. */
   readonly command: string;
+  /** The arguments of the command. Default none. */
   readonly args?: readonly string[];
   /** Variables of the process, besides PATH, HOME and the like. Nothing else of the worker's own environment reaches it. */
-  readonly env?: Readonly<Record<string, string | { readonly secret: SecretRef }>>;
+  readonly env?: Readonly<
+    Record<
+      string,
+      | string
+      | {
+          /** Where the secret is kept. */
+          readonly secret: SecretRef;
+        }
+    >
+  >;
   /** The working folder of the process. Default: the worker's. */
   readonly cwd?: string;
 }
 
 /** An upstream server that is reached over Streamable HTTP. */
 export interface HttpServer {
+  /** The URL of its endpoint: `https://mcp.example.com/mcp`. */
   readonly url: string;
   /** Headers of every request. Credentials by reference: `{ authorization: { secret: 'env:TOKEN', prefix: 'Bearer ' } }`. */
   readonly headers?: Readonly<Record<string, HeaderValue>>;
+  /** What else than public addresses over https may be reached. Default nothing. */
   readonly allow?: Pick<Allow, 'loopback' | 'networks' | 'plainHttp'>;
   /** Resolves host names. Default: the resolver of the system. The addresses that it returns are checked like any other. */
   readonly lookup?: LookupFunction;
@@ -63,7 +76,9 @@ export interface McpLookUp extends Omit<McpProbe, 'mustFind'> {
 
 /** The call that undoes this one. A text that is one reference (`{pre.file.content}`) becomes what it refers to. */
 export interface McpInverse {
+  /** The name of a tool of the server that agents may name too. */
   readonly tool: string;
+  /** Its arguments. Default none. */
   readonly arguments?: JsonObject;
 }
 
@@ -86,14 +101,21 @@ export interface McpToolOptions {
   /** How the server treats a repeated call with the same key. Default `none`. */
   readonly idempotency?: Idempotency;
   /** JSON pointer to the argument that takes the key, besides `_meta`: `/request_id`. Agents neither see nor set it. */
-  readonly idempotencyKey?: { readonly argument: string; readonly format?: 'plain' | 'uuid' | 'sha256' };
+  readonly idempotencyKey?: {
+    /** JSON pointer to the argument: `/request_id`. */
+    readonly argument: string;
+    /** How the key is written, as in `IdempotencyKeyOptions`. Default `plain`. */
+    readonly format?: 'plain' | 'uuid' | 'sha256';
+  };
   /** The look-up, required when `idempotency` is `lookup`. */
   readonly lookUp?: McpLookUp;
   /** How long it may take until `ensures` hold: `10s`, at most `10m`. Default: they must hold at once. */
   readonly settlesWithin?: string;
+  /** The call that undoes this one, as an action of its own. Default: nothing does, and a mismatch is left to people. */
   readonly compensate?: McpInverse;
 }
 
+/** For how long the server is waited for, and how much of it is read. */
 export interface McpLimits {
   /** The longest time to start or reach the server and agree on the protocol. Milliseconds, default 15,000. */
   readonly connectMs?: number;
@@ -107,11 +129,13 @@ export interface McpLimits {
   readonly messageBytes?: number;
 }
 
+/** Which MCP server it is, and which of its tools agents may name. */
 export interface McpOptions {
   /** The name of the tool in proposals: the server's tools are `<name>_<tool>` to MCP clients, unless `ownNames` is set. */
   readonly name: string;
   /** The environment of the server in policies: `production`, `staging` … */
   readonly environment: string;
+  /** How the server is started or reached. */
   readonly server: StdioServer | HttpServer;
   /** The file of accepted definitions, which `countersign mcp pin` writes: `new URL('./countersign.pins.json', import.meta.url)`. */
   readonly pins: string | URL;
@@ -130,6 +154,7 @@ export interface McpOptions {
   readonly ownNames?: boolean;
   /** The protocol of the server: default `auto`, which finds out whether it speaks 2026-07-28. */
   readonly protocol?: 'auto' | '2025-11-25' | '2026-07-28';
+  /** For how long it waits, and how much it reads. Each has a default. */
   readonly limits?: McpLimits;
   /** How often one action may be sent in all. Default 5 times within 60,000 ms. */
   readonly sends?: Partial<SendBound>;

@@ -15,6 +15,7 @@ import { parseName, type Table } from './catalog.js';
 import { DIGEST_LIST, digestedIn } from './definition.js';
 import { quote } from './sql.js';
 
+/** Where rows are copied before they are removed, and how many at most. */
 export interface ExportOptions {
   /** The schema that the copies are made in. It must be there, and agents must not reach it. */
   readonly schema: string;

@@ -170,6 +170,7 @@ export const postgresInput = z.discriminatedUnion('op', [
   sql,
 ]);
 
+/** What an agent asks of a `postgres` tool: one of its operations, by `op`. docs/postgres-tool.md has an example of each. */
 export type PostgresInput = z.infer<typeof postgresInput>;
 export type SelectInput = Extract<PostgresInput, { op: 'select' }>;
 export type InsertInput = Extract<PostgresInput, { op: 'insert' }>;

@@ -7,6 +7,7 @@ import type { ExportOptions } from './exports.js';
 import type { FrameOptions } from './sample.js';
 import type { PostgresRadarOptions } from './radar/options.js';
 
+/** Which database it is, what of it agents may reach, and how its changes are looked at. */
 export interface PostgresOptions {
   /** The name of the tool in proposals. */
   readonly name: string;

@@ -5,8 +5,10 @@ import type { PostgresInput } from './input.js';
 import type { ChangePlan } from './plan.js';
 import type { RehearsalLimits } from './rehearse.js';
 
+/** Which changes are tried and rolled back before they are decided on: all, those that ask for it or need it, or none. */
 export type RehearsalMode = 'always' | 'when-asked' | 'never';
 
+/** With which role a change is rehearsed, and for how long. */
 export interface RehearsalOptions {
   /** The settings of node-postgres for the role that rehearses, where it is another one. It needs the same rights to the tables. */
   readonly connection?: ClientConfig;

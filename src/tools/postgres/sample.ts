@@ -9,6 +9,7 @@ import type { ChangePlan } from './plan.js';
 import { createdIn, keysIn } from './rows.js';
 import { keyCondition, Parameters, quote } from './sql.js';
 
+/** Which rows beside the action's own are sampled, to see that they stay as they are. */
 export interface FrameOptions {
   /** How many rows of each table are sampled, besides the action's own: those with the lowest keys, from 1 to 1000. */
   readonly sampleRows: number;

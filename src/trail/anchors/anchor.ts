@@ -7,6 +7,7 @@ export interface AnchoredCheckpoint {
   readonly jws: string;
 }
 
+/** A place outside of the ledger where checkpoints of the audit trail are put. `fileAnchor()`, `gitAnchor()` and `webhookAnchor()` make one. */
 export interface Anchor {
   /** Unique among the anchors. */
   readonly name: string;

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { checkedName } from '../../notify/options.js';
 import { anchorFailed, anchorLine, type Anchor } from './anchor.js';
 
+/** Which file checkpoints are appended to. */
 export interface FileAnchorOptions {
-  /** Default `file`. */
+  /** The name, unique among the anchors. Default `file`. */
   readonly name?: string;
   /** The file, JSON Lines. It is made when missing. */
   readonly path: string;

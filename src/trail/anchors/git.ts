@@ -6,8 +6,9 @@ import { promisify } from 'node:util';
 import { checkedName } from '../../notify/options.js';
 import { anchorFailed, anchorLine, type Anchor } from './anchor.js';
 
+/** Which repository checkpoints are committed to, and where they are pushed. */
 export interface GitAnchorOptions {
-  /** Default `git`. */
+  /** The name, unique among the anchors. Default `git`. */
   readonly name?: string;
   /** The folder of a clone that is this anchor's alone. */
   readonly repository: string;

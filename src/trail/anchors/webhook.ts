@@ -4,13 +4,15 @@ import { guardedFetch } from '../../http/guarded-fetch.js';
 import { checkedName, checkedTimeout, checkedUrl } from '../../notify/options.js';
 import { anchorFailed, type Anchor } from './anchor.js';
 
+/** Where checkpoints are posted. */
 export interface WebhookAnchorOptions {
-  /** Default `webhook`. */
+  /** The name, unique among the anchors. Default `webhook`. */
   readonly name?: string;
+  /** Where checkpoints are posted: https, or http to this machine where `allow.loopback` is set. */
   readonly url: string;
   /** The addresses that are not public and may be posted to. Default none. */
   readonly allow?: Pick<Allow, 'loopback' | 'networks'>;
-  /** Milliseconds, default 10,000. */
+  /** The timeout of one post. Milliseconds from 1 to 60,000, default 10,000. */
   readonly timeoutMs?: number;
 }
 

@@ -265,6 +265,7 @@ class Countersign(_Client):
         return Me.model_validate(self._send(Request("GET", "/v1/me")))
 
     def close(self) -> None:
+        """Closes the HTTP client, unless it was given."""
         if self._own:
             self._http.close()
 
@@ -375,6 +376,7 @@ class AsyncCountersign(_Client):
         return Me.model_validate(await self._send(Request("GET", "/v1/me")))
 
     async def close(self) -> None:
+        """As ``Countersign.close``."""
         if self._own:
             await self._http.aclose()
 

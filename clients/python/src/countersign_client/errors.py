@@ -32,6 +32,7 @@ class CountersignError(Exception):
         self.field = field
         """Where it is wrong, as a path from the root: ``proposal.input.where``."""
         self.expected = expected
+        """What would have been right there."""
         self.fix = fix
         """What to do now."""
         self.retryable = retryable

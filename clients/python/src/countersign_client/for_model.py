@@ -22,19 +22,26 @@ class ToolAnswer(BaseModel):
     status: ToolStatus
     """An outcome's; ``pending``: it waits for people; ``open``: it goes on; ``refused``: it could not be proposed like this."""
     action_id: str | None = None
+    """None where no answer named the action: it was refused, or the wait for it ended."""
     reason: str
     result: Any = None
     """What the tool returned."""
     code: str | None = None
+    """Why it did not succeed: one of docs/errors.md."""
     field: str | None = None
+    """Where it is wrong, as a path from the root: ``proposal.input.where``."""
     expected: str | None = None
+    """What would have been right there."""
     fix: str | None = None
+    """What can be done about it."""
     retry_after_ms: float | None = None
+    """When trying again is of use. Milliseconds from now."""
     failed_checks: list[str] | None = None
     """The checks that did not hold."""
     waiting_for: list[list[str]] | None = None
     """Who must decide first: any one of these roles, each."""
     expires_at: str | None = None
+    """Until when they may decide. RFC 3339 UTC."""
     advice: str | None = None
     """What to do, and what not to."""
 

@@ -42,3 +42,7 @@ ListFilter = TypedDict(
     },
     total=False,
 )
+"""
+Which actions are listed. ``from`` and ``to`` are RFC 3339 times, of the end of those that have ended and of the proposal of those that are
+open; ``limit`` is 1 to 200, default 25.
+"""

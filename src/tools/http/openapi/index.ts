@@ -25,6 +25,7 @@ export interface OpenApiOperation extends Omit<Partial<HttpOperation>, 'method' 
   readonly server?: string;
 }
 
+/** Which operations of a document are imported. */
 export interface OpenApiOptions {
   /**
    * The operations to import, by the names that proposals use. Operations that are not named are not imported, and nothing in them matters.
@@ -47,6 +48,7 @@ export interface OpenApiOperationDescription {
   readonly leftOut: readonly string[];
 }
 
+/** What a document describes, and what of it can be imported. */
 export interface OpenApiDescription {
   /** The servers, with variables at their defaults: what `baseUrl` may be. */
   readonly servers: readonly string[];

@@ -2,6 +2,7 @@
 import type { ClientConfig } from 'pg';
 import type { DeclaredWriters } from '../../../radar/source.js';
 
+/** How the covered tables are watched, and who else may write to them. */
 export interface PostgresRadarOptions {
   /**
    * The URL of the database for the role that watches. It needs REPLICATION, and to own the tables until the radar is set up. Default: the
