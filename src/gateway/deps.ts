@@ -114,6 +114,8 @@ export interface GatewaySettings {
   readonly freezeRoles: readonly string[];
   /** Roles that see what is of no tenant: what the radar found. Default `platform-operator`. */
   readonly platformRoles: readonly string[];
+  /** Roles that see how others of their tenant decide. Default `operator`. */
+  readonly oversightRoles: readonly string[];
   /** How long a session lasts without being used, and at most. Seconds; defaults 30 minutes and 12 hours. */
   readonly session: { readonly idleSeconds: number; readonly maxSeconds: number };
   readonly limits: {
