@@ -1,5 +1,6 @@
 /** What breaks a canary that is due: workers that die, freezes, a ledger that refuses, hours that end, another config, and nobody who decides. */
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,8 +16,9 @@ import type { Outcome, PendingView } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { CountersignConfig } from '../../src/config/config.js';
 import type { CanariesConfig, OversightConfig } from '../../src/config/oversight.js';
-import type { RunningWorker } from '../../src/worker/worker.js';
-import { startTestGateway, type TestGateway } from '../support/gateway.js';
+import { faultsFromEnv } from '../../src/worker/faults.js';
+import type { WorkerOptions } from '../../src/worker/worker.js';
+import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
 import { shopTool, startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 import { spawnWorker, type WorkerProcess } from '../support/worker-process.js';
@@ -88,19 +90,25 @@ function configOf(oversight: OversightConfig): CountersignConfig {
   return { policies: stack.policies, tools: [shopTool(stack.shopUrl)], oversight };
 }
 
+/** Leaves the schedule as it is, which would go where a worker turns off what is sent by itself. */
+const UNSCHEDULED = { reconcileEveryMs: 0 };
+
+/** While so many workers of the config run. */
 async function working<T>(
   tenants: readonly string[],
   canaries: CanariesConfig,
-  body: (worker: RunningWorker) => Promise<T>,
+  body: () => Promise<T>,
+  { many = 1, ...more }: { readonly many?: number } & Pick<Partial<WorkerOptions>, 'faults' | 'reconcileEveryMs'> = {},
 ): Promise<T> {
-  const worker = await stack.startWorker({
-    config: configOf(oversightOf(tenants, canaries)),
-    reconcileEveryMs: 3_600_000,
-  });
+  const workers = await Promise.all(
+    Array.from({ length: many }, () =>
+      stack.startWorker({ config: configOf(oversightOf(tenants, canaries)), reconcileEveryMs: 3_600_000, ...more }),
+    ),
+  );
   try {
-    return await body(worker);
+    return await body();
   } finally {
-    await worker.stop();
+    await Promise.all(workers.map((worker) => worker.stop()));
   }
 }
 
@@ -199,59 +207,44 @@ describe('the schedule', () => {
 
   test('sends each tenant one in a round of two workers, and none outside of its hours', async () => {
     const tenants = ['two', 'three', 'four'].map(tenantOf);
-    const other = await spawnWorker(stack, stack.policies, undefined, { oversight: oversightOf(tenants) });
-    try {
-      await working(tenants, {}, async () => {
-        const canaries = await round();
-        expect(canaries.map(({ workflowId }) => workflowId.split('/')[0]).sort()).toEqual([...tenants].sort());
-        for (const tenant of tenants) {
-          const [canary] = await shownTo(tenant);
-          expect(canary).not.toHaveProperty('sentBy');
-          expect(await inboxOf(tenant)).toEqual([canary?.actionId]);
-        }
-      });
-    } finally {
-      await other.kill();
-    }
+    const sendsEachOne = async (): Promise<void> => {
+      const canaries = await round();
+      expect(canaries.map(({ workflowId }) => workflowId.split('/')[0]).sort()).toEqual([...tenants].sort());
+      for (const tenant of tenants) {
+        const [canary] = await shownTo(tenant);
+        expect(canary).not.toHaveProperty('sentBy');
+        expect(await inboxOf(tenant)).toEqual([canary?.actionId]);
+      }
+    };
+    await working(tenants, {}, sendsEachOne, { many: 2 });
     await working(tenants, { hours: OVER }, async () => {
       expect(await round()).toEqual([]);
     });
     for (const tenant of tenants) expect(await sentTo(tenant)).toHaveLength(1);
   });
 
-  test('sends no more than the week may have, nor lets more than three wait, whichever workers race for the last', async () => {
-    const [week, wait] = [tenantOf('week'), tenantOf('wait')];
-    const limited = { perWeek: 2, mostPerWeek: 2 };
-    const racing = async (tenant: string, canaries: CanariesConfig, most: number): Promise<void> => {
-      const oversight = oversightOf([tenant], canaries);
-      const other = await spawnWorker(stack, stack.policies, undefined, { oversight });
-      try {
-        await working([tenant], canaries, async () => {
-          const started = await Promise.all(Array.from({ length: 6 }, () => due(tenant)));
-          const ends = await Promise.all(
-            started.map((canary) =>
-              Promise.race([
-                refusalOf(canary),
-                until(
-                  () => sentTo(tenant),
-                  (sent) => sent.some(({ actionId }) => canary.workflowId === `${tenant}/${actionId}`),
-                ).then(() => 'sent'),
-              ]),
-            ),
-          );
-          expect(ends.sort()).toEqual([
-            ...Array.from({ length: 6 - most }, () => 'RATE_LIMITED'),
-            ...Array.from({ length: most }, () => 'sent'),
-          ]);
-        });
-      } finally {
-        await other.kill();
-      }
+  test.each([
+    ['the week may have', { perWeek: 2, mostPerWeek: 2 }, 2],
+    ['may wait', {}, 3],
+  ] satisfies [string, CanariesConfig, number][])(
+    'sends no more than %s, whichever of two workers races for the last',
+    async (_, canaries, most) => {
+      const tenant = tenantOf('racing');
+      const race = async (): Promise<void> => {
+        const started = await Promise.all(Array.from({ length: 6 }, () => due(tenant)));
+        const shown = (canary: Handle): Promise<string> =>
+          until(
+            () => sentTo(tenant),
+            (sent) => sent.some(({ actionId }) => canary.workflowId === `${tenant}/${actionId}`),
+          ).then(() => 'shown');
+        const ends = await Promise.all(started.map((canary) => Promise.race([refusalOf(canary), shown(canary)])));
+        const refused = Array.from({ length: 6 - most }, () => 'RATE_LIMITED');
+        expect(ends.sort()).toEqual([...refused, ...Array.from({ length: most }, () => 'shown')]);
+      };
+      await working([tenant], canaries, race, { many: 2 });
       expect(await inboxOf(tenant)).toHaveLength(most);
-    };
-    await racing(week, limited, 2);
-    await racing(wait, {}, 3);
-  });
+    },
+  );
 });
 
 describe('one that is due is not sent', () => {
@@ -290,20 +283,22 @@ describe('one that is due is not sent', () => {
     ['what is sent by itself was turned off', { perWeek: 0 }],
     ['its hours ended', { hours: OVER }],
     ['its template is gone', { templates: { another: template('sessions') } }],
-  ] satisfies [string, CanariesConfig][])(
-    'where, between the draw and the sending, the worker died and %s',
-    async (_, canaries) => {
-      const tenant = tenantOf('late');
-      const doomed = await doomedAt('previewCanary.begin', tenant);
-      const drawn = await triggered();
-      expect(await doomed.died).toBe('SIGKILL');
-      await survivor(tenant, canaries, async () => {
-        const [canary] = await sentBy(drawn);
-        expect(await refusalOf(canary)).toBe('CANARY_INVALID');
-      });
-      expect(await sentTo(tenant)).toEqual([]);
-    },
-  );
+  ] satisfies [string, CanariesConfig][])('where, since it was drawn, %s', async (_, canaries) => {
+    const tenant = tenantOf('late');
+    const canary = await due(tenant);
+    const refused = async (): Promise<void> => expect(await refusalOf(canary)).toBe('CANARY_INVALID');
+    await working([tenant], canaries, refused, UNSCHEDULED);
+    expect(await sentTo(tenant)).toEqual([]);
+  });
+
+  test('in a tenant that is configured no more', async () => {
+    const tenant = tenantOf('left-out');
+    const canary = await due(tenant);
+    await working(['another'], {}, async () => {
+      expect(await refusalOf(canary)).toBe('CANARY_INVALID');
+    });
+    expect(await sentTo(tenant)).toEqual([]);
+  });
 
   test('where fewer may come in a week than have come by now', async () => {
     const tenant = tenantOf('fewer');
@@ -318,53 +313,73 @@ describe('one that is due is not sent', () => {
   });
 });
 
-function doomedAt(point: FaultPoint, tenant: string, canaries?: CanariesConfig): Promise<WorkerProcess> {
-  const fault = `${point}:kill:${path.join(folder, randomUUID())}`;
-  return spawnWorker(stack, stack.policies, fault, { oversight: oversightOf([tenant], canaries) });
+/** A worker that dies at that point, and one in its place: on a task queue of their own, so that several die at the same time. */
+interface Dying {
+  readonly doomed: WorkerProcess;
+  /** Has a round begin, as the schedule does. */
+  round(): Promise<WorkflowHandle<() => Promise<number>>>;
+  survivor<T>(canaries: CanariesConfig, body: () => Promise<T>): Promise<T>;
 }
 
-/** No schedule is touched: what was turned off here is so for this worker alone. */
-async function survivor<T>(tenant: string, canaries: CanariesConfig, body: () => Promise<T>): Promise<T> {
-  const worker = await stack.startWorker({ config: configOf(oversightOf([tenant], canaries)) });
-  try {
-    return await body();
-  } finally {
-    await worker.stop();
-  }
+async function dyingAt(point: FaultPoint, tenant: string, canaries?: CanariesConfig): Promise<Dying> {
+  const temporal = { ...stack.temporal, taskQueue: tenant };
+  const fault = `${point}:kill:${path.join(folder, tenant)}`;
+  const oversight = oversightOf([tenant], canaries);
+  const doomed = await spawnWorker({ ...stack, temporal }, stack.policies, fault, { oversight });
+  return {
+    doomed,
+    round: () =>
+      client.temporal.workflow.start<() => Promise<number>>('canaryRound', {
+        workflowId: `round/${tenant}`,
+        taskQueue: tenant,
+      }),
+    async survivor(after, body) {
+      const worker = await stack.startWorker({ temporal, config: configOf(oversightOf([tenant], after)) });
+      try {
+        return await body();
+      } finally {
+        await worker.stop();
+      }
+    },
+  };
 }
 
-describe('a worker that is killed', () => {
-  test.each(['drawCanaries.end', 'previewCanary.begin'] as const)('at %s sends it once', async (point) => {
+/** What is shown to Dana of a canary that waits. */
+async function pendingFor(tenant: string, actionId: string): Promise<{ dana: Sender; shownDigest: string }> {
+  const dana = await gateway.person({ tenant });
+  const { body } = await until(
+    () => dana.get(`/v1/actions/${actionId}`),
+    (answer) => answer.body['pending'] !== undefined,
+  );
+  return { dana, shownDigest: (body['pending'] as PendingView).shownDigest };
+}
+
+describe.concurrent('a worker that is killed', () => {
+  test('between the draw and the sending: another one sends it once', async () => {
     const tenant = tenantOf('killed');
-    const doomed = await doomedAt(point, tenant);
-    const drawn = await triggered();
+    const { doomed, round, survivor } = await dyingAt('previewCanary.begin', tenant);
+    const drawn = await round();
     expect(await doomed.died).toBe('SIGKILL');
     expect(await sentTo(tenant)).toEqual([]);
-    await survivor(tenant, {}, async () => {
+    await survivor({}, async () => {
       const canaries = await sentBy(drawn);
-      expect(canaries).toHaveLength(1);
       const [canary] = await shownTo(tenant);
-      expect(canaries[0]?.workflowId).toBe(`${tenant}/${canary?.actionId}`);
+      expect(canaries.map(({ workflowId }) => workflowId)).toEqual([`${tenant}/${canary?.actionId}`]);
     });
     expect(await sentTo(tenant)).toHaveLength(1);
   });
 
   test('when people see it already: it stays the one that they see, whatever was frozen and turned off since', async () => {
     const tenant = tenantOf('seen');
-    const doomed = await doomedAt('openCanary.end', tenant);
-    const drawn = await triggered();
+    const { doomed, round, survivor } = await dyingAt('openCanary.end', tenant);
+    const drawn = await round();
     expect(await doomed.died).toBe('SIGKILL');
     const [canary] = await sentTo(tenant);
     const actionId = canary?.actionId ?? '';
     await stack.ledger.controls.freeze({ tenant, scope: { kind: 'all' }, reason: 'incident', by: 'nina' });
-    await survivor(tenant, { perWeek: 0 }, async () => {
+    await survivor({ perWeek: 0 }, async () => {
       expect((await sentBy(drawn)).map(({ workflowId }) => workflowId)).toEqual([`${tenant}/${actionId}`]);
-      const dana = await gateway.person({ tenant });
-      const { body } = await until(
-        () => dana.get(`/v1/actions/${actionId}`),
-        (answer) => answer.body['pending'] !== undefined,
-      );
-      const { shownDigest } = body['pending'] as PendingView;
+      const { dana, shownDigest } = await pendingFor(tenant, actionId);
       expect(shownDigest).toBe(canary?.shownDigest);
       const answer = await dana.post(`/v1/actions/${actionId}/decision`, {
         shownDigest,
@@ -373,26 +388,39 @@ describe('a worker that is killed', () => {
       });
       expect(answer.body).toMatchObject({ state: 'denied', canary: expect.stringContaining('Thank you') as string });
     });
+    expect(await sentTo(tenant)).toHaveLength(1);
     expect(await figuresOf(tenant)).toMatchObject({ shown: 1, refused: 1 });
   });
+});
 
-  test('over a decision: it counts once, and the person is told', async () => {
+describe('what a worker did, and Temporal never heard of,', () => {
+  /** Done, and then as if its answer had been lost. */
+  const losing = (point: FaultPoint, tenant: string): WorkerOptions['faults'] =>
+    faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${path.join(folder, tenant)}` });
+
+  test('is a draw: it is drawn anew, and sent once', async () => {
+    const tenant = tenantOf('lost');
+    const body = async (): Promise<void> => {
+      expect(await round()).toHaveLength(1);
+      await shownTo(tenant);
+    };
+    await working([tenant], {}, body, { faults: losing('drawCanaries.end', tenant) });
+    expect(existsSync(path.join(folder, tenant))).toBe(true);
+    expect(await sentTo(tenant)).toHaveLength(1);
+  });
+
+  test('is a decision: it counts once, and the person is told', async () => {
     const tenant = tenantOf('decided');
-    const doomed = await doomedAt('decideCanary.end', tenant);
-    await round();
-    const [canary] = await shownTo(tenant);
-    const actionId = canary?.actionId ?? '';
-    const dana = await gateway.person({ tenant });
-    const { body } = await until(
-      () => dana.get(`/v1/actions/${actionId}`),
-      (answer) => answer.body['pending'] !== undefined,
-    );
-    const { shownDigest } = body['pending'] as PendingView;
-    const answer = dana.post(`/v1/actions/${actionId}/decision`, { shownDigest, verdict: 'approve', reason: 'yes' });
-    expect(await doomed.died).toBe('SIGKILL');
-    await survivor(tenant, {}, async () => {
-      expect((await answer).body).toMatchObject({ state: 'approved', canary: expect.any(String) as string });
-    });
+    const body = async (): Promise<void> => {
+      await round();
+      const [canary] = await shownTo(tenant);
+      const { dana, shownDigest } = await pendingFor(tenant, canary?.actionId ?? '');
+      const yes = { shownDigest, verdict: 'approve', reason: 'yes' };
+      const answer = await dana.post(`/v1/actions/${canary?.actionId}/decision`, yes);
+      expect(answer.body).toMatchObject({ state: 'approved', canary: expect.any(String) as string });
+    };
+    await working([tenant], {}, body, { faults: losing('decideCanary.end', tenant) });
+    expect(existsSync(path.join(folder, tenant))).toBe(true);
     expect(await figuresOf(tenant)).toMatchObject({ shown: 1, approved: 1 });
   });
 });
@@ -429,15 +457,20 @@ describe('one that nobody decides', () => {
 
   test('leaves the inbox in time without any worker, is counted, and is ended by the next', async () => {
     const tenant = tenantOf('alone');
-    const doomed = await doomedAt('endCanary.begin', tenant, { templates: SHORT_LIVED });
-    const [canary] = await round();
-    await shownTo(tenant);
-    expect(await doomed.died).toBe('SIGKILL');
-    expect(await inboxOf(tenant)).toEqual([]);
-    expect(await figuresOf(tenant)).toMatchObject({ shown: 1, ignored: 1 });
-    await survivor(tenant, { perWeek: 0 }, async () => {
-      expect(await canary?.result()).toMatchObject({ canary: { ending: 'expired' } });
+    const canary = await working([tenant], { templates: SHORT_LIVED }, async () => {
+      const [one] = await round();
+      await shownTo(tenant);
+      return one;
     });
+    await until(
+      () => inboxOf(tenant),
+      (ids) => ids.length === 0,
+    );
+    expect(await sentTo(tenant)).not.toMatchObject([{ ending: 'expired' }]);
+    expect(await figuresOf(tenant)).toMatchObject({ shown: 1, ignored: 1 });
+    const ended = async (): Promise<void> =>
+      expect(await canary?.result()).toMatchObject({ canary: { ending: 'expired' } });
+    await working([tenant], { perWeek: 0 }, ended, UNSCHEDULED);
     expect(await sentTo(tenant)).toMatchObject([{ ending: 'expired' }]);
   });
 });
