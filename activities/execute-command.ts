@@ -48,7 +48,7 @@ export async function executeCommand(token: string, deps: Dependencies): Promise
 }
 
 /** @throws CountersignError COMMAND_INVALID, CREDENTIAL_REVOKED */
-export async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
+async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
   const command = await verifyCommand(deps.keyring, token, { now: new Date() });
   await assertCredentialsValid(command, deps);
   return command;

@@ -17,7 +17,7 @@ export interface OversightReport extends Oversight {
   readonly canaries: CanaryOversight;
 }
 
-export interface OversightQuestion {
+interface OversightQuestion {
   readonly tenant: string;
   /** Milliseconds up to now; the same length of time before it is the baseline. */
   readonly period: number;
