@@ -87,7 +87,7 @@ describe('the figures', () => {
 
   test.each(['0', '3661', '-1', '1.5', 'a while', '07'])('of %j days are refused', async (days) => {
     const { status, body } = await olga.get(`/v1/oversight?days=${encodeURIComponent(days)}`);
-    expect([status, body]).toMatchObject([422, { code: 'INVALID_INPUT', field: 'query.days' }]);
+    expect([status, body]).toMatchObject([400, { code: 'INVALID_INPUT', field: 'query.days' }]);
   });
 });
 
