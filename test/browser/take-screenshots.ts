@@ -238,6 +238,7 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
       }),
     ],
   });
+  await ledger.radar.record('staging-db', { system: 'staging', position: '0/9F1038', memory: {}, alerts: [] });
   const oldest = (await ledger.radar.list()).at(-1);
   if (oldest !== undefined)
     await ledger.radar.acknowledge([oldest.id], {

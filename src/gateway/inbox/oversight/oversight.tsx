@@ -123,7 +123,7 @@ function Tiles({
         value={dash(secondsText(total.medianSeconds))}
         note={was(secondsText(before.medianSeconds))}
       />
-      <Tile label="Too fast to count" value={count(tooFast)} note={`${count(before.tooFast)} before`} />
+      <Tile label="Too fast" value={count(tooFast)} note={`${count(before.tooFast)} before`} />
       <Tile
         label="Canaries refused"
         value={shown === 0 ? '—' : `${count(refused)} of ${count(shown)}`}
