@@ -16,7 +16,7 @@ import type { Outcome, PendingView } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { CountersignConfig } from '../../src/config/config.js';
 import type { CanariesConfig, OversightConfig } from '../../src/config/oversight.js';
-import { faultsFromEnv } from '../../src/worker/faults.js';
+import { faultsFromEnv, type Faults } from '../../src/worker/faults.js';
 import type { WorkerOptions } from '../../src/worker/worker.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
 import { shopTool, startStack, type Stack } from '../support/stack.js';
@@ -209,7 +209,9 @@ describe('the schedule', () => {
     const tenants = ['two', 'three', 'four'].map(tenantOf);
     const sendsEachOne = async (): Promise<void> => {
       const canaries = await round();
-      expect(canaries.map(({ workflowId }) => workflowId.split('/')[0]).sort()).toEqual([...tenants].sort());
+      expect(canaries.map(({ workflowId }) => workflowId.slice(0, workflowId.indexOf('/'))).sort()).toEqual(
+        [...tenants].sort(),
+      );
       for (const tenant of tenants) {
         const [canary] = await shownTo(tenant);
         expect(canary).not.toHaveProperty('sentBy');
@@ -317,8 +319,8 @@ describe('one that is due is not sent', () => {
 interface Dying {
   readonly doomed: WorkerProcess;
   /** Has a round begin, as the schedule does. */
-  round(): Promise<WorkflowHandle<() => Promise<number>>>;
-  survivor<T>(canaries: CanariesConfig, body: () => Promise<T>): Promise<T>;
+  readonly begins: () => Promise<WorkflowHandle<() => Promise<number>>>;
+  readonly survivor: (canaries: CanariesConfig, body: () => Promise<void>) => Promise<void>;
 }
 
 async function dyingAt(point: FaultPoint, tenant: string, canaries?: CanariesConfig): Promise<Dying> {
@@ -328,15 +330,15 @@ async function dyingAt(point: FaultPoint, tenant: string, canaries?: CanariesCon
   const doomed = await spawnWorker({ ...stack, temporal }, stack.policies, fault, { oversight });
   return {
     doomed,
-    round: () =>
+    begins: () =>
       client.temporal.workflow.start<() => Promise<number>>('canaryRound', {
         workflowId: `round/${tenant}`,
         taskQueue: tenant,
       }),
-    async survivor(after, body) {
+    survivor: async (after, body) => {
       const worker = await stack.startWorker({ temporal, config: configOf(oversightOf([tenant], after)) });
       try {
-        return await body();
+        await body();
       } finally {
         await worker.stop();
       }
@@ -357,8 +359,8 @@ async function pendingFor(tenant: string, actionId: string): Promise<{ dana: Sen
 describe.concurrent('a worker that is killed', () => {
   test('between the draw and the sending: another one sends it once', async () => {
     const tenant = tenantOf('killed');
-    const { doomed, round, survivor } = await dyingAt('previewCanary.begin', tenant);
-    const drawn = await round();
+    const { doomed, begins, survivor } = await dyingAt('previewCanary.begin', tenant);
+    const drawn = await begins();
     expect(await doomed.died).toBe('SIGKILL');
     expect(await sentTo(tenant)).toEqual([]);
     await survivor({}, async () => {
@@ -371,8 +373,8 @@ describe.concurrent('a worker that is killed', () => {
 
   test('when people see it already: it stays the one that they see, whatever was frozen and turned off since', async () => {
     const tenant = tenantOf('seen');
-    const { doomed, round, survivor } = await dyingAt('openCanary.end', tenant);
-    const drawn = await round();
+    const { doomed, begins, survivor } = await dyingAt('openCanary.end', tenant);
+    const drawn = await begins();
     expect(await doomed.died).toBe('SIGKILL');
     const [canary] = await sentTo(tenant);
     const actionId = canary?.actionId ?? '';
@@ -395,7 +397,7 @@ describe.concurrent('a worker that is killed', () => {
 
 describe('what a worker did, and Temporal never heard of,', () => {
   /** Done, and then as if its answer had been lost. */
-  const losing = (point: FaultPoint, tenant: string): WorkerOptions['faults'] =>
+  const losing = (point: FaultPoint, tenant: string): Faults =>
     faultsFromEnv({ COUNTERSIGN_FAULT: `${point}:fail:${path.join(folder, tenant)}` });
 
   test('is a draw: it is drawn anew, and sent once', async () => {
