@@ -10,15 +10,17 @@ import { proposalDigest } from '../src/action/proposal.js';
 import { samePerson } from '../src/action/quorum.js';
 import { EMPTY_SNAPSHOT } from '../src/action/snapshot.js';
 import type { Outcome } from '../src/action/outcome.js';
-import type { SignedCommand } from '../src/trust/index.js';
+import type { CanarySettings } from '../src/config/oversight.js';
+import { verifyCommand, type SignedCommand } from '../src/trust/index.js';
 import { verifiedDecision } from './approvals.js';
 import { readAuthorizedInput, type Authentic } from './authenticate.js';
+import { canaryOdds } from './canary-round.js';
 import { appendCommandReceipt } from './command-receipt.js';
 import type { Activities, CanaryDecided, CanarySeen, CanaryTicket, OpenedCanary, OtherTaskQueue } from './contract.js';
 import type { Dependencies } from './deps.js';
 import { assertNothingAgainst } from './dry-run.js';
 import { assertSameTool, ruleOn } from './enforce.js';
-import { assertMay, useOnce, verifiedCommand } from './execute-command.js';
+import { assertCredentialsValid, assertMay, useOnce } from './execute-command.js';
 import { previewOf } from './propose.js';
 import { shownOf } from './request-approval.js';
 import { redactorOf, workflowIdentity } from './step.js';
@@ -50,7 +52,8 @@ export async function previewCanary(ticket: CanaryTicket, deps: Dependencies): P
 }
 
 /**
- * Shows it to people, where policy asks for them as of any proposal. Idempotent.
+ * Shows it to people, where policy asks for them as of any proposal. Idempotent: what an earlier attempt has shown stays shown, whatever has
+ * been decided, frozen or configured since, because no later one may say that it was never sent.
  *
  * @throws CountersignError as `previewCanary`; RATE_LIMITED, ACTION_CONFLICT, FROZEN
  */
@@ -58,7 +61,26 @@ export async function openCanary(
   { ticket, seen }: { readonly ticket: CanaryTicket; readonly seen: CanarySeen },
   deps: Dependencies,
 ): ReturnType<Activities['openCanary']> {
-  const order = await orderOf(ticket, deps);
+  const { tenant, actionId } = workflowIdentity();
+  const command = 'command' in ticket ? await verifiedSending(ticket.command, deps) : undefined;
+  const nonce = 'command' in ticket ? (command?.jti ?? '') : ticket.nonce;
+  const earlier = await deps.ledger.canaries.opened({ tenant, actionId, nonce });
+  const canary = earlier ?? (await opened(await orderOf(ticket, deps), seen, deps));
+  const request = await deps.ledger.approvalRequests.find(tenant, actionId);
+  if (request === undefined) throw gone(actionId);
+  const { shown, shownDigest, decision } = request;
+  const { sentAt: since, expiresAt } = canary;
+  const answer: OpenedCanary = {
+    pending: { shown, shownDigest, decision, expiresAt, since },
+    canary,
+    announce: deps.notifier !== undefined,
+  };
+  if (command === undefined) return answer;
+  const summary = `${command.by} sent a canary to the people who decide by ${canary.rules.join(', ')}`;
+  return { ...answer, receipt: await appendCommandReceipt(command, summary, deps) };
+}
+
+async function opened(order: Order, seen: CanarySeen, deps: Dependencies): Promise<Canary> {
   const authentic = authenticOf(order);
   const { tenant } = authentic.agent;
   const { actionId } = authentic.proposal;
@@ -80,30 +102,19 @@ export async function openCanary(
 
   const pre = { ...EMPTY_SNAPSHOT, digest: canaryPreDigest({ tenant, actionId }, order.nonce) };
   const shown = shownOf(authentic, { facts, decision, pre }, await redactorOf(authentic, deps));
-  const shownDigest = digest(shown);
   const { command, reason, nonce } = order;
   if (command !== undefined) await useOnce(command, deps);
-  const canary = await deps.ledger.canaries.open({
+  return deps.ledger.canaries.open({
     tenant,
     actionId,
     nonce,
     shown,
-    shownDigest,
+    shownDigest: digest(shown),
     decision,
     reason,
     ...(command === undefined ? {} : { sentBy: command.by }),
     most: { perWeek: deps.settings.canaries.mostPerWeek, open: MOST_OPEN },
   });
-  const { sentAt: since, expiresAt } = canary;
-  const opened: OpenedCanary = {
-    pending: { shown, shownDigest, decision, expiresAt, since },
-    facts,
-    canary,
-    announce: deps.notifier !== undefined,
-  };
-  if (command === undefined) return opened;
-  const summary = `${command.by} sent a canary to the people who decide by ${canary.rules.join(', ')}`;
-  return { ...opened, receipt: await appendCommandReceipt(command, summary, deps) };
 }
 
 /**
@@ -151,30 +162,47 @@ function outcomeOf(canary: Canary, shown: Parameters<typeof canaryOutcome>[0]): 
 
 /** @throws CountersignError COMMAND_INVALID, ROLE_REQUIRED, CREDENTIAL_REVOKED, CANARY_INVALID */
 async function orderOf(ticket: CanaryTicket, deps: Dependencies): Promise<Order> {
-  const { tenant, actionId } = workflowIdentity();
   if ('command' in ticket) {
-    const command = await verifiedCommand(ticket.command, deps);
-    if (command.kind !== 'send_canary' || command.tenant !== tenant || command.subject !== actionId) {
-      throw new CountersignError('COMMAND_INVALID', 'The signed command does not send this canary.', {
-        field: 'command.subject',
-        expected: `a canary of the id ${actionId}`,
-        fix: 'Hand it in with `countersign canary send`, or through the client.',
-      });
-    }
+    const command = await verifiedSending(ticket.command, deps);
+    await assertCredentialsValid(command, deps);
     assertMay(command, undefined, deps);
     return { template: command.canary, reason: command.reason, nonce: command.jti, command };
   }
-  const { templates, tenants } = deps.settings.canaries;
-  const template = templates[ticket.template];
-  if (template === undefined || !tenants.includes(tenant)) {
-    throw new CountersignError('CANARY_INVALID', `No canary ${JSON.stringify(ticket.template)} is due in ${tenant}.`, {
+  return { ...dueTemplate(ticket.template, deps.settings.canaries), nonce: ticket.nonce };
+}
+
+/** Whether its sender may send it is another question. @throws CountersignError COMMAND_INVALID */
+async function verifiedSending(token: string, deps: Dependencies): Promise<SendCanary> {
+  const { tenant, actionId } = workflowIdentity();
+  const command = await verifyCommand(deps.keyring, token, { now: new Date() });
+  if (command.kind === 'send_canary' && command.tenant === tenant && command.subject === actionId) return command;
+  throw new CountersignError('COMMAND_INVALID', 'The signed command does not send this canary.', {
+    field: 'command.subject',
+    expected: `a canary of the id ${actionId}`,
+    fix: 'Hand it in with `countersign canary send`, or through the client.',
+  });
+}
+
+/** Time may have passed since it was drawn, and the config may be another by now. @throws CountersignError CANARY_INVALID */
+function dueTemplate(name: string, canaries: CanarySettings): Pick<Order, 'template' | 'reason'> {
+  const { tenant } = workflowIdentity();
+  const template = canaries.templates[name];
+  if (template === undefined || !canaries.tenants.includes(tenant)) {
+    throw new CountersignError('CANARY_INVALID', `No canary ${JSON.stringify(name)} is due in ${tenant}.`, {
       field: 'oversight.canaries.templates',
       expected: 'the same `oversight.canaries` in the config of every worker',
       fix: 'Give all workers the same config.',
     });
   }
+  if (canaryOdds(canaries, new Date()) === 0) {
+    throw new CountersignError('CANARY_INVALID', `The canary ${JSON.stringify(name)} is due no more.`, {
+      field: canaries.perWeek === 0 ? 'oversight.canaries.perWeek' : 'oversight.canaries.hours',
+      expected: 'a moment at which canaries are sent by themselves',
+      fix: 'Do nothing: it is not sent, and another one will be due in time.',
+    });
+  }
   const { reason, ...content } = template;
-  return { template: content, reason, nonce: ticket.nonce };
+  return { template: content, reason };
 }
 
 /** As if the agent had proposed it. Nothing is signed in its name, so no step of an action would take it. */

@@ -1,7 +1,7 @@
 /** The interface between the workflows and their activities. Types only: the workflow sandbox loads no value from here. */
 import type { BatchDecision, BatchedDecision } from '../src/action/batch.js';
 import type { Canary } from '../src/action/canary.js';
-import type { Facts, Requirement } from '../src/action/decision.js';
+import type { Requirement } from '../src/action/decision.js';
 import type { DryRun } from '../src/action/dry-run.js';
 import type { ErrorView } from '../src/action/errors.js';
 import type { Digest } from '../src/action/json.js';
@@ -105,7 +105,6 @@ export type CanarySeen = Omit<DryRunSeen, 'broken'>;
 /** A canary that people are shown. No seal either: no step of an action takes any of it. */
 export interface OpenedCanary {
   readonly pending: PendingView;
-  readonly facts: Facts;
   readonly canary: Canary;
   /** Whether people are notified. */
   readonly announce: boolean;

@@ -163,6 +163,8 @@ export interface CommandRoles {
   readonly pins: readonly string[];
   /** Sends canaries to the people of the person's own tenant. */
   readonly canary: readonly string[];
+  /** Sees how others of their tenant decide, through the gateway. */
+  readonly oversight: readonly string[];
 }
 
 /** `ended`: the workflow has ended, in whatever way; `gone`: Temporal does not know it, or no longer. */
@@ -223,6 +225,16 @@ export const FAULT_POINTS = [
   'decideBatch.end',
   'checkApproval.begin',
   'checkApproval.end',
+  'drawCanaries.begin',
+  'drawCanaries.end',
+  'previewCanary.begin',
+  'previewCanary.end',
+  'openCanary.begin',
+  'openCanary.end',
+  'decideCanary.begin',
+  'decideCanary.end',
+  'endCanary.begin',
+  'endCanary.end',
   'executeCommand.begin',
   'command.after-nonce',
   'policy.after-change',

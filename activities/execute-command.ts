@@ -48,7 +48,7 @@ export async function executeCommand(token: string, deps: Dependencies): Promise
 }
 
 /** @throws CountersignError COMMAND_INVALID, CREDENTIAL_REVOKED */
-export async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
+async function verifiedCommand(token: string, deps: Dependencies): Promise<SignedCommand> {
   const command = await verifyCommand(deps.keyring, token, { now: new Date() });
   await assertCredentialsValid(command, deps);
   return command;
@@ -113,7 +113,10 @@ async function acceptPins(command: AcceptPins, deps: Dependencies): Promise<Comm
 }
 
 /** Refuses a command whose signer's credential was revoked. @throws CountersignError CREDENTIAL_REVOKED */
-async function assertCredentialsValid({ tenant, credentials }: SignedCommand, { ledger }: Dependencies): Promise<void> {
+export async function assertCredentialsValid(
+  { tenant, credentials }: SignedCommand,
+  { ledger }: Dependencies,
+): Promise<void> {
   const revocation = await ledger.controls.revoked({ tenant, credentials });
   if (revocation === undefined) return;
   throw new CountersignError(

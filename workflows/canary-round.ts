@@ -3,11 +3,11 @@ import { ParentClosePolicy, startChild, WorkflowIdReusePolicy } from '@temporali
 import { TypedSearchAttributes } from '@temporalio/common';
 import { ATTRIBUTES, WORKFLOW_TASK_TIMEOUT } from '../src/temporal.js';
 import type { canary } from './canary.js';
-import { rounds } from './steps.js';
+import { canaries } from './steps.js';
 
 /** Returns how many were sent. */
 export async function canaryRound(): Promise<number> {
-  const due = await rounds.drawCanaries();
+  const due = await canaries.drawCanaries();
   for (const { tenant, actionId, ticket } of due) {
     await startChild<typeof canary>('canary', {
       workflowId: `${tenant}/${actionId}`,

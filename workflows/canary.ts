@@ -64,8 +64,8 @@ class RunningCanary {
       await condition(allHandlersFinished);
       throw refusal(this.#failed);
     }
-    const { pending, facts } = this.#opened;
-    showPending(pending, facts);
+    const { pending } = this.#opened;
+    showPending(pending, pending.shown);
     const asked = this.#announce(0, 'asked');
     const over = (): boolean => this.#outcome !== undefined || this.#cancelRequested;
     await condition(over, Math.max(1, Date.parse(pending.expiresAt) - Date.now()));

@@ -108,6 +108,7 @@ export const people = proxyActivities<Pick<Activities, 'checkApproval' | 'checkE
 
 const canarySteps = proxyActivities<Pick<Activities, 'previewCanary' | 'openCanary' | 'decideCanary'>>({
   startToCloseTimeout: '20s',
+  heartbeatTimeout: HEARTBEAT,
   retry: BRIEFLY,
 });
 
@@ -116,8 +117,14 @@ export const canaries = {
   previewCanary: canarySteps.previewCanary,
   openCanary: canarySteps.openCanary,
   decideCanary: canarySteps.decideCanary,
-  endCanary: proxyActivities<Pick<Activities, 'endCanary'>>({ startToCloseTimeout: '10s', retry: UNTIL_DONE })
-    .endCanary,
+  endCanary: proxyActivities<Pick<Activities, 'endCanary'>>({
+    startToCloseTimeout: '10s',
+    heartbeatTimeout: HEARTBEAT,
+    retry: UNTIL_DONE,
+  }).endCanary,
+  /** It reads nothing: a worker that has not answered by then is dead. */
+  drawCanaries: proxyActivities<Pick<Activities, 'drawCanaries'>>({ startToCloseTimeout: '5s', retry: BRIEFLY })
+    .drawCanaries,
 };
 
 /** What people and late callers ask for: no part of an action, so it is tried for a while only. */
@@ -146,7 +153,7 @@ export function undoing(taskQueue: string | undefined): Activities['compensate']
 }
 
 /** What the schedule asks for. Where it stops, the next run goes on. */
-export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails' | 'drawCanaries' | 'purge'>>({
+export const rounds = proxyActivities<Pick<Activities, 'reconcile' | 'checkpointTrails' | 'purge'>>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '30s',
   retry: BRIEFLY,

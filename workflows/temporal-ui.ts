@@ -6,9 +6,15 @@ import { ATTRIBUTES, MAX_SUMMARY } from '../src/temporal.js';
 import { STEPS, type Outcome, type PendingView, type Step } from '../src/action/outcome.js';
 import type { CompensationView, SagaView } from '../src/action/saga.js';
 
+/** What is said of an action here. A canary has no more facts than these. */
+type Told = Pick<Facts, 'tool' | 'actionType'> & {
+  readonly agent: Pick<Facts['agent'], 'id'>;
+  readonly preview: Pick<Facts['preview'], 'summary'>;
+};
+
 function attributes(
   status: string,
-  facts: Facts | undefined,
+  facts: Told | undefined,
   effect: DecisionEffect | undefined,
 ): SearchAttributePair[] {
   return [
@@ -24,13 +30,13 @@ function attributes(
   ];
 }
 
-export function showPending(pending: PendingView, facts: Facts): void {
+export function showPending(pending: PendingView, facts: Told): void {
   upsertSearchAttributes(attributes('pending', facts, 'require_approval'));
   tellPending(pending, facts);
 }
 
 /** The details alone: an escalation makes it no other status, and costs no event here. */
-export function tellPending({ shown, expiresAt, escalated }: PendingView, facts: Facts): void {
+export function tellPending({ shown, expiresAt, escalated }: PendingView, facts: Told): void {
   const others = escalated === undefined ? '' : `\n\nnow also: ${escalated.join(', ')}`;
   setCurrentDetails(
     `**Waiting for people** until ${expiresAt}\n\n${headline(facts)}\n\n` +
@@ -98,7 +104,7 @@ function related({ tenant, facts, compensation }: Outcome): string {
 }
 
 /** One trusted line: what, on which tool, where, for whom. The names in it are of the operator or checked. */
-function headline(facts: Facts): string {
+function headline(facts: Told): string {
   return `${facts.preview.summary} on \`${facts.tool.name}\` (**${facts.tool.environment}**), proposed by \`${facts.agent.id}\``;
 }
 

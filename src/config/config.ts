@@ -86,6 +86,7 @@ export const DEFAULT_ROLES: CommandRoles = {
   policy: ['policy-admin'],
   pins: ['platform-operator'],
   canary: ['operator'],
+  oversight: ['operator'],
 };
 
 export const DEFAULT_APPROVAL_RATE_LIMIT: ApprovalRateLimit = { approvals: 10, withinSeconds: 60 };
@@ -196,6 +197,7 @@ export const configSchema = z.strictObject({
       policy: roleList.optional(),
       pins: roleList.optional(),
       canary: roleList.optional(),
+      oversight: roleList.optional(),
     } satisfies Record<keyof CommandRoles, z.ZodType>)
     .optional(),
   signedPins: z.boolean({ error: 'true or false' }).optional(),

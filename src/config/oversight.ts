@@ -21,7 +21,7 @@ export interface CanariesConfig {
   readonly tenants?: readonly string[];
   /** How many a tenant gets in seven days at most, however they are sent. From 1 to 100, default 10. */
   readonly mostPerWeek?: number;
-  /** When they are sent by themselves: from Monday to Friday, between these hours. Default 9 to 17 in UTC. */
+  /** When they are sent by themselves: on these days, between these hours. Default 9 to 17 in UTC, from Monday to Friday. */
   readonly hours?: {
     /** The first hour, from 0 to 23. */
     readonly from: number;
@@ -29,8 +29,15 @@ export interface CanariesConfig {
     readonly to: number;
     /** A time zone of the IANA: `Europe/Berlin`. Default UTC. */
     readonly timeZone?: string;
+    /** Days of the week. Default Monday to Friday. */
+    readonly days?: readonly Day[];
   };
 }
+
+const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
+type Day = (typeof DAYS)[number];
+
+export const WORKING_DAYS: readonly Day[] = DAYS.slice(0, 5);
 
 export interface ScheduledCanary extends CanaryTemplate {
   /** Why it should be refused. Told to people afterwards. */
@@ -40,9 +47,11 @@ export interface ScheduledCanary extends CanaryTemplate {
 /** With what holds where the config says nothing else. */
 export type CanarySettings = Required<CanariesConfig>;
 
+const MOST_PER_WEEK = 10;
+
 export function canarySettingsOf({ canaries }: OversightConfig = {}): CanarySettings {
   const hours = { from: 9, to: 17 };
-  return { templates: {}, perWeek: 0, tenants: [], mostPerWeek: 10, hours, ...canaries };
+  return { templates: {}, perWeek: 0, tenants: [], mostPerWeek: MOST_PER_WEEK, hours, ...canaries };
 }
 
 const hour = whole(0, 24, 'the day');
@@ -66,12 +75,21 @@ export const oversightSchema = z.strictObject({
           from: hour,
           to: hour,
           timeZone: z.string().refine(isTimeZone, { error: 'a time zone, such as Europe/Berlin' }).optional(),
+          days: z
+            .array(z.enum(DAYS, { error: `days of ${DAYS.join(', ')}` }), { error: 'a list of days' })
+            .min(1, 'at least one day')
+            .refine((days) => new Set(days).size === days.length, { error: 'each day once' })
+            .optional(),
         })
         .refine(({ from, to }) => from < to, { path: ['to'], error: 'an hour after `from`' })
         .optional(),
     } satisfies Record<keyof CanariesConfig, z.ZodType>)
-    .superRefine(({ perWeek = 0, templates = {}, tenants = [] }, context) => {
+    .superRefine(({ perWeek = 0, templates = {}, tenants = [], mostPerWeek = MOST_PER_WEEK }, context) => {
       if (perWeek === 0) return;
+      if (perWeek > mostPerWeek) {
+        const message = `no more than \`mostPerWeek\`, which is ${mostPerWeek}`;
+        context.addIssue({ code: 'custom', path: ['perWeek'], message });
+      }
       if (Object.keys(templates).length === 0) {
         context.addIssue({
           code: 'custom',

@@ -118,6 +118,8 @@ export interface GatewaySettings {
   readonly freezeRoles: readonly string[];
   /** Roles that see what is of no tenant: what the radar found. Default `platform-operator`. */
   readonly platformRoles: readonly string[];
+  /** Roles that see how others of their tenant decide. Default `operator`. */
+  readonly oversightRoles: readonly string[];
   readonly session: {
     /** How long a session lasts without being used. Seconds, default 1,800. */
     readonly idleSeconds: number;

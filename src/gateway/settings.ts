@@ -22,6 +22,7 @@ export interface SettingsSources {
   readonly passkeys?: GatewaySettings['passkeys'];
   readonly freezeRoles?: readonly string[];
   readonly platformRoles?: readonly string[];
+  readonly oversightRoles?: readonly string[];
   readonly devPeople?: readonly DevPerson[];
 }
 
@@ -70,6 +71,7 @@ export function gatewaySettings(sources: SettingsSources): { settings: GatewaySe
     ...(devPeople === undefined ? {} : { devPeople }),
     freezeRoles: sources.freezeRoles ?? ['operator'],
     platformRoles: sources.platformRoles ?? ['platform-operator'],
+    oversightRoles: sources.oversightRoles ?? ['operator'],
     session: { idleSeconds: 1800, maxSeconds: 43_200, ...config.session },
     limits: limitsOf(config),
     trustedProxies: config.trustedProxies ?? 0,

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   Client,
   ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
   ScheduleOverlapPolicy,
   WorkflowNotFoundError,
   type ScheduleOptionsStartWorkflowAction,
@@ -63,6 +64,17 @@ export class TemporalSide implements WorkflowStates {
         // Its state is kept: an operator may have paused it.
         schedule.getHandle(scheduleId).update(({ state }) => ({ ...plan, state })),
       ).catch((refused: unknown) => unscheduled(scheduleId, refused, logger));
+    }
+  }
+
+  /** Removes the schedule of a round that is switched off. Where there is none, nothing happens. */
+  async unscheduleRounds(round: Round, logger: Logger): Promise<void> {
+    const scheduleId = `${ROUNDS[round]}/${this.#settings.taskQueue}`;
+    try {
+      await this.#answered(() => this.#client.schedule.getHandle(scheduleId).delete());
+    } catch (error) {
+      if (error instanceof ScheduleNotFoundError) return;
+      logger.warn({ schedule: scheduleId, ...asCountersignError(error).toJSON() }, 'these rounds are still scheduled');
     }
   }
 
@@ -141,6 +153,9 @@ const ROUNDS = {
 } as const;
 type Round = keyof typeof ROUNDS;
 
+/** Those that come at a random moment of each interval: who decides must not know a canary by its coming at a quarter past. */
+const SCATTERED: ReadonlySet<Round> = new Set(['canaryRound']);
+
 interface Rounds {
   readonly taskQueue: string;
   readonly everyMs: number;
@@ -157,7 +172,8 @@ function planOf(workflowType: Round, workflowId: string, { taskQueue, everyMs, o
     workflowExecutionTimeout: '10 minutes',
   };
   const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1 minute' } as const;
-  return { spec: { intervals: [{ every: everyMs }] }, action, policies };
+  const jitter = SCATTERED.has(workflowType) ? { jitter: everyMs } : {};
+  return { spec: { intervals: [{ every: everyMs }], ...jitter }, action, policies };
 }
 
 const ENDED: ReadonlySet<string> = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT']);

@@ -69,6 +69,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await temporalSide.scheduleRounds('checkpointTrails', checkpointEverySeconds * 1000, logger);
       if ((config.oversight?.canaries?.perWeek ?? 0) > 0)
         await temporalSide.scheduleRounds('canaryRound', CANARY_ROUND_MS, logger);
+      else await temporalSide.unscheduleRounds('canaryRound', logger);
       await temporalSide.scheduleRounds('retention', RETENTION_EVERY_MS, logger, purgeOptions(config.retention));
     }
     const done = runUntilStopped(worker, closing);

@@ -5,7 +5,7 @@ import { canaryOversightOf } from '../../src/action/canary-figures.js';
 import { canaryText, type Canary } from '../../src/action/canary.js';
 import type { Verdict } from '../../src/action/outcome.js';
 import { checkConfig } from '../../src/config/config.js';
-import { canarySettingsOf, type CanariesConfig } from '../../src/config/oversight.js';
+import { canarySettingsOf, type CanariesConfig, type CanarySettings } from '../../src/config/oversight.js';
 
 const TEMPLATE = { tool: 'shop-db', input: {}, agent: { id: 'bot', roles: [] }, reason: 'nobody asked for it' };
 const HOURS = { from: 9, to: 17, timeZone: 'Europe/Berlin' };
@@ -19,6 +19,35 @@ describe('when one is due', () => {
     ['on a Sunday', '2026-06-07T08:30:00Z'],
   ])('%s none is', (_, at) => {
     expect(canaryOdds({ perWeek: 50, hours: HOURS }, new Date(at))).toBe(0);
+  });
+
+  test.each<[string, CanarySettings['hours'], string, string]>([
+    ['the hours', HOURS, '2026-06-01T14:59:59.999Z', '2026-06-01T15:00:00.000Z'],
+    ['the first hour', { from: 0, to: 1 }, '2026-06-01T00:59:59.999Z', '2026-06-01T01:00:00.000Z'],
+    ['a whole Friday', { from: 0, to: 24 }, '2026-06-05T23:59:59.999Z', '2026-06-06T00:00:00.000Z'],
+    [
+      'a Friday where it is one, and not in UTC',
+      { from: 0, to: 24, timeZone: 'Pacific/Auckland' },
+      '2026-06-05T11:59:59.999Z',
+      '2026-06-05T12:00:00.000Z',
+    ],
+    ['a day of one’s own', { from: 0, to: 24, days: ['Sun'] }, '2026-06-07T23:59:59.999Z', '2026-06-08T00:00:00.000Z'],
+  ])('up to the end of %s one may be, and from then on none', (_, hours, last, over) => {
+    expect(canaryOdds({ perWeek: 50, hours }, new Date(last))).toBeGreaterThan(0);
+    expect(canaryOdds({ perWeek: 50, hours }, new Date(over))).toBe(0);
+  });
+
+  test('at midnight one may be, where the hours begin with the day', () => {
+    expect(canaryOdds({ perWeek: 50, hours: { from: 0, to: 1 } }, new Date('2026-06-01T00:00:00Z'))).toBeGreaterThan(0);
+    expect(canaryOdds({ perWeek: 50, hours: { from: 0, to: 1 } }, new Date('2026-05-31T23:59:59Z'))).toBe(0);
+  });
+
+  test('on the day that has no such hour, none is', () => {
+    const hours = { from: 2, to: 3, timeZone: 'Europe/Berlin', days: ['Sun'] } as const;
+    const minutes = Array.from({ length: 24 * 60 }, (_, n) => Date.parse('2026-03-28T23:00:00Z') + n * 60_000);
+    expect(minutes.map((at) => canaryOdds({ perWeek: 50, hours }, new Date(at))).filter((odds) => odds > 0)).toEqual(
+      [],
+    );
   });
 
   test('over the hours of a week, as many are as the config says', () => {
@@ -67,6 +96,15 @@ describe('the config', () => {
       'oversight.canaries.templates.purge.reason',
     ],
     ['whole numbers', { mostPerWeek: 0.5 }, 'oversight.canaries.mostPerWeek'],
+    ['days that there are', { hours: { ...HOURS, days: ['Funday'] } }, 'oversight.canaries.hours.days.0'],
+    ['a day', { hours: { ...HOURS, days: [] } }, 'oversight.canaries.hours.days'],
+    ['each day once', { hours: { ...HOURS, days: ['Mon', 'Mon'] } }, 'oversight.canaries.hours.days'],
+    ['no more than may come', { perWeek: 11, templates, tenants: ['acme'] }, 'oversight.canaries.perWeek'],
+    [
+      'no more than may come, where that is said',
+      { perWeek: 3, mostPerWeek: 2, templates, tenants: ['acme'] },
+      'oversight.canaries.perWeek',
+    ],
   ])('needs %s', (_, canaries, field) => {
     expect(refused(canaries)).toMatchObject({ code: 'CONFIG_INVALID', field });
   });

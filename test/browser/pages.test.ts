@@ -7,6 +7,7 @@ import { ROOT, TENANT } from '../support/stack.js';
 import { bundleFromFiles, loadBundle, starterFolder } from '../../src/policy/index.js';
 import { CHANGE_KINDS } from '../../src/policy/backtest/index.js';
 import { digestText, type Digest } from '../../src/action/json.js';
+import { requirement, waits, yes } from '../ledger/approval-request-fixtures.js';
 import { startWorld, type World } from './world.js';
 
 const MARKUP = '<script>window.hacked = 1</script><img src=x onerror=window.hacked=2>\u202E';
@@ -130,6 +131,7 @@ const PAGES: Readonly<Record<string, string>> = {
   'a playground': '/policy/playground?rule=protected-tables&action=refused',
   freezes: '/freezes',
   radar: '/radar',
+  oversight: '/oversight',
   me: '/me',
   'an error': '/actions/there-is-none',
 };
@@ -237,7 +239,7 @@ test("another tenant's action looks like none, and is on no list", async () => {
     expect((await page.goto(`/actions/${id}`))?.status()).toBe(404);
     expect(await page.textContent('main')).toContain(`There is no action ${id} of tenant globex.`);
   }
-  for (const at of ['/', '/history', '/dashboard?days=7', '/freezes', '/radar', '/me']) {
+  for (const at of ['/', '/history', '/dashboard?days=7', '/freezes', '/radar', '/oversight', '/me']) {
     await page.goto(at);
     expect(await page.textContent('main')).not.toMatch(/shop-db|journal|cleaner|late/);
   }
@@ -510,6 +512,42 @@ test('a platform operator acknowledges what the radar found, whatever its names 
   await operator.goto('/radar');
   await operator.getByText('None of your roles').waitFor();
   expect(await operator.textContent('main')).not.toContain('watched-db');
+});
+
+test('an operator sees how everybody decides, whatever their names are; a dba sees their own figures alone', async () => {
+  const { ledger } = world.stack;
+  const policy = `odd ${MARKUP}`;
+  const requirements = [requirement({ policy })];
+  for (let n = 0; n < 20; n++) {
+    const ask = await waits(ledger, { tenant: TENANT, actionId: `overseen-${n}` }, { requirements });
+    await ledger.approvalRequests.recordDecision(yes(ask, `hasty ${MARKUP}@example.com`));
+    if (n < 2) await ledger.approvalRequests.recordDecision(yes(ask, 'dora@example.com', { verdict: 'deny' }));
+    await ledger.approvalRequests.close({ tenant: TENANT, actionId: `overseen-${n}` });
+  }
+  const page = await world.logIn('otto');
+  await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Oversight' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Oversight' }).waitFor();
+  await page.getByRole('navigation', { name: 'Period' }).getByRole('link', { name: '7 days' }).click();
+  await page.waitForURL('**/oversight?days=7');
+  const findings = await page.locator('#findings').textContent();
+  expect(findings).toMatch(/The approver hasty <script>.*said yes to all of 20/);
+  expect(findings).toContain('under 5 seconds');
+  const approvers = page.getByRole('region', { name: 'Decisions by approver' });
+  expect(await approvers.getByRole('row', { name: /^dora@example\.com/ }).textContent()).toMatch(/20 %/);
+  expect(await approvers.getByRole('row', { name: /^hasty/ }).textContent()).toMatch(/worth a look20100 %/);
+  const rules = page.getByRole('region', { name: 'Decisions by rule' });
+  expect(await rules.textContent()).toContain('odd <script>window.hacked = 1</script>');
+  expect(await page.locator('main script, main img').count()).toBe(0);
+  expect(await page.evaluate('window.hacked')).toBeUndefined();
+
+  const dba = await world.logIn('dora');
+  expect(await dba.getByRole('navigation', { name: 'Pages' }).textContent()).not.toContain('Oversight');
+  await dba.goto('/me');
+  await dba.getByRole('link', { name: 'How you decide' }).click();
+  await dba.getByText('These are your own figures').waitFor();
+  const own = (await dba.textContent('main')) ?? '';
+  expect(own).not.toContain('hasty');
+  expect(own).toMatch(/Decisions2/);
 });
 
 test('a standing approval is given, seen, used and withdrawn', async () => {

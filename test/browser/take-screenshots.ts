@@ -1,8 +1,11 @@
 /** Pictures of the pages, dark and light, of a shop whose agents have been busy. For docs/screenshots. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { digestText } from '../../src/action/json.js';
+import { requestFor, requirement, waits, yes } from '../ledger/approval-request-fixtures.js';
 import { ROOT } from '../support/stack.js';
 import { startWorld, type World } from './world.js';
 
@@ -15,6 +18,8 @@ beforeAll(async () => {
   await mkdir(FOLDER, { recursive: true });
   await longAgo(world);
   await busy(world);
+  await overseen(world);
+  await writtenPast(world);
 });
 afterAll(() => world?.stop());
 
@@ -137,6 +142,123 @@ async function busy({ stack, ...shop }: World): Promise<void> {
     { agent: 'cleaner' },
   );
 }
+
+/** Two months of decisions in another tenant, made up in the ledger, and canaries that are over. docs/inbox.md says so. */
+async function overseen({ stack: { ledger, ledgerUrl } }: World): Promise<void> {
+  const tenant = 'globex';
+  const rules = ['production-large-change', 'schema-changes', 'bulk-refunds'].map((policy) => requirement({ policy }));
+  const people = [
+    { person: 'ann@example.com', now: 34, before: 26, no: 0, noBefore: 6, seconds: 3, secondsBefore: 95 },
+    { person: 'bert@example.com', now: 27, before: 29, no: 6, noBefore: 5, seconds: 210, secondsBefore: 185 },
+    { person: 'gina@example.com', now: 22, before: 21, no: 7, noBefore: 6, seconds: 340, secondsBefore: 370 },
+  ];
+  const made: { id: string; daysAgo: number; seconds: number }[] = [];
+  for (const { person, now, before, no, noBefore, seconds, secondsBefore } of people) {
+    for (let n = 0; n < now + before; n++) {
+      const late = n < now;
+      const id = `${person}-${n}`;
+      const denied = late ? n < no : n - now < noBefore;
+      const ask = await waits(ledger, { tenant, actionId: id }, { requirements: [rules[n % 3] ?? requirement()] });
+      await ledger.approvalRequests.recordDecision(yes(ask, person, denied ? { verdict: 'deny' } : {}));
+      const usual = late ? seconds : secondsBefore;
+      made.push({ id, daysAgo: late ? n % 29 : 31 + (n % 28), seconds: usual * (0.6 + (n % 9) / 10) });
+    }
+  }
+  const ends = ['deny', 'deny', 'approve', 'deny', 'expired', 'request_changes'] as const;
+  for (const [n, end] of ends.entries()) {
+    const key = { tenant, actionId: `canary-${n}` };
+    const request = requestFor(key, { requirements: [rules[n % 2] ?? requirement()] });
+    const canary = { ...request, nonce: randomUUID(), reason: 'made up', most: { perWeek: 50, open: 50 } };
+    await ledger.canaries.open(canary);
+    if (end === 'expired') await ledger.canaries.close(key, end);
+    else {
+      const approver = people[n % 3]?.person ?? '';
+      const record = {
+        approver,
+        roles: ['dba'],
+        verdict: end,
+        at: new Date().toISOString(),
+        digest: digestText(key.actionId),
+      };
+      await ledger.canaries.decide({ ...key, shownDigest: request.shownDigest }, record);
+    }
+  }
+  const database = new pg.Pool({ connectionString: ledgerUrl });
+  try {
+    await database.query(`SET search_path TO countersign; SET session_replication_role TO replica;
+      CREATE TEMP TABLE made AS SELECT * FROM json_to_recordset('${JSON.stringify(made)}') AS m (id text, "daysAgo" int, seconds float);
+      UPDATE decisions SET waited_seconds = made.seconds, decided_at = now() - make_interval(days => made."daysAgo")
+        FROM made WHERE tenant = '${tenant}' AND action_id = made.id;
+      UPDATE canaries SET waited_seconds = 20 + 61 * (ascii(substr(action_id, 8)) % 7) WHERE tenant = '${tenant}' AND ending = 'decided'`);
+  } finally {
+    await database.end();
+  }
+}
+
+/** What a radar would report. */
+async function writtenPast({ stack: { ledger } }: World): Promise<void> {
+  const watching = { kind: 'postgres', reader: 'worker-1', leaseMs: 3_600_000, state: 'watching' } as const;
+  const watched = ['public.orders', 'public.products', 'public.sessions', 'public.users'];
+  await ledger.radar.lease({ ...watching, source: 'shop-db', watched, unseen: ['public.drafts: it has no key'] });
+  await ledger.radar.lease({ ...watching, source: 'staging-db', watched: ['public.sessions'], unseen: [] });
+  const found = (
+    minutesAgo: number,
+    detail: string,
+    change: { table: string; operation: 'update' | 'delete'; rows: number },
+  ) =>
+    ({
+      kind: 'write',
+      reason: 'no_effect',
+      at: new Date(Date.now() - minutesAgo * 60_000).toISOString(),
+      changes: [change],
+      transaction: String(88_000 - minutesAgo),
+      position: `0/1A2B${minutesAgo.toString(16).toUpperCase()}`,
+      detail,
+      writers: [{ user: 'app', application: 'psql' }],
+    }) as const;
+  await ledger.radar.record('shop-db', {
+    system: 'shop',
+    position: '0/1A2C40',
+    memory: {},
+    alerts: [
+      found(190, 'delete of 12 rows of public.sessions: no action made it.', {
+        table: 'public.sessions',
+        operation: 'delete',
+        rows: 12,
+      }),
+      found(41, 'update of 3 rows of public.orders: no action made it.', {
+        table: 'public.orders',
+        operation: 'update',
+        rows: 3,
+      }),
+      found(6, 'update of 1 row of public.products: no action made it.', {
+        table: 'public.products',
+        operation: 'update',
+        rows: 1,
+      }),
+    ],
+  });
+  await ledger.radar.record('staging-db', { system: 'staging', position: '0/9F1038', memory: {}, alerts: [] });
+  const oldest = (await ledger.radar.list()).at(-1);
+  if (oldest !== undefined)
+    await ledger.radar.acknowledge([oldest.id], {
+      by: 'paula@example.com',
+      note: 'the weekly clean-up, before it was declared',
+    });
+}
+
+test.each(['light', 'dark'] as const)('the pages for operators, %s', async (colorScheme) => {
+  const options = { colorScheme, viewport: { width: 1280, height: 860 }, deviceScaleFactor: 1 };
+  for (const [name, who] of [
+    ['oversight', 'gina'],
+    ['radar', 'paula'],
+  ] as const) {
+    const page = await world.logIn(who, { ...options, at: `/${name}` });
+    const file = path.join(FOLDER, `${name}-${colorScheme}.png`);
+    await page.screenshot({ path: file, fullPage: true });
+    expect((await stat(file)).size).toBeLessThan(MOST_BYTES);
+  }
+});
 
 test.each(['light', 'dark'] as const)('the pages, %s', async (colorScheme) => {
   const page = await world.logIn('dora', { colorScheme, viewport: { width: 1280, height: 860 }, deviceScaleFactor: 1 });

@@ -49,7 +49,13 @@ beforeAll(async () => {
       tools: [shopTool(stack.shopUrl)],
       notifications: { gatewayUrl: 'http://localhost:1', channels: [hook] },
       oversight: {
-        canaries: { templates: { purge: { ...TEMPLATE, reason: WHY } }, perWeek: 1, tenants: [TENANT], mostPerWeek: 8 },
+        canaries: {
+          templates: { purge: { ...TEMPLATE, reason: WHY } },
+          perWeek: 1,
+          tenants: [TENANT],
+          mostPerWeek: 8,
+          hours: { from: 0, to: 24, days: ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] },
+        },
       },
     },
   });
@@ -171,6 +177,17 @@ describe('while it waits', () => {
     expect((await bot.post(`/v1/actions/${canary}/cancel`)).status).toBe(404);
   });
 
+  test('no figure tells that it waits, not even to an operator who decides', async () => {
+    const answer = await dana.get('/v1/oversight');
+    expect(answer.body).toMatchObject({
+      whose: 'everybody',
+      canaries: { total: { shown: 0 }, approvers: [], roles: [], rules: [] },
+    });
+    const page = await dana.get('/oversight');
+    expect(page.text).toContain('None was over in this period.');
+    for (const text of [answer.text, page.text]) expect(text).not.toContain(canary);
+  });
+
   test('another tenant sees nothing of it', async () => {
     const gil = await gateway.person({ id: 'gil', tenant: 'globex', roles: ['dba'] });
     expect((await gil.get(`/v1/actions/${canary}`)).status).toBe(404);
@@ -200,11 +217,13 @@ describe('when somebody has decided', () => {
     const from = new Date(Date.now() - 3_600_000);
     const { decisions } = await stack.ledger.archive.overseenDecisions(TENANT, from);
     expect(decisions).toEqual([]);
-    const figures = canaryOversightOf(await stack.ledger.canaries.since(TENANT, from), new Date());
+    const { canaries } = await stack.ledger.canaries.since(TENANT, from);
+    const figures = canaryOversightOf(canaries, new Date());
     expect(figures.approvers).toMatchObject([{ name: 'dana', shown: 1, refused: 1, approved: 0 }]);
     expect(figures.rules).toMatchObject([{ name: RULE, refused: 1 }]);
     expect(figures.roles).toMatchObject([{ name: 'dba', refused: 1 }]);
     expect(figures.total.medianSeconds).toBeGreaterThan(0);
+    expect((await dana.get('/v1/oversight')).body).toMatchObject({ canaries: figures, total: { decisions: 0 } });
   });
 
   test('it is in the audit trail, with evidence, and in no receipt of an outcome', async () => {
@@ -221,7 +240,7 @@ describe('when somebody has decided', () => {
     expect(kinds).toContain('canary_ended');
     const receipts = await stack.receipts();
     expect(receipts.map(({ tool }) => tool)).toContain('countersign.send_canary');
-    const sent = await stack.ledger.canaries.since(TENANT, new Date(0));
+    const { canaries: sent } = await stack.ledger.canaries.since(TENANT, new Date(0));
     expect(sent).toHaveLength(2);
     expect(receipts.filter(({ actionId }) => sent.some((one) => one.actionId === actionId))).toEqual([]);
   });

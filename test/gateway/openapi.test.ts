@@ -238,6 +238,7 @@ test('what is answered has the shapes that the document names', async () => {
     await ask(dana, 'POST', path, { json: bodyFor(path) });
     await ask(dana, 'GET', path);
   }
+  await ask(dana, 'GET', '/v1/oversight');
 });
 
 /** What a table row sends: a body, parameters of the query or headers. */

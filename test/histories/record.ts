@@ -605,6 +605,35 @@ test('canaries: refused by a person, and withdrawn; a round that sends none', as
   await recordWorkflow('canary-round', 'canary-round');
 });
 
+test('canaries that are due: a round that sends one, which nobody decides', async () => {
+  await stack.shop.query("INSERT INTO sessions SELECT n, 'due' FROM generate_series(4001, 4150) n");
+  const temporal = { ...stack.temporal, taskQueue: 'canaries' };
+  const template = {
+    tool: 'shop-db',
+    input: { op: 'delete', table: 'sessions', where: { note: 'due' } },
+    agent: { id: 'agent-1', roles: ['admin_user'] },
+    reason: 'a look',
+  };
+  const today = new Intl.DateTimeFormat('en', { timeZone: 'UTC', weekday: 'short' }).format(new Date()) as 'Mon';
+  const hour = new Date().getUTCHours();
+  const hours = { from: hour, to: hour + 1, days: [today] };
+  const canaries = { templates: { purge: template }, tenants: [TENANT], perWeek: 50, mostPerWeek: 50, hours };
+  // Of a requirement, the shortest time counts.
+  const brief = `\n@id("brief") @reason("a dba") @approval("dba, ttl=2s") forbid (principal, action == Countersign::Action::"DELETE", resource);\n`;
+  await stack.withPolicy('production.cedar', (text) => text + brief, async () => {
+    const config = { policies: stack.policies, tools: [shopTool(stack.shopUrl)], oversight: { canaries } };
+    const worker = await stack.startWorker({ temporal, config });
+    try {
+      await admin.temporal.workflow.execute('canaryRound', { workflowId: 'canary-round-due', taskQueue: 'canaries' });
+      const { canaries: sent } = await until(() => stack.ledger.canaries.since(TENANT, new Date(0)), (seen) => seen.canaries.some((one) => one.sentBy === undefined));
+      await record('canary-expired', sent.find((one) => one.sentBy === undefined)?.actionId ?? '');
+      await recordWorkflow('canary-round-due', 'canary-round-due');
+    } finally {
+      await worker.stop();
+    }
+  });
+});
+
 test('an alarm of the ledger that is over, and told on no channel', async () => {
   const { taskQueue } = stack.temporal;
   const alarm = { kind: 'ledger_broken', tenant: TENANT, channels: ['nobody'], maxWaitMs: 1_500, lookEveryMs: 200 };

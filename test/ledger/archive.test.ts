@@ -485,7 +485,10 @@ describe('what people decided', () => {
         at: expect.any(String),
       },
     ]);
-    expect(await ledger.archive.overseenDecisions(tenant, since, 1)).toEqual({ decisions: [decisions[0]], more: true });
+    expect(await ledger.archive.overseenDecisions(tenant, since, { most: 1 })).toEqual({
+      decisions: [decisions[0]],
+      more: true,
+    });
     expect((await ledger.archive.overseenDecisions(tenant, new Date(Date.now() + 60_000))).decisions).toEqual([]);
     expect((await ledger.archive.overseenDecisions(newTenant(), since)).decisions).toEqual([]);
   });

@@ -5,6 +5,7 @@ import { derived, hashOf, newSecret } from '../../src/gateway/auth/secrets.js';
 import { SessionStore } from '../../src/gateway/store/sessions.js';
 import { jtiOf } from '../../src/gateway/auth/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server/server.js';
+import type { CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import type { PrivacyConfig } from '../../src/config/privacy.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
@@ -49,14 +50,19 @@ export interface TestGateway {
 export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'config'>> {
   readonly gateway?: GatewayConfig;
   readonly privacy?: PrivacyConfig;
+  readonly roles?: CountersignConfig['roles'];
 }
 
 const DANA: DevPerson = { id: 'dana', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator'] };
 
 export async function startTestGateway(stack: Stack, options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const { gateway: config, privacy, ...rest } = options;
+  const { gateway: config, privacy, roles, ...rest } = options;
   const running = await startGateway({
-    config: { gateway: { port: 0, ...config }, ...(privacy === undefined ? {} : { privacy }) },
+    config: {
+      gateway: { port: 0, ...config },
+      ...(privacy === undefined ? {} : { privacy }),
+      ...(roles === undefined ? {} : { roles }),
+    },
     temporal: stack.temporal,
     ledgerUrl: stack.ledgerUrl,
     keyring: stack.keyring,

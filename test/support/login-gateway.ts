@@ -56,6 +56,7 @@ export async function startLogin(
     agents: [],
     freezeRoles: ['operator'],
     platformRoles: ['platform-operator'],
+    oversightRoles: ['operator'],
     session: { idleSeconds: 1800, maxSeconds: 43_200 },
     limits: { bodyBytes: 1_048_576, requestsPerMinute: 600, timeoutMs: 30_000, callWaitMs: 20_000, streams: 20 },
     trustedProxies: 0,

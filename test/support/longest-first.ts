@@ -8,6 +8,7 @@ const LONGEST = [
   'hazards/crash',
   'hazards/restarts',
   'browser/pages',
+  'hazards/canaries',
   'hazards/compensation',
   'cli/processes',
   'chaos/broken-runtime',

@@ -27,6 +27,7 @@ export async function spawnWorker(
   stack: Stack,
   policies: CountersignConfig['policies'],
   fault?: string,
+  more: Pick<CountersignConfig, 'oversight'> = {},
 ): Promise<WorkerProcess> {
   const child = spawn(process.execPath, argumentsFor(fileURLToPath(import.meta.url)), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -38,6 +39,7 @@ export async function spawnWorker(
         shopUrl: stack.shopUrl,
         keys: stack.keys,
         policies,
+        more,
       }),
       ...(fault === undefined ? {} : { COUNTERSIGN_FAULT: fault }),
     },
@@ -75,6 +77,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     shopUrl: string;
     keys: string;
     policies: CountersignConfig['policies'];
+    more: Pick<CountersignConfig, 'oversight'>;
   };
   const hook = process.env['WORKER_WEBHOOK_URL'];
   const service = process.env['WORKER_SERVICE_URL'];
@@ -86,6 +89,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
         ...(service === undefined ? [] : [paymentsTool(service)]),
       ],
       ...(hook === undefined ? {} : { notifications: told(hook) }),
+      ...options.more,
     },
     temporal: options.temporal,
     ledgerUrl: options.ledgerUrl,

@@ -1,19 +1,13 @@
 /** `countersign oversight`: how people use their authority, by approver, role and rule, beside the period before. */
 import type { Command } from 'commander';
-import { canaryOversightOf, type CanaryFigures, type CanaryOversight } from '../../action/canary-figures.js';
-import { formatDuration } from '../../action/duration.js';
-import {
-  HARDLY_READ_SECONDS,
-  oversightOf,
-  type Oversight,
-  type OversightFigures,
-  type OversightFinding,
-  type OversightGroup,
-} from '../../action/oversight.js';
+import { oversightReport } from '../../action-records/oversight-report.js';
+import type { CanaryFigures, CanaryOversight } from '../../action/canary-figures.js';
+import type { Oversight, OversightGroup } from '../../action/oversight.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import { durationOption } from '../duration-options.js';
 import { table, type Pen } from '../layout.js';
+import { FINDING_TEXTS, secondsText, yesText } from '../../presentation/oversight-text.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import { usageError } from '../usage-error.js';
 import { requireTenant } from './standing-approval.js';
@@ -46,23 +40,10 @@ async function showOversight(context: Context, options: OversightOptions): Promi
   const { out } = context;
   const period = periodOf(options.since);
   const tenant = await requireTenant(context, options.tenant);
-  const ledger = await context.ledger();
-  const [to, from, baselineFrom] = [0, 1, 2].map((times) => new Date(Date.now() - times * period)) as [
-    Date,
-    Date,
-    Date,
-  ];
-  const [{ decisions, more }, sent] = await Promise.all([
-    ledger.archive.overseenDecisions(tenant, baselineFrom),
-    ledger.canaries.since(tenant, from),
-  ]);
-  const found = oversightOf(decisions, from);
-  const canaries = canaryOversightOf(sent, to);
+  const report = await oversightReport(await context.ledger(), { tenant, period });
   const pen = { paint: out.paint, width: out.width, full: true };
-  out.result({ tenant, baselineFrom, from, to, more, ...found, canaries }, () =>
-    [told(found, pen), ...toldOfCanaries(canaries, pen)].join('\n'),
-  );
-  if (more) out.note('There are more decisions in this period: only the latest were counted.');
+  out.result(report, () => [told(report, pen), ...toldOfCanaries(report.canaries, pen)].join('\n'));
+  if (report.more) out.note('There is more in this period: only the latest was counted.');
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -97,7 +78,9 @@ function told({ total, approvers, roles, rules }: Oversight, pen: Pen): string {
         ],
   );
   const findings = groups.flatMap(([what, named]) =>
-    named.flatMap((one) => one.findings.map((finding) => `  ${what} ${sanitize(one.name)} ${FINDINGS[finding](one)}`)),
+    named.flatMap((one) =>
+      one.findings.map((finding) => `  ${what} ${sanitize(one.name)} ${FINDING_TEXTS[finding](one)}`),
+    ),
   );
   return [
     ...tables.slice(1),
@@ -113,7 +96,7 @@ function toldOfCanaries({ total, approvers, roles, rules }: CanaryOversight, pen
     refused,
     approved,
     ignored,
-    median: seconds(medianSeconds),
+    median: secondsText(medianSeconds),
   });
   return [
     '',
@@ -137,9 +120,9 @@ function row(what: string, { name, before, ...own }: OversightGroup): Record<str
   return {
     [what]: name,
     decisions: own.decisions,
-    yes: withBefore(percent(own), percent(before)),
-    median: withBefore(seconds(own.medianSeconds), seconds(before.medianSeconds)),
-    fastest: seconds(own.p10Seconds),
+    yes: withBefore(yesText(own), yesText(before)),
+    median: withBefore(secondsText(own.medianSeconds), secondsText(before.medianSeconds)),
+    fastest: secondsText(own.p10Seconds),
     'too fast': own.tooFast,
   };
 }
@@ -147,25 +130,4 @@ function row(what: string, { name, before, ...own }: OversightGroup): Record<str
 /** The baseline stands in brackets. */
 function withBefore(now: string, before: string): string {
   return before === '-' ? now : `${now} (${before})`;
-}
-
-/** Each reads on from the name. */
-const FINDINGS: Readonly<Record<OversightFinding, (group: OversightGroup) => string>> = {
-  always_yes: ({ decisions }) => `said yes to all of ${decisions}`,
-  fast: ({ medianSeconds }) =>
-    `took ${seconds(medianSeconds)} in the median: under ${HARDLY_READ_SECONDS} seconds, or under a quarter of everybody's time`,
-  more_yes_than_before: (group) =>
-    `said yes to ${percent(group)}, and to ${percent(group.before)} in the period before`,
-  faster_than_before: ({ medianSeconds, before }) =>
-    `took ${seconds(medianSeconds)}, and ${seconds(before.medianSeconds)} in the period before`,
-  too_fast: ({ tooFast }) =>
-    `decided too fast ${tooFast === 1 ? 'once' : `${tooFast} times`}, against the approval rate limit`,
-};
-
-function percent({ yesRate }: OversightFigures): string {
-  return yesRate === undefined ? '-' : `${Math.round(yesRate * 100)} %`;
-}
-
-function seconds(value: number | undefined): string {
-  return value === undefined ? '-' : formatDuration(Math.round(value) * 1000);
 }

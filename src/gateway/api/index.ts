@@ -13,6 +13,7 @@ import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
 import type { Streams } from '../events/streams.js';
 import { me } from './me.js';
+import { oversight } from './oversight.js';
 import { newApi, strictJson } from './route.js';
 import { sagas } from './sagas.js';
 
@@ -36,6 +37,7 @@ export function api(deps: GatewayDependencies, streams: Streams): OpenAPIHono<Ga
     authority(deps),
     events(deps, streams),
     me(deps),
+    oversight(deps),
   ])
     app.route('/', part);
 

@@ -12,6 +12,8 @@ export interface GatewayEnv {
     requestId: string;
     /** Set for routes that know whoever sends a request; undefined for nobody. */
     principal: Principal | undefined;
+    /** Roles of the people who see how others decide: for the navigation of pages. */
+    oversightRoles: readonly string[] | undefined;
     /** Counts a request as so many more. @throws CountersignError RATE_LIMITED */
     countMore: (requests: number) => Promise<void>;
   };

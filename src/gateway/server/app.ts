@@ -44,6 +44,10 @@ export function createGateway(deps: GatewayDependencies, requests = new InFlight
   app.use(tracing());
   app.use(requestLogging(deps, metrics));
   app.use(securityHeaders(settings));
+  app.use((c, next) => {
+    c.set('oversightRoles', settings.oversightRoles);
+    return next();
+  });
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => refuseMethod(deps, c, methods) }));
   // Another name that points here would make a browser take our pages for its own. A request with an Authorization header is no browser's.
   app.use((c, next) => (c.req.header('authorization') === undefined ? ownName(c, next) : next()));

@@ -152,6 +152,7 @@ function settingsAt(port: number, options: GatewayOptions): ReturnType<typeof ga
     temporalNamespace: temporal.namespace,
     freezeRoles: config.roles?.freeze ?? DEFAULT_ROLES.freeze,
     platformRoles: config.roles?.unfreezeAll ?? DEFAULT_ROLES.unfreezeAll,
+    oversightRoles: config.roles?.oversight ?? DEFAULT_ROLES.oversight,
     ...(config.passkeys === undefined ? {} : { passkeys: config.passkeys }),
     ...(devPeople === undefined ? {} : { devPeople }),
   });

@@ -29,7 +29,7 @@ import { pageSize } from '../database/cursor.js';
 import { dashboard, type Dashboard } from './dashboard.js';
 import { decidedActions, type DecidedAction, type DecidedFilter } from './decided.js';
 import { bundlesInUse, isOnlyTenant, ruleFigures, type NamedBundle, type RuleFigures } from './policy-figures.js';
-import { overseenDecisions, type OverseenDecisions } from './overseen.js';
+import { overseenDecisions, type OverseenDecisions, type OverseenOptions } from './overseen.js';
 import type { Database } from '../database/database.js';
 import { recordOf, type DecisionJson } from '../approvals/person-decisions.js';
 import { Deliveries } from '../deliveries/deliveries.js';
@@ -165,8 +165,8 @@ export class Archive {
   }
 
   /** What people decided since, the latest first. It looks at the latest `most` decisions, by default 100,000, and says so. */
-  overseenDecisions(tenant: string, since: Date, most?: number): Promise<OverseenDecisions> {
-    return overseenDecisions(this.#database, tenant, since, most);
+  overseenDecisions(tenant: string, since: Date, options?: OverseenOptions): Promise<OverseenDecisions> {
+    return overseenDecisions(this.#database, tenant, since, options);
   }
 
   /** The bundles that the tenant's latest decisions name, the latest first: what is in force where no bundle was promoted. */

@@ -12,6 +12,12 @@ export interface OverseenDecisions {
   readonly more: boolean;
 }
 
+export interface OverseenOptions {
+  /** Whose alone. Default everybody's. */
+  readonly person?: string | undefined;
+  readonly most?: number;
+}
+
 /** However much people decide, no report looks at more. */
 const MOST_DECISIONS = 100_000;
 
@@ -29,7 +35,7 @@ export async function overseenDecisions(
   database: Database,
   tenant: string,
   from: Date,
-  most = MOST_DECISIONS,
+  { person, most = MOST_DECISIONS }: OverseenOptions = {},
 ): Promise<OverseenDecisions> {
   // Records are read whole: one with \u0000 in it is JSON that Postgres cannot look into.
   const rows = await database.rows<OverseenRow>({
@@ -39,6 +45,7 @@ export async function overseenDecisions(
       from ${database.table('decisions')} as d
       left join ${database.table('approval_requests')} as q on q.tenant = d.tenant and q.action_id = d.action_id
       where d.tenant = ${tenant} and d.decided_at >= ${from}
+        and (${person?.toLowerCase() ?? null}::text is null or d.person = ${person?.toLowerCase() ?? null})
       order by d.decided_at desc, d.digest
       limit ${most + 1}`,
   });

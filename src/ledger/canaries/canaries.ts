@@ -5,6 +5,7 @@ import { CountersignError } from '../../action/errors.js';
 import type { Digest } from '../../action/json.js';
 import { canonical } from '../../action/json.js';
 import type { ApprovalRecord, CanaryEnding, Verdict } from '../../action/outcome.js';
+import { samePerson } from '../../action/quorum.js';
 import type { NewApprovalRequest } from '../approvals/approval-request-list.js';
 import { closing } from '../approvals/list-changes.js';
 import { opening } from '../approvals/opening.js';
@@ -63,9 +64,9 @@ export class Canaries {
    * @throws CountersignError ACTION_CONFLICT where something else has the id; RATE_LIMITED where enough were sent, or wait
    */
   async open(canary: NewCanary): Promise<Canary> {
-    const { tenant, actionId, nonce } = canary;
-    const before = await this.#row(tenant, actionId);
-    if (before?.nonce === nonce) return toCanary(tenant, before);
+    const { tenant } = canary;
+    const before = await this.opened(canary);
+    if (before !== undefined) return before;
     const opened = await this.#database.transaction(async (session) => {
       await session.run('begin');
       await session.rows({
@@ -79,8 +80,20 @@ export class Canaries {
       if (row?.made === true) await session.run('commit');
       return row;
     });
-    if (opened?.made !== true) throw notOpened(canary, opened);
-    return (await this.find(tenant, actionId)) as Canary;
+    // Another attempt may have opened it since this one looked.
+    const now = await this.opened(canary);
+    if (now === undefined) throw notOpened(canary, opened);
+    return now;
+  }
+
+  /** What was opened with that nonce, in this attempt or an earlier one. */
+  async opened({
+    tenant,
+    actionId,
+    nonce,
+  }: Pick<NewCanary, 'tenant' | 'actionId' | 'nonce'>): Promise<Canary | undefined> {
+    const row = await this.#row(tenant, actionId);
+    return row?.nonce === nonce ? toCanary(tenant, row) : undefined;
   }
 
   async find(tenant: string, actionId: string): Promise<Canary | undefined> {
@@ -112,15 +125,26 @@ export class Canaries {
     return this.find(key.tenant, key.actionId);
   }
 
-  /** Those sent since, the latest first, at most 10,000. */
-  async since(tenant: string, from: Date): Promise<readonly Canary[]> {
+  /** Those sent since, the latest first, at most 10,000. `decidedBy`: those alone that this person decided on. */
+  async since(
+    tenant: string,
+    from: Date,
+    { decidedBy }: { readonly decidedBy?: string | undefined } = {},
+  ): Promise<{ readonly canaries: readonly Canary[]; readonly more: boolean }> {
     const rows = await this.#database.rows<CanaryRow>({
       name: 'canaries_since',
       query: sql<CanaryRow>`
         select * from ${this.#database.table('canaries')} where tenant = ${tenant} and sent_at >= ${from}
-        order by sent_at desc, action_id limit ${sql.lit(MOST_LISTED)}`,
+        order by sent_at desc, action_id limit ${sql.lit(MOST_LISTED + 1)}`,
     });
-    return rows.map((row) => toCanary(tenant, row));
+    const canaries = rows.slice(0, MOST_LISTED).map((row) => toCanary(tenant, row));
+    const more = rows.length > MOST_LISTED;
+    if (decidedBy === undefined) return { canaries, more };
+    // The record is read whole: one with \u0000 in it is JSON that Postgres cannot look into.
+    const own = canaries.filter(
+      ({ decision: made }) => made !== undefined && samePerson(made.record.approver, decidedBy),
+    );
+    return { canaries: own, more };
   }
 
   async #row(tenant: string, actionId: string): Promise<CanaryRow | undefined> {

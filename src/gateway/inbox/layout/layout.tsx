@@ -5,13 +5,14 @@ import { raw } from 'hono/html';
 import type { Child } from 'hono/jsx';
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { GatewayEnv } from '../../auth/identity.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { assetPath, type AssetName } from './assets.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Notice } from '../components/parts.js';
 
 type Theme = 'light' | 'dark';
-type Section = 'inbox' | 'history' | 'dashboard' | 'policy' | 'freezes' | 'radar' | 'me';
+type Section = 'inbox' | 'history' | 'dashboard' | 'policy' | 'freezes' | 'radar' | 'oversight' | 'me';
 
 export interface LayoutProps {
   /** Of the page alone: the product's name is added. */
@@ -21,6 +22,8 @@ export interface LayoutProps {
   readonly section?: Section | undefined;
   /** What the person chose; else the system's preference. */
   readonly theme?: Theme | undefined;
+  /** Roles of the people who find the page on how others decide. */
+  readonly oversightRoles?: readonly string[];
   /** Server-sent events after which the page's `data-live` regions are read again. */
   readonly live?: string | undefined;
   readonly scripts?: readonly AssetName[];
@@ -29,17 +32,29 @@ export interface LayoutProps {
   readonly children?: Child;
 }
 
-const SECTIONS: readonly { readonly section: Section; readonly href: string; readonly label: string }[] = [
+interface Entry {
+  readonly section: Section;
+  readonly href: string;
+  readonly label: string;
+}
+
+const SECTIONS: readonly Entry[] = [
   { section: 'inbox', href: '/', label: 'Inbox' },
   { section: 'history', href: '/history', label: 'History' },
   { section: 'dashboard', href: '/dashboard', label: 'Dashboard' },
   { section: 'policy', href: '/policy', label: 'Policy' },
   { section: 'freezes', href: '/freezes', label: 'Freezes' },
   { section: 'radar', href: '/radar', label: 'Radar' },
+  { section: 'oversight', href: '/oversight', label: 'Oversight' },
 ];
 
+/** Everybody finds their own figures under their name, and only some those of others. */
+function mayFind({ section }: Entry, { roles }: PersonPrincipal, oversightRoles: readonly string[]): boolean {
+  return section !== 'oversight' || roles.some((role) => oversightRoles.includes(role));
+}
+
 function Layout(props: LayoutProps): JSX.Element {
-  const { title, person, section, theme, live, scripts = [], width = 'wide', children } = props;
+  const { title, person, section, theme, live, scripts = [], width = 'wide', oversightRoles = [], children } = props;
   return (
     <html lang="en" data-now={new Date().toISOString()} {...(theme === undefined ? {} : { 'data-theme': theme })}>
       <head>
@@ -64,7 +79,9 @@ function Layout(props: LayoutProps): JSX.Element {
             <img src={assetPath('mark.svg')} alt="" width="24" height="24" />
             <span>Countersign</span>
           </a>
-          {person === undefined ? null : <Navigation person={person} section={section} />}
+          {person === undefined ? null : (
+            <Navigation person={person} section={section} oversightRoles={oversightRoles} />
+          )}
           <button
             type="button"
             class="quiet theme needs-js"
@@ -91,14 +108,16 @@ function Layout(props: LayoutProps): JSX.Element {
 function Navigation({
   person,
   section,
+  oversightRoles,
 }: {
   readonly person: PersonPrincipal;
   readonly section: Section | undefined;
+  readonly oversightRoles: readonly string[];
 }): JSX.Element {
   return (
     <>
       <nav aria-label="Pages">
-        {SECTIONS.map(({ section: name, href, label }) => (
+        {SECTIONS.filter((entry) => mayFind(entry, person, oversightRoles)).map(({ section: name, href, label }) => (
           <a href={href} {...(name === section ? { 'aria-current': 'page' } : {})}>
             {label}
           </a>
@@ -168,10 +187,15 @@ function themeOf(c: Context): Theme | undefined {
   return chosen === 'light' || chosen === 'dark' ? chosen : undefined;
 }
 
+/** The gateway says it to every request. */
+function rolesOf(c: Context<GatewayEnv>): readonly string[] {
+  return c.get('oversightRoles') ?? [];
+}
+
 /** A whole document. The theme is the request's. */
 export async function page(
   c: Context,
-  props: Omit<LayoutProps, 'theme' | 'children'>,
+  props: Omit<LayoutProps, 'theme' | 'oversightRoles' | 'children'>,
   content: Child,
   status: ContentfulStatusCode = 200,
 ): Promise<Response> {
@@ -179,7 +203,7 @@ export async function page(
   return c.html(
     <>
       {raw('<!doctype html>')}
-      <Layout {...props} theme={themeOf(c)}>
+      <Layout {...props} theme={themeOf(c)} oversightRoles={rolesOf(c)}>
         {content}
       </Layout>
     </>,

@@ -71,6 +71,9 @@ function Account({ person, now }: Pick<MeProps, 'person' | 'now'>): JSX.Element 
           <When at={session.authenticatedAt} now={now} />
         </Fact>
       </dl>
+      <p>
+        <a href="/oversight">How you decide</a>
+      </p>
     </section>
   );
 }
