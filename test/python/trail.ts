@@ -67,7 +67,10 @@ async function ours({ lines, keys, anchors }: Presented): Promise<Report> {
   const given = async function* (): AsyncGenerator<string> {
     yield* lines;
   };
-  return verifyTrail(given(), { keys: await parseTrailKeys(JSON.stringify(keys), 'keys'), anchors });
+  return verifyTrail(given(), {
+    keys: await parseTrailKeys(JSON.stringify(keys), 'keys'),
+    anchors: anchors.map((jws) => ({ jws })),
+  });
 }
 
 const placesOf = ({ problems }: Report): readonly (readonly [string, number])[] =>
