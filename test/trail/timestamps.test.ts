@@ -212,6 +212,11 @@ describe('is refused, with ANCHOR_FAILED, and nothing is kept:', () => {
       { reply: granted({ info: { messageImprint: imprint('2.16.840.1.101.3.4.2.1', 'sha256', 'another') } }) },
     ],
     [
+      'it says another hash than it is',
+      /it is over something else/,
+      { reply: granted({ info: { messageImprint: imprint('1.3.14.3.2.26', 'sha256', CHECKPOINT.jws) } }) },
+    ],
+    [
       'it is over the checkpoint by another hash',
       /it is over something else/,
       { reply: granted({ info: { messageImprint: imprint('1.3.14.3.2.26', 'sha1', CHECKPOINT.jws) } }) },
