@@ -9,6 +9,7 @@ import { startTemporal, type TemporalServer } from '../../src/dev/temporal.js';
 import { createPayloadKeys } from '../../src/privacy/payload-key-files.js';
 import { launchBrowser } from '../support/browser.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
+import { until } from '../support/until.js';
 import { ended, startStack, type Stack } from '../support/stack.js';
 
 const NEEDLE = 'zx81needle';
@@ -77,13 +78,9 @@ async function settingsWith({ credentials }: { readonly credentials: boolean }):
   await page.getByPlaceholder('Paste your endpoint here').fill(codecUrl());
   if (credentials) await page.getByText('Include cross-origin credentials').click();
   await page.getByRole('button', { name: 'Apply' }).click();
-  await page.waitForFunction(
-    (url) => Object.values(localStorage).some((value) => String(value).includes(url)),
-    codecUrl(),
-  );
-  const settings = await page.evaluate(() =>
-    Object.entries(localStorage).map(([name, value]) => ({ name, value: String(value) })),
-  );
+  const kept = async (): Promise<Settings> =>
+    (await page.context().storageState()).origins.flatMap((one) => one.localStorage);
+  const settings = await until(kept, (all) => all.some(({ value }) => value.includes(codecUrl())), { everyMs: 200 });
   await page.close();
   return settings;
 }
@@ -122,7 +119,11 @@ async function look({ as, settings = [], host = 'localhost', until }: Looking) {
     });
     await page.goto(action(host));
     await page.getByText(until).first().waitFor();
-    if (settings.length > 0) await expect.poll(() => answers.size, { timeout: 20_000 }).toBeGreaterThan(0);
+    if (settings.length > 0)
+      await until(
+        () => Promise.resolve(answers.size),
+        (size) => size > 0,
+      );
     return { shown: await page.locator('body').innerText(), answers: [...answers] };
   } finally {
     await context.close();
