@@ -93,11 +93,11 @@ interface Looking {
   /** Default: the one that the gateway's config names. */
   readonly host?: string;
   /** What stands on the page when it is whole. */
-  readonly until: string;
+  readonly showing: string;
 }
 
 /** Looks at the action in the UI, in a browser of its own: what is on the page, and how the codec server answered it. */
-async function look({ as, settings = [], host = 'localhost', until }: Looking) {
+async function look({ as, settings = [], host = 'localhost', showing }: Looking) {
   const origins = [{ origin: new URL(action(host)).origin, localStorage: settings }];
   const context = await browser.newContext({
     viewport: { width: 1440, height: 1000 },
@@ -118,7 +118,7 @@ async function look({ as, settings = [], host = 'localhost', until }: Looking) {
       if (request.url().startsWith(codecUrl())) answers.add(request.failure()?.errorText ?? 'failed');
     });
     await page.goto(action(host));
-    await page.getByText(until).first().waitFor();
+    await page.getByText(showing).first().waitFor();
     if (settings.length > 0)
       await until(
         () => Promise.resolve(answers.size),
@@ -131,7 +131,7 @@ async function look({ as, settings = [], host = 'localhost', until }: Looking) {
 }
 
 test('shows ciphertext by itself', async () => {
-  const { shown, answers } = await look({ until: CIPHERTEXT });
+  const { shown, answers } = await look({ showing: CIPHERTEXT });
   expect(shown).not.toContain(NEEDLE);
   expect(answers).toEqual([]);
 });
@@ -144,7 +144,7 @@ describe('with the gateway as its codec server', () => {
   });
 
   test('shows everything to whoever may read it, and the log says to whom', async () => {
-    const { shown, answers } = await look({ as: 'Vera', settings: known, until: `${NEEDLE} after` });
+    const { shown, answers } = await look({ as: 'Vera', settings: known, showing: `${NEEDLE} after` });
     expect(answers).toEqual(['200']);
     expect(shown).toContain(`${NEEDLE} asked for it`);
     expect(shown).not.toContain(CIPHERTEXT);
@@ -164,7 +164,7 @@ describe('with the gateway as its codec server', () => {
       () => ({ as: 'Vera' as const, settings: known, host: '127.0.0.1' }),
     ],
   ])('shows ciphertext to %s', async (_who, answer, looking) => {
-    const { shown, answers } = await look({ ...looking(), until: CIPHERTEXT });
+    const { shown, answers } = await look({ ...looking(), showing: CIPHERTEXT });
     expect(answers).toEqual([answer]);
     expect(shown).not.toContain(NEEDLE);
   });
