@@ -22,6 +22,12 @@ const MAKERS: readonly Section[] = [
   maker('fileAnchor()', 'src/trail/index.ts', 'FileAnchorOptions', 'An anchor of the [audit trail](trail.md).'),
   maker('webhookAnchor()', 'src/trail/index.ts', 'WebhookAnchorOptions', 'An anchor of the [audit trail](trail.md).'),
   maker('gitAnchor()', 'src/trail/index.ts', 'GitAnchorOptions', 'An anchor of the [audit trail](trail.md).'),
+  maker(
+    'timestampAnchor()',
+    'src/trail/index.ts',
+    'TimestampAnchorOptions',
+    'Another, of [time stamps](trail.md#time-stamps).',
+  ),
 ];
 
 function maker(title: string, file: string, name: string, about: string): Section {

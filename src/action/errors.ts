@@ -86,6 +86,7 @@ export const ERROR_CODES = {
   NONDETERMINISTIC: 'The workflow code does not do what a recorded history did.',
   RECEIPTS_BROKEN: 'The chain of receipts does not verify.',
   TRAIL_BROKEN: 'The audit trail does not verify.',
+  TIMESTAMP_INVALID: 'A time stamp over a checkpoint of the audit trail does not verify.',
   ANCHOR_FAILED: 'A checkpoint of the audit trail could not be put where it is anchored.',
   CHECK_FAILED: 'A check that the command was asked to make did not pass.',
   USAGE: 'The command was not called as its --help says.',

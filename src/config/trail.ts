@@ -6,7 +6,7 @@ import { whole } from './schema.js';
 export interface TrailConfig {
   /** How often what was added is signed. Seconds from 1 to 86,400, default 300. */
   readonly checkpointEverySeconds?: number;
-  /** Made by `fileAnchor()`, `webhookAnchor()` and `gitAnchor()`. Default none: then whoever has the ledger can cut its end off, with the checkpoints of it. */
+  /** Made by `fileAnchor()`, `webhookAnchor()`, `gitAnchor()` and `timestampAnchor()`. Default none: then whoever has the ledger can cut its end off, with the checkpoints of it. */
   readonly anchors?: readonly Anchor[];
 }
 
@@ -15,7 +15,7 @@ export const trailSchema = z.strictObject({
   anchors: z
     .array(
       z.custom<Anchor>((value) => typeof (value as Anchor | null)?.put === 'function', {
-        error: 'an anchor made by fileAnchor(), webhookAnchor() or gitAnchor()',
+        error: 'an anchor made by fileAnchor(), webhookAnchor(), gitAnchor() or timestampAnchor()',
       }),
       { error: 'a list of anchors' },
     )

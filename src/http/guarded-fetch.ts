@@ -17,7 +17,7 @@ export type GuardedFetch = (
   init?: {
     readonly method?: string | undefined;
     readonly headers?: ConstructorParameters<typeof Headers>[0];
-    readonly body?: string | undefined;
+    readonly body?: string | Uint8Array | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ) => Promise<Response>;

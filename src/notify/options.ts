@@ -15,12 +15,16 @@ export function checkedName(name: unknown, field: string): string {
 }
 
 /** Parses a URL. The error does not quote the value, which may contain a password. @throws CountersignError CONFIG_INVALID */
-export function checkedUrl(value: unknown, field: string, { loopback }: { readonly loopback: boolean }): URL {
+export function checkedUrl(
+  value: unknown,
+  field: string,
+  { loopback, plainHttp = false }: { readonly loopback: boolean; readonly plainHttp?: boolean },
+): URL {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || url.username !== '' || url.password !== '' || url.hash !== '') {
     throw configInvalid(field, 'a URL without credentials and fragment');
   }
-  const plain = url.protocol === 'http:' && loopback && isThisMachine(url.hostname);
+  const plain = url.protocol === 'http:' && (plainHttp || (loopback && isThisMachine(url.hostname)));
   if (url.protocol !== 'https:' && !plain) throw configInvalid(field, 'a URL of https (or http, to this machine)');
   return url;
 }

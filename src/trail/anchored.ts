@@ -5,10 +5,16 @@ import { verifyCheckpoint } from '../trust/index.js';
 import type { TrailKeys } from './keys.js';
 import type { TrailProblem } from './problems.js';
 
-interface Anchored {
+/** A line of what an anchor kept. */
+export interface AnchorLine {
+  readonly jws: string;
+  /** A time-stamp token over the JWS, in base64. */
+  readonly timestamp?: string;
+}
+
+export interface Anchored extends AnchorLine {
   /** From 1, in the order in which they were given. */
   readonly number: number;
-  readonly jws: string;
   readonly claims: CheckpointClaims;
 }
 
@@ -16,12 +22,16 @@ export class AnchoredCheckpoints {
   readonly #bySize = new Map<number, Anchored[]>();
 
   /** @param report is told of those that do not verify */
-  async read(given: readonly string[], { keyring }: TrailKeys, report: (problem: TrailProblem) => void): Promise<void> {
-    for (const [index, jws] of given.entries()) {
+  async read(
+    given: readonly AnchorLine[],
+    { keyring }: TrailKeys,
+    report: (problem: TrailProblem) => void,
+  ): Promise<void> {
+    for (const [index, line] of given.entries()) {
       const number = index + 1;
       try {
-        const claims = await verifyCheckpoint(keyring, jws);
-        this.#bySize.set(claims.size, [...(this.#bySize.get(claims.size) ?? []), { number, jws, claims }]);
+        const claims = await verifyCheckpoint(keyring, line.jws);
+        this.#bySize.set(claims.size, [...(this.#bySize.get(claims.size) ?? []), { number, claims, ...line }]);
       } catch (error) {
         const problem = `Anchor ${number} does not verify: ${asCountersignError(error).message}.`;
         report({ code: 'anchor_signature', at: number, problem });

@@ -25,6 +25,7 @@ export const TRAIL_PROBLEMS = {
   truncated: 'A checkpoint covers more entries than there are. Its size.',
   fork: 'Another trail was shown elsewhere. The size of the anchored checkpoint.',
   anchor_signature: 'An anchored checkpoint does not verify. The number of the anchor.',
+  timestamp: 'The time stamp of an anchored checkpoint does not verify. The number of the anchor.',
   key_period: 'A signature was made when its key was not good.',
   key_revoked: 'A signature was made with a key that was revoked, and nothing shows that it was made before.',
   proof: 'A proof does not lead from what it proves to a signed root.',

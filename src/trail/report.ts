@@ -1,6 +1,16 @@
 /** What a verification of a trail comes to. */
 import type { TrailProblem } from './problems.js';
 
+/** A checkpoint that a time-stamping authority was shown. */
+export interface StampedCheckpoint {
+  /** How many entries it covers. */
+  readonly size: number;
+  /** When it existed at the latest. RFC 3339. */
+  readonly existedAt: string;
+  /** The subject of the certificate that signed the time stamp. */
+  readonly authority: string;
+}
+
 export interface TrailReport {
   readonly ok: boolean;
   readonly tenant: string;
@@ -12,6 +22,10 @@ export interface TrailReport {
   readonly withheld: number;
   /** Anchored checkpoints that fit. */
   readonly anchors: number;
+  /** Those of them whose time stamps verify, in the order of the trail. */
+  readonly timestamps: readonly StampedCheckpoint[];
+  /** How many of their time stamps were not looked at, because no certificates to trust were given. */
+  readonly timestampsUnchecked: number;
   /** The first 100. */
   readonly problems: readonly TrailProblem[];
   readonly problemCount: number;

@@ -3,7 +3,7 @@ import type { CheckpointClaims } from '../action/checkpoint.js';
 import { asCountersignError } from '../action/errors.js';
 import { digestText, type Digest } from '../action/json.js';
 import { verifyCheckpoint } from '../trust/index.js';
-import { AnchoredCheckpoints } from './anchored.js';
+import { AnchoredCheckpoints, type AnchorLine } from './anchored.js';
 import { readEntry } from './entry.js';
 import { Evidence } from './evidence.js';
 import { FORMAT, readLine, type TrailLine } from './format.js';
@@ -12,19 +12,22 @@ import { Frontier, leafHash } from './merkle.js';
 import type { TrailProblemCode } from './problems.js';
 import { Problems, type TrailReport } from './report.js';
 import { SignatureTimes } from './signatures.js';
+import { StampedCheckpoints, type CheckTimestamp } from './stamped.js';
 
 export interface VerifyTrailOptions {
   readonly keys: TrailKeys;
-  /** Checkpoints that were kept elsewhere, as compact JWS. */
-  readonly anchors?: readonly string[];
+  /** Checkpoints that were kept elsewhere. */
+  readonly anchors?: readonly AnchorLine[];
+  /** Default: their time stamps are counted, and not looked at. */
+  readonly checkTimestamp?: CheckTimestamp | undefined;
 }
 
 /** @throws what reading the lines throws */
 export async function verifyTrail(
   lines: AsyncIterable<string>,
-  { keys, anchors = [] }: VerifyTrailOptions,
+  { keys, anchors = [], checkTimestamp }: VerifyTrailOptions,
 ): Promise<TrailReport> {
-  const verification = new Verification(keys);
+  const verification = new Verification(keys, checkTimestamp);
   await verification.expect(anchors);
   for await (const line of lines) await verification.take(line);
   return verification.finish();
@@ -36,6 +39,7 @@ class Verification {
   readonly #problems = new Problems();
   readonly #anchors = new AnchoredCheckpoints();
   readonly #evidence: Evidence;
+  readonly #stamped: StampedCheckpoints;
   readonly #tree = new Frontier();
   #line = 0;
   #tenant: string | undefined;
@@ -49,13 +53,14 @@ class Verification {
   #covered = 0;
   #anchored = 0;
 
-  constructor(keys: TrailKeys) {
+  constructor(keys: TrailKeys, checkTimestamp: CheckTimestamp | undefined) {
     this.#keys = keys;
     this.#times = new SignatureTimes(keys, (problem) => this.#problems.add(problem));
     this.#evidence = new Evidence(keys, this.#times, this.#problems);
+    this.#stamped = new StampedCheckpoints(checkTimestamp, (problem) => this.#problems.add(problem));
   }
 
-  expect(anchors: readonly string[]): Promise<void> {
+  expect(anchors: readonly AnchorLine[]): Promise<void> {
     return this.#anchors.read(anchors, this.#keys, (problem) => this.#problems.add(problem));
   }
 
@@ -92,6 +97,8 @@ class Verification {
       covered: this.#covered,
       withheld: this.#evidence.withheld,
       anchors: this.#anchored,
+      timestamps: this.#stamped.verified,
+      timestampsUnchecked: this.#stamped.unchecked,
       problems: this.#problems.first,
       problemCount: this.#problems.count,
     };
@@ -184,10 +191,12 @@ class Verification {
 
   #compareAnchors(): void {
     if (!this.#comparable) return;
-    for (const { jws, claims, number } of this.#anchors.over(this.#last.seq, this.#tenant)) {
+    for (const anchored of this.#anchors.over(this.#last.seq, this.#tenant)) {
+      const { jws, claims, number } = anchored;
       if (this.#fits(claims)) {
         this.#anchored++;
         this.#times.vouch(jws, claims, true);
+        this.#stamped.take(anchored);
       } else {
         this.#report(
           'fork',

@@ -20,9 +20,11 @@ export { Ledger } from '../ledger/index.js';
 export {
   fileAnchor,
   gitAnchor,
+  timestampAnchor,
   webhookAnchor,
   type Anchor,
   type FileAnchorOptions,
   type GitAnchorOptions,
+  type TimestampAnchorOptions,
   type WebhookAnchorOptions,
 } from '../trail/index.js';

@@ -2,7 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { fuzz } from './fuzz.js';
-import { CORPUS, TARGETS } from './targets.js';
+import { CORPUS } from './target.js';
+import { TARGETS } from './targets.js';
 
 test('every target keeps its promise, on its corpus and on new cases', async () => {
   const found = [];

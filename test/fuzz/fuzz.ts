@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
-import { CORPUS, type Target } from './targets.js';
+import { CORPUS, type Target } from './target.js';
 
 /** A text that takes longer than this is a way to stop us. Milliseconds. */
 const SLOW_MS = 5_000;

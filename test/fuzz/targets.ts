@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createRoute, z } from '@hono/zod-openapi';
-import { CountersignError } from '../../src/action/errors.js';
 import { assertJson, canonical, digest, withoutUndefined } from '../../src/action/json.js';
 import { parseJson, readYaml } from '../../src/action/parse.js';
 import { parseProposal, proposalDigest } from '../../src/action/proposal.js';
@@ -24,19 +23,8 @@ import {
 } from '../../src/trust/index.js';
 import { openSealed, type SealContext } from '../../src/trust/seals.js';
 import { compileExpectation } from '../../src/verify/expectation.js';
-
-/** Feeds one text. Resolves when the promise was kept: the text was taken as it should be, or refused with a code. Else it rejects. */
-type Feed = (text: string) => void | Promise<void>;
-
-export interface Target {
-  /** The folder of its corpus. */
-  readonly name: string;
-  readonly feed: Feed;
-  /** Words that matter to it, which chance would hardly spell. */
-  readonly words: readonly string[];
-}
-
-export const CORPUS = path.join(import.meta.dirname, 'corpus');
+import { CORPUS, holds, refusedOr, type Target } from './target.js';
+import { timestamp } from './timestamp.js';
 
 /** What the tokens and seals of the corpus were signed with, and when. Keys of these tests alone. */
 const signed = JSON.parse(readFileSync(path.join(CORPUS, 'signed.json'), 'utf8')) as {
@@ -48,20 +36,6 @@ const signed = JSON.parse(readFileSync(path.join(CORPUS, 'signed.json'), 'utf8')
 };
 const keyring = await parseKeyring(JSON.stringify(signed.keys), 'corpus');
 const now = new Date(signed.now);
-
-function holds(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Error(`The promise is broken: ${what}.`);
-}
-
-/** A refusal has a code, and is never a fault of ours. */
-async function refusedOr<T>(read: () => T | Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof CountersignError && error.code !== 'INTERNAL') return undefined;
-    throw error;
-  }
-}
 
 const json: Target = {
   name: 'json',
@@ -285,4 +259,5 @@ export const TARGETS: readonly Target[] = [
   seal,
   mcpAnswer,
   returnTo,
+  timestamp,
 ];

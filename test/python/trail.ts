@@ -67,7 +67,10 @@ async function ours({ lines, keys, anchors }: Presented): Promise<Report> {
   const given = async function* (): AsyncGenerator<string> {
     yield* lines;
   };
-  return verifyTrail(given(), { keys: await parseTrailKeys(JSON.stringify(keys), 'keys'), anchors });
+  return verifyTrail(given(), {
+    keys: await parseTrailKeys(JSON.stringify(keys), 'keys'),
+    anchors: anchors.map((jws) => ({ jws })),
+  });
 }
 
 const placesOf = ({ problems }: Report): readonly (readonly [string, number])[] =>
@@ -94,6 +97,21 @@ test('an honest trail verifies, as it does here', async () => {
     withheld: 0,
     anchors: 3,
     problems: [],
+    timestampsUnchecked: 0,
+  });
+});
+
+test('time stamps are counted, and it is said that nobody checked them', async () => {
+  await verified(honest, 'stamped');
+  const lines = honest.anchors.map((jws, n) =>
+    JSON.stringify({ tenant: TENANT, jws, ...(n === 0 ? {} : { timestamp: 'AAAA' }) }),
+  );
+  await writeFile(path.join(folder, 'stamped.anchors.jsonl'), `${lines.join('\n')}\n`);
+  const files = ['stamped.jsonl', '--keys', 'stamped.keys.json', '--anchors', 'stamped.anchors.jsonl'];
+  expect(await run('verify_trail.py', ...files, '--json')).toMatchObject({
+    ok: true,
+    anchors: 3,
+    timestampsUnchecked: 2,
   });
 });
 

@@ -35,6 +35,7 @@ const LONGEST = [
   'clients/adapters',
   'hazards/outages',
   'browser/hostile',
+  'browser/temporal-ui',
   'policy/backtest/corpus',
   'docs/readme',
   'replay/command',

@@ -80,6 +80,8 @@ export interface StackOptions {
   readonly limits?: string;
   /** Further files of the policy, by path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** `host:port` of a Temporal server. Default: that of this run. */
+  readonly temporalAddress?: string;
   /** Default true. */
   readonly worker?: boolean;
   readonly overrides?: Partial<WorkerOptions>;
@@ -94,7 +96,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const [ledgerDb, shopDb, namespace] = await Promise.all([
     createDatabase('installation'),
     createDatabase(),
-    createNamespace(),
+    createNamespace(options.temporalAddress),
   ]);
   const temporal: TemporalSettings = { ...namespace, taskQueue: 'countersign' };
   const keys = JSON.stringify(await generateKeyringFile());
@@ -138,7 +140,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return worker;
     },
     async afterRetention(body) {
-      const elsewhere = { ...temporal, ...(await createNamespace()) };
+      const elsewhere = { ...temporal, ...(await createNamespace(options.temporalAddress)) };
       const worker = await stack.startWorker({ temporal: elsewhere });
       const client = await Countersign.connect({ ...elsewhere, credential: await newAgent() });
       try {

@@ -19,8 +19,7 @@ export interface TestNamespace {
  * Registers a namespace with a name of its own, with Countersign's search attributes, and returns once workflows can start in
  * it. It goes with the server.
  */
-export async function createNamespace(): Promise<TestNamespace> {
-  const address = inject('temporalAddress');
+export async function createNamespace(address = inject('temporalAddress')): Promise<TestNamespace> {
   const namespace = `test-${randomUUID()}`;
   const { connection, close } = await openConnection(address);
   try {

@@ -21,7 +21,10 @@ async function verify({ lines, keys, anchors }: Presented): Promise<TrailReport>
   const given = async function* (): AsyncGenerator<string> {
     yield* lines;
   };
-  return verifyTrail(given(), { keys: await parseTrailKeys(JSON.stringify(keys), 'keys.json'), anchors });
+  return verifyTrail(given(), {
+    keys: await parseTrailKeys(JSON.stringify(keys), 'keys.json'),
+    anchors: anchors.map((jws) => ({ jws })),
+  });
 }
 
 test('an honest trail verifies, up to the last checkpoint and beyond, with its anchors', async () => {
@@ -33,6 +36,8 @@ test('an honest trail verifies, up to the last checkpoint and beyond, with its a
     covered: 8,
     withheld: 0,
     anchors: 3,
+    timestamps: [],
+    timestampsUnchecked: 0,
     problems: [],
     problemCount: 0,
   });

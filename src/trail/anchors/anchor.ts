@@ -5,6 +5,8 @@ export interface AnchoredCheckpoint {
   readonly tenant: string;
   readonly size: number;
   readonly jws: string;
+  /** A time-stamp token of RFC 3161 over the JWS: DER, in base64. */
+  readonly timestamp?: string;
 }
 
 /** A place outside of the ledger where checkpoints of the audit trail are put. `fileAnchor()`, `gitAnchor()` and `webhookAnchor()` make one. */
@@ -19,9 +21,9 @@ export interface Anchor {
   put(checkpoint: AnchoredCheckpoint, signal: AbortSignal): Promise<string>;
 }
 
-/** One line of what anchors keep. */
-export function anchorLine({ tenant, size, jws }: AnchoredCheckpoint): string {
-  return `${JSON.stringify({ tenant, size, jws })}\n`;
+/** What anchors keep, as JSON. */
+export function anchorText({ tenant, size, jws, timestamp }: AnchoredCheckpoint): string {
+  return JSON.stringify({ tenant, size, jws, timestamp });
 }
 
 export function anchorFailed(name: string, why: string, cause?: unknown): CountersignError {

@@ -2,7 +2,7 @@
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { checkedName } from '../../notify/options.js';
-import { anchorFailed, anchorLine, type Anchor } from './anchor.js';
+import { anchorFailed, anchorText, type Anchor } from './anchor.js';
 
 /** Which file checkpoints are appended to. */
 export interface FileAnchorOptions {
@@ -22,7 +22,7 @@ export function fileAnchor({ name: given = 'file', path: file }: FileAnchorOptio
         await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
         const handle = await open(file, 'a', 0o644);
         try {
-          await handle.write(anchorLine(checkpoint));
+          await handle.write(`${anchorText(checkpoint)}\n`);
           await handle.sync();
         } finally {
           await handle.close();

@@ -4,7 +4,7 @@ import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { checkedName } from '../../notify/options.js';
-import { anchorFailed, anchorLine, type Anchor } from './anchor.js';
+import { anchorFailed, anchorText, type Anchor } from './anchor.js';
 
 /** Which repository checkpoints are committed to, and where they are pushed. */
 export interface GitAnchorOptions {
@@ -35,7 +35,7 @@ export function gitAnchor({ name: given = 'git', repository, remote }: GitAnchor
     const { tenant, size } = checkpoint;
     const file = `${tenant === '*' ? '_all' : tenant}.jsonl`;
     try {
-      await appendFile(path.join(repository, file), anchorLine(checkpoint));
+      await appendFile(path.join(repository, file), `${anchorText(checkpoint)}\n`);
       await git(signal, 'add', '--', file);
       const who = ['-c', 'user.name=countersign', '-c', 'user.email=countersign@localhost'];
       await git(signal, ...who, 'commit', '--quiet', '-m', `${tenant}: ${size} entries`, '--', file);

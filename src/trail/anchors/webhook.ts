@@ -2,7 +2,7 @@
 import type { Allow } from '../../http/options.js';
 import { guardedFetch } from '../../http/guarded-fetch.js';
 import { checkedName, checkedTimeout, checkedUrl } from '../../notify/options.js';
-import { anchorFailed, type Anchor } from './anchor.js';
+import { anchorFailed, anchorText, type Anchor } from './anchor.js';
 
 /** Where checkpoints are posted. */
 export interface WebhookAnchorOptions {
@@ -18,7 +18,7 @@ export interface WebhookAnchorOptions {
 
 const MAX_RESPONSE_BYTES = 64 * 1024;
 
-/** Posts `{tenant, size, jws}`; 2xx means that it was taken. Redirections are not followed. @throws CountersignError CONFIG_INVALID */
+/** Posts `{tenant, size, jws}`, with `timestamp` where there is one; 2xx means that it was taken. Redirections are not followed. @throws CountersignError CONFIG_INVALID */
 export function webhookAnchor(options: WebhookAnchorOptions): Anchor {
   const name = checkedName(options.name ?? 'webhook', 'webhookAnchor.name');
   const { allow = {} } = options;
@@ -27,11 +27,11 @@ export function webhookAnchor(options: WebhookAnchorOptions): Anchor {
   const send = guardedFetch({ allow, timeoutMs, maxBytes: MAX_RESPONSE_BYTES });
   return {
     name,
-    async put({ tenant, size, jws }, signal) {
+    async put(checkpoint, signal) {
       const request = {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ tenant, size, jws }),
+        body: anchorText(checkpoint),
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       };
       const { status, ok } = await send(url, request).catch((error: unknown) => {

@@ -3,8 +3,10 @@ import { open, readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { CountersignError } from '../../../action/errors.js';
 import { parseJson } from '../../../action/parse.js';
+import type { AnchorLine } from '../../../trail/anchored.js';
 import type { TrailKeys } from '../../../trail/keys.js';
 import type { TrailReport } from '../../../trail/report.js';
+import type { CheckTimestamp } from '../../../trail/stamped.js';
 import { sanitize } from '../../../presentation/sanitize.js';
 import { examples, run } from '../../command.js';
 import type { Context } from '../../context.js';
@@ -16,6 +18,7 @@ interface VerifyOptions {
   readonly keys?: string;
   readonly tenant?: string;
   readonly anchors?: readonly string[];
+  readonly timestampCa?: string;
 }
 
 export function verifyTrailCommand(command: Command): void {
@@ -26,20 +29,29 @@ export function verifyTrailCommand(command: Command): void {
     .option('--keys <file>', "the public keys, as `countersign keys public` prints them; default: this process's keys")
     .option('--tenant <tenant>', 'without a file: only this tenant')
     .option('--anchors <file...>', 'checkpoints that were kept elsewhere: what an anchor wrote')
+    .option('--timestamp-ca <file>', 'the certificates (PEM) by which time stamps in --anchors are checked')
     .addHelpText(
       'after',
       examples(
         'countersign trail verify acme.jsonl --keys public-keys.json --anchors anchored.jsonl',
+        'countersign trail verify acme.jsonl --keys public-keys.json --anchors anchored.jsonl --timestamp-ca tsa-ca.pem',
         'countersign trail verify proof.json --keys public-keys.json',
         'countersign trail verify --tenant acme',
       ) +
-        '\n\nA file needs no ledger, no Temporal and no network. Anchors show that the end was cut off, or another trail was shown.\n' +
+        '\n\nA file needs no ledger, no Temporal and no network. Anchors show that the end was cut off, or another trail was shown;\n' +
+        'their time stamps (RFC 3161), when a checkpoint existed at the latest.\n' +
         'Exits with 1 and TRAIL_BROKEN when anything is wrong.',
     )
     .action(run(verify));
 }
 
 async function verify(context: Context, file: string | undefined, options: VerifyOptions): Promise<Exit | void> {
+  if (options.timestampCa !== undefined && options.anchors === undefined) {
+    throw usageError('There are no time stamps to check.', {
+      field: '--anchors',
+      expected: 'a file that an anchor wrote: time stamps are in it',
+    });
+  }
   const keys = await keysOf(context, options);
   const proof = file === undefined ? undefined : await proofIn(file);
   if (proof !== undefined) {
@@ -60,10 +72,13 @@ async function verify(context: Context, file: string | undefined, options: Verif
 async function keysOf(context: Context, { keys }: VerifyOptions): Promise<TrailKeys> {
   const { parseTrailKeys, trailKeysOf } = await import('../../../trail/keys.js');
   if (keys === undefined) return trailKeysOf(await context.keyring());
-  const text = await readFile(keys, 'utf8').catch((error: unknown) => {
-    throw unreadable(keys, error);
+  return parseTrailKeys(await textOf(keys), keys);
+}
+
+function textOf(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    throw unreadable(file, error);
   });
-  return parseTrailKeys(text, keys);
 }
 
 /** Undefined for a file of lines: each of those is a document of its own. */
@@ -79,43 +94,53 @@ async function proofIn(file: string) {
   }
 }
 
-async function ofFile(file: string, keys: TrailKeys, { anchors }: VerifyOptions): Promise<TrailReport> {
+async function ofFile(file: string, keys: TrailKeys, options: VerifyOptions): Promise<TrailReport> {
   const { verifyTrail } = await import('../../../trail/verify-lines.js');
-  return verifyTrail(linesOf(file), { keys, anchors: await anchored(anchors) });
+  return verifyTrail(linesOf(file), { keys, ...(await anchored(options)) });
 }
 
-async function ofLedger(context: Context, keys: TrailKeys, { tenant, anchors }: VerifyOptions) {
+async function ofLedger(context: Context, keys: TrailKeys, options: VerifyOptions) {
   const [{ verifyTrail }, { exportLines }, { withUnlisted }] = await Promise.all([
     import('../../../trail/verify-lines.js'),
     import('../../../trail/export-lines.js'),
     import('../../../trail/unlisted.js'),
   ]);
   const ledger = await context.ledger();
-  const kept = await anchored(anchors);
+  const { tenant } = options;
+  const kept = await anchored(options);
   const reports: TrailReport[] = [];
   for (const one of tenant === undefined ? await ledger.trail.tenants() : [tenant]) {
     const lines = async function* (): AsyncGenerator<string> {
       for await (const line of exportLines(ledger, one)) yield JSON.stringify(line);
     };
-    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, anchors: kept })));
+    reports.push(await withUnlisted(ledger, await verifyTrail(lines(), { keys, ...kept })));
   }
   return reports;
 }
 
-/** The checkpoints in files of anchors. A line that is none is an anchor that does not verify. */
-async function anchored(files: readonly string[] = []): Promise<readonly string[]> {
-  const found: string[] = [];
+/** The checkpoints in files of anchors, and what checks their time stamps. A line that is none is an anchor that does not verify. */
+async function anchored({ anchors: files = [], timestampCa }: VerifyOptions) {
+  const anchors: AnchorLine[] = [];
   for (const file of files) {
-    for await (const line of linesOf(file)) found.push(anchorIn(line));
+    for await (const line of linesOf(file)) anchors.push(anchorIn(line));
   }
-  return found;
+  if (timestampCa === undefined) return { anchors };
+  const [{ trustedCertificates }, { verifyTimestamp }] = await Promise.all([
+    import('../../../trail/timestamps/chain.js'),
+    import('../../../trail/timestamps/verify.js'),
+  ]);
+  const trusted = trustedCertificates(await textOf(timestampCa), timestampCa);
+  const checkTimestamp: CheckTimestamp = (token, data) => verifyTimestamp(token, { data, trusted });
+  return { anchors, checkTimestamp };
 }
 
-function anchorIn(line: string): string {
+function anchorIn(line: string): AnchorLine {
   try {
-    return String((JSON.parse(line) as { jws?: unknown }).jws);
+    const { jws, timestamp } = JSON.parse(line) as { jws?: unknown; timestamp?: unknown };
+    if (timestamp === undefined) return { jws: String(jws) };
+    return { jws: String(jws), timestamp: typeof timestamp === 'string' ? timestamp : JSON.stringify(timestamp) };
   } catch {
-    return line;
+    return { jws: line };
   }
 }
 
@@ -159,8 +184,28 @@ function reportText(report: TrailReport, paint: Paint): string {
   const lines = [
     `${ok ? paint.green('✓') : paint.red('✗')} ${paint.bold(sanitize(tenant))}  ${entries} entries, ${checkpoints} checkpoints, signed up to entry ${covered}`,
     `    ${paint.dim(`${anchors} anchors fit; ${withheld} entries come without what their digest is of`)}`,
+    ...stampLines(report, paint),
     ...problems.map(({ code, at, problem }) => `    ${paint.red(code)} #${at}  ${sanitize(problem)}`),
   ];
   if (problemCount > problems.length) lines.push(`    … ${problemCount - problems.length} more`);
   return lines.join('\n');
+}
+
+/** How many time stamps are written out, the last ones: a long trail has thousands. `--json` has all. */
+const STAMPS_SHOWN = 10;
+
+function stampLines({ timestamps, timestampsUnchecked }: TrailReport, paint: Paint): string[] {
+  const earlier = timestamps.length - STAMPS_SHOWN;
+  return [
+    ...(timestampsUnchecked === 0
+      ? []
+      : [paint.yellow(`${timestampsUnchecked} time stamps were not checked: name whom to trust with --timestamp-ca`)]),
+    ...(earlier > 0 ? [paint.dim(`${earlier} earlier time stamps verify`)] : []),
+    ...timestamps
+      .slice(-STAMPS_SHOWN)
+      .map(
+        ({ size, existedAt, authority }) =>
+          `${size} entries existed at ${existedAt} at the latest, says ${sanitize(authority)}`,
+      ),
+  ].map((line) => `    ${line}`);
 }
