@@ -17,6 +17,7 @@ import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
+import { RadarAlerts } from './radar/alerts.js';
 import { RadarRecords } from './radar/radar.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
@@ -60,6 +61,7 @@ export class Ledger {
   readonly rollout: Rollout;
   readonly trail: Trail;
   readonly radar: RadarRecords;
+  readonly radarAlerts: RadarAlerts;
   readonly figures: Figures;
   readonly #database: Database;
 
@@ -87,6 +89,7 @@ export class Ledger {
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
     this.radar = new RadarRecords(database);
+    this.radarAlerts = new RadarAlerts(database);
     this.figures = new Figures(database);
   }
 

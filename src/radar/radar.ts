@@ -44,6 +44,7 @@ export class Radar {
   #open: RadarReader | undefined;
   #state: { lagBytes?: number; watched?: readonly string[]; unseen?: readonly string[] } = {};
   #problem: CountersignError | undefined;
+  #hasLooked = false;
   #failures = 0;
   #forgotAt = -Infinity;
   #oneByOne = { since: -Infinity, count: 0 };
@@ -106,6 +107,7 @@ export class Radar {
       this.#failures = 0;
       if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
       this.#problem = undefined;
+      this.#hasLooked = true;
       tell();
       await this.#forget();
       return observed.more;
@@ -133,7 +135,7 @@ export class Radar {
       kind: source.kind,
       reader: this.#reader,
       leaseMs,
-      state: this.#problem === undefined ? 'watching' : 'off',
+      state: this.#problem !== undefined ? 'off' : this.#hasLooked ? 'watching' : undefined,
       problem: this.#problem === undefined ? undefined : `${this.#problem.message} ${this.#problem.fix ?? ''}`.trim(),
       ...this.#state,
     });
@@ -215,6 +217,8 @@ export class Radar {
     if (this.#problem?.message !== problem.message)
       logger.error({ alarm: 'radar_off', tool: name, ...problem.toJSON() }, 'the radar does not look');
     this.#problem = problem;
+    // Where actions must be watched, they stop at once.
+    await this.#lease().catch(() => {});
     await this.#open?.guard(signal).catch(() => {});
   }
 

@@ -10,7 +10,7 @@ export interface TellerOptions {
   readonly environment: string;
   /** Those whose matter it is, for routes that go by roles. */
   readonly roles: readonly string[];
-  readonly ledger: Pick<Ledger, 'radar'>;
+  readonly ledger: Pick<Ledger, 'radarAlerts'>;
   readonly notifier: Notifier | undefined;
   readonly logger: Logger;
 }
@@ -54,7 +54,7 @@ export class Teller {
 
   async #tell(): Promise<void> {
     const { tool, environment, ledger, notifier, roles } = this.#options;
-    const untold = await ledger.radar.untold(tool, MOST);
+    const untold = await ledger.radarAlerts.untold(tool, MOST);
     if (untold.length === 0) return;
     // Those of a message that is told on some channels already: it stays the same for the others.
     const begun = this.#batch === undefined ? [] : untold.filter(({ id }) => this.#batch?.ids.includes(id));
@@ -69,7 +69,7 @@ export class Teller {
       await this.#deliver(channel, notice, alertDeliveryId(tool, this.#batch?.ids ?? ids, channel.name));
       done.add(channel.name);
     }
-    await ledger.radar.told(ids);
+    await ledger.radarAlerts.told(ids);
     this.#batch = undefined;
     this.#notBefore = channels.length === 0 ? -Infinity : performance.now() + PACE_MS;
   }

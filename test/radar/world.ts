@@ -107,7 +107,7 @@ async function databaseOf(
       own.password = 'secret';
       await pool.query(`CREATE ROLE ${pg.escapeIdentifier(role)} LOGIN PASSWORD 'secret'`);
       closing.push(() =>
-        pool.query(`DROP OWNED BY ${pg.escapeIdentifier(role)}; DROP ROLE ${pg.escapeIdentifier(role)}`),
+        pool.query(`DROP OWNED BY ${pg.escapeIdentifier(role)} CASCADE; DROP ROLE ${pg.escapeIdentifier(role)}`),
       );
       return own.href;
     },

@@ -49,14 +49,19 @@ export interface TestGateway {
 export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'config'>> {
   readonly gateway?: GatewayConfig;
   readonly privacy?: PrivacyConfig;
+  readonly roles?: GatewayOptions['config']['roles'];
 }
 
 const DANA: DevPerson = { id: 'dana', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator'] };
 
 export async function startTestGateway(stack: Stack, options: TestGatewayOptions = {}): Promise<TestGateway> {
-  const { gateway: config, privacy, ...rest } = options;
+  const { gateway: config, privacy, roles, ...rest } = options;
   const running = await startGateway({
-    config: { gateway: { port: 0, ...config }, ...(privacy === undefined ? {} : { privacy }) },
+    config: {
+      gateway: { port: 0, ...config },
+      ...(privacy === undefined ? {} : { privacy }),
+      ...(roles === undefined ? {} : { roles }),
+    },
     temporal: stack.temporal,
     ledgerUrl: stack.ledgerUrl,
     keyring: stack.keyring,

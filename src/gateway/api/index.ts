@@ -13,6 +13,7 @@ import { documentOf } from './document.js';
 import { events } from '../events/routes.js';
 import type { Streams } from '../events/streams.js';
 import { me } from './me.js';
+import { radar } from './radar.js';
 import { newApi, strictJson } from './route.js';
 import { sagas } from './sagas.js';
 
@@ -34,6 +35,7 @@ export function api(deps: GatewayDependencies, streams: Streams): OpenAPIHono<Ga
     authzen(deps),
     approvals(deps),
     authority(deps),
+    radar(deps),
     events(deps, streams),
     me(deps),
   ])

@@ -15,6 +15,8 @@ create table countersign.radar_sources (
   unseen text[] not null default '{}',
   -- What the source needs to know after a restart: its slot, its last page.
   memory jsonb,
+  -- When its last look was recorded.
+  looked_at timestamptz,
   seen_at timestamptz not null default clock_timestamp()
 );
 
