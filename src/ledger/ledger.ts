@@ -18,6 +18,7 @@ import { Deliveries } from './deliveries/deliveries.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
 import { RadarAlerts } from './radar/alerts.js';
+import { RadarEffects } from './radar/effects.js';
 import { RadarRecords } from './radar/radar.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
@@ -62,6 +63,7 @@ export class Ledger {
   readonly trail: Trail;
   readonly radar: RadarRecords;
   readonly radarAlerts: RadarAlerts;
+  readonly radarEffects: RadarEffects;
   readonly figures: Figures;
   readonly #database: Database;
 
@@ -90,6 +92,7 @@ export class Ledger {
     this.trail = new Trail(database);
     this.radar = new RadarRecords(database);
     this.radarAlerts = new RadarAlerts(database);
+    this.radarEffects = new RadarEffects(database);
     this.figures = new Figures(database);
   }
 

@@ -45,7 +45,7 @@ const signal = new AbortController().signal;
 
 export async function radarWorld(): Promise<RadarWorld> {
   const [server, ledger] = await Promise.all([
-    startPostgres({ env: {}, settings: { wal_level: 'logical', max_connections: '60' } }),
+    startPostgres({ env: {}, settings: { wal_level: 'logical', max_connections: '60', max_replication_slots: '40' } }),
     startLedger(),
   ]);
   const closing: (() => Promise<unknown>)[] = [];

@@ -1,3 +1,3 @@
 /** What the radar found, and how it stands. */
 export { radarAlertId } from './alerts.js';
-export type { EffectClaim, EffectStanding } from './radar.js';
+export type { EffectClaim, EffectStanding } from './effects.js';

@@ -1,8 +1,6 @@
-/** The radar's room for those who read: who has which source, how far it is judged, and which transaction each effect explained. */
+/** The radar's room for those who read: who has which source, how far it is judged, and what was found there. */
 import { sql } from 'kysely';
-import { idempotencyKey } from '../../action/idempotency-key.js';
 import type { JsonObject } from '../../action/json.js';
-import type { OutcomeStatus } from '../../action/outcome.js';
 import type { RadarAlert, RadarAlertRequest, RadarStanding } from '../../action/radar.js';
 import type { Database } from '../database/database.js';
 import { plain } from '../database/text.js';
@@ -27,26 +25,8 @@ interface RadarReport {
 interface RadarLease {
   /** What the source was told to remember, by whichever worker read it last. */
   readonly memory: JsonObject | undefined;
+  readonly catalog: JsonObject | undefined;
 }
-
-/** What the ledger has of the action that a key names. */
-export interface EffectStanding {
-  readonly key: string;
-  readonly tool: string;
-  readonly status: 'open' | OutcomeStatus;
-  /** How many grants were used and not returned. */
-  readonly uses: number;
-  readonly endedAt: Date | undefined;
-}
-
-/** That the effect of a key explains the transaction at this position. */
-export interface EffectClaim {
-  readonly key: string;
-  readonly position: string;
-}
-
-/** For how long it is remembered which transaction an effect explained. An effect explains none that comes later than that. Days. */
-const EFFECTS_DAYS = 2;
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
 export class RadarRecords {
@@ -63,7 +43,7 @@ export class RadarRecords {
     const said = state === null ? null : plain(problem, 2000);
     const [row] = await this.#database.rows({
       name: 'radar_lease',
-      query: sql<{ memory: JsonObject | null }>`
+      query: sql<{ memory: JsonObject | null; catalog: JsonObject | null }>`
         insert into ${this.#database.table('radar_sources')} as s (source, kind, reader, lease_until, state, problem, lag_bytes, watched, unseen)
         values (${source}, ${kind}, ${reader}, ${until}, coalesce(${state}, 'off'),
           coalesce(${said}, 'It has not looked yet.'), ${lagBytes}::bigint,
@@ -75,9 +55,9 @@ export class RadarRecords {
           watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen),
           seen_at = clock_timestamp()
         where s.reader = excluded.reader or s.lease_until < clock_timestamp()
-        returning memory`,
+        returning memory, catalog`,
     });
-    return row === undefined ? undefined : { memory: row.memory ?? undefined };
+    return row === undefined ? undefined : { memory: row.memory ?? undefined, catalog: row.catalog ?? undefined };
   }
 
   /** Leaves the source to the next. */
@@ -90,60 +70,6 @@ export class RadarRecords {
     });
   }
 
-  /** What the ledger has of the actions with these names; those that it does not know are left out. */
-  async standings(
-    names: readonly { readonly key: string; readonly tenant: string; readonly actionId: string }[],
-  ): Promise<readonly EffectStanding[]> {
-    if (names.length === 0) return [];
-    const rows = await this.#database.rows({
-      name: 'radar_standings',
-      query: sql<{ key: string; tool: string; status: OutcomeStatus | null; uses: number; ended_at: Date | null }>`
-        select asked.key, a.tool, a.status, a.uses - a.returned as uses, a.ended_at
-        from unnest(${names.map(({ key }) => key)}::text[], ${names.map(({ tenant }) => tenant)}::text[],
-          ${names.map(({ actionId }) => actionId)}::text[]) as asked (key, tenant, action_id)
-        join ${this.#database.table('actions')} as a on a.tenant = asked.tenant and a.action_id = asked.action_id`,
-    });
-    return rows.map((row) => ({
-      key: row.key,
-      tool: row.tool,
-      status: row.status ?? 'open',
-      uses: row.uses,
-      endedAt: row.ended_at ?? undefined,
-    }));
-  }
-
-  /** The keys of the tool's actions that were sent within the day before then, or later. */
-  async keysOf(tool: string, since: Date): Promise<readonly string[]> {
-    const rows = await this.#database.rows({
-      name: 'radar_keys',
-      query: sql<{ tenant: string; action_id: string }>`
-        select tenant, action_id from ${this.#database.table('actions')}
-        where tool = ${tool} and last_sent_at > ${since}::timestamptz - interval '1 day'`,
-    });
-    return rows.map((row) => idempotencyKey({ tenant: row.tenant, actionId: row.action_id }));
-  }
-
-  /** Notes which transaction each effect explains: the first. Idempotent. @returns the claims of those that are another */
-  async claim(source: string, system: string, claims: readonly EffectClaim[]): Promise<readonly EffectClaim[]> {
-    if (claims.length === 0) return [];
-    const effects = this.#database.table('radar_effects');
-    const given = sql`
-      unnest(${claims.map(({ key }) => key)}::text[], ${claims.map(({ position }) => position)}::text[])
-        with ordinality as g (key, position, n)`;
-    await this.#database.rows({
-      name: 'radar_claim',
-      query: sql`
-        insert into ${effects} (source, system, key, position)
-        select ${source}, ${system}, g.key, g.position from ${given} order by g.n on conflict do nothing returning key`,
-    });
-    return this.#database.rows({
-      name: 'radar_claimed',
-      query: sql<EffectClaim>`
-        select g.key, g.position from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
-        where e.position <> g.position`,
-    });
-  }
-
   /** Records what was found, and how far the source is judged. @returns those that were not recorded before */
   async record(
     source: string,
@@ -151,16 +77,20 @@ export class RadarRecords {
       readonly system: string;
       readonly position: string;
       readonly memory: JsonObject;
+      /** Left out where it stays. */
+      readonly catalog?: JsonObject | undefined;
       readonly alerts: readonly RadarAlertRequest[];
     },
   ): Promise<readonly RadarAlert[]> {
-    const { system, position, memory, alerts } = found;
+    const { system, position, memory, catalog, alerts } = found;
     const rows = await this.#database.rows({
       name: 'radar_record',
       query: sql<AlertRow>`
         with moved as (
           update ${this.#database.table('radar_sources')}
-          set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb, seen_at = clock_timestamp(), looked_at = clock_timestamp()
+          set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb,
+            catalog = coalesce(${catalog === undefined ? null : JSON.stringify(catalog)}::jsonb, catalog),
+            seen_at = clock_timestamp(), looked_at = clock_timestamp()
           where source = ${source}
         )
         insert into ${this.#database.table('radar_alerts')}
@@ -172,17 +102,6 @@ export class RadarRecords {
         returning *`,
     });
     return rows.map(alertOf);
-  }
-
-  /** Forgets which transactions old effects explained. @returns how many */
-  async forgetClaims(source: string): Promise<number> {
-    const rows = await this.#database.rows({
-      name: 'radar_forget',
-      query: sql<{ key: string }>`
-        delete from ${this.#database.table('radar_effects')}
-        where source = ${source} and at < clock_timestamp() - make_interval(days => ${EFFECTS_DAYS}) returning key`,
-    });
-    return rows.length;
   }
 
   /** Whether the radar looks at the system of the tool, and has looked within that time. */

@@ -1,7 +1,7 @@
 /** The radar: what was written past every action, and how far each system was looked at. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { RadarAlert, RadarStanding } from '../../../action/radar.js';
-import { writersText } from '../../../notify/alert.js';
+import { writersText } from '../../../notify/radar-alert.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Csrf, Empty, Notice, When } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
