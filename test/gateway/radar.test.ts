@@ -65,25 +65,21 @@ test('since is when an alert was recorded, and the time itself counts', async ()
 });
 
 test('pages hold every alert once, also while more come in', async () => {
-  const seen: number[] = [];
-  let cursor = '';
-  for (let pages = 1; ; pages++) {
+  const page = async (cursor: string): Promise<{ ids: readonly number[]; next: string | undefined }> => {
     const { body } = await paula.get(`/v1/radar/alerts?limit=2&source=refunds-db${cursor}`);
-    const alerts = body['alerts'] as readonly RadarAlert[];
-    seen.push(...alerts.map(({ id }) => id));
-    if (pages === 1)
-      await stack.ledger.radar.record('orders-db', {
-        system: 'test',
-        position: '0/9',
-        memory: {},
-        alerts: [unexplainedWrite('0/late')],
-      });
-    if (body['next'] === undefined) {
-      expect(pages).toBe(2);
-      break;
-    }
-    cursor = `&cursor=${String(body['next'])}`;
-  }
+    const { alerts, next } = body as { alerts?: readonly RadarAlert[]; next?: string };
+    return { ids: (alerts ?? []).map(({ id }) => id), next };
+  };
+  const first = await page('');
+  await stack.ledger.radar.record('orders-db', {
+    system: 'test',
+    position: '0/9',
+    memory: {},
+    alerts: [unexplainedWrite('0/late')],
+  });
+  const second = await page(`&cursor=${first.next ?? ''}`);
+  expect(second.next).toBeUndefined();
+  const seen = [...first.ids, ...second.ids];
   expect(seen).toEqual(all.filter(({ source }) => source === 'refunds-db').map(({ id }) => id));
 });
 
@@ -163,10 +159,10 @@ test('nobody else sees or acknowledges anything: no agent, no other role, no oth
     for (const path of ['/v1/radar/alerts', '/v1/radar/sources']) {
       const answer = await sender.get(path);
       expect(refusal(answer), `${who} ${path}`).toMatchObject(read);
-      if (answer.status !== 200) expect(answer.text, who).not.toContain('orders');
+      expect(answer.status === 200 || !answer.text.includes('orders'), `${who} ${path}`).toBe(true);
     }
     const answer = await sender.post(`/v1/radar/alerts/${open}/acknowledge`, { note: 'nothing to see' });
-    expect(refusal(answer), who).toMatchObject(acknowledging);
+    expect(refusal(answer), `${who}`).toMatchObject(acknowledging);
   }
   expect((await listed('acknowledged=false')).map(({ id }) => id)).toContain(open);
 });

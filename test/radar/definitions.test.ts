@@ -19,7 +19,7 @@ afterAll(async () => {
 const ADMIN = { user: 'postgres', application: 'admin' };
 
 interface Watched {
-  alerts(): Promise<readonly RadarAlert[]>;
+  readonly alerts: () => Promise<readonly RadarAlert[]>;
   /** Does something, and waits until the catalog was found to be another by that, and what was to be told of it is told. @returns what was told since */
   changing(act: string | (() => Promise<unknown>)): Promise<readonly RadarAlert[]>;
   close(): Promise<void>;
@@ -130,21 +130,21 @@ describe('where the radar may make event triggers', () => {
     await migrator.connect();
     try {
       expect(await watched.changing(() => migrator.query('ALTER TABLE migrated ADD COLUMN note text'))).toEqual([]);
-      // Put back within the same transaction, with a false name for the write between.
+      // Put back within the same transaction, with a false name for the write between: that explains the write alone.
       await migrator.query(`BEGIN; ALTER TABLE migrated DISABLE TRIGGER countersign_radar; INSERT INTO migrated VALUES (1);
+        SELECT pg_logical_emit_message(true, 'countersign.radar', '{"user":"migrator","application":""}');
         ALTER TABLE migrated ENABLE ALWAYS TRIGGER countersign_radar; COMMIT`);
     } finally {
       await migrator.end();
     }
-    const told = await until(watched.alerts, (alerts) => alerts.length >= 2);
-    expect(told.map(said).toSorted()).toEqual([
+    const told = await until(watched.alerts, (alerts) => alerts.length > 0);
+    expect(told.map(said)).toEqual([
       [
         'definition',
         'guard_changed',
         ['change of what the radar made public.migrated'],
         [{ user: 'migrator', application: '' }],
       ],
-      ['write', 'no_effect', ['insert public.migrated'], []],
     ]);
   });
 
@@ -168,7 +168,7 @@ describe('where the radar may make event triggers', () => {
     ] as const) {
       const told = await watched.changing(text);
       const guards = told.filter(({ kind }) => kind === 'definition');
-      expect(guards.map(said), text).toEqual([['definition', 'guard_changed', changes, [ADMIN]]]);
+      expect(guards.map(said), `${text}`).toEqual([['definition', 'guard_changed', changes, [ADMIN]]]);
       // What was not published meanwhile is a gap of its own.
       const gaps = told.filter(({ kind }) => kind === 'gap').map(({ detail }) => detail.includes('public.guarded'));
       expect(gaps).toEqual(text.startsWith('ALTER PUBLICATION') ? [true] : []);
@@ -220,7 +220,7 @@ describe('where the radar may make event triggers', () => {
       ['DROP TABLE parted_2', ['DROP TABLE public.parted_2']],
     ] as const) {
       const told = await watched.changing(text);
-      expect(told.map(said), text).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
+      expect(told.map(said), `${text}`).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
     }
   });
 
