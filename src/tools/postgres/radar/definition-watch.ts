@@ -74,6 +74,8 @@ export class DefinitionWatch {
     // What was found and is not told yet is not looked for again.
     if (this.#look !== undefined && this.#look.changes.length > 0) return [];
     const known = this.#known;
+    // What a look before has said of publications is not said again, settled or not.
+    const published = this.#look?.state ?? known;
     const both = (name: string) => {
       const [was, is] = [before.get(name), this.#facts.get(name)];
       const wasKnown = was !== undefined && was.digest === known?.tables[name]?.digest;
@@ -86,7 +88,7 @@ export class DefinitionWatch {
     ]);
     const state = { system, tables: Object.fromEntries(entries) as CatalogState['tables'], own: put.own };
     this.#look = { state, changes, lsn, at };
-    return known === undefined ? [] : republished(known, found);
+    return published === undefined ? [] : republished(published, found);
   }
 
   async #stateOf(
@@ -173,11 +175,12 @@ export class DefinitionWatch {
   }
 }
 
+/** A commit of its own has the log flushed up to here, which an idle server would leave for seconds. */
 async function placeOf(
   session: PostgresSession,
   signal: AbortSignal,
 ): Promise<{ readonly lsn: string; readonly at: Date; readonly user: string }> {
-  const text = 'SELECT pg_current_wal_insert_lsn()::text, extract(epoch from clock_timestamp()) * 1000, session_user';
+  const text = `SELECT pg_logical_emit_message(true, 'countersign.radar.look', '')::text, extract(epoch from clock_timestamp()) * 1000, session_user`;
   const [result] = await session.run([{ text }], signal);
   const [lsn, at, user] = result?.rows[0] ?? [];
   return { lsn: lsn ?? '', at: new Date(Number(at)), user: user ?? '' };
