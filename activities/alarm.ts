@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { asCountersignError } from '../src/action/errors.js';
-import { alarmDeliveryId, checkedAlarm, type AlarmNotice } from '../src/notify/alarm.js';
+import { alarmDeliveryId, alertOfLedger, checkedAlarm, type AlarmNotice } from '../src/notify/alarm.js';
 import { undelivered } from '../src/notify/channel.js';
 import type { Activities } from './contract.js';
 import type { Dependencies } from './deps.js';
@@ -16,10 +16,13 @@ export async function tellAlarm(
   const { scheduledTimestampMs, workflowExecution } = Context.current().info;
   const notice: AlarmNotice = { ...checkedAlarm(alarm), state, at: new Date(scheduledTimestampMs).toISOString() };
   const channel = channelOf(notifier, name);
-  if (channel.alarm === undefined) return 'this channel tells of no alarms';
+  if (channel.alert === undefined) return 'this channel tells of no alarms';
   try {
     const deliveryId = alarmDeliveryId(workflowExecution?.runId ?? '', notice, name);
-    const { detail } = await channel.alarm(notice, { deliveryId, signal: Context.current().cancellationSignal });
+    const { detail } = await channel.alert(alertOfLedger(notice), {
+      deliveryId,
+      signal: Context.current().cancellationSignal,
+    });
     return detail;
   } catch (thrown) {
     const error = asCountersignError(thrown);

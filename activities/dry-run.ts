@@ -29,6 +29,7 @@ import type { Ruling } from '../src/policy/index.js';
 import { previewOf } from './propose.js';
 import { capture } from './snapshots.js';
 import { usableApprovals } from './standing-approvals.js';
+import { assertWatched } from './watched.js';
 
 /** What the tool's system says: on a worker that has the tool. */
 export async function previewDryRun(
@@ -89,6 +90,7 @@ export async function decideBeside(
     if (ruling.decision.effect === 'deny') throw refusal(ruling.decision, ruling);
     if (seen.broken !== undefined) throw fromView(seen.broken);
     await assertNothingAgainst(authentic, seen, deps);
+    await assertWatched(read.tool, read.actionType, deps);
     demands = ruling.holds;
     marks = ruling.history?.marks ?? [];
     return { kind: 'decided', answer: await allowed(authentic, seen, ruling, deps) } as const;

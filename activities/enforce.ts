@@ -13,6 +13,7 @@ import { NOBODY, readerOf, rulingOf, type Beside } from './ruling.js';
 import { fromView } from './effect-reports.js';
 import { compareInShadow, withMarksForShadow, type MakeRuling, type ReadLimits } from './shadow.js';
 import { StepRun } from './step.js';
+import { assertWatched } from './watched.js';
 
 /** Authenticates the agent again: a decision must rest on its signature, not on the record of a worker that has a tool's credentials. */
 export async function enforce(input: EnforceInput, deps: Dependencies): ReturnType<Activities['enforce']> {
@@ -40,6 +41,8 @@ export async function enforce(input: EnforceInput, deps: Dependencies): ReturnTy
     context.decision = decision;
     if (decision.effect === 'deny') throw refusal(decision, ruling);
     if (proposed.preview.refusal !== undefined) throw fromView(proposed.preview.refusal);
+
+    await assertWatched(read.tool, read.actionType, deps);
 
     const { credentials } = authentic.authority;
     const enforced = { facts: ruling.facts, decision };

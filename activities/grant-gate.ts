@@ -8,9 +8,10 @@ import type { Tool } from '../src/tools/tool.js';
 import { verifyGrant } from '../src/trust/index.js';
 import { frozen, revoked } from './admit.js';
 import { findTool } from './authenticate.js';
-import type { SendCount } from '../src/ledger/index.js';
+import type { GrantUse, SendCount } from '../src/ledger/index.js';
 import type { Dependencies } from './deps.js';
 import { workflowIdentity } from './step.js';
+import { radarOff, watchedWithinMs } from './watched.js';
 
 /** A grant that was checked and used. */
 export interface Passed {
@@ -21,7 +22,7 @@ export interface Passed {
   readonly tried: boolean;
   /** The sends of the action, where the use of the grant counted one. */
   readonly sent?: SendCount;
-  /** A freeze or a revocation that came after the earlier attempt: nothing may be sent again. */
+  /** What came after the earlier attempt and stands against it: nothing may be sent again. */
   readonly barred?: CountersignError;
 }
 
@@ -51,7 +52,7 @@ export async function checkGrant(untrusted: unknown, token: string, deps: Depend
   return { tool, claims, input: parsed.data, expired };
 }
 
-/** Uses the grant in the ledger. The ledger allows one use, and none when the action is frozen or a credential was revoked. */
+/** Uses the grant in the ledger. The ledger allows one use, and none when the action is frozen, a credential was revoked, or nobody watches where somebody must. */
 export async function passGate(
   { tool, claims, input, expired }: Granted,
   deps: Dependencies,
@@ -67,6 +68,7 @@ export async function passGate(
     targets: claims.targets,
     credentials: claims.credentials ?? [],
     usedBy,
+    watchedWithinMs: watchedWithinMs(tool, claims.actionType),
     stretchMs: (tool.sends ?? DEFAULT_SENDS).withinMs,
   });
   switch (use.kind) {
@@ -78,8 +80,7 @@ export async function passGate(
       }
       return { tool, claims, input, tried: use.otherUses > 0, sent: use.sent };
     case 'again': {
-      const { freeze, revocation } = use;
-      const barred = freeze !== undefined ? frozen(freeze) : revocation !== undefined ? revoked(revocation) : undefined;
+      const barred = against(use, tool);
       return { tool, claims, input, tried: true, ...(barred === undefined ? {} : { barred }) };
     }
     case 'returned':
@@ -88,6 +89,8 @@ export async function passGate(
       throw frozen(use.freeze);
     case 'revoked':
       throw revoked(use.revocation);
+    case 'unwatched':
+      throw radarOff(tool.name);
     case 'expired':
       throw grantExpired(claims);
     case 'replayed':
@@ -103,6 +106,16 @@ export async function passGate(
     case 'unknown':
       throw foreign('no action in the ledger', 'grant');
   }
+}
+
+/** What stands against a repetition. */
+function against(
+  { freeze, revocation, unwatched }: Extract<GrantUse, { kind: 'again' }>,
+  { name }: Tool,
+): CountersignError | undefined {
+  if (freeze !== undefined) return frozen(freeze);
+  if (revocation !== undefined) return revoked(revocation);
+  return unwatched === undefined ? undefined : radarOff(name);
 }
 
 function foreign(what: string, field: string): CountersignError {

@@ -19,7 +19,7 @@ export function freezeNotFound(id: string | number, where = ''): CountersignErro
   });
 }
 
-export function radarAlertNotFound(id: number): CountersignError {
+export function radarAlertNotFound(id: number | string): CountersignError {
   return new CountersignError('NOT_FOUND', `The radar has no alert ${id}.`, {
     field: 'id',
     expected: 'the number of an alert',

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   EDIT_INVALID: 'What a person made of the proposal is no edit of it, or the action cannot be edited.',
   CANCELLED: 'The action was cancelled before its effect.',
   FROZEN: 'A freeze stops this action.',
+  RADAR_OFF: "The tool's system must be watched by the radar, which does not look; nothing was done.",
   LIMIT_EXCEEDED: 'A limit (budget, rate, concurrency, count or depth) leaves no room for the action.',
   HISTORY_CHANGED: 'What a rule asks of earlier actions changed each time the action was to be granted.',
   BREAKER_OPEN: 'A circuit breaker keeps actions from a target that fails too often.',

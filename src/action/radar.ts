@@ -4,11 +4,19 @@
 export const UNEXPLAINED_REASONS = ['no_effect', 'unknown_effect', 'effect_used_twice', 'effect_ended'] as const;
 export type UnexplainedReason = (typeof UNEXPLAINED_REASONS)[number];
 
+/**
+ * `write`: an unexplained one. `definition`: what is watched was defined otherwise, or something that the radar has made was touched. `gap`: from
+ * then on until it looked again, nobody knows what was written.
+ */
+export const RADAR_ALERT_KINDS = ['write', 'definition', 'gap'] as const;
+/** Why there is an alert. */
+export const RADAR_REASONS = [...UNEXPLAINED_REASONS, 'definition_changed', 'guard_changed', 'gap'] as const;
+
 /** What one transaction did to one table, or one event to one object. */
 export interface RadarChange {
   /** `public.orders`; the kind of a provider's event. */
   readonly table: string;
-  /** `insert`, `update`, `delete`, `truncate`; `event`. */
+  /** `insert`, `update`, `delete`, `truncate`; `event`; of a definition, the command: `ALTER TABLE`. */
   readonly operation: string;
   /** Absent where they are not counted: a truncate. */
   readonly rows?: number;
@@ -21,13 +29,12 @@ export interface RadarWriter {
 }
 
 export interface RadarAlertRequest {
-  /** `write`: an unexplained one. `gap`: from then on until it looked again, nobody knows what was written. */
-  readonly kind: 'write' | 'gap';
+  readonly kind: (typeof RADAR_ALERT_KINDS)[number];
   /** Names it within its system: a second record of the same is none. */
   readonly position: string;
   /** When it was committed, by the system's clock. RFC 3339 UTC. */
   readonly at: string;
-  readonly reason: UnexplainedReason | 'gap';
+  readonly reason: (typeof RADAR_REASONS)[number];
   /** In one sentence. */
   readonly detail: string;
   readonly transaction?: string;

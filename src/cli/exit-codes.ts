@@ -58,6 +58,7 @@ const EXIT_OF_CODE: Readonly<Partial<Record<ErrorCode, Exit>>> = {
   EVIDENCE_REQUIRED: 'denied',
   CONSTRAINT_UNSUPPORTED: 'denied',
   FROZEN: 'denied',
+  RADAR_OFF: 'denied',
   APPROVAL_DENIED: 'denied',
   APPROVAL_INVALID: 'denied',
   APPROVAL_FORBIDDEN: 'denied',

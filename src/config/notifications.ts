@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { configInvalid } from '../action/errors-config.js';
 import { NAME_PATTERN } from '../action/proposal.js';
 import { isThisMachine } from '../http/addresses.js';
-import { ALERT_KIND } from '../notify/alert.js';
+import { ALERT_KIND } from '../notify/radar-alert.js';
 import type { Channel } from '../notify/channel.js';
 import { NOTICE_KINDS, type NoticeKind } from '../notify/notice.js';
 import { firstProblem, nonEmpty, whole } from './schema.js';

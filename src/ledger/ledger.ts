@@ -17,6 +17,8 @@ import { migrate, pendingMigrations } from './database/migrate.js';
 import { Deliveries } from './deliveries/deliveries.js';
 import { Figures } from './figures.js';
 import { Grants } from './grants/grants.js';
+import { RadarAlerts } from './radar/alerts.js';
+import { RadarEffects } from './radar/effects.js';
 import { RadarRecords } from './radar/radar.js';
 import { Limits } from './limits/limits.js';
 import { Receipts } from './receipts/receipts.js';
@@ -60,6 +62,8 @@ export class Ledger {
   readonly rollout: Rollout;
   readonly trail: Trail;
   readonly radar: RadarRecords;
+  readonly radarAlerts: RadarAlerts;
+  readonly radarEffects: RadarEffects;
   readonly figures: Figures;
   readonly #database: Database;
 
@@ -87,6 +91,8 @@ export class Ledger {
     this.rollout = new Rollout(database);
     this.trail = new Trail(database);
     this.radar = new RadarRecords(database);
+    this.radarAlerts = new RadarAlerts(database);
+    this.radarEffects = new RadarEffects(database);
     this.figures = new Figures(database);
   }
 

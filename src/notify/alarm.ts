@@ -2,6 +2,7 @@
 import { digest } from '../action/json.js';
 import { CountersignError } from '../action/errors.js';
 import { TENANT_PATTERN } from '../action/proposal.js';
+import type { Alert } from './alert.js';
 
 export const ALARM_KINDS = ['ledger_broken', 'ledger_set_back'] as const;
 export type AlarmKind = (typeof ALARM_KINDS)[number];
@@ -19,7 +20,7 @@ export interface LedgerAlarm {
   readonly lookEveryMs: number;
 }
 
-/** What a channel is told: that it began, or that it is over. */
+/** What is told: that it began, or that it is over. */
 export interface AlarmNotice {
   readonly kind: AlarmKind;
   readonly state: 'raised' | 'over';
@@ -28,18 +29,25 @@ export interface AlarmNotice {
   readonly at: string;
 }
 
+export function alertOfLedger(notice: AlarmNotice): Alert {
+  const { at, tenant } = notice;
+  const [title, text] = [alarmTitle(notice), alarmText(notice)];
+  const data = { ...(tenant === undefined ? {} : { tenant }), title, text };
+  return { type: alarmType(notice), at, subject: 'ledger', title, lines: [text], data };
+}
+
 /** The type of its events: `ledger.broken`, `ledger.broken.over`, `ledger.set_back`. */
-export function alarmType({ kind, state }: AlarmNotice): string {
+function alarmType({ kind, state }: AlarmNotice): string {
   return `${kind.replace('_', '.')}${state === 'over' ? '.over' : ''}`;
 }
 
-export function alarmTitle({ kind, state }: AlarmNotice): string {
+function alarmTitle({ kind, state }: AlarmNotice): string {
   if (state === 'over') return 'The ledger takes receipts again';
   return kind === 'ledger_broken' ? 'The ledger cannot take a receipt' : 'The ledger ends before what Temporal saw';
 }
 
 /** A few sentences: what it is about, what that means, and what to do. */
-export function alarmText({ kind, state, tenant }: AlarmNotice): string {
+function alarmText({ kind, state, tenant }: AlarmNotice): string {
   const whose = tenant === undefined ? 'every tenant' : `tenant ${tenant}`;
   if (state === 'over') return `It is about ${whose}. What waited goes on by itself.`;
   const means =

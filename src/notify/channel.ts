@@ -1,7 +1,6 @@
 /** The interface of a channel: a way to notify people. */
 import { CountersignError } from '../action/errors.js';
-import type { AlarmNotice } from './alarm.js';
-import type { AlertNotice } from './alert.js';
+import type { Alert } from './alert.js';
 import type { Notice } from './notice.js';
 
 /** A way to notify people. `webhook()`, `slack()` and `email()` make one; an operator's own implements it. */
@@ -17,13 +16,12 @@ export interface Channel {
    */
   deliver(notice: Notice, delivery: DeliveryContext): Promise<Delivered>;
   /**
-   * Delivers what the radar found, once, as `deliver` does. Without it the channel hears nothing of the radar.
+   * Tells that something is wrong, once, as `deliver` does. A channel without it tells neither what the radar found nor of the ledger. Who
+   * sends it differs: what the radar found is kept in the ledger until it is told, and of a ledger that is broken a workflow tells.
    *
    * @throws CountersignError DELIVERY_FAILED: retryable, or for good
    */
-  alert?(alert: AlertNotice, delivery: Pick<DeliveryContext, 'deliveryId' | 'signal'>): Promise<Delivered>;
-  /** Tells those who run Countersign of an alarm, in the same way. A channel without it tells of none. @throws CountersignError DELIVERY_FAILED */
-  alarm?(notice: AlarmNotice, delivery: Omit<DeliveryContext, 'earlier'>): Promise<Delivered>;
+  alert?(alert: Alert, delivery: Omit<DeliveryContext, 'earlier'>): Promise<Delivered>;
   /** Ends its connections. The worker calls it when it stops. */
   close?(): Promise<void>;
 }

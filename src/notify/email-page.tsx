@@ -1,5 +1,5 @@
 /** Renders a notice as an e-mail. The markup escapes everything, so text from others stays text. */
-import type { AlertNotice } from './alert.js';
+import type { Alert } from './alert.js';
 import type { Notice } from './notice.js';
 import { cautionLines, decisionsOf, moment, requirementLines, sourcesOf, titleOf } from './text.js';
 
@@ -92,8 +92,8 @@ export interface EmailMessage {
   readonly html?: string;
 }
 
-/** What the radar found. */
-export async function alertPage({ title, environment, lines, link }: AlertNotice): Promise<EmailMessage> {
+/** That something is wrong. */
+export async function alertPage({ title, environment, lines, link }: Alert): Promise<EmailMessage> {
   const page = (
     <html lang="en">
       <body>
@@ -103,18 +103,20 @@ export async function alertPage({ title, environment, lines, link }: AlertNotice
             <li>{line}</li>
           ))}
         </ul>
-        <p>
-          <a href={link}>Look and acknowledge there</a>, after logging in.
-        </p>
+        {link === undefined ? null : (
+          <p>
+            <a href={link}>Look and acknowledge there</a>, after logging in.
+          </p>
+        )}
       </body>
     </html>
   );
   return {
-    subject: `[Countersign] ${title} in ${environment}`,
+    subject: `[Countersign] ${title}${environment === undefined ? '' : ` in ${environment}`}`,
     text: [
       `${title}.`,
       lines.map((line) => `- ${line}`).join('\n'),
-      `Look and acknowledge there, after logging in:\n${link}`,
+      ...(link === undefined ? [] : [`Look and acknowledge there, after logging in:\n${link}`]),
     ].join('\n\n'),
     html: `<!doctype html>${await page}`,
   };

@@ -3,7 +3,6 @@ import { configInvalid } from '../action/errors-config.js';
 import { isThisMachine } from '../http/addresses.js';
 import { createTransport } from 'nodemailer';
 import { Secrets } from '../http/secrets.js';
-import { alarmText, alarmTitle } from './alarm.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { alertPage, htmlOf, subjectOf, textOf, type EmailMessage } from './email-page.js';
 import { checkedName, checkedTimeout, type SecretRef } from './options.js';
@@ -115,11 +114,6 @@ export function email(options: EmailOptions): Channel {
       return send({ subject: subjectOf(notice), text: textOf(notice), html: await htmlOf(notice) }, delivery);
     },
     alert: async (alert, delivery) => send(await alertPage(alert), delivery),
-    alarm: (notice, delivery) =>
-      send(
-        { subject: `[Countersign] ${alarmTitle(notice)}`, text: `${alarmTitle(notice)}.\n\n${alarmText(notice)}` },
-        delivery,
-      ),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The operator's channels, and the choice of those that a notice is for. */
 import { checkNotifications, type NotificationsConfig, type Route } from '../config/notifications.js';
-import { ALERT_KIND } from './alert.js';
+import { ALERT_KIND } from './radar-alert.js';
 import type { Channel } from './channel.js';
 import { ASKING, noticeOf, type Announcement, type Notice, type NoticeKind, type ActionSummary } from './notice.js';
 

@@ -1,6 +1,5 @@
 /** What a webhook posts of a notice: as Standard Webhooks has it, or as an event of CloudEvents. */
-import { alarmText, alarmTitle, alarmType, type AlarmNotice } from './alarm.js';
-import { ALERT_KIND, type AlertNotice } from './alert.js';
+import type { Alert } from './alert.js';
 import type { Notice } from './notice.js';
 
 export const WEBHOOK_FORMATS = ['standard-webhooks', 'cloudevents'] as const;
@@ -15,11 +14,11 @@ export interface Payload {
   readonly body: string;
 }
 
-/** The `type` is `radar.unexplained`; as an event, `io.countersign.radar.unexplained`. */
-export function alertPayloadOf(alert: AlertNotice, deliveryId: string, format: WebhookFormat): Payload {
-  const { at, ...data } = alert;
-  const type = `radar.${ALERT_KIND}`;
-  return formatted({ type, at, subject: alert.tool, source: new URL('.', alert.link).href, data }, deliveryId, format);
+/** The `type` is `radar.unexplained`, `ledger.broken` and so on; as an event, `io.countersign.radar.unexplained`. */
+export function alertPayloadOf(alert: Alert, deliveryId: string, format: WebhookFormat): Payload {
+  const { type, at, subject, link, data } = alert;
+  const source = link === undefined ? 'urn:countersign' : new URL('.', link).href;
+  return formatted({ type, at, subject, source, data }, deliveryId, format);
 }
 
 /** The `type` is `action.asked`, `action.reminded` and so on; as an event, `io.countersign.action.asked`. */
@@ -27,17 +26,6 @@ export function payloadOf(notice: Notice, deliveryId: string, format: WebhookFor
   const { at, kind, ...data } = notice;
   const { actionId: subject, link } = notice;
   return formatted({ type: `action.${kind}`, at, subject, source: gatewayOf(link), data }, deliveryId, format);
-}
-
-/** The `type` is `ledger.broken`, `ledger.broken.over` or `ledger.set_back`; as an event, `io.countersign.ledger.broken` and so on. */
-export function alarmPayload(notice: AlarmNotice, deliveryId: string, format: WebhookFormat): Payload {
-  const { at, tenant } = notice;
-  const data = { ...(tenant === undefined ? {} : { tenant }), title: alarmTitle(notice), text: alarmText(notice) };
-  return formatted(
-    { type: alarmType(notice), at, subject: 'ledger', source: 'urn:countersign', data },
-    deliveryId,
-    format,
-  );
 }
 
 interface Told {

@@ -1,6 +1,6 @@
 /** Renders a notice for Slack (https://docs.slack.dev/reference/block-kit). Untrusted text is plain text, and is escaped as well. */
 import type { KnownBlock, PlainTextElement } from '@slack/web-api';
-import type { AlertNotice } from './alert.js';
+import type { Alert } from './alert.js';
 import { ASKING, type Notice } from './notice.js';
 import { cautionLines, decisionsOf, moment, requirementLines, sourcesOf, titleOf } from './text.js';
 
@@ -47,18 +47,22 @@ export function messageOf(notice: Notice, { buttons }: { readonly buttons: boole
   };
 }
 
-/** What the radar found. It has no buttons but the link: people look at the page. */
-export function alertMessageOf({ title, environment, lines, link }: AlertNotice): SlackMessage {
-  const text = `${title} (${environment})`;
+/** That something is wrong. It has no buttons but the link: people look at the page. */
+export function alertMessageOf({ title, environment, lines, link }: Alert): SlackMessage {
+  const text = `${title}${environment === undefined ? '' : ` (${environment})`}`;
   return {
     text: escaped(text).slice(0, MAX.section),
     blocks: [
       { type: 'header', text: plain(text, MAX.header) },
       ...section(lines.join('\n')),
-      {
-        type: 'actions',
-        elements: [{ type: 'button', action_id: SLACK_ACTIONS.open, text: plain('Open'), url: link }],
-      },
+      ...(link === undefined
+        ? []
+        : [
+            {
+              type: 'actions' as const,
+              elements: [{ type: 'button' as const, action_id: SLACK_ACTIONS.open, text: plain('Open'), url: link }],
+            },
+          ]),
     ],
   };
 }

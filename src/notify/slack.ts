@@ -12,7 +12,6 @@ import { isThisMachine } from '../http/addresses.js';
 import { guardedFetch } from '../http/guarded-fetch.js';
 import { Secrets } from '../http/secrets.js';
 import { timeoutSignal } from '../timeout-signal.js';
-import { alarmText, alarmTitle } from './alarm.js';
 import { undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { ASKING, type Notice } from './notice.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
@@ -91,24 +90,6 @@ export function slack(options: SlackOptions): Channel {
   return {
     name,
     follows: true,
-    async alarm(notice, { deliveryId, signal }): Promise<Delivered> {
-      const text = `${alarmTitle(notice)}. ${alarmText(notice)}`;
-      try {
-        const { postMessage } = (await clientFor(signal)).chat;
-        const posted = await postMessage({
-          channel,
-          text,
-          parse: 'none',
-          link_names: false,
-          unfurl_links: false,
-          unfurl_media: false,
-          metadata: { event_type: 'countersign_alarm', event_payload: { delivery_id: deliveryId, kind: notice.kind } },
-        });
-        return { detail: `posted ${posted.channel ?? channel} ${posted.ts ?? ''}` };
-      } catch (thrown) {
-        throw failure(thrown, secrets);
-      }
-    },
     async deliver(notice: Notice, { deliveryId, signal, earlier }: DeliveryContext): Promise<Delivered> {
       const client = await clientFor(signal);
       const message = {
@@ -149,7 +130,10 @@ export function slack(options: SlackOptions): Channel {
           link_names: false,
           unfurl_links: false,
           unfurl_media: false,
-          metadata: { event_type: 'countersign_alert', event_payload: { delivery_id: deliveryId, tool: alert.tool } },
+          metadata: {
+            event_type: 'countersign_alert',
+            event_payload: { delivery_id: deliveryId, subject: alert.subject },
+          },
         });
         return { detail: `posted ${posted.channel ?? channel} ${posted.ts ?? ''}` };
       } catch (thrown) {

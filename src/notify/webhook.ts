@@ -10,7 +10,6 @@ import { timeoutSignal } from '../timeout-signal.js';
 import { MAX_RETRY_AFTER_MS, undelivered, type Channel, type Delivered, type DeliveryContext } from './channel.js';
 import { checkedName, checkedTimeout, checkedUrl, type SecretRef } from './options.js';
 import {
-  alarmPayload,
   alertPayloadOf,
   isWebhookFormat,
   payloadOf,
@@ -104,7 +103,6 @@ export function webhook(options: WebhookOptions): Channel {
     name,
     deliver: (notice, delivery) => post(payloadOf(notice, delivery.deliveryId, format), delivery),
     alert: (alert, delivery) => post(alertPayloadOf(alert, delivery.deliveryId, format), delivery),
-    alarm: (notice, delivery) => post(alarmPayload(notice, delivery.deliveryId, format), delivery),
     close: () => wire.close(),
   };
 }

@@ -1,7 +1,7 @@
 /** Which writes an action of ours explains, by what the ledger knows of the keys that came with them. Pure. */
 import type { RadarAlertRequest, RadarChange, RadarWriter, UnexplainedReason } from '../action/radar.js';
 import type { EffectClaim, EffectStanding } from '../ledger/index.js';
-import type { DeclaredWriters, ObservedWrite } from './source.js';
+import type { DeclaredWriters, ObservedDefinition, ObservedWrite } from './source.js';
 import { addChange, addWriter, type ChangeTally, type WriterTally } from './tally.js';
 
 /** An effect is committed before its action has ended. The clocks of the two databases may differ by this much. Milliseconds. */
@@ -91,6 +91,26 @@ export function alertOf(write: ObservedWrite, { reason, key }: Unexplained): Rad
   };
 }
 
+/** Undefined where a declared writer did it. What the radar has made is nobody's to change. */
+export function definitionAlertOf(
+  { kind, position, at, transaction, changes, writers, detail }: ObservedDefinition,
+  declared: DeclaredWriters,
+): RadarAlertRequest | undefined {
+  if (kind === 'definition' && areDeclared(writers, declared)) return undefined;
+  const what = detail ?? changesText(changes);
+  const because = writers.length === 0 ? 'nobody says who did it' : 'no declared writer did it';
+  return {
+    kind: 'definition',
+    position,
+    at: at.toISOString(),
+    reason: kind === 'guard' ? 'guard_changed' : 'definition_changed',
+    detail: kind === 'guard' ? `${what}: the radar sees by it, and puts it right.` : `${what}: ${because}.`,
+    ...(transaction === undefined ? {} : { transaction }),
+    changes,
+    writers,
+  };
+}
+
 /** Beyond this, writers and changes of what is put together are not listed. */
 const MOST_PUT_TOGETHER = 20;
 
@@ -112,7 +132,7 @@ export function putTogether(alerts: readonly RadarAlertRequest[], most: number):
   return [
     ...alerts.slice(0, most),
     {
-      kind: 'write',
+      kind: first.kind,
       position: `${first.position} and ${rest.length} more`,
       at: first.at,
       reason: first.reason,

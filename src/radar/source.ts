@@ -24,6 +24,29 @@ export interface ObservedWrite {
   readonly writers: readonly RadarWriter[];
 }
 
+/** A change of how things are defined. `guard`: of what the radar has made to see by, which no declared writer explains. */
+export interface ObservedDefinition {
+  readonly kind: 'definition' | 'guard';
+  /** Names it within its system, for good. */
+  readonly position: string;
+  /** When it was committed; where only its result was seen, when that was. */
+  readonly at: Date;
+  readonly transaction?: string;
+  readonly changes: readonly RadarChange[];
+  /** Nobody where the system does not say. */
+  readonly writers: readonly RadarWriter[];
+  /** What was seen of it, where that is more than the command. */
+  readonly detail?: string;
+}
+
+/** What the ledger keeps of a source for whoever opens it next. */
+export interface Remembered {
+  /** Of the last look. */
+  readonly memory: JsonObject | undefined;
+  /** What was last said of `Observed.catalog`. */
+  readonly catalog: JsonObject | undefined;
+}
+
 /** A time of which nobody can tell what was written. */
 export interface Gap {
   /** Names it within its system. */
@@ -35,11 +58,14 @@ export interface Gap {
 export interface Observed {
   readonly system: string;
   readonly writes: readonly ObservedWrite[];
+  readonly definitions: readonly ObservedDefinition[];
   readonly gaps: readonly Gap[];
   /** How far it was read, for people. */
   readonly position: string;
   /** To be given to whoever opens the source next. */
   readonly memory: JsonObject;
+  /** The same for what seldom changes, where it has: else it is kept. */
+  readonly catalog?: JsonObject;
   /** Whether there is more to be read at once. */
   readonly more: boolean;
   readonly lagBytes?: number;
@@ -78,7 +104,7 @@ export interface RadarSource {
   readonly repeats: boolean;
   /** The form in which the system has an idempotency key, where it is another than ours. */
   readonly formatKey?: (key: string) => string;
-  open(memory: JsonObject | undefined): RadarReader;
+  open(remembered: Remembered): RadarReader;
   /** Has no effect. @throws CountersignError when the system does not answer or cannot be watched at all */
   stands(signal: AbortSignal): Promise<SourceStanding>;
 }

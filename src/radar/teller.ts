@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import { asCountersignError } from '../action/errors.js';
 import type { Ledger } from '../ledger/index.js';
-import { alertDeliveryId, alertNoticeOf } from '../notify/alert.js';
+import type { Alert } from '../notify/alert.js';
+import { alertDeliveryId, alertOfRadar } from '../notify/radar-alert.js';
 import type { Notifier } from '../notify/notifier.js';
 
 export interface TellerOptions {
@@ -10,7 +11,7 @@ export interface TellerOptions {
   readonly environment: string;
   /** Those whose matter it is, for routes that go by roles. */
   readonly roles: readonly string[];
-  readonly ledger: Pick<Ledger, 'radar'>;
+  readonly ledger: Pick<Ledger, 'radarAlerts'>;
   readonly notifier: Notifier | undefined;
   readonly logger: Logger;
 }
@@ -54,7 +55,7 @@ export class Teller {
 
   async #tell(): Promise<void> {
     const { tool, environment, ledger, notifier, roles } = this.#options;
-    const untold = await ledger.radar.untold(tool, MOST);
+    const untold = await ledger.radarAlerts.untold(tool, MOST);
     if (untold.length === 0) return;
     // Those of a message that is told on some channels already: it stays the same for the others.
     const begun = this.#batch === undefined ? [] : untold.filter(({ id }) => this.#batch?.ids.includes(id));
@@ -65,11 +66,11 @@ export class Teller {
     const done = this.#batch?.done ?? new Set<string>();
     for (const channel of channels) {
       if (done.has(channel.name)) continue;
-      const notice = alertNoticeOf(alerts, { tool, environment, gatewayUrl: notifier?.gatewayUrl ?? '' });
-      await this.#deliver(channel, notice, alertDeliveryId(tool, this.#batch?.ids ?? ids, channel.name));
+      const alert = alertOfRadar(alerts, { tool, environment, gatewayUrl: notifier?.gatewayUrl ?? '' });
+      await this.#deliver(channel, alert, alertDeliveryId(tool, this.#batch?.ids ?? ids, channel.name));
       done.add(channel.name);
     }
-    await ledger.radar.told(ids);
+    await ledger.radarAlerts.told(ids);
     this.#batch = undefined;
     this.#notBefore = channels.length === 0 ? -Infinity : performance.now() + PACE_MS;
   }
@@ -77,11 +78,11 @@ export class Teller {
   /** @throws CountersignError where another attempt is due */
   async #deliver(
     channel: ReturnType<Notifier['alertChannels']>[number],
-    notice: ReturnType<typeof alertNoticeOf>,
+    alert: Alert,
     deliveryId: string,
   ): Promise<void> {
     try {
-      await channel.alert(notice, { deliveryId, signal: this.#stopping.signal });
+      await channel.alert(alert, { deliveryId, signal: this.#stopping.signal });
     } catch (thrown) {
       const error = asCountersignError(thrown);
       if (error.code !== 'DELIVERY_FAILED' || error.retryable) throw error;

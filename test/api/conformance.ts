@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
+import { recordRadarAlerts } from '../support/radar-alerts.js';
 import { startStack, type Stack } from '../support/stack.js';
 import { schemathesis } from './schemathesis.js';
 
@@ -39,6 +40,7 @@ beforeAll(async () => {
     schema:
       "CREATE TABLE sessions (id int PRIMARY KEY, note text NOT NULL); INSERT INTO sessions SELECT n, 'stale' FROM generate_series(1, 150) n",
   });
+  await recordRadarAlerts(stack.ledger);
   gateway = await startTestGateway(stack, {
     gateway: { limits: { requestsPerMinute: 1_000_000, streams: 1000 } },
   });
@@ -83,7 +85,8 @@ test.concurrent('as an agent', { timeout: 300_000 }, async () => {
 });
 
 test.concurrent('as a person', { timeout: 300_000 }, async () => {
-  const { cookie = '', 'x-csrf-token': csrf = '' } = (await gateway.person()).headers;
+  const dana = await gateway.person({ roles: ['dba', 'operator', 'platform-operator'] });
+  const { cookie = '', 'x-csrf-token': csrf = '' } = dana.headers;
   const code = await check({ session: { api_key: cookie.replace(/^countersign=/, '') }, csrf: { api_key: csrf } });
   expect(code).toBe(0);
 });

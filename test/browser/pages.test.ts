@@ -472,7 +472,7 @@ test('an operator freezes an agent and lets it go on; a dba may only look', asyn
 });
 
 test('a platform operator acknowledges what the radar found, whatever its names are; others may not see it', async () => {
-  const { radar } = world.stack.ledger;
+  const { radar, radarAlerts } = world.stack.ledger;
   const report = { source: 'watched-db', kind: 'postgres', reader: 'test', leaseMs: 60_000 } as const;
   await radar.lease({
     ...report,
@@ -507,7 +507,7 @@ test('a platform operator acknowledges what the radar found, whatever its names 
   await page.getByLabel('What it was').fill('the nightly import');
   await page.getByRole('button', { name: 'Acknowledge' }).click();
   await page.getByText('Nothing is unexplained').waitFor();
-  expect(await radar.list()).toMatchObject([{ acknowledged: { note: 'the nightly import' } }]);
+  expect(await radarAlerts.list()).toMatchObject([{ acknowledged: { note: 'the nightly import' } }]);
   const operator = await world.logIn('otto');
   await operator.goto('/radar');
   await operator.getByText('None of your roles').waitFor();

@@ -239,9 +239,9 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
     ],
   });
   await ledger.radar.record('staging-db', { system: 'staging', position: '0/9F1038', memory: {}, alerts: [] });
-  const oldest = (await ledger.radar.list()).at(-1);
+  const oldest = (await ledger.radarAlerts.list()).at(-1);
   if (oldest !== undefined)
-    await ledger.radar.acknowledge([oldest.id], {
+    await ledger.radarAlerts.acknowledge([oldest.id], {
       by: 'paula@example.com',
       note: 'the weekly clean-up, before it was declared',
     });

@@ -2,10 +2,12 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { UNEXPLAINED_REASONS } from '../../src/action/radar.js';
+import { RADAR_REASONS } from '../../src/action/radar.js';
 import { createProgram } from '../../src/cli/program.js';
 import { loadConfig } from '../../src/config/config.js';
 import type { HttpRadarOptions, PostgresRadarOptions } from '../../src/tools/index.js';
+import { DEFAULT_EFFECTS_SCHEMA } from '../../src/tools/postgres/effects.js';
+import { eventTriggerStatements } from '../../src/tools/postgres/radar/definition-source.js';
 import { ROOT } from '../support/root.js';
 import { onSources, scratch } from './support.js';
 
@@ -66,9 +68,15 @@ test('the config loads, and both tools are watched', async () => {
 });
 
 test('every option and every reason is listed, and no other', () => {
-  expect(rowsAfter('## What an alert is')).toEqual([...UNEXPLAINED_REASONS, 'gap']);
+  expect(rowsAfter('## What an alert is')).toEqual(RADAR_REASONS);
   expect(rowsAfter('\n## `postgres`')).toEqual(Object.keys(POSTGRES));
   expect(rowsAfter('\n## `http`')).toEqual(Object.keys(HTTP));
+});
+
+test('the event triggers that an administrator makes are those that the radar knows', () => {
+  const shown = page.split('```sql event-triggers.sql\n')[1]?.split('```')[0];
+  const statements = eventTriggerStatements(`${DEFAULT_EFFECTS_SCHEMA}.note_definition`);
+  expect(shown).toBe(statements.map((statement) => `${statement};\n`).join(''));
 });
 
 test('every command exists, with every option', () => {

@@ -180,6 +180,8 @@ describe('an agent', () => {
   test.each([
     ['GET', '/v1/approvals'],
     ['GET', '/v1/freezes'],
+    ['GET', '/v1/radar/alerts'],
+    ['GET', '/v1/radar/sources'],
     ['POST', '/v1/freezes'],
     ['GET', '/v1/events'],
     ['GET', '/v1/standing-approvals'],

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES } from '../../src/action/errors.js';
 import { apiDocument } from '../../site/reference/http-api.js';
 import { startTestGateway, type Answer, type Sender, type TestGateway } from '../support/gateway.js';
+import { recordRadarAlerts } from '../support/radar-alerts.js';
 import { startStack, type Stack } from '../support/stack.js';
 
 interface Operation {
@@ -168,6 +169,7 @@ function bodyFor(path: string): object {
     '/v1/actions/{actionId}/resolution': { verdict: 'happened', evidence: 'seen' },
     '/v1/freezes': { scope: { kind: 'agent', value: 'nobody' }, reason: 'test' },
     '/v1/freezes/{id}/lift': { reason: 'test' },
+    '/v1/radar/alerts/{id}/acknowledge': { note: 'test' },
     '/v1/standing-approvals': { agent: 'bot', tool: 'shop-db', until, reason: 'test' },
     '/v1/role-delegations': { person: 'ian', role: 'dba', from: new Date().toISOString(), until, reason: 'test' },
   };
@@ -239,6 +241,14 @@ test('what is answered has the shapes that the document names', async () => {
     await ask(dana, 'GET', path);
   }
   await ask(dana, 'GET', '/v1/oversight');
+  const paula = await gateway.person({ id: 'paula', roles: ['platform-operator'] });
+  await recordRadarAlerts(stack.ledger);
+  for (const query of ['?limit=1', '?kind=gap&acknowledged=false'])
+    await ask(paula, 'GET', '/v1/radar/alerts', { query });
+  await ask(paula, 'GET', '/v1/radar/sources');
+  const noted = await paula.post('/v1/radar/alerts/1/acknowledge', { note: 'seen' });
+  expect(noted.body).toMatchObject({ acknowledged: { by: 'paula' } });
+  fits(noted, 'POST', '/v1/radar/alerts/{id}/acknowledge');
 });
 
 /** What a table row sends: a body, parameters of the query or headers. */
@@ -433,6 +443,21 @@ describe('the document and the API agree on', () => {
     ],
   ])('%s', async (_, at, json, allowed) => {
     await agrees(dana, at, { json }, allowed);
+  });
+
+  test.each<[string, Readonly<Record<string, string>>, boolean]>([
+    ['a kind', { kind: 'gap', acknowledged: 'false' }, true],
+    ['a kind that there is not', { kind: 'read' }, false],
+    ['neither yes nor no', { acknowledged: '1' }, false],
+    ['a time with an offset', { since: '2026-05-01T14:00:00+02:00' }, true],
+    ['a time without one', { since: '2026-05-01T14:00:00' }, false],
+    ['a tool of any script', { source: '返金' }, true],
+    ['a tool of a longer name', { source: 'x'.repeat(65) }, false],
+    ['a cursor that is none', { cursor: '../..' }, false],
+    ['a larger page', { limit: '201' }, false],
+  ])('alerts of the radar with %s', async (_, query, allowed) => {
+    const paula = await gateway.person({ id: 'paula', roles: ['platform-operator'] });
+    await agrees(paula, 'GET /v1/radar/alerts', { query }, allowed);
   });
 
   test('who needs the token of a session, and who does not', async () => {

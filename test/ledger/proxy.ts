@@ -17,8 +17,11 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-/** @param replyDelayMs holds each answer back, so that what a client sends without waiting is seen as one request */
-export async function startProxy(target: string, replyDelayMs = 0): Promise<Proxy> {
+/**
+ * @param replyDelayMs holds each answer back, so that what a client sends without waiting is seen as one request
+ * @param port default: any that is free
+ */
+export async function startProxy(target: string, replyDelayMs = 0, port = 0): Promise<Proxy> {
   const url = new URL(target);
   const open = new Set<Socket>();
   let roundTrips = 0;
@@ -64,7 +67,7 @@ export async function startProxy(target: string, replyDelayMs = 0): Promise<Prox
       })();
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const via = new URL(target);
   via.hostname = '127.0.0.1';

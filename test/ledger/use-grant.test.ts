@@ -41,6 +41,29 @@ describe('using a grant', () => {
     });
   });
 
+  test('where the system must be watched, it is refused while the radar does not look, and is not spent by trying', async () => {
+    const tool = `watched-${newTenant()}`;
+    const request = await admitted({ tool });
+    const use = { ...useOf(request, 'run/5'), watchedWithinMs: 60_000 };
+    const unwatched = { kind: 'unwatched', otherUses: 0 };
+    expect(await ledger.grants.use(use)).toEqual(unwatched);
+    const report = { source: tool, kind: 'postgres', reader: 'test', leaseMs: 60_000 };
+    await ledger.radar.lease(report);
+    expect(await ledger.grants.use(use)).toEqual(unwatched);
+    await ledger.radar.record(tool, { system: 's', position: '0/1', memory: {}, alerts: [] });
+    // It has looked, and has not said that it could.
+    expect(await ledger.grants.use(use)).toEqual(unwatched);
+    await ledger.radar.lease({ ...report, state: 'off', problem: 'it may not' });
+    expect(await ledger.grants.use(use)).toEqual(unwatched);
+    await ledger.radar.lease({ ...report, state: 'watching' });
+    expect(await ledger.grants.use({ ...use, watchedWithinMs: 0 })).toEqual(unwatched);
+    // A reader that has just begun leaves it as it was.
+    await ledger.radar.lease(report);
+    expect(await ledger.grants.use(use)).toMatchObject({ kind: 'first' });
+    await ledger.radar.lease({ ...report, state: 'off', problem: 'it may not' });
+    expect(await ledger.grants.use(use)).toEqual({ kind: 'again', otherUses: 0, unwatched: true });
+  });
+
   test('an expired grant is refused by the time of the database, and is not spent by trying', async () => {
     const request = await admitted({ grant: grant(-1) });
     expect(await ledger.grants.use(useOf(request))).toEqual({ kind: 'expired', otherUses: 0 });

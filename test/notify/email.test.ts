@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { SMTPServerOptions } from 'smtp-server';
 import { email, type EmailOptions } from '../../src/notify/index.js';
+import { alertOfLedger } from '../../src/notify/alarm.js';
 import { alertNotice, delivery, notice, untrusted, openMail, TLS, type MailServer } from './support.js';
 
 const PASSWORD = 'a-pass-word';
@@ -219,4 +220,18 @@ test('what the radar found comes as a mail with a link, in which no name begins 
   expect(mail?.text).toContain('- 2026-05-01 12:00 UTC');
   expect(mail?.text).toContain('public.orders: no action made it. By app (<!channel> Bcc: x).');
   expect(mail?.html).toContain('&lt;!channel&gt;');
+});
+
+test('a ledger that takes no receipt comes as a mail without a link', async () => {
+  const before = server.mails.length;
+  await channel().alert?.(
+    alertOfLedger({ kind: 'ledger_broken', state: 'raised', tenant: 'acme', at: '2026-05-01T12:00:00.000Z' }),
+    delivery(),
+  );
+  const mail = server.mails[before];
+  expect(mail?.subject).toBe('[Countersign] The ledger cannot take a receipt');
+  for (const body of [mail?.text, mail?.html]) {
+    expect(body).toContain('It is about tenant acme. Nothing is admitted, and no effect is made.');
+    expect(body).not.toContain('after logging in');
+  }
 });

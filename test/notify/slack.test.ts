@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { slack, type SlackOptions } from '../../src/notify/index.js';
 import type { Channel } from '../../src/notify/channel.js';
+import { alertOfLedger } from '../../src/notify/alarm.js';
 import {
   alertNotice,
   delivery,
@@ -244,4 +245,13 @@ test('what the radar found is a message with a link, in which no name of a table
   expect(texts).toContain('and 2 more');
   expect(buttons).toEqual(['countersign.open']);
   expect(blocks.at(-1)?.elements?.[0]?.url).toBe('https://approvals.example.com/radar');
+});
+
+test('a ledger that takes no receipt is a message without buttons', async () => {
+  const notice = { kind: 'ledger_broken', state: 'over', at: '2026-05-01T12:00:00.000Z' } as const;
+  await channel().alert?.(alertOfLedger(notice), delivery());
+  const { texts, buttons } = shown(only());
+  expect(texts).toContain('The ledger takes receipts again');
+  expect(texts).toContain('It is about every tenant. What waited goes on by itself.');
+  expect(buttons).toEqual([]);
 });

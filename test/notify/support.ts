@@ -14,7 +14,8 @@ import { callbackify } from 'node:util';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
 import type { RadarAlert } from '../../src/action/radar.js';
-import { alertNoticeOf, type AlertNotice } from '../../src/notify/alert.js';
+import type { Alert } from '../../src/notify/alert.js';
+import { alertOfRadar } from '../../src/notify/radar-alert.js';
 import type { DeliveryContext } from '../../src/notify/channel.js';
 import type { Notice } from '../../src/notify/notice.js';
 
@@ -217,7 +218,7 @@ export function radarAlert(more: Partial<RadarAlert> = {}): RadarAlert {
   };
 }
 
-export function alertNotice(...alerts: readonly RadarAlert[]): AlertNotice {
+export function alertNotice(...alerts: readonly RadarAlert[]): Alert {
   const about = { tool: 'shop-db', environment: 'production', gatewayUrl: 'https://approvals.example.com' };
-  return alertNoticeOf(alerts.length === 0 ? [radarAlert()] : alerts, about);
+  return alertOfRadar(alerts.length === 0 ? [radarAlert()] : alerts, about);
 }

@@ -100,7 +100,7 @@ test.each(['quoted', 'uuid'] as const)(
     radar.start();
     try {
       const found = await until(
-        () => ledger.ledger.radar.list({ source: name }),
+        () => ledger.ledger.radarAlerts.list({ source: name }),
         (alerts) => alerts.length > 0,
       );
       expect(found.map(({ position, reason }) => [position.slice(format.length + 1), reason]).toReversed()).toEqual([
@@ -114,7 +114,7 @@ test.each(['quoted', 'uuid'] as const)(
       events.push(event('later', { key: null }));
       expect(
         await until(
-          () => ledger.ledger.radar.list({ source: name }),
+          () => ledger.ledger.radarAlerts.list({ source: name }),
           (alerts) => alerts.length > 4,
         ),
       ).toHaveLength(5);

@@ -1,8 +1,8 @@
 /** What explains a write, and how many alerts many writes become. Pure. */
 import { expect, test } from 'vitest';
 import type { RadarAlertRequest } from '../../src/action/radar.js';
-import { alertOf, putTogether, unexplained, type Knowledge } from '../../src/radar/judge.js';
-import type { ObservedWrite } from '../../src/radar/source.js';
+import { alertOf, definitionAlertOf, putTogether, unexplained, type Knowledge } from '../../src/radar/judge.js';
+import type { ObservedDefinition, ObservedWrite } from '../../src/radar/source.js';
 
 const AT = new Date('2026-05-01T12:00:00Z');
 const KEY = 'countersign:acme/a';
@@ -79,4 +79,36 @@ test('what is too many is put together, and nothing of it is lost', () => {
     changes: [{ table: 'public.orders', operation: 'update', rows: 8 }],
     writers: [{ user: 'app', application: 'shop' }],
   });
+});
+
+const defined = (more: Partial<ObservedDefinition> = {}): ObservedDefinition => ({
+  kind: 'definition',
+  position: '0/1/definition',
+  at: AT,
+  changes: [{ table: 'public.orders', operation: 'ALTER TABLE' }],
+  writers: [{ user: 'migrator', application: '' }],
+  ...more,
+});
+
+test('a declared writer may change a definition, if everybody is one; nobody may change what the radar sees by', () => {
+  const declared = { roles: ['migrator'] };
+  expect(definitionAlertOf(defined(), declared)).toBeUndefined();
+  const among = [...defined().writers, { user: 'intern', application: '' }];
+  expect(definitionAlertOf(defined({ writers: among }), declared)).toMatchObject({ reason: 'definition_changed' });
+  expect(definitionAlertOf(defined({ writers: [] }), declared)).toMatchObject({
+    kind: 'definition',
+    reason: 'definition_changed',
+    detail: 'ALTER TABLE of public.orders: nobody says who did it.',
+  });
+  expect(definitionAlertOf(defined({ kind: 'guard' }), declared)).toMatchObject({ reason: 'guard_changed' });
+});
+
+test('definitions that are too many are put together by themselves', () => {
+  const alerts = [1, 2, 3].map((index) =>
+    definitionAlertOf(defined({ position: `0/${index}` }), {}),
+  ) as RadarAlertRequest[];
+  expect(putTogether(alerts, 1)).toMatchObject([
+    { position: '0/1' },
+    { kind: 'definition', position: '0/2 and 1 more' },
+  ]);
 });

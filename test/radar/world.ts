@@ -45,7 +45,7 @@ const signal = new AbortController().signal;
 
 export async function radarWorld(): Promise<RadarWorld> {
   const [server, ledger] = await Promise.all([
-    startPostgres({ env: {}, settings: { wal_level: 'logical', max_connections: '60' } }),
+    startPostgres({ env: {}, settings: { wal_level: 'logical', max_connections: '60', max_replication_slots: '40' } }),
     startLedger(),
   ]);
   const closing: (() => Promise<unknown>)[] = [];
@@ -107,7 +107,7 @@ async function databaseOf(
       own.password = 'secret';
       await pool.query(`CREATE ROLE ${pg.escapeIdentifier(role)} LOGIN PASSWORD 'secret'`);
       closing.push(() =>
-        pool.query(`DROP OWNED BY ${pg.escapeIdentifier(role)}; DROP ROLE ${pg.escapeIdentifier(role)}`),
+        pool.query(`DROP OWNED BY ${pg.escapeIdentifier(role)} CASCADE; DROP ROLE ${pg.escapeIdentifier(role)}`),
       );
       return own.href;
     },

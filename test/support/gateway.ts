@@ -5,7 +5,6 @@ import { derived, hashOf, newSecret } from '../../src/gateway/auth/secrets.js';
 import { SessionStore } from '../../src/gateway/store/sessions.js';
 import { jtiOf } from '../../src/gateway/auth/login/index.js';
 import { startGateway, type GatewayOptions } from '../../src/gateway/server/server.js';
-import type { CountersignConfig } from '../../src/config/config.js';
 import type { GatewayConfig } from '../../src/config/gateway.js';
 import type { PrivacyConfig } from '../../src/config/privacy.js';
 import { ApiKeys, type ApiKeyOptions } from '../../src/gateway/store/api-keys.js';
@@ -50,7 +49,7 @@ export interface TestGateway {
 export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'config'>> {
   readonly gateway?: GatewayConfig;
   readonly privacy?: PrivacyConfig;
-  readonly roles?: CountersignConfig['roles'];
+  readonly roles?: GatewayOptions['config']['roles'];
 }
 
 const DANA: DevPerson = { id: 'dana', name: 'Dana', tenant: 'acme', roles: ['dba', 'operator'] };

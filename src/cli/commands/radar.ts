@@ -48,8 +48,8 @@ interface ListOptions {
 
 async function list(context: Context, options: ListOptions): Promise<Exit> {
   const ledger = await context.ledger();
-  const alerts = await ledger.radar.list({
-    open: options.all !== true,
+  const alerts = await ledger.radarAlerts.list({
+    acknowledged: options.all === true ? undefined : false,
     source: options.tool,
     before: options.before,
     limit: options.limit,
@@ -82,7 +82,7 @@ async function acknowledge(
   if (note.trim() === '') throw usageError('The note is empty.', { field: '--note', expected: 'a text' });
   const numbers = ids.map(wholeNumber('id', 1, MOST));
   const ledger = await context.ledger();
-  const alerts = await ledger.radar.acknowledge(numbers, { by: await operatorName(by), note });
+  const alerts = await ledger.radarAlerts.acknowledge(numbers, { by: await operatorName(by), note });
   const { out } = context;
   out.result({ alerts }, () => alerts.map((alert) => alertText(alert, out.paint)).join('\n'));
 }

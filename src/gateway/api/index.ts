@@ -14,6 +14,7 @@ import { events } from '../events/routes.js';
 import type { Streams } from '../events/streams.js';
 import { me } from './me.js';
 import { oversight } from './oversight.js';
+import { radar } from './radar.js';
 import { newApi, strictJson } from './route.js';
 import { sagas } from './sagas.js';
 
@@ -35,6 +36,7 @@ export function api(deps: GatewayDependencies, streams: Streams): OpenAPIHono<Ga
     authzen(deps),
     approvals(deps),
     authority(deps),
+    radar(deps),
     events(deps, streams),
     me(deps),
     oversight(deps),

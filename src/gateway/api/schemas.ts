@@ -35,7 +35,7 @@ const open = { type: 'object', additionalProperties: true } as const;
 const actionIdSchema = z.string().regex(ACTION_ID_PATTERN);
 const tenantSchema = z.string().regex(TENANT_PATTERN);
 const thing = z.looseObject({});
-const time = z.string().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
+export const time = z.string().openapi({ format: 'date-time', description: 'RFC 3339 UTC' });
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export const digest = z.string().regex(DIGEST).openapi({ description: 'SHA-256 of canonical JSON (RFC 8785)' });
 

@@ -47,6 +47,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   NOT_UNKNOWN: 409,
   POLICY_DENIED: 403,
   FROZEN: 403,
+  RADAR_OFF: 503,
   LIMIT_EXCEEDED: 403,
   HISTORY_CHANGED: 409,
   UNAUTHENTICATED: 401,

@@ -13,6 +13,8 @@ export interface UseGrantRequest {
   readonly credentials?: readonly string[];
   /** Names the one activity that may use the grant, the same on each of its attempts. */
   readonly usedBy: string;
+  /** As in WatchClaim. */
+  readonly watchedWithinMs?: number | undefined;
   /** A send later than this after the one before begins a new stretch. Milliseconds, default 60,000. */
   readonly stretchMs?: number;
 }
@@ -38,12 +40,13 @@ type GrantVerdict =
   | { readonly kind: 'first'; readonly sent: SendCount }
   /**
    * This activity used it before: on an earlier attempt, whose effect may have happened (or in this one, when the reply to the first
-   * use was lost). A freeze or a revocation that came since does not hide that.
+   * use was lost). What came since and stands against it does not hide that.
    */
   | {
       readonly kind: 'again';
       readonly freeze?: Freeze;
       readonly revocation?: Revocation;
+      readonly unwatched?: true;
     }
   /** This activity used it in vain, and returned it. */
   | { readonly kind: 'returned' }
@@ -53,6 +56,8 @@ type GrantVerdict =
   | { readonly kind: 'expired' }
   | { readonly kind: 'frozen'; readonly freeze: Freeze }
   | { readonly kind: 'revoked'; readonly revocation: Revocation }
+  /** The tool's system must be watched, and is not. */
+  | { readonly kind: 'unwatched' }
   /** The action has its outcome; nothing may be done in its name any more. */
   | { readonly kind: 'ended' };
 

@@ -2,6 +2,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { activeFreeze, toFreeze, type FreezeJson } from '../controls/freezes.js';
 import { revokedCredential, toRevocation, type RevocationJson } from '../controls/revocations.js';
+import { unwatched } from '../radar/unwatched.js';
 import type { Database } from '../database/database.js';
 import type { CountSendRequest, GrantUse, ReturnGrantRequest, SendCount, UseGrantRequest } from './grant-use.js';
 
@@ -20,6 +21,7 @@ interface GrantRow {
   readonly sent: SendCount | null;
   readonly frozen: FreezeJson | null;
   readonly revoked: RevocationJson | null;
+  readonly unwatched: boolean;
 }
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
@@ -49,12 +51,13 @@ export class Grants {
         ),
         frozen as materialized (${activeFreeze(this.#database, request)}),
         revoked as materialized (${revokedCredential(this.#database, request)}),
+        unwatched as materialized (${unwatched(this.#database, request)}),
         counted as (
           update ${this.#database.table('actions')} as a set uses = a.uses + 1, ${countedSend(stretchMs)}
           from "grant"
           where a.tenant = ${tenant} and a.action_id = ${actionId} and a.receipt_seq is null
             and "grant".used_by is null and "grant".live
-            and not exists (select from frozen) and not exists (select from revoked)
+            and not exists (select from frozen) and not exists (select from revoked) and not exists (select from unwatched)
           returning a.uses - a.returned as uses, ${sentNow}
         ),
         used as (
@@ -73,7 +76,8 @@ export class Grants {
           (select uses from counted) as uses_now,
           (select sent from counted) as sent,
           (select row_to_json(frozen) from frozen) as frozen,
-          (select row_to_json(revoked) from revoked) as revoked
+          (select row_to_json(revoked) from revoked) as revoked,
+          exists (select from unwatched) as unwatched
         from ${this.#database.table('actions')} as a
         left join "grant" on true
         where a.tenant = ${tenant} and a.action_id = ${actionId}`,
@@ -94,10 +98,12 @@ export class Grants {
         otherUses,
         ...(row.frozen === null ? {} : { freeze: toFreeze(row.frozen) }),
         ...(row.revoked === null ? {} : { revocation: toRevocation(row.revoked) }),
+        ...(row.unwatched ? { unwatched: true } : {}),
       };
     }
     if (row.frozen !== null) return { kind: 'frozen', otherUses, freeze: toFreeze(row.frozen) };
     if (row.revoked !== null) return { kind: 'revoked', otherUses, revocation: toRevocation(row.revoked) };
+    if (row.unwatched) return { kind: 'unwatched', otherUses };
     if (!row.live) return { kind: 'expired', otherUses };
     // Usable when the statement began, and not used by it: the action ended meanwhile.
     return { kind: 'ended', otherUses };

@@ -1,2 +1,2 @@
 /** Grants, each used once. */
-export type { SendCount, UseGrantRequest } from './grant-use.js';
+export type { GrantUse, SendCount, UseGrantRequest } from './grant-use.js';

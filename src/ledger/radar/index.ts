@@ -1,2 +1,3 @@
 /** What the radar found, and how it stands. */
-export type { EffectClaim, EffectStanding } from './radar.js';
+export { radarAlertId } from './alerts.js';
+export type { EffectClaim, EffectStanding } from './effects.js';

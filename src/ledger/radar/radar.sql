@@ -15,13 +15,17 @@ create table countersign.radar_sources (
   unseen text[] not null default '{}',
   -- What the source needs to know after a restart: its slot, its last page.
   memory jsonb,
+  -- The same for what seldom changes: how what is watched was defined.
+  catalog jsonb,
+  -- When its last look was recorded.
+  looked_at timestamptz,
   seen_at timestamptz not null default clock_timestamp()
 );
 
 create table countersign.radar_alerts (
   id bigint generated always as identity primary key,
   source text not null check (source <> ''),
-  kind text not null check (kind in ('write', 'gap')),
+  kind text not null check (kind in ('write', 'definition', 'gap')),
   system text not null,
   position text not null,
   at timestamptz not null,

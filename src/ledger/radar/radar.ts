@@ -1,13 +1,11 @@
-/** The radar's room: who reads which source, what was found there, and which transaction each effect explained. */
+/** The radar's room for those who read: who has which source, how far it is judged, and what was found there. */
 import { sql } from 'kysely';
-import { radarAlertNotFound } from '../../action/errors-not-found.js';
-import { idempotencyKey } from '../../action/idempotency-key.js';
 import type { JsonObject } from '../../action/json.js';
-import type { OutcomeStatus } from '../../action/outcome.js';
 import type { RadarAlert, RadarAlertRequest, RadarStanding } from '../../action/radar.js';
 import type { Database } from '../database/database.js';
 import { plain } from '../database/text.js';
-import { alertOf, standingOf, type AlertRow, type StandingRow } from './rows.js';
+import { unwatched } from './unwatched.js';
+import { alertOf, rowOf, standingOf, type AlertRow, type StandingRow } from './rows.js';
 
 /** What the reader of a source says of it with each round. */
 interface RadarReport {
@@ -16,7 +14,8 @@ interface RadarReport {
   /** Names the reader: this worker. */
   readonly reader: string;
   readonly leaseMs: number;
-  readonly state: 'watching' | 'off';
+  /** Undefined while this reader has not looked: then it stays as it was. */
+  readonly state?: 'watching' | 'off' | undefined;
   readonly problem?: string | undefined;
   readonly lagBytes?: number | undefined;
   readonly watched?: readonly string[];
@@ -26,26 +25,8 @@ interface RadarReport {
 interface RadarLease {
   /** What the source was told to remember, by whichever worker read it last. */
   readonly memory: JsonObject | undefined;
+  readonly catalog: JsonObject | undefined;
 }
-
-/** What the ledger has of the action that a key names. */
-export interface EffectStanding {
-  readonly key: string;
-  readonly tool: string;
-  readonly status: 'open' | OutcomeStatus;
-  /** How many grants were used and not returned. */
-  readonly uses: number;
-  readonly endedAt: Date | undefined;
-}
-
-/** That the effect of a key explains the transaction at this position. */
-export interface EffectClaim {
-  readonly key: string;
-  readonly position: string;
-}
-
-/** For how long it is remembered which transaction an effect explained. An effect explains none that comes later than that. Days. */
-const EFFECTS_DAYS = 2;
 
 /** Every method may throw CountersignError LEDGER_UNAVAILABLE (retryable). */
 export class RadarRecords {
@@ -57,23 +38,26 @@ export class RadarRecords {
 
   /** Takes or renews the lease on a source. Undefined while another worker has it. */
   async lease(report: RadarReport): Promise<RadarLease | undefined> {
-    const { source, kind, reader, leaseMs, state, problem = null, lagBytes = null, watched, unseen } = report;
+    const { source, kind, reader, leaseMs, state = null, problem = '', lagBytes = null, watched, unseen } = report;
     const until = sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000}::float8)`;
+    const said = state === null ? null : plain(problem, 2000);
     const [row] = await this.#database.rows({
       name: 'radar_lease',
-      query: sql<{ memory: JsonObject | null }>`
+      query: sql<{ memory: JsonObject | null; catalog: JsonObject | null }>`
         insert into ${this.#database.table('radar_sources')} as s (source, kind, reader, lease_until, state, problem, lag_bytes, watched, unseen)
-        values (${source}, ${kind}, ${reader}, ${until}, ${state}, ${plain(problem ?? '', 2000)}, ${lagBytes}::bigint,
+        values (${source}, ${kind}, ${reader}, ${until}, coalesce(${state}, 'off'),
+          coalesce(${said}, 'It has not looked yet.'), ${lagBytes}::bigint,
           coalesce(${watched ?? null}::text[], '{}'), coalesce(${unseen ?? null}::text[], '{}'))
         on conflict (source) do update set
-          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until, state = excluded.state, problem = excluded.problem,
+          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until, 
+          state = coalesce(${state}, s.state), problem = coalesce(${said}, s.problem),
           lag_bytes = coalesce(excluded.lag_bytes, s.lag_bytes),
           watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen),
           seen_at = clock_timestamp()
         where s.reader = excluded.reader or s.lease_until < clock_timestamp()
-        returning memory`,
+        returning memory, catalog`,
     });
-    return row === undefined ? undefined : { memory: row.memory ?? undefined };
+    return row === undefined ? undefined : { memory: row.memory ?? undefined, catalog: row.catalog ?? undefined };
   }
 
   /** Leaves the source to the next. */
@@ -86,60 +70,6 @@ export class RadarRecords {
     });
   }
 
-  /** What the ledger has of the actions with these names; those that it does not know are left out. */
-  async standings(
-    names: readonly { readonly key: string; readonly tenant: string; readonly actionId: string }[],
-  ): Promise<readonly EffectStanding[]> {
-    if (names.length === 0) return [];
-    const rows = await this.#database.rows({
-      name: 'radar_standings',
-      query: sql<{ key: string; tool: string; status: OutcomeStatus | null; uses: number; ended_at: Date | null }>`
-        select asked.key, a.tool, a.status, a.uses - a.returned as uses, a.ended_at
-        from unnest(${names.map(({ key }) => key)}::text[], ${names.map(({ tenant }) => tenant)}::text[],
-          ${names.map(({ actionId }) => actionId)}::text[]) as asked (key, tenant, action_id)
-        join ${this.#database.table('actions')} as a on a.tenant = asked.tenant and a.action_id = asked.action_id`,
-    });
-    return rows.map((row) => ({
-      key: row.key,
-      tool: row.tool,
-      status: row.status ?? 'open',
-      uses: row.uses,
-      endedAt: row.ended_at ?? undefined,
-    }));
-  }
-
-  /** The keys of the tool's actions that were sent within the day before then, or later. */
-  async keysOf(tool: string, since: Date): Promise<readonly string[]> {
-    const rows = await this.#database.rows({
-      name: 'radar_keys',
-      query: sql<{ tenant: string; action_id: string }>`
-        select tenant, action_id from ${this.#database.table('actions')}
-        where tool = ${tool} and last_sent_at > ${since}::timestamptz - interval '1 day'`,
-    });
-    return rows.map((row) => idempotencyKey({ tenant: row.tenant, actionId: row.action_id }));
-  }
-
-  /** Notes which transaction each effect explains: the first. Idempotent. @returns the claims of those that are another */
-  async claim(source: string, system: string, claims: readonly EffectClaim[]): Promise<readonly EffectClaim[]> {
-    if (claims.length === 0) return [];
-    const effects = this.#database.table('radar_effects');
-    const given = sql`
-      unnest(${claims.map(({ key }) => key)}::text[], ${claims.map(({ position }) => position)}::text[])
-        with ordinality as g (key, position, n)`;
-    await this.#database.rows({
-      name: 'radar_claim',
-      query: sql`
-        insert into ${effects} (source, system, key, position)
-        select ${source}, ${system}, g.key, g.position from ${given} order by g.n on conflict do nothing returning key`,
-    });
-    return this.#database.rows({
-      name: 'radar_claimed',
-      query: sql<EffectClaim>`
-        select g.key, g.position from ${given} join ${effects} as e on e.source = ${source} and e.system = ${system} and e.key = g.key
-        where e.position <> g.position`,
-    });
-  }
-
   /** Records what was found, and how far the source is judged. @returns those that were not recorded before */
   async record(
     source: string,
@@ -147,16 +77,20 @@ export class RadarRecords {
       readonly system: string;
       readonly position: string;
       readonly memory: JsonObject;
+      /** Left out where it stays. */
+      readonly catalog?: JsonObject | undefined;
       readonly alerts: readonly RadarAlertRequest[];
     },
   ): Promise<readonly RadarAlert[]> {
-    const { system, position, memory, alerts } = found;
+    const { system, position, memory, catalog, alerts } = found;
     const rows = await this.#database.rows({
       name: 'radar_record',
       query: sql<AlertRow>`
         with moved as (
           update ${this.#database.table('radar_sources')}
-          set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb, seen_at = clock_timestamp()
+          set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb,
+            catalog = coalesce(${catalog === undefined ? null : JSON.stringify(catalog)}::jsonb, catalog),
+            seen_at = clock_timestamp(), looked_at = clock_timestamp()
           where source = ${source}
         )
         insert into ${this.#database.table('radar_alerts')}
@@ -170,80 +104,13 @@ export class RadarRecords {
     return rows.map(alertOf);
   }
 
-  /** Forgets which transactions old effects explained. @returns how many */
-  async forgetClaims(source: string): Promise<number> {
+  /** Whether the radar looks at the system of the tool, and has looked within that time. */
+  async isWatched(tool: string, withinMs: number): Promise<boolean> {
     const rows = await this.#database.rows({
-      name: 'radar_forget',
-      query: sql<{ key: string }>`
-        delete from ${this.#database.table('radar_effects')}
-        where source = ${source} and at < clock_timestamp() - make_interval(days => ${EFFECTS_DAYS}) returning key`,
+      name: 'radar_unwatched',
+      query: unwatched(this.#database, { tool, watchedWithinMs: withinMs }),
     });
-    return rows.length;
-  }
-
-  /** The latest first. `open`: only those that nobody acknowledged. `before`: of an id. */
-  async list({
-    open = false,
-    source,
-    before,
-    limit = 100,
-  }: {
-    readonly open?: boolean | undefined;
-    readonly source?: string | undefined;
-    readonly before?: number | undefined;
-    readonly limit?: number;
-  } = {}): Promise<readonly RadarAlert[]> {
-    const rows = await this.#database.rows({
-      name: 'radar_list',
-      query: sql<AlertRow>`
-        select * from ${this.#database.table('radar_alerts')}
-        where (not ${open}::boolean or acknowledged_at is null)
-          and (${source ?? null}::text is null or source = ${source ?? null})
-          and (${before ?? null}::bigint is null or id < ${before ?? null}::bigint)
-        order by id desc
-        limit ${Math.min(limit, 1000)}`,
-    });
-    return rows.map(alertOf);
-  }
-
-  /** Notes that a person has looked. The first who does stays. @throws CountersignError NOT_FOUND when there is none of these ids */
-  async acknowledge(
-    ids: readonly number[],
-    { by, note }: { readonly by: string; readonly note: string },
-  ): Promise<readonly RadarAlert[]> {
-    const alerts = this.#database.table('radar_alerts');
-    await this.#database.rows({
-      name: 'radar_acknowledge',
-      query: sql`
-        update ${alerts} set acknowledged_at = clock_timestamp(), acknowledged_by = ${plain(by, 200)}, note = ${plain(note, 2000)}
-        where id = any(${ids}::bigint[]) and acknowledged_at is null returning id`,
-    });
-    const rows = await this.#database.rows({
-      name: 'radar_find',
-      query: sql<AlertRow>`select * from ${alerts} where id = any(${ids}::bigint[]) order by id`,
-    });
-    const missing = ids.find((id) => !rows.some((row) => Number(row.id) === id));
-    if (missing !== undefined) throw radarAlertNotFound(missing);
-    return rows.map(alertOf);
-  }
-
-  /** Those of the source that people were not told of yet, oldest first. */
-  async untold(source: string, limit: number): Promise<readonly RadarAlert[]> {
-    const rows = await this.#database.rows({
-      name: 'radar_untold',
-      query: sql<AlertRow>`
-        select * from ${this.#database.table('radar_alerts')} where source = ${source} and told_at is null order by id limit ${limit}`,
-    });
-    return rows.map(alertOf);
-  }
-
-  async told(ids: readonly number[]): Promise<void> {
-    await this.#database.rows({
-      name: 'radar_told',
-      query: sql`
-        update ${this.#database.table('radar_alerts')} set told_at = clock_timestamp()
-        where id = any(${ids}::bigint[]) and told_at is null returning id`,
-    });
+    return rows.length === 0;
   }
 
   async sources(): Promise<readonly RadarStanding[]> {
@@ -256,23 +123,4 @@ export class RadarRecords {
     });
     return rows.map(standingOf);
   }
-}
-
-/** As `jsonb_to_recordset` reads it, without what a text of Postgres cannot hold. */
-function rowOf(alert: RadarAlertRequest): JsonObject {
-  return {
-    kind: alert.kind,
-    position: plain(alert.position),
-    at: alert.at,
-    reason: alert.reason,
-    detail: plain(alert.detail, 2000),
-    transaction: alert.transaction ?? null,
-    changes: alert.changes.map(({ table, operation, rows }) => ({
-      table: plain(table),
-      operation: plain(operation),
-      ...(rows === undefined ? {} : { rows }),
-    })),
-    writers: alert.writers.map(({ user, application }) => ({ user: plain(user), application: plain(application) })),
-    effect_key: alert.effectKey === undefined ? null : plain(alert.effectKey, 500),
-  };
 }

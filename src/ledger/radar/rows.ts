@@ -1,6 +1,7 @@
 /** The radar's rows, as Postgres gives them and as others read them. */
-import { withoutUndefined } from '../../action/json.js';
-import type { RadarAlert, RadarChange, RadarStanding, RadarWriter } from '../../action/radar.js';
+import { withoutUndefined, type JsonObject } from '../../action/json.js';
+import type { RadarAlert, RadarAlertRequest, RadarChange, RadarStanding, RadarWriter } from '../../action/radar.js';
+import { plain } from '../database/text.js';
 
 export interface AlertRow {
   readonly id: string;
@@ -71,4 +72,23 @@ export function standingOf(row: StandingRow): RadarStanding {
     seenAt: row.seen_at.toISOString(),
     open: row.open,
   }) as RadarStanding;
+}
+
+/** As `jsonb_to_recordset` reads it, without what a text of Postgres cannot hold. */
+export function rowOf(alert: RadarAlertRequest): JsonObject {
+  return {
+    kind: alert.kind,
+    position: plain(alert.position),
+    at: alert.at,
+    reason: alert.reason,
+    detail: plain(alert.detail, 2000),
+    transaction: alert.transaction ?? null,
+    changes: alert.changes.map(({ table, operation, rows }) => ({
+      table: plain(table),
+      operation: plain(operation),
+      ...(rows === undefined ? {} : { rows }),
+    })),
+    writers: alert.writers.map(({ user, application }) => ({ user: plain(user), application: plain(application) })),
+    effect_key: alert.effectKey === undefined ? null : plain(alert.effectKey, 500),
+  };
 }

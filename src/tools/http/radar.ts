@@ -78,7 +78,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
     oneWritePerKey: false,
     repeats: true,
     ...(format === 'uuid' || format === 'sha256' ? { formatKey: (key: string) => keyValue(key, service.key) } : {}),
-    open: (memory) => new HttpRadarReader(source, memory),
+    open: ({ memory }) => new HttpRadarReader(source, memory),
     async stands(signal) {
       const { list } = await events(source, new Date(), signal);
       return { ok: true, detail: `its list of events answers; ${list.length} in the last ${overlapMs / 1000} s` };
@@ -116,6 +116,7 @@ class HttpRadarReader implements RadarReader {
     return {
       system: `${service.client.base.origin}${url.path}`,
       writes,
+      definitions: [],
       gaps: cut === undefined ? [] : [gap],
       position: judged,
       memory: { judged, began: began.toISOString() },

@@ -1,7 +1,7 @@
 /** The radar: what was written past every action, and how far each system was looked at. */
 import type { JSX } from 'hono/jsx/jsx-runtime';
 import type { RadarAlert, RadarStanding } from '../../../action/radar.js';
-import { writersText } from '../../../notify/alert.js';
+import { writersText } from '../../../notify/radar-alert.js';
 import type { PersonPrincipal } from '../../auth/principal.js';
 import { Csrf, Empty, Notice, When } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
@@ -9,13 +9,12 @@ import { Sanitized } from '../components/sanitized-text.js';
 interface RadarProps {
   readonly person: PersonPrincipal;
   readonly sources: readonly RadarStanding[];
-  readonly open: readonly RadarAlert[];
+  readonly open: { readonly alerts: readonly RadarAlert[]; readonly next?: string };
   readonly past: readonly RadarAlert[];
   readonly now: Date;
 }
 
 export function RadarPage({ person, sources, open, past, now }: RadarProps): JSX.Element {
-  const oldest = open.at(-1)?.id;
   return (
     <>
       <div class="heading">
@@ -28,18 +27,18 @@ export function RadarPage({ person, sources, open, past, now }: RadarProps): JSX
         ))}
       <section aria-labelledby="open">
         <h2 id="open">Not acknowledged</h2>
-        {open.length === 0 ? (
+        {open.alerts.length === 0 ? (
           <Empty title="Nothing is unexplained">
             Every write that was seen was made by an action, or by a writer who is declared.
           </Empty>
         ) : (
           <>
             <ul class="list">
-              {open.map((alert) => (
+              {open.alerts.map((alert) => (
                 <Alert alert={alert} person={person} now={now} />
               ))}
             </ul>
-            {open.length < 100 ? null : <a href={`/radar?before=${oldest}`}>Older ones</a>}
+            {open.next === undefined ? null : <a href={`/radar?cursor=${open.next}`}>Older ones</a>}
           </>
         )}
       </section>
@@ -59,7 +58,7 @@ export function RadarPage({ person, sources, open, past, now }: RadarProps): JSX
         <section aria-labelledby="past">
           <h2 id="past">Acknowledged</h2>
           <ul class="list">
-            {past.slice(0, 50).map((alert) => (
+            {past.map((alert) => (
               <Alert alert={alert} person={person} now={now} />
             ))}
           </ul>

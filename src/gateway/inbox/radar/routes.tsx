@@ -28,18 +28,23 @@ export function radarRoutes(deps: GatewayDependencies): Hono<GatewayEnv> {
         </>,
       );
     }
-    const before = given(c, 'before', 12);
-    const [sources, { open, past }] = await Promise.all([
-      desk.sources(),
-      desk.list(before !== undefined && /^\d+$/.test(before) ? Number(before) : undefined),
+    const cursor = given(c, 'cursor', 1024);
+    const [sources, open, past] = await Promise.all([
+      desk.sources(person),
+      desk.alerts(person, { acknowledged: false, cursor, limit: 100 }),
+      desk.alerts(person, { acknowledged: true, limit: 50 }),
     ]);
-    return page(c, props, <RadarPage person={person} sources={sources} open={open} past={past} now={new Date()} />);
+    return page(
+      c,
+      props,
+      <RadarPage person={person} sources={sources} open={open} past={past.alerts} now={new Date()} />,
+    );
   });
 
   app.post('/radar/:id/acknowledge', async (c) => {
     const person = await identity.person(c);
     const { note } = await form(c, z.object({ note: reason }));
-    await desk.acknowledge(person, [c.req.param('id')], note);
+    await desk.acknowledge(person, c.req.param('id'), note);
     return c.redirect('/radar', 303);
   });
 

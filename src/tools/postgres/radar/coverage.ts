@@ -5,6 +5,7 @@ import { sqlState } from '../failure.js';
 import { locking } from './locking.js';
 import { mayNot } from './slot.js';
 import { TRIGGER_SOURCE } from './trigger-source.js';
+import type { NamedTable } from './catalog-state.js';
 import { ensureTriggers } from './triggers.js';
 import type { CoveredTable, WatchedTables } from './watched.js';
 
@@ -15,6 +16,8 @@ export interface Coverage {
   readonly unseen: readonly string[];
   /** WatchedTables before, still there, and no longer published when it was looked at: somebody took them out. */
   readonly withdrawn: readonly string[];
+  /** Every table that is to be watched and is there. */
+  readonly tables: readonly NamedTable[];
 }
 
 /**
@@ -30,7 +33,7 @@ WITH asked AS (
   SELECT asked.oid AS root, t.relid AS oid, t.isleaf FROM asked CROSS JOIN LATERAL pg_partition_tree(asked.oid) t
   UNION SELECT asked.oid, asked.oid, asked.relkind = 'r' FROM asked
 )
-SELECT format('%s.%s', nspname, relname), format('%I.%I', nspname, relname), relpersistence = 'p',
+SELECT format('%s.%s', nspname, relname), asked.oid::text, format('%I.%I', nspname, relname), relpersistence = 'p',
   NOT EXISTS (SELECT FROM member m JOIN pg_class c ON c.oid = m.oid WHERE m.root = asked.oid AND m.isleaf AND NOT (
     c.relreplident IN ('f', 'i') OR (c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)))),
   (SELECT json_build_object('name', p.pubname, 'whole', r.prqual IS NULL AND r.prattrs IS NULL) FROM pg_publication_rel r
@@ -71,7 +74,7 @@ export async function ensureCoverage(
   const names = new Set(tables.map(({ name }) => name));
   const taken = new Set(tables.filter(({ publication }) => publication?.whole !== true).map(({ name }) => name));
   const withdrawn = missing ? before.filter((name) => names.has(name)) : before.filter((name) => taken.has(name));
-  return { watched: published, unseen, withdrawn };
+  return { watched: published, unseen, withdrawn, tables };
 }
 
 /** @returns whether one of the publications was missing, or published less */
@@ -113,7 +116,8 @@ async function ensurePublications(
   return wanted.length > 0;
 }
 
-async function tablesOf(
+/** What is to be watched and is there. */
+export async function tablesOf(
   session: PostgresSession,
   { tables, schema, except }: WatchedTables,
   { full, inserts }: Publications,
@@ -130,8 +134,9 @@ async function tablesOf(
     signal,
   );
   return (result?.rows ?? [])
-    .map(([name, sql, persistent, identified, publication, silent]) => ({
+    .map(([name, oid, sql, persistent, identified, publication, silent]) => ({
       name: name ?? '',
+      oid: oid ?? '',
       sql: sql ?? '',
       persistent: persistent === 't',
       identified: identified === 't',
@@ -182,6 +187,12 @@ function namedAndMissing({ tables = [], schema }: WatchedTables, found: readonly
     .map((one) => `${one.schema}.${one.name}`)
     .filter((name) => !names.has(name))
     .map((name) => `${name}: there is no such table.`);
+}
+
+/** Whether a table of this name is to be watched, were it there. */
+export function isAsked({ tables, schema, except }: WatchedTables, name: string): boolean {
+  if (tables === undefined) return name.startsWith(`${schema}.`) && !except.has(name);
+  return tables.map((table) => qualified(table, schema)).some((one) => `${one.schema}.${one.name}` === name);
 }
 
 function qualified(name: string, schema: string): { readonly schema: string; readonly name: string } {

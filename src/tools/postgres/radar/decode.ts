@@ -1,7 +1,7 @@
 /** Reads what the output plugin pgoutput says (https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html). Pure. */
-import type { RadarWriter } from '../../../action/radar.js';
 import type { ObservedWrite } from '../../../radar/source.js';
 import { addChange, addWriter, type ChangeTally, type WriterTally } from '../../../radar/tally.js';
+import { saidIn, type DefinitionMessage, type TruncateMessage } from './messages.js';
 
 /** Messages of one transaction that say the same, as the query put them together. Bytes are in hexadecimal digits. */
 export interface Decoded {
@@ -15,16 +15,22 @@ export interface Decoded {
   readonly count: number;
 }
 
+/** What a transaction did to definitions, whether or not they are of what is watched. */
+export interface DecodedDefinitions {
+  readonly position: string;
+  readonly at: Date;
+  readonly transaction: string;
+  readonly messages: readonly DefinitionMessage[];
+}
+
 export interface DecodedBatch {
   readonly writes: readonly ObservedWrite[];
+  readonly definitions: readonly DecodedDefinitions[];
   /** Behind the last transaction; undefined where there is none. */
   readonly end: bigint | undefined;
   /** How many messages there were. */
   readonly messages: number;
 }
-
-/** The prefix of the trigger's messages. */
-export const MESSAGE_PREFIX = 'countersign.radar';
 
 const OPERATIONS: Readonly<Record<string, string>> = { I: 'insert', U: 'update', D: 'delete' };
 
@@ -37,6 +43,10 @@ interface Transaction {
   readonly changes: ChangeTally;
   readonly keys: string[];
   readonly writers: WriterTally;
+  readonly definitions: DefinitionMessage[];
+  /** The numbers of tables that the publication says were truncated. */
+  readonly published: Set<string>;
+  readonly truncated: TruncateMessage[];
 }
 
 /**
@@ -47,6 +57,7 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
   const relations = new Map<string, string>();
   const open = new Map<string, Transaction>();
   const writes: ObservedWrite[] = [];
+  const definitions: DecodedDefinitions[] = [];
   let end: bigint | undefined;
   let messages = 0;
   for (const { xid, kind, relation, detail, count } of rows) {
@@ -71,33 +82,61 @@ export function transactionsOf(rows: readonly Decoded[], effects: string, after 
           const oid = bytes.subarray(at, at + 4);
           const table = relations.get(oid.toString('hex')) ?? `the table ${oid.readUInt32BE()}`;
           addChange(transaction.changes, { table, operation: 'truncate' });
+          transaction.published.add(String(oid.readUInt32BE()));
         }
         break;
       case 'M':
-        noteWriter(transaction, bytes);
+        note(transaction, bytes);
         break;
       case 'C': {
         open.delete(xid);
         end = bytes.readBigUInt64BE(10);
-        if (transaction.lsn >= after && transaction.changes.size + transaction.keys.length > 0)
-          writes.push(writeOf(xid, transaction));
+        if (transaction.lsn < after) break;
+        addTruncated(transaction);
+        if (transaction.changes.size + transaction.keys.length > 0) writes.push(writeOf(xid, transaction));
+        if (transaction.definitions.length > 0) definitions.push(definitionsOf(xid, transaction));
         break;
       }
       default:
     }
   }
-  return { writes, end, messages };
+  return { writes, definitions, end, messages };
 }
 
 function beginOf(bytes: Buffer): Transaction {
   const at = new Date(Number((bytes.readBigInt64BE(9) + POSTGRES_EPOCH_US) / 1000n));
-  return { lsn: bytes.readBigUInt64BE(1), at, changes: new Map(), keys: [], writers: new Map() };
+  return {
+    lsn: bytes.readBigUInt64BE(1),
+    at,
+    changes: new Map(),
+    keys: [],
+    writers: new Map(),
+    definitions: [],
+    published: new Set(),
+    truncated: [],
+  };
 }
 
-function writeOf(xid: string, { lsn, at, changes, keys, writers }: Transaction): ObservedWrite {
+/** A database that was restored to an earlier state may come to the same LSN again, and not with the same number at the same time. */
+function positionOf(xid: string, { lsn, at }: Transaction): string {
+  return `${lsnText(lsn)}/${xid}/${at.getTime()}`;
+}
+
+/** Whoever truncates a partition by itself is told of by the trigger alone. */
+function addTruncated({ changes, published, truncated }: Transaction): void {
+  for (const { table, oids } of truncated)
+    if (!oids.some((oid) => published.has(oid))) addChange(changes, { table, operation: 'truncate' });
+}
+
+function definitionsOf(xid: string, transaction: Transaction): DecodedDefinitions {
+  const { at, definitions } = transaction;
+  return { position: positionOf(xid, transaction), at, transaction: xid, messages: definitions };
+}
+
+function writeOf(xid: string, transaction: Transaction): ObservedWrite {
+  const { at, changes, keys, writers } = transaction;
   return {
-    // A database that was restored to an earlier state may come to the same LSN again, and not with the same number at the same time.
-    position: `${lsnText(lsn)}/${xid}/${at.getTime()}`,
+    position: positionOf(xid, transaction),
     at,
     transaction: xid,
     changes: [...changes.values()],
@@ -124,22 +163,13 @@ function textsIn(bytes: Buffer, from: number): readonly string[] {
 }
 
 /** M, flags, LSN, prefix, length, content. */
-function noteWriter({ writers }: Transaction, bytes: Buffer): void {
+function note({ writers, definitions, truncated }: Transaction, bytes: Buffer): void {
   const [, prefix, content] = cut(bytes, 10);
-  if (prefix !== MESSAGE_PREFIX) return;
-  const text = content.subarray(4).toString('utf8');
-  let said: unknown;
-  try {
-    said = JSON.parse(text);
-  } catch {
-    said = undefined;
-  }
-  const { user, application } = (said ?? {}) as Partial<Record<keyof RadarWriter, unknown>>;
-  // What is none of the trigger's says nothing that could be believed, and still stands beside what the trigger says.
-  addWriter(writers, {
-    user: typeof user === 'string' ? user : '',
-    application: typeof application === 'string' ? application : '',
-  });
+  const said = saidIn(prefix, content.subarray(4).toString('utf8'));
+  if (said?.kind === 'definition') definitions.push(said.definition);
+  if (said?.kind !== 'writer') return;
+  addWriter(writers, said.writer);
+  if (said.truncated !== undefined) truncated.push(said.truncated);
 }
 
 /** R, oid, schema, name, and what the columns are. Tables of pg_catalog have an empty schema. */

@@ -37,10 +37,10 @@ export function postgresRadar(options: PostgresOptions, effects: Effects): Radar
     writers: settings.writers,
     oneWritePerKey: true,
     repeats: false,
-    open: (memory) =>
+    open: (remembered) =>
       new PostgresRadarReader(
         { settings, watched, database: open(), prepare: (signal) => effects.check(signal) },
-        memory,
+        remembered,
       ),
     async stands(signal) {
       const database = open();

@@ -18,3 +18,15 @@ export async function locking(
     throw error;
   }
 }
+
+/**
+ * The same as statements that do nothing where the condition holds by then. Radars of one database do it one after another: none makes anew
+ * what another has just made, which would look as if somebody had touched it.
+ */
+export function unless(condition: string, statements: readonly string[]): readonly string[] {
+  const steps = statements.map((statement) => `EXECUTE $step$${statement}$step$;`).join(' ');
+  return [
+    `SELECT pg_advisory_xact_lock(hashtextextended('countersign radar', 0))`,
+    `DO $make$ BEGIN IF NOT (${condition}) THEN ${steps} END IF; END $make$`,
+  ];
+}

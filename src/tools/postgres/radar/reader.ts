@@ -1,9 +1,11 @@
 /** Reads the log of one database through its replication slot. */
-import { type JsonObject } from '../../../action/json.js';
-import type { Gap, Observed, RadarReader } from '../../../radar/source.js';
+import type { Gap, Observed, RadarReader, Remembered } from '../../../radar/source.js';
 import type { PostgresDatabase, PostgresSession } from '../connection.js';
 import { isConnectionLost, sqlState } from '../failure.js';
-import { ensureCoverage, publicationsOf, type Coverage } from './coverage.js';
+import type { CatalogState } from './catalog-state.js';
+import { ensureCoverage, isAsked, publicationsOf, tablesOf, type Coverage } from './coverage.js';
+import { DefinitionWatch } from './definition-watch.js';
+import { EventTriggers } from './event-triggers.js';
 import type { WatchedTables } from './watched.js';
 import { lsnOf, lsnText, transactionsOf, type Decoded } from './decode.js';
 import { slotName, type RadarSettings } from './settings.js';
@@ -18,7 +20,8 @@ export interface PostgresSource {
   readonly prepare: (signal: AbortSignal) => Promise<void>;
 }
 
-/** How often it is looked whether every table is still published. Milliseconds. */
+/** How often it is looked how the tables are defined and whether every one is still published: with every tenth look. At least so often, in milliseconds. */
+const COVERAGE_EVERY_LOOKS = 10;
 const COVERAGE_EVERY_MS = 10_000;
 
 export class PostgresRadarReader implements RadarReader {
@@ -32,11 +35,16 @@ export class PostgresRadarReader implements RadarReader {
   };
   #session: PostgresSession | undefined;
   #coverage: (Coverage & { readonly at: number }) | undefined;
+  readonly #definitions: DefinitionWatch;
+  readonly #eventTriggers = new EventTriggers();
+  /** What the definitions were when what is to be confirmed was read. */
+  #settled: CatalogState | undefined;
   /** Why the slot was given up here, until that is recorded. */
   #givenUp: string | undefined;
 
-  constructor(source: PostgresSource, memory: JsonObject | undefined) {
+  constructor(source: PostgresSource, { memory, catalog }: Remembered) {
     this.#source = source;
+    this.#definitions = new DefinitionWatch(catalog);
     const { slot, system, position, watched } = memory ?? {};
     this.#memory = {
       ...(typeof slot === 'string' ? { slot } : {}),
@@ -57,7 +65,7 @@ export class PostgresRadarReader implements RadarReader {
         this.#givenUp = lost;
       }
       if (lost !== undefined || !standing.exists) return await this.#begun(session, slot, standing, signal);
-      const coverage = await this.#covered(session, slot, signal);
+      const coverage = await this.#covered(session, slot, standing.system, signal);
       const gaps = this.#withdrawn(coverage, standing);
       return await this.#decoded(session, slot, standing, coverage, gaps, signal);
     }, signal);
@@ -68,7 +76,9 @@ export class PostgresRadarReader implements RadarReader {
       const { slot, position } = observed.memory as { slot: string; position: string };
       // The ledger has it, whether or not the database hears of it.
       this.#memory = { slot, system: observed.system, position, watched: observed.watched };
-      if (position === '') await this.#begin(session, slot, signal);
+      if (this.#settled !== undefined) this.#definitions.confirmed(this.#settled);
+      this.#settled = undefined;
+      if (position === '') await this.#begin(session, slot, observed.system, signal);
       else await advance(session, slot, position, signal);
       this.#givenUp = undefined;
       if (this.#coverage !== undefined) this.#coverage = { ...this.#coverage, withdrawn: [] };
@@ -119,6 +129,7 @@ export class PostgresRadarReader implements RadarReader {
     return {
       system,
       writes: [],
+      definitions: [],
       gaps: wasWatched ? [gap] : [],
       position: flushed,
       memory: { slot, system, position: '', watched: [...watched] },
@@ -129,22 +140,43 @@ export class PostgresRadarReader implements RadarReader {
   }
 
   /** The publications first: the log is read by the catalog as it was then. */
-  async #begin(session: PostgresSession, slot: string, signal: AbortSignal): Promise<void> {
+  async #begin(session: PostgresSession, slot: string, system: string, signal: AbortSignal): Promise<void> {
     this.#coverage = undefined;
     await this.#source.prepare(signal);
-    await this.#covered(session, slot, signal);
+    await this.#covered(session, slot, system, signal);
     await createSlot(session, slot, this.#source.settings.tool, signal);
     if (this.#coverage !== undefined)
       this.#coverage = { ...(this.#coverage as Coverage & { at: number }), withdrawn: [] };
   }
 
-  async #covered(session: PostgresSession, slot: string, signal: AbortSignal): Promise<Coverage> {
+  async #covered(session: PostgresSession, slot: string, system: string, signal: AbortSignal): Promise<Coverage> {
     const now = performance.now();
-    if (this.#coverage !== undefined && now - this.#coverage.at < COVERAGE_EVERY_MS) return this.#coverage;
+    const everyMs = Math.min(COVERAGE_EVERY_MS, COVERAGE_EVERY_LOOKS * this.#source.settings.everyMs);
+    if (this.#coverage !== undefined && now - this.#coverage.at < everyMs) return this.#coverage;
     const before = this.#coverage?.watched ?? this.#memory.watched;
-    const coverage = await ensureCoverage(session, this.#source.watched, { slot, before }, signal);
-    this.#coverage = { ...coverage, at: now };
-    return coverage;
+    const { watched } = this.#source;
+    const names = publicationsOf(slot);
+    let coverage: Coverage | undefined;
+    const republished = await this.#definitions.look(
+      session,
+      {
+        system,
+        tables: await tablesOf(session, watched, names, signal),
+        names: { publications: Object.values(names), effectsSchema: watched.effectsSchema },
+        isAsked: (name) => isAsked(watched, name),
+        repair: async () => {
+          const { unseen, ...rest } = await ensureCoverage(session, watched, { slot, before }, signal);
+          const more = watched.triggers ? await this.#eventTriggers.ensure(session, watched, signal) : [];
+          coverage = { ...rest, unseen: [...unseen, ...more] };
+          return rest.tables;
+        },
+      },
+      signal,
+    );
+    if (coverage === undefined) throw new TypeError('nothing was put right');
+    const withdrawn = [...new Set([...coverage.withdrawn, ...republished])];
+    this.#coverage = { ...coverage, withdrawn, at: now };
+    return this.#coverage;
   }
 
   #withdrawn({ withdrawn }: Coverage, { now }: SlotStanding): readonly Gap[] {
@@ -177,16 +209,25 @@ export class PostgresRadarReader implements RadarReader {
       return await this.#begun(session, slot, standing, signal);
     }
     const { position: judged = '' } = this.#memory.system === system ? this.#memory : {};
-    const { writes, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
+    const { writes, definitions, end, messages } = transactionsOf(rows, `${effectsSchema}.effects`, lsnOf(judged));
     const cut = isCut(messages);
     const upTo = cut ? 0n : lsnOf(flushed);
-    const position = lsnText(end !== undefined && end > upTo ? end : upTo);
+    const readTo = end !== undefined && end > upTo ? end : upTo;
+    const position = lsnText(readTo);
+    const heard = this.#definitions.hear(definitions, slot);
+    // What the catalog has become by that is what is compared from now on.
+    if (heard.length > 0 && this.#coverage !== undefined) this.#coverage = { ...this.#coverage, at: -Infinity };
+    const settled = this.#definitions.settled(readTo);
+    this.#settled = settled?.state;
+    const catalog = settled === undefined ? undefined : this.#definitions.memoryOf(settled.state);
     return {
       system,
       writes,
+      definitions: [...heard, ...(settled?.found ?? [])],
       gaps,
       position,
       memory: { slot, system, position, watched: [...watched] },
+      ...(catalog === undefined ? {} : { catalog }),
       more: cut,
       lagBytes,
       watched,

@@ -5,6 +5,7 @@ import { configInvalid } from '../../../action/errors-config.js';
 import { isTexts, isWhole } from '../../../radar/option-checks.js';
 import type { DeclaredWriters } from '../../../radar/source.js';
 import { clientOf, type PostgresOptions } from '../options.js';
+import { RADAR_APPLICATION } from './messages.js';
 import type { PostgresRadarOptions } from './options.js';
 
 export interface RadarSettings {
@@ -47,7 +48,7 @@ export function radarSettings(options: PostgresOptions, given: PostgresRadarOpti
     tool: name,
     client: {
       ...clientOf(own ? { ...given, name: `${name} (its radar)`, environment: options.environment } : options),
-      application_name: 'countersign radar',
+      application_name: RADAR_APPLICATION,
     },
     writers,
     triggers,

@@ -2,7 +2,8 @@
 import { CountersignError } from '../../../action/errors.js';
 import type { PostgresSession } from '../connection.js';
 import { asFailure, sqlState } from '../failure.js';
-import { MESSAGE_PREFIX, type Decoded } from './decode.js';
+import type { Decoded } from './decode.js';
+import { MESSAGE_PREFIX } from './messages.js';
 
 export interface SlotStanding {
   readonly exists: boolean;

@@ -3,23 +3,29 @@ import pg from 'pg';
 import type { PostgresSession } from '../connection.js';
 import { sqlState } from '../failure.js';
 import type { CoveredTable, WatchedTables } from './watched.js';
-import { locking } from './locking.js';
+import { locking, unless } from './locking.js';
 import { mayNot } from './slot.js';
-import { TRIGGER_SOURCE } from './trigger-source.js';
-
-const TRIGGER = 'countersign_radar';
+import { IS_RADAR_TRIGGER, RADAR_TRIGGER, TRIGGER_SOURCE } from './trigger-source.js';
 
 function createFunction(name: string): string {
   return `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $radar$${TRIGGER_SOURCE}$radar$`;
 }
 
+function hasFunction(name: string): string {
+  return `EXISTS (SELECT FROM pg_proc f WHERE f.oid = to_regprocedure(${pg.escapeLiteral(`${name}()`)}) AND f.prosrc = $radar$${TRIGGER_SOURCE}$radar$)`;
+}
+
 /** ALWAYS: also for a session that plays the part of a replica. */
 function createTrigger(table: string, called: string): string[] {
   return [
-    `DROP TRIGGER IF EXISTS ${TRIGGER} ON ${table}`,
-    `CREATE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${called}()`,
-    `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${TRIGGER}`,
+    `DROP TRIGGER IF EXISTS ${RADAR_TRIGGER} ON ${table}`,
+    `CREATE TRIGGER ${RADAR_TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${called}()`,
+    `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${RADAR_TRIGGER}`,
   ];
+}
+
+function hasTrigger(table: string): string {
+  return `EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = ${pg.escapeLiteral(table)}::regclass AND g.tgenabled = 'A' AND ${IS_RADAR_TRIGGER})`;
 }
 
 /** @returns the tables that have no trigger yet, and why */
@@ -33,16 +39,17 @@ export async function ensureTriggers(
   if (silent.length === 0) return [];
   const called = `${pg.escapeIdentifier(effectsSchema)}.note_writer`;
   const problems: string[] = [];
-  const attempt = async (statements: readonly string[], what: string): Promise<void> => {
+  const attempt = async (has: string, statements: readonly string[], what: string): Promise<void> => {
     try {
-      await locking(session, statements, signal);
+      await locking(session, unless(has, statements), signal);
     } catch (error) {
       if (sqlState(error) === '42501') throw mayNot(tool, what, `${statements.join('; ')};`, error);
       if (!['42P01', '55P03'].includes(sqlState(error) ?? '')) throw error;
       problems.push(`${what}: it has to wait for a lock, and is tried again. Until then nothing says who writes.`);
     }
   };
-  await attempt([createFunction(called)], 'make the function that says who writes');
-  for (const table of silent) await attempt(createTrigger(table, called), `make a trigger on ${table}`);
+  await attempt(hasFunction(called), [createFunction(called)], 'make the function that says who writes');
+  for (const table of silent)
+    await attempt(hasTrigger(table), createTrigger(table, called), `make a trigger on ${table}`);
   return problems;
 }

@@ -15,6 +15,7 @@ export interface WatchedTables {
 /** A table as the catalog has it. */
 export interface CoveredTable {
   readonly name: string;
+  readonly oid: string;
   readonly sql: string;
   readonly persistent: boolean;
   /** Whether the log tells one row from another in updates and deletes. */

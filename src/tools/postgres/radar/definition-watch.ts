@@ -1,0 +1,191 @@
+/**
+ * Sees to it that a change of what is watched, or of what the radar has made, is told. The log says who did it where the event triggers are;
+ * the catalog, compared from look to look, says that it was done in any case. What the log has said is not told twice.
+ */
+import type { JsonObject } from '../../../action/json.js';
+import type { RadarWriter } from '../../../action/radar.js';
+import type { ObservedDefinition } from '../../../radar/source.js';
+import type { PostgresSession } from '../connection.js';
+import { changesBetween, republished, type CatalogChange } from './catalog-changes.js';
+import {
+  catalogStateIn,
+  definitionsOf,
+  sealsOf,
+  type CatalogState,
+  type NamedTable,
+  type SealNames,
+} from './catalog-state.js';
+import { lsnOf, type DecodedDefinitions } from './decode.js';
+import { concernOf } from './definition-concern.js';
+import { RADAR_APPLICATION } from './messages.js';
+
+interface Look {
+  readonly state: CatalogState;
+  readonly changes: readonly CatalogChange[];
+  /** Everything that is in `state` was committed before here. An LSN. */
+  readonly lsn: string;
+  readonly at: Date;
+}
+
+/** What the log said of a table's definition. A look that began before may not have seen it, nor the one after. */
+interface Told {
+  readonly writers: readonly RadarWriter[];
+  looks: number;
+}
+
+const LOOKS = 2;
+
+export interface LookRequest {
+  readonly system: string;
+  readonly tables: readonly NamedTable[];
+  readonly names: SealNames;
+  readonly isAsked: (name: string) => boolean;
+  /** Puts right what of the radar's own is missing, and says which tables there are then. */
+  readonly repair: () => Promise<readonly NamedTable[]>;
+}
+
+export class DefinitionWatch {
+  /** As it was when everything before was told. */
+  #known: CatalogState | undefined;
+  #look: Look | undefined;
+  /** By table: the sentences of its definition, as this process saw them last. */
+  #facts = new Map<string, { readonly digest: string; readonly facts: readonly string[] }>();
+  readonly #told = new Map<string, Told>();
+  #user = '';
+  #saved = '';
+
+  constructor(remembered: JsonObject | undefined) {
+    this.#known = catalogStateIn(remembered);
+    this.#saved = JSON.stringify(this.#known);
+  }
+
+  /** Looks at the catalog, has it put right, and looks again. @returns tables whose changes may not have been published meanwhile */
+  async look(session: PostgresSession, request: LookRequest, signal: AbortSignal): Promise<readonly string[]> {
+    const { system, tables, names, isAsked, repair } = request;
+    if (this.#known !== undefined && this.#known.system !== system) {
+      this.#known = undefined;
+      this.#look = undefined;
+    }
+    const before = new Map(this.#facts);
+    const found = await this.#stateOf(session, system, tables, names, signal);
+    const { lsn, at, user } = await placeOf(session, signal);
+    this.#user = user;
+    const put = await sealsOf(session, await repair(), names, signal);
+    // What was found and is not told yet is not looked for again.
+    if (this.#look !== undefined && this.#look.changes.length > 0) return [];
+    const known = this.#known;
+    // What a look before has said of publications is not said again, settled or not.
+    const published = this.#look?.state ?? known;
+    const both = (name: string) => {
+      const [was, is] = [before.get(name), this.#facts.get(name)];
+      const wasKnown = was !== undefined && was.digest === known?.tables[name]?.digest;
+      return wasKnown && is !== undefined ? ([was.facts, is.facts] as const) : undefined;
+    };
+    const changes = known === undefined ? [] : changesBetween(known, found, isAsked, both);
+    const entries = Object.entries(found.tables).map(([name, table]) => [
+      name,
+      { ...table, ...put.tables.get(table.oid) },
+    ]);
+    const state = { system, tables: Object.fromEntries(entries) as CatalogState['tables'], own: put.own };
+    this.#look = { state, changes, lsn, at };
+    return published === undefined ? [] : republished(published, found);
+  }
+
+  async #stateOf(
+    session: PostgresSession,
+    system: string,
+    tables: readonly NamedTable[],
+    names: SealNames,
+    signal: AbortSignal,
+  ): Promise<CatalogState> {
+    const seals = await sealsOf(session, tables, names, signal);
+    const definitions = await definitionsOf(session, tables, [], signal);
+    const isNew = ({ name, oid }: NamedTable) => this.#facts.get(name)?.digest !== definitions.get(oid)?.digest;
+    const inFull = tables.filter(isNew).map(({ oid }) => oid);
+    const full = inFull.length === 0 ? undefined : await definitionsOf(session, tables, inFull, signal);
+    const states: [string, CatalogState['tables'][string]][] = [];
+    for (const { name, oid } of tables) {
+      const definition = full?.get(oid) ?? definitions.get(oid);
+      const seal = seals.tables.get(oid);
+      // Gone while it was looked at.
+      if (definition === undefined || seal === undefined) continue;
+      if (definition.facts !== undefined) this.#facts.set(name, { digest: definition.digest, facts: definition.facts });
+      states.push([name, { oid, digest: definition.digest, ...seal }]);
+    }
+    return { system, tables: Object.fromEntries(states), own: seals.own };
+  }
+
+  /** What the log says of definitions that matter here. Saying it again changes nothing. */
+  hear(decoded: readonly DecodedDefinitions[], slot: string): readonly ObservedDefinition[] {
+    if (decoded.length === 0) return [];
+    const tables = new Map(
+      [this.#known, this.#look?.state].flatMap((state) =>
+        Object.entries(state?.tables ?? {}).flatMap(([name, { oid, triggers }]) =>
+          [oid, ...Object.keys(triggers)].map((number) => [number, name] as const),
+        ),
+      ),
+    );
+    return decoded.flatMap(({ position, at, transaction, messages }) => {
+      const others = messages.filter(
+        ({ writer }) => writer.user !== this.#user || writer.application !== RADAR_APPLICATION,
+      );
+      return (['definition', 'guard'] as const).flatMap((kind): readonly ObservedDefinition[] => {
+        const concerns = others.flatMap((message) => {
+          const concern = concernOf(message, tables, slot);
+          return concern?.kind === kind ? [{ message, name: concern.name }] : [];
+        });
+        if (concerns.length === 0) return [];
+        const writers = distinct(concerns.map(({ message }) => message.writer));
+        for (const { name } of concerns) this.#told.set(`${kind} ${name}`, { writers, looks: LOOKS });
+        const changes = distinct(
+          concerns.map(({ message: { tag, identity } }) => ({ table: identity, operation: tag })),
+        );
+        return [{ kind, position: `${position}/${kind}`, at, transaction, changes, writers }];
+      });
+    });
+  }
+
+  /** What the last look found and the log does not say, once the log was read to behind it. Undefined before. */
+  settled(readTo: bigint): { readonly found: readonly ObservedDefinition[]; readonly state: CatalogState } | undefined {
+    const look = this.#look;
+    if (look === undefined || readTo < lsnOf(look.lsn)) return undefined;
+    const found = look.changes
+      .filter(({ kind, name }) => !this.#told.has(`${kind} ${name}`))
+      .map(({ kind, name, detail }): ObservedDefinition => {
+        // Whoever changed the table may have touched the trigger by that.
+        const writers = this.#told.get(`definition ${name}`)?.writers ?? [];
+        const changes = [{ table: name, operation: kind === 'guard' ? 'change of what the radar made' : 'definition' }];
+        return { kind, position: `${kind}/${look.lsn}/${name}`, at: look.at, changes, writers, detail };
+      });
+    return { found, state: look.state };
+  }
+
+  /** To be remembered with what was settled; undefined where that is remembered as it is. */
+  memoryOf(state: CatalogState): JsonObject | undefined {
+    return JSON.stringify(state) === this.#saved ? undefined : (state as unknown as JsonObject);
+  }
+
+  /** What was settled is recorded. */
+  confirmed(state: CatalogState): void {
+    this.#known = state;
+    this.#saved = JSON.stringify(state);
+    if (this.#look?.state !== state) return;
+    this.#look = undefined;
+    for (const [key, told] of this.#told) if (--told.looks <= 0) this.#told.delete(key);
+  }
+}
+
+/** A commit of its own has the log flushed up to here, which an idle server would leave for seconds. */
+async function placeOf(
+  session: PostgresSession,
+  signal: AbortSignal,
+): Promise<{ readonly lsn: string; readonly at: Date; readonly user: string }> {
+  const text = `SELECT pg_logical_emit_message(true, 'countersign.radar.look', '')::text, extract(epoch from clock_timestamp()) * 1000, session_user`;
+  const [result] = await session.run([{ text }], signal);
+  const [lsn, at, user] = result?.rows[0] ?? [];
+  return { lsn: lsn ?? '', at: new Date(Number(at)), user: user ?? '' };
+}
+
+function distinct<T extends object>(values: readonly T[]): readonly T[] {
+  return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+}
