@@ -77,6 +77,7 @@ export class World {
   readonly proposed: ProposedAction[] = [];
   readonly #client: Countersign;
   readonly #workers: RunningWorker[] = [];
+  readonly #clients: Countersign[] = [];
   #count = 0;
 
   private constructor(parts: WorldParts, client: Countersign) {
@@ -90,6 +91,14 @@ export class World {
     const world = new World(parts, client);
     await world.startWorker();
     return world;
+  }
+
+  /** For the worker of another task queue. It goes with the world. */
+  async connect(temporal: TemporalSettings): Promise<Countersign> {
+    const { encryption } = this.parts;
+    const client = await Countersign.connect({ ...temporal, credential: null, encryption });
+    this.#clients.push(client);
+    return client;
   }
 
   get client(): Countersign {
@@ -117,16 +126,11 @@ export class World {
     return this.#count++;
   }
 
-  agentCredential(options: Partial<AgentOptions> = {}): Promise<Credential> {
+  /** @param at when it was issued; default: now */
+  agentCredential(options: Partial<AgentOptions> = {}, at?: Date): Promise<Credential> {
     const { keyring, tenant } = this.parts;
-    return issueAgent(keyring, {
-      id: 'countersign-prove-agent',
-      tenant,
-      roles: [],
-      scopes: ['*'],
-      owner: OWNER,
-      ...options,
-    });
+    const who = { id: 'countersign-prove-agent', tenant, roles: [], scopes: ['*'], owner: OWNER, ...options };
+    return issueAgent(keyring, who, at);
   }
 
   person(id: string, roles: readonly string[]): Promise<Credential> {
@@ -208,7 +212,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
+    for (const client of [this.#client, ...this.#clients]) await client.close();
     for (const worker of this.#workers.toReversed()) await worker.stop().catch(() => {});
   }
 }

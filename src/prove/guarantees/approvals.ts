@@ -54,7 +54,9 @@ async function strangersApprover(world: World, role: string): Promise<Credential
 async function selfApproved(world: World): Promise<GuaranteeVerdict> {
   if (world.parts.config.selfApproval === true)
     return doesNotApply('The config lets the person who answers for an agent approve its actions (selfApproval).');
-  const asking = await askingAction(world, ({ decision }) => decision.requirements.every(({ self }) => self !== true));
+  const asking = await askingAction(world, {
+    wanted: ({ decision }) => decision.requirements.every(({ self }) => self !== true),
+  });
   if (typeof asking === 'string') return doesNotApply(asking);
   await world.cancel({ actionId: asking.action.actionId, tool: asking.one.tool });
   return attacked(world, {

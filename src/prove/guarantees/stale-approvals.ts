@@ -14,10 +14,9 @@ const LOOK_MS = 100;
 
 /** Another change of the same rows, between the question and the answer. */
 export async function changedState(world: World): Promise<GuaranteeVerdict> {
-  const asking = await askingAction(
-    world,
-    (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',
-  );
+  const asking = await askingAction(world, {
+    wanted: (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',
+  });
   if (typeof asking === 'string') return doesNotApply(`No update of a database asks people. ${asking}`);
   const { action, one, cases } = asking;
   const { database, effects, tool } = cases.proven;
