@@ -9,6 +9,8 @@ import {
 } from './guarantees/authority-run-out.js';
 import { CONTROLS } from './guarantees/controls.js';
 import { EFFECTS, EXPLAINED } from './guarantees/effects.js';
+import { GATEWAY_AGENTS } from './guarantees/gateway-agents.js';
+import { GATEWAY_PEOPLE } from './guarantees/gateway-people.js';
 import { GRANTS } from './guarantees/grants.js';
 import { IDENTITY } from './guarantees/identity.js';
 import { KEYS } from './guarantees/keys.js';
@@ -29,6 +31,8 @@ export const GUARANTEES: readonly Guarantee[] = [
   APPROVALS_RUN_OUT,
   STANDING_APPROVALS_RUN_OUT,
   ROLE_DELEGATIONS_RUN_OUT,
+  ...GATEWAY_AGENTS,
+  ...GATEWAY_PEOPLE,
   ...CONTROLS,
   EXPLAINED,
   ...PRIVACY,

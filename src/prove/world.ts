@@ -77,7 +77,7 @@ export class World {
   readonly proposed: ProposedAction[] = [];
   readonly #client: Countersign;
   readonly #workers: RunningWorker[] = [];
-  readonly #clients: Countersign[] = [];
+  readonly #kept: (() => Promise<void>)[] = [];
   #count = 0;
 
   private constructor(parts: WorldParts, client: Countersign) {
@@ -93,11 +93,16 @@ export class World {
     return world;
   }
 
-  /** For the worker of another task queue. It goes with the world. */
+  /** Something that goes with the world: closed before its workers are stopped, the latest first. */
+  keep(close: () => Promise<void>): void {
+    this.#kept.push(close);
+  }
+
+  /** For the worker of another task queue. */
   async connect(temporal: TemporalSettings): Promise<Countersign> {
     const { encryption } = this.parts;
     const client = await Countersign.connect({ ...temporal, credential: null, encryption });
-    this.#clients.push(client);
+    this.keep(() => client.close());
     return client;
   }
 
@@ -212,7 +217,8 @@ export class World {
   }
 
   async close(): Promise<void> {
-    for (const client of [this.#client, ...this.#clients]) await client.close();
+    for (const close of this.#kept.toReversed()) await close().catch(() => {});
+    await this.#client.close();
     for (const worker of this.#workers.toReversed()) await worker.stop().catch(() => {});
   }
 }
