@@ -9,6 +9,7 @@ export const FAMILIES = [
   'effects',
   'grants',
   'approvals',
+  'passkeys',
   'gateway',
   'controls',
   'privacy',

@@ -14,6 +14,7 @@ import { GATEWAY_PEOPLE } from './guarantees/gateway-people.js';
 import { GRANTS } from './guarantees/grants.js';
 import { IDENTITY } from './guarantees/identity.js';
 import { KEYS } from './guarantees/keys.js';
+import { PASSKEYS } from './guarantees/passkeys.js';
 import { POLICY } from './guarantees/policy.js';
 import { PRIVACY } from './guarantees/privacy.js';
 import { RECORD } from './guarantees/record.js';
@@ -31,6 +32,7 @@ export const GUARANTEES: readonly Guarantee[] = [
   APPROVALS_RUN_OUT,
   STANDING_APPROVALS_RUN_OUT,
   ROLE_DELEGATIONS_RUN_OUT,
+  ...PASSKEYS,
   ...GATEWAY_AGENTS,
   ...GATEWAY_PEOPLE,
   ...CONTROLS,

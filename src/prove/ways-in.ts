@@ -69,7 +69,7 @@ export async function allRefused(world: World, attempts: readonly Attempt[]): Pr
     const code = codeOfAnswer(body) ?? String(status);
     const effects = (await count()) - before;
     if (effects > 0 || !codes.includes(code))
-      return broken(`${what} was answered with ${code}, and had ${effects} effects.`, FIX);
+      return broken(`The answer was ${code}, with ${effects} effects, to ${what}.`, FIX);
     told.push(`${what} (${code})`);
   }
   return told.length === 0 ? doesNotApply('There is nothing to try.') : holds(`Refused: ${told.join(', ')}.`);

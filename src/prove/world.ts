@@ -1,7 +1,8 @@
 /** The scratch world: a Temporal, a ledger, keys and people that are nobody's, and the operator's policies and tools in it. */
 import { randomUUID } from 'node:crypto';
+import type { CommandResult } from '../../activities/contract.js';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
-import type { Outcome, Verdict } from '../action/outcome.js';
+import type { Outcome } from '../action/outcome.js';
 import type { JsonObject } from '../action/json.js';
 import { Countersign, type PendingAction, type ProposalInput } from '../client/countersign.js';
 import type { CountersignConfig } from '../config/config.js';
@@ -13,7 +14,9 @@ import {
   issueAgent,
   issueApprover,
   signApproval,
+  signCommand,
   type AgentOptions,
+  type CommandOptions,
   type Credential,
   type Keyring,
 } from '../trust/index.js';
@@ -195,20 +198,9 @@ export class World {
     return signApproval(by, { tenant, actionId, shownDigest, verdict: 'approve', ...more });
   }
 
-  /** Has as many people decide as the action asks for, each with a role that it asks for. Returns the credentials. */
-  async decideAll(action: PendingAction, verdict: Verdict = 'approve'): Promise<void> {
-    const { tenant, actionId, pending } = action;
-    for (const [at, { roles, quorum }] of pending.shown.requirements.entries()) {
-      for (let nth = 0; nth < quorum; nth++) {
-        const by = await this.person(`countersign-prove-person-${at}-${nth}`, [roles[0] as string]);
-        const { state } = await this.#client.decide(
-          actionId,
-          await this.approval(action, by, { verdict, reason: 'prove' }),
-          tenant,
-        );
-        if (state !== 'waiting') return;
-      }
-    }
+  /** Has a person's signed command carried out. */
+  async command(by: Credential, options: CommandOptions): Promise<CommandResult> {
+    return this.#client.submitCommand(await signCommand(by, options));
   }
 
   async cancel({ actionId }: ProposedAction): Promise<void> {

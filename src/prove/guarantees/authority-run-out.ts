@@ -1,7 +1,7 @@
 /** Authority that people and agents gave for a while: it counts as long, and not a moment longer. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PendingAction } from '../../client/countersign.js';
-import { delegate, signCommand, type CommandOptions } from '../../trust/index.js';
+import { delegate, type CommandOptions } from '../../trust/index.js';
 import { askingAction, codeOf, onEachTool, refused, said, type Asking } from '../attempts.js';
 import { OWNER, type Case, type ToolCases } from '../cases.js';
 import type { Guarantee, Judge, Timed } from '../guarantee.js';
@@ -37,7 +37,7 @@ async function past(until: number): Promise<void> {
 async function command(world: World, by: string, roles: readonly string[], said: Record<string, unknown>) {
   const { tenant } = world.parts;
   const about = { tenant, reason: 'prove', ...said } as CommandOptions;
-  return world.client.submitCommand(await signCommand(await world.person(by, roles), about));
+  return world.command(await world.person(by, roles), about);
 }
 
 /** An agent of its own: what is approved in advance for it, no other attempt gets. */
@@ -45,7 +45,10 @@ const STANDING_AGENT = { id: 'countersign-prove-standing' };
 
 const STANDING_WANTED = ({ decision: { requirements } }: Case): boolean =>
   requirements.length === 1 &&
-  requirements.every(({ quorum, self, policy }) => quorum === 1 && self !== true && !policy.startsWith('limit:'));
+  requirements.every(
+    ({ quorum, self, passkey, policy }) =>
+      quorum === 1 && self !== true && passkey !== true && !policy.startsWith('limit:'),
+  );
 
 async function standingApprovalsRunOut(world: World): Promise<Judge> {
   const asking = await askingAction(world, { wanted: STANDING_WANTED, agent: STANDING_AGENT });

@@ -42,10 +42,14 @@ const nobody: OfOne = async (world, ways, one) => {
   const as = (headers: Readonly<Record<string, string>>) => () => proposing(world, ways, one, headers);
   return allRefused(world, [
     { what: 'a proposal by nobody', codes: UNKNOWN, send: as({}) },
-    { what: 'one under a word', codes: UNKNOWN, send: as({ authorization: 'Bearer let-me-in' }) },
-    { what: 'one under a name and a password', codes: UNKNOWN, send: as({ authorization: 'Basic YWRtaW46YWRtaW4=' }) },
-    { what: 'one by an agent and a person at once', codes: UNKNOWN, send: as({ authorization, ...own }) },
-    { what: 'one by a person', codes: ['FORBIDDEN'], send: as(own) },
+    { what: 'a proposal under a word', codes: UNKNOWN, send: as({ authorization: 'Bearer let-me-in' }) },
+    {
+      what: 'a proposal under a name and a password',
+      codes: UNKNOWN,
+      send: as({ authorization: 'Basic YWRtaW46YWRtaW4=' }),
+    },
+    { what: 'a proposal by an agent and a person at once', codes: UNKNOWN, send: as({ authorization, ...own }) },
+    { what: 'a proposal by a person', codes: ['FORBIDDEN'], send: as(own) },
   ]);
 };
 
@@ -74,9 +78,13 @@ const keys: OfOne = async (world, ways, one) => {
   const other = `${good.authorization.slice(0, -2)}${good.authorization.endsWith('AA') ? 'BA' : 'AA'}`;
   return allRefused(world, [
     { what: 'an API key with another secret', codes: UNKNOWN, send: under(other) },
-    { what: 'one that was revoked', codes: UNKNOWN, send: under(revoked.authorization) },
-    { what: 'one whose authority was revoked', codes: ['CREDENTIAL_REVOKED'], send: under(disowned.authorization) },
-    { what: 'one that has expired', codes: UNKNOWN, send: under(`Bearer ${short.text}`) },
+    { what: 'an API key that was revoked', codes: UNKNOWN, send: under(revoked.authorization) },
+    {
+      what: 'an API key whose authority was revoked',
+      codes: ['CREDENTIAL_REVOKED'],
+      send: under(disowned.authorization),
+    },
+    { what: 'an API key that has expired', codes: UNKNOWN, send: under(`Bearer ${short.text}`) },
   ]);
 };
 
@@ -102,14 +110,14 @@ const tokens: OfOne = async (world, ways, one) => {
     const now = Math.floor(Date.now() / 1000);
     const attempts: Readonly<Record<string, string>> = {
       'a token that somebody else signed': await issuer.token({ key: privateKey }),
-      'one that nobody signed': issuer.unsigned(),
-      'one signed with the public key': await issuer.token({ alg: 'HS256', key: Buffer.from(issuer.published) }),
-      'one for another audience': await issuer.token({ claims: { aud: 'countersign-prove-other' } }),
-      'one of an unknown issuer': await issuer.token({ claims: { iss: 'https://countersign-prove.invalid' } }),
-      'one that has expired': await issuer.token({ claims: { exp: now - 3_600 } }),
-      'one that never expires': await issuer.token({ claims: { exp: undefined } }),
-      'one that is not good yet': await issuer.token({ claims: { nbf: now + 3_600 } }),
-      'one of another kind': await issuer.token({ typ: 'logout+jwt' }),
+      'a token that nobody signed': issuer.unsigned(),
+      'a token signed with the public key': await issuer.token({ alg: 'HS256', key: Buffer.from(issuer.published) }),
+      'a token for another audience': await issuer.token({ claims: { aud: 'countersign-prove-other' } }),
+      'a token of an unknown issuer': await issuer.token({ claims: { iss: 'https://countersign-prove.invalid' } }),
+      'a token that has expired': await issuer.token({ claims: { exp: now - 3_600 } }),
+      'a token that never expires': await issuer.token({ claims: { exp: undefined } }),
+      'a token that is not good yet': await issuer.token({ claims: { nbf: now + 3_600 } }),
+      'a token of another kind': await issuer.token({ typ: 'logout+jwt' }),
     };
     verdicts.push(
       await allRefused(
@@ -213,7 +221,7 @@ const bounded: OfOne = async (world, ways, one) => {
       send: () => gateway.send('/v1/actions', { headers: { authorization }, json: proposal }),
     },
     {
-      what: 'one by nobody, before it was read',
+      what: 'a body as large by nobody',
       codes: ['INPUT_TOO_LARGE', 'UNAUTHENTICATED'],
       send: () => gateway.send('/v1/actions', { json: proposal }),
     },

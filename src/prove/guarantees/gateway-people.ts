@@ -45,13 +45,13 @@ async function agentsDecide(world: World, ways: WaysIn, { action, one }: Asking)
   const as = (headers: Readonly<Record<string, string>>) => () => decide(ways, action, headers);
   return allRefused(world, [
     { what: 'a yes by nobody', codes: ['UNAUTHENTICATED'], send: as({}) },
-    { what: 'one by the agent itself', codes: ['FORBIDDEN'], send: as({ authorization: own.authorization }) },
+    { what: 'a yes by the agent itself', codes: ['FORBIDDEN'], send: as({ authorization: own.authorization }) },
     {
-      what: 'one by an agent that has a person’s name and roles',
+      what: 'a yes by an agent that has a person’s name and roles',
       codes: ['FORBIDDEN'],
       send: as({ authorization: named.authorization }),
     },
-    { what: 'one by a person of another tenant', codes: ['NOT_FOUND'], send: as(page(session)) },
+    { what: 'a yes by a person of another tenant', codes: ['NOT_FOUND'], send: as(page(session)) },
   ]);
 }
 
@@ -65,10 +65,14 @@ async function forgedPages(world: World, ways: WaysIn, { action }: Asking): Prom
   const form = { shownDigest: action.pending.shownDigest, verdict: 'approve' };
   const verdict = await allRefused(world, [
     { what: 'a yes without the token of the session', codes, send: as({ cookie: session.cookie }) },
-    { what: 'one with that of another session', codes, send: as({ ...page(session), 'x-csrf-token': other.csrf }) },
-    { what: 'one that another site sends', codes, send: as({ ...page(session), 'sec-fetch-site': 'cross-site' }) },
     {
-      what: 'one from another origin',
+      what: 'a yes with the token of another session',
+      codes,
+      send: as({ ...page(session), 'x-csrf-token': other.csrf }),
+    },
+    { what: 'a yes that another site sends', codes, send: as({ ...page(session), 'sec-fetch-site': 'cross-site' }) },
+    {
+      what: 'a yes from another origin',
       codes,
       send: as({ ...page(session), origin: 'https://countersign-prove.invalid' }),
     },

@@ -1,10 +1,9 @@
 /** Time that is over: of people who were asked, and of grants that nobody used. */
 import type { Payload } from '@temporalio/common';
-import { asCountersignError } from '../../action/errors.js';
 import type { Outcome } from '../../action/outcome.js';
-import type { Countersign, PendingAction } from '../../client/countersign.js';
+import type { Countersign } from '../../client/countersign.js';
 import { actionHandle } from '../../client/action.js';
-import { allowedCase, askingAction, codeOf, nothingTried, said, type Asking } from '../attempts.js';
+import { allowedCase, askingAction, codeOf, END_MS, endOf, nothingTried, said, type Asking } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import type { Judge, Timed } from '../guarantee.js';
 import { APPROVAL_SECONDS, GRANT_SECONDS, withoutTime } from '../hurry.js';
@@ -13,8 +12,6 @@ import type { World } from '../world.js';
 import { handedToExecute, noEffect } from './grants.js';
 
 const FIX = 'This is a fault of Countersign: report it, and freeze the tool until it is corrected.';
-/** How long it may take until what ran out is told. Milliseconds. */
-const TOLD_MS = 15_000;
 
 /** What an action that ended without an effect still holds of limits: nothing. */
 async function heldBy(world: World, actionId: string): Promise<string | undefined> {
@@ -47,7 +44,7 @@ async function judgeLate(world: World, { action, one, cases }: Asking, late: str
   await actionHandle(client.temporal, tenant, actionId)
     .signal('decide', late)
     .catch(() => {});
-  const again = await client.outcome(actionId, { tenant, timeoutMs: TOLD_MS });
+  const again = await client.outcome(actionId, { tenant, timeoutMs: END_MS });
   const effects = (await cases.proven.effects()) - before;
   const kept = await heldBy(world, actionId);
   if (code === undefined || again.status !== 'expired' || effects > 0) {
@@ -60,16 +57,6 @@ async function judgeLate(world: World, { action, one, cases }: Asking, late: str
   return holds(
     `What nobody decided within ${timeOf(outcome)} was recorded as expired and holds nothing; a yes that came too late was refused (${code}).`,
   );
-}
-
-/** Undefined where it goes on although its time is over. */
-async function endOf(action: PendingAction): Promise<Outcome | undefined> {
-  try {
-    return await action.outcome({ timeoutMs: TOLD_MS });
-  } catch (thrown) {
-    if (asCountersignError(thrown).code === 'TIMED_OUT') return undefined;
-    throw thrown;
-  }
 }
 
 function timeOf({ decision }: Outcome): string {

@@ -12,7 +12,7 @@ interface TokenOptions {
   readonly alg?: string;
   readonly typ?: string;
   /** Instead of what a good token says. */
-  readonly claims?: JWTPayload;
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 export interface ScratchIssuer {
