@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { configInvalid } from '../action/errors-config.js';
 import type { Place } from '../tools/elsewhere.js';
+import { differencesOf } from '../tools/mcp/pinning.js';
 import type { Tool } from '../tools/tool.js';
 import { fromUntrusted, type Candidate } from './candidates/candidate.js';
 import { operationCandidates } from './candidates/operations.js';
@@ -51,6 +52,9 @@ export interface OpenedTools {
 
 /** How long reading the definitions of a database may take. Milliseconds. */
 const DEFINITIONS_MS = 15_000;
+
+/** How long a sandbox may take to answer. Milliseconds. */
+const SANDBOX_MS = 15_000;
 
 /** Once `checkPlaces` has passed. */
 export async function openTools(options: ToolsOptions): Promise<OpenedTools> {
@@ -194,7 +198,7 @@ async function openOnDatabase(
   };
 }
 
-async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions): Promise<ProvenTool> {
+async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions): Promise<ProvenTool | string> {
   const changing = new Set(
     (tool.describe?.() ?? []).flatMap(({ actionType, operation }) => (actionType === 'READ' ? [] : [operation])),
   );
@@ -202,6 +206,15 @@ async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions)
   const place: Place = { url: relay.url, secret: `env:${SECRET_VARIABLE}` };
   const own = [...(options.proposals.get(tool.name) ?? []), ...operationCandidates(tool)];
   const made = madeAt(tool, place);
+  const close = async (): Promise<void> => {
+    await made.close();
+    await relay.close();
+  };
+  const unfit = await unfitSandbox(made);
+  if (unfit !== undefined) {
+    await close();
+    return unfit;
+  }
   return {
     tool: made,
     place,
@@ -209,11 +222,22 @@ async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions)
     effects: async () => relay.effects(),
     distinctEffects: async () => relay.distinctEffects(),
     leftOut: [],
-    async close() {
-      await made.close();
-      await relay.close();
-    },
+    close,
   };
+}
+
+/** Why nothing can be tried on the sandbox: it does not answer, or is not of the version that was accepted. */
+async function unfitSandbox({ name, check, pinning }: Tool): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(SANDBOX_MS);
+  try {
+    await check?.({ signal });
+    if (pinning === undefined) return undefined;
+    const [other] = differencesOf(pinning, await pinning.offered(signal));
+    if (other === undefined) return undefined;
+    return `its sandbox does not describe ${other.name} as it was accepted: have both run the same version, or accept what it says (countersign mcp pin ${name})`;
+  } catch (error) {
+    return `its sandbox cannot be used: ${asCountersignError(error).message}`;
+  }
 }
 
 /** @throws CountersignError INTERNAL where what was made is not the tool: then nothing of it may be called */
