@@ -31,11 +31,11 @@ interface Immediate extends Named {
 }
 
 /** Waits for what has begun to run out, and judges it. */
-export type Judge = () => Promise<GuaranteeVerdict>;
+export type JudgeAtEnd = () => Promise<GuaranteeVerdict>;
 
 /** About time that runs out. All of them are begun before the first is judged, so that they run out at once. */
 export interface Timed extends Named {
-  begin(world: World): Promise<Judge>;
+  begin(world: World): Promise<JudgeAtEnd>;
 }
 
 export type Guarantee = Immediate | Timed;
@@ -44,7 +44,7 @@ export type Guarantee = Immediate | Timed;
 export class Checks {
   readonly #world: World;
   readonly #timed: readonly Timed[];
-  #begun: ReadonlyMap<Timed, Promise<Judge>> | undefined;
+  #begun: ReadonlyMap<Timed, Promise<JudgeAtEnd>> | undefined;
 
   constructor(world: World, guarantees: readonly Guarantee[]) {
     this.#world = world;
@@ -60,8 +60,8 @@ export class Checks {
   }
 
   /** What is judged first is begun last: whatever the others have done to the tools' systems by then is not taken for its own. */
-  async #begin(): Promise<ReadonlyMap<Timed, Promise<Judge>>> {
-    const begun = new Map<Timed, Promise<Judge>>();
+  async #begin(): Promise<ReadonlyMap<Timed, Promise<JudgeAtEnd>>> {
+    const begun = new Map<Timed, Promise<JudgeAtEnd>>();
     for (const one of this.#timed.toReversed()) {
       const judge = one.begin(this.#world);
       begun.set(one, judge);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { configInvalid } from '../action/errors-config.js';
 import type { Place } from '../tools/elsewhere.js';
-import { differencesOf } from '../tools/mcp/pinning.js';
+import { unfitSandbox } from './scratch/sandbox.js';
 import type { Tool } from '../tools/tool.js';
 import { fromUntrusted, type Candidate } from './candidates/candidate.js';
 import { operationCandidates } from './candidates/operations.js';
@@ -52,9 +52,6 @@ export interface OpenedTools {
 
 /** How long reading the definitions of a database may take. Milliseconds. */
 const DEFINITIONS_MS = 15_000;
-
-/** How long a sandbox may take to answer. Milliseconds. */
-const SANDBOX_MS = 15_000;
 
 /** Once `checkPlaces` has passed. */
 export async function openTools(options: ToolsOptions): Promise<OpenedTools> {
@@ -224,20 +221,6 @@ async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions)
     leftOut: [],
     close,
   };
-}
-
-/** Why nothing can be tried on the sandbox: it does not answer, or is not of the version that was accepted. */
-async function unfitSandbox({ name, check, pinning }: Tool): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(SANDBOX_MS);
-  try {
-    await check?.({ signal });
-    if (pinning === undefined) return undefined;
-    const [other] = differencesOf(pinning, await pinning.offered(signal));
-    if (other === undefined) return undefined;
-    return `its sandbox does not describe ${other.name} as it was accepted: have both run the same version, or accept what it says (countersign mcp pin ${name})`;
-  } catch (error) {
-    return `its sandbox cannot be used: ${asCountersignError(error).message}`;
-  }
 }
 
 /** @throws CountersignError INTERNAL where what was made is not the tool: then nothing of it may be called */

@@ -80,3 +80,26 @@ export function codeOfAnswer(body: GatewayAnswer['body']): string | undefined {
   const { code, error } = body as { code?: unknown; error?: { code?: unknown } };
   return typeof code === 'string' ? code : typeof error?.code === 'string' ? error.code : undefined;
 }
+
+/** What whoever is not believed is told. */
+export const UNKNOWN = ['UNAUTHENTICATED'];
+
+export type OfOne = (world: World, ways: WaysIn, one: Case) => Promise<GuaranteeVerdict>;
+
+/** Tried with a change that the policy allows: so that only the way in stands between it and its effect. */
+export function withAllowed(attempt: OfOne): (world: World) => Promise<GuaranteeVerdict> {
+  return async (world) => {
+    const found = await allowedAnywhere(world);
+    if (typeof found === 'string') return doesNotApply(found);
+    return attempt(world, await waysIn(world), found.one);
+  };
+}
+
+export function proposing(
+  world: World,
+  { gateway }: WaysIn,
+  one: Case,
+  headers: Readonly<Record<string, string>>,
+): Promise<GatewayAnswer> {
+  return gateway.send('/v1/actions?wait=20', { headers, json: world.proposalOf(one) });
+}

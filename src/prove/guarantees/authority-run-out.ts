@@ -4,7 +4,7 @@ import type { PendingAction } from '../../client/countersign.js';
 import { delegate, type CommandOptions } from '../../trust/index.js';
 import { askingAction, codeOf, onEachTool, refused, said, type Asking } from '../attempts.js';
 import { OWNER, type Case, type ToolCases } from '../cases.js';
-import type { Guarantee, Judge, Timed } from '../guarantee.js';
+import type { Guarantee, JudgeAtEnd, Timed } from '../guarantee.js';
 import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
 
@@ -50,7 +50,7 @@ const STANDING_WANTED = ({ decision: { requirements } }: Case): boolean =>
       quorum === 1 && self !== true && passkey !== true && !policy.startsWith('limit:'),
   );
 
-async function standingApprovalsRunOut(world: World): Promise<Judge> {
+async function standingApprovalsRunOut(world: World): Promise<JudgeAtEnd> {
   const asking = await askingAction(world, { wanted: STANDING_WANTED, agent: STANDING_AGENT });
   if (typeof asking === 'string')
     return async () => doesNotApply(`Nothing that one person decides could be approved in advance. ${asking}`);
@@ -89,7 +89,7 @@ async function judgeStanding(world: World, one: Case, cases: ToolCases, given: G
     : broken(`A standing approval that had ended counted: ${one.what} came to ${said(outcome)}.`, FIX);
 }
 
-async function roleDelegationsRunOut(world: World): Promise<Judge> {
+async function roleDelegationsRunOut(world: World): Promise<JudgeAtEnd> {
   const asking = await askingAction(world, { wanted: ({ decision }) => decision.requirements.length === 1 });
   if (typeof asking === 'string') return async () => doesNotApply(asking);
   const role = asking.action.pending.shown.requirements[0]?.roles[0] ?? '';

@@ -1,38 +1,24 @@
 /** The gateway's ways in for agents: keys, tokens, scopes, tenants, repeated and oversized requests. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { generateKeyPair } from 'jose';
 import { randomUUID } from 'node:crypto';
-import type { Case } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
-import { allowedAnywhere, allRefused, codeOfAnswer, FIX, OTHER_TENANT, waysIn, type WaysIn } from '../ways-in.js';
+import {
+  allRefused,
+  codeOfAnswer,
+  FIX,
+  OTHER_TENANT,
+  proposing,
+  UNKNOWN,
+  withAllowed,
+  type OfOne,
+} from '../ways-in.js';
 import { oneEffect } from '../attempts.js';
-import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from '../verdict.js';
+import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
-import type { GatewayAnswer } from '../scratch/gateway.js';
+import { tokens } from './gateway-tokens.js';
 
 /** How many times the same is sent at once. */
 const AT_ONCE = 5;
-const UNKNOWN = ['UNAUTHENTICATED'];
-
-type OfOne = (world: World, ways: WaysIn, one: Case) => Promise<GuaranteeVerdict>;
-
-/** Tried with a change that the policy allows: so that only the way in stands between it and its effect. */
-function withAllowed(attempt: OfOne): (world: World) => Promise<GuaranteeVerdict> {
-  return async (world) => {
-    const found = await allowedAnywhere(world);
-    if (typeof found === 'string') return doesNotApply(found);
-    return attempt(world, await waysIn(world), found.one);
-  };
-}
-
-function proposing(
-  world: World,
-  { gateway }: WaysIn,
-  one: Case,
-  headers: Readonly<Record<string, string>>,
-): Promise<GatewayAnswer> {
-  return gateway.send('/v1/actions?wait=20', { headers, json: world.proposalOf(one) });
-}
 
 const nobody: OfOne = async (world, ways, one) => {
   const { gateway, person } = ways;
@@ -91,47 +77,6 @@ const keys: OfOne = async (world, ways, one) => {
 function agentOf({ parts }: World) {
   return { agent: 'countersign-prove-agent', tenant: parts.tenant };
 }
-
-const tokens: OfOne = async (world, ways, one) => {
-  const { issuers } = ways.gateway;
-  if (issuers.length === 0) return doesNotApply('The config names no issuer of agents’ tokens (gateway.agents).');
-  const verdicts: GuaranteeVerdict[] = [];
-  for (const issuer of issuers) {
-    const good = await ways.gateway.send('/v1/me', {
-      method: 'GET',
-      headers: { authorization: `Bearer ${await issuer.token()}` },
-    });
-    if (good.status !== 200) {
-      const why = `A good token for ${issuer.config.audience} was answered with ${good.status}: ${String(good.body['detail'])}`;
-      verdicts.push(broken(why, 'See `gateway.agents` of the config: audience, and where the claims say what.'));
-      continue;
-    }
-    const { privateKey } = await generateKeyPair('ES256');
-    const now = Math.floor(Date.now() / 1000);
-    const attempts: Readonly<Record<string, string>> = {
-      'a token that somebody else signed': await issuer.token({ key: privateKey }),
-      'a token that nobody signed': issuer.unsigned(),
-      'a token signed with the public key': await issuer.token({ alg: 'HS256', key: Buffer.from(issuer.published) }),
-      'a token for another audience': await issuer.token({ claims: { aud: 'countersign-prove-other' } }),
-      'a token of an unknown issuer': await issuer.token({ claims: { iss: 'https://countersign-prove.invalid' } }),
-      'a token that has expired': await issuer.token({ claims: { exp: now - 3_600 } }),
-      'a token that never expires': await issuer.token({ claims: { exp: undefined } }),
-      'a token that is not good yet': await issuer.token({ claims: { nbf: now + 3_600 } }),
-      'a token of another kind': await issuer.token({ typ: 'logout+jwt' }),
-    };
-    verdicts.push(
-      await allRefused(
-        world,
-        Object.entries(attempts).map(([what, token]) => ({
-          what,
-          codes: UNKNOWN,
-          send: () => proposing(world, ways, one, { authorization: `Bearer ${token}` }),
-        })),
-      ),
-    );
-  }
-  return together(verdicts);
-};
 
 const scopes: OfOne = async (world, ways, one) => {
   const { authorization } = await ways.gateway.agent({ roles: [...one.roles], scopes: ['countersign-prove-nothing'] });

@@ -5,7 +5,7 @@ import type { Countersign } from '../../client/countersign.js';
 import { actionHandle } from '../../client/action.js';
 import { allowedCase, askingAction, codeOf, END_MS, endOf, nothingTried, said, type Asking } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
-import type { Judge, Timed } from '../guarantee.js';
+import type { JudgeAtEnd, Timed } from '../guarantee.js';
 import { APPROVAL_SECONDS, GRANT_SECONDS, withoutTime } from '../hurry.js';
 import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
@@ -20,7 +20,7 @@ async function heldBy(world: World, actionId: string): Promise<string | undefine
   return kept === undefined ? undefined : `${kept.limit} (${kept.amount}, ${kept.status})`;
 }
 
-async function approvalsRunOut(world: World): Promise<Judge> {
+async function approvalsRunOut(world: World): Promise<JudgeAtEnd> {
   const client = await withoutTime(world);
   const asking = await askingAction(world, { client });
   if (typeof asking === 'string') return async () => doesNotApply(asking);
@@ -64,7 +64,7 @@ function timeOf({ decision }: Outcome): string {
   return `${seconds} s${seconds === APPROVAL_SECONDS ? ', to which the time of the policies was shortened,' : ''}`;
 }
 
-async function grantsRunOut(world: World): Promise<Judge> {
+async function grantsRunOut(world: World): Promise<JudgeAtEnd> {
   const client = await withoutTime(world);
   const tried: (() => Promise<GuaranteeVerdict>)[] = [];
   for (const cases of world.parts.cases) {
@@ -81,7 +81,7 @@ async function grantsRunOut(world: World): Promise<Judge> {
 }
 
 /** Its effect is held back until its grant has run out, each time that it gets one. */
-async function proposeHeld(world: World, client: Countersign, one: Case, cases: ToolCases): Promise<Judge> {
+async function proposeHeld(world: World, client: Countersign, one: Case, cases: ToolCases): Promise<JudgeAtEnd> {
   const credential = await world.agentCredential({ roles: [...one.roles] });
   const before = await cases.proven.effects();
   const proposing = world.proposeAs(credential, world.proposalOf(one), client);

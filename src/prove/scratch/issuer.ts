@@ -27,7 +27,7 @@ export interface ScratchIssuer {
   close(): Promise<void>;
 }
 
-export interface TokenAgent {
+interface TokenAgent {
   readonly id: string;
   readonly tenant: string;
   readonly roles: readonly string[];
