@@ -1,4 +1,5 @@
 /** The operator's tools, made anew on systems that are nobody's. What cannot be made anew is not tried at all. */
+import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { configInvalid } from '../action/errors-config.js';
@@ -215,7 +216,7 @@ async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions)
   return {
     tool: made,
     place,
-    candidates: withUntrusted(own),
+    candidates: withUntrusted(numberedAnew(own)),
     effects: async () => relay.effects(),
     distinctEffects: async () => relay.distinctEffects(),
     leftOut: [],
@@ -233,6 +234,12 @@ export function madeAt(tool: Tool, place: Place): Tool {
     expected: 'another tool of the same name and environment',
     fix: 'Correct its `elsewhere.at`, or leave it out: then the tool is not tried.',
   });
+}
+
+/** A sandbox keeps what earlier runs did to it: the same again would change nothing there. */
+function numberedAnew(own: readonly Candidate[]): readonly Candidate[] {
+  const first = randomInt(1_000_000);
+  return own.map((candidate) => ({ ...candidate, input: (n) => candidate.input(first + n) }));
 }
 
 function withUntrusted(own: readonly Candidate[]): readonly Candidate[] {
