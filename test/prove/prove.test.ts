@@ -281,7 +281,7 @@ test('an http tool is proven on its sandbox, under credentials that are not its 
       },
     );
     expect(report.guarantees.map(({ status, detail }) => ({ status, detail }))).toEqual(
-      Array.from({ length: 6 }, () => ({ status: 'holds', detail: expect.any(String) as string })),
+      Array.from({ length: 7 }, () => ({ status: 'holds', detail: expect.any(String) as string })),
     );
     expect(payments.seen.length).toBeGreaterThan(0);
     const sent = new Set(payments.seen.map(({ headers }) => headers.authorization));

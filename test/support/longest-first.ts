@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What took over 20 s in a whole run on two cores, the longest first. The rest follows as Vitest orders it: larger files first. */
 const LONGEST = [
+  'prove/prove',
   'hazards/crash',
   'hazards/restarts',
   'browser/pages',
@@ -12,6 +13,7 @@ const LONGEST = [
   'cli/processes',
   'chaos/broken-runtime',
   'hazards/limits',
+  'prove/ways-in',
   'dev/postgres',
   'hazards/policy-rollout',
   'chaos/short-run',

@@ -13,7 +13,7 @@ import {
   type OfOne,
 } from '../ways-in.js';
 import { oneEffect } from '../attempts.js';
-import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
+import { broken, doesNotApply, holds } from '../verdict.js';
 import type { World } from '../world.js';
 import { tokens } from './gateway-tokens.js';
 
