@@ -37,9 +37,7 @@ async function open(world: World): Promise<WaysIn> {
 }
 
 /** A change that is allowed, of the first tool that has one; or why there is none, as a sentence. */
-export async function allowedAnywhere(
-  world: World,
-): Promise<{ readonly one: Case; readonly cases: ToolCases } | string> {
+async function allowedAnywhere(world: World): Promise<{ readonly one: Case; readonly cases: ToolCases } | string> {
   let last = nothingTried(world);
   for (const cases of world.parts.cases) {
     const one = await allowedCase(world, cases);
@@ -53,7 +51,7 @@ export async function allowedAnywhere(
 interface Attempt {
   readonly what: string;
   readonly codes: readonly string[];
-  send(): Promise<GatewayAnswer>;
+  readonly send: () => Promise<GatewayAnswer>;
 }
 
 /** Holds where every one of them is refused for its reason, and no tool's system had an effect. */

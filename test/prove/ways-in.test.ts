@@ -7,7 +7,7 @@ import type { CountersignConfig } from '../../src/config/config.js';
 import { prove } from '../../src/prove/prove.js';
 import type { ProvenReport } from '../../src/prove/report.js';
 import { neutral } from '../../src/prove/scratch/servers.js';
-import { postgres, type Tool } from '../../src/tools/index.js';
+import { postgres } from '../../src/tools/index.js';
 import { STARTER } from '../support/stack.js';
 
 const RULES = `
@@ -16,7 +16,7 @@ const RULES = `
 forbid (principal, action == Countersign::Action::"WRITE", resource) when { context.rows > 1 };`;
 
 let work: string;
-let tool: Tool;
+let tool: ReturnType<typeof postgres>;
 beforeAll(async () => {
   work = await mkdtemp(path.join(os.tmpdir(), 'countersign-ways-in-'));
   const policies = path.join(work, 'policies');
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await rm(path.join(policies, 'untrusted-sources.cedar'));
   await writeFile(path.join(policies, 'keyed.cedar'), RULES);
   await writeFile(path.join(work, 'schema.sql'), 'CREATE TABLE notes (id int PRIMARY KEY, words text NOT NULL);');
-  tool = postgres({ name: 'notes-db', environment: 'production', url: 'postgres://nobody@127.0.0.1:1/none' }) as Tool;
+  tool = postgres({ name: 'notes-db', environment: 'production', url: 'postgres://nobody@127.0.0.1:1/none' });
 });
 afterAll(async () => {
   await tool.close();

@@ -7,10 +7,11 @@ import type { Tool } from '../../tools/tool.js';
 const SANDBOX_MS = 15_000;
 
 /** Why nothing can be tried on the sandbox: it does not answer, or is not of the version that was accepted. */
-export async function unfitSandbox({ name, check, pinning }: Tool): Promise<string | undefined> {
+export async function unfitSandbox(tool: Tool): Promise<string | undefined> {
+  const { name, pinning } = tool;
   const signal = AbortSignal.timeout(SANDBOX_MS);
   try {
-    await check?.({ signal });
+    await tool.check?.({ signal });
     if (pinning === undefined) return undefined;
     const [other] = differencesOf(pinning, await pinning.offered(signal));
     if (other === undefined) return undefined;
