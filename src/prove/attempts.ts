@@ -1,8 +1,10 @@
 /** What guarantees are tried with: cases that really do what the policy says of them, and the judgement of a witness that is not the tool. */
 import { asCountersignError } from '../action/errors.js';
 import type { Outcome } from '../action/outcome.js';
-import type { PendingAction } from '../client/countersign.js';
+import type { Countersign, PendingAction } from '../client/countersign.js';
+import type { AgentOptions } from '../trust/index.js';
 import { decidedAs, type Case, type ToolCases } from './cases.js';
+import { assertionOn, passkeyOf } from './passkeys.js';
 import { broken, doesNotApply, holds, together, type GuaranteeVerdict } from './verdict.js';
 import type { ProposedAction, World } from './world.js';
 
@@ -38,23 +40,58 @@ async function findAllowed(world: World, cases: ToolCases): Promise<Case | strin
   return `No change of ${name} that a rule allows could be carried out on the scratch system: ${last}`;
 }
 
-/** Proposes a change that people are asked about; or says why there is none. `wanted`: which are meant. */
+/** An action that waits for people. */
+export interface Asking {
+  readonly action: PendingAction;
+  readonly one: Case;
+  readonly cases: ToolCases;
+}
+
+interface AskingOptions {
+  /** Which are meant. Default: any. */
+  readonly wanted?: (one: Case, cases: ToolCases) => boolean;
+  /** Of the worker that is to take it. Default: that of the world. */
+  readonly client?: Countersign;
+  /** Who proposes. Default: an agent that has nothing in advance. */
+  readonly agent?: Partial<AgentOptions>;
+}
+
+/** Proposes a change that people are asked about; or says why there is none. */
 export async function askingAction(
   world: World,
-  wanted: (one: Case, cases: ToolCases) => boolean = () => true,
-): Promise<{ readonly action: PendingAction; readonly one: Case; readonly cases: ToolCases } | string> {
+  { wanted = () => true, client, agent }: AskingOptions = {},
+): Promise<Asking | string> {
   let last = 'No rule asks people about any change that could be made up.';
   for (const cases of world.parts.cases) {
-    const asking = decidedAs('require_approval', cases.changes).filter(
-      (one) => wanted(one, cases) && one.decision.requirements.every(({ passkey }) => passkey !== true),
-    );
-    for (const one of asking.slice(0, MOST_TRIES)) {
-      const { pending, outcome, error } = await world.propose(one);
+    const asking = decidedAs('require_approval', cases.changes).filter((one) => wanted(one, cases));
+    // What needs no passkey says the same with less.
+    const easier = [...asking.filter((one) => !asksForPasskey(one)), ...asking.filter(asksForPasskey)];
+    for (const one of easier.slice(0, MOST_TRIES)) {
+      const credential = await world.agentCredential({ roles: [...one.roles], ...agent });
+      const { pending, outcome, error } = await world.proposeAs(credential, world.proposalOf(one), client);
       if (pending !== undefined) return { action: pending, one, cases };
       last = `What a rule asks people about did not come to them: ${outcome?.reason ?? error?.message ?? ''}`;
     }
   }
   return last;
+}
+
+export function asksForPasskey({ decision }: Pick<Case, 'decision'>): boolean {
+  return decision.requirements.some(({ passkey }) => passkey === true);
+}
+
+/** Has as many people say yes as the action asks for, each with a role that it asks for, and a passkey where it asks for one. */
+export async function approveAll(world: World, action: PendingAction): Promise<void> {
+  const { tenant, actionId, pending } = action;
+  for (const [at, { roles, quorum, passkey }] of pending.shown.requirements.entries()) {
+    for (let nth = 0; nth < quorum; nth++) {
+      const by = await world.person(`countersign-prove-person-${at}-${nth}`, [roles[0] as string]);
+      const assertion = passkey === true ? await assertionOn(world, action, await passkeyOf(world, by)) : undefined;
+      const token = await world.approval(action, by, { reason: 'prove', assertion });
+      const { state } = await world.client.decide(actionId, token, tenant);
+      if (state !== 'waiting') return;
+    }
+  }
 }
 
 /** The verdict for each tool with a change that is allowed, together. */
@@ -123,6 +160,19 @@ export async function codeOf(call: () => Promise<unknown>): Promise<string | und
     return undefined;
   } catch (error) {
     return asCountersignError(error).code;
+  }
+}
+
+/** How long an action may take to end once nothing stands in its way. Milliseconds. */
+export const END_MS = 15_000;
+
+/** Undefined where it goes on although nothing should keep it. */
+export async function endOf(action: PendingAction): Promise<Outcome | undefined> {
+  try {
+    return await action.outcome({ timeoutMs: END_MS });
+  } catch (thrown) {
+    if (asCountersignError(thrown).code === 'TIMED_OUT') return undefined;
+    throw thrown;
   }
 }
 

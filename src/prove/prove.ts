@@ -11,7 +11,7 @@ import { payloadEncryption } from '../privacy/data-converter.js';
 import { createPayloadKeys } from '../privacy/payload-key-files.js';
 import { generateKeyringFile, parseKeyring } from '../trust/index.js';
 import { casesOf, type ToolCases } from './cases.js';
-import type { Guarantee } from './guarantee.js';
+import { Checks, type Guarantee } from './guarantee.js';
 import { readProposals } from './proposals.js';
 import { chosen } from './registry.js';
 import { countOf, type ProvenReport, type Result } from './report.js';
@@ -176,13 +176,14 @@ async function tried(
   { told }: ProveOptions,
 ): Promise<readonly Result[]> {
   const results: Result[] = [];
+  const checks = new Checks(world, guarantees);
   for (const guarantee of guarantees) {
     const { id, family, promise } = guarantee;
     const began = performance.now();
     const about = { id, family, promise };
     let result: Omit<Result, 'milliseconds'>;
     try {
-      result = { ...about, ...(await guarantee.check(world)) };
+      result = { ...about, ...(await checks.check(guarantee)) };
     } catch (thrown) {
       const error = asCountersignError(thrown);
       const fix = error.fix ?? 'Run it again; report it if it stays so.';

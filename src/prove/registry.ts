@@ -2,22 +2,39 @@
 import { configInvalid } from '../action/errors-config.js';
 import type { Guarantee } from './guarantee.js';
 import { APPROVALS } from './guarantees/approvals.js';
+import {
+  DELEGATIONS_RUN_OUT,
+  ROLE_DELEGATIONS_RUN_OUT,
+  STANDING_APPROVALS_RUN_OUT,
+} from './guarantees/authority-run-out.js';
 import { CONTROLS } from './guarantees/controls.js';
 import { EFFECTS, EXPLAINED } from './guarantees/effects.js';
+import { GATEWAY_AGENTS } from './guarantees/gateway-agents.js';
+import { GATEWAY_PEOPLE } from './guarantees/gateway-people.js';
 import { GRANTS } from './guarantees/grants.js';
 import { IDENTITY } from './guarantees/identity.js';
 import { KEYS } from './guarantees/keys.js';
+import { PASSKEYS } from './guarantees/passkeys.js';
 import { POLICY } from './guarantees/policy.js';
 import { PRIVACY } from './guarantees/privacy.js';
 import { RECORD } from './guarantees/record.js';
+import { APPROVALS_RUN_OUT, GRANTS_RUN_OUT } from './guarantees/run-out.js';
 
 export const GUARANTEES: readonly Guarantee[] = [
   ...KEYS,
   ...IDENTITY,
+  DELEGATIONS_RUN_OUT,
   ...POLICY,
   ...EFFECTS,
   ...GRANTS,
+  GRANTS_RUN_OUT,
   ...APPROVALS,
+  APPROVALS_RUN_OUT,
+  STANDING_APPROVALS_RUN_OUT,
+  ROLE_DELEGATIONS_RUN_OUT,
+  ...PASSKEYS,
+  ...GATEWAY_AGENTS,
+  ...GATEWAY_PEOPLE,
   ...CONTROLS,
   EXPLAINED,
   ...PRIVACY,

@@ -1,8 +1,10 @@
 /** The operator's tools, made anew on systems that are nobody's. What cannot be made anew is not tried at all. */
+import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { asCountersignError, CountersignError } from '../action/errors.js';
 import { configInvalid } from '../action/errors-config.js';
 import type { Place } from '../tools/elsewhere.js';
+import { unfitSandbox } from './scratch/sandbox.js';
 import type { Tool } from '../tools/tool.js';
 import { fromUntrusted, type Candidate } from './candidates/candidate.js';
 import { operationCandidates } from './candidates/operations.js';
@@ -194,7 +196,7 @@ async function openOnDatabase(
   };
 }
 
-async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions): Promise<ProvenTool> {
+async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions): Promise<ProvenTool | string> {
   const changing = new Set(
     (tool.describe?.() ?? []).flatMap(({ actionType, operation }) => (actionType === 'READ' ? [] : [operation])),
   );
@@ -202,17 +204,23 @@ async function openAtAddress(tool: Tool, sandbox: string, options: ToolsOptions)
   const place: Place = { url: relay.url, secret: `env:${SECRET_VARIABLE}` };
   const own = [...(options.proposals.get(tool.name) ?? []), ...operationCandidates(tool)];
   const made = madeAt(tool, place);
+  const close = async (): Promise<void> => {
+    await made.close();
+    await relay.close();
+  };
+  const unfit = await unfitSandbox(made);
+  if (unfit !== undefined) {
+    await close();
+    return unfit;
+  }
   return {
     tool: made,
     place,
-    candidates: withUntrusted(own),
+    candidates: withUntrusted(numberedAnew(own)),
     effects: async () => relay.effects(),
     distinctEffects: async () => relay.distinctEffects(),
     leftOut: [],
-    async close() {
-      await made.close();
-      await relay.close();
-    },
+    close,
   };
 }
 
@@ -226,6 +234,12 @@ export function madeAt(tool: Tool, place: Place): Tool {
     expected: 'another tool of the same name and environment',
     fix: 'Correct its `elsewhere.at`, or leave it out: then the tool is not tried.',
   });
+}
+
+/** A sandbox keeps what earlier runs did to it: the same again would change nothing there. */
+function numberedAnew(own: readonly Candidate[]): readonly Candidate[] {
+  const first = randomInt(1_000_000);
+  return own.map((candidate) => ({ ...candidate, input: (n) => candidate.input(first + n) }));
 }
 
 function withUntrusted(own: readonly Candidate[]): readonly Candidate[] {

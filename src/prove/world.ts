@@ -1,7 +1,8 @@
 /** The scratch world: a Temporal, a ledger, keys and people that are nobody's, and the operator's policies and tools in it. */
 import { randomUUID } from 'node:crypto';
+import type { CommandResult } from '../../activities/contract.js';
 import { asCountersignError, type CountersignError } from '../action/errors.js';
-import type { Outcome, Verdict } from '../action/outcome.js';
+import type { Outcome } from '../action/outcome.js';
 import type { JsonObject } from '../action/json.js';
 import { Countersign, type PendingAction, type ProposalInput } from '../client/countersign.js';
 import type { CountersignConfig } from '../config/config.js';
@@ -13,7 +14,9 @@ import {
   issueAgent,
   issueApprover,
   signApproval,
+  signCommand,
   type AgentOptions,
+  type CommandOptions,
   type Credential,
   type Keyring,
 } from '../trust/index.js';
@@ -77,6 +80,7 @@ export class World {
   readonly proposed: ProposedAction[] = [];
   readonly #client: Countersign;
   readonly #workers: RunningWorker[] = [];
+  readonly #kept: (() => Promise<void>)[] = [];
   #count = 0;
 
   private constructor(parts: WorldParts, client: Countersign) {
@@ -90,6 +94,19 @@ export class World {
     const world = new World(parts, client);
     await world.startWorker();
     return world;
+  }
+
+  /** Something that goes with the world: closed before its workers are stopped, the latest first. */
+  keep(close: () => Promise<void>): void {
+    this.#kept.push(close);
+  }
+
+  /** For the worker of another task queue. */
+  async connect(temporal: TemporalSettings): Promise<Countersign> {
+    const { encryption } = this.parts;
+    const client = await Countersign.connect({ ...temporal, credential: null, encryption });
+    this.keep(() => client.close());
+    return client;
   }
 
   get client(): Countersign {
@@ -117,16 +134,11 @@ export class World {
     return this.#count++;
   }
 
-  agentCredential(options: Partial<AgentOptions> = {}): Promise<Credential> {
+  /** @param at when it was issued; default: now */
+  agentCredential(options: Partial<AgentOptions> = {}, at?: Date): Promise<Credential> {
     const { keyring, tenant } = this.parts;
-    return issueAgent(keyring, {
-      id: 'countersign-prove-agent',
-      tenant,
-      roles: [],
-      scopes: ['*'],
-      owner: OWNER,
-      ...options,
-    });
+    const who = { id: 'countersign-prove-agent', tenant, roles: [], scopes: ['*'], owner: OWNER, ...options };
+    return issueAgent(keyring, who, at);
   }
 
   person(id: string, roles: readonly string[]): Promise<Credential> {
@@ -186,20 +198,9 @@ export class World {
     return signApproval(by, { tenant, actionId, shownDigest, verdict: 'approve', ...more });
   }
 
-  /** Has as many people decide as the action asks for, each with a role that it asks for. Returns the credentials. */
-  async decideAll(action: PendingAction, verdict: Verdict = 'approve'): Promise<void> {
-    const { tenant, actionId, pending } = action;
-    for (const [at, { roles, quorum }] of pending.shown.requirements.entries()) {
-      for (let nth = 0; nth < quorum; nth++) {
-        const by = await this.person(`countersign-prove-person-${at}-${nth}`, [roles[0] as string]);
-        const { state } = await this.#client.decide(
-          actionId,
-          await this.approval(action, by, { verdict, reason: 'prove' }),
-          tenant,
-        );
-        if (state !== 'waiting') return;
-      }
-    }
+  /** Has a person's signed command carried out. */
+  async command(by: Credential, options: CommandOptions): Promise<CommandResult> {
+    return this.#client.submitCommand(await signCommand(by, options));
   }
 
   async cancel({ actionId }: ProposedAction): Promise<void> {
@@ -208,6 +209,7 @@ export class World {
   }
 
   async close(): Promise<void> {
+    for (const close of this.#kept.toReversed()) await close().catch(() => {});
     await this.#client.close();
     for (const worker of this.#workers.toReversed()) await worker.stop().catch(() => {});
   }

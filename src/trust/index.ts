@@ -1,6 +1,6 @@
 /** Keys, credentials, and everything that is signed with them. */
 export { assertMayDecide, signApproval, signedEdit, verifyApproval } from './approvals.js';
-export type { Approval } from './approvals.js';
+export type { Approval, ApprovalAssertion } from './approvals.js';
 export { editedSignature, isEdited, verifyEdited } from './edits.js';
 export type { Editor } from './edits.js';
 export { verifyChain } from './chain.js';

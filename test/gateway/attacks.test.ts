@@ -6,7 +6,7 @@ import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { PendingView, Verdict } from '../../src/action/outcome.js';
 import { challengeOf } from '../../src/trust/passkeys/challenges.js';
 import { generateKeyringFile, parseKeyring, signApproval, signCommand, attestPerson } from '../../src/trust/index.js';
-import { SoftwareAuthenticator } from '../support/authenticator.js';
+import { SoftwareAuthenticator } from '../../src/prove/scratch/authenticator.js';
 import { HttpBrowser, type Page } from '../support/http-browser.js';
 import { startPeopleGateway, type PeopleGateway, type PersonBrowser } from '../support/people-gateway.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';

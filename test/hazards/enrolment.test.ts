@@ -9,7 +9,7 @@ import {
   type Credential,
   type CommandOptions,
 } from '../../src/trust/index.js';
-import { SoftwareAuthenticator } from '../support/authenticator.js';
+import { SoftwareAuthenticator } from '../../src/prove/scratch/authenticator.js';
 import { startStack, TENANT, type Stack } from '../support/stack.js';
 
 const RP_ID = 'approvals.example.com';

@@ -16,7 +16,7 @@ import {
   signCommand,
   type Credential,
 } from '../../src/trust/index.js';
-import { SoftwareAuthenticator } from '../support/authenticator.js';
+import { SoftwareAuthenticator } from '../../src/prove/scratch/authenticator.js';
 import { ended, pending, shopTool, startStack, TENANT, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
 

@@ -103,6 +103,13 @@ test('what `countersign init` writes is proven, in text for people, JSON for scr
   expect(report.guarantees.flatMap(({ status, id }) => (status === 'not_applicable' ? [id] : []))).toEqual([
     'public-keys-are-good',
     'payload-keys-are-good',
+    'passkeys-are-needed',
+    'passkeys-cover-what-was-shown',
+    'passkeys-are-of-one-site',
+    'passkeys-are-their-owners',
+    'copied-passkeys-are-found',
+    'passkeys-are-enough',
+    'tokens-cannot-be-forged',
     'limits-are-not-overspent',
     'redaction-holds',
   ]);
@@ -110,7 +117,7 @@ test('what `countersign init` writes is proven, in text for people, JSON for scr
     [],
   );
   expect(await readFile(path.join(cwd, 'proven.xml'), 'utf8')).toContain(
-    `<testsuites name="countersign prove" tests="${GUARANTEES.length}" failures="0" skipped="4">`,
+    `<testsuites name="countersign prove" tests="${GUARANTEES.length}" failures="0" skipped="11">`,
   );
   await untouched();
   await ledger.drop();
@@ -274,7 +281,7 @@ test('an http tool is proven on its sandbox, under credentials that are not its 
       },
     );
     expect(report.guarantees.map(({ status, detail }) => ({ status, detail }))).toEqual(
-      Array.from({ length: 6 }, () => ({ status: 'holds', detail: expect.any(String) as string })),
+      Array.from({ length: 7 }, () => ({ status: 'holds', detail: expect.any(String) as string })),
     );
     expect(payments.seen.length).toBeGreaterThan(0);
     const sent = new Set(payments.seen.map(({ headers }) => headers.authorization));

@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What took over 20 s in a whole run on two cores, the longest first. The rest follows as Vitest orders it: larger files first. */
 const LONGEST = [
+  'prove/prove',
   'hazards/crash',
   'hazards/restarts',
   'browser/pages',
@@ -16,6 +17,7 @@ const LONGEST = [
   'radar/required',
   'chaos/broken-runtime',
   'hazards/limits',
+  'prove/ways-in',
   'dev/postgres',
   'hazards/policy-rollout',
   'chaos/short-run',

@@ -13,7 +13,12 @@ import { challengeOf, registrationChallengeOf } from '../../src/trust/passkeys/c
 import { verifyEnrolment, verifyRegistration } from '../../src/trust/passkeys/registration.js';
 import { passkeySettingsSchema } from '../../src/trust/passkeys/settings.js';
 import { signCommand, verifyCommand } from '../../src/trust/signed-commands.js';
-import { attestationObject, cbor, SoftwareAuthenticator, type CborValue } from '../support/authenticator.js';
+import {
+  attestationObject,
+  cbor,
+  SoftwareAuthenticator,
+  type CborValue,
+} from '../../src/prove/scratch/authenticator.js';
 import { digestOf, newKeys, NOW, refusal } from './support.js';
 
 const SETTINGS: PasskeySettings = { rpId: 'example.com', origins: ['https://approvals.example.com'] };

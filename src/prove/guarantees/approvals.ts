@@ -1,50 +1,15 @@
 /** People decide, and nobody else: with the role, on exactly what was shown, and once. */
+import { asCountersignError } from '../../action/errors.js';
 import { generateKeyringFile, issueApprover, parseKeyring, type Credential } from '../../trust/index.js';
-import type { PendingAction } from '../../client/countersign.js';
-import { askingAction, codeOf, said } from '../attempts.js';
+import { approveAll, askingAction, codeOf, said } from '../attempts.js';
 import { OWNER } from '../cases.js';
 import type { Guarantee } from '../guarantee.js';
 import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
+import { attacked, roleOf } from './attacked.js';
 import { changedState } from './stale-approvals.js';
 
 const FIX = 'This is a fault of Countersign: report it, and freeze what asks people until it is corrected.';
-
-interface Attack {
-  /** What is tried: `An approval by a person without the role`. */
-  readonly what: string;
-  /** The token that is handed in. */
-  readonly token: (action: PendingAction, role: string) => Promise<string>;
-  readonly codes: readonly string[];
-}
-
-/** Holds where the decision is refused, the action waits on, and the tool's system is as it was. */
-async function attacked(world: World, { what, token, codes }: Attack): Promise<GuaranteeVerdict> {
-  const asking = await askingAction(world);
-  if (typeof asking === 'string') return doesNotApply(asking);
-  const { action, cases } = asking;
-  const { tenant } = world.parts;
-  try {
-    const before = await cases.proven.effects();
-    const forged = await token(action, roleOf(action));
-    const code = await codeOf(() => world.client.decide(action.actionId, forged, tenant));
-    const { phase } = await world.client.view(action.actionId, tenant);
-    const effects = (await cases.proven.effects()) - before;
-    if (code !== undefined && codes.includes(code) && phase === 'pending' && effects === 0) {
-      return holds(`${what} was refused (${code}), and the action waits on.`);
-    }
-    return broken(
-      `${what} came to ${code ?? 'a decision that counts'}; the action is ${phase}, with ${effects} effects.`,
-      FIX,
-    );
-  } finally {
-    await world.cancel({ actionId: action.actionId, tool: cases.proven.tool.name });
-  }
-}
-
-function roleOf(action: PendingAction): string {
-  return action.pending.shown.requirements[0]?.roles[0] ?? '';
-}
 
 async function strangersApprover(world: World, role: string): Promise<Credential> {
   const strangers = await parseKeyring(JSON.stringify(await generateKeyringFile()), 'strangers');
@@ -54,7 +19,9 @@ async function strangersApprover(world: World, role: string): Promise<Credential
 async function selfApproved(world: World): Promise<GuaranteeVerdict> {
   if (world.parts.config.selfApproval === true)
     return doesNotApply('The config lets the person who answers for an agent approve its actions (selfApproval).');
-  const asking = await askingAction(world, ({ decision }) => decision.requirements.every(({ self }) => self !== true));
+  const asking = await askingAction(world, {
+    wanted: ({ decision }) => decision.requirements.every(({ self }) => self !== true),
+  });
   if (typeof asking === 'string') return doesNotApply(asking);
   await world.cancel({ actionId: asking.action.actionId, tool: asking.one.tool });
   return attacked(world, {
@@ -123,7 +90,14 @@ async function approved(world: World): Promise<GuaranteeVerdict> {
   if (typeof asking === 'string') return doesNotApply(asking);
   const { action, cases, one } = asking;
   const before = await cases.proven.effects();
-  await world.decideAll(action);
+  try {
+    await approveAll(world, action);
+  } catch (thrown) {
+    const { code, message, fix = 'Read the message.' } = asCountersignError(thrown);
+    await world.cancel({ actionId: action.actionId, tool: one.tool });
+    if (code !== 'PASSKEY_INVALID' && code !== 'PASSKEY_REQUIRED') throw thrown;
+    return broken(`The right people cannot say yes to this: ${one.what}. ${message}`, fix);
+  }
   const outcome = await action.outcome({ timeoutMs: 30_000 });
   const effects = (await cases.proven.effects()) - before;
   const asked = action.pending.shown.requirements

@@ -18,7 +18,11 @@ interface Forged {
   readonly args: readonly Payload[];
 }
 
-async function noEffect(world: World, cases: ToolCases, { what, workflowId, args }: Forged): Promise<GuaranteeVerdict> {
+export async function noEffect(
+  world: World,
+  cases: ToolCases,
+  { what, workflowId, args }: Forged,
+): Promise<GuaranteeVerdict> {
   const { temporal } = world.parts;
   const before = await cases.proven.effects();
   const answer = await forgeStep(world.client.temporal.connection as Connection, temporal, {
@@ -76,6 +80,11 @@ async function stolen(
 ): Promise<{ readonly workflowId: string; readonly args: readonly Payload[] }> {
   const { actionId } = await world.propose(one);
   const workflowId = `${world.parts.tenant}/${actionId}`;
+  return { workflowId, args: await handedToExecute(world, workflowId) };
+}
+
+/** The arguments of the step that makes the effect, as its history has them. */
+export async function handedToExecute(world: World, workflowId: string): Promise<readonly Payload[]> {
   const { events } = await world.client.temporal.workflow.getHandle(workflowId).fetchHistory();
   const scheduled = events?.find(
     (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'execute',
@@ -83,7 +92,7 @@ async function stolen(
   const args = scheduled?.activityTaskScheduledEventAttributes?.input?.payloads;
   if (args === undefined || args === null || args.length < 2)
     throw new Error('The history of an executed action has no grant.');
-  return { workflowId, args };
+  return args;
 }
 
 export const GRANTS: readonly Guarantee[] = [

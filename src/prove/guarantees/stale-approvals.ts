@@ -1,7 +1,7 @@
 /** A yes to what has changed since: the rows of a database, between the question and the answer. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PendingAction } from '../../client/countersign.js';
-import { askingAction } from '../attempts.js';
+import { approveAll, askingAction } from '../attempts.js';
 import type { Case, ToolCases } from '../cases.js';
 import { broken, doesNotApply, holds, type GuaranteeVerdict } from '../verdict.js';
 import type { World } from '../world.js';
@@ -14,10 +14,9 @@ const LOOK_MS = 100;
 
 /** Another change of the same rows, between the question and the answer. */
 export async function changedState(world: World): Promise<GuaranteeVerdict> {
-  const asking = await askingAction(
-    world,
-    (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',
-  );
+  const asking = await askingAction(world, {
+    wanted: (one, cases) => tableOf(one, cases) !== undefined && one.input(0)['op'] === 'update',
+  });
   if (typeof asking === 'string') return doesNotApply(`No update of a database asks people. ${asking}`);
   const { action, one, cases } = asking;
   const { database, effects, tool } = cases.proven;
@@ -29,7 +28,7 @@ export async function changedState(world: World): Promise<GuaranteeVerdict> {
   const quoted = `"${column.replaceAll('"', '""')}"`;
   const inputs = one.input(world.next())['set'] as Readonly<Record<string, unknown>>;
   await database.query(`UPDATE ${table.sql} SET ${quoted} = $1`, [inputs[column]]);
-  await world.decideAll(action).catch(() => {});
+  await approveAll(world, action).catch(() => {});
   const { outcome, phase } = await settled(world, action);
   const changed = (await effects()) - before;
   await world.cancel({ actionId: action.actionId, tool: tool.name });

@@ -30,7 +30,7 @@ export async function startRelay(sandbox: string, changing: ReadonlySet<string>)
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}${target.pathname.replace(/\/$/, '')}`,
+    url: `http://127.0.0.1:${port}${target.pathname.replace(/\/$/, '')}${target.search}`,
     effects: () => effects,
     distinctEffects: () => distinct.size,
     async close() {
@@ -57,6 +57,8 @@ async function relayed(
     method: incoming.method ?? 'GET',
     headers: { ...incoming.headers, host: target.host },
   });
+  // An MCP server would go on sending events to nobody.
+  outgoing.once('close', () => onward.destroy());
   onward.end(body);
   const [answer] = (await once(onward, 'response')) as [IncomingMessage];
   const { statusCode = 502, headers } = answer;
