@@ -162,7 +162,7 @@ test('nobody else sees or acknowledges anything: no agent, no other role, no oth
       expect(answer.status === 200 || !answer.text.includes('orders'), `${who} ${path}`).toBe(true);
     }
     const answer = await sender.post(`/v1/radar/alerts/${open}/acknowledge`, { note: 'nothing to see' });
-    expect(refusal(answer), `${who}`).toMatchObject(acknowledging);
+    expect(refusal(answer), `for ${who}`).toMatchObject(acknowledging);
   }
   expect((await listed('acknowledged=false')).map(({ id }) => id)).toContain(open);
 });

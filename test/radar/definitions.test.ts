@@ -166,7 +166,7 @@ describe('where the radar may make event triggers', () => {
     ] as const) {
       const told = await watched.changing(text);
       const guards = told.filter(({ kind }) => kind === 'definition');
-      expect(guards.map(said), text).toEqual([['definition', 'guard_changed', changes, [ADMIN]]]);
+      expect(guards.map(said), `after ${text}`).toEqual([['definition', 'guard_changed', changes, [ADMIN]]]);
       // What was not published meanwhile is a gap of its own.
       const gaps = told.filter(({ kind }) => kind === 'gap').map(({ detail }) => detail.includes('public.guarded'));
       expect(gaps).toEqual(text.startsWith('ALTER PUBLICATION') ? [true] : []);
@@ -218,7 +218,7 @@ describe('where the radar may make event triggers', () => {
       ['DROP TABLE parted_2', ['DROP TABLE public.parted_2']],
     ] as const) {
       const told = await watched.changing(text);
-      expect(told.map(said), text).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
+      expect(told.map(said), `after ${text}`).toEqual([['definition', 'definition_changed', changes, [ADMIN]]]);
     }
   });
 
