@@ -1,10 +1,24 @@
 /** `npm run mutation`: the tests that need no Temporal, on the sources themselves, as Stryker changes them. Not part of `npm test`. */
+import { fileURLToPath } from 'node:url';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { HookFailures } from './test/mutation/hook-failures.js';
 import { keptThread } from './test/mutation/kept-thread.js';
 
+/** Where policies are read and compiled, caches are those of the mutation tests. */
+function ownCaches(): Plugin {
+  return {
+    name: 'own-caches',
+    enforce: 'pre',
+    resolveId(source, importer = '') {
+      if (source !== 'lru-cache' || !/\/src\/policy\/(bundle|compile)\.ts$/.test(importer)) return undefined;
+      return fileURLToPath(new URL('./test/mutation/caches.ts', import.meta.url));
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [keptThread()],
+  plugins: [keptThread(), ownCaches()],
   test: {
     include: (process.env['MUTATION_TESTS'] ?? '').split(' '),
     globalSetup: process.env['MUTATION_POSTGRES'] === undefined ? [] : ['test/mutation/postgres.ts'],
