@@ -24,8 +24,8 @@ export default defineConfig({
     globalSetup: process.env['MUTATION_POSTGRES'] === undefined ? [] : ['test/mutation/postgres.ts'],
     setupFiles: ['test/mutation/reset.ts', 'test/support/properties.ts'],
     isolate: false,
-    // Short, because a mutant that never settles would wait for it. No test takes a third of that.
-    testTimeout: 6_000,
+    // Short, because a mutant that never settles would wait for it. No test takes a quarter of that, also on a machine that is busy.
+    testTimeout: 15_000,
     hookTimeout: 120_000,
     passWithNoTests: false,
     reporters: ['default', new HookFailures()],

@@ -10,6 +10,8 @@ export interface Part {
   readonly postgres?: true;
   /** Whether each mutant needs a thread of its own, because one could leave something behind that runs on. */
   readonly freshThreads?: true;
+  /** Whether a policy that was compiled serves all mutants: only where none of them is in what reads or compiles policies. */
+  readonly keepsPolicies?: true;
 }
 
 export const PARTS: readonly Part[] = [
@@ -56,16 +58,55 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: 'policy',
-    mutate: ['src/policy/*.ts'],
-    // Without `bundle`: how deep a policy nests before its parser refuses it depends on the stack, and a thread has a larger one.
-    tests: [
-      'test/policy/{active,approval,cedar,delegates,enforce,evaluate,history,input,limits-cedar,slices,starter}.test.ts',
+    mutate: ['src/policy/{enforce,evaluate,ruling}.ts'],
+    tests: ['test/policy/{approval,delegates,enforce,evaluate,history,limits-outcome,ruling}.test.ts'],
+    keepsPolicies: true,
+  },
+  {
+    name: 'policy-slices',
+    mutate: ['src/policy/{compile,preparsed-sets,request,scope,slices}.ts'],
+    tests: ['test/policy/{cedar,compile,evaluate,input,preparsed-sets,slices}.test.ts'],
+  },
+  {
+    name: 'policy-text',
+    mutate: ['src/policy/{annotations,approval,grammar,problems,reason}.ts'],
+    tests: ['test/policy/{annotations,approval}.test.ts'],
+  },
+  {
+    name: 'policy-files',
+    mutate: [
+      'src/policy/{bundle,cedar,declared-types,located-problems,policy-source,rules,schema-actions,starter,starter-files}.ts',
     ],
+    // Without `endurance`: how deep a policy nests before its parser refuses it depends on the stack, and a thread has a larger one.
+    tests: ['test/policy/{bundle,cedar,limits-cedar}.test.ts'],
+  },
+  {
+    name: 'policy-changes',
+    mutate: ['src/policy/{active,diff,folder,rolled-out,scope-text,suggest}.ts'],
+    tests: ['test/policy/{active,diff,folder,rolled-out,suggest}.test.ts'],
+    keepsPolicies: true,
   },
   {
     name: 'policy-limits',
-    mutate: ['src/policy/{limits,history,input}/**/*.ts'],
-    tests: ['test/policy/{history,input,limits-cedar,limits-file,limits-outcome,limits-resolve}.test.ts'],
+    mutate: ['src/policy/limits/{at-limits,beside,caps,counters,figures,from-figures,keys,reading,resolve,settle}.ts'],
+    tests: ['test/policy/{limits-cedar,limits-file,limits-outcome,limits-resolve}.test.ts'],
+    keepsPolicies: true,
+  },
+  {
+    name: 'policy-history',
+    mutate: ['src/policy/history/{awaited,beside,claim,figures,keys,resolve}.ts'],
+    tests: ['test/policy/history.test.ts'],
+    keepsPolicies: true,
+  },
+  {
+    name: 'policy-limits-file',
+    mutate: ['src/policy/limits/{cedar,read,schema,yaml}.ts', 'src/policy/history/{cedar,read,schema,uses}.ts'],
+    tests: ['test/policy/{history,limits-cedar,limits-file}.test.ts'],
+  },
+  {
+    name: 'policy-input',
+    mutate: ['src/policy/input/*.ts'],
+    tests: ['test/policy/input.test.ts'],
   },
   {
     name: 'policy-authoring',

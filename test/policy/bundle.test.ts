@@ -416,33 +416,3 @@ describe('a folder', () => {
     expect(error).toMatchObject({ code: 'POLICY_INVALID', field: join(folder, name) });
   });
 });
-
-describe('a policy that nests without end', () => {
-  const nested: Readonly<Record<string, (n: number) => string>> = {
-    brackets: (n) => `${'('.repeat(n)}true${')'.repeat(n)}`,
-    conjunctions: (n) => Array(n).fill('context.schemaChange').join(' && '),
-    sums: (n) => `${Array(n).fill('1').join(' + ')} > 1`,
-    sets: (n) => `${'['.repeat(n)}1${']'.repeat(n)} == [[1]]`,
-    choices: (n) => `${'if context.schemaChange then true else '.repeat(n)}false`,
-    calls: (n) => `context.now${'.offset(duration("1d"))'.repeat(n)} > context.now`,
-  };
-
-  test.each(Object.keys(nested))('of %s is refused, and the active policy still works', (shape) => {
-    const working = policyFromText({ 'a.cedar': PERMIT_ALL });
-    for (const n of [120, 1000, 10_000]) {
-      const error = one(`@id("deep") permit (principal, action, resource) when { ${nested[shape]?.(n)} };`);
-      expect(error.message).toMatch(/nests (too deeply|deeper than)|impossible/);
-      expect(evaluate(working, factsOf()).effect).toBe('allow');
-    }
-  });
-
-  test('up to the accepted depth is evaluated, even on a deep call stack', () => {
-    const text = Object.entries(nested)
-      .filter(([shape]) => shape !== 'sets')
-      .map(([shape, make]) => `@id("${shape}") forbid (principal, action, resource) when { ${make(44)} };`);
-    const policy = policyFromText({ 'a.cedar': PERMIT_ALL + text.join('\n') });
-    const within = (depth: number): string =>
-      depth === 0 ? (evaluate(policy, factsOf({ preview: { schemaChange: true } })).code ?? 'none') : within(depth - 1);
-    expect(within(1000)).toBe('POLICY_DENIED');
-  });
-});

@@ -195,34 +195,6 @@ describe('hostile facts', () => {
     expect(evaluate(policy, undefined as unknown as Facts)).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
   });
 
-  test('ten thousand bad facts do not damage the policy', () => {
-    const bad = [
-      factsOf({ agent: { id: '\ud800' } }),
-      factsOf({ preview: { rows: 2 ** 60 } }),
-      factsOf({ now: 'never' }),
-    ];
-    for (let i = 0; i < 10_000; i++) evaluate(policy, bad[i % 3] ?? factsOf());
-    expect(evaluate(policy, factsOf({ agent: { roles: ['dba'] } })).effect).toBe('allow');
-  });
-
-  test('a caller that runs out of stack gets a deny, and the right decision when it has stack again', () => {
-    const facts = factsOf({ agent: { roles: ['dba'] } });
-    const seen = new Set<string>();
-    const recurse = (): void => {
-      try {
-        recurse();
-      } catch {
-        // Evaluates again one level up, as long as not even a deny fits on the stack.
-        seen.add(evaluate(policy, facts).code ?? 'none');
-      }
-    };
-    for (let i = 0; i < 5; i++) {
-      recurse();
-      expect(evaluate(policy, facts).effect).toBe('allow');
-    }
-    expect(seen).toContain('POLICY_ERROR');
-  });
-
   test('reasons contain facts unchanged, except characters that could forge a line, and fill no placeholder twice', () => {
     const forbid = policyFromText({
       'a.cedar': `@id("no") @reason("{agent}|{targets}|{rows}|{roles}") forbid (principal, action, resource);`,
