@@ -90,7 +90,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-limits',
     mutate: ['src/policy/limits/{at-limits,beside,caps,counters,figures,from-figures,keys,reading,resolve,settle}.ts'],
-    tests: ['test/policy/{limits-cedar,limits-file,limits-outcome,limits-resolve}.test.ts'],
+    tests: ['test/policy/{limits-cedar,limits-figures,limits-outcome,limits-resolve,ruling}.test.ts'],
     keepsPolicies: true,
   },
   {
