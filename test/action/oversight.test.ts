@@ -28,7 +28,7 @@ const yes = (approved: number, denied: number, more: Partial<OverseenDecision> =
 
 /** Decisions on what nobody had been asked about. */
 const untimed = (count: number, more: Partial<OverseenDecision> = {}): OverseenDecision[] =>
-  decided(count, more).map(({ waitedSeconds: _, ...one }) => one);
+  decided(count, more).map(({ waitedSeconds: _waited, ...one }) => one);
 
 describe('the figures of oversight', () => {
   test('count verdicts, and how long they took, for each approver, role and rule', () => {
@@ -78,7 +78,7 @@ describe('the figures of oversight', () => {
     expect(waits(100, 10, 60, 20)).toMatchObject({ medianSeconds: 40, p10Seconds: 13 });
     expect(waits(9, 100, 30)).toMatchObject({ medianSeconds: 30, p10Seconds: 13.2 });
     expect(waits(7)).toMatchObject({ medianSeconds: 7, p10Seconds: 7 });
-    const unknown = decided(2).map(({ waitedSeconds: _, ...one }) => one);
+    const unknown = decided(2).map(({ waitedSeconds: _waited, ...one }) => one);
     expect(oversightOf([...unknown, ...decided(1, { waitedSeconds: 5 })], FROM).total.medianSeconds).toBe(5);
     expect(oversightOf(unknown, FROM).total).not.toHaveProperty('p10Seconds');
   });

@@ -28,7 +28,6 @@ test('keys of YAML may be texts, numbers, true and false', () => {
 test.each([
   ['{"a": 1, "a": 2}', 'INVALID_JSON', 'x has the key "a" twice in one object'],
   ['{"a": 1', 'INVALID_JSON', 'x is not JSON: '],
-  ['{"a": 0.1234567890123456789012345}', 'accepted', ''],
   [
     '{"a": 12345678901234567890}',
     'INVALID_NUMBER',
@@ -37,7 +36,6 @@ test.each([
   ['{"a": 1e400}', 'INVALID_NUMBER', 'x holds a number'],
   ['"\\ud800"', 'INVALID_TEXT', ''],
 ])('JSON is read strictly: %s', (text, code, message) => {
-  if (code === 'accepted') return expect(parseJson(text, 'x')).toEqual({ a: 0.12345678901234568 });
   const error = refused(() => parseJson(text, 'x'));
   expect(error.code).toBe(code);
   expect(error.message).toContain(message);
@@ -48,6 +46,7 @@ test.each([
 test('JSON that is no JSON says what the reader found', () => {
   expect(refused(() => parseJson('{', 'x')).cause).toBeInstanceOf(Error);
   expect(parseJson('[1, "a", null, {"b": -1.5}]', 'x')).toEqual([1, 'a', null, { b: -1.5 }]);
+  expect(parseJson('{"a": 0.1234567890123456789012345}', 'x')).toEqual({ a: 0.12345678901234568 });
 });
 
 test.each([

@@ -96,7 +96,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-history',
     mutate: ['src/policy/history/{awaited,beside,claim,figures,keys,resolve}.ts'],
-    tests: ['test/policy/history.test.ts'],
+    tests: ['test/policy/{history,history-marks,ruling}.test.ts'],
     keepsPolicies: true,
   },
   {

@@ -129,13 +129,15 @@ describe('a rule', () => {
   });
 
   test('with another reason or other constraints says which they were', () => {
-    const with_ = (annotations: string) => forbid('principal, action, resource)', annotations);
-    expect(changed(with_(''), with_('@reason("too \\"much\\"")'))).toEqual(['its reason was "", is "too \\"much\\""']);
-    expect(changed(with_('@reason("r")'), with_(''))).toEqual(['its reason was "r", is ""']);
-    expect(changed(with_('@constraint("a=1, b")'), with_(''))).toEqual([
+    const marked = (annotations: string) => forbid('principal, action, resource)', annotations);
+    expect(changed(marked(''), marked('@reason("too \\"much\\"")'))).toEqual([
+      'its reason was "", is "too \\"much\\""',
+    ]);
+    expect(changed(marked('@reason("r")'), marked(''))).toEqual(['its reason was "r", is ""']);
+    expect(changed(marked('@constraint("a=1, b")'), marked(''))).toEqual([
       'its constraints were a=1, b=true, are nothing',
     ]);
-    expect(changed(with_(''), with_('@constraint("a=1")'))).toEqual(['its constraints were nothing, are a=1']);
+    expect(changed(marked(''), marked('@constraint("a=1")'))).toEqual(['its constraints were nothing, are a=1']);
   });
 
   test('that changed in several ways says all of them, in the order of its parts', () => {
