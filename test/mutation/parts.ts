@@ -65,8 +65,13 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: 'policy-slices',
-    mutate: ['src/policy/{compile,preparsed-sets,request,scope,slices}.ts'],
-    tests: ['test/policy/{cedar,compile,evaluate,input,preparsed-sets,slices}.test.ts'],
+    mutate: ['src/policy/{request,scope,slices}.ts'],
+    tests: ['test/policy/{requests,slice-index}.test.ts'],
+  },
+  {
+    name: 'policy-compile',
+    mutate: ['src/policy/{compile,preparsed-sets}.ts'],
+    tests: ['test/policy/{compile,limits-cedar,preparsed-sets}.test.ts'],
   },
   {
     name: 'policy-text',
