@@ -107,12 +107,12 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-limits-file',
     mutate: ['src/policy/limits/{cedar,read,schema,yaml}.ts', 'src/policy/history/{cedar,read,schema,uses}.ts'],
-    tests: ['test/policy/{history,limits-cedar,limits-file}.test.ts'],
+    tests: ['test/policy/{history,limits-cedar,limits-file,yaml-places}.test.ts'],
   },
   {
     name: 'policy-input',
     mutate: ['src/policy/input/*.ts'],
-    tests: ['test/policy/input.test.ts'],
+    tests: ['test/policy/input-types.test.ts'],
   },
   {
     name: 'policy-authoring',
