@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { HookFailures } from './test/mutation/hook-failures.js';
+import { InOrder } from './test/mutation/in-order.js';
 import { keptThread } from './test/mutation/kept-thread.js';
 
 /** Where policies are read and compiled, caches are those of the mutation tests. */
@@ -24,6 +25,7 @@ export default defineConfig({
     globalSetup: process.env['MUTATION_POSTGRES'] === undefined ? [] : ['test/mutation/postgres.ts'],
     setupFiles: ['test/mutation/reset.ts', 'test/support/properties.ts'],
     isolate: false,
+    sequence: { sequencer: InOrder },
     // Short, because a mutant that never settles would wait for it. No test takes a quarter of that, also on a machine that is busy.
     testTimeout: 15_000,
     hookTimeout: 120_000,

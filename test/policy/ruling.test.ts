@@ -262,6 +262,13 @@ history:
     });
   });
 
+  test('does not wait where it needs nothing that is under way', () => {
+    const ruling = ruled(policyAfter('tested'), { tested: { done: 1, underWay: 1, possible: 2 } });
+    expect(ruling.decision.effect).toBe('allow');
+    expect(ruling.queue).toBeUndefined();
+    expect(ruling.holds).toHaveLength(1);
+  });
+
   test('names all of them where either would do', () => {
     const either =
       '@id("either") forbid (principal, action, resource) unless { context.history.tested.done >= 1 || context.history.scanned.done >= 1 };';
