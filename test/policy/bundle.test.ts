@@ -1,9 +1,6 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { getValidRequestEnvsPolicy } from '@cedar-policy/cedar-wasm/nodejs';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ACTION_TYPES } from '../../src/action/decision.js';
 import { CountersignError } from '../../src/action/errors.js';
 import { digest } from '../../src/action/json.js';
@@ -22,15 +19,6 @@ function refusal(run: () => unknown): CountersignError {
     throw error;
   }
   throw new Error('it was accepted');
-}
-
-async function refusalOf(run: Promise<unknown>): Promise<CountersignError> {
-  const error: unknown = await run.then(
-    () => new Error('it was accepted'),
-    (error: unknown) => error,
-  );
-  if (error instanceof CountersignError) return error;
-  throw error;
 }
 
 const one = (text: string, files: Readonly<Record<string, string>> = {}) =>
@@ -353,66 +341,5 @@ describe('a bundle from files is refused for', () => {
       code: 'POLICY_INVALID',
       field,
     });
-  });
-});
-
-describe('a folder', () => {
-  let folder: string;
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'countersign-bundle-'));
-    await mkdir(join(folder, 'tests'));
-    for (const [name, text] of Object.entries(starter.files)) await writeFile(join(folder, name), text);
-  });
-  afterEach(() => rm(folder, { recursive: true }));
-
-  test('loads to the same bundle as its texts, with notes and hidden files beside it left out', async () => {
-    await writeFile(join(folder, 'README.md'), 'notes');
-    await writeFile(join(folder, '.roles.cedar.swp'), 'x');
-    await writeFile(join(folder, 'roles.cedar~'), 'x');
-    expect(await loadBundle(folder)).toEqual(starter);
-    await writeFile(join(folder, 'tests', 'matrix.yaml'), 'a: 1\r\n');
-    expect((await loadBundle(folder)).files['tests/matrix.yaml']).toBe('a: 1\n');
-  });
-
-  test.each(['more.Cedar', 'roles.cedar.disabled', 'schema.cedarschema.json', 'policies.txt'])(
-    'with a file %s is refused: it could be a policy that is overlooked',
-    async (name) => {
-      await writeFile(join(folder, name), PERMIT_ALL);
-      expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: name });
-    },
-  );
-
-  test('with policies in a subfolder is refused', async () => {
-    await mkdir(join(folder, 'more'));
-    await writeFile(join(folder, 'more', 'b.cedar'), PERMIT_ALL);
-    expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: 'more/' });
-  });
-
-  test('with a file that is not UTF-8 is refused', async () => {
-    await writeFile(join(folder, 'b.cedar'), Buffer.from([0x2f, 0x2f, 0xff, 0xfe]));
-    expect(await refusalOf(loadBundle(folder))).toMatchObject({ code: 'POLICY_INVALID', field: 'b.cedar' });
-  });
-
-  test('with a file over 1 MiB is refused before it is read', async () => {
-    await writeFile(join(folder, 'b.cedar'), Buffer.alloc(1024 * 1024 + 1, 0x20));
-    expect((await refusalOf(loadBundle(folder))).message).toContain('b.cedar: it is over 1 MiB');
-  });
-
-  test('with a link that leads out of it is refused; links inside, as container mounts have them, are followed', async () => {
-    await mkdir(join(folder, '..data'));
-    await writeFile(join(folder, '..data', 'linked.cedar'), '@id("linked") permit (principal, action, resource);');
-    await symlink(join('..data', 'linked.cedar'), join(folder, 'linked.cedar'));
-    expect((await loadBundle(folder)).files['linked.cedar']).toContain('@id("linked")');
-    await symlink(join(starterFolder(), 'roles.cedar'), join(folder, 'out.cedar'));
-    const error = await refusalOf(loadBundle(folder));
-    expect(error.message).toBe('out.cedar: it is a link that leads out of the folder');
-    await rm(join(folder, 'out.cedar'));
-    await symlink('nowhere.cedar', join(folder, 'dangling.cedar'));
-    expect((await refusalOf(loadBundle(folder))).message).toBe('dangling.cedar: it does not exist');
-  });
-
-  test.each(['missing', 'roles.cedar'])('that is no folder (%s) is refused', async (name) => {
-    const error = await refusalOf(loadBundle(join(folder, name)));
-    expect(error).toMatchObject({ code: 'POLICY_INVALID', field: join(folder, name) });
   });
 });
