@@ -49,13 +49,10 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/action/**/*.ts'],
     tests: [
       'test/action/*.test.ts',
-      'test/trust/{approvals,edits,findings,grants,proposal-signature,receipts,seals,signed-commands}.test.ts',
-      'test/policy/{approval,evaluate,history,limits-file,limits-outcome}.test.ts',
       'test/presentation/{sanitize,secrets}.test.ts',
+      'test/trust/{approvals,edits,findings,grants,proposal-signature,receipts,seals,signed-commands}.test.ts',
       'test/verify/{expectation,snapshot}.test.ts',
-      'test/hazards/gate.test.ts',
     ],
-    postgres: true,
   },
   {
     name: 'policy',

@@ -191,6 +191,13 @@ describe('what a decision relies on', () => {
     expect(claim(elsewhere, [NONE, NONE], { tool: { name: 'z' } })?.checks).toHaveLength(1);
   });
 
+  test('are both counts where each is compared once, and what is checked is not forgotten over what is left', () => {
+    const rules = rule('context.history.a.done >= 1 && context.history.a.possible >= 1');
+    const both = claim(rules, [NONE, NONE], { tool: { name: 'x' } });
+    expect(both?.checks).toMatchObject([{ fact: 'a', doneIn: [0, 0], possibleIn: [0, 0] }]);
+    expect(both?.marks).toHaveLength(1);
+  });
+
   test('are nothing that was not read; what is left for later actions is there without any', () => {
     expect(claim(rule('context.history.a.done >= 1'), [])).toBeUndefined();
     const left = claim(rule('context.rows > 5'), [NONE, NONE], { tool: { name: 'x' } });
