@@ -60,7 +60,7 @@ describe('a request', () => {
   });
 
   test.each(ACTION_TYPES)('may be of %s', (actionType) => {
-    expect(toCedarRequest(factsOf({ actionType })).action.id).toBe(actionType);
+    expect(toCedarRequest(factsOf({ actionType })).action).toEqual({ type: 'Countersign::Action', id: actionType });
   });
 });
 
