@@ -114,7 +114,11 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-authoring',
     mutate: ['src/policy/authoring/**/*.ts'],
-    tests: ['test/policy/{explain,format,generated-schema,lint,tables}.test.ts', 'test/policy/history.test.ts'],
+    tests: [
+      'test/policy/authoring-parts.test.ts',
+      'test/policy/{explain,format,generated-schema,lint,tables}.test.ts',
+      'test/policy/history.test.ts',
+    ],
     keepsPolicies: true,
   },
   {
