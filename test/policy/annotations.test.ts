@@ -172,6 +172,8 @@ describe('what people must do', () => {
     ['a, quorum=x1', 'quorum=x1 is not a whole number from 1 to 20'],
     ['a, quorum=1x', 'quorum=1x is not a whole number from 1 to 20'],
     ['a, ttl', '"ttl" is unknown or comes twice'],
+    ['a, remind', '"remind" is unknown or comes twice'],
+    ['a, denials', '"denials" is unknown or comes twice'],
     ['a, ttl=1h, ttl=2h', '"ttl=2h" is unknown or comes twice'],
     ['a, ttl=31d', 'ttl=31d is not a time such as 30m, 4h or 7d, of at most 30 days'],
     ['a, escalate', '"escalate" is unknown or comes twice'],

@@ -146,6 +146,8 @@ describe('what is asked and left', () => {
     expect(() => asked('scope: target', targets(401))).toThrow(tooMany);
     // It leaves none, because it is none of them, and asks for all the same.
     expect(() => asked('scope: target', { ...targets(401), tool: { name: 'other' } })).toThrow(tooMany);
+    // Without a trace id it leaves twice as many as it asks for.
+    expect(() => asked('scope: [task, target]', targets(201))).toThrow('The action has 402 marks');
     const two = policyOf(
       '  a: { of: { tool: shop-db }, scope: target, within: 1d }\n  b: { of: { tool: ci }, scope: target, within: 1d }\n',
     );

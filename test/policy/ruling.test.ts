@@ -294,6 +294,11 @@ history:
     }
   });
 
+  test('is denied for all that stands against it where waiting would not help', () => {
+    const ruling = ruled(policyAfter('tested', 'signed'), { tested: UNDER_WAY });
+    expect(ruling.decision.policies).toEqual(['after-signed', 'after-tested']);
+  });
+
   test('counts no more than can be told apart', () => {
     const many = 'forbid (principal, action, resource) unless { context.history.tested.done >= 100 };';
     const policy = policyFromText({ ...FILES, 'all.cedar': PERMIT_ALL, 'after.cedar': `@id("many") ${many}` });

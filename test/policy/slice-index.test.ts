@@ -115,6 +115,12 @@ describe('a policy is looked at where it may apply, and left out where it cannot
       { tool: { name: 'x' }, agent: { roles: ['s'] } },
     ],
     [
+      'the agent and the tool',
+      policy('principal == Countersign::Agent::"a", action, resource == Countersign::Tool::"x"'),
+      { agent: { id: 'a' }, tool: { name: 'x' } },
+      { agent: { id: 'a' }, tool: { name: 'y' } },
+    ],
+    [
       'its scope and its condition',
       policy('principal == Countersign::Agent::"a", action, resource', 'when { context.targets.contains("t") }'),
       { agent: { id: 'a' }, preview: { targets: ['t'] } },
