@@ -410,6 +410,56 @@ describe('a condition', () => {
   });
 });
 
+describe('a demand', () => {
+  const resolve = (fields: string, facts = factsOf(), input: JsonObject = {}) =>
+    resolveLimits(oneLimit(fields), facts, { input }).limits;
+
+  test('has the window of its limit, whatever it counts, and the name of its counter', () => {
+    const [count] = resolve('kind: count, scope: tenant, max: 5, window: sliding 1h');
+    expect(count?.demand).toEqual({
+      limit: 'one',
+      key: '',
+      kind: 'count',
+      amount: 1,
+      max: 5,
+      unit: 'actions',
+      window: { kind: 'sliding', ms: 3_600_000 },
+    });
+    expect(count?.label).toBe('one');
+    expect(count).not.toHaveProperty('settled');
+    const [forGood] = resolve('kind: count, scope: agent, max: 5, window: forever');
+    expect(forGood?.label).toBe('one agent=test-agent');
+    expect(Object.keys(forGood?.demand ?? {})).not.toContain('window');
+  });
+
+  test('may be of 200 counters, and of no more', () => {
+    const targets = (count: number) =>
+      factsOf({ preview: { targets: Array.from({ length: count }, (_, i) => `t${i}`) } });
+    expect(resolve('kind: concurrency, scope: target, max: 1', targets(200))).toHaveLength(200);
+    expect(refusal(oneLimit('kind: concurrency, scope: target, max: 1'), targets(201), {})).toMatchObject({
+      field: 'proposal.input',
+      fix: expect.stringContaining('Split the action') as string,
+    });
+  });
+
+  test('that cannot be made says where the expression stands, what it must yield, and why it did not', () => {
+    const condition = oneLimit(`kind: depth, max: 9, when: 'input.a'`);
+    const wrong = refusal(condition, factsOf(), { a: 5 });
+    expect(wrong.message).toMatch(/^limit:one: its when is 5\S*, not true or false$/);
+    expect(wrong.cause).toBeUndefined();
+    expect(wrong).toMatchObject({
+      field: expect.stringMatching(/^limits\.yaml:2:\d+$/) as string,
+      expected: 'true or false',
+    });
+    expect(refusal(condition, factsOf(), {}).cause).toBeInstanceOf(Error);
+    expect(refusal(amountOf('input.a'), factsOf(), { a: 'x' })).toMatchObject({
+      message: 'limit:one: its amount is "x", not a number',
+      expected: 'a number from 0 to 2^53-1',
+    });
+    expect(Object.is(amounts(resolveLimits(amountOf('input.a'), factsOf(), { input: { a: -0 } }))[0], 0)).toBe(true);
+  });
+});
+
 describe('whatever an agent sends', () => {
   const when = (expression: string): Policy =>
     limited(`one:\n  kind: depth\n  max: 9\n  when: ${JSON.stringify(expression)}`);
