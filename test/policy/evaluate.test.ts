@@ -277,7 +277,17 @@ describe('hostile facts', () => {
   });
 
   test('no facts at all is a deny, not an exception', () => {
-    expect(evaluate(policy, undefined as unknown as Facts)).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    expect(evaluate(policy, undefined as unknown as Facts)).toEqual({
+      effect: 'deny',
+      code: 'POLICY_ERROR',
+      reason: expect.stringMatching(/^the policy could not be evaluated: /) as string,
+      policies: [],
+      constraints: [],
+      violations: [],
+      requirements: [],
+      errors: [],
+      policyDigest: policy.digest,
+    });
   });
 
   test('reasons contain facts unchanged, except characters that could forge a line, and fill no placeholder twice', () => {
