@@ -76,12 +76,15 @@ export const PARTS: readonly Part[] = [
     tests: ['test/policy/{annotations,approval}.test.ts'],
   },
   {
+    name: 'policy-sources',
+    mutate: ['src/policy/{cedar,declared-types,located-problems,policy-source,schema-actions}.ts'],
+    tests: ['test/policy/{cedar,sources}.test.ts'],
+  },
+  {
     name: 'policy-files',
-    mutate: [
-      'src/policy/{bundle,cedar,declared-types,located-problems,policy-source,rules,schema-actions,starter,starter-files}.ts',
-    ],
+    mutate: ['src/policy/{bundle,rules,starter,starter-files}.ts'],
     // Without `endurance`: how deep a policy nests before its parser refuses it depends on the stack, and a thread has a larger one.
-    tests: ['test/policy/{bundle,cedar,limits-cedar}.test.ts'],
+    tests: ['test/policy/{bundle,enforce}.test.ts'],
   },
   {
     name: 'policy-changes',
