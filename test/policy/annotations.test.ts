@@ -189,6 +189,65 @@ describe('what people must do', () => {
   });
 });
 
+describe('a rule whose @approval cannot be read is refused', () => {
+  test.each([
+    '',
+    ' ',
+    ',',
+    'quorum=2',
+    'dba,',
+    'dba|',
+    '|dba',
+    'dba|dba',
+    'dba lead',
+    'dba, 2',
+    'dba, quorum=0',
+    'dba, quorum=21',
+    'dba, quorum=-1',
+    'dba, quorum=1.5',
+    'dba, quorum=two',
+    'dba, quorum=2, quorum=3',
+    'dba, ttl=0s',
+    'dba, ttl=4',
+    'dba, ttl=4hours',
+    'dba, ttl=31d',
+    'dba, ttl=999999999d',
+    'dba, ttl=1h=2h, x',
+    'dba, Quorum=2',
+    'dba; quorum=2',
+  ])('%j', (text) => {
+    expect(read({ id: 'a', reason: 'r', approval: text }).problems).toEqual([
+      {
+        message: expect.stringContaining(`@approval(${JSON.stringify(text)}): `) as string,
+        fix: expect.stringMatching(/@approval\("/) as string,
+      },
+    ]);
+  });
+
+  test.each([
+    ['dba', { roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }],
+    [' lead | dba ,quorum = 3', { roles: ['dba', 'lead'], quorum: 3, ttlSeconds: 86_400 }],
+    ['dba, ttl=90m', { roles: ['dba'], quorum: 1, ttlSeconds: 5400 }],
+    ['team:db.on-call, ttl=30d, quorum=20', { roles: ['team:db.on-call'], quorum: 20, ttlSeconds: 2_592_000 }],
+  ])('and stands as %j', (text, expected) => {
+    expect(read({ id: 'a', reason: 'r', approval: text })).toMatchObject({ approvals: [expected], problems: [] });
+  });
+});
+
+test.each([
+  '',
+  ',',
+  'maxRows=',
+  '=5',
+  'max rows=5',
+  'maxRows=5, maxRows=6',
+  'maxRows=99999999999999999999',
+  'mask=a b',
+  '1=2',
+])('a rule with the @constraint %j is refused', (text) => {
+  expect(constraints(text).problems).toMatchObject([{ message: expect.stringContaining('@constraint(') as string }]);
+});
+
 describe('a sentence with facts in it', () => {
   const facts = factsOf({
     agent: { id: 'bot', roles: ['b', 'a'] },

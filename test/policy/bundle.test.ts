@@ -129,66 +129,6 @@ describe('a policy is refused, with its file, line and column, when', () => {
   });
 });
 
-describe('@approval is refused as', () => {
-  test.each([
-    '',
-    ' ',
-    ',',
-    'quorum=2',
-    'dba,',
-    'dba|',
-    '|dba',
-    'dba|dba',
-    'dba lead',
-    'dba, 2',
-    'dba, quorum=0',
-    'dba, quorum=21',
-    'dba, quorum=-1',
-    'dba, quorum=1.5',
-    'dba, quorum=two',
-    'dba, quorum=2, quorum=3',
-    'dba, ttl=0s',
-    'dba, ttl=4',
-    'dba, ttl=4hours',
-    'dba, ttl=31d',
-    'dba, ttl=999999999d',
-    'dba, ttl=1h=2h, x',
-    'dba, Quorum=2',
-    'dba; quorum=2',
-  ])('%j', (text) => {
-    const error = one(`@id("a") @reason("r") @approval("${text}") forbid (principal, action, resource);`);
-    expect(error.message).toContain(`@approval(${JSON.stringify(text)})`);
-    expect(error.fix).toMatch(/@approval\("/);
-  });
-
-  test.each([
-    ['dba', { roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }],
-    [' lead | dba ,quorum = 3', { roles: ['dba', 'lead'], quorum: 3, ttlSeconds: 86_400 }],
-    ['dba, ttl=90m', { roles: ['dba'], quorum: 1, ttlSeconds: 5400 }],
-    ['team:db.on-call, ttl=30d, quorum=20', { roles: ['team:db.on-call'], quorum: 20, ttlSeconds: 2_592_000 }],
-  ])('it stands when it is %j', (text, expected) => {
-    const bundle = policyFromText({
-      'a.cedar': `@id("a") @reason("r") @approval("${text}") forbid (principal, action, resource);`,
-    });
-    expect(bundle.rules[0]?.approvals).toEqual([expected]);
-  });
-});
-
-test.each([
-  '',
-  ',',
-  'maxRows=',
-  '=5',
-  'max rows=5',
-  'maxRows=5, maxRows=6',
-  'maxRows=99999999999999999999',
-  'mask=a b',
-  '1=2',
-])('@constraint is refused as %j', (text) => {
-  const error = one(`@id("a") @constraint("${text}") permit (principal, action, resource);`);
-  expect(error.message).toContain('@constraint(');
-});
-
 test('a constraint that is a number in one permit and a text in another cannot be merged, and is refused', () => {
   const error = one(
     '@id("a") @constraint("maxRows=5") permit (principal, action, resource);\n@id("b") @constraint("maxRows=few") permit (principal, action, resource);',
