@@ -151,6 +151,18 @@ describe('who decided against it', () => {
     ).toBe('bob asks for changes: smaller');
   });
 
+  test('is told in their words also where others, later, are read first', () => {
+    const [bob, cat] = [given('deny', 'bob', { reason: 'never' }), given('deny', 'cat', { reason: 'neither' })];
+    expect(against([cat, bob]).message).toBe('bob said no: never');
+    const [ann, dan] = [
+      given('request_changes', 'ann', { reason: 'less' }),
+      given('request_changes', 'dan', { reason: 'more' }),
+    ];
+    const edited = { digest: `sha256:${'0'.repeat(64)}` } as unknown as NonNullable<ApprovalRecord['edited']>;
+    expect(against([{ ...dan, edited }, ann]).message).toBe('ann asks for changes: less');
+    expect(against([given('approve', 'ann', { edited, at: ann.at }), ann]).message).toBe('ann asks for changes: less');
+  });
+
   test('is somebody, where it is not known who', () => {
     expect(refusalBy({ state: 'denied', missing: [] }, [])).toEqual({
       code: 'APPROVAL_DENIED',
