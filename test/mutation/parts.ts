@@ -107,7 +107,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'policy-limits-file',
     mutate: ['src/policy/limits/{cedar,read,schema,yaml}.ts', 'src/policy/history/{cedar,read,schema,uses}.ts'],
-    tests: ['test/policy/{history,limits-cedar,limits-file,yaml-places}.test.ts'],
+    tests: ['test/policy/{history-file,yaml-places}.test.ts', 'test/policy/limits-file.test.ts'],
   },
   {
     name: 'policy-input',

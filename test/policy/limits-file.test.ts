@@ -5,8 +5,9 @@ import { CountersignError } from '../../src/action/errors.js';
 import { LIMIT_SCOPES } from '../../src/action/limits.js';
 import { bundleFromFiles, compilePolicy, limitText, loadBundle, starterFolder } from '../../src/policy/index.js';
 import { parseLimits } from '../../src/policy/limits/index.js';
+import type { Limit } from '../../src/policy/limits/limit.js';
 import type { BundleProblem } from '../../src/policy/problems.js';
-import { EXAMPLE, limited } from './limits-example.js';
+import { EXAMPLE } from './limits-example.js';
 import { PERMIT_ALL } from './facts.js';
 
 const starter = await loadBundle(starterFolder());
@@ -26,6 +27,14 @@ function problemsOf(text: string): readonly BundleProblem[] {
   const problems: BundleProblem[] = [];
   parseLimits(text, problems);
   return problems;
+}
+
+/** The limits of a text under `limits:`, which has nothing wrong in it. */
+function declared(text: string): readonly Limit[] {
+  const problems: BundleProblem[] = [];
+  const { limits } = parseLimits(`limits:\n  ${text}\n`, problems);
+  expect(problems).toEqual([]);
+  return limits;
 }
 
 function place({ at }: BundleProblem): string {
@@ -65,7 +74,7 @@ describe('a file that can be used', () => {
     ['366d', { kind: 'fixed', ms: 366 * 86_400_000 }],
     ['forever', undefined],
   ])('the window %s', (window, expected) => {
-    const [limit] = limited(`one: {${BUDGET.replace('1d', window)}}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET.replace('1d', window)}}`);
     expect(limit).toMatchObject({ id: 'one', kind: 'budget', max: 5, unit: 'EUR' });
     expect(limit?.kind === 'budget' && limit.window).toEqual(expected);
   });
@@ -79,7 +88,7 @@ describe('a file that can be used', () => {
     ],
     ['24h', 'UTC', { kind: 'fixed', ms: 86_400_000, timezone: 'UTC' }],
   ])('the window %s of %s', (window, timezone, expected) => {
-    const [limit] = limited(`one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}`);
     expect(limit?.kind === 'budget' && limit.window).toEqual(expected);
     expect(limit === undefined ? '' : limitText(limit)).toContain(`by the clock of ${timezone}`);
   });
@@ -117,7 +126,7 @@ describe('a file that can be used', () => {
       },
     ],
   ])('at the limit: %s', (atLimit, expected) => {
-    const [limit] = limited(`one: {${BUDGET}, atLimit: "${atLimit}"}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET}, atLimit: "${atLimit}"}`);
     expect(limit).toMatchObject({ atLimit: expected });
   });
 
@@ -126,7 +135,7 @@ describe('a file that can be used', () => {
     ['[target, agent]', ['agent', 'target']],
     [`[${LIMIT_SCOPES.toReversed().join(', ')}]`, [...LIMIT_SCOPES]],
   ])('the scope %s', (scope, expected) => {
-    const [limit] = limited(`one: {kind: concurrency, max: 1, scope: ${scope}}`).limits.limits;
+    const [limit] = declared(`one: {kind: concurrency, max: 1, scope: ${scope}}`);
     expect(limit).toMatchObject({ scope: expected });
   });
 
@@ -135,12 +144,11 @@ describe('a file that can be used', () => {
     ['max: 3, per: 10s, burst: 1', { capacity: 1, refillMs: 10_000 / 3 }],
     ['max: 1, per: 366d', { capacity: 1, refillMs: 366 * 86_400_000 }],
   ])('the rate %s', (fields, expected) => {
-    expect(limited(`one: {kind: rate, scope: agent, ${fields}}`).limits.limits).toMatchObject([expected]);
+    expect(declared(`one: {kind: rate, scope: agent, ${fields}}`)).toMatchObject([expected]);
   });
 
   test('a field that is left out has its default', () => {
-    const [breaker] = limited('one: {kind: breaker, scope: target, window: 5m, minimum: 4, ratio: 1, open: 10s}').limits
-      .limits;
+    const [breaker] = declared('one: {kind: breaker, scope: target, window: 5m, minimum: 4, ratio: 1, open: 10s}');
     expect(breaker).toMatchObject({ probes: 1, atLimit: { kind: 'deny' }, windowMs: 300_000, openMs: 10_000 });
     expect(breaker?.when).toBeUndefined();
   });
