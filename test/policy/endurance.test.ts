@@ -1,5 +1,6 @@
 /** Policies and facts of a size or number that could break a process: what nests without end, thousands of policies, thousands of bad facts, a full stack. */
 import { describe, expect, test } from 'vitest';
+import { ACTION_TYPES } from '../../src/action/decision.js';
 import { CountersignError } from '../../src/action/errors.js';
 import { bundleFromFiles, compilePolicy, evaluate } from '../../src/policy/index.js';
 import { policyFromText } from '../../src/testing/index.js';
@@ -98,5 +99,23 @@ describe('one policy on which everybody depends', () => {
       expect(evaluate(policy, facts).effect).toBe('allow');
     }
     expect(seen).toContain('POLICY_ERROR');
+  });
+});
+
+describe('slices', () => {
+  test('contain only policies that can apply: a quarter of 1,000 policies for single actions', () => {
+    const policies = Array.from(
+      { length: 1000 },
+      (_, i) =>
+        `@id("p${i}") permit (principal, action == Countersign::Action::"${ACTION_TYPES[i % 4]}", resource) when { context.rows == ${i} };`,
+    );
+    const policy = policyFromText({ 'a.cedar': policies.join('\n') });
+    for (const actionType of ACTION_TYPES) {
+      expect(policy.slice(policy.request(factsOf({ actionType })))).toHaveLength(250);
+    }
+    for (const [i, actionType] of ACTION_TYPES.entries()) {
+      expect(evaluate(policy, factsOf({ actionType, preview: { rows: 500 + i } })).policies).toEqual([`p${500 + i}`]);
+      expect(evaluate(policy, factsOf({ actionType, preview: { rows: 501 + i } })).effect).toBe('deny');
+    }
   });
 });
