@@ -8,8 +8,8 @@ export interface Part {
   readonly tests: readonly string[];
   /** Whether the tests need a Postgres. */
   readonly postgres?: true;
-  /** Whether each mutant needs a thread of its own, because one could leave something behind that runs on. */
-  readonly freshThreads?: true;
+  /** After how many runs the thread is replaced, with whatever mutants left behind in it. Default 100. */
+  readonly runsPerThread?: number;
   /** Whether a policy that was compiled serves all mutants: only where none of them is in what reads or compiles policies. */
   readonly keepsPolicies?: true;
 }
@@ -35,8 +35,8 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/verify/evaluator.ts'],
     // Without `evaluator`, which is about what expressions mean, and takes long.
     tests: ['test/verify/runner.test.ts'],
-    // A mutant that does not end its threads would leave them running beside those of the next.
-    freshThreads: true,
+    // A mutant that does not end its threads leaves them running beside those of the next.
+    runsPerThread: 20,
   },
   {
     name: 'gate',
@@ -59,6 +59,7 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/policy/{enforce,evaluate,ruling}.ts'],
     tests: ['test/policy/{approval,delegates,enforce,evaluate,history,limits-outcome,ruling}.test.ts'],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
   {
     name: 'policy-slices',
@@ -91,18 +92,21 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/policy/{active,diff,folder,rolled-out,scope-text,suggest}.ts'],
     tests: ['test/policy/{active,diff,folder,rolled-out,suggest}.test.ts'],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
   {
     name: 'policy-limits',
     mutate: ['src/policy/limits/{at-limits,beside,caps,counters,figures,from-figures,keys,reading,resolve,settle}.ts'],
     tests: ['test/policy/{limits-cedar,limits-figures,limits-outcome,limits-resolve,ruling}.test.ts'],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
   {
     name: 'policy-history',
     mutate: ['src/policy/history/{awaited,beside,claim,figures,keys,resolve}.ts'],
     tests: ['test/policy/{history,history-marks,ruling}.test.ts'],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
   {
     name: 'policy-limits-file',
@@ -123,6 +127,7 @@ export const PARTS: readonly Part[] = [
       'test/policy/history.test.ts',
     ],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
   {
     name: 'policy-backtest',
@@ -135,5 +140,6 @@ export const PARTS: readonly Part[] = [
       'test/policy/backtest/corpus.test.ts',
     ],
     keepsPolicies: true,
+    runsPerThread: 1000,
   },
 ];
