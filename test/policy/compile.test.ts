@@ -134,9 +134,12 @@ describe('Cedar', () => {
   test('that throws is replaced, and the next decision is right', () => {
     const policy = policyFromText({ 'a.cedar': PERMIT_ALL });
     const request = policy.request(factsOf());
-    const circle: Record<string, unknown> = {};
-    circle['self'] = circle;
-    expect(() => policy.ask({ ...request, context: circle as never }, 'all')).toThrow(Error);
+    const failing = {
+      toJSON: () => {
+        throw new Error('It cannot be read.');
+      },
+    };
+    expect(() => policy.ask({ ...request, entities: failing as never }, 'all')).toThrow(/unwrap_throw/);
     expect(policy.ask(request, 'all').decision).toBe('allow');
   });
 
