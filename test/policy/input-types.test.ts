@@ -76,6 +76,15 @@ describe('what is declared', () => {
     expect([...types.keys()]).toEqual(['CALL_API']);
   });
 
+  test('is nothing for an action that applies to nothing', () => {
+    const without = schemaWith('a?: Long').replace(
+      'action READ, WRITE, DELETE, CALL_API appliesTo',
+      'action CALL_API;\n action READ, WRITE, DELETE appliesTo',
+    );
+    expect([...read(without).types.keys()].sort()).toEqual(['DELETE', 'READ', 'WRITE']);
+    expect(read(without).problems).toEqual([]);
+  });
+
   test.each<[string, string, string]>([
     ['a: Long', 'input.a is not optional', 'a?: …'],
     ['a?: { b: Long }', 'input.a.b is not optional', 'b?: …'],
