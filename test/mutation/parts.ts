@@ -134,7 +134,7 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/policy/{backtest,shadow}/**/*.ts'],
     // The corpus comes last: each of its tests decides 2,000 actions.
     tests: [
-      'test/policy/backtest/parts.test.ts',
+      'test/policy/backtest/{parts,lacks}.test.ts',
       'test/policy/shadow.test.ts',
       'test/policy/backtest/backtest.test.ts',
       'test/policy/backtest/corpus.test.ts',
