@@ -120,12 +120,26 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: 'policy-authoring',
-    mutate: ['src/policy/authoring/**/*.ts'],
-    tests: [
-      'test/policy/authoring-parts.test.ts',
-      'test/policy/{explain,format,generated-schema,lint,tables}.test.ts',
-      'test/policy/history.test.ts',
+    mutate: [
+      'src/policy/authoring/{arguments,expression,format,registered}.ts',
+      'src/policy/authoring/lint/{bounds,finding,nearest}.ts',
     ],
+    tests: ['test/policy/authoring-parts.test.ts', 'test/policy/format.test.ts'],
+  },
+  {
+    name: 'policy-lint',
+    mutate: [
+      'src/policy/authoring/{symbolic,lint/*,schema/*}.ts',
+      '!src/policy/authoring/lint/{bounds,finding,nearest}.ts',
+    ],
+    tests: ['test/policy/{generated-schema,lint,history}.test.ts'],
+    keepsPolicies: true,
+    runsPerThread: 1000,
+  },
+  {
+    name: 'policy-explain',
+    mutate: ['src/policy/authoring/{explain,testing}/*.ts'],
+    tests: ['test/policy/{explain,tables,history}.test.ts'],
     keepsPolicies: true,
     runsPerThread: 1000,
   },
