@@ -226,7 +226,11 @@ describe('watching, at each interval,', () => {
   afterEach(() => void vi.useRealTimers());
 
   async function until(holds: () => boolean): Promise<void> {
-    while (!holds()) await new Promise((turn) => setImmediate(turn));
+    const late = performance.now() + 4000;
+    while (!holds()) {
+      if (performance.now() > late) throw new Error('It does not come to that.');
+      await new Promise((turn) => setImmediate(turn));
+    }
   }
   /** One interval passes, and what is done then is done. */
   async function pass(): Promise<void> {
