@@ -88,9 +88,16 @@ export const PARTS: readonly Part[] = [
     tests: ['test/policy/{bundle,enforce}.test.ts'],
   },
   {
-    name: 'policy-changes',
-    mutate: ['src/policy/{active,diff,folder,rolled-out,scope-text,suggest}.ts'],
-    tests: ['test/policy/{active,diff,folder,rolled-out,suggest}.test.ts'],
+    name: 'policy-rollout',
+    mutate: ['src/policy/{active,folder,rolled-out}.ts'],
+    tests: ['test/policy/{rolled-out,active,folder}.test.ts'],
+    keepsPolicies: true,
+    runsPerThread: 1000,
+  },
+  {
+    name: 'policy-diff',
+    mutate: ['src/policy/{diff,scope-text,suggest}.ts'],
+    tests: ['test/policy/{diff,suggest}.test.ts'],
     keepsPolicies: true,
     runsPerThread: 1000,
   },
@@ -144,14 +151,17 @@ export const PARTS: readonly Part[] = [
     runsPerThread: 1000,
   },
   {
-    name: 'policy-backtest',
-    mutate: ['src/policy/{backtest,shadow}/**/*.ts'],
-    // Without the corpus, of which each test decides 2,000 actions, and without the counters beside those of a ledger.
-    tests: [
-      'test/policy/backtest/{parts,lacks}.test.ts',
-      'test/policy/{shadow,suggest}.test.ts',
-      'test/policy/backtest/backtest.test.ts',
+    name: 'policy-counting',
+    mutate: [
+      'src/policy/backtest/{change,counter,counters,holdings,lacks,recorded-demands,tally,timeline,windows,world}.ts',
     ],
+    // Without the corpus, of which each test decides 2,000 actions, and without the counters beside those of a ledger.
+    tests: ['test/policy/backtest/{parts,lacks}.test.ts'],
+  },
+  {
+    name: 'policy-backtest',
+    mutate: ['src/policy/backtest/{backtest,histories,redecide,spent}.ts', 'src/policy/shadow/*.ts'],
+    tests: ['test/policy/backtest/{parts,histories}.test.ts', 'test/policy/{shadow,suggest,backtest/backtest}.test.ts'],
     keepsPolicies: true,
     runsPerThread: 1000,
   },
