@@ -6,13 +6,14 @@ import { HookFailures } from './test/mutation/hook-failures.js';
 import { InOrder } from './test/mutation/in-order.js';
 import { keptThread } from './test/mutation/kept-thread.js';
 
-/** Where policies are read and compiled, caches are those of the mutation tests. */
+/** Where a mutant could be handed what the one before had made, caches are those of the mutation tests. */
 function ownCaches(): Plugin {
   return {
     name: 'own-caches',
     enforce: 'pre',
     resolveId(source, importer = '') {
-      if (source !== 'lru-cache' || !/\/src\/policy\/(bundle|compile)\.ts$/.test(importer)) return undefined;
+      if (source !== 'lru-cache' || !/\/src\/policy\/(bundle|compile|backtest\/windows)\.ts$/.test(importer))
+        return undefined;
       return fileURLToPath(new URL('./test/mutation/caches.ts', import.meta.url));
     },
   };

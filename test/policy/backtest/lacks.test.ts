@@ -358,6 +358,100 @@ describe('two worlds', () => {
     expect(read(worlds, budget({ max: 5, amount: 0 }), budget(), [figureOf()])).toMatchObject({ left: 0, fits: true });
   });
 
+  test('count actions and leases as they count sums', () => {
+    const worlds = new Worlds();
+    const count: LimitDemand = { limit: 'l', key: 'k', kind: 'count', amount: 1, max: 5, unit: 'actions' };
+    worlds.candidate.place('acme', 'b', count, NOON);
+    expect(read(worlds, count, count, [figureOf({ kind: 'count', used: 3, held: 0, max: 5, left: 2 })])).toMatchObject({
+      used: 3,
+      held: 1,
+      left: 1,
+      fits: true,
+    });
+    expect(
+      read(worlds, { ...count, max: 4 }, count, [figureOf({ kind: 'count', used: 3, held: 0, max: 5, left: 2 })]),
+    ).toMatchObject({ max: 4, left: 0, fits: false });
+    const lease: LimitDemand = { limit: 'l', key: 'k', kind: 'concurrency', max: 3 };
+    worlds.candidate.place('acme', 'b', lease, NOON);
+    const held = read(worlds, lease, lease, [figureOf({ kind: 'concurrency', used: 0, held: 1, max: 3, left: 2 })]);
+    expect(held).toMatchObject({ held: 2, left: 1, fits: true });
+    const full = read(worlds, { ...lease, max: 2 }, lease, [
+      figureOf({ kind: 'concurrency', used: 0, held: 1, max: 3, left: 2 }),
+    ]);
+    expect(full).toMatchObject({ fits: false });
+    expect(full).not.toHaveProperty('retryAfterMs');
+  });
+
+  test('differ where what was spent or held differs, and where what is asked differs', () => {
+    const worlds = new Worlds();
+    worlds.candidate.place('acme', 'b', budget({ amount: 3 }), NOON);
+    worlds.candidate.settle('acme', 'b', budget({ amount: 3 }), { disposition: 'consume' }, NOON);
+    worlds.recorded.place('acme', 'b', budget({ amount: 3 }), NOON);
+    // As much is left in both, of which one has it spent and the other held.
+    expect(read(worlds, budget(), budget(), [figureOf({ used: 6, held: 4, left: 0 })])).toMatchObject({
+      used: 9,
+      held: 1,
+      left: 0,
+      fits: false,
+    });
+    worlds.recorded.settle('acme', 'b', budget({ amount: 3 }), { disposition: 'consume', spent: 5 }, NOON);
+    expect(read(worlds, budget(), budget(), [figureOf({ used: 6, held: 1, left: 3 })])).toMatchObject({
+      used: 4,
+      held: 1,
+      left: 5,
+    });
+    expect(read(new Worlds(), budget({ amount: 4 }), budget(), [figureOf()])).toMatchObject({ left: 3, fits: false });
+    expect(read(new Worlds(), budget({ amount: 3 }), budget(), [figureOf()])).toMatchObject({ left: 3, fits: true });
+  });
+
+  test('of another kind of window are counted by the candidate alone', () => {
+    const worlds = new Worlds();
+    const none = { used: 0, held: 0, left: 10 };
+    const day = 86_400_000;
+    expect(
+      read(
+        worlds,
+        budget({ window: { kind: 'fixed', ms: day, timezone: 'Europe/Berlin' } }),
+        budget({ window: { kind: 'fixed', ms: day } }),
+        [figureOf()],
+      ),
+    ).toMatchObject(none);
+    expect(
+      read(
+        worlds,
+        budget({ window: { kind: 'sliding', ms: 32 * day } }),
+        budget({ window: { kind: 'fixed', ms: day } }),
+        [figureOf()],
+      ),
+    ).toMatchObject(none);
+    const sliding = { window: { kind: 'sliding', ms: day } } as const;
+    expect(
+      read(worlds, budget({ max: 8, ...sliding }), budget(sliding), [figureOf({ fits: false, retryAfterMs: 5 })]),
+    ).toMatchObject({ fits: false, retryAfterMs: 5 });
+  });
+
+  test('of a breaker read what was read, as long as both stand alike', () => {
+    const breaker: LimitDemand = {
+      limit: 'l',
+      key: 'k',
+      kind: 'breaker',
+      windowMs: 3_200_000,
+      minimum: 1,
+      ratio: 1,
+      openMs: 60_000,
+      probes: 1,
+    };
+    const worlds = new Worlds();
+    const known = [figureOf({ kind: 'breaker', used: 0, held: 0, max: 1, left: 1, state: 'half_open' })];
+    expect(read(worlds, breaker, breaker, known)).toMatchObject({ state: 'half_open' });
+    worlds.candidate.place('acme', 'b', breaker, NOON);
+    worlds.candidate.settle('acme', 'b', breaker, { disposition: 'consume', result: 'bad' }, NOON);
+    expect(read(worlds, breaker, breaker, known)).toMatchObject({ state: 'open', fits: false });
+    worlds.recorded.place('acme', 'b', breaker, NOON - 1000);
+    worlds.recorded.settle('acme', 'b', breaker, { disposition: 'consume', result: 'bad' }, NOON - 1_000_000);
+    expect(read(worlds, breaker, breaker, known)).toMatchObject({ state: 'open', retryAfterMs: 60_000 });
+  });
+
   test('say when there is room again: as counted, with the end of the window, or as was read', () => {
     const window = { kind: 'fixed', ms: 7_200_000 } as const;
     const worlds = new Worlds();

@@ -422,6 +422,123 @@ describe('counters in memory', () => {
     expect(read(first + 10 * slot, 8)).toMatchObject({ fits: false, retryAfterMs: 3_300_000 });
   });
 
+  test('let an action keep what it was let hold over the maximum', () => {
+    const counters = new Counters();
+    counters.place('acme', 'a', budget(9), NOON);
+    const small = { max: 8 };
+    expect(counters.read('acme', 'a', budget(9, small), NOON)).toMatchObject({ left: 8, fits: true });
+    expect(counters.read('acme', 'a', budget(8.5, small), NOON)).toMatchObject({ fits: false });
+    counters.settle('acme', 'a', budget(9), { disposition: 'release' }, NOON);
+    expect(counters.read('acme', 'a', budget(9, small), NOON)).toMatchObject({ fits: false });
+  });
+
+  test('of a count and of a window in a zone go by the same rules', () => {
+    const counters = new Counters();
+    const berlin = { window: { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' } } as const;
+    const count: LimitDemand = { limit: 'n', key: '', kind: 'count', amount: 1, max: 2, unit: 'actions', ...berlin };
+    counters.place('acme', 'a', count, NOON);
+    counters.settle('acme', 'a', count, { disposition: 'consume', spent: 7 }, NOON);
+    expect(counters.read('acme', 'asks', count, NOON)).toMatchObject({
+      kind: 'count',
+      max: 2,
+      used: 1,
+      left: 1,
+      fits: true,
+    });
+    counters.place('acme', 'b', count, NOON);
+    const midnight = at('2025-01-01T23:00:00Z');
+    expect(counters.read('acme', 'asks', count, NOON)).toMatchObject({
+      fits: false,
+      retryAfterMs: (midnight - NOON) / 1000,
+    });
+    expect(counters.read('acme', 'asks', count, midnight - 1)).toMatchObject({ left: 0 });
+    expect(counters.read('acme', 'asks', count, midnight)).toMatchObject({ used: 0, held: 0, left: 2 });
+  });
+
+  test('of a sliding window forget also what is still held in it, slot by slot', () => {
+    const counters = new Counters();
+    const slot = 100 * SECOND;
+    const first = Math.ceil(NOON / slot) * slot;
+    const read = (when: number) => {
+      const { used, held } = counters.read('acme', 'asks', budget(1, sliding), when);
+      return [used, held];
+    };
+    counters.place('acme', 'a', budget(1, sliding), first);
+    counters.place('acme', 'b', budget(2, sliding), first + 1);
+    counters.place('acme', 'c', budget(3, sliding), first + 2 * slot);
+    counters.settle('acme', 'b', budget(2, sliding), { disposition: 'consume' }, first + slot);
+    expect(read(first + 2 * slot)).toEqual([2, 4]);
+    expect(read(first + 33 * slot)).toEqual([0, 3]);
+    counters.place('acme', 'd', budget(4, sliding), first + 33 * slot);
+    // What was held in a slot that is forgotten is settled in nothing.
+    counters.settle('acme', 'a', budget(1, sliding), { disposition: 'consume' }, first + 33 * slot);
+    expect(read(first + 33 * slot)).toEqual([0, 7]);
+    expect(read(first + 35 * slot)).toEqual([0, 4]);
+    expect(read(first + 66 * slot)).toEqual([0, 0]);
+  });
+
+  test('of a window that becomes another one put what they counted into its newest slot', () => {
+    const counters = new Counters();
+    counters.place('acme', 'a', budget(1, fixed), NOON);
+    counters.place('acme', 'b', budget(2, fixed), NOON);
+    counters.settle('acme', 'b', budget(2, fixed), { disposition: 'consume' }, NOON);
+    counters.place('acme', 'c', budget(3, sliding), NOON);
+    const read = (when: number, more: typeof sliding | typeof fixed = sliding) => {
+      const { used, held } = counters.read('acme', 'asks', budget(1, more), when);
+      return [used, held];
+    };
+    expect(read(NOON)).toEqual([2, 4]);
+    expect(read(NOON + 3200 * SECOND)).toEqual([2, 4]);
+    expect(read(NOON + 3400 * SECOND)).toEqual([0, 0]);
+    // The hold moved along: settled within the new window, it is counted there.
+    counters.settle('acme', 'a', budget(1, fixed), { disposition: 'consume' }, NOON);
+    expect(read(NOON)).toEqual([3, 3]);
+    expect(read(NOON, fixed)).toEqual([3, 3]);
+    const zoned = { window: { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' } } as const;
+    counters.place('acme', 'd', budget(1, zoned), NOON);
+    expect(counters.read('acme', 'asks', budget(1, zoned), NOON)).toMatchObject({ used: 3, held: 4 });
+    const day = { window: { kind: 'fixed', ms: 86_400_000 } } as const;
+    counters.place('acme', 'e', budget(1, day), NOON);
+    expect(counters.read('acme', 'asks', budget(1, day), NOON)).toMatchObject({ used: 3, held: 5 });
+  });
+
+  test('of a breaker forget old results, and give back a probe that is placed again', () => {
+    const counters = new Counters();
+    const slot = 100 * SECOND;
+    const first = Math.ceil(NOON / slot) * slot;
+    const breaker: LimitDemand = {
+      limit: 'b',
+      key: '',
+      kind: 'breaker',
+      windowMs: 3_200_000,
+      minimum: 3,
+      ratio: 0.5,
+      openMs: 60_000,
+      probes: 2,
+    };
+    const end = (id: string, result: 'good' | 'bad', when: number) => {
+      counters.place('acme', id, breaker, when);
+      counters.settle('acme', id, breaker, { disposition: 'consume', result }, when);
+    };
+    end('b1', 'bad', first);
+    end('g1', 'good', first);
+    end('b2', 'bad', first + 40 * slot);
+    end('g2', 'good', first + 40 * slot);
+    expect(counters.read('acme', 'asks', breaker, first + 40 * slot)).toMatchObject({ state: 'closed', used: 1 });
+    end('b3', 'bad', first + 40 * slot);
+    expect(counters.read('acme', 'asks', breaker, first + 40 * slot)).toMatchObject({ state: 'open', used: 2 });
+    const half = first + 40 * slot + 60 * SECOND;
+    counters.place('acme', 'p', breaker, half);
+    counters.place('acme', 'p', breaker, half);
+    expect(counters.read('acme', 'asks', breaker, half)).toMatchObject({
+      state: 'half_open',
+      held: 1,
+      left: 1,
+      fits: true,
+    });
+    expect(counters.read('acme', 'asks', breaker, half)).not.toHaveProperty('retryAfterMs');
+  });
+
   test('of a window that is changed keep what they counted, and the holds in it', () => {
     const counters = new Counters();
     counters.place('acme', 'a', budget(4, fixed), NOON);
@@ -843,6 +960,25 @@ describe('a report', () => {
     expect(summary.recordedUnder).toEqual([...summary.recordedUnder].sort());
     expect(Object.keys(summary.amounts['newly-denied'])).toHaveLength(10);
     expect(groups[0]?.examples).toHaveLength(5);
+  });
+
+  test('counts kinds apart, and what is the same to the letter only where nothing changes', () => {
+    const tally = new Tally();
+    const { decision: _decision, ...undecided } = recordOf();
+    tally.record(undecided);
+    const put = (one: DecisionChange, letter: boolean) => tally.redecided(one.decidedAt, 'allow', 'deny', letter, one);
+    put(change('1', { amounts: { EUR: 1 } }), true);
+    put(change('2', { kind: 'newly-asked', amounts: { EUR: 2 } }), false);
+    put(change('3', { kind: 'newly-asked', amounts: { EUR: 4 } }), false);
+    tally.redecided('2025-01-01', 'allow', 'allow', false);
+    tally.redecided('2025-01-01', 'allow', 'allow', true);
+    const { summary } = tally.report(DIGEST);
+    expect(summary).toMatchObject({
+      recordedUnder: [],
+      toTheLetter: 1,
+      changes: { 'newly-denied': 1, 'newly-asked': 2, 'newly-allowed': 0 },
+      amounts: { 'newly-denied': { EUR: 1 }, 'newly-asked': { EUR: 6 } },
+    });
   });
 
   test('tells which counters would have had no room, from when to when, for how many and how much', () => {
