@@ -117,8 +117,13 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: 'policy-limits-file',
-    mutate: ['src/policy/limits/{cedar,read,schema,yaml}.ts', 'src/policy/history/{cedar,read,schema,uses}.ts'],
-    tests: ['test/policy/{history-file,yaml-places}.test.ts', 'test/policy/limits-file.test.ts'],
+    mutate: ['src/policy/limits/{read,schema}.ts'],
+    tests: ['test/policy/limits-file.test.ts'],
+  },
+  {
+    name: 'policy-history-file',
+    mutate: ['src/policy/history/{cedar,read,schema,uses}.ts', 'src/policy/limits/{cedar,yaml}.ts'],
+    tests: ['test/policy/{history-file,yaml-places}.test.ts'],
   },
   {
     name: 'policy-input',

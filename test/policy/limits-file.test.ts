@@ -8,6 +8,7 @@ import { parseLimits } from '../../src/policy/limits/index.js';
 import type { Limit } from '../../src/policy/limits/limit.js';
 import type { BundleProblem } from '../../src/policy/problems.js';
 import { EXAMPLE } from './limits-example.js';
+import { runs } from '../support/properties.js';
 import { PERMIT_ALL } from './facts.js';
 
 const starter = await loadBundle(starterFolder());
@@ -430,7 +431,7 @@ describe('a hostile file', () => {
           expect(place(problem)).toMatch(/^(\d+:\d+|limits\.yaml)$/);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });
