@@ -286,7 +286,7 @@ describe('a rule', () => {
 });
 
 describe('what a policy sees of history', () => {
-  const set = { facts: [{ id: 'a-b' }, { id: 'c' }] } as Parameters<typeof historyContext>[1];
+  const set = { facts: [{ id: 'a-b' }, { id: 'c' }] } as unknown as Parameters<typeof historyContext>[1];
   const figure = (fact: string, more: Partial<HistoryFigure> = {}): HistoryFigure => ({
     fact,
     done: 1,
