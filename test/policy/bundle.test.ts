@@ -203,6 +203,15 @@ describe('slices', () => {
   });
 });
 
+test('a forbid on a group of actions outside of the namespace is evaluated: Cedar would apply it', () => {
+  const outside = `action Root;\n${schema.replace('CALL_API appliesTo', 'CALL_API in [Action::"Root"] appliesTo')}`;
+  const policy = policyFromText({
+    'schema.cedarschema': outside,
+    'a.cedar': `${PERMIT_ALL}@id("never") forbid (principal, action in Action::"Root", resource);`,
+  });
+  expect(evaluate(policy, factsOf())).toMatchObject({ effect: 'deny', policies: ['never'] });
+});
+
 describe('the digest', () => {
   const files = { ...starter.files, 'limits.yaml': 'limits: {}\n', 'tests/t.yaml': 'b: 2\n' };
 

@@ -193,6 +193,11 @@ describe('the active policy', () => {
       expect.stringContaining('no connection'),
       { place: 'ledger', active: digest },
     ]);
+    await worker.reload();
+    expect(lines.filter(([level]) => level === 'error')).toHaveLength(1);
+    ledger.down = new Error('no route');
+    await worker.reload();
+    expect(lines.filter(([level]) => level === 'error')).toHaveLength(2);
     ledger.down = undefined;
     expect(await worker.reload()).toEqual({ ok: true, changed: false, digest });
     expect(worker.problem()).toBeUndefined();
@@ -300,6 +305,16 @@ describe('the policy in shadow', () => {
     await worker.reload();
     expect(worker.shadow()).toBeUndefined();
     expect(lines.slice(2)).toEqual([['info', 'no policy is in shadow any more', { place: 'shadow' }]]);
+  });
+
+  test('stays where the active one cannot be taken up', async () => {
+    ledger.place('active', 1, 'one');
+    const shadow = ledger.place('shadow', 2, 'two');
+    await worker.reload();
+    ledger.place('active', 3, 'three');
+    ledger.unsigned.set('s3', invalid('Nobody signed it.'));
+    expect(await worker.reload()).toMatchObject({ ok: false });
+    expect(worker.shadow()?.digest).toBe(shadow);
   });
 
   test('that cannot be used ends the one before, and hinders the active one in nothing', async () => {

@@ -204,6 +204,11 @@ describe('the actions of a schema', () => {
     expect(matched(scope)).toEqual(expected);
   });
 
+  test('of a group outside of the namespace match too', () => {
+    const outside = `action Root;\n${STARTER_SCHEMA.replace('CALL_API appliesTo', 'CALL_API in [Action::"Root"] appliesTo')}`;
+    expect(matched('action in Action::"Root"', outside)).toEqual(['CALL_API', 'DELETE', 'READ', 'WRITE']);
+  });
+
   test('of a group that is reached in two ways match once', () => {
     const twice = STARTER_SCHEMA.replace(
       /action READ, WRITE, DELETE, CALL_API appliesTo (\{[^}]*\};)/,
@@ -260,7 +265,12 @@ describe('the types that are made from other files', () => {
     const ownHistory = `${STARTER_SCHEMA}\ntype History = { mine?: Long };`;
     expect(add(ownHistory, ['few'], ['tested'])).toContain('"few"?: {');
     expect(add(ownHistory, ['few'], ['tested'])).not.toContain('"tested"');
+    const historyOnly = STARTER_SCHEMA.replaceAll(/.*Limits.*\n/g, '');
+    expect(add(historyOnly, ['few'], ['tested'])).toBe(
+      `${historyOnly}\ntype History = {\n  "tested": { done: Long, possible: Long },\n};\n`,
+    );
     const limitsOnly = STARTER_SCHEMA.replaceAll(/.*History.*\n/g, '');
+    expect(add(limitsOnly, [], ['tested'])).toBe(`${limitsOnly}\ntype Limits = {\n};\n`);
     expect(add(limitsOnly, ['few'], ['tested'])).not.toContain('"tested"');
   });
 
