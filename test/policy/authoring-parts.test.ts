@@ -352,7 +352,7 @@ describe('registered tools', () => {
   test('have what they say of themselves, and nothing that they do not', () => {
     const tool = { name: 'x', kind: 'http', environment: 'test' };
     expect(registeredTools([tool as never])).toEqual([tool]);
-    expect(registeredTools([{ ...tool, describe: () => [], targets: () => ['a'] } as never])).toEqual([
+    expect(registeredTools([{ ...tool, describe: () => [], targets: () => ['a'] }])).toEqual([
       { ...tool, operations: [], targets: ['a'] },
     ]);
   });

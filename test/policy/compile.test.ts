@@ -174,7 +174,7 @@ describe('a schema that does not describe the facts is refused when it is loaded
   test('of an agent with an owner, of one without, and of limits and history that are declared', () => {
     expect(load(STARTER_SCHEMA.replace('owner?: String', 'owner: String'))).toThrow(/owner/);
     expect(load(STARTER_SCHEMA.replace(/^ *owner\?.*$/m, ''))).toThrow(/owner/);
-    const narrow = `${STARTER_SCHEMA.replace('limits: Limits', 'limits: { few?: Long }')}`;
+    const narrow = STARTER_SCHEMA.replace('limits: Limits', 'limits: { few?: Long }');
     const limits = { 'limits.yaml': 'limits:\n  few: {kind: count, scope: agent, max: 5, window: 1d}\n' };
     expect(load(narrow, limits)).toThrow(/few/);
     expect(load(narrow)).not.toThrow();

@@ -35,7 +35,7 @@ function recordOf(actionId: string, tool: string, second: number, more: Partial<
     endedAt: time(1),
     receipt: { seq: second + 1, hash: DIGEST },
     ...more,
-  } as DecidedRecord;
+  };
 }
 const figure = (done: number, possible = done, underWay = 0, fact = 'tested') => ({
   fact,
@@ -130,8 +130,8 @@ describe('what the candidate reads', () => {
     histories.place(recordOf('a', 'ci', 1), AT - 1000);
     histories.settle(recordOf('a', 'ci', 1));
     const { facts: _facts, ...malformed } = recordOf('b', 'ci', 2);
-    histories.plan(malformed as DecisionRecord, { candidate, recorded: candidate, happens: true, newly: false });
-    histories.place(malformed as DecisionRecord, AT - 1000);
+    histories.plan(malformed, { candidate, recorded: candidate, happens: true, newly: false });
+    histories.place(malformed, AT - 1000);
     expect(read(histories, asks())).toEqual([[0, 0, 0]]);
   });
 });

@@ -39,7 +39,7 @@ function recordOf(more: Partial<DecisionRecord> = {}): DecidedRecord {
     endedAt: '2025-01-01T12:00:09.000Z',
     receipt: { seq: 1, hash: DIGEST },
     ...more,
-  } as DecidedRecord;
+  };
 }
 
 type Fact = { readonly same?: readonly string[]; readonly scope?: readonly string[] };

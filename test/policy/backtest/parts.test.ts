@@ -820,8 +820,7 @@ describe('what is decided again', () => {
   });
 
   test('is under the same text of a file, or under none in both', () => {
-    const files = (text?: string) =>
-      ({ files: text === undefined ? {} : { f: text } }) as { files: Record<string, string> };
+    const files = (text?: string) => ({ files: text === undefined ? {} : { f: text } });
     expect([
       sameFile(files('a'), files('a'), 'f'),
       sameFile(files(), files(), 'f'),
