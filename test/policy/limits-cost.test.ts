@@ -81,7 +81,7 @@ describe('no input of an agent makes evaluation costly', () => {
       ).join('\n'),
     );
     const items = Array<number>(5000).fill(1);
-    expect(refusal(many, factsOf(), { items }).message).toMatch(/too costly: more than 100000 steps/);
+    expect(refusal(many, factsOf(), { items }).message).toMatch(/too costly: more than (100000 steps|250 ms)/);
     expect(timed(many, { items })).toBeLessThan(FAR_FROM_EVER);
     // The next action starts from zero.
     expect(resolveLimits(many, factsOf(), { input: { items: [1] } }).depths).toHaveLength(50);
