@@ -175,7 +175,7 @@ export class Policy {
   #load(): { readonly cedar: Cedar; readonly sets: PreparsedSets } {
     const cedar = newCedar();
     const parsed = cedar.preparseSchema(SCHEMA_FILE, this.#schema);
-    if (parsed.type === 'success') return { cedar, sets: new PreparsedSets(cedar, this.rules.length) };
+    if (parsed.type === 'success') return { cedar, sets: new PreparsedSets(cedar) };
     const message = parsed.errors.map((error) => error.message).join('; ');
     throw policyInvalid([{ at: SCHEMA_FILE, message, fix: 'Correct the schema.' }]);
   }

@@ -79,8 +79,7 @@ function decide(policy: Policy, facts: Facts): Decision {
   const rules = determining(policy, response.diagnostics.reason);
   if (errors.length > 0) return unevaluated(policy, facts, rules, errors);
   if (response.decision === 'allow') return allowed(policy, facts, rules);
-  if (rules.length === 0)
-    return { ...nothing(policy), effect: 'deny', code: 'POLICY_DENIED', reason: noPermitReason(facts) };
+  if (rules.length === 0) return denied(policy, facts, rules, noPermitReason(facts));
 
   const final = rules.filter((rule) => rule.approvals === undefined);
   if (final.length > 0) return denied(policy, facts, rules, final.map((rule) => sentence(rule, facts)).join('; '));
@@ -196,15 +195,13 @@ function strictest(constraints: readonly Constraint[]): readonly Constraint[] {
     const other = merged.get(key);
     if (other === undefined || Number(value) < Number(other.value)) merged.set(key, constraint);
   }
-  return [...merged.values()].sort(byName);
+  return [...merged.values()];
 }
 
 function byName(a: Constraint, b: Constraint): number {
-  const left = [a.name, a.policy, String(a.value)];
-  const right = [b.name, b.policy, String(b.value)];
-  for (const [index, text] of left.entries()) {
-    const other = right[index] ?? '';
-    if (text !== other) return text < other ? -1 : 1;
-  }
-  return 0;
+  return compare(a.name, b.name) || compare(a.policy, b.policy) || compare(String(a.value), String(b.value));
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }

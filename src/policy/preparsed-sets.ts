@@ -4,7 +4,7 @@ import type { Cedar } from './cedar.js';
 import { policyInvalid } from './problems.js';
 import { staticPolicies, type Rule } from './rules.js';
 
-/** The most sets that are kept, and the most policies in all of them: about 10 KB each. One set may be larger: then it is the only one. */
+/** The most sets that are kept, and the most policies in all of them: about 10 KB each. No set is larger: a bundle has fewer policies. */
 const MAX_SETS = 256;
 const MAX_POLICIES = 20_000;
 
@@ -15,10 +15,9 @@ export class PreparsedSets {
   readonly #free: string[] = [];
   #names = 0;
 
-  constructor(cedar: Cedar, rules: number) {
+  constructor(cedar: Cedar) {
     this.#cedar = cedar;
-    const maxSize = Math.max(MAX_POLICIES, rules + 1);
-    this.#byIds = new LRUCache({ max: MAX_SETS, maxSize, dispose: (name) => this.#free.push(name) });
+    this.#byIds = new LRUCache({ max: MAX_SETS, maxSize: MAX_POLICIES, dispose: (name) => this.#free.push(name) });
   }
 
   /** The name under which Cedar has these policies parsed. @throws CountersignError POLICY_INVALID */

@@ -54,10 +54,10 @@ function actionParents(schema: SchemaJson<string>): ReadonlyMap<string, readonly
   for (const [namespace, definition] of Object.entries(schema)) {
     const own = namespace === '' ? 'Action' : `${namespace}::Action`;
     for (const [id, action] of Object.entries(definition.actions)) {
-      const groups = (action.memberOf ?? []).map((group) => {
-        const type = group.type ?? own;
-        return key(type === 'Action' && namespace !== '' ? own : type, group.id);
-      });
+      // A plain name is one of the namespace or, where that has none, one outside of it. A group too many does no harm: a policy is only kept.
+      const groups = (action.memberOf ?? []).flatMap(({ type = 'Action', id: group }) =>
+        type === 'Action' ? [key(own, group), key(type, group)] : [key(type, group)],
+      );
       parents.set(key(own, id), groups);
     }
   }

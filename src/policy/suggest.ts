@@ -3,7 +3,7 @@
  * proposal was backtested alone: nothing that was ever denied, refused or left unanswered becomes allowed by it.
  */
 import type { DecisionRecord } from '../action/decision-record.js';
-import { backtest } from './backtest/index.js';
+import { backtest, type DecisionChange } from './backtest/index.js';
 import { standingOf } from './backtest/change.js';
 import { bundleFromFiles, type PolicyBundle } from './bundle.js';
 import { compilePolicy, type Policy } from './compile.js';
@@ -126,18 +126,18 @@ function sparedBy(
 ): number | undefined {
   const candidate = compiled({ ...policy.bundle.files, [file]: text });
   if (candidate === undefined) return undefined;
-  const { summary, changes } = backtest(records, { candidate, recordedUnder });
-  // What the policy as it is allows already is not what this adds.
-  const already = new Set(
-    backtest(records, { candidate: policy, recordedUnder })
-      .changes.filter(({ kind }) => kind === 'newly-allowed' || kind === 'newly-askable')
-      .map(({ tenant, actionId }) => `${tenant}/${actionId}`),
+  // What the policy as it is changes alike is not what this adds.
+  const already = new Set(backtest(records, { candidate: policy, recordedUnder }).changes.map(changeText));
+  const added = backtest(records, { candidate, recordedUnder }).changes.filter(
+    (change) => !already.has(changeText(change)),
   );
-  const opened = changes.filter(
-    ({ kind, tenant, actionId }) =>
-      (kind === 'newly-allowed' || kind === 'newly-askable') && !already.has(`${tenant}/${actionId}`),
-  );
-  return opened.length > 0 || summary.changes['no-longer-asked'] === 0 ? undefined : summary.changes['no-longer-asked'];
+  if (added.some(({ kind }) => kind === 'newly-allowed' || kind === 'newly-askable')) return undefined;
+  const spared = added.filter(({ kind }) => kind === 'no-longer-asked').length;
+  return spared === 0 ? undefined : spared;
+}
+
+function changeText({ kind, tenant, actionId }: DecisionChange): string {
+  return `${kind} ${tenant}/${actionId}`;
 }
 
 /** Undefined where the exception does not fit the policy's own schema. */

@@ -230,6 +230,21 @@ describe('a yes over the approval rate limit', () => {
     expect(progress([needs(['dba'])], [hasty('ann'), stand]).state).toBe('waiting');
   });
 
+  test('is not made good by a duty that has nothing to do with the requirement', () => {
+    const stand = yes('bob', ['dba', 'lead'], {
+      delegatedRoles: [
+        { role: 'dba', from: 'ann' },
+        { role: 'lead', from: 'zoe' },
+      ],
+    });
+    const two = [needs(['dba'], { quorum: 2 })];
+    expect(progress(two, [stand, yes('ann', ['dba'])])).toMatchObject({
+      state: 'waiting',
+      missing: [{ have: 1, need: 2 }],
+    });
+    expect(progress(two, [stand, yes('cat', ['dba'])]).state).toBe('approved');
+  });
+
   test('a no over the rate limit is a no', () => {
     expect(progress([needs(['dba'])], [no('ann', ['dba'], { overRateLimit: true })]).state).toBe('denied');
   });
@@ -268,6 +283,14 @@ describe('a decision says nothing new', () => {
     ['but it is of somebody else', yes('lea', ['lead']), false],
   ])('%s', (_, given, nothing) => {
     expect(repeatsEarlier(wanted, [first], given)).toBe(nothing);
+  });
+
+  test('beside others that said something else, and with a passkey again', () => {
+    expect(repeatsEarlier(wanted, [no('zoe', ['lead']), first, yes('ann', ['dba'])], yes('leo', ['lead']))).toBe(true);
+    const assured = yes('leo', ['lead'], { passkey: 'k1' });
+    expect(repeatsEarlier(wanted, [assured], yes('leo', ['lead'], { passkey: 'k2' }))).toBe(true);
+    expect(repeatsEarlier(wanted, [assured], yes('leo', ['lead']))).toBe(true);
+    expect(repeatsEarlier(wanted, [], yes('leo', ['lead']))).toBe(false);
   });
 
   test('two of one person are still one person', () => {

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { canaryOdds, CANARY_ROUND_MS, drawCanaries } from '../../activities/canary-round.js';
 import { canaryOversightOf } from '../../src/action/canary-figures.js';
-import { canaryText, type Canary } from '../../src/action/canary.js';
+import { canaryProposal } from '../../src/action/canary-template.js';
+import { canaryOutcome, canaryPreDigest, canaryText, endOf, type Canary } from '../../src/action/canary.js';
+import { digest } from '../../src/action/json.js';
 import type { Verdict } from '../../src/action/outcome.js';
 import { checkConfig } from '../../src/config/config.js';
 import { canarySettingsOf, type CanariesConfig, type CanarySettings } from '../../src/config/oversight.js';
@@ -160,6 +162,25 @@ describe('the figures', () => {
     expect(found.rules).toMatchObject([{ name: 'large', shown: 4 }]);
   });
 
+  test('come most of them first, then by name, and have no time where nobody decided', () => {
+    const found = canaryOversightOf(
+      [
+        canary({ rules: ['c', 'b'], ending: 'expired' }),
+        canary({ rules: ['a', 'b', 'b'], ending: 'expired', expiresAt: '2026-06-09T00:00:00.000Z' }),
+        canary({ rules: ['d'], expiresAt: now.toISOString() }),
+      ],
+      now,
+    );
+    expect(found.rules.map(({ name, shown }) => `${name} ${shown}`)).toEqual(['b 2', 'a 1', 'c 1', 'd 1']);
+    expect(found.total).toEqual({ shown: 3, refused: 0, approved: 0, ignored: 3 });
+    expect(found.approvers).toEqual([]);
+    const people = canaryOversightOf(
+      [decided('zoe', 'deny', 1), decided('ann', 'deny', 2), decided('bob', 'deny', 3), decided('bob', 'deny', 9)],
+      now,
+    );
+    expect(people.approvers.map(({ name }) => name)).toEqual(['bob', 'ann', 'zoe']);
+  });
+
   test('leave out what was taken back and what still waits, and count what was never closed as ignored', () => {
     const waits = canary({ expiresAt: '2026-06-03T00:00:00.000Z' });
     expect(canaryOversightOf([canary({ ending: 'withdrawn' }), waits], now).total.shown).toBe(0);
@@ -176,4 +197,71 @@ test.each([
   expect(text).toMatch(told);
   expect(text).toContain('nobody proposed it');
   expect(text).toContain('the agent cites no ticket');
+});
+
+describe('what a canary looks like', () => {
+  const ACTION = { tenant: 'acme', actionId: 'a-1', proposal: { tool: 'shop-db' }, proposalDigest: digest('p') };
+
+  test('it has an end only once it ended, and a verdict only where somebody decided', () => {
+    expect(endOf(canary({}))).toBeUndefined();
+    expect(endOf(canary({ ending: 'expired' }))).toEqual({ ending: 'expired', reason: 'nobody asked for it' });
+    expect(endOf(decided('ann', 'deny', 1))).toEqual({
+      ending: 'decided',
+      verdict: 'deny',
+      reason: 'nobody asked for it',
+    });
+  });
+
+  test('one that was taken back is told as that, and not why it should be refused', () => {
+    expect(canaryText({ ending: 'withdrawn', reason: 'no ticket' })).toBe(
+      'This was a canary: nobody proposed it, and nothing could have come of it. It was taken back.',
+    );
+  });
+
+  test('it ends cancelled, with nothing done and no approval in its record', () => {
+    const end = { ending: 'expired', reason: 'no ticket' } as const;
+    const reason = canaryText(end);
+    expect(canaryOutcome(ACTION, end)).toEqual({
+      status: 'cancelled',
+      reason,
+      error: { code: 'CANCELLED', message: reason },
+      tenant: 'acme',
+      actionId: 'a-1',
+      proposalDigest: ACTION.proposalDigest,
+      tool: 'shop-db',
+      approvals: [],
+      checks: [],
+      steps: {},
+      canary: end,
+    });
+  });
+
+  test('it stands on a state that no system has, and another for each action and nonce', () => {
+    const id = { tenant: 'acme', actionId: 'a-1' };
+    expect(canaryPreDigest(id, 'n')).toBe(digest({ countersign: 'canary', ...id, nonce: 'n' }));
+    const others = [
+      canaryPreDigest(id, 'm'),
+      canaryPreDigest({ ...id, actionId: 'a-2' }, 'n'),
+      canaryPreDigest({ ...id, tenant: 'x' }, 'n'),
+    ];
+    expect(new Set([canaryPreDigest(id, 'n'), ...others]).size).toBe(4);
+  });
+
+  test('its proposal is checked like any other', () => {
+    const from = [{ source: 'mail', trust: 'untrusted' }] as const;
+    const template = { ...TEMPLATE, input: { id: 7 }, expect: 'true', reasoning: 'Because.', from };
+    expect(canaryProposal('a-1', template)).toEqual({
+      actionId: 'a-1',
+      tool: 'shop-db',
+      input: { id: 7 },
+      expect: 'true',
+      reasoning: 'Because.',
+      from,
+    });
+    expect(Object.keys(canaryProposal('a-1', TEMPLATE)).sort()).toEqual(['actionId', 'input', 'tool']);
+    expect(() => canaryProposal('a-1', { ...TEMPLATE, input: { id: Number.NaN } })).toThrow(
+      expect.objectContaining({ code: 'INVALID_NUMBER', field: 'canary.input.id' }) as Error,
+    );
+    expect(() => canaryProposal('', TEMPLATE)).toThrow(expect.objectContaining({ code: 'INVALID_PROPOSAL' }) as Error);
+  });
 });

@@ -72,6 +72,48 @@ describe('milestones', () => {
     expect(plan([needs({ escalations: [{ afterSeconds: 1800, roles: ['cto'] }] })], { until: 30 })).toEqual([]);
   });
 
+  test('a reminder and an escalation at the very end, or at the moment something is shown, never come', () => {
+    expect(plan([needs({ remindSeconds: 1800 })], { until: 30 })).toEqual([]);
+    expect(plan([needs({ remindSeconds: 1800 })], { until: 31 })).toEqual([[30, 'reminded']]);
+    const at = needs({ escalations: [{ afterSeconds: 600, roles: ['cto'] }] });
+    expect(plan([at], { shownAt: 10 })).toEqual([]);
+    expect(plan([at], { shownAt: 9 })).toEqual([[10, 'escalated', 'cto']]);
+  });
+
+  test('a reminder of no pause at all comes after a second: a history would be full of it', () => {
+    const [first, second] = plan([needs({ remindSeconds: 0 })]);
+    expect([first, second]).toEqual([
+      [1 / 60, 'reminded'],
+      [3 / 60, 'reminded'],
+    ]);
+  });
+
+  test('the most impatient requirement sets the pace, whichever comes first, beside those that remind nobody', () => {
+    const [slow, quick, none] = [needs({ remindSeconds: 2400 }), needs({ remindSeconds: 600 }), needs({})];
+    for (const requirements of [
+      [slow, quick, none],
+      [none, quick, slow],
+      [quick, slow],
+    ])
+      expect(plan(requirements, { until: 31 })[0]).toEqual([10, 'reminded']);
+  });
+
+  test('come earliest first, whatever kind they are', () => {
+    const late = needs({
+      remindSeconds: 600,
+      escalations: [
+        { afterSeconds: 2400, roles: ['ceo'] },
+        { afterSeconds: 300, roles: ['cto'] },
+      ],
+    });
+    expect(plan([late])).toEqual([
+      [5, 'escalated', 'cto'],
+      [10, 'reminded'],
+      [30, 'reminded'],
+      [40, 'escalated', 'ceo'],
+    ]);
+  });
+
   test('who may decide by now, besides those named first', () => {
     const wanted = needs({
       escalations: [

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/action/decision.js';
 import type { ApprovalRecord } from '../../src/action/outcome.js';
-import { progress, samePerson } from '../../src/action/quorum.js';
+import { progress, refusalBy, samePerson } from '../../src/action/quorum.js';
 
 function needs(roles: string[], quorum = 1, policy = `needs-${roles.join('-')}`): Requirement {
   return { policy, reason: 'because', roles, quorum, ttlSeconds: 3600 };
@@ -98,6 +98,97 @@ describe('quorum', () => {
     const imports = source.match(/^import .*$/gm) ?? [];
     expect(imports.length).toBeGreaterThan(0);
     for (const line of imports) expect(line).toMatch(/^import type /);
+  });
+});
+
+describe('who decided against it', () => {
+  const given = (
+    verdict: ApprovalRecord['verdict'],
+    approver: string,
+    more: Partial<ApprovalRecord> = {},
+  ): ApprovalRecord => ({
+    ...says('deny', approver, 'dba'),
+    verdict,
+    ...more,
+  });
+  const against = (said: readonly ApprovalRecord[]) => {
+    const found = progress([needs(['dba'])], said);
+    return refusalBy(found, said);
+  };
+
+  test('is told with the code of the refusal, and the words where there are any', () => {
+    expect(against([given('deny', 'ann')])).toEqual({ code: 'APPROVAL_DENIED', message: 'ann said no.' });
+    expect(against([given('deny', 'ann', { reason: 'too much' })])).toEqual({
+      code: 'APPROVAL_DENIED',
+      message: 'ann said no: too much',
+    });
+    expect(against([given('request_changes', 'ann', { reason: 'only one' })])).toEqual({
+      code: 'CHANGES_REQUESTED',
+      message: 'ann asks for changes: only one',
+    });
+    const edited = { digest: `sha256:${'0'.repeat(64)}` } as unknown as NonNullable<ApprovalRecord['edited']>;
+    expect(against([given('request_changes', 'ann', { edited })])).toEqual({
+      code: 'CHANGES_REQUESTED',
+      message: 'ann changed what is to be done.',
+    });
+  });
+
+  test('is told in the words of the one who ended it, and of that decision', () => {
+    expect(
+      against([
+        given('approve', 'ann', { reason: 'fine' }),
+        given('deny', 'bob', { reason: 'never' }),
+        given('deny', 'cat', { reason: 'neither' }),
+        given('request_changes', 'bob', { reason: 'smaller' }),
+      ]).message,
+    ).toBe('bob said no: never');
+    expect(
+      against([
+        given('approve', 'bob', { reason: 'fine' }),
+        given('request_changes', 'bob', { reason: 'smaller' }),
+        given('request_changes', 'ann', { reason: 'larger' }),
+      ]).message,
+    ).toBe('bob asks for changes: smaller');
+  });
+
+  test('is told in their words also where others, later, are read first', () => {
+    const [bob, cat] = [given('deny', 'bob', { reason: 'never' }), given('deny', 'cat', { reason: 'neither' })];
+    expect(against([cat, bob]).message).toBe('bob said no: never');
+    const [ann, dan] = [
+      given('request_changes', 'ann', { reason: 'less' }),
+      given('request_changes', 'dan', { reason: 'more' }),
+    ];
+    const edited = { digest: `sha256:${'0'.repeat(64)}` } as unknown as NonNullable<ApprovalRecord['edited']>;
+    expect(against([{ ...dan, edited }, ann]).message).toBe('ann asks for changes: less');
+    expect(against([given('approve', 'ann', { edited, at: ann.at }), ann]).message).toBe('ann asks for changes: less');
+  });
+
+  test('is somebody, where it is not known who', () => {
+    expect(refusalBy({ state: 'denied', missing: [] }, [])).toEqual({
+      code: 'APPROVAL_DENIED',
+      message: 'Somebody said no.',
+    });
+    expect(refusalBy({ state: 'changes_requested', missing: [] }, []).message).toBe('Somebody asks for changes.');
+  });
+
+  test('is the first by time; of two at one time, the first by name, whichever is read first', () => {
+    const at = '2026-03-01T12:00:00.000Z';
+    const [ann, bob] = [given('deny', 'ann', { at }), given('deny', 'bob', { at })];
+    const [early, late] = [
+      given('deny', 'zoe', { at: '2026-03-01T11:59:59.999Z' }),
+      given('deny', 'abe', { at: '2026-03-01T12:00:00.001Z' }),
+    ];
+    for (const said of [
+      [ann, bob],
+      [bob, ann],
+    ])
+      expect(progress([needs(['dba'])], said).by).toBe('ann');
+    for (const said of [
+      [late, ann, early],
+      [early, late, ann],
+      [ann, early, late],
+    ])
+      expect(progress([needs(['dba'])], said).by).toBe('zoe');
   });
 });
 

@@ -6,13 +6,22 @@ import { hasCharacters } from '../../src/action/characters.js';
 import { compensationActionId, compensationWorkflowId, isUndoAgent } from '../../src/action/compensation-ids.js';
 import { derivedActionId } from '../../src/action/derived-id.js';
 import { assertEdited, editedProposal, newEditId } from '../../src/action/edit.js';
-import { actionNotFound, freezeNotFound, passkeyNotFound, trailNotFound } from '../../src/action/errors-not-found.js';
+import {
+  actionNotFound,
+  freezeNotFound,
+  passkeyNotFound,
+  radarAlertNotFound,
+  trailNotFound,
+} from '../../src/action/errors-not-found.js';
 import { asCountersignError, CountersignError, ERROR_CODES } from '../../src/action/errors.js';
 import { planOf, type Plan } from '../../src/action/grant.js';
 import { idempotencyKey, workflowNameOf } from '../../src/action/idempotency-key.js';
+import { digest, digestText } from '../../src/action/json.js';
 import { holdSettlementOf, standingLimit } from '../../src/action/limits.js';
 import type { Outcome } from '../../src/action/outcome.js';
-import { ACTION_ID_PATTERN, type Proposal } from '../../src/action/proposal.js';
+import { ACTION_ID_PATTERN, proposalDigest, type Proposal } from '../../src/action/proposal.js';
+import { isRecordedProposal, isRedacted } from '../../src/action/redacted.js';
+import { sagaDigest } from '../../src/action/saga.js';
 import { toldOfDryRun, toldOfError, toldOfOutcome } from '../../src/action/told.js';
 import type { DryRun } from '../../src/action/dry-run.js';
 
@@ -82,6 +91,19 @@ describe('what is told of a dry run', () => {
   ])('that is %s', (_what, more, first) => {
     expect(dryRun(more)[0]).toBe(first);
     expect(dryRun(more)[1]).toBe('Reason: Because.');
+  });
+
+  test('says nothing of what there is nothing to say of', () => {
+    expect(dryRun({ effect: 'allow' })).toEqual(['It would be done at once.', 'Reason: Because.']);
+    const missing = [{ policy: 'p', roles: ['dba'], have: 0, need: 1 }];
+    expect(dryRun({ effect: 'deny', missing, error: { code: 'FROZEN', message: 'Stop.' } })).toEqual([
+      'It would be denied.',
+      'Reason: Because.',
+      'Code: FROZEN',
+      'Approvals needed: 1 of dba',
+    ]);
+    expect(dryRun({ effect: 'require_approval', missing: [] })[0]).toContain('approved it in advance');
+    expect(dryRun({ effect: 'allow', missing: [] })[0]).toBe('It would be done at once.');
   });
 
   test('says what it would do, who is needed, and what it would wait for', () => {
@@ -252,7 +274,12 @@ describe('an error', () => {
     });
     expect(actionNotFound('a', '', { fix: 'Wait.' })).toMatchObject({ fix: 'Wait.', message: 'There is no action a.' });
     expect(freezeNotFound(7)).toMatchObject({ field: 'id', message: 'There is no freeze 7.' });
-    expect(passkeyNotFound('credentialId')).toMatchObject({ field: 'credentialId' });
+    expect(passkeyNotFound('credentialId')).toMatchObject({ code: 'NOT_FOUND', field: 'credentialId' });
+    expect(radarAlertNotFound(7)).toMatchObject({
+      code: 'NOT_FOUND',
+      field: 'id',
+      message: 'The radar has no alert 7.',
+    });
     expect(trailNotFound('No trail.', 'Begin one.')).toMatchObject({
       field: 'trail',
       message: 'No trail.',
@@ -303,6 +330,12 @@ describe('a plan', () => {
     expect(planOf({ facts, decision } as never, pre as never)).toEqual({ facts, decision, approvals: [], pre });
   });
 
+  test('says nothing of limits where there were none, also beside approvals', () => {
+    const { limits: _limits, ...without } = facts;
+    const plan = planOf({ facts: without, decision } as never, pre as never, { approvals: [], figures: [] });
+    expect(plan.facts).not.toHaveProperty('limits');
+  });
+
   test('has what was left of standing approvals among its figures', () => {
     const approved = { approvals: [{ approver: 'ann' } as never], figures: [limit('standing')] };
     const plan = planOf({ facts, decision } as never, pre as never, approved);
@@ -312,5 +345,48 @@ describe('a plan', () => {
     expect(planOf({ facts: without, decision } as never, pre as never, approved).facts.limits).toEqual([
       limit('standing'),
     ]);
+  });
+});
+
+describe('a saga', () => {
+  const step = (actionId: string) => ({ actionId, digest: digestText(actionId) });
+
+  test('is signed as its steps in their order, of one task, and as nothing else of them', () => {
+    const manifest = { traceId: 't', steps: [step('a'), step('b')] };
+    const signed = sagaDigest(manifest);
+    expect(signed).toBe(digest({ saga: 't', steps: [step('a'), step('b')] }));
+    const more = { ...manifest, steps: manifest.steps.map((one) => ({ ...one, tool: 'x' })) };
+    expect(sagaDigest(more)).toBe(signed);
+    expect(sagaDigest({ ...manifest, steps: manifest.steps.toReversed() })).not.toBe(signed);
+    expect(sagaDigest({ ...manifest, traceId: 'u' })).not.toBe(signed);
+  });
+});
+
+describe('what was redacted', () => {
+  const proposal: Proposal = { actionId: 'a', tool: 'db', input: { name: 'Ann' } };
+  const stands = `redacted:${'a'.repeat(22)}`;
+
+  test.each([
+    [stands, true],
+    [`x${stands}`, false],
+    [`${stands}b`, false],
+    [`redacted:${'a'.repeat(21)}`, false],
+    [`redacted:${'a'.repeat(21)}!`, false],
+    [[stands], false],
+    [5, false],
+  ])('stands under a pseudonym of its own form: %j %s', (value, is) => {
+    expect(isRedacted(value)).toBe(is);
+  });
+
+  test('is the recorded proposal by the digest in the outcome, and else by its own', () => {
+    const own = { digest: proposalDigest(proposal) };
+    expect(isRecordedProposal(proposal, own)).toBe(true);
+    expect(isRecordedProposal(proposal, { ...own, outcome: null })).toBe(true);
+    expect(isRecordedProposal({ ...proposal, input: {} }, own)).toBe(false);
+    const redacted = { ...proposal, input: { name: stands } };
+    const outcome = { redacted: { proposal: digest(redacted) } } as never;
+    expect(isRecordedProposal(redacted, { ...own, outcome })).toBe(true);
+    expect(isRecordedProposal(proposal, { ...own, outcome })).toBe(false);
+    expect(isRecordedProposal({ ...proposal, input: 5n as never }, own)).toBe(false);
   });
 });

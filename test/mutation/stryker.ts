@@ -67,10 +67,13 @@ export async function runStryker(modules: string, part: Part, options: RunOption
   const child = spawn(process.execPath, [path.join(modules, '@stryker-mutator/core/bin/stryker.js'), 'run', config], {
     cwd: ROOT,
     env: {
+      ...(part.runsPerThread === undefined ? {} : { MUTATION_RUNS_PER_THREAD: String(part.runsPerThread) }),
       ...process.env,
       MUTATION_TESTS: part.tests.join(' '),
       ...(part.postgres === undefined ? {} : { MUTATION_POSTGRES: '1' }),
-      ...(part.freshThreads === undefined ? {} : { MUTATION_RUNS_PER_THREAD: '1' }),
+      ...(part.keepsPolicies === undefined ? {} : { MUTATION_KEEPS_POLICIES: '1' }),
+      // A mutant is noticed by a few cases of a costly property, or by the tests that say what breaks.
+      FAST_CHECK_RUNS: '0.2',
     },
     // What it prints is progress; standard output is for the figures.
     stdio: ['ignore', process.stderr, process.stderr],
@@ -92,7 +95,7 @@ function configOf(modules: string, folder: string, part: Part, { concurrency, st
     coverageAnalysis: 'perTest',
     ignoreStatic: !statics,
     concurrency,
-    timeoutMS: 10_000,
+    timeoutMS: 20_000,
     dryRunTimeoutMinutes: 15,
     incremental: true,
     incrementalFile: path.join(folder, 'incremental.json'),

@@ -1,9 +1,10 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CountersignError } from '../../src/action/errors.js';
 import {
+  activePolicy,
   ActivePolicy,
   evaluate,
   loadBundle,
@@ -23,25 +24,14 @@ interface Line {
   readonly message: string;
 }
 
-/** A log whose entries a test can wait for. */
 class Log {
   readonly lines: Line[] = [];
-  #changed: (() => void)[] = [];
 
   readonly info = (fields: Line['fields'], message: string): void => this.#add({ level: 'info', fields, message });
   readonly error = (fields: Line['fields'], message: string): void => this.#add({ level: 'error', fields, message });
 
   #add(line: Line): void {
     this.lines.push(line);
-    for (const wake of this.#changed.splice(0)) wake();
-  }
-
-  async line(holds: (line: Line) => boolean): Promise<Line> {
-    for (;;) {
-      const found = this.lines.find(holds);
-      if (found !== undefined) return found;
-      await new Promise<void>((wake) => this.#changed.push(wake));
-    }
   }
 }
 
@@ -223,93 +213,156 @@ describe('concurrent reloads', () => {
   });
 });
 
-describe('watching', () => {
-  test('accepts changes, refuses a broken one once, and accepts the correction', async () => {
-    const active = new ActivePolicy({ folder, logger: log });
+describe('watching, at each interval,', () => {
+  const INTERVAL = 1000;
+  let active: ActivePolicy;
+
+  beforeEach(async () => {
+    active = new ActivePolicy({ folder, logger: log });
     await active.reload();
-    stop = active.watch(10);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    stop = active.watch(INTERVAL);
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  async function until(holds: () => boolean): Promise<void> {
+    const late = performance.now() + 4000;
+    while (!holds()) {
+      if (performance.now() > late) throw new Error('It does not come to that.');
+      await new Promise((turn) => setImmediate(turn));
+    }
+  }
+  /** One interval passes, and what is done then is done. */
+  async function pass(): Promise<void> {
+    vi.advanceTimersByTime(INTERVAL);
+    await until(() => vi.getTimerCount() === 1);
+  }
+
+  test('looks at the folder, and reads nothing that did not change', async () => {
+    vi.advanceTimersByTime(INTERVAL - 1);
+    expect(vi.getTimerCount()).toBe(1);
+    for (let n = 0; n < 3; n++) await pass();
+    expect(log.lines).toHaveLength(1);
+  });
+
+  test('reads a change once it has been there for an interval', async () => {
     await write('b.cedar', FORBID_ALL);
-    await log.line((line) => line.level === 'info' && line.fields['from'] !== null);
+    await pass();
+    expect(log.lines).toHaveLength(1);
+    await pass();
+    expect(log.lines.map(({ message }) => message)).toEqual(['policy loaded', 'policy loaded']);
     expect(decide(active)).toBe('deny');
+    await pass();
+    await pass();
+    expect(log.lines).toHaveLength(2);
+  });
 
-    await write('b.cedar', 'forbid');
-    await log.line((line) => line.level === 'error');
-    expect(decide(active)).toBe('deny');
+  test('waits while the folder keeps changing', async () => {
+    for (let n = 0; n < 4; n++) {
+      await write('a.cedar', `${PERMIT_ALL}// ${n}`);
+      await pass();
+    }
+    expect(log.lines).toHaveLength(1);
+    await pass();
+    expect(log.lines).toHaveLength(2);
+  });
 
+  test('reads nothing where a change was taken back before it was read', async () => {
+    await write('b.cedar', FORBID_ALL);
+    await pass();
     await rm(join(folder, 'b.cedar'));
-    await log.line(
-      (line) => line.level === 'info' && line.fields['to'] === log.lines[0]?.fields['to'] && line !== log.lines[0],
-    );
-    expect(decide(active)).toBe('allow');
-    expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
+    for (let n = 0; n < 3; n++) await pass();
+    expect(log.lines).toHaveLength(1);
   });
 
-  test('refuses a missing folder once, and accepts it when it is back', async () => {
-    const active = new ActivePolicy({ folder, logger: log });
-    await active.reload();
-    stop = active.watch(10);
+  test('refuses the same files once, and a folder that is missing once', async () => {
+    await write('b.cedar', 'forbid');
+    for (let n = 0; n < 5; n++) await pass();
+    expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
     await rename(folder, `${folder}-gone`);
-    await log.line((line) => line.level === 'error');
-    await rename(`${folder}-gone`, folder);
-    await write('b.cedar', FORBID_ALL);
-    await log.line((line) => line.message === 'policy loaded' && line.fields['from'] !== null);
-    expect(decide(active)).toBe('deny');
-    expect(active.status().lastError).toBeUndefined();
-    expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(1);
+    try {
+      for (let n = 0; n < 5; n++) await pass();
+    } finally {
+      await rename(`${folder}-gone`, folder);
+    }
+    expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
+    await rm(join(folder, 'b.cedar'));
+    for (let n = 0; n < 3; n++) await pass();
+    expect(log.lines.at(-1)).toMatchObject({ level: 'info', message: 'policy unchanged' });
   });
 
-  test('tries again by itself when it was the ledger that failed', async () => {
-    let failures = 2;
-    const active = new ActivePolicy({
+  test('tries again what may have passed', async () => {
+    stop?.();
+    let down = true;
+    active = new ActivePolicy({
       folder,
       logger: log,
       store: async () => {
-        if (failures-- > 0) throw new CountersignError('LEDGER_UNAVAILABLE', 'down', { retryable: true });
+        if (down) throw new CountersignError('LEDGER_UNAVAILABLE', 'down', { retryable: true });
       },
     });
     await active.reload();
-    stop = active.watch(10);
-    await log.line((line) => line.level === 'info');
-    expect(decide(active)).toBe('allow');
-    expect(log.lines.map((line) => line.level)).toEqual(['error', 'error', 'info']);
+    stop = active.watch(INTERVAL);
+    for (let n = 0; n < 4; n++) await pass();
+    const errors = log.lines.filter(({ level }) => level === 'error').length;
+    expect(errors).toBe(3);
+    down = false;
+    await pass();
+    await pass();
+    expect(log.lines.at(-1)).toMatchObject({ level: 'info', message: 'policy loaded' });
   });
 
-  test('does not read a folder while it keeps changing', async () => {
-    const interval = 100;
-    const active = new ActivePolicy({ folder, logger: log });
-    await active.reload();
-    stop = active.watch(interval);
-    // Each text is a valid policy that its author has not finished. On a busy machine, a pause between writes may be taken for the end.
-    // Such an attempt proves nothing, and is repeated.
-    for (let tries = 0; ; tries++) {
-      await active.reload();
-      const before = log.lines.length;
-      let pause = 0;
-      for (let last = Date.now(), end = last + 5 * interval, i = 0; last < end; i++) {
-        await write('a.cedar', `${PERMIT_ALL}// ${tries} ${i}`);
-        pause = Math.max(pause, Date.now() - last);
-        last = Date.now();
-      }
-      if (pause > interval / 2 && tries < 50) continue;
-      expect(log.lines).toHaveLength(before);
-      break;
-    }
-    await write('a.cedar', PERMIT_ALL + FORBID_ALL);
-    const { digest } = await loadBundle(folder);
-    await log.line((line) => line.fields['to'] === digest);
-    expect(decide(active)).toBe('deny');
-  });
-
-  test('ends when it is stopped', async () => {
-    const active = new ActivePolicy({ folder, logger: log });
-    await active.reload();
-    active.watch(5)();
+  test('ends when it is stopped, also during a look', async () => {
     await write('b.cedar', FORBID_ALL);
-    const other = new Log();
-    const watcher = new ActivePolicy({ folder, logger: other });
-    stop = watcher.watch(5);
-    await other.line((line) => line.level === 'info');
+    await pass();
+    vi.advanceTimersByTime(INTERVAL);
+    stop?.();
+    const other = new ActivePolicy({ folder, logger: new Log() });
+    await other.reload();
+    await other.reload();
+    expect(vi.getTimerCount()).toBe(0);
     expect(log.lines).toHaveLength(1);
     expect(decide(active)).toBe('allow');
+    active.watch(INTERVAL)();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
+
+describe('what a reload tells', () => {
+  test('is why nothing is active, with the cause, and where to look', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    const error = unavailable(active);
+    expect(error).toMatchObject({ field: folder, fix: 'Load the policy folder first.', retryable: true });
+    expect(error.cause).toBeUndefined();
+    expect(activePolicy(active)).toBeUndefined();
+    await write('a.cedar', 'permit');
+    const refused = await active.reload();
+    expect(unavailable(active).cause).toBe(refused.ok ? undefined : refused.error);
+    expect(log.lines.at(-1)).toMatchObject({ fields: { folder, active: null, code: 'POLICY_INVALID' } });
+    await write('a.cedar', PERMIT_ALL);
+    await active.reload();
+    expect(activePolicy(active)).toBe(active.current());
+    expect(active.status()).toEqual({ folder, digest: active.current().digest });
+  });
+
+  test('is an unchanged policy, where the files say the same', async () => {
+    const active = new ActivePolicy({ folder, logger: log });
+    const first = ok(await active.reload());
+    const second = ok(await active.reload());
+    expect(second).toEqual({ ok: true, changed: false, digest: first.digest });
+    expect(log.lines.at(-1)).toEqual({
+      level: 'info',
+      message: 'policy unchanged',
+      fields: { folder, from: first.digest, to: first.digest },
+    });
+  });
+});
+
+function unavailable(active: ActivePolicy): CountersignError {
+  try {
+    active.current();
+  } catch (error) {
+    if (error instanceof CountersignError) return error;
+  }
+  throw new Error('There is a policy.');
+}

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { newCedar, locationAt } from '../../src/policy/cedar.js';
@@ -34,6 +35,20 @@ describe("V8's fault with inlined WebAssembly calls", () => {
 });
 
 describe('instances of Cedar', () => {
+  test('leave the one that everybody shares as it is', () => {
+    const load = createRequire(import.meta.url);
+    const shared: unknown = load('@cedar-policy/cedar-wasm/nodejs');
+    const [one, other] = [newCedar(), newCedar()];
+    expect(one).not.toBe(other);
+    expect(one).not.toBe(shared);
+    expect(load('@cedar-policy/cedar-wasm/nodejs')).toBe(shared);
+    const path = load.resolve('@cedar-policy/cedar-wasm/nodejs');
+    delete load.cache[path];
+    newCedar();
+    expect(load.cache[path]).toBeUndefined();
+    expect(load('@cedar-policy/cedar-wasm/nodejs')).not.toBe(one);
+  });
+
   test('share neither preparsed policies nor an overflowed stack', () => {
     const [broken, other] = [newCedar(), newCedar()];
     const policies = { staticPolicies: 'permit (principal, action, resource);' };

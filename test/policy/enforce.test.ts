@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Policy } from '../../src/policy/index.js';
+import { proposedFacts } from '../../src/policy/enforce.js';
 import { aTool, anAgent, enforce, ENFORCE_NOW, loadStarterPolicy, policyFromText } from '../../src/testing/index.js';
+import { policyOn } from './input-example.js';
 
 let policy: Policy;
 beforeAll(async () => {
@@ -83,8 +85,87 @@ describe('a unit test of a policy', () => {
       tool: aTool({ name: 'a' }),
       actionType: 'READ' as const,
     };
-    expect(enforce({ tool: 'b', input: {} }, context)).toMatchObject({ effect: 'deny', code: 'UNKNOWN_TOOL' });
+    expect(enforce({ tool: 'b', input: {} }, context)).toEqual({
+      effect: 'deny',
+      code: 'UNKNOWN_TOOL',
+      reason: 'the proposal is for the tool b, the context has a',
+      policies: [],
+      constraints: [],
+      violations: [],
+      requirements: [],
+      errors: [],
+      policyDigest: policy.digest,
+    });
     expect(enforce({ tool: 'a', input: {} }, context).effect).toBe('allow');
+  });
+});
+
+describe('the facts of a unit test', () => {
+  const given = { agent: anAgent(), tool: aTool(), actionType: 'WRITE' } as const;
+
+  test('are those of the proposal and the context, and what neither says is not there', () => {
+    const facts = proposedFacts({ input: {} }, given);
+    expect(facts).toEqual({
+      ...given,
+      operation: 'write',
+      preview: { rows: 0, targets: [], reads: [], schemaChange: false, sample: [], summary: '' },
+      now: ENFORCE_NOW,
+    });
+    expect(Object.keys(facts)).not.toContain('from');
+    expect(Object.keys(facts)).not.toContain('limits');
+    const from = [{ source: 'mail', trust: 'untrusted' }] as const;
+    expect(
+      proposedFacts({ input: {}, from }, { ...given, limits: [], operation: 'own', preview: { rows: 5 } }),
+    ).toMatchObject({
+      from,
+      limits: [],
+      operation: 'own',
+      preview: { rows: 5, summary: '' },
+    });
+  });
+
+  test('are read of what the input has itself, and only of texts', () => {
+    const facts = (input: object, actionType: 'READ' | 'WRITE' = 'WRITE') =>
+      proposedFacts({ input: input as never }, { ...given, actionType });
+    expect(facts(Object.create({ operation: 'inherited', table: 't' }) as object)).toMatchObject({
+      operation: 'write',
+      preview: { targets: [] },
+    });
+    expect(facts({ operation: 5, table: ['t'] })).toMatchObject({ operation: 'write', preview: { targets: [] } });
+    expect(facts({ table: 'T' })).toMatchObject({ preview: { targets: ['t'], reads: [] } });
+    expect(facts({ table: 'T' }, 'READ')).toMatchObject({ preview: { targets: [], reads: ['t'] } });
+  });
+
+  test('have of the input what the policy declares; one that it cannot read is denied', () => {
+    const large = policyOn('amount?: Long', 'context has input.amount && context.input.amount > 5');
+    const decide = (input: object) => enforce({ tool: 'shop-db', input: input as never }, { ...given, policy: large });
+    expect(decide({ amount: 5 }).effect).toBe('allow');
+    expect(decide({ amount: 6 })).toMatchObject({ effect: 'deny', code: 'POLICY_DENIED' });
+    expect(decide({ amount: 'x' })).toMatchObject({ effect: 'deny', code: 'POLICY_ERROR' });
+    expect(decide({ amount: 1n })).toMatchObject({
+      effect: 'deny',
+      code: 'POLICY_ERROR',
+      reason: expect.stringMatching(/^the policy could not be evaluated: /) as string,
+      policyDigest: large.digest,
+    });
+    expect(decide({}).effect).toBe('allow');
+  });
+
+  test('have what came before as it is given, and nothing where it is not', () => {
+    const tested = policyFromText({
+      'history.yaml': 'history:\n  tested: { of: { tool: ci }, scope: tenant, within: 4h }\n',
+      'a.cedar': '@id("a") permit (principal, action, resource) when { context.history.tested.done >= 1 };',
+    });
+    const decide = (history?: Parameters<typeof enforce>[1]['history']) =>
+      enforce(
+        { tool: 'shop-db', input: {} },
+        { ...given, policy: tested, ...(history === undefined ? {} : { history }) },
+      ).effect;
+    expect([decide(), decide({ tested: { done: 1 } }), decide({ tested: { possible: 1 } })]).toEqual([
+      'deny',
+      'allow',
+      'deny',
+    ]);
   });
 });
 

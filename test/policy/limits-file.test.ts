@@ -5,8 +5,10 @@ import { CountersignError } from '../../src/action/errors.js';
 import { LIMIT_SCOPES } from '../../src/action/limits.js';
 import { bundleFromFiles, compilePolicy, limitText, loadBundle, starterFolder } from '../../src/policy/index.js';
 import { parseLimits } from '../../src/policy/limits/index.js';
+import type { Limit } from '../../src/policy/limits/limit.js';
 import type { BundleProblem } from '../../src/policy/problems.js';
-import { EXAMPLE, limited } from './limits-example.js';
+import { EXAMPLE } from './limits-example.js';
+import { runs } from '../support/properties.js';
 import { PERMIT_ALL } from './facts.js';
 
 const starter = await loadBundle(starterFolder());
@@ -28,11 +30,149 @@ function problemsOf(text: string): readonly BundleProblem[] {
   return problems;
 }
 
+/** The limits of a text under `limits:`, which has nothing wrong in it. */
+function declared(text: string): readonly Limit[] {
+  const problems: BundleProblem[] = [];
+  const { limits } = parseLimits(`limits:\n  ${text}\n`, problems);
+  expect(problems).toEqual([]);
+  return limits;
+}
+
 function place({ at }: BundleProblem): string {
   return typeof at === 'string' ? at : `${at.line}:${at.column}`;
 }
 
 const BUDGET = 'kind: budget, scope: agent, amount: input.amount, unit: EUR, max: 5, window: 1d';
+
+describe('what is read', () => {
+  const read = (text: string) => {
+    const problems: BundleProblem[] = [];
+    const set = parseLimits(text, problems);
+    expect(problems).toEqual([]);
+    return set;
+  };
+  const at = (line: number, column: number) => ({ file: 'limits.yaml', line, column });
+  const expression = (readsAgent: boolean, line: number, column: number) => ({
+    evaluate: expect.any(Function) as () => unknown,
+    readsAgent,
+    place: at(line, column),
+  });
+
+  test('of each kind is all that it says, what follows from what it does not say, and nothing else', () => {
+    const { limits, evaluator } = read(`limits:
+  money:
+    kind: budget
+    scope: [tool, agent]
+    when: agent.id == "bot"
+    amount: input.amount
+    settled: result.paid
+    unit: EUR
+    max: 5.5
+    window: 1d
+    timezone: Europe/Berlin
+    atLimit: queue for   30s
+  plain: {kind: budget, scope: tenant, amount: input.amount, unit: EUR, max: 5, window: forever}
+  few: {kind: count, scope: trace, max: 5, window: sliding 1h, atLimit: approve by dba}
+  fast: {kind: rate, scope: agent, max: 30, per: 1m}
+  burst: {kind: rate, scope: agent, max: 30, per: 1m, burst: 5}
+  lease: {kind: concurrency, scope: tool, max: 2}
+  broken: {kind: breaker, scope: target, window: 5m, minimum: 10, ratio: 0.5, open: 1m}
+  deep: {kind: depth, max: 3, when: tool.name == "x"}
+`);
+    const deny = { kind: 'deny' };
+    expect(limits).toEqual([
+      {
+        id: 'money',
+        place: at(2, 3),
+        when: expression(true, 5, 11),
+        scope: ['agent', 'tool'],
+        atLimit: { kind: 'queue', maxWaitMs: 30_000 },
+        kind: 'budget',
+        max: 5.5,
+        unit: 'EUR',
+        amount: expression(false, 6, 13),
+        settled: expression(false, 7, 14),
+        window: { kind: 'fixed', ms: 86_400_000, timezone: 'Europe/Berlin' },
+      },
+      {
+        id: 'plain',
+        place: at(13, 3),
+        scope: ['tenant'],
+        atLimit: deny,
+        kind: 'budget',
+        max: 5,
+        unit: 'EUR',
+        amount: expression(false, 13, 48),
+      },
+      {
+        id: 'few',
+        place: at(14, 3),
+        scope: ['trace'],
+        atLimit: { kind: 'approve', approvals: [{ roles: ['dba'], quorum: 1, ttlSeconds: 86_400 }] },
+        kind: 'count',
+        max: 5,
+        window: { kind: 'sliding', ms: 3_600_000 },
+      },
+      { id: 'fast', place: at(15, 3), scope: ['agent'], atLimit: deny, kind: 'rate', capacity: 30, refillMs: 2000 },
+      { id: 'burst', place: at(16, 3), scope: ['agent'], atLimit: deny, kind: 'rate', capacity: 5, refillMs: 2000 },
+      { id: 'lease', place: at(17, 3), scope: ['tool'], atLimit: deny, kind: 'concurrency', max: 2 },
+      {
+        id: 'broken',
+        place: at(18, 3),
+        scope: ['target'],
+        atLimit: deny,
+        kind: 'breaker',
+        windowMs: 300_000,
+        minimum: 10,
+        ratio: 0.5,
+        openMs: 60_000,
+        probes: 1,
+      },
+      { id: 'deep', place: at(19, 3), when: expression(false, 19, 37), kind: 'depth', max: 3 },
+    ]);
+    expect(evaluator).toBeDefined();
+    for (const limit of limits) expect('window' in limit).toBe(limit.id === 'money' || limit.id === 'few');
+    for (const limit of limits) expect('when' in limit).toBe(limit.id === 'money' || limit.id === 'deep');
+    expect(Object.keys(limits[1] ?? {})).not.toContain('settled');
+    expect(read('limits:\n  deep: {kind: depth, max: 3}\n')).not.toHaveProperty('evaluator');
+  });
+
+  test.each([
+    [
+      '{kind: count, scope: agent, max: 5, window: 1d, atLimit: "queue for ever"}',
+      'Write deny, queue for 30s, approve by finance',
+    ],
+    [
+      '{kind: count, scope: agent, max: 5, window: 1d, atLimit: "approve by dba, quorum=0"}',
+      'Write deny, queue for 30s, approve by finance',
+    ],
+    ['{kind: count, scope: agent, max: 5, window: 1d, atLimit: "now queue for 30s"}', 'Write deny, queue for 30s'],
+    [
+      '{kind: count, scope: agent, max: 5, window: 12h, timezone: Europe/Berlin}',
+      'Write window: 1d, or take timezone out.',
+    ],
+    ['{kind: count, scope: agent, max: -5, window: 1d}', 'Give max a whole number from 0 to 2^53-1.'],
+    ['{kind: count, scope: agent, window: 1d}', 'Give max a whole number from 0 to 2^53-1.'],
+    ['{kind: count, scope: agent, max: 5, window: a sliding 1h}', 'Write a window such as 1d, sliding 1h or forever'],
+    ['{scope: agent}', 'Give kind budget, count, rate, concurrency, breaker or depth.'],
+  ])('wrongly of %s says how to correct it', (fields, fix) => {
+    const [problem] = problemsOf(`limits:\n  one: ${fields}\n`);
+    expect(problem?.fix).toContain(fix);
+  });
+
+  test('has bounds: a hundred limits, and 65,536 characters', () => {
+    const many = (count: number) =>
+      `limits:\n${Array.from({ length: count }, (_, i) => `  l${i}: {kind: depth, max: 3}\n`).join('')}`;
+    expect(read(many(100)).limits).toHaveLength(100);
+    expect(problemsOf(many(101))).toMatchObject([
+      { at: at(1, 1), message: 'it has 101 limits', expected: 'at most 100' },
+    ]);
+    expect(problemsOf(`limits: {}\n#${' '.repeat(64 * 1024 - 12)}`)).toEqual([]);
+    expect(problemsOf(`limits: {}\n#${' '.repeat(64 * 1024 - 11)}`)).toMatchObject([
+      { at: 'limits.yaml', message: 'it is over 65536 characters' },
+    ]);
+  });
+});
 
 describe('a file that can be used', () => {
   test('the example', () => {
@@ -65,7 +205,7 @@ describe('a file that can be used', () => {
     ['366d', { kind: 'fixed', ms: 366 * 86_400_000 }],
     ['forever', undefined],
   ])('the window %s', (window, expected) => {
-    const [limit] = limited(`one: {${BUDGET.replace('1d', window)}}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET.replace('1d', window)}}`);
     expect(limit).toMatchObject({ id: 'one', kind: 'budget', max: 5, unit: 'EUR' });
     expect(limit?.kind === 'budget' && limit.window).toEqual(expected);
   });
@@ -79,7 +219,7 @@ describe('a file that can be used', () => {
     ],
     ['24h', 'UTC', { kind: 'fixed', ms: 86_400_000, timezone: 'UTC' }],
   ])('the window %s of %s', (window, timezone, expected) => {
-    const [limit] = limited(`one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET.replace('1d', window)}, timezone: ${timezone}}`);
     expect(limit?.kind === 'budget' && limit.window).toEqual(expected);
     expect(limit === undefined ? '' : limitText(limit)).toContain(`by the clock of ${timezone}`);
   });
@@ -117,7 +257,7 @@ describe('a file that can be used', () => {
       },
     ],
   ])('at the limit: %s', (atLimit, expected) => {
-    const [limit] = limited(`one: {${BUDGET}, atLimit: "${atLimit}"}`).limits.limits;
+    const [limit] = declared(`one: {${BUDGET}, atLimit: "${atLimit}"}`);
     expect(limit).toMatchObject({ atLimit: expected });
   });
 
@@ -126,7 +266,7 @@ describe('a file that can be used', () => {
     ['[target, agent]', ['agent', 'target']],
     [`[${LIMIT_SCOPES.toReversed().join(', ')}]`, [...LIMIT_SCOPES]],
   ])('the scope %s', (scope, expected) => {
-    const [limit] = limited(`one: {kind: concurrency, max: 1, scope: ${scope}}`).limits.limits;
+    const [limit] = declared(`one: {kind: concurrency, max: 1, scope: ${scope}}`);
     expect(limit).toMatchObject({ scope: expected });
   });
 
@@ -135,12 +275,11 @@ describe('a file that can be used', () => {
     ['max: 3, per: 10s, burst: 1', { capacity: 1, refillMs: 10_000 / 3 }],
     ['max: 1, per: 366d', { capacity: 1, refillMs: 366 * 86_400_000 }],
   ])('the rate %s', (fields, expected) => {
-    expect(limited(`one: {kind: rate, scope: agent, ${fields}}`).limits.limits).toMatchObject([expected]);
+    expect(declared(`one: {kind: rate, scope: agent, ${fields}}`)).toMatchObject([expected]);
   });
 
   test('a field that is left out has its default', () => {
-    const [breaker] = limited('one: {kind: breaker, scope: target, window: 5m, minimum: 4, ratio: 1, open: 10s}').limits
-      .limits;
+    const [breaker] = declared('one: {kind: breaker, scope: target, window: 5m, minimum: 4, ratio: 1, open: 10s}');
     expect(breaker).toMatchObject({ probes: 1, atLimit: { kind: 'deny' }, windowMs: 300_000, openMs: 10_000 });
     expect(breaker?.when).toBeUndefined();
   });
@@ -422,7 +561,7 @@ describe('a hostile file', () => {
           expect(place(problem)).toMatch(/^(\d+:\d+|limits\.yaml)$/);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -56,6 +56,39 @@ describe('beside others that are decided with it', () => {
     expect(besideOthers(readings, demands, [])).toEqual(readings);
   });
 
+  test('what does not fit by itself keeps its time, and what only the others leave no room for has none', () => {
+    const limits = resolvedLimits(BUDGET);
+    const demands = limits.map(({ demand }) => demand);
+    const beside = (reading: Partial<LimitReading>) =>
+      besideOthers(
+        limits.map((limit) => readingOf(limit, reading)),
+        demands,
+        demands,
+      )[0];
+    expect(beside({ left: 200, fits: true, retryAfterMs: 5 })).not.toHaveProperty('retryAfterMs');
+    expect(Object.keys(beside({ left: 100, fits: false }) ?? {})).not.toContain('retryAfterMs');
+    expect(beside({ left: 100, fits: false, retryAfterMs: 5 })).toMatchObject({ retryAfterMs: 5 });
+    const nothing = demands.map((demand) => ({ ...demand, amount: 0 }) as typeof demand);
+    const reading = limits.map((limit) => readingOf(limit, { left: 1, fits: true, retryAfterMs: 5 }));
+    expect(besideOthers(reading, demands, nothing)).toEqual(reading);
+    expect(besideOthers(reading, [], demands)).toEqual(reading);
+  });
+
+  test('counters of another limit or kind under the same key are none of it', () => {
+    const limits = resolvedLimits(BUDGET);
+    const demands = limits.map(({ demand }) => demand);
+    const readings = limits.map((limit) => readingOf(limit, { left: 500 }));
+    for (const change of [{ limit: 'two' }, { kind: 'count' }]) {
+      expect(
+        besideOthers(
+          readings,
+          demands,
+          demands.map((demand) => ({ ...demand, ...change }) as typeof demand),
+        ),
+      ).toEqual(readings);
+    }
+  });
+
   test('other counters are none of it', () => {
     const limits = resolvedLimits(BUDGET);
     const demands = limits.map(({ demand }) => demand);
@@ -175,6 +208,28 @@ describe('a refusal', () => {
     expect(at(BUDGET, { ...OVER }, 501)).not.toHaveProperty('retryAfterMs');
   });
 
+  test('of several limits says to ask for less where one of them will never fit', () => {
+    const limits = resolveLimits(
+      limited(`a: {kind: count, scope: agent, max: 1, window: 1d}\nb: {kind: count, scope: agent, max: 0, window: 1d}`),
+      refundFacts,
+      { input: {} },
+    ).limits;
+    const readings = limits.map((limit) => readingOf(limit, { fits: false, left: 0, retryAfterMs: 5 }));
+    expect(atLimits(limits, readings, refundFacts)).toMatchObject({
+      reason: expect.stringMatching(/^a .*; b .*; it will never fit$/) as string,
+      fix: 'Ask for less, or have the limit raised in limits.yaml.',
+    });
+    expect(atLimits(limits, readings, refundFacts)).not.toHaveProperty('retryAfterMs');
+  });
+
+  test('by a breaker says to find out why, and when it may be tried again', () => {
+    const breaker = 'kind: breaker, scope: tool, window: 5m, minimum: 1, ratio: 1, open: 1m';
+    expect(at(breaker, { fits: false, state: 'open', retryAfterMs: 60_000 })).toMatchObject({
+      reason: 'one tool=payments: open; try again in 1m, at 2025-01-01T20:41:00Z',
+      fix: 'Find out why actions on it fail; try again in 1m, at 2025-01-01T20:41:00Z.',
+    });
+  });
+
   test('that depends on other actions says so', () => {
     expect(at('kind: concurrency, scope: agent, max: 2', { held: 2, left: 0, fits: false })).toMatchObject({
       code: 'LIMIT_EXCEEDED',
@@ -252,6 +307,8 @@ describe('waiting', () => {
   test('in vain is refused at once: the window ends after the longest wait, or the amount never fits', () => {
     expect(at(`${BUDGET}, atLimit: queue for 1h`, OVER)).toMatchObject({ kind: 'deny', retryAfterMs: 12_000_000 });
     expect(at(`${BUDGET}, atLimit: queue for 4h`, OVER)).toMatchObject({ kind: 'queue', retryAfterMs: 12_000_000 });
+    expect(at(`${BUDGET}, atLimit: queue for 200m`, OVER)).toMatchObject({ kind: 'queue' });
+    expect(at(`${BUDGET}, atLimit: queue for 199m`, OVER)).toMatchObject({ kind: 'deny' });
     expect(at(`${BUDGET}, atLimit: queue for 4h`, { ...OVER, held: 10 }, 501)).toMatchObject({ kind: 'deny' });
   });
 });
@@ -286,17 +343,17 @@ describe('asking people', () => {
   });
 
   test.each([
-    'kind: rate, scope: agent, max: 1, per: 1m',
-    'kind: concurrency, scope: agent, max: 1',
-    'kind: count, scope: agent, max: 1, window: 1d',
-    'kind: breaker, scope: agent, window: 5m, minimum: 1, ratio: 1, open: 1m',
-  ])('for %s', (fields) => {
+    ['kind: rate, scope: agent, max: 1, per: 1m', 'one: actions come faster than one in 1m'],
+    ['kind: concurrency, scope: agent, max: 1', 'one: 1 actions are under way already'],
+    ['kind: count, scope: agent, max: 1, window: 1d', 'one: 1 actions asked, more than is left of 1 actions'],
+    ['kind: breaker, scope: agent, window: 5m, minimum: 1, ratio: 1, open: 1m', 'one: too many actions ended badly'],
+  ])('for %s', (fields, reason) => {
     const result = at(`${fields}, atLimit: approve by lead`, { fits: false, left: 0 });
     expect(result).toMatchObject({
       kind: 'approve',
       requirements: [{ policy: 'limit:one', roles: ['lead'], quorum: 1 }],
     });
-    expect(result.kind === 'approve' && result.requirements[0]?.reason).toMatch(/^one: \w+/);
+    expect(result.kind === 'approve' && result.requirements[0]?.reason).toBe(reason);
   });
 
   test('happens once for each limit, however many of its counters are full', () => {
@@ -360,7 +417,9 @@ describe('what was really spent', () => {
     expect(settled('result', 7)).toEqual({ one: 7 });
     expect(settled('input.amount - double(result.fee)', { fee: '20' })).toEqual({ one: 100 });
     expect(settled('result.paid', { paid: 5000 })).toEqual({ one: 5000 });
-    expect(settledAmounts(resolvedLimits(BUDGET), { paid: 1 })).toEqual({});
+    const failed: string[] = [];
+    expect(settledAmounts(resolvedLimits(BUDGET), { paid: 1 }, (limit) => void failed.push(limit))).toEqual({});
+    expect(failed).toEqual([]);
   });
 
   test.each([null, {}, { paid: -1 }, { paid: '5' }, { paid: null }, { paid: 1e308 }, [], 'x'])(

@@ -9,5 +9,5 @@ if (seed !== 'random') fc.configureGlobal({ ...fc.readConfigureGlobal(), seed: N
 
 /** How many cases of a costly property are tried: as many as said, times `FAST_CHECK_RUNS`. Default 1. */
 export function runs(count: number): number {
-  return count * Number(process.env['FAST_CHECK_RUNS'] ?? 1);
+  return Math.ceil(count * Number(process.env['FAST_CHECK_RUNS'] ?? 1));
 }

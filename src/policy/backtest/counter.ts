@@ -163,10 +163,6 @@ export class CounterModel {
     const same = width === this.width && keep === this.keep && zone === this.zone;
     return same && (this.keep === 0 ? slot === this.slot : this.slots.includes(slot));
   }
-
-  isOpen(at: number): boolean {
-    return this.openUntil !== undefined && at < this.openUntil;
-  }
 }
 
 /** Where a counter stands for a demand, placing nothing. `own`: what the action holds of it already. */

@@ -1,4 +1,5 @@
 /** The slots of windows in time, as the ledger's functions `slot_of` and `slot_begins` have them. Times are microseconds since 1970. */
+import { LRUCache } from 'lru-cache';
 
 const HOUR = 3_600_000_000;
 const DAY = 24 * HOUR;
@@ -21,15 +22,15 @@ export function slotBegins(slot: number, width: number, zone: string): number {
   return possible.length === 0 ? wall - before : Math.min(...possible);
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>();
-const offsets = new Map<string, Map<number, number>>();
+/** Making a format takes longest by far, and asking it takes long. */
+const formats = new LRUCache<string, Intl.DateTimeFormat>({ max: 100 });
+const offsets = new LRUCache<string, number>({ max: 10_000 });
 
 function offsetAt(at: number, zone: string): number {
-  let known = offsets.get(zone);
-  if (known === undefined) offsets.set(zone, (known = new Map()));
   const quarter = Math.floor(at / QUARTER);
-  let offset = known.get(quarter);
-  if (offset === undefined) known.set(quarter, (offset = computed(quarter * QUARTER, zone)));
+  const key = `${quarter} ${zone}`;
+  let offset = offsets.get(key);
+  if (offset === undefined) offsets.set(key, (offset = computed(quarter * QUARTER, zone)));
   return offset;
 }
 
