@@ -14,6 +14,8 @@ export interface RadarOptions extends RadarJudgeOptions {
   readonly logger: Logger;
   /** A worker that died leaves its source to another after this. Milliseconds, default 5,000. */
   readonly leaseMs?: number;
+  /** Which part of the time reading may take, whatever it costs. Above 0, at most 1, default 0.1. */
+  readonly duty?: number;
   /** Called with what was recorded for the first time. */
   readonly found: (alerts: readonly RadarAlert[]) => void;
   /** Called after each round while this worker reads. */
@@ -23,7 +25,6 @@ export interface RadarOptions extends RadarJudgeOptions {
 const LEASE_MS = 5_000;
 /** The longest pause after a failure. Milliseconds. */
 const LONGEST_PAUSE_MS = 30_000;
-/** Reading may take this part of the time and no more, whatever it costs. */
 const DUTY = 0.1;
 /** How often old claims are forgotten. Milliseconds. */
 const FORGET_EVERY_MS = 60 * 60_000;
@@ -83,8 +84,8 @@ export class Radar {
   }
 
   #pauseMs(tookMs: number): number {
-    const { everyMs } = this.#options.source;
-    const calm = Math.max(everyMs, Math.min(tookMs * (1 / DUTY - 1), LONGEST_PAUSE_MS));
+    const { source, duty = DUTY } = this.#options;
+    const calm = Math.max(source.everyMs, Math.min(tookMs * (1 / duty - 1), LONGEST_PAUSE_MS));
     return this.#failures === 0 ? calm : Math.min(calm * 2 ** Math.min(this.#failures, 10), LONGEST_PAUSE_MS, LEASE_MS);
   }
 

@@ -131,6 +131,8 @@ async function databaseOf(
         tools: new Set([tool.name]),
         ledger,
         logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+        // Tests wait for it, and the machine has other work.
+        duty: 1,
         found: (alerts) => void found.push(...alerts),
         tell: () => {},
         ...more,
