@@ -40,7 +40,7 @@ export function translated(
     });
   }
   if (isUnreached(error) || isRefused(error)) return temporalUnavailable(address, error);
-  if (isPassing(error)) {
+  if (says(FAILED_TASK, error) || says(CLOSING, error)) {
     return new CountersignError('TEMPORAL_UNAVAILABLE', `The action ${actionId} cannot be asked at this moment.`, {
       fix: askAgain(actionId),
       retryable: true,
@@ -88,9 +88,11 @@ export function unrecorded(actionId: string, { code, message, ...problem }: Erro
   });
 }
 
-/** What Temporal says while a workflow task has failed and is tried again, or while a workflow is being closed. It is over soon. */
-const PASSING =
-  /workflow task in failed state|unexpected workflow task failure|update was aborted by closing workflow/i;
+/** What Temporal says while a workflow task has failed and is tried again. It is over soon. */
+const FAILED_TASK = /workflow task in failed state|unexpected workflow task failure/i;
+
+/** What it says while a workflow is being closed: whoever asked is told, and finds out by asking again. */
+const CLOSING = /update was aborted by closing workflow/i;
 
 /** What the server answers an update whose workflow was ended while it waited. */
 const CUT_SHORT = 'AcceptedUpdateCompletedWorkflow';
@@ -101,11 +103,11 @@ function isCutShort(error: unknown): boolean {
 
 /** Whether a call failed of something that is over soon: the server turned it away in time of much work, or a workflow task is tried again. */
 export function isBusy(error: unknown): boolean {
-  return isPassing(error) || grpcCode(error) === status.RESOURCE_EXHAUSTED;
+  return says(FAILED_TASK, error) || grpcCode(error) === status.RESOURCE_EXHAUSTED;
 }
 
-function isPassing(error: unknown): boolean {
-  return causes(error).some(({ message }) => PASSING.test(message));
+function says(what: RegExp, error: unknown): boolean {
+  return causes(error).some(({ message }) => what.test(message));
 }
 
 /** Whether a workflow could not be started, or asked, because it has ended. */
