@@ -99,6 +99,29 @@ describe('exactly once', () => {
     expect(await shop.sql(`SELECT count(*)::int AS n FROM audit WHERE what = 'once'`)).toEqual([{ n: 1 }]);
   });
 
+  test('an insert whose rows another attempt with its key commits meanwhile returns what that one did', async () => {
+    const id = await order();
+    const rows = [{ order_id: id, line: 1, sku: 'a' }];
+    const { input, context } = await prepare(tool, { op: 'insert', table: 'order_items', rows });
+    const attempt = new pg.Client({ connectionString: shop.url });
+    await attempt.connect();
+    await attempt.query('BEGIN');
+    await attempt.query(`INSERT INTO order_items (order_id, line, sku) VALUES ($1, 1, 'a')`, [id]);
+    await attempt.query(
+      `INSERT INTO countersign_effects.effects (key, status, input, execution) VALUES ($1, 'done', $2, '{"result":7}')`,
+      [context.idempotencyKey, digest(input)],
+    );
+    // Its snapshot has neither the rows nor the record of the key.
+    const execution = tool.execute(input, context);
+    await shop.blocked();
+    await attempt.query('COMMIT');
+    await attempt.end();
+    expect(await execution).toEqual({ result: 7 });
+    // Rows that nobody with this key has made stay in the way.
+    const other = { ...context, idempotencyKey: randomUUID() };
+    await expectCode(tool.execute(input, other), 'STATE_CHANGED');
+  });
+
   test('a key that was used for one input is refused for another', async () => {
     const [one, two] = [await order(), await order()];
     const first = await act(tool, setStatus(one));

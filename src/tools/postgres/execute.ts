@@ -2,7 +2,7 @@
 import { CountersignError } from '../../action/errors.js';
 import { timeoutSignal } from '../../timeout-signal.js';
 import type { Execution, ExecuteContext } from '../tool.js';
-import { asFailure, isConflict, isMissingTable } from './failure.js';
+import { asFailure, isConflict, isRefusedForWhatIsThere, isMissingTable } from './failure.js';
 import { CommitLost, limitOf, type EffectTransaction, type ExecuteOptions, type Time } from './effect-transaction.js';
 
 /** How often a transaction is attempted when it conflicts with others. */
@@ -23,6 +23,7 @@ export async function executeChange(
   const timeoutMs = Math.min(options.timeoutMs, limitOf(context, 'timeoutMs') ?? Infinity);
   const time: Time = { timeoutMs, signal: timeoutSignal(context.signal, timeoutMs) };
   let committing = false;
+  let refused = false;
   try {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -31,6 +32,8 @@ export async function executeChange(
         committing ||= error instanceof CommitLost;
         const again = attempt < ATTEMPTS && !time.signal.aborted;
         if (isMissingTable(error) && again) await options.effects.ensure();
+        // Where another attempt with the key has done it meanwhile, the next one sees its record.
+        else if (isRefusedForWhatIsThere(error) && again && !refused) refused = true;
         // This is safe after a lost commit too: if it took effect, the key exists; if it is still in progress, we wait for its locks.
         else if (!again || !(isConflict(error) || options.effects.isKeyTaken(error) || error instanceof CommitLost))
           throw error;

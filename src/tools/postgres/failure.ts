@@ -25,6 +25,14 @@ export function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
 
+/**
+ * Whether the database refused the change because of what is there (23) or how it is defined (42). Both are checked against what is committed,
+ * and not against the transaction's snapshot, so it may be what another attempt with the same key has done meanwhile.
+ */
+export function isRefusedForWhatIsThere(error: unknown): boolean {
+  return /^(23|42)/.test(sqlState(error) ?? '');
+}
+
 export function isMissingTable(error: unknown): boolean {
   return ['42P01', '3F000'].includes(sqlState(error) ?? '');
 }
