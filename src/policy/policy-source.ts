@@ -19,6 +19,14 @@ export function splitFile(
   text: string,
   problems: BundleProblem[],
 ): readonly PolicySource[] {
+  if (bracketDepth(text) > MAX_BRACKETS) {
+    problems.push({
+      at: { file, line: 1, column: 1 },
+      message: `a policy in it nests deeper than ${MAX_BRACKETS} brackets`,
+      fix: 'Leave out the brackets that change nothing, or split the policy into several.',
+    });
+    return [];
+  }
   const answer = cedar.policySetTextToParts(text);
   if (answer.type === 'failure') {
     pushAll(problems, answer.errors, (error) => locate(error, file, text));
@@ -50,6 +58,20 @@ export function splitFile(
     advance(part.length);
   }
   return sources;
+}
+
+/** How deeply brackets may nest. Cedar's parser calls itself for each, and how many it bears depends on the stack of the thread that it is in. */
+const MAX_BRACKETS = 100;
+
+const BRACKETS_AND_TEXTS = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|[()[\]{}]/gs;
+
+function bracketDepth(text: string): number {
+  let [depth, deepest] = [0, 0];
+  for (const [found] of text.matchAll(BRACKETS_AND_TEXTS)) {
+    if ('([{'.includes(found)) deepest = Math.max(deepest, ++depth);
+    else if (')]}'.includes(found)) depth--;
+  }
+  return deepest;
 }
 
 const BETWEEN = /(?:\s+|\/\/[^\n]*)*/y;

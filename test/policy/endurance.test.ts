@@ -36,6 +36,14 @@ describe('a policy that nests without end', () => {
     }
   });
 
+  test('is not what texts and comments hold, nor brackets side by side', () => {
+    const many = '('.repeat(200);
+    const text = `// ${many}\n@reason("\\"${many}") permit (principal, action, resource) when { ${Array(200).fill('(true)').join(' || ')} };`;
+    expect(refused(text).message).not.toContain('brackets');
+    const few = `// ${many}\n@id("few") @reason("\\"${many}") permit (principal, action, resource) when { (true) };`;
+    expect(() => policyFromText({ 'a.cedar': few })).not.toThrow();
+  });
+
   test('up to the accepted depth is evaluated, even on a deep call stack', () => {
     const text = Object.entries(nested)
       .filter(([shape]) => shape !== 'sets')

@@ -7,6 +7,7 @@ import type { Allow } from '../../http/options.js';
 import { checkedName, checkedTimeout, checkedUrl } from '../../notify/options.js';
 import { anchorFailed, type Anchor } from './anchor.js';
 
+/** Which authority is asked, how its time stamps are verified, and where they are kept. */
 export interface TimestampAnchorOptions {
   /** Default `timestamp`. */
   readonly name?: string;
