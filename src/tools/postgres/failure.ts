@@ -25,12 +25,15 @@ export function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
 
+/** Rows that refer to others, are unique or exclude others; tables, objects and columns that are there already, or no more. */
+const WHAT_IS_THERE = new Set(['23503', '23505', '23P01', '42P07', '42701', '42703', '42704', '42710']);
+
 /**
- * Whether the database refused the change because of what is there (23) or how it is defined (42). Both are checked against what is committed,
- * and not against the transaction's snapshot, so it may be what another attempt with the same key has done meanwhile.
+ * Whether the database refused the change because of what others have committed. It does not look into the transaction's snapshot for that,
+ * so it may be what another attempt with the same key has done meanwhile.
  */
 export function isRefusedForWhatIsThere(error: unknown): boolean {
-  return /^(23|42)/.test(sqlState(error) ?? '');
+  return WHAT_IS_THERE.has(sqlState(error) ?? '');
 }
 
 export function isMissingTable(error: unknown): boolean {
