@@ -4,6 +4,9 @@ import type { CanaryGroup, CanaryOversight } from '../../../action/canary-figure
 import { secondsText } from '../../../presentation/oversight-text.js';
 import { count } from '../components/format.js';
 import { Sanitized } from '../components/sanitized-text.js';
+import { FiguresTable } from './figures-table.js';
+
+const COLUMNS = ['shown', 'refused', 'approved', 'expired', 'median time'];
 
 export function Canaries({
   canaries: { total, approvers, roles, rules },
@@ -28,33 +31,19 @@ export function Canaries({
       </p>
       {groups.map(([what, members]) =>
         members.length === 0 ? null : (
-          <div class="scroll" tabindex={0} role="region" aria-label={`Canaries by ${what}`}>
-            <table class="figures">
-              <thead>
-                <tr>
-                  <th scope="col">{what}</th>
-                  {['shown', 'refused', 'approved', 'expired', 'median time'].map((column) => (
-                    <th scope="col" class="number">
-                      {column}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {members.map(({ name, shown, refused, approved, ignored, medianSeconds }) => (
-                  <tr>
-                    <th scope="row">
-                      <Sanitized text={name} max={80} />
-                    </th>
-                    {[shown, refused, approved, ignored].map((value) => (
-                      <td class="number">{count(value)}</td>
-                    ))}
-                    <td class="number">{medianSeconds === undefined ? '—' : secondsText(medianSeconds)}</td>
-                  </tr>
+          <FiguresTable label={`Canaries by ${what}`} what={what} columns={COLUMNS}>
+            {members.map(({ name, shown, refused, approved, ignored, medianSeconds }) => (
+              <tr>
+                <th scope="row">
+                  <Sanitized text={name} max={80} />
+                </th>
+                {[shown, refused, approved, ignored].map((value) => (
+                  <td class="number">{count(value)}</td>
                 ))}
-              </tbody>
-            </table>
-          </div>
+                <td class="number">{medianSeconds === undefined ? '—' : secondsText(medianSeconds)}</td>
+              </tr>
+            ))}
+          </FiguresTable>
         ),
       )}
     </section>

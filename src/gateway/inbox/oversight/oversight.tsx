@@ -9,6 +9,7 @@ import { count, either } from '../components/format.js';
 import { At, Empty, Notice } from '../components/parts.js';
 import { Sanitized } from '../components/sanitized-text.js';
 import { Canaries } from './canaries.js';
+import { FiguresTable } from './figures-table.js';
 
 export const PERIODS = [7, 30, 90, 365] as const;
 
@@ -162,38 +163,26 @@ function Groups({ what, title, members }: Named & { readonly title: string }): J
   return (
     <section class="card" aria-labelledby={`by-${what}`}>
       <h2 id={`by-${what}`}>{title}</h2>
-      <div class="scroll" tabindex={0} role="region" aria-label={`Decisions ${title.toLowerCase()}`}>
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">{what}</th>
-              {['decisions', 'yes', 'median time', 'fastest tenth', 'too fast'].map((column) => (
-                <th scope="col" class="number">
-                  {column}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {members.map((member) => (
-              <Row member={member} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <FiguresTable label={`Decisions ${title.toLowerCase()}`} what={what} columns={COLUMNS.map(([name]) => name)}>
+        {members.map((member) => (
+          <Row member={member} />
+        ))}
+      </FiguresTable>
     </section>
   );
 }
 
+/** The columns of every group, and what each says of it. */
+const COLUMNS: readonly (readonly [name: string, textOf: (figures: OversightFigures) => string])[] = [
+  ['decisions', ({ decisions }) => count(decisions)],
+  ['yes', yesText],
+  ['median time', ({ medianSeconds }) => secondsText(medianSeconds)],
+  ['fastest tenth', ({ p10Seconds }) => secondsText(p10Seconds)],
+  ['too fast', ({ tooFast }) => count(tooFast)],
+];
+
 function Row({ member }: { readonly member: OversightGroup }): JSX.Element {
   const { name, before, findings } = member;
-  const columns: readonly ((figures: OversightFigures) => string)[] = [
-    ({ decisions }) => count(decisions),
-    yesText,
-    ({ medianSeconds }) => secondsText(medianSeconds),
-    ({ p10Seconds }) => secondsText(p10Seconds),
-    ({ tooFast }) => count(tooFast),
-  ];
   return (
     <tr>
       <th scope="row">
@@ -207,7 +196,7 @@ function Row({ member }: { readonly member: OversightGroup }): JSX.Element {
           </span>
         )}
       </th>
-      {columns.map((textOf) => (
+      {COLUMNS.map(([, textOf]) => (
         <Cell before={before.decisions === 0 ? undefined : dash(textOf(before))}>{dash(textOf(member))}</Cell>
       ))}
     </tr>
