@@ -48,15 +48,20 @@ export function suggest(
   records: readonly DecisionRecord[],
   { policy, recordedUnder = [], atLeast }: SuggestOptions,
 ): readonly Suggestion[] {
-  return [...candidatesOf(records)]
+  const drafts = [...candidatesOf(records)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .filter(([, { records: own, refused }]) => !refused && own.length >= atLeast)
-    .flatMap(([, candidate]): readonly Suggestion[] => {
-      const drafted = draft(candidate, policy);
-      if (drafted === undefined) return [];
-      const spared = sparedBy(drafted, records, policy, recordedUnder);
-      return spared === undefined ? [] : [{ ...drafted, spared }];
-    });
+    .flatMap(([, candidate]) => draft(candidate, policy) ?? []);
+  if (drafts.length === 0) return [];
+  // What the policy as it is changes alike is not what an exception adds.
+  const already = new Set(backtest(records, { candidate: policy, recordedUnder }).changes.map(changeText));
+  return drafts.flatMap((drafted): readonly Suggestion[] => {
+    const candidate = compiled({ ...policy.bundle.files, [drafted.file]: drafted.text });
+    if (candidate === undefined) return [];
+    const { changes } = backtest(records, { candidate, recordedUnder });
+    const spared = sparedBy(changes.filter((change) => !already.has(changeText(change))));
+    return spared === 0 ? [] : [{ ...drafted, spared }];
+  });
 }
 
 /** By agent, tool, operation, environment and the rule that asked. Only where one rule alone asked does lifting it spare anybody. */
@@ -117,23 +122,10 @@ function draft({ rule: id, records }: Candidate, policy: Policy): Omit<Suggestio
   };
 }
 
-/** How many decisions it spares people, or undefined where it would allow what was not allowed before, or spare nobody. */
-function sparedBy(
-  { file, text }: Pick<Suggestion, 'file' | 'text'>,
-  records: readonly DecisionRecord[],
-  policy: Policy,
-  recordedUnder: readonly Pick<PolicyBundle, 'digest' | 'files'>[],
-): number | undefined {
-  const candidate = compiled({ ...policy.bundle.files, [file]: text });
-  if (candidate === undefined) return undefined;
-  // What the policy as it is changes alike is not what this adds.
-  const already = new Set(backtest(records, { candidate: policy, recordedUnder }).changes.map(changeText));
-  const added = backtest(records, { candidate, recordedUnder }).changes.filter(
-    (change) => !already.has(changeText(change)),
-  );
-  if (added.some(({ kind }) => kind === 'newly-allowed' || kind === 'newly-askable')) return undefined;
-  const spared = added.filter(({ kind }) => kind === 'no-longer-asked').length;
-  return spared === 0 ? undefined : spared;
+/** How many decisions an exception spares people by what it adds: none where it would allow what was not allowed before. */
+function sparedBy(added: readonly DecisionChange[]): number {
+  if (added.some(({ kind }) => kind === 'newly-allowed' || kind === 'newly-askable')) return 0;
+  return added.filter(({ kind }) => kind === 'no-longer-asked').length;
 }
 
 function changeText({ kind, tenant, actionId }: DecisionChange): string {
