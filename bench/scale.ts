@@ -14,9 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
-import { CountersignError } from '../src/action/errors.js';
-import type { Outcome } from '../src/action/outcome.js';
-import { Countersign, type PendingAction, type ProposalInput } from '../src/client/countersign.js';
+import { Countersign } from '../src/client/countersign.js';
 import type { DevServers } from '../src/dev/index.js';
 import type { TemporalSettings } from '../src/environment.js';
 import { lanes, timed } from './lanes.js';
@@ -113,24 +111,13 @@ async function dismiss({ processes, client }: Team): Promise<void> {
 let sequence = 0;
 
 async function perform(team: Team, id: number): Promise<void> {
-  const outcome = await propose(team, {
+  const outcome = await team.client.perform({
     actionId: `row-${++sequence}`,
     tool: 'shop-db',
     input: { op: 'update', table: 'customers', set: { plan: `plan-${sequence}` }, where: { id } },
     reasoning: 'The customer changed the plan.',
   });
   if (outcome.status !== 'success') throw new Error(`${outcome.status}: ${outcome.reason}`);
-}
-
-/** What cannot be asked for a moment, of a machine that is full, is asked again. */
-async function propose({ client }: Team, proposal: ProposalInput): Promise<Outcome | PendingAction> {
-  for (;;) {
-    try {
-      return await client.perform(proposal);
-    } catch (error) {
-      if (!(error instanceof CountersignError) || !error.retryable) throw error;
-    }
-  }
 }
 
 interface Speeds {
@@ -191,7 +178,7 @@ async function wait(team: Team, servers: DevServers, waiting: number): Promise<H
   const workerMB: number[] = [];
   let asked = 0;
   await lanes(waiting, AT_ONCE, async (id) => {
-    const answer = await propose(team, {
+    const answer = await team.client.perform({
       actionId: `ship-${id}`,
       tool: 'shop-db',
       input: { op: 'insert', table: 'shipments', rows: [{ shipped: id }] },

@@ -14,7 +14,7 @@ import type { TemporalSecurity, TemporalSettings } from '../environment.js';
 import { readSecurity } from '../temporal-security.js';
 import { tracedStarts } from '../telemetry/temporal-headers.js';
 import type { PayloadEncryption } from '../privacy/data-converter.js';
-import { OpenCalls } from './open-calls.js';
+import { CLOSED, OpenCalls } from './open-calls.js';
 
 export interface OpenConnection {
   readonly connection: Connection;
@@ -90,6 +90,14 @@ export function temporalUnavailable(address: string, error: unknown): Countersig
       expected: 'an API key or a client certificate that may use the namespace',
       fix: 'Check TEMPORAL_NAMESPACE, and the API key or client certificate (docs/production.md); a new key needs a restart.',
       cause: error,
+    });
+  }
+  if (causes(error).some(({ message }) => message.includes(CLOSED))) {
+    return new CountersignError('TEMPORAL_UNAVAILABLE', CLOSED, {
+      fix: 'Connect again, and repeat the call with the same actionId: that is safe.',
+      cause: error,
+      // By somebody else: this process closed its connection, because it ends or no longer needs it.
+      retryable: true,
     });
   }
   return new CountersignError(

@@ -10,7 +10,7 @@ import { InterceptingCall, Metadata, status, type Interceptor } from '@grpc/grpc
 type Call = ConstructorParameters<typeof InterceptingCall>[0];
 
 /** What a call says that met a closed connection. Its status is CANCELLED, which is not tried again. */
-const CLOSED = 'The connection to Temporal was closed before the call was answered.';
+export const CLOSED = 'The connection to Temporal was closed before the call was answered.';
 
 export class OpenCalls {
   readonly #open = new Set<InterceptingCall>();
@@ -45,11 +45,14 @@ export class OpenCalls {
   }
 }
 
-/** A call that was never sent: it ends with CANCELLED as soon as it is started. */
+/**
+ * A call that was never sent: it ends with CANCELLED soon after it is started. Not in a microtask: a program that repeats its calls without
+ * a pause would keep its own timers and sockets from ever being served.
+ */
 function cancelledCall(): Call {
   return {
     start: (_metadata, listener) => {
-      queueMicrotask(() => {
+      setImmediate(() => {
         listener?.onReceiveMessage?.(null);
         listener?.onReceiveStatus?.({ code: status.CANCELLED, details: CLOSED, metadata: new Metadata() });
       });

@@ -65,6 +65,11 @@ test.each<[string, Reply]>([
   expect({ code, stderr: await stderr, reports }).toEqual({
     code: 0,
     stderr: '',
-    reports: [{ code: 'TEMPORAL_UNAVAILABLE' }],
+    reports: [
+      expect.objectContaining({
+        code: 'TEMPORAL_UNAVAILABLE',
+        message: 'The connection to Temporal was closed before the call was answered.',
+      }),
+    ],
   });
 });
