@@ -172,7 +172,7 @@ async function overseen({ stack: { ledger, ledgerUrl } }: World): Promise<void> 
       ...request,
       nonce: randomUUID(),
       reason: 'made up',
-      most: { perWeek: 50, open: 50 },
+      most: { perWeek: 50, open: 50, perPersonPerDay: 50 },
     };
     await ledger.canaries.open(canary);
     if (end === 'expired') await ledger.canaries.close(key, end);
