@@ -35,12 +35,18 @@ const ALARMS: Readonly<Record<RadarAlert['kind'], { readonly name: string; reado
   gap: { name: 'radar_gap', message: 'the radar did not see what was written' },
 };
 
+/** What it remembers is good for the term in which it was opened. */
+interface OpenReader {
+  readonly term: number;
+  readonly reader: RadarReader;
+}
+
 export class Radar {
   readonly #options: RadarOptions;
   readonly #judge: RadarJudge;
   readonly #reader = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   readonly #stopping = new AbortController();
-  #open: { readonly term: number; readonly reader: RadarReader } | undefined;
+  #open: OpenReader | undefined;
   /** It cannot look, and has left the source to a worker that can. */
   #isAside = false;
   #state: { lagBytes?: number; watched?: readonly string[]; unseen?: readonly string[] } = {};
@@ -100,14 +106,15 @@ export class Radar {
   async #round(signal: AbortSignal): Promise<boolean> {
     const { name, ledger, logger, tell } = this.#options;
     try {
-      const reader = await this.#reading();
-      if (reader === undefined) return false;
+      const open = await this.#reading();
+      if (open === undefined) return false;
+      const { reader, term } = open;
       const observed = await reader.read(signal);
       const { watched, unseen, lagBytes } = observed;
       this.#state = { watched, unseen, ...(lagBytes === undefined ? {} : { lagBytes }) };
       const judged = await this.#judge.judge(observed);
       const { system, position, memory, catalog } = observed;
-      const found = { reader: this.#reader, system, position, memory, catalog, alerts: judged };
+      const found = { reader: this.#reader, term, system, position, memory, catalog, alerts: judged };
       const recorded = await ledger.radar.record(name, found);
       if (recorded === undefined) {
         // Another worker goes on from what was recorded last.
@@ -131,14 +138,14 @@ export class Radar {
   }
 
   /** The open reader, while this worker has the lease. */
-  async #reading(): Promise<RadarReader | undefined> {
+  async #reading(): Promise<OpenReader | undefined> {
     this.#isAside = false;
     const lease = await this.#lease();
     // What is remembered here may be over where another one read meanwhile.
     if (lease?.term !== this.#open?.term) await this.#close();
     if (lease === undefined) return undefined;
     this.#open ??= { term: lease.term, reader: this.#options.source.open(lease) };
-    return this.#open.reader;
+    return this.#open;
   }
 
   #lease(): ReturnType<Ledger['radar']['lease']> {

@@ -491,6 +491,7 @@ test('a platform operator acknowledges what the radar found, whatever its names 
   const writers = [{ user: 'app', application: '<img src=x>' }];
   await radar.record('watched-db', {
     reader: 'test',
+    term: 1,
     system: 'test',
     position: '0/1',
     memory: {},

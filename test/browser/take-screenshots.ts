@@ -223,6 +223,7 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
     }) as const;
   await ledger.radar.record('shop-db', {
     reader: 'worker-1',
+    term: 1,
     system: 'shop',
     position: '0/1A2C40',
     memory: {},
@@ -246,6 +247,7 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
   });
   await ledger.radar.record('staging-db', {
     reader: 'worker-1',
+    term: 1,
     system: 'staging',
     position: '0/9F1038',
     memory: {},

@@ -73,6 +73,7 @@ test('pages hold every alert once, also while more come in', async () => {
   const first = await page('');
   await stack.ledger.radar.record('orders-db', {
     reader: 'test',
+    term: 1,
     system: 'test',
     position: '0/9',
     memory: {},

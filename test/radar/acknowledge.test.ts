@@ -41,6 +41,7 @@ async function alerts(count: number): Promise<readonly number[]> {
   const found = Array.from({ length: count }, () => unexplainedWrite(`0/${randomUUID()}`));
   const recorded = await stack.ledger.radar.record('shop-db', {
     reader: 'test',
+    term: 1,
     system: 'test',
     position: '0/9',
     memory: {},
@@ -144,8 +145,10 @@ test('forged, edited, foreign, revoked, without the role or of an agent, it ackn
     ['a person who left', await looked(ids, left), 'CREDENTIAL_REVOKED'],
     ['an operator of one tenant', await looked(ids, olga), 'ROLE_REQUIRED'],
   ];
-  for (const [who, command, code] of commands)
-    await expect(client.submitCommand(command), who).rejects.toMatchObject({ code });
+  const refusals = await Promise.allSettled(commands.map(([, command]) => client.submitCommand(command)));
+  expect(refusals.map((each, at) => [commands[at]?.[0], (each as { reason?: object }).reason])).toMatchObject(
+    commands.map(([who, , code]) => [who, { code }]),
+  );
   const bot = await issueAgent(stack.keyring, {
     id: 'bot',
     tenant: 'globex',

@@ -39,14 +39,20 @@ test('what a reader found whose lease another took is not recorded, and that of 
   expect(await lease('slow', 0)).toBeDefined();
   expect(await lease('next', 60_000)).toBeDefined();
   expect(await lease('slow', 60_000)).toBeUndefined();
-  expect(await radar.record(source, { reader: 'slow', ...found('0/1') })).toBeUndefined();
+  expect(await radar.record(source, { reader: 'slow', term: 1, ...found('0/1') })).toBeUndefined();
   expect(await radarAlerts.list({ source })).toEqual([]);
 
-  expect(await radar.record(source, { reader: 'next', ...found('0/2') })).toMatchObject([{ position: '0/2' }]);
+  expect(await radar.record(source, { reader: 'next', term: 2, ...found('0/2') })).toMatchObject([{ position: '0/2' }]);
   // Found again, it is none, and the source is judged all the same.
-  expect(await radar.record(source, { reader: 'next', ...found('0/2') })).toEqual([]);
+  expect(await radar.record(source, { reader: 'next', term: 2, ...found('0/2') })).toEqual([]);
   expect(await radarAlerts.list({ source })).toHaveLength(1);
-  expect(await lease('next', 60_000)).toMatchObject({ memory: { position: '0/2' } });
+  expect(await lease('next', 60_000)).toMatchObject({ term: 2, memory: { position: '0/2' } });
+
+  // Whoever has it again goes on from what was recorded meanwhile, and what was read before that is not recorded either.
+  await radar.release(source, 'next');
+  expect(await lease('slow', 60_000)).toMatchObject({ term: 3, memory: { position: '0/2' } });
+  expect(await radar.record(source, { reader: 'slow', term: 1, ...found('0/1') })).toBeUndefined();
+  expect(await radarAlerts.list({ source })).toHaveLength(1);
 });
 
 /** Reads one list of events, as a worker with credentials of its own does. */
@@ -158,8 +164,10 @@ test('one that is alone looks again by itself', async () => {
     await standing('watching');
     alone.reached = false;
     await standing('off');
+    const before = alone.asked;
     alone.reached = true;
     await standing('watching');
+    expect(alone.asked).toBeGreaterThan(before);
   } finally {
     await alone.stop();
   }

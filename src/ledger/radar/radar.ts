@@ -77,12 +77,14 @@ export class RadarRecords {
   /**
    * Records what was found, and how far the source is judged, while the reader has the lease: whoever took it meanwhile finds the same.
    *
-   * @returns those that were not recorded before; undefined where another worker has the lease, and nothing is recorded
+   * @returns those that were not recorded before; undefined where another worker has it, or had it meanwhile, and nothing is recorded
    */
   async record(
     source: string,
     found: {
       readonly reader: string;
+      /** That in which it was read. */
+      readonly term: number;
       readonly system: string;
       readonly position: string;
       readonly memory: JsonObject;
@@ -91,7 +93,7 @@ export class RadarRecords {
       readonly alerts: readonly RadarAlertRequest[];
     },
   ): Promise<readonly RadarAlert[] | undefined> {
-    const { reader, system, position, memory, catalog, alerts } = found;
+    const { reader, term, system, position, memory, catalog, alerts } = found;
     const rows = await this.#database.rows({
       name: 'radar_record',
       query: sql<AlertRow | { readonly id: null }>`
@@ -100,7 +102,7 @@ export class RadarRecords {
           set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb,
             catalog = coalesce(${catalog === undefined ? null : JSON.stringify(catalog)}::jsonb, catalog),
             seen_at = clock_timestamp(), looked_at = clock_timestamp()
-          where source = ${source} and reader = ${reader}
+          where source = ${source} and reader = ${reader} and term = ${term}
           returning source
         ), recorded as (
         insert into ${this.#database.table('radar_alerts')}

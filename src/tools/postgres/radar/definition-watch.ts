@@ -194,7 +194,7 @@ function positionOf({ kind, name }: CatalogChange, { since }: CatalogState, { ta
 
 function isSame({ since: _since, ...before }: CatalogState, now: CatalogFound): boolean {
   // What was remembered may come back in another order.
-  return digest(before as unknown as JsonObject) === digest(now as unknown as JsonObject);
+  return digest(before) === digest(now);
 }
 
 /** A commit of its own has the log flushed up to here, which an idle server would leave for seconds. */
