@@ -92,10 +92,12 @@ const nobody = whereCallsWork(async (world, { gateway, person }, one, { next, au
   ]);
 });
 
-const scoped = whereCallsWork(async (world, { gateway }, one, { next }) => {
+const scoped = whereCallsWork(async (world, { gateway }, one, { next, authorization }) => {
   const narrow = await gateway.agent({ roles: [...one.roles], scopes: ['countersign-prove-nothing'] });
   const headers = { authorization: narrow.authorization };
   const { name } = next();
+  if (!(await offeredTools(gateway, { authorization })).includes(name))
+    return broken(`${name} is not offered to an agent whose scopes cover it.`, FIX);
   if ((await offeredTools(gateway, headers)).includes(name))
     return broken(`${name} is offered to an agent whose scopes do not cover it.`, FIX);
   return allRefused(world, [
