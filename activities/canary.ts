@@ -103,6 +103,7 @@ async function opened(order: Order, seen: CanarySeen, deps: Dependencies): Promi
   const pre = { ...EMPTY_SNAPSHOT, digest: canaryPreDigest({ tenant, actionId }, order.nonce) };
   const shown = shownOf(authentic, { facts, decision, pre }, await redactorOf(authentic, deps));
   const { command, reason, nonce } = order;
+  const { mostPerWeek, mostPerPersonPerDay } = deps.settings.canaries;
   if (command !== undefined) await useOnce(command, deps);
   return deps.ledger.canaries.open({
     tenant,
@@ -113,7 +114,7 @@ async function opened(order: Order, seen: CanarySeen, deps: Dependencies): Promi
     decision,
     reason,
     ...(command === undefined ? {} : { sentBy: command.by }),
-    most: { perWeek: deps.settings.canaries.mostPerWeek, open: MOST_OPEN },
+    most: { perWeek: mostPerWeek, open: MOST_OPEN, perPersonPerDay: mostPerPersonPerDay },
   });
 }
 
@@ -192,6 +193,8 @@ function dueTemplate(name: string, canaries: CanarySettings): Pick<Order, 'templ
       field: 'oversight.canaries.templates',
       expected: 'the same `oversight.canaries` in the config of every worker',
       fix: 'Give all workers the same config.',
+      // Another worker may have it.
+      retryable: true,
     });
   }
   if (canaryOdds(canaries, new Date()) === 0) {

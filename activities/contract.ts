@@ -9,6 +9,7 @@ import type { ApprovalRecord, Outcome, PendingView, ReceiptRef, Shown } from '..
 import type { StoredPasskey } from '../src/action/passkey.js';
 import type { PolicyChange } from '../src/action/policy-rollout.js';
 import type { Proposal } from '../src/action/proposal.js';
+import type { RadarAlert } from '../src/action/radar.js';
 import type { SagaManifest } from '../src/action/saga.js';
 import type { Freeze } from '../src/action/freeze.js';
 import type { Revocation } from '../src/action/revocation.js';
@@ -239,6 +240,8 @@ export type CommandResult =
     }
   | { readonly kind: 'resolve'; readonly outcome: Outcome }
   | { readonly kind: 'send_canary'; readonly canary: Canary; readonly receipt: ReceiptRef }
+  /** As they are now: whoever acknowledged one first stays. */
+  | { readonly kind: 'acknowledge_alerts'; readonly alerts: readonly RadarAlert[]; readonly receipt: ReceiptRef }
   /** The policy is in its new state, or more people have to sign the same. */
   | {
       readonly kind: 'promote_policy' | 'roll_back_policy' | 'shadow_policy' | 'retire_policy';

@@ -16,6 +16,7 @@ import {
   type Execute,
   type AuthorityCommandKind,
 } from './authority-commands.js';
+import { acknowledgeAlerts } from './acknowledge-alerts.js';
 import { appendCommandReceipt } from './command-receipt.js';
 import { checkPolicyCommand, isPolicyCommand, type PolicyCommandKind } from './policy-commands.js';
 import { sign, receiptStatementOf } from './record-outcome.js';
@@ -71,6 +72,8 @@ async function checkOperatorCommand(command: OperatorCommand, deps: Dependencies
       return () => recover(command, deps);
     case 'accept_pins':
       return () => acceptPins(command, deps);
+    case 'acknowledge_alerts':
+      return () => acknowledgeAlerts(command, deps);
     case 'send_canary':
       throw misdirectedCanary();
   }
@@ -144,6 +147,8 @@ const ROLES = {
   recover: 'recover',
   accept_pins: 'pins',
   send_canary: 'canary',
+  // What the radar finds is of no tenant, as what stops all of them.
+  acknowledge_alerts: 'unfreezeAll',
 } as const satisfies Record<OperatorCommand['kind'], keyof CommandRoles>;
 
 const WORDS: Readonly<Record<OperatorCommand['kind'], string>> = {
@@ -153,6 +158,7 @@ const WORDS: Readonly<Record<OperatorCommand['kind'], string>> = {
   recover: 'recover this',
   accept_pins: 'accept pins',
   send_canary: 'send canaries',
+  acknowledge_alerts: 'acknowledge what the radar found',
 };
 
 /**

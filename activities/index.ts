@@ -3,7 +3,7 @@ import { ledgerIsWhole, tellAlarm } from './alarm.js';
 import { authorize } from './authorize.js';
 import { begunBefore, decideBatch } from './batch.js';
 import { decideCanary, endCanary, openCanary, previewCanary } from './canary.js';
-import { drawCanaries } from './canary-round.js';
+import { drawByScheduleInForce } from './canary-schedule.js';
 import { capturePostState } from './capture-post-state.js';
 import { capturePreState } from './capture-pre-state.js';
 import { checkpointTrails } from './checkpoint-trail.js';
@@ -57,7 +57,7 @@ export function createActivities(dependencies: Omit<Dependencies, 'refusals'>, m
     openCanary: (input) => step('openCanary', () => heartbeating(() => openCanary(input, deps))),
     decideCanary: (token) => step('decideCanary', () => heartbeating(() => decideCanary(token, deps))),
     endCanary: (ending) => step('endCanary', () => heartbeating(() => endCanary(ending, deps))),
-    drawCanaries: () => step('drawCanaries', async () => drawCanaries(deps.settings.canaries, new Date())),
+    drawCanaries: () => step('drawCanaries', () => drawByScheduleInForce(deps)),
     executeCommand: (command) => step('executeCommand', () => executeCommand(command, deps)),
     reconcile: (options) => step('reconcile', () => reconcile(options, deps)),
     checkpointTrails: () => asActivity(() => checkpointTrails(deps)),

@@ -5,6 +5,9 @@ import type { Activities } from '../activities/contract.js';
 /** For a connection that blinks. What lasts longer is refused (before the effect) or waited out (after it). */
 const BRIEFLY: RetryPolicy = { initialInterval: '100ms', backoffCoefficient: 3, maximumAttempts: 4 };
 
+/** A worker that may not draw leaves it to another. */
+const UNTIL_DRAWN: RetryPolicy = { initialInterval: '100ms', backoffCoefficient: 2, maximumAttempts: 8 };
+
 /** After the effect nothing may be lost: tried until it is recorded. */
 const UNTIL_DONE: RetryPolicy = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' };
 
@@ -122,8 +125,8 @@ export const canaries = {
     heartbeatTimeout: HEARTBEAT,
     retry: UNTIL_DONE,
   }).endCanary,
-  /** It reads nothing: a worker that has not answered by then is dead. */
-  drawCanaries: proxyActivities<Pick<Activities, 'drawCanaries'>>({ startToCloseTimeout: '5s', retry: BRIEFLY })
+  /** It reads one row: a worker that has not answered by then is dead. */
+  drawCanaries: proxyActivities<Pick<Activities, 'drawCanaries'>>({ startToCloseTimeout: '5s', retry: UNTIL_DRAWN })
     .drawCanaries,
 };
 

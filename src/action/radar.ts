@@ -1,5 +1,7 @@
 /** What the radar finds: writes to a tool's system that no action of ours explains, and times when it could not look. */
 
+import type { Digest } from './json.js';
+
 /** Why a write is unexplained. */
 export const UNEXPLAINED_REASONS = ['no_effect', 'unknown_effect', 'effect_used_twice', 'effect_ended'] as const;
 export type UnexplainedReason = (typeof UNEXPLAINED_REASONS)[number];
@@ -53,7 +55,19 @@ export interface RadarAlert extends RadarAlertRequest {
   readonly system: string;
   /** When it was recorded, by the ledger's clock. RFC 3339 UTC. */
   readonly foundAt: string;
-  readonly acknowledged?: { readonly at: string; readonly by: string; readonly note: string };
+  readonly acknowledged?: Acknowledgement;
+}
+
+/** That a person has looked into an alert, by their signed command. The first stays. */
+export interface Acknowledgement {
+  /** When it was recorded, by the ledger's clock. RFC 3339 UTC. */
+  readonly at: string;
+  readonly by: string;
+  /** The person's: alerts are of none. */
+  readonly tenant: string;
+  readonly note: string;
+  /** Digest of the signed command; the receipt of it is in the chain of the person's tenant. */
+  readonly command: Digest;
 }
 
 /** How the radar of one tool stands, as the worker that reads it last said. */

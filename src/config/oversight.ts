@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { CanaryTemplate } from '../action/canary.js';
 import { canaryTemplateSchema } from '../action/canary-template.js';
+import { digest, type JsonObject } from '../action/json.js';
 import { NAME_PATTERN, TENANT_PATTERN } from '../action/proposal.js';
 import { nonEmpty, whole } from './schema.js';
 
@@ -21,6 +22,11 @@ export interface CanariesConfig {
   readonly tenants?: readonly string[];
   /** How many a tenant gets in seven days at most, however they are sent. From 1 to 100, default 10. */
   readonly mostPerWeek?: number;
+  /**
+   * How many one person may come to decide in 24 hours. While somebody decided so many, those that wait counted in, none is sent to their
+   * tenant. From 1 to 20, default 3.
+   */
+  readonly mostPerPersonPerDay?: number;
   /** When they are sent by themselves: on these days, between these hours. Default 9 to 17 in UTC, from Monday to Friday. */
   readonly hours?: {
     /** The first hour, from 0 to 23. */
@@ -48,10 +54,39 @@ export interface ScheduledCanary extends CanaryTemplate {
 export type CanarySettings = Required<CanariesConfig>;
 
 const MOST_PER_WEEK = 10;
+const MOST_PER_PERSON_PER_DAY = 3;
 
 export function canarySettingsOf({ canaries }: OversightConfig = {}): CanarySettings {
   const hours = { from: 9, to: 17 };
-  return { templates: {}, perWeek: 0, tenants: [], mostPerWeek: MOST_PER_WEEK, hours, ...canaries };
+  return {
+    templates: {},
+    perWeek: 0,
+    tenants: [],
+    mostPerWeek: MOST_PER_WEEK,
+    mostPerPersonPerDay: MOST_PER_PERSON_PER_DAY,
+    hours,
+    ...canaries,
+  };
+}
+
+/** What workers have to agree on, by member. The contents of templates are compared, and kept nowhere but in the config. */
+export function canaryScheduleOf({ templates, hours, ...bounds }: CanarySettings): JsonObject {
+  // What is left out may also be undefined.
+  const plain = (content: ScheduledCanary): JsonObject => JSON.parse(JSON.stringify(content)) as JsonObject;
+  const contents = Object.entries(templates).map(([name, content]) => [name, digest(plain(content))] as const);
+  const { from, to, timeZone = 'UTC', days = WORKING_DAYS } = hours;
+  return {
+    ...bounds,
+    tenants: bounds.tenants.toSorted(),
+    hours: { from, to, timeZone, days: days.toSorted() },
+    templates: Object.fromEntries(contents),
+  };
+}
+
+/** The members in which two schedules differ, by name. */
+export function differingMembers(one: JsonObject, other: JsonObject): readonly string[] {
+  const names = [...new Set([...Object.keys(one), ...Object.keys(other)])].toSorted();
+  return names.filter((name) => digest(one[name] ?? null) !== digest(other[name] ?? null));
 }
 
 const hour = whole(0, 24, 'the day');
@@ -70,6 +105,7 @@ export const oversightSchema = z.strictObject({
         .array(z.string().regex(TENANT_PATTERN, { error: 'names of tenants' }), { error: 'a list of tenants' })
         .optional(),
       mostPerWeek: whole(1, 100, 'canaries').optional(),
+      mostPerPersonPerDay: whole(1, 20, 'canaries').optional(),
       hours: z
         .strictObject({
           from: hour,

@@ -5,14 +5,15 @@ import { radarAlertId } from '../ledger/index.js';
 import type { PersonPrincipal } from './auth/principal.js';
 import type { GatewayDependencies } from './deps.js';
 
+type RadarDependencies = Pick<GatewayDependencies, 'decisions' | 'ledger' | 'settings'>;
 type AlertPage = ReturnType<GatewayDependencies['ledger']['radarAlerts']['page']>;
 type AlertQuery = Parameters<GatewayDependencies['ledger']['radarAlerts']['page']>[0];
 
 /** Every method throws CountersignError ROLE_REQUIRED for a person who may not. */
 export class RadarDesk {
-  readonly #deps: Pick<GatewayDependencies, 'ledger' | 'settings'>;
+  readonly #deps: RadarDependencies;
 
-  constructor(deps: Pick<GatewayDependencies, 'ledger' | 'settings'>) {
+  constructor(deps: RadarDependencies) {
     this.#deps = deps;
   }
 
@@ -31,12 +32,14 @@ export class RadarDesk {
     return this.#deps.ledger.radarAlerts.page(query);
   }
 
-  /** A note for those who come later. It orders nothing, so it is no signed command. The first stays. @throws CountersignError NOT_FOUND */
+  /** By a signed command of the person's, which workers check. The first note stays. @throws CountersignError ROLE_REQUIRED, NOT_FOUND */
   async acknowledge(person: PersonPrincipal, id: string, note: string): Promise<RadarAlert> {
     this.#assertMay(person);
-    const number = radarAlertId(id);
-    const [alert] = await this.#deps.ledger.radarAlerts.acknowledge([number], { by: person.id, note });
-    return alert as RadarAlert;
+    const subject = String(radarAlertId(id));
+    const done = await this.#deps.decisions.state(person, { kind: 'acknowledge_alerts', subject, reason: note });
+    const alert = done.kind === 'acknowledge_alerts' ? done.alerts[0] : undefined;
+    if (alert === undefined) throw new CountersignError('INTERNAL', 'The command was taken for another one.');
+    return alert;
   }
 
   #assertMay(person: PersonPrincipal): void {

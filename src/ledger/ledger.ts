@@ -7,6 +7,7 @@ import { RoleDelegations } from './approvals/role-delegations.js';
 import { StandingApprovals } from './approvals/standing-approvals.js';
 import { Archive } from './archive/archive.js';
 import { Canaries } from './canaries/canaries.js';
+import { CanarySchedules } from './canaries/canary-schedules.js';
 import { Catalogue } from './catalogue/catalogue.js';
 import { Content } from './content/content.js';
 import { Controls } from './controls/controls.js';
@@ -55,6 +56,7 @@ export class Ledger {
   readonly content: Content;
   readonly archive: Archive;
   readonly canaries: Canaries;
+  readonly canarySchedules: CanarySchedules;
   readonly catalogue: Catalogue;
   readonly deliveries: Deliveries;
   readonly retention: Retention;
@@ -84,6 +86,7 @@ export class Ledger {
     this.content = new Content(database);
     this.archive = new Archive(database);
     this.canaries = new Canaries(database);
+    this.canarySchedules = new CanarySchedules(database);
     this.catalogue = new Catalogue(database);
     this.deliveries = new Deliveries(database);
     this.retention = new Retention(database);

@@ -10,7 +10,9 @@ import {
 import { CONTROLS } from './guarantees/controls.js';
 import { EFFECTS, EXPLAINED } from './guarantees/effects.js';
 import { GATEWAY_AGENTS } from './guarantees/gateway-agents.js';
+import { GATEWAY_MCP } from './guarantees/gateway-mcp.js';
 import { GATEWAY_PEOPLE } from './guarantees/gateway-people.js';
+import { GATEWAY_RATE } from './guarantees/gateway-rate.js';
 import { GRANTS } from './guarantees/grants.js';
 import { IDENTITY } from './guarantees/identity.js';
 import { KEYS } from './guarantees/keys.js';
@@ -35,6 +37,8 @@ export const GUARANTEES: readonly Guarantee[] = [
   ...PASSKEYS,
   ...GATEWAY_AGENTS,
   ...GATEWAY_PEOPLE,
+  ...GATEWAY_MCP,
+  ...GATEWAY_RATE,
   ...CONTROLS,
   EXPLAINED,
   ...PRIVACY,

@@ -35,12 +35,20 @@ const ALARMS: Readonly<Record<RadarAlert['kind'], { readonly name: string; reado
   gap: { name: 'radar_gap', message: 'the radar did not see what was written' },
 };
 
+/** What it remembers is good for the term in which it was opened. */
+interface OpenReader {
+  readonly term: number;
+  readonly reader: RadarReader;
+}
+
 export class Radar {
   readonly #options: RadarOptions;
   readonly #judge: RadarJudge;
   readonly #reader = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   readonly #stopping = new AbortController();
-  #open: RadarReader | undefined;
+  #open: OpenReader | undefined;
+  /** It cannot look, and has left the source to a worker that can. */
+  #isAside = false;
   #state: { lagBytes?: number; watched?: readonly string[]; unseen?: readonly string[] } = {};
   #problem: CountersignError | undefined;
   #hasLooked = false;
@@ -58,7 +66,7 @@ export class Radar {
     const { leaseMs = LEASE_MS } = this.#options;
     // A round, and the pause after it, may take longer than a lease.
     this.#renewal = setInterval(() => {
-      if (this.#open !== undefined) void this.#lease().catch(() => {});
+      if (this.#open !== undefined && !this.#isAside) void this.#lease().catch(() => {});
     }, leaseMs / 3);
     this.#running = this.#run();
   }
@@ -84,30 +92,43 @@ export class Radar {
   }
 
   #pauseMs(tookMs: number): number {
-    const { source, duty = DUTY } = this.#options;
+    const { source, duty = DUTY, leaseMs = LEASE_MS } = this.#options;
+    // While another worker reads: whoever leaves the source is followed soon, however seldom it is read.
+    const followMs = Math.min(source.everyMs, leaseMs);
     const calm = Math.max(source.everyMs, Math.min(tookMs * (1 / duty - 1), LONGEST_PAUSE_MS));
-    return this.#failures === 0 ? calm : Math.min(calm * 2 ** Math.min(this.#failures, 10), LONGEST_PAUSE_MS, LEASE_MS);
+    if (this.#failures === 0) return this.#open === undefined ? followMs : calm;
+    const again = Math.min(calm * 2 ** Math.min(this.#failures, 10), LONGEST_PAUSE_MS, LEASE_MS);
+    // So that every other worker has tried to take it first.
+    return this.#isAside ? Math.max(again, 2 * followMs) : again;
   }
 
   /** @returns whether there is more to read at once */
   async #round(signal: AbortSignal): Promise<boolean> {
     const { name, ledger, logger, tell } = this.#options;
     try {
-      const reader = await this.#reading();
-      if (reader === undefined) return false;
+      const open = await this.#reading();
+      if (open === undefined) return false;
+      const { reader, term } = open;
       const observed = await reader.read(signal);
       const { watched, unseen, lagBytes } = observed;
       this.#state = { watched, unseen, ...(lagBytes === undefined ? {} : { lagBytes }) };
       const judged = await this.#judge.judge(observed);
       const { system, position, memory, catalog } = observed;
-      const recorded = await ledger.radar.record(name, { system, position, memory, catalog, alerts: judged });
+      const found = { reader: this.#reader, term, system, position, memory, catalog, alerts: judged };
+      const recorded = await ledger.radar.record(name, found);
+      if (recorded === undefined) {
+        // Another worker goes on from what was recorded last.
+        await this.#close();
+        return false;
+      }
       this.#report(recorded);
       await reader.confirm(observed, signal);
+      tell();
+      if (observed.incomplete !== undefined) throw observed.incomplete;
       this.#failures = 0;
       if (this.#problem !== undefined) logger.info({ tool: name }, 'the radar looks again');
       this.#problem = undefined;
       this.#hasLooked = true;
-      tell();
       await this.#forget();
       return observed.more;
     } catch (thrown) {
@@ -117,13 +138,13 @@ export class Radar {
   }
 
   /** The open reader, while this worker has the lease. */
-  async #reading(): Promise<RadarReader | undefined> {
+  async #reading(): Promise<OpenReader | undefined> {
+    this.#isAside = false;
     const lease = await this.#lease();
-    if (lease === undefined) {
-      await this.#close();
-      return undefined;
-    }
-    this.#open ??= this.#options.source.open(lease);
+    // What is remembered here may be over where another one read meanwhile.
+    if (lease?.term !== this.#open?.term) await this.#close();
+    if (lease === undefined) return undefined;
+    this.#open ??= { term: lease.term, reader: this.#options.source.open(lease) };
     return this.#open;
   }
 
@@ -156,7 +177,7 @@ export class Radar {
     await this.#options.ledger.radarEffects.forgetClaims(this.#options.name);
   }
 
-  /** What is held back for the radar stays within its bound also while nothing can be recorded. */
+  /** What is held back for the radar stays within its bound also while nothing can be recorded. Another worker may be able to look. */
   async #failed(problem: CountersignError, signal: AbortSignal): Promise<void> {
     const { name, logger } = this.#options;
     this.#failures++;
@@ -165,12 +186,16 @@ export class Radar {
     this.#problem = problem;
     // Where actions must be watched, they stop at once.
     await this.#lease().catch(() => {});
-    await this.#open?.guard(signal).catch(() => {});
+    await this.#open?.reader.guard(signal).catch(() => {});
+    if (problem.code === 'LEDGER_UNAVAILABLE') return;
+    this.#isAside = true;
+    await this.#options.ledger.radar.release(name, this.#reader).catch(() => {});
   }
 
   async #close(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
-    await open?.close().catch(() => {});
+    this.#hasLooked = false;
+    await open?.reader.close().catch(() => {});
   }
 }

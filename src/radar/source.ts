@@ -1,4 +1,5 @@
 /** The interface of what the radar reads: a tool's system, as a list of what was written there since it was last asked. */
+import type { CountersignError } from '../action/errors.js';
 import type { JsonObject } from '../action/json.js';
 import type { RadarChange, RadarWriter } from '../action/radar.js';
 
@@ -66,6 +67,8 @@ export interface Observed {
   readonly memory: JsonObject;
   /** The same for what seldom changes, where it has: else it is kept. */
   readonly catalog?: JsonObject;
+  /** Why it was not read to its end, though nothing failed: recorded, and as good as not looking. */
+  readonly incomplete?: CountersignError;
   /** Whether there is more to be read at once. */
   readonly more: boolean;
   readonly lagBytes?: number;
@@ -95,7 +98,7 @@ export interface RadarSource {
   readonly kind: string;
   /** How often it is read. Milliseconds. */
   readonly everyMs: number;
-  /** Whether a worker must not start where it cannot look. */
+  /** Whether nothing may be changed there while it cannot look. */
   readonly required: boolean;
   readonly writers: DeclaredWriters;
   /** Whether a key that came with one write may come with no other. */

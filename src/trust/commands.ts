@@ -26,6 +26,8 @@ import { credentialIdSchema } from './passkeys/response.js';
 export const ID_PATTERN = /^[!-~]{1,128}$/;
 /** The tools of a standing approval, where `*` stands for any run of characters. */
 export const TOOLS_PATTERN = /^[A-Za-z0-9._*-]{1,63}$/;
+/** Up to 100 numbers of alerts. */
+const ALERTS_PATTERN = /^[1-9]\d{0,11}(,[1-9]\d{0,11}){0,99}$/;
 
 const DEFAULT_TTL_SECONDS = 300;
 /** It is signed to be handed in at once. */
@@ -97,6 +99,12 @@ const sendCanary = {
   subject: actionIdSchema,
   canary: canaryTemplateSchema,
 };
+/** Those of what the radar found that the signer has looked into: their numbers in the ledger, with commas between them. */
+const acknowledgeAlerts = {
+  ...common,
+  kind: z.literal('acknowledge_alerts'),
+  subject: z.string().regex(ALERTS_PATTERN),
+};
 const endRoleDelegation = { ...common, kind: z.literal('end_role_delegation'), subject: idSchema };
 
 const signed = {
@@ -128,6 +136,7 @@ export const commandClaimsSchema = z
     z.strictObject({ ...retirePolicy, ...byPerson }),
     z.strictObject({ ...acceptPins, ...byPerson }),
     z.strictObject({ ...sendCanary, ...byPerson }),
+    z.strictObject({ ...acknowledgeAlerts, ...byPerson }),
   ])
   .refine((claims) => claims.kind !== 'delegate_role' || endsLater(claims), { path: ['until'] })
   .refine(({ iat, exp }) => exp > iat && exp - iat <= MAX_TTL_SECONDS, { path: ['exp'] });
@@ -154,6 +163,7 @@ export const commandOptionsSchema = z
     z.strictObject({ ...retirePolicy, ...signingOptions }),
     z.strictObject({ ...acceptPins, ...signingOptions }),
     z.strictObject({ ...sendCanary, ...signingOptions }),
+    z.strictObject({ ...acknowledgeAlerts, ...signingOptions }),
   ])
   .refine((options) => options.kind !== 'delegate_role' || endsLater(options), { path: ['until'] });
 
@@ -231,6 +241,11 @@ export type Command = Common &
         readonly kind: 'send_canary';
         /** The id of the action that it seems to be. */ readonly subject: string;
         readonly canary: CanaryTemplate;
+      }
+    | {
+        readonly kind: 'acknowledge_alerts';
+        /** The numbers of up to 100 alerts of the radar: `17,18`. The reason is what is noted with each. */
+        readonly subject: string;
       }
   );
 

@@ -12,6 +12,7 @@ import { Meter } from '../telemetry/meter.js';
 import type { Tool } from '../tools/tool.js';
 import { loadVerification } from '../verify/index.js';
 import { assemble } from './assemble.js';
+import { putCanariesInForce } from './canary-schedule.js';
 import { buildIdOf, workflowBundlePath } from './bundle.js';
 import { alarming, freezeWhatWasSetBack } from './ledger-alarm.js';
 import type { RunningWorker, WorkerOptions } from './options.js';
@@ -67,6 +68,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       const { checkpointEverySeconds = 300 } = config.trail ?? {};
       await temporalSide.scheduleRounds('reconcile', reconcileEveryMs, logger);
       await temporalSide.scheduleRounds('checkpointTrails', checkpointEverySeconds * 1000, logger);
+      await putCanariesInForce(ledger, temporal.taskQueue, config.oversight, logger);
       if ((config.oversight?.canaries?.perWeek ?? 0) > 0)
         await temporalSide.scheduleRounds('canaryRound', CANARY_ROUND_MS, logger);
       else await temporalSide.unscheduleRounds('canaryRound', logger);

@@ -490,6 +490,8 @@ test('a platform operator acknowledges what the radar found, whatever its names 
   } as const;
   const writers = [{ user: 'app', application: '<img src=x>' }];
   await radar.record('watched-db', {
+    reader: 'test',
+    term: 1,
     system: 'test',
     position: '0/1',
     memory: {},

@@ -168,7 +168,12 @@ async function overseen({ stack: { ledger, ledgerUrl } }: World): Promise<void> 
   for (const [n, end] of ends.entries()) {
     const key = { tenant, actionId: `canary-${n}` };
     const request = requestFor(key, { requirements: [rules[n % 2] ?? requirement()] });
-    const canary = { ...request, nonce: randomUUID(), reason: 'made up', most: { perWeek: 50, open: 50 } };
+    const canary = {
+      ...request,
+      nonce: randomUUID(),
+      reason: 'made up',
+      most: { perWeek: 50, open: 50, perPersonPerDay: 50 },
+    };
     await ledger.canaries.open(canary);
     if (end === 'expired') await ledger.canaries.close(key, end);
     else {
@@ -217,6 +222,8 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
       writers: [{ user: 'app', application: 'psql' }],
     }) as const;
   await ledger.radar.record('shop-db', {
+    reader: 'worker-1',
+    term: 1,
     system: 'shop',
     position: '0/1A2C40',
     memory: {},
@@ -238,12 +245,21 @@ async function writtenPast({ stack: { ledger } }: World): Promise<void> {
       }),
     ],
   });
-  await ledger.radar.record('staging-db', { system: 'staging', position: '0/9F1038', memory: {}, alerts: [] });
+  await ledger.radar.record('staging-db', {
+    reader: 'worker-1',
+    term: 1,
+    system: 'staging',
+    position: '0/9F1038',
+    memory: {},
+    alerts: [],
+  });
   const oldest = (await ledger.radarAlerts.list()).at(-1);
   if (oldest !== undefined)
     await ledger.radarAlerts.acknowledge([oldest.id], {
       by: 'paula@example.com',
+      tenant: 'acme',
       note: 'the weekly clean-up, before it was declared',
+      command: digestText('the weekly clean-up'),
     });
 }
 

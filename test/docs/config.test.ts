@@ -51,6 +51,7 @@ const CANARIES: Names<Required<CanariesConfig>> = {
   perWeek: true,
   tenants: true,
   mostPerWeek: true,
+  mostPerPersonPerDay: true,
   hours: true,
 };
 const TRAIL: Names<Required<TrailConfig>> = { checkpointEverySeconds: true, anchors: true };

@@ -46,6 +46,7 @@ const HTTP: Names<Required<HttpRadarOptions>> = {
   writers: true,
   everyMs: true,
   overlapMs: true,
+  required: true,
 };
 
 /** The first cells of the table that follows a text. */

@@ -54,6 +54,7 @@ beforeAll(async () => {
           perWeek: 1,
           tenants: [TENANT],
           mostPerWeek: 8,
+          mostPerPersonPerDay: 20,
           hours: { from: 0, to: 24, days: ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] },
         },
       },

@@ -14,7 +14,7 @@ let paula: Sender;
 let all: readonly RadarAlert[];
 
 beforeAll(async () => {
-  stack = await startStack({ schema: '', worker: false });
+  stack = await startStack({ schema: '' });
   gateway = await startTestGateway(stack);
   paula = await gateway.person({ id: 'paula', tenant: 'globex', roles: ['platform-operator'] });
   await recordRadarAlerts(stack.ledger);
@@ -72,6 +72,8 @@ test('pages hold every alert once, also while more come in', async () => {
   };
   const first = await page('');
   await stack.ledger.radar.record('orders-db', {
+    reader: 'test',
+    term: 1,
     system: 'test',
     position: '0/9',
     memory: {},
@@ -100,10 +102,14 @@ test('the first note stays, in the list and in the trail, under the name of who 
   const at = `/v1/radar/alerts/${alert?.id}/acknowledge`;
   const before = Date.now();
   const first = await paula.post(at, { note: 'the nightly import,\ndeclared since' });
-  const acknowledged = { by: 'paula', note: 'the nightly import,\ndeclared since' };
+  const acknowledged = { by: 'paula', tenant: 'globex', note: 'the nightly import,\ndeclared since' };
   expect([first.status, first.body]).toMatchObject([200, { ...alert, acknowledged }]);
-  const noted = (first.body as unknown as RadarAlert).acknowledged?.at ?? '';
-  expect(Math.abs(Date.parse(noted) - before)).toBeLessThan(60_000);
+  const noted = (first.body as unknown as RadarAlert).acknowledged;
+  expect(Math.abs(Date.parse(noted?.at ?? '') - before)).toBeLessThan(60_000);
+  // What she said was signed for her, and has a receipt.
+  expect(await stack.receipts()).toMatchObject([
+    { tenant: 'globex', tool: 'countersign.acknowledge_alerts', approvals: [noted?.command] },
+  ]);
 
   const peer = await gateway.person({ id: 'pete', tenant: 'acme', roles: ['platform-operator'] });
   const again = await peer.post(at, { note: 'another' });

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { WorkflowFailedError, type ScheduleHandle, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { sql } from 'kysely';
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultPoint } from '../../activities/deps.js';
 import { CANARY_ROUND_MS } from '../../activities/canary-round.js';
@@ -16,6 +17,8 @@ import type { Outcome, PendingView } from '../../src/action/outcome.js';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { CountersignConfig } from '../../src/config/config.js';
 import type { CanariesConfig, OversightConfig } from '../../src/config/oversight.js';
+import { canaryStanding } from '../../src/cli/canary-checks.js';
+import { workerName } from '../../src/worker-name.js';
 import { faultsFromEnv, type Faults } from '../../src/worker/faults.js';
 import type { WorkerOptions } from '../../src/worker/worker.js';
 import { startTestGateway, type Sender, type TestGateway } from '../support/gateway.js';
@@ -474,6 +477,91 @@ describe('one that nobody decides', () => {
       expect(await canary?.result()).toMatchObject({ canary: { ending: 'expired' } });
     await working([tenant], { perWeek: 0 }, ended, UNSCHEDULED);
     expect(await sentTo(tenant)).toMatchObject([{ ending: 'expired' }]);
+  });
+});
+
+describe('where workers of one task queue have different configs', () => {
+  test('the one that started last is in force: the others draw nothing, say so, and doctor names them', async () => {
+    const [old, recent] = [tenantOf('old'), tenantOf('recent')];
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[0]) });
+    const { taskQueue } = stack.temporal;
+    const standing = (tenant: string) => canaryStanding(stack.ledger, taskQueue, oversightOf([tenant]));
+    await working([old], {}, async () => {
+      expect(await standing(old)).toMatchObject({ ok: true });
+      const config = configOf(oversightOf([recent], { perWeek: 49 }));
+      const other = await stack.startWorker({ config, reconcileEveryMs: 3_600_000, logger });
+      try {
+        const changed = lines.find(({ alarm }) => alarm === 'canary_schedule_changed');
+        expect(changed).toMatchObject({ taskQueue, differs: ['perWeek', 'tenants'], before: { by: workerName() } });
+        expect(await standing(old)).toMatchObject({
+          ok: false,
+          detail: expect.stringContaining('they differ in perWeek, tenants') as string,
+        });
+        const canaries = await round();
+        expect(canaries.map(({ workflowId }) => workflowId.split('/')[0])).toEqual([recent]);
+      } finally {
+        await other.stop();
+      }
+      // It alone is left, and another one is in force.
+      const refused = await (await triggered()).result().catch((error: unknown) => error);
+      expect(refused).toMatchObject({ cause: { cause: { type: 'CANARY_INVALID' } } });
+      const recentStanding = await canaryStanding(stack.ledger, taskQueue, config.oversight);
+      expect(recentStanding).toMatchObject({
+        ok: false,
+        detail: expect.stringContaining(`${workerName()} has another one, and drew nothing at`) as string,
+      });
+    });
+    expect(await sentTo(old)).toEqual([]);
+    // Started anew, its schedule is in force.
+    await working([old], {}, async () => {
+      expect((await round()).map(({ workflowId }) => workflowId.split('/')[0])).toEqual([old]);
+      expect(await standing(old)).toMatchObject({ ok: true });
+    });
+  });
+
+  test('in the order of tenants, days and members alone, they have the same', async () => {
+    const [one, other] = [tenantOf('one'), tenantOf('other')];
+    const { taskQueue } = stack.temporal;
+    await working([one, other], {}, async () => {
+      expect(await canaryStanding(stack.ledger, taskQueue, oversightOf([other, one]))).toMatchObject({ ok: true });
+      const reworded = { purge: { ...template('sessions'), reason: 'another' } };
+      expect(
+        await canaryStanding(stack.ledger, taskQueue, oversightOf([other, one], { templates: reworded })),
+      ).toMatchObject({
+        ok: false,
+        detail: expect.stringContaining('they differ in templates') as string,
+      });
+    });
+  });
+});
+
+test('nobody comes to decide more than one person may in a day, those that wait counted in', async () => {
+  const tenant = tenantOf('daily');
+  const refused = async (): Promise<void> => expect(await refusalOf(await due(tenant))).toBe('RATE_LIMITED');
+  const decide = async (many: number): Promise<void> => {
+    const sent = await shownTo(tenant, many);
+    const { dana, shownDigest } = await pendingFor(tenant, sent[0]?.actionId ?? '');
+    const no = { shownDigest, verdict: 'deny', reason: 'no' };
+    expect((await dana.post(`/v1/actions/${sent[0]?.actionId}/decision`, no)).status).toBe(200);
+  };
+  await working([tenant], { mostPerPersonPerDay: 2 }, async () => {
+    await due(tenant);
+    await decide(1);
+    await due(tenant);
+    await shownTo(tenant, 2);
+    // One was decided by Dana, and she may decide the one that waits.
+    await refused();
+    await decide(2);
+    await refused();
+    expect(await sentTo(tenant)).toHaveLength(2);
+    // A day later.
+    const ask = (text: string): Promise<unknown> => stack.database.ask((kysely) => sql.raw(text).execute(kysely));
+    await ask(`begin; alter table countersign.canaries disable trigger final;
+      update countersign.canaries set ended_at = ended_at - interval '25 hours' where tenant = '${tenant}';
+      alter table countersign.canaries enable trigger final; commit`);
+    await due(tenant);
+    await shownTo(tenant, 3);
   });
 });
 

@@ -50,7 +50,7 @@ describe('using a grant', () => {
     const report = { source: tool, kind: 'postgres', reader: 'test', leaseMs: 60_000 };
     await ledger.radar.lease(report);
     expect(await ledger.grants.use(use)).toEqual(unwatched);
-    await ledger.radar.record(tool, { system: 's', position: '0/1', memory: {}, alerts: [] });
+    await ledger.radar.record(tool, { reader: 'test', term: 1, system: 's', position: '0/1', memory: {}, alerts: [] });
     // It has looked, and has not said that it could.
     expect(await ledger.grants.use(use)).toEqual(unwatched);
     await ledger.radar.lease({ ...report, state: 'off', problem: 'it may not' });

@@ -87,3 +87,16 @@ test('tokens are tried with the audience, the tenant and the claims of the confi
     { status: 'holds', detail: expect.stringContaining('2048 bytes (INPUT_TOO_LARGE)') as string },
   ]);
 }, 60_000);
+
+test('calls over MCP are tried with a call that works, and the bound on requests with one that is tightened', async () => {
+  const agents = [{ issuer: 'https://id.example', audience: 'countersign', tenant: 'acme' }];
+  const ids = ['nobody-calls-unknown', 'scopes-bound-calls', 'calls-are-apart', 'requests-are-bounded'];
+  const { guarantees } = await proven({ gateway: { agents, limits: { requestsPerMinute: 5 } } }, ids);
+  expect(guarantees).toMatchObject([
+    { status: 'holds', detail: expect.stringContaining('a call by nobody (UNAUTHENTICATED)') as string },
+    { status: 'holds', detail: expect.stringContaining('a dry run of it (JSON-RPC -32602)') as string },
+    { status: 'holds', detail: expect.stringContaining('(ACTION_CONFLICT)') as string },
+    { status: 'holds', detail: expect.stringContaining('a tool call (RATE_LIMITED)') as string },
+  ]);
+  expect(guarantees[0]?.detail).toContain('a call under a token for another audience (UNAUTHENTICATED)');
+}, 60_000);

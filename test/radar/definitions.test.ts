@@ -2,9 +2,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { RadarAlert } from '../../src/action/radar.js';
+import type { ObservedDefinition, Remembered } from '../../src/radar/source.js';
 import type { PostgresOptions } from '../../src/tools/index.js';
 import { EVENT_TRIGGERS, eventTriggerStatements } from '../../src/tools/postgres/radar/definition-source.js';
 import { until } from '../support/until.js';
+import { readerKilled } from './killed-reader.js';
 import { radarWorld, type RadarWorld, type WatchedDatabase } from './world.js';
 
 let world: RadarWorld;
@@ -117,6 +119,30 @@ describe('where the radar may make event triggers', () => {
     await watched.open();
     expect(await watched.alerts()).toHaveLength(1);
   });
+
+  test.each(['before', 'after'] as const)(
+    'whoever goes on after a worker that died %s it recorded what the log said tells it once',
+    async (point) => {
+      const name = `died_${point}`;
+      await sql(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
+      const options = { name, tables: [name], radar: { everyMs: 100 } };
+      const watched = await watching(database, options);
+      await watched.close();
+      await sql(`ALTER TABLE ${name} ADD COLUMN note text`);
+      const dying = { ...options, environment: 'test', url: database.url };
+      expect(await readerKilled(world.ledger.url, point, dying)).toBe('SIGKILL');
+      expect(await watched.alerts()).toHaveLength(point === 'before' ? 0 : 1);
+      // The catalog is found to be another by whoever goes on.
+      expect(await watched.changing(() => watched.open())).toHaveLength(point === 'before' ? 1 : 0);
+      const changes = [`ALTER TABLE public.${name}`];
+      const told = ['definition', 'definition_changed', changes, [ADMIN]];
+      expect((await watched.alerts()).map(said)).toEqual([told]);
+      // The same again is another change.
+      await watched.changing(`ALTER TABLE ${name} DROP COLUMN note`);
+      await watched.changing(`ALTER TABLE ${name} ADD COLUMN note text`);
+      expect((await watched.alerts()).map(said)).toEqual([told, told, told]);
+    },
+  );
 
   test('a declared writer may change a definition, and not what the radar sees by', async () => {
     await sql('CREATE TABLE migrated (id int PRIMARY KEY)');
@@ -290,5 +316,43 @@ describe('where the radar may not make event triggers', () => {
     expect(gone.map(({ detail }) => detail)).toEqual(['public.kept is gone: nobody says who did it.']);
     const back = await watched.changing('CREATE TABLE kept (id int PRIMARY KEY); ALTER TABLE kept OWNER TO keeper');
     expect(back).toEqual([]);
+  });
+
+  test('what two readers find who begin with the same is named the same, and made again later it is another', async () => {
+    await sql('CREATE TABLE twofold (id int PRIMARY KEY); ALTER TABLE twofold OWNER TO keeper');
+    const watched = await watching(database, { name: 'twofold', url });
+    await watched.close();
+    const { rows } = await world.ledger.pool.query<Remembered>(
+      `SELECT memory, catalog FROM countersign.radar_sources WHERE source = 'twofold'`,
+    );
+    const remembered = rows[0] as Remembered;
+    const tool = database.tool({ name: 'twofold', tables: ['twofold'], url });
+    const { signal } = new AbortController();
+    const found = async (): Promise<readonly ObservedDefinition[]> => {
+      const reader = tool.radar?.open(remembered);
+      if (reader === undefined) throw new Error('the tool has no radar');
+      try {
+        const { definitions } = await until(
+          () => reader.read(signal),
+          (observed) => observed.definitions.length > 0,
+        );
+        return definitions;
+      } finally {
+        await reader.close();
+      }
+    };
+    await sql('ALTER TABLE twofold ADD COLUMN note text');
+    const [first, second] = [await found(), await found()];
+    expect(second.map(({ position }) => position)).toEqual(first.map(({ position }) => position));
+    expect(first).toHaveLength(1);
+    await sql('ALTER TABLE twofold ADD COLUMN more text');
+    expect((await found())[0]?.position).not.toBe(first[0]?.position);
+
+    await watched.changing(() => watched.open());
+    const once = 'ALTER TABLE twofold ADD COLUMN again text';
+    await watched.changing(once);
+    await watched.changing('ALTER TABLE twofold DROP COLUMN again');
+    await watched.changing(once);
+    expect(new Set((await watched.alerts()).map(({ position }) => position)).size).toBe(4);
   });
 });

@@ -1,21 +1,20 @@
 /** What is written to a watched database past Countersign is found, once, and nothing else is; and nobody who writes is in its way. */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RadarAlert } from '../../src/action/radar.js';
 import { PostgresDatabase } from '../../src/tools/postgres/connection.js';
 import { peek } from '../../src/tools/postgres/radar/slot.js';
 import { webhook } from '../../src/notify/index.js';
-import { cli, folder } from '../cli/support.js';
+import { encodeCredential } from '../../src/trust/index.js';
+import { cli, errorOf, folder } from '../cli/support.js';
 import { openReceiver } from '../notify/support.js';
 import { createDatabase } from '../support/postgres.js';
-import { ended, startStack } from '../support/stack.js';
+import { ended, startStack, TENANT } from '../support/stack.js';
 import { until } from '../support/until.js';
+import { readerKilled } from './killed-reader.js';
 import { radarWorld, type RadarWorld, type WatchedDatabase } from './world.js';
 
 let world: RadarWorld;
@@ -342,7 +341,9 @@ test('of two workers one reads; when it is killed before or after it recorded, t
     [2, 'after'],
   ] as const) {
     await sql(`INSERT INTO killed VALUES (${id})`);
-    expect(await readerKilled(point, { ...options, environment: 'test', url: database.url })).toBe('SIGKILL');
+    expect(await readerKilled(world.ledger.url, point, { ...options, environment: 'test', url: database.url })).toBe(
+      'SIGKILL',
+    );
     expect(await alertsOf('killed')).toHaveLength(point === 'before' ? id - 1 : id);
     const { radar, found } = await database.watch(tool);
     await world.judged('killed', database);
@@ -353,42 +354,19 @@ test('of two workers one reads; when it is killed before or after it recorded, t
   }
 });
 
-/** Runs a reader in a process of its own, which ends itself when it is about to record, or has. */
-async function readerKilled(point: 'before' | 'after', options: object): Promise<NodeJS.Signals | null> {
-  const from = (file: string) => JSON.stringify(pathToFileURL(path.join(inject('compiledSources'), file)).href);
-  const program = `
-    import pino from ${JSON.stringify(import.meta.resolve('pino'))};
-    const { Radar } = await import(${from('src/radar/radar.js')});
-    const { Ledger } = await import(${from('src/ledger/index.js')});
-    const { postgres } = await import(${from('src/tools/index.js')});
-    const ledger = await Ledger.connect({ url: ${JSON.stringify(world.ledger.url)} });
-    const tool = postgres(${JSON.stringify(options)});
-    const { radar } = ledger;
-    const dying = new Proxy(radar, {
-      get: (target, name) => name !== 'record' ? target[name].bind(target) : async (source, found) => {
-        const fatal = found.alerts.length > 0;
-        if (fatal && ${point === 'before'}) process.kill(process.pid, 'SIGKILL');
-        const recorded = await target.record(source, found);
-        if (fatal) process.kill(process.pid, 'SIGKILL');
-        return recorded;
-      },
-    });
-    new Radar({ name: 'killed', source: tool.radar, tools: new Set(['killed']), ledger: { radar: dying, radarEffects: ledger.radarEffects },
-      logger: pino({ level: 'silent' }), found: () => {}, tell: () => {}, leaseMs: 1000 }).start();`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const [, killedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  return killedBy;
-}
-
 test('a worker watches beside its actions: what went past it reaches people, the trail, the page and the command line', async () => {
   const receiver = await openReceiver();
   process.env['RADAR_HOOK'] = `whsec_${randomBytes(32).toString('base64')}`;
   await sql('CREATE TABLE refunds (id int PRIMARY KEY, amount int NOT NULL)');
   const tools = [database.tool({ environment: 'production', tables: ['refunds'] })];
   const stack = await startStack({ schema: '', tools: () => tools, worker: false });
-  const env = { COUNTERSIGN_LEDGER_URL: stack.ledgerUrl };
+  const { address, namespace, taskQueue } = stack.temporal;
+  const env = {
+    COUNTERSIGN_LEDGER_URL: stack.ledgerUrl,
+    TEMPORAL_ADDRESS: address,
+    TEMPORAL_NAMESPACE: namespace,
+    COUNTERSIGN_TASK_QUEUE: taskQueue,
+  };
   try {
     const hook = webhook({ url: receiver.url, secrets: ['env:RADAR_HOOK'], allow: { loopback: true } });
     const notifications = { gatewayUrl: 'https://gateway.example', channels: [hook] };
@@ -424,14 +402,18 @@ test('a worker watches beside its actions: what went past it reaches people, the
 
     expect(await cli(['radar', 'list', '--json'], { env })).toMatchObject({ code: 1 });
     expect((await cli(['radar', 'status'], { env })).stdout).toMatch(/^✓ shop-db \(postgres\) {2}watching/);
-    expect(await cli(['radar', 'ack', '2', '--note', 'x'], { env })).toMatchObject({ code: 2 });
-    expect(await cli(['radar', 'ack', '1', '--note', 'a slip', '--by', 'ann'], { env })).toMatchObject({ code: 0 });
-    expect(await cli(['radar', 'list'], { env })).toMatchObject({ code: 0, stdout: 'nothing is unexplained\n' });
-    expect(
-      (await stack.ledger.radarAlerts.acknowledge([1], { by: 'bob', note: 'another' }))[0]?.acknowledged,
-    ).toMatchObject({
-      by: 'ann',
+    const acknowledge = async (id: string, who: string, role: string) => {
+      const as = encodeCredential(await stack.approver(who, [role]));
+      return cli(['radar', 'ack', id, '--note', 'a slip', '--as', as, '--json'], { env });
+    };
+    expect(await acknowledge('2', 'ann', 'platform-operator')).toMatchObject({ code: 2 });
+    expect(errorOf(await acknowledge('1', 'otto', 'operator'))).toMatchObject({ code: 'ROLE_REQUIRED' });
+    const done = await acknowledge('1', 'ann', 'platform-operator');
+    expect(done.json()).toMatchObject({
+      alerts: [{ id: 1, acknowledged: { by: 'ann' } }],
+      receipt: { tenant: TENANT },
     });
+    expect(await cli(['radar', 'list'], { env })).toMatchObject({ code: 0, stdout: 'nothing is unexplained\n' });
 
     const cwd = await folder();
     await cli(['trail', 'export', '--tenant', '*', '--out', 'all.jsonl'], { cwd, env });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Countersign } from '../../src/client/countersign.js';
 import type { RadarStanding } from '../../src/action/radar.js';
 import type { Tool } from '../../src/tools/tool.js';
+import { peekCredential, signCommand } from '../../src/trust/index.js';
 import { startProxy } from '../ledger/proxy.js';
 import { ended, startStack, type Stack } from '../support/stack.js';
 import { until } from '../support/until.js';
@@ -108,6 +109,40 @@ test('an action that has its grant when the radar stops has no effect', async ()
   }
   await standing('watching');
   expect(await ended(bot, insert(2))).toMatchObject({ status: 'success' });
+});
+
+test('what is to be undone waits for a person while the radar does not look, who has it undone once it does', async () => {
+  // It stops as soon as the grant of the first action is used.
+  const taken = `update countersign.radar_sources set state = 'off', reader = 'another', lease_until = 'infinity'`;
+  await ledger.query(`create function countersign.stop_looking() returns trigger language plpgsql as $$ begin ${taken}; return new; end $$;
+    create trigger stop_looking after update on countersign.grants for each row execute function countersign.stop_looking()`);
+  const operator = await stack.approver('olga', ['operator']);
+  const again = async (): Promise<void> => {
+    const { tenant } = peekCredential(operator);
+    const command = { kind: 'recover', tenant, subject: 'undone', verdict: 'retry', reason: 'it looks' } as const;
+    await bot.submitCommand(await signCommand(operator, command));
+  };
+  const refused = async (): Promise<void> => {
+    const compensation = await until(
+      () => bot.compensation('undone'),
+      ({ status }) => status === 'needs_person',
+    );
+    expect(compensation.reason).toContain('must be watched by the radar');
+  };
+  try {
+    const promised = { ...insert(7), actionId: 'undone', expect: 'false', onMismatch: 'compensate' as const };
+    expect(await ended(bot, promised)).toMatchObject({ status: 'mismatch', compensation: { status: 'needs_person' } });
+    await refused();
+    await again();
+    await refused();
+    expect(await rows()).toEqual([7]);
+  } finally {
+    await ledger.query(`drop function countersign.stop_looking() cascade;
+      update countersign.radar_sources set lease_until = clock_timestamp()`);
+  }
+  await standing('watching');
+  await again();
+  await until(rows, (left) => left.length === 0);
 });
 
 test('a radar that has not looked for long is as good as none', async () => {

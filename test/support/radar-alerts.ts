@@ -38,6 +38,6 @@ export async function recordRadarAlerts({ radar }: Pick<Ledger, 'radar'>): Promi
   };
   for (const [source, alerts] of Object.entries(found)) {
     await radar.lease({ source, kind: 'postgres', reader: 'test', leaseMs: 60_000, state: 'watching', watched: ['t'] });
-    await radar.record(source, { system: 'test', position: '0/9', memory: {}, alerts });
+    await radar.record(source, { reader: 'test', term: 1, system: 'test', position: '0/9', memory: {}, alerts });
   }
 }

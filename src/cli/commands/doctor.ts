@@ -176,8 +176,22 @@ async function configChecks(context: Context, file: string | undefined): Promise
       const { bundle, from } = await configuredBundle(context, config);
       return { name: 'policies', ok: true, detail: `${from} (${compilePolicy(bundle).digest})` };
     }),
+    ...(context.hasLedger() ? await canaryChecks(context, config) : []),
     ...(config.privacy === undefined ? [] : [await check('privacy', () => privacyCheck(context, config))]),
   ];
+}
+
+/** Nothing where none are sent by themselves. */
+async function canaryChecks(context: Context, { oversight }: CountersignConfig): Promise<Check[]> {
+  const name = 'canaries';
+  try {
+    const { canaryStanding } = await import('../canary-checks.js');
+    const { taskQueue } = context.temporalSettings;
+    const standing = await canaryStanding(await context.ledger(), taskQueue, oversight);
+    return standing === undefined ? [] : [bad(standing.ok, { name, detail: standing.detail }, standing.fix)];
+  } catch (error) {
+    return [failed(name, error)];
+  }
 }
 
 /** The keys that are wanted are there, and rules are for tools that there are. */

@@ -1,11 +1,11 @@
-/** `countersign radar`: what went past Countersign, how the radar stands, and the note that somebody has looked. It needs the ledger alone. */
+/** `countersign radar`: what went past Countersign, how the radar stands, and the signed note that somebody has looked. Reading needs the ledger alone. */
 import type { Command } from 'commander';
 import type { RadarAlert, RadarStanding } from '../../action/radar.js';
 import { sanitize } from '../../presentation/sanitize.js';
 import { examples, run } from '../command.js';
 import type { Context } from '../context.js';
 import type { Exit } from '../exit-codes.js';
-import { operatorName } from '../operator-name.js';
+import { AS_OPTION, sendSignedCommand } from '../send-signed-command.js';
 import { usageError } from '../usage-error.js';
 import { wholeNumber } from '../whole-number.js';
 
@@ -32,10 +32,15 @@ export function radar(program: Command): void {
     .action(run(status));
   command
     .command('ack <ids...>')
-    .description('note that you have looked at these alerts')
+    .description(
+      'note that you have looked into these alerts; needs a role (platform-operator, unless the config names others) and a running worker',
+    )
     .requiredOption('--note <text>', 'what it was; kept with the alert')
-    .option('--by <name>', 'your name for the record; default: your login name')
-    .addHelpText('after', examples('countersign radar ack 17 18 --note "the nightly import, now declared"'))
+    .option('--as <credential>', AS_OPTION)
+    .addHelpText(
+      'after',
+      examples('countersign radar ack 17 18 --note "the nightly import, now declared" --as ann.csk'),
+    )
     .action(run(acknowledge));
 }
 
@@ -77,14 +82,27 @@ async function status(context: Context): Promise<Exit> {
 async function acknowledge(
   context: Context,
   ids: readonly string[],
-  { note, by }: { readonly note: string; readonly by?: string },
+  { note, as }: { readonly note: string; readonly as?: string },
 ): Promise<void> {
   if (note.trim() === '') throw usageError('The note is empty.', { field: '--note', expected: 'a text' });
   const numbers = ids.map(wholeNumber('id', 1, MOST));
-  const ledger = await context.ledger();
-  const alerts = await ledger.radarAlerts.acknowledge(numbers, { by: await operatorName(by), note });
+  const { credential, holder } = await context.approver(as);
+  const { tenant } = holder;
+  const subject = numbers.join(',');
+  const done = await sendSignedCommand(context, credential, {
+    kind: 'acknowledge_alerts',
+    tenant,
+    subject,
+    reason: note,
+  });
+  if (done.kind !== 'acknowledge_alerts') return;
   const { out } = context;
-  out.result({ alerts }, () => alerts.map((alert) => alertText(alert, out.paint)).join('\n'));
+  const { alerts, receipt } = done;
+  out.result({ alerts, receipt }, () =>
+    [...alerts.map((alert) => alertText(alert, out.paint)), `receipt #${receipt.seq} of ${sanitize(tenant)}`].join(
+      '\n',
+    ),
+  );
 }
 
 type Paint = Context['out']['paint'];

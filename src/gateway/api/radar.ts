@@ -6,7 +6,7 @@ import type { GatewayEnv } from '../auth/identity.js';
 import { RadarDesk } from '../radar.js';
 import { instantText, reasonText, textOf } from './described.js';
 import { FOR_PEOPLE, FOR_PEOPLE_READING, jsonBody, newApi, responses } from './route.js';
-import { pageQuery, time } from './schemas.js';
+import { digest, pageQuery, time } from './schemas.js';
 
 const WHO = 'For people with a role of `roles.unfreezeAll`: a system belongs to no tenant.';
 
@@ -29,7 +29,15 @@ const alert = z
       .array(z.object({ user: z.string(), application: z.string() }).openapi('RadarWriter'))
       .openapi({ description: "Who logged in, as the system says, and the client's own word. Empty: nobody knows" }),
     effectKey: z.string().optional().openapi({ description: 'The key of an action that it claims' }),
-    acknowledged: z.object({ at: time, by: z.string(), note: z.string() }).optional(),
+    acknowledged: z
+      .object({
+        at: time,
+        by: z.string(),
+        tenant: z.string().openapi({ description: "The person's; alerts are of none" }),
+        note: z.string(),
+        command: digest.openapi({ description: 'Of the signed command. Its receipt is in the chain of that tenant' }),
+      })
+      .optional(),
   })
   .openapi('RadarAlert', { description: 'It holds no value of any row.' });
 
@@ -85,7 +93,7 @@ const routes = {
     method: 'post',
     path: '/v1/radar/alerts/{id}/acknowledge',
     summary: 'Note that you have looked at an alert',
-    description: `The note stays with the alert and in the trail. Who is the first to acknowledge it stays: again, it answers with what is noted. ${WHO}`,
+    description: `Their signed command, which a worker carries out. The note stays with the alert and in the trail. Who is the first to acknowledge it stays: again, it answers with what is noted. ${WHO}`,
     security: FOR_PEOPLE,
     request: {
       params: z.object({

@@ -21,9 +21,23 @@ create table countersign.canaries (
   -- The decision, as it was signed.
   record json,
   waited_seconds double precision check (waited_seconds >= 0),
+  -- Whoever decided, in lower case: what is counted of a person.
+  decided_by text check (decided_by <> ''),
   primary key (tenant, action_id),
   check (num_nulls(ending, ended_at) in (0, 2)),
-  check (case when ending = 'decided' then num_nulls(verdict, record, waited_seconds) = 0 else num_nonnulls(verdict, record, waited_seconds) = 0 end)
+  check (case when ending = 'decided' then num_nulls(verdict, record, waited_seconds, decided_by) = 0 else num_nonnulls(verdict, record, waited_seconds, decided_by) = 0 end)
+);
+
+-- Which schedule canaries are drawn by, for each task queue: that of the worker which started last.
+create table countersign.canary_schedules (
+  task_queue text primary key check (task_queue <> ''),
+  schedule jsonb not null,
+  put_by text not null,
+  put_at timestamptz not null default clock_timestamp(),
+  -- A worker that was to draw by it, and has another.
+  other_by text,
+  other_at timestamptz,
+  check (num_nulls(other_by, other_at) in (0, 2))
 );
 
 create index canaries_in_time on countersign.canaries (tenant, sent_at);
@@ -48,7 +62,7 @@ end $$;
 create trigger canary before insert on countersign.grants for each row execute function countersign.refuse_canary();
 
 create trigger trail after insert on countersign.canaries for each row
-  execute function countersign.trail_row('canary_sent', 'action_id', 'ending', 'ended_at', 'verdict', 'record', 'waited_seconds');
+  execute function countersign.trail_row('canary_sent', 'action_id', 'ending', 'ended_at', 'verdict', 'record', 'waited_seconds', 'decided_by');
 create trigger trail_ended after update on countersign.canaries
   for each row when (old.ending is null and new.ending is not null) execute function countersign.trail_row('canary_ended', 'action_id');
 
@@ -58,7 +72,7 @@ create function countersign.trail_evidence(p_tenant text, p_kind text, p_subject
 returns text language sql stable set timezone = 'UTC' as $$
   select case
     when p_kind = 'canary_sent' then (
-      select countersign.trail_text(to_jsonb(c) - '{ending,ended_at,verdict,record,waited_seconds}'::text[])
+      select countersign.trail_text(to_jsonb(c) - '{ending,ended_at,verdict,record,waited_seconds,decided_by}'::text[])
       from countersign.canaries as c where c.tenant = p_tenant and c.action_id = p_subject)
     when p_kind = 'canary_ended' then (
       select countersign.trail_text(to_jsonb(c)) from countersign.canaries as c where c.tenant = p_tenant and c.action_id = p_subject)

@@ -20,8 +20,8 @@ export interface NewCanary extends Pick<
   readonly nonce: string;
   readonly sentBy?: string;
   readonly reason: string;
-  /** How many may be sent to the tenant in seven days, and wait at the same time. */
-  readonly most: { readonly perWeek: number; readonly open: number };
+  /** How many may be sent to the tenant in seven days, wait at the same time, and be decided by one person in 24 hours. */
+  readonly most: { readonly perWeek: number; readonly open: number; readonly perPersonPerDay: number };
 }
 
 interface CanaryRow {
@@ -45,6 +45,7 @@ interface Opened {
   readonly made: boolean;
   readonly taken: boolean;
   readonly weekly: number;
+  readonly open: number;
 }
 
 /** However many were sent, no report looks at more. */
@@ -170,6 +171,14 @@ export class Canaries {
             count(*) filter (where ending is null and expires_at > clock_timestamp())::int as open
           from ${canaries} where tenant = ${tenant} and sent_at > clock_timestamp() - interval '60 days'
         ),
+        -- Whoever decided most of them, and may decide each that waits.
+        busiest as materialized (
+          select coalesce(max(decided), 0)::int as decided from (
+            select count(*) as decided from ${canaries}
+            where tenant = ${tenant} and decided_by is not null and ended_at > clock_timestamp() - interval '24 hours'
+            group by decided_by
+          ) as people
+        ),
         taken as materialized (
           select exists (select from ${this.#database.table('actions')} where tenant = ${tenant} and action_id = ${actionId})
             or exists (select from ${canaries} where tenant = ${tenant} and action_id = ${actionId}) as taken
@@ -178,11 +187,12 @@ export class Canaries {
           insert into ${canaries} (tenant, action_id, nonce, shown_digest, rules, roles, sent_by, reason, sent_at, expires_at)
           select ${tenant}, ${actionId}, ${nonce}, ${shownDigest}, ${rules}::text[], ${roles}::text[], ${sentBy}, ${plain(reason, 2000)},
             ${times.first_asked_at}::timestamptz - (2 + random() * 8) * interval '1 millisecond', ${times.expires_at}
-          from sent, taken
-          where sent.weekly < ${most.perWeek} and sent.open < ${most.open} and not taken.taken
+          from sent, taken, busiest
+          where sent.weekly < ${most.perWeek} and sent.open < ${most.open}
+            and sent.open + busiest.decided < ${most.perPersonPerDay} and not taken.taken
           returning 1
         )
-        select exists (select from made) as made, taken, weekly from sent, taken`,
+        select exists (select from made) as made, taken, weekly, open from sent, taken`,
     };
   }
 
@@ -204,6 +214,7 @@ export class Canaries {
         ended as (
           update ${canaries} as c set ending = ${ending}, ended_at = now.at, verdict = ${verdict},
             record = ${record === undefined ? null : canonical(record)}::json,
+            decided_by = ${record === undefined ? null : plain(record.approver.toLowerCase(), 255)},
             waited_seconds = case when ${verdict}::text is not null then
               round(greatest(0, extract(epoch from now.at - c.sent_at)), 3)::float8
             end
@@ -226,17 +237,26 @@ function notOpened({ tenant, actionId, most }: NewCanary, opened: Opened | undef
       fix: 'Send it under another id.',
     });
   }
-  const weekly = opened.weekly >= most.perWeek;
-  return new CountersignError(
-    'RATE_LIMITED',
-    weekly
-      ? `${opened.weekly} canaries were sent to ${tenant} within seven days.`
-      : `${most.open} canaries wait in ${tenant} already.`,
-    {
-      field: weekly ? 'oversight.canaries.mostPerWeek' : 'canary',
-      expected: weekly ? `at most ${most.perWeek} in seven days` : `at most ${most.open} at the same time`,
+  return limited(tenant, most, opened);
+}
+
+function limited(tenant: string, most: NewCanary['most'], { weekly, open }: Opened): CountersignError {
+  const refuse = (message: string, field: string, expected: string): CountersignError =>
+    new CountersignError('RATE_LIMITED', message, {
+      field,
+      expected,
       fix: 'Send it later: people who are tested all the time learn nothing but that.',
-    },
+    });
+  if (weekly >= most.perWeek) {
+    const message = `${weekly} canaries were sent to ${tenant} within seven days.`;
+    return refuse(message, 'oversight.canaries.mostPerWeek', `at most ${most.perWeek} in seven days`);
+  }
+  if (open >= most.open)
+    return refuse(`${open} canaries wait in ${tenant} already.`, 'canary', `at most ${most.open} at the same time`);
+  return refuse(
+    `Somebody in ${tenant} may come to decide more than ${most.perPersonPerDay} canaries within 24 hours.`,
+    'oversight.canaries.mostPerPersonPerDay',
+    `at most ${most.perPersonPerDay} of one person in 24 hours, those that wait counted in`,
   );
 }
 

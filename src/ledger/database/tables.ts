@@ -80,6 +80,15 @@ export interface LedgerTables {
     verdict: Verdict | null;
     record: JsonText<ApprovalRecord | null>;
     waited_seconds: number | null;
+    decided_by: string | null;
+  };
+  canary_schedules: {
+    task_queue: string;
+    schedule: JsonObject;
+    put_by: string;
+    put_at: Generated<Date>;
+    other_by: string | null;
+    other_at: Date | null;
   };
   approval_requests: {
     tenant: string;

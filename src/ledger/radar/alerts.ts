@@ -1,7 +1,7 @@
 /** The radar's room for people: what was found, who has heard of it, and who has looked. */
 import { sql } from 'kysely';
 import { radarAlertNotFound } from '../../action/errors-not-found.js';
-import type { RadarAlert } from '../../action/radar.js';
+import type { Acknowledgement, RadarAlert } from '../../action/radar.js';
 import { cursorText, notOurs, pageSize, placeIn } from '../database/cursor.js';
 import type { Database } from '../database/database.js';
 import { plain } from '../database/text.js';
@@ -77,29 +77,33 @@ export class RadarAlerts {
     return { alerts, ...(found.length > most && last !== undefined ? { next: cursorText([String(last.id)]) } : {}) };
   }
 
-  /** Notes that a person has looked. The first who does stays. @throws CountersignError NOT_FOUND when one of these ids is none, and nothing is noted */
+  /**
+   * Notes that a person has looked, by the signed command of this digest. The first who does stays; the same again changes nothing.
+   *
+   * @returns all of them, as they are then
+   * @throws CountersignError NOT_FOUND when one of these ids is none, and nothing is noted
+   */
   async acknowledge(
     ids: readonly number[],
-    { by, note }: { readonly by: string; readonly note: string },
+    { by, tenant, note, command }: Omit<Acknowledgement, 'at'>,
   ): Promise<readonly RadarAlert[]> {
-    const known = await this.#find(ids);
-    const missing = ids.find((id) => !known.some((alert) => alert.id === id));
-    if (missing !== undefined) throw radarAlertNotFound(missing);
-    await this.#database.rows({
-      name: 'radar_acknowledge',
-      query: sql`
-        update ${this.#database.table('radar_alerts')}
-        set acknowledged_at = clock_timestamp(), acknowledged_by = ${plain(by, 255)}, note = ${plain(note, 4000)}
-        where id = any(${ids}::bigint[]) and acknowledged_at is null returning id`,
-    });
-    return this.#find(ids);
-  }
-
-  async #find(ids: readonly number[]): Promise<readonly RadarAlert[]> {
+    const wanted = [...new Set(ids)];
+    const table = this.#database.table('radar_alerts');
+    // Locked in one order, so that of two who acknowledge the same the second sees what the first has noted.
     const rows = await this.#database.rows({
-      name: 'radar_find',
-      query: sql<AlertRow>`select * from ${this.#database.table('radar_alerts')} where id = any(${ids}::bigint[]) order by id`,
+      name: 'radar_acknowledge',
+      query: sql<AlertRow>`
+        with known as materialized (select * from ${table} where id = any(${wanted}::bigint[]) order by id for update),
+        noted as (
+          update ${table}
+          set acknowledged_at = clock_timestamp(), acknowledged_by = ${plain(by, 255)}, acknowledged_tenant = ${tenant},
+            note = ${plain(note, 4000)}, acknowledged_command = ${command}
+          where id = any(${wanted}::bigint[]) and acknowledged_at is null and (select count(*) from known) = ${wanted.length}
+          returning *)
+        select * from noted union all select * from known where id not in (select id from noted) order by id`,
     });
+    const missing = wanted.find((id) => !rows.some((row) => Number(row.id) === id));
+    if (missing !== undefined) throw radarAlertNotFound(missing);
     return rows.map(alertOf);
   }
 

@@ -5,6 +5,8 @@ create table countersign.radar_sources (
   source text primary key check (source <> ''),
   kind text not null,
   reader text not null,
+  -- Goes up when another reader takes it: what one remembers of it is good for its term.
+  term bigint not null default 1,
   lease_until timestamptz not null,
   state text not null check (state in ('watching', 'off')),
   problem text,
@@ -38,10 +40,13 @@ create table countersign.radar_alerts (
   found_at timestamptz not null default clock_timestamp(),
   acknowledged_at timestamptz,
   acknowledged_by text check (acknowledged_by <> ''),
+  acknowledged_tenant text check (acknowledged_tenant <> ''),
   note text check (note <> ''),
+  -- The digest of the signed command.
+  acknowledged_command text check (acknowledged_command <> ''),
   told_at timestamptz,
   unique (source, system, position),
-  check (num_nulls(acknowledged_at, acknowledged_by, note) in (0, 3))
+  check (num_nulls(acknowledged_at, acknowledged_by, acknowledged_tenant, note, acknowledged_command) in (0, 5))
 );
 
 create index radar_alerts_open on countersign.radar_alerts (source, id) where acknowledged_at is null;
@@ -52,11 +57,12 @@ create trigger keep before delete or truncate on countersign.radar_alerts
 
 -- Two things are added to an alert, each once: that people were told, and that one of them has looked.
 create trigger final before update on countersign.radar_alerts for each row when (
-  to_jsonb(new) - '{acknowledged_at,acknowledged_by,note,told_at}'::text[]
-    is distinct from to_jsonb(old) - '{acknowledged_at,acknowledged_by,note,told_at}'::text[]
+  to_jsonb(new) - '{acknowledged_at,acknowledged_by,acknowledged_tenant,note,acknowledged_command,told_at}'::text[]
+    is distinct from to_jsonb(old) - '{acknowledged_at,acknowledged_by,acknowledged_tenant,note,acknowledged_command,told_at}'::text[]
   or (old.told_at is not null and new.told_at is distinct from old.told_at)
   or (old.acknowledged_at is not null
-    and row(new.acknowledged_at, new.acknowledged_by, new.note) is distinct from row(old.acknowledged_at, old.acknowledged_by, old.note))
+    and row(new.acknowledged_at, new.acknowledged_by, new.acknowledged_tenant, new.note, new.acknowledged_command)
+      is distinct from row(old.acknowledged_at, old.acknowledged_by, old.acknowledged_tenant, old.note, old.acknowledged_command))
 ) execute function countersign.refuse_change();
 
 -- Which transaction an effect's key explained: it explains no other.
@@ -72,7 +78,8 @@ create table countersign.radar_effects (
 create index radar_effects_age on countersign.radar_effects (at);
 
 create trigger trail after insert on countersign.radar_alerts
-  for each row execute function countersign.trail_row('radar_alert', 'id', 'acknowledged_at', 'acknowledged_by', 'note', 'told_at');
+  for each row execute function countersign.trail_row('radar_alert', 'id', 'acknowledged_at', 'acknowledged_by', 'acknowledged_tenant', 'note',
+    'acknowledged_command', 'told_at');
 create trigger trail_acknowledged after update on countersign.radar_alerts
   for each row when (old.acknowledged_at is null and new.acknowledged_at is not null)
   execute function countersign.trail_row('radar_acknowledged', 'id', 'told_at');
@@ -84,7 +91,7 @@ create function countersign.trail_evidence(p_tenant text, p_kind text, p_subject
 returns text language sql stable set timezone = 'UTC' as $$
   select case p_kind
     when 'radar_alert' then (
-      select countersign.trail_text(to_jsonb(a) - '{acknowledged_at,acknowledged_by,note,told_at}'::text[])
+      select countersign.trail_text(to_jsonb(a) - '{acknowledged_at,acknowledged_by,acknowledged_tenant,note,acknowledged_command,told_at}'::text[])
       from countersign.radar_alerts as a where a.id = p_subject::bigint)
     when 'radar_acknowledged' then (
       select countersign.trail_text(to_jsonb(a) - '{told_at}'::text[]) from countersign.radar_alerts as a where a.id = p_subject::bigint)

@@ -23,6 +23,8 @@ interface RadarReport {
 }
 
 interface RadarLease {
+  /** Another one than before, where another reader had it meanwhile. */
+  readonly term: number;
   /** What the source was told to remember, by whichever worker read it last. */
   readonly memory: JsonObject | undefined;
   readonly catalog: JsonObject | undefined;
@@ -43,21 +45,23 @@ export class RadarRecords {
     const said = state === null ? null : plain(problem, 2000);
     const [row] = await this.#database.rows({
       name: 'radar_lease',
-      query: sql<{ memory: JsonObject | null; catalog: JsonObject | null }>`
+      query: sql<{ term: string; memory: JsonObject | null; catalog: JsonObject | null }>`
         insert into ${this.#database.table('radar_sources')} as s (source, kind, reader, lease_until, state, problem, lag_bytes, watched, unseen)
         values (${source}, ${kind}, ${reader}, ${until}, coalesce(${state}, 'off'),
           coalesce(${said}, 'It has not looked yet.'), ${lagBytes}::bigint,
           coalesce(${watched ?? null}::text[], '{}'), coalesce(${unseen ?? null}::text[], '{}'))
         on conflict (source) do update set
-          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until, 
+          kind = excluded.kind, reader = excluded.reader, lease_until = excluded.lease_until,
+          term = s.term + (s.reader <> excluded.reader)::int,
           state = coalesce(${state}, s.state), problem = coalesce(${said}, s.problem),
           lag_bytes = coalesce(excluded.lag_bytes, s.lag_bytes),
           watched = coalesce(${watched ?? null}::text[], s.watched), unseen = coalesce(${unseen ?? null}::text[], s.unseen),
           seen_at = clock_timestamp()
         where s.reader = excluded.reader or s.lease_until < clock_timestamp()
-        returning memory, catalog`,
+        returning term, memory, catalog`,
     });
-    return row === undefined ? undefined : { memory: row.memory ?? undefined, catalog: row.catalog ?? undefined };
+    if (row === undefined) return undefined;
+    return { term: Number(row.term), memory: row.memory ?? undefined, catalog: row.catalog ?? undefined };
   }
 
   /** Leaves the source to the next. */
@@ -70,10 +74,17 @@ export class RadarRecords {
     });
   }
 
-  /** Records what was found, and how far the source is judged. @returns those that were not recorded before */
+  /**
+   * Records what was found, and how far the source is judged, while the reader has the lease: whoever took it meanwhile finds the same.
+   *
+   * @returns those that were not recorded before; undefined where another worker has it, or had it meanwhile, and nothing is recorded
+   */
   async record(
     source: string,
     found: {
+      readonly reader: string;
+      /** That in which it was read. */
+      readonly term: number;
       readonly system: string;
       readonly position: string;
       readonly memory: JsonObject;
@@ -81,27 +92,30 @@ export class RadarRecords {
       readonly catalog?: JsonObject | undefined;
       readonly alerts: readonly RadarAlertRequest[];
     },
-  ): Promise<readonly RadarAlert[]> {
-    const { system, position, memory, catalog, alerts } = found;
+  ): Promise<readonly RadarAlert[] | undefined> {
+    const { reader, term, system, position, memory, catalog, alerts } = found;
     const rows = await this.#database.rows({
       name: 'radar_record',
-      query: sql<AlertRow>`
+      query: sql<AlertRow | { readonly id: null }>`
         with moved as (
           update ${this.#database.table('radar_sources')}
           set system = ${system}, position = ${position}, memory = ${JSON.stringify(memory)}::jsonb,
             catalog = coalesce(${catalog === undefined ? null : JSON.stringify(catalog)}::jsonb, catalog),
             seen_at = clock_timestamp(), looked_at = clock_timestamp()
-          where source = ${source}
-        )
+          where source = ${source} and reader = ${reader} and term = ${term}
+          returning source
+        ), recorded as (
         insert into ${this.#database.table('radar_alerts')}
           (source, kind, system, position, at, reason, detail, transaction, changes, writers, effect_key)
         select ${source}, a.kind, ${system}, a.position, a.at, a.reason, a.detail, a.transaction, a.changes, a.writers, a.effect_key
         from jsonb_to_recordset(${JSON.stringify(alerts.map(rowOf))}::jsonb) as a (
           kind text, position text, at timestamptz, reason text, detail text, transaction text, changes jsonb, writers jsonb, effect_key text)
+        where exists (select from moved)
         on conflict (source, system, position) do nothing
-        returning *`,
+        returning *)
+        select recorded.* from moved left join recorded on true order by recorded.id`,
     });
-    return rows.map(alertOf);
+    return rows.length === 0 ? undefined : rows.flatMap((row) => (row.id === null ? [] : [alertOf(row)]));
   }
 
   /** Whether the radar looks at the system of the tool, and has looked within that time. */

@@ -1,5 +1,5 @@
 /** The radar's rows, as Postgres gives them and as others read them. */
-import { withoutUndefined, type JsonObject } from '../../action/json.js';
+import { withoutUndefined, type Digest, type JsonObject } from '../../action/json.js';
 import type { RadarAlert, RadarAlertRequest, RadarChange, RadarStanding, RadarWriter } from '../../action/radar.js';
 import { plain } from '../database/text.js';
 
@@ -19,7 +19,9 @@ export interface AlertRow {
   readonly found_at: Date;
   readonly acknowledged_at: Date | null;
   readonly acknowledged_by: string | null;
+  readonly acknowledged_tenant: string | null;
   readonly note: string | null;
+  readonly acknowledged_command: Digest | null;
 }
 
 export interface StandingRow {
@@ -38,7 +40,9 @@ export interface StandingRow {
 }
 
 export function alertOf(row: AlertRow): RadarAlert {
-  const { acknowledged_at: at, acknowledged_by: by, note } = row;
+  const { acknowledged_at: at, acknowledged_by: by, acknowledged_tenant: tenant, note, acknowledged_command } = row;
+  const isAcknowledged =
+    at !== null && by !== null && tenant !== null && note !== null && acknowledged_command !== null;
   return withoutUndefined({
     id: Number(row.id),
     source: row.source,
@@ -53,7 +57,9 @@ export function alertOf(row: AlertRow): RadarAlert {
     writers: row.writers,
     effectKey: row.effect_key ?? undefined,
     foundAt: row.found_at.toISOString(),
-    acknowledged: at === null || by === null || note === null ? undefined : { at: at.toISOString(), by, note },
+    acknowledged: isAcknowledged
+      ? { at: at.toISOString(), by, tenant, note, command: acknowledged_command }
+      : undefined,
   }) as RadarAlert;
 }
 

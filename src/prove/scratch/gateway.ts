@@ -56,20 +56,28 @@ const REQUESTS_PER_MINUTE = 6_000;
  * Every member is named: one that is added to configs later stays behind until somebody says that it leads nowhere. People log in by the login for
  * development, because their provider knows none who are made up.
  */
-function scratchGatewayConfig(config: GatewayConfig, issuers: readonly ScratchIssuer[]): GatewayConfig {
+function scratchGatewayConfig(
+  config: GatewayConfig,
+  issuers: readonly ScratchIssuer[],
+  requestsPerMinute: number,
+): GatewayConfig {
   const { session, limits } = config;
   return {
     host: '127.0.0.1',
     port: 0,
     agents: issuers.map((issuer) => issuer.config),
     // How long requests may take is for the operator's machines, and this one may be slower.
-    limits: { bodyBytes: limits?.bodyBytes ?? BODY_BYTES, requestsPerMinute: REQUESTS_PER_MINUTE },
+    limits: { bodyBytes: limits?.bodyBytes ?? BODY_BYTES, requestsPerMinute },
     ...withoutUndefined({ session }),
   };
 }
 
 /** It goes with the world. @param people who may log in */
-export async function openGateway(world: World, people: readonly DevPerson[]): Promise<ScratchGateway> {
+export async function openGateway(
+  world: World,
+  people: readonly DevPerson[],
+  { requestsPerMinute = REQUESTS_PER_MINUTE }: { readonly requestsPerMinute?: number } = {},
+): Promise<ScratchGateway> {
   const { config, operator, temporal, ledgerUrl, keyring, log, tenant } = world.parts;
   const own = operator.config.gateway ?? {};
   const database = new Database({ url: ledgerUrl, poolSize: 2 });
@@ -84,7 +92,7 @@ export async function openGateway(world: World, people: readonly DevPerson[]): P
   }
   const gateway = await startGateway({
     config: {
-      gateway: scratchGatewayConfig(own, issuers),
+      gateway: scratchGatewayConfig(own, issuers, requestsPerMinute),
       ...withoutUndefined({ privacy: config.privacy, roles: config.roles }),
     },
     temporal,

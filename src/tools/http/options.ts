@@ -253,6 +253,8 @@ export interface HttpRadarOptions {
   readonly everyMs?: number;
   /** How much later than its time an event may come into the list. Milliseconds, default 300,000. */
   readonly overlapMs?: number;
+  /** Whether nothing may be changed there while the list cannot be read, or not to its end. Default false: then the radar is off, and says why. */
+  readonly required?: boolean;
 }
 
 /** Which service it is, what may be asked of it, and how it is reached. */

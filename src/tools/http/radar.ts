@@ -25,12 +25,12 @@ interface HttpSource {
   readonly overlapMs: number;
 }
 
-const KNOWN = 'get at pages since id key time kind kinds user writers everyMs overlapMs'.split(' ');
+const KNOWN = 'get at pages since id key time kind kinds user writers everyMs overlapMs required'.split(' ');
 
 /** @throws CountersignError CONFIG_INVALID */
 export function httpRadar(options: HttpRadarOptions | undefined, service: Service): RadarSource | undefined {
   if (options === undefined) return undefined;
-  const { everyMs = 60_000, overlapMs = 300_000, since = 'rfc3339', writers = {}, kinds } = options;
+  const { everyMs = 60_000, overlapMs = 300_000, since = 'rfc3339', writers = {}, kinds, required = false } = options;
   const check = (ok: boolean, field: string, expected: string): void => {
     if (!ok) throw configInvalid(`radar.${field}`, expected, "the tool's config");
   };
@@ -47,6 +47,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
   check(isWhole(everyMs, 1_000, 3_600_000), 'everyMs', 'milliseconds from 1,000 to 3,600,000');
   check(isWhole(overlapMs, 0, 86_400_000), 'overlapMs', 'milliseconds, at most a day');
   check(kinds === undefined || (isTexts(kinds) && options.kind !== undefined), 'kinds', 'a list of kinds, with kind');
+  check(typeof required === 'boolean', 'required', 'true or false');
   const { roles = [] } = writers;
   check(isTexts(roles) && Object.keys(writers).every((name) => name === 'roles'), 'writers', '{ roles: […] }');
   check(roles.length === 0 || options.user !== undefined, 'writers', 'left out where user is: nothing says who it was');
@@ -72,7 +73,7 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
   return {
     kind: 'http',
     everyMs,
-    required: false,
+    required,
     writers,
     // A service may tell of one request in several events.
     oneWritePerKey: false,
@@ -80,7 +81,9 @@ export function httpRadar(options: HttpRadarOptions | undefined, service: Servic
     ...(format === 'uuid' || format === 'sha256' ? { formatKey: (key: string) => keyValue(key, service.key) } : {}),
     open: ({ memory }) => new HttpRadarReader(source, memory),
     async stands(signal) {
-      const { list } = await events(source, new Date(), signal);
+      const { list, cut } = await events(source, new Date(), signal);
+      if (cut !== undefined)
+        return { ok: false, detail: 'its list of events is longer than what is read of it', fix: cut };
       return { ok: true, detail: `its list of events answers; ${list.length} in the last ${overlapMs / 1000} s` };
     },
   };
@@ -118,6 +121,7 @@ class HttpRadarReader implements RadarReader {
       writes,
       definitions: [],
       gaps: cut === undefined ? [] : [gap],
+      ...(cut === undefined ? {} : { incomplete: tooLong(cut) }),
       position: judged,
       memory: { judged, began: began.toISOString() },
       more: false,
@@ -191,6 +195,14 @@ function timeOf(value: Json | undefined): Date {
   const time = ms === undefined ? timeIn(value) : new Date(ms);
   if (time === undefined || Number.isNaN(time.getTime())) throw unreadable('has an event without a time', 'radar.time');
   return time;
+}
+
+function tooLong(more: string): CountersignError {
+  return new CountersignError('TOOL_FAILED', 'The list of events is longer than what is read of it.', {
+    field: 'radar.pages',
+    fix: more,
+    retryable: true,
+  });
 }
 
 function unreadable(what: string, field: string): CountersignError {

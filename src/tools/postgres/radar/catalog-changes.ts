@@ -1,5 +1,5 @@
 /** What became of the catalog between two looks. Pure. */
-import type { CatalogState, TableState } from './catalog-state.js';
+import type { CatalogFound, TableState } from './catalog-state.js';
 
 /** `definition`: of a watched table. `guard`: of what the radar has made, by which it knows who writes and who changes a definition. */
 export interface CatalogChange {
@@ -13,15 +13,15 @@ export interface CatalogChange {
 const MOST_FACTS = 4;
 const FACT_CHARACTERS = 160;
 
-const OWN: Readonly<Record<keyof CatalogState['own'], string>> = {
+const OWN: Readonly<Record<keyof CatalogFound['own'], string>> = {
   function: 'The function that says who writes was changed or removed',
   events: 'The event triggers that say who changes a definition were changed, disabled or removed',
 };
 
 /** `isAsked`: whether a table that is gone is to be watched still. `told`: a table's definition before and now, where both are known. */
 export function changesBetween(
-  before: CatalogState,
-  now: CatalogState,
+  before: CatalogFound,
+  now: CatalogFound,
   isAsked: (name: string) => boolean,
   told: (name: string) => readonly [before: readonly string[], now: readonly string[]] | undefined,
 ): readonly CatalogChange[] {
@@ -47,7 +47,7 @@ export function changesBetween(
 }
 
 /** Tables that were not published for a while, or not as they were: somebody took them out and put them back. */
-export function republished(before: CatalogState, now: CatalogState): readonly string[] {
+export function republished(before: CatalogFound, now: CatalogFound): readonly string[] {
   return Object.entries(before.tables)
     .filter(([name, { oid, published }]) => {
       const is = now.tables[name];

@@ -14,12 +14,18 @@ export interface TableState {
   readonly published: string;
 }
 
-export interface CatalogState {
+/** As one look found it. */
+export interface CatalogFound {
   /** Names the server's data and the database in it. */
   readonly system: string;
   readonly tables: Readonly<Record<string, TableState>>;
   /** The function and the event triggers, each with when it was touched last. Empty where there is none. */
   readonly own: Readonly<Record<'function' | 'events', string>>;
+}
+
+export interface CatalogState extends CatalogFound {
+  /** When it was first seen to be so. An LSN. */
+  readonly since: string;
 }
 
 export interface NamedTable {
@@ -80,8 +86,8 @@ export async function sealsOf(
 
 /** Undefined where it is none, such as one of another version. */
 export function catalogStateIn(remembered: JsonObject | undefined): CatalogState | undefined {
-  const { system, tables, own } = remembered ?? {};
-  if (typeof system !== 'string' || !isObject(tables) || !isObject(own)) return undefined;
+  const { system, tables, own, since } = remembered ?? {};
+  if (typeof system !== 'string' || typeof since !== 'string' || !isObject(tables) || !isObject(own)) return undefined;
   return remembered as unknown as CatalogState;
 }
 

@@ -2,8 +2,7 @@
  * Sees to it that a change of what is watched, or of what the radar has made, is told. The log says who did it where the event triggers are;
  * the catalog, compared from look to look, says that it was done in any case. What the log has said is not told twice.
  */
-import type { JsonObject } from '../../../action/json.js';
-import type { RadarWriter } from '../../../action/radar.js';
+import { digest, digestText, type Json, type JsonObject } from '../../../action/json.js';
 import type { ObservedDefinition } from '../../../radar/source.js';
 import type { PostgresSession } from '../connection.js';
 import { changesBetween, republished, type CatalogChange } from './catalog-changes.js';
@@ -11,6 +10,7 @@ import {
   catalogStateIn,
   definitionsOf,
   sealsOf,
+  type CatalogFound,
   type CatalogState,
   type NamedTable,
   type SealNames,
@@ -18,22 +18,18 @@ import {
 import { lsnOf, type DecodedDefinitions } from './decode.js';
 import { concernOf } from './definition-concern.js';
 import { RADAR_APPLICATION } from './messages.js';
+import { ToldDefinitions } from './told-definitions.js';
 
 interface Look {
   readonly state: CatalogState;
-  readonly changes: readonly CatalogChange[];
+  readonly changes: readonly FoundChange[];
   /** Everything that is in `state` was committed before here. An LSN. */
   readonly lsn: string;
   readonly at: Date;
 }
 
-/** What the log said of a table's definition. A look that began before may not have seen it, nor the one after. */
-interface Told {
-  readonly writers: readonly RadarWriter[];
-  looks: number;
-}
-
-const LOOKS = 2;
+/** Who finds the same anew, after a death or beside another, names it the same. */
+type FoundChange = CatalogChange & { readonly position: string };
 
 export interface LookRequest {
   readonly system: string;
@@ -50,12 +46,14 @@ export class DefinitionWatch {
   #look: Look | undefined;
   /** By table: the sentences of its definition, as this process saw them last. */
   #facts = new Map<string, { readonly digest: string; readonly facts: readonly string[] }>();
-  readonly #told = new Map<string, Told>();
+  readonly #told: ToldDefinitions;
   #user = '';
   #saved = '';
 
-  constructor(remembered: JsonObject | undefined) {
+  /** `told`: what `remembered` did not have yet when the log said it (`told`). */
+  constructor(remembered: JsonObject | undefined, told: Json | undefined) {
     this.#known = catalogStateIn(remembered);
+    this.#told = new ToldDefinitions(told);
     this.#saved = JSON.stringify(this.#known);
   }
 
@@ -81,12 +79,19 @@ export class DefinitionWatch {
       const wasKnown = was !== undefined && was.digest === known?.tables[name]?.digest;
       return wasKnown && is !== undefined ? ([was.facts, is.facts] as const) : undefined;
     };
-    const changes = known === undefined ? [] : changesBetween(known, found, isAsked, both);
+    const changes =
+      known === undefined
+        ? []
+        : changesBetween(known, found, isAsked, both).map((change) => ({
+            ...change,
+            position: positionOf(change, known, found),
+          }));
     const entries = Object.entries(found.tables).map(([name, table]) => [
       name,
       { ...table, ...put.tables.get(table.oid) },
     ]);
-    const state = { system, tables: Object.fromEntries(entries) as CatalogState['tables'], own: put.own };
+    const now = { system, tables: Object.fromEntries(entries) as CatalogState['tables'], own: put.own };
+    const state = { ...now, since: known !== undefined && isSame(known, now) ? known.since : lsn };
     this.#look = { state, changes, lsn, at };
     return published === undefined ? [] : republished(published, found);
   }
@@ -97,7 +102,7 @@ export class DefinitionWatch {
     tables: readonly NamedTable[],
     names: SealNames,
     signal: AbortSignal,
-  ): Promise<CatalogState> {
+  ): Promise<CatalogFound> {
     const seals = await sealsOf(session, tables, names, signal);
     const definitions = await definitionsOf(session, tables, [], signal);
     const isNew = ({ name, oid }: NamedTable) => this.#facts.get(name)?.digest !== definitions.get(oid)?.digest;
@@ -136,7 +141,7 @@ export class DefinitionWatch {
         });
         if (concerns.length === 0) return [];
         const writers = distinct(concerns.map(({ message }) => message.writer));
-        for (const { name } of concerns) this.#told.set(`${kind} ${name}`, { writers, looks: LOOKS });
+        for (const { name } of concerns) this.#told.add(kind, name, writers);
         const changes = distinct(
           concerns.map(({ message: { tag, identity } }) => ({ table: identity, operation: tag })),
         );
@@ -150,12 +155,12 @@ export class DefinitionWatch {
     const look = this.#look;
     if (look === undefined || readTo < lsnOf(look.lsn)) return undefined;
     const found = look.changes
-      .filter(({ kind, name }) => !this.#told.has(`${kind} ${name}`))
-      .map(({ kind, name, detail }): ObservedDefinition => {
+      .filter(({ kind, name }) => this.#told.writersOf(kind, name) === undefined)
+      .map(({ kind, name, detail, position }): ObservedDefinition => {
         // Whoever changed the table may have touched the trigger by that.
-        const writers = this.#told.get(`definition ${name}`)?.writers ?? [];
+        const writers = this.#told.writersOf('definition', name) ?? [];
         const changes = [{ table: name, operation: kind === 'guard' ? 'change of what the radar made' : 'definition' }];
-        return { kind, position: `${kind}/${look.lsn}/${name}`, at: look.at, changes, writers, detail };
+        return { kind, position, at: look.at, changes, writers, detail };
       });
     return { found, state: look.state };
   }
@@ -165,14 +170,31 @@ export class DefinitionWatch {
     return JSON.stringify(state) === this.#saved ? undefined : (state as unknown as JsonObject);
   }
 
+  /** To be remembered as well: what the log has said and the catalog, as it is remembered, has not. `settled`: with what a look has settled. */
+  told(settled: boolean): readonly JsonObject[] {
+    return this.#told.remembered(settled);
+  }
+
   /** What was settled is recorded. */
   confirmed(state: CatalogState): void {
     this.#known = state;
     this.#saved = JSON.stringify(state);
     if (this.#look?.state !== state) return;
     this.#look = undefined;
-    for (const [key, told] of this.#told) if (--told.looks <= 0) this.#told.delete(key);
+    this.#told.looked();
   }
+}
+
+/** Names a change by what it was before, and since when, and by what it is: the same change made again later has another name. */
+function positionOf({ kind, name }: CatalogChange, { since }: CatalogState, { tables, own }: CatalogFound): string {
+  const table = tables[name];
+  const is = kind === 'definition' ? table?.digest : (table?.triggers ?? own[name as keyof CatalogState['own']]);
+  return `${kind}/${since}/${name}/${digestText(JSON.stringify(is ?? null)).slice(-16)}`;
+}
+
+function isSame({ since: _since, ...before }: CatalogState, now: CatalogFound): boolean {
+  // What was remembered may come back in another order.
+  return digest(before) === digest(now);
 }
 
 /** A commit of its own has the log flushed up to here, which an idle server would leave for seconds. */

@@ -21,6 +21,6 @@ export interface PostgresRadarOptions {
   readonly maxLagBytes?: number;
   /** The name of its replication slot and its publications. Two installations that watch one database need two. Default: made of the tool's name and database. */
   readonly slot?: string;
-  /** Whether a worker must not start while the database cannot be watched. Default false: then the radar is off, and says why. */
+  /** Whether nothing may be changed there while the database cannot be watched. Default false: then the radar is off, and says why. */
   readonly required?: boolean;
 }

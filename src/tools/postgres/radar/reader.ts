@@ -44,8 +44,8 @@ export class PostgresRadarReader implements RadarReader {
 
   constructor(source: PostgresSource, { memory, catalog }: Remembered) {
     this.#source = source;
-    this.#definitions = new DefinitionWatch(catalog);
-    const { slot, system, position, watched } = memory ?? {};
+    const { slot, system, position, watched, told } = memory ?? {};
+    this.#definitions = new DefinitionWatch(catalog, told);
     this.#memory = {
       ...(typeof slot === 'string' ? { slot } : {}),
       ...(typeof system === 'string' ? { system } : {}),
@@ -132,7 +132,7 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [],
       gaps: wasWatched ? [gap] : [],
       position: flushed,
-      memory: { slot, system, position: '', watched: [...watched] },
+      memory: { slot, system, position: '', watched: [...watched], told: this.#definitions.told(false) },
       more: true,
       watched,
       unseen: [],
@@ -226,7 +226,7 @@ export class PostgresRadarReader implements RadarReader {
       definitions: [...heard, ...(settled?.found ?? [])],
       gaps,
       position,
-      memory: { slot, system, position, watched: [...watched] },
+      memory: { slot, system, position, watched: [...watched], told: this.#definitions.told(settled !== undefined) },
       ...(catalog === undefined ? {} : { catalog }),
       more: cut,
       lagBytes,
