@@ -118,7 +118,7 @@ interface Signing {
 
 const pss: PssOptions = { hash: SHA256, mask: SHA256, salt: 32, trailer: 1 };
 
-export function signing(key: KeyObject, how?: Partial<PssOptions>): Signing {
+function signing(key: KeyObject, how?: Partial<PssOptions>): Signing {
   if (key.asymmetricKeyType === 'ed25519') {
     return { algorithm: new AlgorithmIdentifier({ algorithm: ED25519 }), sign: (data) => sign(null, data, key) };
   }
@@ -281,7 +281,7 @@ export interface ListOptions {
   readonly revoked?: readonly {
     readonly certificate: Issued;
     readonly at: Date;
-    readonly reason?: number | Extension;
+    readonly reason?: CRLReasons | Extension;
   }[];
   /** Default: from yesterday for a month. */
   readonly from?: Date;
@@ -318,7 +318,9 @@ export function revocationList(options: ListOptions): Buffer {
 
 function revocation({ certificate, at, reason }: NonNullable<ListOptions['revoked']>[number]): RevokedCertificate {
   const told =
-    typeof reason === 'number' ? extension(id_ce_cRLReasons, new CRLReason(reason as CRLReasons), false) : reason;
+    reason === undefined || reason instanceof Extension
+      ? reason
+      : extension(id_ce_cRLReasons, new CRLReason(reason), false);
   return new RevokedCertificate({
     userCertificate: certificate.certificate.tbsCertificate.serialNumber,
     revocationDate: new Time(at),

@@ -636,7 +636,7 @@ describe('credentials', () => {
       options: { auth: { token: `env:${env}` } },
     }).catch((error: unknown) => error as CountersignError);
     expect(failed).toMatchObject({ code: 'ANCHOR_FAILED' });
-    expect(String((failed as Error).message)).toContain(`HTTP ${status}, it does not take the credentials`);
+    expect((failed as Error).message).toContain(`HTTP ${status}, it does not take the credentials`);
     expect(kept).toEqual([]);
   });
 

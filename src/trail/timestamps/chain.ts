@@ -2,7 +2,7 @@
 import { CountersignError } from '../../action/errors.js';
 import { HeldCertificate } from './certificate.js';
 import { timestampInvalid } from './invalid.js';
-import type { Revocation } from './revocation.js';
+import type { RevocationCheck } from './revocation.js';
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
 
@@ -37,7 +37,7 @@ export interface CertificatePathOptions {
   /** When every certificate on the way must be good: the time of the stamp. */
   readonly at: Date;
   /** Default: nobody asks whether one was revoked. */
-  readonly revocation?: Revocation | undefined;
+  readonly revocation?: RevocationCheck | undefined;
 }
 
 /**

@@ -18,7 +18,7 @@ const GIVEN_UP: ReadonlySet<CRLReasons> = new Set([
   CRLReasons.cessationOfOperation,
 ]);
 
-export class Revocation {
+export class RevocationCheck {
   readonly #lists: readonly RevocationList[];
   /** The time stamp is of then at the latest. */
   readonly #latest: Date;

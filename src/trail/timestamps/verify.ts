@@ -8,7 +8,7 @@ import type { HeldCertificate } from './certificate.js';
 import { assertTrusted } from './chain.js';
 import { timestampInvalid } from './invalid.js';
 import type { RevocationList } from './revocation-list.js';
-import { Revocation } from './revocation.js';
+import { RevocationCheck } from './revocation.js';
 import { readToken, type Token } from './token.js';
 
 export interface Timestamp {
@@ -47,7 +47,7 @@ export function verifyTimestamp(der: Uint8Array, options: VerifyTimestampOptions
   const { genTime: at } = info;
   const latest = new Date(at.getTime() + accuracyMs(info.accuracy));
   const { trusted, revoked } = options;
-  const revocation = revoked && new Revocation(revoked, latest);
+  const revocation = revoked && new RevocationCheck(revoked, latest);
   assertTrusted(signer, { others: token.certificates, trusted, at, revocation });
   return { at, latest, authority: signer.subject, policy: info.policy };
 }
